@@ -1,0 +1,1 @@
+//! lockwalk under loom: see `tests/`.

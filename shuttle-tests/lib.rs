@@ -1,0 +1,1 @@
+//! lockwalk under shuttle: see `tests/`.
