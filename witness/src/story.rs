@@ -1,0 +1,1 @@
+//! Which steps tell the story.

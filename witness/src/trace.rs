@@ -1,0 +1,157 @@
+//! The violating interleaving.
+
+use serde::{Deserialize, Serialize};
+
+/// One interleaving that violates a clause.
+///
+/// The indices in it ([`Step::cpu`], [`Ending::Livelock`]) come from outside and are not trusted: renderers show a step of a
+/// CPU that has no name in [`cpus`](Self::cpus) in a column of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The race's id: `S3.1`.
+    pub race: String,
+    /// The race in one sentence: `vma_adjust moves the range under rmap_walk`.
+    pub title: String,
+    /// The protocol it ran under: `2.6.34`.
+    pub protocol: String,
+    /// The violated clause: `MIG-1`.
+    pub clause: String,
+    /// What the clause demands.
+    pub clause_text: String,
+    /// Where the clause stands: `SPEC.md#mig-1`.
+    pub spec: String,
+    /// What was violated here, concretely: `pte[mm0:4] = mig(P0), P0 unlocked`.
+    pub what: String,
+    /// Who found it, and what that finding is worth.
+    pub found: Found,
+    /// Switches away from a CPU that could have run on.
+    pub preemptions: u32,
+    /// All switches, those from a blocked or finished CPU included.
+    pub switches: u32,
+    /// What each CPU does, one column head a CPU: `migrate_pages`, `vma_adjust (split at 2)`.
+    pub cpus: Vec<String>,
+    /// The interleaving, in the order in which the steps took effect.
+    pub steps: Vec<Step>,
+    /// How it ends.
+    pub ending: Ending,
+    /// The locks held at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
+    /// The command that runs exactly this interleaving again.
+    pub replay: String,
+}
+
+/// How a witness was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The engine: `dpor`, `loom`, `shuttle random`.
+    pub engine: String,
+    /// The memory model the engine explores: `sequentially consistent`.
+    pub memory_model: String,
+    /// Executions run until it was found.
+    pub executions: u64,
+    /// Established that no execution with fewer preemptive switches violates the clause.
+    pub minimal: bool,
+}
+
+/// One visible step of one CPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The CPU that takes it, an index into [`Witness::cpus`].
+    pub cpu: usize,
+    /// Depth of the call it happens in; renderers indent by it.
+    pub depth: u8,
+    /// What kind of step it is.
+    pub kind: StepKind,
+    /// The step in words: `lock(anon_vma#1)`, `vma0.vm_start := 2`, `vma_address(P1, vma0) = -EFAULT`.
+    pub text: String,
+    /// The object it is about: the lock taken or dropped (`anon_vma#1`), the word read or written (`vma0.vm_start`). Empty
+    /// where there is none. Two steps on the same object carry the same string: lock bars and the choice of the loads that
+    /// matter rest on it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
+    /// What is true from this step on: `P0.mapcount 1→0`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub now: Vec<String>,
+    /// The source line: `src/mm/rmap.rs:41`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+}
+
+/// What kind of step a [`Step`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// A function is entered; the steps in it have a greater depth.
+    Call,
+    /// A function returns.
+    Return,
+    /// A lock is taken exclusively.
+    Lock,
+    /// A lock is taken shared: the read side of a reader/writer semaphore.
+    LockShared,
+    /// A lock is taken by a try-lock.
+    TryLock,
+    /// A try-lock finds the lock taken.
+    TryLockFailed,
+    /// A lock is dropped; not necessarily by the CPU that took it (the page lock).
+    Unlock,
+    /// The CPU starts to wait, for a lock or for something else that has not happened.
+    Blocked,
+    /// A visible load.
+    Load,
+    /// A visible store, or a read-modify-write.
+    Store,
+    /// A memory fence.
+    Fence,
+    /// An RCU read section begins.
+    RcuLock,
+    /// An RCU read section ends.
+    RcuUnlock,
+    /// A grace period is waited for, begins, or ends.
+    Rcu,
+    /// A remark of the protocol: a decision, a value that matters.
+    Note,
+    /// The violation.
+    Violation,
+}
+
+/// How a witness ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// A clause is found violated by the last step (or by the last one of kind [`StepKind::Violation`]).
+    Violation,
+    /// Everybody in the cycle waits for the next one.
+    Deadlock {
+        /// The wait-for cycle: each waits for what the next one holds, and the last for what the first one holds.
+        cycle: Vec<Wait>,
+    },
+    /// Some steps repeat for ever.
+    Livelock {
+        /// Index into [`Witness::steps`] of the first step that repeats.
+        first: usize,
+        /// Index of the last step that repeats.
+        last: usize,
+    },
+}
+
+/// One CPU in a wait-for cycle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The CPU that waits.
+    pub cpu: usize,
+    /// What it holds.
+    pub holds: String,
+    /// What it waits for.
+    pub wants: String,
+}
+
+/// A lock held at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The CPU that holds it.
+    pub cpu: usize,
+    /// The lock.
+    pub lock: String,
+}

@@ -1,0 +1,215 @@
+//! What an exploration says about a race, and whether it is what the documents say.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Witness;
+
+/// What one engine found out about one race under one protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The race's id: `S3.1`.
+    pub race: String,
+    /// The race in one sentence.
+    pub title: String,
+    /// The protocol: `2.6.34`.
+    pub protocol: String,
+    /// The engine: `dpor`, `shuttle random`, `loom`, `native`.
+    pub engine: String,
+    /// The memory model the engine explores.
+    pub memory_model: String,
+    /// Executions run.
+    pub executions: u64,
+    /// How much of all interleavings they cover.
+    pub coverage: Coverage,
+    /// Violating executions, by clause id.
+    pub violations: Vec<Count>,
+    /// The clauses this race is about, and how often each was evaluated.
+    pub clauses: Vec<Count>,
+    /// The endings that must be reachable, and how often each was reached.
+    pub endings: Vec<Count>,
+    /// What the documents say.
+    pub documented: Documented,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// The violating interleaving, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
+}
+
+/// How often something named happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// What.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+}
+
+impl Count {
+    /// `name` happened `count` times.
+    pub fn new(name: impl Into<String>, count: u64) -> Self {
+        Self {
+            name: name.into(),
+            count,
+        }
+    }
+}
+
+/// How much of all interleavings an exploration covered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coverage {
+    /// Every interleaving, up to the order of independent steps.
+    Exhaustive,
+    /// Every interleaving within a bound.
+    Bounded {
+        /// The bound: `2 preemptions`.
+        bound: String,
+    },
+    /// Some interleavings.
+    Sampled {
+        /// How they were chosen: `random`, `PCT depth 3`, `real threads`.
+        how: String,
+    },
+    /// It was meant to cover more, and stopped.
+    Unfinished {
+        /// What stopped it: `10 s are over`.
+        why: String,
+    },
+}
+
+/// What the documents say about a race under a protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Documented {
+    /// This protocol violates this clause.
+    Violates(String),
+    /// This protocol was offered as the fix, and is known to violate this clause still.
+    StillViolates(String),
+    /// This protocol does not violate any clause.
+    Holds,
+    /// Nothing.
+    Unstated,
+}
+
+impl Documented {
+    /// The clause it says is violated.
+    pub fn clause(&self) -> Option<&str> {
+        match self {
+            Self::Violates(clause) | Self::StillViolates(clause) => Some(clause),
+            Self::Holds | Self::Unstated => None,
+        }
+    }
+}
+
+/// What an [`Outcome`] amounts to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// This clause is violated.
+    Violated(String),
+    /// No interleaving violates any clause.
+    Never,
+    /// No interleaving within this bound violates any clause.
+    NeverWithin(String),
+    /// No violation among the interleavings that were tried.
+    NotSeen,
+    /// The exploration stopped early, for this reason, without a violation.
+    Undecided(String),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Violated(clause) => write!(f, "violates {clause}"),
+            Self::Never => f.write_str("never"),
+            Self::NeverWithin(bound) => write!(f, "never within {bound}"),
+            Self::NotSeen => f.write_str("not seen"),
+            Self::Undecided(why) => write!(f, "undecided: {why}"),
+        }
+    }
+}
+
+impl Outcome {
+    /// What it amounts to. Where several clauses were violated the documented one counts, then the witness's, then the most
+    /// frequent.
+    pub fn verdict(&self) -> Verdict {
+        if let Some(clause) = self.violated_clause() {
+            return Verdict::Violated(clause.to_owned());
+        }
+        match &self.coverage {
+            Coverage::Exhaustive => Verdict::Never,
+            Coverage::Bounded { bound } => Verdict::NeverWithin(bound.clone()),
+            Coverage::Sampled { .. } => Verdict::NotSeen,
+            Coverage::Unfinished { why } => Verdict::Undecided(why.clone()),
+        }
+    }
+
+    /// Whether it is what the documents say: see [`objections`](Self::objections).
+    pub fn as_documented(&self) -> bool {
+        self.objections().is_empty()
+    }
+
+    /// Everything that keeps it from being what the documents say.
+    ///
+    /// A documented violation must be a violation of that clause. A protocol that holds must not violate anything, and its
+    /// good verdict must not be vacuous: the exploration finished, every clause of the race was evaluated, and every ending
+    /// was reached. Bounded and sampled explorations are taken at their word.
+    pub fn objections(&self) -> Vec<String> {
+        let verdict = self.verdict();
+        match (&self.documented, &verdict) {
+            (Documented::Violates(clause) | Documented::StillViolates(clause), verdict) => {
+                if *verdict == Verdict::Violated(clause.clone()) {
+                    return Vec::new();
+                }
+                return vec![format!("documented to violate {clause}: {verdict}")];
+            }
+            (Documented::Holds, Verdict::Violated(clause)) => {
+                return vec![format!("documented to hold: violates {clause}")];
+            }
+            (Documented::Unstated, Verdict::Violated(_)) => return Vec::new(),
+            (Documented::Holds | Documented::Unstated, _) => {}
+        }
+        let unfinished = match &verdict {
+            Verdict::Undecided(why) => Some(format!("unfinished: {why}")),
+            _ => None,
+        };
+        let unevaluated = never(&self.clauses).map(|name| format!("{name} was never evaluated"));
+        let unreached = never(&self.endings).map(|name| format!("never reached: {name}"));
+        unfinished
+            .into_iter()
+            .chain(unevaluated)
+            .chain(unreached)
+            .collect()
+    }
+
+    /// Executions that violated a clause.
+    pub fn violating(&self) -> u64 {
+        self.violations
+            .iter()
+            .fold(0, |sum, v| sum.saturating_add(v.count))
+    }
+
+    fn violated_clause(&self) -> Option<&str> {
+        let violated = |clause: &str| {
+            let hit = |v: &&Count| v.name == clause && v.count > 0;
+            self.violations.iter().find(hit).map(|v| v.name.as_str())
+        };
+        let witness = self.witness.as_ref().map(|w| w.clause.as_str());
+        let most = self.violations.iter().rev().max_by_key(|v| v.count);
+        self.documented
+            .clause()
+            .and_then(violated)
+            .or(witness)
+            .or(most.filter(|v| v.count > 0).map(|v| v.name.as_str()))
+    }
+}
+
+fn never(counts: &[Count]) -> impl Iterator<Item = &str> {
+    counts
+        .iter()
+        .filter(|c| c.count == 0)
+        .map(|c| c.name.as_str())
+}
