@@ -1,1 +1,227 @@
-//! Which steps tell the story.
+//! Which steps tell the story, and what they mean together.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::{Ending, Step, StepKind, Wait, Witness};
+
+/// The span of steps over which a CPU holds a lock or is in an RCU read section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// The lane the holder is drawn in.
+    pub lane: usize,
+    /// The lock; `None` for an RCU read section.
+    pub lock: Option<String>,
+    /// The step that takes it, and the one that drops it; one past the last step where nothing does.
+    pub steps: Range<usize>,
+}
+
+/// The steps to show, as indices.
+///
+/// In full that is all of them. The story leaves out the loads that change nothing, unless they are where the race is: a load
+/// whose nearest store to the same object, before or after, is another CPU's; the last one before the CPU decides something
+/// or loses its turn.
+pub(crate) fn shown(witness: &Witness, full: bool) -> Vec<usize> {
+    let steps = &witness.steps;
+    let races = racing(steps, 0..steps.len());
+    let raced = racing(steps, (0..steps.len()).rev());
+    let matters = |i: &usize| {
+        let step = &steps[*i];
+        full || step.kind != StepKind::Load
+            || !step.now.is_empty()
+            || races[*i]
+            || raced[*i]
+            || Some(*i) == violating(witness)
+            || steps
+                .get(i + 1)
+                .is_none_or(|next| next.cpu != step.cpu || decides(next.kind))
+    };
+    (0..steps.len()).filter(matters).collect()
+}
+
+/// For every step, whether the last store to its object, in the order of `indices`, was another CPU's.
+fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
+    let mut stored = HashMap::new();
+    let mut races = vec![false; steps.len()];
+    for i in indices {
+        let step = &steps[i];
+        if step.object.is_empty() {
+            continue;
+        }
+        races[i] = stored.get(&step.object).is_some_and(|cpu| *cpu != step.cpu);
+        if step.kind == StepKind::Store {
+            stored.insert(&step.object, step.cpu);
+        }
+    }
+    races
+}
+
+fn decides(kind: StepKind) -> bool {
+    use StepKind::{Blocked, Note, Return, Violation};
+    matches!(kind, Note | Violation | Return | Blocked)
+}
+
+/// The step at which it goes wrong. A livelock has none.
+pub(crate) fn violating(witness: &Witness) -> Option<usize> {
+    if matches!(witness.ending, Ending::Livelock { .. }) {
+        return None;
+    }
+    let marked = witness
+        .steps
+        .iter()
+        .rposition(|s| s.kind == StepKind::Violation);
+    marked.or(witness.steps.len().checked_sub(1))
+}
+
+/// The steps of a livelock that repeat.
+pub(crate) fn repeating(witness: &Witness) -> Option<Range<usize>> {
+    match witness.ending {
+        Ending::Livelock { first, last } if first <= last && first < witness.steps.len() => {
+            Some(first..last.saturating_add(1).min(witness.steps.len()))
+        }
+        _ => None,
+    }
+}
+
+/// The lane a CPU is drawn in. CPUs without a name share the one after the last.
+pub(crate) fn lane(witness: &Witness, cpu: usize) -> usize {
+    cpu.min(witness.cpus.len())
+}
+
+/// One head a lane.
+pub(crate) fn heads(witness: &Witness) -> Vec<String> {
+    let named = witness.cpus.iter().enumerate();
+    let mut heads: Vec<_> = named
+        .map(|(i, name)| format!("CPU{i} {name}").trim_end().to_owned())
+        .collect();
+    if witness.steps.iter().any(|s| s.cpu >= witness.cpus.len()) {
+        heads.push("other CPUs".to_owned());
+    }
+    heads
+}
+
+/// The step's text; a step of a CPU without a name says whose it is.
+pub(crate) fn text(witness: &Witness, step: &Step) -> String {
+    if step.cpu < witness.cpus.len() {
+        step.text.clone()
+    } else {
+        format!("CPU{}: {}", step.cpu, step.text)
+    }
+}
+
+/// What is true from step `i` on, the violation with its mark.
+pub(crate) fn now(witness: &Witness, i: usize, mark: &str) -> Vec<String> {
+    let mut now = witness.steps[i].now.clone();
+    let said = |s: &String| s.contains(&witness.what);
+    let violation = witness.ending == Ending::Violation && violating(witness) == Some(i);
+    if violation && !now.iter().any(said) && !said(&witness.steps[i].text) {
+        now.push(format!("{mark} {}", witness.what));
+    }
+    now
+}
+
+/// Who holds what, from which step to which.
+pub(crate) fn holds(witness: &Witness) -> Vec<Hold> {
+    use StepKind::{Lock, LockShared, RcuLock, RcuUnlock, TryLock, Unlock};
+    let end = witness.steps.len();
+    let mut holds: Vec<Hold> = Vec::new();
+    for (i, step) in witness.steps.iter().enumerate() {
+        let lane = lane(witness, step.cpu);
+        let (takes, lock) = match step.kind {
+            Lock | LockShared | TryLock => (true, Some(step.object.clone())),
+            Unlock => (false, Some(step.object.clone())),
+            RcuLock => (true, None),
+            RcuUnlock => (false, None),
+            _ => continue,
+        };
+        if takes {
+            let steps = i..end;
+            holds.push(Hold { lane, lock, steps });
+            continue;
+        }
+        // The page lock may be dropped by somebody else than its holder; an RCU read section may not.
+        let own = |h: &Hold| h.steps.end == end && h.lock == lock && h.lane == lane;
+        let any = |h: &Hold| h.steps.end == end && h.lock == lock && lock.is_some();
+        if let Some(held) = holds
+            .iter()
+            .rposition(own)
+            .or_else(|| holds.iter().rposition(any))
+        {
+            holds[held].steps.end = i;
+        }
+    }
+    holds
+}
+
+/// How it ends, in one sentence, where the steps do not say it themselves.
+pub(crate) fn ending(witness: &Witness) -> Option<String> {
+    let what = |text: &str| {
+        if witness.what.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{text}: {}", witness.what)
+        }
+    };
+    match &witness.ending {
+        Ending::Violation => None,
+        Ending::Deadlock { .. } => Some(what("deadlock")),
+        Ending::Livelock { .. } => Some(what("these steps repeat for ever")),
+    }
+}
+
+/// A wait-for cycle in words.
+pub(crate) fn waits(cycle: &[Wait]) -> String {
+    let waits = cycle
+        .iter()
+        .map(|w| format!("CPU{} holds {} and waits for {}", w.cpu, w.holds, w.wants));
+    waits.collect::<Vec<_>>().join("; ")
+}
+
+/// What is violated, in one sentence.
+pub(crate) fn headline(witness: &Witness) -> String {
+    let (clause, text) = (&witness.clause, &witness.clause_text);
+    let how = match witness.ending {
+        Ending::Violation => " violated",
+        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => {
+            " violated by a deadlock"
+        }
+        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => {
+            " violated by a livelock"
+        }
+        _ => "",
+    };
+    format!("{clause}{how}: {text}")
+}
+
+/// Who found it, and what that is worth.
+pub(crate) fn found(witness: &Witness) -> String {
+    let (found, all, forced) = (
+        &witness.found,
+        u64::from(witness.switches),
+        u64::from(witness.preemptions),
+    );
+    let switches = match forced {
+        0 => format!("{}, none preemptive", plural(all, "switch")),
+        _ if forced == all => plural(forced, "preemptive switch"),
+        _ => format!("{} of {all}", plural(forced, "preemptive switch")),
+    };
+    let fewer = if found.minimal && forced > 0 {
+        ", and no fewer will do"
+    } else {
+        ""
+    };
+    let (engine, model) = (&found.engine, &found.memory_model);
+    format!(
+        "found by {engine}, {model}, execution {} · {switches}{fewer}",
+        found.executions
+    )
+}
+
+/// `1 switch`, `2 switches`, `3 executions`.
+pub(crate) fn plural(count: u64, noun: &str) -> String {
+    match (count, noun.ends_with("ch")) {
+        (1, _) => format!("1 {noun}"),
+        (_, true) => format!("{count} {noun}es"),
+        (_, false) => format!("{count} {noun}s"),
+    }
+}

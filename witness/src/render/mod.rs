@@ -1,1 +1,50 @@
-//! Renderers.
+//! Witnesses and verdicts as text, SVG, Mermaid and JSON.
+//!
+//! Every renderer takes plain data and returns a string; nothing here looks at a terminal or at the environment. None of
+//! them trusts its input: odd indices and odd characters are drawn as well as can be, and never panic.
+
+mod cells;
+mod clean;
+mod lockdep;
+mod mermaid;
+mod paint;
+mod svg;
+mod table;
+mod text;
+
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use table::{line, summary, table};
+pub use text::text;
+
+/// The narrowest width text is laid out for; narrower requests are treated like this one.
+pub const MIN_WIDTH: usize = 40;
+
+/// How text is drawn. The default fits a commit message: no colours, the story only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Colour it with ANSI sequences. The caller knows the terminal and `NO_COLOR`.
+    pub color: bool,
+    /// Use ASCII only: `->` for `→`, `x` for `✗`.
+    pub ascii: bool,
+    /// Which steps to show.
+    pub detail: Detail,
+    /// Leave the source lines out.
+    pub hide_source: bool,
+}
+
+/// Which steps of a witness to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Calls, locks, stores, notes, and of the loads those that matter. Steps keep their numbers.
+    #[default]
+    Story,
+    /// Every step.
+    Full,
+}
+
+/// Any of this crate's values as indented JSON, for example a [`Witness`](crate::Witness) or a slice of
+/// [`Outcome`](crate::Outcome)s.
+pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("plain data serializes")
+}

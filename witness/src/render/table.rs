@@ -1,0 +1,231 @@
+//! Verdicts as a table, and as one line each.
+
+use super::cells::{Cell, GAP, shares, side_by_side, wrap};
+use super::paint::{Page, Paint};
+use super::{MIN_WIDTH, Style, clean, lockdep};
+use crate::story::plural;
+use crate::{Count, Coverage, Documented, Ending, Outcome, Verdict};
+
+/// Columns the table is indented by.
+const INDENT: usize = 2;
+
+/// The verdict table: one group a race, its id and title in the first row, and the [`summary`] below. What is not as
+/// documented says why.
+pub fn table(outcomes: &[Outcome], width: usize, style: Style) -> String {
+    let columns = width.max(MIN_WIDTH) - INDENT;
+    let mut page = Page::new(style);
+    let engines = outcomes.iter().any(|o| o.engine != outcomes[0].engine);
+    let rows: Vec<_> = outcomes.iter().map(|o| row(o, engines, style)).collect();
+    let widths = divide(&rows, columns);
+    for group in groups(outcomes) {
+        // The title of a race may be longer than its column: it goes on beside the rows of the group.
+        let left = side_by_side(&rows[group[0]][..2], &widths[..2]);
+        let mut right = Vec::new();
+        for i in group {
+            right.extend(side_by_side(&rows[i][2..], &widths[2..]));
+            for objection in outcomes[i].objections() {
+                let objection = clean::clean(&format!("! {objection}"), style.ascii);
+                let lines = wrap(&objection, widths[2..].iter().sum(), 2);
+                right.extend(lines.into_iter().map(|line| vec![(line, Paint::Bad)]));
+            }
+        }
+        for line in 0..left.len().max(right.len()) {
+            let mut pieces = vec![(" ".repeat(INDENT), Paint::Plain)];
+            match left.get(line) {
+                Some(left) => pieces.extend(left.iter().cloned()),
+                None => pieces.push((" ".repeat(widths[0] + widths[1] + 2 * GAP), Paint::Plain)),
+            }
+            pieces.extend(right.get(line).into_iter().flatten().cloned());
+            page.line(&pieces);
+        }
+    }
+    if !outcomes.is_empty() {
+        page.blank();
+    }
+    let seconds = outcomes.iter().fold(0.0, |sum, o| sum + o.seconds);
+    for line in wrap(
+        &clean::clean(&summary(outcomes, seconds), style.ascii),
+        columns,
+        2,
+    ) {
+        page.write(&format!("{:INDENT$}{line}", ""), Paint::Plain);
+    }
+    page.finish()
+}
+
+/// Id, title, protocol, engine where there are several, verdict and details.
+fn row(outcome: &Outcome, engines: bool, style: Style) -> Vec<Cell> {
+    let mut row = vec![
+        Cell::new(&outcome.race, Paint::Head),
+        Cell::new(&outcome.title, Paint::Plain),
+        Cell::new(&outcome.protocol, Paint::Plain),
+    ];
+    row.extend(engines.then(|| Cell::new(&outcome.engine, Paint::Dim)));
+    row.extend([verdict(outcome), Cell::new(detail(outcome), Paint::Plain)]);
+    for text in row.iter_mut().flat_map(|cell| &mut cell.paragraphs) {
+        *text = clean::clean(text, style.ascii);
+    }
+    row
+}
+
+/// The widths of the columns. Titles and details are the ones to be wrapped, as long as that leaves them legible.
+fn divide(rows: &[Vec<Cell>], columns: usize) -> Vec<usize> {
+    const LEGIBLE: usize = 16;
+    let Some(first) = rows.first() else {
+        return Vec::new();
+    };
+    let natural = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].natural())
+            .max()
+            .unwrap_or(0)
+    };
+    let mut widths: Vec<_> = (0..first.len()).map(natural).collect();
+    let (title, detail) = (1, widths.len() - 1);
+    let available = columns.saturating_sub(GAP * detail);
+    let fixed = widths.iter().sum::<usize>() - widths[title] - widths[detail];
+    if fixed + 2 * LEGIBLE > available {
+        return shares(&widths, available);
+    }
+    let rest = available - fixed;
+    widths[title] = widths[title].min(rest - widths[detail].min(rest / 3));
+    widths[detail] = widths[detail].min(rest - widths[title]);
+    widths
+}
+
+/// The outcomes by race, as indices, in the order of their first appearance.
+fn groups(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (i, outcome) in outcomes.iter().enumerate() {
+        match groups
+            .iter_mut()
+            .find(|group| outcomes[group[0]].race == outcome.race)
+        {
+            Some(group) => group.push(i),
+            None => groups.push(vec![i]),
+        }
+    }
+    groups
+}
+
+fn verdict(outcome: &Outcome) -> Cell {
+    match outcome.verdict() {
+        Verdict::Violated(clause) => Cell::new(format!("✗ {clause}"), Paint::Bad),
+        Verdict::Undecided(_) => Cell::new("? undecided", Paint::Doubt),
+        verdict @ Verdict::NotSeen => Cell::new(format!("~ {verdict}"), Paint::Doubt),
+        verdict => Cell::new(format!("✓ {verdict}"), Paint::Good),
+    }
+}
+
+fn detail(outcome: &Outcome) -> String {
+    let executions = plural(outcome.executions, "execution");
+    match (outcome.verdict(), &outcome.witness, &outcome.coverage) {
+        (Verdict::Violated(_), None, _) => format!("{} of {executions}", outcome.violating()),
+        (Verdict::Violated(_), Some(witness), _) => match &witness.ending {
+            Ending::Violation => plural(witness.switches.into(), "switch"),
+            Ending::Deadlock { cycle } => lockdep::chain(cycle),
+            Ending::Livelock { first, last } => {
+                let steps = (last.saturating_sub(*first) as u64).saturating_add(1);
+                format!("{} repeat for ever", plural(steps, "step"))
+            }
+        },
+        (_, _, Coverage::Sampled { how }) => format!("{executions}, {how}"),
+        _ => executions,
+    }
+}
+
+/// How many verdicts are of which kind, and which are not as documented, in one line:
+/// `23 reproduced · 41 fixes exhausted · 3 documented fixes still broken (S0.5, S1.3, S3.8) · 4.1 s`.
+pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
+    let count = |kind: Kind| outcomes.iter().filter(|o| Kind::of(o) == kind).count() as u64;
+    let named = |kind: Kind| {
+        let mut races: Vec<&str> = outcomes
+            .iter()
+            .filter(|o| Kind::of(o) == kind)
+            .map(|o| o.race.as_str())
+            .collect();
+        races.dedup();
+        format!(" ({})", races.join(", "))
+    };
+    let fixes = |n| if n == 1 { "fix" } else { "fixes" };
+    let mut parts = Vec::new();
+    for kind in Kind::ALL {
+        let (n, races) = (count(kind), named(kind));
+        match kind {
+            _ if n == 0 => {}
+            Kind::Reproduced => parts.push(format!("{n} reproduced")),
+            Kind::Exhausted => parts.push(format!("{n} {} exhausted", fixes(n))),
+            Kind::Held => parts.push(format!("{n} {} held as far as explored", fixes(n))),
+            Kind::StillBroken => {
+                parts.push(format!("{n} documented {} still broken{races}", fixes(n)))
+            }
+            Kind::Unstated => parts.push(format!("{n} without a documented verdict")),
+            Kind::Differs => parts.push(format!("{n} not as documented{races}")),
+        }
+    }
+    parts.push(format!("{seconds:.1} s"));
+    parts.join(" · ")
+}
+
+/// What an outcome counts as in the summary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reproduced,
+    Exhausted,
+    Held,
+    StillBroken,
+    Unstated,
+    Differs,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [
+        Self::Reproduced,
+        Self::Exhausted,
+        Self::Held,
+        Self::StillBroken,
+        Self::Unstated,
+        Self::Differs,
+    ];
+
+    fn of(outcome: &Outcome) -> Self {
+        match (&outcome.documented, &outcome.coverage) {
+            _ if !outcome.as_documented() => Self::Differs,
+            (Documented::Violates(_), _) => Self::Reproduced,
+            (Documented::StillViolates(_), _) => Self::StillBroken,
+            (Documented::Holds, Coverage::Exhaustive) => Self::Exhausted,
+            (Documented::Holds, _) => Self::Held,
+            (Documented::Unstated, _) => Self::Unstated,
+        }
+    }
+}
+
+/// One verdict in one line, as the Linux-kernel memory model's tools print theirs:
+/// `S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s`.
+pub fn line(outcome: &Outcome) -> String {
+    let violating = outcome.violating();
+    let word = match outcome.verdict() {
+        Verdict::Violated(_) if violating >= outcome.executions && outcome.executions > 1 => {
+            "Always".to_owned()
+        }
+        Verdict::Violated(_) => "Sometimes".to_owned(),
+        Verdict::Never => "Never".to_owned(),
+        Verdict::NeverWithin(bound) => format!("Never within {bound}"),
+        Verdict::NotSeen => "Not seen".to_owned(),
+        Verdict::Undecided(why) => format!("Undecided ({why})"),
+    };
+    let counts = |counts: &[Count]| {
+        let counts = counts.iter().map(|c| format!("{} {}", c.name, c.count));
+        counts.collect::<Vec<_>>().join(" · ")
+    };
+    let mut parts = vec![
+        format!("{} {}", outcome.race, outcome.protocol),
+        format!("{word} {violating}/{}", outcome.executions),
+        outcome.engine.clone(),
+        counts(&outcome.violations),
+        counts(&outcome.endings),
+        format!("{:.1} s", outcome.seconds),
+    ];
+    parts.retain(|part| !part.is_empty());
+    clean::clean(&parts.join("  "), false)
+}

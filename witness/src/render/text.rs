@@ -1,0 +1,360 @@
+//! A witness as a kernel mail would show it: one column a CPU.
+
+use super::cells::{Cell, GAP, break_at, shares, side_by_side, wrap};
+use super::paint::{Page, Paint, width};
+use super::{Detail, MIN_WIDTH, Style, clean, lockdep};
+use crate::{Ending, StepKind, Witness, story};
+
+/// Columns that a call's body is indented by.
+const INDENT: usize = 2;
+/// The narrowest useful column of a CPU.
+const NARROWEST: usize = 16;
+
+/// `witness` in columns of text, none of its lines wider than `width` (or [`MIN_WIDTH`]): what is violated, each step in the
+/// column of its CPU, what became true at it, and how to run it again.
+pub fn text(witness: &Witness, width: usize, style: Style) -> String {
+    let witness = &clean::witness(witness, style.ascii);
+    let width = width.max(MIN_WIDTH);
+    let mut page = Page::new(style);
+    head(witness, width, &mut page);
+    let shown = story::shown(witness, style.detail == Detail::Full);
+    if !shown.is_empty() {
+        page.blank();
+        Table::new(witness, &shown, width, style).draw(&mut page);
+    }
+    if let Ending::Deadlock { cycle } = &witness.ending {
+        page.blank();
+        page.wrapped(
+            &story::ending(witness).unwrap_or_default(),
+            2,
+            width,
+            Paint::Bad,
+        );
+        page.wrapped(&story::waits(cycle), 2, width, Paint::Plain);
+        page.blank();
+        lockdep::scenario(cycle, width, &mut page);
+    }
+    page.blank();
+    foot(witness, witness.steps.len() - shown.len(), width, &mut page);
+    page.finish()
+}
+
+fn head(witness: &Witness, columns: usize, page: &mut Page) {
+    let title = format!(
+        "{} · {} · protocol {}",
+        witness.race, witness.title, witness.protocol
+    );
+    page.wrapped(&title, 2, columns, Paint::Head);
+    let mut headline = wrap(&story::headline(witness), columns, 2);
+    let last = headline.pop().unwrap_or_default();
+    for line in headline {
+        page.write(&line, Paint::Bad);
+    }
+    let (left, right) = (width(&last), width(&witness.spec));
+    if left + GAP + right <= columns {
+        let space = " ".repeat(columns - left - right);
+        page.line(&[
+            (last, Paint::Bad),
+            (space, Paint::Plain),
+            (witness.spec.clone(), Paint::Dim),
+        ]);
+    } else {
+        page.write(&last, Paint::Bad);
+        page.wrapped(&witness.spec, 2, columns, Paint::Dim);
+    }
+    page.wrapped(&story::found(witness), 2, columns, Paint::Plain);
+}
+
+fn foot(witness: &Witness, folded: usize, columns: usize, page: &mut Page) {
+    let held = witness
+        .held
+        .iter()
+        .map(|h| format!("{} (CPU{})", h.lock, h.cpu));
+    let held = match held.collect::<Vec<_>>() {
+        none if none.is_empty() => "nothing".to_owned(),
+        held => held.join(", "),
+    };
+    let folded = match folded {
+        0 => String::new(),
+        _ => format!(
+            " · {} without effect not shown",
+            story::plural(folded as u64, "load")
+        ),
+    };
+    for line in wrap(&format!("held at the end: {held}{folded}"), columns - 2, 2) {
+        page.write(&format!("  {line}"), Paint::Plain);
+    }
+    for line in command(&format!("  replay: {}", witness.replay), columns) {
+        page.write(&line, Paint::Plain);
+    }
+}
+
+/// Breaks a shell command into lines that a shell puts together again.
+fn command(command: &str, columns: usize) -> Vec<String> {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for (i, word) in command.split(' ').enumerate() {
+        if i > 0 && width(&line) + width(word) + " \\".len() >= columns && !line.trim().is_empty() {
+            lines.push(format!("{line} \\"));
+            line = "     ".to_owned();
+        }
+        line.push_str(if i > 0 { " " } else { "" });
+        let mut word = word;
+        // A schedule can be longer than a line. A shell joins the parts if nothing stands between them.
+        while width(&line) + width(word) + " \\".len() > columns {
+            let (head, tail) = word.split_at(break_at(word, columns - width(&line) - 1));
+            lines.push(format!("{line}{head}\\"));
+            (line, word) = (String::new(), tail);
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// The steps in columns.
+struct Table<'a> {
+    witness: &'a Witness,
+    shown: &'a [usize],
+    marks: Marks,
+    /// Columns of the step numbers.
+    number: usize,
+    lanes: usize,
+    /// Whether all CPUs share one column, for want of width.
+    single: bool,
+    /// Whether what is true now has a column, instead of standing below the step.
+    now_beside: bool,
+    source: bool,
+    /// Widths of the lanes, of what is true now, and of the source lines.
+    widths: Vec<usize>,
+    heads: Vec<Cell>,
+}
+
+#[derive(Clone, Copy)]
+struct Marks {
+    bad: &'static str,
+    arrow: &'static str,
+}
+
+impl<'a> Table<'a> {
+    fn new(witness: &'a Witness, shown: &'a [usize], columns: usize, style: Style) -> Self {
+        let marks = if style.ascii {
+            Marks {
+                bad: "x",
+                arrow: "->",
+            }
+        } else {
+            Marks {
+                bad: "✗",
+                arrow: "→",
+            }
+        };
+        let names = story::heads(witness);
+        let number = witness.steps.len().to_string().len().max(2);
+        let source = !style.hide_source && witness.steps.iter().any(|s| !s.at.is_empty());
+        let mut table = Self {
+            witness,
+            shown,
+            marks,
+            number,
+            lanes: names.len(),
+            single: false,
+            now_beside: shown
+                .iter()
+                .any(|i| !story::now(witness, *i, marks.bad).is_empty()),
+            source,
+            widths: Vec::new(),
+            heads: names
+                .iter()
+                .map(|name| Cell::new(name, Paint::Head))
+                .collect(),
+        };
+        // The first layout that leaves every lane wide enough, from the richest to the plainest.
+        let layouts = [
+            (source, table.now_beside, false),
+            (false, table.now_beside, false),
+            (false, false, false),
+        ];
+        for (source, now_beside, single) in layouts.into_iter().chain([(false, false, true)]) {
+            (table.source, table.now_beside, table.single) = (source, now_beside, single);
+            if table.fits(columns) {
+                break;
+            }
+        }
+        table
+    }
+
+    /// Divides the width; says whether every lane has enough of it.
+    fn fits(&mut self, columns: usize) -> bool {
+        let mut natural: Vec<usize> = self.head().iter().map(Cell::natural).collect();
+        for i in self.shown {
+            for (column, cell) in self.cells(*i).iter().enumerate() {
+                natural[column] = natural[column].max(cell.natural());
+            }
+        }
+        let gaps = self.prefix() + GAP * (natural.len() - 1);
+        let fixed = match natural.last_mut() {
+            Some(at) if self.source => {
+                *at = (*at).min(NARROWEST);
+                *at
+            }
+            _ => 0,
+        };
+        let divided = natural.len() - usize::from(self.source);
+        self.widths = shares(&natural[..divided], columns.saturating_sub(gaps + fixed));
+        let enough = self
+            .widths
+            .iter()
+            .zip(&natural)
+            .all(|(width, natural)| *width >= (*natural).min(NARROWEST));
+        if self.source {
+            self.widths.push(fixed);
+        }
+        enough
+    }
+
+    /// Columns before the first lane: a mark, the number, a gap.
+    fn prefix(&self) -> usize {
+        2 + self.number + GAP
+    }
+
+    fn head(&self) -> Vec<Cell> {
+        let mut head = self.heads.clone();
+        if self.single {
+            head = vec![
+                Cell::new("CPU", Paint::Head),
+                Cell::new("steps", Paint::Head),
+            ];
+        }
+        if self.now_beside {
+            head.push(Cell::new("now true", Paint::Head));
+        }
+        if self.source {
+            head.push(Cell::new("at", Paint::Head));
+        }
+        head
+    }
+
+    /// The cells of step `i`.
+    fn cells(&self, i: usize) -> Vec<Cell> {
+        let step = &self.witness.steps[i];
+        let bad = story::violating(self.witness) == Some(i);
+        let paint = if bad && step.kind == StepKind::Violation {
+            Paint::Bad
+        } else {
+            Paint::of(step.kind)
+        };
+        let text = story::text(self.witness, step);
+        let mut cell = Cell {
+            indent: usize::from(step.depth) * INDENT,
+            ..Cell::new(text, paint)
+        };
+        let now = story::now(self.witness, i, self.marks.bad);
+        if !self.now_beside {
+            cell.paragraphs
+                .extend(now.iter().map(|now| format!("{} {now}", self.marks.arrow)));
+        }
+        let lane = story::lane(self.witness, step.cpu);
+        let mut cells = vec![Cell::default(); self.lanes];
+        if self.single {
+            let known = lane < self.witness.cpus.len();
+            let cpu = if known {
+                lane.to_string()
+            } else {
+                "?".to_owned()
+            };
+            cells = vec![Cell::new(cpu, Paint::Head), cell];
+        } else {
+            cells[lane] = cell;
+        }
+        if self.now_beside {
+            let paint = if bad { Paint::Bad } else { Paint::Plain };
+            cells.push(Cell {
+                paragraphs: now,
+                indent: 0,
+                paint,
+            });
+        }
+        if self.source {
+            let file = step.at.rsplit('/').next().unwrap_or_default();
+            cells.push(Cell::new(file, Paint::Dim));
+        }
+        cells
+    }
+
+    fn draw(&self, page: &mut Page) {
+        let repeating = story::repeating(self.witness);
+        let repeats = |i: usize| repeating.as_ref().is_some_and(|r| r.contains(&i));
+        self.row("", ' ', &self.head(), page);
+        let mut before: Option<usize> = None;
+        for i in self.shown.iter().copied() {
+            let inside = repeats(i) && before.is_some_and(repeats);
+            if let Some(before) = before {
+                if repeats(before) && !inside {
+                    self.repeat_for_ever(page);
+                }
+                if self.witness.steps[before].cpu != self.witness.steps[i].cpu {
+                    self.switch(inside, page);
+                }
+            }
+            let mark = match (repeats(i), inside) {
+                (true, false) => '┌',
+                (true, true) => '│',
+                _ if story::violating(self.witness) == Some(i) => '✗',
+                _ => ' ',
+            };
+            self.row(&(i + 1).to_string(), mark, &self.cells(i), page);
+            before = Some(i);
+        }
+        if before.is_some_and(repeats) {
+            self.repeat_for_ever(page);
+        }
+    }
+
+    fn row(&self, number: &str, mark: char, cells: &[Cell], page: &mut Page) {
+        let repeating = matches!(mark, '┌' | '│');
+        for (i, mut line) in side_by_side(cells, &self.widths).into_iter().enumerate() {
+            let (mark, number) = match i {
+                0 => (mark, number),
+                _ => (if repeating { '│' } else { ' ' }, ""),
+            };
+            let paint = if mark == '✗' {
+                Paint::Bad
+            } else {
+                Paint::Dim
+            };
+            let gap = " ".repeat(GAP);
+            line.insert(0, (format!("{mark} "), paint));
+            line.insert(
+                1,
+                (
+                    format!("{number:>width$}{gap}", width = self.number),
+                    Paint::Dim,
+                ),
+            );
+            page.line(&line);
+        }
+    }
+
+    fn switch(&self, repeating: bool, page: &mut Page) {
+        let columns = self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
+        let mark = if repeating { '│' } else { ' ' };
+        let space = " ".repeat(self.prefix() - 1);
+        page.write(
+            &format!("{mark}{space}{:─<columns$}", "── switch "),
+            Paint::Dim,
+        );
+    }
+
+    fn repeat_for_ever(&self, page: &mut Page) {
+        let columns =
+            self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
+        let sentence = story::ending(self.witness).unwrap_or_default();
+        for (i, line) in wrap(&sentence, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0)
+            .iter()
+            .enumerate()
+        {
+            let mark = if i == 0 { "└─ " } else { "   " };
+            page.write(&format!("{mark}{line}"), Paint::Bad);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the renderers print, line by line.
+
+mod samples;
+
+use witness::Witness;
+use witness::render::{self, Detail, Style};
+
+fn each(name: &str, draw: impl Fn(&Witness) -> String) {
+    for (sample, witness) in samples::all() {
+        insta::assert_snapshot!(format!("{name}_{sample}"), draw(&witness));
+    }
+}
+
+#[test]
+fn text() {
+    each("text", |w| render::text(w, 100, Style::default()));
+}
+
+#[test]
+fn text_in_full() {
+    each("full", |w| {
+        render::text(
+            w,
+            120,
+            Style {
+                detail: Detail::Full,
+                ..Style::default()
+            },
+        )
+    });
+}
+
+#[test]
+fn text_in_ascii_and_narrow() {
+    each("narrow", |w| {
+        render::text(
+            w,
+            64,
+            Style {
+                ascii: true,
+                hide_source: true,
+                ..Style::default()
+            },
+        )
+    });
+}
+
+#[test]
+fn text_in_the_least_width() {
+    insta::assert_snapshot!(render::text(&samples::three_cpus(), 0, Style::default()));
+}
+
+#[test]
+fn svg() {
+    each("svg", render::svg);
+}
+
+#[test]
+fn mermaid() {
+    each("mermaid", render::mermaid);
+}
+
+#[test]
+fn json() {
+    insta::assert_snapshot!(render::json(&samples::deadlock()));
+}
+
+#[test]
+fn table() {
+    let one_engine: Vec<_> = samples::outcomes()
+        .into_iter()
+        .filter(|o| o.engine == "dpor")
+        .collect();
+    insta::assert_snapshot!(
+        "table",
+        render::table(&one_engine[..6], 100, Style::default())
+    );
+    insta::assert_snapshot!(
+        "table_of_everything",
+        render::table(&samples::outcomes(), 100, Style::default())
+    );
+    let ascii = Style {
+        ascii: true,
+        ..Style::default()
+    };
+    insta::assert_snapshot!(
+        "table_narrow",
+        render::table(&samples::outcomes(), 72, ascii)
+    );
+    insta::assert_snapshot!(
+        "table_of_nothing",
+        render::table(&[], 100, Style::default())
+    );
+}
+
+#[test]
+fn lines() {
+    let lines: Vec<_> = samples::outcomes().iter().map(render::line).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
