@@ -9,21 +9,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut json = String::new();
     io::stdin().read_to_string(&mut json)?;
     let witness: Witness = serde_json::from_str(&json)?;
-    let full = Style {
-        detail: Detail::Full,
-        ..Style::default()
-    };
+    let full = Style { detail: Detail::Full, ..Style::default() };
     let picture = match std::env::args().nth(1).as_deref() {
         None | Some("text") => render::text(&witness, 100, Style::default()),
         Some("full") => render::text(&witness, 100, full),
-        Some("color") => render::text(
-            &witness,
-            100,
-            Style {
-                color: true,
-                ..full
-            },
-        ),
+        Some("color") => render::text(&witness, 100, Style { color: true, ..full }),
         Some("svg") => render::svg(&witness),
         Some("mermaid") => render::mermaid(&witness),
         Some(other) => {

@@ -32,9 +32,7 @@ pub(crate) fn shown(witness: &Witness, full: bool) -> Vec<usize> {
             || races[*i]
             || raced[*i]
             || Some(*i) == violating(witness)
-            || steps
-                .get(i + 1)
-                .is_none_or(|next| next.cpu != step.cpu || decides(next.kind))
+            || steps.get(i + 1).is_none_or(|next| next.cpu != step.cpu || decides(next.kind))
     };
     (0..steps.len()).filter(matters).collect()
 }
@@ -66,10 +64,7 @@ pub(crate) fn violating(witness: &Witness) -> Option<usize> {
     if matches!(witness.ending, Ending::Livelock { .. }) {
         return None;
     }
-    let marked = witness
-        .steps
-        .iter()
-        .rposition(|s| s.kind == StepKind::Violation);
+    let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation);
     marked.or(witness.steps.len().checked_sub(1))
 }
 
@@ -91,9 +86,7 @@ pub(crate) fn lane(witness: &Witness, cpu: usize) -> usize {
 /// One head a lane.
 pub(crate) fn heads(witness: &Witness) -> Vec<String> {
     let named = witness.cpus.iter().enumerate();
-    let mut heads: Vec<_> = named
-        .map(|(i, name)| format!("CPU{i} {name}").trim_end().to_owned())
-        .collect();
+    let mut heads: Vec<_> = named.map(|(i, name)| format!("CPU{i} {name}").trim_end().to_owned()).collect();
     if witness.steps.iter().any(|s| s.cpu >= witness.cpus.len()) {
         heads.push("other CPUs".to_owned());
     }
@@ -102,22 +95,34 @@ pub(crate) fn heads(witness: &Witness) -> Vec<String> {
 
 /// The step's text; a step of a CPU without a name says whose it is.
 pub(crate) fn text(witness: &Witness, step: &Step) -> String {
-    if step.cpu < witness.cpus.len() {
-        step.text.clone()
-    } else {
-        format!("CPU{}: {}", step.cpu, step.text)
-    }
+    if step.cpu < witness.cpus.len() { step.text.clone() } else { format!("CPU{}: {}", step.cpu, step.text) }
 }
 
-/// What is true from step `i` on, the violation with its mark.
-pub(crate) fn now(witness: &Witness, i: usize, mark: &str) -> Vec<String> {
+/// What the violation adds to what is true from step `i` on, if it is at this step and the step does not say it itself.
+pub(crate) fn violated(witness: &Witness, i: usize) -> Option<&str> {
+    let step = &witness.steps[i];
+    let mut said = step.now.iter().chain([&step.text]);
+    let here = witness.ending == Ending::Violation && violating(witness) == Some(i);
+    (here && !said.any(|text| text.contains(&witness.what))).then_some(&witness.what)
+}
+
+/// What is true from step `i` on, the violation by its clause.
+pub(crate) fn now_by_clause(witness: &Witness, i: usize) -> Vec<String> {
     let mut now = witness.steps[i].now.clone();
-    let said = |s: &String| s.contains(&witness.what);
-    let violation = witness.ending == Ending::Violation && violating(witness) == Some(i);
-    if violation && !now.iter().any(said) && !said(&witness.steps[i].text) {
-        now.push(format!("{mark} {}", witness.what));
+    let clause = &witness.clause;
+    match violated(witness, i) {
+        Some(what) => now.push(format!("✗ {clause}: {what}")),
+        None if violating(witness) == Some(i) => now.push(format!("✗ {clause}")),
+        None => {}
     }
     now
+}
+
+/// The locks held at the end, in words.
+pub(crate) fn held(witness: &Witness) -> String {
+    let held: Vec<_> = witness.held.iter().map(|h| format!("{} (CPU{})", h.lock, h.cpu)).collect();
+    let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
+    format!("held at the end: {held}")
 }
 
 /// Who holds what, from which step to which.
@@ -142,25 +147,28 @@ pub(crate) fn holds(witness: &Witness) -> Vec<Hold> {
         // The page lock may be dropped by somebody else than its holder; an RCU read section may not.
         let own = |h: &Hold| h.steps.end == end && h.lock == lock && h.lane == lane;
         let any = |h: &Hold| h.steps.end == end && h.lock == lock && lock.is_some();
-        if let Some(held) = holds
-            .iter()
-            .rposition(own)
-            .or_else(|| holds.iter().rposition(any))
-        {
+        if let Some(held) = holds.iter().rposition(own).or_else(|| holds.iter().rposition(any)) {
             holds[held].steps.end = i;
         }
     }
     holds
 }
 
+/// The locks that are held, in the order in which they are first taken.
+pub(crate) fn locks(holds: &[Hold]) -> Vec<String> {
+    let mut locks = Vec::new();
+    for lock in holds.iter().filter_map(|hold| hold.lock.as_ref()) {
+        if !locks.contains(lock) {
+            locks.push(lock.clone());
+        }
+    }
+    locks
+}
+
 /// How it ends, in one sentence, where the steps do not say it themselves.
 pub(crate) fn ending(witness: &Witness) -> Option<String> {
     let what = |text: &str| {
-        if witness.what.is_empty() {
-            text.to_owned()
-        } else {
-            format!("{text}: {}", witness.what)
-        }
+        if witness.what.is_empty() { text.to_owned() } else { format!("{text}: {}", witness.what) }
     };
     match &witness.ending {
         Ending::Violation => None,
@@ -171,9 +179,7 @@ pub(crate) fn ending(witness: &Witness) -> Option<String> {
 
 /// A wait-for cycle in words.
 pub(crate) fn waits(cycle: &[Wait]) -> String {
-    let waits = cycle
-        .iter()
-        .map(|w| format!("CPU{} holds {} and waits for {}", w.cpu, w.holds, w.wants));
+    let waits = cycle.iter().map(|w| format!("CPU{} holds {} and waits for {}", w.cpu, w.holds, w.wants));
     waits.collect::<Vec<_>>().join("; ")
 }
 
@@ -182,12 +188,8 @@ pub(crate) fn headline(witness: &Witness) -> String {
     let (clause, text) = (&witness.clause, &witness.clause_text);
     let how = match witness.ending {
         Ending::Violation => " violated",
-        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => {
-            " violated by a deadlock"
-        }
-        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => {
-            " violated by a livelock"
-        }
+        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => " violated by a deadlock",
+        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => " violated by a livelock",
         _ => "",
     };
     format!("{clause}{how}: {text}")
@@ -195,26 +197,15 @@ pub(crate) fn headline(witness: &Witness) -> String {
 
 /// Who found it, and what that is worth.
 pub(crate) fn found(witness: &Witness) -> String {
-    let (found, all, forced) = (
-        &witness.found,
-        u64::from(witness.switches),
-        u64::from(witness.preemptions),
-    );
+    let (found, all, forced) = (&witness.found, u64::from(witness.switches), u64::from(witness.preemptions));
     let switches = match forced {
         0 => format!("{}, none preemptive", plural(all, "switch")),
         _ if forced == all => plural(forced, "preemptive switch"),
         _ => format!("{} of {all}", plural(forced, "preemptive switch")),
     };
-    let fewer = if found.minimal && forced > 0 {
-        ", and no fewer will do"
-    } else {
-        ""
-    };
+    let fewer = if found.minimal && forced > 0 { ", and no fewer will do" } else { "" };
     let (engine, model) = (&found.engine, &found.memory_model);
-    format!(
-        "found by {engine}, {model}, execution {} · {switches}{fewer}",
-        found.executions
-    )
+    format!("found by {engine}, {model}, execution {} · {switches}{fewer}", found.executions)
 }
 
 /// `1 switch`, `2 switches`, `3 executions`.
@@ -223,5 +214,78 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
         (1, _) => format!("1 {noun}"),
         (_, true) => format!("{count} {noun}es"),
         (_, false) => format!("{count} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Found, Held};
+
+    fn step(cpu: usize, kind: StepKind, object: &str) -> Step {
+        let (text, at) = (String::new(), String::new());
+        Step { cpu, depth: 0, kind, text, object: object.to_owned(), now: Vec::new(), at }
+    }
+
+    fn witness(steps: Vec<Step>) -> Witness {
+        let text = String::new;
+        let found = Found { engine: text(), memory_model: text(), executions: 1, minimal: false };
+        Witness {
+            race: text(),
+            title: text(),
+            protocol: text(),
+            clause: text(),
+            clause_text: text(),
+            spec: text(),
+            what: text(),
+            found,
+            preemptions: 0,
+            switches: 0,
+            cpus: vec![text(), text()],
+            steps,
+            ending: Ending::Violation,
+            held: Vec::<Held>::new(),
+            replay: text(),
+        }
+    }
+
+    #[test]
+    fn a_lock_may_be_dropped_by_somebody_else() {
+        use StepKind::{Lock, LockShared, Unlock};
+        let steps = vec![
+            step(0, Lock, "page"),
+            step(0, LockShared, "mmap_sem"),
+            step(1, LockShared, "mmap_sem"),
+            step(1, Unlock, "page"),
+            step(0, Unlock, "mmap_sem"),
+            step(1, Unlock, "nobody has it"),
+        ];
+        let spans: Vec<_> = holds(&witness(steps)).into_iter().map(|h| (h.lane, h.steps)).collect();
+        assert_eq!(spans, [(0, 0..3), (0, 1..4), (1, 2..6)]);
+    }
+
+    #[test]
+    fn an_rcu_read_section_is_its_owners() {
+        use StepKind::{RcuLock, RcuUnlock};
+        let steps = vec![step(0, RcuLock, ""), step(1, RcuUnlock, ""), step(0, RcuUnlock, "")];
+        assert_eq!(holds(&witness(steps))[0].steps, 0..2);
+    }
+
+    #[test]
+    fn the_loads_that_race_are_told() {
+        use StepKind::{Load, Note, Store};
+        let steps = vec![
+            step(0, Load, "x"), // CPU1 overwrites what it reads
+            step(0, Load, "y"), // nobody writes it
+            step(0, Load, "z"), // the last one of the turn
+            step(1, Store, "x"),
+            step(0, Load, "y"),
+            step(0, Load, "x"), // reads what CPU1 wrote
+            step(0, Load, "y"),
+            step(0, Load, "z"), // the note rests on it
+            step(0, Note, ""),
+        ];
+        assert_eq!(shown(&witness(steps.clone()), false), [0, 2, 3, 5, 7, 8]);
+        assert_eq!(shown(&witness(steps), true).len(), 9);
     }
 }

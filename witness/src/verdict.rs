@@ -50,10 +50,7 @@ pub struct Count {
 impl Count {
     /// `name` happened `count` times.
     pub fn new(name: impl Into<String>, count: u64) -> Self {
-        Self {
-            name: name.into(),
-            count,
-        }
+        Self { name: name.into(), count }
     }
 }
 
@@ -178,18 +175,12 @@ impl Outcome {
         };
         let unevaluated = never(&self.clauses).map(|name| format!("{name} was never evaluated"));
         let unreached = never(&self.endings).map(|name| format!("never reached: {name}"));
-        unfinished
-            .into_iter()
-            .chain(unevaluated)
-            .chain(unreached)
-            .collect()
+        unfinished.into_iter().chain(unevaluated).chain(unreached).collect()
     }
 
     /// Executions that violated a clause.
     pub fn violating(&self) -> u64 {
-        self.violations
-            .iter()
-            .fold(0, |sum, v| sum.saturating_add(v.count))
+        self.violations.iter().fold(0, |sum, v| sum.saturating_add(v.count))
     }
 
     fn violated_clause(&self) -> Option<&str> {
@@ -199,17 +190,10 @@ impl Outcome {
         };
         let witness = self.witness.as_ref().map(|w| w.clause.as_str());
         let most = self.violations.iter().rev().max_by_key(|v| v.count);
-        self.documented
-            .clause()
-            .and_then(violated)
-            .or(witness)
-            .or(most.filter(|v| v.count > 0).map(|v| v.name.as_str()))
+        self.documented.clause().and_then(violated).or(witness).or(most.filter(|v| v.count > 0).map(|v| v.name.as_str()))
     }
 }
 
 fn never(counts: &[Count]) -> impl Iterator<Item = &str> {
-    counts
-        .iter()
-        .filter(|c| c.count == 0)
-        .map(|c| c.name.as_str())
+    counts.iter().filter(|c| c.count == 0).map(|c| c.name.as_str())
 }

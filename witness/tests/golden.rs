@@ -18,31 +18,12 @@ fn text() {
 
 #[test]
 fn text_in_full() {
-    each("full", |w| {
-        render::text(
-            w,
-            120,
-            Style {
-                detail: Detail::Full,
-                ..Style::default()
-            },
-        )
-    });
+    each("full", |w| render::text(w, 120, Style { detail: Detail::Full, ..Style::default() }));
 }
 
 #[test]
 fn text_in_ascii_and_narrow() {
-    each("narrow", |w| {
-        render::text(
-            w,
-            64,
-            Style {
-                ascii: true,
-                hide_source: true,
-                ..Style::default()
-            },
-        )
-    });
+    each("narrow", |w| render::text(w, 64, Style { ascii: true, hide_source: true, ..Style::default() }));
 }
 
 #[test]
@@ -67,30 +48,12 @@ fn json() {
 
 #[test]
 fn table() {
-    let one_engine: Vec<_> = samples::outcomes()
-        .into_iter()
-        .filter(|o| o.engine == "dpor")
-        .collect();
-    insta::assert_snapshot!(
-        "table",
-        render::table(&one_engine[..6], 100, Style::default())
-    );
-    insta::assert_snapshot!(
-        "table_of_everything",
-        render::table(&samples::outcomes(), 100, Style::default())
-    );
-    let ascii = Style {
-        ascii: true,
-        ..Style::default()
-    };
-    insta::assert_snapshot!(
-        "table_narrow",
-        render::table(&samples::outcomes(), 72, ascii)
-    );
-    insta::assert_snapshot!(
-        "table_of_nothing",
-        render::table(&[], 100, Style::default())
-    );
+    let one_engine: Vec<_> = samples::outcomes().into_iter().filter(|o| o.engine == "dpor").collect();
+    insta::assert_snapshot!("table", render::table(&one_engine[..6], 100, Style::default()));
+    insta::assert_snapshot!("table_of_everything", render::table(&samples::outcomes(), 100, Style::default()));
+    let ascii = Style { ascii: true, ..Style::default() };
+    insta::assert_snapshot!("table_narrow", render::table(&samples::outcomes(), 72, ascii));
+    insta::assert_snapshot!("table_of_nothing", render::table(&[], 100, Style::default()));
 }
 
 #[test]

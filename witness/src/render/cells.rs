@@ -20,41 +20,26 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn new(text: impl Into<String>, paint: Paint) -> Self {
-        Self {
-            paragraphs: vec![text.into()],
-            indent: 0,
-            paint,
-        }
+        Self { paragraphs: vec![text.into()], indent: 0, paint }
     }
 
     /// The width it would like to have.
     pub(super) fn natural(&self) -> usize {
-        self.paragraphs
-            .iter()
-            .map(|p| self.indent + width(p))
-            .max()
-            .unwrap_or(0)
+        self.paragraphs.iter().map(|p| self.indent + width(p)).max().unwrap_or(0)
     }
 
     fn wrapped(&self, columns: usize) -> Vec<String> {
         // Deep calls must not squeeze their text into a stripe.
         let indent = self.indent.min(columns / 3);
         let hang = (columns - indent).min(2) * usize::from(columns - indent > 8);
-        let lines = self
-            .paragraphs
-            .iter()
-            .flat_map(|p| wrap(p, columns - indent, hang));
+        let lines = self.paragraphs.iter().flat_map(|p| wrap(p, columns - indent, hang));
         lines.map(|line| format!("{:indent$}{line}", "")).collect()
     }
 }
 
 /// Lays `cells` side by side in columns of the given `widths`; each line is as wide as its text.
 pub(super) fn side_by_side(cells: &[Cell], widths: &[usize]) -> Vec<Vec<(String, Paint)>> {
-    let wrapped: Vec<_> = cells
-        .iter()
-        .zip(widths)
-        .map(|(cell, w)| cell.wrapped(*w))
-        .collect();
+    let wrapped: Vec<_> = cells.iter().zip(widths).map(|(cell, w)| cell.wrapped(*w)).collect();
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
     let line = |row: usize| {
         let piece = |((column, cell), columns): ((&Vec<String>, &Cell), &usize)| {

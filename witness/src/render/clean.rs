@@ -77,11 +77,7 @@ pub(super) fn witness(witness: &Witness, ascii: bool) -> Witness {
         &mut w.found.engine,
         &mut w.found.memory_model,
     ];
-    let steps = w.steps.iter_mut().flat_map(|s| {
-        [&mut s.text, &mut s.object, &mut s.at]
-            .into_iter()
-            .chain(&mut s.now)
-    });
+    let steps = w.steps.iter_mut().flat_map(|s| [&mut s.text, &mut s.object, &mut s.at].into_iter().chain(&mut s.now));
     let waits = match &mut w.ending {
         Ending::Deadlock { cycle } => cycle.as_mut_slice(),
         Ending::Violation | Ending::Livelock { .. } => &mut [],
@@ -90,11 +86,7 @@ pub(super) fn witness(witness: &Witness, ascii: bool) -> Witness {
         .into_iter()
         .chain(&mut w.cpus)
         .chain(steps)
-        .chain(
-            waits
-                .iter_mut()
-                .flat_map(|wait| [&mut wait.holds, &mut wait.wants]),
-        )
+        .chain(waits.iter_mut().flat_map(|wait| [&mut wait.holds, &mut wait.wants]))
         .chain(w.held.iter_mut().map(|held| &mut held.lock))
         .for_each(|text| *text = clean(text, ascii));
     w

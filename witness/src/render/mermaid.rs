@@ -4,117 +4,183 @@ use std::fmt::Write;
 
 use super::cells::wrap;
 use super::clean;
-use crate::story;
-use crate::{Ending, Witness};
+use super::paint::width;
+use crate::story::{self, Hold};
+use crate::{Ending, Step, StepKind, Witness};
 
 /// Columns after which a text goes on in the next line.
-const COLUMNS: usize = 44;
+const COLUMNS: usize = 48;
+/// Locks that are drawn; the steps of others are notes.
+const LOCKS: usize = 6;
 
 /// `witness` as the source of a Mermaid `sequenceDiagram`, to stand in a block of code marked `mermaid`.
 ///
-/// CPUs are the participants and their steps are messages to themselves. A CPU is active while it holds a lock. A dashed
-/// arrow is a switch, a note is what became true.
+/// CPUs and locks are the participants. Taking or dropping a lock is an arrow to it, and it is active while it is held; a
+/// dashed arrow is a switch; everything else a CPU does, and what became true by it, stands in notes.
 pub fn mermaid(witness: &Witness) -> String {
     let witness = &clean::witness(witness, false);
-    let mut out = String::from("sequenceDiagram\n");
-    let mut line = |text: &str| {
-        let _ = writeln!(out, "    {text}");
-    };
-    let title = format!(
-        "{} · {} · protocol {}",
-        witness.race, witness.title, witness.protocol
-    );
-    line(&format!("accTitle: {}", label(&title, usize::MAX)));
-    line(&format!(
-        "accDescr: {}",
-        label(&story::headline(witness), usize::MAX)
-    ));
-    let heads = story::heads(witness);
-    for (lane, head) in heads.iter().enumerate() {
-        line(&format!(
-            "participant c{lane} as {}",
-            label(head, COLUMNS / 2)
-        ));
-    }
-    let all = match heads.len() {
-        0 => return out,
-        1 => "c0".to_owned(),
-        lanes => format!("c0,c{}", lanes - 1),
-    };
-    line(&format!(
-        "Note over {all}: {}",
-        label(&story::headline(witness), 2 * COLUMNS)
-    ));
-
     let holds = story::holds(witness);
-    let repeating = story::repeating(witness).unwrap_or(usize::MAX..0);
-    let shown = story::shown(witness, false);
-    let (first, last) = (
-        shown.iter().find(|i| repeating.contains(i)),
-        shown.iter().rfind(|i| repeating.contains(i)),
-    );
-    let mut before: Option<usize> = None;
-    for i in &shown {
-        let step = &witness.steps[*i];
-        let lane = story::lane(witness, step.cpu);
-        if first == Some(i) {
-            line(&format!(
-                "loop {}",
-                label(&story::ending(witness).unwrap_or_default(), COLUMNS)
-            ));
-        }
-        if let Some(before) = before.filter(|b| witness.steps[*b].cpu != step.cpu) {
-            line(&format!(
-                "c{}-->>c{lane}: switch",
-                story::lane(witness, witness.steps[before].cpu)
-            ));
-        }
-        let bad = story::violating(witness) == Some(*i);
-        if bad {
-            line("rect rgba(220, 38, 38, 0.25)");
-        }
-        let space = "#160;".repeat(2 * usize::from(step.depth.min(8)));
-        let text = label(&story::text(witness, step), COLUMNS);
-        line(&format!("c{lane}->>c{lane}: {} {space}{text}", i + 1));
-        for hold in holds.iter().filter(|hold| hold.lock.is_some()) {
-            if hold.steps.start == *i {
-                line(&format!("activate c{}", hold.lane));
-            }
-            if hold.steps.end == *i {
-                line(&format!("deactivate c{}", hold.lane));
-            }
-        }
-        let mut now = story::now(witness, *i, "✗");
-        if bad {
-            now.insert(0, format!("✗ {}", witness.clause));
-        }
-        if !now.is_empty() {
-            let now: Vec<_> = now.iter().map(|now| label(now, COLUMNS)).collect();
-            line(&format!("Note right of c{lane}: {}", now.join("<br/>")));
-        }
-        if bad {
-            line("end");
-        }
-        if last == Some(i) {
-            line("end");
-        }
-        before = Some(*i);
-    }
-    if let Ending::Deadlock { cycle } = &witness.ending {
-        let ending = story::ending(witness).unwrap_or_default();
-        let words = format!(
-            "{}<br/>{}",
-            label(&ending, 2 * COLUMNS),
-            label(&story::waits(cycle), 2 * COLUMNS)
-        );
-        line(&format!("Note over {all}: {words}"));
-    }
-    out
+    let mut locks = story::locks(&holds);
+    locks.truncate(LOCKS);
+    let mut diagram = Diagram { witness, holds, locks, notes: Vec::new(), out: String::new() };
+    diagram.head();
+    diagram.steps();
+    diagram.out
 }
 
-/// `text` as a label: broken into lines of `columns`, with everything Mermaid could take for its own written as an entity.
+/// A diagram under construction.
+struct Diagram<'a> {
+    witness: &'a Witness,
+    holds: Vec<Hold>,
+    locks: Vec<String>,
+    /// Lines of the note that is being written.
+    notes: Vec<String>,
+    out: String,
+}
+
+impl Diagram<'_> {
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "    {text}");
+    }
+
+    fn lock(&self, name: &str) -> Option<usize> {
+        self.locks.iter().position(|lock| lock == name)
+    }
+
+    fn head(&mut self) {
+        let w = self.witness;
+        let title = format!("{} · {} · protocol {}", w.race, w.title, w.protocol);
+        let headline = story::headline(w);
+        self.out = "%%{init: {\"sequence\": {\"noteAlign\": \"left\"}}}%%\nsequenceDiagram\n".to_owned();
+        self.line(&format!("accTitle: {}", label(&title, usize::MAX)));
+        self.line(&format!("accDescr: {}", label(&headline, usize::MAX)));
+        for (lane, head) in story::heads(w).iter().enumerate() {
+            self.line(&format!("participant c{lane} as {}", label(head, COLUMNS / 2)));
+        }
+        for (i, lock) in self.locks.clone().iter().enumerate() {
+            self.line(&format!("participant l{i} as {}", label(lock, COLUMNS / 2)));
+        }
+        self.over_all(&[headline]);
+    }
+
+    fn steps(&mut self) {
+        let w = self.witness;
+        let shown = story::shown(w, false);
+        let repeating = story::repeating(w).unwrap_or_default();
+        let mut inside = shown.iter().filter(|i| repeating.contains(i));
+        let first = inside.next();
+        let last = inside.next_back().or(first);
+        let ending = story::ending(w).unwrap_or_default();
+        for (n, i) in shown.iter().enumerate() {
+            let lane = story::lane(w, w.steps[*i].cpu);
+            let before = n.checked_sub(1).map(|n| story::lane(w, w.steps[shown[n]].cpu));
+            let before = before.filter(|before| *before != lane);
+            let bad = story::violating(w) == Some(*i);
+            if before.is_some() || first == Some(i) || bad {
+                self.note(before.unwrap_or(lane));
+            }
+            if first == Some(i) {
+                self.line(&format!("loop {}", label(&ending, COLUMNS)));
+            }
+            if let Some(before) = before {
+                self.line(&format!("c{before}-->>c{lane}: switch"));
+            }
+            if bad {
+                self.line("rect rgba(220, 38, 38, 0.25)");
+            }
+            self.step(*i, lane);
+            if bad || last == Some(i) {
+                self.note(lane);
+                self.line("end");
+            }
+        }
+        if let Some(i) = shown.last() {
+            self.note(story::lane(w, w.steps[*i].cpu));
+        }
+        if let Ending::Deadlock { cycle } = &w.ending {
+            self.over_all(&[ending, story::waits(cycle)]);
+        }
+        // Mermaid draws no bar for what is never deactivated.
+        let end = w.steps.len();
+        let open = self.holds.iter().filter(|hold| hold.steps.end == end);
+        let open: Vec<_> = open.filter_map(|hold| self.lock(hold.lock.as_deref()?)).collect();
+        for lock in open {
+            self.line(&format!("deactivate l{lock}"));
+        }
+    }
+
+    fn step(&mut self, i: usize, lane: usize) {
+        let step = &self.witness.steps[i];
+        let text = label(&story::text(self.witness, step), COLUMNS);
+        let number = i + 1;
+        match self.lock(&step.object).zip(arrow(step)) {
+            Some((lock, arrow)) => {
+                self.note(lane);
+                self.line(&format!("c{lane}{arrow}l{lock}: {number} {text}"));
+                let starts = self.holds.iter().any(|h| h.lock.is_some() && h.steps.start == i);
+                let ends = self.holds.iter().any(|h| h.lock.is_some() && h.steps.end == i);
+                if starts {
+                    self.line(&format!("activate l{lock}"));
+                }
+                if ends {
+                    self.line(&format!("deactivate l{lock}"));
+                }
+            }
+            None => {
+                let space = "#160;".repeat(2 * usize::from(step.depth.min(8)));
+                self.notes.push(format!("{number} {space}{text}"));
+            }
+        }
+        let now = story::now_by_clause(self.witness, i);
+        let now = now.iter().map(|now| match now.starts_with('✗') {
+            true => label(now, COLUMNS),
+            false => label(&format!("→ {now}"), COLUMNS),
+        });
+        self.notes.extend(now);
+    }
+
+    /// Writes the note that has been gathered, if any.
+    fn note(&mut self, lane: usize) {
+        if let Some(longest) = self.notes.iter_mut().max_by_key(|line| drawn(line)) {
+            // Mermaid makes the box as wide as its longest line, and then moves the text to the right.
+            longest.push_str("#160;#160;");
+            let text = self.notes.join("<br/>");
+            self.notes.clear();
+            self.line(&format!("Note over c{lane}: {text}"));
+        }
+    }
+
+    fn over_all(&mut self, texts: &[String]) {
+        let cpus = story::heads(self.witness).len();
+        let last = match (cpus, self.locks.len()) {
+            (0, _) => return,
+            (cpus, 0) => format!("c{}", cpus - 1),
+            (_, locks) => format!("l{}", locks - 1),
+        };
+        let all = if last == "c0" { last } else { format!("c0,{last}") };
+        let texts: Vec<_> = texts.iter().map(|text| label(text, COLUMNS)).collect();
+        self.line(&format!("Note over {all}: {}", texts.join("<br/>")));
+    }
+}
+
+/// About how wide a label is drawn: an entity takes as much as a letter.
+fn drawn(label: &str) -> usize {
+    width(label).saturating_sub("160;".len() * label.matches('#').count())
+}
+
+/// The arrow from a CPU to the lock that a step is about.
+fn arrow(step: &Step) -> Option<&'static str> {
+    use StepKind::{Blocked, Lock, LockShared, TryLock, TryLockFailed, Unlock};
+    match step.kind {
+        Lock | LockShared | TryLock => Some("->>"),
+        Unlock => Some("-->>"),
+        Blocked | TryLockFailed => Some("-x"),
+        _ => None,
+    }
+}
+
+/// `text` as a label: in lines of `columns`, with everything Mermaid could take for its own written as an entity.
 fn label(text: &str, columns: usize) -> String {
-    let lines = wrap(text, columns, 0);
     let escaped = |line: &String| {
         let mut out = String::with_capacity(line.len());
         for c in line.chars() {
@@ -127,6 +193,6 @@ fn label(text: &str, columns: usize) -> String {
         }
         out
     };
-    let lines: Vec<_> = lines.iter().map(escaped).collect();
+    let lines: Vec<_> = wrap(text, columns, 0).iter().map(escaped).collect();
     lines.join("<br/>")
 }

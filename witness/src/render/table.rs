@@ -43,11 +43,7 @@ pub fn table(outcomes: &[Outcome], width: usize, style: Style) -> String {
         page.blank();
     }
     let seconds = outcomes.iter().fold(0.0, |sum, o| sum + o.seconds);
-    for line in wrap(
-        &clean::clean(&summary(outcomes, seconds), style.ascii),
-        columns,
-        2,
-    ) {
+    for line in wrap(&clean::clean(&summary(outcomes, seconds), style.ascii), columns, 2) {
         page.write(&format!("{:INDENT$}{line}", ""), Paint::Plain);
     }
     page.finish()
@@ -55,11 +51,8 @@ pub fn table(outcomes: &[Outcome], width: usize, style: Style) -> String {
 
 /// Id, title, protocol, engine where there are several, verdict and details.
 fn row(outcome: &Outcome, engines: bool, style: Style) -> Vec<Cell> {
-    let mut row = vec![
-        Cell::new(&outcome.race, Paint::Head),
-        Cell::new(&outcome.title, Paint::Plain),
-        Cell::new(&outcome.protocol, Paint::Plain),
-    ];
+    let mut row =
+        vec![Cell::new(&outcome.race, Paint::Head), Cell::new(&outcome.title, Paint::Plain), Cell::new(&outcome.protocol, Paint::Plain)];
     row.extend(engines.then(|| Cell::new(&outcome.engine, Paint::Dim)));
     row.extend([verdict(outcome), Cell::new(detail(outcome), Paint::Plain)]);
     for text in row.iter_mut().flat_map(|cell| &mut cell.paragraphs) {
@@ -74,12 +67,7 @@ fn divide(rows: &[Vec<Cell>], columns: usize) -> Vec<usize> {
     let Some(first) = rows.first() else {
         return Vec::new();
     };
-    let natural = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].natural())
-            .max()
-            .unwrap_or(0)
-    };
+    let natural = |column: usize| rows.iter().map(|row| row[column].natural()).max().unwrap_or(0);
     let mut widths: Vec<_> = (0..first.len()).map(natural).collect();
     let (title, detail) = (1, widths.len() - 1);
     let available = columns.saturating_sub(GAP * detail);
@@ -97,10 +85,7 @@ fn divide(rows: &[Vec<Cell>], columns: usize) -> Vec<usize> {
 fn groups(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (i, outcome) in outcomes.iter().enumerate() {
-        match groups
-            .iter_mut()
-            .find(|group| outcomes[group[0]].race == outcome.race)
-        {
+        match groups.iter_mut().find(|group| outcomes[group[0]].race == outcome.race) {
             Some(group) => group.push(i),
             None => groups.push(vec![i]),
         }
@@ -139,11 +124,7 @@ fn detail(outcome: &Outcome) -> String {
 pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
     let count = |kind: Kind| outcomes.iter().filter(|o| Kind::of(o) == kind).count() as u64;
     let named = |kind: Kind| {
-        let mut races: Vec<&str> = outcomes
-            .iter()
-            .filter(|o| Kind::of(o) == kind)
-            .map(|o| o.race.as_str())
-            .collect();
+        let mut races: Vec<&str> = outcomes.iter().filter(|o| Kind::of(o) == kind).map(|o| o.race.as_str()).collect();
         races.dedup();
         format!(" ({})", races.join(", "))
     };
@@ -156,9 +137,7 @@ pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
             Kind::Reproduced => parts.push(format!("{n} reproduced")),
             Kind::Exhausted => parts.push(format!("{n} {} exhausted", fixes(n))),
             Kind::Held => parts.push(format!("{n} {} held as far as explored", fixes(n))),
-            Kind::StillBroken => {
-                parts.push(format!("{n} documented {} still broken{races}", fixes(n)))
-            }
+            Kind::StillBroken => parts.push(format!("{n} documented {} still broken{races}", fixes(n))),
             Kind::Unstated => parts.push(format!("{n} without a documented verdict")),
             Kind::Differs => parts.push(format!("{n} not as documented{races}")),
         }
@@ -179,14 +158,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
-        Self::Reproduced,
-        Self::Exhausted,
-        Self::Held,
-        Self::StillBroken,
-        Self::Unstated,
-        Self::Differs,
-    ];
+    const ALL: [Self; 6] = [Self::Reproduced, Self::Exhausted, Self::Held, Self::StillBroken, Self::Unstated, Self::Differs];
 
     fn of(outcome: &Outcome) -> Self {
         match (&outcome.documented, &outcome.coverage) {
@@ -205,9 +177,7 @@ impl Kind {
 pub fn line(outcome: &Outcome) -> String {
     let violating = outcome.violating();
     let word = match outcome.verdict() {
-        Verdict::Violated(_) if violating >= outcome.executions && outcome.executions > 1 => {
-            "Always".to_owned()
-        }
+        Verdict::Violated(_) if violating >= outcome.executions && outcome.executions > 1 => "Always".to_owned(),
         Verdict::Violated(_) => "Sometimes".to_owned(),
         Verdict::Never => "Never".to_owned(),
         Verdict::NeverWithin(bound) => format!("Never within {bound}"),

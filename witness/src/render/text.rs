@@ -24,12 +24,7 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
     }
     if let Ending::Deadlock { cycle } = &witness.ending {
         page.blank();
-        page.wrapped(
-            &story::ending(witness).unwrap_or_default(),
-            2,
-            width,
-            Paint::Bad,
-        );
+        page.wrapped(&story::ending(witness).unwrap_or_default(), 2, width, Paint::Bad);
         page.wrapped(&story::waits(cycle), 2, width, Paint::Plain);
         page.blank();
         lockdep::scenario(cycle, width, &mut page);
@@ -40,10 +35,7 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
 }
 
 fn head(witness: &Witness, columns: usize, page: &mut Page) {
-    let title = format!(
-        "{} · {} · protocol {}",
-        witness.race, witness.title, witness.protocol
-    );
+    let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     page.wrapped(&title, 2, columns, Paint::Head);
     let mut headline = wrap(&story::headline(witness), columns, 2);
     let last = headline.pop().unwrap_or_default();
@@ -53,11 +45,7 @@ fn head(witness: &Witness, columns: usize, page: &mut Page) {
     let (left, right) = (width(&last), width(&witness.spec));
     if left + GAP + right <= columns {
         let space = " ".repeat(columns - left - right);
-        page.line(&[
-            (last, Paint::Bad),
-            (space, Paint::Plain),
-            (witness.spec.clone(), Paint::Dim),
-        ]);
+        page.line(&[(last, Paint::Bad), (space, Paint::Plain), (witness.spec.clone(), Paint::Dim)]);
     } else {
         page.write(&last, Paint::Bad);
         page.wrapped(&witness.spec, 2, columns, Paint::Dim);
@@ -66,22 +54,12 @@ fn head(witness: &Witness, columns: usize, page: &mut Page) {
 }
 
 fn foot(witness: &Witness, folded: usize, columns: usize, page: &mut Page) {
-    let held = witness
-        .held
-        .iter()
-        .map(|h| format!("{} (CPU{})", h.lock, h.cpu));
-    let held = match held.collect::<Vec<_>>() {
-        none if none.is_empty() => "nothing".to_owned(),
-        held => held.join(", "),
-    };
     let folded = match folded {
         0 => String::new(),
-        _ => format!(
-            " · {} without effect not shown",
-            story::plural(folded as u64, "load")
-        ),
+        _ => format!(" · {} without effect not shown", story::plural(folded as u64, "load")),
     };
-    for line in wrap(&format!("held at the end: {held}{folded}"), columns - 2, 2) {
+    let held = story::held(witness);
+    for line in wrap(&format!("{held}{folded}"), columns - 2, 2) {
         page.write(&format!("  {line}"), Paint::Plain);
     }
     for line in command(&format!("  replay: {}", witness.replay), columns) {
@@ -137,17 +115,7 @@ struct Marks {
 
 impl<'a> Table<'a> {
     fn new(witness: &'a Witness, shown: &'a [usize], columns: usize, style: Style) -> Self {
-        let marks = if style.ascii {
-            Marks {
-                bad: "x",
-                arrow: "->",
-            }
-        } else {
-            Marks {
-                bad: "✗",
-                arrow: "→",
-            }
-        };
+        let marks = if style.ascii { Marks { bad: "x", arrow: "->" } } else { Marks { bad: "✗", arrow: "→" } };
         let names = story::heads(witness);
         let number = witness.steps.len().to_string().len().max(2);
         let source = !style.hide_source && witness.steps.iter().any(|s| !s.at.is_empty());
@@ -158,22 +126,13 @@ impl<'a> Table<'a> {
             number,
             lanes: names.len(),
             single: false,
-            now_beside: shown
-                .iter()
-                .any(|i| !story::now(witness, *i, marks.bad).is_empty()),
+            now_beside: shown.iter().any(|i| !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()),
             source,
             widths: Vec::new(),
-            heads: names
-                .iter()
-                .map(|name| Cell::new(name, Paint::Head))
-                .collect(),
+            heads: names.iter().map(|name| Cell::new(name, Paint::Head)).collect(),
         };
         // The first layout that leaves every lane wide enough, from the richest to the plainest.
-        let layouts = [
-            (source, table.now_beside, false),
-            (false, table.now_beside, false),
-            (false, false, false),
-        ];
+        let layouts = [(source, table.now_beside, false), (false, table.now_beside, false), (false, false, false)];
         for (source, now_beside, single) in layouts.into_iter().chain([(false, false, true)]) {
             (table.source, table.now_beside, table.single) = (source, now_beside, single);
             if table.fits(columns) {
@@ -201,11 +160,7 @@ impl<'a> Table<'a> {
         };
         let divided = natural.len() - usize::from(self.source);
         self.widths = shares(&natural[..divided], columns.saturating_sub(gaps + fixed));
-        let enough = self
-            .widths
-            .iter()
-            .zip(&natural)
-            .all(|(width, natural)| *width >= (*natural).min(NARROWEST));
+        let enough = self.widths.iter().zip(&natural).all(|(width, natural)| *width >= (*natural).min(NARROWEST));
         if self.source {
             self.widths.push(fixed);
         }
@@ -220,10 +175,7 @@ impl<'a> Table<'a> {
     fn head(&self) -> Vec<Cell> {
         let mut head = self.heads.clone();
         if self.single {
-            head = vec![
-                Cell::new("CPU", Paint::Head),
-                Cell::new("steps", Paint::Head),
-            ];
+            head = vec![Cell::new("CPU", Paint::Head), Cell::new("steps", Paint::Head)];
         }
         if self.now_beside {
             head.push(Cell::new("now true", Paint::Head));
@@ -238,41 +190,27 @@ impl<'a> Table<'a> {
     fn cells(&self, i: usize) -> Vec<Cell> {
         let step = &self.witness.steps[i];
         let bad = story::violating(self.witness) == Some(i);
-        let paint = if bad && step.kind == StepKind::Violation {
-            Paint::Bad
-        } else {
-            Paint::of(step.kind)
-        };
+        let paint = if bad && step.kind == StepKind::Violation { Paint::Bad } else { Paint::of(step.kind) };
         let text = story::text(self.witness, step);
-        let mut cell = Cell {
-            indent: usize::from(step.depth) * INDENT,
-            ..Cell::new(text, paint)
-        };
-        let now = story::now(self.witness, i, self.marks.bad);
+        let mut cell = Cell { indent: usize::from(step.depth.min(8)) * INDENT, ..Cell::new(text, paint) };
+        let mut now = step.now.clone();
+        let violated = story::violated(self.witness, i);
+        now.extend(violated.map(|what| format!("{} {what}", self.marks.bad)));
         if !self.now_beside {
-            cell.paragraphs
-                .extend(now.iter().map(|now| format!("{} {now}", self.marks.arrow)));
+            cell.paragraphs.extend(now.iter().map(|now| format!("{} {now}", self.marks.arrow)));
         }
         let lane = story::lane(self.witness, step.cpu);
         let mut cells = vec![Cell::default(); self.lanes];
         if self.single {
             let known = lane < self.witness.cpus.len();
-            let cpu = if known {
-                lane.to_string()
-            } else {
-                "?".to_owned()
-            };
+            let cpu = if known { lane.to_string() } else { "?".to_owned() };
             cells = vec![Cell::new(cpu, Paint::Head), cell];
         } else {
             cells[lane] = cell;
         }
         if self.now_beside {
             let paint = if bad { Paint::Bad } else { Paint::Plain };
-            cells.push(Cell {
-                paragraphs: now,
-                indent: 0,
-                paint,
-            });
+            cells.push(Cell { paragraphs: now, indent: 0, paint });
         }
         if self.source {
             let file = step.at.rsplit('/').next().unwrap_or_default();
@@ -317,20 +255,10 @@ impl<'a> Table<'a> {
                 0 => (mark, number),
                 _ => (if repeating { '│' } else { ' ' }, ""),
             };
-            let paint = if mark == '✗' {
-                Paint::Bad
-            } else {
-                Paint::Dim
-            };
+            let paint = if mark == '✗' { Paint::Bad } else { Paint::Dim };
             let gap = " ".repeat(GAP);
             line.insert(0, (format!("{mark} "), paint));
-            line.insert(
-                1,
-                (
-                    format!("{number:>width$}{gap}", width = self.number),
-                    Paint::Dim,
-                ),
-            );
+            line.insert(1, (format!("{number:>width$}{gap}", width = self.number), Paint::Dim));
             page.line(&line);
         }
     }
@@ -339,20 +267,13 @@ impl<'a> Table<'a> {
         let columns = self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
         let mark = if repeating { '│' } else { ' ' };
         let space = " ".repeat(self.prefix() - 1);
-        page.write(
-            &format!("{mark}{space}{:─<columns$}", "── switch "),
-            Paint::Dim,
-        );
+        page.write(&format!("{mark}{space}{:─<columns$}", "── switch "), Paint::Dim);
     }
 
     fn repeat_for_ever(&self, page: &mut Page) {
-        let columns =
-            self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
+        let columns = self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
         let sentence = story::ending(self.witness).unwrap_or_default();
-        for (i, line) in wrap(&sentence, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0)
-            .iter()
-            .enumerate()
-        {
+        for (i, line) in wrap(&sentence, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0).iter().enumerate() {
             let mark = if i == 0 { "└─ " } else { "   " };
             page.write(&format!("{mark}{line}"), Paint::Bad);
         }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::super::cells::wrap;
 use super::super::paint::width;
+use crate::Witness;
 use crate::story::{self, Hold};
-use crate::{Ending, Witness};
 
 /// Pixels a column of text takes: more than any common monospace font needs at 12.5 pixels, so that no text leaves its box.
 pub(super) const ADVANCE: usize = 8;
@@ -19,7 +19,7 @@ pub(super) const SWITCH: usize = 18;
 pub(super) const TRACK: usize = 8;
 
 /// Columns of text that a lane, or what is true now, has at least and at most.
-const COLUMNS: Range<usize> = 18..40;
+const COLUMNS: Range<usize> = 18..46;
 /// Columns that a call's body is indented by.
 const INDENT: usize = 2;
 
@@ -80,17 +80,12 @@ impl Layout {
             let bars = holds.iter().zip(&tracks).filter_map(own).max().unwrap_or(0);
             let text = x + PAD / 2 + bars * TRACK;
             let width = text - x + columns[lane] * ADVANCE + PAD / 2;
-            lanes.push(Lane {
-                head: wrap(head, columns[lane], 2),
-                x,
-                width,
-                text,
-            });
+            lanes.push(Lane { head: wrap(head, columns[lane], 2), x, width, text });
             x += width + PAD;
         }
         let now_columns = columns[heads.len()];
         let width = (x + now_columns * ADVANCE + PAD).max(60 * ADVANCE);
-        let first = top + lanes.iter().map(|l| l.head.len()).max().unwrap_or(0) * LINE + PAD;
+        let first = top + lanes.iter().map(|l| l.head.len()).max().unwrap_or(0) * LINE;
         let (rows, bottom) = rows(witness, shown, first, &columns);
         let bars = holds.into_iter().zip(tracks).map(|(hold, track)| Bar {
             x: lanes[hold.lane].x + 4 + track * TRACK,
@@ -98,14 +93,7 @@ impl Layout {
             hold,
         });
         let bars = bars.collect();
-        Self {
-            lanes,
-            now: x,
-            rows,
-            bars,
-            width,
-            y: top..bottom + PAD / 2,
-        }
+        Self { lanes, now: x, rows, bars, width, y: top..bottom + PAD / 2 }
     }
 }
 
@@ -117,16 +105,11 @@ fn columns(witness: &Witness, shown: &[usize], heads: &[String]) -> Vec<usize> {
     for i in shown {
         let step = &witness.steps[*i];
         let lane = &mut columns[story::lane(witness, step.cpu)];
-        *lane = width(&story::text(witness, step))
-            .saturating_add(indent(step.depth))
-            .max(*lane);
-        let widest = now_at(witness, *i).iter().map(|text| width(text)).max();
+        *lane = width(&story::text(witness, step)).saturating_add(indent(step.depth)).max(*lane);
+        let widest = story::now_by_clause(witness, *i).iter().map(|text| width(text)).max();
         columns[now] = widest.unwrap_or(0).max(columns[now]);
     }
-    columns
-        .into_iter()
-        .map(|natural| natural.clamp(COLUMNS.start, COLUMNS.end))
-        .collect()
+    columns.into_iter().map(|natural| natural.clamp(COLUMNS.start, COLUMNS.end)).collect()
 }
 
 fn rows(witness: &Witness, shown: &[usize], top: usize, columns: &[usize]) -> (Vec<Row>, usize) {
@@ -135,45 +118,18 @@ fn rows(witness: &Witness, shown: &[usize], top: usize, columns: &[usize]) -> (V
     for i in shown.iter().copied() {
         let step = &witness.steps[i];
         let lane = story::lane(witness, step.cpu);
-        if rows
-            .last()
-            .is_some_and(|row| witness.steps[row.step].cpu != step.cpu)
-        {
+        if rows.last().is_some_and(|row| witness.steps[row.step].cpu != step.cpu) {
             y += SWITCH;
         }
         let space = indent(step.depth);
         let lines = wrap(&story::text(witness, step), columns[lane] - space, 2);
-        let text: Vec<_> = lines
-            .iter()
-            .map(|line| format!("{:space$}{line}", ""))
-            .collect();
-        let now = now_at(witness, i)
-            .iter()
-            .flat_map(|now| wrap(now, columns[columns.len() - 1], 2))
-            .collect::<Vec<_>>();
+        let text: Vec<_> = lines.iter().map(|line| format!("{:space$}{line}", "")).collect();
+        let now = story::now_by_clause(witness, i).iter().flat_map(|now| wrap(now, columns[columns.len() - 1], 2)).collect::<Vec<_>>();
         let height = text.len().max(now.len()) * LINE + 4;
-        rows.push(Row {
-            step: i,
-            lane,
-            y,
-            height,
-            text,
-            now,
-        });
+        rows.push(Row { step: i, lane, y, height, text, now });
         y += height;
     }
     (rows, y)
-}
-
-/// What is true from step `i` on; at the violation also the clause.
-fn now_at(witness: &Witness, i: usize) -> Vec<String> {
-    let mut now = story::now(witness, i, "✗");
-    if story::violating(witness) == Some(i) && witness.ending == Ending::Violation {
-        now.insert(0, format!("✗ {} violated", witness.clause));
-    } else if story::violating(witness) == Some(i) {
-        now.push(format!("✗ {}", witness.clause));
-    }
-    now
 }
 
 /// Pixels from the row of the first step of `steps` to that of the first step after them.
@@ -190,9 +146,7 @@ fn tracks(holds: &[Hold]) -> Vec<usize> {
     for (i, hold) in holds.iter().enumerate() {
         let taken = |track: usize| {
             let mut before = holds[..i].iter().zip(&tracks);
-            before.any(|(other, t)| {
-                *t == track && other.lane == hold.lane && other.steps.end >= hold.steps.start
-            })
+            before.any(|(other, t)| *t == track && other.lane == hold.lane && other.steps.end >= hold.steps.start)
         };
         tracks.push((0..).find(|track| !taken(*track)).unwrap_or(0));
     }

@@ -21,29 +21,18 @@ pub fn svg(witness: &Witness) -> String {
     let shown = story::shown(witness, false);
     // The lanes decide how wide it is, and so how many lines the head takes.
     let columns = (Layout::new(witness, &shown, 0).width - 2 * PAD) / ADVANCE;
-    let title = format!(
-        "{} · {} · protocol {}",
-        witness.race, witness.title, witness.protocol
-    );
+    let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     let headline = story::headline(witness);
-    let found = format!("{} · {}", story::found(witness), witness.spec);
-    let mut picture = Picture {
-        out: String::new(),
-        y: PAD + LINE / 2,
-        columns,
-    };
-    for (text, class) in [(&title, "head"), (&headline, "bad"), (&found, "dim")] {
+    let found = story::found(witness);
+    let mut picture = Picture { out: String::new(), y: PAD + LINE / 2, columns };
+    for (text, class) in [(&title, "head"), (&headline, "bad"), (&found, "dim"), (&witness.spec, "dim")] {
         picture.paragraph(text, class);
     }
     picture.y += PAD / 2;
     let layout = Layout::new(witness, &shown, picture.y);
-    let locks = locks(&layout);
+    let locks = story::locks(&story::holds(witness));
     picture.lanes(&layout);
-    for pair in layout
-        .rows
-        .windows(2)
-        .filter(|pair| switches(witness, pair))
-    {
+    for pair in layout.rows.windows(2).filter(|pair| switches(witness, pair)) {
         picture.switch(&layout, pair);
     }
     for row in &layout.rows {
@@ -56,17 +45,6 @@ pub fn svg(witness: &Witness) -> String {
     picture.y = layout.y.end + LINE + PAD / 2;
     picture.foot(witness, &locks);
     picture.finish(&layout, &title, &headline)
-}
-
-/// The locks, in the order in which they are first taken: a lock's colour is its place.
-fn locks(layout: &Layout) -> Vec<String> {
-    let mut locks = Vec::new();
-    for lock in layout.bars.iter().filter_map(|bar| bar.hold.lock.as_ref()) {
-        if !locks.contains(lock) {
-            locks.push(lock.clone());
-        }
-    }
-    locks
 }
 
 fn switches(witness: &Witness, pair: &[Row]) -> bool {
@@ -93,24 +71,15 @@ impl Picture {
         let line = text.trim_start();
         let x = x + (text.len() - line.len()) * ADVANCE;
         if !line.is_empty() {
-            self.push(&format!(
-                "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>",
-                escape(line)
-            ));
+            self.push(&format!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", escape(line)));
         }
     }
 
     /// A rectangle; what it stands for is its tooltip.
     fn rect(&mut self, class: &str, [x, y, width, height]: [usize; 4], tip: &str) {
-        let tip = if tip.is_empty() {
-            String::new()
-        } else {
-            format!("<title>{}</title>", escape(tip))
-        };
+        let tip = if tip.is_empty() { String::new() } else { format!("<title>{}</title>", escape(tip)) };
         let place = format!("x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"");
-        self.push(&format!(
-            "<rect class=\"{class}\" {place} rx=\"3\">{tip}</rect>"
-        ));
+        self.push(&format!("<rect class=\"{class}\" {place} rx=\"3\">{tip}</rect>"));
     }
 
     fn paragraph(&mut self, text: &str, class: &str) {
@@ -123,16 +92,7 @@ impl Picture {
     fn lanes(&mut self, layout: &Layout) {
         let top = layout.y.start;
         for lane in &layout.lanes {
-            self.rect(
-                "lane",
-                [
-                    lane.x,
-                    top - LINE + 2,
-                    lane.width,
-                    layout.y.end - top + LINE,
-                ],
-                "",
-            );
+            self.rect("lane", [lane.x, top - LINE + 2, lane.width, layout.y.end - top + LINE], "");
             for (i, line) in lane.head.iter().enumerate() {
                 self.text(lane.x + PAD / 2, top + i * LINE, "head", line);
             }
@@ -143,9 +103,7 @@ impl Picture {
         for row in &layout.rows {
             let lane = &layout.lanes[row.lane];
             match turns.last_mut() {
-                Some(turn) if turn[0] == lane.x && turn[1] + turn[3] == row.y => {
-                    turn[3] += row.height
-                }
+                Some(turn) if turn[0] == lane.x && turn[1] + turn[3] == row.y => turn[3] += row.height,
                 _ => turns.push([lane.x, row.y, lane.width, row.height]),
             }
         }
@@ -159,15 +117,8 @@ impl Picture {
         let (from, to) = (middle(&pair[0]), middle(&pair[1]));
         let (top, bottom) = (pair[0].y + pair[0].height, pair[1].y);
         let across = top + SWITCH / 2;
-        self.push(&format!(
-            "<path class=\"switch\" d=\"M{from} {top}V{across}H{to}V{}\"/>",
-            bottom - 5
-        ));
-        self.push(&format!(
-            "<path class=\"arrow\" d=\"M{} {}h8l-4 6z\"/>",
-            to - 4,
-            bottom - 6
-        ));
+        self.push(&format!("<path class=\"switch\" d=\"M{from} {top}V{across}H{to}V{}\"/>", bottom - 5));
+        self.push(&format!("<path class=\"arrow\" d=\"M{} {}h8l-4 6z\"/>", to - 4, bottom - 6));
     }
 
     fn row(&mut self, witness: &Witness, layout: &Layout, row: &Row) {
@@ -181,39 +132,16 @@ impl Picture {
         let digits = witness.steps.len().to_string().len();
         if bad {
             let tip = format!("{} violated", witness.clause);
-            self.rect(
-                "row-bad",
-                [PAD / 2, row.y, layout.width - PAD, row.height],
-                &tip,
-            );
+            self.rect("row-bad", [PAD / 2, row.y, layout.width - PAD, row.height], &tip);
         }
         let (mark, class) = if bad { ("✗", "bad") } else { ("", "dim") };
-        self.text(
-            PAD,
-            row.y + LINE - 4,
-            class,
-            &format!("{number:>digits$} {mark}"),
-        );
-        let class = if bad && step.kind == StepKind::Violation {
-            "bad"
-        } else {
-            class_of(step.kind)
-        };
+        self.text(PAD, row.y + LINE - 3, class, &format!("{number:>digits$} {mark}"));
+        let class = if bad && step.kind == StepKind::Violation { "bad" } else { class_of(step.kind) };
         for (i, line) in row.text.iter().enumerate() {
-            self.text(
-                layout.lanes[row.lane].text,
-                row.y + (i + 1) * LINE - 4,
-                class,
-                line,
-            );
+            self.text(layout.lanes[row.lane].text, row.y + (i + 1) * LINE - 3, class, line);
         }
         for (i, line) in row.now.iter().enumerate() {
-            self.text(
-                layout.now,
-                row.y + (i + 1) * LINE - 4,
-                if bad { "bad" } else { "now" },
-                line,
-            );
+            self.text(layout.now, row.y + (i + 1) * LINE - 3, if bad { "bad" } else { "now" }, line);
         }
         self.push("</g>");
     }
@@ -224,11 +152,7 @@ impl Picture {
             None => ("rcu".to_owned(), format!("RCU read section of {name}")),
             Some(lock) => (color(lock, locks), format!("{lock} held by {name}")),
         };
-        self.rect(
-            &class,
-            [bar.x, bar.y.start, 5, bar.y.end - bar.y.start],
-            &tip,
-        );
+        self.rect(&class, [bar.x, bar.y.start, 5, bar.y.end - bar.y.start], &tip);
     }
 
     /// A bracket with an arrow back to its beginning, left of the steps of a livelock.
@@ -243,14 +167,8 @@ impl Picture {
         let last = rows.next_back().unwrap_or(first);
         let x = layout.lanes.first().map_or(layout.now, |lane| lane.x) - 4;
         let (top, bottom) = (first.y + LINE / 2, last.y + last.height - LINE / 2);
-        self.push(&format!(
-            "<path class=\"loop\" d=\"M{x} {bottom}h-8V{top}h4\"/>"
-        ));
-        self.push(&format!(
-            "<path class=\"arrow\" d=\"M{} {}v8l6 -4z\"/>",
-            x - 5,
-            top - 4
-        ));
+        self.push(&format!("<path class=\"loop\" d=\"M{x} {bottom}h-8V{top}h4\"/>"));
+        self.push(&format!("<path class=\"arrow\" d=\"M{} {}v8l6 -4z\"/>", x - 5, top - 4));
     }
 
     fn foot(&mut self, witness: &Witness, locks: &[String]) {
@@ -274,30 +192,21 @@ impl Picture {
             self.text(PAD + 2 * ADVANCE, self.y, "dim", "RCU read section");
             self.y += LINE;
         }
+        self.paragraph(&story::held(witness), "dim");
         self.paragraph(&format!("replay: {}", witness.replay), "dim");
     }
 
     fn finish(self, layout: &Layout, title: &str, headline: &str) -> String {
-        let (width, height) = (layout.width, self.y + PAD - LINE / 2);
+        let (width, height) = (layout.width, self.y + PAD - LINE);
         let mut svg = String::new();
-        let place =
-            format!("viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\"");
-        let _ = writeln!(
-            svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" {place} role=\"img\" aria-labelledby=\"title desc\">"
-        );
+        let place = format!("viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\"");
+        let _ = writeln!(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\" {place} role=\"img\" aria-labelledby=\"title desc\">");
         let _ = writeln!(svg, "<title id=\"title\">{}</title>", escape(title));
         let _ = writeln!(svg, "<desc id=\"desc\">{}</desc>", escape(headline));
         let _ = writeln!(svg, "<style>\n{}</style>", include_str!("style.css"));
         let hatch = "<path class=\"hatch\" d=\"M-2 2L2 -2M-2 8L8 -2M4 8L8 4\"/>";
-        let _ = writeln!(
-            svg,
-            "<pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">{hatch}</pattern>"
-        );
-        let _ = writeln!(
-            svg,
-            "<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>"
-        );
+        let _ = writeln!(svg, "<pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">{hatch}</pattern>");
+        let _ = writeln!(svg, "<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>");
         svg.push_str(&self.out);
         svg.push_str("</svg>\n");
         svg
@@ -321,8 +230,5 @@ fn class_of(kind: StepKind) -> &'static str {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
