@@ -4,6 +4,29 @@
 //! a violation it adds a [`Witness`]: one interleaving, step by step, that leads to it. Both are plain serializable values
 //! that know no engine and no protocol, so that a file written by one engine can be read, compared and drawn without it.
 //!
+//! ```
+//! use witness::{Count, Coverage, Documented, Outcome, Verdict, render};
+//!
+//! let outcome = Outcome {
+//!     race: "S3.1".into(),
+//!     title: "vma_adjust moves the range under rmap_walk".into(),
+//!     protocol: "2.6.36".into(),
+//!     engine: "dpor".into(),
+//!     memory_model: "sequentially consistent".into(),
+//!     executions: 64,
+//!     coverage: Coverage::Exhaustive,
+//!     violations: vec![],
+//!     clauses: vec![Count::new("MIG-1", 128)],
+//!     endings: vec![Count::new("walk first", 31), Count::new("walk last", 33)],
+//!     documented: Documented::Holds,
+//!     seconds: 0.3,
+//!     witness: None,
+//! };
+//! assert_eq!(outcome.verdict(), Verdict::Never);
+//! assert!(outcome.as_documented());
+//! assert_eq!(render::line(&outcome), "S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s");
+//! ```
+//!
 //! [`render`] draws them: kernel columns for a terminal or a mail, a verdict table, SVG, Mermaid and JSON.
 
 mod story;

@@ -55,10 +55,10 @@ impl Diagram<'_> {
         self.line(&format!("accTitle: {}", label(&title, usize::MAX)));
         self.line(&format!("accDescr: {}", label(&headline, usize::MAX)));
         for (lane, head) in story::heads(w).iter().enumerate() {
-            self.line(&format!("participant c{lane} as {}", label(head, COLUMNS / 2)));
+            self.line(&format!("participant c{lane} as {}", name(head)));
         }
         for (i, lock) in self.locks.clone().iter().enumerate() {
-            self.line(&format!("participant l{i} as {}", label(lock, COLUMNS / 2)));
+            self.line(&format!("participant l{i} as {}", name(lock)));
         }
         self.over_all(&[headline]);
     }
@@ -127,7 +127,7 @@ impl Diagram<'_> {
                 }
             }
             None => {
-                let space = "#160;".repeat(2 * usize::from(step.depth.min(8)));
+                let space = "\u{a0}".repeat(2 * usize::from(step.depth.min(8)));
                 self.notes.push(format!("{number} {space}{text}"));
             }
         }
@@ -143,7 +143,7 @@ impl Diagram<'_> {
     fn note(&mut self, lane: usize) {
         if let Some(longest) = self.notes.iter_mut().max_by_key(|line| drawn(line)) {
             // Mermaid makes the box as wide as its longest line, and then moves the text to the right.
-            longest.push_str("#160;#160;");
+            longest.push_str("#160;");
             let text = self.notes.join("<br/>");
             self.notes.clear();
             self.line(&format!("Note over c{lane}: {text}"));
@@ -163,6 +163,16 @@ impl Diagram<'_> {
     }
 }
 
+/// `text` as the name of a participant: its box has room for two lines.
+fn name(text: &str) -> String {
+    let mut lines = wrap(text, COLUMNS / 2, 0);
+    if lines.len() > 2 {
+        lines.truncate(2);
+        lines[1].push('…');
+    }
+    escaped(&lines)
+}
+
 /// About how wide a label is drawn: an entity takes as much as a letter.
 fn drawn(label: &str) -> usize {
     width(label).saturating_sub("160;".len() * label.matches('#').count())
@@ -179,10 +189,16 @@ fn arrow(step: &Step) -> Option<&'static str> {
     }
 }
 
-/// `text` as a label: in lines of `columns`, with everything Mermaid could take for its own written as an entity.
+/// `text` as a label: in lines of `columns`.
 fn label(text: &str, columns: usize) -> String {
-    let escaped = |line: &String| {
-        let mut out = String::with_capacity(line.len());
+    escaped(&wrap(text, columns, 0))
+}
+
+/// `lines` as one label, with everything Mermaid could take for its own written as an entity.
+fn escaped(lines: &[String]) -> String {
+    let mut out = String::new();
+    for (i, line) in lines.iter().enumerate() {
+        out.push_str(if i > 0 { "<br/>" } else { "" });
         for c in line.chars() {
             match c {
                 '#' | ';' | ':' | '<' | '>' | '&' | '%' | '"' | '`' | '\\' | '{' | '}' => {
@@ -191,8 +207,6 @@ fn label(text: &str, columns: usize) -> String {
                 _ => out.push(c),
             }
         }
-        out
-    };
-    let lines: Vec<_> = wrap(text, columns, 0).iter().map(escaped).collect();
-    lines.join("<br/>")
+    }
+    out
 }

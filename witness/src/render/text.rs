@@ -193,11 +193,11 @@ impl<'a> Table<'a> {
         let paint = if bad && step.kind == StepKind::Violation { Paint::Bad } else { Paint::of(step.kind) };
         let text = story::text(self.witness, step);
         let mut cell = Cell { indent: usize::from(step.depth.min(8)) * INDENT, ..Cell::new(text, paint) };
-        let mut now = step.now.clone();
-        let violated = story::violated(self.witness, i);
-        now.extend(violated.map(|what| format!("{} {what}", self.marks.bad)));
+        let mark = if self.now_beside { String::new() } else { format!("{} ", self.marks.arrow) };
+        let mut now: Vec<_> = step.now.iter().map(|now| format!("{mark}{now}")).collect();
+        now.extend(story::violated(self.witness, i).map(|what| format!("{} {what}", self.marks.bad)));
         if !self.now_beside {
-            cell.paragraphs.extend(now.iter().map(|now| format!("{} {now}", self.marks.arrow)));
+            cell.paragraphs.append(&mut now);
         }
         let lane = story::lane(self.witness, step.cpu);
         let mut cells = vec![Cell::default(); self.lanes];

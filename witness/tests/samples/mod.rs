@@ -167,6 +167,18 @@ pub fn three_cpus() -> Witness {
     }
 }
 
+/// The same with two more CPUs that stand in line for the lock.
+pub fn five_cpus() -> Witness {
+    let mut five = Witness { switches: 6, preemptions: 3, ..three_cpus() };
+    five.cpus.extend(strings(&["migrate_pages", "swapoff"]));
+    for cpu in [3, 4] {
+        let waits = ["waits in line"];
+        let lock = step(cpu, 0, Blocked, "lock(anon#1) waits", "anon#1", &waits, "src/mm/rmap.rs:44");
+        five.steps.insert(8 + cpu, lock);
+    }
+    five
+}
+
 /// A CPU without a step, a CPU without a name, steps of CPUs that do not exist, and nothing said about anything.
 pub fn odd() -> Witness {
     Witness {
@@ -220,6 +232,7 @@ pub fn all() -> Vec<(&'static str, Witness)> {
         ("deadlock", deadlock()),
         ("livelock", livelock()),
         ("three_cpus", three_cpus()),
+        ("five_cpus", five_cpus()),
         ("odd", odd()),
         ("long", long()),
         ("unicode", unicode()),
