@@ -63,7 +63,7 @@ fn row(outcome: &Outcome, engines: bool, style: Style) -> Vec<Cell> {
 
 /// The widths of the columns. Titles and details are the ones to be wrapped, as long as that leaves them legible.
 fn divide(rows: &[Vec<Cell>], columns: usize) -> Vec<usize> {
-    const LEGIBLE: usize = 16;
+    const LEGIBLE: usize = 18;
     let Some(first) = rows.first() else {
         return Vec::new();
     };
@@ -76,7 +76,7 @@ fn divide(rows: &[Vec<Cell>], columns: usize) -> Vec<usize> {
         return shares(&widths, available);
     }
     let rest = available - fixed;
-    widths[title] = widths[title].min(rest - widths[detail].min(rest / 3));
+    widths[title] = widths[title].min(rest - widths[detail].min(LEGIBLE.max(rest / 3)));
     widths[detail] = widths[detail].min(rest - widths[title]);
     widths
 }
