@@ -1,0 +1,412 @@
+//! One execution as the scheduler sees it: tasks, what each is about to do, and what has happened.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::access::{Access, ObjectId, Op};
+use crate::data::DataCells;
+use crate::hook::with_quiet;
+use crate::livelock::{Retries, Round};
+use crate::report::{FailureKind, Waiting};
+use crate::schedule::Schedule;
+use crate::strategy::Explore;
+use crate::trace::Trace;
+
+/// The condition that a suspended task waits for. It lives on the task's stack, which stays put while the task is suspended.
+pub(crate) type Condition = *const dyn Fn() -> bool;
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum TaskState {
+    /// Spawned, not run yet.
+    New,
+    /// Running code between announced steps.
+    Local,
+    /// Waits to be chosen for its announced operation.
+    Pending,
+    /// Waits for the end of another task.
+    Joining(usize),
+    Finished,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) state: TaskState,
+    pub(crate) name: String,
+    /// The announced operation, while pending.
+    pub(crate) op: Op,
+    condition: Option<Condition>,
+    /// How many events had happened when it was announced.
+    pub(crate) announced: usize,
+    pub(crate) round: Round,
+}
+
+impl Task {
+    /// Whether the announced operation blocks.
+    pub(crate) fn blocks(&self) -> bool {
+        self.condition.is_some()
+    }
+}
+
+/// What the scheduler does next.
+pub(crate) enum Next {
+    Run(usize),
+    /// Tear the execution down.
+    Abort,
+}
+
+pub(crate) struct Core {
+    tasks: Vec<Task>,
+    /// Tasks of this execution; `tasks` keeps more, for their allocations.
+    count: usize,
+    objects: u32,
+    /// Who created each object, and as which of its objects: a name that does not depend on the interleaving.
+    pub(crate) creators: Vec<(u32, u32)>,
+    pub(crate) trace: Trace,
+    pub(crate) data: DataCells,
+    pub(crate) retries: Retries,
+    pub(crate) failure: Option<FailureKind>,
+    pub(crate) cut: bool,
+    stuck: bool,
+    pub(crate) misfit: Option<(usize, String)>,
+    pub(crate) aborting: bool,
+    pub(crate) current: usize,
+}
+
+impl Core {
+    pub(crate) fn new() -> Self {
+        Core {
+            tasks: Vec::new(),
+            count: 0,
+            objects: 0,
+            creators: Vec::new(),
+            trace: Trace::default(),
+            data: DataCells::default(),
+            retries: Retries::default(),
+            failure: None,
+            cut: false,
+            stuck: false,
+            misfit: None,
+            aborting: false,
+            current: 0,
+        }
+    }
+
+    /// The next execution repeats the first `repeated` events of this one.
+    pub(crate) fn rewind(&mut self, repeated: usize) {
+        self.trace.restart(repeated);
+        self.retries.restart(repeated);
+    }
+
+    /// Whether the failure is that nothing could go on.
+    pub(crate) fn stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// What the last task has read is part of its local state.
+    pub(crate) fn observed(&mut self, value: u64) {
+        self.tasks[self.current].round.observed(value);
+    }
+
+    /// Make everything ready for the next execution.
+    pub(crate) fn restart(&mut self) {
+        self.count = 0;
+        self.objects = 0;
+        self.creators.clear();
+        self.data.clear();
+        self.failure = None;
+        self.cut = false;
+        self.stuck = false;
+        self.misfit = None;
+        self.aborting = false;
+        self.current = 0;
+        self.add_task(0, "main");
+    }
+
+    pub(crate) fn tasks(&self) -> &[Task] {
+        &self.tasks[..self.count]
+    }
+
+    fn add_task(&mut self, id: usize, name: &str) {
+        while self.count <= id {
+            if self.tasks.len() == self.count {
+                self.tasks.push(Task {
+                    state: TaskState::New,
+                    name: String::new(),
+                    op: Op { object: ObjectId(0), access: Access::Read },
+                    condition: None,
+                    announced: 0,
+                    round: Round::default(),
+                });
+            }
+            let task = &mut self.tasks[self.count];
+            task.state = TaskState::New;
+            task.condition = None;
+            task.announced = 0;
+            task.round.restart();
+            task.name.clear();
+            self.trace.add_task(self.count);
+            self.count += 1;
+        }
+        self.tasks[id].name.push_str(name);
+    }
+
+    pub(crate) fn spawned(&mut self, id: usize, name: &str) {
+        self.add_task(id, name);
+        self.trace.fork(self.current, id);
+    }
+
+    pub(crate) fn object(&mut self) -> ObjectId {
+        let object = ObjectId(self.objects);
+        self.objects += 1;
+        self.trace.add_object(object);
+        let round = &mut self.tasks[self.current].round;
+        self.creators.push((self.current as u32, round.objects));
+        round.objects += 1;
+        object
+    }
+
+    pub(crate) fn announce(&mut self, op: Op, condition: Option<Condition>) {
+        assert!(op.object.0 < self.objects, "step: {op} names an object that this execution has not made");
+        self.settle_worst_case();
+        let announced = self.trace.depth;
+        let task = &mut self.tasks[self.current];
+        task.state = TaskState::Pending;
+        task.op = op;
+        task.condition = condition;
+        task.announced = announced;
+    }
+
+    /// True if the joined task has ended, else the current one waits for it.
+    pub(crate) fn join(&mut self, other: usize) -> bool {
+        if self.tasks[other].state == TaskState::Finished {
+            self.trace.join(self.current, other);
+            return true;
+        }
+        self.tasks[self.current].state = TaskState::Joining(other);
+        false
+    }
+
+    pub(crate) fn finish(&mut self, task: usize) {
+        self.tasks[task].state = TaskState::Finished;
+        self.trace.finish(task);
+    }
+
+    pub(crate) fn fail(&mut self, kind: FailureKind) {
+        if !self.aborting {
+            self.failure = Some(kind);
+            self.aborting = true;
+        }
+    }
+
+    /// The outcome of a try was never said: assume the worst, that it took the lock.
+    pub(crate) fn settle_worst_case(&mut self) {
+        if self.trace.unsettled() {
+            self.trace.settle(false);
+        }
+    }
+
+    /// Choose among the tasks that shuttle can run.
+    pub(crate) fn next(&mut self, strategy: &mut dyn Explore, runnable: impl Iterator<Item = usize> + Clone) -> Next {
+        if self.aborting {
+            return Next::Abort;
+        }
+        // A task between steps goes on at once: what it does is local. The current one first, it is running already.
+        let current = runnable.clone().find(|&task| task == self.current);
+        for task in current.into_iter().chain(runnable) {
+            if task >= self.count {
+                self.add_task(task, "(not spawned by dpor)");
+            }
+            match self.tasks[task].state {
+                TaskState::New => self.tasks[task].state = TaskState::Local,
+                TaskState::Local | TaskState::Finished => {}
+                TaskState::Joining(other) if self.tasks[other].state == TaskState::Finished => {
+                    self.trace.join(task, other);
+                    self.tasks[task].state = TaskState::Local;
+                }
+                TaskState::Joining(_) | TaskState::Pending => continue,
+            }
+            return Next::Run(task);
+        }
+        let chosen = if self.trace.repeating() { self.repeat() } else { self.choose(strategy) };
+        match chosen {
+            Some(task) => Next::Run(task),
+            None => {
+                self.aborting = true;
+                Next::Abort
+            }
+        }
+    }
+
+    /// The step that this execution has in common with the last one.
+    fn repeat(&mut self) -> Option<usize> {
+        let depth = self.trace.depth;
+        let frame = self.trace.frame(depth);
+        let (task, op) = (frame.task as usize, frame.op);
+        let now = self.tasks().get(task).filter(|task| task.state == TaskState::Pending).map(|task| task.op);
+        if now != Some(op) {
+            let now = now.map_or_else(|| "nothing".to_owned(), |op| op.to_string());
+            self.differs(format!("task {task} did {op} here before, and now announces {now}"));
+            return None;
+        }
+        if !self.is_ready(task)? {
+            self.differs(format!("task {task} could do {op} here before, and now cannot"));
+            return None;
+        }
+        self.trace.repeat_event();
+        let (local, failed) = (self.trace.frame(depth).local, self.trace.frame(depth).failed);
+        let task_state = &mut self.tasks[task];
+        task_state.state = TaskState::Local;
+        task_state.round.repeated(local, op.access, op.access.is_try().then_some(failed));
+        self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
+        Some(task)
+    }
+
+    pub(crate) fn differs(&mut self, detail: String) {
+        self.fail(FailureKind::Nondeterminism { step: self.trace.depth, detail });
+    }
+
+    /// A step that is new: let the strategy choose.
+    fn choose(&mut self, strategy: &mut dyn Explore) -> Option<usize> {
+        self.settle_worst_case();
+        if self.trace.open_state() {
+            self.find_ready()?;
+        }
+        let depth = self.trace.depth;
+        if self.trace.frame(depth).enabled.is_empty() {
+            self.nothing_enabled();
+            return None;
+        }
+        let Some(task) = strategy.choose(self) else {
+            self.cut = self.failure.is_none() && self.misfit.is_none();
+            return None;
+        };
+        self.run_event(task);
+        if !self.trace.unsettled_try() {
+            self.trace.settle(false);
+            strategy.executed(self);
+        }
+        Some(task)
+    }
+
+    fn run_event(&mut self, task: usize) {
+        let depth = self.trace.depth;
+        let (mut preemptions, mut switches) = (0, 0);
+        if depth > 0 {
+            let before = self.trace.frame(depth - 1);
+            (preemptions, switches) = (before.preemptions, before.switches);
+            let before = before.task as usize;
+            if before != task {
+                switches += 1;
+                preemptions += u32::from(self.trace.frame(depth).enabled.contains(before));
+            }
+        }
+        let op = self.tasks[task].op;
+        let task_state = &mut self.tasks[task];
+        task_state.state = TaskState::Local;
+        let local = task_state.round.event(op, depth);
+        self.trace.push_event(task, op, local);
+        let frame = self.trace.frame_mut(depth);
+        (frame.preemptions, frame.switches) = (preemptions, switches);
+        self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
+    }
+
+    /// The caller says how the try went.
+    pub(crate) fn tried(&mut self, strategy: &mut dyn Explore, success: bool) {
+        let round = &mut self.tasks[self.current].round;
+        round.outcome(success);
+        if let Some(failed) = round.take_expected() {
+            if failed == success {
+                self.differs(format!("the try of task {} went the other way before", self.current));
+            }
+            return;
+        }
+        if self.trace.unsettled() {
+            self.trace.settle(!success);
+            strategy.executed(self);
+        }
+    }
+
+    /// Whether the pending operation of `task` can run now; `None` if finding out panicked, which is the execution's failure.
+    fn is_ready(&mut self, task: usize) -> Option<bool> {
+        let Some(condition) = self.tasks[task].condition else { return Some(true) };
+        // SAFETY: the condition is borrowed by `step_when`, on the stack of a task that is suspended inside it (it is pending),
+        // and whose stack is only unwound by resuming it.
+        match catch_unwind(AssertUnwindSafe(|| with_quiet(true, || unsafe { (*condition)() }))) {
+            Ok(ready) => Some(ready),
+            Err(payload) => {
+                self.fail(panic_failure(task, payload));
+                None
+            }
+        }
+    }
+
+    fn find_ready(&mut self) -> Option<()> {
+        let depth = self.trace.depth;
+        for task in 0..self.count {
+            if self.tasks[task].state == TaskState::Pending && self.is_ready(task)? {
+                let held_back = self.tasks[task].round.held_back;
+                let frame = self.trace.frame_mut(depth);
+                frame.ready.insert(task);
+                if !held_back {
+                    frame.enabled.insert(task);
+                }
+            }
+        }
+        Some(())
+    }
+
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let waiting = self.tasks().iter().enumerate().filter(|(_, task)| task.state != TaskState::Finished);
+        waiting
+            .map(|(index, task)| Waiting {
+                task: index,
+                name: task.name.clone(),
+                op: (task.state == TaskState::Pending).then_some(task.op),
+            })
+            .collect()
+    }
+
+    /// No task may run: a deadlock, or all that could go on would go round for ever.
+    fn nothing_enabled(&mut self) {
+        self.stuck = true;
+        let waiting = self.waiting();
+        let depth = self.trace.depth;
+        let kind = if self.trace.frame(depth).ready.is_empty() {
+            FailureKind::Deadlock { waiting }
+        } else {
+            FailureKind::Livelock { cycle: self.retries.last_cycle(self.tasks()), waiting }
+        };
+        self.trace.close_state();
+        self.fail(kind);
+    }
+
+    pub(crate) fn schedule(&self) -> Schedule {
+        Schedule::new(self.trace.events().iter().map(|frame| frame.task).collect())
+    }
+
+    /// What the next `retry` said in the last execution, if it is repeated.
+    pub(crate) fn known_fingerprint(&self) -> Option<u64> {
+        self.retries.known()
+    }
+
+    /// A task's round ends: see `livelock`.
+    pub(crate) fn retry(&mut self, fingerprint: u64) {
+        self.settle_worst_case();
+        let count = self.count;
+        if let Some(cycle) = self.retries.retry(&self.trace, &mut self.tasks[..count], self.current, fingerprint) {
+            let waiting = self.waiting();
+            self.fail(FailureKind::Livelock { cycle, waiting });
+        }
+    }
+}
+
+/// The failure of a task that panicked.
+pub(crate) fn panic_failure(task: usize, payload: Box<dyn std::any::Any + Send>) -> FailureKind {
+    let message = if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "(a payload that is no text)".to_owned()
+    };
+    FailureKind::Panic { task, payload, message }
+}

@@ -1,0 +1,97 @@
+//! Happens-before check of plain shared data, after FastTrack (Flanagan and Freund, PLDI 2009).
+
+use std::fmt;
+
+use crate::trace::Trace;
+
+/// A plain shared cell of the current execution; ids are handed out in creation order.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct DataId(pub u32);
+
+/// Two accesses to a plain cell that nothing orders, at least one of them a write.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct DataRace {
+    /// The cell.
+    pub cell: DataId,
+    /// The task of the earlier access, and whether it was a write.
+    pub first: (usize, bool),
+    /// The task of the later access, and whether it was a write.
+    pub second: (usize, bool),
+}
+
+impl fmt::Display for DataRace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = |write| if write { "write" } else { "read" };
+        let ((first, first_write), (second, second_write)) = (self.first, self.second);
+        write!(
+            f,
+            "data race on cell {}: nothing orders the {} by task {first} and the {} by task {second}",
+            self.cell.0,
+            verb(first_write),
+            verb(second_write)
+        )
+    }
+}
+
+impl std::error::Error for DataRace {}
+
+/// An access: the task, and its clock then.
+#[derive(Copy, Clone, Debug)]
+struct Epoch {
+    task: u32,
+    tick: u32,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    write: Option<Epoch>,
+    /// Reads since that write; at most one per task.
+    reads: Vec<Epoch>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct DataCells {
+    cells: Vec<Cell>,
+    used: usize,
+}
+
+impl DataCells {
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    pub(crate) fn make(&mut self) -> DataId {
+        if self.cells.len() == self.used {
+            self.cells.push(Cell::default());
+        }
+        let cell = &mut self.cells[self.used];
+        cell.write = None;
+        cell.reads.clear();
+        self.used += 1;
+        DataId(self.used as u32 - 1)
+    }
+
+    pub(crate) fn access(&mut self, trace: &Trace, task: usize, id: DataId, write: bool) -> Result<(), DataRace> {
+        let cell = &mut self.cells[id.0 as usize];
+        let clock = trace.task_clock(task);
+        // What a task does after its event n is ordered before whatever has seen its event n + 1.
+        let unordered = |epoch: &Epoch| epoch.task as usize != task && clock[epoch.task as usize] < epoch.tick;
+        let race = |epoch: Epoch, first_write| DataRace { cell: id, first: (epoch.task as usize, first_write), second: (task, write) };
+        if let Some(epoch) = cell.write.filter(&unordered) {
+            return Err(race(epoch, true));
+        }
+        let now = Epoch { task: task as u32, tick: clock[task] + 1 };
+        if write {
+            if let Some(&epoch) = cell.reads.iter().find(|epoch| unordered(epoch)) {
+                return Err(race(epoch, false));
+            }
+            cell.reads.clear();
+            cell.write = Some(now);
+        } else if let Some(read) = cell.reads.iter_mut().find(|read| read.task == now.task) {
+            *read = now;
+        } else {
+            cell.reads.push(now);
+        }
+        Ok(())
+    }
+}

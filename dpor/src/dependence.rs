@@ -1,0 +1,67 @@
+//! Which accesses depend on each other. The rules can be dropped one at a time by tests that show each of them is needed.
+
+use crate::access::Class;
+
+/// The dependence relation and the race rules, each of which a test can drop (`Explorer::without_rule`).
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) dropped: u32,
+}
+
+/// A rule that can be dropped.
+#[doc(hidden)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Rule {
+    /// Readers depend on exclusive accesses.
+    ReaderExclusive,
+    /// Exclusive accesses depend on each other.
+    ExclusiveExclusive,
+    /// Shared locking depends on exclusive accesses.
+    SharedExclusive,
+    /// Readers (failed tries, waits) depend on shared locking.
+    ReaderShared,
+    /// Updates depend on exclusive accesses.
+    UpdateExclusive,
+    /// Updates depend on readers.
+    UpdateReader,
+    /// Updates depend on shared locking.
+    UpdateShared,
+    /// Operations that are blocked when an execution deadlocks are checked for races.
+    BlockedAtDeadlock,
+    /// Operations that are blocked when an execution is cut are checked for races.
+    BlockedAtCut,
+    /// Operations that wait when an execution fails are checked for races.
+    WaitingAtFailure,
+    /// What could have run instead of the event that failed is run.
+    InsteadOfFailure,
+    /// The search for the race of a blocking operation goes on past events at which it was not ready.
+    PastUnready,
+    /// A shared lock or an update that may have blocked a waiter behind others makes everything enabled run.
+    SharedBeforeBlocking,
+    /// Tasks leave the sleep set when something dependent runs.
+    WakeSleepers,
+}
+
+impl Rules {
+    pub(crate) fn has(self, rule: Rule) -> bool {
+        self.dropped & (1 << rule as u32) == 0
+    }
+
+    /// Whether two accesses of one object depend on each other.
+    pub(crate) fn dependent(self, a: Class, b: Class) -> bool {
+        use Class::{Exclusive, Reader, Shared, Update};
+        if self.dropped == 0 {
+            return a != b || a == Exclusive;
+        }
+        match (a, b) {
+            (Exclusive, Exclusive) => self.has(Rule::ExclusiveExclusive),
+            (Reader, Exclusive) | (Exclusive, Reader) => self.has(Rule::ReaderExclusive),
+            (Shared, Exclusive) | (Exclusive, Shared) => self.has(Rule::SharedExclusive),
+            (Reader, Shared) | (Shared, Reader) => self.has(Rule::ReaderShared),
+            (Update, Exclusive) | (Exclusive, Update) => self.has(Rule::UpdateExclusive),
+            (Update, Reader) | (Reader, Update) => self.has(Rule::UpdateReader),
+            (Update, Shared) | (Shared, Update) => self.has(Rule::UpdateShared),
+            (Reader, Reader) | (Shared, Shared) | (Update, Update) => false,
+        }
+    }
+}

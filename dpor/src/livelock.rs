@@ -1,0 +1,191 @@
+//! Retry loops: which rounds lead back to where they began, and which of those are livelocks.
+//!
+//! See the crate's documentation for the argument. Each task carries a fingerprint of its local state: what it said at its last
+//! [`retry`](crate::retry), then every operation since, with outcomes. A read whose value was not
+//! [`observed`](crate::observed) makes it unlike any other until the next retry.
+
+use std::ops::Range;
+
+use crate::access::{Access, Op};
+use crate::core::{Task, TaskState};
+use crate::taskset::TaskSet;
+use crate::trace::Trace;
+
+/// A task's position in its retry loop.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// Fingerprint of the task's local state.
+    local: u64,
+    /// The last operation read a value that has not been observed.
+    unobserved: bool,
+    /// Whether the try being repeated failed before.
+    expected: Option<bool>,
+    /// Objects the task has made.
+    pub(crate) objects: u32,
+    /// Going on would only repeat a round that led nowhere.
+    pub(crate) held_back: bool,
+    /// That round.
+    cycle: (usize, usize),
+}
+
+fn mix(hash: u64, value: u64) -> u64 {
+    let mut x = (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x ^= x >> 29;
+    x.wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ (x >> 32)
+}
+
+impl Round {
+    pub(crate) fn restart(&mut self) {
+        *self = Round::default();
+    }
+
+    /// The task executes `op` as event `depth`. Returns its fingerprint from now on.
+    pub(crate) fn event(&mut self, op: Op, depth: usize) -> u64 {
+        if self.unobserved {
+            // Whatever the last value was, this makes the state unlike any other.
+            self.local = mix(self.local, !(depth as u64));
+        }
+        self.local = mix(mix(self.local, u64::from(op.object.0)), op.access as u64);
+        self.unobserved = matches!(op.access, Access::Read | Access::Rmw);
+        self.local
+    }
+
+    /// The same when it is an event of the last execution, with what its try came to.
+    pub(crate) fn repeated(&mut self, local: u64, access: Access, failed: Option<bool>) {
+        self.local = local;
+        self.unobserved = matches!(access, Access::Read | Access::Rmw);
+        self.expected = failed;
+    }
+
+    pub(crate) fn outcome(&mut self, success: bool) {
+        self.local = mix(self.local, 2 + u64::from(success));
+    }
+
+    pub(crate) fn observed(&mut self, value: u64) {
+        self.local = mix(self.local, value);
+        self.unobserved = false;
+    }
+
+    pub(crate) fn take_expected(&mut self) -> Option<bool> {
+        self.expected.take()
+    }
+
+    fn fingerprint(&self, depth: usize) -> u64 {
+        if self.unobserved { mix(self.local, !(depth as u64)) } else { self.local }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    task: usize,
+    depth: usize,
+    fingerprint: u64,
+    /// Where this entry's task fingerprints start.
+    locals: usize,
+}
+
+/// The retries of the execution.
+#[derive(Debug, Default)]
+pub(crate) struct Retries {
+    entries: Vec<Entry>,
+    locals: Vec<u64>,
+    /// Entries of the current execution; those after it are of the last one and will be repeated.
+    used: usize,
+    moved: TaskSet,
+}
+
+impl Retries {
+    /// Keep what an execution that repeats `repeated` events will state again.
+    pub(crate) fn restart(&mut self, repeated: usize) {
+        while self.entries.len() > self.used || self.entries.last().is_some_and(|entry| entry.depth > repeated) {
+            let entry = self.entries.pop().expect("there is a last entry");
+            self.locals.truncate(entry.locals);
+        }
+        self.used = 0;
+    }
+
+    /// What the next retry said in the last execution, if it is repeated.
+    pub(crate) fn known(&self) -> Option<u64> {
+        self.entries.get(self.used).map(|entry| entry.fingerprint)
+    }
+
+    /// `current` ends a round. Some if that closes a livelock.
+    pub(crate) fn retry(&mut self, trace: &Trace, tasks: &mut [Task], current: usize, fingerprint: u64) -> Option<Range<usize>> {
+        let depth = trace.depth;
+        let known = self.known();
+        let round = &mut tasks[current].round;
+        round.local = mix(0x7265_7472_7900, fingerprint);
+        round.unobserved = false;
+        if known.is_none() {
+            self.entries.push(Entry { task: current, depth, fingerprint, locals: self.locals.len() });
+            self.locals.extend(tasks.iter().map(|task| task.round.fingerprint(depth)));
+        }
+        let index = self.used;
+        self.used += 1;
+        let cycle = (0..index).rev().find(|&earlier| self.same_state(earlier, index))?;
+        let cycle = self.entries[cycle].depth..depth;
+
+        self.moved.clear();
+        for event in &trace.frames()[cycle.clone()] {
+            self.moved.insert(event.task as usize);
+        }
+        self.moved.insert(current);
+        if !(0..tasks.len()).any(|task| starved(trace, tasks, &cycle, task, &self.moved)) {
+            return Some(cycle);
+        }
+        for task in self.moved.iter() {
+            tasks[task].round.held_back = true;
+            tasks[task].round.cycle = (cycle.start, cycle.end);
+        }
+        None
+    }
+
+    fn locals(&self, entry: usize) -> &[u64] {
+        let start = self.entries[entry].locals;
+        let end = self.entries.get(entry + 1).map_or(self.locals.len(), |next| next.locals);
+        &self.locals[start..end]
+    }
+
+    fn same_state(&self, a: usize, b: usize) -> bool {
+        let (first, second) = (&self.entries[a], &self.entries[b]);
+        first.task == second.task && first.fingerprint == second.fingerprint && self.locals(a) == self.locals(b)
+    }
+
+    /// Let those go on whose round may come out differently after the last event.
+    pub(crate) fn wake(&self, trace: &Trace, tasks: &mut [Task]) {
+        let event = &trace.frames()[trace.depth - 1];
+        for (index, task) in tasks.iter_mut().enumerate() {
+            if !task.round.held_back || index == event.task as usize {
+                continue;
+            }
+            let (start, end) = task.round.cycle;
+            let class = event.op.access.class(false);
+            task.round.held_back = !trace.frames()[start..end]
+                .iter()
+                .any(|other| other.op.object == event.op.object && trace.rules.dependent(other.class, class));
+        }
+    }
+
+    /// The round that ended last with nowhere to go.
+    pub(crate) fn last_cycle(&self, tasks: &[Task]) -> Range<usize> {
+        let held = tasks.iter().filter(|task| task.round.held_back).map(|task| task.round.cycle);
+        let (start, end) = held.max_by_key(|cycle| cycle.1).unwrap_or_default();
+        start..end
+    }
+}
+
+/// Whether the cycle is unfair to `task`: it could run all the time and never did. Going round in its own useless round does not
+/// count as running, so a task that is held back is not starved.
+fn starved(trace: &Trace, tasks: &[Task], cycle: &Range<usize>, task: usize, moved: &TaskSet) -> bool {
+    let state = tasks[task].state;
+    if moved.contains(task) || state == TaskState::Finished {
+        return false;
+    }
+    if state == TaskState::New || state == TaskState::Local {
+        return true;
+    }
+    let states = &trace.frames()[cycle.clone()];
+    state == TaskState::Pending
+        && states.iter().all(|state| state.ready.contains(task))
+        && states.iter().any(|state| state.enabled.contains(task))
+}

@@ -1,0 +1,241 @@
+//! What an exploration found.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::access::Op;
+use crate::schedule::Schedule;
+
+/// A task that waits, in a deadlock or a livelock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// Index of the task.
+    pub task: usize,
+    /// Its name.
+    pub name: String,
+    /// What it is about to do; `None` if it waits for another task's end.
+    pub op: Option<Op>,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.op {
+            Some(op) => write!(f, "{} (task {}) at {op}", self.name, self.task),
+            None => write!(f, "{} (task {}) at join", self.name, self.task),
+        }
+    }
+}
+
+/// How an execution failed.
+pub enum FailureKind {
+    /// A task panicked.
+    Panic {
+        /// The task.
+        task: usize,
+        /// The panic's payload, of any type.
+        payload: Box<dyn Any + Send>,
+        /// The payload as text, if it is a string.
+        message: String,
+    },
+    /// No task can run, and some have not ended.
+    Deadlock {
+        /// Those tasks.
+        waiting: Vec<Waiting>,
+    },
+    /// Tasks go round for ever although every task that could run does.
+    Livelock {
+        /// The steps that repeat, as indices into the schedule.
+        cycle: Range<usize>,
+        /// The tasks that have not ended.
+        waiting: Vec<Waiting>,
+    },
+    /// The program did something else than in the same situation before, so nothing can be concluded about it.
+    Nondeterminism {
+        /// The step at which it differed.
+        step: usize,
+        /// What it did before, and what it did now.
+        detail: String,
+    },
+}
+
+impl FailureKind {
+    /// A short text by which failures are told apart: the first of each is kept in the [`Report`].
+    pub fn class(&self) -> String {
+        match self {
+            FailureKind::Panic { message, .. } => format!("panic: {message}"),
+            FailureKind::Deadlock { waiting } => {
+                let mut class = "deadlock:".to_owned();
+                for task in waiting {
+                    class.push_str(&format!(" {task};"));
+                }
+                class
+            }
+            FailureKind::Livelock { waiting, .. } => {
+                let mut class = "livelock:".to_owned();
+                for task in waiting {
+                    class.push_str(&format!(" {}", task.name));
+                }
+                class
+            }
+            FailureKind::Nondeterminism { .. } => "nondeterminism".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailureKind::Panic { task, message, .. } => write!(f, "task {task} panicked: {message}"),
+            FailureKind::Deadlock { waiting } => {
+                f.write_str("deadlock:")?;
+                waiting.iter().try_for_each(|task| write!(f, " {task};"))
+            }
+            FailureKind::Livelock { cycle, waiting } => {
+                write!(f, "livelock, steps {} to {} repeat:", cycle.start, cycle.end)?;
+                waiting.iter().try_for_each(|task| write!(f, " {task};"))
+            }
+            FailureKind::Nondeterminism { step, detail } => {
+                write!(f, "the program is not deterministic at step {step}: {detail}")
+            }
+        }
+    }
+}
+
+/// An execution that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// How.
+    pub kind: FailureKind,
+    /// The interleaving up to the failure; [`Strategy::Replay`](crate::Strategy::Replay) repeats it.
+    pub schedule: Schedule,
+    /// Switches away from a task that could have gone on.
+    pub preemptions: u32,
+    /// All switches.
+    pub switches: u32,
+    /// The number of the execution, from 0.
+    pub execution: u64,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, schedule) = (&self.kind, &self.schedule);
+        write!(f, "{kind} [{} preemptions, {} switches, schedule {schedule}]", self.preemptions, self.switches)
+    }
+}
+
+/// How an execution ended.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Every task ended.
+    Complete,
+    /// It failed.
+    Failed,
+    /// It was cut, because all that could follow has been or will be seen in other executions.
+    Cut,
+}
+
+/// Why an exploration ended before everything was seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unfinished {
+    /// As many executions as the budget allows.
+    Executions,
+    /// The time of the budget is over.
+    Time,
+    /// The caller's flag or callback said stop.
+    Stopped,
+    /// A failure was found, and that is where the search ends.
+    Found,
+    /// The strategy samples, and does not claim to see everything.
+    Sampled,
+    /// The preemption bound that was asked for is reached.
+    Bound(u32),
+    /// Only a shard was explored.
+    Shard,
+    /// The program is not deterministic.
+    Nondeterminism,
+    /// The schedule to replay does not fit the program.
+    Misfit {
+        /// The step at which it does not.
+        step: usize,
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfinished::Executions => f.write_str("the budget of executions is used up"),
+            Unfinished::Time => f.write_str("the time is over"),
+            Unfinished::Stopped => f.write_str("stopped by the caller"),
+            Unfinished::Found => f.write_str("a failure was found"),
+            Unfinished::Sampled => f.write_str("this strategy samples"),
+            Unfinished::Bound(bound) => write!(f, "only executions with up to {bound} preemptions were asked for"),
+            Unfinished::Shard => f.write_str("only one shard was explored"),
+            Unfinished::Nondeterminism => f.write_str("the program is not deterministic"),
+            Unfinished::Misfit { step, why } => write!(f, "the schedule does not fit the program at step {step}: {why}"),
+        }
+    }
+}
+
+/// What an exploration found, and whether it saw everything.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// All executions, also those that were cut.
+    pub executions: u64,
+    /// Executions that ran to their end or to a failure: under [`Strategy::Dpor`](crate::Strategy::Dpor) one per inequivalent
+    /// interleaving.
+    pub complete: u64,
+    /// Executions that were cut as redundant.
+    pub blocked: u64,
+    /// Executions that failed.
+    pub failing: u64,
+    /// The first failure of each class, in the order they were found.
+    pub failures: Vec<Failure>,
+    /// Whether every interleaving was covered.
+    pub exhausted: bool,
+    /// Why not.
+    pub why_unfinished: Option<Unfinished>,
+    /// Whether the one failure is minimal: every execution with fewer preemptions was covered, and no failing execution with as
+    /// few preemptions has fewer switches.
+    pub minimal: bool,
+    /// All executions with up to this many preemptions were covered.
+    pub covered_preemptions: Option<u32>,
+    /// States in which something is left to explore, if the exploration is unfinished.
+    pub frontier: u64,
+    /// The most steps of an execution.
+    pub max_depth: usize,
+    /// The most tasks of an execution.
+    pub max_tasks: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// The first failure that was found.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failures.first()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} executions ({} complete, {} cut)", self.executions, self.complete, self.blocked)?;
+        match &self.why_unfinished {
+            None => write!(f, ", exhaustive")?,
+            Some(why) => write!(f, ", unfinished: {why}")?,
+        }
+        match self.failing {
+            0 => write!(f, ", no failure"),
+            count => write!(f, ", {count} fail"),
+        }
+    }
+}

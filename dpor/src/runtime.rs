@@ -1,0 +1,280 @@
+//! What the program under test calls, and the scheduler that shuttle calls.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::thread::panicking;
+
+use shuttle_engine::runtime::execution::ExecutionState;
+use shuttle_engine::runtime::thread::switch;
+use shuttle_engine::scheduler::{Schedule, Scheduler, Task, TaskId};
+
+use crate::access::{Access, ObjectId, Op};
+use crate::core::{Condition, Core, Next, panic_failure};
+use crate::data::{DataId, DataRace};
+use crate::hook::with_quiet;
+use crate::session::Session;
+use crate::strategy::Explore;
+
+/// An exploration, while it runs on this thread.
+pub(crate) struct Engine {
+    pub(crate) core: Core,
+    pub(crate) strategy: Box<dyn Explore>,
+    pub(crate) session: Session,
+    pub(crate) stack_size: usize,
+}
+
+struct Here {
+    current: Cell<usize>,
+    aborting: Cell<bool>,
+    engine: RefCell<Option<Box<Engine>>>,
+}
+
+thread_local! {
+    static HERE: Here = const { Here { current: Cell::new(0), aborting: Cell::new(false), engine: RefCell::new(None) } };
+}
+
+/// What unwinds a task of an execution that is over.
+struct Abort;
+
+fn with_engine<T>(f: impl FnOnce(&mut Engine) -> T) -> T {
+    HERE.with(|here| {
+        let mut engine = here.engine.borrow_mut();
+        f(engine.as_mut().expect("this is for programs that run under dpor::Explorer"))
+    })
+}
+
+/// Start exploring on this thread.
+pub(crate) fn enter(engine: Engine) {
+    HERE.with(|here| {
+        let mut slot = here.engine.borrow_mut();
+        assert!(slot.is_none(), "an Explorer cannot run inside another's program");
+        here.aborting.set(false);
+        *slot = Some(Box::new(engine));
+    });
+}
+
+/// End exploring on this thread.
+pub(crate) fn leave() -> Option<Box<Engine>> {
+    HERE.with(|here| {
+        here.aborting.set(false);
+        here.engine.try_borrow_mut().ok().and_then(|mut engine| engine.take())
+    })
+}
+
+/// True while the current execution is being torn down, because a task panicked or because it was cut: [`step`] and its like do
+/// nothing then, so that guards may announce their release from `Drop` at any time.
+pub fn aborting() -> bool {
+    HERE.with(|here| here.aborting.get())
+}
+
+/// True if the execution is over, for a caller that is unwinding already; unwinds any other.
+fn over() -> bool {
+    if panicking() {
+        return true;
+    }
+    if aborting() {
+        resume_unwind(Box::new(Abort));
+    }
+    false
+}
+
+/// A new shared object.
+pub fn object() -> ObjectId {
+    with_engine(|engine| engine.core.object())
+}
+
+/// A new plain shared cell, for [`data_access`].
+pub fn data() -> DataId {
+    with_engine(|engine| engine.core.data.make())
+}
+
+/// Check an access to plain shared data, which no step announces because something else protects it, a lock say.
+///
+/// # Errors
+/// If this access and an earlier one of another task are not ordered by what was announced, and one of them is a write: then an
+/// interleaving exists that the exploration does not know of, and whatever it says is void.
+pub fn data_access(cell: DataId, write: bool) -> Result<(), DataRace> {
+    if panicking() || aborting() {
+        return Ok(());
+    }
+    with_engine(|engine| {
+        let core = &mut engine.core;
+        core.data.access(&core.trace, core.current, cell, write)
+    })
+}
+
+/// Index of the current task: 0 is the program's main task, spawned tasks have 1, 2, … in the order in which they were spawned.
+pub fn me() -> usize {
+    HERE.with(|here| here.current.get())
+}
+
+/// Announce an access to an object, let the scheduler choose, and return when this task was chosen. Never blocks.
+#[track_caller]
+pub fn step(object: ObjectId, access: Access) {
+    announce(Op { object, access }, None);
+}
+
+/// The same for an operation that blocks until `ready()`.
+///
+/// The scheduler evaluates `ready` while the task is suspended, and runs the task only when it is true; on return it is true and
+/// nothing ran in between. It must be a pure function of what has been announced on `object`: only accesses that depend on
+/// `access` may change it. Tearing down an execution returns early, see [`aborting`].
+#[track_caller]
+pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
+    let ready: *const (dyn Fn() -> bool + '_) = ready;
+    // SAFETY: only the lifetime changes. The pointer is used while this task is pending, that is, suspended in this call.
+    let ready = unsafe { std::mem::transmute::<*const (dyn Fn() -> bool + '_), Condition>(ready) };
+    announce(Op { object, access }, Some(ready));
+}
+
+#[track_caller]
+fn announce(op: Op, condition: Option<Condition>) {
+    if over() {
+        return;
+    }
+    with_engine(|engine| engine.core.announce(op, condition));
+    switch();
+    over();
+}
+
+/// State how the last step, a [`TryAcquire`](Access::TryAcquire) or [`TryAcquireShared`](Access::TryAcquireShared), went. To be
+/// called before the task's next step: a failed try is only a read of the lock.
+pub fn tried(success: bool) {
+    if over() {
+        return;
+    }
+    with_engine(|engine| engine.core.tried(&mut *engine.strategy, success));
+    if with_engine(|engine| engine.core.aborting) {
+        abort();
+    }
+}
+
+/// A retry loop states that it goes round again.
+///
+/// `fingerprint` is a hash of *all* modelled shared state, and of whatever local state the task carries round the loop. If the same
+/// state was there before in this execution, what lies between is a cycle. It is reported as a livelock if it is fair, that is, if
+/// every task that could run throughout took part in it. If it is not, those that took part have to wait until someone else takes
+/// a step that concerns them, since another round would only lead back again. See the crate's documentation.
+pub fn retry(fingerprint: impl FnOnce() -> u64) {
+    if over() {
+        return;
+    }
+    // The caller's code may call `me`, but nothing that announces.
+    let fingerprint = with_engine(|engine| engine.core.known_fingerprint()).unwrap_or_else(fingerprint);
+    with_engine(|engine| engine.core.retry(fingerprint));
+    if with_engine(|engine| engine.core.aborting) {
+        abort();
+    }
+}
+
+/// State a value that the task's last step has read, as part of its local state. Only needed for livelocks that repeat while some
+/// task is in the middle of a round, after a [`Read`](Access::Read) or [`Rmw`](Access::Rmw).
+pub fn observed(value: u64) {
+    if !over() {
+        with_engine(|engine| engine.core.observed(value));
+    }
+}
+
+fn abort() -> ! {
+    HERE.with(|here| here.aborting.set(true));
+    resume_unwind(Box::new(Abort));
+}
+
+/// The right to wait for a task's end.
+#[derive(Debug)]
+#[must_use = "a task that is not joined still runs to its end"]
+pub struct JoinHandle {
+    task: usize,
+}
+
+impl JoinHandle {
+    /// Wait until the task has ended.
+    pub fn join(self) {
+        if over() {
+            return;
+        }
+        if !with_engine(|engine| engine.core.join(self.task)) {
+            switch();
+            over();
+        }
+    }
+
+    /// The task's index.
+    pub fn task(&self) -> usize {
+        self.task
+    }
+}
+
+/// Spawn a task. Spawning, joining and ending order tasks; they are no steps, and never race.
+#[track_caller]
+pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle {
+    if over() {
+        return JoinHandle { task: 0 };
+    }
+    let stack_size = with_engine(|engine| engine.stack_size);
+    let body = Box::new(move || {
+        run_task(|| {
+            f();
+            ExecutionState::drop_task_locals();
+        });
+    });
+    let task = usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
+    with_engine(|engine| engine.core.spawned(task, &name.into()));
+    JoinHandle { task }
+}
+
+/// The body of every task: keep panics from shuttle, and note the end.
+pub(crate) fn run_task(f: impl FnOnce()) {
+    // A task that starts when the execution is over only drops what it owns.
+    let result = catch_unwind(AssertUnwindSafe(|| if aborting() { drop(f) } else { f() }));
+    let task = me();
+    with_engine(|engine| {
+        if let Err(payload) = result
+            && !payload.is::<Abort>()
+        {
+            engine.core.fail(panic_failure(task, payload));
+        }
+        engine.core.finish(task);
+        HERE.with(|here| here.aborting.set(engine.core.aborting));
+    });
+}
+
+/// The scheduler that shuttle sees; what it knows is in `HERE`.
+pub(crate) struct Driver;
+
+impl Scheduler for Driver {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        with_quiet(false, || {
+            let more = with_engine(|engine| engine.session.next_execution(&mut engine.core, &mut *engine.strategy));
+            HERE.with(|here| here.aborting.set(false));
+            more.then(|| Schedule::new(0))
+        })
+    }
+
+    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, _yielding: bool) -> Option<TaskId> {
+        with_quiet(false, || {
+            HERE.with(|here| {
+                let mut engine = here.engine.borrow_mut();
+                let engine = engine.as_mut().expect("the scheduler runs while exploring");
+                let tasks = runnable.iter().map(|task| usize::from(task.id()));
+                let task = match engine.core.next(&mut *engine.strategy, tasks.clone()) {
+                    Next::Run(task) => task,
+                    Next::Abort => {
+                        here.aborting.set(true);
+                        // Let each task unwind in one go.
+                        let current = current.map(usize::from);
+                        tasks.clone().find(|&task| Some(task) == current).or_else(|| tasks.clone().next())?
+                    }
+                };
+                engine.core.current = task;
+                here.current.set(task);
+                Some(TaskId::from(task))
+            })
+        })
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        // The program's randomness would be a choice that is not explored: make it none.
+        0
+    }
+}

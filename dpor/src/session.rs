@@ -1,0 +1,197 @@
+//! What lasts from one execution to the next: budget, callbacks, and the report in the making.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::access::Op;
+use crate::core::Core;
+use crate::report::{End, Failure, FailureKind, Report, Unfinished};
+use crate::schedule::Schedule;
+use crate::strategy::Explore;
+
+/// Limits of an exploration. It never claims to be exhaustive when one of them ended it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Budget {
+    /// The most executions.
+    pub executions: Option<u64>,
+    /// The most time; checked between executions.
+    pub time: Option<Duration>,
+}
+
+/// An execution that has just ended.
+pub struct Execution<'a> {
+    /// Its number, from 0.
+    pub index: u64,
+    /// How it ended.
+    pub end: End,
+    /// Its failure.
+    pub failure: Option<&'a Failure>,
+    /// Its announced steps.
+    pub steps: usize,
+    /// Switches away from a task that could have gone on.
+    pub preemptions: u32,
+    /// All switches.
+    pub switches: u32,
+    core: &'a Core,
+}
+
+impl Execution<'_> {
+    /// Which task ran at each step.
+    pub fn schedule(&self) -> Schedule {
+        self.core.schedule()
+    }
+
+    /// The steps: who did what, and for a try whether it succeeded.
+    pub fn events(&self) -> impl Iterator<Item = (usize, Op, Option<bool>)> + '_ {
+        self.core.trace.events().iter().map(|event| (event.task as usize, event.op, event.op.access.is_try().then_some(!event.failed)))
+    }
+}
+
+impl fmt::Debug for Execution<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (index, end) = (self.index, self.end);
+        f.debug_struct("Execution").field("index", &index).field("end", &end).field("failure", &self.failure).finish()
+    }
+}
+
+pub(crate) type OnExecution = Arc<Mutex<dyn FnMut(&Execution<'_>) -> ControlFlow<()> + Send>>;
+pub(crate) type OnProgress = Arc<Mutex<dyn FnMut(&Report) + Send>>;
+pub(crate) type Wanted = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
+
+/// The caller's wishes.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) budget: Budget,
+    pub(crate) stop_at_first: bool,
+    pub(crate) stop: Option<Arc<AtomicBool>>,
+    pub(crate) wanted: Option<Wanted>,
+    pub(crate) on_execution: Option<OnExecution>,
+    pub(crate) on_progress: Option<OnProgress>,
+}
+
+pub(crate) struct Session {
+    options: Options,
+    pub(crate) report: Report,
+    classes: HashSet<String>,
+    started: Instant,
+    /// When to report progress next.
+    next_progress: Duration,
+    running: bool,
+    /// Whether the strategy has no further execution.
+    pub(crate) finished: bool,
+}
+
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+impl Session {
+    pub(crate) fn new(options: Options) -> Self {
+        Session {
+            options,
+            report: Report::default(),
+            classes: HashSet::new(),
+            started: Instant::now(),
+            next_progress: PROGRESS_EVERY,
+            running: false,
+            finished: false,
+        }
+    }
+
+    /// Finish the last execution and prepare the next; false if there is none.
+    pub(crate) fn next_execution(&mut self, core: &mut Core, strategy: &mut dyn Explore) -> bool {
+        if std::mem::take(&mut self.running) {
+            self.finish(core, strategy);
+        }
+        if self.report.why_unfinished.is_none() {
+            self.report.why_unfinished = self.out_of_budget();
+        }
+        if self.report.why_unfinished.is_some() {
+            return false;
+        }
+        if !strategy.begin(core) {
+            self.finished = true;
+            return false;
+        }
+        core.restart();
+        self.running = true;
+        true
+    }
+
+    fn out_of_budget(&mut self) -> Option<Unfinished> {
+        let Options { budget, stop, .. } = &self.options;
+        if stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Some(Unfinished::Stopped);
+        }
+        if budget.executions.is_some_and(|most| self.report.executions >= most) {
+            return Some(Unfinished::Executions);
+        }
+        if budget.time.is_some() || self.options.on_progress.is_some() {
+            let elapsed = self.started.elapsed();
+            if budget.time.is_some_and(|most| elapsed >= most) {
+                return Some(Unfinished::Time);
+            }
+            if let Some(on_progress) = self.options.on_progress.as_ref().filter(|_| elapsed >= self.next_progress) {
+                self.next_progress = elapsed + PROGRESS_EVERY;
+                self.report.elapsed = elapsed;
+                on_progress.lock().expect("a progress callback panicked")(&self.report);
+            }
+        }
+        None
+    }
+
+    fn finish(&mut self, core: &mut Core, strategy: &mut dyn Explore) {
+        core.settle_worst_case();
+        let end = match (&core.failure, core.cut || core.misfit.is_some()) {
+            (Some(_), _) => End::Failed,
+            (None, true) => End::Cut,
+            (None, false) => End::Complete,
+        };
+        strategy.end(core, end);
+        let index = self.report.executions;
+        let report = &mut self.report;
+        report.executions += 1;
+        *(if end == End::Cut { &mut report.blocked } else { &mut report.complete }) += 1;
+        report.max_depth = report.max_depth.max(core.trace.depth);
+        report.max_tasks = report.max_tasks.max(core.tasks().len());
+        let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
+        let mut failure =
+            core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
+        if let Some((step, why)) = core.misfit.take() {
+            report.why_unfinished = Some(Unfinished::Misfit { step, why });
+        }
+        if let Some(on_execution) = &self.options.on_execution {
+            let steps = core.trace.depth;
+            let execution = Execution { index, end, failure: failure.as_ref(), steps, preemptions, switches, core };
+            if on_execution.lock().expect("an execution callback panicked")(&execution).is_break() {
+                report.why_unfinished = Some(Unfinished::Stopped);
+            }
+        }
+        let Some(found) = &failure else { return };
+        report.failing += 1;
+        if matches!(found.kind, FailureKind::Nondeterminism { .. }) {
+            report.why_unfinished = Some(Unfinished::Nondeterminism);
+        } else if !self.options.wanted.as_ref().is_none_or(|wanted| wanted(found)) {
+            // Kept, but not what the search is for.
+        } else if strategy.found(core, &mut failure) {
+            return;
+        } else if self.options.stop_at_first {
+            report.why_unfinished = Some(Unfinished::Found);
+        }
+        if let Some(failure) = failure
+            && self.classes.insert(failure.kind.class())
+        {
+            report.failures.push(failure);
+        }
+    }
+
+    /// The report, now that the last execution is over.
+    pub(crate) fn conclude(&mut self, core: &Core, strategy: &mut dyn Explore) -> Report {
+        let mut report = std::mem::take(&mut self.report);
+        strategy.conclude(core, self.finished, &mut report);
+        report.elapsed = self.started.elapsed();
+        report
+    }
+}

@@ -1,0 +1,95 @@
+//! Strategies: which of the enabled tasks runs next, and what the next execution is.
+
+mod depth_first;
+mod races;
+mod random;
+mod replay;
+
+use crate::core::Core;
+use crate::dependence::Rules;
+use crate::report::{End, Failure, Report, Unfinished};
+use crate::schedule::Schedule;
+
+/// How to explore.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Strategy {
+    /// Every inequivalent interleaving once: source-DPOR with sleep sets.
+    Dpor,
+    /// Every interleaving, without any reduction.
+    Dfs,
+    /// A random enabled task at every step.
+    Random {
+        /// Seed of the random choices.
+        seed: u64,
+        /// Executions to sample.
+        iterations: u64,
+    },
+    /// Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): random priorities, changed at `depth - 1` random steps.
+    Pct {
+        /// Seed of the random choices.
+        seed: u64,
+        /// The number of ordering constraints of the bugs to find with a guaranteed probability.
+        depth: u32,
+        /// Executions to sample.
+        iterations: u64,
+    },
+    /// A random walk that weighs tasks by how many steps they have left, so that interleavings are nearly equally likely (Zhao et
+    /// al., ASPLOS 2025).
+    Urw {
+        /// Seed of the random choices.
+        seed: u64,
+        /// Executions to sample.
+        iterations: u64,
+    },
+    /// One execution again.
+    Replay(Schedule),
+    /// Every execution without preemptions, then with one, and so on, until one fails; the failing execution reported has the
+    /// fewest preemptions, and among those the fewest switches and then steps.
+    FewestPreemptions {
+        /// The most preemptions to try; `None` for no limit.
+        max: Option<u32>,
+    },
+}
+
+/// A strategy at work.
+pub(crate) trait Explore: Send {
+    /// Prepare the next execution: false if there is none.
+    fn begin(&mut self, core: &mut Core) -> bool;
+
+    /// The task to run from the state at hand, whose enabled tasks are known and not empty; `None` to cut the execution.
+    fn choose(&mut self, core: &mut Core) -> Option<usize>;
+
+    /// The last event has happened and its outcome is known. Not called for events that are repeated.
+    fn executed(&mut self, _core: &mut Core) {}
+
+    /// The execution is over.
+    fn end(&mut self, _core: &mut Core, _end: End) {}
+
+    /// A wanted failure was found. Returns whether the strategy deals with it itself.
+    fn found(&mut self, _core: &Core, _failure: &mut Option<Failure>) -> bool {
+        false
+    }
+
+    /// Fill in what only the strategy knows. `finished` if `begin` said that there is no further execution.
+    fn conclude(&mut self, core: &Core, finished: bool, report: &mut Report);
+}
+
+/// The strategy's working part.
+pub(crate) fn explore(strategy: &Strategy, rules: Rules) -> Box<dyn Explore> {
+    match strategy.clone() {
+        Strategy::Dpor => Box::new(depth_first::DepthFirst::dpor(rules)),
+        Strategy::Dfs => Box::new(depth_first::DepthFirst::dfs(rules)),
+        Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
+        Strategy::Pct { seed, depth, iterations } => Box::new(random::Pct::new(seed, depth, iterations)),
+        Strategy::Urw { seed, iterations } => Box::new(random::Urw::new(seed, iterations)),
+        Strategy::Replay(schedule) => Box::new(replay::Replay::new(schedule)),
+        Strategy::FewestPreemptions { max: _ } => Box::new(depth_first::DepthFirst::dfs(rules)),
+    }
+}
+
+/// What samplers conclude: nothing.
+fn sampled(finished: bool, report: &mut Report) {
+    if finished {
+        report.why_unfinished = Some(Unfinished::Sampled);
+    }
+}

@@ -1,0 +1,215 @@
+//! Races: which earlier state must also run something else, so that two dependent operations come in the other order.
+
+use crate::access::{Class, Op};
+use crate::core::{Core, TaskState};
+use crate::dependence::{Rule, Rules};
+use crate::report::End;
+use crate::taskset::TaskSet;
+use crate::trace::{NONE, Trace};
+
+/// An operation that has just happened, or that would like to.
+struct Late<'a> {
+    task: usize,
+    op: Op,
+    class: Class,
+    /// Whether it can be blocked.
+    blocks: bool,
+    /// Events that had happened when it was announced.
+    announced: usize,
+    /// What happens before it, not counting the order that its own object imposes.
+    clock: &'a [u32],
+    /// The first of the events before it that is on its object, going back.
+    last: u32,
+    /// Events before it.
+    end: usize,
+}
+
+/// Scratch space of race detection.
+#[derive(Default)]
+pub(crate) struct Races {
+    /// For each task its first event in the sequence at hand, 0 if it has none.
+    first: Vec<u32>,
+    seen: Vec<usize>,
+    initials: TaskSet,
+    clock: Vec<u32>,
+    covered: Vec<u32>,
+    before: Vec<u32>,
+}
+
+impl Races {
+    /// Check the event that has just happened against all before it.
+    pub(crate) fn of_last_event(&mut self, core: &mut Core) {
+        let index = core.trace.depth - 1;
+        let frame = core.trace.frame(index);
+        let task = frame.task as usize;
+        let mut before = std::mem::take(&mut self.before);
+        before.clear();
+        before.extend_from_slice(core.trace.clock_before());
+        let late = Late {
+            task,
+            op: frame.op,
+            class: frame.class,
+            blocks: core.tasks()[task].blocks(),
+            announced: core.tasks()[task].announced,
+            clock: &before,
+            last: frame.prev,
+            end: index,
+        };
+        self.check(&mut core.trace, &late);
+        self.before = before;
+    }
+
+    /// Check what could not happen because the execution is over.
+    pub(crate) fn at_end(&mut self, core: &mut Core, end: End, rules: Rules) {
+        let depth = core.trace.depth;
+        let checked = match end {
+            End::Complete => return,
+            End::Cut => Rule::BlockedAtCut,
+            End::Failed if core.stuck() => Rule::BlockedAtDeadlock,
+            End::Failed => {
+                // A failure ends the execution for everyone: whatever else could have run instead must get its chance.
+                if depth > 0 && rules.has(Rule::InsteadOfFailure) {
+                    core.trace.frame_mut(depth - 1).run_all_enabled();
+                }
+                Rule::WaitingAtFailure
+            }
+        };
+        if !rules.has(checked) {
+            return;
+        }
+        for task in 0..core.tasks().len() {
+            let waiting = &core.tasks()[task];
+            if waiting.state != TaskState::Pending {
+                continue;
+            }
+            // In a state that was cut, what is enabled sleeps: it has been checked where it was run.
+            if end == End::Cut && core.trace.frame(depth).enabled.contains(task) {
+                continue;
+            }
+            let mut before = std::mem::take(&mut self.before);
+            before.clear();
+            before.extend_from_slice(core.trace.task_clock(task));
+            let late = Late {
+                task,
+                op: waiting.op,
+                class: waiting.op.access.class(false),
+                blocks: waiting.blocks(),
+                announced: waiting.announced,
+                clock: &before,
+                last: core.trace.last_on(waiting.op.object),
+                end: depth,
+            };
+            self.check(&mut core.trace, &late);
+            self.before = before;
+        }
+    }
+
+    /// Find the events that race with `late`, from the last one back.
+    fn check(&mut self, trace: &mut Trace, late: &Late<'_>) {
+        self.covered.clear();
+        let mut event = late.last;
+        while event != NONE {
+            let index = event as usize;
+            let frame = trace.frame(index);
+            event = frame.prev;
+            let exclusive = frame.class == Class::Exclusive;
+            if !trace.rules.dependent(frame.class, late.class) {
+                continue;
+            }
+            let ordered = trace.before(index, late.clock);
+            let covered = !self.covered.is_empty() && trace.before(index, &self.covered);
+            if ordered || covered {
+                // Everything earlier on this object comes before an exclusive access, so it is ordered or covered as well.
+                if exclusive {
+                    return;
+                }
+                continue;
+            }
+            // A lock cannot be taken in a state in which it can be given back.
+            if late.blocks && late.op.access.is_blocking_acquire() && frame.op.access.is_release() {
+                continue;
+            }
+            let waited = late.blocks && late.announced <= index;
+            let ready = frame.ready.contains(late.task);
+            if waited && !ready && trace.rules.has(Rule::PastUnready) {
+                // What would have made it ready depends on this event, and races with it itself; but not if it is of one kind.
+                if !exclusive && frame.class != Class::Reader {
+                    self.reverse(trace, index, late, true);
+                }
+                continue;
+            }
+            self.reverse(trace, index, late, false);
+            // Whether it was ready there is not known if it was not announced yet: look further back.
+            if late.blocks && !waited && trace.rules.has(Rule::PastUnready) {
+                continue;
+            }
+            if exclusive {
+                return;
+            }
+            let clock = trace.clock(index);
+            self.covered.resize(clock.len(), 0);
+            for (mine, &theirs) in self.covered.iter_mut().zip(clock) {
+                *mine = (*mine).max(theirs);
+            }
+        }
+    }
+
+    /// Make the state before `event` run something that leads to `late` before `event`.
+    fn reverse(&mut self, trace: &mut Trace, event: usize, late: &Late<'_>, unready: bool) {
+        let object = late.op.object;
+        // The sequence: what comes after the event but not because of it, then `late`.
+        self.first.clear();
+        self.first.resize(late.clock.len(), 0);
+        self.seen.clear();
+        self.initials.clear();
+        self.clock.clear();
+        self.clock.extend_from_slice(late.clock);
+        let mut beside = false;
+        for index in event + 1..late.end {
+            let clock = trace.clock(index);
+            if trace.before(event, clock) {
+                continue;
+            }
+            let frame = trace.frame(index);
+            if frame.op.object == object && trace.rules.dependent(frame.class, late.class) {
+                beside = true;
+                for (mine, &theirs) in self.clock.iter_mut().zip(clock) {
+                    *mine = (*mine).max(theirs);
+                }
+            }
+            let task = frame.task as usize;
+            if self.first[task] == 0 {
+                if !self.seen.iter().any(|&other| clock[other] >= self.first[other]) {
+                    self.initials.insert(task);
+                }
+                self.first[task] = frame.tick;
+                self.seen.push(task);
+            }
+        }
+        let state = trace.frame_mut(event);
+        if late.blocks && beside && matches!(state.class, Class::Shared | Class::Update) {
+            if trace.rules.has(Rule::SharedBeforeBlocking) {
+                trace.frame_mut(event).run_all_enabled();
+            }
+            return;
+        }
+        let leads = self.first[late.task] == 0 && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);
+        if leads {
+            self.initials.insert(late.task);
+        }
+        let state = trace.frame_mut(event);
+        if self.initials.intersects(&state.backtrack) || self.initials.intersects(&state.sleep) {
+            return;
+        }
+        let choice = if leads && state.enabled.contains(late.task) {
+            Some(late.task)
+        } else {
+            self.initials.iter().find(|&task| state.enabled.contains(task))
+        };
+        match choice {
+            Some(task) => state.backtrack.insert(task),
+            None if unready => {}
+            None => state.run_all_enabled(),
+        }
+    }
+}

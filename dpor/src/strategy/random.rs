@@ -1,0 +1,175 @@
+//! Samplers: random, PCT and a uniform random walk.
+
+use super::{Explore, sampled};
+use crate::core::Core;
+use crate::report::{End, Report};
+
+/// SplitMix64: small, and good enough to choose tasks.
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Rng(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// Uniform choice at every step.
+pub(crate) struct Random {
+    rng: Rng,
+    left: u64,
+}
+
+impl Random {
+    pub(crate) fn new(seed: u64, iterations: u64) -> Self {
+        Random { rng: Rng::new(seed), left: iterations }
+    }
+}
+
+impl Explore for Random {
+    fn begin(&mut self, core: &mut Core) -> bool {
+        core.rewind(0);
+        let more = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        more
+    }
+
+    fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        let enabled = &core.trace.frame(core.trace.depth).enabled;
+        enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
+    }
+
+    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+        sampled(finished, report);
+    }
+}
+
+/// Random priorities, lowered at a few random steps.
+pub(crate) struct Pct {
+    rng: Rng,
+    left: u64,
+    depth: u32,
+    /// Priority of each task; higher runs first.
+    priorities: Vec<u64>,
+    /// Steps before which the running task falls to the lowest priority.
+    changes: Vec<usize>,
+    longest: usize,
+}
+
+impl Pct {
+    pub(crate) fn new(seed: u64, depth: u32, iterations: u64) -> Self {
+        Pct { rng: Rng::new(seed), left: iterations, depth, priorities: Vec::new(), changes: Vec::new(), longest: 0 }
+    }
+}
+
+impl Explore for Pct {
+    fn begin(&mut self, core: &mut Core) -> bool {
+        self.longest = self.longest.max(core.trace.depth);
+        core.rewind(0);
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        self.priorities.clear();
+        self.changes.clear();
+        if self.longest > 0 {
+            for _ in 1..self.depth {
+                self.changes.push(self.rng.below(self.longest as u64) as usize);
+            }
+        }
+        true
+    }
+
+    fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        while self.priorities.len() < core.tasks().len() {
+            // Above every lowered priority.
+            self.priorities.push((self.rng.next() >> 1) | 1 << 62);
+        }
+        let enabled = &core.trace.frame(depth).enabled;
+        let best = |priorities: &[u64]| enabled.iter().max_by_key(|&task| priorities[task]);
+        let changes = self.changes.iter().filter(|&&change| change == depth).count();
+        for _ in 0..changes {
+            if let Some(task) = best(&self.priorities) {
+                // Later changes fall lower.
+                self.priorities[task] = (core.trace.depth as u64).wrapping_neg() >> 3;
+            }
+        }
+        best(&self.priorities)
+    }
+
+    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+        sampled(finished, report);
+    }
+}
+
+/// A task is chosen with a probability proportional to the steps that it has left, judging by earlier executions.
+pub(crate) struct Urw {
+    rng: Rng,
+    left: u64,
+    /// Steps of each task, the most seen.
+    estimates: Vec<u64>,
+    done: Vec<u64>,
+}
+
+impl Urw {
+    pub(crate) fn new(seed: u64, iterations: u64) -> Self {
+        Urw { rng: Rng::new(seed), left: iterations, estimates: Vec::new(), done: Vec::new() }
+    }
+
+    fn weight(&self, task: usize) -> u64 {
+        let estimate = self.estimates.get(task).copied().unwrap_or(0);
+        estimate.saturating_sub(self.done.get(task).copied().unwrap_or(0)).max(1)
+    }
+}
+
+impl Explore for Urw {
+    fn begin(&mut self, core: &mut Core) -> bool {
+        core.rewind(0);
+        self.done.clear();
+        let more = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        more
+    }
+
+    fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        let enabled = &core.trace.frame(core.trace.depth).enabled;
+        let total = enabled.iter().map(|task| self.weight(task)).sum();
+        let mut at = self.rng.below(total);
+        let chosen = enabled.iter().find(|&task| {
+            let weight = self.weight(task);
+            let found = at < weight;
+            at = at.wrapping_sub(weight);
+            found
+        })?;
+        if self.done.len() <= chosen {
+            self.done.resize(chosen + 1, 0);
+        }
+        self.done[chosen] += 1;
+        Some(chosen)
+    }
+
+    fn end(&mut self, _core: &mut Core, _end: End) {
+        if self.estimates.len() < self.done.len() {
+            self.estimates.resize(self.done.len(), 0);
+        }
+        for (estimate, &done) in self.estimates.iter_mut().zip(&self.done) {
+            *estimate = (*estimate).max(done);
+        }
+    }
+
+    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+        sampled(finished, report);
+    }
+}

@@ -1,0 +1,63 @@
+//! Executions equal the number of inequivalent interleavings.
+
+mod common;
+
+use common::{Lock, Variant, family};
+use dpor::{Explorer, Report, Strategy};
+
+fn explore(program: impl Fn() + Send + Sync + 'static) -> Report {
+    let report = Explorer::new(Strategy::Dpor).run(program);
+    assert!(report.exhausted, "{report}");
+    report
+}
+
+#[test]
+fn locked_family_reaches_the_floor() {
+    for (t, k, classes) in [(1, 1, 2), (2, 1, 6), (3, 1, 24), (2, 2, 30), (3, 2, 630), (3, 3, 16_800)] {
+        for variant in [Variant::FixedPlain, Variant::FixedAtomic] {
+            let report = explore(family(variant, 2, t, k));
+            assert_eq!((report.complete, report.blocked, report.failing), (classes, 0, 0), "T{t} K{k}: {report}");
+        }
+    }
+}
+
+#[test]
+fn racy_family() {
+    for (n, t, k, classes) in [(1, 1, 1, 4), (2, 2, 1, 16), (2, 2, 2, 64), (2, 3, 1, 144), (2, 3, 2, 4416)] {
+        let report = explore(family(Variant::NoAssert, n, t, k));
+        assert_eq!((report.complete, report.failing), (classes, 0), "N{n} T{t} K{k}: {report}");
+        eprintln!("N{n} T{t} K{k}: {report}");
+    }
+}
+
+#[test]
+fn the_bug_is_found() {
+    let report = Explorer::new(Strategy::Dpor).stop_at_first(true).run(family(Variant::Buggy, 2, 3, 2));
+    assert!(report.failing == 1 && report.executions < 1000, "{report}");
+    let replayed = Explorer::new(Strategy::Replay(report.failures[0].schedule.clone())).run(family(Variant::Buggy, 2, 3, 2));
+    assert_eq!(replayed.failures[0].kind.class(), report.failures[0].kind.class());
+}
+
+/// The litmus test that loom fails: the try falls between lock and unlock.
+#[test]
+fn try_lock_sees_both_outcomes() {
+    use std::sync::{Arc, Mutex};
+    let seen = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
+    let outcomes = Arc::clone(&seen);
+    let report = explore(move || {
+        let lock = Lock::new();
+        let theirs = lock.clone();
+        let task = dpor::spawn("locker", move || {
+            theirs.lock();
+            theirs.unlock();
+        });
+        let got = lock.try_lock();
+        if got {
+            lock.unlock();
+        }
+        seen.lock().unwrap().insert(got);
+        task.join();
+    });
+    assert_eq!(outcomes.lock().unwrap().len(), 2);
+    assert_eq!(report.complete, 3);
+}
