@@ -1,0 +1,309 @@
+//! Runs a race under a protocol with an engine, and says what came out.
+
+mod run;
+mod tally;
+mod witnessing;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dpor::{Budget, Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
+use witness::{Coverage, Outcome, Witness};
+
+use crate::race::{Documented, Race};
+use crate::spec::{Clause, Protocol, Violation};
+use crate::sync::{self, Engine, LoomStop};
+use run::Plan;
+use tally::Tally;
+
+/// How to explore.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle. Sequentially consistent.
+    Exhaustive,
+    /// A random walk under shuttle.
+    Random {
+        /// Of the random choices.
+        seed: u64,
+        /// Executions.
+        iterations: u64,
+    },
+    /// Probabilistic concurrency testing under shuttle: random priorities, changed `depth - 1` times.
+    Pct {
+        /// Of the random choices.
+        seed: u64,
+        /// The number of ordering constraints that bugs may need.
+        depth: u32,
+        /// Executions.
+        iterations: u64,
+    },
+    /// loom: (most of) the C11 memory model. Without a bound as long as that finishes in time, otherwise with ever smaller ones.
+    Loom,
+    /// Real threads, as a smoke test.
+    Native {
+        /// Executions.
+        iterations: u64,
+    },
+}
+
+impl Method {
+    /// The engine's name, for reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Exhaustive => "dpor",
+            Method::Random { .. } => "random",
+            Method::Pct { .. } => "pct",
+            Method::Loom => "loom",
+            Method::Native { .. } => "native",
+        }
+    }
+
+    fn memory_model(&self) -> &'static str {
+        match self {
+            Method::Loom => "C11 without load buffering",
+            Method::Native { .. } => "this machine's",
+            _ => "sequentially consistent",
+        }
+    }
+
+    fn engine(&self) -> Engine {
+        match self {
+            Method::Loom => Engine::Loom,
+            Method::Native { .. } => Engine::Native,
+            _ => Engine::Shuttle,
+        }
+    }
+}
+
+/// Limits and listeners of one exploration.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The most executions.
+    pub executions: Option<u64>,
+    /// The most time.
+    pub time: Option<Duration>,
+    /// OS threads to explore on; 0 and 1 mean one.
+    pub jobs: usize,
+    /// Also look for the witness with the fewest preemptive switches, if there is a violation.
+    pub witness: bool,
+    /// Set from elsewhere to stop: by Ctrl-C.
+    pub stop: Option<Arc<AtomicBool>>,
+    /// Hears now and then how many executions have run.
+    pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+}
+
+impl Race {
+    /// Explores every interleaving under `protocol`, and finds the shortest witness if one violates something.
+    ///
+    /// ```
+    /// use lockwalk::{Clause, Era, Race};
+    ///
+    /// let race = Race::new("mine", "a load while the page is migrated")
+    ///     .world(|w| {
+    ///         let p = w.new_process();
+    ///         p.mmap(1..3);
+    ///         p.touch(1);
+    ///     })
+    ///     .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+    ///     .cpu("load", |w| {
+    ///         w.process(0).load(1).expect("it is mapped");
+    ///     })
+    ///     .holds(Era::V2_6_36)
+    ///     .sometimes("the load waits for the migration", |e| e.saw("fault", "meets a migration entry"));
+    /// let outcome = race.check(&Era::V2_6_36);
+    /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
+    /// ```
+    pub fn check(&self, protocol: &Protocol) -> Outcome {
+        self.check_with(protocol, &Method::Exhaustive, &Options { witness: true, ..Options::default() })
+    }
+
+    /// Explores with the given method and limits.
+    pub fn check_with(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
+        let started = Instant::now();
+        let documented = self.documented(protocol);
+        let focus = match documented {
+            Some(Documented::Violates(clause) | Documented::StillViolates(clause)) => Some(clause),
+            Some(Documented::Holds) | None => None,
+        };
+        let plan = Plan { race: self.clone(), protocol: protocol.clone(), engine: method.engine(), focus, tracing: false };
+        let exploration = Exploration { plan: Arc::new(plan), tally: Arc::new(Mutex::new(Tally::new(self))), options };
+        let (coverage, sample) = match method {
+            Method::Exhaustive => exploration.shuttle(Strategy::Dpor, None),
+            Method::Random { seed, iterations } => {
+                exploration.shuttle(Strategy::Random { seed: *seed, iterations: *iterations }, Some(format!("random, seed {seed}")))
+            }
+            Method::Pct { seed, depth, iterations } => {
+                let strategy = Strategy::Pct { seed: *seed, depth: *depth, iterations: *iterations };
+                exploration.shuttle(strategy, Some(format!("PCT depth {depth}, seed {seed}")))
+            }
+            Method::Loom => (exploration.loom(), None),
+            Method::Native { iterations } => (exploration.native(*iterations), None),
+        };
+        let mut tally = exploration.tally();
+        tally.finish();
+        let mut outcome = Outcome {
+            race: self.id().into(),
+            title: self.title().into(),
+            protocol: protocol.to_string(),
+            engine: method.name().into(),
+            memory_model: method.memory_model().into(),
+            executions: tally.executions,
+            coverage,
+            violations: tally.violations(),
+            clauses: tally.clauses(),
+            endings: tally.endings(self),
+            documented: stated(documented, method),
+            seconds: 0.0,
+            witness: None,
+        };
+        let sought = focus.filter(|&clause| tally.violated(clause)).or_else(|| tally.any_violated());
+        drop(tally);
+        if let (true, Some(clause)) = (options.witness, sought) {
+            outcome.witness = exploration.witness(clause, sample, &outcome);
+        }
+        outcome.seconds = started.elapsed().as_secs_f64();
+        outcome
+    }
+
+    /// Runs one schedule again, and shows what happens in it.
+    ///
+    /// # Errors
+    /// When the schedule does not fit the race, or nothing is violated in it.
+    pub fn replay(&self, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
+        witnessing::replay(self, protocol, schedule)
+    }
+}
+
+/// What the documents say, as far as the method can tell: a livelock shows only to an engine that knows states, and real threads prove
+/// nothing.
+fn stated(documented: Option<Documented>, method: &Method) -> witness::Documented {
+    match documented {
+        Some(Documented::Holds) => witness::Documented::Holds,
+        None => witness::Documented::Unstated,
+        Some(Documented::Violates(_) | Documented::StillViolates(_)) if matches!(method, Method::Native { .. }) => witness::Documented::Unstated,
+        Some(Documented::Violates(Clause::LIVELOCK)) if *method == Method::Loom => witness::Documented::Unstated,
+        Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
+        Some(Documented::StillViolates(clause)) => witness::Documented::StillViolates(clause.id().into()),
+    }
+}
+
+/// One exploration under way.
+struct Exploration<'o> {
+    plan: Arc<Plan>,
+    tally: Arc<Mutex<Tally>>,
+    options: &'o Options,
+}
+
+impl Exploration<'_> {
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn program(&self) -> impl Fn() + Send + Sync + 'static {
+        let (plan, tally) = (self.plan.clone(), self.tally.clone());
+        move || plan.execute(&|exec| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec))
+    }
+
+    fn stopped(&self) -> bool {
+        self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    fn explorer(&self, strategy: Strategy) -> Explorer {
+        let mut explorer = Explorer::new(strategy)
+            .budget(Budget { executions: self.options.executions, time: self.options.time })
+            .jobs(self.options.jobs.max(1));
+        if let Some(stop) = &self.options.stop {
+            explorer = explorer.stop_flag(stop.clone());
+        }
+        if let Some(progress) = self.options.progress.clone() {
+            explorer = explorer.on_progress(move |report: &Report| progress(report.executions));
+        }
+        explorer
+    }
+
+    /// Runs under shuttle; returns the coverage, and a failing schedule if there was one.
+    fn shuttle(&self, strategy: Strategy, sampled: Option<String>) -> (Coverage, Option<Schedule>) {
+        let report = self.explorer(strategy).run(self.program());
+        for failure in &report.failures {
+            if let Some(violation) = engine_violation(failure) {
+                self.tally().add_violation(violation.clause, 1);
+            }
+        }
+        let coverage = match (&report.why_unfinished, sampled) {
+            (None, _) if report.exhausted => Coverage::Exhaustive,
+            (Some(Unfinished::Sampled) | None, Some(how)) => Coverage::Sampled { how },
+            (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
+            (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
+        };
+        (coverage, report.failures.into_iter().next().map(|failure| failure.schedule))
+    }
+
+    /// Runs under loom: without a bound for a while, then with ever smaller bounds.
+    fn loom(&self) -> Coverage {
+        let patience = self.options.time.unwrap_or(LOOM_PATIENCE);
+        for bound in [None, Some(3), Some(2), Some(1)] {
+            *self.tally() = Tally::new(&self.plan.race);
+            let started = Instant::now();
+            let (limit, progress, stop) = (self.options.executions.unwrap_or(u64::MAX), self.options.progress.clone(), self.options.stop.clone());
+            let go_on = move |executions: u64| {
+                if let Some(progress) = &progress
+                    && executions % 256 == 0
+                {
+                    progress(executions);
+                }
+                executions < limit && started.elapsed() < patience && !stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+            };
+            let report = sync::explore_loom(bound, go_on, self.program());
+            let how = bound.map(|n| format!("{n} preemptions"));
+            return match (report.stopped, how) {
+                (None, None) => Coverage::Exhaustive,
+                (None, Some(bound)) => Coverage::Bounded { bound },
+                (Some(LoomStop::Limit), _) if !self.stopped() && bound != Some(1) => continue,
+                (Some(LoomStop::Limit), _) => Coverage::Unfinished { why: format!("stopped after {} executions", report.executions) },
+                (Some(LoomStop::Violation), _) => Coverage::Unfinished { why: "loom stops at the first violation".into() },
+                (Some(LoomStop::Deadlock(_)), _) => {
+                    self.tally().add_violation(Clause::DEADLOCK, 1);
+                    Coverage::Unfinished { why: "loom stops at the first violation".into() }
+                }
+                (Some(LoomStop::TooLong), _) => Coverage::Unfinished { why: "an execution retries without end; loom cannot tell a livelock".into() },
+            };
+        }
+        unreachable!("the smallest bound returns")
+    }
+
+    /// Runs on real threads.
+    fn native(&self, iterations: u64) -> Coverage {
+        let program = self.program();
+        let started = Instant::now();
+        for n in 0..iterations {
+            if let Some(progress) = &self.options.progress
+                && n % 64 == 0
+            {
+                progress(n);
+            }
+            let late = self.options.time.is_some_and(|time| started.elapsed() > time);
+            if late || self.stopped() {
+                return Coverage::Unfinished { why: format!("stopped after {n} executions") };
+            }
+            sync::quietly(&program);
+        }
+        Coverage::Sampled { how: "real threads".into() }
+    }
+
+    fn witness(&self, clause: Clause, sample: Option<Schedule>, outcome: &Outcome) -> Option<Witness> {
+        witnessing::find(&self.plan, clause, sample, outcome, &|strategy| self.explorer(strategy).jobs(1))
+    }
+}
+
+/// How long loom may try without a bound, and with each bound.
+const LOOM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a failure that the engine found by itself violates.
+fn engine_violation(failure: &Failure) -> Option<Violation> {
+    match &failure.kind {
+        FailureKind::Deadlock { .. } => Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string())),
+        FailureKind::Livelock { .. } => Some(Violation::new(Clause::LIVELOCK, failure.kind.to_string())),
+        FailureKind::Panic { .. } | FailureKind::Nondeterminism { .. } => None,
+    }
+}

@@ -1,0 +1,71 @@
+//! One execution of a race, on whatever engine calls.
+
+use std::sync::Arc;
+
+use crate::mm::World;
+use crate::race::{Race, Seen};
+use crate::spec::{Clause, Protocol};
+use crate::sync::{self, BOOT, CpuBody, Engine, Exec};
+
+/// What all executions of one exploration share.
+pub(super) struct Plan {
+    pub race: Race,
+    pub protocol: Protocol,
+    pub engine: Engine,
+    /// The clause that the race is about under this protocol.
+    pub focus: Option<Clause>,
+    pub tracing: bool,
+}
+
+impl Plan {
+    /// Runs the race once. Called by the engine, as the main task of one of its executions; `ended` hears how it went, also when a
+    /// violation unwinds through here.
+    pub fn execute(&self, ended: &(dyn Fn(&Exec) + Sync)) {
+        let (build, cpus) = self.race.parts();
+        let exec = Exec::new(self.engine, cpus.len(), self.focus, self.tracing, self.shows());
+        let _tell = OnDrop(|| ended(&exec));
+        exec.enter(BOOT, || {
+            let world = World::new(self.protocol.rules);
+            build(&world);
+            world.seal();
+            if self.tracing {
+                let observed = world.clone();
+                sync::observe(|| Box::new(move || observed.snapshot()));
+            }
+            let bodies = cpus
+                .iter()
+                .map(|(name, body)| {
+                    let (world, body) = (world.clone(), body.clone());
+                    let run = move || {
+                        body(&world);
+                        sync::cpu_ends();
+                    };
+                    (name.clone(), Box::new(run) as CpuBody)
+                })
+                .collect();
+            let at_end = {
+                let exec = exec.clone();
+                Box::new(move || {
+                    exec.finish();
+                    world.audit();
+                    exec.complete();
+                })
+            };
+            exec.start();
+            sync::run_cpus(&exec, bodies, at_end);
+        });
+    }
+
+    fn shows(&self) -> sync::Shows {
+        let conditions = self.race.shows().to_vec();
+        Arc::new(move |exec| conditions.iter().all(|condition| condition.holds(&Seen(exec))))
+    }
+}
+
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

@@ -1,0 +1,118 @@
+//! What the executions of one exploration add up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use witness::Count;
+
+use crate::race::{Race, Seen};
+use crate::spec::{Clause, Violation};
+use crate::sync::{Exec, LockEdge};
+
+/// Counts over all executions.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Executions that ran to their end, or to a violation that ended them.
+    pub executions: u64,
+    /// Violating executions, by clause.
+    violations: BTreeMap<Clause, u64>,
+    clauses: Vec<u64>,
+    endings: Vec<u64>,
+    edges: BTreeSet<LockEdge>,
+}
+
+impl Tally {
+    pub fn new(race: &Race) -> Self {
+        Self { clauses: vec![0; Clause::ALL.len()], endings: vec![0; race.endings().len()], ..Self::default() }
+    }
+
+    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing but the clauses it evaluated.
+    pub fn record(&mut self, race: &Race, exec: &Exec) {
+        for (clause, count) in exec.clause_counts() {
+            self.clauses[clause as usize] += count;
+        }
+        let violations = exec.violations();
+        if !exec.completed() && violations.is_empty() {
+            return;
+        }
+        self.executions += 1;
+        exec.extend_lock_edges(&mut self.edges);
+        for (ending, count) in race.endings().iter().zip(&mut self.endings) {
+            *count += u64::from(ending.holds(&Seen(exec)));
+        }
+        let violated: BTreeSet<_> = violations.iter().filter(|v| v.counts).map(|v| v.clause).collect();
+        for clause in violated {
+            *self.violations.entry(clause).or_default() += 1;
+        }
+    }
+
+    /// A violation that no execution raised by itself: the engine found it.
+    pub fn add_violation(&mut self, clause: Clause, count: u64) {
+        *self.violations.entry(clause).or_default() += count;
+    }
+
+    /// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)). Returns the circle, if there is one.
+    pub fn finish(&mut self) -> Option<Violation> {
+        self.clauses[Clause::ORDER_1 as usize] += self.edges.len() as u64;
+        let circle = lock_order_circle(&self.edges)?;
+        self.add_violation(Clause::ORDER_1, 1);
+        Some(Violation::new(Clause::ORDER_1, circle))
+    }
+
+    pub fn violations(&self) -> Vec<Count> {
+        self.violations.iter().map(|(clause, &count)| Count::new(clause.id(), count)).collect()
+    }
+
+    pub fn violated(&self, clause: Clause) -> bool {
+        self.violations.contains_key(&clause)
+    }
+
+    pub fn any_violated(&self) -> Option<Clause> {
+        self.violations.keys().next().copied()
+    }
+
+    /// Times evaluated, of the clauses that were.
+    pub fn clauses(&self) -> Vec<Count> {
+        let count = |clause: &Clause| Count::new(clause.id(), self.clauses[*clause as usize]);
+        Clause::ALL.iter().map(count).filter(|c| c.count > 0).collect()
+    }
+
+    pub fn endings(&self, race: &Race) -> Vec<Count> {
+        race.endings().iter().zip(&self.endings).map(|(ending, &count)| Count::new(&ending.label, count)).collect()
+    }
+}
+
+/// A circle in the lock order, in words. Locks of different classes are ordered by class; locks of one class among themselves.
+fn lock_order_circle(edges: &BTreeSet<LockEdge>) -> Option<String> {
+    let mut graph: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for edge in edges {
+        let same_class = edge.earlier.class() == edge.later.class();
+        let node = |name: crate::sync::Name| if same_class { name.to_string() } else { name.class().replace(['%', 'a', 'b'], "") };
+        let at = format!("{}:{}", edge.at.file(), edge.at.line());
+        graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), at);
+    }
+    graph.keys().find_map(|start| {
+        let mut path = vec![start.as_str()];
+        circle_from(&graph, start, &mut path).then(|| {
+            let hops = path.windows(2).map(|hop| format!("{} → {} ({})", hop[0], hop[1], graph[hop[0]][hop[1]]));
+            hops.collect::<Vec<_>>().join(", ")
+        })
+    })
+}
+
+fn circle_from<'g>(graph: &'g BTreeMap<String, BTreeMap<String, String>>, start: &str, path: &mut Vec<&'g str>) -> bool {
+    let Some(next) = graph.get(*path.last().expect("never empty")) else { return false };
+    for later in next.keys() {
+        if later == start {
+            path.push(later);
+            return true;
+        }
+        if !path.contains(&later.as_str()) {
+            path.push(later);
+            if circle_from(graph, start, path) {
+                return true;
+            }
+            path.pop();
+        }
+    }
+    false
+}

@@ -1,0 +1,120 @@
+//! From a failing schedule to a witness.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dpor::{Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
+use witness::{Ending, Found, Held, Outcome, Step, Wait, Witness};
+
+use super::engine_violation;
+use super::run::Plan;
+use crate::race::{Documented, Race};
+use crate::spec::{Clause, Protocol, Violation};
+use crate::sync::{Engine, Exec};
+
+/// Is this the failure that shows `clause` violated, in the way the race wants it shown?
+fn shows(failure: &Failure, clause: Clause) -> bool {
+    let violation = match &failure.kind {
+        FailureKind::Panic { payload, .. } => payload.downcast_ref::<Violation>().cloned(),
+        _ => engine_violation(failure),
+    };
+    violation.is_some_and(|v| v.clause == clause && v.counts)
+}
+
+/// Finds the witness with the fewest preemptive switches and records it; falls back to `sample` when the search is cut short.
+pub(super) fn find(
+    plan: &Plan,
+    clause: Clause,
+    sample: Option<Schedule>,
+    outcome: &Outcome,
+    explorer: &dyn Fn(Strategy) -> Explorer,
+) -> Option<Witness> {
+    let sought = Arc::new(Plan { race: plan.race.clone(), protocol: plan.protocol.clone(), engine: Engine::Shuttle, focus: Some(clause), tracing: false });
+    let program = move || sought.execute(&|_| ());
+    let report = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause)).run(program);
+    let best = report.failures.iter().find(|failure| shows(failure, clause));
+    let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
+    let mut recorded = record(&plan.race, &plan.protocol, Some(clause), &schedule).ok()?;
+    recorded.found = Found {
+        engine: outcome.engine.clone(),
+        memory_model: outcome.memory_model.clone(),
+        executions: outcome.executions,
+        minimal: best.is_some() && report.minimal,
+    };
+    Some(recorded)
+}
+
+/// Runs a schedule again, and shows what is violated in it.
+pub(super) fn replay(race: &Race, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
+    let focus = match race.documented(protocol) {
+        Some(Documented::Violates(clause) | Documented::StillViolates(clause)) => Some(clause),
+        _ => None,
+    };
+    record(race, protocol, focus, schedule)
+}
+
+/// What the recorded execution leaves behind.
+#[derive(Default)]
+struct Recording {
+    steps: Vec<Step>,
+    held: Vec<(usize, String)>,
+    violation: Option<Violation>,
+}
+
+fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Schedule) -> Result<Witness, String> {
+    let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true };
+    let recording = Arc::new(Mutex::new(Recording::default()));
+    let sink = recording.clone();
+    let keep = move |exec: &Exec| {
+        let mut recording = sink.lock().unwrap_or_else(PoisonError::into_inner);
+        recording.steps = exec.take_trace().map(|trace| trace.into_steps()).unwrap_or_default();
+        recording.held = exec.held();
+        recording.violation = exec.fatal().or_else(|| exec.violations().into_iter().next());
+    };
+    let report = Explorer::new(Strategy::Replay(schedule.clone())).run(move || plan.execute(&keep));
+    if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
+        return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
+    }
+    let recording = std::mem::take(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner));
+    let violation = recording.violation.clone().or_else(|| report.failure().and_then(engine_violation));
+    let Some(violation) = violation else {
+        return Err(format!("nothing is violated in {} under {protocol} on this schedule", race.id()));
+    };
+    Ok(assemble(race, protocol, schedule, recording, violation, &report))
+}
+
+fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Recording, violation: Violation, report: &Report) -> Witness {
+    let failure = report.failure();
+    let clause = violation.clause;
+    Witness {
+        race: race.id().into(),
+        title: race.title().into(),
+        protocol: protocol.to_string(),
+        clause: clause.id().into(),
+        clause_text: clause.text().into(),
+        spec: format!("SPEC.md#{}", clause.id().to_lowercase()),
+        what: violation.what.clone(),
+        found: Found { engine: "replay".into(), memory_model: "sequentially consistent".into(), executions: 1, minimal: false },
+        preemptions: failure.map_or(0, |f| f.preemptions),
+        switches: failure.map_or(0, |f| f.switches),
+        cpus: race.cpu_names().map(str::to_owned).collect(),
+        ending: ending(&violation, failure, &recording.steps),
+        steps: recording.steps,
+        held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
+        replay: format!("lockwalk replay {} --protocol {protocol} --schedule {schedule}", race.id()),
+    }
+}
+
+fn ending(violation: &Violation, failure: Option<&Failure>, steps: &[Step]) -> Ending {
+    if !violation.cycle.is_empty() {
+        let wait = |hop: &crate::sync::WaitFor| Wait { cpu: hop.cpu, holds: hop.holds.to_string(), wants: hop.wants.to_string() };
+        return Ending::Deadlock { cycle: violation.cycle.iter().map(wait).collect() };
+    }
+    match failure.map(|f| &f.kind) {
+        Some(FailureKind::Livelock { cycle, .. }) => {
+            // The schedule counts announced steps, the witness lines: the share of the one is the share of the other.
+            let _ = cycle;
+            Ending::Livelock { first: 0, last: steps.len().saturating_sub(1) }
+        }
+        _ => Ending::Violation,
+    }
+}

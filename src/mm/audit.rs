@@ -1,0 +1,62 @@
+//! The audit: what must hold when all CPUs have ended.
+
+use super::page::Mapping;
+use super::{PageRef, Pte, PteLocation, Vma, World};
+use crate::spec::Clause;
+use crate::sync::{self, SlabRef};
+
+impl World {
+    /// Evaluates every clause that speaks of quiescence.
+    pub(crate) fn audit(&self) {
+        for (at, pte) in self.every_pte() {
+            self.audit_pte(at, pte);
+        }
+        for (_, page) in self.pages.iter().filter(|(_, page)| page.in_use()) {
+            self.audit_page(page.present());
+        }
+        for (anon_vma, object) in self.anon_vmas.live() {
+            let unused = object.lock.peek(Vec::is_empty) && object.refcount.peek() == 0;
+            sync::clause(Clause::LEAK_1, !unused, || format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot()));
+        }
+    }
+
+    fn audit_pte(&self, at: PteLocation, pte: Pte) {
+        sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
+        let Pte::Present { page, .. } = pte else { return };
+        let frame = self.frame(page);
+        sync::clause(Clause::LIFE_3, frame.in_use() && frame.present() == page, || format!("{at} = {pte}, and {page} is free"));
+        let missing = self.rmap_gap(at, page);
+        sync::clause(Clause::RMAP_1, missing.is_none(), || format!("{at} = {pte}, and {}", missing.unwrap_or_default()));
+        let value = frame.content.peek();
+        self.shadow_check(at.mm, at.addr, value);
+    }
+
+    /// Why a reverse-map walk for `page` would miss the entry at `at`.
+    fn rmap_gap(&self, at: PteLocation, page: PageRef) -> Option<String> {
+        let frame = self.frame(page);
+        let Mapping(Some(anon_vma)) = frame.mapping.peek() else { return Some(format!("{page} has no anon_vma")) };
+        if !self.anon_vmas.is_live(anon_vma) {
+            return Some(format!("its anon_vma#{} has been freed", anon_vma.slot()));
+        }
+        let covers = |vma: &Vma| vma.in_use() && vma.mm == at.mm && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr);
+        let Some((_, vma)) = self.vmas.iter().find(|(_, vma)| covers(vma)) else { return Some("no VMA covers it".into()) };
+        if !self.is_listed(anon_vma, vma) {
+            return Some(format!("{vma} is not on the list of anon_vma#{}", anon_vma.slot()));
+        }
+        let addr = frame.index.peek().wrapping_add(vma.vm_start.peek()).wrapping_sub(vma.vm_pgoff.peek());
+        (addr != at.addr).then(|| format!("a walk looks for {page} at {addr} of {vma}"))
+    }
+
+    fn is_listed(&self, anon_vma: SlabRef, vma: &Vma) -> bool {
+        self.anon_vmas.peek(anon_vma).lock.peek(|list| list.contains(&vma.id()))
+    }
+
+    fn audit_page(&self, page: PageRef) {
+        let frame = self.frame(page);
+        let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;
+        let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
+        sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, {present} entries map it"));
+        sync::clause(Clause::COUNT_2, count == present, || format!("{page}.count is {count}, {present} references are left"));
+        sync::clause(Clause::LEAK_1, count > 0 && present > 0, || format!("{page} is not free, and nothing refers to it"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Taking mappings away: munmap and exit.
+
+use std::ops::Range;
+
+use super::{Addr, Mm, MmRef, Pte, Vma, World};
+use crate::call;
+use crate::spec::ZapMigration;
+use crate::sync;
+
+impl World {
+    /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come by.
+    #[track_caller]
+    pub fn exit(&self, mm: MmRef) {
+        call!("exit_mmap({mm})");
+        let mm = self.mm_struct(mm);
+        let vmas = mm.mmap.read();
+        for &vma in vmas.iter() {
+            let vma = self.vma(vma);
+            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());
+        }
+        for &vma in vmas.iter() {
+            self.remove_vma(self.vma(vma));
+        }
+        mm.mmap.publish(Vec::new());
+    }
+
+    /// Unmaps a range. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
+    #[track_caller]
+    pub fn munmap(&self, mm: MmRef, range: Range<Addr>) {
+        call!("do_munmap({mm}, {range:?})");
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_write();
+        for edge in [range.start, range.end] {
+            if let Some(vma) = self.find_vma(mm, edge)
+                && vma.vm_start.read() != edge
+            {
+                self.__split_vma(mm, vma, edge, edge == range.end);
+            }
+        }
+        let all = mm.mmap.read();
+        let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
+        mm.mmap.publish(kept);
+        for &vma in &gone {
+            let vma = self.vma(vma);
+            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());
+        }
+        for &vma in &gone {
+            self.remove_vma(self.vma(vma));
+        }
+        mm.mmap_sem.up_write();
+    }
+
+    /// Kernel: `free_pgtables` and `remove_vma` for one VMA: off the lists, then gone.
+    #[track_caller]
+    fn remove_vma(&self, vma: &Vma) {
+        self.unlink_anon_vmas(vma);
+        self.vma_free(vma);
+    }
+
+    /// Takes every entry of a range away. Kernel: `zap_pte_range`. Takes the page-table lock.
+    #[track_caller]
+    fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
+        call!("zap_pte_range({}, {range:?})", mm.id());
+        mm.page_table_lock.lock();
+        let mut addr = range.start;
+        while addr < range.end {
+            let pte = mm.pte(addr).read();
+            if matches!(pte, Pte::Migration { .. }) {
+                sync::mark("zap_pte_range", "meets a migration entry");
+                if self.rules().zap_migration == ZapMigration::Wait {
+                    mm.page_table_lock.unlock();
+                    self.migration_entry_wait(mm.id(), addr);
+                    mm.page_table_lock.lock();
+                    continue;
+                }
+            }
+            if pte != Pte::None {
+                self.set_pte(mm, addr, Pte::None);
+            }
+            if let Some(page) = pte.page() {
+                self.page_remove_rmap(page);
+                self.put_page(page);
+            }
+            addr += 1;
+        }
+        mm.page_table_lock.unlock();
+    }
+}

@@ -1,0 +1,157 @@
+//! Page faults, and the user accesses that cause them.
+
+use super::{Addr, Errno, Mm, MmRef, Pte, Vma, World};
+use crate::sync;
+use crate::{call, note};
+
+impl World {
+    /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
+    #[track_caller]
+    pub fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
+        loop {
+            if let Some(value) = self.hardware_access(mm, addr, None) {
+                return Ok(value);
+            }
+            self.do_page_fault(mm, addr, false)?;
+        }
+    }
+
+    /// A user store ([COW-1], [DATA-1] at the loads that follow).
+    #[track_caller]
+    pub fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
+        loop {
+            if self.hardware_access(mm, addr, Some(value)).is_some() {
+                return Ok(());
+            }
+            self.do_page_fault(mm, addr, true)?;
+        }
+    }
+
+    /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1).
+    fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Option<u64> {
+        let pte = self.mm_struct(mm).pte(addr);
+        let value = match (pte.begin_access(), store) {
+            (Pte::Present { page, write: true }, Some(value)) => {
+                self.page(page).content.write(value);
+                self.shadow_store(mm, addr, value);
+                Some(value)
+            }
+            (Pte::Present { page, .. }, None) => {
+                let value = self.page(page).content.read();
+                self.shadow_check(mm, addr, value);
+                Some(value)
+            }
+            _ => None,
+        };
+        pte.end_access();
+        value
+    }
+
+    /// Kernel: `do_page_fault`. Takes `mmap_sem` for reading.
+    #[track_caller]
+    fn do_page_fault(&self, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
+        call!("page fault at {mm}:{addr}{}", if write { " (write)" } else { "" });
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_read();
+        let result = match self.find_vma(mm, addr) {
+            Some(vma) => {
+                self.handle_mm_fault(mm, vma, addr, write);
+                Ok(())
+            }
+            None => Err(Errno::Efault),
+        };
+        mm.mmap_sem.up_read();
+        result
+    }
+
+    /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading.
+    #[track_caller]
+    pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) {
+        match mm.pte(addr).read() {
+            Pte::None => self.do_anonymous_page(mm, vma, addr),
+            Pte::Migration { .. } => {
+                sync::mark("fault", "meets a migration entry");
+                self.migration_entry_wait(mm.id(), addr);
+            }
+            pte @ Pte::Present { write: false, .. } if write => self.do_wp_page(mm, vma, addr, pte),
+            Pte::Present { .. } => {}
+        }
+    }
+
+    /// Kernel: `do_anonymous_page`. Called with `mmap_sem` held for reading. Takes the page-table lock.
+    #[track_caller]
+    fn do_anonymous_page(&self, mm: &Mm, vma: &Vma, addr: Addr) {
+        call!("do_anonymous_page({}:{addr})", mm.id());
+        self.anon_vma_prepare(vma);
+        let page = self.alloc_page();
+        mm.page_table_lock.lock();
+        let used = mm.pte(addr).read() == Pte::None;
+        if used {
+            self.page_add_new_anon_rmap(page, vma, addr);
+            self.lru_cache_add(page);
+            self.set_pte(mm, addr, Pte::Present { page, write: true });
+        }
+        mm.page_table_lock.unlock();
+        if !used {
+            self.put_page(page);
+        }
+    }
+
+    /// A store met a write-protected entry. Kernel: `do_wp_page`, 2.6.29 to 2.6.34. Called with `mmap_sem` held for reading.
+    #[track_caller]
+    fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+        call!("do_wp_page({}:{addr})", mm.id());
+        let old = pte.page().expect("a present entry");
+        mm.page_table_lock.lock();
+        if mm.pte(addr).read() != pte {
+            mm.page_table_lock.unlock();
+            return;
+        }
+        self.get_page(old);
+        if !self.page(old).lock.trylock() {
+            mm.page_table_lock.unlock();
+            self.page(old).lock.lock();
+            mm.page_table_lock.lock();
+            if mm.pte(addr).read() != pte {
+                self.unlock_page(old);
+                mm.page_table_lock.unlock();
+                self.put_page(old);
+                return;
+            }
+        }
+        let reuse = self.page(old).mapcount.read() == 1;
+        if reuse {
+            sync::mark("do_wp_page", "reuse");
+            self.page(old).mapping.write(super::page::Mapping(vma.anon_vma.read())); // page_move_anon_rmap
+            self.set_pte(mm, addr, Pte::Present { page: old, write: true });
+        }
+        self.unlock_page(old);
+        mm.page_table_lock.unlock();
+        if !reuse {
+            self.wp_page_copy(mm, vma, addr, pte);
+        }
+        self.put_page(old);
+    }
+
+    /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`.
+    #[track_caller]
+    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+        let old = pte.page().expect("a present entry");
+        sync::mark("do_wp_page", "copy");
+        self.anon_vma_prepare(vma);
+        let new = self.alloc_page();
+        self.page(new).content.write(self.page(old).content.read());
+        mm.page_table_lock.lock();
+        let used = mm.pte(addr).read() == pte;
+        if used {
+            self.page_add_new_anon_rmap(new, vma, addr);
+            self.lru_cache_add(new);
+            self.set_pte(mm, addr, Pte::Present { page: new, write: true });
+            self.page_remove_rmap(old);
+        } else {
+            note!("the entry has changed meanwhile");
+        }
+        mm.page_table_lock.unlock();
+        self.put_page(if used { old } else { new });
+    }
+}

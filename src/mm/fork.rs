@@ -1,0 +1,62 @@
+//! fork: the child gets the VMAs, and shares every page until one of the two writes.
+
+use super::{Addr, Mm, MmRef, Pte, Vma, World};
+use crate::call;
+
+impl World {
+    /// Copies an address space. Kernel: `dup_mmap`. Takes the parent's `mmap_sem` for writing, so no fault of the parent runs meanwhile.
+    #[track_caller]
+    pub fn fork(&self, parent: MmRef) -> MmRef {
+        let oldmm = self.mm_struct(parent);
+        let child = self.mm_alloc();
+        let mm = self.mm_struct(child);
+        call!("dup_mmap({parent} → {child})");
+        oldmm.mmap_sem.down_write();
+        mm.mmap_sem.down_write();
+        for &mpnt in oldmm.mmap.read().iter() {
+            let mpnt = self.vma(mpnt);
+            let tmp = self.vma_alloc(child, mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
+            self.anon_vma_fork(tmp, mpnt);
+            self.insert_vm_struct(mm, tmp);
+            self.copy_page_range(mm, oldmm, mpnt);
+        }
+        mm.mmap_sem.up_write();
+        oldmm.mmap_sem.up_write();
+        child
+    }
+
+    /// Kernel: `copy_page_range`. Called with both `mmap_sem` held for writing. Takes both page-table locks, the child's first.
+    #[track_caller]
+    fn copy_page_range(&self, dst: &Mm, src: &Mm, vma: &Vma) {
+        if vma.anon_vma.read().is_none() {
+            return; // nothing was ever touched here
+        }
+        dst.page_table_lock.lock();
+        src.page_table_lock.lock();
+        for addr in vma.vm_start.read()..vma.vm_end.read() {
+            self.copy_one_pte(dst, src, addr);
+        }
+        src.page_table_lock.unlock();
+        dst.page_table_lock.unlock();
+    }
+
+    /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks held.
+    #[track_caller]
+    fn copy_one_pte(&self, dst: &Mm, src: &Mm, addr: Addr) {
+        let pte = src.pte(addr).read();
+        let copy = match pte {
+            Pte::None => return,
+            Pte::Present { page, .. } => Pte::Present { page, write: false },
+            Pte::Migration { page, .. } => Pte::Migration { page, write: false },
+        };
+        if copy != pte {
+            self.set_pte(src, addr, copy);
+        }
+        self.shadow_fork(src.id(), dst.id(), addr);
+        if let Some(page) = copy.page() {
+            self.get_page(page);
+            self.page_dup_rmap(page);
+        }
+        self.set_pte(dst, addr, copy);
+    }
+}

@@ -1,0 +1,47 @@
+//! The protocol: anonymous memory as the kernel keeps it, one file per concept, functions under their kernel names.
+//!
+//! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` > `page_table_lock` > `lru_lock`.
+
+mod anon_vma;
+mod audit;
+mod exit;
+mod fault;
+mod fork;
+mod migrate;
+mod mm;
+mod mmap;
+mod page;
+mod process;
+mod pte;
+mod rmap;
+mod shadow;
+mod vma;
+mod world;
+
+pub use anon_vma::AnonVma;
+pub use mm::{Mm, MmRef};
+pub use page::{Page, PageRef};
+pub use process::Process;
+pub use pte::{Pte, PteLocation};
+pub use rmap::Walk;
+pub use vma::{Vma, VmaRef};
+pub use world::World;
+
+/// A page-aligned user address, in pages.
+pub type Addr = u64;
+
+/// Pages an address space has. Enough for any race: what matters is how many of them are touched.
+pub const TASK_SIZE: Addr = 64;
+
+/// A kernel function failed: the names are the kernel's errno names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Errno {
+    /// Try again.
+    Eagain,
+    /// No VMA there.
+    Efault,
+    /// Bad argument.
+    Einval,
+    /// The page is pinned or otherwise in use.
+    Ebusy,
+}

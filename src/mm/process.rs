@@ -1,0 +1,104 @@
+//! Processes, as the writer of a race sees them: what they can ask of the kernel.
+
+use std::ops::Range;
+
+use super::{Addr, Errno, MmRef, PageRef, World};
+
+/// A process. Every method is a system call, or an access of its user code.
+#[derive(Clone, Copy)]
+pub struct Process<'w> {
+    pub(super) world: &'w World,
+    pub(super) mm: MmRef,
+}
+
+impl Process<'_> {
+    /// Its address space.
+    pub fn mm(&self) -> MmRef {
+        self.mm
+    }
+
+    /// Maps anonymous memory there, one VMA.
+    #[track_caller]
+    pub fn mmap(&self, range: Range<Addr>) {
+        self.world.mmap(self.mm, range);
+    }
+
+    /// Stores something at `addr` that no other process stores there, so that a page is there.
+    ///
+    /// # Panics
+    /// When nothing is mapped there: the race is written wrong.
+    #[track_caller]
+    pub fn touch(&self, addr: Addr) {
+        let value = 100 * (u64::from(self.mm.id()) + 1) + addr;
+        self.store(addr, value).unwrap_or_else(|_| panic!("nothing is mapped at {}:{addr}", self.mm));
+    }
+
+    /// Stores `value` at `addr`; `Efault` is the signal it would get.
+    #[track_caller]
+    pub fn store(&self, addr: Addr, value: u64) -> Result<(), Errno> {
+        self.world.store(self.mm, addr, value)
+    }
+
+    /// Loads from `addr`, and checks that it finds what it last stored there; `Efault` is the signal it would get.
+    #[track_caller]
+    pub fn load(&self, addr: Addr) -> Result<u64, Errno> {
+        self.world.load(self.mm, addr)
+    }
+
+    /// Forks it; the child is the next process.
+    #[track_caller]
+    pub fn fork(&self) -> Self {
+        Self { world: self.world, mm: self.world.fork(self.mm) }
+    }
+
+    /// Ends it.
+    #[track_caller]
+    pub fn exit(&self) {
+        self.world.exit(self.mm);
+    }
+
+    /// Unmaps a range.
+    #[track_caller]
+    pub fn munmap(&self, range: Range<Addr>) {
+        self.world.munmap(self.mm, range);
+    }
+
+    /// See [`World::split_vma`].
+    #[track_caller]
+    pub fn split_vma(&self, addr: Addr) {
+        self.world.split_vma(self.mm, addr);
+    }
+
+    /// See [`World::move_boundary`].
+    #[track_caller]
+    pub fn move_boundary(&self, from: Addr, to: Addr) {
+        self.world.move_boundary(self.mm, from, to);
+    }
+
+    /// See [`World::move_end`].
+    #[track_caller]
+    pub fn move_end(&self, from: Addr, to: Addr) {
+        self.world.move_end(self.mm, from, to);
+    }
+
+    /// See [`World::take_all_locks`].
+    #[track_caller]
+    pub fn take_all_locks(&self) {
+        self.world.take_all_locks(self.mm);
+    }
+
+    /// The page that was at `addr` when the CPUs started.
+    ///
+    /// # Panics
+    /// When there was none: the race is written wrong.
+    #[track_caller]
+    pub fn page_at(&self, addr: Addr) -> PageRef {
+        self.world.page_at_start(self.mm, addr).unwrap_or_else(|| panic!("the world has no page at {}:{addr} when the CPUs start", self.mm))
+    }
+
+    /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too: a list that fork alone never makes, but that the
+    /// mails suppose ("the order of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
+    pub fn cross_link(&self, addr: Addr, other: Self, at: Addr) {
+        self.world.cross_link((self.mm, addr), (other.mm, at));
+    }
+}

@@ -1,0 +1,180 @@
+//! The reverse map: from a page to every page-table entry that maps it.
+
+use super::page::Mapping;
+use super::{Addr, PageRef, Pte, Vma, World};
+use crate::spec::RmapWalkLock;
+use crate::sync::{self, SlabRef};
+use crate::{call, note};
+
+/// What a walk does after a visit. Kernel: `SWAP_AGAIN` or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Walk {
+    /// Go on to the next VMA.
+    Continue,
+    /// Everything has been found.
+    Stop,
+}
+
+impl World {
+    /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
+    ///
+    /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked: the page may have
+    /// been unmapped meanwhile, and the object be another's, but it is an anon_vma.
+    #[track_caller]
+    pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
+        self.rcu.read_lock();
+        let Mapping(anon_vma) = self.page(page).mapping.read();
+        if let Some(anon_vma) = anon_vma
+            && self.page(page).mapped()
+        {
+            return Some(self.anon_vma_lock(anon_vma));
+        }
+        self.rcu.read_unlock();
+        None
+    }
+
+    /// Kernel: `page_unlock_anon_vma`.
+    #[track_caller]
+    pub fn page_unlock_anon_vma(&self, anon_vma: SlabRef) {
+        self.anon_vma_unlock(anon_vma);
+        self.rcu.read_unlock();
+    }
+
+    /// Takes every mapping of `page` away and leaves migration entries behind. Kernel: `try_to_unmap(page, TTU_MIGRATION)`.
+    ///
+    /// Called with `page` locked. What it misses stays mapped, and the caller sees that in the mapcount.
+    #[track_caller]
+    pub fn try_to_unmap(&self, page: PageRef) {
+        call!("try_to_unmap({page})");
+        self.page(page).lock.assert_held();
+        let Some(anon_vma) = self.page_lock_anon_vma(page) else { return };
+        let mut at = 0;
+        while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
+            self.try_to_unmap_one(page, self.listed_vma(vma));
+            if !self.page(page).mapped() {
+                break;
+            }
+            at += 1;
+        }
+        self.page_unlock_anon_vma(anon_vma);
+    }
+
+    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock.
+    #[track_caller]
+    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma) {
+        let Ok(addr) = vma.vma_address(self, page) else { return };
+        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return };
+        let mm = self.mm_struct(vma.mm);
+        self.set_pte(mm, addr, Pte::Migration { page, write });
+        self.page_remove_rmap(page);
+        self.put_page(page);
+        mm.page_table_lock.unlock();
+    }
+
+    /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
+    ///
+    /// Looks without the lock first, as kernels until 2.6.39 did: an entry that is not present then is not looked at again.
+    #[track_caller]
+    pub(super) fn page_check_address(&self, page: PageRef, vma: &Vma, addr: Addr) -> Option<Pte> {
+        let mm = self.mm_struct(vma.mm);
+        if !mm.pte(addr).read().is_present() {
+            return None;
+        }
+        mm.page_table_lock.lock();
+        let pte = mm.pte(addr).read();
+        if pte.page() == Some(page) {
+            return Some(pte);
+        }
+        mm.page_table_lock.unlock();
+        None
+    }
+
+    /// Visits every VMA in which `page` may be mapped, with the address. Kernel: `rmap_walk_anon`, mm/rmap.c.
+    ///
+    /// Called with `page` locked; that its anon_vma is still there is the caller's care (rule [`AnonVmaLife`](crate::spec::AnonVmaLife)).
+    /// Takes the anon_vma lock; the visit takes the page-table lock. Completeness, which [MIG-1] needs, rests on
+    /// [`vma_adjust`](World::vma_adjust) holding the same lock.
+    #[track_caller]
+    pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr) -> Walk) {
+        call!("rmap_walk({page})");
+        self.page(page).lock.assert_held();
+        let Mapping(Some(anon_vma)) = self.page(page).mapping.read() else { return };
+        'again: loop {
+            self.anon_vma_lock(anon_vma);
+            let mut at = 0;
+            while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
+                let vma = self.listed_vma(vma);
+                let Some(nested) = self.rmap_walk_lock_vma(anon_vma, vma) else {
+                    self.anon_vma_unlock(anon_vma);
+                    sync::retry(|| self.fingerprint());
+                    continue 'again;
+                };
+                let walk = match vma.vma_address(self, page) {
+                    Ok(addr) => visit(vma, addr),
+                    Err(_) => Walk::Continue,
+                };
+                if let Some(nested) = nested {
+                    self.anon_vma_unlock(nested);
+                }
+                if walk == Walk::Stop {
+                    break;
+                }
+                at += 1;
+            }
+            self.anon_vma_unlock(anon_vma);
+            return;
+        }
+    }
+
+    /// Locks the visited VMA's own anon_vma too, where the rule [`RmapWalkLock`] says so; `None` when that failed and the walk must start
+    /// again (claims S3.3, S3.4).
+    #[track_caller]
+    fn rmap_walk_lock_vma(&self, held: SlabRef, vma: &Vma) -> Option<Option<SlabRef>> {
+        if self.rules().rmap_walk_lock == RmapWalkLock::Page {
+            return Some(None);
+        }
+        let Some(own) = vma.anon_vma.read().filter(|own| !own.same_object(held)) else { return Some(None) };
+        match self.rules().rmap_walk_lock {
+            RmapWalkLock::TrylockRestart => self.anon_vma(own).lock.trylock().then_some(Some(own)),
+            _ => Some(Some(self.anon_vma_lock(own))),
+        }
+    }
+
+    /// A first mapping of a page that nobody else can find yet. Called with the page-table lock held. Kernel: `page_add_new_anon_rmap`.
+    #[track_caller]
+    pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
+        let frame = self.page(page);
+        frame.mapcount.write(1);
+        self.page_set_anon_rmap(page, vma, addr);
+    }
+
+    /// One more mapping. Called with the page-table lock held, and `page` locked. Kernel: `page_add_anon_rmap`.
+    #[track_caller]
+    pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
+        if self.page(page).mapcount.add_return(1) == 1 {
+            self.page_set_anon_rmap(page, vma, addr);
+        }
+    }
+
+    /// Kernel: `__page_set_anon_rmap`.
+    #[track_caller]
+    fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
+        let frame = self.page(page);
+        frame.mapping.write(Mapping(vma.anon_vma.read()));
+        frame.index.write(super::page::linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), addr));
+    }
+
+    /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.
+    #[track_caller]
+    pub(super) fn page_dup_rmap(&self, page: PageRef) {
+        self.page(page).mapcount.add(1);
+    }
+
+    /// One mapping less. `page->mapping` stays as it was. Called with the page-table lock held. Kernel: `page_remove_rmap`.
+    #[track_caller]
+    pub(super) fn page_remove_rmap(&self, page: PageRef) {
+        if self.page(page).mapcount.add_return(-1) == 0 {
+            note!("{page} is no longer mapped");
+        }
+    }
+}

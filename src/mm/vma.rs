@@ -1,0 +1,227 @@
+//! Virtual memory areas, and how they are adjusted.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::page::linear_page_index;
+use super::{Addr, Errno, Mm, MmRef, PageRef, World};
+use crate::spec::{AnonVmaLink, Clause, VmEndLock, VmaAdjustLock};
+use crate::sync::{self, Ghost, Name, Plain, SlabRef, Word};
+use crate::{call, note};
+
+/// A VMA, by number. Never reused within an execution.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct VmaRef(pub(super) u32);
+
+impl fmt::Display for VmaRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vma{}", self.0)
+    }
+}
+
+/// A virtual memory area. Kernel: `struct vm_area_struct`.
+///
+/// `vm_start`, `vm_end` and `vm_pgoff` are three separate words, written one by one: that they can be read half-moved is claim S3.1.
+/// Written under `mmap_sem` held for writing and, since 2.6.36, the anon_vma lock; read under either.
+pub struct Vma {
+    id: VmaRef,
+    /// Whose.
+    pub mm: MmRef,
+    /// First address.
+    pub vm_start: Word<u64>,
+    /// First address after it.
+    pub vm_end: Word<u64>,
+    /// Linear page offset of `vm_start`. `vm_start - vm_pgoff` never changes, whatever is split or moved.
+    pub vm_pgoff: Word<u64>,
+    /// The anon_vma of pages first touched here. Set once, under the page-table lock.
+    pub anon_vma: Word<Option<SlabRef>>,
+    /// Every anon_vma whose list this VMA is on, newest first. Kernel: `vma->anon_vma_chain`. Under `mmap_sem` for writing, or the
+    /// page-table lock.
+    pub(super) anon_vma_chain: Plain<Vec<SlabRef>>,
+    /// `vm_start - vm_pgoff`, which no adjustment changes. The checker's, as what follows.
+    linear: u64,
+    life: Ghost,
+    freed: AtomicBool,
+}
+
+impl fmt::Display for Vma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+impl Vma {
+    /// Which one it is.
+    pub fn id(&self) -> VmaRef {
+        self.id
+    }
+
+    /// Is it still somebody's? For audits and pictures only.
+    pub fn in_use(&self) -> bool {
+        !self.freed.load(Relaxed)
+    }
+
+    /// The address at which this VMA would map `page`; `Efault` when the page lies outside. Kernel: `vma_address`.
+    ///
+    /// Called with the anon_vma lock held, and nothing else that keeps the three words together ([RMAP-2]).
+    #[track_caller]
+    pub fn vma_address(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
+        let index = world.page(page).index.read();
+        let (start, pgoff) = (self.vm_start.read(), self.vm_pgoff.read());
+        let addr = start.wrapping_add(index).wrapping_sub(pgoff);
+        let end = self.vm_end.read();
+        let whole = start.wrapping_sub(pgoff) == self.linear;
+        sync::clause(Clause::RMAP_2, whole, || format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved"));
+        if addr < start || addr >= end {
+            sync::mark("vma_address", "-EFAULT");
+            note!("vma_address({page}, {self}) = {addr}, outside [{start}, {end}) → -EFAULT");
+            return Err(Errno::Efault);
+        }
+        sync::mark("vma_address", if whole { "right" } else { "wrong" });
+        note!("vma_address({page}, {self}) = {addr}");
+        Ok(addr)
+    }
+
+}
+
+impl World {
+    /// A VMA of `mm` that is in no list yet. Kernel: `kmem_cache_alloc(vm_area_cachep)`.
+    pub(super) fn vma_alloc(&self, mm: MmRef, start: Addr, end: Addr, pgoff: u64) -> &Vma {
+        let at = self.vmas.push_with(|id| {
+            let id = u32::try_from(id).expect("fewer VMAs than 2^32");
+            let name = |pattern| Name::new(pattern, id, 0);
+            Vma {
+                id: VmaRef(id),
+                mm,
+                vm_start: Word::new(name("vma%a.vm_start"), start),
+                vm_end: Word::new(name("vma%a.vm_end"), end),
+                vm_pgoff: Word::new(name("vma%a.vm_pgoff"), pgoff),
+                anon_vma: Word::new(name("vma%a.anon_vma"), None),
+                anon_vma_chain: Plain::new(Name::new("vma%a.anon_vma_chain", id, 0), Vec::new()),
+                linear: start.wrapping_sub(pgoff),
+                life: Ghost::new(),
+                freed: AtomicBool::new(false),
+            }
+        });
+        &self.vmas[at]
+    }
+
+    /// Kernel: `kmem_cache_free(vm_area_cachep)`.
+    pub(super) fn vma_free(&self, vma: &Vma) {
+        vma.life.changed();
+        note!("free {vma}");
+        vma.freed.store(true, Relaxed);
+    }
+
+    /// Follows a pointer to a VMA that only a list keeps ([LIFE-3]).
+    #[track_caller]
+    pub(super) fn listed_vma(&self, vma: VmaRef) -> &Vma {
+        let vma = self.vma(vma);
+        vma.life.relied_on();
+        sync::clause(Clause::LIFE_3, vma.in_use(), || format!("{vma} is used, but it has been freed"));
+        vma
+    }
+
+    /// The VMA.
+    pub fn vma(&self, vma: VmaRef) -> &Vma {
+        &self.vmas[vma.0 as usize]
+    }
+
+    /// The VMA that contains `addr`. Called with `mmap_sem` held. Kernel: `find_vma`, which also returns a later one.
+    #[track_caller]
+    pub fn find_vma(&self, mm: &Mm, addr: Addr) -> Option<&Vma> {
+        mm.mmap_sem.assert_held();
+        let covers = |vma: &&Vma| vma.vm_start.read() <= addr && addr < vma.vm_end.read();
+        mm.mmap.read().iter().map(|&vma| self.vma(vma)).find(covers)
+    }
+
+    /// Puts `vma` into the list. Called with `mmap_sem` held for writing. Kernel: `__insert_vm_struct`.
+    #[track_caller]
+    pub(super) fn insert_vm_struct(&self, mm: &Mm, vma: &Vma) {
+        mm.mmap_sem.assert_write_held();
+        let mut list = mm.mmap.read().to_vec();
+        list.push(vma.id);
+        list.sort_by_key(|&vma| self.vma(vma).vm_start.peek());
+        mm.mmap.publish(list);
+    }
+
+    /// Moves the boundaries of `vma` to `start`, `end` and `pgoff`, and inserts `insert` beside it or moves the next VMA's start along.
+    /// Called with `mmap_sem` held for writing. Kernel: `vma_adjust`, mm/mmap.c.
+    ///
+    /// The words are written one by one, in the order vm_start, vm_end, vm_pgoff, next's vm_start, next's vm_pgoff. What keeps a walker
+    /// out meanwhile is the rule [`VmaAdjustLock`] (claims S3.1-S3.9).
+    #[track_caller]
+    pub fn vma_adjust(&self, mm: &Mm, vma: &Vma, start: Addr, end: Addr, pgoff: u64, insert: Option<&Vma>) {
+        call!("vma_adjust({vma}, start {start}, end {end})");
+        mm.mmap_sem.assert_write_held();
+        let next = if insert.is_none() { self.next_vma(mm, vma) } else { None };
+        // The boundary between the two moves: up into the next VMA, or down into this one.
+        let adjust_next = next.filter(|next| end > next.vm_start.read() || (end < vma.vm_end.read() && next.vm_start.read() == vma.vm_end.read()));
+        if let Some(next) = adjust_next {
+            let (importer, exporter) = if end > next.vm_start.read() { (vma, next) } else { (next, vma) };
+            if exporter.anon_vma.read().is_some() && importer.anon_vma.read().is_none() {
+                self.anon_vma_clone(importer, exporter);
+                importer.anon_vma.write(exporter.anon_vma.read());
+            }
+        }
+
+        let moves_start = insert.is_some() || adjust_next.is_some() || start != vma.vm_start.read();
+        let lock = moves_start || self.rules().vm_end_lock == VmEndLock::Always;
+        let anon_vma = match self.rules().vma_adjust_lock {
+            _ if !lock => None,
+            VmaAdjustLock::Nothing => None,
+            VmaAdjustLock::Vma => vma.anon_vma.read(),
+            VmaAdjustLock::VmaOrNext => vma.anon_vma.read().or_else(|| adjust_next.and_then(|next| next.anon_vma.read())),
+        };
+        let locked = anon_vma.map(|anon_vma| self.anon_vma_lock(anon_vma));
+
+        if start != vma.vm_start.read() {
+            vma.vm_start.write(start);
+        }
+        if end != vma.vm_end.read() {
+            vma.vm_end.write(end);
+        }
+        if pgoff != vma.vm_pgoff.read() {
+            vma.vm_pgoff.write(pgoff);
+        }
+        if let Some(next) = adjust_next {
+            let by = end.wrapping_sub(next.vm_start.read());
+            next.vm_start.write(next.vm_start.read().wrapping_add(by));
+            next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));
+        }
+        if let Some(locked) = locked {
+            self.anon_vma_unlock(locked);
+        }
+        if let Some(insert) = insert {
+            self.insert_vm_struct(mm, insert);
+        }
+    }
+
+    fn next_vma(&self, mm: &Mm, vma: &Vma) -> Option<&Vma> {
+        let list = mm.mmap.read();
+        let at = list.iter().position(|&v| v == vma.id)?;
+        list.get(at + 1).map(|&next| self.vma(next))
+    }
+
+    /// Cuts `vma` in two at `addr`. Called with `mmap_sem` held for writing. Kernel: `__split_vma`.
+    ///
+    /// With `new_below`, the new VMA is the lower half, and `vma` keeps the upper one: its `vm_start` and `vm_pgoff` move.
+    #[track_caller]
+    pub(super) fn __split_vma(&self, mm: &Mm, vma: &Vma, addr: Addr, new_below: bool) {
+        let (start, end, pgoff) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
+        let offset = linear_page_index(start, pgoff, addr);
+        let new = if new_below { self.vma_alloc(mm.id(), start, addr, pgoff) } else { self.vma_alloc(mm.id(), addr, end, offset) };
+        self.anon_vma_clone(new, vma);
+        new.anon_vma.write(vma.anon_vma.read());
+        if new_below {
+            self.vma_adjust(mm, vma, addr, end, offset, Some(new));
+        } else {
+            self.vma_adjust(mm, vma, start, addr, pgoff, Some(new));
+        }
+    }
+
+    /// Is the family's link a chain of anon_vmas?
+    pub(super) fn chained(&self) -> bool {
+        self.rules().anon_vma_link == AnonVmaLink::Chained
+    }
+}

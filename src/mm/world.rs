@@ -1,0 +1,141 @@
+//! The machine: every object there is, and the rules by which the protocol plays.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Vma};
+use crate::spec::Rules;
+use crate::sync::{self, Name, Rcu, Slab, SpinLock};
+
+/// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
+pub struct World {
+    rules: Rules,
+    pub(super) pages: boxcar::Vec<Page>,
+    pub(super) mms: boxcar::Vec<Mm>,
+    pub(super) vmas: boxcar::Vec<Vma>,
+    pub(super) anon_vmas: Slab<AnonVma>,
+    /// Kernel: `rcu_read_lock` and friends.
+    pub rcu: Rcu,
+    /// Kernel: `zone->lru_lock`. Protects `PG_lru`.
+    pub lru_lock: SpinLock<()>,
+    /// Frames that a CPU freed, by CPU: its per-cpu list, which no other CPU touches.
+    pcp: Mutex<HashMap<usize, Vec<u32>>>,
+    shadow: Mutex<BTreeMap<(MmRef, Addr), u64>>,
+    setup: OnceLock<BTreeMap<PteLocation, Pte>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// An empty machine that plays by `rules`.
+    pub(crate) fn new(rules: Rules) -> Arc<Self> {
+        Arc::new(Self {
+            rules,
+            pages: boxcar::Vec::new(),
+            mms: boxcar::Vec::new(),
+            vmas: boxcar::Vec::new(),
+            anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
+            rcu: Rcu::new(),
+            lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), ()),
+            pcp: Mutex::default(),
+            shadow: Mutex::default(),
+            setup: OnceLock::new(),
+        })
+    }
+
+    /// The choices this machine plays by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// A new process, with an empty address space. Processes are numbered in the order in which the world makes them, from 0.
+    pub fn new_process(&self) -> Process<'_> {
+        Process { world: self, mm: self.mm_alloc() }
+    }
+
+    /// The `n`-th process.
+    ///
+    /// # Panics
+    /// When there is none: the race is written wrong.
+    #[track_caller]
+    pub fn process(&self, n: usize) -> Process<'_> {
+        let mm = self.mms.get(n).unwrap_or_else(|| panic!("the world has no process {n}"));
+        Process { world: self, mm: mm.id() }
+    }
+
+    pub(super) fn page_at_start(&self, mm: MmRef, addr: Addr) -> Option<PageRef> {
+        self.setup.get()?.get(&PteLocation { mm, addr })?.page()
+    }
+
+    /// The world is built: from here on [`page_at`](super::Process::page_at) knows it.
+    pub(crate) fn seal(&self) {
+        let _ = self.setup.set(self.every_pte().collect());
+    }
+
+    pub(super) fn shadow(&self) -> MutexGuard<'_, BTreeMap<(MmRef, Addr), u64>> {
+        locked(&self.shadow)
+    }
+
+    pub(super) fn pcp_push(&self, frame: u32) {
+        locked(&self.pcp).entry(sync::cpu()).or_default().push(frame);
+    }
+
+    pub(super) fn pcp_pop(&self) -> Option<u32> {
+        locked(&self.pcp).get_mut(&sync::cpu())?.pop()
+    }
+
+    /// The whole state by name, for the witness's "now true" column.
+    pub(crate) fn snapshot(&self) -> BTreeMap<String, String> {
+        let mut state = BTreeMap::new();
+        let mut say = |name: String, value: String| {
+            state.insert(name, value);
+        };
+        for (_, page) in self.pages.iter().filter(|(_, page)| page.in_use()) {
+            let name = page.present();
+            say(format!("{name}.count"), page.count.peek().to_string());
+            say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
+            say(format!("{name}.mapping"), page.mapping.peek().to_string());
+            say(format!("{name}.content"), page.content.peek().to_string());
+            if let Some(cpu) = page.lock.owner() {
+                say(format!("{name} locked by"), who(cpu));
+            }
+        }
+        for (at, pte) in self.every_pte().filter(|(_, pte)| *pte != Pte::None) {
+            say(at.to_string(), pte.to_string());
+        }
+        for (_, vma) in self.vmas.iter().filter(|(_, vma)| vma.in_use()) {
+            let (start, end, pgoff) = (vma.vm_start.peek(), vma.vm_end.peek(), vma.vm_pgoff.peek());
+            say(vma.to_string(), format!("[{start},{end})@{pgoff}"));
+        }
+        for (anon_vma, object) in self.anon_vmas.live() {
+            let list: Vec<_> = object.lock.peek(|list| list.iter().map(ToString::to_string).collect());
+            say(format!("anon_vma#{} list", anon_vma.slot()), format!("({})", list.join(" ")));
+            if let Some(cpu) = object.lock.owner() {
+                say(format!("anon_vma#{} locked by", anon_vma.slot()), who(cpu));
+            }
+        }
+        for (_, mm) in &self.mms {
+            if let Some(cpu) = mm.mmap_sem.writer() {
+                say(format!("mmap_sem({}) written by", mm.id()), who(cpu));
+            }
+            if let Some(cpu) = mm.page_table_lock.owner() {
+                say(format!("ptl({}) locked by", mm.id()), who(cpu));
+            }
+        }
+        state
+    }
+
+    /// Tells two different states of the machine apart.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.snapshot().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+fn who(cpu: usize) -> String {
+    if cpu == sync::BOOT { "nobody".into() } else { format!("CPU{cpu}") }
+}

@@ -1,0 +1,167 @@
+//! A race: a world, what each CPU does in it, what must never be, and what must be reachable.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::mm::World;
+use crate::spec::{Clause, Protocol};
+use crate::sync::Exec;
+
+type OnWorld = Arc<dyn Fn(&World) + Send + Sync>;
+
+/// What a document says of a race under a protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Documented {
+    /// The protocol violates this clause.
+    Violates(Clause),
+    /// The protocol was offered as the fix, and violates this clause still.
+    StillViolates(Clause),
+    /// The protocol violates nothing.
+    Holds,
+}
+
+/// A race, and what is said of it. Build one with [`Race::new`]; run it with [`check`](Race::check).
+#[derive(Clone)]
+pub struct Race {
+    id: String,
+    title: String,
+    world: OnWorld,
+    cpus: Vec<(String, OnWorld)>,
+    cases: Vec<(Protocol, Documented)>,
+    showing: Vec<Condition>,
+    sometimes: Vec<Condition>,
+}
+
+/// Something that an execution can have shown.
+#[derive(Clone)]
+pub struct Condition {
+    /// In words.
+    pub label: String,
+    holds: Arc<dyn Fn(&Seen<'_>) -> bool + Send + Sync>,
+}
+
+impl Condition {
+    /// Did this execution show it?
+    pub fn holds(&self, seen: &Seen<'_>) -> bool {
+        (self.holds)(seen)
+    }
+}
+
+/// An execution, for conditions.
+pub struct Seen<'e>(pub(crate) &'e Exec);
+
+impl Seen<'_> {
+    /// Did the protocol say `value` of `what`? The marks stand in `src/mm`: `sync::mark("vma_address", "-EFAULT")`.
+    pub fn saw(&self, what: &str, value: &str) -> bool {
+        self.0.saw(what, value)
+    }
+}
+
+impl Race {
+    /// A race with a claim's id (`S3.1`) and one line that says what collides.
+    pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            world: Arc::new(|_| ()),
+            cpus: Vec::new(),
+            cases: Vec::new(),
+            showing: Vec::new(),
+            sometimes: Vec::new(),
+        }
+    }
+
+    /// Builds the world before the CPUs start. Runs alone; nothing in it is explored.
+    #[must_use]
+    pub fn world(mut self, build: impl Fn(&World) + Send + Sync + 'static) -> Self {
+        self.world = Arc::new(build);
+        self
+    }
+
+    /// Adds a CPU, and what runs on it.
+    #[must_use]
+    pub fn cpu(mut self, name: impl Into<String>, body: impl Fn(&World) + Send + Sync + 'static) -> Self {
+        self.cpus.push((name.into(), Arc::new(body)));
+        self
+    }
+
+    /// Under `protocol`, some interleaving violates `clause`.
+    #[must_use]
+    pub fn violates(mut self, protocol: Protocol, clause: Clause) -> Self {
+        self.cases.push((protocol, Documented::Violates(clause)));
+        self
+    }
+
+    /// `protocol` was offered as a fix, but some interleaving violates `clause` still.
+    #[must_use]
+    pub fn still_violates(mut self, protocol: Protocol, clause: Clause) -> Self {
+        self.cases.push((protocol, Documented::StillViolates(clause)));
+        self
+    }
+
+    /// Under `protocol`, no interleaving violates anything.
+    #[must_use]
+    pub fn holds(mut self, protocol: Protocol) -> Self {
+        self.cases.push((protocol, Documented::Holds));
+        self
+    }
+
+    /// A violation counts only if its execution showed this too: the document's interleaving, not some other.
+    #[must_use]
+    pub fn showing(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.showing.push(Condition { label: label.into(), holds: Arc::new(holds) });
+        self
+    }
+
+    /// An ending that must be reachable where the protocol holds: else the race was never run, and "never" says nothing.
+    #[must_use]
+    pub fn sometimes(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.sometimes.push(Condition { label: label.into(), holds: Arc::new(holds) });
+        self
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What collides.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The names of its CPUs.
+    pub fn cpu_names(&self) -> impl Iterator<Item = &str> {
+        self.cpus.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// What is said of it, protocol by protocol.
+    pub fn cases(&self) -> &[(Protocol, Documented)] {
+        &self.cases
+    }
+
+    /// What is said of it under `protocol`.
+    pub fn documented(&self, protocol: &Protocol) -> Option<Documented> {
+        self.cases.iter().find(|(p, _)| p == protocol).map(|&(_, documented)| documented)
+    }
+
+    /// The endings that must be reachable.
+    pub fn endings(&self) -> &[Condition] {
+        &self.sometimes
+    }
+
+    /// What a violation must show besides.
+    pub fn shows(&self) -> &[Condition] {
+        &self.showing
+    }
+
+    pub(crate) fn parts(&self) -> (&OnWorld, &[(String, OnWorld)]) {
+        (&self.world, &self.cpus)
+    }
+}
+
+impl fmt::Debug for Race {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} · {}", self.id, self.title)
+    }
+}

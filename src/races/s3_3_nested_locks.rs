@@ -1,0 +1,41 @@
+//! S3.3: locking each visited VMA's anon_vma too, nested: the order is not the same for everybody.
+
+use super::s3_2_per_anon_vma_lock::family;
+use crate::Race;
+use crate::mm::World;
+use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
+
+/// 2.6.34 with the nested locks of the mail's first attempt.
+fn nested() -> Protocol {
+    Era::V2_6_34.with(VmaAdjustLock::Vma).with(RmapWalkLock::Nested)
+}
+
+/// Two processes, each with a page of its own, whose VMAs are on each other's lists as well.
+pub(super) fn crossed(w: &World) {
+    let (x, y) = (w.new_process(), w.new_process());
+    for p in [x, y] {
+        p.mmap(1..2);
+        p.touch(1);
+    }
+    x.cross_link(1, y, 1);
+    y.cross_link(1, x, 1);
+}
+
+pub(super) fn races() -> Vec<Race> {
+    vec![
+        Race::new("S3.3", "nested anon_vma locks against mm_take_all_locks, which goes newest first")
+            .world(family)
+            .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("mm_take_all_locks (the child's)", |w| w.process(1).take_all_locks())
+            .violates(nested(), Clause::DEADLOCK)
+            .holds(Era::V2_6_36)
+            .holds(Era::V3_7)
+            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+        Race::new("S3.3/walkers", "two walkers whose VMAs are on each other's lists nest both ways")
+            .world(crossed)
+            .cpu("migrate_pages (X's page)", |w| w.migrate(w.process(0).page_at(1)))
+            .cpu("migrate_pages (Y's page)", |w| w.migrate(w.process(1).page_at(1)))
+            .violates(nested(), Clause::DEADLOCK)
+            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+    ]
+}

@@ -1,0 +1,18 @@
+//! S3.7: one lock for the whole family, the root's, which must then outlive every child.
+
+use crate::Race;
+use crate::spec::Era;
+
+pub(super) fn races() -> Vec<Race> {
+    vec![
+        Race::new("S3.7", "the root's lock, while the parent exits and the child adjusts its VMA")
+            .world(super::s3_2_per_anon_vma_lock::family)
+            .cpu("migrate_pages (the shared page)", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
+            .cpu("vma_adjust (the child's, split at 2)", |w| w.process(1).split_vma(2))
+            .holds(Era::V2_6_36)
+            .holds(Era::V3_7)
+            .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
+            .sometimes("exit throws a migration entry away", |e| e.saw("zap_pte_range", "meets a migration entry")),
+    ]
+}

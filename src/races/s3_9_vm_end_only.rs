@@ -1,0 +1,25 @@
+//! S3.9: "when changing only vma->vm_end we don't need the lock".
+
+use crate::Race;
+use crate::spec::{Era, VmEndLock};
+
+pub(super) fn races() -> Vec<Race> {
+    let race = |id: &str, title: &str, to: u64| {
+        Race::new(id, title)
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..5);
+                p.touch(2);
+            })
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(2)))
+            .cpu("vma_adjust (only vm_end)", move |w| w.process(0).move_end(5, to))
+            .holds(Era::V2_6_34)
+            .holds(Era::V2_6_36)
+            .holds(Era::V2_6_36.with(VmEndLock::Always))
+            .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
+    };
+    vec![
+        race("S3.9", "the end of a VMA grows without the lock", 7),
+        race("S3.9/shrink", "the end of a VMA shrinks, over addresses where nothing is mapped, without the lock", 3),
+    ]
+}

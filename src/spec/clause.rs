@@ -1,0 +1,108 @@
+//! The clauses: what every execution of every protocol must satisfy.
+
+use std::fmt;
+
+use crate::sync::WaitFor;
+
+/// When a clause is evaluated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// At every step it speaks of.
+    Always,
+    /// When all CPUs have ended.
+    Quiescence,
+    /// Of the schedule as a whole.
+    Liveness,
+    /// Of all executions taken together.
+    Exploration,
+}
+
+/// What was violated, and how it showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// The clause.
+    pub clause: Clause,
+    /// The concrete finding.
+    pub what: String,
+    /// For a deadlock: who waits for whom.
+    pub cycle: Vec<WaitFor>,
+    /// Has the execution shown what a violation must show to count? See [`Race::showing`](crate::Race::showing).
+    pub counts: bool,
+}
+
+impl Violation {
+    pub(crate) fn new(clause: Clause, what: String) -> Self {
+        Self { clause, what, cycle: Vec::new(), counts: true }
+    }
+}
+
+macro_rules! clauses {
+    ($($id:ident $name:literal $kind:ident $fatal:literal $fact:literal $text:literal;)+) => {
+        /// One sentence that must hold. SPEC.md §4 has the same ids and the same words; `tests/spec_ties.rs` compares them.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[allow(non_camel_case_types, reason = "the ids are written as in SPEC.md")]
+        pub enum Clause {
+            $(#[doc = $text] $id,)+
+        }
+
+        impl Clause {
+            /// All of them, in SPEC.md's order.
+            pub const ALL: &[Clause] = &[$(Clause::$id),+];
+
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
+            /// The id, as `MIG-1`.
+            pub fn id(self) -> &'static str {
+                match self { $(Clause::$id => $name),+ }
+            }
+
+            /// The sentence.
+            pub fn text(self) -> &'static str {
+                match self { $(Clause::$id => $text),+ }
+            }
+
+            /// When it is evaluated.
+            pub fn kind(self) -> Kind {
+                match self { $(Clause::$id => Kind::$kind),+ }
+            }
+
+            /// Which facts it comes from.
+            pub fn fact(self) -> &'static str {
+                match self { $(Clause::$id => $fact),+ }
+            }
+
+            /// Is the state meaningless once it is violated, so that the execution cannot go on?
+            pub(crate) fn is_fatal(self) -> bool {
+                match self { $(Clause::$id => $fatal),+ }
+            }
+        }
+    };
+}
+
+clauses! {
+    COUNT_1 "COUNT-1" Quiescence false "E1" "A page's mapcount is the number of present page-table entries that map it.";
+    COUNT_2 "COUNT-2" Quiescence false "E3" "A page's count is the number of references to it: present entries, the swap cache, isolation, and pins.";
+    COUNT_3 "COUNT-3" Always true "E4" "A page is freed exactly when its last reference goes, and then nothing maps it, locks it or finds it.";
+    LEAK_1 "LEAK-1" Quiescence false "E6" "Nothing leaks: every page that is not free is reachable, and every anon_vma that is allocated has a VMA.";
+    MIG_1 "MIG-1" Always false "E7" "A migration entry never outlives the lock on its page.";
+    MIG_2 "MIG-2" Quiescence false "E7" "No migration entry is left when all is quiet.";
+    RMAP_1 "RMAP-1" Quiescence false "E9" "Every present page-table entry of an anonymous page can be found through the page's reverse map.";
+    RMAP_2 "RMAP-2" Always false "E13" "A reverse-map walker sees vm_start, vm_end and vm_pgoff of a VMA as they were published together.";
+    LIFE_1 "LIFE-1" Always true "E10" "An anon_vma is used only while it is allocated, or under an RCU read section that began before it was freed.";
+    LIFE_2 "LIFE-2" Always true "E10" "An anon_vma is unlocked through the same lock through which it was locked.";
+    LIFE_3 "LIFE-3" Always true "E5" "A page frame is used only by those who still mean the page that is in it.";
+    COW_1 "COW-1" Always false "E14" "A store is seen by no other process.";
+    DATA_1 "DATA-1" Always false "E15" "A load returns what was last stored there.";
+    ORDER_1 "ORDER-1" Exploration false "E20" "Locks that may be waited for are always taken in the same order.";
+    ATOMIC_1 "ATOMIC-1" Always false "E21" "Nothing sleeps while it holds a spin lock or is inside an RCU read section.";
+    GUARD_1 "GUARD-1" Always false "E22" "What a lock protects is touched only by the holder of the lock.";
+    DEADLOCK "DEADLOCK" Always true "E23" "No circle of CPUs waits for each other.";
+    LIVELOCK "LIVELOCK" Liveness true "E24" "No fair schedule goes round for ever without progress.";
+    UNLOCK_1 "UNLOCK-1" Always false "E25" "A lock is released by its owner, once, and before its CPU ends.";
+}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}

@@ -1,0 +1,138 @@
+//! Protocols: one choice per rule, most of them named after the kernel that made them.
+
+use std::fmt;
+
+use super::rules::*;
+
+/// A complete set of choices, with a name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Protocol {
+    base: &'static str,
+    changes: Vec<(&'static str, &'static str)>,
+    /// The choices.
+    pub rules: Rules,
+}
+
+impl Protocol {
+    const fn named(base: &'static str, rules: Rules) -> Self {
+        Self { base, changes: Vec::new(), rules }
+    }
+
+    /// This protocol with one choice made differently.
+    #[must_use]
+    pub fn with(mut self, choice: impl Rule) -> Self {
+        choice.apply(&mut self);
+        self.note_change(choice.describe());
+        self
+    }
+
+    fn note_change(&mut self, change: (&'static str, &'static str)) {
+        self.changes.retain(|&(rule, _)| rule != change.0);
+        self.changes.push(change);
+    }
+}
+
+/// `2.6.34`, or `2.6.34+vma_adjust_lock=vma`.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.base)?;
+        self.changes.iter().try_for_each(|(rule, arm)| write!(f, "+{rule}={arm}"))
+    }
+}
+
+/// No protocol is called that.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownProtocol {
+    /// The part that is unknown.
+    pub part: String,
+    /// What it may be.
+    pub candidates: Vec<String>,
+}
+
+impl fmt::Display for UnknownProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no protocol or rule is called '{}'", self.part)
+    }
+}
+
+impl std::error::Error for UnknownProtocol {}
+
+impl std::str::FromStr for Protocol {
+    type Err = UnknownProtocol;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProtocol> {
+        let mut parts = text.split('+');
+        let base = parts.next().unwrap_or_default();
+        let all = Era::all();
+        let unknown = |part: &str, candidates: Vec<String>| UnknownProtocol { part: part.into(), candidates };
+        let mut protocol = all
+            .iter()
+            .find(|p| p.base == base)
+            .cloned()
+            .ok_or_else(|| unknown(base, all.iter().map(|p| p.base.into()).collect()))?;
+        for part in parts {
+            let catalogue = Rules::catalogue();
+            let known = part.split_once('=').and_then(|(rule, arm)| {
+                let (rule, arms) = catalogue.iter().find(|(name, _)| *name == rule)?;
+                let arm = arms.iter().find(|name| **name == arm)?;
+                Some((*rule, *arm))
+            });
+            let Some((rule, arm)) = known else {
+                let all = catalogue.iter().flat_map(|(rule, arms)| arms.iter().map(move |arm| format!("{rule}={arm}")));
+                return Err(unknown(part, all.collect()));
+            };
+            protocol.rules.choose(rule, arm);
+            protocol.note_change((rule, arm));
+        }
+        Ok(protocol)
+    }
+}
+
+/// The protocols that history made, by kernel version or by the document that proposed them.
+pub struct Era;
+
+impl Era {
+    /// 2.6.22: kernel-driven migration has just come in, and nothing keeps the anon_vma (claims S1.0, S1.2).
+    pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
+
+    /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
+    pub const V2_6_33: Protocol = Protocol::named("2.6.33", V2_6_33);
+
+    /// 2.6.34: chains of anon_vmas, and no lock in `vma_adjust` (claim S3.1).
+    pub const V2_6_34: Protocol = Protocol::named("2.6.34", V2_6_34);
+
+    /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and only a mapped page is migrated through its anon_vma.
+    pub const V2_6_36: Protocol = Protocol::named("2.6.36", V2_6_36);
+
+    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8).
+    pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
+
+    /// All of them, oldest first.
+    pub fn all() -> Vec<Protocol> {
+        vec![Self::V2_6_22, Self::V2_6_33, Self::V2_6_34, Self::V2_6_36, Self::V3_7]
+    }
+}
+
+const V2_6_22: Rules = Rules {
+            anon_vma_link: AnonVmaLink::Shared,
+            anon_vma_lock: AnonVmaLock::Own,
+            vma_adjust_lock: VmaAdjustLock::VmaOrNext,
+            vm_end_lock: VmEndLock::Always,
+            rmap_walk_lock: RmapWalkLock::Page,
+            anon_vma_life: AnonVmaLife::Nothing,
+            zap_migration: ZapMigration::Discard,
+        };
+const V2_6_33: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, ..V2_6_22 };
+const V2_6_34: Rules = Rules {
+            anon_vma_link: AnonVmaLink::Chained,
+            vma_adjust_lock: VmaAdjustLock::Nothing,
+            vm_end_lock: VmEndLock::Exempt,
+            ..V2_6_33
+        };
+const V2_6_36: Rules = Rules {
+            anon_vma_lock: AnonVmaLock::Root,
+            vma_adjust_lock: VmaAdjustLock::Vma,
+            anon_vma_life: AnonVmaLife::RcuMapped,
+            ..V2_6_34
+        };
+const V3_7: Rules = Rules { vma_adjust_lock: VmaAdjustLock::VmaOrNext, vm_end_lock: VmEndLock::Always, ..V2_6_36 };

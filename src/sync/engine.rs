@@ -1,0 +1,192 @@
+//! The three engines, and the raw primitives each of them provides.
+//!
+//! An engine provides a [`Word`] (one atomic 64-bit cell), a [`Monitor`] (a small state machine whose every transition is one atomic step
+//! that may have to wait for its condition), a [`Published`] pointer, a fence, and CPUs to run on. Every lock of the protocol is a
+//! `Monitor`, so that what a lock means is written once and an engine adds nothing to it but interleavings.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::exec::{self, Exec};
+use super::{loom, native, shuttle};
+
+/// What runs the CPUs of a race, and decides who goes next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// Real threads: parking_lot and arc-swap. Finds little, and shows that the code really runs.
+    Native,
+    /// Coroutines under shuttle; who goes next is decided by one of its schedulers, or exhaustively by `dpor`. Sequentially consistent.
+    Shuttle,
+    /// loom: explores (most of) the C11 memory model.
+    Loom,
+}
+
+/// How a step accesses its object: what the exhaustive scheduler needs to know to tell which steps commute.
+pub use dpor::Access;
+
+/// A step that is about to happen: which object, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub object: u32,
+    pub access: Access,
+}
+
+/// Chooses the engine's item: the three raw modules have the same items in the same order.
+macro_rules! on_engine {
+    ($raw:expr, $this:ident => $body:expr) => {
+        match $raw {
+            Raw::Native($this) => $body,
+            Raw::Shuttle($this) => $body,
+            Raw::Loom($this) => $body,
+        }
+    };
+}
+
+#[derive(Debug)]
+enum Raw<N, S, L> {
+    Native(N),
+    Shuttle(S),
+    Loom(L),
+}
+
+fn raw<N, S, L>(native: impl FnOnce() -> N, shuttle: impl FnOnce() -> S, loom: impl FnOnce() -> L) -> Raw<N, S, L> {
+    match exec::with(Exec::engine) {
+        Engine::Native => Raw::Native(native()),
+        Engine::Shuttle => Raw::Shuttle(shuttle()),
+        Engine::Loom => Raw::Loom(loom()),
+    }
+}
+
+/// One atomic 64-bit cell.
+pub(super) struct Word(Raw<native::Word, shuttle::Word, loom::Word>);
+
+impl Word {
+    pub fn new(value: u64) -> Self {
+        Self(raw(|| native::Word::new(value), || shuttle::Word::new(value), || loom::Word::new(value)))
+    }
+
+    pub fn load(&self, step: Step, order: Ordering) -> u64 {
+        on_engine!(&self.0, word => exec::switching(|| word.load(step, order)))
+    }
+
+    pub fn store(&self, step: Step, value: u64, order: Ordering) {
+        on_engine!(&self.0, word => exec::switching(|| word.store(step, value, order)));
+    }
+
+    /// Replaces the value by `change` of it, atomically; returns the one before.
+    pub fn update(&self, step: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+        on_engine!(&self.0, word => exec::switching(|| word.update(step, order, change)))
+    }
+
+    /// The newest value, without a step: for audits and pictures, never for the protocol.
+    pub fn peek(&self) -> u64 {
+        on_engine!(&self.0, word => word.peek())
+    }
+}
+
+/// A state machine whose transitions are atomic steps.
+pub(super) struct Monitor<S>(Raw<native::Monitor<S>, shuttle::Monitor<S>, loom::Monitor<S>>);
+
+impl<S> Monitor<S> {
+    pub fn new(state: S) -> Self
+    where
+        S: Send,
+    {
+        exec::with(|exec| match exec.engine() {
+            Engine::Native => Self(Raw::Native(native::Monitor::new(state))),
+            Engine::Shuttle => Self(Raw::Shuttle(shuttle::Monitor::new(state))),
+            Engine::Loom => Self(Raw::Loom(loom::Monitor::new(state))),
+        })
+    }
+
+    /// Waits until `ready`, then applies `act`, in one step.
+    pub fn enter<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+        on_engine!(&self.0, monitor => exec::switching(|| monitor.enter(step, ready, act)))
+    }
+
+    /// Applies `act`, which says whether the attempt succeeded, in one step.
+    pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
+        on_engine!(&self.0, monitor => exec::switching(|| monitor.attempt(step, act)))
+    }
+
+    /// A look at the state without a step: for audits and pictures, never for the protocol.
+    pub fn peek<R>(&self, look: impl FnOnce(&S) -> R) -> R {
+        on_engine!(&self.0, monitor => monitor.peek(look))
+    }
+}
+
+/// A pointer to an immutable value, replaced as a whole.
+pub(super) struct Published<T>(Raw<native::Published<T>, shuttle::Published<T>, loom::Published<T>>);
+
+impl<T: Send + Sync> Published<T> {
+    pub fn new(value: T) -> Self {
+        exec::with(|exec| match exec.engine() {
+            Engine::Native => Self(Raw::Native(native::Published::new(value))),
+            Engine::Shuttle => Self(Raw::Shuttle(shuttle::Published::new(value))),
+            Engine::Loom => Self(Raw::Loom(loom::Published::new(value))),
+        })
+    }
+
+    pub fn load(&self, step: Step) -> Arc<T> {
+        on_engine!(&self.0, published => exec::switching(|| published.load(step)))
+    }
+
+    pub fn store(&self, step: Step, value: T) {
+        on_engine!(&self.0, published => exec::switching(|| published.store(step, value)));
+    }
+
+    pub fn peek(&self) -> Arc<T> {
+        on_engine!(&self.0, published => published.peek())
+    }
+}
+
+/// A memory fence: `smp_mb()` when `SeqCst`.
+pub fn fence(order: Ordering) {
+    match exec::with(Exec::engine) {
+        Engine::Native => native::fence(order),
+        Engine::Shuttle => shuttle::fence(order),
+        Engine::Loom => exec::switching(|| loom::fence(order)),
+    }
+}
+
+/// A step that changes nothing the protocol can see. Only the exhaustive scheduler needs to know.
+pub(super) fn ghost(step: Step) {
+    if exec::with(Exec::engine) == Engine::Shuttle {
+        exec::switching(|| shuttle::announce(step));
+    }
+}
+
+/// Lets somebody else run before trying again; `fingerprint` tells the state apart from all others, so that a cycle without progress shows.
+pub(super) fn retry(fingerprint: impl FnOnce() -> u64) {
+    match exec::with(Exec::engine) {
+        Engine::Native => native::retry(),
+        Engine::Shuttle => exec::switching(|| shuttle::retry(fingerprint)),
+        Engine::Loom => exec::switching(loom::retry),
+    }
+}
+
+/// What a CPU of a race does.
+pub type CpuBody = Box<dyn FnOnce() + Send>;
+
+/// Runs the CPUs to their ends, then `at_end`, all in `exec` and on its engine. Called inside the engine's own execution.
+pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
+    match exec.engine() {
+        Engine::Native => native::run_cpus(exec, cpus, at_end),
+        Engine::Shuttle => shuttle::run_cpus(exec, cpus, at_end),
+        Engine::Loom => loom::run_cpus(exec, cpus, at_end),
+    }
+}
+
+/// Data between steps, for the happens-before check of the engine that has one.
+pub(super) struct Cell(Option<dpor::DataId>);
+
+impl Cell {
+    pub fn new() -> Self {
+        Self((exec::with(Exec::engine) == Engine::Shuttle).then(dpor::data))
+    }
+
+    /// Is this access unordered with an earlier one?
+    pub fn races(&self, write: bool) -> bool {
+        self.0.is_some_and(|cell| dpor::data_access(cell, write).is_err())
+    }
+}

@@ -1,0 +1,214 @@
+//! Exclusive locks: the spin lock, and the page lock that sleeps.
+
+use std::panic::Location;
+
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+
+use super::engine::{Access, Monitor, Step};
+use super::exec::{self, LockKind, Name};
+use super::trace::event;
+use witness::StepKind;
+use crate::spec::Clause;
+
+/// What both have in common: an owner or none.
+struct RawLock {
+    id: u32,
+    name: Name,
+    kind: LockKind,
+    owner: Monitor<Option<usize>>,
+}
+
+impl RawLock {
+    fn new(name: Name, kind: LockKind) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, kind, owner: Monitor::new(None) }
+    }
+
+    fn step(&self, access: Access) -> Step {
+        Step { object: self.id, access }
+    }
+
+    #[track_caller]
+    fn lock(&self) {
+        let at = Location::caller();
+        exec::about_to_lock(self.id, self.name, self.kind);
+        self.owner.enter(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
+        event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
+    }
+
+    fn take(&self, owner: &mut Option<usize>, at: &'static Location<'static>) {
+        *owner = Some(exec::cpu());
+        exec::acquired(self.id, self.name, self.kind, at);
+    }
+
+    #[track_caller]
+    fn trylock(&self) -> bool {
+        let at = Location::caller();
+        let taken = self.owner.attempt(self.step(Access::TryAcquire), |owner| {
+            let free = owner.is_none();
+            if free {
+                self.take(owner, at);
+            }
+            free
+        });
+        event(try_kind(taken), Some(self.name), || format!("trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
+        taken
+    }
+
+    /// Releases the lock, whoever took it; returns who that was.
+    fn unlock(&self) -> Option<usize> {
+        let me = exec::cpu();
+        let owner = self.owner.enter(
+            self.step(Access::Release),
+            |_| true,
+            |owner| {
+                let was = owner.take();
+                exec::released(self.id, was.unwrap_or(me));
+                was
+            },
+        );
+        event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
+        owner
+    }
+
+    fn held_by_me(&self) -> bool {
+        exec::holds(self.id)
+    }
+}
+
+/// A spin lock and the data that only its holder may touch. Kernel: `spinlock_t`.
+pub struct SpinLock<T> {
+    raw: RawLock,
+    data: Mutex<T>,
+}
+
+impl<T> SpinLock<T> {
+    /// An unlocked lock around `data`.
+    pub fn new(name: Name, data: T) -> Self {
+        Self { raw: RawLock::new(name, LockKind::Spin), data: Mutex::new(data) }
+    }
+
+    /// Waits for the lock and takes it.
+    #[track_caller]
+    pub fn lock(&self) {
+        self.raw.lock();
+    }
+
+    /// Takes the lock if it is free.
+    #[track_caller]
+    #[must_use]
+    pub fn trylock(&self) -> bool {
+        self.raw.trylock()
+    }
+
+    /// Releases the lock; the caller must hold it ([UNLOCK-1]).
+    #[track_caller]
+    pub fn unlock(&self) {
+        let held = self.raw.held_by_me();
+        exec::clause(Clause::UNLOCK_1, held, || format!("unlock of {} by a CPU that does not hold it", self.raw.name));
+        self.raw.unlock();
+    }
+
+    /// The data inside; the caller must hold the lock ([GUARD-1]).
+    #[track_caller]
+    pub fn data(&self) -> MappedMutexGuard<'_, T> {
+        self.assert_held();
+        MutexGuard::map(self.data.lock(), |data| data)
+    }
+
+    /// Changes the data inside; that the caller may is checked elsewhere: another lock stands for this one.
+    pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        change(&mut self.data.lock())
+    }
+
+    /// The data inside, for audits and pictures only.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.data.lock())
+    }
+
+    /// Kernel: `lockdep_assert_held` ([GUARD-1]).
+    #[track_caller]
+    pub fn assert_held(&self) {
+        let held = exec::cpu() == exec::BOOT || self.raw.held_by_me();
+        exec::clause(Clause::GUARD_1, held, || format!("what {} protects is touched without it", self.raw.name));
+    }
+
+    /// Does the caller hold it? For checks only.
+    pub fn is_held(&self) -> bool {
+        self.raw.held_by_me()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Name {
+        self.raw.name
+    }
+
+    /// Who holds it, for audits and pictures only.
+    pub fn owner(&self) -> Option<usize> {
+        self.raw.owner.peek(|owner| *owner)
+    }
+}
+
+/// The page lock. Kernel: `PG_locked`, `lock_page`, `trylock_page`, `wait_on_page_locked`, `unlock_page`.
+///
+/// Sleeping, so never taken under a spin lock or inside an RCU read section ([ATOMIC-1]). Not owned: whoever completes the IO unlocks.
+pub struct PageLock(RawLock);
+
+impl PageLock {
+    /// An unlocked page lock.
+    pub fn new(name: Name) -> Self {
+        Self(RawLock::new(name, LockKind::Sleeping))
+    }
+
+    /// Sleeps until the page is unlocked and locks it.
+    #[track_caller]
+    pub fn lock(&self) {
+        self.0.lock();
+    }
+
+    /// Locks the page if it is unlocked.
+    #[track_caller]
+    #[must_use]
+    pub fn trylock(&self) -> bool {
+        self.0.trylock()
+    }
+
+    /// Unlocks the page, whoever locked it. It must be locked ([UNLOCK-1]).
+    #[track_caller]
+    pub fn unlock(&self) {
+        let owner = self.0.unlock();
+        exec::clause(Clause::UNLOCK_1, owner.is_some(), || format!("{} is unlocked, but it is not locked", self.0.name));
+    }
+
+    /// Sleeps until the page is unlocked, without locking it.
+    #[track_caller]
+    pub fn wait(&self) {
+        exec::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping);
+        self.0.owner.enter(self.0.step(Access::Wait), Option::is_none, |_| exec::stop_waiting());
+        event(StepKind::Note, Some(self.0.name), || format!("waited until {} was released", self.0.name));
+    }
+
+    /// Is the page locked? A step of the protocol (`PageLocked()`).
+    #[track_caller]
+    pub fn is_locked(&self) -> bool {
+        let locked = self.0.owner.enter(self.0.step(Access::Read), |_| true, |owner| owner.is_some());
+        event(StepKind::Load, Some(self.0.name), || format!("{} is {}", self.0.name, if locked { "locked" } else { "unlocked" }));
+        locked
+    }
+
+    /// Who locked it, for audits and pictures only.
+    pub fn owner(&self) -> Option<usize> {
+        self.0.owner.peek(|owner| *owner)
+    }
+
+    /// Kernel: `BUG_ON(!PageLocked(page))` where the caller is known to be the locker ([GUARD-1]).
+    #[track_caller]
+    pub fn assert_held(&self) {
+        let held = exec::cpu() == exec::BOOT || self.0.held_by_me();
+        exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.0.name));
+    }
+}
+
+/// A failed try is another kind of step.
+pub(super) fn try_kind(taken: bool) -> StepKind {
+    if taken { StepKind::TryLock } else { StepKind::TryLockFailed }
+}

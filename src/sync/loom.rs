@@ -1,0 +1,264 @@
+//! Raw primitives on loom.
+//!
+//! loom's own `try_lock` is unsound (it never explores "the holder is between lock and unlock"), so no loom lock is ever held across
+//! protocol code: a [`Monitor`] takes its mutex only for the one transition, and both outcomes of an attempt are therefore explored.
+//! CPU 0 runs on loom's main thread and nobody joins: both multiply loom's executions for nothing. Whoever ends last runs the audit.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use loom::sync::{Condvar as LoomCondvar, Mutex as LoomMutex, atomic::AtomicU64 as LoomAtomic};
+use parking_lot::Mutex;
+
+use super::engine::{CpuBody, Step};
+use super::exec::{self, Exec};
+
+/// While the world is built and audited nobody else runs, and loom need not know.
+fn running() -> bool {
+    exec::cpu() != exec::BOOT && !std::thread::panicking()
+}
+
+/// loom's atomic is made from `newest` when the CPUs start, so that building the world costs loom nothing.
+pub struct Word(Arc<Shared>);
+
+pub struct Shared {
+    newest: AtomicU64,
+    atomic: OnceLock<LoomAtomic>,
+}
+
+impl Shared {
+    fn atomic(&self) -> &LoomAtomic {
+        self.atomic.get_or_init(|| LoomAtomic::new(self.newest.load(Ordering::Relaxed)))
+    }
+}
+
+impl Word {
+    pub fn new(value: u64) -> Self {
+        let shared = Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() });
+        if running() {
+            shared.atomic();
+        } else {
+            exec::with(|exec| exec.loom_words().push(shared.clone()));
+        }
+        Self(shared)
+    }
+
+    pub fn load(&self, _: Step, order: Ordering) -> u64 {
+        if running() { self.0.atomic().load(order) } else { self.peek() }
+    }
+
+    pub fn store(&self, _: Step, value: u64, order: Ordering) {
+        if running() {
+            self.0.atomic().store(value, order);
+        }
+        self.0.newest.store(value, Ordering::Relaxed);
+    }
+
+    pub fn update(&self, _: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+        if !running() {
+            let before = self.peek();
+            self.0.newest.store(change(before), Ordering::Relaxed);
+            return before;
+        }
+        let load_order = if matches!(order, Ordering::Relaxed | Ordering::Release) { Ordering::Relaxed } else { Ordering::Acquire };
+        let Ok(before) = self.0.atomic().fetch_update(order, load_order, |value| Some(change(value))) else {
+            unreachable!("the closure never declines")
+        };
+        self.0.newest.store(change(before), Ordering::Relaxed);
+        before
+    }
+
+    pub fn peek(&self) -> u64 {
+        self.0.newest.load(Ordering::Relaxed)
+    }
+}
+
+pub struct Monitor<S> {
+    gate: LoomMutex<()>,
+    changed: LoomCondvar,
+    state: Mutex<S>,
+    waiters: AtomicUsize,
+}
+
+impl<S> Monitor<S> {
+    pub fn new(state: S) -> Self {
+        Self { gate: LoomMutex::new(()), changed: LoomCondvar::new(), state: Mutex::new(state), waiters: AtomicUsize::new(0) }
+    }
+
+    pub fn enter<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+        if !running() {
+            return act(&mut self.state.lock());
+        }
+        let me = exec::cpu();
+        let mut gate = self.gate.lock().expect("a loom mutex is never poisoned");
+        while !ready(&self.state.lock()) {
+            self.waiters.fetch_add(1, Ordering::Relaxed);
+            gate = self.changed.wait(gate).expect("a loom mutex is never poisoned");
+            self.waiters.fetch_sub(1, Ordering::Relaxed);
+        }
+        exec::set_cpu(me); // `act` keeps books by CPU, and loom has been elsewhere meanwhile
+        let result = act(&mut self.state.lock());
+        if self.waiters.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_all();
+        }
+        result
+    }
+
+    pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
+        self.enter(step, |_| true, act)
+    }
+
+    pub fn peek<R>(&self, look: impl FnOnce(&S) -> R) -> R {
+        look(&self.state.lock())
+    }
+}
+
+pub struct Published<T> {
+    version: Word,
+    value: Mutex<Vec<Arc<T>>>,
+}
+
+impl<T> Published<T> {
+    pub fn new(value: T) -> Self {
+        Self { version: Word::new(0), value: Mutex::new(vec![Arc::new(value)]) }
+    }
+
+    /// An acquire load finds which version this reader sees; loom decides.
+    pub fn load(&self, step: Step) -> Arc<T> {
+        let version = self.version.load(step, Ordering::Acquire);
+        self.value.lock()[version as usize].clone()
+    }
+
+    pub fn store(&self, step: Step, value: T) {
+        let version = {
+            let mut values = self.value.lock();
+            values.push(Arc::new(value));
+            values.len() - 1
+        };
+        self.version.store(step, version as u64, Ordering::Release);
+    }
+
+    pub fn peek(&self) -> Arc<T> {
+        self.value.lock().last().expect("never empty").clone()
+    }
+}
+
+pub fn fence(order: Ordering) {
+    if running() {
+        loom::sync::atomic::fence(order);
+    }
+}
+
+/// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too long.
+pub fn retry() {
+    loom::thread::yield_now();
+}
+
+pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
+    for word in exec.loom_words().drain(..) {
+        word.atomic();
+    }
+    let left = Arc::new(AtomicUsize::new(cpus.len()));
+    let at_end = Arc::new(Mutex::new(Some(at_end)));
+    let mut bodies = cpus.into_iter().enumerate().map(|(cpu, (_, body))| {
+        let (left, at_end) = (left.clone(), at_end.clone());
+        move || {
+            exec::set_cpu(cpu);
+            body();
+            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                exec::set_cpu(exec::BOOT);
+                let at_end = at_end.lock().take().expect("only the last CPU gets here");
+                at_end();
+            }
+        }
+    });
+    let cpu0 = bodies.next();
+    for body in bodies {
+        drop(exec::switching(|| loom::thread::spawn(body)));
+    }
+    if let Some(cpu0) = cpu0 {
+        cpu0();
+    }
+}
+
+/// How an exploration under loom ended.
+pub struct LoomReport {
+    /// Executions run.
+    pub executions: u64,
+    /// Did loom report that nothing is left?
+    pub exhausted: bool,
+    /// What ended it, if not that.
+    pub stopped: Option<LoomStop>,
+}
+
+/// Why loom stopped.
+pub enum LoomStop {
+    /// As many executions, or as much time, as allowed.
+    Limit,
+    /// A violation; it is in the execution.
+    Violation,
+    /// loom found that nobody can run, in its words.
+    Deadlock(String),
+    /// An execution grew beyond all measure: a loop that retries.
+    TooLong,
+}
+
+/// The payload that ends loom's search from inside.
+struct LimitReached;
+
+/// Steps after which an execution is given up.
+const MAX_BRANCHES: usize = 20_000;
+
+thread_local! {
+    /// loom explores on this OS thread: its panics are results, and are not printed.
+    static EXPLORING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// True where a panic is a result of exploration, not a mishap.
+pub fn exploring() -> bool {
+    EXPLORING.get()
+}
+
+/// Runs `program` under loom until nothing is left, or `limit` says stop. With a `bound`, only executions with that many preemptions.
+pub fn explore(bound: Option<usize>, go_on: impl Fn(u64) -> bool + Send + Sync + 'static, program: impl Fn() + Send + Sync + 'static) -> LoomReport {
+    let mut builder = loom::model::Builder::new();
+    // The environment must not turn "exhaustive" into something else: every limit is set here.
+    builder.max_threads = loom::MAX_THREADS;
+    builder.max_branches = MAX_BRANCHES;
+    builder.max_permutations = None;
+    builder.max_duration = None;
+    builder.preemption_bound = bound;
+    builder.checkpoint_file = None;
+    builder.checkpoint_interval = usize::MAX;
+    builder.location = false;
+    builder.log = false;
+    let executions = Arc::new(AtomicU64::new(0));
+    let counted = executions.clone();
+    EXPLORING.set(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        builder.check(move || {
+            if !go_on(counted.fetch_add(1, Ordering::Relaxed)) {
+                std::panic::panic_any(LimitReached);
+            }
+            program();
+        });
+    }));
+    EXPLORING.set(false);
+    exec::set_cpu(exec::BOOT); // a violation has left from the middle of somebody's step
+    let executions = executions.load(Ordering::Relaxed);
+    let stopped = result.err().map(|payload| stop_reason(&*payload));
+    let executions = if matches!(stopped, Some(LoomStop::Limit)) { executions - 1 } else { executions };
+    LoomReport { executions, exhausted: stopped.is_none(), stopped }
+}
+
+fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    match text {
+        _ if payload.is::<LimitReached>() => LoomStop::Limit,
+        _ if payload.is::<crate::spec::Violation>() => LoomStop::Violation,
+        Some(text) if text.contains("deadlock") => LoomStop::Deadlock(text.into()),
+        Some(text) if text.contains("maximum number of branches") => LoomStop::TooLong,
+        // Neither a result nor a limit: a bug of ours or of loom's, which must not pass for one.
+        _ => std::panic::panic_any(format!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text"))),
+    }
+}

@@ -1,0 +1,84 @@
+//! RCU: read sections and grace periods.
+
+use super::engine::{self, Access, Monitor, Step};
+use super::exec::{self, Name};
+use super::trace::event;
+use witness::StepKind;
+use crate::spec::Clause;
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    /// Read sections under way: (CPU, number).
+    sections: Vec<(usize, u64)>,
+}
+
+/// The RCU domain. An epoch scheme: each outermost read section has a number, and a grace period ends when every section that was under
+/// way at its start has ended.
+pub struct Rcu {
+    id: u32,
+    state: Monitor<State>,
+}
+
+const NAME: Name = Name::new("rcu", 0, 0);
+
+impl Rcu {
+    /// No reader yet.
+    #[expect(clippy::new_without_default, reason = "a modelled object exists only inside an execution")]
+    pub fn new() -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), state: Monitor::new(State::default()) }
+    }
+
+    fn step(&self, access: Access) -> Step {
+        Step { object: self.id, access }
+    }
+
+    /// Begins a read section. Never waits; nests.
+    #[track_caller]
+    pub fn read_lock(&self) {
+        let me = exec::cpu();
+        self.state.enter(
+            self.step(Access::AcquireShared),
+            |_| true,
+            |state| {
+                state.next += 1;
+                state.sections.push((me, state.next));
+                exec::rcu_enter();
+            },
+        );
+        event(StepKind::RcuLock, None, || "rcu_read_lock()".into());
+    }
+
+    /// Ends the read section ([UNLOCK-1]).
+    #[track_caller]
+    pub fn read_unlock(&self) {
+        let me = exec::cpu();
+        let inside = self.state.enter(
+            self.step(Access::ReleaseShared),
+            |_| true,
+            |state| {
+                if let Some(at) = state.sections.iter().rposition(|&(cpu, _)| cpu == me) {
+                    state.sections.remove(at);
+                }
+                exec::rcu_leave()
+            },
+        );
+        event(StepKind::RcuUnlock, None, || "rcu_read_unlock()".into());
+        exec::clause(Clause::UNLOCK_1, inside, || "rcu_read_unlock() outside a read section".into());
+    }
+
+    /// Something was freed: read sections that begin later come too late for it. A ghost step: [LIFE-1] depends on the order.
+    pub(super) fn freed_now(&self) {
+        engine::ghost(self.step(Access::Write));
+    }
+
+    /// Sleeps until every read section that is under way now has ended.
+    #[track_caller]
+    pub fn synchronize(&self) {
+        exec::might_sleep(NAME);
+        let before = self.state.enter(self.step(Access::Write), |_| true, |state| state.next);
+        let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
+        self.state.enter(self.step(Access::Wait), over, |_| ());
+        event(StepKind::Rcu, None, || "synchronize_rcu() is over".into());
+    }
+}

@@ -1,0 +1,206 @@
+//! The fair reader/writer semaphore.
+
+use std::collections::VecDeque;
+use std::panic::Location;
+
+use super::engine::{Access, Monitor, Step};
+use super::exec::{self, LockKind, Name};
+use super::lock::try_kind;
+use super::trace::event;
+use witness::StepKind;
+use crate::spec::Clause;
+
+#[derive(Default)]
+struct State {
+    readers: Vec<usize>,
+    writer: Option<usize>,
+    /// Who waits, in order of arrival: (CPU, wants to write).
+    queue: VecDeque<(usize, bool)>,
+}
+
+impl State {
+    /// May `cpu`, which is queued, have it now? Readers go in together, as far as the next writer in the queue.
+    fn turn_of(&self, cpu: usize) -> bool {
+        let at = self.queue.iter().position(|&(c, _)| c == cpu).expect("queued before it waits");
+        let (_, writes) = self.queue[at];
+        if writes {
+            at == 0 && self.writer.is_none() && self.readers.is_empty()
+        } else {
+            self.writer.is_none() && self.queue.iter().take(at).all(|&(_, writes)| !writes)
+        }
+    }
+
+    fn leave_queue(&mut self, cpu: usize) {
+        self.queue.retain(|&(c, _)| c != cpu);
+    }
+}
+
+/// A fair reader/writer semaphore. Kernel: `struct rw_semaphore`, as `mm->mmap_sem`.
+///
+/// Fair means: who comes after a queued writer waits behind it, readers too. That is what turns a read lock taken under the page lock
+/// into a deadlock (claim S4.5).
+pub struct RwSem {
+    id: u32,
+    name: Name,
+    state: Monitor<State>,
+}
+
+impl RwSem {
+    /// A free semaphore.
+    pub fn new(name: Name) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, state: Monitor::new(State::default()) }
+    }
+
+    fn step(&self, access: Access) -> Step {
+        Step { object: self.id, access }
+    }
+
+    #[track_caller]
+    fn enter_queue(&self, writes: bool) {
+        self.state.enter(
+            self.step(Access::Write),
+            |_| true,
+            |state| {
+                state.queue.push_back((exec::cpu(), writes));
+                exec::queued(self.id);
+            },
+        );
+    }
+
+    /// Sleeps until it may read.
+    #[track_caller]
+    pub fn down_read(&self) {
+        let at = Location::caller();
+        exec::might_sleep(self.name);
+        if !self.try_read(at) {
+            self.enter_queue(false);
+            exec::about_to_lock(self.id, self.name, LockKind::Sleeping);
+            let me = exec::cpu();
+            self.state.enter(
+                self.step(Access::Acquire), // leaves the queue, so it is more than a shared acquisition
+                |state| state.turn_of(me),
+                |state| {
+                    state.leave_queue(me);
+                    state.readers.push(me);
+                    exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+                },
+            );
+        }
+        event(StepKind::LockShared, Some(self.name), || format!("down_read({})", self.name));
+    }
+
+    fn try_read(&self, at: &'static Location<'static>) -> bool {
+        self.state.attempt(self.step(Access::TryAcquireShared), |state| {
+            let free = state.writer.is_none() && state.queue.is_empty();
+            if free {
+                state.readers.push(exec::cpu());
+                exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+            }
+            free
+        })
+    }
+
+    /// Reads if it may at once.
+    #[track_caller]
+    #[must_use]
+    pub fn down_read_trylock(&self) -> bool {
+        let taken = self.try_read(Location::caller());
+        event(try_kind(taken), Some(self.name), || format!("down_read_trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
+        taken
+    }
+
+    /// Ends reading ([UNLOCK-1]).
+    #[track_caller]
+    pub fn up_read(&self) {
+        let me = exec::cpu();
+        let held = self.state.enter(
+            self.step(Access::ReleaseShared),
+            |_| true,
+            |state| {
+                let at = state.readers.iter().position(|&cpu| cpu == me);
+                at.map(|at| state.readers.remove(at));
+                exec::released(self.id, me);
+                at.is_some()
+            },
+        );
+        event(StepKind::Unlock, Some(self.name), || format!("up_read({})", self.name));
+        exec::clause(Clause::UNLOCK_1, held, || format!("up_read({}) by a CPU that does not read", self.name));
+    }
+
+    /// Sleeps until it may write: joins the queue, then waits to be its head with nobody inside.
+    #[track_caller]
+    pub fn down_write(&self) {
+        let at = Location::caller();
+        exec::might_sleep(self.name);
+        self.enter_queue(true);
+        exec::about_to_lock(self.id, self.name, LockKind::Sleeping);
+        let me = exec::cpu();
+        self.state.enter(
+            self.step(Access::Acquire),
+            |state| state.turn_of(me),
+            |state| {
+                state.leave_queue(me);
+                state.writer = Some(me);
+                exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+            },
+        );
+        event(StepKind::Lock, Some(self.name), || format!("down_write({})", self.name));
+    }
+
+    /// Writes if it may at once.
+    #[track_caller]
+    #[must_use]
+    pub fn down_write_trylock(&self) -> bool {
+        let at = Location::caller();
+        let taken = self.state.attempt(self.step(Access::TryAcquire), |state| {
+            let free = state.writer.is_none() && state.readers.is_empty() && state.queue.is_empty();
+            if free {
+                state.writer = Some(exec::cpu());
+                exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+            }
+            free
+        });
+        event(try_kind(taken), Some(self.name), || format!("down_write_trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
+        taken
+    }
+
+    /// Ends writing ([UNLOCK-1]).
+    #[track_caller]
+    pub fn up_write(&self) {
+        let me = exec::cpu();
+        let held = self.state.enter(
+            self.step(Access::Release),
+            |_| true,
+            |state| {
+                exec::released(self.id, me);
+                state.writer.take() == Some(me)
+            },
+        );
+        event(StepKind::Unlock, Some(self.name), || format!("up_write({})", self.name));
+        exec::clause(Clause::UNLOCK_1, held, || format!("up_write({}) by a CPU that does not write", self.name));
+    }
+
+    /// Somebody, at least this CPU, holds it for writing ([GUARD-1]).
+    #[track_caller]
+    pub fn assert_write_held(&self) {
+        let held = exec::cpu() == exec::BOOT || self.state.peek(|state| state.writer) == Some(exec::cpu());
+        exec::clause(Clause::GUARD_1, held, || format!("{} must be held for writing here", self.name));
+    }
+
+    /// This CPU holds it, for reading or writing ([GUARD-1]).
+    #[track_caller]
+    pub fn assert_held(&self) {
+        let held = exec::cpu() == exec::BOOT || exec::holds(self.id);
+        exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.name));
+    }
+
+    /// Who writes, for pictures only.
+    pub fn writer(&self) -> Option<usize> {
+        self.state.peek(|state| state.writer)
+    }
+
+    /// Is it held by nobody? For audits only.
+    pub fn is_free(&self) -> bool {
+        self.state.peek(|state| state.writer.is_none() && state.readers.is_empty())
+    }
+}

@@ -1,0 +1,212 @@
+//! Type-stable memory.
+
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+
+use super::engine::{Access, Monitor, Step};
+use super::exec::{self, Name};
+use super::rcu::Rcu;
+use super::trace::event;
+use witness::StepKind;
+use super::word::{Ghost, Scalar};
+use crate::spec::Clause;
+
+/// A pointer into a slab: which slot, and in which of its lives. The kernel's pointer is the slot alone; the life is what the checker
+/// knows beside it, and no protocol code may compare it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SlabRef {
+    slot: u32,
+    life: u32,
+}
+
+impl SlabRef {
+    /// What the kernel sees when it compares pointers.
+    pub fn same_object(self, other: Self) -> bool {
+        self.slot == other.slot
+    }
+
+    /// The slot, for names.
+    pub fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
+/// `0` is the null pointer.
+impl Scalar for Option<SlabRef> {
+    fn pack(self) -> u64 {
+        self.map_or(0, |r| u64::from(r.slot + 1) << 32 | u64::from(r.life))
+    }
+    fn unpack(word: u64) -> Self {
+        let slot = u32::try_from(word >> 32).expect("32 bits are left").checked_sub(1)?;
+        Some(SlabRef { slot, life: word as u32 })
+    }
+    fn show(self) -> String {
+        self.map_or_else(|| "NULL".into(), |r| format!("#{}", r.slot))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum State {
+    Allocated,
+    /// Still an object of this type, until its slab page is released.
+    Free,
+    /// Its page belongs to somebody else now.
+    Released,
+}
+
+struct History {
+    state: State,
+    /// When each past life ended; the present one is the number of them, plus one.
+    freed: Vec<u64>,
+}
+
+impl History {
+    fn life(&self) -> u32 {
+        u32::try_from(self.freed.len()).expect("fewer lives than 2^32") + u32::from(self.state == State::Allocated)
+    }
+
+    fn is(&self, r: SlabRef) -> bool {
+        self.state == State::Allocated && self.life() == r.life
+    }
+}
+
+struct Slot<T> {
+    object: T,
+    /// Whether it is allocated is what [LIFE-1] compares between CPUs.
+    life: Ghost,
+    history: Mutex<History>,
+}
+
+/// A `SLAB_DESTROY_BY_RCU` cache of `T`: a freed object may be handed out again at once, even while readers under RCU still hold it, but
+/// its memory stays an object of this type until a grace period has passed.
+///
+/// The constructor runs once a slot, as in the kernel: what an object holds survives free and allocation unless the new owner sets it.
+pub struct Slab<T> {
+    id: u32,
+    class: &'static str,
+    construct: fn(u32) -> T,
+    slots: boxcar::Vec<OnceLock<Slot<T>>>,
+    /// Free slots; the last one freed is handed out first.
+    free: Monitor<Vec<u32>>,
+}
+
+impl<T> Slab<T> {
+    /// An empty cache of objects called `class`.
+    pub fn new(class: &'static str, construct: fn(u32) -> T) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), class, construct, slots: boxcar::Vec::new(), free: Monitor::new(Vec::new()) }
+    }
+
+    fn step(&self) -> Step {
+        Step { object: self.id, access: Access::Rmw }
+    }
+
+    fn slot(&self, slot: u32) -> &Slot<T> {
+        self.slots[slot as usize].get_or_init(|| Slot {
+            object: (self.construct)(slot),
+            life: Ghost::new(),
+            history: Mutex::new(History { state: State::Free, freed: Vec::new() }),
+        })
+    }
+
+    fn name(&self, r: SlabRef) -> Name {
+        Name::new(self.class, r.slot, r.life)
+    }
+
+    /// Takes any free object, at once. Kernel: `kmem_cache_alloc`.
+    #[track_caller]
+    pub fn alloc(&self) -> SlabRef {
+        let recycled = self.free.enter(self.step(), |_| true, Vec::pop);
+        let slot = recycled.unwrap_or_else(|| u32::try_from(self.slots.push(OnceLock::new())).expect("fewer objects than 2^32"));
+        self.slot(slot).life.changed();
+        let life = {
+            let mut history = self.slot(slot).history.lock();
+            history.state = State::Allocated;
+            history.life()
+        };
+        let r = SlabRef { slot, life };
+        event(StepKind::Note, None, || format!("allocate {}{}", self.name(r), if life > 1 { " (recycled)" } else { "" }));
+        r
+    }
+
+    /// Gives the object back. Kernel: `kmem_cache_free`. It must be allocated ([LIFE-1]).
+    #[track_caller]
+    pub fn free(&self, r: SlabRef, rcu: &Rcu) {
+        let slot = self.slot(r.slot);
+        slot.life.changed();
+        let allocated = {
+            let mut history = slot.history.lock();
+            let allocated = history.is(r);
+            if allocated {
+                history.state = State::Free;
+                history.freed.push(u64::MAX);
+            }
+            allocated
+        };
+        exec::clause(Clause::LIFE_1, allocated, || format!("{} is freed, but it is not allocated", self.name(r)));
+        // Whoever begins to read from here on is not protected.
+        rcu.freed_now();
+        slot.history.lock().freed[r.life as usize - 1] = exec::now();
+        event(StepKind::Note, None, || format!("free {}", self.name(r)));
+        self.free.enter(self.step(), |_| true, |free| free.push(r.slot));
+    }
+
+    /// Releases the memory of all objects that are free now, after a grace period. Kernel: `kmem_cache_shrink`, through `call_rcu`.
+    #[track_caller]
+    pub fn shrink(&self, rcu: &Rcu) {
+        let released = self.free.enter(self.step(), |_| true, std::mem::take);
+        rcu.synchronize();
+        for slot in released {
+            self.slot(slot).life.changed();
+            let mut history = self.slot(slot).history.lock();
+            if history.state == State::Free {
+                history.state = State::Released;
+            }
+        }
+    }
+
+    /// Follows a pointer ([LIFE-1]): the object must be allocated, in the life the pointer was taken in; or else the caller must be in an RCU
+    /// read section that began before the object was freed, and then finds whatever the memory is now: an object of this type.
+    #[track_caller]
+    pub fn get(&self, r: SlabRef) -> &T {
+        let slot = self.slot(r.slot);
+        slot.life.relied_on();
+        let (state, legal) = {
+            let history = slot.history.lock();
+            let freed_under_reader = || {
+                let freed = history.freed.get(r.life as usize - 1);
+                freed.zip(exec::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
+            };
+            (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
+        };
+        exec::clause(Clause::LIFE_1, legal, || {
+            let is = match state {
+                State::Allocated => "has been freed and is another object now",
+                State::Free => "has been freed",
+                State::Released => "has been freed and its memory released",
+            };
+            format!("{} is used, but it {is}; no RCU read section that began before protects it", self.name(r))
+        });
+        &slot.object
+    }
+
+    /// The object in a slot, whatever its life: for audits and pictures only.
+    pub fn peek(&self, r: SlabRef) -> &T {
+        &self.slot(r.slot).object
+    }
+
+    /// Is the pointer good? For audits and pictures only.
+    pub fn is_live(&self, r: SlabRef) -> bool {
+        self.slot(r.slot).history.lock().is(r)
+    }
+
+    /// All allocated objects: for audits and pictures only.
+    pub fn live(&self) -> impl Iterator<Item = (SlabRef, &T)> {
+        self.slots.iter().filter_map(|(at, slot)| {
+            let slot = slot.get()?;
+            let history = slot.history.lock();
+            let r = SlabRef { slot: u32::try_from(at).expect("fewer objects than 2^32"), life: history.life() };
+            (history.state == State::Allocated).then_some((r, &slot.object))
+        })
+    }
+}

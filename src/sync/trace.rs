@@ -1,0 +1,143 @@
+//! The trace of a violating execution: recorded only when it is run again to be shown.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+
+use witness::{Step, StepKind};
+
+use super::exec::{self, Name};
+use crate::spec::Violation;
+
+/// A look at the whole state, as (name, value) pairs; taken after each event, and only while tracing.
+pub type Observer = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
+
+/// The steps of one execution.
+#[derive(Default)]
+pub struct Trace {
+    steps: Vec<Step>,
+    depth: Vec<u8>,
+    state: BTreeMap<String, String>,
+    observer: Option<Observer>,
+}
+
+impl Trace {
+    pub(super) fn new(cpus: usize) -> Self {
+        Self { depth: vec![0; cpus], ..Self::default() }
+    }
+
+    /// The recorded steps, with what the last one changed.
+    pub fn into_steps(mut self) -> Vec<Step> {
+        self.settle();
+        self.steps
+    }
+
+    /// From now on, state changes are told beside the events.
+    fn observe(&mut self, observer: Observer) {
+        self.state = observer();
+        self.observer = Some(observer);
+    }
+
+    /// What has changed since the last look belongs to the last event.
+    fn settle(&mut self) {
+        let Some(observer) = &self.observer else { return };
+        let state = observer();
+        let mut now = Vec::new();
+        for (name, value) in &state {
+            match self.state.get(name) {
+                Some(before) if before == value => {}
+                Some(before) => now.push(format!("{name} {before}→{value}")),
+                None => now.push(format!("{name} = {value}")),
+            }
+        }
+        now.extend(self.state.keys().filter(|name| !state.contains_key(*name)).map(|name| format!("{name} gone")));
+        self.state = state;
+        if let Some(last) = self.steps.last_mut() {
+            last.now.append(&mut now);
+        }
+    }
+
+    fn push(&mut self, cpu: usize, kind: StepKind, object: String, text: String, at: &Location<'_>) {
+        if cpu == exec::BOOT {
+            return;
+        }
+        self.settle();
+        let depth = self.depth[cpu];
+        self.steps.push(Step { cpu, depth, kind, text, object, now: Vec::new(), at: format!("{}:{}", at.file(), at.line()) });
+    }
+
+    pub(super) fn violation(&mut self, cpu: usize, violation: &Violation, at: &Location<'_>) {
+        self.push(cpu, StepKind::Violation, String::new(), format!("{}: {}", violation.clause, violation.what), at);
+    }
+}
+
+/// Adds a step to the trace, if there is one; `text` is not evaluated otherwise.
+#[track_caller]
+pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() -> String) {
+    let at = Location::caller();
+    exec::with(|exec| {
+        if let Some(trace) = &exec.trace
+            && exec.running()
+        {
+            let (object, text) = (object.map_or_else(String::new, |name| name.to_string()), text());
+            trace.lock().push(exec::cpu(), kind, object, text, at);
+        }
+    });
+}
+
+/// Gives the trace a way to look at the state.
+pub(crate) fn observe(observer: impl FnOnce() -> Observer) {
+    exec::with(|exec| {
+        if let Some(trace) = &exec.trace {
+            let observer = observer();
+            trace.lock().observe(observer);
+        }
+    });
+}
+
+/// A kernel function is running while this lives: lines inside are indented under its own.
+pub struct Call(());
+
+/// Enters a kernel function. See [`call!`](crate::call).
+#[track_caller]
+pub fn enter(text: impl FnOnce() -> String) -> Call {
+    event(StepKind::Call, None, text);
+    shift(1);
+    Call(())
+}
+
+fn shift(by: i8) {
+    exec::with(|exec| {
+        if let Some(trace) = &exec.trace
+            && exec::cpu() != exec::BOOT
+        {
+            let depth = &mut trace.lock().depth[exec::cpu()];
+            *depth = depth.saturating_add_signed(by);
+        }
+    });
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            shift(-1);
+        }
+    }
+}
+
+/// Says in the witness that a kernel function runs from here to the end of the block.
+#[macro_export]
+macro_rules! call {
+    ($($text:tt)+) => { let _call = $crate::sync::enter(|| format!($($text)+)); };
+}
+
+/// Says in the witness what the protocol code found or decided. The arguments are evaluated only when a witness is being recorded.
+#[macro_export]
+macro_rules! note {
+    ($($text:tt)+) => { $crate::sync::remark(|| format!($($text)+)) };
+}
+
+/// See [`note!`](crate::note).
+#[track_caller]
+pub fn remark(text: impl FnOnce() -> String) {
+    event(StepKind::Note, None, text);
+}

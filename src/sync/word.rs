@@ -1,0 +1,272 @@
+//! Words: fields that somebody reads without the lock that protects them.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::engine::{self, Access, Step};
+use super::exec::{self, Name};
+use super::trace::event;
+use witness::StepKind;
+
+/// What fits into one machine word.
+pub trait Scalar: Copy + PartialEq {
+    /// The word.
+    fn pack(self) -> u64;
+    /// The value, from a word that [`pack`](Self::pack) made.
+    fn unpack(word: u64) -> Self;
+    /// The value in words, for witnesses.
+    fn show(self) -> String;
+}
+
+impl Scalar for u64 {
+    fn pack(self) -> u64 {
+        self
+    }
+    fn unpack(word: u64) -> Self {
+        word
+    }
+    fn show(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Scalar for i64 {
+    fn pack(self) -> u64 {
+        self.cast_unsigned()
+    }
+    fn unpack(word: u64) -> Self {
+        word.cast_signed()
+    }
+    fn show(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Scalar for bool {
+    fn pack(self) -> u64 {
+        u64::from(self)
+    }
+    fn unpack(word: u64) -> Self {
+        word != 0
+    }
+    fn show(self) -> String {
+        self.to_string()
+    }
+}
+
+/// One atomic word. Plain accesses are the kernel's `READ_ONCE` and `WRITE_ONCE`: relaxed; anything stronger is said.
+pub struct Word<T> {
+    id: u32,
+    name: Name,
+    raw: engine::Word,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Scalar> Word<T> {
+    /// A word that holds `value`.
+    pub fn new(name: Name, value: T) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Word::new(value.pack()), value: PhantomData }
+    }
+
+    fn step(&self, access: Access) -> Step {
+        Step { object: self.id, access }
+    }
+
+    /// Reads, relaxed.
+    #[track_caller]
+    pub fn read(&self) -> T {
+        self.load(Ordering::Relaxed)
+    }
+
+    /// Writes, relaxed.
+    #[track_caller]
+    pub fn write(&self, value: T) {
+        self.store(value, Ordering::Relaxed);
+    }
+
+    /// Reads with the given ordering.
+    #[track_caller]
+    pub fn load(&self, order: Ordering) -> T {
+        let value = T::unpack(self.raw.load(self.step(Access::Read), order));
+        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
+        value
+    }
+
+    /// Writes with the given ordering.
+    #[track_caller]
+    pub fn store(&self, value: T, order: Ordering) {
+        self.raw.store(self.step(Access::Write), value.pack(), order);
+        event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, value.show()));
+    }
+
+    /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as the kernel's value-returning atomics.
+    #[track_caller]
+    pub fn update(&self, change: impl Fn(T) -> T) -> T {
+        let before = self.raw.update(self.step(Access::Rmw), Ordering::AcqRel, |word| change(T::unpack(word)).pack());
+        let before = T::unpack(before);
+        event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, change(before).show()));
+        before
+    }
+
+    /// The newest value, without a step: for audits and pictures only.
+    pub fn peek(&self) -> T {
+        T::unpack(self.raw.peek())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Name {
+        self.name
+    }
+}
+
+impl Word<i64> {
+    /// Adds, and does not look at the result. Kernel: `atomic_add`, relaxed. Additions commute.
+    #[track_caller]
+    pub fn add(&self, n: i64) {
+        self.raw.update(self.step(Access::Update), Ordering::Relaxed, |word| (i64::unpack(word) + n).pack());
+        event(StepKind::Store, Some(self.name), || format!("{} {} {}", self.name, if n < 0 { "-=" } else { "+=" }, n.abs()));
+    }
+
+    /// Adds, and returns the sum. Kernel: `atomic_add_return`.
+    #[track_caller]
+    pub fn add_return(&self, n: i64) -> i64 {
+        self.update(|value| value + n) + n
+    }
+
+    /// Adds one unless it is zero; false if it was. Kernel: `atomic_inc_not_zero`.
+    #[track_caller]
+    #[must_use]
+    pub fn inc_not_zero(&self) -> bool {
+        self.update(|value| if value == 0 { 0 } else { value + 1 }) != 0
+    }
+}
+
+impl Word<bool> {
+    /// Sets the bit; returns whether it was set. Kernel: `test_and_set_bit`.
+    #[track_caller]
+    pub fn test_and_set(&self) -> bool {
+        self.update(|_| true)
+    }
+
+    /// Clears the bit; returns whether it was set. Kernel: `test_and_clear_bit`.
+    #[track_caller]
+    pub fn test_and_clear(&self) -> bool {
+        self.update(|_| false)
+    }
+}
+
+/// A pointer to an immutable value, replaced as a whole. Kernel: `rcu_assign_pointer`, `rcu_dereference`; natively an `ArcSwap`.
+pub struct Published<T> {
+    id: u32,
+    name: Name,
+    raw: engine::Published<T>,
+}
+
+impl<T: Send + Sync> Published<T> {
+    /// A pointer to `value`.
+    pub fn new(name: Name, value: T) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Published::new(value) }
+    }
+
+    /// What it points to now.
+    #[track_caller]
+    pub fn read(&self) -> Arc<T> {
+        self.raw.load(Step { object: self.id, access: Access::Read })
+    }
+
+    /// Points it to `value`.
+    #[track_caller]
+    pub fn publish(&self, value: T) {
+        self.raw.store(Step { object: self.id, access: Access::Write }, value);
+        event(StepKind::Store, Some(self.name), || format!("{} published", self.name));
+    }
+
+    /// What it points to, for audits and pictures only.
+    pub fn peek(&self) -> Arc<T> {
+        self.raw.peek()
+    }
+}
+
+/// A word that hardware goes through as well: a page-table entry. While an access through it is under way, nobody can change it, which
+/// is what the TLB shootdown that follows every change guarantees to the kernel (SPEC.md §8, ASSUME-1).
+pub struct MmuWord<T> {
+    id: u32,
+    name: Name,
+    raw: engine::Monitor<(T, bool)>,
+}
+
+impl<T: Scalar + Send> MmuWord<T> {
+    /// A word that holds `value`.
+    pub fn new(name: Name, value: T) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Monitor::new((value, false)) }
+    }
+
+    fn step(&self, access: Access) -> Step {
+        Step { object: self.id, access }
+    }
+
+    /// Reads it, as the kernel does.
+    #[track_caller]
+    pub fn read(&self) -> T {
+        let value = self.raw.enter(self.step(Access::Read), |_| true, |(value, _)| *value);
+        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
+        value
+    }
+
+    /// Replaces it, as the kernel does; returns the value before.
+    #[track_caller]
+    pub fn write(&self, new: T) -> T {
+        let before = self.raw.enter(self.step(Access::Write), |(_, used)| !used, |(value, _)| std::mem::replace(value, new));
+        event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
+        before
+    }
+
+    /// Hardware begins an access through it.
+    #[track_caller]
+    pub fn begin_access(&self) -> T {
+        self.raw.enter(
+            self.step(Access::Acquire),
+            |(_, used)| !used,
+            |(value, used)| {
+                *used = true;
+                *value
+            },
+        )
+    }
+
+    /// Hardware ends the access that it began.
+    #[track_caller]
+    pub fn end_access(&self) {
+        self.raw.enter(self.step(Access::Release), |_| true, |(_, used)| *used = false);
+    }
+
+    /// The newest value, without a step: for audits and pictures only.
+    pub fn peek(&self) -> T {
+        self.raw.peek(|(value, _)| *value)
+    }
+}
+
+/// An object that only the checker knows. A clause that compares what two CPUs did says so through one of these, so that the exhaustive
+/// scheduler tries both orders; the protocol itself cannot see it.
+pub struct Ghost {
+    id: u32,
+}
+
+impl Ghost {
+    /// A new one.
+    #[expect(clippy::new_without_default, reason = "a modelled object exists only inside an execution")]
+    pub fn new() -> Self {
+        Self { id: exec::with(|exec| exec.new_object()) }
+    }
+
+    /// The caller relies on what it stands for.
+    pub fn relied_on(&self) {
+        engine::ghost(Step { object: self.id, access: Access::Read });
+    }
+
+    /// The caller changes what it stands for.
+    pub fn changed(&self) {
+        engine::ghost(Step { object: self.id, access: Access::Write });
+    }
+}
