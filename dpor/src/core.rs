@@ -6,7 +6,7 @@ use crate::access::{Access, ObjectId, Op};
 use crate::data::DataCells;
 use crate::hook::with_quiet;
 use crate::livelock::{Retries, Round};
-use crate::report::{FailureKind, Waiting};
+use crate::report::{End, FailureKind, Waiting};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
 use crate::trace::Trace;
@@ -66,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) failure: Option<FailureKind>,
     pub(crate) cut: bool,
     stuck: bool,
+    /// The strategy knows that the execution is over.
+    ended: bool,
     pub(crate) misfit: Option<(usize, String)>,
     pub(crate) aborting: bool,
     pub(crate) current: usize,
@@ -84,6 +86,7 @@ impl Core {
             failure: None,
             cut: false,
             stuck: false,
+            ended: false,
             misfit: None,
             aborting: false,
             current: 0,
@@ -115,6 +118,7 @@ impl Core {
         self.failure = None;
         self.cut = false;
         self.stuck = false;
+        self.ended = false;
         self.misfit = None;
         self.aborting = false;
         self.current = 0;
@@ -198,7 +202,7 @@ impl Core {
     }
 
     /// The outcome of a try was never said: assume the worst, that it took the lock.
-    pub(crate) fn settle_worst_case(&mut self) {
+    fn settle_worst_case(&mut self) {
         if self.trace.unsettled() {
             self.trace.settle(false);
         }
@@ -207,6 +211,7 @@ impl Core {
     /// Choose among the tasks that shuttle can run.
     pub(crate) fn next(&mut self, strategy: &mut dyn Explore, runnable: impl Iterator<Item = usize> + Clone) -> Next {
         if self.aborting {
+            self.end(strategy);
             return Next::Abort;
         }
         // A task between steps goes on at once: what it does is local. The current one first, it is running already.
@@ -231,9 +236,24 @@ impl Core {
             Some(task) => Next::Run(task),
             None => {
                 self.aborting = true;
+                self.end(strategy);
                 Next::Abort
             }
         }
+    }
+
+    /// Tell the strategy that the execution is over, before the tasks are torn down.
+    pub(crate) fn end(&mut self, strategy: &mut dyn Explore) -> End {
+        let end = match (&self.failure, self.cut || self.misfit.is_some()) {
+            (Some(_), _) => End::Failed,
+            (None, true) => End::Cut,
+            (None, false) => End::Complete,
+        };
+        if !std::mem::replace(&mut self.ended, true) {
+            self.settle_worst_case();
+            strategy.end(self, end);
+        }
+        end
     }
 
     /// The step that this execution has in common with the last one.

@@ -143,13 +143,7 @@ impl Session {
     }
 
     fn finish(&mut self, core: &mut Core, strategy: &mut dyn Explore) {
-        core.settle_worst_case();
-        let end = match (&core.failure, core.cut || core.misfit.is_some()) {
-            (Some(_), _) => End::Failed,
-            (None, true) => End::Cut,
-            (None, false) => End::Complete,
-        };
-        strategy.end(core, end);
+        let end = core.end(strategy);
         let index = self.report.executions;
         let report = &mut self.report;
         report.executions += 1;

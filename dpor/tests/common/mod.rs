@@ -1,6 +1,8 @@
 //! Primitives built on announced steps, and the benchmark family, for the tests.
 #![allow(dead_code, missing_docs)]
 
+pub mod program;
+
 use std::cell::Cell;
 use std::rc::Rc;
 

@@ -1,0 +1,496 @@
+//! Random programs: made from a seed, run under the explorer, made smaller when they show a fault.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use dpor::{Access, Budget, End, Explorer, FailureKind, ObjectId, Op, Report, object, step, step_when, tried};
+
+/// One instruction. The small numbers name objects.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Instr {
+    /// A mutex: take it (unless held), try it, give it back (if held), wait until it is free, look at it.
+    Lock(u8),
+    TryLock(u8),
+    Unlock(u8),
+    WaitUnlocked(u8),
+    IsLocked(u8),
+    /// A reader-writer lock.
+    ReadLock(u8),
+    TryReadLock(u8),
+    WriteLock(u8),
+    TryWriteLock(u8),
+    RwUnlock(u8),
+    /// A fair reader-writer lock: writers queue, and readers wait for queued writers.
+    FairRead(u8),
+    FairWrite(u8),
+    FairUnlock(u8),
+    /// RCU.
+    RcuLock,
+    RcuUnlock,
+    Synchronize,
+    /// An atomic word.
+    Read(u8),
+    Write(u8, u8),
+    Swap(u8, u8),
+    Add(u8, u8),
+    WaitFor(u8, u8),
+    /// Skip the next instruction if what was read is odd.
+    SkipIfOdd,
+    /// Start another of the program's tasks, wait for its end.
+    Spawn(u8),
+    Join(u8),
+    /// Panic if what was read is odd.
+    AssertEven(u8),
+}
+
+/// What a generated program may contain.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Flavour {
+    /// Mutexes, tries and atomics.
+    Locks,
+    /// All of it.
+    All,
+    /// Mostly assertions that may fail.
+    Failing,
+    /// Reader-writer locks, RCU and waits.
+    Shared,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Program {
+    /// The instructions of each task. The main task starts those that no `Spawn` names and joins them.
+    pub tasks: Vec<Vec<Instr>>,
+}
+
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+impl Program {
+    pub fn random(seed: u64, flavour: Flavour) -> Self {
+        let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 77);
+        let count = 2 + rng.below(3) as usize;
+        let most = [0, 0, 8, 5, 4][count];
+        let mut tasks: Vec<Vec<Instr>> = (0..count)
+            .map(|_| {
+                let mut task = Vec::new();
+                for _ in 0..1 + rng.below(most) {
+                    task.push(instruction(&mut rng, flavour));
+                }
+                task
+            })
+            .collect();
+        if flavour != Flavour::Locks && count > 2 && rng.below(4) == 0 {
+            let child = count as u8 - 1;
+            let at = rng.below(tasks[0].len() as u64 + 1) as usize;
+            tasks[0].insert(at, Instr::Spawn(child));
+            if rng.below(2) == 0 {
+                tasks[0].push(Instr::Join(child));
+                if rng.below(2) == 0 {
+                    tasks[0].push(Instr::Read(0));
+                }
+            }
+        }
+        Program { tasks }
+    }
+
+    fn started_by_main(&self, task: usize) -> bool {
+        !self.tasks.iter().flatten().any(|&instr| instr == Instr::Spawn(task as u8))
+    }
+
+    /// Programs with one instruction or task less.
+    pub fn smaller(&self) -> Vec<Program> {
+        let mut smaller = Vec::new();
+        for task in 0..self.tasks.len() {
+            for instr in 0..self.tasks[task].len() {
+                let mut program = self.clone();
+                program.tasks[task].remove(instr);
+                smaller.push(program);
+            }
+        }
+        smaller
+    }
+
+    /// The smallest program for which `fails` still holds.
+    pub fn shrink(mut self, fails: impl Fn(&Program) -> bool) -> Program {
+        while let Some(smaller) = self.smaller().into_iter().find(&fails) {
+            self = smaller;
+        }
+        self
+    }
+}
+
+fn instruction(rng: &mut Rng, flavour: Flavour) -> Instr {
+    use Instr::*;
+    let o = rng.below(2) as u8;
+    let v = rng.below(3) as u8;
+    let lock = [Lock(o), Lock(o), TryLock(o), Unlock(o), Unlock(o)];
+    let word = [Read(o), Write(o, v), Swap(o, v), Add(o, v), SkipIfOdd];
+    let shared = [
+        ReadLock(0), WriteLock(0), TryReadLock(0), TryWriteLock(0), RwUnlock(0), RwUnlock(0), FairRead(0), FairWrite(0),
+        FairUnlock(0), FairUnlock(0), RcuLock, RcuUnlock, Synchronize,
+    ];
+    let wait = [WaitUnlocked(o), IsLocked(o), WaitFor(o, v)];
+    let mut pick = |from: &[Instr]| from[rng.below(from.len() as u64) as usize];
+    match flavour {
+        Flavour::Locks => match pick(&[Read(0), Read(1)]) {
+            Read(0) => pick(&lock),
+            _ => pick(&word),
+        },
+        Flavour::Failing => match pick(&[Read(0), Read(1), Read(2), Read(3)]) {
+            Read(0) => pick(&lock),
+            Read(1) => AssertEven(v),
+            _ => pick(&word),
+        },
+        Flavour::All => match pick(&[Read(0), Read(1), Read(2), Read(3)]) {
+            Read(0) => pick(&lock),
+            Read(1) => pick(&word),
+            Read(2) => pick(&shared),
+            _ => pick(&wait),
+        },
+        Flavour::Shared => match pick(&[Read(0), Read(1), Read(2), Read(3)]) {
+            Read(1) => pick(&[Read(o), Write(o, v), Add(o, v), Add(o, v), WaitFor(o, v)]),
+            Read(3) => pick(&wait),
+            _ => pick(&shared),
+        },
+    }
+}
+
+/// A reader-writer lock's state.
+#[derive(Default)]
+struct Rw {
+    readers: Cell<u32>,
+    writer: Cell<bool>,
+    queue: RefCell<Vec<usize>>,
+}
+
+/// The objects of one execution.
+struct World {
+    locks: [(ObjectId, Cell<bool>); 2],
+    rw: (ObjectId, Rw),
+    fair: (ObjectId, Rw),
+    rcu: (ObjectId, RefCell<Vec<usize>>),
+    words: [(ObjectId, Cell<u8>); 2],
+    registers: RefCell<Vec<u64>>,
+    program: Program,
+    handles: RefCell<Vec<Option<dpor::JoinHandle>>>,
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+#[derive(Default)]
+struct Held {
+    locks: [bool; 2],
+    read: bool,
+    write: bool,
+    fair_read: bool,
+    fair_write: bool,
+    rcu: bool,
+}
+
+impl World {
+    fn new(program: &Program) -> Self {
+        World {
+            locks: std::array::from_fn(|_| (object(), Cell::new(false))),
+            rw: (object(), Rw::default()),
+            fair: (object(), Rw::default()),
+            rcu: (object(), RefCell::default()),
+            words: std::array::from_fn(|_| (object(), Cell::new(0))),
+            registers: RefCell::new(vec![0; program.tasks.len()]),
+            program: program.clone(),
+            handles: RefCell::new(program.tasks.iter().map(|_| None).collect()),
+        }
+    }
+
+    fn start(self: &Rc<Self>, task: usize) {
+        let world = Rc::clone(self);
+        let handle = dpor::spawn(format!("task {task}"), move || world.run(task));
+        self.handles.borrow_mut()[task] = Some(handle);
+    }
+
+    fn run(self: &Rc<Self>, task: usize) {
+        let mut held = Held::default();
+        let mut skip = false;
+        for instr in self.program.tasks[task].clone() {
+            if !std::mem::take(&mut skip) {
+                self.execute(task, instr, &mut held, &mut skip);
+            }
+        }
+    }
+
+    fn saw(&self, task: usize, value: u64) {
+        let register = &mut self.registers.borrow_mut()[task];
+        *register = register.wrapping_mul(7).wrapping_add(value + 1);
+    }
+
+    fn execute(self: &Rc<Self>, task: usize, instr: Instr, held: &mut Held, skip: &mut bool) {
+        use Access::*;
+        let (rw, fair) = (&self.rw.1, &self.fair.1);
+        match instr {
+            Instr::Lock(o) => {
+                let (id, locked) = &self.locks[o as usize];
+                if !held.locks[o as usize] {
+                    step_when(*id, Acquire, &|| !locked.get());
+                    locked.set(true);
+                    held.locks[o as usize] = true;
+                }
+            }
+            Instr::TryLock(o) => {
+                let (id, locked) = &self.locks[o as usize];
+                step(*id, TryAcquire);
+                tried(!locked.get());
+                self.saw(task, u64::from(locked.get()));
+                if !locked.get() {
+                    held.locks[o as usize] = true;
+                    locked.set(true);
+                }
+            }
+            Instr::Unlock(o) => {
+                if std::mem::take(&mut held.locks[o as usize]) {
+                    step(self.locks[o as usize].0, Release);
+                    self.locks[o as usize].1.set(false);
+                }
+            }
+            Instr::WaitUnlocked(o) => {
+                let (id, locked) = &self.locks[o as usize];
+                step_when(*id, Wait, &|| !locked.get());
+            }
+            Instr::IsLocked(o) => {
+                step(self.locks[o as usize].0, Access::Read);
+                self.saw(task, u64::from(self.locks[o as usize].1.get()));
+            }
+            Instr::ReadLock(_) if !held.read && !held.write => {
+                step_when(self.rw.0, AcquireShared, &|| !rw.writer.get());
+                rw.readers.set(rw.readers.get() + 1);
+                held.read = true;
+            }
+            Instr::WriteLock(_) if !held.read && !held.write => {
+                step_when(self.rw.0, Acquire, &|| !rw.writer.get() && rw.readers.get() == 0);
+                rw.writer.set(true);
+                held.write = true;
+            }
+            Instr::TryReadLock(_) if !held.read && !held.write => {
+                step(self.rw.0, TryAcquireShared);
+                held.read = !rw.writer.get();
+                tried(held.read);
+                self.saw(task, u64::from(held.read));
+                rw.readers.set(rw.readers.get() + u32::from(held.read));
+            }
+            Instr::TryWriteLock(_) if !held.read && !held.write => {
+                step(self.rw.0, TryAcquire);
+                held.write = !rw.writer.get() && rw.readers.get() == 0;
+                tried(held.write);
+                self.saw(task, u64::from(held.write));
+                rw.writer.set(rw.writer.get() || held.write);
+            }
+            Instr::RwUnlock(_) if held.read => {
+                step(self.rw.0, ReleaseShared);
+                rw.readers.set(rw.readers.get() - 1);
+                held.read = false;
+            }
+            Instr::RwUnlock(_) if held.write => {
+                step(self.rw.0, Release);
+                rw.writer.set(false);
+                held.write = false;
+            }
+            Instr::FairRead(_) if !held.fair_read && !held.fair_write => {
+                step_when(self.fair.0, AcquireShared, &|| !fair.writer.get() && fair.queue.borrow().is_empty());
+                fair.readers.set(fair.readers.get() + 1);
+                held.fair_read = true;
+            }
+            Instr::FairWrite(_) if !held.fair_read && !held.fair_write => {
+                step(self.fair.0, Access::Write);
+                fair.queue.borrow_mut().push(task);
+                step_when(self.fair.0, Acquire, &|| {
+                    !fair.writer.get() && fair.readers.get() == 0 && fair.queue.borrow().first() == Some(&task)
+                });
+                fair.queue.borrow_mut().remove(0);
+                fair.writer.set(true);
+                held.fair_write = true;
+            }
+            Instr::FairUnlock(_) if held.fair_read => {
+                step(self.fair.0, ReleaseShared);
+                fair.readers.set(fair.readers.get() - 1);
+                held.fair_read = false;
+            }
+            Instr::FairUnlock(_) if held.fair_write => {
+                step(self.fair.0, Release);
+                fair.writer.set(false);
+                held.fair_write = false;
+            }
+            Instr::RcuLock if !held.rcu => {
+                step(self.rcu.0, AcquireShared);
+                self.rcu.1.borrow_mut().push(task);
+                held.rcu = true;
+            }
+            Instr::RcuUnlock if held.rcu => {
+                step(self.rcu.0, ReleaseShared);
+                self.rcu.1.borrow_mut().retain(|&reader| reader != task);
+                held.rcu = false;
+            }
+            Instr::Synchronize if !held.rcu => {
+                step(self.rcu.0, Access::Write);
+                // Each task reads at most once at a time; a reader that left and came back is waited for too, which is allowed.
+                let old = self.rcu.1.borrow().clone();
+                let old = RefCell::new(old);
+                let gone = || {
+                    let readers = self.rcu.1.borrow();
+                    !old.borrow().iter().any(|reader| readers.contains(reader))
+                };
+                step_when(self.rcu.0, Wait, &gone);
+            }
+            Instr::Read(o) => {
+                step(self.words[o as usize].0, Access::Read);
+                self.saw(task, u64::from(self.words[o as usize].1.get()));
+            }
+            Instr::Write(o, value) => {
+                step(self.words[o as usize].0, Access::Write);
+                self.words[o as usize].1.set(value);
+            }
+            Instr::Swap(o, value) => {
+                step(self.words[o as usize].0, Rmw);
+                self.saw(task, u64::from(self.words[o as usize].1.replace(value)));
+            }
+            Instr::Add(o, value) => {
+                step(self.words[o as usize].0, Update);
+                self.words[o as usize].1.set(self.words[o as usize].1.get() + value);
+            }
+            Instr::WaitFor(o, value) => {
+                let (id, word) = &self.words[o as usize];
+                step_when(*id, Wait, &|| word.get() == value);
+            }
+            Instr::SkipIfOdd => *skip = self.registers.borrow()[task] % 2 == 1,
+            Instr::Spawn(child) => self.start(child as usize),
+            Instr::Join(child) => {
+                let handle = self.handles.borrow_mut()[child as usize].take();
+                if let Some(handle) = handle {
+                    handle.join();
+                }
+            }
+            Instr::AssertEven(name) => {
+                let register = self.registers.borrow()[task];
+                assert!(register % 2 == 0, "task {task} assertion {name}");
+            }
+            _ => {}
+        }
+    }
+
+    /// All that the tests compare.
+    fn ending(&self) -> String {
+        let words = self.words.each_ref().map(|word| word.1.get());
+        let locks = self.locks.each_ref().map(|lock| lock.1.get());
+        let rw = [&self.rw.1, &self.fair.1].map(|rw| (rw.readers.get(), rw.writer.get()));
+        format!("{words:?} {locks:?} {rw:?} {:?}", self.registers.borrow())
+    }
+}
+
+/// What an exploration saw.
+#[derive(Default, Debug)]
+pub struct Seen {
+    /// How complete executions and deadlocks end.
+    pub endings: BTreeSet<String>,
+    /// The messages of panics.
+    pub failures: BTreeSet<String>,
+    /// Inequivalent complete executions.
+    pub classes: BTreeSet<Vec<String>>,
+    /// Fewest preemptions of a failing execution, and fewest switches and steps among those.
+    pub fewest: Option<(u32, u32, usize)>,
+}
+
+/// Whether two accesses depend on each other, written down a second time.
+fn dependent(a: (Op, Option<bool>), b: (Op, Option<bool>)) -> bool {
+    use Access::*;
+    let reads = |(op, success): (Op, Option<bool>)| matches!(op.access, Read | Wait) || success == Some(false);
+    let shared = |(op, success): (Op, Option<bool>)| {
+        matches!(op.access, AcquireShared | ReleaseShared) || (op.access == TryAcquireShared && success == Some(true))
+    };
+    a.0.object == b.0.object
+        && !(reads(a) && reads(b))
+        && !(shared(a) && shared(b))
+        && !(a.0.access == Update && b.0.access == Update)
+}
+
+/// The execution up to reordering of independent steps: each step with the dependent steps right before it.
+fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
+    let mut counts = vec![0; 16];
+    let mut names = Vec::new();
+    for &(task, ..) in events {
+        names.push((task, counts[task]));
+        counts[task] += 1;
+    }
+    let mut class: Vec<String> = (0..events.len())
+        .map(|i| {
+            let (_, op, success) = events[i];
+            let before: BTreeSet<(usize, i32)> = (0..i)
+                .filter(|&j| dependent((events[j].1, events[j].2), (op, success)))
+                .map(|j| names[j])
+                .collect();
+            format!("{:?} {op} {success:?} after {before:?}", names[i])
+        })
+        .collect();
+    class.sort();
+    class
+}
+
+/// Explore the program.
+pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Report, Seen) {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let sink = Arc::clone(&seen);
+    let explorer = explorer.budget(Budget { executions: most, time: None }).on_execution(move |execution| {
+        let ending = WORLD.with(|world| world.borrow().as_ref().map(|world| world.ending())).unwrap_or_default();
+        let mut seen = sink.lock().unwrap();
+        match execution.failure.map(|failure| &failure.kind) {
+            None if execution.end == End::Cut => return ControlFlow::Continue(()),
+            None => drop(seen.endings.insert(ending)),
+            Some(FailureKind::Panic { message, .. }) => drop(seen.failures.insert(message.clone())),
+            Some(FailureKind::Deadlock { .. }) => drop(seen.endings.insert(format!("deadlock {ending}"))),
+            Some(other) => drop(seen.failures.insert(other.class())),
+        }
+        if execution.failure.is_some() {
+            let now = (execution.preemptions, execution.switches, execution.steps);
+            seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
+        }
+        let events: Vec<_> = execution.events().collect();
+        seen.classes.insert(class(&events));
+        ControlFlow::Continue(())
+    });
+    let program = program.clone();
+    let report = explorer.run(move || {
+        let world = Rc::new(World::new(&program));
+        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+        let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
+        for &task in &mine {
+            world.start(task);
+        }
+        for &task in &mine {
+            let handle = world.handles.borrow_mut()[task].take();
+            if let Some(handle) = handle {
+                handle.join();
+            }
+        }
+    });
+    WORLD.with(|slot| *slot.borrow_mut() = None);
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    (report, seen)
+}
+
+/// A number from the environment.
+pub fn env(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
