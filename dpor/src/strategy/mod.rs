@@ -1,6 +1,7 @@
 //! Strategies: which of the enabled tasks runs next, and what the next execution is.
 
 mod depth_first;
+mod fewest;
 mod races;
 mod random;
 mod replay;
@@ -83,7 +84,7 @@ pub(crate) fn explore(strategy: &Strategy, rules: Rules) -> Box<dyn Explore> {
         Strategy::Pct { seed, depth, iterations } => Box::new(random::Pct::new(seed, depth, iterations)),
         Strategy::Urw { seed, iterations } => Box::new(random::Urw::new(seed, iterations)),
         Strategy::Replay(schedule) => Box::new(replay::Replay::new(schedule)),
-        Strategy::FewestPreemptions { max: _ } => Box::new(depth_first::DepthFirst::dfs(rules)),
+        Strategy::FewestPreemptions { max } => Box::new(fewest::Fewest::new(max)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dpor::{Access, Budget, End, Explorer, FailureKind, ObjectId, Op, Report, object, step, step_when, tried};
+use dpor::{Access, Budget, End, Explorer, FailureKind, ObjectId, Op, Report, Rule, Strategy, object, step, step_when, tried};
 
 /// One instruction. The small numbers name objects.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -488,6 +488,38 @@ pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Rep
     WORLD.with(|slot| *slot.borrow_mut() = None);
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     (report, seen)
+}
+
+/// Executions after which plain enumeration gives up.
+const MOST: u64 = 6_000;
+
+/// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is too long to tell.
+pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64)>, String> {
+    let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
+    if !plain_report.exhausted {
+        return Ok(None);
+    }
+    let mut explorer = Explorer::new(Strategy::Dpor);
+    if let Some(rule) = dropped {
+        explorer = explorer.without_rule(rule);
+    }
+    let (report, reduced) = explore(program, explorer, Some(100_000));
+    if !report.exhausted {
+        return Err(format!("not exhausted: {report}"));
+    }
+    if reduced.failures != plain.failures {
+        return Err(format!("failures {:?}, plainly {:?}", reduced.failures, plain.failures));
+    }
+    if plain.failures.is_empty() {
+        if reduced.endings != plain.endings {
+            return Err(format!("endings {:#?}, plainly {:#?}", reduced.endings, plain.endings));
+        }
+        if reduced.classes.len() != plain.classes.len() || report.complete != plain.classes.len() as u64 {
+            let (classes, complete) = (plain.classes.len(), report.complete);
+            return Err(format!("{classes} classes, but {complete} complete executions"));
+        }
+    }
+    Ok(Some((report.complete, report.blocked)))
 }
 
 /// A number from the environment.

@@ -1,0 +1,382 @@
+//! Iterative context bounding: every execution without preemptions, then with one, and so on.
+//!
+//! Musuvathi and Qadeer (PLDI 2007) order executions by preemptions; caching happens-before states is theirs too (MSR-TR-2007-12):
+//! two sequences that differ only in the order of independent steps reach the same state, so what follows is explored once per
+//! class of sequences and running task, at the lowest cost at which it was reached. A preemption in front of an operation on an
+//! object that only the preempted task ever touches is put off: right after the operation it is worth as much. Should another task
+//! touch the object after all, what was put off is taken up again.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::Explore;
+use crate::access::{Class, Op};
+use crate::core::Core;
+use crate::report::{Failure, Report, Unfinished};
+use crate::trace::{NONE, Trace};
+
+/// Preemptions, then switches.
+type Cost = (u32, u32);
+
+/// A step of a schedule, with the one before it: schedules that begin alike share their beginnings.
+struct Node {
+    parent: u32,
+    task: u32,
+}
+
+/// A sequence of steps to go on from.
+struct Item {
+    /// Its last step, NONE for the empty sequence.
+    node: u32,
+    cost: Cost,
+    /// The class it leads to, if that could be told.
+    key: Option<u128>,
+}
+
+/// Who touches an object.
+struct Sharing {
+    task: usize,
+    shared: bool,
+    /// Preemptions put off because it is not shared.
+    put_off: Vec<Item>,
+}
+
+/// The keys are hashes already.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64 ^ (key >> 64) as u64;
+    }
+}
+
+type Visited = HashMap<u128, Cost, BuildHasherDefault<KeyHasher>>;
+
+fn mix(a: u128, b: u128) -> u128 {
+    let mut x = (a.rotate_left(29) ^ b).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    x ^= x >> 67;
+    x = x.wrapping_mul(0xd6e8_feb8_6659_fd93_a5a3_56b7_0f8d_2b19);
+    x ^ (x >> 61)
+}
+
+pub(crate) struct Fewest {
+    max: Option<u32>,
+    nodes: Vec<Node>,
+    /// What is left to do, by preemptions.
+    levels: Vec<Vec<Item>>,
+    beyond_max: bool,
+    visited: Visited,
+    objects: HashMap<(u32, u32), Sharing>,
+    /// The sequence this execution starts with.
+    path: Vec<u32>,
+    /// The nodes of the sequence that is being executed.
+    trail: Vec<u32>,
+    /// For each event its hash, and that of all events up to it.
+    hashes: Vec<(u128, u128)>,
+    best: Option<Failure>,
+    /// Shorter variants of the best schedule that are still to be tried.
+    shorter: Option<Vec<Vec<u32>>>,
+    polishing: bool,
+}
+
+impl Fewest {
+    pub(crate) fn new(max: Option<u32>) -> Self {
+        Fewest {
+            max,
+            nodes: Vec::new(),
+            levels: vec![vec![Item { node: NONE, cost: (0, 0), key: None }]],
+            beyond_max: false,
+            visited: Visited::default(),
+            objects: HashMap::new(),
+            path: Vec::new(),
+            trail: Vec::new(),
+            hashes: Vec::new(),
+            best: None,
+            shorter: None,
+            polishing: false,
+        }
+    }
+
+    fn worse_than_best(&self, cost: Cost) -> bool {
+        self.best.as_ref().is_some_and(|best| cost > (best.preemptions, best.switches))
+    }
+
+    fn push(&mut self, item: Item) {
+        let level = item.cost.0 as usize;
+        if self.max.is_some_and(|max| item.cost.0 > max) {
+            self.beyond_max = true;
+            return;
+        }
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Vec::new);
+        }
+        self.levels[level].push(item);
+    }
+
+    fn node(&mut self, parent: u32, task: usize) -> u32 {
+        self.nodes.push(Node { parent, task: task as u32 });
+        self.nodes.len() as u32 - 1
+    }
+
+    /// The next sequence that is worth executing.
+    fn next_item(&mut self) -> Option<Item> {
+        for level in 0..self.levels.len() {
+            while let Some(item) = self.levels[level].pop() {
+                let seen = item.key.and_then(|key| self.visited.get(&key));
+                if !self.worse_than_best(item.cost) && seen.is_none_or(|&seen| seen > item.cost) {
+                    return Some(item);
+                }
+            }
+        }
+        None
+    }
+
+    /// Execute `path`, of which the last execution may have done a part.
+    fn start(&mut self, core: &mut Core) {
+        let events = core.trace.events();
+        let common = events.iter().zip(&self.path).take_while(|(event, task)| event.task == **task && event.tick != 0).count();
+        self.hashes.truncate(common);
+        let common = common.min(self.hashes.len());
+        core.rewind(common);
+    }
+
+    /// Hash of an event that would come next: determined by its class of sequences.
+    fn hash_event(&self, core: &Core, end: usize, task: usize, op: Op, class: Class, last: u32) -> u128 {
+        let trace = &core.trace;
+        let (creator, nth) = core.creators[op.object.0 as usize];
+        let what = (task as u128) << 80 | u128::from(creator) << 40 | u128::from(nth) << 8 | op.access as u128;
+        let mine = trace.frames()[..end].iter().rposition(|frame| frame.task as usize == task);
+        let mut hash = mix(what, mine.map_or(1, |event| self.hashes[event].0));
+        let mut before = 0u128;
+        let mut event = last;
+        while event != NONE {
+            let frame = trace.frame(event as usize);
+            if trace.rules.dependent(frame.class, class) {
+                before = before.wrapping_add(self.hashes[event as usize].0);
+                if frame.class == Class::Exclusive {
+                    break;
+                }
+            }
+            event = frame.prev;
+        }
+        hash = mix(hash, before);
+        hash
+    }
+
+    /// Names the state at hand and the task that runs.
+    fn key(&self, core: &Core, sum: u128, running: usize) -> u128 {
+        let mut key = mix(sum, running as u128);
+        for (index, task) in core.tasks().iter().enumerate() {
+            if task.round.held_back {
+                key = mix(key, index as u128);
+            }
+        }
+        key
+    }
+
+    /// The class that running `task` next leads to, unless it is a try.
+    fn key_after(&self, core: &Core, task: usize) -> Option<u128> {
+        let op = core.tasks()[task].op;
+        if op.access.is_try() || core.tasks().iter().any(|task| task.round.held_back) {
+            return None;
+        }
+        let depth = core.trace.depth;
+        let hash = self.hash_event(core, depth, task, op, op.access.class(false), core.trace.last_on(op.object));
+        let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
+        Some(self.key(core, sum, task))
+    }
+
+    /// Note who touched what, and take up what was put off for want of sharing.
+    fn touched(&mut self, core: &Core, task: usize, op: Op) {
+        let name = core.creators[op.object.0 as usize];
+        let sharing =
+            self.objects.entry(name).or_insert_with(|| Sharing { task, shared: false, put_off: Vec::new() });
+        if sharing.task != task && !sharing.shared {
+            sharing.shared = true;
+            for item in std::mem::take(&mut sharing.put_off) {
+                self.push(item);
+            }
+        }
+    }
+
+    /// The state is new: go on with the running task if possible, and leave the alternatives for later.
+    fn expand(&mut self, core: &Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        let state = core.trace.frame(depth);
+        let parent = self.trail.last().copied().unwrap_or(NONE);
+        let Some(last) = core.trace.events().last() else {
+            let first = state.enabled.iter().next()?;
+            for task in state.enabled.iter().skip(1) {
+                let (node, key) = (self.node(parent, task), self.key_after(core, task));
+                self.push(Item { node, cost: (0, 0), key });
+            }
+            return Some(first);
+        };
+        let (running, cost) = (last.task as usize, (last.preemptions, last.switches));
+        let sum = self.hashes[depth - 1].1;
+        let key = self.key(core, sum, running);
+        match self.visited.get(&key) {
+            Some(&seen) if seen <= cost => return None,
+            _ => drop(self.visited.insert(key, cost)),
+        }
+        if state.enabled.contains(running) {
+            let cost = (cost.0 + 1, cost.1 + 1);
+            if !self.worse_than_best(cost) {
+                let name = core.creators[core.tasks()[running].op.object.0 as usize];
+                let shared = self.objects.get(&name).is_some_and(|object| object.shared);
+                for task in state.enabled.iter().filter(|&task| task != running) {
+                    let (node, key) = (self.node(parent, task), self.key_after(core, task));
+                    let item = Item { node, cost, key };
+                    if shared {
+                        self.push(item);
+                    } else {
+                        let fresh = || Sharing { task: running, shared: false, put_off: Vec::new() };
+                        self.objects.entry(name).or_insert_with(fresh).put_off.push(item);
+                    }
+                }
+            }
+            return Some(running);
+        }
+        let cost = (cost.0, cost.1 + 1);
+        if self.worse_than_best(cost) {
+            return None;
+        }
+        let mut chosen = None;
+        for task in state.enabled.iter() {
+            let key = self.key_after(core, task);
+            if key.and_then(|key| self.visited.get(&key)).is_some_and(|&seen| seen <= cost) {
+                continue;
+            }
+            if chosen.is_none() {
+                chosen = Some(task);
+            } else {
+                let node = self.node(parent, task);
+                self.push(Item { node, cost, key });
+            }
+        }
+        chosen
+    }
+
+    /// Variants of the best schedule without one step: a step may be there only because a preemption was put off past it.
+    fn shorten(&mut self) {
+        let Some(best) = &self.best else { return };
+        let tasks = best.schedule.tasks();
+        let variants = (0..tasks.len()).filter(|&at| tasks.get(at + 1) != Some(&tasks[at])).map(|at| {
+            let mut shorter = tasks.to_vec();
+            shorter.remove(at);
+            shorter
+        });
+        self.shorter = Some(variants.collect());
+    }
+}
+
+/// Whether everything up to the end of the sequence is as the sequence says.
+fn along(path: &[u32], trace: &Trace) -> Option<usize> {
+    path.get(trace.depth).map(|&task| task as usize).filter(|&task| trace.frame(trace.depth).enabled.contains(task))
+}
+
+impl Explore for Fewest {
+    fn begin(&mut self, core: &mut Core) -> bool {
+        if !self.polishing {
+            if let Some(item) = self.next_item() {
+                self.path.clear();
+                self.trail.clear();
+                let mut node = item.node;
+                while node != NONE {
+                    self.path.push(self.nodes[node as usize].task);
+                    self.trail.push(node);
+                    node = self.nodes[node as usize].parent;
+                }
+                self.path.reverse();
+                self.trail.reverse();
+                self.start(core);
+                return true;
+            }
+            self.polishing = true;
+            self.shorten();
+        }
+        match self.shorter.as_mut().and_then(Vec::pop) {
+            None => false,
+            Some(path) => {
+                self.path = path;
+                self.start(core);
+                true
+            }
+        }
+    }
+
+    fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        if self.polishing || depth < self.path.len() {
+            let task = along(&self.path, &core.trace);
+            if task.is_none() && !self.polishing {
+                core.differs(format!("task {} could run here before, and now cannot", self.path[depth]));
+            }
+            return task;
+        }
+        let task = self.expand(core)?;
+        let parent = self.trail.last().copied().unwrap_or(NONE);
+        let node = self.node(parent, task);
+        self.trail.push(node);
+        Some(task)
+    }
+
+    fn executed(&mut self, core: &mut Core) {
+        let event = core.trace.depth - 1;
+        let frame = core.trace.frame(event);
+        let (task, op, class, prev) = (frame.task as usize, frame.op, frame.class, frame.prev);
+        let hash = self.hash_event(core, event, task, op, class, prev);
+        self.hashes.truncate(event);
+        let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
+        self.hashes.push((hash, sum));
+        self.touched(core, task, op);
+    }
+
+    fn found(&mut self, _core: &Core, failure: &mut Option<Failure>) -> bool {
+        let cost = |failure: &Failure| (failure.preemptions, failure.switches, failure.schedule.len());
+        if let Some(found) = failure.as_ref()
+            && self.best.as_ref().is_none_or(|best| cost(found) < cost(best))
+        {
+            self.best = failure.take();
+            if self.polishing {
+                self.shorten();
+            }
+        }
+        true
+    }
+
+    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+        let lowest = self.levels.iter().position(|level| !level.is_empty());
+        report.frontier = self.levels.iter().map(|level| level.len() as u64).sum();
+        let nothing_left = lowest.is_none();
+        if let Some(best) = self.best.take() {
+            report.minimal = finished || self.polishing;
+            report.covered_preemptions = if report.minimal { Some(best.preemptions) } else { covered(lowest) };
+            report.failures.insert(0, best);
+            report.why_unfinished.get_or_insert(Unfinished::Found);
+        } else if finished && self.beyond_max {
+            report.covered_preemptions = self.max;
+            report.why_unfinished = self.max.map(Unfinished::Bound);
+        } else if finished {
+            report.exhausted = nothing_left;
+        } else {
+            report.covered_preemptions = covered(lowest);
+        }
+    }
+}
+
+/// The preemptions up to which nothing is left, if the lowest level with something left is this.
+fn covered(lowest: Option<usize>) -> Option<u32> {
+    lowest.and_then(|level| (level as u32).checked_sub(1))
+}

@@ -1,0 +1,76 @@
+//! The search by preemptions finds what brute force finds.
+
+mod common;
+
+use common::program::{Flavour, Program, env, explore};
+use common::{Variant, family};
+use dpor::{Explorer, Strategy};
+
+const MOST: u64 = 6_000;
+
+fn fault(program: &Program) -> Result<Option<bool>, String> {
+    let (plain, seen) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
+    if !plain.exhausted {
+        return Ok(None);
+    }
+    let (report, _) = explore(program, Explorer::new(Strategy::FewestPreemptions { max: None }), Some(100_000));
+    let found = report.failures.first().map(|best| (best.preemptions, best.switches, best.schedule.len()));
+    if found != seen.fewest {
+        return Err(format!("{report}: found {found:?}, fewest {:?}: {:?}", seen.fewest, report.failures));
+    }
+    if report.exhausted != found.is_none() || report.minimal != found.is_some() {
+        return Err(format!("claims: {report:?}"));
+    }
+    Ok(Some(found.is_some()))
+}
+
+fn compare(flavour: Flavour, default: u64) {
+    let wanted = env("DPOR_PROGRAMS", default);
+    let (mut compared, mut failing) = (0, 0);
+    for seed in env("DPOR_SEED", 1).. {
+        if compared == wanted {
+            break;
+        }
+        let program = Program::random(seed, flavour);
+        match fault(&program) {
+            Ok(Some(fails)) => {
+                compared += 1;
+                failing += u64::from(fails);
+            }
+            Ok(None) => {}
+            Err(_) => {
+                let smallest = program.shrink(|program| fault(program).is_err());
+                panic!("seed {seed}, shrunk: {smallest:?}\n{}", fault(&smallest).unwrap_err());
+            }
+        }
+    }
+    eprintln!("{flavour:?}: {compared} programs agree, {failing} of them fail");
+}
+
+#[test]
+fn failing_programs() {
+    compare(Flavour::Failing, 400);
+}
+
+#[test]
+fn locks_and_atomics() {
+    compare(Flavour::Locks, 300);
+}
+
+#[test]
+fn everything() {
+    compare(Flavour::All, 300);
+}
+
+#[test]
+fn the_family() {
+    for (n, t, k) in [(2, 2, 1), (2, 3, 2), (4, 3, 2)] {
+        let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(family(Variant::Buggy, n, t, k));
+        eprintln!("N{n} T{t} K{k}: {report} {:?} {}", report.elapsed, report.failures[0]);
+        assert!(report.minimal && report.failures[0].preemptions <= 1, "{report}");
+    }
+    let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(family(Variant::FixedAtomic, 2, 3, 1));
+    assert!(report.exhausted && report.failing == 0, "{report}");
+    let report = Explorer::new(Strategy::FewestPreemptions { max: Some(2) }).run(family(Variant::FixedAtomic, 2, 3, 2));
+    assert!(!report.exhausted && report.covered_preemptions == Some(2), "{report:?}");
+}

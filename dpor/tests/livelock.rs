@@ -1,0 +1,438 @@
+//! Livelocks: hand-made ones, and random retry loops against an enumeration of all states.
+
+mod common;
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use common::program::{Rng, env};
+use common::{Lock, Word};
+use dpor::{Budget, Explorer, FailureKind, Report, Strategy};
+
+fn hash(state: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    state.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn is_livelock(report: &Report) -> bool {
+    report.failures.iter().any(|failure| matches!(failure.kind, FailureKind::Livelock { .. }))
+}
+
+/// Walks with two locks: the first for good, the second by trying, going back to the start if that fails.
+fn walk(first: &Lock, second: &Lock) {
+    loop {
+        first.lock();
+        if second.try_lock() {
+            break;
+        }
+        first.unlock();
+        dpor::retry(|| hash((first.peek(), second.peek())));
+    }
+    second.unlock();
+    first.unlock();
+}
+
+fn two_walkers(opposite: bool) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let (x, y) = (Lock::new(), Lock::new());
+        let other = (x.clone(), y.clone());
+        let task = dpor::spawn("other", move || if opposite { walk(&other.1, &other.0) } else { walk(&other.0, &other.1) });
+        walk(&x, &y);
+        task.join();
+    }
+}
+
+#[test]
+fn opposite_walkers_livelock() {
+    let report = Explorer::new(Strategy::Dpor).run(two_walkers(true));
+    assert!(report.exhausted && is_livelock(&report), "{report}");
+    let failure = report.failures.iter().find(|failure| matches!(failure.kind, FailureKind::Livelock { .. })).unwrap();
+    let FailureKind::Livelock { cycle, .. } = &failure.kind else { unreachable!() };
+    // Each goes round once: lock, try, unlock.
+    assert_eq!(cycle.len(), 6, "{failure}");
+    let tasks: BTreeSet<_> = failure.schedule.tasks()[cycle.clone()].iter().collect();
+    assert_eq!(tasks.len(), 2);
+    let again = Explorer::new(Strategy::Replay(failure.schedule.clone())).run(two_walkers(true));
+    assert_eq!(again.failures[0].kind.class(), failure.kind.class());
+    let fewest = Explorer::new(Strategy::FewestPreemptions { max: None }).run(two_walkers(true));
+    assert!(fewest.minimal && is_livelock(&fewest), "{fewest}");
+    eprintln!("{report}; {failure}; fewest {}", fewest.failures[0]);
+}
+
+#[test]
+fn one_order_has_no_livelock() {
+    let report = Explorer::new(Strategy::Dpor).run(two_walkers(false));
+    assert!(report.exhausted && report.failing == 0, "{report}");
+}
+
+#[test]
+fn trying_against_a_plain_holder_is_no_livelock() {
+    let program = || {
+        let lock = Lock::new();
+        let theirs = lock.clone();
+        let task = dpor::spawn("holder", move || {
+            theirs.lock();
+            theirs.unlock();
+        });
+        while !lock.try_lock() {
+            dpor::retry(|| hash(lock.peek()));
+        }
+        lock.unlock();
+        task.join();
+    };
+    for strategy in [Strategy::Dpor, Strategy::Dfs, Strategy::FewestPreemptions { max: None }] {
+        let report = Explorer::new(strategy).run(program);
+        assert!(report.exhausted && report.failing == 0, "{report:?}");
+    }
+}
+
+#[test]
+fn waiting_for_what_never_comes_is_a_livelock() {
+    for strategy in [Strategy::Dpor, Strategy::Dfs, Strategy::Random { seed: 1, iterations: 20 }] {
+        let report = Explorer::new(strategy).run(|| {
+            let word = Word::new(0);
+            let other = Word::new(0);
+            let theirs = (word.clone(), other);
+            let task = dpor::spawn("other", move || {
+                theirs.1.write(1);
+                theirs.0.read();
+            });
+            while word.read() == 0 {
+                dpor::retry(|| hash(word.peek()));
+            }
+            task.join();
+        });
+        assert!(is_livelock(&report), "{report:?}");
+    }
+}
+
+/// An instruction of a generated task.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+enum Instr {
+    Lock(usize),
+    /// If it fails, give back all locks and start again.
+    TryOrRestart(usize),
+    /// If it fails, try again.
+    TrySpin(usize),
+    /// If it fails, go on.
+    Try(usize),
+    Unlock(usize),
+    Write(usize, i64),
+    /// Read until the value is there.
+    Spin(usize, i64),
+}
+
+const LOCKS: usize = 2;
+const WORDS: usize = 2;
+
+fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
+    let tasks = 2 + rng.below(2) as usize;
+    (0..tasks)
+        .map(|_| {
+            (0..1 + rng.below(if tasks == 2 { 5 } else { 4 }))
+                .map(|_| {
+                    let (lock, word, value) = (rng.below(2) as usize, rng.below(2) as usize, rng.below(2) as i64);
+                    match rng.below(9) {
+                        0 | 1 => Instr::Lock(lock),
+                        2 | 3 => Instr::TryOrRestart(lock),
+                        4 => Instr::TrySpin(lock),
+                        5 => Instr::Try(lock),
+                        6 => Instr::Unlock(lock),
+                        7 => Instr::Write(word, value),
+                        _ => Instr::Spin(word, value),
+                    }
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// A task's place: the instruction, the locks it holds, and whether it is giving them back to start again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Place {
+    at: usize,
+    held: [bool; LOCKS],
+    restarting: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct State {
+    places: Vec<Place>,
+    words: [i64; WORDS],
+}
+
+impl State {
+    fn locked(&self, lock: usize) -> bool {
+        self.places.iter().any(|place| place.held[lock])
+    }
+
+    /// Skip what takes no step.
+    fn settle(&mut self, program: &[Vec<Instr>], task: usize) {
+        let place = &mut self.places[task];
+        loop {
+            if place.restarting {
+                if place.held.contains(&true) {
+                    return;
+                }
+                (place.restarting, place.at) = (false, 0);
+            }
+            let skip = match program[task].get(place.at) {
+                Some(&(Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock))) => place.held[lock],
+                Some(&Instr::Unlock(lock)) => !place.held[lock],
+                _ => false,
+            };
+            if !skip {
+                return;
+            }
+            place.at += 1;
+        }
+    }
+
+    /// The state after the task's next step, if it can take one.
+    fn step(&self, program: &[Vec<Instr>], task: usize) -> Option<State> {
+        let mut next = self.clone();
+        let place = &mut next.places[task];
+        if place.restarting {
+            let lock = place.held.iter().position(|&held| held).unwrap();
+            place.held[lock] = false;
+        } else {
+            match *program[task].get(place.at)? {
+                Instr::Lock(lock) if self.locked(lock) => return None,
+                Instr::TryOrRestart(lock) if self.locked(lock) => place.restarting = true,
+                Instr::TrySpin(lock) if self.locked(lock) => {}
+                Instr::Try(lock) if self.locked(lock) => place.at += 1,
+                Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) => {
+                    place.held[lock] = true;
+                    place.at += 1;
+                }
+                Instr::Unlock(lock) => {
+                    place.held[lock] = false;
+                    place.at += 1;
+                }
+                Instr::Write(word, value) => {
+                    next.words[word] = value;
+                    next.places[task].at += 1;
+                }
+                Instr::Spin(word, value) => place.at += usize::from(self.words[word] == value),
+            }
+        }
+        next.settle(program, task);
+        Some(next)
+    }
+}
+
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Facts {
+    endings: BTreeSet<String>,
+    deadlocks: BTreeSet<String>,
+    livelock: bool,
+}
+
+/// Enumerate all states.
+fn enumerate(program: &[Vec<Instr>]) -> Facts {
+    let mut first = State {
+        places: vec![Place { at: 0, held: [false; LOCKS], restarting: false }; program.len()],
+        words: [0; WORDS],
+    };
+    for task in 0..program.len() {
+        first.settle(program, task);
+    }
+    let mut states = vec![first.clone()];
+    let mut index = BTreeMap::from([(first, 0)]);
+    let mut edges: Vec<Vec<(usize, usize)>> = Vec::new();
+    let mut facts = Facts::default();
+    while edges.len() < states.len() {
+        let state = states[edges.len()].clone();
+        let mut out = Vec::new();
+        for task in 0..program.len() {
+            if let Some(next) = state.step(program, task) {
+                let number = *index.entry(next.clone()).or_insert_with(|| {
+                    states.push(next);
+                    states.len() - 1
+                });
+                out.push((task, number));
+            }
+        }
+        let done = (0..program.len()).all(|task| state.places[task].at >= program[task].len() && !state.places[task].restarting);
+        if done {
+            facts.endings.insert(format!("{:?}", state.words));
+        } else if out.is_empty() {
+            let places: Vec<usize> = state.places.iter().map(|place| place.at).collect();
+            facts.deadlocks.insert(format!("{places:?} {:?}", state.words));
+        }
+        edges.push(out);
+    }
+    // A strongly connected set of states has a fair cycle if every task moves in it, or cannot move somewhere in it.
+    let reach: Vec<BTreeSet<usize>> = (0..states.len())
+        .map(|from| {
+            let mut seen = BTreeSet::new();
+            let mut todo = vec![from];
+            while let Some(at) = todo.pop() {
+                for &(_, to) in &edges[at] {
+                    if seen.insert(to) {
+                        todo.push(to);
+                    }
+                }
+            }
+            seen
+        })
+        .collect();
+    facts.livelock = (0..states.len()).any(|root| {
+        let component: Vec<usize> = reach[root].iter().copied().filter(|&state| reach[state].contains(&root)).collect();
+        component.contains(&root)
+            && (0..program.len()).all(|task| {
+                component.iter().any(|&state| {
+                    let own = edges[state].iter().find(|edge| edge.0 == task);
+                    own.is_none_or(|&(_, to)| component.contains(&to))
+                })
+            })
+    });
+    facts
+}
+
+thread_local! {
+    static WORLD: std::cell::RefCell<Option<Rc<World>>> = const { std::cell::RefCell::new(None) };
+}
+
+struct World {
+    locks: [Lock; LOCKS],
+    words: [Word; WORDS],
+    places: std::cell::RefCell<Vec<usize>>,
+}
+
+impl World {
+    fn retry(&self, at: usize, held: [bool; LOCKS]) {
+        dpor::retry(|| hash((self.locks.each_ref().map(Lock::peek), self.words.each_ref().map(Word::peek), at, held)));
+    }
+
+    fn run(&self, task: usize, program: &[Instr]) {
+        let (mut at, mut held) = (0, [false; LOCKS]);
+        while let Some(&instr) = program.get(at) {
+            self.places.borrow_mut()[task] = at;
+            at += 1;
+            match instr {
+                Instr::Lock(lock) if !held[lock] => self.locks[lock].lock(),
+                Instr::TryOrRestart(lock) if !held[lock] => {
+                    if !self.locks[lock].try_lock() {
+                        for lock in 0..LOCKS {
+                            if std::mem::take(&mut held[lock]) {
+                                self.locks[lock].unlock();
+                            }
+                        }
+                        at = 0;
+                        self.retry(at, held);
+                        continue;
+                    }
+                }
+                Instr::TrySpin(lock) if !held[lock] => {
+                    while !self.locks[lock].try_lock() {
+                        self.retry(at, held);
+                    }
+                }
+                Instr::Try(lock) if !held[lock] => {
+                    if !self.locks[lock].try_lock() {
+                        continue;
+                    }
+                }
+                Instr::Unlock(lock) => {
+                    if std::mem::take(&mut held[lock]) {
+                        self.locks[lock].unlock();
+                    }
+                }
+                Instr::Write(word, value) => self.words[word].write(value),
+                Instr::Spin(word, value) => {
+                    while self.words[word].read() != value {
+                        self.retry(at, held);
+                    }
+                }
+                _ => {}
+            }
+            if let Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) = instr {
+                held[lock] = true;
+            }
+        }
+        self.places.borrow_mut()[task] = at;
+    }
+}
+
+fn observe(program: &[Vec<Instr>], strategy: Strategy) -> (Report, Facts) {
+    let facts = Arc::new(Mutex::new(Facts::default()));
+    let sink = Arc::clone(&facts);
+    let explorer = Explorer::new(strategy).budget(Budget { executions: Some(50_000), time: None });
+    let explorer = explorer.on_execution(move |execution| {
+        let mut facts = sink.lock().unwrap();
+        let world = WORLD.with(|world| world.borrow().clone()).unwrap();
+        let words = world.words.each_ref().map(Word::peek);
+        match execution.failure.map(|failure| &failure.kind) {
+            None if execution.end == dpor::End::Complete => drop(facts.endings.insert(format!("{words:?}"))),
+            Some(FailureKind::Deadlock { .. }) => {
+                drop(facts.deadlocks.insert(format!("{:?} {words:?}", world.places.borrow())));
+            }
+            Some(FailureKind::Livelock { .. }) => facts.livelock = true,
+            Some(other) => panic!("{other}"),
+            None => {}
+        }
+        ControlFlow::Continue(())
+    });
+    let program = program.to_vec();
+    let report = explorer.run(move || {
+        let world = Rc::new(World {
+            locks: std::array::from_fn(|_| Lock::new()),
+            words: std::array::from_fn(|_| Word::new(0)),
+            places: vec![0; program.len()].into(),
+        });
+        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+        let tasks: Vec<_> = (0..program.len())
+            .map(|task| {
+                let (world, instrs) = (Rc::clone(&world), program[task].clone());
+                dpor::spawn("task", move || world.run(task, &instrs))
+            })
+            .collect();
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+    });
+    let facts = std::mem::take(&mut *facts.lock().unwrap());
+    (report, facts)
+}
+
+fn fault(program: &[Vec<Instr>]) -> Option<String> {
+    let all = enumerate(program);
+    let (report, seen) = observe(program, Strategy::Dpor);
+    if !report.exhausted {
+        return Some(format!("not exhausted: {report}"));
+    }
+    (seen != all).then(|| format!("saw {seen:#?}, all states show {all:#?}"))
+}
+
+#[test]
+fn random_retry_loops() {
+    let (mut livelocks, mut executions) = (0, 0);
+    let first = env("DPOR_SEED", 1);
+    for seed in first..first + env("DPOR_PROGRAMS", 1500) {
+        let mut program = random(&mut Rng(seed * 7919));
+        if fault(&program).is_some() {
+            'shrink: loop {
+                for task in 0..program.len() {
+                    for at in 0..program[task].len() {
+                        let mut smaller = program.clone();
+                        smaller[task].remove(at);
+                        if fault(&smaller).is_some() {
+                            program = smaller;
+                            continue 'shrink;
+                        }
+                    }
+                }
+                break;
+            }
+            panic!("seed {seed}, shrunk: {program:?}\n{}", fault(&program).unwrap());
+        }
+        let (report, seen) = observe(&program, Strategy::Dpor);
+        livelocks += u64::from(seen.livelock);
+        executions += report.executions;
+    }
+    eprintln!("{livelocks} with a livelock, {executions} executions");
+}

@@ -1,0 +1,49 @@
+//! Every rule of the dependence relation and of race detection is needed: without it, some program comes out wrong.
+
+mod common;
+
+use common::program::{Flavour, Program, fault};
+use dpor::Rule;
+
+/// Programs to try; the rule that is hardest to miss takes about a tenth of them.
+const PROGRAMS: u64 = 4_000;
+
+fn killed(rule: Rule) -> Option<(u64, String)> {
+    for seed in 1..PROGRAMS {
+        for flavour in [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All] {
+            if let Err(fault) = fault(&Program::random(seed, flavour), Some(rule)) {
+                return Some((seed, fault));
+            }
+        }
+    }
+    None
+}
+
+macro_rules! needed {
+    ($($name:ident: $rule:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let (seed, fault) = killed(Rule::$rule).expect("some program shows that the rule is needed");
+                eprintln!("{:?}: seed {seed}: {fault}", Rule::$rule);
+            }
+        )*
+    };
+}
+
+needed! {
+    reader_exclusive: ReaderExclusive,
+    exclusive_exclusive: ExclusiveExclusive,
+    shared_exclusive: SharedExclusive,
+    reader_shared: ReaderShared,
+    update_exclusive: UpdateExclusive,
+    update_reader: UpdateReader,
+    update_shared: UpdateShared,
+    blocked_at_deadlock: BlockedAtDeadlock,
+    blocked_at_cut: BlockedAtCut,
+    waiting_at_failure: WaitingAtFailure,
+    instead_of_failure: InsteadOfFailure,
+    past_unready: PastUnready,
+    shared_before_blocking: SharedBeforeBlocking,
+    wake_sleepers: WakeSleepers,
+}
