@@ -224,7 +224,12 @@ impl Exploration<'_> {
 
     /// Runs under shuttle; returns the coverage, and a failing schedule if there was one.
     fn shuttle(&self, strategy: Strategy, sampled: Option<String>) -> (Coverage, Option<Schedule>) {
-        let report = self.explorer(strategy).run(self.program());
+        let mut explorer = self.explorer(strategy);
+        if let Some(clause) = self.plan.focus {
+            // One execution that shows what is claimed settles the claim; the witness is sought separately.
+            explorer = explorer.stop_at_first(true).wanted(move |failure| witnessing::shows(failure, clause));
+        }
+        let report = explorer.run(self.program());
         for failure in &report.failures {
             if let Some(violation) = engine_violation(failure) {
                 self.tally().add_violation(violation.clause, 1);

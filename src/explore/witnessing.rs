@@ -12,7 +12,7 @@ use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{Engine, Exec};
 
 /// Is this the failure that shows `clause` violated, in the way the race wants it shown?
-fn shows(failure: &Failure, clause: Clause) -> bool {
+pub(super) fn shows(failure: &Failure, clause: Clause) -> bool {
     let violation = match &failure.kind {
         FailureKind::Panic { payload, .. } => payload.downcast_ref::<Violation>().cloned(),
         _ => engine_violation(failure),

@@ -30,13 +30,11 @@ impl AnonVma {
 
 impl World {
     /// Follows a pointer to an anon_vma ([LIFE-1]).
-    #[track_caller]
     pub fn anon_vma(&self, anon_vma: SlabRef) -> &AnonVma {
         self.anon_vmas.get(anon_vma)
     }
 
     /// Kernel: `anon_vma_alloc`. The new one is its own root.
-    #[track_caller]
     pub(super) fn anon_vma_alloc(&self) -> SlabRef {
         let new = self.anon_vmas.alloc();
         if self.rooted() {
@@ -48,7 +46,6 @@ impl World {
     }
 
     /// Kernel: `anon_vma_free`. Nothing may be on its list.
-    #[track_caller]
     fn anon_vma_free(&self, anon_vma: SlabRef) {
         self.anon_vmas.free(anon_vma, &self.rcu);
     }
@@ -58,38 +55,32 @@ impl World {
     }
 
     /// The anon_vma whose lock stands for `anon_vma`. Kernel: `anon_vma->root`, or itself before 2.6.36.
-    #[track_caller]
     pub(super) fn anon_vma_locker(&self, anon_vma: SlabRef) -> SlabRef {
         if self.rooted() { self.anon_vma(anon_vma).root.read().unwrap_or(anon_vma) } else { anon_vma }
     }
 
     /// Kernel: `anon_vma_lock`.
-    #[track_caller]
     pub fn anon_vma_lock(&self, anon_vma: SlabRef) -> SlabRef {
         self.anon_vma(self.anon_vma_locker(anon_vma)).lock.lock();
         anon_vma
     }
 
     /// Kernel: `anon_vma_unlock`. Looks the root up again, as the kernel does.
-    #[track_caller]
     pub fn anon_vma_unlock(&self, anon_vma: SlabRef) {
         self.anon_vma(self.anon_vma_locker(anon_vma)).lock.unlock();
     }
 
     /// The list; the caller holds [`anon_vma_lock`](Self::anon_vma_lock) ([GUARD-1]). The `at`-th VMA on it.
-    #[track_caller]
     pub(super) fn anon_vma_list_at(&self, anon_vma: SlabRef, at: usize) -> Option<VmaRef> {
         self.assert_anon_vma_held(anon_vma);
         self.anon_vmas.peek(anon_vma).lock.peek(|list| list.get(at).copied())
     }
 
-    #[track_caller]
     fn assert_anon_vma_held(&self, anon_vma: SlabRef) {
         let locker = if self.rooted() { self.anon_vmas.peek(anon_vma).root.peek().unwrap_or(anon_vma) } else { anon_vma };
         self.anon_vmas.peek(locker).lock.assert_held();
     }
 
-    #[track_caller]
     fn change_list<R>(&self, anon_vma: SlabRef, change: impl FnOnce(&mut Vec<VmaRef>) -> R) -> R {
         self.assert_anon_vma_held(anon_vma);
         self.anon_vmas.peek(anon_vma).lock.change(change)
@@ -98,7 +89,6 @@ impl World {
     /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at least. Kernel: `anon_vma_prepare`.
     ///
     /// Two threads may get here for the same VMA at once: the page-table lock decides.
-    #[track_caller]
     pub fn anon_vma_prepare(&self, vma: &Vma) {
         if vma.anon_vma.read().is_some() {
             return;
@@ -122,7 +112,6 @@ impl World {
     }
 
     /// Puts `vma` at the tail of `anon_vma`'s list. Kernel: `anon_vma_chain_link`.
-    #[track_caller]
     fn anon_vma_chain_link(&self, vma: &Vma, anon_vma: SlabRef) {
         vma.anon_vma_chain.write().insert(0, anon_vma);
         self.anon_vma_lock(anon_vma);
@@ -148,7 +137,6 @@ impl World {
     }
 
     /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem` held for writing. Kernel: `anon_vma_clone`.
-    #[track_caller]
     pub(super) fn anon_vma_clone(&self, dst: &Vma, src: &Vma) {
         for anon_vma in src.anon_vma_chain.read().into_iter().rev() {
             self.anon_vma_chain_link(dst, anon_vma);
@@ -157,7 +145,6 @@ impl World {
 
     /// Links the child's `vma` to the anon_vmas of the parent's `pvma`, and then to a new one of its own. Called with the parent's
     /// `mmap_sem` held for writing. Kernel: `anon_vma_fork`; `anon_vma_link` before 2.6.34.
-    #[track_caller]
     pub(super) fn anon_vma_fork(&self, vma: &Vma, pvma: &Vma) {
         let Some(parent) = pvma.anon_vma.read() else { return };
         self.anon_vma_clone(vma, pvma);
@@ -177,7 +164,6 @@ impl World {
 
     /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when nothing in `vma` is mapped any more.
     /// Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
-    #[track_caller]
     pub(super) fn unlink_anon_vmas(&self, vma: &Vma) {
         for anon_vma in vma.anon_vma_chain.read() {
             self.anon_vma_lock(anon_vma);
@@ -192,13 +178,11 @@ impl World {
         vma.anon_vma_chain.write().clear();
     }
 
-    #[track_caller]
     fn externally_held(&self, anon_vma: SlabRef) -> bool {
         self.rooted() && self.anon_vma(anon_vma).refcount.read() > 0
     }
 
     /// Frees an anon_vma that nothing needs any more, and its root with it if this was the last child.
-    #[track_caller]
     fn anon_vma_release(&self, anon_vma: SlabRef) {
         if self.rooted()
             && let Some(root) = self.anon_vma(anon_vma).root.read()
@@ -210,7 +194,6 @@ impl World {
     }
 
     /// Drops a reference that is not the list's. Kernel: `drop_anon_vma`.
-    #[track_caller]
     pub(super) fn drop_anon_vma(&self, anon_vma: SlabRef) {
         self.anon_vma_lock(anon_vma);
         let left = self.anon_vma(anon_vma).refcount.add_return(-1);

@@ -9,7 +9,6 @@ use crate::sync;
 
 impl World {
     /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come by.
-    #[track_caller]
     pub fn exit(&self, mm: MmRef) {
         call!("exit_mmap({mm})");
         let mm = self.mm_struct(mm);
@@ -25,7 +24,6 @@ impl World {
     }
 
     /// Unmaps a range. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
-    #[track_caller]
     pub fn munmap(&self, mm: MmRef, range: Range<Addr>) {
         call!("do_munmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
@@ -51,14 +49,12 @@ impl World {
     }
 
     /// Kernel: `free_pgtables` and `remove_vma` for one VMA: off the lists, then gone.
-    #[track_caller]
     fn remove_vma(&self, vma: &Vma) {
         self.unlink_anon_vmas(vma);
         self.vma_free(vma);
     }
 
     /// Takes every entry of a range away. Kernel: `zap_pte_range`. Takes the page-table lock.
-    #[track_caller]
     fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
         call!("zap_pte_range({}, {range:?})", mm.id());
         mm.page_table_lock.lock();

@@ -6,7 +6,6 @@ use crate::{call, note};
 
 impl World {
     /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
-    #[track_caller]
     pub fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
         loop {
             if let Some(value) = self.hardware_access(mm, addr, None) {
@@ -17,7 +16,6 @@ impl World {
     }
 
     /// A user store ([COW-1], [DATA-1] at the loads that follow).
-    #[track_caller]
     pub fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
         loop {
             if self.hardware_access(mm, addr, Some(value)).is_some() {
@@ -48,7 +46,6 @@ impl World {
     }
 
     /// Kernel: `do_page_fault`. Takes `mmap_sem` for reading.
-    #[track_caller]
     fn do_page_fault(&self, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
         call!("page fault at {mm}:{addr}{}", if write { " (write)" } else { "" });
         let mm = self.mm_struct(mm);
@@ -65,7 +62,6 @@ impl World {
     }
 
     /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading.
-    #[track_caller]
     pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) {
         match mm.pte(addr).read() {
             Pte::None => self.do_anonymous_page(mm, vma, addr),
@@ -79,7 +75,6 @@ impl World {
     }
 
     /// Kernel: `do_anonymous_page`. Called with `mmap_sem` held for reading. Takes the page-table lock.
-    #[track_caller]
     fn do_anonymous_page(&self, mm: &Mm, vma: &Vma, addr: Addr) {
         call!("do_anonymous_page({}:{addr})", mm.id());
         self.anon_vma_prepare(vma);
@@ -98,7 +93,6 @@ impl World {
     }
 
     /// A store met a write-protected entry. Kernel: `do_wp_page`, 2.6.29 to 2.6.34. Called with `mmap_sem` held for reading.
-    #[track_caller]
     fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
         call!("do_wp_page({}:{addr})", mm.id());
         let old = pte.page().expect("a present entry");
@@ -134,7 +128,6 @@ impl World {
     }
 
     /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`.
-    #[track_caller]
     fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
         let old = pte.page().expect("a present entry");
         sync::mark("do_wp_page", "copy");

@@ -5,7 +5,6 @@ use crate::call;
 
 impl World {
     /// Copies an address space. Kernel: `dup_mmap`. Takes the parent's `mmap_sem` for writing, so no fault of the parent runs meanwhile.
-    #[track_caller]
     pub fn fork(&self, parent: MmRef) -> MmRef {
         let oldmm = self.mm_struct(parent);
         let child = self.mm_alloc();
@@ -26,7 +25,6 @@ impl World {
     }
 
     /// Kernel: `copy_page_range`. Called with both `mmap_sem` held for writing. Takes both page-table locks, the child's first.
-    #[track_caller]
     fn copy_page_range(&self, dst: &Mm, src: &Mm, vma: &Vma) {
         if vma.anon_vma.read().is_none() {
             return; // nothing was ever touched here
@@ -41,7 +39,6 @@ impl World {
     }
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks held.
-    #[track_caller]
     fn copy_one_pte(&self, dst: &Mm, src: &Mm, addr: Addr) {
         let pte = src.pte(addr).read();
         let copy = match pte {

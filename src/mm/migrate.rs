@@ -9,7 +9,6 @@ use crate::{call, note};
 impl World {
     /// Moves what `page` holds to a new page. Kernel: `migrate_pages` for one page, as memory hot-remove and compaction call it: holding no
     /// `mmap_sem` (claim S1.0).
-    #[track_caller]
     pub fn migrate(&self, page: PageRef) {
         if !self.isolate_lru_page(page) {
             sync::mark("migrate", "not on the list");
@@ -34,7 +33,6 @@ impl World {
     }
 
     /// Kernel: `unmap_and_move`, mm/migrate.c. Called with a reference on `page` (its isolation), and one on `newpage`.
-    #[track_caller]
     fn unmap_and_move(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         call!("unmap_and_move({page} → {newpage})");
         let frame = self.page(page);
@@ -56,7 +54,6 @@ impl World {
     }
 
     /// What `unmap_and_move` does with `page` locked and, if the rule says so, inside an RCU read section.
-    #[track_caller]
     fn unmap_and_move_locked(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         let frame = self.page(page);
         if self.rules().anon_vma_life == AnonVmaLife::RcuMapped && !frame.mapped() {
@@ -74,7 +71,6 @@ impl World {
     }
 
     /// Kernel: `move_to_new_page`. Called with `page` locked and unmapped.
-    #[track_caller]
     fn move_to_new_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         call!("move_to_new_page({newpage}, {page})");
         let (new, old) = (self.page(newpage), self.page(page));
@@ -93,7 +89,6 @@ impl World {
     }
 
     /// Kernel: `migrate_page`: `migrate_page_move_mapping`, then `migrate_page_copy`.
-    #[track_caller]
     fn migrate_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         let (new, old) = (self.page(newpage), self.page(page));
         if old.count.read() != 1 {
@@ -108,7 +103,6 @@ impl World {
     /// Turns every migration entry of `old` back into a mapping, of `new`. Kernel: `remove_migration_ptes`.
     ///
     /// Called with both locked. Must find them all, or [MIG-1] breaks when `old` is unlocked.
-    #[track_caller]
     fn remove_migration_ptes(&self, old: PageRef, new: PageRef) {
         self.rmap_walk(new, |vma, addr| {
             self.remove_migration_pte(new, vma, addr, old);
@@ -117,7 +111,6 @@ impl World {
     }
 
     /// Kernel: `remove_migration_pte`, 2.6.22 to 2.6.39. Looks without the page-table lock first.
-    #[track_caller]
     fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) {
         let mm = self.mm_struct(vma.mm);
         if !matches!(mm.pte(addr).read(), Pte::Migration { .. }) {
@@ -137,7 +130,6 @@ impl World {
     /// Sleeps until the migration that left an entry at `addr` is over. Kernel: `migration_entry_wait`, 2.6.22 to 2.6.26.
     ///
     /// Called with `mmap_sem` held and nothing else. The entry names a page only as long as that page is locked ([MIG-1]).
-    #[track_caller]
     pub(super) fn migration_entry_wait(&self, mm: MmRef, addr: Addr) {
         call!("migration_entry_wait({mm}:{addr})");
         let mm = self.mm_struct(mm);
@@ -154,7 +146,6 @@ impl World {
     }
 
     /// Kernel: `migration_entry_to_page`, which has `BUG_ON(!PageLocked(page))` ([MIG-1]).
-    #[track_caller]
     fn assert_migration_entry(&self, page: PageRef) {
         let locked = self.page(page).lock.is_locked();
         sync::clause(Clause::MIG_1, locked, || format!("a migration entry of {page} is met, and {page} is unlocked"));

@@ -75,7 +75,6 @@ impl World {
     }
 
     /// Changes a page-table entry; returns the one before. Kernel: `set_pte_at`, `ptep_clear_flush`. Called with the page-table lock held.
-    #[track_caller]
     pub(super) fn set_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
         mm.page_table_lock.assert_held();
         let word = mm.pte(addr);

@@ -8,7 +8,6 @@ use crate::sync::SlabRef;
 
 impl World {
     /// Maps anonymous memory. Kernel: `do_mmap_pgoff`, `MAP_PRIVATE | MAP_ANONYMOUS`. Takes `mmap_sem` for writing.
-    #[track_caller]
     pub fn mmap(&self, mm: MmRef, range: Range<Addr>) {
         call!("do_mmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
@@ -20,7 +19,6 @@ impl World {
 
     /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
     /// madvise on the lower half do first. Kernel: `split_vma(mm, vma, addr, 1)`. Takes `mmap_sem` for writing.
-    #[track_caller]
     pub fn split_vma(&self, mm: MmRef, addr: Addr) {
         call!("split_vma({mm}, {addr})");
         let mm = self.mm_struct(mm);
@@ -35,7 +33,6 @@ impl World {
 
     /// Moves the boundary at `from` between two adjacent VMAs to `to`, as `mprotect` does when what lies between takes on the neighbour's
     /// protection (`vma_merge`, cases 4 and 5). Takes `mmap_sem` for writing.
-    #[track_caller]
     pub fn move_boundary(&self, mm: MmRef, from: Addr, to: Addr) {
         call!("mprotect({mm}): boundary {from} → {to}");
         let mm = self.mm_struct(mm);
@@ -48,14 +45,12 @@ impl World {
 
     /// Moves only the end of the VMA that ends at `from`; nothing lies behind it, or beyond the new end. Kernel: `vma_adjust` from `brk` and
     /// stack growth (claim S3.9). Takes `mmap_sem` for writing.
-    #[track_caller]
     pub fn move_end(&self, mm: MmRef, from: Addr, to: Addr) {
         self.move_boundary(mm, from, to);
     }
 
     /// Locks every anon_vma of an address space at once, newest first, and unlocks them again. Kernel: `mm_take_all_locks`, 2.6.34, for
     /// `mmu_notifier_register` (claim S3.3). Takes `mmap_sem` for writing.
-    #[track_caller]
     pub fn take_all_locks(&self, mm: MmRef) {
         call!("mm_take_all_locks({mm})");
         let mm = self.mm_struct(mm);

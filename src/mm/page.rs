@@ -117,7 +117,6 @@ impl Page {
     }
 
     /// Kernel: `page_mapped`.
-    #[track_caller]
     pub fn mapped(&self) -> bool {
         self.mapcount.read() > 0
     }
@@ -135,7 +134,6 @@ impl Page {
 
 impl World {
     /// Follows a page pointer ([LIFE-3]): the frame must still hold that page.
-    #[track_caller]
     pub fn page(&self, page: PageRef) -> &Page {
         let frame = &self.pages[page.frame as usize];
         frame.life.relied_on();
@@ -155,7 +153,6 @@ impl World {
     /// A page with one reference, the caller's, and all zeroes. Kernel: `alloc_page`.
     ///
     /// Frames that this CPU freed are taken first, the hottest one first, as from its per-cpu list; so no lock and no step is needed.
-    #[track_caller]
     pub fn alloc_page(&self) -> PageRef {
         let recycled = self.pcp_pop();
         let frame = recycled.unwrap_or_else(|| {
@@ -174,19 +171,16 @@ impl World {
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.
-    #[track_caller]
     pub fn get_page(&self, page: PageRef) {
         self.page(page).count.add(1);
     }
 
     /// Takes a reference unless the page is free. Kernel: `get_page_unless_zero`.
-    #[track_caller]
     pub fn get_page_unless_zero(&self, page: PageRef) -> bool {
         self.frame(page).count.inc_not_zero()
     }
 
     /// Drops a reference; the last one frees the page ([COUNT-3]). Kernel: `put_page`.
-    #[track_caller]
     pub fn put_page(&self, page: PageRef) {
         let frame = self.page(page);
         let left = frame.count.add_return(-1);
@@ -228,7 +222,6 @@ impl World {
     }
 
     /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`. Takes `lru_lock`.
-    #[track_caller]
     pub fn isolate_lru_page(&self, page: PageRef) -> bool {
         self.lru_lock.lock();
         let frame = self.frame(page);
@@ -242,14 +235,12 @@ impl World {
     }
 
     /// Puts an isolated page back and drops the reference. Kernel: `putback_lru_page`. Takes `lru_lock`.
-    #[track_caller]
     pub fn putback_lru_page(&self, page: PageRef) {
         self.lru_cache_add(page);
         self.put_page(page);
     }
 
     /// Puts a page on the LRU list. Kernel: `lru_cache_add`. Takes `lru_lock`.
-    #[track_caller]
     pub fn lru_cache_add(&self, page: PageRef) {
         self.lru_lock.lock();
         self.page(page).lru.write(true);
@@ -257,13 +248,11 @@ impl World {
     }
 
     /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may name it any more ([MIG-1]).
-    #[track_caller]
     pub fn unlock_page(&self, page: PageRef) {
         self.assert_no_migration_entry(page);
         self.page(page).lock.unlock();
     }
 
-    #[track_caller]
     fn assert_no_migration_entry(&self, page: PageRef) {
         self.frame(page).migration_entries.relied_on();
         let left = self.every_pte().find(|(_, pte)| matches!(*pte, super::Pte::Migration { page: old, .. } if old == page));

@@ -20,7 +20,6 @@ impl World {
     ///
     /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked: the page may have
     /// been unmapped meanwhile, and the object be another's, but it is an anon_vma.
-    #[track_caller]
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         self.rcu.read_lock();
         let Mapping(anon_vma) = self.page(page).mapping.read();
@@ -34,7 +33,6 @@ impl World {
     }
 
     /// Kernel: `page_unlock_anon_vma`.
-    #[track_caller]
     pub fn page_unlock_anon_vma(&self, anon_vma: SlabRef) {
         self.anon_vma_unlock(anon_vma);
         self.rcu.read_unlock();
@@ -43,7 +41,6 @@ impl World {
     /// Takes every mapping of `page` away and leaves migration entries behind. Kernel: `try_to_unmap(page, TTU_MIGRATION)`.
     ///
     /// Called with `page` locked. What it misses stays mapped, and the caller sees that in the mapcount.
-    #[track_caller]
     pub fn try_to_unmap(&self, page: PageRef) {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
@@ -60,7 +57,6 @@ impl World {
     }
 
     /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock.
-    #[track_caller]
     fn try_to_unmap_one(&self, page: PageRef, vma: &Vma) {
         let Ok(addr) = vma.vma_address(self, page) else { return };
         let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return };
@@ -74,7 +70,6 @@ impl World {
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
     ///
     /// Looks without the lock first, as kernels until 2.6.39 did: an entry that is not present then is not looked at again.
-    #[track_caller]
     pub(super) fn page_check_address(&self, page: PageRef, vma: &Vma, addr: Addr) -> Option<Pte> {
         let mm = self.mm_struct(vma.mm);
         if !mm.pte(addr).read().is_present() {
@@ -94,7 +89,6 @@ impl World {
     /// Called with `page` locked; that its anon_vma is still there is the caller's care (rule [`AnonVmaLife`](crate::spec::AnonVmaLife)).
     /// Takes the anon_vma lock; the visit takes the page-table lock. Completeness, which [MIG-1] needs, rests on
     /// [`vma_adjust`](World::vma_adjust) holding the same lock.
-    #[track_caller]
     pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr) -> Walk) {
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
@@ -128,7 +122,6 @@ impl World {
 
     /// Locks the visited VMA's own anon_vma too, where the rule [`RmapWalkLock`] says so; `None` when that failed and the walk must start
     /// again (claims S3.3, S3.4).
-    #[track_caller]
     fn rmap_walk_lock_vma(&self, held: SlabRef, vma: &Vma) -> Option<Option<SlabRef>> {
         if self.rules().rmap_walk_lock == RmapWalkLock::Page {
             return Some(None);
@@ -141,7 +134,6 @@ impl World {
     }
 
     /// A first mapping of a page that nobody else can find yet. Called with the page-table lock held. Kernel: `page_add_new_anon_rmap`.
-    #[track_caller]
     pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
         frame.mapcount.write(1);
@@ -149,7 +141,6 @@ impl World {
     }
 
     /// One more mapping. Called with the page-table lock held, and `page` locked. Kernel: `page_add_anon_rmap`.
-    #[track_caller]
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         if self.page(page).mapcount.add_return(1) == 1 {
             self.page_set_anon_rmap(page, vma, addr);
@@ -157,7 +148,6 @@ impl World {
     }
 
     /// Kernel: `__page_set_anon_rmap`.
-    #[track_caller]
     fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
         frame.mapping.write(Mapping(vma.anon_vma.read()));
@@ -165,13 +155,11 @@ impl World {
     }
 
     /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.
-    #[track_caller]
     pub(super) fn page_dup_rmap(&self, page: PageRef) {
         self.page(page).mapcount.add(1);
     }
 
     /// One mapping less. `page->mapping` stays as it was. Called with the page-table lock held. Kernel: `page_remove_rmap`.
-    #[track_caller]
     pub(super) fn page_remove_rmap(&self, page: PageRef) {
         if self.page(page).mapcount.add_return(-1) == 0 {
             note!("{page} is no longer mapped");

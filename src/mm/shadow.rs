@@ -11,7 +11,6 @@ impl World {
     }
 
     /// A load goes through: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]).
-    #[track_caller]
     pub(super) fn shadow_check(&self, mm: MmRef, addr: Addr, found: u64) {
         let shadow = self.shadow();
         let expected = shadow.get(&(mm, addr)).copied().unwrap_or(0);

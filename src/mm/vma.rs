@@ -64,7 +64,6 @@ impl Vma {
     /// The address at which this VMA would map `page`; `Efault` when the page lies outside. Kernel: `vma_address`.
     ///
     /// Called with the anon_vma lock held, and nothing else that keeps the three words together ([RMAP-2]).
-    #[track_caller]
     pub fn vma_address(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
         let index = world.page(page).index.read();
         let (start, pgoff) = (self.vm_start.read(), self.vm_pgoff.read());
@@ -114,7 +113,6 @@ impl World {
     }
 
     /// Follows a pointer to a VMA that only a list keeps ([LIFE-3]).
-    #[track_caller]
     pub(super) fn listed_vma(&self, vma: VmaRef) -> &Vma {
         let vma = self.vma(vma);
         vma.life.relied_on();
@@ -128,7 +126,6 @@ impl World {
     }
 
     /// The VMA that contains `addr`. Called with `mmap_sem` held. Kernel: `find_vma`, which also returns a later one.
-    #[track_caller]
     pub fn find_vma(&self, mm: &Mm, addr: Addr) -> Option<&Vma> {
         mm.mmap_sem.assert_held();
         let covers = |vma: &&Vma| vma.vm_start.read() <= addr && addr < vma.vm_end.read();
@@ -136,7 +133,6 @@ impl World {
     }
 
     /// Puts `vma` into the list. Called with `mmap_sem` held for writing. Kernel: `__insert_vm_struct`.
-    #[track_caller]
     pub(super) fn insert_vm_struct(&self, mm: &Mm, vma: &Vma) {
         mm.mmap_sem.assert_write_held();
         let mut list = mm.mmap.read().to_vec();
@@ -150,7 +146,6 @@ impl World {
     ///
     /// The words are written one by one, in the order vm_start, vm_end, vm_pgoff, next's vm_start, next's vm_pgoff. What keeps a walker
     /// out meanwhile is the rule [`VmaAdjustLock`] (claims S3.1-S3.9).
-    #[track_caller]
     pub fn vma_adjust(&self, mm: &Mm, vma: &Vma, start: Addr, end: Addr, pgoff: u64, insert: Option<&Vma>) {
         call!("vma_adjust({vma}, start {start}, end {end})");
         mm.mmap_sem.assert_write_held();
@@ -206,7 +201,6 @@ impl World {
     /// Cuts `vma` in two at `addr`. Called with `mmap_sem` held for writing. Kernel: `__split_vma`.
     ///
     /// With `new_below`, the new VMA is the lower half, and `vma` keeps the upper one: its `vm_start` and `vm_pgoff` move.
-    #[track_caller]
     pub(super) fn __split_vma(&self, mm: &Mm, vma: &Vma, addr: Addr, new_below: bool) {
         let (start, end, pgoff) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
         let offset = linear_page_index(start, pgoff, addr);

@@ -87,7 +87,7 @@ impl World {
         locked(&self.pcp).get_mut(&sync::cpu())?.pop()
     }
 
-    /// The whole state by name, for the witness's "now true" column.
+    /// The memory's state by name, for the witness's "now true" column.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, String> {
         let mut state = BTreeMap::new();
         let mut say = |name: String, value: String| {
@@ -99,9 +99,6 @@ impl World {
             say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
             say(format!("{name}.mapping"), page.mapping.peek().to_string());
             say(format!("{name}.content"), page.content.peek().to_string());
-            if let Some(cpu) = page.lock.owner() {
-                say(format!("{name} locked by"), who(cpu));
-            }
         }
         for (at, pte) in self.every_pte().filter(|(_, pte)| *pte != Pte::None) {
             say(at.to_string(), pte.to_string());
@@ -113,29 +110,24 @@ impl World {
         for (anon_vma, object) in self.anon_vmas.live() {
             let list: Vec<_> = object.lock.peek(|list| list.iter().map(ToString::to_string).collect());
             say(format!("anon_vma#{} list", anon_vma.slot()), format!("({})", list.join(" ")));
-            if let Some(cpu) = object.lock.owner() {
-                say(format!("anon_vma#{} locked by", anon_vma.slot()), who(cpu));
-            }
-        }
-        for (_, mm) in &self.mms {
-            if let Some(cpu) = mm.mmap_sem.writer() {
-                say(format!("mmap_sem({}) written by", mm.id()), who(cpu));
-            }
-            if let Some(cpu) = mm.page_table_lock.owner() {
-                say(format!("ptl({}) locked by", mm.id()), who(cpu));
-            }
         }
         state
+    }
+
+    /// Who holds what, by lock.
+    fn locks(&self) -> Vec<(Name, Option<usize>)> {
+        let pages = self.pages.iter().map(|(_, page)| (page.lock.name(), page.lock.owner()));
+        let anon_vmas = self.anon_vmas.live().map(|(_, object)| (object.lock.name(), object.lock.owner()));
+        let mms = self.mms.iter().flat_map(|(_, mm)| {
+            [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]
+        });
+        pages.chain(anon_vmas).chain(mms).collect()
     }
 
     /// Tells two different states of the machine apart.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.snapshot().hash(&mut hasher);
+        (self.snapshot(), self.locks()).hash(&mut hasher);
         hasher.finish()
     }
-}
-
-fn who(cpu: usize) -> String {
-    if cpu == sync::BOOT { "nobody".into() } else { format!("CPU{cpu}") }
 }

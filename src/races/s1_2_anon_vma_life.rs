@@ -22,8 +22,6 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("exit_mmap", |w| w.process(0).exit())
             .violates(Era::V2_6_22, Clause::LIFE_1)
-            .holds(Era::V2_6_33)
-            .holds(Era::V2_6_34)
             .holds(Era::V2_6_36)
             .showing("exit throws the migration entry away", zap_meets_entry)
             .sometimes("exit throws the migration entry away", zap_meets_entry)
@@ -41,8 +39,6 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(1).touch(1);
             })
             .violates(Era::V2_6_22, Clause::LIFE_1)
-            .holds(Era::V2_6_33)
-            .holds(Era::V2_6_34)
             .holds(Era::V2_6_36)
             .showing("exit throws the migration entry away", zap_meets_entry)
             .sometimes("exit throws the migration entry away", zap_meets_entry)

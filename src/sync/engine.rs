@@ -66,16 +66,16 @@ impl Word {
     }
 
     pub fn load(&self, step: Step, order: Ordering) -> u64 {
-        on_engine!(&self.0, word => exec::switching(|| word.load(step, order)))
+        on_engine!(&self.0, word => word.load(step, order))
     }
 
     pub fn store(&self, step: Step, value: u64, order: Ordering) {
-        on_engine!(&self.0, word => exec::switching(|| word.store(step, value, order)));
+        on_engine!(&self.0, word => word.store(step, value, order));
     }
 
     /// Replaces the value by `change` of it, atomically; returns the one before.
     pub fn update(&self, step: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
-        on_engine!(&self.0, word => exec::switching(|| word.update(step, order, change)))
+        on_engine!(&self.0, word => word.update(step, order, change))
     }
 
     /// The newest value, without a step: for audits and pictures, never for the protocol.
@@ -101,12 +101,12 @@ impl<S> Monitor<S> {
 
     /// Waits until `ready`, then applies `act`, in one step.
     pub fn enter<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
-        on_engine!(&self.0, monitor => exec::switching(|| monitor.enter(step, ready, act)))
+        on_engine!(&self.0, monitor => monitor.enter(step, ready, act))
     }
 
     /// Applies `act`, which says whether the attempt succeeded, in one step.
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
-        on_engine!(&self.0, monitor => exec::switching(|| monitor.attempt(step, act)))
+        on_engine!(&self.0, monitor => monitor.attempt(step, act))
     }
 
     /// A look at the state without a step: for audits and pictures, never for the protocol.
@@ -128,11 +128,11 @@ impl<T: Send + Sync> Published<T> {
     }
 
     pub fn load(&self, step: Step) -> Arc<T> {
-        on_engine!(&self.0, published => exec::switching(|| published.load(step)))
+        on_engine!(&self.0, published => published.load(step))
     }
 
     pub fn store(&self, step: Step, value: T) {
-        on_engine!(&self.0, published => exec::switching(|| published.store(step, value)));
+        on_engine!(&self.0, published => published.store(step, value));
     }
 
     pub fn peek(&self) -> Arc<T> {
@@ -145,14 +145,22 @@ pub fn fence(order: Ordering) {
     match exec::with(Exec::engine) {
         Engine::Native => native::fence(order),
         Engine::Shuttle => shuttle::fence(order),
-        Engine::Loom => exec::switching(|| loom::fence(order)),
+        Engine::Loom => loom::fence(order),
     }
 }
 
 /// A step that changes nothing the protocol can see. Only the exhaustive scheduler needs to know.
 pub(super) fn ghost(step: Step) {
     if exec::with(Exec::engine) == Engine::Shuttle {
-        exec::switching(|| shuttle::announce(step));
+        shuttle::announce(step);
+        shuttle::observed(0);
+    }
+}
+
+/// A monitor's step has read `value`.
+pub(super) fn observed(value: u64) {
+    if exec::with(Exec::engine) == Engine::Shuttle {
+        shuttle::observed(value);
     }
 }
 
@@ -160,8 +168,8 @@ pub(super) fn ghost(step: Step) {
 pub(super) fn retry(fingerprint: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
         Engine::Native => native::retry(),
-        Engine::Shuttle => exec::switching(|| shuttle::retry(fingerprint)),
-        Engine::Loom => exec::switching(loom::retry),
+        Engine::Shuttle => shuttle::retry(fingerprint),
+        Engine::Loom => loom::retry(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
-use super::engine::{Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Step};
 use super::exec::{self, LockKind, Name};
 use super::trace::event;
 use witness::StepKind;
@@ -55,6 +55,7 @@ impl RawLock {
     }
 
     /// Releases the lock, whoever took it; returns who that was.
+    #[track_caller]
     fn unlock(&self) -> Option<usize> {
         let me = exec::cpu();
         let owner = self.owner.enter(
@@ -191,8 +192,14 @@ impl PageLock {
     #[track_caller]
     pub fn is_locked(&self) -> bool {
         let locked = self.0.owner.enter(self.0.step(Access::Read), |_| true, |owner| owner.is_some());
+        engine::observed(u64::from(locked));
         event(StepKind::Load, Some(self.0.name), || format!("{} is {}", self.0.name, if locked { "locked" } else { "unlocked" }));
         locked
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Name {
+        self.0.name
     }
 
     /// Who locked it, for audits and pictures only.

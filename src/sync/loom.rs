@@ -44,12 +44,12 @@ impl Word {
     }
 
     pub fn load(&self, _: Step, order: Ordering) -> u64 {
-        if running() { self.0.atomic().load(order) } else { self.peek() }
+        if running() { exec::switching(|| self.0.atomic().load(order)) } else { self.peek() }
     }
 
     pub fn store(&self, _: Step, value: u64, order: Ordering) {
         if running() {
-            self.0.atomic().store(value, order);
+            exec::switching(|| self.0.atomic().store(value, order));
         }
         self.0.newest.store(value, Ordering::Relaxed);
     }
@@ -61,7 +61,7 @@ impl Word {
             return before;
         }
         let load_order = if matches!(order, Ordering::Relaxed | Ordering::Release) { Ordering::Relaxed } else { Ordering::Acquire };
-        let Ok(before) = self.0.atomic().fetch_update(order, load_order, |value| Some(change(value))) else {
+        let Ok(before) = exec::switching(|| self.0.atomic().fetch_update(order, load_order, |value| Some(change(value)))) else {
             unreachable!("the closure never declines")
         };
         self.0.newest.store(change(before), Ordering::Relaxed);
@@ -89,18 +89,17 @@ impl<S> Monitor<S> {
         if !running() {
             return act(&mut self.state.lock());
         }
-        let me = exec::cpu();
-        let mut gate = self.gate.lock().expect("a loom mutex is never poisoned");
+        let mut gate = exec::switching(|| self.gate.lock().expect("a loom mutex is never poisoned"));
         while !ready(&self.state.lock()) {
             self.waiters.fetch_add(1, Ordering::Relaxed);
-            gate = self.changed.wait(gate).expect("a loom mutex is never poisoned");
+            gate = exec::switching(|| self.changed.wait(gate).expect("a loom mutex is never poisoned"));
             self.waiters.fetch_sub(1, Ordering::Relaxed);
         }
-        exec::set_cpu(me); // `act` keeps books by CPU, and loom has been elsewhere meanwhile
         let result = act(&mut self.state.lock());
         if self.waiters.load(Ordering::Relaxed) > 0 {
-            self.changed.notify_all();
+            exec::switching(|| self.changed.notify_all());
         }
+        exec::switching(|| drop(gate));
         result
     }
 
@@ -145,13 +144,13 @@ impl<T> Published<T> {
 
 pub fn fence(order: Ordering) {
     if running() {
-        loom::sync::atomic::fence(order);
+        exec::switching(|| loom::sync::atomic::fence(order));
     }
 }
 
 /// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too long.
 pub fn retry() {
-    loom::thread::yield_now();
+    exec::switching(loom::thread::yield_now);
 }
 
 pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {

@@ -194,6 +194,11 @@ impl RwSem {
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.name));
     }
 
+    /// Its name.
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
     /// Who writes, for pictures only.
     pub fn writer(&self) -> Option<usize> {
         self.state.peek(|state| state.writer)

@@ -17,7 +17,14 @@ fn announced() -> bool {
 
 pub fn announce(step: Step) {
     if announced() {
-        dpor::step(ObjectId(step.object), step.access);
+        exec::switching(|| dpor::step(ObjectId(step.object), step.access));
+    }
+}
+
+/// What the last step read is part of what its CPU knows: the scheduler must know it to recognize a state it has seen.
+pub fn observed(value: u64) {
+    if announced() {
+        dpor::observed(value);
     }
 }
 
@@ -30,7 +37,9 @@ impl Word {
 
     pub fn load(&self, step: Step, _: Ordering) -> u64 {
         announce(step);
-        self.0.load(Ordering::Relaxed)
+        let value = self.0.load(Ordering::Relaxed);
+        observed(value);
+        value
     }
 
     pub fn store(&self, step: Step, value: u64, _: Ordering) {
@@ -42,6 +51,7 @@ impl Word {
         announce(step);
         let before = self.0.load(Ordering::Relaxed);
         self.0.store(change(before), Ordering::Relaxed);
+        observed(before);
         before
     }
 
@@ -59,7 +69,7 @@ impl<S> Monitor<S> {
 
     pub fn enter<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         if announced() {
-            dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock()));
+            exec::switching(|| dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock())));
         }
         act(&mut self.0.lock())
     }
@@ -87,7 +97,9 @@ impl<T> Published<T> {
 
     pub fn load(&self, step: Step) -> Arc<T> {
         announce(step);
-        self.0.lock().clone()
+        let value = self.0.lock().clone();
+        observed(Arc::as_ptr(&value).addr() as u64);
+        value
     }
 
     pub fn store(&self, step: Step, value: T) {
@@ -105,7 +117,7 @@ pub fn fence(_: Ordering) {}
 
 pub fn retry(fingerprint: impl FnOnce() -> u64) {
     if announced() {
-        dpor::retry(fingerprint);
+        exec::switching(|| dpor::retry(fingerprint));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-use super::engine::{Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Step};
 use super::exec::{self, Name};
 use super::rcu::Rcu;
 use super::trace::event;
@@ -118,6 +118,7 @@ impl<T> Slab<T> {
     pub fn alloc(&self) -> SlabRef {
         let recycled = self.free.enter(self.step(), |_| true, Vec::pop);
         let slot = recycled.unwrap_or_else(|| u32::try_from(self.slots.push(OnceLock::new())).expect("fewer objects than 2^32"));
+        engine::observed(u64::from(slot));
         self.slot(slot).life.changed();
         let life = {
             let mut history = self.slot(slot).history.lock();
@@ -149,6 +150,7 @@ impl<T> Slab<T> {
         slot.history.lock().freed[r.life as usize - 1] = exec::now();
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
         self.free.enter(self.step(), |_| true, |free| free.push(r.slot));
+        engine::observed(0);
     }
 
     /// Releases the memory of all objects that are free now, after a grace period. Kernel: `kmem_cache_shrink`, through `call_rcu`.

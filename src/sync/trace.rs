@@ -16,18 +16,19 @@ pub type Observer = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 pub struct Trace {
     steps: Vec<Step>,
     depth: Vec<u8>,
+    /// Calls that have not done anything yet, by CPU: a function shows in the order of its first step, not of its call.
+    calls: Vec<Vec<Step>>,
     state: BTreeMap<String, String>,
     observer: Option<Observer>,
 }
 
 impl Trace {
     pub(super) fn new(cpus: usize) -> Self {
-        Self { depth: vec![0; cpus], ..Self::default() }
+        Self { depth: vec![0; cpus], calls: vec![Vec::new(); cpus], ..Self::default() }
     }
 
-    /// The recorded steps, with what the last one changed.
-    pub fn into_steps(mut self) -> Vec<Step> {
-        self.settle();
+    /// The recorded steps.
+    pub fn into_steps(self) -> Vec<Step> {
         self.steps
     }
 
@@ -37,32 +38,42 @@ impl Trace {
         self.observer = Some(observer);
     }
 
-    /// What has changed since the last look belongs to the last event.
-    fn settle(&mut self) {
-        let Some(observer) = &self.observer else { return };
+    /// What has changed since the last look.
+    fn changes(&mut self) -> Vec<String> {
+        let Some(observer) = &self.observer else { return Vec::new() };
         let state = observer();
         let mut now = Vec::new();
         for (name, value) in &state {
             match self.state.get(name) {
                 Some(before) if before == value => {}
                 Some(before) => now.push(format!("{name} {before}→{value}")),
+                None if value == "0" || value == "NULL" => {} // a new object's blank field
                 None => now.push(format!("{name} = {value}")),
             }
         }
-        now.extend(self.state.keys().filter(|name| !state.contains_key(*name)).map(|name| format!("{name} gone")));
-        self.state = state;
-        if let Some(last) = self.steps.last_mut() {
-            last.now.append(&mut now);
+        for name in self.state.keys().filter(|name| !state.contains_key(*name)) {
+            let gone = format!("{} is gone", name.split_once('.').map_or(name.as_str(), |(object, _)| object));
+            if !now.contains(&gone) {
+                now.push(gone);
+            }
         }
+        self.state = state;
+        now
     }
 
     fn push(&mut self, cpu: usize, kind: StepKind, object: String, text: String, at: &Location<'_>) {
         if cpu == exec::BOOT {
             return;
         }
-        self.settle();
         let depth = self.depth[cpu];
-        self.steps.push(Step { cpu, depth, kind, text, object, now: Vec::new(), at: format!("{}:{}", at.file(), at.line()) });
+        let mut step = Step { cpu, depth, kind, text, object, now: Vec::new(), at: format!("{}:{}", at.file(), at.line()) };
+        if kind == StepKind::Call {
+            self.calls[cpu].push(step);
+            return;
+        }
+        step.now = self.changes();
+        self.steps.append(&mut self.calls[cpu]);
+        self.steps.push(step);
     }
 
     pub(super) fn violation(&mut self, cpu: usize, violation: &Violation, at: &Location<'_>) {

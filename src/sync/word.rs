@@ -210,6 +210,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     #[track_caller]
     pub fn read(&self) -> T {
         let value = self.raw.enter(self.step(Access::Read), |_| true, |(value, _)| *value);
+        engine::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
     }
