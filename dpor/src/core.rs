@@ -9,7 +9,8 @@ use crate::livelock::{Retries, Round};
 use crate::report::{End, FailureKind, Waiting};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
-use crate::trace::Trace;
+use crate::taskset::TaskSet;
+use crate::trace::{Frame, Trace};
 
 /// The condition that a suspended task waits for. It lives on the task's stack, which stays put while the task is suspended.
 pub(crate) type Condition = *const dyn Fn() -> bool;
@@ -71,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) misfit: Option<(usize, String)>,
     pub(crate) aborting: bool,
     pub(crate) current: usize,
+    /// Scratch space of `retry`.
+    ready: TaskSet,
 }
 
 impl Core {
@@ -90,6 +93,7 @@ impl Core {
             misfit: None,
             aborting: false,
             current: 0,
+            ready: TaskSet::default(),
         }
     }
 
@@ -271,11 +275,12 @@ impl Core {
             self.differs(format!("task {task} could do {op} here before, and now cannot"));
             return None;
         }
+        Retries::reconsider(&self.trace, &mut self.tasks[..self.count], &self.trace.frame(depth).ready);
         self.trace.repeat_event();
         let (local, failed) = (self.trace.frame(depth).local, self.trace.frame(depth).failed);
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;
-        task_state.round.repeated(local, op.access, op.access.is_try().then_some(failed));
+        task_state.round.repeated(local, depth, op.access, op.access.is_try().then_some(failed));
         self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
         Some(task)
     }
@@ -287,10 +292,15 @@ impl Core {
     /// A step that is new: let the strategy choose.
     fn choose(&mut self, strategy: &mut dyn Explore) -> Option<usize> {
         self.settle_worst_case();
-        if self.trace.open_state() {
+        let new = self.trace.open_state();
+        if new {
             self.find_ready()?;
         }
         let depth = self.trace.depth;
+        Retries::reconsider(&self.trace, &mut self.tasks[..self.count], &self.trace.frame(depth).ready);
+        if new {
+            self.find_enabled();
+        }
         if self.trace.frame(depth).enabled.is_empty() {
             self.nothing_enabled();
             return None;
@@ -363,15 +373,20 @@ impl Core {
         let depth = self.trace.depth;
         for task in 0..self.count {
             if self.tasks[task].state == TaskState::Pending && self.is_ready(task)? {
-                let held_back = self.tasks[task].round.held_back;
-                let frame = self.trace.frame_mut(depth);
-                frame.ready.insert(task);
-                if !held_back {
-                    frame.enabled.insert(task);
-                }
+                self.trace.frame_mut(depth).ready.insert(task);
             }
         }
         Some(())
+    }
+
+    /// Those of the ready tasks that are not held back.
+    fn find_enabled(&mut self) {
+        let depth = self.trace.depth;
+        let frame = self.trace.frame_mut(depth);
+        let Frame { ready, enabled, .. } = frame;
+        for task in ready.iter().filter(|&task| !self.tasks[task].round.held_back) {
+            enabled.insert(task);
+        }
     }
 
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
@@ -409,10 +424,19 @@ impl Core {
     }
 
     /// A task's round ends: see `livelock`.
-    pub(crate) fn retry(&mut self, fingerprint: u64) {
+    pub(crate) fn retry(&mut self, fingerprint: u64, own: u64) {
         self.settle_worst_case();
-        let count = self.count;
-        if let Some(cycle) = self.retries.retry(&self.trace, &mut self.tasks[..count], self.current, fingerprint) {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        for task in 0..self.count {
+            if self.tasks[task].state == TaskState::Pending && self.is_ready(task) == Some(true) {
+                ready.insert(task);
+            }
+        }
+        let tasks = &mut self.tasks[..self.count];
+        let livelock = self.retries.retry(&self.trace, tasks, self.current, fingerprint, own, &ready);
+        self.ready = ready;
+        if let Some(cycle) = livelock {
             let waiting = self.waiting();
             self.fail(FailureKind::Livelock { cycle, waiting });
         }

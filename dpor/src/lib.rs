@@ -21,7 +21,7 @@ pub use data::{DataId, DataRace};
 pub use dependence::Rule;
 pub use explorer::Explorer;
 pub use report::{End, Failure, FailureKind, Report, Unfinished, Waiting};
-pub use runtime::{JoinHandle, aborting, data, data_access, me, object, observed, retry, spawn, step, step_when, tried};
+pub use runtime::{JoinHandle, aborting, data, data_access, me, object, observed, retry, round, spawn, step, step_when, tried};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use session::{Budget, Execution};
 pub use strategy::Strategy;

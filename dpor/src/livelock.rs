@@ -6,26 +6,30 @@
 
 use std::ops::Range;
 
-use crate::access::{Access, Op};
+use crate::access::{Access, Class, Op};
 use crate::core::{Task, TaskState};
 use crate::taskset::TaskSet;
-use crate::trace::Trace;
+use crate::trace::{Frame, Trace};
 
 /// A task's position in its retry loop.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     /// Fingerprint of the task's local state.
     local: u64,
-    /// The last operation read a value that has not been observed.
-    unobserved: bool,
+    /// The last operation, this event, read a value that has not been observed.
+    unobserved: Option<usize>,
     /// Whether the try being repeated failed before.
     expected: Option<bool>,
     /// Objects the task has made.
     pub(crate) objects: u32,
     /// Going on would only repeat a round that led nowhere.
     pub(crate) held_back: bool,
-    /// That round.
+    /// The events of that round.
     cycle: (usize, usize),
+    /// Whether only the task's own events in there count.
+    alone: bool,
+    /// Whether to let it go on.
+    reconsidered: bool,
 }
 
 fn mix(hash: u64, value: u64) -> u64 {
@@ -41,19 +45,15 @@ impl Round {
 
     /// The task executes `op` as event `depth`. Returns its fingerprint from now on.
     pub(crate) fn event(&mut self, op: Op, depth: usize) -> u64 {
-        if self.unobserved {
-            // Whatever the last value was, this makes the state unlike any other.
-            self.local = mix(self.local, !(depth as u64));
-        }
-        self.local = mix(mix(self.local, u64::from(op.object.0)), op.access as u64);
-        self.unobserved = matches!(op.access, Access::Read | Access::Rmw);
+        self.local = mix(mix(self.fingerprint(), u64::from(op.object.0)), op.access as u64);
+        self.unobserved = matches!(op.access, Access::Read | Access::Rmw).then_some(depth);
         self.local
     }
 
     /// The same when it is an event of the last execution, with what its try came to.
-    pub(crate) fn repeated(&mut self, local: u64, access: Access, failed: Option<bool>) {
+    pub(crate) fn repeated(&mut self, local: u64, depth: usize, access: Access, failed: Option<bool>) {
         self.local = local;
-        self.unobserved = matches!(access, Access::Read | Access::Rmw);
+        self.unobserved = matches!(access, Access::Read | Access::Rmw).then_some(depth);
         self.expected = failed;
     }
 
@@ -63,15 +63,22 @@ impl Round {
 
     pub(crate) fn observed(&mut self, value: u64) {
         self.local = mix(self.local, value);
-        self.unobserved = false;
+        self.unobserved = None;
     }
 
     pub(crate) fn take_expected(&mut self) -> Option<bool> {
         self.expected.take()
     }
 
-    fn fingerprint(&self, depth: usize) -> u64 {
-        if self.unobserved { mix(self.local, !(depth as u64)) } else { self.local }
+    fn hold_back(&mut self, cycle: &Range<usize>, alone: bool) {
+        self.held_back = true;
+        self.cycle = (cycle.start, cycle.end);
+        self.alone = alone;
+    }
+
+    fn fingerprint(&self) -> u64 {
+        // Whatever the value was, this makes the state unlike any other.
+        self.unobserved.map_or(self.local, |depth| mix(self.local, !(depth as u64)))
     }
 }
 
@@ -80,6 +87,8 @@ struct Entry {
     task: usize,
     depth: usize,
     fingerprint: u64,
+    /// What tells the task's own state: the fingerprint, unless it was stated separately.
+    own: u64,
     /// Where this entry's task fingerprints start.
     locals: usize,
 }
@@ -110,32 +119,46 @@ impl Retries {
     }
 
     /// `current` ends a round. Some if that closes a livelock.
-    pub(crate) fn retry(&mut self, trace: &Trace, tasks: &mut [Task], current: usize, fingerprint: u64) -> Option<Range<usize>> {
+    pub(crate) fn retry(
+        &mut self,
+        trace: &Trace,
+        tasks: &mut [Task],
+        current: usize,
+        fingerprint: u64,
+        own: u64,
+        ready: &TaskSet,
+    ) -> Option<Range<usize>> {
         let depth = trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
         round.local = mix(0x7265_7472_7900, fingerprint);
-        round.unobserved = false;
+        round.unobserved = None;
         if known.is_none() {
-            self.entries.push(Entry { task: current, depth, fingerprint, locals: self.locals.len() });
-            self.locals.extend(tasks.iter().map(|task| task.round.fingerprint(depth)));
+            self.entries.push(Entry { task: current, depth, fingerprint, own, locals: self.locals.len() });
+            self.locals.extend(tasks.iter().map(|task| task.round.fingerprint()));
         }
         let index = self.used;
         self.used += 1;
-        let cycle = (0..index).rev().find(|&earlier| self.same_state(earlier, index))?;
-        let cycle = self.entries[cycle].depth..depth;
-
-        self.moved.clear();
-        for event in &trace.frames()[cycle.clone()] {
-            self.moved.insert(event.task as usize);
-        }
-        self.moved.insert(current);
-        if !(0..tasks.len()).any(|task| starved(trace, tasks, &cycle, task, &self.moved)) {
-            return Some(cycle);
-        }
-        for task in self.moved.iter() {
-            tasks[task].round.held_back = true;
-            tasks[task].round.cycle = (cycle.start, cycle.end);
+        if let Some(earlier) = (0..index).rev().find(|&earlier| self.same_state(earlier, index)) {
+            let cycle = self.entries[earlier].depth..depth;
+            self.moved.clear();
+            for event in &trace.frames()[cycle.clone()] {
+                self.moved.insert(event.task as usize);
+            }
+            self.moved.insert(current);
+            if !(0..tasks.len()).any(|task| starved(trace, tasks, &cycle, task, &self.moved)) {
+                return Some(cycle);
+            }
+            for task in self.moved.iter() {
+                tasks[task].round.hold_back(&cycle, false);
+            }
+        } else if let Some(last) = self.entries[..index].iter().rfind(|entry| entry.task == current) {
+            let cycle = last.depth..depth;
+            // If going round may be a livelock already, let it happen once more, so that it shows.
+            let unfair = ready.iter().any(|task| !tasks[task].round.held_back && undisturbed(trace, &cycle, Some(current), &tasks[task]));
+            if last.own == own && unfair && left_no_trace(trace, &cycle, current) {
+                tasks[current].round.hold_back(&cycle, true);
+            }
         }
         None
     }
@@ -149,6 +172,28 @@ impl Retries {
     fn same_state(&self, a: usize, b: usize) -> bool {
         let (first, second) = (&self.entries[a], &self.entries[b]);
         first.task == second.task && first.fingerprint == second.fingerprint && self.locals(a) == self.locals(b)
+    }
+
+    /// Let those go on whose round is no longer unfair to anyone, but would be a livelock now: it has to show. `ready` are the
+    /// tasks that could run in the state at hand.
+    pub(crate) fn reconsider(trace: &Trace, tasks: &mut [Task], ready: &TaskSet) {
+        for held in 0..tasks.len() {
+            let round = &tasks[held].round;
+            if !round.held_back {
+                continue;
+            }
+            let cycle = round.cycle.0..round.cycle.1;
+            let who = round.alone.then_some(held);
+            let mut others = ready.iter().filter(|&task| !tasks[task].round.held_back).peekable();
+            // With nobody left to run, nothing has to be tried to know a livelock.
+            let unfair = others.peek().is_none() || others.any(|task| undisturbed(trace, &cycle, who, &tasks[task]));
+            tasks[held].round.reconsidered = !unfair;
+        }
+        for task in tasks {
+            if std::mem::take(&mut task.round.reconsidered) {
+                task.round.held_back = false;
+            }
+        }
     }
 
     /// Let those go on whose round may come out differently after the last event.
@@ -172,6 +217,43 @@ impl Retries {
         let (start, end) = held.max_by_key(|cycle| cycle.1).unwrap_or_default();
         start..end
     }
+}
+
+/// Whether `other`, which could run now, could run all the time while `task`, or everyone in there, goes round like this for ever.
+fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other: &Task) -> bool {
+    let (op, class) = (other.op, other.op.access.class(false));
+    if !other.blocks() {
+        return true;
+    }
+    let mut own =
+        trace.frames()[events.clone()].iter().filter(|event| task.is_none_or(|task| event.task as usize == task));
+    own.all(|event| event.op.object != op.object || !trace.rules.dependent(event.class, class))
+}
+
+/// Whether what `task` did in these events might as well not have happened: it only looked, and took locks that it gave back, and
+/// nothing that others did after it could tell.
+fn left_no_trace(trace: &Trace, events: &Range<usize>, task: usize) -> bool {
+    let events = &trace.frames()[events.clone()];
+    let own = |event: &&Frame| event.task as usize == task;
+    let nothing_left = events.iter().filter(own).all(|event| {
+        event.class == Class::Reader || {
+            let of_object = events.iter().filter(own).filter(|other| other.op.object == event.op.object);
+            let balance = of_object.map(|other| match other.op.access {
+                Access::Acquire | Access::AcquireShared => 1,
+                Access::TryAcquire | Access::TryAcquireShared => i32::from(!other.failed),
+                Access::Release | Access::ReleaseShared => -1,
+                Access::Read | Access::Wait => 0,
+                Access::Write | Access::Rmw | Access::Update => i32::MAX / 2,
+            });
+            balance.fold(0, i32::saturating_add) == 0
+        }
+    });
+    nothing_left
+        && events.iter().enumerate().filter(|(_, event)| !own(event)).all(|(index, event)| {
+            !events[..index].iter().filter(own).any(|other| {
+                other.op.object == event.op.object && trace.rules.dependent(other.class, event.class)
+            })
+        })
 }
 
 /// Whether the cycle is unfair to `task`: it could run all the time and never did. Going round in its own useless round does not

@@ -155,13 +155,28 @@ pub fn tried(success: bool) {
 /// state was there before in this execution, what lies between is a cycle. It is reported as a livelock if it is fair, that is, if
 /// every task that could run throughout took part in it. If it is not, those that took part have to wait until someone else takes
 /// a step that concerns them, since another round would only lead back again. See the crate's documentation.
+///
+/// [`round`] says more and makes for far fewer executions.
 pub fn retry(fingerprint: impl FnOnce() -> u64) {
+    end_round(None, fingerprint);
+}
+
+/// A retry loop begins a round: to be called at the top of the loop, before the first round too.
+///
+/// `local` is a hash of the local state that the task carries round the loop, `shared` of all modelled shared state. This is
+/// [`retry`] with the two told apart, and with the first round marked. So a round that left nothing behind (it looked, and took
+/// locks and gave them back, and nobody noticed) is known to be worth nothing although others have done something else meanwhile.
+pub fn round(local: u64, shared: impl FnOnce() -> u64) {
+    end_round(Some(local), || shared().rotate_left(17) ^ local.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+}
+
+fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     if over() {
         return;
     }
     // The caller's code may call `me`, but nothing that announces.
     let fingerprint = with_engine(|engine| engine.core.known_fingerprint()).unwrap_or_else(fingerprint);
-    with_engine(|engine| engine.core.retry(fingerprint));
+    with_engine(|engine| engine.core.retry(fingerprint, local.unwrap_or(fingerprint)));
     if with_engine(|engine| engine.core.aborting) {
         abort();
     }
