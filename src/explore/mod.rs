@@ -47,6 +47,16 @@ pub enum Method {
     },
 }
 
+/// Exhaustive; loom when the whole build is for loom.
+impl Default for Method {
+    fn default() -> Self {
+        match sync::DEFAULT_ENGINE {
+            Engine::Loom => Method::Loom,
+            Engine::Shuttle | Engine::Native => Method::Exhaustive,
+        }
+    }
+}
+
 impl Method {
     /// The engine's name, for reports.
     pub fn name(&self) -> &'static str {
@@ -115,7 +125,7 @@ impl Race {
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```
     pub fn check(&self, protocol: &Protocol) -> Outcome {
-        self.check_with(protocol, &Method::Exhaustive, &Options { witness: true, ..Options::default() })
+        self.check_with(protocol, &Method::default(), &Options { witness: true, ..Options::default() })
     }
 
     /// Explores with the given method and limits.
@@ -200,9 +210,14 @@ impl Exploration<'_> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn program(&self) -> impl Fn() + Send + Sync + 'static {
+    fn ended(&self) -> run::Ended {
         let (plan, tally) = (self.plan.clone(), self.tally.clone());
-        move || plan.execute(&|exec| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec))
+        Arc::new(move |exec| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec))
+    }
+
+    fn program(&self) -> impl Fn() + Send + Sync + 'static {
+        let (plan, ended) = (self.plan.clone(), self.ended());
+        move || plan.execute(ended.clone())
     }
 
     fn stopped(&self) -> bool {
@@ -260,6 +275,9 @@ impl Exploration<'_> {
                 executions < limit && started.elapsed() < patience && !stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
             };
             let report = sync::explore_loom(bound, go_on, self.program());
+            if let Some(violating) = &report.violating {
+                (self.ended())(violating);
+            }
             let how = bound.map(|n| format!("{n} preemptions"));
             return match (report.stopped, how) {
                 (None, None) => Coverage::Exhaustive,
@@ -279,6 +297,7 @@ impl Exploration<'_> {
 
     /// Runs on real threads.
     fn native(&self, iterations: u64) -> Coverage {
+        sync::silence_results();
         let program = self.program();
         let started = Instant::now();
         for n in 0..iterations {
@@ -291,7 +310,7 @@ impl Exploration<'_> {
             if late || self.stopped() {
                 return Coverage::Unfinished { why: format!("stopped after {n} executions") };
             }
-            sync::quietly(&program);
+            program();
         }
         Coverage::Sampled { how: "real threads".into() }
     }

@@ -7,6 +7,9 @@ use crate::race::{Race, Seen};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{self, BOOT, CpuBody, Engine, Exec};
 
+/// Hears of every execution that has ended.
+pub(super) type Ended = Arc<dyn Fn(&Exec) + Send + Sync>;
+
 /// What all executions of one exploration share.
 pub(super) struct Plan {
     pub race: Race,
@@ -19,11 +22,18 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Runs the race once. Called by the engine, as the main task of one of its executions; `ended` hears how it went, also when a
-    /// violation unwinds through here.
-    pub fn execute(&self, ended: &(dyn Fn(&Exec) + Sync)) {
+    /// violation unwinds through here. (Under loom it does not: there a violation leaves through somebody else's stack.)
+    pub fn execute(&self, ended: Ended) {
         let (build, cpus) = self.race.parts();
         let exec = Exec::new(self.engine, cpus.len(), self.focus, self.tracing, self.shows());
-        let _tell = OnDrop(|| ended(&exec));
+        let _tell = (self.engine != Engine::Loom).then(|| {
+            let (exec, ended) = (exec.clone(), ended.clone());
+            OnDrop(move || {
+                if !exec.completed() {
+                    ended(&exec);
+                }
+            })
+        });
         exec.enter(BOOT, || {
             let world = World::new(self.protocol.rules);
             build(&world);
@@ -49,6 +59,7 @@ impl Plan {
                     exec.finish();
                     world.audit();
                     exec.complete();
+                    ended(&exec);
                 })
             };
             exec.start();

@@ -29,7 +29,7 @@ pub(super) fn find(
     explorer: &dyn Fn(Strategy) -> Explorer,
 ) -> Option<Witness> {
     let sought = Arc::new(Plan { race: plan.race.clone(), protocol: plan.protocol.clone(), engine: Engine::Shuttle, focus: Some(clause), tracing: false });
-    let program = move || sought.execute(&|_| ());
+    let program = move || sought.execute(Arc::new(|_| ()));
     let report = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause)).run(program);
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
@@ -64,13 +64,13 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
     let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true };
     let recording = Arc::new(Mutex::new(Recording::default()));
     let sink = recording.clone();
-    let keep = move |exec: &Exec| {
+    let keep: super::run::Ended = Arc::new(move |exec: &Exec| {
         let mut recording = sink.lock().unwrap_or_else(PoisonError::into_inner);
         recording.steps = exec.take_trace().map(|trace| trace.into_steps()).unwrap_or_default();
         recording.held = exec.held();
         recording.violation = exec.fatal().or_else(|| exec.violations().into_iter().next());
-    };
-    let report = Explorer::new(Strategy::Replay(schedule.clone())).run(move || plan.execute(&keep));
+    });
+    let report = Explorer::new(Strategy::Replay(schedule.clone())).run(move || plan.execute(keep.clone()));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
     }

@@ -168,6 +168,8 @@ impl Exec {
     }
 
     /// Makes this the execution of the calling OS thread while `f` runs, as CPU `cpu`.
+    ///
+    /// Under loom it stays so afterwards: loom's main thread is a CPU like the others, on the same OS thread, and may end before them.
     pub fn enter<R>(self: &Arc<Self>, cpu: usize, f: impl FnOnce() -> R) -> R {
         struct Restore(Option<Arc<Exec>>, usize);
         impl Drop for Restore {
@@ -177,7 +179,12 @@ impl Exec {
             }
         }
         let before = EXEC.with(|exec| exec.borrow_mut().replace(self.clone()));
-        let _restore = Restore(before, CPU.replace(cpu));
+        let mut restore = Restore(before, CPU.replace(cpu));
+        if self.engine == Engine::Loom {
+            let Restore(before, _) = &mut restore;
+            drop(before.take());
+            std::mem::forget(restore);
+        }
         f()
     }
 
@@ -295,9 +302,10 @@ pub(crate) fn with<R>(f: impl FnOnce(&Exec) -> R) -> R {
     EXEC.with(|exec| f(exec.borrow().as_deref().expect("modelled objects live inside an execution: see Race::check")))
 }
 
-/// The current execution.
-pub(crate) fn current() -> Arc<Exec> {
-    EXEC.with(|exec| exec.borrow().clone()).expect("modelled objects live inside an execution: see Race::check")
+/// Leaves the execution that loom's last one has left behind.
+pub(super) fn leave() -> Option<Arc<Exec>> {
+    CPU.set(BOOT);
+    EXEC.with(|exec| exec.borrow_mut().take())
 }
 
 /// The CPU that runs; [`BOOT`] while the world is built and audited.
@@ -471,12 +479,10 @@ pub(super) fn might_sleep(name: Name) {
     if me == BOOT || std::thread::panicking() {
         return;
     }
-    let exec = current();
-    let tables = exec.tables.lock();
-    let state = &tables.cpus[me];
-    let spin = state.held.iter().find(|l| l.kind == LockKind::Spin).map(|l| (l.name, l.at));
-    let rcu = state.rcu_depth > 0;
-    drop(tables);
+    let (spin, rcu) = with(|exec| {
+        let state = &exec.tables.lock().cpus[me];
+        (state.held.iter().find(|l| l.kind == LockKind::Spin).map(|l| (l.name, l.at)), state.rcu_depth > 0)
+    });
     clause(Clause::ATOMIC_1, spin.is_none() && !rcu, || match spin {
         Some((held, at)) => format!("{name} may sleep, but {held} is held since {}:{}", at.file(), at.line()),
         None => format!("{name} may sleep inside an RCU read section"),
@@ -485,12 +491,10 @@ pub(super) fn might_sleep(name: Name) {
 
 /// A CPU ends: it must hold nothing (E25).
 pub fn cpu_ends() {
-    let exec = current();
-    let tables = exec.tables.lock();
-    let state = &tables.cpus[cpu()];
-    let held = state.held.last().map(|l| l.name);
-    let rcu = state.rcu_depth;
-    drop(tables);
+    let (held, rcu) = with(|exec| {
+        let state = &exec.tables.lock().cpus[cpu()];
+        (state.held.last().map(|l| l.name), state.rcu_depth)
+    });
     clause(Clause::UNLOCK_1, held.is_none() && rcu == 0, || match held {
         Some(name) => format!("CPU{} ends with {name} held", cpu()),
         None => format!("CPU{} ends inside an RCU read section", cpu()),

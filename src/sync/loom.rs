@@ -23,12 +23,25 @@ pub struct Word(Arc<Shared>);
 
 pub struct Shared {
     newest: AtomicU64,
-    atomic: OnceLock<LoomAtomic>,
+    atomic: OnceLock<(LoomAtomic, LoomAtomic)>,
 }
 
 impl Shared {
     fn atomic(&self) -> &LoomAtomic {
-        self.atomic.get_or_init(|| LoomAtomic::new(self.newest.load(Ordering::Relaxed)))
+        &self.both().0
+    }
+
+    fn both(&self) -> &(LoomAtomic, LoomAtomic) {
+        self.atomic.get_or_init(|| (LoomAtomic::new(self.newest.load(Ordering::Relaxed)), LoomAtomic::new(0)))
+    }
+
+    /// Makes the access that follows race with every access before it.
+    ///
+    /// loom 0.7.2 remembers only the last access of an atomic, of whatever kind: in `load x | load x; store x` the store finds its own
+    /// thread's load there, and loom declares the program exhausted after one execution (SPEC.md §7, FINDING-2). Read-modify-writes
+    /// all depend on each other, so one of a token beside the word puts that right; relaxed, it orders nothing.
+    fn touch(&self) {
+        self.both().1.fetch_add(0, Ordering::Relaxed);
     }
 }
 
@@ -44,12 +57,18 @@ impl Word {
     }
 
     pub fn load(&self, _: Step, order: Ordering) -> u64 {
-        if running() { exec::switching(|| self.0.atomic().load(order)) } else { self.peek() }
+        if running() { exec::switching(|| {
+                self.0.touch();
+                self.0.atomic().load(order)
+            }) } else { self.peek() }
     }
 
     pub fn store(&self, _: Step, value: u64, order: Ordering) {
         if running() {
-            exec::switching(|| self.0.atomic().store(value, order));
+            exec::switching(|| {
+                self.0.touch();
+                self.0.atomic().store(value, order);
+            });
         }
         self.0.newest.store(value, Ordering::Relaxed);
     }
@@ -61,7 +80,10 @@ impl Word {
             return before;
         }
         let load_order = if matches!(order, Ordering::Relaxed | Ordering::Release) { Ordering::Relaxed } else { Ordering::Acquire };
-        let Ok(before) = exec::switching(|| self.0.atomic().fetch_update(order, load_order, |value| Some(change(value)))) else {
+        let Ok(before) = exec::switching(|| {
+            self.0.touch();
+            self.0.atomic().fetch_update(order, load_order, |value| Some(change(value)))
+        }) else {
             unreachable!("the closure never declines")
         };
         self.0.newest.store(change(before), Ordering::Relaxed);
@@ -188,6 +210,8 @@ pub struct LoomReport {
     pub exhausted: bool,
     /// What ended it, if not that.
     pub stopped: Option<LoomStop>,
+    /// The execution that a violation ended.
+    pub violating: Option<Arc<Exec>>,
 }
 
 /// Why loom stopped.
@@ -233,6 +257,7 @@ pub fn explore(bound: Option<usize>, go_on: impl Fn(u64) -> bool + Send + Sync +
     builder.log = false;
     let executions = Arc::new(AtomicU64::new(0));
     let counted = executions.clone();
+    super::native::silence_results();
     EXPLORING.set(true);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         builder.check(move || {
@@ -243,11 +268,12 @@ pub fn explore(bound: Option<usize>, go_on: impl Fn(u64) -> bool + Send + Sync +
         });
     }));
     EXPLORING.set(false);
-    exec::set_cpu(exec::BOOT); // a violation has left from the middle of somebody's step
+    let last = exec::leave();
     let executions = executions.load(Ordering::Relaxed);
     let stopped = result.err().map(|payload| stop_reason(&*payload));
     let executions = if matches!(stopped, Some(LoomStop::Limit)) { executions - 1 } else { executions };
-    LoomReport { executions, exhausted: stopped.is_none(), stopped }
+    let violating = last.filter(|_| matches!(stopped, Some(LoomStop::Violation)));
+    LoomReport { executions, exhausted: stopped.is_none(), stopped, violating }
 }
 
 fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {

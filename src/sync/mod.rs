@@ -31,6 +31,7 @@ pub use exec::{BOOT, Exec, LockEdge, LockKind, Name, Shows, WaitFor, clause, cpu
 pub use loom::{LoomStop, explore as explore_loom};
 pub use lock::{PageLock, SpinLock};
 pub use plain::Plain;
+pub(crate) use native::silence_results;
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
@@ -38,13 +39,11 @@ pub(crate) use trace::observe;
 pub use trace::{Call, Trace, enter, remark};
 pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 
+/// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom (`RUSTFLAGS="--cfg loom"`).
+pub const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine::Shuttle };
+
 /// A retry loop goes round again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves
 /// and nobody gets anywhere is a livelock; `fingerprint` must tell apart any two states of the world that differ.
 pub fn retry(fingerprint: impl FnOnce() -> u64) {
     engine::retry(fingerprint);
-}
-
-/// Runs `program` with panics that are results kept silent.
-pub(crate) fn quietly(program: &(impl Fn() + ?Sized)) {
-    native::quietly(program);
 }

@@ -142,8 +142,8 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
     }
 }
 
-/// Runs `program`, in which violations are results: they are not printed as panics.
-pub fn quietly(program: &(impl Fn() + ?Sized)) {
+/// From now on, panics that are results of an exploration are not printed.
+pub fn silence_results() {
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -153,5 +153,4 @@ pub fn quietly(program: &(impl Fn() + ?Sized)) {
             }
         }));
     });
-    program();
 }

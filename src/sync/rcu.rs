@@ -1,6 +1,6 @@
 //! RCU: read sections and grace periods.
 
-use super::engine::{self, Access, Monitor, Step};
+use super::engine::{Access, Monitor, Step};
 use super::exec::{self, Name};
 use super::trace::event;
 use witness::StepKind;
@@ -67,9 +67,10 @@ impl Rcu {
         exec::clause(Clause::UNLOCK_1, inside, || "rcu_read_unlock() outside a read section".into());
     }
 
-    /// Something was freed: read sections that begin later come too late for it. A ghost step: [LIFE-1] depends on the order.
-    pub(super) fn freed_now(&self) {
-        engine::ghost(self.step(Access::Write));
+    /// Something is freed from here on: the grace period before its memory goes waits for the read sections that are under way, and those
+    /// that begin later see that it was freed. Never waits. Kernel: `call_rcu`.
+    pub(super) fn call(&self) {
+        self.state.enter(self.step(Access::Write), |_| true, |_| ());
     }
 
     /// Sleeps until every read section that is under way now has ended.

@@ -146,7 +146,7 @@ impl<T> Slab<T> {
         };
         exec::clause(Clause::LIFE_1, allocated, || format!("{} is freed, but it is not allocated", self.name(r)));
         // Whoever begins to read from here on is not protected.
-        rcu.freed_now();
+        rcu.call();
         slot.history.lock().freed[r.life as usize - 1] = exec::now();
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
         self.free.enter(self.step(), |_| true, |free| free.push(r.slot));
