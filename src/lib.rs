@@ -1,4 +1,33 @@
-//! lockwalk
+//! **lockwalk** is the executable, model-checked specification of Linux's anonymous-memory lock protocol.
+//!
+//! The kernel's page faults, reclaim, migration, fork and VMA changes are here as concurrent Rust, under their kernel names ([`mm`]). Every
+//! decision that the documents argue about is a rule; a kernel version, or a document's patch, is one choice per rule ([`spec`]). A
+//! [`Race`] is a small world and a few CPUs; an engine runs it in every interleaving, and says which clause breaks, with the shortest
+//! interleaving that shows it, or that none does.
+//!
+//! ```
+//! use lockwalk::{Clause, Era, Race};
+//!
+//! let race = Race::new("S3.1", "vma_adjust moves the range under rmap_walk")
+//!     .world(|w| {
+//!         let p = w.new_process();
+//!         p.mmap(1..5);
+//!         p.touch(4);
+//!     })
+//!     .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+//!     .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
+//!     .violates(Era::V2_6_34, Clause::MIG_1)
+//!     .holds(Era::V2_6_36)
+//!     .showing("the walk takes the page to lie outside the VMA", |e| e.saw("vma_address", "-EFAULT"))
+//!     .sometimes("the page is moved", |e| e.saw("migrate", "moved"));
+//! for (protocol, _) in race.cases() {
+//!     let outcome = race.check(protocol);
+//!     assert!(outcome.as_documented(), "{protocol}: {:?}", outcome.objections());
+//! }
+//! ```
+//!
+//! SPEC.md is the text beside this code; a test holds the two together.
+
 mod explore;
 pub mod mm;
 mod race;
@@ -6,7 +35,8 @@ pub mod races;
 pub mod spec;
 pub mod sync;
 
+pub use dpor::{ParseScheduleError, Schedule};
 pub use explore::{Method, Options};
 pub use race::{Condition, Documented, Race, Seen};
-pub use dpor::{ParseScheduleError, Schedule};
 pub use spec::{Clause, Era, Protocol};
+pub use witness::{self, Outcome, Witness};

@@ -153,9 +153,12 @@ impl Outcome {
     ///
     /// A documented violation must be a violation of that clause. A protocol that holds must not violate anything, and its
     /// good verdict must not be vacuous: the exploration finished, every clause of the race was evaluated, and every ending
-    /// was reached. Bounded and sampled explorations are taken at their word.
+    /// was reached. A sampled exploration can only contradict a document by a violation: what it has not seen proves nothing.
     pub fn objections(&self) -> Vec<String> {
         let verdict = self.verdict();
+        if verdict == Verdict::NotSeen {
+            return Vec::new();
+        }
         match (&self.documented, &verdict) {
             (Documented::Violates(clause) | Documented::StillViolates(clause), verdict) => {
                 if *verdict == Verdict::Violated(clause.clone()) {
