@@ -3,17 +3,21 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
 use crate::core::Core;
 use crate::dependence::{Rule, Rules};
 use crate::hook;
-use crate::report::{Failure, Report};
+use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
-use crate::session::{Budget, Execution, Options, Session};
+use crate::saved::{Saved, SavedStack};
+use crate::session::{Budget, Execution, Options, Progress, Session};
 use crate::strategy::{Strategy, explore};
+use crate::units::Part;
 
 /// Explores the interleavings of a program.
 ///
@@ -38,7 +42,7 @@ use crate::strategy::{Strategy, explore};
 ///     assert_eq!(counter.get(), 2, "lost update");
 /// });
 /// assert!(report.exhausted);
-/// assert_eq!((report.complete, report.failing), (6, 4));
+/// assert_eq!((report.complete, report.failing), (4, 2));
 /// assert!(report.failures[0].kind.to_string().contains("lost update"));
 /// ```
 #[derive(Clone)]
@@ -46,6 +50,8 @@ pub struct Explorer {
     strategy: Strategy,
     options: Options,
     jobs: usize,
+    shard: Option<(u32, u32)>,
+    resumed: Option<Saved>,
     stack_size: usize,
     rules: Rules,
 }
@@ -54,7 +60,8 @@ impl Explorer {
     /// An explorer without limits that runs on this thread.
     pub fn new(strategy: Strategy) -> Self {
         let stack_size = 256 * 1024;
-        Explorer { strategy, options: Options::default(), jobs: 1, stack_size, rules: Rules::default() }
+        let (options, rules) = (Options::default(), Rules::default());
+        Explorer { strategy, options, jobs: 1, shard: None, resumed: None, stack_size, rules }
     }
 
     /// Limit what is spent.
@@ -94,7 +101,7 @@ impl Explorer {
     }
 
     /// Called about ten times per second with what is known so far.
-    pub fn on_progress(mut self, callback: impl FnMut(&Report) + Send + 'static) -> Self {
+    pub fn on_progress(mut self, callback: impl FnMut(&Progress) + Send + 'static) -> Self {
         self.options.on_progress = Some(Arc::new(Mutex::new(callback)));
         self
     }
@@ -112,18 +119,108 @@ impl Explorer {
         self
     }
 
+    /// Explore only one of several shards; [`Saved::merge`] puts them together. All of them have to be made with the same number of
+    /// shards, from the same program.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    pub fn shard(mut self, shard: u32, shards: u32) -> Self {
+        assert!(shard < shards, "there is no shard {shard} of {shards}; they count from 0");
+        self.shard = Some((shard, shards));
+        self
+    }
+
+    /// Go on with an exploration of the same program that was stopped.
+    pub fn resume(mut self, saved: Saved) -> Self {
+        self.resumed = Some(saved);
+        self
+    }
+
     /// Explore the program, which runs once per execution as the main task.
     ///
     /// # Panics
     /// If called inside a program that is being explored.
-    pub fn run(self, program: impl Fn() + Send + Sync + 'static) -> Report {
+    pub fn run(mut self, program: impl Fn() + Send + Sync + 'static) -> Report {
         hook::install();
+        let program: Program = Arc::new(program);
+        let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
+        let mut saved = match self.resumed.take() {
+            Some(saved) => saved,
+            None if divisible => self.divide(&program),
+            None => Saved { stacks: vec![SavedStack::default()], ..Saved::default() },
+        };
+        let taken = Arc::new(Mutex::new(std::mem::take(&mut saved.taken)));
+        let shared = (saved.stacks.len() > 1).then(|| Arc::clone(&taken));
+        let part = Part { depth: saved.depth, shard: saved.shard, taken: shared, counting: false };
+        let mut results = self.work(&program, &part, &saved.stacks).into_iter();
+        let (mut report, stack) = results.next().expect("there is a worker");
+        let mut stacks = vec![stack];
+        for (other, stack) in results {
+            report.add(other);
+            stacks.push(stack);
+        }
+        if stacks.len() > 1 {
+            report.keep_first_failures();
+        }
+        if divisible {
+            saved.count(&report);
+            saved.stacks = stacks.into_iter().flatten().collect();
+            saved.taken = taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            (report.executions, report.complete) = (saved.executions, saved.complete);
+            (report.blocked, report.failing) = (saved.blocked, saved.failing);
+            if report.exhausted && saved.shard.is_some() {
+                report.exhausted = false;
+                report.why_unfinished = Some(Unfinished::Shard);
+            }
+            report.saved = Some(saved);
+        }
+        report
+    }
+
+    /// How the search is divided: into several units per worker, if there are several workers or shards.
+    fn divide(&self, program: &Program) -> Saved {
+        let stacks = vec![SavedStack::default(); self.jobs];
+        let mut saved = Saved { shard: self.shard, stacks, ..Saved::default() };
+        let workers = match self.shard {
+            // Every shard has to find the same units, however many threads it has.
+            Some((_, shards)) => u64::from(shards),
+            None if self.jobs > 1 => self.jobs as u64,
+            None => return saved,
+        };
+        for depth in 1..=DEEPEST_UNITS {
+            let probe = Explorer { options: Options::default(), ..self.clone() };
+            let nothing = Part { depth, shard: None, taken: None, counting: true };
+            let (_, counted) = probe.work_on(Arc::clone(program), nothing, &SavedStack::default());
+            saved.depth = depth;
+            if counted.is_some_and(|stack| stack.unit >= workers * UNITS_PER_WORKER) {
+                break;
+            }
+        }
+        saved
+    }
+
+    /// Run one worker per stack.
+    fn work(&self, program: &Program, part: &Part, stacks: &[SavedStack]) -> Vec<(Report, Option<SavedStack>)> {
+        let one = |stack: &SavedStack| self.work_on(Arc::clone(program), part.clone(), stack);
+        let [first, others @ ..] = stacks else { return Vec::new() };
+        thread::scope(|scope| {
+            let threads: Vec<_> = others.iter().map(|stack| scope.spawn(|| one(stack))).collect();
+            let mut results = vec![one(first)];
+            results.extend(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|payload| resume_unwind(payload))));
+            results
+        })
+    }
+
+    fn work_on(&self, program: Program, part: Part, stack: &SavedStack) -> (Report, Option<SavedStack>) {
+        if stack.done {
+            return (Report { exhausted: true, ..Report::default() }, Some(stack.clone()));
+        }
         let mut core = Core::new();
         core.trace.rules = self.rules;
         runtime::enter(Engine {
             core,
-            strategy: explore(&self.strategy, self.rules),
-            session: Session::new(self.options),
+            strategy: explore(&self.strategy, self.rules, part, Some(stack)),
+            session: Session::new(self.options.clone()),
             stack_size: self.stack_size,
         });
         let _leave = Leave;
@@ -131,12 +228,20 @@ impl Explorer {
         config.stack_size = self.stack_size;
         config.failure_persistence = FailurePersistence::None;
         config.max_steps = MaxSteps::None;
-        hook::with_quiet(true, || Runner::new(Driver, config).run(move || runtime::run_task(&program)));
+        hook::with_quiet(true, || Runner::new(Driver, config).run(move || runtime::run_task(&*program)));
         let mut engine = runtime::leave().expect("the exploration was entered above");
         let Engine { core, strategy, session, .. } = &mut *engine;
         session.conclude(core, &mut **strategy)
     }
 }
+
+type Program = Arc<dyn Fn() + Send + Sync>;
+
+/// Units per worker, so that all are busy until near the end.
+const UNITS_PER_WORKER: u64 = 8;
+
+/// Deeper, the states above the units would cost more than is won.
+const DEEPEST_UNITS: usize = 12;
 
 /// Leaves the exploration also if shuttle panics.
 struct Leave;

@@ -1,11 +1,13 @@
 //! What an exploration found.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::access::Op;
+use crate::saved::Saved;
 use crate::schedule::Schedule;
 
 /// A task that waits, in a deadlock or a livelock.
@@ -217,9 +219,37 @@ pub struct Report {
     pub max_tasks: usize,
     /// How long it took.
     pub elapsed: Duration,
+    /// Under [`Strategy::Dpor`](crate::Strategy::Dpor) and [`Strategy::Dfs`](crate::Strategy::Dfs): what it takes to go on, and to
+    /// put shards together. Counts and failures include those of the exploration that was resumed.
+    pub saved: Option<Saved>,
 }
 
 impl Report {
+    /// Add what another worker found.
+    pub(crate) fn add(&mut self, other: Report) {
+        self.executions += other.executions;
+        self.complete += other.complete;
+        self.blocked += other.blocked;
+        self.failing += other.failing;
+        self.failures.extend(other.failures);
+        self.exhausted &= other.exhausted;
+        // That another worker made it stop is no reason.
+        if self.why_unfinished.is_none() || self.why_unfinished == Some(Unfinished::Stopped) {
+            self.why_unfinished = other.why_unfinished.or(self.why_unfinished.take());
+        }
+        self.frontier += other.frontier;
+        self.max_depth = self.max_depth.max(other.max_depth);
+        self.max_tasks = self.max_tasks.max(other.max_tasks);
+        self.elapsed = self.elapsed.max(other.elapsed);
+    }
+
+    /// Keep one failure of each class: the first in the order of schedules, which does not depend on who found it when.
+    pub(crate) fn keep_first_failures(&mut self) {
+        self.failures.sort_by(|a, b| a.schedule.tasks().cmp(b.schedule.tasks()));
+        let mut classes = HashSet::new();
+        self.failures.retain(|failure| classes.insert(failure.kind.class()));
+    }
+
     /// The first failure that was found.
     pub fn failure(&self) -> Option<&Failure> {
         self.failures.first()

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::access::Op;
 use crate::core::Core;
 use crate::report::{End, Failure, FailureKind, Report, Unfinished};
+use crate::saved::SavedStack;
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
 
@@ -59,8 +60,28 @@ impl fmt::Debug for Execution<'_> {
 }
 
 pub(crate) type OnExecution = Arc<Mutex<dyn FnMut(&Execution<'_>) -> ControlFlow<()> + Send>>;
-pub(crate) type OnProgress = Arc<Mutex<dyn FnMut(&Report) + Send>>;
+pub(crate) type OnProgress = Arc<Mutex<dyn FnMut(&Progress) + Send>>;
 pub(crate) type Wanted = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
+
+/// How far an exploration is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Executions so far.
+    pub executions: u64,
+    /// Those that failed.
+    pub failing: u64,
+    /// Time so far.
+    pub elapsed: Duration,
+}
+
+/// What the workers of an exploration share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    executions: AtomicU64,
+    failing: AtomicU64,
+    /// One of them has ended the search for all.
+    halt: AtomicBool,
+}
 
 /// The caller's wishes.
 #[derive(Clone, Default)]
@@ -71,6 +92,7 @@ pub(crate) struct Options {
     pub(crate) wanted: Option<Wanted>,
     pub(crate) on_execution: Option<OnExecution>,
     pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Session {
@@ -121,11 +143,14 @@ impl Session {
     }
 
     fn out_of_budget(&mut self) -> Option<Unfinished> {
-        let Options { budget, stop, .. } = &self.options;
+        let Options { budget, stop, shared, .. } = &self.options;
+        if shared.halt.load(Ordering::Relaxed) {
+            return Some(Unfinished::Stopped);
+        }
         if stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             return Some(Unfinished::Stopped);
         }
-        if budget.executions.is_some_and(|most| self.report.executions >= most) {
+        if budget.executions.is_some_and(|most| shared.executions.load(Ordering::Relaxed) >= most) {
             return Some(Unfinished::Executions);
         }
         if budget.time.is_some() || self.options.on_progress.is_some() {
@@ -135,8 +160,10 @@ impl Session {
             }
             if let Some(on_progress) = self.options.on_progress.as_ref().filter(|_| elapsed >= self.next_progress) {
                 self.next_progress = elapsed + PROGRESS_EVERY;
-                self.report.elapsed = elapsed;
-                on_progress.lock().expect("a progress callback panicked")(&self.report);
+                let executions = shared.executions.load(Ordering::Relaxed);
+                let failing = shared.failing.load(Ordering::Relaxed);
+                let progress = Progress { executions, failing, elapsed };
+                on_progress.lock().expect("a progress callback panicked")(&progress);
             }
         }
         None
@@ -144,14 +171,18 @@ impl Session {
 
     fn finish(&mut self, core: &mut Core, strategy: &mut dyn Explore) {
         let end = core.end(strategy);
-        let index = self.report.executions;
+        if !strategy.counts() {
+            return;
+        }
+        let shared = &self.options.shared;
+        let index = shared.executions.fetch_add(1, Ordering::Relaxed);
         let report = &mut self.report;
         report.executions += 1;
         *(if end == End::Cut { &mut report.blocked } else { &mut report.complete }) += 1;
         report.max_depth = report.max_depth.max(core.trace.depth);
         report.max_tasks = report.max_tasks.max(core.tasks().len());
         let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
-        let mut failure =
+        let failure =
             core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
@@ -163,8 +194,17 @@ impl Session {
                 report.why_unfinished = Some(Unfinished::Stopped);
             }
         }
+        self.keep(core, strategy, failure);
+        if self.report.why_unfinished.is_some() {
+            self.options.shared.halt.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn keep(&mut self, core: &Core, strategy: &mut dyn Explore, mut failure: Option<Failure>) {
+        let (report, shared) = (&mut self.report, &self.options.shared);
         let Some(found) = &failure else { return };
         report.failing += 1;
+        shared.failing.fetch_add(1, Ordering::Relaxed);
         if matches!(found.kind, FailureKind::Nondeterminism { .. }) {
             report.why_unfinished = Some(Unfinished::Nondeterminism);
         } else if !self.options.wanted.as_ref().is_none_or(|wanted| wanted(found)) {
@@ -182,10 +222,11 @@ impl Session {
     }
 
     /// The report, now that the last execution is over.
-    pub(crate) fn conclude(&mut self, core: &Core, strategy: &mut dyn Explore) -> Report {
+    pub(crate) fn conclude(&mut self, core: &mut Core, strategy: &mut dyn Explore) -> (Report, Option<SavedStack>) {
         let mut report = std::mem::take(&mut self.report);
         strategy.conclude(core, self.finished, &mut report);
         report.elapsed = self.started.elapsed();
-        report
+        let saved = strategy.save(core);
+        (report, saved)
     }
 }

@@ -61,3 +61,16 @@ fn try_lock_sees_both_outcomes() {
     assert_eq!(outcomes.lock().unwrap().len(), 2);
     assert_eq!(report.complete, 3);
 }
+
+/// By hand: `cargo test -p dpor --test counts -- --ignored`.
+#[test]
+#[ignore = "takes seconds"]
+fn many_executions_take_no_memory() {
+    let report = explore(family(Variant::FixedPlain, 2, 3, 4));
+    assert_eq!((report.complete, report.blocked), (450_450, 0));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: 0 kB");
+    let kilobytes: u64 = peak.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
+    eprintln!("{report} in {:?}, {peak}", report.elapsed);
+    assert!(kilobytes < 64 * 1024, "{peak}");
+}

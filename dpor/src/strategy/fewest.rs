@@ -356,7 +356,7 @@ impl Explore for Fewest {
         true
     }
 
-    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+    fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         let lowest = self.levels.iter().position(|level| !level.is_empty());
         report.frontier = self.levels.iter().map(|level| level.len() as u64).sum();
         let nothing_left = lowest.is_none();

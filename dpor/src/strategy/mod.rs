@@ -9,7 +9,9 @@ mod replay;
 use crate::core::Core;
 use crate::dependence::Rules;
 use crate::report::{End, Failure, Report, Unfinished};
+use crate::saved::SavedStack;
 use crate::schedule::Schedule;
+use crate::units::Part;
 
 /// How to explore.
 #[derive(Clone, PartialEq, Debug)]
@@ -71,15 +73,32 @@ pub(crate) trait Explore: Send {
         false
     }
 
+    /// Whether the last execution belongs to this part of the search.
+    fn counts(&self) -> bool {
+        true
+    }
+
+    /// Where the search stands, to go on later; `None` if the strategy cannot.
+    fn save(&mut self, _core: &mut Core) -> Option<SavedStack> {
+        None
+    }
+
     /// Fill in what only the strategy knows. `finished` if `begin` said that there is no further execution.
-    fn conclude(&mut self, core: &Core, finished: bool, report: &mut Report);
+    fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report);
 }
 
 /// The strategy's working part.
-pub(crate) fn explore(strategy: &Strategy, rules: Rules) -> Box<dyn Explore> {
+pub(crate) fn explore(strategy: &Strategy, rules: Rules, part: Part, resumed: Option<&SavedStack>) -> Box<dyn Explore> {
     match strategy.clone() {
-        Strategy::Dpor => Box::new(depth_first::DepthFirst::dpor(rules)),
-        Strategy::Dfs => Box::new(depth_first::DepthFirst::dfs(rules)),
+        Strategy::Dpor | Strategy::Dfs => {
+            let plain = *strategy == Strategy::Dfs;
+            let search = if plain { depth_first::DepthFirst::dfs(rules) } else { depth_first::DepthFirst::dpor(rules) };
+            let mut search = search.with_part(part);
+            if let Some(resumed) = resumed {
+                search.resume(resumed);
+            }
+            Box::new(search)
+        }
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => Box::new(random::Pct::new(seed, depth, iterations)),
         Strategy::Urw { seed, iterations } => Box::new(random::Urw::new(seed, iterations)),

@@ -50,7 +50,7 @@ impl Explore for Random {
         enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
     }
 
-    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+    fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }
 }
@@ -109,7 +109,7 @@ impl Explore for Pct {
         best(&self.priorities)
     }
 
-    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+    fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }
 }
@@ -169,7 +169,7 @@ impl Explore for Urw {
         }
     }
 
-    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+    fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }
 }

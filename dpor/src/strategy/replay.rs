@@ -45,7 +45,7 @@ impl Explore for Replay {
         None
     }
 
-    fn conclude(&mut self, _core: &Core, finished: bool, report: &mut Report) {
+    fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }
 }

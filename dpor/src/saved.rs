@@ -1,0 +1,261 @@
+//! A search on paper: to go on later, or elsewhere, and to put the shards' results together.
+
+use std::fmt::{self, Display, Write as _};
+use std::str::FromStr;
+
+use crate::report::Report;
+use crate::schedule::Schedule;
+use crate::taskset::TaskSet;
+use crate::trace::Frame;
+
+/// One state of the path at which a search stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SavedState {
+    /// What runs next from it.
+    pub(crate) next: usize,
+    backtrack: TaskSet,
+    sleep: TaskSet,
+    sleep_failed: TaskSet,
+}
+
+impl SavedState {
+    pub(crate) fn new(frame: &Frame, next: usize) -> Self {
+        let Frame { backtrack, sleep, sleep_failed, .. } = frame.clone();
+        SavedState { next, backtrack, sleep, sleep_failed }
+    }
+
+    pub(crate) fn restore(&self, frame: &mut Frame) {
+        frame.backtrack.copy_from(&self.backtrack);
+        frame.sleep.copy_from(&self.sleep);
+        frame.sleep_failed.copy_from(&self.sleep_failed);
+    }
+}
+
+/// Where one worker stands. Without states it has not begun, unless it is done.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SavedStack {
+    pub(crate) done: bool,
+    pub(crate) unit: u64,
+    pub(crate) states: Vec<SavedState>,
+}
+
+/// A search that was stopped, or one shard of it: what is known, and what is left. A text file's worth:
+/// [`Display`](fmt::Display) writes it, [`FromStr`] reads it.
+///
+/// It belongs to the program and the strategy it was made from; resuming it for another program is noticed as nondeterminism, as
+/// far as the paths that were left show it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Saved {
+    /// All executions so far.
+    pub executions: u64,
+    /// Those that ran to their end or failed.
+    pub complete: u64,
+    /// Those that were cut.
+    pub blocked: u64,
+    /// Those that failed.
+    pub failing: u64,
+    /// Class and schedule of the first failure of each class.
+    pub failures: Vec<(String, Schedule)>,
+    pub(crate) shard: Option<(u32, u32)>,
+    pub(crate) depth: usize,
+    pub(crate) taken: Vec<bool>,
+    /// One per worker.
+    pub(crate) stacks: Vec<SavedStack>,
+}
+
+/// Why saved searches cannot be read or put together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SavedError(String);
+
+impl Display for SavedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "saved exploration: {}", self.0)
+    }
+}
+
+impl std::error::Error for SavedError {}
+
+impl Saved {
+    /// Whether nothing is left of it.
+    pub fn is_done(&self) -> bool {
+        self.stacks.iter().all(|stack| stack.done)
+    }
+
+    /// The shard, if it is one: which, of how many.
+    pub fn shard(&self) -> Option<(u32, u32)> {
+        self.shard
+    }
+
+    /// Put the results of all shards together.
+    ///
+    /// # Errors
+    /// If they are not all shards of one search, each of them once and done.
+    pub fn merge(shards: &[Saved]) -> Result<Saved, SavedError> {
+        let count = shards.len();
+        let mut seen = vec![false; count];
+        let mut merged = Saved::default();
+        for saved in shards {
+            let Some((shard, shards)) = saved.shard else { return Err(SavedError("not a shard".to_owned())) };
+            if shards as usize != count || saved.depth != merged.depth && seen.contains(&true) {
+                return Err(SavedError(format!("shard {shard}/{shards} does not belong to these {count}")));
+            }
+            if !saved.is_done() {
+                return Err(SavedError(format!("shard {shard}/{shards} is not done")));
+            }
+            if std::mem::replace(&mut seen[shard as usize % count], true) {
+                return Err(SavedError(format!("shard {shard}/{shards} is there twice")));
+            }
+            merged.depth = saved.depth;
+            merged.add(saved);
+        }
+        Ok(merged)
+    }
+
+    /// Add what another part of the search found.
+    fn add(&mut self, other: &Saved) {
+        self.executions += other.executions;
+        self.complete += other.complete;
+        self.blocked += other.blocked;
+        self.failing += other.failing;
+        for failure in &other.failures {
+            if !self.failures.iter().any(|(class, _)| *class == failure.0) {
+                self.failures.push(failure.clone());
+            }
+        }
+    }
+
+    /// Take over the counts and failures of a report.
+    pub(crate) fn count(&mut self, report: &Report) {
+        let failures = report.failures.iter().map(|failure| (failure.kind.class(), failure.schedule.clone()));
+        self.add(&Saved {
+            executions: report.executions,
+            complete: report.complete,
+            blocked: report.blocked,
+            failing: report.failing,
+            failures: failures.collect(),
+            ..Saved::default()
+        });
+    }
+}
+
+fn set(tasks: &TaskSet) -> String {
+    let mut text = String::new();
+    for task in tasks.iter() {
+        let comma = if text.is_empty() { "" } else { "," };
+        write!(text, "{comma}{task}").expect("writing to a string");
+    }
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+fn parse_set(text: &str) -> Option<TaskSet> {
+    if text == "-" {
+        return Some(TaskSet::default());
+    }
+    text.split(',').map(|task| task.parse::<u32>().ok().map(|task| task as usize)).collect()
+}
+
+const HEADER: &str = "dpor exploration 1";
+
+impl Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{HEADER}")?;
+        if let Some((shard, shards)) = self.shard {
+            writeln!(f, "shard {shard} {shards}")?;
+        }
+        writeln!(f, "depth {}", self.depth)?;
+        writeln!(f, "counts {} {} {} {}", self.executions, self.complete, self.blocked, self.failing)?;
+        for (class, schedule) in &self.failures {
+            writeln!(f, "failure {schedule} {}", class.escape_default())?;
+        }
+        let taken: String = self.taken.iter().map(|&taken| if taken { '1' } else { '0' }).collect();
+        writeln!(f, "taken {taken}")?;
+        for stack in &self.stacks {
+            writeln!(f, "worker {} {}", stack.unit, if stack.done { "done" } else { "open" })?;
+            for state in &stack.states {
+                let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(set);
+                writeln!(f, "state {} {}", state.next, sets.join(" "))?;
+            }
+        }
+        writeln!(f, "end")
+    }
+}
+
+/// Undoes `escape_default`.
+fn unescape(text: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        if letter != '\\' {
+            plain.push(letter);
+            continue;
+        }
+        plain.push(match rest.next()? {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'u' => {
+                let digits: String = rest.by_ref().skip(1).take_while(|&digit| digit != '}').collect();
+                char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
+            }
+            other => other,
+        });
+    }
+    Some(plain)
+}
+
+impl FromStr for Saved {
+    type Err = SavedError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut lines = text.lines().enumerate();
+        if lines.next().map(|line| line.1) != Some(HEADER) {
+            return Err(SavedError(format!("the first line is not {HEADER:?}")));
+        }
+        let mut saved = Saved::default();
+        for (number, line) in lines {
+            let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
+            if key == "end" {
+                return Ok(saved);
+            }
+            saved.read(key, rest).ok_or_else(|| SavedError(format!("line {} is malformed: {line:?}", number + 1)))?;
+        }
+        Err(SavedError("the text ends too early".to_owned()))
+    }
+}
+
+impl Saved {
+    fn read(&mut self, key: &str, rest: &str) -> Option<()> {
+        let mut words = rest.split(' ');
+        match key {
+            "shard" => self.shard = Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?)),
+            "depth" => self.depth = rest.parse().ok()?,
+            "counts" => {
+                for count in [&mut self.executions, &mut self.complete, &mut self.blocked, &mut self.failing] {
+                    *count = words.next()?.parse().ok()?;
+                }
+            }
+            "failure" => {
+                let (schedule, class) = rest.split_once(' ')?;
+                self.failures.push((unescape(class)?, schedule.parse().ok()?));
+            }
+            "taken" => self.taken = rest.chars().map(|letter| letter == '1').collect(),
+            "worker" => {
+                let unit = words.next()?.parse().ok()?;
+                let done = match words.next()? {
+                    "done" => true,
+                    "open" => false,
+                    _ => return None,
+                };
+                self.stacks.push(SavedStack { done, unit, states: Vec::new() });
+            }
+            "state" => {
+                let next = words.next()?.parse().ok()?;
+                let (backtrack, sleep) = (parse_set(words.next()?)?, parse_set(words.next()?)?);
+                let sleep_failed = parse_set(words.next()?)?;
+                self.stacks.last_mut()?.states.push(SavedState { next, backtrack, sleep, sleep_failed });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}

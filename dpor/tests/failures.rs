@@ -1,0 +1,247 @@
+//! Failing, tearing down, data races, nondeterminism, replay.
+
+mod common;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{Lock, Variant, Word, family};
+use dpor::{Access, Explorer, FailureKind, Strategy, Unfinished};
+
+const STRATEGIES: [Strategy; 6] = [
+    Strategy::Dpor,
+    Strategy::Dfs,
+    Strategy::Random { seed: 3, iterations: 200 },
+    Strategy::Pct { seed: 3, depth: 3, iterations: 200 },
+    Strategy::Urw { seed: 3, iterations: 200 },
+    Strategy::FewestPreemptions { max: None },
+];
+
+#[test]
+fn every_strategy_finds_the_bug() {
+    for strategy in STRATEGIES {
+        let report = Explorer::new(strategy.clone()).stop_at_first(true).run(family(Variant::Buggy, 2, 2, 1));
+        let failure = report.failures.first().unwrap_or_else(|| panic!("{strategy:?}: {report}"));
+        let replayed = Explorer::new(Strategy::Replay(failure.schedule.clone())).run(family(Variant::Buggy, 2, 2, 1));
+        assert_eq!(replayed.failures[0].kind.class(), failure.kind.class(), "{strategy:?}");
+        assert_eq!(replayed.failures[0].schedule, failure.schedule);
+        assert_eq!(replayed.failures[0].preemptions, failure.preemptions);
+    }
+}
+
+#[test]
+fn every_strategy_finds_the_deadlock() {
+    for strategy in STRATEGIES {
+        let report = Explorer::new(strategy.clone()).stop_at_first(true).run(|| {
+            let (x, y) = (Lock::new(), Lock::new());
+            let other = (x.clone(), y.clone());
+            let task = dpor::spawn("other", move || {
+                other.1.lock();
+                other.0.lock();
+                other.0.unlock();
+                other.1.unlock();
+            });
+            x.lock();
+            y.lock();
+            y.unlock();
+            x.unlock();
+            task.join();
+        });
+        let failure = report.failures.first().unwrap_or_else(|| panic!("{strategy:?}: {report}"));
+        let FailureKind::Deadlock { waiting } = &failure.kind else { panic!("{failure}") };
+        assert!(waiting.iter().any(|task| task.name == "other"), "{failure}");
+    }
+}
+
+/// A guard that announces its release from `Drop`, and counts how often values are dropped.
+struct Guard(Lock, Arc<AtomicU64>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.unlock();
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn teardown_drops_everything_and_goes_on() {
+    let (made, dropped) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let counts = (Arc::clone(&made), Arc::clone(&dropped));
+    let report = Explorer::new(Strategy::Dfs).run(move || {
+        let lock = Lock::new();
+        let tasks: Vec<_> = (0..3)
+            .map(|index| {
+                let (lock, counts) = (lock.clone(), (Arc::clone(&counts.0), Arc::clone(&counts.1)));
+                dpor::spawn("task", move || {
+                    lock.lock();
+                    counts.0.fetch_add(1, Ordering::Relaxed);
+                    let _guard = Guard(lock, Arc::clone(&counts.1));
+                    let value: Box<dyn std::any::Any + Send> = Box::new(index);
+                    if index == 1 {
+                        std::panic::panic_any(value);
+                    }
+                })
+            })
+            .collect();
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+    });
+    assert!(report.exhausted && report.failing > 1, "{report}");
+    assert_eq!(made.load(Ordering::Relaxed), dropped.load(Ordering::Relaxed));
+    let FailureKind::Panic { task: 2, payload, .. } = &report.failures[0].kind else { panic!("{report}") };
+    assert_eq!(*payload.downcast_ref::<Box<dyn std::any::Any + Send>>().unwrap().downcast_ref::<i32>().unwrap(), 1);
+}
+
+#[test]
+fn nondeterminism_is_reported() {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let report = Explorer::new(Strategy::Dpor).run(|| {
+        let (x, y) = (Word::new(0), Word::new(0));
+        let other = x.clone();
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let task = dpor::spawn("other", move || other.write(1));
+        if run % 2 == 0 { &x } else { &y }.write(2);
+        x.write(3);
+        task.join();
+    });
+    assert!(!report.exhausted, "{report}");
+    assert_eq!(report.why_unfinished, Some(Unfinished::Nondeterminism));
+    assert!(matches!(report.failures[0].kind, FailureKind::Nondeterminism { .. }));
+}
+
+#[test]
+fn a_schedule_that_does_not_fit_is_an_error() {
+    for (schedule, why) in [("1*3.9", "there is no task 9"), ("1*2.0", "waits for another task's end"), ("1*50", "has ended")] {
+        let report = Explorer::new(Strategy::Replay(schedule.parse().unwrap())).run(family(Variant::FixedPlain, 2, 1, 1));
+        let Some(Unfinished::Misfit { why: text, .. }) = &report.why_unfinished else { panic!("{schedule}: {report}") };
+        assert!(text.contains(why), "{text}");
+        assert_eq!(report.failing, 0);
+    }
+    let blocked = Explorer::new(Strategy::Replay("1*2.2".parse().unwrap())).run(family(Variant::FixedPlain, 2, 1, 1));
+    assert!(blocked.why_unfinished.unwrap().to_string().contains("is blocked at Acquire"));
+}
+
+/// Two tasks write a plain cell; `locked` of them take a lock, `flag` hands it over by a flag instead.
+fn plain_cell(locks: [bool; 2]) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let (lock, cell) = (Lock::new(), dpor::data());
+        let tasks = locks.map(|locked| {
+            let lock = lock.clone();
+            dpor::spawn("task", move || {
+                if locked {
+                    lock.lock();
+                }
+                dpor::data_access(cell, true).unwrap_or_else(|race| panic!("{race}"));
+                if locked {
+                    lock.unlock();
+                }
+            })
+        });
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+        dpor::data_access(cell, false).unwrap_or_else(|race| panic!("after join: {race}"));
+    }
+}
+
+#[test]
+fn data_races() {
+    for strategy in [Strategy::Dpor, Strategy::Dfs, Strategy::Random { seed: 1, iterations: 20 }] {
+        for (locks, races) in [([true, true], false), ([true, false], true), ([false, false], true)] {
+            let report = Explorer::new(strategy.clone()).run(plain_cell(locks));
+            assert_eq!(report.failing > 0, races, "{strategy:?} {locks:?}: {report}");
+            if races {
+                assert!(report.failures[0].to_string().contains("data race on cell 0"), "{}", report.failures[0]);
+            }
+        }
+    }
+}
+
+/// Publication: the write is ordered before the read if the reader saw the flag, and the exploration finds the case where not.
+#[test]
+fn data_race_only_in_some_interleavings() {
+    for (waits, races) in [(true, false), (false, true)] {
+        let report = Explorer::new(Strategy::Dpor).run(move || {
+            let (flag, cell) = (Word::new(0), dpor::data());
+            let theirs = flag.clone();
+            let task = dpor::spawn("writer", move || {
+                dpor::data_access(cell, true).unwrap();
+                theirs.write(1);
+            });
+            if waits {
+                flag.wait_for(1);
+            } else {
+                flag.read();
+            }
+            if let Err(race) = dpor::data_access(cell, false) {
+                panic!("{race}");
+            }
+            task.join();
+        });
+        assert_eq!(report.failing > 0, races, "{report}");
+        assert!(report.exhausted);
+    }
+}
+
+#[test]
+fn more_tasks_than_a_word_has_bits() {
+    let report = Explorer::new(Strategy::Dpor).run(|| {
+        let word = Word::new(0);
+        let tasks: Vec<_> = (0..150)
+            .map(|index| {
+                let word = word.clone();
+                dpor::spawn(format!("task {index}"), move || {
+                    // Only the last two touch the same object in dependent ways.
+                    if index >= 148 { word.write(index) } else { Word::new(0).add(1) }
+                })
+            })
+            .collect();
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+    });
+    assert!(report.exhausted && report.complete == 2 && report.max_tasks == 151, "{report}");
+}
+
+#[test]
+fn a_condition_that_panics_is_a_failure() {
+    let report = Explorer::new(Strategy::Dpor).run(|| {
+        dpor::step_when(dpor::object(), Access::Wait, &|| panic!("bad condition"));
+    });
+    assert!(report.failures[0].to_string().contains("bad condition"), "{report}");
+}
+
+#[test]
+fn spawned_inside_and_not_joined() {
+    let report = Explorer::new(Strategy::Dpor).run(|| {
+        let word = Word::new(0);
+        let _not_joined = dpor::spawn("outer", move || {
+            let inner = word.clone();
+            let handle = dpor::spawn("inner", move || inner.add(1));
+            word.add(1);
+            handle.join();
+            assert_eq!(word.read(), 2);
+            assert_eq!((dpor::me(), dpor::aborting()), (1, false));
+        });
+    });
+    assert!(report.exhausted && report.complete == 1 && report.failing == 0, "{report}");
+}
+
+/// An `Update` commutes with its like, so that counters cost nothing; a lock of the same object does not.
+#[test]
+fn updates_and_shared_locks_of_one_object_depend() {
+    let endings = Arc::new(AtomicU64::new(0));
+    let sink = Arc::clone(&endings);
+    let program = move || {
+        let (object, value) = (dpor::object(), Rc::new(Cell::new(0)));
+        let theirs = Rc::clone(&value);
+        let task = dpor::spawn("update", move || {
+            dpor::step(object, Access::Update);
+            theirs.set(1);
+        });
+        dpor::step(object, Access::AcquireShared);
+        sink.fetch_or(1 << value.get(), Ordering::Relaxed);
+        task.join();
+    };
+    let dropped = Explorer::new(Strategy::Dpor).without_rule(dpor::Rule::UpdateShared).run(program.clone());
+    assert_eq!((dropped.complete, endings.swap(0, Ordering::Relaxed).count_ones()), (1, 1));
+    let report = Explorer::new(Strategy::Dpor).run(program);
+    assert_eq!((report.complete, endings.load(Ordering::Relaxed)), (2, 3));
+}
