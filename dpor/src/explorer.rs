@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::atomic::AtomicBool;
 use std::panic::resume_unwind;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
-use crate::core::Core;
 use crate::dependence::{Rule, Rules};
+use crate::execution::Core;
 use crate::hook;
 use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
@@ -163,6 +163,7 @@ impl Explorer {
             report.keep_first_failures();
         }
         if divisible {
+            let resumable = stacks.iter().all(Option::is_some);
             saved.count(&report);
             saved.stacks = stacks.into_iter().flatten().collect();
             saved.taken = taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -172,7 +173,8 @@ impl Explorer {
                 report.exhausted = false;
                 report.why_unfinished = Some(Unfinished::Shard);
             }
-            report.saved = Some(saved);
+            // One that was left in the middle of an execution cannot go on.
+            report.saved = resumable.then_some(saved);
         }
         report
     }

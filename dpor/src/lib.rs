@@ -1,9 +1,101 @@
 //! Exhaustive model checking for [shuttle](https://docs.rs/shuttle): source-DPOR with sleep sets over announced operations.
+//!
+//! A program under test consists of tasks ([`spawn`]) that announce every visible step before they take it ([`step`],
+//! [`step_when`]): which object it accesses, and how ([`Access`]). An [`Explorer`] runs the program again and again, each time in an
+//! interleaving that is not equivalent to any before, until there is none left. What tasks do between two steps is local; shared
+//! data that they touch there is checked with [`data_access`].
+//!
+//! # The algorithm
+//!
+//! Two interleavings are equivalent if one becomes the other by swapping neighbouring independent steps (Mazurkiewicz). They end
+//! alike, so one of each class is enough. [`Strategy::Dpor`] is the *source-DPOR* of Abdulla, Aronsson, Jonsson and Sagonas (POPL
+//! 2014; JACM 64:4, 2017): a depth-first search in which each state runs one enabled task, and others only if a *race* asks for it.
+//! Vector clocks say which steps are ordered. When a step *e'* depends on an earlier step *e* that does not happen before it
+//! otherwise, the two race, and in the state before *e* something must run that leads to *e'* first: one of the *initials* of
+//! `notdep(e).e'`, unless one is there already. *Sleep sets* (Godefroid 1996) carry along what has been explored from earlier
+//! siblings, until something dependent runs; an execution in which everything enabled sleeps is cut. Sleep sets alone guarantee
+//! that no class is completed twice, whatever else is asked for, so [`Report::complete`] is the number of classes; races that are
+//! asked for too generously show in [`Report::blocked`] only.
+//!
+//! Two things go beyond the paper.
+//!
+//! *Blocking.* A step may wait for a condition. A race of a blocking step *e'* with *e* matters if *e'* was ready before *e*. If
+//! it was announced already, that is known, since conditions are evaluated in every new state. If it was not ready there, then what
+//! makes it ready depends on *e* as well (both access the same object) and races with *e* itself, so the search for the race goes
+//! on past *e*. The exception is an *e* that takes a shared lock, or an update: what makes *e'* ready may be of the same kind,
+//! independent of *e*; then, if such steps are there, everything enabled before *e* is run. If *e'* had not been announced, both
+//! cases are assumed. A lock cannot be taken where it can be given back, so releases never race with acquisitions. Steps that are
+//! still blocked when an execution ends, by a deadlock or because it is cut, are checked in the same way.
+//!
+//! *Failures.* A failing execution is torn down, so its last step keeps all other tasks from going on. Therefore what else could
+//! have run in its place is run, and waiting steps are checked as if they were blocked. Every failure that some interleaving shows
+//! first is found; an interleaving that differs from a failing one only in what others did meanwhile need not be run.
+//!
+//! # Why the dependence relation is sound
+//!
+//! Steps on different objects are independent, and so are spawning, joining and ending, which only order tasks. On one object, a step
+//! that has happened is of one of four classes, and two steps are independent exactly if both are of the same class and that is not
+//! *exclusive*:
+//!
+//! * **Readers**: `Read`, `Wait`, and tries that *failed*. They change nothing, so two of them in either order see and leave the
+//!   same. A failed try reads the lock's state: a release before it would have let it succeed, an acquisition makes it fail, so it
+//!   depends on both. A `Wait` only looks, too; whether it is ready is decided by the others it depends on.
+//! * **Shared**: `AcquireShared`, `TryAcquireShared` that succeeded, `ReleaseShared`. Readers of a lock, or of RCU, do not exclude
+//!   each other, taking and giving back are counting up and down, and neither tells a reader anything about other readers. So
+//!   acquire and acquire commute, acquire and release of different readers commute, and release and release do. They depend on
+//!   `Acquire`, `Release` and `TryAcquire` (a writer excludes readers and is excluded by them), and on readers in the above sense
+//!   (a failed try for writing, a `Wait` for readers to leave: the end of a grace period). The start of a grace period is a `Write`:
+//!   which readers it has to wait for depends on the order. A failed shared try depends on shared steps, although they should not be
+//!   able to change how it goes; that costs little, and is right for locks that count their readers.
+//! * **Updates**: `Update` commutes with `Update` by the caller's word: a counter is incremented, a bit is set, and the result is
+//!   not looked at. Any other step on the object may see the difference.
+//! * **Exclusive**: `Acquire`, `Release`, `TryAcquire` that succeeded, `Write`, `Rmw`. They depend on everything.
+//!
+//! What a try comes to is known once it has run, before it is compared with anything; a task in a sleep set has run from an earlier
+//! state, and as long as nothing dependent happens its try ends the same way. A try that never says how it went counts as exclusive,
+//! and so does one that is waiting.
+//!
+//! The caller's part of the contract: a condition may depend only on accesses, of the same object, that its own access depends on
+//! (a counting semaphore is `Rmw`, not `AcquireShared`); `Acquire` and `AcquireShared` are not ready while a `Release` or a
+//! `ReleaseShared` of somebody who excludes them is still to come; and everything shared is announced or checked with
+//! [`data_access`].
+//!
+//! # Livelock
+//!
+//! A retry loop says when it begins a round ([`round`], or [`retry`]), with a fingerprint of all modelled shared state and of its
+//! local state. Every task has a fingerprint of its own, so that the state of the program is known at these points. If it was there
+//! before in the execution, what lies between is a cycle. It is a livelock ([`FailureKind::Livelock`]) if it is weakly fair: each task
+//! took part, or could not run at some point of it, or is itself going round in vain.
+//!
+//! An unfair cycle is an execution that nobody has to fear, and going round again leads nowhere new: a shortest execution to any
+//! ending contains no cycle. Those that took part are held back until a task outside does something that depends on the cycle's
+//! steps, or until nobody is left to whom the cycle is unfair. The same holds for a round of one task that left no trace: it only
+//! looked, and took locks and gave them back, and nobody noticed; that round can be taken out of the execution. So executions are
+//! finite. That nothing is lost is not proved here but checked: endings, deadlocks and the existence of livelocks of random retry
+//! loops agree with an enumeration of all states (`tests/livelock.rs`).
+//!
+//! # Fewest preemptions
+//!
+//! [`Strategy::FewestPreemptions`] is iterative context bounding (Musuvathi and Qadeer, PLDI 2007): all executions without a switch
+//! away from a task that could go on, then with one, and so on; switching because a task blocks or ends is free. States reached by
+//! equivalent sequences are gone on from once, at the lowest cost. [`Report::minimal`] says that everything cheaper than the failure
+//! was covered. It is not reduced to races, because sleep and source sets do not keep preemptions down.
+//!
+//! # Limits
+//!
+//! Sequential consistency only: a step sees all steps before it, and no weaker memory model is explored. The program must be
+//! deterministic but for its interleaving; where the exploration sees that it is not, that is reported, and nothing else claimed. A
+//! loop that goes round without end must say so with [`round`] or [`retry`]. Shuttle's own primitives are not announced: they do
+//! not work as choices here. The number of tasks, objects and steps is not limited.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod access;
-mod core;
 mod data;
 mod dependence;
+mod execution;
 mod explorer;
 mod hook;
 mod livelock;

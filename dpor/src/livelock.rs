@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::access::{Access, Class, Op};
-use crate::core::{Task, TaskState};
+use crate::execution::{Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
 
@@ -225,8 +225,7 @@ fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other:
     if !other.blocks() {
         return true;
     }
-    let mut own =
-        trace.frames()[events.clone()].iter().filter(|event| task.is_none_or(|task| event.task as usize == task));
+    let mut own = trace.frames()[events.clone()].iter().filter(|event| task.is_none_or(|task| event.task as usize == task));
     own.all(|event| event.op.object != op.object || !trace.rules.dependent(event.class, class))
 }
 
@@ -250,9 +249,10 @@ fn left_no_trace(trace: &Trace, events: &Range<usize>, task: usize) -> bool {
     });
     nothing_left
         && events.iter().enumerate().filter(|(_, event)| !own(event)).all(|(index, event)| {
-            !events[..index].iter().filter(own).any(|other| {
-                other.op.object == event.op.object && trace.rules.dependent(other.class, event.class)
-            })
+            !events[..index]
+                .iter()
+                .filter(own)
+                .any(|other| other.op.object == event.op.object && trace.rules.dependent(other.class, event.class))
         })
 }
 

@@ -9,8 +9,8 @@ use shuttle_engine::runtime::thread::switch;
 use shuttle_engine::scheduler::{Schedule, Scheduler, Task, TaskId};
 
 use crate::access::{Access, ObjectId, Op};
-use crate::core::{Condition, Core, Next, panic_failure};
 use crate::data::{DataId, DataRace};
+use crate::execution::{Condition, Core, Next, panic_failure};
 use crate::hook::with_quiet;
 use crate::session::Session;
 use crate::strategy::Explore;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::access::Op;
-use crate::core::Core;
+use crate::execution::Core;
 use crate::report::{End, Failure, FailureKind, Report, Unfinished};
 use crate::saved::SavedStack;
 use crate::schedule::Schedule;
@@ -19,7 +19,7 @@ use crate::strategy::Explore;
 pub struct Budget {
     /// The most executions.
     pub executions: Option<u64>,
-    /// The most time; checked between executions.
+    /// The most time; checked between executions, and now and then in very long ones.
     pub time: Option<Duration>,
 }
 
@@ -139,6 +139,15 @@ impl Session {
         }
         core.restart();
         self.running = true;
+        if core.give_up.is_none() {
+            let (stop, shared) = (self.options.stop.clone(), Arc::clone(&self.options.shared));
+            let (started, most) = (self.started, self.options.budget.time);
+            core.give_up = Some(Box::new(move || {
+                shared.halt.load(Ordering::Relaxed)
+                    || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+                    || most.is_some_and(|most| started.elapsed() >= most)
+            }));
+        }
         true
     }
 
@@ -182,8 +191,7 @@ impl Session {
         report.max_depth = report.max_depth.max(core.trace.depth);
         report.max_tasks = report.max_tasks.max(core.tasks().len());
         let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
-        let failure =
-            core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
+        let failure = core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
         }
@@ -221,12 +229,17 @@ impl Session {
         }
     }
 
-    /// The report, now that the last execution is over.
+    /// The report, and where the search stands, now that the last execution is over.
     pub(crate) fn conclude(&mut self, core: &mut Core, strategy: &mut dyn Explore) -> (Report, Option<SavedStack>) {
         let mut report = std::mem::take(&mut self.report);
         strategy.conclude(core, self.finished, &mut report);
         report.elapsed = self.started.elapsed();
-        let saved = strategy.save(core);
+        let mut saved = strategy.save(core);
+        if core.given_up {
+            // The execution was left in the middle: what it would have led to is not known, so neither is what is left.
+            (report.exhausted, report.minimal, saved) = (false, false, None);
+            report.why_unfinished.get_or_insert(Unfinished::Stopped);
+        }
         (report, saved)
     }
 }

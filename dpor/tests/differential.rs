@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::program::{Flavour, Program, env, fault};
+use common::check::fault;
+use common::program::{Flavour, Program, env};
 
 fn compare(flavour: Flavour, default: u64) {
     let first = env("DPOR_SEED", 1);

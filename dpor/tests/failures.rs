@@ -101,7 +101,7 @@ fn nondeterminism_is_reported() {
         let other = x.clone();
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let task = dpor::spawn("other", move || other.write(1));
-        if run % 2 == 0 { &x } else { &y }.write(2);
+        if run.is_multiple_of(2) { &x } else { &y }.write(2);
         x.write(3);
         task.join();
     });
@@ -244,4 +244,16 @@ fn updates_and_shared_locks_of_one_object_depend() {
     assert_eq!((dropped.complete, endings.swap(0, Ordering::Relaxed).count_ones()), (1, 1));
     let report = Explorer::new(Strategy::Dpor).run(program);
     assert_eq!((report.complete, endings.load(Ordering::Relaxed)), (2, 3));
+}
+
+#[test]
+fn an_execution_that_never_ends_is_given_up() {
+    for strategy in STRATEGIES {
+        let budget = dpor::Budget { executions: None, time: Some(std::time::Duration::from_millis(50)) };
+        let report = Explorer::new(strategy).budget(budget).run(|| {
+            let word = Word::new(0);
+            while word.read() == 0 {}
+        });
+        assert!(!report.exhausted && report.why_unfinished == Some(Unfinished::Time), "{report:?}");
+    }
 }

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::program::{Flavour, Program, env, explore};
+use common::check::explore;
+use common::program::{Flavour, Program, env};
 use common::{Variant, family};
 use dpor::{Explorer, Strategy};
 

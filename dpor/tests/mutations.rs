@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::program::{Flavour, Program, fault};
+use common::check::fault;
+use common::program::{Flavour, Program};
 use dpor::Rule;
 
 /// Programs of each flavour to try; the rule that is missed least takes about 500.

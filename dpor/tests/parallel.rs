@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::program::{Flavour, Program, explore};
+use common::check::explore;
+use common::program::{Flavour, Program};
 use common::{Variant, family};
 use dpor::{Budget, Explorer, Saved, Strategy, Unfinished};
 
 #[test]
 fn any_number_of_jobs_counts_the_same() {
     for jobs in [1, 2, 3, 5] {
-        for (variant, t, k, classes) in [(Variant::FixedPlain, 3, 2, 630), (Variant::NoAssert, 3, 2, 4416), (Variant::FixedPlain, 1, 1, 2)] {
+        for (variant, t, k, classes) in [(Variant::FixedPlain, 3, 2, 630), (Variant::NoAssert, 3, 2, 4416), (Variant::FixedPlain, 1, 1, 2)]
+        {
             let report = Explorer::new(Strategy::Dpor).jobs(jobs).run(family(variant, 2, t, k));
             assert!(report.exhausted && report.complete == classes, "{jobs} jobs: {report}");
             eprintln!("{jobs} jobs: {report} in {:?}", report.elapsed);

@@ -2,8 +2,8 @@
 
 use super::Explore;
 use super::races::Races;
-use crate::core::Core;
 use crate::dependence::{Rule, Rules};
+use crate::execution::Core;
 use crate::report::{End, Report, Unfinished};
 use crate::saved::{SavedStack, SavedState};
 use crate::trace::{Frame, Trace};
@@ -212,7 +212,8 @@ impl Explore for DepthFirst {
             });
             report.frontier = choices.sum::<usize>() as u64;
         }
-        report.exhausted = self.started && left.is_none() && report.why_unfinished != Some(Unfinished::Nondeterminism);
+        let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
+        report.exhausted = self.started && left.is_none() && !lost;
         if report.exhausted {
             report.why_unfinished = None;
         }

@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Explore;
 use crate::access::{Class, Op};
-use crate::core::Core;
+use crate::execution::Core;
 use crate::report::{Failure, Report, Unfinished};
 use crate::trace::{NONE, Trace};
 
@@ -200,8 +200,7 @@ impl Fewest {
     /// Note who touched what, and take up what was put off for want of sharing.
     fn touched(&mut self, core: &Core, task: usize, op: Op) {
         let name = core.creators[op.object.0 as usize];
-        let sharing =
-            self.objects.entry(name).or_insert_with(|| Sharing { task, shared: false, put_off: Vec::new() });
+        let sharing = self.objects.entry(name).or_insert_with(|| Sharing { task, shared: false, put_off: Vec::new() });
         if sharing.task != task && !sharing.shared {
             sharing.shared = true;
             for item in std::mem::take(&mut sharing.put_off) {

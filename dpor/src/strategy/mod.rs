@@ -6,8 +6,8 @@ mod races;
 mod random;
 mod replay;
 
-use crate::core::Core;
 use crate::dependence::Rules;
+use crate::execution::Core;
 use crate::report::{End, Failure, Report, Unfinished};
 use crate::saved::SavedStack;
 use crate::schedule::Schedule;

@@ -1,8 +1,8 @@
 //! Races: which earlier state must also run something else, so that two dependent operations come in the other order.
 
 use crate::access::{Class, Op};
-use crate::core::{Core, TaskState};
 use crate::dependence::{Rule, Rules};
+use crate::execution::{Core, TaskState};
 use crate::report::End;
 use crate::taskset::TaskSet;
 use crate::trace::{NONE, Trace};

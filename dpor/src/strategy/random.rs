@@ -1,7 +1,7 @@
 //! Samplers: random, PCT and a uniform random walk.
 
 use super::{Explore, sampled};
-use crate::core::Core;
+use crate::execution::Core;
 use crate::report::{End, Report};
 
 /// SplitMix64: small, and good enough to choose tasks.
@@ -64,12 +64,15 @@ pub(crate) struct Pct {
     priorities: Vec<u64>,
     /// Steps before which the running task falls to the lowest priority.
     changes: Vec<usize>,
+    /// The next priority for a task that falls, below all before.
+    lowered: u64,
     longest: usize,
 }
 
 impl Pct {
     pub(crate) fn new(seed: u64, depth: u32, iterations: u64) -> Self {
-        Pct { rng: Rng::new(seed), left: iterations, depth, priorities: Vec::new(), changes: Vec::new(), longest: 0 }
+        let (priorities, changes) = (Vec::new(), Vec::new());
+        Pct { rng: Rng::new(seed), left: iterations, depth, priorities, changes, lowered: 0, longest: 0 }
     }
 }
 
@@ -83,6 +86,7 @@ impl Explore for Pct {
         self.left -= 1;
         self.priorities.clear();
         self.changes.clear();
+        self.lowered = 1 << 61;
         if self.longest > 0 {
             for _ in 1..self.depth {
                 self.changes.push(self.rng.below(self.longest as u64) as usize);
@@ -102,8 +106,8 @@ impl Explore for Pct {
         let changes = self.changes.iter().filter(|&&change| change == depth).count();
         for _ in 0..changes {
             if let Some(task) = best(&self.priorities) {
-                // Later changes fall lower.
-                self.priorities[task] = (core.trace.depth as u64).wrapping_neg() >> 3;
+                self.lowered -= 1;
+                self.priorities[task] = self.lowered;
             }
         }
         best(&self.priorities)

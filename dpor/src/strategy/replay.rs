@@ -1,7 +1,7 @@
 //! One execution again.
 
 use super::{Explore, sampled};
-use crate::core::{Core, TaskState};
+use crate::execution::{Core, TaskState};
 use crate::report::Report;
 use crate::schedule::Schedule;
 

@@ -1,6 +1,7 @@
 //! Primitives built on announced steps, and the benchmark family, for the tests.
 #![allow(dead_code, missing_docs)]
 
+pub mod check;
 pub mod program;
 
 use std::cell::Cell;

@@ -1,12 +1,9 @@
 //! Random programs: made from a seed, run under the explorer, made smaller when they show a fault.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 
-use dpor::{Access, Budget, End, Explorer, FailureKind, ObjectId, Op, Report, Rule, Strategy, object, step, step_when, tried};
+use dpor::{Access, ObjectId, object, step, step_when, tried};
 
 /// One instruction. The small numbers name objects.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -108,7 +105,7 @@ impl Program {
         Program { tasks }
     }
 
-    fn started_by_main(&self, task: usize) -> bool {
+    pub fn started_by_main(&self, task: usize) -> bool {
         !self.tasks.iter().flatten().any(|&instr| instr == Instr::Spawn(task as u8))
     }
 
@@ -141,8 +138,19 @@ fn instruction(rng: &mut Rng, flavour: Flavour) -> Instr {
     let lock = [Lock(o), Lock(o), TryLock(o), Unlock(o), Unlock(o)];
     let word = [Read(o), Write(o, v), Swap(o, v), Add(o, v), SkipIfOdd];
     let shared = [
-        ReadLock(0), WriteLock(0), TryReadLock(0), TryWriteLock(0), RwUnlock(0), RwUnlock(0), FairRead(0), FairWrite(0),
-        FairUnlock(0), FairUnlock(0), RcuLock, RcuUnlock, Synchronize,
+        ReadLock(0),
+        WriteLock(0),
+        TryReadLock(0),
+        TryWriteLock(0),
+        RwUnlock(0),
+        RwUnlock(0),
+        FairRead(0),
+        FairWrite(0),
+        FairUnlock(0),
+        FairUnlock(0),
+        RcuLock,
+        RcuUnlock,
+        Synchronize,
     ];
     let wait = [WaitUnlocked(o), IsLocked(o), WaitFor(o, v)];
     let mut pick = |from: &[Instr]| from[rng.below(from.len() as u64) as usize];
@@ -179,7 +187,7 @@ struct Rw {
 }
 
 /// The objects of one execution.
-struct World {
+pub struct World {
     locks: [(ObjectId, Cell<bool>); 2],
     rw: (ObjectId, Rw),
     fair: (ObjectId, Rw),
@@ -187,11 +195,12 @@ struct World {
     words: [(ObjectId, Cell<u8>); 2],
     registers: RefCell<Vec<u64>>,
     program: Program,
-    handles: RefCell<Vec<Option<dpor::JoinHandle>>>,
+    pub handles: RefCell<Vec<Option<dpor::JoinHandle>>>,
 }
 
 thread_local! {
-    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+    /// The objects of the last execution on this thread.
+    pub static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
 }
 
 #[derive(Default)]
@@ -205,7 +214,7 @@ struct Held {
 }
 
 impl World {
-    fn new(program: &Program) -> Self {
+    pub fn new(program: &Program) -> Self {
         World {
             locks: std::array::from_fn(|_| (object(), Cell::new(false))),
             rw: (object(), Rw::default()),
@@ -218,7 +227,7 @@ impl World {
         }
     }
 
-    fn start(self: &Rc<Self>, task: usize) {
+    pub fn start(self: &Rc<Self>, task: usize) {
         let world = Rc::clone(self);
         let handle = dpor::spawn(format!("task {task}"), move || world.run(task));
         self.handles.borrow_mut()[task] = Some(handle);
@@ -261,11 +270,10 @@ impl World {
                     locked.set(true);
                 }
             }
-            Instr::Unlock(o) => {
-                if std::mem::take(&mut held.locks[o as usize]) {
-                    step(self.locks[o as usize].0, Release);
-                    self.locks[o as usize].1.set(false);
-                }
+            Instr::Unlock(o) if held.locks[o as usize] => {
+                step(self.locks[o as usize].0, Release);
+                self.locks[o as usize].1.set(false);
+                held.locks[o as usize] = false;
             }
             Instr::WaitUnlocked(o) => {
                 let (id, locked) = &self.locks[o as usize];
@@ -385,141 +393,19 @@ impl World {
             }
             Instr::AssertEven(name) => {
                 let register = self.registers.borrow()[task];
-                assert!(register % 2 == 0, "task {task} assertion {name}");
+                assert!(register.is_multiple_of(2), "task {task} assertion {name}");
             }
             _ => {}
         }
     }
 
     /// All that the tests compare.
-    fn ending(&self) -> String {
+    pub fn ending(&self) -> String {
         let words = self.words.each_ref().map(|word| word.1.get());
         let locks = self.locks.each_ref().map(|lock| lock.1.get());
         let rw = [&self.rw.1, &self.fair.1].map(|rw| (rw.readers.get(), rw.writer.get()));
         format!("{words:?} {locks:?} {rw:?} {:?}", self.registers.borrow())
     }
-}
-
-/// What an exploration saw.
-#[derive(Default, Debug)]
-pub struct Seen {
-    /// How complete executions and deadlocks end.
-    pub endings: BTreeSet<String>,
-    /// The messages of panics.
-    pub failures: BTreeSet<String>,
-    /// Inequivalent complete executions.
-    pub classes: BTreeSet<Vec<String>>,
-    /// Fewest preemptions of a failing execution, and fewest switches and steps among those.
-    pub fewest: Option<(u32, u32, usize)>,
-}
-
-/// Whether two accesses depend on each other, written down a second time.
-fn dependent(a: (Op, Option<bool>), b: (Op, Option<bool>)) -> bool {
-    use Access::*;
-    let reads = |(op, success): (Op, Option<bool>)| matches!(op.access, Read | Wait) || success == Some(false);
-    let shared = |(op, success): (Op, Option<bool>)| {
-        matches!(op.access, AcquireShared | ReleaseShared) || (op.access == TryAcquireShared && success == Some(true))
-    };
-    a.0.object == b.0.object
-        && !(reads(a) && reads(b))
-        && !(shared(a) && shared(b))
-        && !(a.0.access == Update && b.0.access == Update)
-}
-
-/// The execution up to reordering of independent steps: each step with the dependent steps right before it.
-fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
-    let mut counts = vec![0; 16];
-    let mut names = Vec::new();
-    for &(task, ..) in events {
-        names.push((task, counts[task]));
-        counts[task] += 1;
-    }
-    let mut class: Vec<String> = (0..events.len())
-        .map(|i| {
-            let (_, op, success) = events[i];
-            let before: BTreeSet<(usize, i32)> = (0..i)
-                .filter(|&j| dependent((events[j].1, events[j].2), (op, success)))
-                .map(|j| names[j])
-                .collect();
-            format!("{:?} {op} {success:?} after {before:?}", names[i])
-        })
-        .collect();
-    class.sort();
-    class
-}
-
-/// Explore the program.
-pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Report, Seen) {
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let sink = Arc::clone(&seen);
-    let explorer = explorer.budget(Budget { executions: most, time: None }).on_execution(move |execution| {
-        let ending = WORLD.with(|world| world.borrow().as_ref().map(|world| world.ending())).unwrap_or_default();
-        let mut seen = sink.lock().unwrap();
-        match execution.failure.map(|failure| &failure.kind) {
-            None if execution.end == End::Cut => return ControlFlow::Continue(()),
-            None => drop(seen.endings.insert(ending)),
-            Some(FailureKind::Panic { message, .. }) => drop(seen.failures.insert(message.clone())),
-            Some(FailureKind::Deadlock { .. }) => drop(seen.endings.insert(format!("deadlock {ending}"))),
-            Some(other) => drop(seen.failures.insert(other.class())),
-        }
-        if execution.failure.is_some() {
-            let now = (execution.preemptions, execution.switches, execution.steps);
-            seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
-        }
-        let events: Vec<_> = execution.events().collect();
-        seen.classes.insert(class(&events));
-        ControlFlow::Continue(())
-    });
-    let program = program.clone();
-    let report = explorer.run(move || {
-        let world = Rc::new(World::new(&program));
-        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
-        let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
-        for &task in &mine {
-            world.start(task);
-        }
-        for &task in &mine {
-            let handle = world.handles.borrow_mut()[task].take();
-            if let Some(handle) = handle {
-                handle.join();
-            }
-        }
-    });
-    WORLD.with(|slot| *slot.borrow_mut() = None);
-    let seen = std::mem::take(&mut *seen.lock().unwrap());
-    (report, seen)
-}
-
-/// Executions after which plain enumeration gives up.
-const MOST: u64 = 6_000;
-
-/// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is too long to tell.
-pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64)>, String> {
-    let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
-    if !plain_report.exhausted {
-        return Ok(None);
-    }
-    let mut explorer = Explorer::new(Strategy::Dpor);
-    if let Some(rule) = dropped {
-        explorer = explorer.without_rule(rule);
-    }
-    let (report, reduced) = explore(program, explorer, Some(100_000));
-    if !report.exhausted {
-        return Err(format!("not exhausted: {report}"));
-    }
-    if reduced.failures != plain.failures {
-        return Err(format!("failures {:?}, plainly {:?}", reduced.failures, plain.failures));
-    }
-    if plain.failures.is_empty() {
-        if reduced.endings != plain.endings {
-            return Err(format!("endings {:#?}, plainly {:#?}", reduced.endings, plain.endings));
-        }
-        if reduced.classes.len() != plain.classes.len() || report.complete != plain.classes.len() as u64 {
-            let (classes, complete) = (plain.classes.len(), report.complete);
-            return Err(format!("{classes} classes, but {complete} complete executions"));
-        }
-    }
-    Ok(Some((report.complete, report.blocked)))
 }
 
 /// A number from the environment.

@@ -47,6 +47,9 @@ impl Task {
     }
 }
 
+/// An execution this long may be one that never ends.
+const STEPS_BETWEEN_CHECKS: usize = 4096;
+
 /// What the scheduler does next.
 pub(crate) enum Next {
     Run(usize),
@@ -72,6 +75,10 @@ pub(crate) struct Core {
     pub(crate) misfit: Option<(usize, String)>,
     pub(crate) aborting: bool,
     pub(crate) current: usize,
+    /// Asked now and then in long executions: whether to give up in the middle.
+    pub(crate) give_up: Option<Box<dyn Fn() -> bool + Send>>,
+    /// It was given up.
+    pub(crate) given_up: bool,
     /// Scratch space of `retry`.
     ready: TaskSet,
 }
@@ -93,6 +100,8 @@ impl Core {
             misfit: None,
             aborting: false,
             current: 0,
+            give_up: None,
+            given_up: false,
             ready: TaskSet::default(),
         }
     }
@@ -303,6 +312,10 @@ impl Core {
         }
         if self.trace.frame(depth).enabled.is_empty() {
             self.nothing_enabled();
+            return None;
+        }
+        if depth % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1 && self.give_up.as_ref().is_some_and(|give_up| give_up()) {
+            (self.given_up, self.cut) = (true, true);
             return None;
         }
         let Some(task) = strategy.choose(self) else {

@@ -1,0 +1,127 @@
+//! What the explorations of a random program have to agree on.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use dpor::{Access, Budget, End, Explorer, FailureKind, Op, Report, Rule, Strategy};
+
+use super::program::{Program, WORLD, World};
+
+/// What an exploration saw.
+#[derive(Default, Debug)]
+pub struct Seen {
+    /// How complete executions and deadlocks end.
+    pub endings: BTreeSet<String>,
+    /// The messages of panics.
+    pub failures: BTreeSet<String>,
+    /// Inequivalent complete executions.
+    pub classes: BTreeSet<Vec<String>>,
+    /// Fewest preemptions of a failing execution, and fewest switches and steps among those.
+    pub fewest: Option<(u32, u32, usize)>,
+}
+
+/// Whether two accesses depend on each other, written down a second time.
+fn dependent(a: (Op, Option<bool>), b: (Op, Option<bool>)) -> bool {
+    use Access::*;
+    let reads = |(op, success): (Op, Option<bool>)| matches!(op.access, Read | Wait) || success == Some(false);
+    let shared = |(op, success): (Op, Option<bool>)| {
+        matches!(op.access, AcquireShared | ReleaseShared) || (op.access == TryAcquireShared && success == Some(true))
+    };
+    a.0.object == b.0.object && !(reads(a) && reads(b)) && !(shared(a) && shared(b)) && !(a.0.access == Update && b.0.access == Update)
+}
+
+/// The execution up to reordering of independent steps: each step with the dependent steps right before it.
+fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
+    let mut counts = [0; 16];
+    let mut names = Vec::new();
+    for &(task, ..) in events {
+        names.push((task, counts[task]));
+        counts[task] += 1;
+    }
+    let mut class: Vec<String> = (0..events.len())
+        .map(|i| {
+            let (_, op, success) = events[i];
+            let before: BTreeSet<(usize, i32)> =
+                (0..i).filter(|&j| dependent((events[j].1, events[j].2), (op, success))).map(|j| names[j]).collect();
+            format!("{:?} {op} {success:?} after {before:?}", names[i])
+        })
+        .collect();
+    class.sort();
+    class
+}
+
+/// Explore the program.
+pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Report, Seen) {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let sink = Arc::clone(&seen);
+    let explorer = explorer.budget(Budget { executions: most, time: None }).on_execution(move |execution| {
+        let ending = WORLD.with(|world| world.borrow().as_ref().map(|world| world.ending())).unwrap_or_default();
+        let mut seen = sink.lock().unwrap();
+        match execution.failure.map(|failure| &failure.kind) {
+            None if execution.end == End::Cut => return ControlFlow::Continue(()),
+            None => drop(seen.endings.insert(ending)),
+            Some(FailureKind::Panic { message, .. }) => drop(seen.failures.insert(message.clone())),
+            Some(FailureKind::Deadlock { .. }) => drop(seen.endings.insert(format!("deadlock {ending}"))),
+            Some(other) => drop(seen.failures.insert(other.class())),
+        }
+        if execution.failure.is_some() {
+            let now = (execution.preemptions, execution.switches, execution.steps);
+            seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
+        }
+        let events: Vec<_> = execution.events().collect();
+        seen.classes.insert(class(&events));
+        ControlFlow::Continue(())
+    });
+    let program = program.clone();
+    let report = explorer.run(move || {
+        let world = Rc::new(World::new(&program));
+        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+        let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
+        for &task in &mine {
+            world.start(task);
+        }
+        for &task in &mine {
+            let handle = world.handles.borrow_mut()[task].take();
+            if let Some(handle) = handle {
+                handle.join();
+            }
+        }
+    });
+    WORLD.with(|slot| *slot.borrow_mut() = None);
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    (report, seen)
+}
+
+/// Executions after which plain enumeration gives up.
+const MOST: u64 = 6_000;
+
+/// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is too long to tell.
+pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64)>, String> {
+    let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
+    if !plain_report.exhausted {
+        return Ok(None);
+    }
+    let mut explorer = Explorer::new(Strategy::Dpor);
+    if let Some(rule) = dropped {
+        explorer = explorer.without_rule(rule);
+    }
+    let (report, reduced) = explore(program, explorer, Some(100_000));
+    if !report.exhausted {
+        return Err(format!("not exhausted: {report}"));
+    }
+    if reduced.failures != plain.failures {
+        return Err(format!("failures {:?}, plainly {:?}", reduced.failures, plain.failures));
+    }
+    if plain.failures.is_empty() {
+        if reduced.endings != plain.endings {
+            return Err(format!("endings {:#?}, plainly {:#?}", reduced.endings, plain.endings));
+        }
+        if reduced.classes.len() != plain.classes.len() || report.complete != plain.classes.len() as u64 {
+            let (classes, complete) = (plain.classes.len(), report.complete);
+            return Err(format!("{classes} classes, but {complete} complete executions"));
+        }
+    }
+    Ok(Some((report.complete, report.blocked)))
+}
