@@ -22,6 +22,16 @@ fn fault(program: &Program) -> Result<Option<bool>, String> {
     if report.exhausted != found.is_none() || report.minimal != found.is_some() {
         return Err(format!("claims: {report:?}"));
     }
+    for (wanted, &fewest) in &seen.fewest_of {
+        let class = format!("panic: {wanted}");
+        let explorer = Explorer::new(Strategy::FewestPreemptions { max: None }).wanted(move |failure| failure.kind.class() == class);
+        let (report, _) = explore(program, explorer, Some(100_000));
+        let best = &report.failures[0];
+        let found = (best.preemptions, best.switches, best.schedule.len());
+        if found != fewest || !report.minimal || best.kind.class() != format!("panic: {wanted}") {
+            return Err(format!("{wanted}: {report}: found {found:?}, fewest {fewest:?}: {:?}", report.failures));
+        }
+    }
     Ok(Some(found.is_some()))
 }
 

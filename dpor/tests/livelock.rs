@@ -315,33 +315,26 @@ impl World {
             }
             at += 1;
             match instr {
-                Instr::Lock(lock) if !held[lock] => self.locks[lock].lock(),
-                Instr::TryOrRestart(lock) if !held[lock] => {
-                    if !self.locks[lock].try_lock() {
-                        for lock in 0..LOCKS {
-                            if std::mem::take(&mut held[lock]) {
-                                self.locks[lock].unlock();
-                            }
-                        }
-                        at = 0;
-                        continue;
+                Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) if held[lock] => continue,
+                Instr::Lock(lock) => self.locks[lock].lock(),
+                Instr::TryOrRestart(lock) if !self.locks[lock].try_lock() => {
+                    for (lock, held) in self.locks.iter().zip(&mut held).filter(|(_, held)| **held) {
+                        lock.unlock();
+                        *held = false;
                     }
+                    at = 0;
+                    continue;
                 }
-                Instr::TrySpin(lock) if !held[lock] => {
+                Instr::TrySpin(lock) => {
                     self.round(at, held);
                     while !self.locks[lock].try_lock() {
                         self.round(at, held);
                     }
                 }
-                Instr::Try(lock) if !held[lock] => {
-                    if !self.locks[lock].try_lock() {
-                        continue;
-                    }
-                }
-                Instr::Unlock(lock) => {
-                    if std::mem::take(&mut held[lock]) {
-                        self.locks[lock].unlock();
-                    }
+                Instr::Try(lock) if !self.locks[lock].try_lock() => continue,
+                Instr::Unlock(lock) if held[lock] => {
+                    self.locks[lock].unlock();
+                    held[lock] = false;
                 }
                 Instr::Write(word, value) => self.words[word].write(value),
                 Instr::Spin(word, value) => {
@@ -350,7 +343,7 @@ impl World {
                         self.round(at, held);
                     }
                 }
-                _ => {}
+                Instr::TryOrRestart(_) | Instr::Try(_) | Instr::Unlock(_) => {}
             }
             if let Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) = instr {
                 held[lock] = true;

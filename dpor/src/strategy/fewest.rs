@@ -11,8 +11,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Explore;
 use crate::access::{Class, Op};
-use crate::execution::Core;
-use crate::report::{Failure, Report, Unfinished};
+use crate::execution::{Core, TaskState};
+use crate::report::{End, Failure, Report, Unfinished};
 use crate::trace::{NONE, Trace};
 
 /// Preemptions, then switches.
@@ -201,16 +201,32 @@ impl Fewest {
     fn touched(&mut self, core: &Core, task: usize, op: Op) {
         let name = core.creators[op.object.0 as usize];
         let sharing = self.objects.entry(name).or_insert_with(|| Sharing { task, shared: false, put_off: Vec::new() });
-        if sharing.task != task && !sharing.shared {
-            sharing.shared = true;
-            for item in std::mem::take(&mut sharing.put_off) {
-                self.push(item);
+        if sharing.task != task {
+            self.take_up(name);
+        }
+    }
+
+    /// Treat the object as shared.
+    fn take_up(&mut self, name: (u32, u32)) {
+        let Some(sharing) = self.objects.get_mut(&name) else { return };
+        sharing.shared = true;
+        for item in std::mem::take(&mut sharing.put_off) {
+            self.push(item);
+        }
+    }
+
+    /// The same for all that is about to be touched: a task that stays blocked touches its object too.
+    fn touched_by_waiting(&mut self, core: &Core) {
+        for (index, task) in core.tasks().iter().enumerate() {
+            if task.state == TaskState::Pending {
+                self.touched(core, index, task.op);
             }
         }
     }
 
     /// The state is new: go on with the running task if possible, and leave the alternatives for later.
     fn expand(&mut self, core: &Core) -> Option<usize> {
+        self.touched_by_waiting(core);
         let depth = core.trace.depth;
         let state = core.trace.frame(depth);
         let parent = self.trail.last().copied().unwrap_or(NONE);
@@ -339,7 +355,14 @@ impl Explore for Fewest {
         self.hashes.truncate(event);
         let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
         self.hashes.push((hash, sum));
-        self.touched(core, task, op);
+    }
+
+    fn end(&mut self, core: &mut Core, end: End) {
+        self.touched_by_waiting(core);
+        // After the step that failed there is no preemption any more: what was put off past it is to be done before it.
+        if let (End::Failed, Some(last)) = (end, core.trace.events().last()) {
+            self.take_up(core.creators[last.op.object.0 as usize]);
+        }
     }
 
     fn found(&mut self, _core: &Core, failure: &mut Option<Failure>) -> bool {

@@ -1,6 +1,6 @@
 //! What the explorations of a random program have to agree on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,8 @@ pub struct Seen {
     pub classes: BTreeSet<Vec<String>>,
     /// Fewest preemptions of a failing execution, and fewest switches and steps among those.
     pub fewest: Option<(u32, u32, usize)>,
+    /// The same for each panic message.
+    pub fewest_of: BTreeMap<String, (u32, u32, usize)>,
 }
 
 /// Whether two accesses depend on each other, written down a second time.
@@ -68,6 +70,10 @@ pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Rep
         }
         if execution.failure.is_some() {
             let now = (execution.preemptions, execution.switches, execution.steps);
+            if let Some(FailureKind::Panic { message, .. }) = execution.failure.map(|failure| &failure.kind) {
+                let fewest = seen.fewest_of.entry(message.clone()).or_insert(now);
+                *fewest = now.min(*fewest);
+            }
             seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
         }
         let events: Vec<_> = execution.events().collect();
