@@ -70,7 +70,9 @@ impl Explorer {
         self
     }
 
-    /// Use up to this many threads; the number of complete executions is the same for any.
+    /// Use this many threads. The number of complete executions is the same for any number, that of cut ones is not. A failure
+    /// ends its execution early, so the number of failing executions may differ too, but not which failures there are. Only
+    /// [`Strategy::Dpor`] and [`Strategy::Dfs`] are divided.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self

@@ -408,6 +408,18 @@ fn fault(program: &[Vec<Instr>]) -> Option<String> {
     check(program).err()
 }
 
+/// Programs that an earlier version got wrong: livelocks under weak fairness only, in which someone could run now and then.
+#[test]
+fn found_before() {
+    use Instr::{Lock, TryOrRestart, Write};
+    for program in [
+        vec![vec![Lock(1), Lock(0)], vec![Lock(0), TryOrRestart(1)]],
+        vec![vec![Lock(1), TryOrRestart(0)], vec![Lock(0)], vec![Write(0, 1), Lock(1)]],
+    ] {
+        assert!(matches!(check(&program), Ok(Some((_, true)))), "{program:?}: {:?}", check(&program));
+    }
+}
+
 #[test]
 fn random_retry_loops() {
     let (mut livelocks, mut executions, mut compared, mut skipped) = (0, 0, 0, 0);

@@ -23,6 +23,17 @@ fn any_number_of_jobs_counts_the_same() {
     }
 }
 
+/// By hand: `cargo test -p dpor --test parallel -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes seconds"]
+fn speed_of_jobs() {
+    for jobs in [1, 2] {
+        let report = Explorer::new(Strategy::Dpor).jobs(jobs).run(family(Variant::FixedPlain, 2, 3, 4));
+        eprintln!("{jobs} jobs: {report} in {:?}", report.elapsed);
+        assert_eq!(report.complete, 450_450);
+    }
+}
+
 #[test]
 fn shards_add_up() {
     for shards in [1, 2, 3, 7] {
