@@ -1,5 +1,6 @@
 //! Runs a race under a protocol with an engine, and says what came out.
 
+mod litmus;
 mod run;
 mod tally;
 mod witnessing;
@@ -8,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpor::{Budget, Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
+use dpor::{Budget, Explorer, Failure, FailureKind, Schedule, Strategy, Unfinished};
 use witness::{Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{self, Engine, LoomStop};
+pub use litmus::{Litmus, Seen};
 use run::Plan;
 use tally::Tally;
 
@@ -22,6 +24,9 @@ use tally::Tally;
 pub enum Method {
     /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle. Sequentially consistent.
     Exhaustive,
+    /// Every interleaving, equivalent ones too: plain depth-first search on shuttle, to check [`Exhaustive`](Self::Exhaustive) against.
+    /// Finishes for the smallest worlds only.
+    Enumerate,
     /// A random walk under shuttle.
     Random {
         /// Of the random choices.
@@ -62,6 +67,7 @@ impl Method {
     pub fn name(&self) -> &'static str {
         match self {
             Method::Exhaustive => "dpor",
+            Method::Enumerate => "dfs",
             Method::Random { .. } => "random",
             Method::Pct { .. } => "pct",
             Method::Loom => "loom",
@@ -74,6 +80,26 @@ impl Method {
             Method::Loom => "C11 without load buffering",
             Method::Native { .. } => "this machine's",
             _ => "sequentially consistent",
+        }
+    }
+
+    /// What the explorer must be told, if shuttle runs it.
+    fn strategy(&self) -> Option<Strategy> {
+        Some(match *self {
+            Method::Exhaustive => Strategy::Dpor,
+            Method::Enumerate => Strategy::Dfs,
+            Method::Random { seed, iterations } => Strategy::Random { seed, iterations },
+            Method::Pct { seed, depth, iterations } => Strategy::Pct { seed, depth, iterations },
+            Method::Loom | Method::Native { .. } => return None,
+        })
+    }
+
+    /// How a sample was drawn, if it is one.
+    fn sample(&self) -> Option<String> {
+        match self {
+            Method::Random { seed, .. } => Some(format!("random, seed {seed}")),
+            Method::Pct { seed, depth, .. } => Some(format!("PCT depth {depth}, seed {seed}")),
+            _ => None,
         }
     }
 
@@ -138,17 +164,10 @@ impl Race {
         };
         let plan = Plan { race: self.clone(), protocol: protocol.clone(), engine: method.engine(), focus, tracing: false };
         let exploration = Exploration { plan: Arc::new(plan), tally: Arc::new(Mutex::new(Tally::new(self))), options };
-        let (coverage, sample) = match method {
-            Method::Exhaustive => exploration.shuttle(Strategy::Dpor, None),
-            Method::Random { seed, iterations } => {
-                exploration.shuttle(Strategy::Random { seed: *seed, iterations: *iterations }, Some(format!("random, seed {seed}")))
-            }
-            Method::Pct { seed, depth, iterations } => {
-                let strategy = Strategy::Pct { seed: *seed, depth: *depth, iterations: *iterations };
-                exploration.shuttle(strategy, Some(format!("PCT depth {depth}, seed {seed}")))
-            }
-            Method::Loom => (exploration.loom(), None),
-            Method::Native { iterations } => (exploration.native(*iterations), None),
+        let (coverage, sample) = match (method, method.strategy()) {
+            (_, Some(strategy)) => exploration.shuttle(strategy, method.sample()),
+            (Method::Native { iterations }, None) => (exploration.native(*iterations), None),
+            (_, None) => (exploration.loom(), None),
         };
         let mut tally = exploration.tally();
         tally.finish();
@@ -191,7 +210,9 @@ fn stated(documented: Option<Documented>, method: &Method) -> witness::Documente
     match documented {
         Some(Documented::Holds) => witness::Documented::Holds,
         None => witness::Documented::Unstated,
-        Some(Documented::Violates(_) | Documented::StillViolates(_)) if matches!(method, Method::Native { .. }) => witness::Documented::Unstated,
+        Some(Documented::Violates(_) | Documented::StillViolates(_)) if matches!(method, Method::Native { .. }) => {
+            witness::Documented::Unstated
+        }
         Some(Documented::Violates(Clause::LIVELOCK)) if *method == Method::Loom => witness::Documented::Unstated,
         Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
         Some(Documented::StillViolates(clause)) => witness::Documented::StillViolates(clause.id().into()),
@@ -232,7 +253,7 @@ impl Exploration<'_> {
             explorer = explorer.stop_flag(stop.clone());
         }
         if let Some(progress) = self.options.progress.clone() {
-            explorer = explorer.on_progress(move |report: &Report| progress(report.executions));
+            explorer = explorer.on_progress(move |report| progress(report.executions));
         }
         explorer
     }
@@ -265,7 +286,8 @@ impl Exploration<'_> {
         for bound in [None, Some(3), Some(2), Some(1)] {
             *self.tally() = Tally::new(&self.plan.race);
             let started = Instant::now();
-            let (limit, progress, stop) = (self.options.executions.unwrap_or(u64::MAX), self.options.progress.clone(), self.options.stop.clone());
+            let (limit, progress, stop) =
+                (self.options.executions.unwrap_or(u64::MAX), self.options.progress.clone(), self.options.stop.clone());
             let go_on = move |executions: u64| {
                 if let Some(progress) = &progress
                     && executions % 256 == 0
@@ -289,7 +311,9 @@ impl Exploration<'_> {
                     self.tally().add_violation(Clause::DEADLOCK, 1);
                     Coverage::Unfinished { why: "loom stops at the first violation".into() }
                 }
-                (Some(LoomStop::TooLong), _) => Coverage::Unfinished { why: "an execution retries without end; loom cannot tell a livelock".into() },
+                (Some(LoomStop::TooLong), _) => {
+                    Coverage::Unfinished { why: "an execution retries without end; loom cannot tell a livelock".into() }
+                }
             };
         }
         unreachable!("the smallest bound returns")

@@ -21,20 +21,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Runs the race once. Called by the engine, as the main task of one of its executions; `ended` hears how it went, also when a
-    /// violation unwinds through here. (Under loom it does not: there a violation leaves through somebody else's stack.)
+    /// Runs the race once. Called by the engine, as the main task of one of its executions.
     pub fn execute(&self, ended: Ended) {
         let (build, cpus) = self.race.parts();
         let exec = Exec::new(self.engine, cpus.len(), self.focus, self.tracing, self.shows());
-        let _tell = (self.engine != Engine::Loom).then(|| {
-            let (exec, ended) = (exec.clone(), ended.clone());
-            OnDrop(move || {
-                if !exec.completed() {
-                    ended(&exec);
-                }
-            })
-        });
-        exec.enter(BOOT, || {
+        let machine = || {
             let world = World::new(self.protocol.rules);
             build(&world);
             world.seal();
@@ -42,35 +33,59 @@ impl Plan {
                 let observed = world.clone();
                 sync::observe(|| Box::new(move || observed.snapshot()));
             }
-            let bodies = cpus
-                .iter()
-                .map(|(name, body)| {
-                    let (world, body) = (world.clone(), body.clone());
-                    let run = move || {
-                        body(&world);
-                        sync::cpu_ends();
-                    };
-                    (name.clone(), Box::new(run) as CpuBody)
-                })
-                .collect();
-            let at_end = {
-                let exec = exec.clone();
-                Box::new(move || {
-                    exec.finish();
-                    world.audit();
-                    exec.complete();
-                    ended(&exec);
-                })
-            };
-            exec.start();
-            sync::run_cpus(&exec, bodies, at_end);
-        });
+            world
+        };
+        execute(&exec, ended, machine, cpus, World::audit);
     }
 
     fn shows(&self) -> sync::Shows {
         let conditions = self.race.shows().to_vec();
         Arc::new(move |exec| conditions.iter().all(|condition| condition.holds(&Seen(exec))))
     }
+}
+
+/// Builds what the CPUs share, runs them, and audits it. `ended` hears how it went, also when a violation unwinds through here. (Under loom
+/// it does not: there a violation leaves through somebody else's stack.)
+pub(super) fn execute<T: Send + Sync + 'static>(
+    exec: &Arc<Exec>,
+    ended: Ended,
+    build: impl FnOnce() -> Arc<T>,
+    cpus: &[(String, Arc<dyn Fn(&T) + Send + Sync>)],
+    audit: impl Fn(&T) + Send + 'static,
+) {
+    let _tell = (exec.engine() != Engine::Loom).then(|| {
+        let (exec, ended) = (exec.clone(), ended.clone());
+        OnDrop(move || {
+            if !exec.completed() {
+                ended(&exec);
+            }
+        })
+    });
+    exec.enter(BOOT, || {
+        let shared = build();
+        let bodies = cpus
+            .iter()
+            .map(|(name, body)| {
+                let (shared, body) = (shared.clone(), body.clone());
+                let run = move || {
+                    body(&shared);
+                    sync::cpu_ends();
+                };
+                (name.clone(), Box::new(run) as CpuBody)
+            })
+            .collect();
+        let at_end = {
+            let exec = exec.clone();
+            Box::new(move || {
+                exec.finish();
+                audit(&shared);
+                exec.complete();
+                ended(&exec);
+            })
+        };
+        exec.start();
+        sync::run_cpus(exec, bodies, at_end);
+    });
 }
 
 struct OnDrop<F: Fn()>(F);

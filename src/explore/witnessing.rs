@@ -28,7 +28,13 @@ pub(super) fn find(
     outcome: &Outcome,
     explorer: &dyn Fn(Strategy) -> Explorer,
 ) -> Option<Witness> {
-    let sought = Arc::new(Plan { race: plan.race.clone(), protocol: plan.protocol.clone(), engine: Engine::Shuttle, focus: Some(clause), tracing: false });
+    let sought = Arc::new(Plan {
+        race: plan.race.clone(),
+        protocol: plan.protocol.clone(),
+        engine: Engine::Shuttle,
+        focus: Some(clause),
+        tracing: false,
+    });
     let program = move || sought.execute(Arc::new(|_| ()));
     let report = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause)).run(program);
     let best = report.failures.iter().find(|failure| shows(failure, clause));

@@ -1,9 +1,10 @@
 //! anon_vmas: which VMAs may map a page that was first touched here or in an ancestor.
 
-use super::{Addr, MmRef, Vma, VmaRef, World};
+use super::page::Mapping;
+use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
-use crate::spec::AnonVmaLock;
-use crate::sync::{Name, SlabRef, SpinLock, Word};
+use crate::spec::{AnonVmaLife, AnonVmaLock, Clause, ForkLink};
+use crate::sync::{self, Name, SlabRef, SpinLock, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
 ///
@@ -13,8 +14,11 @@ pub struct AnonVma {
     pub lock: SpinLock<Vec<VmaRef>>,
     /// The oldest of the family, whose lock stands for all of them. Rewritten whenever the object is reused. Kernel: `anon_vma->root`.
     pub root: Word<Option<SlabRef>>,
-    /// What keeps it besides its list: the children of a root, and migrations. Kernel: `anon_vma->external_refcount`.
+    /// What keeps it: one for its list, one for each child of a root, one for each migration. Kernel: `anon_vma->refcount`; until 3.0
+    /// `external_refcount`, without the list's.
     pub(super) refcount: Word<i64>,
+    /// Odd while `vma_adjust` moves a VMA whose anon_vma this is (rule [`RmapWalkLock::SeqCount`](crate::spec::RmapWalkLock), claim S3.5).
+    pub(super) seq: Word<u64>,
 }
 
 impl AnonVma {
@@ -24,6 +28,7 @@ impl AnonVma {
             lock: SpinLock::new(Name::new("anon_vma#%a", slot, 0), Vec::new()),
             root: Word::new(Name::new("anon_vma#%a.root", slot, 0), None),
             refcount: Word::new(Name::new("anon_vma#%a.refcount", slot, 0), 0),
+            seq: Word::new(Name::new("anon_vma#%a.seq", slot, 0), 0),
         }
     }
 }
@@ -37,10 +42,12 @@ impl World {
     /// Kernel: `anon_vma_alloc`. The new one is its own root.
     pub(super) fn anon_vma_alloc(&self) -> SlabRef {
         let new = self.anon_vmas.alloc();
+        let anon_vma = self.anon_vma(new);
         if self.rooted() {
-            let anon_vma = self.anon_vma(new);
             anon_vma.root.write(Some(new));
-            anon_vma.refcount.write(0);
+        }
+        if self.counted() {
+            anon_vma.refcount.write(1);
         }
         new
     }
@@ -52,6 +59,12 @@ impl World {
 
     fn rooted(&self) -> bool {
         self.rules().anon_vma_lock == AnonVmaLock::Root
+    }
+
+    /// Does anything besides its list keep an anon_vma?
+    fn counted(&self) -> bool {
+        use AnonVmaLife::{IncNotZero, LockThenGet, Refcount};
+        self.rooted() || matches!(self.rules().anon_vma_life, Refcount | LockThenGet | IncNotZero)
     }
 
     /// The anon_vma whose lock stands for `anon_vma`. Kernel: `anon_vma->root`, or itself before 2.6.36.
@@ -67,7 +80,21 @@ impl World {
 
     /// Kernel: `anon_vma_unlock`. Looks the root up again, as the kernel does.
     pub fn anon_vma_unlock(&self, anon_vma: SlabRef) {
-        self.anon_vma(self.anon_vma_locker(anon_vma)).lock.unlock();
+        let lock = &self.anon_vma(self.anon_vma_locker(anon_vma)).lock;
+        sync::clause(Clause::LIFE_2, lock.is_held(), || {
+            format!("anon_vma#{} was locked through another lock than {}, its root's now", anon_vma.slot(), lock.name())
+        });
+        lock.unlock();
+    }
+
+    /// Locks the root of `anon_vma`, found through the first VMA on its list, and returns it. Between letting go of the one and locking the
+    /// other, nothing is held (rule [`RmapWalkLock::RootByWalk`](crate::spec::RmapWalkLock), claim S3.6).
+    pub(super) fn anon_vma_lock_root(&self, anon_vma: SlabRef) -> SlabRef {
+        self.anon_vma_lock(anon_vma);
+        let first = self.anon_vma_list_at(anon_vma, 0).map(|vma| self.listed_vma(vma));
+        let Some(root) = first.and_then(|vma| vma.anon_vma_chain.read().last().copied()) else { return anon_vma };
+        self.anon_vma_unlock(anon_vma);
+        self.anon_vma_lock(root)
     }
 
     /// The list; the caller holds [`anon_vma_lock`](Self::anon_vma_lock) ([GUARD-1]). The `at`-th VMA on it.
@@ -111,11 +138,12 @@ impl World {
         }
     }
 
-    /// Puts `vma` at the tail of `anon_vma`'s list. Kernel: `anon_vma_chain_link`.
+    /// Puts `vma` on `anon_vma`'s list, at its tail (rule [`ForkLink`], claim S3.15). Kernel: `anon_vma_chain_link`.
     fn anon_vma_chain_link(&self, vma: &Vma, anon_vma: SlabRef) {
         vma.anon_vma_chain.write().insert(0, anon_vma);
         self.anon_vma_lock(anon_vma);
-        self.change_list(anon_vma, |list| list.push(vma.id()));
+        let prepend = self.rules().fork_link == ForkLink::Prepend;
+        self.change_list(anon_vma, |list| list.insert(if prepend { 0 } else { list.len() }, vma.id()));
         note!("{vma} joins the list of anon_vma#{}", anon_vma.slot());
         self.anon_vma_unlock(anon_vma);
     }
@@ -168,39 +196,67 @@ impl World {
         for anon_vma in vma.anon_vma_chain.read() {
             self.anon_vma_lock(anon_vma);
             self.change_list(anon_vma, |list| list.retain(|&v| v != vma.id()));
-            let empty = self.anon_vma_list_at(anon_vma, 0).is_none() && !self.externally_held(anon_vma);
+            let empty = self.anon_vma_list_at(anon_vma, 0).is_none();
             note!("{vma} leaves the list of anon_vma#{}{}", anon_vma.slot(), if empty { ", the last one" } else { "" });
             self.anon_vma_unlock(anon_vma);
             if empty {
-                self.anon_vma_release(anon_vma);
+                self.put_anon_vma(anon_vma);
             }
         }
         vma.anon_vma_chain.write().clear();
     }
 
-    fn externally_held(&self, anon_vma: SlabRef) -> bool {
-        self.rooted() && self.anon_vma(anon_vma).refcount.read() > 0
+    /// Kernel: `get_anon_vma`. The caller knows that it is allocated.
+    pub(super) fn get_anon_vma(&self, anon_vma: SlabRef) {
+        self.anon_vma(anon_vma).refcount.add(1);
     }
 
-    /// Frees an anon_vma that nothing needs any more, and its root with it if this was the last child.
-    fn anon_vma_release(&self, anon_vma: SlabRef) {
-        if self.rooted()
-            && let Some(root) = self.anon_vma(anon_vma).root.read()
-            && !root.same_object(anon_vma)
-        {
-            self.drop_anon_vma(root);
+    /// Drops a reference, the list's or another; the last one frees the anon_vma, and a child lets go of its root then. Kernel:
+    /// `put_anon_vma`; before 3.0 `drop_anon_vma`. Where nothing is counted, the list is all there is.
+    pub(super) fn put_anon_vma(&self, anon_vma: SlabRef) {
+        if self.counted() && self.anon_vma(anon_vma).refcount.add_return(-1) > 0 {
+            return;
+        }
+        let root = if self.rooted() { self.anon_vma(anon_vma).root.read() } else { None };
+        if let Some(root) = root.filter(|root| !root.same_object(anon_vma)) {
+            self.put_anon_vma(root);
         }
         self.anon_vma_free(anon_vma);
     }
 
-    /// Drops a reference that is not the list's. Kernel: `drop_anon_vma`.
-    pub(super) fn drop_anon_vma(&self, anon_vma: SlabRef) {
+    /// The anon_vma of a mapped page, with a reference and no lock. Kernel: `page_get_anon_vma`, since 3.0.
+    ///
+    /// Between the look and the reference the object may have become another page's; but if the page is mapped still, it is this one's.
+    pub(super) fn page_get_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
+        self.rcu.read_lock();
+        let found = match self.page(page).mapping.read() {
+            Mapping(Some(anon_vma)) if self.page(page).mapped() && self.anon_vma(anon_vma).refcount.inc_not_zero() => Some(anon_vma),
+            _ => None,
+        };
+        let found = match found {
+            Some(anon_vma) if !self.page(page).mapped() => {
+                self.put_anon_vma(anon_vma);
+                None
+            }
+            found => found,
+        };
+        self.rcu.read_unlock();
+        found
+    }
+
+    /// Puts a VMA on the list. Called with the anon_vma locked.
+    pub(super) fn anon_vma_list_push(&self, anon_vma: SlabRef, vma: VmaRef) {
+        self.change_list(anon_vma, |list| list.push(vma));
+    }
+
+    /// Takes a VMA off the list; frees the anon_vma if it was the last.
+    pub(super) fn anon_vma_list_remove(&self, anon_vma: SlabRef, vma: VmaRef) {
         self.anon_vma_lock(anon_vma);
-        let left = self.anon_vma(anon_vma).refcount.add_return(-1);
-        let empty = left == 0 && self.anon_vma_list_at(anon_vma, 0).is_none();
+        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));
+        let empty = self.anon_vma_list_at(anon_vma, 0).is_none();
         self.anon_vma_unlock(anon_vma);
         if empty {
-            self.anon_vma_release(anon_vma);
+            self.put_anon_vma(anon_vma);
         }
     }
 }

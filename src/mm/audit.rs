@@ -1,7 +1,7 @@
 //! The audit: what must hold when all CPUs have ended.
 
 use super::page::Mapping;
-use super::{PageRef, Pte, PteLocation, Vma, World};
+use super::{PageRef, Pte, PteLocation, SwapEntry, Vma, World};
 use crate::spec::Clause;
 use crate::sync::{self, SlabRef};
 
@@ -14,13 +14,18 @@ impl World {
         for (_, page) in self.pages.iter().filter(|(_, page)| page.in_use()) {
             self.audit_page(page.present());
         }
+        self.audit_swap();
         for (anon_vma, object) in self.anon_vmas.live() {
-            let unused = object.lock.peek(Vec::is_empty) && object.refcount.peek() == 0;
+            let unused = object.lock.peek(Vec::is_empty) && object.refcount.peek() <= 1;
             sync::clause(Clause::LEAK_1, !unused, || format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot()));
         }
     }
 
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
+        if let Pte::Swap { entry } = pte {
+            let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content.peek());
+            self.shadow_check(at.mm, at.addr, value);
+        }
         sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
         let Pte::Present { page, .. } = pte else { return };
         let frame = self.frame(page);
@@ -53,10 +58,26 @@ impl World {
 
     fn audit_page(&self, page: PageRef) {
         let frame = self.frame(page);
+        if frame.is_file() {
+            return; // the page cache holds it
+        }
         let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;
+        let cached = i64::from(self.swap_cache_holds(page));
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
         sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, {present} entries map it"));
-        sync::clause(Clause::COUNT_2, count == present, || format!("{page}.count is {count}, {present} references are left"));
-        sync::clause(Clause::LEAK_1, count > 0 && present > 0, || format!("{page} is not free, and nothing refers to it"));
+        sync::clause(Clause::COUNT_2, count == present + cached, || {
+            format!("{page}.count is {count}, {present} page-table entries and {cached} slots of the swap cache refer to it")
+        });
+        sync::clause(Clause::LEAK_1, count > 0 && present + cached > 0, || format!("{page} is not free, and nothing refers to it"));
+        let marked = frame.swap_cache.peek();
+        sync::clause(Clause::SWAP_3, marked == (cached > 0), || {
+            format!("{page} is {}marked as in the swap cache", if marked { "" } else { "not " })
+        });
+    }
+
+    /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
+    pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry, kept: u64) {
+        let content = self.frame(page).content.peek();
+        sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
     }
 }

@@ -70,15 +70,32 @@ impl World {
                     continue;
                 }
             }
-            if pte != Pte::None {
-                self.set_pte(mm, addr, Pte::None);
-            }
-            if let Some(page) = pte.page() {
-                self.page_remove_rmap(page);
-                self.put_page(page);
-            }
+            self.zap_pte(mm, addr, pte);
             addr += 1;
         }
         mm.page_table_lock.unlock();
+    }
+    /// Takes one entry away. Called with the page-table lock held.
+    fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte) {
+        if pte == Pte::None {
+            return;
+        }
+        match self.set_pte(mm, addr, Pte::None) {
+            Pte::Present { page, dirty, .. } => {
+                if dirty {
+                    self.page(page).dirty.write(true);
+                }
+                self.page_remove_rmap(page);
+                self.put_page(page);
+            }
+            Pte::Swap { entry } => self.free_swap_and_cache(entry),
+            Pte::Migration { page, .. } => {
+                // free_swap_and_cache is called for it too, and must know it from a swap entry (claim S1.5).
+                if self.rules().zap_migration == ZapMigration::Mistake {
+                    self.free_swap_and_cache(page.as_swap_entry());
+                }
+            }
+            Pte::None => {}
+        }
     }
 }

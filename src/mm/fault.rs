@@ -1,6 +1,7 @@
 //! Page faults, and the user accesses that cause them.
 
 use super::{Addr, Errno, Mm, MmRef, Pte, Vma, World};
+use crate::spec::StaleEntry;
 use crate::sync;
 use crate::{call, note};
 
@@ -28,21 +29,24 @@ impl World {
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1).
     fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Option<u64> {
         let pte = self.mm_struct(mm).pte(addr);
-        let value = match (pte.begin_access(), store) {
-            (Pte::Present { page, write: true }, Some(value)) => {
+        match (pte.begin_access(), store) {
+            (Pte::Present { page, write: true, .. }, Some(value)) => {
                 self.page(page).content.write(value);
                 self.shadow_store(mm, addr, value);
+                pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
                 Some(value)
             }
             (Pte::Present { page, .. }, None) => {
                 let value = self.page(page).content.read();
                 self.shadow_check(mm, addr, value);
+                pte.end_access(None);
                 Some(value)
             }
-            _ => None,
-        };
-        pte.end_access();
-        value
+            _ => {
+                pte.end_access(None);
+                None
+            }
+        }
     }
 
     /// Kernel: `do_page_fault`. Takes `mmap_sem` for reading.
@@ -67,9 +71,20 @@ impl World {
             Pte::None => self.do_anonymous_page(mm, vma, addr),
             Pte::Migration { .. } => {
                 sync::mark("fault", "meets a migration entry");
-                self.migration_entry_wait(mm.id(), addr);
+                let cleaned = self.rules().stale_entry == StaleEntry::MapOld && self.clean_up_stale_entry(mm, vma, addr);
+                if !cleaned {
+                    self.migration_entry_wait(mm.id(), addr);
+                }
             }
-            pte @ Pte::Present { write: false, .. } if write => self.do_wp_page(mm, vma, addr, pte),
+            Pte::Swap { entry } => self.do_swap_page(mm, vma, addr, entry, write),
+            pte @ Pte::Present { write: false, .. } if write => {
+                mm.page_table_lock.lock();
+                if mm.pte(addr).read() == pte {
+                    self.do_wp_page(mm, vma, addr, pte);
+                } else {
+                    mm.page_table_lock.unlock();
+                }
+            }
             Pte::Present { .. } => {}
         }
     }
@@ -84,7 +99,8 @@ impl World {
         if used {
             self.page_add_new_anon_rmap(page, vma, addr);
             self.lru_cache_add(page);
-            self.set_pte(mm, addr, Pte::Present { page, write: true });
+            self.page(page).uptodate.reset(true);
+            self.set_pte(mm, addr, Pte::Present { page, write: true, dirty: true });
         }
         mm.page_table_lock.unlock();
         if !used {
@@ -92,32 +108,31 @@ impl World {
         }
     }
 
-    /// A store met a write-protected entry. Kernel: `do_wp_page`, 2.6.29 to 2.6.34. Called with `mmap_sem` held for reading.
-    fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+    /// A store met a write-protected entry. Kernel: `do_wp_page`, 2.6.29 to 2.6.34.
+    ///
+    /// Called with `mmap_sem` held for reading, and the page-table lock, under which the entry is `pte`; lets go of the latter.
+    pub(super) fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
         call!("do_wp_page({}:{addr})", mm.id());
+        mm.page_table_lock.assert_held();
         let old = pte.page().expect("a present entry");
-        mm.page_table_lock.lock();
-        if mm.pte(addr).read() != pte {
-            mm.page_table_lock.unlock();
-            return;
-        }
+        let frame = self.page(old);
         self.get_page(old);
-        if !self.page(old).lock.trylock() {
+        if !frame.lock.trylock() {
             mm.page_table_lock.unlock();
-            self.page(old).lock.lock();
+            frame.lock.lock();
             mm.page_table_lock.lock();
             if mm.pte(addr).read() != pte {
-                self.unlock_page(old);
                 mm.page_table_lock.unlock();
+                self.unlock_page(old);
                 self.put_page(old);
                 return;
             }
         }
-        let reuse = self.page(old).mapcount.read() == 1;
+        let reuse = self.reuse_swap_page(old);
         if reuse {
             sync::mark("do_wp_page", "reuse");
-            self.page(old).mapping.write(super::page::Mapping(vma.anon_vma.read())); // page_move_anon_rmap
-            self.set_pte(mm, addr, Pte::Present { page: old, write: true });
+            frame.mapping.write(super::page::Mapping(vma.anon_vma.read())); // page_move_anon_rmap
+            self.set_pte(mm, addr, Pte::Present { page: old, write: true, dirty: true });
         }
         self.unlock_page(old);
         mm.page_table_lock.unlock();
@@ -139,7 +154,8 @@ impl World {
         if used {
             self.page_add_new_anon_rmap(new, vma, addr);
             self.lru_cache_add(new);
-            self.set_pte(mm, addr, Pte::Present { page: new, write: true });
+            self.page(new).uptodate.reset(true);
+            self.set_pte(mm, addr, Pte::Present { page: new, write: true, dirty: true });
             self.page_remove_rmap(old);
         } else {
             note!("the entry has changed meanwhile");

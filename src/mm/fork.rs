@@ -2,6 +2,8 @@
 
 use super::{Addr, Mm, MmRef, Pte, Vma, World};
 use crate::call;
+use crate::spec::ForkMigration;
+use crate::sync;
 
 impl World {
     /// Copies an address space. Kernel: `dup_mmap`. Takes the parent's `mmap_sem` for writing, so no fault of the parent runs meanwhile.
@@ -32,6 +34,13 @@ impl World {
         dst.page_table_lock.lock();
         src.page_table_lock.lock();
         for addr in vma.vm_start.read()..vma.vm_end.read() {
+            while self.rules().fork_migration == ForkMigration::Wait && matches!(src.pte(addr).read(), Pte::Migration { .. }) {
+                src.page_table_lock.unlock();
+                dst.page_table_lock.unlock();
+                self.migration_entry_wait(src.id(), addr);
+                dst.page_table_lock.lock();
+                src.page_table_lock.lock();
+            }
             self.copy_one_pte(dst, src, addr);
         }
         src.page_table_lock.unlock();
@@ -43,17 +52,33 @@ impl World {
         let pte = src.pte(addr).read();
         let copy = match pte {
             Pte::None => return,
-            Pte::Present { page, .. } => Pte::Present { page, write: false },
-            Pte::Migration { page, .. } => Pte::Migration { page, write: false },
+            Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
+            Pte::Migration { page, .. } => {
+                sync::mark("fork", "copies a migration entry");
+                Pte::Migration { page, write: false }
+            }
+            Pte::Swap { entry } => {
+                self.swap_duplicate(entry);
+                pte
+            }
         };
         if copy != pte {
-            self.set_pte(src, addr, copy);
+            self.write_protect(src, addr, copy);
         }
         self.shadow_fork(src.id(), dst.id(), addr);
-        if let Some(page) = copy.page() {
+        if let Pte::Present { page, .. } = copy {
             self.get_page(page);
             self.page_dup_rmap(page);
+            self.set_pte(dst, addr, Pte::clean(page, false));
+        } else {
+            self.set_pte(dst, addr, copy);
         }
-        self.set_pte(dst, addr, copy);
+    }
+
+    /// Kernel: `ptep_set_wrprotect`. Keeps a dirty bit that hardware sets meanwhile.
+    fn write_protect(&self, mm: &Mm, addr: Addr, to: Pte) {
+        if let (Pte::Present { page, .. }, Pte::Present { dirty: true, .. }) = (to, self.set_pte(mm, addr, to)) {
+            self.page(page).dirty.write(true);
+        }
     }
 }

@@ -1,10 +1,36 @@
 //! Page migration: unmap everywhere, copy, map the copy everywhere.
 
 use super::page::Mapping;
-use super::{Addr, Errno, MmRef, PageRef, Pte, Vma, Walk, World};
-use crate::spec::{AnonVmaLife, Clause};
-use crate::sync;
+use super::vma::DUMMY_VMA;
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, Walk, World};
+use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, UnmappedPage};
+use crate::sync::{self, SlabRef};
 use crate::{call, note};
+
+/// What `unmap_and_move` holds on to while the page is unmapped, and must let go of.
+enum Kept {
+    /// Nothing.
+    Nothing,
+    /// An RCU read section.
+    Rcu,
+    /// An RCU read section, and a reference on the anon_vma.
+    RcuAndReference(SlabRef),
+    /// A reference on the anon_vma.
+    Reference(SlabRef),
+    /// A dummy VMA on the anon_vma's list.
+    Dummy(SlabRef),
+}
+
+/// What may be done with the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// Unmap it, move it, map the copy.
+    UnmapAndRemap,
+    /// It is mapped nowhere: move it, and leave the reverse map alone.
+    MoveOnly,
+    /// Leave it.
+    Skip,
+}
 
 impl World {
     /// Moves what `page` holds to a new page. Kernel: `migrate_pages` for one page, as memory hot-remove and compaction call it: holding no
@@ -15,18 +41,12 @@ impl World {
             return;
         }
         let newpage = self.alloc_page();
-        let moved = self.unmap_and_move(newpage, page);
-        sync::mark(
-            "migrate",
-            match moved {
-                Ok(()) => "moved",
-                Err(_) => "failed",
-            },
-        );
-        if moved.is_ok() {
+        if self.unmap_and_move(newpage, page).is_ok() {
+            sync::mark("migrate", "moved");
             self.putback_lru_page(newpage);
             self.put_page(page);
         } else {
+            sync::mark("migrate", "failed");
             self.put_page(newpage);
             self.putback_lru_page(page);
         }
@@ -41,93 +61,254 @@ impl World {
             return Err(Errno::Eagain);
         }
         frame.lock.lock();
-        let rcu = self.rules().anon_vma_life != AnonVmaLife::Nothing;
-        if rcu {
-            self.rcu.read_lock();
-        }
-        let result = self.unmap_and_move_locked(newpage, page);
-        if rcu {
-            self.rcu.read_unlock();
-        }
+        let (kept, plan) = self.keep_anon_vma(page);
+        let result = match plan {
+            Plan::Skip => Err(Errno::Eagain),
+            Plan::MoveOnly => self.move_to_new_page(newpage, page, 0),
+            Plan::UnmapAndRemap => self.unmap_move_remap(newpage, page),
+        };
+        self.let_go_of_anon_vma(kept);
         self.unlock_page(page);
         result
     }
 
-    /// What `unmap_and_move` does with `page` locked and, if the rule says so, inside an RCU read section.
-    fn unmap_and_move_locked(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
+    /// Makes sure that the page's anon_vma stays, as far as the rule [`AnonVmaLife`] does that, and says what to do with the page.
+    fn keep_anon_vma(&self, page: PageRef) -> (Kept, Plan) {
         let frame = self.page(page);
-        if self.rules().anon_vma_life == AnonVmaLife::RcuMapped && !frame.mapped() {
-            return Err(Errno::Eagain); // its anon_vma may have been freed before the read section began (claim S1.3)
+        let anon = frame.mapping.read() != Mapping(None);
+        if frame.is_file() {
+            let rcu = self.rules().rcu_scope == RcuScope::All && self.rules().anon_vma_life == AnonVmaLife::Rcu;
+            if rcu {
+                self.rcu.read_lock();
+            }
+            return (if rcu { Kept::Rcu } else { Kept::Nothing }, Plan::MoveOnly);
         }
-        if frame.mapping.read() == Mapping(None) {
-            return Err(Errno::Eagain); // no reverse map yet (claim S1.1)
+        let (kept, safe) = match self.rules().anon_vma_life {
+            AnonVmaLife::Nothing | AnonVmaLife::RcuLate => (Kept::Nothing, true),
+            AnonVmaLife::Rcu => {
+                self.rcu.read_lock();
+                (Kept::Rcu, true)
+            }
+            AnonVmaLife::RcuMapped => {
+                self.rcu.read_lock();
+                (Kept::Rcu, frame.mapped())
+            }
+            AnonVmaLife::Refcount => {
+                self.rcu.read_lock();
+                match frame.mapping.read() {
+                    Mapping(Some(anon_vma)) if frame.mapped() => {
+                        self.get_anon_vma(anon_vma);
+                        (Kept::RcuAndReference(anon_vma), true)
+                    }
+                    _ => (Kept::Rcu, false),
+                }
+            }
+            AnonVmaLife::LockThenGet => match self.page_lock_anon_vma(page) {
+                Some(anon_vma) => {
+                    self.get_anon_vma(anon_vma);
+                    self.page_unlock_anon_vma(anon_vma);
+                    (Kept::Reference(anon_vma), true)
+                }
+                None => (Kept::Nothing, false),
+            },
+            AnonVmaLife::IncNotZero => match self.page_get_anon_vma(page) {
+                Some(anon_vma) => (Kept::Reference(anon_vma), true),
+                None => (Kept::Nothing, false),
+            },
+            AnonVmaLife::DummyVma => match self.page_lock_anon_vma(page) {
+                Some(anon_vma) => {
+                    self.anon_vma_list_push(anon_vma, DUMMY_VMA);
+                    self.page_unlock_anon_vma(anon_vma);
+                    (Kept::Dummy(anon_vma), true)
+                }
+                None => (Kept::Nothing, false),
+            },
+        };
+        (kept, self.migration_plan(page, anon, safe))
+    }
+
+    /// What to do with an anonymous page, or one in the swap cache, whose anon_vma is `safe` to use or not (claims S1.1, S1.3, S3.14).
+    fn migration_plan(&self, page: PageRef, anon: bool, safe: bool) -> Plan {
+        let swap_cache = self.page(page).swap_cache.read();
+        let plan = match self.rules().unmapped_page {
+            UnmappedPage::Unmap if !anon => Plan::UnmapAndRemap,
+            UnmappedPage::Skip if !anon => Plan::Skip,
+            UnmappedPage::Move | UnmappedPage::MoveWithoutRmap if !anon => Plan::MoveOnly,
+            UnmappedPage::MoveWithoutRmap if !safe && swap_cache => Plan::MoveOnly,
+            _ if !safe => Plan::Skip,
+            _ => Plan::UnmapAndRemap,
+        };
+        match plan {
+            Plan::Skip => sync::mark("unmapped page", "skipped"),
+            Plan::MoveOnly => sync::mark("unmapped page", "moved without its reverse map"),
+            Plan::UnmapAndRemap => {}
         }
-        self.try_to_unmap(page);
-        let result = if frame.mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page) };
+        plan
+    }
+
+    fn let_go_of_anon_vma(&self, kept: Kept) {
+        match kept {
+            Kept::Nothing => {}
+            Kept::Rcu => self.rcu.read_unlock(),
+            Kept::RcuAndReference(anon_vma) => {
+                self.put_anon_vma(anon_vma);
+                self.rcu.read_unlock();
+            }
+            Kept::Reference(anon_vma) => self.put_anon_vma(anon_vma),
+            Kept::Dummy(anon_vma) => self.anon_vma_list_remove(anon_vma, DUMMY_VMA),
+        }
+    }
+
+    /// The usual case. Called with `page` locked.
+    fn unmap_move_remap(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
+        let mapped_by = self.page(page).mapcount.read();
+        self.try_to_unmap(page, Ttu::Migration);
+        let late = self.rules().anon_vma_life == AnonVmaLife::RcuLate;
+        if late {
+            self.rcu.read_lock();
+        }
+        let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, mapped_by) };
         if result.is_err() {
-            self.remove_migration_ptes(page, page);
+            self.remove_migration_ptes(page, page, 0);
+        }
+        if late {
+            self.rcu.read_unlock();
         }
         result
     }
 
-    /// Kernel: `move_to_new_page`. Called with `page` locked and unmapped.
-    fn move_to_new_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
+    /// Kernel: `move_to_new_page`. Called with `page` locked and unmapped; `entries` migration entries, if they are counted, name it.
+    fn move_to_new_page(&self, newpage: PageRef, page: PageRef, entries: i64) -> Result<(), Errno> {
         call!("move_to_new_page({newpage}, {page})");
         let (new, old) = (self.page(newpage), self.page(page));
         let locked = new.lock.trylock();
         debug_assert!(locked, "nobody else knows the new page");
         new.index.write(old.index.read());
         new.mapping.write(old.mapping.read());
-        let result = self.migrate_page(newpage, page);
-        if result.is_ok() {
-            self.remove_migration_ptes(page, newpage);
-        } else {
+        let remap = !self.untouched_rmap(page);
+        let result = if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
+        if result.is_err() {
             new.mapping.write(Mapping(None));
+        } else if remap {
+            self.remove_migration_ptes(page, newpage, entries);
         }
         self.unlock_page(newpage);
         result
     }
 
+    /// Is this a page whose reverse map must not be touched, because nothing maps it and its anon_vma may be gone? (claim S3.14)
+    fn untouched_rmap(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        self.rules().unmapped_page == UnmappedPage::MoveWithoutRmap && frame.swap_cache.read()
+    }
+
+    /// A file's page that must be written out before it can be moved: sleeps. Kernel: `fallback_migrate_page`, `writeout` (claim S1.4).
+    fn fallback_migrate_page(&self, page: PageRef) -> Result<(), Errno> {
+        note!("{page} is written out");
+        sync::might_sleep("writepage");
+        Err(Errno::Eagain)
+    }
+
     /// Kernel: `migrate_page`: `migrate_page_move_mapping`, then `migrate_page_copy`.
     fn migrate_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
+        self.migrate_page_move_mapping(newpage, page)?;
         let (new, old) = (self.page(newpage), self.page(page));
-        if old.count.read() != 1 {
-            note!("{page} has references besides ours");
-            return Err(Errno::Eagain);
-        }
         new.content.write(old.content.read());
+        new.uptodate.write(old.uptodate.read());
+        if old.dirty.read() {
+            new.dirty.write(true);
+        }
+        old.swap_cache.write(false);
+        old.private.write(0);
         old.mapping.write(Mapping(None));
         Ok(())
     }
 
-    /// Turns every migration entry of `old` back into a mapping, of `new`. Kernel: `remove_migration_ptes`.
-    ///
-    /// Called with both locked. Must find them all, or [MIG-1] breaks when `old` is unlocked.
-    fn remove_migration_ptes(&self, old: PageRef, new: PageRef) {
-        self.rmap_walk(new, |vma, addr| {
-            self.remove_migration_pte(new, vma, addr, old);
-            Walk::Continue
-        });
+    /// Puts `newpage` in `page`'s place in the swap cache, if nobody but the cache and the migration refers to it. Called with both locked.
+    /// Kernel: `migrate_page_move_mapping`. Takes the tree lock (rule [`MoveMapping`], claim S3.13).
+    fn migrate_page_move_mapping(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
+        let old = self.page(page);
+        if !old.swap_cache.read() {
+            if old.count.read() == 1 {
+                return Ok(());
+            }
+            sync::mark("move_mapping", "has references");
+            return Err(Errno::Eagain);
+        }
+        let rule = self.rules().move_mapping;
+        let locked = rule != MoveMapping::NoTreeLock;
+        if locked {
+            self.swap_cache.tree_lock.lock();
+        }
+        let entry = self.page_swap_entry(page);
+        let unused = match rule {
+            MoveMapping::Unchecked => true,
+            MoveMapping::NoTreeLock | MoveMapping::Count => old.count.read() == 2 && self.swap_cache.slot(entry).read() == Some(page),
+            MoveMapping::Freeze => self.swap_cache.slot(entry).read() == Some(page) && self.page_freeze_refs(page, 2),
+        };
+        if unused {
+            let new = self.page(newpage);
+            self.get_page(newpage);
+            new.swap_cache.write(true);
+            new.private.write(old.private.read());
+            self.swap_cache.slot(entry).write(Some(newpage));
+            if rule == MoveMapping::Freeze {
+                self.page_unfreeze_refs(page, 1);
+            } else {
+                self.put_page(page);
+            }
+        }
+        if locked {
+            self.swap_cache.tree_lock.unlock();
+        }
+        if !unused {
+            sync::mark("move_mapping", "has references");
+        }
+        if unused { Ok(()) } else { Err(Errno::Eagain) }
     }
 
-    /// Kernel: `remove_migration_pte`, 2.6.22 to 2.6.39. Looks without the page-table lock first.
-    fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) {
+    /// Turns every migration entry of `old` back into a mapping, of `new`. Kernel: `remove_migration_ptes`.
+    ///
+    /// Called with both locked. Must find them all, or [MIG-1] breaks when `old` is unlocked. Where the entries are counted, it walks until
+    /// it has found `entries` of them (claim S3.11).
+    fn remove_migration_ptes(&self, old: PageRef, new: PageRef, entries: i64) {
+        let mut restored = 0;
+        loop {
+            if self.rules().recount == Recount::WalkAgain {
+                sync::round(|| self.fingerprint());
+            }
+            self.rmap_walk(new, |vma, addr| {
+                restored += i64::from(self.remove_migration_pte(new, vma, addr, old));
+                Walk::Continue
+            });
+            if self.rules().recount == Recount::No || restored >= entries {
+                return;
+            }
+            sync::mark("remove_migration_ptes", "walks again");
+        }
+    }
+
+    /// Kernel: `remove_migration_pte`, 2.6.22 to 2.6.39. Looks without the page-table lock first. True if it restored the entry.
+    fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) -> bool {
         let mm = self.mm_struct(vma.mm);
         if !matches!(mm.pte(addr).read(), Pte::Migration { .. }) {
-            return;
+            return false;
         }
         mm.page_table_lock.lock();
+        let mut restored = false;
         if let Pte::Migration { page, write } = mm.pte(addr).read()
             && page == old
         {
             self.get_page(new);
-            self.set_pte(mm, addr, Pte::Present { page: new, write });
+            self.set_pte(mm, addr, Pte::clean(new, write));
             self.page_add_anon_rmap(new, vma, addr);
+            restored = true;
         }
         mm.page_table_lock.unlock();
+        restored
     }
 
-    /// Sleeps until the migration that left an entry at `addr` is over. Kernel: `migration_entry_wait`, 2.6.22 to 2.6.26.
+    /// Sleeps until the migration that left an entry at `addr` is over. Kernel: `migration_entry_wait`.
     ///
     /// Called with `mmap_sem` held and nothing else. The entry names a page only as long as that page is locked ([MIG-1]).
     pub(super) fn migration_entry_wait(&self, mm: MmRef, addr: Addr) {
@@ -139,7 +320,16 @@ impl World {
             return;
         };
         self.assert_migration_entry(page);
-        self.get_page(page);
+        if self.rules().migration_wait == MigrationWait::GetUnlessZero {
+            if !self.get_page_unless_zero(page) {
+                mm.page_table_lock.unlock();
+                return;
+            }
+        } else {
+            let frozen = self.page(page).count.read() == 0;
+            sync::clause(Clause::COUNT_4, !frozen, || format!("a reference to {page} is taken while its count is frozen at 0"));
+            self.get_page(page);
+        }
         mm.page_table_lock.unlock();
         self.page(page).lock.wait();
         self.put_page(page);
@@ -149,5 +339,23 @@ impl World {
     fn assert_migration_entry(&self, page: PageRef) {
         let locked = self.page(page).lock.is_locked();
         sync::clause(Clause::MIG_1, locked, || format!("a migration entry of {page} is met, and {page} is unlocked"));
+    }
+
+    /// A fault cleans up a migration entry whose page is no longer locked, on the assumption that a walk missed it: it maps what the entry
+    /// names, which is the old page (rule [`StaleEntry`](crate::spec::StaleEntry), claim S3.10). True if it did.
+    pub(super) fn clean_up_stale_entry(&self, mm: &Mm, vma: &Vma, addr: Addr) -> bool {
+        mm.page_table_lock.lock();
+        let stale = match mm.pte(addr).read() {
+            Pte::Migration { page, write } if !self.frame(page).lock.is_locked() => Some((page, write)),
+            _ => None,
+        };
+        if let Some((page, write)) = stale {
+            sync::mark("fault", "cleans up a stale migration entry");
+            self.get_page(page);
+            self.set_pte(mm, addr, Pte::clean(page, write));
+            self.page_add_anon_rmap(page, vma, addr);
+        }
+        mm.page_table_lock.unlock();
+        stale.is_some()
     }
 }

@@ -58,7 +58,8 @@ impl Mm {
 
     /// The entries that exist: for audits and pictures only.
     pub(super) fn peek_ptes(&self) -> impl Iterator<Item = (PteLocation, Pte)> {
-        let present = |(addr, pte): (usize, &OnceLock<MmuWord<Pte>>)| Some((PteLocation { mm: self.id, addr: addr as Addr }, pte.get()?.peek()));
+        let present =
+            |(addr, pte): (usize, &OnceLock<MmuWord<Pte>>)| Some((PteLocation { mm: self.id, addr: addr as Addr }, pte.get()?.peek()));
         self.ptes.iter().enumerate().filter_map(present)
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Addr, MmRef, World};
 use crate::call;
+use crate::spec::ExpandLock;
 use crate::sync::SlabRef;
 
 impl World {
@@ -47,6 +48,31 @@ impl World {
     /// stack growth (claim S3.9). Takes `mmap_sem` for writing.
     pub fn move_end(&self, mm: MmRef, from: Addr, to: Addr) {
         self.move_boundary(mm, from, to);
+    }
+
+    /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a stack. Takes `mmap_sem` for reading only:
+    /// what keeps the words together is the anon_vma lock (rule [`ExpandLock`](crate::spec::ExpandLock), claim S3.16). Kernel:
+    /// `expand_downwards`.
+    pub fn expand_downwards(&self, mm: MmRef, start: Addr, to: Addr) {
+        call!("expand_downwards({mm}, {start} → {to})");
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_read();
+        if let Some(vma) = self.find_vma(mm, start)
+            && to < vma.vm_start.read()
+        {
+            self.anon_vma_prepare(vma);
+            let locked = match self.rules().expand_lock {
+                ExpandLock::Nothing => None,
+                ExpandLock::AnonVma => vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)),
+            };
+            let grow = vma.vm_start.read() - to;
+            vma.vm_start.write(to);
+            vma.vm_pgoff.write(vma.vm_pgoff.read() - grow);
+            if let Some(locked) = locked {
+                self.anon_vma_unlock(locked);
+            }
+        }
+        mm.mmap_sem.up_read();
     }
 
     /// Locks every anon_vma of an address space at once, newest first, and unlocks them again. Kernel: `mm_take_all_locks`, 2.6.34, for

@@ -13,8 +13,12 @@ mod mmap;
 mod page;
 mod process;
 mod pte;
+mod reclaim;
 mod rmap;
 mod shadow;
+mod swap;
+mod swap_cache;
+mod swap_map;
 mod vma;
 mod world;
 
@@ -23,7 +27,9 @@ pub use mm::{Mm, MmRef};
 pub use page::{Page, PageRef};
 pub use process::Process;
 pub use pte::{Pte, PteLocation};
-pub use rmap::Walk;
+pub use rmap::{Ttu, Walk};
+pub use swap_cache::SwapCache;
+pub use swap_map::{Swap, SwapEntry};
 pub use vma::{Vma, VmaRef};
 pub use world::World;
 

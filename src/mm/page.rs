@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use super::{Addr, World};
+use super::{Addr, Pte, SwapEntry, World};
 use crate::spec::Clause;
 use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, Word};
 
@@ -13,6 +13,13 @@ use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, Word};
 pub struct PageRef {
     frame: u32,
     generation: u32,
+}
+
+impl PageRef {
+    /// What a migration entry of this page says to somebody who takes it for a swap entry: the frame's number is the slot's.
+    pub(super) fn as_swap_entry(self) -> SwapEntry {
+        SwapEntry(self.frame)
+    }
 }
 
 impl fmt::Display for PageRef {
@@ -32,6 +39,19 @@ impl Scalar for PageRef {
     }
     fn show(self) -> String {
         self.to_string()
+    }
+}
+
+/// A slot of the swap cache's tree; zero is an empty one, since generations begin at one.
+impl Scalar for Option<PageRef> {
+    fn pack(self) -> u64 {
+        self.map_or(0, Scalar::pack)
+    }
+    fn unpack(word: u64) -> Self {
+        (word != 0).then(|| PageRef::unpack(word))
+    }
+    fn show(self) -> String {
+        self.map_or_else(|| "empty".into(), |page| page.to_string())
     }
 }
 
@@ -65,6 +85,7 @@ pub struct Page {
     frame: u32,
     /// Bumped when the frame is given to a new page. The checker's, not the kernel's.
     generation: AtomicU32,
+    file: AtomicBool,
     /// Freed and not given to a new page yet. The checker's too.
     freed: AtomicBool,
     /// The checker's: which page is in the frame ([LIFE-3]).
@@ -83,6 +104,14 @@ pub struct Page {
     pub(super) index: Word<u64>,
     /// `PG_lru`: on the LRU list, so it may be isolated. Cleared by whoever isolates it.
     pub(super) lru: Word<bool>,
+    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock and the tree lock.
+    pub(super) swap_cache: Word<bool>,
+    /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
+    pub(super) private: Word<u64>,
+    /// `PG_dirty`: what it holds is nowhere else.
+    pub(super) dirty: Word<bool>,
+    /// `PG_uptodate`: it holds what it should.
+    pub(super) uptodate: Word<bool>,
     /// What the page holds: the last value stored into it.
     pub(super) content: Word<u64>,
 }
@@ -93,6 +122,7 @@ impl Page {
         Self {
             frame,
             generation: AtomicU32::new(0),
+            file: AtomicBool::new(false),
             freed: AtomicBool::new(true),
             life: Ghost::new(),
             migration_entries: Ghost::new(),
@@ -102,8 +132,17 @@ impl Page {
             mapping: Word::new(name("P%a.mapping"), Mapping(None)),
             index: Word::new(name("P%a.index"), 0),
             lru: Word::new(name("P%a.lru"), false),
+            swap_cache: Word::new(name("P%a.swapcache"), false),
+            private: Word::new(name("P%a.private"), 0),
+            dirty: Word::new(name("P%a.dirty"), false),
+            uptodate: Word::new(name("P%a.uptodate"), false),
             content: Word::new(name("P%a.content"), 0),
         }
+    }
+
+    /// Is it a file's page? Known from `page->mapping` in the kernel; fixed while the page lives.
+    pub fn is_file(&self) -> bool {
+        self.file.load(Relaxed)
     }
 
     /// Is there a page in the frame? For audits and pictures only.
@@ -119,6 +158,17 @@ impl Page {
     /// Kernel: `page_mapped`.
     pub fn mapped(&self) -> bool {
         self.mapcount.read() > 0
+    }
+
+    /// A new page's fields, in a frame that nobody else can find: none of it is a step.
+    fn blank(&self) {
+        self.file.store(false, Relaxed);
+        self.mapping.reset(Mapping(None));
+        self.content.reset(0);
+        self.swap_cache.reset(false);
+        self.private.reset(0);
+        self.dirty.reset(false);
+        self.uptodate.reset(false);
     }
 
     /// The number of references: for audits and pictures only.
@@ -163,11 +213,27 @@ impl World {
         page.life.changed();
         page.generation.fetch_add(1, Relaxed);
         page.freed.store(false, Relaxed);
+        page.blank();
         page.count.write(1);
-        page.mapping.write(Mapping(None));
-        page.content.write(0);
         crate::note!("alloc_page() = {}", page.present());
         page.present()
+    }
+
+    /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4).
+    pub fn new_file_page(&self) -> PageRef {
+        let page = self.alloc_page();
+        self.page(page).file.store(true, Relaxed);
+        self.lru_cache_add(page);
+        page
+    }
+
+    /// The page in the `n`-th frame: for races with pages that nobody maps.
+    ///
+    /// # Panics
+    /// When there is none: the race is written wrong.
+    #[track_caller]
+    pub fn nth_page(&self, n: usize) -> PageRef {
+        self.pages.get(n).unwrap_or_else(|| panic!("the world has no page frame {n}")).present()
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.
@@ -180,6 +246,17 @@ impl World {
         self.frame(page).count.inc_not_zero()
     }
 
+    /// Takes the count from `expected` to 0, so that nobody can take a reference; false if it is something else. Kernel:
+    /// `page_freeze_refs`, since 2.6.27.
+    pub(super) fn page_freeze_refs(&self, page: PageRef, expected: i64) -> bool {
+        self.page(page).count.update(|count| if count == expected { 0 } else { count }) == expected
+    }
+
+    /// Ends what [`page_freeze_refs`](Self::page_freeze_refs) began. Kernel: `page_unfreeze_refs`.
+    pub(super) fn page_unfreeze_refs(&self, page: PageRef, count: i64) {
+        self.page(page).count.write(count);
+    }
+
     /// Drops a reference; the last one frees the page ([COUNT-3]). Kernel: `put_page`.
     pub fn put_page(&self, page: PageRef) {
         let frame = self.page(page);
@@ -190,7 +267,7 @@ impl World {
     }
 
     /// Kernel: `__page_cache_release` and `free_hot_cold_page`. Takes `lru_lock` if the page is on the LRU list.
-    fn free_page(&self, page: PageRef) {
+    pub(super) fn free_page(&self, page: PageRef) {
         let frame = self.frame(page);
         if frame.lru.read() {
             self.lru_lock.lock();
@@ -209,13 +286,15 @@ impl World {
     fn free_page_trouble(&self, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
         let named_by = self.every_pte().find(|(_, pte)| match *pte {
-            super::Pte::None => false,
-            super::Pte::Present { page: mapped, .. } | super::Pte::Migration { page: mapped, .. } => mapped == page,
+            Pte::None | Pte::Swap { .. } => false,
+            Pte::Present { page: mapped, .. } | Pte::Migration { page: mapped, .. } => mapped == page,
         });
         if let Some((at, pte)) = named_by {
             Some(format!("{at} = {pte}"))
         } else if frame.mapcount.peek() != 0 {
             Some(format!("its mapcount is {}", frame.mapcount.peek()))
+        } else if self.swap_cache_holds(page) {
+            Some("the swap cache holds it".into())
         } else {
             frame.lock.owner().map(|cpu| format!("CPU{cpu} holds its lock"))
         }
@@ -255,7 +334,7 @@ impl World {
 
     fn assert_no_migration_entry(&self, page: PageRef) {
         self.frame(page).migration_entries.relied_on();
-        let left = self.every_pte().find(|(_, pte)| matches!(*pte, super::Pte::Migration { page: old, .. } if old == page));
+        let left = self.every_pte().find(|(_, pte)| matches!(*pte, Pte::Migration { page: old, .. } if old == page));
         sync::clause(Clause::MIG_1, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");
             format!("{at} = {pte}, and {page} is unlocked")

@@ -81,6 +81,33 @@ impl Process<'_> {
         self.world.move_end(self.mm, from, to);
     }
 
+    /// See [`World::expand_downwards`].
+    #[track_caller]
+    pub fn expand_downwards(&self, start: Addr, to: Addr) {
+        self.world.expand_downwards(self.mm, start, to);
+    }
+
+    /// Migrates the page that was at `addr` when the CPUs started, as `move_pages(2)` does: holding `mmap_sem` for reading (claim S1.0).
+    #[track_caller]
+    pub fn move_pages(&self, addr: Addr) {
+        let mm = self.world.mm_struct(self.mm);
+        mm.mmap_sem.down_read();
+        self.world.migrate(self.page_at(addr));
+        mm.mmap_sem.up_read();
+    }
+
+    /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry, and it leaves memory.
+    #[track_caller]
+    pub fn swap_out(&self, addr: Addr) {
+        self.world.shrink_page(self.page_now(addr));
+    }
+
+    /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it yet (claim S1.1).
+    #[track_caller]
+    pub fn read_ahead(&self, addr: Addr) {
+        self.world.read_ahead(self.mm, addr);
+    }
+
     /// See [`World::take_all_locks`].
     #[track_caller]
     pub fn take_all_locks(&self) {
@@ -94,6 +121,12 @@ impl Process<'_> {
     #[track_caller]
     pub fn page_at(&self, addr: Addr) -> PageRef {
         self.world.page_at_start(self.mm, addr).unwrap_or_else(|| panic!("the world has no page at {}:{addr} when the CPUs start", self.mm))
+    }
+
+    #[track_caller]
+    fn page_now(&self, addr: Addr) -> PageRef {
+        let pte = self.world.mm_struct(self.mm).pte(addr).peek();
+        pte.page().unwrap_or_else(|| panic!("there is no page at {}:{addr}", self.mm))
     }
 
     /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too: a list that fork alone never makes, but that the

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::page::PageRef;
-use super::{Addr, MmRef};
+use super::{Addr, MmRef, SwapEntry};
 use crate::sync::{MmuWord, Name, Scalar};
 
 /// A page-table entry.
@@ -17,6 +17,13 @@ pub enum Pte {
         page: PageRef,
         /// May user code store through it?
         write: bool,
+        /// Has user code stored through it? Set by hardware.
+        dirty: bool,
+    },
+    /// What was here is on swap. Each such entry counts in the swap map.
+    Swap {
+        /// In which slot.
+        entry: SwapEntry,
     },
     /// The page is being migrated; `page` is the old one, and it is locked ([MIG-1]).
     Migration {
@@ -28,6 +35,11 @@ pub enum Pte {
 }
 
 impl Pte {
+    /// A mapping of a page that nothing has been stored to through it.
+    pub fn clean(page: PageRef, write: bool) -> Self {
+        Pte::Present { page, write, dirty: false }
+    }
+
     /// Kernel: `pte_present`.
     pub fn is_present(self) -> bool {
         matches!(self, Pte::Present { .. })
@@ -47,7 +59,8 @@ impl fmt::Display for Pte {
         let access = |write: bool| if write { "rw" } else { "ro" };
         match *self {
             Pte::None => f.write_str("none"),
-            Pte::Present { page, write } => write!(f, "{page} {}", access(write)),
+            Pte::Present { page, write, dirty } => write!(f, "{page} {}{}", access(write), if dirty { " dirty" } else { "" }),
+            Pte::Swap { entry } => write!(f, "{entry}"),
             Pte::Migration { page, write } => write!(f, "mig({page} {})", access(write)),
         }
     }
@@ -55,20 +68,23 @@ impl fmt::Display for Pte {
 
 impl Scalar for Pte {
     fn pack(self) -> u64 {
-        let word = |kind: u64, page: PageRef, write: bool| kind | u64::from(write) << 2 | page.pack() << 3;
+        let word =
+            |kind: u64, page: PageRef, write: bool, dirty: bool| kind | u64::from(write) << 2 | u64::from(dirty) << 3 | page.pack() << 4;
         match self {
             Pte::None => 0,
-            Pte::Present { page, write } => word(1, page, write),
-            Pte::Migration { page, write } => word(2, page, write),
+            Pte::Present { page, write, dirty } => word(1, page, write, dirty),
+            Pte::Migration { page, write } => word(2, page, write, false),
+            Pte::Swap { entry } => 3 | u64::from(entry.0) << 4,
         }
     }
 
     fn unpack(word: u64) -> Self {
-        let (page, write) = (PageRef::unpack(word >> 3), word & 4 != 0);
+        let (page, write, dirty) = (PageRef::unpack(word >> 4), word & 4 != 0, word & 8 != 0);
         match word & 3 {
             0 => Pte::None,
-            1 => Pte::Present { page, write },
-            _ => Pte::Migration { page, write },
+            1 => Pte::Present { page, write, dirty },
+            2 => Pte::Migration { page, write },
+            _ => Pte::Swap { entry: SwapEntry((word >> 4) as u32) },
         }
     }
 

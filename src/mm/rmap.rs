@@ -1,10 +1,20 @@
 //! The reverse map: from a page to every page-table entry that maps it.
 
 use super::page::Mapping;
+use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::RmapWalkLock;
+use crate::spec::{Clause, LockRecheck, RmapWalkLock};
 use crate::sync::{self, SlabRef};
 use crate::{call, note};
+
+/// Why a page is unmapped. Kernel: `enum ttu_flags`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ttu {
+    /// To free it: swap entries are left behind. `TTU_UNMAP`.
+    Unmap,
+    /// To move it: migration entries are left behind. `TTU_MIGRATION`.
+    Migration,
+}
 
 /// What a walk does after a visit. Kernel: `SWAP_AGAIN` or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,15 +28,20 @@ pub enum Walk {
 impl World {
     /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
     ///
-    /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked: the page may have
-    /// been unmapped meanwhile, and the object be another's, but it is an anon_vma.
+    /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked. Before 2.6.37 the
+    /// page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma (rule [`LockRecheck`]).
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         self.rcu.read_lock();
         let Mapping(anon_vma) = self.page(page).mapping.read();
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
         {
-            return Some(self.anon_vma_lock(anon_vma));
+            self.anon_vma_lock(anon_vma);
+            if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
+                return Some(anon_vma);
+            }
+            sync::mark("page_lock_anon_vma", "unmapped meanwhile");
+            self.anon_vma_unlock(anon_vma);
         }
         self.rcu.read_unlock();
         None
@@ -38,16 +53,22 @@ impl World {
         self.rcu.read_unlock();
     }
 
-    /// Takes every mapping of `page` away and leaves migration entries behind. Kernel: `try_to_unmap(page, TTU_MIGRATION)`.
+    /// Takes every mapping of `page` away. Called with `page` locked. Kernel: `try_to_unmap`.
     ///
-    /// Called with `page` locked. What it misses stays mapped, and the caller sees that in the mapcount.
-    pub fn try_to_unmap(&self, page: PageRef) {
+    /// A page in the swap cache leaves swap entries behind, whatever the reason is (2.6.22 to 2.6.34); another one migration entries. What
+    /// the walk misses stays mapped, and the caller sees that in the mapcount.
+    pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
+        let mapping = self.page(page).mapping.read();
+        // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
+        sync::clause(Clause::NULL_1, mapping != Mapping(None), || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
         let Some(anon_vma) = self.page_lock_anon_vma(page) else { return };
         let mut at = 0;
         while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
-            self.try_to_unmap_one(page, self.listed_vma(vma));
+            if vma != DUMMY_VMA {
+                self.try_to_unmap_one(page, self.listed_vma(vma), ttu);
+            }
             if !self.page(page).mapped() {
                 break;
             }
@@ -56,12 +77,29 @@ impl World {
         self.page_unlock_anon_vma(anon_vma);
     }
 
-    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock.
-    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma) {
+    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`.
+    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) {
         let Ok(addr) = vma.vma_address(self, page) else { return };
         let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return };
         let mm = self.mm_struct(vma.mm);
-        self.set_pte(mm, addr, Pte::Migration { page, write });
+        let frame = self.page(page);
+        let swapped = frame.swap_cache.read();
+        if !swapped && ttu == Ttu::Unmap {
+            mm.page_table_lock.unlock();
+            return;
+        }
+        // The entry is cleared first, and only then is it known whether the page was stored to.
+        if let Pte::Present { dirty: true, .. } = self.set_pte(mm, addr, Pte::None) {
+            frame.dirty.write(true);
+        }
+        let left = if swapped {
+            let entry = self.page_swap_entry(page);
+            self.swap_duplicate(entry);
+            Pte::Swap { entry }
+        } else {
+            Pte::Migration { page, write }
+        };
+        self.set_pte(mm, addr, left);
         self.page_remove_rmap(page);
         self.put_page(page);
         mm.page_table_lock.unlock();
@@ -94,13 +132,22 @@ impl World {
         self.page(page).lock.assert_held();
         let Mapping(Some(anon_vma)) = self.page(page).mapping.read() else { return };
         'again: loop {
-            self.anon_vma_lock(anon_vma);
+            if self.rules().rmap_walk_lock == RmapWalkLock::TrylockRestart {
+                sync::round(|| self.fingerprint());
+            }
+            let locked = match self.rules().rmap_walk_lock {
+                RmapWalkLock::RootByWalk => self.anon_vma_lock_root(anon_vma),
+                _ => self.anon_vma_lock(anon_vma),
+            };
             let mut at = 0;
-            while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
+            while let Some(vma) = self.anon_vma_list_at(locked, at) {
+                at += 1;
+                if vma == DUMMY_VMA {
+                    continue;
+                }
                 let vma = self.listed_vma(vma);
-                let Some(nested) = self.rmap_walk_lock_vma(anon_vma, vma) else {
-                    self.anon_vma_unlock(anon_vma);
-                    sync::retry(|| self.fingerprint());
+                let Some(nested) = self.rmap_walk_lock_vma(locked, vma) else {
+                    self.anon_vma_unlock(locked);
                     continue 'again;
                 };
                 let walk = match vma.vma_address(self, page) {
@@ -113,9 +160,8 @@ impl World {
                 if walk == Walk::Stop {
                     break;
                 }
-                at += 1;
             }
-            self.anon_vma_unlock(anon_vma);
+            self.anon_vma_unlock(locked);
             return;
         }
     }
@@ -123,7 +169,7 @@ impl World {
     /// Locks the visited VMA's own anon_vma too, where the rule [`RmapWalkLock`] says so; `None` when that failed and the walk must start
     /// again (claims S3.3, S3.4).
     fn rmap_walk_lock_vma(&self, held: SlabRef, vma: &Vma) -> Option<Option<SlabRef>> {
-        if self.rules().rmap_walk_lock == RmapWalkLock::Page {
+        if !matches!(self.rules().rmap_walk_lock, RmapWalkLock::Nested | RmapWalkLock::TrylockRestart) {
             return Some(None);
         }
         let Some(own) = vma.anon_vma.read().filter(|own| !own.same_object(held)) else { return Some(None) };

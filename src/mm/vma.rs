@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
-use crate::spec::{AnonVmaLink, Clause, VmEndLock, VmaAdjustLock};
+use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, VmEndLock, VmaAdjustLock};
 use crate::sync::{self, Ghost, Name, Plain, SlabRef, Word};
 use crate::{call, note};
 
@@ -13,9 +13,12 @@ use crate::{call, note};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct VmaRef(pub(super) u32);
 
+/// The VMA that document 1's fifth version put on the list of an anon_vma so that the list would not become empty.
+pub(super) const DUMMY_VMA: VmaRef = VmaRef(u32::MAX);
+
 impl fmt::Display for VmaRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vma{}", self.0)
+        if *self == DUMMY_VMA { f.write_str("dummy") } else { write!(f, "vma{}", self.0) }
     }
 }
 
@@ -65,12 +68,30 @@ impl Vma {
     ///
     /// Called with the anon_vma lock held, and nothing else that keeps the three words together ([RMAP-2]).
     pub fn vma_address(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
+        let seq = self.anon_vma.peek().filter(|_| world.rules().rmap_walk_lock == RmapWalkLock::SeqCount);
+        let Some(seq) = seq.map(|anon_vma| &world.anon_vma(anon_vma).seq) else { return self.vma_address_now(world, page) };
+        loop {
+            sync::round(|| world.fingerprint());
+            let before = seq.read();
+            if before % 2 == 0 {
+                let address = self.vma_address_now(world, page);
+                if seq.read() == before {
+                    return address;
+                }
+            }
+        }
+    }
+
+    fn vma_address_now(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
         let index = world.page(page).index.read();
         let (start, pgoff) = (self.vm_start.read(), self.vm_pgoff.read());
         let addr = start.wrapping_add(index).wrapping_sub(pgoff);
         let end = self.vm_end.read();
         let whole = start.wrapping_sub(pgoff) == self.linear;
-        sync::clause(Clause::RMAP_2, whole, || format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved"));
+        let may_look_again = world.rules().rmap_walk_lock == RmapWalkLock::SeqCount;
+        sync::clause(Clause::RMAP_2, whole || may_look_again, || {
+            format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
+        });
         if addr < start || addr >= end {
             sync::mark("vma_address", "-EFAULT");
             note!("vma_address({page}, {self}) = {addr}, outside [{start}, {end}) → -EFAULT");
@@ -80,7 +101,6 @@ impl Vma {
         note!("vma_address({page}, {self}) = {addr}");
         Ok(addr)
     }
-
 }
 
 impl World {
@@ -151,7 +171,8 @@ impl World {
         mm.mmap_sem.assert_write_held();
         let next = if insert.is_none() { self.next_vma(mm, vma) } else { None };
         // The boundary between the two moves: up into the next VMA, or down into this one.
-        let adjust_next = next.filter(|next| end > next.vm_start.read() || (end < vma.vm_end.read() && next.vm_start.read() == vma.vm_end.read()));
+        let adjust_next =
+            next.filter(|next| end > next.vm_start.read() || (end < vma.vm_end.read() && next.vm_start.read() == vma.vm_end.read()));
         if let Some(next) = adjust_next {
             let (importer, exporter) = if end > next.vm_start.read() { (vma, next) } else { (next, vma) };
             if exporter.anon_vma.read().is_some() && importer.anon_vma.read().is_none() {
@@ -168,8 +189,28 @@ impl World {
             VmaAdjustLock::Vma => vma.anon_vma.read(),
             VmaAdjustLock::VmaOrNext => vma.anon_vma.read().or_else(|| adjust_next.and_then(|next| next.anon_vma.read())),
         };
-        let locked = anon_vma.map(|anon_vma| self.anon_vma_lock(anon_vma));
+        let locked = anon_vma.map(|anon_vma| match self.rules().rmap_walk_lock {
+            RmapWalkLock::RootByWalk => self.anon_vma_lock_root(anon_vma),
+            _ => self.anon_vma_lock(anon_vma),
+        });
+        let seq = anon_vma.filter(|_| self.rules().rmap_walk_lock == RmapWalkLock::SeqCount).map(|anon_vma| &self.anon_vma(anon_vma).seq);
+        if let Some(seq) = seq {
+            seq.update(|seq| seq + 1);
+        }
+        self.move_vma_words(vma, start, end, pgoff, adjust_next);
+        if let Some(seq) = seq {
+            seq.update(|seq| seq + 1);
+        }
+        if let Some(locked) = locked {
+            self.anon_vma_unlock(locked);
+        }
+        if let Some(insert) = insert {
+            self.insert_vm_struct(mm, insert);
+        }
+    }
 
+    /// The words, one by one.
+    fn move_vma_words(&self, vma: &Vma, start: Addr, end: Addr, pgoff: u64, adjust_next: Option<&Vma>) {
         if start != vma.vm_start.read() {
             vma.vm_start.write(start);
         }
@@ -183,12 +224,6 @@ impl World {
             let by = end.wrapping_sub(next.vm_start.read());
             next.vm_start.write(next.vm_start.read().wrapping_add(by));
             next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));
-        }
-        if let Some(locked) = locked {
-            self.anon_vma_unlock(locked);
-        }
-        if let Some(insert) = insert {
-            self.insert_vm_struct(mm, insert);
         }
     }
 

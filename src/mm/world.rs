@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Vma};
+use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
 use crate::sync::{self, Name, Rcu, Slab, SpinLock};
 
@@ -19,10 +19,14 @@ pub struct World {
     pub rcu: Rcu,
     /// Kernel: `zone->lru_lock`. Protects `PG_lru`.
     pub lru_lock: SpinLock<()>,
+    /// The swap device and its map.
+    pub swap: Swap,
+    /// Pages on their way to swap or from it.
+    pub swap_cache: SwapCache,
     /// Frames that a CPU freed, by CPU: its per-cpu list, which no other CPU touches.
     pcp: Mutex<HashMap<usize, Vec<u32>>>,
     shadow: Mutex<BTreeMap<(MmRef, Addr), u64>>,
-    setup: OnceLock<BTreeMap<PteLocation, Pte>>,
+    setup: OnceLock<BTreeMap<PteLocation, (Pte, Option<PageRef>)>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -40,6 +44,8 @@ impl World {
             anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), ()),
+            swap: Swap::new(),
+            swap_cache: SwapCache::new(),
             pcp: Mutex::default(),
             shadow: Mutex::default(),
             setup: OnceLock::new(),
@@ -67,12 +73,16 @@ impl World {
     }
 
     pub(super) fn page_at_start(&self, mm: MmRef, addr: Addr) -> Option<PageRef> {
-        self.setup.get()?.get(&PteLocation { mm, addr })?.page()
+        match *self.setup.get()?.get(&PteLocation { mm, addr })? {
+            (Pte::Swap { .. }, cached) => cached,
+            (pte, _) => pte.page(),
+        }
     }
 
     /// The world is built: from here on [`page_at`](super::Process::page_at) knows it.
     pub(crate) fn seal(&self) {
-        let _ = self.setup.set(self.every_pte().collect());
+        let cached = |pte| if let Pte::Swap { entry } = pte { self.peek_swap_cache(entry) } else { None };
+        let _ = self.setup.set(self.every_pte().map(|(at, pte)| (at, (pte, cached(pte)))).collect());
     }
 
     pub(super) fn shadow(&self) -> MutexGuard<'_, BTreeMap<(MmRef, Addr), u64>> {
@@ -99,9 +109,17 @@ impl World {
             say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
             say(format!("{name}.mapping"), page.mapping.peek().to_string());
             say(format!("{name}.content"), page.content.peek().to_string());
+            say(format!("{name}.dirty"), u8::from(page.dirty.peek()).to_string());
         }
         for (at, pte) in self.every_pte().filter(|(_, pte)| *pte != Pte::None) {
             say(at.to_string(), pte.to_string());
+        }
+        for (entry, count) in self.swap.peek() {
+            say(format!("{entry}.count"), count.to_string());
+            say(format!("{entry}.data"), self.peek_swap(entry).to_string());
+            if let Some(page) = self.peek_swap_cache(entry) {
+                say(format!("swapcache[{entry}]"), page.to_string());
+            }
         }
         for (_, vma) in self.vmas.iter().filter(|(_, vma)| vma.in_use()) {
             let (start, end, pgoff) = (vma.vm_start.peek(), vma.vm_end.peek(), vma.vm_pgoff.peek());
@@ -118,10 +136,13 @@ impl World {
     fn locks(&self) -> Vec<(Name, Option<usize>)> {
         let pages = self.pages.iter().map(|(_, page)| (page.lock.name(), page.lock.owner()));
         let anon_vmas = self.anon_vmas.live().map(|(_, object)| (object.lock.name(), object.lock.owner()));
-        let mms = self.mms.iter().flat_map(|(_, mm)| {
-            [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]
-        });
-        pages.chain(anon_vmas).chain(mms).collect()
+        let mms = self
+            .mms
+            .iter()
+            .flat_map(|(_, mm)| [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]);
+        let others = [(self.lru_lock.name(), self.lru_lock.owner()), (self.swap.lock.name(), self.swap.lock.owner())];
+        let tree = (self.swap_cache.tree_lock.name(), self.swap_cache.tree_lock.owner());
+        pages.chain(anon_vmas).chain(mms).chain(others).chain([tree]).collect()
     }
 
     /// Tells two different states of the machine apart.

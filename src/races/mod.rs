@@ -1,12 +1,21 @@
-//! The catalogue: one file per claim or family of claims. A new race is a new file, and a line here.
+//! The catalogue: one file per claim or family of claims. A new race is a new file, and two lines here.
 
 use crate::Race;
 
+mod s1_1_unmapped_swap_cache;
 mod s1_2_anon_vma_life;
+mod s1_4_sleeping_under_rcu;
+mod s1_5_zapped_migration_entry;
+mod s1_6_waiters;
+mod s3_10_stale_entry;
+mod s3_13_swap_cache;
+mod s3_15_fork;
 mod s3_1_vma_adjust;
 mod s3_2_per_anon_vma_lock;
 mod s3_3_nested_locks;
 mod s3_4_trylock_restart;
+mod s3_5_seqcount;
+mod s3_6_root_by_walk;
 mod s3_7_root_lock;
 mod s3_8_next_anon_vma;
 mod s3_9_vm_end_only;
@@ -14,14 +23,23 @@ mod s3_9_vm_end_only;
 /// Every race, by claim.
 pub fn all() -> Vec<Race> {
     [
+        s1_1_unmapped_swap_cache::races(),
         s1_2_anon_vma_life::races(),
+        s1_4_sleeping_under_rcu::races(),
+        s1_5_zapped_migration_entry::races(),
+        s1_6_waiters::races(),
         s3_1_vma_adjust::races(),
         s3_2_per_anon_vma_lock::races(),
         s3_3_nested_locks::races(),
         s3_4_trylock_restart::races(),
+        s3_5_seqcount::races(),
+        s3_6_root_by_walk::races(),
         s3_7_root_lock::races(),
         s3_8_next_anon_vma::races(),
         s3_9_vm_end_only::races(),
+        s3_10_stale_entry::races(),
+        s3_13_swap_cache::races(),
+        s3_15_fork::races(),
     ]
     .concat()
 }

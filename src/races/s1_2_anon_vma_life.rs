@@ -1,7 +1,15 @@
-//! S1.2: the last mapper exits while its page is unmapped for migration; the anon_vma is freed under the migrator.
+//! S1.2 and S1.3: the last mapper exits while its page is migrated, and the anon_vma is freed under the migrator; every remedy that was
+//! tried, against every moment at which that can happen.
 
-use crate::spec::{Clause, Era};
+use crate::mm::World;
+use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Protocol, ZapMigration};
 use crate::{Race, Seen};
+
+fn one_page(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..3);
+    p.touch(1);
+}
 
 fn moved(e: &Seen<'_>) -> bool {
     e.saw("migrate", "moved")
@@ -11,37 +19,63 @@ fn zap_meets_entry(e: &Seen<'_>) -> bool {
     e.saw("zap_pte_range", "meets a migration entry")
 }
 
+/// 2.6.22 with another way to keep the anon_vma.
+fn life(life: AnonVmaLife) -> Protocol {
+    Era::V2_6_22.with(life)
+}
+
+/// What each remedy is worth in a world where the last mapper goes away. The document's own (the RCU read section) is not enough: the
+/// isolated page can be unmapped, and its anon_vma freed, before the section begins (claim S1.3). Nor is the plain reference of 2.6.35:
+/// the anon_vma can be freed between the look at the mapcount and the increment.
+fn remedies(race: Race) -> Race {
+    race.still_violates(Era::DOCUMENT_1, Clause::LIFE_1)
+        .still_violates(life(AnonVmaLife::RcuLate), Clause::LIFE_1)
+        .still_violates(Era::V2_6_33, Clause::LIFE_1)
+        .still_violates(Era::V2_6_34, Clause::LIFE_1)
+        .still_violates(Era::V2_6_36, Clause::LIFE_1)
+        .still_violates(life(AnonVmaLife::DummyVma), Clause::LIFE_1)
+        .still_violates(Era::V2_6_38.with(LockRecheck::Nothing), Clause::LIFE_1)
+        .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped))
+        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
+        .holds(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait).with(LockRecheck::Mapped))
+        .holds(Era::V2_6_38)
+        .holds(Era::V3_7)
+}
+
 pub(super) fn races() -> Vec<Race> {
-    vec![
-        Race::new("S1.2", "the anon_vma is freed while its page has no mapping")
-            .world(|w| {
-                let p = w.new_process();
-                p.mmap(1..3);
-                p.touch(1);
-            })
-            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
-            .cpu("exit_mmap", |w| w.process(0).exit())
-            .violates(Era::V2_6_22, Clause::LIFE_1)
-            .holds(Era::V2_6_36)
-            .showing("exit throws the migration entry away", zap_meets_entry)
-            .sometimes("exit throws the migration entry away", zap_meets_entry)
-            .sometimes("the page is moved", moved),
-        Race::new("S1.2/reuse", "the freed anon_vma is another process's at once")
-            .world(|w| {
-                let p = w.new_process();
-                p.mmap(1..3);
-                p.touch(1);
-                w.new_process().mmap(1..3);
-            })
-            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
-            .cpu("exit_mmap, then a page fault elsewhere", |w| {
-                w.process(0).exit();
-                w.process(1).touch(1);
-            })
-            .violates(Era::V2_6_22, Clause::LIFE_1)
-            .holds(Era::V2_6_36)
-            .showing("exit throws the migration entry away", zap_meets_entry)
-            .sometimes("exit throws the migration entry away", zap_meets_entry)
-            .sometimes("the page is moved", moved),
-    ]
+    let exit = Race::new("S1.2", "the anon_vma is freed while its page has no mapping")
+        .world(one_page)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("exit_mmap", |w| w.process(0).exit())
+        .violates(Era::V2_6_22, Clause::LIFE_1)
+        .sometimes("exit meets the migration entry", zap_meets_entry)
+        .sometimes("the page is moved", moved);
+    let reuse = Race::new("S1.2/reuse", "the freed anon_vma is another process's at once")
+        .world(|w| {
+            one_page(w);
+            w.new_process().mmap(1..3);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("exit_mmap, then a page fault elsewhere", |w| {
+            w.process(0).exit();
+            w.process(1).touch(1);
+        })
+        .violates(Era::V2_6_22, Clause::LIFE_1)
+        .sometimes("exit meets the migration entry", zap_meets_entry)
+        .sometimes("the page is moved", moved);
+    let syscall = Race::new("S1.0", "move_pages(2) holds mmap_sem of a process that maps the page, and needs nothing else")
+        .world(one_page)
+        .cpu("move_pages", |w| w.process(0).move_pages(1))
+        .cpu("munmap", |w| w.process(0).munmap(1..3))
+        .holds(Era::V2_6_22)
+        .sometimes("the page is moved", moved);
+    let kernel = Race::new("S1.0/kernel", "memory hot-remove migrates without mmap_sem, while the process unmaps")
+        .world(one_page)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("munmap", |w| w.process(0).munmap(1..3))
+        .violates(Era::V2_6_22, Clause::LIFE_1)
+        .holds(Era::V2_6_38)
+        .sometimes("munmap meets the migration entry", zap_meets_entry)
+        .sometimes("the page is moved", moved);
+    vec![syscall, kernel, remedies(exit), remedies(reuse)]
 }

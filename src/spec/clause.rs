@@ -83,11 +83,17 @@ clauses! {
     COUNT_1 "COUNT-1" Quiescence false "E1" "A page's mapcount is the number of present page-table entries that map it.";
     COUNT_2 "COUNT-2" Quiescence false "E3" "A page's count is the number of references to it: present entries, the swap cache, isolation, and pins.";
     COUNT_3 "COUNT-3" Always true "E4" "A page is freed exactly when its last reference goes, and then nothing maps it, locks it or finds it.";
+    COUNT_4 "COUNT-4" Always true "E8" "No reference is taken to a page whose count is frozen.";
     LEAK_1 "LEAK-1" Quiescence false "E6" "Nothing leaks: every page that is not free is reachable, and every anon_vma that is allocated has a VMA.";
+    SWAP_1 "SWAP-1" Quiescence false "E2" "A swap slot's count is the number of page-table entries that hold it, plus one if it is in the swap cache.";
+    SWAP_2 "SWAP-2" Always true "E2" "Nothing gives up a claim on a swap slot that is free.";
+    SWAP_3 "SWAP-3" Quiescence false "E8b" "A page is marked as in the swap cache if and only if a slot of the swap cache holds it.";
+    SWAP_4 "SWAP-4" Always false "E18" "A page is dropped without being written out only if the swap device holds what it holds.";
     MIG_1 "MIG-1" Always false "E7" "A migration entry never outlives the lock on its page.";
     MIG_2 "MIG-2" Quiescence false "E7" "No migration entry is left when all is quiet.";
     RMAP_1 "RMAP-1" Quiescence false "E9" "Every present page-table entry of an anonymous page can be found through the page's reverse map.";
     RMAP_2 "RMAP-2" Always false "E13" "A reverse-map walker sees vm_start, vm_end and vm_pgoff of a VMA as they were published together.";
+    NULL_1 "NULL-1" Always true "E5" "No NULL pointer is followed.";
     LIFE_1 "LIFE-1" Always true "E10" "An anon_vma is used only while it is allocated, or under an RCU read section that began before it was freed.";
     LIFE_2 "LIFE-2" Always true "E10" "An anon_vma is unlocked through the same lock through which it was locked.";
     LIFE_3 "LIFE-3" Always true "E5" "A page frame is used only by those who still mean the page that is in it.";

@@ -65,11 +65,8 @@ impl std::str::FromStr for Protocol {
         let base = parts.next().unwrap_or_default();
         let all = Era::all();
         let unknown = |part: &str, candidates: Vec<String>| UnknownProtocol { part: part.into(), candidates };
-        let mut protocol = all
-            .iter()
-            .find(|p| p.base == base)
-            .cloned()
-            .ok_or_else(|| unknown(base, all.iter().map(|p| p.base.into()).collect()))?;
+        let mut protocol =
+            all.iter().find(|p| p.base == base).cloned().ok_or_else(|| unknown(base, all.iter().map(|p| p.base.into()).collect()))?;
         for part in parts {
             let catalogue = Rules::catalogue();
             let known = part.split_once('=').and_then(|(rule, arm)| {
@@ -95,6 +92,9 @@ impl Era {
     /// 2.6.22: kernel-driven migration has just come in, and nothing keeps the anon_vma (claims S1.0, S1.2).
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
+    /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
+    pub const DOCUMENT_1: Protocol = Protocol::named("document-1", DOCUMENT_1);
+
     /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
     pub const V2_6_33: Protocol = Protocol::named("2.6.33", V2_6_33);
 
@@ -104,35 +104,56 @@ impl Era {
     /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and only a mapped page is migrated through its anon_vma.
     pub const V2_6_36: Protocol = Protocol::named("2.6.36", V2_6_36);
 
+    /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.
+    pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
+
     /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8).
     pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
 
     /// All of them, oldest first.
     pub fn all() -> Vec<Protocol> {
-        vec![Self::V2_6_22, Self::V2_6_33, Self::V2_6_34, Self::V2_6_36, Self::V3_7]
+        vec![Self::V2_6_22, Self::DOCUMENT_1, Self::V2_6_33, Self::V2_6_34, Self::V2_6_36, Self::V2_6_38, Self::V3_7]
     }
 }
 
 const V2_6_22: Rules = Rules {
-            anon_vma_link: AnonVmaLink::Shared,
-            anon_vma_lock: AnonVmaLock::Own,
-            vma_adjust_lock: VmaAdjustLock::VmaOrNext,
-            vm_end_lock: VmEndLock::Always,
-            rmap_walk_lock: RmapWalkLock::Page,
-            anon_vma_life: AnonVmaLife::Nothing,
-            zap_migration: ZapMigration::Discard,
-        };
-const V2_6_33: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, ..V2_6_22 };
-const V2_6_34: Rules = Rules {
-            anon_vma_link: AnonVmaLink::Chained,
-            vma_adjust_lock: VmaAdjustLock::Nothing,
-            vm_end_lock: VmEndLock::Exempt,
-            ..V2_6_33
-        };
+    anon_vma_link: AnonVmaLink::Shared,
+    anon_vma_lock: AnonVmaLock::Own,
+    vma_adjust_lock: VmaAdjustLock::VmaOrNext,
+    vm_end_lock: VmEndLock::Always,
+    rmap_walk_lock: RmapWalkLock::Page,
+    lock_recheck: LockRecheck::Nothing,
+    anon_vma_life: AnonVmaLife::Nothing,
+    rcu_scope: RcuScope::Anon,
+    unmapped_page: UnmappedPage::Unmap,
+    move_mapping: MoveMapping::Count,
+    find_get_page: FindGetPage::Locked,
+    migration_wait: MigrationWait::GetPage,
+    zap_migration: ZapMigration::Discard,
+    fork_link: ForkLink::Append,
+    fork_migration: ForkMigration::Copy,
+    stale_entry: StaleEntry::Bug,
+    recount: Recount::No,
+    expand_lock: ExpandLock::AnonVma,
+};
+const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
+const V2_6_33: Rules = Rules {
+    anon_vma_life: AnonVmaLife::Rcu,
+    unmapped_page: UnmappedPage::Move,
+    move_mapping: MoveMapping::Freeze,
+    find_get_page: FindGetPage::Lockless,
+    migration_wait: MigrationWait::GetUnlessZero,
+    ..V2_6_22
+};
+const V2_6_34: Rules =
+    Rules { anon_vma_link: AnonVmaLink::Chained, vma_adjust_lock: VmaAdjustLock::Nothing, vm_end_lock: VmEndLock::Exempt, ..V2_6_33 };
 const V2_6_36: Rules = Rules {
-            anon_vma_lock: AnonVmaLock::Root,
-            vma_adjust_lock: VmaAdjustLock::Vma,
-            anon_vma_life: AnonVmaLife::RcuMapped,
-            ..V2_6_34
-        };
-const V3_7: Rules = Rules { vma_adjust_lock: VmaAdjustLock::VmaOrNext, vm_end_lock: VmEndLock::Always, ..V2_6_36 };
+    anon_vma_lock: AnonVmaLock::Root,
+    vma_adjust_lock: VmaAdjustLock::Vma,
+    anon_vma_life: AnonVmaLife::Refcount,
+    unmapped_page: UnmappedPage::MoveWithoutRmap,
+    ..V2_6_34
+};
+const V2_6_38: Rules = Rules { lock_recheck: LockRecheck::Mapped, anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
+const V3_7: Rules =
+    Rules { vma_adjust_lock: VmaAdjustLock::VmaOrNext, vm_end_lock: VmEndLock::Always, anon_vma_life: AnonVmaLife::IncNotZero, ..V2_6_38 };

@@ -106,21 +106,122 @@ rules! {
         Nested = "nested",
         /// Each visited VMA's own anon_vma if it is free; else everything from the start (S3.4).
         TrylockRestart = "trylock-restart",
+        /// Nothing, but a sequence count of the visited VMA's own anon_vma is compared, and the address computed again (S3.5).
+        SeqCount = "seqcount",
+        /// The root instead, found through the first VMA on the list, after letting go of the page's (S3.6).
+        RootByWalk = "root-by-walk",
+    }
+    /// What `page_lock_anon_vma` looks at again once it has the lock (claims S1.3, S3.7).
+    lock_recheck: LockRecheck {
+        /// Nothing: what it has locked may have been freed meanwhile, and be another's (until 2.6.36).
+        Nothing = "nothing",
+        /// That the page is still mapped, so that the anon_vma is still its own (2.6.37).
+        Mapped = "mapped",
     }
     /// What keeps an anon_vma from vanishing while its page is unmapped for migration (claims S1.2, S1.3).
     anon_vma_life: AnonVmaLife {
-        /// Nothing (2.6.22, when the system call held mmap_sem).
+        /// Nothing. Right only where the caller holds `mmap_sem` of a process that maps the page (2.6.22, claim S1.0).
         Nothing = "nothing",
+        /// A dummy VMA on its list, so that the list does not become empty (document 1, fifth version).
+        DummyVma = "dummy-vma",
+        /// An RCU read section that begins only once the page is unmapped (document 1, sixth version).
+        RcuLate = "rcu-late",
         /// An RCU read section around the migration (document 1, until 2.6.34).
         Rcu = "rcu",
-        /// The same, begun only when the page is still mapped once inside (2.6.35).
+        /// The same, but only if the page is still mapped once inside (2.6.35).
         RcuMapped = "rcu-mapped",
+        /// The same, and a reference on the anon_vma (2.6.35, 2.6.36).
+        Refcount = "refcount",
+        /// A reference taken under the anon_vma lock, and no RCU afterwards (2.6.38).
+        LockThenGet = "lock-then-get",
+        /// A reference taken without the lock unless the count is zero, and the mapping checked again (3.0).
+        IncNotZero = "inc-not-zero",
     }
-    /// What `zap_pte_range` does with a migration entry (claim S3.12).
+    /// Which pages are migrated inside an RCU read section (claim S1.4).
+    rcu_scope: RcuScope {
+        /// All (document 1).
+        All = "all",
+        /// Anonymous ones (2.6.23): migrating a file's page may sleep.
+        Anon = "anon",
+    }
+    /// What migration does with a page in the swap cache that nobody has mapped yet (claim S1.1).
+    unmapped_page: UnmappedPage {
+        /// Unmaps it like any other, and follows a NULL pointer (2.6.22).
+        Unmap = "unmap",
+        /// Leaves it (document 1).
+        Skip = "skip",
+        /// Moves it, since there is nothing to unmap; but walks its stale mapping afterwards (2.6.33, claim S3.14).
+        Move = "move",
+        /// Moves it, and does not touch the reverse map (2.6.35).
+        MoveWithoutRmap = "move-without-rmap",
+    }
+    /// What makes sure that nobody refers to a page in the swap cache when its copy takes its place there (claim S3.13).
+    move_mapping: MoveMapping {
+        /// Nothing.
+        Unchecked = "unchecked",
+        /// The count is compared, under no lock.
+        NoTreeLock = "no-tree-lock",
+        /// The count is compared under the tree lock (2.6.22).
+        Count = "count",
+        /// The count is taken to zero under the tree lock (2.6.27).
+        Freeze = "freeze",
+    }
+    /// How a page is looked up in the swap cache.
+    find_get_page: FindGetPage {
+        /// Under the tree lock (until 2.6.26).
+        Locked = "locked",
+        /// Without: a reference unless the count is zero, then a second look at the slot (2.6.27).
+        Lockless = "lockless",
+    }
+    /// How one who meets a migration entry takes a reference to wait for the page (claim S1.6).
+    migration_wait: MigrationWait {
+        /// Unconditionally (until 2.6.26).
+        GetPage = "get-page",
+        /// Unless the count is zero (2.6.27).
+        GetUnlessZero = "get-unless-zero",
+    }
+    /// What `zap_pte_range` does with a migration entry (claims S1.5, S3.12).
     zap_migration: ZapMigration {
         /// Throws it away.
         Discard = "discard",
-        /// Waits until the migration is over, and zaps what it finds then.
+        /// Throws it away and takes it for a swap entry, whose slot it gives up.
+        Mistake = "mistake",
+        /// Waits until the migration is over, and zaps what it finds then (document 3's suggestion).
         Wait = "wait",
+    }
+    /// Where fork puts the child's VMA on the list of the parent's anon_vma (claim S3.15).
+    fork_link: ForkLink {
+        /// At the end: a walk meets the parent first.
+        Append = "append",
+        /// At the head.
+        Prepend = "prepend",
+    }
+    /// What fork does with a migration entry (claim S3.15).
+    fork_migration: ForkMigration {
+        /// Copies it.
+        Copy = "copy",
+        /// Waits until the migration is over.
+        Wait = "wait",
+    }
+    /// What a fault does with a migration entry whose page is not locked (claim S3.10).
+    stale_entry: StaleEntry {
+        /// It is a bug.
+        Bug = "bug",
+        /// Maps what it says, the old page.
+        MapOld = "map-old",
+    }
+    /// What migration does when it restored fewer entries than it made (claim S3.11).
+    recount: Recount {
+        /// It does not count.
+        No = "no",
+        /// It walks again until it has restored as many.
+        WalkAgain = "walk-again",
+    }
+    /// What `expand_downwards` locks while it moves `vm_start` and `vm_pgoff` under `mmap_sem` held for reading (claim S3.16).
+    expand_lock: ExpandLock {
+        /// Nothing but `mmap_sem`.
+        Nothing = "nothing",
+        /// The VMA's anon_vma.
+        AnonVma = "anon-vma",
     }
 }

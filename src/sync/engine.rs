@@ -78,6 +78,11 @@ impl Word {
         on_engine!(&self.0, word => word.update(step, order, change))
     }
 
+    /// Sets the value without a step.
+    pub fn reset(&self, value: u64) {
+        on_engine!(&self.0, word => word.reset(value));
+    }
+
     /// The newest value, without a step: for audits and pictures, never for the protocol.
     pub fn peek(&self) -> u64 {
         on_engine!(&self.0, word => word.peek())
@@ -164,12 +169,12 @@ pub(super) fn observed(value: u64) {
     }
 }
 
-/// Lets somebody else run before trying again; `fingerprint` tells the state apart from all others, so that a cycle without progress shows.
-pub(super) fn retry(fingerprint: impl FnOnce() -> u64) {
+/// A round of a retry loop begins. `state` tells the world's state apart from all others, so that a cycle without progress shows.
+pub(super) fn round(state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
-        Engine::Native => native::retry(),
-        Engine::Shuttle => shuttle::retry(fingerprint),
-        Engine::Loom => loom::retry(),
+        Engine::Native => native::round(),
+        Engine::Shuttle => shuttle::round(state),
+        Engine::Loom => loom::round(),
     }
 }
 

@@ -398,7 +398,9 @@ impl Tables {
         let mut path = vec![me];
         self.search(me, &mut path).then(|| {
             let wants = |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits").1;
-            (0..path.len()).map(|at| WaitFor { cpu: path[at], holds: wants(path[(at + path.len() - 1) % path.len()]), wants: wants(path[at]) }).collect()
+            (0..path.len())
+                .map(|at| WaitFor { cpu: path[at], holds: wants(path[(at + path.len() - 1) % path.len()]), wants: wants(path[at]) })
+                .collect()
         })
     }
 

@@ -7,8 +7,8 @@ use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use super::engine::{self, Access, Monitor, Step};
 use super::exec::{self, LockKind, Name};
 use super::trace::event;
-use witness::StepKind;
 use crate::spec::Clause;
+use witness::StepKind;
 
 /// What both have in common: an owner or none.
 struct RawLock {
@@ -135,7 +135,7 @@ impl<T> SpinLock<T> {
 
     /// Does the caller hold it? For checks only.
     pub fn is_held(&self) -> bool {
-        self.raw.held_by_me()
+        exec::cpu() == exec::BOOT || self.raw.held_by_me()
     }
 
     /// Its name.

@@ -57,10 +57,14 @@ impl Word {
     }
 
     pub fn load(&self, _: Step, order: Ordering) -> u64 {
-        if running() { exec::switching(|| {
+        if running() {
+            exec::switching(|| {
                 self.0.touch();
                 self.0.atomic().load(order)
-            }) } else { self.peek() }
+            })
+        } else {
+            self.peek()
+        }
     }
 
     pub fn store(&self, _: Step, value: u64, order: Ordering) {
@@ -88,6 +92,13 @@ impl Word {
         };
         self.0.newest.store(change(before), Ordering::Relaxed);
         before
+    }
+
+    pub fn reset(&self, value: u64) {
+        if running() {
+            exec::switching(|| self.0.atomic().store(value, Ordering::Relaxed));
+        }
+        self.0.newest.store(value, Ordering::Relaxed);
     }
 
     pub fn peek(&self) -> u64 {
@@ -171,7 +182,7 @@ pub fn fence(order: Ordering) {
 }
 
 /// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too long.
-pub fn retry() {
+pub fn round() {
     exec::switching(loom::thread::yield_now);
 }
 
@@ -243,7 +254,11 @@ pub fn exploring() -> bool {
 }
 
 /// Runs `program` under loom until nothing is left, or `limit` says stop. With a `bound`, only executions with that many preemptions.
-pub fn explore(bound: Option<usize>, go_on: impl Fn(u64) -> bool + Send + Sync + 'static, program: impl Fn() + Send + Sync + 'static) -> LoomReport {
+pub fn explore(
+    bound: Option<usize>,
+    go_on: impl Fn(u64) -> bool + Send + Sync + 'static,
+    program: impl Fn() + Send + Sync + 'static,
+) -> LoomReport {
     let mut builder = loom::model::Builder::new();
     // The environment must not turn "exhaustive" into something else: every limit is set here.
     builder.max_threads = loom::MAX_THREADS;

@@ -28,10 +28,10 @@ mod word;
 
 pub use engine::{CpuBody, Engine, fence, run_cpus};
 pub use exec::{BOOT, Exec, LockEdge, LockKind, Name, Shows, WaitFor, clause, cpu, cpu_ends, mark};
-pub use loom::{LoomStop, explore as explore_loom};
 pub use lock::{PageLock, SpinLock};
-pub use plain::Plain;
+pub use loom::{LoomStop, explore as explore_loom};
 pub(crate) use native::silence_results;
+pub use plain::Plain;
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
@@ -42,8 +42,16 @@ pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 /// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom (`RUSTFLAGS="--cfg loom"`).
 pub const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine::Shuttle };
 
-/// A retry loop goes round again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves
-/// and nobody gets anywhere is a livelock; `fingerprint` must tell apart any two states of the world that differ.
-pub fn retry(fingerprint: impl FnOnce() -> u64) {
-    engine::retry(fingerprint);
+/// Something that sleeps is about to happen, IO for instance: nothing that forbids it may be held ([ATOMIC-1](crate::Clause::ATOMIC_1)).
+/// Kernel: `might_sleep`.
+#[track_caller]
+pub fn might_sleep(what: &'static str) {
+    exec::might_sleep(Name::new(what, 0, 0));
+}
+
+/// A round of a retry loop begins, at the top of the loop and with nothing carried over from the round before. Under the exhaustive
+/// scheduler a cycle in which everybody moves and nobody gets anywhere is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)); `state` must
+/// tell apart any two states of the world that differ.
+pub fn round(state: impl FnOnce() -> u64) {
+    engine::round(state);
 }

@@ -44,6 +44,10 @@ impl Word {
         before
     }
 
+    pub fn reset(&self, value: u64) {
+        self.0.store(value, Ordering::SeqCst);
+    }
+
     pub fn peek(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
@@ -106,7 +110,7 @@ pub fn fence(order: Ordering) {
     std::sync::atomic::fence(order);
 }
 
-pub fn retry() {
+pub fn round() {
     leave_if_stopped();
     std::thread::yield_now();
 }

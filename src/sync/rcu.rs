@@ -3,8 +3,8 @@
 use super::engine::{Access, Monitor, Step};
 use super::exec::{self, Name};
 use super::trace::event;
-use witness::StepKind;
 use crate::spec::Clause;
+use witness::StepKind;
 
 #[derive(Default)]
 struct State {

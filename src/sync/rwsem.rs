@@ -7,8 +7,8 @@ use super::engine::{Access, Monitor, Step};
 use super::exec::{self, LockKind, Name};
 use super::lock::try_kind;
 use super::trace::event;
-use witness::StepKind;
 use crate::spec::Clause;
+use witness::StepKind;
 
 #[derive(Default)]
 struct State {
@@ -160,7 +160,9 @@ impl RwSem {
             }
             free
         });
-        event(try_kind(taken), Some(self.name), || format!("down_write_trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
+        event(try_kind(taken), Some(self.name), || {
+            format!("down_write_trylock({}) {}", self.name, if taken { "got it" } else { "failed" })
+        });
         taken
     }
 

@@ -55,6 +55,10 @@ impl Word {
         before
     }
 
+    pub fn reset(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     pub fn peek(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -115,9 +119,9 @@ impl<T> Published<T> {
 /// Every step is sequentially consistent already.
 pub fn fence(_: Ordering) {}
 
-pub fn retry(fingerprint: impl FnOnce() -> u64) {
+pub fn round(state: impl FnOnce() -> u64) {
     if announced() {
-        exec::switching(|| dpor::retry(fingerprint));
+        exec::switching(|| dpor::round(0, state));
     }
 }
 

@@ -8,9 +8,9 @@ use super::engine::{self, Access, Monitor, Step};
 use super::exec::{self, Name};
 use super::rcu::Rcu;
 use super::trace::event;
-use witness::StepKind;
 use super::word::{Ghost, Scalar};
 use crate::spec::Clause;
+use witness::StepKind;
 
 /// A pointer into a slab: which slot, and in which of its lives. The kernel's pointer is the slot alone; the life is what the checker
 /// knows beside it, and no protocol code may compare it.

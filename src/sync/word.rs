@@ -109,6 +109,11 @@ impl<T: Scalar> Word<T> {
         before
     }
 
+    /// Sets it without a step: only while nobody else can know the object it is in.
+    pub fn reset(&self, value: T) {
+        self.raw.reset(value.pack());
+    }
+
     /// The newest value, without a step: for audits and pictures only.
     pub fn peek(&self) -> T {
         T::unpack(self.raw.peek())
@@ -236,10 +241,16 @@ impl<T: Scalar + Send> MmuWord<T> {
         )
     }
 
-    /// Hardware ends the access that it began.
+    /// Hardware ends the access that it began, and leaves `new` there if it says so: the dirty bit.
     #[track_caller]
-    pub fn end_access(&self) {
-        self.raw.enter(self.step(Access::Release), |_| true, |(_, used)| *used = false);
+    pub fn end_access(&self, new: Option<T>) {
+        let end = |(value, used): &mut (T, bool)| {
+            *used = false;
+            if let Some(new) = new {
+                *value = new;
+            }
+        };
+        self.raw.enter(self.step(Access::Release), |_| true, end);
     }
 
     /// The newest value, without a step: for audits and pictures only.

@@ -1,0 +1,182 @@
+//! Litmus tests: a few CPUs on the vocabulary alone, without a machine.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dpor::{Explorer, FailureKind};
+
+use super::run::{self, Ended};
+use super::{Method, engine_violation};
+use crate::spec::{Clause, Violation};
+use crate::sync::{self, Engine, Exec, LoomStop};
+
+type OnState<T> = Arc<dyn Fn(&T) + Send + Sync>;
+type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
+
+/// A few CPUs on objects of [`sync`](crate::sync) alone, to ask what the engines make of the vocabulary. What the protocol makes of it is
+/// asked by a [`Race`](crate::Race).
+///
+/// ```
+/// use lockwalk::sync::{Name, SpinLock};
+/// use lockwalk::{Litmus, Method};
+///
+/// let holder_and_trier = Litmus::new(|| SpinLock::new(Name::new("lock", 0, 0), ()))
+///     .cpu(|lock| {
+///         lock.lock();
+///         lock.unlock();
+///     })
+///     .cpu(|lock| {
+///         let taken = lock.trylock();
+///         if taken {
+///             lock.unlock();
+///         }
+///         taken
+///     });
+/// let seen = holder_and_trier.explore(&Method::Exhaustive);
+/// assert_eq!(seen.endings(), ["(), false", "(), true"]);
+/// assert!(seen.exhausted && seen.violated().is_empty());
+/// ```
+#[derive(Clone)]
+pub struct Litmus<T> {
+    build: Arc<dyn Fn() -> T + Send + Sync>,
+    cpus: Vec<Body<T>>,
+}
+
+/// What the executions of a [`Litmus`] came to.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Executions that ran to their end, or to a violation.
+    pub executions: u64,
+    /// Nothing is left, and no violation cut an execution short of what it might have shown besides.
+    pub exhausted: bool,
+    endings: BTreeMap<String, u64>,
+    violations: BTreeMap<Clause, Violation>,
+}
+
+impl Seen {
+    /// How executions ended: what the CPUs returned, in their order, each as `{:?}` prints it.
+    pub fn endings(&self) -> Vec<&str> {
+        self.endings.keys().map(String::as_str).collect()
+    }
+
+    /// Was there such an ending?
+    pub fn ended(&self, ending: &str) -> bool {
+        self.endings.contains_key(ending)
+    }
+
+    /// The clauses that were violated.
+    pub fn violated(&self) -> Vec<Clause> {
+        self.violations.keys().copied().collect()
+    }
+
+    /// The first violation of `clause`.
+    pub fn violation(&self, clause: Clause) -> Option<&Violation> {
+        self.violations.get(&clause)
+    }
+
+    fn record(&mut self, exec: &Exec, results: &[String]) {
+        let violations = exec.violations();
+        if violations.is_empty() && !exec.completed() {
+            return; // cut short as redundant
+        }
+        self.executions += 1;
+        if violations.is_empty() {
+            *self.endings.entry(results.join(", ")).or_default() += 1;
+        }
+        for violation in violations {
+            self.add(violation);
+        }
+    }
+
+    fn add(&mut self, violation: Violation) {
+        self.violations.entry(violation.clause).or_insert(violation);
+    }
+}
+
+impl<T: Send + Sync + 'static> Litmus<T> {
+    /// A test of the objects that `build` makes, anew for each execution.
+    pub fn new(build: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self { build: Arc::new(build), cpus: Vec::new() }
+    }
+
+    /// Adds a CPU. What it returns is part of the execution's ending.
+    #[must_use]
+    pub fn cpu<R: Debug>(mut self, body: impl Fn(&T) -> R + Send + Sync + 'static) -> Self {
+        self.cpus.push(Arc::new(move |state| format!("{:?}", body(state))));
+        self
+    }
+
+    /// Runs it. Every violation ends its execution. loom stops at the first one, and has no bound otherwise.
+    ///
+    /// # Panics
+    /// With what a CPU panics with, if that is not a violation.
+    pub fn explore(&self, method: &Method) -> Seen {
+        let seen: Arc<Mutex<Seen>> = Arc::default();
+        let program = self.program(method.engine(), &seen);
+        let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let exhausted = match method {
+            Method::Native { iterations } => {
+                sync::silence_results();
+                (0..*iterations).for_each(|_| program());
+                false
+            }
+            Method::Loom => {
+                let report = sync::explore_loom(None, |_| true, program);
+                if let Some(exec) = &report.violating {
+                    lock().record(exec, &[]);
+                }
+                match report.stopped {
+                    Some(LoomStop::Deadlock(text)) => lock().add(Violation::new(Clause::DEADLOCK, text)),
+                    Some(LoomStop::TooLong) => lock().add(Violation::new(Clause::LIVELOCK, "an execution has no end".into())),
+                    _ => {}
+                }
+                report.exhausted
+            }
+            _ => {
+                let strategy = method.strategy().expect("neither native nor loom");
+                let report = Explorer::new(strategy).run(program);
+                for failure in report.failures {
+                    match engine_violation(&failure) {
+                        Some(violation) => lock().add(violation),
+                        None => match failure.kind {
+                            FailureKind::Panic { payload, .. } if payload.is::<Violation>() => {}
+                            other => panic!("{other}"),
+                        },
+                    }
+                }
+                report.exhausted
+            }
+        };
+        let mut seen = std::mem::take(&mut *lock());
+        seen.exhausted = exhausted;
+        seen
+    }
+
+    fn program(&self, engine: Engine, seen: &Arc<Mutex<Seen>>) -> impl Fn() + Send + Sync + 'static {
+        let (litmus, seen) = (Self { build: self.build.clone(), cpus: self.cpus.clone() }, seen.clone());
+        move || {
+            let results = Arc::new(Mutex::new(vec![String::new(); litmus.cpus.len()]));
+            let cpus: Vec<(String, OnState<T>)> = litmus
+                .cpus
+                .iter()
+                .enumerate()
+                .map(|(cpu, body)| {
+                    let (body, results) = (body.clone(), results.clone());
+                    let run = move |state: &T| {
+                        let result = body(state);
+                        results.lock().unwrap_or_else(PoisonError::into_inner)[cpu] = result;
+                    };
+                    (format!("CPU{cpu}"), Arc::new(run) as OnState<T>)
+                })
+                .collect();
+            let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));
+            let seen = seen.clone();
+            let ended: Ended = Arc::new(move |exec| {
+                let results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.lock().unwrap_or_else(PoisonError::into_inner).record(exec, &results);
+            });
+            run::execute(&exec, ended, || Arc::new((litmus.build)()), &cpus, |_| ());
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Page reclaim: an anonymous page goes to swap.
+
+use super::{PageRef, Ttu, World};
+use crate::call;
+use crate::sync;
+
+impl World {
+    /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one page, as kswapd calls it.
+    pub fn shrink_page(&self, page: PageRef) {
+        call!("shrink_page_list({page})");
+        if !self.isolate_lru_page(page) {
+            return;
+        }
+        if !self.page(page).lock.trylock() {
+            sync::mark("shrink", "page is locked");
+            self.putback_lru_page(page);
+            return;
+        }
+        if self.shrink_locked_page(page) {
+            sync::mark("shrink", "freed");
+            return;
+        }
+        sync::mark("shrink", "kept");
+        self.unlock_page(page);
+        self.putback_lru_page(page);
+    }
+
+    /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
+    fn shrink_locked_page(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        if frame.mapping.read().0.is_some() && !frame.swap_cache.read() && !self.add_to_swap(page) {
+            return false;
+        }
+        if frame.mapped() {
+            self.try_to_unmap(page, Ttu::Unmap);
+            if frame.mapped() {
+                return false;
+            }
+        }
+        if !frame.swap_cache.read() {
+            return false;
+        }
+        if frame.dirty.read() {
+            if frame.count.read() != 2 {
+                return false; // somebody else may be writing to it: is_page_cache_freeable
+            }
+            frame.dirty.write(false);
+            self.swap_write(self.page_swap_entry(page), frame.content.read());
+        }
+        self.remove_mapping(page)
+    }
+
+    /// Takes an unmapped, clean page out of the swap cache and frees it, if nobody else refers to it. Called with the page locked.
+    /// Kernel: `remove_mapping`. Takes the tree lock.
+    fn remove_mapping(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        let entry = self.page_swap_entry(page);
+        self.swap_cache.tree_lock.lock();
+        // Count and dirty bit in this order: whoever drops a reference has set the bit before.
+        if !self.page_freeze_refs(page, 2) {
+            self.swap_cache.tree_lock.unlock();
+            return false;
+        }
+        if frame.dirty.read() {
+            self.page_unfreeze_refs(page, 2);
+            self.swap_cache.tree_lock.unlock();
+            return false;
+        }
+        let kept = self.peek_swap(entry);
+        self.assert_clean(page, entry, kept);
+        self.delete_from_swap_cache_locked(page, entry);
+        self.swap_cache.tree_lock.unlock();
+        self.swap_free(entry);
+        self.unlock_page(page);
+        self.free_page(page);
+        true
+    }
+}

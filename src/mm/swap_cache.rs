@@ -1,0 +1,179 @@
+//! The swap cache: pages that are on their way to the swap device, or from it.
+
+use std::sync::OnceLock;
+
+use super::{PageRef, SwapEntry, World};
+use crate::spec::{Clause, FindGetPage};
+use crate::sync::{self, Name, SpinLock, Word};
+use crate::{call, note};
+
+/// The swap cache. Kernel: `swapper_space`.
+pub struct SwapCache {
+    /// Changing a slot takes this. Kernel: `swapper_space.tree_lock`.
+    pub tree_lock: SpinLock<()>,
+    slots: [OnceLock<Word<Option<PageRef>>>; 8],
+}
+
+impl SwapCache {
+    pub(super) fn new() -> Self {
+        Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: [const { OnceLock::new() }; 8] }
+    }
+
+    /// The tree's slot for `entry`. Kernel: `radix_tree_lookup_slot`.
+    pub(super) fn slot(&self, entry: SwapEntry) -> &Word<Option<PageRef>> {
+        self.slots[entry.0 as usize].get_or_init(|| Word::new(Name::new("swapcache[%a]", entry.0, 0), None))
+    }
+}
+
+impl World {
+    /// The page in the swap cache, for audits and pictures only.
+    pub(super) fn peek_swap_cache(&self, entry: SwapEntry) -> Option<PageRef> {
+        self.swap_cache.slots[entry.0 as usize].get()?.peek()
+    }
+
+    /// Does any slot hold `page`? For audits only.
+    pub(super) fn swap_cache_holds(&self, page: PageRef) -> bool {
+        self.swap_cache.slots.iter().any(|slot| slot.get().is_some_and(|slot| slot.peek() == Some(page)))
+    }
+
+    /// The swap slot of a page in the swap cache. Called with the page locked.
+    pub(super) fn page_swap_entry(&self, page: PageRef) -> SwapEntry {
+        SwapEntry(self.page(page).private.read().saturating_sub(1) as u32)
+    }
+
+    /// Puts a page into the swap cache, which takes a reference and has the slot's first claim already. Called with the page locked; false
+    /// if the slot is taken. Kernel: `add_to_swap_cache`. Takes the tree lock.
+    fn add_to_swap_cache(&self, page: PageRef, entry: SwapEntry) -> bool {
+        self.page(page).lock.assert_held();
+        self.swap_cache.tree_lock.lock();
+        let free = self.swap_cache.slot(entry).read().is_none();
+        if free {
+            self.get_page(page);
+            self.page(page).swap_cache.write(true);
+            self.page(page).private.write(u64::from(entry.0) + 1);
+            self.swap_cache.slot(entry).write(Some(page));
+        }
+        self.swap_cache.tree_lock.unlock();
+        free
+    }
+
+    /// Gives an anonymous page a place on swap. Called with the page locked. Kernel: `add_to_swap`.
+    pub(super) fn add_to_swap(&self, page: PageRef) -> bool {
+        call!("add_to_swap({page})");
+        let Some(entry) = self.get_swap_page() else { return false };
+        let added = self.add_to_swap_cache(page, entry);
+        if added {
+            self.page(page).dirty.write(true); // nothing is on the device yet
+        } else {
+            self.swap_free(entry);
+        }
+        added
+    }
+
+    /// Takes a page out of the swap cache. Called with the page locked. Kernel: `delete_from_swap_cache`. Takes the tree lock, then
+    /// `swap_lock`.
+    pub(super) fn delete_from_swap_cache(&self, page: PageRef) {
+        self.page(page).lock.assert_held();
+        let entry = self.page_swap_entry(page);
+        self.swap_cache.tree_lock.lock();
+        self.delete_from_swap_cache_locked(page, entry);
+        self.swap_cache.tree_lock.unlock();
+        self.swap_free(entry);
+        self.put_page(page);
+    }
+
+    /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held.
+    pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
+        self.swap_cache.tree_lock.assert_held();
+        self.swap_cache.slot(entry).write(None);
+        self.page(page).private.write(0);
+        self.page(page).swap_cache.write(false);
+        note!("{page} leaves the swap cache");
+    }
+
+    /// The page in the swap cache, with a reference. Kernel: `find_get_page(&swapper_space)`. Takes the tree lock until 2.6.26; since
+    /// 2.6.27 it looks without, and looks again once it has the reference.
+    pub(super) fn find_get_page(&self, entry: SwapEntry) -> Option<PageRef> {
+        if self.rules().find_get_page == FindGetPage::Locked {
+            self.swap_cache.tree_lock.lock();
+            let page = self.swap_cache.slot(entry).read();
+            if let Some(page) = page {
+                let free = self.frame(page).peek_count() == 0;
+                sync::clause(Clause::COUNT_4, !free, || format!("a reference to {page} is taken while its count is frozen at 0"));
+                self.get_page(page);
+            }
+            self.swap_cache.tree_lock.unlock();
+            return page;
+        }
+        loop {
+            sync::round(|| self.fingerprint());
+            let page = self.swap_cache.slot(entry).read()?;
+            if self.get_page_unless_zero(page) {
+                if self.swap_cache.slot(entry).read() == Some(page) {
+                    return Some(page);
+                }
+                self.put_page(page);
+            }
+        }
+    }
+
+    /// Kernel: `lookup_swap_cache`.
+    pub(super) fn lookup_swap_cache(&self, entry: SwapEntry) -> Option<PageRef> {
+        self.find_get_page(entry)
+    }
+
+    /// The page of a swap slot, read from the device if it is not in the swap cache; with a reference. `None` if the slot is free by now.
+    /// Kernel: `read_swap_cache_async`. The new page is on the LRU list, and has no mapping, before anybody maps it (claim S1.1).
+    pub(super) fn read_swap_cache_async(&self, entry: SwapEntry) -> Option<PageRef> {
+        call!("read_swap_cache_async({entry})");
+        loop {
+            sync::round(|| self.fingerprint());
+            if let Some(page) = self.find_get_page(entry) {
+                return Some(page);
+            }
+            if !self.swap_duplicate(entry) {
+                return None;
+            }
+            let page = self.alloc_page();
+            let locked = self.page(page).lock.trylock();
+            debug_assert!(locked, "nobody else knows the new page");
+            if self.add_to_swap_cache(page, entry) {
+                self.lru_cache_add(page);
+                self.page(page).content.write(self.swap_read(entry));
+                self.page(page).uptodate.write(true);
+                self.unlock_page(page);
+                return Some(page);
+            }
+            self.unlock_page(page);
+            self.put_page(page);
+            self.swap_free(entry);
+        }
+    }
+
+    /// May the faulting process have the page for itself? Called with the page locked, and the page-table lock. Kernel: `reuse_swap_page`,
+    /// since 2.6.29: present entries and swap entries together must be one.
+    pub(super) fn reuse_swap_page(&self, page: PageRef) -> bool {
+        self.page(page).lock.assert_held();
+        let mut count = self.page(page).mapcount.read();
+        if count <= 1 && self.page(page).swap_cache.read() {
+            count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
+            if count == 1 {
+                self.delete_from_swap_cache(page);
+                self.page(page).dirty.write(true);
+            }
+        }
+        count <= 1
+    }
+
+    /// Drops the page from the swap cache if no page-table entry needs its slot. Called with the page locked. Kernel: `try_to_free_swap`,
+    /// since 2.6.29.
+    pub fn try_to_free_swap(&self, page: PageRef) -> bool {
+        self.page(page).lock.assert_held();
+        if !self.page(page).swap_cache.read() || self.page_swapcount(self.page_swap_entry(page)) > 0 {
+            return false;
+        }
+        self.delete_from_swap_cache(page);
+        self.page(page).dirty.write(true);
+        true
+    }
+}

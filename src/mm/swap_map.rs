@@ -1,0 +1,153 @@
+//! The swap map: how many refer to each slot of the swap device; and the device.
+
+use std::fmt;
+
+use super::{Pte, World};
+use crate::spec::Clause;
+use crate::sync::{self, Name, SpinLock, Word};
+use crate::{call, note};
+
+/// A slot on the swap device. Kernel: `swp_entry_t`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SwapEntry(pub(super) u32);
+
+impl fmt::Display for SwapEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "swap({})", self.0)
+    }
+}
+
+/// Slots on the device: more than any race uses.
+const SLOTS: usize = 8;
+
+/// The swap device and its map. Kernel: `struct swap_info_struct`.
+pub struct Swap {
+    /// Protects the map: for each slot, page-table entries that hold it, plus one if it is in the swap cache. Kernel: `swap_lock`,
+    /// `swap_map`, until 2.6.30.
+    pub lock: SpinLock<Vec<u32>>,
+    /// What is written in each slot.
+    data: Vec<Word<u64>>,
+}
+
+impl Swap {
+    pub(super) fn new() -> Self {
+        let slot = |at: usize| Word::new(Name::new("swap(%a).data", at as u32, 0), 0);
+        Self { lock: SpinLock::new(Name::new("swap_lock", 0, 0), vec![0; SLOTS]), data: (0..SLOTS).map(slot).collect() }
+    }
+
+    /// Slots in use, with their counts: for audits and pictures only.
+    pub(super) fn peek(&self) -> Vec<(SwapEntry, u32)> {
+        self.lock.peek(|map| (0u32..).map(SwapEntry).zip(map.iter().copied()).filter(|&(_, count)| count > 0).collect())
+    }
+}
+
+impl World {
+    /// Takes a free slot, for the swap cache. Kernel: `get_swap_page`. Takes `swap_lock`.
+    pub(super) fn get_swap_page(&self) -> Option<SwapEntry> {
+        self.swap.lock.lock();
+        let free = {
+            let mut map = self.swap.lock.data();
+            let free = map.iter().position(|&count| count == 0);
+            if let Some(slot) = free {
+                map[slot] = 1;
+            }
+            free
+        };
+        self.swap.lock.unlock();
+        free.map(|slot| SwapEntry(slot as u32))
+    }
+
+    /// One more refers to the slot; false if it is free. Kernel: `swap_duplicate`. Takes `swap_lock`.
+    pub(super) fn swap_duplicate(&self, entry: SwapEntry) -> bool {
+        self.swap.lock.lock();
+        let used = {
+            let count = &mut self.swap.lock.data()[entry.0 as usize];
+            let used = *count > 0;
+            *count += u32::from(used);
+            used
+        };
+        self.swap.lock.unlock();
+        used
+    }
+
+    /// One less refers to the slot; returns how many are left. Kernel: `swap_entry_free`. Called with `swap_lock` held.
+    fn swap_entry_free(&self, entry: SwapEntry) -> u32 {
+        let left = {
+            let count = &mut self.swap.lock.data()[entry.0 as usize];
+            let used = *count > 0;
+            *count = count.saturating_sub(1);
+            used.then_some(*count)
+        };
+        sync::clause(Clause::SWAP_2, left.is_some(), || format!("{entry} is freed, but it is free"));
+        note!("{entry} has {} left", left.unwrap_or(0));
+        left.unwrap_or(0)
+    }
+
+    /// Kernel: `swap_free`. Takes `swap_lock`.
+    pub(super) fn swap_free(&self, entry: SwapEntry) {
+        self.swap.lock.lock();
+        self.swap_entry_free(entry);
+        self.swap.lock.unlock();
+    }
+
+    /// How many page-table entries hold the slot of a page in the swap cache. Kernel: `page_swapcount`. Takes `swap_lock`.
+    pub(super) fn page_swapcount(&self, entry: SwapEntry) -> u32 {
+        self.swap.lock.lock();
+        let count = self.swap.lock.data()[entry.0 as usize];
+        self.swap.lock.unlock();
+        count.saturating_sub(1)
+    }
+
+    /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table
+    /// lock held. Kernel: `free_swap_and_cache`, 2.6.22 to 2.6.34. Takes `swap_lock`, the tree lock, and tries the page lock.
+    pub(super) fn free_swap_and_cache(&self, entry: SwapEntry) {
+        call!("free_swap_and_cache({entry})");
+        self.swap.lock.lock();
+        let mut locked = None;
+        if self.swap_entry_free(entry) == 1
+            && let Some(page) = self.find_get_page(entry)
+        {
+            if self.page(page).lock.trylock() {
+                locked = Some(page);
+            } else {
+                self.put_page(page);
+            }
+        }
+        self.swap.lock.unlock();
+        let Some(page) = locked else { return };
+        if self.page(page).swap_cache.read() && !self.page(page).mapped() {
+            self.delete_from_swap_cache(page);
+            self.page(page).dirty.write(true);
+        }
+        self.unlock_page(page);
+        self.put_page(page);
+    }
+
+    /// Writes a page to its slot. IO that is over at once. Called with the page locked. Kernel: `swap_writepage`.
+    pub(super) fn swap_write(&self, entry: SwapEntry, value: u64) {
+        self.swap.data[entry.0 as usize].write(value);
+    }
+
+    /// Reads a slot. IO that is over at once. Called with the page locked. Kernel: `swap_readpage`.
+    pub(super) fn swap_read(&self, entry: SwapEntry) -> u64 {
+        self.swap.data[entry.0 as usize].read()
+    }
+
+    /// What is in a slot: for audits and pictures only.
+    pub(super) fn peek_swap(&self, entry: SwapEntry) -> u64 {
+        self.swap.data[entry.0 as usize].peek()
+    }
+
+    /// [SWAP-1]: each slot's count is what refers to it.
+    pub(super) fn audit_swap(&self) {
+        for slot in 0..SLOTS as u32 {
+            let entry = SwapEntry(slot);
+            let held = self.every_pte().filter(|(_, pte)| *pte == Pte::Swap { entry }).count();
+            let cached = usize::from(self.peek_swap_cache(entry).is_some());
+            let count = self.swap.lock.peek(|map| map[slot as usize]) as usize;
+            sync::clause(Clause::SWAP_1, count == held + cached, || {
+                format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
+            });
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! S1.1 and S3.14: a page in the swap cache that nobody maps is a target of migration too.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, UnmappedPage};
+use crate::{Race, Seen};
+
+/// A page that was swapped out, and is in the swap cache again; nobody has mapped it since.
+fn read_ahead(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..3);
+    p.touch(1);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+/// A page that was swapped out, and on its way in meets the migrator.
+fn swapped_out(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..3);
+    p.touch(1);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+fn moved_alone(e: &Seen<'_>) -> bool {
+    e.saw("unmapped page", "moved without its reverse map") && e.saw("migrate", "moved")
+}
+
+pub(super) fn races() -> Vec<Race> {
+    vec![
+        Race::new("S1.1", "a page that was just read from swap has no mapping yet, and is migrated")
+            .world(read_ahead)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+            .cpu("load", |w| {
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .violates(Era::V2_6_22, Clause::NULL_1)
+            .holds(Era::DOCUMENT_1)
+            .holds(Era::V2_6_36)
+            .holds(Era::V3_7)
+            .sometimes("the fault maps a page", |e| e.saw("do_swap_page", "maps the page")),
+        Race::new("S1.1/moved", "and later kernels move it, without a reverse map to walk")
+            .world(swapped_out)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+            .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))
+            .holds(Era::V2_6_33.with(UnmappedPage::MoveWithoutRmap))
+            .holds(Era::V2_6_36)
+            .holds(Era::V2_6_38)
+            .sometimes("the unmapped page is moved", moved_alone)
+            .sometimes("the fault maps a page", |e| e.saw("do_swap_page", "maps the page")),
+    ]
+}

@@ -1,0 +1,55 @@
+//! S3.10 to S3.12: what else the mail could have done about a migration entry that the walk missed.
+
+use crate::mm::World;
+use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Recount, StaleEntry, ZapMigration};
+use crate::{Race, Seen};
+
+fn one_page(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..5);
+    p.touch(4);
+}
+
+fn moved(e: &Seen<'_>) -> bool {
+    e.saw("migrate", "moved")
+}
+
+pub(super) fn races() -> Vec<Race> {
+    vec![
+        Race::new("S3.10", "whoever meets the stale entry cleans it up, and maps what it names: the old page, freed by then")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("split, then a load", |w| {
+                let p = w.process(0);
+                p.split_vma(2);
+                let _ = p.load(4);
+            })
+            .violates(Era::V2_6_34.with(StaleEntry::MapOld), Clause::MIG_1)
+            .holds(Era::V2_6_36.with(StaleEntry::MapOld).with(AnonVmaLife::RcuMapped))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.11", "the entries are counted, and the walk repeated until as many are restored")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
+            .holds(Era::V2_6_34.with(Recount::WalkAgain))
+            .sometimes("the walk is repeated", |e| e.saw("remove_migration_ptes", "walks again"))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("munmap", |w| w.process(0).munmap(1..5))
+            .violates(Era::V2_6_38.with(Recount::WalkAgain), Clause::LIVELOCK)
+            .holds(Era::V2_6_38.with(Recount::WalkAgain).with(ZapMigration::Wait))
+            .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.12", "zap waits for the migration entry, and nothing has to keep the anon_vma")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("munmap", |w| w.process(0).munmap(1..5))
+            .violates(Era::V2_6_36.with(AnonVmaLife::Nothing), Clause::LIFE_1)
+            .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait), Clause::LIFE_1)
+            .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped).with(ZapMigration::Wait).with(LockRecheck::Mapped))
+            .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
+            .sometimes("the page is moved", moved),
+    ]
+}

@@ -1,0 +1,81 @@
+//! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, MoveMapping, UnmappedPage};
+use crate::{Race, Seen};
+
+/// A page in the swap cache, on the LRU list, with a swap entry for it.
+fn cached(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..3);
+    p.touch(1);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+fn moved(e: &Seen<'_>) -> bool {
+    e.saw("migrate", "moved")
+}
+
+fn mapped(e: &Seen<'_>) -> bool {
+    e.saw("do_swap_page", "maps the page")
+}
+
+fn has_references(e: &Seen<'_>) -> bool {
+    e.saw("move_mapping", "has references")
+}
+
+/// A parent and a child that share a page which is still mapped in the parent, and in the swap cache.
+fn half_mapped(w: &World) {
+    let parent = w.new_process();
+    parent.mmap(1..3);
+    parent.touch(1);
+    let child = parent.fork();
+    child.swap_out(1);
+    parent.load(1).expect("it is mapped");
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let fault = Race::new("S3.13", "a fault looks the page up in the swap cache, and its copy takes its place there")
+        .world(cached)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("store, then load", |w| {
+            w.process(0).store(1, 7).expect("it is mapped");
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .violates(Era::V2_6_36.with(MoveMapping::Unchecked), Clause::COUNT_2)
+        .holds(Era::V2_6_36.with(MoveMapping::Count))
+        .holds(Era::V2_6_36)
+        .sometimes("the fault's reference keeps the page where it is", has_references)
+        .sometimes("the page is moved", moved)
+        .sometimes("the fault maps a page", mapped);
+    let family = Race::new("S3.13/family", "the same page, mapped by the parent, on swap for the child")
+        .world(half_mapped)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("load (the child's)", |w| {
+            w.process(1).load(1).expect("it is mapped");
+        })
+        .holds(Era::V2_6_36)
+        .holds(Era::V2_6_38)
+        .sometimes("the page is moved", moved)
+        .sometimes("the fault maps a page", mapped);
+    let unlocked = Race::new("S3.13/tree-lock", "the count is compared, but the tree lock is not held")
+        .world(cached)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("load", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .violates(Era::V2_6_36.with(MoveMapping::NoTreeLock), Clause::COUNT_2)
+        .holds(Era::V2_6_36)
+        .sometimes("the page is moved", moved)
+        .sometimes("the fault maps a page", mapped);
+    let stale = Race::new("S3.14", "the mapping of an unmapped page in the swap cache is stale: its anon_vma may be gone")
+        .world(half_mapped)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
+        .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
+        .violates(Era::V2_6_36.with(UnmappedPage::Move), Clause::LIFE_1)
+        .holds(Era::V2_6_38)
+        .sometimes("the page is moved", moved);
+    vec![fault, family, unlocked, stale]
+}

@@ -1,0 +1,58 @@
+//! S3.15 and S3.16: fork copies a migration entry, and a stack grows, while a walk is under way.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, ExpandLock, ForkLink, ForkMigration};
+use crate::{Race, Seen};
+
+fn one_page(w: &World) {
+    let p = w.new_process();
+    p.mmap(3..6);
+    p.touch(4);
+}
+
+fn moved(e: &Seen<'_>) -> bool {
+    e.saw("migrate", "moved")
+}
+
+pub(super) fn races() -> Vec<Race> {
+    vec![
+        Race::new("S3.15", "fork copies a migration entry to a child that the walk has passed")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("fork", |w| {
+                w.process(0).fork();
+            })
+            .violates(Era::V2_6_38.with(ForkLink::Prepend), Clause::MIG_1)
+            .holds(Era::V2_6_38)
+            .holds(Era::V2_6_33)
+            .holds(Era::V2_6_38.with(ForkLink::Prepend).with(ForkMigration::Wait))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.15/copy", "with the child at the end of the list, a copied entry is found there")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("fork", |w| {
+                w.process(0).fork();
+            })
+            .holds(Era::V2_6_38)
+            .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.16", "expand_downwards moves vm_start and vm_pgoff under mmap_sem held for reading")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("expand_downwards", |w| w.process(0).expand_downwards(3, 1))
+            .violates(Era::V2_6_38.with(ExpandLock::Nothing), Clause::MIG_1)
+            .holds(Era::V2_6_34)
+            .holds(Era::V2_6_38)
+            .sometimes("the page is moved", moved),
+        Race::new("S3.16/family", "the child's stack grows under its own anon_vma's lock, while the parent's is walked")
+            .world(|w| {
+                one_page(w);
+                w.process(0).fork();
+            })
+            .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("expand_downwards (the child's)", |w| w.process(1).expand_downwards(3, 1))
+            .violates(Era::V2_6_34, Clause::MIG_1)
+            .holds(Era::V2_6_38)
+            .sometimes("the page is moved", moved),
+    ]
+}
