@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dpor::{Explorer, FailureKind};
 
-use super::run::{self, Ended};
+use super::run::{self, Ended, OnShared};
 use super::{Method, engine_violation};
 use crate::spec::{Clause, Violation};
 use crate::sync::{self, Engine, Exec, LoomStop};
 
-type OnState<T> = Arc<dyn Fn(&T) + Send + Sync>;
 type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
 
 /// A few CPUs on objects of [`sync`](crate::sync) alone, to ask what the engines make of the vocabulary. What the protocol makes of it is
@@ -45,7 +44,7 @@ pub struct Litmus<T> {
 
 /// What the executions of a [`Litmus`] came to.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct LitmusOutcome {
     /// Executions that ran to their end, or to a violation.
     pub executions: u64,
     /// Nothing is left, and no violation cut an execution short of what it might have shown besides.
@@ -54,7 +53,7 @@ pub struct Seen {
     violations: BTreeMap<Clause, Violation>,
 }
 
-impl Seen {
+impl LitmusOutcome {
     /// How executions ended: what the CPUs returned, in their order, each as `{:?}` prints it.
     pub fn endings(&self) -> Vec<&str> {
         self.endings.keys().map(String::as_str).collect()
@@ -111,8 +110,8 @@ impl<T: Send + Sync + 'static> Litmus<T> {
     ///
     /// # Panics
     /// With what a CPU panics with, if that is not a violation.
-    pub fn explore(&self, method: &Method) -> Seen {
-        let seen: Arc<Mutex<Seen>> = Arc::default();
+    pub fn explore(&self, method: &Method) -> LitmusOutcome {
+        let seen: Arc<Mutex<LitmusOutcome>> = Arc::default();
         let program = self.program(method.engine(), &seen);
         let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
         let exhausted = match method {
@@ -153,11 +152,11 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         seen
     }
 
-    fn program(&self, engine: Engine, seen: &Arc<Mutex<Seen>>) -> impl Fn() + Send + Sync + 'static {
+    fn program(&self, engine: Engine, seen: &Arc<Mutex<LitmusOutcome>>) -> impl Fn() + Send + Sync + 'static {
         let (litmus, seen) = (Self { build: self.build.clone(), cpus: self.cpus.clone() }, seen.clone());
         move || {
             let results = Arc::new(Mutex::new(vec![String::new(); litmus.cpus.len()]));
-            let cpus: Vec<(String, OnState<T>)> = litmus
+            let cpus: Vec<(String, OnShared<T>)> = litmus
                 .cpus
                 .iter()
                 .enumerate()
@@ -167,7 +166,7 @@ impl<T: Send + Sync + 'static> Litmus<T> {
                         let result = body(state);
                         results.lock().unwrap_or_else(PoisonError::into_inner)[cpu] = result;
                     };
-                    (format!("CPU{cpu}"), Arc::new(run) as OnState<T>)
+                    (format!("CPU{cpu}"), Arc::new(run) as OnShared<T>)
                 })
                 .collect();
             let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));

@@ -15,7 +15,7 @@ use witness::{Coverage, Outcome, Witness};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{self, Engine, LoomStop};
-pub use litmus::{Litmus, Seen};
+pub use litmus::{Litmus, LitmusOutcome};
 use run::Plan;
 use tally::Tally;
 

@@ -10,6 +10,9 @@ use crate::sync::{self, BOOT, CpuBody, Engine, Exec};
 /// Hears of every execution that has ended.
 pub(super) type Ended = Arc<dyn Fn(&Exec) + Send + Sync>;
 
+/// What a CPU does with what all of them share.
+pub(super) type OnShared<T> = Arc<dyn Fn(&T) + Send + Sync>;
+
 /// What all executions of one exploration share.
 pub(super) struct Plan {
     pub race: Race,
@@ -50,7 +53,7 @@ pub(super) fn execute<T: Send + Sync + 'static>(
     exec: &Arc<Exec>,
     ended: Ended,
     build: impl FnOnce() -> Arc<T>,
-    cpus: &[(String, Arc<dyn Fn(&T) + Send + Sync>)],
+    cpus: &[(String, OnShared<T>)],
     audit: impl Fn(&T) + Send + 'static,
 ) {
     let _tell = (exec.engine() != Engine::Loom).then(|| {

@@ -4,7 +4,7 @@ use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, Walk, World};
 use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, UnmappedPage};
-use crate::sync::{self, SlabRef};
+use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
 /// What `unmap_and_move` holds on to while the page is unmapped, and must let go of.
@@ -161,13 +161,12 @@ impl World {
 
     /// The usual case. Called with `page` locked.
     fn unmap_move_remap(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
-        let mapped_by = self.page(page).mapcount.read();
-        self.try_to_unmap(page, Ttu::Migration);
+        let entries = self.try_to_unmap(page, Ttu::Migration);
         let late = self.rules().anon_vma_life == AnonVmaLife::RcuLate;
         if late {
             self.rcu.read_lock();
         }
-        let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, mapped_by) };
+        let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries) };
         if result.is_err() {
             self.remove_migration_ptes(page, page, 0);
         }
@@ -273,9 +272,10 @@ impl World {
     /// it has found `entries` of them (claim S3.11).
     fn remove_migration_ptes(&self, old: PageRef, new: PageRef, entries: i64) {
         let mut restored = 0;
+        let retries = RetryLoop::new();
         loop {
             if self.rules().recount == Recount::WalkAgain {
-                sync::round(|| self.fingerprint());
+                retries.round(|| self.fingerprint());
             }
             self.rmap_walk(new, |vma, addr| {
                 restored += i64::from(self.remove_migration_pte(new, vma, addr, old));

@@ -7,6 +7,7 @@ mod audit;
 mod exit;
 mod fault;
 mod fork;
+mod gup;
 mod migrate;
 mod mm;
 mod mmap;

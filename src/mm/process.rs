@@ -45,6 +45,15 @@ impl Process<'_> {
         self.world.load(self.mm, addr)
     }
 
+    /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some time after the page was looked up.
+    #[track_caller]
+    pub fn direct_io(&self, addr: Addr, value: u64) -> Result<(), Errno> {
+        let page = self.world.get_user_page(self.mm, addr)?;
+        self.world.dma_write(self.mm, addr, page, value);
+        self.world.put_user_page(page);
+        Ok(())
+    }
+
     /// Forks it; the child is the next process.
     #[track_caller]
     pub fn fork(&self) -> Self {

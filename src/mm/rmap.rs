@@ -3,8 +3,8 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, RmapWalkLock};
-use crate::sync::{self, SlabRef};
+use crate::spec::{Clause, LockRecheck, RmapWalkLock, SharedMapping};
+use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
 /// Why a page is unmapped. Kernel: `enum ttu_flags`.
@@ -56,18 +56,18 @@ impl World {
     /// Takes every mapping of `page` away. Called with `page` locked. Kernel: `try_to_unmap`.
     ///
     /// A page in the swap cache leaves swap entries behind, whatever the reason is (2.6.22 to 2.6.34); another one migration entries. What
-    /// the walk misses stays mapped, and the caller sees that in the mapcount.
-    pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) {
+    /// the walk misses stays mapped, and the caller sees that in the mapcount. Returns how many entries it took away.
+    pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
         let mapping = self.page(page).mapping.read();
         // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
         sync::clause(Clause::NULL_1, mapping != Mapping(None), || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
-        let Some(anon_vma) = self.page_lock_anon_vma(page) else { return };
-        let mut at = 0;
+        let Some(anon_vma) = self.page_lock_anon_vma(page) else { return 0 };
+        let (mut at, mut taken) = (0, 0);
         while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
             if vma != DUMMY_VMA {
-                self.try_to_unmap_one(page, self.listed_vma(vma), ttu);
+                taken += i64::from(self.try_to_unmap_one(page, self.listed_vma(vma), ttu));
             }
             if !self.page(page).mapped() {
                 break;
@@ -75,18 +75,19 @@ impl World {
             at += 1;
         }
         self.page_unlock_anon_vma(anon_vma);
+        taken
     }
 
     /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`.
-    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) {
-        let Ok(addr) = vma.vma_address(self, page) else { return };
-        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return };
+    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> bool {
+        let Ok(addr) = vma.vma_address(self, page) else { return false };
+        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return false };
         let mm = self.mm_struct(vma.mm);
         let frame = self.page(page);
         let swapped = frame.swap_cache.read();
         if !swapped && ttu == Ttu::Unmap {
             mm.page_table_lock.unlock();
-            return;
+            return false;
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
         if let Pte::Present { dirty: true, .. } = self.set_pte(mm, addr, Pte::None) {
@@ -103,6 +104,7 @@ impl World {
         self.page_remove_rmap(page);
         self.put_page(page);
         mm.page_table_lock.unlock();
+        true
     }
 
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
@@ -131,9 +133,10 @@ impl World {
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
         let Mapping(Some(anon_vma)) = self.page(page).mapping.read() else { return };
+        let retries = RetryLoop::new();
         'again: loop {
             if self.rules().rmap_walk_lock == RmapWalkLock::TrylockRestart {
-                sync::round(|| self.fingerprint());
+                retries.round(|| self.fingerprint());
             }
             let locked = match self.rules().rmap_walk_lock {
                 RmapWalkLock::RootByWalk => self.anon_vma_lock_root(anon_vma),
@@ -179,24 +182,33 @@ impl World {
         }
     }
 
-    /// A first mapping of a page that nobody else can find yet. Called with the page-table lock held. Kernel: `page_add_new_anon_rmap`.
+    /// A first mapping of a page that nobody else can find yet: it belongs to this process alone. Called with the page-table lock held. Kernel: `page_add_new_anon_rmap`.
     pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
         frame.mapcount.write(1);
-        self.page_set_anon_rmap(page, vma, addr);
+        self.page_set_anon_rmap(page, vma, addr, vma.anon_vma.read());
     }
 
     /// One more mapping. Called with the page-table lock held, and `page` locked. Kernel: `page_add_anon_rmap`.
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         if self.page(page).mapcount.add_return(1) == 1 {
-            self.page_set_anon_rmap(page, vma, addr);
+            self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
+        }
+    }
+
+    /// The anon_vma through which a page that others may map too is found: the oldest that `vma` is linked to (since 2.6.34-rc4; before,
+    /// and until 2.6.33 for another reason, the VMA's own: rule [`SharedMapping`]).
+    fn oldest_anon_vma(&self, vma: &Vma) -> Option<SlabRef> {
+        match self.rules().shared_mapping {
+            SharedMapping::Vma => vma.anon_vma.read(),
+            SharedMapping::Oldest => vma.anon_vma_chain.read().last().copied(),
         }
     }
 
     /// Kernel: `__page_set_anon_rmap`.
-    fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
+    fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) {
         let frame = self.page(page);
-        frame.mapping.write(Mapping(vma.anon_vma.read()));
+        frame.mapping.write(Mapping(anon_vma));
         frame.index.write(super::page::linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), addr));
     }
 

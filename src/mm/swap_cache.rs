@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::{PageRef, SwapEntry, World};
 use crate::spec::{Clause, FindGetPage};
-use crate::sync::{self, Name, SpinLock, Word};
+use crate::sync::{self, Name, RetryLoop, SpinLock, Word};
 use crate::{call, note};
 
 /// The swap cache. Kernel: `swapper_space`.
@@ -105,8 +105,9 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return page;
         }
+        let retries = RetryLoop::new();
         loop {
-            sync::round(|| self.fingerprint());
+            retries.round(|| self.fingerprint());
             let page = self.swap_cache.slot(entry).read()?;
             if self.get_page_unless_zero(page) {
                 if self.swap_cache.slot(entry).read() == Some(page) {
@@ -126,8 +127,9 @@ impl World {
     /// Kernel: `read_swap_cache_async`. The new page is on the LRU list, and has no mapping, before anybody maps it (claim S1.1).
     pub(super) fn read_swap_cache_async(&self, entry: SwapEntry) -> Option<PageRef> {
         call!("read_swap_cache_async({entry})");
+        let retries = RetryLoop::new();
         loop {
-            sync::round(|| self.fingerprint());
+            retries.round(|| self.fingerprint());
             if let Some(page) = self.find_get_page(entry) {
                 return Some(page);
             }

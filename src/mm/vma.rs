@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
 use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, VmEndLock, VmaAdjustLock};
-use crate::sync::{self, Ghost, Name, Plain, SlabRef, Word};
+use crate::sync::{self, Ghost, Name, Plain, RetryLoop, SlabRef, Word};
 use crate::{call, note};
 
 /// A VMA, by number. Never reused within an execution.
@@ -70,8 +70,9 @@ impl Vma {
     pub fn vma_address(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
         let seq = self.anon_vma.peek().filter(|_| world.rules().rmap_walk_lock == RmapWalkLock::SeqCount);
         let Some(seq) = seq.map(|anon_vma| &world.anon_vma(anon_vma).seq) else { return self.vma_address_now(world, page) };
+        let retries = RetryLoop::new();
         loop {
-            sync::round(|| world.fingerprint());
+            retries.round(|| world.fingerprint());
             let before = seq.read();
             if before % 2 == 0 {
                 let address = self.vma_address_now(world, page);

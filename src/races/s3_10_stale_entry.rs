@@ -31,8 +31,9 @@ pub(super) fn races() -> Vec<Race> {
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
-            .holds(Era::V2_6_34.with(Recount::WalkAgain))
-            .sometimes("the walk is repeated", |e| e.saw("remove_migration_ptes", "walks again"))
+            .still_violates(Era::V2_6_34.with(Recount::WalkAgain), Clause::RMAP_1)
+            .holds(Era::V2_6_36.with(Recount::WalkAgain).with(LockRecheck::Mapped))
+            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw("migrate", "moved"))
             .sometimes("the page is moved", moved),
         Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
             .world(one_page)

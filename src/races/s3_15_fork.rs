@@ -1,7 +1,7 @@
 //! S3.15 and S3.16: fork copies a migration entry, and a stack grows, while a walk is under way.
 
 use crate::mm::World;
-use crate::spec::{Clause, Era, ExpandLock, ForkLink, ForkMigration};
+use crate::spec::{Clause, Era, ExpandLock, ForkLink, ForkMigration, SharedMapping};
 use crate::{Race, Seen};
 
 fn one_page(w: &World) {
@@ -26,6 +26,16 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_38)
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_38.with(ForkLink::Prepend).with(ForkMigration::Wait))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.15/oldest", "a page that a walk maps in the child first must still be found by the parent's name")
+            .world(|w| {
+                one_page(w);
+                w.process(0).fork();
+            })
+            .cpu("migrate_pages (the shared page)", |w| w.migrate(w.process(0).page_at(4)))
+            .violates(Era::V2_6_38.with(ForkLink::Prepend).with(SharedMapping::Vma), Clause::RMAP_1)
+            .holds(Era::V2_6_38.with(ForkLink::Prepend))
+            .holds(Era::V2_6_38)
             .sometimes("the page is moved", moved),
         Race::new("S3.15/copy", "with the child at the end of the list, a copied entry is found there")
             .world(one_page)

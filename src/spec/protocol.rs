@@ -122,6 +122,7 @@ const V2_6_22: Rules = Rules {
     vma_adjust_lock: VmaAdjustLock::VmaOrNext,
     vm_end_lock: VmEndLock::Always,
     rmap_walk_lock: RmapWalkLock::Page,
+    shared_mapping: SharedMapping::Vma,
     lock_recheck: LockRecheck::Nothing,
     anon_vma_life: AnonVmaLife::Nothing,
     rcu_scope: RcuScope::Anon,
@@ -145,8 +146,13 @@ const V2_6_33: Rules = Rules {
     migration_wait: MigrationWait::GetUnlessZero,
     ..V2_6_22
 };
-const V2_6_34: Rules =
-    Rules { anon_vma_link: AnonVmaLink::Chained, vma_adjust_lock: VmaAdjustLock::Nothing, vm_end_lock: VmEndLock::Exempt, ..V2_6_33 };
+const V2_6_34: Rules = Rules {
+    anon_vma_link: AnonVmaLink::Chained,
+    shared_mapping: SharedMapping::Oldest,
+    vma_adjust_lock: VmaAdjustLock::Nothing,
+    vm_end_lock: VmEndLock::Exempt,
+    ..V2_6_33
+};
 const V2_6_36: Rules = Rules {
     anon_vma_lock: AnonVmaLock::Root,
     vma_adjust_lock: VmaAdjustLock::Vma,

@@ -111,6 +111,13 @@ rules! {
         /// The root instead, found through the first VMA on the list, after letting go of the page's (S3.6).
         RootByWalk = "root-by-walk",
     }
+    /// Through which anon_vma a page that several processes may map is found, when it is mapped again.
+    shared_mapping: SharedMapping {
+        /// The VMA's own: right where a family shares one, wrong with chains.
+        Vma = "vma",
+        /// The oldest that the VMA is linked to (2.6.34).
+        Oldest = "oldest",
+    }
     /// What `page_lock_anon_vma` looks at again once it has the lock (claims S1.3, S3.7).
     lock_recheck: LockRecheck {
         /// Nothing: what it has locked may have been freed meanwhile, and be another's (until 2.6.36).

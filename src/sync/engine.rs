@@ -104,9 +104,14 @@ impl<S> Monitor<S> {
         })
     }
 
+    /// Applies `act`, in one step that never waits.
+    pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
+        on_engine!(&self.0, monitor => monitor.enter(step, act))
+    }
+
     /// Waits until `ready`, then applies `act`, in one step.
-    pub fn enter<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
-        on_engine!(&self.0, monitor => monitor.enter(step, ready, act))
+    pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+        on_engine!(&self.0, monitor => monitor.enter_when(step, ready, act))
     }
 
     /// Applies `act`, which says whether the attempt succeeded, in one step.
@@ -169,11 +174,11 @@ pub(super) fn observed(value: u64) {
     }
 }
 
-/// A round of a retry loop begins. `state` tells the world's state apart from all others, so that a cycle without progress shows.
-pub(super) fn round(state: impl FnOnce() -> u64) {
+/// A round of the retry loop `which` begins. `state` tells the world's state apart from all others, so that a cycle without progress shows.
+pub(super) fn round(which: u64, state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
         Engine::Native => native::round(),
-        Engine::Shuttle => shuttle::round(state),
+        Engine::Shuttle => shuttle::round(which, state),
         Engine::Loom => loom::round(),
     }
 }

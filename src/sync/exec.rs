@@ -85,6 +85,7 @@ struct CpuState {
     waits_for: Option<(u32, Name)>,
     rcu_depth: u32,
     rcu_since: u64,
+    loops: u64,
 }
 
 /// An edge of the lock-order graph: `later` was taken, blocking, while `earlier` was held.
@@ -501,6 +502,19 @@ pub fn cpu_ends() {
         Some(name) => format!("CPU{} ends with {name} held", cpu()),
         None => format!("CPU{} ends inside an RCU read section", cpu()),
     });
+}
+
+/// A number for the retry loop that `cpu()` enters: none of its loops has had it.
+pub(super) fn enter_loop() -> u64 {
+    let me = cpu();
+    if me == BOOT {
+        return 0;
+    }
+    with(|exec| {
+        let loops = &mut exec.tables.lock().cpus[me].loops;
+        *loops += 1;
+        *loops
+    })
 }
 
 // ---- RCU's bookkeeping, for the lifetime clause ---------------------------------------------------------------------------------------

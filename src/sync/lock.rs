@@ -31,7 +31,7 @@ impl RawLock {
     fn lock(&self) {
         let at = Location::caller();
         exec::about_to_lock(self.id, self.name, self.kind);
-        self.owner.enter(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
+        self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
         event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
     }
 
@@ -58,15 +58,11 @@ impl RawLock {
     #[track_caller]
     fn unlock(&self) -> Option<usize> {
         let me = exec::cpu();
-        let owner = self.owner.enter(
-            self.step(Access::Release),
-            |_| true,
-            |owner| {
-                let was = owner.take();
-                exec::released(self.id, was.unwrap_or(me));
-                was
-            },
-        );
+        let owner = self.owner.enter(self.step(Access::Release), |owner| {
+            let was = owner.take();
+            exec::released(self.id, was.unwrap_or(me));
+            was
+        });
         event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
         owner
     }
@@ -180,18 +176,27 @@ impl PageLock {
         exec::clause(Clause::UNLOCK_1, owner.is_some(), || format!("{} is unlocked, but it is not locked", self.0.name));
     }
 
+    /// The locker starts IO, and whoever completes it will unlock: from here on nobody owns the lock, and to wait for it, the locker too, is
+    /// not to wait for the locker. Bookkeeping, not a step.
+    #[track_caller]
+    pub fn hand_over(&self) {
+        let mine = self.0.held_by_me();
+        exec::clause(Clause::UNLOCK_1, mine, || format!("{} is handed over by a CPU that does not hold it", self.0.name));
+        exec::released(self.0.id, exec::cpu());
+    }
+
     /// Sleeps until the page is unlocked, without locking it.
     #[track_caller]
     pub fn wait(&self) {
         exec::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping);
-        self.0.owner.enter(self.0.step(Access::Wait), Option::is_none, |_| exec::stop_waiting());
+        self.0.owner.enter_when(self.0.step(Access::Wait), Option::is_none, |_| exec::stop_waiting());
         event(StepKind::Note, Some(self.0.name), || format!("waited until {} was released", self.0.name));
     }
 
     /// Is the page locked? A step of the protocol (`PageLocked()`).
     #[track_caller]
     pub fn is_locked(&self) -> bool {
-        let locked = self.0.owner.enter(self.0.step(Access::Read), |_| true, |owner| owner.is_some());
+        let locked = self.0.owner.enter(self.0.step(Access::Read), |owner| owner.is_some());
         engine::observed(u64::from(locked));
         event(StepKind::Load, Some(self.0.name), || format!("{} is {}", self.0.name, if locked { "locked" } else { "unlocked" }));
         locked

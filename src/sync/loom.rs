@@ -118,7 +118,11 @@ impl<S> Monitor<S> {
         Self { gate: LoomMutex::new(()), changed: LoomCondvar::new(), state: Mutex::new(state), waiters: AtomicUsize::new(0) }
     }
 
-    pub fn enter<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
+        self.enter_when(step, |_| true, act)
+    }
+
+    pub fn enter_when<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         if !running() {
             return act(&mut self.state.lock());
         }
@@ -137,7 +141,7 @@ impl<S> Monitor<S> {
     }
 
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
-        self.enter(step, |_| true, act)
+        self.enter(step, act)
     }
 
     pub fn peek<R>(&self, look: impl FnOnce(&S) -> R) -> R {

@@ -49,9 +49,20 @@ pub fn might_sleep(what: &'static str) {
     exec::might_sleep(Name::new(what, 0, 0));
 }
 
-/// A round of a retry loop begins, at the top of the loop and with nothing carried over from the round before. Under the exhaustive
-/// scheduler a cycle in which everybody moves and nobody gets anywhere is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)); `state` must
-/// tell apart any two states of the world that differ.
-pub fn round(state: impl FnOnce() -> u64) {
-    engine::round(state);
+/// A loop that tries again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves and
+/// nobody gets anywhere is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)).
+pub struct RetryLoop(u64);
+
+impl RetryLoop {
+    /// A CPU enters such a loop.
+    #[expect(clippy::new_without_default, reason = "a loop exists only inside an execution")]
+    pub fn new() -> Self {
+        Self(exec::enter_loop())
+    }
+
+    /// A round begins: to be said at the top of the loop. Nothing may be carried over from the round before, and `state` must tell apart
+    /// any two states of the world that differ.
+    pub fn round(&self, state: impl FnOnce() -> u64) {
+        engine::round(self.0, state);
+    }
 }

@@ -63,7 +63,11 @@ impl<S> Monitor<S> {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    pub fn enter<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
+        self.enter_when(step, |_| true, act)
+    }
+
+    pub fn enter_when<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         leave_if_stopped();
         let mut state = self.state.lock();
         while !ready(&state) {
@@ -78,7 +82,7 @@ impl<S> Monitor<S> {
     }
 
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
-        self.enter(step, |_| true, act)
+        self.enter(step, act)
     }
 
     pub fn peek<R>(&self, look: impl FnOnce(&S) -> R) -> R {

@@ -37,15 +37,11 @@ impl Rcu {
     #[track_caller]
     pub fn read_lock(&self) {
         let me = exec::cpu();
-        self.state.enter(
-            self.step(Access::AcquireShared),
-            |_| true,
-            |state| {
-                state.next += 1;
-                state.sections.push((me, state.next));
-                exec::rcu_enter();
-            },
-        );
+        self.state.enter(self.step(Access::AcquireShared), |state| {
+            state.next += 1;
+            state.sections.push((me, state.next));
+            exec::rcu_enter();
+        });
         event(StepKind::RcuLock, None, || "rcu_read_lock()".into());
     }
 
@@ -53,16 +49,12 @@ impl Rcu {
     #[track_caller]
     pub fn read_unlock(&self) {
         let me = exec::cpu();
-        let inside = self.state.enter(
-            self.step(Access::ReleaseShared),
-            |_| true,
-            |state| {
-                if let Some(at) = state.sections.iter().rposition(|&(cpu, _)| cpu == me) {
-                    state.sections.remove(at);
-                }
-                exec::rcu_leave()
-            },
-        );
+        let inside = self.state.enter(self.step(Access::ReleaseShared), |state| {
+            if let Some(at) = state.sections.iter().rposition(|&(cpu, _)| cpu == me) {
+                state.sections.remove(at);
+            }
+            exec::rcu_leave()
+        });
         event(StepKind::RcuUnlock, None, || "rcu_read_unlock()".into());
         exec::clause(Clause::UNLOCK_1, inside, || "rcu_read_unlock() outside a read section".into());
     }
@@ -70,16 +62,16 @@ impl Rcu {
     /// Something is freed from here on: the grace period before its memory goes waits for the read sections that are under way, and those
     /// that begin later see that it was freed. Never waits. Kernel: `call_rcu`.
     pub(super) fn call(&self) {
-        self.state.enter(self.step(Access::Write), |_| true, |_| ());
+        self.state.enter(self.step(Access::Write), |_| ());
     }
 
     /// Sleeps until every read section that is under way now has ended.
     #[track_caller]
     pub fn synchronize(&self) {
         exec::might_sleep(NAME);
-        let before = self.state.enter(self.step(Access::Write), |_| true, |state| state.next);
+        let before = self.state.enter(self.step(Access::Write), |state| state.next);
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
-        self.state.enter(self.step(Access::Wait), over, |_| ());
+        self.state.enter_when(self.step(Access::Wait), over, |_| ());
         event(StepKind::Rcu, None, || "synchronize_rcu() is over".into());
     }
 }

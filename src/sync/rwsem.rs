@@ -57,14 +57,10 @@ impl RwSem {
 
     #[track_caller]
     fn enter_queue(&self, writes: bool) {
-        self.state.enter(
-            self.step(Access::Write),
-            |_| true,
-            |state| {
-                state.queue.push_back((exec::cpu(), writes));
-                exec::queued(self.id);
-            },
-        );
+        self.state.enter(self.step(Access::Write), |state| {
+            state.queue.push_back((exec::cpu(), writes));
+            exec::queued(self.id);
+        });
     }
 
     /// Sleeps until it may read.
@@ -76,7 +72,7 @@ impl RwSem {
             self.enter_queue(false);
             exec::about_to_lock(self.id, self.name, LockKind::Sleeping);
             let me = exec::cpu();
-            self.state.enter(
+            self.state.enter_when(
                 self.step(Access::Acquire), // leaves the queue, so it is more than a shared acquisition
                 |state| state.turn_of(me),
                 |state| {
@@ -113,16 +109,12 @@ impl RwSem {
     #[track_caller]
     pub fn up_read(&self) {
         let me = exec::cpu();
-        let held = self.state.enter(
-            self.step(Access::ReleaseShared),
-            |_| true,
-            |state| {
-                let at = state.readers.iter().position(|&cpu| cpu == me);
-                at.map(|at| state.readers.remove(at));
-                exec::released(self.id, me);
-                at.is_some()
-            },
-        );
+        let held = self.state.enter(self.step(Access::ReleaseShared), |state| {
+            let at = state.readers.iter().position(|&cpu| cpu == me);
+            at.map(|at| state.readers.remove(at));
+            exec::released(self.id, me);
+            at.is_some()
+        });
         event(StepKind::Unlock, Some(self.name), || format!("up_read({})", self.name));
         exec::clause(Clause::UNLOCK_1, held, || format!("up_read({}) by a CPU that does not read", self.name));
     }
@@ -135,7 +127,7 @@ impl RwSem {
         self.enter_queue(true);
         exec::about_to_lock(self.id, self.name, LockKind::Sleeping);
         let me = exec::cpu();
-        self.state.enter(
+        self.state.enter_when(
             self.step(Access::Acquire),
             |state| state.turn_of(me),
             |state| {
@@ -170,14 +162,10 @@ impl RwSem {
     #[track_caller]
     pub fn up_write(&self) {
         let me = exec::cpu();
-        let held = self.state.enter(
-            self.step(Access::Release),
-            |_| true,
-            |state| {
-                exec::released(self.id, me);
-                state.writer.take() == Some(me)
-            },
-        );
+        let held = self.state.enter(self.step(Access::Release), |state| {
+            exec::released(self.id, me);
+            state.writer.take() == Some(me)
+        });
         event(StepKind::Unlock, Some(self.name), || format!("up_write({})", self.name));
         exec::clause(Clause::UNLOCK_1, held, || format!("up_write({}) by a CPU that does not write", self.name));
     }

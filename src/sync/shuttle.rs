@@ -71,7 +71,12 @@ impl<S> Monitor<S> {
         Self(Mutex::new(state))
     }
 
-    pub fn enter<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
+        announce(step);
+        act(&mut self.0.lock())
+    }
+
+    pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         if announced() {
             exec::switching(|| dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock())));
         }
@@ -119,9 +124,9 @@ impl<T> Published<T> {
 /// Every step is sequentially consistent already.
 pub fn fence(_: Ordering) {}
 
-pub fn round(state: impl FnOnce() -> u64) {
+pub fn round(which: u64, state: impl FnOnce() -> u64) {
     if announced() {
-        exec::switching(|| dpor::round(0, state));
+        exec::switching(|| dpor::round(which, state));
     }
 }
 

@@ -116,7 +116,7 @@ impl<T> Slab<T> {
     /// Takes any free object, at once. Kernel: `kmem_cache_alloc`.
     #[track_caller]
     pub fn alloc(&self) -> SlabRef {
-        let recycled = self.free.enter(self.step(), |_| true, Vec::pop);
+        let recycled = self.free.enter(self.step(), Vec::pop);
         let slot = recycled.unwrap_or_else(|| u32::try_from(self.slots.push(OnceLock::new())).expect("fewer objects than 2^32"));
         engine::observed(u64::from(slot));
         self.slot(slot).life.changed();
@@ -149,14 +149,14 @@ impl<T> Slab<T> {
         rcu.call();
         slot.history.lock().freed[r.life as usize - 1] = exec::now();
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
-        self.free.enter(self.step(), |_| true, |free| free.push(r.slot));
+        self.free.enter(self.step(), |free| free.push(r.slot));
         engine::observed(0);
     }
 
     /// Releases the memory of all objects that are free now, after a grace period. Kernel: `kmem_cache_shrink`, through `call_rcu`.
     #[track_caller]
     pub fn shrink(&self, rcu: &Rcu) {
-        let released = self.free.enter(self.step(), |_| true, std::mem::take);
+        let released = self.free.enter(self.step(), std::mem::take);
         rcu.synchronize();
         for slot in released {
             self.slot(slot).life.changed();

@@ -214,7 +214,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Reads it, as the kernel does.
     #[track_caller]
     pub fn read(&self) -> T {
-        let value = self.raw.enter(self.step(Access::Read), |_| true, |(value, _)| *value);
+        let value = self.raw.enter(self.step(Access::Read), |(value, _)| *value);
         engine::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
@@ -223,7 +223,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Replaces it, as the kernel does; returns the value before.
     #[track_caller]
     pub fn write(&self, new: T) -> T {
-        let before = self.raw.enter(self.step(Access::Write), |(_, used)| !used, |(value, _)| std::mem::replace(value, new));
+        let before = self.raw.enter_when(self.step(Access::Write), |(_, used)| !used, |(value, _)| std::mem::replace(value, new));
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         before
     }
@@ -231,7 +231,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Hardware begins an access through it.
     #[track_caller]
     pub fn begin_access(&self) -> T {
-        self.raw.enter(
+        self.raw.enter_when(
             self.step(Access::Acquire),
             |(_, used)| !used,
             |(value, used)| {
@@ -250,7 +250,7 @@ impl<T: Scalar + Send> MmuWord<T> {
                 *value = new;
             }
         };
-        self.raw.enter(self.step(Access::Release), |_| true, end);
+        self.raw.enter(self.step(Access::Release), end);
     }
 
     /// The newest value, without a step: for audits and pictures only.
