@@ -351,7 +351,10 @@ const LOOM_PATIENCE: Duration = Duration::from_secs(5);
 fn engine_violation(failure: &Failure) -> Option<Violation> {
     match &failure.kind {
         FailureKind::Deadlock { .. } => Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string())),
-        FailureKind::Livelock { .. } => Some(Violation::new(Clause::LIVELOCK, failure.kind.to_string())),
+        FailureKind::Livelock { cycle, .. } => {
+            let what = format!("{} steps bring everybody back to where they were, and nobody is held up", cycle.len());
+            Some(Violation::new(Clause::LIVELOCK, what))
+        }
         FailureKind::Panic { .. } | FailureKind::Nondeterminism { .. } => None,
     }
 }

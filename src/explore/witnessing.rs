@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dpor::{Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
-use witness::{Ending, Found, Held, Outcome, Step, Wait, Witness};
+use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
 use super::engine_violation;
 use super::run::Plan;
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
-use crate::sync::{Engine, Exec};
+use crate::sync::{Engine, Exec, Trace};
 
 /// Is this the failure that shows `clause` violated, in the way the race wants it shown?
 pub(super) fn shows(failure: &Failure, clause: Clause) -> bool {
@@ -61,7 +61,7 @@ pub(super) fn replay(race: &Race, protocol: &Protocol, schedule: &Schedule) -> R
 /// What the recorded execution leaves behind.
 #[derive(Default)]
 struct Recording {
-    steps: Vec<Step>,
+    trace: Trace,
     held: Vec<(usize, String)>,
     violation: Option<Violation>,
 }
@@ -72,7 +72,7 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
     let sink = recording.clone();
     let keep: super::run::Ended = Arc::new(move |exec: &Exec| {
         let mut recording = sink.lock().unwrap_or_else(PoisonError::into_inner);
-        recording.steps = exec.take_trace().map(|trace| trace.into_steps()).unwrap_or_default();
+        recording.trace = exec.take_trace().unwrap_or_default();
         recording.held = exec.held();
         recording.violation = exec.fatal().or_else(|| exec.violations().into_iter().next());
     });
@@ -103,23 +103,22 @@ fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Re
         preemptions: failure.map_or(0, |f| f.preemptions),
         switches: failure.map_or(0, |f| f.switches),
         cpus: race.cpu_names().map(str::to_owned).collect(),
-        ending: ending(&violation, failure, &recording.steps),
-        steps: recording.steps,
+        ending: ending(&violation, failure, &recording.trace),
+        steps: recording.trace.into_steps(),
         held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
         replay: format!("lockwalk replay {} --protocol {protocol} --schedule {schedule}", race.id()),
     }
 }
 
-fn ending(violation: &Violation, failure: Option<&Failure>, steps: &[Step]) -> Ending {
+fn ending(violation: &Violation, failure: Option<&Failure>, trace: &Trace) -> Ending {
     if !violation.cycle.is_empty() {
         let wait = |hop: &crate::sync::WaitFor| Wait { cpu: hop.cpu, holds: hop.holds.to_string(), wants: hop.wants.to_string() };
         return Ending::Deadlock { cycle: violation.cycle.iter().map(wait).collect() };
     }
     match failure.map(|f| &f.kind) {
         Some(FailureKind::Livelock { cycle, .. }) => {
-            // The schedule counts announced steps, the witness lines: the share of the one is the share of the other.
-            let _ = cycle;
-            Ending::Livelock { first: 0, last: steps.len().saturating_sub(1) }
+            let (first, last) = trace.lines_of(cycle);
+            Ending::Livelock { first, last }
         }
         _ => Ending::Violation,
     }

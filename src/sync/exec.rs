@@ -137,6 +137,8 @@ pub struct Exec {
     focus: Option<Clause>,
     shows: Shows,
     next_object: AtomicU32,
+    /// Steps announced so far.
+    announced: AtomicU64,
     clock: AtomicU64,
     running: AtomicBool,
     stopped: AtomicBool,
@@ -157,6 +159,7 @@ impl Exec {
             focus,
             shows,
             next_object: AtomicU32::new(0),
+            announced: AtomicU64::new(0),
             clock: AtomicU64::new(1),
             running: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -226,6 +229,15 @@ impl Exec {
         }
     }
 
+    pub(super) fn count_step(&self) {
+        self.announced.fetch_add(1, Relaxed);
+    }
+
+    /// Steps announced so far: where a line of the trace stands in the schedule.
+    pub(super) fn announced(&self) -> usize {
+        self.announced.load(Relaxed) as usize
+    }
+
     /// True between [`Exec::start`] and [`Exec::finish`].
     pub(super) fn running(&self) -> bool {
         self.running.load(Relaxed)
@@ -282,7 +294,7 @@ impl Exec {
         violation.counts = self.focus != Some(violation.clause) || (self.shows)(self);
         let ends = self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
         if let Some(trace) = &self.trace {
-            trace.lock().violation(cpu(), &violation, at);
+            trace.lock().violation(self.announced(), cpu(), &violation, at);
         }
         let mut tables = self.tables.lock();
         tables.violations.push(violation.clone());

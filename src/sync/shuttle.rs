@@ -18,6 +18,7 @@ fn announced() -> bool {
 pub fn announce(step: Step) {
     if announced() {
         exec::switching(|| dpor::step(ObjectId(step.object), step.access));
+        exec::with(Exec::count_step);
     }
 }
 
@@ -79,6 +80,7 @@ impl<S> Monitor<S> {
     pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         if announced() {
             exec::switching(|| dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock())));
+            exec::with(Exec::count_step);
         }
         act(&mut self.0.lock())
     }

@@ -15,6 +15,8 @@ pub type Observer = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 #[derive(Default)]
 pub struct Trace {
     steps: Vec<Step>,
+    /// For each of them, how many steps of the schedule had been taken then.
+    taken: Vec<usize>,
     depth: Vec<u8>,
     /// Calls that have not done anything yet, by CPU: a function shows in the order of its first step, not of its call.
     calls: Vec<Vec<Step>>,
@@ -30,6 +32,13 @@ impl Trace {
     /// The recorded steps.
     pub fn into_steps(self) -> Vec<Step> {
         self.steps
+    }
+
+    /// Which of the recorded steps are those of the schedule from `first` up to `end`: (first, last).
+    pub fn lines_of(&self, schedule: &std::ops::Range<usize>) -> (usize, usize) {
+        let first = self.taken.partition_point(|&taken| taken <= schedule.start);
+        let end = self.taken.partition_point(|&taken| taken <= schedule.end);
+        (first, end.saturating_sub(1).max(first))
     }
 
     /// From now on, state changes are told beside the events.
@@ -61,7 +70,7 @@ impl Trace {
         now
     }
 
-    fn push(&mut self, cpu: usize, kind: StepKind, object: String, text: String, at: &Location<'_>) {
+    fn push(&mut self, taken: usize, cpu: usize, kind: StepKind, object: String, text: String, at: &Location<'_>) {
         if cpu == exec::BOOT {
             return;
         }
@@ -74,10 +83,11 @@ impl Trace {
         step.now = self.changes();
         self.steps.append(&mut self.calls[cpu]);
         self.steps.push(step);
+        self.taken.resize(self.steps.len(), taken);
     }
 
-    pub(super) fn violation(&mut self, cpu: usize, violation: &Violation, at: &Location<'_>) {
-        self.push(cpu, StepKind::Violation, String::new(), format!("{}: {}", violation.clause, violation.what), at);
+    pub(super) fn violation(&mut self, taken: usize, cpu: usize, violation: &Violation, at: &Location<'_>) {
+        self.push(taken, cpu, StepKind::Violation, String::new(), format!("{}: {}", violation.clause, violation.what), at);
     }
 }
 
@@ -90,7 +100,7 @@ pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() ->
             && exec.running()
         {
             let (object, text) = (object.map_or_else(String::new, |name| name.to_string()), text());
-            trace.lock().push(exec::cpu(), kind, object, text, at);
+            trace.lock().push(exec.announced(), exec::cpu(), kind, object, text, at);
         }
     });
 }
