@@ -36,10 +36,15 @@ type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
 /// assert_eq!(seen.endings(), ["(), false", "(), true"]);
 /// assert!(seen.exhausted && seen.violated().is_empty());
 /// ```
-#[derive(Clone)]
 pub struct Litmus<T> {
     build: Arc<dyn Fn() -> T + Send + Sync>,
     cpus: Vec<Body<T>>,
+}
+
+impl<T> Clone for Litmus<T> {
+    fn clone(&self) -> Self {
+        Self { build: self.build.clone(), cpus: self.cpus.clone() }
+    }
 }
 
 /// What the executions of a [`Litmus`] came to.
@@ -153,7 +158,7 @@ impl<T: Send + Sync + 'static> Litmus<T> {
     }
 
     fn program(&self, engine: Engine, seen: &Arc<Mutex<LitmusOutcome>>) -> impl Fn() + Send + Sync + 'static {
-        let (litmus, seen) = (Self { build: self.build.clone(), cpus: self.cpus.clone() }, seen.clone());
+        let (litmus, seen) = (self.clone(), seen.clone());
         move || {
             let results = Arc::new(Mutex::new(vec![String::new(); litmus.cpus.len()]));
             let cpus: Vec<(String, OnShared<T>)> = litmus

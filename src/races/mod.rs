@@ -19,6 +19,7 @@ mod s3_6_root_by_walk;
 mod s3_7_root_lock;
 mod s3_8_next_anon_vma;
 mod s3_9_vm_end_only;
+mod s3_family;
 
 /// Every race, by claim.
 pub fn all() -> Vec<Race> {
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Race> {
         s3_10_stale_entry::races(),
         s3_13_swap_cache::races(),
         s3_15_fork::races(),
+        s3_family::races(),
     ]
     .concat()
 }
