@@ -112,7 +112,7 @@ fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Re
 
 fn ending(violation: &Violation, failure: Option<&Failure>, trace: &Trace) -> Ending {
     if !violation.cycle.is_empty() {
-        let wait = |hop: &crate::sync::WaitFor| Wait { cpu: hop.cpu, holds: hop.holds.to_string(), wants: hop.wants.to_string() };
+        let wait = |hop: &crate::sync::WaitFor| Wait { cpu: hop.cpu, holds: hop.holding(), wants: hop.wants.to_string() };
         return Ending::Deadlock { cycle: violation.cycle.iter().map(wait).collect() };
     }
     match failure.map(|f| &f.kind) {

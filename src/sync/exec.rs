@@ -82,7 +82,7 @@ struct HeldLock {
 #[derive(Default)]
 struct CpuState {
     held: Vec<HeldLock>,
-    waits_for: Option<(u32, Name)>,
+    waits_for: Option<(u32, Name, Mode)>,
     rcu_depth: u32,
     rcu_since: u64,
     loops: u64,
@@ -106,15 +106,31 @@ pub struct WaitFor {
     pub cpu: usize,
     /// What it holds that the one before it in the cycle wants.
     pub holds: Name,
+    /// It does not hold that yet, but the one before it has to wait behind it in the queue.
+    pub queued: bool,
     /// What it wants.
     pub wants: Name,
+}
+
+impl WaitFor {
+    /// What the one before it wants of it, in words.
+    pub fn holding(&self) -> String {
+        if self.queued { format!("{} (queued)", self.holds) } else { self.holds.to_string() }
+    }
+}
+
+/// Whether a lock is held, or wanted, together with others or alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Shared,
+    Exclusive,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Blocker {
     cpu: usize,
-    /// In the queue, not holding: blocks only those queued behind it.
-    queued: bool,
+    /// How it holds the lock; `None` while it is in the queue, where it blocks only those behind it.
+    holds: Option<Mode>,
 }
 
 #[derive(Default)]
@@ -368,7 +384,7 @@ pub fn mark(what: &'static str, value: &'static str) {
 
 /// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that no wait-for cycle closes (E21, E23).
 #[track_caller]
-pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind) {
+pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode) {
     let at = Location::caller();
     if kind == LockKind::Sleeping {
         might_sleep(name);
@@ -380,7 +396,7 @@ pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind) {
     with(|exec| {
         let mut tables = exec.tables.lock();
         let Tables { cpus, edges, .. } = &mut *tables;
-        cpus[me].waits_for = Some((lock, name));
+        cpus[me].waits_for = Some((lock, name, mode));
         for held in &cpus[me].held {
             let edge = LockEdge { earlier: held.name, later: name, at };
             if !edges.contains(&edge) {
@@ -391,7 +407,8 @@ pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind) {
         drop(tables);
         exec.clauses[Clause::DEADLOCK as usize].fetch_add(1, Relaxed);
         if let Some(cycle) = cycle {
-            let hops: Vec<_> = cycle.iter().map(|hop| format!("CPU{} holds {} and waits for {}", hop.cpu, hop.holds, hop.wants)).collect();
+            let hops: Vec<_> =
+                cycle.iter().map(|hop| format!("CPU{} holds {} and waits for {}", hop.cpu, hop.holding(), hop.wants)).collect();
             exec.violated(Violation { cycle, ..Violation::new(Clause::DEADLOCK, hops.join(", ")) }, at);
         }
     });
@@ -412,17 +429,24 @@ impl Tables {
         self.search(me, &mut path).then(|| {
             let wants = |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits").1;
             (0..path.len())
-                .map(|at| WaitFor { cpu: path[at], holds: wants(path[(at + path.len() - 1) % path.len()]), wants: wants(path[at]) })
+                .map(|at| {
+                    let (cpu, holds) = (path[at], wants(path[(at + path.len() - 1) % path.len()]));
+                    // Who is on the path holds what the one before it wants, or else is ahead of it in the queue for the very same.
+                    WaitFor { cpu, holds, queued: path.len() > 1 && wants(cpu) == holds, wants: wants(cpu) }
+                })
                 .collect()
         })
     }
 
     fn search(&self, at: usize, path: &mut Vec<usize>) -> bool {
-        let Some((lock, _)) = self.cpus[at].waits_for else { return false };
+        let Some((lock, _, mode)) = self.cpus[at].waits_for else { return false };
         let Some(blockers) = self.blockers.get(lock as usize) else { return false };
-        for &Blocker { cpu: next, queued } in blockers {
-            if queued && next == at {
+        for &Blocker { cpu: next, holds } in blockers {
+            if holds.is_none() && next == at {
                 break; // those behind it in the queue do not block it
+            }
+            if mode == Mode::Shared && holds == Some(Mode::Shared) {
+                continue; // a reader is kept out by a writer, be it one in the queue
             }
             if next == path[0] {
                 return true;
@@ -441,17 +465,17 @@ impl Tables {
 
 /// `cpu()` joins the queue of `lock`: it blocks whoever comes later, without holding it yet.
 pub(super) fn queued(lock: u32) {
-    with(|exec| exec.tables.lock().blockers(lock).push(Blocker { cpu: cpu(), queued: true }));
+    with(|exec| exec.tables.lock().blockers(lock).push(Blocker { cpu: cpu(), holds: None }));
 }
 
 /// `cpu()` has taken `lock`.
-pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, at: &'static Location<'static>) {
+pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode, at: &'static Location<'static>) {
     let me = cpu();
     with(|exec| {
         let mut tables = exec.tables.lock();
         let blockers = tables.blockers(lock);
-        blockers.retain(|b| *b != Blocker { cpu: me, queued: true });
-        blockers.insert(0, Blocker { cpu: me, queued: false });
+        blockers.retain(|b| *b != Blocker { cpu: me, holds: None });
+        blockers.insert(0, Blocker { cpu: me, holds: Some(mode) });
         if me != BOOT {
             tables.cpus[me].waits_for = None;
             tables.cpus[me].held.push(HeldLock { lock, name, kind, at });
@@ -471,7 +495,7 @@ pub(super) fn stop_waiting() {
 pub(super) fn released(lock: u32, owner: usize) {
     with(|exec| {
         let mut tables = exec.tables.lock();
-        tables.blockers(lock).retain(|b| *b != Blocker { cpu: owner, queued: false });
+        tables.blockers(lock).retain(|b| b.cpu != owner || b.holds.is_none());
         if owner != BOOT {
             let held = &mut tables.cpus[owner].held;
             if let Some(at) = held.iter().rposition(|l| l.lock == lock) {
@@ -484,7 +508,7 @@ pub(super) fn released(lock: u32, owner: usize) {
 /// Does `cpu()` hold `lock`? (lockdep_is_held; never a protocol decision.)
 pub(super) fn holds(lock: u32) -> bool {
     let me = cpu();
-    with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|b| b.contains(&Blocker { cpu: me, queued: false })))
+    with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|b| b.iter().any(|b| b.cpu == me && b.holds.is_some())))
 }
 
 /// Blocking is about to be possible: nothing that forbids sleeping may be held (E21, S1.4).

@@ -5,7 +5,7 @@ use std::panic::Location;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::engine::{self, Access, Monitor, Step};
-use super::exec::{self, LockKind, Name};
+use super::exec::{self, LockKind, Mode, Name};
 use super::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
@@ -30,14 +30,14 @@ impl RawLock {
     #[track_caller]
     fn lock(&self) {
         let at = Location::caller();
-        exec::about_to_lock(self.id, self.name, self.kind);
+        exec::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive);
         self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
         event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
     }
 
     fn take(&self, owner: &mut Option<usize>, at: &'static Location<'static>) {
         *owner = Some(exec::cpu());
-        exec::acquired(self.id, self.name, self.kind, at);
+        exec::acquired(self.id, self.name, self.kind, Mode::Exclusive, at);
     }
 
     #[track_caller]
@@ -188,7 +188,7 @@ impl PageLock {
     /// Sleeps until the page is unlocked, without locking it.
     #[track_caller]
     pub fn wait(&self) {
-        exec::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping);
+        exec::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping, Mode::Exclusive);
         self.0.owner.enter_when(self.0.step(Access::Wait), Option::is_none, |_| exec::stop_waiting());
         event(StepKind::Note, Some(self.0.name), || format!("waited until {} was released", self.0.name));
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 
 use super::engine::{Access, Monitor, Step};
-use super::exec::{self, LockKind, Name};
+use super::exec::{self, LockKind, Mode, Name};
 use super::lock::try_kind;
 use super::trace::event;
 use crate::spec::Clause;
@@ -70,7 +70,7 @@ impl RwSem {
         exec::might_sleep(self.name);
         if !self.try_read(at) {
             self.enter_queue(false);
-            exec::about_to_lock(self.id, self.name, LockKind::Sleeping);
+            exec::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared);
             let me = exec::cpu();
             self.state.enter_when(
                 self.step(Access::Acquire), // leaves the queue, so it is more than a shared acquisition
@@ -78,7 +78,7 @@ impl RwSem {
                 |state| {
                     state.leave_queue(me);
                     state.readers.push(me);
-                    exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+                    exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
                 },
             );
         }
@@ -90,7 +90,7 @@ impl RwSem {
             let free = state.writer.is_none() && state.queue.is_empty();
             if free {
                 state.readers.push(exec::cpu());
-                exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+                exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
             }
             free
         })
@@ -125,7 +125,7 @@ impl RwSem {
         let at = Location::caller();
         exec::might_sleep(self.name);
         self.enter_queue(true);
-        exec::about_to_lock(self.id, self.name, LockKind::Sleeping);
+        exec::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive);
         let me = exec::cpu();
         self.state.enter_when(
             self.step(Access::Acquire),
@@ -133,7 +133,7 @@ impl RwSem {
             |state| {
                 state.leave_queue(me);
                 state.writer = Some(me);
-                exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+                exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
             },
         );
         event(StepKind::Lock, Some(self.name), || format!("down_write({})", self.name));
@@ -148,7 +148,7 @@ impl RwSem {
             let free = state.writer.is_none() && state.readers.is_empty() && state.queue.is_empty();
             if free {
                 state.writer = Some(exec::cpu());
-                exec::acquired(self.id, self.name, LockKind::Sleeping, at);
+                exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
             }
             free
         });

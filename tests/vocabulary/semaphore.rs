@@ -1,0 +1,82 @@
+//! The fair reader/writer semaphore.
+
+use lockwalk::sync::{PageLock, RwSem, Word};
+use lockwalk::{Clause, Litmus};
+
+use super::{NATIVE, SEARCHES, ends, name};
+
+struct Shared {
+    sem: RwSem,
+    inside: Word<i64>,
+}
+
+fn shared() -> Shared {
+    Shared { sem: RwSem::new(name("sem")), inside: Word::new(name("inside"), 0) }
+}
+
+/// How many readers are inside, this one included.
+fn reader(s: &Shared) -> i64 {
+    s.sem.down_read();
+    let together = s.inside.add_return(1);
+    s.inside.add(-1);
+    s.sem.up_read();
+    together
+}
+
+fn writer(s: &Shared) -> i64 {
+    s.sem.down_write();
+    let readers = s.inside.read();
+    s.sem.up_write();
+    readers
+}
+
+#[test]
+fn readers_read_together_and_writers_write_alone() {
+    ends(&Litmus::new(shared).cpu(reader).cpu(reader), &["1, 1", "1, 2", "2, 1"]);
+    ends(&Litmus::new(shared).cpu(reader).cpu(writer), &["1, 0"]);
+    ends(&Litmus::new(shared).cpu(writer).cpu(writer), &["0, 0"]);
+}
+
+#[test]
+fn both_trylocks_fail_while_the_other_kind_is_inside() {
+    let try_read = |s: &Shared| s.sem.down_read_trylock().then(|| s.sem.up_read()).is_some();
+    let try_write = |s: &Shared| s.sem.down_write_trylock().then(|| s.sem.up_write()).is_some();
+    ends(&Litmus::new(shared).cpu(writer).cpu(try_read), &["0, false", "0, true"]);
+    ends(&Litmus::new(shared).cpu(reader).cpu(try_write), &["1, false", "1, true"]);
+    ends(&Litmus::new(shared).cpu(reader).cpu(try_read), &["1, true"]);
+}
+
+/// Claim S4.5: a read lock under the page lock, and the page lock under a read lock, are safe until a writer queues in between.
+#[test]
+fn a_queued_writer_holds_off_later_readers() {
+    let build = || (RwSem::new(name("mmap_sem")), PageLock::new(name("page")));
+    let readers = Litmus::new(build)
+        .cpu(|(sem, page)| {
+            sem.down_read();
+            page.lock();
+            page.unlock();
+            sem.up_read();
+        })
+        .cpu(|(sem, page)| {
+            page.lock();
+            sem.down_read();
+            sem.up_read();
+            page.unlock();
+        });
+    let with_writer = readers.clone().cpu(|(sem, _)| {
+        sem.down_write();
+        sem.up_write();
+    });
+    ends(&readers, &["(), ()"]);
+    for method in &SEARCHES {
+        let seen = with_writer.explore(method);
+        assert_eq!(seen.violated(), [Clause::DEADLOCK], "{}", method.name());
+        let violation = seen.violation(Clause::DEADLOCK).expect("it is violated");
+        let mut hops: Vec<_> = violation.cycle.iter().map(|hop| (hop.cpu, hop.holding(), hop.wants.to_string())).collect();
+        hops.sort();
+        let hop = |cpu, holds: &str, wants: &str| (cpu, holds.to_owned(), wants.to_owned());
+        let expected = [hop(0, "mmap_sem", "page"), hop(1, "page", "mmap_sem"), hop(2, "mmap_sem (queued)", "mmap_sem")];
+        assert_eq!(hops, expected, "{}", method.name());
+    }
+    assert!(with_writer.explore(&NATIVE).violated().iter().all(|&clause| clause == Clause::DEADLOCK));
+}
