@@ -1,6 +1,7 @@
 //! Runs a race under a protocol with an engine, and says what came out.
 
 mod litmus;
+mod part;
 mod run;
 mod tally;
 mod witnessing;
@@ -16,6 +17,7 @@ use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
+pub use part::{Part, PartError};
 use run::Plan;
 use tally::Tally;
 
@@ -156,42 +158,18 @@ impl Race {
 
     /// Explores with the given method and limits.
     pub fn check_with(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
-        let started = Instant::now();
-        let documented = self.documented(protocol);
-        let focus = match documented {
-            Some(Documented::Violates(clause) | Documented::StillViolates(clause)) => Some(clause),
-            Some(Documented::Holds) | None => None,
-        };
-        let plan = Plan { race: self.clone(), protocol: protocol.clone(), engine: method.engine(), focus, tracing: false };
-        let exploration = Exploration { plan: Arc::new(plan), tally: Arc::new(Mutex::new(Tally::new(self))), options };
+        let exploration = Exploration::new(self, protocol, method, options);
         let (coverage, sample) = match (method, method.strategy()) {
             (_, Some(strategy)) => exploration.shuttle(strategy, method.sample()),
             (Method::Native { iterations }, None) => (exploration.native(*iterations), None),
             (_, None) => (exploration.loom(), None),
         };
-        let mut tally = exploration.tally();
-        tally.finish();
-        let mut outcome = Outcome {
-            race: self.id().into(),
-            title: self.title().into(),
-            protocol: protocol.to_string(),
-            engine: method.name().into(),
-            memory_model: method.memory_model().into(),
-            executions: tally.executions,
-            coverage,
-            violations: tally.violations(),
-            clauses: tally.clauses(),
-            endings: tally.endings(self),
-            documented: stated(documented, method),
-            seconds: 0.0,
-            witness: None,
-        };
-        let sought = focus.filter(|&clause| tally.violated(clause)).or_else(|| tally.any_violated());
-        drop(tally);
-        if let (true, Some(clause)) = (options.witness, sought) {
+        exploration.tally().finish();
+        let mut outcome = exploration.outcome(coverage);
+        if let (true, Some(clause)) = (options.witness, exploration.sought()) {
             outcome.witness = exploration.witness(clause, sample, &outcome);
         }
-        outcome.seconds = started.elapsed().as_secs_f64();
+        outcome.seconds = exploration.started.elapsed().as_secs_f64();
         outcome
     }
 
@@ -222,11 +200,49 @@ fn stated(documented: Option<Documented>, method: &Method) -> witness::Documente
 /// One exploration under way.
 struct Exploration<'o> {
     plan: Arc<Plan>,
+    method: &'o Method,
     tally: Arc<Mutex<Tally>>,
     options: &'o Options,
+    started: Instant,
 }
 
-impl Exploration<'_> {
+impl<'o> Exploration<'o> {
+    fn new(race: &Race, protocol: &Protocol, method: &'o Method, options: &'o Options) -> Self {
+        let focus = match race.documented(protocol) {
+            Some(Documented::Violates(clause) | Documented::StillViolates(clause)) => Some(clause),
+            Some(Documented::Holds) | None => None,
+        };
+        let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: method.engine(), focus, tracing: false };
+        let tally = Arc::new(Mutex::new(Tally::new(race)));
+        Self { plan: Arc::new(plan), method, tally, options, started: Instant::now() }
+    }
+
+    /// What has come out so far.
+    fn outcome(&self, coverage: Coverage) -> Outcome {
+        let (race, tally) = (&self.plan.race, self.tally());
+        Outcome {
+            race: race.id().into(),
+            title: race.title().into(),
+            protocol: self.plan.protocol.to_string(),
+            engine: self.method.name().into(),
+            memory_model: self.method.memory_model().into(),
+            executions: tally.executions,
+            coverage,
+            violations: tally.violations(),
+            clauses: tally.clauses(),
+            endings: tally.endings(race),
+            documented: stated(race.documented(&self.plan.protocol), self.method),
+            seconds: self.started.elapsed().as_secs_f64(),
+            witness: None,
+        }
+    }
+
+    /// The violated clause that a witness is wanted of.
+    fn sought(&self) -> Option<Clause> {
+        let tally = self.tally();
+        self.plan.focus.filter(|&clause| tally.violated(clause)).or_else(|| tally.any_violated())
+    }
+
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }

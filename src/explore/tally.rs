@@ -6,7 +6,7 @@ use witness::Count;
 
 use crate::race::{Race, Seen};
 use crate::spec::{Clause, Violation};
-use crate::sync::{Exec, LockEdge};
+use crate::sync::{Exec, LockEdge, Name};
 
 /// Counts over all executions.
 #[derive(Default)]
@@ -53,9 +53,21 @@ impl Tally {
     /// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)). Returns the circle, if there is one.
     pub fn finish(&mut self) -> Option<Violation> {
         self.clauses[Clause::ORDER_1 as usize] += self.edges.len() as u64;
-        let circle = lock_order_circle(&self.edges)?;
+        let circle = lock_order_circle(&self.lock_order())?;
         self.add_violation(Clause::ORDER_1, 1);
         Some(Violation::new(Clause::ORDER_1, circle))
+    }
+
+    /// The lock order that all executions together show.
+    pub fn lock_order(&self) -> LockOrder {
+        let mut graph = LockOrder::new();
+        for edge in &self.edges {
+            let same_class = edge.earlier.class() == edge.later.class();
+            let node = |name: Name| if same_class { name.to_string() } else { name.class().replace("%a", "").replace("%b", "") };
+            let at = format!("{}:{}", edge.at.file(), edge.at.line());
+            graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), at);
+        }
+        graph
     }
 
     pub fn violations(&self) -> Vec<Count> {
@@ -81,25 +93,32 @@ impl Tally {
     }
 }
 
-/// A circle in the lock order, in words. Locks of different classes are ordered by class; locks of one class among themselves.
-fn lock_order_circle(edges: &BTreeSet<LockEdge>) -> Option<String> {
-    let mut graph: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for edge in edges {
-        let same_class = edge.earlier.class() == edge.later.class();
-        let node = |name: crate::sync::Name| if same_class { name.to_string() } else { name.class().replace(['%', 'a', 'b'], "") };
-        let at = format!("{}:{}", edge.at.file(), edge.at.line());
-        graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), at);
+/// Which lock was taken while which was held, and where. Locks of different classes are ordered by class; locks of one class among
+/// themselves.
+pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Adds counts of the same names.
+pub(super) fn add_counts(counts: &mut Vec<Count>, more: &[Count]) {
+    for other in more {
+        match counts.iter_mut().find(|count| count.name == other.name) {
+            Some(count) => count.count += other.count,
+            None => counts.push(other.clone()),
+        }
     }
+}
+
+/// A circle in the lock order, in words.
+pub(super) fn lock_order_circle(graph: &LockOrder) -> Option<String> {
     graph.keys().find_map(|start| {
         let mut path = vec![start.as_str()];
-        circle_from(&graph, start, &mut path).then(|| {
+        circle_from(graph, start, &mut path).then(|| {
             let hops = path.windows(2).map(|hop| format!("{} → {} ({})", hop[0], hop[1], graph[hop[0]][hop[1]]));
             hops.collect::<Vec<_>>().join(", ")
         })
     })
 }
 
-fn circle_from<'g>(graph: &'g BTreeMap<String, BTreeMap<String, String>>, start: &str, path: &mut Vec<&'g str>) -> bool {
+fn circle_from<'g>(graph: &'g LockOrder, start: &str, path: &mut Vec<&'g str>) -> bool {
     let Some(next) = graph.get(*path.last().expect("never empty")) else { return false };
     for later in next.keys() {
         if later == start {
