@@ -36,12 +36,13 @@ impl World {
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
         {
-            self.anon_vma_lock(anon_vma);
+            let root = self.anon_vma_locker(anon_vma);
+            self.anon_vma(root).lock.lock();
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
                 return Some(anon_vma);
             }
             sync::mark("page_lock_anon_vma", "unmapped meanwhile");
-            self.anon_vma_unlock(anon_vma);
+            self.anon_vma(root).lock.unlock(); // not through anon_vma->root, which its next owner may have rewritten
         }
         self.rcu.read_unlock();
         None

@@ -77,5 +77,17 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_38)
         .sometimes("munmap meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
-    vec![syscall, kernel, remedies(exit), remedies(reuse)]
+    let late = Race::new("S1.3", "the isolated page is unmapped, and its anon_vma freed, before the RCU read section begins")
+        .world(one_page)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("exit_mmap", |w| w.process(0).exit())
+        .violates(Era::DOCUMENT_1, Clause::LIFE_1)
+        .violates(Era::V2_6_34, Clause::LIFE_1)
+        .holds(Era::V2_6_34.with(AnonVmaLife::RcuMapped))
+        .holds(Era::V2_6_38)
+        .holds(Era::V3_7)
+        .showing("exit finds the page still mapped", |e| !zap_meets_entry(e))
+        .sometimes("exit meets the migration entry", zap_meets_entry)
+        .sometimes("the page is moved", moved);
+    vec![syscall, kernel, remedies(exit), remedies(reuse), late]
 }

@@ -1,7 +1,7 @@
 //! S3.7: one lock for the whole family, the root's, which must then outlive every child.
 
 use crate::Race;
-use crate::spec::Era;
+use crate::spec::{AnonVmaLife, Clause, Era};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -14,5 +14,22 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V3_7)
             .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
             .sometimes("exit throws a migration entry away", |e| e.saw("zap_pte_range", "meets a migration entry")),
+        Race::new("S3.7/reuse", "the anon_vma is reused while it is locked, and its root, through which it will be unlocked, rewritten")
+            .world(|w| {
+                for _ in 0..2 {
+                    let p = w.new_process();
+                    p.mmap(1..2);
+                    p.touch(1);
+                }
+            })
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+            .cpu("exit_mmap, then fork elsewhere", |w| {
+                w.process(0).exit();
+                w.process(1).fork();
+            })
+            .violates(Era::V2_6_36.with(AnonVmaLife::RcuMapped), Clause::LIFE_2)
+            .holds(Era::V2_6_38)
+            .holds(Era::V3_7)
+            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
     ]
 }

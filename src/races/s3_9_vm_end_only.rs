@@ -1,7 +1,7 @@
 //! S3.9: "when changing only vma->vm_end we don't need the lock".
 
 use crate::Race;
-use crate::spec::{Era, VmEndLock};
+use crate::spec::{Clause, Era, VmEndLock};
 
 pub(super) fn races() -> Vec<Race> {
     let race = |id: &str, title: &str, to: u64| {
@@ -18,7 +18,18 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_36.with(VmEndLock::Always))
             .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
     };
+    let mapped = Race::new("S3.9/mapped", "but the addresses that fall away must have been zapped before, and then no lock helps")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..5);
+            p.touch(4);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+        .cpu("vma_adjust (only vm_end, over the page)", |w| w.process(0).move_end(5, 3))
+        .violates(Era::V2_6_36, Clause::MIG_1)
+        .still_violates(Era::V2_6_36.with(VmEndLock::Always), Clause::MIG_1);
     vec![
+        mapped,
         race("S3.9", "the end of a VMA grows without the lock", 7),
         race("S3.9/shrink", "the end of a VMA shrinks, over addresses where nothing is mapped, without the lock", 3),
     ]
