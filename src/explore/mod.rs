@@ -125,6 +125,8 @@ pub struct Options {
     pub jobs: usize,
     /// Also look for the witness with the fewest preemptive switches, if there is a violation.
     pub witness: bool,
+    /// Let the witness be the interleaving in which the violation was found; look for no shorter one.
+    pub as_found: bool,
     /// Set from elsewhere to stop: by Ctrl-C.
     pub stop: Option<Arc<AtomicBool>>,
     /// Hears now and then how many executions have run.
@@ -293,7 +295,9 @@ impl<'o> Exploration<'o> {
             (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
             (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
         };
-        (coverage, report.failures.into_iter().next().map(|failure| failure.schedule))
+        let sought = |failure: &&Failure| self.plan.focus.is_none_or(|clause| witnessing::shows(failure, clause));
+        let sample = report.failures.iter().find(sought).or(report.failures.first());
+        (coverage, sample.map(|failure| failure.schedule.clone()))
     }
 
     /// Runs under loom: without a bound for a while, then with ever smaller bounds.
@@ -306,7 +310,7 @@ impl<'o> Exploration<'o> {
                 (self.options.executions.unwrap_or(u64::MAX), self.options.progress.clone(), self.options.stop.clone());
             let go_on = move |executions: u64| {
                 if let Some(progress) = &progress
-                    && executions % 256 == 0
+                    && executions.is_multiple_of(256)
                 {
                     progress(executions);
                 }
@@ -342,7 +346,7 @@ impl<'o> Exploration<'o> {
         let started = Instant::now();
         for n in 0..iterations {
             if let Some(progress) = &self.options.progress
-                && n % 64 == 0
+                && n.is_multiple_of(64)
             {
                 progress(n);
             }
@@ -356,6 +360,9 @@ impl<'o> Exploration<'o> {
     }
 
     fn witness(&self, clause: Clause, sample: Option<Schedule>, outcome: &Outcome) -> Option<Witness> {
+        if self.options.as_found {
+            return witnessing::sampled(&self.plan, clause, &sample?, outcome);
+        }
         witnessing::find(&self.plan, clause, sample, outcome, &|strategy| self.explorer(strategy).jobs(1))
     }
 }

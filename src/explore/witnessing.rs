@@ -39,13 +39,16 @@ pub(super) fn find(
     let report = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause)).run(program);
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
-    let mut recorded = record(&plan.race, &plan.protocol, Some(clause), &schedule).ok()?;
-    recorded.found = Found {
-        engine: outcome.engine.clone(),
-        memory_model: outcome.memory_model.clone(),
-        executions: outcome.executions,
-        minimal: best.is_some() && report.minimal,
-    };
+    let mut recorded = sampled(plan, clause, &schedule, outcome)?;
+    recorded.found.minimal = best.is_some() && report.minimal;
+    Some(recorded)
+}
+
+/// Records the witness that this schedule is.
+pub(super) fn sampled(plan: &Plan, clause: Clause, schedule: &Schedule, outcome: &Outcome) -> Option<Witness> {
+    let mut recorded = record(&plan.race, &plan.protocol, Some(clause), schedule).ok()?;
+    let (engine, memory_model) = (outcome.engine.clone(), outcome.memory_model.clone());
+    recorded.found = Found { engine, memory_model, executions: outcome.executions, minimal: false };
     Some(recorded)
 }
 

@@ -9,7 +9,7 @@ mod fault;
 mod fork;
 mod gup;
 mod migrate;
-mod mm;
+mod mm_struct;
 mod mmap;
 mod page;
 mod process;
@@ -24,7 +24,7 @@ mod vma;
 mod world;
 
 pub use anon_vma::AnonVma;
-pub use mm::{Mm, MmRef};
+pub use mm_struct::{Mm, MmRef};
 pub use page::{Page, PageRef};
 pub use process::Process;
 pub use pte::{Pte, PteLocation};

@@ -5,7 +5,9 @@ use std::panic::Location;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::engine::{self, Access, Monitor, Step};
-use super::exec::{self, LockKind, Mode, Name};
+use super::exec;
+use super::lockdep::{self, LockKind, Mode};
+use super::name::Name;
 use super::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
@@ -30,14 +32,14 @@ impl RawLock {
     #[track_caller]
     fn lock(&self) {
         let at = Location::caller();
-        exec::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive);
+        lockdep::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive);
         self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
         event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
     }
 
     fn take(&self, owner: &mut Option<usize>, at: &'static Location<'static>) {
         *owner = Some(exec::cpu());
-        exec::acquired(self.id, self.name, self.kind, Mode::Exclusive, at);
+        lockdep::acquired(self.id, self.name, self.kind, Mode::Exclusive, at);
     }
 
     #[track_caller]
@@ -60,7 +62,7 @@ impl RawLock {
         let me = exec::cpu();
         let owner = self.owner.enter(self.step(Access::Release), |owner| {
             let was = owner.take();
-            exec::released(self.id, was.unwrap_or(me));
+            lockdep::released(self.id, was.unwrap_or(me));
             was
         });
         event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
@@ -68,7 +70,7 @@ impl RawLock {
     }
 
     fn held_by_me(&self) -> bool {
-        exec::holds(self.id)
+        lockdep::holds(self.id)
     }
 }
 
@@ -182,14 +184,14 @@ impl PageLock {
     pub fn hand_over(&self) {
         let mine = self.0.held_by_me();
         exec::clause(Clause::UNLOCK_1, mine, || format!("{} is handed over by a CPU that does not hold it", self.0.name));
-        exec::released(self.0.id, exec::cpu());
+        lockdep::released(self.0.id, exec::cpu());
     }
 
     /// Sleeps until the page is unlocked, without locking it.
     #[track_caller]
     pub fn wait(&self) {
-        exec::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping, Mode::Exclusive);
-        self.0.owner.enter_when(self.0.step(Access::Wait), Option::is_none, |_| exec::stop_waiting());
+        lockdep::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping, Mode::Exclusive);
+        self.0.owner.enter_when(self.0.step(Access::Wait), Option::is_none, |_| lockdep::stop_waiting());
         event(StepKind::Note, Some(self.0.name), || format!("waited until {} was released", self.0.name));
     }
 

@@ -16,7 +16,9 @@
 mod engine;
 mod exec;
 mod lock;
+mod lockdep;
 mod loom;
+mod name;
 mod native;
 mod plain;
 mod rcu;
@@ -27,9 +29,11 @@ mod trace;
 mod word;
 
 pub use engine::{CpuBody, Engine, fence, run_cpus};
-pub use exec::{BOOT, Exec, LockEdge, LockKind, Name, Shows, WaitFor, clause, cpu, cpu_ends, mark};
+pub use exec::{BOOT, Exec, Shows, clause, cpu, mark};
 pub use lock::{PageLock, SpinLock};
+pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
 pub use loom::{LoomStop, explore as explore_loom};
+pub use name::Name;
 pub(crate) use native::silence_results;
 pub use plain::Plain;
 pub use rcu::Rcu;
@@ -46,7 +50,7 @@ pub const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine:
 /// Kernel: `might_sleep`.
 #[track_caller]
 pub fn might_sleep(what: &'static str) {
-    exec::might_sleep(Name::new(what, 0, 0));
+    lockdep::might_sleep(Name::new(what, 0, 0));
 }
 
 /// A loop that tries again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves and
@@ -57,7 +61,7 @@ impl RetryLoop {
     /// A CPU enters such a loop.
     #[expect(clippy::new_without_default, reason = "a loop exists only inside an execution")]
     pub fn new() -> Self {
-        Self(exec::enter_loop())
+        Self(lockdep::enter_loop())
     }
 
     /// A round begins: to be said at the top of the loop. Nothing may be carried over from the round before, and `state` must tell apart

@@ -3,7 +3,8 @@
 use parking_lot::{Mutex, MutexGuard};
 
 use super::engine;
-use super::exec::{self, Name};
+use super::exec;
+use super::name::Name;
 use crate::spec::Clause;
 
 /// Data that some lock or other keeps apart ([GUARD-1]). The exhaustive scheduler checks that no two accesses, one of them a write, are

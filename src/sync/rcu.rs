@@ -1,7 +1,9 @@
 //! RCU: read sections and grace periods.
 
 use super::engine::{Access, Monitor, Step};
-use super::exec::{self, Name};
+use super::exec;
+use super::lockdep;
+use super::name::Name;
 use super::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
@@ -40,7 +42,7 @@ impl Rcu {
         self.state.enter(self.step(Access::AcquireShared), |state| {
             state.next += 1;
             state.sections.push((me, state.next));
-            exec::rcu_enter();
+            lockdep::rcu_enter();
         });
         event(StepKind::RcuLock, None, || "rcu_read_lock()".into());
     }
@@ -53,7 +55,7 @@ impl Rcu {
             if let Some(at) = state.sections.iter().rposition(|&(cpu, _)| cpu == me) {
                 state.sections.remove(at);
             }
-            exec::rcu_leave()
+            lockdep::rcu_leave()
         });
         event(StepKind::RcuUnlock, None, || "rcu_read_unlock()".into());
         exec::clause(Clause::UNLOCK_1, inside, || "rcu_read_unlock() outside a read section".into());
@@ -68,7 +70,7 @@ impl Rcu {
     /// Sleeps until every read section that is under way now has ended.
     #[track_caller]
     pub fn synchronize(&self) {
-        exec::might_sleep(NAME);
+        lockdep::might_sleep(NAME);
         let before = self.state.enter(self.step(Access::Write), |state| state.next);
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
         self.state.enter_when(self.step(Access::Wait), over, |_| ());

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::panic::Location;
 
 use super::engine::{Access, Monitor, Step};
-use super::exec::{self, LockKind, Mode, Name};
+use super::exec;
 use super::lock::try_kind;
+use super::lockdep::{self, LockKind, Mode};
+use super::name::Name;
 use super::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
@@ -59,7 +61,7 @@ impl RwSem {
     fn enter_queue(&self, writes: bool) {
         self.state.enter(self.step(Access::Write), |state| {
             state.queue.push_back((exec::cpu(), writes));
-            exec::queued(self.id);
+            lockdep::queued(self.id);
         });
     }
 
@@ -67,10 +69,10 @@ impl RwSem {
     #[track_caller]
     pub fn down_read(&self) {
         let at = Location::caller();
-        exec::might_sleep(self.name);
+        lockdep::might_sleep(self.name);
         if !self.try_read(at) {
             self.enter_queue(false);
-            exec::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared);
+            lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared);
             let me = exec::cpu();
             self.state.enter_when(
                 self.step(Access::Acquire), // leaves the queue, so it is more than a shared acquisition
@@ -78,7 +80,7 @@ impl RwSem {
                 |state| {
                     state.leave_queue(me);
                     state.readers.push(me);
-                    exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
+                    lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
                 },
             );
         }
@@ -90,7 +92,7 @@ impl RwSem {
             let free = state.writer.is_none() && state.queue.is_empty();
             if free {
                 state.readers.push(exec::cpu());
-                exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
             }
             free
         })
@@ -112,7 +114,7 @@ impl RwSem {
         let held = self.state.enter(self.step(Access::ReleaseShared), |state| {
             let at = state.readers.iter().position(|&cpu| cpu == me);
             at.map(|at| state.readers.remove(at));
-            exec::released(self.id, me);
+            lockdep::released(self.id, me);
             at.is_some()
         });
         event(StepKind::Unlock, Some(self.name), || format!("up_read({})", self.name));
@@ -123,9 +125,9 @@ impl RwSem {
     #[track_caller]
     pub fn down_write(&self) {
         let at = Location::caller();
-        exec::might_sleep(self.name);
+        lockdep::might_sleep(self.name);
         self.enter_queue(true);
-        exec::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive);
+        lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive);
         let me = exec::cpu();
         self.state.enter_when(
             self.step(Access::Acquire),
@@ -133,7 +135,7 @@ impl RwSem {
             |state| {
                 state.leave_queue(me);
                 state.writer = Some(me);
-                exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
             },
         );
         event(StepKind::Lock, Some(self.name), || format!("down_write({})", self.name));
@@ -148,7 +150,7 @@ impl RwSem {
             let free = state.writer.is_none() && state.readers.is_empty() && state.queue.is_empty();
             if free {
                 state.writer = Some(exec::cpu());
-                exec::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
             }
             free
         });
@@ -163,7 +165,7 @@ impl RwSem {
     pub fn up_write(&self) {
         let me = exec::cpu();
         let held = self.state.enter(self.step(Access::Release), |state| {
-            exec::released(self.id, me);
+            lockdep::released(self.id, me);
             state.writer.take() == Some(me)
         });
         event(StepKind::Unlock, Some(self.name), || format!("up_write({})", self.name));
@@ -180,7 +182,7 @@ impl RwSem {
     /// This CPU holds it, for reading or writing ([GUARD-1]).
     #[track_caller]
     pub fn assert_held(&self) {
-        let held = exec::cpu() == exec::BOOT || exec::holds(self.id);
+        let held = exec::cpu() == exec::BOOT || lockdep::holds(self.id);
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.name));
     }
 

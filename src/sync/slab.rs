@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 
 use super::engine::{self, Access, Monitor, Step};
-use super::exec::{self, Name};
+use super::exec;
+use super::lockdep;
+use super::name::Name;
 use super::rcu::Rcu;
 use super::trace::event;
 use super::word::{Ghost, Scalar};
@@ -177,7 +179,7 @@ impl<T> Slab<T> {
             let history = slot.history.lock();
             let freed_under_reader = || {
                 let freed = history.freed.get(r.life as usize - 1);
-                freed.zip(exec::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
+                freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
             };
             (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
         };

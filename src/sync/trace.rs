@@ -5,7 +5,8 @@ use std::panic::Location;
 
 use witness::{Step, StepKind};
 
-use super::exec::{self, Name};
+use super::exec;
+use super::name::Name;
 use crate::spec::Violation;
 
 /// A look at the whole state, as (name, value) pairs; taken after each event, and only while tracing.

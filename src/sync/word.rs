@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::engine::{self, Access, Step};
-use super::exec::{self, Name};
+use super::exec;
+use super::name::Name;
 use super::trace::event;
 use witness::StepKind;
 

@@ -1,0 +1,310 @@
+//! Who holds what, and who waits for whom: lockdep's place. Bookkeeping beside the protocol, as all of [`exec`](super::exec) is.
+
+use std::panic::Location;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::exec::{BOOT, clause, cpu, now, with};
+use super::name::Name;
+use crate::spec::{Clause, Violation};
+
+/// What kind of lock is held: decides what may be done meanwhile (E21).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LockKind {
+    /// Its holder must not sleep.
+    Spin,
+    /// Its holder may sleep.
+    Sleeping,
+}
+
+#[derive(Clone, Copy)]
+struct HeldLock {
+    lock: u32,
+    name: Name,
+    kind: LockKind,
+    at: &'static Location<'static>,
+}
+
+#[derive(Default)]
+struct CpuState {
+    held: Vec<HeldLock>,
+    waits_for: Option<(u32, Name, Mode)>,
+    rcu_depth: u32,
+    rcu_since: u64,
+    loops: u64,
+}
+
+/// An edge of the lock-order graph: `later` was taken, blocking, while `earlier` was held.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LockEdge {
+    /// Held.
+    pub earlier: Name,
+    /// Taken meanwhile.
+    pub later: Name,
+    /// Where `later` was taken.
+    pub at: &'static Location<'static>,
+}
+
+/// One hop of a wait-for cycle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitFor {
+    /// Who waits.
+    pub cpu: usize,
+    /// What it holds that the one before it in the cycle wants.
+    pub holds: Name,
+    /// It does not hold that yet, but the one before it has to wait behind it in the queue.
+    pub queued: bool,
+    /// What it wants.
+    pub wants: Name,
+}
+
+impl WaitFor {
+    /// What the one before it wants of it, in words.
+    pub fn holding(&self) -> String {
+        if self.queued { format!("{} (queued)", self.holds) } else { self.holds.to_string() }
+    }
+}
+
+/// Whether a lock is held, or wanted, together with others or alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Shared,
+    Exclusive,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Blocker {
+    cpu: usize,
+    /// How it holds the lock; `None` while it is in the queue, where it blocks only those behind it.
+    holds: Option<Mode>,
+}
+
+/// What lockdep keeps of one execution; with it what the execution has said of itself.
+#[derive(Default)]
+pub(super) struct Tables {
+    cpus: Vec<CpuState>,
+    /// Who blocks a waiter, by lock id: the holders, and the queue of a fair semaphore.
+    blockers: Vec<Vec<Blocker>>,
+    pub(super) edges: Vec<LockEdge>,
+    pub(super) marks: Vec<(&'static str, &'static str)>,
+    pub(super) violations: Vec<Violation>,
+    pub(super) fatal: Option<Violation>,
+}
+
+/// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that no wait-for cycle closes (E21, E23).
+#[track_caller]
+pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode) {
+    let at = Location::caller();
+    if kind == LockKind::Sleeping {
+        might_sleep(name);
+    }
+    let me = cpu();
+    if me == BOOT || std::thread::panicking() {
+        return;
+    }
+    with(|exec| {
+        let mut tables = exec.tables.lock();
+        let Tables { cpus, edges, .. } = &mut *tables;
+        cpus[me].waits_for = Some((lock, name, mode));
+        for held in &cpus[me].held {
+            let edge = LockEdge { earlier: held.name, later: name, at };
+            if !edges.contains(&edge) {
+                edges.push(edge);
+            }
+        }
+        let cycle = tables.cycle_from(me);
+        drop(tables);
+        exec.clauses[Clause::DEADLOCK as usize].fetch_add(1, Relaxed);
+        if let Some(cycle) = cycle {
+            let hops: Vec<_> =
+                cycle.iter().map(|hop| format!("CPU{} holds {} and waits for {}", hop.cpu, hop.holding(), hop.wants)).collect();
+            exec.violated(Violation { cycle, ..Violation::new(Clause::DEADLOCK, hops.join(", ")) }, at);
+        }
+    });
+}
+
+impl Tables {
+    pub(super) fn new(cpus: usize) -> Self {
+        Self { cpus: (0..cpus).map(|_| CpuState::default()).collect(), ..Self::default() }
+    }
+
+    /// What each CPU holds: (cpu, lock).
+    pub(super) fn held(&self) -> Vec<(usize, String)> {
+        let held = |(cpu, state): (usize, &CpuState)| state.held.iter().map(move |l| (cpu, l.name.to_string())).collect::<Vec<_>>();
+        self.cpus.iter().enumerate().flat_map(held).collect()
+    }
+
+    fn blockers(&mut self, lock: u32) -> &mut Vec<Blocker> {
+        let lock = lock as usize;
+        if self.blockers.len() <= lock {
+            self.blockers.resize_with(lock + 1, Vec::new);
+        }
+        &mut self.blockers[lock]
+    }
+
+    /// The wait-for cycle through `me`, if waiting now closes one.
+    fn cycle_from(&self, me: usize) -> Option<Vec<WaitFor>> {
+        let mut path = vec![me];
+        self.search(me, &mut path).then(|| {
+            let wants = |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits").1;
+            (0..path.len())
+                .map(|at| {
+                    let (cpu, holds) = (path[at], wants(path[(at + path.len() - 1) % path.len()]));
+                    // Who is on the path holds what the one before it wants, or else is ahead of it in the queue for the very same.
+                    WaitFor { cpu, holds, queued: path.len() > 1 && wants(cpu) == holds, wants: wants(cpu) }
+                })
+                .collect()
+        })
+    }
+
+    fn search(&self, at: usize, path: &mut Vec<usize>) -> bool {
+        let Some((lock, _, mode)) = self.cpus[at].waits_for else { return false };
+        let Some(blockers) = self.blockers.get(lock as usize) else { return false };
+        for &Blocker { cpu: next, holds } in blockers {
+            if holds.is_none() && next == at {
+                break; // those behind it in the queue do not block it
+            }
+            if mode == Mode::Shared && holds == Some(Mode::Shared) {
+                continue; // a reader is kept out by a writer, be it one in the queue
+            }
+            if next == path[0] {
+                return true;
+            }
+            if next != BOOT && !path.contains(&next) {
+                path.push(next);
+                if self.search(next, path) {
+                    return true;
+                }
+                path.pop();
+            }
+        }
+        false
+    }
+}
+
+/// `cpu()` joins the queue of `lock`: it blocks whoever comes later, without holding it yet.
+pub(super) fn queued(lock: u32) {
+    with(|exec| exec.tables.lock().blockers(lock).push(Blocker { cpu: cpu(), holds: None }));
+}
+
+/// `cpu()` has taken `lock`.
+pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode, at: &'static Location<'static>) {
+    let me = cpu();
+    with(|exec| {
+        let mut tables = exec.tables.lock();
+        let blockers = tables.blockers(lock);
+        blockers.retain(|b| *b != Blocker { cpu: me, holds: None });
+        blockers.insert(0, Blocker { cpu: me, holds: Some(mode) });
+        if me != BOOT {
+            tables.cpus[me].waits_for = None;
+            tables.cpus[me].held.push(HeldLock { lock, name, kind, at });
+        }
+    });
+}
+
+/// `cpu()` waited for a condition, not for ownership, and waits no longer.
+pub(super) fn stop_waiting() {
+    let me = cpu();
+    if me != BOOT {
+        with(|exec| exec.tables.lock().cpus[me].waits_for = None);
+    }
+}
+
+/// `lock`, which `owner` took, is released (not always by `owner`: IO completion unlocks pages).
+pub(super) fn released(lock: u32, owner: usize) {
+    with(|exec| {
+        let mut tables = exec.tables.lock();
+        tables.blockers(lock).retain(|b| b.cpu != owner || b.holds.is_none());
+        if owner != BOOT {
+            let held = &mut tables.cpus[owner].held;
+            if let Some(at) = held.iter().rposition(|l| l.lock == lock) {
+                held.remove(at);
+            }
+        }
+    });
+}
+
+/// Does `cpu()` hold `lock`? (lockdep_is_held; never a protocol decision.)
+pub(super) fn holds(lock: u32) -> bool {
+    let me = cpu();
+    with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|b| b.iter().any(|b| b.cpu == me && b.holds.is_some())))
+}
+
+/// Blocking is about to be possible: nothing that forbids sleeping may be held (E21, S1.4).
+#[track_caller]
+pub(super) fn might_sleep(name: Name) {
+    let me = cpu();
+    if me == BOOT || std::thread::panicking() {
+        return;
+    }
+    let (spin, rcu) = with(|exec| {
+        let state = &exec.tables.lock().cpus[me];
+        (state.held.iter().find(|l| l.kind == LockKind::Spin).map(|l| (l.name, l.at)), state.rcu_depth > 0)
+    });
+    clause(Clause::ATOMIC_1, spin.is_none() && !rcu, || match spin {
+        Some((held, at)) => format!("{name} may sleep, but {held} is held since {}:{}", at.file(), at.line()),
+        None => format!("{name} may sleep inside an RCU read section"),
+    });
+}
+
+/// A CPU ends: it must hold nothing (E25).
+pub fn cpu_ends() {
+    let (held, rcu) = with(|exec| {
+        let state = &exec.tables.lock().cpus[cpu()];
+        (state.held.last().map(|l| l.name), state.rcu_depth)
+    });
+    clause(Clause::UNLOCK_1, held.is_none() && rcu == 0, || match held {
+        Some(name) => format!("CPU{} ends with {name} held", cpu()),
+        None => format!("CPU{} ends inside an RCU read section", cpu()),
+    });
+}
+
+/// A number for the retry loop that `cpu()` enters: none of its loops has had it.
+pub(super) fn enter_loop() -> u64 {
+    let me = cpu();
+    if me == BOOT {
+        return 0;
+    }
+    with(|exec| {
+        let loops = &mut exec.tables.lock().cpus[me].loops;
+        *loops += 1;
+        *loops
+    })
+}
+
+pub(super) fn rcu_enter() {
+    let (me, now) = (cpu(), now());
+    if me != BOOT {
+        with(|exec| {
+            let state = &mut exec.tables.lock().cpus[me];
+            state.rcu_depth += 1;
+            if state.rcu_depth == 1 {
+                state.rcu_since = now;
+            }
+        });
+    }
+}
+
+/// Leaves a read section; false when there was none.
+pub(super) fn rcu_leave() -> bool {
+    let me = cpu();
+    me == BOOT
+        || with(|exec| {
+            let state = &mut exec.tables.lock().cpus[me];
+            let inside = state.rcu_depth > 0;
+            state.rcu_depth = state.rcu_depth.saturating_sub(1);
+            inside
+        })
+}
+
+/// When the read section that `cpu()` is in began.
+pub(super) fn rcu_since() -> Option<u64> {
+    let me = cpu();
+    if me == BOOT {
+        return None;
+    }
+    with(|exec| {
+        let tables = exec.tables.lock();
+        let state = &tables.cpus[me];
+        (state.rcu_depth > 0).then_some(state.rcu_since)
+    })
+}
