@@ -1,0 +1,285 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use lockwalk::Method;
+
+use super::Refusal;
+
+const EXAMPLES: &str = "\
+Examples:
+  lockwalk                                    every race, every interleaving: the verdict table
+  lockwalk check S3.1 S3.4                    these claims, and their variants S3.1/…
+  lockwalk check S3 --protocol 3.7            all of S3 under one protocol
+  lockwalk check S1.2 --protocol 2.6.34+anon_vma_life=nothing
+                                              a protocol with one choice made differently
+  lockwalk check S3.8 --engine loom --time 20s
+  lockwalk explain S3.1                       the shortest interleaving that violates something
+  lockwalk explain S3.1 --output s3.1.svg     the same as a picture
+  lockwalk list                               races, protocols, rules and clauses
+
+Exit status:
+  0    every verdict is the documented one; a schedule that was replayed violates something
+  1    a verdict is not the documented one
+  2    the command makes no sense, or its output cannot be written
+  130  stopped by Ctrl-C, after reporting what had been covered";
+
+const RACES: &str = "\
+A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and so on; `S3` for all of S3; `=S3.1` \
+for S3.1 alone. No name: all races.";
+
+/// The executable, model-checked specification of Linux's anonymous-memory lock protocol.
+///
+/// Runs small races of page faults, reclaim, migration, fork and VMA changes in every interleaving, under the lock protocols of
+/// several kernels, and says which clause of SPEC.md breaks, or that none does. Without a command: all of them.
+#[derive(Parser, Debug)]
+#[command(name = "lockwalk", version, after_help = EXAMPLES, max_term_width = 100, infer_long_args = false)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Colour the output; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 100)]
+    pub color: Color,
+
+    /// Use ASCII only
+    #[arg(long, global = true, display_order = 101)]
+    pub ascii: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run races, and compare the verdicts with the documented ones
+    #[command(after_help = RACES)]
+    Check(CheckArgs),
+    /// Show the shortest interleaving of a race that violates something
+    Explain(ExplainArgs),
+    /// Run one schedule of a race again, and show what happens
+    Replay(ReplayArgs),
+    /// Name the races, protocols, rules and clauses
+    List(ListArgs),
+    /// Draw every violation into a directory, with an index
+    Gallery(GalleryArgs),
+}
+
+#[derive(clap::Args, Debug, Default)]
+pub struct CheckArgs {
+    /// Races, by id or by its beginning
+    #[arg(value_name = "RACE")]
+    pub races: Vec<String>,
+
+    /// Run under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+
+    /// How to choose the interleavings [default: dpor, or loom in a build with --cfg loom]
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<EngineName>,
+
+    /// random, pct, native: how many executions of each race [default: 10000; native: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub iterations: Option<u64>,
+
+    /// random, pct: where the random choices start [default: 1]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+
+    /// pct: how many ordering constraints to aim at [default: 3]
+    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
+    pub depth: Option<u32>,
+
+    /// dpor, dfs, loom: give up a race after so many executions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub executions: Option<u64>,
+
+    /// Give up a race after this time: 10s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
+
+    /// dpor, dfs: how many threads explore [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+
+    /// How to print the verdicts
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: CheckFormat,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ExplainArgs {
+    /// One race, by its id
+    #[arg(value_name = "RACE")]
+    pub race: String,
+
+    /// The protocol [default: the first one that is documented to violate something]
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ReplayArgs {
+    /// One race, by its id
+    #[arg(value_name = "RACE")]
+    pub race: String,
+
+    /// The protocol
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: String,
+
+    /// The schedule, as `explain` prints it: `1*61.2*17.1*21` is 61 steps of task 1, then 17 of task 2, and so on
+    #[arg(long, value_name = "SCHEDULE")]
+    pub schedule: String,
+
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
+/// How to draw an interleaving.
+#[derive(clap::Args, Debug)]
+pub struct Drawing {
+    /// How to draw it [default: by the ending of FILE, else text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<DrawFormat>,
+
+    /// Show every step, loads without effect too
+    #[arg(long)]
+    pub full: bool,
+
+    /// Write to FILE instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+impl Drawing {
+    pub fn format(&self) -> DrawFormat {
+        let ending = self.output.as_ref().and_then(|path| path.extension()).and_then(|ending| ending.to_str());
+        self.format.unwrap_or(match ending {
+            Some("svg") => DrawFormat::Svg,
+            Some("json") => DrawFormat::Json,
+            Some("mmd" | "mermaid") => DrawFormat::Mermaid,
+            _ => DrawFormat::Text,
+        })
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ListArgs {
+    /// How to print them
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ListFormat,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct GalleryArgs {
+    /// The directory; it is made if it does not exist
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EngineName {
+    /// Every interleaving, one of each class of equivalent ones; sequentially consistent
+    Dpor,
+    /// Every interleaving, equivalent ones too: a check of dpor, for small races only; sequentially consistent
+    Dfs,
+    /// Random walks; sequentially consistent
+    Random,
+    /// Random priorities (probabilistic concurrency testing); sequentially consistent
+    Pct,
+    /// Most of the C11 memory model, with a bound where it does not get through without
+    Loom,
+    /// Real threads: a smoke test
+    Native,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CheckFormat {
+    /// A table of verdicts
+    #[default]
+    Table,
+    /// One line each, as soon as it is known
+    Lines,
+    /// Everything that was counted, and the witnesses
+    Json,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DrawFormat {
+    Text,
+    Json,
+    Svg,
+    Mermaid,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListFormat {
+    Text,
+    Json,
+}
+
+impl CheckArgs {
+    /// The method that is asked for.
+    ///
+    /// # Errors
+    /// When an option is given that means nothing to the engine.
+    pub fn method(&self) -> Result<Method, Refusal> {
+        use EngineName::*;
+        let engine = self.engine.unwrap_or(match Method::default() {
+            Method::Loom => Loom,
+            _ => Dpor,
+        });
+        let misplaced: [(&str, bool, &[EngineName]); 5] = [
+            ("--iterations", self.iterations.is_some(), &[Random, Pct, Native]),
+            ("--seed", self.seed.is_some(), &[Random, Pct]),
+            ("--depth", self.depth.is_some(), &[Pct]),
+            ("--executions", self.executions.is_some(), &[Dpor, Dfs, Loom]),
+            ("--jobs", self.jobs.is_some(), &[Dpor, Dfs]),
+        ];
+        let name = |engine: &EngineName| engine.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        for (option, given, engines) in misplaced {
+            if given && !engines.contains(&engine) {
+                let for_whom: Vec<_> = engines.iter().map(name).collect();
+                return Err(Refusal(format!("{option} is for --engine {}, not for {}", for_whom.join(" and "), name(&engine))));
+            }
+        }
+        let (seed, iterations) = (self.seed.unwrap_or(1), self.iterations.unwrap_or(10_000));
+        Ok(match engine {
+            Dpor => Method::Exhaustive,
+            Dfs => Method::Enumerate,
+            Random => Method::Random { seed, iterations },
+            Pct => Method::Pct { seed, depth: self.depth.unwrap_or(3), iterations },
+            Loom => Method::Loom,
+            Native => Method::Native { iterations: self.iterations.unwrap_or(1000) },
+        })
+    }
+}
+
+/// `10s`, `500ms`, `2m`, `1h`; seconds without a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a number and ms, s, m or h".into()),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| "expected a number and ms, s, m or h")? * unit;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("that is no time".into()),
+    }
+}

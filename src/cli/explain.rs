@@ -1,0 +1,106 @@
+//! `lockwalk explain` and `lockwalk replay`: one interleaving, drawn.
+
+use lockwalk::witness::render::{self, Detail, Style};
+use lockwalk::witness::{Coverage, Verdict};
+use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
+
+use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
+use super::check::{as_documented, counted};
+use super::output::{Terminal, complain, print, write};
+use super::progress::Runner;
+use super::{Refusal, Status, select};
+
+/// Shows the shortest interleaving that violates something.
+pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+    let race = select::race(&args.race)?;
+    let protocols = match &args.protocol {
+        Some(name) => vec![select::protocol(name)?],
+        None => in_order(&race),
+    };
+    // One job: which execution comes first, and is counted, does not depend on the machine.
+    let options = Options { witness: true, jobs: 1, ..Options::default() };
+    let mut runner = Runner::new(Method::Exhaustive, options, protocols.len());
+    let mut outcomes = Vec::new();
+    for protocol in &protocols {
+        let mut outcome = runner.run(&race, protocol);
+        if runner.stopped() {
+            complain(&format!("stopped: {} under {protocol} after {}", race.id(), executions(&outcome)));
+            return Ok(Status::Interrupted);
+        }
+        if let Some(witness) = outcome.witness.take() {
+            runner.finish();
+            show(&witness, &args.drawing, terminal)?;
+            outcome.witness = Some(witness);
+            return Ok(Status::of(as_documented(&outcome)));
+        }
+        outcomes.push(outcome);
+    }
+    runner.finish();
+    nothing_to_show(&race, &outcomes, args.drawing.format())?;
+    Ok(Status::of(outcomes.iter().all(as_documented)))
+}
+
+/// Runs one schedule again.
+pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+    let race = select::race(&args.race)?;
+    let protocol = select::protocol(&args.protocol)?;
+    let schedule: Schedule = args.schedule.parse().map_err(|error: lockwalk::ParseScheduleError| Refusal(error.to_string()))?;
+    let witness = race.replay(&protocol, &schedule).map_err(Refusal)?;
+    show(&witness, &args.drawing, terminal)?;
+    Ok(Status::AsDocumented)
+}
+
+/// The protocols that something is documented about: first those that it says are violated.
+fn in_order(race: &Race) -> Vec<Protocol> {
+    let (holds, violates): (Vec<_>, Vec<_>) = race.cases().iter().partition(|(_, documented)| *documented == Documented::Holds);
+    violates.into_iter().chain(holds).map(|(protocol, _)| protocol.clone()).collect()
+}
+
+fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal) -> Result<(), Refusal> {
+    let detail = if drawing.full { Detail::Full } else { Detail::Story };
+    let draw = |style| draw(witness, drawing.format(), terminal.width, Style { detail, ..style });
+    match &drawing.output {
+        Some(path) => write(path, &draw(terminal.file_style())),
+        None => print(&draw(terminal.style())),
+    }
+}
+
+/// The witness in one of the formats, with a newline at its end.
+pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -> String {
+    let mut text = match format {
+        DrawFormat::Text => render::text(witness, width, style),
+        DrawFormat::Json => render::json(witness),
+        DrawFormat::Svg => render::svg(witness),
+        DrawFormat::Mermaid => render::mermaid(witness),
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// Nothing is violated: says what was covered. A picture of nothing is not drawn; in JSON it is `null`.
+fn nothing_to_show(race: &Race, outcomes: &[Outcome], format: DrawFormat) -> Result<(), Refusal> {
+    let mut text = format!("{} · {}: no clause is violated\n", race.id(), race.title());
+    for outcome in outcomes {
+        text += &format!("  {}: {}\n", outcome.protocol, finding(outcome));
+        text.extend(outcome.objections().iter().map(|objection| format!("    ! {objection}\n")));
+    }
+    if format == DrawFormat::Text {
+        return print(&text);
+    }
+    complain(text.trim_end());
+    if format == DrawFormat::Json { print("null\n") } else { Ok(()) }
+}
+
+fn finding(outcome: &Outcome) -> String {
+    let covered = match (&outcome.coverage, outcome.verdict()) {
+        (Coverage::Exhaustive, Verdict::Never) => format!("never; {}, nothing left", executions(outcome)),
+        (_, verdict) => format!("{verdict}; {}", executions(outcome)),
+    };
+    format!("{covered}, {}", outcome.memory_model)
+}
+
+fn executions(outcome: &Outcome) -> String {
+    counted(outcome.executions as usize, "execution")
+}

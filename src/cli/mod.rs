@@ -1,0 +1,92 @@
+//! The commands.
+
+mod args;
+mod check;
+mod explain;
+mod gallery;
+mod list;
+mod output;
+mod progress;
+mod select;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use args::{Args, CheckArgs, Command};
+use output::Terminal;
+
+/// Why a command did not do what was asked, in one line. Exit status 2.
+#[derive(Debug)]
+pub struct Refusal(pub String);
+
+/// What a command that ran has to say by its exit status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Every verdict is the documented one.
+    AsDocumented,
+    /// Some verdict is not the documented one.
+    Differs,
+    /// Ctrl-C came first.
+    Interrupted,
+}
+
+impl Status {
+    fn of(as_documented: bool) -> Self {
+        if as_documented { Status::AsDocumented } else { Status::Differs }
+    }
+}
+
+/// Runs the command line, and returns its exit status.
+pub fn main() -> ExitCode {
+    let done = match Args::try_parse() {
+        Ok(args) => run(args),
+        Err(shown) if !shown.use_stderr() => {
+            // Help and version. There is nobody to tell when they cannot be printed.
+            let _ = shown.print();
+            Ok(Status::AsDocumented)
+        }
+        Err(bad) => Err(Refusal(in_one_line(&bad))),
+    };
+    match done {
+        Ok(Status::AsDocumented) => ExitCode::SUCCESS,
+        Ok(Status::Differs) => ExitCode::from(1),
+        Ok(Status::Interrupted) => ExitCode::from(130),
+        Err(Refusal(why)) => {
+            output::complain(&format!("error: {why}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: Args) -> Result<Status, Refusal> {
+    let terminal = Terminal::new(args.color, args.ascii);
+    match args.command {
+        None => check::run(&CheckArgs::default(), &terminal),
+        Some(Command::Check(check)) => check::run(&check, &terminal),
+        Some(Command::List(list)) => list::run(&list, &terminal),
+        Some(Command::Explain(explain)) => explain::explain(&explain, &terminal),
+        Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
+        Some(Command::Gallery(gallery)) => gallery::run(&gallery),
+    }
+}
+
+/// clap's message without its usage and hints, which take half a screen.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let mut line = first.join(" ");
+    if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::InvalidValue) {
+        let suggested = [ContextKind::SuggestedValue, ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
+        let suggested = suggested.iter().find_map(|&kind| match error.get(kind)? {
+            ContextValue::String(one) => Some(one.clone()),
+            ContextValue::Strings(all) => all.first().cloned(),
+            _ => None,
+        });
+        if let Some(suggested) = suggested {
+            line += &format!("; did you mean '{suggested}'?");
+        }
+    }
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}

@@ -1,0 +1,91 @@
+//! Where the output goes: a terminal, a pipe, or a file that is there whole or not at all.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use lockwalk::witness::render::Style;
+
+use super::Refusal;
+use super::args::Color;
+
+/// Columns where there is no terminal to ask.
+const COLUMNS: usize = 100;
+
+/// What standard output can show.
+pub struct Terminal {
+    /// Columns.
+    pub width: usize,
+    color: Color,
+    ascii: bool,
+}
+
+impl Terminal {
+    pub fn new(color: Color, ascii: bool) -> Self {
+        let width = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map_or(COLUMNS, |(width, _)| width.0.into());
+        Self { width, color, ascii }
+    }
+
+    /// How to draw on standard output.
+    pub fn style(&self) -> Style {
+        Style { color: self.colors(io::stdout().is_terminal()), ascii: self.ascii, ..Style::default() }
+    }
+
+    /// How to draw into a file.
+    pub fn file_style(&self) -> Style {
+        Style { color: self.colors(false), ascii: self.ascii, ..Style::default() }
+    }
+
+    fn colors(&self, terminal: bool) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !dumb && !set("NO_COLOR"),
+        }
+    }
+}
+
+/// Prints to standard output. A reader that has gone away is no error: it has seen what it wanted.
+pub fn print(text: &str) -> Result<(), Refusal> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Refusal(format!("cannot write: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard error, if anybody listens.
+pub fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes `text` to `path` or, if that fails, leaves what was there.
+pub fn write(path: &Path, text: &str) -> Result<(), Refusal> {
+    try_write(path, text).map_err(|error| Refusal(format!("cannot write {}: {error}", path.display())))
+}
+
+fn try_write(path: &Path, text: &str) -> io::Result<()> {
+    // What is not a file, /dev/stdout for example, cannot be replaced by one; what is behind a link is what is meant.
+    let target = match fs::canonicalize(path) {
+        Ok(target) if fs::metadata(&target)?.is_file() => target,
+        Ok(other) => return fs::OpenOptions::new().write(true).open(other)?.write_all(text.as_bytes()),
+        Err(_) => path.to_owned(),
+    };
+    let beside = temporary(&target)?;
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &target));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn temporary(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}", process::id()));
+    Ok(path.with_file_name(hidden))
+}

@@ -1,0 +1,111 @@
+//! From names to races and protocols.
+
+use lockwalk::{Protocol, Race, races};
+
+use super::Refusal;
+
+/// The races that `patterns` name, in the catalogue's order; all of them if there is no pattern.
+pub fn races(patterns: &[String]) -> Result<Vec<Race>, Refusal> {
+    let all = races::all();
+    for pattern in patterns {
+        if !all.iter().any(|race| names(pattern, race.id())) {
+            return Err(unknown_race(pattern, &all));
+        }
+    }
+    let wanted = |race: &Race| patterns.is_empty() || patterns.iter().any(|pattern| names(pattern, race.id()));
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// The one race that is called `name`.
+pub fn race(name: &str) -> Result<Race, Refusal> {
+    let all = races::all();
+    let exact = name.strip_prefix('=').unwrap_or(name);
+    if let Some(race) = all.iter().find(|race| race.id().eq_ignore_ascii_case(exact)) {
+        return Ok(race.clone());
+    }
+    let several: Vec<_> = all.iter().filter(|race| names(name, race.id())).collect();
+    match several.as_slice() {
+        [] => Err(unknown_race(name, &all)),
+        [race] => Ok((*race).clone()),
+        [first, second, ..] => {
+            let (n, first, second) = (several.len(), first.id(), second.id());
+            Err(Refusal(format!("'{name}' stands for {n} races ({first}, {second} and so on), and this shows one")))
+        }
+    }
+}
+
+/// The protocol that is called `name`.
+pub fn protocol(name: &str) -> Result<Protocol, Refusal> {
+    name.parse::<Protocol>().map_err(|unknown| {
+        let nearest = did_you_mean(&unknown.part, unknown.candidates.iter().map(String::as_str));
+        Refusal(format!("{unknown}{nearest}"))
+    })
+}
+
+/// Is `id` the pattern, or does it go on after the pattern with a part of its own? `=` wants the id itself.
+fn names(pattern: &str, id: &str) -> bool {
+    if let Some(exact) = pattern.strip_prefix('=') {
+        return id.eq_ignore_ascii_case(exact);
+    }
+    let (Some(head), Some(rest)) = (id.get(..pattern.len()), id.get(pattern.len()..)) else { return false };
+    head.eq_ignore_ascii_case(pattern) && matches!(rest.chars().next(), None | Some('.' | '/'))
+}
+
+fn unknown_race(name: &str, all: &[Race]) -> Refusal {
+    let nearest = did_you_mean(name.trim_start_matches('='), all.iter().map(Race::id));
+    Refusal(format!("no race is called '{name}'{nearest}"))
+}
+
+/// At most this many names are suggested.
+const SUGGESTIONS: usize = 3;
+
+/// The names nearest to `wanted` as a question; or where to look them up, if none is near.
+fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let wanted = wanted.to_lowercase();
+    let far = |name: &str| strsim::damerau_levenshtein(&wanted, &name.to_lowercase());
+    let is_near = |distance: usize, name: &str| distance * 2 <= wanted.chars().count().max(name.chars().count());
+    let mut near: Vec<_> = names.map(|name| (far(name), name)).filter(|&(distance, name)| is_near(distance, name)).collect();
+    near.sort_by_key(|&(distance, _)| distance);
+    let nearest: Vec<_> = near.iter().take_while(|&&(distance, _)| distance == near[0].0).take(SUGGESTIONS).collect();
+    match nearest.as_slice() {
+        [] => "; `lockwalk list` names them all".into(),
+        [(_, one)] => format!("; did you mean '{one}'?"),
+        [others @ .., (_, last)] => {
+            let others: Vec<_> = others.iter().map(|(_, name)| format!("'{name}'")).collect();
+            format!("; did you mean {} or '{last}'?", others.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{did_you_mean, names};
+
+    #[test]
+    fn a_name_ends_where_a_part_ends() {
+        for (pattern, id, expected) in [
+            ("S3", "S3.1", true),
+            ("s3", "S3.1/fault", true),
+            ("S3.1", "S3.1", true),
+            ("S3.1", "S3.1/fault", true),
+            ("S3.1", "S3.10", false),
+            ("=S3.1", "S3.1", true),
+            ("=S3.1", "S3.1/fault", false),
+            ("S3.1/f", "S3.1/fault", false),
+            ("", "S3.1", false),
+            ("é", "S3.1", false),
+        ] {
+            assert_eq!(names(pattern, id), expected, "{pattern:?} for {id}");
+        }
+    }
+
+    #[test]
+    fn near_names_are_suggested_and_others_are_not() {
+        let names = ["S3.1", "S3.2", "S1.2/reuse"];
+        assert_eq!(did_you_mean("s1.2/resue", names.into_iter()), "; did you mean 'S1.2/reuse'?");
+        assert_eq!(did_you_mean("S3.9", names.into_iter()), "; did you mean 'S3.1' or 'S3.2'?");
+        assert_eq!(did_you_mean("mmap_sem", names.into_iter()), "; `lockwalk list` names them all");
+        assert_eq!(did_you_mean("", names.into_iter()), "; `lockwalk list` names them all");
+        assert_eq!(did_you_mean("S3", std::iter::empty()), "; `lockwalk list` names them all");
+    }
+}
