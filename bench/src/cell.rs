@@ -1,0 +1,143 @@
+//! What one engine made of one program.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How far an engine got.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It did what it was asked to: exhausted the program, or found the bug. A bounded engine exhausts what its bound allows.
+    Done,
+    /// The time was over first. The figures are what was spent in vain.
+    OverLimit(Duration),
+    /// It says that there is nothing left, and has not found the bug.
+    Missed,
+    /// It cannot run the program, or failed in some way that is no result.
+    Broken(String),
+}
+
+/// One engine, one program.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cell {
+    /// The engine, and how it was set.
+    pub engine: &'static str,
+    /// Executions; of a sampler, the median of its seeds if all were done, else the sum.
+    pub executions: u64,
+    /// Seconds, likewise.
+    pub seconds: f64,
+    /// How far it got.
+    pub outcome: Outcome,
+}
+
+impl Cell {
+    /// Whether the figures are a result.
+    pub fn finished(&self) -> bool {
+        self.outcome == Outcome::Done
+    }
+
+    pub(crate) fn new(engine: &'static str, goal: Goal, limit: Duration, run: Run) -> Self {
+        let outcome = match (run.broken, goal) {
+            (Some(broken), _) => Outcome::Broken(broken),
+            (None, Goal::Exhaust) if run.found => Outcome::Broken("the assertion failed".to_owned()),
+            (None, Goal::Exhaust) if run.ended => Outcome::Done,
+            (None, Goal::Find) if run.found => Outcome::Done,
+            (None, Goal::Find) if run.ended => Outcome::Missed,
+            (None, _) => Outcome::OverLimit(limit),
+        };
+        Cell { engine, executions: run.executions, seconds: run.elapsed.as_secs_f64(), outcome }
+    }
+
+    /// The median of several seeds. Unless all were done it would be one of those that happened to be, so it is no result then.
+    pub(crate) fn median(engine: &'static str, limit: Duration, mut next: impl FnMut(u64, Duration) -> Run) -> Self {
+        let started = Instant::now();
+        let mut cells = Vec::new();
+        for seed in 0..SEEDS {
+            let cell = Cell::new(engine, Goal::Find, limit, next(seed, limit.saturating_sub(started.elapsed())));
+            cells.push(cell);
+            if let Some(Cell { outcome, .. }) = cells.last().filter(|cell| !cell.finished()) {
+                let executions = cells.iter().map(|cell| cell.executions).sum();
+                return Cell { engine, executions, seconds: started.elapsed().as_secs_f64(), outcome: outcome.clone() };
+            }
+        }
+        let mut executions: Vec<u64> = cells.iter().map(|cell| cell.executions).collect();
+        let mut seconds: Vec<f64> = cells.iter().map(|cell| cell.seconds).collect();
+        executions.sort_unstable();
+        seconds.sort_unstable_by(f64::total_cmp);
+        let middle = cells.len() / 2;
+        Cell { engine, executions: executions[middle], seconds: seconds[middle], outcome: Outcome::Done }
+    }
+}
+
+/// Seeds whose median stands for a sampler.
+pub const SEEDS: u64 = 15;
+
+/// What is asked of an engine.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Goal {
+    Exhaust,
+    Find,
+}
+
+/// What an engine did.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) executions: u64,
+    pub(crate) elapsed: Duration,
+    /// The assertion failed.
+    pub(crate) found: bool,
+    /// The engine says that nothing is left.
+    pub(crate) ended: bool,
+    /// Anything else that ended it.
+    pub(crate) broken: Option<String>,
+}
+
+impl Run {
+    pub(crate) fn broken(why: String) -> Self {
+        Run { executions: 0, elapsed: Duration::ZERO, found: false, ended: false, broken: Some(why) }
+    }
+
+    /// Of an engine that ends by a panic, silently at the limit, or silently at the end.
+    pub(crate) fn of_panicking(
+        result: Result<(), String>,
+        executions: &AtomicU64,
+        found: &AtomicBool,
+        started: Instant,
+        limit: Duration,
+    ) -> Self {
+        let (elapsed, found) = (started.elapsed(), found.load(Ordering::Relaxed));
+        let ended = result.is_ok() && elapsed < limit;
+        Run { executions: executions.load(Ordering::Relaxed), elapsed, found, ended, broken: result.err().filter(|_| !found) }
+    }
+}
+
+thread_local! {
+    /// Panics on this thread are results.
+    static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Run an engine whose way to report a failure is to panic, and print nothing of it.
+pub(crate) fn quietly(f: impl FnOnce()) -> Result<(), String> {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        // The engines put their own hooks on top of what is there when they first run, and these print: let them come first.
+        dpor::Explorer::new(dpor::Strategy::Dpor).run(|| {});
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                previous(info);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    QUIET.set(before);
+    result.map_err(|payload| text(&*payload))
+}
+
+fn text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a text").lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,79 @@
+//! Which engines there are, and what to ask of them.
+
+use std::time::Duration;
+
+use dpor::Strategy;
+
+use crate::cell::{Cell, Goal, Outcome};
+use crate::on_shuttle::Kind;
+use crate::program::{Size, Variant};
+use crate::{on_dpor, on_loom, on_shuttle};
+
+/// An engine, as it was set.
+#[derive(Clone, PartialEq, Debug)]
+enum Engine {
+    Dpor(Strategy),
+    Loom(Option<usize>),
+    Shuttle(Kind),
+}
+
+const FEWEST: Strategy = Strategy::FewestPreemptions { max: None };
+
+/// Those that can exhaust a program, a bounded one what its bound allows.
+const EXHAUSTIVE: [(&str, Engine); 5] = [
+    ("dpor", Engine::Dpor(Strategy::Dpor)),
+    ("loom", Engine::Loom(None)),
+    ("loom, at most 2 preemptions", Engine::Loom(Some(2))),
+    ("loom, at most 3 preemptions", Engine::Loom(Some(3))),
+    ("shuttle DFS", Engine::Shuttle(Kind::Dfs)),
+];
+
+/// Those that can only find something.
+const SEARCHING: [(&str, Engine); 5] = [
+    ("dpor, fewest preemptions, proved", Engine::Dpor(FEWEST)),
+    ("shuttle random", Engine::Shuttle(Kind::Random)),
+    ("shuttle URW", Engine::Shuttle(Kind::Urw)),
+    ("shuttle PCT, depth 2", Engine::Shuttle(Kind::Pct(2))),
+    ("shuttle PCT, depth 3", Engine::Shuttle(Kind::Pct(3))),
+];
+
+/// Let every exhaustive engine exhaust the program, each within `limit`.
+///
+/// Not meant for [`Variant::Buggy`], where most engines end at the first failure; [`Variant::NoAssert`] is its space.
+pub fn exhaust(variant: Variant, n: usize, t: usize, k: usize, limit: Duration) -> Vec<Cell> {
+    EXHAUSTIVE.iter().map(|(name, engine)| ask(name, engine, Goal::Exhaust, variant, Size::new(n, t, k), limit)).collect()
+}
+
+/// The names of the engines that [`exhaust`] asks.
+pub fn engine_names() -> impl Iterator<Item = &'static str> {
+    EXHAUSTIVE.iter().map(|&(name, _)| name)
+}
+
+/// [`exhaust`] for the engine of this name alone, if there is one.
+pub fn exhaust_with(name: &str, variant: Variant, size: Size, limit: Duration) -> Option<Cell> {
+    let (name, engine) = EXHAUSTIVE.iter().find(|(engine, _)| *engine == name)?;
+    Some(ask(name, engine, Goal::Exhaust, variant, size, limit))
+}
+
+/// Let every engine find the bug of [`Variant::Buggy`], each within `limit`; samplers from each of [`SEEDS`](crate::SEEDS) seeds, all
+/// of them within it.
+pub fn find(n: usize, t: usize, k: usize, limit: Duration) -> Vec<Cell> {
+    let engines = EXHAUSTIVE.iter().chain(&SEARCHING);
+    engines.map(|(name, engine)| ask(name, engine, Goal::Find, Variant::Buggy, Size::new(n, t, k), limit)).collect()
+}
+
+fn ask(name: &'static str, engine: &Engine, goal: Goal, variant: Variant, size: Size, limit: Duration) -> Cell {
+    let run = match engine {
+        Engine::Dpor(strategy) => on_dpor::run(strategy.clone(), variant, size, limit),
+        Engine::Loom(bound) => on_loom::run(*bound, variant, size, limit),
+        Engine::Shuttle(Kind::Dfs) => on_shuttle::run(Kind::Dfs, 0, variant, size, limit),
+        Engine::Shuttle(kind) => {
+            if std::env::var_os("SHUTTLE_RANDOM_SEED").is_some() {
+                let outcome = Outcome::Broken("SHUTTLE_RANDOM_SEED makes all seeds the same".to_owned());
+                return Cell { engine: name, executions: 0, seconds: 0.0, outcome };
+            }
+            return Cell::median(name, limit, |seed, left| on_shuttle::run(*kind, seed, variant, size, left));
+        }
+    };
+    Cell::new(name, goal, limit, run)
+}

@@ -1,0 +1,31 @@
+//! dpor, loom and shuttle side by side, on one family of programs, in one run.
+//!
+//! A walker locks a page and the list of `N` vmas and counts the vmas whose bounds make sense; `T` adjusters move the bounds `K`
+//! times each. How they share the bounds is the [`Variant`]. The family's classes of interleavings are known: with the lock,
+//! (1 + TK)! / (K!)^T, since all that matters is in which order the tasks lock the list.
+//!
+//! Every engine has its own primitives and the same program, without joins, which is how loom and shuttle's DFS need the fewest
+//! executions. loom also explores less than there is: its bounds bound, and try-locks (of which there are none here) it gets wrong.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let cells = lockwalk_bench::exhaust(lockwalk_bench::Variant::FixedPlain, 2, 2, 1, Duration::from_secs(1));
+//! assert!(cells[0].engine == "dpor" && cells[0].finished());
+//! assert_eq!(cells[0].executions, 6);
+//! ```
+
+mod cell;
+mod cost;
+mod engines;
+mod on_dpor;
+mod on_loom;
+mod on_shuttle;
+mod program;
+mod table;
+
+pub use cell::{Cell, Outcome, SEEDS};
+pub use cost::{Memory, Overhead, memory, overhead};
+pub use engines::{engine_names, exhaust, exhaust_with, find};
+pub use program::{Size, Variant};
+pub use table::{Format, Options, Progress, run, table};

@@ -1,0 +1,227 @@
+//! Tables of cells, and the whole benchmark.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::cell::{Cell, Outcome, SEEDS};
+use crate::cost::{Memory, Overhead, memory, overhead};
+use crate::engines::{exhaust, find};
+use crate::program::{Size, Variant};
+
+/// How tables are written.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    /// Aligned columns.
+    #[default]
+    Plain,
+    /// Markdown, aligned as well.
+    Markdown,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "plain" => Ok(Format::Plain),
+            "markdown" => Ok(Format::Markdown),
+            _ => Err(format!("no format is called {name}; there are plain, markdown")),
+        }
+    }
+}
+
+/// What to run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    /// The variants, each a table.
+    pub families: Vec<Variant>,
+    /// The columns.
+    pub sizes: Vec<Size>,
+    /// The most time for a cell.
+    pub limit: Duration,
+    /// How to write it.
+    pub format: Format,
+    /// Whether to measure the cost of an execution, and memory, too.
+    pub cost: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let sizes = [(1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 1), (2, 3, 2)].map(|(n, t, k)| Size::new(n, t, k));
+        let (families, limit) = (Variant::ALL.to_vec(), Duration::from_secs(10));
+        Options { families, sizes: sizes.to_vec(), limit, format: Format::Plain, cost: true }
+    }
+}
+
+/// How far a benchmark is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Progress<'a> {
+    /// What runs now.
+    pub now: &'a str,
+    /// Parts that are done.
+    pub done: usize,
+    /// All parts.
+    pub total: usize,
+}
+
+/// Run all of it, write each table when it is complete, and say before each part what it is.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Progress<'_>)) -> io::Result<()> {
+    let costs = if options.cost { 2 } else { 0 };
+    let total = costs + options.families.len() * options.sizes.len();
+    let mut done = 0;
+    let mut next = |now: &str| {
+        progress(Progress { now, done, total });
+        done += 1;
+    };
+    // First, while nothing else has taken memory.
+    let memory = options.cost.then(|| {
+        next("memory");
+        memory(options.limit)
+    });
+    let overheads = options.cost.then(|| {
+        next("cost of an execution");
+        overhead(9)
+    });
+    for (index, &family) in options.families.iter().enumerate() {
+        let mut columns = Vec::new();
+        for &size in &options.sizes {
+            next(&format!("{family} {size}"));
+            let Size { n, t, k } = size;
+            let cells = if family == Variant::Buggy { find(n, t, k, options.limit) } else { exhaust(family, n, t, k, options.limit) };
+            columns.push((size, cells));
+        }
+        let blank = if index > 0 { "\n" } else { "" };
+        writeln!(out, "{blank}{}\n\n{}", title(family, options.format), table(&columns, options.format))?;
+        out.flush()?;
+    }
+    if let (Some(memory), Some(overheads)) = (memory, overheads) {
+        write!(out, "{}", cost_text(&overheads, &memory))?;
+    }
+    progress(Progress { now: "", done: total, total });
+    out.flush()
+}
+
+fn title(family: Variant, format: Format) -> String {
+    let what = match family {
+        Variant::FixedPlain => "the lock, plain data: executions and time to exhaust".to_owned(),
+        Variant::FixedAtomic => "the lock, visible atomics inside: executions and time to exhaust".to_owned(),
+        Variant::NoAssert => "no lock, nothing asserted: executions and time to exhaust".to_owned(),
+        Variant::Buggy => format!("no lock: executions and time to find the bug; samplers: median of {SEEDS} seeds"),
+    };
+    match format {
+        Format::Plain => format!("{family}: {what}"),
+        Format::Markdown => format!("**{family}**: {what}"),
+    }
+}
+
+/// A table with a row for each engine and a column for each size.
+pub fn table(columns: &[(Size, Vec<Cell>)], format: Format) -> String {
+    let mut rows = vec![vec!["engine".to_owned()]];
+    rows[0].extend(columns.iter().map(|(size, _)| size.to_string()));
+    let engines = columns.first().map_or(&[][..], |(_, cells)| cells);
+    for (index, Cell { engine, .. }) in engines.iter().enumerate() {
+        let mut row = vec![(*engine).to_owned()];
+        row.extend(columns.iter().map(|(_, cells)| cells.get(index).map(figures).unwrap_or_default()));
+        rows.push(row);
+    }
+    let widths: Vec<usize> =
+        (0..=columns.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let padded: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        match format {
+            Format::Plain => text.push_str(padded.join("   ").trim_end()),
+            Format::Markdown => _ = write!(text, "| {} |", padded.join(" | ")),
+        }
+        text.push('\n');
+        if index == 0 {
+            let rule: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
+            match format {
+                Format::Plain => _ = writeln!(text, "{}", rule.join("   ")),
+                Format::Markdown => _ = writeln!(text, "| {} |", rule.join(" | ")),
+            }
+        }
+    }
+    text
+}
+
+/// A cell in words: a figure stands alone only if it is a result.
+fn figures(cell: &Cell) -> String {
+    let executions = grouped(cell.executions);
+    match &cell.outcome {
+        Outcome::Done => format!("{executions}, {}", time(cell.seconds)),
+        Outcome::OverLimit(limit) => format!("> {} ({executions} so far)", time(limit.as_secs_f64())),
+        Outcome::Missed => format!("not found ({executions} are all)"),
+        Outcome::Broken(why) => why.clone(),
+    }
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s >= 10.0 => format!("{s:.0} s"),
+        s if s >= 1.0 => format!("{s:.1} s"),
+        s if s >= 0.01 => format!("{:.0} ms", s * 1e3),
+        s => format!("{:.1} ms", s * 1e3),
+    }
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn cost_text(overheads: &[Overhead], memory: &Memory) -> String {
+    let mut text = String::from("\nAn execution under dpor and under shuttle's random scheduler, alternating:\n");
+    for Overhead { variant, size, same_primitives, dpor, random, ratio, rounds, .. } in overheads {
+        let primitives = if *same_primitives { "the same primitives" } else { "shuttle's own primitives" };
+        let (dpor, random) = (grouped(*dpor as u64), grouped(*random as u64));
+        _ = writeln!(
+            text,
+            "- {variant} {size}, {primitives}: {dpor} and {random} per second, {ratio:.2} times the cost (median of {rounds})"
+        );
+    }
+    let Memory { size, executions, exhausted, seconds, peak, alone } = memory;
+    let (executions, seconds) = (grouped(*executions), time(*seconds));
+    let all = if *exhausted { "all" } else { "unfinished" };
+    let peak = peak.map_or("the peak is not known here".to_owned(), |peak| format!("the process peaked at {} kB", grouped(peak)));
+    let since = if *alone { "" } else { " since it started" };
+    _ = writeln!(text, "\nMemory, fixedpl {size}: {executions} executions ({all}) in {seconds}, {peak}{since}.");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_result_is_a_bare_figure() {
+        let cell = |outcome| Cell { engine: "e", executions: 1_234_567, seconds: 0.25, outcome };
+        assert_eq!(figures(&cell(Outcome::Done)), "1,234,567, 250 ms");
+        assert_eq!(figures(&cell(Outcome::OverLimit(Duration::from_secs(10)))), "> 10 s (1,234,567 so far)");
+        assert_eq!(figures(&cell(Outcome::Missed)), "not found (1,234,567 are all)");
+        assert_eq!(figures(&cell(Outcome::Broken("why".to_owned()))), "why");
+    }
+
+    #[test]
+    fn tables_are_aligned() {
+        let cell = |engine, executions| Cell { engine, executions, seconds: 2.0, outcome: Outcome::Done };
+        let columns = [(Size::new(1, 1, 1), vec![cell("a", 1), cell("longer", 23)])];
+        assert_eq!(
+            table(&columns, Format::Markdown),
+            "| engine | N1 T1 K1  |\n| ------ | --------- |\n| a      | 1, 2.0 s  |\n| longer | 23, 2.0 s |\n"
+        );
+        assert_eq!(table(&columns, Format::Plain), "engine   N1 T1 K1\n------   ---------\na        1, 2.0 s\nlonger   23, 2.0 s\n");
+    }
+}
