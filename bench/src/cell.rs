@@ -26,6 +26,8 @@ pub struct Cell {
     pub engine: &'static str,
     /// Executions; of a sampler, the median of its seeds if all were done, else the sum.
     pub executions: u64,
+    /// Those of them that dpor cut, because all that could follow was explored elsewhere.
+    pub cut: u64,
     /// Seconds, likewise.
     pub seconds: f64,
     /// How far it got.
@@ -47,7 +49,7 @@ impl Cell {
             (None, Goal::Find) if run.ended => Outcome::Missed,
             (None, _) => Outcome::OverLimit(limit),
         };
-        Cell { engine, executions: run.executions, seconds: run.elapsed.as_secs_f64(), outcome }
+        Cell { engine, executions: run.executions, cut: run.cut, seconds: run.elapsed.as_secs_f64(), outcome }
     }
 
     /// The median of several seeds. Unless all were done it would be one of those that happened to be, so it is no result then.
@@ -59,7 +61,7 @@ impl Cell {
             cells.push(cell);
             if let Some(Cell { outcome, .. }) = cells.last().filter(|cell| !cell.finished()) {
                 let executions = cells.iter().map(|cell| cell.executions).sum();
-                return Cell { engine, executions, seconds: started.elapsed().as_secs_f64(), outcome: outcome.clone() };
+                return Cell { engine, executions, cut: 0, seconds: started.elapsed().as_secs_f64(), outcome: outcome.clone() };
             }
         }
         let mut executions: Vec<u64> = cells.iter().map(|cell| cell.executions).collect();
@@ -67,7 +69,7 @@ impl Cell {
         executions.sort_unstable();
         seconds.sort_unstable_by(f64::total_cmp);
         let middle = cells.len() / 2;
-        Cell { engine, executions: executions[middle], seconds: seconds[middle], outcome: Outcome::Done }
+        Cell { engine, executions: executions[middle], cut: 0, seconds: seconds[middle], outcome: Outcome::Done }
     }
 }
 
@@ -85,6 +87,7 @@ pub(crate) enum Goal {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) executions: u64,
+    pub(crate) cut: u64,
     pub(crate) elapsed: Duration,
     /// The assertion failed.
     pub(crate) found: bool,
@@ -96,7 +99,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn broken(why: String) -> Self {
-        Run { executions: 0, elapsed: Duration::ZERO, found: false, ended: false, broken: Some(why) }
+        Run { executions: 0, cut: 0, elapsed: Duration::ZERO, found: false, ended: false, broken: Some(why) }
     }
 
     /// Of an engine that ends by a panic, silently at the limit, or silently at the end.
@@ -109,7 +112,7 @@ impl Run {
     ) -> Self {
         let (elapsed, found) = (started.elapsed(), found.load(Ordering::Relaxed));
         let ended = result.is_ok() && elapsed < limit;
-        Run { executions: executions.load(Ordering::Relaxed), elapsed, found, ended, broken: result.err().filter(|_| !found) }
+        Run { executions: executions.load(Ordering::Relaxed), cut: 0, elapsed, found, ended, broken: result.err().filter(|_| !found) }
     }
 }
 

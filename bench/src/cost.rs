@@ -79,6 +79,8 @@ pub struct Overhead {
     pub random: f64,
     /// What an execution costs under dpor, in executions under the random scheduler: the median of the rounds' ratios.
     pub ratio: f64,
+    /// The smallest and the largest of these ratios: far apart if the machine is busy.
+    pub ratios: (f64, f64),
     /// Rounds.
     pub rounds: usize,
 }
@@ -102,8 +104,9 @@ fn alternate<P: Primitives>(variant: Variant, size: Size, executions: u64, same_
             ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
         }
     }
+    let range = ratios.iter().fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), &ratio| (least.min(ratio), most.max(ratio)));
     let (dpor, random, ratio) = (median(dpor), median(random), median(ratios));
-    Overhead { variant, size, same_primitives, executions, dpor, random, ratio, rounds }
+    Overhead { variant, size, same_primitives, executions, dpor, random, ratio, ratios: range, rounds }
 }
 
 fn timed_dpor(variant: Variant, size: Size, executions: u64) -> Duration {

@@ -70,7 +70,7 @@ fn ask(name: &'static str, engine: &Engine, goal: Goal, variant: Variant, size: 
         Engine::Shuttle(kind) => {
             if std::env::var_os("SHUTTLE_RANDOM_SEED").is_some() {
                 let outcome = Outcome::Broken("SHUTTLE_RANDOM_SEED makes all seeds the same".to_owned());
-                return Cell { engine: name, executions: 0, seconds: 0.0, outcome };
+                return Cell { engine: name, executions: 0, cut: 0, seconds: 0.0, outcome };
             }
             return Cell::median(name, limit, |seed, left| on_shuttle::run(*kind, seed, variant, size, left));
         }

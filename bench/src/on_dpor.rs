@@ -74,5 +74,5 @@ pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: Durat
         other => Some(other.to_string()),
     });
     let found = found && (report.minimal || !proves);
-    Run { executions: report.executions, elapsed: started.elapsed(), found, ended: report.exhausted, broken }
+    Run { executions: report.executions, cut: report.blocked, elapsed: started.elapsed(), found, ended: report.exhausted, broken }
 }

@@ -1,10 +1,11 @@
 //! The family on shuttle's primitives, under shuttle's schedulers.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
-use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler};
+use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId, UrwRandomScheduler};
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicI64, Ordering};
 use shuttle::{Config, FailurePersistence, Runner};
@@ -42,6 +43,9 @@ impl Primitives for Shuttle {
         // Unlike a future, a thread is not detached by this.
         drop(shuttle::thread::spawn(f));
     }
+
+    /// shuttle and its schedulers write to stderr about every panic, past the hook: [`UntilFound`] ends the search instead.
+    fn fail() {}
 }
 
 /// One of shuttle's schedulers.
@@ -64,6 +68,26 @@ impl Kind {
     }
 }
 
+/// A scheduler that has no further execution once the bug is found.
+///
+/// The inner one is leaked, some hundred bytes for a search: shuttle's random scheduler writes a seed to stderr if it is dropped
+/// before its last execution.
+struct UntilFound(ManuallyDrop<Box<dyn Scheduler + Send>>, Arc<AtomicBool>);
+
+impl Scheduler for UntilFound {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        if self.1.load(Ordering::Relaxed) { None } else { self.0.new_execution() }
+    }
+
+    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, yielding: bool) -> Option<TaskId> {
+        self.0.next_task(runnable, current, yielding)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}
+
 pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::None;
@@ -74,11 +98,12 @@ pub(crate) fn config() -> Config {
 pub(crate) fn run(kind: Kind, seed: u64, variant: Variant, size: Size, limit: Duration) -> Run {
     let (executions, found) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let (counted, told) = (Arc::clone(&executions), Arc::clone(&found));
+    let scheduler = UntilFound(ManuallyDrop::new(kind.scheduler(seed, usize::MAX)), Arc::clone(&found));
     let mut config = config();
     config.max_time = Some(limit);
     let started = Instant::now();
     let result = quietly(|| {
-        Runner::new(kind.scheduler(seed, usize::MAX), config).run(move || {
+        Runner::new(scheduler, config).run(move || {
             counted.fetch_add(1, Ordering::Relaxed);
             execute::<Shuttle>(variant, size, &told);
         });

@@ -89,6 +89,11 @@ pub(crate) trait Primitives: 'static {
     fn write(word: &Self::Word, value: i64);
     fn spawn(f: impl FnOnce() + Send + 'static);
 
+    /// The assertion failed: let the engine know.
+    fn fail() {
+        panic!("the walk missed a vma");
+    }
+
     /// Whether the execution is being torn down, so that its end says nothing.
     fn torn_down() -> bool {
         false
@@ -113,7 +118,7 @@ impl<P: Primitives> Drop for State<P> {
         let missing = self.expected.is_some_and(|expected| expected != *self.present.get_mut());
         if missing && !std::thread::panicking() && !P::torn_down() {
             self.found.store(true, Ordering::Relaxed);
-            panic!("the walk missed a vma");
+            P::fail();
         }
     }
 }

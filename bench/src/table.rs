@@ -96,7 +96,7 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Prog
             columns.push((size, cells));
         }
         let blank = if index > 0 { "\n" } else { "" };
-        writeln!(out, "{blank}{}\n\n{}", title(family, options.format), table(&columns, options.format))?;
+        write!(out, "{blank}{}\n\n{}", title(family, options.format), table(&columns, options.format))?;
         out.flush()?;
     }
     if let (Some(memory), Some(overheads)) = (memory, overheads) {
@@ -154,6 +154,7 @@ pub fn table(columns: &[(Size, Vec<Cell>)], format: Format) -> String {
 fn figures(cell: &Cell) -> String {
     let executions = grouped(cell.executions);
     match &cell.outcome {
+        Outcome::Done if cell.cut > 0 => format!("{executions} ({} cut), {}", grouped(cell.cut), time(cell.seconds)),
         Outcome::Done => format!("{executions}, {}", time(cell.seconds)),
         Outcome::OverLimit(limit) => format!("> {} ({executions} so far)", time(limit.as_secs_f64())),
         Outcome::Missed => format!("not found ({executions} are all)"),
@@ -166,7 +167,8 @@ fn time(seconds: f64) -> String {
         s if s >= 10.0 => format!("{s:.0} s"),
         s if s >= 1.0 => format!("{s:.1} s"),
         s if s >= 0.01 => format!("{:.0} ms", s * 1e3),
-        s => format!("{:.1} ms", s * 1e3),
+        s if s >= 0.001 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.0} µs", s * 1e6),
     }
 }
 
@@ -184,12 +186,13 @@ fn grouped(number: u64) -> String {
 
 fn cost_text(overheads: &[Overhead], memory: &Memory) -> String {
     let mut text = String::from("\nAn execution under dpor and under shuttle's random scheduler, alternating:\n");
-    for Overhead { variant, size, same_primitives, dpor, random, ratio, rounds, .. } in overheads {
+    for Overhead { variant, size, same_primitives, dpor, random, ratio, ratios, rounds, .. } in overheads {
         let primitives = if *same_primitives { "the same primitives" } else { "shuttle's own primitives" };
+        let (least, most) = ratios;
         let (dpor, random) = (grouped(*dpor as u64), grouped(*random as u64));
         _ = writeln!(
             text,
-            "- {variant} {size}, {primitives}: {dpor} and {random} per second, {ratio:.2} times the cost (median of {rounds})"
+            "- {variant} {size}, {primitives}: {dpor} and {random} per second, {ratio:.2} times the cost (median of {rounds}, {least:.2} to {most:.2})"
         );
     }
     let Memory { size, executions, exhausted, seconds, peak, alone } = memory;
@@ -207,8 +210,9 @@ mod tests {
 
     #[test]
     fn only_a_result_is_a_bare_figure() {
-        let cell = |outcome| Cell { engine: "e", executions: 1_234_567, seconds: 0.25, outcome };
+        let cell = |outcome| Cell { engine: "e", executions: 1_234_567, cut: 0, seconds: 0.25, outcome };
         assert_eq!(figures(&cell(Outcome::Done)), "1,234,567, 250 ms");
+        assert_eq!(figures(&Cell { cut: 3, ..cell(Outcome::Done) }), "1,234,567 (3 cut), 250 ms");
         assert_eq!(figures(&cell(Outcome::OverLimit(Duration::from_secs(10)))), "> 10 s (1,234,567 so far)");
         assert_eq!(figures(&cell(Outcome::Missed)), "not found (1,234,567 are all)");
         assert_eq!(figures(&cell(Outcome::Broken("why".to_owned()))), "why");
@@ -216,7 +220,7 @@ mod tests {
 
     #[test]
     fn tables_are_aligned() {
-        let cell = |engine, executions| Cell { engine, executions, seconds: 2.0, outcome: Outcome::Done };
+        let cell = |engine, executions| Cell { engine, executions, cut: 0, seconds: 2.0, outcome: Outcome::Done };
         let columns = [(Size::new(1, 1, 1), vec![cell("a", 1), cell("longer", 23)])];
         assert_eq!(
             table(&columns, Format::Markdown),
