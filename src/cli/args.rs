@@ -150,6 +150,10 @@ pub struct Drawing {
     #[arg(long)]
     pub full: bool,
 
+    /// Leave the source lines out
+    #[arg(long)]
+    pub no_source: bool,
+
     /// Write to FILE instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

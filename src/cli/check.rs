@@ -36,7 +36,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         if runner.stopped() {
             break;
         }
-        let outcome = runner.run(race, protocol);
+        let outcome = runner.run(race, protocol)?;
         if args.format == CheckFormat::Lines {
             runner.aside(|| print(&(line(&outcome) + "\n")))?;
         }
@@ -50,7 +50,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     }
     if runner.stopped() {
         let known = outcomes.iter().filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_))).count();
-        complain(&format!("stopped: {} of {} are not known", cases.len() - known, counted(cases.len(), "verdict")));
+        complain(&format!("stopped: {known} of {} known", counted(cases.len(), "verdict")));
         return Ok(Status::Interrupted);
     }
     Ok(Status::of(outcomes.iter().all(as_documented)))

@@ -22,7 +22,7 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
     let mut runner = Runner::new(Method::Exhaustive, options, protocols.len());
     let mut outcomes = Vec::new();
     for protocol in &protocols {
-        let mut outcome = runner.run(&race, protocol);
+        let mut outcome = runner.run(&race, protocol)?;
         if runner.stopped() {
             complain(&format!("stopped: {} under {protocol} after {}", race.id(), executions(&outcome)));
             return Ok(Status::Interrupted);
@@ -58,7 +58,7 @@ fn in_order(race: &Race) -> Vec<Protocol> {
 
 fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal) -> Result<(), Refusal> {
     let detail = if drawing.full { Detail::Full } else { Detail::Story };
-    let draw = |style| draw(witness, drawing.format(), terminal.width, Style { detail, ..style });
+    let draw = |style| draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style });
     match &drawing.output {
         Some(path) => write(path, &draw(terminal.file_style())),
         None => print(&draw(terminal.style())),

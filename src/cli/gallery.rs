@@ -21,7 +21,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     let mut runner = Runner::new(Method::Exhaustive, options, violations.len());
     let (mut witnesses, mut missing) = (Vec::new(), Vec::new());
     for (race, (protocol, _)) in violations {
-        let outcome = runner.run(race, protocol);
+        let outcome = runner.run(race, protocol)?;
         if runner.stopped() {
             complain("stopped: nothing is written");
             return Ok(Status::Interrupted);

@@ -1,0 +1,312 @@
+//! The program, as somebody at a shell meets it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use lockwalk::witness::Coverage;
+use lockwalk::{Outcome, Witness};
+
+fn lockwalk(args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockwalk"));
+    command.args(args.split_whitespace()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());
+    command
+}
+
+/// Runs it, and wants this exit status.
+#[track_caller]
+fn run(args: &str, status: i32) -> (String, String) {
+    let Output { status: actual, stdout, stderr } = lockwalk(args).output().expect("it starts");
+    let (stdout, stderr) = (String::from_utf8(stdout).expect("UTF-8"), String::from_utf8(stderr).expect("UTF-8"));
+    assert_eq!(actual.code(), Some(status), "lockwalk {args}\n{stdout}\n{stderr}");
+    (stdout, stderr)
+}
+
+/// Standard output of a run that ends with status 0 and has no complaint.
+#[track_caller]
+fn good(args: &str) -> String {
+    let (stdout, stderr) = run(args, 0);
+    assert_eq!(stderr, "", "lockwalk {args}");
+    stdout
+}
+
+/// The one line that a refused command prints.
+#[track_caller]
+fn refused(args: &str) -> String {
+    let (stdout, stderr) = run(args, 2);
+    assert_eq!(stdout, "", "lockwalk {args}");
+    assert_eq!(stderr.lines().count(), 1, "lockwalk {args}\n{stderr}");
+    stderr.trim_end().to_owned()
+}
+
+/// A directory of this test's own, empty.
+fn directory(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).expect("a directory for tests");
+    path
+}
+
+#[test]
+fn every_verdict_is_the_documented_one() {
+    let outcomes: Vec<Outcome> = serde_json::from_str(&good("check --engine dpor --format json")).expect("JSON");
+    let cases: Vec<_> = lockwalk::races::all()
+        .iter()
+        .flat_map(|race| race.cases().iter().map(|(protocol, _)| (race.id().to_owned(), protocol.to_string())).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(outcomes.iter().map(|o| (o.race.clone(), o.protocol.clone())).collect::<Vec<_>>(), cases);
+    for outcome in &outcomes {
+        let of = format!("{} under {}", outcome.race, outcome.protocol);
+        assert!(outcome.as_documented(), "{of}: {:?}", outcome.objections());
+        assert_eq!(outcome.coverage == Coverage::Exhaustive, outcome.violating() == 0, "{of}: {:?}", outcome.coverage);
+        assert_eq!(outcome.witness.is_some(), outcome.documented.clause().is_some(), "{of}");
+    }
+}
+
+#[test]
+fn without_arguments_it_prints_the_table() {
+    if lockwalk::Method::default().name() == "loom" {
+        // In a build with --cfg loom the catalogue takes minutes; one race that loom gets through stands for it.
+        assert!(good("check S3.3").starts_with("lockwalk · 2 races of 1 document · loom, "));
+        return;
+    }
+    let table = good("");
+    let header = format!("lockwalk · {} races of ", lockwalk::races::all().len());
+    let (first, rest) = table.split_once('\n').expect("lines");
+    assert!(first.starts_with(&header) && first.ends_with(" · sequentially consistent, every interleaving, no bound"), "{first}");
+    assert!(!rest.lines().any(|line| line.trim_start().starts_with('!')), "{rest}");
+    for race in lockwalk::races::all() {
+        let row = |line: &str| line.strip_prefix("  ").is_some_and(|line| line.split_whitespace().next() == Some(race.id()));
+        assert!(rest.lines().any(row), "{} is missing in\n{rest}", race.id());
+    }
+    let summary = rest.rsplit("\n\n").next().expect("a last paragraph");
+    assert!(summary.contains(" reproduced · ") && !summary.contains("not as documented"), "{summary}");
+}
+
+#[test]
+fn a_verdict_that_differs_is_status_1() {
+    // One execution exhausts nothing.
+    let (table, _) = run("check =S3.7 --protocol 3.7 --engine dpor --executions 1", 1);
+    assert!(table.contains("? undecided  1 execution") && table.contains("! unfinished: "), "{table}");
+    assert!(table.contains("at most 1 execution each"), "{table}");
+    assert!(table.contains("1 not as documented (S3.7)"), "{table}");
+    let (lines, _) = run("check =S3.7 --protocol 3.7 --engine dpor --executions 1 --format lines", 1);
+    assert!(lines.contains("  ! unfinished: "), "{lines}");
+}
+
+#[test]
+fn races_are_selected_by_the_parts_of_their_ids() {
+    let races = |args: &str| {
+        let outcomes: Vec<Outcome> = serde_json::from_str(&good(&format!("check --engine dpor --format json {args}"))).expect("JSON");
+        let mut races: Vec<_> = outcomes.into_iter().map(|o| o.race).collect();
+        races.dedup();
+        races
+    };
+    assert_eq!(races("=S3.1"), ["S3.1"]);
+    let variants = races("s3.1");
+    assert!(variants.len() > 1 && variants.iter().all(|id| id == "S3.1" || id.starts_with("S3.1/")), "{variants:?}");
+    let two = races("S3.9 =S3.3 =S3.3");
+    assert!(two[0] == "S3.3" && two.len() > 1 && two[1..].iter().all(|id| id.starts_with("S3.9")), "{two:?}");
+}
+
+#[test]
+fn a_protocol_nobody_documented_is_only_reported() {
+    let table = good("check =S3.1 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing");
+    assert!(table.contains("✗") && table.contains("1 without a documented verdict"), "{table}");
+}
+
+#[test]
+fn nonsense_is_refused_in_one_line_with_a_suggestion() {
+    for (args, line) in [
+        ("chek", "error: unrecognized subcommand 'chek'; did you mean 'check'?"),
+        ("check S3.1/boundry", "error: no race is called 'S3.1/boundry'; did you mean 'S3.1/boundary'?"),
+        ("explain mremap-race", "error: no race is called 'mremap-race'; `lockwalk list` names them all"),
+        ("check --protocol 2.6.3", "error: no protocol or rule is called '2.6.3'; did you mean '2.6.33', '2.6.34' or '2.6.36'?"),
+        (
+            "check --protocol 2.6.34+vma_lock=vma",
+            "error: no protocol or rule is called 'vma_lock=vma'; did you mean 'vma_adjust_lock=vma'?",
+        ),
+        ("check --depth 3", "error: --depth is for --engine pct, not for dpor"),
+        ("check --engine loom --seed 1", "error: --seed is for --engine random and pct, not for loom"),
+        ("check --engine native --executions 7", "error: --executions is for --engine dpor and dfs and loom, not for native"),
+        ("check --time 0s", "error: invalid value '0s' for '--time <TIME>': that is no time"),
+        ("check --time soon", "error: invalid value 'soon' for '--time <TIME>': expected a number and ms, s, m or h"),
+        ("replay S3.1", "error: the following required arguments were not provided: --protocol <PROTOCOL> --schedule <SCHEDULE>"),
+    ] {
+        // `--depth` and its like are about the engine: which one is the default depends on the build.
+        let args = if args == "check --depth 3" { "check --depth 3 --engine dpor" } else { args };
+        assert_eq!(refused(args), line, "lockwalk {args}");
+    }
+    let engine = refused("check --engine dpro");
+    assert!(engine.starts_with("error: invalid value 'dpro' for '--engine <ENGINE>'"), "{engine}");
+    assert!(engine.ends_with("; did you mean 'dpor'?"), "{engine}");
+    let several = refused("explain S3");
+    assert!(several.starts_with("error: 'S3' stands for ") && several.ends_with("and this shows one"), "{several}");
+}
+
+#[test]
+fn schedules_that_do_not_fit_are_refused() {
+    for (schedule, says) in [
+        ("0..1", "not a schedule"),
+        ("x", "not a schedule"),
+        ("0*99999999999", "not a schedule"),
+        ("0*99999", "does not fit S3.1 under 2.6.34 at step"),
+        ("1*3.9", "does not fit S3.1 under 2.6.34 at step"),
+    ] {
+        let line = refused(&format!("replay S3.1 --protocol 2.6.34 --schedule {schedule}"));
+        assert!(line.contains(says), "{schedule}: {line}");
+    }
+}
+
+#[test]
+fn the_witness_of_the_head_race_reads_like_a_kernel_mail() {
+    insta::assert_snapshot!(good("explain S3.1 --no-source"));
+    assert!(good("explain S3.1").contains("rmap.rs:"));
+}
+
+#[test]
+fn a_replay_of_each_kind_of_ending_shows_the_same() {
+    for race in ["S3.1", "S3.3", "S3.4", "=S1.2"] {
+        let text = good(&format!("explain {race} --format json"));
+        let explained: Witness = serde_json::from_str(&text).expect("JSON");
+        assert!(explained.found.minimal, "{race}");
+        let command = explained.replay.strip_prefix("lockwalk ").expect("the replay line is a command");
+        let replayed: Witness = serde_json::from_str(&good(&format!("{command} --format json"))).expect("JSON");
+        assert_eq!(replayed.clause, explained.clause, "{race}");
+        assert_eq!(replayed.steps, explained.steps, "{race}");
+        assert_eq!(replayed.ending, explained.ending, "{race}");
+        assert!(!replayed.found.minimal, "a replay proves nothing about other interleavings: {race}");
+    }
+}
+
+#[test]
+fn what_is_not_violated_is_explained_by_what_was_covered() {
+    let text = good("explain S3.1 --protocol 2.6.36");
+    assert!(text.contains("no clause is violated") && text.contains("nothing left, sequentially consistent"), "{text}");
+    let directory = directory("nothing-to-draw");
+    let file = directory.join("none.svg");
+    let (stdout, stderr) = run(&format!("explain S3.1 --protocol 2.6.36 --output {}", file.display()), 0);
+    assert_eq!(stdout, "");
+    assert!(stderr.contains("no clause is violated"), "{stderr}");
+    assert!(!file.exists());
+    let (stdout, _) = run("explain S3.1 --protocol 2.6.36 --format json", 0);
+    assert_eq!(stdout, "null\n");
+}
+
+#[test]
+fn a_file_is_drawn_as_its_name_says() {
+    let directory = directory("drawn");
+    for (name, begins) in [("w.svg", "<svg"), ("w.mmd", "sequenceDiagram"), ("w.json", "{"), ("w.txt", "S3.1 · ")] {
+        let file = directory.join(name);
+        fs::write(&file, "what was there before").expect("writable");
+        assert_eq!(good(&format!("explain =S3.1 --output {}", file.display())), "");
+        let drawn = fs::read_to_string(&file).expect("it was written");
+        assert!(drawn.contains(begins) && drawn.ends_with('\n'), "{name}: {drawn}");
+    }
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 4, "nothing temporary is left");
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing() {
+    let directory = directory("unwritable");
+    let (nowhere, taken) = (directory.join("no/such/file.svg"), directory.join("taken"));
+    fs::write(&taken, "a file").expect("writable");
+    for args in [
+        format!("explain S3.1 --output {}", nowhere.display()),
+        format!("explain S3.1 --output {}", directory.display()),
+        format!("gallery --output {}", taken.display()),
+    ] {
+        let line = refused(&args);
+        assert!(line.starts_with("error: cannot "), "{line}");
+    }
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1);
+    assert_eq!(fs::read_to_string(&taken).expect("still there"), "a file");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said_and_a_reader_that_left_is_not() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let output = lockwalk("list").stdout(full).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write: "));
+    let mut child = lockwalk("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let colored = |args: &str, no_color: &str| {
+        let output = lockwalk(args).env("NO_COLOR", no_color).output().expect("it starts");
+        String::from_utf8_lossy(&output.stdout).contains('\x1b')
+    };
+    assert!(!colored("explain =S3.1", ""));
+    assert!(!colored("explain =S3.1", "1"));
+    assert!(!colored("explain =S3.1 --color never", ""));
+    assert!(colored("explain =S3.1 --color always", "1"), "what is asked for explicitly wins");
+    let ascii = good("explain =S3.3 --ascii");
+    assert!(ascii.is_ascii(), "{ascii}");
+    assert!(good("check =S3.1 --engine dpor --ascii").is_ascii());
+    assert!(good("list --ascii").is_ascii());
+}
+
+#[test]
+fn the_list_names_everything() {
+    let listing: serde_json::Value = serde_json::from_str(&good("list --format json")).expect("JSON");
+    let count = |what: &str| listing[what].as_array().expect("a list").len();
+    assert_eq!(count("races"), lockwalk::races::all().len());
+    assert_eq!(count("protocols"), lockwalk::Era::all().len());
+    assert_eq!(count("rules"), lockwalk::spec::Rules::catalogue().len());
+    assert_eq!(count("clauses"), lockwalk::Clause::ALL.len());
+    let text = good("list");
+    for race in lockwalk::races::all() {
+        assert!(text.contains(&format!("  {} · {}\n", race.id(), race.title())), "{text}");
+    }
+    for clause in lockwalk::Clause::ALL {
+        assert!(text.contains(clause.text()), "{text}");
+    }
+}
+
+#[test]
+fn the_gallery_has_a_picture_for_each_violation() {
+    let directory = directory("gallery");
+    let (said, _) = run(&format!("gallery --output {}", directory.display()), 0);
+    let cases = lockwalk::races::all().iter().flat_map(|race| race.cases().to_vec()).collect::<Vec<_>>();
+    let violations = cases.iter().filter(|(_, documented)| *documented != lockwalk::Documented::Holds).count();
+    assert!(said.starts_with(&format!("{violations} pictures in ")), "{said}");
+    let index = fs::read_to_string(directory.join("index.md")).expect("an index");
+    let pictures: Vec<_> = index.lines().filter_map(|line| line.strip_prefix("![")?.strip_suffix(')')?.rsplit_once('(')).collect();
+    assert_eq!(pictures.len(), violations);
+    for (_, file) in &pictures {
+        assert!(fs::read_to_string(directory.join(file)).expect("the picture").contains("<svg"), "{file}");
+    }
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), violations + 1, "each has a file of its own");
+}
+
+/// Ctrl-C ends an exploration that would take for ever, and what was covered is said.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_and_reports() {
+    // Plain enumeration of three CPUs does not end within a lifetime.
+    let mut command = lockwalk("check =S3.7 --protocol 3.7 --engine dfs");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(130), "{stdout}\n{stderr}");
+    assert!(stdout.contains("? undecided"), "{stdout}");
+    assert_eq!(stderr, "stopped: 0 of 1 verdict known\n");
+}
+
+#[test]
+fn the_help_says_what_the_exit_status_means() {
+    let help = good("--help");
+    for part in ["check", "explain", "replay", "list", "gallery", "Examples:", "Exit status:", "130"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    assert!(good("--version").starts_with("lockwalk "));
+}
