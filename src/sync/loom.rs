@@ -38,7 +38,7 @@ impl Shared {
     /// Makes the access that follows race with every access before it.
     ///
     /// loom 0.7.2 remembers only the last access of an atomic, of whatever kind: in `load x | load x; store x` the store finds its own
-    /// thread's load there, and loom declares the program exhausted after one execution (SPEC.md §7, FINDING-2). Read-modify-writes
+    /// thread's load there, and loom declares the program exhausted after one execution (SPEC.md §7, FINDING-9). Read-modify-writes
     /// all depend on each other, so one of a token beside the word puts that right; relaxed, it orders nothing.
     fn touch(&self) {
         self.both().1.fetch_add(0, Ordering::Relaxed);
