@@ -94,11 +94,16 @@ fn clauses() -> String {
     let mut out = String::new();
     for &clause in Clause::ALL {
         let (id, kind, fact, text) = (clause.id(), clause.kind(), clause.fact(), clause.text());
-        let dies: Vec<_> = races::all().iter().filter(|race| race.cases().iter().any(|&(_, d)| violates(d) == Some(clause))).map(|r| r.id().to_owned()).collect();
+        let dies: Vec<_> = races::all()
+            .iter()
+            .filter(|race| race.cases().iter().any(|&(_, d)| violates(d) == Some(clause)))
+            .map(|r| r.id().to_owned())
+            .collect();
         let at = sites.get(&clause).map(Vec::as_slice).unwrap_or_default();
         let mut files: Vec<_> = at.iter().filter_map(|site| site.split_once(':')).map(|(file, _)| format!("`{file}`")).collect();
         files.dedup();
-        write!(out, "### {id}\n\n{text}\n\n{} · facts {fact} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", ")).expect("a string");
+        write!(out, "### {id}\n\n{text}\n\n{} · facts {fact} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", "))
+            .expect("a string");
         if !dies.is_empty() {
             write!(out, " · broken by {}", dies.join(", ")).expect("a string");
         }

@@ -322,7 +322,8 @@ impl<'o> Exploration<'o> {
             }
             let how = bound.map(|n| format!("{n} preemptions"));
             return match (report.stopped, how) {
-                (None, None) => Coverage::Exhaustive,
+                (None, None) if report.exhausted => Coverage::Exhaustive,
+                (None, None) => Coverage::Bounded { bound: "what loom tries around a yield".into() },
                 (None, Some(bound)) => Coverage::Bounded { bound },
                 (Some(LoomStop::Limit), _) if !self.stopped() && bound != Some(1) => continue,
                 (Some(LoomStop::Limit), _) => Coverage::Unfinished { why: format!("stopped after {} executions", report.executions) },
@@ -331,6 +332,7 @@ impl<'o> Exploration<'o> {
                     self.tally().add_violation(Clause::DEADLOCK, 1);
                     Coverage::Unfinished { why: "loom stops at the first violation".into() }
                 }
+                (Some(LoomStop::CannotExplore(why)), _) => Coverage::Unfinished { why },
                 (Some(LoomStop::TooLong), _) => {
                     Coverage::Unfinished { why: "an execution retries without end; loom cannot tell a livelock".into() }
                 }

@@ -1,7 +1,6 @@
 //! The swap cache: pages that are on their way to the swap device, or from it.
 
-use std::sync::OnceLock;
-
+use super::swap_map::SLOTS;
 use super::{PageRef, SwapEntry, World};
 use crate::spec::{Clause, FindGetPage};
 use crate::sync::{self, Name, RetryLoop, SpinLock, Word};
@@ -11,29 +10,30 @@ use crate::{call, note};
 pub struct SwapCache {
     /// Changing a slot takes this. Kernel: `swapper_space.tree_lock`.
     pub tree_lock: SpinLock<()>,
-    slots: [OnceLock<Word<Option<PageRef>>>; 8],
+    slots: Vec<Word<Option<PageRef>>>,
 }
 
 impl SwapCache {
     pub(super) fn new() -> Self {
-        Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: [const { OnceLock::new() }; 8] }
+        let slot = |entry| Word::new(Name::new("swapcache[%a]", entry, 0), None);
+        Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: (0..SLOTS as u32).map(slot).collect() }
     }
 
     /// The tree's slot for `entry`. Kernel: `radix_tree_lookup_slot`.
     pub(super) fn slot(&self, entry: SwapEntry) -> &Word<Option<PageRef>> {
-        self.slots[entry.0 as usize].get_or_init(|| Word::new(Name::new("swapcache[%a]", entry.0, 0), None))
+        &self.slots[entry.0 as usize]
     }
 }
 
 impl World {
     /// The page in the swap cache, for audits and pictures only.
     pub(super) fn peek_swap_cache(&self, entry: SwapEntry) -> Option<PageRef> {
-        self.swap_cache.slots[entry.0 as usize].get()?.peek()
+        self.swap_cache.slots[entry.0 as usize].peek()
     }
 
     /// Does any slot hold `page`? For audits only.
     pub(super) fn swap_cache_holds(&self, page: PageRef) -> bool {
-        self.swap_cache.slots.iter().any(|slot| slot.get().is_some_and(|slot| slot.peek() == Some(page)))
+        self.swap_cache.slots.iter().any(|slot| slot.peek() == Some(page))
     }
 
     /// The swap slot of a page in the swap cache. Called with the page locked.

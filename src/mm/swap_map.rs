@@ -18,7 +18,7 @@ impl fmt::Display for SwapEntry {
 }
 
 /// Slots on the device: more than any race uses.
-const SLOTS: usize = 8;
+pub(super) const SLOTS: usize = 8;
 
 /// The swap device and its map. Kernel: `struct swap_info_struct`.
 pub struct Swap {

@@ -187,6 +187,7 @@ pub fn fence(order: Ordering) {
 
 /// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too long.
 pub fn round() {
+    YIELDED.set(true);
     exec::switching(loom::thread::yield_now);
 }
 
@@ -239,6 +240,8 @@ pub enum LoomStop {
     Deadlock(String),
     /// An execution grew beyond all measure: a loop that retries.
     TooLong,
+    /// loom met something that it cannot explore, in its words: an atomic made by one CPU and read by another that nothing orders.
+    CannotExplore(String),
 }
 
 /// The payload that ends loom's search from inside.
@@ -250,6 +253,8 @@ const MAX_BRANCHES: usize = 20_000;
 thread_local! {
     /// loom explores on this OS thread: its panics are results, and are not printed.
     static EXPLORING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// Some execution has yielded, and loom leaves out interleavings around a yield.
+    static YIELDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// True where a panic is a result of exploration, not a mishap.
@@ -278,6 +283,7 @@ pub fn explore(
     let counted = executions.clone();
     super::native::silence_results();
     EXPLORING.set(true);
+    YIELDED.set(false);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         builder.check(move || {
             if !go_on(counted.fetch_add(1, Ordering::Relaxed)) {
@@ -292,7 +298,7 @@ pub fn explore(
     let stopped = result.err().map(|payload| stop_reason(&*payload));
     let executions = if matches!(stopped, Some(LoomStop::Limit)) { executions - 1 } else { executions };
     let violating = last.filter(|_| matches!(stopped, Some(LoomStop::Violation)));
-    LoomReport { executions, exhausted: stopped.is_none(), stopped, violating }
+    LoomReport { executions, exhausted: stopped.is_none() && !YIELDED.get(), stopped, violating }
 }
 
 fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {
@@ -302,6 +308,7 @@ fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {
         _ if payload.is::<crate::spec::Violation>() => LoomStop::Violation,
         Some(text) if text.contains("deadlock") => LoomStop::Deadlock(text.into()),
         Some(text) if text.contains("maximum number of branches") => LoomStop::TooLong,
+        Some(text) if text.contains("Causality violation") => LoomStop::CannotExplore(text.trim().into()),
         // Neither a result nor a limit: a bug of ours or of loom's, which must not pass for one.
         _ => std::panic::panic_any(format!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text"))),
     }

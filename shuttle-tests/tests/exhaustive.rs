@@ -1,0 +1,74 @@
+//! Every case of the catalogue, in every interleaving: the documented verdict, the numbers in `golden/verdicts.snap`, and for each
+//! violation its shortest witness in `golden/`, so that a change of either shows in review. `INSTA_UPDATE=always` writes them anew.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use common::Case;
+use lockwalk::witness::render::{self, Style};
+use lockwalk::{Method, Options, Outcome, Schedule, Witness};
+
+/// A verdict may take this long on a slow machine; no case needs a tenth of it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+const WIDTH: usize = 100;
+
+#[test]
+fn every_verdict_is_the_documented_one() {
+    let cases = common::cases();
+    let options = Options { witness: true, time: Some(PATIENCE), ..Options::default() };
+    let outcomes = common::each(&cases, |(race, protocol, _)| race.check_with(protocol, &Method::Exhaustive, &options));
+    for outcome in &outcomes {
+        assert_eq!(outcome.objections(), [""; 0], "{} under {}", outcome.race, outcome.protocol);
+    }
+    let witnesses: Vec<_> = cases.iter().zip(&outcomes).filter_map(|(case, outcome)| Some((case, outcome.witness.as_ref()?))).collect();
+    witnesses.iter().for_each(|(case, witness)| replays(case, witness));
+    golden("verdicts", &outcomes.iter().map(line).collect::<String>());
+    for (_, witness) in &witnesses {
+        let style = Style { hide_source: true, ..Style::default() };
+        golden(&name(witness), &render::text(witness, WIDTH, style));
+    }
+    let expected: BTreeSet<_> = witnesses.iter().map(|(_, witness)| name(witness)).chain(["verdicts".to_owned()]).collect();
+    assert_eq!(golden_files(), expected, "the files in golden/ and the witnesses of the catalogue");
+}
+
+/// One line of `verdicts.snap`. How many executions a search for a violation needs is nobody's business; how many there are, is.
+fn line(outcome: &Outcome) -> String {
+    let counts =
+        |counts: &[lockwalk::witness::Count]| counts.iter().map(|c| format!("{} {}", c.count, c.name)).collect::<Vec<_>>().join(", ");
+    let how = match &outcome.witness {
+        Some(w) => format!("{} preemptions, {} switches, {} steps", w.preemptions, w.switches, w.steps.len()),
+        None => format!("{} executions: {}", outcome.executions, counts(&outcome.endings)),
+    };
+    format!("{} · {} · {} · {how}\n", outcome.race, outcome.protocol, outcome.verdict())
+}
+
+/// The witness is the shortest there is, and its replay line, read back, shows the same again.
+#[track_caller]
+fn replays((race, protocol, documented): &Case, witness: &Witness) {
+    let of = format!("{} under {protocol}", race.id());
+    assert!(witness.found.minimal, "{of}: a shorter witness was not ruled out");
+    let schedule: Schedule = witness.replay.rsplit(' ').next().expect("a command").parse().expect("a schedule");
+    let again = race.replay(protocol, &schedule).unwrap_or_else(|error| panic!("{of}: {error}"));
+    assert_eq!((&again.clause, &again.steps), (&witness.clause, &witness.steps), "{of}, {documented:?}");
+}
+
+fn name(witness: &Witness) -> String {
+    let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    format!("{}@{}", plain(&witness.race), plain(&witness.protocol))
+}
+
+#[track_caller]
+fn golden(name: &str, text: &str) {
+    insta::with_settings!({ snapshot_path => "golden", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+fn golden_files() -> BTreeSet<String> {
+    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).expect("golden/ is there");
+    let stem = |file: fs::DirEntry| file.file_name().to_string_lossy().strip_suffix(".snap").map(str::to_owned);
+    files.filter_map(|file| stem(file.expect("a file"))).collect()
+}

@@ -1,0 +1,346 @@
+//! Where the protocol can be broken: found in the syntax tree of `src/mm`, so that code written tomorrow is broken too.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{BinOp, Expr, ExprMethodCall, ImplItemFn, ItemFn, Local, ReturnType, Signature, Stmt, UnOp};
+
+/// What a mutant does to the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// One lock, semaphore or read section is not taken.
+    Acquire,
+    /// The same, and what lets go of it is left out too.
+    Section,
+    /// One is not let go of.
+    Release,
+    /// Nobody waits here.
+    Wait,
+    /// A try succeeds, and takes nothing.
+    TryTaken,
+    /// A try waits until it succeeds.
+    TryWaits,
+    /// A condition is true.
+    True,
+    /// A condition is false.
+    False,
+    /// A reference, or a mapping, is not counted, or not given up.
+    Reference,
+}
+
+/// One way to break one place. Its identity is what stands there, not the line.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    pub kind: Kind,
+    pub file: String,
+    pub line: usize,
+    pub function: String,
+    pub code: String,
+    /// Which of several that read alike in this function.
+    pub nth: usize,
+    edits: Vec<Edit>,
+}
+
+impl Mutant {
+    /// As `rmap.rs rmap_walk Acquire self.anon_vma_lock(anon_vma)`.
+    pub fn id(&self) -> String {
+        let nth = if self.nth == 0 { String::new() } else { format!(" #{}", self.nth + 1) };
+        format!("{} {} {:?} {}{nth}", self.file, self.function, self.kind, self.code)
+    }
+}
+
+/// What is put around a range of the source when the mutant `{n}` may be switched on.
+#[derive(Clone, Debug)]
+struct Edit {
+    range: Range<usize>,
+    before: String,
+    after: String,
+}
+
+const ACQUIRES: [&str; 5] = ["lock", "read_lock", "down_read", "down_write", "anon_vma_lock"];
+const RELEASES: [&str; 5] = ["unlock", "read_unlock", "up_read", "up_write", "anon_vma_unlock"];
+const WAITS: [&str; 2] = ["wait", "migration_entry_wait"];
+const REFERENCES: [&str; 8] =
+    ["get_page", "put_page", "get_anon_vma", "put_anon_vma", "page_add_anon_rmap", "page_remove_rmap", "swap_free", "swap_duplicate"];
+
+/// The checker's own code, which no race is about.
+fn is_checkers(function: &str) -> bool {
+    const NAMES: [&str; 9] =
+        ["fmt", "show", "pack", "unpack", "construct", "free_page_trouble", "is_listed", "every_pte", "swap_cache_holds"];
+    NAMES.contains(&function) || function.starts_with("assert_") || function.starts_with("peek") || function.starts_with("audit")
+}
+
+/// Conditions that choose between rules, and so between protocols.
+fn chooses_rule(code: &str) -> bool {
+    ["rules()", "rooted()", "counted()", "chained()", "prepend", "late", "rule "].iter().any(|part| code.contains(part))
+}
+
+/// Every mutant of one file, and the file with all of them in it, each behind its number: `first` and up.
+pub fn mutate(file: &str, source: &str, first: usize) -> (Vec<Mutant>, String) {
+    let syntax = syn::parse_file(source).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let mut finder = Finder { source, file, function: None, calls: Vec::new(), mutants: Vec::new() };
+    finder.visit_file(&syntax);
+    finder.sections();
+    let mut seen = BTreeMap::new();
+    for mutant in &mut finder.mutants {
+        let nth: &mut usize = seen.entry(mutant.id()).or_default();
+        mutant.nth = *nth;
+        *nth += 1;
+    }
+    let edited = apply(source, &finder.mutants, first);
+    (finder.mutants, edited)
+}
+
+fn apply(source: &str, mutants: &[Mutant], first: usize) -> String {
+    // Of two ranges that begin together the longer one opens first; of two that end together it closes last.
+    let mut marks = Vec::new();
+    let edits = mutants.iter().enumerate().flat_map(|(at, mutant)| mutant.edits.iter().map(move |edit| (at, edit)));
+    for (order, (at, Edit { range, before, after })) in edits.enumerate() {
+        let number = (first + at).to_string();
+        marks.push(((range.start, 1, usize::MAX - range.end, order), before.replace("{n}", &number)));
+        marks.push(((range.end, 0, usize::MAX - range.start, usize::MAX - order), after.replace("{n}", &number)));
+    }
+    marks.sort();
+    let (mut out, mut at) = (String::new(), 0);
+    for ((position, ..), text) in marks {
+        out.push_str(&source[at..position]);
+        out.push_str(&text);
+        at = position;
+    }
+    out.push_str(&source[at..]);
+    out
+}
+
+/// A call that takes or gives back, for pairing.
+struct Call {
+    function: String,
+    method: String,
+    /// What is locked: the receiver, or the argument of `anon_vma_lock`.
+    object: String,
+    line: usize,
+    code: String,
+    edit: Edit,
+}
+
+struct Finder<'s> {
+    source: &'s str,
+    file: &'s str,
+    function: Option<String>,
+    calls: Vec<Call>,
+    mutants: Vec<Mutant>,
+}
+
+impl Finder<'_> {
+    fn text(&self, range: &Range<usize>) -> &str {
+        &self.source[range.clone()]
+    }
+
+    fn push(&mut self, kind: Kind, at: &impl Spanned, edits: Vec<Edit>) {
+        let Some(function) = self.function.clone() else { return };
+        let span = at.span();
+        let code = self.text(&span.byte_range()).split_whitespace().collect::<Vec<_>>().join(" ");
+        self.mutants.push(Mutant { kind, file: self.file.into(), line: span.start().line, function, code, nth: 0, edits });
+    }
+
+    /// The statement, or the expression with its value replaced, that is left out.
+    fn omit(&self, call: &ExprMethodCall, is_statement: Option<&Stmt>) -> Edit {
+        match is_statement {
+            Some(statement) => {
+                Edit { range: statement.span().byte_range(), before: "if !crate::mutant({n}) { ".into(), after: " }".into() }
+            }
+            None => {
+                let value = call.args.first().map_or("()".into(), |arg| self.text(&arg.span().byte_range()).to_owned());
+                let before = format!("(if crate::mutant({{n}}) {{ {value} }} else {{ ");
+                Edit { range: call.span().byte_range(), before, after: " })".into() }
+            }
+        }
+    }
+
+    fn call(&mut self, call: &ExprMethodCall, statement: Option<&Stmt>) {
+        let method = call.method.to_string();
+        let kind = match method.as_str() {
+            m if ACQUIRES.contains(&m) => Kind::Acquire,
+            m if RELEASES.contains(&m) => Kind::Release,
+            m if WAITS.contains(&m) => Kind::Wait,
+            m if REFERENCES.contains(&m) && statement.is_some() => Kind::Reference,
+            "trylock" => {
+                let range = call.span().byte_range();
+                let taken = Edit { range: range.clone(), before: "(crate::mutant({n}) || ".into(), after: ")".into() };
+                self.push(Kind::TryTaken, call, vec![taken]);
+                let receiver = self.text(&call.receiver.span().byte_range()).to_owned();
+                let before = format!("(if crate::mutant({{n}}) {{ {receiver}.lock(); true }} else {{ ");
+                self.push(Kind::TryWaits, call, vec![Edit { range, before, after: " })".into() }]);
+                return;
+            }
+            _ => return,
+        };
+        let edit = self.omit(call, statement);
+        self.push(kind, call, vec![edit.clone()]);
+        if let (Kind::Acquire | Kind::Release, Some(function)) = (kind, self.function.clone()) {
+            let object = call.args.first().map_or_else(|| call.receiver.span(), Spanned::span).byte_range();
+            let object = self.text(&object).split_whitespace().collect();
+            let code = self.text(&call.span().byte_range()).to_owned();
+            self.calls.push(Call { function, method, object, line: call.span().start().line, code, edit });
+        }
+    }
+
+    /// Every pair of taking and giving back: of the same thing, in the same function, or else in the same file.
+    fn sections(&mut self) {
+        let position = |names: &[&str], call: &Call| names.iter().position(|name| *name == call.method);
+        let mut done = Vec::new();
+        for call in &self.calls {
+            let Some(which) = position(&ACQUIRES, call) else { continue };
+            let matches = |other: &&Call| {
+                let same = other.object == call.object || (which == 4 && other.function != call.function);
+                same && (position(&ACQUIRES, other) == Some(which) || position(&RELEASES, other) == Some(which))
+            };
+            let here: Vec<_> = self.calls.iter().filter(|other| other.function == call.function).filter(matches).collect();
+            let paired = here.iter().any(|other| position(&RELEASES, other).is_some());
+            let group: Vec<_> = if paired { here } else { self.calls.iter().filter(matches).collect() };
+            let edits: Vec<_> = group.iter().map(|call| call.edit.clone()).collect();
+            let key: Vec<_> = edits.iter().map(|edit| edit.range.start).collect();
+            if edits.len() < 2 || done.contains(&key) {
+                continue;
+            }
+            done.push(key);
+            self.mutants.push(Mutant {
+                kind: Kind::Section,
+                file: self.file.into(),
+                line: call.line,
+                function: call.function.clone(),
+                code: call.code.clone(),
+                nth: 0,
+                edits,
+            });
+        }
+    }
+
+    /// Each part of a condition, made true and made false.
+    fn condition(&mut self, condition: &Expr) {
+        match condition {
+            Expr::Binary(both) if matches!(both.op, BinOp::And(_) | BinOp::Or(_)) => {
+                self.condition(&both.left);
+                self.condition(&both.right);
+            }
+            Expr::Paren(inner) => self.condition(&inner.expr),
+            Expr::Let(_) | Expr::Lit(_) => {}
+            Expr::MethodCall(call) if call.method == "trylock" => {}
+            Expr::Unary(not) if matches!(&*not.expr, Expr::MethodCall(call) if call.method == "trylock") => {}
+            atom => {
+                let range = atom.span().byte_range();
+                if chooses_rule(self.text(&range)) {
+                    return;
+                }
+                let edit = |before: &str, after: &str| vec![Edit { range: range.clone(), before: before.into(), after: after.into() }];
+                self.push(Kind::True, atom, edit("(crate::mutant({n}) || ", ")"));
+                self.push(Kind::False, atom, edit("(!crate::mutant({n}) && ", ")"));
+            }
+        }
+    }
+
+    fn in_function(&mut self, signature: &Signature, block: &syn::Block, visit: impl FnOnce(&mut Self)) {
+        let name = signature.ident.to_string();
+        if is_checkers(&name) {
+            return;
+        }
+        let before = self.function.replace(name);
+        if let (ReturnType::Type(_, kind), Some(Stmt::Expr(tail, None))) = (&signature.output, block.stmts.last())
+            && matches!(&**kind, syn::Type::Path(path) if path.path.is_ident("bool"))
+            && is_boolean(tail)
+        {
+            self.condition(tail);
+        }
+        visit(self);
+        self.function = before;
+    }
+}
+
+/// Does it look like a condition, where the place does not say so?
+fn is_boolean(expr: &Expr) -> bool {
+    use BinOp::{And, Eq, Ge, Gt, Le, Lt, Ne, Or};
+    match expr {
+        Expr::Binary(both) => matches!(both.op, And(_) | Or(_) | Eq(_) | Ne(_) | Lt(_) | Le(_) | Gt(_) | Ge(_)),
+        Expr::Unary(not) => matches!(not.op, UnOp::Not(_)),
+        Expr::MethodCall(call) => {
+            ["is_some", "is_none", "is_empty", "is_some_and", "is_present", "mapped", "inc_not_zero"].contains(&&*call.method.to_string())
+        }
+        Expr::Macro(call) => call.mac.path.is_ident("matches"),
+        _ => false,
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder<'_> {
+    fn visit_item_fn(&mut self, function: &'ast ItemFn) {
+        self.in_function(&function.sig, &function.block, |this| visit::visit_item_fn(this, function));
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
+        self.in_function(&function.sig, &function.block, |this| visit::visit_impl_item_fn(this, function));
+    }
+
+    fn visit_stmt(&mut self, statement: &'ast Stmt) {
+        if let Stmt::Expr(Expr::MethodCall(call), Some(_)) = statement {
+            self.call(call, Some(statement));
+            visit::visit_expr(self, &call.receiver);
+            call.args.iter().for_each(|arg| visit::visit_expr(self, arg));
+        } else {
+            visit::visit_stmt(self, statement);
+        }
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        // As a value, only what returns one can be left out.
+        if call.method == "anon_vma_lock" || call.method == "trylock" {
+            self.call(call, None);
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_local(&mut self, local: &'ast Local) {
+        if let Some(init) = &local.init
+            && let syn::Pat::Ident(name) = &local.pat
+            && is_boolean(&init.expr)
+        {
+            let for_clause = [", ", ", !"].iter().any(|sign| self.source.contains(&format!("{sign}{}, ||", name.ident)));
+            if !for_clause {
+                self.condition(&init.expr);
+            }
+        }
+        visit::visit_local(self, local);
+    }
+
+    fn visit_expr_if(&mut self, branch: &'ast syn::ExprIf) {
+        self.condition(&branch.cond);
+        visit::visit_expr_if(self, branch);
+    }
+
+    fn visit_expr_while(&mut self, round: &'ast syn::ExprWhile) {
+        self.condition(&round.cond);
+        visit::visit_expr_while(self, round);
+    }
+
+    fn visit_arm(&mut self, arm: &'ast syn::Arm) {
+        if let Some((_, guard)) = &arm.guard {
+            self.condition(guard);
+        }
+        visit::visit_arm(self, arm);
+    }
+
+    fn visit_expr_closure(&mut self, closure: &'ast syn::ExprClosure) {
+        if is_boolean(&closure.body) {
+            self.condition(&closure.body);
+        }
+        visit::visit_expr_closure(self, closure);
+    }
+
+    /// What a macro is given is words for a witness, or a clause's.
+    fn visit_macro(&mut self, _: &'ast syn::Macro) {}
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        if !matches!(&*call.func, Expr::Path(path) if path.path.segments.iter().any(|s| s.ident == "clause")) {
+            visit::visit_expr_call(self, call);
+        }
+    }
+}
