@@ -15,7 +15,7 @@ fn through_text(part: &Part) -> Part {
 #[test]
 fn shards_add_up_to_the_whole() {
     let (race, protocol) = (race("S3.7"), Era::V2_6_36);
-    let whole = race.check(&protocol);
+    let whole = race.check_with(&protocol, &lockwalk::Method::Exhaustive, &Options::default());
     for count in [1, 2, 3] {
         let shards: Vec<_> = (0..count)
             .map(|shard| race.check_part(&protocol, &Options::default(), Some((shard, count)), None).expect("a shard"))
@@ -31,7 +31,7 @@ fn shards_add_up_to_the_whole() {
 #[test]
 fn a_stopped_exploration_is_not_a_verdict_and_can_be_continued() {
     let (race, protocol) = (race("S3.7"), Era::V2_6_36);
-    let whole = race.check(&protocol);
+    let whole = race.check_with(&protocol, &lockwalk::Method::Exhaustive, &Options::default());
     let slice = Options { executions: Some(500), ..Options::default() };
     let mut part = race.check_part(&protocol, &slice, None, None).expect("a first part");
     let mut parts = 1;
