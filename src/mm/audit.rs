@@ -11,7 +11,7 @@ impl World {
         for (at, pte) in self.every_pte() {
             self.audit_pte(at, pte);
         }
-        for (_, page) in self.pages.iter().filter(|(_, page)| page.in_use()) {
+        for page in self.pages.iter().filter(|page| page.in_use()) {
             self.audit_page(page.present());
         }
         self.audit_swap();
@@ -44,7 +44,7 @@ impl World {
             return Some(format!("its anon_vma#{} has been freed", anon_vma.slot()));
         }
         let covers = |vma: &Vma| vma.in_use() && vma.mm == at.mm && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr);
-        let Some((_, vma)) = self.vmas.iter().find(|(_, vma)| covers(vma)) else { return Some("no VMA covers it".into()) };
+        let Some(vma) = self.vmas.iter().find(|vma| covers(vma)) else { return Some("no VMA covers it".into()) };
         if !self.is_listed(anon_vma, vma) {
             return Some(format!("{vma} is not on the list of anon_vma#{}", anon_vma.slot()));
         }

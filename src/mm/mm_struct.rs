@@ -67,12 +67,12 @@ impl Mm {
 impl World {
     /// A new, empty address space. Kernel: `mm_alloc`.
     pub(super) fn mm_alloc(&self) -> MmRef {
-        MmRef(self.mms.push_with(|id| Mm::new(u32::try_from(id).expect("fewer address spaces than 2^32"))) as u32)
+        self.mms.push_with(Mm::new).id()
     }
 
     /// The address space.
     pub fn mm_struct(&self, mm: MmRef) -> &Mm {
-        &self.mms[mm.0 as usize]
+        &self.mms[mm.0]
     }
 
     /// Changes a page-table entry; returns the one before. Kernel: `set_pte_at`, `ptep_clear_flush`. Called with the page-table lock held.
@@ -89,6 +89,6 @@ impl World {
 
     /// Every page-table entry: for audits and pictures only.
     pub(super) fn every_pte(&self) -> impl Iterator<Item = (PteLocation, Pte)> {
-        self.mms.iter().flat_map(|(_, mm)| mm.peek_ptes())
+        self.mms.iter().flat_map(|mm| mm.peek_ptes())
     }
 }

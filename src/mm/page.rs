@@ -185,7 +185,7 @@ impl Page {
 impl World {
     /// Follows a page pointer ([LIFE-3]): the frame must still hold that page.
     pub fn page(&self, page: PageRef) -> &Page {
-        let frame = &self.pages[page.frame as usize];
+        let frame = &self.pages[page.frame];
         frame.life.relied_on();
         let now = frame.present();
         sync::clause(Clause::LIFE_3, now == page && !frame.freed.load(Relaxed), || {
@@ -197,7 +197,7 @@ impl World {
 
     /// The frame, whatever page is in it: for audits and pictures only.
     pub(super) fn frame(&self, page: PageRef) -> &Page {
-        &self.pages[page.frame as usize]
+        &self.pages[page.frame]
     }
 
     /// A page with one reference, the caller's, and all zeroes. Kernel: `alloc_page`.
@@ -205,11 +205,7 @@ impl World {
     /// Frames that this CPU freed are taken first, the hottest one first, as from its per-cpu list; so no lock and no step is needed.
     pub fn alloc_page(&self) -> PageRef {
         let recycled = self.pcp_pop();
-        let frame = recycled.unwrap_or_else(|| {
-            u32::try_from(self.pages.push_with(|frame| Page::new(u32::try_from(frame).expect("fewer frames than 2^28"))))
-                .expect("fewer frames than 2^28")
-        });
-        let page = &self.pages[frame as usize];
+        let page = recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
         page.life.changed();
         page.generation.fetch_add(1, Relaxed);
         page.freed.store(false, Relaxed);
@@ -233,7 +229,7 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn nth_page(&self, n: usize) -> PageRef {
-        self.pages.get(n).unwrap_or_else(|| panic!("the world has no page frame {n}")).present()
+        self.pages.get(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or_else(|| panic!("the world has no page frame {n}")).present()
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.

@@ -107,8 +107,7 @@ impl Vma {
 impl World {
     /// A VMA of `mm` that is in no list yet. Kernel: `kmem_cache_alloc(vm_area_cachep)`.
     pub(super) fn vma_alloc(&self, mm: MmRef, start: Addr, end: Addr, pgoff: u64) -> &Vma {
-        let at = self.vmas.push_with(|id| {
-            let id = u32::try_from(id).expect("fewer VMAs than 2^32");
+        self.vmas.push_with(|id| {
             let name = |pattern| Name::new(pattern, id, 0);
             Vma {
                 id: VmaRef(id),
@@ -122,8 +121,7 @@ impl World {
                 life: Ghost::new(),
                 freed: AtomicBool::new(false),
             }
-        });
-        &self.vmas[at]
+        })
     }
 
     /// Kernel: `kmem_cache_free(vm_area_cachep)`.
@@ -143,7 +141,7 @@ impl World {
 
     /// The VMA.
     pub fn vma(&self, vma: VmaRef) -> &Vma {
-        &self.vmas[vma.0 as usize]
+        &self.vmas[vma.0]
     }
 
     /// The VMA that contains `addr`. Called with `mmap_sem` held. Kernel: `find_vma`, which also returns a later one.

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{self, Name, Rcu, Slab, SpinLock};
+use crate::sync::{self, Arena, Name, Rcu, Slab, SpinLock};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
     rules: Rules,
-    pub(super) pages: boxcar::Vec<Page>,
-    pub(super) mms: boxcar::Vec<Mm>,
-    pub(super) vmas: boxcar::Vec<Vma>,
+    pub(super) pages: Arena<Page>,
+    pub(super) mms: Arena<Mm>,
+    pub(super) vmas: Arena<Vma>,
     pub(super) anon_vmas: Slab<AnonVma>,
     /// Kernel: `rcu_read_lock` and friends.
     pub rcu: Rcu,
@@ -38,9 +38,9 @@ impl World {
     pub(crate) fn new(rules: Rules) -> Arc<Self> {
         Arc::new(Self {
             rules,
-            pages: boxcar::Vec::new(),
-            mms: boxcar::Vec::new(),
-            vmas: boxcar::Vec::new(),
+            pages: Arena::new(),
+            mms: Arena::new(),
+            vmas: Arena::new(),
             anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), ()),
@@ -68,7 +68,7 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn process(&self, n: usize) -> Process<'_> {
-        let mm = self.mms.get(n).unwrap_or_else(|| panic!("the world has no process {n}"));
+        let mm = self.mms.get(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or_else(|| panic!("the world has no process {n}"));
         Process { world: self, mm: mm.id() }
     }
 
@@ -103,7 +103,7 @@ impl World {
         let mut say = |name: String, value: String| {
             state.insert(name, value);
         };
-        for (_, page) in self.pages.iter().filter(|(_, page)| page.in_use()) {
+        for page in self.pages.iter().filter(|page| page.in_use()) {
             let name = page.present();
             say(format!("{name}.count"), page.count.peek().to_string());
             say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
@@ -121,7 +121,7 @@ impl World {
                 say(format!("swapcache[{entry}]"), page.to_string());
             }
         }
-        for (_, vma) in self.vmas.iter().filter(|(_, vma)| vma.in_use()) {
+        for vma in self.vmas.iter().filter(|vma| vma.in_use()) {
             let (start, end, pgoff) = (vma.vm_start.peek(), vma.vm_end.peek(), vma.vm_pgoff.peek());
             say(vma.to_string(), format!("[{start},{end})@{pgoff}"));
         }
@@ -134,12 +134,12 @@ impl World {
 
     /// Who holds what, by lock.
     fn locks(&self) -> Vec<(Name, Option<usize>)> {
-        let pages = self.pages.iter().map(|(_, page)| (page.lock.name(), page.lock.owner()));
+        let pages = self.pages.iter().map(|page| (page.lock.name(), page.lock.owner()));
         let anon_vmas = self.anon_vmas.live().map(|(_, object)| (object.lock.name(), object.lock.owner()));
         let mms = self
             .mms
             .iter()
-            .flat_map(|(_, mm)| [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]);
+            .flat_map(|mm| [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]);
         let others = [(self.lru_lock.name(), self.lru_lock.owner()), (self.swap.lock.name(), self.swap.lock.owner())];
         let tree = (self.swap_cache.tree_lock.name(), self.swap_cache.tree_lock.owner());
         pages.chain(anon_vmas).chain(mms).chain(others).chain([tree]).collect()

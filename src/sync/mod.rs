@@ -13,6 +13,7 @@
 //! | [`Slab`] | `SLAB_DESTROY_BY_RCU` | type-stable memory: an object is reused at once, its page released after a grace period |
 //! | [`Published`] | `rcu_assign_pointer` | a pointer to an immutable value |
 
+mod arena;
 mod engine;
 mod exec;
 mod lock;
@@ -28,6 +29,7 @@ mod slab;
 mod trace;
 mod word;
 
+pub use arena::Arena;
 pub use engine::{CpuBody, Engine, fence, run_cpus};
 pub use exec::{BOOT, Exec, Shows, clause, cpu, mark};
 pub use lock::{PageLock, SpinLock};

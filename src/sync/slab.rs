@@ -1,9 +1,8 @@
 //! Type-stable memory.
 
-use std::sync::OnceLock;
-
 use parking_lot::Mutex;
 
+use super::arena::Arena;
 use super::engine::{self, Access, Monitor, Step};
 use super::exec;
 use super::lockdep;
@@ -74,6 +73,7 @@ impl History {
 }
 
 struct Slot<T> {
+    number: u32,
     object: T,
     /// Whether it is allocated is what [LIFE-1] compares between CPUs.
     life: Ghost,
@@ -88,7 +88,7 @@ pub struct Slab<T> {
     id: u32,
     class: &'static str,
     construct: fn(u32) -> T,
-    slots: boxcar::Vec<OnceLock<Slot<T>>>,
+    slots: Arena<Slot<T>>,
     /// Free slots; the last one freed is handed out first.
     free: Monitor<Vec<u32>>,
 }
@@ -96,7 +96,17 @@ pub struct Slab<T> {
 impl<T> Slab<T> {
     /// An empty cache of objects called `class`.
     pub fn new(class: &'static str, construct: fn(u32) -> T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), class, construct, slots: boxcar::Vec::new(), free: Monitor::new(Vec::new()) }
+        Self { id: exec::with(|exec| exec.new_object()), class, construct, slots: Arena::new(), free: Monitor::new(Vec::new()) }
+    }
+
+    fn grow(&self) -> u32 {
+        let construct = |number| Slot {
+            number,
+            object: (self.construct)(number),
+            life: Ghost::new(),
+            history: Mutex::new(History { state: State::Free, freed: Vec::new() }),
+        };
+        self.slots.push_with(construct).number
     }
 
     fn step(&self) -> Step {
@@ -104,11 +114,7 @@ impl<T> Slab<T> {
     }
 
     fn slot(&self, slot: u32) -> &Slot<T> {
-        self.slots[slot as usize].get_or_init(|| Slot {
-            object: (self.construct)(slot),
-            life: Ghost::new(),
-            history: Mutex::new(History { state: State::Free, freed: Vec::new() }),
-        })
+        &self.slots[slot]
     }
 
     fn name(&self, r: SlabRef) -> Name {
@@ -119,7 +125,7 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn alloc(&self) -> SlabRef {
         let recycled = self.free.enter(self.step(), Vec::pop);
-        let slot = recycled.unwrap_or_else(|| u32::try_from(self.slots.push(OnceLock::new())).expect("fewer objects than 2^32"));
+        let slot = recycled.unwrap_or_else(|| self.grow());
         engine::observed(u64::from(slot));
         self.slot(slot).life.changed();
         let life = {
@@ -206,10 +212,9 @@ impl<T> Slab<T> {
 
     /// All allocated objects: for audits and pictures only.
     pub fn live(&self) -> impl Iterator<Item = (SlabRef, &T)> {
-        self.slots.iter().filter_map(|(at, slot)| {
-            let slot = slot.get()?;
+        self.slots.iter().filter_map(|slot| {
             let history = slot.history.lock();
-            let r = SlabRef { slot: u32::try_from(at).expect("fewer objects than 2^32"), life: history.life() };
+            let r = SlabRef { slot: slot.number, life: history.life() };
             (history.state == State::Allocated).then_some((r, &slot.object))
         })
     }
