@@ -121,8 +121,9 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
         let exhausted = match method {
             Method::Native { iterations } => {
-                sync::silence_results();
-                (0..*iterations).for_each(|_| program());
+                if (0..*iterations).any(|_| sync::run_native(&program).is_err()) {
+                    lock().add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
+                }
                 false
             }
             Method::Loom => {

@@ -343,7 +343,6 @@ impl<'o> Exploration<'o> {
 
     /// Runs on real threads.
     fn native(&self, iterations: u64) -> Coverage {
-        sync::silence_results();
         let program = self.program();
         let started = Instant::now();
         for n in 0..iterations {
@@ -356,7 +355,9 @@ impl<'o> Exploration<'o> {
             if late || self.stopped() {
                 return Coverage::Unfinished { why: format!("stopped after {n} executions") };
             }
-            program();
+            if let Err(sync::Endless) = sync::run_native(&program) {
+                return Coverage::Unfinished { why: "an execution retries without end; real threads cannot tell a livelock".into() };
+            }
         }
         Coverage::Sampled { how: "real threads".into() }
     }

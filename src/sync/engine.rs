@@ -177,7 +177,7 @@ pub(super) fn observed(value: u64) {
 /// A round of the retry loop `which` begins. `state` tells the world's state apart from all others, so that a cycle without progress shows.
 pub(super) fn round(which: u64, state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
-        Engine::Native => native::round(),
+        Engine::Native => native::round(which),
         Engine::Shuttle => shuttle::round(which, state),
         Engine::Loom => loom::round(),
     }

@@ -139,9 +139,14 @@ impl Exec {
         self.running.load(Relaxed)
     }
 
-    /// A violation has ended this execution; CPUs that are still under way must stop.
+    /// A violation, or a loop without an end, has ended this execution; CPUs that are still under way must stop.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Relaxed)
+    }
+
+    /// Ends this execution without a violation; see [`stopped`](Self::stopped).
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
     }
 
     /// How often each clause was evaluated.
@@ -195,7 +200,7 @@ impl Exec {
         if ends {
             tables.fatal.get_or_insert(violation.clone());
             drop(tables);
-            self.stopped.store(true, Relaxed);
+            self.stop();
             std::panic::panic_any(violation);
         }
     }

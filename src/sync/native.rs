@@ -1,8 +1,10 @@
 //! Raw primitives on real threads: parking_lot, arc-swap, std atomics.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
@@ -18,7 +20,20 @@ struct Stopped;
 
 fn leave_if_stopped() {
     if exec::with(|exec| exec.stopped()) && !std::thread::panicking() {
-        std::panic::resume_unwind(Box::new(Stopped));
+        resume_unwind(Box::new(Stopped));
+    }
+}
+
+/// A step is about to happen. Now and then the others get ahead first: time slices alone would let few threads meet.
+fn before_step() {
+    if exec::cpu() == exec::BOOT {
+        return;
+    }
+    leave_if_stopped();
+    match fastrand::u32(..64) {
+        0 => std::thread::yield_now(),
+        1..=4 => (0..fastrand::u32(..2_000)).for_each(|_| std::hint::spin_loop()),
+        _ => {}
     }
 }
 
@@ -30,14 +45,17 @@ impl Word {
     }
 
     pub fn load(&self, _: Step, order: Ordering) -> u64 {
+        before_step();
         self.0.load(order)
     }
 
     pub fn store(&self, _: Step, value: u64, order: Ordering) {
+        before_step();
         self.0.store(value, order);
     }
 
     pub fn update(&self, _: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+        before_step();
         let Ok(before) = self.0.fetch_update(order, Ordering::Relaxed, |value| Some(change(value))) else {
             unreachable!("the closure never declines")
         };
@@ -68,7 +86,7 @@ impl<S> Monitor<S> {
     }
 
     pub fn enter_when<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
-        leave_if_stopped();
+        before_step();
         let mut state = self.state.lock();
         while !ready(&state) {
             if self.changed.wait_for(&mut state, POLL).timed_out() {
@@ -98,10 +116,12 @@ impl<T> Published<T> {
     }
 
     pub fn load(&self, _: Step) -> Arc<T> {
+        before_step();
         self.0.load_full()
     }
 
     pub fn store(&self, _: Step, value: T) {
+        before_step();
         self.0.store(Arc::new(value));
     }
 
@@ -114,39 +134,65 @@ pub fn fence(order: Ordering) {
     std::sync::atomic::fence(order);
 }
 
-pub fn round() {
+/// A loop is given up when it has gone round that often, and for that long: everybody who could run has run meanwhile.
+const ENDLESS: (u64, Duration) = (10_000, Duration::from_secs(1));
+
+thread_local! {
+    /// The retry loop that this CPU was last in, its rounds, and when it began.
+    static LOOP: Cell<Option<(u64, u64, Instant)>> = const { Cell::new(None) };
+}
+
+/// An execution had a loop without an end, as far as one can wait for it. Real threads cannot tell that from a livelock.
+pub struct Endless;
+
+pub fn round(which: u64) {
+    if exec::cpu() == exec::BOOT {
+        return;
+    }
     leave_if_stopped();
+    let (rounds, since) = match LOOP.get() {
+        Some((this, rounds, since)) if this == which => (rounds + 1, since),
+        _ => (0, Instant::now()),
+    };
+    LOOP.set(Some((which, rounds, since)));
+    if rounds >= ENDLESS.0 && since.elapsed() >= ENDLESS.1 {
+        exec::with(Exec::stop);
+        resume_unwind(Box::new(Endless));
+    }
     std::thread::yield_now();
 }
 
 pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
-    let start = std::sync::Barrier::new(cpus.len());
-    let mut failed = false;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = cpus
-            .into_iter()
-            .enumerate()
-            .map(|(cpu, (_, body))| {
-                let start = &start;
-                scope.spawn(move || {
-                    exec.enter(cpu, || {
-                        start.wait();
-                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(body))
-                    })
-                })
-            })
-            .collect();
-        for thread in threads {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                // The violation itself is in `exec`; anything else is a bug of lockwalk's and must not be swallowed.
-                Ok(Err(payload)) if payload.is::<Stopped>() || payload.is::<crate::spec::Violation>() => failed = true,
-                Ok(Err(payload)) | Err(payload) => std::panic::resume_unwind(payload),
-            }
+    let coming = AtomicUsize::new(cpus.len());
+    let start = || {
+        coming.fetch_sub(1, Ordering::SeqCst);
+        while coming.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now(); // a barrier that sleeps wakes them one after the other
         }
+    };
+    let on_thread = |cpu, body| exec.enter(cpu, || (start(), catch_unwind(AssertUnwindSafe(body))).1);
+    let endings: Vec<_> = std::thread::scope(|scope| {
+        let on_thread = &on_thread;
+        let threads: Vec<_> = cpus.into_iter().enumerate().map(|(cpu, (_, body))| scope.spawn(move || on_thread(cpu, body))).collect();
+        threads.into_iter().map(|thread| thread.join().and_then(|ending| ending)).collect()
     });
-    if !failed {
-        at_end();
+    let all_ended = endings.iter().all(Result::is_ok);
+    let audit = if all_ended { catch_unwind(AssertUnwindSafe(at_end)) } else { Ok(()) };
+    for payload in endings.into_iter().chain([audit]).filter_map(Result::err) {
+        // A violation is in `exec` already. What is neither that nor its echo on another CPU must not be swallowed.
+        if !payload.is::<Stopped>() && !payload.is::<crate::spec::Violation>() {
+            resume_unwind(payload);
+        }
+    }
+}
+
+/// Runs `program` once on real threads.
+pub fn run_once(program: impl Fn()) -> Result<(), Endless> {
+    silence_results();
+    match catch_unwind(AssertUnwindSafe(program)) {
+        Ok(()) => Ok(()),
+        Err(payload) if payload.is::<Endless>() => Err(Endless),
+        Err(payload) => resume_unwind(payload),
     }
 }
 
