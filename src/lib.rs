@@ -36,7 +36,7 @@ pub mod spec;
 pub mod sync;
 
 pub use dpor::{ParseScheduleError, Schedule};
-pub use explore::{Litmus, LitmusOutcome, Method, Options, Part, PartError};
+pub use explore::{Litmus, LitmusOutcome, Method, Options, Part, PartError, Shard};
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};
 pub use witness::{self, Outcome, Witness};

@@ -58,7 +58,7 @@ fn every_verdict_is_the_documented_one() {
     for outcome in &outcomes {
         let of = format!("{} under {}", outcome.race, outcome.protocol);
         assert!(outcome.as_documented(), "{of}: {:?}", outcome.objections());
-        assert_eq!(outcome.coverage == Coverage::Exhaustive, outcome.violating() == 0, "{of}: {:?}", outcome.coverage);
+        assert!(outcome.coverage == Coverage::Exhaustive || outcome.violating() > 0, "{of}: {:?}", outcome.coverage);
         assert_eq!(outcome.witness.is_some(), outcome.documented.clause().is_some(), "{of}");
     }
 }
@@ -305,8 +305,192 @@ fn ctrl_c_stops_and_reports() {
 #[test]
 fn the_help_says_what_the_exit_status_means() {
     let help = good("--help");
-    for part in ["check", "explain", "replay", "list", "gallery", "Examples:", "Exit status:", "130"] {
+    for part in ["check", "merge", "explain", "replay", "list", "gallery", "bench", "Examples:", "Exit status:", "130"] {
         assert!(help.contains(part), "{part}: {help}");
     }
     assert!(good("--version").starts_with("lockwalk "));
+}
+
+/// What `--format json` prints, without what depends on the machine.
+fn outcomes(args: &str) -> Vec<Outcome> {
+    let outcomes: Vec<Outcome> = serde_json::from_str(&good(args)).expect("JSON");
+    outcomes.into_iter().map(|outcome| Outcome { seconds: 0.0, ..outcome }).collect()
+}
+
+#[test]
+fn any_number_of_threads_says_the_same() {
+    for races in ["S3.1 S3.4 S3.15", "=S3.6"] {
+        let alone = outcomes(&format!("check {races} --engine dpor --format json --jobs 1"));
+        for jobs in [2, 5] {
+            assert_eq!(outcomes(&format!("check {races} --engine dpor --format json --jobs {jobs}")), alone, "{races}");
+        }
+    }
+    let random = outcomes("check =S3.7 --engine random --iterations 50 --format json --jobs 1");
+    assert_eq!(outcomes("check =S3.7 --engine random --iterations 50 --format json --jobs 3"), random);
+}
+
+/// A case that is put off, because it is large, has its place in the order all the same.
+#[test]
+fn a_large_case_is_divided_and_counted_the_same() {
+    let alone = good("check S3.14 S3.15 --engine dpor --format lines --jobs 1");
+    let divided = good("check S3.14 S3.15 --engine dpor --format lines --jobs 2");
+    let timeless = |lines: &str| lines.lines().filter_map(|line| Some(line.rsplit_once("  ")?.0.to_owned())).collect::<Vec<_>>();
+    assert_eq!(timeless(&divided), timeless(&alone));
+}
+
+#[test]
+fn shards_are_merged_into_what_the_whole_says() {
+    let directory = directory("shards");
+    let file = |n: u32| directory.join(format!("{n}.json")).display().to_string();
+    for n in 1..=3 {
+        let said = good(&format!("check =S3.7 S3.3 --engine dpor --shard {n}/3 --save {}", file(n)));
+        assert!(said.contains(&format!(", shard {n}/3\n")) && said.contains(&format!("shard {n}/3 of 6 explorations: ")), "{said}");
+    }
+    let merged = outcomes(&format!("merge {} {} {} --format json", file(2), file(3), file(1)));
+    let whole = outcomes("check =S3.7 S3.3 --engine dpor --format json");
+    assert_eq!(merged.len(), whole.len());
+    for outcome in &merged {
+        let same =
+            whole.iter().find(|other| (&other.race, &other.protocol) == (&outcome.race, &outcome.protocol)).expect("it was asked for");
+        assert_eq!((outcome.verdict(), outcome.violating() == 0), (same.verdict(), same.violating() == 0), "{}", outcome.race);
+        assert!(outcome.as_documented() && outcome.witness.is_some() == same.witness.is_some(), "{}", outcome.race);
+        if outcome.violating() == 0 {
+            assert_eq!(outcome, same);
+        }
+    }
+    let table = good(&format!("merge {} {} {}", file(1), file(2), file(3)));
+    assert!(table.contains("✓ never") && !table.contains('!'), "{table}");
+    let (one, two) = (file(1), file(2));
+    assert!(refused(&format!("merge {one} {two}")).ends_with(": shard 3/3 is missing"));
+    assert!(refused(&format!("merge {one} {two} {two}")).ends_with(": shard 2/3 is there twice"));
+    let line = refused(&format!("check S3.1 --resume {one}"));
+    assert!(line.starts_with(&format!("error: {one} keeps S3.")) && line.ends_with(", which is not asked for"), "{line}");
+}
+
+#[test]
+fn a_stopped_exploration_goes_on_from_its_file() {
+    let directory = directory("saved");
+    let file = directory.join("s.json").display().to_string();
+    let (table, said) = run(&format!("check =S3.7 --protocol 3.7 --engine dpor --executions 600 --save {file}"), 1);
+    assert!(table.contains("? undecided"), "{table}");
+    assert_eq!(said, format!("unfinished: 0 of 1 verdict known; `lockwalk check --resume {file}` goes on\n"));
+    let first = fs::read_to_string(&file).expect("it is kept");
+    let (elsewhere, _) = run(&format!("check --resume {file} --executions 600 --save {file}.2"), 1);
+    assert!(elsewhere.contains("? undecided") && fs::read_to_string(&file).expect("still there") == first, "{elsewhere}");
+    let resumed = outcomes(&format!("check =S3.7 --protocol 3.7 --resume {file}.2 --format json"));
+    assert_eq!(resumed, outcomes("check =S3.7 --protocol 3.7 --engine dpor --format json"));
+    assert_eq!(outcomes(&format!("check --resume {file}.2 --format json")), resumed, "what is settled is only shown");
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2, "nothing temporary is left");
+}
+
+#[test]
+fn files_that_cannot_be_gone_on_with_are_refused() {
+    let directory = directory("refused");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let file = path("s.json");
+    good(&format!("check =S3.1 --protocol 2.6.36 --engine dpor --save {file}"));
+    let kept = fs::read_to_string(&file).expect("it is kept");
+    let build = lockwalk::Part::BUILD;
+    for (name, text) in [
+        ("empty.json", String::new()),
+        ("half.json", kept[..kept.len() / 2].into()),
+        ("foreign.json", "{\"name\": \"lockwalk\"}".into()),
+        ("newer.json", kept.replace("exploration 1", "exploration 2")),
+        ("older.json", kept.replace(build, "0.0.9-0a0b0c0d")),
+        ("garbled.json", kept.replace("\"done\"", "{\"at\":\"dpor exploration 1\\nend\\n\"}")),
+        ("renamed.json", kept.replace("\"S3.1\"", "\"S9.9\"")),
+        ("none.json", "{\"lockwalk\":\"exploration 1\",\"parts\":[]}".into()),
+    ] {
+        fs::write(directory.join(name), text).expect("writable");
+    }
+    for (args, says) in [
+        (format!("check --resume {}", path("empty.json")), "is not what `lockwalk check --save` writes: EOF"),
+        (format!("check --resume {}", path("half.json")), "is not what `lockwalk check --save` writes: EOF"),
+        (format!("check --resume {}", path("foreign.json")), "is not what `lockwalk check --save` writes: it does not say what it is"),
+        (format!("check --resume {}", path("newer.json")), "it is called 'exploration 2', not 'exploration 1'"),
+        (format!("check --resume {}", path("older.json")), "older.json was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("merge {}", path("older.json")), "older.json was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("check --resume {}", path("garbled.json")), "where the scheduler stands cannot be read: "),
+        (format!("check --resume {}", path("renamed.json")), "no race is called 'S9.9' any more"),
+        (format!("check --resume {}", path("none.json")), "nothing is in it"),
+        (format!("check --resume {}", path("s.jsn")), "No such file or directory (os error 2); did you mean 's.json'?"),
+        (format!("check --resume {}", directory.display()), "Is a directory"),
+        (format!("check =S3.1 --protocol 2.6.34 --resume {file}"), "keeps S3.1 under 2.6.36, which is not asked for"),
+        (format!("check =S3.1 =S3.2 --protocol 2.6.36 --resume {file}"), "does not keep S3.2 under 2.6.36"),
+        (format!("merge {file}"), "S3.1 under 2.6.36 is not a shard"),
+        (format!("check S3.1 --save {}", path("no/such/s.json")), "cannot write "),
+        (format!("check S3.1 --save {}", directory.display()), "is a directory"),
+        ("check S3.1 --engine loom --save x".into(), "error: --save is for --engine dpor, not for loom"),
+        ("check S3.1 --shard 1/3".into(), "the following required arguments were not provided: --save <FILE>"),
+        ("check --shard 0/3 --save x".into(), "invalid value '0/3' for '--shard <I/N>': they count from 1/3 to 3/3"),
+        ("check --shard 4/3 --save x".into(), "invalid value '4/3' for '--shard <I/N>': they count from 1/3 to 3/3"),
+        (format!("check --shard 1/3 --resume {file}"), "cannot be used with"),
+        ("merge".into(), "the following required arguments were not provided: <FILE>..."),
+    ] {
+        // Which engine is the default depends on the build.
+        let args = if args.starts_with("check") && !args.contains("--engine") { args + " --engine dpor" } else { args };
+        let line = refused(&args);
+        assert!(line.contains(says), "lockwalk {args}: {line}");
+    }
+    assert_eq!(fs::read_to_string(&file).expect("it is still there"), kept);
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 9, "nothing is written by what is refused");
+}
+
+/// Ctrl-C keeps what was explored, and so does being told to terminate, as a batch system does it.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_explored() {
+    let directory = directory("interrupted");
+    for (signal, name) in [("-INT", "int.json"), ("-TERM", "term.json")] {
+        let file = directory.join(name).display().to_string();
+        let mut command = lockwalk(&format!("check S3.14 --engine dpor --jobs 1 --save {file}"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill(1)").success());
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.starts_with("stopped: ") && stderr.ends_with(&format!("; `lockwalk check --resume {file}` goes on\n")), "{stderr}");
+        let resumed = outcomes(&format!("check --resume {file} --format json"));
+        assert!(resumed.len() == 2 && resumed.iter().all(Outcome::as_documented));
+        assert_eq!(resumed, outcomes("check S3.14 --engine dpor --format json"), "in two parts or in one");
+    }
+}
+
+#[test]
+fn the_benchmark_measures_what_is_asked_for() {
+    let table = good("bench --family locked --family bug --size 1,1,1 --time 5s");
+    let (head, table) = table.split_once("\n\n").expect("a line above");
+    assert!(head.starts_with("lockwalk bench · loom 0.") && head.contains(" · shuttle 0."), "{head}");
+    for part in ["locked: ", "bug: ", "engine ", "N1 T1 K1", "dpor ", "loom, at most 2 preemptions", "shuttle DFS", "shuttle PCT, depth 3"]
+    {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let markdown = good("bench --family racy --size 1,1,1 --time 5s --markdown --ascii");
+    assert!(markdown.is_ascii() && markdown.contains("| dpor "), "{markdown}");
+    let memory = good("bench --memory --time 200ms");
+    assert!(memory.contains("memory, locked N2 T3 K4: ") && !memory.contains("dpor"), "{memory}");
+    for (args, says) in [
+        ("bench --size 1,1", "expected N,T,K: vmas, adjusters, rounds of each"),
+        ("bench --size 0,1,1", "there must be a vma to adjust"),
+        ("bench --family lockd", "; did you mean 'locked'?"),
+        ("bench --time soon", "expected a number and ms, s, m or h"),
+    ] {
+        let line = refused(args);
+        assert!(line.contains(says), "{line}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_benchmark() {
+    let mut command = lockwalk("bench --family racy --size 2,3,3 --time 10m");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+        (Some(130), "stopped: only what is printed was measured\n")
+    );
 }

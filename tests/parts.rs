@@ -1,6 +1,7 @@
-//! An exploration in parts finds what the whole finds: stopped and continued through a file, or split into shards.
+//! An exploration in parts finds what the whole finds: stopped and continued through a file, split into shards, or divided among threads.
 
-use lockwalk::{Era, Options, Part, Race, races};
+use lockwalk::witness::Verdict;
+use lockwalk::{Era, Method, Options, Outcome, Part, Race, Shard, races};
 
 fn race(id: &str) -> Race {
     races::all().into_iter().find(|race| race.id() == id).expect("it is in the catalogue")
@@ -12,48 +13,124 @@ fn through_text(part: &Part) -> Part {
     serde_json::from_str(&text).expect("what was written can be read")
 }
 
+fn whole(race: &Race, protocol: &lockwalk::Protocol, options: &Options) -> Outcome {
+    race.check_with(protocol, &Method::Exhaustive, options)
+}
+
+fn shards(race: &Race, protocol: &lockwalk::Protocol, of: u32) -> Vec<Part> {
+    let shard = |number| Part::new(race, protocol, Shard::new(number, of));
+    let explored = |part| race.check_part(part, &Options::default()).expect("it is this race's");
+    (1..=of).map(|number| through_text(&explored(shard(number)))).collect()
+}
+
+/// All but the time.
+#[track_caller]
+fn assert_same(a: &Outcome, b: &Outcome) {
+    let timeless = |outcome: &Outcome| Outcome { seconds: 0.0, ..outcome.clone() };
+    assert_eq!(timeless(a), timeless(b));
+}
+
 #[test]
 fn shards_add_up_to_the_whole() {
     let (race, protocol) = (race("S3.7"), Era::V2_6_36);
-    let whole = race.check_with(&protocol, &lockwalk::Method::Exhaustive, &Options::default());
-    for count in [1, 2, 3] {
-        let shards: Vec<_> = (0..count)
-            .map(|shard| race.check_part(&protocol, &Options::default(), Some((shard, count)), None).expect("a shard"))
-            .map(|part| through_text(&part))
-            .collect();
-        let merged = Part::merge(&shards).expect("all shards are there");
-        assert_eq!(merged.executions, whole.executions, "{count} shards");
-        assert_eq!((merged.endings.clone(), merged.verdict()), (whole.endings.clone(), whole.verdict()), "{count} shards");
-        assert!(merged.as_documented(), "{:?}", merged.objections());
+    let whole = whole(&race, &protocol, &Options::default());
+    for of in [1, 2, 3, 7] {
+        let shards = shards(&race, &protocol, of);
+        assert!(shards.iter().all(|part| part.is_settled() && part.outcome().verdict() != Verdict::Never), "a shard is no verdict");
+        let merged = Part::merge(&shards).expect("all shards are there").outcome();
+        assert_same(&merged, &whole);
+        assert!(merged.as_documented(), "{of}: {:?}", merged.objections());
     }
 }
 
 #[test]
 fn a_stopped_exploration_is_not_a_verdict_and_can_be_continued() {
     let (race, protocol) = (race("S3.7"), Era::V2_6_36);
-    let whole = race.check_with(&protocol, &lockwalk::Method::Exhaustive, &Options::default());
     let slice = Options { executions: Some(500), ..Options::default() };
-    let mut part = race.check_part(&protocol, &slice, None, None).expect("a first part");
-    let mut parts = 1;
-    while !part.is_done() {
-        assert!(!part.outcome.as_documented(), "an unfinished exploration must not pass for a verdict");
-        part = race.check_part(&protocol, &slice, None, Some(through_text(&part))).expect("the next part");
+    let mut part = Part::new(&race, &protocol, None);
+    let mut parts = 0;
+    while !part.is_settled() {
+        assert!(!part.outcome().as_documented(), "an unfinished exploration must not pass for a verdict");
+        part = race.check_part(through_text(&part), &slice).expect("the next part");
         parts += 1;
         assert!(parts < 100, "it must come to an end");
     }
     assert!(parts > 2, "it was really stopped");
-    assert_eq!(part.outcome.executions, whole.executions);
-    assert!(part.outcome.as_documented(), "{:?}", part.outcome.objections());
+    assert_same(&part.outcome(), &whole(&race, &protocol, &Options::default()));
+}
+
+#[test]
+fn threads_do_not_change_what_is_counted() {
+    for id in ["S3.7", "S3.1", "S1.2/reuse"] {
+        let race = race(id);
+        for (protocol, _) in race.cases() {
+            let alone = whole(&race, protocol, &Options::default());
+            for jobs in [2, 16] {
+                assert_same(&whole(&race, protocol, &Options { jobs, ..Options::default() }), &alone);
+            }
+        }
+    }
+}
+
+/// A violation ends the search, in parts as in the whole; deadlocks and livelocks, which the engine finds, are no exception.
+#[test]
+fn violations_are_found_in_parts_and_shown() {
+    for id in ["S3.1", "S3.3", "S3.4"] {
+        let race = race(id);
+        let violating = |documented| matches!(documented, lockwalk::Documented::Violates(_));
+        let (protocol, _) = race.cases().iter().find(|(_, documented)| violating(*documented)).expect("it violates something");
+        let shortest = race.check(protocol).witness.expect("a witness");
+        let part = race.check_part(Part::new(&race, protocol, None), &Options::default()).expect("it is this race's");
+        let merged = Part::merge(&shards(&race, protocol, 2)).expect("both are there");
+        for part in [through_text(&part), merged] {
+            assert!(part.is_settled() && part.outcome().as_documented(), "{id}: {:?}", part.outcome().objections());
+            let witness = race.witness(&part, &Options::default()).expect("it is this race's").expect("a witness");
+            assert_eq!((&witness.steps, witness.found.minimal), (&shortest.steps, true), "{id}");
+            // Where the search is cut short, the one that was found is shown.
+            let narrow = Options { executions: Some(1), ..Options::default() };
+            let found = race.witness(&part, &narrow).expect("it is this race's").expect("a witness");
+            assert!(found.clause == shortest.clause && !found.found.minimal, "{id}");
+        }
+    }
 }
 
 #[test]
 fn parts_that_do_not_belong_together_are_refused() {
-    let options = Options::default();
-    let shard = |id: &str, shard| race(id).check_part(&Era::V2_6_36, &options, Some((shard, 2)), None).expect("a shard");
-    let one = shard("S3.1", 0);
-    assert!(Part::merge(&[]).is_err());
-    assert!(Part::merge(std::slice::from_ref(&one)).is_err(), "half of it is missing");
-    assert!(Part::merge(&[one.clone(), one.clone()]).is_err(), "the same half twice");
-    assert!(Part::merge(&[one.clone(), shard("S3.2", 1)]).is_err(), "halves of different races");
-    assert!(race("S3.2").check_part(&Era::V2_6_36, &options, None, Some(one)).is_err(), "another race's part");
+    let halves = |id: &str| shards(&race(id), &Era::V2_6_36, 2);
+    let (a, b) = (halves("S3.1"), halves("S3.2"));
+    let begun = Part::new(&race("S3.1"), &Era::V2_6_36, Shard::new(2, 2));
+    let unsharded = Part::new(&race("S3.1"), &Era::V2_6_36, None);
+    let third = shards(&race("S3.1"), &Era::V2_6_36, 3).remove(1);
+    for (parts, says) in [
+        (vec![], "there is nothing to put together"),
+        (vec![a[0].clone()], "S3.1 under 2.6.36: shard 2/2 is missing"),
+        (vec![a[1].clone()], "S3.1 under 2.6.36: shard 1/2 is missing"),
+        (vec![a[0].clone(), a[0].clone()], "S3.1 under 2.6.36: shard 1/2 is there twice"),
+        (vec![a[0].clone(), b[1].clone()], "S3.1 under 2.6.36 and S3.2 under 2.6.36 are different explorations"),
+        (vec![a[0].clone(), begun], "S3.1 under 2.6.36: shard 2/2 is not done"),
+        (vec![unsharded], "S3.1 under 2.6.36 is not a shard"),
+        (vec![a[0].clone(), third], "S3.1 under 2.6.36: 2/3 is not of the 2 shards that others are of"),
+    ] {
+        assert_eq!(Part::merge(&parts).expect_err(says).to_string(), says);
+    }
+    assert!(race("S3.2").check_part(a[0].clone(), &Options::default()).is_err(), "another race's part");
+    let foreign = serde_json::to_string(&a[0]).expect("plain data").replace(Part::BUILD, "0.0.1-beef");
+    let foreign: Part = serde_json::from_str(&foreign).expect("it can be read");
+    let refused = race("S3.1").check_part(foreign, &Options::default()).expect_err("another build's part");
+    assert!(refused.to_string().starts_with("begun by lockwalk 0.0.1-beef, "), "{refused}");
+}
+
+#[test]
+fn a_shard_is_one_of_several() {
+    for (text, says) in [
+        ("0/3", "they count from 1/3 to 3/3"),
+        ("4/3", "they count from 1/3 to 3/3"),
+        ("1/0", "there must be a shard"),
+        ("3", "expected I/N: 2/3 is the second of three shards"),
+        ("-1/3", "expected I/N: 2/3 is the second of three shards"),
+    ] {
+        assert_eq!(text.parse::<Shard>().expect_err(text).to_string(), says);
+    }
+    assert_eq!("2/3".parse(), Ok(Shard::new(2, 3).expect("there is one")));
+    assert_eq!(Shard::new(0, 3), None);
 }

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 /// How far an engine got.
@@ -13,10 +13,33 @@ pub enum Outcome {
     Done,
     /// The time was over first. The figures are what was spent in vain.
     OverLimit(Duration),
+    /// The caller said stop first; likewise.
+    Stopped,
     /// It says that there is nothing left, and has not found the bug.
     Missed,
     /// It cannot run the program, or failed in some way that is no result.
     Broken(String),
+}
+
+/// When to give a cell up.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// The most time.
+    pub time: Duration,
+    /// Set from elsewhere to stop: by Ctrl-C.
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl From<Duration> for Limit {
+    fn from(time: Duration) -> Self {
+        Limit { time, stop: None }
+    }
+}
+
+impl Limit {
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
 }
 
 /// One engine, one program.
@@ -40,24 +63,26 @@ impl Cell {
         self.outcome == Outcome::Done
     }
 
-    pub(crate) fn new(engine: &'static str, goal: Goal, limit: Duration, run: Run) -> Self {
+    pub(crate) fn new(engine: &'static str, goal: Goal, limit: &Limit, run: Run) -> Self {
         let outcome = match (run.broken, goal) {
             (Some(broken), _) => Outcome::Broken(broken),
             (None, Goal::Exhaust) if run.found => Outcome::Broken("the assertion failed".to_owned()),
             (None, Goal::Exhaust) if run.ended => Outcome::Done,
             (None, Goal::Find) if run.found => Outcome::Done,
             (None, Goal::Find) if run.ended => Outcome::Missed,
-            (None, _) => Outcome::OverLimit(limit),
+            (None, _) if limit.stopped() => Outcome::Stopped,
+            (None, _) => Outcome::OverLimit(limit.time),
         };
         Cell { engine, executions: run.executions, cut: run.cut, seconds: run.elapsed.as_secs_f64(), outcome }
     }
 
     /// The median of several seeds. Unless all were done it would be one of those that happened to be, so it is no result then.
-    pub(crate) fn median(engine: &'static str, limit: Duration, mut next: impl FnMut(u64, Duration) -> Run) -> Self {
+    pub(crate) fn median(engine: &'static str, limit: &Limit, mut next: impl FnMut(u64, &Limit) -> Run) -> Self {
         let started = Instant::now();
         let mut cells = Vec::new();
         for seed in 0..SEEDS {
-            let cell = Cell::new(engine, Goal::Find, limit, next(seed, limit.saturating_sub(started.elapsed())));
+            let left = Limit { time: limit.time.saturating_sub(started.elapsed()), stop: limit.stop.clone() };
+            let cell = Cell::new(engine, Goal::Find, limit, next(seed, &left));
             cells.push(cell);
             if let Some(Cell { outcome, .. }) = cells.last().filter(|cell| !cell.finished()) {
                 let executions = cells.iter().map(|cell| cell.executions).sum();
@@ -108,11 +133,12 @@ impl Run {
         executions: &AtomicU64,
         found: &AtomicBool,
         started: Instant,
-        limit: Duration,
+        limit: &Limit,
     ) -> Self {
         let (elapsed, found) = (started.elapsed(), found.load(Ordering::Relaxed));
-        let ended = result.is_ok() && elapsed < limit;
-        Run { executions: executions.load(Ordering::Relaxed), cut: 0, elapsed, found, ended, broken: result.err().filter(|_| !found) }
+        let ended = result.is_ok() && elapsed < limit.time && !limit.stopped();
+        let broken = result.err().filter(|_| !found && !limit.stopped());
+        Run { executions: executions.load(Ordering::Relaxed), cut: 0, elapsed, found, ended, broken }
     }
 }
 

@@ -12,6 +12,7 @@ use shuttle::Runner;
 use shuttle_engine::runtime::execution::ExecutionState;
 use shuttle_engine::runtime::thread::switch;
 
+use crate::cell::Limit;
 use crate::on_dpor::Announced;
 use crate::on_shuttle::{Kind, Shuttle, config};
 use crate::program::{Primitives, Size, Variant, execute};
@@ -150,11 +151,11 @@ pub struct Memory {
 }
 
 /// Explore T3 K4, 450,450 classes, or as many as fit into `limit`.
-pub fn memory(limit: Duration) -> Memory {
+pub fn memory(limit: impl Into<Limit>) -> Memory {
     let size = Size::new(2, 3, 4);
     // Makes the kernel forget the peak so far (proc(5)).
     let alone = fs::write("/proc/self/clear_refs", "5").is_ok();
-    let run = crate::on_dpor::run(Strategy::Dpor, Variant::FixedPlain, size, limit);
+    let run = crate::on_dpor::run(Strategy::Dpor, Variant::FixedPlain, size, &limit.into());
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.and_then(|rest| rest.split_whitespace().next()?.parse().ok());

@@ -1,10 +1,8 @@
 //! Which engines there are, and what to ask of them.
 
-use std::time::Duration;
-
 use dpor::Strategy;
 
-use crate::cell::{Cell, Goal, Outcome};
+use crate::cell::{Cell, Goal, Limit, Outcome};
 use crate::on_shuttle::Kind;
 use crate::program::{Size, Variant};
 use crate::{on_dpor, on_loom, on_shuttle};
@@ -40,8 +38,9 @@ const SEARCHING: [(&str, Engine); 5] = [
 /// Let every exhaustive engine exhaust the program, each within `limit`.
 ///
 /// Not meant for [`Variant::Buggy`], where most engines end at the first failure; [`Variant::NoAssert`] is its space.
-pub fn exhaust(variant: Variant, n: usize, t: usize, k: usize, limit: Duration) -> Vec<Cell> {
-    EXHAUSTIVE.iter().map(|(name, engine)| ask(name, engine, Goal::Exhaust, variant, Size::new(n, t, k), limit)).collect()
+pub fn exhaust(variant: Variant, n: usize, t: usize, k: usize, limit: impl Into<Limit>) -> Vec<Cell> {
+    let limit = limit.into();
+    EXHAUSTIVE.iter().map(|(name, engine)| ask(name, engine, Goal::Exhaust, variant, Size::new(n, t, k), &limit)).collect()
 }
 
 /// The names of the engines that [`exhaust`] asks.
@@ -50,19 +49,20 @@ pub fn engine_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// [`exhaust`] for the engine of this name alone, if there is one.
-pub fn exhaust_with(name: &str, variant: Variant, size: Size, limit: Duration) -> Option<Cell> {
+pub fn exhaust_with(name: &str, variant: Variant, size: Size, limit: impl Into<Limit>) -> Option<Cell> {
     let (name, engine) = EXHAUSTIVE.iter().find(|(engine, _)| *engine == name)?;
-    Some(ask(name, engine, Goal::Exhaust, variant, size, limit))
+    Some(ask(name, engine, Goal::Exhaust, variant, size, &limit.into()))
 }
 
 /// Let every engine find the bug of [`Variant::Buggy`], each within `limit`; samplers from each of [`SEEDS`](crate::SEEDS) seeds, all
 /// of them within it.
-pub fn find(n: usize, t: usize, k: usize, limit: Duration) -> Vec<Cell> {
+pub fn find(n: usize, t: usize, k: usize, limit: impl Into<Limit>) -> Vec<Cell> {
+    let limit = limit.into();
     let engines = EXHAUSTIVE.iter().chain(&SEARCHING);
-    engines.map(|(name, engine)| ask(name, engine, Goal::Find, Variant::Buggy, Size::new(n, t, k), limit)).collect()
+    engines.map(|(name, engine)| ask(name, engine, Goal::Find, Variant::Buggy, Size::new(n, t, k), &limit)).collect()
 }
 
-fn ask(name: &'static str, engine: &Engine, goal: Goal, variant: Variant, size: Size, limit: Duration) -> Cell {
+fn ask(name: &'static str, engine: &Engine, goal: Goal, variant: Variant, size: Size, limit: &Limit) -> Cell {
     let run = match engine {
         Engine::Dpor(strategy) => on_dpor::run(strategy.clone(), variant, size, limit),
         Engine::Loom(bound) => on_loom::run(*bound, variant, size, limit),

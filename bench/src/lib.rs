@@ -18,14 +18,16 @@
 mod cell;
 mod cost;
 mod engines;
+mod host;
 mod on_dpor;
 mod on_loom;
 mod on_shuttle;
 mod program;
 mod table;
 
-pub use cell::{Cell, Outcome, SEEDS};
+pub use cell::{Cell, Limit, Outcome, SEEDS};
 pub use cost::{Memory, Overhead, memory, overhead};
 pub use engines::{engine_names, exhaust, exhaust_with, find};
+pub use host::host;
 pub use program::{Size, Variant};
 pub use table::{Format, Options, Progress, run, table};

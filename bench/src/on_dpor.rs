@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dpor::{Access, Budget, Explorer, FailureKind, ObjectId, Strategy, object, step, step_when};
 
-use crate::cell::Run;
+use crate::cell::{Limit, Run};
 use crate::program::{Primitives, Size, Variant, execute};
 
 /// dpor's steps. Tasks are coroutines of one thread, so the std types inside are never contended.
@@ -60,13 +60,17 @@ impl Primitives for Announced {
 }
 
 /// Explore under `strategy` until the end, the first failure, or the limit.
-pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: Duration) -> Run {
+pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: &Limit) -> Run {
     let found = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&found);
     // The search for the fewest preemptions is over when it has proved that there are no fewer, which is after the first failure.
     let proves = matches!(strategy, Strategy::FewestPreemptions { .. });
     let started = Instant::now();
-    let explorer = Explorer::new(strategy).budget(Budget { executions: None, time: Some(limit) }).stop_at_first(true);
+    let explorer = Explorer::new(strategy).budget(Budget { executions: None, time: Some(limit.time) }).stop_at_first(true);
+    let explorer = match &limit.stop {
+        Some(stop) => explorer.stop_flag(Arc::clone(stop)),
+        None => explorer,
+    };
     let report = explorer.run(move || execute::<Announced>(variant, size, &told));
     let found = found.load(Ordering::Relaxed);
     let broken = report.failure().and_then(|failure| match &failure.kind {

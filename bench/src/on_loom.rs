@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use loom::sync::Mutex;
 use loom::sync::atomic::AtomicI64;
 
-use crate::cell::{Run, quietly};
+use crate::cell::{Limit, Run, quietly};
 use crate::program::{Primitives, Size, Variant, execute};
 
 /// loom's mutexes, and its atomics as read-modify-writes: these are sequentially consistent, and loom does not branch over stale
@@ -47,7 +47,7 @@ impl Primitives for Loom {
 const MAX_BRANCHES: usize = 20_000;
 
 /// Explore, with at most `bound` preemptions in an execution, until the end, the first failure, or the limit.
-pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: Duration) -> Run {
+pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: &Limit) -> Run {
     if size.t >= loom::MAX_THREADS {
         return Run::broken(format!("loom has at most {} threads", loom::MAX_THREADS));
     }
@@ -56,7 +56,7 @@ pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: Dur
     builder.max_threads = loom::MAX_THREADS;
     builder.max_branches = MAX_BRANCHES;
     builder.max_permutations = None;
-    builder.max_duration = Some(limit);
+    builder.max_duration = Some(limit.time);
     builder.preemption_bound = bound;
     builder.checkpoint_file = None;
     // Also how often loom looks at the clock.
@@ -66,9 +66,12 @@ pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: Dur
     builder.log = false;
     let (executions, found) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let (counted, told) = (Arc::clone(&executions), Arc::clone(&found));
+    let stopping = limit.clone();
     let started = Instant::now();
     let result = quietly(|| {
         builder.check(move || {
+            // loom has no other way to be stopped.
+            assert!(!stopping.stopped(), "stopped");
             counted.fetch_add(1, Ordering::Relaxed);
             execute::<Loom>(variant, size, &told);
         });

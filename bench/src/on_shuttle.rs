@@ -3,14 +3,14 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId, UrwRandomScheduler};
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicI64, Ordering};
 use shuttle::{Config, FailurePersistence, Runner};
 
-use crate::cell::{Run, quietly};
+use crate::cell::{Limit, Run, quietly};
 use crate::program::{Primitives, Size, Variant, execute};
 
 pub(crate) struct Shuttle;
@@ -68,15 +68,15 @@ impl Kind {
     }
 }
 
-/// A scheduler that has no further execution once the bug is found.
+/// A scheduler that has no further execution once the bug is found, or the caller says stop.
 ///
 /// The inner one is leaked, some hundred bytes for a search: shuttle's random scheduler writes a seed to stderr if it is dropped
 /// before its last execution.
-struct UntilFound(ManuallyDrop<Box<dyn Scheduler + Send>>, Arc<AtomicBool>);
+struct UntilFound(ManuallyDrop<Box<dyn Scheduler + Send>>, Arc<AtomicBool>, Limit);
 
 impl Scheduler for UntilFound {
     fn new_execution(&mut self) -> Option<Schedule> {
-        if self.1.load(Ordering::Relaxed) { None } else { self.0.new_execution() }
+        if self.1.load(Ordering::Relaxed) || self.2.stopped() { None } else { self.0.new_execution() }
     }
 
     fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, yielding: bool) -> Option<TaskId> {
@@ -95,12 +95,12 @@ pub(crate) fn config() -> Config {
 }
 
 /// Explore until the end, the first failure, or the limit.
-pub(crate) fn run(kind: Kind, seed: u64, variant: Variant, size: Size, limit: Duration) -> Run {
+pub(crate) fn run(kind: Kind, seed: u64, variant: Variant, size: Size, limit: &Limit) -> Run {
     let (executions, found) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let (counted, told) = (Arc::clone(&executions), Arc::clone(&found));
-    let scheduler = UntilFound(ManuallyDrop::new(kind.scheduler(seed, usize::MAX)), Arc::clone(&found));
+    let scheduler = UntilFound(ManuallyDrop::new(kind.scheduler(seed, usize::MAX)), Arc::clone(&found), limit.clone());
     let mut config = config();
-    config.max_time = Some(limit);
+    config.max_time = Some(limit.time);
     let started = Instant::now();
     let result = quietly(|| {
         Runner::new(scheduler, config).run(move || {

@@ -28,10 +28,10 @@ impl Variant {
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Buggy => "buggy",
-            Self::NoAssert => "noassert",
-            Self::FixedAtomic => "fixedat",
-            Self::FixedPlain => "fixedpl",
+            Self::Buggy => "bug",
+            Self::NoAssert => "racy",
+            Self::FixedAtomic => "locked-atomics",
+            Self::FixedPlain => "locked",
         }
     }
 }
@@ -66,6 +66,20 @@ impl Size {
     /// `n` vmas, `t` adjusters, `k` rounds.
     pub const fn new(n: usize, t: usize, k: usize) -> Self {
         Size { n, t, k }
+    }
+}
+
+/// `2,3,1`: N, T and K.
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Vec<_> = text.split(',').map(|number| number.trim().parse::<usize>().ok()).collect();
+        match numbers[..] {
+            [Some(n @ 1..), Some(t), Some(k)] => Ok(Size { n, t, k }),
+            [Some(0), ..] => Err("there must be a vma to adjust".to_owned()),
+            _ => Err("expected N,T,K: vmas, adjusters, rounds of each".to_owned()),
+        }
     }
 }
 

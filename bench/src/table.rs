@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::cell::{Cell, Outcome, SEEDS};
+use crate::cell::{Cell, Limit, Outcome, SEEDS};
 use crate::cost::{Memory, Overhead, memory, overhead};
 use crate::engines::{exhaust, find};
 use crate::program::{Size, Variant};
@@ -33,25 +33,28 @@ impl FromStr for Format {
 }
 
 /// What to run.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The variants, each a table.
     pub families: Vec<Variant>,
     /// The columns.
     pub sizes: Vec<Size>,
-    /// The most time for a cell.
-    pub limit: Duration,
+    /// When to give a cell up.
+    pub limit: Limit,
     /// How to write it.
     pub format: Format,
-    /// Whether to measure the cost of an execution, and memory, too.
-    pub cost: bool,
+    /// Whether to measure the cost of an execution, too.
+    pub overhead: bool,
+    /// Whether to measure the memory of a long exploration, too.
+    pub memory: bool,
 }
 
+/// All tables, ten seconds a cell.
 impl Default for Options {
     fn default() -> Self {
         let sizes = [(1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 1), (2, 3, 2)].map(|(n, t, k)| Size::new(n, t, k));
-        let (families, limit) = (Variant::ALL.to_vec(), Duration::from_secs(10));
-        Options { families, sizes: sizes.to_vec(), limit, format: Format::Plain, cost: true }
+        let (families, limit) = (Variant::ALL.to_vec(), Duration::from_secs(10).into());
+        Options { families, sizes: sizes.to_vec(), limit, format: Format::Plain, overhead: false, memory: false }
     }
 }
 
@@ -66,41 +69,49 @@ pub struct Progress<'a> {
     pub total: usize,
 }
 
-/// Run all of it, write each table when it is complete, and say before each part what it is.
+/// Rounds of the measurement of what an execution costs.
+const ROUNDS: usize = 9;
+
+/// Run all of it, write each table when it is complete, and say before each part what it is. When the limit's flag says stop, what is
+/// complete has been written.
 ///
 /// # Errors
 /// If `out` cannot be written.
 pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Progress<'_>)) -> io::Result<()> {
-    let costs = if options.cost { 2 } else { 0 };
-    let total = costs + options.families.len() * options.sizes.len();
+    let Options { families, sizes, limit, format, .. } = options;
+    let total = usize::from(options.memory) + usize::from(options.overhead) + families.len() * sizes.len();
     let mut done = 0;
     let mut next = |now: &str| {
         progress(Progress { now, done, total });
         done += 1;
+        !limit.stopped()
     };
     // First, while nothing else has taken memory.
-    let memory = options.cost.then(|| {
-        next("memory");
-        memory(options.limit)
-    });
-    let overheads = options.cost.then(|| {
-        next("cost of an execution");
-        overhead(9)
-    });
-    for (index, &family) in options.families.iter().enumerate() {
-        let mut columns = Vec::new();
-        for &size in &options.sizes {
-            next(&format!("{family} {size}"));
-            let Size { n, t, k } = size;
-            let cells = if family == Variant::Buggy { find(n, t, k, options.limit) } else { exhaust(family, n, t, k, options.limit) };
-            columns.push((size, cells));
+    if options.memory && next("memory") {
+        let memory = memory(limit.clone());
+        if !limit.stopped() {
+            writeln!(out, "{}", memory_text(&memory))?;
         }
-        let blank = if index > 0 { "\n" } else { "" };
-        write!(out, "{blank}{}\n\n{}", title(family, options.format), table(&columns, options.format))?;
-        out.flush()?;
     }
-    if let (Some(memory), Some(overheads)) = (memory, overheads) {
-        write!(out, "{}", cost_text(&overheads, &memory))?;
+    if options.overhead && next("the cost of an execution") {
+        write!(out, "{}", overhead_text(&overhead(ROUNDS)))?;
+    }
+    let mut blank = if options.memory || options.overhead { "\n" } else { "" };
+    for &family in families {
+        let mut columns = Vec::new();
+        for &size in sizes {
+            if !next(&format!("{family} {size}")) {
+                break;
+            }
+            let Size { n, t, k } = size;
+            let limit = limit.clone();
+            columns.push((size, if family == Variant::Buggy { find(n, t, k, limit) } else { exhaust(family, n, t, k, limit) }));
+        }
+        if !columns.is_empty() {
+            write!(out, "{blank}{}\n\n{}", title(family, *format), table(&columns, *format))?;
+            out.flush()?;
+            blank = "\n";
+        }
     }
     progress(Progress { now: "", done: total, total });
     out.flush()
@@ -157,6 +168,7 @@ fn figures(cell: &Cell) -> String {
         Outcome::Done if cell.cut > 0 => format!("{executions} ({} cut), {}", grouped(cell.cut), time(cell.seconds)),
         Outcome::Done => format!("{executions}, {}", time(cell.seconds)),
         Outcome::OverLimit(limit) => format!("> {} ({executions} so far)", time(limit.as_secs_f64())),
+        Outcome::Stopped => format!("stopped ({executions} so far)"),
         Outcome::Missed => format!("not found ({executions} are all)"),
         Outcome::Broken(why) => why.clone(),
     }
@@ -184,8 +196,8 @@ fn grouped(number: u64) -> String {
     text
 }
 
-fn cost_text(overheads: &[Overhead], memory: &Memory) -> String {
-    let mut text = String::from("\nAn execution under dpor and under shuttle's random scheduler, alternating:\n");
+fn overhead_text(overheads: &[Overhead]) -> String {
+    let mut text = String::from("an execution under dpor and under shuttle's random scheduler, alternating:\n");
     for Overhead { variant, size, same_primitives, dpor, random, ratio, ratios, rounds, .. } in overheads {
         let primitives = if *same_primitives { "the same primitives" } else { "shuttle's own primitives" };
         let (least, most) = ratios;
@@ -195,13 +207,16 @@ fn cost_text(overheads: &[Overhead], memory: &Memory) -> String {
             "- {variant} {size}, {primitives}: {dpor} and {random} per second, {ratio:.2} times the cost (median of {rounds}, {least:.2} to {most:.2})"
         );
     }
+    text
+}
+
+fn memory_text(memory: &Memory) -> String {
     let Memory { size, executions, exhausted, seconds, peak, alone } = memory;
     let (executions, seconds) = (grouped(*executions), time(*seconds));
     let all = if *exhausted { "all" } else { "unfinished" };
     let peak = peak.map_or("the peak is not known here".to_owned(), |peak| format!("the process peaked at {} kB", grouped(peak)));
     let since = if *alone { "" } else { " since it started" };
-    _ = writeln!(text, "\nMemory, fixedpl {size}: {executions} executions ({all}) in {seconds}, {peak}{since}.");
-    text
+    format!("memory, {} {size}: {executions} executions ({all}) in {seconds}, {peak}{since}", Variant::FixedPlain)
 }
 
 #[cfg(test)]

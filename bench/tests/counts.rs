@@ -1,8 +1,10 @@
 //! The figures of the table are what they say they are.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use lockwalk_bench::{Cell, Format, Options, Outcome, Size, Variant, exhaust, find, overhead, run};
+use lockwalk_bench::{Cell, Format, Limit, Options, Outcome, Size, Variant, exhaust, find, overhead, run};
 
 /// A cell that takes longer is not part of what is tested.
 const LIMIT: Duration = Duration::from_millis(300);
@@ -66,6 +68,18 @@ fn a_cell_over_its_limit_says_so() {
 }
 
 #[test]
+fn a_cell_that_was_stopped_is_no_result() {
+    let limit = Limit { time: Duration::from_secs(60), stop: Some(Arc::new(AtomicBool::new(true))) };
+    for cell in exhaust(Variant::NoAssert, 2, 3, 3, limit.clone()).into_iter().chain(find(2, 1, 1, limit.clone())) {
+        assert_eq!(cell.outcome, Outcome::Stopped, "{cell:?}");
+    }
+    let options = Options { limit, overhead: true, memory: true, ..Options::default() };
+    let mut out = Vec::new();
+    run(&options, &mut out, &mut |_| ()).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), "", "nothing is written of what was not measured");
+}
+
+#[test]
 fn loom_refuses_more_threads_than_it_has() {
     let cell = engine(&exhaust(Variant::FixedPlain, 1, 5, 1, LIMIT), "loom");
     assert!(matches!(cell.outcome, Outcome::Broken(_)), "{cell:?}");
@@ -81,12 +95,12 @@ fn the_assertion_failing_is_not_exhausting() {
 #[test]
 fn a_run_writes_a_table_for_each_family() {
     let (sizes, families) = (vec![Size::new(1, 1, 1)], vec![Variant::FixedPlain, Variant::Buggy]);
-    let options = Options { families, sizes, limit: LIMIT, format: Format::Markdown, cost: false };
+    let options = Options { families, sizes, limit: LIMIT.into(), format: Format::Markdown, ..Options::default() };
     let (mut out, mut seen) = (Vec::new(), Vec::new());
     run(&options, &mut out, &mut |progress| seen.push(progress.now.to_owned())).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("| dpor ") && text.contains("| N1 T1 K1"), "{text}");
-    assert_eq!(seen, ["fixedpl N1 T1 K1", "buggy N1 T1 K1", ""]);
+    assert_eq!(seen, ["locked N1 T1 K1", "bug N1 T1 K1", ""]);
 }
 
 #[test]

@@ -244,8 +244,9 @@ type Program = Arc<dyn Fn() + Send + Sync>;
 /// Units per worker, so that all are busy until near the end.
 const UNITS_PER_WORKER: u64 = 8;
 
-/// Deeper, the states above the units would cost more than is won.
-const DEEPEST_UNITS: usize = 12;
+/// Deeper, the states above the units would cost more than is won, and rounds of retry loops that the search would not ask for by
+/// itself might be among them.
+const DEEPEST_UNITS: usize = 8;
 
 /// Leaves the exploration also if shuttle panics.
 struct Leave;

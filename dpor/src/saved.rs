@@ -214,6 +214,10 @@ impl FromStr for Saved {
         let mut saved = Saved::default();
         for (number, line) in lines {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
+            if key == "end" && saved.stacks.is_empty() {
+                // Nothing being left of nothing would pass for done.
+                return Err(SavedError("no worker is in it".to_owned()));
+            }
             if key == "end" {
                 return Ok(saved);
             }

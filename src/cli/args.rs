@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
-use lockwalk::Method;
+use lockwalk::{Method, Shard};
+use lockwalk_bench::{Size, Variant};
 
 use super::Refusal;
 
@@ -16,8 +18,13 @@ Examples:
   lockwalk check S1.2 --protocol 2.6.34+anon_vma_life=nothing
                                               a protocol with one choice made differently
   lockwalk check S3.8 --engine loom --time 20s
+  lockwalk check S3.14 --save s3.14.json --time 10m
+  lockwalk check --resume s3.14.json          goes on where that stopped
+  lockwalk check S3.14 --shard 1/4 --save 1.json
+  lockwalk merge 1.json 2.json 3.json 4.json  the verdicts of four shards, from as many machines
   lockwalk explain S3.1                       the shortest interleaving that violates something
   lockwalk explain S3.1 --output s3.1.svg     the same as a picture
+  lockwalk bench --time 2s                    the exhaustive scheduler beside loom and shuttle
   lockwalk list                               races, protocols, rules and clauses
 
 Exit status:
@@ -29,6 +36,16 @@ Exit status:
 const RACES: &str = "\
 A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and so on; `S3` for all of S3; `=S3.1` \
 for S3.1 alone. No name: all races.";
+
+const BENCH: &str = "\
+The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.
+  locked          bounds are plain data under the list's lock: (1+TK)!/(K!)^T classes of interleavings
+  locked-atomics  bounds are atomics under that lock: as many classes
+  racy            bounds are atomics without the lock, nothing is asserted: the whole racy space
+  bug             the same, and the walk asserts what it sees: time to find the failure
+
+A figure stands alone only if the engine finished: exhausted the program, or what its bound allows; or found the bug. For bug the \
+samplers get 15 seeds each, and the figure is their median.";
 
 /// The executable, model-checked specification of Linux's anonymous-memory lock protocol.
 ///
@@ -62,6 +79,11 @@ pub enum Command {
     List(ListArgs),
     /// Draw every violation into a directory, with an index
     Gallery(GalleryArgs),
+    /// Put the shards of an exploration together, and print the verdicts
+    Merge(MergeArgs),
+    /// Measure the exhaustive scheduler beside loom and shuttle, on programs of known size
+    #[command(after_help = BENCH)]
+    Bench(BenchArgs),
 }
 
 #[derive(clap::Args, Debug, Default)]
@@ -98,9 +120,21 @@ pub struct CheckArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
 
-    /// dpor, dfs: how many threads explore [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    /// How many threads explore; the verdicts and counts are the same for any number [default: one per core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
+
+    /// dpor: explore only the I-th of N shards of each race, here or on another machine; `lockwalk merge` puts them together
+    #[arg(long, value_name = "I/N", requires = "save", conflicts_with = "resume")]
+    pub shard: Option<Shard>,
+
+    /// dpor: keep what was explored in FILE, to go on from there when a limit or Ctrl-C ends it, or to merge shards
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+
+    /// dpor: go on with what FILE keeps, and keep it there, unless --save names another
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
 
     /// How to print the verdicts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
@@ -185,6 +219,48 @@ pub struct GalleryArgs {
     pub output: PathBuf,
 }
 
+#[derive(clap::Args, Debug)]
+pub struct MergeArgs {
+    /// What `check --shard --save` wrote: all shards, each once and done
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// How to print the verdicts
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: CheckFormat,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct BenchArgs {
+    /// Only this family of programs; may be repeated
+    #[arg(long, value_name = "FAMILY", value_parser = families())]
+    pub family: Vec<Variant>,
+
+    /// Only this size: N vmas, T adjusters, K rounds of each; may be repeated [default: 1,1,1 2,2,1 2,2,2 2,3,1 2,3,2]
+    #[arg(long, value_name = "N,T,K")]
+    pub size: Vec<Size>,
+
+    /// Give up a cell of a table after this time
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub time: Duration,
+
+    /// Measure what an execution costs beside one under shuttle's random scheduler; no tables, unless they are asked for too
+    #[arg(long)]
+    pub overhead: bool,
+
+    /// Measure the memory that 450,450 executions take; no tables, unless they are asked for too
+    #[arg(long)]
+    pub memory: bool,
+
+    /// Write the tables as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+fn families() -> impl TypedValueParser<Value = Variant> {
+    PossibleValuesParser::new(Variant::ALL.map(Variant::name)).try_map(|name| name.parse::<Variant>())
+}
+
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Color {
     Auto,
@@ -244,12 +320,15 @@ impl CheckArgs {
             Method::Loom => Loom,
             _ => Dpor,
         });
-        let misplaced: [(&str, bool, &[EngineName]); 5] = [
+        let misplaced: [(&str, bool, &[EngineName]); 8] = [
             ("--iterations", self.iterations.is_some(), &[Random, Pct, Native]),
             ("--seed", self.seed.is_some(), &[Random, Pct]),
             ("--depth", self.depth.is_some(), &[Pct]),
             ("--executions", self.executions.is_some(), &[Dpor, Dfs, Loom]),
-            ("--jobs", self.jobs.is_some(), &[Dpor, Dfs]),
+            ("--jobs", self.jobs.is_some(), &[Dpor, Dfs, Random, Pct, Loom]),
+            ("--shard", self.shard.is_some(), &[Dpor]),
+            ("--save", self.save.is_some(), &[Dpor]),
+            ("--resume", self.resume.is_some(), &[Dpor]),
         ];
         let name = |engine: &EngineName| engine.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         for (option, given, engines) in misplaced {

@@ -1,59 +1,104 @@
 //! `lockwalk check`, and `lockwalk` alone: the verdicts.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockwalk::witness::{Documented, Verdict, render};
-use lockwalk::{Method, Options, Outcome, Protocol, Race};
+use lockwalk::{Method, Options, Outcome, Race};
 
 use super::args::{CheckArgs, CheckFormat};
 use super::output::{Terminal, complain, print};
-use super::progress::Runner;
-use super::{Refusal, Status, select};
+use super::runner::{Case, Runner};
+use super::{Refusal, Status, parts, select};
 
 /// Runs the races that are asked for, and prints the verdicts.
 pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let method = args.method()?;
-    let races = select::races(&args.races)?;
-    let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
-    let cases: Vec<_> = races.iter().flat_map(|race| protocols(race, protocol.as_ref()).into_iter().map(move |p| (race, p))).collect();
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let options = Options {
-        executions: args.executions,
-        time: args.time,
-        jobs: args.jobs.unwrap_or(cores) as usize,
-        // The shortest interleaving is sought exhaustively: of what another engine found it would say nothing.
-        witness: method == Method::Exhaustive,
-        ..Options::default()
-    };
-    if args.format == CheckFormat::Table {
-        let dot = if terminal.style().ascii { "-" } else { "·" };
-        print(&format!("lockwalk {dot} {} {dot} {}\n\n", catalogue(&races), coverage(&method, &options)))?;
+    if args.save.is_some() || args.resume.is_some() {
+        return parts::check(args, terminal);
     }
-    let mut runner = Runner::new(method, options, cases.len());
-    let mut outcomes = Vec::new();
-    for (race, protocol) in &cases {
-        if runner.stopped() {
-            break;
-        }
-        let outcome = runner.run(race, protocol)?;
-        if args.format == CheckFormat::Lines {
-            runner.aside(|| print(&(line(&outcome) + "\n")))?;
-        }
-        outcomes.push(outcome);
-    }
+    let cases = cases(args)?;
+    let options = options(args, method == Method::Exhaustive);
+    let report = Report { terminal, format: args.format };
+    report.head(&cases, &coverage(&method, &options))?;
+    let started = Instant::now();
+    let runner = Runner::new(&method, options, jobs(args, &method));
+    let outcomes = runner.check(&cases, &method, |outcome| runner.aside(|| report.line(outcome)))?;
     runner.finish();
-    match args.format {
-        CheckFormat::Table => print(&render::table(&outcomes, terminal.width, terminal.style()))?,
-        CheckFormat::Json => print(&(render::json(&outcomes) + "\n"))?,
-        CheckFormat::Lines => {}
-    }
+    report.all(&outcomes, started.elapsed())?;
     if runner.stopped() {
-        let known = outcomes.iter().filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_))).count();
-        complain(&format!("stopped: {known} of {} known", counted(cases.len(), "verdict")));
+        complain(&format!("stopped: {}", known(&outcomes, cases.len())));
         return Ok(Status::Interrupted);
     }
     Ok(Status::of(outcomes.iter().all(as_documented)))
+}
+
+/// The races that are asked for, under the protocol that is asked for, or under all that something is documented about.
+pub fn cases(args: &CheckArgs) -> Result<Vec<Case>, Refusal> {
+    let races = select::races(&args.races)?;
+    let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
+    let of = |race: &Race| match &protocol {
+        Some(protocol) => vec![(race.clone(), protocol.clone())],
+        None => race.cases().iter().map(|(protocol, _)| (race.clone(), protocol.clone())).collect(),
+    };
+    Ok(races.iter().flat_map(of).collect())
+}
+
+/// The limits of each case.
+pub fn options(args: &CheckArgs, witness: bool) -> Options {
+    // The shortest interleaving is sought exhaustively: of what another engine found it would say nothing.
+    Options { executions: args.executions, time: args.time, witness, ..Options::default() }
+}
+
+/// How many threads there are to be.
+pub fn jobs(args: &CheckArgs, method: &Method) -> usize {
+    match method {
+        // Each of its executions has threads of its own.
+        Method::Native { .. } => 1,
+        _ => args.jobs.map_or_else(all_cores, |jobs| jobs as usize),
+    }
+}
+
+/// As many threads as there are cores.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What is printed, in the format that is asked for.
+pub struct Report<'t> {
+    pub terminal: &'t Terminal,
+    pub format: CheckFormat,
+}
+
+impl Report<'_> {
+    /// Before the first verdict.
+    pub fn head(&self, cases: &[Case], coverage: &str) -> Result<(), Refusal> {
+        if self.format != CheckFormat::Table {
+            return Ok(());
+        }
+        let dot = if self.terminal.style().ascii { "-" } else { "·" };
+        print(&format!("lockwalk {dot} {} {dot} {coverage}\n\n", catalogue(cases)))
+    }
+
+    /// As soon as a verdict is known.
+    pub fn line(&self, outcome: &Outcome) -> Result<(), Refusal> {
+        if self.format == CheckFormat::Lines { print(&(one_line(outcome) + "\n")) } else { Ok(()) }
+    }
+
+    /// When all verdicts are known.
+    pub fn all(&self, outcomes: &[Outcome], time: Duration) -> Result<(), Refusal> {
+        match self.format {
+            CheckFormat::Table => print(&render::table(outcomes, time.as_secs_f64(), self.terminal.width, self.terminal.style())),
+            CheckFormat::Json => print(&(render::json(outcomes) + "\n")),
+            CheckFormat::Lines => Ok(()),
+        }
+    }
+}
+
+/// `3 of 7 verdicts known`.
+pub fn known(outcomes: &[Outcome], cases: usize) -> String {
+    let known = outcomes.iter().filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_))).count();
+    format!("{known} of {} known", counted(cases, "verdict"))
 }
 
 /// Is nothing known that contradicts the outcome? Where nothing is documented, nothing is.
@@ -61,27 +106,20 @@ pub fn as_documented(outcome: &Outcome) -> bool {
     outcome.documented == Documented::Unstated || outcome.as_documented()
 }
 
-/// The protocols to run a race under: the one that is asked for, or all that something is documented about.
-fn protocols(race: &Race, asked: Option<&Protocol>) -> Vec<Protocol> {
-    match asked {
-        Some(protocol) => vec![protocol.clone()],
-        None => race.cases().iter().map(|(protocol, _)| protocol.clone()).collect(),
-    }
-}
-
-fn line(outcome: &Outcome) -> String {
+fn one_line(outcome: &Outcome) -> String {
     let objections: String = outcome.objections().iter().map(|objection| format!("  ! {objection}")).collect();
     render::line(outcome) + &objections
 }
 
 /// `23 races of 5 documents`. A document is the first part of a claim's id.
-fn catalogue(races: &[Race]) -> String {
-    let documents: BTreeSet<_> = races.iter().filter_map(|race| race.id().split(['.', '/']).next()).collect();
+fn catalogue(cases: &[Case]) -> String {
+    let races: BTreeSet<_> = cases.iter().map(|(race, _)| race.id()).collect();
+    let documents: BTreeSet<_> = races.iter().filter_map(|id| id.split(['.', '/']).next()).collect();
     format!("{} of {}", counted(races.len(), "race"), counted(documents.len(), "document"))
 }
 
 /// What the interleavings are, and how many of them.
-fn coverage(method: &Method, options: &Options) -> String {
+pub fn coverage(method: &Method, options: &Options) -> String {
     let limits = [
         options.executions.map(|n| format!("at most {} each", counted(n as usize, "execution"))),
         options.time.map(|time| format!("at most {} each", seconds(time))),

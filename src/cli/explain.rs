@@ -5,9 +5,9 @@ use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
-use super::check::{as_documented, counted};
+use super::check::{all_cores, as_documented, counted};
 use super::output::{Terminal, complain, print, write};
-use super::progress::Runner;
+use super::runner::Runner;
 use super::{Refusal, Status, select};
 
 /// Shows the shortest interleaving that violates something.
@@ -17,16 +17,17 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         Some(name) => vec![select::protocol(name)?],
         None => in_order(&race),
     };
-    // One job: which execution comes first, and is counted, does not depend on the machine.
-    let options = Options { witness: true, jobs: 1, ..Options::default() };
-    let mut runner = Runner::new(Method::Exhaustive, options, protocols.len());
+    let options = Options { witness: true, ..Options::default() };
+    let runner = Runner::new(&Method::Exhaustive, options, all_cores());
     let mut outcomes = Vec::new();
     for protocol in &protocols {
-        let mut outcome = runner.run(&race, protocol)?;
+        let checked = runner.check(&[(race.clone(), protocol.clone())], &Method::Exhaustive, |_| Ok(()))?;
         if runner.stopped() {
-            complain(&format!("stopped: {} under {protocol} after {}", race.id(), executions(&outcome)));
+            let so_far: u64 = checked.iter().map(|outcome| outcome.executions).sum();
+            complain(&format!("stopped: {} under {protocol} after {}", race.id(), counted(so_far as usize, "execution")));
             return Ok(Status::Interrupted);
         }
+        let mut outcome = checked.into_iter().next().expect("a case that is not stopped has an outcome");
         if let Some(witness) = outcome.witness.take() {
             runner.finish();
             show(&witness, &args.drawing, terminal)?;

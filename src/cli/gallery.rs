@@ -3,35 +3,31 @@
 use std::fmt::Write as _;
 
 use lockwalk::witness::render::Style;
-use lockwalk::{Documented, Method, Options, Witness, races};
+use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
 
 use super::args::{DrawFormat, GalleryArgs};
-use super::check::counted;
+use super::check::{all_cores, counted};
 use super::explain::draw;
 use super::output::{complain, print, write};
-use super::progress::Runner;
+use super::runner::Runner;
 use super::{Refusal, Status};
 
 /// Finds the witnesses first, and writes when all are there.
 pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     let races = races::all();
-    let violations = races.iter().flat_map(|race| race.cases().iter().map(move |case| (race, case)));
-    let violations: Vec<_> = violations.filter(|(_, (_, documented))| *documented != Documented::Holds).collect();
-    let options = Options { witness: true, jobs: 1, ..Options::default() };
-    let mut runner = Runner::new(Method::Exhaustive, options, violations.len());
-    let (mut witnesses, mut missing) = (Vec::new(), Vec::new());
-    for (race, (protocol, _)) in violations {
-        let outcome = runner.run(race, protocol)?;
-        if runner.stopped() {
-            complain("stopped: nothing is written");
-            return Ok(Status::Interrupted);
-        }
-        match outcome.witness {
-            Some(witness) => witnesses.push(witness),
-            None => missing.push(format!("{} under {protocol}", race.id())),
-        }
-    }
+    let all = races.iter().flat_map(|race| race.cases().iter().map(move |case| (race, case)));
+    let violations = all.filter(|(_, (_, documented))| *documented != Documented::Holds);
+    let violations: Vec<_> = violations.map(|(race, (protocol, _))| (race.clone(), protocol.clone())).collect();
+    let options = Options { witness: true, ..Options::default() };
+    let runner = Runner::new(&Method::Exhaustive, options, all_cores());
+    let outcomes = runner.check(&violations, &Method::Exhaustive, |_| Ok(()))?;
     runner.finish();
+    if runner.stopped() {
+        complain("stopped: nothing is written");
+        return Ok(Status::Interrupted);
+    }
+    let (witnesses, missing): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|outcome| outcome.witness.is_some());
+    let witnesses: Vec<_> = witnesses.into_iter().filter_map(|outcome| outcome.witness).collect();
     let directory = &args.output;
     std::fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", directory.display())))?;
     let mut index = String::from("# Violations\n\nEvery one in its shortest interleaving. Written by `lockwalk gallery`.\n");
@@ -46,8 +42,8 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     }
     write(&directory.join("index.md"), &index)?;
     print(&format!("{} in {}\n", counted(witnesses.len(), "picture"), directory.join("index.md").display()))?;
-    for case in &missing {
-        complain(&format!("nothing found to draw for {case}"));
+    for Outcome { race, protocol, .. } in &missing {
+        complain(&format!("nothing found to draw for {race} under {protocol}"));
     }
     Ok(Status::of(missing.is_empty()))
 }

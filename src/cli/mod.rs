@@ -1,12 +1,15 @@
 //! The commands.
 
 mod args;
+mod bench;
 mod check;
 mod explain;
 mod gallery;
 mod list;
 mod output;
+mod parts;
 mod progress;
+mod runner;
 mod select;
 
 use std::process::ExitCode;
@@ -69,6 +72,8 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Explain(explain)) => explain::explain(&explain, &terminal),
         Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
         Some(Command::Gallery(gallery)) => gallery::run(&gallery),
+        Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
+        Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
     }
 }
 

@@ -67,6 +67,21 @@ pub fn write(path: &Path, text: &str) -> Result<(), Refusal> {
     try_write(path, text).map_err(|error| Refusal(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Can `path` be written? Better to know before hours of work than after.
+pub fn check_writable(path: &Path) -> Result<(), Refusal> {
+    let check = || {
+        if path.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        let beside = temporary(path)?;
+        fs::File::create_new(&beside).and_then(|_| fs::remove_file(&beside))
+    };
+    if path.exists() && !path.is_file() && !path.is_dir() {
+        return Ok(()); // a device, a pipe
+    }
+    check().map_err(|error| Refusal(format!("cannot write {}: {error}", path.display())))
+}
+
 fn try_write(path: &Path, text: &str) -> io::Result<()> {
     // What is not a file, /dev/stdout for example, cannot be replaced by one; what is behind a link is what is meant.
     let target = match fs::canonicalize(path) {

@@ -1,86 +1,109 @@
-//! Runs cases with a line of progress, until Ctrl-C.
+//! The line of progress, and Ctrl-C.
 
-use std::any::Any;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use lockwalk::spec::Violation;
-use lockwalk::{Method, Options, Outcome, Protocol, Race};
 
-use super::Refusal;
-
-/// Runs one case after the other.
-pub struct Runner {
-    method: Method,
-    options: Options,
-    stop: Arc<AtomicBool>,
-    bar: ProgressBar,
-    cases: usize,
-    begun: usize,
+/// A flag that Ctrl-C sets, or a request to terminate. The second one does not wait for the execution under way.
+pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // Without a handler Ctrl-C simply ends the process.
+    let _ = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    stop
 }
 
-impl Runner {
-    /// For so many cases. The progress line is on standard error, and only if that is a terminal.
-    pub fn new(method: Method, options: Options, cases: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        // The second Ctrl-C does not wait for the execution under way. Without a handler Ctrl-C simply ends the process.
-        let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
+/// A line on standard error that says what is being done, if that is a terminal.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    pub fn new() -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
-        let options = Options { stop: Some(stop.clone()), ..options };
-        Self { method, options, stop, bar, cases, begun: 0 }
+        Self(bar)
     }
 
-    /// Runs a case. An engine that gives up by a panic has a bug, or meets something it does not support; nothing is known then.
-    pub fn run(&mut self, race: &Race, protocol: &Protocol) -> Result<Outcome, Refusal> {
-        self.begun += 1;
-        let what = format!("{} of {} · {} under {protocol}", self.begun, self.cases, race.id());
-        self.bar.set_message(what.clone());
-        let bar = self.bar.clone();
-        let progress = move |executions| bar.set_message(format!("{what} · {} executions", HumanCount(executions)));
-        let options = Options { progress: (!self.bar.is_hidden()).then(|| Arc::new(progress) as _), ..self.options.clone() };
-        panic::catch_unwind(AssertUnwindSafe(|| race.check_with(protocol, &self.method, &options))).map_err(|payload| {
-            self.finish();
-            Refusal(format!("{} gave up on {} under {protocol}: {}", self.method.name(), race.id(), in_words(&*payload)))
-        })
+    pub fn say(&self, what: &str) {
+        self.0.set_message(what.to_owned());
     }
 
-    /// Has Ctrl-C been pressed?
-    pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Does something that the progress line must not get in the way of.
+    /// Does something that the line must not get in the way of.
     pub fn aside<R>(&self, act: impl FnOnce() -> R) -> R {
-        self.bar.suspend(act)
+        self.0.suspend(act)
     }
 
-    /// No more cases: the progress line goes.
+    /// The line goes.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.0.finish_and_clear();
     }
 }
 
-fn in_words(panic: &(dyn Any + Send)) -> String {
-    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let violation = panic.downcast_ref::<Violation>().map(|violation| format!("{}: {}", violation.clause, violation.what));
-    let message = violation.or_else(|| message.map(str::to_owned)).unwrap_or_else(|| "it does not say why".into());
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-impl Drop for Runner {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// The line for several cases, some of which run at the same time. The one that began first is named.
+pub struct CasesLine {
+    pub bar: Bar,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    cases: usize,
+    done: usize,
+    /// What runs now, and its executions.
+    running: Vec<(String, u64)>,
+}
+
+impl CasesLine {
+    pub fn new() -> Self {
+        Self { bar: Bar::new(), state: Mutex::default() }
+    }
+
+    /// So many cases are to come.
+    pub fn expect(&self, cases: usize) {
+        self.change(|state| *state = State { cases, ..State::default() });
+    }
+
+    /// `what` begins, or has come so far.
+    pub fn running(&self, what: &str, executions: u64) {
+        self.change(|state| match state.running.iter_mut().find(|(running, _)| running == what) {
+            Some((_, so_far)) => *so_far = executions,
+            None => state.running.push((what.to_owned(), executions)),
+        });
+    }
+
+    /// `what` has ended.
+    pub fn ended(&self, what: &str) {
+        self.change(|state| state.running.retain(|(running, _)| running != what));
+    }
+
+    /// The result of one more case is there.
+    pub fn done(&self) {
+        self.change(|state| state.done += 1);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        if self.bar.0.is_hidden() {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        let State { cases, done, running } = &*state;
+        if let Some((what, executions)) = running.first() {
+            self.bar.say(&format!("{done} of {cases} · {what} · {} executions", HumanCount(*executions)));
+        }
     }
 }

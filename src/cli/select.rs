@@ -61,6 +61,12 @@ const SUGGESTIONS: usize = 3;
 
 /// The names nearest to `wanted` as a question; or where to look them up, if none is near.
 fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let near = nearest(wanted, names);
+    if near.is_empty() { "; `lockwalk list` names them all".into() } else { near }
+}
+
+/// The names nearest to `wanted` as a question, if any is near.
+pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let wanted = wanted.to_lowercase();
     let far = |name: &str| strsim::damerau_levenshtein(&wanted, &name.to_lowercase());
     let is_near = |distance: usize, name: &str| distance * 2 <= wanted.chars().count().max(name.chars().count());
@@ -68,7 +74,7 @@ fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Strin
     near.sort_by_key(|&(distance, _)| distance);
     let nearest: Vec<_> = near.iter().take_while(|&&(distance, _)| distance == near[0].0).take(SUGGESTIONS).collect();
     match nearest.as_slice() {
-        [] => "; `lockwalk list` names them all".into(),
+        [] => String::new(),
         [(_, one)] => format!("; did you mean '{one}'?"),
         [others @ .., (_, last)] => {
             let others: Vec<_> = others.iter().map(|(_, name)| format!("'{name}'")).collect();

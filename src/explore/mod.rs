@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpor::{Budget, Explorer, Failure, FailureKind, Schedule, Strategy, Unfinished};
+use dpor::{Budget, Explorer, Failure, FailureKind, Saved, Schedule, Strategy, Unfinished};
 use witness::{Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
-pub use part::{Part, PartError};
+pub use part::{Part, PartError, Shard};
 use run::Plan;
 use tally::Tally;
 
@@ -121,7 +121,8 @@ pub struct Options {
     pub executions: Option<u64>,
     /// The most time.
     pub time: Option<Duration>,
-    /// OS threads to explore on; 0 and 1 mean one.
+    /// OS threads to explore on; 0 and 1 mean one. A violation that is documented is sought on one: which is found first would
+    /// depend on their timing otherwise.
     pub jobs: usize,
     /// Also look for the witness with the fewest preemptive switches, if there is a violation.
     pub witness: bool,
@@ -162,12 +163,15 @@ impl Race {
     pub fn check_with(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
         let exploration = Exploration::new(self, protocol, method, options);
         let (coverage, sample) = match (method, method.strategy()) {
-            (_, Some(strategy)) => exploration.shuttle(strategy, method.sample()),
+            (_, Some(strategy)) => {
+                let explored = exploration.shuttle(exploration.explorer(strategy), method.sample());
+                (explored.coverage, explored.sample)
+            }
             (Method::Native { iterations }, None) => (exploration.native(*iterations), None),
             (_, None) => (exploration.loom(), None),
         };
-        exploration.tally().finish();
         let mut outcome = exploration.outcome(coverage);
+        tally::conclude(&mut outcome, &exploration.tally().lock_order());
         if let (true, Some(clause)) = (options.witness, exploration.sought()) {
             outcome.witness = exploration.witness(clause, sample, &outcome);
         }
@@ -197,6 +201,15 @@ fn stated(documented: Option<Documented>, method: &Method) -> witness::Documente
         Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
         Some(Documented::StillViolates(clause)) => witness::Documented::StillViolates(clause.id().into()),
     }
+}
+
+/// What an exploration under shuttle leaves behind.
+struct Explored {
+    coverage: Coverage,
+    /// An interleaving that failed; one that shows what is sought, if there is one.
+    sample: Option<Schedule>,
+    /// What it takes to go on.
+    saved: Option<Saved>,
 }
 
 /// One exploration under way.
@@ -264,9 +277,9 @@ impl<'o> Exploration<'o> {
     }
 
     fn explorer(&self, strategy: Strategy) -> Explorer {
-        let mut explorer = Explorer::new(strategy)
-            .budget(Budget { executions: self.options.executions, time: self.options.time })
-            .jobs(self.options.jobs.max(1));
+        let jobs = if self.plan.focus.is_some() { 1 } else { self.options.jobs };
+        let budget = Budget { executions: self.options.executions, time: self.options.time };
+        let mut explorer = Explorer::new(strategy).budget(budget).jobs(jobs);
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());
         }
@@ -276,9 +289,8 @@ impl<'o> Exploration<'o> {
         explorer
     }
 
-    /// Runs under shuttle; returns the coverage, and a failing schedule if there was one.
-    fn shuttle(&self, strategy: Strategy, sampled: Option<String>) -> (Coverage, Option<Schedule>) {
-        let mut explorer = self.explorer(strategy);
+    /// Runs under shuttle.
+    fn shuttle(&self, mut explorer: Explorer, sampled: Option<String>) -> Explored {
         if let Some(clause) = self.plan.focus {
             // One execution that shows what is claimed settles the claim; the witness is sought separately.
             explorer = explorer.stop_at_first(true).wanted(move |failure| witnessing::shows(failure, clause));
@@ -296,8 +308,8 @@ impl<'o> Exploration<'o> {
             (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
         };
         let sought = |failure: &&Failure| self.plan.focus.is_none_or(|clause| witnessing::shows(failure, clause));
-        let sample = report.failures.iter().find(sought).or(report.failures.first());
-        (coverage, sample.map(|failure| failure.schedule.clone()))
+        let sample = report.failures.iter().find(sought).or(report.failures.first()).map(|failure| failure.schedule.clone());
+        Explored { coverage, sample, saved: report.saved }
     }
 
     /// Runs under loom: without a bound for a while, then with ever smaller bounds.

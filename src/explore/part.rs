@@ -1,33 +1,101 @@
 //! Explorations in parts: stopped and continued, or split over machines.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
-use witness::{Count, Coverage, Outcome};
+use witness::{Coverage, Outcome, Verdict, Witness};
 
 use dpor::{Saved, Strategy};
 
-use super::tally::{LockOrder, add_counts, lock_order_circle};
-use super::{Exploration, Method, Options};
+use super::tally::{LockOrder, add_counts, conclude};
+use super::{Exploration, Explored, Method, Options};
 use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 
-/// An exhaustive exploration that is not over, or one shard of it: what it has found, and what is left. Serializable, so that another
-/// process or another machine can go on with it.
+/// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what is left. Serializable, so that
+/// another process or another machine can go on with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
-    /// What it has found so far.
-    pub outcome: Outcome,
-    /// Where the scheduler stands.
-    saved: String,
+    /// Which lockwalk began it: another one might explore something else.
+    build: String,
+    shard: Option<Shard>,
+    stand: Stand,
+    /// What it has found; what concerns all executions together is not in it yet.
+    found: Outcome,
     /// Which lock was taken while which was held, and where.
     lock_order: LockOrder,
+    /// An interleaving in which something was violated.
+    sample: Option<String>,
+}
+
+/// How far it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Stand {
+    NotBegun,
+    /// What the scheduler has to know to go on.
+    At(String),
+    /// The documented violation was found: nothing else is sought.
+    Found,
+    /// Nothing is left.
+    Done,
+}
+
+/// One of several shards of an exploration: `2/3` is the second of three.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Shard {
+    number: u32,
+    of: u32,
+}
+
+impl Shard {
+    /// The `number`-th of `of` shards, if there is one. They count from 1.
+    pub fn new(number: u32, of: u32) -> Option<Self> {
+        (1..=of).contains(&number).then_some(Self { number, of })
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = PartError;
+
+    fn from_str(text: &str) -> Result<Self, PartError> {
+        let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            None => Err(PartError("expected I/N: 2/3 is the second of three shards".into())),
+            Some((_, 0)) => Err(PartError("there must be a shard".into())),
+            Some((number, of)) => Self::new(number, of).ok_or_else(|| PartError(format!("they count from 1/{of} to {of}/{of}"))),
+        }
+    }
+}
+
+impl TryFrom<String> for Shard {
+    type Error = PartError;
+
+    fn try_from(text: String) -> Result<Self, PartError> {
+        text.parse()
+    }
+}
+
+impl From<Shard> for String {
+    fn from(shard: Shard) -> Self {
+        shard.to_string()
+    }
 }
 
 /// Why parts do not go together, or cannot be gone on with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartError(String);
 
-impl std::fmt::Display for PartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for PartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
@@ -35,91 +103,197 @@ impl std::fmt::Display for PartError {
 impl std::error::Error for PartError {}
 
 impl Part {
-    /// Is nothing left of it?
-    pub fn is_done(&self) -> bool {
-        self.saved().is_ok_and(|saved| saved.is_done())
+    /// This lockwalk: its version, and what it was built from.
+    pub const BUILD: &str = env!("LOCKWALK_BUILD");
+
+    /// The exploration of `race` under `protocol`, or a shard of it, before it begins.
+    pub fn new(race: &Race, protocol: &Protocol, shard: Option<Shard>) -> Self {
+        let options = Options::default();
+        let exploration = Exploration::new(race, protocol, &Method::Exhaustive, &options);
+        let found = exploration.outcome(Coverage::Unfinished { why: "it has not begun".into() });
+        let (lock_order, build) = (LockOrder::new(), Self::BUILD.to_owned());
+        Self { build, shard, stand: Stand::NotBegun, found, lock_order, sample: None }
     }
 
-    fn saved(&self) -> Result<Saved, PartError> {
-        self.saved.parse().map_err(|error| PartError(format!("where the scheduler stands cannot be read: {error}")))
+    /// The race's id.
+    pub fn race(&self) -> &str {
+        &self.found.race
+    }
+
+    /// The protocol.
+    pub fn protocol(&self) -> &str {
+        &self.found.protocol
+    }
+
+    /// Which shard it is, if it is one.
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard
+    }
+
+    /// Is there nothing more to do about it? Then it is exhausted, or shows what is documented to be violated.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.stand, Stand::Found | Stand::Done)
+    }
+
+    /// What it has found so far. Of a shard, or an exploration that is not over, "never" is not part of that.
+    pub fn outcome(&self) -> Outcome {
+        let mut outcome = self.found.clone();
+        conclude(&mut outcome, &self.lock_order);
+        outcome
+    }
+
+    /// Can this lockwalk go on with it?
+    ///
+    /// # Errors
+    /// When another one began it, or it is damaged.
+    pub fn fits(&self) -> Result<(), PartError> {
+        if self.build != Self::BUILD {
+            return Err(PartError(format!(
+                "begun by lockwalk {}, and this is {}, which may explore something else",
+                self.build,
+                Self::BUILD
+            )));
+        }
+        self.saved().map(|_| ())
+    }
+
+    /// What the scheduler has to know to go on; nothing if it starts from the beginning.
+    fn saved(&self) -> Result<Option<Saved>, PartError> {
+        let Stand::At(saved) = &self.stand else { return Ok(None) };
+        let saved = saved.parse().map_err(|error| PartError(format!("where the scheduler stands cannot be read: {error}")))?;
+        Ok(Some(saved))
     }
 
     /// Puts the shards of one exploration together.
     ///
     /// # Errors
-    /// When they are not all shards of one exploration, each of them once and done.
-    pub fn merge(parts: &[Part]) -> Result<Outcome, PartError> {
+    /// When they are not all shards of one exploration, each of them once and settled.
+    pub fn merge(parts: &[Part]) -> Result<Part, PartError> {
         let [first, others @ ..] = parts else { return Err(PartError("there is nothing to put together".into())) };
-        let same = |part: &&Part| (&part.outcome.race, &part.outcome.protocol) == (&first.outcome.race, &first.outcome.protocol);
-        if let Some(other) = others.iter().find(|part| !same(part)) {
-            let (a, b) = (&first.outcome, &other.outcome);
-            return Err(PartError(format!(
-                "{} under {} and {} under {} are different explorations",
-                a.race, a.protocol, b.race, b.protocol
-            )));
+        let name = |part: &Part| format!("{} under {}", part.race(), part.protocol());
+        let refuse = |why: String| Err(PartError(why));
+        let mut of = None;
+        let mut there = Vec::new();
+        for part in parts {
+            part.fits()?;
+            let what = name(part);
+            if what != name(first) {
+                return refuse(format!("{} and {what} are different explorations", name(first)));
+            }
+            let Some(shard) = part.shard else { return refuse(format!("{what} is not a shard")) };
+            if *of.get_or_insert(shard.of) != shard.of {
+                return refuse(format!("{what}: {shard} is not of the {} shards that others are of", of.unwrap_or(0)));
+            }
+            if there.contains(&shard.number) {
+                return refuse(format!("{what}: shard {shard} is there twice"));
+            }
+            if !part.is_settled() {
+                return refuse(format!("{what}: shard {shard} is not done"));
+            }
+            there.push(shard.number);
         }
-        let saved = parts.iter().map(Part::saved).collect::<Result<Vec<_>, _>>()?;
-        Saved::merge(&saved).map_err(|error| PartError(error.to_string()))?;
-        let mut outcome = first.outcome.clone();
-        let mut lock_order = first.lock_order.clone();
-        for part in others {
-            outcome.executions += part.outcome.executions;
-            outcome.seconds += part.outcome.seconds;
-            add_counts(&mut outcome.violations, &part.outcome.violations);
-            add_counts(&mut outcome.clauses, &part.outcome.clauses);
-            add_counts(&mut outcome.endings, &part.outcome.endings);
-            lock_order.extend(part.lock_order.clone());
+        let of = of.unwrap_or(0);
+        if let Some(missing) = (1..=of).find(|number| !there.contains(number)) {
+            return refuse(format!("{}: shard {missing}/{of} is missing", name(first)));
         }
-        if lock_order_circle(&lock_order).is_some() {
-            add_counts(&mut outcome.violations, &[Count::new(Clause::ORDER_1.id(), 1)]);
+        let mut whole = others.iter().fold(first.clone(), |mut whole, part| {
+            whole.add(part);
+            whole
+        });
+        whole.shard = None;
+        let exhausted = parts.iter().all(|part| part.stand == Stand::Done);
+        (whole.stand, whole.found.coverage) = if exhausted {
+            (Stand::Done, Coverage::Exhaustive)
+        } else {
+            (Stand::Found, Coverage::Unfinished { why: "what is documented was found".into() })
+        };
+        Ok(whole)
+    }
+
+    /// Adds what another part, or an earlier one, has found.
+    fn add(&mut self, other: &Part) {
+        self.found.executions += other.found.executions;
+        self.found.seconds += other.found.seconds;
+        add_counts(&mut self.found.violations, &other.found.violations);
+        add_counts(&mut self.found.clauses, &other.found.clauses);
+        add_counts(&mut self.found.endings, &other.found.endings);
+        for (earlier, later) in &other.lock_order {
+            self.lock_order.entry(earlier.clone()).or_default().extend(later.clone());
         }
-        outcome.coverage = Coverage::Exhaustive;
-        Ok(outcome)
+        if self.stand != Stand::Found || self.sample.is_none() {
+            self.sample = other.sample.clone().or(self.sample.take());
+        }
     }
 }
 
 impl Race {
-    /// Explores exhaustively, but only one shard `(i, n)` of the whole, counted from 0, or only as far as the options' limits allow; with
-    /// `resume`, goes on where an earlier part stopped.
+    /// Goes on with a part of an exploration of this race, as far as the options' limits allow.
+    ///
+    /// ```
+    /// use lockwalk::{Options, Part, races};
+    ///
+    /// let race = races::all().into_iter().find(|race| race.id() == "S3.7").expect("it is in the catalogue");
+    /// let limits = Options { executions: Some(500), ..Options::default() };
+    /// let mut part = Part::new(&race, &lockwalk::Era::V2_6_36, None);
+    /// while !part.is_settled() {
+    ///     assert!(!part.outcome().as_documented(), "nothing is known before the end");
+    ///     part = race.check_part(part, &limits).expect("it is this race's");
+    /// }
+    /// assert!(part.outcome().as_documented());
+    /// ```
     ///
     /// # Errors
-    /// When `resume` belongs to another race or protocol, or to another build.
-    pub fn check_part(
-        &self,
-        protocol: &Protocol,
-        options: &Options,
-        shard: Option<(u32, u32)>,
-        resume: Option<Part>,
-    ) -> Result<Part, PartError> {
-        let exploration = Exploration::new(self, protocol, &Method::Exhaustive, options);
+    /// When the part belongs to another race, or to another build.
+    pub fn check_part(&self, part: Part, options: &Options) -> Result<Part, PartError> {
+        let protocol = self.protocol_of(&part)?;
+        if part.is_settled() {
+            return Ok(part);
+        }
+        let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, options);
         let mut explorer = exploration.explorer(Strategy::Dpor);
-        let mut earlier = None;
-        if let Some(part) = resume {
-            if (&part.outcome.race, &part.outcome.protocol) != (&self.id().to_owned(), &protocol.to_string()) {
-                let (race, protocol) = (&part.outcome.race, &part.outcome.protocol);
-                return Err(PartError(format!("this part is of {race} under {protocol}")));
-            }
-            explorer = explorer.resume(part.saved()?);
-            earlier = Some(part);
-        } else if let Some((shard, of)) = shard {
-            explorer = explorer.shard(shard, of);
+        if let Some(saved) = part.saved()? {
+            explorer = explorer.resume(saved);
+        } else if let Some(Shard { number, of }) = part.shard {
+            explorer = explorer.shard(number - 1, of);
         }
-        let report = explorer.run(exploration.program());
-        let saved = report.saved.as_ref().map(ToString::to_string).unwrap_or_default();
-        let coverage = match &report.why_unfinished {
-            None if report.exhausted => Coverage::Exhaustive,
-            why => Coverage::Unfinished { why: why.as_ref().map_or_else(|| "it is not over".into(), ToString::to_string) },
+        let Explored { coverage, sample, saved } = exploration.shuttle(explorer, None);
+        // Stopped in the middle of a very long execution: what this run has explored is not known.
+        let Some(saved) = saved else { return Ok(part) };
+        let shows = exploration.plan.focus.is_some_and(|clause| exploration.tally().violated(clause));
+        let stand = match (shows, saved.is_done()) {
+            (_, true) => Stand::Done,
+            (true, false) => Stand::Found,
+            (false, false) => Stand::At(saved.to_string()),
         };
-        let lock_order = exploration.tally().lock_order();
-        let mut part = Part { outcome: exploration.outcome(coverage), saved, lock_order };
-        if let Some(earlier) = earlier {
-            part.outcome.executions += earlier.outcome.executions;
-            part.outcome.seconds += earlier.outcome.seconds;
-            add_counts(&mut part.outcome.violations, &earlier.outcome.violations);
-            add_counts(&mut part.outcome.clauses, &earlier.outcome.clauses);
-            add_counts(&mut part.outcome.endings, &earlier.outcome.endings);
-            part.lock_order.extend(earlier.lock_order);
+        let coverage = match (&stand, part.shard) {
+            (Stand::Done, Some(shard)) => Coverage::Unfinished { why: format!("only shard {shard} was explored") },
+            _ => coverage,
+        };
+        let (lock_order, sample) = (exploration.tally().lock_order(), sample.map(|schedule| schedule.to_string()));
+        let mut now = Part { stand, found: exploration.outcome(coverage), lock_order, sample, ..part.clone() };
+        now.add(&part);
+        Ok(now)
+    }
+
+    /// The interleaving with the fewest preemptive switches that shows what the part found violated. When the options' limits are too
+    /// narrow for that: the one that was found.
+    ///
+    /// # Errors
+    /// When the part belongs to another race, or to another build.
+    pub fn witness(&self, part: &Part, options: &Options) -> Result<Option<Witness>, PartError> {
+        let protocol = self.protocol_of(part)?;
+        let outcome = part.outcome();
+        let Verdict::Violated(violated) = outcome.verdict() else { return Ok(None) };
+        let Some(clause) = Clause::ALL.iter().copied().find(|clause| clause.id() == violated) else { return Ok(None) };
+        let sample = part.sample.as_ref().and_then(|schedule| schedule.parse().ok());
+        Ok(Exploration::new(self, &protocol, &Method::Exhaustive, options).witness(clause, sample, &outcome))
+    }
+
+    fn protocol_of(&self, part: &Part) -> Result<Protocol, PartError> {
+        part.fits()?;
+        if part.race() != self.id() {
+            return Err(PartError(format!("this part is of {} under {}, not of {}", part.race(), part.protocol(), self.id())));
         }
-        Ok(part)
+        part.protocol().parse().map_err(|unknown: crate::spec::UnknownProtocol| PartError(unknown.to_string()))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use witness::Count;
+use witness::{Count, Outcome};
 
 use crate::race::{Race, Seen};
-use crate::spec::{Clause, Violation};
+use crate::spec::Clause;
 use crate::sync::{Exec, LockEdge, Name};
 
 /// Counts over all executions.
@@ -25,16 +25,17 @@ impl Tally {
         Self { clauses: vec![0; Clause::ALL.len()], endings: vec![0; race.endings().len()], ..Self::default() }
     }
 
-    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing but the clauses it evaluated.
+    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing: how many of these there are depends on
+    /// how the exploration is divided.
     pub fn record(&mut self, race: &Race, exec: &Exec) {
-        for (clause, count) in exec.clause_counts() {
-            self.clauses[clause as usize] += count;
-        }
         let violations = exec.violations();
         if !exec.completed() && violations.is_empty() {
             return;
         }
         self.executions += 1;
+        for (clause, count) in exec.clause_counts() {
+            self.clauses[clause as usize] += count;
+        }
         exec.extend_lock_edges(&mut self.edges);
         for (ending, count) in race.endings().iter().zip(&mut self.endings) {
             *count += u64::from(ending.holds(&Seen(exec)));
@@ -48,14 +49,6 @@ impl Tally {
     /// A violation that no execution raised by itself: the engine found it.
     pub fn add_violation(&mut self, clause: Clause, count: u64) {
         *self.violations.entry(clause).or_default() += count;
-    }
-
-    /// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)). Returns the circle, if there is one.
-    pub fn finish(&mut self) -> Option<Violation> {
-        self.clauses[Clause::ORDER_1 as usize] += self.edges.len() as u64;
-        let circle = lock_order_circle(&self.lock_order())?;
-        self.add_violation(Clause::ORDER_1, 1);
-        Some(Violation::new(Clause::ORDER_1, circle))
     }
 
     /// The lock order that all executions together show.
@@ -96,6 +89,21 @@ impl Tally {
 /// Which lock was taken while which was held, and where. Locks of different classes are ordered by class; locks of one class among
 /// themselves.
 pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)).
+pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
+    let evaluated = order.values().map(|later| later.len() as u64).sum();
+    let id = Clause::ORDER_1.id();
+    if evaluated > 0 {
+        add_counts(&mut outcome.clauses, &[Count::new(id, evaluated)]);
+    }
+    if lock_order_circle(order).is_some() {
+        add_counts(&mut outcome.violations, &[Count::new(id, 1)]);
+    }
+    let place = |count: &Count| Clause::ALL.iter().position(|clause| clause.id() == count.name);
+    outcome.clauses.sort_by_key(place);
+    outcome.violations.sort_by_key(place);
+}
 
 /// Adds counts of the same names.
 pub(super) fn add_counts(counts: &mut Vec<Count>, more: &[Count]) {

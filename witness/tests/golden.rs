@@ -49,11 +49,11 @@ fn json() {
 #[test]
 fn table() {
     let one_engine: Vec<_> = samples::outcomes().into_iter().filter(|o| o.engine == "dpor").collect();
-    insta::assert_snapshot!("table", render::table(&one_engine[..6], 100, Style::default()));
-    insta::assert_snapshot!("table_of_everything", render::table(&samples::outcomes(), 100, Style::default()));
+    insta::assert_snapshot!("table", render::table(&one_engine[..6], 4.1, 100, Style::default()));
+    insta::assert_snapshot!("table_of_everything", render::table(&samples::outcomes(), 4.1, 100, Style::default()));
     let ascii = Style { ascii: true, ..Style::default() };
-    insta::assert_snapshot!("table_narrow", render::table(&samples::outcomes(), 72, ascii));
-    insta::assert_snapshot!("table_of_nothing", render::table(&[], 100, Style::default()));
+    insta::assert_snapshot!("table_narrow", render::table(&samples::outcomes(), 4.1, 72, ascii));
+    insta::assert_snapshot!("table_of_nothing", render::table(&[], 4.1, 100, Style::default()));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::{Count, Coverage, Documented, Ending, Outcome, Verdict};
 const INDENT: usize = 2;
 
 /// The verdict table: one group a race, its id and title in the first row, and the [`summary`] below. What is not as
-/// documented says why.
-pub fn table(outcomes: &[Outcome], width: usize, style: Style) -> String {
+/// documented says why. All of it took so many `seconds`: less than the sum, if several threads were at it.
+pub fn table(outcomes: &[Outcome], seconds: f64, width: usize, style: Style) -> String {
     let columns = width.max(MIN_WIDTH) - INDENT;
     let mut page = Page::new(style);
     let engines = outcomes.iter().any(|o| o.engine != outcomes[0].engine);
@@ -42,7 +42,6 @@ pub fn table(outcomes: &[Outcome], width: usize, style: Style) -> String {
     if !outcomes.is_empty() {
         page.blank();
     }
-    let seconds = outcomes.iter().fold(0.0, |sum, o| sum + o.seconds);
     for line in wrap(&clean::clean(&summary(outcomes, seconds), style.ascii), columns, 2) {
         page.write(&format!("{:INDENT$}{line}", ""), Paint::Plain);
     }

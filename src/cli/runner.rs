@@ -1,0 +1,179 @@
+//! Runs cases on several threads, with a line of progress, until Ctrl-C.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use lockwalk::spec::Violation;
+use lockwalk::witness::Verdict;
+use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race};
+
+use super::Refusal;
+use super::progress::{CasesLine, stop_on_ctrl_c};
+
+/// A race, and a protocol to run it under.
+pub type Case = (Race, Protocol);
+
+/// Runs cases. What comes out does not depend on the number of threads, and neither does the order.
+///
+/// A case has one thread for itself. One that is to be exhausted and turns out to be large is put off, and has them all in the end.
+pub struct Runner {
+    engine: &'static str,
+    options: Options,
+    jobs: usize,
+    stop: Arc<AtomicBool>,
+    line: Arc<CasesLine>,
+}
+
+/// What is explored by more than this many executions is worth dividing among threads.
+const LARGE: u64 = 5000;
+
+/// As on the main thread of most systems.
+const STACK: usize = 8 << 20;
+
+impl Runner {
+    /// With the engine's name for messages, and limits for each case; on so many threads.
+    pub fn new(method: &Method, options: Options, jobs: usize) -> Self {
+        let stop = stop_on_ctrl_c();
+        let options = Options { stop: Some(stop.clone()), ..options };
+        Self { engine: method.name(), options, jobs: jobs.max(1), stop, line: Arc::new(CasesLine::new()) }
+    }
+
+    /// Checks all cases, as far as Ctrl-C lets it. `seen` hears of each in their order, as soon as its turn has come.
+    pub fn check(
+        &self,
+        cases: &[Case],
+        method: &Method,
+        seen: impl FnMut(&Outcome) -> Result<(), Refusal>,
+    ) -> Result<Vec<Outcome>, Refusal> {
+        let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
+        let check = |n: usize, options: &Options| {
+            let (race, protocol): &Case = &cases[n];
+            race.check_with(protocol, method, options)
+        };
+        self.run(cases, divisible, check, |outcome| matches!(outcome.verdict(), Verdict::Undecided(_)), seen)
+    }
+
+    /// Explores all cases, as far as Ctrl-C lets it. `explore` is given the n-th and its limits; whether
+    /// these cut it short says `undecided`.
+    pub fn run<T: Send>(
+        &self,
+        cases: &[Case],
+        divisible: bool,
+        explore: impl Fn(usize, &Options) -> T + Sync,
+        undecided: impl Fn(&T) -> bool + Sync,
+        mut seen: impl FnMut(&T) -> Result<(), Refusal>,
+    ) -> Result<Vec<T>, Refusal> {
+        self.line.expect(cases.len());
+        let mut results: Vec<Option<T>> = cases.iter().map(|_| None).collect();
+        let mut told = 0;
+        let mut keep = |n: usize, result: T| {
+            results[n] = Some(result);
+            self.line.done();
+            while let Some(Some(next)) = results.get(told) {
+                told += 1;
+                seen(next)?;
+            }
+            Ok(())
+        };
+        let first_try = |n: usize| {
+            let may_be_large = divisible && self.jobs > 1 && self.options.executions.is_none_or(|most| most > LARGE);
+            let wary = may_be_large && is_to_be_exhausted(&cases[n]);
+            let executions = if wary { Some(LARGE) } else { self.options.executions };
+            let options = Options { jobs: 1, executions, ..self.options.clone() };
+            let result = self.one(&cases[n], options, |options| explore(n, options))?;
+            let large = wary && !self.stopped() && undecided(&result);
+            Ok((!large).then_some(result))
+        };
+        let mut large = Vec::new();
+        self.on_threads(cases.len(), first_try, |n, result| match result {
+            Some(result) => keep(n, result),
+            None => {
+                large.push(n);
+                Ok(())
+            }
+        })?;
+        large.sort_unstable();
+        for n in large {
+            if self.stopped() {
+                break;
+            }
+            let options = Options { jobs: self.jobs, ..self.options.clone() };
+            keep(n, self.one(&cases[n], options, |options| explore(n, options))?)?;
+        }
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    /// Calls `work` for 0 to `count` on all threads, and `done` with each result on this one.
+    fn on_threads<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(usize) -> Result<T, Refusal> + Sync,
+        mut done: impl FnMut(usize, T) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let next = AtomicUsize::new(0);
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&n| n < count && !self.stopped());
+        thread::scope(|scope| {
+            let (send, receive) = mpsc::channel();
+            for _ in 0..self.jobs.min(count) {
+                let (send, work, take) = (send.clone(), &work, &take);
+                let worker = move || {
+                    while let Some(n) = take() {
+                        let _ = send.send((n, work(n)));
+                    }
+                };
+                let spawned = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, worker);
+                spawned.map_err(|error| Refusal(format!("cannot start a thread: {error}")))?;
+            }
+            drop(send);
+            let results = receive.into_iter().map(|(n, result)| done(n, result?));
+            // One that fails ends the others.
+            let failed = results.into_iter().find_map(Result::err);
+            failed.map_or(Ok(()), |failure| {
+                self.stop.store(true, Ordering::Relaxed);
+                Err(failure)
+            })
+        })
+    }
+
+    /// Runs a case. An engine that gives up by a panic has a bug, or meets something it does not support; nothing is known then.
+    fn one<T>(&self, (race, protocol): &Case, options: Options, explore: impl FnOnce(&Options) -> T) -> Result<T, Refusal> {
+        let what = format!("{} under {protocol}", race.id());
+        let (line, name) = (self.line.clone(), what.clone());
+        let progress = Arc::new(move |executions| line.running(&name, executions));
+        let options = Options { progress: Some(progress), ..options };
+        self.line.running(&what, 0);
+        let result = panic::catch_unwind(AssertUnwindSafe(|| explore(&options)));
+        self.line.ended(&what);
+        result.map_err(|payload| Refusal(format!("{} gave up on {what}: {}", self.engine, in_words(&*payload))))
+    }
+
+    /// Has Ctrl-C been pressed?
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Does something that the progress line must not get in the way of.
+    pub fn aside<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.line.bar.aside(act)
+    }
+
+    /// No more cases: the progress line goes.
+    pub fn finish(&self) {
+        self.line.bar.finish();
+    }
+}
+
+/// Does it take all executions to come to a verdict? A documented violation is settled by one.
+fn is_to_be_exhausted((race, protocol): &Case) -> bool {
+    matches!(race.documented(protocol), None | Some(Documented::Holds))
+}
+
+fn in_words(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let violation = panic.downcast_ref::<Violation>().map(|violation| format!("{}: {}", violation.clause, violation.what));
+    let message = violation.or_else(|| message.map(str::to_owned)).unwrap_or_else(|| "it does not say why".into());
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
