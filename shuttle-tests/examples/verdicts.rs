@@ -8,7 +8,7 @@ use std::io;
 use lockwalk::{Method, Options, Protocol, Race, races};
 
 /// Before a mutant is given up: so many times the executions that the case needs, and so many more.
-const FACTOR: u64 = 20;
+const FACTOR: u64 = 3;
 const MORE: u64 = 20_000;
 
 fn verdict(race: &Race, protocol: &Protocol, executions: Option<u64>) -> (String, u64) {

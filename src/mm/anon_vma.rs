@@ -134,6 +134,7 @@ impl World {
         mm.page_table_lock.unlock();
         self.anon_vma_unlock(new);
         if !used {
+            sync::mark("anon_vma_prepare", "somebody else's");
             self.anon_vma_free(new);
         }
     }

@@ -1,7 +1,8 @@
 //! The audit: what must hold when all CPUs have ended.
 
 use super::page::Mapping;
-use super::{PageRef, Pte, PteLocation, SwapEntry, Vma, World};
+use super::vma::DUMMY_VMA;
+use super::{AnonVma, Mm, PageRef, Pte, PteLocation, SwapEntry, Vma, VmaRef, World};
 use crate::spec::Clause;
 use crate::sync::{self, SlabRef};
 
@@ -15,7 +16,11 @@ impl World {
             self.audit_page(page.present());
         }
         self.audit_swap();
+        for mm in self.mms.iter() {
+            self.audit_vmas(mm);
+        }
         for (anon_vma, object) in self.anon_vmas.live() {
+            self.audit_list(anon_vma, object);
             let unused = object.lock.peek(Vec::is_empty) && object.refcount.peek() <= 1;
             sync::clause(Clause::LEAK_1, !unused, || format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot()));
         }
@@ -50,6 +55,42 @@ impl World {
         }
         let addr = frame.index.peek().wrapping_add(vma.vm_start.peek()).wrapping_sub(vma.vm_pgoff.peek());
         (addr != at.addr).then(|| format!("a walk looks for {page} at {addr} of {vma}"))
+    }
+
+    /// [VMA-1]: an address space's VMAs among themselves; and [RMAP-3] from each of them.
+    fn audit_vmas(&self, mm: &Mm) {
+        let mmap = mm.mmap.peek();
+        let ranges: Vec<_> = mmap.iter().map(|&vma| self.vma(vma)).map(|vma| (vma.vm_start.peek(), vma.vm_end.peek())).collect();
+        let sorted = ranges.iter().all(|(start, end)| start < end) && ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+        sync::clause(Clause::VMA_1, sorted, || format!("the VMAs of {} are {ranges:?}", mm.id()));
+        for &vma in mmap.iter() {
+            let vma = self.vma(vma);
+            let chain = vma.anon_vma_chain.peek();
+            let listed = chain.iter().all(|&anon_vma| self.anon_vmas.is_live(anon_vma) && self.is_listed(anon_vma, vma));
+            let own = vma.anon_vma.peek();
+            let linked = own.map_or(chain.is_empty(), |own| chain.contains(&own)) && (self.chained() || chain.len() <= 1);
+            sync::clause(Clause::RMAP_3, vma.in_use() && listed && linked, || {
+                let names: Vec<_> = chain.iter().map(|anon_vma| format!("anon_vma#{}", anon_vma.slot())).collect();
+                format!("{vma} has {} and is linked to {}", Mapping(own), if names.is_empty() { "none".into() } else { names.join(", ") })
+            });
+        }
+    }
+
+    /// [RMAP-3], from the other side: whoever is on the list is linked, and there once.
+    fn audit_list(&self, anon_vma: SlabRef, object: &AnonVma) {
+        let stray = object.lock.peek(|list| {
+            let linked =
+                |vma: &VmaRef| *vma != DUMMY_VMA && self.vma(*vma).in_use() && self.vma(*vma).anon_vma_chain.peek().contains(&anon_vma);
+            let once = |at: usize| !list[..at].contains(&list[at]);
+            (0..list.len()).find(|&at| !linked(&list[at]) || !once(at)).map(|at| list[at])
+        });
+        sync::clause(Clause::RMAP_3, stray.is_none(), || {
+            format!(
+                "{} is on the list of anon_vma#{}, and should not be",
+                stray.map_or_else(String::new, |vma| vma.to_string()),
+                anon_vma.slot()
+            )
+        });
     }
 
     fn is_listed(&self, anon_vma: SlabRef, vma: &Vma) -> bool {

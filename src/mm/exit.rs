@@ -45,6 +45,7 @@ impl World {
         for &vma in &gone {
             self.remove_vma(self.vma(vma));
         }
+        self.shadow_unmap(mm.id(), &range);
         mm.mmap_sem.up_write();
     }
 
@@ -81,10 +82,7 @@ impl World {
             return;
         }
         match self.set_pte(mm, addr, Pte::None) {
-            Pte::Present { page, dirty, .. } => {
-                if dirty {
-                    self.page(page).dirty.write(true);
-                }
+            Pte::Present { page, .. } => {
                 self.page_remove_rmap(page);
                 self.put_page(page);
             }

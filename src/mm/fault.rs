@@ -1,16 +1,31 @@
 //! Page faults, and the user accesses that cause them.
 
-use super::{Addr, Errno, Mm, MmRef, Pte, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::spec::StaleEntry;
-use crate::sync;
+use crate::sync::{self, RetryLoop};
 use crate::{call, note};
 
 impl World {
     /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
     pub fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
+        let retries = RetryLoop::new();
         loop {
             if let Some(value) = self.hardware_access(mm, addr, None) {
                 return Ok(value);
+            }
+            self.do_page_fault(mm, addr, false)?;
+            retries.round(|| self.fingerprint());
+        }
+    }
+
+    /// User code that loads from `addr` again and again, until it finds another page there than `page`. Of the loads, only those that fault
+    /// are steps: nobody notices the others.
+    pub fn load_while(&self, mm: MmRef, addr: Addr, page: PageRef) -> Result<u64, Errno> {
+        let retries = RetryLoop::new();
+        loop {
+            retries.round(|| self.fingerprint());
+            if self.mm_struct(mm).pte(addr).read_when(move |pte| pte.page() != Some(page)).is_present() {
+                return self.load(mm, addr);
             }
             self.do_page_fault(mm, addr, false)?;
         }
@@ -18,11 +33,13 @@ impl World {
 
     /// A user store ([COW-1], [DATA-1] at the loads that follow).
     pub fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
+        let retries = RetryLoop::new();
         loop {
             if self.hardware_access(mm, addr, Some(value)).is_some() {
                 return Ok(());
             }
             self.do_page_fault(mm, addr, true)?;
+            retries.round(|| self.fingerprint());
         }
     }
 
@@ -104,6 +121,7 @@ impl World {
         }
         mm.page_table_lock.unlock();
         if !used {
+            sync::mark("do_anonymous_page", "somebody else's");
             self.put_page(page);
         }
     }

@@ -36,12 +36,29 @@ impl World {
     /// Moves what `page` holds to a new page. Kernel: `migrate_pages` for one page, as memory hot-remove and compaction call it: holding no
     /// `mmap_sem` (claim S1.0).
     pub fn migrate(&self, page: PageRef) {
+        let _ = self.migrate_once(page);
+    }
+
+    /// Moves what `page` holds to a new page, however often it has to try. Kernel: `offline_pages`, which repeats `do_migrate_range` until
+    /// nothing is left there (claim S1.6).
+    pub fn offline_page(&self, page: PageRef) {
+        let retries = RetryLoop::new();
+        loop {
+            retries.round(|| self.fingerprint());
+            if self.migrate_once(page).is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn migrate_once(&self, page: PageRef) -> Result<(), Errno> {
         if !self.isolate_lru_page(page) {
             sync::mark("migrate", "not on the list");
-            return;
+            return Ok(());
         }
         let newpage = self.alloc_page();
-        if self.unmap_and_move(newpage, page).is_ok() {
+        let result = self.unmap_and_move(newpage, page);
+        if result.is_ok() {
             sync::mark("migrate", "moved");
             self.putback_lru_page(newpage);
             self.put_page(page);
@@ -50,6 +67,7 @@ impl World {
             self.put_page(newpage);
             self.putback_lru_page(page);
         }
+        result
     }
 
     /// Kernel: `unmap_and_move`, mm/migrate.c. Called with a reference on `page` (its isolation), and one on `newpage`.
@@ -64,7 +82,7 @@ impl World {
         let (kept, plan) = self.keep_anon_vma(page);
         let result = match plan {
             Plan::Skip => Err(Errno::Eagain),
-            Plan::MoveOnly => self.move_to_new_page(newpage, page, 0),
+            Plan::MoveOnly => self.move_to_new_page(newpage, page, 0, self.rules().unmapped_page != UnmappedPage::MoveWithoutRmap),
             Plan::UnmapAndRemap => self.unmap_move_remap(newpage, page),
         };
         self.let_go_of_anon_vma(kept);
@@ -77,11 +95,11 @@ impl World {
         let frame = self.page(page);
         let anon = frame.mapping.read() != Mapping(None);
         if frame.is_file() {
-            let rcu = self.rules().rcu_scope == RcuScope::All && self.rules().anon_vma_life == AnonVmaLife::Rcu;
-            if rcu {
-                self.rcu.read_lock();
+            if self.rules().rcu_scope == RcuScope::Anon || self.rules().anon_vma_life != AnonVmaLife::Rcu {
+                return (Kept::Nothing, Plan::MoveOnly);
             }
-            return (if rcu { Kept::Rcu } else { Kept::Nothing }, Plan::MoveOnly);
+            self.rcu.read_lock();
+            return (Kept::Rcu, Plan::MoveOnly);
         }
         let (kept, safe) = match self.rules().anon_vma_life {
             AnonVmaLife::Nothing | AnonVmaLife::RcuLate => (Kept::Nothing, true),
@@ -166,7 +184,7 @@ impl World {
         if late {
             self.rcu.read_lock();
         }
-        let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries) };
+        let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, true) };
         if result.is_err() {
             self.remove_migration_ptes(page, page, 0);
         }
@@ -176,15 +194,15 @@ impl World {
         result
     }
 
-    /// Kernel: `move_to_new_page`. Called with `page` locked and unmapped; `entries` migration entries, if they are counted, name it.
-    fn move_to_new_page(&self, newpage: PageRef, page: PageRef, entries: i64) -> Result<(), Errno> {
+    /// Kernel: `move_to_new_page`. Called with `page` locked and unmapped; `entries` migration entries, if they are counted, name it. Its
+    /// reverse map is not touched unless `remap`: nothing maps it then, and its anon_vma may be gone (claim S3.14).
+    fn move_to_new_page(&self, newpage: PageRef, page: PageRef, entries: i64, remap: bool) -> Result<(), Errno> {
         call!("move_to_new_page({newpage}, {page})");
         let (new, old) = (self.page(newpage), self.page(page));
         let locked = new.lock.trylock();
         debug_assert!(locked, "nobody else knows the new page");
         new.index.write(old.index.read());
         new.mapping.write(old.mapping.read());
-        let remap = !self.untouched_rmap(page);
         let result = if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
             new.mapping.write(Mapping(None));
@@ -193,12 +211,6 @@ impl World {
         }
         self.unlock_page(newpage);
         result
-    }
-
-    /// Is this a page whose reverse map must not be touched, because nothing maps it and its anon_vma may be gone? (claim S3.14)
-    fn untouched_rmap(&self, page: PageRef) -> bool {
-        let frame = self.page(page);
-        self.rules().unmapped_page == UnmappedPage::MoveWithoutRmap && frame.swap_cache.read()
     }
 
     /// A file's page that must be written out before it can be moved: sleeps. Kernel: `fallback_migrate_page`, `writeout` (claim S1.4).
@@ -260,10 +272,12 @@ impl World {
         if locked {
             self.swap_cache.tree_lock.unlock();
         }
-        if !unused {
+        if unused {
+            Ok(())
+        } else {
             sync::mark("move_mapping", "has references");
+            Err(Errno::Eagain)
         }
-        if unused { Ok(()) } else { Err(Errno::Eagain) }
     }
 
     /// Turns every migration entry of `old` back into a mapping, of `new`. Kernel: `remove_migration_ptes`.
@@ -320,19 +334,26 @@ impl World {
             return;
         };
         self.assert_migration_entry(page);
-        if self.rules().migration_wait == MigrationWait::GetUnlessZero {
-            if !self.get_page_unless_zero(page) {
+        let referenced = match self.rules().migration_wait {
+            MigrationWait::GetPage => {
+                let frozen = self.page(page).count.read() == 0;
+                sync::clause(Clause::COUNT_4, !frozen, || format!("a reference to {page} is taken while its count is frozen at 0"));
+                self.get_page(page);
+                true
+            }
+            MigrationWait::GetUnlessZero if !self.get_page_unless_zero(page) => {
                 mm.page_table_lock.unlock();
                 return;
             }
-        } else {
-            let frozen = self.page(page).count.read() == 0;
-            sync::clause(Clause::COUNT_4, !frozen, || format!("a reference to {page} is taken while its count is frozen at 0"));
-            self.get_page(page);
-        }
+            MigrationWait::GetUnlessZero => true,
+            MigrationWait::NoReference => false,
+        };
         mm.page_table_lock.unlock();
-        self.page(page).lock.wait();
-        self.put_page(page);
+        // Without a reference only the queue is used, which is found by the frame's address.
+        self.frame(page).lock.wait();
+        if referenced {
+            self.put_page(page);
+        }
     }
 
     /// Kernel: `migration_entry_to_page`, which has `BUG_ON(!PageLocked(page))` ([MIG-1]).

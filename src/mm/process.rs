@@ -45,6 +45,12 @@ impl Process<'_> {
         self.world.load(self.mm, addr)
     }
 
+    /// Loads from `addr` again and again, for as long as the page is there that was there when the CPUs started.
+    #[track_caller]
+    pub fn load_while_unmoved(&self, addr: Addr) -> Result<u64, Errno> {
+        self.world.load_while(self.mm, addr, self.page_at(addr))
+    }
+
     /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some time after the page was looked up.
     #[track_caller]
     pub fn direct_io(&self, addr: Addr, value: u64) -> Result<(), Errno> {

@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, RmapWalkLock, SharedMapping};
+use crate::spec::{Clause, LockRecheck, RmapWalkLock, SharedMapping, SwapCacheEntry};
 use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -56,7 +56,7 @@ impl World {
 
     /// Takes every mapping of `page` away. Called with `page` locked. Kernel: `try_to_unmap`.
     ///
-    /// A page in the swap cache leaves swap entries behind, whatever the reason is (2.6.22 to 2.6.34); another one migration entries. What
+    /// A page in the swap cache leaves swap entries behind, whatever the reason is (rule [`SwapCacheEntry`]); another one migration entries. What
     /// the walk misses stays mapped, and the caller sees that in the mapcount. Returns how many entries it took away.
     pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
@@ -94,7 +94,8 @@ impl World {
         if let Pte::Present { dirty: true, .. } = self.set_pte(mm, addr, Pte::None) {
             frame.dirty.write(true);
         }
-        let left = if swapped {
+        let migrated = ttu == Ttu::Migration && (!swapped || self.rules().swap_cache_entry == SwapCacheEntry::Migration);
+        let left = if !migrated {
             let entry = self.page_swap_entry(page);
             self.swap_duplicate(entry);
             Pte::Swap { entry }

@@ -1,5 +1,7 @@
 //! Shadow memory: what every process must find at every address. The checker's, never the protocol's.
 
+use std::ops::Range;
+
 use super::{Addr, MmRef, World};
 use crate::spec::Clause;
 use crate::sync;
@@ -27,5 +29,10 @@ impl World {
         if let Some(&value) = shadow.get(&(parent, addr)) {
             shadow.insert((child, addr), value);
         }
+    }
+
+    /// The range is gone: what was stored there must not be found again. Called when nothing can be faulted in there.
+    pub(super) fn shadow_unmap(&self, mm: MmRef, range: &Range<Addr>) {
+        self.shadow().retain(|(owner, addr), _| *owner != mm || !range.contains(addr));
     }
 }

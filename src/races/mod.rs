@@ -20,6 +20,7 @@ mod s3_7_root_lock;
 mod s3_8_next_anon_vma;
 mod s3_9_vm_end_only;
 mod s3_family;
+mod s3_ordinary;
 
 /// Every race, by claim.
 pub fn all() -> Vec<Race> {
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Race> {
         s3_10_stale_entry::races(),
         s3_13_swap_cache::races(),
         s3_15_fork::races(),
+        s3_ordinary::races(),
         s3_family::races(),
     ]
     .concat()

@@ -1,7 +1,7 @@
 //! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
 
 use crate::mm::World;
-use crate::spec::{Clause, Era, MoveMapping, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, Era, MoveMapping};
 use crate::{Race, Seen};
 
 /// A page in the swap cache, on the LRU list, with a swap entry for it.
@@ -33,6 +33,22 @@ fn half_mapped(w: &World) {
     let child = parent.fork();
     child.swap_out(1);
     parent.load(1).expect("it is mapped");
+}
+
+/// A page in the swap cache that was to be written out, but was pinned.
+fn unwritten(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..3);
+    p.touch(1);
+    let pinned = w.get_user_page(p.mm(), 1).expect("it is mapped");
+    p.swap_out(1);
+    w.put_user_page(pinned);
+}
+
+/// The same as [`half_mapped`] once the parent has gone: nobody maps the page, and its anon_vma is there because the child is on the list.
+fn abandoned(w: &World) {
+    half_mapped(w);
+    w.process(0).exit();
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -78,13 +94,32 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_38)
         .sometimes("the page is moved", moved)
         .sometimes("the fault maps a page", mapped);
-    let stale = Race::new("S3.14", "the mapping of an unmapped page in the swap cache is stale: its anon_vma may be gone")
-        .world(half_mapped)
-        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
-        .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
-        .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
-        .violates(Era::V2_6_36.with(UnmappedPage::Move), Clause::LIFE_1)
+    let dirty = Race::new("S3.13/dirty", "the copy of a page that was never written out is reclaimed")
+        .world(unwritten)
+        .cpu("migrate_pages, then kswapd", |w| {
+            w.migrate(w.process(0).page_at(1));
+            w.shrink_page(w.nth_page(1));
+        })
+        .cpu("load", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .holds(Era::V2_6_33)
         .holds(Era::V2_6_38)
+        .sometimes("the page is moved, and the copy freed", |e| moved(e) && e.saw("shrink", "freed"));
+    let stale = Race::new("S3.14", "the mapping of an unmapped page in the swap cache is stale: its anon_vma may be gone")
+        .world(abandoned)
+        .cpu("migrate_pages", |w| w.migrate(w.process(1).page_at(1)))
+        .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
+        .violates(Era::V2_6_34, Clause::LIFE_1)
+        .holds(Era::V2_6_36)
+        .holds(Era::V2_6_38)
+        .holds(Era::V3_7)
         .sometimes("the page is moved", moved);
-    vec![pinned, fault, family, stale]
+    let skipped = Race::new("S3.14/skipped", "2.6.35 looked whether the page is mapped, and left it where it was")
+        .world(abandoned)
+        .cpu("migrate_pages", |w| w.migrate(w.process(1).page_at(1)))
+        .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
+        .holds(Era::V2_6_34.with(AnonVmaLife::RcuMapped))
+        .sometimes("the page is skipped", |e| e.saw("unmapped page", "skipped"));
+    vec![pinned, fault, family, dirty, stale, skipped]
 }

@@ -130,6 +130,7 @@ const V2_6_22: Rules = Rules {
     move_mapping: MoveMapping::Count,
     find_get_page: FindGetPage::Locked,
     migration_wait: MigrationWait::GetPage,
+    swap_cache_entry: SwapCacheEntry::Swap,
     zap_migration: ZapMigration::Discard,
     fork_link: ForkLink::Append,
     fork_migration: ForkMigration::Copy,

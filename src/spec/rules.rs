@@ -186,6 +186,15 @@ rules! {
         GetPage = "get-page",
         /// Unless the count is zero (2.6.27).
         GetUnlessZero = "get-unless-zero",
+        /// Not at all: it joins the page's waiters under the page-table lock, and never looks at the page again (2022).
+        NoReference = "no-reference",
+    }
+    /// What migration leaves where a page in the swap cache was mapped (claims S1.6, S3.13).
+    swap_cache_entry: SwapCacheEntry {
+        /// A swap entry, as reclaim does: faults find the page, or its copy, in the swap cache.
+        Swap = "swap",
+        /// A migration entry, as document 3's author took it to be, and as later kernels do.
+        Migration = "migration",
     }
     /// What `zap_pte_range` does with a migration entry (claims S1.5, S3.12).
     zap_migration: ZapMigration {

@@ -229,6 +229,15 @@ impl<T: Scalar + Send> MmuWord<T> {
         before
     }
 
+    /// Waits until it holds what `wanted` says, and reads it: a loop of reads of which only the last is a step.
+    #[track_caller]
+    pub fn read_when(&self, wanted: impl Fn(T) -> bool) -> T {
+        let value = self.raw.enter_when(self.step(Access::Wait), |(value, _)| wanted(*value), |(value, _)| *value);
+        engine::observed(value.pack());
+        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
+        value
+    }
+
     /// Hardware begins an access through it.
     #[track_caller]
     pub fn begin_access(&self) -> T {
