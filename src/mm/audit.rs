@@ -99,6 +99,8 @@ impl World {
 
     fn audit_page(&self, page: PageRef) {
         let frame = self.frame(page);
+        let listed = self.lru_lock.peek(|list| list.iter().filter(|&&on_list| on_list == page).count());
+        sync::clause(Clause::LRU_1, listed == 1 && frame.lru.peek(), || format!("{page} is not free, and {listed} times on the LRU list"));
         if frame.is_file() {
             return; // the page cache holds it
         }

@@ -45,7 +45,7 @@ impl World {
         for &vma in &gone {
             self.remove_vma(self.vma(vma));
         }
-        self.shadow_unmap(mm.id(), &range);
+        self.shadow_unmap_range(mm.id(), &range);
         mm.mmap_sem.up_write();
     }
 

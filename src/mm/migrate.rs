@@ -2,7 +2,7 @@
 
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
-use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, Walk, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, UnmappedPage};
 use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
@@ -61,12 +61,11 @@ impl World {
         if result.is_ok() {
             sync::mark("migrate", "moved");
             self.putback_lru_page(newpage);
-            self.put_page(page);
         } else {
             sync::mark("migrate", "failed");
             self.put_page(newpage);
-            self.putback_lru_page(page);
         }
+        self.putback_lru_page(page); // a page that was moved has no other references, and is freed
         result
     }
 
@@ -293,7 +292,6 @@ impl World {
             }
             self.rmap_walk(new, |vma, addr| {
                 restored += i64::from(self.remove_migration_pte(new, vma, addr, old));
-                Walk::Continue
             });
             if self.rules().recount == Recount::No || restored >= entries {
                 return;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, MmRef, World};
+use super::{Addr, Mm, MmRef, World};
 use crate::call;
 use crate::spec::ExpandLock;
 use crate::sync::SlabRef;
@@ -57,17 +57,18 @@ impl World {
         call!("expand_downwards({mm}, {start} → {to})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_read();
-        if let Some(vma) = self.find_vma(mm, start)
-            && to < vma.vm_start.read()
-        {
+        if let Some(vma) = self.find_vma(mm, start) {
             self.anon_vma_prepare(vma);
             let locked = match self.rules().expand_lock {
                 ExpandLock::Nothing => None,
                 ExpandLock::AnonVma => vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)),
             };
-            let grow = vma.vm_start.read() - to;
-            vma.vm_start.write(to);
-            vma.vm_pgoff.write(vma.vm_pgoff.read() - grow);
+            // Somebody else may have let it grow that far meanwhile.
+            if to < vma.vm_start.read() {
+                let grow = vma.vm_start.read() - to;
+                vma.vm_start.write(to);
+                vma.vm_pgoff.write(vma.vm_pgoff.read() - grow);
+            }
             if let Some(locked) = locked {
                 self.anon_vma_unlock(locked);
             }
@@ -75,12 +76,21 @@ impl World {
         mm.mmap_sem.up_read();
     }
 
-    /// Locks every anon_vma of an address space at once, newest first, and unlocks them again. Kernel: `mm_take_all_locks`, 2.6.34, for
+    /// Begins to listen to an address space: what interests here is that it locks every anon_vma of it at once. Kernel:
     /// `mmu_notifier_register` (claim S3.3). Takes `mmap_sem` for writing.
-    pub fn take_all_locks(&self, mm: MmRef) {
-        call!("mm_take_all_locks({mm})");
+    pub fn mmu_notifier_register(&self, mm: MmRef) {
+        call!("mmu_notifier_register({mm})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
+        self.mm_take_all_locks(mm);
+        mm.mmap_sem.up_write();
+    }
+
+    /// Locks every anon_vma, newest first, and unlocks them again. Called with `mmap_sem` held for writing. Kernel: `mm_take_all_locks`,
+    /// 2.6.34, and `mm_drop_all_locks`.
+    fn mm_take_all_locks(&self, mm: &Mm) {
+        call!("mm_take_all_locks({})", mm.id());
+        mm.mmap_sem.assert_write_held();
         let mut taken: Vec<SlabRef> = Vec::new();
         for &vma in mm.mmap.read().iter() {
             for anon_vma in self.vma(vma).anon_vma_chain.read() {
@@ -94,6 +104,5 @@ impl World {
         for locker in taken {
             self.anon_vma(locker).lock.unlock();
         }
-        mm.mmap_sem.up_write();
     }
 }

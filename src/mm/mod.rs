@@ -28,7 +28,7 @@ pub use mm_struct::{Mm, MmRef};
 pub use page::{Page, PageRef};
 pub use process::Process;
 pub use pte::{Pte, PteLocation};
-pub use rmap::{Ttu, Walk};
+pub use rmap::Ttu;
 pub use swap_cache::SwapCache;
 pub use swap_map::{Swap, SwapEntry};
 pub use vma::{Vma, VmaRef};

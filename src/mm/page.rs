@@ -267,7 +267,7 @@ impl World {
         let frame = self.frame(page);
         if frame.lru.read() {
             self.lru_lock.lock();
-            frame.lru.write(false);
+            self.del_page_from_lru(page);
             self.lru_lock.unlock();
         }
         let trouble = self.free_page_trouble(page);
@@ -303,7 +303,7 @@ impl World {
         // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
         let isolated = frame.present() == page && frame.lru.read() && frame.count.inc_not_zero();
         if isolated {
-            frame.lru.write(false);
+            self.del_page_from_lru(page);
         }
         self.lru_lock.unlock();
         isolated
@@ -318,8 +318,24 @@ impl World {
     /// Puts a page on the LRU list. Kernel: `lru_cache_add`. Takes `lru_lock`.
     pub fn lru_cache_add(&self, page: PageRef) {
         self.lru_lock.lock();
+        let listed = self.is_on_lru(page);
+        sync::clause(Clause::LRU_1, !listed, || format!("{page} is put on the LRU list, and is there already"));
         self.page(page).lru.write(true);
+        self.lru_lock.data().push(page);
         self.lru_lock.unlock();
+    }
+
+    /// Kernel: `del_page_from_lru`. Called with `lru_lock` held.
+    fn del_page_from_lru(&self, page: PageRef) {
+        let listed = self.is_on_lru(page);
+        sync::clause(Clause::LRU_1, listed, || format!("{page} is taken off the LRU list, and is not there"));
+        self.page(page).lru.write(false);
+        self.lru_lock.data().retain(|&on_list| on_list != page);
+    }
+
+    /// Is it on the list? For checks only.
+    pub(super) fn is_on_lru(&self, page: PageRef) -> bool {
+        self.lru_lock.peek(|list| list.contains(&page))
     }
 
     /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may name it any more ([MIG-1]).

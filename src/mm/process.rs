@@ -123,10 +123,10 @@ impl Process<'_> {
         self.world.read_ahead(self.mm, addr);
     }
 
-    /// See [`World::take_all_locks`].
+    /// See [`World::mmu_notifier_register`].
     #[track_caller]
-    pub fn take_all_locks(&self) {
-        self.world.take_all_locks(self.mm);
+    pub fn mmu_notifier_register(&self) {
+        self.world.mmu_notifier_register(self.mm);
     }
 
     /// The page that was at `addr` when the CPUs started.

@@ -16,15 +16,6 @@ pub enum Ttu {
     Migration,
 }
 
-/// What a walk does after a visit. Kernel: `SWAP_AGAIN` or not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Walk {
-    /// Go on to the next VMA.
-    Continue,
-    /// Everything has been found.
-    Stop,
-}
-
 impl World {
     /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
     ///
@@ -67,7 +58,9 @@ impl World {
         let Some(anon_vma) = self.page_lock_anon_vma(page) else { return 0 };
         let (mut at, mut taken) = (0, 0);
         while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
-            if vma != DUMMY_VMA {
+            if vma == DUMMY_VMA {
+                sync::mark("try_to_unmap", "passes a dummy");
+            } else {
                 taken += i64::from(self.try_to_unmap_one(page, self.listed_vma(vma), ttu));
             }
             if !self.page(page).mapped() {
@@ -131,7 +124,7 @@ impl World {
     /// Called with `page` locked; that its anon_vma is still there is the caller's care (rule [`AnonVmaLife`](crate::spec::AnonVmaLife)).
     /// Takes the anon_vma lock; the visit takes the page-table lock. Completeness, which [MIG-1] needs, rests on
     /// [`vma_adjust`](World::vma_adjust) holding the same lock.
-    pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr) -> Walk) {
+    pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr)) {
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
         let Mapping(Some(anon_vma)) = self.page(page).mapping.read() else { return };
@@ -155,15 +148,11 @@ impl World {
                     self.anon_vma_unlock(locked);
                     continue 'again;
                 };
-                let walk = match vma.vma_address(self, page) {
-                    Ok(addr) => visit(vma, addr),
-                    Err(_) => Walk::Continue,
-                };
+                if let Ok(addr) = vma.vma_address(self, page) {
+                    visit(vma, addr);
+                }
                 if let Some(nested) = nested {
                     self.anon_vma_unlock(nested);
-                }
-                if walk == Walk::Stop {
-                    break;
                 }
             }
             self.anon_vma_unlock(locked);

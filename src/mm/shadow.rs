@@ -32,7 +32,7 @@ impl World {
     }
 
     /// The range is gone: what was stored there must not be found again. Called when nothing can be faulted in there.
-    pub(super) fn shadow_unmap(&self, mm: MmRef, range: &Range<Addr>) {
+    pub(super) fn shadow_unmap_range(&self, mm: MmRef, range: &Range<Addr>) {
         self.shadow().retain(|(owner, addr), _| *owner != mm || !range.contains(addr));
     }
 }

@@ -113,7 +113,7 @@ impl World {
                 if self.swap_cache.slot(entry).read() == Some(page) {
                     return Some(page);
                 }
-                self.put_page(page);
+                self.put_page(self.frame(page).present()); // it may be another page's frame by now
             }
         }
     }

@@ -17,8 +17,8 @@ pub struct World {
     pub(super) anon_vmas: Slab<AnonVma>,
     /// Kernel: `rcu_read_lock` and friends.
     pub rcu: Rcu,
-    /// Kernel: `zone->lru_lock`. Protects `PG_lru`.
-    pub lru_lock: SpinLock<()>,
+    /// Protects the LRU list inside it, and `PG_lru`. Kernel: `zone->lru_lock`.
+    pub lru_lock: SpinLock<Vec<PageRef>>,
     /// The swap device and its map.
     pub swap: Swap,
     /// Pages on their way to swap or from it.
@@ -43,7 +43,7 @@ impl World {
             vmas: Arena::new(),
             anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
             rcu: Rcu::new(),
-            lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), ()),
+            lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(),
             swap_cache: SwapCache::new(),
             pcp: Mutex::default(),

@@ -43,6 +43,7 @@ pub(super) fn races() -> Vec<Race> {
             .world(swapped_out)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))
+            .holds(Era::V2_6_33)
             .holds(Era::V2_6_33.with(UnmappedPage::MoveWithoutRmap))
             .holds(Era::V2_6_36)
             .holds(Era::V2_6_38)

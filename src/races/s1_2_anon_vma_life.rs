@@ -68,6 +68,22 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("move_pages", |w| w.process(0).move_pages(1))
         .cpu("munmap", |w| w.process(0).munmap(1..3))
         .holds(Era::V2_6_22)
+        .holds(life(AnonVmaLife::RcuLate))
+        .sometimes("the page is moved", moved);
+    let passed = Race::new("S1.2/dummy", "a walk passes the dummy VMA of another migration")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..5);
+            p.touch(1);
+            p.touch(4);
+        })
+        .cpu("migrate_pages (the page at 4)", |w| w.migrate(w.process(0).page_at(4)))
+        .cpu("split, then migrate_pages (the page at 1)", |w| {
+            w.process(0).split_vma(2);
+            w.migrate(w.process(0).page_at(1));
+        })
+        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
+        .sometimes("the walk meets the dummy", |e| e.saw("try_to_unmap", "passes a dummy"))
         .sometimes("the page is moved", moved);
     let kernel = Race::new("S1.0/kernel", "memory hot-remove migrates without mmap_sem, while the process unmaps")
         .world(one_page)
@@ -89,5 +105,5 @@ pub(super) fn races() -> Vec<Race> {
         .showing("exit finds the page still mapped", |e| !zap_meets_entry(e))
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
-    vec![syscall, kernel, remedies(exit), remedies(reuse), late]
+    vec![syscall, kernel, remedies(exit), remedies(reuse), passed, late]
 }

@@ -1,7 +1,7 @@
 //! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
 
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, MoveMapping};
+use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping};
 use crate::{Race, Seen};
 
 /// A page in the swap cache, on the LRU list, with a swap entry for it.
@@ -84,6 +84,26 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_36)
         .sometimes("the page is moved", moved)
         .sometimes("the fault maps a page", mapped);
+    // Two faults that looked it up before share the old page, and neither count nor lock tells the one that stores of the other. That the
+    // other rules hold takes minutes: shuttle-tests/tests/deep.rs.
+    let two = Race::new("S3.13/two", "two processes' faults look the page up, and its copy takes its place there")
+        .world(|w| {
+            let parent = w.new_process();
+            parent.mmap(1..2);
+            parent.touch(1);
+            parent.fork();
+            parent.swap_out(1);
+            parent.read_ahead(1);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("store (the parent's)", |w| w.process(0).store(1, 7).expect("it is mapped"))
+        .cpu("load (the child's)", |w| {
+            w.process(1).load(1).expect("it is mapped");
+        })
+        .violates(Era::V2_6_36.with(MoveMapping::Unchecked), Clause::COW_1)
+        .violates(Era::V2_6_36.with(MoveMapping::NoTreeLock), Clause::COW_1)
+        .violates(Era::V2_6_36.with(MoveMapping::Count), Clause::COW_1)
+        .violates(Era::V2_6_36.with(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
     let family = Race::new("S3.13/family", "the same page, mapped by the parent, on swap for the child")
         .world(half_mapped)
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
@@ -121,5 +141,5 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
         .holds(Era::V2_6_34.with(AnonVmaLife::RcuMapped))
         .sometimes("the page is skipped", |e| e.saw("unmapped page", "skipped"));
-    vec![pinned, fault, family, dirty, stale, skipped]
+    vec![pinned, fault, two, family, dirty, stale, skipped]
 }

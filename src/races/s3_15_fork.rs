@@ -54,6 +54,14 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_34)
             .holds(Era::V2_6_38)
             .sometimes("the page is moved", moved),
+        Race::new("S3.16/twice", "two threads fault below the same stack, one further down than the other")
+            .world(one_page)
+            .cpu("expand_downwards to 1", |w| w.process(0).expand_downwards(3, 1))
+            .cpu("expand_downwards to 2", |w| w.process(0).expand_downwards(3, 2))
+            .violates(Era::V2_6_38.with(ExpandLock::Nothing), Clause::RMAP_1)
+            .holds(Era::V2_6_33)
+            .holds(Era::V2_6_38)
+            .holds(Era::V3_7),
         Race::new("S3.16/family", "the child's stack grows under its own anon_vma's lock, while the parent's is walked")
             .world(|w| {
                 one_page(w);

@@ -26,7 +26,7 @@ pub(super) fn races() -> Vec<Race> {
         Race::new("S3.3", "nested anon_vma locks against mm_take_all_locks, which goes newest first")
             .world(family)
             .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
-            .cpu("mm_take_all_locks (the child's)", |w| w.process(1).take_all_locks())
+            .cpu("mmu_notifier_register (the child's)", |w| w.process(1).mmu_notifier_register())
             .violates(nested(), Clause::DEADLOCK)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
@@ -36,6 +36,16 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages (X's page)", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("migrate_pages (Y's page)", |w| w.migrate(w.process(1).page_at(1)))
             .violates(nested(), Clause::DEADLOCK)
+            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+        Race::new("S3.3/ordered", "two walkers nest on lists as fork makes them, oldest first")
+            .world(|w| {
+                family(w);
+                w.process(1).store(4, 7).expect("it is mapped");
+            })
+            .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("migrate_pages (the child's own)", |w| w.migrate(w.process(1).page_at(4)))
+            .holds(nested())
+            .holds(nested().with(RmapWalkLock::TrylockRestart))
             .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::s3_2_per_anon_vma_lock::family;
 use crate::Race;
-use crate::spec::{AnonVmaLife, Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
+use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Protocol, RmapWalkLock, VmaAdjustLock};
 
 fn by_walk() -> Protocol {
     Era::V2_6_34.with(VmaAdjustLock::Vma).with(RmapWalkLock::RootByWalk)
@@ -17,14 +17,19 @@ pub(super) fn races() -> Vec<Race> {
             .holds(by_walk())
             .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
         Race::new("S3.6", "the root goes away in the window between the two locks")
-            .world(family)
+            .world(|w| {
+                family(w);
+                w.process(1).store(4, 7).expect("it is mapped"); // the child's own page now, in its own anon_vma
+            })
             .cpu("migrate_pages (the child's page)", |w| w.migrate(w.process(1).page_at(4)))
             .cpu("exit_mmap (both)", |w| {
                 w.process(0).exit();
                 w.process(1).exit();
             })
-            .violates(by_walk().with(AnonVmaLife::Nothing), Clause::LIFE_1)
+            .violates(by_walk().with(AnonVmaLife::LockThenGet).with(LockRecheck::Mapped), Clause::LIFE_1)
+            .holds(by_walk().with(AnonVmaLife::RcuMapped).with(LockRecheck::Mapped))
             .holds(Era::V2_6_38)
+            .showing("the walk has let go of the one lock, and goes for the other", |e| e.saw("anon_vma_lock_root", "between two locks"))
             .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
     ]
 }

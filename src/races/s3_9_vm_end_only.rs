@@ -9,7 +9,9 @@ pub(super) fn races() -> Vec<Race> {
             .world(|w| {
                 let p = w.new_process();
                 p.mmap(1..5);
+                p.mmap(8..10); // behind a gap: it stays where it is
                 p.touch(2);
+                p.touch(9);
             })
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(2)))
             .cpu("vma_adjust (only vm_end)", move |w| w.process(0).move_end(5, to))

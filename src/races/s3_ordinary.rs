@@ -36,11 +36,25 @@ pub(super) fn races() -> Vec<Race> {
             let p = w.process(0);
             p.munmap(2..4);
             p.munmap(4..6);
+            p.split_vma(6); // where one begins already
+            p.mmap(2..5);
             for addr in 1..7 {
                 let _ = p.load(addr);
             }
         })
         .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
+        .sometimes("the page is moved", moved);
+    let beside = Race::new("S3/munmap-beside", "what is unmapped lies in one of two VMAs that touch, and a page of the other is migrated")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..4);
+            p.mmap(4..7);
+            for addr in [1, 3, 5] {
+                p.touch(addr);
+            }
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(5)))
+        .cpu("munmap", |w| w.process(0).munmap(2..4))
         .sometimes("the page is moved", moved);
     let fork = Race::new("S3/fork", "fork copies a page that another thread stores to, and one that it touches for the first time")
         .world(|w| {
@@ -67,5 +81,5 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("migrate_pages (the parent's)", |w| w.migrate(w.process(0).page_at(4)))
         .cpu("migrate_pages (the child's)", |w| w.migrate(w.process(1).page_at(4)))
         .sometimes("the page is moved", moved);
-    [first, middle, fork, siblings].map(ways).into()
+    [first, middle, beside, fork, siblings].map(ways).into()
 }

@@ -85,6 +85,7 @@ clauses! {
     COUNT_3 "COUNT-3" Always true "E4" "A page is freed exactly when its last reference goes, and then nothing maps it, locks it or finds it.";
     COUNT_4 "COUNT-4" Always true "E8" "No reference is taken to a page whose count is frozen.";
     LEAK_1 "LEAK-1" Quiescence false "E6" "Nothing leaks: every page that is not free is reachable, and every anon_vma that is allocated has a VMA.";
+    LRU_1 "LRU-1" Always false "C.1" "A page is on the LRU list once, from its first mapping or reading until it is freed, but while it is isolated.";
     SWAP_1 "SWAP-1" Quiescence false "E2" "A swap slot's count is the number of page-table entries that hold it, plus one if it is in the swap cache.";
     SWAP_2 "SWAP-2" Always true "E2" "Nothing gives up a claim on a swap slot that is free.";
     SWAP_3 "SWAP-3" Quiescence false "E8b" "A page is marked as in the swap cache if and only if a slot of the swap cache holds it.";

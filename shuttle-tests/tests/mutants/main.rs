@@ -6,7 +6,7 @@
 //!
 //! Every lock, semaphore, read section, wait, try and condition in `src/mm` is left out once, in a copy of the workspace that holds all
 //! mutants, each behind its number, and is compiled once. What survives is either listed in `survivors.txt`, with the reason, or a gap in
-//! the catalogue. `LOCKWALK_MUTANTS=rmap.rs` sweeps only those whose id contains that.
+//! the catalogue. `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these.
 
 mod sites;
 
@@ -67,7 +67,7 @@ fn every_mutant_changes_a_verdict() {
     }
 
     let only = std::env::var("LOCKWALK_MUTANTS").unwrap_or_default();
-    let chosen: Vec<usize> = (0..mutants.len()).filter(|&n| mutants[n].id().contains(&only)).collect();
+    let chosen: Vec<usize> = (0..mutants.len()).filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part))).collect();
     let fates = sweep(&verdicts, &chosen, &mutants, &baseline.text);
     summary(&mutants, &fates);
 

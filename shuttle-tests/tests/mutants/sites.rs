@@ -67,8 +67,20 @@ const REFERENCES: [&str; 8] =
 
 /// The checker's own code, which no race is about.
 fn is_checkers(function: &str) -> bool {
-    const NAMES: [&str; 10] =
-        ["fmt", "show", "pack", "unpack", "construct", "free_page_trouble", "is_listed", "every_pte", "swap_cache_holds", "cross_link"];
+    const NAMES: [&str; 12] = [
+        "fmt",
+        "show",
+        "pack",
+        "unpack",
+        "construct",
+        "free_page_trouble",
+        "is_listed",
+        "every_pte",
+        "swap_cache_holds",
+        "cross_link",
+        "is_on_lru",
+        "in_use",
+    ];
     NAMES.contains(&function) || function.starts_with("assert_") || function.starts_with("peek") || function.starts_with("audit")
 }
 
@@ -339,7 +351,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_macro(&mut self, _: &'ast syn::Macro) {}
 
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
-        if !matches!(&*call.func, Expr::Path(path) if path.path.segments.iter().any(|s| s.ident == "clause")) {
+        let words = |path: &syn::ExprPath| path.path.segments.iter().any(|s| s.ident == "clause" || s.ident == "mark");
+        if !matches!(&*call.func, Expr::Path(path) if words(path)) {
             visit::visit_expr_call(self, call);
         }
     }
