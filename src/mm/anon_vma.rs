@@ -94,9 +94,7 @@ impl World {
         let first = self.anon_vma_list_at(anon_vma, 0).map(|vma| self.listed_vma(vma));
         let Some(root) = first.and_then(|vma| vma.anon_vma_chain.read().last().copied()) else { return anon_vma };
         self.anon_vma_unlock(anon_vma);
-        if !root.same_object(anon_vma) {
-            sync::mark("anon_vma_lock_root", "between two locks");
-        }
+        sync::mark("anon_vma_lock_root", "between two locks");
         self.anon_vma_lock(root)
     }
 

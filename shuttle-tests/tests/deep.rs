@@ -1,0 +1,52 @@
+//! Worlds that take minutes: too large for the catalogue, whose verdicts come in seconds.
+//!
+//! ```sh
+//! cargo test --release -p lockwalk-shuttle-tests --test deep -- --ignored --nocapture
+//! ```
+//!
+//! Each case is explored exhaustively for as long as `LOCKWALK_DEEP` says (seconds a case, 600 if it does not). Where that is not enough,
+//! the case is sampled: random walks, each with the audit at its end. Nothing may be violated either way; what was covered is printed.
+
+use std::time::Duration;
+
+use lockwalk::witness::Coverage;
+use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
+
+/// Race, and the protocol under which it holds as far as anybody got.
+const CASES: [(&str, &str); 5] = [
+    ("S3/family-pages", "2.6.38"),
+    ("S3/family-pages", "3.7"),
+    ("S3.13/two", "2.6.36"),
+    ("S3.13/two", "2.6.36+move_mapping=count+find_get_page=locked"),
+    ("S3.13/two", "2.6.38"),
+];
+
+/// Executions of each way to sample.
+const SAMPLE: u64 = 100_000;
+
+fn race(id: &str) -> Race {
+    races::all().into_iter().find(|race| race.id() == id).expect("the catalogue has it")
+}
+
+#[track_caller]
+fn check(race: &Race, protocol: &Protocol, method: &Method, time: Option<Duration>) -> Outcome {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let outcome = race.check_with(protocol, method, &Options { time, jobs, ..Options::default() });
+    println!("{} · {protocol} · {} · {} executions in {:.0} s", race.id(), outcome.verdict(), outcome.executions, outcome.seconds);
+    assert!(outcome.violations.is_empty(), "{} under {protocol}: {:?}", race.id(), outcome.violations);
+    outcome
+}
+
+#[test]
+#[ignore = "takes up to an hour"]
+fn nothing_is_violated() {
+    let seconds = std::env::var("LOCKWALK_DEEP").map_or(600, |seconds| seconds.parse().expect("LOCKWALK_DEEP is a number of seconds"));
+    for (id, protocol) in CASES {
+        let (race, protocol) = (race(id), protocol.parse().expect("a protocol"));
+        let outcome = check(&race, &protocol, &Method::Exhaustive, Some(Duration::from_secs(seconds)));
+        if outcome.coverage != Coverage::Exhaustive {
+            check(&race, &protocol, &Method::Random { seed: 1, iterations: SAMPLE }, None);
+            check(&race, &protocol, &Method::Pct { seed: 1, depth: 3, iterations: SAMPLE }, None);
+        }
+    }
+}
