@@ -27,6 +27,7 @@ pub struct Race {
     title: String,
     world: OnWorld,
     cpus: Vec<(String, OnWorld)>,
+    ends: Vec<OnWorld>,
     cases: Vec<(Protocol, Documented)>,
     showing: Vec<Condition>,
     sometimes: Vec<Condition>,
@@ -65,6 +66,7 @@ impl Race {
             title: title.into(),
             world: Arc::new(|_| ()),
             cpus: Vec::new(),
+            ends: Vec::new(),
             cases: Vec::new(),
             showing: Vec::new(),
             sometimes: Vec::new(),
@@ -78,10 +80,30 @@ impl Race {
         self
     }
 
-    /// Adds a CPU, and what runs on it.
+    /// Adds a CPU, and what runs on it. An assertion that fails there violates [ASSERT-1](Clause::ASSERT_1).
     #[must_use]
     pub fn cpu(mut self, name: impl Into<String>, body: impl Fn(&World) + Send + Sync + 'static) -> Self {
         self.cpus.push((name.into(), Arc::new(body)));
+        self
+    }
+
+    /// Looks at the world when all CPUs have ended and it is in order: what is asserted here must hold in every interleaving
+    /// ([ASSERT-1](Clause::ASSERT_1), as for assertions on a CPU).
+    ///
+    /// ```
+    /// # use lockwalk::{Clause, Era, Race};
+    /// let race = Race::new("mine", "two stores to the same place")
+    ///     .world(|w| w.new_process().mmap(1..2))
+    ///     .cpu("store 1", |w| w.process(0).store(1, 1).expect("it is mapped"))
+    ///     .cpu("store 2", |w| w.process(0).store(1, 2).expect("it is mapped"))
+    ///     .finally(|w| assert_eq!(w.process(0).load(1), Ok(2), "the second store is the last"))
+    ///     .violates(Era::V2_6_36, Clause::ASSERT_1);
+    /// let outcome = race.check(&Era::V2_6_36);
+    /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
+    /// ```
+    #[must_use]
+    pub fn finally(mut self, look: impl Fn(&World) + Send + Sync + 'static) -> Self {
+        self.ends.push(Arc::new(look));
         self
     }
 
@@ -153,6 +175,10 @@ impl Race {
     /// What a violation must show besides.
     pub fn shows(&self) -> &[Condition] {
         &self.showing
+    }
+
+    pub(crate) fn at_the_end(&self) -> Vec<OnWorld> {
+        self.ends.clone()
     }
 
     pub(crate) fn parts(&self) -> (&OnWorld, &[(String, OnWorld)]) {

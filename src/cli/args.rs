@@ -207,6 +207,10 @@ impl Drawing {
 
 #[derive(clap::Args, Debug)]
 pub struct ListArgs {
+    /// Only these: races by id or by its beginning, protocols, rules, clauses
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
     /// How to print them
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ListFormat,

@@ -71,6 +71,8 @@ pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -
     let mut text = match format {
         DrawFormat::Text => render::text(witness, width, style),
         DrawFormat::Json => render::json(witness),
+        // Where a picture has source lines, they are tooltips.
+        DrawFormat::Svg if style.hide_source => render::svg(&without_source(witness)),
         DrawFormat::Svg => render::svg(witness),
         DrawFormat::Mermaid => render::mermaid(witness),
     };
@@ -78,6 +80,12 @@ pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -
         text.push('\n');
     }
     text
+}
+
+fn without_source(witness: &Witness) -> Witness {
+    let mut witness = witness.clone();
+    witness.steps.iter_mut().for_each(|step| step.at.clear());
+    witness
 }
 
 /// Nothing is violated: says what was covered. A picture of nothing is not drawn; in JSON it is `null`.

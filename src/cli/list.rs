@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::args::{ListArgs, ListFormat};
 use super::output::{Terminal, print};
-use super::{Refusal, Status};
+use super::{Refusal, Status, select};
 
 #[derive(Serialize)]
 struct Listing {
@@ -65,7 +65,7 @@ struct ClauseEntry {
 
 /// Prints it.
 pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
-    let listing = Listing::new();
+    let listing = Listing::new().only(&args.names)?;
     let text = match args.format {
         ListFormat::Json => render::json(&listing) + "\n",
         ListFormat::Text => listing.text(terminal.style().ascii),
@@ -91,7 +91,41 @@ impl Listing {
         }
     }
 
+    /// What has one of the names; everything if there is none.
+    fn only(mut self, names: &[String]) -> Result<Self, Refusal> {
+        if names.is_empty() {
+            return Ok(self);
+        }
+        let all: Vec<String> = self.names().into_iter().map(str::to_owned).collect();
+        for wanted in names {
+            if !all.iter().any(|name| select::names(wanted, name)) {
+                let nearest = select::nearest(wanted, all.iter().map(String::as_str));
+                return Err(Refusal(format!("no race, protocol, rule or clause is called '{wanted}'{nearest}")));
+            }
+        }
+        let wanted = |name: &str| names.iter().any(|wanted| select::names(wanted, name));
+        self.races.retain(|race| wanted(&race.id));
+        self.protocols.retain(|protocol| wanted(&protocol.name));
+        self.rules.retain(|rule| wanted(rule.name));
+        self.clauses.retain(|clause| wanted(clause.id));
+        Ok(self)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let races = self.races.iter().map(|race| race.id.as_str());
+        let protocols = self.protocols.iter().map(|protocol| protocol.name.as_str());
+        let rules = self.rules.iter().map(|rule| rule.name);
+        races.chain(protocols).chain(rules).chain(self.clauses.iter().map(|clause| clause.id)).collect()
+    }
+
+    /// The sections that are not empty.
     fn text(&self, ascii: bool) -> String {
+        let sections = [self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text()];
+        let text = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
+        if ascii { text.replace(" · ", " - ") } else { text }
+    }
+
+    fn races_text(&self) -> Option<String> {
         let mut text = String::from("Races, and the protocols they are judged under\n");
         for race in &self.races {
             let _ = writeln!(text, "\n  {} · {}", race.id, race.title);
@@ -105,7 +139,14 @@ impl Listing {
                 );
             }
         }
-        text += "\nProtocols, oldest first, and what each does otherwise than the one before\n\n";
+        (!self.races.is_empty()).then_some(text)
+    }
+
+    fn protocols_text(&self) -> Option<String> {
+        let alone = self.protocols.len() == 1;
+        let how =
+            if alone { "Protocol, and its choices" } else { "Protocols, oldest first, and what each does otherwise than the one before" };
+        let mut text = format!("{how}\n\n");
         let mut before: &[ChoiceEntry] = &[];
         for protocol in &self.protocols {
             let changed = protocol.choices.iter().filter(|choice| !before.contains(choice));
@@ -113,15 +154,23 @@ impl Listing {
             let _ = writeln!(text, "  {:8} {}", protocol.name, changed.join("\n           "));
             before = &protocol.choices;
         }
-        text += "\nRules and their arms: --protocol PROTOCOL+RULE=ARM\n\n";
+        (!self.protocols.is_empty()).then_some(text)
+    }
+
+    fn rules_text(&self) -> Option<String> {
+        let mut text = String::from("Rules and their arms: --protocol PROTOCOL+RULE=ARM\n\n");
         for rule in &self.rules {
             let _ = writeln!(text, "  {:18} {}", rule.name, rule.arms.join(" · "));
         }
-        text += "\nClauses: SPEC.md\n\n";
+        (!self.rules.is_empty()).then_some(text)
+    }
+
+    fn clauses_text(&self) -> Option<String> {
+        let mut text = String::from("Clauses: SPEC.md\n\n");
         for clause in &self.clauses {
             let _ = writeln!(text, "  {:9} {}", clause.id, clause.text);
         }
-        if ascii { text.replace(" · ", " - ") } else { text }
+        (!self.clauses.is_empty()).then_some(text)
     }
 }
 

@@ -18,7 +18,8 @@ pub type Case = (Race, Protocol);
 
 /// Runs cases. What comes out does not depend on the number of threads, and neither does the order.
 ///
-/// A case has one thread for itself. One that is to be exhausted and turns out to be large is put off, and has them all in the end.
+/// A case has one thread for itself. Those that are to be exhausted and turn out to be large are put off, and share all threads in the
+/// end.
 pub struct Runner {
     engine: &'static str,
     options: Options,
@@ -96,13 +97,12 @@ impl Runner {
             }
         })?;
         large.sort_unstable();
-        for n in large {
-            if self.stopped() {
-                break;
-            }
-            let options = Options { jobs: self.jobs, ..self.options.clone() };
-            keep(n, self.one(&cases[n], options, |options| explore(n, options))?)?;
-        }
+        let jobs = self.jobs / large.len().max(1);
+        let second_try = |n: usize| {
+            let options = Options { jobs: jobs.max(1), ..self.options.clone() };
+            self.one(&cases[large[n]], options, |options| explore(large[n], options))
+        };
+        self.on_threads(large.len(), second_try, |n, result| keep(large[n], result))?;
         Ok(results.into_iter().flatten().collect())
     }
 

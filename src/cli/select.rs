@@ -43,7 +43,7 @@ pub fn protocol(name: &str) -> Result<Protocol, Refusal> {
 }
 
 /// Is `id` the pattern, or does it go on after the pattern with a part of its own? `=` wants the id itself.
-fn names(pattern: &str, id: &str) -> bool {
+pub fn names(pattern: &str, id: &str) -> bool {
     if let Some(exact) = pattern.strip_prefix('=') {
         return id.eq_ignore_ascii_case(exact);
     }
@@ -95,6 +95,9 @@ mod tests {
             ("S3.1", "S3.1", true),
             ("S3.1", "S3.1/fault", true),
             ("S3.1", "S3.10", false),
+            ("S3.1", "S3.11", false),
+            ("S3.1", "S3.11/zap", false),
+            ("S1", "S10.1", false),
             ("=S3.1", "S3.1", true),
             ("=S3.1", "S3.1/fault", false),
             ("S3.1/f", "S3.1/fault", false),

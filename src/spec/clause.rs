@@ -108,6 +108,7 @@ clauses! {
     DEADLOCK "DEADLOCK" Always true "E23" "No circle of CPUs waits for each other.";
     LIVELOCK "LIVELOCK" Liveness true "E24" "No fair schedule goes round for ever without progress.";
     UNLOCK_1 "UNLOCK-1" Always false "E25" "A lock is released by its owner, once, and before its CPU ends.";
+    ASSERT_1 "ASSERT-1" Always true "none" "What a race itself asserts, on a CPU or at the end, holds.";
 }
 
 impl fmt::Display for Clause {

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::panic::Location;
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -266,4 +266,21 @@ pub fn mark(what: &'static str, value: &'static str) {
 /// A moment of this execution, later than all before.
 pub(super) fn now() -> u64 {
     with(|exec| exec.clock.fetch_add(1, Relaxed))
+}
+
+/// Runs what a race is written of: an assertion that fails in it violates [ASSERT-1](Clause::ASSERT_1). loom's own panics cannot be told
+/// from those, so it hears of them itself.
+pub(crate) fn asserting(body: impl FnOnce()) {
+    if with(Exec::engine) == Engine::Loom {
+        return body();
+    }
+    let Err(payload) = panic::catch_unwind(AssertUnwindSafe(body)) else {
+        return clause(Clause::ASSERT_1, true, String::new);
+    };
+    let said = payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|&said| said.to_owned()));
+    match said {
+        Some(said) => clause(Clause::ASSERT_1, false, || said.split_whitespace().collect::<Vec<_>>().join(" ")),
+        // A violation, or the end of an execution that is not gone on with.
+        None => panic::resume_unwind(payload),
+    }
 }

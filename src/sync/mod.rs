@@ -31,6 +31,7 @@ mod word;
 
 pub use arena::Arena;
 pub use engine::{CpuBody, Engine, fence, run_cpus};
+pub(crate) use exec::asserting;
 pub use exec::{BOOT, Exec, Shows, clause, cpu, mark};
 pub use lock::{PageLock, SpinLock};
 pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};

@@ -179,8 +179,12 @@ pub(crate) fn ending(witness: &Witness) -> Option<String> {
 
 /// A wait-for cycle in words.
 pub(crate) fn waits(cycle: &[Wait]) -> String {
-    let waits = cycle.iter().map(|w| format!("CPU{} holds {} and waits for {}", w.cpu, w.holds, w.wants));
-    waits.collect::<Vec<_>>().join("; ")
+    cycle.iter().map(wait).collect::<Vec<_>>().join("; ")
+}
+
+/// What one CPU of it waits for.
+pub(crate) fn wait(wait: &Wait) -> String {
+    format!("CPU{} holds {} and waits for {}", wait.cpu, wait.holds, wait.wants)
 }
 
 /// What is violated, in one sentence.

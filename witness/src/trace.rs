@@ -41,6 +41,13 @@ pub struct Witness {
     pub replay: String,
 }
 
+impl Witness {
+    /// The interleaving as `lockwalk replay --schedule` takes it.
+    pub fn schedule(&self) -> &str {
+        self.replay.rsplit(' ').next().unwrap_or_default()
+    }
+}
+
 /// How a witness was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {

@@ -106,7 +106,8 @@ fn detail(outcome: &Outcome) -> String {
     match (outcome.verdict(), &outcome.witness, &outcome.coverage) {
         (Verdict::Violated(_), None, _) => format!("{} of {executions}", outcome.violating()),
         (Verdict::Violated(_), Some(witness), _) => match &witness.ending {
-            Ending::Violation => plural(witness.switches.into(), "switch"),
+            Ending::Violation if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
+            Ending::Violation => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
             Ending::Deadlock { cycle } => lockdep::chain(cycle),
             Ending::Livelock { first, last } => {
                 let steps = (last.saturating_sub(*first) as u64).saturating_add(1);

@@ -11,7 +11,7 @@ use super::paint::Paint;
 use crate::{Ending, StepKind, Witness, story};
 
 /// Colours there are for locks.
-const COLORS: usize = 6;
+const COLORS: usize = 10;
 
 /// `witness` as a self-contained SVG: no script, no reference to anything outside, light or dark as the reader prefers.
 ///
@@ -175,7 +175,9 @@ impl Picture {
         if let Some(ending) = story::ending(witness) {
             self.paragraph(&ending, "bad");
         }
-        if let Ending::Deadlock { cycle } = &witness.ending {
+        if let Ending::Deadlock { cycle } = &witness.ending
+            && !cycle.iter().all(|wait| witness.what.contains(&story::wait(wait)))
+        {
             self.paragraph(&story::waits(cycle), "now");
         }
         for lock in locks {
