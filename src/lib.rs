@@ -28,6 +28,10 @@
 //!
 //! SPEC.md is the text beside this code; a test holds the two together.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod explore;
 pub mod mm;
 mod race;

@@ -28,8 +28,11 @@ pub struct Runner {
     line: Arc<CasesLine>,
 }
 
-/// What is explored by more than this many executions is worth dividing among threads.
-const LARGE: u64 = 5000;
+/// What takes more executions than this is worth beginning anew on several threads.
+const LARGE: u64 = 50_000;
+
+/// The same where the other threads have nothing else to do.
+const LARGE_FOR_IDLE: u64 = 5000;
 
 /// As on the main thread of most systems.
 const STACK: usize = 8 << 20;
@@ -79,10 +82,11 @@ impl Runner {
             }
             Ok(())
         };
+        let large_from = if cases.len() < self.jobs { LARGE_FOR_IDLE } else { LARGE };
         let first_try = |n: usize| {
-            let may_be_large = divisible && self.jobs > 1 && self.options.executions.is_none_or(|most| most > LARGE);
+            let may_be_large = divisible && self.jobs > 1 && self.options.executions.is_none_or(|most| most > large_from);
             let wary = may_be_large && is_to_be_exhausted(&cases[n]);
-            let executions = if wary { Some(LARGE) } else { self.options.executions };
+            let executions = if wary { Some(large_from) } else { self.options.executions };
             let options = Options { jobs: 1, executions, ..self.options.clone() };
             let result = self.one(&cases[n], options, |options| explore(n, options))?;
             let large = wary && !self.stopped() && undecided(&result);
