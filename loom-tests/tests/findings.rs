@@ -1,10 +1,11 @@
 //! What loom 0.7.2 does not explore by itself, in its own words: why no loom lock is ever tried and no loom atomic stands alone in
-//! lockwalk (SPEC.md, FINDING-1 and FINDING-2). A loom that does better fails these tests; then the detours can go. What lockwalk makes of
+//! lockwalk (SPEC.md §7 and FINDING-9). A loom that does better fails these tests; then the detours can go. What lockwalk makes of
 //! the same programs on loom is in `tests/vocabulary`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 /// Runs a program of loom's own under loom, without a bound; returns how many executions it takes, and how they end.
@@ -38,4 +39,27 @@ fn a_trylock_never_fails_under_loom() {
         ending(taken);
     });
     assert_eq!(endings, BTreeSet::from([true]), "after {executions} executions: loom explores a failing try_lock now");
+}
+
+/// The store may come before, between or after the loads. But it finds its own thread's load as the last access of the atomic, and nothing
+/// to be reversed; the loads before are forgotten.
+#[test]
+fn a_load_hides_the_loads_before_it_from_a_store_under_loom() {
+    let endings_of = |load_first: bool| {
+        explore(move |ending| {
+            let word = Arc::new(AtomicUsize::new(0));
+            let stored = word.clone();
+            drop(thread::spawn(move || {
+                if load_first {
+                    stored.load(Relaxed);
+                }
+                stored.store(1, Relaxed);
+            }));
+            ending((word.load(Relaxed), word.load(Relaxed)));
+        })
+    };
+    let (executions, endings) = endings_of(true);
+    assert_eq!((executions, endings), (1, BTreeSet::from([(0, 0)])), "loom explores the other orders now");
+    let (_, endings) = endings_of(false);
+    assert_eq!(endings, BTreeSet::from([(0, 0), (0, 1), (1, 1)]), "the same without the storing thread's load");
 }

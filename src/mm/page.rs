@@ -245,7 +245,7 @@ impl World {
     /// Takes the count from `expected` to 0, so that nobody can take a reference; false if it is something else. Kernel:
     /// `page_freeze_refs`, since 2.6.27.
     pub(super) fn page_freeze_refs(&self, page: PageRef, expected: i64) -> bool {
-        self.page(page).count.update(|count| if count == expected { 0 } else { count }) == expected
+        self.page(page).count.cmpxchg(expected, 0)
     }
 
     /// Ends what [`page_freeze_refs`](Self::page_freeze_refs) began. Kernel: `page_unfreeze_refs`.

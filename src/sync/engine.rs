@@ -73,9 +73,20 @@ impl Word {
         on_engine!(&self.0, word => word.store(step, value, order));
     }
 
-    /// Replaces the value by `change` of it, atomically; returns the one before.
-    pub fn update(&self, step: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
-        on_engine!(&self.0, word => word.update(step, order, change))
+    /// Adds, wrapping around, and orders nothing; returns the value before.
+    pub fn add(&self, step: Step, n: u64) -> u64 {
+        on_engine!(&self.0, word => word.add(step, n))
+    }
+
+    /// Replaces the value, and orders nothing; returns the one before.
+    pub fn swap(&self, step: Step, value: u64) -> u64 {
+        on_engine!(&self.0, word => word.swap(step, value))
+    }
+
+    /// Replaces the value by `change` of it, atomically and with a full barrier before and after; if there is none, nothing is written and
+    /// nothing ordered, and the value may have been a stale one. Returns the value before.
+    pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+        on_engine!(&self.0, word => word.update_if(step, change))
     }
 
     /// Sets the value without a step.

@@ -42,7 +42,7 @@ pub struct Exec {
     pub(super) clauses: [AtomicU64; Clause::COUNT],
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
-    loom_words: Mutex<Vec<Arc<super::loom::Shared>>>,
+    loom_words: Mutex<super::loom::Words>,
 }
 
 impl Exec {
@@ -113,8 +113,8 @@ impl Exec {
         self.engine
     }
 
-    /// The words that loom is told of when the CPUs start.
-    pub(super) fn loom_words(&self) -> parking_lot::MutexGuard<'_, Vec<Arc<super::loom::Shared>>> {
+    /// What loom is told of when the CPUs start.
+    pub(super) fn loom_words(&self) -> parking_lot::MutexGuard<'_, super::loom::Words> {
         self.loom_words.lock()
     }
 

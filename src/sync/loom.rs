@@ -21,82 +21,126 @@ fn running() -> bool {
 /// loom's atomic is made from `newest` when the CPUs start, so that building the world costs loom nothing.
 pub struct Word(Arc<Shared>);
 
-pub struct Shared {
+struct Shared {
     newest: AtomicU64,
-    atomic: OnceLock<(LoomAtomic, LoomAtomic)>,
+    atomic: OnceLock<Atomic>,
 }
 
-impl Shared {
-    fn atomic(&self) -> &LoomAtomic {
-        &self.both().0
-    }
+/// The words of one execution.
+#[derive(Default)]
+pub struct Words {
+    /// Made while the world was built.
+    built: Vec<Arc<Shared>>,
+    /// Zeroes, for those that are made later.
+    spare: Vec<Atomic>,
+    /// Notified before each fence.
+    fences: Option<Arc<LoomCondvar>>,
+}
 
-    fn both(&self) -> &(LoomAtomic, LoomAtomic) {
-        self.atomic.get_or_init(|| (LoomAtomic::new(self.newest.load(Ordering::Relaxed)), LoomAtomic::new(0)))
+/// As many as CPUs make in an execution; more than these loom may refuse to explore.
+const SPARE: usize = 128;
+
+struct Atomic {
+    value: LoomAtomic,
+    accessed: LoomCondvar,
+}
+
+impl Atomic {
+    fn new(value: u64) -> Self {
+        Self { value: LoomAtomic::new(value), accessed: LoomCondvar::new() }
     }
 
     /// Makes the access that follows race with every access before it.
     ///
-    /// loom 0.7.2 remembers only the last access of an atomic, of whatever kind: in `load x | load x; store x` the store finds its own
-    /// thread's load there, and loom declares the program exhausted after one execution (SPEC.md §7, FINDING-9). Read-modify-writes
-    /// all depend on each other, so one of a token beside the word puts that right; relaxed, it orders nothing.
+    /// loom 0.7.2 remembers one last access of an atomic, and any load hides the loads before it from a store (SPEC.md, FINDING-9).
+    /// Notifications of a condition variable beside the word all depend on each other; nobody waits there, so they order nothing, not even
+    /// for fences.
     fn touch(&self) {
-        self.both().1.fetch_add(0, Ordering::Relaxed);
+        self.accessed.notify_all();
     }
 }
 
 impl Word {
+    /// A word of a new object is one of the spare ones: its memory has been there from the start, and whoever finds the object without a
+    /// lock may read what was there before. (To loom, an atomic that is made races with every access that nothing orders behind.)
     pub fn new(value: u64) -> Self {
-        let shared = Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() });
+        let word = Self(Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() }));
+        let spare = exec::with(|exec| {
+            let mut words = exec.loom_words();
+            if running() {
+                return words.spare.pop();
+            }
+            words.built.push(word.0.clone());
+            None
+        });
         if running() {
-            shared.atomic();
-        } else {
-            exec::with(|exec| exec.loom_words().push(shared.clone()));
+            word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| Atomic::new(0)));
+            if value != 0 {
+                word.reset(value);
+            }
         }
-        Self(shared)
+        word
+    }
+
+    fn access<R>(&self, access: impl FnOnce(&LoomAtomic) -> R) -> R {
+        let atomic = self.0.atomic.get().expect("made when the CPUs start");
+        exec::switching(|| {
+            atomic.touch();
+            access(&atomic.value)
+        })
     }
 
     pub fn load(&self, _: Step, order: Ordering) -> u64 {
-        if running() {
-            exec::switching(|| {
-                self.0.touch();
-                self.0.atomic().load(order)
-            })
-        } else {
-            self.peek()
-        }
+        if running() { self.access(|atomic| atomic.load(order)) } else { self.peek() }
     }
 
     pub fn store(&self, _: Step, value: u64, order: Ordering) {
         if running() {
-            exec::switching(|| {
-                self.0.touch();
-                self.0.atomic().store(value, order);
-            });
+            self.access(|atomic| atomic.store(value, order));
         }
         self.0.newest.store(value, Ordering::Relaxed);
     }
 
-    pub fn update(&self, _: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
-        if !running() {
-            let before = self.peek();
-            self.0.newest.store(change(before), Ordering::Relaxed);
-            return before;
-        }
-        let load_order = if matches!(order, Ordering::Relaxed | Ordering::Release) { Ordering::Relaxed } else { Ordering::Acquire };
-        let Ok(before) = exec::switching(|| {
-            self.0.touch();
-            self.0.atomic().fetch_update(order, load_order, |value| Some(change(value)))
-        }) else {
-            unreachable!("the closure never declines")
-        };
-        self.0.newest.store(change(before), Ordering::Relaxed);
+    pub fn add(&self, _: Step, n: u64) -> u64 {
+        let before = if running() { self.access(|atomic| atomic.fetch_add(n, Ordering::Relaxed)) } else { self.peek() };
+        self.0.newest.store(before.wrapping_add(n), Ordering::Relaxed);
         before
+    }
+
+    pub fn swap(&self, _: Step, value: u64) -> u64 {
+        let before = if running() { self.access(|atomic| atomic.swap(value, Ordering::Relaxed)) } else { self.peek() };
+        self.0.newest.store(value, Ordering::Relaxed);
+        before
+    }
+
+    pub fn update_if(&self, _: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+        let replace = |atomic: &LoomAtomic| {
+            let mut before = atomic.load(Ordering::Relaxed);
+            while let Some(value) = change(before) {
+                fence(Ordering::SeqCst);
+                match atomic.compare_exchange(before, value, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        self.0.newest.store(value, Ordering::Relaxed);
+                        fence(Ordering::SeqCst);
+                        return Ok(before);
+                    }
+                    Err(other) => before = other,
+                }
+            }
+            Err(before)
+        };
+        if running() {
+            return self.access(replace);
+        }
+        let before = self.peek();
+        self.0.newest.store(change(before).ok_or(before)?, Ordering::Relaxed);
+        Ok(before)
     }
 
     pub fn reset(&self, value: u64) {
         if running() {
-            exec::switching(|| self.0.atomic().store(value, Ordering::Relaxed));
+            let atomic = self.0.atomic.get().expect("made when the CPUs start");
+            exec::switching(|| atomic.value.store(value, Ordering::Relaxed));
         }
         self.0.newest.store(value, Ordering::Relaxed);
     }
@@ -179,8 +223,12 @@ impl<T> Published<T> {
     }
 }
 
+/// A fence sees what every fence before it has seen. To loom it is no step, of which it would try both orders; so it is made one.
 pub fn fence(order: Ordering) {
     if running() {
+        if let Some(fences) = exec::with(|exec| exec.loom_words().fences.clone()) {
+            exec::switching(|| fences.notify_all());
+        }
         exec::switching(|| loom::sync::atomic::fence(order));
     }
 }
@@ -192,8 +240,13 @@ pub fn round() {
 }
 
 pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
-    for word in exec.loom_words().drain(..) {
-        word.atomic();
+    {
+        let mut words = exec.loom_words();
+        for word in words.built.drain(..) {
+            word.atomic.get_or_init(|| Atomic::new(word.newest.load(Ordering::Relaxed)));
+        }
+        words.fences = Some(Arc::new(LoomCondvar::new()));
+        words.spare = (0..SPARE).map(|_| Atomic::new(0)).collect();
     }
     let left = Arc::new(AtomicUsize::new(cpus.len()));
     let at_end = Arc::new(Mutex::new(Some(at_end)));

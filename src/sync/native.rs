@@ -54,12 +54,30 @@ impl Word {
         self.0.store(value, order);
     }
 
-    pub fn update(&self, _: Step, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+    pub fn add(&self, _: Step, n: u64) -> u64 {
         before_step();
-        let Ok(before) = self.0.fetch_update(order, Ordering::Relaxed, |value| Some(change(value))) else {
-            unreachable!("the closure never declines")
-        };
-        before
+        self.0.fetch_add(n, Ordering::Relaxed)
+    }
+
+    pub fn swap(&self, _: Step, value: u64) -> u64 {
+        before_step();
+        self.0.swap(value, Ordering::Relaxed)
+    }
+
+    pub fn update_if(&self, _: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+        before_step();
+        let mut before = self.0.load(Ordering::Relaxed);
+        while let Some(value) = change(before) {
+            fence(Ordering::SeqCst);
+            match self.0.compare_exchange(before, value, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(before) => {
+                    fence(Ordering::SeqCst);
+                    return Ok(before);
+                }
+                Err(other) => before = other,
+            }
+        }
+        Err(before)
     }
 
     pub fn reset(&self, value: u64) {

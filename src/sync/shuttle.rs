@@ -48,7 +48,20 @@ impl Word {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    pub fn update(&self, step: Step, _: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+    pub fn add(&self, step: Step, n: u64) -> u64 {
+        self.replace(step, |before| before.wrapping_add(n))
+    }
+
+    pub fn swap(&self, step: Step, value: u64) -> u64 {
+        self.replace(step, |_| value)
+    }
+
+    pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+        let before = self.replace(step, |before| change(before).unwrap_or(before));
+        if change(before).is_some() { Ok(before) } else { Err(before) }
+    }
+
+    fn replace(&self, step: Step, change: impl Fn(u64) -> u64) -> u64 {
         announce(step);
         let before = self.0.load(Ordering::Relaxed);
         self.0.store(change(before), Ordering::Relaxed);

@@ -101,13 +101,40 @@ impl<T: Scalar> Word<T> {
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, value.show()));
     }
 
-    /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as the kernel's value-returning atomics.
+    /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as all of the kernel's atomics that return
+    /// a value: a full barrier before and one after.
     #[track_caller]
     pub fn update(&self, change: impl Fn(T) -> T) -> T {
-        let before = self.raw.update(self.step(Access::Rmw), Ordering::AcqRel, |word| change(T::unpack(word)).pack());
-        let before = T::unpack(before);
-        event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, change(before).show()));
+        self.update_if(|value| Some(change(value))).unwrap_or_else(|_| unreachable!("the closure never declines"))
+    }
+
+    /// The same if `change` has something to change it to; else the value stays, and orders nothing. Ok or not, returns the one before.
+    #[track_caller]
+    pub fn update_if(&self, change: impl Fn(T) -> Option<T>) -> Result<T, T> {
+        let before = self.raw.update_if(self.step(Access::Rmw), |word| change(T::unpack(word)).map(T::pack));
+        let before = before.map(T::unpack).map_err(T::unpack);
+        event(StepKind::Store, Some(self.name), || {
+            let (Ok(value) | Err(value)) = before;
+            format!("{} := {}", self.name, change(value).unwrap_or(value).show())
+        });
         before
+    }
+
+    /// Replaces `old` by `new`, in one step; false if it is something else. Kernel: `atomic_cmpxchg`.
+    #[track_caller]
+    #[must_use]
+    pub fn cmpxchg(&self, old: T, new: T) -> bool {
+        self.update_if(|value| (value == old).then_some(new)).is_ok()
+    }
+
+    /// Replaces the value. Kernel: `xchg`.
+    #[track_caller]
+    pub fn xchg(&self, new: T) -> T {
+        engine::fence(Ordering::SeqCst);
+        let before = self.raw.swap(self.step(Access::Rmw), new.pack());
+        engine::fence(Ordering::SeqCst);
+        event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
+        T::unpack(before)
     }
 
     /// Sets it without a step: only while nobody else can know the object it is in.
@@ -130,21 +157,25 @@ impl Word<i64> {
     /// Adds, and does not look at the result. Kernel: `atomic_add`, relaxed. Additions commute.
     #[track_caller]
     pub fn add(&self, n: i64) {
-        self.raw.update(self.step(Access::Update), Ordering::Relaxed, |word| (i64::unpack(word) + n).pack());
+        self.raw.add(self.step(Access::Update), n.cast_unsigned());
         event(StepKind::Store, Some(self.name), || format!("{} {} {}", self.name, if n < 0 { "-=" } else { "+=" }, n.abs()));
     }
 
     /// Adds, and returns the sum. Kernel: `atomic_add_return`.
     #[track_caller]
     pub fn add_return(&self, n: i64) -> i64 {
-        self.update(|value| value + n) + n
+        engine::fence(Ordering::SeqCst);
+        let sum = self.raw.add(self.step(Access::Rmw), n.cast_unsigned()).cast_signed() + n;
+        engine::fence(Ordering::SeqCst);
+        event(StepKind::Store, Some(self.name), || format!("{} := {sum}", self.name));
+        sum
     }
 
     /// Adds one unless it is zero; false if it was. Kernel: `atomic_inc_not_zero`.
     #[track_caller]
     #[must_use]
     pub fn inc_not_zero(&self) -> bool {
-        self.update(|value| if value == 0 { 0 } else { value + 1 }) != 0
+        self.update_if(|value| (value != 0).then_some(value + 1)).is_ok()
     }
 }
 
@@ -152,13 +183,13 @@ impl Word<bool> {
     /// Sets the bit; returns whether it was set. Kernel: `test_and_set_bit`.
     #[track_caller]
     pub fn test_and_set(&self) -> bool {
-        self.update(|_| true)
+        self.xchg(true)
     }
 
     /// Clears the bit; returns whether it was set. Kernel: `test_and_clear_bit`.
     #[track_caller]
     pub fn test_and_clear(&self) -> bool {
-        self.update(|_| false)
+        self.xchg(false)
     }
 }
 

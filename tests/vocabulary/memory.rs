@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-use lockwalk::sync::{MmuWord, Plain, Published, SpinLock, Word, fence};
+use lockwalk::sync::{Arena, MmuWord, Plain, Published, SpinLock, Word, fence};
 use lockwalk::{Clause, Litmus, Method};
 
 use super::{CONSISTENT, SEARCHES, ends, name, search};
@@ -76,6 +76,84 @@ fn read_modify_writes_are_atomic() {
     let flag = || Word::new(name("flag"), false);
     ends(&Litmus::new(flag).cpu(Word::test_and_set).cpu(Word::test_and_set), &["false, true", "true, false"]);
     ends(&Litmus::new(flag).cpu(Word::test_and_set).cpu(Word::test_and_clear), &["false, false", "false, true"]);
+}
+
+/// The kernel's atomics that return a value are full barriers, before and after: MP and SB with nothing else to order them.
+#[test]
+fn an_update_is_a_full_barrier() {
+    let message = Litmus::new(two_words)
+        .cpu(|(data, flag)| {
+            data.update(|_| 1);
+            flag.write(1);
+        })
+        .cpu(|(data, flag)| (flag.update(|flag| flag), data.read()));
+    ends(&message, &["(), (0, 0)", "(), (0, 1)", "(), (1, 1)"]);
+    let set: [fn(&Word<u64>) -> bool; 3] = [|x| x.update(|_| 1) == 0, |x| x.xchg(1) == 0, |x| x.cmpxchg(0, 1)];
+    for set in set {
+        let cpu = move |mine: &Word<u64>, other: &Word<u64>| {
+            assert!(set(mine));
+            other.read()
+        };
+        let buffering = Litmus::new(two_words).cpu(move |(x, y)| cpu(x, y)).cpu(move |(x, y)| cpu(y, x));
+        ends(&buffering, &["0, 1", "1, 0", "1, 1"]);
+    }
+}
+
+/// But one that changes nothing, because its condition fails, orders nothing.
+#[test]
+fn an_update_that_fails_orders_nothing() {
+    let cpu = |mine: &Word<u64>, other: &Word<u64>, third: &Word<u64>| {
+        mine.write(1);
+        let changed = third.cmpxchg(7, 8);
+        (changed, other.read())
+    };
+    let three = || (Word::new(name("x"), 0), Word::new(name("y"), 0), Word::new(name("z"), 0));
+    let litmus = Litmus::new(three).cpu(move |(x, y, z)| cpu(x, y, z)).cpu(move |(x, y, z)| cpu(y, x, z));
+    assert!(search(&litmus, &Method::Loom).ended("(false, 0), (false, 0)"));
+}
+
+/// Why 3.7's increment-unless-zero must be a full barrier (FINDING-12). The first CPU unmaps a page and frees its object; the next owner
+/// takes the object and sets its count by a plain store; who finds that count must not find the page mapped still.
+#[test]
+fn who_finds_the_next_owners_count_finds_what_was_before_it() {
+    let objects = || (Word::new(name("mapcount"), 1i64), SpinLock::new(name("slab"), false), Word::new(name("refcount"), 0i64));
+    type Objects = (Word<i64>, SpinLock<bool>, Word<i64>);
+    let reuse = |reference: fn(&Word<i64>) -> bool| {
+        Litmus::new(objects)
+            .cpu(|(mapcount, slab, _): &Objects| {
+                mapcount.add_return(-1);
+                slab.lock();
+                *slab.data() = true;
+                slab.unlock();
+            })
+            .cpu(|(_, slab, refcount)| {
+                slab.lock();
+                let free = *slab.data();
+                slab.unlock();
+                if free {
+                    refcount.write(1);
+                }
+            })
+            .cpu(move |(mapcount, _, refcount)| (reference(refcount), mapcount.read()))
+    };
+    ends(&reuse(Word::inc_not_zero), &["(), (), (false, 0)", "(), (), (false, 1)", "(), (), (true, 0)"]);
+    assert!(search(&reuse(|count| count.load(Acquire) != 0), &Method::Loom).ended("(), (), (true, 1)"));
+}
+
+/// An object that a CPU makes, and another finds through a plain store, may show the zeroes that its memory held before.
+#[test]
+fn a_new_object_is_memory_that_was_there_before() {
+    let made = || (Arena::<Word<u64>>::new(), Word::new(name("pointer"), 0u64));
+    let litmus = |store, load| {
+        Litmus::new(made)
+            .cpu(move |(arena, pointer)| {
+                arena.push_with(|_| Word::new(name("field"), 7u64));
+                pointer.store(1, store);
+            })
+            .cpu(move |(arena, pointer)| if pointer.load(load) == 1 { arena[0].read() } else { 1 })
+    };
+    ends(&litmus(Release, Acquire), &["(), 1", "(), 7"]);
+    assert_eq!(search(&litmus(Relaxed, Relaxed), &Method::Loom).endings(), ["(), 0", "(), 1", "(), 7"]);
 }
 
 #[test]
