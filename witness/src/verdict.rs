@@ -153,10 +153,11 @@ impl Outcome {
     ///
     /// A documented violation must be a violation of that clause. A protocol that holds must not violate anything, and its
     /// good verdict must not be vacuous: the exploration finished, every clause of the race was evaluated, and every ending
-    /// was reached. A sampled exploration can only contradict a document by a violation: what it has not seen proves nothing.
+    /// was reached. A sampled exploration contradicts a document only by a violation where none is documented: what it has not
+    /// seen proves nothing, be it the documented violation beside another one.
     pub fn objections(&self) -> Vec<String> {
         let verdict = self.verdict();
-        if verdict == Verdict::NotSeen {
+        if matches!(self.coverage, Coverage::Sampled { .. }) && (verdict == Verdict::NotSeen || self.documented.clause().is_some()) {
             return Vec::new();
         }
         match (&self.documented, &verdict) {
