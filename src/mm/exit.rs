@@ -88,6 +88,7 @@ impl World {
             }
             Pte::Swap { entry } => self.free_swap_and_cache(entry),
             Pte::Migration { page, .. } => {
+                self.zap_stale_entry(page);
                 // free_swap_and_cache is called for it too, and must know it from a swap entry (claim S1.5).
                 if self.rules().zap_migration == ZapMigration::Mistake {
                     self.free_swap_and_cache(page.as_swap_entry());

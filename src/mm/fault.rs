@@ -76,7 +76,10 @@ impl World {
                 self.handle_mm_fault(mm, vma, addr, write);
                 Ok(())
             }
-            None => Err(Errno::Efault),
+            None => {
+                sync::mark("page fault", "-EFAULT");
+                Err(Errno::Efault)
+            }
         };
         mm.mmap_sem.up_read();
         result
@@ -88,7 +91,7 @@ impl World {
             Pte::None => self.do_anonymous_page(mm, vma, addr),
             Pte::Migration { .. } => {
                 sync::mark("fault", "meets a migration entry");
-                let cleaned = self.rules().stale_entry == StaleEntry::MapOld && self.clean_up_stale_entry(mm, vma, addr);
+                let cleaned = self.rules().stale_entry != StaleEntry::Bug && self.clean_up_stale_entry(mm, vma, addr);
                 if !cleaned {
                     self.migration_entry_wait(mm.id(), addr);
                 }

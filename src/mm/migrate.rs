@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
-use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, StaleEntry, UnmappedPage};
 use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -185,7 +185,7 @@ impl World {
         }
         let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, true) };
         if result.is_err() {
-            self.remove_migration_ptes(page, page, 0);
+            self.remove_migration_ptes(page, page, entries);
         }
         if late {
             self.rcu.read_unlock();
@@ -202,9 +202,13 @@ impl World {
         debug_assert!(locked, "nobody else knows the new page");
         new.index.write(old.index.read());
         new.mapping.write(old.mapping.read());
+        if matches!(self.rules().stale_entry, StaleEntry::MapNew | StaleEntry::MapNewReferenced) {
+            old.moved_to.write(Some(newpage));
+        }
         let result = if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
             new.mapping.write(Mapping(None));
+            old.moved_to.reset(None);
         } else if remap {
             self.remove_migration_ptes(page, newpage, entries);
         }
@@ -294,9 +298,17 @@ impl World {
                 restored += i64::from(self.remove_migration_pte(new, vma, addr, old));
             });
             if self.rules().recount == Recount::No || restored >= entries {
-                return;
+                break;
             }
             sync::mark("remove_migration_ptes", "walks again");
+        }
+        if self.rules().stale_entry == StaleEntry::MapNewReferenced {
+            for _ in restored..entries {
+                self.get_page(new);
+                if old != new {
+                    self.get_page(old); // so that its frame still says where it was moved to
+                }
+            }
         }
     }
 
@@ -354,14 +366,25 @@ impl World {
         }
     }
 
+    /// A migration entry is zapped; if it is a stale one, the references go that were left for it (rule [`StaleEntry`], claim S3.10). Called
+    /// with the page-table lock held.
+    pub(super) fn zap_stale_entry(&self, page: PageRef) {
+        if self.rules().stale_entry == StaleEntry::MapNewReferenced && !self.frame(page).lock.is_locked() {
+            if let Some(to) = self.page(page).moved_to.read() {
+                self.put_page(to);
+            }
+            self.put_page(page);
+        }
+    }
+
     /// Kernel: `migration_entry_to_page`, which has `BUG_ON(!PageLocked(page))` ([MIG-1]).
     fn assert_migration_entry(&self, page: PageRef) {
-        let locked = self.page(page).lock.is_locked();
+        let locked = self.page(page).lock.is_locked() || self.rules().stale_entry == StaleEntry::MapNewReferenced;
         sync::clause(Clause::MIG_1, locked, || format!("a migration entry of {page} is met, and {page} is unlocked"));
     }
 
-    /// A fault cleans up a migration entry whose page is no longer locked, on the assumption that a walk missed it: it maps what the entry
-    /// names, which is the old page (rule [`StaleEntry`](crate::spec::StaleEntry), claim S3.10). True if it did.
+    /// A fault cleans up a migration entry whose page is no longer locked, on the assumption that a walk missed it (rule [`StaleEntry`],
+    /// claim S3.10). True if it did.
     pub(super) fn clean_up_stale_entry(&self, mm: &Mm, vma: &Vma, addr: Addr) -> bool {
         mm.page_table_lock.lock();
         let stale = match mm.pte(addr).read() {
@@ -370,9 +393,19 @@ impl World {
         };
         if let Some((page, write)) = stale {
             sync::mark("fault", "cleans up a stale migration entry");
-            self.get_page(page);
-            self.set_pte(mm, addr, Pte::clean(page, write));
-            self.page_add_anon_rmap(page, vma, addr);
+            let to = match self.rules().stale_entry {
+                StaleEntry::Bug | StaleEntry::MapOld => page,
+                StaleEntry::MapNew | StaleEntry::MapNewReferenced => self.page(page).moved_to.read().unwrap_or(page),
+            };
+            let referenced = self.rules().stale_entry == StaleEntry::MapNewReferenced;
+            if !referenced {
+                self.get_page(to);
+            }
+            self.set_pte(mm, addr, Pte::clean(to, write));
+            self.page_add_anon_rmap(to, vma, addr);
+            if referenced && to != page {
+                self.put_page(page);
+            }
         }
         mm.page_table_lock.unlock();
         stale.is_some()

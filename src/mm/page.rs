@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use super::{Addr, Pte, SwapEntry, World};
-use crate::spec::Clause;
+use crate::spec::{Clause, StaleEntry};
 use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
@@ -108,6 +108,8 @@ pub struct Page {
     pub(super) swap_cache: Word<bool>,
     /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
     pub(super) private: Word<u64>,
+    /// The page that it was moved to, for those who clean up stale entries (rule [`StaleEntry`](crate::spec::StaleEntry)). No kernel has it.
+    pub(super) moved_to: Word<Option<PageRef>>,
     /// `PG_dirty`: what it holds is nowhere else.
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
@@ -134,6 +136,7 @@ impl Page {
             lru: Word::new(name("P%a.lru"), false),
             swap_cache: Word::new(name("P%a.swapcache"), false),
             private: Word::new(name("P%a.private"), 0),
+            moved_to: Word::new(name("P%a.moved_to"), None),
             dirty: Word::new(name("P%a.dirty"), false),
             uptodate: Word::new(name("P%a.uptodate"), false),
             content: Word::new(name("P%a.content"), 0),
@@ -167,6 +170,7 @@ impl Page {
         self.content.reset(0);
         self.swap_cache.reset(false);
         self.private.reset(0);
+        self.moved_to.reset(None);
         self.dirty.reset(false);
         self.uptodate.reset(false);
     }
@@ -346,6 +350,9 @@ impl World {
 
     fn assert_no_migration_entry(&self, page: PageRef) {
         self.frame(page).migration_entries.relied_on();
+        if self.rules().stale_entry == StaleEntry::MapNewReferenced {
+            return; // it gives that up, and keeps the page instead
+        }
         let left = self.every_pte().find(|(_, pte)| matches!(*pte, Pte::Migration { page: old, .. } if old == page));
         sync::clause(Clause::MIG_1, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");

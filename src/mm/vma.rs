@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
-use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, VmEndLock, VmaAdjustLock};
+use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, StaleEntry, VmEndLock, VmaAdjustLock};
 use crate::sync::{self, Ghost, Name, Plain, RetryLoop, SlabRef, Word};
 use crate::{call, note};
 
@@ -89,8 +89,9 @@ impl Vma {
         let addr = start.wrapping_add(index).wrapping_sub(pgoff);
         let end = self.vm_end.read();
         let whole = start.wrapping_sub(pgoff) == self.linear;
-        let may_look_again = world.rules().rmap_walk_lock == RmapWalkLock::SeqCount;
-        sync::clause(Clause::RMAP_2, whole || may_look_again, || {
+        let rules = world.rules();
+        let may_be_wrong = rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced;
+        sync::clause(Clause::RMAP_2, whole || may_be_wrong, || {
             format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
         });
         if addr < start || addr >= end {
@@ -98,6 +99,7 @@ impl Vma {
             note!("vma_address({page}, {self}) = {addr}, outside [{start}, {end}) → -EFAULT");
             return Err(Errno::Efault);
         }
+        sync::clause(Clause::RMAP_4, (start..end).contains(&addr), || format!("{addr} is outside {self}, which is [{start}, {end})"));
         sync::mark("vma_address", if whole { "right" } else { "wrong" });
         note!("vma_address({page}, {self}) = {addr}");
         Ok(addr)

@@ -1,7 +1,7 @@
 //! S1.1 and S3.14: a page in the swap cache that nobody maps is a target of migration too.
 
 use crate::mm::World;
-use crate::spec::{Clause, Era, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, Era, UnmappedPage};
 use crate::{Race, Seen};
 
 /// A page that was swapped out, and is in the swap cache again; nobody has mapped it since.
@@ -35,6 +35,7 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).load(1).expect("it is mapped");
             })
             .violates(Era::V2_6_22, Clause::NULL_1)
+            .still_violates(Era::V2_6_22.with(AnonVmaLife::LockThenGet), Clause::NULL_1)
             .holds(Era::DOCUMENT_1)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)

@@ -14,18 +14,32 @@ fn moved(e: &Seen<'_>) -> bool {
     e.saw("migrate", "moved")
 }
 
+fn split_then_load(w: &World) {
+    let p = w.process(0);
+    p.split_vma(2);
+    let _ = p.load(4);
+}
+
 pub(super) fn races() -> Vec<Race> {
     vec![
-        Race::new("S3.10", "whoever meets the stale entry cleans it up, and maps what it names: the old page, freed by then")
+        Race::new("S3.10", "whoever meets the stale entry cleans it up, but its page has been freed, and cannot even say where it went")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
-            .cpu("split, then a load", |w| {
-                let p = w.process(0);
-                p.split_vma(2);
-                let _ = p.load(4);
-            })
-            .violates(Era::V2_6_34.with(StaleEntry::MapOld), Clause::MIG_1)
+            .cpu("split, then a load", split_then_load)
+            .violates(Era::V2_6_34.with(StaleEntry::MapOld), Clause::COUNT_3)
+            .violates(Era::V2_6_34.with(StaleEntry::MapNew), Clause::LIFE_3)
             .holds(Era::V2_6_36.with(StaleEntry::MapOld).with(AnonVmaLife::RcuMapped))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.10/referenced", "references on both pages keep them for whoever cleans up, but not the walk from a wrong index")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("split, then a load", split_then_load)
+            .still_violates(Era::V2_6_34.with(StaleEntry::MapNewReferenced), Clause::RMAP_1),
+        Race::new("S3.10/zap", "but who zaps an entry while the migration is under way makes it leave references for nobody")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("munmap", |w| w.process(0).munmap(1..5))
+            .still_violates(Era::V2_6_34.with(AnonVmaLife::RcuMapped).with(StaleEntry::MapNewReferenced), Clause::COUNT_2)
             .sometimes("the page is moved", moved),
         Race::new("S3.11", "the entries are counted, and the walk repeated until as many are restored")
             .world(one_page)

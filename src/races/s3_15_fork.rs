@@ -40,8 +40,10 @@ pub(super) fn races() -> Vec<Race> {
         Race::new("S3.15/copy", "with the child at the end of the list, a copied entry is found there")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
-            .cpu("fork", |w| {
-                w.process(0).fork();
+            .cpu("fork, then a store, and a load in the child", |w| {
+                let child = w.process(0).fork();
+                w.process(0).store(4, 7).expect("it is mapped");
+                child.load(4).expect("it is mapped");
             })
             .holds(Era::V2_6_38)
             .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
@@ -56,7 +58,10 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("the page is moved", moved),
         Race::new("S3.16/twice", "two threads fault below the same stack, one further down than the other")
             .world(one_page)
-            .cpu("expand_downwards to 1", |w| w.process(0).expand_downwards(3, 1))
+            .cpu("expand_downwards to 1, then a store", |w| {
+                w.process(0).expand_downwards(3, 1);
+                let _ = w.process(0).store(1, 7);
+            })
             .cpu("expand_downwards to 2", |w| w.process(0).expand_downwards(3, 2))
             .violates(Era::V2_6_38.with(ExpandLock::Nothing), Clause::RMAP_1)
             .holds(Era::V2_6_33)

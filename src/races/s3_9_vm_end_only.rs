@@ -14,10 +14,14 @@ pub(super) fn races() -> Vec<Race> {
                 p.touch(9);
             })
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(2)))
-            .cpu("vma_adjust (only vm_end)", move |w| w.process(0).move_end(5, to))
+            .cpu("vma_adjust (only vm_end), then a load behind it", move |w| {
+                w.process(0).move_end(5, to);
+                let _ = w.process(0).load(to);
+            })
             .holds(Era::V2_6_34)
             .holds(Era::V2_6_36)
             .holds(Era::V2_6_36.with(VmEndLock::Always))
+            .sometimes("nothing is mapped behind the new end", |e| e.saw("page fault", "-EFAULT"))
             .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
     };
     let mapped = Race::new("S3.9/mapped", "but the addresses that fall away must have been zapped before, and then no lock helps")

@@ -225,6 +225,10 @@ rules! {
         Bug = "bug",
         /// Maps what it says, the old page.
         MapOld = "map-old",
+        /// Maps the page that the old one was moved to, which is written in the old one; nothing keeps either of the two.
+        MapNew = "map-new",
+        /// The same, but migration leaves a reference on both for every entry that it made and did not find again.
+        MapNewReferenced = "map-new-referenced",
     }
     /// What migration does when it restored fewer entries than it made (claim S3.11).
     recount: Recount {

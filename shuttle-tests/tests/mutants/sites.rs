@@ -28,6 +28,8 @@ pub enum Kind {
     False,
     /// A reference, or a mapping, is not counted, or not given up.
     Reference,
+    /// One of the [`MISTAKES`](super::by_hand::MISTAKES).
+    Mistake,
 }
 
 /// One way to break one place. Its identity is what stands there, not the line.
@@ -47,6 +49,9 @@ impl Mutant {
     /// As `rmap.rs rmap_walk Acquire self.anon_vma_lock(anon_vma)`.
     pub fn id(&self) -> String {
         let nth = if self.nth == 0 { String::new() } else { format!(" #{}", self.nth + 1) };
+        if self.kind == Kind::Mistake {
+            return format!("{} {:?} {}", self.file, self.kind, self.code);
+        }
         format!("{} {} {:?} {}{nth}", self.file, self.function, self.kind, self.code)
     }
 }
@@ -95,6 +100,7 @@ pub fn mutate(file: &str, source: &str, first: usize) -> (Vec<Mutant>, String) {
     let mut finder = Finder { source, file, function: None, calls: Vec::new(), mutants: Vec::new() };
     finder.visit_file(&syntax);
     finder.sections();
+    finder.mutants.extend(mistakes(file, source));
     let mut seen = BTreeMap::new();
     for mutant in &mut finder.mutants {
         let nth: &mut usize = seen.entry(mutant.id()).or_default();
@@ -103,6 +109,24 @@ pub fn mutate(file: &str, source: &str, first: usize) -> (Vec<Mutant>, String) {
     }
     let edited = apply(source, &finder.mutants, first);
     (finder.mutants, edited)
+}
+
+/// The mistakes written down for `file`.
+fn mistakes(file: &str, source: &str) -> Vec<Mutant> {
+    let of_file = super::by_hand::MISTAKES.iter().filter(|(_, in_file, _)| *in_file == file);
+    let mutant = |(what, _, replaced): &super::by_hand::Mistake| {
+        let edits: Vec<_> = replaced.iter().map(|(old, new)| replacement(source, old, new)).collect();
+        let line = source[..edits[0].range.start].lines().count();
+        Mutant { kind: Kind::Mistake, file: file.into(), line, function: String::new(), code: (*what).into(), nth: 0, edits }
+    };
+    of_file.map(mutant).collect()
+}
+
+fn replacement(source: &str, old: &str, new: &str) -> Edit {
+    let at = source.find(old).unwrap_or_else(|| panic!("a mistake is written down for a text that is not there: {old}"));
+    assert_eq!(source.matches(old).count(), 1, "a mistake is written down for a text that is there twice: {old}");
+    let (open, close) = if old.ends_with([';', '}']) { ("", "") } else { ("(", ")") };
+    Edit { range: at..at + old.len(), before: format!("{open}if crate::mutant({{n}}) {{ {new} }} else {{ "), after: format!(" }}{close}") }
 }
 
 fn apply(source: &str, mutants: &[Mutant], first: usize) -> String {

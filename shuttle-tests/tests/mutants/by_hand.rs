@@ -1,0 +1,178 @@
+//! Mistakes that no operator of [`sites`](super::sites) makes: what stood there, and what somebody might have written instead.
+
+/// What it is, the file, and the texts that are replaced.
+pub type Mistake = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+pub const MISTAKES: &[Mistake] = &[
+    ("the end of a VMA belongs to it, for a walk", "vma.rs", &[("addr < start || addr >= end", "addr < start || addr > end")]),
+    ("the start of a VMA does not belong to it, for a walk", "vma.rs", &[("addr < start || addr >= end", "addr <= start || addr >= end")]),
+    ("the end of a VMA belongs to it, for a fault", "vma.rs", &[("addr < vma.vm_end.read()", "addr <= vma.vm_end.read()")]),
+    ("the start of a VMA does not belong to it, for a fault", "vma.rs", &[("vma.vm_start.read() <= addr", "vma.vm_start.read() < addr")]),
+    (
+        "the new half has the old one's offset",
+        "vma.rs",
+        &[("self.vma_alloc(mm.id(), addr, end, offset)", "self.vma_alloc(mm.id(), addr, end, pgoff)")],
+    ),
+    ("the new half is not linked", "vma.rs", &[("self.anon_vma_clone(new, vma);", "")]),
+    ("the new half has no anon_vma", "vma.rs", &[("new.anon_vma.write(vma.anon_vma.read());", "")]),
+    (
+        "vma_adjust lets go of the lock too early",
+        "vma.rs",
+        &[
+            ("self.move_vma_words(vma, start, end, pgoff, adjust_next);", ""),
+            (
+                "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }",
+                "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }\n        self.move_vma_words(vma, start, end, pgoff, adjust_next);",
+            ),
+        ],
+    ),
+    ("the next VMA's offset does not move along", "vma.rs", &[("next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));", "")]),
+    ("the new half is not inserted", "vma.rs", &[("self.insert_vm_struct(mm, insert);", "")]),
+    ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
+    (
+        "a page-table lock inside which the anon_vma's is taken",
+        "anon_vma.rs",
+        &[("self.anon_vma_lock(new);\n        mm.page_table_lock.lock();", "mm.page_table_lock.lock();\n        self.anon_vma_lock(new);")],
+    ),
+    ("anon_vma_prepare does not put the VMA on the list", "anon_vma.rs", &[("self.change_list(new, |list| list.push(vma.id()));", "")]),
+    (
+        "the chain is copied newest first",
+        "anon_vma.rs",
+        &[(
+            "for anon_vma in src.anon_vma_chain.read().into_iter().rev() {\n            self.anon_vma_chain_link(dst, anon_vma);\n        }",
+            "for anon_vma in src.anon_vma_chain.read() {\n            self.anon_vma_chain_link(dst, anon_vma);\n        }",
+        )],
+    ),
+    ("the child's anon_vma is its own root", "anon_vma.rs", &[("self.anon_vma(own).root.write(Some(root));", "")]),
+    ("the child does not keep the root", "anon_vma.rs", &[("self.anon_vma(root).refcount.add(1);", "")]),
+    ("the child is not linked to its ancestors", "anon_vma.rs", &[("self.anon_vma_clone(vma, pvma);", "")]),
+    ("the child is not linked to its own anon_vma", "anon_vma.rs", &[("self.anon_vma_chain_link(vma, own);", "")]),
+    (
+        "the list is looked at after the lock was let go of",
+        "anon_vma.rs",
+        &[
+            ("self.change_list(anon_vma, |list| list.retain(|&v| v != vma));", ""),
+            (
+                "self.anon_vma_unlock(anon_vma);\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }\n    }\n}",
+                "self.anon_vma_unlock(anon_vma);\n        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }\n    }\n}",
+            ),
+        ],
+    ),
+    (
+        "what keeps the anon_vma is let go of at once",
+        "migrate.rs",
+        &[(
+            "self.keep_anon_vma(page)",
+            "{\n            let (kept, plan) = self.keep_anon_vma(page);\n            self.let_go_of_anon_vma(kept);\n            (Kept::Nothing, plan)\n        }",
+        )],
+    ),
+    (
+        "the copy is mapped before it is made",
+        "migrate.rs",
+        &[(
+            "if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) }",
+            "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
+        )],
+    ),
+    ("the contents are not copied", "migrate.rs", &[("new.content.write(old.content.read());", "")]),
+    ("the copy is not up to date", "migrate.rs", &[("new.uptodate.write(old.uptodate.read());", "")]),
+    ("the old page stays marked as in the swap cache", "migrate.rs", &[("old.swap_cache.write(false);", "")]),
+    ("the copy gets no index", "migrate.rs", &[("new.index.write(old.index.read());", "")]),
+    ("the copy gets no mapping", "migrate.rs", &[("new.mapping.write(old.mapping.read());", "")]),
+    ("one reference too many is expected", "migrate.rs", &[("old.count.read() == 1", "old.count.read() == 2")]),
+    ("any number of references will do", "migrate.rs", &[("old.count.read() == 1", "old.count.read() >= 1")]),
+    ("the count is frozen at one too many", "migrate.rs", &[("self.page_freeze_refs(page, 2)", "self.page_freeze_refs(page, 3)")]),
+    ("the count is compared with one too many", "migrate.rs", &[("old.count.read() == 2", "old.count.read() == 3")]),
+    ("the freeze ends with one too many", "migrate.rs", &[("self.page_unfreeze_refs(page, 1);", "self.page_unfreeze_refs(page, 2);")]),
+    ("the copy does not know its slot", "migrate.rs", &[("new.private.write(old.private.read());", "")]),
+    ("the slot keeps the old page", "migrate.rs", &[("self.swap_cache.slot(entry).write(Some(newpage));", "")]),
+    (
+        "the entries are restored for the old page",
+        "migrate.rs",
+        &[("self.remove_migration_ptes(page, newpage, entries);", "self.remove_migration_ptes(page, page, entries);")],
+    ),
+    ("what failed is left as it is", "migrate.rs", &[("self.remove_migration_ptes(page, page, entries);", "")]),
+    (
+        "the entries are restored writable",
+        "migrate.rs",
+        &[("self.set_pte(mm, addr, Pte::clean(new, write));", "self.set_pte(mm, addr, Pte::clean(new, true));")],
+    ),
+    (
+        "the page is unlocked while its entries are there",
+        "migrate.rs",
+        &[(
+            "self.migrate_page_move_mapping(newpage, page)?;",
+            "self.unlock_page(page);\n        self.page(page).lock.lock();\n        self.migrate_page_move_mapping(newpage, page)?;",
+        )],
+    ),
+    (
+        "who waits holds the page-table lock",
+        "migrate.rs",
+        &[(
+            "mm.page_table_lock.unlock();\n        // Without a reference only the queue is used, which is found by the frame's address.\n        self.frame(page).lock.wait();",
+            "self.frame(page).lock.wait();\n        mm.page_table_lock.unlock();",
+        )],
+    ),
+    ("the copy is not put back", "migrate.rs", &[("self.putback_lru_page(newpage);", "self.put_page(newpage);")]),
+    (
+        "all entries are taken to have been writable",
+        "rmap.rs",
+        &[("Pte::Migration { page, write }", "Pte::Migration { page, write: true }")],
+    ),
+    (
+        "the mapping goes before the entry",
+        "rmap.rs",
+        &[("self.page_remove_rmap(page);\n        self.put_page(page);", "self.put_page(page);\n        self.page_remove_rmap(page);")],
+    ),
+    (
+        "the entry changes once the lock was let go of",
+        "rmap.rs",
+        &[(
+            "self.set_pte(mm, addr, left);",
+            "mm.page_table_lock.unlock();\n        self.set_pte(mm, addr, left);\n        mm.page_table_lock.lock();",
+        )],
+    ),
+    (
+        "only the second mapping sets the anon_vma",
+        "rmap.rs",
+        &[("self.page(page).mapcount.add_return(1) == 1", "self.page(page).mapcount.add_return(1) == 2")],
+    ),
+    (
+        "the mapping is a VMA's, not the oldest",
+        "rmap.rs",
+        &[("vma.anon_vma_chain.read().last().copied()", "vma.anon_vma_chain.read().first().copied()")],
+    ),
+    (
+        "fork copies the entries before it links the VMA",
+        "fork.rs",
+        &[
+            ("self.anon_vma_fork(tmp, mpnt);", "self.copy_page_range(mm, oldmm, mpnt);\n            self.anon_vma_fork(tmp, mpnt);"),
+            ("self.insert_vm_struct(mm, tmp);\n            self.copy_page_range(mm, oldmm, mpnt);", "self.insert_vm_struct(mm, tmp);"),
+        ],
+    ),
+    ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
+    ("fork copies a migration entry as it is", "fork.rs", &[("Pte::Migration { page, write: false }", "pte")]),
+    ("munmap splits on the wrong side", "exit.rs", &[("edge == range.end", "edge != range.end")]),
+    (
+        "munmap frees the VMAs, and then zaps",
+        "exit.rs",
+        &[(
+            "self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }\n        for &vma in &gone {\n            self.remove_vma(self.vma(vma));\n        }",
+            "self.remove_vma(vma);\n        }\n        for &vma in &gone {\n            let vma = self.vma(vma);\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }",
+        )],
+    ),
+    (
+        "zap gives the page up before its mapping",
+        "exit.rs",
+        &[(
+            "self.page_remove_rmap(page);\n                self.put_page(page);",
+            "self.put_page(page);\n                self.page_remove_rmap(page);",
+        )],
+    ),
+    ("the stack's offset grows", "mmap.rs", &[("vma.vm_pgoff.read() - grow", "vma.vm_pgoff.read() + grow")]),
+    (
+        "a page is taken from the list without a reference",
+        "page.rs",
+        &[("frame.lru.read() && frame.count.inc_not_zero()", "frame.lru.read() && frame.count.read() > 0")],
+    ),
+];
