@@ -36,6 +36,10 @@ impl World {
     /// protection (`vma_merge`, cases 4 and 5). Takes `mmap_sem` for writing.
     pub fn move_boundary(&self, mm: MmRef, from: Addr, to: Addr) {
         call!("mprotect({mm}): boundary {from} → {to}");
+        self.move_end_of(mm, from, to);
+    }
+
+    fn move_end_of(&self, mm: MmRef, from: Addr, to: Addr) {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
         if let Some(vma) = self.find_vma(mm, from - 1) {
@@ -44,10 +48,11 @@ impl World {
         mm.mmap_sem.up_write();
     }
 
-    /// Moves only the end of the VMA that ends at `from`; nothing lies behind it, or beyond the new end. Kernel: `vma_adjust` from `brk` and
-    /// stack growth (claim S3.9). Takes `mmap_sem` for writing.
+    /// Moves only the end of the VMA that ends at `from`; nothing lies behind it, or beyond the new end. Kernel: `vma_merge` when `brk` or
+    /// `mmap` adds to the VMA (claim S3.9). Takes `mmap_sem` for writing.
     pub fn move_end(&self, mm: MmRef, from: Addr, to: Addr) {
-        self.move_boundary(mm, from, to);
+        call!("vma_merge({mm}): end {from} → {to}");
+        self.move_end_of(mm, from, to);
     }
 
     /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a stack. Takes `mmap_sem` for reading only:

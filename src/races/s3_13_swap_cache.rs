@@ -39,6 +39,8 @@ fn half_mapped(w: &World) {
 fn unwritten(w: &World) {
     let p = w.new_process();
     p.mmap(1..3);
+    p.touch(2);
+    p.swap_out(2); // the first slot is taken
     p.touch(1);
     let pinned = w.get_user_page(p.mm(), 1).expect("it is mapped");
     p.swap_out(1);
@@ -118,7 +120,7 @@ pub(super) fn races() -> Vec<Race> {
         .world(unwritten)
         .cpu("migrate_pages, then kswapd", |w| {
             w.migrate(w.process(0).page_at(1));
-            w.shrink_page(w.nth_page(1));
+            w.shrink_page(w.nth_page(1)); // the copy
         })
         .cpu("load", |w| {
             w.process(0).load(1).expect("it is mapped");

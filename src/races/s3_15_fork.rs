@@ -37,13 +37,33 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_38.with(ForkLink::Prepend))
             .holds(Era::V2_6_38)
             .sometimes("the page is moved", moved),
+        Race::new("S3.15/grandchild", "a grandchild swaps a page in that its grandparent maps afterwards, by the same name")
+            .world(|w| {
+                let parent = w.new_process();
+                parent.mmap(1..2);
+                parent.touch(1);
+                parent.fork().fork();
+                parent.swap_out(1);
+            })
+            .cpu("load (the grandchild's)", |w| {
+                w.process(2).load(1).expect("it is mapped");
+            })
+            .cpu("load (the parent's)", |w| {
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .violates(Era::V2_6_38.with(SharedMapping::Vma), Clause::RMAP_1)
+            .holds(Era::V2_6_33)
+            .holds(Era::V2_6_34)
+            .holds(Era::V2_6_38)
+            .sometimes("a fault maps the page", |e| e.saw("do_swap_page", "maps the page")),
         Race::new("S3.15/copy", "with the child at the end of the list, a copied entry is found there")
             .world(one_page)
-            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
-            .cpu("fork, then a store, and a load in the child", |w| {
-                let child = w.process(0).fork();
+            .cpu("migrate_pages, then a store", |w| {
+                w.migrate(w.process(0).page_at(4));
                 w.process(0).store(4, 7).expect("it is mapped");
-                child.load(4).expect("it is mapped");
+            })
+            .cpu("fork", |w| {
+                w.process(0).fork();
             })
             .holds(Era::V2_6_38)
             .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))

@@ -53,8 +53,8 @@ pub const MISTAKES: &[Mistake] = &[
         &[
             ("self.change_list(anon_vma, |list| list.retain(|&v| v != vma));", ""),
             (
-                "self.anon_vma_unlock(anon_vma);\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }\n    }\n}",
-                "self.anon_vma_unlock(anon_vma);\n        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }\n    }\n}",
+                "self.anon_vma_unlock(anon_vma);\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }",
+                "self.anon_vma_unlock(anon_vma);\n        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }",
             ),
         ],
     ),
@@ -157,8 +157,8 @@ pub const MISTAKES: &[Mistake] = &[
         "munmap frees the VMAs, and then zaps",
         "exit.rs",
         &[(
-            "self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }\n        for &vma in &gone {\n            self.remove_vma(self.vma(vma));\n        }",
-            "self.remove_vma(vma);\n        }\n        for &vma in &gone {\n            let vma = self.vma(vma);\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }",
+            "for &vma in &gone {\n            let vma = self.vma(vma);\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }\n        for &vma in &gone {\n            self.remove_vma(self.vma(vma));\n        }",
+            "for &vma in &gone {\n            let vma = self.vma(vma);\n            self.remove_vma(vma);\n        }\n        for &vma in &gone {\n            let vma = self.vma(vma);\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }",
         )],
     ),
     (
