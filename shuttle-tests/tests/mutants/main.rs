@@ -26,7 +26,7 @@ use sites::Mutant;
 const CHECKERS: [&str; 5] = ["audit.rs", "shadow.rs", "world.rs", "pte.rs", "mod.rs"];
 
 /// A mutant that takes longer has an execution without end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Appended to the copy's `src/lib.rs`.
 const SWITCH: &str = r#"
