@@ -270,6 +270,17 @@ fn the_list_names_everything() {
 }
 
 #[test]
+fn the_list_can_be_of_some_names_only() {
+    let text = good("list MIG-1 =S3.8 vma_adjust_lock 2.6.36");
+    for part in ["  S3.8 · ", "  MIG-1 ", "  vma_adjust_lock ", "  2.6.36 "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("S3.1") && !text.contains("MIG-2"), "{text}");
+    assert_eq!(good("list MIG-1").lines().count(), 3);
+    assert_eq!(refused("list MIG1"), "error: no race, protocol, rule or clause is called 'MIG1'; did you mean 'MIG-1'?");
+}
+
+#[test]
 fn the_gallery_has_a_picture_for_each_violation() {
     let directory = directory("gallery");
     let (said, _) = run(&format!("gallery --output {}", directory.display()), 0);

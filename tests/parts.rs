@@ -79,7 +79,7 @@ fn violations_are_found_in_parts_and_shown() {
         let race = race(id);
         let violating = |documented| matches!(documented, lockwalk::Documented::Violates(_));
         let (protocol, _) = race.cases().iter().find(|(_, documented)| violating(*documented)).expect("it violates something");
-        let shortest = race.check(protocol).witness.expect("a witness");
+        let shortest = whole(&race, protocol, &Options { witness: true, ..Options::default() }).witness.expect("a witness");
         let part = race.check_part(Part::new(&race, protocol, None), &Options::default()).expect("it is this race's");
         let merged = Part::merge(&shards(&race, protocol, 2)).expect("both are there");
         for part in [through_text(&part), merged] {

@@ -35,11 +35,15 @@ Exit status:
 
 const RACES: &str = "\
 A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and so on; `S3` for all of S3; `=S3.1` \
-for S3.1 alone. No name: all races.";
+for S3.1 alone. No name: all races.
+
+A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and `undecided` where that is no verdict. \
+Shards are cut where the exploration branches first, so they are not of equal size; a violation that is documented ends its search in \
+each shard.";
 
 const BENCH: &str = "\
 The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.
-  locked          bounds are plain data under the list's lock: (1+TK)!/(K!)^T classes of interleavings
+  locked          bounds are plain data under the list's lock: (1+TK)!/(K!)^T classes
   locked-atomics  bounds are atomics under that lock: as many classes
   racy            bounds are atomics without the lock, nothing is asserted: the whole racy space
   bug             the same, and the walk asserts what it sees: time to find the failure
@@ -320,8 +324,9 @@ impl CheckArgs {
     /// When an option is given that means nothing to the engine.
     pub fn method(&self) -> Result<Method, Refusal> {
         use EngineName::*;
+        let kept = self.shard.is_some() || self.save.is_some() || self.resume.is_some();
         let engine = self.engine.unwrap_or(match Method::default() {
-            Method::Loom => Loom,
+            Method::Loom if !kept => Loom,
             _ => Dpor,
         });
         let misplaced: [(&str, bool, &[EngineName]); 8] = [

@@ -90,7 +90,10 @@ fn without_source(witness: &Witness) -> Witness {
 
 /// Nothing is violated: says what was covered. A picture of nothing is not drawn; in JSON it is `null`.
 fn nothing_to_show(race: &Race, outcomes: &[Outcome], format: DrawFormat) -> Result<(), Refusal> {
-    let mut text = format!("{} · {}: no clause is violated\n", race.id(), race.title());
+    let violated = outcomes.iter().any(|outcome| matches!(outcome.verdict(), Verdict::Violated(_)));
+    // The order of locks is violated by several executions together.
+    let what = if violated { "no single interleaving shows what is violated" } else { "no clause is violated" };
+    let mut text = format!("{} · {}: {what}\n", race.id(), race.title());
     for outcome in outcomes {
         text += &format!("  {}: {}\n", outcome.protocol, finding(outcome));
         text.extend(outcome.objections().iter().map(|objection| format!("    ! {objection}\n")));

@@ -268,10 +268,10 @@ pub(super) fn now() -> u64 {
     with(|exec| exec.clock.fetch_add(1, Relaxed))
 }
 
-/// Runs what a race is written of: an assertion that fails in it violates [ASSERT-1](Clause::ASSERT_1). loom's own panics cannot be told
-/// from those, so it hears of them itself.
+/// Runs what a race is written of: an assertion that fails in it violates [ASSERT-1](Clause::ASSERT_1). While CPUs run, loom's own panics
+/// cannot be told from those, so it hears of them itself.
 pub(crate) fn asserting(body: impl FnOnce()) {
-    if with(Exec::engine) == Engine::Loom {
+    if with(|exec| exec.engine == Engine::Loom && exec.running.load(Relaxed)) {
         return body();
     }
     let Err(payload) = panic::catch_unwind(AssertUnwindSafe(body)) else {
