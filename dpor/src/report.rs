@@ -196,7 +196,7 @@ pub struct Report {
     /// Executions that ran to their end or to a failure: under [`Strategy::Dpor`](crate::Strategy::Dpor) one per inequivalent
     /// interleaving.
     pub complete: u64,
-    /// Executions that were cut as redundant.
+    /// Executions that were cut: as redundant, or by a sampler because they had grown too long.
     pub blocked: u64,
     /// Executions that failed.
     pub failing: u64,

@@ -20,7 +20,7 @@ pub enum Strategy {
     Dpor,
     /// Every interleaving, without any reduction.
     Dfs,
-    /// A random enabled task at every step.
+    /// A random enabled task at every step. Samplers give up an execution after 20,000 steps; it counts as cut.
     Random {
         /// Seed of the random choices.
         seed: u64,

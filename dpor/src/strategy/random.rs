@@ -25,6 +25,9 @@ impl Rng {
     }
 }
 
+/// Steps after which a sampled execution is given up: it may go round in a loop that is fair to nobody, or never twice in the same state.
+const LONGEST: usize = 20_000;
+
 /// Uniform choice at every step.
 pub(crate) struct Random {
     rng: Rng,
@@ -46,6 +49,9 @@ impl Explore for Random {
     }
 
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        if core.trace.depth >= LONGEST {
+            return None;
+        }
         let enabled = &core.trace.frame(core.trace.depth).enabled;
         enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
     }
@@ -78,7 +84,9 @@ impl Pct {
 
 impl Explore for Pct {
     fn begin(&mut self, core: &mut Core) -> bool {
-        self.longest = self.longest.max(core.trace.depth);
+        if core.trace.depth < LONGEST {
+            self.longest = self.longest.max(core.trace.depth);
+        }
         core.rewind(0);
         if self.left == 0 {
             return false;
@@ -97,6 +105,9 @@ impl Explore for Pct {
 
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
         let depth = core.trace.depth;
+        if depth >= LONGEST {
+            return None;
+        }
         while self.priorities.len() < core.tasks().len() {
             // Above every lowered priority.
             self.priorities.push((self.rng.next() >> 1) | 1 << 62);
@@ -148,6 +159,9 @@ impl Explore for Urw {
     }
 
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        if core.trace.depth >= LONGEST {
+            return None;
+        }
         let enabled = &core.trace.frame(core.trace.depth).enabled;
         let total = enabled.iter().map(|task| self.weight(task)).sum();
         let mut at = self.rng.below(total);

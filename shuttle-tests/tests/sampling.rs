@@ -1,0 +1,59 @@
+//! Every case of the catalogue, sampled at random and by PCT with a fixed seed: never a contradiction; what is found is in the snapshot
+//! (`INSTA_UPDATE=always` writes it anew), and runs again from its schedule.
+
+mod common;
+
+use common::Case;
+use lockwalk::witness::{Coverage, Verdict};
+use lockwalk::{Documented, Method, Options, Outcome, Schedule};
+
+const ITERATIONS: u64 = 300;
+
+#[test]
+fn a_sample_contradicts_nothing_and_runs_again() {
+    let cases = common::cases();
+    let random = Method::Random { seed: 7, iterations: ITERATIONS };
+    let pct = Method::Pct { seed: 7, depth: 3, iterations: ITERATIONS };
+    let outcomes = common::each(&cases, |case| [&random, &pct].map(|method| sample(case, method)));
+    let mut table = String::new();
+    for (case, both) in cases.iter().zip(&outcomes) {
+        if case.2 != Documented::Holds {
+            let [random, pct] = both.each_ref().map(|outcome| found(case, outcome));
+            table += &format!("{} · {} · {random} · {pct}\n", case.0.id(), case.1);
+        }
+    }
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(table) });
+}
+
+fn sample((race, protocol, documented): &Case, method: &Method) -> Outcome {
+    let options = Options { witness: true, as_found: true, ..Options::default() };
+    let outcome = race.check_with(protocol, method, &options);
+    let of = format!("{} under {protocol}, {}: {:?}", race.id(), method.name(), outcome.violations);
+    assert_eq!(outcome.objections(), [""; 0], "{of}");
+    let to_the_end = matches!(outcome.coverage, Coverage::Sampled { .. });
+    assert!(to_the_end || outcome.documented.clause().is_some_and(|clause| outcome.verdict() == Verdict::Violated(clause.into())), "{of}");
+    if *documented == Documented::Holds {
+        assert_eq!((outcome.verdict(), outcome.executions), (Verdict::NotSeen, ITERATIONS), "{of}");
+    }
+    if let Some(witness) = &outcome.witness {
+        let schedule: Schedule = witness.replay.rsplit(' ').next().expect("a command").parse().expect("a schedule");
+        let again = race.replay(protocol, &schedule).unwrap_or_else(|error| panic!("{of}: {error}"));
+        assert_eq!((&again.clause, &again.steps), (&witness.clause, &witness.steps), "{of}");
+        assert!(!witness.found.minimal, "{of}: a sample says nothing of shorter ones");
+    }
+    outcome
+}
+
+/// What was seen of the documented violation.
+fn found((_, _, documented): &Case, outcome: &Outcome) -> String {
+    let (Documented::Violates(clause) | Documented::StillViolates(clause)) = documented else { return String::new() };
+    match outcome.verdict() {
+        Verdict::Violated(seen) if seen == clause.id() => {
+            let witness = outcome.witness.as_ref().expect("what is found is shown");
+            assert_eq!(witness.clause, seen);
+            format!("{seen} after {}", outcome.executions)
+        }
+        Verdict::Violated(other) => format!("{other} instead"),
+        verdict => verdict.to_string(),
+    }
+}
