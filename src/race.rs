@@ -31,6 +31,7 @@ pub struct Race {
     cases: Vec<(Protocol, Documented)>,
     showing: Vec<Condition>,
     sometimes: Vec<Condition>,
+    never: Vec<Condition>,
 }
 
 /// Something that an execution can have shown.
@@ -70,6 +71,7 @@ impl Race {
             cases: Vec::new(),
             showing: Vec::new(),
             sometimes: Vec::new(),
+            never: Vec::new(),
         }
     }
 
@@ -142,6 +144,13 @@ impl Race {
         self
     }
 
+    /// An ending that must not be reachable ([RACE-1](Clause::RACE_1)): a property of this race alone, beside the clauses.
+    #[must_use]
+    pub fn never(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.never.push(Condition { label: label.into(), holds: Arc::new(holds) });
+        self
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
@@ -170,6 +179,11 @@ impl Race {
     /// The endings that must be reachable.
     pub fn endings(&self) -> &[Condition] {
         &self.sometimes
+    }
+
+    /// The endings that must not be reachable.
+    pub fn nevers(&self) -> &[Condition] {
+        &self.never
     }
 
     /// What a violation must show besides.

@@ -24,7 +24,8 @@ fn real_threads_violate_nothing_that_holds() {
         if documented == Documented::Holds {
             assert!(outcome.violations.is_empty(), "{of}");
         }
-        assert!(outcome.clauses.iter().any(|clause| clause.count > 0), "{of}");
+        // An execution that was given up has not told what it evaluated.
+        assert!(outcome.executions == 0 || outcome.clauses.iter().any(|clause| clause.count > 0), "{of}");
     }
 }
 

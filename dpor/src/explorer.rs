@@ -12,6 +12,7 @@ use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::hook;
+use crate::livelock::Fairness;
 use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
@@ -54,6 +55,7 @@ pub struct Explorer {
     resumed: Option<Saved>,
     stack_size: usize,
     rules: Rules,
+    fairness: Fairness,
 }
 
 impl Explorer {
@@ -61,7 +63,7 @@ impl Explorer {
     pub fn new(strategy: Strategy) -> Self {
         let stack_size = 256 * 1024;
         let (options, rules) = (Options::default(), Rules::default());
-        Explorer { strategy, options, jobs: 1, shard: None, resumed: None, stack_size, rules }
+        Explorer { strategy, options, jobs: 1, shard: None, resumed: None, stack_size, rules, fairness: Fairness::default() }
     }
 
     /// Limit what is spent.
@@ -111,6 +113,12 @@ impl Explorer {
     /// The stack of each task, in bytes: 256 KiB, of which only what is used takes memory.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
+        self
+    }
+
+    /// Which cycles are livelocks: the weakly fair ones, if this is not called.
+    pub fn fairness(mut self, fairness: Fairness) -> Self {
+        self.fairness = fairness;
         self
     }
 
@@ -221,6 +229,7 @@ impl Explorer {
         }
         let mut core = Core::new();
         core.trace.rules = self.rules;
+        core.trace.fairness = self.fairness;
         runtime::enter(Engine {
             core,
             strategy: explore(&self.strategy, self.rules, part, Some(stack)),

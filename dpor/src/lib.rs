@@ -64,8 +64,9 @@
 //!
 //! A retry loop says when it begins a round ([`round`], or [`retry`]), with a fingerprint of all modelled shared state and of its
 //! local state. Every task has a fingerprint of its own, so that the state of the program is known at these points. If it was there
-//! before in the execution, what lies between is a cycle. It is a livelock ([`FailureKind::Livelock`]) if it is weakly fair: each task
-//! took part, or could not run at some point of it, or is itself going round in vain.
+//! before in the execution, what lies between is a cycle. It is a livelock ([`FailureKind::Livelock`]) if it is fair: each task took
+//! part, or is itself going round in vain, or could not run: at some point of it under [`Fairness::Weak`], at no point of it under
+//! [`Fairness::Strong`].
 //!
 //! An unfair cycle is an execution that nobody has to fear, and going round again leads nowhere new: a shortest execution to any
 //! ending contains no cycle. Those that took part are held back until a task outside does something that depends on the cycle's
@@ -114,6 +115,7 @@ pub use data::{DataId, DataRace};
 #[doc(hidden)]
 pub use dependence::Rule;
 pub use explorer::Explorer;
+pub use livelock::Fairness;
 pub use report::{End, Failure, FailureKind, Report, Unfinished, Waiting};
 pub use runtime::{JoinHandle, aborting, data, data_access, me, object, observed, retry, round, spawn, step, step_when, tried};
 pub use saved::{Saved, SavedError};

@@ -11,6 +11,18 @@ use crate::execution::{Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
 
+/// Which schedules that go round for ever have to be feared.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Fairness {
+    /// Those in which each task runs again and again, or cannot run again and again: who waits for a lock may find it taken every time
+    /// somebody looks.
+    #[default]
+    Weak,
+    /// Those in which each task runs again and again, or cannot run from some point on: who waits for a lock that is free again and
+    /// again gets it some day, as with ticket locks and queues.
+    Strong,
+}
+
 /// A task's position in its retry loop.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
@@ -219,10 +231,10 @@ impl Retries {
     }
 }
 
-/// Whether `other`, which could run now, could run all the time while `task`, or everyone in there, goes round like this for ever.
+/// Whether `other`, which could run now, has to run some day while `task`, or everyone in there, goes round like this for ever.
 fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other: &Task) -> bool {
     let (op, class) = (other.op, other.op.access.class(false));
-    if !other.blocks() {
+    if !other.blocks() || trace.fairness == Fairness::Strong {
         return true;
     }
     let mut own = trace.frames()[events.clone()].iter().filter(|event| task.is_none_or(|task| event.task as usize == task));
@@ -256,7 +268,7 @@ fn left_no_trace(trace: &Trace, events: &Range<usize>, task: usize) -> bool {
         })
 }
 
-/// Whether the cycle is unfair to `task`: it could run all the time and never did. Going round in its own useless round does not
+/// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and never did. Going round in its own useless round does not
 /// count as running, so a task that is held back is not starved.
 fn starved(trace: &Trace, tasks: &[Task], cycle: &Range<usize>, task: usize, moved: &TaskSet) -> bool {
     let state = tasks[task].state;
@@ -268,6 +280,6 @@ fn starved(trace: &Trace, tasks: &[Task], cycle: &Range<usize>, task: usize, mov
     }
     let states = &trace.frames()[cycle.clone()];
     state == TaskState::Pending
-        && states.iter().all(|state| state.ready.contains(task))
+        && (trace.fairness == Fairness::Strong || states.iter().all(|state| state.ready.contains(task)))
         && states.iter().any(|state| state.enabled.contains(task))
 }

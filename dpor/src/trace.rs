@@ -2,6 +2,7 @@
 
 use crate::access::{Class, ObjectId, Op};
 use crate::dependence::Rules;
+use crate::livelock::Fairness;
 use crate::taskset::TaskSet;
 
 /// No event.
@@ -82,6 +83,7 @@ pub(crate) struct Trace {
     /// Last event on each object.
     last: Vec<u32>,
     pub(crate) rules: Rules,
+    pub(crate) fairness: Fairness,
 }
 
 impl Trace {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use common::program::{Rng, env};
 use common::{Lock, Word};
-use dpor::{Budget, Explorer, FailureKind, Report, Strategy};
+use dpor::{Budget, Explorer, FailureKind, Fairness, Report, Strategy};
 
 fn hash(state: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -232,8 +232,46 @@ struct Facts {
     livelock: bool,
 }
 
+/// Does a strongly connected set of states have a fair cycle? `edges` are (task, state), of each state.
+fn has_fair_cycle(edges: &[Vec<(usize, usize)>], component: &BTreeSet<usize>, tasks: usize, fairness: Fairness) -> bool {
+    let own = |state: usize, task: usize| edges[state].iter().find(|edge| edge.0 == task).map(|edge| edge.1);
+    let moves = |task: usize| component.iter().any(|&state| own(state, task).is_some_and(|to| component.contains(&to)));
+    match fairness {
+        // Every task moves in it, or cannot move somewhere in it.
+        Fairness::Weak => (0..tasks).all(|task| moves(task) || component.iter().any(|&state| own(state, task).is_none())),
+        // Every task moves in it, or cannot move anywhere in it; where somebody could, but only to leave it, a smaller set may do.
+        Fairness::Strong => {
+            let leaver = (0..tasks).find(|&task| !moves(task) && component.iter().any(|&state| own(state, task).is_some()));
+            let Some(leaver) = leaver else { return true };
+            let rest: BTreeSet<usize> = component.iter().copied().filter(|&state| own(state, leaver).is_none()).collect();
+            components(edges, &rest).iter().any(|smaller| has_fair_cycle(edges, smaller, tasks, fairness))
+        }
+    }
+}
+
+/// The strongly connected sets among `states`, as far as they contain a cycle.
+fn components(edges: &[Vec<(usize, usize)>], states: &BTreeSet<usize>) -> Vec<BTreeSet<usize>> {
+    let reach: BTreeMap<usize, BTreeSet<usize>> = states
+        .iter()
+        .map(|&from| {
+            let mut seen = BTreeSet::new();
+            let mut todo = vec![from];
+            while let Some(at) = todo.pop() {
+                for &(_, to) in edges[at].iter().filter(|edge| states.contains(&edge.1)) {
+                    if seen.insert(to) {
+                        todo.push(to);
+                    }
+                }
+            }
+            (from, seen)
+        })
+        .collect();
+    let component = |root: &usize| -> BTreeSet<usize> { reach[root].iter().copied().filter(|state| reach[state].contains(root)).collect() };
+    states.iter().map(component).filter(|component| !component.is_empty()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Enumerate all states.
-fn enumerate(program: &[Vec<Instr>]) -> Facts {
+fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
     let mut first = State { places: vec![Place { at: 0, held: [false; LOCKS], restarting: false }; program.len()], words: [0; WORDS] };
     for task in 0..program.len() {
         first.settle(program, task);
@@ -263,31 +301,8 @@ fn enumerate(program: &[Vec<Instr>]) -> Facts {
         }
         edges.push(out);
     }
-    // A strongly connected set of states has a fair cycle if every task moves in it, or cannot move somewhere in it.
-    let reach: Vec<BTreeSet<usize>> = (0..states.len())
-        .map(|from| {
-            let mut seen = BTreeSet::new();
-            let mut todo = vec![from];
-            while let Some(at) = todo.pop() {
-                for &(_, to) in &edges[at] {
-                    if seen.insert(to) {
-                        todo.push(to);
-                    }
-                }
-            }
-            seen
-        })
-        .collect();
-    facts.livelock = (0..states.len()).any(|root| {
-        let component: Vec<usize> = reach[root].iter().copied().filter(|&state| reach[state].contains(&root)).collect();
-        component.contains(&root)
-            && (0..program.len()).all(|task| {
-                component.iter().any(|&state| {
-                    let own = edges[state].iter().find(|edge| edge.0 == task);
-                    own.is_none_or(|&(_, to)| component.contains(&to))
-                })
-            })
-    });
+    let all = (0..states.len()).collect();
+    facts.livelock = components(&edges, &all).iter().any(|component| has_fair_cycle(&edges, component, program.len(), fairness));
     facts
 }
 
@@ -353,10 +368,10 @@ impl World {
     }
 }
 
-fn observe(program: &[Vec<Instr>], strategy: Strategy) -> (Report, Facts) {
+fn observe(program: &[Vec<Instr>], fairness: Fairness) -> (Report, Facts) {
     let facts = Arc::new(Mutex::new(Facts::default()));
     let sink = Arc::clone(&facts);
-    let explorer = Explorer::new(strategy).budget(Budget { executions: Some(3_000), time: None });
+    let explorer = Explorer::new(Strategy::Dpor).fairness(fairness).budget(Budget { executions: Some(3_000), time: None });
     let explorer = explorer.on_execution(move |execution| {
         let mut facts = sink.lock().unwrap();
         let world = WORLD.with(|world| world.borrow().clone()).unwrap();
@@ -393,9 +408,9 @@ fn observe(program: &[Vec<Instr>], strategy: Strategy) -> (Report, Facts) {
 }
 
 /// What is wrong with the exploration of this program, if anything, else the number of executions, if it got to the end.
-fn check(program: &[Vec<Instr>]) -> Result<Option<(u64, bool)>, String> {
-    let all = enumerate(program);
-    let (report, seen) = observe(program, Strategy::Dpor);
+fn check(program: &[Vec<Instr>], fairness: Fairness) -> Result<Option<(u64, bool)>, String> {
+    let all = enumerate(program, fairness);
+    let (report, seen) = observe(program, fairness);
     if !report.exhausted {
         let invented =
             !seen.endings.is_subset(&all.endings) || !seen.deadlocks.is_subset(&all.deadlocks) || (seen.livelock && !all.livelock);
@@ -404,8 +419,8 @@ fn check(program: &[Vec<Instr>]) -> Result<Option<(u64, bool)>, String> {
     if seen == all { Ok(Some((report.executions, seen.livelock))) } else { Err(format!("saw {seen:#?}, all states show {all:#?}")) }
 }
 
-fn fault(program: &[Vec<Instr>]) -> Option<String> {
-    check(program).err()
+fn fault(program: &[Vec<Instr>], fairness: Fairness) -> Option<String> {
+    check(program, fairness).err()
 }
 
 /// Programs that an earlier version got wrong: livelocks under weak fairness only, in which someone could run now and then.
@@ -416,12 +431,23 @@ fn found_before() {
         vec![vec![Lock(1), Lock(0)], vec![Lock(0), TryOrRestart(1)]],
         vec![vec![Lock(1), TryOrRestart(0)], vec![Lock(0)], vec![Write(0, 1), Lock(1)]],
     ] {
-        assert!(matches!(check(&program), Ok(Some((_, true)))), "{program:?}: {:?}", check(&program));
+        let (weak, strong) = (check(&program, Fairness::Weak), check(&program, Fairness::Strong));
+        assert!(matches!(weak, Ok(Some((_, true)))), "{program:?}: {weak:?}");
+        assert!(matches!(strong, Ok(Some((_, false)))), "{program:?}: {strong:?}");
     }
 }
 
 #[test]
 fn random_retry_loops() {
+    compare(Fairness::Weak);
+}
+
+#[test]
+fn random_retry_loops_with_fair_locks() {
+    compare(Fairness::Strong);
+}
+
+fn compare(fairness: Fairness) {
     let (mut livelocks, mut executions, mut compared, mut skipped) = (0, 0, 0, 0);
     let wanted = env("DPOR_PROGRAMS", 1000);
     for seed in env("DPOR_SEED", 1).. {
@@ -429,7 +455,7 @@ fn random_retry_loops() {
             break;
         }
         let mut program = random(&mut Rng(seed * 7919));
-        match check(&program) {
+        match check(&program, fairness) {
             Ok(Some((count, livelock))) => {
                 compared += 1;
                 executions += count;
@@ -437,10 +463,10 @@ fn random_retry_loops() {
             }
             Ok(None) => skipped += 1,
             Err(_) => {
-                while let Some(smaller) = smaller(&program).into_iter().find(|program| fault(program).is_some()) {
+                while let Some(smaller) = smaller(&program).into_iter().find(|program| fault(program, fairness).is_some()) {
                     program = smaller;
                 }
-                panic!("seed {seed}, shrunk: {program:?}\n{}", fault(&program).unwrap());
+                panic!("seed {seed}, shrunk: {program:?}\n{}", fault(&program, fairness).unwrap());
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpor::{Budget, Explorer, Failure, FailureKind, Saved, Schedule, Strategy, Unfinished};
+use dpor::{Budget, Explorer, Failure, FailureKind, Fairness, Saved, Schedule, Strategy, Unfinished};
 use witness::{Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
@@ -20,6 +20,10 @@ pub use litmus::{Litmus, LitmusOutcome};
 pub use part::{Part, PartError, Shard};
 use run::Plan;
 use tally::Tally;
+
+/// The kernel's locks are queues (and its spin locks tickets, since 2.6.25): who waits for one that is free again and again gets it some
+/// day. A schedule in which he never does is not counted as a livelock.
+pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 
 /// How to explore.
 #[derive(Clone, Debug, PartialEq)]
@@ -279,7 +283,7 @@ impl<'o> Exploration<'o> {
     fn explorer(&self, strategy: Strategy) -> Explorer {
         let jobs = if self.plan.focus.is_some() { 1 } else { self.options.jobs };
         let budget = Budget { executions: self.options.executions, time: self.options.time };
-        let mut explorer = Explorer::new(strategy).budget(budget).jobs(jobs);
+        let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget).jobs(jobs);
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());
         }

@@ -38,9 +38,12 @@ impl Plan {
             }
             world
         };
-        let (ends, audited) = (self.race.at_the_end(), exec.clone());
+        let (ends, never, audited) = (self.race.at_the_end(), self.race.nevers().to_vec(), exec.clone());
         let audit = move |world: &World| {
             world.audit();
+            for condition in &never {
+                sync::clause(Clause::RACE_1, !condition.holds(&Seen(&audited)), || condition.label.clone());
+            }
             // In a machine that is not in order, asking more of it may never come to an end.
             if audited.violations().is_empty() {
                 ends.iter().for_each(|end| sync::asserting(|| end(world)));

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dpor::{Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
-use super::engine_violation;
 use super::run::Plan;
+use super::{FAIRNESS, engine_violation};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{Engine, Exec, Trace};
@@ -79,7 +79,7 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
         recording.held = exec.held();
         recording.violation = exec.fatal().or_else(|| exec.violations().into_iter().next());
     });
-    let report = Explorer::new(Strategy::Replay(schedule.clone())).run(move || plan.execute(keep.clone()));
+    let report = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS).run(move || plan.execute(keep.clone()));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
     }

@@ -2,7 +2,7 @@
 
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
-use super::{AnonVma, Mm, PageRef, Pte, PteLocation, SwapEntry, Vma, VmaRef, World};
+use super::{Addr, AnonVma, Mm, PageRef, Pte, PteLocation, SwapEntry, Vma, VmaRef, World};
 use crate::spec::Clause;
 use crate::sync::{self, SlabRef};
 
@@ -27,7 +27,7 @@ impl World {
     }
 
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
-        if let Pte::Swap { entry } = pte {
+        if let Pte::Swap { entry, .. } = pte {
             let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content.peek());
             self.shadow_check(at.mm, at.addr, value);
         }
@@ -37,6 +37,9 @@ impl World {
         sync::clause(Clause::LIFE_3, frame.in_use() && frame.present() == page, || format!("{at} = {pte}, and {page} is free"));
         let missing = self.rmap_gap(at, page);
         sync::clause(Clause::RMAP_1, missing.is_none(), || format!("{at} = {pte}, and {}", missing.unwrap_or_default()));
+        if let Pte::Present { write: true, .. } = pte {
+            self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
+        }
         let value = frame.content.peek();
         self.shadow_check(at.mm, at.addr, value);
     }
@@ -115,6 +118,20 @@ impl World {
         let marked = frame.swap_cache.peek();
         sync::clause(Clause::SWAP_3, marked == (cached > 0), || {
             format!("{page} is {}marked as in the swap cache", if marked { "" } else { "not " })
+        });
+    }
+
+    /// The entry at `addr` lets its process store into `page`: nobody else may have the page ([COW-2]).
+    pub(super) fn assert_sole_entry(&self, mm: &Mm, addr: Addr, page: PageRef) {
+        let frame = self.frame(page);
+        frame.entries.relied_on();
+        let slot = frame.swap_cache.peek().then(|| self.page_swap_entry_now(page));
+        let here = PteLocation { mm: mm.id(), addr };
+        let stands_for = |pte: Pte| pte.page() == Some(page) || (slot.is_some() && pte.swap_entry() == slot);
+        let other = self.every_pte().find(|&(at, pte)| at != here && stands_for(pte));
+        sync::clause(Clause::COW_2, other.is_none(), || {
+            let (at, pte) = other.expect("it is violated");
+            format!("{here} lets {} store into {page}, and {at} = {pte}", mm.id())
         });
     }
 

@@ -45,7 +45,6 @@ impl World {
         for &vma in &gone {
             self.remove_vma(self.vma(vma));
         }
-        self.shadow_unmap_range(mm.id(), &range);
         mm.mmap_sem.up_write();
     }
 
@@ -81,12 +80,14 @@ impl World {
         if pte == Pte::None {
             return;
         }
-        match self.set_pte(mm, addr, Pte::None) {
+        let before = self.set_pte(mm, addr, Pte::None);
+        self.shadow_unmap(mm, addr);
+        match before {
             Pte::Present { page, .. } => {
                 self.page_remove_rmap(page);
                 self.put_page(page);
             }
-            Pte::Swap { entry } => self.free_swap_and_cache(entry),
+            Pte::Swap { entry, .. } => self.free_swap_and_cache(entry),
             Pte::Migration { page, .. } => {
                 self.zap_stale_entry(page);
                 // free_swap_and_cache is called for it too, and must know it from a swap entry (claim S1.5).

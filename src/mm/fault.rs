@@ -1,9 +1,9 @@
 //! Page faults, and the user accesses that cause them.
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
+use crate::call;
 use crate::spec::StaleEntry;
 use crate::sync::{self, RetryLoop};
-use crate::{call, note};
 
 impl World {
     /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
@@ -96,7 +96,7 @@ impl World {
                     self.migration_entry_wait(mm.id(), addr);
                 }
             }
-            Pte::Swap { entry } => self.do_swap_page(mm, vma, addr, entry, write),
+            Pte::Swap { entry, exclusive } => self.do_swap_page(mm, vma, addr, Pte::Swap { entry, exclusive }, write),
             pte @ Pte::Present { write: false, .. } if write => {
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read() == pte {
@@ -127,61 +127,5 @@ impl World {
             sync::mark("do_anonymous_page", "somebody else's");
             self.put_page(page);
         }
-    }
-
-    /// A store met a write-protected entry. Kernel: `do_wp_page`, 2.6.29 to 2.6.34.
-    ///
-    /// Called with `mmap_sem` held for reading, and the page-table lock, under which the entry is `pte`; lets go of the latter.
-    pub(super) fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
-        call!("do_wp_page({}:{addr})", mm.id());
-        mm.page_table_lock.assert_held();
-        let old = pte.page().expect("a present entry");
-        let frame = self.page(old);
-        self.get_page(old);
-        if !frame.lock.trylock() {
-            mm.page_table_lock.unlock();
-            frame.lock.lock();
-            mm.page_table_lock.lock();
-            if mm.pte(addr).read() != pte {
-                mm.page_table_lock.unlock();
-                self.unlock_page(old);
-                self.put_page(old);
-                return;
-            }
-        }
-        let reuse = self.reuse_swap_page(old);
-        if reuse {
-            sync::mark("do_wp_page", "reuse");
-            frame.mapping.write(super::page::Mapping(vma.anon_vma.read())); // page_move_anon_rmap
-            self.set_pte(mm, addr, Pte::Present { page: old, write: true, dirty: true });
-        }
-        self.unlock_page(old);
-        mm.page_table_lock.unlock();
-        if !reuse {
-            self.wp_page_copy(mm, vma, addr, pte);
-        }
-        self.put_page(old);
-    }
-
-    /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`.
-    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
-        let old = pte.page().expect("a present entry");
-        sync::mark("do_wp_page", "copy");
-        self.anon_vma_prepare(vma);
-        let new = self.alloc_page();
-        self.page(new).content.write(self.page(old).content.read());
-        mm.page_table_lock.lock();
-        let used = mm.pte(addr).read() == pte;
-        if used {
-            self.page_add_new_anon_rmap(new, vma, addr);
-            self.lru_cache_add(new);
-            self.page(new).uptodate.reset(true);
-            self.set_pte(mm, addr, Pte::Present { page: new, write: true, dirty: true });
-            self.page_remove_rmap(old);
-        } else {
-            note!("the entry has changed meanwhile");
-        }
-        mm.page_table_lock.unlock();
-        self.put_page(if used { old } else { new });
     }
 }

@@ -1,8 +1,8 @@
 //! fork: the child gets the VMAs, and shares every page until one of the two writes.
 
-use super::{Addr, Mm, MmRef, Pte, Vma, World};
+use super::{Addr, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::ForkMigration;
+use crate::spec::{ForkMigration, ForkPinned, Reuse};
 use crate::sync;
 
 impl World {
@@ -19,7 +19,7 @@ impl World {
             let tmp = self.vma_alloc(child, mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
             self.anon_vma_fork(tmp, mpnt);
             self.insert_vm_struct(mm, tmp);
-            self.copy_page_range(mm, oldmm, mpnt);
+            self.copy_page_range(mm, oldmm, tmp, mpnt);
         }
         mm.mmap_sem.up_write();
         oldmm.mmap_sem.up_write();
@@ -27,7 +27,7 @@ impl World {
     }
 
     /// Kernel: `copy_page_range`. Called with both `mmap_sem` held for writing. Takes both page-table locks, the child's first.
-    fn copy_page_range(&self, dst: &Mm, src: &Mm, vma: &Vma) {
+    fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) {
         if vma.anon_vma.read().is_none() {
             return; // nothing was ever touched here
         }
@@ -41,25 +41,26 @@ impl World {
                 dst.page_table_lock.lock();
                 src.page_table_lock.lock();
             }
-            self.copy_one_pte(dst, src, addr);
+            self.copy_one_pte(dst, src, dst_vma, addr);
         }
         src.page_table_lock.unlock();
         dst.page_table_lock.unlock();
     }
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks held.
-    fn copy_one_pte(&self, dst: &Mm, src: &Mm, addr: Addr) {
+    fn copy_one_pte(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr) {
         let pte = src.pte(addr).read();
         let copy = match pte {
             Pte::None => return,
+            Pte::Present { page, .. } if self.fork_must_copy(page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             Pte::Migration { page, .. } => {
                 sync::mark("fork", "copies a migration entry");
                 Pte::Migration { page, write: false }
             }
-            Pte::Swap { entry } => {
+            Pte::Swap { entry, .. } => {
                 self.swap_duplicate(entry);
-                pte
+                Pte::Swap { entry, exclusive: false }
             }
         };
         if copy != pte {
@@ -67,12 +68,39 @@ impl World {
         }
         self.shadow_fork(src.id(), dst.id(), addr);
         if let Pte::Present { page, .. } = copy {
+            if self.rules().reuse == Reuse::AnonExclusive {
+                self.page(page).anon_exclusive.write(false);
+            }
             self.get_page(page);
             self.page_dup_rmap(page);
             self.set_pte(dst, addr, Pte::clean(page, false));
         } else {
             self.set_pte(dst, addr, copy);
         }
+    }
+
+    /// A device holds the page, and the rule [`ForkPinned`] says that the child gets a copy (claim S0.9).
+    fn fork_must_copy(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        self.rules().fork_pinned == ForkPinned::Copy
+            && frame.maybe_dma_pinned()
+            && (self.rules().reuse != Reuse::AnonExclusive || frame.anon_exclusive.read())
+    }
+
+    /// The child gets a page of its own, and the parent's entry stays as it is. Called with both page-table locks held. Kernel:
+    /// `copy_present_page`, since 5.9.
+    fn copy_present_page(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr, page: PageRef) {
+        sync::mark("fork", "copies a pinned page");
+        let new = self.alloc_page();
+        // The entry is in use, so that the copy is not half of a store.
+        let _ = src.pte(addr).begin_access();
+        self.page(new).content.write(self.page(page).content.read());
+        self.shadow_fork(src.id(), dst.id(), addr);
+        src.pte(addr).end_access(None);
+        self.page_add_new_anon_rmap(new, dst_vma, addr);
+        self.lru_cache_add(new);
+        self.page(new).uptodate.reset(true);
+        self.set_pte(dst, addr, Pte::Present { page: new, write: true, dirty: true });
     }
 
     /// Kernel: `ptep_set_wrprotect`. Keeps a dirty bit that hardware sets meanwhile.

@@ -1,55 +1,139 @@
 //! get_user_pages, and the device that uses what it got.
 
-use super::{Addr, Errno, MmRef, PageRef, Pte, World};
+use super::page::GUP_PIN_COUNTING_BIAS;
+use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
 use crate::call;
+use crate::spec::{Clause, Gup, ReadPin};
+use crate::sync::{self, RetryLoop};
+
+/// A page that a device holds. Dropping the value does not let go of the page: see [`put`](Self::put).
+#[must_use]
+pub struct Pin<'w> {
+    world: &'w World,
+    mm: MmRef,
+    addr: Addr,
+    page: PageRef,
+    /// Which of the checker's records.
+    record: usize,
+    write: bool,
+}
+
+impl<'w> Process<'w> {
+    /// Gives a device the page at `addr`, to store into. Takes `mmap_sem` for reading. Kernel: `get_user_pages(write)`, as a read from a
+    /// file opened with `O_DIRECT` calls it.
+    pub fn pin_for_writing(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
+        self.world.get_user_pages(self.mm, addr, true)
+    }
+
+    /// Gives a device the page at `addr`, to read. Takes `mmap_sem` for reading. Kernel: `get_user_pages`.
+    pub fn pin_for_reading(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
+        self.world.get_user_pages(self.mm, addr, false)
+    }
+
+    /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some time after the page was looked up.
+    #[track_caller]
+    pub fn direct_io(&self, addr: Addr, value: u64) -> Result<(), Errno> {
+        let pin = self.pin_for_writing(addr)?;
+        pin.dma_write(value);
+        pin.put();
+        Ok(())
+    }
+}
+
+impl Pin<'_> {
+    /// The device stores into the page. From then on the process must find it there ([DATA-1]).
+    pub fn dma_write(&self, value: u64) {
+        let pte = self.world.mm_struct(self.mm).pte(self.addr);
+        let _ = pte.begin_access(); // not through the entry; but no user access sees half of it
+        self.world.page(self.page).content.write(value);
+        self.world.shadow_dma(self.record, value);
+        pte.end_access(None);
+    }
+
+    /// The device reads the page ([PIN-2]).
+    pub fn read(&self) -> u64 {
+        let pte = self.world.mm_struct(self.mm).pte(self.addr);
+        let _ = pte.begin_access();
+        let value = self.world.page(self.page).content.read();
+        let foreign = self.world.shadow_pin_read(self.record, value);
+        pte.end_access(None);
+        sync::clause(Clause::PIN_2, !foreign, || {
+            format!("a device reads {value} from {}, which {} never stored at {}", self.page, self.mm, self.addr)
+        });
+        value
+    }
+
+    /// The device is done. Takes the page lock if the device stored. Kernel: `set_page_dirty_lock`, then `put_page`, or `unpin_user_page`.
+    pub fn put(self) {
+        let Self { world, page, .. } = self;
+        world.shadow_unpin(self.record); // from here on it stores no more, and what it holds is but a reference
+        if self.write {
+            world.page(page).lock.lock();
+            world.page(page).dirty.write(true);
+            world.unlock_page(page);
+        }
+        world.put_page_refs(page, world.gup_references());
+    }
+
+    /// Which page.
+    pub fn page(&self) -> PageRef {
+        self.page
+    }
+}
 
 impl World {
-    /// Takes a reference on the page at `addr`, for writing: a device will store into it. Takes `mmap_sem` for reading. Kernel:
-    /// `get_user_pages(write)`, as direct I/O calls it.
-    pub fn get_user_page(&self, mm: MmRef, addr: Addr) -> Result<PageRef, Errno> {
-        call!("get_user_pages({mm}:{addr})");
+    /// The `n`-th page that a device was given: for races in which it was given the page before the CPUs started.
+    ///
+    /// # Panics
+    /// When there is none: the race is written wrong.
+    #[track_caller]
+    pub fn pin(&self, n: usize) -> Pin<'_> {
+        let (mm, addr, page, write) = self.shadow_pinned(n).unwrap_or_else(|| panic!("no device was given {} pages", n + 1));
+        Pin { world: self, mm, addr, page, record: n, write }
+    }
+    fn get_user_pages(&self, mm: MmRef, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
+        call!("get_user_pages({mm}:{addr}{})", if write { ", write" } else { "" });
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_read();
-        let pinned = self.follow_page(mm.id(), addr);
+        let pinned = self.follow_page(mm, addr, write);
         mm.mmap_sem.up_read();
         pinned
     }
 
-    /// Kernel: `follow_page(FOLL_GET | FOLL_WRITE)`, and a fault as often as it finds nothing. Called with `mmap_sem` held.
-    fn follow_page(&self, mm: MmRef, addr: Addr) -> Result<PageRef, Errno> {
-        let mm = self.mm_struct(mm);
+    /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.
+    fn follow_page(&self, mm: &Mm, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
         let vma = self.find_vma(mm, addr).ok_or(Errno::Efault)?;
+        let retries = RetryLoop::new();
         loop {
             mm.page_table_lock.lock();
-            let found = match mm.pte(addr).read() {
-                Pte::Present { page, write: true, .. } => Some(page),
-                _ => None,
-            };
-            if let Some(page) = found {
-                self.get_page(page);
+            match mm.pte(addr).read() {
+                pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
+                    self.unshare(mm, vma, addr, pte);
+                    retries.round(|| self.fingerprint());
+                    continue;
+                }
+                Pte::Present { page, write: writable, .. } if writable || !write => {
+                    self.page(page).count.add(self.gup_references());
+                    let record = self.shadow_pin(mm, addr, page, write);
+                    mm.page_table_lock.unlock();
+                    return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });
+                }
+                _ => mm.page_table_lock.unlock(),
             }
-            mm.page_table_lock.unlock();
-            if let Some(page) = found {
-                return Ok(page);
-            }
-            self.handle_mm_fault(mm, vma, addr, true);
+            self.handle_mm_fault(mm, vma, addr, write);
+            retries.round(|| self.fingerprint());
         }
     }
 
-    /// The device stores into the page that it was given for `addr`. From then on the process must find it there ([DATA-1]).
-    pub fn dma_write(&self, mm: MmRef, addr: Addr, page: PageRef, value: u64) {
-        let pte = self.mm_struct(mm).pte(addr);
-        let _ = pte.begin_access(); // not through the entry; but no user access sees half of it
-        self.page(page).content.write(value);
-        self.shadow_store(mm, addr, value);
-        pte.end_access(None);
+    /// Must a device not be given this page to read, because others may have it? Kernel: `gup_must_unshare`, since 5.19.
+    fn must_unshare(&self, page: PageRef) -> bool {
+        self.rules().read_pin == ReadPin::Unshare && !self.page(page).anon_exclusive.read()
     }
 
-    /// The device is done. Kernel: `set_page_dirty_lock`, `put_page`. Takes the page lock.
-    pub fn put_user_page(&self, page: PageRef) {
-        self.page(page).lock.lock();
-        self.page(page).dirty.write(true);
-        self.unlock_page(page);
-        self.put_page(page);
+    fn gup_references(&self) -> i64 {
+        match self.rules().gup {
+            Gup::Get => 1,
+            Gup::Pin => GUP_PIN_COUNTING_BIAS,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
-use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, StaleEntry, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, Reuse, StaleEntry, UnmappedPage};
 use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -324,6 +324,9 @@ impl World {
             && page == old
         {
             self.get_page(new);
+            if write && self.rules().reuse == Reuse::AnonExclusive {
+                self.page(new).anon_exclusive.write(true);
+            }
             self.set_pte(mm, addr, Pte::clean(new, write));
             self.page_add_anon_rmap(new, vma, addr);
             restored = true;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::{Addr, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{MmuWord, Name, Published, RwSem, SpinLock};
+use crate::sync::{Ghost, MmuWord, Name, Published, RwSem, SpinLock};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -32,6 +33,9 @@ pub struct Mm {
     pub page_table_lock: SpinLock<()>,
     /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
     pub(super) mmap: Published<Vec<VmaRef>>,
+    /// The checker's: what devices hold of it ([PIN-1]), and whether they ever held anything.
+    pub(super) pins: Ghost,
+    was_pinned: AtomicBool,
     ptes: [OnceLock<MmuWord<Pte>>; TASK_SIZE as usize],
 }
 
@@ -42,6 +46,8 @@ impl Mm {
             mmap_sem: RwSem::new(Name::new("mmap_sem(mm%a)", id, 0)),
             page_table_lock: SpinLock::new(Name::new("ptl(mm%a)", id, 0), ()),
             mmap: Published::new(Name::new("mm%a.mmap", id, 0), Vec::new()),
+            pins: Ghost::new(),
+            was_pinned: AtomicBool::new(false),
             ptes: [const { OnceLock::new() }; TASK_SIZE as usize],
         }
     }
@@ -54,6 +60,15 @@ impl Mm {
     /// The entry for `addr`, to look at. Kernel: `pte_offset_map`.
     pub(super) fn pte(&self, addr: Addr) -> &MmuWord<Pte> {
         self.ptes[addr as usize].get_or_init(|| PteLocation { mm: self.id, addr }.word())
+    }
+
+    /// Has a device ever been given a page of it? Known under the page-table lock, so that asking is no step.
+    pub(super) fn was_pinned(&self) -> bool {
+        self.was_pinned.load(Relaxed)
+    }
+
+    pub(super) fn note_pin(&self) {
+        self.was_pinned.store(true, Relaxed);
     }
 
     /// The entries that exist: for audits and pictures only.
@@ -83,6 +98,10 @@ impl World {
             if let Pte::Migration { page, .. } = entry {
                 self.frame(page).migration_entries.changed();
             }
+        }
+        if let Some(page) = pte.page() {
+            self.frame(page).entries.counted();
+            self.shadow_remap(mm, addr, page);
         }
         word.write(pte)
     }

@@ -4,6 +4,7 @@
 
 mod anon_vma;
 mod audit;
+mod cow;
 mod exit;
 mod fault;
 mod fork;
@@ -20,17 +21,19 @@ mod shadow;
 mod swap;
 mod swap_cache;
 mod swap_map;
+mod swapoff;
 mod vma;
 mod world;
 
 pub use anon_vma::AnonVma;
+pub use gup::Pin;
 pub use mm_struct::{Mm, MmRef};
 pub use page::{Page, PageRef};
 pub use process::Process;
 pub use pte::{Pte, PteLocation};
 pub use rmap::Ttu;
 pub use swap_cache::SwapCache;
-pub use swap_map::{Swap, SwapEntry};
+pub use swap_map::{Swap, SwapEntry, SwapMap};
 pub use vma::{Vma, VmaRef};
 pub use world::World;
 

@@ -80,6 +80,9 @@ impl Scalar for Mapping {
     }
 }
 
+/// What a pin adds to the count, so that it can be told from references. Kernel: the same name.
+pub(super) const GUP_PIN_COUNTING_BIAS: i64 = 1024;
+
 /// A page frame. Kernel: `struct page`.
 pub struct Page {
     frame: u32,
@@ -92,6 +95,8 @@ pub struct Page {
     life: Ghost,
     /// The checker's: which migration entries name the page ([MIG-1]).
     pub(super) migration_entries: Ghost,
+    /// The checker's: which present entries map the page ([COW-2]).
+    pub(super) entries: Ghost,
     /// `PG_locked`.
     pub lock: PageLock,
     /// Kernel: `page->_count`. References of every kind.
@@ -104,6 +109,10 @@ pub struct Page {
     pub(super) index: Word<u64>,
     /// `PG_lru`: on the LRU list, so it may be isolated. Cleared by whoever isolates it.
     pub(super) lru: Word<bool>,
+    /// `PG_active`: reclaim passes by, and clears it. Under `lru_lock`.
+    pub(super) active: Word<bool>,
+    /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock of its entry. Since 5.19.
+    pub(super) anon_exclusive: Word<bool>,
     /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock and the tree lock.
     pub(super) swap_cache: Word<bool>,
     /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
@@ -128,12 +137,15 @@ impl Page {
             freed: AtomicBool::new(true),
             life: Ghost::new(),
             migration_entries: Ghost::new(),
+            entries: Ghost::new(),
             lock: PageLock::new(name("page(P%a)")),
             count: Word::new(name("P%a.count"), 0),
             mapcount: Word::new(name("P%a.mapcount"), 0),
             mapping: Word::new(name("P%a.mapping"), Mapping(None)),
             index: Word::new(name("P%a.index"), 0),
             lru: Word::new(name("P%a.lru"), false),
+            active: Word::new(name("P%a.active"), false),
+            anon_exclusive: Word::new(name("P%a.anon_exclusive"), false),
             swap_cache: Word::new(name("P%a.swapcache"), false),
             private: Word::new(name("P%a.private"), 0),
             moved_to: Word::new(name("P%a.moved_to"), None),
@@ -163,11 +175,19 @@ impl Page {
         self.mapcount.read() > 0
     }
 
+    /// May a device hold it? Kernel: `page_maybe_dma_pinned`, since 5.6. Only pins that can be told from references count (rule
+    /// [`Gup`](crate::spec::Gup)).
+    pub fn maybe_dma_pinned(&self) -> bool {
+        self.count.read() >= GUP_PIN_COUNTING_BIAS
+    }
+
     /// A new page's fields, in a frame that nobody else can find: none of it is a step.
     fn blank(&self) {
         self.file.store(false, Relaxed);
         self.mapping.reset(Mapping(None));
         self.content.reset(0);
+        self.active.reset(false);
+        self.anon_exclusive.reset(false);
         self.swap_cache.reset(false);
         self.private.reset(0);
         self.moved_to.reset(None);
@@ -259,8 +279,13 @@ impl World {
 
     /// Drops a reference; the last one frees the page ([COUNT-3]). Kernel: `put_page`.
     pub fn put_page(&self, page: PageRef) {
+        self.put_page_refs(page, 1);
+    }
+
+    /// The same for several references at once. Kernel: `put_page_refs`, as `unpin_user_page` calls it.
+    pub(super) fn put_page_refs(&self, page: PageRef, references: i64) {
         let frame = self.page(page);
-        let left = frame.count.add_return(-1);
+        let left = frame.count.add_return(-references);
         if left == 0 {
             self.free_page(page);
         }
@@ -340,6 +365,30 @@ impl World {
     /// Is it on the list? For checks only.
     pub(super) fn is_on_lru(&self, page: PageRef) -> bool {
         self.lru_lock.peek(|list| list.contains(&page))
+    }
+
+    /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.
+    pub(super) fn activate_page(&self, page: PageRef) {
+        self.lru_lock.lock();
+        self.page(page).active.write(true);
+        self.lru_lock.unlock();
+    }
+
+    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active. Kernel: `refill_inactive_zone` for one page.
+    /// Takes `lru_lock`.
+    pub(super) fn deactivate_page(&self, page: PageRef) -> bool {
+        if !self.frame(page).active.read() {
+            return false;
+        }
+        self.lru_lock.lock();
+        self.frame(page).active.write(false);
+        self.lru_lock.unlock();
+        true
+    }
+
+    /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.
+    pub fn lock_page(&self, page: PageRef) {
+        self.page(page).lock.lock();
     }
 
     /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may name it any more ([MIG-1]).

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, Errno, MmRef, PageRef, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, World};
 
 /// A process. Every method is a system call, or an access of its user code.
 #[derive(Clone, Copy)]
@@ -11,10 +11,15 @@ pub struct Process<'w> {
     pub(super) mm: MmRef,
 }
 
-impl Process<'_> {
+impl<'w> Process<'w> {
     /// Its address space.
     pub fn mm(&self) -> MmRef {
         self.mm
+    }
+
+    /// Its address space, with the locks in it.
+    pub fn mm_struct(&self) -> &'w Mm {
+        self.world.mm_struct(self.mm)
     }
 
     /// Maps anonymous memory there, one VMA.
@@ -49,15 +54,6 @@ impl Process<'_> {
     #[track_caller]
     pub fn load_while_unmoved(&self, addr: Addr) -> Result<u64, Errno> {
         self.world.load_while(self.mm, addr, self.page_at(addr))
-    }
-
-    /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some time after the page was looked up.
-    #[track_caller]
-    pub fn direct_io(&self, addr: Addr, value: u64) -> Result<(), Errno> {
-        let page = self.world.get_user_page(self.mm, addr)?;
-        self.world.dma_write(self.mm, addr, page, value);
-        self.world.put_user_page(page);
-        Ok(())
     }
 
     /// Forks it; the child is the next process.

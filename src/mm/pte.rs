@@ -24,6 +24,8 @@ pub enum Pte {
     Swap {
         /// In which slot.
         entry: SwapEntry,
+        /// Did the page belong to this process alone? Known since 5.19 only.
+        exclusive: bool,
     },
     /// The page is being migrated; `page` is the old one, and it is locked ([MIG-1]).
     Migration {
@@ -45,6 +47,14 @@ impl Pte {
         matches!(self, Pte::Present { .. })
     }
 
+    /// The slot on swap that it stands for, if it does.
+    pub fn swap_entry(self) -> Option<SwapEntry> {
+        match self {
+            Pte::Swap { entry, .. } => Some(entry),
+            _ => None,
+        }
+    }
+
     /// The page it maps, if it maps one.
     pub fn page(self) -> Option<PageRef> {
         match self {
@@ -60,7 +70,7 @@ impl fmt::Display for Pte {
         match *self {
             Pte::None => f.write_str("none"),
             Pte::Present { page, write, dirty } => write!(f, "{page} {}{}", access(write), if dirty { " dirty" } else { "" }),
-            Pte::Swap { entry } => write!(f, "{entry}"),
+            Pte::Swap { entry, exclusive } => write!(f, "{entry}{}", if exclusive { " exclusive" } else { "" }),
             Pte::Migration { page, write } => write!(f, "mig({page} {})", access(write)),
         }
     }
@@ -74,7 +84,7 @@ impl Scalar for Pte {
             Pte::None => 0,
             Pte::Present { page, write, dirty } => word(1, page, write, dirty),
             Pte::Migration { page, write } => word(2, page, write, false),
-            Pte::Swap { entry } => 3 | u64::from(entry.0) << 4,
+            Pte::Swap { entry, exclusive } => 3 | u64::from(exclusive) << 2 | u64::from(entry.0) << 4,
         }
     }
 
@@ -84,7 +94,7 @@ impl Scalar for Pte {
             0 => Pte::None,
             1 => Pte::Present { page, write, dirty },
             2 => Pte::Migration { page, write },
-            _ => Pte::Swap { entry: SwapEntry((word >> 4) as u32) },
+            _ => Pte::Swap { entry: SwapEntry((word >> 4) as u32), exclusive: write },
         }
     }
 

@@ -5,10 +5,28 @@ use crate::call;
 use crate::sync;
 
 impl World {
+    /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps it any more. What the memory hot-removal
+    /// of document 0 does first: unlike reclaim it waits for the page lock (claim S0.2).
+    pub fn unmap_for_removal(&self, page: PageRef) -> bool {
+        call!("unmap_for_removal({page})");
+        if !self.isolate_lru_page(page) {
+            return false;
+        }
+        let frame = self.page(page);
+        frame.lock.lock();
+        if frame.swap_cache.read() || self.add_to_swap(page) {
+            self.try_to_unmap(page, Ttu::Unmap);
+        }
+        let unmapped = !frame.mapped();
+        self.unlock_page(page);
+        self.putback_lru_page(page);
+        unmapped
+    }
+
     /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one page, as kswapd calls it.
     pub fn shrink_page(&self, page: PageRef) {
         call!("shrink_page_list({page})");
-        if !self.isolate_lru_page(page) {
+        if self.deactivate_page(page) || !self.isolate_lru_page(page) {
             return;
         }
         if !self.page(page).lock.trylock() {

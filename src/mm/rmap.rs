@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, RmapWalkLock, SharedMapping, SwapCacheEntry};
+use crate::spec::{Clause, LockRecheck, Reuse, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
 use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -79,7 +79,7 @@ impl World {
         let mm = self.mm_struct(vma.mm);
         let frame = self.page(page);
         let swapped = frame.swap_cache.read();
-        if !swapped && ttu == Ttu::Unmap {
+        if self.is_held_against_unmap(page, swapped) || (!swapped && ttu == Ttu::Unmap) {
             mm.page_table_lock.unlock();
             return false;
         }
@@ -91,7 +91,11 @@ impl World {
         let left = if !migrated {
             let entry = self.page_swap_entry(page);
             self.swap_duplicate(entry);
-            Pte::Swap { entry }
+            let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
+            if exclusive {
+                frame.anon_exclusive.write(false); // page_try_share_anon_rmap
+            }
+            Pte::Swap { entry, exclusive }
         } else {
             Pte::Migration { page, write }
         };
@@ -100,6 +104,24 @@ impl World {
         self.put_page(page);
         mm.page_table_lock.unlock();
         true
+    }
+
+    /// Does somebody hold the page who would lose it? (rule [`UnmapCheck`], claims S0.1, S0.2, S0.8)
+    fn is_held_against_unmap(&self, page: PageRef, swapped: bool) -> bool {
+        let frame = self.page(page);
+        // Besides the mappings, the cache and the caller have a reference each.
+        let referenced = || swapped && frame.count.read() != frame.mapcount.read() + 2;
+        let held = match self.rules().unmap_check {
+            UnmapCheck::Nothing => false,
+            UnmapCheck::Count => referenced(),
+            UnmapCheck::Residual => referenced() && frame.mapcount.read() > 1,
+            UnmapCheck::Unpinned => frame.anon_exclusive.read() && frame.maybe_dma_pinned(),
+        };
+        if held {
+            sync::mark("try_to_unmap_one", "page is held");
+            note!("{page} is held: it stays mapped");
+        }
+        held
     }
 
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
@@ -177,10 +199,13 @@ impl World {
     pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
         frame.mapcount.write(1);
+        if self.rules().reuse == Reuse::AnonExclusive {
+            frame.anon_exclusive.reset(true);
+        }
         self.page_set_anon_rmap(page, vma, addr, vma.anon_vma.read());
     }
 
-    /// One more mapping. Called with the page-table lock held, and `page` locked. Kernel: `page_add_anon_rmap`.
+    /// One more mapping. Called with the page-table lock held, and, if it may be the first one, `page` locked. Kernel: `page_add_anon_rmap`.
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         if self.page(page).mapcount.add_return(1) == 1 {
             self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));

@@ -1,24 +1,32 @@
 //! Faults on entries that are not present: swap-in.
 
-use super::{Addr, Mm, MmRef, Pte, SwapEntry, Vma, World};
+use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
+use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinRecheck};
 use crate::sync;
 
 impl World {
-    /// Brings a page back from swap. Called with `mmap_sem` held for reading. Kernel: `do_swap_page`, 2.6.34. Takes the page lock, then the
-    /// page-table lock.
+    /// Brings a page back from swap. Called with `mmap_sem` held for reading; `orig` is the entry that faulted. Kernel: `do_swap_page`.
+    /// Takes the page lock, then the page-table lock.
     ///
-    /// Between the look-up and the page lock the page may have been migrated or dropped from the swap cache; in 2.6.34 only the entry is
-    /// compared again (claim S3.13).
-    pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, entry: SwapEntry, write: bool) {
-        call!("do_swap_page({}:{addr}, {entry})", mm.id());
+    /// Between the look-up and the page lock the page may have been migrated or dropped from the swap cache; until 2.6.35 only the entry
+    /// was compared again (rule [`SwapinRecheck`], claim S3.13).
+    pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) {
+        call!("do_swap_page({}:{addr}, {orig}{})", mm.id(), if write { ", write" } else { "" });
+        let entry = orig.swap_entry().expect("a swap entry");
         let Some(page) = self.lookup_swap_cache(entry).or_else(|| self.read_swap_cache_async(entry)) else {
             return; // somebody else has faulted it in and let the slot go
         };
         let frame = self.page(page);
         frame.lock.lock();
+        if self.rules().swapin_recheck == SwapinRecheck::EntryAndCache && !self.is_cached_as(page, entry) {
+            sync::mark("do_swap_page", "page has left the swap cache");
+            self.unlock_page(page);
+            self.put_page(page);
+            return;
+        }
         mm.page_table_lock.lock();
-        if mm.pte(addr).read() != (Pte::Swap { entry }) || !frame.uptodate.read() {
+        if mm.pte(addr).read() != orig || !frame.uptodate.read() {
             sync::mark("do_swap_page", "entry has changed");
             mm.page_table_lock.unlock();
             self.unlock_page(page);
@@ -26,22 +34,94 @@ impl World {
             return;
         }
         sync::mark("do_swap_page", "maps the page");
-        let exclusive = write && self.reuse_swap_page(page);
-        let pte = Pte::Present { page, write: exclusive, dirty: exclusive };
-        self.set_pte(mm, addr, pte);
-        self.page_add_anon_rmap(page, vma, addr);
-        self.swap_free(entry);
-        self.unlock_page(page);
-        if write && !exclusive {
+        let pte = self.map_swapped_page(mm, vma, addr, orig, page, write);
+        if write && pte == Pte::clean(page, false) && self.rules().swap_write == SwapWrite::Finish {
             self.do_wp_page(mm, vma, addr, pte);
         } else {
             mm.page_table_lock.unlock();
         }
     }
 
+    /// The middle of `do_swap_page`: gives up the swap entry, maps the page, unlocks it, in the order of the rule [`SwapFreeOrder`] (claims
+    /// S0.5, S0.6). Called with the page and the page table locked. Returns the new entry.
+    fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool) -> Pte {
+        let entry = orig.swap_entry().expect("a swap entry");
+        let free = || {
+            self.swap_free(entry);
+            if self.should_free_swap(page, write) {
+                self.free_swap(page);
+            }
+        };
+        let decide = || {
+            let exclusive = self.swapin_is_exclusive(page, orig, write);
+            if exclusive && self.rules().reuse == Reuse::AnonExclusive {
+                self.page(page).anon_exclusive.write(true);
+            }
+            if write {
+                sync::mark("do_swap_page", if exclusive { "page is exclusive" } else { "page may be shared" });
+            }
+            if exclusive && write { Pte::Present { page, write: true, dirty: true } } else { Pte::clean(page, false) }
+        };
+        let map = |pte: Pte| {
+            if let Pte::Present { write: true, .. } = pte {
+                self.assert_sole_entry(mm, addr, page);
+            }
+            self.set_pte(mm, addr, pte);
+            self.page_add_anon_rmap(page, vma, addr);
+        };
+        match self.rules().swap_free_order {
+            SwapFreeOrder::First => {
+                free();
+                let pte = decide();
+                self.unlock_page(page);
+                map(pte);
+                pte
+            }
+            SwapFreeOrder::BeforeUnlock => {
+                let pte = decide();
+                free();
+                self.unlock_page(page);
+                map(pte);
+                pte
+            }
+            SwapFreeOrder::AfterRmap => {
+                let pte = decide();
+                map(pte);
+                free();
+                self.unlock_page(page);
+                pte
+            }
+            SwapFreeOrder::FirstLocked => {
+                free();
+                let pte = decide();
+                map(pte);
+                self.unlock_page(page);
+                pte
+            }
+        }
+    }
+
+    /// Nobody else has the page that comes back from swap. Called with the page locked.
+    fn swapin_is_exclusive(&self, page: PageRef, orig: Pte, write: bool) -> bool {
+        match self.rules().reuse {
+            Reuse::AnonExclusive => matches!(orig, Pte::Swap { exclusive: true, .. }) || self.page(page).count.read() == 1,
+            _ => write && self.can_share_swap_page(page),
+        }
+    }
+
+    /// Kernel: `vm_swap_full`, and since 5.18 `should_try_to_free_swap`: where references decide about reuse, the cache's is in the way.
+    fn should_free_swap(&self, page: PageRef, write: bool) -> bool {
+        self.vm_swap_full() || (self.rules().reuse == Reuse::AnonExclusive && write && self.page(page).count.read() == 2)
+    }
+
+    /// Is it still the slot's page in the swap cache? Called with the page locked.
+    fn is_cached_as(&self, page: PageRef, entry: SwapEntry) -> bool {
+        self.page(page).swap_cache.read() && self.page_swap_entry(page) == entry
+    }
+
     /// Brings what is at `addr` into the swap cache. Kernel: `swapin_readahead`.
     pub fn read_ahead(&self, mm: MmRef, addr: Addr) {
-        if let Pte::Swap { entry } = self.mm_struct(mm).pte(addr).read()
+        if let Some(entry) = self.mm_struct(mm).pte(addr).read().swap_entry()
             && let Some(page) = self.read_swap_cache_async(entry)
         {
             self.put_page(page);

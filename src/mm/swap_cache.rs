@@ -41,6 +41,11 @@ impl World {
         SwapEntry(self.page(page).private.read().saturating_sub(1) as u32)
     }
 
+    /// The same without a step: for audits only.
+    pub(super) fn page_swap_entry_now(&self, page: PageRef) -> SwapEntry {
+        SwapEntry(self.frame(page).private.peek().saturating_sub(1) as u32)
+    }
+
     /// Puts a page into the swap cache, which takes a reference and has the slot's first claim already. Called with the page locked; false
     /// if the slot is taken. Kernel: `add_to_swap_cache`. Takes the tree lock.
     fn add_to_swap_cache(&self, page: PageRef, entry: SwapEntry) -> bool {
@@ -110,10 +115,11 @@ impl World {
             retries.round(|| self.fingerprint());
             let page = self.swap_cache.slot(entry).read()?;
             if self.get_page_unless_zero(page) {
+                let page = self.frame(page).present(); // by now, the reference may be on the frame's next page
                 if self.swap_cache.slot(entry).read() == Some(page) {
                     return Some(page);
                 }
-                self.put_page(self.frame(page).present()); // it may be another page's frame by now
+                self.put_page(page);
             }
         }
     }
@@ -150,32 +156,5 @@ impl World {
             self.put_page(page);
             self.swap_free(entry);
         }
-    }
-
-    /// May the faulting process have the page for itself? Called with the page locked, and the page-table lock. Kernel: `reuse_swap_page`,
-    /// since 2.6.29: present entries and swap entries together must be one.
-    pub(super) fn reuse_swap_page(&self, page: PageRef) -> bool {
-        self.page(page).lock.assert_held();
-        let mut count = self.page(page).mapcount.read();
-        if count <= 1 && self.page(page).swap_cache.read() {
-            count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
-            if count == 1 {
-                self.delete_from_swap_cache(page);
-                self.page(page).dirty.write(true);
-            }
-        }
-        count <= 1
-    }
-
-    /// Drops the page from the swap cache if no page-table entry needs its slot. Called with the page locked. Kernel: `try_to_free_swap`,
-    /// since 2.6.29.
-    pub fn try_to_free_swap(&self, page: PageRef) -> bool {
-        self.page(page).lock.assert_held();
-        if !self.page(page).swap_cache.read() || self.page_swapcount(self.page_swap_entry(page)) > 0 {
-            return false;
-        }
-        self.delete_from_swap_cache(page);
-        self.page(page).dirty.write(true);
-        true
     }
 }

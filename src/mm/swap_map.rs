@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Pte, World};
+use super::World;
 use crate::spec::Clause;
 use crate::sync::{self, Name, SpinLock, Word};
 use crate::{call, note};
@@ -20,11 +20,19 @@ impl fmt::Display for SwapEntry {
 /// Slots on the device: more than any race uses.
 pub(super) const SLOTS: usize = 8;
 
+/// Kernel: `swap_info_struct.swap_map`, and its flags.
+pub struct SwapMap {
+    /// By slot.
+    pub(super) count: Vec<u32>,
+    /// Slots may be handed out. Kernel: `SWP_WRITEOK`.
+    pub(super) enabled: bool,
+}
+
 /// The swap device and its map. Kernel: `struct swap_info_struct`.
 pub struct Swap {
     /// Protects the map: for each slot, page-table entries that hold it, plus one if it is in the swap cache. Kernel: `swap_lock`,
     /// `swap_map`, until 2.6.30.
-    pub lock: SpinLock<Vec<u32>>,
+    pub lock: SpinLock<SwapMap>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
 }
@@ -32,12 +40,15 @@ pub struct Swap {
 impl Swap {
     pub(super) fn new() -> Self {
         let slot = |at: usize| Word::new(Name::new("swap(%a).data", at as u32, 0), 0);
-        Self { lock: SpinLock::new(Name::new("swap_lock", 0, 0), vec![0; SLOTS]), data: (0..SLOTS).map(slot).collect() }
+        Self {
+            lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; SLOTS], enabled: true }),
+            data: (0..SLOTS).map(slot).collect(),
+        }
     }
 
     /// Slots in use, with their counts: for audits and pictures only.
     pub(super) fn peek(&self) -> Vec<(SwapEntry, u32)> {
-        self.lock.peek(|map| (0u32..).map(SwapEntry).zip(map.iter().copied()).filter(|&(_, count)| count > 0).collect())
+        self.lock.peek(|map| (0u32..).map(SwapEntry).zip(map.count.iter().copied()).filter(|&(_, count)| count > 0).collect())
     }
 }
 
@@ -47,9 +58,9 @@ impl World {
         self.swap.lock.lock();
         let free = {
             let mut map = self.swap.lock.data();
-            let free = map.iter().position(|&count| count == 0);
+            let free = map.count.iter().position(|&count| count == 0).filter(|_| map.enabled);
             if let Some(slot) = free {
-                map[slot] = 1;
+                map.count[slot] = 1;
             }
             free
         };
@@ -61,7 +72,7 @@ impl World {
     pub(super) fn swap_duplicate(&self, entry: SwapEntry) -> bool {
         self.swap.lock.lock();
         let used = {
-            let count = &mut self.swap.lock.data()[entry.0 as usize];
+            let count = &mut self.swap.lock.data().count[entry.0 as usize];
             let used = *count > 0;
             *count += u32::from(used);
             used
@@ -73,7 +84,7 @@ impl World {
     /// One less refers to the slot; returns how many are left. Kernel: `swap_entry_free`. Called with `swap_lock` held.
     fn swap_entry_free(&self, entry: SwapEntry) -> u32 {
         let left = {
-            let count = &mut self.swap.lock.data()[entry.0 as usize];
+            let count = &mut self.swap.lock.data().count[entry.0 as usize];
             let used = *count > 0;
             *count = count.saturating_sub(1);
             used.then_some(*count)
@@ -93,9 +104,14 @@ impl World {
     /// How many page-table entries hold the slot of a page in the swap cache. Kernel: `page_swapcount`. Takes `swap_lock`.
     pub(super) fn page_swapcount(&self, entry: SwapEntry) -> u32 {
         self.swap.lock.lock();
-        let count = self.swap.lock.data()[entry.0 as usize];
+        let count = self.swap_count(entry);
         self.swap.lock.unlock();
         count.saturating_sub(1)
+    }
+
+    /// How many refer to the slot, the swap cache among them. Called with `swap_lock` held.
+    pub(super) fn swap_count(&self, entry: SwapEntry) -> u32 {
+        self.swap.lock.data().count[entry.0 as usize]
     }
 
     /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table
@@ -142,9 +158,9 @@ impl World {
     pub(super) fn audit_swap(&self) {
         for slot in 0..SLOTS as u32 {
             let entry = SwapEntry(slot);
-            let held = self.every_pte().filter(|(_, pte)| *pte == Pte::Swap { entry }).count();
+            let held = self.every_pte().filter(|(_, pte)| pte.swap_entry() == Some(entry)).count();
             let cached = usize::from(self.peek_swap_cache(entry).is_some());
-            let count = self.swap.lock.peek(|map| map[slot as usize]) as usize;
+            let count = self.swap.lock.peek(|map| map.count[slot as usize]) as usize;
             sync::clause(Clause::SWAP_1, count == held + cached, || {
                 format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
             });

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::shadow::Shadow;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{self, Arena, Name, Rcu, Slab, SpinLock};
+use crate::sync::{self, Arena, Name, Rcu, RetryLoop, Slab, SpinLock, Word};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
@@ -23,9 +25,14 @@ pub struct World {
     pub swap: Swap,
     /// Pages on their way to swap or from it.
     pub swap_cache: SwapCache,
+    signalled: Word<bool>,
     /// Frames that a CPU freed, by CPU: its per-cpu list, which no other CPU touches.
     pcp: Mutex<HashMap<usize, Vec<u32>>>,
-    shadow: Mutex<BTreeMap<(MmRef, Addr), u64>>,
+    /// Is swap so full that slots are given back as soon as they can? Set while the world is built.
+    swap_full: AtomicBool,
+    /// Does every try for `mmap_sem` fail? Set while the world is built.
+    mmap_sem_contended: AtomicBool,
+    shadow: Mutex<Shadow>,
     setup: OnceLock<BTreeMap<PteLocation, (Pte, Option<PageRef>)>>,
 }
 
@@ -46,7 +53,10 @@ impl World {
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(),
             swap_cache: SwapCache::new(),
+            signalled: Word::new(Name::new("signal", 0, 0), false),
             pcp: Mutex::default(),
+            swap_full: AtomicBool::new(false),
+            mmap_sem_contended: AtomicBool::new(false),
             shadow: Mutex::default(),
             setup: OnceLock::new(),
         })
@@ -72,6 +82,48 @@ impl World {
         Process { world: self, mm: mm.id() }
     }
 
+    /// Swap is more than half full: a slot is given back as soon as its page has been read. For the building of worlds.
+    pub fn fill_swap(&self) {
+        self.swap_full.store(true, Relaxed);
+    }
+
+    /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go
+    /// can do, without the CPUs it would take to show them. For the building of worlds.
+    pub fn contend_mmap_sem(&self) {
+        self.mmap_sem_contended.store(true, Relaxed);
+    }
+
+    pub(super) fn mmap_sem_contended(&self) -> bool {
+        self.mmap_sem_contended.load(Relaxed)
+    }
+
+    /// Kernel: `vm_swap_full`.
+    pub(super) fn vm_swap_full(&self) -> bool {
+        self.swap_full.load(Relaxed)
+    }
+
+    /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round
+    /// for ever, that is a livelock ([LIVELOCK]). Nothing may be carried over from one round to the next but what the world holds.
+    pub fn repeat_until(&self, mut round: impl FnMut() -> bool) {
+        let retries = RetryLoop::new();
+        loop {
+            retries.round(|| self.fingerprint());
+            if round() {
+                return;
+            }
+        }
+    }
+
+    /// Tells other CPUs of the race that something has happened: a step.
+    pub fn signal(&self) {
+        self.signalled.write(true);
+    }
+
+    /// Has any CPU [told](Self::signal)? A step.
+    pub fn signalled(&self) -> bool {
+        self.signalled.read()
+    }
+
     pub(super) fn page_at_start(&self, mm: MmRef, addr: Addr) -> Option<PageRef> {
         match *self.setup.get()?.get(&PteLocation { mm, addr })? {
             (Pte::Swap { .. }, cached) => cached,
@@ -81,11 +133,11 @@ impl World {
 
     /// The world is built: from here on [`page_at`](super::Process::page_at) knows it.
     pub(crate) fn seal(&self) {
-        let cached = |pte| if let Pte::Swap { entry } = pte { self.peek_swap_cache(entry) } else { None };
+        let cached = |pte| if let Pte::Swap { entry, .. } = pte { self.peek_swap_cache(entry) } else { None };
         let _ = self.setup.set(self.every_pte().map(|(at, pte)| (at, (pte, cached(pte)))).collect());
     }
 
-    pub(super) fn shadow(&self) -> MutexGuard<'_, BTreeMap<(MmRef, Addr), u64>> {
+    pub(super) fn shadow(&self) -> MutexGuard<'_, Shadow> {
         locked(&self.shadow)
     }
 
@@ -149,6 +201,11 @@ impl World {
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.snapshot(), self.locks()).hash(&mut hasher);
+        for page in self.pages.iter() {
+            let flags = [&page.lru, &page.active, &page.anon_exclusive, &page.swap_cache, &page.uptodate].map(|flag| flag.peek());
+            (flags, page.private.peek(), page.index.peek(), page.in_use()).hash(&mut hasher);
+        }
+        (self.signalled.peek(), self.swap.lock.peek(|map| map.enabled), self.shadow().describe()).hash(&mut hasher);
         hasher.finish()
     }
 }

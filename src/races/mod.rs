@@ -2,6 +2,13 @@
 
 use crate::Race;
 
+mod s0_10_swapoff;
+mod s0_12_tree_lock;
+mod s0_1_direct_io;
+mod s0_2_starvation;
+mod s0_3_exclusive;
+mod s0_5_dip;
+mod s0_9_fork;
 mod s1_1_unmapped_swap_cache;
 mod s1_2_anon_vma_life;
 mod s1_4_sleeping_under_rcu;
@@ -25,6 +32,13 @@ mod s3_ordinary;
 /// Every race, by claim.
 pub fn all() -> Vec<Race> {
     [
+        s0_1_direct_io::races(),
+        s0_2_starvation::races(),
+        s0_3_exclusive::races(),
+        s0_5_dip::races(),
+        s0_9_fork::races(),
+        s0_10_swapoff::races(),
+        s0_12_tree_lock::races(),
         s1_1_unmapped_swap_cache::races(),
         s1_2_anon_vma_life::races(),
         s1_4_sleeping_under_rcu::races(),

@@ -90,6 +90,8 @@ clauses! {
     SWAP_2 "SWAP-2" Always true "E2" "Nothing gives up a claim on a swap slot that is free.";
     SWAP_3 "SWAP-3" Quiescence false "E8b" "A page is marked as in the swap cache if and only if a slot of the swap cache holds it.";
     SWAP_4 "SWAP-4" Always false "E18" "A page is dropped without being written out only if the swap device holds what it holds.";
+    SWAP_5 "SWAP-5" Always false "E22" "A page leaves the swap cache as its owner's alone only while nobody else refers to it.";
+    SWAP_6 "SWAP-6" Always false "E27" "When swapoff is over, nothing refers to the device.";
     MIG_1 "MIG-1" Always false "E7" "A migration entry never outlives the lock on its page.";
     MIG_2 "MIG-2" Quiescence false "E7" "No migration entry is left when all is quiet.";
     RMAP_1 "RMAP-1" Quiescence false "E9" "Every present page-table entry of an anonymous page can be found through the page's reverse map.";
@@ -102,13 +104,17 @@ clauses! {
     LIFE_2 "LIFE-2" Always true "E10" "An anon_vma is unlocked through the same lock through which it was locked.";
     LIFE_3 "LIFE-3" Always true "E5" "A page frame is used only by those who still mean the page that is in it.";
     COW_1 "COW-1" Always false "E14" "A store is seen by no other process.";
+    COW_2 "COW-2" Always false "E17" "A page-table entry through which a process may store is the only entry, present or on swap, that stands for its page.";
     DATA_1 "DATA-1" Always false "E15" "A load returns what was last stored there.";
+    PIN_1 "PIN-1" Always false "E16" "While a device stores into a page, its process finds no other page there.";
+    PIN_2 "PIN-2" Always false "E16'" "A device that reads a page sees no store of another process that came after it was given the page.";
     ORDER_1 "ORDER-1" Exploration false "E20" "Locks that may be waited for are always taken in the same order.";
     ATOMIC_1 "ATOMIC-1" Always false "E21" "Nothing sleeps while it holds a spin lock or is inside an RCU read section.";
     GUARD_1 "GUARD-1" Always false "E22" "What a lock protects is touched only by the holder of the lock.";
     DEADLOCK "DEADLOCK" Always true "E23" "No circle of CPUs waits for each other.";
     LIVELOCK "LIVELOCK" Liveness true "E24" "No fair schedule goes round for ever without progress.";
     UNLOCK_1 "UNLOCK-1" Always false "E25" "A lock is released by its owner, once, and before its CPU ends.";
+    RACE_1 "RACE-1" Quiescence false "E26" "No execution ends as its race says that none may.";
     ASSERT_1 "ASSERT-1" Always true "none" "What a race itself asserts, on a CPU or at the end, holds.";
 }
 

@@ -89,11 +89,26 @@ impl std::str::FromStr for Protocol {
 pub struct Era;
 
 impl Era {
+    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1).
+    pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_11);
+
+    /// 2.6.11: what document 0 changes. In all that is modelled here, the same as 2.6.7.
+    pub const V2_6_11: Protocol = Protocol::named("2.6.11", V2_6_11);
+
+    /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to S0.8).
+    pub const DOCUMENT_0: Protocol = Protocol::named("document-0", DOCUMENT_0);
+
+    /// 2.6.13: the sum of mapcount and swap count, and an order of steps under which it never dips (claim S0.5).
+    pub const V2_6_13: Protocol = Protocol::named("2.6.13", V2_6_13);
+
     /// 2.6.22: kernel-driven migration has just come in, and nothing keeps the anon_vma (claims S1.0, S1.2).
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
     /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
     pub const DOCUMENT_1: Protocol = Protocol::named("document-1", DOCUMENT_1);
+
+    /// 2.6.29: a write fault waits for the page lock (claim S0.11).
+    pub const V2_6_29: Protocol = Protocol::named("2.6.29", V2_6_29);
 
     /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
     pub const V2_6_33: Protocol = Protocol::named("2.6.33", V2_6_33);
@@ -110,12 +125,45 @@ impl Era {
     /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8).
     pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
 
+    /// 5.9: references decide about reuse again, a device's can be told from others, and fork copies what it holds.
+    pub const V5_9: Protocol = Protocol::named("5.9", V5_9);
+
+    /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps it.
+    pub const V5_19: Protocol = Protocol::named("5.19", V5_19);
+
     /// All of them, oldest first.
     pub fn all() -> Vec<Protocol> {
-        vec![Self::V2_6_22, Self::DOCUMENT_1, Self::V2_6_33, Self::V2_6_34, Self::V2_6_36, Self::V2_6_38, Self::V3_7]
+        vec![
+            Self::V2_6_7,
+            Self::V2_6_11,
+            Self::DOCUMENT_0,
+            Self::V2_6_13,
+            Self::V2_6_22,
+            Self::DOCUMENT_1,
+            Self::V2_6_29,
+            Self::V2_6_33,
+            Self::V2_6_34,
+            Self::V2_6_36,
+            Self::V2_6_38,
+            Self::V3_7,
+            Self::V5_9,
+            Self::V5_19,
+        ]
     }
 }
 
+const V2_6_11: Rules = Rules {
+    reuse: Reuse::PageCount,
+    unmap_check: UnmapCheck::Count,
+    swap_free_order: SwapFreeOrder::First,
+    exclusive_lock: ExclusiveLock::TreeLock,
+    unuse_activate: UnuseActivate::No,
+    ..V2_6_13
+};
+const DOCUMENT_0: Rules =
+    Rules { reuse: Reuse::Mapcount, unmap_check: UnmapCheck::Residual, swap_free_order: SwapFreeOrder::BeforeUnlock, ..V2_6_11 };
+/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated.
+const V2_6_13: Rules = V2_6_22;
 const V2_6_22: Rules = Rules {
     anon_vma_link: AnonVmaLink::Shared,
     anon_vma_lock: AnonVmaLock::Own,
@@ -137,9 +185,24 @@ const V2_6_22: Rules = Rules {
     stale_entry: StaleEntry::Bug,
     recount: Recount::No,
     expand_lock: ExpandLock::AnonVma,
+    reuse: Reuse::MapPlusSwap,
+    unmap_check: UnmapCheck::Nothing,
+    swap_free_order: SwapFreeOrder::AfterRmap,
+    wp_lock: WpLock::Trylock,
+    swap_write: SwapWrite::Finish,
+    free_swap: FreeSwap::RemoveExclusive,
+    exclusive_lock: ExclusiveLock::PageLock,
+    swapin_recheck: SwapinRecheck::Entry,
+    gup: Gup::Get,
+    fork_pinned: ForkPinned::Share,
+    read_pin: ReadPin::AsMapped,
+    unuse_activate: UnuseActivate::Yes,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
-const V2_6_33: Rules = Rules {
+const V2_6_29: Rules = Rules {
+    reuse: Reuse::ReuseSwapPage,
+    wp_lock: WpLock::Lock,
+    free_swap: FreeSwap::TryToFree,
     anon_vma_life: AnonVmaLife::Rcu,
     unmapped_page: UnmappedPage::Move,
     move_mapping: MoveMapping::Freeze,
@@ -147,6 +210,7 @@ const V2_6_33: Rules = Rules {
     migration_wait: MigrationWait::GetUnlessZero,
     ..V2_6_22
 };
+const V2_6_33: Rules = V2_6_29;
 const V2_6_34: Rules = Rules {
     anon_vma_link: AnonVmaLink::Chained,
     shared_mapping: SharedMapping::Oldest,
@@ -159,8 +223,17 @@ const V2_6_36: Rules = Rules {
     vma_adjust_lock: VmaAdjustLock::Vma,
     anon_vma_life: AnonVmaLife::Refcount,
     unmapped_page: UnmappedPage::MoveWithoutRmap,
+    swapin_recheck: SwapinRecheck::EntryAndCache,
     ..V2_6_34
 };
 const V2_6_38: Rules = Rules { lock_recheck: LockRecheck::Mapped, anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules =
     Rules { vma_adjust_lock: VmaAdjustLock::VmaOrNext, vm_end_lock: VmEndLock::Always, anon_vma_life: AnonVmaLife::IncNotZero, ..V2_6_38 };
+const V5_9: Rules = Rules { reuse: Reuse::Refcount, wp_lock: WpLock::Trylock, gup: Gup::Pin, fork_pinned: ForkPinned::Copy, ..V3_7 };
+const V5_19: Rules = Rules {
+    reuse: Reuse::AnonExclusive,
+    unmap_check: UnmapCheck::Unpinned,
+    swap_free_order: SwapFreeOrder::FirstLocked,
+    read_pin: ReadPin::Unshare,
+    ..V5_9
+};

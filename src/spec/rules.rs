@@ -244,4 +244,106 @@ rules! {
         /// The VMA's anon_vma.
         AnonVma = "anon-vma",
     }
+    /// How a write fault finds out that nobody else has the page, so that it may be stored to in place (claims S0.1, S0.3, S0.6).
+    reuse: Reuse {
+        /// Nobody refers to it but the entry and the swap cache (until 2.6.12). A pin is a reference too.
+        PageCount = "page-count",
+        /// One present entry, or none yet, and no other on swap (document 0).
+        Mapcount = "mapcount",
+        /// Present entries and swap entries together are one (2.6.13).
+        MapPlusSwap = "map-plus-swap",
+        /// The same, and the page leaves the swap cache at once (2.6.29).
+        ReuseSwapPage = "reuse-swap-page",
+        /// For a write-protected page, nobody refers to it but the entry; from swap as before (5.9).
+        Refcount = "refcount",
+        /// A bit says so, which fork and unmapping take away; without it, the references decide (5.19).
+        AnonExclusive = "anon-exclusive",
+    }
+    /// What keeps `try_to_unmap_one` from unmapping a page in the swap cache that somebody holds (claims S0.1, S0.2, S0.8).
+    unmap_check: UnmapCheck {
+        /// References beyond the mappings, the cache's and its own (2.6.7).
+        Count = "count",
+        /// The same, but only if more than one entry maps it (document 0).
+        Residual = "residual",
+        /// Nothing (2.6.13).
+        Nothing = "nothing",
+        /// A pin on a page that belongs to one process (5.19).
+        Unpinned = "unpinned",
+    }
+    /// In which order `do_swap_page` gives up its swap entry, maps the page and unlocks it (claims S0.5, S0.6).
+    swap_free_order: SwapFreeOrder {
+        /// Gives up the entry, decides about reuse, unlocks, maps (until 2.6.12).
+        First = "first",
+        /// Decides about reuse, gives up the entry, unlocks, maps (document 0).
+        BeforeUnlock = "before-unlock",
+        /// Decides about reuse, maps, gives up the entry, unlocks (2.6.13).
+        AfterRmap = "after-rmap",
+        /// Gives up the entry, decides about reuse, maps, unlocks (5.19).
+        FirstLocked = "first-locked",
+    }
+    /// What `do_wp_page` does when somebody else has locked the page (claim S0.11).
+    wp_lock: WpLock {
+        /// Copies it (until 2.6.28, and again since 5.9).
+        Trylock = "trylock",
+        /// Waits for the lock, and compares the entry again (2.6.29).
+        Lock = "lock",
+    }
+    /// What a write fault on a swap entry does about a page that others have too.
+    swap_write: SwapWrite {
+        /// Copies it, within the same fault.
+        Finish = "finish",
+        /// Maps it read-only, and leaves the copy to a second fault.
+        SecondFault = "second-fault",
+    }
+    /// How `do_swap_page` gives swap space back when swap is full (claim S0.13).
+    free_swap: FreeSwap {
+        /// If nobody refers to the page but the caller and the cache, looked at again under the tree lock (until 2.6.28).
+        RemoveExclusive = "remove-exclusive",
+        /// The same without the tree lock: no kernel did this.
+        RemoveExclusiveUnlocked = "remove-exclusive-unlocked",
+        /// If no entry holds the slot, whoever else refers to the page (2.6.29).
+        TryToFree = "try-to-free",
+    }
+    /// Does `exclusive_swap_page` take the tree lock to count, though it holds the page lock? (claim S0.12)
+    exclusive_lock: ExclusiveLock {
+        /// Yes (until 2.6.12).
+        TreeLock = "tree-lock",
+        /// No.
+        PageLock = "page-lock",
+    }
+    /// What `do_swap_page` looks at again once it has the page lock.
+    swapin_recheck: SwapinRecheck {
+        /// The page-table entry only (until 2.6.35).
+        Entry = "entry",
+        /// That the page is still the slot's page in the swap cache, too (2.6.36).
+        EntryAndCache = "entry-and-cache",
+    }
+    /// What the reference of a device is (claim S0.9).
+    gup: Gup {
+        /// A reference like any other.
+        Get = "get",
+        /// One that can be told from others (5.6).
+        Pin = "pin",
+    }
+    /// What fork does with a page that is pinned (claim S0.9).
+    fork_pinned: ForkPinned {
+        /// Shares it like any other.
+        Share = "share",
+        /// Copies it for the child (5.9).
+        Copy = "copy",
+    }
+    /// Which page a device gets that will only read.
+    read_pin: ReadPin {
+        /// The one that is mapped, whoever else has it.
+        AsMapped = "as-mapped",
+        /// One of the process's own: a shared page is copied first (5.19).
+        Unshare = "unshare",
+    }
+    /// What swapoff does before it lets go of a page that it has mapped in some processes and not yet in others (claim S0.10).
+    unuse_activate: UnuseActivate {
+        /// Nothing: its reference keeps the page from being unmapped again, where that is a rule.
+        No = "no",
+        /// Makes the page active, so that reclaim does not come by soon (2.6.13).
+        Yes = "yes",
+    }
 }

@@ -318,6 +318,11 @@ impl Ghost {
         engine::ghost(Step { object: self.id, access: Access::Read });
     }
 
+    /// The caller changes what it stands for, in a way that commutes with what others do: one more or less of something.
+    pub fn counted(&self) {
+        engine::ghost(Step { object: self.id, access: Access::Update });
+    }
+
     /// The caller changes what it stands for.
     pub fn changed(&self) {
         engine::ghost(Step { object: self.id, access: Access::Write });

@@ -1,0 +1,242 @@
+//! Copy-on-write: which page may a write fault store to in place, and how it is copied when it may not.
+
+use super::page::Mapping;
+use super::{Addr, Mm, PageRef, Pte, Vma, World};
+use crate::spec::{Clause, ExclusiveLock, FreeSwap, Reuse, WpLock};
+use crate::sync;
+use crate::{call, note};
+
+impl World {
+    /// A store met a write-protected entry. Kernel: `do_wp_page`.
+    ///
+    /// Called with `mmap_sem` held for reading, and the page-table lock, under which the entry is `pte`; lets go of the latter.
+    pub(super) fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+        self.break_cow(mm, vma, addr, pte, true);
+    }
+
+    /// A device that will only read met an entry whose page others may have too: gives the process a page of its own there, still
+    /// write-protected. Called like [`do_wp_page`](Self::do_wp_page). Kernel: `do_wp_page` with `FAULT_FLAG_UNSHARE`, since 5.19.
+    pub(super) fn unshare(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+        self.break_cow(mm, vma, addr, pte, false);
+    }
+
+    fn break_cow(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) {
+        call!("do_wp_page({}:{addr}{})", mm.id(), if write { "" } else { ", unshare" });
+        mm.page_table_lock.assert_held();
+        let old = pte.page().expect("a present entry");
+        let Some(reuse) = self.wp_can_reuse(mm, vma, addr, pte) else {
+            mm.page_table_lock.unlock();
+            return;
+        };
+        if reuse {
+            sync::mark("do_wp_page", "reuse");
+            if write {
+                self.assert_sole_entry(mm, addr, old);
+                self.set_pte(mm, addr, Pte::Present { page: old, write: true, dirty: true });
+            }
+            mm.page_table_lock.unlock();
+            return;
+        }
+        self.get_page(old);
+        mm.page_table_lock.unlock();
+        self.wp_page_copy(mm, vma, addr, pte, write);
+        self.put_page(old);
+    }
+
+    /// May the process have the page of its write-protected entry for itself? `None` if the entry changed while it slept. Called with the
+    /// page-table lock held; returns with it held. Takes the page lock, or tries to (rule [`WpLock`], claim S0.11).
+    fn wp_can_reuse(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> Option<bool> {
+        let page = pte.page().expect("a present entry");
+        let frame = self.page(page);
+        if self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read() {
+            return Some(true);
+        }
+        // Where references decide, a look at them saves the lock.
+        let too_many = match self.rules().reuse {
+            Reuse::Refcount => frame.count.read() != 1,
+            Reuse::AnonExclusive => frame.count.read() > 1 + i64::from(frame.swap_cache.read()),
+            _ => false,
+        };
+        if too_many {
+            sync::mark("do_wp_page", "page has references");
+            return Some(false);
+        }
+        if !frame.lock.trylock() {
+            sync::mark("do_wp_page", "page is locked");
+            if self.rules().wp_lock == WpLock::Trylock {
+                return Some(false);
+            }
+            self.get_page(page);
+            mm.page_table_lock.unlock();
+            frame.lock.lock();
+            mm.page_table_lock.lock();
+            if mm.pte(addr).read() != pte {
+                note!("the entry has changed meanwhile");
+                self.unlock_page(page);
+                self.put_page(page);
+                return None;
+            }
+            self.put_page(page);
+        }
+        let reuse = match self.rules().reuse {
+            Reuse::Refcount => frame.mapcount.read() == 1 && frame.count.read() == 1,
+            Reuse::AnonExclusive => {
+                if frame.swap_cache.read() {
+                    self.try_to_free_swap(page);
+                }
+                let alone = frame.count.read() == 1;
+                if alone {
+                    frame.anon_exclusive.write(true);
+                }
+                alone
+            }
+            _ => self.can_share_swap_page(page),
+        };
+        if reuse {
+            frame.mapping.write(Mapping(vma.anon_vma.read())); // page_move_anon_rmap
+        }
+        self.unlock_page(page);
+        Some(reuse)
+    }
+
+    /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`. Kernel: `wp_page_copy`.
+    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) {
+        let old = pte.page().expect("a present entry");
+        sync::mark("do_wp_page", "copy");
+        self.anon_vma_prepare(vma);
+        let new = self.alloc_page();
+        self.page(new).content.write(self.page(old).content.read());
+        mm.page_table_lock.lock();
+        let used = mm.pte(addr).read() == pte;
+        if used {
+            self.page_add_new_anon_rmap(new, vma, addr);
+            self.lru_cache_add(new);
+            self.page(new).uptodate.reset(true);
+            self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });
+            self.page_remove_rmap(old);
+        } else {
+            note!("the entry has changed meanwhile");
+        }
+        mm.page_table_lock.unlock();
+        self.put_page(if used { old } else { new });
+    }
+
+    /// May the faulting process have the page for itself? Called with the page and the page table locked (claims S0.3, S0.4). Kernel:
+    /// `can_share_swap_page`; `reuse_swap_page` since 2.6.29.
+    pub(super) fn can_share_swap_page(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        frame.lock.assert_held();
+        match self.rules().reuse {
+            Reuse::PageCount => match frame.count.read() {
+                1 => !frame.swap_cache.read(),
+                2 => frame.swap_cache.read() && self.exclusive_swap_page(page),
+                _ => false,
+            },
+            Reuse::Mapcount => match frame.mapcount.read() {
+                mapped if frame.swap_cache.read() => mapped <= 1 && self.exclusive_swap_page(page),
+                mapped => mapped == 1,
+            },
+            Reuse::MapPlusSwap => {
+                // The mapcount first: once it is read, an entry can only move from the one count to the other under the page lock.
+                let mut count = frame.mapcount.read();
+                if count <= 1 && frame.swap_cache.read() {
+                    count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
+                }
+                count == 1
+            }
+            Reuse::ReuseSwapPage | Reuse::Refcount | Reuse::AnonExclusive => self.reuse_swap_page(page),
+        }
+    }
+
+    /// Is the swap cache all that refers to the slot, and the caller all that refers to the page? Called with the page locked. Takes
+    /// `swap_lock`, and the tree lock where the rule [`ExclusiveLock`] says so (claim S0.12). Kernel: `exclusive_swap_page`, until 2.6.12.
+    fn exclusive_swap_page(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        self.swap.lock.lock();
+        let mut exclusive = self.swap_count(self.page_swap_entry(page)) == 1;
+        if exclusive {
+            let locked = self.rules().exclusive_lock == ExclusiveLock::TreeLock;
+            if locked {
+                self.swap_cache.tree_lock.lock();
+            }
+            exclusive = if self.rules().reuse == Reuse::PageCount { frame.count.read() == 2 } else { frame.mapcount.read() == 1 };
+            if locked {
+                self.swap_cache.tree_lock.unlock();
+            }
+        }
+        self.swap.lock.unlock();
+        exclusive
+    }
+
+    /// The sum of 2.6.13, and if nobody else has the page, it leaves the swap cache at once. Called with the page locked, and the
+    /// page-table lock. Kernel: `reuse_swap_page`, since 2.6.29.
+    pub(super) fn reuse_swap_page(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        frame.lock.assert_held();
+        let mut count = frame.mapcount.read();
+        if count <= 1 && frame.swap_cache.read() {
+            count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
+            if count == 1 {
+                self.delete_from_swap_cache(page);
+                frame.dirty.write(true);
+            }
+        }
+        count <= 1
+    }
+
+    /// A page has been mapped, or will be, and swap is full: gives its slot up if it can. Called with the page locked (rule [`FreeSwap`]).
+    pub(super) fn free_swap(&self, page: PageRef) {
+        match self.rules().free_swap {
+            FreeSwap::TryToFree => self.try_to_free_swap(page),
+            FreeSwap::RemoveExclusive => self.remove_exclusive_swap_page(page, true),
+            FreeSwap::RemoveExclusiveUnlocked => self.remove_exclusive_swap_page(page, false),
+        };
+    }
+
+    /// Takes the page out of the swap cache if the caller is the only one who has it. Called with the page locked. Kernel:
+    /// `remove_exclusive_swap_page`, until 2.6.28. Takes `swap_lock` and the tree lock.
+    ///
+    /// Only under the tree lock nobody can find the page there and take a reference (claim S0.13).
+    fn remove_exclusive_swap_page(&self, page: PageRef, tree_lock: bool) -> bool {
+        let frame = self.page(page);
+        frame.lock.assert_held();
+        if !frame.swap_cache.read() || frame.count.read() != 2 {
+            return false;
+        }
+        let entry = self.page_swap_entry(page);
+        self.swap.lock.lock();
+        let mut exclusive = self.swap_count(entry) == 1;
+        if exclusive && !tree_lock {
+            exclusive = frame.count.read() == 2;
+        }
+        if exclusive {
+            self.swap_cache.tree_lock.lock();
+            exclusive = !tree_lock || frame.count.read() == 2;
+            if exclusive {
+                let count = frame.peek_count();
+                sync::clause(Clause::SWAP_5, count == 2, || format!("{page} leaves the swap cache, and {count} references to it are out"));
+                self.delete_from_swap_cache_locked(page, entry);
+                frame.dirty.write(true);
+            }
+            self.swap_cache.tree_lock.unlock();
+        }
+        self.swap.lock.unlock();
+        if exclusive {
+            self.swap_free(entry);
+            self.put_page(page);
+        }
+        exclusive
+    }
+
+    /// Drops the page from the swap cache if no page-table entry needs its slot. Called with the page locked. Kernel: `try_to_free_swap`,
+    /// since 2.6.29.
+    pub fn try_to_free_swap(&self, page: PageRef) -> bool {
+        self.page(page).lock.assert_held();
+        if !self.page(page).swap_cache.read() || self.page_swapcount(self.page_swap_entry(page)) > 0 {
+            return false;
+        }
+        self.delete_from_swap_cache(page);
+        self.page(page).dirty.write(true);
+        true
+    }
+}

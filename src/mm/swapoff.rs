@@ -1,0 +1,97 @@
+//! swapoff: brings everything back from the device.
+
+use super::{Addr, Mm, PageRef, Pte, SwapEntry, Vma, World};
+use crate::spec::{Clause, UnuseActivate};
+use crate::sync::{self, RetryLoop};
+use crate::{call, note};
+
+impl World {
+    /// Takes the swap device out of use: no new slots, then everything that is on it is mapped again. Kernel: `sys_swapoff` and
+    /// `try_to_unuse`.
+    pub fn swapoff(&self) {
+        call!("sys_swapoff");
+        self.swap.lock.lock();
+        self.swap.lock.data().enabled = false;
+        self.swap.lock.unlock();
+        let retries = RetryLoop::new();
+        loop {
+            retries.round(|| self.fingerprint());
+            let Some(entry) = self.find_next_to_unuse() else { break };
+            if let Some(page) = self.read_swap_cache_async(entry) {
+                self.unuse_entry(entry, page);
+            }
+        }
+        let left = self.every_pte().find(|(_, pte)| pte.swap_entry().is_some());
+        sync::clause(Clause::SWAP_6, left.is_none(), || {
+            let (at, pte) = left.expect("it is violated");
+            format!("swapoff is over, and {at} = {pte}")
+        });
+        sync::mark("swapoff", "over");
+    }
+
+    /// The first slot in use. Takes `swap_lock`.
+    fn find_next_to_unuse(&self) -> Option<SwapEntry> {
+        self.swap.lock.lock();
+        let used = self.swap.lock.data().count.iter().position(|&count| count > 0);
+        self.swap.lock.unlock();
+        used.map(|slot| SwapEntry(slot as u32))
+    }
+
+    /// One slot, whose page the caller has a reference on, which it gives up: maps it wherever a page-table entry stands for it, then takes
+    /// it out of the swap cache if nothing is left. The loop body of `try_to_unuse`. Takes the page lock.
+    fn unuse_entry(&self, entry: SwapEntry, page: PageRef) {
+        let frame = self.page(page);
+        frame.lock.lock();
+        for mm in self.mms.iter() {
+            if self.page_swapcount(entry) == 0 {
+                break;
+            }
+            self.unuse_process(mm, entry, page);
+        }
+        let current = frame.swap_cache.read() && self.page_swap_entry(page) == entry;
+        if current && self.page_swapcount(entry) == 0 {
+            self.delete_from_swap_cache(page);
+            frame.dirty.write(true);
+        } else if current {
+            sync::mark("swapoff", "some entries are left");
+        }
+        self.unlock_page(page);
+        self.put_page(page);
+    }
+
+    /// Maps the page in one process. Called with the page locked. Takes the page-table lock. Kernel: `unuse_process`; later `unuse_mm`.
+    ///
+    /// `mmap_sem` comes before the page lock, so it is tried; when that fails, the page is unlocked meanwhile (claim S0.10).
+    fn unuse_process(&self, mm: &Mm, entry: SwapEntry, page: PageRef) {
+        call!("unuse_process({}, {entry})", mm.id());
+        if self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock() {
+            sync::mark("swapoff", "lets go of the page");
+            if self.rules().unuse_activate == UnuseActivate::Yes {
+                self.activate_page(page);
+            }
+            self.unlock_page(page);
+            mm.mmap_sem.down_read();
+            self.page(page).lock.lock();
+        }
+        mm.page_table_lock.lock();
+        for &vma in mm.mmap.read().iter() {
+            let vma = self.vma(vma);
+            for addr in vma.vm_start.read()..vma.vm_end.read() {
+                if mm.pte(addr).read().swap_entry() == Some(entry) {
+                    self.unuse_pte(mm, vma, addr, entry, page);
+                }
+            }
+        }
+        mm.page_table_lock.unlock();
+        mm.mmap_sem.up_read();
+    }
+
+    /// Called with the page and the page table locked, and `mmap_sem` held. Kernel: `unuse_pte`.
+    fn unuse_pte(&self, mm: &Mm, vma: &Vma, addr: Addr, entry: SwapEntry, page: PageRef) {
+        self.get_page(page);
+        self.set_pte(mm, addr, Pte::clean(page, false));
+        self.page_add_anon_rmap(page, vma, addr);
+        self.swap_free(entry);
+        note!("{}:{addr} is back from swap", mm.id());
+    }
+}

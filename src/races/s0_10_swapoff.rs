@@ -1,0 +1,54 @@
+//! S0.10: swapoff maps what reclaim unmaps again.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, UnmapCheck};
+use crate::{Race, Seen};
+
+/// Two processes share a page that is on swap for both, and in the swap cache.
+fn on_swap(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.fork();
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+fn swapoff(w: &World) {
+    w.swapoff();
+    w.signal();
+}
+
+fn lets_go(e: &Seen<'_>) -> bool {
+    e.saw("swapoff", "lets go of the page")
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let once = Race::new("S0.10", "swapoff lets go of the page to get mmap_sem, and reclaim comes by")
+        .world(on_swap)
+        .cpu("swapoff", swapoff)
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .cpu("mmap (the child's)", |w| w.process(1).mmap(4..5))
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .sometimes("swapoff lets go of the page", lets_go)
+        .sometimes("swapoff ends", |e| e.saw("swapoff", "over"));
+    let forever = Race::new("S0.10/progress", "if both happen in every round, swapoff never ends")
+        .world(|w| {
+            on_swap(w);
+            w.contend_mmap_sem();
+        })
+        .cpu("swapoff", swapoff)
+        .cpu("kswapd, as long as swapoff runs", |w| {
+            let page = w.process(0).page_at(1);
+            w.repeat_until(|| {
+                w.shrink_page(page);
+                w.signalled()
+            });
+        })
+        .violates(Era::V2_6_11.with(UnmapCheck::Nothing), Clause::LIVELOCK)
+        .still_violates(Era::V2_6_13, Clause::LIVELOCK)
+        .showing("swapoff lets go of the page", lets_go);
+    vec![once, forever]
+}

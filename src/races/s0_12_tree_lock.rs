@@ -1,0 +1,57 @@
+//! S0.12 and S0.13: where the swap cache's lock is needed to count references, and where the page lock is enough.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
+use crate::{Race, Seen};
+
+/// A page of one process, on swap, and in the swap cache.
+fn cached(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+fn store(w: &World) {
+    w.process(0).store(1, 8).expect("it is mapped");
+}
+
+fn load(w: &World) {
+    w.process(0).load(1).expect("it is mapped");
+}
+
+fn exclusive(e: &Seen<'_>) -> bool {
+    e.saw("do_swap_page", "page is exclusive") || e.saw("do_wp_page", "reuse")
+}
+
+/// With the order of steps of 2.6.13: that of 2.6.11 has races of its own (S0.5), and they would hide what is asked here.
+fn in_order(protocol: Protocol) -> Protocol {
+    protocol.with(SwapFreeOrder::AfterRmap)
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let redundant = Race::new("S0.12", "exclusive_swap_page counts under the page lock, with the tree lock and without it")
+        .world(cached)
+        .cpu("store", store)
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .holds(in_order(Era::V2_6_11))
+        .holds(in_order(Era::V2_6_11).with(ExclusiveLock::PageLock))
+        .holds(in_order(Era::DOCUMENT_0))
+        .holds(in_order(Era::DOCUMENT_0).with(ExclusiveLock::PageLock))
+        .sometimes("the page is taken for exclusive", exclusive);
+    let necessary = Race::new("S0.13", "remove_exclusive_swap_page counts while somebody looks the page up in the swap cache")
+        .world(|w| {
+            cached(w);
+            w.fill_swap();
+        })
+        .cpu("load", load)
+        .cpu("load (another thread)", load)
+        .violates(Era::V2_6_13.with(FreeSwap::RemoveExclusiveUnlocked), Clause::SWAP_5)
+        .violates(Era::V2_6_11.with(Reuse::Mapcount).with(FreeSwap::RemoveExclusiveUnlocked), Clause::SWAP_5)
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .sometimes("a load comes too late", |e| e.saw("do_swap_page", "entry has changed"));
+    vec![redundant, necessary]
+}

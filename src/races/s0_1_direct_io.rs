@@ -1,0 +1,92 @@
+//! S0.1, S0.7 and S0.11: a device stores into a page that is unmapped meanwhile. Does the process get that page back, or a copy?
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, UnmapCheck};
+use crate::{Race, Seen};
+
+/// One page, into which a device will store.
+fn one_page(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    let _held = p.pin_for_writing(1).expect("it is mapped");
+}
+
+fn kswapd(w: &World) {
+    w.shrink_page(w.process(0).page_at(1));
+}
+
+fn device(w: &World) {
+    let pin = w.pin(0);
+    pin.dma_write(7);
+    pin.put();
+}
+
+fn store(w: &World) {
+    w.process(0).store(1, 8).expect("it is mapped");
+}
+
+fn load_then_store(w: &World) {
+    w.process(0).load(1).expect("it is mapped");
+    store(w);
+}
+
+fn back_from_swap(e: &Seen<'_>) -> bool {
+    e.saw("do_swap_page", "maps the page")
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let lost = Race::new("S0.1", "a page that a device stores into is unmapped, and the next store gets a copy")
+        .world(one_page)
+        .cpu("kswapd", kswapd)
+        .cpu("direct I/O completes", device)
+        .cpu("store (another thread)", store)
+        .violates(Era::V2_6_7.with(UnmapCheck::Nothing), Clause::DATA_1)
+        .holds(Era::V2_6_7)
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
+    let read_first = Race::new("S0.1/read", "the same, but the thread reads before it stores, so that the page comes back write-protected")
+        .world(one_page)
+        .cpu("kswapd", kswapd)
+        .cpu("direct I/O completes", device)
+        .cpu("load, then store (another thread)", load_then_store)
+        .violates(Era::V2_6_7.with(UnmapCheck::Nothing), Clause::DATA_1)
+        .violates(Era::V5_9, Clause::DATA_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
+    let untested =
+        Race::new("S0.7", "the situation that could not be tested: pinned, unmapped, and a write fault before the pin is dropped")
+            .world(one_page)
+            .cpu("kswapd", kswapd)
+            .cpu("direct I/O completes", device)
+            .cpu("store (another thread)", store)
+            .holds(Era::DOCUMENT_0)
+            .holds(Era::V2_6_13)
+            .holds(Era::V2_6_29)
+            .sometimes("the page comes back from swap", back_from_swap);
+    let trylock = Race::new("S0.11", "the page is locked by somebody who only looks at it, and that alone makes the store get a copy")
+        .world(|w| {
+            one_page(w);
+            let p = w.process(0);
+            p.swap_out(1); // it is unmapped, and the device keeps it from being freed
+            p.load(1).expect("it is mapped");
+        })
+        .cpu("lock_page, unlock_page", |w| {
+            let page = w.process(0).page_at(1);
+            w.lock_page(page);
+            w.unlock_page(page);
+        })
+        .cpu("direct I/O completes", device)
+        .cpu("store (another thread)", store)
+        .violates(Era::V2_6_13, Clause::DATA_1)
+        .holds(Era::V2_6_29)
+        .showing("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"))
+        .sometimes("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"));
+    vec![lost, read_first, untested, trylock]
+}

@@ -1,0 +1,144 @@
+//! S0.3, S0.4 and S0.6: whose page is it? What a count may depend on, and what it may not.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, Protocol, Reuse, SwapWrite};
+use crate::{Race, Seen};
+
+/// A page of one process, write-protected because a child had it too and is gone.
+fn write_protected(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.fork().exit();
+}
+
+fn family(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.fork();
+}
+
+/// The parent maps the page, the child has it on swap, and it is in the swap cache.
+fn half_mapped(w: &World) {
+    family(w);
+    w.process(1).swap_out(1);
+    w.process(0).load(1).expect("it is mapped");
+}
+
+/// A page of one process, in the swap cache.
+fn cached(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+fn store(w: &World) {
+    w.process(0).store(1, 8).expect("it is mapped");
+}
+
+fn childs_store(w: &World) {
+    w.process(1).store(1, 8).expect("it is mapped");
+}
+
+fn copied(e: &Seen<'_>) -> bool {
+    e.saw("do_wp_page", "copy")
+}
+
+fn reused(e: &Seen<'_>) -> bool {
+    e.saw("do_wp_page", "reuse")
+}
+
+fn sums(race: Race) -> Race {
+    [Era::V2_6_13, Era::V2_6_29, Era::V5_9, Era::V5_19].into_iter().fold(race, Race::holds)
+}
+
+fn second_fault(protocol: Protocol) -> Protocol {
+    protocol.with(SwapWrite::SecondFault)
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let glance = Race::new("S0.3", "somebody takes a reference and looks, and that alone makes a store copy a page that nobody shares")
+        .world(write_protected)
+        .cpu("isolate_lru_page, putback_lru_page", |w| {
+            let page = w.process(0).page_at(1);
+            if w.isolate_lru_page(page) {
+                w.putback_lru_page(page);
+            }
+        })
+        .cpu("store", store)
+        .violates(Era::V2_6_11, Clause::RACE_1)
+        .violates(Era::V5_9, Clause::RACE_1)
+        .holds(Era::V2_6_11.with(Reuse::Mapcount))
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("the page is reused", reused);
+    let reader = Race::new("S0.3/reader", "a device reads a page for a child that then unmaps it, and the parent stores")
+        .world(family)
+        .cpu("the child: pin, munmap, read", |w| {
+            let child = w.process(1);
+            let pin = child.pin_for_reading(1).expect("it is mapped");
+            child.munmap(1..2);
+            pin.read();
+            pin.put();
+        })
+        .cpu("store (the parent's)", store)
+        .violates(Era::V2_6_13, Clause::PIN_2)
+        .violates(Era::V2_6_29, Clause::PIN_2)
+        .holds(Era::V2_6_11)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19);
+    let fork = sums(Race::new("S0.4", "the counts are read under the page lock, and another process forks, which takes no page lock"))
+        .world(half_mapped)
+        .cpu("store (the child's)", childs_store)
+        .cpu("fork (the parent's)", |w| {
+            w.process(0).fork();
+        })
+        .sometimes("the child gets a copy", copied);
+    let exit = sums(Race::new("S0.4/exit", "the same, and another process exits, which takes no page lock either"))
+        .world(half_mapped)
+        .cpu("store (the child's)", childs_store)
+        .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
+        .sometimes("the child gets a copy", copied);
+    let unmap = sums(Race::new("S0.4/unmap", "the same, and the parent's mapping becomes a swap entry, which takes the page lock"))
+        .world(half_mapped)
+        .cpu("store (the child's)", childs_store)
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .sometimes("somebody gets a copy", copied);
+    let shared = Race::new("S0.6", "do_swap_page takes every page for shared in document 0, and do_wp_page puts that right")
+        .world(cached)
+        .cpu("store", store)
+        .holds(Era::DOCUMENT_0)
+        .holds(second_fault(Era::DOCUMENT_0))
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("do_swap_page takes the page for shared", |e| e.saw("do_swap_page", "page may be shared"))
+        .sometimes("do_wp_page reuses it", reused);
+    let contended = Race::new("S0.6/contended", "but not when somebody has locked the page meanwhile")
+        .world(cached)
+        .cpu("store", store)
+        .cpu("lock_page, unlock_page", |w| {
+            let page = w.process(0).page_at(1);
+            w.lock_page(page);
+            w.unlock_page(page);
+        })
+        .violates(Era::DOCUMENT_0, Clause::RACE_1)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("do_swap_page takes the page for exclusive", |e| e.saw("do_swap_page", "page is exclusive"));
+    // Not in the mails: the cache's claim on the slot outlives the page's place in the cache, and counts as another process's.
+    let late_claim =
+        Race::new("S0.6/late-claim", "reclaim has taken the page out of the swap cache, and its claim on the slot is not given up yet")
+            .world(cached)
+            .cpu("store", store)
+            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+            .violates(Era::V2_6_13, Clause::RACE_1)
+            .violates(Era::V2_6_29, Clause::RACE_1)
+            .holds(Era::V5_19)
+            .never("the page is copied, and nobody shares it", copied);
+    vec![glance, late_claim, reader, fork, exit, unmap, shared, contended]
+}

@@ -1,0 +1,81 @@
+//! S0.5: between the swap entry that is given up and the mapping that is counted, nobody seems to have the page.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, Reuse, SwapFreeOrder};
+use crate::{Race, Seen};
+
+/// The parent maps the page, the child has it on swap, and it is in the swap cache.
+fn half_mapped(w: &World) {
+    let parent = w.new_process();
+    parent.mmap(1..2);
+    parent.touch(1);
+    let child = parent.fork();
+    child.swap_out(1);
+    parent.load(1).expect("it is mapped");
+}
+
+fn childs_load(w: &World) {
+    w.process(1).load(1).expect("it is mapped");
+}
+
+fn store(w: &World) {
+    w.process(0).store(1, 8).expect("it is mapped");
+}
+
+fn cases(race: Race) -> Race {
+    race.violates(Era::DOCUMENT_0, Clause::COW_1)
+        .violates(Era::V2_6_11.with(Reuse::Mapcount), Clause::COW_1)
+        .violates(Era::V2_6_13.with(SwapFreeOrder::BeforeUnlock), Clause::COW_1)
+        .violates(Era::V2_6_13.with(SwapFreeOrder::First), Clause::COW_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::DOCUMENT_0.with(SwapFreeOrder::AfterRmap))
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+}
+
+fn reused(e: &Seen<'_>) -> bool {
+    e.saw("do_wp_page", "reuse")
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let dip =
+        cases(Race::new("S0.5", "a swap entry is given up before the mapping is counted, and another process takes the page for its own"))
+            .world(half_mapped)
+            .cpu("load (the child's)", childs_load)
+            .cpu("store (the parent's)", store)
+            .showing("do_wp_page takes the page for its own", reused)
+            .sometimes("the child gets its page", |e| e.saw("do_swap_page", "maps the page"))
+            .sometimes("the parent gets a copy", |e| e.saw("do_wp_page", "copy"));
+    let full = cases(Race::new("S0.5/full", "the same while swap is full, and slots are given back at once"))
+        .world(|w| {
+            half_mapped(w);
+            w.fill_swap();
+        })
+        .cpu("load (the child's)", childs_load)
+        .cpu("store (the parent's)", store)
+        .showing("do_wp_page takes the page for its own", reused)
+        .sometimes("the child gets its page", |e| e.saw("do_swap_page", "maps the page"));
+    // Not in the mails: what else may happen once the page is unlocked too early.
+    let unset = Race::new("S0.5/reclaim", "the page is unlocked before its mapping is set, and reclaim follows the mapping")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.read_ahead(1);
+        })
+        .cpu("load", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .violates(Era::V2_6_11, Clause::NULL_1)
+        .violates(Era::DOCUMENT_0, Clause::NULL_1)
+        .holds(Era::V2_6_11.with(SwapFreeOrder::AfterRmap))
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .sometimes("the page is mapped", |e| e.saw("do_swap_page", "maps the page"));
+    vec![dip, full, unset]
+}
