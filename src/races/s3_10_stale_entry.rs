@@ -35,6 +35,22 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("split, then a load", split_then_load)
             .still_violates(Era::V2_6_34.with(StaleEntry::MapNewReferenced), Clause::RMAP_1),
+        Race::new("S3.10/boundary", "where half-moved words hide the page and give no wrong index, the references are enough")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..5);
+                p.touch(3);
+                p.split_vma(4);
+            })
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(3)))
+            .cpu("vma_adjust (boundary 4 to 2), then a load", |w| {
+                w.process(0).move_boundary(4, 2);
+                let _ = w.process(0).load(3);
+            })
+            .violates(Era::V2_6_34.with(StaleEntry::MapNew), Clause::LIFE_3)
+            .holds(Era::V2_6_34.with(StaleEntry::MapNewReferenced))
+            .sometimes("the fault cleans up a stale entry", |e| e.saw("fault", "cleans up a stale migration entry"))
+            .sometimes("the page is moved", moved),
         Race::new("S3.10/zap", "but who zaps an entry while the migration is under way makes it leave references for nobody")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
