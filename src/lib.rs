@@ -33,6 +33,7 @@
 mod readme {}
 
 mod explore;
+pub mod matrix;
 pub mod mm;
 mod race;
 pub mod races;

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lockwalk::spec::Rules;
-use lockwalk::{Clause, Documented, Era, Method, Options, races};
+use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Race, matrix, races};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -87,6 +89,38 @@ fn generated_parts_are_what_the_code_says() {
     generated("protocols", &protocols());
     generated("races", &race_table());
     generated("evidence", &evidence());
+    generated("matrix", &matrices());
+}
+
+/// As `lockwalk matrix --format markdown` prints it, and the same with `--eras`.
+fn matrices() -> String {
+    let reuse = matrix::arms("reuse", &Era::V2_6_29).expect("there is such a rule");
+    format!(
+        "The rule `reuse` in 2.6.29, by arm (`lockwalk matrix`):\n\n{}\nThe named protocols (`lockwalk matrix --eras`):\n\n{}",
+        family(&reuse),
+        family(&matrix::eras())
+    )
+}
+
+fn family(columns: &[matrix::Column]) -> String {
+    let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
+    let cells: Vec<_> = races.iter().flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let options = Options { executions: Some(30_000), ..Options::default() };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
+                    let outcome = matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options);
+                    outcomes.lock().expect("no check panics").insert((outcome.race.clone(), outcome.protocol.clone()), outcome);
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().expect("no check panics");
+    let row = |race: &Race| columns.iter().map(|(_, protocol)| outcomes[&(race.id().to_owned(), protocol.to_string())].clone()).collect();
+    let rows: Vec<(String, Vec<Outcome>)> = races.iter().map(|race| (race.id().to_owned(), row(race))).collect();
+    matrix::markdown(columns, &rows)
 }
 
 fn clauses() -> String {

@@ -24,6 +24,7 @@ Examples:
   lockwalk merge 1.json 2.json 3.json 4.json  the verdicts of four shards, from as many machines
   lockwalk explain S3.1                       the shortest interleaving that violates something
   lockwalk explain S3.1 --output s3.1.svg     the same as a picture
+  lockwalk matrix                             which rule of reuse breaks what, in document 0's races
   lockwalk bench --time 2s                    the exhaustive scheduler beside loom and shuttle
   lockwalk list                               races, protocols, rules and clauses
 
@@ -40,6 +41,10 @@ for S3.1 alone. No name: all races.
 A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and `undecided` where that is no verdict. \
 Shards are cut where the exploration branches first, so they are not of equal size; a violation that is documented ends its search in \
 each shard.";
+
+const MATRIX: &str = "\
+A cell names the clauses that executions violate, each execution counted by the first; `never` means that every interleaving was \
+run, and `?` or `…` that the cell was given up before that.";
 
 const BENCH: &str = "\
 The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.
@@ -83,6 +88,9 @@ pub enum Command {
     List(ListArgs),
     /// Draw every violation into a directory, with an index
     Gallery(GalleryArgs),
+    /// Run every arm of a rule against every race of a family, whatever is documented: which arm breaks what
+    #[command(after_help = MATRIX)]
+    Matrix(MatrixArgs),
     /// Put the shards of an exploration together, and print the verdicts
     Merge(MergeArgs),
     /// Measure the exhaustive scheduler beside loom and shuttle, on programs of known size
@@ -225,6 +233,45 @@ pub struct GalleryArgs {
     /// The directory; it is made if it does not exist
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct MatrixArgs {
+    /// Races, by id or by its beginning [default: S0]
+    #[arg(value_name = "RACE")]
+    pub races: Vec<String>,
+
+    /// The rule whose arms are the columns
+    #[arg(long, value_name = "RULE", default_value = "reuse")]
+    pub rule: String,
+
+    /// The protocol whose other choices stay
+    #[arg(long, value_name = "PROTOCOL", default_value = "2.6.29")]
+    pub base: String,
+
+    /// Columns are the protocols of document 0's family, from 2.6.7 to 5.19, instead of a rule's arms
+    #[arg(long, conflicts_with_all = ["rule", "base"])]
+    pub eras: bool,
+
+    /// Give up a cell after so many executions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value = "30000")]
+    pub executions: u64,
+
+    /// How many threads explore [default: one per core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: MatrixFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MatrixFormat {
+    /// Columns that line up
+    Table,
+    /// Markdown, as in SPEC.md
+    Markdown,
 }
 
 #[derive(clap::Args, Debug)]

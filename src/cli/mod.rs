@@ -6,6 +6,7 @@ mod check;
 mod explain;
 mod gallery;
 mod list;
+mod matrix;
 mod output;
 mod parts;
 mod progress;
@@ -72,6 +73,7 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Explain(explain)) => explain::explain(&explain, &terminal),
         Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
         Some(Command::Gallery(gallery)) => gallery::run(&gallery),
+        Some(Command::Matrix(matrix)) => matrix::run(&matrix, &terminal),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
         Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
     }

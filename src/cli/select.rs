@@ -60,7 +60,7 @@ fn unknown_race(name: &str, all: &[Race]) -> Refusal {
 const SUGGESTIONS: usize = 3;
 
 /// The names nearest to `wanted` as a question; or where to look them up, if none is near.
-fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let near = nearest(wanted, names);
     if near.is_empty() { "; `lockwalk list` names them all".into() } else { near }
 }

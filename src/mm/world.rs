@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round
-    /// for ever, that is a livelock ([LIVELOCK]). Nothing may be carried over from one round to the next but what the world holds.
+    /// for ever, that is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the next but what the world holds.
     pub fn repeat_until(&self, mut round: impl FnMut() -> bool) {
         let retries = RetryLoop::new();
         loop {

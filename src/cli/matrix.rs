@@ -1,0 +1,47 @@
+//! `lockwalk matrix`: every arm of a rule against every race of a family.
+
+use lockwalk::spec::Rules;
+use lockwalk::{Method, Options, Outcome, matrix};
+
+use super::args::{MatrixArgs, MatrixFormat};
+use super::check::all_cores;
+use super::output::{Terminal, complain, print};
+use super::runner::Runner;
+use super::{Refusal, Status, select};
+
+/// Computes it, and prints it when all cells are known.
+pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+    let family = if args.races.is_empty() { vec!["S0".to_owned()] } else { args.races.clone() };
+    let races = select::races(&family)?;
+    let columns = if args.eras {
+        matrix::eras()
+    } else {
+        let base = select::protocol(&args.base)?;
+        matrix::arms(&args.rule, &base).ok_or_else(|| {
+            let names: Vec<_> = Rules::catalogue().into_iter().map(|(name, _)| name).collect();
+            Refusal(format!("no rule is called '{}'{}", args.rule, select::did_you_mean(&args.rule, names.iter().copied())))
+        })?
+    };
+    let cell = |race| columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()));
+    let cases: Vec<_> = races.iter().flat_map(cell).collect();
+    let options = Options { executions: Some(args.executions), ..Options::default() };
+    let runner = Runner::new(&Method::Exhaustive, options, args.jobs.map_or_else(all_cores, |jobs| jobs as usize));
+    let outcomes = runner.check(&cases, &Method::Exhaustive, |_| Ok(()))?;
+    runner.finish();
+    if runner.stopped() {
+        complain(&format!("stopped: {} of {} cells known, nothing is printed", outcomes.len().saturating_sub(1), cases.len()));
+        return Ok(Status::Interrupted);
+    }
+    let rows: Vec<(String, Vec<Outcome>)> =
+        races.iter().zip(outcomes.chunks(columns.len())).map(|(race, cells)| (race.id().to_owned(), cells.to_vec())).collect();
+    let dash = |text: String| if terminal.style().ascii { text.replace('…', "...") } else { text };
+    match args.format {
+        MatrixFormat::Table => {
+            let over = if args.eras { "protocols".to_owned() } else { format!("{} in {}", args.rule, args.base) };
+            print(&dash(format!("{over}: the clauses that executions violate first, or never, in every interleaving\n\n")))?;
+            print(&dash(matrix::plain(&columns, &rows)))?;
+        }
+        MatrixFormat::Markdown => print(&dash(matrix::markdown(&columns, &rows)))?,
+    }
+    Ok(Status::AsDocumented)
+}
