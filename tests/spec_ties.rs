@@ -102,8 +102,11 @@ fn matrices() -> String {
     )
 }
 
+/// A livelock that takes seconds a cell, and comes out the same for every arm: `lockwalk matrix` shows it, SPEC.md says so.
+const DEAR: &str = "S0.10/progress";
+
 fn family(columns: &[matrix::Column]) -> String {
-    let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
+    let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.") && race.id() != DEAR).collect();
     let cells: Vec<_> = races.iter().flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let options = Options { executions: Some(30_000), ..Options::default() };
