@@ -362,6 +362,10 @@ fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {
         Some(text) if text.contains("deadlock") => LoomStop::Deadlock(text.into()),
         Some(text) if text.contains("maximum number of branches") => LoomStop::TooLong,
         Some(text) if text.contains("Causality violation") => LoomStop::CannotExplore(text.trim().into()),
+        // loom 0.7.2 counts the preemptive switches of an execution in a byte (its src/rt/path.rs).
+        Some("attempt to add with overflow") => {
+            LoomStop::CannotExplore("an execution has more than the 255 preemptions that loom counts".into())
+        }
         // Neither a result nor a limit: a bug of ours or of loom's, which must not pass for one.
         _ => std::panic::panic_any(format!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text"))),
     }
