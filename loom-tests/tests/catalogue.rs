@@ -33,7 +33,11 @@ fn says_how_far(outcome: &Outcome) -> bool {
         Coverage::Bounded { bound } => bound.ends_with("preemptions") || bound.contains("yield"),
         Coverage::Unfinished { why } => match outcome.verdict() {
             Verdict::Violated(_) => why == "loom stops at the first violation",
-            _ => *why == format!("stopped after {EXECUTIONS} executions") || why.contains("retries without end") || why.contains("that loom counts"),
+            _ => {
+                *why == format!("stopped after {EXECUTIONS} executions")
+                    || why.contains("retries without end")
+                    || why.contains("that loom counts")
+            }
         },
         Coverage::Sampled { .. } => false,
     }

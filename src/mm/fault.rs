@@ -5,16 +5,30 @@ use crate::call;
 use crate::spec::StaleEntry;
 use crate::sync::{self, RetryLoop};
 
+/// An access that faults once is no retry loop; one that faults again is, and must say so.
+#[derive(Default)]
+pub(super) struct FaultAgain(Option<RetryLoop>);
+
+impl FaultAgain {
+    /// Before each fault.
+    pub(super) fn round(&mut self, world: &World) {
+        match &self.0 {
+            Some(retries) => retries.round(|| world.fingerprint()),
+            None => self.0 = Some(RetryLoop::new()),
+        }
+    }
+}
+
 impl World {
     /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
     pub fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
-        let retries = RetryLoop::new();
+        let mut again = FaultAgain::default();
         loop {
             if let Some(value) = self.hardware_access(mm, addr, None) {
                 return Ok(value);
             }
+            again.round(self);
             self.do_page_fault(mm, addr, false)?;
-            retries.round(|| self.fingerprint());
         }
     }
 
@@ -33,13 +47,13 @@ impl World {
 
     /// A user store ([COW-1], [DATA-1] at the loads that follow).
     pub fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
-        let retries = RetryLoop::new();
+        let mut again = FaultAgain::default();
         loop {
             if self.hardware_access(mm, addr, Some(value)).is_some() {
                 return Ok(());
             }
+            again.round(self);
             self.do_page_fault(mm, addr, true)?;
-            retries.round(|| self.fingerprint());
         }
     }
 

@@ -1,10 +1,11 @@
 //! get_user_pages, and the device that uses what it got.
 
+use super::fault::FaultAgain;
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
 use crate::call;
 use crate::spec::{Clause, Gup, ReadPin};
-use crate::sync::{self, RetryLoop};
+use crate::sync;
 
 /// A page that a device holds. Dropping the value does not let go of the page: see [`put`](Self::put).
 #[must_use]
@@ -103,13 +104,13 @@ impl World {
     /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.
     fn follow_page(&self, mm: &Mm, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
         let vma = self.find_vma(mm, addr).ok_or(Errno::Efault)?;
-        let retries = RetryLoop::new();
+        let mut again = FaultAgain::default();
         loop {
             mm.page_table_lock.lock();
             match mm.pte(addr).read() {
                 pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
+                    again.round(self);
                     self.unshare(mm, vma, addr, pte);
-                    retries.round(|| self.fingerprint());
                     continue;
                 }
                 Pte::Present { page, write: writable, .. } if writable || !write => {
@@ -120,8 +121,8 @@ impl World {
                 }
                 _ => mm.page_table_lock.unlock(),
             }
+            again.round(self);
             self.handle_mm_fault(mm, vma, addr, write);
-            retries.round(|| self.fingerprint());
         }
     }
 
