@@ -83,6 +83,7 @@ fn generated(part: &str, content: &str) {
 
 /// One test, because each part rewrites the same file.
 #[test]
+#[cfg_attr(loom, ignore = "takes a minute, and is the same in every build: it names its engine")]
 fn generated_parts_are_what_the_code_says() {
     generated("clauses", &clauses());
     generated("rules", &rules());

@@ -16,6 +16,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const WIDTH: usize = 100;
 
 #[test]
+#[cfg_attr(loom, ignore = "takes a minute, and is the same in every build: it names its engine")]
 fn every_verdict_is_the_documented_one() {
     let cases = common::cases();
     let options = Options { witness: true, time: Some(PATIENCE), ..Options::default() };

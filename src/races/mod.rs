@@ -28,6 +28,7 @@ mod s3_8_next_anon_vma;
 mod s3_9_vm_end_only;
 mod s3_family;
 mod s3_ordinary;
+mod worlds;
 
 /// Every race, by claim.
 pub fn all() -> Vec<Race> {

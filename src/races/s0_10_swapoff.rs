@@ -1,15 +1,14 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
+use super::worlds::family;
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
 
 /// Two processes share a page that is on swap for both, and in the swap cache.
 fn on_swap(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    p.fork();
+    family(w);
+    let p = w.process(0);
     p.swap_out(1);
     p.read_ahead(1);
 }

@@ -1,17 +1,9 @@
 //! S0.12 and S0.13: where the swap cache's lock is needed to count references, and where the page lock is enough.
 
+use super::worlds::cached;
 use crate::mm::World;
 use crate::spec::{Clause, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
 use crate::{Race, Seen};
-
-/// A page of one process, on swap, and in the swap cache.
-fn cached(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    p.swap_out(1);
-    p.read_ahead(1);
-}
 
 fn store(w: &World) {
     w.process(0).store(1, 8).expect("it is mapped");

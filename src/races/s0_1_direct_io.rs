@@ -1,15 +1,14 @@
 //! S0.1, S0.7 and S0.11: a device stores into a page that is unmapped meanwhile. Does the process get that page back, or a copy?
 
+use super::worlds::one_page;
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
 
 /// One page, into which a device will store.
-fn one_page(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    let _held = p.pin_for_writing(1).expect("it is mapped");
+fn given_away(w: &World) {
+    one_page(w);
+    let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
 }
 
 fn kswapd(w: &World) {
@@ -37,7 +36,7 @@ fn back_from_swap(e: &Seen<'_>) -> bool {
 
 pub(super) fn races() -> Vec<Race> {
     let lost = Race::new("S0.1", "a page that a device stores into is unmapped, and the next store gets a copy")
-        .world(one_page)
+        .world(given_away)
         .cpu("kswapd", kswapd)
         .cpu("direct I/O completes", device)
         .cpu("store (another thread)", store)
@@ -50,7 +49,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
     let read_first = Race::new("S0.1/read", "the same, but the thread reads before it stores, so that the page comes back write-protected")
-        .world(one_page)
+        .world(given_away)
         .cpu("kswapd", kswapd)
         .cpu("direct I/O completes", device)
         .cpu("load, then store (another thread)", load_then_store)
@@ -62,7 +61,7 @@ pub(super) fn races() -> Vec<Race> {
         .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
     let untested =
         Race::new("S0.7", "the situation that could not be tested: pinned, unmapped, and a write fault before the pin is dropped")
-            .world(one_page)
+            .world(given_away)
             .cpu("kswapd", kswapd)
             .cpu("direct I/O completes", device)
             .cpu("store (another thread)", store)
@@ -72,7 +71,7 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("the page comes back from swap", back_from_swap);
     let trylock = Race::new("S0.11", "the page is locked by somebody who only looks at it, and that alone makes the store get a copy")
         .world(|w| {
-            one_page(w);
+            given_away(w);
             let p = w.process(0);
             p.swap_out(1); // it is unmapped, and the device keeps it from being freed
             p.load(1).expect("it is mapped");

@@ -1,14 +1,9 @@
 //! S0.2 and S0.8: overlapping requests always hold the page, and who wants to unmap it never can.
 
+use super::worlds::{family, one_page};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
-
-fn one_page(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-}
 
 /// Each request is issued before the one before it is complete.
 fn overlapping_requests(w: &World) {
@@ -47,10 +42,7 @@ pub(super) fn races() -> Vec<Race> {
         .showing("the request keeps the page mapped", held)
         .sometimes("the page is unmapped", |e| e.saw("do_swap_page", "maps the page"));
     let residual = Race::new("S0.8", "unmapping a page that is being copied is harmless, with document 0's residual check and without it")
-        .world(|w| {
-            one_page(w);
-            w.process(0).fork();
-        })
+        .world(family)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .cpu("store (the child's)", store)
         .holds(Era::V2_6_13.with(UnmapCheck::Residual))
@@ -58,10 +50,7 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the page is copied", |e| e.saw("do_wp_page", "copy"))
         .sometimes("the page is unmapped", |e| e.saw("do_swap_page", "maps the page"));
     let shared = Race::new("S0.8/shared", "but with it, a shared page that is always held is still never unmapped")
-        .world(|w| {
-            one_page(w);
-            w.process(0).fork();
-        })
+        .world(family)
         .cpu("direct I/O, overlapping", overlapping_requests)
         .cpu("memory hot-removal", memory_removal)
         .violates(Era::V2_6_13.with(UnmapCheck::Residual), Clause::LIVELOCK)

@@ -1,38 +1,14 @@
 //! S0.3, S0.4 and S0.6: whose page is it? What a count may depend on, and what it may not.
 
+use super::worlds::{cached, family, half_mapped, one_page};
 use crate::mm::World;
 use crate::spec::{Clause, Era, Protocol, Reuse, SwapWrite};
 use crate::{Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
 fn write_protected(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    p.fork().exit();
-}
-
-fn family(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    p.fork();
-}
-
-/// The parent maps the page, the child has it on swap, and it is in the swap cache.
-fn half_mapped(w: &World) {
-    family(w);
-    w.process(1).swap_out(1);
-    w.process(0).load(1).expect("it is mapped");
-}
-
-/// A page of one process, in the swap cache.
-fn cached(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    p.swap_out(1);
-    p.read_ahead(1);
+    one_page(w);
+    w.process(0).fork().exit();
 }
 
 fn store(w: &World) {

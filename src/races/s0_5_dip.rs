@@ -1,18 +1,9 @@
 //! S0.5: between the swap entry that is given up and the mapping that is counted, nobody seems to have the page.
 
+use super::worlds::{cached, half_mapped};
 use crate::mm::World;
 use crate::spec::{Clause, Era, Reuse, SwapFreeOrder};
 use crate::{Race, Seen};
-
-/// The parent maps the page, the child has it on swap, and it is in the swap cache.
-fn half_mapped(w: &World) {
-    let parent = w.new_process();
-    parent.mmap(1..2);
-    parent.touch(1);
-    let child = parent.fork();
-    child.swap_out(1);
-    parent.load(1).expect("it is mapped");
-}
 
 fn childs_load(w: &World) {
     w.process(1).load(1).expect("it is mapped");
@@ -59,13 +50,7 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the child gets its page", |e| e.saw("do_swap_page", "maps the page"));
     // Not in the mails: what else may happen once the page is unlocked too early.
     let unset = Race::new("S0.5/reclaim", "the page is unlocked before its mapping is set, and reclaim follows the mapping")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..2);
-            p.touch(1);
-            p.swap_out(1);
-            p.read_ahead(1);
-        })
+        .world(cached)
         .cpu("load", |w| {
             w.process(0).load(1).expect("it is mapped");
         })

@@ -1,16 +1,13 @@
 //! S0.9: fork while a device stores into a page of the parent.
 
+use super::worlds::one_page;
 use crate::Race;
 use crate::spec::{Clause, Era, ForkPinned, Gup};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
         Race::new("S0.9", "the parent forks while a device stores into its page, then stores itself, and gets the copy")
-            .world(|w| {
-                let p = w.new_process();
-                p.mmap(1..2);
-                p.touch(1);
-            })
+            .world(one_page)
             .cpu("direct I/O", |w| w.process(0).direct_io(1, 7).expect("it is mapped"))
             .cpu("fork, then store", |w| {
                 w.process(0).fork();

@@ -112,9 +112,9 @@ clauses! {
     ATOMIC_1 "ATOMIC-1" Always false "E21" "Nothing sleeps while it holds a spin lock or is inside an RCU read section.";
     GUARD_1 "GUARD-1" Always false "E22" "What a lock protects is touched only by the holder of the lock.";
     DEADLOCK "DEADLOCK" Always true "E23" "No circle of CPUs waits for each other.";
-    LIVELOCK "LIVELOCK" Liveness true "E24" "No fair schedule goes round for ever without progress.";
+    LIVELOCK "LIVELOCK" Liveness true "E24, E26" "No fair schedule goes round for ever without progress.";
     UNLOCK_1 "UNLOCK-1" Always false "E25" "A lock is released by its owner, once, and before its CPU ends.";
-    RACE_1 "RACE-1" Quiescence false "E26" "No execution ends as its race says that none may.";
+    RACE_1 "RACE-1" Quiescence false "none" "No execution ends as its race says that none may.";
     ASSERT_1 "ASSERT-1" Always true "none" "What a race itself asserts, on a CPU or at the end, holds.";
 }
 

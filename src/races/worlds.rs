@@ -1,0 +1,31 @@
+//! Worlds that several races of document 0 begin in: one page, at address 1.
+
+use crate::mm::World;
+
+/// One process, which has the page for itself.
+pub(super) fn one_page(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+}
+
+/// A parent and a child that share the page.
+pub(super) fn family(w: &World) {
+    one_page(w);
+    w.process(0).fork();
+}
+
+/// One process; the page is on swap, and in the swap cache.
+pub(super) fn cached(w: &World) {
+    one_page(w);
+    let p = w.process(0);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+/// The parent maps the page, the child has it on swap, and it is in the swap cache.
+pub(super) fn half_mapped(w: &World) {
+    family(w);
+    w.process(1).swap_out(1);
+    w.process(0).load(1).expect("it is mapped");
+}
