@@ -166,7 +166,8 @@ impl Core {
         self.tasks[id].name.push_str(name);
     }
 
-    pub(crate) fn spawned(&mut self, id: usize, name: &str) {
+    pub(crate) fn spawned(&mut self, strategy: &mut dyn Explore, id: usize, name: &str) {
+        self.settle_worst_case(strategy);
         self.add_task(id, name);
         self.trace.fork(self.current, id);
     }
@@ -181,9 +182,9 @@ impl Core {
         object
     }
 
-    pub(crate) fn announce(&mut self, op: Op, condition: Option<Condition>) {
+    pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>) {
         assert!(op.object.0 < self.objects, "step: {op} names an object that this execution has not made");
-        self.settle_worst_case();
+        self.settle_worst_case(strategy);
         let announced = self.trace.depth;
         let task = &mut self.tasks[self.current];
         task.state = TaskState::Pending;
@@ -193,7 +194,8 @@ impl Core {
     }
 
     /// True if the joined task has ended, else the current one waits for it.
-    pub(crate) fn join(&mut self, other: usize) -> bool {
+    pub(crate) fn join(&mut self, strategy: &mut dyn Explore, other: usize) -> bool {
+        self.settle_worst_case(strategy);
         if self.tasks[other].state == TaskState::Finished {
             self.trace.join(self.current, other);
             return true;
@@ -202,7 +204,8 @@ impl Core {
         false
     }
 
-    pub(crate) fn finish(&mut self, task: usize) {
+    pub(crate) fn finish(&mut self, strategy: &mut dyn Explore, task: usize) {
+        self.settle_worst_case(strategy);
         self.tasks[task].state = TaskState::Finished;
         self.trace.finish(task);
     }
@@ -215,9 +218,10 @@ impl Core {
     }
 
     /// The outcome of a try was never said: assume the worst, that it took the lock.
-    fn settle_worst_case(&mut self) {
+    pub(crate) fn settle_worst_case(&mut self, strategy: &mut dyn Explore) {
         if self.trace.unsettled() {
             self.trace.settle(false);
+            strategy.executed(self);
         }
     }
 
@@ -263,7 +267,7 @@ impl Core {
             (None, false) => End::Complete,
         };
         if !std::mem::replace(&mut self.ended, true) {
-            self.settle_worst_case();
+            self.settle_worst_case(strategy);
             strategy.end(self, end);
         }
         end
@@ -300,7 +304,7 @@ impl Core {
 
     /// A step that is new: let the strategy choose.
     fn choose(&mut self, strategy: &mut dyn Explore) -> Option<usize> {
-        self.settle_worst_case();
+        self.settle_worst_case(strategy);
         let new = self.trace.open_state();
         if new {
             self.find_ready()?;
@@ -362,10 +366,9 @@ impl Core {
             }
             return;
         }
-        if self.trace.unsettled() {
-            self.trace.settle(!success);
-            strategy.executed(self);
-        }
+        assert!(self.trace.unsettled(), "tried: task {} has no try whose outcome is open", self.current);
+        self.trace.settle(!success);
+        strategy.executed(self);
     }
 
     /// Whether the pending operation of `task` can run now; `None` if finding out panicked, which is the execution's failure.
@@ -437,8 +440,8 @@ impl Core {
     }
 
     /// A task's round ends: see `livelock`.
-    pub(crate) fn retry(&mut self, fingerprint: u64, own: u64) {
-        self.settle_worst_case();
+    pub(crate) fn retry(&mut self, strategy: &mut dyn Explore, fingerprint: u64, own: u64) {
+        self.settle_worst_case(strategy);
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         for task in 0..self.count {

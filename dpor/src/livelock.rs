@@ -59,6 +59,8 @@ impl Round {
     pub(crate) fn event(&mut self, op: Op, depth: usize) -> u64 {
         self.local = mix(mix(self.fingerprint(), u64::from(op.object.0)), op.access as u64);
         self.unobserved = matches!(op.access, Access::Read | Access::Rmw).then_some(depth);
+        // An earlier try of which nothing was said is not what comes next.
+        self.expected = None;
         self.local
     }
 

@@ -99,6 +99,7 @@ pub fn data_access(cell: DataId, write: bool) -> Result<(), DataRace> {
     }
     with_engine(|engine| {
         let core = &mut engine.core;
+        core.settle_worst_case(&mut *engine.strategy);
         core.data.access(&core.trace, core.current, cell, write)
     })
 }
@@ -132,13 +133,17 @@ fn announce(op: Op, condition: Option<Condition>) {
     if over() {
         return;
     }
-    with_engine(|engine| engine.core.announce(op, condition));
+    with_engine(|engine| engine.core.announce(&mut *engine.strategy, op, condition));
     switch();
     over();
 }
 
-/// State how the last step, a [`TryAcquire`](Access::TryAcquire) or [`TryAcquireShared`](Access::TryAcquireShared), went. To be
-/// called before the task's next step: a failed try is only a read of the lock.
+/// State how the last step, a [`TryAcquire`](Access::TryAcquire) or [`TryAcquireShared`](Access::TryAcquireShared), went: a failed
+/// try is only a read of the lock. To be called before the task does anything else that this crate sees. A try of which nothing is
+/// said counts as one that succeeded.
+///
+/// # Panics
+/// If there is no such step, or something came in between.
 pub fn tried(success: bool) {
     if over() {
         return;
@@ -176,7 +181,7 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     }
     // The caller's code may call `me`, but nothing that announces.
     let fingerprint = with_engine(|engine| engine.core.known_fingerprint()).unwrap_or_else(fingerprint);
-    with_engine(|engine| engine.core.retry(fingerprint, local.unwrap_or(fingerprint)));
+    with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local.unwrap_or(fingerprint)));
     if with_engine(|engine| engine.core.aborting) {
         abort();
     }
@@ -208,7 +213,7 @@ impl JoinHandle {
         if over() {
             return;
         }
-        if !with_engine(|engine| engine.core.join(self.task)) {
+        if !with_engine(|engine| engine.core.join(&mut *engine.strategy, self.task)) {
             switch();
             over();
         }
@@ -234,7 +239,7 @@ pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle
         });
     });
     let task = usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
-    with_engine(|engine| engine.core.spawned(task, &name.into()));
+    with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, &name.into()));
     JoinHandle { task }
 }
 
@@ -249,7 +254,7 @@ pub(crate) fn run_task(f: impl FnOnce()) {
         {
             engine.core.fail(panic_failure(task, payload));
         }
-        engine.core.finish(task);
+        engine.core.finish(&mut *engine.strategy, task);
         HERE.with(|here| here.aborting.set(engine.core.aborting));
     });
 }

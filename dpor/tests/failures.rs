@@ -246,6 +246,58 @@ fn updates_and_shared_locks_of_one_object_depend() {
     assert_eq!((report.complete, endings.load(Ordering::Relaxed)), (2, 3));
 }
 
+/// A try of which nothing is said counts as one that succeeded: its races are found when it comes late too, whatever the task does
+/// next, and the next try of the same task starts afresh.
+#[test]
+fn tries_of_which_nothing_is_said() {
+    // What the task does after the try: nothing (it ends), another step, another try, a spawn.
+    for next in 0..4 {
+        for strategy in [Strategy::Dpor, Strategy::Dfs, Strategy::FewestPreemptions { max: None }] {
+            let orders = Arc::new(AtomicU64::new(0));
+            let seen = Arc::clone(&orders);
+            let report = Explorer::new(strategy.clone()).run(move || {
+                let (x, y) = (dpor::object(), dpor::object());
+                let tried = Rc::new(Cell::new(false));
+                let theirs = Rc::clone(&tried);
+                let task = dpor::spawn("silent", move || {
+                    dpor::step(x, Access::TryAcquire);
+                    theirs.set(true);
+                    match next {
+                        1 => dpor::step(y, Access::Read),
+                        2 => {
+                            dpor::step(y, Access::TryAcquire);
+                            dpor::tried(false);
+                        }
+                        3 => dpor::spawn("child", move || dpor::step(x, Access::Read)).join(),
+                        _ => {}
+                    }
+                });
+                dpor::step(x, Access::Read);
+                seen.fetch_or(1 << u32::from(tried.get()), Ordering::Relaxed);
+                task.join();
+                dpor::step(x, Access::TryAcquire);
+            });
+            assert!(report.exhausted && report.failing == 0, "{next} {strategy:?}: {report}");
+            assert_eq!(orders.load(Ordering::Relaxed), 3, "{next} {strategy:?}: {report}");
+            if strategy == Strategy::Dpor {
+                // The read of the child is ordered, and so is the last try.
+                assert_eq!((report.complete, report.blocked), (2, 0), "{next}: {report}");
+            }
+        }
+    }
+}
+
+#[test]
+fn saying_too_late_how_a_try_went_is_an_error() {
+    let report = Explorer::new(Strategy::Dpor).run(|| {
+        let lock = dpor::object();
+        dpor::step(lock, Access::TryAcquire);
+        dpor::spawn("other", || {}).join();
+        dpor::tried(true);
+    });
+    assert!(report.failures[0].to_string().contains("no try whose outcome is open"), "{report}");
+}
+
 #[test]
 fn an_execution_that_never_ends_is_given_up() {
     for strategy in STRATEGIES {
