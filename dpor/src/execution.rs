@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::access::{Access, ObjectId, Op};
 use crate::data::DataCells;
 use crate::hook::with_quiet;
-use crate::livelock::{Retries, Round};
+use crate::livelock::{Retries, Round, mix};
 use crate::report::{End, FailureKind, Waiting};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
@@ -32,6 +32,10 @@ pub(crate) enum TaskState {
 pub(crate) struct Task {
     pub(crate) state: TaskState,
     pub(crate) name: String,
+    /// Tells the task from all others whatever the interleaving, as its index does not: who spawned it, and as which of its tasks.
+    pub(crate) origin: u64,
+    /// Tasks it has spawned.
+    children: u64,
     /// The announced operation, while pending.
     pub(crate) op: Op,
     condition: Option<Condition>,
@@ -62,8 +66,8 @@ pub(crate) struct Core {
     /// Tasks of this execution; `tasks` keeps more, for their allocations.
     count: usize,
     objects: u32,
-    /// Who created each object, and as which of its objects: a name that does not depend on the interleaving.
-    pub(crate) creators: Vec<(u32, u32)>,
+    /// The origin of who created each object, and as which of its objects: a name that does not depend on the interleaving.
+    pub(crate) creators: Vec<(u64, u32)>,
     pub(crate) trace: Trace,
     pub(crate) data: DataCells,
     pub(crate) retries: Retries,
@@ -148,6 +152,8 @@ impl Core {
                 self.tasks.push(Task {
                     state: TaskState::New,
                     name: String::new(),
+                    origin: 0,
+                    children: 0,
                     op: Op { object: ObjectId(0), access: Access::Read },
                     condition: None,
                     announced: 0,
@@ -158,6 +164,7 @@ impl Core {
             task.state = TaskState::New;
             task.condition = None;
             task.announced = 0;
+            (task.origin, task.children) = (self.count as u64, 0);
             task.round.restart();
             task.name.clear();
             self.trace.add_task(self.count);
@@ -169,6 +176,9 @@ impl Core {
     pub(crate) fn spawned(&mut self, strategy: &mut dyn Explore, id: usize, name: &str) {
         self.settle_worst_case(strategy);
         self.add_task(id, name);
+        let parent = &mut self.tasks[self.current];
+        parent.children += 1;
+        self.tasks[id].origin = mix(parent.origin, parent.children);
         self.trace.fork(self.current, id);
     }
 
@@ -176,8 +186,8 @@ impl Core {
         let object = ObjectId(self.objects);
         self.objects += 1;
         self.trace.add_object(object);
-        let round = &mut self.tasks[self.current].round;
-        self.creators.push((self.current as u32, round.objects));
+        let Task { origin, round, .. } = &mut self.tasks[self.current];
+        self.creators.push((*origin, round.objects));
         round.objects += 1;
         object
     }

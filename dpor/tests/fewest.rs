@@ -4,7 +4,7 @@ mod common;
 
 use common::check::explore;
 use common::program::{Flavour, Program, env};
-use common::{Variant, family};
+use common::{Variant, Word, family};
 use dpor::{Explorer, Strategy};
 
 const MOST: u64 = 6_000;
@@ -85,6 +85,33 @@ fn found_before() {
     ] {
         assert_eq!(fault(&Program { tasks }), Ok(Some(true)));
     }
+}
+
+/// Two tasks start one each, so that which of those is which number depends on the interleaving. One sees how far main is only if it is
+/// preempted, the other waits for it: what is known of the one says nothing of the other.
+#[test]
+fn tasks_are_told_apart_by_who_started_them() {
+    let program = || {
+        let (parents, seen, there) = (Word::new(0), Word::new(0), Word::new(0));
+        for waits in [false, true] {
+            let (parents, seen, there) = (parents.clone(), seen.clone(), there.clone());
+            let _not_joined = dpor::spawn("parent", move || {
+                parents.add(1);
+                let _not_joined = dpor::spawn("child", move || {
+                    let first = seen.swap(1) == 0;
+                    let value = there.read_when(&|value| !waits || value == 1);
+                    assert!(waits || !first || value == 0, "main was there in between");
+                });
+            });
+        }
+        parents.wait_for(2);
+        seen.wait_for(1);
+        there.write(1);
+    };
+    let plain = Explorer::new(Strategy::Dfs).run(program);
+    let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(program);
+    assert!(plain.failing > 0 && report.failing > 0 && report.minimal, "{plain}; {report}");
+    assert_eq!(report.failures[0].preemptions, 1, "{}", report.failures[0]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Explore;
 use crate::access::{Class, Op};
-use crate::execution::{Core, TaskState};
+use crate::execution::{Core, Task, TaskState};
 use crate::report::{End, Failure, Report, Unfinished};
 use crate::trace::{NONE, Trace};
 
@@ -35,7 +35,8 @@ struct Item {
 
 /// Who touches an object.
 struct Sharing {
-    task: usize,
+    /// The origin of the first that did.
+    task: u64,
     shared: bool,
     /// Preemptions put off because it is not shared.
     put_off: Vec<Item>,
@@ -77,7 +78,7 @@ pub(crate) struct Fewest {
     levels: Vec<Vec<Item>>,
     beyond_max: bool,
     visited: Visited,
-    objects: HashMap<(u32, u32), Sharing>,
+    objects: HashMap<(u64, u32), Sharing>,
     /// The sequence this execution starts with.
     path: Vec<u32>,
     /// The nodes of the sequence that is being executed.
@@ -155,7 +156,8 @@ impl Fewest {
     fn hash_event(&self, core: &Core, end: usize, task: usize, op: Op, class: Class, last: u32) -> u128 {
         let trace = &core.trace;
         let (creator, nth) = core.creators[op.object.0 as usize];
-        let what = (task as u128) << 80 | u128::from(creator) << 40 | u128::from(nth) << 8 | op.access as u128;
+        let who = u128::from(core.tasks()[task].origin) << 64 | u128::from(creator);
+        let what = mix(who, u128::from(nth) << 8 | op.access as u128);
         let mine = trace.frames()[..end].iter().rposition(|frame| frame.task as usize == task);
         let mut hash = mix(what, mine.map_or(1, |event| self.hashes[event].0));
         let mut before = 0u128;
@@ -176,13 +178,10 @@ impl Fewest {
 
     /// Names the state at hand and the task that runs.
     fn key(&self, core: &Core, sum: u128, running: usize) -> u128 {
-        let mut key = mix(sum, running as u128);
-        for (index, task) in core.tasks().iter().enumerate() {
-            if task.round.held_back {
-                key = mix(key, index as u128);
-            }
-        }
-        key
+        let origin = |task: &Task| u128::from(task.origin);
+        let held_back = core.tasks().iter().filter(|task| task.round.held_back);
+        let held_back = held_back.fold(0u128, |all, task| all.wrapping_add(mix(1, origin(task))));
+        mix(mix(sum, origin(&core.tasks()[running])), held_back)
     }
 
     /// The class that running `task` next leads to, unless it is a try.
@@ -199,7 +198,7 @@ impl Fewest {
 
     /// Note who touched what, and take up what was put off for want of sharing.
     fn touched(&mut self, core: &Core, task: usize, op: Op) {
-        let name = core.creators[op.object.0 as usize];
+        let (name, task) = (core.creators[op.object.0 as usize], core.tasks()[task].origin);
         let sharing = self.objects.entry(name).or_insert_with(|| Sharing { task, shared: false, put_off: Vec::new() });
         if sharing.task != task {
             self.take_up(name);
@@ -207,7 +206,7 @@ impl Fewest {
     }
 
     /// Treat the object as shared.
-    fn take_up(&mut self, name: (u32, u32)) {
+    fn take_up(&mut self, name: (u64, u32)) {
         let Some(sharing) = self.objects.get_mut(&name) else { return };
         sharing.shared = true;
         for item in std::mem::take(&mut sharing.put_off) {
@@ -256,7 +255,8 @@ impl Fewest {
                     if shared {
                         self.push(item);
                     } else {
-                        let fresh = || Sharing { task: running, shared: false, put_off: Vec::new() };
+                        let task = core.tasks()[running].origin;
+                        let fresh = || Sharing { task, shared: false, put_off: Vec::new() };
                         self.objects.entry(name).or_insert_with(fresh).put_off.push(item);
                     }
                 }

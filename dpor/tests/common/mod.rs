@@ -86,6 +86,12 @@ impl Word {
         step_when(self.0.0, Access::Wait, &|| self.0.1.get() == value);
     }
 
+    /// Reads the value when it is such.
+    pub fn read_when(&self, ready: &dyn Fn(i64) -> bool) -> i64 {
+        step_when(self.0.0, Access::Wait, &|| ready(self.0.1.get()));
+        self.0.1.get()
+    }
+
     pub fn peek(&self) -> i64 {
         self.0.1.get()
     }
