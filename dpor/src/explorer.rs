@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
@@ -13,6 +13,7 @@ use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::hook;
 use crate::livelock::Fairness;
+use crate::pool::{Pool, Worker};
 use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
@@ -56,6 +57,7 @@ pub struct Explorer {
     stack_size: usize,
     rules: Rules,
     fairness: Fairness,
+    always_give: bool,
 }
 
 impl Explorer {
@@ -63,7 +65,17 @@ impl Explorer {
     pub fn new(strategy: Strategy) -> Self {
         let stack_size = 256 * 1024;
         let (options, rules) = (Options::default(), Rules::default());
-        Explorer { strategy, options, jobs: 1, shard: None, resumed: None, stack_size, rules, fairness: Fairness::default() }
+        Explorer {
+            strategy,
+            options,
+            jobs: 1,
+            shard: None,
+            resumed: None,
+            stack_size,
+            rules,
+            fairness: Fairness::default(),
+            always_give: false,
+        }
     }
 
     /// Limit what is spent.
@@ -72,9 +84,9 @@ impl Explorer {
         self
     }
 
-    /// Use this many threads. The number of complete executions is the same for any number, that of cut ones is not. A failure
-    /// ends its execution early, so the number of failing executions may differ too, but not which failures there are. Only
-    /// [`Strategy::Dpor`] and [`Strategy::Dfs`] are divided.
+    /// Use this many threads: one that has nothing left to do takes a part of another's search. The number of complete executions is
+    /// the same for any number of threads, that of cut ones is not. A failure ends its execution early, so the number of failing
+    /// executions may differ too, but not which failures there are. Only [`Strategy::Dpor`] and [`Strategy::Dfs`] are divided.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self
@@ -129,6 +141,13 @@ impl Explorer {
         self
     }
 
+    /// Give parts of the search away all the time, to show that it makes no difference.
+    #[doc(hidden)]
+    pub fn always_give(mut self) -> Self {
+        self.always_give = true;
+        self
+    }
+
     /// Explore only one of several shards; [`Saved::merge`] puts them together. All of them have to be made with the same number of
     /// shards, from the same program.
     ///
@@ -156,27 +175,26 @@ impl Explorer {
         let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
         let mut saved = match self.resumed.take() {
             Some(saved) => saved,
-            None if divisible => self.divide(&program),
-            None => Saved { stacks: vec![SavedStack::default()], ..Saved::default() },
+            None => Saved { shard: self.shard, depth: self.depth_of_units(&program), ..Saved::whole() },
         };
-        let taken = Arc::new(Mutex::new(std::mem::take(&mut saved.taken)));
-        let shared = (saved.stacks.len() > 1).then(|| Arc::clone(&taken));
-        let part = Part { depth: saved.depth, shard: saved.shard, taken: shared, counting: false };
-        let mut results = self.work(&program, &part, &saved.stacks).into_iter();
+        let part = Part { depth: saved.depth, shard: saved.shard, counting: false };
+        let workers = if divisible { self.jobs } else { 1 };
+        let pool = Pool::new(std::mem::take(&mut saved.stacks), workers, self.always_give);
+        let mut results = self.work(&program, part, &pool, workers).into_iter();
         let (mut report, stack) = results.next().expect("there is a worker");
         let mut stacks = vec![stack];
         for (other, stack) in results {
             report.add(other);
             stacks.push(stack);
         }
-        if stacks.len() > 1 {
+        if workers > 1 {
             report.keep_first_failures();
         }
         if divisible {
             let resumable = stacks.iter().all(Option::is_some);
+            report.frontier += pool.left().iter().map(SavedStack::open).sum::<u64>();
             saved.count(&report);
-            saved.stacks = stacks.into_iter().flatten().collect();
-            saved.taken = taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            saved.stacks = stacks.into_iter().flatten().filter(|stack| !stack.done).chain(pool.left()).collect();
             (report.executions, report.complete) = (saved.executions, saved.complete);
             (report.blocked, report.failing) = (saved.blocked, saved.failing);
             if report.exhausted && saved.shard.is_some() {
@@ -189,50 +207,39 @@ impl Explorer {
         report
     }
 
-    /// How the search is divided: into several units per worker, if there are several workers or shards.
-    fn divide(&self, program: &Program) -> Saved {
-        let stacks = vec![SavedStack::default(); self.jobs];
-        let mut saved = Saved { shard: self.shard, stacks, ..Saved::default() };
-        let workers = match self.shard {
-            // Every shard has to find the same units, however many threads it has.
-            Some((_, shards)) => u64::from(shards),
-            None if self.jobs > 1 => self.jobs as u64,
-            None => return saved,
-        };
+    /// The depth at which the units of a shard begin, so that there are several per shard. Every shard has to find the same.
+    fn depth_of_units(&self, program: &Program) -> usize {
+        let Some((_, shards)) = self.shard else { return 0 };
         for depth in 1..=DEEPEST_UNITS {
             let probe = Explorer { options: Options::default(), ..self.clone() };
-            let nothing = Part { depth, shard: None, taken: None, counting: true };
-            let (_, counted) = probe.work_on(Arc::clone(program), nothing, &SavedStack::default());
-            saved.depth = depth;
-            if counted.is_some_and(|stack| stack.unit >= workers * UNITS_PER_WORKER) {
-                break;
+            let counting = Part { depth, shard: None, counting: true };
+            let pool = Pool::new(Saved::whole().stacks, 1, false);
+            let (_, counted) = probe.work_on(Arc::clone(program), counting, Worker::enter(pool));
+            if counted.is_some_and(|stack| stack.unit >= u64::from(shards) * UNITS_PER_SHARD) {
+                return depth;
             }
         }
-        saved
+        DEEPEST_UNITS
     }
 
-    /// Run one worker per stack.
-    fn work(&self, program: &Program, part: &Part, stacks: &[SavedStack]) -> Vec<(Report, Option<SavedStack>)> {
-        let one = |stack: &SavedStack| self.work_on(Arc::clone(program), part.clone(), stack);
-        let [first, others @ ..] = stacks else { return Vec::new() };
+    /// Run so many workers.
+    fn work(&self, program: &Program, part: Part, pool: &Arc<Pool>, workers: usize) -> Vec<(Report, Option<SavedStack>)> {
+        let one = || self.work_on(Arc::clone(program), part, Worker::enter(Arc::clone(pool)));
         thread::scope(|scope| {
-            let threads: Vec<_> = others.iter().map(|stack| scope.spawn(|| one(stack))).collect();
-            let mut results = vec![one(first)];
+            let threads: Vec<_> = (1..workers).map(|_| scope.spawn(one)).collect();
+            let mut results = vec![one()];
             results.extend(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|payload| resume_unwind(payload))));
             results
         })
     }
 
-    fn work_on(&self, program: Program, part: Part, stack: &SavedStack) -> (Report, Option<SavedStack>) {
-        if stack.done {
-            return (Report { exhausted: true, ..Report::default() }, Some(stack.clone()));
-        }
+    fn work_on(&self, program: Program, part: Part, worker: Worker) -> (Report, Option<SavedStack>) {
         let mut core = Core::new();
         core.trace.rules = self.rules;
         core.trace.fairness = self.fairness;
         runtime::enter(Engine {
             core,
-            strategy: explore(&self.strategy, self.rules, part, Some(stack)),
+            strategy: explore(&self.strategy, self.rules, part, worker),
             session: Session::new(self.options.clone()),
             stack_size: self.stack_size,
         });
@@ -250,12 +257,11 @@ impl Explorer {
 
 type Program = Arc<dyn Fn() + Send + Sync>;
 
-/// Units per worker, so that all are busy until near the end.
-const UNITS_PER_WORKER: u64 = 8;
+/// Units are of very different sizes.
+const UNITS_PER_SHARD: u64 = 16;
 
-/// Deeper, the states above the units would cost more than is won, and rounds of retry loops that the search would not ask for by
-/// itself might be among them.
-const DEEPEST_UNITS: usize = 8;
+/// Deeper, the states above the units would cost more than is won.
+const DEEPEST_UNITS: usize = 12;
 
 /// Leaves the exploration also if shuttle panics.
 struct Leave;

@@ -100,6 +100,7 @@ mod execution;
 mod explorer;
 mod hook;
 mod livelock;
+mod pool;
 mod report;
 mod runtime;
 mod saved;

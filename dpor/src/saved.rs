@@ -24,6 +24,11 @@ impl SavedState {
         SavedState { next, backtrack, sleep, sleep_failed }
     }
 
+    /// A state from which nothing is left to run but what leads to the next one.
+    fn closed(frame: &Frame) -> Self {
+        SavedState { next: frame.task as usize, sleep: frame.enabled.clone(), ..SavedState::default() }
+    }
+
     pub(crate) fn restore(&self, frame: &mut Frame) {
         frame.backtrack.copy_from(&self.backtrack);
         frame.sleep.copy_from(&self.sleep);
@@ -31,12 +36,27 @@ impl SavedState {
     }
 }
 
-/// Where one worker stands. Without states it has not begun, unless it is done.
+/// Where a worker stands, or what it gave away. Without states it is the whole search, unless it is done.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SavedStack {
     pub(crate) done: bool,
     pub(crate) unit: u64,
     pub(crate) states: Vec<SavedState>,
+}
+
+impl SavedStack {
+    /// What is left to run from the last of these states, of which `next` is the first to run.
+    pub(crate) fn rest(path: &[Frame], next: usize) -> Self {
+        let (last, above) = path.split_last().expect("there is a state");
+        let states = above.iter().map(SavedState::closed).chain([SavedState::new(last, next)]);
+        SavedStack { states: states.collect(), ..SavedStack::default() }
+    }
+
+    /// The number of choices that are left in it.
+    pub(crate) fn open(&self) -> u64 {
+        let open = |state: &SavedState| state.backtrack.iter().filter(|&task| !state.sleep.contains(task)).count() as u64;
+        self.states.iter().map(open).sum()
+    }
 }
 
 /// A search that was stopped, or one shard of it: what is known, and what is left. A text file's worth:
@@ -58,8 +78,7 @@ pub struct Saved {
     pub failures: Vec<(String, Schedule)>,
     pub(crate) shard: Option<(u32, u32)>,
     pub(crate) depth: usize,
-    pub(crate) taken: Vec<bool>,
-    /// One per worker.
+    /// What is left: the whole search is one that has no state.
     pub(crate) stacks: Vec<SavedStack>,
 }
 
@@ -76,9 +95,14 @@ impl Display for SavedError {
 impl std::error::Error for SavedError {}
 
 impl Saved {
+    /// A search that has not begun.
+    pub(crate) fn whole() -> Self {
+        Saved { stacks: vec![SavedStack::default()], ..Saved::default() }
+    }
+
     /// Whether nothing is left of it.
     pub fn is_done(&self) -> bool {
-        self.stacks.iter().all(|stack| stack.done)
+        self.stacks.is_empty()
     }
 
     /// The shard, if it is one: which, of how many.
@@ -154,7 +178,7 @@ fn parse_set(text: &str) -> Option<TaskSet> {
     text.split(',').map(|task| task.parse::<u32>().ok().map(|task| task as usize)).collect()
 }
 
-const HEADER: &str = "dpor exploration 1";
+const HEADER: &str = "dpor exploration 2";
 
 impl Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,10 +191,9 @@ impl Display for Saved {
         for (class, schedule) in &self.failures {
             writeln!(f, "failure {schedule} {}", class.escape_default())?;
         }
-        let taken: String = self.taken.iter().map(|&taken| if taken { '1' } else { '0' }).collect();
-        writeln!(f, "taken {taken}")?;
+        writeln!(f, "left {}", self.stacks.len())?;
         for stack in &self.stacks {
-            writeln!(f, "worker {} {}", stack.unit, if stack.done { "done" } else { "open" })?;
+            writeln!(f, "stack {}", stack.unit)?;
             for state in &stack.states {
                 let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(set);
                 writeln!(f, "state {} {}", state.next, sets.join(" "))?;
@@ -212,14 +235,17 @@ impl FromStr for Saved {
             return Err(SavedError(format!("the first line is not {HEADER:?}")));
         }
         let mut saved = Saved::default();
+        let mut left = None;
         for (number, line) in lines {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
-            if key == "end" && saved.stacks.is_empty() {
-                // Nothing being left of nothing would pass for done.
-                return Err(SavedError("no worker is in it".to_owned()));
-            }
             if key == "end" {
-                return Ok(saved);
+                // Lines that are missing would pass for work that is done.
+                let all_there = left == Some(saved.stacks.len());
+                return all_there.then_some(saved).ok_or_else(|| SavedError("not everything that is left is in it".to_owned()));
+            }
+            if key == "left" {
+                left = rest.parse().ok();
+                continue;
             }
             saved.read(key, rest).ok_or_else(|| SavedError(format!("line {} is malformed: {line:?}", number + 1)))?;
         }
@@ -242,16 +268,7 @@ impl Saved {
                 let (schedule, class) = rest.split_once(' ')?;
                 self.failures.push((unescape(class)?, schedule.parse().ok()?));
             }
-            "taken" => self.taken = rest.chars().map(|letter| letter == '1').collect(),
-            "worker" => {
-                let unit = words.next()?.parse().ok()?;
-                let done = match words.next()? {
-                    "done" => true,
-                    "open" => false,
-                    _ => return None,
-                };
-                self.stacks.push(SavedStack { done, unit, states: Vec::new() });
-            }
+            "stack" => self.stacks.push(SavedStack { unit: rest.parse().ok()?, ..SavedStack::default() }),
             "state" => {
                 let next = words.next()?.parse().ok()?;
                 let (backtrack, sleep) = (parse_set(words.next()?)?, parse_set(words.next()?)?);

@@ -42,6 +42,18 @@ impl Frame {
         self.backtrack.union_with(&self.enabled);
     }
 
+    /// The task whose event left the state need not run from it again.
+    pub(crate) fn done_with_event(&mut self) {
+        // A state that was not left has no event.
+        if self.tick != 0 {
+            let task = self.task as usize;
+            self.sleep.insert(task);
+            if self.failed {
+                self.sleep_failed.insert(task);
+            }
+        }
+    }
+
     fn empty() -> Self {
         Frame {
             task: 0,

@@ -2,8 +2,11 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use common::check::explore;
@@ -21,6 +24,39 @@ fn any_number_of_jobs_counts_the_same() {
             eprintln!("{jobs} jobs: {report} in {:?}", report.elapsed);
         }
     }
+}
+
+#[test]
+fn random_programs_in_parts() {
+    for seed in 1..150 {
+        for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Failing] {
+            let program = Program::random(seed, flavour);
+            let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), None);
+            let dpor = || Explorer::new(Strategy::Dpor);
+            for explorer in [dpor().jobs(3), dpor().always_give(), dpor().shard(0, 1).jobs(2), dpor().shard(0, 1).always_give()] {
+                let (report, again) = explore(&program, explorer, None);
+                // A failure ends its execution, so what is counted as failing depends on the order.
+                if seen.failures.is_empty() {
+                    assert_eq!((alone.complete, &seen.classes), (report.complete, &again.classes), "seed {seed} {flavour:?}");
+                }
+                assert!(report.saved.is_some_and(|saved| saved.is_done()) || report.why_unfinished.is_some());
+                assert_eq!((&seen.endings, &seen.failures), (&again.endings, &again.failures), "seed {seed} {flavour:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_take_part() {
+    let workers = Arc::new(Mutex::new(HashSet::new()));
+    let seen = Arc::clone(&workers);
+    let explorer = Explorer::new(Strategy::Dpor).jobs(3).on_execution(move |_| {
+        seen.lock().unwrap().insert(thread::current().id());
+        ControlFlow::Continue(())
+    });
+    let report = explorer.run(family(Variant::FixedPlain, 2, 3, 3));
+    assert!(report.exhausted && report.complete == 16_800, "{report}");
+    assert!(workers.lock().unwrap().len() > 1, "one thread did everything");
 }
 
 /// By hand: `cargo test -p dpor --test parallel -- --ignored --nocapture`.
@@ -86,22 +122,6 @@ fn stopping_and_going_on_changes_nothing() {
 }
 
 #[test]
-fn random_programs_in_slices_and_shards() {
-    for seed in 1..150 {
-        for flavour in [Flavour::Locks, Flavour::All, Flavour::Failing] {
-            let program = Program::random(seed, flavour);
-            let (report, seen) = explore(&program, Explorer::new(Strategy::Dpor), None);
-            let (divided, again) = explore(&program, Explorer::new(Strategy::Dpor).shard(0, 1), None);
-            // A failure ends its execution, so what is counted as failing depends on the order.
-            if seen.failures.is_empty() {
-                assert_eq!((report.complete, &seen.classes), (divided.complete, &again.classes), "seed {seed} {flavour:?}");
-            }
-            assert_eq!((seen.endings.len(), seen.failures), (again.endings.len(), again.failures), "seed {seed} {flavour:?}");
-        }
-    }
-}
-
-#[test]
 fn never_exhausted_when_stopped() {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -115,7 +135,13 @@ fn never_exhausted_when_stopped() {
 
 #[test]
 fn malformed_saves_are_errors() {
-    for text in ["", "dpor exploration 1", "dpor exploration 1\nstate 0 - - -\nend", "dpor exploration 1\ndepth x\nend"] {
+    for text in [
+        "",
+        "dpor exploration 2",
+        "dpor exploration 2\nstate 0 - - -\nend",
+        "dpor exploration 2\ndepth x\nend",
+        "dpor exploration 2\nleft 1\nend",
+    ] {
         assert!(text.parse::<Saved>().is_err(), "{text:?}");
     }
 }

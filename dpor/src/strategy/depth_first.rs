@@ -4,14 +4,18 @@ use super::Explore;
 use super::races::Races;
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
+use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
 use crate::saved::{SavedStack, SavedState};
+use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
 use crate::units::Part;
 
 pub(crate) struct DepthFirst {
     reduce: bool,
     rules: Rules,
+    worker: Worker,
+    /// Whether an execution has begun.
     started: bool,
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
@@ -27,32 +31,46 @@ pub(crate) struct DepthFirst {
 }
 
 impl DepthFirst {
-    pub(crate) fn dpor(rules: Rules) -> Self {
+    pub(crate) fn new(reduce: bool, rules: Rules, part: Part, worker: Worker) -> Self {
         DepthFirst {
-            reduce: true,
+            reduce,
             rules,
+            worker,
             started: false,
             branch: None,
             races: Races::default(),
-            part: Part::default(),
+            part,
             unit: 0,
             entered: None,
             resumed: Vec::new(),
         }
     }
 
-    pub(crate) fn dfs(rules: Rules) -> Self {
-        DepthFirst { reduce: false, ..DepthFirst::dpor(rules) }
+    /// Go on with what nobody does.
+    fn take(&mut self, core: &mut Core) -> bool {
+        let Some(stack) = self.worker.take() else { return false };
+        core.rewind(0);
+        self.unit = stack.unit;
+        self.resumed = stack.states;
+        // It goes on inside the unit in which it was left.
+        self.entered = (self.resumed.len() > self.part.depth).then_some(true);
+        true
     }
 
-    pub(crate) fn with_part(self, part: Part) -> Self {
-        DepthFirst { part, ..self }
-    }
-
-    /// Go on where another one stopped.
-    pub(crate) fn resume(&mut self, saved: &SavedStack) {
-        self.unit = saved.unit;
-        self.resumed.clone_from(&saved.states);
+    /// Give away all that is left to run from the first state of our path, before `end`, that has anything left.
+    fn give(&mut self, core: &mut Core, end: usize) {
+        // What is above the units is for who counts them.
+        for depth in self.part.depth..end {
+            let frame = core.trace.frame_mut(depth);
+            frame.run_all_enabled();
+            let ours = frame.task as usize;
+            let rest: TaskSet = frame.enabled.iter().filter(|&task| task != ours && !frame.sleep.contains(task)).collect();
+            let Some(next) = rest.iter().next() else { continue };
+            frame.done_with_event();
+            self.worker.give(SavedStack::rest(&core.trace.frames()[..=depth], next));
+            core.trace.frame_mut(depth).sleep.union_with(&rest);
+            return;
+        }
     }
 
     /// Whether the execution is in our part. Units are numbered as they are met, which is always in the same order.
@@ -69,14 +87,7 @@ impl DepthFirst {
     /// The deepest state from which something is left to run, and that. States after it are done with.
     fn next_branch(core: &mut Core) -> Option<(usize, usize)> {
         (0..core.trace.len()).rev().find_map(|state| {
-            let frame = core.trace.frame_mut(state);
-            if frame.tick != 0 {
-                let task = frame.task as usize;
-                frame.sleep.insert(task);
-                if frame.failed {
-                    frame.sleep_failed.insert(task);
-                }
-            }
+            core.trace.frame_mut(state).done_with_event();
             open(&core.trace, state).map(|task| (state, task))
         })
     }
@@ -121,20 +132,21 @@ fn open(trace: &Trace, state: usize) -> Option<usize> {
 
 impl Explore for DepthFirst {
     fn begin(&mut self, core: &mut Core) -> bool {
-        if !std::mem::replace(&mut self.started, true) {
-            core.rewind(0);
-            // A resumed search goes on inside the unit in which it stopped.
-            self.entered = (self.resumed.len() > self.part.depth).then_some(true);
-            return true;
+        if std::mem::replace(&mut self.started, true) {
+            self.resumed.clear();
+            if let Some((state, task)) = DepthFirst::next_branch(core) {
+                if self.worker.wanted() {
+                    self.give(core, state);
+                }
+                self.branch = Some(task);
+                if state < self.part.depth {
+                    self.entered = None;
+                }
+                core.rewind(state);
+                return true;
+            }
         }
-        self.resumed.clear();
-        let Some((state, task)) = DepthFirst::next_branch(core) else { return false };
-        self.branch = Some(task);
-        if state < self.part.depth {
-            self.entered = None;
-        }
-        core.rewind(state);
-        true
+        self.take(core)
     }
 
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
@@ -190,9 +202,6 @@ impl Explore for DepthFirst {
     }
 
     fn save(&mut self, core: &mut Core) -> Option<SavedStack> {
-        if !self.started {
-            return Some(SavedStack { done: false, unit: self.unit, states: self.resumed.clone() });
-        }
         let Some((last, next)) = DepthFirst::next_branch(core) else {
             return Some(SavedStack { done: true, unit: self.unit, states: Vec::new() });
         };
@@ -205,15 +214,15 @@ impl Explore for DepthFirst {
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {
         let left = if finished { None } else { DepthFirst::next_branch(core) };
         if let Some((last, _)) = left {
-            // On the way to the last state, what runs next is not a choice that is left.
             let choices = core.trace.frames()[..=last].iter().enumerate().map(|(state, frame)| {
-                let open = frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count();
-                open - usize::from(state < last)
+                // On the way to the last state, what runs next is not a choice that is left.
+                let left = |task: &usize| !frame.sleep.contains(*task) && (state == last || *task != frame.task as usize);
+                frame.backtrack.iter().filter(left).count()
             });
             report.frontier = choices.sum::<usize>() as u64;
         }
         let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
-        report.exhausted = self.started && left.is_none() && !lost;
+        report.exhausted = left.is_none() && self.worker.nothing_left() && !lost;
         if report.exhausted {
             report.why_unfinished = None;
         }

@@ -8,6 +8,7 @@ mod replay;
 
 use crate::dependence::Rules;
 use crate::execution::Core;
+use crate::pool::Worker;
 use crate::report::{End, Failure, Report, Unfinished};
 use crate::saved::SavedStack;
 use crate::schedule::Schedule;
@@ -88,16 +89,11 @@ pub(crate) trait Explore: Send {
 }
 
 /// The strategy's working part.
-pub(crate) fn explore(strategy: &Strategy, rules: Rules, part: Part, resumed: Option<&SavedStack>) -> Box<dyn Explore> {
+pub(crate) fn explore(strategy: &Strategy, rules: Rules, part: Part, worker: Worker) -> Box<dyn Explore> {
     match strategy.clone() {
         Strategy::Dpor | Strategy::Dfs => {
             let plain = *strategy == Strategy::Dfs;
-            let search = if plain { depth_first::DepthFirst::dfs(rules) } else { depth_first::DepthFirst::dpor(rules) };
-            let mut search = search.with_part(part);
-            if let Some(resumed) = resumed {
-                search.resume(resumed);
-            }
-            Box::new(search)
+            Box::new(depth_first::DepthFirst::new(!plain, rules, part, worker))
         }
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => Box::new(random::Pct::new(seed, depth, iterations)),
