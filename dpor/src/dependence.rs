@@ -32,6 +32,8 @@ pub enum Rule {
     BlockedAtCut,
     /// Operations that wait when an execution fails are checked for races.
     WaitingAtFailure,
+    /// Tasks that are between steps when an execution fails go on to announce theirs, or fail too.
+    UnannouncedAtFailure,
     /// What could have run instead of the event that failed is run.
     InsteadOfFailure,
     /// The search for the race of a blocking operation goes on past events at which it was not ready.

@@ -4,52 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::access::{Access, ObjectId, Op};
 use crate::data::DataCells;
+use crate::dependence::Rule;
 use crate::hook::with_quiet;
 use crate::livelock::{Retries, Round, mix};
-use crate::report::{End, FailureKind, Waiting};
+use crate::report::{End, FailureKind, Waiting, panic_failure};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
+use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
-
-/// The condition that a suspended task waits for. It lives on the task's stack, which stays put while the task is suspended.
-pub(crate) type Condition = *const dyn Fn() -> bool;
-
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum TaskState {
-    /// Spawned, not run yet.
-    New,
-    /// Running code between announced steps.
-    Local,
-    /// Waits to be chosen for its announced operation.
-    Pending,
-    /// Waits for the end of another task.
-    Joining(usize),
-    Finished,
-}
-
-#[derive(Debug)]
-pub(crate) struct Task {
-    pub(crate) state: TaskState,
-    pub(crate) name: String,
-    /// Tells the task from all others whatever the interleaving, as its index does not: who spawned it, and as which of its tasks.
-    pub(crate) origin: u64,
-    /// Tasks it has spawned.
-    children: u64,
-    /// The announced operation, while pending.
-    pub(crate) op: Op,
-    condition: Option<Condition>,
-    /// How many events had happened when it was announced.
-    pub(crate) announced: usize,
-    pub(crate) round: Round,
-}
-
-impl Task {
-    /// Whether the announced operation blocks.
-    pub(crate) fn blocks(&self) -> bool {
-        self.condition.is_some()
-    }
-}
 
 /// An execution this long may be one that never ends.
 const STEPS_BETWEEN_CHECKS: usize = 4096;
@@ -75,9 +38,11 @@ pub(crate) struct Core {
     pub(crate) cut: bool,
     stuck: bool,
     /// The strategy knows that the execution is over.
-    ended: bool,
+    pub(crate) ended: bool,
     pub(crate) misfit: Option<(usize, String)>,
-    pub(crate) aborting: bool,
+    aborting: bool,
+    /// The task that was running then.
+    failed: usize,
     pub(crate) current: usize,
     /// Asked now and then in long executions: whether to give up in the middle.
     pub(crate) give_up: Option<Box<dyn Fn() -> bool + Send>>,
@@ -103,6 +68,7 @@ impl Core {
             ended: false,
             misfit: None,
             aborting: false,
+            failed: 0,
             current: 0,
             give_up: None,
             given_up: false,
@@ -158,12 +124,14 @@ impl Core {
                     condition: None,
                     announced: 0,
                     round: Round::default(),
+                    failed: false,
                 });
             }
             let task = &mut self.tasks[self.count];
             task.state = TaskState::New;
             task.condition = None;
             task.announced = 0;
+            task.failed = false;
             (task.origin, task.children) = (self.count as u64, 0);
             task.round.restart();
             task.name.clear();
@@ -214,8 +182,10 @@ impl Core {
         false
     }
 
-    pub(crate) fn finish(&mut self, strategy: &mut dyn Explore, task: usize) {
+    /// The task has ended, by unwinding if it `failed`.
+    pub(crate) fn finish(&mut self, strategy: &mut dyn Explore, task: usize, failed: bool) {
         self.settle_worst_case(strategy);
+        self.tasks[task].failed = failed;
         self.tasks[task].state = TaskState::Finished;
         self.trace.finish(task);
     }
@@ -224,7 +194,14 @@ impl Core {
         if !self.aborting {
             self.failure = Some(kind);
             self.aborting = true;
+            self.failed = self.current;
         }
+    }
+
+    /// Tasks that failed after the first one did, and because of the same event.
+    pub(crate) fn failed_too(&self) -> Vec<usize> {
+        let failed = |task: &usize| self.tasks[*task].failed && *task != self.failed;
+        (0..self.count).filter(failed).collect()
     }
 
     /// The outcome of a try was never said: assume the worst, that it took the lock.
@@ -237,11 +214,13 @@ impl Core {
 
     /// Choose among the tasks that shuttle can run.
     pub(crate) fn next(&mut self, strategy: &mut dyn Explore, runnable: impl Iterator<Item = usize> + Clone) -> Next {
-        if self.aborting {
+        let announce_all = self.trace.rules.has(Rule::UnannouncedAtFailure);
+        if self.ended || self.aborting && !announce_all {
             self.end(strategy);
             return Next::Abort;
         }
-        // A task between steps goes on at once: what it does is local. The current one first, it is running already.
+        // A task between steps goes on at once: what it does is local. The current one first, it is running already. After a failure
+        // too: what all others are about to do has to be known.
         let current = runnable.clone().find(|&task| task == self.current);
         for task in current.into_iter().chain(runnable) {
             if task >= self.count {
@@ -250,13 +229,17 @@ impl Core {
             match self.tasks[task].state {
                 TaskState::New => self.tasks[task].state = TaskState::Local,
                 TaskState::Local | TaskState::Finished => {}
-                TaskState::Joining(other) if self.tasks[other].state == TaskState::Finished => {
+                TaskState::Joining(other) if self.tasks[other].state == TaskState::Finished && !self.tasks[other].failed => {
                     self.trace.join(task, other);
                     self.tasks[task].state = TaskState::Local;
                 }
                 TaskState::Joining(_) | TaskState::Pending => continue,
             }
             return Next::Run(task);
+        }
+        if self.aborting {
+            self.end(strategy);
+            return Next::Abort;
         }
         let chosen = if self.trace.repeating() { self.repeat() } else { self.choose(strategy) };
         match chosen {
@@ -366,19 +349,20 @@ impl Core {
         self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
     }
 
-    /// The caller says how the try went.
-    pub(crate) fn tried(&mut self, strategy: &mut dyn Explore, success: bool) {
+    /// The caller says how the try went. False if that ends the execution.
+    pub(crate) fn tried(&mut self, strategy: &mut dyn Explore, success: bool) -> bool {
         let round = &mut self.tasks[self.current].round;
         round.outcome(success);
         if let Some(failed) = round.take_expected() {
             if failed == success {
                 self.differs(format!("the try of task {} went the other way before", self.current));
             }
-            return;
+            return failed != success;
         }
         assert!(self.trace.unsettled(), "tried: task {} has no try whose outcome is open", self.current);
         self.trace.settle(!success);
         strategy.executed(self);
+        true
     }
 
     /// Whether the pending operation of `task` can run now; `None` if finding out panicked, which is the execution's failure.
@@ -449,8 +433,11 @@ impl Core {
         self.retries.known()
     }
 
-    /// A task's round ends: see `livelock`.
-    pub(crate) fn retry(&mut self, strategy: &mut dyn Explore, fingerprint: u64, own: u64) {
+    /// A task's round ends: see `livelock`. False if that ends the execution.
+    pub(crate) fn retry(&mut self, strategy: &mut dyn Explore, fingerprint: u64, own: u64) -> bool {
+        if self.aborting {
+            return true;
+        }
         self.settle_worst_case(strategy);
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
@@ -466,17 +453,6 @@ impl Core {
             let waiting = self.waiting();
             self.fail(FailureKind::Livelock { cycle, waiting });
         }
+        !self.aborting
     }
-}
-
-/// The failure of a task that panicked.
-pub(crate) fn panic_failure(task: usize, payload: Box<dyn std::any::Any + Send>) -> FailureKind {
-    let message = if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "(a payload that is no text)".to_owned()
-    };
-    FailureKind::Panic { task, payload, message }
 }

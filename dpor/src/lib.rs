@@ -28,8 +28,12 @@
 //! still blocked when an execution ends, by a deadlock or because it is cut, are checked in the same way.
 //!
 //! *Failures.* A failing execution is torn down, so its last step keeps all other tasks from going on. Therefore what else could
-//! have run in its place is run, and waiting steps are checked as if they were blocked. Every failure that some interleaving shows
-//! first is found; an interleaving that differs from a failing one only in what others did meanwhile need not be run.
+//! have run in its place is run, and waiting steps are checked as if they were blocked; tasks that are between steps announce theirs
+//! first. If one of those fails as well, it would have been the first without what it does not depend on, and whatever else could
+//! have run in place of that is run too. Every failure that some interleaving shows
+//! first is found; an interleaving that differs from a failing one only in what others did meanwhile need not be run. Races on plain
+//! data ([`data_access`]) are the exception, since it depends on the order of independent steps which of the two accesses comes
+//! second, and fails: where there is a race, some failure of the program is found, which may be another one.
 //!
 //! # Why the dependence relation is sound
 //!
@@ -107,6 +111,7 @@ mod saved;
 mod schedule;
 mod session;
 mod strategy;
+mod task;
 mod taskset;
 mod trace;
 mod units;

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::access::{Access, Class, Op};
-use crate::execution::{Task, TaskState};
+use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
 

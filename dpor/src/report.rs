@@ -86,6 +86,18 @@ impl FailureKind {
     }
 }
 
+/// The failure of a task that panicked.
+pub(crate) fn panic_failure(task: usize, payload: Box<dyn Any + Send>) -> FailureKind {
+    let message = if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "(a payload that is no text)".to_owned()
+    };
+    FailureKind::Panic { task, payload, message }
+}
+
 impl fmt::Debug for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

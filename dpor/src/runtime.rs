@@ -10,10 +10,12 @@ use shuttle_engine::scheduler::{Schedule, Scheduler, Task, TaskId};
 
 use crate::access::{Access, ObjectId, Op};
 use crate::data::{DataId, DataRace};
-use crate::execution::{Condition, Core, Next, panic_failure};
+use crate::execution::{Core, Next};
 use crate::hook::with_quiet;
+use crate::report::panic_failure;
 use crate::session::Session;
 use crate::strategy::Explore;
+use crate::task::Condition;
 
 /// An exploration, while it runs on this thread.
 pub(crate) struct Engine {
@@ -148,8 +150,7 @@ pub fn tried(success: bool) {
     if over() {
         return;
     }
-    with_engine(|engine| engine.core.tried(&mut *engine.strategy, success));
-    if with_engine(|engine| engine.core.aborting) {
+    if !with_engine(|engine| engine.core.tried(&mut *engine.strategy, success)) {
         abort();
     }
 }
@@ -181,8 +182,7 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     }
     // The caller's code may call `me`, but nothing that announces.
     let fingerprint = with_engine(|engine| engine.core.known_fingerprint()).unwrap_or_else(fingerprint);
-    with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local.unwrap_or(fingerprint)));
-    if with_engine(|engine| engine.core.aborting) {
+    if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local.unwrap_or(fingerprint))) {
         abort();
     }
 }
@@ -249,13 +249,14 @@ pub(crate) fn run_task(f: impl FnOnce()) {
     let result = catch_unwind(AssertUnwindSafe(|| if aborting() { drop(f) } else { f() }));
     let task = me();
     with_engine(|engine| {
+        let failed = result.is_err();
         if let Err(payload) = result
             && !payload.is::<Abort>()
         {
             engine.core.fail(panic_failure(task, payload));
         }
-        engine.core.finish(&mut *engine.strategy, task);
-        HERE.with(|here| here.aborting.set(engine.core.aborting));
+        engine.core.finish(&mut *engine.strategy, task, failed);
+        HERE.with(|here| here.aborting.set(engine.core.ended));
     });
 }
 

@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -244,6 +245,53 @@ fn updates_and_shared_locks_of_one_object_depend() {
     assert_eq!((dropped.complete, endings.swap(0, Ordering::Relaxed).count_ones()), (1, 1));
     let report = Explorer::new(Strategy::Dpor).run(program);
     assert_eq!((report.complete, endings.load(Ordering::Relaxed)), (2, 3));
+}
+
+/// What an exploration fails with, and how many executions do not.
+fn outcomes(strategy: Strategy, program: fn()) -> (BTreeSet<String>, u64) {
+    let report = Explorer::new(strategy).run(program);
+    assert!(report.exhausted, "{report}");
+    (report.failures.iter().map(|failure| failure.kind.class()).collect(), report.complete - report.failing)
+}
+
+/// A task that was started right before another failed has announced nothing yet.
+#[test]
+fn a_failure_hides_nothing_of_a_task_just_started() {
+    fn program() {
+        let (word, other) = (Word::new(0), Word::new(0));
+        let theirs = word.clone();
+        let parent = dpor::spawn("parent", move || {
+            other.write(1);
+            let _not_joined = dpor::spawn("child", move || theirs.write(1));
+        });
+        let read = word.read();
+        parent.join();
+        assert!(read == 1, "the child has not written");
+    }
+    let (plain, reduced) = (outcomes(Strategy::Dfs, program), outcomes(Strategy::Dpor, program));
+    assert!(plain.1 > 0 && plain == reduced, "{plain:?} {reduced:?}");
+}
+
+/// Two tasks fail after the same step, and each is the first to do so in some interleaving.
+#[test]
+fn a_failure_hides_no_other_failure() {
+    fn program() {
+        let (word, other) = (Word::new(0), Word::new(0));
+        let parent = dpor::spawn("parent", move || {
+            other.write(1);
+            let _not_joined = dpor::spawn("child", || panic!("the child was started"));
+        });
+        word.read();
+        parent.join();
+        panic!("main got there");
+    }
+    let (plain, reduced) = (outcomes(Strategy::Dfs, program), outcomes(Strategy::Dpor, program));
+    assert!(plain.0.len() == 2 && plain == reduced, "{plain:?} {reduced:?}");
+    for wanted in plain.0 {
+        let search = Explorer::new(Strategy::FewestPreemptions { max: None });
+        let report = search.wanted(move |failure| failure.kind.class() == wanted).run(program);
+        assert!(report.minimal, "{report}");
+    }
 }
 
 /// A try of which nothing is said counts as one that succeeded: its races are found when it comes late too, whatever the task does

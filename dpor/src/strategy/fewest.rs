@@ -11,8 +11,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Explore;
 use crate::access::{Class, Op};
-use crate::execution::{Core, Task, TaskState};
+use crate::execution::Core;
 use crate::report::{End, Failure, Report, Unfinished};
+use crate::task::{Task, TaskState};
 use crate::trace::{NONE, Trace};
 
 /// Preemptions, then switches.

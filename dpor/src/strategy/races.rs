@@ -2,8 +2,9 @@
 
 use crate::access::{Class, Op};
 use crate::dependence::{Rule, Rules};
-use crate::execution::{Core, TaskState};
+use crate::execution::Core;
 use crate::report::End;
+use crate::task::TaskState;
 use crate::taskset::TaskSet;
 use crate::trace::{NONE, Trace};
 
@@ -70,6 +71,14 @@ impl Races {
                 // A failure ends the execution for everyone: whatever else could have run instead must get its chance.
                 if depth > 0 && rules.has(Rule::InsteadOfFailure) {
                     core.trace.frame_mut(depth - 1).run_all_enabled();
+                }
+                // Another task would have failed first without what it does not depend on.
+                for task in core.failed_too() {
+                    for event in 0..depth {
+                        if !core.trace.before(event, core.trace.task_clock(task)) {
+                            core.trace.frame_mut(event).run_all_enabled();
+                        }
+                    }
                 }
                 Rule::WaitingAtFailure
             }

@@ -1,9 +1,10 @@
 //! One execution again.
 
 use super::{Explore, sampled};
-use crate::execution::{Core, TaskState};
+use crate::execution::Core;
 use crate::report::Report;
 use crate::schedule::Schedule;
+use crate::task::TaskState;
 
 pub(crate) struct Replay {
     schedule: Schedule,

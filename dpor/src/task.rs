@@ -1,0 +1,45 @@
+//! A task as the scheduler sees it.
+
+use crate::access::Op;
+use crate::livelock::Round;
+
+/// The condition that a suspended task waits for. It lives on the task's stack, which stays put while the task is suspended.
+pub(crate) type Condition = *const dyn Fn() -> bool;
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum TaskState {
+    /// Spawned, not run yet.
+    New,
+    /// Running code between announced steps.
+    Local,
+    /// Waits to be chosen for its announced operation.
+    Pending,
+    /// Waits for the end of another task.
+    Joining(usize),
+    Finished,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) state: TaskState,
+    pub(crate) name: String,
+    /// Tells the task from all others whatever the interleaving, as its index does not: who spawned it, and as which of its tasks.
+    pub(crate) origin: u64,
+    /// Tasks it has spawned.
+    pub(crate) children: u64,
+    /// The announced operation, while pending.
+    pub(crate) op: Op,
+    pub(crate) condition: Option<Condition>,
+    /// How many events had happened when it was announced.
+    pub(crate) announced: usize,
+    pub(crate) round: Round,
+    /// It panicked, or was unwound by a livelock.
+    pub(crate) failed: bool,
+}
+
+impl Task {
+    /// Whether the announced operation blocks.
+    pub(crate) fn blocks(&self) -> bool {
+        self.condition.is_some()
+    }
+}
