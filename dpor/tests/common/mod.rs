@@ -82,6 +82,24 @@ impl Word {
         self.0.1.set(self.0.1.get() + value);
     }
 
+    /// The same with the result: not an update.
+    pub fn fetch_add(&self, value: i64) -> i64 {
+        step(self.0.0, Access::Rmw);
+        self.0.1.replace(self.0.1.get() + value)
+    }
+
+    /// Compare-and-swap, with the value seen if it fails.
+    pub fn cas(&self, expect: i64, new: i64) -> Result<(), i64> {
+        step(self.0.0, Access::TryAcquire);
+        let seen = self.0.1.get();
+        tried(seen == expect);
+        if seen != expect {
+            return Err(seen);
+        }
+        self.0.1.set(new);
+        Ok(())
+    }
+
     pub fn wait_for(&self, value: i64) {
         step_when(self.0.0, Access::Wait, &|| self.0.1.get() == value);
     }
