@@ -198,10 +198,21 @@ impl Core {
         }
     }
 
-    /// Tasks that failed after the first one did, and because of the same event.
-    pub(crate) fn failed_too(&self) -> Vec<usize> {
-        let failed = |task: &usize| self.tasks[*task].failed && *task != self.failed;
-        (0..self.count).filter(failed).collect()
+    /// A task failed because of another's step, by joining it say: who could go on, or fail too, only because of the same step, and the
+    /// task that failed.
+    pub(crate) fn overtaken(&mut self) -> (usize, Vec<usize>) {
+        let (first, mut overtaken) = (self.failed, Vec::new());
+        let Some(event) = self.trace.depth.checked_sub(1) else { return (first, overtaken) };
+        if self.trace.frame(event).task as usize == first {
+            return (first, overtaken);
+        }
+        for task in (0..self.count).filter(|&task| task != first) {
+            let pending = self.tasks[task].state == TaskState::Pending && !self.trace.frame(event).enabled.contains(task);
+            if self.tasks[task].failed || pending && self.is_ready(task) == Some(true) {
+                overtaken.push(task);
+            }
+        }
+        (first, overtaken)
     }
 
     /// The outcome of a try was never said: assume the worst, that it took the lock.

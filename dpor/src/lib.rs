@@ -29,8 +29,9 @@
 //!
 //! *Failures.* A failing execution is torn down, so its last step keeps all other tasks from going on. Therefore what else could
 //! have run in its place is run, and waiting steps are checked as if they were blocked; tasks that are between steps announce theirs
-//! first. If one of those fails as well, it would have been the first without what it does not depend on, and whatever else could
-//! have run in place of that is run too. Every failure that some interleaving shows
+//! first. If a task fails because of another's step (it joins that task, say), and others can go on, or fail, only because of the same
+//! step, they would have done so before the failure if something on which only the failure depends had come later; whatever else
+//! could have run in place of that is run. Every failure that some interleaving shows
 //! first is found; an interleaving that differs from a failing one only in what others did meanwhile need not be run. Races on plain
 //! data ([`data_access`]) are the exception, since it depends on the order of independent steps which of the two accesses comes
 //! second, and fails: where there is a race, some failure of the program is found, which may be another one.

@@ -287,6 +287,22 @@ fn a_failure_hides_no_other_failure() {
     }
     let (plain, reduced) = (outcomes(Strategy::Dfs, program), outcomes(Strategy::Dpor, program));
     assert!(plain.0.len() == 2 && plain == reduced, "{plain:?} {reduced:?}");
+    // The same if it takes the other a step to fail.
+    fn later() {
+        let (word, other, own) = (Word::new(0), Word::new(0), Word::new(0));
+        let parent = dpor::spawn("parent", move || {
+            other.write(1);
+            let _not_joined = dpor::spawn("child", move || {
+                own.write(1);
+                panic!("the child got there");
+            });
+        });
+        word.read();
+        parent.join();
+        panic!("main got there");
+    }
+    let (plainly, reduced) = (outcomes(Strategy::Dfs, later), outcomes(Strategy::Dpor, later));
+    assert!(plainly.0.len() == 2 && plainly == reduced, "{plainly:?} {reduced:?}");
     for wanted in plain.0 {
         let search = Explorer::new(Strategy::FewestPreemptions { max: None });
         let report = search.wanted(move |failure| failure.kind.class() == wanted).run(program);

@@ -72,11 +72,14 @@ impl Races {
                 if depth > 0 && rules.has(Rule::InsteadOfFailure) {
                     core.trace.frame_mut(depth - 1).run_all_enabled();
                 }
-                // Another task would have failed first without what it does not depend on.
-                for task in core.failed_too() {
-                    for event in 0..depth {
-                        if !core.trace.before(event, core.trace.task_clock(task)) {
-                            core.trace.frame_mut(event).run_all_enabled();
+                // Others would have gone on before the failure, had something been later on which it depends and they do not.
+                let (failed, overtaken) = core.overtaken();
+                let trace = &mut core.trace;
+                for task in overtaken {
+                    for event in 0..depth - 1 {
+                        let others = trace.before(event, trace.task_clock(task)) || trace.before(event, trace.clock(depth - 1));
+                        if trace.before(event, trace.task_clock(failed)) && !others && rules.has(Rule::UnannouncedAtFailure) {
+                            trace.frame_mut(event).run_all_enabled();
                         }
                     }
                 }
