@@ -87,6 +87,16 @@
 //! equivalent sequences are gone on from once, at the lowest cost. [`Report::minimal`] says that everything cheaper than the failure
 //! was covered. It is not reduced to races, because sleep and source sets do not keep preemptions down.
 //!
+//! # Threads and machines
+//!
+//! A search is divided at a state of the path at which a worker stands: it keeps what it is in the middle of, and gives away all else
+//! that is enabled there and does not sleep ([`Explorer::jobs`]). Every enabled task is run from that state then, so no race inside
+//! either part can ask for more, and the parts need not talk to each other. Sleep sets go along, so each class still has one complete
+//! execution, whoever runs it; only the number of cut ones depends on how the work was divided. Machines cannot ask each other for
+//! work, so shards ([`Explorer::shard`]) are divided beforehand in the same way, at all states of one depth. The same holds with retry
+//! loops, although which rounds are useless is decided per execution: checked, not proved (`tests/parallel.rs`, and lockwalk's
+//! catalogue divided at depths 1, 8 and 14).
+//!
 //! # Limits
 //!
 //! Sequential consistency only: a step sees all steps before it, and no weaker memory model is explored. The program must be

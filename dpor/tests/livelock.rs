@@ -368,11 +368,10 @@ impl World {
     }
 }
 
-fn observe(program: &[Vec<Instr>], fairness: Fairness) -> (Report, Facts) {
+fn observe(program: &[Vec<Instr>], explorer: Explorer) -> (Report, Facts) {
     let facts = Arc::new(Mutex::new(Facts::default()));
     let sink = Arc::clone(&facts);
-    let explorer = Explorer::new(Strategy::Dpor).fairness(fairness).budget(Budget { executions: Some(3_000), time: None });
-    let explorer = explorer.on_execution(move |execution| {
+    let explorer = explorer.budget(Budget { executions: Some(3_000), time: None }).on_execution(move |execution| {
         let mut facts = sink.lock().unwrap();
         let world = WORLD.with(|world| world.borrow().clone()).unwrap();
         let words = world.words.each_ref().map(Word::peek);
@@ -410,11 +409,16 @@ fn observe(program: &[Vec<Instr>], fairness: Fairness) -> (Report, Facts) {
 /// What is wrong with the exploration of this program, if anything, else the number of executions, if it got to the end.
 fn check(program: &[Vec<Instr>], fairness: Fairness) -> Result<Option<(u64, bool)>, String> {
     let all = enumerate(program, fairness);
-    let (report, seen) = observe(program, fairness);
+    let dpor = Explorer::new(Strategy::Dpor).fairness(fairness);
+    let (report, seen) = observe(program, dpor.clone());
     if !report.exhausted {
         let invented =
             !seen.endings.is_subset(&all.endings) || !seen.deadlocks.is_subset(&all.deadlocks) || (seen.livelock && !all.livelock);
         return if invented { Err(format!("saw {seen:#?}, all states show {all:#?}")) } else { Ok(None) };
+    }
+    let (divided, in_parts) = observe(program, dpor.always_give());
+    if divided.exhausted && (in_parts != seen || divided.complete != report.complete && !seen.livelock) {
+        return Err(format!("saw {in_parts:#?} in parts, {seen:#?} as a whole, {report}, {divided}"));
     }
     if seen == all { Ok(Some((report.executions, seen.livelock))) } else { Err(format!("saw {seen:#?}, all states show {all:#?}")) }
 }
