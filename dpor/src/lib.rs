@@ -93,9 +93,11 @@
 //! that is enabled there and does not sleep ([`Explorer::jobs`]). Every enabled task is run from that state then, so no race inside
 //! either part can ask for more, and the parts need not talk to each other. Sleep sets go along, so each class still has one complete
 //! execution, whoever runs it; only the number of cut ones depends on how the work was divided. Machines cannot ask each other for
-//! work, so shards ([`Explorer::shard`]) are divided beforehand in the same way, at all states of one depth. The same holds with retry
-//! loops, although which rounds are useless is decided per execution: checked, not proved (`tests/parallel.rs`, and lockwalk's
-//! catalogue divided at depths 1, 8 and 14).
+//! work, so shards ([`Explorer::shard`]) are divided beforehand in the same way, at all states of one depth.
+//!
+//! Which rounds of a retry loop are cut off depends on the order of independent steps, and so on how the work was divided. An
+//! execution in which a task went round and left no trace, as above, is therefore counted with the cut ones: it is another one with
+//! a detour. What is left is the same for every division; this is checked, not proved (`tests/parallel.rs`, `tests/livelock.rs`).
 //!
 //! # Limits
 //!

@@ -177,6 +177,14 @@ impl Retries {
         None
     }
 
+    /// Whether some task went round in vain in this execution.
+    pub(crate) fn in_vain(&self, trace: &Trace) -> bool {
+        self.entries[..self.used].iter().enumerate().any(|(index, entry)| {
+            let last = self.entries[..index].iter().rfind(|last| last.task == entry.task);
+            last.is_some_and(|last| last.own == entry.own && left_no_trace(trace, &(last.depth..entry.depth), entry.task))
+        })
+    }
+
     fn locals(&self, entry: usize) -> &[u64] {
         let start = self.entries[entry].locals;
         let end = self.entries.get(entry + 1).map_or(self.locals.len(), |next| next.locals);

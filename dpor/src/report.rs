@@ -208,7 +208,8 @@ pub struct Report {
     /// Executions that ran to their end or to a failure: under [`Strategy::Dpor`](crate::Strategy::Dpor) one per inequivalent
     /// interleaving.
     pub complete: u64,
-    /// Executions that were cut: as redundant, or by a sampler because they had grown too long.
+    /// Executions that were cut as redundant, or by a sampler because they had grown too long; under
+    /// [`Strategy::Dpor`](crate::Strategy::Dpor) also those in which a retry loop went round without a trace.
     pub blocked: u64,
     /// Executions that failed.
     pub failing: u64,

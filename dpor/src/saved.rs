@@ -68,9 +68,9 @@ impl SavedStack {
 pub struct Saved {
     /// All executions so far.
     pub executions: u64,
-    /// Those that ran to their end or failed.
+    /// Those that ran to their end or failed: see [`Report::complete`].
     pub complete: u64,
-    /// Those that were cut.
+    /// Those that were cut: see [`Report::blocked`].
     pub blocked: u64,
     /// Those that failed.
     pub failing: u64,

@@ -187,7 +187,9 @@ impl Session {
         let index = shared.executions.fetch_add(1, Ordering::Relaxed);
         let report = &mut self.report;
         report.executions += 1;
-        *(if end == End::Cut { &mut report.blocked } else { &mut report.complete }) += 1;
+        // One with a detour is another one again.
+        let detour = end == End::Complete && strategy.counts_classes() && core.retries.in_vain(&core.trace);
+        *(if detour || end == End::Cut { &mut report.blocked } else { &mut report.complete }) += 1;
         report.max_depth = report.max_depth.max(core.trace.depth);
         report.max_tasks = report.max_tasks.max(core.tasks().len());
         let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));

@@ -201,6 +201,10 @@ impl Explore for DepthFirst {
         self.entered != Some(false)
     }
 
+    fn counts_classes(&self) -> bool {
+        self.reduce
+    }
+
     fn save(&mut self, core: &mut Core) -> Option<SavedStack> {
         let Some((last, next)) = DepthFirst::next_branch(core) else {
             return Some(SavedStack { done: true, unit: self.unit, states: Vec::new() });

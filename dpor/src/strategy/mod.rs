@@ -79,6 +79,11 @@ pub(crate) trait Explore: Send {
         true
     }
 
+    /// Whether complete executions are to be inequivalent.
+    fn counts_classes(&self) -> bool {
+        false
+    }
+
     /// Where the search stands, to go on later; `None` if the strategy cannot.
     fn save(&mut self, _core: &mut Core) -> Option<SavedStack> {
         None
