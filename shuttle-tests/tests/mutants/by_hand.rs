@@ -146,8 +146,8 @@ pub const MISTAKES: &[Mistake] = &[
         "fork copies the entries before it links the VMA",
         "fork.rs",
         &[
-            ("self.anon_vma_fork(tmp, mpnt);", "self.copy_page_range(mm, oldmm, mpnt);\n            self.anon_vma_fork(tmp, mpnt);"),
-            ("self.insert_vm_struct(mm, tmp);\n            self.copy_page_range(mm, oldmm, mpnt);", "self.insert_vm_struct(mm, tmp);"),
+            ("self.anon_vma_fork(tmp, mpnt);", "self.copy_page_range(mm, oldmm, tmp, mpnt);\n            self.anon_vma_fork(tmp, mpnt);"),
+            ("self.insert_vm_struct(mm, tmp);\n            self.copy_page_range(mm, oldmm, tmp, mpnt);", "self.insert_vm_struct(mm, tmp);"),
         ],
     ),
     ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
@@ -175,4 +175,45 @@ pub const MISTAKES: &[Mistake] = &[
         "page.rs",
         &[("frame.lru.read() && frame.count.inc_not_zero()", "frame.lru.read() && frame.count.read() > 0")],
     ),
+    ("slots are handed out once swapoff has begun", "swap_map.rs", &[("map.enabled", "true")]),
+    (
+        "the page is there for all before it was read",
+        "swap_cache.rs",
+        &[(
+            "self.page(page).content.write(self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.unlock_page(page);",
+            "self.page(page).uptodate.write(true);\n                self.unlock_page(page);\n                self.page(page).content.write(self.swap_read(entry));",
+        )],
+    ),
+    (
+        "the old page is given up before it was copied",
+        "cow.rs",
+        &[(
+            "self.wp_page_copy(mm, vma, addr, pte, write);\n        self.put_page(old);",
+            "self.put_page(old);\n        self.wp_page_copy(mm, vma, addr, pte, write);",
+        )],
+    ),
+    (
+        "the old page is unmapped before the entry changes",
+        "cow.rs",
+        &[(
+            "self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });\n            self.page_remove_rmap(old);",
+            "self.page_remove_rmap(old);\n            self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });",
+        )],
+    ),
+    (
+        "the device's reference is taken without the lock",
+        "gup.rs",
+        &[
+            (
+                "self.page(page).count.add(self.gup_references());",
+                "mm.page_table_lock.unlock();\n                    self.page(page).count.add(self.gup_references());",
+            ),
+            (
+                "mm.page_table_lock.unlock();\n                    return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });",
+                "return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });",
+            ),
+        ],
+    ),
+    ("what is dropped was not written", "reclaim.rs", &[("self.swap_write(self.page_swap_entry(page), frame.content.read());", "")]),
+    ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
 ];

@@ -5,40 +5,46 @@
 //! ```
 //!
 //! Every lock, semaphore, read section, wait, try and condition in `src/mm` is left out once, in a copy of the workspace that holds all
-//! mutants, each behind its number, and is compiled once; so are the mistakes of `by_hand.rs`. What survives is either listed in `survivors.txt`, with the reason, or a gap in
-//! the catalogue. `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these.
+//! mutants, each behind its number, and is compiled once; so are the mistakes of `by_hand.rs`. A mutant is tried on the cases that come by its
+//! place. What survives is either listed in `survivors.txt`, with the reason, or a gap in the catalogue. `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these.
 
 mod by_hand;
 mod sites;
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use common::each;
 use sites::Mutant;
 
 /// Files of `src/mm` that are the checker's, or have nothing to break.
 const CHECKERS: [&str; 5] = ["audit.rs", "shadow.rs", "world.rs", "pte.rs", "mod.rs"];
 
-/// A mutant that takes longer has an execution without end.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// A case that takes longer has an execution without end: none takes more than a few seconds on a quiet core.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Appended to the copy's `src/lib.rs`.
+/// Appended to the copy's `src/lib.rs`. Listening, it tells every mutant whose place is come by.
 const SWITCH: &str = r#"
 #[doc(hidden)]
-pub fn mutant(n: u32) -> bool {
-    static ON: std::sync::LazyLock<Option<u32>> = std::sync::LazyLock::new(|| std::env::var("LOCKWALK_MUTANT").ok()?.parse().ok());
-    static REACHED: std::sync::Once = std::sync::Once::new();
-    let on = *ON == Some(n);
-    if on {
-        REACHED.call_once(|| eprintln!("REACHED"));
+pub fn mutant(n: usize) -> bool {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    static ON: LazyLock<Option<usize>> = LazyLock::new(|| std::env::var("LOCKWALK_MUTANT").ok()?.parse().ok());
+    static LISTEN: LazyLock<bool> = LazyLock::new(|| std::env::var_os("LOCKWALK_LISTEN").is_some());
+    static REACHED: [AtomicBool; 4096] = [const { AtomicBool::new(false) }; 4096];
+    if *LISTEN && !REACHED[n].swap(true, Relaxed) {
+        eprintln!("REACHED {n}");
     }
-    on
+    *ON == Some(n)
 }
 "#;
 
@@ -55,6 +61,14 @@ enum Fate {
     Unreached,
 }
 
+/// A case of the catalogue with no mutant switched on.
+struct Case {
+    /// As `examples/verdicts.rs` prints it.
+    line: String,
+    /// The mutants whose place it comes by. No other can change it: up to the first such place, everything is as without.
+    reached: BTreeSet<usize>,
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn every_mutant_changes_a_verdict() {
@@ -62,15 +76,24 @@ fn every_mutant_changes_a_verdict() {
     let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mutants");
     let mutants = write_copy(workspace, &copy);
     let verdicts = build(&copy);
-    let baseline = run(&verdicts, None, "").expect("unchanged, it ends");
-    for line in baseline.lines().filter(|line| line.split('\t').nth(2) != Some("")) {
-        println!("without any mutant already: {line}");
+    let started = Instant::now();
+    let cases = baseline(&verdicts);
+    for case in cases.iter().filter(|case| case.line.split('\t').nth(2) != Some("")) {
+        println!("without any mutant already: {}", case.line);
     }
 
     let only = std::env::var("LOCKWALK_MUTANTS").unwrap_or_default();
     let chosen: Vec<usize> = (0..mutants.len()).filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part))).collect();
-    let fates = sweep(&verdicts, &chosen, &mutants, &baseline.text);
+    println!("{} cases, {} of {} mutants", cases.len(), chosen.len(), mutants.len());
+    let fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
+        let fate = fate(&verdicts, n, &cases);
+        println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
+        (n, fate)
+    })
+    .into_iter()
+    .collect();
     summary(&mutants, &fates);
+    println!("in {:.0} s", started.elapsed().as_secs_f64());
 
     let expected = survivors();
     let survived: BTreeSet<_> =
@@ -143,81 +166,69 @@ fn build(copy: &Path) -> PathBuf {
     target.join("release/examples/verdicts")
 }
 
-/// What one run of the catalogue printed.
+/// Every case, without a mutant, and which places it comes by.
+fn baseline(verdicts: &Path) -> Vec<Case> {
+    let listed = run(Command::new(verdicts).arg("--cases"), "").expect("it ends");
+    let cases: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
+    each(&cases, |case| {
+        let run =
+            run(Command::new(verdicts).arg("--case").args(case.split('\t')).env("LOCKWALK_LISTEN", "1"), "").expect("unchanged, it ends");
+        assert!(run.success, "{case}: {}", run.stderr);
+        let reached = run.stderr.lines().filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok()).collect();
+        Case { line: run.stdout.trim_end().to_owned(), reached }
+    })
+}
+
+fn fate(verdicts: &Path, n: usize, cases: &[Case]) -> Fate {
+    let reaching: Vec<_> = cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
+    if reaching.is_empty() {
+        return Fate::Unreached;
+    }
+    let against = run(Command::new(verdicts).arg("--against").env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
+    let Some(run) = against else { return Fate::Broken("does not end".into()) };
+    match run.stdout.lines().next().map(|line| line.replace('\t', " · ")) {
+        _ if !run.success => Fate::Broken("crashes".into()),
+        Some(line) if line.contains("undecided") || line.contains("unfinished") => Fate::Broken(line),
+        Some(line) => Fate::Killed(line),
+        None => Fate::Survived,
+    }
+}
+
+/// What a run printed.
 struct Run {
-    text: String,
-    reached: bool,
+    stdout: String,
+    stderr: String,
     success: bool,
 }
 
-impl Run {
-    fn lines(&self) -> impl Iterator<Item = &str> {
-        self.text.lines()
-    }
-}
-
-/// Runs the catalogue with one mutant, or none; `None` when it does not end.
-fn run(verdicts: &Path, mutant: Option<usize>, baseline: &str) -> Option<Run> {
-    let mut command = Command::new(verdicts);
-    if let Some(n) = mutant {
-        command.arg("--against").env("LOCKWALK_MUTANT", n.to_string());
-    }
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_BACKTRACE", "0").spawn().expect("it starts");
-    child.stdin.take().expect("piped").write_all(baseline.as_bytes()).ok();
-    let (mut stdout, mut stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
-    });
-    let errors = std::thread::spawn(move || {
-        let mut text = String::new();
-        stderr.read_to_string(&mut text).map(|_| text)
-    });
-    let started = Instant::now();
+/// `None` when it does not end.
+fn run(command: &mut Command, input: &str) -> Option<Run> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_BACKTRACE", "0");
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
+    let heard = Arc::new(Mutex::new(Instant::now()));
+    let stdout = read(child.stdout.take().expect("piped"), &heard);
+    let stderr = read(child.stderr.take().expect("piped"), &heard);
     let status = loop {
         if let Some(status) = child.try_wait().expect("it is ours") {
             break Some(status);
         }
-        if started.elapsed() > PATIENCE && mutant.is_some() {
+        if heard.lock().expect("nobody panics").elapsed() > PATIENCE {
             child.kill().ok();
             child.wait().ok();
             break None;
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let text = reader.join().expect("it does not panic").unwrap_or_default();
-    let errors = errors.join().expect("it does not panic").unwrap_or_default();
-    status.map(|status| Run { text, reached: errors.contains("REACHED"), success: status.success() })
+    let (stdout, stderr) = (stdout.join().expect("it does not panic"), stderr.join().expect("it does not panic"));
+    status.map(|status| Run { stdout, stderr, success: status.success() })
 }
 
-fn sweep(verdicts: &Path, chosen: &[usize], mutants: &[Mutant], baseline: &str) -> BTreeMap<usize, Fate> {
-    let (next, fates) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let worker = || {
-        while let Some(&n) = chosen.get(next.fetch_add(1, Relaxed)) {
-            let fate = fate(verdicts, n, baseline);
-            println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
-            fates.lock().expect("no worker panics").insert(n, fate);
-        }
-    };
-    std::thread::scope(|scope| {
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        (0..jobs).for_each(|_| {
-            scope.spawn(worker);
-        });
-    });
-    fates.into_inner().expect("no worker panics")
-}
-
-fn fate(verdicts: &Path, n: usize, baseline: &str) -> Fate {
-    let Some(run) = run(verdicts, Some(n), baseline) else { return Fate::Broken("does not end".into()) };
-    match run.lines().next().map(|line| line.replace('\t', " · ")) {
-        _ if !run.success => Fate::Broken("crashes".into()),
-        Some(line) if line.contains("undecided") || line.contains("unfinished") => Fate::Broken(line),
-        Some(line) => Fate::Killed(line),
-        None if run.reached => Fate::Survived,
-        None => Fate::Unreached,
-    }
+/// Reads to the end, and notes when something came.
+fn read(from: impl Read + Send + 'static, heard: &Arc<Mutex<Instant>>) -> JoinHandle<String> {
+    let heard = heard.clone();
+    let note = move |_: &String| *heard.lock().expect("nobody panics") = Instant::now();
+    std::thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).inspect(note).map(|line| line + "\n").collect())
 }
 
 fn tell(fate: &Fate) -> String {

@@ -66,6 +66,8 @@ struct Edit {
 
 const ACQUIRES: [&str; 5] = ["lock", "read_lock", "down_read", "down_write", "anon_vma_lock"];
 const RELEASES: [&str; 5] = ["unlock", "read_unlock", "up_read", "up_write", "anon_vma_unlock"];
+/// Tries, each with what waits instead.
+const TRIES: [(&str, &str); 2] = [("trylock", "lock"), ("down_read_trylock", "down_read")];
 const WAITS: [&str; 2] = ["wait", "migration_entry_wait"];
 const REFERENCES: [&str; 8] =
     ["get_page", "put_page", "get_anon_vma", "put_anon_vma", "page_add_anon_rmap", "page_remove_rmap", "swap_free", "swap_duplicate"];
@@ -91,7 +93,12 @@ fn is_checkers(function: &str) -> bool {
 
 /// Conditions that choose between rules, and so between protocols.
 fn chooses_rule(code: &str) -> bool {
-    ["rules()", "rooted()", "counted()", "chained()", "prepend", "late", "rule "].iter().any(|part| code.contains(part))
+    ["prepend", "late"].contains(&code)
+        || ["rules()", "rules.", "rooted()", "counted()", "chained()", "rule "].iter().any(|part| code.contains(part))
+}
+
+fn is_try(expr: &Expr) -> bool {
+    matches!(expr, Expr::MethodCall(call) if TRIES.iter().any(|(name, _)| call.method == name))
 }
 
 /// Every mutant of one file, and the file with all of them in it, each behind its number: `first` and up.
@@ -201,12 +208,13 @@ impl Finder<'_> {
             m if RELEASES.contains(&m) => Kind::Release,
             m if WAITS.contains(&m) => Kind::Wait,
             m if REFERENCES.contains(&m) && statement.is_some() => Kind::Reference,
-            "trylock" => {
+            m if TRIES.iter().any(|(name, _)| *name == m) => {
+                let waits = TRIES.iter().find(|(name, _)| *name == m).expect("it is one").1;
                 let range = call.span().byte_range();
                 let taken = Edit { range: range.clone(), before: "(crate::mutant({n}) || ".into(), after: ")".into() };
                 self.push(Kind::TryTaken, call, vec![taken]);
                 let receiver = self.text(&call.receiver.span().byte_range()).to_owned();
-                let before = format!("(if crate::mutant({{n}}) {{ {receiver}.lock(); true }} else {{ ");
+                let before = format!("(if crate::mutant({{n}}) {{ {receiver}.{waits}(); true }} else {{ ");
                 self.push(Kind::TryWaits, call, vec![Edit { range, before, after: " })".into() }]);
                 return;
             }
@@ -262,8 +270,8 @@ impl Finder<'_> {
             }
             Expr::Paren(inner) => self.condition(&inner.expr),
             Expr::Let(_) | Expr::Lit(_) => {}
-            Expr::MethodCall(call) if call.method == "trylock" => {}
-            Expr::Unary(not) if matches!(&*not.expr, Expr::MethodCall(call) if call.method == "trylock") => {}
+            tried if is_try(tried) => {}
+            Expr::Unary(not) if is_try(&not.expr) => {}
             atom => {
                 let range = atom.span().byte_range();
                 if chooses_rule(self.text(&range)) {
@@ -273,6 +281,25 @@ impl Finder<'_> {
                 self.push(Kind::True, atom, edit("(crate::mutant({n}) || ", ")"));
                 self.push(Kind::False, atom, edit("(!crate::mutant({n}) && ", ")"));
             }
+        }
+    }
+
+    /// What a match arm or an assignment makes true or false is a condition too.
+    fn value(&mut self, expr: &Expr) {
+        match expr {
+            Expr::If(branch) => {
+                let otherwise = branch.else_branch.as_ref().and_then(|(_, other)| match &**other {
+                    Expr::Block(block) => Some(&block.block),
+                    _ => None,
+                });
+                for block in [Some(&branch.then_branch), otherwise].into_iter().flatten() {
+                    if let Some(Stmt::Expr(tail, None)) = block.stmts.last() {
+                        self.value(tail);
+                    }
+                }
+            }
+            _ if is_boolean(expr) => self.condition(expr),
+            _ => {}
         }
     }
 
@@ -328,7 +355,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
         // As a value, only what returns one can be left out.
-        if call.method == "anon_vma_lock" || call.method == "trylock" {
+        if call.method == "anon_vma_lock" || TRIES.iter().any(|(name, _)| call.method == name) {
             self.call(call, None);
         }
         visit::visit_expr_method_call(self, call);
@@ -352,6 +379,11 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         visit::visit_expr_if(self, branch);
     }
 
+    fn visit_expr_assign(&mut self, assign: &'ast syn::ExprAssign) {
+        self.value(&assign.right);
+        visit::visit_expr_assign(self, assign);
+    }
+
     fn visit_expr_while(&mut self, round: &'ast syn::ExprWhile) {
         self.condition(&round.cond);
         visit::visit_expr_while(self, round);
@@ -361,6 +393,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         if let Some((_, guard)) = &arm.guard {
             self.condition(guard);
         }
+        self.value(&arm.body);
         visit::visit_arm(self, arm);
     }
 
