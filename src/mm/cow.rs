@@ -186,11 +186,12 @@ impl World {
 
     /// A page has been mapped, or will be, and swap is full: gives its slot up if it can. Called with the page locked (rule [`FreeSwap`]).
     pub(super) fn free_swap(&self, page: PageRef) {
-        match self.rules().free_swap {
+        let freed = match self.rules().free_swap {
             FreeSwap::TryToFree => self.try_to_free_swap(page),
             FreeSwap::RemoveExclusive => self.remove_exclusive_swap_page(page, true),
             FreeSwap::RemoveExclusiveUnlocked => self.remove_exclusive_swap_page(page, false),
         };
+        sync::mark("do_swap_page", if freed { "gives the slot back" } else { "keeps the slot" });
     }
 
     /// Takes the page out of the swap cache if the caller is the only one who has it. Called with the page locked. Kernel:

@@ -95,12 +95,18 @@ impl World {
         mm.page_table_lock.assert_held();
         let word = mm.pte(addr);
         for entry in [pte, word.peek()] {
-            if let Pte::Migration { page, .. } = entry {
-                self.frame(page).migration_entries.changed();
+            match entry {
+                Pte::None => {}
+                Pte::Present { page, .. } => self.frame(page).entries.counted(),
+                Pte::Swap { entry, .. } => {
+                    if let Some(page) = self.peek_swap_cache(entry) {
+                        self.frame(page).entries.counted();
+                    }
+                }
+                Pte::Migration { page, .. } => self.frame(page).migration_entries.changed(),
             }
         }
         if let Some(page) = pte.page() {
-            self.frame(page).entries.counted();
             self.shadow_remap(mm, addr, page);
         }
         word.write(pte)

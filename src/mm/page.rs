@@ -95,7 +95,7 @@ pub struct Page {
     life: Ghost,
     /// The checker's: which migration entries name the page ([MIG-1]).
     pub(super) migration_entries: Ghost,
-    /// The checker's: which present entries map the page ([COW-2]).
+    /// The checker's: which entries, present or on swap, stand for the page ([COW-2]).
     pub(super) entries: Ghost,
     /// `PG_locked`.
     pub lock: PageLock,
@@ -370,7 +370,7 @@ impl World {
     /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.
     pub(super) fn activate_page(&self, page: PageRef) {
         self.lru_lock.lock();
-        self.page(page).active.write(true);
+        self.set_active(self.page(page), true);
         self.lru_lock.unlock();
     }
 
@@ -381,9 +381,15 @@ impl World {
             return false;
         }
         self.lru_lock.lock();
-        self.frame(page).active.write(false);
+        self.set_active(self.frame(page), false);
         self.lru_lock.unlock();
         true
+    }
+
+    /// The flag says on which list the page is ([GUARD-1]). Called with `lru_lock` held.
+    fn set_active(&self, frame: &Page, active: bool) {
+        self.lru_lock.assert_held();
+        frame.active.write(active);
     }
 
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::World;
-use crate::spec::Clause;
+use crate::spec::{Clause, FreeSwap};
 use crate::sync::{self, Name, SpinLock, Word};
 use crate::{call, note};
 
@@ -115,7 +115,8 @@ impl World {
     }
 
     /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table
-    /// lock held. Kernel: `free_swap_and_cache`, 2.6.22 to 2.6.34. Takes `swap_lock`, the tree lock, and tries the page lock.
+    /// lock held. Kernel: `free_swap_and_cache`, 2.6.22 to 2.6.34. Takes `swap_lock`, the tree lock, and tries the page lock. Until 2.6.28
+    /// any reference keeps the page in the cache, since 2.6.29 only a mapping does (rule [`FreeSwap`]).
     pub(super) fn free_swap_and_cache(&self, entry: SwapEntry) {
         call!("free_swap_and_cache({entry})");
         self.swap.lock.lock();
@@ -131,9 +132,15 @@ impl World {
         }
         self.swap.lock.unlock();
         let Some(page) = locked else { return };
-        if self.page(page).swap_cache.read() && !self.page(page).mapped() {
+        let frame = self.page(page);
+        let unused = match self.rules().free_swap {
+            FreeSwap::TryToFree => !frame.mapped(),
+            FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
+        };
+        if frame.swap_cache.read() && unused {
+            sync::mark("free_swap_and_cache", "takes the page out of the swap cache");
             self.delete_from_swap_cache(page);
-            self.page(page).dirty.write(true);
+            frame.dirty.write(true);
         }
         self.unlock_page(page);
         self.put_page(page);
@@ -154,8 +161,9 @@ impl World {
         self.swap.data[entry.0 as usize].peek()
     }
 
-    /// [SWAP-1]: each slot's count is what refers to it.
+    /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been here.
     pub(super) fn audit_swap(&self) {
+        let enabled = self.swap.lock.peek(|&SwapMap { enabled, .. }| enabled);
         for slot in 0..SLOTS as u32 {
             let entry = SwapEntry(slot);
             let held = self.every_pte().filter(|(_, pte)| pte.swap_entry() == Some(entry)).count();
@@ -164,6 +172,7 @@ impl World {
             sync::clause(Clause::SWAP_1, count == held + cached, || {
                 format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
             });
+            sync::clause(Clause::SWAP_6, enabled || count == 0, || format!("swapoff is over, and {entry} is in use"));
         }
     }
 }

@@ -16,9 +16,8 @@ impl World {
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
-            let Some(entry) = self.find_next_to_unuse() else { break };
-            if let Some(page) = self.read_swap_cache_async(entry) {
-                self.unuse_entry(entry, page);
+            if !self.unuse_next() {
+                break;
             }
         }
         let left = self.every_pte().find(|(_, pte)| pte.swap_entry().is_some());
@@ -27,6 +26,15 @@ impl World {
             format!("swapoff is over, and {at} = {pte}")
         });
         sync::mark("swapoff", "over");
+    }
+
+    /// One round of `try_to_unuse`: brings the first slot in use back, as far as it can. False if there is none.
+    pub fn unuse_next(&self) -> bool {
+        let Some(entry) = self.find_next_to_unuse() else { return false };
+        if let Some(page) = self.read_swap_cache_async(entry) {
+            self.unuse_entry(entry, page);
+        }
+        true
     }
 
     /// The first slot in use. Takes `swap_lock`.

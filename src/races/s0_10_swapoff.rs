@@ -1,6 +1,6 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
-use super::worlds::family;
+use super::worlds::{cached, family};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
@@ -49,5 +49,17 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_11.with(UnmapCheck::Nothing), Clause::LIVELOCK)
         .still_violates(Era::V2_6_13, Clause::LIVELOCK)
         .showing("swapoff lets go of the page", lets_go);
-    vec![once, forever]
+    let fault = Race::new("S0.10/fault", "swapoff and a store bring the same page back, and one of them takes it out of the swap cache")
+        .world(cached)
+        .cpu("one round of try_to_unuse", |w| {
+            w.unuse_next();
+        })
+        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .sometimes("the fault maps the page", |e| e.saw("do_swap_page", "maps the page"))
+        .sometimes("the fault comes too late", |e| e.saw("do_swap_page", "entry has changed"));
+    vec![once, fault, forever]
 }

@@ -1,6 +1,6 @@
 //! S0.12 and S0.13: where the swap cache's lock is needed to count references, and where the page lock is enough.
 
-use super::worlds::cached;
+use super::worlds::{cached, family};
 use crate::mm::World;
 use crate::spec::{Clause, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
 use crate::{Race, Seen};
@@ -44,6 +44,41 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
-        .sometimes("a load comes too late", |e| e.saw("do_swap_page", "entry has changed"));
-    vec![redundant, necessary]
+        .sometimes("a load comes too late", |e| e.saw("do_swap_page", "entry has changed"))
+        .sometimes("the slot is given back", |e| e.saw("do_swap_page", "gives the slot back"));
+    let unwritten = Race::new("S0.13/unwritten", "the page was never written out, and another process's entry still stands for it")
+        .world(|w| {
+            family(w);
+            let parent = w.process(0);
+            let held = parent.pin_for_reading(1).expect("it is mapped");
+            parent.swap_out(1); // it is unmapped, and the device keeps it from being written
+            held.put();
+            w.fill_swap();
+        })
+        .cpu("store (the parent's)", store)
+        .cpu("load, then store (the child's)", |w| {
+            let child = w.process(1);
+            child.load(1).expect("it is mapped");
+            child.store(1, 9).expect("it is mapped");
+        })
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .sometimes("the slot is kept for the other process", |e| e.saw("do_swap_page", "keeps the slot"))
+        .sometimes("the page is taken for exclusive", exclusive);
+    let zap =
+        Race::new("S0.13/zap", "one process unmaps what both have on swap: whose entry is the last, takes the page out of the swap cache")
+            .world(|w| {
+                family(w);
+                w.process(0).swap_out(1);
+                w.process(0).read_ahead(1);
+            })
+            .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
+            .cpu("store (the child's)", |w| w.process(1).store(1, 9).expect("it is mapped"))
+            .holds(Era::V2_6_13)
+            .holds(Era::V2_6_29)
+            .sometimes("munmap takes the page out of the swap cache", |e| {
+                e.saw("free_swap_and_cache", "takes the page out of the swap cache")
+            })
+            .sometimes("the store has the page alone", exclusive);
+    vec![redundant, necessary, unwritten, zap]
 }

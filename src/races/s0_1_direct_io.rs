@@ -1,6 +1,6 @@
 //! S0.1, S0.7 and S0.11: a device stores into a page that is unmapped meanwhile. Does the process get that page back, or a copy?
 
-use super::worlds::one_page;
+use super::worlds::{cached, one_page};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
@@ -87,5 +87,15 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .showing("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"))
         .sometimes("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"));
-    vec![lost, read_first, untested, trylock]
+    let unmapped = Race::new("S0.11/unmapped", "who locks the page unmaps it, while the store waits for the lock")
+        .world(|w| {
+            cached(w);
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("kswapd", kswapd)
+        .cpu("store", store)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .sometimes("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"));
+    vec![lost, read_first, untested, trylock, unmapped]
 }

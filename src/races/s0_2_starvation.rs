@@ -1,6 +1,6 @@
 //! S0.2 and S0.8: overlapping requests always hold the page, and who wants to unmap it never can.
 
-use super::worlds::{family, one_page};
+use super::worlds::{cached, family};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
@@ -33,7 +33,10 @@ fn store(w: &World) {
 
 pub(super) fn races() -> Vec<Race> {
     let starved = Race::new("S0.2", "a page that is always held by one request or another is never unmapped")
-        .world(one_page)
+        .world(|w| {
+            cached(w);
+            w.process(0).touch(1);
+        })
         .cpu("direct I/O, overlapping", overlapping_requests)
         .cpu("memory hot-removal", memory_removal)
         .violates(Era::V2_6_11, Clause::LIVELOCK)
@@ -47,6 +50,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (the child's)", store)
         .holds(Era::V2_6_13.with(UnmapCheck::Residual))
         .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
         .sometimes("the page is copied", |e| e.saw("do_wp_page", "copy"))
         .sometimes("the page is unmapped", |e| e.saw("do_swap_page", "maps the page"));
     let shared = Race::new("S0.8/shared", "but with it, a shared page that is always held is still never unmapped")

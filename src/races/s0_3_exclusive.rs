@@ -1,6 +1,6 @@
 //! S0.3, S0.4 and S0.6: whose page is it? What a count may depend on, and what it may not.
 
-use super::worlds::{cached, family, half_mapped, one_page};
+use super::worlds::{cached, family, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
 use crate::spec::{Clause, Era, Protocol, Reuse, SwapWrite};
 use crate::{Race, Seen};
@@ -9,6 +9,7 @@ use crate::{Race, Seen};
 fn write_protected(w: &World) {
     one_page(w);
     w.process(0).fork().exit();
+    strangers_slot(w, 2);
 }
 
 fn store(w: &World) {
@@ -27,6 +28,13 @@ fn reused(e: &Seen<'_>) -> bool {
     e.saw("do_wp_page", "reuse")
 }
 
+fn glance(w: &World) {
+    let page = w.process(0).page_at(1);
+    if w.isolate_lru_page(page) {
+        w.putback_lru_page(page);
+    }
+}
+
 fn sums(race: Race) -> Race {
     [Era::V2_6_13, Era::V2_6_29, Era::V5_9, Era::V5_19].into_iter().fold(race, Race::holds)
 }
@@ -36,14 +44,9 @@ fn second_fault(protocol: Protocol) -> Protocol {
 }
 
 pub(super) fn races() -> Vec<Race> {
-    let glance = Race::new("S0.3", "somebody takes a reference and looks, and that alone makes a store copy a page that nobody shares")
+    let seen = Race::new("S0.3", "somebody takes a reference and looks, and that alone makes a store copy a page that nobody shares")
         .world(write_protected)
-        .cpu("isolate_lru_page, putback_lru_page", |w| {
-            let page = w.process(0).page_at(1);
-            if w.isolate_lru_page(page) {
-                w.putback_lru_page(page);
-            }
-        })
+        .cpu("isolate_lru_page, putback_lru_page", glance)
         .cpu("store", store)
         .violates(Era::V2_6_11, Clause::RACE_1)
         .violates(Era::V5_9, Clause::RACE_1)
@@ -52,6 +55,21 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .never("the page is copied, and nobody shares it", copied)
         .sometimes("the page is reused", reused);
+    let remembered =
+        Race::new("S0.3/remembered", "the same, but the page was never shared, and is write-protected because a load swapped it in")
+            .world(|w| {
+                cached(w);
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .cpu("isolate_lru_page, putback_lru_page", glance)
+            .cpu("store", store)
+            .violates(Era::V2_6_11, Clause::RACE_1)
+            .violates(Era::V5_9, Clause::RACE_1)
+            .holds(Era::V2_6_13)
+            .holds(Era::V2_6_29)
+            .holds(Era::V5_19)
+            .never("the page is copied, and nobody shares it", copied)
+            .sometimes("the page is reused", reused);
     let reader = Race::new("S0.3/reader", "a device reads a page for a child that then unmaps it, and the parent stores")
         .world(family)
         .cpu("the child: pin, munmap, read", |w| {
@@ -67,6 +85,23 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_11)
         .holds(Era::V5_9)
         .holds(Era::V5_19);
+    let own = Race::new("S0.3/own-store", "a device reads a page for a child, and the child stores there itself: the device must see that")
+        .world(family)
+        .cpu("the child: pin, store, read", |w| {
+            let child = w.process(1);
+            let pin = child.pin_for_reading(1).expect("it is mapped");
+            child.store(1, 8).expect("it is mapped");
+            if pin.read() == 8 {
+                w.signal();
+            }
+            pin.put();
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .finally(|w| assert!(w.signalled(), "the device reads what was there before the child's store"))
+        .violates(Era::V2_6_13, Clause::ASSERT_1)
+        .violates(Era::V5_9, Clause::ASSERT_1)
+        .holds(Era::V5_19)
+        .sometimes("the device gets a copy", copied);
     let fork = sums(Race::new("S0.4", "the counts are read under the page lock, and another process forks, which takes no page lock"))
         .world(half_mapped)
         .cpu("store (the child's)", childs_store)
@@ -79,6 +114,17 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (the child's)", childs_store)
         .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
         .sometimes("the child gets a copy", copied);
+    let both = sums(Race::new("S0.4/both", "two processes store at once, and one of them copies"))
+        .world(|w| {
+            family(w);
+            strangers_slot(w, 1);
+        })
+        .cpu("store (the parent's)", store)
+        .cpu("store (the child's)", childs_store)
+        .holds(Era::V2_6_11)
+        .holds(Era::DOCUMENT_0)
+        .sometimes("one gets a copy", copied)
+        .sometimes("one reuses the page", reused);
     let unmap = sums(Race::new("S0.4/unmap", "the same, and the parent's mapping becomes a swap entry, which takes the page lock"))
         .world(half_mapped)
         .cpu("store (the child's)", childs_store)
@@ -91,6 +137,23 @@ pub(super) fn races() -> Vec<Race> {
         .holds(second_fault(Era::DOCUMENT_0))
         .never("the page is copied, and nobody shares it", copied)
         .sometimes("do_swap_page takes the page for shared", |e| e.saw("do_swap_page", "page may be shared"))
+        .sometimes("do_wp_page reuses it", reused);
+    let left = Race::new("S0.6/left", "a page in the swap cache was shared, and is no longer: who stores there has it alone")
+        .world(|w| {
+            family(w);
+            w.process(0).swap_out(1);
+            w.process(0).read_ahead(1);
+            w.process(1).exit();
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("store", store)
+        .violates(Era::V5_9, Clause::RACE_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::DOCUMENT_0)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .never("the page is copied, and nobody shares it", copied)
         .sometimes("do_wp_page reuses it", reused);
     let contended = Race::new("S0.6/contended", "but not when somebody has locked the page meanwhile")
         .world(cached)
@@ -116,5 +179,5 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_29, Clause::RACE_1)
             .holds(Era::V5_19)
             .never("the page is copied, and nobody shares it", copied);
-    vec![glance, late_claim, reader, fork, exit, unmap, shared, contended]
+    vec![seen, remembered, late_claim, reader, own, fork, exit, both, unmap, shared, left, contended]
 }

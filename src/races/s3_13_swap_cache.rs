@@ -145,5 +145,43 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
         .holds(Era::V2_6_34.with(AnonVmaLife::RcuMapped))
         .sometimes("the page is skipped", |e| e.saw("unmapped page", "skipped"));
-    vec![pinned, fault, two, family, dirty, stale, skipped]
+    let lookup = Race::new("S3.13/lookup", "a fault looks the page up while it is dropped, and its frame becomes another page's")
+        .world(cached)
+        .cpu("load", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("kswapd, then a store elsewhere", |w| {
+            w.shrink_page(w.process(0).page_at(1));
+            w.process(0).store(2, 8).expect("it is mapped");
+        })
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V2_6_36)
+        .sometimes("the page is dropped", |e| e.saw("shrink", "freed"))
+        .sometimes("the fault maps a page", mapped);
+    // Not in the mail: what 2.6.36 looks at the swap cache again for. Until 2.6.28 whoever had looked the page up kept it there.
+    let again =
+        Race::new("S3.13/again", "while a fault waits for the page it found, the page leaves the swap cache, and another gets its slot")
+            .world(|w| {
+                let parent = w.new_process();
+                parent.mmap(1..2);
+                parent.touch(1);
+                parent.fork();
+                parent.swap_out(1);
+                parent.read_ahead(1);
+            })
+            .cpu("load (the parent's)", |w| {
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .cpu("stores of another thread, then of the child; memory hot-removal", |w| {
+                w.process(0).store(1, 8).expect("it is mapped");
+                w.process(1).store(1, 9).expect("it is mapped");
+                w.unmap_for_removal(w.nth_page(1)); // the parent's copy
+            })
+            .violates(Era::V2_6_29, Clause::COW_1)
+            .violates(Era::V2_6_34, Clause::COW_1)
+            .holds(Era::V2_6_13)
+            .holds(Era::V2_6_36)
+            .sometimes("the fault maps a page", mapped);
+    vec![pinned, fault, two, lookup, again, family, dirty, stale, skipped]
 }

@@ -29,3 +29,15 @@ pub(super) fn half_mapped(w: &World) {
     w.process(1).swap_out(1);
     w.process(0).load(1).expect("it is mapped");
 }
+
+/// Somebody else's page is on swap, in the first slot; `n` page-table entries stand for it. A page that is not in the swap cache has no
+/// slot, and whoever asks for it all the same gets this one.
+pub(super) fn strangers_slot(w: &World, n: usize) {
+    let stranger = w.new_process();
+    stranger.mmap(1..2);
+    stranger.touch(1);
+    for _ in 1..n {
+        stranger.fork();
+    }
+    stranger.swap_out(1);
+}
