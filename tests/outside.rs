@@ -12,7 +12,7 @@ fn a_crate_outside_writes_a_race_of_its_own() {
     fs::create_dir_all(project.join("src")).expect("a directory for tests");
     let manifest = format!(
         "[package]\nname = \"outside\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ path = {lockwalk:?} }}\n\n\
-         [profile.dev]\nopt-level = 1\ndebug = false\n\n[workspace]\n"
+         [profile.dev]\ndebug = false\n\n[workspace]\n"
     );
     fs::write(project.join("Cargo.toml"), manifest).expect("writable");
     fs::write(project.join("src/main.rs"), include_str!("crates/outside.rs")).expect("writable");

@@ -110,7 +110,7 @@ fn family(columns: &[matrix::Column]) -> String {
     let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.") && race.id() != DEAR).collect();
     let cells: Vec<_> = races.iter().flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let options = Options { executions: Some(30_000), ..Options::default() };
+    let options = Options { executions: Some(100_000), ..Options::default() };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
