@@ -31,10 +31,13 @@
 //! have run in its place is run, and waiting steps are checked as if they were blocked; tasks that are between steps announce theirs
 //! first. If a task fails because of another's step (it joins that task, say), and others can go on, or fail, only because of the same
 //! step, they would have done so before the failure if something on which only the failure depends had come later; whatever else
-//! could have run in place of that is run. Every failure that some interleaving shows
-//! first is found; an interleaving that differs from a failing one only in what others did meanwhile need not be run. Races on plain
-//! data ([`data_access`]) are the exception, since it depends on the order of independent steps which of the two accesses comes
-//! second, and fails: where there is a race, some failure of the program is found, which may be another one.
+//! could have run in place of that is run. Every failure that some interleaving shows first is found; an interleaving that differs
+//! from a failing one only in what others did meanwhile need not be run.
+//!
+//! There are two exceptions, in which another failure may be found than the one that was asked for, but never none. Whether a task
+//! that is joined has ended depends on steps that are independent of the joining task's; so if, in one stretch between steps, a task
+//! starts one that fails at once and joins another, one failure may stand for both. And with races on plain data ([`data_access`]) it
+//! depends on the order of independent steps which of the two accesses comes second, and fails.
 //!
 //! # Why the dependence relation is sound
 //!

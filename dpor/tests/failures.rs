@@ -272,6 +272,22 @@ fn a_failure_hides_nothing_of_a_task_just_started() {
     assert!(plain.1 > 0 && plain == reduced, "{plain:?} {reduced:?}");
 }
 
+/// What is not found (see "Failures" in the crate's documentation): between two steps a task starts another, which fails at once, and
+/// joins a third; whether it goes on to fail itself depends on a step that is independent of its own.
+#[test]
+fn one_failure_may_stand_for_another_of_the_same_stretch() {
+    fn program() {
+        let (word, other) = (Word::new(0), Word::new(0));
+        let third = dpor::spawn("third", move || drop(other.read()));
+        word.write(1);
+        let _not_joined = dpor::spawn("child", || panic!("the child was started"));
+        third.join();
+        panic!("main got there");
+    }
+    let (plain, reduced) = (outcomes(Strategy::Dfs, program), outcomes(Strategy::Dpor, program));
+    assert!(plain.0.len() == 2 && reduced.0.len() == 1 && reduced.0.is_subset(&plain.0), "{plain:?} {reduced:?}");
+}
+
 /// Two tasks fail after the same step, and each is the first to do so in some interleaving.
 #[test]
 fn a_failure_hides_no_other_failure() {
