@@ -254,7 +254,7 @@ pub struct MatrixArgs {
     pub eras: bool,
 
     /// Give up a cell after so many executions
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value = "30000")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value = "100000")]
     pub executions: u64,
 
     /// How many threads explore [default: one per core]
