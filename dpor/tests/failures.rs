@@ -278,7 +278,9 @@ fn a_failure_hides_nothing_of_a_task_just_started() {
 fn one_failure_may_stand_for_another_of_the_same_stretch() {
     fn program() {
         let (word, other) = (Word::new(0), Word::new(0));
-        let third = dpor::spawn("third", move || drop(other.read()));
+        let third = dpor::spawn("third", move || {
+            other.read();
+        });
         word.write(1);
         let _not_joined = dpor::spawn("child", || panic!("the child was started"));
         third.join();
