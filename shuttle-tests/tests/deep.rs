@@ -13,7 +13,8 @@ use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
 
 /// Race, and the protocol under which it holds as far as anybody got.
-const CASES: [(&str, &str); 5] = [
+const CASES: [(&str, &str); 6] = [
+    ("S3.13/back", "2.6.36"),
     ("S3/family-pages", "2.6.38"),
     ("S3/family-pages", "3.7"),
     ("S3.13/two", "2.6.36"),

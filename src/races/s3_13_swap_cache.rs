@@ -53,6 +53,13 @@ fn abandoned(w: &World) {
     w.process(0).exit();
 }
 
+/// The parent gets a copy, the child the page that was on swap; then the copy goes to swap, where it gets the same slot.
+fn swap_places(w: &World) {
+    w.process(0).store(1, 8).expect("it is mapped");
+    w.process(1).store(1, 9).expect("it is mapped");
+    w.unmap_for_removal(w.nth_page(1)); // the parent's copy
+}
+
 pub(super) fn races() -> Vec<Race> {
     let pinned = Race::new("S3.13", "a device stores into the page whose copy takes its place in the swap cache")
         .world(|w| {
@@ -159,9 +166,9 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_36)
         .sometimes("the page is dropped", |e| e.saw("shrink", "freed"))
         .sometimes("the fault maps a page", mapped);
-    // Not in the mail: what 2.6.36 looks at the swap cache again for. Until 2.6.28 whoever had looked the page up kept it there.
-    let again =
-        Race::new("S3.13/again", "while a fault waits for the page it found, the page leaves the swap cache, and another gets its slot")
+    // Not in the mail: what 2.6.36 looks at the swap cache again for.
+    let again = |id: &str, title: &str| {
+        Race::new(id, title)
             .world(|w| {
                 let parent = w.new_process();
                 parent.mmap(1..2);
@@ -173,15 +180,20 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("load (the parent's)", |w| {
                 w.process(0).load(1).expect("it is mapped");
             })
-            .cpu("stores of another thread, then of the child; memory hot-removal", |w| {
-                w.process(0).store(1, 8).expect("it is mapped");
-                w.process(1).store(1, 9).expect("it is mapped");
-                w.unmap_for_removal(w.nth_page(1)); // the parent's copy
-            })
+            .sometimes("the fault maps a page", mapped)
+    };
+    let slot_again =
+        again("S3.13/again", "while a fault waits for the page it found, the page leaves the swap cache, and another gets its slot")
+            .cpu("stores of another thread, then of the child; memory hot-removal", swap_places)
             .violates(Era::V2_6_29, Clause::COW_1)
             .violates(Era::V2_6_34, Clause::COW_1)
             .holds(Era::V2_6_13)
-            .holds(Era::V2_6_36)
-            .sometimes("the fault maps a page", mapped);
-    vec![pinned, fault, two, lookup, again, family, dirty, stale, skipped]
+            .holds(Era::V2_6_36);
+    let back_again = again("S3.13/back", "the same, and the page comes back to the swap cache, in another slot")
+        .cpu("stores of another thread, then of the child; memory hot-removal of both pages", |w| {
+            swap_places(w);
+            w.unmap_for_removal(w.nth_page(0));
+        })
+        .violates(Era::V2_6_29, Clause::COW_1); // 2.6.36 holds, after 268,375 executions: shuttle-tests/tests/deep.rs
+    vec![pinned, fault, two, lookup, slot_again, back_again, family, dirty, stale, skipped]
 }
