@@ -278,8 +278,8 @@ fn left_no_trace(trace: &Trace, events: &Range<usize>, task: usize) -> bool {
         })
 }
 
-/// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and never did. Going round in its own useless round does not
-/// count as running, so a task that is held back is not starved.
+/// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and never did. A task that is held back is
+/// not starved: it would only go round in vain.
 fn starved(trace: &Trace, tasks: &[Task], cycle: &Range<usize>, task: usize, moved: &TaskSet) -> bool {
     let state = tasks[task].state;
     if moved.contains(task) || state == TaskState::Finished {
