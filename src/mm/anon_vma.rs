@@ -166,7 +166,8 @@ impl World {
         }
     }
 
-    /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem` held for writing. Kernel: `anon_vma_clone`.
+    /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem` held for writing. Kernel:
+    /// `anon_vma_clone`.
     pub(super) fn anon_vma_clone(&self, dst: &Vma, src: &Vma) {
         for anon_vma in src.anon_vma_chain.read().into_iter().rev() {
             self.anon_vma_chain_link(dst, anon_vma);

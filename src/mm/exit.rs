@@ -8,7 +8,8 @@ use crate::spec::ZapMigration;
 use crate::sync;
 
 impl World {
-    /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come by.
+    /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come
+    /// by.
     pub fn exit(&self, mm: MmRef) {
         call!("exit_mmap({mm})");
         let mm = self.mm_struct(mm);
@@ -75,6 +76,7 @@ impl World {
         }
         mm.page_table_lock.unlock();
     }
+
     /// Takes one entry away. Called with the page-table lock held.
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte) {
         if pte == Pte::None {

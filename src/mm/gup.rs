@@ -92,6 +92,8 @@ impl World {
         let (mm, addr, page, write) = self.shadow_pinned(n).unwrap_or_else(|| panic!("no device was given {} pages", n + 1));
         Pin { world: self, mm, addr, page, record: n, write }
     }
+
+    /// Kernel: `get_user_pages`; `pin_user_pages` since 5.6. Takes `mmap_sem` for reading.
     fn get_user_pages(&self, mm: MmRef, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
         call!("get_user_pages({mm}:{addr}{})", if write { ", write" } else { "" });
         let mm = self.mm_struct(mm);

@@ -265,7 +265,7 @@ impl World {
             self.get_page(newpage);
             new.swap_cache.write(true);
             new.private.write(old.private.read());
-            self.swap_cache.slot(entry).write(Some(newpage));
+            self.swap_cache.publish(entry, newpage);
             if rule == MoveMapping::Freeze {
                 self.page_unfreeze_refs(page, 1);
             } else {

@@ -374,8 +374,8 @@ impl World {
         self.lru_lock.unlock();
     }
 
-    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active. Kernel: `refill_inactive_zone` for one page.
-    /// Takes `lru_lock`.
+    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active. Takes `lru_lock`. Kernel:
+    /// `refill_inactive_zone` for one page.
     pub(super) fn deactivate_page(&self, page: PageRef) -> bool {
         if !self.frame(page).active.read() {
             return false;

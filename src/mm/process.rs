@@ -110,7 +110,7 @@ impl<'w> Process<'w> {
     /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry, and it leaves memory.
     #[track_caller]
     pub fn swap_out(&self, addr: Addr) {
-        self.world.shrink_page(self.page_now(addr));
+        self.world.shrink_page(self.page_at(addr));
     }
 
     /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it yet (claim S1.1).
@@ -125,19 +125,13 @@ impl<'w> Process<'w> {
         self.world.mmu_notifier_register(self.mm);
     }
 
-    /// The page that was at `addr` when the CPUs started.
+    /// The page that was at `addr` when the CPUs started; while the world is built, the page that is there.
     ///
     /// # Panics
     /// When there was none: the race is written wrong.
     #[track_caller]
     pub fn page_at(&self, addr: Addr) -> PageRef {
         self.world.page_at_start(self.mm, addr).unwrap_or_else(|| panic!("the world has no page at {}:{addr} when the CPUs start", self.mm))
-    }
-
-    #[track_caller]
-    fn page_now(&self, addr: Addr) -> PageRef {
-        let pte = self.world.mm_struct(self.mm).pte(addr).peek();
-        pte.page().unwrap_or_else(|| panic!("there is no page at {}:{addr}", self.mm))
     }
 
     /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too: a list that fork alone never makes, but that the

@@ -47,8 +47,8 @@ impl World {
 
     /// Takes every mapping of `page` away. Called with `page` locked. Kernel: `try_to_unmap`.
     ///
-    /// A page in the swap cache leaves swap entries behind, whatever the reason is (rule [`SwapCacheEntry`]); another one migration entries. What
-    /// the walk misses stays mapped, and the caller sees that in the mapcount. Returns how many entries it took away.
+    /// A page in the swap cache leaves swap entries behind, whatever the reason is (rule [`SwapCacheEntry`]); another one migration
+    /// entries. What the walk misses stays mapped, and the caller sees that in the mapcount. Returns how many entries it took away.
     pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
@@ -195,7 +195,8 @@ impl World {
         }
     }
 
-    /// A first mapping of a page that nobody else can find yet: it belongs to this process alone. Called with the page-table lock held. Kernel: `page_add_new_anon_rmap`.
+    /// A first mapping of a page that nobody else can find yet: it belongs to this process alone. Called with the page-table lock held. Kernel:
+    /// `page_add_new_anon_rmap`.
     pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
         frame.mapcount.write(1);

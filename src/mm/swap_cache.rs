@@ -1,5 +1,7 @@
 //! The swap cache: pages that are on their way to the swap device, or from it.
 
+use std::sync::atomic::Ordering::{Acquire, Release};
+
 use super::swap_map::SLOTS;
 use super::{PageRef, SwapEntry, World};
 use crate::spec::{Clause, FindGetPage};
@@ -22,6 +24,12 @@ impl SwapCache {
     /// The tree's slot for `entry`. Kernel: `radix_tree_lookup_slot`.
     pub(super) fn slot(&self, entry: SwapEntry) -> &Word<Option<PageRef>> {
         &self.slots[entry.0 as usize]
+    }
+
+    /// Puts `page` there: who finds it without the tree lock finds it as it was left. Called with the tree lock held. Kernel:
+    /// `rcu_assign_pointer`, in `radix_tree_insert` and `radix_tree_replace_slot`.
+    pub(super) fn publish(&self, entry: SwapEntry, page: PageRef) {
+        self.slot(entry).store(Some(page), Release);
     }
 }
 
@@ -56,7 +64,7 @@ impl World {
             self.get_page(page);
             self.page(page).swap_cache.write(true);
             self.page(page).private.write(u64::from(entry.0) + 1);
-            self.swap_cache.slot(entry).write(Some(page));
+            self.swap_cache.publish(entry, page);
         }
         self.swap_cache.tree_lock.unlock();
         free
@@ -113,7 +121,7 @@ impl World {
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
-            let page = self.swap_cache.slot(entry).read()?;
+            let page = self.swap_cache.slot(entry).load(Acquire)?;
             if self.get_page_unless_zero(page) {
                 let page = self.frame(page).present(); // by now, the reference may be on the frame's next page
                 if self.swap_cache.slot(entry).read() == Some(page) {

@@ -33,7 +33,7 @@ pub struct World {
     /// Does every try for `mmap_sem` fail? Set while the world is built.
     mmap_sem_contended: AtomicBool,
     shadow: Mutex<Shadow>,
-    setup: OnceLock<BTreeMap<PteLocation, (Pte, Option<PageRef>)>>,
+    setup: OnceLock<BTreeMap<PteLocation, PageRef>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,7 +103,8 @@ impl World {
     }
 
     /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round
-    /// for ever, that is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the next but what the world holds.
+    /// for ever, that is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the next
+    /// but what the world holds.
     pub fn repeat_until(&self, mut round: impl FnMut() -> bool) {
         let retries = RetryLoop::new();
         loop {
@@ -124,17 +125,26 @@ impl World {
         self.signalled.read()
     }
 
+    /// See [`Process::page_at`](super::Process::page_at).
     pub(super) fn page_at_start(&self, mm: MmRef, addr: Addr) -> Option<PageRef> {
-        match *self.setup.get()?.get(&PteLocation { mm, addr })? {
-            (Pte::Swap { .. }, cached) => cached,
-            (pte, _) => pte.page(),
+        let at = PteLocation { mm, addr };
+        match self.setup.get() {
+            Some(setup) => setup.get(&at).copied(),
+            None => self.every_page().find_map(|(there, page)| (there == at).then_some(page)),
         }
     }
 
-    /// The world is built: from here on [`page_at`](super::Process::page_at) knows it.
+    /// What the page tables name: a page, or through a swap entry the page in the swap cache.
+    fn every_page(&self) -> impl Iterator<Item = (PteLocation, PageRef)> {
+        self.every_pte().filter_map(|(at, pte)| match pte {
+            Pte::Swap { entry, .. } => Some((at, self.peek_swap_cache(entry)?)),
+            pte => Some((at, pte.page()?)),
+        })
+    }
+
+    /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
     pub(crate) fn seal(&self) {
-        let cached = |pte| if let Pte::Swap { entry, .. } = pte { self.peek_swap_cache(entry) } else { None };
-        let _ = self.setup.set(self.every_pte().map(|(at, pte)| (at, (pte, cached(pte)))).collect());
+        let _ = self.setup.set(self.every_page().collect());
     }
 
     pub(super) fn shadow(&self) -> MutexGuard<'_, Shadow> {

@@ -59,6 +59,19 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
+    let migrated = Race::new("S0.1/migrated", "a page that was migrated is given to a device, unmapped, and stored to")
+        .world(|w| {
+            one_page(w);
+            let p = w.process(0);
+            p.move_pages(1);
+            let _held = p.pin_for_writing(1).expect("it is mapped");
+        })
+        .cpu("kswapd", kswapd)
+        .cpu("direct I/O completes", device)
+        .cpu("store (another thread)", store)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .sometimes("the page comes back from swap", back_from_swap);
     let untested =
         Race::new("S0.7", "the situation that could not be tested: pinned, unmapped, and a write fault before the pin is dropped")
             .world(given_away)
@@ -97,5 +110,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .sometimes("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"));
-    vec![lost, read_first, untested, trylock, unmapped]
+    vec![lost, read_first, migrated, untested, trylock, unmapped]
 }

@@ -130,6 +130,14 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (the child's)", childs_store)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .sometimes("somebody gets a copy", copied);
+    let bit = sums(Race::new("S0.4/bit", "reclaim unmaps a page of one process, which forks: the page is no longer the parent's alone"))
+        .world(one_page)
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .cpu("fork, then store", |w| {
+            w.process(0).fork();
+            store(w);
+        })
+        .sometimes("the parent gets a copy", copied);
     let shared = Race::new("S0.6", "do_swap_page takes every page for shared in document 0, and do_wp_page puts that right")
         .world(cached)
         .cpu("store", store)
@@ -179,5 +187,5 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_29, Clause::RACE_1)
             .holds(Era::V5_19)
             .never("the page is copied, and nobody shares it", copied);
-    vec![seen, remembered, late_claim, reader, own, fork, exit, both, unmap, shared, left, contended]
+    vec![seen, remembered, late_claim, reader, own, fork, exit, both, unmap, bit, shared, left, contended]
 }

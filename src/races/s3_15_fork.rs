@@ -66,6 +66,7 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).fork();
             })
             .holds(Era::V2_6_38)
+            .holds(Era::V5_19)
             .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
             .sometimes("the page is moved", moved),
         Race::new("S3.16", "expand_downwards moves vm_start and vm_pgoff under mmap_sem held for reading")

@@ -175,8 +175,8 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Follows a pointer ([LIFE-1]): the object must be allocated, in the life the pointer was taken in; or else the caller must be in an RCU
-    /// read section that began before the object was freed, and then finds whatever the memory is now: an object of this type.
+    /// Follows a pointer ([LIFE-1]): the object must be allocated, in the life the pointer was taken in; or else the caller must be in an
+    /// RCU read section that began before the object was freed, and then finds whatever the memory is now: an object of this type.
     #[track_caller]
     pub fn get(&self, r: SlabRef) -> &T {
         let slot = self.slot(r.slot);

@@ -105,7 +105,8 @@ pub fn by_states(machine: &Machine, most: usize) -> Option<Reached> {
     Some(reached)
 }
 
-/// All classes of interleavings that do not fail, by going through all classes of their beginnings; none if there are more than `most` of those.
+/// All classes of interleavings that do not fail, by going through all classes of their beginnings; none if there are more than `most`
+/// of those.
 ///
 /// # Panics
 /// If two equivalent beginnings lead to different states: then the announced steps are not what they say they are.
