@@ -56,7 +56,7 @@ impl Tally {
         let mut graph = LockOrder::new();
         for edge in &self.edges {
             let same_class = edge.earlier.class() == edge.later.class();
-            let node = |name: Name| if same_class { name.to_string() } else { name.class().replace("%a", "").replace("%b", "") };
+            let node = |name: Name| if same_class { name.to_string() } else { name.class() };
             let at = format!("{}:{}", edge.at.file(), edge.at.line());
             graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), at);
         }

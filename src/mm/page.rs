@@ -25,7 +25,7 @@ impl PageRef {
 impl fmt::Display for PageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "P{}", self.frame)?;
-        (1..self.generation).try_for_each(|_| f.write_str("′"))
+        sync::primes(f, self.generation)
     }
 }
 
@@ -138,20 +138,20 @@ impl Page {
             life: Ghost::new(),
             migration_entries: Ghost::new(),
             entries: Ghost::new(),
-            lock: PageLock::new(name("page(P%a)")),
-            count: Word::new(name("P%a.count"), 0),
-            mapcount: Word::new(name("P%a.mapcount"), 0),
-            mapping: Word::new(name("P%a.mapping"), Mapping(None)),
-            index: Word::new(name("P%a.index"), 0),
-            lru: Word::new(name("P%a.lru"), false),
-            active: Word::new(name("P%a.active"), false),
-            anon_exclusive: Word::new(name("P%a.anon_exclusive"), false),
-            swap_cache: Word::new(name("P%a.swapcache"), false),
-            private: Word::new(name("P%a.private"), 0),
-            moved_to: Word::new(name("P%a.moved_to"), None),
-            dirty: Word::new(name("P%a.dirty"), false),
-            uptodate: Word::new(name("P%a.uptodate"), false),
-            content: Word::new(name("P%a.content"), 0),
+            lock: PageLock::new(name("page(P%a%l)")),
+            count: Word::new(name("P%a%l.count"), 0),
+            mapcount: Word::new(name("P%a%l.mapcount"), 0),
+            mapping: Word::new(name("P%a%l.mapping"), Mapping(None)),
+            index: Word::new(name("P%a%l.index"), 0),
+            lru: Word::new(name("P%a%l.lru"), false),
+            active: Word::new(name("P%a%l.active"), false),
+            anon_exclusive: Word::new(name("P%a%l.anon_exclusive"), false),
+            swap_cache: Word::new(name("P%a%l.swapcache"), false),
+            private: Word::new(name("P%a%l.private"), 0),
+            moved_to: Word::new(name("P%a%l.moved_to"), None),
+            dirty: Word::new(name("P%a%l.dirty"), false),
+            uptodate: Word::new(name("P%a%l.uptodate"), false),
+            content: Word::new(name("P%a%l.content"), 0),
         }
     }
 
@@ -231,7 +231,8 @@ impl World {
         let recycled = self.pcp_pop();
         let page = recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
         page.life.changed();
-        page.generation.fetch_add(1, Relaxed);
+        let generation = page.generation.fetch_add(1, Relaxed) + 1;
+        sync::new_life(page.frame, generation);
         page.freed.store(false, Relaxed);
         page.blank();
         page.count.write(1);

@@ -195,14 +195,15 @@ pub(super) fn races() -> Vec<Race> {
             w.unmap_for_removal(w.nth_page(0));
         })
         .violates(Era::V2_6_29, Clause::COW_1); // 2.6.36 holds, after 268,375 executions: shuttle-tests/tests/deep.rs
-    let slot_by_exit = again("S3.13/exit", "an exit takes the page out of the swap cache while a fault waits for it, and another page gets its slot")
-        .cpu("store of another thread, exit of the child, memory hot-removal", |w| {
-            w.process(0).store(1, 8).expect("it is mapped");
-            w.process(1).exit();
-            w.unmap_for_removal(w.nth_page(1)); // the parent's copy
-        })
-        .violates(Era::V2_6_13, Clause::DATA_1)
-        .violates(Era::V2_6_29, Clause::DATA_1)
-        .holds(Era::V2_6_36);
+    let slot_by_exit =
+        again("S3.13/exit", "an exit takes the page out of the swap cache while a fault waits for it, and another page gets its slot")
+            .cpu("store of another thread, exit of the child, memory hot-removal", |w| {
+                w.process(0).store(1, 8).expect("it is mapped");
+                w.process(1).exit();
+                w.unmap_for_removal(w.nth_page(1)); // the parent's copy
+            })
+            .violates(Era::V2_6_13, Clause::DATA_1)
+            .violates(Era::V2_6_29, Clause::DATA_1)
+            .holds(Era::V2_6_36);
     vec![pinned, fault, two, lookup, slot_again, back_again, slot_by_exit, family, dirty, stale, skipped]
 }

@@ -43,6 +43,8 @@ pub struct Exec {
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
     loom_words: Mutex<super::loom::Words>,
+    /// Which object lives in a place, counted from one: for names, and only while there is a trace.
+    lives: Mutex<Vec<u32>>,
 }
 
 impl Exec {
@@ -64,6 +66,7 @@ impl Exec {
             tables: Mutex::new(tables),
             trace: tracing.then(|| Mutex::new(Trace::new(cpus))),
             loom_words: Mutex::default(),
+            lives: Mutex::default(),
         })
     }
 
@@ -122,6 +125,16 @@ impl Exec {
         match self.engine {
             Engine::Shuttle => dpor::object().0,
             Engine::Native | Engine::Loom => self.next_object.fetch_add(1, Relaxed),
+        }
+    }
+
+    /// See [`new_life`](super::new_life).
+    pub(super) fn new_life(&self, place: u32, life: u32) {
+        if self.trace.is_some() {
+            let mut lives = self.lives.lock();
+            let places = lives.len().max(place as usize + 1);
+            lives.resize(places, 1);
+            lives[place as usize] = life;
         }
     }
 
@@ -212,6 +225,12 @@ impl Exec {
 /// Outside an execution: modelled objects exist only inside one.
 pub(crate) fn with<R>(f: impl FnOnce(&Exec) -> R) -> R {
     EXEC.with(|exec| f(exec.borrow().as_deref().expect("modelled objects live inside an execution: see Race::check")))
+}
+
+/// Which object lives in a place now; the first, where nobody keeps count.
+pub(super) fn life(place: u32) -> u32 {
+    let here = |exec: &Arc<Exec>| exec.lives.lock().get(place as usize).copied();
+    EXEC.with(|exec| exec.borrow().as_ref().and_then(here)).unwrap_or(1)
 }
 
 /// Leaves the execution that loom's last one has left behind.

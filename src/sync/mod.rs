@@ -36,7 +36,7 @@ pub use exec::{BOOT, Exec, Shows, clause, cpu, mark};
 pub use lock::{PageLock, SpinLock};
 pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
 pub use loom::{LoomStop, explore as explore_loom};
-pub use name::Name;
+pub use name::{Name, new_life, primes};
 pub use native::{Endless, run_once as run_native};
 pub use plain::Plain;
 pub use rcu::Rcu;

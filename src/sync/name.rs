@@ -1,6 +1,9 @@
 //! Names of modelled objects.
 
-/// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted only when somebody reads it.
+use super::exec;
+
+/// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted only when somebody reads it. `%l` is a
+/// prime for every object that has lived in the `%a`-th place before the one that is there now: see [`new_life`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     pattern: &'static str,
@@ -15,8 +18,8 @@ impl Name {
     }
 
     /// The lock class: the name without its numbers, as lockdep has it.
-    pub fn class(&self) -> &'static str {
-        self.pattern
+    pub fn class(&self) -> String {
+        ["%a", "%b", "%l"].iter().fold(self.pattern.to_owned(), |class, number| class.replace(number, ""))
     }
 }
 
@@ -25,12 +28,25 @@ impl std::fmt::Display for Name {
         let mut rest = self.pattern;
         while let Some(at) = rest.find('%') {
             f.write_str(&rest[..at])?;
-            let number = if rest[at..].starts_with("%a") { self.a } else { self.b };
-            write!(f, "{number}")?;
+            match &rest[at..at + 2] {
+                "%a" => write!(f, "{}", self.a)?,
+                "%b" => write!(f, "{}", self.b)?,
+                _ => primes(f, exec::life(self.a))?,
+            }
             rest = &rest[at + 2..];
         }
         f.write_str(rest)
     }
+}
+
+/// Tells an object from those that lived in the same place before: `life` counts from one.
+pub fn primes(f: &mut std::fmt::Formatter<'_>, life: u32) -> std::fmt::Result {
+    (1..life).try_for_each(|_| f.write_str("′"))
+}
+
+/// The place is given to another object: from here on names with `%l` say so.
+pub fn new_life(place: u32, life: u32) {
+    exec::with(|exec| exec.new_life(place, life));
 }
 
 impl std::fmt::Debug for Name {
