@@ -153,7 +153,7 @@ fn clauses() -> String {
     let sites = sites();
     let mut out = String::new();
     for &clause in Clause::ALL {
-        let (id, kind, fact, text) = (clause.id(), clause.kind(), clause.fact(), clause.text());
+        let (id, kind, text) = (clause.id(), clause.kind(), clause.text());
         let dies: Vec<_> = races::all()
             .iter()
             .filter(|race| race.cases().iter().any(|&(_, d)| violates(d) == Some(clause)))
@@ -162,8 +162,7 @@ fn clauses() -> String {
         let at = sites.get(&clause).map(Vec::as_slice).unwrap_or_default();
         let mut files: Vec<_> = at.iter().filter_map(|site| site.split_once(':')).map(|(file, _)| format!("`{file}`")).collect();
         files.dedup();
-        write!(out, "### {id}\n\n{text}\n\n{} · facts {fact} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", "))
-            .expect("a string");
+        write!(out, "### {id}\n\n{text}\n\n{} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", ")).expect("a string");
         if !dies.is_empty() {
             write!(out, " · broken by {}", dies.join(", ")).expect("a string");
         }

@@ -60,7 +60,6 @@ struct ClauseEntry {
     id: &'static str,
     text: &'static str,
     kind: String,
-    fact: &'static str,
 }
 
 /// Prints it.
@@ -77,12 +76,8 @@ pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 impl Listing {
     fn new() -> Self {
         let rules = Rules::catalogue().into_iter().map(|(name, arms)| RuleEntry { name, arms }).collect();
-        let clause = |clause: &Clause| ClauseEntry {
-            id: clause.id(),
-            text: clause.text(),
-            kind: format!("{:?}", clause.kind()).to_lowercase(),
-            fact: clause.fact(),
-        };
+        let clause =
+            |clause: &Clause| ClauseEntry { id: clause.id(), text: clause.text(), kind: format!("{:?}", clause.kind()).to_lowercase() };
         Self {
             races: races::all().iter().map(RaceEntry::new).collect(),
             protocols: Era::all().iter().map(ProtocolEntry::new).collect(),

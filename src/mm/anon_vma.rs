@@ -14,8 +14,8 @@ pub struct AnonVma {
     pub lock: SpinLock<Vec<VmaRef>>,
     /// The oldest of the family, whose lock stands for all of them. Rewritten whenever the object is reused. Kernel: `anon_vma->root`.
     pub root: Word<Option<SlabRef>>,
-    /// What keeps it: one for its list, one for each child of a root, one for each migration. Kernel: `anon_vma->refcount`; until 3.0
-    /// `external_refcount`, without the list's.
+    /// What keeps it: one for its list, one for each child of a root, one for each migration. Kernel: `anon_vma->refcount`; until
+    /// 2.6.38 `external_refcount`, without the list's.
     pub(super) refcount: Word<i64>,
     /// Odd while `vma_adjust` moves a VMA whose anon_vma this is (rule [`RmapWalkLock::SeqCount`](crate::spec::RmapWalkLock), claim S3.5).
     pub(super) seq: Word<u64>,
@@ -98,7 +98,7 @@ impl World {
         self.anon_vma_lock(root)
     }
 
-    /// The list; the caller holds [`anon_vma_lock`](Self::anon_vma_lock) ([GUARD-1]). The `at`-th VMA on it.
+    /// The `at`-th VMA on the list, `None` at its end. Called with the anon_vma locked ([GUARD-1]).
     pub(super) fn anon_vma_list_at(&self, anon_vma: SlabRef, at: usize) -> Option<VmaRef> {
         self.assert_anon_vma_held(anon_vma);
         self.anon_vmas.peek(anon_vma).lock.peek(|list| list.get(at).copied())
@@ -193,8 +193,8 @@ impl World {
         self.anon_vma_chain_link(vma, own);
     }
 
-    /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when nothing in `vma` is mapped any more.
-    /// Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
+    /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when nothing in `vma` is mapped any more,
+    /// with `mmap_sem` held for writing or by the last user. Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
     pub(super) fn unlink_anon_vmas(&self, vma: &Vma) {
         for anon_vma in vma.anon_vma_chain.read() {
             self.anon_vma_lock(anon_vma);
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// Drops a reference, the list's or another; the last one frees the anon_vma, and a child lets go of its root then. Kernel:
-    /// `put_anon_vma`; before 3.0 `drop_anon_vma`. Where nothing is counted, the list is all there is.
+    /// `put_anon_vma`; before 2.6.39 `drop_anon_vma`. Where nothing is counted, the list is all there is.
     pub(super) fn put_anon_vma(&self, anon_vma: SlabRef) {
         if self.counted() && self.anon_vma(anon_vma).refcount.add_return(-1) > 0 {
             return;

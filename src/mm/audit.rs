@@ -125,7 +125,11 @@ impl World {
     pub(super) fn assert_sole_entry(&self, mm: &Mm, addr: Addr, page: PageRef) {
         let frame = self.frame(page);
         frame.entries.relied_on();
+        frame.cached.relied_on();
         let slot = frame.swap_cache.peek().then(|| self.page_swap_entry_now(page));
+        if let Some(slot) = slot {
+            self.swap.entries[slot.0 as usize].relied_on();
+        }
         let here = PteLocation { mm: mm.id(), addr };
         let stands_for = |pte: Pte| pte.page() == Some(page) || (slot.is_some() && pte.swap_entry() == slot);
         let other = self.every_pte().find(|&(at, pte)| at != here && stands_for(pte));

@@ -2,7 +2,7 @@
 
 use super::page::Mapping;
 use super::{Addr, Mm, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, ExclusiveLock, FreeSwap, Reuse, WpLock};
+use crate::spec::{Clause, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
 use crate::sync;
 use crate::{call, note};
 
@@ -100,6 +100,8 @@ impl World {
     }
 
     /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`. Kernel: `wp_page_copy`.
+    ///
+    /// As long as the entry is there, a thread may load through it: the mapping must count till then (rule [`CowRmap`]).
     fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) {
         let old = pte.page().expect("a present entry");
         sync::mark("do_wp_page", "copy");
@@ -109,11 +111,17 @@ impl World {
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == pte;
         if used {
+            let early = self.rules().cow_rmap == CowRmap::BeforeEntry;
+            if early {
+                self.page_remove_rmap(old);
+            }
             self.page_add_new_anon_rmap(new, vma, addr);
             self.lru_cache_add(new);
             self.page(new).uptodate.reset(true);
             self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });
-            self.page_remove_rmap(old);
+            if !early {
+                self.page_remove_rmap(old);
+            }
         } else {
             note!("the entry has changed meanwhile");
         }
@@ -212,9 +220,9 @@ impl World {
         }
         if exclusive {
             self.swap_cache.tree_lock.lock();
-            exclusive = !tree_lock || frame.count.read() == 2;
+            let count = frame.count.read();
+            exclusive = !tree_lock || count == 2;
             if exclusive {
-                let count = frame.peek_count();
                 sync::clause(Clause::SWAP_5, count == 2, || format!("{page} leaves the swap cache, and {count} references to it are out"));
                 self.delete_from_swap_cache_locked(page, entry);
                 frame.dirty.write(true);

@@ -56,7 +56,7 @@ impl World {
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             Pte::Migration { page, .. } => {
                 sync::mark("fork", "copies a migration entry");
-                Pte::Migration { page, write: false }
+                Pte::Migration { page, write: false, exclusive: false }
             }
             Pte::Swap { entry, .. } => {
                 self.swap_duplicate(entry);

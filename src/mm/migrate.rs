@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
-use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, Reuse, StaleEntry, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, StaleEntry, UnmappedPage};
 use crate::sync::{self, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -30,6 +30,17 @@ enum Plan {
     MoveOnly,
     /// Leave it.
     Skip,
+}
+
+impl Plan {
+    fn said(self) -> Self {
+        match self {
+            Plan::Skip => sync::mark("unmapped page", "skipped"),
+            Plan::MoveOnly => sync::mark("unmapped page", "moved without its reverse map"),
+            Plan::UnmapAndRemap => {}
+        }
+        self
+    }
 }
 
 impl World {
@@ -78,118 +89,25 @@ impl World {
             return Err(Errno::Eagain);
         }
         frame.lock.lock();
-        let (kept, plan) = self.keep_anon_vma(page);
+        let (mut kept, plan) = self.keep_anon_vma(page);
         let result = match plan {
             Plan::Skip => Err(Errno::Eagain),
             Plan::MoveOnly => self.move_to_new_page(newpage, page, 0, self.rules().unmapped_page != UnmappedPage::MoveWithoutRmap),
-            Plan::UnmapAndRemap => self.unmap_move_remap(newpage, page),
+            Plan::UnmapAndRemap => {
+                let entries = self.try_to_unmap(page, Ttu::Migration);
+                if self.rules().anon_vma_life == AnonVmaLife::RcuLate {
+                    self.rcu.read_lock();
+                    kept = Kept::Rcu;
+                }
+                let result = if frame.mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, true) };
+                if result.is_err() {
+                    self.remove_migration_ptes(page, page, entries);
+                }
+                result
+            }
         };
         self.let_go_of_anon_vma(kept);
         self.unlock_page(page);
-        result
-    }
-
-    /// Makes sure that the page's anon_vma stays, as far as the rule [`AnonVmaLife`] does that, and says what to do with the page.
-    fn keep_anon_vma(&self, page: PageRef) -> (Kept, Plan) {
-        let frame = self.page(page);
-        let anon = frame.mapping.read() != Mapping(None);
-        if frame.is_file() {
-            if self.rules().rcu_scope == RcuScope::Anon || self.rules().anon_vma_life != AnonVmaLife::Rcu {
-                return (Kept::Nothing, Plan::MoveOnly);
-            }
-            self.rcu.read_lock();
-            return (Kept::Rcu, Plan::MoveOnly);
-        }
-        let (kept, safe) = match self.rules().anon_vma_life {
-            AnonVmaLife::Nothing | AnonVmaLife::RcuLate => (Kept::Nothing, true),
-            AnonVmaLife::Rcu => {
-                self.rcu.read_lock();
-                (Kept::Rcu, true)
-            }
-            AnonVmaLife::RcuMapped => {
-                self.rcu.read_lock();
-                (Kept::Rcu, frame.mapped())
-            }
-            AnonVmaLife::Refcount => {
-                self.rcu.read_lock();
-                match frame.mapping.read() {
-                    Mapping(Some(anon_vma)) if frame.mapped() => {
-                        self.get_anon_vma(anon_vma);
-                        (Kept::RcuAndReference(anon_vma), true)
-                    }
-                    _ => (Kept::Rcu, false),
-                }
-            }
-            AnonVmaLife::LockThenGet => match self.page_lock_anon_vma(page) {
-                Some(anon_vma) => {
-                    self.get_anon_vma(anon_vma);
-                    self.page_unlock_anon_vma(anon_vma);
-                    (Kept::Reference(anon_vma), true)
-                }
-                None => (Kept::Nothing, false),
-            },
-            AnonVmaLife::IncNotZero => match self.page_get_anon_vma(page) {
-                Some(anon_vma) => (Kept::Reference(anon_vma), true),
-                None => (Kept::Nothing, false),
-            },
-            AnonVmaLife::DummyVma => match self.page_lock_anon_vma(page) {
-                Some(anon_vma) => {
-                    self.anon_vma_list_push(anon_vma, DUMMY_VMA);
-                    self.page_unlock_anon_vma(anon_vma);
-                    (Kept::Dummy(anon_vma), true)
-                }
-                None => (Kept::Nothing, false),
-            },
-        };
-        (kept, self.migration_plan(page, anon, safe))
-    }
-
-    /// What to do with an anonymous page, or one in the swap cache, whose anon_vma is `safe` to use or not (claims S1.1, S1.3, S3.14).
-    fn migration_plan(&self, page: PageRef, anon: bool, safe: bool) -> Plan {
-        let swap_cache = self.page(page).swap_cache.read();
-        let plan = match self.rules().unmapped_page {
-            UnmappedPage::Unmap if !anon => Plan::UnmapAndRemap,
-            UnmappedPage::Skip if !anon => Plan::Skip,
-            UnmappedPage::Move | UnmappedPage::MoveWithoutRmap if !anon => Plan::MoveOnly,
-            UnmappedPage::MoveWithoutRmap if !safe && swap_cache => Plan::MoveOnly,
-            _ if !safe => Plan::Skip,
-            _ => Plan::UnmapAndRemap,
-        };
-        match plan {
-            Plan::Skip => sync::mark("unmapped page", "skipped"),
-            Plan::MoveOnly => sync::mark("unmapped page", "moved without its reverse map"),
-            Plan::UnmapAndRemap => {}
-        }
-        plan
-    }
-
-    fn let_go_of_anon_vma(&self, kept: Kept) {
-        match kept {
-            Kept::Nothing => {}
-            Kept::Rcu => self.rcu.read_unlock(),
-            Kept::RcuAndReference(anon_vma) => {
-                self.put_anon_vma(anon_vma);
-                self.rcu.read_unlock();
-            }
-            Kept::Reference(anon_vma) => self.put_anon_vma(anon_vma),
-            Kept::Dummy(anon_vma) => self.anon_vma_list_remove(anon_vma, DUMMY_VMA),
-        }
-    }
-
-    /// The usual case. Called with `page` locked.
-    fn unmap_move_remap(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
-        let entries = self.try_to_unmap(page, Ttu::Migration);
-        let late = self.rules().anon_vma_life == AnonVmaLife::RcuLate;
-        if late {
-            self.rcu.read_lock();
-        }
-        let result = if self.page(page).mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, true) };
-        if result.is_err() {
-            self.remove_migration_ptes(page, page, entries);
-        }
-        if late {
-            self.rcu.read_unlock();
-        }
         result
     }
 
@@ -263,6 +181,8 @@ impl World {
         if unused {
             let new = self.page(newpage);
             self.get_page(newpage);
+            old.cached.changed();
+            new.cached.changed();
             new.swap_cache.write(true);
             new.private.write(old.private.read());
             self.swap_cache.publish(entry, newpage);
@@ -320,11 +240,11 @@ impl World {
         }
         mm.page_table_lock.lock();
         let mut restored = false;
-        if let Pte::Migration { page, write } = mm.pte(addr).read()
+        if let Pte::Migration { page, write, exclusive } = mm.pte(addr).read()
             && page == old
         {
             self.get_page(new);
-            if write && self.rules().reuse == Reuse::AnonExclusive {
+            if exclusive {
                 self.page(new).anon_exclusive.write(true);
             }
             self.set_pte(mm, addr, Pte::clean(new, write));
@@ -335,9 +255,98 @@ impl World {
         restored
     }
 
+    /// Makes sure that the page's anon_vma stays, as far as the rule [`AnonVmaLife`] does that, and says what to do with the page (claims
+    /// S1.2, S1.3, S3.14). Called with `page` locked.
+    fn keep_anon_vma(&self, page: PageRef) -> (Kept, Plan) {
+        let frame = self.page(page);
+        if frame.mapping.read() == Mapping(None) {
+            let kept = if self.rules().rcu_scope == RcuScope::All && self.rules().anon_vma_life == AnonVmaLife::Rcu {
+                self.rcu.read_lock();
+                Kept::Rcu
+            } else {
+                Kept::Nothing
+            };
+            return (kept, self.plan_without_anon_vma(page));
+        }
+        let (kept, safe) = match self.rules().anon_vma_life {
+            AnonVmaLife::Nothing | AnonVmaLife::RcuLate => (Kept::Nothing, true),
+            AnonVmaLife::Rcu => {
+                self.rcu.read_lock();
+                (Kept::Rcu, true)
+            }
+            AnonVmaLife::RcuMapped => {
+                self.rcu.read_lock();
+                (Kept::Rcu, frame.mapped())
+            }
+            AnonVmaLife::Refcount => {
+                self.rcu.read_lock();
+                match frame.mapping.read() {
+                    Mapping(Some(anon_vma)) if frame.mapped() => {
+                        self.get_anon_vma(anon_vma);
+                        (Kept::RcuAndReference(anon_vma), true)
+                    }
+                    _ => (Kept::Rcu, false),
+                }
+            }
+            AnonVmaLife::LockThenGet => match self.page_lock_anon_vma(page) {
+                Some(anon_vma) => {
+                    self.get_anon_vma(anon_vma);
+                    self.page_unlock_anon_vma(anon_vma);
+                    (Kept::Reference(anon_vma), true)
+                }
+                None => (Kept::Nothing, false),
+            },
+            AnonVmaLife::IncNotZero => match self.page_get_anon_vma(page) {
+                Some(anon_vma) => (Kept::Reference(anon_vma), true),
+                None => (Kept::Nothing, false),
+            },
+            AnonVmaLife::DummyVma => match self.page_lock_anon_vma(page) {
+                Some(anon_vma) => {
+                    self.anon_vma_list_push(anon_vma, DUMMY_VMA);
+                    self.page_unlock_anon_vma(anon_vma);
+                    (Kept::Dummy(anon_vma), true)
+                }
+                None => (Kept::Nothing, false),
+            },
+        };
+        let plan = match self.rules().unmapped_page {
+            _ if safe => Plan::UnmapAndRemap,
+            UnmappedPage::MoveWithoutRmap if frame.swap_cache.read() => Plan::MoveOnly,
+            _ => Plan::Skip,
+        };
+        (kept, plan.said())
+    }
+
+    /// What to do with a file's page, or one in the swap cache that nobody has mapped yet (claims S1.1, S3.14).
+    fn plan_without_anon_vma(&self, page: PageRef) -> Plan {
+        if self.page(page).is_file() {
+            return Plan::MoveOnly;
+        }
+        let plan = match self.rules().unmapped_page {
+            UnmappedPage::Unmap => Plan::UnmapAndRemap,
+            UnmappedPage::Skip => Plan::Skip,
+            UnmappedPage::Move | UnmappedPage::MoveWithoutRmap => Plan::MoveOnly,
+        };
+        plan.said()
+    }
+
+    fn let_go_of_anon_vma(&self, kept: Kept) {
+        match kept {
+            Kept::Nothing => {}
+            Kept::Rcu => self.rcu.read_unlock(),
+            Kept::RcuAndReference(anon_vma) => {
+                self.put_anon_vma(anon_vma);
+                self.rcu.read_unlock();
+            }
+            Kept::Reference(anon_vma) => self.put_anon_vma(anon_vma),
+            Kept::Dummy(anon_vma) => self.anon_vma_list_remove(anon_vma, DUMMY_VMA),
+        }
+    }
+
     /// Sleeps until the migration that left an entry at `addr` is over. Kernel: `migration_entry_wait`.
     ///
-    /// Called with `mmap_sem` held and nothing else. The entry names a page only as long as that page is locked ([MIG-1]).
+    /// Called with no page lock and no spin lock held, and `mmap_sem` held by all but exit. Takes the page-table lock. The entry names a
+    /// page only as long as that page is locked ([MIG-1]).
     pub(super) fn migration_entry_wait(&self, mm: MmRef, addr: Addr) {
         call!("migration_entry_wait({mm}:{addr})");
         let mm = self.mm_struct(mm);
@@ -391,7 +400,7 @@ impl World {
     pub(super) fn clean_up_stale_entry(&self, mm: &Mm, vma: &Vma, addr: Addr) -> bool {
         mm.page_table_lock.lock();
         let stale = match mm.pte(addr).read() {
-            Pte::Migration { page, write } if !self.frame(page).lock.is_locked() => Some((page, write)),
+            Pte::Migration { page, write, .. } if !self.frame(page).lock.is_locked() => Some((page, write)),
             _ => None,
         };
         if let Some((page, write)) = stale {

@@ -98,11 +98,7 @@ impl World {
             match entry {
                 Pte::None => {}
                 Pte::Present { page, .. } => self.frame(page).entries.counted(),
-                Pte::Swap { entry, .. } => {
-                    if let Some(page) = self.peek_swap_cache(entry) {
-                        self.frame(page).entries.counted();
-                    }
-                }
+                Pte::Swap { entry, .. } => self.swap.entries[entry.0 as usize].counted(),
                 Pte::Migration { page, .. } => self.frame(page).migration_entries.changed(),
             }
         }

@@ -95,8 +95,10 @@ pub struct Page {
     life: Ghost,
     /// The checker's: which migration entries name the page ([MIG-1]).
     pub(super) migration_entries: Ghost,
-    /// The checker's: which entries, present or on swap, stand for the page ([COW-2]).
+    /// The checker's: which present entries map the page ([COW-2]).
     pub(super) entries: Ghost,
+    /// The checker's: by which slot it is in the swap cache ([COW-2]).
+    pub(super) cached: Ghost,
     /// `PG_locked`.
     pub lock: PageLock,
     /// Kernel: `page->_count`. References of every kind.
@@ -138,6 +140,7 @@ impl Page {
             life: Ghost::new(),
             migration_entries: Ghost::new(),
             entries: Ghost::new(),
+            cached: Ghost::new(),
             lock: PageLock::new(name("page(P%a%l)")),
             count: Word::new(name("P%a%l.count"), 0),
             mapcount: Word::new(name("P%a%l.mapcount"), 0),
@@ -240,7 +243,8 @@ impl World {
         page.present()
     }
 
-    /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4).
+    /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4). Made while the world is
+    /// built.
     pub fn new_file_page(&self) -> PageRef {
         let page = self.alloc_page();
         self.page(page).file.store(true, Relaxed);
@@ -248,13 +252,13 @@ impl World {
         page
     }
 
-    /// The page in the `n`-th frame: for races with pages that nobody maps.
+    /// The file's page that the world has.
     ///
     /// # Panics
     /// When there is none: the race is written wrong.
     #[track_caller]
-    pub fn nth_page(&self, n: usize) -> PageRef {
-        self.pages.get(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or_else(|| panic!("the world has no page frame {n}")).present()
+    pub fn file_page(&self) -> PageRef {
+        self.pages.iter().find(|page| page.is_file()).unwrap_or_else(|| panic!("the world has no file's page")).present()
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.
@@ -417,7 +421,7 @@ impl World {
     }
 }
 
-/// Where the page was first mapped, for the names of things.
+/// The linear page offset of `addr` in a VMA: what `page->index` holds. Kernel: the same name.
 pub(super) fn linear_page_index(vm_start: Addr, vm_pgoff: u64, addr: Addr) -> u64 {
     addr - vm_start + vm_pgoff
 }

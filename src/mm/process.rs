@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, Errno, Mm, MmRef, PageRef, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, World};
 
 /// A process. Every method is a system call, or an access of its user code.
 #[derive(Clone, Copy)]
@@ -12,6 +12,11 @@ pub struct Process<'w> {
 }
 
 impl<'w> Process<'w> {
+    /// The world that it lives in.
+    pub fn world(&self) -> &'w World {
+        self.world
+    }
+
     /// Its address space.
     pub fn mm(&self) -> MmRef {
         self.mm
@@ -132,6 +137,14 @@ impl<'w> Process<'w> {
     #[track_caller]
     pub fn page_at(&self, addr: Addr) -> PageRef {
         self.world.page_at_start(self.mm, addr).unwrap_or_else(|| panic!("the world has no page at {}:{addr} when the CPUs start", self.mm))
+    }
+
+    /// The page that is at `addr` now: what the entry maps, or what the swap cache has for it. The looks are steps.
+    pub fn page_now(&self, addr: Addr) -> Option<PageRef> {
+        match self.mm_struct().pte(addr).read() {
+            Pte::Swap { entry, .. } => self.world.swap_cache.slot(entry).read(),
+            pte => pte.page(),
+        }
     }
 
     /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too: a list that fork alone never makes, but that the

@@ -33,6 +33,8 @@ pub enum Pte {
         page: PageRef,
         /// Was the entry writable?
         write: bool,
+        /// Did the page belong to this process alone? Known since 5.19 only. Kernel: a readable-exclusive entry, or a writable one.
+        exclusive: bool,
     },
 }
 
@@ -71,7 +73,9 @@ impl fmt::Display for Pte {
             Pte::None => f.write_str("none"),
             Pte::Present { page, write, dirty } => write!(f, "{page} {}{}", access(write), if dirty { " dirty" } else { "" }),
             Pte::Swap { entry, exclusive } => write!(f, "{entry}{}", if exclusive { " exclusive" } else { "" }),
-            Pte::Migration { page, write } => write!(f, "mig({page} {})", access(write)),
+            Pte::Migration { page, write, exclusive } => {
+                write!(f, "mig({page} {}{})", access(write), if exclusive { " exclusive" } else { "" })
+            }
         }
     }
 }
@@ -79,21 +83,21 @@ impl fmt::Display for Pte {
 impl Scalar for Pte {
     fn pack(self) -> u64 {
         let word =
-            |kind: u64, page: PageRef, write: bool, dirty: bool| kind | u64::from(write) << 2 | u64::from(dirty) << 3 | page.pack() << 4;
+            |kind: u64, page: PageRef, write: bool, other: bool| kind | u64::from(write) << 2 | u64::from(other) << 3 | page.pack() << 4;
         match self {
             Pte::None => 0,
             Pte::Present { page, write, dirty } => word(1, page, write, dirty),
-            Pte::Migration { page, write } => word(2, page, write, false),
+            Pte::Migration { page, write, exclusive } => word(2, page, write, exclusive),
             Pte::Swap { entry, exclusive } => 3 | u64::from(exclusive) << 2 | u64::from(entry.0) << 4,
         }
     }
 
     fn unpack(word: u64) -> Self {
-        let (page, write, dirty) = (PageRef::unpack(word >> 4), word & 4 != 0, word & 8 != 0);
+        let (page, write, other) = (PageRef::unpack(word >> 4), word & 4 != 0, word & 8 != 0);
         match word & 3 {
             0 => Pte::None,
-            1 => Pte::Present { page, write, dirty },
-            2 => Pte::Migration { page, write },
+            1 => Pte::Present { page, write, dirty: other },
+            2 => Pte::Migration { page, write, exclusive: other },
             _ => Pte::Swap { entry: SwapEntry((word >> 4) as u32), exclusive: write },
         }
     }

@@ -19,7 +19,7 @@ pub enum Ttu {
 impl World {
     /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
     ///
-    /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked. Before 2.6.37 the
+    /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked. Before 2.6.36 the
     /// page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma (rule [`LockRecheck`]).
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         self.rcu.read_lock();
@@ -88,17 +88,15 @@ impl World {
             frame.dirty.write(true);
         }
         let migrated = ttu == Ttu::Migration && (!swapped || self.rules().swap_cache_entry == SwapCacheEntry::Migration);
-        let left = if !migrated {
-            let entry = self.page_swap_entry(page);
+        let entry = if migrated { None } else { Some(self.page_swap_entry(page)) };
+        if let Some(entry) = entry {
             self.swap_duplicate(entry);
-            let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
-            if exclusive {
-                frame.anon_exclusive.write(false); // page_try_share_anon_rmap
-            }
-            Pte::Swap { entry, exclusive }
-        } else {
-            Pte::Migration { page, write }
-        };
+        }
+        let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
+        if exclusive {
+            frame.anon_exclusive.write(false); // page_try_share_anon_rmap: from here on, the entry says it
+        }
+        let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
         self.set_pte(mm, addr, left);
         self.page_remove_rmap(page);
         self.put_page(page);

@@ -62,6 +62,7 @@ impl World {
         let free = self.swap_cache.slot(entry).read().is_none();
         if free {
             self.get_page(page);
+            self.page(page).cached.changed();
             self.page(page).swap_cache.write(true);
             self.page(page).private.write(u64::from(entry.0) + 1);
             self.swap_cache.publish(entry, page);
@@ -83,8 +84,8 @@ impl World {
         added
     }
 
-    /// Takes a page out of the swap cache. Called with the page locked. Kernel: `delete_from_swap_cache`. Takes the tree lock, then
-    /// `swap_lock`.
+    /// Takes a page out of the swap cache. Called with the page locked. Kernel: `delete_from_swap_cache`. Takes the tree lock, and
+    /// when it has let go of it, `swap_lock`.
     pub(super) fn delete_from_swap_cache(&self, page: PageRef) {
         self.page(page).lock.assert_held();
         let entry = self.page_swap_entry(page);
@@ -98,6 +99,7 @@ impl World {
     /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held.
     pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
         self.swap_cache.tree_lock.assert_held();
+        self.page(page).cached.changed();
         self.swap_cache.slot(entry).write(None);
         self.page(page).private.write(0);
         self.page(page).swap_cache.write(false);

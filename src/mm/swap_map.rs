@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::World;
 use crate::spec::{Clause, FreeSwap};
-use crate::sync::{self, Name, SpinLock, Word};
+use crate::sync::{self, Ghost, Name, SpinLock, Word};
 use crate::{call, note};
 
 /// A slot on the swap device. Kernel: `swp_entry_t`.
@@ -35,6 +35,8 @@ pub struct Swap {
     pub lock: SpinLock<SwapMap>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
+    /// The checker's: which entries hold each slot ([COW-2]).
+    pub(super) entries: Vec<Ghost>,
 }
 
 impl Swap {
@@ -43,6 +45,7 @@ impl Swap {
         Self {
             lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; SLOTS], enabled: true }),
             data: (0..SLOTS).map(slot).collect(),
+            entries: (0..SLOTS).map(|_| Ghost::new()).collect(),
         }
     }
 
@@ -116,7 +119,7 @@ impl World {
 
     /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table
     /// lock held. Kernel: `free_swap_and_cache`, 2.6.22 to 2.6.34. Takes `swap_lock`, the tree lock, and tries the page lock. Until 2.6.28
-    /// any reference keeps the page in the cache, since 2.6.29 only a mapping does (rule [`FreeSwap`]).
+    /// any reference keeps the page in the cache, since 2.6.29 only a mapping does (rule [`FreeSwap`]); nothing does when swap is full.
     pub(super) fn free_swap_and_cache(&self, entry: SwapEntry) {
         call!("free_swap_and_cache({entry})");
         self.swap.lock.lock();
@@ -137,7 +140,7 @@ impl World {
             FreeSwap::TryToFree => !frame.mapped(),
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
-        if frame.swap_cache.read() && unused {
+        if frame.swap_cache.read() && (unused || self.vm_swap_full()) {
             sync::mark("free_swap_and_cache", "takes the page out of the swap cache");
             self.delete_from_swap_cache(page);
             frame.dirty.write(true);

@@ -25,7 +25,8 @@ impl fmt::Display for VmaRef {
 /// A virtual memory area. Kernel: `struct vm_area_struct`.
 ///
 /// `vm_start`, `vm_end` and `vm_pgoff` are three separate words, written one by one: that they can be read half-moved is claim S3.1.
-/// Written under `mmap_sem` held for writing and, since 2.6.36, the anon_vma lock; read under either.
+/// Written under `mmap_sem` held for writing, and the anon_vma lock where the rule [`VmaAdjustLock`] says so; by `expand_downwards` under
+/// `mmap_sem` held for reading and the anon_vma lock. Read under either.
 pub struct Vma {
     id: VmaRef,
     /// Whose.

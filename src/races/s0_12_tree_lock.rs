@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family};
 use crate::mm::World;
-use crate::spec::{Clause, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
+use crate::spec::{Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
 use crate::{Race, Seen};
 
 fn store(w: &World) {
@@ -61,7 +61,7 @@ pub(super) fn races() -> Vec<Race> {
             child.load(1).expect("it is mapped");
             child.store(1, 9).expect("it is mapped");
         })
-        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_13.with(CowRmap::AfterEntry))
         .holds(Era::V2_6_29)
         .sometimes("the slot is kept for the other process", |e| e.saw("do_swap_page", "keeps the slot"))
         .sometimes("the page is taken for exclusive", exclusive);

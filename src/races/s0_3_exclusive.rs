@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
-use crate::spec::{Clause, Era, Protocol, Reuse, SwapWrite};
+use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapWrite};
 use crate::{Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
@@ -114,17 +114,32 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (the child's)", childs_store)
         .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
         .sometimes("the child gets a copy", copied);
-    let both = sums(Race::new("S0.4/both", "two processes store at once, and one of them copies"))
-        .world(|w| {
-            family(w);
-            strangers_slot(w, 1);
-        })
-        .cpu("store (the parent's)", store)
-        .cpu("store (the child's)", childs_store)
-        .holds(Era::V2_6_11)
-        .holds(Era::DOCUMENT_0)
-        .sometimes("one gets a copy", copied)
-        .sometimes("one reuses the page", reused);
+    // Not in the mails: until 2.6.25 the mapping went before the entry (FINDING-22).
+    let copies = |id: &str, title: &str, clause: Clause| {
+        Race::new(id, title)
+            .world(|w| {
+                family(w);
+                strangers_slot(w, 1);
+            })
+            .cpu("store (the parent's)", store)
+            .cpu("store (the child's)", childs_store)
+            .violates(Era::V2_6_13, clause)
+            .violates(Era::DOCUMENT_0, clause)
+            .holds(Era::V2_6_11)
+            .holds(Era::V2_6_13.with(CowRmap::AfterEntry))
+            .holds(Era::V2_6_29)
+            .holds(Era::V5_9)
+            .holds(Era::V5_19)
+            .sometimes("one gets a copy", copied)
+            .sometimes("one reuses the page", reused)
+    };
+    let both = copies("S0.4/both", "two processes store at once, and one of them copies", Clause::COW_2);
+    let thread = copies("S0.4/thread", "the same, and another thread of the one that copies loads what is there", Clause::COW_1).cpu(
+        "load (another thread of the parent)",
+        |w| {
+            w.process(0).load(1).expect("it is mapped");
+        },
+    );
     let unmap = sums(Race::new("S0.4/unmap", "the same, and the parent's mapping becomes a swap entry, which takes the page lock"))
         .world(half_mapped)
         .cpu("store (the child's)", childs_store)
@@ -187,5 +202,5 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_29, Clause::RACE_1)
             .holds(Era::V5_19)
             .never("the page is copied, and nobody shares it", copied);
-    vec![seen, remembered, late_claim, reader, own, fork, exit, both, unmap, bit, shared, left, contended]
+    vec![seen, remembered, late_claim, reader, own, fork, exit, both, thread, unmap, bit, shared, left, contended]
 }

@@ -13,15 +13,6 @@ fn read_ahead(w: &World) {
     p.read_ahead(1);
 }
 
-/// A page that was swapped out, and on its way in meets the migrator.
-fn swapped_out(w: &World) {
-    let p = w.new_process();
-    p.mmap(1..3);
-    p.touch(1);
-    p.swap_out(1);
-    p.read_ahead(1);
-}
-
 fn moved_alone(e: &Seen<'_>) -> bool {
     e.saw("unmapped page", "moved without its reverse map") && e.saw("migrate", "moved")
 }
@@ -41,7 +32,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V3_7)
             .sometimes("the fault maps a page", |e| e.saw("do_swap_page", "maps the page")),
         Race::new("S1.1/moved", "and later kernels move it, without a reverse map to walk")
-            .world(swapped_out)
+            .world(read_ahead)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))
             .holds(Era::V2_6_33)

@@ -34,7 +34,7 @@ fn remedies(race: Race) -> Race {
         .still_violates(Era::V2_6_38.with(LockRecheck::Nothing), Clause::LIFE_1)
         .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped))
         .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
-        .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait).with(LockRecheck::Mapped), Clause::LIFE_1)
+        .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait), Clause::LIFE_1)
         .holds(Era::V2_6_38)
         .holds(Era::V3_7)
 }

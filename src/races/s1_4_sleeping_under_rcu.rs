@@ -9,7 +9,7 @@ pub(super) fn races() -> Vec<Race> {
             .world(|w| {
                 w.new_file_page();
             })
-            .cpu("migrate_pages", |w| w.migrate(w.nth_page(0)))
+            .cpu("migrate_pages", |w| w.migrate(w.file_page()))
             .violates(Era::DOCUMENT_1, Clause::ATOMIC_1)
             .holds(Era::DOCUMENT_1.with(RcuScope::Anon))
             .holds(Era::V2_6_33)

@@ -40,6 +40,7 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_22, Clause::LIVELOCK)
         .violates(Era::V2_6_38, Clause::LIVELOCK)
         .holds(Era::V2_6_38.with(MigrationWait::NoReference))
+        .holds(Era::V5_19)
         .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, "moved"));
     let frozen = Race::new("S1.6/frozen", "a fault meets the migration entry of a page whose count is frozen")
         .world(|w| {

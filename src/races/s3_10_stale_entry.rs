@@ -1,7 +1,7 @@
 //! S3.10 to S3.12: what else the mail could have done about a migration entry that the walk missed.
 
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Recount, StaleEntry, ZapMigration};
+use crate::spec::{AnonVmaLife, Clause, Era, Recount, StaleEntry, ZapMigration};
 use crate::{Race, Seen};
 
 fn one_page(w: &World) {
@@ -62,7 +62,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
             .still_violates(Era::V2_6_34.with(Recount::WalkAgain), Clause::RMAP_1)
-            .holds(Era::V2_6_36.with(Recount::WalkAgain).with(LockRecheck::Mapped))
+            .holds(Era::V2_6_36.with(Recount::WalkAgain))
             .showing("a walk restores an entry through a half-moved VMA", |e| e.saw("migrate", "moved"))
             .sometimes("the page is moved", moved),
         Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
@@ -79,7 +79,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("munmap", |w| w.process(0).munmap(1..5))
             .violates(Era::V2_6_36.with(AnonVmaLife::Nothing), Clause::LIFE_1)
             .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait), Clause::LIFE_1)
-            .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped).with(ZapMigration::Wait).with(LockRecheck::Mapped))
+            .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped).with(ZapMigration::Wait))
             .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
             .sometimes("the page is moved", moved),
     ]

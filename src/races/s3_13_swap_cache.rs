@@ -1,6 +1,6 @@
 //! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
 
-use crate::mm::World;
+use crate::mm::{Process, World};
 use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, SwapinRecheck};
 use crate::{Race, Seen};
 
@@ -57,7 +57,14 @@ fn abandoned(w: &World) {
 fn swap_places(w: &World) {
     w.process(0).store(1, 8).expect("it is mapped");
     w.process(1).store(1, 9).expect("it is mapped");
-    w.unmap_for_removal(w.nth_page(1)); // the parent's copy
+    unmap(w.process(0));
+}
+
+/// Memory hot-removal comes by the page that is there now.
+fn unmap(process: Process<'_>) {
+    if let Some(page) = process.page_now(1) {
+        process.world().unmap_for_removal(page);
+    }
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -129,7 +136,9 @@ pub(super) fn races() -> Vec<Race> {
         .world(unwritten)
         .cpu("migrate_pages, then kswapd", |w| {
             w.migrate(w.process(0).page_at(1));
-            w.shrink_page(w.nth_page(1)); // the copy
+            if let Some(copy) = w.process(0).page_now(1) {
+                w.shrink_page(copy);
+            }
         })
         .cpu("load", |w| {
             w.process(0).load(1).expect("it is mapped");
@@ -192,7 +201,7 @@ pub(super) fn races() -> Vec<Race> {
     let back_again = again("S3.13/back", "the same, and the page comes back to the swap cache, in another slot")
         .cpu("stores of another thread, then of the child; memory hot-removal of both pages", |w| {
             swap_places(w);
-            w.unmap_for_removal(w.nth_page(0));
+            unmap(w.process(1));
         })
         .violates(Era::V2_6_29, Clause::COW_1); // 2.6.36 holds, after 268,375 executions: shuttle-tests/tests/deep.rs
     let slot_by_exit =
@@ -200,7 +209,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("store of another thread, exit of the child, memory hot-removal", |w| {
                 w.process(0).store(1, 8).expect("it is mapped");
                 w.process(1).exit();
-                w.unmap_for_removal(w.nth_page(1)); // the parent's copy
+                unmap(w.process(0));
             })
             .violates(Era::V2_6_13, Clause::DATA_1)
             .violates(Era::V2_6_29, Clause::DATA_1)

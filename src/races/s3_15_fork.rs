@@ -69,6 +69,24 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V5_19)
             .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
             .sometimes("the page is moved", moved),
+        Race::new("S3.15/failed", "somebody holds the page, so that the copied entries get the old page back, which both share")
+            .world(|w| {
+                one_page(w);
+                w.get_page(w.process(0).page_at(4));
+            })
+            .cpu("migrate_pages, then put_page", |w| {
+                let page = w.process(0).page_at(4);
+                w.migrate(page);
+                w.put_page(page);
+            })
+            .cpu("fork", |w| {
+                w.process(0).fork();
+            })
+            .finally(|w| w.process(0).store(4, 7).expect("it is mapped"))
+            .holds(Era::V2_6_38)
+            .holds(Era::V5_19)
+            .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
+            .sometimes("the migration fails", |e| e.saw("migrate", "failed")),
         Race::new("S3.16", "expand_downwards moves vm_start and vm_pgoff under mmap_sem held for reading")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))

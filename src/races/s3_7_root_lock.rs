@@ -1,7 +1,7 @@
 //! S3.7: one lock for the whole family, the root's, which must then outlive every child.
 
 use crate::Race;
-use crate::spec::{AnonVmaLife, Clause, Era};
+use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -27,7 +27,8 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).exit();
                 w.process(1).fork();
             })
-            .violates(Era::V2_6_36.with(AnonVmaLife::RcuMapped), Clause::LIFE_2)
+            .violates(Era::V2_6_36.with(AnonVmaLife::RcuMapped).with(LockRecheck::Nothing), Clause::LIFE_2)
+            .still_violates(Era::V2_6_36.with(AnonVmaLife::RcuMapped), Clause::LIFE_2)
             .holds(Era::V2_6_38)
             .holds(Era::V3_7)
             .sometimes("the page is moved", |e| e.saw("migrate", "moved")),

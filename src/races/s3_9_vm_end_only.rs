@@ -18,6 +18,7 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).move_end(5, to);
                 let _ = w.process(0).load(to);
             })
+            .holds(Era::V2_6_33)
             .holds(Era::V2_6_34)
             .holds(Era::V2_6_36)
             .holds(Era::V2_6_36.with(VmEndLock::Always))

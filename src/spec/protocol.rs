@@ -101,7 +101,7 @@ impl Era {
     /// 2.6.13: the sum of mapcount and swap count, and an order of steps under which it never dips (claim S0.5).
     pub const V2_6_13: Protocol = Protocol::named("2.6.13", V2_6_13);
 
-    /// 2.6.22: kernel-driven migration has just come in, and nothing keeps the anon_vma (claims S1.0, S1.2).
+    /// 2.6.22: pages migrate, but only for system calls, which hold `mmap_sem`; nothing else keeps the anon_vma (claims S1.0, S1.2).
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
     /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
@@ -189,6 +189,7 @@ const V2_6_22: Rules = Rules {
     unmap_check: UnmapCheck::Nothing,
     swap_free_order: SwapFreeOrder::AfterRmap,
     wp_lock: WpLock::Trylock,
+    cow_rmap: CowRmap::BeforeEntry,
     swap_write: SwapWrite::Finish,
     free_swap: FreeSwap::RemoveExclusive,
     exclusive_lock: ExclusiveLock::PageLock,
@@ -202,38 +203,47 @@ const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: Rc
 const V2_6_29: Rules = Rules {
     reuse: Reuse::ReuseSwapPage,
     wp_lock: WpLock::Lock,
+    cow_rmap: CowRmap::AfterEntry,
     free_swap: FreeSwap::TryToFree,
     anon_vma_life: AnonVmaLife::Rcu,
-    unmapped_page: UnmappedPage::Move,
+    unmapped_page: UnmappedPage::Skip,
     move_mapping: MoveMapping::Freeze,
     find_get_page: FindGetPage::Lockless,
     migration_wait: MigrationWait::GetUnlessZero,
     ..V2_6_22
 };
-const V2_6_33: Rules = V2_6_29;
+const V2_6_33: Rules = Rules { unmapped_page: UnmappedPage::Move, vm_end_lock: VmEndLock::Exempt, ..V2_6_29 };
 const V2_6_34: Rules = Rules {
     anon_vma_link: AnonVmaLink::Chained,
     shared_mapping: SharedMapping::Oldest,
     vma_adjust_lock: VmaAdjustLock::Nothing,
-    vm_end_lock: VmEndLock::Exempt,
     ..V2_6_33
 };
 const V2_6_36: Rules = Rules {
     anon_vma_lock: AnonVmaLock::Root,
+    lock_recheck: LockRecheck::Mapped,
     vma_adjust_lock: VmaAdjustLock::Vma,
     anon_vma_life: AnonVmaLife::Refcount,
     unmapped_page: UnmappedPage::MoveWithoutRmap,
     swapin_recheck: SwapinRecheck::EntryAndCache,
     ..V2_6_34
 };
-const V2_6_38: Rules = Rules { lock_recheck: LockRecheck::Mapped, anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
+const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules =
     Rules { vma_adjust_lock: VmaAdjustLock::VmaOrNext, vm_end_lock: VmEndLock::Always, anon_vma_life: AnonVmaLife::IncNotZero, ..V2_6_38 };
-const V5_9: Rules = Rules { reuse: Reuse::Refcount, wp_lock: WpLock::Trylock, gup: Gup::Pin, fork_pinned: ForkPinned::Copy, ..V3_7 };
+const V5_9: Rules = Rules {
+    reuse: Reuse::Refcount,
+    wp_lock: WpLock::Trylock,
+    gup: Gup::Pin,
+    fork_pinned: ForkPinned::Copy,
+    swap_cache_entry: SwapCacheEntry::Migration,
+    ..V3_7
+};
 const V5_19: Rules = Rules {
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,
     swap_free_order: SwapFreeOrder::FirstLocked,
     read_pin: ReadPin::Unshare,
+    migration_wait: MigrationWait::NoReference,
     ..V5_9
 };

@@ -93,7 +93,7 @@ rules! {
     }
     /// Does `vma_adjust` lock when only `vm_end` moves? (claim S3.9)
     vm_end_lock: VmEndLock {
-        /// No (2.6.36).
+        /// No (2.6.32 to 3.6).
         Exempt = "exempt",
         /// Yes.
         Always = "always",
@@ -120,9 +120,9 @@ rules! {
     }
     /// What `page_lock_anon_vma` looks at again once it has the lock (claims S1.3, S3.7).
     lock_recheck: LockRecheck {
-        /// Nothing: what it has locked may have been freed meanwhile, and be another's (until 2.6.36).
+        /// Nothing: what it has locked may have been freed meanwhile, and be another's (until 2.6.35).
         Nothing = "nothing",
-        /// That the page is still mapped, so that the anon_vma is still its own (2.6.37).
+        /// That the page is still mapped, so that the anon_vma is still its own (2.6.36).
         Mapped = "mapped",
     }
     /// What keeps an anon_vma from vanishing while its page is unmapped for migration (claims S1.2, S1.3).
@@ -155,9 +155,9 @@ rules! {
     unmapped_page: UnmappedPage {
         /// Unmaps it like any other, and follows a NULL pointer (2.6.22).
         Unmap = "unmap",
-        /// Leaves it (document 1).
+        /// Leaves it (document 1; 2.6.23 to 2.6.31).
         Skip = "skip",
-        /// Moves it, since there is nothing to unmap; but walks its stale mapping afterwards (2.6.33, claim S3.14).
+        /// Moves it, since there is nothing to unmap; but walks its stale mapping afterwards (2.6.32, claim S3.14).
         Move = "move",
         /// Moves it, and does not touch the reverse map (2.6.35).
         MoveWithoutRmap = "move-without-rmap",
@@ -186,14 +186,14 @@ rules! {
         GetPage = "get-page",
         /// Unless the count is zero (2.6.27).
         GetUnlessZero = "get-unless-zero",
-        /// Not at all: it joins the page's waiters under the page-table lock, and never looks at the page again (2022).
+        /// Not at all: it joins the page's waiters under the page-table lock, and never looks at the page again (5.17).
         NoReference = "no-reference",
     }
     /// What migration leaves where a page in the swap cache was mapped (claims S1.6, S3.13).
     swap_cache_entry: SwapCacheEntry {
         /// A swap entry, as reclaim does: faults find the page, or its copy, in the swap cache.
         Swap = "swap",
-        /// A migration entry, as document 3's author took it to be, and as later kernels do.
+        /// A migration entry, as document 3's author took it to be, and as kernels since 4.4 do.
         Migration = "migration",
     }
     /// What `zap_pte_range` does with a migration entry (claims S1.5, S3.12).
@@ -287,6 +287,14 @@ rules! {
         Trylock = "trylock",
         /// Waits for the lock, and compares the entry again (2.6.29).
         Lock = "lock",
+    }
+    /// When `do_wp_page` gives up its mapping of the page that it has copied (claim S0.4).
+    cow_rmap: CowRmap {
+        /// Before the entry changes: another process takes the page for its own while threads of this one still load from it (until
+        /// 2.6.25).
+        BeforeEntry = "before-entry",
+        /// Once the entry has changed (2.6.26).
+        AfterEntry = "after-entry",
     }
     /// What a write fault on a swap entry does about a page that others have too.
     swap_write: SwapWrite {
