@@ -7,7 +7,7 @@ use super::exec::{BOOT, clause, cpu, now, with};
 use super::name::Name;
 use crate::spec::{Clause, Violation};
 
-/// What kind of lock is held: decides what may be done meanwhile (E21).
+/// What kind of lock is held: decides what may be done meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LockKind {
     /// Its holder must not sleep.
@@ -90,7 +90,27 @@ pub(super) struct Tables {
     pub(super) fatal: Option<Violation>,
 }
 
-/// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that no wait-for cycle closes (E21, E23).
+/// `cpu()` is about to take a lock that it would wait for, be it free now or not: what it holds comes before ([ORDER-1](Clause::ORDER_1)).
+#[track_caller]
+pub(super) fn ordered(name: Name) {
+    let at = Location::caller();
+    if cpu() == BOOT || std::thread::panicking() {
+        return;
+    }
+    with(|exec| {
+        let mut tables = exec.tables.lock();
+        let Tables { cpus, edges, .. } = &mut *tables;
+        for held in &cpus[cpu()].held {
+            let edge = LockEdge { earlier: held.name, later: name, at };
+            if !edges.contains(&edge) {
+                edges.push(edge);
+            }
+        }
+    });
+}
+
+/// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that no wait-for cycle closes
+/// ([ATOMIC-1](Clause::ATOMIC_1), [DEADLOCK](Clause::DEADLOCK)).
 #[track_caller]
 pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode) {
     let at = Location::caller();
@@ -101,16 +121,10 @@ pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode) {
     if me == BOOT || std::thread::panicking() {
         return;
     }
+    ordered(name);
     with(|exec| {
         let mut tables = exec.tables.lock();
-        let Tables { cpus, edges, .. } = &mut *tables;
-        cpus[me].waits_for = Some((lock, name, mode));
-        for held in &cpus[me].held {
-            let edge = LockEdge { earlier: held.name, later: name, at };
-            if !edges.contains(&edge) {
-                edges.push(edge);
-            }
-        }
+        tables.cpus[me].waits_for = Some((lock, name, mode));
         let cycle = tables.cycle_from(me);
         drop(tables);
         exec.clauses[Clause::DEADLOCK as usize].fetch_add(1, Relaxed);
@@ -229,7 +243,7 @@ pub(super) fn holds(lock: u32) -> bool {
     with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|b| b.iter().any(|b| b.cpu == me && b.holds.is_some())))
 }
 
-/// Blocking is about to be possible: nothing that forbids sleeping may be held (E21, S1.4).
+/// Blocking is about to be possible: nothing that forbids sleeping may be held ([ATOMIC-1](Clause::ATOMIC_1), claim S1.4).
 #[track_caller]
 pub(super) fn might_sleep(name: Name) {
     let me = cpu();
@@ -246,7 +260,7 @@ pub(super) fn might_sleep(name: Name) {
     });
 }
 
-/// A CPU ends: it must hold nothing (E25).
+/// A CPU ends: it must hold nothing ([UNLOCK-1](Clause::UNLOCK_1)).
 pub fn cpu_ends() {
     let (held, rcu) = with(|exec| {
         let state = &exec.tables.lock().cpus[cpu()];

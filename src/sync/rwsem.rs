@@ -70,6 +70,7 @@ impl RwSem {
     pub fn down_read(&self) {
         let at = Location::caller();
         lockdep::might_sleep(self.name);
+        lockdep::ordered(self.name);
         if !self.try_read(at) {
             self.enter_queue(false);
             lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared);

@@ -2,7 +2,7 @@
 //! can look at, never an abort.
 
 use lockwalk::sync::{self, PageLock, Rcu, RetryLoop, RwSem, SpinLock, Word};
-use lockwalk::{Clause, Litmus, Method};
+use lockwalk::{Clause, Era, Litmus, Method, Race};
 
 use super::{NATIVE, SEARCHES, ends, name, search};
 
@@ -217,4 +217,29 @@ fn waiting_in_a_loop_is_no_livelock() {
         })
         .cpu(|p| p.rounds.write(1));
     assert_eq!(search(&litmus, &Method::Exhaustive).endings(), ["(), ()"]);
+}
+
+/// Two orders are a circle, though readers never wait for each other here: a writer that comes between would close it.
+#[test]
+fn order_1() {
+    let race = Race::new("order", "mmap_sem for reading and the page lock, in both orders")
+        .world(|w| {
+            w.new_process().mmap(1..2);
+            w.process(0).touch(1);
+        })
+        .cpu("mmap_sem first", |w| {
+            w.process(0).mm_struct().mmap_sem.down_read();
+            w.lock_page(w.process(0).page_at(1));
+            w.unlock_page(w.process(0).page_at(1));
+            w.process(0).mm_struct().mmap_sem.up_read();
+        })
+        .cpu("page lock first", |w| {
+            w.lock_page(w.process(0).page_at(1));
+            w.process(0).mm_struct().mmap_sem.down_read();
+            w.process(0).mm_struct().mmap_sem.up_read();
+            w.unlock_page(w.process(0).page_at(1));
+        })
+        .violates(Era::V2_6_36, Clause::ORDER_1);
+    let outcome = race.check(&Era::V2_6_36);
+    assert!(outcome.as_documented(), "{:?}", outcome.objections());
 }
