@@ -85,7 +85,7 @@ pub const MISTAKES: &[Mistake] = &[
     ("the count is compared with one too many", "migrate.rs", &[("old.count.read() == 2", "old.count.read() == 3")]),
     ("the freeze ends with one too many", "migrate.rs", &[("self.page_unfreeze_refs(page, 1);", "self.page_unfreeze_refs(page, 2);")]),
     ("the copy does not know its slot", "migrate.rs", &[("new.private.write(old.private.read());", "")]),
-    ("the slot keeps the old page", "migrate.rs", &[("self.swap_cache.slot(entry).write(Some(newpage));", "")]),
+    ("the slot keeps the old page", "migrate.rs", &[("self.swap_cache.publish(entry, newpage);", "")]),
     (
         "the entries are restored for the old page",
         "migrate.rs",
@@ -117,7 +117,7 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "all entries are taken to have been writable",
         "rmap.rs",
-        &[("Pte::Migration { page, write }", "Pte::Migration { page, write: true }")],
+        &[("Pte::Migration { page, write, exclusive }", "Pte::Migration { page, write: true, exclusive }")],
     ),
     (
         "the mapping goes before the entry",
@@ -151,7 +151,7 @@ pub const MISTAKES: &[Mistake] = &[
         ],
     ),
     ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
-    ("fork copies a migration entry as it is", "fork.rs", &[("Pte::Migration { page, write: false }", "pte")]),
+    ("fork copies a migration entry as it is", "fork.rs", &[("Pte::Migration { page, write: false, exclusive: false }", "pte")]),
     ("munmap splits on the wrong side", "exit.rs", &[("edge == range.end", "edge != range.end")]),
     (
         "munmap frees the VMAs, and then zaps",
@@ -190,14 +190,6 @@ pub const MISTAKES: &[Mistake] = &[
         &[(
             "self.wp_page_copy(mm, vma, addr, pte, write);\n        self.put_page(old);",
             "self.put_page(old);\n        self.wp_page_copy(mm, vma, addr, pte, write);",
-        )],
-    ),
-    (
-        "the old page is unmapped before the entry changes",
-        "cow.rs",
-        &[(
-            "self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });\n            self.page_remove_rmap(old);",
-            "self.page_remove_rmap(old);\n            self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });",
         )],
     ),
     (

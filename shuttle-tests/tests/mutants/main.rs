@@ -69,12 +69,24 @@ struct Case {
     reached: BTreeSet<usize>,
 }
 
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace")
+}
+
+/// The sweep is run by hand; that what is written down for it still fits the code is looked at every time.
+#[test]
+fn what_is_written_down_fits_the_code() {
+    let (mutants, _) = mutants(workspace());
+    let ids: BTreeSet<_> = mutants.iter().map(Mutant::id).collect();
+    let gone: Vec<_> = survivors().into_iter().filter(|id| !ids.contains(id)).collect();
+    assert!(gone.is_empty(), "survivors.txt lists what is not there:\n{gone:#?}");
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn every_mutant_changes_a_verdict() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace");
     let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mutants");
-    let mutants = write_copy(workspace, &copy);
+    let mutants = write_copy(workspace(), &copy);
     let verdicts = build(&copy);
     let started = Instant::now();
     let cases = baseline(&verdicts);
@@ -111,20 +123,29 @@ fn survivors() -> BTreeSet<String> {
     text.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// Copies the workspace, with every mutant in it.
-fn write_copy(workspace: &Path, copy: &Path) -> Vec<Mutant> {
-    copy_all(workspace, copy);
+/// The mutants, and each file of `src/mm` with its mutants in it.
+fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(String, String)>) {
     let mut files: Vec<_> = fs::read_dir(workspace.join("src/mm")).expect("src/mm").map(|entry| entry.expect("a file").path()).collect();
     files.sort();
-    let mut mutants = Vec::new();
+    let (mut mutants, mut texts) = (Vec::new(), Vec::new());
     for path in files {
         let file = path.file_name().expect("a file").to_string_lossy().into_owned();
         if CHECKERS.contains(&&*file) {
             continue;
         }
         let (found, text) = sites::mutate(&file, &fs::read_to_string(&path).expect("a source file"), mutants.len());
-        write(&copy.join("src/mm").join(&file), &format!("#![allow(warnings)]\n{text}"));
+        texts.push((file, text));
         mutants.extend(found);
+    }
+    (mutants, texts)
+}
+
+/// Copies the workspace, with every mutant in it.
+fn write_copy(workspace: &Path, copy: &Path) -> Vec<Mutant> {
+    copy_all(workspace, copy);
+    let (mutants, texts) = mutants(workspace);
+    for (file, text) in texts {
+        write(&copy.join("src/mm").join(file), &format!("#![allow(warnings)]\n{text}"));
     }
     let lib = fs::read_to_string(workspace.join("src/lib.rs")).expect("src/lib.rs");
     write(&copy.join("src/lib.rs"), &(lib + SWITCH));

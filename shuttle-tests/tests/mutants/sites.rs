@@ -93,7 +93,7 @@ fn is_checkers(function: &str) -> bool {
 
 /// Conditions that choose between rules, and so between protocols.
 fn chooses_rule(code: &str) -> bool {
-    ["prepend", "late"].contains(&code)
+    ["prepend", "early"].contains(&code)
         || ["rules()", "rules.", "rooted()", "counted()", "chained()", "rule "].iter().any(|part| code.contains(part))
 }
 
