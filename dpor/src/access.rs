@@ -15,13 +15,13 @@ impl fmt::Display for ObjectId {
 /// How an operation accesses its object. Decides dependence; see the crate's documentation for why the table is sound.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Access {
-    /// Takes an exclusive lock; blocks while it is held.
+    /// Takes an exclusive lock; blocks while anybody holds it, shared or not.
     Acquire,
     /// Tries to take an exclusive lock; how it went is said with [`tried`](crate::tried).
     TryAcquire,
     /// Gives back an exclusive lock. Another task than the one that took it may do so.
     Release,
-    /// Takes a shared lock (rwsem reader, RCU read section).
+    /// Takes a shared lock (rwsem reader, RCU read section); blocks at least while it is held exclusively.
     AcquireShared,
     /// Tries to take a shared lock; how it went is said with [`tried`](crate::tried).
     TryAcquireShared,
@@ -59,13 +59,9 @@ impl Access {
         matches!(self, Access::TryAcquire | Access::TryAcquireShared)
     }
 
-    /// Takes or keeps a lock only while nobody holds it against us: never ready at a state in which a release can run.
+    /// Takes a lock only while nobody has it in a way that excludes us.
     pub(crate) fn is_blocking_acquire(self) -> bool {
         matches!(self, Access::Acquire | Access::AcquireShared)
-    }
-
-    pub(crate) fn is_release(self) -> bool {
-        matches!(self, Access::Release | Access::ReleaseShared)
     }
 
     /// The class of the access, given whether it was a try that failed.

@@ -24,8 +24,9 @@
 //! makes it ready depends on *e* as well (both access the same object) and races with *e* itself, so the search for the race goes
 //! on past *e*. The exception is an *e* that takes a shared lock, or an update: what makes *e'* ready may be of the same kind,
 //! independent of *e*; then, if such steps are there, everything enabled before *e* is run. If *e'* had not been announced, both
-//! cases are assumed. A lock cannot be taken where it can be given back, so releases never race with acquisitions. Steps that are
-//! still blocked when an execution ends, by a deadlock or because it is cut, are checked in the same way.
+//! cases are assumed. A lock cannot be taken while somebody has it, so the release that ends that never races with an acquisition; one
+//! of a lock that was free does. Steps that are still blocked when an execution ends, by a deadlock or because it is cut, are checked in
+//! the same way.
 //!
 //! *Failures.* A failing execution is torn down, so its last step keeps all other tasks from going on. Therefore what else could
 //! have run in its place is run, and waiting steps are checked as if they were blocked; tasks that are between steps announce theirs
@@ -64,9 +65,10 @@
 //! and so does one that is waiting.
 //!
 //! The caller's part of the contract: a condition may depend only on accesses, of the same object, that its own access depends on
-//! (a counting semaphore is `Rmw`, not `AcquireShared`); `Acquire` and `AcquireShared` are not ready while a `Release` or a
-//! `ReleaseShared` of somebody who excludes them is still to come; and everything shared is announced or checked with
-//! [`data_access`].
+//! (a counting semaphore is `Rmw`, not `AcquireShared`); neither `Acquire` nor `AcquireShared` is ready while somebody has the object
+//! by `Acquire` or `TryAcquire`, nor is `Acquire` while a `ReleaseShared` is still to come (a reader that leaves a queue, perhaps while
+//! others read, does more than an `AcquireShared`, but is no `Acquire`: it is a `Write` that waits); and everything shared is announced
+//! or checked with [`data_access`].
 //!
 //! # Livelock
 //!

@@ -1,6 +1,8 @@
 //! The execution so far: its events, their vector clocks, and the operations waiting to happen.
 
-use crate::access::{Class, ObjectId, Op};
+use std::iter::successors;
+
+use crate::access::{Access, Class, ObjectId, Op};
 use crate::dependence::Rules;
 use crate::livelock::Fairness;
 use crate::taskset::TaskSet;
@@ -57,7 +59,7 @@ impl Frame {
     fn empty() -> Self {
         Frame {
             task: 0,
-            op: Op { object: ObjectId(0), access: crate::Access::Read },
+            op: Op { object: ObjectId(0), access: Access::Read },
             class: Class::Reader,
             failed: false,
             tick: 0,
@@ -220,6 +222,21 @@ impl Trace {
     pub(crate) fn before(&self, event: usize, clock: &[u32]) -> bool {
         let frame = &self.frames[event];
         clock[frame.task as usize] >= frame.tick
+    }
+
+    /// Whether somebody has the lock when this event gives it back. A release may also be of a lock that is free: a fault of the program,
+    /// but one that lets it go on.
+    pub(crate) fn gives_back(&self, event: usize) -> bool {
+        match self.frames[event].op.access {
+            Access::ReleaseShared => true,
+            Access::Release => {
+                let before = successors(self.frames.get(event), |frame| self.frames.get(frame.prev as usize)).skip(1);
+                let decisive = |frame: &&Frame| matches!(frame.op.access, Access::Acquire | Access::TryAcquire | Access::Release);
+                let last = before.filter(|frame| !frame.failed).find(decisive);
+                last.is_some_and(|frame| frame.op.access != Access::Release)
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn last_on(&self, object: ObjectId) -> u32 {

@@ -2,13 +2,24 @@
 
 mod common;
 
-use common::{Lock, Variant, family};
+use common::check::classes;
+use common::sem::Sem;
+use common::{Lock, Variant, Word, family};
+use std::rc::Rc;
+
 use dpor::{Explorer, Report, Strategy};
 
 fn explore(program: impl Fn() + Send + Sync + 'static) -> Report {
     let report = Explorer::new(Strategy::Dpor).run(program);
     assert!(report.exhausted, "{report}");
     report
+}
+
+/// The classes among all interleavings.
+fn enumerated(program: impl Fn() + Send + Sync + 'static) -> usize {
+    let (report, classes) = classes(Explorer::new(Strategy::Dfs), program);
+    assert!(report.exhausted, "{report}");
+    classes.len()
 }
 
 #[test]
@@ -60,6 +71,54 @@ fn try_lock_sees_both_outcomes() {
     });
     assert_eq!(outcomes.lock().unwrap().len(), 2);
     assert_eq!(report.complete, 3);
+}
+
+/// Two readers queue behind a writer, and go in together when it leaves: what they do inside is not in order.
+#[test]
+fn queued_readers_read_together() {
+    let program = || {
+        let shared = Rc::new((Sem::new(), Word::new(0)));
+        let task = |name, body: fn(&(Sem, Word))| {
+            let shared = Rc::clone(&shared);
+            dpor::spawn(name, move || body(&shared))
+        };
+        let _not_joined = [
+            task("writer", |(sem, _)| {
+                sem.down_write();
+                sem.up_write();
+            }),
+            task("reader that stores", |(sem, word)| {
+                sem.down_read();
+                word.write(1);
+                sem.up_read();
+            }),
+            task("reader that loads", |(sem, word)| {
+                sem.down_read();
+                word.read();
+                sem.up_read();
+            }),
+        ];
+    };
+    assert_eq!(enumerated(program), 570);
+    assert_eq!(explore(program).complete, 570);
+}
+
+/// A lock that nobody has is given back, by mistake, and so another's perhaps.
+#[test]
+fn a_free_lock_is_given_back() {
+    let program = || {
+        let lock = Lock::new();
+        let theirs = lock.clone();
+        let _not_joined = [
+            dpor::spawn("mistaken", move || theirs.unlock()),
+            dpor::spawn("locker", move || {
+                lock.lock();
+                lock.is_locked();
+            }),
+        ];
+    };
+    assert_eq!(enumerated(program), 3);
+    assert_eq!(explore(program).complete, 3);
 }
 
 /// By hand: `cargo test -p dpor --test counts -- --ignored`.

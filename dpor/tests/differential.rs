@@ -48,6 +48,11 @@ fn shared_locks_and_waits() {
 }
 
 #[test]
+fn fair_semaphores() {
+    compare(Flavour::Semaphore, 300);
+}
+
+#[test]
 fn failing_programs() {
     compare(Flavour::Failing, 300);
 }

@@ -62,7 +62,7 @@ fn trees_of_tasks() {
 }
 
 /// Programs of each theme to try.
-const KILLING: u64 = 3_000;
+const KILLING: u64 = 8_000;
 
 /// Every rule of the algorithm is missed by some of these programs too.
 #[test]

@@ -137,8 +137,8 @@ impl Races {
                 }
                 continue;
             }
-            // A lock cannot be taken in a state in which it can be given back.
-            if late.blocks && late.op.access.is_blocking_acquire() && frame.op.access.is_release() {
+            // A lock cannot be taken in a state in which somebody has it.
+            if late.blocks && late.op.access.is_blocking_acquire() && trace.gives_back(index) {
                 continue;
             }
             let waited = late.blocks && late.announced <= index;

@@ -54,6 +54,22 @@ fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
     class
 }
 
+/// The inequivalent executions of a program that does not fail.
+pub fn classes(explorer: Explorer, program: impl Fn() + Send + Sync + 'static) -> (Report, BTreeSet<Vec<String>>) {
+    let classes = Arc::new(Mutex::new(BTreeSet::new()));
+    let sink = Arc::clone(&classes);
+    let explorer = explorer.on_execution(move |execution| {
+        assert!(execution.failure.is_none(), "{execution:?}");
+        if execution.end == End::Complete {
+            sink.lock().unwrap().insert(class(&execution.events().collect::<Vec<_>>()));
+        }
+        ControlFlow::Continue(())
+    });
+    let report = explorer.run(program);
+    let classes = std::mem::take(&mut *classes.lock().unwrap());
+    (report, classes)
+}
+
 /// Explore the program.
 pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Report, Seen) {
     let seen = Arc::new(Mutex::new(Seen::default()));

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod program;
+pub mod sem;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use dpor::{Access, ObjectId, object, step, step_when, tried};
 
+use super::sem::Sem;
+
 /// One instruction. The small numbers name objects.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Instr {
@@ -24,6 +26,12 @@ pub enum Instr {
     FairRead(u8),
     FairWrite(u8),
     FairUnlock(u8),
+    /// A fair semaphore, as lockwalk's `RwSem`: readers queue as well, and go in together when no writer is before them.
+    SemRead,
+    TrySemRead,
+    SemWrite,
+    TrySemWrite,
+    SemUnlock,
     /// RCU.
     RcuLock,
     RcuUnlock,
@@ -54,6 +62,8 @@ pub enum Flavour {
     Failing,
     /// Reader-writer locks, RCU and waits.
     Shared,
+    /// The fair semaphore around atomics.
+    Semaphore,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +91,9 @@ impl Program {
     pub fn random(seed: u64, flavour: Flavour) -> Self {
         let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 77);
         let count = 2 + rng.below(3) as usize;
+        if flavour == Flavour::Semaphore {
+            return Program { tasks: (0..2 + rng.below(2)).map(|_| critical_section(&mut rng)).collect() };
+        }
         let most = [0, 0, 8, 5, 4][count];
         let mut tasks: Vec<Vec<Instr>> = (0..count)
             .map(|_| {
@@ -131,6 +144,17 @@ impl Program {
     }
 }
 
+/// Goes into the fair semaphore, does something, and mostly leaves.
+fn critical_section(rng: &mut Rng) -> Vec<Instr> {
+    use Instr::*;
+    let mut pick = |from: &[&'static [Instr]]| from[rng.below(from.len() as u64) as usize];
+    let enter = pick(&[&[SemRead], &[SemRead], &[SemRead], &[SemWrite], &[SemWrite], &[TrySemRead], &[TrySemWrite]]);
+    let mut section = enter.to_vec();
+    section.extend(pick(&[&[Read(0)], &[Write(0, 1)], &[Swap(0, 2)], &[Add(0, 1)], &[]]));
+    section.extend(pick(&[&[SemUnlock], &[SemUnlock], &[SemUnlock], &[SemUnlock], &[]]));
+    section
+}
+
 fn instruction(rng: &mut Rng, flavour: Flavour) -> Instr {
     use Instr::*;
     let o = rng.below(2) as u8;
@@ -148,6 +172,12 @@ fn instruction(rng: &mut Rng, flavour: Flavour) -> Instr {
         FairWrite(0),
         FairUnlock(0),
         FairUnlock(0),
+        SemRead,
+        SemWrite,
+        TrySemRead,
+        TrySemWrite,
+        SemUnlock,
+        SemUnlock,
         RcuLock,
         RcuUnlock,
         Synchronize,
@@ -170,6 +200,7 @@ fn instruction(rng: &mut Rng, flavour: Flavour) -> Instr {
             Read(2) => pick(&shared),
             _ => pick(&wait),
         },
+        Flavour::Semaphore => unreachable!("made of critical sections"),
         Flavour::Shared => match pick(&[Read(0), Read(1), Read(2), Read(3)]) {
             Read(1) => pick(&[Read(o), Write(o, v), Add(o, v), Add(o, v), WaitFor(o, v)]),
             Read(3) => pick(&wait),
@@ -191,6 +222,7 @@ pub struct World {
     locks: [(ObjectId, Cell<bool>); 2],
     rw: (ObjectId, Rw),
     fair: (ObjectId, Rw),
+    sem: Sem,
     rcu: (ObjectId, RefCell<Vec<usize>>),
     words: [(ObjectId, Cell<u8>); 2],
     registers: RefCell<Vec<u64>>,
@@ -210,6 +242,8 @@ struct Held {
     write: bool,
     fair_read: bool,
     fair_write: bool,
+    sem_read: bool,
+    sem_write: bool,
     rcu: bool,
 }
 
@@ -219,6 +253,7 @@ impl World {
             locks: std::array::from_fn(|_| (object(), Cell::new(false))),
             rw: (object(), Rw::default()),
             fair: (object(), Rw::default()),
+            sem: Sem::new(),
             rcu: (object(), RefCell::default()),
             words: std::array::from_fn(|_| (object(), Cell::new(0))),
             registers: RefCell::new(vec![0; program.tasks.len()]),
@@ -342,6 +377,24 @@ impl World {
                 fair.writer.set(false);
                 held.fair_write = false;
             }
+            Instr::SemRead if !held.sem_read && !held.sem_write => {
+                self.sem.down_read();
+                held.sem_read = true;
+            }
+            Instr::SemWrite if !held.sem_read && !held.sem_write => {
+                self.sem.down_write();
+                held.sem_write = true;
+            }
+            Instr::TrySemRead if !held.sem_read && !held.sem_write => {
+                held.sem_read = self.sem.try_read();
+                self.saw(task, u64::from(held.sem_read));
+            }
+            Instr::TrySemWrite if !held.sem_read && !held.sem_write => {
+                held.sem_write = self.sem.try_write();
+                self.saw(task, u64::from(held.sem_write));
+            }
+            Instr::SemUnlock if std::mem::take(&mut held.sem_read) => self.sem.up_read(),
+            Instr::SemUnlock if std::mem::take(&mut held.sem_write) => self.sem.up_write(),
             Instr::RcuLock if !held.rcu => {
                 step(self.rcu.0, AcquireShared);
                 self.rcu.1.borrow_mut().push(task);
@@ -404,7 +457,7 @@ impl World {
         let words = self.words.each_ref().map(|word| word.1.get());
         let locks = self.locks.each_ref().map(|lock| lock.1.get());
         let rw = [&self.rw.1, &self.fair.1].map(|rw| (rw.readers.get(), rw.writer.get()));
-        format!("{words:?} {locks:?} {rw:?} {:?}", self.registers.borrow())
+        format!("{words:?} {locks:?} {rw:?} {:?} {:?}", self.sem.peek(), self.registers.borrow())
     }
 }
 

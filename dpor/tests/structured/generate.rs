@@ -191,6 +191,7 @@ impl Generator {
             Act::TryLock(reg, told),
             Act::Unlock,
             Act::Unlock,
+            Act::Break,
             Act::IsLocked(reg),
             Act::WaitUnlocked,
             Act::Post,
@@ -214,6 +215,8 @@ impl Generator {
             Act::Upgrade,
             Act::TryUpgrade(reg),
             Act::Intend,
+            Act::Queue(commutes),
+            Act::Enter(commutes),
             Act::Pin(reg),
             Act::PinFrom(1),
             Act::Unpin,
@@ -314,8 +317,8 @@ impl Generator {
         let choice = match self.theme {
             Theme::Words => self.rng.below(6),
             Theme::Locks => 5 + self.rng.below(6),
-            Theme::Shared => self.rng.pick(&[0, 3, 11, 12, 13, 14, 15]),
-            Theme::All | Theme::Trees => self.rng.below(16),
+            Theme::Shared => self.rng.pick(&[0, 3, 11, 12, 13, 14, 15, 16, 16, 16, 16]),
+            Theme::All | Theme::Trees => self.rng.below(17),
         };
         let mut block = match choice {
             // Add one by compare-and-swap, with bounded retry.
@@ -371,6 +374,13 @@ impl Generator {
             14 => {
                 let enter = if self.rng.once_in(3) { Act::PinFrom(self.rng.pick(&[1, 2])) } else { Act::Pin(a) };
                 return [vec![act(enter)], inner, vec![act(Act::Unpin)]].concat();
+            }
+            // A fair semaphore: readers try first, writers get in line at once.
+            16 => {
+                let writes = self.rng.once_in(2);
+                let line = vec![act(Act::Queue(writes)), act(Act::Enter(writes))];
+                let enter = if writes { line } else { vec![act(Act::TryRead(a)), Stmt::If(is(a, 0), line, vec![])] };
+                return [enter, inner, vec![act(Act::RwUnlock)]].concat();
             }
             // A resource.
             _ => {

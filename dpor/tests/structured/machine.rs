@@ -6,7 +6,7 @@ use super::clocks::Clocks;
 use super::code::{Code, compile};
 use super::order::kind;
 use super::program::{Act, Announced, NODES, Program, REGS, TASKS, number, pointer};
-use super::steps::{FIELDS, access, mailed_handle, mailed_lock, object_name};
+use super::steps::{FIELDS, access, in_line, mailed_handle, mailed_lock, object_name};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 struct Node {
@@ -15,10 +15,29 @@ struct Node {
     readers: u8,
     writer: bool,
     intents: u8,
+    /// Who is in line, the first one first: see `in_line`; 0 for nobody.
+    line: [u8; TASKS],
     pins: u8,
     epoch: u8,
     permits: u8,
     mail: u8,
+}
+
+impl Node {
+    fn waits(&self, task: usize, writes: bool) -> bool {
+        self.line.contains(&in_line(task, writes))
+    }
+
+    fn turn_of(&self, task: usize, writes: bool) -> bool {
+        let before = self.line.iter().take_while(|&&other| other != in_line(task, writes));
+        !self.writer && if writes { self.readers == 0 && before.count() == 0 } else { before.clone().all(|other| other % 2 == 0) }
+    }
+
+    fn leave_line(&mut self, task: usize, writes: bool) {
+        let at = self.line.iter().position(|&other| other == in_line(task, writes)).expect("it is in line");
+        self.line[at..].rotate_left(1);
+        self.line[TASKS - 1] = 0;
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -111,6 +130,7 @@ impl Machine {
     /// What the task waits to do, if it is at a step.
     pub fn pending(&self, state: &State, task: usize) -> Option<Pending> {
         let me = &state.tasks[task];
+        let here = |node: u8| state.nodes[node as usize].as_ref().expect("pointers point to nodes");
         if me.status != Status::Live {
             return None;
         }
@@ -121,6 +141,8 @@ impl Machine {
                     Act::Unlock => me.locks & bit(node) == 0,
                     Act::RwUnlock => me.reads[node as usize] == 0 && me.writes & bit(node) == 0,
                     Act::Downgrade => me.writes & bit(node) == 0,
+                    Act::Queue(_) => [false, true].iter().any(|&writes| here(node).waits(task, writes)),
+                    Act::Enter(writes) => !here(node).waits(task, *writes),
                     Act::Upgrade | Act::TryUpgrade(_) => me.reads[node as usize] != 1 || me.writes & bit(node) != 0,
                     Act::Unpin => me.pins[node as usize] == 0,
                     Act::Post => me.locks == 0 && me.handles == 0,
@@ -134,7 +156,7 @@ impl Machine {
     }
 
     /// Whether the step need not wait any longer.
-    pub fn ready(&self, state: &State, pending: Pending) -> bool {
+    pub fn ready(&self, state: &State, task: usize, pending: Pending) -> bool {
         let node = state.nodes[pending.node as usize].as_ref().expect("pointers point to nodes");
         match pending.act {
             Act::WaitWord(cmp, value) => cmp.holds(node.word, value),
@@ -142,6 +164,7 @@ impl Machine {
             Act::ReadLock => !node.writer && node.intents == 0,
             Act::WriteLock => !node.writer && node.readers == 0,
             Act::Upgrade => !node.writer && node.readers == 1,
+            Act::Enter(writes) => node.turn_of(task, writes),
             Act::PinFrom(epoch) => node.epoch >= epoch,
             Act::WaitUnpinned => node.pins == 0,
             Act::Down => node.permits > 0,
@@ -195,13 +218,14 @@ impl Machine {
                 node.locked = false;
                 me.locks &= !bit(number);
             }
+            Act::Break => node.locked = false,
             Act::IsLocked(reg) => me.regs[reg] = u8::from(node.locked),
             Act::ReadLock => {
                 node.readers += 1;
                 me.reads[mine] += 1;
             }
             Act::TryRead(reg) => {
-                failed = node.writer || node.intents > 0;
+                failed = node.writer || node.intents > 0 || node.line[0] != 0;
                 me.regs[reg] = u8::from(!failed);
                 node.readers += u8::from(!failed);
                 me.reads[mine] += u8::from(!failed);
@@ -212,7 +236,7 @@ impl Machine {
                 me.writes |= bit(number);
             }
             Act::TryWrite(reg) => {
-                failed = node.writer || node.readers > 0;
+                failed = node.writer || node.readers > 0 || node.line[0] != 0;
                 me.regs[reg] = u8::from(!failed);
                 if !failed {
                     node.writer = true;
@@ -248,6 +272,20 @@ impl Machine {
                 }
             }
             Act::Intend => node.intents += 1,
+            Act::Queue(writes) => {
+                let end = node.line.iter().position(|&other| other == 0).expect("each task is in line once");
+                node.line[end] = in_line(task, writes);
+            }
+            Act::Enter(true) => {
+                node.leave_line(task, true);
+                node.writer = true;
+                me.writes |= bit(number);
+            }
+            Act::Enter(false) => {
+                node.leave_line(task, false);
+                node.readers += 1;
+                me.reads[mine] += 1;
+            }
             Act::Pin(reg) => {
                 me.regs[reg] = node.epoch;
                 node.pins += 1;
@@ -415,6 +453,7 @@ impl Machine {
         for node in state.nodes.iter().flatten() {
             let flags = u8::from(node.locked) | u8::from(node.writer) << 1;
             ending.extend([node.word, flags, node.readers, node.intents, node.pins, node.epoch, node.permits, node.mail]);
+            ending.extend(node.line);
         }
         for task in &state.tasks[..self.code.len()] {
             ending.push(task.status as u8);

@@ -76,6 +76,8 @@ pub enum Act {
     TryLock(Reg, bool),
     /// Skipped by a task to which the lock has not been given. It need not be the one that took it.
     Unlock,
+    /// Give it back whoever holds it, or nobody.
+    Break,
     IsLocked(Reg),
     WaitUnlocked,
 
@@ -91,6 +93,10 @@ pub enum Act {
     TryUpgrade(Reg),
     /// A writer says that it is coming, and keeps new readers out.
     Intend,
+    /// Get in line, for writing or reading, unless there already.
+    Queue(bool),
+    /// Wait for one's turn in that line, and go in: readers go in together, as far as the next writer.
+    Enter(bool),
 
     /// Enter the epoch and see which one it is.
     Pin(Reg),

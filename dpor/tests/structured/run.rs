@@ -7,7 +7,7 @@ use std::rc::Rc;
 use dpor::{Access, DataId, JoinHandle, ObjectId, object, step, step_when, tried};
 
 use super::program::{Act, Announced, Place, Program, REGS, Stmt, TASKS, number, pointer};
-use super::steps::{FIELDS, access, mailed_handle, mailed_lock, object_name};
+use super::steps::{FIELDS, access, in_line, mailed_handle, mailed_lock, object_name};
 
 /// A node's objects and what they hold.
 struct Node {
@@ -18,6 +18,7 @@ struct Node {
     readers: Cell<u8>,
     writer: Cell<bool>,
     intents: Cell<u8>,
+    line: RefCell<Vec<u8>>,
     pins: Cell<u8>,
     epoch: Cell<u8>,
     permits: Cell<u8>,
@@ -107,6 +108,7 @@ impl World {
             readers: zero(),
             writer: no(),
             intents: zero(),
+            line: RefCell::default(),
             pins: zero(),
             epoch: zero(),
             permits: Cell::new(self.program.permits),
@@ -121,6 +123,8 @@ impl World {
             let flags = u8::from(node.locked.get()) | u8::from(node.writer.get()) << 1;
             ending.extend([node.word.get(), flags, node.readers.get(), node.intents.get()]);
             ending.extend([node.pins.get(), node.epoch.get(), node.permits.get(), node.mail.get()]);
+            let line = node.line.borrow();
+            ending.extend((0..TASKS).map(|at| line.get(at).unwrap_or(&0)));
         }
         for task in 0..self.program.tasks.len() {
             ending.push(self.status.borrow()[task]);
@@ -166,6 +170,8 @@ impl Me {
 
     fn sort(&mut self) {
         self.locks.sort_unstable();
+        // One that was broken can be taken again.
+        self.locks.dedup();
         self.handles.sort_by_key(|handle| handle.0);
     }
 
@@ -316,6 +322,10 @@ impl Me {
                 node.locked.set(false);
                 forget(&mut self.locks, name);
             }
+            Act::Break => {
+                step(id, how);
+                node.locked.set(false);
+            }
             Act::IsLocked(reg) => {
                 step(id, how);
                 self.set(reg, u8::from(node.locked.get()));
@@ -369,6 +379,7 @@ impl Me {
     /// Those of the reader-writer lock and the epoch.
     fn shared_act(&mut self, name: u8, node: &Node, id: ObjectId, how: Access, act: Act) {
         let (reads, writes) = (self.reads.iter().filter(|&&other| other == name).count(), self.writes.contains(&name));
+        let queued = [false, true].iter().any(|&writes| node.line.borrow().contains(&in_line(self.task, writes)));
         match act {
             Act::ReadLock => {
                 step_when(id, how, &|| !node.writer.get() && node.intents.get() == 0);
@@ -377,7 +388,7 @@ impl Me {
             }
             Act::TryRead(reg) => {
                 step(id, how);
-                if self.attempt(reg, !node.writer.get() && node.intents.get() == 0, true) {
+                if self.attempt(reg, !node.writer.get() && node.intents.get() == 0 && node.line.borrow().is_empty(), true) {
                     add(&node.readers, 1);
                     self.reads.push(name);
                 }
@@ -390,7 +401,7 @@ impl Me {
             }
             Act::TryWrite(reg) => {
                 step(id, how);
-                if self.attempt(reg, !node.writer.get() && node.readers.get() == 0, true) {
+                if self.attempt(reg, !node.writer.get() && node.readers.get() == 0 && node.line.borrow().is_empty(), true) {
                     node.writer.set(true);
                     self.writes.push(name);
                 }
@@ -425,6 +436,23 @@ impl Me {
             Act::Intend => {
                 step(id, how);
                 add(&node.intents, 1);
+            }
+            Act::Queue(writes) if !queued => {
+                step(id, how);
+                node.line.borrow_mut().push(in_line(self.task, writes));
+            }
+            Act::Enter(writes) if node.line.borrow().contains(&in_line(self.task, writes)) => {
+                let me = in_line(self.task, writes);
+                let first = |line: &[u8]| line.iter().find(|&&other| other == me || writes || other % 2 == 1) == Some(&me);
+                step_when(id, how, &|| !node.writer.get() && first(&node.line.borrow()) && !(writes && node.readers.get() > 0));
+                node.line.borrow_mut().retain(|&other| other != me);
+                if writes {
+                    node.writer.set(true);
+                    self.writes.push(name);
+                } else {
+                    add(&node.readers, 1);
+                    self.reads.push(name);
+                }
             }
             Act::Pin(reg) => {
                 step(id, how);

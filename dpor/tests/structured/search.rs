@@ -37,7 +37,7 @@ pub struct Classes {
 }
 
 fn enabled(machine: &Machine, state: &State) -> impl Iterator<Item = usize> {
-    let ready = |task: &usize| machine.pending(state, *task).is_some_and(|pending| machine.ready(state, pending));
+    let ready = |task: &usize| machine.pending(state, *task).is_some_and(|pending| machine.ready(state, *task, pending));
     (0..machine.tasks()).filter(ready).collect::<Vec<_>>().into_iter()
 }
 

@@ -30,17 +30,18 @@ pub fn access(act: Act) -> (u8, Access) {
         Act::WaitWord(..) => (WORD, Wait),
         Act::Lock => (LOCK, Acquire),
         Act::TryLock(..) => (LOCK, TryAcquire),
-        Act::Unlock => (LOCK, Release),
+        Act::Unlock | Act::Break => (LOCK, Release),
         Act::IsLocked(_) => (LOCK, Read),
         Act::WaitUnlocked => (LOCK, Wait),
         Act::ReadLock => (RW, AcquireShared),
         Act::TryRead(_) => (RW, TryAcquireShared),
-        Act::WriteLock | Act::Upgrade => (RW, Acquire),
+        Act::WriteLock | Act::Upgrade | Act::Enter(true) => (RW, Acquire),
         Act::TryWrite(_) | Act::TryUpgrade(_) => (RW, TryAcquire),
         // A reader's; a writer gives it back exclusively.
         Act::RwUnlock => (RW, ReleaseShared),
         Act::Downgrade => (RW, Release),
-        Act::Intend => (RW, Write),
+        // A reader leaves the line, perhaps while others read.
+        Act::Intend | Act::Queue(_) | Act::Enter(false) => (RW, Write),
         Act::Pin(_) | Act::PinFrom(_) => (EPOCH, AcquireShared),
         Act::Unpin => (EPOCH, ReleaseShared),
         Act::Advance => (EPOCH, Update),
@@ -61,4 +62,9 @@ pub fn mailed_lock(node: u8) -> u8 {
 }
 pub fn mailed_handle(task: usize) -> u8 {
     32 + task as u8
+}
+
+/// In a line: who it is, and whether to write.
+pub fn in_line(task: usize, writes: bool) -> u8 {
+    2 + 2 * task as u8 + u8::from(writes)
 }
