@@ -76,7 +76,8 @@ impl RwSem {
             lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared);
             let me = exec::cpu();
             self.state.enter_when(
-                self.step(Access::Acquire), // leaves the queue, so it is more than a shared acquisition
+                // It leaves the queue, so it is more than a shared acquisition; others may be reading, so it is not an exclusive one.
+                self.step(Access::Write),
                 |state| state.turn_of(me),
                 |state| {
                     state.leave_queue(me);

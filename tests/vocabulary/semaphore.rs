@@ -1,9 +1,9 @@
 //! The fair reader/writer semaphore.
 
 use lockwalk::sync::{PageLock, RwSem, Word};
-use lockwalk::{Clause, Litmus};
+use lockwalk::{Clause, Litmus, Method};
 
-use super::{NATIVE, SEARCHES, ends, name};
+use super::{NATIVE, SEARCHES, ends, name, search};
 
 struct Shared {
     sem: RwSem,
@@ -44,6 +44,67 @@ fn both_trylocks_fail_while_the_other_kind_is_inside() {
     ends(&Litmus::new(shared).cpu(writer).cpu(try_read), &["0, false", "0, true"]);
     ends(&Litmus::new(shared).cpu(reader).cpu(try_write), &["1, false", "1, true"]);
     ends(&Litmus::new(shared).cpu(reader).cpu(try_read), &["1, true"]);
+}
+
+/// Two readers queue behind a writer, and what they do inside is in no order. `dpor/tests/counts.rs` has the same steps, and finds as many
+/// classes of interleavings in an enumeration.
+#[test]
+fn queued_readers_read_in_any_order() {
+    let readers = Litmus::new(|| (RwSem::new(name("sem")), Word::new(name("word"), false)))
+        .cpu(|(sem, _)| {
+            sem.down_write();
+            sem.up_write();
+        })
+        .cpu(|(sem, word)| {
+            sem.down_read();
+            word.write(true);
+            sem.up_read();
+        })
+        .cpu(|(sem, word)| {
+            sem.down_read();
+            word.read();
+            sem.up_read();
+        });
+    assert_eq!(search(&readers, &Method::Exhaustive).executions, 570);
+}
+
+/// Two readers and a word that each sets inside.
+type Readers = (RwSem, Word<bool>, Word<bool>);
+
+fn first(s: &Readers) -> bool {
+    s.0.down_read();
+    s.1.write(true);
+    let together = s.2.read();
+    s.0.up_read();
+    together
+}
+
+fn second(s: &Readers) {
+    s.0.down_read();
+    s.2.write(true);
+    s.0.up_read();
+}
+
+/// Whether one reader has gone in when the writer has left, and whether then the other is still in the queue: if so, both were.
+fn left(s: &Readers) -> (bool, bool) {
+    s.0.down_write();
+    s.0.up_write();
+    let went_in = s.1.read();
+    let free = s.0.down_read_trylock();
+    if free {
+        s.0.up_read();
+    }
+    (went_in, !free)
+}
+
+/// They read together after the writer has left; and whichever CPU is named first, there is the same to be seen.
+#[test]
+fn queued_readers_read_together() {
+    let shared = || (RwSem::new(name("sem")), Word::new(name("first"), false), Word::new(name("second"), false));
+    let seen = search(&Litmus::new(shared).cpu(first).cpu(second).cpu(left), &Method::Exhaustive);
+    assert!(seen.ended("true, (), (true, true)"), "{seen:?}");
+    let turned = search(&Litmus::new(shared).cpu(left).cpu(second).cpu(first), &Method::Exhaustive);
+    assert_eq!(turned.executions, seen.executions);
 }
 
 /// Claim S4.5: a read lock under the page lock, and the page lock under a read lock, are safe until a writer queues in between.
