@@ -1,6 +1,6 @@
 //! RCU: read sections and grace periods.
 
-use super::engine::{Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Step};
 use super::exec;
 use super::lockdep;
 use super::name::Name;
@@ -72,6 +72,7 @@ impl Rcu {
     pub fn synchronize(&self) {
         lockdep::might_sleep(NAME);
         let before = self.state.enter(self.step(Access::Write), |state| state.next);
+        engine::observed(before);
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
         self.state.enter_when(self.step(Access::Wait), over, |_| ());
         event(StepKind::Rcu, None, || "synchronize_rcu() is over".into());

@@ -177,6 +177,7 @@ mod tests {
 
     use super::*;
     use crate::sync::engine::Engine;
+    use crate::sync::{MmuWord, Name};
 
     /// Two CPUs in this interleaving; each is given its number, and all that they share, with two objects.
     fn replay<T: Send + Sync + 'static>(
@@ -224,6 +225,26 @@ mod tests {
         assert!(report.failing == 0 && report.complete == 1, "{report}");
     }
 
+    /// When CPU 0 begins its third round, all is as when it began its second: but for what CPU 1 has replaced, 2 then and 3 now.
+    #[test]
+    fn what_was_replaced_is_known_to_its_cpu() {
+        let body = |cpu, word: &MmuWord<u64>, [_, other]: [u32; 2]| {
+            for _ in 0..3 {
+                round(cpu, || word.peek());
+                if cpu == 0 {
+                    for value in [2, 3, 1] {
+                        word.write(value);
+                    }
+                } else {
+                    word.write(9);
+                    announce(Step { object: other, access: Access::Write });
+                }
+            }
+        };
+        let report = replay("1.2.1*3.2.1.2.1", || MmuWord::new(Name::new("entry", 0, 0), 2), body);
+        assert!(report.failing == 0 && report.complete == 1, "{report}");
+    }
+
     /// When CPU 0 begins its third round, all is as when it began its second: but for what CPU 1 has read, 3 then and 2 now, at one address
     /// if the allocator likes.
     #[test]
@@ -232,8 +253,9 @@ mod tests {
             for _ in 0..3 {
                 round(cpu, || published.peek()[0]);
                 if cpu == 0 {
-                    let store = |value| published.store(Step { object, access: Access::Write }, [value; 20]);
-                    [2, 3, 1].into_iter().for_each(store);
+                    for value in [2, 3, 1] {
+                        published.store(Step { object, access: Access::Write }, [value; 20]);
+                    }
                 } else {
                     published.load(Step { object, access: Access::Read });
                     announce(Step { object: other, access: Access::Write });

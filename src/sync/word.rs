@@ -256,6 +256,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     #[track_caller]
     pub fn write(&self, new: T) -> T {
         let before = self.raw.enter_when(self.step(Access::Write), |(_, used)| !used, |(value, _)| std::mem::replace(value, new));
+        engine::observed(before.pack());
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         before
     }
@@ -272,14 +273,16 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Hardware begins an access through it.
     #[track_caller]
     pub fn begin_access(&self) -> T {
-        self.raw.enter_when(
+        let value = self.raw.enter_when(
             self.step(Access::Acquire),
             |(_, used)| !used,
             |(value, used)| {
                 *used = true;
                 *value
             },
-        )
+        );
+        engine::observed(value.pack());
+        value
     }
 
     /// Hardware ends the access that it began, and leaves `new` there if it says so: the dirty bit.
