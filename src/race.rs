@@ -20,6 +20,16 @@ pub enum Documented {
     Holds,
 }
 
+impl Documented {
+    /// The clause that is said to be violated.
+    pub fn clause(self) -> Option<Clause> {
+        match self {
+            Self::Violates(clause) | Self::StillViolates(clause) => Some(clause),
+            Self::Holds => None,
+        }
+    }
+}
+
 /// A race, and what is said of it. Build one with [`Race::new`]; run it with [`check`](Race::check).
 #[derive(Clone)]
 pub struct Race {
@@ -29,6 +39,7 @@ pub struct Race {
     cpus: Vec<(String, OnWorld)>,
     ends: Vec<OnWorld>,
     cases: Vec<(Protocol, Documented)>,
+    omitted: Vec<(Protocol, Clause)>,
     showing: Vec<Condition>,
     sometimes: Vec<Condition>,
     never: Vec<Condition>,
@@ -69,6 +80,7 @@ impl Race {
             cpus: Vec::new(),
             ends: Vec::new(),
             cases: Vec::new(),
+            omitted: Vec::new(),
             showing: Vec::new(),
             sometimes: Vec::new(),
             never: Vec::new(),
@@ -109,28 +121,51 @@ impl Race {
         self
     }
 
-    /// Under `protocol`, some interleaving violates `clause`.
+    /// Under `protocol`, some interleaving violates `clause`. That settles it: other clauses that the same protocol violates on the way are
+    /// reported, and are no objection, unless it is an assertion of the race itself that fails ([ASSERT-1](Clause::ASSERT_1)).
+    ///
+    /// # Panics
+    /// When something is said of the protocol already; so do the others.
     #[must_use]
-    pub fn violates(mut self, protocol: Protocol, clause: Clause) -> Self {
-        self.cases.push((protocol, Documented::Violates(clause)));
-        self
+    #[track_caller]
+    pub fn violates(self, protocol: Protocol, clause: Clause) -> Self {
+        self.case(protocol, Documented::Violates(clause))
     }
 
     /// `protocol` was offered as a fix, but some interleaving violates `clause` still.
     #[must_use]
-    pub fn still_violates(mut self, protocol: Protocol, clause: Clause) -> Self {
-        self.cases.push((protocol, Documented::StillViolates(clause)));
-        self
+    #[track_caller]
+    pub fn still_violates(self, protocol: Protocol, clause: Clause) -> Self {
+        self.case(protocol, Documented::StillViolates(clause))
     }
 
-    /// Under `protocol`, no interleaving violates anything.
+    /// Under `protocol`, no interleaving violates anything; and every clause that this race violates under another protocol is evaluated, or
+    /// that would say nothing.
     #[must_use]
-    pub fn holds(mut self, protocol: Protocol) -> Self {
-        self.cases.push((protocol, Documented::Holds));
+    #[track_caller]
+    pub fn holds(self, protocol: Protocol) -> Self {
+        self.case(protocol, Documented::Holds)
+    }
+
+    /// Under `protocol`, no interleaving violates anything, and nothing is done that `clause` speaks of: it need not be evaluated.
+    #[must_use]
+    #[track_caller]
+    pub fn holds_without(mut self, protocol: Protocol, clause: Clause) -> Self {
+        self.omitted.push((protocol.clone(), clause));
+        self.case(protocol, Documented::Holds)
+    }
+
+    #[track_caller]
+    fn case(mut self, protocol: Protocol, documented: Documented) -> Self {
+        if let Some(before) = self.documented(&protocol) {
+            panic!("{} under {protocol} is said to be {documented:?}, and before that {before:?}", self.id);
+        }
+        self.cases.push((protocol, documented));
         self
     }
 
-    /// A violation counts only if its execution showed this too: the document's interleaving, not some other.
+    /// A violation of the documented clause counts only if its execution has shown this before: the document's interleaving, not some other.
+    /// It is asked at the instant of the violation, not at the end of the execution.
     #[must_use]
     pub fn showing(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.showing.push(Condition { label: label.into(), holds: Arc::new(holds) });
@@ -181,6 +216,11 @@ impl Race {
     /// What is said of it under `protocol`.
     pub fn documented(&self, protocol: &Protocol) -> Option<Documented> {
         self.cases.iter().find(|(p, _)| p == protocol).map(|&(_, documented)| documented)
+    }
+
+    /// Is nothing done under `protocol` that `clause` speaks of?
+    pub(crate) fn omits(&self, protocol: &Protocol, clause: Clause) -> bool {
+        self.omitted.iter().any(|(p, c)| p == protocol && *c == clause)
     }
 
     /// The endings that must be reachable.

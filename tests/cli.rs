@@ -58,7 +58,7 @@ fn every_verdict_is_the_documented_one() {
     for outcome in &outcomes {
         let of = format!("{} under {}", outcome.race, outcome.protocol);
         assert!(outcome.as_documented(), "{of}: {:?}", outcome.objections());
-        assert!(outcome.coverage == Coverage::Exhaustive || outcome.violating() > 0, "{of}: {:?}", outcome.coverage);
+        assert!(outcome.coverage == Coverage::Exhaustive || outcome.violating > 0, "{of}: {:?}", outcome.coverage);
         assert_eq!(outcome.witness.is_some(), outcome.documented.clause().is_some(), "{of}");
     }
 }
@@ -363,9 +363,9 @@ fn shards_are_merged_into_what_the_whole_says() {
     for outcome in &merged {
         let same =
             whole.iter().find(|other| (&other.race, &other.protocol) == (&outcome.race, &outcome.protocol)).expect("it was asked for");
-        assert_eq!((outcome.verdict(), outcome.violating() == 0), (same.verdict(), same.violating() == 0), "{}", outcome.race);
+        assert_eq!((outcome.verdict(), outcome.violating == 0), (same.verdict(), same.violating == 0), "{}", outcome.race);
         assert!(outcome.as_documented() && outcome.witness.is_some() == same.witness.is_some(), "{}", outcome.race);
-        if outcome.violating() == 0 {
+        if outcome.violating == 0 {
             assert_eq!(outcome, same);
         }
     }

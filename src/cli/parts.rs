@@ -199,7 +199,7 @@ fn head(limits: &Options, shard: Option<Shard>) -> String {
 fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
     let outcomes: Vec<_> = parts.iter().map(Part::outcome).collect();
     let executions: u64 = outcomes.iter().map(|outcome| outcome.executions).sum();
-    let violated = outcomes.iter().filter(|outcome| outcome.violating() > 0).count();
+    let violated = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).count();
     let mut text = format!(
         "  shard {shard} of {}: {}, {}\n",
         counted(parts.len(), "exploration"),
@@ -214,11 +214,11 @@ fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
 
 /// Is the shard done, and does nothing in it contradict the documents? Whether all of it is as documented says the merging.
 fn fits_the_documents(part: &Part, outcome: &Outcome) -> bool {
-    use lockwalk::witness::Documented::{Holds, StillViolates, Unstated, Violates};
+    use lockwalk::witness::Documented::{Holds, StillViolates, Violates};
     part.is_settled()
         && match (&outcome.documented, outcome.verdict()) {
             (Holds, Verdict::Violated(_)) => false,
             (Violates(clause) | StillViolates(clause), Verdict::Violated(violated)) => *clause == violated,
-            (Unstated, _) | (_, _) => true,
+            _ => true,
         }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dpor::{Explorer, FailureKind};
+use dpor::{Explorer, Unfinished};
 
-use super::run::{self, Ended, OnShared};
-use super::{Method, engine_violation};
+use super::Method;
+use super::run::{self, OnShared};
 use crate::spec::{Clause, Violation};
 use crate::sync::{self, Engine, Exec, LoomStop};
 
@@ -52,7 +52,7 @@ impl<T> Clone for Litmus<T> {
 pub struct LitmusOutcome {
     /// Executions that ran to their end, or to a violation.
     pub executions: u64,
-    /// Nothing is left, and no violation cut an execution short of what it might have shown besides.
+    /// Nothing is left, for loom as far as it goes, and no violation cut an execution short of what it might have shown besides.
     pub exhausted: bool,
     endings: BTreeMap<String, u64>,
     violations: BTreeMap<Clause, Violation>,
@@ -79,8 +79,9 @@ impl LitmusOutcome {
         self.violations.get(&clause)
     }
 
-    fn record(&mut self, exec: &Exec, results: &[String]) {
-        let violations = exec.violations();
+    fn record(&mut self, exec: &Exec, found: Option<Violation>, results: &[String]) {
+        let mut violations = exec.violations();
+        violations.extend(found);
         if violations.is_empty() && !exec.completed() {
             return; // cut short as redundant
         }
@@ -114,54 +115,47 @@ impl<T: Send + Sync + 'static> Litmus<T> {
     /// Runs it. Every violation ends its execution. loom stops at the first one, and has no bound otherwise.
     ///
     /// # Panics
-    /// With what a CPU panics with, if that is not a violation.
+    /// When something panics that is no assertion, while the state is built say; and when loom cannot run so many CPUs.
     pub fn explore(&self, method: &Method) -> LitmusOutcome {
         let seen: Arc<Mutex<LitmusOutcome>> = Arc::default();
-        let program = self.program(method.engine(), &seen);
-        let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // What the CPUs of the execution under way have returned: no two are under way at a time.
+        let results: Results = Arc::new(Mutex::new(vec![String::new(); self.cpus.len()]));
+        let program = self.program(method.engine(), results.clone());
+        let recorded = seen.clone();
+        let hears: Arc<run::Hears> = Arc::new(move |exec, found| lock(&recorded).record(exec, found, &lock(&results)));
+        let endless = || lock(&seen).add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
         let exhausted = match method {
             Method::Native { iterations } => {
-                if (0..*iterations).any(|_| sync::run_native(&program).is_err()) {
-                    lock().add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
+                if (0..*iterations).any(|_| run::on_threads(&program, &*hears).is_err()) {
+                    endless();
                 }
                 false
             }
             Method::Loom => {
-                let report = sync::explore_loom(None, |_| true, program);
-                if let Some(exec) = &report.violating {
-                    lock().record(exec, &[]);
+                if let Some(why) = sync::loom_refuses(self.cpus.len()) {
+                    panic!("{why}");
                 }
-                match report.stopped {
-                    Some(LoomStop::Deadlock(text)) => lock().add(Violation::new(Clause::DEADLOCK, text)),
-                    Some(LoomStop::TooLong) => lock().add(Violation::new(Clause::LIVELOCK, "an execution has no end".into())),
-                    _ => {}
+                let report = run::on_loom(None, || true, program, &hears);
+                if let Some(LoomStop::TooLong) = report.stopped {
+                    endless();
                 }
-                report.exhausted
+                report.stopped.is_none() && !report.yielded
             }
             _ => {
                 let strategy = method.strategy().expect("neither native nor loom");
-                let report = Explorer::new(strategy).run(program);
-                for failure in report.failures {
-                    match engine_violation(&failure) {
-                        Some(violation) => lock().add(violation),
-                        None => match failure.kind {
-                            FailureKind::Panic { payload, .. } if payload.is::<Violation>() => {}
-                            other => panic!("{other}"),
-                        },
-                    }
-                }
+                let report = run::on_shuttle(Explorer::new(strategy), program, hears);
+                assert_ne!(report.why_unfinished, Some(Unfinished::Nondeterminism), "{report}");
                 report.exhausted
             }
         };
-        let mut seen = std::mem::take(&mut *lock());
+        let mut seen = std::mem::take(&mut *lock(&seen));
         seen.exhausted = exhausted;
         seen
     }
 
-    fn program(&self, engine: Engine, seen: &Arc<Mutex<LitmusOutcome>>) -> impl Fn() + Send + Sync + 'static {
-        let (litmus, seen) = (self.clone(), seen.clone());
+    fn program(&self, engine: Engine, results: Results) -> impl Fn() + Send + Sync + 'static {
+        let litmus = self.clone();
         move || {
-            let results = Arc::new(Mutex::new(vec![String::new(); litmus.cpus.len()]));
             let cpus: Vec<(String, OnShared<T>)> = litmus
                 .cpus
                 .iter()
@@ -170,18 +164,19 @@ impl<T: Send + Sync + 'static> Litmus<T> {
                     let (body, results) = (body.clone(), results.clone());
                     let run = move |state: &T| {
                         let result = body(state);
-                        results.lock().unwrap_or_else(PoisonError::into_inner)[cpu] = result;
+                        lock(&results)[cpu] = result;
                     };
                     (format!("CPU{cpu}"), Arc::new(run) as OnShared<T>)
                 })
                 .collect();
             let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));
-            let seen = seen.clone();
-            let ended: Ended = Arc::new(move |exec| {
-                let results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.lock().unwrap_or_else(PoisonError::into_inner).record(exec, &results);
-            });
-            run::execute(&exec, ended, || Arc::new((litmus.build)()), &cpus, |_| ());
+            run::execute(&exec, || Arc::new((litmus.build)()), &cpus, |_| ());
         }
     }
+}
+
+type Results = Arc<Mutex<Vec<String>>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,15 +6,15 @@ mod run;
 mod tally;
 mod witnessing;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpor::{Budget, Explorer, Failure, FailureKind, Fairness, Saved, Schedule, Strategy, Unfinished};
+use dpor::{Budget, Explorer, Fairness, Saved, Schedule, Strategy, Unfinished};
 use witness::{Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
-use crate::spec::{Clause, Protocol, Violation};
+use crate::spec::{Clause, Protocol};
 use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
 pub use part::{Part, PartError, Shard};
@@ -49,7 +49,8 @@ pub enum Method {
         /// Executions.
         iterations: u64,
     },
-    /// loom: (most of) the C11 memory model. Without a bound as long as that finishes in time, otherwise with ever smaller ones.
+    /// loom: (most of) the C11 memory model. Without a bound as long as that finishes in time, otherwise with ever smaller ones. Never
+    /// every interleaving: see FINDING-9 in SPEC.md.
     Loom,
     /// Real threads, as a smoke test.
     Native {
@@ -121,9 +122,9 @@ impl Method {
 /// Limits and listeners of one exploration.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// The most executions.
+    /// The most executions; under loom with all its bounds together.
     pub executions: Option<u64>,
-    /// The most time.
+    /// The most time; under loom with all its bounds together.
     pub time: Option<Duration>,
     /// OS threads to explore on; 0 and 1 mean one. A violation that is documented is sought on one: which is found first would
     /// depend on their timing otherwise.
@@ -159,11 +160,18 @@ impl Race {
     /// let outcome = race.check(&Era::V2_6_36);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```
+    ///
+    /// # Panics
+    /// When something panics that is no assertion, with what it says: while the world is built or audited, or in a condition. Of assertions
+    /// see [`cpu`](Race::cpu).
     pub fn check(&self, protocol: &Protocol) -> Outcome {
         self.check_with(protocol, &Method::default(), &Options { witness: true, ..Options::default() })
     }
 
     /// Explores with the given method and limits.
+    ///
+    /// # Panics
+    /// As [`check`](Race::check).
     pub fn check_with(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
         let exploration = Exploration::new(self, protocol, method, options);
         let (coverage, sample) = match (method, method.strategy()) {
@@ -227,10 +235,7 @@ struct Exploration<'o> {
 
 impl<'o> Exploration<'o> {
     fn new(race: &Race, protocol: &Protocol, method: &'o Method, options: &'o Options) -> Self {
-        let focus = match race.documented(protocol) {
-            Some(Documented::Violates(clause) | Documented::StillViolates(clause)) => Some(clause),
-            Some(Documented::Holds) | None => None,
-        };
+        let focus = race.documented(protocol).and_then(Documented::clause);
         let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: method.engine(), focus, tracing: false };
         let tally = Arc::new(Mutex::new(Tally::new(race)));
         Self { plan: Arc::new(plan), method, tally, options, started: Instant::now() }
@@ -247,13 +252,22 @@ impl<'o> Exploration<'o> {
             memory_model: self.method.memory_model().into(),
             executions: tally.executions,
             coverage,
+            violating: tally.violating,
             violations: tally.violations(),
-            clauses: tally.clauses(),
+            unexplained: Vec::new(),
+            clauses: tally.clauses(&self.must_meet()),
             endings: tally.endings(race),
             documented: stated(race.documented(&self.plan.protocol), self.method),
             seconds: self.started.elapsed().as_secs_f64(),
             witness: None,
         }
+    }
+
+    /// The clauses of which "never" says nothing unless they were evaluated: those that the race violates elsewhere.
+    fn must_meet(&self) -> Vec<Clause> {
+        let Plan { race, protocol, engine, .. } = &*self.plan;
+        let meets = |clause: &Clause| !race.omits(protocol, *clause) && (*clause != Clause::LIVELOCK || *engine == Engine::Shuttle);
+        race.cases().iter().filter_map(|(_, documented)| documented.clause()).filter(meets).collect()
     }
 
     /// The violated clause that a witness is wanted of.
@@ -266,14 +280,14 @@ impl<'o> Exploration<'o> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self) -> run::Ended {
+    fn hears(&self) -> Arc<run::Hears> {
         let (plan, tally) = (self.plan.clone(), self.tally.clone());
-        Arc::new(move |exec| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec))
+        Arc::new(move |exec, found| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, found))
     }
 
     fn program(&self) -> impl Fn() + Send + Sync + 'static {
-        let (plan, ended) = (self.plan.clone(), self.ended());
-        move || plan.execute(ended.clone())
+        let plan = self.plan.clone();
+        move || plan.execute()
     }
 
     fn stopped(&self) -> bool {
@@ -295,63 +309,71 @@ impl<'o> Exploration<'o> {
 
     /// Runs under shuttle.
     fn shuttle(&self, mut explorer: Explorer, sampled: Option<String>) -> Explored {
+        let shown: Arc<Mutex<Option<Schedule>>> = Arc::default();
         if let Some(clause) = self.plan.focus {
+            let shown = shown.clone();
             // One execution that shows what is claimed settles the claim; the witness is sought separately.
-            explorer = explorer.stop_at_first(true).wanted(move |failure| witnessing::shows(failure, clause));
+            explorer = explorer.stop_at_first(true).wanted(move |failure| {
+                let shows = witnessing::shows(failure, clause);
+                if shows {
+                    shown.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.schedule.clone());
+                }
+                shows
+            });
         }
-        let report = explorer.run(self.program());
-        for failure in &report.failures {
-            if let Some(violation) = engine_violation(failure) {
-                self.tally().add_violation(violation.clause, 1);
-            }
-        }
+        let report = run::on_shuttle(explorer, self.program(), self.hears());
         let coverage = match (&report.why_unfinished, sampled) {
             (None, _) if report.exhausted => Coverage::Exhaustive,
             (Some(Unfinished::Sampled) | None, Some(how)) => Coverage::Sampled { how },
+            // A sample that is cut short is a smaller one.
+            (Some(why @ (Unfinished::Time | Unfinished::Stopped)), Some(how)) => Coverage::Sampled { how: format!("{how}: {why}") },
             (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
             (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
         };
-        let sought = |failure: &&Failure| self.plan.focus.is_none_or(|clause| witnessing::shows(failure, clause));
-        let sample = report.failures.iter().find(sought).or(report.failures.first()).map(|failure| failure.schedule.clone());
+        let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sample = shown.or_else(|| report.failure().map(|failure| failure.schedule.clone()));
         Explored { coverage, sample, saved: report.saved }
     }
 
-    /// Runs under loom: without a bound for a while, then with ever smaller bounds.
+    /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a quarter of what is allowed.
     fn loom(&self) -> Coverage {
-        let patience = self.options.time.unwrap_or(LOOM_PATIENCE);
-        for bound in [None, Some(3), Some(2), Some(1)] {
+        if let Some(why) = sync::loom_refuses(self.plan.race.cpu_names().count()) {
+            return Coverage::Unfinished { why };
+        }
+        let bounds = [None, Some(3), Some(2), Some(1)];
+        let quarter = self.options.time.unwrap_or(LOOM_PATIENCE) / 4;
+        let executions: Arc<AtomicU64> = Arc::default();
+        for (tried, bound) in bounds.into_iter().enumerate() {
             *self.tally() = Tally::new(&self.plan.race);
-            let started = Instant::now();
-            let (limit, progress, stop) =
-                (self.options.executions.unwrap_or(u64::MAX), self.options.progress.clone(), self.options.stop.clone());
-            let go_on = move |executions: u64| {
+            let (stop, progress) = (self.options.stop.clone(), self.options.progress.clone());
+            let limit = self.options.executions.map(|all| {
+                let used = executions.load(Ordering::Relaxed);
+                used + (all - used).div_ceil((bounds.len() - tried) as u64)
+            });
+            let until = self.started + quarter * (tried as u32 + 1);
+            let counted = executions.clone();
+            let go_on = move || {
+                let before = counted.load(Ordering::Relaxed);
                 if let Some(progress) = &progress
-                    && executions.is_multiple_of(256)
+                    && before.is_multiple_of(256)
                 {
-                    progress(executions);
+                    progress(before);
                 }
-                executions < limit && started.elapsed() < patience && !stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+                let go_on = limit.is_none_or(|limit| before < limit)
+                    && Instant::now() < until
+                    && !stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+                counted.fetch_add(u64::from(go_on), Ordering::Relaxed);
+                go_on
             };
-            let report = sync::explore_loom(bound, go_on, self.program());
-            if let Some(violating) = &report.violating {
-                (self.ended())(violating);
-            }
-            let how = bound.map(|n| format!("{n} preemptions"));
-            return match (report.stopped, how) {
-                (None, None) if report.exhausted => Coverage::Exhaustive,
-                (None, None) => Coverage::Bounded { bound: "what loom tries around a yield".into() },
-                (None, Some(bound)) => Coverage::Bounded { bound },
-                (Some(LoomStop::Limit), _) if !self.stopped() && bound != Some(1) => continue,
-                (Some(LoomStop::Limit), _) => Coverage::Unfinished { why: format!("stopped after {} executions", report.executions) },
-                (Some(LoomStop::Violation), _) => Coverage::Unfinished { why: "loom stops at the first violation".into() },
-                (Some(LoomStop::Deadlock(_)), _) => {
-                    self.tally().add_violation(Clause::DEADLOCK, 1);
-                    Coverage::Unfinished { why: "loom stops at the first violation".into() }
-                }
-                (Some(LoomStop::CannotExplore(why)), _) => Coverage::Unfinished { why },
-                (Some(LoomStop::TooLong), _) => {
-                    Coverage::Unfinished { why: "an execution retries without end; loom cannot tell a livelock".into() }
-                }
+            let report = run::on_loom(bound, go_on, self.program(), &self.hears());
+            let unfinished = |why: &str| Coverage::Unfinished { why: why.into() };
+            return match report.stopped {
+                None => Coverage::Bounded { bound: loom_bound(bound, report.yielded) },
+                Some(LoomStop::Limit) if !self.stopped() && bound != Some(1) => continue,
+                Some(LoomStop::Limit) => unfinished(&format!("stopped after {} executions", executions.load(Ordering::Relaxed))),
+                Some(LoomStop::Ended | LoomStop::Deadlock(_)) => unfinished("loom stops at the first violation"),
+                Some(LoomStop::CannotExplore(why)) => unfinished(&why),
+                Some(LoomStop::TooLong) => unfinished("an execution retries without end; loom cannot tell a livelock"),
             };
         }
         unreachable!("the smallest bound returns")
@@ -359,19 +381,18 @@ impl<'o> Exploration<'o> {
 
     /// Runs on real threads.
     fn native(&self, iterations: u64) -> Coverage {
-        let program = self.program();
-        let started = Instant::now();
+        let (program, hears) = (self.program(), self.hears());
         for n in 0..iterations {
             if let Some(progress) = &self.options.progress
                 && n.is_multiple_of(64)
             {
                 progress(n);
             }
-            let late = self.options.time.is_some_and(|time| started.elapsed() > time);
+            let late = self.options.time.is_some_and(|time| self.started.elapsed() > time);
             if late || self.stopped() {
-                return Coverage::Unfinished { why: format!("stopped after {n} executions") };
+                return Coverage::Sampled { how: format!("real threads: stopped after {n} executions") };
             }
-            if let Err(sync::Endless) = sync::run_native(&program) {
+            if let Err(sync::Endless) = run::on_threads(&program, &*hears) {
                 return Coverage::Unfinished { why: "an execution retries without end; real threads cannot tell a livelock".into() };
             }
         }
@@ -386,17 +407,16 @@ impl<'o> Exploration<'o> {
     }
 }
 
-/// How long loom may try without a bound, and with each bound.
-const LOOM_PATIENCE: Duration = Duration::from_secs(5);
+/// How long loom may try, without a bound and with all of them.
+const LOOM_PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a failure that the engine found by itself violates.
-fn engine_violation(failure: &Failure) -> Option<Violation> {
-    match &failure.kind {
-        FailureKind::Deadlock { .. } => Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string())),
-        FailureKind::Livelock { cycle, .. } => {
-            let what = format!("{} steps bring everybody back to where they were, and nobody is held up", cycle.len());
-            Some(Violation::new(Clause::LIVELOCK, what))
-        }
-        FailureKind::Panic { .. } | FailureKind::Nondeterminism { .. } => None,
+/// Within what loom has left nothing. Without a bound that is not yet every interleaving, least of all around a yield (SPEC.md, FINDING-9).
+fn loom_bound(preemptions: Option<usize>, yielded: bool) -> String {
+    let preemptions = preemptions.map(|n| format!("{n} preemption{}", if n == 1 { "" } else { "s" }));
+    match (preemptions, yielded) {
+        (None, false) => "what loom explores".into(),
+        (None, true) => "what loom tries around a yield".into(),
+        (Some(bound), false) => bound,
+        (Some(bound), true) => format!("{bound} and what loom tries around a yield"),
     }
 }

@@ -213,6 +213,7 @@ impl Part {
     /// Adds what another part, or an earlier one, has found.
     fn add(&mut self, other: &Part) {
         self.found.executions += other.found.executions;
+        self.found.violating += other.found.violating;
         self.found.seconds += other.found.seconds;
         add_counts(&mut self.found.violations, &other.found.violations);
         add_counts(&mut self.found.clauses, &other.found.clauses);

@@ -1,14 +1,15 @@
 //! One execution of a race, on whatever engine calls.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dpor::{Explorer, Failure, FailureKind, Report};
 
 use crate::mm::World;
 use crate::race::{Race, Seen};
-use crate::spec::{Clause, Protocol};
-use crate::sync::{self, BOOT, CpuBody, Engine, Exec};
-
-/// Hears of every execution that has ended.
-pub(super) type Ended = Arc<dyn Fn(&Exec) + Send + Sync>;
+use crate::spec::{Clause, Protocol, Violation};
+use crate::sync::{self, BOOT, CpuBody, Endless, Engine, Exec, LoomReport, LoomStop, Mishap};
 
 /// What a CPU does with what all of them share.
 pub(super) type OnShared<T> = Arc<dyn Fn(&T) + Send + Sync>;
@@ -25,7 +26,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Runs the race once. Called by the engine, as the main task of one of its executions.
-    pub fn execute(&self, ended: Ended) {
+    pub fn execute(&self) {
         let (build, cpus) = self.race.parts();
         let exec = Exec::new(self.engine, cpus.len(), self.focus, self.tracing, self.shows());
         let machine = || {
@@ -49,7 +50,7 @@ impl Plan {
                 ends.iter().for_each(|end| sync::asserting(|| end(world)));
             }
         };
-        execute(&exec, ended, machine, cpus, audit);
+        execute(&exec, machine, cpus, audit);
     }
 
     fn shows(&self) -> sync::Shows {
@@ -58,25 +59,16 @@ impl Plan {
     }
 }
 
-/// Builds what the CPUs share, runs them, and audits it. `ended` hears how it went, also when a violation unwinds through here. (Under loom
-/// it does not: there a violation leaves through somebody else's stack.)
+/// Builds what the CPUs share, runs them, and audits it.
 pub(super) fn execute<T: Send + Sync + 'static>(
     exec: &Arc<Exec>,
-    ended: Ended,
     build: impl FnOnce() -> Arc<T>,
     cpus: &[(String, OnShared<T>)],
     audit: impl Fn(&T) + Send + 'static,
 ) {
-    let _tell = (exec.engine() != Engine::Loom).then(|| {
-        let (exec, ended) = (exec.clone(), ended.clone());
-        OnDrop(move || {
-            if !exec.completed() {
-                ended(&exec);
-            }
-        })
-    });
+    BEGUN.set(Some(exec.clone()));
     exec.enter(BOOT, || {
-        let shared = build();
+        let shared = sync::not_asserting(build);
         let bodies = cpus
             .iter()
             .map(|(name, body)| {
@@ -92,9 +84,8 @@ pub(super) fn execute<T: Send + Sync + 'static>(
             let exec = exec.clone();
             Box::new(move || {
                 exec.finish();
-                audit(&shared);
+                sync::not_asserting(|| audit(&shared));
                 exec.complete();
-                ended(&exec);
             })
         };
         exec.start();
@@ -102,10 +93,103 @@ pub(super) fn execute<T: Send + Sync + 'static>(
     });
 }
 
-struct OnDrop<F: Fn()>(F);
+thread_local! {
+    /// The execution that began last on this OS thread, until it is over and somebody has heard of it.
+    static BEGUN: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
+}
 
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
+/// Hears of each execution when it is over, and of the violation that the engine found in it.
+pub(super) type Hears = dyn Fn(&Exec, Option<Violation>) + Send + Sync;
+
+/// The execution that this OS thread began last, if there is one, is over: `hears` of it.
+///
+/// # Errors
+/// When something panicked in it, or in `hears`, that is no finding.
+pub(super) fn over(hears: &Hears, found: Option<Violation>) -> Result<(), Mishap> {
+    let Some(exec) = BEGUN.take() else { return Ok(()) };
+    exec.mishap().map_or_else(|| sync::looking(|| hears(&exec, found)), Err)
+}
+
+/// The first mishap of an exploration.
+#[derive(Clone, Default)]
+struct First(Arc<Mutex<Option<Mishap>>>);
+
+impl First {
+    /// Is all well?
+    fn keep(&self, heard: Result<(), Mishap>) -> bool {
+        heard.map_err(|mishap| self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(mishap).clone()).is_ok()
+    }
+
+    fn raise(&self) {
+        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mishap) = first {
+            mishap.raise();
+        }
+    }
+}
+
+/// Runs `program` under shuttle; `hears` of each execution.
+///
+/// # Panics
+/// When something panics in it that is no finding, here and below.
+pub(super) fn on_shuttle(explorer: Explorer, program: impl Fn() + Send + Sync + 'static, hears: Arc<Hears>) -> Report {
+    sync::silence_results();
+    let first = First::default();
+    let kept = first.clone();
+    let explorer = explorer.on_execution(move |execution| {
+        let heard = over(&*hears, execution.failure.and_then(engine_violation)).and_then(|()| unexpected(execution.failure));
+        if kept.keep(heard) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let report = explorer.run(program);
+    first.raise();
+    report
+}
+
+/// Runs `program` under loom as long as `go_on` says so; `hears` of each execution.
+pub(super) fn on_loom(
+    bound: Option<usize>,
+    go_on: impl Fn() -> bool + Send + Sync + 'static,
+    program: impl Fn() + Send + Sync + 'static,
+    hears: &Arc<Hears>,
+) -> LoomReport {
+    sync::silence_results();
+    BEGUN.set(None);
+    let first = First::default();
+    let (kept, heard) = (first.clone(), hears.clone());
+    let report = sync::explore_loom(bound, move || kept.keep(over(&*heard, None)) && go_on(), program);
+    first.raise();
+    let found = match &report.stopped {
+        Some(LoomStop::Deadlock(text)) => Some(Violation::new(Clause::DEADLOCK, text.clone())),
+        _ => None,
+    };
+    over(&**hears, found).unwrap_or_else(|mishap| mishap.raise());
+    report
+}
+
+/// Runs `program` once on real threads; `hears` of it.
+pub(super) fn on_threads(program: impl Fn(), hears: &Hears) -> Result<(), Endless> {
+    sync::silence_results();
+    let ran = sync::run_native(program);
+    over(hears, None).unwrap_or_else(|mishap| mishap.raise());
+    ran
+}
+
+/// A panic that nobody has caught on its way.
+fn unexpected(failure: Option<&Failure>) -> Result<(), Mishap> {
+    match failure.map(|failure| &failure.kind) {
+        Some(FailureKind::Panic { payload, .. }) if !payload.is::<Violation>() => Err(Mishap::from(&**payload)),
+        _ => Ok(()),
+    }
+}
+
+/// What a failure that the engine found by itself violates.
+pub(super) fn engine_violation(failure: &Failure) -> Option<Violation> {
+    match &failure.kind {
+        FailureKind::Deadlock { .. } => Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string())),
+        FailureKind::Livelock { cycle, .. } => {
+            let what = format!("{} steps bring everybody back to where they were, and nobody is held up", cycle.len());
+            Some(Violation::new(Clause::LIVELOCK, what))
+        }
+        FailureKind::Panic { .. } | FailureKind::Nondeterminism { .. } => None,
     }
 }

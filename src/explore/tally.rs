@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use witness::{Count, Outcome};
 
 use crate::race::{Race, Seen};
-use crate::spec::Clause;
-use crate::sync::{Exec, LockEdge, Name};
+use crate::spec::{Clause, Violation};
+use crate::sync::{Engine, Exec, LockEdge, Name};
 
 /// Counts over all executions.
 #[derive(Default)]
 pub(super) struct Tally {
     /// Executions that ran to their end, or to a violation that ended them.
     pub executions: u64,
-    /// Violating executions, by clause.
+    /// Those that violated a clause.
+    pub violating: u64,
+    /// The same, by clause: one execution may violate several.
     violations: BTreeMap<Clause, u64>,
     clauses: Vec<u64>,
     endings: Vec<u64>,
@@ -25,10 +27,11 @@ impl Tally {
         Self { clauses: vec![0; Clause::ALL.len()], endings: vec![0; race.endings().len()], ..Self::default() }
     }
 
-    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing: how many of these there are depends on
-    /// how the exploration is divided.
-    pub fn record(&mut self, race: &Race, exec: &Exec) {
-        let violations = exec.violations();
+    /// An execution has ended, perhaps by a violation that the engine `found`. One that the scheduler cut short as redundant counts for
+    /// nothing: how many of these there are depends on how the exploration is divided.
+    pub fn record(&mut self, race: &Race, exec: &Exec, found: Option<Violation>) {
+        let mut violations = exec.violations();
+        violations.extend(found);
         if !exec.completed() && violations.is_empty() {
             return;
         }
@@ -36,19 +39,17 @@ impl Tally {
         for (clause, count) in exec.clause_counts() {
             self.clauses[clause as usize] += count;
         }
+        // Of the schedule as a whole, by the scheduler.
+        self.clauses[Clause::LIVELOCK as usize] += u64::from(exec.engine() == Engine::Shuttle);
         exec.extend_lock_edges(&mut self.edges);
         for (ending, count) in race.endings().iter().zip(&mut self.endings) {
             *count += u64::from(ending.holds(&Seen(exec)));
         }
         let violated: BTreeSet<_> = violations.iter().filter(|v| v.counts).map(|v| v.clause).collect();
+        self.violating += u64::from(!violated.is_empty());
         for clause in violated {
             *self.violations.entry(clause).or_default() += 1;
         }
-    }
-
-    /// A violation that no execution raised by itself: the engine found it.
-    pub fn add_violation(&mut self, clause: Clause, count: u64) {
-        *self.violations.entry(clause).or_default() += count;
     }
 
     /// The lock order that all executions together show.
@@ -75,10 +76,11 @@ impl Tally {
         self.violations.keys().next().copied()
     }
 
-    /// Times evaluated, of the clauses that were.
-    pub fn clauses(&self) -> Vec<Count> {
-        let count = |clause: &Clause| Count::new(clause.id(), self.clauses[*clause as usize]);
-        Clause::ALL.iter().map(count).filter(|c| c.count > 0).collect()
+    /// Times evaluated, of the clauses that were, and of those that must be.
+    pub fn clauses(&self, must: &[Clause]) -> Vec<Count> {
+        let count = |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
+        let told = |(count, must, id)| (must || count > 0).then(|| Count::new(id, count));
+        Clause::ALL.iter().map(count).filter_map(told).collect()
     }
 
     pub fn endings(&self, race: &Race) -> Vec<Count> {
@@ -90,7 +92,8 @@ impl Tally {
 /// themselves.
 pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)).
+/// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)), and whether the documented violation accounts
+/// for the others. Many a protocol violates several clauses on the way; but a race's own assertions are there to hold.
 pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
     let evaluated = order.values().map(|later| later.len() as u64).sum();
     let id = Clause::ORDER_1.id();
@@ -100,6 +103,10 @@ pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
     if lock_order_circle(order).is_some() {
         add_counts(&mut outcome.violations, &[Count::new(id, 1)]);
     }
+    let asserted = Clause::ASSERT_1.id();
+    let beside = outcome.documented.clause().is_some_and(|clause| clause != asserted);
+    let failed = beside && outcome.violations.iter().any(|count| count.name == asserted);
+    outcome.unexplained = failed.then(|| asserted.to_owned()).into_iter().collect();
     let place = |count: &Count| Clause::ALL.iter().position(|clause| clause.id() == count.name);
     outcome.clauses.sort_by_key(place);
     outcome.violations.sort_by_key(place);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dpor::{Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
-use super::run::Plan;
-use super::{FAIRNESS, engine_violation};
+use super::FAIRNESS;
+use super::run::{self, Plan, engine_violation};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{Engine, Exec, Trace};
@@ -35,8 +35,8 @@ pub(super) fn find(
         focus: Some(clause),
         tracing: false,
     });
-    let program = move || sought.execute(Arc::new(|_| ()));
-    let report = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause)).run(program);
+    let explorer = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause));
+    let report = run::on_shuttle(explorer, move || sought.execute(), Arc::new(|_, _| ()));
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
     let mut recorded = sampled(plan, clause, &schedule, outcome)?;
@@ -54,10 +54,7 @@ pub(super) fn sampled(plan: &Plan, clause: Clause, schedule: &Schedule, outcome:
 
 /// Runs a schedule again, and shows what is violated in it.
 pub(super) fn replay(race: &Race, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
-    let focus = match race.documented(protocol) {
-        Some(Documented::Violates(clause) | Documented::StillViolates(clause)) => Some(clause),
-        _ => None,
-    };
+    let focus = race.documented(protocol).and_then(Documented::clause);
     record(race, protocol, focus, schedule)
 }
 
@@ -73,19 +70,19 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
     let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true };
     let recording = Arc::new(Mutex::new(Recording::default()));
     let sink = recording.clone();
-    let keep: super::run::Ended = Arc::new(move |exec: &Exec| {
+    let keep = move |exec: &Exec, found: Option<Violation>| {
         let mut recording = sink.lock().unwrap_or_else(PoisonError::into_inner);
         recording.trace = exec.take_trace().unwrap_or_default();
         recording.held = exec.held();
-        recording.violation = exec.fatal().or_else(|| exec.violations().into_iter().next());
-    });
-    let report = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS).run(move || plan.execute(keep.clone()));
+        recording.violation = exec.fatal().or(found).or_else(|| exec.violations().into_iter().next());
+    };
+    let explorer = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS);
+    let report = run::on_shuttle(explorer, move || plan.execute(), Arc::new(keep));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
     }
     let recording = std::mem::take(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner));
-    let violation = recording.violation.clone().or_else(|| report.failure().and_then(engine_violation));
-    let Some(violation) = violation else {
+    let Some(violation) = recording.violation.clone() else {
         return Err(format!("nothing is violated in {} under {protocol} on this schedule", race.id()));
     };
     Ok(assemble(race, protocol, schedule, recording, violation, &report))

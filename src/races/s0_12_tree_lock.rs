@@ -43,7 +43,7 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_11.with(Reuse::Mapcount).with(FreeSwap::RemoveExclusiveUnlocked), Clause::SWAP_5)
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_13)
-        .holds(Era::V2_6_29)
+        .holds_without(Era::V2_6_29, Clause::SWAP_5)
         .sometimes("a load comes too late", |e| e.saw("do_swap_page", "entry has changed"))
         .sometimes("the slot is given back", |e| e.saw("do_swap_page", "gives the slot back"));
     let unwritten = Race::new("S0.13/unwritten", "the page was never written out, and another process's entry still stands for it")

@@ -53,8 +53,8 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).load(1).expect("it is mapped");
         })
         .violates(migration_entries().with(MigrationWait::GetPage), Clause::COUNT_4)
-        .holds(migration_entries())
-        .holds(migration_entries().with(MigrationWait::NoReference))
+        .holds_without(migration_entries(), Clause::COUNT_4)
+        .holds_without(migration_entries().with(MigrationWait::NoReference), Clause::COUNT_4)
         .sometimes("the load waits, and the page is moved", |e| waits_and(e, "moved"));
     let swapped = Race::new("S1.6/swap-entry", "where such a page leaves swap entries behind, nobody waits for it by its count")
         .world(|w| {

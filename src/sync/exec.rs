@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::engine::Engine;
 use super::lockdep::{LockEdge, Tables};
+use super::panics::Mishap;
 use super::trace::Trace;
 use crate::spec::{Clause, Violation};
 
@@ -22,6 +23,8 @@ pub const BOOT: usize = usize::MAX;
 thread_local! {
     static EXEC: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
     static CPU: Cell<usize> = const { Cell::new(BOOT) };
+    /// Is the CPU that runs inside a call of its engine?
+    static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Says whether an execution has shown what a violation must show to count.
@@ -39,6 +42,7 @@ pub struct Exec {
     running: AtomicBool,
     stopped: AtomicBool,
     completed: AtomicBool,
+    mishap: Mutex<Option<Mishap>>,
     pub(super) clauses: [AtomicU64; Clause::COUNT],
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
@@ -62,6 +66,7 @@ impl Exec {
             running: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             completed: AtomicBool::new(false),
+            mishap: Mutex::default(),
             clauses: [const { AtomicU64::new(0) }; Clause::COUNT],
             tables: Mutex::new(tables),
             trace: tracing.then(|| Mutex::new(Trace::new(cpus))),
@@ -82,6 +87,7 @@ impl Exec {
             }
         }
         let before = EXEC.with(|exec| exec.borrow_mut().replace(self.clone()));
+        IN_ENGINE.set(false);
         let mut restore = Restore(before, CPU.replace(cpu));
         if self.engine == Engine::Loom {
             let Restore(before, _) = &mut restore;
@@ -109,6 +115,17 @@ impl Exec {
     /// Did all CPUs run to their ends, and the audit too?
     pub fn completed(&self) -> bool {
         self.completed.load(Relaxed)
+    }
+
+    /// Something panicked that is no finding.
+    pub(super) fn fail(&self, mishap: Mishap) {
+        self.mishap.lock().get_or_insert(mishap);
+        self.stop();
+    }
+
+    /// What panicked that is no finding.
+    pub fn mishap(&self) -> Option<Mishap> {
+        self.mishap.lock().clone()
     }
 
     /// The engine that runs this execution.
@@ -234,9 +251,9 @@ pub(super) fn life(place: u32) -> u32 {
 }
 
 /// Leaves the execution that loom's last one has left behind.
-pub(super) fn leave() -> Option<Arc<Exec>> {
-    CPU.set(BOOT);
-    EXEC.with(|exec| exec.borrow_mut().take())
+pub(super) fn leave() {
+    set_cpu(BOOT);
+    EXEC.set(None);
 }
 
 /// The CPU that runs; [`BOOT`] while the world is built and audited.
@@ -246,13 +263,20 @@ pub fn cpu() -> usize {
 
 pub(super) fn set_cpu(cpu: usize) {
     CPU.set(cpu);
+    IN_ENGINE.set(false);
+}
+
+/// Is the CPU that runs inside a call of its engine? A panic comes from there then.
+pub(super) fn is_in_engine() -> bool {
+    IN_ENGINE.get()
 }
 
 /// Runs a step that may let other CPUs run on this very OS thread, and comes back as the CPU that left.
 pub(super) fn switching<R>(f: impl FnOnce() -> R) -> R {
-    let me = CPU.get();
+    let (me, nested) = (CPU.get(), IN_ENGINE.replace(true));
     let result = f();
     CPU.set(me);
+    IN_ENGINE.set(nested);
     result
 }
 
@@ -285,21 +309,4 @@ pub fn mark(what: &'static str, value: &'static str) {
 /// A moment of this execution, later than all before.
 pub(super) fn now() -> u64 {
     with(|exec| exec.clock.fetch_add(1, Relaxed))
-}
-
-/// Runs what a race is written of: an assertion that fails in it violates [ASSERT-1](Clause::ASSERT_1). While CPUs run, loom's own panics
-/// cannot be told from those, so it hears of them itself.
-pub(crate) fn asserting(body: impl FnOnce()) {
-    if with(|exec| exec.engine == Engine::Loom && exec.running.load(Relaxed)) {
-        return body();
-    }
-    let Err(payload) = panic::catch_unwind(AssertUnwindSafe(body)) else {
-        return clause(Clause::ASSERT_1, true, String::new);
-    };
-    let said = payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|&said| said.to_owned()));
-    match said {
-        Some(said) => clause(Clause::ASSERT_1, false, || said.split_whitespace().collect::<Vec<_>>().join(" ")),
-        // A violation, or the end of an execution that is not gone on with.
-        None => panic::resume_unwind(payload),
-    }
 }

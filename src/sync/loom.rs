@@ -4,6 +4,8 @@
 //! protocol code: a [`Monitor`] takes its mutex only for the one transition, and both outcomes of an attempt are therefore explored.
 //! CPU 0 runs on loom's main thread and nobody joins: both multiply loom's executions for nothing. Whoever ends last runs the audit.
 
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::engine::{CpuBody, Step};
 use super::exec::{self, Exec};
+use super::panics;
 
 /// While the world is built and audited nobody else runs, and loom need not know.
 fn running() -> bool {
@@ -74,7 +77,7 @@ impl Word {
             None
         });
         if running() {
-            word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| Atomic::new(0)));
+            word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| exec::switching(|| Atomic::new(0))));
             if value != 0 {
                 word.reset(value);
             }
@@ -273,22 +276,18 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
 
 /// How an exploration under loom ended.
 pub struct LoomReport {
-    /// Executions run.
-    pub executions: u64,
-    /// Did loom report that nothing is left?
-    pub exhausted: bool,
-    /// What ended it, if not that.
+    /// Did some execution yield? Loom leaves out interleavings around a yield.
+    pub yielded: bool,
+    /// What ended it; nothing if loom reported that nothing is left.
     pub stopped: Option<LoomStop>,
-    /// The execution that a violation ended.
-    pub violating: Option<Arc<Exec>>,
 }
 
 /// Why loom stopped.
 pub enum LoomStop {
-    /// As many executions, or as much time, as allowed.
+    /// It was told not to go on.
     Limit,
-    /// A violation; it is in the execution.
-    Violation,
+    /// A violation or a mishap; it is in the execution.
+    Ended,
     /// loom found that nobody can run, in its words.
     Deadlock(String),
     /// An execution grew beyond all measure: a loop that retries.
@@ -306,7 +305,7 @@ const MAX_BRANCHES: usize = 20_000;
 thread_local! {
     /// loom explores on this OS thread: its panics are results, and are not printed.
     static EXPLORING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    /// Some execution has yielded, and loom leaves out interleavings around a yield.
+    /// Some execution has yielded.
     static YIELDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -315,10 +314,16 @@ pub fn exploring() -> bool {
     EXPLORING.get()
 }
 
-/// Runs `program` under loom until nothing is left, or `limit` says stop. With a `bound`, only executions with that many preemptions.
+/// Why loom cannot run so many CPUs, if it cannot.
+pub fn refuses(cpus: usize) -> Option<String> {
+    (!(1..=loom::MAX_THREADS).contains(&cpus)).then(|| format!("loom runs 1 to {} CPUs, not {cpus}", loom::MAX_THREADS))
+}
+
+/// Runs `program` under loom until nothing is left, or `go_on`, which is asked before each execution, says stop. With a `bound`, only
+/// executions with that many preemptions.
 pub fn explore(
     bound: Option<usize>,
-    go_on: impl Fn(u64) -> bool + Send + Sync + 'static,
+    go_on: impl Fn() -> bool + Send + Sync + 'static,
     program: impl Fn() + Send + Sync + 'static,
 ) -> LoomReport {
     let mut builder = loom::model::Builder::new();
@@ -332,34 +337,27 @@ pub fn explore(
     builder.checkpoint_interval = usize::MAX;
     builder.location = false;
     builder.log = false;
-    let executions = Arc::new(AtomicU64::new(0));
-    let counted = executions.clone();
-    super::native::silence_results();
     EXPLORING.set(true);
     YIELDED.set(false);
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
         builder.check(move || {
-            if !go_on(counted.fetch_add(1, Ordering::Relaxed)) {
-                std::panic::panic_any(LimitReached);
+            if !go_on() {
+                panic::panic_any(LimitReached);
             }
             program();
         });
     }));
     EXPLORING.set(false);
-    let last = exec::leave();
-    let executions = executions.load(Ordering::Relaxed);
+    exec::leave();
     let stopped = result.err().map(|payload| stop_reason(&*payload));
-    let executions = if matches!(stopped, Some(LoomStop::Limit)) { executions - 1 } else { executions };
-    let violating = last.filter(|_| matches!(stopped, Some(LoomStop::Violation)));
-    LoomReport { executions, exhausted: stopped.is_none() && !YIELDED.get(), stopped, violating }
+    LoomReport { yielded: YIELDED.get(), stopped }
 }
 
-fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    match text {
+fn stop_reason(payload: &(dyn Any + Send)) -> LoomStop {
+    match panics::text(payload) {
         _ if payload.is::<LimitReached>() => LoomStop::Limit,
-        _ if payload.is::<crate::spec::Violation>() => LoomStop::Violation,
-        Some(text) if text.contains("deadlock") => LoomStop::Deadlock(text.into()),
+        _ if panics::is_kept(payload) => LoomStop::Ended,
+        Some(text) if text.starts_with("deadlock; ") => LoomStop::Deadlock(text.into()),
         Some(text) if text.contains("maximum number of branches") => LoomStop::TooLong,
         Some(text) if text.contains("Causality violation") => LoomStop::CannotExplore(text.trim().into()),
         // loom 0.7.2 counts the preemptive switches of an execution in a byte (its src/rt/path.rs).
@@ -367,6 +365,6 @@ fn stop_reason(payload: &(dyn std::any::Any + Send)) -> LoomStop {
             LoomStop::CannotExplore("an execution has more than the 255 preemptions that loom counts".into())
         }
         // Neither a result nor a limit: a bug of ours or of loom's, which must not pass for one.
-        _ => std::panic::panic_any(format!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text"))),
+        text => panic!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text")),
     }
 }

@@ -1,5 +1,6 @@
 //! Raw primitives on real threads: parking_lot, arc-swap, std atomics.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::engine::{CpuBody, Step};
 use super::exec::{self, Exec};
+use super::panics;
 
 /// How often a waiting thread looks whether a violation elsewhere has ended the execution.
 const POLL: Duration = Duration::from_millis(5);
@@ -198,31 +200,23 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
     let audit = if all_ended { catch_unwind(AssertUnwindSafe(at_end)) } else { Ok(()) };
     for payload in endings.into_iter().chain([audit]).filter_map(Result::err) {
         // A violation is in `exec` already. What is neither that nor its echo on another CPU must not be swallowed.
-        if !payload.is::<Stopped>() && !payload.is::<crate::spec::Violation>() {
+        if !payload.is::<Stopped>() && !panics::is_kept(&*payload) {
             resume_unwind(payload);
         }
     }
 }
 
+/// Does this payload only end a CPU?
+pub fn unwinds(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Stopped>() || payload.is::<Endless>()
+}
+
 /// Runs `program` once on real threads.
 pub fn run_once(program: impl Fn()) -> Result<(), Endless> {
-    silence_results();
     match catch_unwind(AssertUnwindSafe(program)) {
         Ok(()) => Ok(()),
+        Err(payload) if panics::is_kept(&*payload) => Ok(()),
         Err(payload) if payload.is::<Endless>() => Err(Endless),
         Err(payload) => resume_unwind(payload),
     }
-}
-
-/// From now on, panics that are results of an exploration are not printed.
-pub fn silence_results() {
-    static HOOK: std::sync::Once = std::sync::Once::new();
-    HOOK.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !super::loom::exploring() && !info.payload().is::<crate::spec::Violation>() {
-                before(info);
-            }
-        }));
-    });
 }

@@ -15,17 +15,22 @@ pub struct Outcome {
     pub title: String,
     /// The protocol: `2.6.34`.
     pub protocol: String,
-    /// The engine: `dpor`, `shuttle random`, `loom`, `native`.
+    /// The engine: `dpor`, `dfs`, `random`, `pct`, `loom`, `native`.
     pub engine: String,
     /// The memory model the engine explores.
     pub memory_model: String,
-    /// Executions run.
+    /// Executions that ran to their end, or to a violation.
     pub executions: u64,
     /// How much of all interleavings they cover.
     pub coverage: Coverage,
-    /// Violating executions, by clause id.
+    /// Executions that violated a clause.
+    pub violating: u64,
+    /// The same by clause id. One execution may violate several clauses, and several executions together one that none of them does.
     pub violations: Vec<Count>,
-    /// The clauses this race is about, and how often each was evaluated.
+    /// Violated clauses that no documented violation of another clause accounts for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unexplained: Vec<String>,
+    /// The clauses that were evaluated, and those that had to be, and how often.
     pub clauses: Vec<Count>,
     /// The endings that must be reachable, and how often each was reached.
     pub endings: Vec<Count>,
@@ -62,12 +67,12 @@ pub enum Coverage {
     Exhaustive,
     /// Every interleaving within a bound.
     Bounded {
-        /// The bound: `2 preemptions`.
+        /// The bound: `2 preemptions`, `what loom explores`.
         bound: String,
     },
     /// Some interleavings.
     Sampled {
-        /// How they were chosen: `random`, `PCT depth 3`, `real threads`.
+        /// How they were chosen: `random`, `PCT depth 3`, `real threads`; and what cut the sample short.
         how: String,
     },
     /// It was meant to cover more, and stopped.
@@ -131,16 +136,17 @@ impl fmt::Display for Verdict {
 
 impl Outcome {
     /// What it amounts to. Where several clauses were violated the documented one counts, then the witness's, then the most
-    /// frequent.
+    /// frequent. Where nothing was run, nothing is decided.
     pub fn verdict(&self) -> Verdict {
         if let Some(clause) = self.violated_clause() {
             return Verdict::Violated(clause.to_owned());
         }
         match &self.coverage {
+            Coverage::Unfinished { why } => Verdict::Undecided(why.clone()),
+            _ if self.executions == 0 => Verdict::Undecided("no execution ran to its end".into()),
             Coverage::Exhaustive => Verdict::Never,
             Coverage::Bounded { bound } => Verdict::NeverWithin(bound.clone()),
             Coverage::Sampled { .. } => Verdict::NotSeen,
-            Coverage::Unfinished { why } => Verdict::Undecided(why.clone()),
         }
     }
 
@@ -152,39 +158,31 @@ impl Outcome {
     /// Everything that keeps it from being what the documents say.
     ///
     /// A documented violation must be a violation of that clause. A protocol that holds must not violate anything, and its
-    /// good verdict must not be vacuous: the exploration finished, every clause of the race was evaluated, and every ending
-    /// was reached. A sampled exploration contradicts a document only by a violation where none is documented: what it has not
+    /// good verdict must not be vacuous: the exploration finished, every clause that had to be was evaluated, and every ending
+    /// was reached. A sampled exploration contradicts a document only by a violation that none accounts for: what it has not
     /// seen proves nothing, be it the documented violation beside another one.
     pub fn objections(&self) -> Vec<String> {
         let verdict = self.verdict();
-        if matches!(self.coverage, Coverage::Sampled { .. }) && (verdict == Verdict::NotSeen || self.documented.clause().is_some()) {
-            return Vec::new();
-        }
+        let sampled = matches!(self.coverage, Coverage::Sampled { .. });
+        let mut objections = Vec::new();
         match (&self.documented, &verdict) {
+            (_, Verdict::NotSeen) => {}
             (Documented::Violates(clause) | Documented::StillViolates(clause), verdict) => {
-                if *verdict == Verdict::Violated(clause.clone()) {
-                    return Vec::new();
+                if *verdict != Verdict::Violated(clause.clone()) && !sampled {
+                    objections.push(format!("documented to violate {clause}: {verdict}"));
                 }
-                return vec![format!("documented to violate {clause}: {verdict}")];
+                objections.extend(self.unexplained.iter().map(|other| format!("violates {other} too, which is documented nowhere")));
             }
-            (Documented::Holds, Verdict::Violated(clause)) => {
-                return vec![format!("documented to hold: violates {clause}")];
-            }
-            (Documented::Unstated, Verdict::Violated(_)) => return Vec::new(),
+            (Documented::Holds, Verdict::Violated(clause)) => objections.push(format!("documented to hold: violates {clause}")),
+            (Documented::Unstated, Verdict::Violated(_)) => {}
+            (Documented::Holds | Documented::Unstated, Verdict::Undecided(why)) => objections.push(format!("unfinished: {why}")),
             (Documented::Holds | Documented::Unstated, _) => {}
         }
-        let unfinished = match &verdict {
-            Verdict::Undecided(why) => Some(format!("unfinished: {why}")),
-            _ => None,
-        };
-        let unevaluated = never(&self.clauses).map(|name| format!("{name} was never evaluated"));
-        let unreached = never(&self.endings).map(|name| format!("never reached: {name}"));
-        unfinished.into_iter().chain(unevaluated).chain(unreached).collect()
-    }
-
-    /// Executions that violated a clause.
-    pub fn violating(&self) -> u64 {
-        self.violations.iter().fold(0, |sum, v| sum.saturating_add(v.count))
+        if !sampled && self.documented.clause().is_none() && !matches!(verdict, Verdict::Violated(_)) {
+            objections.extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
+            objections.extend(never(&self.endings).map(|name| format!("never reached: {name}")));
+        }
+        objections
     }
 
     fn violated_clause(&self) -> Option<&str> {

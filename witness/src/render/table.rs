@@ -104,7 +104,8 @@ fn verdict(outcome: &Outcome) -> Cell {
 fn detail(outcome: &Outcome) -> String {
     let executions = plural(outcome.executions, "execution");
     match (outcome.verdict(), &outcome.witness, &outcome.coverage) {
-        (Verdict::Violated(_), None, _) => format!("{} of {executions}", outcome.violating()),
+        (Verdict::Violated(_), None, _) if outcome.violating == 0 => format!("{executions} together"),
+        (Verdict::Violated(_), None, _) => format!("{} of {executions}", outcome.violating),
         (Verdict::Violated(_), Some(witness), _) => match &witness.ending {
             Ending::Violation if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
             Ending::Violation => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
@@ -175,8 +176,9 @@ impl Kind {
 /// One verdict in one line, as the Linux-kernel memory model's tools print theirs:
 /// `S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s`.
 pub fn line(outcome: &Outcome) -> String {
-    let violating = outcome.violating();
+    let violating = outcome.violating;
     let word = match outcome.verdict() {
+        Verdict::Violated(_) if violating == 0 => "Together".to_owned(),
         Verdict::Violated(_) if violating >= outcome.executions && outcome.executions > 1 => "Always".to_owned(),
         Verdict::Violated(_) => "Sometimes".to_owned(),
         Verdict::Never => "Never".to_owned(),

@@ -248,7 +248,9 @@ fn outcome(race: &str, title: &str, protocol: &str, executions: u64, documented:
         memory_model: "sequentially consistent".into(),
         executions,
         coverage: Coverage::Exhaustive,
+        violating: 0,
         violations: Vec::new(),
+        unexplained: Vec::new(),
         clauses: vec![Count::new("MIG-1", 2 * executions)],
         endings: vec![Count::new("walk first", executions / 2), Count::new("walk last", executions - executions / 2)],
         documented,
@@ -263,6 +265,7 @@ pub fn outcomes() -> Vec<Outcome> {
     let adjust = "vma_adjust moves the range under rmap_walk";
     let reuse = "the anon_vma is reused between the look and the lock, and the walk goes on in another family's list";
     let hit = |clause: &str, count, witness: Option<Witness>, outcome| Outcome {
+        violating: count,
         violations: vec![Count::new(clause, count)],
         witness,
         ..outcome
