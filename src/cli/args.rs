@@ -38,7 +38,8 @@ const RACES: &str = "\
 A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and so on; `S3` for all of S3; `=S3.1` \
 for S3.1 alone. No name: all races.
 
-A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and `undecided` where that is no verdict. \
+A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and `undecided` where that is no verdict. Of \
+what loom is allowed, it takes a quarter without a bound, and a quarter with each of 3, 2 and 1 preemptions. \
 Shards are cut where the exploration branches first, so they are not of equal size; a violation that is documented ends its search in \
 each shard.";
 
@@ -120,15 +121,15 @@ pub struct CheckArgs {
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
 
-    /// pct: how many ordering constraints to aim at [default: 3]
-    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
+    /// pct: how many ordering constraints to aim at, at most 1000 [default: 3]
+    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub depth: Option<u32>,
 
-    /// dpor, dfs, loom: give up a race after so many executions
+    /// dpor, dfs, loom: give up a race after so many executions, under loom with all its bounds together
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub executions: Option<u64>,
 
-    /// Give up a race after this time: 10s, 500ms, 2m
+    /// Give up a race after this time, 10s, 500ms or 2m; a sample (random, pct, native) is smaller then
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
 

@@ -6,13 +6,14 @@ use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, W
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
 use super::check::{all_cores, as_documented, counted};
-use super::output::{Terminal, complain, print, write};
+use super::output::{Terminal, check_writable, complain, print, write};
 use super::runner::Runner;
 use super::{Refusal, Status, select};
 
 /// Shows the shortest interleaving that violates something.
 pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let race = select::race(&args.race)?;
+    args.drawing.output.as_deref().map_or(Ok(()), check_writable)?;
     let protocols = match &args.protocol {
         Some(name) => vec![select::protocol(name)?],
         None => in_order(&race),
@@ -37,8 +38,8 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         outcomes.push(outcome);
     }
     runner.finish();
-    nothing_to_show(&race, &outcomes, args.drawing.format())?;
-    Ok(Status::of(outcomes.iter().all(as_documented)))
+    let drawn = nothing_to_show(&race, &outcomes, &args.drawing)?;
+    Ok(Status::of(drawn && outcomes.iter().all(as_documented)))
 }
 
 /// Runs one schedule again.
@@ -59,11 +60,12 @@ fn in_order(race: &Race) -> Vec<Protocol> {
 
 fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal) -> Result<(), Refusal> {
     let detail = if drawing.full { Detail::Full } else { Detail::Story };
-    let draw = |style| draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style });
-    match &drawing.output {
-        Some(path) => write(path, &draw(terminal.file_style())),
-        None => print(&draw(terminal.style())),
-    }
+    let style = if drawing.output.is_some() { terminal.file_style() } else { terminal.style() };
+    put(&draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style }), drawing)
+}
+
+fn put(text: &str, drawing: &Drawing) -> Result<(), Refusal> {
+    drawing.output.as_ref().map_or_else(|| print(text), |path| write(path, text))
 }
 
 /// The witness in one of the formats, with a newline at its end.
@@ -88,8 +90,8 @@ fn without_source(witness: &Witness) -> Witness {
     witness
 }
 
-/// Nothing is violated: says what was covered. A picture of nothing is not drawn; in JSON it is `null`.
-fn nothing_to_show(race: &Race, outcomes: &[Outcome], format: DrawFormat) -> Result<(), Refusal> {
+/// Nothing is violated: says what was covered. In JSON that is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
+fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing) -> Result<bool, Refusal> {
     let violated = outcomes.iter().any(|outcome| matches!(outcome.verdict(), Verdict::Violated(_)));
     // The order of locks is violated by several executions together.
     let what = if violated { "no single interleaving shows what is violated" } else { "no clause is violated" };
@@ -98,11 +100,22 @@ fn nothing_to_show(race: &Race, outcomes: &[Outcome], format: DrawFormat) -> Res
         text += &format!("  {}: {}\n", outcome.protocol, finding(outcome));
         text.extend(outcome.objections().iter().map(|objection| format!("    ! {objection}\n")));
     }
-    if format == DrawFormat::Text {
-        return print(&text);
+    match drawing.format() {
+        DrawFormat::Text => put(&text, drawing)?,
+        DrawFormat::Json => {
+            complain(text.trim_end());
+            put("null\n", drawing)?;
+        }
+        DrawFormat::Svg | DrawFormat::Mermaid => {
+            complain(&format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes)));
+            return Ok(false);
+        }
     }
-    complain(text.trim_end());
-    if format == DrawFormat::Json { print("null\n") } else { Ok(()) }
+    Ok(true)
+}
+
+fn protocols(outcomes: &[Outcome]) -> String {
+    outcomes.iter().map(|outcome| outcome.protocol.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn finding(outcome: &Outcome) -> String {

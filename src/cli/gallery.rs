@@ -8,12 +8,14 @@ use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
 use super::args::{DrawFormat, GalleryArgs};
 use super::check::{all_cores, counted};
 use super::explain::draw;
-use super::output::{complain, print, write};
+use super::output::{complain, make_writable, print, write};
 use super::runner::Runner;
 use super::{Refusal, Status};
 
 /// Finds the witnesses first, and writes when all are there.
 pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
+    let directory = &args.output;
+    make_writable(directory)?;
     let races = races::all();
     let all = races.iter().flat_map(|race| race.cases().iter().map(move |case| (race, case)));
     let violations = all.filter(|(_, (_, documented))| *documented != Documented::Holds);
@@ -28,8 +30,6 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     }
     let (witnesses, missing): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|outcome| outcome.witness.is_some());
     let witnesses: Vec<_> = witnesses.into_iter().filter_map(|outcome| outcome.witness).collect();
-    let directory = &args.output;
-    std::fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", directory.display())))?;
     let mut index = String::from("# Violations\n\nEvery one in its shortest interleaving. Written by `lockwalk gallery`.\n");
     for witness in &witnesses {
         let file = file_name(witness);

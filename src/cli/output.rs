@@ -50,10 +50,16 @@ impl Terminal {
 
 /// Prints to standard output. A reader that has gone away is no error: it has seen what it wanted.
 pub fn print(text: &str) -> Result<(), Refusal> {
+    print_if_read(text).map(|_| ())
+}
+
+/// Prints to standard output, and says whether anybody still reads it.
+pub fn print_if_read(text: &str) -> Result<bool, Refusal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Refusal(format!("cannot write: {error}"))),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Refusal(format!("cannot write: {error}"))),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -65,6 +71,12 @@ pub fn complain(line: &str) {
 /// Writes `text` to `path` or, if that fails, leaves what was there.
 pub fn write(path: &Path, text: &str) -> Result<(), Refusal> {
     try_write(path, text).map_err(|error| Refusal(format!("cannot write {}: {error}", path.display())))
+}
+
+/// Can files be written into this directory, which is made if it does not exist?
+pub fn make_writable(directory: &Path) -> Result<(), Refusal> {
+    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", directory.display())))?;
+    check_writable(&directory.join("index.md"))
 }
 
 /// Can `path` be written? Better to know before hours of work than after.

@@ -49,7 +49,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let outcomes =
         if shard.is_none() { witnessed(&runner, &cases, &explored, args)? } else { explored.iter().map(Part::outcome).collect() };
     runner.finish();
-    outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
+    outcomes.iter().try_for_each(|outcome| report.line(outcome).map(|_| ()))?;
     match shard {
         Some(shard) if args.format == CheckFormat::Table => print(&summary(shard, &explored, terminal))?,
         _ => report.all(&outcomes, started.elapsed())?,
@@ -93,7 +93,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
     let outcomes = witnessed(&runner, &cases, &merged, &CheckArgs::default())?;
     runner.finish();
-    outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
+    outcomes.iter().try_for_each(|outcome| report.line(outcome).map(|_| ()))?;
     report.all(&outcomes, started.elapsed())?;
     Ok(if runner.stopped() { Status::Interrupted } else { Status::of(outcomes.iter().all(as_documented)) })
 }

@@ -136,7 +136,7 @@ impl Runner {
             // One that fails ends the others.
             let failed = results.into_iter().find_map(Result::err);
             failed.map_or(Ok(()), |failure| {
-                self.stop.store(true, Ordering::Relaxed);
+                self.stop();
                 Err(failure)
             })
         })
@@ -154,7 +154,12 @@ impl Runner {
         result.map_err(|payload| Refusal(format!("{} gave up on {what}: {}", self.engine, in_words(&*payload))))
     }
 
-    /// Has Ctrl-C been pressed?
+    /// Nobody wants to know more.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Has Ctrl-C been pressed, or has it been stopped?
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

@@ -370,7 +370,11 @@ impl<'o> Exploration<'o> {
             return match report.stopped {
                 None => Coverage::Bounded { bound: loom_bound(bound, report.yielded) },
                 Some(LoomStop::Limit) if !self.stopped() && bound != Some(1) => continue,
-                Some(LoomStop::Limit) => unfinished(&format!("stopped after {} executions", executions.load(Ordering::Relaxed))),
+                Some(LoomStop::Limit) => {
+                    let (all, last) = (executions.load(Ordering::Relaxed), self.tally().executions);
+                    let within = bound.map(|_| format!(", {last} of them within {}", loom_bound(bound, false)));
+                    unfinished(&format!("stopped after {all} executions{}", within.unwrap_or_default()))
+                }
                 Some(LoomStop::Ended | LoomStop::Deadlock(_)) => unfinished("loom stops at the first violation"),
                 Some(LoomStop::CannotExplore(why)) => unfinished(&why),
                 Some(LoomStop::TooLong) => unfinished("an execution retries without end; loom cannot tell a livelock"),

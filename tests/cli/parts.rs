@@ -1,0 +1,148 @@
+//! Threads, shards, and explorations that are stopped and gone on with: what comes out is what the whole says.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use lockwalk::Outcome;
+
+use super::{directory, good, lockwalk, outcomes, refused, run};
+
+#[test]
+fn any_number_of_threads_says_the_same() {
+    for races in ["S3.1 S3.4 S3.15", "=S3.6"] {
+        let alone = outcomes(&format!("check {races} --engine dpor --format json --jobs 1"));
+        for jobs in [2, 5] {
+            assert_eq!(outcomes(&format!("check {races} --engine dpor --format json --jobs {jobs}")), alone, "{races}");
+        }
+    }
+    let random = outcomes("check =S3.7 --engine random --iterations 50 --format json --jobs 1");
+    assert_eq!(outcomes("check =S3.7 --engine random --iterations 50 --format json --jobs 3"), random);
+}
+
+/// A case that is large is begun anew on all threads when the others have nothing to do.
+#[test]
+fn a_large_case_is_divided_and_counted_the_same() {
+    let large = "check =S3/munmap --protocol 3.7 --engine dpor --format json";
+    let alone = outcomes(&format!("{large} --jobs 1"));
+    assert!(alone[0].executions > 5000, "it is large");
+    assert_eq!(outcomes(&format!("{large} --jobs 2")), alone);
+}
+
+#[test]
+fn shards_are_merged_into_what_the_whole_says() {
+    let directory = directory("shards");
+    let file = |n: u32| directory.join(format!("{n}.json")).display().to_string();
+    for n in 1..=3 {
+        let said = good(&format!("check =S3.7 S3.3 --engine dpor --shard {n}/3 --save {}", file(n)));
+        assert!(said.contains(&format!(", shard {n}/3\n")) && said.contains(&format!("  shard {n}/3 of ")), "{said}");
+    }
+    let merged = outcomes(&format!("merge {} {} {} --format json", file(2), file(3), file(1)));
+    let whole = outcomes("check =S3.7 S3.3 --engine dpor --format json");
+    assert_eq!(merged.len(), whole.len());
+    for outcome in &merged {
+        let same =
+            whole.iter().find(|other| (&other.race, &other.protocol) == (&outcome.race, &outcome.protocol)).expect("it was asked for");
+        assert_eq!((outcome.verdict(), outcome.violating == 0), (same.verdict(), same.violating == 0), "{}", outcome.race);
+        assert!(outcome.as_documented() && outcome.witness.is_some() == same.witness.is_some(), "{}", outcome.race);
+        if outcome.violating == 0 {
+            assert_eq!(outcome, same);
+        }
+    }
+    let table = good(&format!("merge {} {} {}", file(1), file(2), file(3)));
+    assert!(table.contains("✓ never") && !table.contains('!'), "{table}");
+    let (one, two) = (file(1), file(2));
+    assert!(refused(&format!("merge {one} {two}")).ends_with(": shard 3/3 is missing"));
+    assert!(refused(&format!("merge {one} {two} {two}")).ends_with(": shard 2/3 is there twice"));
+    let line = refused(&format!("check S3.1 --resume {one}"));
+    assert!(line.starts_with(&format!("error: {one} keeps S3.")) && line.ends_with(", which is not asked for"), "{line}");
+}
+
+#[test]
+fn a_stopped_exploration_goes_on_from_its_file() {
+    let directory = directory("saved");
+    let file = directory.join("s.json").display().to_string();
+    let (table, said) = run(&format!("check =S3.7 --protocol 3.7 --engine dpor --executions 600 --save {file}"), 1);
+    assert!(table.contains("? undecided"), "{table}");
+    assert_eq!(said, format!("unfinished: 0 of 1 verdict known; `lockwalk check --resume {file}` goes on\n"));
+    let first = fs::read_to_string(&file).expect("it is kept");
+    let (elsewhere, _) = run(&format!("check --resume {file} --executions 600 --save {file}.2"), 1);
+    assert!(elsewhere.contains("? undecided") && fs::read_to_string(&file).expect("still there") == first, "{elsewhere}");
+    let resumed = outcomes(&format!("check =S3.7 --protocol 3.7 --resume {file}.2 --format json"));
+    assert_eq!(resumed, outcomes("check =S3.7 --protocol 3.7 --engine dpor --format json"));
+    assert_eq!(outcomes(&format!("check --resume {file}.2 --format json")), resumed, "what is settled is only shown");
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2, "nothing temporary is left");
+}
+
+#[test]
+fn files_that_cannot_be_gone_on_with_are_refused() {
+    let directory = directory("refused");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let file = path("s.json");
+    good(&format!("check =S3.1 --protocol 2.6.36 --engine dpor --save {file}"));
+    let kept = fs::read_to_string(&file).expect("it is kept");
+    let build = lockwalk::Part::BUILD;
+    for (name, text) in [
+        ("empty.json", String::new()),
+        ("half.json", kept[..kept.len() / 2].into()),
+        ("foreign.json", "{\"name\": \"lockwalk\"}".into()),
+        ("newer.json", kept.replace("exploration 1", "exploration 2")),
+        ("older.json", kept.replace(build, "0.0.9-0a0b0c0d")),
+        ("garbled.json", kept.replace("\"done\"", "{\"at\":\"dpor exploration 1\\nend\\n\"}")),
+        ("renamed.json", kept.replace("\"S3.1\"", "\"S9.9\"")),
+        ("none.json", "{\"lockwalk\":\"exploration 1\",\"parts\":[]}".into()),
+    ] {
+        fs::write(directory.join(name), text).expect("writable");
+    }
+    for (args, says) in [
+        (format!("check --resume {}", path("empty.json")), "is not what `lockwalk check --save` writes: EOF"),
+        (format!("check --resume {}", path("half.json")), "is not what `lockwalk check --save` writes: EOF"),
+        (format!("check --resume {}", path("foreign.json")), "is not what `lockwalk check --save` writes: it does not say what it is"),
+        (format!("check --resume {}", path("newer.json")), "it is called 'exploration 2', not 'exploration 1'"),
+        (format!("check --resume {}", path("older.json")), "older.json was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("merge {}", path("older.json")), "older.json was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("check --resume {}", path("garbled.json")), "where the scheduler stands cannot be read: "),
+        (format!("check --resume {}", path("renamed.json")), "no race is called 'S9.9' any more"),
+        (format!("check --resume {}", path("none.json")), "nothing is in it"),
+        (format!("check --resume {}", path("s.jsn")), "No such file or directory (os error 2); did you mean 's.json'?"),
+        (format!("check --resume {}", directory.display()), "Is a directory"),
+        (format!("check =S3.1 --protocol 2.6.34 --resume {file}"), "keeps S3.1 under 2.6.36, which is not asked for"),
+        (format!("check =S3.1 =S3.2 --protocol 2.6.36 --resume {file}"), "does not keep S3.2 under 2.6.36"),
+        (format!("merge {file}"), "S3.1 under 2.6.36 is not a shard"),
+        (format!("check S3.1 --save {}", path("no/such/s.json")), "cannot write "),
+        (format!("check S3.1 --save {}", directory.display()), "is a directory"),
+        ("check S3.1 --engine loom --save x".into(), "error: --save is for --engine dpor, not for loom"),
+        ("check S3.1 --shard 1/3".into(), "the following required arguments were not provided: --save <FILE>"),
+        ("check --shard 0/3 --save x".into(), "invalid value '0/3' for '--shard <I/N>': they count from 1/3 to 3/3"),
+        ("check --shard 4/3 --save x".into(), "invalid value '4/3' for '--shard <I/N>': they count from 1/3 to 3/3"),
+        (format!("check --shard 1/3 --resume {file}"), "cannot be used with"),
+        ("merge".into(), "the following required arguments were not provided: <FILE>..."),
+    ] {
+        // Which engine is the default depends on the build.
+        let args = if args.starts_with("check") && !args.contains("--engine") { args + " --engine dpor" } else { args };
+        let line = refused(&args);
+        assert!(line.contains(says), "lockwalk {args}: {line}");
+    }
+    assert_eq!(fs::read_to_string(&file).expect("it is still there"), kept);
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 9, "nothing is written by what is refused");
+}
+
+/// Ctrl-C keeps what was explored, and so does being told to terminate, as a batch system does it.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_explored() {
+    let directory = directory("interrupted");
+    for (signal, name) in [("-INT", "int.json"), ("-TERM", "term.json")] {
+        let file = directory.join(name).display().to_string();
+        let mut command = lockwalk(&format!("check =S3/family-pages --engine dpor --jobs 1 --save {file}"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill(1)").success());
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.starts_with("stopped: ") && stderr.ends_with(&format!("; `lockwalk check --resume {file}` goes on\n")), "{stderr}");
+        let resumed = outcomes(&format!("check --resume {file} --format json"));
+        assert!(resumed.len() == 1 && resumed.iter().all(Outcome::as_documented));
+        assert_eq!(resumed, outcomes("check =S3/family-pages --engine dpor --format json"), "in two parts or in one");
+    }
+}
