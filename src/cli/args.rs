@@ -31,7 +31,7 @@ Examples:
 Exit status:
   0    every verdict is the documented one; a schedule that was replayed violates something
   1    a verdict is not the documented one
-  2    the command makes no sense, or its output cannot be written
+  2    the command makes no sense, a race cannot be run, or the output cannot be written
   130  stopped by Ctrl-C, after reporting what had been covered";
 
 const RACES: &str = "\

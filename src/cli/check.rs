@@ -133,15 +133,16 @@ pub fn coverage(method: &Method, options: &Options) -> String {
     ];
     let limits: Vec<_> = limits.into_iter().flatten().collect();
     let limit = |none: &str| if limits.is_empty() { none.to_owned() } else { limits.join(", ") };
+    let sample = |of: String| limits.iter().fold(of, |of, limit| of + ", " + limit);
     match method {
         Method::Exhaustive => format!("sequentially consistent, every interleaving, {}", limit("no bound")),
         Method::Enumerate => format!("sequentially consistent, every interleaving and its equivalents, {}", limit("no bound")),
-        Method::Random { seed, iterations } => format!("sequentially consistent, {iterations} random walks each, seed {seed}"),
+        Method::Random { seed, iterations } => sample(format!("sequentially consistent, {iterations} random walks each, seed {seed}")),
         Method::Pct { seed, depth, iterations } => {
-            format!("sequentially consistent, {iterations} PCT runs of depth {depth} each, seed {seed}")
+            sample(format!("sequentially consistent, {iterations} PCT runs of depth {depth} each, seed {seed}"))
         }
         Method::Loom => format!("loom, C11 without load buffering, {}", limit("unbounded for a while, then bounded")),
-        Method::Native { iterations } => format!("real threads, {iterations} executions each"),
+        Method::Native { iterations } => sample(format!("real threads, {iterations} executions each")),
     }
 }
 

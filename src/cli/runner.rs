@@ -186,3 +186,19 @@ fn in_words(panic: &(dyn Any + Send)) -> String {
     let message = violation.or_else(|| message.map(str::to_owned)).unwrap_or_else(|| "it does not say why".into());
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use lockwalk::{Era, Method, Options, Race};
+
+    use super::Runner;
+
+    /// What goes wrong in a race is said in one line, and is no verdict.
+    #[test]
+    fn a_race_that_cannot_be_run_is_refused() {
+        let race = Race::new("odd", "a world that cannot be built").world(|_| panic!("no\nmemory")).cpu("CPU0", |_| ());
+        let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
+        let refused = runner.check(&[(race, Era::V2_6_36)], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
+        assert!(refused.0.starts_with("dpor gave up on odd under 2.6.36: no memory (src/cli/runner.rs:"), "{}", refused.0);
+    }
+}

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use witness::{Count, Coverage, Documented, Outcome, Verdict};
+use witness::{Count, Coverage, Documented, Outcome, Verdict, render};
 
 fn holds() -> Outcome {
     let mut outcomes = samples::outcomes();
@@ -39,6 +39,38 @@ fn a_vacuous_verdict_is_not_as_documented() {
     assert_eq!(objections(&idle), "MIG-1 was never evaluated");
     let one_way = Outcome { endings: vec![Count::new("walk first", 0), Count::new("walk last", 9)], ..holds() };
     assert_eq!(objections(&one_way), "never reached: walk first");
+}
+
+/// An exploration in which nothing ran decides nothing, however it was to be covered.
+#[test]
+fn where_nothing_ran_nothing_is_decided() {
+    let bounded = Coverage::Bounded { bound: "2 preemptions".into() };
+    for coverage in [Coverage::Exhaustive, bounded, Coverage::Sampled { how: "random".into() }] {
+        let nothing = Outcome { executions: 0, coverage, clauses: vec![], endings: vec![], ..holds() };
+        assert_eq!(objections(&nothing), "unfinished: no execution ran to its end");
+        let documented = Documented::Violates("MIG-1".into());
+        assert!(matches!(Outcome { documented, ..nothing }.verdict(), Verdict::Undecided(_)));
+    }
+}
+
+#[test]
+fn a_documented_violation_does_not_account_for_everything() {
+    let violations = vec![Count::new("MIG-1", 9), Count::new("ASSERT-1", 1)];
+    let documented = Documented::Violates("MIG-1".into());
+    let violated = Outcome { violating: 9, violations, unexplained: vec!["ASSERT-1".into()], documented, ..holds() };
+    assert_eq!(objections(&violated), "violates ASSERT-1 too, which is documented nowhere");
+    let sampled = Outcome { coverage: Coverage::Sampled { how: "random".into() }, ..violated.clone() };
+    assert_eq!(objections(&sampled), objections(&violated), "what a sample has seen, it has seen");
+    let missed = Outcome { violations: vec![], violating: 0, unexplained: vec![], ..sampled };
+    assert!(missed.as_documented());
+}
+
+/// What executions violate together, the order of locks, none of them violates.
+#[test]
+fn a_violation_may_need_several_executions() {
+    let together = Outcome { violations: vec![Count::new("ORDER-1", 1)], ..holds() };
+    assert_eq!(together.verdict(), Verdict::Violated("ORDER-1".into()));
+    assert!(render::line(&together).contains("Together 0/64"), "{}", render::line(&together));
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! What is documented of a race, and what keeps an outcome from being that.
+
+use std::panic;
+
+use lockwalk::mm::World;
+use lockwalk::witness::Verdict;
+use lockwalk::{Clause, Era, Method, Options, Race};
+
+fn migration() -> Race {
+    Race::new("mine", "a VMA is split while its page is migrated")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..5);
+            p.touch(4);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+        .cpu("split_vma", |w| w.process(0).split_vma(2))
+}
+
+fn load(w: &World) {
+    w.process(0).load(4).expect("it is mapped");
+}
+
+/// Nothing in it migrates anything: that no migration entry outlives its lock says nothing of the protocol.
+fn no_migration() -> Race {
+    Race::new("mine", "a load during a load")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..5);
+            p.touch(4);
+        })
+        .cpu("load", load)
+        .cpu("load (another thread)", load)
+        .violates(Era::V2_6_34, Clause::MIG_1)
+}
+
+#[test]
+fn what_holds_must_meet_what_is_violated_elsewhere() {
+    let vacuous = no_migration().holds(Era::V2_6_36);
+    let outcome = vacuous.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default());
+    assert_eq!((outcome.verdict(), outcome.objections()), (Verdict::Never, vec!["MIG-1 was never evaluated".to_owned()]));
+    let sampled = vacuous.check_with(&Era::V2_6_36, &Method::Random { seed: 1, iterations: 10 }, &Options::default());
+    assert!(sampled.as_documented(), "a sample proves nothing: {:?}", sampled.objections());
+    let said = no_migration().holds_without(Era::V2_6_36, Clause::MIG_1);
+    assert!(said.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default()).as_documented());
+    let real = migration().violates(Era::V2_6_34, Clause::MIG_1).holds(Era::V2_6_36);
+    assert!(real.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default()).as_documented());
+}
+
+/// A documented violation accounts for other clauses on the way, but not for an assertion of the race itself.
+#[test]
+fn a_failed_assertion_beside_a_documented_violation_is_an_objection() {
+    let race = migration().violates(Era::V2_6_34, Clause::MIG_1);
+    assert!(race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default()).as_documented());
+    let race = race.cpu("assert", |w| assert!(!w.page(w.process(0).page_at(4)).lock.is_locked(), "somebody has locked the page"));
+    for as_found in [true, false] {
+        let options = Options { witness: true, as_found, ..Options::default() };
+        let outcome = race.check_with(&Era::V2_6_34, &Method::Exhaustive, &options);
+        assert_eq!(outcome.verdict(), Verdict::Violated("MIG-1".into()));
+        assert_eq!(outcome.objections(), ["violates ASSERT-1 too, which is documented nowhere"]);
+        assert_eq!(outcome.witness.expect("a witness").clause, "MIG-1", "not of the violation that came first");
+    }
+}
+
+#[test]
+fn a_protocol_has_one_case() {
+    let race = || migration().violates(Era::V2_6_34, Clause::MIG_1);
+    let again: [fn(Race) -> Race; 4] = [
+        |race| race.holds(Era::V2_6_34),
+        |race| race.violates(Era::V2_6_34, Clause::RMAP_1),
+        |race| race.still_violates(Era::V2_6_34, Clause::MIG_1),
+        |race| race.holds_without(Era::V2_6_34, Clause::MIG_1),
+    ];
+    for again in again {
+        let payload = panic::catch_unwind(|| again(race())).expect_err("it is refused");
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.starts_with("mine under 2.6.34 is said to be ") && said.ends_with(", and before that Violates(MIG_1)"), "{said}");
+    }
+    assert_eq!(race().holds(Era::V2_6_36).cases().len(), 2);
+}
+
+/// It is asked when the violation happens: what the execution shows later comes too late.
+#[test]
+fn showing_is_asked_at_the_instant_of_the_violation() {
+    let verdict = |(what, value): (&'static str, &'static str)| {
+        let race = migration().violates(Era::V2_6_34, Clause::MIG_1).showing("it was said before", move |e| e.saw(what, value));
+        race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default()).verdict()
+    };
+    assert_eq!(verdict(("vma_address", "-EFAULT")), Verdict::Violated("MIG-1".into()));
+    assert_ne!(verdict(("migrate", "moved")), Verdict::Violated("MIG-1".into()));
+}
