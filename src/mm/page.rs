@@ -423,5 +423,6 @@ impl World {
 
 /// The linear page offset of `addr` in a VMA: what `page->index` holds. Kernel: the same name.
 pub(super) fn linear_page_index(vm_start: Addr, vm_pgoff: u64, addr: Addr) -> u64 {
-    addr - vm_start + vm_pgoff
+    // They are read one by one, and need not fit together (RMAP-2): the kernel, too, wraps around.
+    addr.wrapping_sub(vm_start).wrapping_add(vm_pgoff)
 }
