@@ -203,13 +203,11 @@ impl Race {
 /// What the documents say, as far as the method can tell: a livelock shows only to an engine that knows states, and real threads prove
 /// nothing.
 fn stated(documented: Option<Documented>, method: &Method) -> witness::Documented {
+    let untold = |clause| matches!(method, Method::Native { .. }) || *method == Method::Loom && clause == Clause::LIVELOCK;
     match documented {
-        Some(Documented::Holds) => witness::Documented::Holds,
         None => witness::Documented::Unstated,
-        Some(Documented::Violates(_) | Documented::StillViolates(_)) if matches!(method, Method::Native { .. }) => {
-            witness::Documented::Unstated
-        }
-        Some(Documented::Violates(Clause::LIVELOCK)) if *method == Method::Loom => witness::Documented::Unstated,
+        Some(Documented::Holds) => witness::Documented::Holds,
+        Some(Documented::Violates(clause) | Documented::StillViolates(clause)) if untold(clause) => witness::Documented::Unstated,
         Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
         Some(Documented::StillViolates(clause)) => witness::Documented::StillViolates(clause.id().into()),
     }
