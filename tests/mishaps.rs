@@ -65,6 +65,14 @@ fn a_condition_that_panics_is_no_verdict() {
     panics(&race().never("it is odd", |_| panic!("odd")), "odd (");
 }
 
+/// It is asked in the middle of what a CPU does; and yet it is no assertion of the CPU's.
+#[test]
+fn a_condition_that_panics_on_a_cpu_is_no_verdict() {
+    let shared = race().cpu("unlock", |w| w.unlock_page(w.process(0).page_at(1)));
+    assert_eq!(check(&shared, &Method::Exhaustive).verdict(), Verdict::Violated(Clause::UNLOCK_1.id().into()));
+    panics(&shared.violates(PROTOCOL, Clause::UNLOCK_1).showing("it is odd", |_| panic!("odd")), "odd (");
+}
+
 /// Threads that share the exploration end with the one that meets it.
 #[test]
 fn a_mishap_ends_all_threads() {
