@@ -126,6 +126,7 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_13, clause)
             .violates(Era::DOCUMENT_0, clause)
             .holds(Era::V2_6_11)
+            .holds(Era::DOCUMENT_0.with(CowRmap::AfterEntry))
             .holds(Era::V2_6_13.with(CowRmap::AfterEntry))
             .holds(Era::V2_6_29)
             .holds(Era::V5_9)
