@@ -186,6 +186,14 @@ impl Race {
         self
     }
 
+    /// The same race with its CPUs in the opposite order, in which they are tried. No verdict may depend on that, nor how many classes of
+    /// equivalent interleavings there are.
+    #[must_use]
+    pub fn reversed(mut self) -> Self {
+        self.cpus.reverse();
+        self
+    }
+
     /// The same race, of which nothing is documented: no cases, and any violation counts.
     pub(crate) fn without_cases(mut self) -> Self {
         self.cases.clear();

@@ -1,17 +1,9 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
-use super::worlds::{cached, family};
+use super::worlds::{cached, family_cached};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Race, Seen};
-
-/// Two processes share a page that is on swap for both, and in the swap cache.
-fn on_swap(w: &World) {
-    family(w);
-    let p = w.process(0);
-    p.swap_out(1);
-    p.read_ahead(1);
-}
 
 fn swapoff(w: &World) {
     w.swapoff();
@@ -24,7 +16,7 @@ fn lets_go(e: &Seen<'_>) -> bool {
 
 pub(super) fn races() -> Vec<Race> {
     let once = Race::new("S0.10", "swapoff lets go of the page to get mmap_sem, and reclaim comes by")
-        .world(on_swap)
+        .world(family_cached)
         .cpu("swapoff", swapoff)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .cpu("mmap (the child's)", |w| w.process(1).mmap(4..5))
@@ -35,7 +27,7 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("swapoff ends", |e| e.saw("swapoff", "over"));
     let forever = Race::new("S0.10/progress", "if both happen in every round, swapoff never ends")
         .world(|w| {
-            on_swap(w);
+            family_cached(w);
             w.contend_mmap_sem();
         })
         .cpu("swapoff", swapoff)

@@ -1,6 +1,6 @@
 //! S0.12 and S0.13: where the swap cache's lock is needed to count references, and where the page lock is enough.
 
-use super::worlds::{cached, family};
+use super::worlds::{cached, family, family_cached};
 use crate::mm::World;
 use crate::spec::{Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
 use crate::{Race, Seen};
@@ -67,11 +67,7 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the page is taken for exclusive", exclusive);
     let zap =
         Race::new("S0.13/zap", "one process unmaps what both have on swap: whose entry is the last, takes the page out of the swap cache")
-            .world(|w| {
-                family(w);
-                w.process(0).swap_out(1);
-                w.process(0).read_ahead(1);
-            })
+            .world(family_cached)
             .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
             .cpu("store (the child's)", |w| w.process(1).store(1, 9).expect("it is mapped"))
             .holds(Era::V2_6_13)

@@ -1,5 +1,6 @@
 //! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
 
+use super::worlds::family_cached;
 use crate::mm::{Process, World};
 use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, SwapinRecheck};
 use crate::{Race, Seen};
@@ -105,14 +106,7 @@ pub(super) fn races() -> Vec<Race> {
     // Since 2.6.36 a fault looks whether the page is in the swap cache still, and that alone would be enough.
     let entry_only = |rule: MoveMapping| Era::V2_6_36.with(SwapinRecheck::Entry).with(rule);
     let two = Race::new("S3.13/two", "two processes' faults look the page up, and its copy takes its place there")
-        .world(|w| {
-            let parent = w.new_process();
-            parent.mmap(1..2);
-            parent.touch(1);
-            parent.fork();
-            parent.swap_out(1);
-            parent.read_ahead(1);
-        })
+        .world(family_cached)
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
         .cpu("store (the parent's)", |w| w.process(0).store(1, 7).expect("it is mapped"))
         .cpu("load (the child's)", |w| {
@@ -178,14 +172,7 @@ pub(super) fn races() -> Vec<Race> {
     // Not in the mail: what 2.6.36 looks at the swap cache again for.
     let again = |id: &str, title: &str| {
         Race::new(id, title)
-            .world(|w| {
-                let parent = w.new_process();
-                parent.mmap(1..2);
-                parent.touch(1);
-                parent.fork();
-                parent.swap_out(1);
-                parent.read_ahead(1);
-            })
+            .world(family_cached)
             .cpu("load (the parent's)", |w| {
                 w.process(0).load(1).expect("it is mapped");
             })

@@ -1,4 +1,4 @@
-//! Worlds that several races of document 0 begin in: one page, at address 1.
+//! Worlds that several races begin in: one page, at address 1.
 
 use crate::mm::World;
 
@@ -21,6 +21,14 @@ pub(super) fn cached(w: &World) {
     let p = w.process(0);
     p.swap_out(1);
     p.read_ahead(1);
+}
+
+/// A parent and a child that share a page that is on swap for both, and in the swap cache.
+pub(super) fn family_cached(w: &World) {
+    family(w);
+    let parent = w.process(0);
+    parent.swap_out(1);
+    parent.read_ahead(1);
 }
 
 /// The parent maps the page, the child has it on swap, and it is in the swap cache.
