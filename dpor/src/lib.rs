@@ -102,8 +102,8 @@
 //!
 //! Which rounds of a retry loop are cut off depends on the order of independent steps, and so on how the work was divided. An
 //! execution in which a task went round and left no trace, as above, is therefore counted with the cut ones: it is another one with
-//! a detour. What is left is the same for every division; this is checked, not proved (`tests/parallel.rs`, `tests/livelock.rs`). It is
-//! not the same for every order in which tasks are tried: with retry loops, count endings, not executions.
+//! a detour. What is left is the same for every division; this is checked, not proved (`tests/parallel.rs`, `tests/livelock.rs`). A
+//! compare-and-exchange that may fail is best announced as a try: as an `Rmw`, one that fails counts as a write, and leaves a trace.
 //!
 //! # Limits
 //!

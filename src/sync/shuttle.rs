@@ -29,6 +29,12 @@ pub fn observed(value: u64) {
     }
 }
 
+fn tried(success: bool) {
+    if announced() {
+        dpor::tried(success);
+    }
+}
+
 pub struct Word(AtomicU64);
 
 impl Word {
@@ -57,8 +63,19 @@ impl Word {
     }
 
     pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
-        let before = self.replace(step, |before| change(before).unwrap_or(before));
-        if change(before).is_some() { Ok(before) } else { Err(before) }
+        // One that declines has only looked: to the scheduler it is a try that failed.
+        announce(Step { access: Access::TryAcquire, ..step });
+        let before = self.0.load(Ordering::Relaxed);
+        let new = change(before);
+        tried(new.is_some());
+        observed(before);
+        match new {
+            Some(new) => {
+                self.0.store(new, Ordering::Relaxed);
+                Ok(before)
+            }
+            None => Err(before),
+        }
     }
 
     fn replace(&self, step: Step, change: impl Fn(u64) -> u64) -> u64 {
@@ -104,9 +121,7 @@ impl<S> Monitor<S> {
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
         announce(step);
         let success = act(&mut self.0.lock());
-        if announced() {
-            dpor::tried(success);
-        }
+        tried(success);
         success
     }
 
