@@ -15,6 +15,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 const WIDTH: usize = 100;
 
+/// Executions that take a second or so.
+const LARGE: u64 = 10_000;
+
 #[test]
 #[cfg_attr(loom, ignore = "takes a minute, and is the same in every build: it names its engine")]
 fn every_verdict_is_the_documented_one() {
@@ -38,9 +41,10 @@ fn every_verdict_is_the_documented_one() {
 }
 
 /// The scheduler tries the CPUs in the order in which they are named. If it missed classes of interleavings, it would hardly miss as many
-/// the other way round (SPEC.md, FINDING-23).
+/// the other way round (SPEC.md, FINDING-23). The large ones are left out for time.
 fn try_the_other_way_round(cases: &[Case], outcomes: &[Outcome]) {
-    let holding: Vec<_> = cases.iter().zip(outcomes).filter(|(case, _)| case.2 == Documented::Holds).collect();
+    let holding: Vec<_> =
+        cases.iter().zip(outcomes).filter(|(case, outcome)| case.2 == Documented::Holds && outcome.executions < LARGE).collect();
     let back = common::each(&holding, |((race, protocol, _), _)| {
         race.clone().reversed().check_with(protocol, &Method::Exhaustive, &Options { time: Some(PATIENCE), ..Options::default() })
     });

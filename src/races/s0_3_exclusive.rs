@@ -146,13 +146,15 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (the child's)", childs_store)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .sometimes("somebody gets a copy", copied);
-    let bit = sums(Race::new("S0.4/bit", "reclaim unmaps a page of one process, which forks: the page is no longer the parent's alone"))
+    let bit = sums(Race::new("S0.4/bit", "a page of one process is unmapped while it forks: it is no longer the parent's alone"))
         .world(one_page)
-        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .cpu("fork, then store", |w| {
-            w.process(0).fork();
-            store(w);
+        .cpu("memory hot-removal", |w| {
+            w.unmap_for_removal(w.process(0).page_at(1));
         })
+        .cpu("fork", |w| {
+            w.process(0).fork();
+        })
+        .finally(store)
         .sometimes("the parent gets a copy", copied);
     let shared = Race::new("S0.6", "do_swap_page takes every page for shared in document 0, and do_wp_page puts that right")
         .world(cached)
