@@ -4,7 +4,7 @@ use super::page::Mapping;
 use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
 use crate::spec::{AnonVmaLife, AnonVmaLock, Clause, ForkLink};
-use crate::sync::{self, Name, SlabRef, SpinLock, Word};
+use crate::sync::{self, Name, SlabRef, SpinLock, State, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
 ///
@@ -30,6 +30,14 @@ impl AnonVma {
             refcount: Word::new(Name::new("anon_vma#%a.refcount", slot, 0), 0),
             seq: Word::new(Name::new("anon_vma#%a.seq", slot, 0), 0),
         }
+    }
+
+    /// See [`State`].
+    pub(super) fn see(&self, state: &mut State) {
+        self.lock.see(state);
+        self.root.see(state);
+        self.refcount.see(state);
+        self.seq.see(state);
     }
 }
 
@@ -101,17 +109,17 @@ impl World {
     /// The `at`-th VMA on the list, `None` at its end. Called with the anon_vma locked ([GUARD-1]).
     pub(super) fn anon_vma_list_at(&self, anon_vma: SlabRef, at: usize) -> Option<VmaRef> {
         self.assert_anon_vma_held(anon_vma);
-        self.anon_vmas.peek(anon_vma).lock.peek(|list| list.get(at).copied())
+        self.anon_vmas.object(anon_vma).lock.change(|list| list.get(at).copied())
     }
 
     fn assert_anon_vma_held(&self, anon_vma: SlabRef) {
-        let locker = if self.rooted() { self.anon_vmas.peek(anon_vma).root.peek().unwrap_or(anon_vma) } else { anon_vma };
-        self.anon_vmas.peek(locker).lock.assert_held();
+        let locker = if self.rooted() { self.anon_vmas.object(anon_vma).root.read().unwrap_or(anon_vma) } else { anon_vma };
+        self.anon_vmas.object(locker).lock.assert_held();
     }
 
     fn change_list<R>(&self, anon_vma: SlabRef, change: impl FnOnce(&mut Vec<VmaRef>) -> R) -> R {
         self.assert_anon_vma_held(anon_vma);
-        self.anon_vmas.peek(anon_vma).lock.change(change)
+        self.anon_vmas.object(anon_vma).lock.change(change)
     }
 
     /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at least. Kernel: `anon_vma_prepare`.

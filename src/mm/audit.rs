@@ -1,5 +1,7 @@
 //! The audit: what must hold when all CPUs have ended.
 
+use std::collections::BTreeMap;
+
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, AnonVma, Mm, PageRef, Pte, PteLocation, SwapEntry, Vma, VmaRef, World};
@@ -29,7 +31,7 @@ impl World {
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
         if let Pte::Swap { entry, .. } = pte {
             let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content.peek());
-            self.shadow_check(at.mm, at.addr, value);
+            self.shadow_check(self.mm_struct(at.mm), at.addr, value);
         }
         sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
         let Pte::Present { page, .. } = pte else { return };
@@ -41,7 +43,7 @@ impl World {
             self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
         }
         let value = frame.content.peek();
-        self.shadow_check(at.mm, at.addr, value);
+        self.shadow_check(self.mm_struct(at.mm), at.addr, value);
     }
 
     /// Why a reverse-map walk for `page` would miss the entry at `at`.
@@ -68,7 +70,7 @@ impl World {
         sync::clause(Clause::VMA_1, sorted, || format!("the VMAs of {} are {ranges:?}", mm.id()));
         for &vma in mmap.iter() {
             let vma = self.vma(vma);
-            let chain = vma.anon_vma_chain.peek();
+            let chain = vma.anon_vma_chain.peek(Clone::clone);
             let listed = chain.iter().all(|&anon_vma| self.anon_vmas.is_live(anon_vma) && self.is_listed(anon_vma, vma));
             let own = vma.anon_vma.peek();
             let linked = own.map_or(chain.is_empty(), |own| chain.contains(&own)) && (self.chained() || chain.len() <= 1);
@@ -82,8 +84,9 @@ impl World {
     /// [RMAP-3], from the other side: whoever is on the list is linked, and there once.
     fn audit_list(&self, anon_vma: SlabRef, object: &AnonVma) {
         let stray = object.lock.peek(|list| {
-            let linked =
-                |vma: &VmaRef| *vma != DUMMY_VMA && self.vma(*vma).in_use() && self.vma(*vma).anon_vma_chain.peek().contains(&anon_vma);
+            let linked = |vma: &VmaRef| {
+                *vma != DUMMY_VMA && self.vma(*vma).in_use() && self.vma(*vma).anon_vma_chain.peek(|chain| chain.contains(&anon_vma))
+            };
             let once = |at: usize| !list[..at].contains(&list[at]);
             (0..list.len()).find(|&at| !linked(&list[at]) || !once(at)).map(|at| list[at])
         });
@@ -97,7 +100,7 @@ impl World {
     }
 
     fn is_listed(&self, anon_vma: SlabRef, vma: &Vma) -> bool {
-        self.anon_vmas.peek(anon_vma).lock.peek(|list| list.contains(&vma.id()))
+        self.anon_vmas.object(anon_vma).lock.peek(|list| list.contains(&vma.id()))
     }
 
     fn audit_page(&self, page: PageRef) {
@@ -124,15 +127,13 @@ impl World {
     /// The entry at `addr` lets its process store into `page`: nobody else may have the page ([COW-2]).
     pub(super) fn assert_sole_entry(&self, mm: &Mm, addr: Addr, page: PageRef) {
         let frame = self.frame(page);
-        frame.entries.relied_on();
-        frame.cached.relied_on();
-        let slot = frame.swap_cache.peek().then(|| self.page_swap_entry_now(page));
-        if let Some(slot) = slot {
-            self.swap.entries[slot.0 as usize].relied_on();
-        }
         let here = PteLocation { mm: mm.id(), addr };
-        let stands_for = |pte: Pte| pte.page() == Some(page) || (slot.is_some() && pte.swap_entry() == slot);
-        let other = self.every_pte().find(|&(at, pte)| at != here && stands_for(pte));
+        let elsewhere = |entries: &BTreeMap<PteLocation, Pte>, named: &dyn Fn(Pte) -> bool| {
+            entries.iter().map(|(&at, &pte)| (at, pte)).find(|&(at, pte)| at != here && named(pte))
+        };
+        let mapped = frame.entries.with(|entries| elsewhere(entries, &|pte| pte.page() == Some(page)));
+        let slot = frame.cached.get();
+        let other = mapped.or_else(|| self.swap.entries[slot?.0 as usize].with(|entries| elsewhere(entries, &|_| true)));
         sync::clause(Clause::COW_2, other.is_none(), || {
             let (at, pte) = other.expect("it is violated");
             format!("{here} lets {} store into {page}, and {at} = {pte}", mm.id())
@@ -140,8 +141,8 @@ impl World {
     }
 
     /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
-    pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry, kept: u64) {
-        let content = self.frame(page).content.peek();
+    pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
+        let (kept, content) = (self.swap_read(entry), self.frame(page).content.read());
         sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
     }
 }

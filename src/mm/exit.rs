@@ -8,11 +8,15 @@ use crate::spec::ZapMigration;
 use crate::sync;
 
 impl World {
+    /// Its process lets go of an address space. Kernel: `exit_mm`.
+    pub fn exit(&self, mm: MmRef) {
+        self.mmput(self.mm_struct(mm));
+    }
+
     /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come
     /// by.
-    pub fn exit(&self, mm: MmRef) {
-        call!("exit_mmap({mm})");
-        let mm = self.mm_struct(mm);
+    pub(super) fn exit_mmap(&self, mm: &Mm) {
+        call!("exit_mmap({})", mm.id());
         let vmas = mm.mmap.read();
         for &vma in vmas.iter() {
             let vma = self.vma(vma);

@@ -59,7 +59,8 @@ impl World {
 
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1).
     fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Option<u64> {
-        let pte = self.mm_struct(mm).pte(addr);
+        let mm = self.mm_struct(mm);
+        let pte = mm.pte(addr);
         match (pte.begin_access(), store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
                 self.page(page).content.write(value);

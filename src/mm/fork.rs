@@ -23,6 +23,7 @@ impl World {
         }
         mm.mmap_sem.up_write();
         oldmm.mmap_sem.up_write();
+        self.add_process(child);
         child
     }
 
@@ -60,13 +61,14 @@ impl World {
             }
             Pte::Swap { entry, .. } => {
                 self.swap_duplicate(entry);
+                self.mmlist_add(dst, Some(src));
                 Pte::Swap { entry, exclusive: false }
             }
         };
         if copy != pte {
             self.write_protect(src, addr, copy);
         }
-        self.shadow_fork(src.id(), dst.id(), addr);
+        self.shadow_fork(src, dst, addr);
         if let Pte::Present { page, .. } = copy {
             if self.rules().reuse == Reuse::AnonExclusive {
                 self.page(page).anon_exclusive.write(false);
@@ -95,7 +97,7 @@ impl World {
         // The entry is in use, so that the copy is not half of a store.
         let _ = src.pte(addr).begin_access();
         self.page(new).content.write(self.page(page).content.read());
-        self.shadow_fork(src.id(), dst.id(), addr);
+        self.shadow_fork(src, dst, addr);
         src.pte(addr).end_access(None);
         self.page_add_new_anon_rmap(new, dst_vma, addr);
         self.lru_cache_add(new);

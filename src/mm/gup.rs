@@ -15,7 +15,7 @@ pub struct Pin<'w> {
     addr: Addr,
     page: PageRef,
     /// Which of the checker's records.
-    record: usize,
+    record: u32,
     write: bool,
 }
 
@@ -89,8 +89,8 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn pin(&self, n: usize) -> Pin<'_> {
-        let (mm, addr, page, write) = self.shadow_pinned(n).unwrap_or_else(|| panic!("no device was given {} pages", n + 1));
-        Pin { world: self, mm, addr, page, record: n, write }
+        let (record, at, page, write) = self.shadow_pinned(n).unwrap_or_else(|| panic!("no device was given {} pages", n + 1));
+        Pin { world: self, mm: at.mm, addr: at.addr, page, record, write }
     }
 
     /// Kernel: `get_user_pages`; `pin_user_pages` since 5.6. Takes `mmap_sem` for reading.

@@ -181,11 +181,11 @@ impl World {
         if unused {
             let new = self.page(newpage);
             self.get_page(newpage);
-            old.cached.changed();
-            new.cached.changed();
+            old.cached.change(|slot| *slot = None);
             new.swap_cache.write(true);
             new.private.write(old.private.read());
             self.swap_cache.publish(entry, newpage);
+            new.cached.change(|slot| *slot = Some(entry));
             if rule == MoveMapping::Freeze {
                 self.page_unfreeze_refs(page, 1);
             } else {
@@ -358,8 +358,7 @@ impl World {
         self.assert_migration_entry(page);
         let referenced = match self.rules().migration_wait {
             MigrationWait::GetPage => {
-                let frozen = self.page(page).count.read() == 0;
-                sync::clause(Clause::COUNT_4, !frozen, || format!("a reference to {page} is taken while its count is frozen at 0"));
+                self.assert_not_frozen(page);
                 self.get_page(page);
                 true
             }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::shadow::ShadowCell;
 use super::{Addr, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{Ghost, MmuWord, Name, Published, RwSem, SpinLock};
+use crate::sync::{MmuWord, Name, Published, RwSem, SpinLock, State, Word};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -31,23 +31,32 @@ pub struct Mm {
     pub mmap_sem: RwSem,
     /// Protects every page-table entry of this address space.
     pub page_table_lock: SpinLock<()>,
+    /// Kernel: `mm->mm_users`: its process, and whoever looks at it from outside for a while. The last one ends it.
+    pub(super) mm_users: Word<i64>,
+    /// Kernel: `!list_empty(&mm->mmlist)`: it is on the list of those that may have something on swap. Changed under `mmlist_lock`; looked
+    /// at without.
+    pub(super) on_mmlist: Word<bool>,
     /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
     pub(super) mmap: Published<Vec<VmaRef>>,
-    /// The checker's: what devices hold of it ([PIN-1]), and whether they ever held anything.
-    pub(super) pins: Ghost,
-    was_pinned: AtomicBool,
-    ptes: [OnceLock<MmuWord<Pte>>; TASK_SIZE as usize],
+    ptes: [OnceLock<PteCell>; TASK_SIZE as usize],
+}
+
+/// A page-table entry, and what the checker knows of the memory there.
+pub(super) struct PteCell {
+    pub(super) pte: MmuWord<Pte>,
+    pub(super) shadow: ShadowCell,
 }
 
 impl Mm {
     fn new(id: u32) -> Self {
+        let name = |pattern| Name::new(pattern, id, 0);
         Self {
             id: MmRef(id),
-            mmap_sem: RwSem::new(Name::new("mmap_sem(mm%a)", id, 0)),
-            page_table_lock: SpinLock::new(Name::new("ptl(mm%a)", id, 0), ()),
-            mmap: Published::new(Name::new("mm%a.mmap", id, 0), Vec::new()),
-            pins: Ghost::new(),
-            was_pinned: AtomicBool::new(false),
+            mmap_sem: RwSem::new(name("mmap_sem(mm%a)")),
+            page_table_lock: SpinLock::new(name("ptl(mm%a)"), ()),
+            mm_users: Word::new(name("mm%a.mm_users"), 1),
+            on_mmlist: Word::new(name("mm%a.on_mmlist"), false),
+            mmap: Published::new(name("mm%a.mmap"), Vec::new()),
             ptes: [const { OnceLock::new() }; TASK_SIZE as usize],
         }
     }
@@ -57,25 +66,38 @@ impl Mm {
         self.id
     }
 
+    fn cell(&self, addr: Addr) -> &PteCell {
+        let at = PteLocation { mm: self.id, addr };
+        self.ptes[addr as usize].get_or_init(|| PteCell { pte: at.word(), shadow: ShadowCell::new(at) })
+    }
+
     /// The entry for `addr`, to look at. Kernel: `pte_offset_map`.
     pub(super) fn pte(&self, addr: Addr) -> &MmuWord<Pte> {
-        self.ptes[addr as usize].get_or_init(|| PteLocation { mm: self.id, addr }.word())
+        &self.cell(addr).pte
     }
 
-    /// Has a device ever been given a page of it? Known under the page-table lock, so that asking is no step.
-    pub(super) fn was_pinned(&self) -> bool {
-        self.was_pinned.load(Relaxed)
-    }
-
-    pub(super) fn note_pin(&self) {
-        self.was_pinned.store(true, Relaxed);
+    /// What the checker knows of the memory at `addr`.
+    pub(super) fn shadow(&self, addr: Addr) -> &ShadowCell {
+        &self.cell(addr).shadow
     }
 
     /// The entries that exist: for audits and pictures only.
-    pub(super) fn peek_ptes(&self) -> impl Iterator<Item = (PteLocation, Pte)> {
-        let present =
-            |(addr, pte): (usize, &OnceLock<MmuWord<Pte>>)| Some((PteLocation { mm: self.id, addr: addr as Addr }, pte.get()?.peek()));
-        self.ptes.iter().enumerate().filter_map(present)
+    pub(super) fn peek_ptes(&self) -> impl Iterator<Item = (PteLocation, &PteCell)> {
+        let at = |addr: usize| PteLocation { mm: self.id, addr: addr as Addr };
+        self.ptes.iter().enumerate().filter_map(move |(addr, cell)| Some((at(addr), cell.get()?)))
+    }
+
+    /// See [`State`].
+    pub(super) fn see(&self, state: &mut State) {
+        self.mmap_sem.see(state);
+        self.page_table_lock.see(state);
+        self.mm_users.see(state);
+        self.on_mmlist.see(state);
+        self.mmap.see(state);
+        for (_, cell) in self.peek_ptes() {
+            cell.pte.see(state);
+            cell.shadow.see(state);
+        }
     }
 }
 
@@ -90,26 +112,70 @@ impl World {
         &self.mms[mm.0]
     }
 
+    /// One user less; the last one ends the address space. Kernel: `mmput`. Takes `mmlist_lock` if it was on that list, when it is empty.
+    pub(super) fn mmput(&self, mm: &Mm) {
+        if mm.mm_users.add_return(-1) > 0 {
+            return;
+        }
+        self.exit_mmap(mm);
+        if mm.on_mmlist.read() {
+            self.mmlist_lock.lock();
+            mm.on_mmlist.write(false);
+            self.mmlist_lock.data().retain(|&other| other != mm.id);
+            self.mmlist_lock.unlock();
+        }
+    }
+
+    /// Something of `mm` is on swap from here on, so swapoff must look at it: puts it on the list behind `after`, or first. Called with the
+    /// page-table lock held. Kernel: in `try_to_unmap_one` and `copy_one_pte` (2.6.11, 2.6.24). Takes `mmlist_lock` if it is not there yet.
+    pub(super) fn mmlist_add(&self, mm: &Mm, after: Option<&Mm>) {
+        if mm.on_mmlist.read() {
+            return;
+        }
+        self.mmlist_lock.lock();
+        if !mm.on_mmlist.read() {
+            mm.on_mmlist.write(true);
+            let mut list = self.mmlist_lock.data();
+            let at = after.and_then(|after| list.iter().position(|&other| other == after.id)).map_or(0, |at| at + 1);
+            list.insert(at, mm.id);
+        }
+        self.mmlist_lock.unlock();
+    }
+
+    /// The first address space on the list behind `after` that has users, with one user more. Kernel: the step through `mmlist` in
+    /// `try_to_unuse`. Takes `mmlist_lock`.
+    pub(super) fn next_mm(&self, after: Option<&Mm>) -> Option<&Mm> {
+        self.mmlist_lock.lock();
+        let list = self.mmlist_lock.data().clone();
+        // Whoever is looked at is on the list: it has a user.
+        let at = after.and_then(|after| list.iter().position(|&other| other == after.id)).map_or(0, |at| at + 1);
+        let next = list[at..].iter().map(|&mm| self.mm_struct(mm)).find(|mm| mm.mm_users.inc_not_zero());
+        self.mmlist_lock.unlock();
+        next
+    }
+
     /// Changes a page-table entry; returns the one before. Kernel: `set_pte_at`, `ptep_clear_flush`. Called with the page-table lock held.
+    ///
+    /// What clauses know of the entries that name a page never runs ahead of the entries: one is taken off before, and put on after.
     pub(super) fn set_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
         mm.page_table_lock.assert_held();
-        let word = mm.pte(addr);
-        for entry in [pte, word.peek()] {
-            match entry {
-                Pte::None => {}
-                Pte::Present { page, .. } => self.frame(page).entries.counted(),
-                Pte::Swap { entry, .. } => self.swap.entries[entry.0 as usize].counted(),
-                Pte::Migration { page, .. } => self.frame(page).migration_entries.changed(),
-            }
-        }
+        let at = PteLocation { mm: mm.id, addr };
+        let old = std::mem::replace(&mut *mm.shadow(addr).entry.write(), pte);
+        self.ghost_entries(old, |entries| {
+            entries.remove(&at);
+        });
         if let Some(page) = pte.page() {
             self.shadow_remap(mm, addr, page);
         }
-        word.write(pte)
+        let before = mm.pte(addr).write(pte);
+        self.ghost_entries(pte, |entries| {
+            entries.insert(at, pte);
+        });
+        before
     }
 
     /// Every page-table entry: for audits and pictures only.
     pub(super) fn every_pte(&self) -> impl Iterator<Item = (PteLocation, Pte)> {
-        self.mms.iter().flat_map(|mm| mm.peek_ptes())
+        self.mms.iter().flat_map(|mm| mm.peek_ptes().map(|(at, cell)| (at, cell.pte.peek())))
     }
 }

@@ -1,11 +1,11 @@
 //! Page frames: reference counts, flags, and the page lock.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use super::{Addr, Pte, SwapEntry, World};
+use super::{Addr, Pte, PteLocation, SwapEntry, World};
 use crate::spec::{Clause, StaleEntry};
-use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, Word};
+use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, State, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
 /// the generation is what the checker knows beside it.
@@ -83,22 +83,33 @@ impl Scalar for Mapping {
 /// What a pin adds to the count, so that it can be told from references. Kernel: the same name.
 pub(super) const GUP_PIN_COUNTING_BIAS: i64 = 1024;
 
+/// The page-table entries of one kind that name the same thing, but for their dirty bits.
+pub(super) type Entries = Ghost<BTreeMap<PteLocation, Pte>>;
+
+/// Which page is in a frame.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    /// Bumped when the frame is given to a new page.
+    generation: u32,
+    /// That page has been freed, or there was none yet.
+    freed: bool,
+}
+
 /// A page frame. Kernel: `struct page`.
 pub struct Page {
     frame: u32,
-    /// Bumped when the frame is given to a new page. The checker's, not the kernel's.
-    generation: AtomicU32,
-    file: AtomicBool,
-    /// Freed and not given to a new page yet. The checker's too.
-    freed: AtomicBool,
     /// The checker's: which page is in the frame ([LIFE-3]).
-    life: Ghost,
+    life: Ghost<Life>,
     /// The checker's: which migration entries name the page ([MIG-1]).
-    pub(super) migration_entries: Ghost,
+    pub(super) migration_entries: Entries,
     /// The checker's: which present entries map the page ([COW-2]).
-    pub(super) entries: Ghost,
+    pub(super) entries: Entries,
+    /// The checker's: its count is frozen ([COUNT-4]).
+    frozen: Ghost<bool>,
     /// The checker's: by which slot it is in the swap cache ([COW-2]).
-    pub(super) cached: Ghost,
+    pub(super) cached: Ghost<Option<SwapEntry>>,
+    /// Is it a file's page? Settled before anybody can find it. Kernel: known from `page->mapping`.
+    file: Word<bool>,
     /// `PG_locked`.
     pub lock: PageLock,
     /// Kernel: `page->_count`. References of every kind.
@@ -134,13 +145,12 @@ impl Page {
         let name = |pattern| Name::new(pattern, frame, 0);
         Self {
             frame,
-            generation: AtomicU32::new(0),
-            file: AtomicBool::new(false),
-            freed: AtomicBool::new(true),
-            life: Ghost::new(),
-            migration_entries: Ghost::new(),
-            entries: Ghost::new(),
-            cached: Ghost::new(),
+            life: Ghost::new(name("P%a%l in its frame"), Life { generation: 0, freed: true }),
+            migration_entries: Ghost::new(name("migration entries of P%a%l"), BTreeMap::new()),
+            entries: Ghost::new(name("entries of P%a%l"), BTreeMap::new()),
+            frozen: Ghost::new(name("P%a%l frozen"), false),
+            cached: Ghost::new(name("P%a%l in the swap cache"), None),
+            file: Word::new(name("P%a%l.file"), false),
             lock: PageLock::new(name("page(P%a%l)")),
             count: Word::new(name("P%a%l.count"), 0),
             mapcount: Word::new(name("P%a%l.mapcount"), 0),
@@ -158,19 +168,28 @@ impl Page {
         }
     }
 
-    /// Is it a file's page? Known from `page->mapping` in the kernel; fixed while the page lives.
+    /// Is it a file's page?
     pub fn is_file(&self) -> bool {
-        self.file.load(Relaxed)
+        self.file.read()
     }
 
     /// Is there a page in the frame? For audits and pictures only.
     pub fn in_use(&self) -> bool {
-        !self.freed.load(Relaxed)
+        self.life.peek(|life| !life.freed)
+    }
+
+    fn named(&self, life: Life) -> PageRef {
+        PageRef { frame: self.frame, generation: life.generation }
     }
 
     /// The page that is in the frame now: for audits and pictures only.
     pub fn present(&self) -> PageRef {
-        PageRef { frame: self.frame, generation: self.generation.load(Relaxed) }
+        self.life.peek(|&life| self.named(life))
+    }
+
+    /// The page that is in the frame now: what the checker knows of a page that the kernel knows by its frame.
+    pub(super) fn resident(&self) -> PageRef {
+        self.named(self.life.get())
     }
 
     /// Kernel: `page_mapped`.
@@ -186,7 +205,8 @@ impl Page {
 
     /// A new page's fields, in a frame that nobody else can find: none of it is a step.
     fn blank(&self) {
-        self.file.store(false, Relaxed);
+        self.file.reset(false);
+        self.frozen.reset(false);
         self.mapping.reset(Mapping(None));
         self.content.reset(0);
         self.active.reset(false);
@@ -198,14 +218,28 @@ impl Page {
         self.uptodate.reset(false);
     }
 
-    /// The number of references: for audits and pictures only.
-    pub fn peek_count(&self) -> i64 {
-        self.count.peek()
-    }
-
-    /// The number of mappings: for audits and pictures only.
-    pub fn peek_mapcount(&self) -> i64 {
-        self.mapcount.peek()
+    /// See [`State`].
+    pub(super) fn see(&self, state: &mut State) {
+        self.life.see(state);
+        self.migration_entries.see(state);
+        self.entries.see(state);
+        self.frozen.see(state);
+        self.cached.see(state);
+        self.file.see(state);
+        self.lock.see(state);
+        self.count.see(state);
+        self.mapcount.see(state);
+        self.mapping.see(state);
+        self.index.see(state);
+        self.lru.see(state);
+        self.active.see(state);
+        self.anon_exclusive.see(state);
+        self.swap_cache.see(state);
+        self.private.see(state);
+        self.moved_to.see(state);
+        self.dirty.see(state);
+        self.uptodate.see(state);
+        self.content.see(state);
     }
 }
 
@@ -213,9 +247,9 @@ impl World {
     /// Follows a page pointer ([LIFE-3]): the frame must still hold that page.
     pub fn page(&self, page: PageRef) -> &Page {
         let frame = &self.pages[page.frame];
-        frame.life.relied_on();
-        let now = frame.present();
-        sync::clause(Clause::LIFE_3, now == page && !frame.freed.load(Relaxed), || {
+        let life = frame.life.get();
+        let now = frame.named(life);
+        sync::clause(Clause::LIFE_3, now == page && !life.freed, || {
             let is = if now == page { "has been freed".into() } else { format!("has been freed, its frame holds {now}") };
             format!("{page} is used, but it {is}")
         });
@@ -231,23 +265,26 @@ impl World {
     ///
     /// Frames that this CPU freed are taken first, the hottest one first, as from its per-cpu list; so no lock and no step is needed.
     pub fn alloc_page(&self) -> PageRef {
-        let recycled = self.pcp_pop();
+        let recycled = self.pcp.mine(Vec::pop);
         let page = recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
-        page.life.changed();
-        let generation = page.generation.fetch_add(1, Relaxed) + 1;
-        sync::new_life(page.frame, generation);
-        page.freed.store(false, Relaxed);
+        let life = page.life.change(|life| {
+            *life = Life { generation: life.generation + 1, freed: false };
+            *life
+        });
+        sync::new_life(page.frame, life.generation);
         page.blank();
         page.count.write(1);
-        crate::note!("alloc_page() = {}", page.present());
-        page.present()
+        let page = page.named(life);
+        crate::note!("alloc_page() = {page}");
+        page
     }
 
     /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4). Made while the world is
     /// built.
     pub fn new_file_page(&self) -> PageRef {
         let page = self.alloc_page();
-        self.page(page).file.store(true, Relaxed);
+        self.page(page).file.reset(true);
+        self.file_page.set(Some(page));
         self.lru_cache_add(page);
         page
     }
@@ -258,12 +295,18 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn file_page(&self) -> PageRef {
-        self.pages.iter().find(|page| page.is_file()).unwrap_or_else(|| panic!("the world has no file's page")).present()
+        self.file_page.get().unwrap_or_else(|| panic!("the world has no file's page"))
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.
     pub fn get_page(&self, page: PageRef) {
         self.page(page).count.add(1);
+    }
+
+    /// A reference is about to be taken by somebody who relies on there being one already ([COUNT-4]).
+    pub(super) fn assert_not_frozen(&self, page: PageRef) {
+        let frozen = self.frame(page).frozen.get();
+        sync::clause(Clause::COUNT_4, !frozen, || format!("a reference to {page} is taken while its count is frozen at 0"));
     }
 
     /// Takes a reference unless the page is free. Kernel: `get_page_unless_zero`.
@@ -274,11 +317,16 @@ impl World {
     /// Takes the count from `expected` to 0, so that nobody can take a reference; false if it is something else. Kernel:
     /// `page_freeze_refs`, since 2.6.27.
     pub(super) fn page_freeze_refs(&self, page: PageRef, expected: i64) -> bool {
-        self.page(page).count.cmpxchg(expected, 0)
+        let frozen = self.page(page).count.cmpxchg(expected, 0);
+        if frozen {
+            self.page(page).frozen.change(|frozen| *frozen = true);
+        }
+        frozen
     }
 
     /// Ends what [`page_freeze_refs`](Self::page_freeze_refs) began. Kernel: `page_unfreeze_refs`.
     pub(super) fn page_unfreeze_refs(&self, page: PageRef, count: i64) {
+        self.page(page).frozen.change(|frozen| *frozen = false);
         self.page(page).count.write(count);
     }
 
@@ -306,27 +354,42 @@ impl World {
         }
         let trouble = self.free_page_trouble(page);
         sync::clause(Clause::COUNT_3, trouble.is_none(), || format!("{page} is freed, but {}", trouble.unwrap_or_default()));
-        frame.life.changed();
-        frame.freed.store(true, Relaxed);
+        frame.life.change(|life| life.freed = true);
         crate::note!("free {page}");
-        self.pcp_push(page.frame);
+        self.pcp.mine(|frames| frames.push(page.frame));
     }
 
     /// What speaks against freeing `page` now.
     fn free_page_trouble(&self, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
-        let named_by = self.every_pte().find(|(_, pte)| match *pte {
-            Pte::None | Pte::Swap { .. } => false,
-            Pte::Present { page: mapped, .. } | Pte::Migration { page: mapped, .. } => mapped == page,
-        });
-        if let Some((at, pte)) = named_by {
+        let mapcount = frame.mapcount.read();
+        if let Some((at, pte)) = self.named_by(&frame.entries, page).or_else(|| self.named_by(&frame.migration_entries, page)) {
             Some(format!("{at} = {pte}"))
-        } else if frame.mapcount.peek() != 0 {
-            Some(format!("its mapcount is {}", frame.mapcount.peek()))
-        } else if self.swap_cache_holds(page) {
+        } else if mapcount != 0 {
+            Some(format!("its mapcount is {mapcount}"))
+        } else if frame.cached.get().is_some() {
             Some("the swap cache holds it".into())
         } else {
-            frame.lock.owner().map(|cpu| format!("CPU{cpu} holds its lock"))
+            frame.lock.is_locked().then(|| "it is locked".into())
+        }
+    }
+
+    /// An entry of these that names `page`, and not another that was in its frame before.
+    fn named_by(&self, entries: &Entries, page: PageRef) -> Option<(PteLocation, Pte)> {
+        let names = |pte: Pte| match pte {
+            Pte::Present { page: named, .. } | Pte::Migration { page: named, .. } => named == page,
+            Pte::None | Pte::Swap { .. } => false,
+        };
+        entries.with(|entries| entries.iter().map(|(&at, &pte)| (at, pte)).find(|&(_, pte)| names(pte)))
+    }
+
+    /// The entries of whatever `pte` names change: one comes, or goes.
+    pub(super) fn ghost_entries(&self, pte: Pte, change: impl FnOnce(&mut BTreeMap<PteLocation, Pte>)) {
+        match pte {
+            Pte::None => {}
+            Pte::Present { page, .. } => self.frame(page).entries.count(change),
+            Pte::Swap { entry, .. } => self.swap.entries[entry.0 as usize].count(change),
+            Pte::Migration { page, .. } => self.frame(page).migration_entries.count(change),
         }
     }
 
@@ -335,7 +398,7 @@ impl World {
         self.lru_lock.lock();
         let frame = self.frame(page);
         // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
-        let isolated = frame.present() == page && frame.lru.read() && frame.count.inc_not_zero();
+        let isolated = frame.resident() == page && frame.lru.read() && frame.count.inc_not_zero();
         if isolated {
             self.del_page_from_lru(page);
         }
@@ -367,9 +430,9 @@ impl World {
         self.lru_lock.data().retain(|&on_list| on_list != page);
     }
 
-    /// Is it on the list? For checks only.
-    pub(super) fn is_on_lru(&self, page: PageRef) -> bool {
-        self.lru_lock.peek(|list| list.contains(&page))
+    /// Is it on the list? Called with `lru_lock` held.
+    fn is_on_lru(&self, page: PageRef) -> bool {
+        self.lru_lock.data().contains(&page)
     }
 
     /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.
@@ -409,11 +472,10 @@ impl World {
     }
 
     fn assert_no_migration_entry(&self, page: PageRef) {
-        self.frame(page).migration_entries.relied_on();
         if self.rules().stale_entry == StaleEntry::MapNewReferenced {
             return; // it gives that up, and keeps the page instead
         }
-        let left = self.every_pte().find(|(_, pte)| matches!(*pte, Pte::Migration { page: old, .. } if old == page));
+        let left = self.named_by(&self.frame(page).migration_entries, page);
         sync::clause(Clause::MIG_1, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");
             format!("{at} = {pte}, and {page} is unlocked")

@@ -84,8 +84,7 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return false;
         }
-        let kept = self.peek_swap(entry);
-        self.assert_clean(page, entry, kept);
+        self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
         self.swap_free(entry);

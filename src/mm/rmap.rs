@@ -91,6 +91,7 @@ impl World {
         let entry = if migrated { None } else { Some(self.page_swap_entry(page)) };
         if let Some(entry) = entry {
             self.swap_duplicate(entry);
+            self.mmlist_add(mm, None);
         }
         let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
         if exclusive {

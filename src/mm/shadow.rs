@@ -1,128 +1,206 @@
 //! Shadow memory: what every process must find at every address, and what devices hold. The checker's, never the protocol's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Addr, Mm, MmRef, PageRef, World};
+use super::{Addr, Mm, MmRef, PageRef, Pte, PteLocation, World};
 use crate::spec::Clause;
-use crate::sync;
+use crate::sync::{self, Arena, Ghost, Name, Plain, State};
+
+/// What the checker knows of one address of a process.
+pub(super) struct ShadowCell {
+    /// The page-table entry, but for its dirty bit. Under the page-table lock.
+    pub entry: Plain<Pte>,
+    /// What was last stored there. Accessed while the entry is in use, or cannot be.
+    memory: Plain<u64>,
+    /// What devices were given of it, by number. Changed under the page-table lock and while the entry is in use; looked at under either.
+    pins: Plain<Vec<u32>>,
+}
+
+impl ShadowCell {
+    pub fn new(at: PteLocation) -> Self {
+        let name = |pattern| Name::new(pattern, at.mm.id(), at.addr as u32);
+        Self {
+            entry: Plain::new(name("pte[mm%a:%b] without its dirty bit"), Pte::None),
+            memory: Plain::new(name("mm%a:%b"), 0),
+            pins: Plain::new(name("mm%a:%b pins"), Vec::new()),
+        }
+    }
+
+    pub fn see(&self, state: &mut State) {
+        self.entry.see(state);
+        self.memory.see(state);
+        self.pins.see(state);
+    }
+
+    /// Tells two states apart: for fingerprints only.
+    pub fn describe(&self) -> u64 {
+        self.memory.peek(|value| *value)
+    }
+}
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct Shadow {
-    memory: BTreeMap<(MmRef, Addr), u64>,
-    pins: Vec<PinRecord>,
+    pins: Arena<PinRecord>,
+    /// The pins by age: what a race calls the first one.
+    order: Ghost<Vec<u32>>,
+    /// At how many addresses each process has a value now.
+    has: Ghost<BTreeMap<(u64, MmRef), u32>>,
 }
 
 /// What the checker knows of a page that a device was given.
 struct PinRecord {
-    at: (MmRef, Addr),
+    number: u32,
+    at: PteLocation,
     page: PageRef,
     write: bool,
-    /// The process has not unmapped that memory since.
-    mapped: bool,
+    /// The process has not unmapped that memory since. Under the page-table lock, or while the entry is in use.
+    mapped: Plain<bool>,
     /// The device has not let go.
-    held: bool,
-    /// What the process had there since the device was given the page.
-    values: Vec<u64>,
+    held: Ghost<bool>,
+    /// What was there since the device was given the page. Accessed while the entry is in use.
+    values: Plain<BTreeSet<u64>>,
 }
 
 impl Shadow {
-    /// Tells two different states apart.
-    pub(super) fn describe(&self) -> String {
-        let mut text = format!("{:?}", self.memory);
-        for pin in self.pins.iter().filter(|pin| pin.held) {
-            text += &format!(" {:?} {} {} {} {:?}", pin.at, pin.page, pin.write, pin.mapped, pin.values);
+    pub(super) fn new() -> Self {
+        Self {
+            pins: Arena::new(),
+            order: Ghost::new(Name::new("pins", 0, 0), Vec::new()),
+            has: Ghost::new(Name::new("values", 0, 0), BTreeMap::new()),
         }
-        text
     }
 
-    fn store(&mut self, at: (MmRef, Addr), value: u64) {
-        self.memory.insert(at, value);
-        self.pins.iter_mut().filter(|pin| pin.at == at).for_each(|pin| pin.values.push(value));
+    pub(super) fn see(&self, state: &mut State) {
+        self.order.see(state);
+        self.has.see(state);
+        for pin in self.pins.iter() {
+            pin.mapped.see(state);
+            pin.held.see(state);
+            pin.values.see(state);
+        }
+    }
+
+    /// Tells two different states of the devices apart: for fingerprints only.
+    pub(super) fn describe(&self) -> String {
+        let held = self.pins.iter().filter(|pin| pin.held.peek(|held| *held));
+        let describe = |pin: &PinRecord| {
+            let (mapped, values) = (pin.mapped.peek(|mapped| *mapped), pin.values.peek(Clone::clone));
+            format!(" {} {} {} {mapped} {values:?}", pin.at, pin.page, pin.write)
+        };
+        held.map(describe).collect()
     }
 }
 
 impl World {
     /// A store goes through; nobody else accesses this address meanwhile, because the page-table entry is in use.
-    pub(super) fn shadow_store(&self, mm: MmRef, addr: Addr, value: u64) {
-        self.shadow().store((mm, addr), value);
+    pub(super) fn shadow_store(&self, mm: &Mm, addr: Addr, value: u64) {
+        self.shadow_set(mm, addr, value);
+        for pin in mm.shadow(addr).pins.read() {
+            self.shadow.pins[pin].values.write().insert(value);
+        }
+    }
+
+    fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) {
+        let before = std::mem::replace(&mut *mm.shadow(addr).memory.write(), value);
+        if before == value {
+            return;
+        }
+        self.shadow.has.count(|has| {
+            let left = has.get_mut(&(before, mm.id())).map(|addresses| {
+                *addresses -= 1;
+                *addresses
+            });
+            if left == Some(0) {
+                has.remove(&(before, mm.id()));
+            }
+            if value != 0 {
+                *has.entry((value, mm.id())).or_default() += 1;
+            }
+        });
     }
 
     /// A load goes through: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]).
-    pub(super) fn shadow_check(&self, mm: MmRef, addr: Addr, found: u64) {
-        let shadow = self.shadow();
-        let expected = shadow.memory.get(&(mm, addr)).copied().unwrap_or(0);
-        let foreign = found != expected && shadow.memory.iter().any(|(&(other, _), &value)| other != mm && value == found);
-        drop(shadow);
-        let seen = || format!("{mm} loads {found} from {addr}, where it should find {expected}");
+    pub(super) fn shadow_check(&self, mm: &Mm, addr: Addr, found: u64) {
+        let expected = mm.shadow(addr).memory.read();
+        let another = |has: &BTreeMap<(u64, MmRef), u32>| has.keys().any(|&(value, other)| value == found && other != mm.id());
+        let foreign = found != expected && self.shadow.has.with(another);
+        let seen = || format!("{} loads {found} from {addr}, where it should find {expected}", mm.id());
         sync::clause(Clause::COW_1, !foreign, || format!("{}: another process's store", seen()));
         sync::clause(Clause::DATA_1, found == expected || foreign, seen);
     }
 
     /// The child begins with what the parent has now. Called when no store can go through the parent's entry.
-    pub(super) fn shadow_fork(&self, parent: MmRef, child: MmRef, addr: Addr) {
-        let mut shadow = self.shadow();
-        if let Some(&value) = shadow.memory.get(&(parent, addr)) {
-            shadow.memory.insert((child, addr), value);
-        }
+    pub(super) fn shadow_fork(&self, parent: &Mm, child: &Mm, addr: Addr) {
+        let value = parent.shadow(addr).memory.read();
+        self.shadow_set(child, addr, value);
     }
 
-    /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is not what a device was given.
+    /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is not what a device was given. Called with
+    /// the page-table lock held, when no access can go through the entry.
     pub(super) fn shadow_unmap(&self, mm: &Mm, addr: Addr) {
-        let mut shadow = self.shadow();
-        shadow.memory.remove(&(mm.id(), addr));
-        shadow.pins.iter_mut().filter(|pin| pin.at == (mm.id(), addr)).for_each(|pin| pin.mapped = false);
+        self.shadow_set(mm, addr, 0);
+        for pin in mm.shadow(addr).pins.read() {
+            *self.shadow.pins[pin].mapped.write() = false;
+        }
     }
 
-    /// `addr` is about to map `page`. While a device stores into the page that was there, it must be the same one ([PIN-1]).
+    /// `addr` is about to map `page`. While a device stores into the page that was there, it must be the same one ([PIN-1]). Called with the
+    /// page-table lock held.
     pub(super) fn shadow_remap(&self, mm: &Mm, addr: Addr, page: PageRef) {
-        if !mm.was_pinned() {
-            return;
+        for pin in mm.shadow(addr).pins.read() {
+            let pin = &self.shadow.pins[pin];
+            let lost = pin.write && pin.page != page && pin.mapped.read() && pin.held.get();
+            sync::clause(Clause::PIN_1, !lost, || {
+                format!("{}:{addr} maps {page} now, and a device stores into {}, which was there", mm.id(), pin.page)
+            });
         }
-        mm.pins.relied_on();
-        let lost = self.shadow().pins.iter().find_map(|pin| {
-            let lost = pin.held && pin.write && pin.mapped && pin.at == (mm.id(), addr) && pin.page != page;
-            lost.then_some(pin.page)
-        });
-        sync::clause(Clause::PIN_1, lost.is_none(), || {
-            format!("{}:{addr} maps {page} now, and a device stores into {}, which was there", mm.id(), lost.expect("it is violated"))
-        });
     }
 
     /// A device is given `page`, which is at `addr`. Called with the page-table lock held. Returns the number of its record.
-    pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> usize {
-        mm.note_pin();
-        mm.pins.changed();
-        let mut shadow = self.shadow();
-        let at = (mm.id(), addr);
-        let values = vec![shadow.memory.get(&at).copied().unwrap_or(0)];
-        shadow.pins.push(PinRecord { at, page, write, mapped: true, held: true, values });
-        shadow.pins.len() - 1
+    pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
+        mm.pte(addr).settle(); // a store went through before this, or will after
+        let cell = mm.shadow(addr);
+        let at = PteLocation { mm: mm.id(), addr };
+        let values = BTreeSet::from([cell.memory.read()]);
+        let record = self.shadow.pins.push_with(|number| {
+            let name = |pattern| Name::new(pattern, number, 0);
+            PinRecord {
+                number,
+                at,
+                page,
+                write,
+                mapped: Plain::new(name("pin#%a.mapped"), true),
+                held: Ghost::new(name("pin#%a.held"), true),
+                values: Plain::new(name("pin#%a.values"), values),
+            }
+        });
+        cell.pins.write().push(record.number);
+        self.shadow.order.change(|order| order.push(record.number));
+        record.number
     }
 
-    /// What the device was given by the `n`-th call: where, which page, and whether to store into it.
-    pub(super) fn shadow_pinned(&self, n: usize) -> Option<(MmRef, Addr, PageRef, bool)> {
-        self.shadow().pins.get(n).map(|pin| (pin.at.0, pin.at.1, pin.page, pin.write))
+    /// What a device was given by the `n`-th call: the number of its record, where, which page, and whether to store into it.
+    pub(super) fn shadow_pinned(&self, n: usize) -> Option<(u32, PteLocation, PageRef, bool)> {
+        let pin = &self.shadow.pins[self.shadow.order.with(|order| order.get(n).copied())?];
+        Some((pin.number, pin.at, pin.page, pin.write))
     }
 
-    /// The device stores: the process stores, as far as it has the memory still.
-    pub(super) fn shadow_dma(&self, record: usize, value: u64) {
-        let mut shadow = self.shadow();
-        let PinRecord { at, mapped, .. } = shadow.pins[record];
-        if mapped {
-            shadow.store(at, value);
+    /// The device stores: the process stores, as far as it has the memory still. Called while the entry is in use.
+    pub(super) fn shadow_dma(&self, record: u32, value: u64) {
+        let pin = &self.shadow.pins[record];
+        pin.values.write().insert(value);
+        if pin.mapped.read() {
+            self.shadow_store(self.mm_struct(pin.at.mm), pin.at.addr, value);
         }
     }
 
-    /// The device reads `value`: has the process never had that there?
-    pub(super) fn shadow_pin_read(&self, record: usize, value: u64) -> bool {
-        !self.shadow().pins[record].values.contains(&value)
+    /// The device reads `value`: has the process never had that there? Called while the entry is in use.
+    pub(super) fn shadow_pin_read(&self, record: u32, value: u64) -> bool {
+        !self.shadow.pins[record].values.read().contains(&value)
     }
 
     /// The device lets go.
-    pub(super) fn shadow_unpin(&self, record: usize) {
-        let mm = self.shadow().pins[record].at.0;
-        self.mm_struct(mm).pins.changed();
-        self.shadow().pins[record].held = false;
+    pub(super) fn shadow_unpin(&self, record: u32) {
+        self.shadow.pins[record].held.change(|held| *held = false);
     }
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::swap_map::SLOTS;
 use super::{PageRef, SwapEntry, World};
-use crate::spec::{Clause, FindGetPage};
-use crate::sync::{self, Name, RetryLoop, SpinLock, Word};
+use crate::spec::FindGetPage;
+use crate::sync::{Name, RetryLoop, SpinLock, State, Word};
 use crate::{call, note};
 
 /// The swap cache. Kernel: `swapper_space`.
@@ -19,6 +19,12 @@ impl SwapCache {
     pub(super) fn new() -> Self {
         let slot = |entry| Word::new(Name::new("swapcache[%a]", entry, 0), None);
         Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: (0..SLOTS as u32).map(slot).collect() }
+    }
+
+    /// See [`State`].
+    pub(super) fn see(&self, state: &mut State) {
+        self.tree_lock.see(state);
+        self.slots.iter().for_each(|slot| slot.see(state));
     }
 
     /// The tree's slot for `entry`. Kernel: `radix_tree_lookup_slot`.
@@ -49,11 +55,6 @@ impl World {
         SwapEntry(self.page(page).private.read().saturating_sub(1) as u32)
     }
 
-    /// The same without a step: for audits only.
-    pub(super) fn page_swap_entry_now(&self, page: PageRef) -> SwapEntry {
-        SwapEntry(self.frame(page).private.peek().saturating_sub(1) as u32)
-    }
-
     /// Puts a page into the swap cache, which takes a reference and has the slot's first claim already. Called with the page locked; false
     /// if the slot is taken. Kernel: `add_to_swap_cache`. Takes the tree lock.
     fn add_to_swap_cache(&self, page: PageRef, entry: SwapEntry) -> bool {
@@ -62,10 +63,10 @@ impl World {
         let free = self.swap_cache.slot(entry).read().is_none();
         if free {
             self.get_page(page);
-            self.page(page).cached.changed();
             self.page(page).swap_cache.write(true);
             self.page(page).private.write(u64::from(entry.0) + 1);
             self.swap_cache.publish(entry, page);
+            self.page(page).cached.change(|slot| *slot = Some(entry));
         }
         self.swap_cache.tree_lock.unlock();
         free
@@ -99,7 +100,7 @@ impl World {
     /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held.
     pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
         self.swap_cache.tree_lock.assert_held();
-        self.page(page).cached.changed();
+        self.page(page).cached.change(|slot| *slot = None);
         self.swap_cache.slot(entry).write(None);
         self.page(page).private.write(0);
         self.page(page).swap_cache.write(false);
@@ -113,8 +114,7 @@ impl World {
             self.swap_cache.tree_lock.lock();
             let page = self.swap_cache.slot(entry).read();
             if let Some(page) = page {
-                let free = self.frame(page).peek_count() == 0;
-                sync::clause(Clause::COUNT_4, !free, || format!("a reference to {page} is taken while its count is frozen at 0"));
+                self.assert_not_frozen(page);
                 self.get_page(page);
             }
             self.swap_cache.tree_lock.unlock();
@@ -125,7 +125,7 @@ impl World {
             retries.round(|| self.fingerprint());
             let page = self.swap_cache.slot(entry).load(Acquire)?;
             if self.get_page_unless_zero(page) {
-                let page = self.frame(page).present(); // by now, the reference may be on the frame's next page
+                let page = self.frame(page).resident(); // by now, the reference may be on the frame's next page
                 if self.swap_cache.slot(entry).read() == Some(page) {
                     return Some(page);
                 }

@@ -1,10 +1,12 @@
 //! The swap map: how many refer to each slot of the swap device; and the device.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::World;
+use super::page::Entries;
 use crate::spec::{Clause, FreeSwap};
-use crate::sync::{self, Ghost, Name, SpinLock, Word};
+use crate::sync::{self, Ghost, Name, SpinLock, State, Word};
 use crate::{call, note};
 
 /// A slot on the swap device. Kernel: `swp_entry_t`.
@@ -21,6 +23,7 @@ impl fmt::Display for SwapEntry {
 pub(super) const SLOTS: usize = 8;
 
 /// Kernel: `swap_info_struct.swap_map`, and its flags.
+#[derive(Debug)]
 pub struct SwapMap {
     /// By slot.
     pub(super) count: Vec<u32>,
@@ -36,7 +39,7 @@ pub struct Swap {
     /// What is written in each slot.
     data: Vec<Word<u64>>,
     /// The checker's: which entries hold each slot ([COW-2]).
-    pub(super) entries: Vec<Ghost>,
+    pub(super) entries: Vec<Entries>,
 }
 
 impl Swap {
@@ -45,8 +48,15 @@ impl Swap {
         Self {
             lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; SLOTS], enabled: true }),
             data: (0..SLOTS).map(slot).collect(),
-            entries: (0..SLOTS).map(|_| Ghost::new()).collect(),
+            entries: (0..SLOTS).map(|at| Ghost::new(Name::new("entries of swap(%a)", at as u32, 0), BTreeMap::new())).collect(),
         }
+    }
+
+    /// See [`State`].
+    pub(super) fn see(&self, state: &mut State) {
+        self.lock.see(state);
+        self.data.iter().for_each(|slot| slot.see(state));
+        self.entries.iter().for_each(|entries| entries.see(state));
     }
 
     /// Slots in use, with their counts: for audits and pictures only.

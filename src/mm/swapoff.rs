@@ -20,7 +20,7 @@ impl World {
                 break;
             }
         }
-        let left = self.every_pte().find(|(_, pte)| pte.swap_entry().is_some());
+        let left = self.swap.entries.iter().find_map(|slot| slot.with(|entries| entries.iter().next().map(|(&at, &pte)| (at, pte))));
         sync::clause(Clause::SWAP_6, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");
             format!("swapoff is over, and {at} = {pte}")
@@ -50,12 +50,15 @@ impl World {
     fn unuse_entry(&self, entry: SwapEntry, page: PageRef) {
         let frame = self.page(page);
         frame.lock.lock();
-        for mm in self.mms.iter() {
-            if self.page_swapcount(entry) == 0 {
-                break;
-            }
+        let mut prev_mm = None;
+        while self.page_swapcount(entry) > 0
+            && let Some(mm) = self.next_mm(prev_mm)
+        {
+            // While it was its only user, the process may have exited: that is done here then, with the page locked.
+            prev_mm.replace(mm).into_iter().for_each(|prev| self.mmput(prev));
             self.unuse_process(mm, entry, page);
         }
+        prev_mm.into_iter().for_each(|prev| self.mmput(prev));
         let current = frame.swap_cache.read() && self.page_swap_entry(page) == entry;
         if current && self.page_swapcount(entry) == 0 {
             self.delete_from_swap_cache(page);

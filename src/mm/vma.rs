@@ -1,12 +1,11 @@
 //! Virtual memory areas, and how they are adjusted.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
 use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, StaleEntry, VmEndLock, VmaAdjustLock};
-use crate::sync::{self, Ghost, Name, Plain, RetryLoop, SlabRef, Word};
+use crate::sync::{self, Ghost, Name, Plain, RetryLoop, SlabRef, State, Word};
 use crate::{call, note};
 
 /// A VMA, by number. Never reused within an execution.
@@ -44,8 +43,7 @@ pub struct Vma {
     pub(super) anon_vma_chain: Plain<Vec<SlabRef>>,
     /// `vm_start - vm_pgoff`, which no adjustment changes. The checker's, as what follows.
     linear: u64,
-    life: Ghost,
-    freed: AtomicBool,
+    freed: Ghost<bool>,
 }
 
 impl fmt::Display for Vma {
@@ -62,15 +60,26 @@ impl Vma {
 
     /// Is it still somebody's? For audits and pictures only.
     pub fn in_use(&self) -> bool {
-        !self.freed.load(Relaxed)
+        self.freed.peek(|freed| !freed)
+    }
+
+    /// See [`State`].
+    pub(super) fn see(&self, state: &mut State) {
+        self.vm_start.see(state);
+        self.vm_end.see(state);
+        self.vm_pgoff.see(state);
+        self.anon_vma.see(state);
+        self.anon_vma_chain.see(state);
+        self.freed.see(state);
     }
 
     /// The address at which this VMA would map `page`; `Efault` when the page lies outside. Kernel: `vma_address`.
     ///
     /// Called with the anon_vma lock held, and nothing else that keeps the three words together ([RMAP-2]).
     pub fn vma_address(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
-        let seq = self.anon_vma.peek().filter(|_| world.rules().rmap_walk_lock == RmapWalkLock::SeqCount);
-        let Some(seq) = seq.map(|anon_vma| &world.anon_vma(anon_vma).seq) else { return self.vma_address_now(world, page) };
+        let counted = world.rules().rmap_walk_lock == RmapWalkLock::SeqCount;
+        let anon_vma = if counted { self.anon_vma.read() } else { None };
+        let Some(seq) = anon_vma.map(|anon_vma| &world.anon_vma(anon_vma).seq) else { return self.vma_address_now(world, page) };
         let retries = RetryLoop::new();
         loop {
             retries.round(|| world.fingerprint());
@@ -121,24 +130,22 @@ impl World {
                 anon_vma: Word::new(name("vma%a.anon_vma"), None),
                 anon_vma_chain: Plain::new(Name::new("vma%a.anon_vma_chain", id, 0), Vec::new()),
                 linear: start.wrapping_sub(pgoff),
-                life: Ghost::new(),
-                freed: AtomicBool::new(false),
+                freed: Ghost::new(name("vma%a.freed"), false),
             }
         })
     }
 
     /// Kernel: `kmem_cache_free(vm_area_cachep)`.
     pub(super) fn vma_free(&self, vma: &Vma) {
-        vma.life.changed();
+        vma.freed.change(|freed| *freed = true);
         note!("free {vma}");
-        vma.freed.store(true, Relaxed);
     }
 
     /// Follows a pointer to a VMA that only a list keeps ([LIFE-3]).
     pub(super) fn listed_vma(&self, vma: VmaRef) -> &Vma {
         let vma = self.vma(vma);
-        vma.life.relied_on();
-        sync::clause(Clause::LIFE_3, vma.in_use(), || format!("{vma} is used, but it has been freed"));
+        let freed = vma.freed.get();
+        sync::clause(Clause::LIFE_3, !freed, || format!("{vma} is used, but it has been freed"));
         vma
     }
 
@@ -159,7 +166,7 @@ impl World {
         mm.mmap_sem.assert_write_held();
         let mut list = mm.mmap.read().to_vec();
         list.push(vma.id);
-        list.sort_by_key(|&vma| self.vma(vma).vm_start.peek());
+        list.sort_by_key(|&vma| self.vma(vma).vm_start.read());
         mm.mmap.publish(list);
     }
 

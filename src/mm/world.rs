@@ -1,14 +1,13 @@
 //! The machine: every object there is, and the rules by which the protocol plays.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{self, Arena, Name, Rcu, RetryLoop, Slab, SpinLock, Word};
+use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
@@ -25,19 +24,21 @@ pub struct World {
     pub swap: Swap,
     /// Pages on their way to swap or from it.
     pub swap_cache: SwapCache,
+    /// Protects the list inside it: the address spaces that may have something on swap. Kernel: `mmlist_lock`, and `init_mm.mmlist`.
+    pub mmlist_lock: SpinLock<Vec<MmRef>>,
+    /// The processes, in the order in which they came to be: what a race calls the first one.
+    processes: Ghost<Vec<MmRef>>,
     signalled: Word<bool>,
-    /// Frames that a CPU freed, by CPU: its per-cpu list, which no other CPU touches.
-    pcp: Mutex<HashMap<usize, Vec<u32>>>,
-    /// Is swap so full that slots are given back as soon as they can? Set while the world is built.
-    swap_full: AtomicBool,
-    /// Does every try for `mmap_sem` fail? Set while the world is built.
-    mmap_sem_contended: AtomicBool,
-    shadow: Mutex<Shadow>,
-    setup: OnceLock<BTreeMap<PteLocation, PageRef>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Frames that this CPU freed. Kernel: its `per_cpu_pages`.
+    pub(super) pcp: PerCpu<Vec<u32>>,
+    /// Is swap so full that slots are given back as soon as they can?
+    swap_full: Fixed<bool>,
+    /// Does every try for `mmap_sem` fail?
+    mmap_sem_contended: Fixed<bool>,
+    pub(super) file_page: Fixed<Option<PageRef>>,
+    pub(super) shadow: Shadow,
+    /// What there was when the CPUs started: processes, and pages by address.
+    setup: OnceLock<(usize, BTreeMap<PteLocation, PageRef>)>,
 }
 
 impl World {
@@ -53,11 +54,14 @@ impl World {
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(),
             swap_cache: SwapCache::new(),
+            mmlist_lock: SpinLock::new(Name::new("mmlist_lock", 0, 0), Vec::new()),
+            processes: Ghost::new(Name::new("processes", 0, 0), Vec::new()),
             signalled: Word::new(Name::new("signal", 0, 0), false),
-            pcp: Mutex::default(),
-            swap_full: AtomicBool::new(false),
-            mmap_sem_contended: AtomicBool::new(false),
-            shadow: Mutex::default(),
+            pcp: PerCpu::new(),
+            swap_full: Fixed::new(false),
+            mmap_sem_contended: Fixed::new(false),
+            file_page: Fixed::new(None),
+            shadow: Shadow::new(),
             setup: OnceLock::new(),
         })
     }
@@ -69,37 +73,47 @@ impl World {
 
     /// A new process, with an empty address space. Processes are numbered in the order in which the world makes them, from 0.
     pub fn new_process(&self) -> Process<'_> {
-        Process { world: self, mm: self.mm_alloc() }
+        let mm = self.mm_alloc();
+        self.add_process(mm);
+        Process { world: self, mm }
     }
 
-    /// The `n`-th process.
+    /// A process is there now. Which number it gets is a matter of who comes first, so that this is a step.
+    pub(super) fn add_process(&self, mm: MmRef) {
+        self.processes.change(|processes| processes.push(mm));
+    }
+
+    /// The `n`-th process. A step, unless it was there when the CPUs started.
     ///
     /// # Panics
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn process(&self, n: usize) -> Process<'_> {
-        let mm = self.mms.get(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or_else(|| panic!("the world has no process {n}"));
-        Process { world: self, mm: mm.id() }
+        let from_the_start = self.setup.get().is_some_and(|&(processes, _)| n < processes);
+        let nth = |processes: &Vec<MmRef>| processes.get(n).copied();
+        // The first ones never change.
+        let mm = if from_the_start { unseen(|| self.processes.peek(nth)) } else { self.processes.with(nth) };
+        Process { world: self, mm: mm.unwrap_or_else(|| panic!("the world has no process {n}")) }
     }
 
     /// Swap is more than half full: a slot is given back as soon as its page has been read. For the building of worlds.
     pub fn fill_swap(&self) {
-        self.swap_full.store(true, Relaxed);
+        self.swap_full.set(true);
     }
 
     /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go
     /// can do, without the CPUs it would take to show them. For the building of worlds.
     pub fn contend_mmap_sem(&self) {
-        self.mmap_sem_contended.store(true, Relaxed);
+        self.mmap_sem_contended.set(true);
     }
 
     pub(super) fn mmap_sem_contended(&self) -> bool {
-        self.mmap_sem_contended.load(Relaxed)
+        self.mmap_sem_contended.get()
     }
 
     /// Kernel: `vm_swap_full`.
     pub(super) fn vm_swap_full(&self) -> bool {
-        self.swap_full.load(Relaxed)
+        self.swap_full.get()
     }
 
     /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round
@@ -129,7 +143,7 @@ impl World {
     pub(super) fn page_at_start(&self, mm: MmRef, addr: Addr) -> Option<PageRef> {
         let at = PteLocation { mm, addr };
         match self.setup.get() {
-            Some(setup) => setup.get(&at).copied(),
+            Some((_, pages)) => pages.get(&at).copied(),
             None => self.every_page().find_map(|(there, page)| (there == at).then_some(page)),
         }
     }
@@ -144,19 +158,26 @@ impl World {
 
     /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
     pub(crate) fn seal(&self) {
-        let _ = self.setup.set(self.every_page().collect());
+        let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
     }
 
-    pub(super) fn shadow(&self) -> MutexGuard<'_, Shadow> {
-        locked(&self.shadow)
-    }
-
-    pub(super) fn pcp_push(&self, frame: u32) {
-        locked(&self.pcp).entry(sync::cpu()).or_default().push(frame);
-    }
-
-    pub(super) fn pcp_pop(&self) -> Option<u32> {
-        locked(&self.pcp).get_mut(&sync::cpu())?.pop()
+    /// All state there is.
+    pub(crate) fn state(&self) -> State {
+        let mut state = State::default();
+        self.pages.iter().for_each(|page| page.see(&mut state));
+        self.mms.iter().for_each(|mm| mm.see(&mut state));
+        self.vmas.iter().for_each(|vma| vma.see(&mut state));
+        self.anon_vmas.see(&mut state, AnonVma::see);
+        self.rcu.see(&mut state);
+        self.lru_lock.see(&mut state);
+        self.swap.see(&mut state);
+        self.swap_cache.see(&mut state);
+        self.mmlist_lock.see(&mut state);
+        self.processes.see(&mut state);
+        self.signalled.see(&mut state);
+        self.pcp.see("pcp", &mut state);
+        self.shadow.see(&mut state);
+        state
     }
 
     /// The memory's state by name, for the witness's "now true" column.
@@ -202,9 +223,13 @@ impl World {
             .mms
             .iter()
             .flat_map(|mm| [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]);
-        let others = [(self.lru_lock.name(), self.lru_lock.owner()), (self.swap.lock.name(), self.swap.lock.owner())];
-        let tree = (self.swap_cache.tree_lock.name(), self.swap_cache.tree_lock.owner());
-        pages.chain(anon_vmas).chain(mms).chain(others).chain([tree]).collect()
+        let others = [
+            (self.lru_lock.name(), self.lru_lock.owner()),
+            (self.swap.lock.name(), self.swap.lock.owner()),
+            (self.swap_cache.tree_lock.name(), self.swap_cache.tree_lock.owner()),
+            (self.mmlist_lock.name(), self.mmlist_lock.owner()),
+        ];
+        pages.chain(anon_vmas).chain(mms).chain(others).collect()
     }
 
     /// Tells two different states of the machine apart.
@@ -215,7 +240,12 @@ impl World {
             let flags = [&page.lru, &page.active, &page.anon_exclusive, &page.swap_cache, &page.uptodate].map(|flag| flag.peek());
             (flags, page.private.peek(), page.index.peek(), page.in_use()).hash(&mut hasher);
         }
-        (self.signalled.peek(), self.swap.lock.peek(|map| map.enabled), self.shadow().describe()).hash(&mut hasher);
+        for mm in self.mms.iter() {
+            (mm.mm_users.peek(), mm.on_mmlist.peek()).hash(&mut hasher);
+            mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
+        }
+        (self.signalled.peek(), self.swap.lock.peek(|map| map.enabled), self.shadow.describe()).hash(&mut hasher);
+        (self.mmlist_lock.peek(Clone::clone), self.processes.peek(Clone::clone)).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -4,15 +4,25 @@ use std::sync::OnceLock;
 
 use append_only_vec::AppendOnlyVec;
 
-/// Objects that are numbered from 0 in the order of their making, know their number from the start, and never move: what the kernel's
-/// `mem_map` is to page frames. CPUs may add and look up at the same time; neither is a step of the protocol.
-pub struct Arena<T>(AppendOnlyVec<OnceLock<T>>);
+use super::exec;
+
+type Lane<T> = AppendOnlyVec<OnceLock<T>>;
+
+/// Objects that know their number from the start and never move: what the kernel's `mem_map` is to page frames. CPUs may add and look up at
+/// the same time, and neither is a step of the protocol: so which number an object gets must not depend on who comes first. Those made while
+/// the world is built are numbered from 0; after them every CPU has numbers of its own, as has the audit: CPU 1 of two, behind an object 0,
+/// makes 2, 5, 8.
+pub struct Arena<T> {
+    boot: Lane<T>,
+    /// One for each CPU, and the audit's.
+    lanes: OnceLock<Box<[Lane<T>]>>,
+}
 
 impl<T> Arena<T> {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "it says what it makes")]
     pub fn new() -> Self {
-        Self(AppendOnlyVec::new())
+        Self { boot: Lane::new(), lanes: OnceLock::new() }
     }
 
     /// Makes an object that is told its number.
@@ -20,20 +30,38 @@ impl<T> Arena<T> {
     /// # Panics
     /// After 2^32 objects.
     pub fn push_with(&self, make: impl FnOnce(u32) -> T) -> &T {
-        let at = self.0.push(OnceLock::new());
-        self.0[at].get_or_init(|| make(u32::try_from(at).expect("fewer objects than 2^32")))
+        let (cpus, started) = exec::with(|exec| (exec.cpus(), exec.started()));
+        if !started {
+            return push(&self.boot, |at| make(number(at)));
+        }
+        let lanes = self.lanes.get_or_init(|| (0..=cpus).map(|_| Lane::new()).collect());
+        let lane = exec::cpu().min(cpus);
+        push(&lanes[lane], |at| make(number(self.boot.len() + lane + at * lanes.len())))
     }
 
     /// The object of that number.
-    pub fn get(&self, at: u32) -> Option<&T> {
-        let at = at as usize;
-        if at < self.0.len() { self.0[at].get() } else { None }
+    pub fn get(&self, number: u32) -> Option<&T> {
+        let (number, boot) = (number as usize, self.boot.len());
+        let Some(behind) = number.checked_sub(boot) else { return self.boot[number].get() };
+        let lanes = self.lanes.get()?;
+        let (lane, at) = (&lanes[behind % lanes.len()], behind / lanes.len());
+        if at < lane.len() { lane[at].get() } else { None }
     }
 
-    /// All objects, in the order of their numbers.
+    /// All objects, in the order of their numbers while the world is built; then CPU by CPU. For audits and pictures only.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().filter_map(OnceLock::get)
+        let lanes = self.lanes.get().into_iter().flatten();
+        std::iter::once(&self.boot).chain(lanes).flat_map(Lane::iter).filter_map(OnceLock::get)
     }
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("fewer objects than 2^32")
+}
+
+fn push<T>(lane: &Lane<T>, make: impl FnOnce(usize) -> T) -> &T {
+    let at = lane.push(OnceLock::new());
+    lane[at].get_or_init(|| make(at))
 }
 
 impl<T> std::ops::Index<u32> for Arena<T> {

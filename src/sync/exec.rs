@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::engine::Engine;
 use super::lockdep::{LockEdge, Tables};
+use super::name::Name;
 use super::panics::{Mishap, not_asserting};
 use super::trace::Trace;
 use crate::spec::{Clause, Violation};
@@ -23,6 +24,8 @@ pub const BOOT: usize = usize::MAX;
 thread_local! {
     static EXEC: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
     static CPU: Cell<usize> = const { Cell::new(BOOT) };
+    /// Does what runs look at the state without being noticed?
+    static UNSEEN: Cell<bool> = const { Cell::new(false) };
     /// Is the CPU that runs inside a call of its engine?
     static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
 }
@@ -39,6 +42,7 @@ pub struct Exec {
     /// Steps announced so far.
     announced: AtomicU64,
     clock: AtomicU64,
+    started: AtomicBool,
     running: AtomicBool,
     stopped: AtomicBool,
     completed: AtomicBool,
@@ -63,6 +67,7 @@ impl Exec {
             next_object: AtomicU32::new(0),
             announced: AtomicU64::new(0),
             clock: AtomicU64::new(1),
+            started: AtomicBool::new(false),
             running: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             completed: AtomicBool::new(false),
@@ -99,6 +104,7 @@ impl Exec {
 
     /// The CPUs start: from here on every step is announced.
     pub fn start(&self) {
+        self.started.store(true, Relaxed);
         self.running.store(true, Relaxed);
     }
 
@@ -162,6 +168,16 @@ impl Exec {
     /// Steps announced so far: where a line of the trace stands in the schedule.
     pub(super) fn announced(&self) -> usize {
         self.announced.load(Relaxed) as usize
+    }
+
+    /// CPUs of the race.
+    pub(super) fn cpus(&self) -> usize {
+        self.tables.lock().cpus()
+    }
+
+    /// Have the CPUs started?
+    pub(super) fn started(&self) -> bool {
+        self.started.load(Relaxed)
     }
 
     /// True between [`Exec::start`] and [`Exec::finish`].
@@ -278,6 +294,24 @@ pub(super) fn switching<R>(f: impl FnOnce() -> R) -> R {
     CPU.set(me);
     IN_ENGINE.set(nested);
     result
+}
+
+/// Runs a look at the whole state that nobody in the execution can notice: a fingerprint, a picture.
+pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            UNSEEN.set(self.0);
+        }
+    }
+    let _restore = Restore(UNSEEN.replace(true));
+    look()
+}
+
+/// A look at `name` without a step must be the audit's or a picture's: what a CPU does with it would depend on an order that nobody explores.
+#[track_caller]
+pub(super) fn assert_unseen(name: Name) {
+    assert!(cpu() == BOOT || UNSEEN.get(), "CPU{} looks at {name}, which others change, without a step", cpu());
 }
 
 /// Evaluates a clause: `holds` must be true, else it is violated with `what` as the concrete finding.

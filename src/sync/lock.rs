@@ -1,5 +1,6 @@
 //! Exclusive locks: the spin lock, and the page lock that sleeps.
 
+use std::fmt::Debug;
 use std::panic::Location;
 
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -72,6 +73,11 @@ impl RawLock {
     fn held_by_me(&self) -> bool {
         lockdep::holds(self.id)
     }
+
+    fn peek_owner(&self) -> Option<usize> {
+        exec::assert_unseen(self.name);
+        self.owner.peek(|owner| *owner)
+    }
 }
 
 /// A spin lock and the data that only its holder may touch. Kernel: `spinlock_t`.
@@ -121,6 +127,7 @@ impl<T> SpinLock<T> {
 
     /// The data inside, for audits and pictures only.
     pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        exec::assert_unseen(self.raw.name);
         look(&self.data.lock())
     }
 
@@ -143,7 +150,14 @@ impl<T> SpinLock<T> {
 
     /// Who holds it, for audits and pictures only.
     pub fn owner(&self) -> Option<usize> {
-        self.raw.owner.peek(|owner| *owner)
+        self.raw.peek_owner()
+    }
+}
+
+impl<T: Debug> SpinLock<T> {
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        state.object(self.raw.id, self.raw.name, || format!("{:?} {:?}", self.raw.peek_owner(), self.data.lock()));
     }
 }
 
@@ -211,7 +225,12 @@ impl PageLock {
 
     /// Who locked it, for audits and pictures only.
     pub fn owner(&self) -> Option<usize> {
-        self.0.owner.peek(|owner| *owner)
+        self.0.peek_owner()
+    }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        state.object(self.0.id, self.0.name, || format!("{:?}", self.0.peek_owner()));
     }
 
     /// Kernel: `BUG_ON(!PageLocked(page))` where the caller is known to be the locker ([GUARD-1]).

@@ -141,6 +141,11 @@ impl Tables {
         Self { cpus: (0..cpus).map(|_| CpuState::default()).collect(), ..Self::default() }
     }
 
+    /// How many CPUs there are.
+    pub(super) fn cpus(&self) -> usize {
+        self.cpus.len()
+    }
+
     /// What each CPU holds: (cpu, lock).
     pub(super) fn held(&self) -> Vec<(usize, String)> {
         let held = |(cpu, state): (usize, &CpuState)| state.held.iter().map(move |l| (cpu, l.name.to_string())).collect::<Vec<_>>();
@@ -241,6 +246,12 @@ pub(super) fn released(lock: u32, owner: usize) {
 pub(super) fn holds(lock: u32) -> bool {
     let me = cpu();
     with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|b| b.iter().any(|b| b.cpu == me && b.holds.is_some())))
+}
+
+/// Does `cpu()` hold `lock` alone?
+pub(super) fn writes(lock: u32) -> bool {
+    let mine = Blocker { cpu: cpu(), holds: Some(Mode::Exclusive) };
+    with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|blockers| blockers.contains(&mine)))
 }
 
 /// Blocking is about to be possible: nothing that forbids sleeping may be held ([ATOMIC-1](Clause::ATOMIC_1), claim S1.4).

@@ -12,6 +12,10 @@
 //! | [`Rcu`] | `rcu_read_lock`, `synchronize_rcu` | read sections and grace periods |
 //! | [`Slab`] | `SLAB_DESTROY_BY_RCU` | type-stable memory: an object is reused at once, its page released after a grace period |
 //! | [`Published`] | `rcu_assign_pointer` | a pointer to an immutable value |
+//! | [`Plain`] | a field that a lock protects | no step; the exhaustive scheduler checks that accesses are ordered |
+//! | [`PerCpu`] | `DEFINE_PER_CPU` | what only one CPU reaches |
+//! | [`Fixed`] | a boot parameter | settled while the world is built |
+//! | [`Ghost`] | none | what only the checker knows |
 
 mod arena;
 mod engine;
@@ -27,11 +31,13 @@ mod rcu;
 mod rwsem;
 mod shuttle;
 mod slab;
+mod state;
 mod trace;
 mod word;
 
 pub use arena::Arena;
 pub use engine::{CpuBody, Engine, fence, run_cpus};
+pub(crate) use exec::unseen;
 pub use exec::{BOOT, Exec, Shows, clause, cpu, mark};
 pub use lock::{PageLock, SpinLock};
 pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
@@ -40,10 +46,11 @@ pub use name::{Name, new_life, primes};
 pub use native::{Endless, run_once as run_native};
 pub use panics::Mishap;
 pub(crate) use panics::{asserting, looking, not_asserting, silence_results};
-pub use plain::Plain;
+pub use plain::{Fixed, PerCpu, Plain};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
+pub(crate) use state::State;
 pub(crate) use trace::observe;
 pub use trace::{Call, Trace, enter, remark};
 pub use word::{Ghost, MmuWord, Published, Scalar, Word};
@@ -72,6 +79,6 @@ impl RetryLoop {
     /// A round begins: to be said at the top of the loop. Nothing may be carried over from the round before, and `state` must tell apart
     /// any two states of the world that differ.
     pub fn round(&self, state: impl FnOnce() -> u64) {
-        engine::round(self.0, state);
+        engine::round(self.0, || unseen(state));
     }
 }

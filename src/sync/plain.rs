@@ -1,5 +1,8 @@
 //! Plain shared data: kept apart by locks alone, read and written without a step of its own.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
 use parking_lot::{Mutex, MutexGuard};
 
 use super::engine;
@@ -10,6 +13,7 @@ use crate::spec::Clause;
 /// Data that some lock or other keeps apart ([GUARD-1]). The exhaustive scheduler checks that no two accesses, one of them a write, are
 /// unordered: such a pair would be a step that nobody announced.
 pub struct Plain<T> {
+    id: u32,
     name: Name,
     cell: engine::Cell,
     data: Mutex<T>,
@@ -18,7 +22,7 @@ pub struct Plain<T> {
 impl<T> Plain<T> {
     /// A cell with `data` in it.
     pub fn new(name: Name, data: T) -> Self {
-        Self { name, cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self { id: exec::with(|exec| exec.new_object()), name, cell: engine::Cell::new(), data: Mutex::new(data) }
     }
 
     #[track_caller]
@@ -44,11 +48,64 @@ impl<T> Plain<T> {
         self.data.lock()
     }
 
-    /// A copy of the data, for audits and pictures only.
-    pub fn peek(&self) -> T
-    where
-        T: Clone,
-    {
-        self.data.lock().clone()
+    /// The data without a check, for audits and pictures only.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        exec::assert_unseen(self.name);
+        look(&self.data.lock())
+    }
+}
+
+impl<T: Debug> Plain<T> {
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        state.object(self.id, self.name, || format!("{:?}", self.data.lock()));
+    }
+}
+
+/// What is settled while the world is built, and never changes again: to look at it is no step.
+pub struct Fixed<T>(Mutex<T>);
+
+impl<T: Copy> Fixed<T> {
+    /// It is `value`, unless it is [`set`](Self::set).
+    pub const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    /// Settles it.
+    ///
+    /// # Panics
+    /// On a CPU: others may have looked already.
+    #[track_caller]
+    pub fn set(&self, value: T) {
+        assert_eq!(exec::cpu(), exec::BOOT, "this is settled while the world is built");
+        *self.0.lock() = value;
+    }
+
+    /// What it is.
+    pub fn get(&self) -> T {
+        *self.0.lock()
+    }
+}
+
+/// What each CPU has for itself: no other can reach it.
+pub struct PerCpu<T>(Mutex<BTreeMap<usize, T>>);
+
+impl<T: Default> PerCpu<T> {
+    /// The default, on every CPU.
+    #[expect(clippy::new_without_default, reason = "it says what it makes")]
+    pub const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// This CPU's.
+    pub fn mine<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        act(self.0.lock().entry(exec::cpu()).or_default())
+    }
+}
+
+impl<T: Debug> PerCpu<T> {
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, name: &'static str, state: &mut super::State) {
+        state.value(Name::new(name, 0, 0), format!("{:?}", self.0.lock()));
     }
 }

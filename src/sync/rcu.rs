@@ -1,5 +1,7 @@
 //! RCU: read sections and grace periods.
 
+use std::collections::BTreeSet;
+
 use super::engine::{self, Access, Monitor, Step};
 use super::exec;
 use super::lockdep;
@@ -29,6 +31,12 @@ impl Rcu {
     #[expect(clippy::new_without_default, reason = "a modelled object exists only inside an execution")]
     pub fn new() -> Self {
         Self { id: exec::with(|exec| exec.new_object()), state: Monitor::new(State::default()) }
+    }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        let readers = |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
+        state.object(self.id, NAME, || self.state.peek(|state| format!("{:?}", readers(state))));
     }
 
     fn step(&self, access: Access) -> Step {
@@ -63,8 +71,9 @@ impl Rcu {
 
     /// Something is freed from here on: the grace period before its memory goes waits for the read sections that are under way, and those
     /// that begin later see that it was freed. Never waits. Kernel: `call_rcu`.
-    pub(super) fn call(&self) {
-        self.state.enter(self.step(Access::Write), |_| ());
+    /// Returns the moment.
+    pub(super) fn call(&self) -> u64 {
+        self.state.enter(self.step(Access::Write), |_| exec::now())
     }
 
     /// Sleeps until every read section that is under way now has ended.

@@ -1,6 +1,6 @@
 //! The fair reader/writer semaphore.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::Location;
 
 use super::engine::{Access, Monitor, Step};
@@ -177,7 +177,7 @@ impl RwSem {
     /// Somebody, at least this CPU, holds it for writing ([GUARD-1]).
     #[track_caller]
     pub fn assert_write_held(&self) {
-        let held = exec::cpu() == exec::BOOT || self.state.peek(|state| state.writer) == Some(exec::cpu());
+        let held = exec::cpu() == exec::BOOT || lockdep::writes(self.id);
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held for writing here", self.name));
     }
 
@@ -195,11 +195,14 @@ impl RwSem {
 
     /// Who writes, for pictures only.
     pub fn writer(&self) -> Option<usize> {
+        exec::assert_unseen(self.name);
         self.state.peek(|state| state.writer)
     }
 
-    /// Is it held by nobody? For audits only.
-    pub fn is_free(&self) -> bool {
-        self.state.peek(|state| state.writer.is_none() && state.readers.is_empty())
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        // Readers come and go in any order.
+        let readers = |state: &State| state.readers.iter().copied().collect::<BTreeSet<_>>();
+        state.object(self.id, self.name, || self.state.peek(|s| format!("{:?} {:?} {:?}", s.writer, readers(s), s.queue)));
     }
 }

@@ -1,6 +1,6 @@
 //! Type-stable memory.
 
-use parking_lot::Mutex;
+use std::fmt;
 
 use super::arena::Arena;
 use super::engine::{self, Access, Monitor, Step};
@@ -56,6 +56,7 @@ enum State {
     Released,
 }
 
+#[derive(Clone)]
 struct History {
     state: State,
     /// When each past life ended; the present one is the number of them, plus one.
@@ -72,12 +73,18 @@ impl History {
     }
 }
 
+/// When something was freed is told by a clock that other steps advance too.
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} after {}", self.state, self.freed.len())
+    }
+}
+
 struct Slot<T> {
     number: u32,
     object: T,
     /// Whether it is allocated is what [LIFE-1] compares between CPUs.
-    life: Ghost,
-    history: Mutex<History>,
+    history: Ghost<History>,
 }
 
 /// A `SLAB_DESTROY_BY_RCU` cache of `T`: a freed object may be handed out again at once, even while readers under RCU still hold it, but
@@ -103,8 +110,7 @@ impl<T> Slab<T> {
         let construct = |number| Slot {
             number,
             object: (self.construct)(number),
-            life: Ghost::new(),
-            history: Mutex::new(History { state: State::Free, freed: Vec::new() }),
+            history: Ghost::new(Name::new("slot %a", number, 0), History { state: State::Free, freed: Vec::new() }),
         };
         self.slots.push_with(construct).number
     }
@@ -127,12 +133,10 @@ impl<T> Slab<T> {
         let recycled = self.free.enter(self.step(), Vec::pop);
         let slot = recycled.unwrap_or_else(|| self.grow());
         engine::observed(u64::from(slot));
-        self.slot(slot).life.changed();
-        let life = {
-            let mut history = self.slot(slot).history.lock();
+        let life = self.slot(slot).history.change(|history| {
             history.state = State::Allocated;
             history.life()
-        };
+        });
         let r = SlabRef { slot, life };
         event(StepKind::Note, None, || format!("allocate {}{}", self.name(r), if life > 1 { " (recycled)" } else { "" }));
         r
@@ -142,20 +146,17 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn free(&self, r: SlabRef, rcu: &Rcu) {
         let slot = self.slot(r.slot);
-        slot.life.changed();
-        let allocated = {
-            let mut history = slot.history.lock();
+        // Whoever begins to read from here on is not protected.
+        let moment = rcu.call();
+        let allocated = slot.history.change(|history| {
             let allocated = history.is(r);
             if allocated {
                 history.state = State::Free;
-                history.freed.push(u64::MAX);
+                history.freed.push(moment);
             }
             allocated
-        };
+        });
         exec::clause(Clause::LIFE_1, allocated, || format!("{} is freed, but it is not allocated", self.name(r)));
-        // Whoever begins to read from here on is not protected.
-        rcu.call();
-        slot.history.lock().freed[r.life as usize - 1] = exec::now();
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
         self.free.enter(self.step(), |free| free.push(r.slot));
         engine::observed(0);
@@ -167,11 +168,11 @@ impl<T> Slab<T> {
         let released = self.free.enter(self.step(), std::mem::take);
         rcu.synchronize();
         for slot in released {
-            self.slot(slot).life.changed();
-            let mut history = self.slot(slot).history.lock();
-            if history.state == State::Free {
-                history.state = State::Released;
-            }
+            self.slot(slot).history.change(|history| {
+                if history.state == State::Free {
+                    history.state = State::Released;
+                }
+            });
         }
     }
 
@@ -180,15 +181,13 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn get(&self, r: SlabRef) -> &T {
         let slot = self.slot(r.slot);
-        slot.life.relied_on();
-        let (state, legal) = {
-            let history = slot.history.lock();
+        let (state, legal) = slot.history.with(|history| {
             let freed_under_reader = || {
                 let freed = history.freed.get(r.life as usize - 1);
                 freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
             };
             (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
-        };
+        });
         exec::clause(Clause::LIFE_1, legal, || {
             let is = match state {
                 State::Allocated => "has been freed and is another object now",
@@ -200,22 +199,31 @@ impl<T> Slab<T> {
         &slot.object
     }
 
-    /// The object in a slot, whatever its life: for audits and pictures only.
-    pub fn peek(&self, r: SlabRef) -> &T {
+    /// The object in a slot, whatever its life. No use of it that [LIFE-1] speaks of.
+    pub fn object(&self, r: SlabRef) -> &T {
         &self.slot(r.slot).object
     }
 
     /// Is the pointer good? For audits and pictures only.
     pub fn is_live(&self, r: SlabRef) -> bool {
-        self.slot(r.slot).history.lock().is(r)
+        self.slot(r.slot).history.peek(|history| history.is(r))
     }
 
     /// All allocated objects: for audits and pictures only.
     pub fn live(&self) -> impl Iterator<Item = (SlabRef, &T)> {
         self.slots.iter().filter_map(|slot| {
-            let history = slot.history.lock();
-            let r = SlabRef { slot: slot.number, life: history.life() };
-            (history.state == State::Allocated).then_some((r, &slot.object))
+            let (r, allocated) =
+                slot.history.peek(|history| (SlabRef { slot: slot.number, life: history.life() }, history.state == State::Allocated));
+            allocated.then_some((r, &slot.object))
         })
+    }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State, see: impl Fn(&T, &mut super::State)) {
+        state.object(self.id, Name::new(self.class, 0, 0), || self.free.peek(|free| format!("{free:?}")));
+        for slot in self.slots.iter() {
+            slot.history.see(state);
+            see(&slot.object, state);
+        }
     }
 }

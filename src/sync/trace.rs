@@ -51,7 +51,7 @@ impl Trace {
     /// What has changed since the last look.
     fn changes(&mut self) -> Vec<String> {
         let Some(observer) = &self.observer else { return Vec::new() };
-        let state = observer();
+        let state = exec::unseen(observer);
         let mut now = Vec::new();
         for (name, value) in &state {
             match self.state.get(name) {

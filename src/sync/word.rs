@@ -1,8 +1,11 @@
 //! Words: fields that somebody reads without the lock that protects them.
 
+use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
 
 use super::engine::{self, Access, Step};
 use super::exec;
@@ -144,12 +147,18 @@ impl<T: Scalar> Word<T> {
 
     /// The newest value, without a step: for audits and pictures only.
     pub fn peek(&self) -> T {
+        exec::assert_unseen(self.name);
         T::unpack(self.raw.peek())
     }
 
     /// Its name.
     pub fn name(&self) -> Name {
         self.name
+    }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        state.object(self.id, self.name, || self.peek().show());
     }
 }
 
@@ -221,7 +230,16 @@ impl<T: Send + Sync> Published<T> {
 
     /// What it points to, for audits and pictures only.
     pub fn peek(&self) -> Arc<T> {
+        exec::assert_unseen(self.name);
         self.raw.peek()
+    }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State)
+    where
+        T: Debug,
+    {
+        state.object(self.id, self.name, || format!("{:?}", self.raw.peek()));
     }
 }
 
@@ -270,6 +288,13 @@ impl<T: Scalar + Send> MmuWord<T> {
         value
     }
 
+    /// Waits until no access goes through it. For the checker: it is no step of the kernel's.
+    #[track_caller]
+    pub fn settle(&self) {
+        self.raw.enter_when(self.step(Access::Wait), |(_, used)| !used, |_| ());
+        engine::observed(0);
+    }
+
     /// Hardware begins an access through it.
     #[track_caller]
     pub fn begin_access(&self) -> T {
@@ -299,35 +324,75 @@ impl<T: Scalar + Send> MmuWord<T> {
 
     /// The newest value, without a step: for audits and pictures only.
     pub fn peek(&self) -> T {
+        exec::assert_unseen(self.name);
         self.raw.peek(|(value, _)| *value)
     }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        state.object(self.id, self.name, || {
+            self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used { ", in use" } else { "" }))
+        });
+    }
 }
 
-/// An object that only the checker knows. A clause that compares what two CPUs did says so through one of these, so that the exhaustive
-/// scheduler tries both orders; the protocol itself cannot see it.
-pub struct Ghost {
+/// State that only the checker knows: the protocol never decides by it, and a clause does. It is announced like all that CPUs share, so that
+/// the exhaustive scheduler tries every order in which it can be changed and relied on.
+pub struct Ghost<T> {
     id: u32,
+    name: Name,
+    value: Mutex<T>,
 }
 
-impl Ghost {
-    /// A new one.
-    #[expect(clippy::new_without_default, reason = "a modelled object exists only inside an execution")]
-    pub fn new() -> Self {
-        Self { id: exec::with(|exec| exec.new_object()) }
+impl<T> Ghost<T> {
+    /// A ghost that is `value`.
+    pub fn new(name: Name, value: T) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, value: Mutex::new(value) }
     }
 
-    /// The caller relies on what it stands for.
-    pub fn relied_on(&self) {
-        engine::ghost(Step { object: self.id, access: Access::Read });
+    fn step<R>(&self, access: Access, act: impl FnOnce(&mut T) -> R) -> R {
+        engine::ghost(Step { object: self.id, access });
+        act(&mut self.value.lock())
     }
 
-    /// The caller changes what it stands for, in a way that commutes with what others do: one more or less of something.
-    pub fn counted(&self) {
-        engine::ghost(Step { object: self.id, access: Access::Update });
+    /// Looks at it: a clause relies on what it is. A step.
+    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        self.step(Access::Read, |value| look(value))
     }
 
-    /// The caller changes what it stands for.
-    pub fn changed(&self) {
-        engine::ghost(Step { object: self.id, access: Access::Write });
+    /// What it is. A step.
+    pub fn get(&self) -> T
+    where
+        T: Clone,
+    {
+        self.with(T::clone)
+    }
+
+    /// Changes it. A step.
+    pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        self.step(Access::Write, change)
+    }
+
+    /// Changes it in a way that commutes with what others do so: one more or less of something. A step.
+    pub fn count(&self, change: impl FnOnce(&mut T)) {
+        self.step(Access::Update, change);
+    }
+
+    /// Sets it without a step: only while nobody else can know the object it is in.
+    pub fn reset(&self, value: T) {
+        *self.value.lock() = value;
+    }
+
+    /// A look without a step: for audits and pictures only.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        exec::assert_unseen(self.name);
+        look(&self.value.lock())
+    }
+}
+
+impl<T: Debug> Ghost<T> {
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, state: &mut super::State) {
+        state.object(self.id, self.name, || format!("{:?}", self.value.lock()));
     }
 }
