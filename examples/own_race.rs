@@ -1,6 +1,6 @@
 //! A race of one's own, on every engine: `cargo run --release --example own_race`.
 
-use lockwalk::{Clause, Era, Method, Options, Race};
+use lockwalk::{Clause, Era, Mark, Method, Options, Race};
 
 fn race() -> Race {
     Race::new("mine", "munmap cuts the child's VMA while the parent's page is migrated")
@@ -14,7 +14,7 @@ fn race() -> Race {
         .cpu("munmap (the child's)", |w| w.process(1).munmap(1..3))
         .violates(Era::V2_6_34, Clause::MIG_1)
         .holds(Era::V2_6_36)
-        .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
 }
 
 fn main() {

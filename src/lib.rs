@@ -6,7 +6,7 @@
 //! interleaving that shows it, or that none does.
 //!
 //! ```
-//! use lockwalk::{Clause, Era, Race};
+//! use lockwalk::{Clause, Era, Mark, Race};
 //!
 //! let race = Race::new("S3.1", "vma_adjust moves the range under rmap_walk")
 //!     .world(|w| {
@@ -18,8 +18,8 @@
 //!     .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
 //!     .violates(Era::V2_6_34, Clause::MIG_1)
 //!     .holds(Era::V2_6_36)
-//!     .showing("the walk takes the page to lie outside the VMA", |e| e.saw("vma_address", "-EFAULT"))
-//!     .sometimes("the page is moved", |e| e.saw("migrate", "moved"));
+//!     .showing("the walk takes the page to lie outside the VMA", |e| e.saw(Mark::VMA_ADDRESS_EFAULT))
+//!     .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED));
 //! for (protocol, _) in race.cases() {
 //!     let outcome = race.check(protocol);
 //!     assert!(outcome.as_documented(), "{protocol}: {:?}", outcome.objections());
@@ -44,4 +44,5 @@ pub use dpor::{ParseScheduleError, Schedule};
 pub use explore::{Litmus, LitmusOutcome, Method, Options, Part, PartError, Shard};
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};
+pub use sync::Mark;
 pub use witness::{self, Outcome, Witness};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::mm::World;
 use crate::spec::{Clause, Protocol};
-use crate::sync::Exec;
+use crate::sync::{Exec, Mark};
 
 type OnWorld = Arc<dyn Fn(&World) + Send + Sync>;
 
@@ -64,9 +64,9 @@ impl Condition {
 pub struct Seen<'e>(pub(crate) &'e Exec);
 
 impl Seen<'_> {
-    /// Did the protocol say `value` of `what`? The marks stand in `src/mm`: `sync::mark("vma_address", "-EFAULT")`.
-    pub fn saw(&self, what: &str, value: &str) -> bool {
-        self.0.saw(what, value)
+    /// Has it shown this? `lockwalk list marks` names them; a race may [have its own](Mark).
+    pub fn saw(&self, mark: &'static Mark) -> bool {
+        self.0.saw(mark)
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic;
 
 use lockwalk::mm::World;
 use lockwalk::witness::Verdict;
-use lockwalk::{Clause, Era, Method, Options, Race};
+use lockwalk::{Clause, Era, Mark, Method, Options, Race};
 
 fn migration() -> Race {
     Race::new("mine", "a VMA is split while its page is migrated")
@@ -82,10 +82,10 @@ fn a_protocol_has_one_case() {
 /// It is asked when the violation happens: what the execution shows later comes too late.
 #[test]
 fn showing_is_asked_at_the_instant_of_the_violation() {
-    let verdict = |(what, value): (&'static str, &'static str)| {
-        let race = migration().violates(Era::V2_6_34, Clause::MIG_1).showing("it was said before", move |e| e.saw(what, value));
+    let verdict = |mark: &'static Mark| {
+        let race = migration().violates(Era::V2_6_34, Clause::MIG_1).showing("it was said before", move |e| e.saw(mark));
         race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default()).verdict()
     };
-    assert_eq!(verdict(("vma_address", "-EFAULT")), Verdict::Violated("MIG-1".into()));
-    assert_ne!(verdict(("migrate", "moved")), Verdict::Violated("MIG-1".into()));
+    assert_eq!(verdict(Mark::VMA_ADDRESS_EFAULT), Verdict::Violated("MIG-1".into()));
+    assert_ne!(verdict(Mark::MIGRATE_MOVED), Verdict::Violated("MIG-1".into()));
 }

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lockwalk::spec::Rules;
-use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Race, matrix, races};
+use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Race, matrix, races};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -268,6 +268,18 @@ fn every_claim_finding_and_assumption_that_the_code_names_stands_in_the_spec() {
     for race in races::all() {
         let claim = race.id().split('/').next().unwrap_or_default();
         assert!(claim == "S3" || spec.contains(&format!("| {claim} |")), "the claim table has no row for {claim}");
+    }
+}
+
+/// A condition that asks for a mark that nothing sets says nothing.
+#[test]
+fn every_mark_is_set_somewhere() {
+    let protocol = all_sources().into_iter().filter(|(file, _)| file.starts_with("src/mm/") && file != "src/mm/marks.rs");
+    let code: String = protocol.map(|(_, text)| text).collect();
+    for mark in Mark::ALL {
+        let name = format!("Mark::{}", mark.name());
+        let set = code.split(&name).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        assert!(set, "nothing sets {name}");
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use lockwalk::mm::World;
 use lockwalk::witness::Coverage;
-use lockwalk::{Era, Method, Options, Outcome, Race, sync};
+use lockwalk::{Era, Mark, Method, Options, Outcome, Race, sync};
 
 /// More interleavings than any pair has.
 const LIMIT: u64 = 2_000_000;
@@ -23,22 +23,22 @@ type Path = (&'static str, fn(&World));
 const PATHS: [Path; 8] = [
     ("load", |w| {
         let value = w.process(0).load(1).expect("it is mapped");
-        sync::mark("load", if value == 7 { "new" } else { "old" });
+        sync::mark(if value == 7 { LOADS_NEW } else { LOADS_OLD });
     }),
     ("store", |w| w.process(0).store(1, 7).expect("it is mapped")),
     ("isolate", |w| {
         let page = w.process(0).page_at(1);
         if w.isolate_lru_page(page) {
-            sync::mark("isolate", "isolated");
+            sync::mark(ISOLATES);
             w.put_page(page);
         } else {
-            sync::mark("isolate", "not on the list");
+            sync::mark(ISOLATES_NOTHING);
         }
     }),
     ("trylock", |w| {
         let lock = &w.page(w.process(0).page_at(1)).lock;
         let locked = lock.trylock();
-        sync::mark("trylock", if locked { "got it" } else { "failed" });
+        sync::mark(if locked { TRYLOCK_GOT_IT } else { TRYLOCK_FAILED });
         if locked {
             lock.unlock();
         }
@@ -46,18 +46,18 @@ const PATHS: [Path; 8] = [
     ("lock", |w| {
         let lock = &w.page(w.process(0).page_at(1)).lock;
         lock.lock();
-        sync::mark("lock", if lock.is_locked() { "locked" } else { "not locked" });
+        sync::mark(if lock.is_locked() { LOCK_LOCKED } else { LOCK_NOT_LOCKED });
         lock.unlock();
     }),
     ("wait", |w| {
         let lock = &w.page(w.process(0).page_at(1)).lock;
         lock.wait();
-        sync::mark("wait", if lock.is_locked() { "locked again" } else { "unlocked" });
+        sync::mark(if lock.is_locked() { WAIT_LOCKED_AGAIN } else { WAIT_UNLOCKED });
     }),
     ("reference", |w| {
         let page = w.process(0).page_at(1);
         let got = w.get_page_unless_zero(page);
-        sync::mark("reference", if got { "got it" } else { "free" });
+        sync::mark(if got { REFERENCE_GOT_IT } else { REFERENCE_FREE });
         if got {
             w.put_page(page);
         }
@@ -65,27 +65,41 @@ const PATHS: [Path; 8] = [
     ("drop", |w| w.put_page(w.process(0).page_at(1))),
 ];
 
-const MARKS: [(&str, &str); 12] = [
-    ("load", "new"),
-    ("load", "old"),
-    ("isolate", "isolated"),
-    ("isolate", "not on the list"),
-    ("trylock", "got it"),
-    ("trylock", "failed"),
-    ("lock", "locked"),
-    ("lock", "not locked"),
-    ("wait", "locked again"),
-    ("wait", "unlocked"),
-    ("reference", "got it"),
-    ("reference", "free"),
+const LOADS_NEW: &Mark = &Mark::new("load", "new");
+const LOADS_OLD: &Mark = &Mark::new("load", "old");
+const ISOLATES: &Mark = &Mark::new("isolate", "isolated");
+const ISOLATES_NOTHING: &Mark = &Mark::new("isolate", "not on the list");
+const TRYLOCK_GOT_IT: &Mark = &Mark::new("trylock", "got it");
+const TRYLOCK_FAILED: &Mark = &Mark::new("trylock", "failed");
+const LOCK_LOCKED: &Mark = &Mark::new("lock", "locked");
+const LOCK_NOT_LOCKED: &Mark = &Mark::new("lock", "not locked");
+const WAIT_LOCKED_AGAIN: &Mark = &Mark::new("wait", "locked again");
+const WAIT_UNLOCKED: &Mark = &Mark::new("wait", "unlocked");
+const REFERENCE_GOT_IT: &Mark = &Mark::new("reference", "got it");
+const REFERENCE_FREE: &Mark = &Mark::new("reference", "free");
+
+const MARKS: [&Mark; 12] = [
+    LOADS_NEW,
+    LOADS_OLD,
+    ISOLATES,
+    ISOLATES_NOTHING,
+    TRYLOCK_GOT_IT,
+    TRYLOCK_FAILED,
+    LOCK_LOCKED,
+    LOCK_NOT_LOCKED,
+    WAIT_LOCKED_AGAIN,
+    WAIT_UNLOCKED,
+    REFERENCE_GOT_IT,
+    REFERENCE_FREE,
 ];
 
 /// Two paths as a race, whose endings are all marks and pairs of marks.
 fn race((first, one): Path, (second, other): Path) -> Race {
     let mut race = Race::new(format!("{first} | {second}"), "enumerated").world(one_page).cpu(first, one).cpu(second, other);
-    for (at, &(what, value)) in MARKS.iter().enumerate() {
-        for &(also, and) in &MARKS[at..] {
-            race = race.sometimes(format!("{what} {value}, {also} {and}"), move |e| e.saw(what, value) && e.saw(also, and));
+    for (at, &mark) in MARKS.iter().enumerate() {
+        for &also in &MARKS[at..] {
+            let label = format!("{} {}, {} {}", mark.name(), mark.text(), also.name(), also.text());
+            race = race.sometimes(label, move |e| e.saw(mark) && e.saw(also));
         }
     }
     race

@@ -26,7 +26,7 @@ Examples:
   lockwalk explain S3.1 --output s3.1.svg     the same as a picture
   lockwalk matrix                             which rule of reuse breaks what, in document 0's races
   lockwalk bench --time 2s                    the exhaustive scheduler beside loom and shuttle
-  lockwalk list                               races, protocols, rules and clauses
+  lockwalk list                               races, protocols, rules, clauses and marks
 
 Exit status:
   0    every verdict is the documented one; a schedule that was replayed violates something
@@ -85,7 +85,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Run one schedule of a race again, and show what happens
     Replay(ReplayArgs),
-    /// Name the races, protocols, rules and clauses
+    /// Name the races, protocols, rules, clauses and marks
     List(ListArgs),
     /// Draw every violation into a directory, with an index
     Gallery(GalleryArgs),
@@ -220,7 +220,7 @@ impl Drawing {
 
 #[derive(clap::Args, Debug)]
 pub struct ListArgs {
-    /// Only these: races by id or by its beginning, protocols, rules, clauses
+    /// Only these: races by id or by its beginning, protocols, rules, clauses, marks; or all of one kind, as `marks`
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 

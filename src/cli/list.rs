@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use lockwalk::spec::Rules;
 use lockwalk::witness::render;
-use lockwalk::{Clause, Documented, Era, Protocol, Race, races};
+use lockwalk::{Clause, Documented, Era, Mark, Protocol, Race, races};
 use serde::Serialize;
 
 use super::args::{ListArgs, ListFormat};
 use super::output::{Terminal, print};
 use super::{Refusal, Status, select};
+
+const KINDS: [&str; 5] = ["races", "protocols", "rules", "clauses", "marks"];
 
 #[derive(Serialize)]
 struct Listing {
@@ -17,6 +19,7 @@ struct Listing {
     protocols: Vec<ProtocolEntry>,
     rules: Vec<RuleEntry>,
     clauses: Vec<ClauseEntry>,
+    marks: Vec<MarkEntry>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +65,12 @@ struct ClauseEntry {
     kind: String,
 }
 
+#[derive(Serialize)]
+struct MarkEntry {
+    name: &'static str,
+    text: &'static str,
+}
+
 /// Prints it.
 pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let listing = Listing::new().only(&args.names)?;
@@ -83,6 +92,7 @@ impl Listing {
             protocols: Era::all().iter().map(ProtocolEntry::new).collect(),
             rules,
             clauses: Clause::ALL.iter().map(clause).collect(),
+            marks: Mark::ALL.iter().map(|mark| MarkEntry { name: mark.name(), text: mark.text() }).collect(),
         }
     }
 
@@ -95,14 +105,15 @@ impl Listing {
         for wanted in names {
             if !all.iter().any(|name| select::names(wanted, name)) {
                 let nearest = select::nearest(wanted, all.iter().map(String::as_str));
-                return Err(Refusal(format!("no race, protocol, rule or clause is called '{wanted}'{nearest}")));
+                return Err(Refusal(format!("no race, protocol, rule, clause or mark is called '{wanted}'{nearest}")));
             }
         }
-        let wanted = |name: &str| names.iter().any(|wanted| select::names(wanted, name));
-        self.races.retain(|race| wanted(&race.id));
-        self.protocols.retain(|protocol| wanted(&protocol.name));
-        self.rules.retain(|rule| wanted(rule.name));
-        self.clauses.retain(|clause| wanted(clause.id));
+        let wanted = |kind: &str, name: &str| names.iter().any(|wanted| wanted == kind || select::names(wanted, name));
+        self.races.retain(|race| wanted("races", &race.id));
+        self.protocols.retain(|protocol| wanted("protocols", &protocol.name));
+        self.rules.retain(|rule| wanted("rules", rule.name));
+        self.clauses.retain(|clause| wanted("clauses", clause.id));
+        self.marks.retain(|mark| wanted("marks", mark.name));
         Ok(self)
     }
 
@@ -110,12 +121,14 @@ impl Listing {
         let races = self.races.iter().map(|race| race.id.as_str());
         let protocols = self.protocols.iter().map(|protocol| protocol.name.as_str());
         let rules = self.rules.iter().map(|rule| rule.name);
-        races.chain(protocols).chain(rules).chain(self.clauses.iter().map(|clause| clause.id)).collect()
+        let clauses = self.clauses.iter().map(|clause| clause.id);
+        let marks = self.marks.iter().map(|mark| mark.name);
+        KINDS.into_iter().chain(races).chain(protocols).chain(rules).chain(clauses).chain(marks).collect()
     }
 
     /// The sections that are not empty.
     fn text(&self, ascii: bool) -> String {
-        let sections = [self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text()];
+        let sections = [self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text(), self.marks_text()];
         let text = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
         if ascii { text.replace(" · ", " - ") } else { text }
     }
@@ -166,6 +179,14 @@ impl Listing {
             let _ = writeln!(text, "  {:9} {}", clause.id, clause.text);
         }
         (!self.clauses.is_empty()).then_some(text)
+    }
+
+    fn marks_text(&self) -> Option<String> {
+        let mut text = String::from("Marks, for the conditions of a race: e.saw(Mark::NAME)\n\n");
+        for mark in &self.marks {
+            let _ = writeln!(text, "  {:30} {}", mark.name, mark.text);
+        }
+        (!self.marks.is_empty()).then_some(text)
     }
 }
 

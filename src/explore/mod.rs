@@ -143,7 +143,7 @@ impl Race {
     /// Explores every interleaving under `protocol`, and finds the shortest witness if one violates something.
     ///
     /// ```
-    /// use lockwalk::{Clause, Era, Race};
+    /// use lockwalk::{Era, Mark, Race};
     ///
     /// let race = Race::new("mine", "a load while the page is migrated")
     ///     .world(|w| {
@@ -156,7 +156,7 @@ impl Race {
     ///         w.process(0).load(1).expect("it is mapped");
     ///     })
     ///     .holds(Era::V2_6_36)
-    ///     .sometimes("the load waits for the migration", |e| e.saw("fault", "meets a migration entry"));
+    ///     .sometimes("the load waits for the migration", |e| e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY));
     /// let outcome = race.check(&Era::V2_6_36);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```

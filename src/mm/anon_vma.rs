@@ -4,7 +4,7 @@ use super::page::Mapping;
 use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
 use crate::spec::{AnonVmaLife, AnonVmaLock, Clause, ForkLink};
-use crate::sync::{self, Name, SlabRef, SpinLock, State, Word};
+use crate::sync::{self, Mark, Name, SlabRef, SpinLock, State, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
 ///
@@ -102,7 +102,7 @@ impl World {
         let first = self.anon_vma_list_at(anon_vma, 0).map(|vma| self.listed_vma(vma));
         let Some(root) = first.and_then(|vma| vma.anon_vma_chain.read().last().copied()) else { return anon_vma };
         self.anon_vma_unlock(anon_vma);
-        sync::mark("anon_vma_lock_root", "between two locks");
+        sync::mark(Mark::LOCK_ROOT_BETWEEN_TWO_LOCKS);
         self.anon_vma_lock(root)
     }
 
@@ -143,7 +143,7 @@ impl World {
         mm.page_table_lock.unlock();
         self.anon_vma_unlock(new);
         if !used {
-            sync::mark("anon_vma_prepare", "somebody else's");
+            sync::mark(Mark::ANON_VMA_PREPARE_LOST);
             self.anon_vma_free(new);
         }
     }

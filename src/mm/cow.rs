@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::{Addr, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{Clause, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
-use crate::sync;
+use crate::sync::{self, Mark};
 use crate::{call, note};
 
 impl World {
@@ -29,7 +29,7 @@ impl World {
             return;
         };
         if reuse {
-            sync::mark("do_wp_page", "reuse");
+            sync::mark(Mark::DO_WP_PAGE_REUSES);
             if write {
                 self.assert_sole_entry(mm, addr, old);
                 self.set_pte(mm, addr, Pte::Present { page: old, write: true, dirty: true });
@@ -58,11 +58,11 @@ impl World {
             _ => false,
         };
         if too_many {
-            sync::mark("do_wp_page", "page has references");
+            sync::mark(Mark::DO_WP_PAGE_REFERENCED);
             return Some(false);
         }
         if !frame.lock.trylock() {
-            sync::mark("do_wp_page", "page is locked");
+            sync::mark(Mark::DO_WP_PAGE_LOCKED);
             if self.rules().wp_lock == WpLock::Trylock {
                 return Some(false);
             }
@@ -104,7 +104,7 @@ impl World {
     /// As long as the entry is there, a thread may load through it: the mapping must count till then (rule [`CowRmap`]).
     fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) {
         let old = pte.page().expect("a present entry");
-        sync::mark("do_wp_page", "copy");
+        sync::mark(Mark::DO_WP_PAGE_COPIES);
         self.anon_vma_prepare(vma);
         let new = self.alloc_page();
         self.page(new).content.write(self.page(old).content.read());
@@ -199,7 +199,7 @@ impl World {
             FreeSwap::RemoveExclusive => self.remove_exclusive_swap_page(page, true),
             FreeSwap::RemoveExclusiveUnlocked => self.remove_exclusive_swap_page(page, false),
         };
-        sync::mark("do_swap_page", if freed { "gives the slot back" } else { "keeps the slot" });
+        sync::mark(if freed { Mark::DO_SWAP_PAGE_FREES_SLOT } else { Mark::DO_SWAP_PAGE_KEEPS_SLOT });
     }
 
     /// Takes the page out of the swap cache if the caller is the only one who has it. Called with the page locked. Kernel:

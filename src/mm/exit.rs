@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Addr, Mm, MmRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::ZapMigration;
-use crate::sync;
+use crate::sync::{self, Mark};
 
 impl World {
     /// Its process lets go of an address space. Kernel: `exit_mm`.
@@ -67,7 +67,7 @@ impl World {
         while addr < range.end {
             let pte = mm.pte(addr).read();
             if matches!(pte, Pte::Migration { .. }) {
-                sync::mark("zap_pte_range", "meets a migration entry");
+                sync::mark(Mark::ZAP_MEETS_MIGRATION_ENTRY);
                 if self.rules().zap_migration == ZapMigration::Wait {
                     mm.page_table_lock.unlock();
                     self.migration_entry_wait(mm.id(), addr);

@@ -3,7 +3,7 @@
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::StaleEntry;
-use crate::sync::{self, RetryLoop};
+use crate::sync::{self, Mark, RetryLoop};
 
 /// An access that faults once is no retry loop; one that faults again is, and must say so.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl World {
                 Ok(())
             }
             None => {
-                sync::mark("page fault", "-EFAULT");
+                sync::mark(Mark::PAGE_FAULT_EFAULT);
                 Err(Errno::Efault)
             }
         };
@@ -105,7 +105,7 @@ impl World {
         match mm.pte(addr).read() {
             Pte::None => self.do_anonymous_page(mm, vma, addr),
             Pte::Migration { .. } => {
-                sync::mark("fault", "meets a migration entry");
+                sync::mark(Mark::FAULT_MEETS_MIGRATION_ENTRY);
                 let cleaned = self.rules().stale_entry != StaleEntry::Bug && self.clean_up_stale_entry(mm, vma, addr);
                 if !cleaned {
                     self.migration_entry_wait(mm.id(), addr);
@@ -139,7 +139,7 @@ impl World {
         }
         mm.page_table_lock.unlock();
         if !used {
-            sync::mark("do_anonymous_page", "somebody else's");
+            sync::mark(Mark::DO_ANONYMOUS_PAGE_LOST);
             self.put_page(page);
         }
     }

@@ -3,7 +3,7 @@
 use super::{Addr, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::{ForkMigration, ForkPinned, Reuse};
-use crate::sync;
+use crate::sync::{self, Mark};
 
 impl World {
     /// Copies an address space. Kernel: `dup_mmap`. Takes the parent's `mmap_sem` for writing, so no fault of the parent runs meanwhile.
@@ -56,7 +56,7 @@ impl World {
             Pte::Present { page, .. } if self.fork_must_copy(page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             Pte::Migration { page, .. } => {
-                sync::mark("fork", "copies a migration entry");
+                sync::mark(Mark::FORK_COPIES_MIGRATION_ENTRY);
                 Pte::Migration { page, write: false, exclusive: false }
             }
             Pte::Swap { entry, .. } => {
@@ -92,7 +92,7 @@ impl World {
     /// The child gets a page of its own, and the parent's entry stays as it is. Called with both page-table locks held. Kernel:
     /// `copy_present_page`, since 5.9.
     fn copy_present_page(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr, page: PageRef) {
-        sync::mark("fork", "copies a pinned page");
+        sync::mark(Mark::FORK_COPIES_PINNED_PAGE);
         let new = self.alloc_page();
         // The entry is in use, so that the copy is not half of a store.
         let _ = src.pte(addr).begin_access();

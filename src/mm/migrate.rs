@@ -4,7 +4,7 @@ use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, StaleEntry, UnmappedPage};
-use crate::sync::{self, RetryLoop, SlabRef};
+use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
 
 /// What `unmap_and_move` holds on to while the page is unmapped, and must let go of.
@@ -35,8 +35,8 @@ enum Plan {
 impl Plan {
     fn said(self) -> Self {
         match self {
-            Plan::Skip => sync::mark("unmapped page", "skipped"),
-            Plan::MoveOnly => sync::mark("unmapped page", "moved without its reverse map"),
+            Plan::Skip => sync::mark(Mark::UNMAPPED_PAGE_SKIPPED),
+            Plan::MoveOnly => sync::mark(Mark::UNMAPPED_PAGE_MOVED),
             Plan::UnmapAndRemap => {}
         }
         self
@@ -64,16 +64,16 @@ impl World {
 
     fn migrate_once(&self, page: PageRef) -> Result<(), Errno> {
         if !self.isolate_lru_page(page) {
-            sync::mark("migrate", "not on the list");
+            sync::mark(Mark::MIGRATE_NOT_ON_LRU);
             return Ok(());
         }
         let newpage = self.alloc_page();
         let result = self.unmap_and_move(newpage, page);
         if result.is_ok() {
-            sync::mark("migrate", "moved");
+            sync::mark(Mark::MIGRATE_MOVED);
             self.putback_lru_page(newpage);
         } else {
-            sync::mark("migrate", "failed");
+            sync::mark(Mark::MIGRATE_FAILED);
             self.put_page(newpage);
         }
         self.putback_lru_page(page); // a page that was moved has no other references, and is freed
@@ -164,7 +164,7 @@ impl World {
             if old.count.read() == 1 {
                 return Ok(());
             }
-            sync::mark("move_mapping", "has references");
+            sync::mark(Mark::MOVE_MAPPING_REFERENCED);
             return Err(Errno::Eagain);
         }
         let rule = self.rules().move_mapping;
@@ -198,7 +198,7 @@ impl World {
         if unused {
             Ok(())
         } else {
-            sync::mark("move_mapping", "has references");
+            sync::mark(Mark::MOVE_MAPPING_REFERENCED);
             Err(Errno::Eagain)
         }
     }
@@ -220,7 +220,7 @@ impl World {
             if self.rules().recount == Recount::No || restored >= entries {
                 break;
             }
-            sync::mark("remove_migration_ptes", "walks again");
+            sync::mark(Mark::REMOVE_MIGRATION_PTES_AGAIN);
         }
         if self.rules().stale_entry == StaleEntry::MapNewReferenced {
             for _ in restored..entries {
@@ -403,7 +403,7 @@ impl World {
             _ => None,
         };
         if let Some((page, write)) = stale {
-            sync::mark("fault", "cleans up a stale migration entry");
+            sync::mark(Mark::FAULT_CLEANS_UP_STALE_ENTRY);
             let to = match self.rules().stale_entry {
                 StaleEntry::Bug | StaleEntry::MapOld => page,
                 StaleEntry::MapNew | StaleEntry::MapNewReferenced => self.page(page).moved_to.read().unwrap_or(page),

@@ -9,6 +9,7 @@ mod exit;
 mod fault;
 mod fork;
 mod gup;
+mod marks;
 mod migrate;
 mod mm_struct;
 mod mmap;

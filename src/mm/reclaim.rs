@@ -2,7 +2,7 @@
 
 use super::{PageRef, Ttu, World};
 use crate::call;
-use crate::sync;
+use crate::sync::{self, Mark};
 
 impl World {
     /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps it any more. What the memory hot-removal
@@ -30,15 +30,15 @@ impl World {
             return;
         }
         if !self.page(page).lock.trylock() {
-            sync::mark("shrink", "page is locked");
+            sync::mark(Mark::SHRINK_PAGE_LOCKED);
             self.putback_lru_page(page);
             return;
         }
         if self.shrink_locked_page(page) {
-            sync::mark("shrink", "freed");
+            sync::mark(Mark::SHRINK_FREED);
             return;
         }
-        sync::mark("shrink", "kept");
+        sync::mark(Mark::SHRINK_KEPT);
         self.unlock_page(page);
         self.putback_lru_page(page);
     }

@@ -4,7 +4,7 @@ use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
 use crate::spec::{Clause, LockRecheck, Reuse, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
-use crate::sync::{self, RetryLoop, SlabRef};
+use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
 
 /// Why a page is unmapped. Kernel: `enum ttu_flags`.
@@ -32,7 +32,7 @@ impl World {
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
                 return Some(anon_vma);
             }
-            sync::mark("page_lock_anon_vma", "unmapped meanwhile");
+            sync::mark(Mark::PAGE_LOCK_ANON_VMA_UNMAPPED);
             self.anon_vma(root).lock.unlock(); // not through anon_vma->root, which its next owner may have rewritten
         }
         self.rcu.read_unlock();
@@ -59,7 +59,7 @@ impl World {
         let (mut at, mut taken) = (0, 0);
         while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
             if vma == DUMMY_VMA {
-                sync::mark("try_to_unmap", "passes a dummy");
+                sync::mark(Mark::TRY_TO_UNMAP_PASSES_DUMMY);
             } else {
                 taken += i64::from(self.try_to_unmap_one(page, self.listed_vma(vma), ttu));
             }
@@ -117,7 +117,7 @@ impl World {
             UnmapCheck::Unpinned => frame.anon_exclusive.read() && frame.maybe_dma_pinned(),
         };
         if held {
-            sync::mark("try_to_unmap_one", "page is held");
+            sync::mark(Mark::TRY_TO_UNMAP_PAGE_HELD);
             note!("{page} is held: it stays mapped");
         }
         held

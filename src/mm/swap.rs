@@ -3,7 +3,7 @@
 use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
 use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinRecheck};
-use crate::sync;
+use crate::sync::{self, Mark};
 
 impl World {
     /// Brings a page back from swap. Called with `mmap_sem` held for reading; `orig` is the entry that faulted. Kernel: `do_swap_page`.
@@ -20,20 +20,20 @@ impl World {
         let frame = self.page(page);
         frame.lock.lock();
         if self.rules().swapin_recheck == SwapinRecheck::EntryAndCache && !self.is_cached_as(page, entry) {
-            sync::mark("do_swap_page", "page has left the swap cache");
+            sync::mark(Mark::DO_SWAP_PAGE_LEFT_CACHE);
             self.unlock_page(page);
             self.put_page(page);
             return;
         }
         mm.page_table_lock.lock();
         if mm.pte(addr).read() != orig || !frame.uptodate.read() {
-            sync::mark("do_swap_page", "entry has changed");
+            sync::mark(Mark::DO_SWAP_PAGE_ENTRY_CHANGED);
             mm.page_table_lock.unlock();
             self.unlock_page(page);
             self.put_page(page);
             return;
         }
-        sync::mark("do_swap_page", "maps the page");
+        sync::mark(Mark::DO_SWAP_PAGE_MAPS);
         let pte = self.map_swapped_page(mm, vma, addr, orig, page, write);
         if write && pte == Pte::clean(page, false) && self.rules().swap_write == SwapWrite::Finish {
             self.do_wp_page(mm, vma, addr, pte);
@@ -58,7 +58,7 @@ impl World {
                 self.page(page).anon_exclusive.write(true);
             }
             if write {
-                sync::mark("do_swap_page", if exclusive { "page is exclusive" } else { "page may be shared" });
+                sync::mark(if exclusive { Mark::DO_SWAP_PAGE_EXCLUSIVE } else { Mark::DO_SWAP_PAGE_SHARED });
             }
             if exclusive && write { Pte::Present { page, write: true, dirty: true } } else { Pte::clean(page, false) }
         };

@@ -6,7 +6,7 @@ use std::fmt;
 use super::World;
 use super::page::Entries;
 use crate::spec::{Clause, FreeSwap};
-use crate::sync::{self, Ghost, Name, SpinLock, State, Word};
+use crate::sync::{self, Ghost, Mark, Name, SpinLock, State, Word};
 use crate::{call, note};
 
 /// A slot on the swap device. Kernel: `swp_entry_t`.
@@ -151,7 +151,7 @@ impl World {
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
         if frame.swap_cache.read() && (unused || self.vm_swap_full()) {
-            sync::mark("free_swap_and_cache", "takes the page out of the swap cache");
+            sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
             self.delete_from_swap_cache(page);
             frame.dirty.write(true);
         }

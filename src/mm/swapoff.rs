@@ -2,7 +2,7 @@
 
 use super::{Addr, Mm, PageRef, Pte, SwapEntry, Vma, World};
 use crate::spec::{Clause, UnuseActivate};
-use crate::sync::{self, RetryLoop};
+use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
 impl World {
@@ -25,7 +25,7 @@ impl World {
             let (at, pte) = left.expect("it is violated");
             format!("swapoff is over, and {at} = {pte}")
         });
-        sync::mark("swapoff", "over");
+        sync::mark(Mark::SWAPOFF_OVER);
     }
 
     /// One round of `try_to_unuse`: brings the first slot in use back, as far as it can. False if there is none.
@@ -64,7 +64,7 @@ impl World {
             self.delete_from_swap_cache(page);
             frame.dirty.write(true);
         } else if current {
-            sync::mark("swapoff", "some entries are left");
+            sync::mark(Mark::SWAPOFF_LEAVES_ENTRIES);
         }
         self.unlock_page(page);
         self.put_page(page);
@@ -76,7 +76,7 @@ impl World {
     fn unuse_process(&self, mm: &Mm, entry: SwapEntry, page: PageRef) {
         call!("unuse_process({}, {entry})", mm.id());
         if self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock() {
-            sync::mark("swapoff", "lets go of the page");
+            sync::mark(Mark::SWAPOFF_LETS_GO);
             if self.rules().unuse_activate == UnuseActivate::Yes {
                 self.activate_page(page);
             }

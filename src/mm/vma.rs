@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
 use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, StaleEntry, VmEndLock, VmaAdjustLock};
-use crate::sync::{self, Ghost, Name, Plain, RetryLoop, SlabRef, State, Word};
+use crate::sync::{self, Ghost, Mark, Name, Plain, RetryLoop, SlabRef, State, Word};
 use crate::{call, note};
 
 /// A VMA, by number. Never reused within an execution.
@@ -105,12 +105,12 @@ impl Vma {
             format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
         });
         if addr < start || addr >= end {
-            sync::mark("vma_address", "-EFAULT");
+            sync::mark(Mark::VMA_ADDRESS_EFAULT);
             note!("vma_address({page}, {self}) = {addr}, outside [{start}, {end}) → -EFAULT");
             return Err(Errno::Efault);
         }
         sync::clause(Clause::RMAP_4, (start..end).contains(&addr), || format!("{addr} is outside {self}, which is [{start}, {end})"));
-        sync::mark("vma_address", if whole { "right" } else { "wrong" });
+        sync::mark(if whole { Mark::VMA_ADDRESS_RIGHT } else { Mark::VMA_ADDRESS_WRONG });
         note!("vma_address({page}, {self}) = {addr}");
         Ok(addr)
     }

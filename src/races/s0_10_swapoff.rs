@@ -3,7 +3,7 @@
 use super::worlds::{cached, family_cached};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
     w.swapoff();
@@ -11,7 +11,7 @@ fn swapoff(w: &World) {
 }
 
 fn lets_go(e: &Seen<'_>) -> bool {
-    e.saw("swapoff", "lets go of the page")
+    e.saw(Mark::SWAPOFF_LETS_GO)
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -24,7 +24,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .sometimes("swapoff lets go of the page", lets_go)
-        .sometimes("swapoff ends", |e| e.saw("swapoff", "over"));
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     let forever = Race::new("S0.10/progress", "if both happen in every round, swapoff never ends")
         .world(|w| {
             family_cached(w);
@@ -51,7 +51,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
-        .sometimes("the fault maps the page", |e| e.saw("do_swap_page", "maps the page"))
-        .sometimes("the fault comes too late", |e| e.saw("do_swap_page", "entry has changed"));
+        .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
+        .sometimes("the fault comes too late", |e| e.saw(Mark::DO_SWAP_PAGE_ENTRY_CHANGED));
     vec![once, fault, forever]
 }

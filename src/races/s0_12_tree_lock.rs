@@ -3,7 +3,7 @@
 use super::worlds::{cached, family, family_cached};
 use crate::mm::World;
 use crate::spec::{Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn store(w: &World) {
     w.process(0).store(1, 8).expect("it is mapped");
@@ -14,7 +14,7 @@ fn load(w: &World) {
 }
 
 fn exclusive(e: &Seen<'_>) -> bool {
-    e.saw("do_swap_page", "page is exclusive") || e.saw("do_wp_page", "reuse")
+    e.saw(Mark::DO_SWAP_PAGE_EXCLUSIVE) || e.saw(Mark::DO_WP_PAGE_REUSES)
 }
 
 /// With the order of steps of 2.6.13: that of 2.6.11 has races of its own (S0.5), and they would hide what is asked here.
@@ -44,8 +44,8 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_13)
         .holds_without(Era::V2_6_29, Clause::SWAP_5)
-        .sometimes("a load comes too late", |e| e.saw("do_swap_page", "entry has changed"))
-        .sometimes("the slot is given back", |e| e.saw("do_swap_page", "gives the slot back"));
+        .sometimes("a load comes too late", |e| e.saw(Mark::DO_SWAP_PAGE_ENTRY_CHANGED))
+        .sometimes("the slot is given back", |e| e.saw(Mark::DO_SWAP_PAGE_FREES_SLOT));
     let unwritten = Race::new("S0.13/unwritten", "the page was never written out, and another process's entry still stands for it")
         .world(|w| {
             family(w);
@@ -63,7 +63,7 @@ pub(super) fn races() -> Vec<Race> {
         })
         .holds(Era::V2_6_13.with(CowRmap::AfterEntry))
         .holds(Era::V2_6_29)
-        .sometimes("the slot is kept for the other process", |e| e.saw("do_swap_page", "keeps the slot"))
+        .sometimes("the slot is kept for the other process", |e| e.saw(Mark::DO_SWAP_PAGE_KEEPS_SLOT))
         .sometimes("the page is taken for exclusive", exclusive);
     let zap =
         Race::new("S0.13/zap", "one process unmaps what both have on swap: whose entry is the last, takes the page out of the swap cache")
@@ -72,9 +72,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("store (the child's)", |w| w.process(1).store(1, 9).expect("it is mapped"))
             .holds(Era::V2_6_13)
             .holds(Era::V2_6_29)
-            .sometimes("munmap takes the page out of the swap cache", |e| {
-                e.saw("free_swap_and_cache", "takes the page out of the swap cache")
-            })
+            .sometimes("munmap takes the page out of the swap cache", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES))
             .sometimes("the store has the page alone", exclusive);
     vec![redundant, necessary, unwritten, zap]
 }

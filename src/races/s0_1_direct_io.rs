@@ -3,7 +3,7 @@
 use super::worlds::{cached, one_page};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
 fn given_away(w: &World) {
@@ -31,7 +31,7 @@ fn load_then_store(w: &World) {
 }
 
 fn back_from_swap(e: &Seen<'_>) -> bool {
-    e.saw("do_swap_page", "maps the page")
+    e.saw(Mark::DO_SWAP_PAGE_MAPS)
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -47,7 +47,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_9)
         .holds(Era::V5_19)
-        .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
+        .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     let read_first = Race::new("S0.1/read", "the same, but the thread reads before it stores, so that the page comes back write-protected")
         .world(given_away)
         .cpu("kswapd", kswapd)
@@ -58,7 +58,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
-        .showing("the store gets a copy", |e| e.saw("do_wp_page", "copy"));
+        .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     let migrated = Race::new("S0.1/migrated", "a page that was migrated is given to a device, unmapped, and stored to")
         .world(|w| {
             one_page(w);
@@ -98,8 +98,8 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (another thread)", store)
         .violates(Era::V2_6_13, Clause::DATA_1)
         .holds(Era::V2_6_29)
-        .showing("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"))
-        .sometimes("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"));
+        .showing("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED))
+        .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));
     let unmapped = Race::new("S0.11/unmapped", "who locks the page unmaps it, while the store waits for the lock")
         .world(|w| {
             cached(w);
@@ -109,6 +109,6 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store", store)
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
-        .sometimes("do_wp_page finds the page locked", |e| e.saw("do_wp_page", "page is locked"));
+        .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));
     vec![lost, read_first, migrated, untested, trylock, unmapped]
 }

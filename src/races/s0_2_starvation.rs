@@ -3,7 +3,7 @@
 use super::worlds::{cached, family};
 use crate::mm::World;
 use crate::spec::{Clause, Era, UnmapCheck};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 /// Each request is issued before the one before it is complete.
 fn overlapping_requests(w: &World) {
@@ -24,7 +24,7 @@ fn memory_removal(w: &World) {
 }
 
 fn held(e: &Seen<'_>) -> bool {
-    e.saw("try_to_unmap_one", "page is held")
+    e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD)
 }
 
 fn store(w: &World) {
@@ -43,7 +43,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_0)
         .holds(Era::V2_6_13)
         .showing("the request keeps the page mapped", held)
-        .sometimes("the page is unmapped", |e| e.saw("do_swap_page", "maps the page"));
+        .sometimes("the page is unmapped", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
     let residual = Race::new("S0.8", "unmapping a page that is being copied is harmless, with document 0's residual check and without it")
         .world(family)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
@@ -51,8 +51,8 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13.with(UnmapCheck::Residual))
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
-        .sometimes("the page is copied", |e| e.saw("do_wp_page", "copy"))
-        .sometimes("the page is unmapped", |e| e.saw("do_swap_page", "maps the page"));
+        .sometimes("the page is copied", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+        .sometimes("the page is unmapped", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
     let shared = Race::new("S0.8/shared", "but with it, a shared page that is always held is still never unmapped")
         .world(family)
         .cpu("direct I/O, overlapping", overlapping_requests)

@@ -3,7 +3,7 @@
 use super::worlds::{cached, family, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
 use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapWrite};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
 fn write_protected(w: &World) {
@@ -21,11 +21,11 @@ fn childs_store(w: &World) {
 }
 
 fn copied(e: &Seen<'_>) -> bool {
-    e.saw("do_wp_page", "copy")
+    e.saw(Mark::DO_WP_PAGE_COPIES)
 }
 
 fn reused(e: &Seen<'_>) -> bool {
-    e.saw("do_wp_page", "reuse")
+    e.saw(Mark::DO_WP_PAGE_REUSES)
 }
 
 fn glance(w: &World) {
@@ -162,7 +162,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_0)
         .holds(second_fault(Era::DOCUMENT_0))
         .never("the page is copied, and nobody shares it", copied)
-        .sometimes("do_swap_page takes the page for shared", |e| e.saw("do_swap_page", "page may be shared"))
+        .sometimes("do_swap_page takes the page for shared", |e| e.saw(Mark::DO_SWAP_PAGE_SHARED))
         .sometimes("do_wp_page reuses it", reused);
     let left = Race::new("S0.6/left", "a page in the swap cache was shared, and is no longer: who stores there has it alone")
         .world(|w| {
@@ -194,7 +194,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", copied)
-        .sometimes("do_swap_page takes the page for exclusive", |e| e.saw("do_swap_page", "page is exclusive"));
+        .sometimes("do_swap_page takes the page for exclusive", |e| e.saw(Mark::DO_SWAP_PAGE_EXCLUSIVE));
     // Not in the mails: the cache's claim on the slot outlives the page's place in the cache, and counts as another process's.
     let late_claim =
         Race::new("S0.6/late-claim", "reclaim has taken the page out of the swap cache, and its claim on the slot is not given up yet")

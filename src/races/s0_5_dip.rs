@@ -3,7 +3,7 @@
 use super::worlds::{cached, half_mapped};
 use crate::mm::World;
 use crate::spec::{Clause, Era, Reuse, SwapFreeOrder};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn childs_load(w: &World) {
     w.process(1).load(1).expect("it is mapped");
@@ -27,7 +27,7 @@ fn cases(race: Race) -> Race {
 }
 
 fn reused(e: &Seen<'_>) -> bool {
-    e.saw("do_wp_page", "reuse")
+    e.saw(Mark::DO_WP_PAGE_REUSES)
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -37,8 +37,8 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("load (the child's)", childs_load)
             .cpu("store (the parent's)", store)
             .showing("do_wp_page takes the page for its own", reused)
-            .sometimes("the child gets its page", |e| e.saw("do_swap_page", "maps the page"))
-            .sometimes("the parent gets a copy", |e| e.saw("do_wp_page", "copy"));
+            .sometimes("the child gets its page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
+            .sometimes("the parent gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     let full = cases(Race::new("S0.5/full", "the same while swap is full, and slots are given back at once"))
         .world(|w| {
             half_mapped(w);
@@ -47,7 +47,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("load (the child's)", childs_load)
         .cpu("store (the parent's)", store)
         .showing("do_wp_page takes the page for its own", reused)
-        .sometimes("the child gets its page", |e| e.saw("do_swap_page", "maps the page"));
+        .sometimes("the child gets its page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
     // Not in the mails: what else may happen once the page is unlocked too early.
     let unset = Race::new("S0.5/reclaim", "the page is unlocked before its mapping is set, and reclaim follows the mapping")
         .world(cached)
@@ -61,6 +61,6 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
-        .sometimes("the page is mapped", |e| e.saw("do_swap_page", "maps the page"));
+        .sometimes("the page is mapped", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
     vec![dip, full, unset]
 }

@@ -1,8 +1,8 @@
 //! S0.9: fork while a device stores into a page of the parent.
 
 use super::worlds::one_page;
-use crate::Race;
 use crate::spec::{Clause, Era, ForkPinned, Gup};
+use crate::{Mark, Race};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -20,6 +20,6 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_29.with(Gup::Pin).with(ForkPinned::Copy))
             .holds(Era::V5_9)
             .holds(Era::V5_19)
-            .sometimes("fork copies the pinned page", |e| e.saw("fork", "copies a pinned page")),
+            .sometimes("fork copies the pinned page", |e| e.saw(Mark::FORK_COPIES_PINNED_PAGE)),
     ]
 }

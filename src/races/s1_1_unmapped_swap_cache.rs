@@ -2,7 +2,7 @@
 
 use crate::mm::World;
 use crate::spec::{AnonVmaLife, Clause, Era, UnmappedPage};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 /// A page that was swapped out, and is in the swap cache again; nobody has mapped it since.
 fn read_ahead(w: &World) {
@@ -14,7 +14,7 @@ fn read_ahead(w: &World) {
 }
 
 fn moved_alone(e: &Seen<'_>) -> bool {
-    e.saw("unmapped page", "moved without its reverse map") && e.saw("migrate", "moved")
+    e.saw(Mark::UNMAPPED_PAGE_MOVED) && e.saw(Mark::MIGRATE_MOVED)
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -30,7 +30,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::DOCUMENT_1)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
-            .sometimes("the fault maps a page", |e| e.saw("do_swap_page", "maps the page")),
+            .sometimes("the fault maps a page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS)),
         Race::new("S1.1/moved", "and later kernels move it, without a reverse map to walk")
             .world(read_ahead)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
@@ -40,6 +40,6 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_36)
             .holds(Era::V2_6_38)
             .sometimes("the unmapped page is moved", moved_alone)
-            .sometimes("the fault maps a page", |e| e.saw("do_swap_page", "maps the page")),
+            .sometimes("the fault maps a page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS)),
     ]
 }

@@ -3,7 +3,7 @@
 
 use crate::mm::World;
 use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Protocol, ZapMigration};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
     let p = w.new_process();
@@ -12,11 +12,11 @@ fn one_page(w: &World) {
 }
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 fn zap_meets_entry(e: &Seen<'_>) -> bool {
-    e.saw("zap_pte_range", "meets a migration entry")
+    e.saw(Mark::ZAP_MEETS_MIGRATION_ENTRY)
 }
 
 /// 2.6.22 with another way to keep the anon_vma.
@@ -80,7 +80,7 @@ pub(super) fn races() -> Vec<Race> {
             w.migrate(w.process(0).page_at(1));
         })
         .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
-        .sometimes("the walk meets the dummy", |e| e.saw("try_to_unmap", "passes a dummy"))
+        .sometimes("the walk meets the dummy", |e| e.saw(Mark::TRY_TO_UNMAP_PASSES_DUMMY))
         .sometimes("the page is moved", moved);
     let kernel = Race::new("S1.0/kernel", "memory hot-remove migrates without mmap_sem, while the process unmaps")
         .world(one_page)

@@ -1,7 +1,7 @@
 //! S1.4: document 1 puts every migration into an RCU read section, also that of a file's page, which sleeps.
 
-use crate::Race;
 use crate::spec::{Clause, Era, RcuScope};
+use crate::{Mark, Race};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -13,6 +13,6 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::DOCUMENT_1, Clause::ATOMIC_1)
             .holds(Era::DOCUMENT_1.with(RcuScope::Anon))
             .holds(Era::V2_6_33)
-            .sometimes("the page stays", |e| e.saw("migrate", "failed")),
+            .sometimes("the page stays", |e| e.saw(Mark::MIGRATE_FAILED)),
     ]
 }

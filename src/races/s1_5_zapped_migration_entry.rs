@@ -1,7 +1,7 @@
 //! S1.5: free_swap_and_cache must know a migration entry when it sees one.
 
-use crate::Race;
 use crate::spec::{Clause, Era, ZapMigration};
+use crate::{Mark, Race};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -19,6 +19,6 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("munmap", |w| w.process(0).munmap(1..3))
             .violates(Era::V2_6_38.with(ZapMigration::Mistake), Clause::SWAP_1)
             .holds(Era::V2_6_38)
-            .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry")),
+            .sometimes("munmap meets the migration entry", |e| e.saw(Mark::ZAP_MEETS_MIGRATION_ENTRY)),
     ]
 }

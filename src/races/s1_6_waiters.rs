@@ -2,7 +2,7 @@
 
 use crate::mm::World;
 use crate::spec::{Clause, Era, MigrationWait, Protocol, SwapCacheEntry};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
     let p = w.new_process();
@@ -10,8 +10,8 @@ fn one_page(w: &World) {
     p.touch(1);
 }
 
-fn waits_and(e: &Seen<'_>, end: &str) -> bool {
-    e.saw("fault", "meets a migration entry") && e.saw("migrate", end)
+fn waits_and(e: &Seen<'_>, end: &'static Mark) -> bool {
+    e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY) && e.saw(end)
 }
 
 /// 2.6.38, where a page in the swap cache leaves migration entries behind.
@@ -29,8 +29,8 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_33)
         .holds(Era::V2_6_33.with(MigrationWait::GetPage))
         .holds(Era::V2_6_38)
-        .sometimes("the waiter's reference makes the migration fail", |e| waits_and(e, "failed"))
-        .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, "moved"));
+        .sometimes("the waiter's reference makes the migration fail", |e| waits_and(e, Mark::MIGRATE_FAILED))
+        .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, Mark::MIGRATE_MOVED));
     let starve = Race::new("S1.6/starve", "faults that wait one after the other keep memory hot-remove from ever moving the page")
         .world(one_page)
         .cpu("loads", |w| {
@@ -41,7 +41,7 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_38, Clause::LIVELOCK)
         .holds(Era::V2_6_38.with(MigrationWait::NoReference))
         .holds(Era::V5_19)
-        .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, "moved"));
+        .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, Mark::MIGRATE_MOVED));
     let frozen = Race::new("S1.6/frozen", "a fault meets the migration entry of a page whose count is frozen")
         .world(|w| {
             one_page(w);
@@ -55,7 +55,7 @@ pub(super) fn races() -> Vec<Race> {
         .violates(migration_entries().with(MigrationWait::GetPage), Clause::COUNT_4)
         .holds_without(migration_entries(), Clause::COUNT_4)
         .holds_without(migration_entries().with(MigrationWait::NoReference), Clause::COUNT_4)
-        .sometimes("the load waits, and the page is moved", |e| waits_and(e, "moved"));
+        .sometimes("the load waits, and the page is moved", |e| waits_and(e, Mark::MIGRATE_MOVED));
     let swapped = Race::new("S1.6/swap-entry", "where such a page leaves swap entries behind, nobody waits for it by its count")
         .world(|w| {
             one_page(w);
@@ -68,7 +68,7 @@ pub(super) fn races() -> Vec<Race> {
         })
         .holds(Era::V2_6_38.with(MigrationWait::GetPage))
         .holds(Era::V2_6_38)
-        .sometimes("the fault finds the page in the swap cache", |e| e.saw("do_swap_page", "maps the page"))
-        .sometimes("the page is moved", |e| e.saw("migrate", "moved"));
+        .sometimes("the fault finds the page in the swap cache", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED));
     vec![once, starve, frozen, swapped]
 }

@@ -2,7 +2,7 @@
 
 use crate::mm::World;
 use crate::spec::{AnonVmaLife, Clause, Era, Recount, StaleEntry, ZapMigration};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
     let p = w.new_process();
@@ -11,7 +11,7 @@ fn one_page(w: &World) {
 }
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 fn split_then_load(w: &World) {
@@ -49,7 +49,7 @@ pub(super) fn races() -> Vec<Race> {
             })
             .violates(Era::V2_6_34.with(StaleEntry::MapNew), Clause::LIFE_3)
             .holds(Era::V2_6_34.with(StaleEntry::MapNewReferenced))
-            .sometimes("the fault cleans up a stale entry", |e| e.saw("fault", "cleans up a stale migration entry"))
+            .sometimes("the fault cleans up a stale entry", |e| e.saw(Mark::FAULT_CLEANS_UP_STALE_ENTRY))
             .sometimes("the page is moved", moved),
         Race::new("S3.10/zap", "but who zaps an entry while the migration is under way makes it leave references for nobody")
             .world(one_page)
@@ -63,7 +63,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
             .still_violates(Era::V2_6_34.with(Recount::WalkAgain), Clause::RMAP_1)
             .holds(Era::V2_6_36.with(Recount::WalkAgain))
-            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw("migrate", "moved"))
+            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw(Mark::MIGRATE_MOVED))
             .sometimes("the page is moved", moved),
         Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
             .world(one_page)
@@ -71,7 +71,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("munmap", |w| w.process(0).munmap(1..5))
             .violates(Era::V2_6_38.with(Recount::WalkAgain), Clause::LIVELOCK)
             .holds(Era::V2_6_38.with(Recount::WalkAgain).with(ZapMigration::Wait))
-            .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
+            .sometimes("munmap meets the migration entry", |e| e.saw(Mark::ZAP_MEETS_MIGRATION_ENTRY))
             .sometimes("the page is moved", moved),
         Race::new("S3.12", "zap waits for the migration entry, and nothing has to keep the anon_vma")
             .world(one_page)
@@ -80,7 +80,7 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_36.with(AnonVmaLife::Nothing), Clause::LIFE_1)
             .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait), Clause::LIFE_1)
             .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped).with(ZapMigration::Wait))
-            .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
+            .sometimes("munmap meets the migration entry", |e| e.saw(Mark::ZAP_MEETS_MIGRATION_ENTRY))
             .sometimes("the page is moved", moved),
     ]
 }

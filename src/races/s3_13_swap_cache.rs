@@ -3,7 +3,7 @@
 use super::worlds::family_cached;
 use crate::mm::{Process, World};
 use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, SwapinRecheck};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 /// A page in the swap cache, on the LRU list, with a swap entry for it.
 fn cached(w: &World) {
@@ -15,15 +15,15 @@ fn cached(w: &World) {
 }
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 fn mapped(e: &Seen<'_>) -> bool {
-    e.saw("do_swap_page", "maps the page")
+    e.saw(Mark::DO_SWAP_PAGE_MAPS)
 }
 
 fn has_references(e: &Seen<'_>) -> bool {
-    e.saw("move_mapping", "has references")
+    e.saw(Mark::MOVE_MAPPING_REFERENCED)
 }
 
 /// A parent and a child that share a page which is still mapped in the parent, and in the swap cache.
@@ -139,7 +139,7 @@ pub(super) fn races() -> Vec<Race> {
         })
         .holds(Era::V2_6_33)
         .holds(Era::V2_6_38)
-        .sometimes("the page is moved, and the copy freed", |e| moved(e) && e.saw("shrink", "freed"));
+        .sometimes("the page is moved, and the copy freed", |e| moved(e) && e.saw(Mark::SHRINK_FREED));
     let stale = Race::new("S3.14", "the mapping of an unmapped page in the swap cache is stale: its anon_vma may be gone")
         .world(abandoned)
         .cpu("migrate_pages", |w| w.migrate(w.process(1).page_at(1)))
@@ -154,7 +154,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("migrate_pages", |w| w.migrate(w.process(1).page_at(1)))
         .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
         .holds(Era::V2_6_34.with(AnonVmaLife::RcuMapped))
-        .sometimes("the page is skipped", |e| e.saw("unmapped page", "skipped"));
+        .sometimes("the page is skipped", |e| e.saw(Mark::UNMAPPED_PAGE_SKIPPED));
     let lookup = Race::new("S3.13/lookup", "a fault looks the page up while it is dropped, and its frame becomes another page's")
         .world(cached)
         .cpu("load", |w| {
@@ -167,7 +167,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V2_6_36)
-        .sometimes("the page is dropped", |e| e.saw("shrink", "freed"))
+        .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
         .sometimes("the fault maps a page", mapped);
     // Not in the mail: what 2.6.36 looks at the swap cache again for.
     let again = |id: &str, title: &str| {

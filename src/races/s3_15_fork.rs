@@ -2,7 +2,7 @@
 
 use crate::mm::World;
 use crate::spec::{Clause, Era, ExpandLock, ForkLink, ForkMigration, SharedMapping};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
     let p = w.new_process();
@@ -11,7 +11,7 @@ fn one_page(w: &World) {
 }
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -55,7 +55,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_34)
             .holds(Era::V2_6_38)
-            .sometimes("a fault maps the page", |e| e.saw("do_swap_page", "maps the page")),
+            .sometimes("a fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS)),
         Race::new("S3.15/copy", "with the child at the end of the list, a copied entry is found there")
             .world(one_page)
             .cpu("migrate_pages, then a store", |w| {
@@ -67,7 +67,7 @@ pub(super) fn races() -> Vec<Race> {
             })
             .holds(Era::V2_6_38)
             .holds(Era::V5_19)
-            .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
+            .sometimes("fork copies the migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY))
             .sometimes("the page is moved", moved),
         Race::new("S3.15/failed", "somebody holds the page, so that the copied entries get the old page back, which both share")
             .world(|w| {
@@ -85,8 +85,8 @@ pub(super) fn races() -> Vec<Race> {
             .finally(|w| w.process(0).store(4, 7).expect("it is mapped"))
             .holds(Era::V2_6_38)
             .holds(Era::V5_19)
-            .sometimes("fork copies the migration entry", |e| e.saw("fork", "copies a migration entry"))
-            .sometimes("the migration fails", |e| e.saw("migrate", "failed")),
+            .sometimes("fork copies the migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY))
+            .sometimes("the migration fails", |e| e.saw(Mark::MIGRATE_FAILED)),
         Race::new("S3.16", "expand_downwards moves vm_start and vm_pgoff under mmap_sem held for reading")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))

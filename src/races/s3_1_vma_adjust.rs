@@ -2,7 +2,7 @@
 
 use crate::mm::World;
 use crate::spec::{Clause, Era};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 /// One process with one VMA `[1, 5)`, and a page at `addr`.
 fn one_vma(addr: u64) -> impl Fn(&World) + Send + Sync {
@@ -14,15 +14,15 @@ fn one_vma(addr: u64) -> impl Fn(&World) + Send + Sync {
 }
 
 fn misses(e: &Seen<'_>) -> bool {
-    e.saw("vma_address", "-EFAULT")
+    e.saw(Mark::VMA_ADDRESS_EFAULT)
 }
 
 fn looks_elsewhere(e: &Seen<'_>) -> bool {
-    e.saw("vma_address", "wrong")
+    e.saw(Mark::VMA_ADDRESS_WRONG)
 }
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 /// Every era's verdict on a race of this family: only 2.6.34 has no lock here.
@@ -64,6 +64,6 @@ pub(super) fn races() -> Vec<Race> {
         })
         .showing("the walk takes the page to lie outside the VMA", misses)
         .sometimes("the page is moved", moved)
-        .sometimes("the load waits for the migration", |e| e.saw("fault", "meets a migration entry"));
+        .sometimes("the load waits for the migration", |e| e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY));
     [split, wrong, boundary, faulting].map(eras).into()
 }

@@ -1,7 +1,7 @@
 //! S3.2: with a lock in every anon_vma, locking one's own excludes nobody who walks an ancestor's.
 
-use crate::Race;
 use crate::spec::{Clause, Era, VmaAdjustLock};
+use crate::{Mark, Race};
 
 /// A parent with a page, and a child that shares it.
 pub(super) fn family(w: &crate::mm::World) {
@@ -22,7 +22,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
-            .showing("the walk misses the child's entry", |e| e.saw("vma_address", "-EFAULT"))
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+            .showing("the walk misses the child's entry", |e| e.saw(Mark::VMA_ADDRESS_EFAULT))
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }

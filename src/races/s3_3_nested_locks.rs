@@ -1,9 +1,9 @@
 //! S3.3: locking each visited VMA's anon_vma too, nested: the order is not the same for everybody.
 
 use super::s3_2_per_anon_vma_lock::family;
-use crate::Race;
 use crate::mm::World;
 use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
+use crate::{Mark, Race};
 
 /// 2.6.34 with the nested locks of the mail's first attempt.
 fn nested() -> Protocol {
@@ -30,13 +30,13 @@ pub(super) fn races() -> Vec<Race> {
             .violates(nested(), Clause::DEADLOCK)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
         Race::new("S3.3/walkers", "two walkers whose VMAs are on each other's lists nest both ways")
             .world(crossed)
             .cpu("migrate_pages (X's page)", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("migrate_pages (Y's page)", |w| w.migrate(w.process(1).page_at(1)))
             .violates(nested(), Clause::DEADLOCK)
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
         Race::new("S3.3/ordered", "two walkers nest on lists as fork makes them, oldest first")
             .world(|w| {
                 family(w);
@@ -46,6 +46,6 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages (the child's own)", |w| w.migrate(w.process(1).page_at(4)))
             .holds(nested())
             .holds(nested().with(RmapWalkLock::TrylockRestart))
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }

@@ -3,14 +3,14 @@
 
 use crate::mm::World;
 use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn seqcount() -> Protocol {
     Era::V2_6_34.with(VmaAdjustLock::Vma).with(RmapWalkLock::SeqCount)
 }
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 /// A parent with a page at 3, in the second of two VMAs, and a child that shares it.

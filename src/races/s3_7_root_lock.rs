@@ -1,7 +1,7 @@
 //! S3.7: one lock for the whole family, the root's, which must then outlive every child.
 
-use crate::Race;
 use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck};
+use crate::{Mark, Race};
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -12,8 +12,8 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("vma_adjust (the child's, split at 2)", |w| w.process(1).split_vma(2))
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
-            .sometimes("exit throws a migration entry away", |e| e.saw("zap_pte_range", "meets a migration entry")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
+            .sometimes("exit throws a migration entry away", |e| e.saw(Mark::ZAP_MEETS_MIGRATION_ENTRY)),
         Race::new("S3.7/reuse", "the anon_vma is reused while it is locked, and its root, through which it will be unlocked, rewritten")
             .world(|w| {
                 for _ in 0..2 {
@@ -31,6 +31,6 @@ pub(super) fn races() -> Vec<Race> {
             .still_violates(Era::V2_6_36.with(AnonVmaLife::RcuMapped), Clause::LIFE_2)
             .holds(Era::V2_6_38)
             .holds(Era::V3_7)
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }

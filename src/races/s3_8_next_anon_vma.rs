@@ -1,8 +1,8 @@
 //! S3.8: the VMA has no anon_vma, but the next one, whose start moves along, has.
 
-use crate::Race;
 use crate::mm::World;
 use crate::spec::{Clause, Era, VmaAdjustLock};
+use crate::{Mark, Race};
 
 /// Three VMAs in a row, of which only the one with a page at `addr` has an anon_vma.
 fn neighbours(addr: u64) -> impl Fn(&World) + Send + Sync {
@@ -25,7 +25,7 @@ fn imports(id: &str, title: &str, addr: u64, to: u64, clause: Clause) -> Race {
         .holds(Era::V2_6_33)
         .holds(Era::V2_6_36)
         .holds(Era::V3_7)
-        .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -46,6 +46,6 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_36.with(VmaAdjustLock::VmaOrNext))
             .holds(Era::V3_7)
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }

@@ -1,7 +1,7 @@
 //! S3.9: "when changing only vma->vm_end we don't need the lock".
 
-use crate::Race;
 use crate::spec::{Clause, Era, VmEndLock};
+use crate::{Mark, Race};
 
 pub(super) fn races() -> Vec<Race> {
     let race = |id: &str, title: &str, to: u64| {
@@ -22,8 +22,8 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_34)
             .holds(Era::V2_6_36)
             .holds(Era::V2_6_36.with(VmEndLock::Always))
-            .sometimes("nothing is mapped behind the new end", |e| e.saw("page fault", "-EFAULT"))
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
+            .sometimes("nothing is mapped behind the new end", |e| e.saw(Mark::PAGE_FAULT_EFAULT))
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
     };
     let mapped = Race::new("S3.9/mapped", "but the addresses that fall away must have been zapped before, and then no lock helps")
         .world(|w| {

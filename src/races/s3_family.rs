@@ -1,8 +1,8 @@
 //! Worlds of realistic size: three processes related by fork, two VMAs each, two pages; a migrator, a reclaimer and a forker at once.
 
-use crate::Race;
 use crate::mm::World;
 use crate::spec::Era;
+use crate::{Mark, Race};
 
 /// A process, its child and its grandchild, which share a page at 1 and one at 3, each in a VMA of its own.
 pub(super) fn three_generations(w: &World) {
@@ -26,9 +26,9 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_38)
             .holds(Era::V3_7)
-            .sometimes("the page is moved", |e| e.saw("migrate", "moved"))
-            .sometimes("the page is freed", |e| e.saw("shrink", "freed"))
-            .sometimes("fork copies a migration entry", |e| e.saw("fork", "copies a migration entry")),
+            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
+            .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED))
+            .sometimes("fork copies a migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY)),
         Race::new("S3/family-pages", "two pages of three processes: one is migrated, the other reclaimed, while one of them forks")
             .world(three_generations)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
@@ -37,7 +37,7 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(1).fork();
             })
             .holds(Era::V2_6_33)
-            .sometimes("both are done", |e| e.saw("migrate", "moved") && e.saw("shrink", "freed"))
-            .sometimes("fork copies a migration entry", |e| e.saw("fork", "copies a migration entry")),
+            .sometimes("both are done", |e| e.saw(Mark::MIGRATE_MOVED) && e.saw(Mark::SHRINK_FREED))
+            .sometimes("fork copies a migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY)),
     ]
 }

@@ -2,10 +2,10 @@
 
 use crate::mm::World;
 use crate::spec::Era;
-use crate::{Race, Seen};
+use crate::{Mark, Race, Seen};
 
 fn moved(e: &Seen<'_>) -> bool {
-    e.saw("migrate", "moved")
+    e.saw(Mark::MIGRATE_MOVED)
 }
 
 /// Three pages of one VMA, at 1, 3 and 5.
@@ -27,8 +27,8 @@ pub(super) fn races() -> Vec<Race> {
         .world(|w| w.new_process().mmap(1..3))
         .cpu("page fault", |w| w.process(0).touch(1))
         .cpu("page fault (another thread)", |w| w.process(0).touch(1))
-        .sometimes("both make an anon_vma, and one of them lets go of it", |e| e.saw("anon_vma_prepare", "somebody else's"))
-        .sometimes("both make a page, and one of them lets go of it", |e| e.saw("do_anonymous_page", "somebody else's"));
+        .sometimes("both make an anon_vma, and one of them lets go of it", |e| e.saw(Mark::ANON_VMA_PREPARE_LOST))
+        .sometimes("both make a page, and one of them lets go of it", |e| e.saw(Mark::DO_ANONYMOUS_PAGE_LOST));
     let middle = Race::new("S3/munmap", "a VMA is unmapped in two pieces, while a page in the second one is migrated")
         .world(three_pages)
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(5)))
@@ -42,7 +42,7 @@ pub(super) fn races() -> Vec<Race> {
                 let _ = p.load(addr);
             }
         })
-        .sometimes("munmap meets the migration entry", |e| e.saw("zap_pte_range", "meets a migration entry"))
+        .sometimes("munmap meets the migration entry", |e| e.saw(Mark::ZAP_MEETS_MIGRATION_ENTRY))
         .sometimes("the page is moved", moved);
     let beside = Race::new("S3/munmap-beside", "what is unmapped lies in one of two VMAs that touch, and a page of the other is migrated")
         .world(|w| {
@@ -73,7 +73,7 @@ pub(super) fn races() -> Vec<Race> {
             p.store(1, 7).expect("it is mapped");
             p.store(2, 8).expect("it is mapped");
         })
-        .sometimes("the store copies the page", |e| e.saw("do_wp_page", "copy"));
+        .sometimes("the store copies the page", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     let siblings = Race::new("S3/siblings", "parent and child have a page each at the same address, and the two are migrated at once")
         .world(|w| {
             super::s3_2_per_anon_vma_lock::family(w);

@@ -200,11 +200,6 @@ impl Exec {
         Clause::ALL.iter().map(|&clause| (clause, self.clauses[clause as usize].load(Relaxed)))
     }
 
-    /// The marks set by [`mark`].
-    pub fn saw(&self, what: &str, value: &str) -> bool {
-        self.tables.lock().marks.iter().any(|&(w, v)| w == what && v == value)
-    }
-
     /// What was violated, in order; the last one ended the execution if it did not end by itself.
     pub fn violations(&self) -> Vec<Violation> {
         self.tables.lock().violations.clone()
@@ -325,17 +320,6 @@ pub fn clause(clause: Clause, holds: bool, what: impl FnOnce() -> String) {
         exec.clauses[clause as usize].fetch_add(1, Relaxed);
         if !holds {
             exec.violated(Violation::new(clause, what()), at);
-        }
-    });
-}
-
-/// Records that the execution passed here, for the race's `sometimes` and `showing` conditions, and as a line of the witness.
-#[track_caller]
-pub fn mark(what: &'static str, value: &'static str) {
-    with(|exec| {
-        let mut tables = exec.tables.lock();
-        if !tables.marks.contains(&(what, value)) {
-            tables.marks.push((what, value));
         }
     });
 }

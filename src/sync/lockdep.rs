@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::exec::{BOOT, clause, cpu, now, with};
+use super::mark::Mark;
 use super::name::Name;
 use crate::spec::{Clause, Violation};
 
@@ -85,7 +86,7 @@ pub(super) struct Tables {
     /// Who blocks a waiter, by lock id: the holders, and the queue of a fair semaphore.
     blockers: Vec<Vec<Blocker>>,
     pub(super) edges: Vec<LockEdge>,
-    pub(super) marks: Vec<(&'static str, &'static str)>,
+    pub(super) marks: Vec<&'static Mark>,
     pub(super) violations: Vec<Violation>,
     pub(super) fatal: Option<Violation>,
 }

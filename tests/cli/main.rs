@@ -275,6 +275,7 @@ fn the_list_names_everything() {
     assert_eq!(count("protocols"), lockwalk::Era::all().len());
     assert_eq!(count("rules"), lockwalk::spec::Rules::catalogue().len());
     assert_eq!(count("clauses"), lockwalk::Clause::ALL.len());
+    assert_eq!(count("marks"), lockwalk::Mark::ALL.len());
     let text = good("list");
     for race in lockwalk::races::all() {
         assert!(text.contains(&format!("  {} · {}\n", race.id(), race.title())), "{text}");
@@ -292,7 +293,8 @@ fn the_list_can_be_of_some_names_only() {
     }
     assert!(!text.contains("S3.1") && !text.contains("MIG-2"), "{text}");
     assert_eq!(good("list MIG-1").lines().count(), 3);
-    assert_eq!(refused("list MIG1"), "error: no race, protocol, rule or clause is called 'MIG1'; did you mean 'MIG-1'?");
+    assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
+    assert_eq!(refused("list MIG1"), "error: no race, protocol, rule, clause or mark is called 'MIG1'; did you mean 'MIG-1'?");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use lockwalk::witness::render::{self, Style};
 use lockwalk::witness::{Coverage, Verdict};
-use lockwalk::{Clause, Method, Options, Protocol, Race};
+use lockwalk::{Clause, Mark, Method, Options, Protocol, Race};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Two processes share a page; the parent stores while the page moves.
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
         .cpu("the child's store", |w| w.process(1).store(1, 8).expect("it is mapped"))
         .finally(|w| assert_eq!(w.process(0).load(1), Ok(7), "the parent sees the child's store"))
-        .sometimes("the page is moved", |e| e.saw("migrate", "moved"));
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED));
 
     let protocol: Protocol = "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=nested".parse()?;
     let outcome = race.check(&protocol);

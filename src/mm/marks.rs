@@ -1,0 +1,97 @@
+//! The marks: what an execution can have shown, for the conditions of a race.
+
+use crate::sync::Mark;
+
+macro_rules! marks {
+    ($(#[doc = $text:literal] $name:ident,)+) => {
+        impl Mark {
+            $(#[doc = $text] pub const $name: &Mark = &Mark::new(stringify!($name), $text);)+
+
+            /// All that the protocol can set.
+            pub const ALL: &[&Mark] = &[$(Mark::$name),+];
+        }
+    };
+}
+
+marks! {
+    /// `vma_address` computes an address outside the VMA.
+    VMA_ADDRESS_EFAULT,
+    /// `vma_address` computes an address inside the VMA, from words that belong together.
+    VMA_ADDRESS_RIGHT,
+    /// `vma_address` computes an address inside the VMA, from words of which only some have moved.
+    VMA_ADDRESS_WRONG,
+    /// A walk has let go of the page's anon_vma, and goes for the lock of its root.
+    LOCK_ROOT_BETWEEN_TWO_LOCKS,
+    /// `page_lock_anon_vma` has the lock, and the page is mapped no more.
+    PAGE_LOCK_ANON_VMA_UNMAPPED,
+    /// `anon_vma_prepare` comes second: another thread has given the VMA its anon_vma.
+    ANON_VMA_PREPARE_LOST,
+    /// A page fault finds no VMA.
+    PAGE_FAULT_EFAULT,
+    /// A page fault meets a migration entry.
+    FAULT_MEETS_MIGRATION_ENTRY,
+    /// A page fault takes away a migration entry whose page is not locked.
+    FAULT_CLEANS_UP_STALE_ENTRY,
+    /// `do_anonymous_page` comes second: another thread has mapped a page there.
+    DO_ANONYMOUS_PAGE_LOST,
+    /// `do_wp_page` keeps the page.
+    DO_WP_PAGE_REUSES,
+    /// `do_wp_page` copies the page.
+    DO_WP_PAGE_COPIES,
+    /// `do_wp_page` finds references that rule out reuse before it takes the page lock.
+    DO_WP_PAGE_REFERENCED,
+    /// `do_wp_page` finds that somebody else has locked the page.
+    DO_WP_PAGE_LOCKED,
+    /// `do_swap_page` has locked the page, which is not the slot's any more.
+    DO_SWAP_PAGE_LEFT_CACHE,
+    /// `do_swap_page` has locked the page, and the page-table entry is another.
+    DO_SWAP_PAGE_ENTRY_CHANGED,
+    /// `do_swap_page` maps the page.
+    DO_SWAP_PAGE_MAPS,
+    /// `do_swap_page` takes the page that is stored to for its process's own.
+    DO_SWAP_PAGE_EXCLUSIVE,
+    /// `do_swap_page` takes the page that is stored to for shared.
+    DO_SWAP_PAGE_SHARED,
+    /// `do_swap_page` finds swap full, and gives the slot back.
+    DO_SWAP_PAGE_FREES_SLOT,
+    /// `do_swap_page` finds swap full, and has to keep the slot.
+    DO_SWAP_PAGE_KEEPS_SLOT,
+    /// `free_swap_and_cache` takes the page out of the swap cache.
+    FREE_SWAP_AND_CACHE_FREES,
+    /// `zap_pte_range` meets a migration entry.
+    ZAP_MEETS_MIGRATION_ENTRY,
+    /// fork copies a migration entry.
+    FORK_COPIES_MIGRATION_ENTRY,
+    /// fork copies a page that a device holds.
+    FORK_COPIES_PINNED_PAGE,
+    /// `try_to_unmap` meets the dummy VMA that keeps the anon_vma.
+    TRY_TO_UNMAP_PASSES_DUMMY,
+    /// `try_to_unmap_one` leaves the page mapped, because somebody holds it.
+    TRY_TO_UNMAP_PAGE_HELD,
+    /// `migrate_pages` does not find the page on the LRU list.
+    MIGRATE_NOT_ON_LRU,
+    /// `migrate_pages` has moved the page.
+    MIGRATE_MOVED,
+    /// `migrate_pages` leaves the page where it was.
+    MIGRATE_FAILED,
+    /// `migrate_pages` leaves a page of the swap cache that nobody maps.
+    UNMAPPED_PAGE_SKIPPED,
+    /// `migrate_pages` goes to move a page of the swap cache that nobody maps, without its reverse map.
+    UNMAPPED_PAGE_MOVED,
+    /// `migrate_page_move_mapping` finds that others refer to the page.
+    MOVE_MAPPING_REFERENCED,
+    /// `remove_migration_ptes` has found fewer entries than there must be, and walks again.
+    REMOVE_MIGRATION_PTES_AGAIN,
+    /// `shrink_page_list` finds the page locked.
+    SHRINK_PAGE_LOCKED,
+    /// `shrink_page_list` frees the page.
+    SHRINK_FREED,
+    /// `shrink_page_list` cannot free the page.
+    SHRINK_KEPT,
+    /// swapoff has found no slot in use, and is over.
+    SWAPOFF_OVER,
+    /// swapoff is through with a page, and the slot still has entries.
+    SWAPOFF_LEAVES_ENTRIES,
+    /// swapoff unlocks the page to wait for `mmap_sem`.
+    SWAPOFF_LETS_GO,
+}
