@@ -1,12 +1,13 @@
 //! One execution as the scheduler sees it: tasks, what each is about to do, and what has happened.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use crate::access::{Access, ObjectId, Op};
 use crate::data::DataCells;
 use crate::dependence::Rule;
 use crate::hook::with_quiet;
 use crate::livelock::{Retries, Round, mix};
+use crate::log::{Did, Log};
 use crate::report::{End, FailureKind, Waiting, panic_failure};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
@@ -48,6 +49,10 @@ pub(crate) struct Core {
     pub(crate) give_up: Option<Box<dyn Fn() -> bool + Send>>,
     /// It was given up.
     pub(crate) given_up: bool,
+    /// What each task does, if somebody wants to compare it.
+    pub(crate) log: Option<Log>,
+    /// The execution repeats another in an order of its own: there is nothing to find out about rounds.
+    pub(crate) following: bool,
     /// Scratch space of `retry`.
     ready: TaskSet,
 }
@@ -72,6 +77,8 @@ impl Core {
             current: 0,
             give_up: None,
             given_up: false,
+            log: None,
+            following: false,
             ready: TaskSet::default(),
         }
     }
@@ -87,8 +94,16 @@ impl Core {
         self.stuck
     }
 
+    /// Keep what a task does, if that is wanted. What it does while it is torn down is of no interest.
+    pub(crate) fn did(&mut self, task: usize, did: impl FnOnce() -> Did) {
+        if let Some(log) = self.log.as_mut().filter(|_| !self.ended) {
+            log.push(task, did());
+        }
+    }
+
     /// What the last task has read is part of its local state.
     pub(crate) fn observed(&mut self, value: u64) {
+        self.did(self.current, || Did::Observed(value));
         self.tasks[self.current].round.observed(value);
     }
 
@@ -105,6 +120,9 @@ impl Core {
         self.misfit = None;
         self.aborting = false;
         self.current = 0;
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
         self.add_task(0, "main");
     }
 
@@ -147,6 +165,7 @@ impl Core {
         let parent = &mut self.tasks[self.current];
         parent.children += 1;
         self.tasks[id].origin = mix(parent.origin, parent.children);
+        self.did(self.current, || Did::Spawned(name.to_owned()));
         self.trace.fork(self.current, id);
     }
 
@@ -160,9 +179,11 @@ impl Core {
         object
     }
 
-    pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>) {
+    pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>, at: &'static Location<'static>) {
         assert!(op.object.0 < self.objects, "step: {op} names an object that this execution has not made");
         self.settle_worst_case(strategy);
+        let (Op { object, access }, name) = (op, self.creators[op.object.0 as usize]);
+        self.did(self.current, || Did::Announced { object, name, access, at });
         let announced = self.trace.depth;
         let task = &mut self.tasks[self.current];
         task.state = TaskState::Pending;
@@ -174,6 +195,8 @@ impl Core {
     /// True if the joined task has ended, else the current one waits for it.
     pub(crate) fn join(&mut self, strategy: &mut dyn Explore, other: usize) -> bool {
         self.settle_worst_case(strategy);
+        let origin = self.tasks[other].origin;
+        self.did(self.current, || Did::Joining { task: other, origin });
         if self.tasks[other].state == TaskState::Finished {
             self.trace.join(self.current, other);
             return true;
@@ -185,12 +208,18 @@ impl Core {
     /// The task has ended, by unwinding if it `failed`.
     pub(crate) fn finish(&mut self, strategy: &mut dyn Explore, task: usize, failed: bool) {
         self.settle_worst_case(strategy);
+        if !failed {
+            self.did(task, || Did::Ended);
+        }
         self.tasks[task].failed = failed;
         self.tasks[task].state = TaskState::Finished;
         self.trace.finish(task);
     }
 
     pub(crate) fn fail(&mut self, kind: FailureKind) {
+        if let FailureKind::Panic { task, payload, message } = &kind {
+            self.did(*task, || Did::Panicked { message: message.clone(), payload: (**payload).type_id() });
+        }
         if !self.aborting {
             self.failure = Some(kind);
             self.aborting = true;
@@ -236,6 +265,14 @@ impl Core {
         for task in current.into_iter().chain(runnable) {
             if task >= self.count {
                 self.add_task(task, "(not spawned by dpor)");
+            }
+            let starts = match self.tasks[task].state {
+                TaskState::New => true,
+                TaskState::Joining(other) => self.tasks[other].state == TaskState::Finished,
+                _ => false,
+            };
+            if starts && !self.aborting && strategy.delays(self, task) {
+                continue;
             }
             match self.tasks[task].state {
                 TaskState::New => self.tasks[task].state = TaskState::Local,
@@ -362,6 +399,7 @@ impl Core {
 
     /// The caller says how the try went. False if that ends the execution.
     pub(crate) fn tried(&mut self, strategy: &mut dyn Explore, success: bool) -> bool {
+        self.did(self.current, || Did::Tried(success));
         let round = &mut self.tasks[self.current].round;
         round.outcome(success);
         if let Some(failed) = round.take_expected() {
@@ -445,11 +483,16 @@ impl Core {
     }
 
     /// A task's round ends: see `livelock`. False if that ends the execution.
-    pub(crate) fn retry(&mut self, strategy: &mut dyn Explore, fingerprint: u64, own: u64) -> bool {
+    pub(crate) fn retry(&mut self, strategy: &mut dyn Explore, fingerprint: u64, local: Option<u64>) -> bool {
+        self.did(self.current, || Did::Round { local, fingerprint });
         if self.aborting {
             return true;
         }
         self.settle_worst_case(strategy);
+        if self.following {
+            return true;
+        }
+        let own = local.unwrap_or(fingerprint);
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         for task in 0..self.count {

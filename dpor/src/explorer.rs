@@ -9,16 +9,18 @@ use std::thread;
 
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
+use crate::commute::Checked;
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::hook;
 use crate::livelock::Fairness;
+use crate::log::Log;
 use crate::pool::{Pool, Worker};
 use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
 use crate::session::{Budget, Execution, Options, Progress, Session};
-use crate::strategy::{Strategy, explore};
+use crate::strategy::{Commuting, Strategy, explore};
 use crate::units::Part;
 
 /// Explores the interleavings of a program.
@@ -58,6 +60,7 @@ pub struct Explorer {
     rules: Rules,
     fairness: Fairness,
     always_give: bool,
+    checked: Option<Arc<Checked>>,
 }
 
 impl Explorer {
@@ -75,6 +78,7 @@ impl Explorer {
             rules,
             fairness: Fairness::default(),
             always_give: false,
+            checked: None,
         }
     }
 
@@ -148,6 +152,17 @@ impl Explorer {
         self
     }
 
+    /// What ends the search of all workers.
+    pub(crate) fn halt(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.options.shared.halt)
+    }
+
+    /// Replay the executions in other orders.
+    pub(crate) fn checking(mut self, checked: Arc<Checked>) -> Self {
+        self.checked = Some(checked);
+        self
+    }
+
     /// Explore only one of several shards; [`Saved::merge`] puts them together. All of them have to be made with the same number of
     /// shards, from the same program.
     ///
@@ -211,7 +226,7 @@ impl Explorer {
     fn depth_of_units(&self, program: &Program) -> usize {
         let Some((_, shards)) = self.shard else { return 0 };
         for depth in 1..=DEEPEST_UNITS {
-            let probe = Explorer { options: Options::default(), ..self.clone() };
+            let probe = Explorer { options: Options::default(), checked: None, ..self.clone() };
             let counting = Part { depth, shard: None, counting: true };
             let pool = Pool::new(Saved::whole().stacks, 1, false);
             let (_, counted) = probe.work_on(Arc::clone(program), counting, Worker::enter(pool));
@@ -237,12 +252,12 @@ impl Explorer {
         let mut core = Core::new();
         core.trace.rules = self.rules;
         core.trace.fairness = self.fairness;
-        runtime::enter(Engine {
-            core,
-            strategy: explore(&self.strategy, self.rules, part, worker),
-            session: Session::new(self.options.clone()),
-            stack_size: self.stack_size,
-        });
+        let mut strategy = explore(&self.strategy, self.rules, part, worker);
+        if let Some(checked) = &self.checked {
+            core.log = Some(Log::default());
+            strategy = Box::new(Commuting::new(strategy, Arc::clone(checked), &core));
+        }
+        runtime::enter(Engine { core, strategy, session: Session::new(self.options.clone()), stack_size: self.stack_size });
         let _leave = Leave;
         let mut config = Config::new();
         config.stack_size = self.stack_size;

@@ -105,6 +105,16 @@
 //! a detour. What is left is the same for every division; this is checked, not proved (`tests/parallel.rs`, `tests/livelock.rs`). A
 //! compare-and-exchange that may fail is best announced as a try: as an `Rmw`, one that fails counts as a write, and leaves a trace.
 //!
+//! # Checking what is announced
+//!
+//! All of this rests on the program's word: two interleavings with the same happens-before order are equivalent only if everything
+//! that tasks share is announced, as what it is. [`Explorer::commute`] looks for a counterexample in any program, with any strategy: it
+//! replays executions in random linearizations of their happens-before order and demands that every task does the same in them,
+//! [observes](observed()) the same, [notes](note) the same, and that the execution ends alike. Tasks that were spawned or have joined
+//! another also go on later than they otherwise would, since what comes before a task's first step has to be local too. What differs is
+//! traced to one swap of two neighbouring steps, or to one such task ([`Disagreement`]). It sees only what is observed, noted, or shows in
+//! the steps that follow, so let the main task note the whole state at the end.
+//!
 //! # Limits
 //!
 //! Sequential consistency only: a step sees all steps before it, and no weaker memory model is explored. The program must be
@@ -117,12 +127,14 @@
 mod readme {}
 
 mod access;
+mod commute;
 mod data;
 mod dependence;
 mod execution;
 mod explorer;
 mod hook;
 mod livelock;
+mod log;
 mod pool;
 mod report;
 mod runtime;
@@ -136,13 +148,15 @@ mod trace;
 mod units;
 
 pub use access::{Access, ObjectId, Op};
+pub use commute::{Blame, Commutation, Commute, Disagreement};
 pub use data::{DataId, DataRace};
 #[doc(hidden)]
 pub use dependence::Rule;
 pub use explorer::Explorer;
 pub use livelock::Fairness;
+pub use log::{Difference, Step};
 pub use report::{End, Failure, FailureKind, Report, Unfinished, Waiting};
-pub use runtime::{JoinHandle, aborting, data, data_access, me, object, observed, retry, round, spawn, step, step_when, tried};
+pub use runtime::{JoinHandle, aborting, data, data_access, me, note, object, observed, retry, round, spawn, step, step_when, tried};
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use session::{Budget, Execution, Progress};

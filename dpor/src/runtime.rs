@@ -1,6 +1,7 @@
 //! What the program under test calls, and the scheduler that shuttle calls.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
@@ -12,6 +13,7 @@ use crate::access::{Access, ObjectId, Op};
 use crate::data::{DataId, DataRace};
 use crate::execution::{Core, Next};
 use crate::hook::with_quiet;
+use crate::log::Did;
 use crate::report::panic_failure;
 use crate::session::Session;
 use crate::strategy::Explore;
@@ -135,7 +137,8 @@ fn announce(op: Op, condition: Option<Condition>) {
     if over() {
         return;
     }
-    with_engine(|engine| engine.core.announce(&mut *engine.strategy, op, condition));
+    let at = Location::caller();
+    with_engine(|engine| engine.core.announce(&mut *engine.strategy, op, condition, at));
     switch();
     over();
 }
@@ -182,7 +185,7 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     }
     // The caller's code may call `me`, but nothing that announces.
     let fingerprint = with_engine(|engine| engine.core.known_fingerprint()).unwrap_or_else(fingerprint);
-    if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local.unwrap_or(fingerprint))) {
+    if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local)) {
         abort();
     }
 }
@@ -193,6 +196,22 @@ pub fn observed(value: u64) {
     if !over() {
         with_engine(|engine| engine.core.observed(value));
     }
+}
+
+/// Note values that must be the same in every interleaving that is taken to be equivalent, for [`Explorer::commute`]: what a task has come
+/// to, or, where all others have been joined, the state at the end. They are asked for only if somebody compares them.
+///
+/// [`Explorer::commute`]: crate::Explorer::commute
+pub fn note<K: Display, V: Display, I: IntoIterator<Item = (K, V)>>(values: impl FnOnce() -> I) {
+    if over() || !with_engine(|engine| engine.core.log.is_some()) {
+        return;
+    }
+    let values: Vec<_> = values().into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    with_engine(|engine| {
+        for (key, value) in values {
+            engine.core.did(engine.core.current, || Did::Noted { key, value });
+        }
+    });
 }
 
 fn abort() -> ! {

@@ -80,7 +80,7 @@ pub(crate) struct Shared {
     executions: AtomicU64,
     failing: AtomicU64,
     /// One of them has ended the search for all.
-    halt: AtomicBool,
+    pub(crate) halt: Arc<AtomicBool>,
 }
 
 /// The caller's wishes.
@@ -126,6 +126,11 @@ impl Session {
     pub(crate) fn next_execution(&mut self, core: &mut Core, strategy: &mut dyn Explore) -> bool {
         if std::mem::take(&mut self.running) {
             self.finish(core, strategy);
+        }
+        if strategy.again(core) {
+            core.restart();
+            self.running = true;
+            return true;
         }
         if self.report.why_unfinished.is_none() {
             self.report.why_unfinished = self.out_of_budget();

@@ -148,6 +148,12 @@ impl Trace {
         self.task_clocks.fill(0);
     }
 
+    /// Start an execution of which nothing is known.
+    pub(crate) fn start_afresh(&mut self) {
+        self.restart(0);
+        self.len = 0;
+    }
+
     /// The state that the next event leaves, made if it is new. True if it is.
     pub(crate) fn open_state(&mut self) -> bool {
         if self.depth < self.len {

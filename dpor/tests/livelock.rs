@@ -368,6 +368,27 @@ impl World {
     }
 }
 
+/// The program, ready to be explored.
+fn ready(program: &[Vec<Instr>]) -> impl Fn() + Send + Sync + 'static {
+    let program = program.to_vec();
+    move || {
+        let world = Rc::new(World {
+            locks: std::array::from_fn(|_| Lock::new()),
+            words: std::array::from_fn(|_| Word::new(0)),
+            places: vec![0; program.len()].into(),
+        });
+        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+        let tasks: Vec<_> = (0..program.len())
+            .map(|task| {
+                let (world, instrs) = (Rc::clone(&world), program[task].clone());
+                dpor::spawn("task", move || world.run(task, &instrs))
+            })
+            .collect();
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+        dpor::note(|| world.words.iter().map(Word::peek).enumerate());
+    }
+}
+
 fn observe(program: &[Vec<Instr>], explorer: Explorer) -> (Report, Facts) {
     let facts = Arc::new(Mutex::new(Facts::default()));
     let sink = Arc::clone(&facts);
@@ -386,22 +407,7 @@ fn observe(program: &[Vec<Instr>], explorer: Explorer) -> (Report, Facts) {
         }
         ControlFlow::Continue(())
     });
-    let program = program.to_vec();
-    let report = explorer.run(move || {
-        let world = Rc::new(World {
-            locks: std::array::from_fn(|_| Lock::new()),
-            words: std::array::from_fn(|_| Word::new(0)),
-            places: vec![0; program.len()].into(),
-        });
-        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
-        let tasks: Vec<_> = (0..program.len())
-            .map(|task| {
-                let (world, instrs) = (Rc::clone(&world), program[task].clone());
-                dpor::spawn("task", move || world.run(task, &instrs))
-            })
-            .collect();
-        tasks.into_iter().for_each(dpor::JoinHandle::join);
-    });
+    let report = explorer.run(ready(program));
     let facts = std::mem::take(&mut *facts.lock().unwrap());
     (report, facts)
 }
@@ -425,6 +431,27 @@ fn check(program: &[Vec<Instr>], fairness: Fairness) -> Result<Option<(u64, bool
 
 fn fault(program: &[Vec<Instr>], fairness: Fairness) -> Option<String> {
     check(program, fairness).err()
+}
+
+/// Livelocks among them: the state in which one ends is the same in another order.
+#[test]
+fn random_retry_loops_commute() {
+    let (mut reordered, mut failing) = (0, 0);
+    for seed in env("DPOR_SEED", 1)..env("DPOR_SEED", 1) + env("DPOR_PROGRAMS", 400) {
+        let program = random(&mut Rng(seed * 7919));
+        for strategy in [Strategy::Dpor, Strategy::Random { seed, iterations: 30 }, Strategy::Pct { seed, depth: 3, iterations: 30 }] {
+            let explorer = Explorer::new(strategy).budget(Budget { executions: Some(60), time: None });
+            match explorer.commute(dpor::Commute::default(), ready(&program)) {
+                Ok(checked) => {
+                    reordered += checked.reordered;
+                    failing += checked.report.failing;
+                }
+                Err(disagreement) => panic!("seed {seed}: {program:?}\n{disagreement}"),
+            }
+        }
+    }
+    eprintln!("{reordered} other orders, {failing} executions with a deadlock or livelock");
+    assert!(reordered > 1000 && failing > 100);
 }
 
 /// Programs that an earlier version got wrong: livelocks under weak fairness only, in which someone could run now and then.

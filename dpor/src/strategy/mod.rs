@@ -1,5 +1,6 @@
 //! Strategies: which of the enabled tasks runs next, and what the next execution is.
 
+mod commuting;
 mod depth_first;
 mod fewest;
 mod races;
@@ -13,6 +14,8 @@ use crate::report::{End, Failure, Report, Unfinished};
 use crate::saved::SavedStack;
 use crate::schedule::Schedule;
 use crate::units::Part;
+
+pub(crate) use commuting::Commuting;
 
 /// How to explore.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,11 +60,21 @@ pub enum Strategy {
 
 /// A strategy at work.
 pub(crate) trait Explore: Send {
+    /// Whether the last execution is to be run again in another way first; it is prepared then.
+    fn again(&mut self, _core: &mut Core) -> bool {
+        false
+    }
+
     /// Prepare the next execution: false if there is none.
     fn begin(&mut self, core: &mut Core) -> bool;
 
     /// The task to run from the state at hand, whose enabled tasks are known and not empty; `None` to cut the execution.
     fn choose(&mut self, core: &mut Core) -> Option<usize>;
+
+    /// Whether the task, which could go on without a step since it was spawned or has joined another, is to do so later.
+    fn delays(&self, _core: &Core, _task: usize) -> bool {
+        false
+    }
 
     /// The last event has happened and its outcome is known. Not called for events that are repeated.
     fn executed(&mut self, _core: &mut Core) {}

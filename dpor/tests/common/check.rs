@@ -70,6 +70,29 @@ pub fn classes(explorer: Explorer, program: impl Fn() + Send + Sync + 'static) -
     (report, classes)
 }
 
+/// The program, ready to be explored.
+pub fn run(program: &Program) -> impl Fn() + Send + Sync + 'static {
+    let program = program.clone();
+    move || {
+        let world = Rc::new(World::new(&program));
+        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+        let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
+        for &task in &mine {
+            world.start(task);
+        }
+        for &task in &mine {
+            let handle = world.handles.borrow_mut()[task].take();
+            if let Some(handle) = handle {
+                handle.join();
+            }
+        }
+        // The others may still be running.
+        if mine.len() == program.tasks.len() {
+            dpor::note(|| [("ending", world.ending())]);
+        }
+    }
+}
+
 /// Explore the program.
 pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Report, Seen) {
     let seen = Arc::new(Mutex::new(Seen::default()));
@@ -96,21 +119,7 @@ pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Rep
         seen.classes.insert(class(&events));
         ControlFlow::Continue(())
     });
-    let program = program.clone();
-    let report = explorer.run(move || {
-        let world = Rc::new(World::new(&program));
-        WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
-        let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
-        for &task in &mine {
-            world.start(task);
-        }
-        for &task in &mine {
-            let handle = world.handles.borrow_mut()[task].take();
-            if let Some(handle) = handle {
-                handle.join();
-            }
-        }
-    });
+    let report = explorer.run(run(program));
     WORLD.with(|slot| *slot.borrow_mut() = None);
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     (report, seen)

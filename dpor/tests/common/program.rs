@@ -281,6 +281,7 @@ impl World {
     fn saw(&self, task: usize, value: u64) {
         let register = &mut self.registers.borrow_mut()[task];
         *register = register.wrapping_mul(7).wrapping_add(value + 1);
+        dpor::observed(value);
     }
 
     fn execute(self: &Rc<Self>, task: usize, instr: Instr, held: &mut Held, skip: &mut bool) {
