@@ -13,8 +13,11 @@ pub type Column = (String, Protocol);
 /// One column for each arm of the rule, in a protocol that is otherwise `base`; `None` if there is no such rule.
 pub fn arms(rule: &str, base: &Protocol) -> Option<Vec<Column>> {
     let (rule, arms) = Rules::catalogue().into_iter().find(|(name, _)| *name == rule)?;
-    let column = |arm: &&str| Some(((*arm).to_owned(), format!("{base}+{rule}={arm}").parse().ok()?));
-    arms.iter().map(column).collect()
+    let column = |arm: &str| {
+        let mut protocol = base.clone();
+        protocol.rules.choose(rule, arm).then(|| (arm.to_owned(), protocol))
+    };
+    arms.into_iter().map(column).collect()
 }
 
 /// One column for each protocol that document 0's family of claims is about.

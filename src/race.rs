@@ -157,8 +157,9 @@ impl Race {
 
     #[track_caller]
     fn case(mut self, protocol: Protocol, documented: Documented) -> Self {
-        if let Some(before) = self.documented(&protocol) {
-            panic!("{} under {protocol} is said to be {documented:?}, and before that {before:?}", self.id);
+        if let Some((same, before)) = self.cases.iter().find(|(case, _)| *case == protocol) {
+            let called = if same.to_string() == protocol.to_string() { String::new() } else { format!(" (as {same})") };
+            panic!("{} under {protocol} is said to be {documented:?}, and before that{called} {before:?}", self.id);
         }
         self.cases.push((protocol, documented));
         self
@@ -224,6 +225,12 @@ impl Race {
     /// What is said of it under `protocol`.
     pub fn documented(&self, protocol: &Protocol) -> Option<Documented> {
         self.cases.iter().find(|(p, _)| p == protocol).map(|&(_, documented)| documented)
+    }
+
+    /// The protocol as the race calls it. A kernel keeps its own name, even where another one makes the same choices.
+    pub(crate) fn called(&self, protocol: &Protocol) -> Protocol {
+        let case = self.cases.iter().find(|(case, _)| case == protocol && protocol.is_changed());
+        case.map_or(protocol, |(case, _)| case).clone()
     }
 
     /// Is nothing done under `protocol` that `clause` speaks of?

@@ -122,16 +122,15 @@ fn resumed(file: &Path, args: &CheckArgs) -> Result<Vec<Part>, Refusal> {
     if args.races.is_empty() && args.protocol.is_none() {
         return Ok(parts);
     }
-    let asked: Vec<_> = cases(args)?.iter().map(|(race, protocol)| (race.id().to_owned(), protocol.to_string())).collect();
-    let is_asked = |part: &&Part| asked.iter().any(|(race, protocol)| (part.race(), part.protocol()) == (race, protocol));
-    let kept = |case: &&(String, String)| parts.iter().any(|part| (part.race(), part.protocol()) == (&*case.0, &*case.1));
-    let name = |race: &str, protocol: &str| format!("{race} under {protocol}");
+    let (asked, kept) = (cases(args)?, cases_of(&parts)?);
+    let missing = |of: &[Case], (race, protocol): &Case| !of.iter().any(|(r, p)| (r.id(), p) == (race.id(), protocol));
+    let name = |(race, protocol): &Case| format!("{} under {protocol}", race.id());
     let shown = file.display();
-    if let Some(other) = parts.iter().find(|part| !is_asked(part)) {
-        return Err(Refusal(format!("{shown} keeps {}, which is not asked for", name(other.race(), other.protocol()))));
+    if let Some(other) = kept.iter().find(|case| missing(&asked, case)) {
+        return Err(Refusal(format!("{shown} keeps {}, which is not asked for", name(other))));
     }
-    match asked.iter().find(|case| !kept(case)) {
-        Some((race, protocol)) => Err(Refusal(format!("{shown} does not keep {}", name(race, protocol)))),
+    match asked.iter().find(|case| missing(&kept, case)) {
+        Some(case) => Err(Refusal(format!("{shown} does not keep {}", name(case)))),
         None => Ok(parts),
     }
 }

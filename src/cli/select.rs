@@ -1,5 +1,6 @@
 //! From names to races and protocols.
 
+use lockwalk::spec::ProtocolError;
 use lockwalk::{Protocol, Race, races};
 
 use super::Refusal;
@@ -36,9 +37,12 @@ pub fn race(name: &str) -> Result<Race, Refusal> {
 
 /// The protocol that is called `name`.
 pub fn protocol(name: &str) -> Result<Protocol, Refusal> {
-    name.parse::<Protocol>().map_err(|unknown| {
-        let nearest = did_you_mean(&unknown.part, unknown.candidates.iter().map(String::as_str));
-        Refusal(format!("{unknown}{nearest}"))
+    name.parse::<Protocol>().map_err(|error| {
+        let nearest = match &error {
+            ProtocolError::Unknown { part, candidates } => did_you_mean(part, candidates.iter().map(String::as_str)),
+            ProtocolError::Twice { .. } => String::new(),
+        };
+        Refusal(format!("{error}{nearest}"))
     })
 }
 

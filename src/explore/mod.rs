@@ -234,7 +234,7 @@ struct Exploration<'o> {
 impl<'o> Exploration<'o> {
     fn new(race: &Race, protocol: &Protocol, method: &'o Method, options: &'o Options) -> Self {
         let focus = race.documented(protocol).and_then(Documented::clause);
-        let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: method.engine(), focus, tracing: false };
+        let plan = Plan { race: race.clone(), protocol: race.called(protocol), engine: method.engine(), focus, tracing: false };
         let tally = Arc::new(Mutex::new(Tally::new(race)));
         Self { plan: Arc::new(plan), method, tally, options, started: Instant::now() }
     }

@@ -295,6 +295,6 @@ impl Race {
         if part.race() != self.id() {
             return Err(PartError(format!("this part is of {} under {}, not of {}", part.race(), part.protocol(), self.id())));
         }
-        part.protocol().parse().map_err(|unknown: crate::spec::UnknownProtocol| PartError(unknown.to_string()))
+        part.protocol().parse().map_err(|error: crate::spec::ProtocolError| PartError(error.to_string()))
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn sampled(plan: &Plan, clause: Clause, schedule: &Schedule, outcome:
 /// Runs a schedule again, and shows what is violated in it.
 pub(super) fn replay(race: &Race, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
     let focus = race.documented(protocol).and_then(Documented::clause);
-    record(race, protocol, focus, schedule)
+    record(race, &race.called(protocol), focus, schedule)
 }
 
 /// What the recorded execution leaves behind.

@@ -42,7 +42,6 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (another thread)", store)
         .violates(Era::V2_6_7.with(UnmapCheck::Nothing), Clause::DATA_1)
         .holds(Era::V2_6_7)
-        .holds(Era::V2_6_11)
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V5_9)

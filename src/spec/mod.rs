@@ -5,5 +5,5 @@ mod protocol;
 mod rules;
 
 pub use clause::{Clause, Kind, Violation};
-pub use protocol::{Era, Protocol, UnknownProtocol};
+pub use protocol::{Era, Protocol, ProtocolError};
 pub use rules::*;

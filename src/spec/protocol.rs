@@ -1,85 +1,139 @@
 //! Protocols: one choice per rule, most of them named after the kernel that made them.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
 use super::rules::*;
 
-/// A complete set of choices, with a name.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// A complete set of choices. It is what it chooses: two of the same choices are equal, however they came about.
+#[derive(Clone, Debug)]
 pub struct Protocol {
+    /// The kernel or document that it was made from: it says nothing about the protocol, only how to call it.
     base: &'static str,
-    changes: Vec<(&'static str, &'static str)>,
     /// The choices.
     pub rules: Rules,
 }
 
+impl PartialEq for Protocol {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
+}
+
+impl Eq for Protocol {}
+
+impl Hash for Protocol {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rules.hash(state);
+    }
+}
+
+impl PartialOrd for Protocol {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Protocol {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rules.cmp(&other.rules)
+    }
+}
+
 impl Protocol {
     const fn named(base: &'static str, rules: Rules) -> Self {
-        Self { base, changes: Vec::new(), rules }
+        Self { base, rules }
     }
 
     /// This protocol with one choice made differently.
     #[must_use]
     pub fn with(mut self, choice: impl Rule) -> Self {
         choice.apply(&mut self);
-        self.note_change(choice.describe());
         self
     }
 
-    fn note_change(&mut self, change: (&'static str, &'static str)) {
-        self.changes.retain(|&(rule, _)| rule != change.0);
-        self.changes.push(change);
+    /// Is it no kernel's?
+    pub(crate) fn is_changed(&self) -> bool {
+        !Era::ALL.contains(self)
+    }
+
+    /// The choices that this makes otherwise than `other`, in the order of the rules.
+    fn changes(&self, other: &Self) -> Vec<(&'static str, &'static str)> {
+        let theirs = other.rules.choices();
+        self.rules.choices().into_iter().filter(|choice| !theirs.contains(choice)).collect()
     }
 }
 
-/// `2.6.34`, or `2.6.34+vma_adjust_lock=vma`.
+/// `2.6.34`, or `2.6.34+vma_adjust_lock=vma`: the kernel that makes the same choices, or the most of them, and those that differ. Of several
+/// that are as near: the one it was made from, else the oldest.
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.base)?;
-        self.changes.iter().try_for_each(|(rule, arm)| write!(f, "+{rule}={arm}"))
+        let near = Era::ALL.into_iter().map(|named| (self.changes(&named), named.base));
+        let (changes, name) = near.min_by_key(|(changes, name)| (changes.len(), *name != self.base)).expect("there are kernels");
+        f.write_str(name)?;
+        changes.iter().try_for_each(|(rule, arm)| write!(f, "+{rule}={arm}"))
     }
 }
 
-/// No protocol is called that.
+/// Why a text is no protocol.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UnknownProtocol {
-    /// The part that is unknown.
-    pub part: String,
-    /// What it may be.
-    pub candidates: Vec<String>,
+pub enum ProtocolError {
+    /// Nothing is called that.
+    Unknown {
+        /// The part that is unknown.
+        part: String,
+        /// What it may be.
+        candidates: Vec<String>,
+    },
+    /// The choice for one rule is made twice.
+    Twice {
+        /// The rule.
+        rule: &'static str,
+    },
 }
 
-impl fmt::Display for UnknownProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no protocol or rule is called '{}'", self.part)
+impl ProtocolError {
+    fn unknown(part: &str, candidates: impl IntoIterator<Item = String>) -> Self {
+        Self::Unknown { part: part.into(), candidates: candidates.into_iter().collect() }
     }
 }
 
-impl std::error::Error for UnknownProtocol {}
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { part, .. } => write!(f, "no protocol or rule is called '{part}'"),
+            Self::Twice { rule } => write!(f, "a protocol makes one choice for {rule}, not two"),
+        }
+    }
+}
 
-impl std::str::FromStr for Protocol {
-    type Err = UnknownProtocol;
+impl std::error::Error for ProtocolError {}
 
-    fn from_str(text: &str) -> Result<Self, UnknownProtocol> {
+impl FromStr for Protocol {
+    type Err = ProtocolError;
+
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
         let mut parts = text.split('+');
         let base = parts.next().unwrap_or_default();
-        let all = Era::all();
-        let unknown = |part: &str, candidates: Vec<String>| UnknownProtocol { part: part.into(), candidates };
-        let mut protocol =
-            all.iter().find(|p| p.base == base).cloned().ok_or_else(|| unknown(base, all.iter().map(|p| p.base.into()).collect()))?;
+        let names = || Era::ALL.map(|named| named.base.to_owned());
+        let mut protocol = Era::called(base).ok_or_else(|| ProtocolError::unknown(base, names()))?;
+        let (catalogue, mut chosen) = (Rules::catalogue(), Vec::new());
         for part in parts {
-            let catalogue = Rules::catalogue();
             let known = part.split_once('=').and_then(|(rule, arm)| {
                 let (rule, arms) = catalogue.iter().find(|(name, _)| *name == rule)?;
-                let arm = arms.iter().find(|name| **name == arm)?;
-                Some((*rule, *arm))
+                arms.iter().find(|name| **name == arm).map(|arm| (*rule, *arm))
             });
             let Some((rule, arm)) = known else {
                 let all = catalogue.iter().flat_map(|(rule, arms)| arms.iter().map(move |arm| format!("{rule}={arm}")));
-                return Err(unknown(part, all.collect()));
+                return Err(ProtocolError::unknown(part, all));
             };
+            if chosen.contains(&rule) {
+                return Err(ProtocolError::Twice { rule });
+            }
+            chosen.push(rule);
             protocol.rules.choose(rule, arm);
-            protocol.note_change((rule, arm));
         }
         Ok(protocol)
     }
@@ -131,24 +185,30 @@ impl Era {
     /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps it.
     pub const V5_19: Protocol = Protocol::named("5.19", V5_19);
 
+    const ALL: [Protocol; 14] = [
+        Self::V2_6_7,
+        Self::V2_6_11,
+        Self::DOCUMENT_0,
+        Self::V2_6_13,
+        Self::V2_6_22,
+        Self::DOCUMENT_1,
+        Self::V2_6_29,
+        Self::V2_6_33,
+        Self::V2_6_34,
+        Self::V2_6_36,
+        Self::V2_6_38,
+        Self::V3_7,
+        Self::V5_9,
+        Self::V5_19,
+    ];
+
     /// All of them, oldest first.
     pub fn all() -> Vec<Protocol> {
-        vec![
-            Self::V2_6_7,
-            Self::V2_6_11,
-            Self::DOCUMENT_0,
-            Self::V2_6_13,
-            Self::V2_6_22,
-            Self::DOCUMENT_1,
-            Self::V2_6_29,
-            Self::V2_6_33,
-            Self::V2_6_34,
-            Self::V2_6_36,
-            Self::V2_6_38,
-            Self::V3_7,
-            Self::V5_9,
-            Self::V5_19,
-        ]
+        Self::ALL.to_vec()
+    }
+
+    fn called(name: &str) -> Option<Protocol> {
+        Self::ALL.into_iter().find(|protocol| protocol.base == name)
     }
 }
 

@@ -6,7 +6,7 @@ macro_rules! rules {
     ($($(#[$meta:meta])* $field:ident: $rule:ident { $($(#[$arm_meta:meta])* $arm:ident = $arm_name:literal,)+ })+) => {
         $(
             $(#[$meta])*
-            #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+            #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
             pub enum $rule { $($(#[$arm_meta])* $arm,)+ }
 
             impl $rule {
@@ -23,14 +23,11 @@ macro_rules! rules {
                 fn apply(self, protocol: &mut Protocol) {
                     protocol.rules.$field = self;
                 }
-                fn describe(self) -> (&'static str, &'static str) {
-                    (stringify!($field), self.name())
-                }
             }
         )+
 
         /// One choice per rule.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub struct Rules { $($(#[$meta])* pub $field: $rule,)+ }
 
         impl Rules {
@@ -63,8 +60,6 @@ macro_rules! rules {
 pub trait Rule: Copy {
     /// Makes the choice.
     fn apply(self, protocol: &mut Protocol);
-    /// The rule's and the arm's names.
-    fn describe(self) -> (&'static str, &'static str);
 }
 
 rules! {

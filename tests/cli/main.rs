@@ -130,6 +130,10 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
             "check --protocol 2.6.34+vma_lock=vma",
             "error: no protocol or rule is called 'vma_lock=vma'; did you mean 'vma_adjust_lock=vma'?",
         ),
+        (
+            "check --protocol 2.6.34+vma_adjust_lock=vma+vma_adjust_lock=nothing",
+            "error: a protocol makes one choice for vma_adjust_lock, not two",
+        ),
         ("check --depth 3", "error: --depth is for --engine pct, not for dpor"),
         ("check --engine loom --seed 1", "error: --seed is for --engine random and pct, not for loom"),
         ("check --engine native --executions 7", "error: --executions is for --engine dpor and dfs and loom, not for native"),

@@ -1,0 +1,136 @@
+//! A protocol is what it chooses, not how it is spelled.
+
+use std::collections::{BTreeSet, HashSet};
+use std::panic::{self, AssertUnwindSafe};
+
+use lockwalk::spec::{MigrationWait, ProtocolError, Rules, VmaAdjustLock};
+use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, races};
+use proptest::prelude::*;
+
+fn parse(text: &str) -> Protocol {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A kernel, and for some rules one of their arms.
+fn choices() -> impl Strategy<Value = (Protocol, Vec<(&'static str, &'static str)>)> {
+    let kernel = prop::sample::select(Era::all());
+    let arm = |(rule, arms): (&'static str, Vec<&'static str>)| prop::sample::select(arms).prop_map(move |arm| (rule, arm));
+    let arms: Vec<_> = Rules::catalogue().into_iter().map(arm).collect();
+    (kernel, prop::sample::subsequence(arms, 0..8).prop_flat_map(|arms| arms).prop_shuffle())
+}
+
+fn spelled(base: &str, choices: &[(&str, &str)]) -> String {
+    choices.iter().fold(base.to_owned(), |text, (rule, arm)| format!("{text}+{rule}={arm}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// What is printed can be read, and says the same; and it is short: no choice in it could be left out, and no kernel needs fewer.
+    #[test]
+    fn a_name_is_read_back((base, choices) in choices()) {
+        let protocol = parse(&spelled(&base.to_string(), &choices));
+        for (rule, arm) in &choices {
+            prop_assert!(protocol.rules.choices().contains(&(*rule, *arm)));
+        }
+        let name = protocol.to_string();
+        prop_assert_eq!(&parse(&name), &protocol);
+        prop_assert_eq!(parse(&name).to_string(), name.clone(), "a name is its own name");
+        let changes = |from: &Protocol| from.rules.choices().iter().zip(protocol.rules.choices()).filter(|(a, b)| **a != *b).count();
+        let fewest = Era::all().iter().map(changes).min();
+        prop_assert_eq!(Some(name.matches('+').count()), fewest, "{}", name);
+    }
+
+    /// Neither the order matters, nor what is made from, nor a choice that changes nothing.
+    #[test]
+    fn spellings_of_the_same_choices_are_the_same_protocol((base, choices) in choices(), other in prop::sample::select(Era::all())) {
+        let protocol = parse(&spelled(&base.to_string(), &choices));
+        let backwards: Vec<_> = choices.iter().rev().copied().collect();
+        let all = protocol.rules.choices();
+        for text in [spelled(&base.to_string(), &backwards), spelled(&base.to_string(), &all), spelled(&other.to_string(), &all)] {
+            let same = parse(&text);
+            prop_assert_eq!(&same, &protocol);
+            prop_assert_eq!(HashSet::from([same.clone(), protocol.clone()]).len(), 1);
+            prop_assert_eq!(BTreeSet::from([same, protocol.clone()]).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_makes_the_same_choices_lends_its_name() {
+    for (text, name) in [
+        ("2.6.34+vma_adjust_lock=nothing", "2.6.34"),
+        ("2.6.36+anon_vma_life=lock-then-get", "2.6.38"),
+        ("2.6.38+anon_vma_life=refcount", "2.6.36"),
+        ("2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma", "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart"),
+        ("2.6.36+vma_adjust_lock=vma-or-next+vm_end_lock=always", "3.7+anon_vma_life=refcount"),
+        // Kernels that make the same choices keep their own names, and lend the one that was meant.
+        ("2.6.7", "2.6.7"),
+        ("2.6.11", "2.6.11"),
+        ("2.6.11+reuse=mapcount", "2.6.11+reuse=mapcount"),
+        ("document-0+reuse=page-count+unmap_check=count+swap_free_order=first", "2.6.7"),
+    ] {
+        assert_eq!(parse(text).to_string(), name, "{text}");
+    }
+    assert_eq!(Era::V2_6_7, Era::V2_6_11);
+    assert_eq!(Era::V2_6_34.with(VmaAdjustLock::Vma).with(VmaAdjustLock::Nothing), Era::V2_6_34, "the last choice counts");
+    assert_ne!(Era::V2_6_34.with(MigrationWait::GetPage), Era::V2_6_34);
+}
+
+#[test]
+fn a_rule_is_chosen_once() {
+    for text in ["2.6.34+vma_adjust_lock=vma+vma_adjust_lock=nothing", "2.6.34+vma_adjust_lock=vma+reuse=refcount+vma_adjust_lock=vma"] {
+        let refused = text.parse::<Protocol>().expect_err(text);
+        assert_eq!(refused, ProtocolError::Twice { rule: "vma_adjust_lock" });
+        assert_eq!(refused.to_string(), "a protocol makes one choice for vma_adjust_lock, not two");
+    }
+}
+
+/// Every case of the catalogue is found, and called as the race calls it, however it is spelled; and no race says two things of one protocol.
+#[test]
+fn what_is_documented_is_found_in_every_spelling() {
+    for race in races::all() {
+        let distinct: HashSet<_> = race.cases().iter().map(|(protocol, _)| protocol).collect();
+        assert_eq!(distinct.len(), race.cases().len(), "{race:?}");
+        for (protocol, documented) in race.cases() {
+            let all = protocol.rules.choices();
+            for base in Era::all() {
+                let same = parse(&spelled(&base.to_string(), &all));
+                assert_eq!(race.documented(&same), Some(*documented), "{race:?} under {same}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_spellings_of_one_question_have_one_answer() {
+    let race = races::all().into_iter().find(|race| race.id() == "S3.4").expect("it is in the catalogue");
+    let (protocol, documented) = &race.cases()[0];
+    assert!(matches!(documented, Documented::Violates(Clause::LIVELOCK)), "{documented:?}");
+    let answer = |text: &str| {
+        let outcome = race.check_with(&parse(text), &Method::Exhaustive, &Options { witness: true, ..Options::default() });
+        assert!(outcome.as_documented(), "{text}: {:?}", outcome.objections());
+        Outcome { seconds: 0.0, ..outcome }
+    };
+    let first = answer(&protocol.to_string());
+    let all = protocol.rules.choices();
+    let from_everywhere = ["2.6.7", "2.6.13", "document-1", "2.6.33", "2.6.34", "2.6.36", "5.19"].map(|base| spelled(base, &all));
+    let by_hand = [
+        "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
+        "2.6.34+reuse=reuse-swap-page+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
+        "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma",
+    ];
+    for text in from_everywhere.iter().map(String::as_str).chain(by_hand) {
+        assert_eq!(answer(text), first, "{text}");
+    }
+}
+
+/// Of kernels that make the same choices something can be said once, under either name.
+#[test]
+fn what_is_said_of_a_kernel_is_said_of_its_twin() {
+    let race = Race::new("mine", "nothing").cpu("nothing", |_| ()).holds(Era::V2_6_7);
+    assert_eq!(race.documented(&Era::V2_6_11), Some(Documented::Holds));
+    let twice = panic::catch_unwind(AssertUnwindSafe(|| race.violates(Era::V2_6_11, Clause::MIG_1))).expect_err("it is refused");
+    let said = twice.downcast_ref::<String>().expect("a text");
+    assert_eq!(said, "mine under 2.6.11 is said to be Violates(MIG_1), and before that (as 2.6.7) Holds");
+}
