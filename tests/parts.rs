@@ -9,8 +9,8 @@ fn race(id: &str) -> Race {
 
 /// As a file would keep it.
 fn through_text(part: &Part) -> Part {
-    let text = serde_json::to_string(part).expect("a part is plain data");
-    serde_json::from_str(&text).expect("what was written can be read")
+    let text = Part::write(std::slice::from_ref(part));
+    Part::read(text.as_bytes()).expect("what was written can be read").remove(0)
 }
 
 fn whole(race: &Race, protocol: &lockwalk::Protocol, options: &Options) -> Outcome {
@@ -117,7 +117,45 @@ fn parts_that_do_not_belong_together_are_refused() {
     let foreign = serde_json::to_string(&a[0]).expect("plain data").replace(Part::BUILD, "0.0.1-beef");
     let foreign: Part = serde_json::from_str(&foreign).expect("it can be read");
     let refused = race("S3.1").check_part(foreign, &Options::default()).expect_err("another build's part");
-    assert!(refused.to_string().starts_with("begun by lockwalk 0.0.1-beef, "), "{refused}");
+    assert!(refused.to_string().starts_with("it was begun by lockwalk 0.0.1-beef, "), "{refused}");
+}
+
+/// Whatever happens to a text, it is not believed, and nobody's program is said to be at fault.
+#[test]
+fn damage_is_noticed() {
+    let limits = Options { executions: Some(7), ..Options::default() };
+    let begun = race("S3.7").check_part(Part::new(&race("S3.7"), &Era::V2_6_36, None), &limits).expect("it is this race's");
+    let text = Part::write(&[begun, Part::new(&race("S3.1"), &Era::V2_6_36, Shard::new(1, 2))]).into_bytes();
+    assert_eq!(Part::read(&*text).expect("it is whole").len(), 2);
+    let refused = |damaged: &[u8], how: &str| {
+        let why = Part::read(damaged).expect_err(how).to_string();
+        assert!(why.contains("damaged") || why == "it is empty", "{how}: {why}");
+    };
+    for length in 0..text.len() {
+        refused(&text[..length], &format!("the first {length} bytes"));
+    }
+    for at in 0..text.len() {
+        for bit in [0x01, 0x04, 0x80] {
+            let mut flipped = text.clone();
+            flipped[at] ^= bit;
+            refused(&flipped, &format!("bit {bit:#x} of byte {at}"));
+        }
+        refused(&[&text[..at], b"0", &text[at..]].concat(), &format!("a byte more at {at}"));
+        refused(&[&text[..at], &text[at + 1..]].concat(), &format!("a byte less at {at}"));
+    }
+    refused(&[&*text, b"\n"].concat(), "a line more");
+}
+
+/// What goes on for ever, or is huge, is not read to its end.
+#[test]
+fn what_is_no_exploration_is_not_read_to_its_end() {
+    use std::io::Read;
+    let text = Part::write(&[Part::new(&race("S3.1"), &Era::V2_6_36, None)]);
+    let (mut zeros, mut digits) = (std::io::repeat(0).take(1 << 40), text.as_bytes().chain(std::io::repeat(b'7').take(1 << 40)));
+    Part::read(&mut zeros).expect_err("it is something else");
+    assert!((1 << 40) - zeros.limit() < 1000);
+    Part::read(&mut digits).expect_err("it is too long");
+    assert!(digits.into_inner().1.limit() > (1 << 39));
 }
 
 #[test]

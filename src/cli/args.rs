@@ -141,13 +141,17 @@ pub struct CheckArgs {
     #[arg(long, value_name = "I/N", requires = "save", conflicts_with = "resume")]
     pub shard: Option<Shard>,
 
-    /// dpor: keep what was explored in FILE, to go on from there when a limit or Ctrl-C ends it, or to merge shards
+    /// dpor: keep what was explored in FILE, now and every half minute, to go on from there whatever ends it, or to merge shards
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
 
-    /// dpor: go on with what FILE keeps, and keep it there, unless --save names another
+    /// dpor: go on with what FILE keeps, `-` for standard input, and keep it there, unless --save names another
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
+
+    /// With --save: begin anew, although FILE keeps something already
+    #[arg(long, requires = "save")]
+    pub force: bool,
 
     /// How to print the verdicts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
@@ -201,7 +205,7 @@ pub struct Drawing {
     #[arg(long)]
     pub no_source: bool,
 
-    /// Write to FILE instead of standard output
+    /// Write to FILE instead of standard output, which is `-`
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -277,7 +281,7 @@ pub enum MatrixFormat {
 
 #[derive(clap::Args, Debug)]
 pub struct MergeArgs {
-    /// What `check --shard --save` wrote: all shards, each once and done
+    /// What `check --shard --save` wrote: all shards, each once and done; `-` for standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 

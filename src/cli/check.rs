@@ -7,7 +7,7 @@ use lockwalk::witness::{Documented, Verdict, render};
 use lockwalk::{Method, Options, Outcome, Race};
 
 use super::args::{CheckArgs, CheckFormat};
-use super::output::{Terminal, complain, print, print_if_read};
+use super::output::{Terminal, complain, print};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, parts, select};
 
@@ -23,17 +23,10 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     report.head(&cases, &coverage(&method, &options))?;
     let started = Instant::now();
     let runner = Runner::new(&method, options, jobs(args, &method));
-    let mut read = true;
-    let outcomes = runner.check(&cases, &method, |outcome| {
-        read = read && runner.aside(|| report.line(outcome))?;
-        if !read {
-            runner.stop();
-        }
-        Ok(())
-    })?;
+    let outcomes = runner.check(&cases, &method, |outcome| runner.aside(|| report.line(outcome)))?;
     runner.finish();
     report.all(&outcomes, started.elapsed())?;
-    if runner.stopped() && read {
+    if runner.stopped() {
         complain(&format!("stopped: {}", known(&outcomes, cases.len())));
         return Ok(Status::Interrupted);
     }
@@ -87,9 +80,9 @@ impl Report<'_> {
         print(&format!("lockwalk {dot} {} {dot} {coverage}\n\n", catalogue(cases)))
     }
 
-    /// As soon as a verdict is known. Does anybody still read them?
-    pub fn line(&self, outcome: &Outcome) -> Result<bool, Refusal> {
-        if self.format == CheckFormat::Lines { print_if_read(&(one_line(outcome) + "\n")) } else { Ok(true) }
+    /// As soon as a verdict is known.
+    pub fn line(&self, outcome: &Outcome) -> Result<(), Refusal> {
+        if self.format == CheckFormat::Lines { print(&(one_line(outcome) + "\n")) } else { Ok(()) }
     }
 
     /// When all verdicts are known.

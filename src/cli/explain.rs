@@ -1,19 +1,22 @@
 //! `lockwalk explain` and `lockwalk replay`: one interleaving, drawn.
 
+use std::path::Path;
+
 use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
 use super::check::{all_cores, as_documented, counted};
-use super::output::{Terminal, check_writable, complain, print, write};
+use super::output::{Terminal, complain};
 use super::runner::Runner;
+use super::sink::Sink;
 use super::{Refusal, Status, select};
 
 /// Shows the shortest interleaving that violates something.
 pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let race = select::race(&args.race)?;
-    args.drawing.output.as_deref().map_or(Ok(()), check_writable)?;
+    let sink = sink(&args.drawing)?;
     let protocols = match &args.protocol {
         Some(name) => vec![select::protocol(name)?],
         None => in_order(&race),
@@ -31,14 +34,14 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         let mut outcome = checked.into_iter().next().expect("a case that is not stopped has an outcome");
         if let Some(witness) = outcome.witness.take() {
             runner.finish();
-            show(&witness, &args.drawing, terminal)?;
+            show(&witness, &args.drawing, terminal, &sink)?;
             outcome.witness = Some(witness);
             return Ok(Status::of(as_documented(&outcome)));
         }
         outcomes.push(outcome);
     }
     runner.finish();
-    let drawn = nothing_to_show(&race, &outcomes, &args.drawing)?;
+    let drawn = nothing_to_show(&race, &outcomes, &args.drawing, &sink)?;
     Ok(Status::of(drawn && outcomes.iter().all(as_documented)))
 }
 
@@ -47,8 +50,9 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
     let race = select::race(&args.race)?;
     let protocol = select::protocol(&args.protocol)?;
     let schedule: Schedule = args.schedule.parse().map_err(|error: lockwalk::ParseScheduleError| Refusal(error.to_string()))?;
+    let sink = sink(&args.drawing)?;
     let witness = race.replay(&protocol, &schedule).map_err(Refusal)?;
-    show(&witness, &args.drawing, terminal)?;
+    show(&witness, &args.drawing, terminal, &sink)?;
     Ok(Status::AsDocumented)
 }
 
@@ -58,14 +62,15 @@ fn in_order(race: &Race) -> Vec<Protocol> {
     violates.into_iter().chain(holds).map(|(protocol, _)| protocol.clone()).collect()
 }
 
-fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal) -> Result<(), Refusal> {
-    let detail = if drawing.full { Detail::Full } else { Detail::Story };
-    let style = if drawing.output.is_some() { terminal.file_style() } else { terminal.style() };
-    put(&draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style }), drawing)
+/// Where the drawing goes.
+fn sink(drawing: &Drawing) -> Result<Sink, Refusal> {
+    Sink::open(drawing.output.as_deref().unwrap_or(Path::new("-")))
 }
 
-fn put(text: &str, drawing: &Drawing) -> Result<(), Refusal> {
-    drawing.output.as_ref().map_or_else(|| print(text), |path| write(path, text))
+fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal, sink: &Sink) -> Result<(), Refusal> {
+    let detail = if drawing.full { Detail::Full } else { Detail::Story };
+    let style = if sink.is_stdout() { terminal.style() } else { terminal.file_style() };
+    sink.write(&draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style }))
 }
 
 /// The witness in one of the formats, with a newline at its end.
@@ -91,7 +96,7 @@ fn without_source(witness: &Witness) -> Witness {
 }
 
 /// Nothing is violated: says what was covered. In JSON that is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
-fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing) -> Result<bool, Refusal> {
+fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &Sink) -> Result<bool, Refusal> {
     let violated = outcomes.iter().any(|outcome| matches!(outcome.verdict(), Verdict::Violated(_)));
     // The order of locks is violated by several executions together.
     let what = if violated { "no single interleaving shows what is violated" } else { "no clause is violated" };
@@ -101,10 +106,10 @@ fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing) -> Resu
         text.extend(outcome.objections().iter().map(|objection| format!("    ! {objection}\n")));
     }
     match drawing.format() {
-        DrawFormat::Text => put(&text, drawing)?,
+        DrawFormat::Text => sink.write(&text)?,
         DrawFormat::Json => {
             complain(text.trim_end());
-            put("null\n", drawing)?;
+            sink.write("null\n")?;
         }
         DrawFormat::Svg | DrawFormat::Mermaid => {
             complain(&format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes)));

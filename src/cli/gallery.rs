@@ -1,6 +1,7 @@
 //! `lockwalk gallery`: every violation as a picture, and an index of them.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use lockwalk::witness::render::Style;
 use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
@@ -8,18 +9,24 @@ use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
 use super::args::{DrawFormat, GalleryArgs};
 use super::check::{all_cores, counted};
 use super::explain::draw;
-use super::output::{complain, make_writable, print, write};
+use super::output::{complain, print};
 use super::runner::Runner;
+use super::sink::Sink;
 use super::{Refusal, Status};
 
 /// Finds the witnesses first, and writes when all are there.
 pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     let directory = &args.output;
-    make_writable(directory)?;
+    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", directory.display())))?;
+    let file = |name: &str| Sink::open(&directory.join(name));
     let races = races::all();
     let all = races.iter().flat_map(|race| race.cases().iter().map(move |case| (race, case)));
     let violations = all.filter(|(_, (_, documented))| *documented != Documented::Holds);
     let violations: Vec<_> = violations.map(|(race, (protocol, _))| (race.clone(), protocol.clone())).collect();
+    let files: Vec<_> = violations.iter().map(|(race, protocol)| file_name(race.id(), &protocol.to_string())).collect();
+    // Before the work: can all of it be written?
+    let pictures = files.iter().map(|name| file(name)).collect::<Result<Vec<_>, _>>()?;
+    let index_file = file("index.md")?;
     let options = Options { witness: true, ..Options::default() };
     let runner = Runner::new(&Method::Exhaustive, options, all_cores());
     let outcomes = runner.check(&violations, &Method::Exhaustive, |_| Ok(()))?;
@@ -28,20 +35,23 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
         complain("stopped: nothing is written");
         return Ok(Status::Interrupted);
     }
-    let (witnesses, missing): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|outcome| outcome.witness.is_some());
-    let witnesses: Vec<_> = witnesses.into_iter().filter_map(|outcome| outcome.witness).collect();
     let mut index = String::from("# Violations\n\nEvery one in its shortest interleaving. Written by `lockwalk gallery`.\n");
-    for witness in &witnesses {
-        let file = file_name(witness);
-        write(&directory.join(&file), &draw(witness, DrawFormat::Svg, 0, Style::default()))?;
+    let (mut drawn, mut missing) = (0, Vec::new());
+    for (outcome, (name, picture)) in outcomes.iter().zip(files.iter().zip(&pictures)) {
+        let Some(witness) = &outcome.witness else {
+            missing.push(outcome);
+            continue;
+        };
+        picture.write(&draw(witness, DrawFormat::Svg, 0, Style::default()))?;
+        drawn += 1;
         let Witness { race, title, protocol, clause, what, replay, .. } = witness;
         let _ = write!(
             index,
-            "\n## {race} under {protocol}\n\n{title}. Violates {clause}: {what}.\n\n![{race} under {protocol}]({file})\n\n`{replay}`\n"
+            "\n## {race} under {protocol}\n\n{title}. Violates {clause}: {what}.\n\n![{race} under {protocol}]({name})\n\n`{replay}`\n"
         );
     }
-    write(&directory.join("index.md"), &index)?;
-    print(&format!("{} in {}\n", counted(witnesses.len(), "picture"), directory.join("index.md").display()))?;
+    index_file.write(&index)?;
+    print(&format!("{} in {}\n", counted(drawn, "picture"), directory.join("index.md").display()))?;
     for Outcome { race, protocol, .. } in &missing {
         complain(&format!("nothing found to draw for {race} under {protocol}"));
     }
@@ -49,7 +59,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
 }
 
 /// One name for each race and protocol, of characters that neither a shell nor Markdown minds.
-fn file_name(witness: &Witness) -> String {
+fn file_name(race: &str, protocol: &str) -> String {
     let plain = |text: &str| text.replace('/', "_").replace('+', "-").replace('=', ".");
-    format!("{}-{}.svg", plain(&witness.race), plain(&witness.protocol))
+    format!("{}-{}.svg", plain(race), plain(protocol))
 }

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod explain;
 mod gallery;
+mod keeper;
 mod list;
 mod matrix;
 mod output;
@@ -12,6 +13,7 @@ mod parts;
 mod progress;
 mod runner;
 mod select;
+mod sink;
 
 use std::process::ExitCode;
 
@@ -47,9 +49,8 @@ pub fn main() -> ExitCode {
     let done = match Args::try_parse() {
         Ok(args) => run(args),
         Err(shown) if !shown.use_stderr() => {
-            // Help and version. There is nobody to tell when they cannot be printed.
-            let _ = shown.print();
-            Ok(Status::AsDocumented)
+            // Help and version.
+            output::printed(shown.print()).map(|()| Status::AsDocumented)
         }
         Err(bad) => Err(Refusal(in_one_line(&bad))),
     };
@@ -58,7 +59,7 @@ pub fn main() -> ExitCode {
         Ok(Status::Differs) => ExitCode::from(1),
         Ok(Status::Interrupted) => ExitCode::from(130),
         Err(Refusal(why)) => {
-            output::complain(&format!("error: {why}"));
+            output::complain(&output::one_line(&format!("error: {why}")));
             ExitCode::from(2)
         }
     }

@@ -1,8 +1,7 @@
-//! Where the output goes: a terminal, a pipe, or a file that is there whole or not at all.
+//! Standard output and standard error: a terminal, or a pipe that may break.
 
-use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process;
 
 use lockwalk::witness::render::Style;
@@ -48,71 +47,38 @@ impl Terminal {
     }
 }
 
-/// Prints to standard output. A reader that has gone away is no error: it has seen what it wanted.
+/// Prints to standard output.
 pub fn print(text: &str) -> Result<(), Refusal> {
-    print_if_read(text).map(|_| ())
+    let mut stdout = io::stdout().lock();
+    printed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
-/// Prints to standard output, and says whether anybody still reads it.
-pub fn print_if_read(text: &str) -> Result<bool, Refusal> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+/// What became of printing.
+pub fn printed(how: io::Result<()>) -> Result<(), Refusal> {
+    match how {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => reader_left(),
         Err(error) => Err(Refusal(format!("cannot write: {error}"))),
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(()),
     }
+}
+
+/// Who was to read the output has gone, and nobody is left to work for. Ends as if by SIGPIPE, as a shell shows that: whatever the
+/// verdicts are, nobody has seen them.
+pub fn reader_left() -> ! {
+    process::exit(141)
+}
+
+/// A file's name in a message, which has one line whatever the file is called.
+pub fn shown(file: &Path) -> String {
+    one_line(&file.display().to_string())
+}
+
+/// The text with its control characters written out.
+pub fn one_line(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Prints a line to standard error, if anybody listens.
 pub fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Writes `text` to `path` or, if that fails, leaves what was there.
-pub fn write(path: &Path, text: &str) -> Result<(), Refusal> {
-    try_write(path, text).map_err(|error| Refusal(format!("cannot write {}: {error}", path.display())))
-}
-
-/// Can files be written into this directory, which is made if it does not exist?
-pub fn make_writable(directory: &Path) -> Result<(), Refusal> {
-    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", directory.display())))?;
-    check_writable(&directory.join("index.md"))
-}
-
-/// Can `path` be written? Better to know before hours of work than after.
-pub fn check_writable(path: &Path) -> Result<(), Refusal> {
-    let check = || {
-        if path.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
-        }
-        let beside = temporary(path)?;
-        fs::File::create_new(&beside).and_then(|_| fs::remove_file(&beside))
-    };
-    if path.exists() && !path.is_file() && !path.is_dir() {
-        return Ok(()); // a device, a pipe
-    }
-    check().map_err(|error| Refusal(format!("cannot write {}: {error}", path.display())))
-}
-
-fn try_write(path: &Path, text: &str) -> io::Result<()> {
-    // What is not a file, /dev/stdout for example, cannot be replaced by one; what is behind a link is what is meant.
-    let target = match fs::canonicalize(path) {
-        Ok(target) if fs::metadata(&target)?.is_file() => target,
-        Ok(other) => return fs::OpenOptions::new().write(true).open(other)?.write_all(text.as_bytes()),
-        Err(_) => path.to_owned(),
-    };
-    let beside = temporary(&target)?;
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &target));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn temporary(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}", process::id()));
-    Ok(path.with_file_name(hidden))
 }

@@ -1,55 +1,59 @@
 //! `lockwalk check --save`, `--resume` and `--shard`, and `lockwalk merge`: explorations that outlive the process.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lockwalk::witness::Verdict;
-use lockwalk::{Method, Options, Outcome, Part, Race, Shard, races};
-use serde::{Deserialize, Serialize};
+use lockwalk::{Method, Options, Outcome, Part, PartError, Race, Shard, races};
 
 use super::args::{CheckArgs, CheckFormat, MergeArgs};
 use super::check::{Report, all_cores, as_documented, cases, counted, coverage, jobs, known, options};
-use super::output::{Terminal, check_writable, complain, print, write};
+use super::keeper::Keeper;
+use super::output::{Terminal, complain, print, shown};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
 
-/// What a file keeps.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    lockwalk: String,
-    parts: Vec<Part>,
-}
-
-/// What the file says it is.
-const KIND: &str = "exploration 1";
+/// The longest that is explored without keeping it, and the longest that passes before what is explored is in the file.
+const PACE: Duration = Duration::from_secs(15);
 
 /// Explores until the end, a limit or Ctrl-C, and keeps all of it.
 pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+    let file = args.save.as_deref().or(args.resume.as_deref()).expect("one of them is why this is called");
+    if args.save.is_none() && !fs::metadata(file).is_ok_and(|found| found.is_file()) && (file == Path::new("-") || file.exists()) {
+        return Err(Refusal(format!("{} is no file that an exploration can be kept in: --save names one", shown(file))));
+    }
+    let mut keeper = Keeper::take(file)?;
+    let can_go_on = keeper.is_a_file();
     let parts = match &args.resume {
         Some(file) => resumed(file, args)?,
         None => cases(args)?.iter().map(|(race, protocol)| Part::new(race, protocol, args.shard)).collect(),
     };
+    if !args.force && !args.resume.as_deref().is_some_and(|resumed| keeper.is(resumed)) {
+        keeper.may_replace()?;
+    }
     let shard = parts.first().and_then(Part::shard);
     let cases = cases_of(&parts)?;
-    let file = args.save.as_ref().or(args.resume.as_ref()).expect("one of them is why this is called");
-    check_writable(file)?;
+    keeper.keep_for_now(&parts)?;
     let limits = options(args, false);
     let report = Report { terminal, format: args.format };
     report.head(&cases, &head(&limits, shard))?;
     let started = Instant::now();
     let runner = Runner::new(&Method::Exhaustive, limits, jobs(args, &Method::Exhaustive));
-    let explore = |n: usize, options: &Options| cases[n].0.check_part(parts[n].clone(), options);
-    let undecided = |part: &Result<Part, _>| part.as_ref().is_ok_and(|part| !part.is_settled());
-    let explored = runner.run(&cases, true, explore, undecided, |_| Ok(()))?;
-    let mut explored = explored.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| Refusal(error.to_string()))?;
-    // Those whose turn did not come.
-    explored.extend(parts.into_iter().skip(explored.len()));
-    let kept = keep(file, &explored);
+    let kept = Kept { parts: Mutex::new(parts.clone()), keeper: Mutex::new((keeper, Pace::new())) };
+    let explore = |n: usize, options: &Options| kept.explore(&cases[n].0, n, &parts[n], options);
+    let undecided = |settled: &Result<bool, PartError>| settled == &Ok(false);
+    let ran = runner.run(&cases, true, explore, undecided, |_| Ok(()));
+    // Also if one of them went wrong.
+    let (explored, kept) = kept.at_the_end();
+    ran?.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| Refusal(error.to_string()))?;
     let outcomes =
         if shard.is_none() { witnessed(&runner, &cases, &explored, args)? } else { explored.iter().map(Part::outcome).collect() };
     runner.finish();
-    outcomes.iter().try_for_each(|outcome| report.line(outcome).map(|_| ()))?;
+    outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     match shard {
         Some(shard) if args.format == CheckFormat::Table => print(&summary(shard, &explored, terminal))?,
         _ => report.all(&outcomes, started.elapsed())?,
@@ -58,11 +62,9 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let settled = explored.iter().filter(|part| part.is_settled()).count();
     if settled < explored.len() {
         let known = if shard.is_some() { format!("{settled} of {} explored", explored.len()) } else { known(&outcomes, cases.len()) };
-        complain(&format!(
-            "{}: {known}; `lockwalk check --resume {}` goes on",
-            if runner.stopped() { "stopped" } else { "unfinished" },
-            file.display()
-        ));
+        let ended = if runner.stopped() { "stopped" } else { "unfinished" };
+        let how = if can_go_on { format!("; `lockwalk check --resume {}` goes on", shown(file)) } else { String::new() };
+        complain(&format!("{ended}: {known}{how}"));
     }
     if runner.stopped() {
         return Ok(Status::Interrupted);
@@ -70,6 +72,82 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let good =
         |(part, outcome): (&Part, &Outcome)| if shard.is_some() { fits_the_documents(part, outcome) } else { as_documented(outcome) };
     Ok(Status::of(explored.iter().zip(&outcomes).all(good)))
+}
+
+/// What is explored, and the file that it goes into now and then.
+struct Kept {
+    parts: Mutex<Vec<Part>>,
+    keeper: Mutex<(Keeper, Pace)>,
+}
+
+/// How long to wait until the next time: a little longer each time, since most explorations are short.
+struct Pace {
+    since: Instant,
+    wait: Duration,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { since: Instant::now(), wait: Duration::from_secs(1) }
+    }
+
+    /// Is it time?
+    fn is_over(&mut self) -> bool {
+        let over = self.since.elapsed() >= self.wait;
+        if over {
+            *self = Self { since: Instant::now(), wait: (self.wait * 2).min(PACE) };
+        }
+        over
+    }
+}
+
+impl Kept {
+    /// Explores one of them within the limits, which count from how it was when this process began, and keeps it again and again. Is
+    /// it settled then?
+    fn explore(&self, race: &Race, n: usize, begun: &Part, limits: &Options) -> Result<bool, PartError> {
+        let seconds = |part: &Part| Duration::try_from_secs_f64(part.outcome().seconds).unwrap_or_default();
+        let mut slice = Duration::from_secs(1);
+        loop {
+            let before = self.parts()[n].clone();
+            let spent = before.spent() - begun.spent();
+            let executions = limits.executions.map(|all| all.saturating_sub(spent));
+            let time = limits.time.map(|all| all.saturating_sub(seconds(&before).saturating_sub(seconds(begun))));
+            let stopped = limits.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+            let last = stopped || executions == Some(0) || time == Some(Duration::ZERO);
+            let progress = limits.progress.clone().map(|tell| Arc::new(move |so_far| tell(spent + so_far)) as Arc<_>);
+            let options = Options { executions, time: Some(time.unwrap_or(slice).min(slice)), progress, ..limits.clone() };
+            let part = race.check_part(before, &options)?;
+            let settled = part.is_settled();
+            self.parts()[n] = part;
+            self.now_and_then();
+            if settled || last {
+                return Ok(settled);
+            }
+            // One execution may take longer than a slice: then it must have a longer one.
+            slice = if self.parts()[n].spent() > begun.spent() + spent { (slice * 2).min(PACE) } else { slice * 2 };
+        }
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What cannot be kept now may well be kept later, and in the end that is said.
+    fn now_and_then(&self) {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if keeper.1.is_over() {
+            let parts = self.parts().clone();
+            let _ = keeper.0.keep_for_now(&parts);
+        }
+    }
+
+    /// All of it, and whether it could be kept.
+    fn at_the_end(self) -> (Vec<Part>, Result<(), Refusal>) {
+        let parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut keeper, _) = self.keeper.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let kept = keeper.keep(&parts);
+        (parts, kept)
+    }
 }
 
 /// Puts shards together, and prints the verdicts.
@@ -93,7 +171,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
     let outcomes = witnessed(&runner, &cases, &merged, &CheckArgs::default())?;
     runner.finish();
-    outcomes.iter().try_for_each(|outcome| report.line(outcome).map(|_| ()))?;
+    outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     report.all(&outcomes, started.elapsed())?;
     Ok(if runner.stopped() { Status::Interrupted } else { Status::of(outcomes.iter().all(as_documented)) })
 }
@@ -125,7 +203,7 @@ fn resumed(file: &Path, args: &CheckArgs) -> Result<Vec<Part>, Refusal> {
     let (asked, kept) = (cases(args)?, cases_of(&parts)?);
     let missing = |of: &[Case], (race, protocol): &Case| !of.iter().any(|(r, p)| (r.id(), p) == (race.id(), protocol));
     let name = |(race, protocol): &Case| format!("{} under {protocol}", race.id());
-    let shown = file.display();
+    let shown = shown(file);
     if let Some(other) = kept.iter().find(|case| missing(&asked, case)) {
         return Err(Refusal(format!("{shown} keeps {}, which is not asked for", name(other))));
     }
@@ -136,47 +214,20 @@ fn resumed(file: &Path, args: &CheckArgs) -> Result<Vec<Part>, Refusal> {
 }
 
 fn read(file: &Path) -> Result<Vec<Part>, Refusal> {
-    let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| Refusal(format!("cannot read {shown}: {error}{}", beside(file))))?;
-    let not_ours = |why: String| Refusal(format!("{shown} is not what `lockwalk check --save` writes: {why}"));
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| not_ours(error.to_string()))?;
-    match value.get("lockwalk").and_then(serde_json::Value::as_str) {
-        Some(KIND) => {}
-        Some(other) => return Err(not_ours(format!("it is called '{other}', not '{KIND}'"))),
-        None => return Err(not_ours("it does not say what it is".into())),
-    }
-    // Another build's parts may not even look like ours.
-    let builds = value.get("parts").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let foreign = builds.filter_map(|part| part.get("build")?.as_str()).find(|build| *build != Part::BUILD);
-    if let Some(build) = foreign {
-        let build = build.escape_default();
-        return Err(Refusal(format!(
-            "{shown} was begun by lockwalk {build}, and this is {}, which may explore something else",
-            Part::BUILD
-        )));
-    }
-    let Saved { parts, .. } = serde_json::from_value(value).map_err(|error| not_ours(error.to_string()))?;
-    if parts.is_empty() {
-        return Err(not_ours("nothing is in it".into()));
-    }
-    match parts.iter().find_map(|part| part.fits().err()) {
-        Some(error) => Err(not_ours(error.to_string())),
-        None => Ok(parts),
-    }
+    let parts = if file == Path::new("-") {
+        Part::read(io::stdin())
+    } else {
+        File::open(file).map_err(|error| Refusal(format!("cannot read {}: {error}{}", shown(file), near(file)))).map(Part::read)?
+    };
+    parts.map_err(|error| Refusal(format!("cannot read {}: {error}", shown(file))))
 }
 
 /// A file beside it that may have been meant.
-fn beside(file: &Path) -> String {
+fn near(file: &Path) -> String {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
     let names = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let (names, wanted) = (names.collect::<Vec<_>>(), file.file_name().unwrap_or_default().to_string_lossy());
     if file.exists() { String::new() } else { select::nearest(&wanted, names.iter().map(String::as_str)) }
-}
-
-fn keep(file: &Path, parts: &[Part]) -> Result<(), Refusal> {
-    let saved = Saved { lockwalk: KIND.into(), parts: parts.to_vec() };
-    let text = serde_json::to_string(&saved).map_err(|error| Refusal(format!("cannot write {}: {error}", file.display())))?;
-    write(file, &(text + "\n"))
 }
 
 /// The races and protocols that the parts are of.

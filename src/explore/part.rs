@@ -1,26 +1,29 @@
 //! Explorations in parts: stopped and continued, or split over machines.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use witness::{Coverage, Outcome, Verdict, Witness};
 
-use dpor::{Saved, Strategy};
+use dpor::Strategy;
 
 use super::tally::{LockOrder, add_counts, conclude};
 use super::{Exploration, Explored, Method, Options};
 use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 
-/// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what is left. Serializable, so that
-/// another process or another machine can go on with it.
+/// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what is left. Another process or another
+/// machine can go on with it: [`write`](Part::write) makes a text of it, [`read`](Part::read) reads that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Which lockwalk began it: another one might explore something else.
     build: String,
     shard: Option<Shard>,
     stand: Stand,
+    /// The executions that it took, redundant ones too.
+    spent: u64,
     /// What it has found; what concerns all executions together is not in it yet.
     found: Outcome,
     /// Which lock was taken while which was held, and where.
@@ -102,6 +105,35 @@ impl fmt::Display for PartError {
 
 impl std::error::Error for PartError {}
 
+/// What a text keeps.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    lockwalk: String,
+    parts: Vec<Part>,
+}
+
+/// Its last line, of what is above it.
+#[derive(Serialize, Deserialize)]
+struct Checksum {
+    crc32: String,
+}
+
+impl Checksum {
+    fn line(of: &str) -> String {
+        let sum = Checksum { crc32: format!("{:08x}", crc32fast::hash(of.as_bytes())) };
+        serde_json::to_string(&sum).expect("plain data") + "\n"
+    }
+}
+
+/// How every text begins, whatever the format's number.
+const BEGINNING: &str = "{\"lockwalk\":\"exploration ";
+
+/// The format's number.
+const FORMAT: &str = "2";
+
+/// No exploration's text is larger.
+const LARGEST: u64 = 256 << 20;
+
 impl Part {
     /// This lockwalk: its version, and what it was built from.
     pub const BUILD: &str = env!("LOCKWALK_BUILD");
@@ -112,7 +144,60 @@ impl Part {
         let exploration = Exploration::new(race, protocol, &Method::Exhaustive, &options);
         let found = exploration.outcome(Coverage::Unfinished { why: "it has not begun".into() });
         let (lock_order, build) = (LockOrder::new(), Self::BUILD.to_owned());
-        Self { build, shard, stand: Stand::NotBegun, found, lock_order, sample: None }
+        Self { build, shard, stand: Stand::NotBegun, spent: 0, found, lock_order, sample: None }
+    }
+
+    /// The parts as a text: a line of JSON, and a line with its checksum.
+    pub fn write(parts: &[Part]) -> String {
+        let saved = Saved { lockwalk: format!("exploration {FORMAT}"), parts: parts.to_vec() };
+        let text = serde_json::to_string(&saved).expect("plain data") + "\n";
+        let checksum = Checksum::line(&text);
+        text + &checksum
+    }
+
+    /// The parts that [`write`](Part::write) made a text of.
+    ///
+    /// # Errors
+    /// When it cannot be read, is something else, is damaged, or is another build's.
+    pub fn read(from: impl Read) -> Result<Vec<Part>, PartError> {
+        let refuse = |why: &str| Err(PartError(why.to_owned()));
+        let unreadable = |error: io::Error| PartError(error.to_string());
+        let not_one = "it is not an exploration that `lockwalk check --save` wrote, or its beginning is damaged";
+        let (mut bytes, mut from) = (Vec::new(), from.take(LARGEST + 1));
+        // What something else goes on with may have no end.
+        from.by_ref().take(BEGINNING.len() as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.is_empty() {
+            return refuse("it is empty");
+        }
+        if bytes != BEGINNING.as_bytes() {
+            return refuse(not_one);
+        }
+        from.read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST {
+            return refuse(not_one);
+        }
+        let Ok(text) = String::from_utf8(bytes) else { return refuse("it is damaged: not all of it is text") };
+        let format = text[BEGINNING.len()..].split('"').next().unwrap_or_default();
+        let of_format = format!("it is of format {}, and this lockwalk reads format {FORMAT}", format.escape_default());
+        let Some(end_of_first) = text.find('\n').filter(|&at| at + 1 < text.len()) else {
+            // The first format had no checksum.
+            return refuse(if format == "1" { &of_format } else { "it is damaged: its end is missing" });
+        };
+        let (text, checksum) = text.split_at(end_of_first + 1);
+        if checksum != Checksum::line(text) {
+            return refuse("it is damaged: its checksum does not fit");
+        }
+        if format != FORMAT {
+            return refuse(&of_format);
+        }
+        let damaged = |error: serde_json::Error| PartError(format!("it is damaged: {error}"));
+        let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
+        // Another build's parts may not even look like ours.
+        let builds = value.get("parts").and_then(serde_json::Value::as_array).into_iter().flatten();
+        builds.filter_map(|part| part.get("build")?.as_str()).try_for_each(is_this_build)?;
+        let Saved { parts, .. } = serde_json::from_value(value).map_err(damaged)?;
+        parts.iter().try_for_each(Part::fits)?;
+        if parts.is_empty() { refuse("it is damaged: nothing is in it") } else { Ok(parts) }
     }
 
     /// The race's id.
@@ -135,6 +220,11 @@ impl Part {
         matches!(self.stand, Stand::Found | Stand::Done)
     }
 
+    /// The executions that it took so far, redundant ones too: those that a limit counts.
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
     /// What it has found so far. Of a shard, or an exploration that is not over, "never" is not part of that.
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.found.clone();
@@ -147,18 +237,12 @@ impl Part {
     /// # Errors
     /// When another one began it, or it is damaged.
     pub fn fits(&self) -> Result<(), PartError> {
-        if self.build != Self::BUILD {
-            return Err(PartError(format!(
-                "begun by lockwalk {}, and this is {}, which may explore something else",
-                self.build,
-                Self::BUILD
-            )));
-        }
+        is_this_build(&self.build)?;
         self.saved().map(|_| ())
     }
 
     /// What the scheduler has to know to go on; nothing if it starts from the beginning.
-    fn saved(&self) -> Result<Option<Saved>, PartError> {
+    fn saved(&self) -> Result<Option<dpor::Saved>, PartError> {
         let Stand::At(saved) = &self.stand else { return Ok(None) };
         let saved = saved.parse().map_err(|error| PartError(format!("where the scheduler stands cannot be read: {error}")))?;
         Ok(Some(saved))
@@ -212,6 +296,7 @@ impl Part {
 
     /// Adds what another part, or an earlier one, has found.
     fn add(&mut self, other: &Part) {
+        self.spent += other.spent;
         self.found.executions += other.found.executions;
         self.found.violating += other.found.violating;
         self.found.seconds += other.found.seconds;
@@ -225,6 +310,14 @@ impl Part {
             self.sample = other.sample.clone().or(self.sample.take());
         }
     }
+}
+
+fn is_this_build(build: &str) -> Result<(), PartError> {
+    if build == Part::BUILD {
+        return Ok(());
+    }
+    let (build, ours) = (build.escape_default(), Part::BUILD);
+    Err(PartError(format!("it was begun by lockwalk {build}, and this is {ours}, which may explore something else")))
 }
 
 impl Race {
@@ -261,6 +354,7 @@ impl Race {
         // Stopped in the middle of a very long execution: what this run has explored is not known.
         let Some(saved) = saved else { return Ok(part) };
         let shows = exploration.plan.focus.is_some_and(|clause| exploration.tally().violated(clause));
+        let spent = saved.executions;
         let stand = match (shows, saved.is_done()) {
             (_, true) => Stand::Done,
             (true, false) => Stand::Found,
@@ -273,6 +367,8 @@ impl Race {
         let (lock_order, sample) = (exploration.tally().lock_order(), sample.map(|schedule| schedule.to_string()));
         let mut now = Part { stand, found: exploration.outcome(coverage), lock_order, sample, ..part.clone() };
         now.add(&part);
+        // That of the scheduler's account, which goes on with the one before.
+        now.spent = spent;
         Ok(now)
     }
 

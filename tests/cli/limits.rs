@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lockwalk::Outcome;
 use lockwalk::witness::{Coverage, Verdict};
 
-use super::{good, lockwalk, outcomes, run};
+use super::{GONE, good, lockwalk, outcomes, run};
 
 /// The numbers of an outcome are possible ones.
 #[track_caller]
@@ -96,6 +96,6 @@ fn a_reader_that_left_ends_the_run() {
     assert!(line.starts_with("S0.1 "), "{line}");
     let left = Instant::now();
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+    assert_eq!((output.status.code(), &*output.stderr), (Some(GONE), &b""[..]));
     assert!(left.elapsed() < Duration::from_secs(20), "{:?}", left.elapsed());
 }

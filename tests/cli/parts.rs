@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use lockwalk::Outcome;
+use lockwalk::{Outcome, Part};
 
-use super::{directory, good, lockwalk, outcomes, refused, run};
+use super::{UNDECIDED, directory, good, lockwalk, outcomes, refused, run};
 
 #[test]
 fn any_number_of_threads_says_the_same() {
@@ -61,16 +62,23 @@ fn shards_are_merged_into_what_the_whole_says() {
 fn a_stopped_exploration_goes_on_from_its_file() {
     let directory = directory("saved");
     let file = directory.join("s.json").display().to_string();
-    let (table, said) = run(&format!("check =S3.7 --protocol 3.7 --engine dpor --executions 600 --save {file}"), 1);
+    let (table, said) = run(&format!("check =S3.7 --protocol 3.7 --engine dpor --executions 600 --save {file}"), UNDECIDED);
     assert!(table.contains("? undecided"), "{table}");
     assert_eq!(said, format!("unfinished: 0 of 1 verdict known; `lockwalk check --resume {file}` goes on\n"));
     let first = fs::read_to_string(&file).expect("it is kept");
-    let (elsewhere, _) = run(&format!("check --resume {file} --executions 600 --save {file}.2"), 1);
+    let (elsewhere, _) = run(&format!("check --resume {file} --executions 600 --save {file}.2"), UNDECIDED);
     assert!(elsewhere.contains("? undecided") && fs::read_to_string(&file).expect("still there") == first, "{elsewhere}");
     let resumed = outcomes(&format!("check =S3.7 --protocol 3.7 --resume {file}.2 --format json"));
     assert_eq!(resumed, outcomes("check =S3.7 --protocol 3.7 --engine dpor --format json"));
     assert_eq!(outcomes(&format!("check --resume {file}.2 --format json")), resumed, "what is settled is only shown");
     assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2, "nothing temporary is left");
+}
+
+/// The text as if it had been written so.
+fn sealed(text: &str) -> String {
+    let text = format!("{text}\n");
+    let sum = crc32fast::hash(text.as_bytes());
+    format!("{text}{{\"crc32\":\"{sum:08x}\"}}\n")
 }
 
 #[test]
@@ -81,30 +89,42 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
     good(&format!("check =S3.1 --protocol 2.6.36 --engine dpor --save {file}"));
     let kept = fs::read_to_string(&file).expect("it is kept");
     let build = lockwalk::Part::BUILD;
+    let body = kept.lines().next().expect("what it keeps");
     for (name, text) in [
         ("empty.json", String::new()),
         ("half.json", kept[..kept.len() / 2].into()),
         ("foreign.json", "{\"name\": \"lockwalk\"}".into()),
-        ("newer.json", kept.replace("exploration 1", "exploration 2")),
-        ("older.json", kept.replace(build, "0.0.9-0a0b0c0d")),
-        ("garbled.json", kept.replace("\"done\"", "{\"at\":\"dpor exploration 1\\nend\\n\"}")),
-        ("renamed.json", kept.replace("\"S3.1\"", "\"S9.9\"")),
-        ("none.json", "{\"lockwalk\":\"exploration 1\",\"parts\":[]}".into()),
+        ("newer.json", sealed(&body.replace("exploration 2", "exploration 3"))),
+        ("first.json", body.replace("exploration 2", "exploration 1") + "\n"),
+        ("older.json", sealed(&body.replace(build, "0.0.9-0a0b0c0d"))),
+        ("changed.json", kept.replace("\"executions\":6", "\"executions\":7")),
+        ("garbled.json", sealed(&body.replace("\"done\"", "{\"at\":\"dpor exploration 1\\nend\\n\"}"))),
+        ("renamed.json", sealed(&body.replace("\"S3.1\"", "\"S9.9\""))),
+        ("none.json", sealed("{\"lockwalk\":\"exploration 2\",\"parts\":[]}")),
     ] {
         fs::write(directory.join(name), text).expect("writable");
     }
     for (args, says) in [
-        (format!("check --resume {}", path("empty.json")), "is not what `lockwalk check --save` writes: EOF"),
-        (format!("check --resume {}", path("half.json")), "is not what `lockwalk check --save` writes: EOF"),
-        (format!("check --resume {}", path("foreign.json")), "is not what `lockwalk check --save` writes: it does not say what it is"),
-        (format!("check --resume {}", path("newer.json")), "it is called 'exploration 2', not 'exploration 1'"),
-        (format!("check --resume {}", path("older.json")), "older.json was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
-        (format!("merge {}", path("older.json")), "older.json was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("check --resume {}", path("empty.json")), "empty.json: it is empty"),
+        (format!("check --resume {}", path("half.json")), "half.json: it is damaged: its end is missing"),
+        (format!("check --resume {}", path("foreign.json")), "it is not an exploration that `lockwalk check --save` wrote"),
+        (format!("check --resume {}", path("newer.json")), "it is of format 3, and this lockwalk reads format 2"),
+        (format!("check --resume {}", path("first.json")), "it is of format 1, and this lockwalk reads format 2"),
+        (format!("check --resume {}", path("older.json")), "older.json: it was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("merge {}", path("older.json")), "older.json: it was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
+        (format!("check --resume {}", path("changed.json")), "changed.json: it is damaged: its checksum does not fit"),
+        (format!("merge {}", path("changed.json")), "changed.json: it is damaged: its checksum does not fit"),
         (format!("check --resume {}", path("garbled.json")), "where the scheduler stands cannot be read: "),
         (format!("check --resume {}", path("renamed.json")), "no race is called 'S9.9' any more"),
         (format!("check --resume {}", path("none.json")), "nothing is in it"),
         (format!("check --resume {}", path("s.jsn")), "No such file or directory (os error 2); did you mean 's.json'?"),
-        (format!("check --resume {}", directory.display()), "Is a directory"),
+        (format!("check --resume {}", directory.display()), " is no file that an exploration can be kept in: --save names one"),
+        ("check --resume -".into(), "- is no file that an exploration can be kept in: --save names one"),
+        (format!("check --resume - --save {}", path("new.json")), "cannot read -: it is empty"),
+        (format!("check --resume /dev/zero --save {}", path("new.json")), "cannot read /dev/zero: it is not an exploration"),
+        (format!("check S3.1 --save {file}"), "s.json keeps an exploration that is finished: `lockwalk check --resume "),
+        (format!("check --resume {file} --save {}", path("foreign.json")), "foreign.json keeps something else: --force begins anew"),
+        ("check S3.1 --force".into(), "the following required arguments were not provided: --save <FILE>"),
         (format!("check =S3.1 --protocol 2.6.34 --resume {file}"), "keeps S3.1 under 2.6.36, which is not asked for"),
         (format!("check =S3.1 =S3.2 --protocol 2.6.36 --resume {file}"), "does not keep S3.2 under 2.6.36"),
         (format!("merge {file}"), "S3.1 under 2.6.36 is not a shard"),
@@ -123,7 +143,74 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         assert!(line.contains(says), "lockwalk {args}: {line}");
     }
     assert_eq!(fs::read_to_string(&file).expect("it is still there"), kept);
-    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 9, "nothing is written by what is refused");
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 11, "nothing is written by what is refused");
+}
+
+/// What an exploration has found is not thrown away because somebody says the same thing again.
+#[test]
+fn an_unfinished_exploration_is_not_discarded() {
+    let directory = directory("discarded");
+    let file = directory.join("s.json").display().to_string();
+    let begin = format!("check =S3.7 --protocol 3.7 --engine dpor --executions 100 --save {file}");
+    run(&begin, UNDECIDED);
+    let kept = fs::read_to_string(&file).expect("it is kept");
+    let line = refused(&begin);
+    let expected = format!(
+        "error: {file} keeps an exploration that is not finished: `lockwalk check --resume {file}` goes on with it, --force begins anew"
+    );
+    assert_eq!((line, fs::read_to_string(&file).expect("still there")), (expected, kept.clone()));
+    run(&format!("{begin} --force"), UNDECIDED);
+    assert!(fs::read_to_string(&file).expect("still there").starts_with("{\"lockwalk\":"));
+    // The same file is not another one.
+    run(&format!("check --resume {file} --executions 1 --save {}/../discarded/s.json", directory.display()), UNDECIDED);
+    good(&format!("check --resume {file}"));
+}
+
+/// A process that is killed leaves what it had explored a little while ago, and as long as it lives the file is its own.
+#[cfg(unix)]
+#[test]
+fn what_is_killed_can_be_gone_on_with() {
+    let directory = directory("killed");
+    let file = directory.join("s.json");
+    let name = file.display().to_string();
+    // Nobody waits for the end of this one.
+    let begin = format!("check =S0.10/progress --protocol 5.19 --engine dpor --jobs 2 --save {name}");
+    let explored = || Part::read(&*fs::read(&file).ok()?).expect("it is never half-written").first().map(Part::spent);
+    let wait_for = |least: u64| {
+        while explored().is_none_or(|spent| spent < least) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        explored().unwrap_or_default()
+    };
+    let start = || lockwalk(&begin).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut child = start();
+    assert_eq!(wait_for(0), 0, "it is there from the beginning");
+    for other in [format!("{begin} --force"), format!("check --resume {name}")] {
+        assert_eq!(refused(&other), format!("error: cannot write {name}: another lockwalk keeps its exploration there"));
+    }
+    let spent = wait_for(1);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("it ends");
+    lockwalk(&format!("check --resume {name} --executions 5")).output().expect("it starts");
+    assert!(explored().is_some_and(|now| now >= spent + 5), "{spent}, {:?}", explored());
+}
+
+/// A pipe is written to once, and what came through one is gone on with.
+#[cfg(unix)]
+#[test]
+fn explorations_go_through_pipes() {
+    use std::io::Write;
+    let directory = directory("pipes");
+    let file = directory.join("s.json").display().to_string();
+    let (both, _) = run("check =S3.7 --protocol 3.7 --engine dpor --executions 100 --format lines --save -", UNDECIDED);
+    let saved: Vec<_> = both.lines().filter(|line| line.starts_with('{')).collect();
+    assert_eq!(saved.len(), 2, "once: {both}");
+    let mut child = lockwalk(&format!("check --resume - --save {file} --format lines")).stdin(Stdio::piped()).spawn().expect("it starts");
+    let text = saved.join("\n") + "\n";
+    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let whole = outcomes("check =S3.7 --protocol 3.7 --engine dpor --format json");
+    assert_eq!(outcomes(&format!("check --resume {file} --format json")), whole);
 }
 
 /// Ctrl-C keeps what was explored, and so does being told to terminate, as a batch system does it.
