@@ -40,7 +40,7 @@ pub mod races;
 pub mod spec;
 pub mod sync;
 
-pub use dpor::{ParseScheduleError, Schedule};
+pub use dpor::{Commutation, Disagreement, ParseScheduleError, Schedule};
 pub use explore::{Litmus, LitmusOutcome, Method, Options, Part, PartError, Shard};
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};

@@ -179,6 +179,15 @@ impl Core {
         object
     }
 
+    pub(crate) fn object_named(&mut self, name: u64) -> ObjectId {
+        let object = ObjectId(self.objects);
+        self.objects += 1;
+        self.trace.add_object(object);
+        // No task makes that many.
+        self.creators.push((name, u32::MAX));
+        object
+    }
+
     pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>, at: &'static Location<'static>) {
         assert!(op.object.0 < self.objects, "step: {op} names an object that this execution has not made");
         self.settle_worst_case(strategy);

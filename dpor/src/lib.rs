@@ -156,7 +156,9 @@ pub use explorer::Explorer;
 pub use livelock::Fairness;
 pub use log::{Difference, Step};
 pub use report::{End, Failure, FailureKind, Report, Unfinished, Waiting};
-pub use runtime::{JoinHandle, aborting, data, data_access, me, note, object, observed, retry, round, spawn, step, step_when, tried};
+pub use runtime::{
+    JoinHandle, aborting, data, data_access, me, note, object, object_named, observed, retry, round, spawn, step, step_when, tried,
+};
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use session::{Budget, Execution, Progress};

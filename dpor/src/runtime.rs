@@ -87,6 +87,12 @@ pub fn object() -> ObjectId {
     with_engine(|engine| engine.core.object())
 }
 
+/// A new shared object that any task may be the first to need and make, like the entry of a table that grows. Objects are told apart by who
+/// made them and when; this one by its name, which no other has, so that it is the same one whoever comes first.
+pub fn object_named(name: u64) -> ObjectId {
+    with_engine(|engine| engine.core.object_named(name))
+}
+
 /// A new plain shared cell, for [`data_access`].
 pub fn data() -> DataId {
     with_engine(|engine| engine.core.data.make())

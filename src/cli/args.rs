@@ -92,11 +92,33 @@ pub enum Command {
     /// Run every arm of a rule against every race of a family, whatever is documented: which arm breaks what
     #[command(after_help = MATRIX)]
     Matrix(MatrixArgs),
+    /// Replay executions in orders that the exhaustive engine holds to be equivalent, and compare everything
+    #[command(after_help = RACES)]
+    Selfcheck(SelfcheckArgs),
     /// Put the shards of an exploration together, and print the verdicts
     Merge(MergeArgs),
     /// Measure the exhaustive scheduler beside loom and shuttle, on programs of known size
     #[command(after_help = BENCH)]
     Bench(BenchArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct SelfcheckArgs {
+    /// Races, by id or by its beginning
+    #[arg(value_name = "RACE")]
+    pub races: Vec<String>,
+
+    /// Under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+
+    /// How many executions of each case are drawn, in each order of its CPUs
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub executions: u64,
+
+    /// How many threads [default: one per core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
 }
 
 #[derive(clap::Args, Debug, Default)]

@@ -13,6 +13,7 @@ mod parts;
 mod progress;
 mod runner;
 mod select;
+mod selfcheck;
 mod sink;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
         Some(Command::Gallery(gallery)) => gallery::run(&gallery),
         Some(Command::Matrix(matrix)) => matrix::run(&matrix, &terminal),
+        Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
         Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
     }

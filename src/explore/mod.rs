@@ -3,6 +3,7 @@
 mod litmus;
 mod part;
 mod run;
+mod selfcheck;
 mod tally;
 mod witnessing;
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dpor::{Explorer, Failure, FailureKind, Report};
+use dpor::{Commutation, Commute, Disagreement, Explorer, Failure, FailureKind, Report};
 
 use crate::mm::World;
 use crate::race::{Race, Seen};
@@ -49,6 +49,12 @@ impl Plan {
             if audited.violations().is_empty() {
                 ends.iter().for_each(|end| sync::asserting(|| end(world)));
             }
+            sync::note(&audited, || {
+                let state = world.state();
+                let missing = state.unseen();
+                assert!(missing.is_empty(), "World::state passes over the objects {missing:?}");
+                audited.came_to().into_iter().chain(state.into_values())
+            });
         };
         execute(&exec, machine, cpus, audit);
     }
@@ -143,6 +149,25 @@ pub(super) fn on_shuttle(explorer: Explorer, program: impl Fn() + Send + Sync + 
     let report = explorer.run(program);
     first.raise();
     report
+}
+
+/// Runs executions of `program` under shuttle again, in orders that are held to be equivalent.
+pub(super) fn commute(
+    explorer: Explorer,
+    how: Commute,
+    program: impl Fn() + Send + Sync + 'static,
+    hears: Arc<Hears>,
+) -> Result<Commutation, Box<Disagreement>> {
+    sync::silence_results();
+    let first = First::default();
+    let kept = first.clone();
+    let explorer = explorer.on_execution(move |execution| {
+        let heard = over(&*hears, execution.failure.and_then(engine_violation)).and_then(|()| unexpected(execution.failure));
+        if kept.keep(heard) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let came_to = explorer.commute(how, program);
+    first.raise();
+    came_to
 }
 
 /// Runs `program` under loom as long as `go_on` says so; `hears` of each execution.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::shadow::ShadowCell;
 use super::{Addr, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{MmuWord, Name, Published, RwSem, SpinLock, State, Word};
+use crate::sync::{MmuWord, Name, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -68,7 +68,8 @@ impl Mm {
 
     fn cell(&self, addr: Addr) -> &PteCell {
         let at = PteLocation { mm: self.id, addr };
-        self.ptes[addr as usize].get_or_init(|| PteCell { pte: at.word(), shadow: ShadowCell::new(at) })
+        let make = || PteCell { pte: at.word(), shadow: ShadowCell::new(at) };
+        self.ptes[addr as usize].get_or_init(|| made_by_whoever_comes_first(u64::from(self.id.0) << 32 | addr, make))
     }
 
     /// The entry for `addr`, to look at. Kernel: `pte_offset_map`.

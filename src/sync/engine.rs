@@ -65,26 +65,31 @@ impl Word {
         Self(raw(|| native::Word::new(value), || shuttle::Word::new(value), || loom::Word::new(value)))
     }
 
+    #[track_caller]
     pub fn load(&self, step: Step, order: Ordering) -> u64 {
         on_engine!(&self.0, word => word.load(step, order))
     }
 
+    #[track_caller]
     pub fn store(&self, step: Step, value: u64, order: Ordering) {
         on_engine!(&self.0, word => word.store(step, value, order));
     }
 
     /// Adds, wrapping around, and orders nothing; returns the value before.
+    #[track_caller]
     pub fn add(&self, step: Step, n: u64) -> u64 {
         on_engine!(&self.0, word => word.add(step, n))
     }
 
     /// Replaces the value, and orders nothing; returns the one before.
+    #[track_caller]
     pub fn swap(&self, step: Step, value: u64) -> u64 {
         on_engine!(&self.0, word => word.swap(step, value))
     }
 
     /// Replaces the value by `change` of it, atomically and with a full barrier before and after; if there is none, nothing is written and
     /// nothing ordered, and the value may have been a stale one. Returns the value before.
+    #[track_caller]
     pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
         on_engine!(&self.0, word => word.update_if(step, change))
     }
@@ -116,16 +121,19 @@ impl<S> Monitor<S> {
     }
 
     /// Applies `act`, in one step that never waits.
+    #[track_caller]
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
         on_engine!(&self.0, monitor => monitor.enter(step, act))
     }
 
     /// Waits until `ready`, then applies `act`, in one step.
+    #[track_caller]
     pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         on_engine!(&self.0, monitor => monitor.enter_when(step, ready, act))
     }
 
     /// Applies `act`, which says whether the attempt succeeded, in one step.
+    #[track_caller]
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
         on_engine!(&self.0, monitor => monitor.attempt(step, act))
     }
@@ -148,10 +156,12 @@ impl<T: Send + Sync> Published<T> {
         })
     }
 
+    #[track_caller]
     pub fn load(&self, step: Step) -> Arc<T> {
         on_engine!(&self.0, published => published.load(step))
     }
 
+    #[track_caller]
     pub fn store(&self, step: Step, value: T) {
         on_engine!(&self.0, published => published.store(step, value));
     }
@@ -171,10 +181,19 @@ pub fn fence(order: Ordering) {
 }
 
 /// A step that changes nothing the protocol can see. Only the exhaustive scheduler needs to know.
+#[track_caller]
 pub(super) fn ghost(step: Step) {
     if exec::with(Exec::engine) == Engine::Shuttle {
         shuttle::announce(step);
         shuttle::observed(0);
+    }
+}
+
+/// What this execution has come to must be the same in every interleaving that is held to be equivalent: see
+/// [`Race::selfcheck`](crate::Race::selfcheck).
+pub(crate) fn note<I: IntoIterator<Item = (String, String)>>(exec: &Exec, values: impl FnOnce() -> I) {
+    if exec.engine() == Engine::Shuttle {
+        dpor::note(values);
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::lockdep::{LockEdge, Tables};
 use super::name::Name;
 use super::panics::{Mishap, not_asserting};
@@ -24,6 +24,8 @@ pub const BOOT: usize = usize::MAX;
 thread_local! {
     static EXEC: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
     static CPU: Cell<usize> = const { Cell::new(BOOT) };
+    /// Names for the objects that are made now, when it does not matter who makes them.
+    static NAMING: Cell<Option<u64>> = const { Cell::new(None) };
     /// Does what runs look at the state without being noticed?
     static UNSEEN: Cell<bool> = const { Cell::new(false) };
     /// Is the CPU that runs inside a call of its engine?
@@ -146,7 +148,13 @@ impl Exec {
 
     pub(super) fn new_object(&self) -> u32 {
         match self.engine {
-            Engine::Shuttle => dpor::object().0,
+            Engine::Shuttle => match NAMING.get() {
+                Some(name) => {
+                    NAMING.set(Some(name + 1));
+                    dpor::object_named(name).0
+                }
+                None => dpor::object().0,
+            },
             Engine::Native | Engine::Loom => self.next_object.fetch_add(1, Relaxed),
         }
     }
@@ -205,6 +213,14 @@ impl Exec {
         self.tables.lock().violations.clone()
     }
 
+    /// What it has come to, as far as that may not depend on the order of independent steps: clauses evaluated, and marks set.
+    pub fn came_to(&self) -> Vec<(String, String)> {
+        let evaluated = self.clause_counts().map(|(clause, count)| (format!("{clause} evaluated"), count.to_string()));
+        let mut marks: Vec<_> = self.tables.lock().marks.iter().map(|mark| mark.name()).collect();
+        marks.sort_unstable();
+        evaluated.chain([("marks".into(), marks.join(", "))]).collect()
+    }
+
     /// The violation that ended the execution.
     pub fn fatal(&self) -> Option<Violation> {
         self.tables.lock().fatal.clone()
@@ -236,6 +252,7 @@ impl Exec {
         if let Some(trace) = &self.trace {
             trace.lock().violation(self.announced(), cpu(), &violation, at);
         }
+        engine::note(self, || [(violation.clause.id().to_owned(), violation.what.clone())]);
         let mut tables = self.tables.lock();
         tables.violations.push(violation.clone());
         if ends {
@@ -282,13 +299,37 @@ pub(super) fn is_in_engine() -> bool {
     IN_ENGINE.get()
 }
 
-/// Runs a step that may let other CPUs run on this very OS thread, and comes back as the CPU that left.
+/// While this lives, a step is made that may let other CPUs run on this very OS thread; then the CPU that left is back.
+pub(super) struct Switching(usize, bool);
+
+impl Switching {
+    pub fn begin() -> Self {
+        Self(CPU.get(), IN_ENGINE.replace(true))
+    }
+}
+
+impl Drop for Switching {
+    fn drop(&mut self) {
+        // A panic from inside the engine must still be known for one.
+        if !std::thread::panicking() {
+            CPU.set(self.0);
+            IN_ENGINE.set(self.1);
+        }
+    }
+}
+
+/// Runs what lets other CPUs run on this very OS thread, and comes back as the CPU that left.
 pub(super) fn switching<R>(f: impl FnOnce() -> R) -> R {
-    let (me, nested) = (CPU.get(), IN_ENGINE.replace(true));
-    let result = f();
-    CPU.set(me);
-    IN_ENGINE.set(nested);
-    result
+    let _switching = Switching::begin();
+    f()
+}
+
+/// Makes what whoever comes first makes: its objects are the same ones, whoever that is. There are at most 16, and `key` is theirs alone.
+pub(crate) fn made_by_whoever_comes_first<R>(key: u64, make: impl FnOnce() -> R) -> R {
+    let before = NAMING.replace(Some(key << 4));
+    let made = make();
+    NAMING.set(before);
+    made
 }
 
 /// Runs a look at the whole state that nobody in the execution can notice: a fingerprint, a picture.

@@ -37,9 +37,10 @@ mod trace;
 mod word;
 
 pub use arena::Arena;
+pub(crate) use engine::note;
 pub use engine::{CpuBody, Engine, fence, run_cpus};
-pub(crate) use exec::unseen;
 pub use exec::{BOOT, Exec, Shows, clause, cpu};
+pub(crate) use exec::{made_by_whoever_comes_first, unseen};
 pub use lock::{PageLock, SpinLock};
 pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
 pub use loom::{LoomReport, LoomStop, explore as explore_loom, refuses as loom_refuses};

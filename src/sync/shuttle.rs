@@ -15,9 +15,12 @@ fn announced() -> bool {
     exec::cpu() != exec::BOOT && !std::thread::panicking()
 }
 
+#[track_caller]
 pub fn announce(step: Step) {
     if announced() {
-        exec::switching(|| dpor::step(ObjectId(step.object), step.access));
+        let switching = exec::Switching::begin();
+        dpor::step(ObjectId(step.object), step.access);
+        drop(switching);
         exec::with(Exec::count_step);
     }
 }
@@ -42,6 +45,7 @@ impl Word {
         Self(AtomicU64::new(value))
     }
 
+    #[track_caller]
     pub fn load(&self, step: Step, _: Ordering) -> u64 {
         announce(step);
         let value = self.0.load(Ordering::Relaxed);
@@ -49,19 +53,23 @@ impl Word {
         value
     }
 
+    #[track_caller]
     pub fn store(&self, step: Step, value: u64, _: Ordering) {
         announce(step);
         self.0.store(value, Ordering::Relaxed);
     }
 
+    #[track_caller]
     pub fn add(&self, step: Step, n: u64) -> u64 {
         self.replace(step, |before| before.wrapping_add(n))
     }
 
+    #[track_caller]
     pub fn swap(&self, step: Step, value: u64) -> u64 {
         self.replace(step, |_| value)
     }
 
+    #[track_caller]
     pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
         // One that declines has only looked: to the scheduler it is a try that failed.
         announce(Step { access: Access::TryAcquire, ..step });
@@ -78,6 +86,7 @@ impl Word {
         }
     }
 
+    #[track_caller]
     fn replace(&self, step: Step, change: impl Fn(u64) -> u64) -> u64 {
         announce(step);
         let before = self.0.load(Ordering::Relaxed);
@@ -105,19 +114,24 @@ impl<S> Monitor<S> {
         Self(Mutex::new(state))
     }
 
+    #[track_caller]
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
         announce(step);
         act(&mut self.0.lock())
     }
 
+    #[track_caller]
     pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
         if announced() {
-            exec::switching(|| dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock())));
+            let switching = exec::Switching::begin();
+            dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock()));
+            drop(switching);
             exec::with(Exec::count_step);
         }
         act(&mut self.0.lock())
     }
 
+    #[track_caller]
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
         announce(step);
         let success = act(&mut self.0.lock());
@@ -138,6 +152,7 @@ impl<T> Published<T> {
         Self(Mutex::new((0, Arc::new(value))))
     }
 
+    #[track_caller]
     pub fn load(&self, step: Step) -> Arc<T> {
         announce(step);
         let (version, value) = self.0.lock().clone();
@@ -145,6 +160,7 @@ impl<T> Published<T> {
         value
     }
 
+    #[track_caller]
     pub fn store(&self, step: Step, value: T) {
         announce(step);
         let mut current = self.0.lock();

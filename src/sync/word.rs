@@ -350,17 +350,20 @@ impl<T> Ghost<T> {
         Self { id: exec::with(|exec| exec.new_object()), name, value: Mutex::new(value) }
     }
 
+    #[track_caller]
     fn step<R>(&self, access: Access, act: impl FnOnce(&mut T) -> R) -> R {
         engine::ghost(Step { object: self.id, access });
         act(&mut self.value.lock())
     }
 
     /// Looks at it: a clause relies on what it is. A step.
+    #[track_caller]
     pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.step(Access::Read, |value| look(value))
     }
 
     /// What it is. A step.
+    #[track_caller]
     pub fn get(&self) -> T
     where
         T: Clone,
@@ -369,11 +372,13 @@ impl<T> Ghost<T> {
     }
 
     /// Changes it. A step.
+    #[track_caller]
     pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         self.step(Access::Write, change)
     }
 
     /// Changes it in a way that commutes with what others do so: one more or less of something. A step.
+    #[track_caller]
     pub fn count(&self, change: impl FnOnce(&mut T)) {
         self.step(Access::Update, change);
     }
