@@ -26,7 +26,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     runner.finish();
     if runner.stopped() {
         complain("stopped: nothing is written");
-        return Ok(Status::Interrupted);
+        return Ok(Status::Undecided);
     }
     let (witnesses, missing): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|outcome| outcome.witness.is_some());
     let witnesses: Vec<_> = witnesses.into_iter().filter_map(|outcome| outcome.witness).collect();
@@ -45,7 +45,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     for Outcome { race, protocol, .. } in &missing {
         complain(&format!("nothing found to draw for {race} under {protocol}"));
     }
-    Ok(Status::of(missing.is_empty()))
+    Ok(if missing.is_empty() { Status::AsDocumented } else { Status::Differs })
 }
 
 /// One name for each race and protocol, of characters that neither a shell nor Markdown minds.

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lockwalk::witness::Verdict;
+use lockwalk::witness::Judgement;
 use lockwalk::{Method, Options, Outcome, Part, Race, Shard, races};
 use serde::{Deserialize, Serialize};
 
 use super::args::{CheckArgs, CheckFormat, MergeArgs};
-use super::check::{Report, all_cores, as_documented, cases, counted, coverage, jobs, known, options};
+use super::check::{Report, all_cores, cases, counted, coverage, jobs, known, options};
 use super::output::{Terminal, check_writable, complain, print, write};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
@@ -64,12 +64,11 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             file.display()
         ));
     }
-    if runner.stopped() {
-        return Ok(Status::Interrupted);
-    }
-    let good =
-        |(part, outcome): (&Part, &Outcome)| if shard.is_some() { fits_the_documents(part, outcome) } else { as_documented(outcome) };
-    Ok(Status::of(explored.iter().zip(&outcomes).all(good)))
+    let status = match shard {
+        None => Status::of(&outcomes),
+        Some(_) => explored.iter().zip(&outcomes).map(|(part, outcome)| of_shard(part, outcome)).max().unwrap_or(Status::AsDocumented),
+    };
+    Ok(if runner.stopped() { status.max(Status::Undecided) } else { status })
 }
 
 /// Puts shards together, and prints the verdicts.
@@ -95,13 +94,14 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     runner.finish();
     outcomes.iter().try_for_each(|outcome| report.line(outcome).map(|_| ()))?;
     report.all(&outcomes, started.elapsed())?;
-    Ok(if runner.stopped() { Status::Interrupted } else { Status::of(outcomes.iter().all(as_documented)) })
+    let status = Status::of(&outcomes);
+    Ok(if runner.stopped() { status.max(Status::Undecided) } else { status })
 }
 
 /// The outcomes, with the shortest interleavings of what is violated.
 fn witnessed(runner: &Runner, cases: &[Case], parts: &[Part], args: &CheckArgs) -> Result<Vec<Outcome>, Refusal> {
     let mut outcomes: Vec<_> = parts.iter().map(Part::outcome).collect();
-    let violated = |n: &usize| matches!(outcomes[*n].verdict(), Verdict::Violated(_));
+    let violated = |n: &usize| outcomes[*n].verdict().clause().is_some();
     let violated: Vec<_> = (0..parts.len()).filter(violated).collect();
     let of: Vec<_> = violated.iter().map(|&n| cases[n].clone()).collect();
     let limits = options(args, true);
@@ -205,19 +205,17 @@ fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
         counted(executions as usize, "execution"),
         if violated == 0 { "nothing is violated".into() } else { format!("violations in {violated}") }
     );
-    for (part, outcome) in parts.iter().zip(&outcomes).filter(|(part, outcome)| part.is_settled() && !fits_the_documents(part, outcome)) {
+    for (part, outcome) in parts.iter().zip(&outcomes).filter(|(part, outcome)| of_shard(part, outcome) == Status::Differs) {
         text += &format!("  ! {} under {}: {}\n", part.race(), part.protocol(), outcome.verdict());
     }
     if terminal.style().ascii { text.replace('·', "-") } else { text }
 }
 
-/// Is the shard done, and does nothing in it contradict the documents? Whether all of it is as documented says the merging.
-fn fits_the_documents(part: &Part, outcome: &Outcome) -> bool {
-    use lockwalk::witness::Documented::{Holds, StillViolates, Violates};
-    part.is_settled()
-        && match (&outcome.documented, outcome.verdict()) {
-            (Holds, Verdict::Violated(_)) => false,
-            (Violates(clause) | StillViolates(clause), Verdict::Violated(violated)) => *clause == violated,
-            _ => true,
-        }
+/// Does anything in the shard contradict the documents, and is it done? Whether all of it is as documented says the merging.
+fn of_shard(part: &Part, outcome: &Outcome) -> Status {
+    match outcome.judgement() {
+        Judgement::Differs => Status::Differs,
+        _ if part.is_settled() => Status::AsDocumented,
+        _ => Status::Undecided,
+    }
 }
