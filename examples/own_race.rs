@@ -1,5 +1,6 @@
 //! A race of one's own, on every engine: `cargo run --release --example own_race`.
 
+use lockwalk::witness::Judgement;
 use lockwalk::{Clause, Era, Mark, Method, Options, Race};
 
 fn race() -> Race {
@@ -30,7 +31,8 @@ fn main() {
     for (protocol, _) in race.cases() {
         for engine in &engines {
             let outcome = race.check_with(protocol, engine, &Options::default());
-            assert!(outcome.as_documented(), "{:?}", outcome.objections());
+            // A sample may see nothing: that decides nothing, and contradicts nothing.
+            assert_ne!(outcome.judgement(), Judgement::Differs, "{:?}", outcome.objections());
             println!("{protocol}  {:6}  {}", engine.name(), outcome.verdict());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use witness::{Outcome, Verdict};
+use witness::Outcome;
 
 use crate::race::Race;
 use crate::spec::{Era, Protocol, Rules};
@@ -31,15 +31,28 @@ pub fn undocumented(race: &Race) -> Race {
     race.clone().without_cases()
 }
 
-/// What one cell says: the clauses that executions violate, each execution counted by its first one; or that none does.
+/// What one cell says: the clauses that executions violate, each execution counted by its first one; or that none does. `…` after them, or
+/// `?` instead, where not everything was explored.
 pub fn cell(outcome: &Outcome) -> String {
     let clauses: Vec<_> = outcome.violations.iter().map(|violation| violation.name.as_str()).collect();
-    match outcome.verdict() {
-        Verdict::Undecided(_) if clauses.is_empty() => "?".into(),
-        _ if clauses.is_empty() => "never".into(),
-        Verdict::Undecided(_) => format!("{} …", clauses.join(" ")),
-        _ => clauses.join(" "),
+    match (clauses.as_slice(), outcome.coverage.unfinished()) {
+        ([], None) => outcome.verdict().to_string(),
+        ([], Some(_)) => "?".into(),
+        (clauses, None) => clauses.join(" "),
+        (clauses, Some(_)) => format!("{} …", clauses.join(" ")),
     }
+}
+
+/// What the marks of the cells mean that are there.
+pub fn legend(rows: &[(String, Vec<Outcome>)]) -> Option<String> {
+    let cells = || rows.iter().flat_map(|(_, outcomes)| outcomes).filter(|outcome| outcome.coverage.unfinished().is_some());
+    let marks = [
+        (true, "…: not all of it was explored, so that more may be violated"),
+        (false, "?: not all of it was explored, and nothing was found"),
+    ];
+    let there = marks.iter().filter(|(found, _)| cells().any(|outcome| outcome.violations.is_empty() != *found));
+    let lines: Vec<_> = there.map(|(_, mark)| *mark).collect();
+    (!lines.is_empty()).then(|| lines.join("; ") + ".")
 }
 
 /// The table in Markdown; `rows` are races' ids with one outcome a column.

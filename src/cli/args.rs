@@ -29,10 +29,11 @@ Examples:
   lockwalk list                               races, protocols, rules, clauses and marks
 
 Exit status:
-  0    every verdict is the documented one; a schedule that was replayed violates something
-  1    a verdict is not the documented one
-  2    the command makes no sense, a race cannot be run, or the output cannot be written
-  130  stopped by Ctrl-C, after reporting what had been covered";
+  0  every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
+  1  a verdict is not the documented one, or something is violated that nothing documents
+  2  the command makes no sense, a race cannot be run, or the output cannot be written
+  3  something is undecided: a limit or Ctrl-C came first, the engine cannot tell, or a sample has not seen what is documented
+Where several are true: 1 before 3.";
 
 const RACES: &str = "\
 A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and so on; `S3` for all of S3; `=S3.1` \
@@ -45,7 +46,7 @@ each shard.";
 
 const MATRIX: &str = "\
 A cell names the clauses that executions violate, each execution counted by the first; `never` means that every interleaving was \
-run, and `?` or `…` that the cell was given up before that.";
+run, `?` that the cell was given up before that and nothing was found, and `…` that it was given up and more may be violated.";
 
 const BENCH: &str = "\
 The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.

@@ -34,7 +34,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     bar.finish();
     if stop.load(Ordering::Relaxed) && !out.gone {
         complain("stopped: only what is printed was measured");
-        return Ok(Status::Interrupted);
+        return Ok(Status::Undecided);
     }
     Ok(Status::AsDocumented)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use lockwalk::witness::{Documented, Verdict, render};
+use lockwalk::witness::{Verdict, render};
 use lockwalk::{Method, Options, Outcome, Race};
 
 use super::args::{CheckArgs, CheckFormat};
@@ -26,11 +26,16 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let outcomes = runner.check(&cases, &method, |outcome| runner.aside(|| report.line(outcome)))?;
     runner.finish();
     report.all(&outcomes, started.elapsed())?;
+    let status = Status::of(&outcomes);
     if runner.stopped() {
         complain(&format!("stopped: {}", known(&outcomes, cases.len())));
-        return Ok(Status::Interrupted);
+        return Ok(status.max(Status::Undecided));
     }
-    Ok(Status::of(outcomes.iter().all(as_documented)))
+    if runner.stopped() {
+        complain(&format!("stopped: {}", known(&outcomes, cases.len())));
+        return Ok(status.max(Status::Undecided));
+    }
+    Ok(status)
 }
 
 /// The races that are asked for, under the protocol that is asked for, or under all that something is documented about.
@@ -99,11 +104,6 @@ impl Report<'_> {
 pub fn known(outcomes: &[Outcome], cases: usize) -> String {
     let known = outcomes.iter().filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_))).count();
     format!("{known} of {} known", counted(cases, "verdict"))
-}
-
-/// Is nothing known that contradicts the outcome? Where nothing is documented, nothing is.
-pub fn as_documented(outcome: &Outcome) -> bool {
-    outcome.documented == Documented::Unstated || outcome.as_documented()
 }
 
 fn one_line(outcome: &Outcome) -> String {

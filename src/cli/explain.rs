@@ -7,7 +7,7 @@ use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
-use super::check::{all_cores, as_documented, counted};
+use super::check::{all_cores, counted};
 use super::output::{Terminal, complain};
 use super::runner::Runner;
 use super::sink::Sink;
@@ -29,20 +29,20 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         if runner.stopped() {
             let so_far: u64 = checked.iter().map(|outcome| outcome.executions).sum();
             complain(&format!("stopped: {} under {protocol} after {}", race.id(), counted(so_far as usize, "execution")));
-            return Ok(Status::Interrupted);
+            return Ok(Status::Undecided);
         }
         let mut outcome = checked.into_iter().next().expect("a case that is not stopped has an outcome");
         if let Some(witness) = outcome.witness.take() {
             runner.finish();
             show(&witness, &args.drawing, terminal, &sink)?;
             outcome.witness = Some(witness);
-            return Ok(Status::of(as_documented(&outcome)));
+            return Ok(outcome.judgement().into());
         }
         outcomes.push(outcome);
     }
     runner.finish();
     let drawn = nothing_to_show(&race, &outcomes, &args.drawing, &sink)?;
-    Ok(Status::of(drawn && outcomes.iter().all(as_documented)))
+    Ok(if drawn { Status::of(&outcomes) } else { Status::Differs })
 }
 
 /// Runs one schedule again.
@@ -97,7 +97,7 @@ fn without_source(witness: &Witness) -> Witness {
 
 /// Nothing is violated: says what was covered. In JSON that is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
 fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &Sink) -> Result<bool, Refusal> {
-    let violated = outcomes.iter().any(|outcome| matches!(outcome.verdict(), Verdict::Violated(_)));
+    let violated = outcomes.iter().any(|outcome| outcome.verdict().clause().is_some());
     // The order of locks is violated by several executions together.
     let what = if violated { "no single interleaving shows what is violated" } else { "no clause is violated" };
     let mut text = format!("{} · {}: {what}\n", race.id(), race.title());

@@ -33,7 +33,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     runner.finish();
     if runner.stopped() {
         complain("stopped: nothing is written");
-        return Ok(Status::Interrupted);
+        return Ok(Status::Undecided);
     }
     let mut index = String::from("# Violations\n\nEvery one in its shortest interleaving. Written by `lockwalk gallery`.\n");
     let (mut drawn, mut missing) = (0, Vec::new());
@@ -55,7 +55,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     for Outcome { race, protocol, .. } in &missing {
         complain(&format!("nothing found to draw for {race} under {protocol}"));
     }
-    Ok(Status::of(missing.is_empty()))
+    Ok(if missing.is_empty() { Status::AsDocumented } else { Status::Differs })
 }
 
 /// One name for each race and protocol, of characters that neither a shell nor Markdown minds.

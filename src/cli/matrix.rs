@@ -29,8 +29,9 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let outcomes = runner.check(&cases, &Method::Exhaustive, |_| Ok(()))?;
     runner.finish();
     if runner.stopped() {
-        complain(&format!("stopped: {} of {} cells known, nothing is printed", outcomes.len().saturating_sub(1), cases.len()));
-        return Ok(Status::Interrupted);
+        let known = outcomes.iter().filter(|outcome| outcome.coverage.unfinished().is_none()).count();
+        complain(&format!("stopped: {known} of {} cells known, nothing is printed", cases.len()));
+        return Ok(Status::Undecided);
     }
     let rows: Vec<(String, Vec<Outcome>)> =
         races.iter().zip(outcomes.chunks(columns.len())).map(|(race, cells)| (race.id().to_owned(), cells.to_vec())).collect();
@@ -42,6 +43,9 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             print(&dash(matrix::plain(&columns, &rows)))?;
         }
         MatrixFormat::Markdown => print(&dash(matrix::markdown(&columns, &rows)))?,
+    }
+    if let Some(legend) = matrix::legend(&rows) {
+        print(&dash(format!("\n{legend}\n")))?;
     }
     Ok(Status::AsDocumented)
 }

@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use lockwalk::Outcome;
+use lockwalk::witness::Judgement;
 
 use args::{Args, CheckArgs, Command};
 use output::Terminal;
@@ -28,20 +30,30 @@ use output::Terminal;
 #[derive(Debug)]
 pub struct Refusal(pub String);
 
-/// What a command that ran has to say by its exit status.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a command that ran has to say by its exit status. The greater one is the news.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Status {
-    /// Every verdict is the documented one.
+    /// Every verdict is the documented one; or it was done what was asked for.
     AsDocumented,
-    /// Some verdict is not the documented one.
+    /// A limit, Ctrl-C or the engine left something open.
+    Undecided,
+    /// Some verdict is not the documented one, or something is violated that nothing documents; or there is nothing to show.
     Differs,
-    /// Ctrl-C came first.
-    Interrupted,
 }
 
 impl Status {
-    fn of(as_documented: bool) -> Self {
-        if as_documented { Status::AsDocumented } else { Status::Differs }
+    fn of(outcomes: &[Outcome]) -> Self {
+        outcomes.iter().map(|outcome| outcome.judgement().into()).max().unwrap_or(Status::AsDocumented)
+    }
+}
+
+impl From<Judgement> for Status {
+    fn from(judgement: Judgement) -> Self {
+        match judgement {
+            Judgement::AsDocumented => Status::AsDocumented,
+            Judgement::Undecided => Status::Undecided,
+            Judgement::Differs => Status::Differs,
+        }
     }
 }
 
@@ -58,7 +70,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Status::AsDocumented) => ExitCode::SUCCESS,
         Ok(Status::Differs) => ExitCode::from(1),
-        Ok(Status::Interrupted) => ExitCode::from(130),
+        Ok(Status::Undecided) => ExitCode::from(3),
         Err(Refusal(why)) => {
             output::complain(&output::one_line(&format!("error: {why}")));
             ExitCode::from(2)

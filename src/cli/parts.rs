@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lockwalk::witness::Verdict;
+use lockwalk::witness::Judgement;
 use lockwalk::{Method, Options, Outcome, Part, PartError, Race, Shard, races};
 
 use super::args::{CheckArgs, CheckFormat, MergeArgs};
-use super::check::{Report, all_cores, as_documented, cases, counted, coverage, jobs, known, options};
+use super::check::{Report, all_cores, cases, counted, coverage, jobs, known, options};
 use super::keeper::Keeper;
 use super::output::{Terminal, complain, print, shown};
 use super::runner::{Case, Runner};
@@ -66,12 +66,11 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         let how = if can_go_on { format!("; `lockwalk check --resume {}` goes on", shown(file)) } else { String::new() };
         complain(&format!("{ended}: {known}{how}"));
     }
-    if runner.stopped() {
-        return Ok(Status::Interrupted);
-    }
-    let good =
-        |(part, outcome): (&Part, &Outcome)| if shard.is_some() { fits_the_documents(part, outcome) } else { as_documented(outcome) };
-    Ok(Status::of(explored.iter().zip(&outcomes).all(good)))
+    let status = match shard {
+        None => Status::of(&outcomes),
+        Some(_) => explored.iter().zip(&outcomes).map(|(part, outcome)| of_shard(part, outcome)).max().unwrap_or(Status::AsDocumented),
+    };
+    Ok(if runner.stopped() { status.max(Status::Undecided) } else { status })
 }
 
 /// What is explored, and the file that it goes into now and then.
@@ -173,13 +172,14 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     runner.finish();
     outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     report.all(&outcomes, started.elapsed())?;
-    Ok(if runner.stopped() { Status::Interrupted } else { Status::of(outcomes.iter().all(as_documented)) })
+    let status = Status::of(&outcomes);
+    Ok(if runner.stopped() { status.max(Status::Undecided) } else { status })
 }
 
 /// The outcomes, with the shortest interleavings of what is violated.
 fn witnessed(runner: &Runner, cases: &[Case], parts: &[Part], args: &CheckArgs) -> Result<Vec<Outcome>, Refusal> {
     let mut outcomes: Vec<_> = parts.iter().map(Part::outcome).collect();
-    let violated = |n: &usize| matches!(outcomes[*n].verdict(), Verdict::Violated(_));
+    let violated = |n: &usize| outcomes[*n].verdict().clause().is_some();
     let violated: Vec<_> = (0..parts.len()).filter(violated).collect();
     let of: Vec<_> = violated.iter().map(|&n| cases[n].clone()).collect();
     let limits = options(args, true);
@@ -256,19 +256,17 @@ fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
         counted(executions as usize, "execution"),
         if violated == 0 { "nothing is violated".into() } else { format!("violations in {violated}") }
     );
-    for (part, outcome) in parts.iter().zip(&outcomes).filter(|(part, outcome)| part.is_settled() && !fits_the_documents(part, outcome)) {
+    for (part, outcome) in parts.iter().zip(&outcomes).filter(|(part, outcome)| of_shard(part, outcome) == Status::Differs) {
         text += &format!("  ! {} under {}: {}\n", part.race(), part.protocol(), outcome.verdict());
     }
     if terminal.style().ascii { text.replace('·', "-") } else { text }
 }
 
-/// Is the shard done, and does nothing in it contradict the documents? Whether all of it is as documented says the merging.
-fn fits_the_documents(part: &Part, outcome: &Outcome) -> bool {
-    use lockwalk::witness::Documented::{Holds, StillViolates, Violates};
-    part.is_settled()
-        && match (&outcome.documented, outcome.verdict()) {
-            (Holds, Verdict::Violated(_)) => false,
-            (Violates(clause) | StillViolates(clause), Verdict::Violated(violated)) => *clause == violated,
-            _ => true,
-        }
+/// Does anything in the shard contradict the documents, and is it done? Whether all of it is as documented says the merging.
+fn of_shard(part: &Part, outcome: &Outcome) -> Status {
+    match outcome.judgement() {
+        Judgement::Differs => Status::Differs,
+        _ if part.is_settled() => Status::AsDocumented,
+        _ => Status::Undecided,
+    }
 }

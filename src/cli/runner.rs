@@ -7,7 +7,6 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use lockwalk::spec::Violation;
-use lockwalk::witness::Verdict;
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race};
 
 use super::Refusal;
@@ -57,17 +56,17 @@ impl Runner {
             let (race, protocol): &Case = &cases[n];
             race.check_with(protocol, method, options)
         };
-        self.run(cases, divisible, check, |outcome| matches!(outcome.verdict(), Verdict::Undecided(_)), seen)
+        self.run(cases, divisible, check, |outcome| outcome.coverage.unfinished().is_some(), seen)
     }
 
     /// Explores all cases, as far as Ctrl-C lets it. `explore` is given the n-th and its limits; whether
-    /// these cut it short says `undecided`.
+    /// these cut it short says `unfinished`.
     pub fn run<T: Send>(
         &self,
         cases: &[Case],
         divisible: bool,
         explore: impl Fn(usize, &Options) -> T + Sync,
-        undecided: impl Fn(&T) -> bool + Sync,
+        unfinished: impl Fn(&T) -> bool + Sync,
         mut seen: impl FnMut(&T) -> Result<(), Refusal>,
     ) -> Result<Vec<T>, Refusal> {
         self.line.expect(cases.len());
@@ -84,12 +83,13 @@ impl Runner {
         };
         let large_from = if cases.len() < self.jobs { LARGE_FOR_IDLE } else { LARGE };
         let first_try = |n: usize| {
-            let may_be_large = divisible && self.jobs > 1 && self.options.executions.is_none_or(|most| most > large_from);
+            // A limit of executions means the same for any number of threads: those of one.
+            let may_be_large = divisible && self.jobs > 1 && self.options.executions.is_none();
             let wary = may_be_large && is_to_be_exhausted(&cases[n]);
             let executions = if wary { Some(large_from) } else { self.options.executions };
             let options = Options { jobs: 1, executions, ..self.options.clone() };
             let result = self.one(&cases[n], options, |options| explore(n, options))?;
-            let large = wary && !self.stopped() && undecided(&result);
+            let large = wary && !self.stopped() && unfinished(&result);
             Ok((!large).then_some(result))
         };
         let mut large = Vec::new();

@@ -58,11 +58,17 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
         found.values,
         found.disagreements.len()
     ))?;
-    if stop.load(Ordering::Relaxed) {
-        complain("stopped");
-        return Ok(Status::Interrupted);
+    let stopped = stop.load(Ordering::Relaxed);
+    if stopped {
+        complain(&format!("stopped: {} of {} cases compared", found.cases, cases.len()));
     }
-    Ok(if found.disagreements.is_empty() { Status::AsDocumented } else { Status::Differs })
+    Ok(if !found.disagreements.is_empty() {
+        Status::Differs
+    } else if stopped {
+        Status::Undecided
+    } else {
+        Status::AsDocumented
+    })
 }
 
 fn name((race, protocol): &Case) -> String {

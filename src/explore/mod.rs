@@ -127,8 +127,8 @@ pub struct Options {
     pub executions: Option<u64>,
     /// The most time; under loom with all its bounds together.
     pub time: Option<Duration>,
-    /// OS threads to explore on; 0 and 1 mean one. A violation that is documented is sought on one: which is found first would
-    /// depend on their timing otherwise.
+    /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but for what a limit of time cuts short.
+    /// So a violation is sought on one, and so is whatever has a limit of executions.
     pub jobs: usize,
     /// Also look for the witness with the fewest preemptive switches, if there is a violation.
     pub witness: bool,
@@ -177,7 +177,7 @@ impl Race {
         let exploration = Exploration::new(self, protocol, method, options);
         let (coverage, sample) = match (method, method.strategy()) {
             (_, Some(strategy)) => {
-                let explored = exploration.shuttle(exploration.explorer(strategy), method.sample());
+                let explored = exploration.explore(&|explorer| explorer, strategy, method.sample());
                 (explored.coverage, explored.sample)
             }
             (Method::Native { iterations }, None) => (exploration.native(*iterations), None),
@@ -201,14 +201,11 @@ impl Race {
     }
 }
 
-/// What the documents say, as far as the method can tell: a livelock shows only to an engine that knows states, and real threads prove
-/// nothing.
-fn stated(documented: Option<Documented>, method: &Method) -> witness::Documented {
-    let untold = |clause| matches!(method, Method::Native { .. }) || *method == Method::Loom && clause == Clause::LIVELOCK;
+/// What the documents say.
+fn stated(documented: Option<Documented>) -> witness::Documented {
     match documented {
         None => witness::Documented::Unstated,
         Some(Documented::Holds) => witness::Documented::Holds,
-        Some(Documented::Violates(clause) | Documented::StillViolates(clause)) if untold(clause) => witness::Documented::Unstated,
         Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
         Some(Documented::StillViolates(clause)) => witness::Documented::StillViolates(clause.id().into()),
     }
@@ -256,7 +253,7 @@ impl<'o> Exploration<'o> {
             unexplained: Vec::new(),
             clauses: tally.clauses(&self.must_meet()),
             endings: tally.endings(race),
-            documented: stated(race.documented(&self.plan.protocol), self.method),
+            documented: stated(race.documented(&self.plan.protocol)),
             seconds: self.started.elapsed().as_secs_f64(),
             witness: None,
         }
@@ -273,6 +270,11 @@ impl<'o> Exploration<'o> {
     fn sought(&self) -> Option<Clause> {
         let tally = self.tally();
         self.plan.focus.filter(|&clause| tally.violated(clause)).or_else(|| tally.any_violated())
+    }
+
+    /// Was what is documented to be violated seen?
+    fn shown(&self) -> bool {
+        self.plan.focus.is_some_and(|clause| self.tally().violated(clause))
     }
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
@@ -293,10 +295,33 @@ impl<'o> Exploration<'o> {
         self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
-    fn explorer(&self, strategy: Strategy) -> Explorer {
-        let jobs = if self.plan.focus.is_some() { 1 } else { self.options.jobs };
-        let budget = Budget { executions: self.options.executions, time: self.options.time };
-        let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget).jobs(jobs);
+    /// Runs under shuttle, on several threads as long as nothing is violated. A violation ends its execution early, so how many there are
+    /// depends on how the exploration is divided: where one turns up, it is begun again on one thread. `start` says where it begins.
+    fn explore(&self, start: &dyn Fn(Explorer) -> Explorer, strategy: Strategy, sampled: Option<String>) -> Explored {
+        // What is documented to be violated ends the exploration; a limit of executions means the same for any number of threads; and
+        // samples are not divided.
+        let alone = self.plan.focus.is_some() || self.options.executions.is_some() || sampled.is_some();
+        let explorer = || start(self.explorer(strategy.clone(), self.options.time.map(|time| time.saturating_sub(self.started.elapsed()))));
+        if alone || self.options.jobs < 2 {
+            return self.shuttle(explorer(), sampled);
+        }
+        let divided = self.shuttle(explorer().jobs(self.options.jobs).stop_at_first(true), None);
+        if divided.coverage != Coverage::Settled {
+            return divided;
+        }
+        let found = std::mem::replace(&mut *self.tally(), Tally::new(&self.plan.race));
+        let alone = self.shuttle(explorer(), sampled);
+        if alone.coverage.unfinished().is_none() || self.tally().any_violated().is_some() {
+            return alone;
+        }
+        // It was stopped before it came to the violation.
+        *self.tally() = found;
+        Explored { coverage: alone.coverage, ..divided }
+    }
+
+    fn explorer(&self, strategy: Strategy, time: Option<Duration>) -> Explorer {
+        let budget = Budget { executions: self.options.executions, time };
+        let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget);
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());
         }
@@ -323,9 +348,12 @@ impl<'o> Exploration<'o> {
         let report = run::on_shuttle(explorer, self.program(), self.hears());
         let coverage = match (&report.why_unfinished, sampled) {
             (None, _) if report.exhausted => Coverage::Exhaustive,
+            (Some(Unfinished::Found), _) => Coverage::Settled,
             (Some(Unfinished::Sampled) | None, Some(how)) => Coverage::Sampled { how },
             // A sample that is cut short is a smaller one.
-            (Some(why @ (Unfinished::Time | Unfinished::Stopped)), Some(how)) => Coverage::Sampled { how: format!("{how}: {why}") },
+            (Some(why @ (Unfinished::Executions | Unfinished::Time | Unfinished::Stopped)), Some(how)) => {
+                Coverage::Sampled { how: format!("{how}: {why}") }
+            }
             (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
             (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
         };
@@ -367,6 +395,8 @@ impl<'o> Exploration<'o> {
             let report = run::on_loom(bound, go_on, self.program(), &self.hears());
             let unfinished = |why: &str| Coverage::Unfinished { why: why.into() };
             return match report.stopped {
+                None if self.plan.focus == Some(Clause::LIVELOCK) => unfinished("loom cannot tell a livelock"),
+                Some(LoomStop::Ended | LoomStop::Deadlock(_)) if self.shown() => Coverage::Settled,
                 None => Coverage::Bounded { bound: loom_bound(bound, report.yielded) },
                 Some(LoomStop::Limit) if !self.stopped() && bound != Some(1) => continue,
                 Some(LoomStop::Limit) => {
@@ -406,7 +436,7 @@ impl<'o> Exploration<'o> {
         if self.options.as_found {
             return witnessing::sampled(&self.plan, clause, &sample?, outcome);
         }
-        witnessing::find(&self.plan, clause, sample, outcome, &|strategy| self.explorer(strategy).jobs(1))
+        witnessing::find(&self.plan, clause, sample, outcome, &|strategy| self.explorer(strategy, self.options.time))
     }
 }
 

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use witness::{Coverage, Outcome, Verdict, Witness};
+use witness::{Coverage, Outcome, Witness};
 
-use dpor::Strategy;
+use dpor::{Explorer, Strategy};
 
 use super::tally::{LockOrder, add_counts, conclude};
 use super::{Exploration, Explored, Method, Options};
@@ -261,7 +261,8 @@ impl Part {
         for part in parts {
             part.fits()?;
             let what = name(part);
-            if what != name(first) {
+            let exploration = |part: &Part| (part.race().to_owned(), part.protocol().parse::<Protocol>().ok());
+            if exploration(part) != exploration(first) {
                 return refuse(format!("{} and {what} are different explorations", name(first)));
             }
             let Some(shard) = part.shard else { return refuse(format!("{what} is not a shard")) };
@@ -286,11 +287,8 @@ impl Part {
         });
         whole.shard = None;
         let exhausted = parts.iter().all(|part| part.stand == Stand::Done);
-        (whole.stand, whole.found.coverage) = if exhausted {
-            (Stand::Done, Coverage::Exhaustive)
-        } else {
-            (Stand::Found, Coverage::Unfinished { why: "what is documented was found".into() })
-        };
+        (whole.stand, whole.found.coverage) =
+            if exhausted { (Stand::Done, Coverage::Exhaustive) } else { (Stand::Found, Coverage::Settled) };
         Ok(whole)
     }
 
@@ -343,19 +341,20 @@ impl Race {
         if part.is_settled() {
             return Ok(part);
         }
-        let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, options);
-        let mut explorer = exploration.explorer(Strategy::Dpor);
-        if let Some(saved) = part.saved()? {
-            explorer = explorer.resume(saved);
-        } else if let Some(Shard { number, of }) = part.shard {
-            explorer = explorer.shard(number - 1, of);
-        }
-        let Explored { coverage, sample, saved } = exploration.shuttle(explorer, None);
+        let begun = part.saved()?;
+        let start = |explorer: Explorer| match (&begun, part.shard) {
+            (Some(saved), _) => explorer.resume(saved.clone()),
+            (None, Some(Shard { number, of })) => explorer.shard(number - 1, of),
+            (None, None) => explorer,
+        };
+        let jobs = if part.found.violations.is_empty() { options.jobs } else { 1 };
+        let options = Options { jobs, ..options.clone() };
+        let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
+        let Explored { coverage, sample, saved } = exploration.explore(&start, Strategy::Dpor, None);
         // Stopped in the middle of a very long execution: what this run has explored is not known.
         let Some(saved) = saved else { return Ok(part) };
-        let shows = exploration.plan.focus.is_some_and(|clause| exploration.tally().violated(clause));
         let spent = saved.executions;
-        let stand = match (shows, saved.is_done()) {
+        let stand = match (exploration.shown(), saved.is_done()) {
             (_, true) => Stand::Done,
             (true, false) => Stand::Found,
             (false, false) => Stand::At(saved.to_string()),
@@ -380,8 +379,9 @@ impl Race {
     pub fn witness(&self, part: &Part, options: &Options) -> Result<Option<Witness>, PartError> {
         let protocol = self.protocol_of(part)?;
         let outcome = part.outcome();
-        let Verdict::Violated(violated) = outcome.verdict() else { return Ok(None) };
-        let Some(clause) = Clause::ALL.iter().copied().find(|clause| clause.id() == violated) else { return Ok(None) };
+        let verdict = outcome.verdict();
+        let violated = Clause::ALL.iter().copied().find(|clause| Some(clause.id()) == verdict.clause());
+        let Some(clause) = violated else { return Ok(None) };
         let sample = part.sample.as_ref().and_then(|schedule| schedule.parse().ok());
         Ok(Exploration::new(self, &protocol, &Method::Exhaustive, options).witness(clause, sample, &outcome))
     }

@@ -40,6 +40,6 @@ impl Race {
         let options = Options { executions: None, ..options.clone() };
         let exploration = Exploration::new(&race, protocol, &method, &options);
         let strategy = method.strategy().unwrap_or(Strategy::Dpor);
-        run::commute(exploration.explorer(strategy), Commute::default(), exploration.program(), exploration.hears())
+        run::commute(exploration.explorer(strategy, options.time), Commute::default(), exploration.program(), exploration.hears())
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
     outcome.unexplained = failed.then(|| asserted.to_owned()).into_iter().collect();
     let place = |count: &Count| Clause::ALL.iter().position(|clause| clause.id() == count.name);
     outcome.clauses.sort_by_key(place);
-    outcome.violations.sort_by_key(place);
+    outcome.violations.sort_by_key(|count| (count.name == id, place(count)));
 }
 
 /// Adds counts of the same names.

@@ -25,7 +25,8 @@ pub struct Outcome {
     pub coverage: Coverage,
     /// Executions that violated a clause.
     pub violating: u64,
-    /// The same by clause id. One execution may violate several clauses, and several executions together one that none of them does.
+    /// The same by clause id, in the order of the clauses; one that several executions violate together, and none by itself, comes
+    /// last. One execution may violate several.
     pub violations: Vec<Count>,
     /// Violated clauses that no documented violation of another clause accounts for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,7 +62,7 @@ impl Count {
 
 /// How much of all interleavings an exploration covered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Coverage {
     /// Every interleaving, up to the order of independent steps.
     Exhaustive,
@@ -75,6 +76,8 @@ pub enum Coverage {
         /// How they were chosen: `random`, `PCT depth 3`, `real threads`; and what cut the sample short.
         how: String,
     },
+    /// Those up to one that shows the documented violation: nothing more was to be found out.
+    Settled,
     /// It was meant to cover more, and stopped.
     Unfinished {
         /// What stopped it: `10 s are over`.
@@ -82,9 +85,19 @@ pub enum Coverage {
     },
 }
 
+impl Coverage {
+    /// What stopped it before everything was explored that was to be; nothing if nothing did.
+    pub fn unfinished(&self) -> Option<&str> {
+        match self {
+            Self::Unfinished { why } => Some(why),
+            Self::Exhaustive | Self::Bounded { .. } | Self::Sampled { .. } | Self::Settled => None,
+        }
+    }
+}
+
 /// What the documents say about a race under a protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "says", content = "clause", rename_all = "kebab-case")]
 pub enum Documented {
     /// This protocol violates this clause.
     Violates(String),
@@ -106,12 +119,16 @@ impl Documented {
     }
 }
 
-/// What an [`Outcome`] amounts to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// What an [`Outcome`] amounts to: what was found, and whether more might be.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// This clause is violated.
-    Violated(String),
+    /// A clause is violated.
+    Violated {
+        /// Which one.
+        clause: String,
+        /// What stopped the exploration before everything was explored that was to be, so that more may be violated.
+        unfinished: Option<String>,
+    },
     /// No interleaving violates any clause.
     Never,
     /// No interleaving within this bound violates any clause.
@@ -122,10 +139,21 @@ pub enum Verdict {
     Undecided(String),
 }
 
+impl Verdict {
+    /// The clause that is violated, if one is.
+    pub fn clause(&self) -> Option<&str> {
+        match self {
+            Self::Violated { clause, .. } => Some(clause),
+            Self::Never | Self::NeverWithin(_) | Self::NotSeen | Self::Undecided(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Violated(clause) => write!(f, "violates {clause}"),
+            Self::Violated { clause, unfinished: None } => write!(f, "violates {clause}"),
+            Self::Violated { clause, unfinished: Some(why) } => write!(f, "violates {clause}, not all explored: {why}"),
             Self::Never => f.write_str("never"),
             Self::NeverWithin(bound) => write!(f, "never within {bound}"),
             Self::NotSeen => f.write_str("not seen"),
@@ -134,12 +162,24 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// How an [`Outcome`] compares with what the documents say. The greater one is the news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judgement {
+    /// It is what they say; or they say nothing, and nothing is violated.
+    AsDocumented,
+    /// It neither is nor contradicts what they say.
+    Undecided,
+    /// It contradicts them, or violates what they say nothing of.
+    Differs,
+}
+
 impl Outcome {
-    /// What it amounts to. Where several clauses were violated the documented one counts, then the witness's, then the most
-    /// frequent. Where nothing was run, nothing is decided.
+    /// What it amounts to. Where several clauses were violated the documented one counts, else the first in the order of
+    /// [`violations`](Self::violations). Where nothing was run, nothing is decided.
     pub fn verdict(&self) -> Verdict {
         if let Some(clause) = self.violated_clause() {
-            return Verdict::Violated(clause.to_owned());
+            return Verdict::Violated { clause: clause.to_owned(), unfinished: self.coverage.unfinished().map(str::to_owned) };
         }
         match &self.coverage {
             Coverage::Unfinished { why } => Verdict::Undecided(why.clone()),
@@ -147,52 +187,78 @@ impl Outcome {
             Coverage::Exhaustive => Verdict::Never,
             Coverage::Bounded { bound } => Verdict::NeverWithin(bound.clone()),
             Coverage::Sampled { .. } => Verdict::NotSeen,
+            Coverage::Settled => Verdict::Undecided("nothing was found that settles it".into()),
         }
     }
 
-    /// Whether it is what the documents say: see [`objections`](Self::objections).
+    /// Whether it is known to be what the documents say. A violation that nothing documents is not, nor is what was not decided; see
+    /// [`objections`](Self::objections).
     pub fn as_documented(&self) -> bool {
-        self.objections().is_empty()
+        self.judgement() == Judgement::AsDocumented
     }
 
-    /// Everything that keeps it from being what the documents say.
+    /// How it compares with what the documents say.
+    pub fn judgement(&self) -> Judgement {
+        let (contradictions, doubts) = self.reasons();
+        match (contradictions.as_slice(), doubts.as_slice()) {
+            ([], []) => Judgement::AsDocumented,
+            ([], _) => Judgement::Undecided,
+            _ => Judgement::Differs,
+        }
+    }
+
+    /// Everything that keeps it from being what the documents say: contradictions first, then what leaves it undecided.
     ///
-    /// A documented violation must be a violation of that clause. A protocol that holds must not violate anything, and its
-    /// good verdict must not be vacuous: the exploration finished, every clause that had to be was evaluated, and every ending
-    /// was reached. A sampled exploration contradicts a document only by a violation that none accounts for: what it has not
-    /// seen proves nothing, be it the documented violation beside another one.
+    /// A documented violation must be a violation of that clause. A protocol that holds, or of which nothing is documented, must not
+    /// violate anything, and its good verdict must not be vacuous: the exploration finished, every clause that had to be was
+    /// evaluated, and every ending was reached. That a violation is not there is known only where everything was explored; a sample
+    /// decides nothing but what it sees.
     pub fn objections(&self) -> Vec<String> {
+        let (mut contradictions, doubts) = self.reasons();
+        contradictions.extend(doubts);
+        contradictions
+    }
+
+    /// What contradicts the documents, and what leaves it undecided whether anything does.
+    fn reasons(&self) -> (Vec<String>, Vec<String>) {
         let verdict = self.verdict();
-        let sampled = matches!(self.coverage, Coverage::Sampled { .. });
-        let mut objections = Vec::new();
+        let (mut contradictions, mut doubts) = (Vec::new(), Vec::new());
         match (&self.documented, &verdict) {
-            (_, Verdict::NotSeen) => {}
-            (Documented::Violates(clause) | Documented::StillViolates(clause), verdict) => {
-                if *verdict != Verdict::Violated(clause.clone()) && !sampled {
-                    objections.push(format!("documented to violate {clause}: {verdict}"));
+            (Documented::Violates(clause) | Documented::StillViolates(clause), _) => {
+                if verdict.clause() != Some(clause) {
+                    let decided = self.coverage == Coverage::Exhaustive && !matches!(verdict, Verdict::Undecided(_));
+                    let reasons = if decided { &mut contradictions } else { &mut doubts };
+                    reasons.push(format!("documented to violate {clause}: {verdict}"));
                 }
-                objections.extend(self.unexplained.iter().map(|other| format!("violates {other} too, which is documented nowhere")));
+                contradictions.extend(self.unexplained.iter().map(|other| format!("violates {other} too, which is documented nowhere")));
             }
-            (Documented::Holds, Verdict::Violated(clause)) => objections.push(format!("documented to hold: violates {clause}")),
-            (Documented::Unstated, Verdict::Violated(_)) => {}
-            (Documented::Holds | Documented::Unstated, Verdict::Undecided(why)) => objections.push(format!("unfinished: {why}")),
-            (Documented::Holds | Documented::Unstated, _) => {}
+            (said, Verdict::Violated { unfinished, .. }) => {
+                let all = self.violated().collect::<Vec<_>>().join(", ");
+                contradictions.push(match said {
+                    Documented::Holds => format!("documented to hold: violates {all}"),
+                    _ => format!("violates {all}, which nothing documents"),
+                });
+                doubts.extend(unfinished.iter().map(|why| format!("unfinished: {why}")));
+            }
+            (_, Verdict::Undecided(why)) => doubts.push(format!("unfinished: {why}")),
+            (_, Verdict::NotSeen) => doubts.push("a sample that sees nothing decides nothing".into()),
+            (said, Verdict::Never | Verdict::NeverWithin(_)) => {
+                let decided = *said == Documented::Holds && verdict == Verdict::Never;
+                let reasons = if decided { &mut contradictions } else { &mut doubts };
+                reasons.extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
+                reasons.extend(never(&self.endings).map(|name| format!("never reached: {name}")));
+            }
         }
-        if !sampled && self.documented.clause().is_none() && !matches!(verdict, Verdict::Violated(_)) {
-            objections.extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
-            objections.extend(never(&self.endings).map(|name| format!("never reached: {name}")));
-        }
-        objections
+        (contradictions, doubts)
     }
 
     fn violated_clause(&self) -> Option<&str> {
-        let violated = |clause: &str| {
-            let hit = |v: &&Count| v.name == clause && v.count > 0;
-            self.violations.iter().find(hit).map(|v| v.name.as_str())
-        };
-        let witness = self.witness.as_ref().map(|w| w.clause.as_str());
-        let most = self.violations.iter().rev().max_by_key(|v| v.count);
-        self.documented.clause().and_then(violated).or(witness).or(most.filter(|v| v.count > 0).map(|v| v.name.as_str()))
+        let documented = self.documented.clause().filter(|clause| self.violated().any(|name| name == *clause));
+        documented.or_else(|| self.violated().next())
+    }
+
+    fn violated(&self) -> impl Iterator<Item = &str> {
+        self.violations.iter().filter(|violation| violation.count > 0).map(|violation| violation.name.as_str())
     }
 }
 

@@ -105,6 +105,7 @@ fn style() -> impl Strategy<Value = Style> {
 fn outcome() -> impl Strategy<Value = Outcome> {
     let coverage = prop_oneof![
         Just(Coverage::Exhaustive),
+        Just(Coverage::Settled),
         text().prop_map(|bound| Coverage::Bounded { bound }),
         text().prop_map(|how| Coverage::Sampled { how }),
         text().prop_map(|why| Coverage::Unfinished { why }),
@@ -251,16 +252,16 @@ proptest! {
 
     #[test]
     fn a_good_verdict_is_never_vacuous(outcome in outcome()) {
-        if outcome.documented == Documented::Holds && outcome.as_documented() {
-            prop_assert!(!matches!(outcome.verdict(), Verdict::Violated(_) | Verdict::Undecided(_)));
-            let sampled = outcome.verdict() == Verdict::NotSeen;
-            prop_assert!(sampled || outcome.clauses.iter().chain(&outcome.endings).all(|c| c.count > 0));
+        let (verdict, good) = (outcome.verdict(), outcome.as_documented());
+        prop_assert_eq!(good, outcome.objections().is_empty());
+        if good && outcome.documented.clause().is_none() {
+            prop_assert!(matches!(verdict, Verdict::Never | Verdict::NeverWithin(_)));
+            prop_assert!(outcome.clauses.iter().chain(&outcome.endings).all(|c| c.count > 0));
             prop_assert_eq!(outcome.violating, 0);
         }
-        if let (Some(clause), true) = (outcome.documented.clause(), outcome.as_documented())
-            && !matches!(outcome.coverage, Coverage::Sampled { .. })
-        {
-            prop_assert_eq!(outcome.verdict(), Verdict::Violated(clause.to_owned()));
+        if let (Some(clause), true) = (outcome.documented.clause(), good) {
+            prop_assert_eq!(verdict.clause(), Some(clause));
         }
+        prop_assert!(verdict.clause().is_some() || outcome.violating == 0);
     }
 }

@@ -4,7 +4,7 @@ use super::cells::{Cell, GAP, shares, side_by_side, wrap};
 use super::paint::{Page, Paint};
 use super::{MIN_WIDTH, Style, clean, lockdep};
 use crate::story::plural;
-use crate::{Count, Coverage, Documented, Ending, Outcome, Verdict};
+use crate::{Count, Coverage, Documented, Ending, Judgement, Outcome, Verdict, Witness};
 
 /// Columns the table is indented by.
 const INDENT: usize = 2;
@@ -23,7 +23,9 @@ pub fn table(outcomes: &[Outcome], seconds: f64, width: usize, style: Style) -> 
         let mut right = Vec::new();
         for i in group {
             right.extend(side_by_side(&rows[i][2..], &widths[2..]));
-            for objection in outcomes[i].objections() {
+            // That a sample has seen nothing is in its row already.
+            let objections = if outcomes[i].verdict() == Verdict::NotSeen { Vec::new() } else { outcomes[i].objections() };
+            for objection in objections {
                 let objection = clean::clean(&format!("! {objection}"), style.ascii);
                 let lines = wrap(&objection, widths[2..].iter().sum(), 2);
                 right.extend(lines.into_iter().map(|line| vec![(line, Paint::Bad)]));
@@ -94,7 +96,7 @@ fn groups(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
 
 fn verdict(outcome: &Outcome) -> Cell {
     match outcome.verdict() {
-        Verdict::Violated(clause) => Cell::new(format!("✗ {clause}"), Paint::Bad),
+        Verdict::Violated { clause, .. } => Cell::new(format!("✗ {clause}"), Paint::Bad),
         Verdict::Undecided(_) => Cell::new("? undecided", Paint::Doubt),
         verdict @ Verdict::NotSeen => Cell::new(format!("~ {verdict}"), Paint::Doubt),
         verdict => Cell::new(format!("✓ {verdict}"), Paint::Good),
@@ -103,20 +105,31 @@ fn verdict(outcome: &Outcome) -> Cell {
 
 fn detail(outcome: &Outcome) -> String {
     let executions = plural(outcome.executions, "execution");
-    match (outcome.verdict(), &outcome.witness, &outcome.coverage) {
-        (Verdict::Violated(_), None, _) if outcome.violating == 0 => format!("{executions} together"),
-        (Verdict::Violated(_), None, _) => format!("{} of {executions}", outcome.violating),
-        (Verdict::Violated(_), Some(witness), _) => match &witness.ending {
-            Ending::Violation if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
-            Ending::Violation => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
-            Ending::Deadlock { cycle } => lockdep::chain(cycle),
-            Ending::Livelock { first, last } => {
-                let steps = (last.saturating_sub(*first) as u64).saturating_add(1);
-                format!("{} repeat for ever", plural(steps, "step"))
-            }
-        },
-        (_, _, Coverage::Sampled { how }) => format!("{executions}, {how}"),
-        _ => executions,
+    let Verdict::Violated { unfinished, .. } = outcome.verdict() else {
+        return match &outcome.coverage {
+            Coverage::Sampled { how } => format!("{executions}, {how}"),
+            _ => executions,
+        };
+    };
+    let found = match &outcome.witness {
+        None if outcome.violating == 0 => format!("{executions} together"),
+        None => format!("{} of {executions}", outcome.violating),
+        Some(witness) => shortest(witness),
+    };
+    // That more may be violated is worth a word where the documents do not account for what is.
+    if unfinished.is_some() && !outcome.as_documented() { format!("{found}, not all explored") } else { found }
+}
+
+/// What is to be said of the shortest interleaving in a few words.
+fn shortest(witness: &Witness) -> String {
+    match &witness.ending {
+        Ending::Violation if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
+        Ending::Violation => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
+        Ending::Deadlock { cycle } => lockdep::chain(cycle),
+        Ending::Livelock { first, last } => {
+            let steps = (last.saturating_sub(*first) as u64).saturating_add(1);
+            format!("{} repeat for ever", plural(steps, "step"))
+        }
     }
 }
 
@@ -140,6 +153,9 @@ pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
             Kind::Held => parts.push(format!("{n} {} held as far as explored", fixes(n))),
             Kind::StillBroken => parts.push(format!("{n} documented {} still broken{races}", fixes(n))),
             Kind::Unstated => parts.push(format!("{n} without a documented verdict")),
+            Kind::NotSeen => parts.push(format!("{n} not seen")),
+            Kind::Undecided => parts.push(format!("{n} undecided{races}")),
+            Kind::Undocumented => parts.push(format!("{} documented nowhere{races}", plural(n, "violation"))),
             Kind::Differs => parts.push(format!("{n} not as documented{races}")),
         }
     }
@@ -155,20 +171,36 @@ enum Kind {
     Held,
     StillBroken,
     Unstated,
+    NotSeen,
+    Undecided,
+    Undocumented,
     Differs,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Reproduced, Self::Exhausted, Self::Held, Self::StillBroken, Self::Unstated, Self::Differs];
+    const ALL: [Self; 9] = [
+        Self::Reproduced,
+        Self::Exhausted,
+        Self::Held,
+        Self::StillBroken,
+        Self::Unstated,
+        Self::NotSeen,
+        Self::Undecided,
+        Self::Undocumented,
+        Self::Differs,
+    ];
 
     fn of(outcome: &Outcome) -> Self {
-        match (&outcome.documented, &outcome.coverage) {
-            _ if !outcome.as_documented() => Self::Differs,
-            (Documented::Violates(_), _) => Self::Reproduced,
-            (Documented::StillViolates(_), _) => Self::StillBroken,
-            (Documented::Holds, Coverage::Exhaustive) => Self::Exhausted,
-            (Documented::Holds, _) => Self::Held,
-            (Documented::Unstated, _) => Self::Unstated,
+        match (outcome.judgement(), &outcome.documented, &outcome.coverage) {
+            (Judgement::Differs, Documented::Unstated, _) => Self::Undocumented,
+            (Judgement::Differs, ..) => Self::Differs,
+            (Judgement::Undecided, ..) if outcome.verdict() == Verdict::NotSeen => Self::NotSeen,
+            (Judgement::Undecided, ..) => Self::Undecided,
+            (_, Documented::Violates(_), _) => Self::Reproduced,
+            (_, Documented::StillViolates(_), _) => Self::StillBroken,
+            (_, Documented::Holds, Coverage::Exhaustive) => Self::Exhausted,
+            (_, Documented::Holds, _) => Self::Held,
+            (_, Documented::Unstated, _) => Self::Unstated,
         }
     }
 }
@@ -178,9 +210,10 @@ impl Kind {
 pub fn line(outcome: &Outcome) -> String {
     let violating = outcome.violating;
     let word = match outcome.verdict() {
-        Verdict::Violated(_) if violating == 0 => "Together".to_owned(),
-        Verdict::Violated(_) if violating >= outcome.executions && outcome.executions > 1 => "Always".to_owned(),
-        Verdict::Violated(_) => "Sometimes".to_owned(),
+        Verdict::Violated { .. } if violating == 0 => "Together".to_owned(),
+        Verdict::Violated { .. } if violating >= outcome.executions && outcome.coverage == Coverage::Exhaustive => "Always".to_owned(),
+        Verdict::Violated { unfinished: Some(why), .. } => format!("Sometimes, not all explored ({why})"),
+        Verdict::Violated { .. } => "Sometimes".to_owned(),
         Verdict::Never => "Never".to_owned(),
         Verdict::NeverWithin(bound) => format!("Never within {bound}"),
         Verdict::NotSeen => "Not seen".to_owned(),

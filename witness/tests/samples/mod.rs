@@ -273,7 +273,10 @@ pub fn outcomes() -> Vec<Outcome> {
     vec![
         hit("MIG-1", 12, Some(violation()), outcome("S3.1", adjust, "2.6.34", 64, violates("MIG-1"))),
         outcome("S3.1", adjust, "2.6.36", 64, Documented::Holds),
-        hit("DEADLOCK", 1, Some(deadlock()), outcome("S3.3", "per-anon_vma locks nest both ways", "nested", 1, violates("DEADLOCK"))),
+        Outcome {
+            coverage: Coverage::Settled,
+            ..hit("DEADLOCK", 1, Some(deadlock()), outcome("S3.3", "per-anon_vma locks nest both ways", "nested", 1, violates("DEADLOCK")))
+        },
         outcome("S3.3", "per-anon_vma locks nest both ways", "root", 38, Documented::Holds),
         hit("PROGRESS-1", 3, Some(livelock()), outcome("S3.4", "trylock and restart", "trylock-restart", 9, violates("PROGRESS-1"))),
         hit("MIG-1", 4, None, outcome("S3.8", "only next has an anon_vma", "2.6.36", 80, Documented::StillViolates("MIG-1".into()))),
@@ -298,5 +301,11 @@ pub fn outcomes() -> Vec<Outcome> {
         },
         hit("RMAP-2", 5, Some(three_cpus()), outcome("S2.3", "holds in the documents only", "2.6.5", 5, Documented::Holds)),
         outcome("S2.4", "nobody knows", "2.6.5", 5, Documented::Unstated),
+        Outcome {
+            coverage: Coverage::Unfinished { why: "10 s are over".into() },
+            violations: vec![Count::new("ISO-1", 3), Count::new("RMAP-2", 30)],
+            violating: 30,
+            ..outcome("S2.5", "found on the way", "2.6.5", 50_000, Documented::Unstated)
+        },
     ]
 }
