@@ -10,7 +10,7 @@ use crate::sync::{self, Mark};
 impl World {
     /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come
     /// by.
-    pub fn exit(&self, mm: MmRef) {
+    pub(super) fn exit(&self, mm: MmRef) {
         call!("exit_mmap({mm})");
         let mm = self.mm_struct(mm);
         let vmas = mm.mmap.read();
@@ -24,8 +24,8 @@ impl World {
         mm.mmap.publish(Vec::new());
     }
 
-    /// Unmaps a range. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
-    pub fn munmap(&self, mm: MmRef, range: Range<Addr>) {
+    /// Unmaps what is mapped in a range; true if there was anything. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
+    pub(super) fn munmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
         call!("do_munmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
@@ -47,6 +47,7 @@ impl World {
             self.remove_vma(self.vma(vma));
         }
         mm.mmap_sem.up_write();
+        !gone.is_empty()
     }
 
     /// Kernel: `free_pgtables` and `remove_vma` for one VMA: off the lists, then gone.

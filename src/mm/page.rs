@@ -245,7 +245,9 @@ impl World {
 
     /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4). Made while the world is
     /// built.
+    #[track_caller]
     pub fn new_file_page(&self) -> PageRef {
+        self.assert_being_built("new_file_page");
         let page = self.alloc_page();
         self.page(page).file.store(true, Relaxed);
         self.lru_cache_add(page);
@@ -258,7 +260,10 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn file_page(&self) -> PageRef {
-        self.pages.iter().find(|page| page.is_file()).unwrap_or_else(|| panic!("the world has no file's page")).present()
+        let Some(page) = self.pages.iter().find(|page| page.is_file()) else {
+            sync::misuse("the world has no file's page");
+        };
+        page.present()
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.

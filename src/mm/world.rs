@@ -68,7 +68,9 @@ impl World {
     }
 
     /// A new process, with an empty address space. Processes are numbered in the order in which the world makes them, from 0.
+    #[track_caller]
     pub fn new_process(&self) -> Process<'_> {
+        self.assert_being_built("new_process");
         Process { world: self, mm: self.mm_alloc() }
     }
 
@@ -78,18 +80,24 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn process(&self, n: usize) -> Process<'_> {
-        let mm = self.mms.get(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or_else(|| panic!("the world has no process {n}"));
+        let Some(mm) = self.mms.get(u32::try_from(n).unwrap_or(u32::MAX)) else {
+            sync::misuse(format!("the world has no process {n}"));
+        };
         Process { world: self, mm: mm.id() }
     }
 
     /// Swap is more than half full: a slot is given back as soon as its page has been read. For the building of worlds.
+    #[track_caller]
     pub fn fill_swap(&self) {
+        self.assert_being_built("fill_swap");
         self.swap_full.store(true, Relaxed);
     }
 
     /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go
     /// can do, without the CPUs it would take to show them. For the building of worlds.
+    #[track_caller]
     pub fn contend_mmap_sem(&self) {
+        self.assert_being_built("contend_mmap_sem");
         self.mmap_sem_contended.store(true, Relaxed);
     }
 
@@ -145,6 +153,24 @@ impl World {
     /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
     pub(crate) fn seal(&self) {
         let _ = self.setup.set(self.every_page().collect());
+    }
+
+    /// What the caller is for makes sense only while the world is built.
+    #[track_caller]
+    pub(super) fn assert_being_built(&self, what: &str) {
+        if self.setup.get().is_some() {
+            sync::misuse(format!("{what}() is for the building of worlds"));
+        }
+    }
+
+    /// A race asks for `what`; has it `done` anything? While the world is built it must, later in some interleaving.
+    #[track_caller]
+    pub(super) fn asked(&self, what: Name, done: bool) {
+        if self.setup.get().is_some() {
+            sync::operation(what, done);
+        } else if !done {
+            sync::misuse(format!("{what} does nothing"));
+        }
     }
 
     pub(super) fn shadow(&self) -> MutexGuard<'_, Shadow> {

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::engine::Engine;
 use super::lockdep::{LockEdge, Tables};
-use super::panics::{Mishap, not_asserting};
+use super::panics::{CONDITION, Mishap, not_asserting};
 use super::trace::Trace;
 use crate::spec::{Clause, Violation};
 
@@ -215,7 +215,7 @@ impl Exec {
 
     /// Records the violation; ends the execution when it is the one looked for, or when going on would mean nothing.
     pub(super) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
-        violation.counts = self.focus != Some(violation.clause) || not_asserting(|| (self.shows)(self));
+        violation.counts = self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
         let ends = self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
         if let Some(trace) = &self.trace {
             trace.lock().violation(self.announced(), cpu(), &violation, at);

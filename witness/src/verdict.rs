@@ -34,6 +34,9 @@ pub struct Outcome {
     pub clauses: Vec<Count>,
     /// The endings that must be reachable, and how often each was reached.
     pub endings: Vec<Count>,
+    /// What the race asks for that may come to nothing, and how often something came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
     /// Wall-clock seconds.
@@ -159,7 +162,7 @@ impl Outcome {
     ///
     /// A documented violation must be a violation of that clause. A protocol that holds must not violate anything, and its
     /// good verdict must not be vacuous: the exploration finished, every clause that had to be was evaluated, and every ending
-    /// was reached. A sampled exploration contradicts a document only by a violation that none accounts for: what it has not
+    /// was reached, and everything that the race asks for did something. A sampled exploration contradicts a document only by a violation that none accounts for: what it has not
     /// seen proves nothing, be it the documented violation beside another one.
     pub fn objections(&self) -> Vec<String> {
         let verdict = self.verdict();
@@ -181,6 +184,9 @@ impl Outcome {
         if !sampled && self.documented.clause().is_none() && !matches!(verdict, Verdict::Violated(_)) {
             objections.extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
             objections.extend(never(&self.endings).map(|name| format!("never reached: {name}")));
+        }
+        if matches!(verdict, Verdict::Never | Verdict::NeverWithin(_)) {
+            objections.extend(never(&self.operations).map(|name| format!("{name} never did anything")));
         }
         objections
     }
