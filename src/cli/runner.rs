@@ -151,7 +151,11 @@ impl Runner {
         self.line.running(&what, 0);
         let result = panic::catch_unwind(AssertUnwindSafe(|| explore(&options)));
         self.line.ended(&what);
-        result.map_err(|payload| Refusal(format!("{} gave up on {what}: {}", self.engine, in_words(&*payload))))
+        result.map_err(|payload| {
+            let why = in_words(&*payload);
+            // A race that is written wrong says itself which one it is.
+            Refusal(if why.starts_with(&what) { why } else { format!("{} gave up on {what}: {why}", self.engine) })
+        })
     }
 
     /// Nobody wants to know more.
@@ -199,6 +203,6 @@ mod tests {
         let race = Race::new("odd", "a world that cannot be built").world(|_| panic!("no\nmemory")).cpu("CPU0", |_| ());
         let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
         let refused = runner.check(&[(race, Era::V2_6_36)], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
-        assert!(refused.0.starts_with("dpor gave up on odd under 2.6.36: no memory (src/cli/runner.rs:"), "{}", refused.0);
+        assert!(refused.0.starts_with("odd under 2.6.36, in its world: no memory (src/cli/runner.rs:"), "{}", refused.0);
     }
 }

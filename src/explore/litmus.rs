@@ -153,9 +153,9 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         seen
     }
 
-    fn program(&self, engine: Engine, results: Results) -> impl Fn() + Send + Sync + 'static {
+    fn program(&self, engine: Engine, results: Results) -> run::Program {
         let litmus = self.clone();
-        move || {
+        let run = move || {
             let cpus: Vec<(String, OnShared<T>)> = litmus
                 .cpus
                 .iter()
@@ -171,7 +171,8 @@ impl<T: Send + Sync + 'static> Litmus<T> {
                 .collect();
             let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));
             run::execute(&exec, || Arc::new((litmus.build)()), &cpus, |_| ());
-        }
+        };
+        run::Program { whose: "a litmus test".into(), run: Box::new(run) }
     }
 }
 

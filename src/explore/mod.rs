@@ -253,6 +253,7 @@ impl<'o> Exploration<'o> {
             unexplained: Vec::new(),
             clauses: tally.clauses(&self.must_meet()),
             endings: tally.endings(race),
+            operations: tally.operations(race),
             documented: stated(race.documented(&self.plan.protocol)),
             seconds: self.started.elapsed().as_secs_f64(),
             witness: None,
@@ -286,9 +287,8 @@ impl<'o> Exploration<'o> {
         Arc::new(move |exec, found| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, found))
     }
 
-    fn program(&self) -> impl Fn() + Send + Sync + 'static {
-        let plan = self.plan.clone();
-        move || plan.execute()
+    fn program(&self) -> run::Program {
+        self.plan.clone().program()
     }
 
     fn stopped(&self) -> bool {

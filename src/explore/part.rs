@@ -301,6 +301,7 @@ impl Part {
         add_counts(&mut self.found.violations, &other.found.violations);
         add_counts(&mut self.found.clauses, &other.found.clauses);
         add_counts(&mut self.found.endings, &other.found.endings);
+        add_counts(&mut self.found.operations, &other.found.operations);
         for (earlier, later) in &other.lock_order {
             self.lock_order.entry(earlier.clone()).or_default().extend(later.clone());
         }

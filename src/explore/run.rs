@@ -47,7 +47,7 @@ impl Plan {
             }
             // In a machine that is not in order, asking more of it may never come to an end.
             if audited.violations().is_empty() {
-                ends.iter().for_each(|end| sync::asserting(|| end(world)));
+                ends.iter().for_each(|end| sync::asserting(|| "at the end".into(), || end(world)));
             }
             sync::note(&audited, || {
                 let state = world.state();
@@ -59,10 +59,21 @@ impl Plan {
         execute(&exec, machine, cpus, audit);
     }
 
+    /// What engines run again and again.
+    pub fn program(self: Arc<Self>) -> Program {
+        Program { whose: format!("{} under {}", self.race.id(), self.protocol), run: Box::new(move || self.execute()) }
+    }
+
     fn shows(&self) -> sync::Shows {
         let conditions = self.race.shows().to_vec();
         Arc::new(move |exec| conditions.iter().all(|condition| condition.holds(&Seen(exec))))
     }
+}
+
+/// What engines run again and again, and whose it is.
+pub(super) struct Program {
+    pub whose: String,
+    pub run: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Builds what the CPUs share, runs them, and audits it.
@@ -74,13 +85,13 @@ pub(super) fn execute<T: Send + Sync + 'static>(
 ) {
     BEGUN.set(Some(exec.clone()));
     exec.enter(BOOT, || {
-        let shared = sync::not_asserting(build);
+        let shared = sync::not_asserting("in its world", build);
         let bodies = cpus
             .iter()
             .map(|(name, body)| {
-                let (shared, body) = (shared.clone(), body.clone());
+                let (shared, body, cpu) = (shared.clone(), body.clone(), name.clone());
                 let run = move || {
-                    sync::asserting(|| body(&shared));
+                    sync::asserting(|| format!("on CPU '{cpu}'"), || body(&shared));
                     sync::cpu_ends();
                 };
                 (name.clone(), Box::new(run) as CpuBody)
@@ -90,7 +101,7 @@ pub(super) fn execute<T: Send + Sync + 'static>(
             let exec = exec.clone();
             Box::new(move || {
                 exec.finish();
-                sync::not_asserting(|| audit(&shared));
+                sync::not_asserting("at the end", || audit(&shared));
                 exec.complete();
             })
         };
@@ -126,19 +137,16 @@ impl First {
         heard.map_err(|mishap| self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(mishap).clone()).is_ok()
     }
 
-    fn raise(&self) {
+    fn raise(&self, whose: &str) {
         let first = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mishap) = first {
-            mishap.raise();
+            mishap.raise(whose);
         }
     }
 }
 
-/// Runs `program` under shuttle; `hears` of each execution.
-///
-/// # Panics
-/// When something panics in it that is no finding, here and below.
-pub(super) fn on_shuttle(explorer: Explorer, program: impl Fn() + Send + Sync + 'static, hears: Arc<Hears>) -> Report {
+/// `hears` of each execution, until something panics in one that is no finding.
+fn heard(explorer: Explorer, hears: Arc<Hears>) -> (Explorer, First) {
     sync::silence_results();
     let first = First::default();
     let kept = first.clone();
@@ -146,8 +154,17 @@ pub(super) fn on_shuttle(explorer: Explorer, program: impl Fn() + Send + Sync + 
         let heard = over(&*hears, execution.failure.and_then(engine_violation)).and_then(|()| unexpected(execution.failure));
         if kept.keep(heard) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    let report = explorer.run(program);
-    first.raise();
+    (explorer, first)
+}
+
+/// Runs `program` under shuttle; `hears` of each execution.
+///
+/// # Panics
+/// When something panics in it that is no finding, here and below.
+pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run }: Program, hears: Arc<Hears>) -> Report {
+    let (explorer, first) = heard(explorer, hears);
+    let report = explorer.run(run);
+    first.raise(&whose);
     report
 }
 
@@ -155,18 +172,12 @@ pub(super) fn on_shuttle(explorer: Explorer, program: impl Fn() + Send + Sync + 
 pub(super) fn commute(
     explorer: Explorer,
     how: Commute,
-    program: impl Fn() + Send + Sync + 'static,
+    Program { whose, run }: Program,
     hears: Arc<Hears>,
 ) -> Result<Commutation, Box<Disagreement>> {
-    sync::silence_results();
-    let first = First::default();
-    let kept = first.clone();
-    let explorer = explorer.on_execution(move |execution| {
-        let heard = over(&*hears, execution.failure.and_then(engine_violation)).and_then(|()| unexpected(execution.failure));
-        if kept.keep(heard) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    let came_to = explorer.commute(how, program);
-    first.raise();
+    let (explorer, first) = heard(explorer, hears);
+    let came_to = explorer.commute(how, run);
+    first.raise(&whose);
     came_to
 }
 
@@ -174,35 +185,35 @@ pub(super) fn commute(
 pub(super) fn on_loom(
     bound: Option<usize>,
     go_on: impl Fn() -> bool + Send + Sync + 'static,
-    program: impl Fn() + Send + Sync + 'static,
+    Program { whose, run }: Program,
     hears: &Arc<Hears>,
 ) -> LoomReport {
     sync::silence_results();
     BEGUN.set(None);
     let first = First::default();
     let (kept, heard) = (first.clone(), hears.clone());
-    let report = sync::explore_loom(bound, move || kept.keep(over(&*heard, None)) && go_on(), program);
-    first.raise();
+    let report = sync::explore_loom(bound, move || kept.keep(over(&*heard, None)) && go_on(), run);
+    first.raise(&whose);
     let found = match &report.stopped {
         Some(LoomStop::Deadlock(text)) => Some(Violation::new(Clause::DEADLOCK, text.clone())),
         _ => None,
     };
-    over(&**hears, found).unwrap_or_else(|mishap| mishap.raise());
+    over(&**hears, found).unwrap_or_else(|mishap| mishap.raise(&whose));
     report
 }
 
 /// Runs `program` once on real threads; `hears` of it.
-pub(super) fn on_threads(program: impl Fn(), hears: &Hears) -> Result<(), Endless> {
+pub(super) fn on_threads(program: &Program, hears: &Hears) -> Result<(), Endless> {
     sync::silence_results();
-    let ran = sync::run_native(program);
-    over(hears, None).unwrap_or_else(|mishap| mishap.raise());
+    let ran = sync::run_native(&program.run);
+    over(hears, None).unwrap_or_else(|mishap| mishap.raise(&program.whose));
     ran
 }
 
 /// A panic that nobody has caught on its way.
 fn unexpected(failure: Option<&Failure>) -> Result<(), Mishap> {
     match failure.map(|failure| &failure.kind) {
-        Some(FailureKind::Panic { payload, .. }) if !payload.is::<Violation>() => Err(Mishap::from(&**payload)),
+        Some(FailureKind::Panic { payload, .. }) if !payload.is::<Violation>() => Err(Mishap::unexpected(&**payload)),
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use witness::{Count, Outcome};
 
 use crate::race::{Race, Seen};
 use crate::spec::{Clause, Violation};
-use crate::sync::{Engine, Exec, LockEdge, Name};
+use crate::sync::{Engine, Exec, LockEdge, Name, Operation};
 
 /// Counts over all executions.
 #[derive(Default)]
@@ -19,6 +19,7 @@ pub(super) struct Tally {
     violations: BTreeMap<Clause, u64>,
     clauses: Vec<u64>,
     endings: Vec<u64>,
+    operations: BTreeMap<Operation, u64>,
     edges: BTreeSet<LockEdge>,
 }
 
@@ -44,6 +45,9 @@ impl Tally {
         exec.extend_lock_edges(&mut self.edges);
         for (ending, count) in race.endings().iter().zip(&mut self.endings) {
             *count += u64::from(ending.holds(&Seen(exec)));
+        }
+        for (operation, done) in exec.operations() {
+            *self.operations.entry(operation).or_default() += u64::from(done);
         }
         let violated: BTreeSet<_> = violations.iter().filter(|v| v.counts).map(|v| v.clause).collect();
         self.violating += u64::from(!violated.is_empty());
@@ -81,6 +85,11 @@ impl Tally {
         let count = |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
         let told = |(count, must, id)| (must || count > 0).then(|| Count::new(id, count));
         Clause::ALL.iter().map(count).filter_map(told).collect()
+    }
+
+    /// Times that each operation did something.
+    pub fn operations(&self, race: &Race) -> Vec<Count> {
+        self.operations.iter().map(|(operation, &count)| Count::new(operation.describe(race.cpu_names()), count)).collect()
     }
 
     pub fn endings(&self, race: &Race) -> Vec<Count> {

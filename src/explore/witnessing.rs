@@ -36,7 +36,7 @@ pub(super) fn find(
         tracing: false,
     });
     let explorer = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause));
-    let report = run::on_shuttle(explorer, move || sought.execute(), Arc::new(|_, _| ()));
+    let report = run::on_shuttle(explorer, sought.program(), Arc::new(|_, _| ()));
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
     let mut recorded = sampled(plan, clause, &schedule, outcome)?;
@@ -67,7 +67,7 @@ struct Recording {
 }
 
 fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Schedule) -> Result<Witness, String> {
-    let plan = Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true };
+    let plan = Arc::new(Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true });
     let recording = Arc::new(Mutex::new(Recording::default()));
     let sink = recording.clone();
     let keep = move |exec: &Exec, found: Option<Violation>| {
@@ -77,7 +77,7 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
         recording.violation = exec.fatal().or(found).or_else(|| exec.violations().into_iter().next());
     };
     let explorer = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS);
-    let report = run::on_shuttle(explorer, move || plan.execute(), Arc::new(keep));
+    let report = run::on_shuttle(explorer, plan.program(), Arc::new(keep));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
     }

@@ -159,7 +159,7 @@ impl World {
     }
 
     /// See [`Process::cross_link`](super::Process::cross_link).
-    pub(super) fn cross_link(&self, from: (MmRef, Addr), to: (MmRef, Addr)) {
+    pub(super) fn cross_link(&self, from: (MmRef, Addr), to: (MmRef, Addr)) -> bool {
         let vma_at = |(mm, addr): (MmRef, Addr)| {
             let mm = self.mm_struct(mm);
             mm.mmap_sem.down_read();
@@ -171,7 +171,9 @@ impl World {
             && let Some(anon_vma) = other.anon_vma.read()
         {
             self.anon_vma_chain_link(vma, anon_vma);
+            return true;
         }
+        false
     }
 
     /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem` held for writing. Kernel:

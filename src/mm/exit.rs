@@ -28,8 +28,8 @@ impl World {
         mm.mmap.publish(Vec::new());
     }
 
-    /// Unmaps a range. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
-    pub fn munmap(&self, mm: MmRef, range: Range<Addr>) {
+    /// Unmaps what is mapped in a range; true if there was anything. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
+    pub(super) fn munmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
         call!("do_munmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
@@ -51,6 +51,7 @@ impl World {
             self.remove_vma(self.vma(vma));
         }
         mm.mmap_sem.up_write();
+        !gone.is_empty()
     }
 
     /// Kernel: `free_pgtables` and `remove_vma` for one VMA: off the lists, then gone.

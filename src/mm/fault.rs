@@ -21,7 +21,7 @@ impl FaultAgain {
 
 impl World {
     /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
-    pub fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
+    pub(super) fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
         let mut again = FaultAgain::default();
         loop {
             if let Some(value) = self.hardware_access(mm, addr, None) {
@@ -34,7 +34,7 @@ impl World {
 
     /// User code that loads from `addr` again and again, until it finds another page there than `page`. Of the loads, only those that fault
     /// are steps: nobody notices the others.
-    pub fn load_while(&self, mm: MmRef, addr: Addr, page: PageRef) -> Result<u64, Errno> {
+    pub(super) fn load_while(&self, mm: MmRef, addr: Addr, page: PageRef) -> Result<u64, Errno> {
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// A user store ([COW-1], [DATA-1] at the loads that follow).
-    pub fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
+    pub(super) fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
         let mut again = FaultAgain::default();
         loop {
             if self.hardware_access(mm, addr, Some(value)).is_some() {

@@ -7,7 +7,7 @@ use crate::sync::{self, Mark};
 
 impl World {
     /// Copies an address space. Kernel: `dup_mmap`. Takes the parent's `mmap_sem` for writing, so no fault of the parent runs meanwhile.
-    pub fn fork(&self, parent: MmRef) -> MmRef {
+    pub(super) fn fork(&self, parent: MmRef) -> MmRef {
         let oldmm = self.mm_struct(parent);
         let child = self.mm_alloc();
         let mm = self.mm_struct(child);

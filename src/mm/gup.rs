@@ -22,12 +22,18 @@ pub struct Pin<'w> {
 impl<'w> Process<'w> {
     /// Gives a device the page at `addr`, to store into. Takes `mmap_sem` for reading. Kernel: `get_user_pages(write)`, as a read from a
     /// file opened with `O_DIRECT` calls it.
+    #[track_caller]
     pub fn pin_for_writing(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
+        self.check_alive();
+        self.check(addr);
         self.world.get_user_pages(self.mm, addr, true)
     }
 
     /// Gives a device the page at `addr`, to read. Takes `mmap_sem` for reading. Kernel: `get_user_pages`.
+    #[track_caller]
     pub fn pin_for_reading(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
+        self.check_alive();
+        self.check(addr);
         self.world.get_user_pages(self.mm, addr, false)
     }
 
@@ -89,7 +95,9 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn pin(&self, n: usize) -> Pin<'_> {
-        let (record, at, page, write) = self.shadow_pinned(n).unwrap_or_else(|| panic!("no device was given {} pages", n + 1));
+        let Some((record, at, page, write)) = self.shadow_pinned(n) else {
+            sync::misuse(format!("no device was given {}", if n == 0 { "a page".into() } else { format!("{} pages", n + 1) }));
+        };
         Pin { world: self, mm: at.mm, addr: at.addr, page, record, write }
     }
 

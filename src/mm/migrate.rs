@@ -4,7 +4,7 @@ use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, StaleEntry, UnmappedPage};
-use crate::sync::{self, Mark, RetryLoop, SlabRef};
+use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
 
 /// What `unmap_and_move` holds on to while the page is unmapped, and must let go of.
@@ -46,26 +46,34 @@ impl Plan {
 impl World {
     /// Moves what `page` holds to a new page. Kernel: `migrate_pages` for one page, as memory hot-remove and compaction call it: holding no
     /// `mmap_sem` (claim S1.0).
+    #[track_caller]
     pub fn migrate(&self, page: PageRef) {
-        let _ = self.migrate_once(page);
+        let done = self.migrate_once(page) != Ok(false);
+        self.asked(Name::new("migrate()", 0, 0), done);
     }
 
     /// Moves what `page` holds to a new page, however often it has to try. Kernel: `offline_pages`, which repeats `do_migrate_range` until
     /// nothing is left there (claim S1.6).
+    #[track_caller]
     pub fn offline_page(&self, page: PageRef) {
         let retries = RetryLoop::new();
+        let mut done = false;
         loop {
             retries.round(|| self.fingerprint());
-            if self.migrate_once(page).is_ok() {
-                return;
+            let migrated = self.migrate_once(page);
+            done |= migrated != Ok(false);
+            if migrated.is_ok() {
+                break;
             }
         }
+        self.asked(Name::new("offline_page()", 0, 0), done);
     }
 
-    fn migrate_once(&self, page: PageRef) -> Result<(), Errno> {
+    /// False if the page is not on the LRU list, so that there is nothing to move.
+    pub(super) fn migrate_once(&self, page: PageRef) -> Result<bool, Errno> {
         if !self.isolate_lru_page(page) {
             sync::mark(Mark::MIGRATE_NOT_ON_LRU);
-            return Ok(());
+            return Ok(false);
         }
         let newpage = self.alloc_page();
         let result = self.unmap_and_move(newpage, page);
@@ -77,7 +85,7 @@ impl World {
             self.put_page(newpage);
         }
         self.putback_lru_page(page); // a page that was moved has no other references, and is freed
-        result
+        result.map(|()| true)
     }
 
     /// Kernel: `unmap_and_move`, mm/migrate.c. Called with a reference on `page` (its isolation), and one on `newpage`.

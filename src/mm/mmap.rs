@@ -2,67 +2,76 @@
 
 use std::ops::Range;
 
-use super::{Addr, Mm, MmRef, World};
+use super::{Addr, Mm, MmRef, Vma, World};
 use crate::call;
 use crate::spec::ExpandLock;
 use crate::sync::SlabRef;
 
 impl World {
-    /// Maps anonymous memory. Kernel: `do_mmap_pgoff`, `MAP_PRIVATE | MAP_ANONYMOUS`. Takes `mmap_sem` for writing.
-    pub fn mmap(&self, mm: MmRef, range: Range<Addr>) {
+    /// Maps anonymous memory, unless something is mapped there. Kernel: `do_mmap_pgoff`, `MAP_PRIVATE | MAP_ANONYMOUS |
+    /// MAP_FIXED_NOREPLACE`. Takes `mmap_sem` for writing. Here and below: true if anything was done.
+    pub(super) fn mmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
         call!("do_mmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        let vma = self.vma_alloc(mm.id(), range.start, range.end, range.start);
-        self.insert_vm_struct(mm, vma);
+        let overlaps = |vma: &Vma| vma.vm_start.read() < range.end && range.start < vma.vm_end.read();
+        let free = !mm.mmap.read().iter().any(|&vma| overlaps(self.vma(vma)));
+        if free {
+            let vma = self.vma_alloc(mm.id(), range.start, range.end, range.start);
+            self.insert_vm_struct(mm, vma);
+        }
         mm.mmap_sem.up_write();
+        free
     }
 
-    /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
-    /// madvise on the lower half do first. Kernel: `split_vma(mm, vma, addr, 1)`. Takes `mmap_sem` for writing.
-    pub fn split_vma(&self, mm: MmRef, addr: Addr) {
+    /// See [`Process::split_vma`](super::Process::split_vma). Kernel: `split_vma(mm, vma, addr, 1)`. Takes `mmap_sem` for writing.
+    pub(super) fn split_vma(&self, mm: MmRef, addr: Addr) -> bool {
         call!("split_vma({mm}, {addr})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        if let Some(vma) = self.find_vma(mm, addr)
-            && vma.vm_start.read() != addr
-        {
+        let vma = self.find_vma(mm, addr).filter(|vma| vma.vm_start.read() != addr);
+        if let Some(vma) = vma {
             self.__split_vma(mm, vma, addr, true);
         }
         mm.mmap_sem.up_write();
+        vma.is_some()
     }
 
-    /// Moves the boundary at `from` between two adjacent VMAs to `to`, as `mprotect` does when what lies between takes on the neighbour's
-    /// protection (`vma_merge`, cases 4 and 5). Takes `mmap_sem` for writing.
-    pub fn move_boundary(&self, mm: MmRef, from: Addr, to: Addr) {
+    /// See [`Process::move_boundary`](super::Process::move_boundary). Takes `mmap_sem` for writing.
+    pub(super) fn move_boundary(&self, mm: MmRef, from: Addr, to: Addr) -> bool {
         call!("mprotect({mm}): boundary {from} → {to}");
-        self.move_end_of(mm, from, to);
+        self.move_end_of(mm, from, to, |next| next.is_some_and(|next| next.vm_start.read() == from && to < next.vm_end.read()))
     }
 
-    fn move_end_of(&self, mm: MmRef, from: Addr, to: Addr) {
+    /// Moves the end of the VMA that ends at `from`, if that is right for the next one.
+    fn move_end_of(&self, mm: MmRef, from: Addr, to: Addr, fits: impl FnOnce(Option<&Vma>) -> bool) -> bool {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        if let Some(vma) = self.find_vma(mm, from - 1) {
+        let vma = self.find_vma(mm, from - 1).filter(|vma| vma.vm_end.read() == from && vma.vm_start.read() < to);
+        let vma = vma.filter(|vma| fits(self.next_vma(mm, vma)));
+        if let Some(vma) = vma {
             self.vma_adjust(mm, vma, vma.vm_start.read(), to, vma.vm_pgoff.read(), None);
         }
         mm.mmap_sem.up_write();
+        vma.is_some()
     }
 
-    /// Moves only the end of the VMA that ends at `from`; nothing lies behind it, or beyond the new end. Kernel: `vma_merge` when `brk` or
-    /// `mmap` adds to the VMA (claim S3.9). Takes `mmap_sem` for writing.
-    pub fn move_end(&self, mm: MmRef, from: Addr, to: Addr) {
+    /// See [`Process::move_end`](super::Process::move_end). Takes `mmap_sem` for writing.
+    pub(super) fn move_end(&self, mm: MmRef, from: Addr, to: Addr) -> bool {
         call!("vma_merge({mm}): end {from} → {to}");
-        self.move_end_of(mm, from, to);
+        let clear = |next: &Vma| next.vm_start.read() > from && next.vm_start.read() >= to;
+        self.move_end_of(mm, from, to, |next| next.is_none_or(clear))
     }
 
     /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a stack. Takes `mmap_sem` for reading only:
     /// what keeps the words together is the anon_vma lock (rule [`ExpandLock`](crate::spec::ExpandLock), claim S3.16). Kernel:
     /// `expand_downwards`.
-    pub fn expand_downwards(&self, mm: MmRef, start: Addr, to: Addr) {
+    pub(super) fn expand_downwards(&self, mm: MmRef, start: Addr, to: Addr) -> bool {
         call!("expand_downwards({mm}, {start} → {to})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_read();
-        if let Some(vma) = self.find_vma(mm, start) {
+        let mut done = false;
+        if let Some(vma) = self.find_vma(mm, start).filter(|vma| self.is_free_below(mm, vma, to)) {
             self.anon_vma_prepare(vma);
             let locked = match self.rules().expand_lock {
                 ExpandLock::Nothing => None,
@@ -73,27 +82,36 @@ impl World {
                 let grow = vma.vm_start.read() - to;
                 vma.vm_start.write(to);
                 vma.vm_pgoff.write(vma.vm_pgoff.read() - grow);
+                done = true;
             }
             if let Some(locked) = locked {
                 self.anon_vma_unlock(locked);
             }
         }
         mm.mmap_sem.up_read();
+        done
     }
 
-    /// Begins to listen to an address space: what interests here is that it locks every anon_vma of it at once. Kernel:
-    /// `mmu_notifier_register` (claim S3.3). Takes `mmap_sem` for writing.
-    pub fn mmu_notifier_register(&self, mm: MmRef) {
+    /// Does no other VMA end above `to` and below `vma`? Called with `mmap_sem` held.
+    fn is_free_below(&self, mm: &Mm, vma: &Vma, to: Addr) -> bool {
+        let list = mm.mmap.read();
+        let below = list.iter().take_while(|&&other| other != vma.id()).last();
+        below.is_none_or(|&below| self.vma(below).vm_end.read() <= to)
+    }
+
+    /// See [`Process::mmu_notifier_register`](super::Process::mmu_notifier_register). Takes `mmap_sem` for writing.
+    pub(super) fn mmu_notifier_register(&self, mm: MmRef) -> bool {
         call!("mmu_notifier_register({mm})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        self.mm_take_all_locks(mm);
+        let locked = self.mm_take_all_locks(mm);
         mm.mmap_sem.up_write();
+        locked > 0
     }
 
     /// Locks every anon_vma, newest first, and unlocks them again. Called with `mmap_sem` held for writing. Kernel: `mm_take_all_locks`,
-    /// 2.6.34, and `mm_drop_all_locks`.
-    fn mm_take_all_locks(&self, mm: &Mm) {
+    /// 2.6.34, and `mm_drop_all_locks`. Returns how many there are.
+    fn mm_take_all_locks(&self, mm: &Mm) -> usize {
         call!("mm_take_all_locks({})", mm.id());
         mm.mmap_sem.assert_write_held();
         let mut taken: Vec<SlabRef> = Vec::new();
@@ -106,8 +124,9 @@ impl World {
                 }
             }
         }
-        for locker in taken {
+        for &locker in &taken {
             self.anon_vma(locker).lock.unlock();
         }
+        taken.len()
     }
 }

@@ -281,7 +281,9 @@ impl World {
 
     /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4). Made while the world is
     /// built.
+    #[track_caller]
     pub fn new_file_page(&self) -> PageRef {
+        self.assert_being_built("new_file_page");
         let page = self.alloc_page();
         self.page(page).file.reset(true);
         self.file_page.set(Some(page));
@@ -295,7 +297,10 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn file_page(&self) -> PageRef {
-        self.file_page.get().unwrap_or_else(|| panic!("the world has no file's page"))
+        let Some(page) = self.file_page.get() else {
+            sync::misuse("the world has no file's page");
+        };
+        page
     }
 
     /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, TASK_SIZE, World};
+use crate::sync::{Name, misuse};
 
 /// A process. Every method is a system call, or an access of its user code.
 #[derive(Clone, Copy)]
@@ -27,10 +28,13 @@ impl<'w> Process<'w> {
         self.world.mm_struct(self.mm)
     }
 
-    /// Maps anonymous memory there, one VMA.
+    /// Maps anonymous memory there, one VMA; nothing, if something is mapped there (`-EEXIST`).
     #[track_caller]
     pub fn mmap(&self, range: Range<Addr>) {
-        self.world.mmap(self.mm, range);
+        self.check_alive();
+        self.check_range(&range);
+        let done = self.world.mmap(self.mm, range.clone());
+        self.asked("mmap(%a..%b)", range.start, range.end, done);
     }
 
     /// Stores something at `addr` that no other process stores there, so that a page is there.
@@ -40,19 +44,31 @@ impl<'w> Process<'w> {
     #[track_caller]
     pub fn touch(&self, addr: Addr) {
         let value = 100 * (u64::from(self.mm.id()) + 1) + addr;
-        self.store(addr, value).unwrap_or_else(|_| panic!("nothing is mapped at {}:{addr}", self.mm));
+        if self.store(addr, value).is_err() {
+            misuse(format!("nothing is mapped at {}:{addr}", self.mm));
+        }
     }
 
     /// Stores `value` at `addr`; `Efault` is the signal it would get.
     #[track_caller]
     pub fn store(&self, addr: Addr, value: u64) -> Result<(), Errno> {
-        self.world.store(self.mm, addr, value)
+        self.check(addr);
+        let result = self.world.store(self.mm, addr, value);
+        if result.is_err() {
+            self.check_alive();
+        }
+        result
     }
 
     /// Loads from `addr`, and checks that it finds what it last stored there; `Efault` is the signal it would get.
     #[track_caller]
     pub fn load(&self, addr: Addr) -> Result<u64, Errno> {
-        self.world.load(self.mm, addr)
+        self.check(addr);
+        let result = self.world.load(self.mm, addr);
+        if result.is_err() {
+            self.check_alive();
+        }
+        result
     }
 
     /// Loads from `addr` again and again, for as long as the page is there that was there when the CPUs started.
@@ -64,70 +80,108 @@ impl<'w> Process<'w> {
     /// Forks it; the child is the next process.
     #[track_caller]
     pub fn fork(&self) -> Self {
+        self.check_alive();
         Self { world: self.world, mm: self.world.fork(self.mm) }
     }
 
     /// Ends it.
     #[track_caller]
     pub fn exit(&self) {
+        if self.mm_struct().exited.change(|exited| std::mem::replace(exited, true)) {
+            misuse(format!("the process of {} has exited already", self.mm));
+        }
         self.world.exit(self.mm);
     }
 
-    /// Unmaps a range.
+    /// Unmaps what is mapped in a range.
     #[track_caller]
     pub fn munmap(&self, range: Range<Addr>) {
-        self.world.munmap(self.mm, range);
+        self.check_alive();
+        self.check_range(&range);
+        let done = self.world.munmap(self.mm, range.clone());
+        self.asked("munmap(%a..%b)", range.start, range.end, done);
     }
 
-    /// See [`World::split_vma`].
+    /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
+    /// madvise on the lower half do first; nothing, if no VMA has `addr` inside (`-ENOMEM`).
     #[track_caller]
     pub fn split_vma(&self, addr: Addr) {
-        self.world.split_vma(self.mm, addr);
+        self.check_alive();
+        self.check(addr);
+        let done = self.world.split_vma(self.mm, addr);
+        self.asked("split_vma(%a)", addr, 0, done);
     }
 
-    /// See [`World::move_boundary`].
+    /// Moves the boundary at `from` between two adjacent VMAs to `to`, which is inside one of them, as `mprotect` does when what lies
+    /// between takes on the neighbour's protection (`vma_merge`, cases 4 and 5); nothing, if there is no such boundary.
     #[track_caller]
     pub fn move_boundary(&self, from: Addr, to: Addr) {
-        self.world.move_boundary(self.mm, from, to);
+        self.check_alive();
+        self.check_move(from, to);
+        let done = self.world.move_boundary(self.mm, from, to);
+        self.asked("move_boundary(%a, %b)", from, to, done);
     }
 
-    /// See [`World::move_end`].
+    /// Moves only the end of the VMA that ends at `from`: nothing lies behind it up to `to`. What `vma_merge` does when `brk` or `mmap` adds
+    /// to the VMA (claim S3.9); nothing, if there is no such end.
     #[track_caller]
     pub fn move_end(&self, from: Addr, to: Addr) {
-        self.world.move_end(self.mm, from, to);
+        self.check_alive();
+        self.check_move(from, to);
+        let done = self.world.move_end(self.mm, from, to);
+        self.asked("move_end(%a, %b)", from, to, done);
     }
 
-    /// See [`World::expand_downwards`].
+    /// Lets the VMA that begins at `start` begin at `to`, below it, as a page fault below a stack does; nothing, if it begins there already
+    /// or another VMA is in the way.
     #[track_caller]
     pub fn expand_downwards(&self, start: Addr, to: Addr) {
-        self.world.expand_downwards(self.mm, start, to);
+        self.check_alive();
+        self.check(start);
+        if to >= start {
+            misuse(format!("expand_downwards({start}, {to}) goes upwards"));
+        }
+        let done = self.world.expand_downwards(self.mm, start, to);
+        self.asked("expand_downwards(%a, %b)", start, to, done);
     }
 
     /// Migrates the page that was at `addr` when the CPUs started, as `move_pages(2)` does: holding `mmap_sem` for reading (claim S1.0).
     #[track_caller]
     pub fn move_pages(&self, addr: Addr) {
+        let page = self.page_at(addr);
         let mm = self.world.mm_struct(self.mm);
         mm.mmap_sem.down_read();
-        self.world.migrate(self.page_at(addr));
+        let done = self.world.migrate_once(page) != Ok(false);
         mm.mmap_sem.up_read();
+        self.asked("move_pages(%a)", addr, 0, done);
     }
 
     /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry, and it leaves memory.
     #[track_caller]
     pub fn swap_out(&self, addr: Addr) {
-        self.world.shrink_page(self.page_at(addr));
+        self.world.assert_being_built("swap_out");
+        self.world.shrink(self.page_at(addr));
+        if self.mm_struct().pte(addr).peek().swap_entry().is_none() {
+            misuse(format!("the page at {}:{addr} cannot be swapped out", self.mm));
+        }
     }
 
     /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it yet (claim S1.1).
     #[track_caller]
     pub fn read_ahead(&self, addr: Addr) {
-        self.world.read_ahead(self.mm, addr);
+        self.world.assert_being_built("read_ahead");
+        self.check(addr);
+        if !self.world.read_ahead(self.mm, addr) {
+            misuse(format!("nothing is on swap at {}:{addr}", self.mm));
+        }
     }
 
-    /// See [`World::mmu_notifier_register`].
+    /// Begins to listen to the address space: what interests here is that it locks every anon_vma of it at once (claim S3.3).
     #[track_caller]
     pub fn mmu_notifier_register(&self) {
-        self.world.mmu_notifier_register(self.mm);
+        self.check_alive();
+        let done = self.world.mmu_notifier_register(self.mm);
+        self.asked("mmu_notifier_register()", 0, 0, done);
     }
 
     /// The page that was at `addr` when the CPUs started; while the world is built, the page that is there.
@@ -136,20 +190,73 @@ impl<'w> Process<'w> {
     /// When there was none: the race is written wrong.
     #[track_caller]
     pub fn page_at(&self, addr: Addr) -> PageRef {
-        self.world.page_at_start(self.mm, addr).unwrap_or_else(|| panic!("the world has no page at {}:{addr} when the CPUs start", self.mm))
+        self.check(addr);
+        let Some(page) = self.world.page_at_start(self.mm, addr) else {
+            misuse(format!("no page is at {}:{addr} when the CPUs start", self.mm));
+        };
+        page
     }
 
     /// The page that is at `addr` now: what the entry maps, or what the swap cache has for it. The looks are steps.
+    #[track_caller]
     pub fn page_now(&self, addr: Addr) -> Option<PageRef> {
+        self.check(addr);
         match self.mm_struct().pte(addr).read() {
             Pte::Swap { entry, .. } => self.world.swap_cache.slot(entry).read(),
             pte => pte.page(),
         }
     }
 
-    /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too: a list that fork alone never makes, but that the
-    /// mails suppose ("the order of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
+    /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too, while the world is built: a list that fork alone
+    /// never makes, but that the mails suppose ("the order of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
+    #[track_caller]
     pub fn cross_link(&self, addr: Addr, other: Self, at: Addr) {
-        self.world.cross_link((self.mm, addr), (other.mm, at));
+        self.world.assert_being_built("cross_link");
+        self.check(addr);
+        self.check(at);
+        if !self.world.cross_link((self.mm, addr), (other.mm, at)) {
+            misuse(format!("{}:{addr} or {}:{at} is in no VMA, or nothing was touched there", self.mm, other.mm));
+        }
+    }
+
+    /// What it asks for has done something, or there was nothing to do.
+    #[track_caller]
+    fn asked(&self, what: &'static str, a: Addr, b: Addr, done: bool) {
+        self.world.asked(Name::new(what, a as u32, b as u32), done);
+    }
+
+    /// It calls the kernel: it has not exited.
+    #[track_caller]
+    pub(super) fn check_alive(&self) {
+        if self.mm_struct().exited.get() {
+            misuse(format!("the process of {} has exited", self.mm));
+        }
+    }
+
+    /// A process can have something at `addr`.
+    #[track_caller]
+    pub(super) fn check(&self, addr: Addr) {
+        if addr >= TASK_SIZE {
+            misuse(format!("{}:{addr} is outside of every process, which has the addresses 0..{TASK_SIZE}", self.mm));
+        }
+    }
+
+    #[track_caller]
+    fn check_range(&self, range: &Range<Addr>) {
+        if range.is_empty() {
+            misuse(format!("{range:?} is an empty range"));
+        }
+        self.check(range.end - 1);
+    }
+
+    #[track_caller]
+    fn check_move(&self, from: Addr, to: Addr) {
+        if from == to {
+            misuse(format!("from {from} to {to} is no move"));
+        }
+        if from.min(to) == 0 {
+            misuse("nothing ends at 0");
+        }
+        self.check(from.max(to) - 1);
     }
 }

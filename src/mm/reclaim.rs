@@ -2,7 +2,7 @@
 
 use super::{PageRef, Ttu, World};
 use crate::call;
-use crate::sync::{self, Mark};
+use crate::sync::{self, Mark, Name};
 
 impl World {
     /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps it any more. What the memory hot-removal
@@ -24,23 +24,34 @@ impl World {
     }
 
     /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one page, as kswapd calls it.
+    #[track_caller]
     pub fn shrink_page(&self, page: PageRef) {
+        let done = self.shrink(page);
+        self.asked(Name::new("shrink_page()", 0, 0), done);
+    }
+
+    /// False if the page is not on the LRU list.
+    pub(super) fn shrink(&self, page: PageRef) -> bool {
         call!("shrink_page_list({page})");
-        if self.deactivate_page(page) || !self.isolate_lru_page(page) {
-            return;
+        if self.deactivate_page(page) {
+            return true;
+        }
+        if !self.isolate_lru_page(page) {
+            return false;
         }
         if !self.page(page).lock.trylock() {
             sync::mark(Mark::SHRINK_PAGE_LOCKED);
             self.putback_lru_page(page);
-            return;
+            return true;
         }
         if self.shrink_locked_page(page) {
             sync::mark(Mark::SHRINK_FREED);
-            return;
+            return true;
         }
         sync::mark(Mark::SHRINK_KEPT);
         self.unlock_page(page);
         self.putback_lru_page(page);
+        true
     }
 
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.

@@ -119,12 +119,13 @@ impl World {
         self.page(page).swap_cache.read() && self.page_swap_entry(page) == entry
     }
 
-    /// Brings what is at `addr` into the swap cache. Kernel: `swapin_readahead`.
-    pub fn read_ahead(&self, mm: MmRef, addr: Addr) {
-        if let Some(entry) = self.mm_struct(mm).pte(addr).read().swap_entry()
-            && let Some(page) = self.read_swap_cache_async(entry)
-        {
+    /// Brings what is at `addr` into the swap cache; false if nothing is on swap there. Kernel: `swapin_readahead`.
+    pub(super) fn read_ahead(&self, mm: MmRef, addr: Addr) -> bool {
+        let entry = self.mm_struct(mm).pte(addr).read().swap_entry();
+        let page = entry.and_then(|entry| self.read_swap_cache_async(entry));
+        if let Some(page) = page {
             self.put_page(page);
         }
+        page.is_some()
     }
 }

@@ -236,7 +236,7 @@ impl World {
         }
     }
 
-    fn next_vma(&self, mm: &Mm, vma: &Vma) -> Option<&Vma> {
+    pub(super) fn next_vma(&self, mm: &Mm, vma: &Vma) -> Option<&Vma> {
         let list = mm.mmap.read();
         let at = list.iter().position(|&v| v == vma.id)?;
         list.get(at + 1).map(|&next| self.vma(next))

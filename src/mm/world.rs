@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::shadow::Shadow;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, unseen};
+use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, misuse, operation, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
@@ -72,7 +72,9 @@ impl World {
     }
 
     /// A new process, with an empty address space. Processes are numbered in the order in which the world makes them, from 0.
+    #[track_caller]
     pub fn new_process(&self) -> Process<'_> {
+        self.assert_being_built("new_process");
         let mm = self.mm_alloc();
         self.add_process(mm);
         Process { world: self, mm }
@@ -93,17 +95,24 @@ impl World {
         let nth = |processes: &Vec<MmRef>| processes.get(n).copied();
         // The first ones never change.
         let mm = if from_the_start { unseen(|| self.processes.peek(nth)) } else { self.processes.with(nth) };
-        Process { world: self, mm: mm.unwrap_or_else(|| panic!("the world has no process {n}")) }
+        let Some(mm) = mm else {
+            misuse(format!("the world has no process {n}"));
+        };
+        Process { world: self, mm }
     }
 
     /// Swap is more than half full: a slot is given back as soon as its page has been read. For the building of worlds.
+    #[track_caller]
     pub fn fill_swap(&self) {
+        self.assert_being_built("fill_swap");
         self.swap_full.set(true);
     }
 
     /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go
     /// can do, without the CPUs it would take to show them. For the building of worlds.
+    #[track_caller]
     pub fn contend_mmap_sem(&self) {
+        self.assert_being_built("contend_mmap_sem");
         self.mmap_sem_contended.set(true);
     }
 
@@ -159,6 +168,24 @@ impl World {
     /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
     pub(crate) fn seal(&self) {
         let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
+    }
+
+    /// What the caller is for makes sense only while the world is built.
+    #[track_caller]
+    pub(super) fn assert_being_built(&self, what: &str) {
+        if self.setup.get().is_some() {
+            misuse(format!("{what}() is for the building of worlds"));
+        }
+    }
+
+    /// A race asks for `what`; has it `done` anything? While the world is built it must, later in some interleaving.
+    #[track_caller]
+    pub(super) fn asked(&self, what: Name, done: bool) {
+        if self.setup.get().is_some() {
+            operation(what, done);
+        } else if !done {
+            misuse(format!("{what} does nothing"));
+        }
     }
 
     /// All state there is.

@@ -35,8 +35,10 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("munmap, then loads", |w| {
             let p = w.process(0);
             p.munmap(2..4);
+            for _ in 0..2 {
+                p.split_vma(6); // where one begins already, the second time
+            }
             p.munmap(4..6);
-            p.split_vma(6); // where one begins already
             p.mmap(2..5);
             for addr in 1..7 {
                 let _ = p.load(addr);

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::engine::{self, Engine};
 use super::lockdep::{LockEdge, Tables};
 use super::name::Name;
-use super::panics::{Mishap, not_asserting};
+use super::panics::{CONDITION, Mishap, misuse, not_asserting};
 use super::trace::Trace;
 use crate::spec::{Clause, Violation};
 
@@ -247,7 +247,7 @@ impl Exec {
 
     /// Records the violation; ends the execution when it is the one looked for, or when going on would mean nothing.
     pub(super) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
-        violation.counts = self.focus != Some(violation.clause) || not_asserting(|| (self.shows)(self));
+        violation.counts = self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
         let ends = self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
         if let Some(trace) = &self.trace {
             trace.lock().violation(self.announced(), cpu(), &violation, at);
@@ -347,7 +347,9 @@ pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
 /// A look at `name` without a step must be the audit's or a picture's: what a CPU does with it would depend on an order that nobody explores.
 #[track_caller]
 pub(super) fn assert_unseen(name: Name) {
-    assert!(cpu() == BOOT || UNSEEN.get(), "CPU{} looks at {name}, which others change, without a step", cpu());
+    if cpu() != BOOT && !UNSEEN.get() {
+        misuse(format!("{name}, which others change, is looked at without a step"));
+    }
 }
 
 /// Evaluates a clause: `holds` must be true, else it is violated with `what` as the concrete finding.

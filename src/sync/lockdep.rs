@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::exec::{BOOT, clause, cpu, now, with};
 use super::mark::Mark;
 use super::name::Name;
+use super::operation::Operation;
 use crate::spec::{Clause, Violation};
 
 /// What kind of lock is held: decides what may be done meanwhile.
@@ -87,6 +88,7 @@ pub(super) struct Tables {
     blockers: Vec<Vec<Blocker>>,
     pub(super) edges: Vec<LockEdge>,
     pub(super) marks: Vec<&'static Mark>,
+    pub(super) operations: Vec<(Operation, bool)>,
     pub(super) violations: Vec<Violation>,
     pub(super) fatal: Option<Violation>,
 }

@@ -26,6 +26,7 @@ mod loom;
 mod mark;
 mod name;
 mod native;
+mod operation;
 mod panics;
 mod plain;
 mod rcu;
@@ -47,8 +48,9 @@ pub use loom::{LoomReport, LoomStop, explore as explore_loom, refuses as loom_re
 pub use mark::{Mark, mark};
 pub use name::{Name, new_life, primes};
 pub use native::{Endless, run_once as run_native};
+pub(crate) use operation::{Operation, operation};
 pub use panics::Mishap;
-pub(crate) use panics::{asserting, looking, not_asserting, silence_results};
+pub(crate) use panics::{asserting, looking, misuse, not_asserting, silence_results};
 pub use plain::{Fixed, PerCpu, Plain};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;

@@ -1,9 +1,9 @@
-//! Panics while a race is explored: findings, unwinding that only passes through, and mishaps.
+//! Panics while a race is explored: findings, unwinding that only passes through, mishaps and misuse.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 use std::sync::Once;
 
 use super::engine::Engine;
@@ -11,27 +11,53 @@ use super::exec::{self, Exec, clause};
 use super::{loom, native};
 use crate::spec::{Clause, Violation};
 
-/// Something panicked that is no assertion: while the world was built or audited, or in a condition. Nothing is known then.
+/// Something went wrong that is no finding: a panic while the world was built or audited, or in a condition; or a race that asks for what
+/// makes no sense. Nothing is known then.
 #[derive(Clone, Debug)]
 pub struct Mishap {
+    /// Where in the race.
+    place: String,
     said: String,
     at: Option<String>,
 }
 
 impl Mishap {
-    /// Panics with what it says.
-    pub fn raise(self) -> ! {
-        panic!("{self}")
+    fn new(place: String, payload: &(dyn Any + Send)) -> Self {
+        if let Some(Misuse { said, at }) = payload.downcast_ref::<Misuse>() {
+            return Self { place, said: said.clone(), at: Some(format!("{}:{}", at.file(), at.line())) };
+        }
+        let said = text(payload).unwrap_or("a panic without a text").split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { place, said, at: AT.take() }
+    }
+
+    /// A panic that nobody was there to catch.
+    pub(crate) fn unexpected(payload: &(dyn Any + Send)) -> Self {
+        Self::new("outside of its CPUs".into(), payload)
+    }
+
+    /// Panics with what it says; `whose` names the race.
+    pub fn raise(self, whose: &str) -> ! {
+        panic!("{whose}, {self}")
     }
 }
 
 impl fmt::Display for Mishap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.at {
-            Some(at) => write!(f, "{} ({at})", self.said),
-            None => f.write_str(&self.said),
-        }
+        write!(f, "{}: {}", self.place, self.said)?;
+        self.at.as_ref().map_or(Ok(()), |at| write!(f, " ({at})"))
     }
+}
+
+/// The payload of a [`misuse`].
+struct Misuse {
+    said: String,
+    at: &'static Location<'static>,
+}
+
+/// The race asks for what makes no sense, here: in the caller's line, which is no finding about the protocol.
+#[track_caller]
+pub(crate) fn misuse(said: impl Into<String>) -> ! {
+    panic::resume_unwind(Box::new(Misuse { said: said.into(), at: Location::caller() }))
 }
 
 /// What a panic says.
@@ -39,40 +65,41 @@ pub(super) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied())
 }
 
-impl From<&(dyn Any + Send)> for Mishap {
-    fn from(payload: &(dyn Any + Send)) -> Self {
-        let said = text(payload).unwrap_or("a panic without a text").split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { said, at: AT.take() }
-    }
-}
-
-/// Runs what a race is written of: an assertion that fails in it violates [ASSERT-1](Clause::ASSERT_1).
-pub(crate) fn asserting(body: impl FnOnce()) {
-    let failed = caught(body).err();
-    clause(Clause::ASSERT_1, failed.is_none(), || failed.map(|mishap| mishap.said).unwrap_or_default());
+/// Runs what a race is written of, and what stands in that `place` of it: an assertion that fails there violates
+/// [ASSERT-1](Clause::ASSERT_1).
+pub(crate) fn asserting(place: impl FnOnce() -> String, body: impl FnOnce()) {
+    let failed = caught(body).map_err(|payload| match payload.is::<Misuse>() {
+        true => end_with(Mishap::new(place(), &*payload)),
+        false => Mishap::new(String::new(), &*payload).said,
+    });
+    clause(Clause::ASSERT_1, failed.is_ok(), || failed.err().unwrap_or_default());
 }
 
 /// Runs what must not panic: if it does, that is kept in the execution, and ends it.
-pub(crate) fn not_asserting<R>(body: impl FnOnce() -> R) -> R {
-    caught(body).unwrap_or_else(|mishap| {
-        exec::with(|exec| exec.fail(mishap.clone()));
-        panic::resume_unwind(Box::new(mishap))
-    })
+pub(crate) fn not_asserting<R>(place: &str, body: impl FnOnce() -> R) -> R {
+    caught(body).unwrap_or_else(|payload| end_with(Mishap::new(place.to_owned(), &*payload)))
 }
 
 /// Runs what looks at an execution when it is over.
 pub(crate) fn looking<R>(look: impl FnOnce() -> R) -> Result<R, Mishap> {
     let _quiet = Quiet::begin();
-    panic::catch_unwind(AssertUnwindSafe(look)).map_err(|payload| Mishap::from(&*payload))
+    panic::catch_unwind(AssertUnwindSafe(look)).map_err(|payload| Mishap::new(CONDITION.into(), &*payload))
 }
 
-fn caught<R>(body: impl FnOnce() -> R) -> Result<R, Mishap> {
+/// Where something panicked that stands in a condition.
+pub(super) const CONDITION: &str = "in a condition";
+
+fn end_with(mishap: Mishap) -> ! {
+    exec::with(|exec| exec.fail(mishap.clone()));
+    panic::resume_unwind(Box::new(mishap))
+}
+
+/// What it panicked with, if that does not end the execution for a reason that is known elsewhere.
+fn caught<R>(body: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     let _quiet = Quiet::begin();
-    panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
-        if passes_through(&*payload) {
-            panic::resume_unwind(payload);
-        }
-        Mishap::from(&*payload)
+    panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| match passes_through(&*payload) {
+        true => panic::resume_unwind(payload),
+        false => payload,
     })
 }
 

@@ -35,6 +35,9 @@ pub struct Outcome {
     pub clauses: Vec<Count>,
     /// The endings that must be reachable, and how often each was reached.
     pub endings: Vec<Count>,
+    /// What the race asks for that may come to nothing, and how often something came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
     /// Wall-clock seconds.
@@ -211,8 +214,8 @@ impl Outcome {
     ///
     /// A documented violation must be a violation of that clause. A protocol that holds, or of which nothing is documented, must not
     /// violate anything, and its good verdict must not be vacuous: the exploration finished, every clause that had to be was
-    /// evaluated, and every ending was reached. That a violation is not there is known only where everything was explored; a sample
-    /// decides nothing but what it sees.
+    /// evaluated, every ending was reached, and everything that the race asks for did something. That a violation is not there is
+    /// known only where everything was explored; a sample decides nothing but what it sees.
     pub fn objections(&self) -> Vec<String> {
         let (mut contradictions, doubts) = self.reasons();
         contradictions.extend(doubts);
@@ -247,6 +250,7 @@ impl Outcome {
                 let reasons = if decided { &mut contradictions } else { &mut doubts };
                 reasons.extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
                 reasons.extend(never(&self.endings).map(|name| format!("never reached: {name}")));
+                reasons.extend(never(&self.operations).map(|name| format!("{name} never did anything")));
             }
         }
         (contradictions, doubts)

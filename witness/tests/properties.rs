@@ -119,23 +119,26 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let counts = || proptest::collection::vec((text(), 0_u64..3).prop_map(|(name, n)| Count::new(name, n)), 0..3);
     let texts = (text(), text(), text(), text());
     let witness = proptest::option::weighted(0.3, witness());
-    (texts, any::<u64>(), coverage, counts(), counts(), counts(), documented, witness).prop_map(
-        |((race, title, protocol, engine), executions, coverage, violations, clauses, endings, documented, witness)| Outcome {
-            race,
-            title,
-            protocol,
-            engine,
-            memory_model: String::new(),
-            executions,
-            coverage,
-            violating: violations.iter().map(|violation| violation.count).max().unwrap_or(0),
-            violations,
-            unexplained: Vec::new(),
-            clauses,
-            endings,
-            documented,
-            seconds: 0.0,
-            witness,
+    (texts, any::<u64>(), coverage, counts(), counts(), [counts(), counts()], documented, witness).prop_map(
+        |((race, title, protocol, engine), executions, coverage, violations, clauses, [endings, operations], documented, witness)| {
+            Outcome {
+                race,
+                title,
+                protocol,
+                engine,
+                memory_model: String::new(),
+                executions,
+                coverage,
+                violating: violations.iter().map(|violation| violation.count).max().unwrap_or(0),
+                violations,
+                unexplained: Vec::new(),
+                clauses,
+                endings,
+                operations,
+                documented,
+                seconds: 0.0,
+                witness,
+            }
         },
     )
 }

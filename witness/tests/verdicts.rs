@@ -97,6 +97,12 @@ fn a_vacuous_verdict_is_not_as_documented() {
     assert_eq!(objections(&idle), "MIG-1 was never evaluated");
     let one_way = Outcome { endings: vec![Count::new("walk first", 0), Count::new("walk last", 9)], ..holds() };
     assert_eq!(objections(&one_way), "never reached: walk first");
+    let operations =
+        vec![Count::new("src/mine.rs:7: split_vma(9) on CPU 'split'", 0), Count::new("src/mine.rs:8: munmap(1..2) at the end", 1)];
+    let asked = Outcome { operations, ..holds() };
+    assert_eq!(objections(&asked), "src/mine.rs:7: split_vma(9) on CPU 'split' never did anything");
+    let unfinished = Outcome { coverage: Coverage::Unfinished { why: "10 s are over".into() }, ..asked };
+    assert_eq!(objections(&unfinished), "unfinished: 10 s are over", "it may do something yet");
 }
 
 /// An exploration in which nothing ran decides nothing, however it was to be covered.

@@ -1,0 +1,196 @@
+//! A race that is written wrong has no verdict: what makes no sense is an error that names its line, on every engine; and what never does
+//! anything, in any interleaving, keeps the verdict from being worth something.
+
+use std::panic::{self, AssertUnwindSafe, Location};
+
+use lockwalk::mm::World;
+use lockwalk::witness::Verdict;
+use lockwalk::{Clause, Era, Method, Options, Outcome, Protocol, Race};
+
+const ENGINES: [Method; 6] = [
+    Method::Exhaustive,
+    Method::Enumerate,
+    Method::Random { seed: 1, iterations: 20 },
+    Method::Pct { seed: 1, depth: 2, iterations: 20 },
+    Method::Loom,
+    Method::Native { iterations: 20 },
+];
+
+const PROTOCOL: Protocol = Era::V3_7;
+
+/// What a CPU does, or another part of a race.
+type Body = fn(&World);
+
+fn world(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..4);
+    p.touch(2);
+}
+
+fn race() -> Race {
+    Race::new("mine", "a race that is written wrong").world(world).cpu("load", |w| {
+        w.process(0).load(2).expect("it is mapped");
+    })
+}
+
+fn check(race: &Race, method: &Method) -> Outcome {
+    race.check_with(&PROTOCOL, method, &Options::default())
+}
+
+/// `check` panics, on every engine, and says this.
+#[track_caller]
+fn refused(race: &Race, says: &str) {
+    for method in &ENGINES {
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(race, method)));
+        let payload = panicked.expect_err(method.name());
+        let said = payload.downcast_ref::<String>().unwrap_or_else(|| panic!("{}: no text", method.name()));
+        assert_eq!(said, says, "{}", method.name());
+    }
+}
+
+/// What makes no sense wherever it runs: on a CPU, at the end, and in the world. The line that is named is that of the body.
+#[track_caller]
+fn senseless(says: &str, body: impl Fn(&World) + Clone + Send + Sync + 'static) {
+    let line = Location::caller().line();
+    let place = |place: &str| format!("mine under 3.7, {place}: {says} (tests/misuse.rs:{line})");
+    // Beside a documented violation, too: it is no violation of ASSERT-1.
+    refused(&race().cpu("odd", body.clone()).violates(PROTOCOL, Clause::ASSERT_1), &place("on CPU 'odd'"));
+    refused(&race().finally(body.clone()), &place("at the end"));
+    let in_world = race().world(move |w| {
+        world(w);
+        body(w);
+    });
+    refused(&in_world, &place("in its world"));
+}
+
+#[test]
+fn what_is_not_there_is_an_error() {
+    senseless("the world has no process 3", |w| w.process(3).touch(2));
+    senseless("nothing is mapped at mm0:7", |w| w.process(0).touch(7));
+    senseless("no device was given a page", |w| w.pin(0).put());
+    senseless("no device was given 2 pages", |w| w.pin(1).put());
+    senseless("the world has no file's page", |w| w.migrate(w.file_page()));
+    senseless("no page is at mm0:3 when the CPUs start", |w| w.migrate(w.process(0).page_at(3)));
+    senseless("no page is at mm0:3 when the CPUs start", |w| w.process(0).move_pages(3));
+}
+
+#[test]
+fn an_address_that_no_process_has_is_an_error() {
+    let outside = |addr: u64| format!("mm0:{addr} is outside of every process, which has the addresses 0..64");
+    senseless(&outside(99), |w| _ = w.process(0).load(99));
+    senseless(&outside(64), |w| _ = w.process(0).store(64, 1));
+    senseless(&outside(99), |w| _ = w.process(0).pin_for_writing(99));
+    senseless(&outside(99), |w| _ = w.process(0).direct_io(99, 1));
+    senseless(&outside(99), |w| _ = w.process(0).page_now(99));
+    senseless(&outside(64), |w| w.process(0).munmap(2..65));
+    senseless(&outside(99), |w| w.process(0).mmap(98..100));
+    senseless(&outside(99), |w| w.process(0).split_vma(99));
+    senseless(&outside(98), |w| w.process(0).move_end(4, 99));
+}
+
+#[test]
+fn what_can_never_do_anything_is_an_error() {
+    senseless("3..3 is an empty range", |w| w.process(0).munmap(3..3));
+    senseless("nothing ends at 0", |w| w.process(0).move_boundary(0, 2));
+    senseless("from 2 to 2 is no move", |w| w.process(0).move_end(2, 2));
+    senseless("expand_downwards(1, 2) goes upwards", |w| w.process(0).expand_downwards(1, 2));
+}
+
+/// A world is built before the CPUs start.
+#[test]
+fn worlds_are_not_built_by_cpus() {
+    let prepares: [(&str, Body); 7] = [
+        ("new_process", |w| w.new_process().mmap(1..2)),
+        ("new_file_page", |w| _ = w.new_file_page()),
+        ("fill_swap", |w| w.fill_swap()),
+        ("contend_mmap_sem", |w| w.contend_mmap_sem()),
+        ("swap_out", |w| w.process(0).swap_out(2)),
+        ("read_ahead", |w| w.process(0).read_ahead(2)),
+        ("cross_link", |w| w.process(0).cross_link(2, w.process(0), 2)),
+    ];
+    for (what, prepare) in prepares {
+        for (race, place) in [(race().cpu("odd", prepare), "on CPU 'odd'"), (race().finally(prepare), "at the end")] {
+            let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
+            let payload = panicked.expect_err(what);
+            let said = payload.downcast_ref::<String>().expect("a text");
+            let says = format!("mine under 3.7, {place}: {what}() is for the building of worlds (tests/misuse.rs:");
+            assert!(said.starts_with(&says), "{said}");
+        }
+    }
+}
+
+/// While the world is built, nobody is there who could have taken away what an operation needs.
+#[test]
+fn what_does_nothing_in_a_world_is_an_error() {
+    let cases: [(&str, Body); 9] = [
+        ("mmap(3..5) does nothing", |w| w.process(0).mmap(3..5)),
+        ("munmap(7..9) does nothing", |w| w.process(0).munmap(7..9)),
+        ("split_vma(9) does nothing", |w| w.process(0).split_vma(9)),
+        ("split_vma(1) does nothing", |w| w.process(0).split_vma(1)),
+        ("move_boundary(4, 3) does nothing", |w| w.process(0).move_boundary(4, 3)),
+        ("expand_downwards(7, 6) does nothing", |w| w.process(0).expand_downwards(7, 6)),
+        ("nothing is on swap at mm0:2", |w| w.process(0).read_ahead(2)),
+        ("no page is at mm0:3 when the CPUs start", |w| w.process(0).swap_out(3)),
+        ("mm0:2 or mm0:9 is in no VMA, or nothing was touched there", |w| w.process(0).cross_link(2, w.process(0), 9)),
+    ];
+    for (says, build) in cases {
+        let race = race().world(move |w| {
+            world(w);
+            build(w);
+        });
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
+        let payload = panicked.expect_err(says);
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.starts_with(&format!("mine under 3.7, in its world: {says} (tests/misuse.rs:")), "{said}");
+    }
+}
+
+/// What never does anything, as the objections say.
+fn idle(race: &Race) -> Vec<String> {
+    let outcome = check(race, &Method::Exhaustive);
+    assert_eq!(outcome.verdict(), Verdict::Never, "{:?}", outcome.violations);
+    outcome.objections().into_iter().filter(|objection| objection.ends_with(" never did anything")).collect()
+}
+
+/// "Never" would say nothing about it.
+#[test]
+fn what_does_nothing_in_any_interleaving_is_an_objection() {
+    let cases: [(&str, Body); 8] = [
+        ("split_vma(9)", |w| w.process(0).split_vma(9)),
+        ("split_vma(1)", |w| w.process(0).split_vma(1)),
+        ("munmap(7..9)", |w| w.process(0).munmap(7..9)),
+        ("mmap(2..3)", |w| w.process(0).mmap(2..3)),
+        ("move_boundary(7, 9)", |w| w.process(0).move_boundary(7, 9)),
+        ("move_boundary(4, 3)", |w| w.process(0).move_boundary(4, 3)),
+        ("move_end(3, 6)", |w| w.process(0).move_end(3, 6)),
+        ("expand_downwards(6, 5)", |w| w.process(0).expand_downwards(6, 5)),
+    ];
+    for (what, body) in cases {
+        let [said] = &idle(&race().cpu("odd", body))[..] else { panic!("{what}: one objection") };
+        assert!(said.starts_with("tests/misuse.rs:") && said.ends_with(&format!(": {what} on CPU 'odd' never did anything")), "{said}");
+        let [said] = &idle(&race().finally(body))[..] else { panic!("{what}: one objection") };
+        assert!(said.ends_with(&format!(": {what} at the end never did anything")), "{said}");
+    }
+}
+
+/// Another CPU may have taken away what it needs, in some interleavings: that is what races are about.
+#[test]
+fn what_does_something_in_one_interleaving_is_no_objection() {
+    let pairs: [[Body; 2]; 8] = [
+        [|w| w.process(0).munmap(1..4), |w| w.process(0).split_vma(3)],
+        [|w| w.process(0).munmap(1..4), |w| w.process(0).munmap(2..3)],
+        [|w| w.process(0).munmap(1..4), |w| w.process(0).mmap(3..6)],
+        [|w| w.process(0).split_vma(3), |w| w.process(0).move_boundary(3, 2)],
+        [|w| w.process(0).move_end(4, 6), |w| w.process(0).mmap(5..6)],
+        [|w| w.process(0).expand_downwards(1, 0), |w| w.process(0).expand_downwards(1, 0)],
+        [|w| w.process(0).munmap(1..4), |w| w.migrate(w.process(0).page_at(2))],
+        [|w| w.process(0).munmap(1..4), |w| w.shrink_page(w.process(0).page_at(2))],
+    ];
+    for (n, [one, other]) in pairs.into_iter().enumerate() {
+        let race = Race::new("mine", "two that are in each other's way").world(world).cpu("one", one).cpu("other", other);
+        assert_eq!(idle(&race), [""; 0], "{n}");
+        let outcome = check(&race, &Method::Exhaustive);
+        let [one, other] = &outcome.operations[..] else { panic!("{n}: {:?}", outcome.operations) };
+        assert!(one.count < outcome.executions || other.count < outcome.executions, "{n}: they are not");
+    }
+}
