@@ -30,4 +30,4 @@ pub use cost::{Memory, Overhead, memory, overhead};
 pub use engines::{engine_names, exhaust, exhaust_with, find};
 pub use host::host;
 pub use program::{Size, Variant};
-pub use table::{Format, Options, Progress, run, table};
+pub use table::{Columns, Format, Measured, Options, Progress, run, table};

@@ -69,17 +69,23 @@ impl Size {
     }
 }
 
+/// The most of each: more takes minutes for one execution.
+const MOST: usize = 100;
+
 /// `2,3,1`: N, T and K.
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Vec<_> = text.split(',').map(|number| number.trim().parse::<usize>().ok()).collect();
-        match numbers[..] {
-            [Some(n @ 1..), Some(t), Some(k)] => Ok(Size { n, t, k }),
-            [Some(0), ..] => Err("there must be a vma to adjust".to_owned()),
-            _ => Err("expected N,T,K: vmas, adjusters, rounds of each".to_owned()),
+        let numbers: Vec<_> = text.split(',').map(str::trim).collect();
+        let digits = |number: &&str| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+        if numbers.len() != 3 || !numbers.iter().all(digits) {
+            return Err("expected N,T,K: vmas, adjusters, rounds of each".to_owned());
         }
+        // What does not fit into a number is too large as well.
+        let numbers: Vec<_> = numbers.iter().filter_map(|number| number.parse().ok()).filter(|n| (1..=MOST).contains(n)).collect();
+        let [n, t, k] = numbers[..] else { return Err(format!("N, T and K are from 1 to {MOST} each")) };
+        Ok(Size { n, t, k })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cell::{Cell, Limit, Outcome, SEEDS};
@@ -18,18 +17,6 @@ pub enum Format {
     Plain,
     /// Markdown, aligned as well.
     Markdown,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "plain" => Ok(Format::Plain),
-            "markdown" => Ok(Format::Markdown),
-            _ => Err(format!("no format is called {name}; there are plain, markdown")),
-        }
-    }
 }
 
 /// What to run.
@@ -58,6 +45,20 @@ impl Default for Options {
     }
 }
 
+/// What was measured.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Measured {
+    /// The memory of a long exploration, if that was asked for.
+    pub memory: Option<Memory>,
+    /// The cost of an execution, if that was asked for.
+    pub overhead: Vec<Overhead>,
+    /// A table for each family: its columns, with a cell for each engine.
+    pub tables: Vec<(Variant, Columns)>,
+}
+
+/// The columns of a table.
+pub type Columns = Vec<(Size, Vec<Cell>)>;
+
 /// How far a benchmark is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Progress<'a> {
@@ -73,11 +74,12 @@ pub struct Progress<'a> {
 const ROUNDS: usize = 9;
 
 /// Run all of it, write each table when it is complete, and say before each part what it is. When the limit's flag says stop, what is
-/// complete has been written.
+/// complete has been written, and is returned.
 ///
 /// # Errors
 /// If `out` cannot be written.
-pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Progress<'_>)) -> io::Result<()> {
+pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Progress<'_>)) -> io::Result<Measured> {
+    let mut measured = Measured::default();
     let Options { families, sizes, limit, format, .. } = options;
     let total = usize::from(options.memory) + usize::from(options.overhead) + families.len() * sizes.len();
     let mut done = 0;
@@ -91,10 +93,12 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Prog
         let memory = memory(limit.clone());
         if !limit.stopped() {
             writeln!(out, "{}", memory_text(&memory))?;
+            measured.memory = Some(memory);
         }
     }
     if options.overhead && next("the cost of an execution") {
-        write!(out, "{}", overhead_text(&overhead(ROUNDS)))?;
+        measured.overhead = overhead(ROUNDS);
+        write!(out, "{}", overhead_text(&measured.overhead))?;
     }
     let mut blank = if options.memory || options.overhead { "\n" } else { "" };
     for &family in families {
@@ -111,10 +115,11 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Prog
             write!(out, "{blank}{}\n\n{}", title(family, *format), table(&columns, *format))?;
             out.flush()?;
             blank = "\n";
+            measured.tables.push((family, columns));
         }
     }
     progress(Progress { now: "", done: total, total });
-    out.flush()
+    out.flush().map(|()| measured)
 }
 
 fn title(family: Variant, format: Format) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use lockwalk::{Method, Shard};
 use lockwalk_bench::{Size, Variant};
 
@@ -29,10 +30,11 @@ Examples:
   lockwalk list                               races, protocols, rules, clauses and marks
 
 Exit status:
-  0  every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
-  1  a verdict is not the documented one, or something is violated that nothing documents
-  2  the command makes no sense, a race cannot be run, or the output cannot be written
-  3  something is undecided: a limit or Ctrl-C came first, the engine cannot tell, or a sample has not seen what is documented
+  0    every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
+  1    a verdict is not the documented one, or something is violated that nothing documents
+  2    the command makes no sense, a race cannot be run, or the output cannot be written
+  3    something is undecided: a limit or Ctrl-C came first, the engine cannot tell, or a sample has not seen what is documented
+  141  who was to read the output has gone: `lockwalk | head`
 Where several are true: 1 before 3.";
 
 const RACES: &str = "\
@@ -101,6 +103,10 @@ pub enum Command {
     /// Measure the exhaustive scheduler beside loom and shuttle, on programs of known size
     #[command(after_help = BENCH)]
     Bench(BenchArgs),
+    /// Print what a shell needs to complete this command line: `source <(lockwalk completions bash)`
+    Completions(CompletionsArgs),
+    /// Print a manual page: `lockwalk man check | man -l -`
+    Man(ManArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -125,7 +131,7 @@ pub struct SelfcheckArgs {
 #[derive(clap::Args, Debug, Default)]
 pub struct CheckArgs {
     /// Races, by id or by its beginning
-    #[arg(value_name = "RACE")]
+    #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
     /// Run under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
@@ -248,7 +254,7 @@ impl Drawing {
 #[derive(clap::Args, Debug)]
 pub struct ListArgs {
     /// Only these: races by id or by its beginning, protocols, rules, clauses, marks; or all of one kind, as `marks`
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
 
     /// How to print them
@@ -266,7 +272,7 @@ pub struct GalleryArgs {
 #[derive(clap::Args, Debug)]
 pub struct MatrixArgs {
     /// Races, by id or by its beginning [default: S0]
-    #[arg(value_name = "RACE")]
+    #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
     /// The rule whose arms are the columns
@@ -335,9 +341,33 @@ pub struct BenchArgs {
     #[arg(long)]
     pub memory: bool,
 
-    /// Write the tables as Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    /// How to print the measurements
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: BenchFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BenchFormat {
+    /// Columns that line up
+    Table,
+    /// Markdown
+    Markdown,
+    /// All that was measured
+    Json,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ManArgs {
+    /// The command whose page it is [default: that of lockwalk, which names the others]
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
 }
 
 fn families() -> impl TypedValueParser<Value = Variant> {

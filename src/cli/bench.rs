@@ -1,16 +1,17 @@
 //! `lockwalk bench`: the exhaustive scheduler beside loom and shuttle.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use lockwalk_bench::{Format, Limit, Options, Progress, host};
+use lockwalk_bench::{Cell, Format, Limit, Measured, Memory, Options, Outcome, Overhead, Progress, Size, Variant, host};
+use serde::Serialize;
 
-use super::args::BenchArgs;
-use super::output::{Terminal, complain, print};
+use super::args::{BenchArgs, BenchFormat};
+use super::output::{Terminal, complain, json, print, reader_left};
 use super::progress::{Bar, stop_on_ctrl_c};
 use super::{Refusal, Status};
 
-/// Runs the benchmark; each table is printed when it is complete.
+/// Runs the benchmark; each table is printed when it is complete, JSON when all of it is.
 pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let stop = stop_on_ctrl_c();
     let bar = Bar::new();
@@ -21,30 +22,38 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         families: if tables { or_all(&args.family, all.families) } else { Vec::new() },
         sizes: if args.size.is_empty() { all.sizes } else { args.size.clone() },
         limit: Limit { time: args.time, stop: Some(stop.clone()) },
-        format: if args.markdown { Format::Markdown } else { Format::Plain },
+        format: if args.format == BenchFormat::Markdown { Format::Markdown } else { Format::Plain },
         overhead: args.overhead,
         memory: args.memory,
     };
     let ascii = terminal.style().ascii;
-    let mut out = Stdout { bar: &bar, ascii, gone: false, stop: &stop };
+    let as_json = args.format == BenchFormat::Json;
+    let host = host();
+    let mut out = Stdout { bar: &bar, ascii };
+    let out: &mut dyn Write = if as_json { &mut io::sink() } else { &mut out };
     let head = |text: &str| if ascii { text.replace('·', "-") } else { text.to_owned() };
-    print(&head(&format!("lockwalk bench · {}\n\n", host())))?;
+    out.write_all(head(&format!("lockwalk bench · {host}\n\n")).as_bytes()).map_err(cannot_write)?;
     let say = &mut |Progress { now, done, total }: Progress<'_>| bar.say(&format!("{done} of {total} · {now}"));
-    lockwalk_bench::run(&options, &mut out, say).map_err(|error| Refusal(format!("cannot write: {error}")))?;
+    let measured = lockwalk_bench::run(&options, out, say).map_err(cannot_write)?;
     bar.finish();
-    if stop.load(Ordering::Relaxed) && !out.gone {
+    if as_json {
+        print(&json(&Listing::new(host, &measured)))?;
+    }
+    if stop.load(Ordering::Relaxed) {
         complain("stopped: only what is printed was measured");
         return Ok(Status::Undecided);
     }
     Ok(Status::AsDocumented)
 }
 
-/// Standard output, with the line of progress out of the way. A reader that has gone away is no error.
+fn cannot_write(error: io::Error) -> Refusal {
+    Refusal(format!("cannot write: {error}"))
+}
+
+/// Standard output, with the line of progress out of the way.
 struct Stdout<'b> {
     bar: &'b Bar,
     ascii: bool,
-    gone: bool,
-    stop: &'b AtomicBool,
 }
 
 impl Write for Stdout<'_> {
@@ -52,17 +61,137 @@ impl Write for Stdout<'_> {
         let text = String::from_utf8_lossy(bytes);
         let text = if self.ascii { text.replace('µ', "u") } else { text.into_owned() };
         match self.bar.aside(|| io::stdout().lock().write_all(text.as_bytes())) {
-            // Nobody is left to measure for.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.gone = true;
-                self.stop.store(true, Ordering::Relaxed);
-            }
-            result => result?,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => reader_left(),
+            written => written.map(|()| bytes.len()),
         }
-        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.gone { Ok(()) } else { io::stdout().flush() }
+        io::stdout().flush()
+    }
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Listing {
+    host: String,
+    memory: Option<MemoryEntry>,
+    overhead: Vec<OverheadEntry>,
+    tables: Vec<TableEntry>,
+}
+
+#[derive(Serialize)]
+struct MemoryEntry {
+    family: &'static str,
+    size: SizeEntry,
+    executions: u64,
+    exhausted: bool,
+    seconds: f64,
+    /// Of the process, in kB, if the system tells; and whether it is of this exploration alone.
+    peak: Option<u64>,
+    alone: bool,
+}
+
+#[derive(Serialize)]
+struct OverheadEntry {
+    family: &'static str,
+    size: SizeEntry,
+    same_primitives: bool,
+    executions: u64,
+    dpor_per_second: f64,
+    random_per_second: f64,
+    ratio: f64,
+    least_ratio: f64,
+    most_ratio: f64,
+    rounds: usize,
+}
+
+#[derive(Serialize)]
+struct TableEntry {
+    family: &'static str,
+    columns: Vec<ColumnEntry>,
+}
+
+#[derive(Serialize)]
+struct ColumnEntry {
+    size: SizeEntry,
+    cells: Vec<CellEntry>,
+}
+
+#[derive(Serialize)]
+struct SizeEntry {
+    vmas: usize,
+    adjusters: usize,
+    rounds: usize,
+}
+
+#[derive(Serialize)]
+struct CellEntry {
+    engine: &'static str,
+    executions: u64,
+    cut: u64,
+    seconds: f64,
+    outcome: &'static str,
+    /// Of what is broken, what is wrong.
+    why: Option<String>,
+}
+
+impl Listing {
+    fn new(host: String, measured: &Measured) -> Self {
+        let column =
+            |(size, cells): &(Size, Vec<Cell>)| ColumnEntry { size: size.into(), cells: cells.iter().map(CellEntry::from).collect() };
+        let tables = measured.tables.iter();
+        Self {
+            host,
+            memory: measured.memory.as_ref().map(MemoryEntry::from),
+            overhead: measured.overhead.iter().map(OverheadEntry::from).collect(),
+            tables: tables
+                .map(|(family, columns)| TableEntry { family: family.name(), columns: columns.iter().map(column).collect() })
+                .collect(),
+        }
+    }
+}
+
+impl From<&Size> for SizeEntry {
+    fn from(&Size { n, t, k }: &Size) -> Self {
+        Self { vmas: n, adjusters: t, rounds: k }
+    }
+}
+
+impl From<&Memory> for MemoryEntry {
+    fn from(memory: &Memory) -> Self {
+        let Memory { size, executions, exhausted, seconds, peak, alone } = *memory;
+        Self { family: Variant::FixedPlain.name(), size: (&size).into(), executions, exhausted, seconds, peak, alone }
+    }
+}
+
+impl From<&Overhead> for OverheadEntry {
+    fn from(overhead: &Overhead) -> Self {
+        let Overhead { variant, size, same_primitives, executions, dpor, random, ratio, ratios, rounds } = *overhead;
+        Self {
+            family: variant.name(),
+            size: (&size).into(),
+            same_primitives,
+            executions,
+            dpor_per_second: dpor,
+            random_per_second: random,
+            ratio,
+            least_ratio: ratios.0,
+            most_ratio: ratios.1,
+            rounds,
+        }
+    }
+}
+
+impl From<&Cell> for CellEntry {
+    fn from(cell: &Cell) -> Self {
+        let (outcome, why) = match &cell.outcome {
+            Outcome::Done => ("done", None),
+            Outcome::OverLimit(_) => ("over-limit", None),
+            Outcome::Stopped => ("stopped", None),
+            Outcome::Missed => ("missed", None),
+            Outcome::Broken(why) => ("broken", Some(why.clone())),
+        };
+        Self { engine: cell.engine, executions: cell.executions, cut: cell.cut, seconds: cell.seconds, outcome, why }
     }
 }

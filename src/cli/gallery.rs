@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use lockwalk::witness::render::Style;
 use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
@@ -9,7 +10,7 @@ use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
 use super::args::{DrawFormat, GalleryArgs};
 use super::check::{all_cores, counted};
 use super::explain::draw;
-use super::output::{complain, print};
+use super::output::{complain, print, shown};
 use super::runner::Runner;
 use super::sink::Sink;
 use super::{Refusal, Status};
@@ -17,7 +18,10 @@ use super::{Refusal, Status};
 /// Finds the witnesses first, and writes when all are there.
 pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     let directory = &args.output;
-    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", directory.display())))?;
+    if directory == Path::new("-") {
+        return Err(Refusal("cannot make -: it is standard output, and pictures need a directory".into()));
+    }
+    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", shown(directory))))?;
     let file = |name: &str| Sink::open(&directory.join(name));
     let races = races::all();
     let all = races.iter().flat_map(|race| race.cases().iter().map(move |case| (race, case)));

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use lockwalk::spec::Rules;
-use lockwalk::witness::render;
 use lockwalk::{Clause, Documented, Era, Mark, Protocol, Race, races};
 use serde::Serialize;
 
 use super::args::{ListArgs, ListFormat};
-use super::output::{Terminal, print};
+use super::output::{Terminal, json, print};
 use super::{Refusal, Status, select};
 
 const KINDS: [&str; 5] = ["races", "protocols", "rules", "clauses", "marks"];
@@ -55,7 +54,14 @@ struct ChoiceEntry {
 #[derive(Serialize)]
 struct RuleEntry {
     name: &'static str,
-    arms: Vec<&'static str>,
+    text: &'static str,
+    arms: Vec<ArmEntry>,
+}
+
+#[derive(Serialize)]
+struct ArmEntry {
+    name: &'static str,
+    text: &'static str,
 }
 
 #[derive(Serialize)]
@@ -71,11 +77,16 @@ struct MarkEntry {
     text: &'static str,
 }
 
+/// Is something called that?
+pub fn is_listed(name: &str) -> bool {
+    Listing::new().names().iter().any(|listed| select::names(name, listed))
+}
+
 /// Prints it.
 pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let listing = Listing::new().only(&args.names)?;
     let text = match args.format {
-        ListFormat::Json => render::json(&listing) + "\n",
+        ListFormat::Json => json(&listing),
         ListFormat::Text => listing.text(terminal.style().ascii),
     };
     print(&text)?;
@@ -84,7 +95,8 @@ pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 
 impl Listing {
     fn new() -> Self {
-        let rules = Rules::catalogue().into_iter().map(|(name, arms)| RuleEntry { name, arms }).collect();
+        let arms = |arms: Vec<_>| arms.into_iter().map(|(name, text)| ArmEntry { name, text }).collect();
+        let rules = Rules::texts().into_iter().map(|(name, text, its)| RuleEntry { name, text, arms: arms(its) }).collect();
         let clause =
             |clause: &Clause| ClauseEntry { id: clause.id(), text: clause.text(), kind: format!("{:?}", clause.kind()).to_lowercase() };
         Self {
@@ -166,9 +178,12 @@ impl Listing {
     }
 
     fn rules_text(&self) -> Option<String> {
-        let mut text = String::from("Rules and their arms: --protocol PROTOCOL+RULE=ARM\n\n");
+        let mut text = String::from("Rules and their arms: --protocol PROTOCOL+RULE=ARM\n");
         for rule in &self.rules {
-            let _ = writeln!(text, "  {:18} {}", rule.name, rule.arms.join(" · "));
+            let _ = writeln!(text, "\n  {}  {}", rule.name, rule.text);
+            for arm in &rule.arms {
+                let _ = writeln!(text, "      {:24} {}", arm.name, arm.text);
+            }
         }
         (!self.rules.is_empty()).then_some(text)
     }

@@ -7,6 +7,7 @@ mod explain;
 mod gallery;
 mod keeper;
 mod list;
+mod manual;
 mod matrix;
 mod output;
 mod parts;
@@ -18,8 +19,8 @@ mod sink;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 use lockwalk::Outcome;
 use lockwalk::witness::Judgement;
 
@@ -91,6 +92,8 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
         Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
+        Some(Command::Completions(completions)) => manual::completions(&completions),
+        Some(Command::Man(man)) => manual::man(&man),
     }
 }
 
@@ -99,6 +102,11 @@ fn in_one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let mut line = first.join(" ");
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(meant) = command_for(name)
+    {
+        return format!("no command is called '{name}'; did you mean {meant}?");
+    }
     if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::InvalidValue) {
         let suggested = [ContextKind::SuggestedValue, ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
         let suggested = suggested.iter().find_map(|&kind| match error.get(kind)? {
@@ -106,9 +114,33 @@ fn in_one_line(error: &clap::Error) -> String {
             ContextValue::Strings(all) => all.first().cloned(),
             _ => None,
         });
+        let suggested = suggested.or_else(|| match error.get(ContextKind::InvalidArg)? {
+            ContextValue::String(option) => command_with(option),
+            _ => None,
+        });
         if let Some(suggested) = suggested {
             line += &format!("; did you mean '{suggested}'?");
         }
     }
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+/// Where the option belongs that somebody gives to another command, or to none.
+fn command_with(option: &str) -> Option<String> {
+    let option = option.strip_prefix("--")?;
+    let takes = |command: &&clap::Command| command.get_arguments().any(|argument| argument.get_long() == Some(option));
+    let command = Args::command();
+    command.get_subcommands().find(takes).map(|command| format!("lockwalk {} --{option}", command.get_name()))
+}
+
+/// The command that somebody has in mind who only says what it is about.
+fn command_for(name: &str) -> Option<String> {
+    let is_race = |name: &str| lockwalk::races::all().iter().any(|race| select::names(name, race.id()));
+    if select::race(name).is_ok() {
+        return Some(format!("`lockwalk check {name}` or `lockwalk explain {name}`"));
+    }
+    if name.split(',').all(is_race) {
+        return Some(format!("`lockwalk check {name}`"));
+    }
+    list::is_listed(name).then(|| format!("`lockwalk list {name}`"))
 }

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process;
 
-use lockwalk::witness::render::Style;
+use lockwalk::witness::render::{self, Style};
+use serde::Serialize;
 
 use super::Refusal;
 use super::args::Color;
@@ -60,6 +61,21 @@ pub fn printed(how: io::Result<()>) -> Result<(), Refusal> {
         Err(error) => Err(Refusal(format!("cannot write: {error}"))),
         Ok(()) => Ok(()),
     }
+}
+
+/// The number of the format in which everything is printed that is asked for as JSON.
+const FORMAT: u32 = 1;
+
+/// JSON that says which lockwalk wrote it, in which format.
+pub fn json(what: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Envelope<'w, W> {
+        lockwalk: &'static str,
+        format: u32,
+        #[serde(flatten)]
+        what: &'w W,
+    }
+    render::json(&Envelope { lockwalk: env!("CARGO_PKG_VERSION"), format: FORMAT, what }) + "\n"
 }
 
 /// Who was to read the output has gone, and nobody is left to work for. Ends as if by SIGPIPE, as a shell shows that: whatever the

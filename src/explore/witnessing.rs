@@ -81,6 +81,10 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
     }
+    if schedule.len() > report.max_depth {
+        let (steps, end) = (schedule.len(), report.max_depth);
+        return Err(format!("the schedule has {steps} steps, and {} under {protocol} is over after {end} of them", race.id()));
+    }
     let recording = std::mem::take(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner));
     let Some(violation) = recording.violation.clone() else {
         return Err(format!("nothing is violated in {} under {protocol} on this schedule", race.id()));

@@ -3,11 +3,11 @@
 use super::protocol::Protocol;
 
 macro_rules! rules {
-    ($($(#[$meta:meta])* $field:ident: $rule:ident { $($(#[$arm_meta:meta])* $arm:ident = $arm_name:literal,)+ })+) => {
+    ($($(#[doc = $text:literal])+ $field:ident: $rule:ident { $($(#[doc = $arm_text:literal])+ $arm:ident = $arm_name:literal,)+ })+) => {
         $(
-            $(#[$meta])*
+            $(#[doc = $text])+
             #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-            pub enum $rule { $($(#[$arm_meta])* $arm,)+ }
+            pub enum $rule { $($(#[doc = $arm_text])+ $arm,)+ }
 
             impl $rule {
                 /// Every arm.
@@ -28,12 +28,18 @@ macro_rules! rules {
 
         /// One choice per rule.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub struct Rules { $($(#[$meta])* pub $field: $rule,)+ }
+        pub struct Rules { $($(#[doc = $text])+ pub $field: $rule,)+ }
 
         impl Rules {
             /// Every rule and its arms, by name.
             pub fn catalogue() -> Vec<(&'static str, Vec<&'static str>)> {
                 vec![$((stringify!($field), $rule::ALL.iter().map(|arm| arm.name()).collect())),+]
+            }
+
+            /// Every rule and its arms, by name, with what they mean.
+            pub fn texts() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str)>)> {
+                let text = |lines: &'static str| lines.trim_ascii();
+                vec![$((stringify!($field), text(concat!($($text),+)), vec![$(($arm_name, text(concat!($($arm_text),+)))),+])),+]
             }
 
             /// The choices, by name.

@@ -1,5 +1,6 @@
 //! The program, as somebody at a shell meets it.
 
+mod bad_input;
 mod files;
 mod limits;
 mod parts;
@@ -141,6 +142,7 @@ fn races_are_selected_by_the_parts_of_their_ids() {
     assert_eq!(races("=S3.1"), ["S3.1"]);
     let variants = races("s3.1");
     assert!(variants.len() > 1 && variants.iter().all(|id| id == "S3.1" || id.starts_with("S3.1/")), "{variants:?}");
+    assert_eq!(races("=S3.1,=S3.3"), ["S3.1", "S3.3"]);
     let two = races("S3.9 =S3.3 =S3.3");
     assert!(two[0] == "S3.3" && two.len() > 1 && two[1..].iter().all(|id| id.starts_with("S3.9")), "{two:?}");
 }
@@ -172,6 +174,18 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         let args = if args == "check --depth 3" { "check --depth 3 --engine dpor" } else { args };
         assert_eq!(refused(args), line, "lockwalk {args}");
     }
+    for (args, line) in [
+        (
+            "S3.1/boundary",
+            "error: no command is called 'S3.1/boundary'; did you mean `lockwalk check S3.1/boundary` or `lockwalk explain S3.1/boundary`?",
+        ),
+        ("S3.1,S3.4", "error: no command is called 'S3.1,S3.4'; did you mean `lockwalk check S3.1,S3.4`?"),
+        ("MIG-1", "error: no command is called 'MIG-1'; did you mean `lockwalk list MIG-1`?"),
+        ("--save s.json", "error: unexpected argument '--save' found; did you mean 'lockwalk check --save'?"),
+        ("man chek", "error: no command is called 'chek'; did you mean 'check'?"),
+    ] {
+        assert_eq!(refused(args), line, "lockwalk {args}");
+    }
     let engine = refused("check --engine dpro");
     assert!(engine.starts_with("error: invalid value 'dpro' for '--engine <ENGINE>'"), "{engine}");
     assert!(engine.ends_with("; did you mean 'dpor'?"), "{engine}");
@@ -181,12 +195,21 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
 
 #[test]
 fn schedules_that_do_not_fit_are_refused() {
+    // A deadlock: nobody has ended, so that the surplus is all that is wrong.
+    let deadlock = good("explain S3.1 --protocol 2.6.34 --format json");
+    let witness: Witness = serde_json::from_str(&deadlock).expect("JSON");
+    let schedule = witness.replay.rsplit(' ').next().expect("the schedule is last");
+    let steps = schedule.parse::<lockwalk::Schedule>().expect("it is one").len();
+    let last = schedule.rsplit('.').next().and_then(|run| run.split('*').next()).expect("a run");
+    let surplus = |more: usize| format!("the schedule has {} steps, and S3.1 under 2.6.34 is over after {steps} of them", steps + more);
     for (schedule, says) in [
         ("0..1", "not a schedule"),
         ("x", "not a schedule"),
         ("0*99999999999", "not a schedule"),
         ("0*99999", "does not fit S3.1 under 2.6.34 at step"),
         ("1*3.9", "does not fit S3.1 under 2.6.34 at step"),
+        (&format!("{schedule}.{last}"), &surplus(1)),
+        (&format!("{schedule}.{last}*999"), &surplus(999)),
     ] {
         let line = refused(&format!("replay S3.1 --protocol 2.6.34 --schedule {schedule}"));
         assert!(line.contains(says), "{schedule}: {line}");
@@ -306,6 +329,15 @@ fn the_list_names_everything() {
     assert_eq!(count("rules"), lockwalk::spec::Rules::catalogue().len());
     assert_eq!(count("clauses"), lockwalk::Clause::ALL.len());
     assert_eq!(count("marks"), lockwalk::Mark::ALL.len());
+    for (rule, text, arms) in lockwalk::spec::Rules::texts() {
+        let listed = good(&format!("list {rule}"));
+        for (arm, its) in [(rule, text)].into_iter().chain(arms) {
+            assert!(
+                !its.is_empty() && listed.lines().any(|line| line.split_whitespace().next() == Some(arm) && line.ends_with(its)),
+                "{arm}: {listed}"
+            );
+        }
+    }
     let text = good("list");
     for race in lockwalk::races::all() {
         assert!(text.contains(&format!("  {} · {}\n", race.id(), race.title())), "{text}");
@@ -321,7 +353,7 @@ fn the_list_can_be_of_some_names_only() {
     for part in ["  S3.8 · ", "  MIG-1 ", "  vma_adjust_lock ", "  2.6.36 "] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(!text.contains("S3.1") && !text.contains("MIG-2"), "{text}");
+    assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
     assert_eq!(good("list MIG-1").lines().count(), 3);
     assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
     assert_eq!(refused("list MIG1"), "error: no race, protocol, rule, clause or mark is called 'MIG1'; did you mean 'MIG-1'?");
@@ -361,6 +393,24 @@ fn ctrl_c_stops_and_reports() {
 }
 
 #[test]
+fn completions_and_manual_pages_know_every_command_and_option() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = good(&format!("completions {shell}"));
+        assert!(["check", "explain", "matrix", "resume", "jobs"].iter().all(|part| script.contains(part)), "{shell}: {script}");
+    }
+    let page = good("man");
+    let commands: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("lockwalk\\-")?.strip_suffix("(1)")).collect();
+    assert!(commands.contains(&"check") && commands.contains(&"man") && page.contains("Exit status:"), "{page}");
+    for command in commands.iter().filter(|command| **command != "help") {
+        let (page, help) = (good(&format!("man {command}")), good(&format!("{command} --help")));
+        let options = help.lines().filter_map(|line| line.trim_start().split("--").nth(1)?.split([' ', '<']).next());
+        for option in options.filter(|option| !option.is_empty()) {
+            assert!(page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))), "{command} --{option}: {page}");
+        }
+    }
+}
+
+#[test]
 fn the_help_says_what_the_exit_status_means() {
     let help = good("--help");
     for part in
@@ -391,13 +441,21 @@ fn the_benchmark_measures_what_is_asked_for() {
     {
         assert!(table.contains(part), "{part}: {table}");
     }
-    let markdown = good("bench --family racy --size 1,1,1 --time 5s --markdown --ascii");
+    let markdown = good("bench --family racy --size 1,1,1 --time 5s --format markdown --ascii");
     assert!(markdown.is_ascii() && markdown.contains("| dpor "), "{markdown}");
+    let json: serde_json::Value = serde_json::from_str(&good("bench --family bug --size 1,1,1 --time 5s --format json")).expect("JSON");
+    assert_eq!((json["format"].as_u64(), json["lockwalk"].as_str()), (Some(1), Some(env!("CARGO_PKG_VERSION"))));
+    let cell = &json["tables"][0]["columns"][0]["cells"][0];
+    assert_eq!((cell["engine"].as_str(), cell["outcome"].as_str(), cell["why"].as_str()), (Some("dpor"), Some("done"), None), "{json:#}");
     let memory = good("bench --memory --time 200ms");
     assert!(memory.contains("memory, locked N2 T3 K4: ") && !memory.contains("dpor"), "{memory}");
     for (args, says) in [
         ("bench --size 1,1", "expected N,T,K: vmas, adjusters, rounds of each"),
-        ("bench --size 0,1,1", "there must be a vma to adjust"),
+        ("bench --size 1,1,1e9", "expected N,T,K: vmas, adjusters, rounds of each"),
+        ("bench --size 0,1,1", "N, T and K are from 1 to 100 each"),
+        ("bench --size 1,0,0", "N, T and K are from 1 to 100 each"),
+        ("bench --size 999999999999,1,1", "N, T and K are from 1 to 100 each"),
+        ("bench --size 99999999999999999999999,1,1", "N, T and K are from 1 to 100 each"),
         ("bench --family lockd", "; did you mean 'locked'?"),
         ("bench --time soon", "expected a number and ms, s, m or h"),
     ] {
