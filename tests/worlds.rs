@@ -1,0 +1,188 @@
+//! Worlds in which CPUs meet as no race of the catalogue lets them: over lists of processes, numbers that are handed out, handles, the LRU
+//! list and the swap map. Asked in every way there is, each has one answer; and executions that are held to be equivalent are.
+
+use std::collections::BTreeSet;
+
+use lockwalk::mm::World;
+use lockwalk::witness::Coverage;
+use lockwalk::{Era, Mark, Method, Options, Outcome, Protocol, Race};
+
+fn clauses(outcome: &Outcome) -> BTreeSet<&str> {
+    outcome.violations.iter().filter(|violation| violation.count > 0).map(|violation| &*violation.name).collect()
+}
+
+fn is_exhausted(outcome: &Outcome) -> bool {
+    outcome.coverage == Coverage::Exhaustive
+}
+
+/// The one answer under `protocol`: the clauses that can be violated.
+fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
+    let check =
+        |race: &Race, method: Method| race.check_with(protocol, &method, &Options { executions: Some(200_000), ..Options::default() });
+    let name = race.title();
+    let forward = check(race, Method::Exhaustive);
+    let reversed = check(&race.clone().reversed(), Method::Exhaustive);
+    assert!(is_exhausted(&forward) && is_exhausted(&reversed), "{name}: {forward:?}");
+    assert_eq!(clauses(&forward), clauses(&reversed), "{name}, the CPUs in the opposite order");
+    if clauses(&forward).is_empty() {
+        assert_eq!(forward.executions, reversed.executions, "{name}, the CPUs in the opposite order");
+    }
+    let samples = [
+        Method::Random { seed: 7, iterations: 300 },
+        Method::Pct { seed: 7, depth: 3, iterations: 300 },
+        Method::Pct { seed: 8, depth: 5, iterations: 300 },
+    ];
+    for method in samples {
+        let sample = check(race, method.clone());
+        assert!(clauses(&sample).is_subset(&clauses(&forward)), "{name}: {method:?} sees {:?}", clauses(&sample));
+        for (ending, seen) in forward.endings.iter().zip(&sample.endings) {
+            assert!(ending.count > 0 || seen.count == 0, "{name}: {method:?} comes to '{}'", ending.name);
+        }
+    }
+    let enumerated = race.check_with(protocol, &Method::Enumerate, &Options { executions: Some(3_000), ..Options::default() });
+    assert!(clauses(&enumerated).is_subset(&clauses(&forward)), "{name}: enumeration sees {:?}", clauses(&enumerated));
+    if is_exhausted(&enumerated) {
+        assert_eq!(clauses(&enumerated), clauses(&forward), "{name}");
+    }
+    let options = Options { executions: Some(40), ..Options::default() };
+    for race in [race.clone(), race.clone().reversed()] {
+        race.selfcheck(protocol, &options).unwrap_or_else(|disagreement| panic!("{name}: {disagreement}"));
+    }
+    clauses(&forward).into_iter().map(str::to_owned).collect()
+}
+
+fn answers(race: &Race, expected: &[(Protocol, &[&str])]) {
+    for (protocol, clauses) in expected {
+        let expected: BTreeSet<_> = clauses.iter().map(|&clause| clause.to_owned()).collect();
+        assert_eq!(ask(race, protocol), expected, "{} under {protocol}", race.title());
+    }
+}
+
+/// Two pages, the first of them on swap.
+fn half_swapped(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..3);
+    p.touch(1);
+    p.touch(2);
+    p.swap_out(1);
+}
+
+#[test]
+fn a_fork_and_a_swapoff() {
+    let race = |exits: bool| {
+        Race::new("W1", "a process forks while swapoff walks the list of address spaces")
+            .world(half_swapped)
+            .cpu("load, fork", move |w| {
+                w.process(0).load(2).expect("it is mapped");
+                let child = w.process(0).fork();
+                if exits {
+                    child.exit();
+                }
+            })
+            .cpu("swapoff", |w| w.swapoff())
+    };
+    answers(&race(false), &[(Era::V2_6_13, &[]), (Era::V2_6_36, &[])]);
+    answers(&race(true), &[(Era::V2_6_13, &[]), (Era::V2_6_36, &[])]);
+}
+
+/// The child comes behind its parent on the list, where the walk waits for the fork to be over.
+#[test]
+fn a_walk_of_swapoff_misses_no_child() {
+    let race = Race::new("W2", "some entries are left when swapoff has walked the list")
+        .world(half_swapped)
+        .cpu("load, fork", |w| {
+            w.process(0).load(2).expect("it is mapped");
+            w.process(0).fork();
+        })
+        .cpu("swapoff", |w| w.swapoff())
+        .never("left", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES));
+    answers(&race, &[(Era::V2_6_13, &[]), (Era::V2_6_36, &[])]);
+}
+
+#[test]
+fn whose_child_the_first_one_is() {
+    let race = Race::new("W3", "two processes fork")
+        .world(|w| {
+            for _ in 0..2 {
+                let p = w.new_process();
+                p.mmap(1..2);
+                p.touch(1);
+            }
+        })
+        .cpu("load, fork", |w| {
+            w.process(0).load(1).expect("it is mapped");
+            w.process(0).fork();
+        })
+        .cpu("load, fork", |w| {
+            w.process(1).load(1).expect("it is mapped");
+            w.process(1).fork();
+        })
+        .finally(|w| assert_eq!(w.process(2).load(1), Ok(101), "the first child is the first process's"));
+    answers(&race, &[(Era::V2_6_13, &["ASSERT-1"]), (Era::V2_6_36, &["ASSERT-1"])]);
+}
+
+#[test]
+fn an_exit_and_a_swapoff() {
+    let race = Race::new("W4", "a process exits while swapoff maps what it had on swap")
+        .world(|w| {
+            half_swapped(w);
+            w.process(0).fork();
+        })
+        .cpu("exit", |w| w.process(1).exit())
+        .cpu("swapoff", |w| w.swapoff());
+    answers(&race, &[(Era::V2_6_36, &[])]);
+}
+
+#[test]
+fn which_pin_is_the_first() {
+    let race = Race::new("W5", "two devices are given pages")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.touch(2);
+        })
+        .cpu("pin", |w| w.process(0).pin_for_writing(1).expect("it is mapped").put())
+        .cpu("pin", |w| w.process(0).pin_for_writing(2).expect("it is mapped").put())
+        .finally(|w| assert_eq!(w.pin(0).page(), w.process(0).page_at(1), "the first one is the first"));
+    answers(&race, &[(Era::V2_6_36, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
+}
+
+#[test]
+fn pages_come_and_go() {
+    let race = Race::new("W6", "two processes fault, unmap and fault again")
+        .world(|w| {
+            for _ in 0..2 {
+                w.new_process().mmap(1..4);
+            }
+        })
+        .cpu("first", |w| {
+            w.process(0).touch(1);
+            w.process(0).munmap(1..2);
+            w.process(0).touch(2);
+        })
+        .cpu("second", |w| {
+            w.process(1).touch(1);
+            w.process(1).munmap(1..2);
+            w.process(1).touch(3);
+        });
+    answers(&race, &[(Era::V2_6_13, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])]);
+}
+
+/// A fault reads vm_start and vm_pgoff one by one, with nothing held that keeps another thread's expansion out.
+#[test]
+fn two_expansions() {
+    let race = Race::new("W7", "two threads let a stack grow")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(10..12);
+            p.touch(10);
+        })
+        .cpu("grow", |w| {
+            w.process(0).expand_downwards(10, 8);
+            w.process(0).touch(8);
+        })
+        .cpu("grow", |w| w.process(0).expand_downwards(10, 7))
+        .cpu("migrate", |w| w.migrate(w.process(0).page_at(10)));
+    answers(&race, &[(Era::V2_6_36, &["RMAP-1"])]);
+}
