@@ -51,6 +51,7 @@ pub use native::{Endless, run_once as run_native};
 pub(crate) use operation::{Operation, operation};
 pub use panics::Mishap;
 pub(crate) use panics::{asserting, looking, misuse, not_asserting, silence_results};
+pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
