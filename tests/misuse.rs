@@ -158,6 +158,32 @@ fn a_process_does_not_exit_while_another_cpu_uses_it() {
     }
 }
 
+/// What another CPU does shows in a step.
+#[test]
+fn a_retry_loop_that_takes_no_step_is_an_error() {
+    let counts = |w: &World| {
+        let mut rounds = 0;
+        w.repeat_until(|| {
+            rounds += 1;
+            rounds == 9
+        });
+    };
+    refused(
+        &alone(counts),
+        "mine under 3.7, on CPU 'one': this goes round for ever: it takes no step, so it waits for nobody (tests/misuse.rs:166)",
+    );
+    let says = "this goes round for ever: no CPU runs that could change anything (tests/misuse.rs:";
+    let waits = |w: &World| w.repeat_until(|| w.signalled());
+    for (race, place) in [(alone(|_| ()).world(waits), "in its world"), (alone(|_| ()).finally(waits), "at the end")] {
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
+        let payload = panicked.expect_err("it is refused");
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.starts_with(&format!("mine under 3.7, {place}: {says}")), "{said}");
+    }
+    let waits_for_the_other = two(|w| w.repeat_until(|| w.signalled()), |w| w.signal());
+    assert_eq!(check(&waits_for_the_other, &Method::Exhaustive).verdict(), Verdict::Never);
+}
+
 /// A world is built before the CPUs start.
 #[test]
 fn worlds_are_not_built_by_cpus() {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, TASK_SIZE, World};
-use crate::sync::{Name, misuse};
+use crate::sync::{Name, here, misuse};
 
 /// A process. Every method is a system call, or an access of its user code.
 #[derive(Clone, Copy)]
@@ -224,6 +224,7 @@ impl<'w> Process<'w> {
     /// It calls the kernel: it has not exited.
     #[track_caller]
     pub(super) fn check_alive(&self) {
+        here();
         if !self.mm_struct().process.used() {
             misuse(format!("the process of {} has exited", self.mm));
         }
