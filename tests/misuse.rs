@@ -33,6 +33,14 @@ fn race() -> Race {
     })
 }
 
+fn alone(one: impl Fn(&World) + Send + Sync + 'static) -> Race {
+    Race::new("mine", "a race that is written wrong").world(world).cpu("one", one)
+}
+
+fn two(one: impl Fn(&World) + Send + Sync + 'static, other: Body) -> Race {
+    alone(one).cpu("other", other)
+}
+
 fn check(race: &Race, method: &Method) -> Outcome {
     race.check_with(&PROTOCOL, method, &Options::default())
 }
@@ -94,6 +102,86 @@ fn what_can_never_do_anything_is_an_error() {
     senseless("nothing ends at 0", |w| w.process(0).move_boundary(0, 2));
     senseless("from 2 to 2 is no move", |w| w.process(0).move_end(2, 2));
     senseless("expand_downwards(1, 2) goes upwards", |w| w.process(0).expand_downwards(1, 2));
+}
+
+/// Nobody is left who could ask for anything.
+#[test]
+fn a_process_that_has_exited_asks_for_nothing() {
+    let asks: [Body; 8] = [
+        |w| w.process(0).exit(),
+        |w| _ = w.process(0).fork(),
+        |w| w.process(0).mmap(5..6),
+        |w| w.process(0).munmap(1..4),
+        |w| w.process(0).split_vma(2),
+        |w| w.process(0).touch(2),
+        |w| _ = w.process(0).load(2),
+        |w| _ = w.process(0).pin_for_reading(2),
+    ];
+    for (n, asks) in asks.into_iter().enumerate() {
+        let exits = move |w: &World| {
+            w.process(0).exit();
+            asks(w);
+        };
+        let says = |race: &Race, place: &str| {
+            let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(race, &Method::Exhaustive)));
+            let payload = panicked.expect_err("it is refused");
+            let said = payload.downcast_ref::<String>().expect("a text");
+            assert!(said.starts_with(&format!("mine under 3.7, {place}: the process of mm0 has exited (tests/misuse.rs:")), "{n}: {said}");
+        };
+        says(&alone(exits), "on CPU 'one'");
+        says(&alone(|w| w.process(0).exit()).finally(asks), "at the end");
+        says(&alone(|_| ()).finally(exits), "at the end");
+        says(&alone(|_| ()).world(move |w| (world(w), exits(w)).1), "in its world");
+    }
+}
+
+/// The last thread of a process has ended when it exits: what says so?
+#[test]
+fn a_process_does_not_exit_while_another_cpu_uses_it() {
+    let uses: [Body; 3] = [|w| _ = w.process(0).load(2), |w| w.process(0).munmap(1..2), |w| _ = w.process(0).fork()];
+    for uses in uses {
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&two(uses, |w| w.process(0).exit()), &Method::Exhaustive)));
+        let payload = panicked.expect_err("it is refused");
+        let said = payload.downcast_ref::<String>().expect("a text");
+        let exits = "mine under 3.7, on CPU 'other': the process of mm0 exits, and nothing keeps another CPU from using it meanwhile (";
+        let late = "mine under 3.7, on CPU 'one': the process of mm0 has exited (";
+        assert!(said.starts_with(exits) || said.starts_with(late), "{said}");
+        let ordered = two(
+            move |w| (uses(w), w.signal()).1,
+            |w| {
+                if w.signalled() {
+                    w.process(0).exit();
+                }
+            },
+        );
+        assert_eq!(check(&ordered, &Method::Exhaustive).verdict(), Verdict::Never);
+    }
+}
+
+/// What another CPU does shows in a step.
+#[test]
+fn a_retry_loop_that_takes_no_step_is_an_error() {
+    let counts = |w: &World| {
+        let mut rounds = 0;
+        w.repeat_until(|| {
+            rounds += 1;
+            rounds == 9
+        });
+    };
+    refused(
+        &alone(counts),
+        "mine under 3.7, on CPU 'one': this goes round for ever: it takes no step, so it waits for nobody (tests/misuse.rs:166)",
+    );
+    let says = "this goes round for ever: no CPU runs that could change anything (tests/misuse.rs:";
+    let waits = |w: &World| w.repeat_until(|| w.signalled());
+    for (race, place) in [(alone(|_| ()).world(waits), "in its world"), (alone(|_| ()).finally(waits), "at the end")] {
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
+        let payload = panicked.expect_err("it is refused");
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.starts_with(&format!("mine under 3.7, {place}: {says}")), "{said}");
+    }
+    let waits_for_the_other = two(|w| w.repeat_until(|| w.signalled()), |w| w.signal());
+    assert_eq!(check(&waits_for_the_other, &Method::Exhaustive).verdict(), Verdict::Never);
 }
 
 /// A world is built before the CPUs start.
@@ -187,7 +275,7 @@ fn what_does_something_in_one_interleaving_is_no_objection() {
         [|w| w.process(0).munmap(1..4), |w| w.shrink_page(w.process(0).page_at(2))],
     ];
     for (n, [one, other]) in pairs.into_iter().enumerate() {
-        let race = Race::new("mine", "two that are in each other's way").world(world).cpu("one", one).cpu("other", other);
+        let race = two(one, other);
         assert_eq!(idle(&race), [""; 0], "{n}");
         let outcome = check(&race, &Method::Exhaustive);
         let [one, other] = &outcome.operations[..] else { panic!("{n}: {:?}", outcome.operations) };

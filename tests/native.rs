@@ -3,7 +3,7 @@
 #[path = "../shuttle-tests/tests/common/mod.rs"]
 mod common;
 
-use lockwalk::sync::RetryLoop;
+use lockwalk::sync::{Name, RetryLoop, Word};
 use lockwalk::witness::{Count, Coverage};
 use lockwalk::{Clause, Documented, Era, Litmus, Method, Options, Race};
 
@@ -46,12 +46,14 @@ fn what_the_audit_finds_is_counted() {
 /// Real threads cannot know that nothing will ever change; they can only give up.
 #[test]
 fn a_loop_without_an_end_is_given_up() {
-    let endless = |_: &()| {
+    let endless = |word: &Word<u64>| {
         let retries = RetryLoop::new();
         loop {
             retries.round(|| 0);
+            word.read();
         }
     };
-    let seen = Litmus::new(|| ()).cpu::<()>(endless).cpu(|()| ()).explore(&Method::Native { iterations: 1 });
+    let word = || Word::new(Name::new("word", 0, 0), 0);
+    let seen = Litmus::new(word).cpu::<()>(endless).cpu(|_| ()).explore(&Method::Native { iterations: 1 });
     assert_eq!(seen.violated(), [Clause::LIVELOCK]);
 }

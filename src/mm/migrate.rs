@@ -48,6 +48,7 @@ impl World {
     /// `mmap_sem` (claim S1.0).
     #[track_caller]
     pub fn migrate(&self, page: PageRef) {
+        sync::here();
         let done = self.migrate_once(page) != Ok(false);
         self.asked(Name::new("migrate()", 0, 0), done);
     }
@@ -56,6 +57,7 @@ impl World {
     /// nothing is left there (claim S1.6).
     #[track_caller]
     pub fn offline_page(&self, page: PageRef) {
+        sync::here();
         let retries = RetryLoop::new();
         let mut done = false;
         loop {

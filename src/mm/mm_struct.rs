@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::shadow::ShadowCell;
 use super::{Addr, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{Ghost, MmuWord, Name, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
+use crate::sync::{Lifetime, MmuWord, Name, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -36,11 +36,12 @@ pub struct Mm {
     /// Kernel: `!list_empty(&mm->mmlist)`: it is on the list of those that may have something on swap. Changed under `mmlist_lock`; looked
     /// at without.
     pub(super) on_mmlist: Word<bool>,
-    /// The checker's: its process has exited, and calls no system any more.
-    pub(super) exited: Ghost<bool>,
+    /// The checker's, of its process: once that has exited, it calls no system any more.
+    pub(super) process: Lifetime,
     /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
     pub(super) mmap: Published<Vec<VmaRef>>,
-    ptes: [OnceLock<PteCell>; TASK_SIZE as usize],
+    /// Not in here: loom's coroutines have small stacks.
+    ptes: Box<[OnceLock<PteCell>]>,
 }
 
 /// A page-table entry, and what the checker knows of the memory there.
@@ -58,9 +59,9 @@ impl Mm {
             page_table_lock: SpinLock::new(name("ptl(mm%a)"), ()),
             mm_users: Word::new(name("mm%a.mm_users"), 1),
             on_mmlist: Word::new(name("mm%a.on_mmlist"), false),
-            exited: Ghost::new(name("mm%a.exited"), false),
+            process: Lifetime::new(),
             mmap: Published::new(name("mm%a.mmap"), Vec::new()),
-            ptes: [const { OnceLock::new() }; TASK_SIZE as usize],
+            ptes: (0..TASK_SIZE).map(|_| OnceLock::new()).collect(),
         }
     }
 
@@ -97,7 +98,6 @@ impl Mm {
         self.page_table_lock.see(state);
         self.mm_users.see(state);
         self.on_mmlist.see(state);
-        self.exited.see(state);
         self.mmap.see(state);
         for (_, cell) in self.peek_ptes() {
             cell.pte.see(state);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, TASK_SIZE, World};
-use crate::sync::{Name, misuse};
+use crate::sync::{Name, here, misuse};
 
 /// A process. Every method is a system call, or an access of its user code.
 #[derive(Clone, Copy)]
@@ -52,28 +52,23 @@ impl<'w> Process<'w> {
     /// Stores `value` at `addr`; `Efault` is the signal it would get.
     #[track_caller]
     pub fn store(&self, addr: Addr, value: u64) -> Result<(), Errno> {
+        self.check_alive();
         self.check(addr);
-        let result = self.world.store(self.mm, addr, value);
-        if result.is_err() {
-            self.check_alive();
-        }
-        result
+        self.world.store(self.mm, addr, value)
     }
 
     /// Loads from `addr`, and checks that it finds what it last stored there; `Efault` is the signal it would get.
     #[track_caller]
     pub fn load(&self, addr: Addr) -> Result<u64, Errno> {
+        self.check_alive();
         self.check(addr);
-        let result = self.world.load(self.mm, addr);
-        if result.is_err() {
-            self.check_alive();
-        }
-        result
+        self.world.load(self.mm, addr)
     }
 
     /// Loads from `addr` again and again, for as long as the page is there that was there when the CPUs started.
     #[track_caller]
     pub fn load_while_unmoved(&self, addr: Addr) -> Result<u64, Errno> {
+        self.check_alive();
         self.world.load_while(self.mm, addr, self.page_at(addr))
     }
 
@@ -84,11 +79,12 @@ impl<'w> Process<'w> {
         Self { world: self.world, mm: self.world.fork(self.mm) }
     }
 
-    /// Ends it.
+    /// Ends it. None of its threads may be under way still, on whatever CPU.
     #[track_caller]
     pub fn exit(&self) {
-        if self.mm_struct().exited.change(|exited| std::mem::replace(exited, true)) {
-            misuse(format!("the process of {} has exited already", self.mm));
+        self.check_alive();
+        if !self.mm_struct().process.end() {
+            misuse(format!("the process of {} exits, and nothing keeps another CPU from using it meanwhile", self.mm));
         }
         self.world.exit(self.mm);
     }
@@ -228,7 +224,8 @@ impl<'w> Process<'w> {
     /// It calls the kernel: it has not exited.
     #[track_caller]
     pub(super) fn check_alive(&self) {
-        if self.mm_struct().exited.get() {
+        here();
+        if !self.mm_struct().process.used() {
             misuse(format!("the process of {} has exited", self.mm));
         }
     }

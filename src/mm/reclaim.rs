@@ -26,6 +26,7 @@ impl World {
     /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one page, as kswapd calls it.
     #[track_caller]
     pub fn shrink_page(&self, page: PageRef) {
+        sync::here();
         let done = self.shrink(page);
         self.asked(Name::new("shrink_page()", 0, 0), done);
     }

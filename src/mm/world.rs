@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::shadow::Shadow;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, misuse, operation, unseen};
+use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
@@ -91,6 +91,7 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn process(&self, n: usize) -> Process<'_> {
+        here();
         let from_the_start = self.setup.get().is_some_and(|&(processes, _)| n < processes);
         let nth = |processes: &Vec<MmRef>| processes.get(n).copied();
         // The first ones never change.
@@ -128,7 +129,9 @@ impl World {
     /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round
     /// for ever, that is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the next
     /// but what the world holds.
+    #[track_caller]
     pub fn repeat_until(&self, mut round: impl FnMut() -> bool) {
+        here();
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
@@ -139,12 +142,16 @@ impl World {
     }
 
     /// Tells other CPUs of the race that something has happened: a step.
+    #[track_caller]
     pub fn signal(&self) {
+        here();
         self.signalled.write(true);
     }
 
     /// Has any CPU [told](Self::signal)? A step.
+    #[track_caller]
     pub fn signalled(&self) -> bool {
+        here();
         self.signalled.read()
     }
 

@@ -15,6 +15,7 @@ use super::engine::{self, Engine};
 use super::lockdep::{LockEdge, Tables};
 use super::name::Name;
 use super::panics::{CONDITION, Mishap, misuse, not_asserting};
+use super::progress::Progress;
 use super::trace::Trace;
 use crate::spec::{Clause, Violation};
 
@@ -49,6 +50,8 @@ pub struct Exec {
     stopped: AtomicBool,
     completed: AtomicBool,
     mishap: Mutex<Option<Mishap>>,
+    /// Of each CPU.
+    pub(super) progress: Box<[Progress]>,
     pub(super) clauses: [AtomicU64; Clause::COUNT],
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
@@ -74,6 +77,7 @@ impl Exec {
             stopped: AtomicBool::new(false),
             completed: AtomicBool::new(false),
             mishap: Mutex::default(),
+            progress: (0..cpus).map(|_| Progress::default()).collect(),
             clauses: [const { AtomicU64::new(0) }; Clause::COUNT],
             tables: Mutex::new(tables),
             trace: tracing.then(|| Mutex::new(Trace::new(cpus))),

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::engine::{CpuBody, Step};
 use super::exec::{self, Exec};
-use super::panics;
+use super::{panics, progress};
 
 /// While the world is built and audited nobody else runs, and loom need not know.
 fn running() -> bool {
@@ -87,6 +87,7 @@ impl Word {
 
     fn access<R>(&self, access: impl FnOnce(&LoomAtomic) -> R) -> R {
         let atomic = self.0.atomic.get().expect("made when the CPUs start");
+        progress::step();
         exec::switching(|| {
             atomic.touch();
             access(&atomic.value)
@@ -173,6 +174,7 @@ impl<S> Monitor<S> {
         if !running() {
             return act(&mut self.state.lock());
         }
+        progress::step();
         let mut gate = exec::switching(|| self.gate.lock().expect("a loom mutex is never poisoned"));
         while !ready(&self.state.lock()) {
             self.waiters.fetch_add(1, Ordering::Relaxed);

@@ -29,6 +29,7 @@ mod native;
 mod operation;
 mod panics;
 mod plain;
+mod progress;
 mod rcu;
 mod rwsem;
 mod shuttle;
@@ -36,6 +37,8 @@ mod slab;
 mod state;
 mod trace;
 mod word;
+
+use std::cell::Cell;
 
 pub use arena::Arena;
 pub(crate) use engine::note;
@@ -51,7 +54,9 @@ pub use native::{Endless, run_once as run_native};
 pub(crate) use operation::{Operation, operation};
 pub use panics::Mishap;
 pub(crate) use panics::{asserting, looking, misuse, not_asserting, silence_results};
+pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
+pub(crate) use progress::here;
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
@@ -72,18 +77,33 @@ pub fn might_sleep(what: &'static str) {
 
 /// A loop that tries again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves and
 /// nobody gets anywhere is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)).
-pub struct RetryLoop(u64);
+pub struct RetryLoop {
+    which: u64,
+    /// What there was when the last round began: steps of its CPU, or a state that no CPU changes.
+    last: Cell<Option<u64>>,
+}
 
 impl RetryLoop {
     /// A CPU enters such a loop.
     #[expect(clippy::new_without_default, reason = "a loop exists only inside an execution")]
     pub fn new() -> Self {
-        Self(lockdep::enter_loop())
+        Self { which: lockdep::enter_loop(), last: Cell::new(None) }
     }
 
     /// A round begins: to be said at the top of the loop. Nothing may be carried over from the round before, and `state` must tell apart
-    /// any two states of the world that differ.
-    pub fn round(&self, state: impl FnOnce() -> u64) {
-        engine::round(self.0, || unseen(state));
+    /// any two states of the world that differ. A round that took no step has looked at nothing that could become otherwise: that is an error.
+    #[track_caller]
+    pub fn round(&self, state: impl Fn() -> u64) {
+        let now = match cpu() {
+            BOOT => unseen(&state),
+            cpu => exec::with(|exec| exec.steps_of(cpu)),
+        };
+        if self.last.replace(Some(now)) == Some(now) {
+            misuse(match cpu() {
+                BOOT => "this goes round for ever: no CPU runs that could change anything",
+                _ => "this goes round for ever: it takes no step, so it waits for nobody",
+            });
+        }
+        engine::round(self.which, || unseen(state));
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::engine::{CpuBody, Step};
 use super::exec::{self, Exec};
-use super::panics;
+use super::{panics, progress};
 
 /// How often a waiting thread looks whether a violation elsewhere has ended the execution.
 const POLL: Duration = Duration::from_millis(5);
@@ -32,6 +32,7 @@ fn before_step() {
         return;
     }
     leave_if_stopped();
+    progress::step();
     match fastrand::u32(..64) {
         0 => std::thread::yield_now(),
         1..=4 => (0..fastrand::u32(..2_000)).for_each(|_| std::hint::spin_loop()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -86,6 +87,36 @@ impl<T: Copy> Fixed<T> {
     /// What it is.
     pub fn get(&self) -> T {
         *self.0.lock()
+    }
+}
+
+/// How long something may be used: whoever ends it must know that nobody does any more. No step; the exhaustive scheduler sees who could not
+/// know.
+pub(crate) struct Lifetime {
+    cell: engine::Cell,
+    ended: AtomicBool,
+}
+
+impl Lifetime {
+    /// It begins.
+    pub fn new() -> Self {
+        Self { cell: engine::Cell::new(), ended: AtomicBool::new(false) }
+    }
+
+    fn races(&self, write: bool) -> bool {
+        exec::cpu() != exec::BOOT && self.cell.races(write)
+    }
+
+    /// It is used. False if it has ended.
+    pub fn used(&self) -> bool {
+        let _ = self.races(false);
+        !self.ended.load(Relaxed)
+    }
+
+    /// It ends. False if somebody else may be using it still.
+    pub fn end(&self) -> bool {
+        self.ended.store(true, Relaxed);
+        !self.races(true)
     }
 }
 

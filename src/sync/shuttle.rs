@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::engine::{Access, CpuBody, Step};
 use super::exec::{self, Exec};
+use super::progress;
 
 /// Steps of the world's construction and of the audit are nobody's: only CPUs are scheduled.
 fn announced() -> bool {
@@ -21,7 +22,7 @@ pub fn announce(step: Step) {
         let switching = exec::Switching::begin();
         dpor::step(ObjectId(step.object), step.access);
         drop(switching);
-        exec::with(Exec::count_step);
+        progress::step();
     }
 }
 
@@ -126,7 +127,7 @@ impl<S> Monitor<S> {
             let switching = exec::Switching::begin();
             dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock()));
             drop(switching);
-            exec::with(Exec::count_step);
+            progress::step();
         }
         act(&mut self.0.lock())
     }
