@@ -95,8 +95,8 @@ fn showing_is_asked_at_the_instant_of_the_violation() {
 fn a_violation_that_nothing_documents_is_not_as_documented() {
     let race = migration();
     let found = race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default());
-    assert_eq!((found.verdict().clause(), found.judgement()), (Some("MIG-1"), Judgement::Differs));
-    assert_eq!(found.objections(), ["violates MIG-1, which nothing documents"]);
+    assert_eq!((found.verdict().clause(), found.judgement()), (Some("RMAP-1"), Judgement::Differs));
+    assert_eq!(found.objections(), ["violates RMAP-1, RMAP-2, which nothing documents"]);
     let held = race.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default());
     assert!(held.as_documented(), "nothing is said, nothing is violated: {:?}", held.objections());
     let cut = race.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options { executions: Some(1), ..Options::default() });
@@ -107,11 +107,11 @@ fn a_violation_that_nothing_documents_is_not_as_documented() {
 #[test]
 fn a_violation_in_an_exploration_that_was_cut_says_so() {
     let whole = migration().check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default());
-    assert_eq!((whole.coverage.clone(), whole.verdict().to_string()), (Coverage::Exhaustive, "violates MIG-1".to_owned()));
+    assert_eq!((whole.coverage.clone(), whole.verdict().to_string()), (Coverage::Exhaustive, "violates RMAP-1".to_owned()));
     assert!(whole.violating > 0 && whole.violating < whole.executions, "it goes on after the first violation: {whole:?}");
     let limit = |executions| Options { executions: Some(executions), ..Options::default() };
     let cut = migration().check_with(&Era::V2_6_34, &Method::Exhaustive, &limit(whole.executions - 1));
-    assert_eq!(cut.verdict().to_string(), "violates MIG-1, not all explored: the budget of executions is used up");
+    assert_eq!(cut.verdict().to_string(), "violates RMAP-1, not all explored: the budget of executions is used up");
     // What is documented is settled by one execution that shows it; of the rest nobody asks.
     let race = migration().violates(Era::V2_6_34, Clause::MIG_1);
     for options in [Options::default(), limit(whole.executions)] {

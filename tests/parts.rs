@@ -72,6 +72,36 @@ fn threads_do_not_change_what_is_counted() {
     }
 }
 
+/// A violation ends its execution early, so how many executions violate something depends on how they are divided: so they are not.
+#[test]
+fn threads_do_not_change_how_many_violations_are_counted() {
+    for (id, protocol) in [("S0.11", Era::V5_9), ("S1.1", Era::DOCUMENT_0)] {
+        let race = race(id);
+        let alone = whole(&race, &protocol, &Options { witness: true, ..Options::default() });
+        assert!(race.documented(&protocol).is_none() && alone.violating > 0 && alone.violating < alone.executions, "{alone:?}");
+        for jobs in [2, 16] {
+            let options = Options { jobs, witness: true, ..Options::default() };
+            assert_same(&whole(&race, &protocol, &options), &alone);
+            let part = race.check_part(Part::new(&race, &protocol, None), &options).expect("it is this race's");
+            let witness = race.witness(&part, &options).expect("it is this race's");
+            assert_same(&Outcome { witness, ..part.outcome() }, &alone);
+        }
+    }
+}
+
+/// A limit of executions means the same for any number of threads.
+#[test]
+fn a_limit_of_executions_is_one_threads() {
+    let (race, options) = (race("S3.7"), |jobs| Options { jobs, executions: Some(300), witness: true, ..Options::default() });
+    for protocol in [Era::V2_6_36, Era::V2_6_34] {
+        let alone = whole(&race, &protocol, &options(1));
+        assert!(alone.coverage.unfinished().is_some(), "{alone:?}");
+        for jobs in [2, 16] {
+            assert_same(&whole(&race, &protocol, &options(jobs)), &alone);
+        }
+    }
+}
+
 /// A violation ends the search, in parts as in the whole; deadlocks and livelocks, which the engine finds, are no exception.
 #[test]
 fn violations_are_found_in_parts_and_shown() {

@@ -1,5 +1,6 @@
 //! The program, as somebody at a shell meets it.
 
+mod asked;
 mod bad_input;
 mod files;
 mod limits;

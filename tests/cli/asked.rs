@@ -1,0 +1,71 @@
+//! The same question asked otherwise has the same answer: with another number of threads, and with the protocol spelled another way.
+
+use super::run;
+
+/// Times are the only thing in an output that varies.
+fn timeless(text: &str) -> String {
+    let is_time = |words: &[&str], n: usize| {
+        let seconds = words.get(n + 1).is_some_and(|unit| unit.trim_end() == "s") || n > 0 && words[n - 1].ends_with("\"seconds\":");
+        seconds && words[n].trim_end_matches(',').parse::<f64>().is_ok()
+    };
+    let line = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let kept = (0..words.len()).filter(|&n| !is_time(&words, n)).map(|n| words[n]);
+        kept.collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Asks with 1, 2 and 7 threads, each time in another spelling, and wants one answer, and this exit status.
+#[track_caller]
+fn one_answer(question: &str, spellings: [&str; 3], status: i32) -> String {
+    let ask = |(jobs, spelling): (u32, &str)| {
+        let (said, complaints) = run(&format!("check {question} --engine dpor --protocol {spelling} --jobs {jobs}"), status);
+        timeless(&said) + &timeless(&complaints)
+    };
+    let answers: Vec<_> = [1, 2, 7].into_iter().zip(spellings).map(ask).collect();
+    answers.iter().for_each(|answer| assert_eq!(answer, &answers[0], "{question}"));
+    answers[0].clone()
+}
+
+/// 2.6.34, and choices that change nothing, or that another kernel makes otherwise.
+const V2_6_34: [&str; 3] =
+    ["2.6.34", "2.6.34+vma_adjust_lock=nothing+gup=get", "2.6.33+vma_adjust_lock=nothing+shared_mapping=oldest+anon_vma_link=chained"];
+
+const TRYLOCK_RESTART: [&str; 3] = [
+    "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
+    "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
+    "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma",
+];
+
+/// A violation ends its execution early, so how many there are depends on how the exploration is divided: it is not divided then.
+#[test]
+fn violations_in_a_large_exploration() {
+    let said = one_answer("=S0.9 --format json", V2_6_34, 1);
+    assert!(said.contains("\"kind\": \"exhaustive\"") && said.contains("\"DATA-1\"") && said.contains("\"PIN-1\""), "{said}");
+}
+
+#[test]
+fn violations_in_an_exploration_that_is_cut() {
+    for format in ["table", "lines", "json"] {
+        let said = one_answer(&format!("=S0.9 --executions 6000 --format {format}"), V2_6_34, 1);
+        assert!(said.contains("the budget of executions") || said.contains("of executions\n"), "{said}");
+    }
+    let said = one_answer("=S3.7 =S3.1 --executions 3", V2_6_34, 1);
+    assert!(said.contains("not all explored"), "{said}");
+}
+
+#[test]
+fn nothing_in_an_exploration_that_is_cut() {
+    let said = one_answer("=S3/munmap --executions 6000 --format lines", ["3.7", "3.7+vm_end_lock=always", "3.7+gup=get"], 3);
+    assert!(said.contains("Undecided (the budget of executions is used up) 0/"), "{said}");
+}
+
+#[test]
+fn what_is_documented() {
+    for format in ["table", "lines", "json"] {
+        one_answer(&format!("=S3.4 --format {format}"), TRYLOCK_RESTART, 0);
+        one_answer(&format!("=S3.1 --format {format}"), V2_6_34, 0);
+    }
+    one_answer("=S3.4 --executions 1", TRYLOCK_RESTART, 3);
+}
