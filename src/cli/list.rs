@@ -32,7 +32,6 @@ struct RaceEntry {
 struct CaseEntry {
     protocol: String,
     documented: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     clause: Option<&'static str>,
 }
 

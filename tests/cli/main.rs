@@ -4,6 +4,7 @@ mod bad_input;
 mod files;
 mod limits;
 mod parts;
+mod schema;
 
 use std::fs;
 use std::path::PathBuf;
