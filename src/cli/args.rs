@@ -47,6 +47,8 @@ Shards are cut where the exploration branches first, so they are not of equal si
 each shard.";
 
 const MATRIX: &str = "\
+All of S0 under all arms takes minutes. Ctrl-C prints what is known by then.
+
 A cell names the clauses that executions violate, each execution counted by the first; `never` means that every interleaving was \
 run, `?` that the cell was given up before that and nothing was found, and `…` that it was given up and more may be violated.";
 

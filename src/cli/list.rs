@@ -35,7 +35,6 @@ struct RaceEntry {
 struct CaseEntry {
     protocol: String,
     documented: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     clause: Option<&'static str>,
 }
 

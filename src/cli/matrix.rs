@@ -1,12 +1,12 @@
 //! `lockwalk matrix`: every arm of a rule against every race of a family.
 
 use lockwalk::spec::Rules;
-use lockwalk::{Method, Options, Outcome, matrix};
+use lockwalk::{Method, Options, Outcome, Part, matrix};
 
 use super::args::{MatrixArgs, MatrixFormat};
-use super::check::all_cores;
+use super::check::{all_cores, counted};
 use super::output::{Terminal, complain, print};
-use super::runner::Runner;
+use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
 
 /// Computes it, and prints it when all cells are known.
@@ -22,30 +22,42 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             Refusal(format!("no rule is called '{}'{}", args.rule, select::did_you_mean(&args.rule, names.iter().copied())))
         })?
     };
+    let dash = |text: String| if terminal.style().ascii { text.replace('…', "...").replace('·', "-") } else { text };
+    if args.format == MatrixFormat::Table {
+        let over = if args.eras { "protocols".to_owned() } else { format!("{} in {}", args.rule, args.base) };
+        let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
+        let limit = counted(args.executions as usize, "execution");
+        // At once: all of it may take minutes.
+        print(&dash(format!(
+            "lockwalk matrix · {races}, {columns} · every interleaving, at most {limit} each\n\n\
+             {over}: the clauses that executions violate first, or never\n\n"
+        )))?;
+    }
     let cell = |race| columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()));
     let cases: Vec<_> = races.iter().flat_map(cell).collect();
     let options = Options { executions: Some(args.executions), ..Options::default() };
     let runner = Runner::new(&Method::Exhaustive, options, args.jobs.map_or_else(all_cores, |jobs| jobs as usize));
     let outcomes = runner.check(&cases, &Method::Exhaustive, |_| Ok(()))?;
     runner.finish();
-    if runner.stopped() {
-        let known = outcomes.iter().filter(|outcome| outcome.coverage.unfinished().is_none()).count();
-        complain(&format!("stopped: {known} of {} cells known, nothing is printed", cases.len()));
-        return Ok(Status::Undecided);
-    }
+    // Those whose turn did not come are as they were before they began.
+    let of = |(race, protocol): &Case| {
+        let of_it = |outcome: &&Outcome| outcome.race == race.id() && outcome.protocol == protocol.to_string();
+        outcomes.iter().find(of_it).cloned().unwrap_or_else(|| Part::new(race, protocol, None).outcome())
+    };
+    let cells: Vec<_> = cases.iter().map(of).collect();
     let rows: Vec<(String, Vec<Outcome>)> =
-        races.iter().zip(outcomes.chunks(columns.len())).map(|(race, cells)| (race.id().to_owned(), cells.to_vec())).collect();
-    let dash = |text: String| if terminal.style().ascii { text.replace('…', "...") } else { text };
+        races.iter().zip(cells.chunks(columns.len())).map(|(race, cells)| (race.id().to_owned(), cells.to_vec())).collect();
     match args.format {
-        MatrixFormat::Table => {
-            let over = if args.eras { "protocols".to_owned() } else { format!("{} in {}", args.rule, args.base) };
-            print(&dash(format!("{over}: the clauses that executions violate first, or never, in every interleaving\n\n")))?;
-            print(&dash(matrix::plain(&columns, &rows)))?;
-        }
+        MatrixFormat::Table => print(&dash(matrix::plain(&columns, &rows)))?,
         MatrixFormat::Markdown => print(&dash(matrix::markdown(&columns, &rows)))?,
     }
     if let Some(legend) = matrix::legend(&rows) {
         print(&dash(format!("\n{legend}\n")))?;
+    }
+    if runner.stopped() {
+        let known = cells.iter().filter(|cell| cell.coverage.unfinished().is_none()).count();
+        complain(&format!("stopped: {known} of {} cells known", cases.len()));
+        return Ok(Status::Undecided);
     }
     Ok(Status::AsDocumented)
 }

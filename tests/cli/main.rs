@@ -5,6 +5,7 @@ mod bad_input;
 mod files;
 mod limits;
 mod parts;
+mod schema;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ use lockwalk::{Outcome, Witness};
 
 /// The exit status of an exploration that was not finished.
 const UNDECIDED: i32 = 1;
+
+/// The exit status after Ctrl-C.
+const STOPPED: i32 = 130;
 
 /// The exit status when who reads the output has gone.
 const GONE: i32 = 141;
@@ -391,6 +395,33 @@ fn ctrl_c_stops_and_reports() {
     assert_eq!(output.status.code(), Some(3), "{stdout}\n{stderr}");
     assert!(stdout.contains("? undecided") && stdout.contains("1 undecided (S3.7)"), "{stdout}");
     assert_eq!(stderr, "stopped: 0 of 1 verdict known\n");
+}
+
+/// It says at once what it is about to do, and after Ctrl-C what is known by then.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_matrix_prints_what_is_known() {
+    use std::io::{BufRead, BufReader, Read};
+    let table = good("matrix =S0.3 =S0.7 --jobs 2 --ascii");
+    assert!(table.starts_with("lockwalk matrix - 2 races, 6 columns - every interleaving, at most 100000 executions each\n"), "{table}");
+    // The second race does not end within the test.
+    let mut command = lockwalk("matrix =S0.3 =S0.10/progress --base 2.6.7 --rule fork_link --executions 1000000000 --jobs 1");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut text = String::new();
+    stdout.read_line(&mut text).expect("the head comes first");
+    assert!(text.starts_with("lockwalk matrix · 2 races, 2 columns · "), "{text}");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)").success());
+    stdout.read_to_string(&mut text).expect("UTF-8");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(STOPPED), "{said}");
+    assert!(said.starts_with("stopped: ") && said.ends_with(" of 4 cells known\n"), "{said}");
+    let row = |race: &str| text.lines().find(|line| line.split_whitespace().next() == Some(race)).map(str::to_owned);
+    let open = row("S0.10/progress").expect("its row is there");
+    assert_eq!(open.split_whitespace().collect::<Vec<_>>(), ["S0.10/progress", "?", "?"], "{text}");
+    assert!(row("S0.3").is_some(), "{text}");
 }
 
 #[test]

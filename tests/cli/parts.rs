@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockwalk::{Outcome, Part};
 
@@ -177,7 +177,9 @@ fn what_is_killed_can_be_gone_on_with() {
     let begin = format!("check =S0.10/progress --protocol 5.19 --engine dpor --jobs 2 --save {name}");
     let explored = || Part::read(&*fs::read(&file).ok()?).expect("it is never half-written").first().map(Part::spent);
     let wait_for = |least: u64| {
+        let begun = Instant::now();
         while explored().is_none_or(|spent| spent < least) {
+            assert!(begun.elapsed() < Duration::from_secs(120), "nothing is kept");
             std::thread::sleep(Duration::from_millis(20));
         }
         explored().unwrap_or_default()

@@ -1,0 +1,111 @@
+//! What is printed as JSON is what `docs/schema` says, no more and no less.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::good;
+
+/// The schema of a command's output.
+fn schema(of: &str) -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(of).with_extension("json");
+    serde_json::from_str(&fs::read_to_string(file).expect("there is one for each")).expect("JSON")
+}
+
+/// Where the value is not what the schema says. It knows the words that ours use, and no others.
+fn objections(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+    let mut objections = Vec::new();
+    let mut demand = |holds: bool, what: &Value| {
+        if !holds {
+            objections.push(format!("{at}: {value} is not {what}"));
+        }
+    };
+    for (word, what) in schema.as_object().expect("a schema is an object") {
+        match word.as_str() {
+            "$schema" | "title" | "description" | "$defs" | "items" | "$ref" => {}
+            "properties" => assert!(schema.get("additionalProperties").is_some(), "{at}: the schema leaves open what else there may be"),
+            "additionalProperties" => assert_eq!(what, false, "{at}: there is nothing else"),
+            "const" => demand(value == what, what),
+            "enum" => demand(what.as_array().expect("a list").contains(value), what),
+            "minimum" => demand(value.is_null() || value.as_f64() >= what.as_f64(), what),
+            "type" => demand(what.as_array().unwrap_or(&vec![what.clone()]).iter().any(|name| is_a(value, name)), what),
+            "required" if value.is_null() => {}
+            "required" => {
+                demand(what.as_array().expect("a list").iter().all(|name| value.get(name.as_str().expect("a name")).is_some()), what)
+            }
+            _ => panic!("what does {word} mean?"),
+        }
+    }
+    if let Some(name) = schema["$ref"].as_str() {
+        let part = root.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} is missing"));
+        objections.extend(self::objections(root, part, value, at));
+    }
+    for (name, part) in value.as_object().into_iter().flatten() {
+        match schema["properties"].get(name) {
+            Some(what) => objections.extend(self::objections(root, what, part, &format!("{at}.{name}"))),
+            None if schema.get("$ref").is_some() => {}
+            None => objections.push(format!("{at}: {name} is not expected")),
+        }
+    }
+    for (n, part) in value.as_array().into_iter().flatten().enumerate() {
+        objections.extend(self::objections(root, &schema["items"], part, &format!("{at}[{n}]")));
+    }
+    objections
+}
+
+fn is_a(value: &Value, name: &Value) -> bool {
+    match name.as_str().expect("a name") {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        other => panic!("what is a {other}?"),
+    }
+}
+
+/// The value with one thing changed somewhere: each field taken away, each given another name, each value another type.
+fn damaged(value: &Value) -> Vec<Value> {
+    let mut all = vec![if value.is_object() { Value::from("else") } else { serde_json::json!({ "else": value }) }];
+    for (name, part) in value.as_object().into_iter().flatten() {
+        let without = || {
+            let mut without = value.clone();
+            without.as_object_mut().expect("it is one").remove(name);
+            without
+        };
+        let (mut renamed, missing) = (without(), without());
+        renamed[format!("{name}_")] = part.clone();
+        all.extend([renamed, missing]);
+        all.extend(damaged(part).into_iter().map(|part| {
+            let mut changed = value.clone();
+            changed[name] = part;
+            changed
+        }));
+    }
+    // What is true of the first is true of the others.
+    if let Some(first) = value.as_array().and_then(|parts| parts.first()) {
+        all.extend(damaged(first).into_iter().map(|part| {
+            let mut changed = value.clone();
+            changed[0] = part;
+            changed
+        }));
+    }
+    all
+}
+
+#[test]
+fn json_is_what_its_schema_says() {
+    for args in
+        ["list", "list MIG-1", "bench --memory --time 100ms", "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms"]
+    {
+        let schema = schema(args.split(' ').next().expect("a command"));
+        let json: Value = serde_json::from_str(&good(&format!("{args} --format json"))).expect("JSON");
+        assert_eq!(objections(&schema, &schema, &json, "it"), [""; 0], "lockwalk {args}");
+        for damaged in damaged(&json) {
+            assert!(!objections(&schema, &schema, &damaged, "it").is_empty(), "lockwalk {args}: the schema allows {damaged:#}");
+        }
+    }
+}
