@@ -120,8 +120,7 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         let seen: Arc<Mutex<LitmusOutcome>> = Arc::default();
         // What the CPUs of the execution under way have returned: no two are under way at a time.
         let results: Results = Arc::new(Mutex::new(vec![String::new(); self.cpus.len()]));
-        // One type for all programs: what runs them is compiled once.
-        let program: Box<dyn Fn() + Send + Sync> = Box::new(self.program(method.engine(), results.clone()));
+        let program = self.program(method.engine(), results.clone());
         let recorded = seen.clone();
         let hears: Arc<run::Hears> = Arc::new(move |exec, found| lock(&recorded).record(exec, found, &lock(&results)));
         let endless = || lock(&seen).add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
