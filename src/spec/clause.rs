@@ -38,7 +38,7 @@ impl Violation {
 
 macro_rules! clauses {
     ($($id:ident $name:literal $kind:ident $fatal:literal $text:literal;)+) => {
-        /// One sentence that must hold. SPEC.md §4 has the same ids and the same words; `tests/spec_ties.rs` compares them.
+        /// One sentence that must hold. SPEC.md §4 has the same ids and the same words; `tests/catalogue/spec_ties.rs` compares them.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[allow(non_camel_case_types, reason = "the ids are written as in SPEC.md")]
         pub enum Clause {

@@ -1,5 +1,6 @@
 //! What the engines make of each word of the concurrency vocabulary: one litmus test a word, on every engine that can tell.
 
+mod claims;
 mod locks;
 mod memory;
 mod rcu;

@@ -390,8 +390,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_arm(&mut self, arm: &'ast syn::Arm) {
-        if let Some((_, guard)) = &arm.guard {
-            self.condition(guard);
+        if let syn::Pat::Guard(pat) = &arm.pat {
+            self.condition(&pat.guard);
         }
         self.value(&arm.body);
         visit::visit_arm(self, arm);

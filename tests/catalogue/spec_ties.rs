@@ -1,0 +1,302 @@
+//! SPEC.md and the code say the same, in both directions. `SPEC_BLESS=1 cargo test --test catalogue spec_ties` rewrites
+//! what is generated.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::hash::Hasher;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use lockwalk::spec::Rules;
+use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races};
+
+use super::EXPLORED;
+use super::common::Case;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn spec() -> String {
+    fs::read_to_string(root().join("SPEC.md")).expect("SPEC.md is there")
+}
+
+fn blessing() -> bool {
+    std::env::var_os("SPEC_BLESS").is_some()
+}
+
+/// All Rust files below `dir`.
+fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(dir).expect("a folder of sources") {
+        let path = entry.expect("a folder that can be read").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root()).expect("below the root").display().to_string();
+            found.push((name, fs::read_to_string(&path).expect("a source file")));
+        }
+    }
+    found.sort();
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    sources(&root().join("src"), &mut found);
+    found
+}
+
+/// The lines that evaluate each clause, as `file: code`: what somebody must look at again when the clause's words change.
+fn sites() -> BTreeMap<Clause, Vec<String>> {
+    let mut sites: BTreeMap<Clause, Vec<String>> = BTreeMap::new();
+    for (file, text) in all_sources().iter().filter(|(file, _)| !file.starts_with("src/races") && !file.starts_with("src/spec")) {
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for &clause in Clause::ALL {
+                let name = format!("Clause::{clause:?}");
+                let named = line.split(&name).nth(1).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+                if named {
+                    sites.entry(clause).or_default().push(format!("{file}: {}", line.trim()));
+                }
+            }
+        }
+    }
+    sites
+}
+
+fn fingerprint(text: &str) -> String {
+    #[expect(deprecated, reason = "a hash that stays the same from one Rust to the next")]
+    let mut hasher = std::hash::SipHasher::new();
+    hasher.write(text.as_bytes());
+    format!("{:016x}", hasher.finish())
+}
+
+/// Replaces what stands between the marks of `part`, or demands that it is `content` already.
+fn generated(part: &str, content: &str) {
+    let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
+    let text = spec();
+    let from = text.find(&begin).unwrap_or_else(|| panic!("SPEC.md has no part called {part}")) + begin.len();
+    let to = from + text[from..].find(&end).unwrap_or_else(|| panic!("SPEC.md's part {part} has no end"));
+    let wanted = format!("\n{}\n\n", content.trim());
+    if text[from..to] == wanted {
+        return;
+    }
+    assert!(
+        blessing(),
+        "SPEC.md's part '{part}' is not what the code says; look at both, then SPEC_BLESS=1 cargo test --test catalogue spec_ties"
+    );
+    fs::write(root().join("SPEC.md"), format!("{}{wanted}{}", &text[..from], &text[to..])).expect("SPEC.md can be written");
+}
+
+/// One test, because each part rewrites the same file.
+#[test]
+fn generated_parts_are_what_the_code_says() {
+    generated("clauses", &clauses());
+    generated("rules", &rules());
+    generated("protocols", &protocols());
+    generated("races", &race_table());
+    generated("evidence", &evidence());
+    generated("matrix", &matrices(&DEAR));
+}
+
+/// By hand: `cargo test --release --test catalogue -- --ignored`, with `SPEC_BLESS=1` before it where a row of a dear race is to be written.
+#[test]
+#[ignore = "takes minutes"]
+fn the_matrix_is_what_the_code_says_in_all_its_rows() {
+    generated("matrix", &matrices(&[]));
+}
+
+/// As `lockwalk matrix --format markdown` prints it, and the same with `--eras`. The rows of the races `taken` are not computed, but taken from
+/// where they are written.
+fn matrices(taken: &[&str]) -> String {
+    let reuse = matrix::arms("reuse", &Era::V2_6_29).expect("there is such a rule");
+    format!(
+        "The rule `reuse` in 2.6.29, by arm (`lockwalk matrix`):\n\n{}\nThe named protocols (`lockwalk matrix --eras`):\n\n{}",
+        family(&reuse, taken),
+        family(&matrix::eras(), taken)
+    )
+}
+
+/// Livelocks, which take many seconds a cell until nothing is left.
+const DEAR: [&str; 3] = ["S0.2", "S0.8/shared", "S0.10/progress"];
+
+fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
+    let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
+    let computed = races.iter().filter(|race| !taken.contains(&race.id()));
+    let cells: Vec<_> = computed.flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let options = Options { executions: Some(100_000), ..Options::default() };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
+                    let outcome = known(race, protocol)
+                        .unwrap_or_else(|| matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options));
+                    outcomes.lock().expect("no check panics").insert((outcome.race.clone(), outcome.protocol.clone()), outcome);
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().expect("no check panics");
+    let (head, text) = (matrix::markdown(columns, &[]), spec());
+    let written: Vec<_> =
+        text.split_once(&head).map_or(Vec::new(), |(_, rows)| rows.lines().take_while(|line| line.starts_with('|')).collect());
+    let row = |race: &Race| {
+        let id = race.id().to_owned();
+        if taken.contains(&race.id()) {
+            let line = written.iter().find(|line| line.starts_with(&format!("| {id} |")));
+            return line.unwrap_or_else(|| panic!("SPEC.md has no row for {id}: bless it with -- --ignored")).to_string();
+        }
+        let row: Vec<Outcome> = columns.iter().map(|(_, protocol)| outcomes[&(id.clone(), protocol.to_string())].clone()).collect();
+        matrix::markdown(columns, &[(id, row)])[head.len()..].trim_end().to_owned()
+    };
+    races.iter().fold(head.clone(), |table, race| table + &row(race) + "\n")
+}
+
+/// What came out where nothing is documented to be violated: then nothing was left, either.
+fn known(race: &Race, protocol: &Protocol) -> Option<Outcome> {
+    let same = |(other, under, documented): &Case| other.id() == race.id() && under == protocol && *documented == Documented::Holds;
+    EXPLORED.iter().find(|(case, _)| same(case)).map(|(_, outcome)| outcome.clone())
+}
+
+fn clauses() -> String {
+    let sites = sites();
+    let mut out = String::new();
+    for &clause in Clause::ALL {
+        let (id, kind, text) = (clause.id(), clause.kind(), clause.text());
+        let dies: Vec<_> = races::all()
+            .iter()
+            .filter(|race| race.cases().iter().any(|&(_, d)| violates(d) == Some(clause)))
+            .map(|r| r.id().to_owned())
+            .collect();
+        let at = sites.get(&clause).map(Vec::as_slice).unwrap_or_default();
+        let mut files: Vec<_> = at.iter().filter_map(|site| site.split_once(':')).map(|(file, _)| format!("`{file}`")).collect();
+        files.dedup();
+        write!(out, "### {id}\n\n{text}\n\n{} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", ")).expect("a string");
+        if !dies.is_empty() {
+            write!(out, " · broken by {}", dies.join(", ")).expect("a string");
+        }
+        out.push_str("\n\n");
+    }
+    out
+}
+
+fn violates(documented: Documented) -> Option<Clause> {
+    match documented {
+        Documented::Violates(clause) | Documented::StillViolates(clause) => Some(clause),
+        Documented::Holds => None,
+    }
+}
+
+fn rules() -> String {
+    let mut out = String::from("| rule | arms |\n| --- | --- |\n");
+    for (rule, arms) in Rules::catalogue() {
+        writeln!(out, "| `{rule}` | {} |", arms.iter().map(|arm| format!("`{arm}`")).collect::<Vec<_>>().join(" ")).expect("a string");
+    }
+    out
+}
+
+fn protocols() -> String {
+    let mut out = String::new();
+    let mut before: Vec<(&str, &str)> = Vec::new();
+    for protocol in Era::all() {
+        let choices = protocol.rules.choices();
+        let new: Vec<_> = choices.iter().filter(|choice| !before.contains(choice)).map(|(rule, arm)| format!("`{rule}={arm}`")).collect();
+        writeln!(out, "- **{protocol}**: {}", new.join(", ")).expect("a string");
+        before = choices;
+    }
+    out
+}
+
+fn race_table() -> String {
+    let mut out = String::from("| race | what collides | broken under | holds under |\n| --- | --- | --- | --- |\n");
+    for race in races::all() {
+        let list = |wanted: fn(Documented) -> bool| {
+            let cases = race.cases().iter().filter(|&&(_, d)| wanted(d));
+            let say = |(p, d): &(lockwalk::Protocol, Documented)| match violates(*d) {
+                Some(clause) => format!("`{p}` ({clause})"),
+                None => format!("`{p}`"),
+            };
+            cases.map(say).collect::<Vec<_>>().join("<br>")
+        };
+        let (broken, holds) = (list(|d| d != Documented::Holds), list(|d| d == Documented::Holds));
+        writeln!(out, "| {} | {} | {broken} | {holds} |", race.id(), race.title()).expect("a string");
+    }
+    out
+}
+
+/// Executions to the verdict, from a run of the whole catalogue; and the proof that no clause goes unevaluated.
+fn evidence() -> String {
+    let mut out = String::from("| race | protocol | verdict | executions |\n| --- | --- | --- | ---: |\n");
+    let mut evaluated: BTreeMap<String, u64> = BTreeMap::new();
+    for (_, outcome) in EXPLORED.iter() {
+        for count in &outcome.clauses {
+            *evaluated.entry(count.name.clone()).or_default() += count.count;
+        }
+        let (race, protocol, verdict) = (&outcome.race, &outcome.protocol, outcome.verdict());
+        writeln!(out, "| {race} | `{protocol}` | {verdict} | {} |", outcome.executions).expect("a string");
+    }
+    // A livelock is not a condition that is evaluated at some place: the scheduler looks for it in every execution.
+    let silent = |clause: &&Clause| **clause != Clause::LIVELOCK && evaluated.get(clause.id()).copied().unwrap_or(0) == 0;
+    let never: Vec<_> = Clause::ALL.iter().filter(silent).map(|clause| clause.id()).collect();
+    assert!(never.is_empty(), "no race evaluates {never:?}");
+    out
+}
+
+/// A clause's words and the code that evaluates it change together, or somebody says that he has looked at the other.
+#[test]
+fn words_and_code_were_looked_at_together() {
+    let path = root().join("tests/spec/looked-at.txt");
+    let mut now = String::from("# clause, its words, the lines that evaluate it: SPEC_BLESS=1 once you have looked at both\n");
+    let sites = sites();
+    for &clause in Clause::ALL {
+        let code = sites.get(&clause).map(|sites| sites.join("\n")).unwrap_or_default();
+        assert!(!code.is_empty(), "nothing evaluates {clause}");
+        writeln!(now, "{clause} {} {}", fingerprint(clause.text()), fingerprint(&code)).expect("a string");
+    }
+    if blessing() {
+        fs::write(&path, &now).expect("the record can be written");
+    }
+    let recorded = fs::read_to_string(&path).unwrap_or_default();
+    let changed: Vec<_> = now.lines().filter(|line| !recorded.lines().any(|old| old == *line)).collect();
+    assert!(changed.is_empty() && recorded.lines().count() == now.lines().count(), "look at the words and the code of: {changed:#?}");
+}
+
+#[test]
+fn every_claim_finding_and_assumption_that_the_code_names_stands_in_the_spec() {
+    let spec = spec();
+    for (file, text) in all_sources() {
+        for word in text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '.')) {
+            let word = word.trim_end_matches(['.', '-']);
+            let names = ["FINDING-", "ASSUME-"].iter().any(|kind| word.strip_prefix(kind).is_some_and(|n| n.parse::<u32>().is_ok()));
+            assert!(!names || spec.contains(&format!("### {word}")), "{file} refers to {word}, which SPEC.md does not have");
+        }
+    }
+    for race in races::all() {
+        let claim = race.id().split('/').next().unwrap_or_default();
+        assert!(claim == "S3" || spec.contains(&format!("| {claim} |")), "the claim table has no row for {claim}");
+    }
+}
+
+/// A condition that asks for a mark that nothing sets says nothing.
+#[test]
+fn every_mark_is_set_somewhere() {
+    let protocol = all_sources().into_iter().filter(|(file, _)| file.starts_with("src/mm/") && file != "src/mm/marks.rs");
+    let code: String = protocol.map(|(_, text)| text).collect();
+    for mark in Mark::ALL {
+        let name = format!("Mark::{}", mark.name());
+        let set = code.split(&name).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        assert!(set, "nothing sets {name}");
+    }
+}
+
+#[test]
+fn every_arm_of_every_rule_is_somebodys_choice() {
+    let mut chosen: Vec<(&str, &str)> = Era::all().iter().flat_map(|p| p.rules.choices()).collect();
+    chosen.extend(races::all().iter().flat_map(|race| race.cases().iter().flat_map(|(p, _)| p.rules.choices()).collect::<Vec<_>>()));
+    for (rule, arms) in Rules::catalogue() {
+        for arm in arms {
+            assert!(chosen.contains(&(rule, arm)), "no protocol and no race uses {rule}={arm}");
+        }
+    }
+}
