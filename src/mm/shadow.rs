@@ -10,10 +10,16 @@ use crate::sync::{self, Arena, Ghost, Name, Plain, State};
 pub(super) struct ShadowCell {
     /// The page-table entry, but for its dirty bit. Under the page-table lock.
     pub entry: Plain<Pte>,
-    /// What was last stored there. Accessed while the entry is in use, or cannot be.
-    memory: Plain<u64>,
-    /// What devices were given of it, by number. Changed under the page-table lock and while the entry is in use; looked at under either.
-    pins: Plain<Vec<u32>>,
+    memory: Ghost<Memory>,
+}
+
+/// What a process has at an address.
+#[derive(Clone, Default, Debug)]
+struct Memory {
+    /// What was last stored there.
+    value: u64,
+    /// What devices were given of it, by number.
+    pins: Vec<u32>,
 }
 
 impl ShadowCell {
@@ -21,20 +27,18 @@ impl ShadowCell {
         let name = |pattern| Name::new(pattern, at.mm.id(), at.addr as u32);
         Self {
             entry: Plain::new(name("pte[mm%a:%b] without its dirty bit"), Pte::None),
-            memory: Plain::new(name("mm%a:%b"), 0),
-            pins: Plain::new(name("mm%a:%b pins"), Vec::new()),
+            memory: Ghost::new(name("mm%a:%b"), Memory::default()),
         }
     }
 
     pub fn see(&self, state: &mut State) {
         self.entry.see(state);
         self.memory.see(state);
-        self.pins.see(state);
     }
 
     /// Tells two states apart: for fingerprints only.
     pub fn describe(&self) -> u64 {
-        self.memory.peek(|value| *value)
+        self.memory.peek(|memory| memory.value)
     }
 }
 
@@ -53,12 +57,17 @@ struct PinRecord {
     at: PteLocation,
     page: PageRef,
     write: bool,
-    /// The process has not unmapped that memory since. Under the page-table lock, or while the entry is in use.
-    mapped: Plain<bool>,
+    state: Ghost<PinState>,
+}
+
+#[derive(Clone, Debug)]
+struct PinState {
+    /// The process has not unmapped that memory since.
+    mapped: bool,
     /// The device has not let go.
-    held: Ghost<bool>,
-    /// What was there since the device was given the page. Accessed while the entry is in use.
-    values: Plain<BTreeSet<u64>>,
+    held: bool,
+    /// What was there since the device was given the page.
+    values: BTreeSet<u64>,
 }
 
 impl Shadow {
@@ -74,36 +83,34 @@ impl Shadow {
         self.order.see(state);
         self.has.see(state);
         for pin in self.pins.iter() {
-            pin.mapped.see(state);
-            pin.held.see(state);
-            pin.values.see(state);
+            pin.state.see(state);
         }
     }
 
     /// Tells two different states of the devices apart: for fingerprints only.
     pub(super) fn describe(&self) -> String {
-        let held = self.pins.iter().filter(|pin| pin.held.peek(|held| *held));
-        let describe = |pin: &PinRecord| {
-            let (mapped, values) = (pin.mapped.peek(|mapped| *mapped), pin.values.peek(Clone::clone));
-            format!(" {} {} {} {mapped} {values:?}", pin.at, pin.page, pin.write)
-        };
-        held.map(describe).collect()
+        let held = self.pins.iter().filter(|pin| pin.state.peek(|state| state.held));
+        held.map(|pin| format!(" {} {} {} {:?}", pin.at, pin.page, pin.write, pin.state.peek(Clone::clone))).collect()
     }
 }
 
 impl World {
     /// A store goes through; nobody else accesses this address meanwhile, because the page-table entry is in use.
     pub(super) fn shadow_store(&self, mm: &Mm, addr: Addr, value: u64) {
-        self.shadow_set(mm, addr, value);
-        for pin in mm.shadow(addr).pins.read() {
-            self.shadow.pins[pin].values.write().insert(value);
+        for pin in self.shadow_set(mm, addr, value) {
+            self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
         }
     }
 
-    fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) {
-        let before = std::mem::replace(&mut *mm.shadow(addr).memory.write(), value);
+    /// Returns what devices were given of it.
+    fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) -> Vec<u32> {
+        let Memory { value: before, pins } = mm.shadow(addr).memory.change(|memory| {
+            let before = memory.clone();
+            memory.value = value;
+            before
+        });
         if before == value {
-            return;
+            return pins;
         }
         self.shadow.has.count(|has| {
             let left = has.get_mut(&(before, mm.id())).map(|addresses| {
@@ -117,11 +124,12 @@ impl World {
                 *has.entry((value, mm.id())).or_default() += 1;
             }
         });
+        pins
     }
 
     /// A load goes through: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]).
     pub(super) fn shadow_check(&self, mm: &Mm, addr: Addr, found: u64) {
-        let expected = mm.shadow(addr).memory.read();
+        let expected = mm.shadow(addr).memory.with(|memory| memory.value);
         let another = |has: &BTreeMap<(u64, MmRef), u32>| has.keys().any(|&(value, other)| value == found && other != mm.id());
         let foreign = found != expected && self.shadow.has.with(another);
         let seen = || format!("{} loads {found} from {addr}, where it should find {expected}", mm.id());
@@ -131,25 +139,24 @@ impl World {
 
     /// The child begins with what the parent has now. Called when no store can go through the parent's entry.
     pub(super) fn shadow_fork(&self, parent: &Mm, child: &Mm, addr: Addr) {
-        let value = parent.shadow(addr).memory.read();
+        let value = parent.shadow(addr).memory.with(|memory| memory.value);
         self.shadow_set(child, addr, value);
     }
 
     /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is not what a device was given. Called with
     /// the page-table lock held, when no access can go through the entry.
     pub(super) fn shadow_unmap(&self, mm: &Mm, addr: Addr) {
-        self.shadow_set(mm, addr, 0);
-        for pin in mm.shadow(addr).pins.read() {
-            *self.shadow.pins[pin].mapped.write() = false;
+        for pin in self.shadow_set(mm, addr, 0) {
+            self.shadow.pins[pin].state.change(|pin| pin.mapped = false);
         }
     }
 
     /// `addr` is about to map `page`. While a device stores into the page that was there, it must be the same one ([PIN-1]). Called with the
     /// page-table lock held.
     pub(super) fn shadow_remap(&self, mm: &Mm, addr: Addr, page: PageRef) {
-        for pin in mm.shadow(addr).pins.read() {
+        for pin in mm.shadow(addr).memory.with(|memory| memory.pins.clone()) {
             let pin = &self.shadow.pins[pin];
-            let lost = pin.write && pin.page != page && pin.mapped.read() && pin.held.get();
+            let lost = pin.write && pin.page != page && pin.state.with(|state| state.mapped && state.held);
             sync::clause(Clause::PIN_1, !lost, || {
                 format!("{}:{addr} maps {page} now, and a device stores into {}, which was there", mm.id(), pin.page)
             });
@@ -158,23 +165,15 @@ impl World {
 
     /// A device is given `page`, which is at `addr`. Called with the page-table lock held. Returns the number of its record.
     pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
-        mm.pte(addr).settle(); // a store went through before this, or will after
-        let cell = mm.shadow(addr);
         let at = PteLocation { mm: mm.id(), addr };
-        let values = BTreeSet::from([cell.memory.read()]);
         let record = self.shadow.pins.push_with(|number| {
-            let name = |pattern| Name::new(pattern, number, 0);
-            PinRecord {
-                number,
-                at,
-                page,
-                write,
-                mapped: Plain::new(name("pin#%a.mapped"), true),
-                held: Ghost::new(name("pin#%a.held"), true),
-                values: Plain::new(name("pin#%a.values"), values),
-            }
+            let state = PinState { mapped: true, held: true, values: BTreeSet::new() };
+            PinRecord { number, at, page, write, state: Ghost::new(Name::new("pin#%a", number, 0), state) }
         });
-        cell.pins.write().push(record.number);
+        mm.shadow(addr).memory.change(|memory| {
+            record.state.reset(PinState { mapped: true, held: true, values: BTreeSet::from([memory.value]) });
+            memory.pins.push(record.number);
+        });
         self.shadow.order.change(|order| order.push(record.number));
         record.number
     }
@@ -188,19 +187,22 @@ impl World {
     /// The device stores: the process stores, as far as it has the memory still. Called while the entry is in use.
     pub(super) fn shadow_dma(&self, record: u32, value: u64) {
         let pin = &self.shadow.pins[record];
-        pin.values.write().insert(value);
-        if pin.mapped.read() {
+        let mapped = pin.state.change(|state| {
+            state.values.insert(value);
+            state.mapped
+        });
+        if mapped {
             self.shadow_store(self.mm_struct(pin.at.mm), pin.at.addr, value);
         }
     }
 
     /// The device reads `value`: has the process never had that there? Called while the entry is in use.
     pub(super) fn shadow_pin_read(&self, record: u32, value: u64) -> bool {
-        !self.shadow.pins[record].values.read().contains(&value)
+        self.shadow.pins[record].state.with(|state| !state.values.contains(&value))
     }
 
     /// The device lets go.
     pub(super) fn shadow_unpin(&self, record: u32) {
-        self.shadow.pins[record].held.change(|held| *held = false);
+        self.shadow.pins[record].state.change(|state| state.held = false);
     }
 }

@@ -288,13 +288,6 @@ impl<T: Scalar + Send> MmuWord<T> {
         value
     }
 
-    /// Waits until no access goes through it. For the checker: it is no step of the kernel's.
-    #[track_caller]
-    pub fn settle(&self) {
-        self.raw.enter_when(self.step(Access::Wait), |(_, used)| !used, |_| ());
-        engine::observed(0);
-    }
-
     /// Hardware begins an access through it.
     #[track_caller]
     pub fn begin_access(&self) -> T {
