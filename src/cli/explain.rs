@@ -3,10 +3,11 @@
 use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
+use serde::Serialize;
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
 use super::check::{all_cores, counted};
-use super::output::{Terminal, check_writable, complain, print, write};
+use super::output::{Terminal, check_writable, complain, json, print, write};
 use super::runner::Runner;
 use super::{Refusal, Status, select};
 
@@ -68,11 +69,17 @@ fn put(text: &str, drawing: &Drawing) -> Result<(), Refusal> {
     drawing.output.as_ref().map_or_else(|| print(text), |path| write(path, text))
 }
 
+/// What `--format json` prints; docs/lockwalk.schema.json describes it.
+#[derive(Serialize)]
+struct Drawn<'w> {
+    witness: Option<&'w Witness>,
+}
+
 /// The witness in one of the formats, with a newline at its end.
 pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -> String {
     let mut text = match format {
         DrawFormat::Text => render::text(witness, width, style),
-        DrawFormat::Json => render::json(witness),
+        DrawFormat::Json => json(&Drawn { witness: Some(witness) }),
         // Where a picture has source lines, they are tooltips.
         DrawFormat::Svg if style.hide_source => render::svg(&without_source(witness)),
         DrawFormat::Svg => render::svg(witness),
@@ -90,7 +97,7 @@ fn without_source(witness: &Witness) -> Witness {
     witness
 }
 
-/// Nothing is violated: says what was covered. In JSON that is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
+/// Nothing is violated: says what was covered. In JSON the witness is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
 fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing) -> Result<bool, Refusal> {
     let violated = outcomes.iter().any(|outcome| outcome.verdict().clause().is_some());
     // The order of locks is violated by several executions together.
@@ -104,7 +111,7 @@ fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing) -> Resu
         DrawFormat::Text => put(&text, drawing)?,
         DrawFormat::Json => {
             complain(text.trim_end());
-            put("null\n", drawing)?;
+            put(&json(&Drawn { witness: None }), drawing)?;
         }
         DrawFormat::Svg | DrawFormat::Mermaid => {
             complain(&format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes)));

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use lockwalk::witness::render::Style;
+use lockwalk::witness::render::{self, Style};
+use serde::Serialize;
 
 use super::Refusal;
 use super::args::Color;
@@ -51,6 +52,21 @@ impl Terminal {
 /// Prints to standard output. A reader that has gone away is no error: it has seen what it wanted.
 pub fn print(text: &str) -> Result<(), Refusal> {
     print_if_read(text).map(|_| ())
+}
+
+/// The number of the format in which everything is printed that is asked for as JSON.
+const FORMAT: u32 = 1;
+
+/// JSON that says which lockwalk wrote it, in which format.
+pub fn json(what: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Envelope<'w, W> {
+        lockwalk: &'static str,
+        format: u32,
+        #[serde(flatten)]
+        what: &'w W,
+    }
+    render::json(&Envelope { lockwalk: env!("CARGO_PKG_VERSION"), format: FORMAT, what }) + "\n"
 }
 
 /// Prints to standard output, and says whether anybody still reads it.

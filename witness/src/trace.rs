@@ -35,7 +35,7 @@ pub struct Witness {
     /// How it ends.
     pub ending: Ending,
     /// The locks held at the end.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub held: Vec<Held>,
     /// The command that runs exactly this interleaving again.
     pub replay: String,
@@ -125,7 +125,7 @@ pub enum StepKind {
 
 /// How a witness ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Ending {
     /// A clause is found violated by the last step (or by the last one of kind [`StepKind::Violation`]).
     Violation,
