@@ -77,7 +77,7 @@ pub fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What `--format json` prints; docs/lockwalk.schema.json describes it.
+/// What `--format json` prints; docs/schema/check.json describes it.
 #[derive(Serialize)]
 struct Verdicts<'o> {
     outcomes: Vec<Judged<'o>>,

@@ -69,7 +69,7 @@ fn put(text: &str, drawing: &Drawing) -> Result<(), Refusal> {
     drawing.output.as_ref().map_or_else(|| print(text), |path| write(path, text))
 }
 
-/// What `--format json` prints; docs/lockwalk.schema.json describes it.
+/// What `--format json` prints; docs/schema/explain.json describes it.
 #[derive(Serialize)]
 struct Drawn<'w> {
     witness: Option<&'w Witness>,

@@ -53,7 +53,7 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     Ok(Status::AsDocumented)
 }
 
-/// What `--format json` prints; docs/lockwalk.schema.json describes it.
+/// What `--format json` prints; docs/schema/matrix.json describes it.
 #[derive(Serialize)]
 struct Matrix<'m> {
     rule: Option<&'m str>,

@@ -1,9 +1,9 @@
 //! The program, as somebody at a shell meets it.
 
 mod asked;
-mod json;
 mod limits;
 mod parts;
+mod schema;
 
 use std::fs;
 use std::path::PathBuf;

@@ -75,13 +75,13 @@ pub struct Step {
     /// The object it is about: the lock taken or dropped (`anon_vma#1`), the word read or written (`vma0.vm_start`). Empty
     /// where there is none. Two steps on the same object carry the same string: lock bars and the choice of the loads that
     /// matter rest on it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub object: String,
     /// What is true from this step on: `P0.mapcount 1→0`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub now: Vec<String>,
     /// The source line: `src/mm/rmap.rs:41`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub at: String,
 }
 
