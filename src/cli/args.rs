@@ -308,6 +308,8 @@ pub enum MatrixFormat {
     Table,
     /// Markdown, as in SPEC.md
     Markdown,
+    /// Everything that was counted
+    Json,
 }
 
 #[derive(clap::Args, Debug)]

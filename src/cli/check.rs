@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use lockwalk::witness::{Verdict, render};
+use lockwalk::witness::{Judged, Verdict, render};
 use lockwalk::{Method, Options, Outcome, Race};
+use serde::Serialize;
 
 use super::args::{CheckArgs, CheckFormat};
-use super::output::{Terminal, complain, print};
+use super::output::{Terminal, complain, json, print};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, parts, select};
 
@@ -27,10 +28,6 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     runner.finish();
     report.all(&outcomes, started.elapsed())?;
     let status = Status::of(&outcomes);
-    if runner.stopped() {
-        complain(&format!("stopped: {}", known(&outcomes, cases.len())));
-        return Ok(status.max(Status::Undecided));
-    }
     if runner.stopped() {
         complain(&format!("stopped: {}", known(&outcomes, cases.len())));
         return Ok(status.max(Status::Undecided));
@@ -69,6 +66,12 @@ pub fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// What `--format json` prints; docs/schema/check.json describes it.
+#[derive(Serialize)]
+struct Verdicts<'o> {
+    outcomes: Vec<Judged<'o>>,
+}
+
 /// What is printed, in the format that is asked for.
 pub struct Report<'t> {
     pub terminal: &'t Terminal,
@@ -94,7 +97,7 @@ impl Report<'_> {
     pub fn all(&self, outcomes: &[Outcome], time: Duration) -> Result<(), Refusal> {
         match self.format {
             CheckFormat::Table => print(&render::table(outcomes, time.as_secs_f64(), self.terminal.width, self.terminal.style())),
-            CheckFormat::Json => print(&(render::json(outcomes) + "\n")),
+            CheckFormat::Json => print(&json(&Verdicts { outcomes: outcomes.iter().map(Outcome::judged).collect() })),
             CheckFormat::Lines => Ok(()),
         }
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
+use serde::Serialize;
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
 use super::check::{all_cores, counted};
-use super::output::{Terminal, complain};
+use super::output::{Terminal, complain, json};
 use super::runner::Runner;
 use super::sink::Sink;
 use super::{Refusal, Status, select};
@@ -73,11 +74,17 @@ fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal, sink: &Sink) 
     sink.write(&draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style }))
 }
 
+/// What `--format json` prints; docs/schema/explain.json describes it.
+#[derive(Serialize)]
+struct Drawn<'w> {
+    witness: Option<&'w Witness>,
+}
+
 /// The witness in one of the formats, with a newline at its end.
 pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -> String {
     let mut text = match format {
         DrawFormat::Text => render::text(witness, width, style),
-        DrawFormat::Json => render::json(witness),
+        DrawFormat::Json => json(&Drawn { witness: Some(witness) }),
         // Where a picture has source lines, they are tooltips.
         DrawFormat::Svg if style.hide_source => render::svg(&without_source(witness)),
         DrawFormat::Svg => render::svg(witness),
@@ -95,7 +102,7 @@ fn without_source(witness: &Witness) -> Witness {
     witness
 }
 
-/// Nothing is violated: says what was covered. In JSON that is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
+/// Nothing is violated: says what was covered. In JSON the witness is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
 fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &Sink) -> Result<bool, Refusal> {
     let violated = outcomes.iter().any(|outcome| outcome.verdict().clause().is_some());
     // The order of locks is violated by several executions together.
@@ -109,7 +116,7 @@ fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &
         DrawFormat::Text => sink.write(&text)?,
         DrawFormat::Json => {
             complain(text.trim_end());
-            sink.write("null\n")?;
+            sink.write(&json(&Drawn { witness: None }))?;
         }
         DrawFormat::Svg | DrawFormat::Mermaid => {
             complain(&format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes)));

@@ -1,11 +1,13 @@
 //! `lockwalk matrix`: every arm of a rule against every race of a family.
 
 use lockwalk::spec::Rules;
+use lockwalk::witness::Judged;
 use lockwalk::{Method, Options, Outcome, Part, matrix};
+use serde::Serialize;
 
 use super::args::{MatrixArgs, MatrixFormat};
 use super::check::{all_cores, counted};
-use super::output::{Terminal, complain, print};
+use super::output::{Terminal, complain, json, print};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
 
@@ -50,8 +52,9 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     match args.format {
         MatrixFormat::Table => print(&dash(matrix::plain(&columns, &rows)))?,
         MatrixFormat::Markdown => print(&dash(matrix::markdown(&columns, &rows)))?,
+        MatrixFormat::Json => print(&json(&Matrix::new(args, &columns, &rows)))?,
     }
-    if let Some(legend) = matrix::legend(&rows) {
+    if let Some(legend) = matrix::legend(&rows).filter(|_| args.format != MatrixFormat::Json) {
         print(&dash(format!("\n{legend}\n")))?;
     }
     if runner.stopped() {
@@ -60,4 +63,37 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         return Ok(Status::Undecided);
     }
     Ok(Status::AsDocumented)
+}
+
+/// What `--format json` prints; docs/schema/matrix.json describes it.
+#[derive(Serialize)]
+struct Matrix<'m> {
+    rule: Option<&'m str>,
+    base: Option<&'m str>,
+    columns: Vec<Column<'m>>,
+    rows: Vec<Row<'m>>,
+}
+
+#[derive(Serialize)]
+struct Column<'m> {
+    name: &'m str,
+    protocol: String,
+}
+
+#[derive(Serialize)]
+struct Row<'m> {
+    race: &'m str,
+    cells: Vec<Judged<'m>>,
+}
+
+impl<'m> Matrix<'m> {
+    fn new(args: &'m MatrixArgs, columns: &'m [matrix::Column], rows: &'m [(String, Vec<Outcome>)]) -> Self {
+        let of_rule = |text: &'m str| (!args.eras).then_some(text);
+        Self {
+            rule: of_rule(&args.rule),
+            base: of_rule(&args.base),
+            columns: columns.iter().map(|(name, protocol)| Column { name, protocol: protocol.to_string() }).collect(),
+            rows: rows.iter().map(|(race, cells)| Row { race, cells: cells.iter().map(Outcome::judged).collect() }).collect(),
+        }
+    }
 }

@@ -222,10 +222,12 @@ fn unexpected(failure: Option<&Failure>) -> Result<(), Mishap> {
 pub(super) fn engine_violation(failure: &Failure) -> Option<Violation> {
     match &failure.kind {
         FailureKind::Deadlock { .. } => Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string())),
-        FailureKind::Livelock { cycle, .. } => {
-            let what = format!("{} steps bring everybody back to where they were, and nobody is held up", cycle.len());
-            Some(Violation::new(Clause::LIVELOCK, what))
-        }
+        FailureKind::Livelock { cycle, .. } => Some(Violation::new(Clause::LIVELOCK, going_round(cycle.len()))),
         FailureKind::Panic { .. } | FailureKind::Nondeterminism { .. } => None,
     }
+}
+
+/// What so many steps do in a livelock.
+pub(super) fn going_round(steps: usize) -> String {
+    format!("{steps} steps bring everybody back to where they were, and nobody is held up")
 }

@@ -95,6 +95,12 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
 fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Recording, violation: Violation, report: &Report) -> Witness {
     let failure = report.failure();
     let clause = violation.clause;
+    let ending = ending(&violation, failure, &recording.trace);
+    let what = match ending {
+        // Of its own steps, which it shows and numbers, and not of the scheduler's.
+        Ending::Livelock { first, last } => run::going_round(last - first + 1),
+        Ending::Violation | Ending::Deadlock { .. } => violation.what.clone(),
+    };
     Witness {
         race: race.id().into(),
         title: race.title().into(),
@@ -102,12 +108,12 @@ fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Re
         clause: clause.id().into(),
         clause_text: clause.text().into(),
         spec: format!("SPEC.md#{}", clause.id().to_lowercase()),
-        what: violation.what.clone(),
+        what,
         found: Found { engine: "replay".into(), memory_model: "sequentially consistent".into(), executions: 1, minimal: false },
         preemptions: failure.map_or(0, |f| f.preemptions),
         switches: failure.map_or(0, |f| f.switches),
         cpus: race.cpu_names().map(str::to_owned).collect(),
-        ending: ending(&violation, failure, &recording.trace),
+        ending,
         steps: recording.trace.into_steps(),
         held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
         replay: format!("lockwalk replay {} --protocol {protocol} --schedule {schedule}", race.id()),

@@ -1,6 +1,6 @@
 //! The same question asked otherwise has the same answer: with another number of threads, and with the protocol spelled another way.
 
-use super::run;
+use super::{good, run};
 
 /// Times are the only thing in an output that varies.
 fn timeless(text: &str) -> String {
@@ -51,8 +51,8 @@ fn violations_in_an_exploration_that_is_cut() {
         let said = one_answer(&format!("=S0.9 --executions 6000 --format {format}"), V2_6_34, 1);
         assert!(said.contains("the budget of executions") || said.contains("of executions\n"), "{said}");
     }
-    let said = one_answer("=S3.7 =S3.1 --executions 3", V2_6_34, 1);
-    assert!(said.contains("not all explored"), "{said}");
+    let said = one_answer("=S3.7 =S3.1 --executions 400 --format lines", V2_6_34, 1);
+    assert!(said.contains("S3.7 2.6.34  Sometimes, not all explored (the budget of executions is used up)"), "{said}");
 }
 
 #[test]
@@ -68,4 +68,17 @@ fn what_is_documented() {
         one_answer(&format!("=S3.1 --format {format}"), V2_6_34, 0);
     }
     one_answer("=S3.4 --executions 1", TRYLOCK_RESTART, 3);
+}
+
+/// Both show the steps that repeat, and count those that they show.
+#[test]
+fn a_livelock_is_as_long_in_the_table_as_in_the_picture() {
+    let number = |text: &str, before: &str| {
+        let (number, _) = text.split_once(before).unwrap_or_else(|| panic!("{before} is not in {text}"));
+        number.split_whitespace().last().and_then(|number| number.parse::<u32>().ok()).unwrap_or_else(|| panic!("no number in {text}"))
+    };
+    for race in ["=S3.4", "=S0.2 --protocol 2.6.11"] {
+        let (table, picture) = (good(&format!("check {race} --engine dpor")), good(&format!("explain {race}")));
+        assert_eq!(number(&table, " steps repeat"), number(&picture, " steps bring everybody back"), "{race}");
+    }
 }

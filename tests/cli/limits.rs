@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lockwalk::Outcome;
 use lockwalk::witness::{Coverage, Verdict};
 
-use super::{GONE, good, lockwalk, outcomes_and, run};
+use super::{GONE, good, lockwalk, outcomes_and, outcomes_in, run};
 
 /// The numbers of an outcome are possible ones.
 #[track_caller]
@@ -26,7 +26,7 @@ fn executions_are_counted_once() {
             ["--engine dpor", "--engine random --iterations 300", "--engine pct --iterations 300", "--engine loom --executions 400"]
         {
             let json = lockwalk(&format!("check {race} {engine} --format json")).output().expect("it starts").stdout;
-            let outcomes: Vec<Outcome> = serde_json::from_slice(&json).expect("JSON");
+            let outcomes = outcomes_in(&String::from_utf8_lossy(&json));
             let own = |outcome: &Outcome| Outcome { violations: without_order(outcome), ..outcome.clone() };
             outcomes.iter().map(own).for_each(|outcome| adds_up(&outcome));
         }

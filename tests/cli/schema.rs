@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::good;
+use super::{good, lockwalk};
 
 /// The schema of a command's output.
 fn schema(of: &str) -> Value {
@@ -24,6 +24,10 @@ fn objections(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
     for (word, what) in schema.as_object().expect("a schema is an object") {
         match word.as_str() {
             "$schema" | "title" | "description" | "$defs" | "items" | "$ref" => {}
+            "anyOf" => {
+                let mut parts = what.as_array().expect("a list").iter();
+                demand(parts.any(|part| self::objections(root, part, value, at).is_empty()), what);
+            }
             "properties" => assert!(schema.get("additionalProperties").is_some(), "{at}: the schema leaves open what else there may be"),
             "additionalProperties" => assert_eq!(what, false, "{at}: there is nothing else"),
             "const" => demand(value == what, what),
@@ -37,14 +41,16 @@ fn objections(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
             _ => panic!("what does {word} mean?"),
         }
     }
-    if let Some(name) = schema["$ref"].as_str() {
-        let part = root.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} is missing"));
+    if let Some((file, part)) = schema["$ref"].as_str().and_then(|name| name.split_once('#')) {
+        let other = (!file.is_empty()).then(|| self::schema(file));
+        let root = other.as_ref().unwrap_or(root);
+        let part = root.pointer(part).unwrap_or_else(|| panic!("{part} is missing"));
         objections.extend(self::objections(root, part, value, at));
     }
     for (name, part) in value.as_object().into_iter().flatten() {
         match schema["properties"].get(name) {
             Some(what) => objections.extend(self::objections(root, what, part, &format!("{at}.{name}"))),
-            None if schema.get("$ref").is_some() => {}
+            None if schema.get("$ref").or(schema.get("anyOf")).is_some() => {}
             None => objections.push(format!("{at}: {name} is not expected")),
         }
     }
@@ -96,16 +102,56 @@ fn damaged(value: &Value) -> Vec<Value> {
     all
 }
 
+/// Every kind of verdict, coverage and ending is among them.
 #[test]
 fn json_is_what_its_schema_says() {
-    for args in
-        ["list", "list MIG-1", "bench --memory --time 100ms", "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms"]
-    {
+    let mut all = String::new();
+    for args in [
+        "check =S3.1 =S3.3 =S3.4 =S3.8 --engine dpor",
+        "check =S3.7 --protocol 3.7 --engine dpor --executions 1",
+        "check =S3.1 --protocol 2.6.36+vma_adjust_lock=nothing --engine dpor",
+        "check =S3.7 --engine random --iterations 20",
+        "check =S0.3 --protocol 2.6.29 --engine loom",
+        "check =S0.2 --protocol 2.6.11 --engine loom",
+        "explain =S3.1",
+        "explain =S3.3",
+        "explain =S3.4",
+        "explain =S3.1 --protocol 2.6.36",
+        "matrix =S0.9 --rule vma_adjust_lock --executions 60",
+        "matrix =S0.3 --eras --executions 60",
+        "list",
+        "list MIG-1",
+        "bench --memory --time 100ms",
+        "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms",
+    ] {
         let schema = schema(args.split(' ').next().expect("a command"));
-        let json: Value = serde_json::from_str(&good(&format!("{args} --format json"))).expect("JSON");
+        let printed = lockwalk(&format!("{args} --format json")).output().expect("it starts").stdout;
+        let json: Value = serde_json::from_slice(&printed).expect("JSON");
         assert_eq!(objections(&schema, &schema, &json, "it"), [""; 0], "lockwalk {args}");
         for damaged in damaged(&json) {
             assert!(!objections(&schema, &schema, &damaged, "it").is_empty(), "lockwalk {args}: the schema allows {damaged:#}");
         }
+        all += &json.to_string();
     }
+    for word in ["exhaustive", "bounded", "sampled", "settled", "unfinished", "violates", "holds", "unstated", "deadlock", "livelock"] {
+        assert!(all.contains(&format!(":\"{word}\"")), "nothing is an example of {word}");
+    }
+    for word in ["violated", "never", "never-within", "not-seen", "undecided", "as-documented", "differs"] {
+        assert!(all.contains(&format!(":\"{word}\"")), "nothing is an example of {word}");
+    }
+}
+
+/// A cell that was given up says so, whatever was found in it.
+#[test]
+fn a_matrix_says_the_same_in_every_format() {
+    let matrix = "matrix =S0.9 --rule vma_adjust_lock --base 2.6.34 --executions 60";
+    let (cells, legend) = (["PIN-1 …"; 3], "\n…: not all of it was explored, so that more may be violated.\n");
+    let table = good(matrix);
+    assert!(table.contains(&format!("S0.9  {}\n", cells.join("  "))) && table.ends_with(legend), "{table}");
+    let markdown = good(&format!("{matrix} --format markdown"));
+    assert!(markdown.contains(&format!("| S0.9 | {} |\n", cells.join(" | "))) && markdown.ends_with(legend), "{markdown}");
+    let json: Value = serde_json::from_str(&good(&format!("{matrix} --format json"))).expect("JSON");
+    assert_eq!([&json["rule"], &json["base"], &json["columns"][0]["protocol"]], ["vma_adjust_lock", "2.6.34", "2.6.34"]);
+    let cell = &json["rows"][0]["cells"][0];
+    assert_eq!([&cell["verdict"], &cell["violates"], &cell["coverage"]["kind"]], ["violated", "PIN-1", "unfinished"]);
 }

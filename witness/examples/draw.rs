@@ -8,7 +8,9 @@ use witness::render::{self, Detail, Style};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut json = String::new();
     io::stdin().read_to_string(&mut json)?;
-    let witness: Witness = serde_json::from_str(&json)?;
+    let mut printed: serde_json::Value = serde_json::from_str(&json)?;
+    let witness: Option<Witness> = serde_json::from_value(printed["witness"].take())?;
+    let witness = witness.ok_or("there is no witness in it")?;
     let full = Style { detail: Detail::Full, ..Style::default() };
     let picture = match std::env::args().nth(1).as_deref() {
         None | Some("text") => render::text(&witness, 100, Style::default()),

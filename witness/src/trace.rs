@@ -35,7 +35,7 @@ pub struct Witness {
     /// How it ends.
     pub ending: Ending,
     /// The locks held at the end.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub held: Vec<Held>,
     /// The command that runs exactly this interleaving again.
     pub replay: String,
@@ -75,13 +75,13 @@ pub struct Step {
     /// The object it is about: the lock taken or dropped (`anon_vma#1`), the word read or written (`vma0.vm_start`). Empty
     /// where there is none. Two steps on the same object carry the same string: lock bars and the choice of the loads that
     /// matter rest on it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub object: String,
     /// What is true from this step on: `P0.mapcount 1→0`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub now: Vec<String>,
     /// The source line: `src/mm/rmap.rs:41`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub at: String,
 }
 
@@ -125,7 +125,7 @@ pub enum StepKind {
 
 /// How a witness ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Ending {
     /// A clause is found violated by the last step (or by the last one of kind [`StepKind::Violation`]).
     Violation,

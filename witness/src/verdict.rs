@@ -29,21 +29,20 @@ pub struct Outcome {
     /// last. One execution may violate several.
     pub violations: Vec<Count>,
     /// Violated clauses that no documented violation of another clause accounts for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub unexplained: Vec<String>,
     /// The clauses that were evaluated, and those that had to be, and how often.
     pub clauses: Vec<Count>,
     /// The endings that must be reachable, and how often each was reached.
     pub endings: Vec<Count>,
     /// What the race asks for that may come to nothing, and how often something came of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// The violating interleaving, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub witness: Option<Witness>,
 }
 
@@ -150,6 +149,17 @@ impl Verdict {
             Self::Never | Self::NeverWithin(_) | Self::NotSeen | Self::Undecided(_) => None,
         }
     }
+
+    /// Its kind in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Violated { .. } => "violated",
+            Self::Never => "never",
+            Self::NeverWithin(_) => "never-within",
+            Self::NotSeen => "not-seen",
+            Self::Undecided(_) => "undecided",
+        }
+    }
 }
 
 impl fmt::Display for Verdict {
@@ -177,7 +187,30 @@ pub enum Judgement {
     Differs,
 }
 
+/// An outcome, and what it amounts to: for those who read it as JSON, and have none of this code.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judged<'o> {
+    #[serde(flatten)]
+    outcome: &'o Outcome,
+    verdict: &'static str,
+    violates: Option<String>,
+    judgement: Judgement,
+    objections: Vec<String>,
+}
+
 impl Outcome {
+    /// It and what it amounts to.
+    pub fn judged(&self) -> Judged<'_> {
+        let verdict = self.verdict();
+        Judged {
+            outcome: self,
+            verdict: verdict.kind(),
+            violates: verdict.clause().map(str::to_owned),
+            judgement: self.judgement(),
+            objections: self.objections(),
+        }
+    }
+
     /// What it amounts to. Where several clauses were violated the documented one counts, else the first in the order of
     /// [`violations`](Self::violations). Where nothing was run, nothing is decided.
     pub fn verdict(&self) -> Verdict {
