@@ -41,7 +41,7 @@ pub mod spec;
 pub mod sync;
 
 pub use dpor::{Commutation, Disagreement, ParseScheduleError, Schedule};
-pub use explore::{Litmus, LitmusOutcome, Method, Options, Part, PartError, Shard};
+pub use explore::{Litmus, LitmusOutcome, Method, OnStall, Options, Part, PartError, Shard};
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};
 pub use sync::Mark;

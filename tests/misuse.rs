@@ -2,9 +2,13 @@
 //! anything, in any interleaving, keeps the verdict from being worth something.
 
 use std::panic::{self, AssertUnwindSafe, Location};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lockwalk::mm::World;
-use lockwalk::witness::Verdict;
+use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Clause, Era, Method, Options, Outcome, Protocol, Race};
 
 const ENGINES: [Method; 6] = [
@@ -161,6 +165,7 @@ fn a_process_does_not_exit_while_another_cpu_uses_it() {
 /// What another CPU does shows in a step.
 #[test]
 fn a_retry_loop_that_takes_no_step_is_an_error() {
+    let line = line!() + 3;
     let counts = |w: &World| {
         let mut rounds = 0;
         w.repeat_until(|| {
@@ -170,7 +175,9 @@ fn a_retry_loop_that_takes_no_step_is_an_error() {
     };
     refused(
         &alone(counts),
-        "mine under 3.7, on CPU 'one': this goes round for ever: it takes no step, so it waits for nobody (tests/misuse.rs:166)",
+        &format!(
+            "mine under 3.7, on CPU 'one': this goes round for ever: it takes no step, so it waits for nobody (tests/misuse.rs:{line})"
+        ),
     );
     let says = "this goes round for ever: no CPU runs that could change anything (tests/misuse.rs:";
     let waits = |w: &World| w.repeat_until(|| w.signalled());
@@ -182,6 +189,78 @@ fn a_retry_loop_that_takes_no_step_is_an_error() {
     }
     let waits_for_the_other = two(|w| w.repeat_until(|| w.signalled()), |w| w.signal());
     assert_eq!(check(&waits_for_the_other, &Method::Exhaustive).verdict(), Verdict::Never);
+}
+
+/// Where a CPU goes round and round, step by step, there is a limit, and it says where.
+#[test]
+fn a_cpu_that_takes_steps_for_ever_is_found() {
+    let (line, spins) = (line!(), alone(|w| while !w.signalled() {}));
+    let outcome = |method: &Method| match check(&spins, method).coverage {
+        Coverage::Sampled { how } => how,
+        Coverage::Unfinished { why } => why,
+        coverage => panic!("{}: {coverage:?}", method.name()),
+    };
+    for (method, limit) in ENGINES.iter().zip([
+        "more than 100000 steps",
+        "more than 100000 steps",
+        "20 given up",
+        "20 given up",
+        "too many steps",
+        "without end",
+    ]) {
+        let said = outcome(method);
+        assert!(said.contains(limit) && said.contains("; CPU 'one' has taken "), "{}: {said}", method.name());
+        assert!(said.contains(&format!(" steps, and is at tests/misuse.rs:{line} (")), "{}: {said}", method.name());
+    }
+}
+
+/// Nobody can stop a CPU that computes without a step; but it is told, and where it is.
+#[test]
+fn a_cpu_that_computes_for_ever_is_told_of() {
+    for method in &ENGINES {
+        let (told, stalled) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (hears, stops, stopped) = (told.clone(), stalled.clone(), stalled.clone());
+        let race = alone(move |w| {
+            w.signal();
+            while !stopped.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let on_stall = move |what: &str| {
+            hears.lock().unwrap().push(what.to_owned());
+            stops.store(true, Ordering::Relaxed);
+        };
+        let options = Options { on_stall: Some(Arc::new(on_stall)), patience: Some(Duration::from_millis(50)), ..Options::default() };
+        race.check_with(&PROTOCOL, method, &options);
+        let told = told.lock().unwrap();
+        let [said] = &told[..] else { panic!("{}: {told:?}", method.name()) };
+        assert!(said.starts_with("mine under 3.7, on CPU 'one': it has computed for ") && said.contains(" s without a step"), "{said}");
+        assert!(cfg!(not(target_os = "linux")) || said.contains("tests/misuse.rs:"), "{}: {said}", method.name());
+    }
+}
+
+const FOR_EVER: &str = "computes_for_ever";
+
+#[test]
+#[ignore = "it never ends"]
+fn computes_for_ever() {
+    let options = Options { patience: Some(Duration::from_millis(50)), ..Options::default() };
+    alone(|_| {
+        loop {
+            std::hint::spin_loop()
+        }
+    })
+    .check_with(&PROTOCOL, &Method::Exhaustive, &options);
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "nobody watches")]
+fn who_computes_for_ever_ends_the_process() {
+    let mut this = Command::new(std::env::current_exe().expect("it has a file"));
+    let output = this.args(["--exact", FOR_EVER, "--ignored", "--nocapture"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("error: mine under 3.7, on CPU 'one': it has computed for ") && said.lines().count() == 1, "{said}");
 }
 
 /// A world is built before the CPUs start.

@@ -1,6 +1,7 @@
 //! One execution as the scheduler sees it: tasks, what each is about to do, and what has happened.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
 
 use crate::access::{Access, ObjectId, Op};
 use crate::data::DataCells;
@@ -8,15 +9,19 @@ use crate::dependence::Rule;
 use crate::hook::with_quiet;
 use crate::livelock::{Retries, Round, mix};
 use crate::log::{Did, Log};
-use crate::report::{End, FailureKind, Waiting, panic_failure};
+use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
 use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
+use crate::watchdog::Pulse;
 
 /// An execution this long may be one that never ends.
 const STEPS_BETWEEN_CHECKS: usize = 4096;
+
+/// How many of the last steps of an execution that is too long are looked at.
+const LAST_STEPS: usize = 1000;
 
 /// What the scheduler does next.
 pub(crate) enum Next {
@@ -26,6 +31,7 @@ pub(crate) enum Next {
 }
 
 pub(crate) struct Core {
+    pub(crate) pulse: Arc<Pulse>,
     tasks: Vec<Task>,
     /// Tasks of this execution; `tasks` keeps more, for their allocations.
     count: usize,
@@ -49,6 +55,10 @@ pub(crate) struct Core {
     pub(crate) give_up: Option<Box<dyn Fn() -> bool + Send>>,
     /// It was given up.
     pub(crate) given_up: bool,
+    /// The most steps of an execution.
+    pub(crate) max_steps: usize,
+    /// It would have had more.
+    pub(crate) too_long: Option<Unfinished>,
     /// What each task does, if somebody wants to compare it.
     pub(crate) log: Option<Log>,
     /// The execution repeats another in an order of its own: there is nothing to find out about rounds.
@@ -58,8 +68,9 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pulse: Arc<Pulse>) -> Self {
         Core {
+            pulse,
             tasks: Vec::new(),
             count: 0,
             objects: 0,
@@ -77,6 +88,8 @@ impl Core {
             current: 0,
             give_up: None,
             given_up: false,
+            max_steps: usize::MAX,
+            too_long: None,
             log: None,
             following: false,
             ready: TaskSet::default(),
@@ -140,6 +153,7 @@ impl Core {
                     children: 0,
                     op: Op { object: ObjectId(0), access: Access::Read },
                     condition: None,
+                    at: None,
                     announced: 0,
                     round: Round::default(),
                     failed: false,
@@ -148,6 +162,7 @@ impl Core {
             let task = &mut self.tasks[self.count];
             task.state = TaskState::New;
             task.condition = None;
+            task.at = None;
             task.announced = 0;
             task.failed = false;
             (task.origin, task.children) = (self.count as u64, 0);
@@ -157,6 +172,7 @@ impl Core {
             self.count += 1;
         }
         self.tasks[id].name.push_str(name);
+        self.pulse.named(id, name);
     }
 
     pub(crate) fn spawned(&mut self, strategy: &mut dyn Explore, id: usize, name: &str) {
@@ -191,13 +207,16 @@ impl Core {
     pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>, at: &'static Location<'static>) {
         assert!(op.object.0 < self.objects, "step: {op} names an object that this execution has not made");
         self.settle_worst_case(strategy);
-        let (Op { object, access }, name) = (op, self.creators[op.object.0 as usize]);
-        self.did(self.current, || Did::Announced { object, name, access, at });
+        if self.log.is_some() {
+            let (Op { object, access }, name) = (op, self.creators[op.object.0 as usize]);
+            self.did(self.current, || Did::Announced { object, name, access, at });
+        }
         let announced = self.trace.depth;
         let task = &mut self.tasks[self.current];
         task.state = TaskState::Pending;
         task.op = op;
         task.condition = condition;
+        task.at = Some(at);
         task.announced = announced;
     }
 
@@ -256,9 +275,16 @@ impl Core {
     /// The outcome of a try was never said: assume the worst, that it took the lock.
     pub(crate) fn settle_worst_case(&mut self, strategy: &mut dyn Explore) {
         if self.trace.unsettled() {
-            self.trace.settle(false);
-            strategy.executed(self);
+            self.settle(strategy, false);
         }
+    }
+
+    /// The outcome of the last event is known. What follows from that may take its time, which is not the program's.
+    fn settle(&mut self, strategy: &mut dyn Explore, failed: bool) {
+        let paused = self.pulse.pause();
+        self.trace.settle(failed);
+        strategy.executed(self);
+        self.pulse.resume(paused);
     }
 
     /// Choose among the tasks that shuttle can run.
@@ -275,18 +301,14 @@ impl Core {
             if task >= self.count {
                 self.add_task(task, "(not spawned by dpor)");
             }
-            let starts = match self.tasks[task].state {
-                TaskState::New => true,
-                TaskState::Joining(other) => self.tasks[other].state == TaskState::Finished,
-                _ => false,
-            };
-            if starts && !self.aborting && strategy.delays(self, task) {
-                continue;
-            }
             match self.tasks[task].state {
+                TaskState::New if self.delayed(strategy, task) => continue,
                 TaskState::New => self.tasks[task].state = TaskState::Local,
                 TaskState::Local | TaskState::Finished => {}
                 TaskState::Joining(other) if self.tasks[other].state == TaskState::Finished && !self.tasks[other].failed => {
+                    if self.delayed(strategy, task) {
+                        continue;
+                    }
                     self.trace.join(task, other);
                     self.tasks[task].state = TaskState::Local;
                 }
@@ -307,6 +329,11 @@ impl Core {
                 Next::Abort
             }
         }
+    }
+
+    /// Whether a task that could go on without a step is to do so later.
+    fn delayed(&self, strategy: &mut dyn Explore, task: usize) -> bool {
+        self.following && !self.aborting && strategy.delays(self, task)
     }
 
     /// Tell the strategy that the execution is over, before the tasks are torn down.
@@ -372,16 +399,34 @@ impl Core {
             (self.given_up, self.cut) = (true, true);
             return None;
         }
+        if depth >= self.max_steps && !self.following {
+            self.too_long = Some(self.what_repeats());
+            (self.given_up, self.cut) = (true, true);
+            return None;
+        }
         let Some(task) = strategy.choose(self) else {
             self.cut = self.failure.is_none() && self.misfit.is_none();
             return None;
         };
         self.run_event(task);
         if !self.trace.unsettled_try() {
-            self.trace.settle(false);
-            strategy.executed(self);
+            self.settle(strategy, false);
         }
         Some(task)
+    }
+
+    /// The execution is too long: who does what most often at its end.
+    fn what_repeats(&self) -> Unfinished {
+        let events = self.trace.events();
+        let last = &events[events.len().saturating_sub(LAST_STEPS)..];
+        let times = |event: &Frame| last.iter().filter(|other| (other.task, other.op) == (event.task, event.op)).count();
+        let often = last.iter().max_by_key(|event| times(event));
+        let repeats = often.map(|event| {
+            let Frame { task, op, at, .. } = *event;
+            let name = self.tasks[task as usize].name.clone();
+            Repeated { task: task as usize, name, op, at, times: times(event), of: last.len() }
+        });
+        Unfinished::TooLong { steps: events.len(), repeats: repeats.map(Box::new) }
     }
 
     fn run_event(&mut self, task: usize) {
@@ -396,11 +441,11 @@ impl Core {
                 preemptions += u32::from(self.trace.frame(depth).enabled.contains(before));
             }
         }
-        let op = self.tasks[task].op;
+        let (op, at) = (self.tasks[task].op, self.tasks[task].at);
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;
         let local = task_state.round.event(op, depth);
-        self.trace.push_event(task, op, local);
+        self.trace.push_event(task, op, at, local);
         let frame = self.trace.frame_mut(depth);
         (frame.preemptions, frame.switches) = (preemptions, switches);
         self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
@@ -418,8 +463,7 @@ impl Core {
             return failed != success;
         }
         assert!(self.trace.unsettled(), "tried: task {} has no try whose outcome is open", self.current);
-        self.trace.settle(!success);
-        strategy.executed(self);
+        self.settle(strategy, !success);
         true
     }
 
@@ -428,7 +472,8 @@ impl Core {
         let Some(condition) = self.tasks[task].condition else { return Some(true) };
         // SAFETY: the condition is borrowed by `step_when`, on the stack of a task that is suspended inside it (it is pending),
         // and whose stack is only unwound by resuming it.
-        match catch_unwind(AssertUnwindSafe(|| with_quiet(true, || unsafe { (*condition)() }))) {
+        let ready = || catch_unwind(AssertUnwindSafe(|| with_quiet(true, || unsafe { (*condition)() })));
+        match self.pulse.code_of(task, self.tasks[task].at, ready) {
             Ok(ready) => Some(ready),
             Err(payload) => {
                 self.fail(panic_failure(task, payload));
@@ -502,6 +547,7 @@ impl Core {
             return true;
         }
         let own = local.unwrap_or(fingerprint);
+        let paused = self.pulse.pause();
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         for task in 0..self.count {
@@ -512,6 +558,7 @@ impl Core {
         let tasks = &mut self.tasks[..self.count];
         let livelock = self.retries.retry(&self.trace, tasks, self.current, fingerprint, own, &ready);
         self.ready = ready;
+        self.pulse.resume(paused);
         if let Some(cycle) = livelock {
             let waiting = self.waiting();
             self.fail(FailureKind::Livelock { cycle, waiting });

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
@@ -22,6 +23,7 @@ use crate::saved::{Saved, SavedStack};
 use crate::session::{Budget, Execution, Options, Progress, Session};
 use crate::strategy::{Commuting, Strategy, explore};
 use crate::units::Part;
+use crate::watchdog::{self, Patience, Pulse, Stall};
 
 /// Explores the interleavings of a program.
 ///
@@ -59,6 +61,8 @@ pub struct Explorer {
     stack_size: usize,
     rules: Rules,
     fairness: Fairness,
+    patience: Patience,
+    max_steps: usize,
     always_give: bool,
     checked: Option<Arc<Checked>>,
 }
@@ -77,6 +81,8 @@ impl Explorer {
             stack_size,
             rules,
             fairness: Fairness::default(),
+            patience: Patience::default(),
+            max_steps: MAX_STEPS,
             always_give: false,
             checked: None,
         }
@@ -135,6 +141,28 @@ impl Explorer {
     /// Which cycles are livelocks: the weakly fair ones, if this is not called.
     pub fn fairness(mut self, fairness: Fairness) -> Self {
         self.fairness = fairness;
+        self
+    }
+
+    /// The most steps of an execution, 100,000 if this is not called. One that would have more ends the exploration, which says what is
+    /// done again and again ([`Unfinished::TooLong`]), and cannot be resumed. Samplers give up an execution after 20,000 steps.
+    pub fn max_steps(mut self, most: usize) -> Self {
+        self.max_steps = most;
+        self
+    }
+
+    /// What to do when a task computes for a second without announcing a step: it may never announce one, and nothing else can run
+    /// meanwhile. If this is not called, that is said on stderr and the process exits with the status [`STALLED`](crate::STALLED). The
+    /// handler runs on a thread of its own; should it return, the task goes on. Only the task's own computing counts: neither waiting
+    /// does, nor what the exploration does, nor what other processes do. Nobody watches on other systems than Linux.
+    pub fn on_stall(mut self, handler: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
+        self.patience.handler = Arc::new(handler);
+        self
+    }
+
+    /// How long a task may compute without announcing a step, if not a second; [`Duration::MAX`] for any time.
+    pub fn stall_after(mut self, after: Duration) -> Self {
+        self.patience.after = after;
         self
     }
 
@@ -249,8 +277,11 @@ impl Explorer {
     }
 
     fn work_on(&self, program: Program, part: Part, worker: Worker) -> (Report, Option<SavedStack>) {
-        let mut core = Core::new();
+        let pulse = Arc::new(Pulse::new(self.patience.clone()));
+        let _watch = watchdog::watch(&pulse);
+        let mut core = Core::new(pulse);
         core.trace.rules = self.rules;
+        core.max_steps = self.max_steps;
         core.trace.fairness = self.fairness;
         let mut strategy = explore(&self.strategy, self.rules, part, worker);
         if let Some(checked) = &self.checked {
@@ -269,6 +300,9 @@ impl Explorer {
         session.conclude(core, &mut **strategy)
     }
 }
+
+/// Longer executions are hardly meant.
+const MAX_STEPS: usize = 100_000;
 
 type Program = Arc<dyn Fn() + Send + Sync>;
 

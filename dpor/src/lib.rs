@@ -119,7 +119,9 @@
 //!
 //! Sequential consistency only: a step sees all steps before it, and no weaker memory model is explored. The program must be
 //! deterministic but for its interleaving; where the exploration sees that it is not, that is reported, and nothing else claimed. A
-//! loop that goes round without end must say so with [`round`] or [`retry`]. Shuttle's own primitives are not announced: they do
+//! loop that goes round without end must say so with [`round`] or [`retry`]; otherwise the exploration ends when an execution has too many
+//! steps, and says where they are announced ([`Explorer::max_steps`]). A task that computes without end and without a step cannot be
+//! unwound; a watchdog notices after a second, and says where it is ([`Explorer::on_stall`]). Shuttle's own primitives are not announced: they do
 //! not work as choices here. The number of tasks, objects and steps is not limited.
 
 #[cfg(doctest)]
@@ -146,6 +148,7 @@ mod task;
 mod taskset;
 mod trace;
 mod units;
+mod watchdog;
 
 pub use access::{Access, ObjectId, Op};
 pub use commute::{Blame, Commutation, Commute, Disagreement};
@@ -155,7 +158,7 @@ pub use dependence::Rule;
 pub use explorer::Explorer;
 pub use livelock::Fairness;
 pub use log::{Difference, Step};
-pub use report::{End, Failure, FailureKind, Report, Unfinished, Waiting};
+pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
 pub use runtime::{
     JoinHandle, aborting, data, data_access, me, note, object, object_named, observed, retry, round, spawn, step, step_when, tried,
 };
@@ -163,3 +166,4 @@ pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use session::{Budget, Execution, Progress};
 pub use strategy::Strategy;
+pub use watchdog::{Call, STALLED, Stall};

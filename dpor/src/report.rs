@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::access::Op;
@@ -156,6 +157,31 @@ pub enum End {
     Cut,
 }
 
+/// A step that is taken again and again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Repeated {
+    /// Index of the task.
+    pub task: usize,
+    /// Its name.
+    pub name: String,
+    /// The operation.
+    pub op: Op,
+    /// Where it is announced.
+    pub at: Option<&'static Location<'static>>,
+    /// How many of the last steps it is.
+    pub times: usize,
+    /// The number of these.
+    pub of: usize,
+}
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Repeated { task, name, op, at, times, of } = self;
+        write!(f, "{times} of the last {of} are {op} of task {task} ({name})")?;
+        at.map_or(Ok(()), |at| write!(f, " at {at}"))
+    }
+}
+
 /// Why an exploration ended before everything was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unfinished {
@@ -171,6 +197,13 @@ pub enum Unfinished {
     Sampled,
     /// The preemption bound that was asked for is reached.
     Bound(u32),
+    /// An execution has more steps than [`Explorer::max_steps`](crate::Explorer::max_steps) allows: maybe it never ends.
+    TooLong {
+        /// How many it has.
+        steps: usize,
+        /// What it does most often at its end.
+        repeats: Option<Box<Repeated>>,
+    },
     /// Only a shard was explored.
     Shard,
     /// The program is not deterministic.
@@ -193,6 +226,10 @@ impl fmt::Display for Unfinished {
             Unfinished::Found => f.write_str("a failure was found"),
             Unfinished::Sampled => f.write_str("this strategy samples"),
             Unfinished::Bound(bound) => write!(f, "only executions with up to {bound} preemptions were asked for"),
+            Unfinished::TooLong { steps, repeats } => {
+                write!(f, "an execution has more than {steps} steps")?;
+                repeats.as_ref().map_or(Ok(()), |repeats| write!(f, "; {repeats}"))
+            }
             Unfinished::Shard => f.write_str("only one shard was explored"),
             Unfinished::Nondeterminism => f.write_str("the program is not deterministic"),
             Unfinished::Misfit { step, why } => write!(f, "the schedule does not fit the program at step {step}: {why}"),

@@ -291,7 +291,12 @@ pub(crate) struct Driver;
 impl Scheduler for Driver {
     fn new_execution(&mut self) -> Option<Schedule> {
         with_quiet(false, || {
-            let more = with_engine(|engine| engine.session.next_execution(&mut engine.core, &mut *engine.strategy));
+            let more = with_engine(|engine| {
+                engine.core.pulse.exploration();
+                let more = engine.session.next_execution(&mut engine.core, &mut *engine.strategy);
+                engine.core.pulse.program();
+                more
+            });
             HERE.with(|here| here.aborting.set(false));
             more.then(|| Schedule::new(0))
         })
@@ -302,6 +307,7 @@ impl Scheduler for Driver {
             HERE.with(|here| {
                 let mut engine = here.engine.borrow_mut();
                 let engine = engine.as_mut().expect("the scheduler runs while exploring");
+                engine.core.pulse.exploration();
                 let tasks = runnable.iter().map(|task| usize::from(task.id()));
                 let task = match engine.core.next(&mut *engine.strategy, tasks.clone()) {
                     Next::Run(task) => task,
@@ -313,6 +319,8 @@ impl Scheduler for Driver {
                     }
                 };
                 engine.core.current = task;
+                engine.core.pulse.task(task, engine.core.tasks()[task].at);
+                engine.core.pulse.program();
                 here.current.set(task);
                 Some(TaskId::from(task))
             })

@@ -202,6 +202,9 @@ impl Session {
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
         }
+        if let Some(why) = core.too_long.take() {
+            report.why_unfinished = Some(why);
+        }
         if let Some(on_execution) = &self.options.on_execution {
             let steps = core.trace.depth;
             let execution = Execution { index, end, failure: failure.as_ref(), steps, preemptions, switches, core };

@@ -1,5 +1,7 @@
 //! A task as the scheduler sees it.
 
+use std::panic::Location;
+
 use crate::access::Op;
 use crate::livelock::Round;
 
@@ -30,6 +32,8 @@ pub(crate) struct Task {
     /// The announced operation, while pending.
     pub(crate) op: Op,
     pub(crate) condition: Option<Condition>,
+    /// Where the last operation was announced.
+    pub(crate) at: Option<&'static Location<'static>>,
     /// How many events had happened when it was announced.
     pub(crate) announced: usize,
     pub(crate) round: Round,

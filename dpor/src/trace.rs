@@ -1,6 +1,7 @@
 //! The execution so far: its events, their vector clocks, and the operations waiting to happen.
 
 use std::iter::successors;
+use std::panic::Location;
 
 use crate::access::{Access, Class, ObjectId, Op};
 use crate::dependence::Rules;
@@ -15,6 +16,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) struct Frame {
     pub(crate) task: u32,
     pub(crate) op: Op,
+    /// Where the operation was announced.
+    pub(crate) at: Option<&'static Location<'static>>,
     pub(crate) class: Class,
     /// A try that failed.
     pub(crate) failed: bool,
@@ -22,6 +25,8 @@ pub(crate) struct Frame {
     pub(crate) tick: u32,
     /// The event before this one on the same object.
     pub(crate) prev: u32,
+    /// The last event on the object before the run of independent ones of one class to which this one belongs.
+    pub(crate) before_run: u32,
     /// Preemptive and all switches, up to and including this event.
     pub(crate) preemptions: u32,
     pub(crate) switches: u32,
@@ -60,10 +65,12 @@ impl Frame {
         Frame {
             task: 0,
             op: Op { object: ObjectId(0), access: Access::Read },
+            at: None,
             class: Class::Reader,
             failed: false,
             tick: 0,
             prev: NONE,
+            before_run: NONE,
             preemptions: 0,
             switches: 0,
             local: 0,
@@ -279,13 +286,14 @@ impl Trace {
         self.depth += 1;
     }
 
-    /// Execute `op` of `task` as the event that leaves the current state. Its clock comes with [`Trace::settle`].
-    pub(crate) fn push_event(&mut self, task: usize, op: Op, local: u64) {
+    /// Execute `op` of `task`, which was announced `at`, as the event that leaves the current state. Its clock comes with [`Trace::settle`].
+    pub(crate) fn push_event(&mut self, task: usize, op: Op, at: Option<&'static Location<'static>>, local: u64) {
         let prev = self.last_on(op.object);
         let index = self.depth;
         let frame = &mut self.frames[index];
         frame.task = task as u32;
         frame.op = op;
+        frame.at = at;
         frame.failed = false;
         frame.class = op.access.class(false);
         frame.tick = 0;
@@ -311,6 +319,11 @@ impl Trace {
         self.task_clocks[task * self.stride + task] = tick;
         self.frames[index].tick = tick;
         let mut event = self.last_on(object);
+        self.frames[index].before_run = event;
+        if event != NONE && class != Class::Exclusive && self.frames[event as usize].class == class {
+            event = self.frames[event as usize].before_run;
+            self.frames[index].before_run = event;
+        }
         while event != NONE {
             let other = &self.frames[event as usize];
             if self.rules.dependent(other.class, class) {

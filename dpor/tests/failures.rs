@@ -384,7 +384,7 @@ fn saying_too_late_how_a_try_went_is_an_error() {
 fn an_execution_that_never_ends_is_given_up() {
     for strategy in STRATEGIES {
         let budget = dpor::Budget { executions: None, time: Some(std::time::Duration::from_millis(50)) };
-        let report = Explorer::new(strategy).budget(budget).run(|| {
+        let report = Explorer::new(strategy).max_steps(usize::MAX).budget(budget).run(|| {
             let word = Word::new(0);
             while word.read() == 0 {}
         });

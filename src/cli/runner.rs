@@ -10,6 +10,7 @@ use lockwalk::spec::Violation;
 use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race};
 
 use super::Refusal;
+use super::output::complain;
 use super::progress::{CasesLine, stop_on_ctrl_c};
 
 /// A race, and a protocol to run it under.
@@ -39,9 +40,14 @@ const STACK: usize = 8 << 20;
 impl Runner {
     /// With the engine's name for messages, and limits for each case; on so many threads.
     pub fn new(method: &Method, options: Options, jobs: usize) -> Self {
-        let stop = stop_on_ctrl_c();
-        let options = Options { stop: Some(stop.clone()), ..options };
-        Self { engine: method.name(), options, jobs: jobs.max(1), stop, line: Arc::new(CasesLine::new()) }
+        let (stop, line) = (stop_on_ctrl_c(), Arc::new(CasesLine::new()));
+        let bar = line.clone();
+        let on_stall = move |what: &str| {
+            bar.bar.aside(|| complain(&format!("error: {what}")));
+            std::process::exit(2);
+        };
+        let options = Options { stop: Some(stop.clone()), on_stall: Some(Arc::new(on_stall)), ..options };
+        Self { engine: method.name(), options, jobs: jobs.max(1), stop, line }
     }
 
     /// Checks all cases, as far as Ctrl-C lets it. `seen` hears of each in their order, as soon as its turn has come.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dpor::{Explorer, Unfinished};
 
-use super::Method;
 use super::run::{self, OnShared};
+use super::stall::{Patience, Watch};
+use super::{Method, Options};
 use crate::spec::{Clause, Violation};
 use crate::sync::{self, Engine, Exec, LoomStop};
 
@@ -124,6 +125,10 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         let recorded = seen.clone();
         let hears: Arc<run::Hears> = Arc::new(move |exec, found| lock(&recorded).record(exec, found, &lock(&results)));
         let endless = || lock(&seen).add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
+        let _watch = (method.strategy().is_none()).then(|| {
+            let cpus = (0..self.cpus.len()).map(|cpu| format!("CPU{cpu}")).collect();
+            Watch::new(WHOSE.into(), cpus, &Patience::of(&Options::default()))
+        });
         let exhausted = match method {
             Method::Native { iterations } => {
                 if (0..*iterations).any(|_| run::on_threads(&program, &*hears).is_err()) {
@@ -172,9 +177,11 @@ impl<T: Send + Sync + 'static> Litmus<T> {
             let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));
             run::execute(&exec, || Arc::new((litmus.build)()), &cpus, |_| ());
         };
-        run::Program { whose: "a litmus test".into(), run: Box::new(run) }
+        run::Program { whose: WHOSE.into(), run: Box::new(run), patience: Patience::of(&Options::default()) }
     }
 }
+
+const WHOSE: &str = "a litmus test";
 
 type Results = Arc<Mutex<Vec<String>>>;
 

@@ -4,6 +4,7 @@ mod litmus;
 mod part;
 mod run;
 mod selfcheck;
+mod stall;
 mod tally;
 mod witnessing;
 
@@ -20,6 +21,7 @@ use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
 pub use part::{Part, PartError, Shard};
 use run::Plan;
+use stall::{Patience, Watch};
 use tally::Tally;
 
 /// The kernel's locks are queues (and its spin locks tickets, since 2.6.25): who waits for one that is free again and again gets it some
@@ -120,6 +122,9 @@ impl Method {
     }
 }
 
+/// Hears, in words, of a CPU that computes and computes without a step.
+pub type OnStall = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Limits and listeners of one exploration.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -136,6 +141,11 @@ pub struct Options {
     pub as_found: bool,
     /// Set from elsewhere to stop: by Ctrl-C.
     pub stop: Option<Arc<AtomicBool>>,
+    /// Hears of a CPU that computes and computes without a step, in words: nobody can stop it. If nobody hears of it, that is said on
+    /// stderr, and the process exits with status 2.
+    pub on_stall: Option<OnStall>,
+    /// How long a CPU may compute without a step: a second of its own time; under loom and on real threads, ten by the clock.
+    pub patience: Option<Duration>,
     /// Hears now and then how many executions have run.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 }
@@ -163,8 +173,8 @@ impl Race {
     /// ```
     ///
     /// # Panics
-    /// When something panics that is no assertion, with what it says: while the world is built or audited, or in a condition. Of assertions
-    /// see [`cpu`](Race::cpu).
+    /// When the race asks for what makes no sense, a process that there is not say, with its line; and when something panics that is no
+    /// assertion: while the world is built or audited, or in a condition. Of assertions see [`cpu`](Race::cpu).
     pub fn check(&self, protocol: &Protocol) -> Outcome {
         self.check_with(protocol, &Method::default(), &Options { witness: true, ..Options::default() })
     }
@@ -288,7 +298,18 @@ impl<'o> Exploration<'o> {
     }
 
     fn program(&self) -> run::Program {
-        self.plan.clone().program()
+        run::Program { patience: Patience::of(self.options), ..self.plan.clone().program() }
+    }
+
+    /// Which CPU goes on and on, and where.
+    fn busiest(&self) -> String {
+        self.tally().busiest(&self.plan.race)
+    }
+
+    /// Watches the executions on an engine that does not do it itself.
+    fn watch(&self) -> Watch {
+        let cpus = self.plan.race.cpu_names().map(str::to_owned).collect();
+        Watch::new(self.plan.whose(), cpus, &Patience::of(self.options))
     }
 
     fn stopped(&self) -> bool {
@@ -346,6 +367,11 @@ impl<'o> Exploration<'o> {
             });
         }
         let report = run::on_shuttle(explorer, self.program(), self.hears());
+        // A sampler goes on without an execution that is too long.
+        let sampled = sampled.map(|how| match report.blocked {
+            0 => how,
+            many => format!("{how}: {many} given up{}", self.busiest()),
+        });
         let coverage = match (&report.why_unfinished, sampled) {
             (None, _) if report.exhausted => Coverage::Exhaustive,
             (Some(Unfinished::Found), _) => Coverage::Settled,
@@ -353,6 +379,9 @@ impl<'o> Exploration<'o> {
             // A sample that is cut short is a smaller one.
             (Some(why @ (Unfinished::Executions | Unfinished::Time | Unfinished::Stopped)), Some(how)) => {
                 Coverage::Sampled { how: format!("{how}: {why}") }
+            }
+            (Some(Unfinished::TooLong { steps, .. }), _) => {
+                Coverage::Unfinished { why: format!("an execution has more than {steps} steps{}", self.busiest()) }
             }
             (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
             (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
@@ -367,6 +396,7 @@ impl<'o> Exploration<'o> {
         if let Some(why) = sync::loom_refuses(self.plan.race.cpu_names().count()) {
             return Coverage::Unfinished { why };
         }
+        let _watch = self.watch();
         let bounds = [None, Some(3), Some(2), Some(1)];
         let quarter = self.options.time.unwrap_or(LOOM_PATIENCE) / 4;
         let executions: Arc<AtomicU64> = Arc::default();
@@ -406,7 +436,8 @@ impl<'o> Exploration<'o> {
                 }
                 Some(LoomStop::Ended | LoomStop::Deadlock(_)) => unfinished("loom stops at the first violation"),
                 Some(LoomStop::CannotExplore(why)) => unfinished(&why),
-                Some(LoomStop::TooLong) => unfinished("an execution retries without end; loom cannot tell a livelock"),
+                Some(LoomStop::TooLong) if report.yielded => unfinished("an execution retries without end; loom cannot tell a livelock"),
+                Some(LoomStop::TooLong) => unfinished(&format!("an execution has too many steps{}", self.busiest())),
             };
         }
         unreachable!("the smallest bound returns")
@@ -414,7 +445,7 @@ impl<'o> Exploration<'o> {
 
     /// Runs on real threads.
     fn native(&self, iterations: u64) -> Coverage {
-        let (program, hears) = (self.program(), self.hears());
+        let (program, hears, _watch) = (self.program(), self.hears(), self.watch());
         for n in 0..iterations {
             if let Some(progress) = &self.options.progress
                 && n.is_multiple_of(64)
@@ -426,7 +457,8 @@ impl<'o> Exploration<'o> {
                 return Coverage::Sampled { how: format!("real threads: stopped after {n} executions") };
             }
             if let Err(sync::Endless) = run::on_threads(&program, &*hears) {
-                return Coverage::Unfinished { why: "an execution retries without end; real threads cannot tell a livelock".into() };
+                let why = "an execution goes on without end, and real threads cannot tell a livelock";
+                return Coverage::Unfinished { why: format!("{why}{}", self.busiest()) };
             }
         }
         Coverage::Sampled { how: "real threads".into() }

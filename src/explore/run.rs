@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dpor::{Commutation, Commute, Disagreement, Explorer, Failure, FailureKind, Report};
 
+use super::Options;
+use super::stall::{self, Patience};
 use crate::mm::World;
 use crate::race::{Race, Seen};
 use crate::spec::{Clause, Protocol, Violation};
@@ -61,7 +63,12 @@ impl Plan {
 
     /// What engines run again and again.
     pub fn program(self: Arc<Self>) -> Program {
-        Program { whose: format!("{} under {}", self.race.id(), self.protocol), run: Box::new(move || self.execute()) }
+        Program { whose: self.whose(), run: Box::new(move || self.execute()), patience: Patience::of(&Options::default()) }
+    }
+
+    /// Which race it is.
+    pub fn whose(&self) -> String {
+        format!("{} under {}", self.race.id(), self.protocol)
     }
 
     fn shows(&self) -> sync::Shows {
@@ -74,6 +81,7 @@ impl Plan {
 pub(super) struct Program {
     pub whose: String,
     pub run: Box<dyn Fn() + Send + Sync>,
+    pub patience: Patience,
 }
 
 /// Builds what the CPUs share, runs them, and audits it.
@@ -84,6 +92,7 @@ pub(super) fn execute<T: Send + Sync + 'static>(
     audit: impl Fn(&T) + Send + 'static,
 ) {
     BEGUN.set(Some(exec.clone()));
+    stall::begins(exec);
     exec.enter(BOOT, || {
         let shared = sync::not_asserting("in its world", build);
         let bodies = cpus
@@ -91,7 +100,9 @@ pub(super) fn execute<T: Send + Sync + 'static>(
             .map(|(name, body)| {
                 let (shared, body, cpu) = (shared.clone(), body.clone(), name.clone());
                 let run = move || {
+                    sync::computes(true);
                     sync::asserting(|| format!("on CPU '{cpu}'"), || body(&shared));
+                    sync::computes(false);
                     sync::cpu_ends();
                 };
                 (name.clone(), Box::new(run) as CpuBody)
@@ -161,8 +172,8 @@ fn heard(explorer: Explorer, hears: Arc<Hears>) -> (Explorer, First) {
 ///
 /// # Panics
 /// When something panics in it that is no finding, here and below.
-pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run }: Program, hears: Arc<Hears>) -> Report {
-    let (explorer, first) = heard(explorer, hears);
+pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run, patience }: Program, hears: Arc<Hears>) -> Report {
+    let (explorer, first) = heard(patience.asked_of(explorer, &whose), hears);
     let report = explorer.run(run);
     first.raise(&whose);
     report
@@ -172,10 +183,10 @@ pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run }: Program, he
 pub(super) fn commute(
     explorer: Explorer,
     how: Commute,
-    Program { whose, run }: Program,
+    Program { whose, run, patience }: Program,
     hears: Arc<Hears>,
 ) -> Result<Commutation, Box<Disagreement>> {
-    let (explorer, first) = heard(explorer, hears);
+    let (explorer, first) = heard(patience.asked_of(explorer, &whose), hears);
     let came_to = explorer.commute(how, run);
     first.raise(&whose);
     came_to
@@ -185,7 +196,7 @@ pub(super) fn commute(
 pub(super) fn on_loom(
     bound: Option<usize>,
     go_on: impl Fn() -> bool + Send + Sync + 'static,
-    Program { whose, run }: Program,
+    Program { whose, run, .. }: Program,
     hears: &Arc<Hears>,
 ) -> LoomReport {
     sync::silence_results();

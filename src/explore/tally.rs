@@ -1,6 +1,7 @@
 //! What the executions of one exploration add up to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::Location;
 
 use witness::{Count, Outcome};
 
@@ -20,6 +21,8 @@ pub(super) struct Tally {
     clauses: Vec<u64>,
     endings: Vec<u64>,
     operations: BTreeMap<Operation, u64>,
+    /// Of executions that were cut: the most steps of a CPU, which CPU, and where it was.
+    busiest: (u64, usize, Option<&'static Location<'static>>),
     edges: BTreeSet<LockEdge>,
 }
 
@@ -34,6 +37,10 @@ impl Tally {
         let mut violations = exec.violations();
         violations.extend(found);
         if !exec.completed() && violations.is_empty() {
+            let (steps, cpu) = exec.progress().busiest();
+            if steps > self.busiest.0 {
+                self.busiest = (steps, cpu, exec.progress().line_of(cpu));
+            }
             return;
         }
         self.executions += 1;
@@ -85,6 +92,14 @@ impl Tally {
         let count = |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
         let told = |(count, must, id)| (must || count > 0).then(|| Count::new(id, count));
         Clause::ALL.iter().map(count).filter_map(told).collect()
+    }
+
+    /// Which CPU went on and on when an execution was cut, and where.
+    pub fn busiest(&self, race: &Race) -> String {
+        let (steps, cpu, line) = self.busiest;
+        let Some(name) = race.cpu_names().nth(cpu).filter(|_| steps > 0) else { return String::new() };
+        let line = line.map_or_else(String::new, |at| format!(", and is at {}:{}", at.file(), at.line()));
+        format!("; CPU '{name}' has taken {steps} steps{line} (what waits for others in a loop is World::repeat_until)")
     }
 
     /// Times that each operation did something.

@@ -51,7 +51,7 @@ pub struct Exec {
     completed: AtomicBool,
     mishap: Mutex<Option<Mishap>>,
     /// Of each CPU.
-    pub(super) progress: Box<[Progress]>,
+    progress: Arc<Progress>,
     pub(super) clauses: [AtomicU64; Clause::COUNT],
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
@@ -77,7 +77,7 @@ impl Exec {
             stopped: AtomicBool::new(false),
             completed: AtomicBool::new(false),
             mishap: Mutex::default(),
-            progress: (0..cpus).map(|_| Progress::default()).collect(),
+            progress: Arc::new(Progress::new(cpus)),
             clauses: [const { AtomicU64::new(0) }; Clause::COUNT],
             tables: Mutex::new(tables),
             trace: tracing.then(|| Mutex::new(Trace::new(cpus))),
@@ -171,6 +171,11 @@ impl Exec {
             lives.resize(places, 1);
             lives[place as usize] = life;
         }
+    }
+
+    /// How far its CPUs are.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     pub(super) fn count_step(&self) {

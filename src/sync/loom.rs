@@ -21,6 +21,14 @@ fn running() -> bool {
     exec::cpu() != exec::BOOT && !std::thread::panicking()
 }
 
+/// The CPU goes into its engine, where others run, and comes back.
+fn switching<R>(f: impl FnOnce() -> R) -> R {
+    progress::computes(false);
+    let result = exec::switching(f);
+    progress::computes(true);
+    result
+}
+
 /// loom's atomic is made from `newest` when the CPUs start, so that building the world costs loom nothing.
 pub struct Word(Arc<Shared>);
 
@@ -77,7 +85,7 @@ impl Word {
             None
         });
         if running() {
-            word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| exec::switching(|| Atomic::new(0))));
+            word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| switching(|| Atomic::new(0))));
             if value != 0 {
                 word.reset(value);
             }
@@ -88,7 +96,7 @@ impl Word {
     fn access<R>(&self, access: impl FnOnce(&LoomAtomic) -> R) -> R {
         let atomic = self.0.atomic.get().expect("made when the CPUs start");
         progress::step();
-        exec::switching(|| {
+        switching(|| {
             atomic.touch();
             access(&atomic.value)
         })
@@ -144,7 +152,7 @@ impl Word {
     pub fn reset(&self, value: u64) {
         if running() {
             let atomic = self.0.atomic.get().expect("made when the CPUs start");
-            exec::switching(|| atomic.value.store(value, Ordering::Relaxed));
+            switching(|| atomic.value.store(value, Ordering::Relaxed));
         }
         self.0.newest.store(value, Ordering::Relaxed);
     }
@@ -175,17 +183,17 @@ impl<S> Monitor<S> {
             return act(&mut self.state.lock());
         }
         progress::step();
-        let mut gate = exec::switching(|| self.gate.lock().expect("a loom mutex is never poisoned"));
+        let mut gate = switching(|| self.gate.lock().expect("a loom mutex is never poisoned"));
         while !ready(&self.state.lock()) {
             self.waiters.fetch_add(1, Ordering::Relaxed);
-            gate = exec::switching(|| self.changed.wait(gate).expect("a loom mutex is never poisoned"));
+            gate = switching(|| self.changed.wait(gate).expect("a loom mutex is never poisoned"));
             self.waiters.fetch_sub(1, Ordering::Relaxed);
         }
         let result = act(&mut self.state.lock());
         if self.waiters.load(Ordering::Relaxed) > 0 {
-            exec::switching(|| self.changed.notify_all());
+            switching(|| self.changed.notify_all());
         }
-        exec::switching(|| drop(gate));
+        switching(|| drop(gate));
         result
     }
 
@@ -232,16 +240,16 @@ impl<T> Published<T> {
 pub fn fence(order: Ordering) {
     if running() {
         if let Some(fences) = exec::with(|exec| exec.loom_words().fences.clone()) {
-            exec::switching(|| fences.notify_all());
+            switching(|| fences.notify_all());
         }
-        exec::switching(|| loom::sync::atomic::fence(order));
+        switching(|| loom::sync::atomic::fence(order));
     }
 }
 
 /// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too long.
 pub fn round() {
     YIELDED.set(true);
-    exec::switching(loom::thread::yield_now);
+    switching(loom::thread::yield_now);
 }
 
 pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
@@ -269,7 +277,7 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
     });
     let cpu0 = bodies.next();
     for body in bodies {
-        drop(exec::switching(|| loom::thread::spawn(body)));
+        drop(switching(|| loom::thread::spawn(body)));
     }
     if let Some(cpu0) = cpu0 {
         cpu0();

@@ -56,7 +56,7 @@ pub use panics::Mishap;
 pub(crate) use panics::{asserting, looking, misuse, not_asserting, silence_results};
 pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
-pub(crate) use progress::here;
+pub(crate) use progress::{Progress, computes, here};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
@@ -96,7 +96,7 @@ impl RetryLoop {
     pub fn round(&self, state: impl Fn() -> u64) {
         let now = match cpu() {
             BOOT => unseen(&state),
-            cpu => exec::with(|exec| exec.steps_of(cpu)),
+            cpu => exec::with(|exec| exec.progress().steps_of(cpu)),
         };
         if self.last.replace(Some(now)) == Some(now) {
             misuse(match cpu() {

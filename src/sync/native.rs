@@ -33,6 +33,9 @@ fn before_step() {
     }
     leave_if_stopped();
     progress::step();
+    if exec::with(|exec| exec.progress().steps_of(exec::cpu())) >= MANY {
+        end_endless();
+    }
     match fastrand::u32(..64) {
         0 => std::thread::yield_now(),
         1..=4 => (0..fastrand::u32(..2_000)).for_each(|_| std::hint::spin_loop()),
@@ -110,10 +113,12 @@ impl<S> Monitor<S> {
         before_step();
         let mut state = self.state.lock();
         while !ready(&state) {
+            progress::computes(false);
             if self.changed.wait_for(&mut state, POLL).timed_out() {
                 leave_if_stopped();
             }
         }
+        progress::computes(true);
         let result = act(&mut state);
         drop(state);
         self.changed.notify_all();
@@ -155,6 +160,14 @@ pub fn fence(order: Ordering) {
     std::sync::atomic::fence(order);
 }
 
+/// An execution is given up when a CPU has taken so many steps.
+const MANY: u64 = 1_000_000;
+
+fn end_endless() -> ! {
+    exec::with(Exec::stop);
+    resume_unwind(Box::new(Endless));
+}
+
 /// A loop is given up when it has gone round that often, and for that long: everybody who could run has run meanwhile.
 const ENDLESS: (u64, Duration) = (10_000, Duration::from_secs(1));
 
@@ -177,8 +190,7 @@ pub fn round(which: u64) {
     };
     LOOP.set(Some((which, rounds, since)));
     if rounds >= ENDLESS.0 && since.elapsed() >= ENDLESS.1 {
-        exec::with(Exec::stop);
-        resume_unwind(Box::new(Endless));
+        end_endless();
     }
     std::thread::yield_now();
 }

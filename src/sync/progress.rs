@@ -1,48 +1,80 @@
 //! How far each CPU is: where in the race, and after how many steps.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::exec::{self, Exec};
+use super::exec;
 
-/// Of one CPU.
+/// Of the CPUs of an execution. Also for those to see who are not part of it.
+pub struct Progress(Box<[Cpu]>);
+
 #[derive(Default)]
-pub(super) struct Progress {
+struct Cpu {
     steps: AtomicU64,
     line: Mutex<Option<&'static Location<'static>>>,
+    /// It is neither in its engine nor waiting.
+    computing: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn new(cpus: usize) -> Self {
+        Self((0..cpus).map(|_| Cpu::default()).collect())
+    }
+
+    /// Steps that `cpu` has taken.
+    pub fn steps_of(&self, cpu: usize) -> u64 {
+        self.0.get(cpu).map_or(0, |cpu| cpu.steps.load(Relaxed))
+    }
+
+    /// Steps that all have taken.
+    pub fn steps(&self) -> u64 {
+        (0..self.0.len()).map(|cpu| self.steps_of(cpu)).sum()
+    }
+
+    /// The line of the race that `cpu` was in when it last asked for something.
+    pub fn line_of(&self, cpu: usize) -> Option<&'static Location<'static>> {
+        self.0.get(cpu).and_then(|cpu| *cpu.line.lock())
+    }
+
+    /// A CPU that neither waits nor is in its engine, as far as the engine says so.
+    pub fn computing(&self) -> Option<usize> {
+        self.0.iter().position(|cpu| cpu.computing.load(Relaxed))
+    }
+
+    /// The most steps that a CPU has taken, and which one.
+    pub fn busiest(&self) -> (u64, usize) {
+        (0..self.0.len()).map(|cpu| (self.steps_of(cpu), cpu)).max().unwrap_or_default()
+    }
+}
+
+fn with_cpu(act: impl FnOnce(&Cpu)) {
+    exec::with(|exec| {
+        if let Some(cpu) = exec.progress().0.get(exec::cpu()) {
+            act(cpu);
+        }
+    });
 }
 
 /// The CPU that runs is in the caller's line of the race.
 #[track_caller]
 pub(crate) fn here() {
     let line = Location::caller();
-    exec::with(|exec| {
-        if let Some(progress) = exec.progress.get(exec::cpu()) {
-            *progress.line.lock() = Some(line);
-        }
-    });
+    with_cpu(|cpu| *cpu.line.lock() = Some(line));
 }
 
 /// The CPU that runs takes a step.
 pub(super) fn step() {
     exec::with(|exec| {
         exec.count_step();
-        if let Some(progress) = exec.progress.get(exec::cpu()) {
-            progress.steps.fetch_add(1, Relaxed);
+        if let Some(cpu) = exec.progress().0.get(exec::cpu()) {
+            cpu.steps.fetch_add(1, Relaxed);
         }
     });
 }
 
-impl Exec {
-    /// Steps that `cpu` has taken.
-    pub(super) fn steps_of(&self, cpu: usize) -> u64 {
-        self.progress.get(cpu).map_or(0, |progress| progress.steps.load(Relaxed))
-    }
-
-    /// The line of the race that `cpu` was in when it last asked for something.
-    pub(crate) fn line_of(&self, cpu: usize) -> Option<&'static Location<'static>> {
-        self.progress.get(cpu).and_then(|progress| *progress.line.lock())
-    }
+/// The CPU that runs computes from here on; or it goes into its engine, or waits.
+pub(crate) fn computes(computing: bool) {
+    with_cpu(|cpu| cpu.computing.store(computing, Relaxed));
 }

@@ -257,7 +257,7 @@ impl Explore for Commuting {
     }
 
     fn delays(&self, core: &Core, task: usize) -> bool {
-        let Some(original) = self.original.as_ref().filter(|_| self.replaying) else { return false };
+        let Some(original) = &self.original else { return false };
         let tasks = core.tasks();
         let can_wait = self.wanted(core).is_some_and(|wanted| match tasks[wanted].state {
             TaskState::Joining(other) => tasks[other].state == TaskState::Finished && wanted != task,

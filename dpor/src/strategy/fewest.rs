@@ -170,8 +170,10 @@ impl Fewest {
                 if frame.class == Class::Exclusive {
                     break;
                 }
+                event = frame.prev;
+            } else {
+                event = frame.before_run;
             }
-            event = frame.prev;
         }
         hash = mix(hash, before);
         hash

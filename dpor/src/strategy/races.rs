@@ -126,6 +126,7 @@ impl Races {
             event = frame.prev;
             let exclusive = frame.class == Class::Exclusive;
             if !trace.rules.dependent(frame.class, late.class) {
+                event = frame.before_run;
                 continue;
             }
             let ordered = trace.before(index, late.clock);

@@ -1,0 +1,141 @@
+//! A CPU that computes and computes without a step. Nobody can interrupt it, so the exploration never ends; but it can be told.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dpor::{Call, Explorer, Stall};
+
+use super::{OnStall, Options};
+use crate::sync::{Exec, Progress};
+
+/// What to do about it, and after what time.
+#[derive(Clone)]
+pub(super) struct Patience {
+    on_stall: OnStall,
+    after: Option<Duration>,
+}
+
+impl Patience {
+    pub fn of(options: &Options) -> Self {
+        let on_stall = options.on_stall.clone();
+        Self { on_stall: on_stall.unwrap_or_else(|| Arc::new(end)), after: options.patience }
+    }
+
+    /// The explorer watches its own.
+    pub fn asked_of(&self, explorer: Explorer, whose: &str) -> Explorer {
+        let (on_stall, whose) = (self.on_stall.clone(), whose.to_owned());
+        let explorer = explorer.on_stall(move |stall| on_stall(&format!("{whose}, {}", in_words(stall))));
+        match self.after {
+            Some(after) => explorer.stall_after(after),
+            None => explorer,
+        }
+    }
+}
+
+/// Where nobody has said what to do.
+fn end(what: &str) {
+    eprintln!("error: {what}");
+    std::process::exit(2);
+}
+
+fn in_words(stall: &Stall) -> String {
+    let place = if stall.task == 0 { "in its world or at its end".to_owned() } else { format!("on CPU '{}'", stall.name) };
+    // The race's own function, not what it has called, here or in the standard library.
+    let called = |call: &&Call| {
+        let from_std = call.place.as_ref().is_some_and(|(file, _)| file.starts_with("/rustc/"));
+        from_std || ["lockwalk::mm::", "lockwalk::sync::"].iter().any(|module| call.function.contains(module))
+    };
+    let call = stall.stack.iter().find(|call| !called(call)).or(stall.stack.first());
+    let call = call.map_or_else(String::new, |call| format!(", in {call}"));
+    format!("{place}: it has computed for {:.1} s without a step{call}", stall.computed.as_secs_f64())
+}
+
+thread_local! {
+    /// Where the watch on this OS thread learns of the execution under way.
+    static UNDER_WAY: RefCell<Option<Arc<UnderWay>>> = const { RefCell::new(None) };
+}
+
+#[derive(Default)]
+struct UnderWay {
+    state: Mutex<State>,
+    over: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    over: bool,
+    /// Of the execution that began last.
+    progress: Option<Arc<Progress>>,
+}
+
+impl UnderWay {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An execution begins, on this OS thread.
+pub(super) fn begins(exec: &Arc<Exec>) {
+    UNDER_WAY.with_borrow(|watched| {
+        if let Some(watched) = watched {
+            watched.lock().progress = Some(exec.progress().clone());
+        }
+    });
+}
+
+/// While this lives, the executions that this OS thread begins are watched: on engines that nobody else watches. Time is what the clock
+/// says, and more of it is needed to be sure.
+pub(super) struct Watch(Arc<UnderWay>);
+
+impl Watch {
+    pub fn new(whose: String, cpus: Vec<String>, patience: &Patience) -> Self {
+        let watched = Arc::<UnderWay>::default();
+        UNDER_WAY.set(Some(watched.clone()));
+        let (seen, on_stall, after) = (watched.clone(), patience.on_stall.clone(), patience.after.unwrap_or(WITHOUT_A_CLOCK));
+        // Where there can be no such thread, nobody watches.
+        let told = move |progress: &Progress, cpu: usize| {
+            let line = progress.line_of(cpu).map_or_else(String::new, |at| format!("; it was last seen at {}:{}", at.file(), at.line()));
+            let name = cpus.get(cpu).map_or("", String::as_str);
+            on_stall(&format!("{whose}, on CPU '{name}': it has computed for {:.1} s without a step{line}", after.as_secs_f64()));
+        };
+        let _ = thread::Builder::new().name("lockwalk watchdog".into()).spawn(move || seen.watch(after, &told));
+        Self(watched)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        UNDER_WAY.set(None);
+        self.0.lock().over = true;
+        self.0.over.notify_all();
+    }
+}
+
+/// As long as that no system keeps a thread from running.
+const WITHOUT_A_CLOCK: Duration = Duration::from_secs(10);
+
+impl UnderWay {
+    fn watch(&self, after: Duration, told: &dyn Fn(&Progress, usize)) {
+        // Which execution, how many steps it had, when that was, and whether it has been told.
+        let mut last: (Option<Arc<Progress>>, u64, Instant, bool) = (None, 0, Instant::now(), false);
+        let mut state = self.lock();
+        while !state.over {
+            if let Some(progress) = &state.progress {
+                let steps = progress.steps();
+                let same = last.0.as_ref().is_some_and(|before| Arc::ptr_eq(before, progress)) && last.1 == steps;
+                if !same {
+                    last = (Some(progress.clone()), steps, Instant::now(), false);
+                } else if last.2.elapsed() >= after
+                    && !last.3
+                    && let Some(cpu) = progress.computing()
+                {
+                    last.3 = true;
+                    told(progress, cpu);
+                }
+            }
+            state = self.over.wait_timeout(state, after / 10).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
