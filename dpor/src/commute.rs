@@ -107,12 +107,11 @@ impl std::error::Error for Disagreement {}
 const FIRST_REPLAYS: u32 = 64;
 
 /// What the workers of such an exploration share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Checked {
     how: Commute,
     workers: AtomicU64,
     executions: AtomicU64,
-    /// Ends the exploration.
     halt: Arc<AtomicBool>,
     found: Mutex<(Commutation, Option<Disagreement>)>,
 }
@@ -126,6 +125,11 @@ impl Checked {
     pub(crate) fn next_replays(&self) -> u32 {
         let before = self.executions.fetch_add(1, Ordering::Relaxed);
         self.how.per_execution.max(FIRST_REPLAYS.checked_shr(before.try_into().unwrap_or(u32::MAX)).unwrap_or(0))
+    }
+
+    /// What ends the exploration.
+    pub(crate) fn halt(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.halt)
     }
 
     /// The seed of another worker.
@@ -186,8 +190,7 @@ impl Explorer {
     /// # Panics
     /// As [`run`](Explorer::run).
     pub fn commute(self, how: Commute, program: impl Fn() + Send + Sync + 'static) -> Result<Commutation, Box<Disagreement>> {
-        let (halt, workers, executions) = (self.halt(), AtomicU64::new(0), AtomicU64::new(0));
-        let checked = Arc::new(Checked { how, workers, executions, halt, found: Mutex::default() });
+        let checked = Arc::new(Checked { how, ..Checked::default() });
         let report = self.checking(Arc::clone(&checked)).run(program);
         let (found, disagreement) = std::mem::take(&mut *checked.found());
         disagreement.map_or(Ok(Commutation { report, ..found }), |disagreement| Err(Box::new(disagreement)))

@@ -16,11 +16,11 @@ use crate::execution::Core;
 use crate::hook;
 use crate::livelock::Fairness;
 use crate::log::Log;
-use crate::pool::{Pool, Worker};
+use crate::pool::{Pool, Snapshots, Worker};
 use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
-use crate::session::{Budget, Execution, Options, Progress, Session};
+use crate::session::{Budget, Execution, Options, Progress, Session, Shared};
 use crate::strategy::{Commuting, Strategy, explore};
 use crate::units::Part;
 use crate::watchdog::{self, Patience, Pulse, Stall};
@@ -132,6 +132,15 @@ impl Explorer {
         self
     }
 
+    /// Call this now and then, at most `every` so often, with the exploration as it stands: [`resume`](Explorer::resume) goes on from there
+    /// as if the rest of this one had not been. All threads stop for it between two executions, so what other callbacks have counted is of
+    /// the same moment. Under [`Strategy::Dpor`] and [`Strategy::Dfs`] only; once the search is being ended, it is [`Report::saved`] that
+    /// has the rest.
+    pub fn on_snapshot(mut self, every: Duration, hears: impl Fn(&Saved) + Send + Sync + 'static) -> Self {
+        self.options.on_snapshot = Some((every, Arc::new(hears)));
+        self
+    }
+
     /// The stack of each task, in bytes: 256 KiB, of which only what is used takes memory.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
@@ -180,11 +189,6 @@ impl Explorer {
         self
     }
 
-    /// What ends the search of all workers.
-    pub(crate) fn halt(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.options.shared.halt)
-    }
-
     /// Replay the executions in other orders.
     pub(crate) fn checking(mut self, checked: Arc<Checked>) -> Self {
         self.checked = Some(checked);
@@ -222,7 +226,18 @@ impl Explorer {
         };
         let part = Part { depth: saved.depth, shard: saved.shard, counting: false };
         let workers = if divisible { self.jobs } else { 1 };
-        let pool = Pool::new(std::mem::take(&mut saved.stacks), workers, self.always_give);
+        let left = std::mem::take(&mut saved.stacks);
+        let halt = self.checked.as_ref().map_or_else(Arc::default, |checked| checked.halt());
+        let on_snapshot = self.options.on_snapshot.take().filter(|_| divisible);
+        let shared = Arc::new(Shared::new(halt, on_snapshot.is_some().then(|| saved.clone())));
+        self.options.shared = Arc::clone(&shared);
+        let snapshots = on_snapshot.map(|(every, hears)| {
+            Snapshots::new(every, move |stacks| {
+                let found = shared.found().map(|found| found.clone()).unwrap_or_default();
+                hears(&Saved { stacks, ..found });
+            })
+        });
+        let pool = Pool::new(left, workers, self.always_give, snapshots);
         let mut results = self.work(&program, part, &pool, workers).into_iter();
         let (mut report, stack) = results.next().expect("there is a worker");
         let mut stacks = vec![stack];
@@ -256,7 +271,7 @@ impl Explorer {
         for depth in 1..=DEEPEST_UNITS {
             let probe = Explorer { options: Options::default(), checked: None, ..self.clone() };
             let counting = Part { depth, shard: None, counting: true };
-            let pool = Pool::new(Saved::whole().stacks, 1, false);
+            let pool = Pool::new(Saved::whole().stacks, 1, false, None);
             let (_, counted) = probe.work_on(Arc::clone(program), counting, Worker::enter(pool));
             if counted.is_some_and(|stack| stack.unit >= u64::from(shards) * UNITS_PER_SHARD) {
                 return depth;

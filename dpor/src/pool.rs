@@ -5,13 +5,40 @@
 //! running every enabled task. Sleep sets go along and keep each class of equivalent interleavings to one complete execution,
 //! whoever runs it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::saved::SavedStack;
 
+/// Somebody who wants to know now and then what is left of the search.
+pub(crate) struct Snapshots {
+    every: Duration,
+    started: Instant,
+    /// When it is time again, in nanoseconds since the start.
+    next: AtomicU64,
+    take: Box<dyn Fn(Vec<SavedStack>) + Send + Sync>,
+}
+
+impl Snapshots {
+    pub(crate) fn new(every: Duration, take: impl Fn(Vec<SavedStack>) + Send + Sync + 'static) -> Self {
+        let snapshots = Snapshots { every, started: Instant::now(), next: AtomicU64::new(0), take: Box::new(take) };
+        snapshots.put_off();
+        snapshots
+    }
+
+    fn put_off(&self) {
+        let next = self.started.elapsed().saturating_add(self.every).as_nanos();
+        self.next.store(next.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn due(&self) -> bool {
+        self.started.elapsed().as_nanos() >= u128::from(self.next.load(Ordering::Relaxed))
+    }
+}
+
 /// The parts that wait for a worker.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pool {
     state: Mutex<State>,
     changed: Condvar,
@@ -19,6 +46,9 @@ pub(crate) struct Pool {
     wanted: AtomicBool,
     /// Whether to give away what nobody waits for, too.
     always: bool,
+    snapshots: Option<Snapshots>,
+    /// Whether all workers are to stop between two executions, for a snapshot.
+    pausing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -27,14 +57,21 @@ struct State {
     /// Workers that have something to do, and may give some of it away.
     busy: usize,
     waiting: usize,
+    /// Workers that have stopped for a snapshot, and what is left of their parts.
+    paused: usize,
+    left: Vec<SavedStack>,
+    /// Snapshots so far.
+    snapshots: u64,
+    /// A worker has left its part in the middle: the search is about to end.
+    abandoned: bool,
 }
 
 impl Pool {
     /// Parts for so many workers, each of which has to be [entered](Worker::enter). They give away what they can if `always`, or else
     /// what somebody waits for.
-    pub(crate) fn new(stacks: Vec<SavedStack>, workers: usize, always: bool) -> Arc<Self> {
-        let state = State { stacks, busy: workers, waiting: 0 };
-        Arc::new(Pool { state: Mutex::new(state), always, ..Pool::default() })
+    pub(crate) fn new(stacks: Vec<SavedStack>, workers: usize, always: bool, snapshots: Option<Snapshots>) -> Arc<Self> {
+        let state = State { stacks, busy: workers, ..State::default() };
+        Arc::new(Pool { state: Mutex::new(state), always, snapshots, ..Pool::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -53,7 +90,6 @@ impl Pool {
 }
 
 /// One worker's access to the pool.
-#[derive(Debug)]
 pub(crate) struct Worker {
     pool: Arc<Pool>,
     busy: bool,
@@ -98,6 +134,42 @@ impl Worker {
         }
     }
 
+    /// Whether to [pause](Worker::pause) now, between two executions.
+    pub(crate) fn pauses(&self) -> bool {
+        self.pool.snapshots.as_ref().is_some_and(|snapshots| self.pool.pausing.load(Ordering::Relaxed) || snapshots.due())
+    }
+
+    /// Stop until the others have stopped too or have nothing to do, and a snapshot was taken of all that is left. `left` is what is left
+    /// of this worker's part.
+    pub(crate) fn pause(&self, left: SavedStack) {
+        let pool = &*self.pool;
+        let Some(snapshots) = &pool.snapshots else { return };
+        let mut state = pool.state();
+        if state.abandoned {
+            return;
+        }
+        pool.pausing.store(true, Ordering::Relaxed);
+        state.paused += 1;
+        state.left.push(left);
+        let before = state.snapshots;
+        while state.snapshots == before && !state.abandoned {
+            if state.paused == state.busy {
+                let mut left = std::mem::take(&mut state.left);
+                left.retain(|stack| !stack.done);
+                left.extend_from_slice(&state.stacks);
+                // Whoever waits goes on waiting meanwhile.
+                (snapshots.take)(left);
+                snapshots.put_off();
+                state.paused = 0;
+                state.snapshots += 1;
+                pool.pausing.store(false, Ordering::Relaxed);
+                pool.changed.notify_all();
+            } else {
+                state = pool.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
     /// Whether nothing waits for a worker.
     pub(crate) fn nothing_left(&self) -> bool {
         self.pool.state().stacks.is_empty()
@@ -109,6 +181,7 @@ impl Drop for Worker {
         if self.busy {
             let mut state = self.pool.state();
             state.busy -= 1;
+            state.abandoned = true;
             self.pool.update(&state);
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
 
-use crate::report::Report;
+use crate::report::{Failure, Report};
 use crate::schedule::Schedule;
 use crate::taskset::TaskSet;
 use crate::trace::Frame;
@@ -148,6 +148,19 @@ impl Saved {
         }
     }
 
+    /// Count an execution.
+    pub(crate) fn count_execution(&mut self, cut: bool, failure: Option<&Failure>) {
+        let failures = failure.map(|failure| (failure.kind.class(), failure.schedule.clone()));
+        self.add(&Saved {
+            executions: 1,
+            complete: u64::from(!cut),
+            blocked: u64::from(cut),
+            failing: u64::from(failure.is_some()),
+            failures: failures.into_iter().collect(),
+            ..Saved::default()
+        });
+    }
+
     /// Take over the counts and failures of a report.
     pub(crate) fn count(&mut self, report: &Report) {
         let failures = report.failures.iter().map(|failure| (failure.kind.class(), failure.schedule.clone()));
@@ -171,18 +184,49 @@ fn set(tasks: &TaskSet) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
+/// More tasks than any program has; keeps a made-up set from taking the machine's memory.
+const MOST_TASKS: usize = 1 << 20;
+
 fn parse_set(text: &str) -> Option<TaskSet> {
     if text == "-" {
         return Some(TaskSet::default());
     }
-    text.split(',').map(|task| task.parse::<u32>().ok().map(|task| task as usize)).collect()
+    text.split(',').map(|task| task.parse().ok().filter(|&task| task < MOST_TASKS)).collect()
 }
 
-const HEADER: &str = "dpor exploration 2";
+/// The first line, before the version of the format.
+const HEADER: &str = "dpor exploration ";
+const VERSION: &str = "3";
+
+/// FNV-1a of lines: a line that differs in one byte, or is missing, makes another sum.
+#[derive(Copy, Clone, PartialEq, Eq)]
+struct Checksum(u64);
+
+impl Checksum {
+    fn of<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
+        let bytes = lines.into_iter().flat_map(|line| line.bytes().chain([b'\n']));
+        Checksum(bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+    }
+}
+
+impl Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "end {:016x}", self.0)
+    }
+}
 
 impl Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{HEADER}")?;
+        let mut text = String::new();
+        self.write(&mut text)?;
+        writeln!(f, "{text}{}", Checksum::of(text.lines()))
+    }
+}
+
+impl Saved {
+    /// All but the last line.
+    fn write(&self, f: &mut String) -> fmt::Result {
+        writeln!(f, "{HEADER}{VERSION}")?;
         if let Some((shard, shards)) = self.shard {
             writeln!(f, "shard {shard} {shards}")?;
         }
@@ -199,7 +243,7 @@ impl Display for Saved {
                 writeln!(f, "state {} {}", state.next, sets.join(" "))?;
             }
         }
-        writeln!(f, "end")
+        Ok(())
     }
 }
 
@@ -230,26 +274,30 @@ impl FromStr for Saved {
     type Err = SavedError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut lines = text.lines().enumerate();
-        if lines.next().map(|line| line.1) != Some(HEADER) {
-            return Err(SavedError(format!("the first line is not {HEADER:?}")));
+        let (text, refuse) = (text.trim_end(), |why: &str| Err(SavedError(why.to_owned())));
+        let mut lines = text.lines();
+        match lines.next().and_then(|first| first.strip_prefix(HEADER)) {
+            Some(VERSION) => {}
+            Some(version) if version.parse::<u32>().is_ok() => {
+                return refuse(&format!("it has format {version}, and only format {VERSION} is known here"));
+            }
+            _ => return refuse("that is something else, or damaged: the first line is another"),
+        }
+        let Some(end) = lines.next_back().filter(|end| end.starts_with("end ")) else { return refuse("damaged: its end is missing") };
+        if Checksum::of(text.lines().take_while(|line| *line != end)).to_string() != end {
+            return refuse("damaged: its checksum is another");
         }
         let mut saved = Saved::default();
         let mut left = None;
-        for (number, line) in lines {
+        for line in lines {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
-            if key == "end" {
-                // Lines that are missing would pass for work that is done.
-                let all_there = left == Some(saved.stacks.len());
-                return all_there.then_some(saved).ok_or_else(|| SavedError("not everything that is left is in it".to_owned()));
+            let known = if key == "left" { rest.parse().ok().map(|count| left = Some(count)) } else { saved.read(key, rest) };
+            if known.is_none() {
+                return refuse("damaged: it has a line that makes no sense");
             }
-            if key == "left" {
-                left = rest.parse().ok();
-                continue;
-            }
-            saved.read(key, rest).ok_or_else(|| SavedError(format!("line {} is malformed: {line:?}", number + 1)))?;
         }
-        Err(SavedError("the text ends too early".to_owned()))
+        // Parts that are missing would pass for work that is done.
+        if left == Some(saved.stacks.len()) { Ok(saved) } else { refuse("damaged: not everything that is left is in it") }
     }
 }
 
@@ -257,7 +305,11 @@ impl Saved {
     fn read(&mut self, key: &str, rest: &str) -> Option<()> {
         let mut words = rest.split(' ');
         match key {
-            "shard" => self.shard = Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?)),
+            "shard" => {
+                let (shard, shards) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                self.shard = Some((shard, shards)).filter(|(shard, shards)| shard < shards);
+                self.shard?;
+            }
             "depth" => self.depth = rest.parse().ok()?,
             "counts" => {
                 for count in [&mut self.executions, &mut self.complete, &mut self.blocked, &mut self.failing] {

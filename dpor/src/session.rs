@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::access::Op;
 use crate::execution::Core;
 use crate::report::{End, Failure, FailureKind, Report, Unfinished};
-use crate::saved::SavedStack;
+use crate::saved::{Saved, SavedStack};
 use crate::schedule::Schedule;
 use crate::strategy::Explore;
 
@@ -61,6 +61,7 @@ impl fmt::Debug for Execution<'_> {
 
 pub(crate) type OnExecution = Arc<Mutex<dyn FnMut(&Execution<'_>) -> ControlFlow<()> + Send>>;
 pub(crate) type OnProgress = Arc<Mutex<dyn FnMut(&Progress) + Send>>;
+pub(crate) type OnSnapshot = Arc<dyn Fn(&Saved) + Send + Sync>;
 pub(crate) type Wanted = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
 
 /// How far an exploration is.
@@ -80,7 +81,21 @@ pub(crate) struct Shared {
     executions: AtomicU64,
     failing: AtomicU64,
     /// One of them has ended the search for all.
-    pub(crate) halt: Arc<AtomicBool>,
+    halt: Arc<AtomicBool>,
+    /// What they have found, if snapshots are taken.
+    found: Option<Mutex<Saved>>,
+}
+
+impl Shared {
+    /// With something that ends the search for all, and what was found before, if snapshots are taken.
+    pub(crate) fn new(halt: Arc<AtomicBool>, found: Option<Saved>) -> Self {
+        Shared { halt, found: found.map(Mutex::new), ..Shared::default() }
+    }
+
+    /// What was found so far.
+    pub(crate) fn found(&self) -> Option<MutexGuard<'_, Saved>> {
+        Some(self.found.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The caller's wishes.
@@ -92,6 +107,7 @@ pub(crate) struct Options {
     pub(crate) wanted: Option<Wanted>,
     pub(crate) on_execution: Option<OnExecution>,
     pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) on_snapshot: Option<(Duration, OnSnapshot)>,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -199,6 +215,9 @@ impl Session {
         report.max_tasks = report.max_tasks.max(core.tasks().len());
         let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
         let failure = core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
+        if let Some(mut found) = shared.found() {
+            found.count_execution(detour || end == End::Cut, failure.as_ref());
+        }
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
         }

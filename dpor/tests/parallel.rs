@@ -133,15 +133,119 @@ fn never_exhausted_when_stopped() {
     assert!(!report.exhausted && report.why_unfinished == Some(Unfinished::Time), "{report}");
 }
 
+/// A search that was stopped in the middle, in which something was found.
+fn stopped() -> Saved {
+    let saved = Explorer::new(Strategy::Dpor).stop_at_first(true).run(family(Variant::Buggy, 2, 2, 1)).saved.unwrap();
+    assert!(!saved.is_done() && !saved.failures.is_empty());
+    saved
+}
+
 #[test]
-fn malformed_saves_are_errors() {
-    for text in [
-        "",
-        "dpor exploration 2",
-        "dpor exploration 2\nstate 0 - - -\nend",
-        "dpor exploration 2\ndepth x\nend",
-        "dpor exploration 2\nleft 1\nend",
-    ] {
-        assert!(text.parse::<Saved>().is_err(), "{text:?}");
+fn damaged_saves_are_refused() {
+    let saved = stopped();
+    let text = saved.to_string();
+    assert_eq!(text.parse::<Saved>().as_ref(), Ok(&saved));
+    assert_eq!(text.replace('\n', "\r\n").parse::<Saved>().as_ref(), Ok(&saved), "line ends do not matter");
+    let refused = |text: &str, what: &str| {
+        let error = text.parse::<Saved>().expect_err(what).to_string();
+        assert!(error.starts_with("saved exploration: ") && error.lines().count() == 1 && error.len() < 100, "{what}: {error}");
+        error
+    };
+    for (at, letter) in text.char_indices().filter(|(_, letter)| *letter != '\n') {
+        for other in ['0', '1', '7', '-', 'x', ' '].into_iter().filter(|&other| other != letter) {
+            let damaged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+            // What ends in blanks ends there.
+            if damaged.trim_end() != text.trim_end() {
+                refused(&damaged, &format!("{other:?} for byte {at}"));
+            }
+        }
+    }
+    for end in (0..text.len() - 1).filter(|&end| text.is_char_boundary(end)) {
+        refused(&text[..end], &format!("cut after {end}"));
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    for left_out in 0..lines.len() {
+        let rest: Vec<&str> = lines.iter().enumerate().filter(|(line, _)| *line != left_out).map(|(_, line)| *line).collect();
+        refused(&rest.join("\n"), &format!("without line {left_out}"));
+    }
+    assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
+    assert!(refused(&text.replace("exploration 3", "exploration 2"), "another version").contains("format 2, and only format 3"));
+    for nothing in ["", "{}", "dpor exploration 3", "dpor exploration three\n"] {
+        refused(nothing, nothing);
+    }
+}
+
+/// The checksum of a text that was made up is right as well.
+#[test]
+fn made_up_saves_are_refused() {
+    for lines in
+        ["depth x", "left 1", "left 0\nstate 0 - - -", "left 1\nstack 0\nstate 0 4294967295 - -", "left 0\nshard 3 3", "left 0\nshard 0 0"]
+    {
+        let text = format!("dpor exploration 3\n{lines}\n");
+        let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let error = format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(lines).to_string();
+        assert!(error.contains("makes no sense") || error.contains("not everything"), "{lines}: {error}");
+    }
+}
+
+/// Whatever the moment, a snapshot has what was found until then, and what is left.
+#[test]
+fn snapshots_are_exact() {
+    for seed in 1..25 {
+        for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared] {
+            let program = Program::random(seed, flavour);
+            let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), Some(2_000));
+            if !alone.exhausted {
+                continue;
+            }
+            for jobs in [1, 2, 3] {
+                let snapshots = Arc::new(Mutex::new(Vec::new()));
+                let sink = Arc::clone(&snapshots);
+                let explorer = Explorer::new(Strategy::Dpor).jobs(jobs).on_snapshot(Duration::ZERO, move |saved| {
+                    sink.lock().unwrap().push(saved.to_string());
+                });
+                let (report, _) = explore(&program, explorer, None);
+                assert!(report.exhausted && report.complete == alone.complete, "seed {seed} {flavour:?}: {report}");
+                let snapshots = std::mem::take(&mut *snapshots.lock().unwrap());
+                assert!(jobs > 1 || snapshots.len() as u64 == alone.executions, "{} of {}", snapshots.len(), alone.executions);
+                let chosen = snapshots.iter().step_by(1 + snapshots.len() / 5).chain(snapshots.last());
+                for snapshot in chosen {
+                    let saved: Saved = snapshot.parse().unwrap();
+                    let before = saved.complete;
+                    let (rest, seen_then) = explore(&program, Explorer::new(Strategy::Dpor).jobs(4 - jobs).resume(saved), None);
+                    assert!(rest.exhausted && rest.complete == alone.complete, "seed {seed} {flavour:?} {jobs} jobs: {rest}");
+                    if seen.failures.is_empty() {
+                        assert_eq!(seen_then.classes.len() as u64, alone.complete - before, "each class is run once");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A search that is ended while somebody waits for a snapshot does not wait for ever, and one that is not for everybody has none.
+#[test]
+fn snapshots_and_ends() {
+    for jobs in [1, 2, 3] {
+        for executions in [1, 2, 10, 100] {
+            let budget = Budget { executions: Some(executions), time: None };
+            let explorer =
+                Explorer::new(Strategy::Dpor).jobs(jobs).budget(budget).on_snapshot(Duration::ZERO, |saved| assert!(!saved.is_done()));
+            let report = explorer.run(family(Variant::FixedPlain, 2, 3, 3));
+            assert!(report.why_unfinished == Some(Unfinished::Executions) && report.saved.is_some_and(|saved| !saved.is_done()));
+        }
+    }
+    let explorer =
+        Explorer::new(Strategy::Random { seed: 1, iterations: 10 }).on_snapshot(Duration::ZERO, |_| panic!("a sample has no rest"));
+    assert_eq!(explorer.run(family(Variant::FixedPlain, 2, 1, 1)).executions, 10);
+}
+
+/// An explorer that was cloned is another.
+#[test]
+fn clones_do_not_share_their_limits() {
+    let explorer = Explorer::new(Strategy::Dpor).budget(Budget { executions: Some(3), time: None });
+    for _ in 0..2 {
+        let report = explorer.clone().run(family(Variant::FixedPlain, 2, 2, 2));
+        assert!(report.executions == 3 && report.why_unfinished == Some(Unfinished::Executions), "{report}");
     }
 }

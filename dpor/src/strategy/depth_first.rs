@@ -134,6 +134,11 @@ impl Explore for DepthFirst {
     fn begin(&mut self, core: &mut Core) -> bool {
         if std::mem::replace(&mut self.started, true) {
             self.resumed.clear();
+            if self.worker.pauses()
+                && let Some(left) = self.save(core)
+            {
+                self.worker.pause(left);
+            }
             if let Some((state, task)) = DepthFirst::next_branch(core) {
                 if self.worker.wanted() {
                     self.give(core, state);
