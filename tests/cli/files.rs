@@ -111,6 +111,16 @@ fn what_is_no_file_is_written_to_and_not_replaced() {
         assert!(lockwalk(&write).stdout(opened).status().expect("it starts").success());
         assert_eq!(fs::read_to_string(&log).expect("still there"), format!("before\n{drawing}"));
     }
+    // The same file under its own name, and what somebody has opened for another purpose.
+    let log = directory.join("log");
+    for name in [log.to_str().expect("UTF-8"), "/proc/self/fd/2"] {
+        fs::write(&log, "before\n").expect("writable");
+        let opened = || fs::OpenOptions::new().append(true).open(&log).expect("writable");
+        let mut command = lockwalk(&format!("{EXPLAIN} --output {name}"));
+        let command = if name == "/proc/self/fd/2" { command.stderr(opened()) } else { command.stdout(opened()) };
+        assert!(command.status().expect("it starts").success());
+        assert_eq!(fs::read_to_string(&log).expect("still there"), format!("before\n{drawing}"), "{name}");
+    }
     assert_eq!(fs::read_link(&stdout).expect("it is still a link"), Path::new("/proc/self/fd/1"));
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo(1)").success());
     let mut reader = Command::new("cat").arg(&fifo).stdout(Stdio::piped()).spawn().expect("cat(1)");

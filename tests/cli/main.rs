@@ -415,9 +415,9 @@ fn an_interrupted_matrix_prints_what_is_known() {
     let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut text = String::new();
     stdout.read_line(&mut text).expect("the head comes first");
-    assert!(text.starts_with("lockwalk matrix · 2 races, 2 columns · "), "{text}");
     std::thread::sleep(Duration::from_secs(2));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)").success());
+    assert!(text.starts_with("lockwalk matrix · 2 races, 2 columns · "), "{text}");
     stdout.read_to_string(&mut text).expect("UTF-8");
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,7 +1,7 @@
 //! Threads, shards, and explorations that are stopped and gone on with: what comes out is what the whole says.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lockwalk::{Outcome, Part};
@@ -166,6 +166,16 @@ fn an_unfinished_exploration_is_not_discarded() {
     good(&format!("check --resume {file}"));
 }
 
+/// Not left behind if the test fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A process that is killed leaves what it had explored a little while ago, and as long as it lives the file is its own.
 #[cfg(unix)]
 #[test]
@@ -184,15 +194,13 @@ fn what_is_killed_can_be_gone_on_with() {
         }
         explored().unwrap_or_default()
     };
-    let start = || lockwalk(&begin).stdout(Stdio::null()).spawn().expect("it starts");
-    let mut child = start();
+    let child = Killed(lockwalk(&begin).stdout(Stdio::null()).spawn().expect("it starts"));
     assert_eq!(wait_for(0), 0, "it is there from the beginning");
-    for other in [format!("{begin} --force"), format!("check --resume {name}")] {
+    for other in [format!("{begin} --force --executions 1"), format!("check --resume {name} --executions 1")] {
         assert_eq!(refused(&other), format!("error: cannot write {name}: another lockwalk keeps its exploration there"));
     }
     let spent = wait_for(1);
-    child.kill().expect("SIGKILL");
-    child.wait().expect("it ends");
+    drop(child);
     lockwalk(&format!("check --resume {name} --executions 5")).output().expect("it starts");
     assert!(explored().is_some_and(|now| now >= spent + 5), "{spent}, {:?}", explored());
 }
