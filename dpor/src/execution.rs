@@ -502,6 +502,27 @@ impl Core {
         }
     }
 
+    /// What tells the failure of a task that panicked from others, whatever the interleaving: what it says, and all that happened before
+    /// it. What else has happened does not matter.
+    pub(crate) fn failure_key(&self, kind: &FailureKind) -> Option<u64> {
+        let FailureKind::Panic { task, .. } = kind else { return None };
+        let mut clock = self.trace.task_clock(*task).to_vec();
+        if let Some(last) = self.trace.depth.checked_sub(1) {
+            clock.iter_mut().zip(self.trace.clock(last)).for_each(|(mine, &theirs)| *mine = theirs.max(*mine));
+        }
+        let before = |index: &usize| self.trace.before(*index, &clock);
+        let events = (0..self.trace.depth).filter(before).map(|index| {
+            let Frame { task, op, failed, .. } = *self.trace.frame(index);
+            let (creator, nth) = self.creators[op.object.0 as usize];
+            let clock = self.trace.clock(index).iter().zip(&self.tasks).filter(|(tick, _)| **tick > 0);
+            let seen = clock.fold(0u64, |sum, (&tick, task)| sum.wrapping_add(mix(task.origin, tick.into())));
+            let what = [creator, nth.into(), op.access as u64, failed.into(), seen];
+            what.into_iter().fold(self.tasks[task as usize].origin, mix)
+        });
+        let class = kind.class().bytes().fold(0, |sum, byte| mix(sum, byte.into()));
+        Some(events.fold(mix(class, self.tasks[*task].origin), u64::wrapping_add))
+    }
+
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
         let waiting = self.tasks().iter().enumerate().filter(|(_, task)| task.state != TaskState::Finished);
         waiting

@@ -94,9 +94,9 @@ impl Explorer {
         self
     }
 
-    /// Use this many threads: one that has nothing left to do takes a part of another's search. The number of complete executions is
-    /// the same for any number of threads, that of cut ones is not. A failure ends its execution early, so the number of failing
-    /// executions may differ too, but not which failures there are. Only [`Strategy::Dpor`] and [`Strategy::Dfs`] are divided.
+    /// Use this many threads: one that has nothing left to do takes a part of another's search. When the search was exhaustive, the number
+    /// of [complete](Report::complete) executions and of [failing](Report::failing) ones is the same for any number of threads, that of cut
+    /// ones is not; see the crate's documentation for the exceptions. Only [`Strategy::Dpor`] and [`Strategy::Dfs`] are divided.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self
@@ -229,12 +229,12 @@ impl Explorer {
         let left = std::mem::take(&mut saved.stacks);
         let halt = self.checked.as_ref().map_or_else(Arc::default, |checked| checked.halt());
         let on_snapshot = self.options.on_snapshot.take().filter(|_| divisible);
-        let shared = Arc::new(Shared::new(halt, on_snapshot.is_some().then(|| saved.clone())));
+        let shared = Arc::new(Shared::new(halt, &saved, on_snapshot.is_some()));
         self.options.shared = Arc::clone(&shared);
         let snapshots = on_snapshot.map(|(every, hears)| {
             Snapshots::new(every, move |stacks| {
                 let found = shared.found().map(|found| found.clone()).unwrap_or_default();
-                hears(&Saved { stacks, ..found });
+                hears(&Saved { stacks, counted: shared.counted(), ..found });
             })
         });
         let pool = Pool::new(left, workers, self.always_give, snapshots);
@@ -252,6 +252,7 @@ impl Explorer {
             let resumable = stacks.iter().all(Option::is_some);
             report.frontier += pool.left().iter().map(SavedStack::open).sum::<u64>();
             saved.count(&report);
+            saved.counted = self.options.shared.counted();
             saved.stacks = stacks.into_iter().flatten().filter(|stack| !stack.done).chain(pool.left()).collect();
             (report.executions, report.complete) = (saved.executions, saved.complete);
             (report.blocked, report.failing) = (saved.blocked, saved.failing);

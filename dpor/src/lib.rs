@@ -100,6 +100,13 @@
 //! execution, whoever runs it; only the number of cut ones depends on how the work was divided. Machines cannot ask each other for
 //! work, so shards ([`Explorer::shard`]) are divided beforehand in the same way, at all states of one depth.
 //!
+//! A failure ends its execution early, so what others have done by then depends on how the work was divided. Executions in which a task
+//! panics are therefore counted once for each failure: for what it says together with all that happened before it, in the sense of the
+//! happens-before order. So the number of complete executions and of failing ones is the same for every division. There are three
+//! exceptions: the two above, in which one failure may stand for another, and livelocks; where there are some, the number of failing
+//! executions depends on the division, and only the difference, the number of those that do not fail, is always the same. This too is
+//! checked, not proved.
+//!
 //! Which rounds of a retry loop are cut off depends on the order of independent steps, and so on how the work was divided. An
 //! execution in which a task went round and left no trace, as above, is therefore counted with the cut ones: it is another one with
 //! a detour. What is left is the same for every division; this is checked, not proved (`tests/parallel.rs`, `tests/livelock.rs`). A

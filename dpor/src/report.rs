@@ -243,12 +243,14 @@ pub struct Report {
     /// All executions, also those that were cut.
     pub executions: u64,
     /// Executions that ran to their end or to a failure: under [`Strategy::Dpor`](crate::Strategy::Dpor) one per inequivalent
-    /// interleaving.
+    /// interleaving, and one per failure.
     pub complete: u64,
     /// Executions that were cut as redundant, or by a sampler because they had grown too long; under
-    /// [`Strategy::Dpor`](crate::Strategy::Dpor) also those in which a retry loop went round without a trace.
+    /// [`Strategy::Dpor`](crate::Strategy::Dpor) also those in which a retry loop went round without a trace, and those that show a failure
+    /// once more.
     pub blocked: u64,
-    /// Executions that failed.
+    /// Executions that failed; under [`Strategy::Dpor`](crate::Strategy::Dpor) in different ways: if a task panics, what it says or what
+    /// happens before that differs.
     pub failing: u64,
     /// The first failure of each class, in the order they were found.
     pub failures: Vec<Failure>,

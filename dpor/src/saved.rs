@@ -1,5 +1,6 @@
 //! A search on paper: to go on later, or elsewhere, and to put the shards' results together.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
 
@@ -76,6 +77,8 @@ pub struct Saved {
     pub failing: u64,
     /// Class and schedule of the first failure of each class.
     pub failures: Vec<(String, Schedule)>,
+    /// The failures that were counted: see `Core::failure_key`.
+    pub(crate) counted: BTreeSet<u64>,
     pub(crate) shard: Option<(u32, u32)>,
     pub(crate) depth: usize,
     /// What is left: the whole search is one that has no state.
@@ -131,6 +134,10 @@ impl Saved {
             }
             merged.depth = saved.depth;
             merged.add(saved);
+            // A failure that was counted in several shards is one.
+            let twice = saved.counted.intersection(&merged.counted).count() as u64;
+            (merged.complete, merged.failing, merged.blocked) = (merged.complete - twice, merged.failing - twice, merged.blocked + twice);
+            merged.counted.extend(&saved.counted);
         }
         Ok(merged)
     }
@@ -149,13 +156,13 @@ impl Saved {
     }
 
     /// Count an execution.
-    pub(crate) fn count_execution(&mut self, cut: bool, failure: Option<&Failure>) {
+    pub(crate) fn count_execution(&mut self, counted: bool, failure: Option<&Failure>) {
         let failures = failure.map(|failure| (failure.kind.class(), failure.schedule.clone()));
         self.add(&Saved {
             executions: 1,
-            complete: u64::from(!cut),
-            blocked: u64::from(cut),
-            failing: u64::from(failure.is_some()),
+            complete: u64::from(counted),
+            blocked: u64::from(!counted),
+            failing: u64::from(counted && failure.is_some()),
             failures: failures.into_iter().collect(),
             ..Saved::default()
         });
@@ -234,6 +241,9 @@ impl Saved {
         writeln!(f, "counts {} {} {} {}", self.executions, self.complete, self.blocked, self.failing)?;
         for (class, schedule) in &self.failures {
             writeln!(f, "failure {schedule} {}", class.escape_default())?;
+        }
+        for key in &self.counted {
+            writeln!(f, "counted {key:x}")?;
         }
         writeln!(f, "left {}", self.stacks.len())?;
         for stack in &self.stacks {
@@ -320,6 +330,7 @@ impl Saved {
                 let (schedule, class) = rest.split_once(' ')?;
                 self.failures.push((unescape(class)?, schedule.parse().ok()?));
             }
+            "counted" => drop(self.counted.insert(u64::from_str_radix(rest, 16).ok()?)),
             "stack" => self.stacks.push(SavedStack { unit: rest.parse().ok()?, ..SavedStack::default() }),
             "state" => {
                 let next = words.next()?.parse().ok()?;

@@ -1,6 +1,6 @@
 //! What lasts from one execution to the next: budget, callbacks, and the report in the making.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,6 +37,8 @@ pub struct Execution<'a> {
     pub preemptions: u32,
     /// All switches.
     pub switches: u32,
+    /// Whether it is one of [`Report::complete`]: not cut, not another one with a detour, and not a failure that was counted already.
+    pub counted: bool,
     core: &'a Core,
 }
 
@@ -44,6 +46,12 @@ impl Execution<'_> {
     /// Which task ran at each step.
     pub fn schedule(&self) -> Schedule {
         self.core.schedule()
+    }
+
+    /// Tells the failure of a task that panicked from others: it is the same if the same failure follows after the same steps, whatever
+    /// else has happened meanwhile. With it the failures of several [shards](crate::Explorer::shard) can be counted.
+    pub fn failure_key(&self) -> Option<u64> {
+        self.core.failure_key(&self.failure?.kind)
     }
 
     /// The steps: who did what, and for a try whether it succeeded.
@@ -82,14 +90,27 @@ pub(crate) struct Shared {
     failing: AtomicU64,
     /// One of them has ended the search for all.
     halt: Arc<AtomicBool>,
+    /// The failures that were counted.
+    counted: Mutex<HashSet<u64>>,
     /// What they have found, if snapshots are taken.
     found: Option<Mutex<Saved>>,
 }
 
 impl Shared {
-    /// With something that ends the search for all, and what was found before, if snapshots are taken.
-    pub(crate) fn new(halt: Arc<AtomicBool>, found: Option<Saved>) -> Self {
-        Shared { halt, found: found.map(Mutex::new), ..Shared::default() }
+    /// With something that ends the search for all, and what was found before. Whether snapshots are taken.
+    pub(crate) fn new(halt: Arc<AtomicBool>, before: &Saved, snapshots: bool) -> Self {
+        let counted = Mutex::new(before.counted.iter().copied().collect());
+        Shared { halt, counted, found: snapshots.then(|| Mutex::new(before.clone())), ..Shared::default() }
+    }
+
+    /// Whether the failure is new.
+    fn count(&self, key: u64) -> bool {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
+    }
+
+    /// The failures that were counted, here and before.
+    pub(crate) fn counted(&self) -> BTreeSet<u64> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
     /// What was found so far.
@@ -210,13 +231,15 @@ impl Session {
         report.executions += 1;
         // One with a detour is another one again.
         let detour = end == End::Complete && strategy.counts_classes() && core.retries.in_vain(&core.trace);
-        *(if detour || end == End::Cut { &mut report.blocked } else { &mut report.complete }) += 1;
+        let key = core.failure.as_ref().filter(|_| strategy.counts_classes()).and_then(|kind| core.failure_key(kind));
+        let counted = !detour && end != End::Cut && key.is_none_or(|key| shared.count(key));
+        *(if counted { &mut report.complete } else { &mut report.blocked }) += 1;
         report.max_depth = report.max_depth.max(core.trace.depth);
         report.max_tasks = report.max_tasks.max(core.tasks().len());
         let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
         let failure = core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
         if let Some(mut found) = shared.found() {
-            found.count_execution(detour || end == End::Cut, failure.as_ref());
+            found.count_execution(counted, failure.as_ref());
         }
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
@@ -226,22 +249,22 @@ impl Session {
         }
         if let Some(on_execution) = &self.options.on_execution {
             let steps = core.trace.depth;
-            let execution = Execution { index, end, failure: failure.as_ref(), steps, preemptions, switches, core };
+            let execution = Execution { index, end, failure: failure.as_ref(), steps, preemptions, switches, counted, core };
             if on_execution.lock().expect("an execution callback panicked")(&execution).is_break() {
                 report.why_unfinished = Some(Unfinished::Stopped);
             }
         }
-        self.keep(core, strategy, failure);
+        self.keep(core, strategy, failure, counted);
         if self.report.why_unfinished.is_some() {
             self.options.shared.halt.store(true, Ordering::Relaxed);
         }
     }
 
-    fn keep(&mut self, core: &Core, strategy: &mut dyn Explore, mut failure: Option<Failure>) {
+    fn keep(&mut self, core: &Core, strategy: &mut dyn Explore, mut failure: Option<Failure>, counted: bool) {
         let (report, shared) = (&mut self.report, &self.options.shared);
         let Some(found) = &failure else { return };
-        report.failing += 1;
-        shared.failing.fetch_add(1, Ordering::Relaxed);
+        report.failing += u64::from(counted);
+        shared.failing.fetch_add(u64::from(counted), Ordering::Relaxed);
         if matches!(found.kind, FailureKind::Nondeterminism { .. }) {
             report.why_unfinished = Some(Unfinished::Nondeterminism);
         } else if !self.options.wanted.as_ref().is_none_or(|wanted| wanted(found)) {

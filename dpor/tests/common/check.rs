@@ -16,8 +16,10 @@ pub struct Seen {
     pub endings: BTreeSet<String>,
     /// The messages of panics.
     pub failures: BTreeSet<String>,
-    /// Inequivalent complete executions.
+    /// Inequivalent executions in which nothing panics.
     pub classes: BTreeSet<Vec<String>>,
+    /// Panics, told apart by what happens before them.
+    pub panics: BTreeSet<u64>,
     /// Fewest preemptions of a failing execution, and fewest switches and steps among those.
     pub fewest: Option<(u32, u32, usize)>,
     /// The same for each panic message.
@@ -115,8 +117,10 @@ pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Rep
             }
             seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
         }
-        let events: Vec<_> = execution.events().collect();
-        seen.classes.insert(class(&events));
+        match execution.failure_key() {
+            Some(key) => drop(seen.panics.insert(key)),
+            None => drop(seen.classes.insert(class(&execution.events().collect::<Vec<_>>()))),
+        }
         ControlFlow::Continue(())
     });
     let report = explorer.run(run(program));
@@ -145,14 +149,15 @@ pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u6
     if reduced.failures != plain.failures {
         return Err(format!("failures {:?}, plainly {:?}", reduced.failures, plain.failures));
     }
-    if plain.failures.is_empty() {
-        if reduced.endings != plain.endings {
-            return Err(format!("endings {:#?}, plainly {:#?}", reduced.endings, plain.endings));
-        }
-        if reduced.classes.len() != plain.classes.len() || report.complete != plain.classes.len() as u64 {
-            let (classes, complete) = (plain.classes.len(), report.complete);
-            return Err(format!("{classes} classes, but {complete} complete executions"));
-        }
+    if reduced.endings != plain.endings {
+        return Err(format!("endings {:#?}, plainly {:#?}", reduced.endings, plain.endings));
+    }
+    if reduced.panics != plain.panics {
+        return Err(format!("{} ways to panic, plainly {}", reduced.panics.len(), plain.panics.len()));
+    }
+    let (classes, complete) = (plain.classes.len() + plain.panics.len(), report.complete);
+    if reduced.classes.len() != plain.classes.len() || complete != classes as u64 {
+        return Err(format!("{classes} classes, but {complete} complete executions"));
     }
     Ok(Some((report.complete, report.blocked)))
 }
