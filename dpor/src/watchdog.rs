@@ -332,10 +332,16 @@ mod linux {
             let ip = ip + usize::from(index == interrupted);
             backtrace::resolve(ip as *mut c_void, |symbol| {
                 let Some(function) = symbol.name().map(|name| format!("{name:#}")) else { return };
+                let place = symbol.filename().zip(symbol.lineno()).map(|(file, line)| (file.display().to_string(), line));
+                // Where only lines were compiled in, functions have no paths.
+                let file = place.as_ref().map_or("", |(file, _)| file);
                 let path = function.trim_start_matches(['<', '&', '*']);
-                outside |= path.starts_with("shuttle_engine::");
-                if !outside && !["std::", "core::", "alloc::", "dpor::"].iter().any(|not_its| path.starts_with(not_its)) {
-                    let place = symbol.filename().zip(symbol.lineno()).map(|(file, line)| (file.display().to_string(), line));
+                outside |= path.starts_with("shuttle_engine::") || file.contains("/shuttle-engine-");
+                let not_its = ["std::", "core::", "alloc::", "dpor::"].iter().any(|not_its| path.starts_with(not_its))
+                    || file.starts_with("/rustc/")
+                    || file.contains("/rustlib/src/")
+                    || file.contains("dpor/src/");
+                if !outside && !not_its {
                     calls.push(Call { function, place });
                 }
             });

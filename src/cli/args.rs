@@ -114,7 +114,7 @@ pub enum Command {
 #[derive(clap::Args, Debug)]
 pub struct SelfcheckArgs {
     /// Races, by id or by its beginning
-    #[arg(value_name = "RACE")]
+    #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
     /// Under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`

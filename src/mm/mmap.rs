@@ -79,9 +79,10 @@ impl World {
             };
             // Somebody else may have let it grow that far meanwhile.
             if to < vma.vm_start.read() {
-                let grow = vma.vm_start.read() - to;
+                // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's words wrap around.
+                let grow = vma.vm_start.read().wrapping_sub(to);
                 vma.vm_start.write(to);
-                vma.vm_pgoff.write(vma.vm_pgoff.read() - grow);
+                vma.vm_pgoff.write(vma.vm_pgoff.read().wrapping_sub(grow));
                 done = true;
             }
             if let Some(locked) = locked {

@@ -262,7 +262,7 @@ mod tests {
     fn what_was_replaced_is_known_to_its_cpu() {
         let body = |cpu, word: &MmuWord<u64>, [_, other]: [u32; 2]| {
             for _ in 0..3 {
-                round(cpu, || word.peek());
+                round(cpu, || exec::unseen(|| word.peek()));
                 if cpu == 0 {
                     for value in [2, 3, 1] {
                         word.write(value);

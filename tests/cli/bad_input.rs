@@ -123,7 +123,7 @@ fn what_is_no_number() {
 
 #[test]
 fn what_is_not_asked_for() {
-    let commands = ["check", "explain", "replay", "list", "gallery", "matrix", "merge", "bench", "completions", "man", ""];
+    let commands = ["check", "explain", "replay", "list", "gallery", "matrix", "selfcheck", "merge", "bench", "completions", "man", ""];
     let unknown = ["--nonsense", "-Z", "--format", "--output", "--é", "--=x", "---", "--format=\n"].map(OsString::from);
     let commands: Vec<_> = commands.iter().map(|command| format!("{command} ?")).collect();
     refuses_all("not-asked-for", &commands.iter().map(String::as_str).collect::<Vec<_>>(), &unknown);

@@ -208,8 +208,7 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
 #[test]
 fn schedules_that_do_not_fit_are_refused() {
     // A deadlock: nobody has ended, so that the surplus is all that is wrong.
-    let deadlock = good("explain S3.1 --protocol 2.6.34 --format json");
-    let witness: Witness = serde_json::from_str(&deadlock).expect("JSON");
+    let witness = witness("explain S3.1 --protocol 2.6.34 --format json").expect("it is violated");
     let schedule = witness.replay.rsplit(' ').next().expect("the schedule is last");
     let steps = schedule.parse::<lockwalk::Schedule>().expect("it is one").len();
     let last = schedule.rsplit('.').next().and_then(|run| run.split('*').next()).expect("a run");
@@ -451,7 +450,7 @@ fn completions_and_manual_pages_know_every_command_and_option() {
 fn the_help_says_what_the_exit_status_means() {
     let help = good("--help");
     for part in
-        ["check", "merge", "explain", "replay", "list", "gallery", "bench", "Examples:", "Exit status:", "  3  something is undecided"]
+        ["check", "merge", "explain", "replay", "list", "gallery", "bench", "Examples:", "Exit status:", "  3    something is undecided"]
     {
         assert!(help.contains(part), "{part}: {help}");
     }
