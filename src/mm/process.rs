@@ -152,12 +152,14 @@ impl<'w> Process<'w> {
         self.asked("move_pages(%a)", addr, 0, done);
     }
 
-    /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry, and it leaves memory.
+    /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry, and it leaves memory. One that a device was
+    /// given stays where the protocol keeps such pages (rule [`UnmapCheck`](crate::spec::UnmapCheck)).
     #[track_caller]
     pub fn swap_out(&self, addr: Addr) {
         self.world.assert_being_built("swap_out");
         self.world.shrink(self.page_at(addr));
-        if self.mm_struct().pte(addr).peek().swap_entry().is_none() {
+        let gone = self.mm_struct().pte(addr).peek().swap_entry().is_some();
+        if !gone && !self.mm_struct().shadow(addr).was_pinned() {
             misuse(format!("the page at {}:{addr} cannot be swapped out", self.mm));
         }
     }

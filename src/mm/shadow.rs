@@ -31,6 +31,11 @@ impl ShadowCell {
         }
     }
 
+    /// Was a device ever given a page that was here? While the world is built.
+    pub fn was_pinned(&self) -> bool {
+        self.memory.peek(|memory| !memory.pins.is_empty())
+    }
+
     pub fn see(&self, state: &mut State) {
         self.entry.see(state);
         self.memory.see(state);
