@@ -1,71 +1,219 @@
-//! What the documents object to the verdict on a case of the catalogue, for the mutation sweep (`tests/mutants`): race, protocol,
-//! objections, executions, separated by tabs.
+//! What the catalogue says of a protocol that was broken, for the mutation sweep (`tests/mutants`). A line is race, protocol, what is said, and
+//! executions, separated by tabs.
 //!
 //! - `--cases` prints race and protocol of every case.
-//! - `--case RACE PROTOCOL` prints the line of one.
-//! - `--against`, given such lines on its input, goes through their cases from the cheapest to the dearest, and prints only the first line
-//!   that has other objections; one that was not finished only if there is no other.
+//! - `--case RACE PROTOCOL` prints the line of one: its objections, of which there should be none.
+//! - `--against`, given such lines on its input, prints the line of a case of which something else is said now: the clauses that the first
+//!   violating execution violates, and how many executions it took to come to it; or else the objections. Cheap ones are tried first.
+//! - `--against CLAUSE…` wants an execution that violates exactly one of these.
+//! - `--notices`, given such lines, prints the line of a case that shows that something is not announced: a replay that differs although it
+//!   should not, a verdict, or how many executions there are with the CPUs in the opposite order.
 
+use std::any::Any;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 
-use lockwalk::{Method, Options, Protocol, Race, races};
+use lockwalk::witness::Coverage;
+use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
 
-/// Before a mutant is given up: so many times the executions that the case needs, and so many more.
-const FACTOR: u64 = 10;
-const MORE: u64 = 100_000;
+/// All cases are tried with few executions, then all with more, then with so many times what they need and so many more.
+const FIRST: [u64; 2] = [32, 1_024];
+const FACTOR: u64 = 4;
+const MORE: u64 = 20_000;
 
-/// A line of the output, read back.
-struct Known {
-    case: String,
+/// A case, and what is said of it where nothing is broken.
+struct Case {
+    race: Race,
+    protocol: Protocol,
     objections: String,
     executions: u64,
 }
 
-impl Known {
-    fn read(line: &str) -> Option<Self> {
-        let mut parts = line.rsplitn(3, '\t');
-        let (executions, objections, case) = (parts.next()?.parse().ok()?, parts.next()?.to_owned(), parts.next()?.to_owned());
-        Some(Self { case, objections, executions })
+fn cases() -> impl Iterator<Item = (Race, Protocol)> {
+    let of = |race: Race| race.cases().to_vec().into_iter().map(move |(protocol, _)| (race.clone(), protocol));
+    races::all().into_iter().flat_map(of)
+}
+
+fn named(id: &str, under: &str) -> (Race, Protocol) {
+    cases().find(|(race, protocol)| race.id() == id && protocol.to_string() == under).expect("a case of the catalogue")
+}
+
+/// What it says if it panics.
+fn caught<R>(act: impl FnOnce() -> R) -> Result<R, String> {
+    let says = |payload: Box<dyn Any + Send>| payload.downcast::<String>().map_or_else(|_| "it panics".into(), |says| *says);
+    panic::catch_unwind(AssertUnwindSafe(act)).map_err(|payload| says(payload).replace(['\n', '\t'], " "))
+}
+
+impl Case {
+    fn read(line: &str) -> Self {
+        let parts: Vec<_> = line.split('\t').collect();
+        let [race, protocol, objections, executions] = parts[..] else { panic!("not a case: {line}") };
+        let (race, protocol) = named(race, protocol);
+        Self { race, protocol, objections: objections.to_owned(), executions: executions.parse().expect("a number") }
+    }
+
+    fn holds(&self) -> bool {
+        self.race.documented(&self.protocol).is_some_and(|documented| documented.clause().is_none())
+    }
+
+    fn most(&self) -> u64 {
+        FACTOR * self.executions + MORE
+    }
+
+    /// `Err` when a race cannot be run at all.
+    fn run(&self, executions: u64) -> Result<Outcome, String> {
+        // Whoever waits for it knows that it is not stuck.
+        eprintln!("{} under {}", self.race.id(), self.protocol);
+        let options = Options { executions: Some(executions), ..Options::default() };
+        caught(|| self.race.check_with(&self.protocol, &Method::Exhaustive, &options))
+    }
+
+    fn print(&self, what: &str, executions: u64) {
+        println!("{}\t{}\t{what}\t{executions}", self.race.id(), self.protocol);
+    }
+
+    /// The first execution within `limit` after which `violates`: what it violates, and how many there were with it.
+    fn first(&self, limit: u64, violates: impl Fn(&Outcome) -> bool) -> (String, u64) {
+        let (mut without, mut with) = (0, limit);
+        while with - without > 1 {
+            let middle = without + (with - without) / 2;
+            if self.run(middle).is_ok_and(|outcome| violates(&outcome)) { with = middle } else { without = middle }
+        }
+        let (before, after) = ((without > 0).then(|| self.run(without)), self.run(with));
+        let after = after.expect("with fewer executions, it ran as well");
+        let before = before.into_iter().flatten().flat_map(|outcome| outcome.violations).collect::<Vec<_>>();
+        let count = |name: &str| before.iter().find(|c| c.name == name).map_or(0, |c| c.count);
+        let new: Vec<_> = after.violations.iter().filter(|c| c.count > count(&c.name)).map(|c| c.name.as_str()).collect();
+        (new.join(" "), after.executions)
     }
 }
 
-fn cases() -> impl Iterator<Item = (String, Race, Protocol)> {
-    let of = |race: Race| race.cases().to_vec().into_iter().map(move |(protocol, _)| (race.clone(), protocol));
-    races::all().into_iter().flat_map(of).map(|(race, protocol)| (format!("{}\t{protocol}", race.id()), race, protocol))
+/// What is said of a case.
+enum Said {
+    AsBefore,
+    /// These clauses are violated after so many executions.
+    Violates(String, u64),
+    /// The verdict is another one.
+    Otherwise(String, u64),
+    /// The limit came first.
+    Unfinished,
 }
 
-fn verdict(case: &str, executions: Option<u64>) -> Known {
-    let (case, race, protocol) = cases().find(|(name, ..)| name == case).expect("a case of the catalogue");
-    let outcome = race.check_with(&protocol, &Method::Exhaustive, &Options { executions, ..Options::default() });
-    Known { case, objections: outcome.objections().join("; "), executions: outcome.executions }
+fn says(case: &Case, limit: u64) -> Said {
+    let outcome = match case.run(limit) {
+        Ok(outcome) => outcome,
+        Err(why) => return Said::Otherwise(why, 0),
+    };
+    if case.holds() && !outcome.violations.is_empty() {
+        let (what, executions) = case.first(limit, |outcome| !outcome.violations.is_empty());
+        return Said::Violates(what, executions);
+    }
+    let said = outcome.objections().join("; ");
+    match outcome.coverage {
+        _ if said == case.objections => Said::AsBefore,
+        Coverage::Unfinished { .. } => Said::Unfinished,
+        _ => Said::Otherwise(said, outcome.executions),
+    }
 }
 
-fn print(Known { case, objections, executions }: &Known) {
-    println!("{case}\t{objections}\t{executions}");
+/// The cheapest case of which something else is said: of those that hold, which say by what clause; else of the others.
+fn against(mut cases: Vec<Case>) {
+    let mut otherwise = None;
+    for limit in FIRST.map(Some).into_iter().chain([None]) {
+        let mut open = Vec::new();
+        for case in cases {
+            match says(&case, limit.unwrap_or(case.most()).min(case.most())) {
+                Said::AsBefore => {}
+                Said::Violates(what, executions) => return case.print(&what, executions),
+                Said::Otherwise(what, executions) => otherwise = otherwise.or(Some((case, what, executions))),
+                Said::Unfinished => open.push(case),
+            }
+        }
+        if let Some((case, what, executions)) = otherwise {
+            return case.print(&what, executions);
+        }
+        cases = open;
+    }
+    cases.first().into_iter().for_each(|case| case.print("unfinished", case.most()));
+}
+
+/// An execution that violates one of these, and nothing else.
+fn exactly(cases: &[Case], clauses: &[String]) {
+    for case in cases {
+        let limit = FIRST[1].min(case.most());
+        let Ok(outcome) = case.run(limit) else { continue };
+        for clause in clauses.iter().filter(|clause| outcome.violations.iter().any(|count| count.name == **clause)) {
+            let (what, executions) = case.first(limit, |outcome| outcome.violations.iter().any(|count| count.name == *clause));
+            if what == *clause {
+                return case.print(&what, executions);
+            }
+        }
+    }
+}
+
+/// Executions of which replays are compared: of all cases, then again of all.
+const REPLAYED: [u64; 2] = [8, 50];
+
+/// Beyond that many executions, how many there are is not compared.
+const LARGE: u64 = 2_000;
+
+fn notices(cases: Vec<Case>) {
+    let orders = |race: &Race| [race.clone(), race.clone().reversed()];
+    for executions in REPLAYED {
+        for case in &cases {
+            eprintln!("{} under {}", case.race.id(), case.protocol);
+            let options = Options { executions: Some(executions), ..Options::default() };
+            for race in orders(&case.race) {
+                match caught(|| race.selfcheck(&case.protocol, &options)) {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(disagreement)) => return case.print(&format!("selfcheck: {}", disagreement.difference), executions),
+                    Err(why) => return case.print(&format!("selfcheck: {why}"), executions),
+                }
+            }
+        }
+    }
+    for case in cases.iter().filter(|case| case.executions <= LARGE) {
+        let run = |race: Race| Case { race, protocol: case.protocol.clone(), objections: String::new(), executions: 0 }.run(case.most());
+        let [there, back] = match orders(&case.race).map(run) {
+            [Ok(there), Ok(back)] => [there, back],
+            [Err(why), _] | [_, Err(why)] => return case.print(&format!("verdict: {why}"), 0),
+        };
+        let said = there.objections().join("; ");
+        if said != case.objections {
+            return case.print(&format!("verdict: {said}"), there.executions);
+        }
+        if there.violations.is_empty() && (there.executions, there.objections()) != (back.executions, back.objections()) {
+            return case
+                .print(&format!("order: {} executions, {} in the opposite order", there.executions, back.executions), there.executions);
+        }
+    }
+}
+
+/// The cases on the input, the cheapest first.
+fn given() -> io::Result<Vec<Case>> {
+    let mut cases: Vec<_> = io::read_to_string(io::stdin())?.lines().map(Case::read).collect();
+    cases.sort_by_key(|case| case.executions);
+    Ok(cases)
 }
 
 fn main() -> io::Result<()> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--cases"] => cases().for_each(|(case, ..)| println!("{case}")),
-        ["--case", race, protocol] => print(&verdict(&format!("{race}\t{protocol}"), None)),
-        ["--against"] => {
-            let mut known: Vec<_> = io::read_to_string(io::stdin())?.lines().filter_map(Known::read).collect();
-            known.sort_by_key(|known| known.executions);
-            let mut unfinished = None;
-            for before in &known {
-                eprintln!("{}", before.case); // whoever waits for it knows that it is not stuck
-                let now = verdict(&before.case, Some(FACTOR * before.executions + MORE));
-                if now.objections.contains("unfinished") {
-                    unfinished = unfinished.or(Some(now));
-                } else if now.objections != before.objections {
-                    print(&now);
-                    return Ok(());
-                }
-            }
-            unfinished.iter().for_each(print);
+        ["--cases"] => cases().for_each(|(race, protocol)| println!("{}\t{protocol}", race.id())),
+        ["--case", race, protocol] => {
+            let (race, protocol) = named(race, protocol);
+            let outcome = race.check_with(&protocol, &Method::Exhaustive, &Options::default());
+            println!("{}\t{protocol}\t{}\t{}", race.id(), outcome.objections().join("; "), outcome.executions);
         }
-        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against")),
+        ["--against", ..] => {
+            if args.len() == 1 {
+                against(given()?)
+            } else {
+                exactly(&given()?, &args[1..])
+            }
+        }
+        ["--notices"] => notices(given()?),
+        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --notices")),
     }
     Ok(())
 }

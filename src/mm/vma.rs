@@ -109,7 +109,6 @@ impl Vma {
             note!("vma_address({page}, {self}) = {addr}, outside [{start}, {end}) → -EFAULT");
             return Err(Errno::Efault);
         }
-        sync::clause(Clause::RMAP_4, (start..end).contains(&addr), || format!("{addr} is outside {self}, which is [{start}, {end})"));
         sync::mark(if whole { Mark::VMA_ADDRESS_RIGHT } else { Mark::VMA_ADDRESS_WRONG });
         note!("vma_address({page}, {self}) = {addr}");
         Ok(addr)

@@ -92,7 +92,6 @@ clauses! {
     RMAP_1 "RMAP-1" Quiescence false "Every present page-table entry of an anonymous page can be found through the page's reverse map.";
     RMAP_2 "RMAP-2" Always false "A reverse-map walker sees vm_start, vm_end and vm_pgoff of a VMA as they were published together.";
     RMAP_3 "RMAP-3" Quiescence false "A VMA is on the lists of exactly the anon_vmas that it is linked to, once each, and its own is one of them.";
-    RMAP_4 "RMAP-4" Always false "A reverse-map walk looks only at addresses inside the VMA that it visits.";
     VMA_1 "VMA-1" Quiescence false "The VMAs of an address space are sorted, none is empty, and no two overlap.";
     NULL_1 "NULL-1" Always true "No NULL pointer is followed.";
     LIFE_1 "LIFE-1" Always true "An anon_vma is used only while it is allocated, or under an RCU read section that began before it was freed.";

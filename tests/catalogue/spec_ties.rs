@@ -173,12 +173,40 @@ fn clauses() -> String {
         let mut files: Vec<_> = at.iter().filter_map(|site| site.split_once(':')).map(|(file, _)| format!("`{file}`")).collect();
         files.dedup();
         write!(out, "### {id}\n\n{text}\n\n{} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", ")).expect("a string");
-        if !dies.is_empty() {
-            write!(out, " · broken by {}", dies.join(", ")).expect("a string");
-        }
-        out.push_str("\n\n");
+        let broken = broken_by(&dies, &kills(clause));
+        write!(out, "{}{broken}\n\n", if broken.is_empty() { "" } else { " · broken by " }).expect("a string");
     }
     out
+}
+
+/// A mutant of the sweep, the case in which it violates one clause and no other, and how many executions that took.
+struct Kill<'t> {
+    mutant: &'t str,
+    case: String,
+    executions: u64,
+}
+
+/// What `kills.txt` says of a clause. That it fits the code is looked at beside it.
+fn kills(clause: Clause) -> Vec<Kill<'static>> {
+    let lines = include_str!("../../shuttle-tests/tests/mutants/kills.txt").lines().filter(|line| !line.starts_with('#'));
+    let read = |line: &'static str| match line.split('\t').collect::<Vec<_>>()[..] {
+        [mutant, race, protocol, what, executions] => {
+            let executions = executions.parse().expect("a number");
+            (what == clause.id()).then(|| Kill { mutant, case: format!("{race} under `{protocol}`"), executions })
+        }
+        _ => panic!("kills.txt: {line}"),
+    };
+    lines.filter_map(read).collect()
+}
+
+/// The races; and how many mutants, of which one is named where there is no race.
+fn broken_by(races: &[String], kills: &[Kill<'_>]) -> String {
+    let count = if kills.len() == 1 { "1 mutant".to_owned() } else { format!("{} mutants", kills.len()) };
+    match kills.iter().min_by_key(|kill| (kill.executions, kill.mutant)) {
+        None => races.join(", "),
+        Some(Kill { mutant, case, .. }) if races.is_empty() => format!("{count}, such as `{mutant}` in {case}"),
+        Some(_) => format!("{} and {count}", races.join(", ")),
+    }
 }
 
 fn violates(documented: Documented) -> Option<Clause> {

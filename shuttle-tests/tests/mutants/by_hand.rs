@@ -27,6 +27,8 @@ pub const MISTAKES: &[Mistake] = &[
         ],
     ),
     ("the next VMA's offset does not move along", "vma.rs", &[("next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));", "")]),
+    ("the VMAs are not sorted", "vma.rs", &[("list.sort_by_key(|&vma| self.vma(vma).vm_start.read());", "")]),
+    ("what was cut keeps its end", "vma.rs", &[("vma.vm_end.write(end);", "")]),
     ("the new half is not inserted", "vma.rs", &[("self.insert_vm_struct(mm, insert);", "")]),
     ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
     (
@@ -152,6 +154,14 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
     ("fork copies a migration entry as it is", "fork.rs", &[("Pte::Migration { page, write: false, exclusive: false }", "pte")]),
+    (
+        "fork lets go of the locks before it copies a migration entry",
+        "fork.rs",
+        &[(
+            "Pte::Migration { page, write: false, exclusive: false }",
+            "{\n            src.page_table_lock.unlock();\n            dst.page_table_lock.unlock();\n            dst.page_table_lock.lock();\n            src.page_table_lock.lock();\n            Pte::Migration { page, write: false, exclusive: false }\n        }",
+        )],
+    ),
     ("munmap splits on the wrong side", "exit.rs", &[("edge == range.end", "edge != range.end")]),
     (
         "munmap frees the VMAs, and then zaps",
@@ -176,6 +186,8 @@ pub const MISTAKES: &[Mistake] = &[
         &[("frame.lru.read() && frame.count.inc_not_zero()", "frame.lru.read() && frame.count.read() > 0")],
     ),
     ("slots are handed out once swapoff has begun", "swap_map.rs", &[("map.enabled", "true")]),
+    ("a page that joins the swap cache is not marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(true);", "")]),
+    ("a page that leaves the swap cache stays marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(false);", "")]),
     (
         "the page is there for all before it was read",
         "swap_cache.rs",

@@ -1,130 +1,290 @@
-//! The mutation sweep: breaks the protocol in one place at a time, and asks whether any verdict changes.
+//! The mutation sweeps: break the code in one place at a time, and see what notices.
 //!
 //! ```sh
-//! cargo test --release -p lockwalk-shuttle-tests --test mutants -- --ignored --nocapture
+//! cargo test --release -p lockwalk-shuttle-tests --test mutants every_mutant -- --ignored --nocapture
+//! cargo test --release -p lockwalk-shuttle-tests --test mutants every_announcement -- --ignored --nocapture
 //! ```
 //!
-//! Every lock, semaphore, read section, wait, try and condition in `src/mm` is left out once, in a copy of the workspace that holds all
-//! mutants, each behind its number, and is compiled once; so are the mistakes of `by_hand.rs`. A mutant is tried on the cases that come by its
-//! place. What survives is either listed in `survivors.txt`, with the reason, or a gap in the catalogue. `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these.
+//! The first leaves out every lock, semaphore, read section, wait, try and condition in `src/mm` once, in a copy of the workspace that holds all
+//! mutants, each behind its number, and is compiled once; so it does with the mistakes of `by_hand.rs`. A mutant is tried on the cases that come
+//! by its place, from the cheapest to the dearest. What kills it is in `kills.txt`; what survives is listed in `survivors.txt`, with the reason,
+//! or a gap in the catalogue.
+//!
+//! The second leaves out every announcement in `src/sync` and `src/mm` once: see [`announced`].
+//!
+//! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these. `MUTANTS_BLESS=1` writes down what came out.
 
+mod announced;
 mod by_hand;
 mod sites;
+mod sweep;
 
 #[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::each;
-use sites::Mutant;
+use lockwalk::Clause;
+use sites::{Kind, Mutant};
+use sweep::{Case, Copy, End, Run, run, workspace};
 
 /// Files of `src/mm` that are the checker's, or have nothing to break.
 const CHECKERS: [&str; 5] = ["audit.rs", "shadow.rs", "world.rs", "pte.rs", "mod.rs"];
 
-/// A case that takes longer has an execution without end: none takes more than a few seconds on a quiet core.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Appended to the copy's `src/lib.rs`. Listening, it tells every mutant whose place is come by.
-const SWITCH: &str = r#"
-#[doc(hidden)]
-pub fn mutant(n: usize) -> bool {
-    use std::sync::LazyLock;
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    static ON: LazyLock<Option<usize>> = LazyLock::new(|| std::env::var("LOCKWALK_MUTANT").ok()?.parse().ok());
-    static LISTEN: LazyLock<bool> = LazyLock::new(|| std::env::var_os("LOCKWALK_LISTEN").is_some());
-    static REACHED: [AtomicBool; 4096] = [const { AtomicBool::new(false) }; 4096];
-    if *LISTEN && !REACHED[n].swap(true, Relaxed) {
-        eprintln!("REACHED {n}");
-    }
-    *ON == Some(n)
-}
-"#;
-
 /// What became of a mutant.
 #[derive(Clone, PartialEq, Debug)]
 enum Fate {
-    /// A verdict changed: race, protocol, objection.
-    Killed(String),
-    /// It crashes or never ends, which is noticed, but names no clause.
-    Broken(String),
+    Killed(Kill),
+    /// It crashes, never ends, or takes too long, which is noticed, but names no clause.
+    Broken(Kill),
     /// Every verdict is as before.
     Survived,
     /// The same, and no race even comes by.
     Unreached,
 }
 
-/// A case of the catalogue with no mutant switched on.
-struct Case {
-    /// As `examples/verdicts.rs` prints it.
-    line: String,
-    /// The mutants whose place it comes by. No other can change it: up to the first such place, everything is as without.
-    reached: BTreeSet<usize>,
+/// What killed a mutant.
+#[derive(Clone, PartialEq, Debug)]
+struct Kill {
+    race: String,
+    protocol: String,
+    /// The clauses that the first violating execution violates; or what else is said now.
+    what: String,
+    /// How many it took to come to it.
+    executions: u64,
 }
 
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace")
+impl Kill {
+    fn read(line: &str) -> Option<Self> {
+        let mut parts = line.split('\t').map(str::to_owned);
+        let (race, protocol, what) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { race, protocol, what, executions: parts.next()?.parse().ok()? })
+    }
+
+    /// The clause, if it is one and nothing else.
+    fn clause(&self) -> Option<Clause> {
+        Clause::ALL.iter().copied().find(|clause| clause.id() == self.what)
+    }
+
+    fn line(&self) -> String {
+        format!("{}\t{}\t{}\t{}", self.race, self.protocol, self.what, self.executions)
+    }
 }
 
 /// The sweep is run by hand; that what is written down for it still fits the code is looked at every time.
 #[test]
 fn what_is_written_down_fits_the_code() {
-    let (mutants, _) = mutants(workspace());
-    let ids: BTreeSet<_> = mutants.iter().map(Mutant::id).collect();
-    let gone: Vec<_> = survivors().into_iter().filter(|id| !ids.contains(id)).collect();
-    assert!(gone.is_empty(), "survivors.txt lists what is not there:\n{gone:#?}");
+    let ids: BTreeSet<_> = mutants(workspace()).0.iter().map(Mutant::id).collect();
+    let (survivors, kills) = (survivors(), kills());
+    let gone: Vec<_> = survivors.iter().chain(kills.keys()).filter(|id| !ids.contains(*id)).collect();
+    assert!(gone.is_empty(), "survivors.txt or kills.txt lists what is not there:\n{gone:#?}");
+    let both: Vec<_> = survivors.iter().filter(|id| kills.contains_key(*id)).collect();
+    assert!(both.is_empty(), "survivors.txt lists what kills.txt says to be killed:\n{both:#?}");
+    let cases: BTreeSet<_> = common::cases().iter().map(|(race, protocol, _)| (race.id().to_owned(), protocol.to_string())).collect();
+    let odd: Vec<_> = kills.iter().filter(|(_, kill)| !cases.contains(&(kill.race.clone(), kill.protocol.clone()))).collect();
+    assert!(odd.is_empty(), "kills.txt names cases that are not there:\n{odd:#?}");
+    let announcements = Announcements::read();
+    let announced: BTreeSet<_> = announced::mutants().0.iter().map(Mutant::id).collect();
+    let gone: Vec<_> = announcements.argued.iter().chain(announcements.found.keys()).filter(|id| !announced.contains(*id)).collect();
+    assert!(gone.is_empty(), "announcements.txt lists what is not there:\n{gone:#?}");
+    let unswept = ids.iter().filter(|id| !survivors.contains(*id) && !kills.contains_key(*id)).count();
+    println!("{} mutants, {unswept} of them not swept; {} announcements", ids.len(), announced.len());
+    let missing: Vec<_> = without_killer(&kills).iter().map(|clause| clause.id()).collect();
+    assert!(missing.is_empty(), "neither a case of the catalogue nor a mutant of kills.txt violates exactly {missing:?}");
+}
+
+/// The clauses that nothing is known to break, and that do not say why.
+fn without_killer<'k>(kills: impl IntoIterator<Item = (&'k String, &'k Kill)>) -> BTreeSet<Clause> {
+    let mut missing: BTreeSet<_> = Clause::ALL.iter().copied().collect();
+    for (_, _, clause) in common::violating() {
+        missing.remove(&clause);
+    }
+    for clause in kills.into_iter().filter_map(|(_, kill)| kill.clause()) {
+        missing.remove(&clause);
+    }
+    missing
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_mutant_changes_a_verdict() {
-    let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mutants");
-    let mutants = write_copy(workspace(), &copy);
-    let verdicts = build(&copy);
+    let (mutants, texts) = mutants(workspace());
+    let copy = Copy::build("mutants", &texts, "");
     let started = Instant::now();
-    let cases = baseline(&verdicts);
-    for case in cases.iter().filter(|case| case.line.split('\t').nth(2) != Some("")) {
-        println!("without any mutant already: {}", case.line);
-    }
-
-    let only = std::env::var("LOCKWALK_MUTANTS").unwrap_or_default();
-    let chosen: Vec<usize> = (0..mutants.len()).filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part))).collect();
+    let cases = copy.baseline();
+    let chosen = chosen(&mutants);
     println!("{} cases, {} of {} mutants", cases.len(), chosen.len(), mutants.len());
-    let fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
-        let fate = fate(&verdicts, n, &cases);
+    let mut fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
+        let fate = fate(&copy, n, &cases, &[]);
         println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
         (n, fate)
     })
     .into_iter()
     .collect();
+    let swept: BTreeSet<_> = chosen.iter().map(|&n| mutants[n].id()).collect();
+    let (ids, before) = (mutants.iter().map(Mutant::id).collect::<BTreeSet<_>>(), kills());
+    let others: BTreeMap<_, _> = before.into_iter().filter(|(id, _)| ids.contains(id) && !swept.contains(id)).collect();
+    break_exactly(&copy, &cases, &mutants, &others, &mut fates);
     summary(&mutants, &fates);
     println!("in {:.0} s", started.elapsed().as_secs_f64());
 
+    if std::env::var_os("MUTANTS_BLESS").is_some() {
+        let mut kills = others;
+        kills.extend(fates.iter().filter_map(|(&n, fate)| match fate {
+            Fate::Killed(kill) | Fate::Broken(kill) => Some((mutants[n].id(), kill.clone())),
+            Fate::Survived | Fate::Unreached => None,
+        }));
+        fs::write(file("kills.txt"), KILLS.to_owned() + &lines(&kills)).expect("it can be written");
+    }
     let expected = survivors();
     let survived: BTreeSet<_> =
         fates.iter().filter(|(_, fate)| matches!(fate, Fate::Survived | Fate::Unreached)).map(|(&n, _)| mutants[n].id()).collect();
-    let swept: BTreeSet<_> = chosen.iter().map(|&n| mutants[n].id()).collect();
     let new: Vec<_> = survived.iter().filter(|id| !expected.contains(*id)).collect();
-    let gone: Vec<_> = expected.iter().filter(|id| !survived.contains(*id) && (only.is_empty() || swept.contains(*id))).collect();
+    let gone: Vec<_> = expected.iter().filter(|id| swept.contains(*id) && !survived.contains(*id)).collect();
     assert!(new.is_empty(), "no verdict changes with these, and survivors.txt does not say why:\n{new:#?}");
-    assert!(gone.is_empty(), "survivors.txt lists what does not survive, or is not there:\n{gone:#?}");
+    assert!(gone.is_empty(), "survivors.txt lists what does not survive:\n{gone:#?}");
+}
+
+/// Whoever takes away an announcement is found out, or it is said why not.
+#[test]
+#[ignore = "takes hours"]
+fn every_announcement_is_missed() {
+    let (mutants, texts) = announced::mutants();
+    let copy = Copy::build("announcements", &texts, announced::SILENCER);
+    let started = Instant::now();
+    let cases = copy.baseline();
+    let chosen = chosen(&mutants);
+    let reached: Vec<_> = chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
+    println!("{} cases, {} announcements that they come by", cases.len(), reached.len());
+    let found: BTreeMap<String, Option<Kill>> = each(&reached, |&n| {
+        let found = notice(&copy, n, &cases);
+        println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, found.as_ref().map_or("NOTHING".into(), Kill::line));
+        (mutants[n].id(), found)
+    })
+    .into_iter()
+    .collect();
+    println!("in {:.0} s", started.elapsed().as_secs_f64());
+
+    let table = Announcements::read();
+    let ids: BTreeSet<_> = mutants.iter().map(Mutant::id).collect();
+    if std::env::var_os("MUTANTS_BLESS").is_some() {
+        let mut written = table.found.clone();
+        written.retain(|id, _| ids.contains(id) && !found.contains_key(id));
+        written.extend(found.iter().filter_map(|(id, kill)| Some((id.clone(), kill.clone()?))));
+        table.write(&written);
+    }
+    let nothing: Vec<_> = found.iter().filter(|(id, kill)| kill.is_none() && !table.argued.contains(*id)).map(|(id, _)| id).collect();
+    let noticed: Vec<_> = found.iter().filter(|(id, kill)| kill.is_some() && table.argued.contains(*id)).map(|(id, _)| id).collect();
+    assert!(nothing.is_empty(), "nothing finds out that these are not announced, and announcements.txt does not say why:\n{nothing:#?}");
+    assert!(noticed.is_empty(), "announcements.txt argues for what is found:\n{noticed:#?}");
+}
+
+/// What finds out that an announcement is missing.
+fn notice(copy: &Copy, n: usize, cases: &[Case]) -> Option<Kill> {
+    let reaching: Vec<_> = cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
+    let run = run(copy.verdicts(&["--notices"]).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
+    match run.end {
+        End::Well => run.stdout.lines().next().and_then(Kill::read),
+        End::Failed(_) => Some(broken(&run, "crashes")),
+        End::Never => Some(broken(&run, "never ends")),
+    }
+}
+
+/// `announcements.txt`: above the mark what nothing finds, with the reason; below it what is found.
+struct Announcements {
+    text: String,
+    argued: BTreeSet<String>,
+    found: BTreeMap<String, Kill>,
+}
+
+const FOUND: &str =
+    "# Found: id, race, protocol, what finds it, and how many executions that took. Written by the sweep with MUTANTS_BLESS=1.\n";
+
+impl Announcements {
+    fn read() -> Self {
+        let text = fs::read_to_string(file("announcements.txt")).expect("it is there");
+        let (argued, found) = text.split_once(FOUND).expect("announcements.txt has its mark");
+        Self { argued: listed(argued), found: table(found), text: argued.to_owned() }
+    }
+
+    fn write(&self, found: &BTreeMap<String, Kill>) {
+        fs::write(file("announcements.txt"), format!("{}{FOUND}{}", self.text, lines(found))).expect("it can be written");
+    }
+}
+
+/// Those that `LOCKWALK_MUTANTS` names, or all.
+fn chosen(mutants: &[Mutant]) -> Vec<usize> {
+    let only = std::env::var("LOCKWALK_MUTANTS").unwrap_or_default();
+    (0..mutants.len()).filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part))).collect()
+}
+
+/// What kills a mutant first often violates several clauses at once, or one that others violate too. For a clause that nothing violates by
+/// itself yet, the mutants are tried again, until one does.
+fn break_exactly(copy: &Copy, cases: &[Case], mutants: &[Mutant], others: &BTreeMap<String, Kill>, fates: &mut BTreeMap<usize, Fate>) {
+    let killed = |fates: &BTreeMap<usize, Fate>| -> BTreeMap<String, Kill> {
+        let kill = |(&n, fate): (&usize, &Fate)| match fate {
+            Fate::Killed(kill) => Some((mutants[n].id(), kill.clone())),
+            _ => None,
+        };
+        fates.iter().filter_map(kill).collect()
+    };
+    for n in killed_by_hand_first(mutants, fates) {
+        let missing: Vec<_> = without_killer(others.iter().chain(&killed(fates))).iter().map(|clause| clause.id()).collect();
+        if missing.is_empty() {
+            return;
+        }
+        if let fate @ Fate::Killed(_) = fate(copy, n, cases, &missing) {
+            println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
+            fates.insert(n, fate);
+        }
+    }
+}
+
+fn killed_by_hand_first(mutants: &[Mutant], fates: &BTreeMap<usize, Fate>) -> Vec<usize> {
+    let mut killed: Vec<_> = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Killed(_))).map(|(&n, _)| n).collect();
+    killed.sort_by_key(|&n| mutants[n].kind != Kind::Mistake);
+    killed
 }
 
 /// The ids in `survivors.txt`: lines without a `#` before them; the comment above a group is its reason.
 fn survivors() -> BTreeSet<String> {
-    let text = include_str!("survivors.txt");
+    listed(include_str!("survivors.txt"))
+}
+
+fn listed(text: &str) -> BTreeSet<String> {
     text.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()).map(str::to_owned).collect()
 }
 
+const KILLS: &str = "# What kills each mutant: its id, race, protocol, the clauses that the first violating execution violates (or what else is \
+                     said), and how\n# many executions it took. Written by the sweep with MUTANTS_BLESS=1.\n";
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants").join(name)
+}
+
+/// What `kills.txt` says, by id.
+fn kills() -> BTreeMap<String, Kill> {
+    table(&fs::read_to_string(file("kills.txt")).unwrap_or_default())
+}
+
+fn table(text: &str) -> BTreeMap<String, Kill> {
+    let read = |line: &str| {
+        let (id, kill) = line.split_once('\t')?;
+        Some((id.to_owned(), Kill::read(kill)?))
+    };
+    text.lines().filter(|line| !line.starts_with("# ")).map(|line| read(line).unwrap_or_else(|| panic!("it is no line: {line}"))).collect()
+}
+
+fn lines(table: &BTreeMap<String, Kill>) -> String {
+    table.iter().map(|(id, kill)| format!("{id}\t{}\n", kill.line())).collect()
+}
+
 /// The mutants, and each file of `src/mm` with its mutants in it.
-fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(String, String)>) {
+fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
     let mut files: Vec<_> = fs::read_dir(workspace.join("src/mm")).expect("src/mm").map(|entry| entry.expect("a file").path()).collect();
     files.sort();
     let (mut mutants, mut texts) = (Vec::new(), Vec::new());
@@ -134,128 +294,39 @@ fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(String, String)>) {
             continue;
         }
         let (found, text) = sites::mutate(&file, &fs::read_to_string(&path).expect("a source file"), mutants.len());
-        texts.push((file, text));
+        texts.push((Path::new("src/mm").join(file), text));
         mutants.extend(found);
     }
     (mutants, texts)
 }
 
-/// Copies the workspace, with every mutant in it.
-fn write_copy(workspace: &Path, copy: &Path) -> Vec<Mutant> {
-    copy_all(workspace, copy);
-    let (mutants, texts) = mutants(workspace);
-    for (file, text) in texts {
-        write(&copy.join("src/mm").join(file), &format!("#![allow(warnings)]\n{text}"));
-    }
-    let lib = fs::read_to_string(workspace.join("src/lib.rs")).expect("src/lib.rs");
-    write(&copy.join("src/lib.rs"), &(lib + SWITCH));
-    mutants
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    if from.is_dir() {
-        for entry in fs::read_dir(from).expect("a directory") {
-            let entry = entry.expect("an entry");
-            let name = entry.file_name();
-            if name != "target" && !name.to_string_lossy().starts_with('.') && entry.path() != to {
-                copy_all(&entry.path(), &to.join(name));
-            }
-        }
-    } else if let Ok(text) = fs::read(from) {
-        fs::create_dir_all(to.parent().expect("a file is in a directory")).expect("the copy can be written");
-        if fs::read(to).ok() != Some(text.clone()) {
-            fs::write(to, text).expect("the copy can be written");
-        }
-    }
-}
-
-fn write(path: &Path, text: &str) {
-    if fs::read_to_string(path).ok().as_deref() != Some(text) {
-        fs::write(path, text).expect("the copy can be written");
-    }
-}
-
-fn build(copy: &Path) -> PathBuf {
-    let target = copy.join("target");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "-p", "lockwalk-shuttle-tests", "--example", "verdicts"])
-        .current_dir(copy)
-        .env("CARGO_TARGET_DIR", &target)
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the mutants do not compile");
-    target.join("release/examples/verdicts")
-}
-
-/// Every case, without a mutant, and which places it comes by.
-fn baseline(verdicts: &Path) -> Vec<Case> {
-    let listed = run(Command::new(verdicts).arg("--cases"), "").expect("it ends");
-    let cases: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
-    each(&cases, |case| {
-        let run =
-            run(Command::new(verdicts).arg("--case").args(case.split('\t')).env("LOCKWALK_LISTEN", "1"), "").expect("unchanged, it ends");
-        assert!(run.success, "{case}: {}", run.stderr);
-        let reached = run.stderr.lines().filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok()).collect();
-        Case { line: run.stdout.trim_end().to_owned(), reached }
-    })
-}
-
-fn fate(verdicts: &Path, n: usize, cases: &[Case]) -> Fate {
+/// What the catalogue says of a mutant; with `clauses`, an execution that violates exactly one of them.
+fn fate(copy: &Copy, n: usize, cases: &[Case], clauses: &[&str]) -> Fate {
     let reaching: Vec<_> = cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
     if reaching.is_empty() {
         return Fate::Unreached;
     }
-    let against = run(Command::new(verdicts).arg("--against").env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
-    let Some(run) = against else { return Fate::Broken("does not end".into()) };
-    match run.stdout.lines().next().map(|line| line.replace('\t', " · ")) {
-        _ if !run.success => Fate::Broken("crashes".into()),
-        Some(line) if line.contains("undecided") || line.contains("unfinished") => Fate::Broken(line),
-        Some(line) => Fate::Killed(line),
-        None => Fate::Survived,
+    let args: Vec<_> = ["--against"].iter().chain(clauses).copied().collect();
+    let run = run(copy.verdicts(&args).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
+    match (run.end, run.stdout.lines().next().and_then(Kill::read)) {
+        (End::Never, _) => Fate::Broken(broken(&run, "never ends")),
+        (End::Failed(_), _) => Fate::Broken(broken(&run, "crashes")),
+        (End::Well, Some(kill)) if kill.what == "unfinished" => Fate::Broken(kill),
+        (End::Well, Some(kill)) => Fate::Killed(kill),
+        (End::Well, None) => Fate::Survived,
     }
 }
 
-/// What a run printed.
-struct Run {
-    stdout: String,
-    stderr: String,
-    success: bool,
-}
-
-/// `None` when it does not end.
-fn run(command: &mut Command, input: &str) -> Option<Run> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_BACKTRACE", "0");
-    let mut child = command.spawn().expect("it starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
-    let heard = Arc::new(Mutex::new(Instant::now()));
-    let stdout = read(child.stdout.take().expect("piped"), &heard);
-    let stderr = read(child.stderr.take().expect("piped"), &heard);
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("it is ours") {
-            break Some(status);
-        }
-        if heard.lock().expect("nobody panics").elapsed() > PATIENCE {
-            child.kill().ok();
-            child.wait().ok();
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    let (stdout, stderr) = (stdout.join().expect("it does not panic"), stderr.join().expect("it does not panic"));
-    status.map(|status| Run { stdout, stderr, success: status.success() })
-}
-
-/// Reads to the end, and notes when something came.
-fn read(from: impl Read + Send + 'static, heard: &Arc<Mutex<Instant>>) -> JoinHandle<String> {
-    let heard = heard.clone();
-    let note = move |_: &String| *heard.lock().expect("nobody panics") = Instant::now();
-    std::thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).inspect(note).map(|line| line + "\n").collect())
+/// A run that did not end well: it says what it looks at before it does.
+fn broken(run: &Run, what: &str) -> Kill {
+    let (race, protocol) = run.stderr.lines().rev().find_map(|line| line.split_once(" under ")).unwrap_or_default();
+    Kill { race: race.into(), protocol: protocol.into(), what: what.into(), executions: 0 }
 }
 
 fn tell(fate: &Fate) -> String {
     match fate {
-        Fate::Killed(by) => format!("killed · {by}"),
-        Fate::Broken(how) => format!("broken · {how}"),
+        Fate::Killed(kill) => format!("killed · {}", kill.line().replace('\t', " · ")),
+        Fate::Broken(kill) => format!("broken · {}", kill.line().replace('\t', " · ")),
         Fate::Survived => "SURVIVED".into(),
         Fate::Unreached => "UNREACHED".into(),
     }

@@ -30,6 +30,12 @@ pub enum Kind {
     Reference,
     /// One of the [`MISTAKES`](super::by_hand::MISTAKES).
     Mistake,
+    /// A step is not announced: see [`announced`](super::announced).
+    Unannounced,
+    /// It is announced as less than it is.
+    Weaker,
+    /// What it read is not told.
+    Unobserved,
 }
 
 /// One way to break one place. Its identity is what stands there, not the line.
@@ -42,7 +48,7 @@ pub struct Mutant {
     pub code: String,
     /// Which of several that read alike in this function.
     pub nth: usize,
-    edits: Vec<Edit>,
+    pub edits: Vec<Edit>,
 }
 
 impl Mutant {
@@ -58,10 +64,16 @@ impl Mutant {
 
 /// What is put around a range of the source when the mutant `{n}` may be switched on.
 #[derive(Clone, Debug)]
-struct Edit {
+pub struct Edit {
     range: Range<usize>,
     before: String,
     after: String,
+}
+
+impl Edit {
+    pub fn around(range: Range<usize>, before: &str, after: &str) -> Self {
+        Self { range, before: before.into(), after: after.into() }
+    }
 }
 
 const ACQUIRES: [&str; 5] = ["lock", "read_lock", "down_read", "down_write", "anon_vma_lock"];
@@ -108,14 +120,19 @@ pub fn mutate(file: &str, source: &str, first: usize) -> (Vec<Mutant>, String) {
     finder.visit_file(&syntax);
     finder.sections();
     finder.mutants.extend(mistakes(file, source));
+    number(&mut finder.mutants);
+    let edited = apply(source, &finder.mutants, &[], first);
+    (finder.mutants, edited)
+}
+
+/// Tells those apart that read alike.
+pub fn number(mutants: &mut [Mutant]) {
     let mut seen = BTreeMap::new();
-    for mutant in &mut finder.mutants {
+    for mutant in mutants {
         let nth: &mut usize = seen.entry(mutant.id()).or_default();
         mutant.nth = *nth;
         *nth += 1;
     }
-    let edited = apply(source, &finder.mutants, first);
-    (finder.mutants, edited)
 }
 
 /// The mistakes written down for `file`.
@@ -136,11 +153,13 @@ fn replacement(source: &str, old: &str, new: &str) -> Edit {
     Edit { range: at..at + old.len(), before: format!("{open}if crate::mutant({{n}}) {{ {new} }} else {{ "), after: format!(" }}{close}") }
 }
 
-fn apply(source: &str, mutants: &[Mutant], first: usize) -> String {
+/// The source with the mutants in it, numbered from `first`, and with `edits` that are no mutant's.
+pub fn apply(source: &str, mutants: &[Mutant], edits: &[Edit], first: usize) -> String {
     // Of two ranges that begin together the longer one opens first; of two that end together it closes last.
     let mut marks = Vec::new();
-    let edits = mutants.iter().enumerate().flat_map(|(at, mutant)| mutant.edits.iter().map(move |edit| (at, edit)));
-    for (order, (at, Edit { range, before, after })) in edits.enumerate() {
+    let edits = edits.iter().map(|edit| (0, edit));
+    let all = edits.chain(mutants.iter().enumerate().flat_map(|(at, mutant)| mutant.edits.iter().map(move |edit| (at, edit))));
+    for (order, (at, Edit { range, before, after })) in all.enumerate() {
         let number = (first + at).to_string();
         marks.push(((range.start, 1, usize::MAX - range.end, order), before.replace("{n}", &number)));
         marks.push(((range.end, 0, usize::MAX - range.start, usize::MAX - order), after.replace("{n}", &number)));

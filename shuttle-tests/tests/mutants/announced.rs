@@ -1,0 +1,356 @@
+//! Announcements taken away one by one: what is not announced, the exhaustive scheduler does not know to reverse, and a verdict may be false.
+//!
+//! A mutant drops one announcement, weakens it, or keeps from the scheduler what a step read. In `src/sync` that concerns a method of a type,
+//! wherever it is called; in `src/mm` one call of a method that announces plain reading or writing, be it of a ghost. The places are found in
+//! the syntax tree. To drop an announcement is to do without a step what it is about.
+//!
+//! What finds it: the commutation check (`lockwalk selfcheck`), a verdict that changes, or another number of executions with the CPUs in the
+//! opposite order. `announcements.txt` says what found each, and why those that nothing finds are none the worse.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::Span;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, ExprStruct, ImplItemFn, ItemFn, ItemMod, ReturnType, Signature, Stmt};
+
+use super::sites::{Edit, Kind, Mutant, apply, number};
+
+/// Appended to the copy's `src/lib.rs`. Whatever announces the next step, at each of several levels, says so just before; what is dropped
+/// is told there. Then `silent` says to the one who would announce it whether to.
+pub const SILENCER: &str = r#"
+#[doc(hidden)]
+pub mod silencer {
+    use std::cell::{Cell, RefCell};
+
+    thread_local! {
+        static NEXT: RefCell<[Option<usize>; 4]> = const { RefCell::new([None; 4]) };
+        static SILENT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// What comes next is announced here.
+    pub fn next<T>(level: usize, n: usize, value: T) -> T {
+        if crate::sync::cpu() != crate::sync::BOOT {
+            NEXT.with_borrow_mut(|next| next[level] = Some(n));
+        }
+        value
+    }
+
+    /// It was, or else it was something else of the same name.
+    pub fn done<T>(level: usize, value: T) -> T {
+        NEXT.with_borrow_mut(|next| next[level] = None);
+        value
+    }
+
+    /// A step is to be announced: is it not to be? Or else what the last one read: is that one's not?
+    pub fn silent(step: bool) -> bool {
+        if !step {
+            return SILENT.get() == Some(dpor::me());
+        }
+        let next = NEXT.with_borrow_mut(std::mem::take);
+        // All of them: those that listen want to know.
+        let silent = next.into_iter().flatten().fold(false, |silent, n| crate::mutant(n) | silent);
+        SILENT.set(silent.then(dpor::me));
+        silent
+    }
+}
+"#;
+
+/// Levels of [`SILENCER`]: a call in `src/mm`, what it asks for in `src/sync`, what that makes of it, and what is handed to the scheduler.
+const CALL: usize = 0;
+const STEP: usize = 1;
+const MADE: usize = 2;
+const HANDED: usize = 3;
+
+/// What is less than an access of a kind; of a try, whose outcome has to be said, only another try.
+fn weaker(access: &str) -> &'static [&'static str] {
+    match access {
+        "Write" | "Rmw" => &["Update", "Read"],
+        "Update" => &["Read"],
+        "Acquire" => &["AcquireShared", "Wait"],
+        "AcquireShared" => &["Wait"],
+        "TryAcquire" => &["TryAcquireShared"],
+        "Release" => &["ReleaseShared", "Read"],
+        "ReleaseShared" => &["Read"],
+        _ => &[],
+    }
+}
+
+/// Not the engine that is asked.
+const OTHER_ENGINES: [&str; 2] = ["native.rs", "loom.rs"];
+
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = super::workspace();
+    let entries = fs::read_dir(root.join(folder)).expect("a folder of sources").map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> = entries.map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path)).collect();
+    files.sort();
+    files.into_iter().map(|(name, path)| (name, fs::read_to_string(path).expect("a source file"))).collect()
+}
+
+/// The mutants, and each file that has any, with them in it.
+pub fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
+    let sync: Vec<_> = files("src/sync").into_iter().filter(|(file, _)| !OTHER_ENGINES.iter().any(|other| file.ends_with(other))).collect();
+    let announcing = announcing(&sync);
+    let (mut mutants, mut texts) = (Vec::new(), Vec::new());
+    for (files, level) in [(sync, None), (files("src/mm"), Some(&announcing))] {
+        for (file, source) in files {
+            let mut finder = Finder::new(&file, &source, level);
+            finder.visit_file(&parse(&file, &source));
+            number(&mut finder.mutants);
+            let text = apply(&source, &finder.mutants, &finder.silencing, mutants.len());
+            if text != source {
+                texts.push((file.clone(), text));
+            }
+            mutants.append(&mut finder.mutants);
+        }
+    }
+    (mutants, texts)
+}
+
+fn parse(file: &Path, source: &str) -> syn::File {
+    syn::parse_file(source).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// A method, and how many arguments it takes.
+type Method = (String, usize);
+
+/// The methods that announce reading or writing and nothing else: what locks wait for is not among them.
+fn announcing(sync: &[(PathBuf, String)]) -> BTreeSet<Method> {
+    let mut methods = Methods::default();
+    sync.iter().for_each(|(file, source)| methods.visit_file(&parse(file, source)));
+    let Methods { mut announcing, mut locking, calls, .. } = methods;
+    spread(&mut locking, &calls, |of_itself| of_itself);
+    spread(&mut announcing, &calls, |_| true);
+    announcing.difference(&locking).cloned().collect()
+}
+
+/// Whoever calls one of them is one of them.
+fn spread(methods: &mut BTreeSet<Method>, calls: &BTreeSet<(Method, bool, Method)>, counts: impl Fn(bool) -> bool) {
+    loop {
+        let callers = calls.iter().filter(|(_, of_itself, called)| counts(*of_itself) && methods.contains(called));
+        let more: Vec<_> = callers.map(|(caller, ..)| caller.clone()).filter(|caller| !methods.contains(caller)).collect();
+        if more.is_empty() {
+            return;
+        }
+        methods.extend(more);
+    }
+}
+
+#[derive(Default)]
+struct Methods {
+    current: Option<Method>,
+    announcing: BTreeSet<Method>,
+    locking: BTreeSet<Method>,
+    /// Who calls what, and whether of the same object.
+    calls: BTreeSet<(Method, bool, Method)>,
+}
+
+impl<'ast> Visit<'ast> for Methods {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if !is_test(module) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
+        if !makes_steps(&function.sig) && function.sig.receiver().is_some() {
+            self.current = Some((function.sig.ident.to_string(), function.sig.inputs.len() - 1));
+            visit::visit_impl_item_fn(self, function);
+            self.current = None;
+        }
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        if let Some(method) = self.current.clone() {
+            if call.method == "step" && call.args.is_empty() {
+                self.announcing.insert(method.clone());
+            }
+            let of_itself = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"));
+            self.calls.insert((method, of_itself, (call.method.to_string(), call.args.len())));
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_path(&mut self, path: &'ast ExprPath) {
+        let (Some(method), Some(access)) = (self.current.clone(), access(path)) else { return };
+        let data = ["Read", "Write", "Rmw", "Update"].contains(&&*access);
+        if data { &mut self.announcing } else { &mut self.locking }.insert(method);
+    }
+}
+
+fn is_test(module: &ItemMod) -> bool {
+    module.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"))
+}
+
+/// Is it one that only says what a step is?
+fn makes_steps(signature: &Signature) -> bool {
+    matches!(&signature.output, ReturnType::Type(_, kind) if matches!(&**kind, syn::Type::Path(path) if path.path.is_ident("Step")))
+}
+
+/// `Read`, of `Access::Read`.
+fn access(path: &ExprPath) -> Option<String> {
+    let mut names = path.path.segments.iter().rev().map(|segment| segment.ident.to_string());
+    let (last, kind) = (names.next()?, names.next()?);
+    (kind == "Access").then_some(last)
+}
+
+struct Finder<'s> {
+    source: &'s str,
+    /// As `sync/word.rs`.
+    file: String,
+    /// In `src/mm`, the methods that announce something.
+    announcing: Option<&'s BTreeSet<Method>>,
+    function: Option<String>,
+    mutants: Vec<Mutant>,
+    /// Where the scheduler is told.
+    silencing: Vec<Edit>,
+}
+
+impl<'s> Finder<'s> {
+    fn new(file: &Path, source: &'s str, announcing: Option<&'s BTreeSet<Method>>) -> Self {
+        let file = file.strip_prefix("src").expect("below src").display().to_string();
+        Self { source, file, announcing, function: None, mutants: Vec::new(), silencing: Vec::new() }
+    }
+
+    fn text(&self, span: Span) -> String {
+        self.source[span.byte_range()].split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn push(&mut self, kind: Kind, span: Span, code: String, edits: Vec<Edit>) {
+        let Some(function) = self.function.clone() else { return };
+        self.mutants.push(Mutant { kind, file: self.file.clone(), line: span.start().line, function, code, nth: 0, edits });
+    }
+
+    fn unannounced(&mut self, level: usize, what: Span, said_at: Span) {
+        let edit = Edit::around(said_at.byte_range(), &format!("crate::silencer::next({level}, {{n}}, "), ")");
+        self.push(Kind::Unannounced, what, self.text(what), vec![edit]);
+    }
+
+    fn weaker(&mut self, path: &ExprPath) {
+        let range = path.span().byte_range();
+        let text = &self.source[range.clone()];
+        let Some((kind, access)) = text.rsplit_once("::") else { return };
+        for less in weaker(access) {
+            let edit = Edit::around(range.clone(), &format!("(if crate::mutant({{n}}) {{ {kind}::{less} }} else {{ "), " })");
+            self.push(Kind::Weaker, path.span(), format!("{text} {less}"), vec![edit]);
+        }
+    }
+
+    /// `word.read()`: it says which call it is as soon as all that the call needs is there.
+    fn call(&mut self, call: &ExprMethodCall) {
+        let span = call.span();
+        let last = call.args.last().filter(|_| !call.args.iter().all(is_plain));
+        let (said_at, by_reference) = last.map_or((call.receiver.span(), "&"), |last| (last.span(), ""));
+        if last.is_some_and(is_plain) {
+            return; // an earlier argument announces something, and the last is a closure, whose type would be lost
+        }
+        let edits = vec![
+            Edit::around(said_at.byte_range(), &format!("crate::silencer::next({CALL}, {{n}}, {by_reference}"), ")"),
+            Edit::around(span.byte_range(), &format!("crate::silencer::done({CALL}, "), ")"),
+        ];
+        self.push(Kind::Unannounced, span, self.text(span), edits);
+    }
+
+    fn in_function(&mut self, signature: &Signature, visit: impl FnOnce(&mut Self)) {
+        let before = self.function.replace(signature.ident.to_string());
+        visit(self);
+        self.function = before;
+    }
+}
+
+/// Does it announce nothing when it is evaluated?
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Lit(_) | Expr::Closure(_) | Expr::Field(_) => true,
+        Expr::Reference(inner) => is_plain(&inner.expr),
+        Expr::Unary(inner) => is_plain(&inner.expr),
+        Expr::Paren(inner) => is_plain(&inner.expr),
+        Expr::Binary(both) => is_plain(&both.left) && is_plain(&both.right),
+        _ => false,
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder<'_> {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if !is_test(module) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_fn(&mut self, function: &'ast ItemFn) {
+        self.in_function(&function.sig, |this| visit::visit_item_fn(this, function));
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
+        self.in_function(&function.sig, |this| visit::visit_impl_item_fn(this, function));
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        match self.announcing {
+            Some(announcing) if announcing.contains(&(call.method.to_string(), call.args.len())) => self.call(call),
+            None if call.method == "step" => {
+                let said_at = call.args.first().map_or_else(|| call.span(), Spanned::span);
+                self.unannounced(STEP, call.span(), said_at);
+            }
+            _ => {}
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_struct(&mut self, made: &'ast ExprStruct) {
+        if self.announcing.is_none() && made.path.is_ident("Step") {
+            self.unannounced(MADE, made.span(), made.span());
+        }
+        visit::visit_expr_struct(self, made);
+    }
+
+    fn visit_expr_path(&mut self, path: &'ast ExprPath) {
+        if self.announcing.is_none() && access(path).is_some() {
+            self.weaker(path);
+        }
+    }
+
+    /// Only what an access is compared with.
+    fn visit_expr_binary(&mut self, both: &'ast syn::ExprBinary) {
+        if !matches!(both.op, syn::BinOp::Eq(_) | syn::BinOp::Ne(_)) {
+            visit::visit_expr_binary(self, both);
+        }
+    }
+
+    fn visit_stmt(&mut self, statement: &'ast Stmt) {
+        if let Stmt::Expr(Expr::Call(call), Some(_)) = statement
+            && self.announcing.is_none()
+            && is_call_of(call, "observed")
+            && !is_dpors(call)
+        {
+            let edit = Edit::around(statement.span().byte_range(), "if !crate::mutant({n}) { ", " }");
+            self.push(Kind::Unobserved, statement.span(), self.text(call.span()), vec![edit]);
+        }
+        visit::visit_stmt(self, statement);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if self.announcing.is_none() {
+            if is_dpors(call) && ["step", "step_when"].iter().any(|name| is_call_of(call, name)) {
+                self.silencing.push(Edit::around(call.span().byte_range(), "(if !crate::silencer::silent(true) { ", " })"));
+            } else if is_dpors(call) && ["observed", "tried"].iter().any(|name| is_call_of(call, name)) {
+                self.silencing.push(Edit::around(call.span().byte_range(), "(if !crate::silencer::silent(false) { ", " })"));
+            } else if is_call_of(call, "announce")
+                && let Some(step) = call.args.first()
+            {
+                self.unannounced(HANDED, call.span(), step.span());
+            }
+        }
+        visit::visit_expr_call(self, call);
+    }
+}
+
+fn is_call_of(call: &ExprCall, name: &str) -> bool {
+    matches!(&*call.func, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
+}
+
+fn is_dpors(call: &ExprCall) -> bool {
+    matches!(&*call.func, Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "dpor"))
+}

@@ -1,0 +1,171 @@
+//! A copy of the workspace that holds all mutants, each behind its number; and running it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::common::each;
+
+/// What says nothing for so long has an execution without end: no case takes more than a few seconds on a quiet core.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Appended to the copy's `src/lib.rs`. Listening, it tells every mutant whose place is come by.
+const SWITCH: &str = r#"
+#[doc(hidden)]
+pub fn mutant(n: usize) -> bool {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    static ON: LazyLock<Option<usize>> = LazyLock::new(|| std::env::var("LOCKWALK_MUTANT").ok()?.parse().ok());
+    static LISTEN: LazyLock<bool> = LazyLock::new(|| std::env::var_os("LOCKWALK_LISTEN").is_some());
+    static REACHED: [AtomicBool; 4096] = [const { AtomicBool::new(false) }; 4096];
+    if *LISTEN && !REACHED[n].swap(true, Relaxed) {
+        eprintln!("REACHED {n}");
+    }
+    *ON == Some(n)
+}
+"#;
+
+/// The copy, built.
+pub struct Copy {
+    root: PathBuf,
+    verdicts: PathBuf,
+}
+
+/// A case of the catalogue with no mutant switched on.
+pub struct Case {
+    /// As `examples/verdicts.rs` prints it.
+    pub line: String,
+    /// The mutants whose place it comes by. No other can change it: up to the first such place, everything is as without.
+    pub reached: BTreeSet<usize>,
+}
+
+impl Case {
+    /// What keeps its verdict from being the documented one.
+    fn objections(&self) -> &str {
+        self.line.split('\t').nth(2).unwrap_or_default()
+    }
+}
+
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace")
+}
+
+impl Copy {
+    /// Copies the workspace with `texts` in it instead of what is there, and `more` in its library; and builds it.
+    pub fn build(name: &str, texts: &[(PathBuf, String)], more: &str) -> Self {
+        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        copy_all(workspace(), &root);
+        for (file, text) in texts {
+            write(&root.join(file), &format!("#![allow(warnings)]\n{text}"));
+        }
+        let lib = fs::read_to_string(workspace().join("src/lib.rs")).expect("src/lib.rs");
+        write(&root.join("src/lib.rs"), &(lib + SWITCH + more));
+        let target = root.join("target");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--release", "--quiet", "-p", "lockwalk-shuttle-tests", "--example", "verdicts"]);
+        let status = cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).status().expect("cargo runs");
+        assert!(status.success(), "the mutants do not compile");
+        let verdicts = target.join("release/examples/verdicts");
+        Self { root, verdicts }
+    }
+
+    /// `examples/verdicts.rs` with these arguments.
+    pub fn verdicts(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.verdicts);
+        command.args(args).current_dir(&self.root);
+        command
+    }
+
+    /// Every case, without a mutant, and which places it comes by. One that is not as documented already shows nothing, and is left out.
+    pub fn baseline(&self) -> Vec<Case> {
+        let listed = run(&mut self.verdicts(&["--cases"]), "");
+        let cases: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
+        let mut cases = each(&cases, |case| {
+            let args: Vec<_> = ["--case"].into_iter().chain(case.split('\t')).collect();
+            let run = run(self.verdicts(&args).env("LOCKWALK_LISTEN", "1"), "");
+            assert!(run.end == End::Well, "{case}: {}", run.stderr);
+            let reached = run.stderr.lines().filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok()).collect();
+            Case { line: run.stdout.trim_end().to_owned(), reached }
+        });
+        cases.retain(|case| {
+            let good = case.objections().is_empty();
+            if !good {
+                println!("without any mutant already: {}", case.line);
+            }
+            good
+        });
+        cases
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    if from.is_dir() {
+        for entry in fs::read_dir(from).expect("a directory") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name();
+            if name != "target" && !name.to_string_lossy().starts_with('.') && entry.path() != to {
+                copy_all(&entry.path(), &to.join(name));
+            }
+        }
+    } else if let Ok(text) = fs::read(from) {
+        fs::create_dir_all(to.parent().expect("a file is in a directory")).expect("the copy can be written");
+        if fs::read(to).ok() != Some(text.clone()) {
+            fs::write(to, text).expect("the copy can be written");
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    if fs::read_to_string(path).ok().as_deref() != Some(text) {
+        fs::write(path, text).expect("the copy can be written");
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Well,
+    /// With this status; by a signal if there is none.
+    Failed(Option<i32>),
+    Never,
+}
+
+/// What a run printed.
+pub struct Run {
+    pub stdout: String,
+    pub stderr: String,
+    pub end: End,
+}
+
+pub fn run(command: &mut Command, input: &str) -> Run {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_BACKTRACE", "0");
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
+    let heard = Arc::new(Mutex::new(Instant::now()));
+    let stdout = read(child.stdout.take().expect("piped"), &heard);
+    let stderr = read(child.stderr.take().expect("piped"), &heard);
+    let end = loop {
+        if let Some(status) = child.try_wait().expect("it is ours") {
+            break if status.success() { End::Well } else { End::Failed(status.code()) };
+        }
+        if heard.lock().expect("nobody panics").elapsed() > PATIENCE {
+            child.kill().ok();
+            child.wait().ok();
+            break End::Never;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    Run { stdout: stdout.join().expect("it does not panic"), stderr: stderr.join().expect("it does not panic"), end }
+}
+
+/// Reads to the end, and notes when something came.
+fn read(from: impl Read + Send + 'static, heard: &Arc<Mutex<Instant>>) -> JoinHandle<String> {
+    let heard = heard.clone();
+    let note = move |_: &String| *heard.lock().expect("nobody panics") = Instant::now();
+    std::thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).inspect(note).map(|line| line + "\n").collect())
+}
