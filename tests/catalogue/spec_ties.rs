@@ -132,7 +132,7 @@ fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
                 while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
                     let outcome = known(race, protocol)
                         .unwrap_or_else(|| matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options));
-                    outcomes.lock().expect("no check panics").insert((outcome.race.clone(), outcome.protocol.clone()), outcome);
+                    outcomes.lock().expect("no check panics").insert((race.id().to_owned(), protocol.clone()), outcome);
                 }
             });
         }
@@ -147,7 +147,7 @@ fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
             let line = written.iter().find(|line| line.starts_with(&format!("| {id} |")));
             return line.unwrap_or_else(|| panic!("SPEC.md has no row for {id}: bless it with -- --ignored")).to_string();
         }
-        let row: Vec<Outcome> = columns.iter().map(|(_, protocol)| outcomes[&(id.clone(), protocol.to_string())].clone()).collect();
+        let row: Vec<Outcome> = columns.iter().map(|(_, protocol)| outcomes[&(id.clone(), protocol.clone())].clone()).collect();
         matrix::markdown(columns, &[(id, row)])[head.len()..].trim_end().to_owned()
     };
     races.iter().fold(head.clone(), |table, race| table + &row(race) + "\n")
