@@ -179,7 +179,7 @@ pub const MISTAKES: &[Mistake] = &[
             "self.put_page(page);\n                self.page_remove_rmap(page);",
         )],
     ),
-    ("the stack's offset grows", "mmap.rs", &[("vma.vm_pgoff.read() - grow", "vma.vm_pgoff.read() + grow")]),
+    ("the stack's offset grows", "mmap.rs", &[("wrapping_sub(grow)", "wrapping_add(grow)")]),
     (
         "a page is taken from the list without a reference",
         "page.rs",
