@@ -6,8 +6,9 @@
 //! - `--against`, given such lines on its input, prints the line of a case of which something else is said now: the clauses that the first
 //!   violating execution violates, and how many executions it took to come to it; or else the objections. Cheap ones are tried first.
 //! - `--against CLAUSE…` wants an execution that violates exactly one of these.
-//! - `--notices`, given such lines, prints the line of a case that shows that something is not announced: a replay that differs although it
-//!   should not, a verdict, or how many executions there are with the CPUs in the opposite order.
+//! - `--selfcheck N`, given such lines, prints the line of a case of which a replay differs, although it should not, among those of N executions
+//!   in each order of the CPUs.
+//! - `--orders` prints the line of one of which the opposite order of the CPUs says something else, or the documented one does now.
 
 use std::any::Any;
 use std::io;
@@ -151,30 +152,31 @@ fn exactly(cases: &[Case], clauses: &[String]) {
     }
 }
 
-/// Executions of which replays are compared: of all cases, then again of all.
-const REPLAYED: [u64; 2] = [8, 50];
+fn both_orders(race: &Race) -> [Race; 2] {
+    [race.clone(), race.clone().reversed()]
+}
+
+fn selfcheck(cases: &[Case], executions: u64) {
+    let options = Options { executions: Some(executions), ..Options::default() };
+    for case in cases {
+        eprintln!("{} under {}", case.race.id(), case.protocol);
+        for race in both_orders(&case.race) {
+            match caught(|| race.selfcheck(&case.protocol, &options)) {
+                Ok(Ok(_)) => {}
+                Ok(Err(disagreement)) => return case.print(&format!("selfcheck: {}", disagreement.difference), executions),
+                Err(why) => return case.print(&format!("selfcheck: {why}"), executions),
+            }
+        }
+    }
+}
 
 /// Beyond that many executions, how many there are is not compared.
 const LARGE: u64 = 2_000;
 
-fn notices(cases: Vec<Case>) {
-    let orders = |race: &Race| [race.clone(), race.clone().reversed()];
-    for executions in REPLAYED {
-        for case in &cases {
-            eprintln!("{} under {}", case.race.id(), case.protocol);
-            let options = Options { executions: Some(executions), ..Options::default() };
-            for race in orders(&case.race) {
-                match caught(|| race.selfcheck(&case.protocol, &options)) {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(disagreement)) => return case.print(&format!("selfcheck: {}", disagreement.difference), executions),
-                    Err(why) => return case.print(&format!("selfcheck: {why}"), executions),
-                }
-            }
-        }
-    }
+fn orders(cases: &[Case]) {
     for case in cases.iter().filter(|case| case.executions <= LARGE) {
         let run = |race: Race| Case { race, protocol: case.protocol.clone(), objections: String::new(), executions: 0 }.run(case.most());
-        let [there, back] = match orders(&case.race).map(run) {
+        let [there, back] = match both_orders(&case.race).map(run) {
             [Ok(there), Ok(back)] => [there, back],
             [Err(why), _] | [_, Err(why)] => return case.print(&format!("verdict: {why}"), 0),
         };
@@ -212,8 +214,9 @@ fn main() -> io::Result<()> {
                 exactly(&given()?, &args[1..])
             }
         }
-        ["--notices"] => notices(given()?),
-        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --notices")),
+        ["--selfcheck", executions] => selfcheck(&given()?, executions.parse().map_err(io::Error::other)?),
+        ["--orders"] => orders(&given()?),
+        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, --orders")),
     }
     Ok(())
 }

@@ -121,16 +121,16 @@ fn announcing(sync: &[(PathBuf, String)]) -> BTreeSet<Method> {
     let mut methods = Methods::default();
     sync.iter().for_each(|(file, source)| methods.visit_file(&parse(file, source)));
     let Methods { mut announcing, mut locking, calls, .. } = methods;
-    spread(&mut locking, &calls, |of_itself| of_itself);
-    spread(&mut announcing, &calls, |_| true);
+    spread(&mut locking, &calls);
+    spread(&mut announcing, &calls);
     announcing.difference(&locking).cloned().collect()
 }
 
 /// Whoever calls one of them is one of them.
-fn spread(methods: &mut BTreeSet<Method>, calls: &BTreeSet<(Method, bool, Method)>, counts: impl Fn(bool) -> bool) {
+fn spread(methods: &mut BTreeSet<Method>, calls: &BTreeSet<(Method, Method)>) {
     loop {
-        let callers = calls.iter().filter(|(_, of_itself, called)| counts(*of_itself) && methods.contains(called));
-        let more: Vec<_> = callers.map(|(caller, ..)| caller.clone()).filter(|caller| !methods.contains(caller)).collect();
+        let callers = calls.iter().filter(|(caller, called)| methods.contains(called) && !methods.contains(caller));
+        let more: Vec<_> = callers.map(|(caller, _)| caller.clone()).collect();
         if more.is_empty() {
             return;
         }
@@ -143,8 +143,8 @@ struct Methods {
     current: Option<Method>,
     announcing: BTreeSet<Method>,
     locking: BTreeSet<Method>,
-    /// Who calls what, and whether of the same object.
-    calls: BTreeSet<(Method, bool, Method)>,
+    /// Which calls which other of the same object.
+    calls: BTreeSet<(Method, Method)>,
 }
 
 impl<'ast> Visit<'ast> for Methods {
@@ -167,8 +167,9 @@ impl<'ast> Visit<'ast> for Methods {
             if call.method == "step" && call.args.is_empty() {
                 self.announcing.insert(method.clone());
             }
-            let of_itself = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"));
-            self.calls.insert((method, of_itself, (call.method.to_string(), call.args.len())));
+            if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self")) {
+                self.calls.insert((method, (call.method.to_string(), call.args.len())));
+            }
         }
         visit::visit_expr_method_call(self, call);
     }

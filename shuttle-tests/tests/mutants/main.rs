@@ -25,6 +25,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use common::each;
@@ -156,12 +157,12 @@ fn every_announcement_is_missed() {
     let (mutants, texts) = announced::mutants();
     let copy = Copy::build("announcements", &texts, announced::SILENCER);
     let started = Instant::now();
-    let cases = copy.baseline();
+    let (cases, tests) = (copy.baseline(), copy.tests());
     let chosen = chosen(&mutants);
     let reached: Vec<_> = chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
     println!("{} cases, {} announcements that they come by", cases.len(), reached.len());
     let found: BTreeMap<String, Option<Kill>> = each(&reached, |&n| {
-        let found = notice(&copy, n, &cases);
+        let found = notice(&copy, &tests, n, &cases);
         println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, found.as_ref().map_or("NOTHING".into(), Kill::line));
         (mutants[n].id(), found)
     })
@@ -183,15 +184,29 @@ fn every_announcement_is_missed() {
     assert!(noticed.is_empty(), "announcements.txt argues for what is found:\n{noticed:#?}");
 }
 
-/// What finds out that an announcement is missing.
-fn notice(copy: &Copy, n: usize, cases: &[Case]) -> Option<Kill> {
+/// What finds out that an announcement is missing: the quick checks first.
+fn notice(copy: &Copy, tests: &[PathBuf], n: usize, cases: &[Case]) -> Option<Kill> {
     let reaching: Vec<_> = cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
-    let run = run(copy.verdicts(&["--notices"]).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
-    match run.end {
-        End::Well => run.stdout.lines().next().and_then(Kill::read),
-        End::Failed(_) => Some(broken(&run, "crashes")),
-        End::Never => Some(broken(&run, "never ends")),
-    }
+    let asked = |args: &[&str]| {
+        let run = run(copy.verdicts(args).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
+        match run.end {
+            End::Well => run.stdout.lines().next().and_then(Kill::read),
+            End::Failed(_) => Some(broken(&run, "crashes")),
+            End::Never => Some(broken(&run, "never ends")),
+        }
+    };
+    asked(&["--selfcheck", "8"])
+        .or_else(|| tests.iter().find_map(|test| failed(test, n)))
+        .or_else(|| asked(&["--selfcheck", "50"]))
+        .or_else(|| asked(&["--orders"]))
+}
+
+/// The first test that fails.
+fn failed(test: &Path, n: usize) -> Option<Kill> {
+    let run = run(Command::new(test).args(["--test-threads", "1"]).env("LOCKWALK_MUTANT", n.to_string()), "");
+    let failed = |line: &str| line.strip_prefix("test ")?.strip_suffix(" ... FAILED").map(|test| format!("test: {test}"));
+    let what = run.stdout.lines().find_map(failed).or((run.end != End::Well).then(|| "test: it never ends".into()))?;
+    Some(Kill { race: "-".into(), protocol: "-".into(), what, executions: 0 })
 }
 
 /// `announcements.txt`: above the mark what nothing finds, with the reason; below it what is found.

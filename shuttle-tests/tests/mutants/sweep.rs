@@ -74,6 +74,17 @@ impl Copy {
         Self { root, verdicts }
     }
 
+    /// The tests of what announces: those of `src/sync`, and `tests/vocabulary`.
+    pub fn tests(&self) -> Vec<PathBuf> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["test", "--release", "--no-run", "-p", "lockwalk", "--lib", "--test", "vocabulary"]);
+        let built = run(cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target")), "");
+        let executable = |line: &str| line.trim().strip_prefix("Executable ")?.split_once('(')?.1.strip_suffix(')').map(PathBuf::from);
+        let tests: Vec<_> = built.stderr.lines().filter_map(executable).map(|path| self.root.join(path)).collect();
+        assert_eq!(tests.len(), 2, "{}", built.stderr);
+        tests
+    }
+
     /// `examples/verdicts.rs` with these arguments.
     pub fn verdicts(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.verdicts);
