@@ -352,8 +352,8 @@ impl Race {
         let options = Options { jobs, ..options.clone() };
         let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
         let Explored { coverage, sample, saved } = exploration.explore(&start, Strategy::Dpor, None);
-        // Stopped in the middle of a very long execution: what this run has explored is not known.
-        let Some(saved) = saved else { return Ok(part) };
+        // Stopped in the middle of a very long execution: of this run, only that is known.
+        let Some(saved) = saved else { return Ok(Part { found: Outcome { coverage, ..part.found.clone() }, ..part }) };
         let spent = saved.executions;
         let stand = match (exploration.shown(), saved.is_done()) {
             (_, true) => Stand::Done,

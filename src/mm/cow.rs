@@ -231,7 +231,7 @@ impl World {
         }
         self.swap.lock.unlock();
         if exclusive {
-            self.swap_free(entry);
+            self.swapcache_free(entry);
             self.put_page(page);
         }
         exclusive

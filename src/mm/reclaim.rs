@@ -74,8 +74,7 @@ impl World {
             if frame.count.read() != 2 {
                 return false; // somebody else may be writing to it: is_page_cache_freeable
             }
-            frame.dirty.write(false);
-            self.swap_write(self.page_swap_entry(page), frame.content.read());
+            self.writeback(page);
         }
         self.remove_mapping(page)
     }
@@ -99,7 +98,7 @@ impl World {
         self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
-        self.swap_free(entry);
+        self.swapcache_free(entry);
         self.unlock_page(page);
         self.free_page(page);
         true

@@ -115,7 +115,7 @@ impl World {
     }
 
     /// Is it still the slot's page in the swap cache? Called with the page locked.
-    fn is_cached_as(&self, page: PageRef, entry: SwapEntry) -> bool {
+    pub(super) fn is_cached_as(&self, page: PageRef, entry: SwapEntry) -> bool {
         self.page(page).swap_cache.read() && self.page_swap_entry(page) == entry
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use super::swap_map::SLOTS;
+use super::swap_map::{Prepared, SLOTS};
 use super::{PageRef, SwapEntry, World};
 use crate::spec::FindGetPage;
 use crate::sync::{Name, RetryLoop, SpinLock, State, Word};
@@ -80,7 +80,7 @@ impl World {
         if added {
             self.page(page).dirty.write(true); // nothing is on the device yet
         } else {
-            self.swap_free(entry);
+            self.swapcache_free(entry);
         }
         added
     }
@@ -93,7 +93,7 @@ impl World {
         self.swap_cache.tree_lock.lock();
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
-        self.swap_free(entry);
+        self.swapcache_free(entry);
         self.put_page(page);
     }
 
@@ -149,8 +149,10 @@ impl World {
             if let Some(page) = self.find_get_page(entry) {
                 return Some(page);
             }
-            if !self.swap_duplicate(entry) {
-                return None;
+            match self.swapcache_prepare(entry) {
+                Prepared::Claimed => {}
+                Prepared::Free => return None,
+                Prepared::Taken => continue,
             }
             let page = self.alloc_page();
             let locked = self.page(page).lock.trylock();
@@ -164,7 +166,7 @@ impl World {
             }
             self.unlock_page(page);
             self.put_page(page);
-            self.swap_free(entry);
+            self.swapcache_free(entry);
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::World;
 use super::page::Entries;
-use crate::spec::{Clause, FreeSwap};
+use super::{PageRef, World};
+use crate::spec::{Clause, FreeSwap, SwapHasCache};
 use crate::sync::{self, Ghost, Mark, Name, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -25,10 +25,23 @@ pub(super) const SLOTS: usize = 8;
 /// Kernel: `swap_info_struct.swap_map`, and its flags.
 #[derive(Debug)]
 pub struct SwapMap {
-    /// By slot.
+    /// By slot: page-table entries that hold it, plus one if it is in the swap cache, or on its way.
     pub(super) count: Vec<u32>,
+    /// By slot: is it in the swap cache, or on its way? Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]).
+    has_cache: Vec<bool>,
     /// Slots may be handed out. Kernel: `SWP_WRITEOK`.
     pub(super) enabled: bool,
+}
+
+/// What became of the swap cache's claim on a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Prepared {
+    /// It has it.
+    Claimed,
+    /// The slot is free. Kernel: `-ENOENT`.
+    Free,
+    /// A page of the slot is on its way into the swap cache, or out of it. Kernel: `-EEXIST`.
+    Taken,
 }
 
 /// The swap device and its map. Kernel: `struct swap_info_struct`.
@@ -46,7 +59,10 @@ impl Swap {
     pub(super) fn new() -> Self {
         let slot = |at: usize| Word::new(Name::new("swap(%a).data", at as u32, 0), 0);
         Self {
-            lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; SLOTS], enabled: true }),
+            lock: SpinLock::new(
+                Name::new("swap_lock", 0, 0),
+                SwapMap { count: vec![0; SLOTS], has_cache: vec![false; SLOTS], enabled: true },
+            ),
             data: (0..SLOTS).map(slot).collect(),
             entries: (0..SLOTS).map(|at| Ghost::new(Name::new("entries of swap(%a)", at as u32, 0), BTreeMap::new())).collect(),
         }
@@ -74,6 +90,7 @@ impl World {
             let free = map.count.iter().position(|&count| count == 0).filter(|_| map.enabled);
             if let Some(slot) = free {
                 map.count[slot] = 1;
+                map.has_cache[slot] = true;
             }
             free
         };
@@ -92,6 +109,34 @@ impl World {
         };
         self.swap.lock.unlock();
         used
+    }
+
+    /// The swap cache claims the slot. Kernel: `swapcache_prepare`, since 2.6.31 (2.6.33 read); before, `swap_duplicate`. Takes `swap_lock`.
+    pub(super) fn swapcache_prepare(&self, entry: SwapEntry) -> Prepared {
+        self.swap.lock.lock();
+        let prepared = {
+            let mut map = self.swap.lock.data();
+            let slot = entry.0 as usize;
+            if map.count[slot] == 0 {
+                Prepared::Free
+            } else if map.has_cache[slot] && self.rules().swap_has_cache == SwapHasCache::Bit {
+                Prepared::Taken
+            } else {
+                map.count[slot] += 1;
+                map.has_cache[slot] = true;
+                Prepared::Claimed
+            }
+        };
+        self.swap.lock.unlock();
+        prepared
+    }
+
+    /// The swap cache gives its claim up. Kernel: `swapcache_free`, since 2.6.31 (2.6.33 read); before, `swap_free`. Takes `swap_lock`.
+    pub(super) fn swapcache_free(&self, entry: SwapEntry) {
+        self.swap.lock.lock();
+        self.swap.lock.data().has_cache[entry.0 as usize] = false;
+        self.swap_entry_free(entry);
+        self.swap.lock.unlock();
     }
 
     /// One less refers to the slot; returns how many are left. Kernel: `swap_entry_free`. Called with `swap_lock` held.
@@ -117,9 +162,18 @@ impl World {
     /// How many page-table entries hold the slot of a page in the swap cache. Kernel: `page_swapcount`. Takes `swap_lock`.
     pub(super) fn page_swapcount(&self, entry: SwapEntry) -> u32 {
         self.swap.lock.lock();
-        let count = self.swap_count(entry);
+        let count = self.swapcount(entry);
         self.swap.lock.unlock();
-        count.saturating_sub(1)
+        count
+    }
+
+    /// The count without the swap cache's claim: where that counts as one more, the caller knows that it is there. Called with `swap_lock`
+    /// held. Kernel: `swap_count`, since 2.6.31; before, one less than `swap_map` says.
+    fn swapcount(&self, entry: SwapEntry) -> u32 {
+        let map = self.swap.lock.data();
+        let slot = entry.0 as usize;
+        let cache = self.rules().swap_has_cache == SwapHasCache::Counted || map.has_cache[slot];
+        map.count[slot].saturating_sub(u32::from(cache))
     }
 
     /// How many refer to the slot, the swap cache among them. Called with `swap_lock` held.
@@ -135,6 +189,7 @@ impl World {
         self.swap.lock.lock();
         let mut locked = None;
         if self.swap_entry_free(entry) == 1
+            && self.swapcount(entry) == 0
             && let Some(page) = self.find_get_page(entry)
         {
             if self.page(page).lock.trylock() {
@@ -159,9 +214,11 @@ impl World {
         self.put_page(page);
     }
 
-    /// Writes a page to its slot. IO that is over at once. Called with the page locked. Kernel: `swap_writepage`.
-    pub(super) fn swap_write(&self, entry: SwapEntry, value: u64) {
-        self.swap.data[entry.0 as usize].write(value);
+    /// Writes a page to its slot. IO that is over at once. Called with the page locked, and in the swap cache. Kernel: `swap_writepage`.
+    pub(super) fn writeback(&self, page: PageRef) {
+        let frame = self.page(page);
+        frame.dirty.write(false);
+        self.swap.data[self.page_swap_entry(page).0 as usize].write(frame.content.read());
     }
 
     /// Reads a slot. IO that is over at once. Called with the page locked. Kernel: `swap_readpage`.

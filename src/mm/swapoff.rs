@@ -1,7 +1,7 @@
 //! swapoff: brings everything back from the device.
 
 use super::{Addr, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, UnuseActivate};
+use crate::spec::{Clause, TryToUnuse, UnuseActivate};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
@@ -28,25 +28,27 @@ impl World {
         sync::mark(Mark::SWAPOFF_OVER);
     }
 
-    /// One round of `try_to_unuse`: brings the first slot in use back, as far as it can. False if there is none.
+    /// One round of `try_to_unuse` (rule [`TryToUnuse`]): the first slot in use, or every address space once. False if no slot is in use.
     pub fn unuse_next(&self) -> bool {
-        let Some(entry) = self.find_next_to_unuse() else { return false };
-        if let Some(page) = self.read_swap_cache_async(entry) {
+        let Some(entry) = self.find_next_to_unuse(0) else { return false };
+        if self.rules().try_to_unuse == TryToUnuse::ByMm {
+            self.unuse_mms();
+        } else if let Some(page) = self.read_swap_cache_async(entry) {
             self.unuse_entry(entry, page);
         }
         true
     }
 
-    /// The first slot in use. Takes `swap_lock`.
-    fn find_next_to_unuse(&self) -> Option<SwapEntry> {
+    /// The first slot in use, at or behind `from`. Takes `swap_lock`.
+    fn find_next_to_unuse(&self, from: usize) -> Option<SwapEntry> {
         self.swap.lock.lock();
-        let used = self.swap.lock.data().count.iter().position(|&count| count > 0);
+        let used = self.swap.lock.data().count.iter().skip(from).position(|&count| count > 0);
         self.swap.lock.unlock();
-        used.map(|slot| SwapEntry(slot as u32))
+        used.map(|slot| SwapEntry((from + slot) as u32))
     }
 
     /// One slot, whose page the caller has a reference on, which it gives up: maps it wherever a page-table entry stands for it, then takes
-    /// it out of the swap cache if nothing is left. The loop body of `try_to_unuse`. Takes the page lock.
+    /// it out of the swap cache. The loop body of `try_to_unuse`, until 5.0 (2.6.11, 2.6.22 read). Takes the page lock.
     fn unuse_entry(&self, entry: SwapEntry, page: PageRef) {
         let frame = self.page(page);
         frame.lock.lock();
@@ -59,25 +61,83 @@ impl World {
             self.unuse_process(mm, entry, page);
         }
         prev_mm.into_iter().for_each(|prev| self.mmput(prev));
-        let current = frame.swap_cache.read() && self.page_swap_entry(page) == entry;
-        if current && self.page_swapcount(entry) == 0 {
-            self.delete_from_swap_cache(page);
-            frame.dirty.write(true);
-        } else if current {
+        if self.page_swapcount(entry) > 0 && self.is_cached_as(page, entry) {
             sync::mark(Mark::SWAPOFF_LEAVES_ENTRIES);
+            if self.rules().try_to_unuse == TryToUnuse::Keep {
+                self.unlock_page(page);
+                self.put_page(page);
+                return;
+            }
+            if frame.dirty.read() {
+                self.writeback(page);
+                self.unlock_page(page); // until the device has it
+                frame.lock.lock();
+            }
         }
+        if self.is_cached_as(page, entry) {
+            self.delete_from_swap_cache(page);
+        }
+        frame.dirty.write(true);
         self.unlock_page(page);
         self.put_page(page);
     }
 
-    /// Maps the page in one process. Called with the page locked. Takes the page-table lock. Kernel: `unuse_process`; later `unuse_mm`.
+    /// Every address space once, then every page that nobody needs in the swap cache any more. The loop body of `try_to_unuse` since 5.1
+    /// (5.19 read). Holds no lock when it goes from one address space to the next.
+    fn unuse_mms(&self) {
+        let mut prev_mm = None;
+        while let Some(mm) = self.next_mm(prev_mm) {
+            prev_mm.replace(mm).into_iter().for_each(|prev| self.mmput(prev));
+            self.unuse_mm(mm);
+        }
+        prev_mm.into_iter().for_each(|prev| self.mmput(prev));
+        let mut from = 0;
+        while let Some(entry) = self.find_next_to_unuse(from) {
+            from = entry.0 as usize + 1;
+            let Some(page) = self.find_get_page(entry) else { continue };
+            self.page(page).lock.lock();
+            self.try_to_free_swap(page);
+            self.unlock_page(page);
+            self.put_page(page);
+        }
+    }
+
+    /// Brings back what an address space has on swap. Takes `mmap_sem`, and for each entry the page lock, then the page-table lock. Kernel:
+    /// `unuse_mm`, since 5.1 (5.19 read).
+    fn unuse_mm(&self, mm: &Mm) {
+        call!("unuse_mm({})", mm.id());
+        mm.mmap_sem.down_read();
+        for &vma in mm.mmap.read().iter() {
+            let vma = self.vma(vma);
+            if vma.anon_vma.read().is_none() {
+                continue;
+            }
+            for addr in vma.vm_start.read()..vma.vm_end.read() {
+                let Some(entry) = mm.pte(addr).read().swap_entry() else { continue };
+                let Some(page) = self.read_swap_cache_async(entry) else { continue };
+                self.page(page).lock.lock();
+                mm.page_table_lock.lock();
+                if mm.pte(addr).read().swap_entry() == Some(entry) {
+                    self.unuse_pte(mm, vma, addr, entry, page);
+                }
+                mm.page_table_lock.unlock();
+                self.try_to_free_swap(page);
+                self.unlock_page(page);
+                self.put_page(page);
+            }
+        }
+        mm.mmap_sem.up_read();
+    }
+
+    /// Maps the page in one process. Called with the page locked. Takes the page-table lock. Kernel: `unuse_process`; later
+    /// `unuse_mm`, until 5.0 (2.6.11, 2.6.22 read).
     ///
     /// `mmap_sem` comes before the page lock, so it is tried; when that fails, the page is unlocked meanwhile (claim S0.10).
     fn unuse_process(&self, mm: &Mm, entry: SwapEntry, page: PageRef) {
         call!("unuse_process({}, {entry})", mm.id());
         if self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock() {
             sync::mark(Mark::SWAPOFF_LETS_GO);
-            if self.rules().unuse_activate == UnuseActivate::Yes {
+            if self.rules().unuse_activate != UnuseActivate::No {
                 self.activate_page(page);
             }
             self.unlock_page(page);
@@ -103,6 +163,9 @@ impl World {
         self.set_pte(mm, addr, Pte::clean(page, false));
         self.page_add_anon_rmap(page, vma, addr);
         self.swap_free(entry);
+        if self.rules().unuse_activate == UnuseActivate::EveryEntry {
+            self.activate_page(page);
+        }
         note!("{}:{addr} is back from swap", mm.id());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
-use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapWrite};
+use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapHasCache, SwapWrite};
 use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
@@ -203,7 +203,10 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
             .violates(Era::V2_6_13, Clause::RACE_1)
             .violates(Era::V2_6_29, Clause::RACE_1)
+            .violates(Era::V2_6_33.with(SwapHasCache::Counted), Clause::RACE_1)
+            .holds(Era::V2_6_33)
             .holds(Era::V5_19)
+            .holds(Era::V5_19.with(SwapHasCache::Counted))
             .never("the page is copied, and nobody shares it", copied);
     vec![seen, remembered, late_claim, reader, own, fork, exit, both, thread, unmap, bit, shared, left, contended]
 }

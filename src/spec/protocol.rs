@@ -254,10 +254,12 @@ const V2_6_22: Rules = Rules {
     free_swap: FreeSwap::RemoveExclusive,
     exclusive_lock: ExclusiveLock::PageLock,
     swapin_recheck: SwapinRecheck::Entry,
+    swap_has_cache: SwapHasCache::Counted,
     gup: Gup::Get,
     fork_pinned: ForkPinned::Share,
     read_pin: ReadPin::AsMapped,
-    unuse_activate: UnuseActivate::Yes,
+    unuse_activate: UnuseActivate::EveryEntry,
+    try_to_unuse: TryToUnuse::WriteAndDelete,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const V2_6_29: Rules = Rules {
@@ -272,7 +274,8 @@ const V2_6_29: Rules = Rules {
     migration_wait: MigrationWait::GetUnlessZero,
     ..V2_6_22
 };
-const V2_6_33: Rules = Rules { unmapped_page: UnmappedPage::Move, vm_end_lock: VmEndLock::Exempt, ..V2_6_29 };
+const V2_6_33: Rules =
+    Rules { unmapped_page: UnmappedPage::Move, vm_end_lock: VmEndLock::Exempt, swap_has_cache: SwapHasCache::Bit, ..V2_6_29 };
 const V2_6_34: Rules = Rules {
     anon_vma_link: AnonVmaLink::Chained,
     shared_mapping: SharedMapping::Oldest,
@@ -297,6 +300,7 @@ const V5_9: Rules = Rules {
     gup: Gup::Pin,
     fork_pinned: ForkPinned::Copy,
     swap_cache_entry: SwapCacheEntry::Migration,
+    try_to_unuse: TryToUnuse::ByMm,
     ..V3_7
 };
 const V5_19: Rules = Rules {
@@ -305,5 +309,6 @@ const V5_19: Rules = Rules {
     swap_free_order: SwapFreeOrder::FirstLocked,
     read_pin: ReadPin::Unshare,
     migration_wait: MigrationWait::NoReference,
+    unuse_activate: UnuseActivate::No,
     ..V5_9
 };

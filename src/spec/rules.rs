@@ -320,6 +320,13 @@ rules! {
         /// No.
         PageLock = "page-lock",
     }
+    /// How the swap map tells the swap cache's claim on a slot from those of page-table entries (claim S0.6).
+    swap_has_cache: SwapHasCache {
+        /// Not at all: the cache counts as one more (until 2.6.30).
+        Counted = "counted",
+        /// By a bit. Nobody reads the slot into another page before whoever takes the page out of the cache has given the claim up (2.6.31).
+        Bit = "bit",
+    }
     /// What `do_swap_page` looks at again once it has the page lock.
     swapin_recheck: SwapinRecheck {
         /// The page-table entry only (until 2.6.35).
@@ -348,11 +355,25 @@ rules! {
         /// One of the process's own: a shared page is copied first (5.19).
         Unshare = "unshare",
     }
-    /// What swapoff does before it lets go of a page that it has mapped in some processes and not yet in others (claim S0.10).
+    /// When swapoff makes a page active, so that reclaim does not unmap soon what swapoff has mapped (claim S0.10).
     unuse_activate: UnuseActivate {
-        /// Nothing: its reference keeps the page from being unmapped again, where that is a rule.
+        /// Never: its reference keeps the page from being unmapped again, where that is a rule (2.6.11; since 5.19 again, which has no
+        /// need of it).
         No = "no",
-        /// Makes the page active, so that reclaim does not come by soon (2.6.13).
-        Yes = "yes",
+        /// Before it lets go of a page that it has mapped in some processes and not yet in others: half of what 2.6.13 does.
+        BeforeUnlock = "before-unlock",
+        /// Then, and whenever it has mapped the page somewhere (2.6.13 to 5.9; read in 2.6.14, 2.6.18, 2.6.28, 2.6.33 and 5.9).
+        EveryEntry = "every-entry",
+    }
+    /// How swapoff goes about it, and what it does with a page whose slot still has entries when it has been to every address space (claim
+    /// S0.10).
+    try_to_unuse: TryToUnuse {
+        /// Slot by slot; the page stays in the swap cache. No kernel did this: reclaim could go round with it for ever.
+        Keep = "keep",
+        /// Slot by slot; the page is written to the device if it is dirty, and leaves the swap cache: whoever is left reads another (until
+        /// 5.0).
+        WriteAndDelete = "write-and-delete",
+        /// Address space by address space, holding no page lock when it asks for `mmap_sem`; what is left is left for another round (5.1).
+        ByMm = "by-mm",
     }
 }

@@ -1,5 +1,7 @@
 //! Names of modelled objects.
 
+use std::fmt::Write as _;
+
 use super::exec;
 
 /// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted only when somebody reads it. `%l` is a
@@ -39,9 +41,12 @@ impl std::fmt::Display for Name {
     }
 }
 
+/// What [`primes`] writes.
+pub const PRIME: char = '′';
+
 /// Tells an object from those that lived in the same place before: `life` counts from one.
 pub fn primes(f: &mut std::fmt::Formatter<'_>, life: u32) -> std::fmt::Result {
-    (1..life).try_for_each(|_| f.write_str("′"))
+    (1..life).try_for_each(|_| f.write_char(PRIME))
 }
 
 /// The place is given to another object: from here on names with `%l` say so.
