@@ -2,7 +2,7 @@
 //! tried, against every moment at which that can happen.
 
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Protocol, ZapMigration};
+use crate::spec::{AnonVmaLife, Clause, Era, Isolation, LockRecheck, Protocol, ZapMigration};
 use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
@@ -33,7 +33,8 @@ fn remedies(race: Race) -> Race {
         .still_violates(life(AnonVmaLife::DummyVma), Clause::LIFE_1)
         .still_violates(Era::V2_6_38.with(LockRecheck::Nothing), Clause::LIFE_1)
         .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped))
-        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
+        .still_violates(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped), Clause::COUNT_3) // claim S1.7
+        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
         .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait), Clause::LIFE_1)
         .holds(Era::V2_6_38)
         .holds(Era::V3_7)

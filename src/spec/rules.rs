@@ -145,6 +145,13 @@ rules! {
         /// A reference taken without the lock unless the count is zero, and the mapping checked again (3.0).
         IncNotZero = "inc-not-zero",
     }
+    /// How migration takes its reference to a page that it takes off the LRU list (claim S1.7).
+    isolation: Isolation {
+        /// Unconditionally, though the page may be on its way to be freed (2.6.18, 2.6.22: read).
+        Get = "get",
+        /// Unless the count is zero (2.6.24).
+        GetUnlessZero = "get-unless-zero",
+    }
     /// Which pages are migrated inside an RCU read section (claim S1.4).
     rcu_scope: RcuScope {
         /// All (document 1).
