@@ -414,6 +414,22 @@ impl World {
 
     fn isolate(&self, page: PageRef, how: Isolation) -> bool {
         self.lru_lock.lock();
+        let isolated = self.isolate_locked(page, how);
+        self.lru_lock.unlock();
+        isolated
+    }
+
+    /// Takes the page off the LRU list that came there last. Takes `lru_lock`.
+    pub(super) fn isolate_newest(&self) -> Option<PageRef> {
+        self.lru_lock.lock();
+        let newest = self.lru_lock.data().last().copied();
+        let isolated = newest.filter(|&page| self.isolate_locked(page, self.rules().isolation));
+        self.lru_lock.unlock();
+        isolated
+    }
+
+    /// Called with `lru_lock` held.
+    fn isolate_locked(&self, page: PageRef, how: Isolation) -> bool {
         let frame = self.frame(page);
         // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
         let isolated = frame.resident() == page
@@ -428,7 +444,6 @@ impl World {
         if isolated {
             self.del_page_from_lru(page);
         }
-        self.lru_lock.unlock();
         isolated
     }
 
