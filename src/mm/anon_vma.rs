@@ -3,15 +3,17 @@
 use super::page::Mapping;
 use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
-use crate::spec::{AnonVmaLife, AnonVmaLock, Clause, ForkLink};
-use crate::sync::{self, Mark, Name, SlabRef, SpinLock, State, Word};
+use crate::spec::{AnonVmaLife, AnonVmaLock, Clause, ForkLink, FreshAnonVma};
+use crate::sync::{self, Mark, Name, Plain, SlabRef, SpinLock, State, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
 ///
 /// Lives in type-stable memory: under RCU, the lock and the list can be used even after it was freed, though they may be another's by then.
 pub struct AnonVma {
-    /// Protects the list inside it: the VMAs linked here, in the order in which they were linked. Kernel: `anon_vma->lock`, `->head`.
-    pub lock: SpinLock<Vec<VmaRef>>,
+    /// Protects the list. Kernel: `anon_vma->lock`.
+    pub lock: SpinLock<()>,
+    /// The VMAs linked here. Kernel: `anon_vma->head`.
+    pub(super) list: Plain<Vec<VmaRef>>,
     /// The oldest of the family, whose lock stands for all of them. Rewritten whenever the object is reused. Kernel: `anon_vma->root`.
     pub root: Word<Option<SlabRef>>,
     /// What keeps it: one for its list, one for each child of a root, one for each migration. Kernel: `anon_vma->refcount`; until
@@ -25,7 +27,8 @@ impl AnonVma {
     /// Kernel: `anon_vma_ctor`.
     pub(super) fn construct(slot: u32) -> Self {
         Self {
-            lock: SpinLock::new(Name::new("anon_vma#%a", slot, 0), Vec::new()),
+            lock: SpinLock::new(Name::new("anon_vma#%a", slot, 0), ()),
+            list: Plain::new(Name::new("anon_vma#%a.head", slot, 0), Vec::new()),
             root: Word::new(Name::new("anon_vma#%a.root", slot, 0), None),
             refcount: Word::new(Name::new("anon_vma#%a.refcount", slot, 0), 0),
             seq: Word::new(Name::new("anon_vma#%a.seq", slot, 0), 0),
@@ -35,6 +38,7 @@ impl AnonVma {
     /// See [`State`].
     pub(super) fn see(&self, state: &mut State) {
         self.lock.see(state);
+        self.list.see(state);
         self.root.see(state);
         self.refcount.see(state);
         self.seq.see(state);
@@ -109,7 +113,7 @@ impl World {
     /// The `at`-th VMA on the list, `None` at its end. Called with the anon_vma locked ([GUARD-1]).
     pub(super) fn anon_vma_list_at(&self, anon_vma: SlabRef, at: usize) -> Option<VmaRef> {
         self.assert_anon_vma_held(anon_vma);
-        self.anon_vmas.object(anon_vma).lock.change(|list| list.get(at).copied())
+        self.anon_vmas.object(anon_vma).list.with(|list| list.get(at).copied())
     }
 
     fn assert_anon_vma_held(&self, anon_vma: SlabRef) {
@@ -119,12 +123,13 @@ impl World {
 
     fn change_list<R>(&self, anon_vma: SlabRef, change: impl FnOnce(&mut Vec<VmaRef>) -> R) -> R {
         self.assert_anon_vma_held(anon_vma);
-        self.anon_vmas.object(anon_vma).lock.change(change)
+        change(&mut self.anon_vmas.object(anon_vma).list.write())
     }
 
     /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at least. Kernel: `anon_vma_prepare`.
     ///
-    /// Two threads may get here for the same VMA at once: the page-table lock decides.
+    /// Two threads may get here for the same VMA at once: the page-table lock decides. Who looks up the anon_vma that the object was before may
+    /// have its lock (rule [`FreshAnonVma`]).
     pub fn anon_vma_prepare(&self, vma: &Vma) {
         if vma.anon_vma.read().is_some() {
             return;
@@ -132,16 +137,21 @@ impl World {
         let mm = self.mm_struct(vma.mm);
         mm.mmap_sem.assert_held();
         let new = self.anon_vma_alloc();
-        self.anon_vma_lock(new);
+        let locked = self.rules().fresh_anon_vma == FreshAnonVma::Locked;
+        if locked {
+            self.anon_vma_lock(new);
+        }
         mm.page_table_lock.lock();
         let used = vma.anon_vma.read().is_none();
         if used {
             vma.anon_vma.write(Some(new));
             vma.anon_vma_chain.write().insert(0, new);
-            self.change_list(new, |list| list.push(vma.id()));
+            self.anon_vmas.object(new).list.write().push(vma.id());
         }
         mm.page_table_lock.unlock();
-        self.anon_vma_unlock(new);
+        if locked {
+            self.anon_vma_unlock(new);
+        }
         if !used {
             sync::mark(Mark::ANON_VMA_PREPARE_LOST);
             self.anon_vma_free(new);

@@ -23,7 +23,7 @@ impl World {
         }
         for (anon_vma, object) in self.anon_vmas.live() {
             self.audit_list(anon_vma, object);
-            let unused = object.lock.peek(Vec::is_empty) && object.refcount.peek() <= 1;
+            let unused = object.list.peek(Vec::is_empty) && object.refcount.peek() <= 1;
             sync::clause(Clause::LEAK_1, !unused, || format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot()));
         }
     }
@@ -83,7 +83,7 @@ impl World {
 
     /// [RMAP-3], from the other side: whoever is on the list is linked, and there once.
     fn audit_list(&self, anon_vma: SlabRef, object: &AnonVma) {
-        let stray = object.lock.peek(|list| {
+        let stray = object.list.peek(|list| {
             let linked = |vma: &VmaRef| {
                 *vma != DUMMY_VMA && self.vma(*vma).in_use() && self.vma(*vma).anon_vma_chain.peek(|chain| chain.contains(&anon_vma))
             };
@@ -100,7 +100,7 @@ impl World {
     }
 
     fn is_listed(&self, anon_vma: SlabRef, vma: &Vma) -> bool {
-        self.anon_vmas.object(anon_vma).lock.peek(|list| list.contains(&vma.id()))
+        self.anon_vmas.object(anon_vma).list.peek(|list| list.contains(&vma.id()))
     }
 
     fn audit_page(&self, page: PageRef) {

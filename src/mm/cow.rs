@@ -115,10 +115,7 @@ impl World {
             if early {
                 self.page_remove_rmap(old);
             }
-            self.page_add_new_anon_rmap(new, vma, addr);
-            self.lru_cache_add(new);
-            self.page(new).uptodate.reset(true);
-            self.set_pte(mm, addr, Pte::Present { page: new, write, dirty: true });
+            self.map_new_page(mm, vma, addr, Pte::Present { page: new, write, dirty: true }, true);
             if !early {
                 self.page_remove_rmap(old);
             }

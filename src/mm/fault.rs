@@ -2,7 +2,7 @@
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::StaleEntry;
+use crate::spec::{NewRmap, StaleEntry};
 use crate::sync::{self, Mark, RetryLoop};
 
 /// An access that faults once is no retry loop; one that faults again is, and must say so.
@@ -124,6 +124,33 @@ impl World {
         }
     }
 
+    /// Maps a page that nobody else can find yet; `copied` by `do_wp_page`. Called with the page-table lock held. From when on others find it on
+    /// the LRU list, and from when on through its reverse map, is the rule [`NewRmap`].
+    pub(super) fn map_new_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, copied: bool) {
+        let page = pte.page().expect("a present entry");
+        self.page(page).uptodate.reset(true);
+        let rmap = || self.page_add_new_anon_rmap(page, vma, addr);
+        let list = || self.lru_cache_add(page);
+        let map = || self.set_pte(mm, addr, pte);
+        match self.rules().new_rmap {
+            NewRmap::Last if copied => {
+                map();
+                list();
+                rmap();
+            }
+            NewRmap::Last | NewRmap::BeforeEntry => {
+                list();
+                rmap();
+                map();
+            }
+            NewRmap::First => {
+                rmap();
+                list();
+                map();
+            }
+        }
+    }
+
     /// Kernel: `do_anonymous_page`. Called with `mmap_sem` held for reading. Takes the page-table lock.
     fn do_anonymous_page(&self, mm: &Mm, vma: &Vma, addr: Addr) {
         call!("do_anonymous_page({}:{addr})", mm.id());
@@ -132,10 +159,7 @@ impl World {
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == Pte::None;
         if used {
-            self.page_add_new_anon_rmap(page, vma, addr);
-            self.lru_cache_add(page);
-            self.page(page).uptodate.reset(true);
-            self.set_pte(mm, addr, Pte::Present { page, write: true, dirty: true });
+            self.map_new_page(mm, vma, addr, Pte::Present { page, write: true, dirty: true }, false);
         }
         mm.page_table_lock.unlock();
         if !used {

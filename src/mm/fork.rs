@@ -99,10 +99,7 @@ impl World {
         self.page(new).content.write(self.page(page).content.read());
         self.shadow_fork(src, dst, addr);
         src.pte(addr).end_access(None);
-        self.page_add_new_anon_rmap(new, dst_vma, addr);
-        self.lru_cache_add(new);
-        self.page(new).uptodate.reset(true);
-        self.set_pte(dst, addr, Pte::Present { page: new, write: true, dirty: true });
+        self.map_new_page(dst, dst_vma, addr, Pte::Present { page: new, write: true, dirty: true }, false);
     }
 
     /// Kernel: `ptep_set_wrprotect`. Keeps a dirty bit that hardware sets meanwhile.

@@ -20,6 +20,8 @@ marks! {
     VMA_ADDRESS_RIGHT,
     /// `vma_address` computes an address inside the VMA, from words of which only some have moved.
     VMA_ADDRESS_WRONG,
+    /// `page_add_anon_rmap` computes the page's index from words of which only some have moved.
+    RMAP_INDEX_WRONG,
     /// A walk has let go of the page's anon_vma, and goes for the lock of its root.
     LOCK_ROOT_BETWEEN_TWO_LOCKS,
     /// `page_lock_anon_vma` has the lock, and the page is mapped no more.

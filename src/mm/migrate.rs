@@ -53,6 +53,17 @@ impl World {
         self.asked(Name::new("migrate()", 0, 0), done);
     }
 
+    /// Moves what the page holds that came onto the LRU list last, whatever it is: memory hot-remove takes what it finds there.
+    #[track_caller]
+    pub fn migrate_newest(&self) {
+        sync::here();
+        let newest = self.isolate_newest();
+        if let Some(page) = newest {
+            let _ = self.migrate_isolated(page);
+        }
+        self.asked(Name::new("migrate_newest()", 0, 0), newest.is_some());
+    }
+
     /// Moves what `page` holds to a new page, however often it has to try. Kernel: `offline_pages`, which repeats `do_migrate_range` until
     /// nothing is left there (claim S1.6).
     #[track_caller]
@@ -77,6 +88,11 @@ impl World {
             sync::mark(Mark::MIGRATE_NOT_ON_LRU);
             return Ok(false);
         }
+        self.migrate_isolated(page).map(|()| true)
+    }
+
+    /// Called with the reference of the isolation, which it gives up.
+    fn migrate_isolated(&self, page: PageRef) -> Result<(), Errno> {
         let newpage = self.alloc_page();
         let result = self.unmap_and_move(newpage, page);
         if result.is_ok() {
@@ -87,7 +103,7 @@ impl World {
             self.put_page(newpage);
         }
         self.putback_lru_page(page); // a page that was moved has no other references, and is freed
-        result.map(|()| true)
+        result
     }
 
     /// Kernel: `unmap_and_move`, mm/migrate.c. Called with a reference on `page` (its isolation), and one on `newpage`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Addr, Pte, PteLocation, SwapEntry, World};
-use crate::spec::{Clause, StaleEntry};
+use crate::spec::{Clause, Isolation, StaleEntry};
 use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, State, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
@@ -367,11 +367,13 @@ impl World {
     /// What speaks against freeing `page` now.
     fn free_page_trouble(&self, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
-        let mapcount = frame.mapcount.read();
+        let (count, mapcount) = (frame.count.read(), frame.mapcount.read());
         if let Some((at, pte)) = self.named_by(&frame.entries, page).or_else(|| self.named_by(&frame.migration_entries, page)) {
             Some(format!("{at} = {pte}"))
         } else if mapcount != 0 {
             Some(format!("its mapcount is {mapcount}"))
+        } else if count != 0 {
+            Some(format!("its count is {count}"))
         } else if frame.cached.get().is_some() {
             Some("the swap cache holds it".into())
         } else {
@@ -398,16 +400,50 @@ impl World {
         }
     }
 
-    /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`. Takes `lru_lock`.
+    /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`, which only migration calls
+    /// (rule [`Isolation`], claim S1.7; read in 2.6.18, 2.6.22, 2.6.24, 2.6.28 and 2.6.36). Takes `lru_lock`.
     pub fn isolate_lru_page(&self, page: PageRef) -> bool {
+        self.isolate(page, self.rules().isolation)
+    }
+
+    /// The same as reclaim does it, which never took a page of which nobody has a reference. Kernel: `isolate_lru_pages` for one page;
+    /// `shrink_cache` in 2.6.11, which undoes it then.
+    pub(super) fn isolate_for_reclaim(&self, page: PageRef) -> bool {
+        self.isolate(page, Isolation::GetUnlessZero)
+    }
+
+    fn isolate(&self, page: PageRef, how: Isolation) -> bool {
         self.lru_lock.lock();
+        let isolated = self.isolate_locked(page, how);
+        self.lru_lock.unlock();
+        isolated
+    }
+
+    /// Takes the page off the LRU list that came there last. Takes `lru_lock`.
+    pub(super) fn isolate_newest(&self) -> Option<PageRef> {
+        self.lru_lock.lock();
+        let newest = self.lru_lock.data().last().copied();
+        let isolated = newest.filter(|&page| self.isolate_locked(page, self.rules().isolation));
+        self.lru_lock.unlock();
+        isolated
+    }
+
+    /// Called with `lru_lock` held.
+    fn isolate_locked(&self, page: PageRef, how: Isolation) -> bool {
         let frame = self.frame(page);
         // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
-        let isolated = frame.resident() == page && frame.lru.read() && frame.count.inc_not_zero();
+        let isolated = frame.resident() == page
+            && frame.lru.read()
+            && match how {
+                Isolation::Get => {
+                    frame.count.add(1);
+                    true
+                }
+                Isolation::GetUnlessZero => frame.count.inc_not_zero(),
+            };
         if isolated {
             self.del_page_from_lru(page);
         }
-        self.lru_lock.unlock();
         isolated
     }
 

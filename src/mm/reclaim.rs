@@ -9,7 +9,7 @@ impl World {
     /// of document 0 does first: unlike reclaim it waits for the page lock (claim S0.2).
     pub fn unmap_for_removal(&self, page: PageRef) -> bool {
         call!("unmap_for_removal({page})");
-        if !self.isolate_lru_page(page) {
+        if !self.isolate_for_reclaim(page) {
             return false;
         }
         let frame = self.page(page);
@@ -37,7 +37,7 @@ impl World {
         if self.deactivate_page(page) {
             return true;
         }
-        if !self.isolate_lru_page(page) {
+        if !self.isolate_for_reclaim(page) {
             return false;
         }
         if !self.page(page).lock.trylock() {
@@ -61,14 +61,16 @@ impl World {
         if frame.mapping.read().0.is_some() && !frame.swap_cache.read() && !self.add_to_swap(page) {
             return false;
         }
+        // Neither a page that is not anonymous yet nor one that has left the swap cache has a page_mapping(): it is not unmapped (2.6.11 to
+        // 3.0; what 5.9 unmaps without that look has its place on swap).
+        if !frame.swap_cache.read() {
+            return false;
+        }
         if frame.mapped() {
             self.try_to_unmap(page, Ttu::Unmap);
             if frame.mapped() {
                 return false;
             }
-        }
-        if !frame.swap_cache.read() {
-            return false;
         }
         if frame.dirty.read() {
             if frame.count.read() != 2 {

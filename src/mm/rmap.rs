@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, Reuse, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
+use crate::spec::{Clause, LockRecheck, Reuse, RmapAgain, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -206,8 +206,11 @@ impl World {
     }
 
     /// One more mapping. Called with the page-table lock held, and, if it may be the first one, `page` locked. Kernel: `page_add_anon_rmap`.
+    /// A page that is mapped again may keep what a walk finds it by (rule [`RmapAgain`]).
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
-        if self.page(page).mapcount.add_return(1) == 1 {
+        let frame = self.page(page);
+        let first = frame.mapcount.add_return(1) == 1;
+        if first && !(self.rules().rmap_again == RmapAgain::Keep && frame.mapping.read() != Mapping(None)) {
             self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
         }
     }
@@ -225,7 +228,11 @@ impl World {
     fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) {
         let frame = self.page(page);
         frame.mapping.write(Mapping(anon_vma));
-        frame.index.write(super::page::linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), addr));
+        let (start, pgoff) = (vma.vm_start.read(), vma.vm_pgoff.read());
+        if !vma.fit_together(start, pgoff) {
+            sync::mark(Mark::RMAP_INDEX_WRONG);
+        }
+        frame.index.write(super::page::linear_page_index(start, pgoff, addr));
     }
 
     /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.

@@ -93,12 +93,17 @@ impl Vma {
         }
     }
 
+    /// Are these a start and an offset that were ever this VMA's at the same time?
+    pub(super) fn fit_together(&self, start: Addr, pgoff: u64) -> bool {
+        start.wrapping_sub(pgoff) == self.linear
+    }
+
     fn vma_address_now(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
         let index = world.page(page).index.read();
         let (start, pgoff) = (self.vm_start.read(), self.vm_pgoff.read());
         let addr = start.wrapping_add(index).wrapping_sub(pgoff);
         let end = self.vm_end.read();
-        let whole = start.wrapping_sub(pgoff) == self.linear;
+        let whole = self.fit_together(start, pgoff);
         let rules = world.rules();
         let may_be_wrong = rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced;
         sync::clause(Clause::RMAP_2, whole || may_be_wrong, || {

@@ -243,7 +243,7 @@ impl World {
             say(vma.to_string(), format!("[{start},{end})@{pgoff}"));
         }
         for (anon_vma, object) in self.anon_vmas.live() {
-            let list: Vec<_> = object.lock.peek(|list| list.iter().map(ToString::to_string).collect());
+            let list: Vec<_> = object.list.peek(|list| list.iter().map(ToString::to_string).collect());
             say(format!("anon_vma#{} list", anon_vma.slot()), format!("({})", list.join(" ")));
         }
         state

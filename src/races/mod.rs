@@ -14,6 +14,7 @@ mod s1_2_anon_vma_life;
 mod s1_4_sleeping_under_rcu;
 mod s1_5_zapped_migration_entry;
 mod s1_6_waiters;
+mod s1_7_isolation;
 mod s3_10_stale_entry;
 mod s3_13_swap_cache;
 mod s3_15_fork;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Race> {
         s1_4_sleeping_under_rcu::races(),
         s1_5_zapped_migration_entry::races(),
         s1_6_waiters::races(),
+        s1_7_isolation::races(),
         s3_1_vma_adjust::races(),
         s3_2_per_anon_vma_lock::races(),
         s3_3_nested_locks::races(),

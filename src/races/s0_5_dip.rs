@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, half_mapped};
 use crate::mm::World;
-use crate::spec::{Clause, Era, Reuse, SwapFreeOrder};
+use crate::spec::{Clause, Era, FreeSwap, Reuse, SwapFreeOrder};
 use crate::{Mark, Race, Seen};
 
 fn childs_load(w: &World) {
@@ -62,5 +62,19 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .sometimes("the page is mapped", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
-    vec![dip, full, unset]
+    let left = Race::new("S0.5/reclaim-full", "where swap is full the page has left the swap cache by then, and reclaim passes it by")
+        .world(|w| {
+            cached(w);
+            w.fill_swap();
+        })
+        .cpu("load", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .holds(Era::V2_6_11.with(FreeSwap::TryToFree))
+        .holds(Era::V2_6_13)
+        .sometimes("the page is mapped, and its slot given back", |e| {
+            e.saw(Mark::DO_SWAP_PAGE_MAPS) && e.saw(Mark::DO_SWAP_PAGE_FREES_SLOT)
+        });
+    vec![dip, full, unset, left]
 }

@@ -1,7 +1,8 @@
 //! S1.1 and S3.14: a page in the swap cache that nobody maps is a target of migration too.
 
+use super::worlds::family;
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, Era, NewRmap, UnmappedPage};
 use crate::{Mark, Race, Seen};
 
 /// A page that was swapped out, and is in the swap cache again; nobody has mapped it since.
@@ -31,6 +32,33 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
             .sometimes("the fault maps a page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS)),
+        // Not in the mail: a page that no swap cache ever saw has no mapping yet, either.
+        Race::new("S1.1/first-touch", "a page that is just touched for the first time is on the LRU list before it has a mapping")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..3);
+                p.touch(2);
+            })
+            .cpu("page fault", |w| w.process(0).touch(1))
+            .cpu("migrate_pages (the newest page)", World::migrate_newest)
+            .violates(Era::V2_6_22, Clause::NULL_1)
+            .holds(Era::DOCUMENT_1)
+            .holds(Era::DOCUMENT_1.with(NewRmap::BeforeEntry))
+            .holds(Era::V2_6_22.with(NewRmap::First))
+            .holds(Era::V2_6_33)
+            .holds(Era::V3_7)
+            .sometimes("a page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
+        Race::new("S1.1/copy", "and so is a page that do_wp_page has just copied")
+            .world(family)
+            .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))
+            .cpu("migrate_pages (the newest page)", World::migrate_newest)
+            .violates(Era::V2_6_22, Clause::NULL_1)
+            .violates(Era::V2_6_22.with(NewRmap::BeforeEntry), Clause::NULL_1)
+            .holds(Era::DOCUMENT_1)
+            .holds(Era::V2_6_22.with(NewRmap::First))
+            .holds(Era::V2_6_33)
+            .sometimes("the page is copied", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+            .sometimes("a page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
         Race::new("S1.1/moved", "and later kernels move it, without a reverse map to walk")
             .world(read_ahead)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))

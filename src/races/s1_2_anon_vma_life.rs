@@ -2,7 +2,7 @@
 //! tried, against every moment at which that can happen.
 
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Protocol, ZapMigration};
+use crate::spec::{AnonVmaLife, Clause, Era, FreshAnonVma, Isolation, LockRecheck, Protocol, ZapMigration};
 use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
@@ -24,6 +24,11 @@ fn life(life: AnonVmaLife) -> Protocol {
     Era::V2_6_22.with(life)
 }
 
+/// 2.6.22 with an RCU read section around the migration of a mapped page.
+fn kept() -> Protocol {
+    life(AnonVmaLife::RcuMapped).with(Isolation::GetUnlessZero)
+}
+
 /// What each remedy but the document's is worth in a world where the last mapper goes away. The plain reference of 2.6.35 is not enough:
 /// the anon_vma can be freed between the look at the mapcount and the increment.
 fn remedies(race: Race) -> Race {
@@ -33,7 +38,8 @@ fn remedies(race: Race) -> Race {
         .still_violates(life(AnonVmaLife::DummyVma), Clause::LIFE_1)
         .still_violates(Era::V2_6_38.with(LockRecheck::Nothing), Clause::LIFE_1)
         .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped))
-        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
+        .still_violates(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped), Clause::COUNT_3) // claim S1.7
+        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
         .still_violates(Era::V2_6_36.with(AnonVmaLife::Nothing).with(ZapMigration::Wait), Clause::LIFE_1)
         .holds(Era::V2_6_38)
         .holds(Era::V3_7)
@@ -59,6 +65,22 @@ pub(super) fn races() -> Vec<Race> {
         })
         .violates(Era::V2_6_22, Clause::LIFE_1)
         .sometimes("exit meets the migration entry", zap_meets_entry)
+        .sometimes("the page is moved", moved);
+    // Not in the mail: what is under RCU only keeps its lock and its list, and its next owner changes the list (d9d332e0874f).
+    let fresh = Race::new("S1.2/fresh", "and its next owner links a VMA to it, while a lookup that came too late has its lock")
+        .world(|w| {
+            one_page(w);
+            w.new_process().mmap(1..3);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("exit_mmap, then a page fault elsewhere", |w| {
+            w.process(0).exit();
+            w.process(1).touch(1);
+        })
+        .violates(kept(), Clause::GUARD_1)
+        .holds(kept().with(FreshAnonVma::Locked))
+        .still_violates(kept().with(LockRecheck::Mapped), Clause::GUARD_1) // rmap_walk does not look again
+        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
         .sometimes("the page is moved", moved);
     let syscall = Race::new("S1.0", "move_pages(2) holds mmap_sem of a process that maps the page, and needs nothing else")
         .world(one_page)
@@ -102,5 +124,5 @@ pub(super) fn races() -> Vec<Race> {
         .showing("exit finds the page still mapped", |e| !zap_meets_entry(e))
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
-    vec![syscall, kernel, remedies(documents(exit)), remedies(documents(reuse)), passed, remedies(late)]
+    vec![syscall, kernel, remedies(documents(exit)), remedies(documents(reuse)), fresh, passed, remedies(late)]
 }

@@ -63,7 +63,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
             .still_violates(Era::V2_6_34.with(Recount::WalkAgain), Clause::RMAP_1)
             .holds(Era::V2_6_36.with(Recount::WalkAgain))
-            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw(Mark::MIGRATE_MOVED))
+            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw(Mark::RMAP_INDEX_WRONG))
             .sometimes("the page is moved", moved),
         Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
             .world(one_page)

@@ -33,9 +33,10 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).fork();
             })
             .cpu("migrate_pages (the shared page)", |w| w.migrate(w.process(0).page_at(4)))
-            .violates(Era::V2_6_38.with(ForkLink::Prepend).with(SharedMapping::Vma), Clause::RMAP_1)
-            .holds(Era::V2_6_38.with(ForkLink::Prepend))
-            .holds(Era::V2_6_38)
+            .violates(Era::V2_6_34.with(ForkLink::Prepend).with(SharedMapping::Vma), Clause::RMAP_1)
+            .holds(Era::V2_6_34.with(ForkLink::Prepend))
+            .holds(Era::V2_6_34)
+            .holds(Era::V2_6_38.with(ForkLink::Prepend).with(SharedMapping::Vma)) // the copy keeps the mapping it was given
             .sometimes("the page is moved", moved),
         Race::new("S3.15/grandchild", "a grandchild swaps a page in that its grandparent maps afterwards, by the same name")
             .world(|w| {

@@ -119,6 +119,13 @@ rules! {
         /// The oldest that the VMA is linked to (2.6.34).
         Oldest = "oldest",
     }
+    /// What `page_add_anon_rmap` does to a page that was mapped before, and is not now.
+    rmap_again: RmapAgain {
+        /// Gives it mapping and index anew (until 2.6.35: read in 2.6.11, 2.6.22, 2.6.29, 2.6.33 to 2.6.35).
+        Anew = "anew",
+        /// Leaves both (2.6.36; read there and in 3.0): the VMA's anon_vma is of the same family.
+        Keep = "keep",
+    }
     /// What `page_lock_anon_vma` looks at again once it has the lock (claims S1.3, S3.7).
     lock_recheck: LockRecheck {
         /// Nothing: what it has locked may have been freed meanwhile, and be another's (until 2.6.35).
@@ -145,12 +152,35 @@ rules! {
         /// A reference taken without the lock unless the count is zero, and the mapping checked again (3.0).
         IncNotZero = "inc-not-zero",
     }
+    /// How a VMA is linked to an anon_vma that was made for it. The object may have been another's, and somebody under RCU have its lock.
+    fresh_anon_vma: FreshAnonVma {
+        /// Without its lock (`anon_vma_prepare` until 2.6.27: read in 2.6.9, 2.6.22, 2.6.24).
+        Unlocked = "unlocked",
+        /// Under its lock (2.6.28).
+        Locked = "locked",
+    }
+    /// How migration takes its reference to a page that it takes off the LRU list (claim S1.7).
+    isolation: Isolation {
+        /// Unconditionally, though the page may be on its way to be freed (2.6.18, 2.6.22: read).
+        Get = "get",
+        /// Unless the count is zero (2.6.24).
+        GetUnlessZero = "get-unless-zero",
+    }
     /// Which pages are migrated inside an RCU read section (claim S1.4).
     rcu_scope: RcuScope {
         /// All (document 1).
         All = "all",
         /// Anonymous ones (2.6.23): migrating a file's page may sleep.
         Anon = "anon",
+    }
+    /// When a new page gets its reverse map. Whoever finds it on the LRU list before follows a mapping that is NULL (claim S1.1).
+    new_rmap: NewRmap {
+        /// Once it is on the LRU list; in `do_wp_page` even after its entry (read in 2.6.11, 2.6.18, 2.6.22, 2.6.24).
+        Last = "last",
+        /// Once it is on the LRU list, and before its entry (read in 2.6.28). No race can tell this from the former.
+        BeforeEntry = "before-entry",
+        /// Before anybody can find it (2.6.29).
+        First = "first",
     }
     /// What migration does with a page in the swap cache that nobody has mapped yet (claim S1.1).
     unmapped_page: UnmappedPage {

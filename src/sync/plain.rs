@@ -43,6 +43,13 @@ impl<T> Plain<T> {
         self.data.lock().clone()
     }
 
+    /// A look at the data.
+    #[track_caller]
+    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        self.access(false);
+        look(&self.data.lock())
+    }
+
     /// The data, to change. Let go of it before the next step.
     #[track_caller]
     pub fn write(&self) -> MutexGuard<'_, T> {
