@@ -92,7 +92,7 @@ impl World {
         match before {
             Pte::Present { page, .. } => {
                 self.page_remove_rmap(page);
-                self.put_page(page);
+                self.free_page_and_swap_cache(page);
             }
             Pte::Swap { entry, .. } => self.free_swap_and_cache(entry),
             Pte::Migration { page, .. } => {

@@ -100,7 +100,9 @@ impl World {
     /// Called with the page and the page table locked, and `mmap_sem` held. Kernel: `unuse_pte`.
     fn unuse_pte(&self, mm: &Mm, vma: &Vma, addr: Addr, entry: SwapEntry, page: PageRef) {
         self.get_page(page);
-        self.set_pte(mm, addr, Pte::clean(page, false));
+        if let Pte::Swap { exclusive: true, .. } = self.set_pte(mm, addr, Pte::clean(page, false)) {
+            self.page(page).anon_exclusive.write(true);
+        }
         self.page_add_anon_rmap(page, vma, addr);
         self.swap_free(entry);
         note!("{}:{addr} is back from swap", mm.id());
