@@ -61,7 +61,7 @@ impl World {
     }
 
     /// Takes every entry of a range away. Kernel: `zap_pte_range`. Takes the page-table lock.
-    fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
+    pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
         call!("zap_pte_range({}, {range:?})", mm.id());
         mm.page_table_lock.lock();
         let mut addr = range.start;

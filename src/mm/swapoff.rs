@@ -28,6 +28,13 @@ impl World {
         sync::mark(Mark::SWAPOFF_OVER);
     }
 
+    /// Takes the swap device into use again, empty as swapoff has left it. Kernel: `sys_swapon`.
+    pub fn swapon(&self) {
+        self.swap.lock.lock();
+        self.swap.lock.data().enabled = true;
+        self.swap.lock.unlock();
+    }
+
     /// One round of `try_to_unuse`: brings the first slot in use back, as far as it can. False if there is none.
     pub fn unuse_next(&self) -> bool {
         let Some(entry) = self.find_next_to_unuse() else { return false };
