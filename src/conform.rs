@@ -81,7 +81,11 @@ impl Run {
     fn step(&mut self, op: &Op) -> Result<String, Halt> {
         let outcome = self.act(op)?;
         let seen = self.machine.step(|w| Seen {
-            processes: self.processes.iter().map(|(&number, process)| (number, (0..PAGES).map(|k| place(w, process.mm, k)).collect())).collect(),
+            processes: self
+                .processes
+                .iter()
+                .map(|(&number, process)| (number, (0..PAGES).map(|k| place(w, process.mm, k)).collect()))
+                .collect(),
             used: w.slots_in_use() as u64,
         })?;
         Ok(self.observer.line(op, &outcome, &seen))
@@ -99,7 +103,9 @@ impl Run {
             Op::Munmap { p, k } => nothing(self.on(mm(p)?, |process| process.munmap(k..k + 1))?),
             Op::Dontneed { p, k } => nothing(self.on(mm(p)?, |process| process.dontneed(k))?),
             Op::Pageout { p, k } => nothing(self.on(mm(p)?, |process| process.pageout(k))?),
-            Op::Split { p, k } => nothing(self.on(mm(p)?, |process| [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| process.split_vma(at)))?),
+            Op::Split { p, k } => {
+                nothing(self.on(mm(p)?, |process| [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| process.split_vma(at)))?)
+            }
             Op::Fork { p, q } => {
                 let child = self.on(mm(p)?, |process| process.fork().mm())?;
                 self.processes.insert(q, Process::new(child));

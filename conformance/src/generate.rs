@@ -164,7 +164,8 @@ pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
     let total: u32 = mix.weights.iter().map(|(_, weight)| weight).sum();
     while script.len() < length {
         let mut at = rng.u32(..total);
-        let (name, _) = mix.weights.iter().find(|&&(_, weight)| at.checked_sub(weight).map(|rest| at = rest).is_none()).expect("the weights' sum");
+        let (name, _) =
+            mix.weights.iter().find(|&&(_, weight)| at.checked_sub(weight).map(|rest| at = rest).is_none()).expect("the weights' sum");
         let op = draw(name, &mut rng, &state, script.len() as u64 + 1);
         if let Some(op) = op.filter(|op| state.allows(op)) {
             state.apply(&op);

@@ -110,7 +110,8 @@ impl Trace {
         let own: BTreeMap<_, _> = self.sequences.iter().map(|sequence| (&sequence.title, sequence)).collect();
         let missing = |title: &String| Sequence { title: title.clone(), lines: Vec::new() };
         let differs = other.sequences.iter().filter(|sequence| own.get(&sequence.title) != Some(sequence));
-        let sequences = differs.map(|sequence| own.get(&sequence.title).map_or_else(|| missing(&sequence.title), |&own| own.clone())).collect();
+        let sequences =
+            differs.map(|sequence| own.get(&sequence.title).map_or_else(|| missing(&sequence.title), |&own| own.clone())).collect();
         Trace { header: self.header.clone(), sequences }
     }
 }

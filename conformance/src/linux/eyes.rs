@@ -82,7 +82,8 @@ impl Eyes {
         let read = self.swaps.read_at(&mut text, 0).map_err(lacks_io("/proc/swaps"))?;
         let text = String::from_utf8_lossy(&text[..read]);
         let line = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>()).find(|words| words.first() == Some(&device));
-        let kilobytes: u64 = line.and_then(|words| words.get(3)?.parse().ok()).ok_or_else(|| Lacks(format!("{device} is not used for swap")))?;
+        let kilobytes: u64 =
+            line.and_then(|words| words.get(3)?.parse().ok()).ok_or_else(|| Lacks(format!("{device} is not used for swap")))?;
         Ok(kilobytes * 1024 / PAGE)
     }
 }
@@ -93,5 +94,8 @@ pub fn configuration() -> String {
     let thp = read("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_else(|| "none".into());
     let zswap = read("/sys/module/zswap/parameters/enabled").unwrap_or_else(|| "none".into());
     let lru = read("/sys/kernel/mm/lru_gen/enabled").unwrap_or_else(|| "none".into());
-    format!("transparent_hugepage {thp}, zswap {zswap}, lru_gen {lru}, {} CPUs", std::thread::available_parallelism().map_or(1, usize::from))
+    format!(
+        "transparent_hugepage {thp}, zswap {zswap}, lru_gen {lru}, {} CPUs",
+        std::thread::available_parallelism().map_or(1, usize::from)
+    )
 }

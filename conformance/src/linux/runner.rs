@@ -46,7 +46,8 @@ pub fn run(talk: UnixStream, device: &Device) -> bool {
         }
         let ran = runner.script(&std::mem::take(&mut script));
         let failed = ran.is_err();
-        let text = ran.map_or_else(|lacks| format!("! {lacks}\n"), |lines| lines.iter().map(|line| format!("{line}\n")).collect::<String>() + "\n");
+        let text = ran
+            .map_or_else(|lacks| format!("! {lacks}\n"), |lines| lines.iter().map(|line| format!("{line}\n")).collect::<String>() + "\n");
         if out.write_all(text.as_bytes()).is_err() {
             return true;
         }
@@ -98,7 +99,13 @@ impl<'d> Runner<'d> {
             }
             ForkResult::Parent { child } => child,
         };
-        let mut running = Running { runner: self, lines, processes: BTreeMap::new(), observer: Observer::default(), used: self.eyes.used(self.device.path())? };
+        let mut running = Running {
+            runner: self,
+            lines,
+            processes: BTreeMap::new(),
+            observer: Observer::default(),
+            used: self.eyes.used(self.device.path())?,
+        };
         running.adopt(0, pid)?;
         script.iter().map(|line| running.step(&line.parse().map_err(|error| Lacks(format!("{error}")))?)).collect()
     }
@@ -116,7 +123,8 @@ struct Running<'r> {
 
 impl Running<'_> {
     fn adopt(&mut self, number: usize, pid: Pid) -> Result<(), Lacks> {
-        let open = |name: &str| OpenOptions::new().read(true).write(name == "mem").open(format!("/proc/{pid}/{name}")).map_err(lacks_io(name));
+        let open =
+            |name: &str| OpenOptions::new().read(true).write(name == "mem").open(format!("/proc/{pid}/{name}")).map_err(lacks_io(name));
         // SAFETY: takes a process and no flags.
         let pidfd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) }).map_err(lacks("pidfd_open"))?;
         // SAFETY: the call has returned a descriptor, which is nobody else's.
@@ -134,7 +142,8 @@ impl Running<'_> {
         worker::drain_lru();
         let mut seen = Seen::default();
         for (&number, process) in &self.processes {
-            let places = Eyes::entries(&process.pagemap)?.into_iter().map(|entry| self.runner.eyes.place(entry)).collect::<Result<_, _>>()?;
+            let places =
+                Eyes::entries(&process.pagemap)?.into_iter().map(|entry| self.runner.eyes.place(entry)).collect::<Result<_, _>>()?;
             seen.processes.insert(number, places);
         }
         let used = self.runner.eyes.used(self.runner.device.path())?;
@@ -150,7 +159,9 @@ impl Running<'_> {
         let io = |done: std::io::Result<u64>, reads: bool| match done {
             Ok(value) if reads => Outcome::Value(value),
             Ok(_) => Outcome::Done,
-            Err(error) => Outcome::Failed(error.raw_os_error().map_or_else(|| error.to_string(), |raw| format!("{:?}", Errno::from_raw(raw)))),
+            Err(error) => {
+                Outcome::Failed(error.raw_os_error().map_or_else(|| error.to_string(), |raw| format!("{:?}", Errno::from_raw(raw))))
+            }
         };
         match *op {
             Op::Peek { p, k } => {

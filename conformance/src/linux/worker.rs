@@ -62,7 +62,14 @@ fn map(k: u64, pages: u64) -> Result<(), Errno> {
 /// What is mapped there is lost.
 unsafe fn mmap_at(k: u64, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<libc::c_void>, Errno> {
     // SAFETY: as the caller says.
-    unsafe { nix::sys::mman::mmap_anonymous(NonZeroUsize::new(address(k).as_ptr() as usize), length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }
+    unsafe {
+        nix::sys::mman::mmap_anonymous(
+            NonZeroUsize::new(address(k).as_ptr() as usize),
+            length,
+            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+            flags,
+        )
+    }
 }
 
 /// A worker's life: `lines[me]` is its line; the others are its children's.
