@@ -18,6 +18,9 @@ use super::{Refusal, Status, select};
 /// So many scripts of each mix, where nobody says how many.
 const SCRIPTS: u64 = 200;
 
+/// So often is a script run again that differs otherwise each time.
+const AGAIN: u32 = 5;
+
 /// So many scripts that differ are shrunk and shown.
 const SHOWN: usize = 3;
 
@@ -151,6 +154,7 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
     let over = |stop: &AtomicBool| stop.load(Ordering::Relaxed) || args.time.is_some_and(|time| begun.elapsed() >= time);
     let mixes: Vec<_> = mixes.into_iter().filter(|mix| !mix.migrates() || Recorder::has_two_nodes()).collect();
     let scripts = args.scripts.unwrap_or(if args.time.is_some() { u64::MAX } else { SCRIPTS });
+    let mut disturbed = 0;
     let mut compared: Vec<Compared> = mixes.iter().map(|_| Compared::default()).collect();
     let mut trace = Trace { header, sequences: Vec::new() };
     let broken = |lacks: &dyn std::fmt::Display| Refusal(format!("the kernel's side has failed: {lacks}"));
@@ -163,8 +167,18 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
             let seed = args.seed.wrapping_add(nth);
             bar.say(&format!("{} {seed}", mix.name));
             let script = generate(mix, seed, args.length as usize);
-            let lines = recorder.run(&script).map_err(|lacks| broken(&lacks))?;
-            let sequence = Sequence { title: format!("{} {seed}", mix.name), lines };
+            let mut sequence = Sequence { title: format!("{} {seed}", mix.name), lines: recorder.run(&script).map_err(|lacks| broken(&lacks))? };
+            // Others may have swapped meanwhile. What differs must be seen twice to count.
+            for _ in 0..AGAIN {
+                if difference(&protocol, &sequence).is_none() {
+                    break;
+                }
+                let before = std::mem::replace(&mut sequence.lines, recorder.run(&script).map_err(|lacks| broken(&lacks))?);
+                if before == sequence.lines {
+                    break;
+                }
+                disturbed += 1;
+            }
             if args.record.is_some() {
                 trace.sequences.push(sequence.clone());
             }
@@ -182,6 +196,9 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
     let all = |count: fn(&Compared) -> u64| compared.iter().map(count).sum::<u64>();
     let differing = all(|compared| compared.differing.len() as u64);
     _ = writeln!(text, "\n  {} scripts, {} steps, {differing} differ", all(|compared| compared.sequences), all(|compared| compared.steps));
+    if disturbed > 0 {
+        _ = writeln!(text, "  {disturbed} times another program swapped meanwhile, and a script was run again");
+    }
     drop(recorder);
     bar.finish();
     print(&text)?;

@@ -145,7 +145,7 @@ fn attach(memory: &File) -> Result<(String, File), Lacks> {
 }
 
 /// An earlier run, and its guard too, were killed: what they left is undone.
-fn clear_up() {
+pub fn clear_up() {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     for path in swaps.lines().filter_map(|line| line.split_ascii_whitespace().next()) {
         let Some(number) = path.strip_prefix("/dev/loop") else { continue };

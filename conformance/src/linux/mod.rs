@@ -10,9 +10,11 @@ mod worker;
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
+use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setpgid, setsid};
@@ -108,7 +110,15 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.talk = None;
-        while let Ok(WaitStatus::Continued(_) | WaitStatus::StillAlive) | Err(nix::Error::EINTR) = waitpid(self.guard, None) {}
+        let ended = loop {
+            match waitpid(self.guard, None) {
+                Err(nix::Error::EINTR) => {}
+                ended => break ended,
+            }
+        };
+        if let Ok(WaitStatus::Signaled(..)) = ended {
+            device::clear_up(); // somebody has killed the guard
+        }
     }
 }
 
@@ -140,8 +150,11 @@ fn guard(talk: UnixStream) -> bool {
         let told = said.as_mut().is_some_and(|talk| writeln!(talk, "{lacks}").is_ok());
         debug_assert!(told, "nobody hears it");
     };
-    let device = match Device::set_up() {
-        Ok(device) => device,
+    // Whoever has this name is the only one: two would swap to each other's devices. It goes with its owner.
+    let only = SocketAddr::from_abstract_name("lockwalk-conform").and_then(|name| UnixListener::bind_addr(&name));
+    let device = only.map_err(|_| Lacks("another one is running on this machine".into())).and_then(|only| Ok((Device::set_up()?, only)));
+    let (device, _only) = match device {
+        Ok(both) => both,
         Err(lacks) => {
             complain(&lacks);
             return false;
@@ -150,6 +163,7 @@ fn guard(talk: UnixStream) -> bool {
     // SAFETY: the guard has one thread.
     let ran = match unsafe { fork() } {
         Ok(ForkResult::Child) => {
+            let _ = prctl::set_pdeathsig(Signal::SIGKILL);
             let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
             let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
             worker::leave(i32::from(!runner::run(talk, &device)));
