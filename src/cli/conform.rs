@@ -12,7 +12,7 @@ use lockwalk::{Era, Protocol};
 
 use super::args::ConformArgs;
 use super::output::{Terminal, complain, print, shown};
-use super::progress::{Bar, stop_on_ctrl_c};
+use super::progress::{Bar, stop_in_order_on_ctrl_c};
 use super::{Refusal, Status, select};
 
 /// So many scripts of each mix, where nobody says how many.
@@ -142,7 +142,7 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
     let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
         return Err(Refusal(format!("no protocol is as old as Linux {kernel}: --protocol is needed")));
     };
-    // Before there are threads: it forks.
+    let stop = stop_in_order_on_ctrl_c();
     let mut recorder = match Recorder::start() {
         Ok(recorder) => recorder,
         Err(lacks) => {
@@ -150,7 +150,7 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
             return Ok(Status::Undecided);
         }
     };
-    let (stop, bar, begun) = (stop_on_ctrl_c(), Bar::new(), Instant::now());
+    let (bar, begun) = (Bar::new(), Instant::now());
     let over = |stop: &AtomicBool| stop.load(Ordering::Relaxed) || args.time.is_some_and(|time| begun.elapsed() >= time);
     let mixes: Vec<_> = mixes.into_iter().filter(|mix| !mix.migrates() || Recorder::has_two_nodes()).collect();
     let scripts = args.scripts.unwrap_or(if args.time.is_some() { u64::MAX } else { SCRIPTS });

@@ -15,7 +15,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setpgid, setsid};
 
@@ -50,14 +50,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Sets everything up: a swap device in memory, and processes to run scripts in. The caller must have one thread only.
+    /// Sets everything up: a swap device in memory, and processes to run scripts in. It forks: no other thread may be busy meanwhile.
     ///
     /// # Errors
     /// When this machine cannot do it: nothing is left then.
     pub fn start() -> Result<Self, Lacks> {
         can_run()?;
         let (ours, theirs) = UnixStream::pair().map_err(lacks_io("no socket"))?;
-        // SAFETY: the caller says that there is no other thread.
+        // SAFETY: the caller says that no other thread holds anything.
         let guard = match unsafe { fork() }.map_err(lacks("fork"))? {
             ForkResult::Child => {
                 drop(ours);
@@ -164,6 +164,10 @@ fn guard(talk: UnixStream) -> bool {
     let ran = match unsafe { fork() } {
         Ok(ForkResult::Child) => {
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+            for handled in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                // SAFETY: no handler.
+                let _ = unsafe { signal(handled, SigHandler::SigDfl) };
+            }
             let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
             let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
             worker::leave(i32::from(!runner::run(talk, &device)));
