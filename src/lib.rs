@@ -32,6 +32,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub mod conform;
 mod explore;
 pub mod matrix;
 pub mod mm;
@@ -41,7 +42,7 @@ pub mod spec;
 pub mod sync;
 
 pub use dpor::{Commutation, Disagreement, ParseScheduleError, Schedule};
-pub use explore::{Litmus, LitmusOutcome, Method, OnStall, Options, Part, PartError, Shard};
+pub use explore::{Halt, Litmus, LitmusOutcome, Machine, Method, OnStall, Options, Part, PartError, Shard};
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};
 pub use sync::Mark;

@@ -54,6 +54,15 @@ All of S0 under all arms takes minutes. Ctrl-C prints what is known by then.
 A cell names the clauses that executions violate, each execution counted by the first; `never` means that every interleaving was \
 run, `?` that the cell was given up before that and nothing was found, and `…` that it was given up and more may be violated.";
 
+const CONFORM: &str = "\
+Needs Linux and root: page frames are compared, and scripts swap. It sets up a swap device of one megabyte in memory and makes \
+swap-in read no neighbours; both are undone whatever ends it. Other programs that swap meanwhile disturb what is seen.
+
+Status 1 when kernel and model differ, with the shortest script that shows it; 3 when nothing could be compared, or Ctrl-C came first.
+
+A line is an operation and what can be seen after it: `store 1 0 5 => p0[a1 -] p1[b1x -] used=1`. A letter is a page frame, the digit its \
+mapcount, `x` that it belongs to one process alone, `c` that it is in the swap cache; `S0` is a swap slot. What has not changed is left out.";
+
 const BENCH: &str = "\
 The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.
   locked          bounds are plain data under the list's lock: (1+TK)!/(K!)^T classes
@@ -107,10 +116,48 @@ pub enum Command {
     /// Measure the exhaustive scheduler beside loom and shuttle, on programs of known size
     #[command(after_help = BENCH)]
     Bench(BenchArgs),
+    /// Run scripts of memory operations on the running Linux and in the model, and compare what can be seen after each
+    #[command(after_help = CONFORM)]
+    Conform(ConformArgs),
     /// Print what a shell needs to complete this command line: `source <(lockwalk completions bash)`
     Completions(CompletionsArgs),
     /// Print a manual page: `lockwalk man check | man -l -`
     Man(ManArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ConformArgs {
+    /// What the scripts are about [default: all mixes that the machine can run]
+    #[arg(value_name = "MIX", value_delimiter = ',')]
+    pub mixes: Vec<String>,
+
+    /// The model's protocol [default: the newest one that is not newer than the kernel]
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+
+    /// The first script's seed; each script has the next one
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+
+    /// How many scripts of each mix [default: 200, or as many as there is time for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub scripts: Option<u64>,
+
+    /// How many operations a script has
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub length: u64,
+
+    /// Stop after this time, 10s or 2m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
+
+    /// Compare with this trace, which was recorded before, instead: on any machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mixes", "seed", "scripts", "length", "time", "record"])]
+    pub trace: Option<PathBuf>,
+
+    /// Write what the kernel showed into this file
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]

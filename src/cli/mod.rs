@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod check;
+mod conform;
 mod explain;
 mod gallery;
 mod keeper;
@@ -92,6 +93,7 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
         Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
+        Some(Command::Conform(conform)) => conform::run(&conform, &terminal),
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Man(man)) => manual::man(&man),
     }

@@ -8,12 +8,21 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 /// A flag that Ctrl-C sets, or a request to terminate. The second one does not wait for the execution under way.
 pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
+    flag_on_ctrl_c(|| std::process::exit(130))
+}
+
+/// The same for what must be left in order and is soon over: it is waited for, however often somebody asks.
+pub fn stop_in_order_on_ctrl_c() -> Arc<AtomicBool> {
+    flag_on_ctrl_c(|| ())
+}
+
+fn flag_on_ctrl_c(again: impl Fn() + Send + 'static) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     // Without a handler Ctrl-C simply ends the process.
     let _ = ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            again();
         }
     });
     stop

@@ -1,6 +1,7 @@
 //! Runs a race under a protocol with an engine, and says what came out.
 
 mod litmus;
+mod machine;
 mod part;
 mod run;
 mod selfcheck;
@@ -19,6 +20,7 @@ use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
+pub use machine::{Halt, Machine};
 pub use part::{Part, PartError, Shard};
 use run::Plan;
 use stall::{Patience, Watch};

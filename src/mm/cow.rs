@@ -2,7 +2,7 @@
 
 use super::page::Mapping;
 use super::{Addr, Mm, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
+use crate::spec::{Clause, CopiedSwap, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
 use crate::sync::{self, Mark};
 use crate::{call, note};
 
@@ -124,6 +124,9 @@ impl World {
         }
         mm.page_table_lock.unlock();
         self.put_page(if used { old } else { new });
+        if used && self.rules().copied_swap == CopiedSwap::Free {
+            self.free_swap_cache(old);
+        }
     }
 
     /// May the faulting process have the page for itself? Called with the page and the page table locked (claims S0.3, S0.4). Kernel:
@@ -191,12 +194,17 @@ impl World {
 
     /// A page has been mapped, or will be, and swap is full: gives its slot up if it can. Called with the page locked (rule [`FreeSwap`]).
     pub(super) fn free_swap(&self, page: PageRef) {
-        let freed = match self.rules().free_swap {
+        let freed = self.try_to_free(page);
+        sync::mark(if freed { Mark::DO_SWAP_PAGE_FREES_SLOT } else { Mark::DO_SWAP_PAGE_KEEPS_SLOT });
+    }
+
+    /// The page leaves the swap cache, if the rule [`FreeSwap`] allows it. Called with the page locked.
+    fn try_to_free(&self, page: PageRef) -> bool {
+        match self.rules().free_swap {
             FreeSwap::TryToFree => self.try_to_free_swap(page),
             FreeSwap::RemoveExclusive => self.remove_exclusive_swap_page(page, true),
             FreeSwap::RemoveExclusiveUnlocked => self.remove_exclusive_swap_page(page, false),
-        };
-        sync::mark(if freed { Mark::DO_SWAP_PAGE_FREES_SLOT } else { Mark::DO_SWAP_PAGE_KEEPS_SLOT });
+        }
     }
 
     /// Takes the page out of the swap cache if the caller is the only one who has it. Called with the page locked. Kernel:
@@ -232,6 +240,24 @@ impl World {
             self.put_page(page);
         }
         exclusive
+    }
+
+    /// Drops the reference of a mapping that is gone, and with the last mapping the page's place on swap, if nobody needs that. Kernel: the same
+    /// name, as `tlb_remove_page` or the end of its batch calls it.
+    pub(super) fn free_page_and_swap_cache(&self, page: PageRef) {
+        self.free_swap_cache(page);
+        self.put_page(page);
+    }
+
+    /// Called with a reference on the page; a spin lock may be held, so the page lock is only tried. Kernel: `free_swap_cache`. Until 2.6.28 the
+    /// caller's reference must be the only one besides the cache's (2.6.11, 2.6.24), since 2.6.29 nothing may map the page (5.10, 6.1, 6.12).
+    fn free_swap_cache(&self, page: PageRef) {
+        let frame = self.page(page);
+        let by_mapping = self.rules().free_swap == FreeSwap::TryToFree;
+        if frame.swap_cache.read() && !(by_mapping && frame.mapped()) && frame.lock.trylock() {
+            self.try_to_free(page);
+            self.unlock_page(page);
+        }
     }
 
     /// Drops the page from the swap cache if no page-table entry needs its slot. Called with the page locked. Kernel: `try_to_free_swap`,

@@ -61,7 +61,7 @@ impl World {
     }
 
     /// Takes every entry of a range away. Kernel: `zap_pte_range`. Takes the page-table lock.
-    fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
+    pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
         call!("zap_pte_range({}, {range:?})", mm.id());
         mm.page_table_lock.lock();
         let mut addr = range.start;
@@ -92,7 +92,7 @@ impl World {
         match before {
             Pte::Present { page, .. } => {
                 self.page_remove_rmap(page);
-                self.put_page(page);
+                self.free_page_and_swap_cache(page);
             }
             Pte::Swap { entry, .. } => self.free_swap_and_cache(entry),
             Pte::Migration { page, .. } => {

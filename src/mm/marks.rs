@@ -86,6 +86,8 @@ marks! {
     REMOVE_MIGRATION_PTES_AGAIN,
     /// `shrink_page_list` finds the page locked.
     SHRINK_PAGE_LOCKED,
+    /// `shrink_page_list` leaves a page out of the swap cache because a device holds it.
+    SHRINK_PAGE_PINNED,
     /// `shrink_page_list` frees the page.
     SHRINK_FREED,
     /// `shrink_page_list` cannot free the page.

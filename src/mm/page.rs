@@ -11,7 +11,7 @@ use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, State, Word};
 /// the generation is what the checker knows beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct PageRef {
-    frame: u32,
+    pub(super) frame: u32,
     generation: u32,
 }
 

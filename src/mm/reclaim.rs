@@ -2,6 +2,7 @@
 
 use super::{PageRef, Ttu, World};
 use crate::call;
+use crate::spec::SwapPinned;
 use crate::sync::{self, Mark, Name};
 
 impl World {
@@ -58,8 +59,14 @@ impl World {
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
     fn shrink_locked_page(&self, page: PageRef) -> bool {
         let frame = self.page(page);
-        if frame.mapping.read().0.is_some() && !frame.swap_cache.read() && !self.add_to_swap(page) {
-            return false;
+        if frame.mapping.read().0.is_some() && !frame.swap_cache.read() {
+            if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
+                sync::mark(Mark::SHRINK_PAGE_PINNED);
+                return false;
+            }
+            if !self.add_to_swap(page) {
+                return false;
+            }
         }
         // Neither a page that is not anonymous yet nor one that has left the swap cache has a page_mapping(): it is not unmapped (2.6.11 to
         // 3.0; what 5.9 unmaps without that look has its place on swap).

@@ -192,12 +192,13 @@ impl World {
     /// The device stores: the process stores, as far as it has the memory still. Called while the entry is in use.
     pub(super) fn shadow_dma(&self, record: u32, value: u64) {
         let pin = &self.shadow.pins[record];
-        let mapped = pin.state.change(|state| {
-            state.values.insert(value);
-            state.mapped
-        });
-        if mapped {
+        if pin.state.with(|state| state.mapped) {
             self.shadow_store(self.mm_struct(pin.at.mm), pin.at.addr, value);
+        } else {
+            // The page is the devices' alone: what one stores, the others that its process gave it to may read.
+            for other in self.shadow.pins.iter().filter(|other| other.page == pin.page && other.at.mm == pin.at.mm) {
+                other.state.change(|state| state.values.insert(value));
+            }
         }
     }
 

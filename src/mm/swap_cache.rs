@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use super::swap_map::{Prepared, SLOTS};
+use super::swap_map::Prepared;
 use super::{PageRef, SwapEntry, World};
 use crate::spec::FindGetPage;
 use crate::sync::{Name, RetryLoop, SpinLock, State, Word};
@@ -16,9 +16,9 @@ pub struct SwapCache {
 }
 
 impl SwapCache {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(slots: u32) -> Self {
         let slot = |entry| Word::new(Name::new("swapcache[%a]", entry, 0), None);
-        Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: (0..SLOTS as u32).map(slot).collect() }
+        Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: (0..slots).map(slot).collect() }
     }
 
     /// See [`State`].

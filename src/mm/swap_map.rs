@@ -19,8 +19,8 @@ impl fmt::Display for SwapEntry {
     }
 }
 
-/// Slots on the device: more than any race uses.
-pub(super) const SLOTS: usize = 8;
+/// Slots on the device of a race: more than any uses, and few, since all of them are state.
+pub(super) const SLOTS: u32 = 8;
 
 /// Kernel: `swap_info_struct.swap_map`, and its flags.
 #[derive(Debug)]
@@ -56,15 +56,15 @@ pub struct Swap {
 }
 
 impl Swap {
-    pub(super) fn new() -> Self {
-        let slot = |at: usize| Word::new(Name::new("swap(%a).data", at as u32, 0), 0);
+    pub(super) fn new(slots: u32) -> Self {
+        let slot = |at| Word::new(Name::new("swap(%a).data", at, 0), 0);
         Self {
             lock: SpinLock::new(
                 Name::new("swap_lock", 0, 0),
-                SwapMap { count: vec![0; SLOTS], has_cache: vec![false; SLOTS], enabled: true },
+                SwapMap { count: vec![0; slots as usize], has_cache: vec![false; slots as usize], enabled: true },
             ),
-            data: (0..SLOTS).map(slot).collect(),
-            entries: (0..SLOTS).map(|at| Ghost::new(Name::new("entries of swap(%a)", at as u32, 0), BTreeMap::new())).collect(),
+            data: (0..slots).map(slot).collect(),
+            entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
         }
     }
 
@@ -234,11 +234,10 @@ impl World {
     /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been here.
     pub(super) fn audit_swap(&self) {
         let enabled = self.swap.lock.peek(|&SwapMap { enabled, .. }| enabled);
-        for slot in 0..SLOTS as u32 {
-            let entry = SwapEntry(slot);
+        for entry in (0u32..).map(SwapEntry).take(self.swap.data.len()) {
             let held = self.every_pte().filter(|(_, pte)| pte.swap_entry() == Some(entry)).count();
             let cached = usize::from(self.peek_swap_cache(entry).is_some());
-            let count = self.swap.lock.peek(|map| map.count[slot as usize]) as usize;
+            let count = self.swap.lock.peek(|map| map.count[entry.0 as usize]) as usize;
             sync::clause(Clause::SWAP_1, count == held + cached, || {
                 format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
             });

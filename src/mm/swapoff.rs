@@ -28,6 +28,13 @@ impl World {
         sync::mark(Mark::SWAPOFF_OVER);
     }
 
+    /// Takes the swap device into use again, empty as swapoff has left it. Kernel: `sys_swapon`.
+    pub fn swapon(&self) {
+        self.swap.lock.lock();
+        self.swap.lock.data().enabled = true;
+        self.swap.lock.unlock();
+    }
+
     /// One round of `try_to_unuse` (rule [`TryToUnuse`]): the first slot in use, or every address space once. False if no slot is in use.
     pub fn unuse_next(&self) -> bool {
         let Some(entry) = self.find_next_to_unuse(0) else { return false };
@@ -160,7 +167,9 @@ impl World {
     /// Called with the page and the page table locked, and `mmap_sem` held. Kernel: `unuse_pte`.
     fn unuse_pte(&self, mm: &Mm, vma: &Vma, addr: Addr, entry: SwapEntry, page: PageRef) {
         self.get_page(page);
-        self.set_pte(mm, addr, Pte::clean(page, false));
+        if let Pte::Swap { exclusive: true, .. } = self.set_pte(mm, addr, Pte::clean(page, false)) {
+            self.page(page).anon_exclusive.write(true);
+        }
         self.page_add_anon_rmap(page, vma, addr);
         self.swap_free(entry);
         if self.rules().unuse_activate == UnuseActivate::EveryEntry {

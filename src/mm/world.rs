@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
+use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
 use crate::sync::{Arena, Fixed, Ghost, Name, PRIME, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
@@ -44,6 +45,11 @@ pub struct World {
 impl World {
     /// An empty machine that plays by `rules`.
     pub(crate) fn new(rules: Rules) -> Arc<Self> {
+        Self::with_slots(rules, SLOTS)
+    }
+
+    /// The same, with so many slots on its swap device.
+    pub(crate) fn with_slots(rules: Rules, slots: u32) -> Arc<Self> {
         Arc::new(Self {
             rules,
             pages: Arena::new(),
@@ -52,8 +58,8 @@ impl World {
             anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
-            swap: Swap::new(),
-            swap_cache: SwapCache::new(),
+            swap: Swap::new(slots),
+            swap_cache: SwapCache::new(slots),
             mmlist_lock: SpinLock::new(Name::new("mmlist_lock", 0, 0), Vec::new()),
             processes: Ghost::new(Name::new("processes", 0, 0), Vec::new()),
             signalled: Word::new(Name::new("signal", 0, 0), false),

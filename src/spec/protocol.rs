@@ -182,10 +182,33 @@ impl Era {
     /// 5.9: references decide about reuse again, a device's can be told from others, and fork copies what it holds.
     pub const V5_9: Protocol = Protocol::named("5.9", V5_9);
 
+    /// 5.10: reclaim leaves alone what a device holds. So do its stable releases; 5.10 itself does not.
+    ///
+    /// Read in 5.10.262: `shrink_page_list`, `free_swap_cache`, `wp_page_copy`, `do_wp_page`, `do_swap_page`, `try_to_free_swap`. Measured:
+    /// 5.10.223 (`conformance/golden`). Of migration, fork and the locks, what 5.9 has.
+    pub const V5_10: Protocol = Protocol::named("5.10", V5_10);
+
     /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps it.
     pub const V5_19: Protocol = Protocol::named("5.19", V5_19);
 
-    const ALL: [Protocol; 14] = [
+    /// 6.1: in all that is modelled here, the same as 5.19.
+    ///
+    /// Read in 6.1.192: `shrink_folio_list`, `free_swap_cache`, `wp_page_copy`, `do_wp_page`, `do_swap_page`, `should_try_to_free_swap`,
+    /// `unuse_pte`. Measured: 6.1.192 (`conformance/golden`). The rest is 5.19's.
+    pub const V6_1: Protocol = Protocol::named("6.1", V5_19);
+
+    /// 6.12: the same.
+    ///
+    /// Read in 6.12.118: `free_swap_cache`, `folio_free_swap`, and where `folio_maybe_dma_pinned` is asked. Measured: 6.12.117
+    /// (`conformance/golden`). The rest is 5.19's.
+    pub const V6_12: Protocol = Protocol::named("6.12", V5_19);
+
+    /// 6.18: the same.
+    ///
+    /// Measured: 6.18.44 and 6.18.15 (`conformance/golden`). The rest is 5.19's.
+    pub const V6_18: Protocol = Protocol::named("6.18", V5_19);
+
+    const ALL: [Protocol; 18] = [
         Self::V2_6_7,
         Self::V2_6_11,
         Self::DOCUMENT_0,
@@ -199,7 +222,11 @@ impl Era {
         Self::V2_6_38,
         Self::V3_7,
         Self::V5_9,
+        Self::V5_10,
         Self::V5_19,
+        Self::V6_1,
+        Self::V6_12,
+        Self::V6_18,
     ];
 
     /// All of them, oldest first.
@@ -256,10 +283,12 @@ const V2_6_22: Rules = Rules {
     cow_rmap: CowRmap::BeforeEntry,
     swap_write: SwapWrite::Finish,
     free_swap: FreeSwap::RemoveExclusive,
+    copied_swap: CopiedSwap::Keep,
     exclusive_lock: ExclusiveLock::PageLock,
     swapin_recheck: SwapinRecheck::Entry,
     swap_has_cache: SwapHasCache::Counted,
     gup: Gup::Get,
+    swap_pinned: SwapPinned::Add,
     fork_pinned: ForkPinned::Share,
     read_pin: ReadPin::AsMapped,
     unuse_activate: UnuseActivate::EveryEntry,
@@ -311,12 +340,14 @@ const V5_9: Rules = Rules {
     try_to_unuse: TryToUnuse::ByMm,
     ..V3_7
 };
+const V5_10: Rules = Rules { swap_pinned: SwapPinned::Keep, ..V5_9 };
 const V5_19: Rules = Rules {
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,
     swap_free_order: SwapFreeOrder::FirstLocked,
+    copied_swap: CopiedSwap::Free,
     read_pin: ReadPin::Unshare,
     migration_wait: MigrationWait::NoReference,
     unuse_activate: UnuseActivate::No,
-    ..V5_9
+    ..V5_10
 };

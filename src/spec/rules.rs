@@ -343,6 +343,13 @@ rules! {
         /// If no entry holds the slot, whoever else refers to the page (2.6.29).
         TryToFree = "try-to-free",
     }
+    /// What `wp_page_copy` does with the slot of a page in the swap cache that it has copied, and that nothing maps any more.
+    copied_swap: CopiedSwap {
+        /// Leaves it: reclaim comes by some day (until 5.13).
+        Keep = "keep",
+        /// Gives it up if no entry needs it (5.14).
+        Free = "free",
+    }
     /// Does `exclusive_swap_page` take the tree lock to count, though it holds the page lock? (claim S0.12)
     exclusive_lock: ExclusiveLock {
         /// Yes (until 2.6.12).
@@ -370,6 +377,13 @@ rules! {
         Get = "get",
         /// One that can be told from others (5.6).
         Pin = "pin",
+    }
+    /// What reclaim does with a page that a device holds, and that is not in the swap cache yet.
+    swap_pinned: SwapPinned {
+        /// Puts it there like any other: it is unmapped, and stays in memory (until 5.10).
+        Add = "add",
+        /// Leaves it alone (5.11, and 5.10 as its stable releases have it).
+        Keep = "keep",
     }
     /// What fork does with a page that is pinned (claim S0.9).
     fork_pinned: ForkPinned {

@@ -75,19 +75,23 @@ pub fn might_sleep(what: &'static str) {
     lockdep::might_sleep(Name::new(what, 0, 0));
 }
 
+/// So often may a loop go round while no CPU runs: what does not come to an end then is a circle.
+const ALONE: u32 = 1_000;
+
 /// A loop that tries again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves and
 /// nobody gets anywhere is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)).
 pub struct RetryLoop {
     which: u64,
     /// What there was when the last round began: steps of its CPU, or a state that no CPU changes.
     last: Cell<Option<u64>>,
+    rounds: Cell<u32>,
 }
 
 impl RetryLoop {
     /// A CPU enters such a loop.
     #[expect(clippy::new_without_default, reason = "a loop exists only inside an execution")]
     pub fn new() -> Self {
-        Self { which: lockdep::enter_loop(), last: Cell::new(None) }
+        Self { which: lockdep::enter_loop(), last: Cell::new(None), rounds: Cell::new(0) }
     }
 
     /// A round begins: to be said at the top of the loop. Nothing may be carried over from the round before, and `state` must tell apart
@@ -98,7 +102,8 @@ impl RetryLoop {
             BOOT => unseen(&state),
             cpu => exec::with(|exec| exec.progress().steps_of(cpu)),
         };
-        if self.last.replace(Some(now)) == Some(now) {
+        self.rounds.set(self.rounds.get() + 1);
+        if self.last.replace(Some(now)) == Some(now) || (cpu() == BOOT && self.rounds.get() > ALONE) {
             misuse(match cpu() {
                 BOOT => "this goes round for ever: no CPU runs that could change anything",
                 _ => "this goes round for ever: it takes no step, so it waits for nobody",

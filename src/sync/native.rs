@@ -113,6 +113,9 @@ impl<S> Monitor<S> {
         before_step();
         let mut state = self.state.lock();
         while !ready(&state) {
+            if exec::cpu() == exec::BOOT {
+                panics::misuse("this waits for ever: no CPU runs that could change anything");
+            }
             progress::computes(false);
             if self.changed.wait_for(&mut state, POLL).timed_out() {
                 leave_if_stopped();

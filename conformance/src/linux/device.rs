@@ -1,0 +1,160 @@
+//! The swap device: a loop device over memory, which vanishes with its last user.
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::{Lacks, lacks, lacks_io};
+
+/// One megabyte: up to 6.12, slots that CPUs keep ready count as used; for a device this small there are none.
+const SIZE: u64 = 1 << 20;
+const PAGE: u64 = 4096;
+
+/// What the file is called in `/sys/block/loopN/loop/backing_file`; behind it stands what must be restored.
+const NAME: &str = "lockwalk-conform page-cluster=";
+const CLUSTER: &str = "/proc/sys/vm/page-cluster";
+
+// <linux/loop.h>
+const LOOP_SET_FD: libc::Ioctl = 0x4C00;
+const LOOP_CLR_FD: libc::Ioctl = 0x4C01;
+const LOOP_SET_STATUS64: libc::Ioctl = 0x4C04;
+const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4C82;
+const LO_FLAGS_AUTOCLEAR: u32 = 4;
+
+/// `struct loop_info64`.
+#[repr(C)]
+struct LoopInfo {
+    ignored: [u64; 5],
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    names: [u8; 64 + 64 + 32],
+    init: [u64; 2],
+}
+
+/// A swap device that is in use.
+pub struct Device {
+    path: String,
+    cluster: String,
+}
+
+impl Device {
+    /// Sets it up, after what an earlier run left behind when it was killed.
+    pub fn set_up() -> Result<Self, Lacks> {
+        clear_up();
+        let cluster = fs::read_to_string(CLUSTER).map_err(lacks_io(CLUSTER))?.trim().to_owned();
+        let name = CString::new(format!("{NAME}{cluster}")).expect("no NUL");
+        let memory: File = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC).map(OwnedFd::into).map_err(lacks("memfd_create"))?;
+        nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, SIZE as i64).map_err(lacks("no memory for swap"))?;
+        memory.write_all_at(&header(), 0).map_err(lacks_io("no memory for swap"))?;
+        let (path, block) = attach(&memory)?;
+        let device = Self { path, cluster };
+        // Read-ahead would bring in more than a script says.
+        let on = fs::write(CLUSTER, "0").map_err(lacks_io(CLUSTER)).and_then(|()| device.on());
+        if let Err(lacks) = on {
+            device.restore();
+            return Err(lacks);
+        }
+        drop(block);
+        Ok(device)
+    }
+
+    /// Its name in `/proc/swaps`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// swapon, before all others.
+    pub fn on(&self) -> Result<(), Lacks> {
+        // SWAP_FLAG_PREFER, and the highest priority there is.
+        let flags = 0x8000 | 0x7fff;
+        let path = CString::new(self.path.as_str()).expect("no NUL");
+        // SAFETY: the path is a string that lives.
+        Errno::result(unsafe { libc::swapon(path.as_ptr(), flags) }).map(drop).map_err(lacks("swapon"))
+    }
+
+    /// swapoff. The caller keeps the device from vanishing, if it is to be used again.
+    pub fn off(&self) -> Result<(), Lacks> {
+        off(&self.path)
+    }
+
+    fn restore(&self) {
+        let _ = fs::write(CLUSTER, &self.cluster);
+    }
+
+    /// Nothing of it is left.
+    pub fn undo(self) -> Result<(), Lacks> {
+        let off = self.off();
+        self.restore();
+        off
+    }
+}
+
+fn off(path: &str) -> Result<(), Lacks> {
+    let path = CString::new(path).map_err(|_| Lacks("swapoff".into()))?;
+    // SAFETY: the path is a string that lives.
+    Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop).map_err(lacks("swapoff"))
+}
+
+/// The first page of a swap device.
+fn header() -> Vec<u8> {
+    let mut page = vec![0; PAGE as usize];
+    page[1024..1028].copy_from_slice(&1u32.to_ne_bytes());
+    page[1028..1032].copy_from_slice(&((SIZE / PAGE) as u32 - 1).to_ne_bytes());
+    page[PAGE as usize - 10..].copy_from_slice(b"SWAPSPACE2");
+    page
+}
+
+/// A loop device over `memory` that vanishes when nobody has it open or uses it. Returns its path, and the device, open.
+fn attach(memory: &File) -> Result<(String, File), Lacks> {
+    let open = |path: &str| OpenOptions::new().read(true).write(true).open(path).map_err(lacks_io(path));
+    let control = open("/dev/loop-control")?;
+    loop {
+        // SAFETY: takes no argument.
+        let number = Errno::result(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) }).map_err(lacks("no loop device"))?;
+        let path = format!("/dev/loop{number}");
+        let block = open(&path)?;
+        // SAFETY: takes a file descriptor.
+        match Errno::result(unsafe { libc::ioctl(block.as_raw_fd(), LOOP_SET_FD, memory.as_raw_fd()) }) {
+            Err(Errno::EBUSY) => continue, // somebody else has taken it meanwhile
+            other => other.map_err(lacks("no loop device"))?,
+        };
+        let info = LoopInfo {
+            ignored: [0; 5],
+            number: 0,
+            encrypt_type: 0,
+            encrypt_key_size: 0,
+            flags: LO_FLAGS_AUTOCLEAR,
+            names: [0; 160],
+            init: [0; 2],
+        };
+        // SAFETY: takes a struct loop_info64, which this is.
+        if let Err(error) = Errno::result(unsafe { libc::ioctl(block.as_raw_fd(), LOOP_SET_STATUS64, &info) }) {
+            // SAFETY: takes no argument.
+            unsafe { libc::ioctl(block.as_raw_fd(), LOOP_CLR_FD) };
+            return Err(lacks("no loop device")(error));
+        }
+        return Ok((path, block));
+    }
+}
+
+/// An earlier run, and its guard too, were killed: what they left is undone.
+pub fn clear_up() {
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for path in swaps.lines().filter_map(|line| line.split_ascii_whitespace().next()) {
+        let Some(number) = path.strip_prefix("/dev/loop") else { continue };
+        let backing = fs::read_to_string(format!("/sys/block/loop{number}/loop/backing_file")).unwrap_or_default();
+        let Some((_, cluster)) = backing.split_once(NAME) else { continue };
+        if off(path).is_ok() {
+            let cluster: String = cluster.chars().take_while(char::is_ascii_digit).collect();
+            let written = fs::File::create(CLUSTER).and_then(|mut file| file.write_all(cluster.as_bytes()));
+            debug_assert!(written.is_ok(), "page-cluster was written before");
+        }
+    }
+}

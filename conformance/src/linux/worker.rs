@@ -1,0 +1,247 @@
+//! A worker: a process of a script, which does what its line says and answers.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use io_uring::{IoUring, opcode, types};
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, munmap};
+use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::{ForkResult, Pid, fork, pipe, read, write};
+use std::io::{IoSlice, IoSliceMut};
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+
+use super::eyes::{BASE, PAGE};
+use crate::PAGES;
+use crate::op::Op;
+
+/// A request: the operation, and the process that it is about, where there is another one. An answer: errno, or zero, and the value.
+pub const LONG: usize = 128;
+
+/// What a worker holds besides memory. A child does not have it.
+#[derive(Default)]
+struct Held {
+    pipe: Option<(OwnedFd, OwnedFd)>,
+    device: Option<Ring>,
+}
+
+/// A device that can go through one registered page.
+struct Ring {
+    ring: IoUring,
+    /// What it reads from and writes to.
+    pipe: (OwnedFd, OwnedFd),
+    at: u64,
+}
+
+fn address(k: u64) -> NonNull<libc::c_void> {
+    NonNull::new((BASE + k * PAGE) as *mut _).expect("not null")
+}
+
+const LENGTH: usize = PAGE as usize;
+
+/// Ends the process, and nothing of what it has from its parent: no buffer is written out twice.
+pub fn leave(status: i32) -> ! {
+    // SAFETY: it does not return.
+    unsafe { libc::_exit(status) }
+}
+
+fn map(k: u64, pages: u64) -> Result<(), Errno> {
+    let length = NonZeroUsize::new((pages * PAGE) as usize).expect("some pages");
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_ANONYMOUS | MapFlags::MAP_FIXED;
+    // SAFETY: nothing but scripts uses these addresses.
+    unsafe {
+        let at = mmap_at(k, length, flags)?;
+        // A kernel without huge pages does not know the advice.
+        let _ = madvise(at, length.get(), MmapAdvise::MADV_NOHUGEPAGE);
+    }
+    Ok(())
+}
+
+/// # Safety
+/// What is mapped there is lost.
+unsafe fn mmap_at(k: u64, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<libc::c_void>, Errno> {
+    // SAFETY: as the caller says.
+    unsafe {
+        nix::sys::mman::mmap_anonymous(
+            NonZeroUsize::new(address(k).as_ptr() as usize),
+            length,
+            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+            flags,
+        )
+    }
+}
+
+/// A worker's life: `lines[me]` is its line; the others are its children's.
+pub fn live(lines: &[OwnedFd], mut me: usize) -> ! {
+    if map(0, PAGES).is_err() {
+        leave(1);
+    }
+    let mut held = Held::default();
+    loop {
+        let mut request = [0; LONG];
+        let Ok(got @ 1..) = recv(lines[me].as_raw_fd(), &mut request, MsgFlags::empty()) else { leave(0) };
+        let Some((op, other)) = parse(&request[..got]) else { leave(1) };
+        let answer = match op {
+            Op::Exit { .. } => {
+                if let Some(ring) = &held.device {
+                    let _ = ring.ring.submitter().unregister_buffers();
+                }
+                leave(0)
+            }
+            // SAFETY: a worker has one thread.
+            Op::Fork { q, .. } => match unsafe { fork() } {
+                Ok(ForkResult::Child) => {
+                    held = Held::default();
+                    me = q;
+                    continue;
+                }
+                Ok(ForkResult::Parent { child }) => Ok(child.as_raw() as u64),
+                Err(errno) => Err(errno),
+            },
+            _ => held.act(&op, other),
+        };
+        let (errno, value) = answer.map_or_else(|errno| (errno as u64, 0), |value| (0, value));
+        let words = [errno.to_ne_bytes(), value.to_ne_bytes()].concat();
+        if send(lines[me].as_raw_fd(), &words, MsgFlags::empty()).is_err() {
+            leave(0);
+        }
+    }
+}
+
+fn parse(request: &[u8]) -> Option<(Op, Pid)> {
+    let text = std::str::from_utf8(request).ok()?;
+    let (op, other) = text.split_once('@')?;
+    Some((op.parse().ok()?, Pid::from_raw(other.parse().ok()?)))
+}
+
+impl Held {
+    /// What the operation finds, or zero.
+    fn act(&mut self, op: &Op, other: Pid) -> Result<u64, Errno> {
+        let done = |_| 0;
+        match *op {
+            Op::Store { k, v, .. } => {
+                // SAFETY: the script has mapped it.
+                unsafe { address(k).cast::<u64>().write_volatile(v) };
+                Ok(0)
+            }
+            // SAFETY: the script has mapped it.
+            Op::Load { k, .. } => Ok(unsafe { address(k).cast::<u64>().read_volatile() }),
+            Op::Mmap { k, .. } => map(k, 1).map(done),
+            // SAFETY: nothing but scripts uses these addresses.
+            Op::Munmap { k, .. } => unsafe { munmap(address(k), LENGTH) }.map(done),
+            Op::Split { k, .. } => advise(k, MmapAdvise::MADV_RANDOM),
+            Op::Dontneed { k, .. } => advise(k, MmapAdvise::MADV_DONTNEED),
+            Op::Pageout { k, .. } => advise(k, MmapAdvise::MADV_PAGEOUT),
+            Op::Splice { k, .. } => self.splice(k),
+            Op::Drain { .. } => self.drain(),
+            Op::Pin { k, .. } => self.pin(k),
+            Op::Unpin { .. } => self.device()?.ring.submitter().unregister_buffers().map(done).map_err(errno),
+            Op::DmaWrite { v, .. } => self.device()?.write(v),
+            Op::DmaRead { .. } => self.device()?.read(),
+            Op::VmRead { k, .. } => {
+                let mut word = [0; 8];
+                process_vm_readv(other, &mut [IoSliceMut::new(&mut word)], &[remote(k)])?;
+                Ok(u64::from_ne_bytes(word))
+            }
+            Op::VmWrite { k, v, .. } => process_vm_writev(other, &[IoSlice::new(&v.to_ne_bytes())], &[remote(k)]).map(|_| 0),
+            Op::Migrate { k, .. } => migrate(k),
+            // These are not a worker's.
+            Op::Peek { .. } | Op::Poke { .. } | Op::Fork { .. } | Op::Exit { .. } | Op::Swapoff {} => Err(Errno::EINVAL),
+        }
+    }
+
+    fn splice(&mut self, k: u64) -> Result<u64, Errno> {
+        if self.pipe.is_none() {
+            self.pipe = Some(pipe()?);
+        }
+        let (_, into) = self.pipe.as_ref().expect("it is there now");
+        let page = libc::iovec { iov_base: address(k).as_ptr(), iov_len: LENGTH };
+        // SAFETY: one iovec, which lives.
+        Errno::result(unsafe { libc::vmsplice(into.as_raw_fd(), &page, 1, libc::SPLICE_F_NONBLOCK) }).map(|_| 0)
+    }
+
+    fn drain(&mut self) -> Result<u64, Errno> {
+        let (from, _) = self.pipe.as_ref().ok_or(Errno::EINVAL)?;
+        let mut page = [0; LENGTH];
+        read(from, &mut page)?;
+        Ok(u64::from_ne_bytes(page[..8].try_into().expect("8 bytes")))
+    }
+
+    fn device(&mut self) -> Result<&mut Ring, Errno> {
+        self.device.as_mut().ok_or(Errno::EINVAL)
+    }
+
+    fn pin(&mut self, k: u64) -> Result<u64, Errno> {
+        if self.device.is_none() {
+            self.device = Some(Ring { ring: IoUring::new(1).map_err(errno)?, pipe: pipe()?, at: 0 });
+        }
+        let ring = self.device()?;
+        ring.at = address(k).as_ptr() as u64;
+        let page = libc::iovec { iov_base: address(k).as_ptr(), iov_len: LENGTH };
+        // SAFETY: the kernel pins the page; nothing is made of it here.
+        unsafe { ring.ring.submitter().register_buffers(&[page]) }.map(|()| 0).map_err(errno)
+    }
+}
+
+impl Ring {
+    fn write(&mut self, v: u64) -> Result<u64, Errno> {
+        write(&self.pipe.1, &v.to_ne_bytes())?;
+        let from = self.pipe.0.as_raw_fd();
+        self.run(|at| opcode::ReadFixed::new(types::Fd(from), at as *mut u8, 8, 0).offset(u64::MAX).build()).map(|_| 0)
+    }
+
+    fn read(&mut self) -> Result<u64, Errno> {
+        let into: RawFd = self.pipe.1.as_raw_fd();
+        self.run(|at| opcode::WriteFixed::new(types::Fd(into), at as *const u8, 8, 0).offset(u64::MAX).build())?;
+        let mut word = [0; 8];
+        read(&self.pipe.0, &mut word)?;
+        Ok(u64::from_ne_bytes(word))
+    }
+
+    fn run(&mut self, entry: impl FnOnce(u64) -> io_uring::squeue::Entry) -> Result<i32, Errno> {
+        let entry = entry(self.at);
+        // SAFETY: the buffer is the registered one, and the pipe stays open until this is over.
+        unsafe { self.ring.submission().push(&entry) }.map_err(|_| Errno::EBUSY)?;
+        self.ring.submit_and_wait(1).map_err(errno)?;
+        let result = self.ring.completion().next().map_or(-libc::EIO, |completion| completion.result());
+        if result < 0 { Err(Errno::from_raw(-result)) } else { Ok(result) }
+    }
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+fn remote(k: u64) -> RemoteIoVec {
+    RemoteIoVec { base: address(k).as_ptr() as usize, len: 8 }
+}
+
+fn advise(k: u64, advice: MmapAdvise) -> Result<u64, Errno> {
+    // SAFETY: nothing but scripts uses these addresses.
+    unsafe { madvise(address(k), LENGTH, advice) }.map(|()| 0)
+}
+
+/// Asks where the page is, and moves it to the other node.
+fn migrate(k: u64) -> Result<u64, Errno> {
+    const MOVE_ALL: i32 = 4;
+    let (at, mut status) = (address(k).as_ptr(), -1i32);
+    let call = |nodes: *const i32, status: &mut i32, flags: i32| {
+        // SAFETY: one page, one node, one status, all of which live.
+        Errno::result(unsafe { libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, nodes, status, flags) })
+    };
+    call(std::ptr::null(), &mut status, 0)?;
+    if status >= 0 {
+        let node = 1 - status;
+        call(&node, &mut status, MOVE_ALL)?;
+    }
+    Ok(0)
+}
+
+/// Takes what CPUs keep on their way to the LRU lists there: that is a reference more. `move_pages` does so for all CPUs before it looks
+/// whether there is anything to move.
+pub fn drain_lru() {
+    let (at, node, mut status) = (BASE as *const libc::c_void, 0i32, 0i32);
+    // SAFETY: one page, one node, one status, all of which live.
+    unsafe { libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, &raw const node, &raw mut status, 2) };
+}

@@ -1,0 +1,73 @@
+//! Scripts and traces without the model: what a kernel under emulation runs, and what writes the golden traces.
+//!
+//! ```text
+//! lockwalk-conformance generate MIX FIRST COUNT LENGTH     scripts, with titles
+//! lockwalk-conformance record < SCRIPTS > TRACE             on the running kernel
+//! lockwalk-conformance beside TRACE < TRACE > DIFFERENCES   only what the other one does not show
+//! ```
+
+use std::io::{Read, Write, stdin, stdout};
+use std::process::ExitCode;
+
+use lockwalk_conformance::{Mix, Sequence, Trace, generate};
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["generate", mix, first, count, length] => scripts(mix, first, count, length),
+        ["record"] => record(),
+        ["beside", other] => beside(other),
+        _ => Err("generate MIX FIRST COUNT LENGTH | record < SCRIPTS | beside TRACE < TRACE".into()),
+    };
+    match done {
+        Ok(text) if stdout().write_all(text.as_bytes()).is_ok() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(2),
+        Err(why) => {
+            eprintln!("lockwalk-conformance: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+type Done = Result<String, Box<dyn std::error::Error>>;
+
+fn scripts(mix: &str, first: &str, count: &str, length: &str) -> Done {
+    let mix = Mix::called(mix).ok_or_else(|| format!("no mix is called '{mix}'"))?;
+    let (first, count, length): (u64, u64, usize) = (first.parse()?, count.parse()?, length.parse()?);
+    let sequence = |seed| Sequence {
+        title: format!("{} {seed}", mix.name),
+        lines: generate(&mix, seed, length).iter().map(ToString::to_string).collect(),
+    };
+    Ok((first..first + count).map(|seed| sequence(seed).to_string()).collect())
+}
+
+fn input() -> Result<Trace, Box<dyn std::error::Error>> {
+    let mut text = String::new();
+    stdin().read_to_string(&mut text)?;
+    Ok(text.parse()?)
+}
+
+fn beside(other: &str) -> Done {
+    Ok(input()?.beside(&std::fs::read_to_string(other)?.parse()?).to_string())
+}
+
+#[cfg(target_os = "linux")]
+fn record() -> Done {
+    let mut trace = input()?;
+    let mut recorder = lockwalk_conformance::Recorder::start()?;
+    trace.header.extend(lockwalk_conformance::running_kernel());
+    for sequence in &mut trace.sequences {
+        let script = sequence.script()?;
+        if !lockwalk_conformance::State::allows_all(&script) {
+            return Err(format!("{} does not make sense", sequence.title).into());
+        }
+        sequence.lines = recorder.run(&script)?;
+    }
+    Ok(trace.to_string())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn record() -> Done {
+    Err("this is not Linux".into())
+}

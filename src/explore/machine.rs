@@ -1,0 +1,84 @@
+//! A machine without CPUs: it does one thing after the other, as it is told.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::mm::World;
+use crate::spec::{Protocol, Violation};
+use crate::sync::{self, BOOT, Engine, Exec, Mishap};
+
+/// A machine that nobody but the caller drives, from one operation to the next: to compare what it comes to with something else. What several
+/// CPUs do at once is a [`Race`](crate::Race)'s to ask.
+///
+/// ```
+/// use lockwalk::{Era, Machine};
+///
+/// let machine = Machine::new(&Era::V5_19, 8, |w| w.new_process().mmap(0..1)).expect("the world makes sense");
+/// assert_eq!(machine.step(|w| w.process(0).store(0, 3)).expect("nothing is violated"), Ok(()));
+/// machine.audit().expect("all is in order");
+/// ```
+pub struct Machine {
+    exec: Arc<Exec>,
+    world: Arc<World>,
+}
+
+/// Why a machine stopped.
+#[derive(Clone, Debug)]
+pub enum Halt {
+    /// It violated a clause.
+    Violation(Violation),
+    /// It was asked for what makes no sense, or goes round for ever: nobody is there who could change anything.
+    Stuck(String),
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Violation(violation) => write!(f, "violates {}: {}", violation.clause, violation.what),
+            Self::Stuck(why) => write!(f, "is stuck: {why}"),
+        }
+    }
+}
+
+impl Machine {
+    /// One that plays by `protocol`, with so many slots on its swap device and what `build` puts into it.
+    ///
+    /// # Errors
+    /// When that makes no sense.
+    pub fn new(protocol: &Protocol, slots: u32, build: impl FnOnce(&World)) -> Result<Self, Halt> {
+        sync::silence_results();
+        // Real primitives, of one thread: what is not explored need not be announced.
+        let exec = Exec::new(Engine::Native, 0, None, false, Arc::new(|_| true));
+        let world = exec.enter(BOOT, || World::with_slots(protocol.rules, slots));
+        let machine = Self { exec, world };
+        machine.step(|world| {
+            build(world);
+            world.seal();
+        })?;
+        Ok(machine)
+    }
+
+    /// Does something. Where that makes no sense or has no end, or violates a clause, the machine is of no use any more.
+    ///
+    /// # Errors
+    /// Says why it stopped.
+    pub fn step<R>(&self, act: impl FnOnce(&World) -> R) -> Result<R, Halt> {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.exec.enter(BOOT, || sync::not_asserting("without CPUs", || act(&self.world)))));
+        ran.map_err(|payload| match payload.downcast::<Violation>() {
+            Ok(violation) => Halt::Violation(*violation),
+            Err(payload) => match payload.downcast::<Mishap>() {
+                Ok(mishap) => Halt::Stuck(mishap.to_string()),
+                Err(payload) => std::panic::resume_unwind(payload),
+            },
+        })
+    }
+
+    /// What must hold when nothing is under way: no reference is out that no page table and no swap cache accounts for.
+    ///
+    /// # Errors
+    /// When something does not.
+    pub fn audit(&self) -> Result<(), Halt> {
+        self.step(World::audit)
+    }
+}
