@@ -1,5 +1,5 @@
 //! What the catalogue says of a protocol that was broken, for the mutation sweep (`tests/mutants`). A line is race, protocol, what is said, and
-//! executions, separated by tabs.
+//! executions, separated by tabs; of a case, also how many classes of interleavings it has, if that is known.
 //!
 //! - `--cases` prints race and protocol of every case.
 //! - `--case RACE PROTOCOL` prints the line of one: its objections, of which there should be none.
@@ -8,7 +8,8 @@
 //! - `--against CLAUSE…` wants an execution that violates exactly one of these.
 //! - `--selfcheck N`, given such lines, prints the line of a case of which a replay differs, although it should not, among those of N executions
 //!   in each order of the CPUs.
-//! - `--orders` prints the line of one of which the opposite order of the CPUs says something else, or the documented one does now.
+//! - `--counts` prints the line of one that has another number of classes of interleavings now. If none has, it says so: then whatever is not
+//!   announced any more is ordered by what still is, in each of them, and to announce it makes no difference.
 
 use std::any::Any;
 use std::io;
@@ -28,6 +29,8 @@ struct Case {
     protocol: Protocol,
     objections: String,
     executions: u64,
+    /// Classes of equivalent interleavings in which nothing is violated, unless there are many.
+    classes: Option<u64>,
 }
 
 fn cases() -> impl Iterator<Item = (Race, Protocol)> {
@@ -48,9 +51,10 @@ fn caught<R>(act: impl FnOnce() -> R) -> Result<R, String> {
 impl Case {
     fn read(line: &str) -> Self {
         let parts: Vec<_> = line.split('\t').collect();
-        let [race, protocol, objections, executions] = parts[..] else { panic!("not a case: {line}") };
+        let [race, protocol, objections, executions, classes] = parts[..] else { panic!("not a case: {line}") };
         let (race, protocol) = named(race, protocol);
-        Self { race, protocol, objections: objections.to_owned(), executions: executions.parse().expect("a number") }
+        let executions = executions.parse().expect("a number");
+        Self { race, protocol, objections: objections.to_owned(), executions, classes: classes.parse().ok() }
     }
 
     fn holds(&self) -> bool {
@@ -170,25 +174,30 @@ fn selfcheck(cases: &[Case], executions: u64) {
     }
 }
 
-/// Beyond that many executions, how many there are is not compared.
-const LARGE: u64 = 2_000;
+/// Beyond that many executions, classes are not counted.
+const MANY: u64 = 5_000;
 
-fn orders(cases: &[Case]) {
-    for case in cases.iter().filter(|case| case.executions <= LARGE) {
-        let run = |race: Race| Case { race, protocol: case.protocol.clone(), objections: String::new(), executions: 0 }.run(case.most());
-        let [there, back] = match both_orders(&case.race).map(run) {
-            [Ok(there), Ok(back)] => [there, back],
-            [Err(why), _] | [_, Err(why)] => return case.print(&format!("verdict: {why}"), 0),
-        };
-        let said = there.objections().join("; ");
-        if said != case.objections {
-            return case.print(&format!("verdict: {said}"), there.executions);
-        }
-        if there.violations.is_empty() && (there.executions, there.objections()) != (back.executions, back.objections()) {
-            return case
-                .print(&format!("order: {} executions, {} in the opposite order", there.executions, back.executions), there.executions);
+/// How many classes of equivalent interleavings there are in which nothing is violated. A violation ends its execution, and several classes may
+/// begin with it.
+fn classes(race: &Race, protocol: &Protocol) -> Result<Option<u64>, String> {
+    let options = Options { executions: Some(MANY), ..Options::default() };
+    let outcome = caught(|| race.clone().without_cases().check_with(protocol, &Method::Exhaustive, &options))?;
+    Ok((outcome.coverage == Coverage::Exhaustive).then_some(outcome.executions - outcome.violating))
+}
+
+fn counts(cases: &[Case]) {
+    let mut compared = (0, 0);
+    for case in cases {
+        let Some(before) = case.classes else { continue };
+        eprintln!("{} under {}", case.race.id(), case.protocol);
+        match classes(&case.race, &case.protocol) {
+            Ok(Some(now)) if now == before => compared = (compared.0 + 1, compared.1 + now),
+            Ok(Some(now)) => return case.print(&format!("counts: {now} classes of interleavings instead of {before}"), now),
+            Ok(None) => return case.print("counts: it is not exhausted any more", MANY),
+            Err(why) => return case.print(&format!("verdict: {why}"), 0),
         }
     }
+    println!("-\t-\tredundant: as many classes of interleavings in each of {} cases\t{}", compared.0, compared.1);
 }
 
 /// The cases on the input, the cheapest first.
@@ -205,7 +214,8 @@ fn main() -> io::Result<()> {
         ["--case", race, protocol] => {
             let (race, protocol) = named(race, protocol);
             let outcome = race.check_with(&protocol, &Method::Exhaustive, &Options::default());
-            println!("{}\t{protocol}\t{}\t{}", race.id(), outcome.objections().join("; "), outcome.executions);
+            let classes = classes(&race, &protocol).ok().flatten().map_or("-".into(), |classes| classes.to_string());
+            println!("{}\t{protocol}\t{}\t{}\t{classes}", race.id(), outcome.objections().join("; "), outcome.executions);
         }
         ["--against", ..] => {
             if args.len() == 1 {
@@ -215,8 +225,8 @@ fn main() -> io::Result<()> {
             }
         }
         ["--selfcheck", executions] => selfcheck(&given()?, executions.parse().map_err(io::Error::other)?),
-        ["--orders"] => orders(&given()?),
-        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, --orders")),
+        ["--counts"] => counts(&given()?),
+        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, --counts")),
     }
     Ok(())
 }

@@ -4,8 +4,10 @@
 //! wherever it is called; in `src/mm` one call of a method that announces plain reading or writing, be it of a ghost. The places are found in
 //! the syntax tree. To drop an announcement is to do without a step what it is about.
 //!
-//! What finds it: the commutation check (`lockwalk selfcheck`), a verdict that changes, or another number of executions with the CPUs in the
-//! opposite order. `announcements.txt` says what found each, and why those that nothing finds are none the worse.
+//! What finds it: the commutation check (`lockwalk selfcheck`), the tests of what announces, or another number of classes of interleavings, which
+//! the catalogue's golden verdicts say. Where none of them finds anything, the counts are the argument: an announcement that orders two steps
+//! which nothing else orders tells two classes apart, so if all classes are still there, the announcement orders nothing. What is read can be
+//! kept from the scheduler without a difference to the counts; of that, `announcements.txt` says why it is no worse.
 
 use std::collections::BTreeSet;
 use std::fs;
