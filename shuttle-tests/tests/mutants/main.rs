@@ -195,7 +195,9 @@ fn notice(copy: &Copy, tests: &[PathBuf], n: usize, kind: Kind, cases: &[Case]) 
             End::Never => Some(broken(&run, "never ends")),
         }
     };
-    asked(&["--selfcheck", "8"]).or_else(|| tests.iter().find_map(|test| failed(test, n))).or_else(|| asked(&["--counts"]))
+    asked(&["--selfcheck", "8"])
+        .or_else(|| tests.iter().find_map(|test| failed(test, n)))
+        .or_else(|| (kind != Kind::Unobserved).then(|| asked(&["--counts"])).flatten())
 }
 
 /// The first test that fails.
