@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
-use crate::spec::Rules;
+use crate::spec::{AnonVmaLockKind, Rules};
 use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
@@ -44,12 +44,16 @@ pub struct World {
 impl World {
     /// An empty machine that plays by `rules`.
     pub(crate) fn new(rules: Rules) -> Arc<Self> {
+        let anon_vma = match rules.anon_vma_lock_kind {
+            AnonVmaLockKind::Spin => AnonVma::with_spin_lock,
+            AnonVmaLockKind::Sleeping => AnonVma::with_mutex,
+        };
         Arc::new(Self {
             rules,
             pages: Arena::new(),
             mms: Arena::new(),
             vmas: Arena::new(),
-            anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
+            anon_vmas: Slab::new("anon_vma#%a", anon_vma),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(),
