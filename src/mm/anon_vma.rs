@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
-use crate::spec::{AnonVmaLife, AnonVmaLock, Clause, ForkLink, FreshAnonVma};
+use crate::spec::{AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, ForkLink, FreshAnonVma, UnmappedPut};
 use crate::sync::{self, Mark, Name, Plain, SlabRef, SpinLock, State, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
@@ -25,9 +25,18 @@ pub struct AnonVma {
 
 impl AnonVma {
     /// Kernel: `anon_vma_ctor`.
-    pub(super) fn construct(slot: u32) -> Self {
+    pub(super) fn with_spin_lock(slot: u32) -> Self {
+        Self::construct(slot, SpinLock::new)
+    }
+
+    /// The same, with a lock that sleeps (rule [`AnonVmaLockKind`]).
+    pub(super) fn with_mutex(slot: u32) -> Self {
+        Self::construct(slot, SpinLock::mutex)
+    }
+
+    fn construct(slot: u32, lock: fn(Name, ()) -> SpinLock<()>) -> Self {
         Self {
-            lock: SpinLock::new(Name::new("anon_vma#%a", slot, 0), ()),
+            lock: lock(Name::new("anon_vma#%a", slot, 0), ()),
             list: Plain::new(Name::new("anon_vma#%a.head", slot, 0), Vec::new()),
             root: Word::new(Name::new("anon_vma#%a.root", slot, 0), None),
             refcount: Word::new(Name::new("anon_vma#%a.refcount", slot, 0), 0),
@@ -64,9 +73,20 @@ impl World {
         new
     }
 
-    /// Kernel: `anon_vma_free`. Nothing may be on its list.
+    /// Kernel: `anon_vma_free`. Nothing may be on its list. Who holds the root's lock because of it is waited for since 3.0 (rule
+    /// [`AnonVmaPut`]).
     fn anon_vma_free(&self, anon_vma: SlabRef) {
+        if self.rules().anon_vma_put != AnonVmaPut::AtOnce && self.anon_vma(self.anon_vma_locker(anon_vma)).lock.is_locked() {
+            sync::mark(Mark::ANON_VMA_FREE_WAITS);
+            self.anon_vma_lock(anon_vma);
+            self.anon_vma_unlock(anon_vma);
+        }
         self.anon_vmas.free(anon_vma, &self.rcu);
+    }
+
+    /// Does the lock of an anon_vma sleep?
+    pub(super) fn anon_vma_lock_sleeps(&self) -> bool {
+        self.rules().anon_vma_lock_kind == AnonVmaLockKind::Sleeping
     }
 
     fn rooted(&self) -> bool {
@@ -76,7 +96,7 @@ impl World {
     /// Does anything besides its list keep an anon_vma?
     fn counted(&self) -> bool {
         use AnonVmaLife::{IncNotZero, LockThenGet, Refcount};
-        self.rooted() || matches!(self.rules().anon_vma_life, Refcount | LockThenGet | IncNotZero)
+        self.rooted() || self.anon_vma_lock_sleeps() || matches!(self.rules().anon_vma_life, Refcount | LockThenGet | IncNotZero)
     }
 
     /// The anon_vma whose lock stands for `anon_vma`. Kernel: `anon_vma->root`, or itself before 2.6.36.
@@ -154,18 +174,39 @@ impl World {
         }
         if !used {
             sync::mark(Mark::ANON_VMA_PREPARE_LOST);
-            self.anon_vma_free(new);
+            self.put_anon_vma(new);
         }
     }
 
     /// Puts `vma` on `anon_vma`'s list, at its tail (rule [`ForkLink`], claim S3.15). Kernel: `anon_vma_chain_link`.
     fn anon_vma_chain_link(&self, vma: &Vma, anon_vma: SlabRef) {
-        vma.anon_vma_chain.write().insert(0, anon_vma);
         self.anon_vma_lock(anon_vma);
+        self.anon_vma_chain_link_locked(vma, anon_vma);
+        self.anon_vma_unlock(anon_vma);
+    }
+
+    /// Called with the anon_vma locked.
+    fn anon_vma_chain_link_locked(&self, vma: &Vma, anon_vma: SlabRef) {
+        vma.anon_vma_chain.write().insert(0, anon_vma);
         let prepend = self.rules().fork_link == ForkLink::Prepend;
         self.change_list(anon_vma, |list| list.insert(if prepend { 0 } else { list.len() }, vma.id()));
         note!("{vma} joins the list of anon_vma#{}", anon_vma.slot());
-        self.anon_vma_unlock(anon_vma);
+    }
+
+    /// Does something to each of the anon_vmas under the lock of the root that they have in common (rule [`ChainLock`]). Kernel:
+    /// `lock_anon_vma_root`, since 3.0, which changes from one root to another if it must.
+    fn under_root_lock(&self, chain: impl Iterator<Item = SlabRef>, mut act: impl FnMut(SlabRef)) {
+        let mut held: Option<SlabRef> = None;
+        for anon_vma in chain {
+            let root = self.anon_vma_locker(anon_vma);
+            if held != Some(root) {
+                held.into_iter().for_each(|held| self.anon_vma(held).lock.unlock());
+                self.anon_vma(root).lock.lock();
+                held = Some(root);
+            }
+            act(anon_vma);
+        }
+        held.into_iter().for_each(|held| self.anon_vma(held).lock.unlock());
     }
 
     /// See [`Process::cross_link`](super::Process::cross_link).
@@ -189,8 +230,10 @@ impl World {
     /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem` held for writing. Kernel:
     /// `anon_vma_clone`.
     pub(super) fn anon_vma_clone(&self, dst: &Vma, src: &Vma) {
-        for anon_vma in src.anon_vma_chain.read().into_iter().rev() {
-            self.anon_vma_chain_link(dst, anon_vma);
+        let chain = src.anon_vma_chain.read().into_iter().rev();
+        match self.rules().chain_lock {
+            ChainLock::Each => chain.for_each(|anon_vma| self.anon_vma_chain_link(dst, anon_vma)),
+            ChainLock::Root => self.under_root_lock(chain, |anon_vma| self.anon_vma_chain_link_locked(dst, anon_vma)),
         }
     }
 
@@ -216,17 +259,35 @@ impl World {
     /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when nothing in `vma` is mapped any more,
     /// with `mmap_sem` held for writing or by the last user. Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
     pub(super) fn unlink_anon_vmas(&self, vma: &Vma) {
-        for anon_vma in vma.anon_vma_chain.read() {
-            self.anon_vma_lock(anon_vma);
-            self.change_list(anon_vma, |list| list.retain(|&v| v != vma.id()));
-            let empty = self.anon_vma_list_at(anon_vma, 0).is_none();
-            note!("{vma} leaves the list of anon_vma#{}{}", anon_vma.slot(), if empty { ", the last one" } else { "" });
-            self.anon_vma_unlock(anon_vma);
-            if empty {
-                self.put_anon_vma(anon_vma);
+        let chain = vma.anon_vma_chain.read().into_iter();
+        match self.rules().chain_lock {
+            ChainLock::Each => chain.for_each(|anon_vma| {
+                self.anon_vma_lock(anon_vma);
+                let empty = self.unlink_locked(vma, anon_vma);
+                self.anon_vma_unlock(anon_vma);
+                if empty {
+                    self.put_anon_vma(anon_vma);
+                }
+            }),
+            ChainLock::Root => {
+                let mut empty = Vec::new();
+                self.under_root_lock(chain, |anon_vma| {
+                    if self.unlink_locked(vma, anon_vma) {
+                        empty.push(anon_vma);
+                    }
+                });
+                empty.into_iter().for_each(|anon_vma| self.put_anon_vma(anon_vma));
             }
         }
         vma.anon_vma_chain.write().clear();
+    }
+
+    /// True if nobody is left on the list. Called with the anon_vma locked. Kernel: the middle of `anon_vma_unlink`.
+    fn unlink_locked(&self, vma: &Vma, anon_vma: SlabRef) -> bool {
+        self.change_list(anon_vma, |list| list.retain(|&v| v != vma.id()));
+        let empty = self.anon_vma_list_at(anon_vma, 0).is_none();
+        note!("{vma} leaves the list of anon_vma#{}{}", anon_vma.slot(), if empty { ", the last one" } else { "" });
+        empty
     }
 
     /// Kernel: `get_anon_vma`. The caller knows that it is allocated.
@@ -237,34 +298,71 @@ impl World {
     /// Drops a reference, the list's or another; the last one frees the anon_vma, and a child lets go of its root then. Kernel:
     /// `put_anon_vma`; before 2.6.39 `drop_anon_vma`. Where nothing is counted, the list is all there is.
     pub(super) fn put_anon_vma(&self, anon_vma: SlabRef) {
-        if self.counted() && self.anon_vma(anon_vma).refcount.add_return(-1) > 0 {
-            return;
+        if !self.counted() || self.anon_vma(anon_vma).refcount.add_return(-1) == 0 {
+            self.__put_anon_vma(anon_vma);
         }
+    }
+
+    /// The last reference is gone. Kernel: the same name, since 2.6.39.
+    pub(super) fn __put_anon_vma(&self, anon_vma: SlabRef) {
         let root = if self.rooted() { self.anon_vma(anon_vma).root.read() } else { None };
-        if let Some(root) = root.filter(|root| !root.same_object(anon_vma)) {
-            self.put_anon_vma(root);
+        let root = root.filter(|root| !root.same_object(anon_vma));
+        let put_root = || {
+            if let Some(root) = root
+                && self.anon_vma(root).refcount.add_return(-1) == 0
+            {
+                self.anon_vma_free(root);
+            }
+        };
+        match self.rules().anon_vma_put {
+            AnonVmaPut::AtOnce | AnonVmaPut::RootFirst => {
+                put_root();
+                self.anon_vma_free(anon_vma);
+            }
+            AnonVmaPut::ChildFirst => {
+                self.anon_vma_free(anon_vma);
+                put_root();
+            }
         }
-        self.anon_vma_free(anon_vma);
     }
 
     /// The anon_vma of a mapped page, with a reference and no lock. Kernel: `page_get_anon_vma`, since 3.0.
-    ///
-    /// Between the look and the reference the object may have become another page's; but if the page is mapped still, it is this one's.
     pub(super) fn page_get_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         self.rcu.read_lock();
-        let found = match self.page(page).mapping.read() {
-            Mapping(Some(anon_vma)) if self.page(page).mapped() && self.anon_vma(anon_vma).refcount.inc_not_zero() => Some(anon_vma),
-            _ => None,
-        };
-        let found = match found {
-            Some(anon_vma) if !self.page(page).mapped() => {
-                self.put_anon_vma(anon_vma);
+        match self.page(page).mapping.read() {
+            Mapping(Some(anon_vma)) if self.page(page).mapped() => self.get_mapped_anon_vma(page, anon_vma),
+            _ => {
+                self.rcu.read_unlock();
                 None
             }
-            found => found,
-        };
-        self.rcu.read_unlock();
-        found
+        }
+    }
+
+    /// A reference, if the page is mapped still. Called inside an RCU read section, which it ends. Kernel: the middle of `page_get_anon_vma`,
+    /// and of `page_lock_anon_vma` where that has to wait.
+    ///
+    /// Between the look and the reference the object may have become another page's; but if the page is mapped still, it is this one's.
+    pub(super) fn get_mapped_anon_vma(&self, page: PageRef, anon_vma: SlabRef) -> Option<SlabRef> {
+        if !self.anon_vma(anon_vma).refcount.inc_not_zero() {
+            self.rcu.read_unlock();
+            return None;
+        }
+        if self.page(page).mapped() {
+            self.rcu.read_unlock();
+            return Some(anon_vma);
+        }
+        let anon_vma = self.anon_vmas.resident(anon_vma); // by now, the reference may be on the object's next life
+        match self.rules().unmapped_put {
+            UnmappedPut::InRcu => {
+                self.put_anon_vma(anon_vma);
+                self.rcu.read_unlock();
+            }
+            UnmappedPut::AfterRcu => {
+                self.rcu.read_unlock();
+                self.put_anon_vma(anon_vma);
+            }
+        }
+        None
     }
 
     /// Puts a VMA on the list. Called with the anon_vma locked.

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Addr, Mm, MmRef, Pte, Vma, World};
+use super::{Addr, Mm, MmRef, PageRef, Pte, VmaRef, World};
 use crate::call;
-use crate::spec::ZapMigration;
+use crate::spec::{GatherPut, ZapMigration};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -18,13 +18,7 @@ impl World {
     pub(super) fn exit_mmap(&self, mm: &Mm) {
         call!("exit_mmap({})", mm.id());
         let vmas = mm.mmap.read();
-        for &vma in vmas.iter() {
-            let vma = self.vma(vma);
-            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());
-        }
-        for &vma in vmas.iter() {
-            self.remove_vma(self.vma(vma));
-        }
+        self.unmap_vmas(mm, &vmas);
         mm.mmap.publish(Vec::new());
     }
 
@@ -43,25 +37,36 @@ impl World {
         let all = mm.mmap.read();
         let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
         mm.mmap.publish(kept);
-        for &vma in &gone {
-            let vma = self.vma(vma);
-            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());
-        }
-        for &vma in &gone {
-            self.remove_vma(self.vma(vma));
-        }
+        self.unmap_vmas(mm, &gone);
         mm.mmap_sem.up_write();
         !gone.is_empty()
     }
 
-    /// Kernel: `free_pgtables` and `remove_vma` for one VMA: off the lists, then gone.
-    fn remove_vma(&self, vma: &Vma) {
-        self.unlink_anon_vmas(vma);
-        self.vma_free(vma);
+    /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that
+    /// (rule [`GatherPut`]). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
+    fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
+        let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
+        let mut gather = Vec::new();
+        for vma in &vmas {
+            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);
+        }
+        let tlb_finish_mmu = || gather.iter().for_each(|&page| self.free_page_and_swap_cache(page));
+        match self.rules().gather_put {
+            GatherPut::BeforeUnlink => {
+                tlb_finish_mmu();
+                vmas.iter().for_each(|vma| self.unlink_anon_vmas(vma));
+            }
+            GatherPut::AfterUnlink => {
+                vmas.iter().for_each(|vma| self.unlink_anon_vmas(vma));
+                tlb_finish_mmu();
+            }
+        }
+        vmas.iter().for_each(|vma| self.vma_free(vma));
     }
 
-    /// Takes every entry of a range away. Kernel: `zap_pte_range`. Takes the page-table lock.
-    pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>) {
+    /// Takes every entry of a range away; the references that the entries had are in `gather` then. Kernel: `zap_pte_range`. Takes the
+    /// page-table lock.
+    pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>, gather: &mut Vec<PageRef>) {
         call!("zap_pte_range({}, {range:?})", mm.id());
         mm.page_table_lock.lock();
         let mut addr = range.start;
@@ -76,23 +81,23 @@ impl World {
                     continue;
                 }
             }
-            self.zap_pte(mm, addr, pte);
+            gather.extend(self.zap_pte(mm, addr, pte));
             addr += 1;
         }
         mm.page_table_lock.unlock();
     }
 
-    /// Takes one entry away. Called with the page-table lock held.
-    fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte) {
+    /// Takes one entry away; returns the page that it had a reference on. Called with the page-table lock held.
+    fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Option<PageRef> {
         if pte == Pte::None {
-            return;
+            return None;
         }
         let before = self.set_pte(mm, addr, Pte::None);
         self.shadow_unmap(mm, addr);
         match before {
             Pte::Present { page, .. } => {
                 self.page_remove_rmap(page);
-                self.free_page_and_swap_cache(page);
+                return Some(page);
             }
             Pte::Swap { entry, .. } => self.free_swap_and_cache(entry),
             Pte::Migration { page, .. } => {
@@ -104,5 +109,6 @@ impl World {
             }
             Pte::None => {}
         }
+        None
     }
 }

@@ -26,6 +26,14 @@ marks! {
     LOCK_ROOT_BETWEEN_TWO_LOCKS,
     /// `page_lock_anon_vma` has the lock, and the page is mapped no more.
     PAGE_LOCK_ANON_VMA_UNMAPPED,
+    /// `page_lock_anon_vma` finds the lock taken, and has to sleep.
+    PAGE_LOCK_ANON_VMA_SLEEPS,
+    /// `page_lock_anon_vma` has slept, and its reference is the last one.
+    PAGE_LOCK_ANON_VMA_LAST,
+    /// `anon_vma_free` finds the root's lock taken, and waits.
+    ANON_VMA_FREE_WAITS,
+    /// `page_referenced` finds an entry.
+    PAGE_REFERENCED,
     /// `anon_vma_prepare` comes second: another thread has given the VMA its anon_vma.
     ANON_VMA_PREPARE_LOST,
     /// A page fault finds no VMA.

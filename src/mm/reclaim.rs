@@ -32,6 +32,22 @@ impl World {
         self.asked(Name::new("shrink_page()", 0, 0), done);
     }
 
+    /// Looks whether the page is in use, without its lock, and puts it back. Kernel: `shrink_active_list` for one page; until 2.6.24
+    /// `refill_inactive_zone`.
+    #[track_caller]
+    pub fn age_page(&self, page: PageRef) {
+        sync::here();
+        call!("shrink_active_list({page})");
+        let done = self.isolate_for_reclaim(page);
+        if done {
+            if self.page(page).mapped() && self.page_referenced(page) > 0 {
+                sync::mark(Mark::PAGE_REFERENCED);
+            }
+            self.putback_lru_page(page);
+        }
+        self.asked(Name::new("age_page()", 0, 0), done);
+    }
+
     /// False if the page is not on the LRU list.
     pub(super) fn shrink(&self, page: PageRef) -> bool {
         call!("shrink_page_list({page})");

@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, Reuse, RmapAgain, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
+use crate::spec::{Clause, LockRecheck, LookupRcu, Reuse, RmapAgain, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -19,30 +19,91 @@ pub enum Ttu {
 impl World {
     /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
     ///
-    /// Called with `page` locked, or at least referenced. Returns inside an RCU read section, with the anon_vma locked. Before 2.6.36 the
-    /// page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma (rule [`LockRecheck`]).
+    /// Called with `page` locked, or at least referenced. Returns with the anon_vma locked, and where the lock spins inside an RCU read section
+    /// (rule [`LookupRcu`]). Before 2.6.36 the page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma
+    /// (rule [`LockRecheck`]).
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
-        self.rcu.read_lock();
+        let rcu = self.rules().lookup_rcu != LookupRcu::Without || self.anon_vma_lock_sleeps();
+        if rcu {
+            self.rcu.read_lock();
+        }
         let Mapping(anon_vma) = self.page(page).mapping.read();
+        let mut locked = None;
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
         {
             let root = self.anon_vma_locker(anon_vma);
-            self.anon_vma(root).lock.lock();
-            if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
-                return Some(anon_vma);
+            let lock = &self.anon_vma(root).lock;
+            if !self.anon_vma_lock_sleeps() {
+                lock.lock();
+            } else if !lock.trylock() {
+                return self.page_wait_for_anon_vma(page, anon_vma);
             }
-            sync::mark(Mark::PAGE_LOCK_ANON_VMA_UNMAPPED);
-            self.anon_vma(root).lock.unlock(); // not through anon_vma->root, which its next owner may have rewritten
+            if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
+                locked = Some(anon_vma);
+            } else {
+                sync::mark(Mark::PAGE_LOCK_ANON_VMA_UNMAPPED);
+                lock.unlock(); // not through anon_vma->root, which its next owner may have rewritten
+            }
         }
-        self.rcu.read_unlock();
+        if rcu && !(locked.is_some() && self.stays_in_rcu()) {
+            self.rcu.read_unlock();
+        }
+        locked
+    }
+
+    /// Does the lookup stay in its RCU read section as long as it has the lock?
+    fn stays_in_rcu(&self) -> bool {
+        self.rules().lookup_rcu == LookupRcu::UntilUnlocked && !self.anon_vma_lock_sleeps()
+    }
+
+    /// The lock is taken, and sleeps: what keeps the anon_vma is a reference, until the lock does. Called inside an RCU read section, which it
+    /// ends. Kernel: the second half of `page_lock_anon_vma`, since 3.0.
+    fn page_wait_for_anon_vma(&self, page: PageRef, anon_vma: SlabRef) -> Option<SlabRef> {
+        sync::mark(Mark::PAGE_LOCK_ANON_VMA_SLEEPS);
+        let anon_vma = self.get_mapped_anon_vma(page, anon_vma)?;
+        self.anon_vma_lock(anon_vma);
+        if self.anon_vma(anon_vma).refcount.add_return(-1) > 0 {
+            return Some(anon_vma);
+        }
+        sync::mark(Mark::PAGE_LOCK_ANON_VMA_LAST);
+        self.anon_vma_unlock(anon_vma); // to free it takes the lock
+        self.__put_anon_vma(anon_vma);
         None
     }
 
     /// Kernel: `page_unlock_anon_vma`.
     pub fn page_unlock_anon_vma(&self, anon_vma: SlabRef) {
         self.anon_vma_unlock(anon_vma);
-        self.rcu.read_unlock();
+        if self.stays_in_rcu() {
+            self.rcu.read_unlock();
+        }
+    }
+
+    /// How many entries of `page` a walk finds. Called with a reference on it, and not with its lock: the only walk that has neither that nor
+    /// `mmap_sem`. Young bits are not here. Kernel: `page_referenced` for the active list, `page_referenced_anon` (read in 2.6.9 to 5.19).
+    pub(super) fn page_referenced(&self, page: PageRef) -> i64 {
+        call!("page_referenced({page})");
+        let Some(anon_vma) = self.page_lock_anon_vma(page) else { return 0 };
+        let mapcount = self.page(page).mapcount.read();
+        let (mut at, mut found) = (0, 0);
+        while let Some(vma) = self.anon_vma_list_at(anon_vma, at)
+            && found < mapcount
+        {
+            at += 1;
+            if vma == DUMMY_VMA {
+                continue;
+            }
+            let vma = self.listed_vma(vma);
+            if let Ok(addr) = vma.vma_address(self, page)
+                && self.page_check_address(page, vma, addr).is_some()
+            {
+                self.mm_struct(vma.mm).page_table_lock.unlock();
+                found += 1;
+            }
+        }
+        self.page_unlock_anon_vma(anon_vma);
+        found
     }
 
     /// Takes every mapping of `page` away. Called with `page` locked. Kernel: `try_to_unmap`.

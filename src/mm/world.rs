@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::shadow::Shadow;
 use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
-use crate::spec::Rules;
+use crate::spec::{AnonVmaLockKind, Rules};
 use crate::sync::{Arena, Fixed, Ghost, Name, PRIME, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
@@ -50,12 +50,16 @@ impl World {
 
     /// The same, with so many slots on its swap device.
     pub(crate) fn with_slots(rules: Rules, slots: u32) -> Arc<Self> {
+        let anon_vma = match rules.anon_vma_lock_kind {
+            AnonVmaLockKind::Spin => AnonVma::with_spin_lock,
+            AnonVmaLockKind::Sleeping => AnonVma::with_mutex,
+        };
         Arc::new(Self {
             rules,
             pages: Arena::new(),
             mms: Arena::new(),
             vmas: Arena::new(),
-            anon_vmas: Slab::new("anon_vma#%a", AnonVma::construct),
+            anon_vmas: Slab::new("anon_vma#%a", anon_vma),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(slots),

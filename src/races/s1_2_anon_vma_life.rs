@@ -2,7 +2,7 @@
 //! tried, against every moment at which that can happen.
 
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, FreshAnonVma, Isolation, LockRecheck, Protocol, ZapMigration};
+use crate::spec::{AnonVmaLife, Clause, Era, FreshAnonVma, Isolation, LockRecheck, LookupRcu, Protocol, ZapMigration};
 use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
@@ -82,6 +82,38 @@ pub(super) fn races() -> Vec<Race> {
         .still_violates(kept().with(LockRecheck::Mapped), Clause::GUARD_1) // rmap_walk does not look again
         .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
         .sometimes("the page is moved", moved);
+    // The walk that RCU is for: of a page that is not locked, on behalf of nobody who maps it.
+    let referenced = |id: &str, title: &str| {
+        Race::new(id, title)
+            .world(|w| {
+                one_page(w);
+                w.new_process().mmap(1..3);
+            })
+            .cpu("kswapd (shrink_active_list)", |w| w.age_page(w.process(0).page_at(1)))
+            .violates(Era::V2_6_22.with(LookupRcu::Without), Clause::LIFE_1)
+            .violates(Era::V2_6_22.with(LookupRcu::UntilLocked), Clause::LIFE_1)
+            .sometimes("the walk finds the page", |e| e.saw(Mark::PAGE_REFERENCED))
+    };
+    let aged = referenced("S1.2/referenced", "reclaim looks up a page that it has not locked, and the last mapper exits")
+        .cpu("exit_mmap", |w| w.process(0).exit())
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_22)
+        .holds(Era::V2_6_34)
+        .holds(Era::V2_6_36)
+        .holds(Era::V3_7)
+        .holds(Era::V5_19);
+    let recycled = referenced("S1.2/recycled", "and the freed anon_vma is another process's at once")
+        .cpu("exit_mmap, then a page fault elsewhere", |w| {
+            w.process(0).exit();
+            w.process(1).touch(1);
+        })
+        .violates(Era::V2_6_22, Clause::GUARD_1)
+        .holds(Era::V2_6_22.with(FreshAnonVma::Locked))
+        .holds(Era::V2_6_29)
+        .holds(Era::V2_6_34)
+        .holds(Era::V2_6_36)
+        .holds(Era::V3_7)
+        .holds(Era::V5_19);
     let syscall = Race::new("S1.0", "move_pages(2) holds mmap_sem of a process that maps the page, and needs nothing else")
         .world(one_page)
         .cpu("move_pages", |w| w.process(0).move_pages(1))
@@ -124,5 +156,5 @@ pub(super) fn races() -> Vec<Race> {
         .showing("exit finds the page still mapped", |e| !zap_meets_entry(e))
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
-    vec![syscall, kernel, remedies(documents(exit)), remedies(documents(reuse)), fresh, passed, remedies(late)]
+    vec![syscall, kernel, remedies(documents(exit)), remedies(documents(reuse)), fresh, aged, recycled, passed, remedies(late)]
 }

@@ -245,6 +245,7 @@ const V2_6_11: Rules = Rules {
     swap_free_order: SwapFreeOrder::First,
     exclusive_lock: ExclusiveLock::TreeLock,
     unuse_activate: UnuseActivate::No,
+    gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
 };
 const DOCUMENT_0: Rules =
@@ -254,6 +255,11 @@ const V2_6_13: Rules = V2_6_22;
 const V2_6_22: Rules = Rules {
     anon_vma_link: AnonVmaLink::Shared,
     anon_vma_lock: AnonVmaLock::Own,
+    anon_vma_lock_kind: AnonVmaLockKind::Spin,
+    lookup_rcu: LookupRcu::UntilUnlocked,
+    anon_vma_put: AnonVmaPut::AtOnce,
+    unmapped_put: UnmappedPut::InRcu,
+    chain_lock: ChainLock::Each,
     vma_adjust_lock: VmaAdjustLock::VmaOrNext,
     vm_end_lock: VmEndLock::Always,
     rmap_walk_lock: RmapWalkLock::Page,
@@ -271,6 +277,7 @@ const V2_6_22: Rules = Rules {
     migration_wait: MigrationWait::GetPage,
     swap_cache_entry: SwapCacheEntry::Swap,
     zap_migration: ZapMigration::Discard,
+    gather_put: GatherPut::AfterUnlink,
     fork_link: ForkLink::Append,
     fork_migration: ForkMigration::Copy,
     stale_entry: StaleEntry::Bug,
@@ -329,9 +336,18 @@ const V2_6_36: Rules = Rules {
     ..V2_6_34
 };
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
-const V3_7: Rules =
-    Rules { vma_adjust_lock: VmaAdjustLock::VmaOrNext, vm_end_lock: VmEndLock::Always, anon_vma_life: AnonVmaLife::IncNotZero, ..V2_6_38 };
+const V3_7: Rules = Rules {
+    anon_vma_lock_kind: AnonVmaLockKind::Sleeping,
+    anon_vma_put: AnonVmaPut::RootFirst,
+    chain_lock: ChainLock::Root,
+    vma_adjust_lock: VmaAdjustLock::VmaOrNext,
+    vm_end_lock: VmEndLock::Always,
+    anon_vma_life: AnonVmaLife::IncNotZero,
+    ..V2_6_38
+};
 const V5_9: Rules = Rules {
+    anon_vma_put: AnonVmaPut::ChildFirst,
+    unmapped_put: UnmappedPut::AfterRcu,
     reuse: Reuse::Refcount,
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,

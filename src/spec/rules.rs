@@ -83,6 +83,45 @@ rules! {
         /// The one of the family's oldest anon_vma (2.6.36).
         Root = "root",
     }
+    /// What the lock of an anon_vma is, and so what `page_lock_anon_vma` does with it under RCU.
+    anon_vma_lock_kind: AnonVmaLockKind {
+        /// A spin lock, which it takes (until 2.6.39).
+        Spin = "spin",
+        /// A lock that sleeps: a mutex (3.0), an rwsem (3.8; read in 5.9 and 5.19). It tries, and takes a reference to wait without RCU.
+        Sleeping = "sleeping",
+    }
+    /// How long `page_lock_anon_vma` stays in the RCU read section in which it looks up a page that need not be locked (claim S1.2).
+    lookup_rcu: LookupRcu {
+        /// It enters none: no kernel did. 2.6.8 and before held `PG_maplock` instead.
+        Without = "without",
+        /// Until it has the lock. 2.6.9 to 2.6.18 are written like this: who holds a spin lock is in a read section, unless RCU is preemptible.
+        UntilLocked = "until-locked",
+        /// Until it gives the lock back (2.6.22); where the lock sleeps, only until it has it.
+        UntilUnlocked = "until-unlocked",
+    }
+    /// How the last reference to an anon_vma gives it back.
+    anon_vma_put: AnonVmaPut {
+        /// Whoever has its lock (until 2.6.39; read in 2.6.36 and 2.6.39).
+        AtOnce = "at-once",
+        /// Once nobody has the root's lock; but it lets go of the root before it asks for that (3.0 to 3.14; read in 3.0).
+        RootFirst = "root-first",
+        /// Once nobody has the root's lock; then it lets go of the root (624483f3ea82, 2014; read in 5.9 and 5.19).
+        ChildFirst = "child-first",
+    }
+    /// Where a lookup that has a reference, and finds the page unmapped, drops it.
+    unmapped_put: UnmappedPut {
+        /// Inside the RCU read section of the lookup, though that may sleep (3.0 to 3.14; read in 3.0).
+        InRcu = "in-rcu",
+        /// Behind it (2014; read in 5.9 and 5.19).
+        AfterRcu = "after-rcu",
+    }
+    /// How a VMA is linked to a chain of anon_vmas, and taken off their lists. No race can tell.
+    chain_lock: ChainLock {
+        /// Each under its own lock (2.6.34 to 2.6.39; read in 2.6.36 and 2.6.39).
+        Each = "each",
+        /// All in one section of the root's lock; what is empty then, goes behind it (3.0).
+        Root = "root",
+    }
     /// Which anon_vma `vma_adjust` locks while it moves `vm_start`, `vm_end` and `vm_pgoff` (claims S3.1, S3.7, S3.8).
     vma_adjust_lock: VmaAdjustLock {
         /// None (2.6.34).
@@ -235,6 +274,13 @@ rules! {
         Mistake = "mistake",
         /// Waits until the migration is over, and zaps what it finds then (document 3's suggestion).
         Wait = "wait",
+    }
+    /// When an unmap drops the references that its entries had on pages (claim S1.3).
+    gather_put: GatherPut {
+        /// Before it frees the anon_vmas that are left alone: a page that was nobody else's is gone by then (until 2.6.12: read in 2.6.11, 2.6.12).
+        BeforeUnlink = "before-unlink",
+        /// Behind that (read in 2.6.14, 2.6.18 to 5.19): whoever finds such a page on the LRU list finds an anon_vma in it that has gone.
+        AfterUnlink = "after-unlink",
     }
     /// Where fork puts the child's VMA on the list of the parent's anon_vma (claim S3.15).
     fork_link: ForkLink {

@@ -70,6 +70,14 @@ impl RawLock {
         owner
     }
 
+    #[track_caller]
+    fn is_locked(&self) -> bool {
+        let locked = self.owner.enter(self.step(Access::Read), |owner| owner.is_some());
+        engine::observed(u64::from(locked));
+        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" }));
+        locked
+    }
+
     fn held_by_me(&self) -> bool {
         lockdep::holds(self.id)
     }
@@ -90,6 +98,17 @@ impl<T> SpinLock<T> {
     /// An unlocked lock around `data`.
     pub fn new(name: Name, data: T) -> Self {
         Self { raw: RawLock::new(name, LockKind::Spin), data: Mutex::new(data) }
+    }
+
+    /// The same, but its holder may sleep, and who waits for it does. Kernel: `struct mutex`.
+    pub fn mutex(name: Name, data: T) -> Self {
+        Self { raw: RawLock::new(name, LockKind::Sleeping), data: Mutex::new(data) }
+    }
+
+    /// Is it locked? A step of the protocol (`mutex_is_locked`).
+    #[track_caller]
+    pub fn is_locked(&self) -> bool {
+        self.raw.is_locked()
     }
 
     /// Waits for the lock and takes it.
@@ -212,10 +231,7 @@ impl PageLock {
     /// Is the page locked? A step of the protocol (`PageLocked()`).
     #[track_caller]
     pub fn is_locked(&self) -> bool {
-        let locked = self.0.owner.enter(self.0.step(Access::Read), |owner| owner.is_some());
-        engine::observed(u64::from(locked));
-        event(StepKind::Load, Some(self.0.name), || format!("{} is {}", self.0.name, if locked { "locked" } else { "unlocked" }));
-        locked
+        self.0.is_locked()
     }
 
     /// Its name.

@@ -5,7 +5,7 @@
 //!
 //! | here | kernel | what it is |
 //! | --- | --- | --- |
-//! | [`SpinLock`] | `spinlock_t` | exclusive, its holder must not sleep, guards the data inside it |
+//! | [`SpinLock`] | `spinlock_t`, and as a mutex `struct mutex` | exclusive, its holder must not sleep, guards the data inside it |
 //! | [`PageLock`] | `PG_locked` | exclusive, sleeping, may be released by somebody else (IO completion) |
 //! | [`RwSem`] | `rw_semaphore` | readers or one writer, sleeping, fair: a queued writer holds off later readers |
 //! | [`Word`] | a field read outside its lock | one atomic word, explicit orderings |

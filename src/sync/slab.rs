@@ -199,6 +199,12 @@ impl<T> Slab<T> {
         &slot.object
     }
 
+    /// The object that is in the slot now, for one who has a reference on it. What the checker knows of an object that the kernel knows by its
+    /// address: a step.
+    pub fn resident(&self, r: SlabRef) -> SlabRef {
+        SlabRef { slot: r.slot, life: self.slot(r.slot).history.with(History::life) }
+    }
+
     /// The object in a slot, whatever its life. No use of it that [LIFE-1] speaks of.
     pub fn object(&self, r: SlabRef) -> &T {
         &self.slot(r.slot).object
