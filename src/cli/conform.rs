@@ -167,7 +167,8 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
             let seed = args.seed.wrapping_add(nth);
             bar.say(&format!("{} {seed}", mix.name));
             let script = generate(mix, seed, args.length as usize);
-            let mut sequence = Sequence { title: format!("{} {seed}", mix.name), lines: recorder.run(&script).map_err(|lacks| broken(&lacks))? };
+            let mut sequence =
+                Sequence { title: format!("{} {seed}", mix.name), lines: recorder.run(&script).map_err(|lacks| broken(&lacks))? };
             // Others may have swapped meanwhile. What differs must be seen twice to count.
             for _ in 0..AGAIN {
                 if difference(&protocol, &sequence).is_none() {
