@@ -1,25 +1,19 @@
 //! What running kernels showed, and what the model makes of the same scripts. Needs neither root nor Linux.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::{folder, read};
 use lockwalk::{Protocol, conform};
-use lockwalk_conformance::{State, Trace};
+use lockwalk_conformance::State;
 
 fn golden() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut files: Vec<_> = fs::read_dir(folder).expect("golden/ is there").map(|file| file.expect("a file").path()).collect();
+    let mut files: Vec<_> = fs::read_dir(folder()).expect("golden/ is there").map(|file| file.expect("a file").path()).collect();
     files.sort();
     files
-}
-
-fn read(file: &Path) -> Trace {
-    let trace: Trace = fs::read_to_string(file).expect("a file").parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    match trace.says("like").map(|name| file.with_file_name(name)) {
-        Some(other) => trace.completed_by(&read(&other)),
-        None => trace,
-    }
 }
 
 /// Every trace is called after the protocol that it must agree with.
