@@ -11,18 +11,26 @@ use crate::{PAGES, PROCESSES};
 pub struct Mix {
     /// Its name.
     pub name: &'static str,
+    /// To how many pages it keeps.
+    pages: u64,
     weights: &'static [(&'static str, u32)],
 }
 
 impl Mix {
     /// All of them.
     pub const ALL: &[Mix] = &[
-        Mix { name: "cow", weights: &[("store", 6), ("load", 3), ("fork", 3), ("exit", 2), ("munmap", 1), ("dontneed", 1), ("mmap", 1)] },
         Mix {
+            pages: PAGES,
+            name: "cow",
+            weights: &[("store", 6), ("load", 3), ("fork", 3), ("exit", 2), ("munmap", 1), ("dontneed", 1), ("mmap", 1)],
+        },
+        Mix {
+            pages: PAGES,
             name: "swap",
             weights: &[("store", 4), ("load", 4), ("fork", 2), ("exit", 2), ("pageout", 8), ("munmap", 1), ("dontneed", 1), ("mmap", 1)],
         },
         Mix {
+            pages: PAGES,
             name: "pins",
             weights: &[
                 ("store", 4),
@@ -40,6 +48,7 @@ impl Mix {
             ],
         },
         Mix {
+            pages: PAGES,
             name: "pipes",
             weights: &[
                 ("store", 4),
@@ -55,6 +64,7 @@ impl Mix {
             ],
         },
         Mix {
+            pages: PAGES,
             name: "others",
             weights: &[
                 ("store", 4),
@@ -72,6 +82,7 @@ impl Mix {
             ],
         },
         Mix {
+            pages: PAGES,
             name: "vmas",
             weights: &[
                 ("store", 4),
@@ -87,6 +98,7 @@ impl Mix {
             ],
         },
         Mix {
+            pages: PAGES,
             name: "all",
             weights: &[
                 ("store", 6),
@@ -111,6 +123,25 @@ impl Mix {
             ],
         },
         Mix {
+            pages: 1,
+            name: "one",
+            weights: &[
+                ("store", 4),
+                ("load", 4),
+                ("fork", 2),
+                ("exit", 2),
+                ("dontneed", 1),
+                ("pageout", 8),
+                ("splice", 2),
+                ("drain", 1),
+                ("pin", 3),
+                ("unpin", 2),
+                ("dmaw", 2),
+                ("pvread", 2),
+            ],
+        },
+        Mix {
+            pages: PAGES,
             name: "swapoff",
             weights: &[
                 ("store", 4),
@@ -126,6 +157,7 @@ impl Mix {
             ],
         },
         Mix {
+            pages: PAGES,
             name: "migration",
             weights: &[
                 ("store", 4),
@@ -159,14 +191,14 @@ pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
     let mut rng = Rng::with_seed(seed);
     let mut state = State::default();
     // Something must be there before anything interesting can happen.
-    let mut script = vec![Op::Store { p: 0, k: rng.u64(..PAGES), v: 1 }];
+    let mut script = vec![Op::Store { p: 0, k: rng.u64(..mix.pages), v: 1 }];
     state.apply(&script[0]);
     let total: u32 = mix.weights.iter().map(|(_, weight)| weight).sum();
     while script.len() < length {
         let mut at = rng.u32(..total);
         let (name, _) =
             mix.weights.iter().find(|&&(_, weight)| at.checked_sub(weight).map(|rest| at = rest).is_none()).expect("the weights' sum");
-        let op = draw(name, &mut rng, &state, script.len() as u64 + 1);
+        let op = draw(name, mix.pages, &mut rng, &state, script.len() as u64 + 1);
         if let Some(op) = op.filter(|op| state.allows(op)) {
             state.apply(&op);
             script.push(op);
@@ -176,9 +208,9 @@ pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
 }
 
 /// An operation of that name, on whatever; `v` is a value that no other has.
-fn draw(name: &str, rng: &mut Rng, state: &State, v: u64) -> Option<Op> {
+fn draw(name: &str, pages: u64, rng: &mut Rng, state: &State, v: u64) -> Option<Op> {
     let alive: Vec<_> = state.processes().collect();
-    let (p, q, k) = (*rng.choice(&alive)?, *rng.choice(&alive)?, rng.u64(..PAGES));
+    let (p, q, k) = (*rng.choice(&alive)?, *rng.choice(&alive)?, rng.u64(..pages));
     Some(match name {
         "store" => Op::Store { p, k, v },
         "load" => Op::Load { p, k },

@@ -62,9 +62,25 @@ fn record() -> Done {
         if !lockwalk_conformance::State::allows_all(&script) {
             return Err(format!("{} does not make sense", sequence.title).into());
         }
-        sequence.lines = recorder.run(&script)?;
+        sequence.lines = settled(&sequence.title, || recorder.run(&script))?;
     }
     Ok(trace.to_string())
+}
+
+/// What it shows twice in a row: other programs may swap meanwhile.
+#[cfg(target_os = "linux")]
+fn settled(
+    title: &str,
+    mut run: impl FnMut() -> Result<Vec<String>, lockwalk_conformance::Lacks>,
+) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let mut lines = run()?;
+    for _ in 0..10 {
+        let before = std::mem::replace(&mut lines, run()?);
+        if before == lines {
+            return Ok(lines);
+        }
+    }
+    Err(format!("{title} is something else each time").into())
 }
 
 #[cfg(not(target_os = "linux"))]

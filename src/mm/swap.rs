@@ -2,7 +2,7 @@
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
-use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinRecheck};
+use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinFree, SwapinRecheck};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -46,9 +46,11 @@ impl World {
     /// S0.5, S0.6). Called with the page and the page table locked. Returns the new entry.
     fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
+        // What the entry says is all that is known before anything is decided.
+        let own = matches!(orig, Pte::Swap { exclusive: true, .. });
         let free = || {
             self.swap_free(entry);
-            if self.should_free_swap(page, write) {
+            if self.should_free_swap(page, write, own) {
                 self.free_swap(page);
             }
         };
@@ -104,14 +106,22 @@ impl World {
     /// Nobody else has the page that comes back from swap. Called with the page locked.
     fn swapin_is_exclusive(&self, page: PageRef, orig: Pte, write: bool) -> bool {
         match self.rules().reuse {
-            Reuse::AnonExclusive => matches!(orig, Pte::Swap { exclusive: true, .. }) || self.page(page).count.read() == 1,
+            Reuse::AnonExclusive => {
+                let counts = self.rules().swapin_free != SwapinFree::Exclusive;
+                matches!(orig, Pte::Swap { exclusive: true, .. }) || (counts && self.page(page).count.read() == 1)
+            }
             _ => write && self.can_share_swap_page(page),
         }
     }
 
-    /// Kernel: `vm_swap_full`, and since 5.18 `should_try_to_free_swap`: where references decide about reuse, the cache's is in the way.
-    fn should_free_swap(&self, page: PageRef, write: bool) -> bool {
-        self.vm_swap_full() || (self.rules().reuse == Reuse::AnonExclusive && write && self.page(page).count.read() == 2)
+    /// Kernel: `vm_swap_full`, and since 5.18 `should_try_to_free_swap` (rule [`SwapinFree`]); `own` is what the entry said.
+    fn should_free_swap(&self, page: PageRef, write: bool, own: bool) -> bool {
+        self.vm_swap_full()
+            || match self.rules().swapin_free {
+                SwapinFree::Full => false,
+                SwapinFree::Count => write && self.page(page).count.read() == 2,
+                SwapinFree::Exclusive => write && own,
+            }
     }
 
     /// Is it still the slot's page in the swap cache? Called with the page locked.

@@ -208,7 +208,13 @@ impl Era {
     /// Measured: 6.18.44 and 6.18.15 (`conformance/golden`). The rest is 5.19's.
     pub const V6_18: Protocol = Protocol::named("6.18", V5_19);
 
-    const ALL: [Protocol; 18] = [
+    /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
+    ///
+    /// Read in 7.3.4: `do_swap_page`, `should_try_to_free_swap`, `wp_can_reuse_anon_folio`, `folio_free_swap`. Measured: 7.3.4
+    /// (`conformance/golden`). The rest is 5.19's.
+    pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
+
+    const ALL: [Protocol; 19] = [
         Self::V2_6_7,
         Self::V2_6_11,
         Self::DOCUMENT_0,
@@ -227,6 +233,7 @@ impl Era {
         Self::V6_1,
         Self::V6_12,
         Self::V6_18,
+        Self::V7_3,
     ];
 
     /// All of them, oldest first.
@@ -288,6 +295,7 @@ const V2_6_22: Rules = Rules {
     swap_free_order: SwapFreeOrder::AfterRmap,
     wp_lock: WpLock::Trylock,
     cow_rmap: CowRmap::BeforeEntry,
+    swapin_free: SwapinFree::Full,
     swap_write: SwapWrite::Finish,
     free_swap: FreeSwap::RemoveExclusive,
     copied_swap: CopiedSwap::Keep,
@@ -361,9 +369,11 @@ const V5_19: Rules = Rules {
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,
     swap_free_order: SwapFreeOrder::FirstLocked,
+    swapin_free: SwapinFree::Count,
     copied_swap: CopiedSwap::Free,
     read_pin: ReadPin::Unshare,
     migration_wait: MigrationWait::NoReference,
     unuse_activate: UnuseActivate::No,
     ..V5_10
 };
+const V7_3: Rules = Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, ..V5_19 };

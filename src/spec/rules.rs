@@ -373,6 +373,16 @@ rules! {
         /// Once the entry has changed (2.6.26).
         AfterEntry = "after-entry",
     }
+    /// When `do_swap_page` gives the slot of the page back that it maps; when swap is full, always.
+    swapin_free: SwapinFree {
+        /// Only then (until 5.17).
+        Full = "full",
+        /// Before a store too, if nobody but the cache and the fault refers to the page: where references decide about reuse, the cache's is in
+        /// the way (5.18).
+        Count = "count",
+        /// After a store too, if the entry said that the page belongs to this process alone; nothing else says so (7.3).
+        Exclusive = "exclusive",
+    }
     /// What a write fault on a swap entry does about a page that others have too.
     swap_write: SwapWrite {
         /// Copies it, within the same fault.
