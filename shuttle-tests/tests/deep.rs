@@ -13,13 +13,22 @@ use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
 
 /// Race, and the protocol under which it holds as far as anybody got.
-const CASES: [(&str, &str); 6] = [
+const CASES: [(&str, &str); 9] = [
+    ("S0.9/fast", "5.19"),
+    ("S0.9/unmap", "5.19"),
+    ("S0.10/bystander", "2.6.13"),
     ("S3.13/back", "2.6.36"),
     ("S3/family-pages", "2.6.38"),
     ("S3/family-pages", "3.7"),
     ("S3.13/two", "2.6.36"),
     ("S3.13/two", "2.6.36+move_mapping=count+find_get_page=locked"),
     ("S3.13/two", "2.6.38"),
+];
+
+/// Race, a protocol that violates something, which clause, and what samples show that, where it takes the exhaustive search too long.
+const SHOWN: [(&str, &str, &str, Method); 2] = [
+    ("S0.9/unmap", "5.19+unmap_check=unpinned-before", "PIN-1", Method::Pct { seed: 1, depth: 3, iterations: SAMPLE }),
+    ("S0.10/bystander", "2.6.13+unuse_activate=before-unlock", "LIVELOCK", Method::Random { seed: 1, iterations: 2 * SAMPLE }),
 ];
 
 /// Executions of each way to sample.
@@ -49,5 +58,15 @@ fn nothing_is_violated() {
             check(&race, &protocol, &Method::Random { seed: 1, iterations: SAMPLE }, None);
             check(&race, &protocol, &Method::Pct { seed: 1, depth: 3, iterations: SAMPLE }, None);
         }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn what_is_violated_shows_in_samples() {
+    for (id, protocol, clause, method) in SHOWN {
+        let outcome = race(id).check_with(&protocol.parse().expect("a protocol"), &method, &Options::default());
+        println!("{id} · {protocol} · {} · {} executions in {:.0} s", outcome.verdict(), outcome.executions, outcome.seconds);
+        assert!(outcome.violations.iter().any(|count| count.name == clause), "{id} under {protocol}: {:?}", outcome.violations);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::{ForkMigration, ForkPinned, Reuse};
+use crate::spec::{ForkMigration, ForkPinned, GupFast, Reuse};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -32,6 +32,10 @@ impl World {
         if vma.anon_vma.read().is_none() {
             return; // nothing was ever touched here
         }
+        let counted = self.rules().gup_fast == GupFast::WriteProtectSeq;
+        if counted {
+            src.write_protect_seq.update(|seq| seq + 1); // odd: nobody is given a page without a lock
+        }
         dst.page_table_lock.lock();
         src.page_table_lock.lock();
         for addr in vma.vm_start.read()..vma.vm_end.read() {
@@ -46,6 +50,9 @@ impl World {
         }
         src.page_table_lock.unlock();
         dst.page_table_lock.unlock();
+        if counted {
+            src.write_protect_seq.update(|seq| seq + 1);
+        }
     }
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks held.

@@ -4,8 +4,8 @@ use super::fault::FaultAgain;
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
 use crate::call;
-use crate::spec::{Clause, Gup, ReadPin};
-use crate::sync;
+use crate::spec::{Clause, Gup, GupFast, ReadPin};
+use crate::sync::{self, Mark};
 
 /// A page that a device holds. Dropping the value does not let go of the page: see [`put`](Self::put).
 #[must_use]
@@ -105,10 +105,61 @@ impl World {
     fn get_user_pages(&self, mm: MmRef, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
         call!("get_user_pages({mm}:{addr}{})", if write { ", write" } else { "" });
         let mm = self.mm_struct(mm);
+        if self.rules().gup_fast != GupFast::No
+            && let Some(pin) = self.get_user_pages_fast(mm, addr, write)
+        {
+            return Ok(pin);
+        }
         mm.mmap_sem.down_read();
         let pinned = self.follow_page(mm, addr, write);
         mm.mmap_sem.up_read();
         pinned
+    }
+
+    /// Takes no lock: tries what needs none (rule [`GupFast`], claim S0.9). Kernel: `lockless_pages_from_mm`, and until 5.9
+    /// `internal_get_user_pages_fast`.
+    fn get_user_pages_fast(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
+        call!("get_user_pages_fast({}:{addr}{})", mm.id(), if write { ", write" } else { "" });
+        let counted = self.rules().gup_fast == GupFast::WriteProtectSeq && self.rules().gup == Gup::Pin;
+        let seq = counted.then(|| mm.write_protect_seq.read());
+        if seq.is_some_and(|seq| seq % 2 == 1) {
+            sync::mark(Mark::GUP_FAST_MEETS_FORK);
+            return None;
+        }
+        let pin = self.gup_pte_range(mm, addr, write)?;
+        if seq.is_some_and(|seq| mm.write_protect_seq.read() != seq) {
+            sync::mark(Mark::GUP_FAST_MEETS_FORK);
+            self.gup_refuse(mm, &pin);
+            return None;
+        }
+        self.shadow_pin_given(pin.record);
+        sync::mark(Mark::GUP_FAST_PINS);
+        Some(pin)
+    }
+
+    /// Takes no lock. Kernel: `gup_pte_range`, 5.9 to 5.19.
+    fn gup_pte_range(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
+        let Pte::Present { page, write: writable, dirty } = mm.pte(addr).read() else { return None };
+        if write && !writable {
+            return None;
+        }
+        let (frame, references) = (self.frame(page), self.gup_references());
+        frame.count.update_if(|count| (count != 0).then_some(count + references)).ok()?;
+        let page = frame.resident(); // by now, the frame may have another page
+        let record = self.shadow_pin_fast(mm, addr, page, write);
+        let pin = Pin { world: self, mm: mm.id(), addr, page, record, write };
+        if mm.pte(addr).read() != (Pte::Present { page, write: writable, dirty }) || (!writable && self.must_unshare(page)) {
+            sync::mark(Mark::GUP_FAST_LOOKS_AGAIN);
+            self.gup_refuse(mm, &pin);
+            return None;
+        }
+        Some(pin)
+    }
+
+    /// Lets go of a page that nobody was told of. Kernel: `gup_put_folio`; until 5.17 `put_compound_head`.
+    fn gup_refuse(&self, mm: &Mm, pin: &Pin<'_>) {
+        self.shadow_pin_refused(mm, pin.addr, pin.record);
+        self.put_page_refs(pin.page, self.gup_references());
     }
 
     /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.

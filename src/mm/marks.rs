@@ -74,6 +74,12 @@ marks! {
     FORK_COPIES_MIGRATION_ENTRY,
     /// fork copies a page that a device holds.
     FORK_COPIES_PINNED_PAGE,
+    /// `get_user_pages_fast` gives a device a page.
+    GUP_FAST_PINS,
+    /// `get_user_pages_fast` finds the entry changed, or the page shared, and gives the page back.
+    GUP_FAST_LOOKS_AGAIN,
+    /// `get_user_pages_fast` meets a fork, and leaves it to who takes locks.
+    GUP_FAST_MEETS_FORK,
     /// `try_to_unmap` meets the dummy VMA that keeps the anon_vma.
     TRY_TO_UNMAP_PASSES_DUMMY,
     /// `try_to_unmap_one` leaves the page mapped, because somebody holds it.

@@ -36,6 +36,8 @@ pub struct Mm {
     /// Kernel: `!list_empty(&mm->mmlist)`: it is on the list of those that may have something on swap. Changed under `mmlist_lock`; looked
     /// at without.
     pub(super) on_mmlist: Word<bool>,
+    /// Odd while fork write-protects (rule [`GupFast`](crate::spec::GupFast)). Kernel: the same name, since 5.10.
+    pub(super) write_protect_seq: Word<u64>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
     pub(super) process: Lifetime,
     /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
@@ -59,6 +61,7 @@ impl Mm {
             page_table_lock: SpinLock::new(name("ptl(mm%a)"), ()),
             mm_users: Word::new(name("mm%a.mm_users"), 1),
             on_mmlist: Word::new(name("mm%a.on_mmlist"), false),
+            write_protect_seq: Word::new(name("mm%a.write_protect_seq"), 0),
             process: Lifetime::new(),
             mmap: Published::new(name("mm%a.mmap"), Vec::new()),
             ptes: (0..TASK_SIZE).map(|_| OnceLock::new()).collect(),
@@ -98,6 +101,7 @@ impl Mm {
         self.page_table_lock.see(state);
         self.mm_users.see(state);
         self.on_mmlist.see(state);
+        self.write_protect_seq.see(state);
         self.mmap.see(state);
         for (_, cell) in self.peek_ptes() {
             cell.pte.see(state);

@@ -145,18 +145,30 @@ impl World {
             return false;
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
-        if let Pte::Present { dirty: true, .. } = self.set_pte(mm, addr, Pte::None) {
+        let cleared = self.set_pte(mm, addr, Pte::None);
+        if let Pte::Present { dirty: true, .. } = cleared {
             frame.dirty.write(true);
         }
         let migrated = ttu == Ttu::Migration && (!swapped || self.rules().swap_cache_entry == SwapCacheEntry::Migration);
         let entry = if migrated { None } else { Some(self.page_swap_entry(page)) };
         if let Some(entry) = entry {
             self.swap_duplicate(entry);
-            self.mmlist_add(mm, None);
         }
         let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
+        if exclusive && self.rules().unmap_check == UnmapCheck::Unpinned && frame.maybe_dma_pinned() {
+            self.is_held(page);
+            if let Some(entry) = entry {
+                self.swap_free(entry);
+            }
+            self.set_pte(mm, addr, cleared);
+            mm.page_table_lock.unlock();
+            return false;
+        }
         if exclusive {
             frame.anon_exclusive.write(false); // page_try_share_anon_rmap: from here on, the entry says it
+        }
+        if entry.is_some() {
+            self.mmlist_add(mm, None);
         }
         let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
         self.set_pte(mm, addr, left);
@@ -166,22 +178,26 @@ impl World {
         true
     }
 
-    /// Does somebody hold the page who would lose it? (rule [`UnmapCheck`], claims S0.1, S0.2, S0.8)
+    /// Does somebody hold the page who would lose it? Asked before the entry is cleared (rule [`UnmapCheck`], claims S0.1, S0.2, S0.8).
     fn is_held_against_unmap(&self, page: PageRef, swapped: bool) -> bool {
         let frame = self.page(page);
         // Besides the mappings, the cache and the caller have a reference each.
         let referenced = || swapped && frame.count.read() != frame.mapcount.read() + 2;
         let held = match self.rules().unmap_check {
-            UnmapCheck::Nothing => false,
+            UnmapCheck::Nothing | UnmapCheck::Unpinned => false,
             UnmapCheck::Count => referenced(),
             UnmapCheck::Residual => referenced() && frame.mapcount.read() > 1,
-            UnmapCheck::Unpinned => frame.anon_exclusive.read() && frame.maybe_dma_pinned(),
+            UnmapCheck::UnpinnedBefore => frame.anon_exclusive.read() && frame.maybe_dma_pinned(),
         };
         if held {
-            sync::mark(Mark::TRY_TO_UNMAP_PAGE_HELD);
-            note!("{page} is held: it stays mapped");
+            self.is_held(page);
         }
         held
+    }
+
+    fn is_held(&self, page: PageRef) {
+        sync::mark(Mark::TRY_TO_UNMAP_PAGE_HELD);
+        note!("{page} is held: it stays mapped");
     }
 
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.

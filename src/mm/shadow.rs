@@ -170,16 +170,38 @@ impl World {
 
     /// A device is given `page`, which is at `addr`. Called with the page-table lock held. Returns the number of its record.
     pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
+        let record = self.shadow_pin_record(mm, addr, page, write, true);
+        self.shadow.order.change(|order| order.push(record));
+        record
+    }
+
+    /// A device may be given `page`, which is at `addr`, without a lock: from here on what is stored there may be in it. Returns the number of
+    /// the record.
+    pub(super) fn shadow_pin_fast(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
+        self.shadow_pin_record(mm, addr, page, write, false)
+    }
+
+    /// It is given the page after all.
+    pub(super) fn shadow_pin_given(&self, record: u32) {
+        self.shadow.pins[record].state.change(|state| state.held = true);
+        self.shadow.order.change(|order| order.push(record));
+    }
+
+    /// It is not.
+    pub(super) fn shadow_pin_refused(&self, mm: &Mm, addr: Addr, record: u32) {
+        mm.shadow(addr).memory.change(|memory| memory.pins.retain(|&pin| pin != record));
+    }
+
+    fn shadow_pin_record(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool, held: bool) -> u32 {
         let at = PteLocation { mm: mm.id(), addr };
         let record = self.shadow.pins.push_with(|number| {
-            let state = PinState { mapped: true, held: true, values: BTreeSet::new() };
+            let state = PinState { mapped: true, held, values: BTreeSet::new() };
             PinRecord { number, at, page, write, state: Ghost::new(Name::new("pin#%a", number, 0), state) }
         });
         mm.shadow(addr).memory.change(|memory| {
-            record.state.reset(PinState { mapped: true, held: true, values: BTreeSet::from([memory.value]) });
+            record.state.reset(PinState { mapped: true, held, values: BTreeSet::from([memory.value]) });
             memory.pins.push(record.number);
         });
-        self.shadow.order.change(|order| order.push(record.number));
         record.number
     }
 

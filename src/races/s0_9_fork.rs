@@ -1,8 +1,18 @@
 //! S0.9: fork while a device stores into a page of the parent.
 
 use super::worlds::one_page;
-use crate::spec::{Clause, Era, ForkPinned, Gup};
-use crate::{Mark, Race};
+use crate::mm::World;
+use crate::spec::{Clause, Era, ForkPinned, Gup, GupFast, UnmapCheck};
+use crate::{Mark, Race, Seen};
+
+/// What the device does with the page does not matter: it is the one that must stay.
+fn given_and_taken_back(w: &World) {
+    w.process(0).pin_for_writing(1).expect("it is mapped").put();
+}
+
+fn given_without_lock(e: &Seen<'_>) -> bool {
+    e.saw(Mark::GUP_FAST_PINS)
+}
 
 pub(super) fn races() -> Vec<Race> {
     vec![
@@ -18,8 +28,36 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V5_9.with(ForkPinned::Share), Clause::PIN_1)
             .still_violates(Era::V2_6_29.with(ForkPinned::Copy), Clause::PIN_1)
             .holds(Era::V2_6_29.with(Gup::Pin).with(ForkPinned::Copy))
-            .holds(Era::V5_9)
-            .holds(Era::V5_19)
+            .still_violates(Era::V5_9, Clause::PIN_1)
+            .holds(Era::V5_9.with(GupFast::No))
+            .holds(Era::V5_19.with(GupFast::No))
             .sometimes("fork copies the pinned page", |e| e.saw(Mark::FORK_COPIES_PINNED_PAGE)),
+        Race::new("S0.9/fast", "a device is given the page without a lock while the parent forks, which then stores, and gets the copy")
+            .world(one_page)
+            .cpu("direct I/O", given_and_taken_back)
+            .cpu("fork, then store", |w| {
+                w.process(0).fork();
+                w.process(0).store(1, 8).expect("it is mapped");
+            })
+            .still_violates(Era::V5_9, Clause::PIN_1)
+            .holds(Era::V5_10)
+            .sometimes("the device is given the page without a lock", given_without_lock)
+            .sometimes("it is refused, because of the fork", |e| e.saw(Mark::GUP_FAST_MEETS_FORK)),
+        // With what takes no lock it is too large for the catalogue: shuttle-tests/tests/deep.rs has it.
+        Race::new(
+            "S0.9/unmap",
+            "a device is given the page without a lock while reclaim unmaps it; then the parent forks, stores, and gets the copy",
+        )
+        .world(one_page)
+        .cpu("direct I/O", given_and_taken_back)
+        .cpu("kswapd, then fork and store", |w| {
+            w.shrink_page(w.process(0).page_at(1));
+            w.process(0).fork();
+            w.process(0).store(1, 8).expect("it is mapped");
+        })
+        .violates(Era::V5_19.with(UnmapCheck::UnpinnedBefore), Clause::PIN_1)
+        .holds(Era::V5_19)
+        .sometimes("the device is given the page without a lock", given_without_lock)
+        .sometimes("reclaim leaves the page", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD)),
     ]
 }

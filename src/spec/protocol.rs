@@ -303,6 +303,7 @@ const V2_6_22: Rules = Rules {
     swapin_recheck: SwapinRecheck::Entry,
     swap_has_cache: SwapHasCache::Counted,
     gup: Gup::Get,
+    gup_fast: GupFast::No,
     swap_pinned: SwapPinned::Add,
     fork_pinned: ForkPinned::Share,
     read_pin: ReadPin::AsMapped,
@@ -359,12 +360,13 @@ const V5_9: Rules = Rules {
     reuse: Reuse::Refcount,
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
+    gup_fast: GupFast::LookAgain,
     fork_pinned: ForkPinned::Copy,
     swap_cache_entry: SwapCacheEntry::Migration,
     try_to_unuse: TryToUnuse::ByMm,
     ..V3_7
 };
-const V5_10: Rules = Rules { swap_pinned: SwapPinned::Keep, ..V5_9 };
+const V5_10: Rules = Rules { gup_fast: GupFast::WriteProtectSeq, swap_pinned: SwapPinned::Keep, ..V5_9 };
 const V5_19: Rules = Rules {
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,

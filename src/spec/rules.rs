@@ -344,7 +344,11 @@ rules! {
         Residual = "residual",
         /// Nothing (2.6.13).
         Nothing = "nothing",
-        /// A pin on a page that belongs to one process (5.19).
+        /// A pin on a page that belongs to one process, looked for before the entry is cleared: a pin that takes no lock comes in between. No
+        /// kernel did this.
+        UnpinnedBefore = "unpinned-before",
+        /// The same, looked for once the entry is cleared; if there is one, the entry is restored (5.19, `try_to_unmap_one` and
+        /// `page_try_share_anon_rmap` read).
         Unpinned = "unpinned",
     }
     /// In which order `do_swap_page` gives up its swap entry, maps the page and unlocks it (claims S0.5, S0.6).
@@ -440,6 +444,16 @@ rules! {
         Add = "add",
         /// Leaves it alone (5.11, and 5.10 as its stable releases have it).
         Keep = "keep",
+    }
+    /// How a device is given a page without `mmap_sem` and the page-table lock (claim S0.9). Where that fails, it is given one with them.
+    gup_fast: GupFast {
+        /// It is not (until 2.6.26). Later kernels, until the reference came with a second look, rely on that nobody finishes a TLB flush
+        /// while this CPU's interrupts are off, which is not modelled.
+        No = "no",
+        /// It takes a reference unless the count is zero, and looks at the entry again (`gup_pte_range`, 5.9 read).
+        LookAgain = "look-again",
+        /// The same, and not while fork write-protects: a sequence count says so (`lockless_pages_from_mm`, 5.10; 5.19 read).
+        WriteProtectSeq = "write-protect-seq",
     }
     /// What fork does with a page that is pinned (claim S0.9).
     fork_pinned: ForkPinned {
