@@ -55,9 +55,8 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).fork();
             w.process(0).store(1, 8).expect("it is mapped");
         })
-        .violates(Era::V5_19.with(UnmapCheck::UnpinnedBefore), Clause::PIN_1)
-        .holds(Era::V5_19)
-        .sometimes("the device is given the page without a lock", given_without_lock)
+        .holds(Era::V5_19.with(GupFast::No))
+        .holds(Era::V5_19.with(GupFast::No).with(UnmapCheck::UnpinnedBefore))
         .sometimes("reclaim leaves the page", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD)),
     ]
 }
