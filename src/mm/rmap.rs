@@ -2,8 +2,10 @@
 
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
-use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, LookupRcu, Reuse, RmapAgain, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
+use super::{Addr, Errno, Mm, PageRef, Pte, Vma, World};
+use crate::spec::{
+    Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck,
+};
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -122,7 +124,10 @@ impl World {
             if vma == DUMMY_VMA {
                 sync::mark(Mark::TRY_TO_UNMAP_PASSES_DUMMY);
             } else {
-                taken += i64::from(self.try_to_unmap_one(page, self.listed_vma(vma), ttu));
+                match self.try_to_unmap_one(page, self.listed_vma(vma), ttu) {
+                    Ok(unmapped) => taken += i64::from(unmapped),
+                    Err(_) => break,
+                }
             }
             if !self.page(page).mapped() {
                 break;
@@ -133,16 +138,17 @@ impl World {
         taken
     }
 
-    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`.
-    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> bool {
-        let Ok(addr) = vma.vma_address(self, page) else { return false };
-        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return false };
+    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
+    /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.11 to 3.0; in 5.9 and 5.19 it returns false).
+    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> Result<bool, Errno> {
+        let Ok(addr) = vma.vma_address(self, page) else { return Ok(false) };
+        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return Ok(false) };
         let mm = self.mm_struct(vma.mm);
         let frame = self.page(page);
         let swapped = frame.swap_cache.read();
         if self.is_held_against_unmap(page, swapped) || (!swapped && ttu == Ttu::Unmap) {
             mm.page_table_lock.unlock();
-            return false;
+            return Err(Errno::Ebusy);
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
         if let Pte::Present { dirty: true, .. } = self.set_pte(mm, addr, Pte::None) {
@@ -163,7 +169,7 @@ impl World {
         self.page_remove_rmap(page);
         self.put_page(page);
         mm.page_table_lock.unlock();
-        true
+        Ok(true)
     }
 
     /// Does somebody hold the page who would lose it? (rule [`UnmapCheck`], claims S0.1, S0.2, S0.8)
@@ -186,10 +192,10 @@ impl World {
 
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
     ///
-    /// Looks without the lock first, as kernels until 2.6.39 did: an entry that is not present then is not looked at again.
+    /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
     pub(super) fn page_check_address(&self, page: PageRef, vma: &Vma, addr: Addr) -> Option<Pte> {
         let mm = self.mm_struct(vma.mm);
-        if !mm.pte(addr).read().is_present() {
+        if self.rules().pte_look != PteLook::Locked && !mm.pte(addr).read().is_present() {
             return None;
         }
         mm.page_table_lock.lock();
@@ -264,6 +270,21 @@ impl World {
             frame.anon_exclusive.reset(true);
         }
         self.page_set_anon_rmap(page, vma, addr, vma.anon_vma.read());
+    }
+
+    /// Maps a page that was mapped before (rule [`RmapOrder`]). Called with the page and the page table locked.
+    pub(super) fn map_again(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+        let page = pte.page().expect("a present entry");
+        match self.rules().rmap_order {
+            RmapOrder::EntryFirst => {
+                self.set_pte(mm, addr, pte);
+                self.page_add_anon_rmap(page, vma, addr);
+            }
+            RmapOrder::RmapFirst => {
+                self.page_add_anon_rmap(page, vma, addr);
+                self.set_pte(mm, addr, pte);
+            }
+        }
     }
 
     /// One more mapping. Called with the page-table lock held, and, if it may be the first one, `page` locked. Kernel: `page_add_anon_rmap`.

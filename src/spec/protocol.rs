@@ -223,8 +223,8 @@ const V2_6_11: Rules = Rules {
 };
 const DOCUMENT_0: Rules =
     Rules { reuse: Reuse::Mapcount, unmap_check: UnmapCheck::Residual, swap_free_order: SwapFreeOrder::BeforeUnlock, ..V2_6_11 };
-/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated.
-const V2_6_13: Rules = V2_6_22;
+/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated, and what that asked for.
+const V2_6_13: Rules = Rules { fork_link: ForkLink::Prepend, pte_look: PteLook::Locked, ..V2_6_22 };
 const V2_6_22: Rules = Rules {
     anon_vma_link: AnonVmaLink::Shared,
     anon_vma_lock: AnonVmaLock::Own,
@@ -237,6 +237,7 @@ const V2_6_22: Rules = Rules {
     vm_end_lock: VmEndLock::Always,
     rmap_walk_lock: RmapWalkLock::Page,
     shared_mapping: SharedMapping::Vma,
+    rmap_order: RmapOrder::EntryFirst,
     rmap_again: RmapAgain::Anew,
     lock_recheck: LockRecheck::Nothing,
     anon_vma_life: AnonVmaLife::Nothing,
@@ -247,10 +248,12 @@ const V2_6_22: Rules = Rules {
     unmapped_page: UnmappedPage::Unmap,
     move_mapping: MoveMapping::Count,
     find_get_page: FindGetPage::Locked,
+    newpage_lru: NewpageLru::Last,
     migration_wait: MigrationWait::GetPage,
     swap_cache_entry: SwapCacheEntry::Swap,
     zap_migration: ZapMigration::Discard,
     gather_put: GatherPut::AfterUnlink,
+    pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
     fork_migration: ForkMigration::Copy,
     stale_entry: StaleEntry::Bug,
@@ -305,6 +308,7 @@ const V2_6_36: Rules = Rules {
 };
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules = Rules {
+    pte_look: PteLook::LocklessUnmap,
     anon_vma_lock_kind: AnonVmaLockKind::Sleeping,
     anon_vma_put: AnonVmaPut::RootFirst,
     chain_lock: ChainLock::Root,
@@ -316,6 +320,7 @@ const V3_7: Rules = Rules {
 const V5_9: Rules = Rules {
     anon_vma_put: AnonVmaPut::ChildFirst,
     unmapped_put: UnmappedPut::AfterRcu,
+    migration_wait: MigrationWait::PutAndWait,
     reuse: Reuse::Refcount,
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
@@ -329,5 +334,7 @@ const V5_19: Rules = Rules {
     swap_free_order: SwapFreeOrder::FirstLocked,
     read_pin: ReadPin::Unshare,
     migration_wait: MigrationWait::NoReference,
+    rmap_order: RmapOrder::RmapFirst,
+    newpage_lru: NewpageLru::BeforeRemap,
     ..V5_9
 };
