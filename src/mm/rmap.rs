@@ -25,6 +25,9 @@ impl World {
     /// (rule [`LookupRcu`]). Before 2.6.36 the page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma
     /// (rule [`LockRecheck`]).
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
+        if self.has_map_lock() {
+            return self.page_lock_anon_vma_by_map_lock(page);
+        }
         let rcu = self.rules().lookup_rcu != LookupRcu::Without || self.anon_vma_lock_sleeps();
         if rcu {
             self.rcu.read_lock();
@@ -54,9 +57,16 @@ impl World {
         locked
     }
 
+    /// As long as the page's map lock is held, what maps it stays, and so does its anon_vma. Kernel: the beginning of `try_to_unmap_anon` and
+    /// `page_referenced_anon`, until 2.6.8.
+    fn page_lock_anon_vma_by_map_lock(&self, page: PageRef) -> Option<SlabRef> {
+        let Mapping(anon_vma) = self.page(page).mapping.read();
+        anon_vma.map(|anon_vma| self.anon_vma_lock(anon_vma))
+    }
+
     /// Does the lookup stay in its RCU read section as long as it has the lock?
     fn stays_in_rcu(&self) -> bool {
-        self.rules().lookup_rcu == LookupRcu::UntilUnlocked && !self.anon_vma_lock_sleeps()
+        self.rules().lookup_rcu == LookupRcu::UntilUnlocked && !self.anon_vma_lock_sleeps() && !self.has_map_lock()
     }
 
     /// The lock is taken, and sleeps: what keeps the anon_vma is a reference, until the lock does. Called inside an RCU read section, which it
@@ -166,7 +176,7 @@ impl World {
         }
         let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
         self.set_pte(mm, addr, left);
-        self.page_remove_rmap(page);
+        self.page_remove_rmap_locked(page);
         self.put_page(page);
         mm.page_table_lock.unlock();
         Ok(true)
@@ -198,7 +208,11 @@ impl World {
         if self.rules().pte_look != PteLook::Locked && !mm.pte(addr).read().is_present() {
             return None;
         }
-        mm.page_table_lock.lock();
+        if !self.has_map_lock() {
+            mm.page_table_lock.lock();
+        } else if !mm.page_table_lock.trylock() {
+            return None; // the map lock comes after it
+        }
         let pte = mm.pte(addr).read();
         if pte.page() == Some(page) {
             return Some(pte);
@@ -291,6 +305,15 @@ impl World {
     /// A page that is mapped again may keep what a walk finds it by (rule [`RmapAgain`]).
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
+        if self.has_map_lock() {
+            self.page_map_lock(page);
+            if !frame.mapped() {
+                self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
+            }
+            frame.mapcount.add(1);
+            self.page_map_unlock(page);
+            return;
+        }
         let first = frame.mapcount.add_return(1) == 1;
         if first && !(self.rules().rmap_again == RmapAgain::Keep && frame.mapping.read() != Mapping(None)) {
             self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
@@ -319,13 +342,25 @@ impl World {
 
     /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.
     pub(super) fn page_dup_rmap(&self, page: PageRef) {
+        self.page_map_lock(page);
         self.page(page).mapcount.add(1);
+        self.page_map_unlock(page);
     }
 
-    /// One mapping less. `page->mapping` stays as it was. Called with the page-table lock held. Kernel: `page_remove_rmap`.
+    /// One mapping less. `page->mapping` stays as it was, since 2.6.9 (rule [`MapLock`](crate::spec::MapLock)). Called with the page-table
+    /// lock held. Kernel: `page_remove_rmap`.
     pub(super) fn page_remove_rmap(&self, page: PageRef) {
+        self.page_map_lock(page);
+        self.page_remove_rmap_locked(page);
+        self.page_map_unlock(page);
+    }
+
+    fn page_remove_rmap_locked(&self, page: PageRef) {
         if self.page(page).mapcount.add_return(-1) == 0 {
             note!("{page} is no longer mapped");
+            if self.has_map_lock() {
+                self.page(page).mapping.write(Mapping(None));
+            }
         }
     }
 }

@@ -143,10 +143,10 @@ impl FromStr for Protocol {
 pub struct Era;
 
 impl Era {
-    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1).
-    pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_11);
+    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map.
+    pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_7);
 
-    /// 2.6.11: what document 0 changes. In all that is modelled here, the same as 2.6.7.
+    /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9).
     pub const V2_6_11: Protocol = Protocol::named("2.6.11", V2_6_11);
 
     /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to S0.8).
@@ -212,6 +212,7 @@ impl Era {
     }
 }
 
+const V2_6_7: Rules = Rules { map_lock: MapLock::Page, ..V2_6_11 };
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
     unmap_check: UnmapCheck::Count,
@@ -237,6 +238,7 @@ const V2_6_22: Rules = Rules {
     vm_end_lock: VmEndLock::Always,
     rmap_walk_lock: RmapWalkLock::Page,
     shared_mapping: SharedMapping::Vma,
+    map_lock: MapLock::Nothing,
     rmap_order: RmapOrder::EntryFirst,
     rmap_again: RmapAgain::Anew,
     lock_recheck: LockRecheck::Nothing,

@@ -158,6 +158,14 @@ rules! {
         /// The oldest that the VMA is linked to (2.6.34).
         Oldest = "oldest",
     }
+    /// What keeps a page's mapcount and its mapping together for who walks its reverse map.
+    map_lock: MapLock {
+        /// A lock in the page, `PG_maplock`: the mapping goes with the last entry, and nobody needs RCU; but the walk only tries page-table locks
+        /// (until 2.6.8: read there).
+        Page = "page",
+        /// Nothing: the mapcount goes up before the mapping is set, and the mapping stays when it goes down (2.6.9).
+        Nothing = "nothing",
+    }
     /// What comes first when a page is mapped again, its entry or its reverse map. No race can tell: the page is locked.
     rmap_order: RmapOrder {
         /// The entry (read in 2.6.24, 2.6.29, 3.0, 5.9).
