@@ -176,7 +176,7 @@ impl Era {
     /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.
     pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
 
-    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8).
+    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an anon_vma sleeps (3.0).
     pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
 
     /// 5.9: references decide about reuse again, a device's can be told from others, and fork copies what it holds.

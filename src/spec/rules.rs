@@ -276,7 +276,7 @@ rules! {
     migration_wait: MigrationWait {
         /// Unconditionally (until 2.6.26).
         GetPage = "get-page",
-        /// Unless the count is zero (2.6.27).
+        /// Unless the count is zero (2.6.27 to 4.20).
         GetUnlessZero = "get-unless-zero",
         /// Unless the count is zero, and only until it sleeps: it joins the page's waiters, and drops it (5.0 to 5.16; read in 5.9).
         PutAndWait = "put-and-wait",
