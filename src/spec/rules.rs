@@ -103,14 +103,14 @@ rules! {
     anon_vma_put: AnonVmaPut {
         /// Whoever has its lock (until 2.6.39; read in 2.6.36 and 2.6.39).
         AtOnce = "at-once",
-        /// Once nobody has the root's lock; but it lets go of the root before it asks for that (3.0 to 3.14; read in 3.0).
+        /// Once nobody has the root's lock; but it lets go of the root before it asks for that (from 3.0 until 2014; read in 3.0).
         RootFirst = "root-first",
         /// Once nobody has the root's lock; then it lets go of the root (624483f3ea82, 2014; read in 5.9 and 5.19).
         ChildFirst = "child-first",
     }
     /// Where a lookup that has a reference, and finds the page unmapped, drops it.
     unmapped_put: UnmappedPut {
-        /// Inside the RCU read section of the lookup, though that may sleep (3.0 to 3.14; read in 3.0).
+        /// Inside the RCU read section of the lookup, though that may sleep (from 3.0 until 2014; read in 3.0).
         InRcu = "in-rcu",
         /// Behind it (2014; read in 5.9 and 5.19).
         AfterRcu = "after-rcu",
