@@ -3,7 +3,7 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
-use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, RcuScope, Recount, StaleEntry, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, UnmappedPage};
 use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -97,7 +97,10 @@ impl World {
         let result = self.unmap_and_move(newpage, page);
         if result.is_ok() {
             sync::mark(Mark::MIGRATE_MOVED);
-            self.putback_lru_page(newpage);
+            match self.rules().newpage_lru {
+                NewpageLru::Last => self.putback_lru_page(newpage),
+                NewpageLru::BeforeRemap => self.put_page(newpage),
+            }
         } else {
             sync::mark(Mark::MIGRATE_FAILED);
             self.put_page(newpage);
@@ -153,8 +156,13 @@ impl World {
         if result.is_err() {
             new.mapping.write(Mapping(None));
             old.moved_to.reset(None);
-        } else if remap {
-            self.remove_migration_ptes(page, newpage, entries);
+        } else {
+            if self.rules().newpage_lru == NewpageLru::BeforeRemap {
+                self.lru_cache_add(newpage);
+            }
+            if remap {
+                self.remove_migration_ptes(page, newpage, entries);
+            }
         }
         self.unlock_page(newpage);
         result
@@ -258,10 +266,10 @@ impl World {
         }
     }
 
-    /// Kernel: `remove_migration_pte`, 2.6.22 to 2.6.39. Looks without the page-table lock first. True if it restored the entry.
+    /// Kernel: `remove_migration_pte`. Looks without the page-table lock first (rule [`PteLook`]). True if it restored the entry.
     fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) -> bool {
         let mm = self.mm_struct(vma.mm);
-        if !matches!(mm.pte(addr).read(), Pte::Migration { .. }) {
+        if self.rules().pte_look == PteLook::Lockless && !matches!(mm.pte(addr).read(), Pte::Migration { .. }) {
             return false;
         }
         mm.page_table_lock.lock();
@@ -273,8 +281,7 @@ impl World {
             if exclusive {
                 self.page(new).anon_exclusive.write(true);
             }
-            self.set_pte(mm, addr, Pte::clean(new, write));
-            self.page_add_anon_rmap(new, vma, addr);
+            self.map_again(mm, vma, addr, Pte::clean(new, write));
             restored = true;
         }
         mm.page_table_lock.unlock();
@@ -388,17 +395,21 @@ impl World {
                 self.get_page(page);
                 true
             }
-            MigrationWait::GetUnlessZero if !self.get_page_unless_zero(page) => {
+            MigrationWait::GetUnlessZero | MigrationWait::PutAndWait if !self.get_page_unless_zero(page) => {
                 mm.page_table_lock.unlock();
                 return;
             }
-            MigrationWait::GetUnlessZero => true,
+            MigrationWait::GetUnlessZero | MigrationWait::PutAndWait => true,
             MigrationWait::NoReference => false,
         };
         mm.page_table_lock.unlock();
+        let sleeps_without = self.rules().migration_wait == MigrationWait::PutAndWait;
+        if sleeps_without {
+            self.put_page(page); // put_and_wait_on_page_locked
+        }
         // Without a reference only the queue is used, which is found by the frame's address.
         self.frame(page).lock.wait();
-        if referenced {
+        if referenced && !sleeps_without {
             self.put_page(page);
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Addr, Pte, PteLocation, SwapEntry, World};
-use crate::spec::{Clause, Isolation, StaleEntry};
-use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, State, Word};
+use crate::spec::{Clause, Isolation, MapLock, StaleEntry};
+use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
 /// the generation is what the checker knows beside it.
@@ -112,6 +112,8 @@ pub struct Page {
     file: Word<bool>,
     /// `PG_locked`.
     pub lock: PageLock,
+    /// `PG_maplock`, until 2.6.8 (rule [`MapLock`]).
+    pub(super) map_lock: SpinLock<()>,
     /// Kernel: `page->_count`. References of every kind.
     pub(super) count: Word<i64>,
     /// Kernel: `page->_mapcount`, plus one: present page-table entries that map it.
@@ -152,6 +154,7 @@ impl Page {
             cached: Ghost::new(name("P%a%l in the swap cache"), None),
             file: Word::new(name("P%a%l.file"), false),
             lock: PageLock::new(name("page(P%a%l)")),
+            map_lock: SpinLock::new(name("maplock(P%a%l)"), ()),
             count: Word::new(name("P%a%l.count"), 0),
             mapcount: Word::new(name("P%a%l.mapcount"), 0),
             mapping: Word::new(name("P%a%l.mapping"), Mapping(None)),
@@ -227,6 +230,7 @@ impl Page {
         self.cached.see(state);
         self.file.see(state);
         self.lock.see(state);
+        self.map_lock.see(state);
         self.count.see(state);
         self.mapcount.see(state);
         self.mapping.see(state);
@@ -499,6 +503,25 @@ impl World {
     fn set_active(&self, frame: &Page, active: bool) {
         self.lru_lock.assert_held();
         frame.active.write(active);
+    }
+
+    /// Is there a lock in the page for its reverse map? (rule [`MapLock`])
+    pub(super) fn has_map_lock(&self) -> bool {
+        self.rules().map_lock == MapLock::Page
+    }
+
+    /// Kernel: `page_map_lock`, until 2.6.8.
+    pub(super) fn page_map_lock(&self, page: PageRef) {
+        if self.has_map_lock() {
+            self.page(page).map_lock.lock();
+        }
+    }
+
+    /// Kernel: `page_map_unlock`, until 2.6.8.
+    pub(super) fn page_map_unlock(&self, page: PageRef) {
+        if self.has_map_lock() {
+            self.page(page).map_lock.unlock();
+        }
     }
 
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.

@@ -16,7 +16,11 @@ impl World {
         let frame = self.page(page);
         frame.lock.lock();
         if frame.swap_cache.read() || self.add_to_swap(page) {
-            self.try_to_unmap(page, Ttu::Unmap);
+            self.page_map_lock(page);
+            if !self.has_map_lock() || frame.mapped() {
+                self.try_to_unmap(page, Ttu::Unmap);
+            }
+            self.page_map_unlock(page);
         }
         let unmapped = !frame.mapped();
         self.unlock_page(page);
@@ -40,9 +44,11 @@ impl World {
         call!("shrink_active_list({page})");
         let done = self.isolate_for_reclaim(page);
         if done {
+            self.page_map_lock(page);
             if self.page(page).mapped() && self.page_referenced(page) > 0 {
                 sync::mark(Mark::PAGE_REFERENCED);
             }
+            self.page_map_unlock(page);
             self.putback_lru_page(page);
         }
         self.asked(Name::new("age_page()", 0, 0), done);
@@ -89,11 +95,14 @@ impl World {
         if !frame.swap_cache.read() {
             return false;
         }
-        if frame.mapped() {
+        self.page_map_lock(page);
+        let left = frame.mapped() && {
             self.try_to_unmap(page, Ttu::Unmap);
-            if frame.mapped() {
-                return false;
-            }
+            frame.mapped()
+        };
+        self.page_map_unlock(page);
+        if left {
+            return false;
         }
         if frame.dirty.read() {
             if frame.count.read() != 2 {

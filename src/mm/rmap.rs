@@ -2,8 +2,10 @@
 
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
-use super::{Addr, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, LockRecheck, LookupRcu, Reuse, RmapAgain, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck};
+use super::{Addr, Errno, Mm, PageRef, Pte, Vma, World};
+use crate::spec::{
+    Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck,
+};
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -23,6 +25,9 @@ impl World {
     /// (rule [`LookupRcu`]). Before 2.6.36 the page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma
     /// (rule [`LockRecheck`]).
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
+        if self.has_map_lock() {
+            return self.page_lock_anon_vma_by_map_lock(page);
+        }
         let rcu = self.rules().lookup_rcu != LookupRcu::Without || self.anon_vma_lock_sleeps();
         if rcu {
             self.rcu.read_lock();
@@ -52,9 +57,16 @@ impl World {
         locked
     }
 
+    /// As long as the page's map lock is held, what maps it stays, and so does its anon_vma. Kernel: the beginning of `try_to_unmap_anon` and
+    /// `page_referenced_anon`, until 2.6.8.
+    fn page_lock_anon_vma_by_map_lock(&self, page: PageRef) -> Option<SlabRef> {
+        let Mapping(anon_vma) = self.page(page).mapping.read();
+        anon_vma.map(|anon_vma| self.anon_vma_lock(anon_vma))
+    }
+
     /// Does the lookup stay in its RCU read section as long as it has the lock?
     fn stays_in_rcu(&self) -> bool {
-        self.rules().lookup_rcu == LookupRcu::UntilUnlocked && !self.anon_vma_lock_sleeps()
+        self.rules().lookup_rcu == LookupRcu::UntilUnlocked && !self.anon_vma_lock_sleeps() && !self.has_map_lock()
     }
 
     /// The lock is taken, and sleeps: what keeps the anon_vma is a reference, until the lock does. Called inside an RCU read section, which it
@@ -122,7 +134,10 @@ impl World {
             if vma == DUMMY_VMA {
                 sync::mark(Mark::TRY_TO_UNMAP_PASSES_DUMMY);
             } else {
-                taken += i64::from(self.try_to_unmap_one(page, self.listed_vma(vma), ttu));
+                match self.try_to_unmap_one(page, self.listed_vma(vma), ttu) {
+                    Ok(unmapped) => taken += i64::from(unmapped),
+                    Err(_) => break,
+                }
             }
             if !self.page(page).mapped() {
                 break;
@@ -133,16 +148,17 @@ impl World {
         taken
     }
 
-    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`.
-    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> bool {
-        let Ok(addr) = vma.vma_address(self, page) else { return false };
-        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return false };
+    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
+    /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.11 to 3.0; in 5.9 and 5.19 it returns false).
+    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> Result<bool, Errno> {
+        let Ok(addr) = vma.vma_address(self, page) else { return Ok(false) };
+        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return Ok(false) };
         let mm = self.mm_struct(vma.mm);
         let frame = self.page(page);
         let swapped = frame.swap_cache.read();
         if self.is_held_against_unmap(page, swapped) || (!swapped && ttu == Ttu::Unmap) {
             mm.page_table_lock.unlock();
-            return false;
+            return Err(Errno::Ebusy);
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
         let cleared = self.set_pte(mm, addr, Pte::None);
@@ -162,7 +178,7 @@ impl World {
             }
             self.set_pte(mm, addr, cleared);
             mm.page_table_lock.unlock();
-            return false;
+            return Err(Errno::Ebusy);
         }
         if exclusive {
             frame.anon_exclusive.write(false); // page_try_share_anon_rmap: from here on, the entry says it
@@ -172,10 +188,10 @@ impl World {
         }
         let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
         self.set_pte(mm, addr, left);
-        self.page_remove_rmap(page);
+        self.page_remove_rmap_locked(page);
         self.put_page(page);
         mm.page_table_lock.unlock();
-        true
+        Ok(true)
     }
 
     /// Does somebody hold the page who would lose it? Asked before the entry is cleared (rule [`UnmapCheck`], claims S0.1, S0.2, S0.8).
@@ -202,13 +218,17 @@ impl World {
 
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
     ///
-    /// Looks without the lock first, as kernels until 2.6.39 did: an entry that is not present then is not looked at again.
+    /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
     pub(super) fn page_check_address(&self, page: PageRef, vma: &Vma, addr: Addr) -> Option<Pte> {
         let mm = self.mm_struct(vma.mm);
-        if !mm.pte(addr).read().is_present() {
+        if self.rules().pte_look != PteLook::Locked && !mm.pte(addr).read().is_present() {
             return None;
         }
-        mm.page_table_lock.lock();
+        if !self.has_map_lock() {
+            mm.page_table_lock.lock();
+        } else if !mm.page_table_lock.trylock() {
+            return None; // the map lock comes after it
+        }
         let pte = mm.pte(addr).read();
         if pte.page() == Some(page) {
             return Some(pte);
@@ -282,10 +302,34 @@ impl World {
         self.page_set_anon_rmap(page, vma, addr, vma.anon_vma.read());
     }
 
+    /// Maps a page that was mapped before (rule [`RmapOrder`]). Called with the page and the page table locked.
+    pub(super) fn map_again(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+        let page = pte.page().expect("a present entry");
+        match self.rules().rmap_order {
+            RmapOrder::EntryFirst => {
+                self.set_pte(mm, addr, pte);
+                self.page_add_anon_rmap(page, vma, addr);
+            }
+            RmapOrder::RmapFirst => {
+                self.page_add_anon_rmap(page, vma, addr);
+                self.set_pte(mm, addr, pte);
+            }
+        }
+    }
+
     /// One more mapping. Called with the page-table lock held, and, if it may be the first one, `page` locked. Kernel: `page_add_anon_rmap`.
     /// A page that is mapped again may keep what a walk finds it by (rule [`RmapAgain`]).
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         let frame = self.page(page);
+        if self.has_map_lock() {
+            self.page_map_lock(page);
+            if !frame.mapped() {
+                self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
+            }
+            frame.mapcount.add(1);
+            self.page_map_unlock(page);
+            return;
+        }
         let first = frame.mapcount.add_return(1) == 1;
         if first && !(self.rules().rmap_again == RmapAgain::Keep && frame.mapping.read() != Mapping(None)) {
             self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
@@ -314,13 +358,25 @@ impl World {
 
     /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.
     pub(super) fn page_dup_rmap(&self, page: PageRef) {
+        self.page_map_lock(page);
         self.page(page).mapcount.add(1);
+        self.page_map_unlock(page);
     }
 
-    /// One mapping less. `page->mapping` stays as it was. Called with the page-table lock held. Kernel: `page_remove_rmap`.
+    /// One mapping less. `page->mapping` stays as it was, since 2.6.9 (rule [`MapLock`](crate::spec::MapLock)). Called with the page-table
+    /// lock held. Kernel: `page_remove_rmap`.
     pub(super) fn page_remove_rmap(&self, page: PageRef) {
+        self.page_map_lock(page);
+        self.page_remove_rmap_locked(page);
+        self.page_map_unlock(page);
+    }
+
+    fn page_remove_rmap_locked(&self, page: PageRef) {
         if self.page(page).mapcount.add_return(-1) == 0 {
             note!("{page} is no longer mapped");
+            if self.has_map_lock() {
+                self.page(page).mapping.write(Mapping(None));
+            }
         }
     }
 }

@@ -68,8 +68,7 @@ impl World {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
             }
-            self.set_pte(mm, addr, pte);
-            self.page_add_anon_rmap(page, vma, addr);
+            self.map_again(mm, vma, addr, pte);
         };
         match self.rules().swap_free_order {
             SwapFreeOrder::First => {

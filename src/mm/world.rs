@@ -261,7 +261,8 @@ impl World {
 
     /// Who holds what, by lock.
     fn locks(&self) -> Vec<(Name, Option<usize>)> {
-        let pages = self.pages.iter().map(|page| (page.lock.name(), page.lock.owner()));
+        let pages =
+            self.pages.iter().flat_map(|page| [(page.lock.name(), page.lock.owner()), (page.map_lock.name(), page.map_lock.owner())]);
         let anon_vmas = self.anon_vmas.live().map(|(_, object)| (object.lock.name(), object.lock.owner()));
         let mms = self
             .mms

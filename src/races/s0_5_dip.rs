@@ -57,6 +57,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .violates(Era::V2_6_11, Clause::NULL_1)
         .violates(Era::DOCUMENT_0, Clause::NULL_1)
+        .holds(Era::V2_6_7)
         .holds(Era::V2_6_11.with(SwapFreeOrder::AfterRmap))
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)

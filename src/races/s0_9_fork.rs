@@ -2,7 +2,7 @@
 
 use super::worlds::one_page;
 use crate::mm::World;
-use crate::spec::{Clause, Era, ForkPinned, Gup, GupFast, UnmapCheck};
+use crate::spec::{Clause, Era, ForkPinned, Gup, GupFast};
 use crate::{Mark, Race, Seen};
 
 /// What the device does with the page does not matter: it is the one that must stay.
@@ -55,8 +55,6 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).fork();
             w.process(0).store(1, 8).expect("it is mapped");
         })
-        .holds(Era::V5_19.with(GupFast::No))
-        .holds(Era::V5_19.with(GupFast::No).with(UnmapCheck::UnpinnedBefore))
-        .sometimes("reclaim leaves the page", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD)),
+        .violates(Era::V2_6_29, Clause::PIN_1),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::worlds::family;
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, NewRmap, UnmappedPage};
+use crate::spec::{AnonVmaLife, Clause, Era, NewRmap, NewpageLru, UnmappedPage};
 use crate::{Mark, Race, Seen};
 
 /// A page that was swapped out, and is in the swap cache again; nobody has mapped it since.
@@ -59,6 +59,21 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_33)
             .sometimes("the page is copied", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
             .sometimes("a page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
+        Race::new(
+            "S1.1/copied-again",
+            "the copy that a migration makes is on the LRU list before anybody maps it, and is migrated in its turn",
+        )
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("migrate_pages (the newest page)", World::migrate_newest)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V2_6_38.with(NewpageLru::BeforeRemap))
+        .sometimes("a page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
         Race::new("S1.1/moved", "and later kernels move it, without a reverse map to walk")
             .world(read_ahead)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))

@@ -96,6 +96,7 @@ pub(super) fn races() -> Vec<Race> {
     };
     let aged = referenced("S1.2/referenced", "reclaim looks up a page that it has not locked, and the last mapper exits")
         .cpu("exit_mmap", |w| w.process(0).exit())
+        .holds(Era::V2_6_7)
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_22)
         .holds(Era::V2_6_34)

@@ -39,6 +39,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("offline_pages", |w| w.offline_page(w.process(0).page_at(1)))
         .violates(Era::V2_6_22, Clause::LIVELOCK)
         .violates(Era::V2_6_38, Clause::LIVELOCK)
+        .violates(Era::V5_9, Clause::LIVELOCK)
         .holds(Era::V2_6_38.with(MigrationWait::NoReference))
         .holds(Era::V5_19)
         .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, Mark::MIGRATE_MOVED));

@@ -2,7 +2,7 @@
 
 use super::worlds::family_cached;
 use crate::mm::{Process, World};
-use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, SwapinRecheck};
+use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, SwapinRecheck, UnmappedPage};
 use crate::{Mark, Race, Seen};
 
 /// A page in the swap cache, on the LRU list, with a swap entry for it.
@@ -145,11 +145,12 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("migrate_pages", |w| w.migrate(w.process(1).page_at(1)))
         .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
         .violates(Era::V2_6_34, Clause::LIFE_1)
+        .holds(Era::V2_6_34.with(AnonVmaLife::Refcount).with(UnmappedPage::MoveWithoutRmap)) // as 2.6.35 came out
         .holds(Era::V2_6_36)
         .holds(Era::V2_6_38)
         .holds(Era::V3_7)
         .sometimes("the page is moved", moved);
-    let skipped = Race::new("S3.14/skipped", "2.6.35 looked whether the page is mapped, and left it where it was")
+    let skipped = Race::new("S3.14/skipped", "67b9509b2c68 looked whether the page is mapped, and left it where it was")
         .world(abandoned)
         .cpu("migrate_pages", |w| w.migrate(w.process(1).page_at(1)))
         .cpu("exit_mmap (the child's)", |w| w.process(1).exit())

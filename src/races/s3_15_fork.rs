@@ -37,6 +37,8 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_34.with(ForkLink::Prepend))
             .holds(Era::V2_6_34)
             .holds(Era::V2_6_38.with(ForkLink::Prepend).with(SharedMapping::Vma)) // the copy keeps the mapping it was given
+            .holds(Era::V2_6_38.with(ForkLink::Prepend))
+            .holds(Era::V2_6_38)
             .sometimes("the page is moved", moved),
         Race::new("S3.15/grandchild", "a grandchild swaps a page in that its grandparent maps afterwards, by the same name")
             .world(|w| {

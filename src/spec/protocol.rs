@@ -143,10 +143,10 @@ impl FromStr for Protocol {
 pub struct Era;
 
 impl Era {
-    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1).
-    pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_11);
+    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map.
+    pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_7);
 
-    /// 2.6.11: what document 0 changes. In all that is modelled here, the same as 2.6.7.
+    /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9).
     pub const V2_6_11: Protocol = Protocol::named("2.6.11", V2_6_11);
 
     /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to S0.8).
@@ -176,7 +176,7 @@ impl Era {
     /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.
     pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
 
-    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8).
+    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an anon_vma sleeps (3.0).
     pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
 
     /// 5.9: references decide about reuse again, a device's can be told from others, and fork copies what it holds.
@@ -246,6 +246,7 @@ impl Era {
     }
 }
 
+const V2_6_7: Rules = Rules { map_lock: MapLock::Page, ..V2_6_11 };
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
     unmap_check: UnmapCheck::Count,
@@ -257,8 +258,8 @@ const V2_6_11: Rules = Rules {
 };
 const DOCUMENT_0: Rules =
     Rules { reuse: Reuse::Mapcount, unmap_check: UnmapCheck::Residual, swap_free_order: SwapFreeOrder::BeforeUnlock, ..V2_6_11 };
-/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated.
-const V2_6_13: Rules = V2_6_22;
+/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated, and what that asked for.
+const V2_6_13: Rules = Rules { fork_link: ForkLink::Prepend, pte_look: PteLook::Locked, ..V2_6_22 };
 const V2_6_22: Rules = Rules {
     anon_vma_link: AnonVmaLink::Shared,
     anon_vma_lock: AnonVmaLock::Own,
@@ -271,6 +272,8 @@ const V2_6_22: Rules = Rules {
     vm_end_lock: VmEndLock::Always,
     rmap_walk_lock: RmapWalkLock::Page,
     shared_mapping: SharedMapping::Vma,
+    map_lock: MapLock::Nothing,
+    rmap_order: RmapOrder::EntryFirst,
     rmap_again: RmapAgain::Anew,
     lock_recheck: LockRecheck::Nothing,
     anon_vma_life: AnonVmaLife::Nothing,
@@ -281,10 +284,12 @@ const V2_6_22: Rules = Rules {
     unmapped_page: UnmappedPage::Unmap,
     move_mapping: MoveMapping::Count,
     find_get_page: FindGetPage::Locked,
+    newpage_lru: NewpageLru::Last,
     migration_wait: MigrationWait::GetPage,
     swap_cache_entry: SwapCacheEntry::Swap,
     zap_migration: ZapMigration::Discard,
     gather_put: GatherPut::AfterUnlink,
+    pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
     fork_migration: ForkMigration::Copy,
     stale_entry: StaleEntry::Bug,
@@ -346,6 +351,7 @@ const V2_6_36: Rules = Rules {
 };
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules = Rules {
+    pte_look: PteLook::LocklessUnmap,
     anon_vma_lock_kind: AnonVmaLockKind::Sleeping,
     anon_vma_put: AnonVmaPut::RootFirst,
     chain_lock: ChainLock::Root,
@@ -357,6 +363,7 @@ const V3_7: Rules = Rules {
 const V5_9: Rules = Rules {
     anon_vma_put: AnonVmaPut::ChildFirst,
     unmapped_put: UnmappedPut::AfterRcu,
+    migration_wait: MigrationWait::PutAndWait,
     reuse: Reuse::Refcount,
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
@@ -376,6 +383,8 @@ const V5_19: Rules = Rules {
     read_pin: ReadPin::Unshare,
     migration_wait: MigrationWait::NoReference,
     unuse_activate: UnuseActivate::No,
+    rmap_order: RmapOrder::RmapFirst,
+    newpage_lru: NewpageLru::BeforeRemap,
     ..V5_10
 };
 const V7_3: Rules = Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, ..V5_19 };

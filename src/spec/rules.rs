@@ -103,14 +103,14 @@ rules! {
     anon_vma_put: AnonVmaPut {
         /// Whoever has its lock (until 2.6.39; read in 2.6.36 and 2.6.39).
         AtOnce = "at-once",
-        /// Once nobody has the root's lock; but it lets go of the root before it asks for that (3.0 to 3.14; read in 3.0).
+        /// Once nobody has the root's lock; but it lets go of the root before it asks for that (from 3.0 until 2014; read in 3.0).
         RootFirst = "root-first",
         /// Once nobody has the root's lock; then it lets go of the root (624483f3ea82, 2014; read in 5.9 and 5.19).
         ChildFirst = "child-first",
     }
     /// Where a lookup that has a reference, and finds the page unmapped, drops it.
     unmapped_put: UnmappedPut {
-        /// Inside the RCU read section of the lookup, though that may sleep (3.0 to 3.14; read in 3.0).
+        /// Inside the RCU read section of the lookup, though that may sleep (from 3.0 until 2014; read in 3.0).
         InRcu = "in-rcu",
         /// Behind it (2014; read in 5.9 and 5.19).
         AfterRcu = "after-rcu",
@@ -158,6 +158,21 @@ rules! {
         /// The oldest that the VMA is linked to (2.6.34).
         Oldest = "oldest",
     }
+    /// What keeps a page's mapcount and its mapping together for who walks its reverse map.
+    map_lock: MapLock {
+        /// A lock in the page, `PG_maplock`: the mapping goes with the last entry, and nobody needs RCU; but the walk only tries page-table locks
+        /// (until 2.6.8: read there).
+        Page = "page",
+        /// Nothing: the mapcount goes up before the mapping is set, and the mapping stays when it goes down (2.6.9).
+        Nothing = "nothing",
+    }
+    /// What comes first when a page is mapped again, its entry or its reverse map. No race can tell: the page is locked.
+    rmap_order: RmapOrder {
+        /// The entry (read in 2.6.24, 2.6.29, 3.0, 5.9).
+        EntryFirst = "entry-first",
+        /// The reverse map (5.19).
+        RmapFirst = "rmap-first",
+    }
     /// What `page_add_anon_rmap` does to a page that was mapped before, and is not now.
     rmap_again: RmapAgain {
         /// Gives it mapping and index anew (until 2.6.35: read in 2.6.11, 2.6.22, 2.6.29, 2.6.33 to 2.6.35).
@@ -182,7 +197,7 @@ rules! {
         RcuLate = "rcu-late",
         /// An RCU read section around the migration (document 1, until 2.6.34).
         Rcu = "rcu",
-        /// The same, but only if the page is still mapped once inside (2.6.35).
+        /// The same, but only if the page is still mapped once inside (67b9509b2c68, on the way to 2.6.35; no released kernel).
         RcuMapped = "rcu-mapped",
         /// The same, and a reference on the anon_vma (2.6.35, 2.6.36).
         Refcount = "refcount",
@@ -250,12 +265,21 @@ rules! {
         /// Without: a reference unless the count is zero, then a second look at the slot (2.6.27).
         Lockless = "lockless",
     }
+    /// When migration puts the copy on the LRU list.
+    newpage_lru: NewpageLru {
+        /// When it is mapped and unlocked (`unmap_and_move`: read in 2.6.22 to 5.9).
+        Last = "last",
+        /// Before it is mapped: who finds it there has to wait for its lock (5.19).
+        BeforeRemap = "before-remap",
+    }
     /// How one who meets a migration entry takes a reference to wait for the page (claim S1.6).
     migration_wait: MigrationWait {
         /// Unconditionally (until 2.6.26).
         GetPage = "get-page",
-        /// Unless the count is zero (2.6.27).
+        /// Unless the count is zero (2.6.27 to 4.20).
         GetUnlessZero = "get-unless-zero",
+        /// Unless the count is zero, and only until it sleeps: it joins the page's waiters, and drops it (5.0 to 5.16; read in 5.9).
+        PutAndWait = "put-and-wait",
         /// Not at all: it joins the page's waiters under the page-table lock, and never looks at the page again (5.17).
         NoReference = "no-reference",
     }
@@ -275,18 +299,29 @@ rules! {
         /// Waits until the migration is over, and zaps what it finds then (document 3's suggestion).
         Wait = "wait",
     }
-    /// When an unmap drops the references that its entries had on pages (claim S1.3).
+    /// When an unmap drops the references that its entries had on pages (claim S1.3). No race can tell: what a migration finds on the LRU list
+    /// afterwards, it may have taken before.
     gather_put: GatherPut {
         /// Before it frees the anon_vmas that are left alone: a page that was nobody else's is gone by then (until 2.6.12: read in 2.6.11, 2.6.12).
         BeforeUnlink = "before-unlink",
         /// Behind that (read in 2.6.14, 2.6.18 to 5.19): whoever finds such a page on the LRU list finds an anon_vma in it that has gone.
         AfterUnlink = "after-unlink",
     }
+    /// Which walks look at an entry without the page-table lock first, and pass by if it is not what they look for. No race can tell, without
+    /// mremap.
+    pte_look: PteLook {
+        /// None (until 2.6.14: read in 2.6.9, 2.6.11, 2.6.12).
+        Locked = "locked",
+        /// All: `page_check_address` and `remove_migration_pte` (read in 2.6.15 to 2.6.39).
+        Lockless = "lockless",
+        /// The one that unmaps; the one that maps the copy must not pass by an entry that mremap moves (read in 3.0, 5.9, 5.19).
+        LocklessUnmap = "lockless-unmap",
+    }
     /// Where fork puts the child's VMA on the list of the parent's anon_vma (claim S3.15).
     fork_link: ForkLink {
-        /// At the end: a walk meets the parent first.
+        /// At the end: a walk meets the parent first (read in 2.6.18 and all later ones).
         Append = "append",
-        /// At the head.
+        /// At the head (read in 2.6.9, 2.6.11, 2.6.12, and 2.6.15).
         Prepend = "prepend",
     }
     /// What fork does with a migration entry (claim S3.15).

@@ -34,15 +34,22 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "a page-table lock inside which the anon_vma's is taken",
         "anon_vma.rs",
-        &[("self.anon_vma_lock(new);\n        mm.page_table_lock.lock();", "mm.page_table_lock.lock();\n        self.anon_vma_lock(new);")],
+        &[(
+            "if locked {\n            self.anon_vma_lock(new);\n        }\n        mm.page_table_lock.lock();",
+            "mm.page_table_lock.lock();\n        if locked {\n            self.anon_vma_lock(new);\n        }",
+        )],
     ),
-    ("anon_vma_prepare does not put the VMA on the list", "anon_vma.rs", &[("self.change_list(new, |list| list.push(vma.id()));", "")]),
+    (
+        "anon_vma_prepare does not put the VMA on the list",
+        "anon_vma.rs",
+        &[("self.anon_vmas.object(new).list.write().push(vma.id());", "")],
+    ),
     (
         "the chain is copied newest first",
         "anon_vma.rs",
         &[(
-            "for anon_vma in src.anon_vma_chain.read().into_iter().rev() {\n            self.anon_vma_chain_link(dst, anon_vma);\n        }",
-            "for anon_vma in src.anon_vma_chain.read() {\n            self.anon_vma_chain_link(dst, anon_vma);\n        }",
+            "src.anon_vma_chain.read().into_iter().rev()",
+            "{\n            let mut chain = src.anon_vma_chain.read();\n            chain.reverse();\n            chain.into_iter().rev()\n        }",
         )],
     ),
     ("the child's anon_vma is its own root", "anon_vma.rs", &[("self.anon_vma(own).root.write(Some(root));", "")]),
@@ -97,7 +104,7 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the entries are restored writable",
         "migrate.rs",
-        &[("self.set_pte(mm, addr, Pte::clean(new, write));", "self.set_pte(mm, addr, Pte::clean(new, true));")],
+        &[("self.map_again(mm, vma, addr, Pte::clean(new, write));", "self.map_again(mm, vma, addr, Pte::clean(new, true));")],
     ),
     (
         "the page is unlocked while its entries are there",
@@ -111,11 +118,11 @@ pub const MISTAKES: &[Mistake] = &[
         "who waits holds the page-table lock",
         "migrate.rs",
         &[(
-            "mm.page_table_lock.unlock();\n        // Without a reference only the queue is used, which is found by the frame's address.\n        self.frame(page).lock.wait();",
-            "self.frame(page).lock.wait();\n        mm.page_table_lock.unlock();",
+            "self.frame(page).lock.wait();",
+            "mm.page_table_lock.lock();\n        self.frame(page).lock.wait();\n        mm.page_table_lock.unlock();",
         )],
     ),
-    ("the copy is not put back", "migrate.rs", &[("self.putback_lru_page(newpage);", "self.put_page(newpage);")]),
+    ("the copy is not put back", "migrate.rs", &[("self.putback_lru_page(newpage)", "self.put_page(newpage)")]),
     (
         "all entries are taken to have been writable",
         "rmap.rs",
@@ -124,7 +131,10 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the mapping goes before the entry",
         "rmap.rs",
-        &[("self.page_remove_rmap(page);\n        self.put_page(page);", "self.put_page(page);\n        self.page_remove_rmap(page);")],
+        &[(
+            "self.page_remove_rmap_locked(page);\n        self.put_page(page);",
+            "self.put_page(page);\n        self.page_remove_rmap_locked(page);",
+        )],
     ),
     (
         "the entry changes once the lock was let go of",
@@ -134,11 +144,7 @@ pub const MISTAKES: &[Mistake] = &[
             "mm.page_table_lock.unlock();\n        self.set_pte(mm, addr, left);\n        mm.page_table_lock.lock();",
         )],
     ),
-    (
-        "only the second mapping sets the anon_vma",
-        "rmap.rs",
-        &[("self.page(page).mapcount.add_return(1) == 1", "self.page(page).mapcount.add_return(1) == 2")],
-    ),
+    ("only the second mapping sets the anon_vma", "rmap.rs", &[("frame.mapcount.add_return(1) == 1", "frame.mapcount.add_return(1) == 2")]),
     (
         "the mapping is a VMA's, not the oldest",
         "rmap.rs",
@@ -164,27 +170,23 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     ("munmap splits on the wrong side", "exit.rs", &[("edge == range.end", "edge != range.end")]),
     (
-        "munmap frees the VMAs, and then zaps",
+        "munmap takes the VMAs off the lists, and then zaps",
         "exit.rs",
         &[(
-            "for &vma in &gone {\n            let vma = self.vma(vma);\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }\n        for &vma in &gone {\n            self.remove_vma(self.vma(vma));\n        }",
-            "for &vma in &gone {\n            let vma = self.vma(vma);\n            self.remove_vma(vma);\n        }\n        for &vma in &gone {\n            let vma = self.vma(vma);\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read());\n        }",
+            "for vma in &vmas {\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);\n        }",
+            "for vma in &vmas {\n            self.unlink_anon_vmas(vma);\n        }\n        for vma in &vmas {\n            self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);\n        }",
         )],
     ),
     (
         "zap gives the page up before its mapping",
         "exit.rs",
         &[(
-            "self.page_remove_rmap(page);\n                self.put_page(page);",
-            "self.put_page(page);\n                self.page_remove_rmap(page);",
+            "self.page_remove_rmap(page);\n                return Some(page);",
+            "self.put_page(page);\n                self.page_remove_rmap(page);\n                return None;",
         )],
     ),
     ("the stack's offset grows", "mmap.rs", &[("wrapping_sub(grow)", "wrapping_add(grow)")]),
-    (
-        "a page is taken from the list without a reference",
-        "page.rs",
-        &[("frame.lru.read() && frame.count.inc_not_zero()", "frame.lru.read() && frame.count.read() > 0")],
-    ),
+    ("a page is taken from the list without a reference", "page.rs", &[("frame.count.inc_not_zero()", "frame.count.read() > 0")]),
     ("slots are handed out once swapoff has begun", "swap_map.rs", &[("map.enabled", "true")]),
     ("a page that joins the swap cache is not marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(true);", "")]),
     ("a page that leaves the swap cache stays marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(false);", "")]),
@@ -217,6 +219,14 @@ pub const MISTAKES: &[Mistake] = &[
                 "return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });",
             ),
         ],
+    ),
+    (
+        "reclaim unmaps what has no page_mapping",
+        "reclaim.rs",
+        &[(
+            "if !frame.swap_cache.read() {\n            return false;\n        }\n        self.page_map_lock(page);",
+            "if !frame.swap_cache.read() && !frame.mapped() {\n            return false;\n        }\n        self.page_map_lock(page);",
+        )],
     ),
     ("what is dropped was not written", "reclaim.rs", &[("self.swap_write(self.page_swap_entry(page), frame.content.read());", "")]),
     ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
