@@ -1,12 +1,13 @@
 //! `lockwalk conform`: does the model do what the running Linux does?
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use lockwalk::conform::kernel::{Mix, Op, Sequence, State, Trace, generate, shrink};
+use lockwalk::conform::kernel::{Mix, Op, Pair, Sequence, State, Trace, generate, shrink};
 use lockwalk::conform::{self, difference};
 use lockwalk::{Era, Protocol};
 
@@ -156,9 +157,15 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
     let scripts = args.scripts.unwrap_or(if args.time.is_some() { u64::MAX } else { SCRIPTS });
     let mut disturbed = 0;
     let mut compared: Vec<Compared> = mixes.iter().map(|_| Compared::default()).collect();
-    let mut trace = Trace { header, sequences: Vec::new() };
     let broken = |lacks: &dyn std::fmt::Display| Refusal(format!("the kernel's side has failed: {lacks}"));
     bar.aside(|| print(&head(&kernel, &protocol, terminal)))?;
+    if let Some(times) = args.pairs {
+        let done = pairs(&protocol, header, times, args, &mut recorder, &stop, &bar, terminal);
+        drop(recorder);
+        bar.finish();
+        return done;
+    }
+    let mut trace = Trace { header, sequences: Vec::new() };
     'all: for nth in 0..scripts {
         for (mix, compared) in mixes.iter().zip(&mut compared) {
             if over(&stop) {
@@ -203,9 +210,7 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
     drop(recorder);
     bar.finish();
     print(&text)?;
-    if let Some(file) = &args.record {
-        fs::write(file, trace.to_string()).map_err(|error| Refusal(format!("cannot write {}: {error}", shown(file))))?;
-    }
+    record(args, &trace)?;
     let stopped = stop.load(Ordering::Relaxed);
     if stopped {
         complain("stopped");
@@ -216,6 +221,87 @@ fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, term
         Status::Undecided
     } else {
         Status::AsDocumented
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn record(args: &ConformArgs, trace: &Trace) -> Result<(), Refusal> {
+    let Some(file) = &args.record else { return Ok(()) };
+    fs::write(file, trace.to_string()).map_err(|error| Refusal(format!("cannot write {}: {error}", shown(file))))
+}
+
+/// Each pair many times; what is left is compared with what the model reaches.
+#[cfg(target_os = "linux")]
+fn pairs(
+    protocol: &Protocol,
+    header: conform::kernel::Header,
+    times: u64,
+    args: &ConformArgs,
+    recorder: &mut conform::kernel::Recorder,
+    stop: &AtomicBool,
+    bar: &Bar,
+    terminal: &Terminal,
+) -> Result<Status, Refusal> {
+    let begun = Instant::now();
+    let mut rng = fastrand::Rng::with_seed(args.seed);
+    let (mut foreign, mut stopped, mut trace) = (0, false, Trace { header, sequences: Vec::new() });
+    for pair in Pair::ALL {
+        bar.say(pair.name);
+        let model = conform::reachable(protocol, pair, None);
+        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        for _ in 0..times {
+            stopped = stop.load(Ordering::Relaxed) || args.time.is_some_and(|time| begun.elapsed() >= time);
+            if stopped {
+                break;
+            }
+            // Sometimes the one begins earlier, sometimes the other.
+            let late = 1 << rng.u32(..15);
+            let spins = if rng.bool() { [rng.u32(..late), 0] } else { [0, rng.u32(..late)] };
+            let ending = recorder.at_once(pair, spins).map_err(|lacks| Refusal(format!("the kernel's side has failed: {lacks}")))?;
+            *seen.entry(ending).or_default() += 1;
+        }
+        let outside = seen.keys().filter(|ending| !model.endings.contains(*ending)).count();
+        foreign += outside;
+        if args.record.is_some() {
+            trace.sequences.push(Sequence { title: pair.name.to_owned(), lines: seen.keys().cloned().collect() });
+        }
+        let mark = match (outside, terminal.style().ascii) {
+            (0, false) => "✓",
+            (_, false) => "✗",
+            (0, true) => "ok",
+            (_, true) => "!!",
+        };
+        let [first, second] = pair.both();
+        let known = model.endings.len() - model.endings.iter().filter(|ending| !seen.contains_key(*ending)).count();
+        let mut text = format!("  {mark} {}: {first} | {second}\n", pair.name);
+        _ = writeln!(
+            text,
+            "      {known} of the {} states that the model reaches in {} executions were seen",
+            model.endings.len(),
+            model.outcome.executions
+        );
+        for violated in &model.outcome.violations {
+            _ = writeln!(text, "      the model violates {}", violated.name);
+        }
+        for ending in &model.endings {
+            _ = writeln!(text, "      {:>9}  {ending}", seen.get(ending).map_or("never".into(), ToString::to_string));
+        }
+        for (ending, count) in seen.iter().filter(|(ending, _)| !model.endings.contains(*ending)) {
+            _ = writeln!(text, "      {count:>9}  {ending}   which the model does not reach");
+        }
+        bar.aside(|| print(&(text + "\n")))?;
+        if stopped {
+            break;
+        }
+    }
+    if stopped {
+        complain("stopped");
+    }
+    record(args, &trace)?;
+    Ok(match (foreign, stopped) {
+        (0, false) => Status::AsDocumented,
+        (0, true) => Status::Undecided,
+        _ => Status::Differs,
     })
 }
 
