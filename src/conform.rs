@@ -128,7 +128,10 @@ impl Run {
                 Outcome::Done
             }
             Op::DmaWrite { p, v } => match self.process(p)?.pin {
-                Some(pin) => nothing(self.machine.step(|w| w.pin(pin).dma_write(v))?),
+                Some(pin) => {
+                    self.machine.step(|w| w.pin(pin).dma_write(v))?;
+                    Outcome::Done
+                }
                 None => failed(Errno::Einval),
             },
             Op::DmaRead { p } => match self.process(p)?.pin {
@@ -180,58 +183,47 @@ impl Run {
 
 /// Does what leaves nothing behind that only the script knows of. The script's processes are the world's, by number.
 fn plain(w: &World, op: &Op) -> Outcome {
-    let done = |result: Result<(), Errno>| result.map_or_else(failed, |()| Outcome::Done);
     let value = |result: Result<u64, Errno>| result.map_or_else(failed, Outcome::Value);
+    let done = |result: Result<(), Errno>| result.map_or_else(failed, |()| Outcome::Done);
     match *op {
-        Op::Store { p, k, v } | Op::Poke { p, k, v } => done(w.process(p).store(k, v)),
-        Op::Load { p, k } | Op::Peek { p, k } => value(w.process(p).load(k)),
-        Op::Mmap { p, k } => nothing(w.process(p).mmap(k..k + 1)),
-        Op::Munmap { p, k } => nothing(w.process(p).munmap(k..k + 1)),
-        Op::Dontneed { p, k } => nothing(w.process(p).dontneed(k)),
-        Op::Pageout { p, k } => nothing(w.process(p).pageout(k)),
-        Op::Split { p, k } => {
-            [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at));
-            Outcome::Done
-        }
-        Op::Fork { p, .. } => {
-            w.process(p).fork();
-            Outcome::Done
-        }
-        Op::VmRead { q, k, .. } => value(w.process(q).pin_for_reading(k).map(|pin| {
-            let found = pin.read();
-            pin.put();
-            found
-        })),
-        Op::VmWrite { q, k, v, .. } => done(w.process(q).direct_io(k, v)),
+        Op::Store { p, k, v } | Op::Poke { p, k, v } => return done(w.process(p).store(k, v)),
+        Op::Load { p, k } | Op::Peek { p, k } => return value(w.process(p).load(k)),
+        Op::VmRead { q, k, .. } => return value(pin_and_read(w, q, k)),
+        Op::VmWrite { q, k, v, .. } => return done(w.process(q).direct_io(k, v)),
+        Op::Mmap { p, k } => w.process(p).mmap(k..k + 1),
+        Op::Munmap { p, k } => w.process(p).munmap(k..k + 1),
+        Op::Dontneed { p, k } => w.process(p).dontneed(k),
+        Op::Pageout { p, k } => w.process(p).pageout(k),
+        Op::Split { p, k } => [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at)),
+        Op::Fork { p, .. } => _ = w.process(p).fork(),
         Op::Migrate { p, k } => {
             if let At::Page(seen) = w.look_at(w.process(p).mm(), k) {
                 w.migrate(seen.page);
             }
-            Outcome::Done
         }
         Op::Swapoff {} => {
             w.swapoff();
             w.swapon();
-            Outcome::Done
         }
-        Op::Exit { .. }
-        | Op::Splice { .. }
-        | Op::Drain { .. }
-        | Op::Pin { .. }
-        | Op::Unpin { .. }
-        | Op::DmaWrite { .. }
-        | Op::DmaRead { .. } => failed(Errno::Einval),
+        // These are the script's.
+        Op::Exit { .. } | Op::Splice { .. } | Op::Drain { .. } => return failed(Errno::Einval),
+        Op::Pin { .. } | Op::Unpin { .. } | Op::DmaWrite { .. } | Op::DmaRead { .. } => return failed(Errno::Einval),
     }
+    Outcome::Done
+}
+
+/// A pin for reading that is gone when what it finds is known.
+fn pin_and_read(w: &World, q: usize, k: u64) -> Result<u64, Errno> {
+    let pin = w.process(q).pin_for_reading(k)?;
+    let found = pin.read();
+    pin.put();
+    Ok(found)
 }
 
 /// What is where in these processes.
 fn seen(w: &World, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
     let places = |mm: MmRef| (0..PAGES).map(|k| place(w, mm, k)).collect();
     Seen { processes: processes.map(|(number, mm)| (number, places(mm))).collect(), used: w.slots_in_use() as u64 }
-}
-
-fn nothing((): ()) -> Outcome {
-    Outcome::Done
 }
 
 /// What can be left when two operations are done at once.
@@ -249,11 +241,18 @@ pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> R
     let came_to: Arc<Mutex<[Outcome; 2]>> = Arc::new(Mutex::new([Outcome::Done, Outcome::Done]));
     let endings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let processes = 1 + setup.iter().filter(|op| matches!(op, Op::Fork { .. })).count();
+    let all = move |w: &World| seen(w, (0..processes).map(|p| (p, w.process(p).mm())));
+    let observer: Arc<Mutex<Observer>> = Arc::default();
+    let begun = observer.clone();
     let mut race = Race::new("pair", pair.name).world(move |w| {
+        let mut observer = Observer::default();
         w.new_process().mmap(0..PAGES);
         for op in &setup {
             plain(w, op);
+            // One after the other, as the recorder names them.
+            observer.begins_with(&seen(w, (0..).map_while(|p| (p < w.processes()).then(|| (p, w.process(p).mm())))));
         }
+        *begun.lock().unwrap_or_else(PoisonError::into_inner) = observer;
     });
     for (at, op) in both.into_iter().enumerate() {
         let came_to = came_to.clone();
@@ -265,8 +264,8 @@ pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> R
     let ended = endings.clone();
     let race = race.finally(move |w| {
         let outcomes = came_to.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let seen = seen(w, (0..processes).map(|p| (p, w.process(p).mm())));
-        ended.lock().unwrap_or_else(PoisonError::into_inner).insert(Observer::ending(&outcomes, &seen));
+        let observer = std::mem::take(&mut *observer.lock().unwrap_or_else(PoisonError::into_inner));
+        ended.lock().unwrap_or_else(PoisonError::into_inner).insert(observer.ending(&outcomes, &all(w)));
     });
     // One thread: the outcomes of one execution must not get among another's.
     let outcome = race.check_with(protocol, &Method::Exhaustive, &Options { jobs: 1, executions, ..Options::default() });

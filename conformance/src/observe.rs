@@ -78,12 +78,19 @@ impl Observer {
         line
     }
 
-    /// What two operations came to, and the state that they left.
-    pub fn ending(outcomes: &[Outcome; 2], seen: &Seen) -> String {
+    /// What two operations came to, and the whole state that they left; frames and slots that were there before keep their names.
+    pub fn ending(mut self, outcomes: &[Outcome; 2], seen: &Seen) -> String {
         let mut line = outcomes.each_ref().map(Outcome::shown).join(" |");
         line += " =>";
-        Self::default().append(&mut line, seen);
+        self.written.clear();
+        self.used = 0;
+        self.append(&mut line, seen);
         line.trim_start().to_owned()
+    }
+
+    /// This is there before anything is written.
+    pub fn begins_with(&mut self, seen: &Seen) {
+        self.append(&mut String::new(), seen);
     }
 
     fn append(&mut self, line: &mut String, seen: &Seen) {

@@ -200,7 +200,7 @@ impl Running<'_> {
         };
         let outcomes = [self.outcome(&both[0], &answers[0])?, self.outcome(&both[1], &answers[1])?];
         frames.iter().try_for_each(|&frame| self.runner.eyes.settle(frame))?;
-        Ok(Observer::ending(&outcomes, &self.look()?))
+        Ok(std::mem::take(&mut self.observer).ending(&outcomes, &self.look()?))
     }
 
     /// Frames that are mapped.
