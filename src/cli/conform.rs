@@ -1,7 +1,8 @@
 //! `lockwalk conform`: does the model do what the running Linux does?
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use lockwalk::conform::difference;
@@ -75,12 +76,14 @@ impl Compared {
 /// Compares with a trace.
 fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Result<Status, Refusal> {
     let cannot = |why: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {why}", shown(file)));
-    let text = fs::read_to_string(file).map_err(|error| cannot(&error))?;
-    let mut trace: Trace = text.parse().map_err(|error| cannot(&error))?;
+    let read =
+        |file: &Path| -> Result<Trace, Refusal> { text(file).map_err(|error| cannot(&error))?.parse().map_err(|error| cannot(&error)) };
+    let mut trace = read(file)?;
     if let Some(other) = trace.says("like").map(|name| file.with_file_name(name)) {
-        let text = fs::read_to_string(&other).map_err(|error| cannot(&error))?;
-        let other = text.parse().map_err(|error| cannot(&error))?;
-        trace = trace.completed_by(&other);
+        trace = trace.completed_by(&read(&other)?);
+    }
+    if trace.sequences.is_empty() {
+        return Err(cannot(&"it is no trace"));
     }
     for sequence in &trace.sequences {
         let script = sequence.script().map_err(|error| cannot(&error))?;
@@ -100,6 +103,16 @@ fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Res
         print(&both(&protocol, sequence))?;
     }
     Ok(if compared.differing.is_empty() { Status::AsDocumented } else { Status::Differs })
+}
+
+/// A text that is not larger than any trace.
+fn text(file: &Path) -> io::Result<String> {
+    const LARGEST: u64 = 64 << 20;
+    let mut text = String::new();
+    if File::open(file)?.take(LARGEST).read_to_string(&mut text)? as u64 == LARGEST {
+        return Err(io::Error::other("it is too large for a trace"));
+    }
+    Ok(text)
 }
 
 fn head(kernel: &str, protocol: &Protocol, terminal: &Terminal) -> String {
@@ -134,7 +147,6 @@ mod linux {
 
     use std::collections::BTreeMap;
     use std::fmt::Write as _;
-    use std::fs;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
@@ -145,8 +157,9 @@ mod linux {
     use lockwalk::conform::{difference, reachable};
 
     use super::super::args::ConformArgs;
-    use super::super::output::{Terminal, complain, print, shown};
+    use super::super::output::{Terminal, complain, print};
     use super::super::progress::{Bar, stop_in_order_on_ctrl_c};
+    use super::super::sink::Sink;
     use super::super::{Refusal, Status};
     use super::{Compared, SHOWN, both, head, newest_for};
 
@@ -176,6 +189,7 @@ mod linux {
         let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
             return Err(Refusal(format!("no protocol is as old as Linux {kernel}: --protocol is needed")));
         };
+        let sink = args.record.as_deref().map(Sink::open).transpose()?;
         let stop = stop_in_order_on_ctrl_c();
         let recorder = match Recorder::start() {
             Ok(recorder) => recorder,
@@ -193,8 +207,8 @@ mod linux {
         let Session { recorder, stop, bar, trace, .. } = session;
         drop(recorder);
         bar.finish();
-        if let Some(file) = &args.record {
-            fs::write(file, trace.to_string()).map_err(|error| Refusal(format!("cannot write {}: {error}", shown(file))))?;
+        if let Some(sink) = sink {
+            sink.write(&trace.to_string())?;
         }
         let stopped = stop.load(Ordering::Relaxed);
         if stopped {
