@@ -153,6 +153,9 @@ fn can_run() -> Result<(), Lacks> {
     for file in ["/proc/kpageflags", "/proc/kpagecount", "/proc/swaps", "/proc/self/pagemap"] {
         std::fs::File::open(file).map_err(lacks_io(file))?;
     }
+    if eyes::frames_are_hidden()? {
+        return Err(Lacks("page frames are hidden: CAP_SYS_ADMIN is missing".into()));
+    }
     io_uring::IoUring::new(1).map(drop).map_err(lacks_io("no io_uring"))
 }
 

@@ -34,7 +34,7 @@ const TRIES: u32 = 20;
 /// Runs scripts as they come; false if it has to give up.
 pub fn run(talk: UnixStream, device: &Device) -> bool {
     let (Ok(mut out), read) = (talk.try_clone(), BufReader::new(talk)) else { return false };
-    let runner = match Runner::new(device) {
+    let runner = match Runner::new(device).and_then(Runner::tried) {
         Ok(runner) => runner,
         Err(lacks) => {
             let _ = writeln!(out, "{lacks}");
@@ -95,6 +95,15 @@ impl<'d> Runner<'d> {
         let block = File::open(device.path()).map_err(lacks_io(device.path()))?;
         let cpus = (0..CpuSet::count()).filter(|&cpu| all.is_set(cpu).unwrap_or(false)).collect();
         Ok(Self { device, _block: block, eyes: Eyes::open()?, gate: gate()?, cpus })
+    }
+
+    /// Does what all rests on work here?
+    fn tried(self) -> Result<Self, Lacks> {
+        let lines = self.script(&["store 0 0 1".into(), "pageout 0 0".into(), "load 0 0".into()])?;
+        match lines[1].contains("S0") {
+            true => Ok(self),
+            false => Err(Lacks("MADV_PAGEOUT swaps nothing here (Linux 5.4 has it; memory.swap.max may forbid it)".into())),
+        }
     }
 
     /// Runs a script: a line for each operation. A line of two, with `|` between them, is what is done at once, with so many spins before
