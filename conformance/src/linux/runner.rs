@@ -25,9 +25,6 @@ use super::{Lacks, lacks, lacks_io};
 use crate::observe::{Observer, Seen};
 use crate::op::{Op, Outcome};
 
-/// Processes that a script may have, one after the other.
-const LINES: usize = 64;
-
 /// So often a script is run at most, until nobody else swaps meanwhile.
 const TRIES: u32 = 20;
 
@@ -124,7 +121,9 @@ impl<'d> Runner<'d> {
     /// Returns, besides the lines, how many slots were in use that are not the script's.
     fn once(&self, script: &[String]) -> Result<(Vec<String>, u64), Lacks> {
         let pair = || socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
-        let pairs = (0..LINES).map(|_| pair()).collect::<Result<Vec<_>, _>>().map_err(lacks("socketpair"))?;
+        // One for the first process, and for each that is forked.
+        let forks = script.iter().filter(|line| line.starts_with("fork")).count();
+        let pairs = (0..=forks).map(|_| pair()).collect::<Result<Vec<_>, _>>().map_err(lacks("socketpair"))?;
         let (lines, theirs): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         // SAFETY: the runner has one thread.
         let pid = match unsafe { fork() }.map_err(lacks("fork"))? {
@@ -193,7 +192,7 @@ impl Running<'_> {
 
     /// Has two operations done at once, by two processes or by two threads of one.
     fn at_once(&mut self, both: [Op; 2], spins: [u32; 2]) -> Result<String, Lacks> {
-        let [first, second] = self.runner.cpus[..] else { return Err(Lacks("two CPUs are needed, and no more".into())) };
+        let [first, second, ..] = self.runner.cpus[..] else { return Err(Lacks("two CPUs are needed".into())) };
         let frames = self.frames()?;
         self.runner.gate.store(0, SeqCst);
         let request = |op: &Op, cpu: usize, spins: u32| format!("{op}@{}@{cpu}@{spins}", self.other(op));

@@ -154,9 +154,8 @@ impl Asked {
         let mut one = CpuSet::new();
         let moved = one.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &one));
         gate.fetch_add(1, SeqCst);
-        while gate.load(SeqCst) < 2 {
-            std::hint::spin_loop();
-        }
+        // Should the other one be dead, that is no reason to wait for ever.
+        (0..1 << 30).take_while(|_| gate.load(SeqCst) < 2).for_each(|_| std::hint::spin_loop());
         (0..spins).for_each(|_| std::hint::spin_loop());
         written(moved.and_then(|()| Held::default().act(&self.op, self.other)))
     }
