@@ -62,7 +62,7 @@ impl Pair {
             both: ["load 0 0", "dontneed 1 0"],
         },
         Pair {
-            name: "load from swap and MADV_DONTNEED by two threads",
+            name: "store to what is on swap and MADV_DONTNEED by two threads",
             setup: &["store 0 0 1", "pageout 0 0"],
             both: ["store 0 0 2", "dontneed 0 0"],
         },

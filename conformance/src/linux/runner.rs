@@ -25,6 +25,9 @@ use super::{Lacks, lacks, lacks_io};
 use crate::observe::{Observer, Seen};
 use crate::op::{Op, Outcome};
 
+/// When so many slots are in use that are no script's, they are given back: kernels behave otherwise when swap is half full.
+const CROWDED: u64 = 32;
+
 /// So often a script is run at most, until nobody else swaps meanwhile.
 const TRIES: u32 = 20;
 
@@ -106,13 +109,14 @@ impl<'d> Runner<'d> {
     /// Runs a script: a line for each operation. A line of two, with `|` between them, is what is done at once, with so many spins before
     /// each; its line is the state that is left.
     ///
-    /// When nothing of it is left, as many slots are in use as before. Otherwise another program has swapped meanwhile, and it is run again.
+    /// When nothing of it is left, as many slots are in use as before, or more where a kernel leaves slots to reclaim. If there are fewer,
+    /// somebody else's were given back meanwhile, and it is run again.
     fn script(&self, script: &[String]) -> Result<Vec<String>, Lacks> {
         let mut tries = 0;
         loop {
             let (lines, before) = self.once(script)?;
             tries += 1;
-            if self.eyes.used(self.device.path())? == before || tries == TRIES {
+            if self.eyes.used(self.device.path())? >= before || tries == TRIES {
                 return Ok(lines);
             }
         }
@@ -120,6 +124,9 @@ impl<'d> Runner<'d> {
 
     /// Returns, besides the lines, how many slots were in use that are not the script's.
     fn once(&self, script: &[String]) -> Result<(Vec<String>, u64), Lacks> {
+        if self.eyes.used(self.device.path())? > CROWDED {
+            self.device.off().and_then(|()| self.device.on())?;
+        }
         let pair = || socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         // One for the first process, and for each that is forked.
         let forks = script.iter().filter(|line| line.starts_with("fork")).count();
@@ -262,7 +269,7 @@ impl Running<'_> {
         if let Op::Exit { .. } = op {
             self.send(p, &request)?;
             let process = self.processes.remove(&p).expect("it lives");
-            process.wait()?;
+            process.wait(PollTimeout::NONE)?;
             return Ok(Outcome::Done);
         }
         let answer = self.request(p, &request, op)?;
@@ -324,9 +331,9 @@ fn gate() -> Result<&'static Gate, Lacks> {
 }
 
 impl Process {
-    /// Until it has ended.
-    fn wait(&self) -> Result<(), Lacks> {
-        poll(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).map(drop).map_err(lacks("poll"))
+    /// Until it has ended; false if that takes too long.
+    fn wait(&self, most: PollTimeout) -> Result<bool, Lacks> {
+        poll(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)], most).map(|ended| ended > 0).map_err(lacks("poll"))
     }
 
     /// Until it answers on its line; false if it has ended instead.
@@ -340,11 +347,13 @@ impl Process {
 /// The next script begins when nothing is left of this one.
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        for process in self.processes.values() {
-            let _ = kill(process.pid, Signal::SIGKILL);
-        }
-        for process in self.processes.values() {
-            let _ = process.wait();
+        for (&p, process) in &self.processes {
+            // What is killed leaves what its device holds to a thread of the kernel, which takes its time.
+            let exits = self.send(p, &format!("{}@0", Op::Exit { p })).and_then(|()| process.wait(PollTimeout::from(1_000u16)));
+            if !matches!(exits, Ok(true)) {
+                let _ = kill(process.pid, Signal::SIGKILL);
+                let _ = process.wait(PollTimeout::NONE);
+            }
         }
     }
 }

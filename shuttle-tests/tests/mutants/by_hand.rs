@@ -175,8 +175,8 @@ pub const MISTAKES: &[Mistake] = &[
         "zap gives the page up before its mapping",
         "exit.rs",
         &[(
-            "self.page_remove_rmap(page);\n                self.put_page(page);",
-            "self.put_page(page);\n                self.page_remove_rmap(page);",
+            "self.page_remove_rmap(page);\n                self.free_page_and_swap_cache(page);",
+            "self.free_page_and_swap_cache(page);\n                self.page_remove_rmap(page);",
         )],
     ),
     ("the stack's offset grows", "mmap.rs", &[("wrapping_sub(grow)", "wrapping_add(grow)")]),
