@@ -184,9 +184,9 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// What is there now, once nothing is on its way any more.
-    fn look(&self) -> Result<Seen, Lacks> {
-        worker::drain_lru();
+    /// What is there now, once nothing is on its way any more, on this CPU or `elsewhere` too.
+    fn look(&self, elsewhere: bool) -> Result<Seen, Lacks> {
+        worker::drain_lru(elsewhere);
         let mut seen = Seen::default();
         for (&number, process) in &self.processes {
             let places =
@@ -215,7 +215,7 @@ impl Running<'_> {
         };
         let outcomes = [self.outcome(&both[0], &answers[0])?, self.outcome(&both[1], &answers[1])?];
         frames.iter().try_for_each(|&frame| self.runner.eyes.settle(frame))?;
-        Ok(std::mem::take(&mut self.observer).ending(&outcomes, &self.look()?))
+        Ok(std::mem::take(&mut self.observer).ending(&outcomes, &self.look(true)?))
     }
 
     /// Frames that are mapped.
@@ -231,7 +231,8 @@ impl Running<'_> {
         if matches!(op, Op::Swapoff {}) {
             self.used = 0; // the others' slots are given back too
         }
-        let seen = self.look()?;
+        // What is written out ends wherever the device does.
+        let seen = self.look(matches!(op, Op::Pageout { .. } | Op::Migrate { .. } | Op::Swapoff {}))?;
         Ok(self.observer.line(op, &outcome, &seen))
     }
 
