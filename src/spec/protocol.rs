@@ -199,7 +199,7 @@ impl Era {
     /// Read in 6.1.192: `shrink_folio_list` (`swap_pinned`), `free_swap_cache` (`free_swap`), `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page`
     /// (`reuse`, `wp_lock`), `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`),
     /// `page_try_dup_anon_rmap` (`fork_pinned`), `page_try_share_anon_rmap` (`unmap_check`), `gup_must_unshare` (`read_pin`), `unuse_pte`,
-    /// `migration_entry_wait_on_locked` (`migration_wait`), `folio_migrate_mapping` (`move_mapping`), `page_get_anon_vma` (`anon_vma_life`),
+    /// `migration_entry_wait_on_locked` (`migration_wait`), `folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`),
     /// `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 6.1.192, as far as
     /// `conformance/discriminates.md` says that it can be. The rest is from memory, as in 5.19.
     pub const V6_1: Protocol = Protocol::named("6.1", V5_19);
@@ -223,7 +223,7 @@ impl Era {
     /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
     ///
     /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio`
-    /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
+    /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
     /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
     /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`).
     /// Measured on 7.3.4, as far as `conformance/discriminates.md` says that it can be. The rest is from memory, as in 5.19.
