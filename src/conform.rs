@@ -8,13 +8,14 @@
 //! assert_eq!(lines, ["store 0 0 5 => p0[a1x - -]", "fork 0 1 => p0[a2 - -] p1[a2 - -]", "store 1 0 6 => p0[a1 - -] p1[b1x - -]"]);
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use lockwalk_conformance as kernel;
-use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Place, SLOTS, Seen, Sequence};
+use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence};
 
 use crate::mm::{At, Errno, MmRef, PageRef, World};
-use crate::{Halt, Machine, Protocol};
+use crate::{Halt, Machine, Method, Options, Protocol, Race};
 
 /// A process of the script.
 struct Process {
@@ -92,30 +93,18 @@ impl Run {
     }
 
     fn act(&mut self, op: &Op) -> Result<Outcome, Halt> {
-        let mm = |p: usize| self.processes.get(&p).map(|process| process.mm).ok_or_else(|| Halt::Stuck(format!("there is no process {p}")));
-        let done = |result: Result<(), Errno>| result.map_or_else(failed, |()| Outcome::Done);
-        let value = |result: Result<u64, Errno>| result.map_or_else(failed, Outcome::Value);
-        let nothing = |()| Outcome::Done;
         Ok(match *op {
-            Op::Store { p, k, v } | Op::Poke { p, k, v } => done(self.on(mm(p)?, |process| process.store(k, v))?),
-            Op::Load { p, k } | Op::Peek { p, k } => value(self.on(mm(p)?, |process| process.load(k))?),
-            Op::Mmap { p, k } => nothing(self.on(mm(p)?, |process| process.mmap(k..k + 1))?),
-            Op::Munmap { p, k } => nothing(self.on(mm(p)?, |process| process.munmap(k..k + 1))?),
-            Op::Dontneed { p, k } => nothing(self.on(mm(p)?, |process| process.dontneed(k))?),
-            Op::Pageout { p, k } => nothing(self.on(mm(p)?, |process| process.pageout(k))?),
-            Op::Split { p, k } => {
-                nothing(self.on(mm(p)?, |process| [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| process.split_vma(at)))?)
-            }
-            Op::Fork { p, q } => {
-                let child = self.on(mm(p)?, |process| process.fork().mm())?;
+            Op::Fork { q, .. } => {
+                let outcome = self.machine.step(|w| plain(w, op))?;
+                let child = self.machine.step(|w| w.process(q).mm())?;
                 self.processes.insert(q, Process::new(child));
-                Outcome::Done
+                outcome
             }
             Op::Exit { p } => {
                 self.exit(p)?;
                 Outcome::Done
             }
-            Op::Splice { p, k } => match self.on(mm(p)?, |process| process.vmsplice(k))? {
+            Op::Splice { p, k } => match self.machine.step(|w| w.process(p).vmsplice(k))? {
                 Ok(page) => {
                     self.process(p)?.pipe.push_back(page);
                     Outcome::Done
@@ -126,7 +115,7 @@ impl Run {
                 Some(page) => Outcome::Value(self.machine.step(|w| w.read_pipe(page))?),
                 None => failed(Errno::Einval),
             },
-            Op::Pin { p, k } => match self.on(mm(p)?, |process| process.pin_for_writing(k).map(drop))? {
+            Op::Pin { p, k } => match self.machine.step(|w| w.process(p).pin_for_writing(k).map(drop))? {
                 Ok(()) => {
                     let pin = self.next_pin();
                     self.process(p)?.pin = Some(pin);
@@ -139,52 +128,24 @@ impl Run {
                 Outcome::Done
             }
             Op::DmaWrite { p, v } => match self.process(p)?.pin {
-                Some(pin) => nothing(self.machine.step(|w| w.pin(pin).dma_write(v))?),
+                Some(pin) => {
+                    self.machine.step(|w| w.pin(pin).dma_write(v))?;
+                    Outcome::Done
+                }
                 None => failed(Errno::Einval),
             },
             Op::DmaRead { p } => match self.process(p)?.pin {
                 Some(pin) => Outcome::Value(self.machine.step(|w| w.pin(pin).read())?),
                 None => failed(Errno::Einval),
             },
-            Op::VmRead { q, k, .. } => {
-                let read = self.on(mm(q)?, |process| {
-                    process.pin_for_reading(k).map(|pin| {
-                        let value = pin.read();
-                        pin.put();
-                        value
-                    })
-                })?;
-                read.map_or_else(failed, |found| {
+            _ => {
+                let outcome = self.machine.step(|w| plain(w, op))?;
+                if matches!(op, Op::VmRead { .. } | Op::VmWrite { .. }) && !matches!(outcome, Outcome::Failed(_)) {
                     self.next_pin();
-                    Outcome::Value(found)
-                })
+                }
+                outcome
             }
-            Op::VmWrite { q, k, v, .. } => {
-                let written = self.on(mm(q)?, |process| process.direct_io(k, v))?;
-                written.map_or_else(failed, |()| {
-                    self.next_pin();
-                    Outcome::Done
-                })
-            }
-            Op::Migrate { p, k } => {
-                let mm = mm(p)?;
-                self.machine.step(|w| {
-                    if let At::Page(seen) = w.look_at(mm, k) {
-                        w.migrate(seen.page);
-                    }
-                })?;
-                Outcome::Done
-            }
-            Op::Swapoff {} => nothing(self.machine.step(|w| {
-                w.swapoff();
-                w.swapon();
-            })?),
         })
-    }
-
-    /// Has a process do something.
-    fn on<R>(&self, mm: MmRef, act: impl FnOnce(&crate::mm::Process<'_>) -> R) -> Result<R, Halt> {
-        self.machine.step(|w| act(&w.process_of(mm)))
     }
 
     fn process(&mut self, p: usize) -> Result<&mut Process, Halt> {
@@ -207,7 +168,7 @@ impl Run {
     fn exit(&mut self, p: usize) -> Result<(), Halt> {
         self.unpin(p)?;
         let Some(Process { mm, pipe, .. }) = self.processes.remove(&p) else { return Ok(()) };
-        self.on(mm, |process| process.exit())?;
+        self.machine.step(|w| w.process_of(mm).exit())?;
         self.machine.step(|w| pipe.iter().for_each(|&page| w.put_page(page)))
     }
 
@@ -218,6 +179,98 @@ impl Run {
         }
         self.machine.audit()
     }
+}
+
+/// Does what leaves nothing behind that only the script knows of. The script's processes are the world's, by number.
+fn plain(w: &World, op: &Op) -> Outcome {
+    let value = |result: Result<u64, Errno>| result.map_or_else(failed, Outcome::Value);
+    let done = |result: Result<(), Errno>| result.map_or_else(failed, |()| Outcome::Done);
+    match *op {
+        Op::Store { p, k, v } | Op::Poke { p, k, v } => return done(w.process(p).store(k, v)),
+        Op::Load { p, k } | Op::Peek { p, k } => return value(w.process(p).load(k)),
+        Op::VmRead { q, k, .. } => return value(pin_and_read(w, q, k)),
+        Op::VmWrite { q, k, v, .. } => return done(w.process(q).direct_io(k, v)),
+        Op::Mmap { p, k } => w.process(p).mmap(k..k + 1),
+        Op::Munmap { p, k } => w.process(p).munmap(k..k + 1),
+        Op::Dontneed { p, k } => w.process(p).dontneed(k),
+        Op::Pageout { p, k } => w.process(p).pageout(k),
+        Op::Split { p, k } => [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at)),
+        Op::Fork { p, .. } => _ = w.process(p).fork(),
+        Op::Migrate { p, k } => {
+            if let At::Page(seen) = w.look_at(w.process(p).mm(), k) {
+                w.migrate(seen.page);
+            }
+        }
+        Op::Swapoff {} => {
+            w.swapoff();
+            w.swapon();
+        }
+        // These are the script's.
+        Op::Exit { .. } | Op::Splice { .. } | Op::Drain { .. } => return failed(Errno::Einval),
+        Op::Pin { .. } | Op::Unpin { .. } | Op::DmaWrite { .. } | Op::DmaRead { .. } => return failed(Errno::Einval),
+    }
+    Outcome::Done
+}
+
+/// A pin for reading that is gone when what it finds is known.
+fn pin_and_read(w: &World, q: usize, k: u64) -> Result<u64, Errno> {
+    let pin = w.process(q).pin_for_reading(k)?;
+    let found = pin.read();
+    pin.put();
+    Ok(found)
+}
+
+/// What is where in these processes.
+fn seen(w: &World, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
+    let places = |mm: MmRef| (0..PAGES).map(|k| place(w, mm, k)).collect();
+    Seen { processes: processes.map(|(number, mm)| (number, places(mm))).collect(), used: w.slots_in_use() as u64 }
+}
+
+/// What can be left when two operations are done at once.
+#[derive(Clone, Debug)]
+pub struct Reachable {
+    /// What they come to and the state that is left, as a recorder writes it.
+    pub endings: BTreeSet<String>,
+    /// The exploration, which says whether it was exhausted and what was violated.
+    pub outcome: crate::Outcome,
+}
+
+/// Runs a pair in every interleaving, or in so many.
+pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> Reachable {
+    let (setup, both) = (pair.setup(), pair.both());
+    let came_to: Arc<Mutex<[Outcome; 2]>> = Arc::new(Mutex::new([Outcome::Done, Outcome::Done]));
+    let endings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let processes = 1 + setup.iter().filter(|op| matches!(op, Op::Fork { .. })).count();
+    let all = move |w: &World| seen(w, (0..processes).map(|p| (p, w.process(p).mm())));
+    let observer: Arc<Mutex<Observer>> = Arc::default();
+    let begun = observer.clone();
+    let mut race = Race::new("pair", pair.name).world(move |w| {
+        let mut observer = Observer::default();
+        w.new_process().mmap(0..PAGES);
+        for op in &setup {
+            plain(w, op);
+            // One after the other, as the recorder names them.
+            observer.begins_with(&seen(w, (0..).map_while(|p| (p < w.processes()).then(|| (p, w.process(p).mm())))));
+        }
+        *begun.lock().unwrap_or_else(PoisonError::into_inner) = observer;
+    });
+    for (at, op) in both.into_iter().enumerate() {
+        let came_to = came_to.clone();
+        race = race.cpu(op.to_string(), move |w| {
+            let outcome = plain(w, &op);
+            came_to.lock().unwrap_or_else(PoisonError::into_inner)[at] = outcome;
+        });
+    }
+    let ended = endings.clone();
+    let race = race.finally(move |w| {
+        let outcomes = came_to.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let observer = std::mem::take(&mut *observer.lock().unwrap_or_else(PoisonError::into_inner));
+        ended.lock().unwrap_or_else(PoisonError::into_inner).insert(observer.ending(&outcomes, &all(w)));
+    });
+    // One thread: the outcomes of one execution must not get among another's.
+    let outcome = race.check_with(protocol, &Method::Exhaustive, &Options { jobs: 1, executions, ..Options::default() });
+    let endings = endings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Reachable { endings, outcome }
 }
 
 fn failed(errno: Errno) -> Outcome {

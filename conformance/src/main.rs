@@ -6,6 +6,7 @@
 //! lockwalk-conformance beside TRACE < TRACE > DIFFERENCES   only what the other one does not show
 //! ```
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
@@ -73,14 +74,18 @@ fn settled(
     title: &str,
     mut run: impl FnMut() -> Result<Vec<String>, lockwalk_conformance::Lacks>,
 ) -> Result<Vec<String>, Box<dyn std::error::Error>> {
-    let mut lines = run()?;
-    for _ in 0..10 {
-        let before = std::mem::replace(&mut lines, run()?);
-        if before == lines {
+    let mut shown = vec![run()?];
+    while shown.len() < 10 {
+        let lines = run()?;
+        if shown.last() == Some(&lines) {
             return Ok(lines);
         }
+        shown.push(lines);
     }
-    Err(format!("{title} is something else each time").into())
+    let at = (0..shown[0].len()).find(|&at| shown.iter().any(|lines| lines.get(at) != shown[0].get(at))).unwrap_or(0);
+    let different: BTreeSet<_> = shown.iter().map(|lines| lines.get(at).map_or("", |line| line)).collect();
+    let different: Vec<_> = different.into_iter().collect();
+    Err(format!("{title} is something else each time: {}", different.join(", or ")).into())
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -73,15 +73,30 @@ impl Names {
 impl Observer {
     /// The line for `op`, which came to `outcome` and left this to be seen.
     pub fn line(&mut self, op: &Op, outcome: &Outcome, seen: &Seen) -> String {
+        let mut line = format!("{op} =>{}", outcome.shown());
+        self.append(&mut line, seen);
+        line
+    }
+
+    /// What two operations came to, and the whole state that they left; frames and slots that were there before keep their names.
+    pub fn ending(mut self, outcomes: &[Outcome; 2], seen: &Seen) -> String {
+        let mut line = outcomes.each_ref().map(Outcome::shown).join(" |");
+        line += " =>";
+        self.written.clear();
+        self.used = 0;
+        self.append(&mut line, seen);
+        line.trim_start().to_owned()
+    }
+
+    /// This is there before anything is written.
+    pub fn begins_with(&mut self, seen: &Seen) {
+        self.append(&mut String::new(), seen);
+    }
+
+    fn append(&mut self, line: &mut String, seen: &Seen) {
         let places = || seen.processes.values().flatten();
         self.frames.update(places().filter_map(|place| if let Place::Page { frame, .. } = place { Some(*frame) } else { None }));
         self.slots.update(places().filter_map(|place| if let Place::Slot(slot) = place { Some(*slot) } else { None }));
-        let mut line = format!("{op} =>");
-        match outcome {
-            Outcome::Done => {}
-            Outcome::Value(value) => _ = write!(line, " {value}"),
-            Outcome::Failed(errno) => _ = write!(line, " {errno}"),
-        }
         self.written.retain(|process, _| seen.processes.contains_key(process));
         for (&process, places) in &seen.processes {
             let text = places.iter().map(|&place| self.place(place)).collect::<Vec<_>>().join(" ");
@@ -94,7 +109,6 @@ impl Observer {
             _ = write!(line, " used={}", seen.used);
             self.used = seen.used;
         }
-        line
     }
 
     fn place(&self, place: Place) -> String {

@@ -144,3 +144,14 @@ pub enum Outcome {
     /// It failed so: an errno's name.
     Failed(String),
 }
+
+impl Outcome {
+    /// As it stands in a line; nothing, if it was just done.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Done => String::new(),
+            Self::Value(value) => format!(" {value}"),
+            Self::Failed(errno) => format!(" {errno}"),
+        }
+    }
+}

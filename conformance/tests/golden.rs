@@ -4,23 +4,16 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use common::{folder, read};
-use lockwalk::{Protocol, conform};
+use common::{folder, protocol, read};
+use lockwalk::conform;
 use lockwalk_conformance::State;
 
 fn golden() -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder()).expect("golden/ is there").map(|file| file.expect("a file").path()).collect();
     files.sort();
     files
-}
-
-/// Every trace is called after the protocol that it must agree with.
-fn protocol(file: &Path) -> Protocol {
-    let name = file.file_stem().expect("a name").to_string_lossy();
-    let name = name.split_once('-').map_or(&*name, |(name, _)| name);
-    name.parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 #[test]

@@ -155,6 +155,10 @@ pub struct ConformArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mixes", "seed", "scripts", "length", "time", "record"])]
     pub trace: Option<PathBuf>,
 
+    /// Pairs of operations at once on two CPUs instead, each so often: is every state that is left one that the model reaches?
+    #[arg(long, value_name = "TIMES", conflicts_with_all = ["mixes", "scripts", "length", "trace"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub pairs: Option<u64>,
+
     /// Write what the kernel showed into this file
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

@@ -1,25 +1,19 @@
 //! `lockwalk conform`: does the model do what the running Linux does?
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use lockwalk::conform::kernel::{Mix, Op, Sequence, State, Trace, generate, shrink};
-use lockwalk::conform::{self, difference};
+use lockwalk::conform::difference;
+use lockwalk::conform::kernel::{Mix, Sequence, State, Trace};
 use lockwalk::{Era, Protocol};
 
 use super::args::ConformArgs;
-use super::output::{Terminal, complain, print, shown};
-use super::progress::{Bar, stop_in_order_on_ctrl_c};
+#[cfg(not(target_os = "linux"))]
+use super::output::complain;
+use super::output::{Terminal, print, shown};
 use super::{Refusal, Status, select};
-
-/// So many scripts of each mix, where nobody says how many.
-const SCRIPTS: u64 = 200;
-
-/// So often is a script run again that differs otherwise each time.
-const AGAIN: u32 = 5;
 
 /// So many scripts that differ are shrunk and shown.
 const SHOWN: usize = 3;
@@ -82,12 +76,14 @@ impl Compared {
 /// Compares with a trace.
 fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Result<Status, Refusal> {
     let cannot = |why: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {why}", shown(file)));
-    let text = fs::read_to_string(file).map_err(|error| cannot(&error))?;
-    let mut trace: Trace = text.parse().map_err(|error| cannot(&error))?;
+    let read =
+        |file: &Path| -> Result<Trace, Refusal> { text(file).map_err(|error| cannot(&error))?.parse().map_err(|error| cannot(&error)) };
+    let mut trace = read(file)?;
     if let Some(other) = trace.says("like").map(|name| file.with_file_name(name)) {
-        let text = fs::read_to_string(&other).map_err(|error| cannot(&error))?;
-        let other = text.parse().map_err(|error| cannot(&error))?;
-        trace = trace.completed_by(&other);
+        trace = trace.completed_by(&read(&other)?);
+    }
+    if trace.sequences.is_empty() {
+        return Err(cannot(&"it is no trace"));
     }
     for sequence in &trace.sequences {
         let script = sequence.script().map_err(|error| cannot(&error))?;
@@ -107,6 +103,16 @@ fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Res
         print(&both(&protocol, sequence))?;
     }
     Ok(if compared.differing.is_empty() { Status::AsDocumented } else { Status::Differs })
+}
+
+/// A text that is not larger than any trace.
+fn text(file: &Path) -> io::Result<String> {
+    const LARGEST: u64 = 64 << 20;
+    let mut text = String::new();
+    if File::open(file)?.take(LARGEST).read_to_string(&mut text)? as u64 == LARGEST {
+        return Err(io::Error::other("it is too large for a trace"));
+    }
+    Ok(text)
 }
 
 fn head(kernel: &str, protocol: &Protocol, terminal: &Terminal) -> String {
@@ -132,110 +138,222 @@ fn running(_: &ConformArgs, _: Vec<Mix>, _: Option<Protocol>, _: &Terminal) -> R
     Ok(Status::Undecided)
 }
 
-/// Records and compares.
 #[cfg(target_os = "linux")]
-fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, terminal: &Terminal) -> Result<Status, Refusal> {
-    use lockwalk::conform::kernel::{Recorder, running_kernel};
+use linux::running;
 
-    let header = running_kernel();
-    let kernel = header["kernel"].clone();
-    let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
-        return Err(Refusal(format!("no protocol is as old as Linux {kernel}: --protocol is needed")));
-    };
-    let stop = stop_in_order_on_ctrl_c();
-    let mut recorder = match Recorder::start() {
-        Ok(recorder) => recorder,
-        Err(lacks) => {
-            complain(&format!("cannot compare: {lacks}"));
-            return Ok(Status::Undecided);
-        }
-    };
-    let (bar, begun) = (Bar::new(), Instant::now());
-    let over = |stop: &AtomicBool| stop.load(Ordering::Relaxed) || args.time.is_some_and(|time| begun.elapsed() >= time);
-    let mixes: Vec<_> = mixes.into_iter().filter(|mix| !mix.migrates() || Recorder::has_two_nodes()).collect();
-    let scripts = args.scripts.unwrap_or(if args.time.is_some() { u64::MAX } else { SCRIPTS });
-    let mut disturbed = 0;
-    let mut compared: Vec<Compared> = mixes.iter().map(|_| Compared::default()).collect();
-    let mut trace = Trace { header, sequences: Vec::new() };
-    let broken = |lacks: &dyn std::fmt::Display| Refusal(format!("the kernel's side has failed: {lacks}"));
-    bar.aside(|| print(&head(&kernel, &protocol, terminal)))?;
-    'all: for nth in 0..scripts {
-        for (mix, compared) in mixes.iter().zip(&mut compared) {
-            if over(&stop) {
-                break 'all;
+#[cfg(target_os = "linux")]
+mod linux {
+    //! Recording on the running kernel.
+
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
+
+    use fastrand::Rng;
+    use lockwalk::Protocol;
+    use lockwalk::conform::kernel::{Lacks, Mix, Op, Pair, Recorder, Sequence, State, Trace, generate, running_kernel, shrink};
+    use lockwalk::conform::{difference, reachable};
+
+    use super::super::args::ConformArgs;
+    use super::super::output::{Terminal, complain, print};
+    use super::super::progress::{Bar, stop_in_order_on_ctrl_c};
+    use super::super::sink::Sink;
+    use super::super::{Refusal, Status};
+    use super::{Compared, SHOWN, both, head, newest_for};
+
+    /// So many scripts of each mix, where nobody says how many.
+    const SCRIPTS: u64 = 200;
+
+    /// So often is a script run again that differs otherwise each time.
+    const AGAIN: u32 = 5;
+
+    /// A session with the running kernel.
+    struct Session<'s> {
+        args: &'s ConformArgs,
+        terminal: &'s Terminal,
+        protocol: Protocol,
+        recorder: Recorder,
+        stop: Arc<AtomicBool>,
+        bar: Bar,
+        begun: Instant,
+        /// What it has shown, if that is to be written.
+        trace: Trace,
+    }
+
+    /// Records and compares.
+    pub(super) fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, terminal: &Terminal) -> Result<Status, Refusal> {
+        let trace = Trace { header: running_kernel(), sequences: Vec::new() };
+        let kernel = trace.header["kernel"].clone();
+        let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
+            return Err(Refusal(format!("no protocol is as old as Linux {kernel}: --protocol is needed")));
+        };
+        let sink = args.record.as_deref().map(Sink::open).transpose()?;
+        let stop = stop_in_order_on_ctrl_c();
+        let recorder = match Recorder::start() {
+            Ok(recorder) => recorder,
+            Err(lacks) => {
+                complain(&format!("cannot compare: {lacks}"));
+                return Ok(Status::Undecided);
             }
-            let seed = args.seed.wrapping_add(nth);
-            bar.say(&format!("{} {seed}", mix.name));
-            let script = generate(mix, seed, args.length as usize);
-            let mut sequence =
-                Sequence { title: format!("{} {seed}", mix.name), lines: recorder.run(&script).map_err(|lacks| broken(&lacks))? };
-            // Others may have swapped meanwhile. What differs must be seen twice to count.
+        };
+        print(&head(&kernel, &protocol, terminal))?;
+        let mut session = Session { args, terminal, protocol, recorder, stop, bar: Bar::new(), begun: Instant::now(), trace };
+        let (differing, compared) = match args.pairs {
+            Some(times) => session.pairs(times)?,
+            None => session.scripts(&mixes)?,
+        };
+        let Session { recorder, stop, bar, trace, .. } = session;
+        drop(recorder);
+        bar.finish();
+        if let Some(sink) = sink {
+            sink.write(&trace.to_string())?;
+        }
+        let stopped = stop.load(Ordering::Relaxed);
+        if stopped {
+            complain("stopped");
+        }
+        Ok(match (differing, compared) {
+            (1.., _) => Status::Differs,
+            (0, 1..) if !stopped => Status::AsDocumented,
+            _ => Status::Undecided,
+        })
+    }
+
+    impl Session<'_> {
+        fn over(&self) -> bool {
+            self.stop.load(Ordering::Relaxed) || self.args.time.is_some_and(|time| self.begun.elapsed() >= time)
+        }
+
+        fn broken(lacks: Lacks) -> Refusal {
+            Refusal(format!("the kernel's side has failed: {lacks}"))
+        }
+
+        /// Scripts of all mixes in turn. Returns how many differ, and how many there were.
+        fn scripts(&mut self, mixes: &[Mix]) -> Result<(u64, u64), Refusal> {
+            let mixes: Vec<_> = mixes.iter().filter(|mix| !mix.migrates() || Recorder::has_two_nodes()).collect();
+            let scripts = self.args.scripts.unwrap_or(if self.args.time.is_some() { u64::MAX } else { SCRIPTS });
+            let mut compared: Vec<Compared> = mixes.iter().map(|_| Compared::default()).collect();
+            'all: for nth in 0..scripts {
+                for (mix, compared) in mixes.iter().zip(&mut compared) {
+                    if self.over() {
+                        break 'all;
+                    }
+                    let seed = self.args.seed.wrapping_add(nth);
+                    let title = format!("{} {seed}", mix.name);
+                    self.bar.say(&title);
+                    let sequence = Sequence { title, lines: self.twice(&generate(mix, seed, self.args.length as usize))? };
+                    if self.args.record.is_some() {
+                        self.trace.sequences.push(sequence.clone());
+                    }
+                    compared.with(&self.protocol, sequence);
+                }
+            }
+            let ascii = self.terminal.style().ascii;
+            let mut text: String = mixes.iter().zip(&compared).map(|(mix, compared)| compared.row(mix.name, ascii)).collect();
+            for sequence in compared.iter().flat_map(|compared| &compared.differing).take(SHOWN) {
+                self.bar.say(&format!("{}: shrinking", sequence.title));
+                let shortest = self.shortest(sequence);
+                text += &both(&self.protocol, &shortest);
+            }
+            let all = |count: fn(&Compared) -> u64| compared.iter().map(count).sum::<u64>();
+            let (differing, sequences) = (all(|compared| compared.differing.len() as u64), all(|compared| compared.sequences));
+            _ = writeln!(text, "\n  {sequences} scripts, {} steps, {differing} differ", all(|compared| compared.steps));
+            self.bar.aside(|| print(&text))?;
+            Ok((differing, sequences))
+        }
+
+        /// What the kernel shows of a script. What differs from the model must be seen twice to count: others may have swapped meanwhile.
+        fn twice(&mut self, script: &[Op]) -> Result<Vec<String>, Refusal> {
+            let mut lines = self.recorder.run(script).map_err(Self::broken)?;
             for _ in 0..AGAIN {
-                if difference(&protocol, &sequence).is_none() {
+                if difference(&self.protocol, &Sequence { title: String::new(), lines: lines.clone() }).is_none() {
                     break;
                 }
-                let before = std::mem::replace(&mut sequence.lines, recorder.run(&script).map_err(|lacks| broken(&lacks))?);
-                if before == sequence.lines {
+                let before = std::mem::replace(&mut lines, self.recorder.run(script).map_err(Self::broken)?);
+                if before == lines {
                     break;
                 }
-                disturbed += 1;
             }
-            if args.record.is_some() {
-                trace.sequences.push(sequence.clone());
-            }
-            compared.with(&protocol, sequence);
+            Ok(lines)
         }
-    }
-    let mut text = String::new();
-    for (mix, compared) in mixes.iter().zip(&compared) {
-        text += &compared.row(mix.name, terminal.style().ascii);
-    }
-    for sequence in compared.iter().flat_map(|compared| &compared.differing).take(SHOWN) {
-        bar.say(&format!("{}: shrinking", sequence.title));
-        text += &both(&protocol, &shortest(&protocol, sequence, &mut recorder, &stop));
-    }
-    let all = |count: fn(&Compared) -> u64| compared.iter().map(count).sum::<u64>();
-    let differing = all(|compared| compared.differing.len() as u64);
-    _ = writeln!(text, "\n  {} scripts, {} steps, {differing} differ", all(|compared| compared.sequences), all(|compared| compared.steps));
-    if disturbed > 0 {
-        _ = writeln!(text, "  {disturbed} times another program swapped meanwhile, and a script was run again");
-    }
-    drop(recorder);
-    bar.finish();
-    print(&text)?;
-    if let Some(file) = &args.record {
-        fs::write(file, trace.to_string()).map_err(|error| Refusal(format!("cannot write {}: {error}", shown(file))))?;
-    }
-    let stopped = stop.load(Ordering::Relaxed);
-    if stopped {
-        complain("stopped");
-    }
-    Ok(if differing > 0 {
-        Status::Differs
-    } else if stopped || all(|compared| compared.sequences) == 0 {
-        Status::Undecided
-    } else {
-        Status::AsDocumented
-    })
-}
 
-/// The shortest script left of one that differs, as the kernel shows it now.
-#[cfg(target_os = "linux")]
-fn shortest(protocol: &Protocol, sequence: &Sequence, recorder: &mut conform::kernel::Recorder, stop: &AtomicBool) -> Sequence {
-    let script = sequence.script().unwrap_or_default();
-    let mut best = sequence.clone();
-    let mut differs = |part: &[Op]| {
-        if !State::allows_all(part) || stop.load(Ordering::Relaxed) {
-            return false;
+        /// The shortest script left of one that differs, as the kernel shows it now.
+        fn shortest(&mut self, sequence: &Sequence) -> Sequence {
+            let mut best = sequence.clone();
+            let script = sequence.script().unwrap_or_default();
+            shrink(&script, |part| {
+                if !State::allows_all(part) || self.stop.load(Ordering::Relaxed) {
+                    return false;
+                }
+                let Ok(lines) = self.twice(part) else { return false };
+                let shown = Sequence { title: format!("{}, shortest part", sequence.title), lines };
+                let differs = difference(&self.protocol, &shown).is_some();
+                if differs {
+                    best = shown;
+                }
+                differs
+            });
+            best
         }
-        let Ok(lines) = recorder.run(part) else { return false };
-        let shown = Sequence { title: format!("{}, shortest part", sequence.title), lines };
-        let differs = difference(protocol, &shown).is_some();
-        if differs {
-            best = shown;
+
+        /// Each pair many times; what is left is compared with what the model reaches. Returns how many states it does not reach, and how many
+        /// were seen.
+        fn pairs(&mut self, times: u64) -> Result<(u64, u64), Refusal> {
+            let mut rng = Rng::with_seed(self.args.seed);
+            let (mut foreign, mut all) = (0, 0);
+            for pair in Pair::ALL {
+                self.bar.say(pair.name);
+                let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+                for _ in 0..times {
+                    if self.over() {
+                        return Ok((foreign, 0)); // not all were compared
+                    }
+                    // Sometimes the one begins earlier, sometimes the other.
+                    let most = 1 << rng.u32(..15);
+                    let late = rng.u32(..most);
+                    let spins = if rng.bool() { [late, 0] } else { [0, late] };
+                    *seen.entry(self.recorder.at_once(pair, spins).map_err(Self::broken)?).or_default() += 1;
+                }
+                if self.args.record.is_some() {
+                    self.trace.sequences.push(Sequence { title: pair.name.to_owned(), lines: seen.keys().cloned().collect() });
+                }
+                let (text, outside) = self.beside_the_model(pair, &seen);
+                self.bar.aside(|| print(&text))?;
+                foreign += outside;
+                all += seen.len() as u64;
+            }
+            Ok((foreign, all))
         }
-        differs
-    };
-    shrink(&script, &mut differs);
-    best
+
+        fn beside_the_model(&self, pair: &Pair, seen: &BTreeMap<String, u64>) -> (String, u64) {
+            let model = reachable(&self.protocol, pair, None);
+            let outside: Vec<_> = seen.iter().filter(|(ending, _)| !model.endings.contains(*ending)).collect();
+            let mark = match (outside.is_empty(), self.terminal.style().ascii) {
+                (true, false) => "✓",
+                (false, false) => "✗",
+                (true, true) => "ok",
+                (false, true) => "no",
+            };
+            let [first, second] = pair.both();
+            let (states, known) = (model.endings.len(), model.endings.iter().filter(|ending| seen.contains_key(*ending)).count());
+            let mut text = format!("  {mark} {}: {first} | {second}\n", pair.name);
+            _ = writeln!(
+                text,
+                "      {known} of the {states} states that the model reaches in {} executions were seen",
+                model.outcome.executions
+            );
+            for violated in &model.outcome.violations {
+                _ = writeln!(text, "      the model violates {}", violated.name);
+            }
+            for ending in &model.endings {
+                _ = writeln!(text, "      {:>9}  {ending}", seen.get(ending).map_or("never".into(), ToString::to_string));
+            }
+            for (ending, count) in &outside {
+                _ = writeln!(text, "      {count:>9}  {ending}   which the model does not reach");
+            }
+            (text + "\n", outside.len() as u64)
+        }
+    }
 }

@@ -60,6 +60,11 @@ impl World {
         self.swap.peek().len()
     }
 
+    /// How many processes there ever were.
+    pub fn processes(&self) -> usize {
+        self.processes.peek(Vec::len)
+    }
+
     /// The process that `mm` belongs to.
     pub fn process_of(&self, mm: MmRef) -> Process<'_> {
         Process { world: self, mm }

@@ -28,7 +28,7 @@ pub struct World {
     /// Protects the list inside it: the address spaces that may have something on swap. Kernel: `mmlist_lock`, and `init_mm.mmlist`.
     pub mmlist_lock: SpinLock<Vec<MmRef>>,
     /// The processes, in the order in which they came to be: what a race calls the first one.
-    processes: Ghost<Vec<MmRef>>,
+    pub(super) processes: Ghost<Vec<MmRef>>,
     signalled: Word<bool>,
     /// Frames that this CPU freed. Kernel: its `per_cpu_pages`.
     pub(super) pcp: PerCpu<Vec<u32>>,

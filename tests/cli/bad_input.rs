@@ -112,6 +112,10 @@ fn what_is_no_number() {
         "bench --size=?",
         "bench --size=1,1,?",
         "bench --time=?",
+        "conform --scripts=?",
+        "conform --length=?",
+        "conform --pairs=?",
+        "conform --time=?",
     ];
     // Some are a time, or are cut off behind a comma.
     let odd: Vec<_> = odd_numbers().into_iter().filter(|odd| !["1.5", "18446744073709551616"].iter().any(|time| odd == time)).collect();
@@ -123,7 +127,8 @@ fn what_is_no_number() {
 
 #[test]
 fn what_is_not_asked_for() {
-    let commands = ["check", "explain", "replay", "list", "gallery", "matrix", "selfcheck", "merge", "bench", "completions", "man", ""];
+    let commands =
+        ["check", "explain", "replay", "list", "gallery", "matrix", "selfcheck", "merge", "bench", "conform", "completions", "man", ""];
     let unknown = ["--nonsense", "-Z", "--format", "--output", "--é", "--=x", "---", "--format=\n"].map(OsString::from);
     let commands: Vec<_> = commands.iter().map(|command| format!("{command} ?")).collect();
     refuses_all("not-asked-for", &commands.iter().map(String::as_str).collect::<Vec<_>>(), &unknown);
@@ -140,12 +145,12 @@ fn what_is_no_file() {
     std::os::unix::fs::symlink("round", path("round")).expect("writable");
     let mut odd =
         vec![path("no/such/x"), path("file/x"), path("round"), path("new/"), path(&"x".repeat(5000)), "".into(), "/proc/nothing".into()];
-    let write = ["explain S3.8 --output=?", "explain S3.8 -o?", "check =S3.8 --engine dpor --save=?"];
+    let write = ["explain S3.8 --output=?", "explain S3.8 -o?", "check =S3.8 --engine dpor --save=?", "conform --record=?"];
     refuses_all("not-written", &write, &[&odd[..], &[path("")]].concat());
     refuses_all("no-directory", &["gallery -o?"], &[&odd[1..3], &[path("file"), "".into(), "-".into()]].concat());
     odd.extend(["/dev/zero", "/dev/urandom", "/dev/null", "/proc/self/mem", "/proc/self/environ", "/etc/passwd", "-"].map(OsString::from));
     odd.extend([path("file"), path("")]);
-    let read = ["check --engine dpor --save s.json --resume=?", "check --engine dpor --resume=?", "merge ?"];
+    let read = ["check --engine dpor --save s.json --resume=?", "check --engine dpor --resume=?", "merge ?", "conform --trace=?"];
     refuses_all("not-read", &read, &odd);
     assert_eq!(fs::read_to_string(path("file")).expect("still there"), "a file");
     assert_eq!(fs::read_dir(&elsewhere).expect("still there").count(), 2);

@@ -2,6 +2,7 @@
 
 mod asked;
 mod bad_input;
+mod conform;
 mod files;
 mod limits;
 mod parts;

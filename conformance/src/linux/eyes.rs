@@ -88,6 +88,14 @@ impl Eyes {
     }
 }
 
+/// Are the frames in `/proc/PID/pagemap` zeroes?
+pub fn frames_are_hidden() -> Result<bool, Lacks> {
+    let here = 0u64;
+    let pagemap = File::open("/proc/self/pagemap").map_err(lacks_io("/proc/self/pagemap"))?;
+    let entry = Eyes::word(&pagemap, (&raw const here).addr() as u64 / PAGE)?;
+    Ok(Eyes::frame(entry) == Some(0))
+}
+
 /// The kernel's configuration, as far as what is seen depends on it.
 pub fn configuration() -> String {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).ok();

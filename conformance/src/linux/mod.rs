@@ -20,6 +20,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setpgid, setsid};
 
 use crate::op::Op;
+use crate::pair::Pair;
 use crate::trace::Header;
 use device::Device;
 
@@ -83,7 +84,22 @@ impl Recorder {
     /// # Errors
     /// When the runner has come to an end: it says why.
     pub fn run(&mut self, script: &[Op]) -> Result<Vec<String>, Lacks> {
-        let text: String = script.iter().map(|op| format!("{op}\n")).collect();
+        self.ask(&script.iter().map(|op| format!("{op}\n")).collect::<String>())
+    }
+
+    /// Runs a pair once, the one `spins[0]` rounds of nothing after both are ready, and the other `spins[1]`; returns what they came to and the
+    /// state that is left. This machine must have two CPUs.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn at_once(&mut self, pair: &Pair, spins: [u32; 2]) -> Result<String, Lacks> {
+        let setup: String = pair.setup().iter().map(|op| format!("{op}\n")).collect();
+        let [first, second] = pair.both();
+        let lines = self.ask(&format!("{setup}{first}|{second}|{} {}\n", spins[0], spins[1]))?;
+        lines.last().cloned().ok_or_else(|| Lacks("the runner has said nothing".into()))
+    }
+
+    fn ask(&mut self, text: &str) -> Result<Vec<String>, Lacks> {
         let talk = self.talk.as_mut().ok_or_else(|| Lacks("the runner has ended".into()))?;
         talk.get_mut().write_all(format!("{text}\n").as_bytes()).map_err(lacks_io("the runner has ended"))?;
         let mut lines = Vec::new();
@@ -136,6 +152,9 @@ fn can_run() -> Result<(), Lacks> {
     }
     for file in ["/proc/kpageflags", "/proc/kpagecount", "/proc/swaps", "/proc/self/pagemap"] {
         std::fs::File::open(file).map_err(lacks_io(file))?;
+    }
+    if eyes::frames_are_hidden()? {
+        return Err(Lacks("page frames are hidden: CAP_SYS_ADMIN is missing".into()));
     }
     io_uring::IoUring::new(1).map(drop).map_err(lacks_io("no io_uring"))
 }

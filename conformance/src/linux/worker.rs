@@ -1,9 +1,11 @@
 //! A worker: a process of a script, which does what its line says and answers.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use io_uring::{IoUring, opcode, types};
 use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, munmap};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
@@ -73,7 +75,7 @@ unsafe fn mmap_at(k: u64, length: NonZeroUsize, flags: MapFlags) -> Result<NonNu
 }
 
 /// A worker's life: `lines[me]` is its line; the others are its children's.
-pub fn live(lines: &[OwnedFd], mut me: usize) -> ! {
+pub fn live(lines: &[OwnedFd], mut me: usize, gate: &'static Gate) -> ! {
     if map(0, PAGES).is_err() {
         leave(1);
     }
@@ -81,7 +83,16 @@ pub fn live(lines: &[OwnedFd], mut me: usize) -> ! {
     loop {
         let mut request = [0; LONG];
         let Ok(got @ 1..) = recv(lines[me].as_raw_fd(), &mut request, MsgFlags::empty()) else { leave(0) };
-        let Some((op, other)) = parse(&request[..got]) else { leave(1) };
+        let Some(asked) = Asked::parse(&request[..got]) else { leave(1) };
+        let (op, other) = match asked[..] {
+            [Asked { op, other, at_once: None }] => (op, other),
+            _ => {
+                if send(lines[me].as_raw_fd(), &at_once(&asked, gate), MsgFlags::empty()).is_err() {
+                    leave(0);
+                }
+                continue;
+            }
+        };
         let answer = match op {
             Op::Exit { .. } => {
                 if let Some(ring) = &held.device {
@@ -101,18 +112,66 @@ pub fn live(lines: &[OwnedFd], mut me: usize) -> ! {
             },
             _ => held.act(&op, other),
         };
-        let (errno, value) = answer.map_or_else(|errno| (errno as u64, 0), |value| (0, value));
-        let words = [errno.to_ne_bytes(), value.to_ne_bytes()].concat();
-        if send(lines[me].as_raw_fd(), &words, MsgFlags::empty()).is_err() {
+        if send(lines[me].as_raw_fd(), &written(answer), MsgFlags::empty()).is_err() {
             leave(0);
         }
     }
 }
 
-fn parse(request: &[u8]) -> Option<(Op, Pid)> {
-    let text = std::str::from_utf8(request).ok()?;
-    let (op, other) = text.split_once('@')?;
-    Some((op.parse().ok()?, Pid::from_raw(other.parse().ok()?)))
+fn written(answer: Result<u64, Errno>) -> Vec<u8> {
+    let (errno, value) = answer.map_or_else(|errno| (errno as u64, 0), |value| (0, value));
+    [errno.to_ne_bytes(), value.to_ne_bytes()].concat()
+}
+
+/// Where two that are to act at once wait for each other.
+pub type Gate = AtomicU32;
+
+/// What a request asks for: `OP@PID`, or with `@CPU@SPINS` what is to be done at once with something else, in another process or behind `|`.
+#[derive(Clone, Copy)]
+struct Asked {
+    op: Op,
+    other: Pid,
+    /// On which CPU, and how long after both are there.
+    at_once: Option<(usize, u32)>,
+}
+
+impl Asked {
+    fn parse(request: &[u8]) -> Option<Vec<Self>> {
+        let one = |text: &str| {
+            let mut parts = text.split('@');
+            let (op, other) = (parts.next()?.parse().ok()?, Pid::from_raw(parts.next()?.parse().ok()?));
+            let at_once = match parts.next() {
+                Some(cpu) => Some((cpu.parse().ok()?, parts.next()?.parse().ok()?)),
+                None => None,
+            };
+            Some(Self { op, other, at_once })
+        };
+        std::str::from_utf8(request).ok()?.split('|').map(one).collect()
+    }
+
+    fn act(&self, gate: &Gate) -> Vec<u8> {
+        let (cpu, spins) = self.at_once.unwrap_or_default();
+        let mut one = CpuSet::new();
+        let moved = one.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &one));
+        gate.fetch_add(1, SeqCst);
+        // Should the other one be dead, that is no reason to wait for ever.
+        (0..1 << 30).take_while(|_| gate.load(SeqCst) < 2).for_each(|_| std::hint::spin_loop());
+        (0..spins).for_each(|_| std::hint::spin_loop());
+        written(moved.and_then(|()| Held::default().act(&self.op, self.other)))
+    }
+}
+
+/// Does what is asked for at once with something else: with what another process does, or, if there are two, one in a thread.
+fn at_once(asked: &[Asked], gate: &'static Gate) -> Vec<u8> {
+    match *asked {
+        [first, second] => std::thread::scope(|scope| {
+            let other = scope.spawn(move || second.act(gate));
+            let mut answers = first.act(gate);
+            answers.extend(other.join().unwrap_or_default());
+            answers
+        }),
+        _ => asked.iter().flat_map(|one| one.act(gate)).collect(),
+    }
 }
 
 impl Held {
@@ -238,10 +297,15 @@ fn migrate(k: u64) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// Takes what CPUs keep on their way to the LRU lists there: that is a reference more. `move_pages` does so for all CPUs before it looks
-/// whether there is anything to move.
-pub fn drain_lru() {
-    let (at, node, mut status) = (BASE as *const libc::c_void, 0i32, 0i32);
-    // SAFETY: one page, one node, one status, all of which live.
-    unsafe { libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, &raw const node, &raw mut status, 2) };
+/// Takes what CPUs keep on their way to the LRU lists there: that is a reference more. `move_pages` does so for `all` CPUs before it looks
+/// whether there is anything to move, which is slow; MADV_COLD for this one.
+pub fn drain_lru(all: bool) {
+    if all {
+        let (at, node, mut status) = (BASE as *const libc::c_void, 0i32, 0i32);
+        // SAFETY: one page, one node, one status, all of which live.
+        unsafe { libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, &raw const node, &raw mut status, 2) };
+    } else {
+        // SAFETY: the page of a local variable; whether it was used lately does not matter.
+        unsafe { libc::madvise(((&raw const all).addr() & !(LENGTH - 1)) as *mut libc::c_void, LENGTH, libc::MADV_COLD) };
+    }
 }

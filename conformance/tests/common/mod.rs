@@ -1,8 +1,10 @@
 //! The traces in `golden/`.
+#![allow(dead_code, reason = "every test uses some of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lockwalk::Protocol;
 use lockwalk_conformance::Trace;
 
 /// Where they are.
@@ -17,4 +19,11 @@ pub fn read(file: &Path) -> Trace {
         Some(other) => trace.completed_by(&read(&other)),
         None => trace,
     }
+}
+
+/// Every trace is called after the protocol that it must agree with.
+pub fn protocol(file: &Path) -> Protocol {
+    let name = file.file_stem().expect("a name").to_string_lossy();
+    let name = name.split_once('-').map_or(&*name, |(name, _)| name);
+    name.parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
