@@ -228,6 +228,6 @@ pub const MISTAKES: &[Mistake] = &[
             "if !frame.swap_cache.read() && !frame.mapped() {\n            return false;\n        }\n        self.page_map_lock(page);",
         )],
     ),
-    ("what is dropped was not written", "reclaim.rs", &[("self.swap_write(self.page_swap_entry(page), frame.content.read());", "")]),
+    ("what is dropped was not written", "reclaim.rs", &[("self.writeback(page);", "frame.dirty.write(false);")]),
     ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
 ];
