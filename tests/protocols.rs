@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 
-use lockwalk::spec::{MigrationWait, ProtocolError, Rules, VmaAdjustLock};
+use lockwalk::spec::{AnonVmaLife, MigrationWait, ProtocolError, Rules, VmaAdjustLock};
 use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, races};
 use proptest::prelude::*;
 
@@ -63,16 +63,19 @@ fn a_kernel_that_makes_the_same_choices_lends_its_name() {
         ("2.6.36+anon_vma_life=lock-then-get", "2.6.38"),
         ("2.6.38+anon_vma_life=refcount", "2.6.36"),
         ("2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma", "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart"),
-        ("2.6.36+vma_adjust_lock=vma-or-next+vm_end_lock=always", "3.7+anon_vma_life=refcount"),
-        // Kernels that make the same choices keep their own names, and lend the one that was meant.
-        ("2.6.7", "2.6.7"),
-        ("2.6.11", "2.6.11"),
+        (
+            "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep+lock_recheck=mapped",
+            "2.6.36+anon_vma_life=rcu+unmapped_page=move+swapin_recheck=entry",
+        ),
+        // Of kernels that are as near, the one that was meant.
+        ("2.6.36+anon_vma_life=rcu-mapped", "2.6.36+anon_vma_life=rcu-mapped"),
+        ("2.6.38+anon_vma_life=rcu-mapped", "2.6.38+anon_vma_life=rcu-mapped"),
         ("2.6.11+reuse=mapcount", "2.6.11+reuse=mapcount"),
-        ("document-0+reuse=page-count+unmap_check=count+swap_free_order=first", "2.6.7"),
+        ("document-0+reuse=page-count+unmap_check=count+swap_free_order=first", "2.6.11"),
     ] {
         assert_eq!(parse(text).to_string(), name, "{text}");
     }
-    assert_eq!(Era::V2_6_7, Era::V2_6_11);
+    assert_eq!(Era::V2_6_36.with(AnonVmaLife::RcuMapped), Era::V2_6_38.with(AnonVmaLife::RcuMapped));
     assert_eq!(Era::V2_6_34.with(VmaAdjustLock::Vma).with(VmaAdjustLock::Nothing), Era::V2_6_34, "the last choice counts");
     assert_ne!(Era::V2_6_34.with(MigrationWait::GetPage), Era::V2_6_34);
 }
@@ -125,12 +128,14 @@ fn ten_spellings_of_one_question_have_one_answer() {
     }
 }
 
-/// Of kernels that make the same choices something can be said once, under either name.
+/// Of protocols that make the same choices something can be said once, under either name.
 #[test]
-fn what_is_said_of_a_kernel_is_said_of_its_twin() {
-    let race = Race::new("mine", "nothing").cpu("nothing", |_| ()).holds(Era::V2_6_7);
-    assert_eq!(race.documented(&Era::V2_6_11), Some(Documented::Holds));
-    let twice = panic::catch_unwind(AssertUnwindSafe(|| race.violates(Era::V2_6_11, Clause::MIG_1))).expect_err("it is refused");
+fn what_is_said_of_a_protocol_is_said_of_its_twin() {
+    let (one, twin) = (Era::V2_6_36.with(AnonVmaLife::RcuMapped), Era::V2_6_38.with(AnonVmaLife::RcuMapped));
+    let race = Race::new("mine", "nothing").cpu("nothing", |_| ()).holds(one);
+    assert_eq!(race.documented(&twin), Some(Documented::Holds));
+    let twice = panic::catch_unwind(AssertUnwindSafe(|| race.violates(twin, Clause::MIG_1))).expect_err("it is refused");
     let said = twice.downcast_ref::<String>().expect("a text");
-    assert_eq!(said, "mine under 2.6.11 is said to be Violates(MIG_1), and before that (as 2.6.7) Holds");
+    let expected = "mine under 2.6.38+anon_vma_life=rcu-mapped is said to be Violates(MIG_1), and before that (as 2.6.36+anon_vma_life=rcu-mapped) Holds";
+    assert_eq!(said, expected);
 }

@@ -507,7 +507,7 @@ impl World {
 
     /// Is there a lock in the page for its reverse map? (rule [`MapLock`])
     pub(super) fn has_map_lock(&self) -> bool {
-        self.rules().map_lock == MapLock::Page
+        self.rules().page_map_lock == MapLock::Page
     }
 
     /// Kernel: `page_map_lock`, until 2.6.8.

@@ -261,7 +261,7 @@ impl Era {
     }
 }
 
-const V2_6_7: Rules = Rules { map_lock: MapLock::Page, ..V2_6_11 };
+const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, ..V2_6_11 };
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
     unmap_check: UnmapCheck::Count,
@@ -287,7 +287,7 @@ const V2_6_22: Rules = Rules {
     vm_end_lock: VmEndLock::Always,
     rmap_walk_lock: RmapWalkLock::Page,
     shared_mapping: SharedMapping::Vma,
-    map_lock: MapLock::Nothing,
+    page_map_lock: MapLock::Nothing,
     rmap_order: RmapOrder::EntryFirst,
     rmap_again: RmapAgain::Anew,
     lock_recheck: LockRecheck::Nothing,

@@ -159,7 +159,7 @@ rules! {
         Oldest = "oldest",
     }
     /// What keeps a page's mapcount and its mapping together for who walks its reverse map.
-    map_lock: MapLock {
+    page_map_lock: MapLock {
         /// A lock in the page, `PG_maplock`: the mapping goes with the last entry, and nobody needs RCU; but the walk only tries page-table locks
         /// (until 2.6.8: read there).
         Page = "page",
@@ -217,7 +217,7 @@ rules! {
     isolation: Isolation {
         /// Unconditionally, though the page may be on its way to be freed (2.6.18, 2.6.22: read).
         Get = "get",
-        /// Unless the count is zero (2.6.24).
+        /// Unless the count is zero (2.6.24; in 3.0 it is the caller who looks).
         GetUnlessZero = "get-unless-zero",
     }
     /// Which pages are migrated inside an RCU read section (claim S1.4).

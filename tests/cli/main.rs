@@ -122,14 +122,14 @@ fn the_exit_status_tells_what_came_out() {
     // Nothing is documented: what holds is as documented, what is violated is not.
     let table = good("check =S3.1 --engine dpor --protocol 2.6.38");
     assert!(table.contains("✓ never") && table.contains("1 without a documented verdict"), "{table}");
-    let (table, _) = run("check =S3.1 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing", 1);
+    let (table, _) = run("check =S3.1 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing+rmap_again=anew", 1);
     assert!(
         table.contains("✗ RMAP-1")
             && table.contains("! violates RMAP-1, RMAP-2, which nothing documents")
             && table.contains("1 violation documented nowhere (S3.1)"),
         "{table}"
     );
-    let (table, _) = run("check =S3.1 =S3.7 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing --executions 3", 1);
+    let (table, _) = run("check =S3.1 =S3.7 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing+rmap_again=anew --executions 3", 1);
     assert!(table.contains("1 undecided (S3.7)") && table.contains("1 violation documented nowhere (S3.1)"), "{table}");
 }
 
