@@ -1,9 +1,9 @@
 //! Scripts and traces without the model: what a kernel under emulation runs, and what writes the golden traces.
 //!
 //! ```text
-//! lockwalk-conformance generate MIX FIRST COUNT LENGTH     scripts, with titles
-//! lockwalk-conformance record < SCRIPTS > TRACE             on the running kernel
-//! lockwalk-conformance beside TRACE < TRACE > DIFFERENCES   only what the other one does not show
+//! recorder generate MIX FIRST COUNT LENGTH     scripts, with titles
+//! recorder record < SCRIPTS > TRACE            on the running kernel
+//! recorder beside TRACE < TRACE > DIFFERENCES   only what the other one does not show
 //! ```
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(text) if stdout().write_all(text.as_bytes()).is_ok() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(2),
         Err(why) => {
-            eprintln!("lockwalk-conformance: {why}");
+            eprintln!("recorder: {why}");
             ExitCode::from(2)
         }
     }
