@@ -191,7 +191,8 @@ mod linux {
         };
         let sink = args.record.as_deref().map(Sink::open).transpose()?;
         let stop = stop_in_order_on_ctrl_c();
-        let recorder = match Recorder::start() {
+        let one_cpu = args.pairs.is_some() && std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2);
+        let recorder = match if one_cpu { Err(Lacks("two CPUs are needed".into())) } else { Recorder::start() } {
             Ok(recorder) => recorder,
             Err(lacks) => {
                 complain(&format!("cannot compare: {lacks}"));
