@@ -78,10 +78,11 @@ impl Copy {
     pub fn tests(&self) -> Vec<PathBuf> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["test", "--release", "--no-run", "-p", "lockwalk", "--lib", "--test", "vocabulary"]);
-        let built = run(cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target")), "");
+        let built = cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target")).output().expect("cargo runs");
+        let said = String::from_utf8_lossy(&built.stderr);
         let executable = |line: &str| line.trim().strip_prefix("Executable ")?.split_once('(')?.1.strip_suffix(')').map(PathBuf::from);
-        let tests: Vec<_> = built.stderr.lines().filter_map(executable).map(|path| self.root.join(path)).collect();
-        assert_eq!(tests.len(), 2, "{}", built.stderr);
+        let tests: Vec<_> = said.lines().filter_map(executable).map(|path| self.root.join(path)).collect();
+        assert_eq!(tests.len(), 2, "{said}");
         tests
     }
 
