@@ -4,7 +4,7 @@
 //! use lockwalk::{Era, conform};
 //!
 //! let script = ["store 0 0 5", "fork 0 1", "store 1 0 6"].map(|op| op.parse().expect("an operation"));
-//! let lines = conform::run(&Era::V5_19, &script);
+//! let lines = conform::run(&Era::V5_19, &script).lines;
 //! assert_eq!(lines, ["store 0 0 5 => p0[a1x - -]", "fork 0 1 => p0[a2 - -] p1[a2 - -]", "store 1 0 6 => p0[a1 - -] p1[b1x - -]"]);
 //! ```
 
@@ -15,7 +15,8 @@ pub use lockwalk_conformance as kernel;
 use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence};
 
 use crate::mm::{At, Errno, MmRef, PageRef, World};
-use crate::{Halt, Machine, Method, Options, Protocol, Race};
+use crate::spec::{SwapinOwn, Violation};
+use crate::{Clause, Halt, Machine, Method, Options, Protocol, Race};
 
 /// A process of the script.
 struct Process {
@@ -41,34 +42,72 @@ struct Run {
     observer: Observer,
 }
 
-/// Runs a script, which must make sense. The line at which the machine stops, because a clause is violated or it goes round for ever, says so
-/// and is the last; at the end everything is given back, and what is left then is a line more.
-pub fn run(protocol: &Protocol, script: &[Op]) -> Vec<String> {
+/// What the model makes of a script.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// A line for each operation; if the model stops, because it goes round for ever say, the last one says so.
+    pub lines: Vec<String>,
+    /// What was violated on the way, and at the end, when everything is given back.
+    pub violations: Vec<Violation>,
+}
+
+/// Runs a script, which must make sense.
+pub fn run(protocol: &Protocol, script: &[Op]) -> Ran {
     let mut lines = Vec::new();
+    let mut violations = Vec::new();
     let halted = Run::new(protocol).and_then(|mut run| {
         for op in script {
-            let line = run.step(op).map_err(|halt| said(&op.to_string(), &halt))?;
-            lines.push(line);
+            let line = run.step(op).map_err(|halt| said(&op.to_string(), &halt));
+            violations = run.machine.violations();
+            lines.push(line?);
         }
-        run.end().map_err(|halt| said("the end", &halt))
+        let ended = run.end();
+        violations = run.machine.violations();
+        ended.map_err(|halt| said("the end", &halt))
     });
     lines.extend(halted.err());
-    lines
+    Ran { lines, violations }
 }
 
 fn said(at: &str, halt: &Halt) -> String {
     format!("{at} => the model {halt}")
 }
 
-/// The first line in which `sequence` and the model differ: its number, and what the model says there; `None` if they agree.
-pub fn difference(protocol: &Protocol, sequence: &Sequence) -> Option<(usize, String)> {
+/// A sequence beside the model.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The first line in which they differ: its number, and what the model says there.
+    pub difference: Option<(usize, String)>,
+    /// What the model violates, and the kernel with it: only what [is known](known).
+    pub both_violate: Vec<Clause>,
+}
+
+/// Is it known that kernels of this protocol violate the clause? What a device has stored into a clean page is lost (S0.1/clean): a race says
+/// so too.
+pub fn known(protocol: &Protocol, clause: Clause) -> bool {
+    protocol.rules.swapin_own == SwapinOwn::Writable && matches!(clause, Clause::SWAP_4 | Clause::DATA_1)
+}
+
+/// Compares a sequence with the model. A violation that is not known is a difference.
+pub fn compare(protocol: &Protocol, sequence: &Sequence) -> Compared {
+    let differs = |at, model| Compared { difference: Some((at, model)), both_violate: Vec::new() };
     let script = match sequence.script() {
         Ok(script) => script,
-        Err(error) => return Some((0, error.to_string())),
+        Err(error) => return differs(0, error.to_string()),
     };
-    let lines = run(protocol, &script);
-    let at = (0..lines.len().max(sequence.lines.len())).find(|&at| lines.get(at) != sequence.lines.get(at))?;
-    Some((at, lines.get(at).cloned().unwrap_or_default()))
+    let Ran { lines, violations } = run(protocol, &script);
+    if let Some(at) = (0..lines.len().max(sequence.lines.len())).find(|&at| lines.get(at) != sequence.lines.get(at)) {
+        return differs(at, lines.get(at).cloned().unwrap_or_default());
+    }
+    if let Some(violation) = violations.iter().find(|violation| !known(protocol, violation.clause)) {
+        return differs(lines.len(), said("all agrees, but", &Halt::Violation(violation.clone())));
+    }
+    Compared { difference: None, both_violate: violations.iter().map(|violation| violation.clause).collect() }
+}
+
+/// The first line in which `sequence` and the model differ.
+pub fn difference(protocol: &Protocol, sequence: &Sequence) -> Option<(usize, String)> {
+    compare(protocol, sequence).difference
 }
 
 impl Run {
@@ -159,7 +198,7 @@ impl Run {
 
     fn unpin(&mut self, p: usize) -> Result<(), Halt> {
         match self.process(p)?.pin.take() {
-            Some(pin) => self.machine.step(|w| w.pin(pin).put()),
+            Some(pin) => self.machine.step(|w| w.pin(pin).put_clean()),
             None => Ok(()),
         }
     }
@@ -173,7 +212,7 @@ impl Run {
     }
 
     /// All processes exit: nothing may be left.
-    fn end(mut self) -> Result<(), Halt> {
+    fn end(&mut self) -> Result<(), Halt> {
         for p in self.processes.keys().copied().collect::<Vec<_>>() {
             self.exit(p)?;
         }

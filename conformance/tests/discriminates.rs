@@ -84,7 +84,7 @@ fn scripts_are_chosen_that_see_what_chance_does_not() {
     let recorded = scripts.len();
     let more = (1_000..1_000 + LOOKED_THROUGH / Mix::ALL.len() as u64).flat_map(|seed| Mix::ALL.iter().map(move |mix| (mix, seed)));
     scripts.extend(more);
-    let run = |protocol: &Protocol, (mix, seed): &(&Mix, u64)| conform::run(protocol, &generate(mix, *seed, LENGTH));
+    let run = |protocol: &Protocol, (mix, seed): &(&Mix, u64)| conform::run(protocol, &generate(mix, *seed, LENGTH)).lines;
     let bases: Vec<_> = own.iter().map(|protocol| each(&scripts, |script| run(protocol, script))).collect();
     let arms = Rules::catalogue().into_iter().flat_map(|(rule, arms)| arms.into_iter().map(move |arm| (rule, arm)));
     let changes: Vec<_> = arms.flat_map(|arm| (0..own.len()).map(move |base| (arm, base))).collect();

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use lockwalk::conform::difference;
 use lockwalk::conform::kernel::{Mix, Sequence, State, Trace};
+use lockwalk::conform::{compare, difference};
 use lockwalk::{Era, Protocol};
 
 use super::args::ConformArgs;
@@ -50,13 +50,17 @@ struct Compared {
     sequences: u64,
     steps: u64,
     differing: Vec<Sequence>,
+    /// Those in which the kernel violates a clause, as the model does and a race says.
+    violating: u64,
 }
 
 impl Compared {
     fn with(&mut self, protocol: &Protocol, sequence: Sequence) {
         self.sequences += 1;
         self.steps += sequence.lines.len() as u64;
-        if difference(protocol, &sequence).is_some() {
+        let beside = compare(protocol, &sequence);
+        self.violating += u64::from(!beside.both_violate.is_empty());
+        if beside.difference.is_some() {
             self.differing.push(sequence);
         }
     }
@@ -69,7 +73,11 @@ impl Compared {
             (_, false) => format!("✗ {differing} differ"),
             (_, true) => format!("{differing} differ"),
         };
-        format!("  {name:<10} {:>7} scripts {:>9} steps   {verdict}\n", self.sequences, self.steps)
+        let violating = match self.violating {
+            0 => String::new(),
+            scripts => format!(", {scripts} lose what a device stored, as S0.1/clean says"),
+        };
+        format!("  {name:<10} {:>7} scripts {:>9} steps   {verdict}{violating}\n", self.sequences, self.steps)
     }
 }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::mm::World;
-use crate::spec::{Protocol, Violation};
+use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{self, BOOT, Engine, Exec, Mishap};
 
 /// A machine that nobody but the caller drives, from one operation to the next: to compare what it comes to with something else. What several
@@ -48,8 +48,9 @@ impl Machine {
     /// When that makes no sense.
     pub fn new(protocol: &Protocol, slots: u32, build: impl FnOnce(&World)) -> Result<Self, Halt> {
         sync::silence_results();
-        // Real primitives, of one thread: what is not explored need not be announced.
-        let exec = Exec::new(Engine::Native, 0, None, false, Arc::new(|_| true));
+        // Real primitives, of one thread: what is not explored need not be announced. It looks for a clause that only races evaluate: what
+        // is violated on the way does not end it.
+        let exec = Exec::new(Engine::Native, 0, Some(Clause::RACE_1), false, Arc::new(|_| true));
         let world = exec.enter(BOOT, || World::with_slots(protocol.rules, slots));
         let machine = Self { exec, world };
         machine.step(|world| {
@@ -59,7 +60,8 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Does something. Where that makes no sense or has no end, or violates a clause, the machine is of no use any more.
+    /// Does something. Where that makes no sense or has no end, or violates a clause after which nothing has a meaning, the machine is of no use any
+    /// more; what else is violated is [kept](Self::violations).
     ///
     /// # Errors
     /// Says why it stopped.
@@ -74,11 +76,18 @@ impl Machine {
         })
     }
 
+    /// What was violated so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.exec.violations()
+    }
+
     /// What must hold when nothing is under way: no reference is out that no page table and no swap cache accounts for.
     ///
     /// # Errors
     /// When something does not.
     pub fn audit(&self) -> Result<(), Halt> {
-        self.step(World::audit)
+        let before = self.violations().len();
+        self.step(World::audit)?;
+        self.violations().into_iter().nth(before).map_or(Ok(()), |violation| Err(Halt::Violation(violation)))
     }
 }

@@ -82,6 +82,14 @@ impl Pin<'_> {
         world.put_page_refs(page, world.gup_references());
     }
 
+    /// The device is done, and nobody says that it may have stored: what the entry says must be enough. Kernel: `unpin_user_page`, as io_uring
+    /// calls it for a registered buffer.
+    pub fn put_clean(self) {
+        let Self { world, page, .. } = self;
+        world.shadow_unpin(self.record);
+        world.put_page_refs(page, world.gup_references());
+    }
+
     /// Which page.
     pub fn page(&self) -> PageRef {
         self.page

@@ -2,7 +2,7 @@
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
-use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinFree, SwapinRecheck};
+use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinFree, SwapinOwn, SwapinRecheck};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -62,7 +62,10 @@ impl World {
             if write {
                 sync::mark(if exclusive { Mark::DO_SWAP_PAGE_EXCLUSIVE } else { Mark::DO_SWAP_PAGE_SHARED });
             }
-            if exclusive && write { Pte::Present { page, write: true, dirty: true } } else { Pte::clean(page, false) }
+            match exclusive && write {
+                true => Pte::Present { page, write: true, dirty: true },
+                false => Pte::clean(page, exclusive && self.rules().swapin_own == SwapinOwn::Writable),
+            }
         };
         let map = |pte: Pte| {
             if let Pte::Present { write: true, .. } = pte {

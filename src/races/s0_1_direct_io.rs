@@ -71,6 +71,26 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .sometimes("the page comes back from swap", back_from_swap);
+    let clean = Race::new(
+        "S0.1/clean",
+        "a page that came back from swap for a load is given to a device, and what it stores is dropped with the page",
+    )
+    .world(|w| {
+        cached(w);
+        let p = w.process(0);
+        p.load(1).expect("it is mapped");
+        let _held = p.pin_for_writing(1).expect("it is mapped");
+    })
+    .cpu("kswapd", kswapd)
+    .cpu("the device stores, and nobody marks the page", |w| {
+        let pin = w.pin(0);
+        pin.dma_write(7);
+        pin.put_clean();
+    })
+    .violates(Era::V6_12, Clause::SWAP_4)
+    .violates(Era::V7_3, Clause::SWAP_4)
+    .holds(Era::V5_19)
+    .sometimes("reclaim keeps the page, which is held", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD));
     let untested =
         Race::new("S0.7", "the situation that could not be tested: pinned, unmapped, and a write fault before the pin is dropped")
             .world(given_away)
@@ -109,5 +129,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));
-    vec![lost, read_first, migrated, untested, trylock, unmapped]
+    vec![lost, read_first, migrated, clean, untested, trylock, unmapped]
 }

@@ -204,21 +204,21 @@ impl Era {
     /// `conformance/discriminates.md` says that it can be. The rest is from memory, as in 5.19.
     pub const V6_1: Protocol = Protocol::named("6.1", V5_19);
 
-    /// 6.12: the same.
+    /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to the process alone.
     ///
-    /// Read in 6.12.118: `free_swap_cache` and `folio_free_swap` (`free_swap`), `should_try_to_free_swap` (`swapin_free`), where
+    /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `free_swap_cache` and `folio_free_swap` (`free_swap`), `should_try_to_free_swap` (`swapin_free`), where
     /// `folio_maybe_dma_pinned` is asked (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`),
     /// `folio_try_share_anon_rmap_pte` (`unmap_check`), `gup_must_unshare` (`read_pin`), `migration_entry_wait_on_locked` (`migration_wait`),
     /// `__folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`),
     /// `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as `conformance/discriminates.md` says that it can be. The rest is from memory,
     /// as in 5.19.
-    pub const V6_12: Protocol = Protocol::named("6.12", V5_19);
+    pub const V6_12: Protocol = Protocol::named("6.12", V6_12);
 
     /// 6.18: the same.
     ///
     /// Measured on 6.18.44 and 6.18.15, as far as `conformance/discriminates.md` says that it can be, and on 6.18.44 with two operations at once
     /// (`conformance/pairs.md`). The rest is from memory, as in 5.19.
-    pub const V6_18: Protocol = Protocol::named("6.18", V5_19);
+    pub const V6_18: Protocol = Protocol::named("6.18", V6_12);
 
     /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
     ///
@@ -316,6 +316,7 @@ const V2_6_22: Rules = Rules {
     wp_lock: WpLock::Trylock,
     cow_rmap: CowRmap::BeforeEntry,
     swapin_free: SwapinFree::Full,
+    swapin_own: SwapinOwn::ReadOnly,
     swap_write: SwapWrite::Finish,
     free_swap: FreeSwap::RemoveExclusive,
     copied_swap: CopiedSwap::Keep,
@@ -402,4 +403,5 @@ const V5_19: Rules = Rules {
     newpage_lru: NewpageLru::BeforeRemap,
     ..V5_10
 };
-const V7_3: Rules = Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, ..V5_19 };
+const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, ..V5_19 };
+const V7_3: Rules = Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, ..V6_12 };

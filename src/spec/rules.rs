@@ -422,6 +422,13 @@ rules! {
         /// After a store too, if the entry said that the page belongs to this process alone; nothing else says so (7.3).
         Exclusive = "exclusive",
     }
+    /// How `do_swap_page` maps a page that belongs to the process alone when it comes back for a load (claim S0.1).
+    swapin_own: SwapinOwn {
+        /// Write-protected: the first store marks the entry dirty (6.1).
+        ReadOnly = "read-only",
+        /// Writable, and clean: a device may be given the page to store into, and nothing says that it is not what the slot holds (6.12).
+        Writable = "writable",
+    }
     /// What a write fault on a swap entry does about a page that others have too.
     swap_write: SwapWrite {
         /// Copies it, within the same fault.

@@ -50,7 +50,8 @@ fn all_sources() -> Vec<(String, String)> {
 /// The lines that evaluate each clause, as `file: code`: what somebody must look at again when the clause's words change.
 fn sites() -> BTreeMap<Clause, Vec<String>> {
     let mut sites: BTreeMap<Clause, Vec<String>> = BTreeMap::new();
-    for (file, text) in all_sources().iter().filter(|(file, _)| !file.starts_with("src/races") && !file.starts_with("src/spec")) {
+    let only_named = ["src/races", "src/spec", "src/conform.rs", "src/explore/machine.rs"];
+    for (file, text) in all_sources().iter().filter(|(file, _)| !only_named.iter().any(|place| file.starts_with(place))) {
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             for &clause in Clause::ALL {
                 let name = format!("Clause::{clause:?}");
