@@ -149,7 +149,8 @@ impl World {
     }
 
     /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
-    /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.11 to 3.0; in 5.9 and 5.19 it returns false).
+    /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that it ends: who
+    /// holds the page holds it against every entry.
     fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> Result<bool, Errno> {
         let Ok(addr) = vma.vma_address(self, page) else { return Ok(false) };
         let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return Ok(false) };

@@ -1,7 +1,7 @@
 //! The spin lock and the page lock.
 
-use lockwalk::Litmus;
 use lockwalk::sync::{PageLock, SpinLock, Word};
+use lockwalk::{Clause, Litmus, Method};
 
 use super::{SEARCHES, ends, name, search};
 
@@ -40,7 +40,36 @@ fn three_cpus_pass_a_spin_lock_on_in_every_order() {
     let orders = ["0, 1, 2", "0, 2, 1", "1, 0, 2", "1, 2, 0", "2, 0, 1", "2, 1, 0"];
     let litmus = Litmus::new(|| SpinLock::new(name("lock"), 0)).cpu(turn).cpu(turn).cpu(turn);
     ends(&litmus, &orders);
-    assert_eq!(litmus.explore(&lockwalk::Method::Exhaustive).executions, 6, "one execution an order");
+    assert_eq!(litmus.explore(&Method::Exhaustive).executions, 6, "one execution an order");
+}
+
+/// Its holder may sleep, and who waits for it does; a spin lock is the other way round.
+#[test]
+fn a_mutex_sleeps() {
+    type Make = fn(lockwalk::sync::Name, ()) -> SpinLock<()>;
+    let violated = |outer: Make, inner: Make| {
+        let nested = |(outer, inner): &(SpinLock<()>, SpinLock<()>)| {
+            outer.lock();
+            inner.lock();
+            inner.unlock();
+            outer.unlock();
+        };
+        Litmus::new(move || (outer(name("outer"), ()), inner(name("inner"), ()))).cpu(nested).explore(&Method::Exhaustive).violated()
+    };
+    assert_eq!(violated(SpinLock::mutex, SpinLock::mutex), []);
+    assert_eq!(violated(SpinLock::mutex, SpinLock::new), []);
+    assert_eq!(violated(SpinLock::new, SpinLock::mutex), [Clause::ATOMIC_1]);
+}
+
+#[test]
+fn a_look_at_a_lock_tells_whether_it_is_held() {
+    let looks = Litmus::new(|| SpinLock::mutex(name("mutex"), ()))
+        .cpu(|lock| {
+            lock.lock();
+            lock.unlock();
+        })
+        .cpu(SpinLock::is_locked);
+    ends(&looks, &["(), false", "(), true"]);
 }
 
 /// The outcome that loom's own try-lock never shows (`loom-tests/tests/findings.rs`).

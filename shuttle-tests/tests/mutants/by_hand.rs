@@ -185,7 +185,7 @@ pub const MISTAKES: &[Mistake] = &[
             "self.put_page(page);\n                self.page_remove_rmap(page);\n                return None;",
         )],
     ),
-    ("the stack's offset grows", "mmap.rs", &[("wrapping_sub(grow)", "wrapping_add(grow)")]),
+    ("the stack's offset grows", "mmap.rs", &[("vma.vm_pgoff.read().wrapping_sub(grow)", "vma.vm_pgoff.read().wrapping_add(grow)")]),
     ("a page is taken from the list without a reference", "page.rs", &[("frame.count.inc_not_zero()", "frame.count.read() > 0")]),
     ("slots are handed out once swapoff has begun", "swap_map.rs", &[("map.enabled", "true")]),
     ("a page that joins the swap cache is not marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(true);", "")]),
