@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached};
 use crate::mm::{PageRef, World};
-use crate::spec::{Clause, Era, TryToUnuse, UnmapCheck};
+use crate::spec::{Clause, Era, TryToUnuse, UnmapCheck, UnuseActivate};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -57,7 +57,7 @@ pub(super) fn races() -> Vec<Race> {
     let original = |w: &World| Some(w.process(0).page_at(1));
     let forever = progress("S0.10/progress", "if both happen in every round, swapoff never ends", family_cached, original)
         .violates(Era::V2_6_11.with(UnmapCheck::Nothing).with(TryToUnuse::Keep), Clause::LIVELOCK)
-        .still_violates(Era::V2_6_13.with(TryToUnuse::Keep), Clause::LIVELOCK);
+        .still_violates(Era::V2_6_13.with(TryToUnuse::Keep).with(UnuseActivate::BeforeUnlock), Clause::LIVELOCK);
     let title = "swapoff never ends if it lets go of the page once more, for a process that does not need it";
     let bystander = progress("S0.10/bystander", title, with_bystander, |w| w.process(0).page_now(1))
         .violates(Era::V2_6_11.with(UnmapCheck::Nothing).with(TryToUnuse::Keep), Clause::LIVELOCK);

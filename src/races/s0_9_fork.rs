@@ -7,7 +7,7 @@ use crate::{Mark, Race, Seen};
 
 /// What the device does with the page does not matter: it is the one that must stay.
 fn given_and_taken_back(w: &World) {
-    w.process(0).pin_for_writing(1).expect("it is mapped").put();
+    w.process(0).pin_for_writing(1).expect("it is mapped").put_clean();
 }
 
 fn given_without_lock(e: &Seen<'_>) -> bool {
