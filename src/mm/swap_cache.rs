@@ -152,7 +152,10 @@ impl World {
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}
                 Prepared::Free => return None,
-                Prepared::Taken => continue,
+                Prepared::Taken => {
+                    self.wait_for_swapcache(entry);
+                    continue;
+                }
             }
             let page = self.alloc_page();
             let locked = self.page(page).lock.trylock();

@@ -6,7 +6,7 @@ use std::fmt;
 use super::page::Entries;
 use super::{PageRef, World};
 use crate::spec::{Clause, FreeSwap, SwapHasCache};
-use crate::sync::{self, Ghost, Mark, Name, SpinLock, State, Word};
+use crate::sync::{self, Ghost, Mark, MmuWord, Name, SpinLock, State, Word};
 use crate::{call, note};
 
 /// A slot on the swap device. Kernel: `swp_entry_t`.
@@ -23,12 +23,10 @@ impl fmt::Display for SwapEntry {
 pub(super) const SLOTS: u32 = 8;
 
 /// Kernel: `swap_info_struct.swap_map`, and its flags.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SwapMap {
     /// By slot: page-table entries that hold it, plus one if it is in the swap cache, or on its way.
     pub(super) count: Vec<u32>,
-    /// By slot: is it in the swap cache, or on its way? Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]).
-    has_cache: Vec<bool>,
     /// Slots may be handed out. Kernel: `SWP_WRITEOK`.
     pub(super) enabled: bool,
 }
@@ -49,6 +47,8 @@ pub struct Swap {
     /// Protects the map: for each slot, page-table entries that hold it, plus one if it is in the swap cache. Kernel: `swap_lock`,
     /// `swap_map`, until 2.6.30.
     pub lock: SpinLock<SwapMap>,
+    /// By slot: is it in the swap cache, or on its way? Changed under the lock. Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]).
+    has_cache: Vec<MmuWord<bool>>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
     /// The checker's: which entries hold each slot ([COW-2]).
@@ -59,10 +59,8 @@ impl Swap {
     pub(super) fn new(slots: u32) -> Self {
         let slot = |at| Word::new(Name::new("swap(%a).data", at, 0), 0);
         Self {
-            lock: SpinLock::new(
-                Name::new("swap_lock", 0, 0),
-                SwapMap { count: vec![0; slots as usize], has_cache: vec![false; slots as usize], enabled: true },
-            ),
+            lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; slots as usize], enabled: true }),
+            has_cache: (0..slots).map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), false)).collect(),
             data: (0..slots).map(slot).collect(),
             entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
         }
@@ -71,8 +69,14 @@ impl Swap {
     /// See [`State`].
     pub(super) fn see(&self, state: &mut State) {
         self.lock.see(state);
+        self.has_cache.iter().for_each(|slot| slot.see(state));
         self.data.iter().for_each(|slot| slot.see(state));
         self.entries.iter().for_each(|entries| entries.see(state));
+    }
+
+    /// The slots that the swap cache has a claim on: for fingerprints only.
+    pub(super) fn peek_has_cache(&self) -> Vec<bool> {
+        self.has_cache.iter().map(MmuWord::peek).collect()
     }
 
     /// Slots in use, with their counts: for audits and pictures only.
@@ -90,10 +94,12 @@ impl World {
             let free = map.count.iter().position(|&count| count == 0).filter(|_| map.enabled);
             if let Some(slot) = free {
                 map.count[slot] = 1;
-                map.has_cache[slot] = true;
             }
             free
         };
+        if let Some(slot) = free {
+            self.set_has_cache(SwapEntry(slot as u32), true);
+        }
         self.swap.lock.unlock();
         free.map(|slot| SwapEntry(slot as u32))
     }
@@ -114,27 +120,40 @@ impl World {
     /// The swap cache claims the slot. Kernel: `swapcache_prepare`, since 2.6.31 (2.6.33 read); before, `swap_duplicate`. Takes `swap_lock`.
     pub(super) fn swapcache_prepare(&self, entry: SwapEntry) -> Prepared {
         self.swap.lock.lock();
-        let prepared = {
-            let mut map = self.swap.lock.data();
-            let slot = entry.0 as usize;
-            if map.count[slot] == 0 {
-                Prepared::Free
-            } else if map.has_cache[slot] && self.rules().swap_has_cache == SwapHasCache::Bit {
-                Prepared::Taken
-            } else {
-                map.count[slot] += 1;
-                map.has_cache[slot] = true;
-                Prepared::Claimed
-            }
+        let prepared = if self.swap_count(entry) == 0 {
+            Prepared::Free
+        } else if self.has_cache(entry) == Some(true) {
+            Prepared::Taken
+        } else {
+            self.swap.lock.data().count[entry.0 as usize] += 1;
+            self.set_has_cache(entry, true);
+            Prepared::Claimed
         };
         self.swap.lock.unlock();
         prepared
     }
 
+    /// Waits until the swap cache's claim has been given up. The kernel goes round: it looks the page up and tries again.
+    pub(super) fn wait_for_swapcache(&self, entry: SwapEntry) {
+        self.swap.has_cache[entry.0 as usize].read_when(|has_cache| !has_cache);
+    }
+
+    /// Has the swap cache a claim on the slot? Nobody can tell where that counts as one more (rule [`SwapHasCache`]). Called with `swap_lock`
+    /// held.
+    fn has_cache(&self, entry: SwapEntry) -> Option<bool> {
+        (self.rules().swap_has_cache == SwapHasCache::Bit).then(|| self.swap.has_cache[entry.0 as usize].read())
+    }
+
+    fn set_has_cache(&self, entry: SwapEntry, has_cache: bool) {
+        if self.rules().swap_has_cache == SwapHasCache::Bit {
+            self.swap.has_cache[entry.0 as usize].write(has_cache);
+        }
+    }
+
     /// The swap cache gives its claim up. Kernel: `swapcache_free`, since 2.6.31 (2.6.33 read); before, `swap_free`. Takes `swap_lock`.
     pub(super) fn swapcache_free(&self, entry: SwapEntry) {
         self.swap.lock.lock();
-        self.swap.lock.data().has_cache[entry.0 as usize] = false;
+        self.set_has_cache(entry, false);
         self.swap_entry_free(entry);
         self.swap.lock.unlock();
     }
@@ -170,10 +189,8 @@ impl World {
     /// The count without the swap cache's claim: where that counts as one more, the caller knows that it is there. Called with `swap_lock`
     /// held. Kernel: `swap_count`, since 2.6.31; before, one less than `swap_map` says.
     fn swapcount(&self, entry: SwapEntry) -> u32 {
-        let map = self.swap.lock.data();
-        let slot = entry.0 as usize;
-        let cache = self.rules().swap_has_cache == SwapHasCache::Counted || map.has_cache[slot];
-        map.count[slot].saturating_sub(u32::from(cache))
+        let cache = self.has_cache(entry).unwrap_or(true);
+        self.swap_count(entry).saturating_sub(u32::from(cache))
     }
 
     /// How many refer to the slot, the swap cache among them. Called with `swap_lock` held.

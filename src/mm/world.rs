@@ -290,10 +290,10 @@ impl World {
             (flags, page.private.peek(), page.index.peek(), page.in_use()).hash(&mut hasher);
         }
         for mm in self.mms.iter() {
-            (mm.mm_users.peek(), mm.on_mmlist.peek()).hash(&mut hasher);
+            (mm.mm_users.peek(), mm.on_mmlist.peek(), mm.write_protect_seq.peek()).hash(&mut hasher);
             mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
         }
-        (self.signalled.peek(), self.swap.lock.peek(|map| map.enabled), self.shadow.describe()).hash(&mut hasher);
+        (self.signalled.peek(), self.swap.lock.peek(Clone::clone), self.swap.peek_has_cache(), self.shadow.describe()).hash(&mut hasher);
         (self.mmlist_lock.peek(Clone::clone), self.processes.peek(Clone::clone)).hash(&mut hasher);
         hasher.finish()
     }

@@ -90,6 +90,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V6_12, Clause::SWAP_4)
     .violates(Era::V7_3, Clause::SWAP_4)
     .holds(Era::V5_19)
+    .holds(Era::V5_19.with(UnmapCheck::UnpinnedBefore)) // the device had the page before
     .sometimes("reclaim keeps the page, which is held", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD));
     let untested =
         Race::new("S0.7", "the situation that could not be tested: pinned, unmapped, and a write fault before the pin is dropped")
