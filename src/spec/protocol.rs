@@ -313,6 +313,7 @@ const V2_6_22: Rules = Rules {
     reuse: Reuse::MapPlusSwap,
     unmap_check: UnmapCheck::Nothing,
     swap_free_order: SwapFreeOrder::AfterRmap,
+    swapin_mapcount: SwapinMapcount::WithEntry,
     wp_lock: WpLock::Trylock,
     cow_rmap: CowRmap::BeforeEntry,
     swapin_free: SwapinFree::Full,

@@ -397,6 +397,13 @@ rules! {
         /// Gives up the entry, decides about reuse, maps, unlocks (5.19).
         FirstLocked = "first-locked",
     }
+    /// When `do_swap_page` counts the mapping that it makes (claim S0.6).
+    swapin_mapcount: SwapinMapcount {
+        /// With the entry (every kernel).
+        WithEntry = "with-entry",
+        /// Before it decides about reuse, and before the swap entry goes (document 0's remark; no kernel).
+        BeforeDecision = "before-decision",
+    }
     /// What `do_wp_page` does when somebody else has locked the page (claim S0.11).
     wp_lock: WpLock {
         /// Copies it (until 2.6.28, and again since 5.9).
