@@ -524,6 +524,11 @@ impl World {
         }
     }
 
+    /// What the page holds, as who moves it away by hand finds it.
+    pub fn copy_out(&self, page: PageRef) -> u64 {
+        self.page(page).content.read()
+    }
+
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.
     pub fn lock_page(&self, page: PageRef) {
         self.page(page).lock.lock();

@@ -1,7 +1,7 @@
 //! S0.2 and S0.8: overlapping requests always hold the page, and who wants to unmap it never can.
 
 use super::worlds::{cached, family};
-use crate::mm::World;
+use crate::mm::{Ttu, World};
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Mark, Race, Seen};
 
@@ -21,6 +21,34 @@ fn memory_removal(w: &World) {
     let page = w.process(0).page_at(1);
     w.repeat_until(|| w.unmap_for_removal(page));
     w.signal();
+}
+
+/// What memory hot-removal relies on: from when on nothing maps the page until it unlocks it, the page does not change.
+fn unmap_and_look(w: &World) {
+    let page = w.process(0).page_at(1);
+    if !w.isolate_lru_page(page) {
+        return;
+    }
+    w.lock_page(page);
+    w.try_to_unmap(page, Ttu::Unmap);
+    if !w.page(page).mapped() {
+        let before = w.copy_out(page);
+        w.signal();
+        assert_eq!(w.copy_out(page), before, "the page changes although nothing maps it");
+        assert!(!w.page(page).mapped(), "the page is mapped again while it is locked");
+    }
+    w.unlock_page(page);
+    w.putback_lru_page(page);
+}
+
+/// A page that is in the swap cache, and mapped.
+fn cached_and_mapped(w: &World) {
+    cached(w);
+    w.process(0).touch(1);
+}
+
+fn back_from_swap(e: &Seen<'_>) -> bool {
+    e.saw(Mark::DO_SWAP_PAGE_MAPS)
 }
 
 fn held(e: &Seen<'_>) -> bool {
@@ -61,5 +89,29 @@ pub(super) fn races() -> Vec<Race> {
         .still_violates(Era::DOCUMENT_0, Clause::LIVELOCK)
         .holds(Era::V2_6_13)
         .showing("the request keeps the page mapped", held);
-    vec![starved, residual, shared]
+    let blocked = Race::new("S0.2/blocked", "once a page is unmapped, its process is kept from it until memory hot-removal has unlocked it")
+        .world(cached_and_mapped)
+        .cpu("memory hot-removal", unmap_and_look)
+        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .holds(Era::V2_6_11)
+        .holds(Era::DOCUMENT_0)
+        .holds(Era::V2_6_13)
+        .sometimes("the store gets the page back afterwards", back_from_swap);
+    let device = Race::new("S0.2/device", "but not a device that was given the page: it stores there all the same")
+        .world(|w| {
+            cached_and_mapped(w);
+            let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
+        })
+        .cpu("memory hot-removal", unmap_and_look)
+        .cpu("direct I/O completes", |w| {
+            let pin = w.pin(0);
+            pin.dma_write(7);
+            pin.put();
+        })
+        .violates(Era::DOCUMENT_0, Clause::ASSERT_1)
+        .violates(Era::V2_6_13, Clause::ASSERT_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::V5_19)
+        .sometimes("the request keeps the page mapped", held);
+    vec![starved, blocked, device, residual, shared]
 }
