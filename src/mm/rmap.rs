@@ -201,7 +201,7 @@ impl World {
         let referenced = || swapped && frame.count.read() != frame.mapcount.read() + 2;
         let held = match self.rules().unmap_check {
             UnmapCheck::Nothing | UnmapCheck::Unpinned => false,
-            UnmapCheck::Count => referenced(),
+            UnmapCheck::Count | UnmapCheck::CountAndSuspend => referenced(),
             UnmapCheck::Residual => referenced() && frame.mapcount.read() > 1,
             UnmapCheck::UnpinnedBefore => frame.anon_exclusive.read() && frame.maybe_dma_pinned(),
         };

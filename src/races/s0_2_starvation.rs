@@ -1,7 +1,7 @@
 //! S0.2 and S0.8: overlapping requests always hold the page, and who wants to unmap it never can.
 
 use super::worlds::{cached, family};
-use crate::mm::{Ttu, World};
+use crate::mm::{Pin, Ttu, World};
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Mark, Race, Seen};
 
@@ -15,6 +15,18 @@ fn overlapping_requests(w: &World) {
         w.signalled()
     });
     held.put();
+}
+
+/// The same, of a process that can be suspended: then it issues none, and what it has issued is completed.
+fn requests_unless_suspended(w: &World) {
+    let p = w.process(0);
+    let mut held = None;
+    w.repeat_until(|| {
+        let next = (!p.suspended()).then(|| p.pin_for_writing(1).expect("it is mapped"));
+        std::mem::replace(&mut held, next).into_iter().for_each(Pin::put);
+        w.signalled()
+    });
+    held.into_iter().for_each(Pin::put);
 }
 
 fn memory_removal(w: &World) {
@@ -88,6 +100,15 @@ pub(super) fn races() -> Vec<Race> {
         .still_violates(Era::DOCUMENT_0, Clause::LIVELOCK)
         .holds(Era::V2_6_13)
         .showing("the request keeps the page mapped", held);
+    let suspended = Race::new("S0.2/suspended", "memory hot-removal finds the process that keeps the page, and suspends it")
+        .world(cached_and_mapped)
+        .cpu("direct I/O, overlapping", requests_unless_suspended)
+        .cpu("memory hot-removal", memory_removal)
+        .violates(Era::V2_6_11, Clause::LIVELOCK)
+        .holds(Era::V2_6_11.with(UnmapCheck::CountAndSuspend))
+        .showing("the request keeps the page mapped", held)
+        .sometimes("the request keeps the page mapped", held)
+        .sometimes("the page is unmapped", back_from_swap);
     let blocked = Race::new("S0.2/blocked", "once a page is unmapped, its process is kept from it until memory hot-removal has unlocked it")
         .world(cached_and_mapped)
         .cpu("memory hot-removal", unmap_and_look)
@@ -111,5 +132,5 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_13, Clause::ASSERT_1)
         .holds(Era::V2_6_11)
         .sometimes("the request keeps the page mapped", held);
-    vec![starved, blocked, device, residual, shared]
+    vec![starved, suspended, blocked, device, residual, shared]
 }

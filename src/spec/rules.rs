@@ -375,7 +375,10 @@ rules! {
     unmap_check: UnmapCheck {
         /// References beyond the mappings, the cache's and its own (2.6.7).
         Count = "count",
-        /// The same, but only if more than one entry maps it (document 0).
+        /// The same; and memory hot-removal suspends the processes that map the page until it is unmapped, so that they ask for no more of it
+        /// (document 0's other solution; no kernel).
+        CountAndSuspend = "count-and-suspend",
+        /// The same as the first, but only if more than one entry maps it (document 0).
         Residual = "residual",
         /// Nothing (2.6.13).
         Nothing = "nothing",
