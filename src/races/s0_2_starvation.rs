@@ -1,7 +1,7 @@
 //! S0.2 and S0.8: overlapping requests always hold the page, and who wants to unmap it never can.
 
 use super::worlds::{cached, family};
-use crate::mm::{Pin, Ttu, World};
+use crate::mm::{Ttu, World};
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Mark, Race, Seen};
 
@@ -17,16 +17,19 @@ fn overlapping_requests(w: &World) {
     held.put();
 }
 
-/// The same, of a process that can be suspended: then it issues none, and what it has issued is completed.
-fn requests_unless_suspended(w: &World) {
+/// The same, until the process is suspended: then it issues none any more, and what it has issued is completed.
+fn requests_until_suspended(w: &World) {
     let p = w.process(0);
-    let mut held = None;
+    let mut held = w.pin(0);
     w.repeat_until(|| {
-        let next = (!p.suspended()).then(|| p.pin_for_writing(1).expect("it is mapped"));
-        std::mem::replace(&mut held, next).into_iter().for_each(Pin::put);
-        w.signalled()
+        let over = p.suspended() || w.signalled();
+        if !over {
+            let next = p.pin_for_reading(1).expect("it is mapped");
+            std::mem::replace(&mut held, next).put();
+        }
+        over
     });
-    held.into_iter().for_each(Pin::put);
+    held.put();
 }
 
 fn memory_removal(w: &World) {
@@ -101,8 +104,11 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .showing("the request keeps the page mapped", held);
     let suspended = Race::new("S0.2/suspended", "memory hot-removal finds the process that keeps the page, and suspends it")
-        .world(cached_and_mapped)
-        .cpu("direct I/O, overlapping", requests_unless_suspended)
+        .world(|w| {
+            cached_and_mapped(w);
+            let _held = w.process(0).pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("direct I/O, overlapping", requests_until_suspended)
         .cpu("memory hot-removal", memory_removal)
         .violates(Era::V2_6_11, Clause::LIVELOCK)
         .holds(Era::V2_6_11.with(UnmapCheck::CountAndSuspend))
