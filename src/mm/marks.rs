@@ -96,6 +96,8 @@ marks! {
     UNMAPPED_PAGE_MOVED,
     /// `migrate_page_move_mapping` finds that others refer to the page.
     MOVE_MAPPING_REFERENCED,
+    /// `remove_migration_pte` maps the page, whose index is computed from words of which only some have moved.
+    REMOVE_MIGRATION_PTE_WRONG_INDEX,
     /// `remove_migration_ptes` has found fewer entries than there must be, and walks again.
     REMOVE_MIGRATION_PTES_AGAIN,
     /// `shrink_page_list` finds the page locked.

@@ -281,7 +281,9 @@ impl World {
             if exclusive {
                 self.page(new).anon_exclusive.write(true);
             }
-            self.map_again(mm, vma, addr, Pte::clean(new, write));
+            if !self.map_again(mm, vma, addr, Pte::clean(new, write)) {
+                sync::mark(Mark::REMOVE_MIGRATION_PTE_WRONG_INDEX);
+            }
             restored = true;
         }
         mm.page_table_lock.unlock();
