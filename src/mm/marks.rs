@@ -66,6 +66,8 @@ marks! {
     DO_SWAP_PAGE_FREES_SLOT,
     /// `do_swap_page` finds swap full, and has to keep the slot.
     DO_SWAP_PAGE_KEEPS_SLOT,
+    /// A page is read from the swap device.
+    SWAP_READ,
     /// `free_swap_and_cache` takes the page out of the swap cache.
     FREE_SWAP_AND_CACHE_FREES,
     /// `zap_pte_range` meets a migration entry.

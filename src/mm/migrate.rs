@@ -3,7 +3,10 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
-use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, UnmappedPage};
+use crate::spec::{
+    AnonVmaLife, Clause, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, StillMapped, SwapCacheMove,
+    SwapCacheRemap, UnmappedPage,
+};
 use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -93,6 +96,11 @@ impl World {
 
     /// Called with the reference of the isolation, which it gives up.
     fn migrate_isolated(&self, page: PageRef) -> Result<(), Errno> {
+        if self.rules().swap_cache_move == SwapCacheMove::Free
+            && let Some(result) = self.free_instead(page)
+        {
+            return result;
+        }
         let newpage = self.alloc_page();
         let result = self.unmap_and_move(newpage, page);
         if result.is_ok() {
@@ -109,6 +117,25 @@ impl World {
         result
     }
 
+    /// Frees a page that is in the swap cache, in whose place migration would put a copy (rule [`SwapCacheMove`]); `None` if it is not there.
+    /// Called with the reference of the isolation, which it gives up unless it does nothing.
+    fn free_instead(&self, page: PageRef) -> Option<Result<(), Errno>> {
+        let frame = self.page(page);
+        frame.lock.lock();
+        if !frame.swap_cache.read() {
+            self.unlock_page(page);
+            return None;
+        }
+        if self.shrink_locked_page(page) {
+            sync::mark(Mark::SHRINK_FREED);
+            return Some(Ok(()));
+        }
+        sync::mark(Mark::MIGRATE_FAILED);
+        self.unlock_page(page);
+        self.putback_lru_page(page);
+        Some(Err(Errno::Eagain))
+    }
+
     /// Kernel: `unmap_and_move`, mm/migrate.c. Called with a reference on `page` (its isolation), and one on `newpage`.
     fn unmap_and_move(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         call!("unmap_and_move({page} → {newpage})");
@@ -123,13 +150,15 @@ impl World {
             Plan::Skip => Err(Errno::Eagain),
             Plan::MoveOnly => self.move_to_new_page(newpage, page, 0, self.rules().unmapped_page != UnmappedPage::MoveWithoutRmap),
             Plan::UnmapAndRemap => {
+                let remap = self.rules().swap_cache_remap == SwapCacheRemap::Walk || !frame.swap_cache.read();
                 let entries = self.try_to_unmap(page, Ttu::Migration);
                 if self.rules().anon_vma_life == AnonVmaLife::RcuLate {
                     self.rcu.read_lock();
                     kept = Kept::Rcu;
                 }
-                let result = if frame.mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, true) };
-                if result.is_err() {
+                let stays = self.rules().still_mapped == StillMapped::Leave && frame.mapped();
+                let result = if stays { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, remap) };
+                if result.is_err() && remap {
                     self.remove_migration_ptes(page, page, entries);
                 }
                 result

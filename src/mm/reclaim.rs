@@ -93,7 +93,7 @@ impl World {
     }
 
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
-    fn shrink_locked_page(&self, page: PageRef) -> bool {
+    pub(super) fn shrink_locked_page(&self, page: PageRef) -> bool {
         let frame = self.page(page);
         if frame.mapping.read().0.is_some() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {

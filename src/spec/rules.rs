@@ -290,6 +290,27 @@ rules! {
         /// A migration entry, as document 3's author took it to be, and as kernels since 4.4 do.
         Migration = "migration",
     }
+    /// Does migration walk the reverse map of a copy whose page was in the swap cache, to map it? (claim S3.13)
+    swap_cache_remap: SwapCacheRemap {
+        /// Yes, and finds nothing, where such a page leaves swap entries behind (2.6.22 to 5.19).
+        Walk = "walk",
+        /// No: document 3's quoted remark.
+        Skip = "skip",
+    }
+    /// What migration does with a page that is mapped still when `try_to_unmap` returns (claim S3.13).
+    still_mapped: StillMapped {
+        /// Leaves it.
+        Leave = "leave",
+        /// Goes on: only the count can stop it. No kernel does.
+        Move = "move",
+    }
+    /// How a page in the swap cache is moved (claim S3.13).
+    swap_cache_move: SwapCacheMove {
+        /// Its copy takes its place there.
+        Replace = "replace",
+        /// It is freed, as reclaim does it, and read from the device by whoever needs it (document 3's quoted remark).
+        Free = "free",
+    }
     /// What `zap_pte_range` does with a migration entry (claims S1.5, S3.12).
     zap_migration: ZapMigration {
         /// Throws it away.
