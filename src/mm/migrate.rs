@@ -29,6 +29,8 @@ enum Kept {
 enum Plan {
     /// Unmap it, move it, map the copy.
     UnmapAndRemap,
+    /// It is a file's: unmap it by its mapping, move it.
+    File,
     /// It is mapped nowhere: move it, and leave the reverse map alone.
     MoveOnly,
     /// Leave it.
@@ -40,7 +42,7 @@ impl Plan {
         match self {
             Plan::Skip => sync::mark(Mark::UNMAPPED_PAGE_SKIPPED),
             Plan::MoveOnly => sync::mark(Mark::UNMAPPED_PAGE_MOVED),
-            Plan::UnmapAndRemap => {}
+            Plan::UnmapAndRemap | Plan::File => {}
         }
         self
     }
@@ -148,6 +150,10 @@ impl World {
         let (mut kept, plan) = self.keep_anon_vma(page);
         let result = match plan {
             Plan::Skip => Err(Errno::Eagain),
+            Plan::File => {
+                self.try_to_unmap_file(page);
+                self.move_to_new_page(newpage, page, 0, false)
+            }
             Plan::MoveOnly => self.move_to_new_page(newpage, page, 0, self.rules().unmapped_page != UnmappedPage::MoveWithoutRmap),
             Plan::UnmapAndRemap => {
                 let remap = self.rules().swap_cache_remap == SwapCacheRemap::Walk || !frame.swap_cache.read();
@@ -181,7 +187,7 @@ impl World {
         if matches!(self.rules().stale_entry, StaleEntry::MapNew | StaleEntry::MapNewReferenced) {
             old.moved_to.write(Some(newpage));
         }
-        let result = if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
+        let result = if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
             new.mapping.write(Mapping(None));
             old.moved_to.reset(None);
@@ -381,10 +387,11 @@ impl World {
         (kept, plan.said())
     }
 
-    /// What to do with a file's page, or one in the swap cache that nobody has mapped yet (claims S1.1, S3.14).
+    /// What to do with a file's page, or one that has no mapping: in the swap cache, since nobody has mapped it yet, or cut off from its file
+    /// (claims S1.1, S1.4, S3.14).
     fn plan_without_anon_vma(&self, page: PageRef) -> Plan {
-        if self.page(page).is_file() {
-            return Plan::MoveOnly;
+        if self.page(page).is_file() && !self.page(page).truncated.read() {
+            return Plan::File;
         }
         let plan = match self.rules().unmapped_page {
             UnmappedPage::Unmap => Plan::UnmapAndRemap,

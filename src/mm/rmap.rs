@@ -148,6 +148,14 @@ impl World {
         taken
     }
 
+    /// The same for a file's page that nobody maps: all that is left of it is that its mapping is followed. Kernel: `try_to_unmap_file`.
+    pub(super) fn try_to_unmap_file(&self, page: PageRef) {
+        let frame = self.page(page);
+        frame.lock.assert_held();
+        let attached = !frame.truncated.read();
+        sync::clause(Clause::NULL_1, attached, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+    }
+
     /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
     /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.11 to 3.0; in 5.9 and 5.19 it returns false).
     fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> Result<bool, Errno> {

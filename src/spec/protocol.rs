@@ -295,6 +295,7 @@ const V2_6_22: Rules = Rules {
     fresh_anon_vma: FreshAnonVma::Unlocked,
     isolation: Isolation::Get,
     rcu_scope: RcuScope::Anon,
+    truncate_lock: TruncateLock::PageLock,
     new_rmap: NewRmap::Last,
     unmapped_page: UnmappedPage::Unmap,
     move_mapping: MoveMapping::Count,

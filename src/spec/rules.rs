@@ -227,6 +227,13 @@ rules! {
         /// Anonymous ones (2.6.23): migrating a file's page may sleep.
         Anon = "anon",
     }
+    /// What truncation holds while it takes a page out of its file, after which the page has no mapping (document 1, claim S1.4).
+    truncate_lock: TruncateLock {
+        /// The page lock.
+        PageLock = "page-lock",
+        /// Nothing: no kernel does.
+        Nothing = "nothing",
+    }
     /// When a new page gets its reverse map. Whoever finds it on the LRU list before follows a mapping that is NULL (claim S1.1).
     new_rmap: NewRmap {
         /// Once it is on the LRU list; in `do_wp_page` even after its entry (read in 2.6.11, 2.6.18, 2.6.22, 2.6.24).
