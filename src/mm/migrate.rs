@@ -187,7 +187,8 @@ impl World {
         if matches!(self.rules().stale_entry, StaleEntry::MapNew | StaleEntry::MapNewReferenced) {
             old.moved_to.write(Some(newpage));
         }
-        let result = if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
+        let result =
+            if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
             new.mapping.write(Mapping(None));
             old.moved_to.reset(None);

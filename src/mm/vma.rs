@@ -106,8 +106,7 @@ impl Vma {
         let whole = self.fit_together(start, pgoff);
         let rules = world.rules();
         let counted = rules.recount == Recount::WalkAgain;
-        let may_be_wrong =
-            rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced || counted;
+        let may_be_wrong = rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced || counted;
         sync::clause(Clause::RMAP_2, whole || may_be_wrong, || {
             format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
         });

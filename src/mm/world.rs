@@ -290,7 +290,7 @@ impl World {
             (flags, page.private.peek(), page.index.peek(), page.in_use(), page.truncated.peek()).hash(&mut hasher);
         }
         for mm in self.mms.iter() {
-            (mm.mm_users.peek(), mm.on_mmlist.peek(), mm.suspended.peek()).hash(&mut hasher);
+            (mm.mm_users.peek(), mm.on_mmlist.peek(), mm.has_pinned.peek(), mm.suspended.peek()).hash(&mut hasher);
             mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
         }
         (self.signalled.peek(), self.swap.lock.peek(|map| map.enabled), self.shadow.describe()).hash(&mut hasher);

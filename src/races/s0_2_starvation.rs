@@ -123,14 +123,15 @@ pub(super) fn races() -> Vec<Race> {
         .showing("the request keeps the page mapped", held)
         .sometimes("the request keeps the page mapped", held)
         .sometimes("the page is unmapped", back_from_swap);
-    let blocked = Race::new("S0.2/blocked", "once a page is unmapped, its process is kept from it until memory hot-removal has unlocked it")
-        .world(cached_and_mapped)
-        .cpu("memory hot-removal", unmap_and_look)
-        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
-        .holds(Era::V2_6_11)
-        .holds(Era::DOCUMENT_0)
-        .holds(Era::V2_6_13)
-        .sometimes("the store gets the page back afterwards", back_from_swap);
+    let blocked =
+        Race::new("S0.2/blocked", "once a page is unmapped, its process is kept from it until memory hot-removal has unlocked it")
+            .world(cached_and_mapped)
+            .cpu("memory hot-removal", unmap_and_look)
+            .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+            .holds(Era::V2_6_11)
+            .holds(Era::DOCUMENT_0)
+            .holds(Era::V2_6_13)
+            .sometimes("the store gets the page back afterwards", back_from_swap);
     let device = Race::new("S0.2/device", "but not a device that was given the page: it stores there all the same")
         .world(|w| {
             cached_and_mapped(w);

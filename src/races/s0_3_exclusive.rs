@@ -178,17 +178,18 @@ pub(super) fn races() -> Vec<Race> {
         .holds(counted(Era::DOCUMENT_0))
         .never("do_swap_page takes the page for exclusive", exclusive)
         .sometimes("do_swap_page takes the page for shared", |e| e.saw(Mark::DO_SWAP_PAGE_SHARED));
-    let always = Race::new("S0.6/always", "can_share_swap_page() says no in document 0's do_swap_page, even when the last other process exits")
-        .world(family_cached)
-        .cpu("store", store)
-        .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
-        .holds(Era::DOCUMENT_0)
-        .holds(Era::V2_6_11.with(Reuse::Mapcount))
-        .violates(Era::V2_6_11, Clause::RACE_1)
-        .violates(Era::V2_6_13, Clause::RACE_1)
-        .never("do_swap_page takes the page for exclusive", exclusive)
-        .sometimes("do_wp_page copies the page", copied)
-        .sometimes("do_wp_page reuses it", reused);
+    let always =
+        Race::new("S0.6/always", "can_share_swap_page() says no in document 0's do_swap_page, even when the last other process exits")
+            .world(family_cached)
+            .cpu("store", store)
+            .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
+            .holds(Era::DOCUMENT_0)
+            .holds(Era::V2_6_11.with(Reuse::Mapcount))
+            .violates(Era::V2_6_11, Clause::RACE_1)
+            .violates(Era::V2_6_13, Clause::RACE_1)
+            .never("do_swap_page takes the page for exclusive", exclusive)
+            .sometimes("do_wp_page copies the page", copied)
+            .sometimes("do_wp_page reuses it", reused);
     let left = Race::new("S0.6/left", "a page in the swap cache was shared, and is no longer: who stores there has it alone")
         .world(|w| {
             family(w);

@@ -3,8 +3,8 @@
 use super::worlds::family_cached;
 use crate::mm::{Process, World};
 use crate::spec::{
-    AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapCacheEntry, SwapCacheMove, SwapCacheRemap, SwapinRecheck,
-    UnmapCheck, UnmappedPage,
+    AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapCacheEntry, SwapCacheMove, SwapCacheRemap,
+    SwapinRecheck, UnmapCheck, UnmappedPage,
 };
 use crate::{Mark, Race, Seen};
 
