@@ -108,6 +108,7 @@ impl World {
         let listed = self.lru_lock.peek(|list| list.iter().filter(|&&on_list| on_list == page).count());
         sync::clause(Clause::LRU_1, listed == 1 && frame.lru.peek(), || format!("{page} is not free, and {listed} times on the LRU list"));
         if frame.is_file() {
+            sync::clause(Clause::LEAK_1, !frame.truncated.peek(), || format!("{page} is not free, and no file has it any more"));
             return; // the page cache holds it
         }
         let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;

@@ -60,7 +60,7 @@ impl World {
         let pte = src.pte(addr).read();
         let copy = match pte {
             Pte::None => return,
-            Pte::Present { page, .. } if self.fork_must_copy(page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
+            Pte::Present { page, .. } if self.fork_must_copy(src, page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             Pte::Migration { page, .. } => {
                 sync::mark(Mark::FORK_COPIES_MIGRATION_ENTRY);
@@ -88,10 +88,13 @@ impl World {
         }
     }
 
-    /// A device holds the page, and the rule [`ForkPinned`] says that the child gets a copy (claim S0.9).
-    fn fork_must_copy(&self, page: PageRef) -> bool {
+    /// A device may hold the page for the parent, and the rule [`ForkPinned`] says that the child gets a copy (claim S0.9). The page does not tell
+    /// for whom it is held; the parent knows whether it has given any page away. Kernel: the beginning of `copy_present_page` (5.9),
+    /// `page_needs_cow_for_dma` (5.19).
+    fn fork_must_copy(&self, src: &Mm, page: PageRef) -> bool {
         let frame = self.page(page);
         self.rules().fork_pinned == ForkPinned::Copy
+            && src.has_pinned.read()
             && frame.maybe_dma_pinned()
             && (self.rules().reuse != Reuse::AnonExclusive || frame.anon_exclusive.read())
     }

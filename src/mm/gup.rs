@@ -113,6 +113,9 @@ impl World {
     fn get_user_pages(&self, mm: MmRef, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
         call!("get_user_pages({mm}:{addr}{})", if write { ", write" } else { "" });
         let mm = self.mm_struct(mm);
+        if self.rules().gup == Gup::Pin && !mm.has_pinned.read() {
+            mm.has_pinned.write(true); // before it looks for a page
+        }
         if self.rules().gup_fast != GupFast::No
             && let Some(pin) = self.get_user_pages_fast(mm, addr, write)
         {

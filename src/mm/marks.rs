@@ -66,6 +66,8 @@ marks! {
     DO_SWAP_PAGE_FREES_SLOT,
     /// `do_swap_page` finds swap full, and has to keep the slot.
     DO_SWAP_PAGE_KEEPS_SLOT,
+    /// A page is read from the swap device.
+    SWAP_READ,
     /// `free_swap_and_cache` takes the page out of the swap cache.
     FREE_SWAP_AND_CACHE_FREES,
     /// `zap_pte_range` meets a migration entry.
@@ -96,6 +98,8 @@ marks! {
     UNMAPPED_PAGE_MOVED,
     /// `migrate_page_move_mapping` finds that others refer to the page.
     MOVE_MAPPING_REFERENCED,
+    /// `remove_migration_pte` maps the page, whose index is computed from words of which only some have moved.
+    REMOVE_MIGRATION_PTE_WRONG_INDEX,
     /// `remove_migration_ptes` has found fewer entries than there must be, and walks again.
     REMOVE_MIGRATION_PTES_AGAIN,
     /// `shrink_page_list` finds the page locked.

@@ -3,7 +3,10 @@
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
-use crate::spec::{AnonVmaLife, Clause, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, UnmappedPage};
+use crate::spec::{
+    AnonVmaLife, Clause, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, StillMapped, SwapCacheMove,
+    SwapCacheRemap, UnmappedPage,
+};
 use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
 
@@ -26,6 +29,8 @@ enum Kept {
 enum Plan {
     /// Unmap it, move it, map the copy.
     UnmapAndRemap,
+    /// It is a file's: unmap it by its mapping, move it.
+    File,
     /// It is mapped nowhere: move it, and leave the reverse map alone.
     MoveOnly,
     /// Leave it.
@@ -37,7 +42,7 @@ impl Plan {
         match self {
             Plan::Skip => sync::mark(Mark::UNMAPPED_PAGE_SKIPPED),
             Plan::MoveOnly => sync::mark(Mark::UNMAPPED_PAGE_MOVED),
-            Plan::UnmapAndRemap => {}
+            Plan::UnmapAndRemap | Plan::File => {}
         }
         self
     }
@@ -93,6 +98,11 @@ impl World {
 
     /// Called with the reference of the isolation, which it gives up.
     fn migrate_isolated(&self, page: PageRef) -> Result<(), Errno> {
+        if self.rules().swap_cache_move == SwapCacheMove::Free
+            && let Some(result) = self.free_instead(page)
+        {
+            return result;
+        }
         let newpage = self.alloc_page();
         let result = self.unmap_and_move(newpage, page);
         if result.is_ok() {
@@ -109,6 +119,25 @@ impl World {
         result
     }
 
+    /// Frees a page that is in the swap cache, in whose place migration would put a copy (rule [`SwapCacheMove`]); `None` if it is not there.
+    /// Called with the reference of the isolation, which it gives up unless it does nothing.
+    fn free_instead(&self, page: PageRef) -> Option<Result<(), Errno>> {
+        let frame = self.page(page);
+        frame.lock.lock();
+        if !frame.swap_cache.read() {
+            self.unlock_page(page);
+            return None;
+        }
+        if self.shrink_locked_page(page) {
+            sync::mark(Mark::SHRINK_FREED);
+            return Some(Ok(()));
+        }
+        sync::mark(Mark::MIGRATE_FAILED);
+        self.unlock_page(page);
+        self.putback_lru_page(page);
+        Some(Err(Errno::Eagain))
+    }
+
     /// Kernel: `unmap_and_move`, mm/migrate.c. Called with a reference on `page` (its isolation), and one on `newpage`.
     fn unmap_and_move(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         call!("unmap_and_move({page} → {newpage})");
@@ -121,15 +150,21 @@ impl World {
         let (mut kept, plan) = self.keep_anon_vma(page);
         let result = match plan {
             Plan::Skip => Err(Errno::Eagain),
+            Plan::File => {
+                self.try_to_unmap_file(page);
+                self.move_to_new_page(newpage, page, 0, false)
+            }
             Plan::MoveOnly => self.move_to_new_page(newpage, page, 0, self.rules().unmapped_page != UnmappedPage::MoveWithoutRmap),
             Plan::UnmapAndRemap => {
+                let remap = self.rules().swap_cache_remap == SwapCacheRemap::Walk || !frame.swap_cache.read();
                 let entries = self.try_to_unmap(page, Ttu::Migration);
                 if self.rules().anon_vma_life == AnonVmaLife::RcuLate {
                     self.rcu.read_lock();
                     kept = Kept::Rcu;
                 }
-                let result = if frame.mapped() { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, true) };
-                if result.is_err() {
+                let stays = self.rules().still_mapped == StillMapped::Leave && frame.mapped();
+                let result = if stays { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, remap) };
+                if result.is_err() && remap {
                     self.remove_migration_ptes(page, page, entries);
                 }
                 result
@@ -152,7 +187,8 @@ impl World {
         if matches!(self.rules().stale_entry, StaleEntry::MapNew | StaleEntry::MapNewReferenced) {
             old.moved_to.write(Some(newpage));
         }
-        let result = if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
+        let result =
+            if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
             new.mapping.write(Mapping(None));
             old.moved_to.reset(None);
@@ -281,7 +317,9 @@ impl World {
             if exclusive {
                 self.page(new).anon_exclusive.write(true);
             }
-            self.map_again(mm, vma, addr, Pte::clean(new, write));
+            if !self.map_again(mm, vma, addr, Pte::clean(new, write)) {
+                sync::mark(Mark::REMOVE_MIGRATION_PTE_WRONG_INDEX);
+            }
             restored = true;
         }
         mm.page_table_lock.unlock();
@@ -350,10 +388,11 @@ impl World {
         (kept, plan.said())
     }
 
-    /// What to do with a file's page, or one in the swap cache that nobody has mapped yet (claims S1.1, S3.14).
+    /// What to do with a file's page, or one that has no mapping: in the swap cache, since nobody has mapped it yet, or cut off from its file
+    /// (claims S1.1, S1.4, S3.14).
     fn plan_without_anon_vma(&self, page: PageRef) -> Plan {
-        if self.page(page).is_file() {
-            return Plan::MoveOnly;
+        if self.page(page).is_file() && !self.page(page).truncated.read() {
+            return Plan::File;
         }
         let plan = match self.rules().unmapped_page {
             UnmappedPage::Unmap => Plan::UnmapAndRemap,

@@ -38,6 +38,11 @@ pub struct Mm {
     pub(super) on_mmlist: Word<bool>,
     /// Odd while fork write-protects (rule [`GupFast`](crate::spec::GupFast)). Kernel: the same name, since 5.10.
     pub(super) write_protect_seq: Word<u64>,
+    /// A device was given a page by it, once: else fork copies none (rule [`Gup`](crate::spec::Gup)). Kernel: `mm->has_pinned`, since 5.9;
+    /// `MMF_HAS_PINNED` since 5.14.
+    pub(super) has_pinned: Word<bool>,
+    /// Its process may not run: memory hot-removal has suspended it (rule [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
+    pub(super) suspended: Word<bool>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
     pub(super) process: Lifetime,
     /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
@@ -62,6 +67,8 @@ impl Mm {
             mm_users: Word::new(name("mm%a.mm_users"), 1),
             on_mmlist: Word::new(name("mm%a.on_mmlist"), false),
             write_protect_seq: Word::new(name("mm%a.write_protect_seq"), 0),
+            has_pinned: Word::new(name("mm%a.has_pinned"), false),
+            suspended: Word::new(name("mm%a.suspended"), false),
             process: Lifetime::new(),
             mmap: Published::new(name("mm%a.mmap"), Vec::new()),
             ptes: (0..TASK_SIZE).map(|_| OnceLock::new()).collect(),
@@ -102,6 +109,8 @@ impl Mm {
         self.mm_users.see(state);
         self.on_mmlist.see(state);
         self.write_protect_seq.see(state);
+        self.has_pinned.see(state);
+        self.suspended.see(state);
         self.mmap.see(state);
         for (_, cell) in self.peek_ptes() {
             cell.pte.see(state);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Addr, Pte, PteLocation, SwapEntry, World};
-use crate::spec::{Clause, Isolation, MapLock, StaleEntry};
+use crate::spec::{Clause, Isolation, MapLock, StaleEntry, TruncateLock};
 use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
@@ -110,6 +110,8 @@ pub struct Page {
     pub(super) cached: Ghost<Option<SwapEntry>>,
     /// Is it a file's page? Settled before anybody can find it. Kernel: known from `page->mapping`.
     file: Word<bool>,
+    /// Was a file's page, and is no longer: truncation has taken it out. Kernel: `page->mapping` is NULL. Changed under the page lock.
+    pub(super) truncated: Word<bool>,
     /// `PG_locked`.
     pub lock: PageLock,
     /// `PG_maplock`, until 2.6.8 (rule [`MapLock`]).
@@ -153,6 +155,7 @@ impl Page {
             frozen: Ghost::new(name("P%a%l frozen"), false),
             cached: Ghost::new(name("P%a%l in the swap cache"), None),
             file: Word::new(name("P%a%l.file"), false),
+            truncated: Word::new(name("P%a%l.truncated"), false),
             lock: PageLock::new(name("page(P%a%l)")),
             map_lock: SpinLock::new(name("maplock(P%a%l)"), ()),
             count: Word::new(name("P%a%l.count"), 0),
@@ -209,6 +212,7 @@ impl Page {
     /// A new page's fields, in a frame that nobody else can find: none of it is a step.
     fn blank(&self) {
         self.file.reset(false);
+        self.truncated.reset(false);
         self.frozen.reset(false);
         self.mapping.reset(Mapping(None));
         self.content.reset(0);
@@ -229,6 +233,7 @@ impl Page {
         self.frozen.see(state);
         self.cached.see(state);
         self.file.see(state);
+        self.truncated.see(state);
         self.lock.see(state);
         self.map_lock.see(state);
         self.count.see(state);
@@ -293,6 +298,25 @@ impl World {
         self.file_page.set(Some(page));
         self.lru_cache_add(page);
         page
+    }
+
+    /// The file's page is cut off, and freed when nobody refers to it any more. Kernel: `truncate_inode_pages` and `truncate_complete_page` for one
+    /// page that nobody maps. Takes the page lock (rule [`TruncateLock`](crate::spec::TruncateLock)).
+    #[track_caller]
+    pub fn truncate(&self) {
+        let page = self.file_page();
+        crate::call!("truncate_inode_pages({page})");
+        let locked = self.rules().truncate_lock == TruncateLock::PageLock;
+        self.get_page(page); // as it is looked up in the page cache
+        if locked {
+            self.page(page).lock.lock();
+        }
+        self.page(page).truncated.write(true);
+        self.put_page(page); // the page cache's
+        if locked {
+            self.unlock_page(page);
+        }
+        self.put_page(page);
     }
 
     /// The file's page that the world has.
@@ -522,6 +546,11 @@ impl World {
         if self.has_map_lock() {
             self.page(page).map_lock.unlock();
         }
+    }
+
+    /// What the page holds, as who moves it away by hand finds it.
+    pub fn copy_out(&self, page: PageRef) -> u64 {
+        self.page(page).content.read()
     }
 
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.

@@ -72,6 +72,11 @@ impl<'w> Process<'w> {
         self.world.load_while(self.mm, addr, self.page_at(addr))
     }
 
+    /// Has memory hot-removal suspended it? Then it runs no code of its own, and what devices do for it goes on. A step.
+    pub fn suspended(&self) -> bool {
+        self.mm_struct().suspended.read()
+    }
+
     /// Forks it; the child is the next process.
     #[track_caller]
     pub fn fork(&self) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{PageRef, Ttu, World};
 use crate::call;
-use crate::spec::SwapPinned;
+use crate::spec::{SwapPinned, UnmapCheck};
 use crate::sync::{self, Mark, Name};
 
 impl World {
@@ -23,9 +23,23 @@ impl World {
             self.page_map_unlock(page);
         }
         let unmapped = !frame.mapped();
+        if self.rules().unmap_check == UnmapCheck::CountAndSuspend {
+            self.suspend_mappers(page, unmapped);
+        }
         self.unlock_page(page);
         self.putback_lru_page(page);
         unmapped
+    }
+
+    /// Finds the processes that map the page, and suspends them; once nothing maps it, lets all that are suspended go on. Called with the page
+    /// locked.
+    fn suspend_mappers(&self, page: PageRef, unmapped: bool) {
+        if !unmapped {
+            return self.rmap_walk(page, |vma, _| self.mm_struct(vma.mm).suspended.write(true));
+        }
+        for mm in self.mms.iter().filter(|mm| mm.suspended.read()) {
+            mm.suspended.write(false);
+        }
     }
 
     /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one page, as kswapd calls it.
@@ -79,7 +93,7 @@ impl World {
     }
 
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
-    fn shrink_locked_page(&self, page: PageRef) -> bool {
+    pub(super) fn shrink_locked_page(&self, page: PageRef) -> bool {
         let frame = self.page(page);
         if frame.mapping.read().0.is_some() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {

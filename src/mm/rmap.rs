@@ -148,6 +148,14 @@ impl World {
         taken
     }
 
+    /// The same for a file's page that nobody maps: all that is left of it is that its mapping is followed. Kernel: `try_to_unmap_file`.
+    pub(super) fn try_to_unmap_file(&self, page: PageRef) {
+        let frame = self.page(page);
+        frame.lock.assert_held();
+        let attached = !frame.truncated.read();
+        sync::clause(Clause::NULL_1, attached, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+    }
+
     /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
     /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that it ends: who
     /// holds the page holds it against every entry.
@@ -202,7 +210,7 @@ impl World {
         let referenced = || swapped && frame.count.read() != frame.mapcount.read() + 2;
         let held = match self.rules().unmap_check {
             UnmapCheck::Nothing | UnmapCheck::Unpinned => false,
-            UnmapCheck::Count => referenced(),
+            UnmapCheck::Count | UnmapCheck::CountAndSuspend => referenced(),
             UnmapCheck::Residual => referenced() && frame.mapcount.read() > 1,
             UnmapCheck::UnpinnedBefore => frame.anon_exclusive.read() && frame.maybe_dma_pinned(),
         };
@@ -303,38 +311,37 @@ impl World {
         self.page_set_anon_rmap(page, vma, addr, vma.anon_vma.read());
     }
 
-    /// Maps a page that was mapped before (rule [`RmapOrder`]). Called with the page and the page table locked.
-    pub(super) fn map_again(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
+    /// Maps a page that was mapped before (rule [`RmapOrder`]); false if its index is now a wrong one. Called with the page and the page table
+    /// locked.
+    pub(super) fn map_again(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> bool {
         let page = pte.page().expect("a present entry");
         match self.rules().rmap_order {
             RmapOrder::EntryFirst => {
                 self.set_pte(mm, addr, pte);
-                self.page_add_anon_rmap(page, vma, addr);
+                self.page_add_anon_rmap(page, vma, addr)
             }
             RmapOrder::RmapFirst => {
-                self.page_add_anon_rmap(page, vma, addr);
+                let right = self.page_add_anon_rmap(page, vma, addr);
                 self.set_pte(mm, addr, pte);
+                right
             }
         }
     }
 
     /// One more mapping. Called with the page-table lock held, and, if it may be the first one, `page` locked. Kernel: `page_add_anon_rmap`.
-    /// A page that is mapped again may keep what a walk finds it by (rule [`RmapAgain`]).
-    pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
+    /// A page that is mapped again may keep what a walk finds it by (rule [`RmapAgain`]). False if it is given a wrong index.
+    pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) -> bool {
         let frame = self.page(page);
         if self.has_map_lock() {
             self.page_map_lock(page);
-            if !frame.mapped() {
-                self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
-            }
+            let right = frame.mapped() || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
             frame.mapcount.add(1);
             self.page_map_unlock(page);
-            return;
+            return right;
         }
         let first = frame.mapcount.add_return(1) == 1;
-        if first && !(self.rules().rmap_again == RmapAgain::Keep && frame.mapping.read() != Mapping(None)) {
-            self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
-        }
+        let keep = !first || (self.rules().rmap_again == RmapAgain::Keep && frame.mapping.read() != Mapping(None));
+        keep || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma))
     }
 
     /// The anon_vma through which a page that others may map too is found: the oldest that `vma` is linked to (since 2.6.34-rc4; before,
@@ -346,15 +353,17 @@ impl World {
         }
     }
 
-    /// Kernel: `__page_set_anon_rmap`.
-    fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) {
+    /// False if the index is a wrong one. Kernel: `__page_set_anon_rmap`.
+    fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) -> bool {
         let frame = self.page(page);
         frame.mapping.write(Mapping(anon_vma));
         let (start, pgoff) = (vma.vm_start.read(), vma.vm_pgoff.read());
-        if !vma.fit_together(start, pgoff) {
+        let right = vma.fit_together(start, pgoff);
+        if !right {
             sync::mark(Mark::RMAP_INDEX_WRONG);
         }
         frame.index.write(super::page::linear_page_index(start, pgoff, addr));
+        right
     }
 
     /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.

@@ -2,7 +2,7 @@
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
-use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinFree, SwapinOwn, SwapinRecheck};
+use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -43,11 +43,12 @@ impl World {
     }
 
     /// The middle of `do_swap_page`: gives up the swap entry, maps the page, unlocks it, in the order of the rule [`SwapFreeOrder`] (claims
-    /// S0.5, S0.6). Called with the page and the page table locked. Returns the new entry.
+    /// S0.5, S0.6); where the mapping counts from the beginning is the rule [`SwapinMapcount`]. Called with the page and the page table locked. Returns the new entry.
     fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
         // What the entry says is all that is known before anything is decided.
         let own = matches!(orig, Pte::Swap { exclusive: true, .. });
+        let counted = self.rules().swapin_mapcount == SwapinMapcount::BeforeDecision;
         let free = || {
             self.swap_free(entry);
             if self.should_free_swap(page, write, own) {
@@ -71,8 +72,15 @@ impl World {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
             }
-            self.map_again(mm, vma, addr, pte);
+            if counted {
+                self.set_pte(mm, addr, pte);
+            } else {
+                self.map_again(mm, vma, addr, pte);
+            }
         };
+        if counted {
+            self.page_add_anon_rmap(page, vma, addr);
+        }
         match self.rules().swap_free_order {
             SwapFreeOrder::First => {
                 free();

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use super::swap_map::Prepared;
 use super::{PageRef, SwapEntry, World};
 use crate::spec::FindGetPage;
-use crate::sync::{Name, RetryLoop, SpinLock, State, Word};
+use crate::sync::{self, Mark, Name, RetryLoop, SpinLock, State, Word};
 use crate::{call, note};
 
 /// The swap cache. Kernel: `swapper_space`.
@@ -162,6 +162,7 @@ impl World {
             debug_assert!(locked, "nobody else knows the new page");
             if self.add_to_swap_cache(page, entry) {
                 self.lru_cache_add(page);
+                sync::mark(Mark::SWAP_READ);
                 self.page(page).content.write(self.swap_read(entry));
                 self.page(page).uptodate.write(true);
                 self.unlock_page(page);

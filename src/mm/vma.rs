@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
-use crate::spec::{AnonVmaLink, Clause, RmapWalkLock, StaleEntry, VmEndLock, VmaAdjustLock};
+use crate::spec::{AnonVmaLink, Clause, Recount, RmapWalkLock, StaleEntry, VmEndLock, VmaAdjustLock};
 use crate::sync::{self, Ghost, Mark, Name, Plain, RetryLoop, SlabRef, State, Word};
 use crate::{call, note};
 
@@ -105,7 +105,8 @@ impl Vma {
         let end = self.vm_end.read();
         let whole = self.fit_together(start, pgoff);
         let rules = world.rules();
-        let may_be_wrong = rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced;
+        let counted = rules.recount == Recount::WalkAgain;
+        let may_be_wrong = rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced || counted;
         sync::clause(Clause::RMAP_2, whole || may_be_wrong, || {
             format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
         });

@@ -287,10 +287,11 @@ impl World {
         self.locks().hash(&mut hasher);
         for page in self.pages.iter() {
             let flags = [&page.lru, &page.active, &page.anon_exclusive, &page.swap_cache, &page.uptodate].map(|flag| flag.peek());
-            (flags, page.private.peek(), page.index.peek(), page.in_use()).hash(&mut hasher);
+            (flags, page.private.peek(), page.index.peek(), page.in_use(), page.truncated.peek()).hash(&mut hasher);
         }
         for mm in self.mms.iter() {
             (mm.mm_users.peek(), mm.on_mmlist.peek(), mm.write_protect_seq.peek()).hash(&mut hasher);
+            (mm.has_pinned.peek(), mm.suspended.peek()).hash(&mut hasher);
             mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
         }
         (self.signalled.peek(), self.swap.lock.peek(Clone::clone), self.swap.peek_has_cache(), self.shadow.describe()).hash(&mut hasher);

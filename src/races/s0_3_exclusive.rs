@@ -1,8 +1,8 @@
 //! S0.3, S0.4 and S0.6: whose page is it? What a count may depend on, and what it may not.
 
-use super::worlds::{cached, family, half_mapped, one_page, strangers_slot};
+use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
-use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapHasCache, SwapWrite};
+use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapHasCache, SwapWrite, SwapinMapcount};
 use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
@@ -26,6 +26,10 @@ fn copied(e: &Seen<'_>) -> bool {
 
 fn reused(e: &Seen<'_>) -> bool {
     e.saw(Mark::DO_WP_PAGE_REUSES)
+}
+
+fn exclusive(e: &Seen<'_>) -> bool {
+    e.saw(Mark::DO_SWAP_PAGE_EXCLUSIVE)
 }
 
 fn glance(w: &World) {
@@ -164,6 +168,28 @@ pub(super) fn races() -> Vec<Race> {
         .never("the page is copied, and nobody shares it", copied)
         .sometimes("do_swap_page takes the page for shared", |e| e.saw(Mark::DO_SWAP_PAGE_SHARED))
         .sometimes("do_wp_page reuses it", reused);
+    // Document 0's remark is right of the order that it replaces, where the swap entry has gone when the question is asked.
+    let counted = |protocol: Protocol| protocol.with(SwapinMapcount::BeforeDecision);
+    let remark = Race::new("S0.6/counted", "the mapping is counted before do_swap_page asks: that makes it take the page for its own")
+        .world(cached)
+        .cpu("store", store)
+        .violates(counted(Era::V2_6_11.with(Reuse::Mapcount)), Clause::RACE_1)
+        .holds(Era::V2_6_11.with(Reuse::Mapcount))
+        .holds(counted(Era::DOCUMENT_0))
+        .never("do_swap_page takes the page for exclusive", exclusive)
+        .sometimes("do_swap_page takes the page for shared", |e| e.saw(Mark::DO_SWAP_PAGE_SHARED));
+    let always =
+        Race::new("S0.6/always", "can_share_swap_page() says no in document 0's do_swap_page, even when the last other process exits")
+            .world(family_cached)
+            .cpu("store", store)
+            .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
+            .holds(Era::DOCUMENT_0)
+            .holds(Era::V2_6_11.with(Reuse::Mapcount))
+            .violates(Era::V2_6_11, Clause::RACE_1)
+            .violates(Era::V2_6_13, Clause::RACE_1)
+            .never("do_swap_page takes the page for exclusive", exclusive)
+            .sometimes("do_wp_page copies the page", copied)
+            .sometimes("do_wp_page reuses it", reused);
     let left = Race::new("S0.6/left", "a page in the swap cache was shared, and is no longer: who stores there has it alone")
         .world(|w| {
             family(w);
@@ -194,7 +220,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", copied)
-        .sometimes("do_swap_page takes the page for exclusive", |e| e.saw(Mark::DO_SWAP_PAGE_EXCLUSIVE));
+        .sometimes("do_swap_page takes the page for exclusive", exclusive);
     // Not in the mails: the cache's claim on the slot outlives the page's place in the cache, and counts as another process's.
     let late_claim =
         Race::new("S0.6/late-claim", "reclaim has taken the page out of the swap cache, and its claim on the slot is not given up yet")
@@ -208,5 +234,5 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V5_19)
             .holds(Era::V5_19.with(SwapHasCache::Counted))
             .never("the page is copied, and nobody shares it", copied);
-    vec![seen, remembered, late_claim, reader, own, fork, exit, both, thread, unmap, bit, shared, left, contended]
+    vec![seen, remembered, late_claim, reader, own, fork, exit, both, thread, unmap, bit, shared, remark, always, left, contended]
 }

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, half_mapped};
 use crate::mm::World;
-use crate::spec::{Clause, Era, FreeSwap, Reuse, SwapFreeOrder};
+use crate::spec::{Clause, Era, FreeSwap, Reuse, SwapFreeOrder, SwapinMapcount};
 use crate::{Mark, Race, Seen};
 
 fn childs_load(w: &World) {
@@ -20,6 +20,7 @@ fn cases(race: Race) -> Race {
         .violates(Era::V2_6_13.with(SwapFreeOrder::First), Clause::COW_1)
         .holds(Era::V2_6_11)
         .holds(Era::DOCUMENT_0.with(SwapFreeOrder::AfterRmap))
+        .holds(Era::DOCUMENT_0.with(SwapinMapcount::BeforeDecision))
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V5_9)
@@ -59,6 +60,7 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::DOCUMENT_0, Clause::NULL_1)
         .holds(Era::V2_6_7)
         .holds(Era::V2_6_11.with(SwapFreeOrder::AfterRmap))
+        .holds(Era::DOCUMENT_0.with(SwapinMapcount::BeforeDecision))
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)

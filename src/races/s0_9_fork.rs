@@ -1,6 +1,6 @@
 //! S0.9: fork while a device stores into a page of the parent.
 
-use super::worlds::one_page;
+use super::worlds::{family, one_page};
 use crate::mm::World;
 use crate::spec::{Clause, Era, ForkPinned, Gup, GupFast};
 use crate::{Mark, Race, Seen};
@@ -8,6 +8,10 @@ use crate::{Mark, Race, Seen};
 /// What the device does with the page does not matter: it is the one that must stay.
 fn given_and_taken_back(w: &World) {
     w.process(0).pin_for_writing(1).expect("it is mapped").put_clean();
+}
+
+fn copies(e: &Seen<'_>) -> bool {
+    e.saw(Mark::FORK_COPIES_PINNED_PAGE)
 }
 
 fn given_without_lock(e: &Seen<'_>) -> bool {
@@ -31,9 +35,12 @@ pub(super) fn races() -> Vec<Race> {
             .still_violates(Era::V5_9, Clause::PIN_1)
             .holds(Era::V5_9.with(GupFast::No))
             .holds(Era::V5_19.with(GupFast::No))
-            .sometimes("fork copies the pinned page", |e| e.saw(Mark::FORK_COPIES_PINNED_PAGE)),
+            .sometimes("fork copies the pinned page", copies),
         Race::new("S0.9/fast", "a device is given the page without a lock while the parent forks, which then stores, and gets the copy")
-            .world(one_page)
+            .world(|w| {
+                one_page(w);
+                given_and_taken_back(w); // not the first page that it gives away
+            })
             .cpu("direct I/O", given_and_taken_back)
             .cpu("fork, then store", |w| {
                 w.process(0).fork();
@@ -43,6 +50,41 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V5_10)
             .sometimes("the device is given the page without a lock", given_without_lock)
             .sometimes("it is refused, because of the fork", |e| e.saw(Mark::GUP_FAST_MEETS_FORK)),
+        Race::new(
+            "S0.9/others",
+            "a device holds the page for the child alone, and fork copies nothing for the parent, which gave none away",
+        )
+        .world(|w| {
+            family(w);
+            let _held = w.process(1).pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("direct I/O completes (the child's)", |w| w.pin(0).put())
+        .cpu("fork (the parent's)", |w| {
+            w.process(0).fork();
+        })
+        .holds(Era::V5_9)
+        .holds(Era::V5_10)
+        .holds(Era::V5_19)
+        .never("fork copies the pinned page", copies)
+        .sometimes("fork shares it", |e| !copies(e)),
+        Race::new("S0.9/own", "but once the parent has given any page to a device, fork takes the child's for the parent's, and copies it")
+            .world(|w| {
+                family(w);
+                let parent = w.process(0);
+                parent.mmap(3..4);
+                parent.touch(3);
+                let _held = w.process(1).pin_for_reading(1).expect("it is mapped");
+                parent.pin_for_reading(3).expect("it is mapped").put();
+            })
+            .cpu("direct I/O completes (the child's)", |w| w.pin(0).put())
+            .cpu("fork (the parent's)", |w| {
+                w.process(0).fork();
+            })
+            .violates(Era::V5_9, Clause::RACE_1)
+            .violates(Era::V5_10, Clause::RACE_1)
+            .holds(Era::V5_19)
+            .never("fork copies the pinned page", copies)
+            .sometimes("fork shares it", |e| !copies(e)),
         // With what takes no lock it is too large for the catalogue: shuttle-tests/tests/deep.rs has it.
         Race::new(
             "S0.9/unmap",

@@ -1,7 +1,7 @@
 //! S3.10 to S3.12: what else the mail could have done about a migration entry that the walk missed.
 
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, Clause, Era, Recount, StaleEntry, ZapMigration};
+use crate::spec::{AnonVmaLife, Clause, Era, Recount, RmapAgain, StaleEntry, ZapMigration};
 use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
@@ -63,7 +63,15 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
             .still_violates(Era::V2_6_34.with(Recount::WalkAgain), Clause::RMAP_1)
             .holds(Era::V2_6_36.with(Recount::WalkAgain))
-            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw(Mark::RMAP_INDEX_WRONG))
+            .showing("a walk restores an entry through a half-moved VMA", |e| e.saw(Mark::REMOVE_MIGRATION_PTE_WRONG_INDEX))
+            .sometimes("the page is moved", moved),
+        Race::new("S3.11/keep", "where a page keeps its index, walking again is enough")
+            .world(one_page)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
+            .violates(Era::V2_6_34.with(RmapAgain::Keep), Clause::MIG_1)
+            .holds(Era::V2_6_34.with(Recount::WalkAgain).with(RmapAgain::Keep))
+            .sometimes("the walk is repeated", |e| e.saw(Mark::REMOVE_MIGRATION_PTES_AGAIN))
             .sometimes("the page is moved", moved),
         Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
             .world(one_page)

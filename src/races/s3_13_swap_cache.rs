@@ -2,7 +2,10 @@
 
 use super::worlds::family_cached;
 use crate::mm::{Process, World};
-use crate::spec::{AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, SwapinRecheck, UnmappedPage};
+use crate::spec::{
+    AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapCacheEntry, SwapCacheMove, SwapCacheRemap,
+    SwapinRecheck, UnmapCheck, UnmappedPage,
+};
 use crate::{Mark, Race, Seen};
 
 /// A page in the swap cache, on the LRU list, with a swap entry for it.
@@ -12,6 +15,12 @@ fn cached(w: &World) {
     p.touch(1);
     p.swap_out(1);
     p.read_ahead(1);
+}
+
+/// The same, and it is mapped, too.
+fn cached_and_mapped(w: &World) {
+    cached(w);
+    w.process(0).load(1).expect("it is mapped");
 }
 
 fn moved(e: &Seen<'_>) -> bool {
@@ -202,5 +211,72 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_13, Clause::DATA_1)
             .violates(Era::V2_6_29, Clause::DATA_1)
             .holds(Era::V2_6_36);
-    vec![pinned, fault, two, lookup, slot_again, back_again, slot_by_exit, family, dirty, stale, skipped]
+    // What the mail quotes of a page in the swap cache, sentence by sentence.
+    let migrate = |w: &World| w.migrate(w.process(0).page_at(1));
+    let load = |w: &World| {
+        w.process(0).load(1).expect("it is mapped");
+    };
+    let skip = |protocol: Protocol| protocol.with(SwapCacheRemap::Skip);
+    let entries = || Era::V2_6_36.with(SwapCacheEntry::Migration);
+    let remap = Race::new("S3.13/skip", "a page in the swap cache is mapped, unmapped and moved, and remove_migration_ptes is skipped")
+        .world(cached_and_mapped)
+        .cpu("migrate_pages", migrate)
+        .cpu("load", load)
+        .violates(skip(entries()), Clause::MIG_1)
+        .holds(skip(Era::V2_6_36))
+        .holds(skip(Era::V2_6_38))
+        .holds(entries())
+        .sometimes("the page is moved", moved);
+    let goes_on = |protocol: Protocol| protocol.with(StillMapped::Move);
+    let held = |protocol: Protocol| protocol.with(UnmapCheck::Count);
+    let unchecked = || held(Era::V2_6_36.with(MoveMapping::Unchecked));
+    let still = Race::new("S3.13/still-mapped", "a device keeps the page mapped, and migration does not look whether it is")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            let _held = p.pin_for_writing(1).expect("it is mapped");
+            p.swap_out(1); // it gets as far as the swap cache
+        })
+        .cpu("migrate_pages", migrate)
+        .cpu("direct I/O completes", |w| {
+            let pin = w.pin(0);
+            pin.dma_write(7);
+            pin.put();
+        })
+        .violates(goes_on(unchecked()), Clause::RMAP_1)
+        .holds(unchecked())
+        .holds(held(Era::V2_6_36))
+        .holds(goes_on(held(Era::V2_6_36)))
+        .sometimes("the request keeps the page mapped", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD))
+        .sometimes("the page is moved", moved);
+    let free = |protocol: Protocol| protocol.with(SwapCacheMove::Free);
+    let freed = Race::new("S3.13/freed", "a device stores into a page in the swap cache, which migration frees instead of moving it")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        })
+        .cpu("kswapd, then migrate_pages", |w| {
+            let page = w.process(0).page_at(1);
+            w.shrink_page(page);
+            w.migrate(page);
+        })
+        .cpu("direct I/O", |w| w.process(0).direct_io(1, 7).expect("it is mapped"))
+        .violates(Era::V2_6_36.with(MoveMapping::Unchecked), Clause::DATA_1)
+        .holds(free(Era::V2_6_36.with(MoveMapping::Unchecked)))
+        .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED));
+    let io = Race::new("S3.13/io", "the page is needed again at once: is it read from the device?")
+        .world(|w| {
+            unwritten(w);
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("migrate_pages", migrate)
+        .cpu("load", load)
+        .violates(free(Era::V2_6_36), Clause::RACE_1)
+        .holds(Era::V2_6_36)
+        .holds(Era::V2_6_38)
+        .never("the page is read from the device", |e| e.saw(Mark::SWAP_READ))
+        .sometimes("the page is moved", moved);
+    vec![remap, still, freed, io, pinned, fault, two, lookup, slot_again, back_again, slot_by_exit, family, dirty, stale, skipped]
 }

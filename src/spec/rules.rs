@@ -227,6 +227,13 @@ rules! {
         /// Anonymous ones (2.6.23): migrating a file's page may sleep.
         Anon = "anon",
     }
+    /// What truncation holds while it takes a page out of its file, after which the page has no mapping (document 1, claim S1.4).
+    truncate_lock: TruncateLock {
+        /// The page lock.
+        PageLock = "page-lock",
+        /// Nothing: no kernel does.
+        Nothing = "nothing",
+    }
     /// When a new page gets its reverse map. Whoever finds it on the LRU list before follows a mapping that is NULL (claim S1.1).
     new_rmap: NewRmap {
         /// Once it is on the LRU list; in `do_wp_page` even after its entry (read in 2.6.11, 2.6.18, 2.6.22, 2.6.24).
@@ -289,6 +296,27 @@ rules! {
         Swap = "swap",
         /// A migration entry, as document 3's author took it to be, and as kernels since 4.4 do.
         Migration = "migration",
+    }
+    /// Does migration walk the reverse map of a copy whose page was in the swap cache, to map it? (claim S3.13)
+    swap_cache_remap: SwapCacheRemap {
+        /// Yes, and finds nothing, where such a page leaves swap entries behind (2.6.22 to 5.19).
+        Walk = "walk",
+        /// No: document 3's quoted remark.
+        Skip = "skip",
+    }
+    /// What migration does with a page that is mapped still when `try_to_unmap` returns (claim S3.13).
+    still_mapped: StillMapped {
+        /// Leaves it.
+        Leave = "leave",
+        /// Goes on: only the count can stop it. No kernel does.
+        Move = "move",
+    }
+    /// How a page in the swap cache is moved (claim S3.13).
+    swap_cache_move: SwapCacheMove {
+        /// Its copy takes its place there.
+        Replace = "replace",
+        /// It is freed, as reclaim does it, and read from the device by whoever needs it (document 3's quoted remark).
+        Free = "free",
     }
     /// What `zap_pte_range` does with a migration entry (claims S1.5, S3.12).
     zap_migration: ZapMigration {
@@ -375,7 +403,10 @@ rules! {
     unmap_check: UnmapCheck {
         /// References beyond the mappings, the cache's and its own (2.6.7).
         Count = "count",
-        /// The same, but only if more than one entry maps it (document 0).
+        /// The same; and memory hot-removal suspends the processes that map the page until it is unmapped, so that they ask for no more of it
+        /// (document 0's other solution; no kernel).
+        CountAndSuspend = "count-and-suspend",
+        /// The same as the first, but only if more than one entry maps it (document 0).
         Residual = "residual",
         /// Nothing (2.6.13).
         Nothing = "nothing",
@@ -396,6 +427,13 @@ rules! {
         AfterRmap = "after-rmap",
         /// Gives up the entry, decides about reuse, maps, unlocks (5.19).
         FirstLocked = "first-locked",
+    }
+    /// When `do_swap_page` counts the mapping that it makes (claim S0.6).
+    swapin_mapcount: SwapinMapcount {
+        /// With the entry (every kernel).
+        WithEntry = "with-entry",
+        /// Before it decides about reuse, and before the swap entry goes (document 0's remark; no kernel).
+        BeforeDecision = "before-decision",
     }
     /// What `do_wp_page` does when somebody else has locked the page (claim S0.11).
     wp_lock: WpLock {
