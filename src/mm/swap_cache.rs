@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use super::swap_map::Prepared;
+use super::swap_map::{CACHED, ON_ITS_WAY, Prepared};
 use super::{PageRef, SwapEntry, World};
 use crate::spec::FindGetPage;
 use crate::sync::{self, Mark, Name, RetryLoop, SpinLock, State, Word};
@@ -66,6 +66,7 @@ impl World {
             self.page(page).swap_cache.write(true);
             self.page(page).private.write(u64::from(entry.0) + 1);
             self.swap_cache.publish(entry, page);
+            self.set_has_cache(entry, CACHED);
             self.page(page).cached.change(|slot| *slot = Some(entry));
         }
         self.swap_cache.tree_lock.unlock();
@@ -102,6 +103,7 @@ impl World {
         self.swap_cache.tree_lock.assert_held();
         self.page(page).cached.change(|slot| *slot = None);
         self.swap_cache.slot(entry).write(None);
+        self.set_has_cache(entry, ON_ITS_WAY);
         self.page(page).private.write(0);
         self.page(page).swap_cache.write(false);
         note!("{page} leaves the swap cache");

@@ -31,6 +31,13 @@ pub struct SwapMap {
     pub(super) enabled: bool,
 }
 
+/// The swap cache has no claim on the slot.
+const NO_CACHE: u64 = 0;
+/// It has, and the page is on its way into the tree, or out of it.
+pub(super) const ON_ITS_WAY: u64 = 1;
+/// It has, and the page is there.
+pub(super) const CACHED: u64 = 2;
+
 /// What became of the swap cache's claim on a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Prepared {
@@ -47,8 +54,9 @@ pub struct Swap {
     /// Protects the map: for each slot, page-table entries that hold it, plus one if it is in the swap cache. Kernel: `swap_lock`,
     /// `swap_map`, until 2.6.30.
     pub lock: SpinLock<SwapMap>,
-    /// By slot: is it in the swap cache, or on its way? Changed under the lock. Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]).
-    has_cache: Vec<MmuWord<bool>>,
+    /// By slot: has the swap cache a claim on it, and is its page there? The claim is changed under the lock. Kernel: `SWAP_HAS_CACHE`, since
+    /// 2.6.31 (rule [`SwapHasCache`]), and the tree's slot.
+    has_cache: Vec<MmuWord<u64>>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
     /// The checker's: which entries hold each slot ([COW-2]).
@@ -60,7 +68,7 @@ impl Swap {
         let slot = |at| Word::new(Name::new("swap(%a).data", at, 0), 0);
         Self {
             lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; slots as usize], enabled: true }),
-            has_cache: (0..slots).map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), false)).collect(),
+            has_cache: (0..slots).map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), NO_CACHE)).collect(),
             data: (0..slots).map(slot).collect(),
             entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
         }
@@ -75,7 +83,7 @@ impl Swap {
     }
 
     /// The slots that the swap cache has a claim on: for fingerprints only.
-    pub(super) fn peek_has_cache(&self) -> Vec<bool> {
+    pub(super) fn peek_has_cache(&self) -> Vec<u64> {
         self.has_cache.iter().map(MmuWord::peek).collect()
     }
 
@@ -98,7 +106,7 @@ impl World {
             free
         };
         if let Some(slot) = free {
-            self.set_has_cache(SwapEntry(slot as u32), true);
+            self.set_has_cache(SwapEntry(slot as u32), ON_ITS_WAY);
         }
         self.swap.lock.unlock();
         free.map(|slot| SwapEntry(slot as u32))
@@ -126,25 +134,26 @@ impl World {
             Prepared::Taken
         } else {
             self.swap.lock.data().count[entry.0 as usize] += 1;
-            self.set_has_cache(entry, true);
+            self.set_has_cache(entry, ON_ITS_WAY);
             Prepared::Claimed
         };
         self.swap.lock.unlock();
         prepared
     }
 
-    /// Waits until the swap cache's claim has been given up. The kernel goes round: it looks the page up and tries again.
+    /// Waits until the slot's page is in the swap cache, or the claim has been given up. The kernel goes round: it looks the page up and tries
+    /// again.
     pub(super) fn wait_for_swapcache(&self, entry: SwapEntry) {
-        self.swap.has_cache[entry.0 as usize].read_when(|has_cache| !has_cache);
+        self.swap.has_cache[entry.0 as usize].read_when(|has_cache| has_cache != ON_ITS_WAY);
     }
 
     /// Has the swap cache a claim on the slot? Nobody can tell where that counts as one more (rule [`SwapHasCache`]). Called with `swap_lock`
     /// held.
     fn has_cache(&self, entry: SwapEntry) -> Option<bool> {
-        (self.rules().swap_has_cache == SwapHasCache::Bit).then(|| self.swap.has_cache[entry.0 as usize].read())
+        (self.rules().swap_has_cache == SwapHasCache::Bit).then(|| self.swap.has_cache[entry.0 as usize].read() != NO_CACHE)
     }
 
-    fn set_has_cache(&self, entry: SwapEntry, has_cache: bool) {
+    pub(super) fn set_has_cache(&self, entry: SwapEntry, has_cache: u64) {
         if self.rules().swap_has_cache == SwapHasCache::Bit {
             self.swap.has_cache[entry.0 as usize].write(has_cache);
         }
@@ -153,7 +162,7 @@ impl World {
     /// The swap cache gives its claim up. Kernel: `swapcache_free`, since 2.6.31 (2.6.33 read); before, `swap_free`. Takes `swap_lock`.
     pub(super) fn swapcache_free(&self, entry: SwapEntry) {
         self.swap.lock.lock();
-        self.set_has_cache(entry, false);
+        self.set_has_cache(entry, NO_CACHE);
         self.swap_entry_free(entry);
         self.swap.lock.unlock();
     }
