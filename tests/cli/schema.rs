@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{STOPPED, good, lockwalk, run};
+use super::{STOPPED, lockwalk, run};
 
 /// The schema of a command's output.
 fn schema(of: &str) -> Value {
