@@ -118,8 +118,23 @@ fn matrices(taken: &[&str]) -> String {
     )
 }
 
-/// Livelocks, which take many seconds a cell until nothing is left.
-const DEAR: [&str; 3] = ["S0.2", "S0.8/shared", "S0.10/progress"];
+/// What takes many seconds a cell until nothing is left.
+const DEAR: [&str; 14] = [
+    "S0.1/read",
+    "S0.2",
+    "S0.2/suspended",
+    "S0.2/writes",
+    "S0.7",
+    "S0.8/shared",
+    "S0.8/writes",
+    "S0.9",
+    "S0.9/fast",
+    "S0.9/others",
+    "S0.9/unmap",
+    "S0.10",
+    "S0.10/bystander",
+    "S0.10/progress",
+];
 
 fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
     let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();

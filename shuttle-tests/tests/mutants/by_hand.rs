@@ -79,7 +79,7 @@ pub const MISTAKES: &[Mistake] = &[
         "the copy is mapped before it is made",
         "migrate.rs",
         &[(
-            "if old.is_file() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) }",
+            "if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) }",
             "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
         )],
     ),
@@ -104,7 +104,7 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the entries are restored writable",
         "migrate.rs",
-        &[("self.map_again(mm, vma, addr, Pte::clean(new, write));", "self.map_again(mm, vma, addr, Pte::clean(new, true));")],
+        &[("self.map_again(mm, vma, addr, Pte::clean(new, write))", "self.map_again(mm, vma, addr, Pte::clean(new, true))")],
     ),
     (
         "the page is unlocked while its entries are there",
