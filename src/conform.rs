@@ -120,14 +120,7 @@ impl Run {
 
     fn step(&mut self, op: &Op) -> Result<String, Halt> {
         let outcome = self.act(op)?;
-        let seen = self.machine.step(|w| Seen {
-            processes: self
-                .processes
-                .iter()
-                .map(|(&number, process)| (number, (0..PAGES).map(|k| place(w, process.mm, k)).collect()))
-                .collect(),
-            used: w.slots_in_use() as u64,
-        })?;
+        let seen = self.machine.step(|w| seen(w, self.processes.iter().map(|(&number, process)| (number, process.mm))))?;
         Ok(self.observer.line(op, &outcome, &seen))
     }
 

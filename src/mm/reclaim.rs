@@ -37,7 +37,7 @@ impl World {
         if !unmapped {
             return self.rmap_walk(page, |vma, _| self.mm_struct(vma.mm).suspended.write(true));
         }
-        for mm in self.mms.iter().filter(|mm| mm.suspended.read()) {
+        for mm in self.processes.get().into_iter().map(|mm| self.mm_struct(mm)).filter(|mm| mm.suspended.read()) {
             mm.suspended.write(false);
         }
     }

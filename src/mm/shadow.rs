@@ -218,7 +218,8 @@ impl World {
             self.shadow_store(self.mm_struct(pin.at.mm), pin.at.addr, value);
         } else {
             // The page is the devices' alone: what one stores, the others that its process gave it to may read.
-            for other in self.shadow.pins.iter().filter(|other| other.page == pin.page && other.at.mm == pin.at.mm) {
+            let given = self.shadow.order.get().into_iter().map(|number| &self.shadow.pins[number]);
+            for other in given.filter(|other| other.page == pin.page && other.at.mm == pin.at.mm) {
                 other.state.change(|state| state.values.insert(value));
             }
         }

@@ -43,10 +43,10 @@ impl World {
     }
 
     /// The middle of `do_swap_page`: gives up the swap entry, maps the page, unlocks it, in the order of the rule [`SwapFreeOrder`] (claims
-    /// S0.5, S0.6); where the mapping counts from the beginning is the rule [`SwapinMapcount`]. Called with the page and the page table locked. Returns the new entry.
+    /// S0.5, S0.6); whether the mapping counts from the beginning is the rule [`SwapinMapcount`]. Called with the page and the page table locked.
+    /// Returns the new entry.
     fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
-        // What the entry says is all that is known before anything is decided.
         let own = matches!(orig, Pte::Swap { exclusive: true, .. });
         let counted = self.rules().swapin_mapcount == SwapinMapcount::BeforeDecision;
         let free = || {
@@ -56,7 +56,7 @@ impl World {
             }
         };
         let decide = || {
-            let exclusive = self.swapin_is_exclusive(page, orig, write);
+            let exclusive = self.swapin_is_exclusive(page, own, write);
             if exclusive && self.rules().reuse == Reuse::AnonExclusive {
                 self.page(page).anon_exclusive.write(true);
             }
@@ -113,13 +113,10 @@ impl World {
         }
     }
 
-    /// Nobody else has the page that comes back from swap. Called with the page locked.
-    fn swapin_is_exclusive(&self, page: PageRef, orig: Pte, write: bool) -> bool {
+    /// Nobody else has the page that comes back from swap; `own` is what the entry said. Called with the page locked.
+    fn swapin_is_exclusive(&self, page: PageRef, own: bool, write: bool) -> bool {
         match self.rules().reuse {
-            Reuse::AnonExclusive => {
-                let counts = self.rules().swapin_free != SwapinFree::Exclusive;
-                matches!(orig, Pte::Swap { exclusive: true, .. }) || (counts && self.page(page).count.read() == 1)
-            }
+            Reuse::AnonExclusive => own || (self.rules().swapin_free != SwapinFree::Exclusive && self.page(page).count.read() == 1),
             _ => write && self.can_share_swap_page(page),
         }
     }

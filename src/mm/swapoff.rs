@@ -167,10 +167,10 @@ impl World {
     /// Called with the page and the page table locked, and `mmap_sem` held. Kernel: `unuse_pte`.
     fn unuse_pte(&self, mm: &Mm, vma: &Vma, addr: Addr, entry: SwapEntry, page: PageRef) {
         self.get_page(page);
-        if let Pte::Swap { exclusive: true, .. } = self.set_pte(mm, addr, Pte::clean(page, false)) {
+        if let Pte::Swap { exclusive: true, .. } = mm.pte(addr).read() {
             self.page(page).anon_exclusive.write(true);
         }
-        self.page_add_anon_rmap(page, vma, addr);
+        self.map_again(mm, vma, addr, Pte::clean(page, false));
         self.swap_free(entry);
         if self.rules().unuse_activate == UnuseActivate::EveryEntry {
             self.activate_page(page);

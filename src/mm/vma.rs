@@ -105,11 +105,15 @@ impl Vma {
         let end = self.vm_end.read();
         let whole = self.fit_together(start, pgoff);
         let rules = world.rules();
-        let counted = rules.recount == Recount::WalkAgain;
-        let may_be_wrong = rules.rmap_walk_lock == RmapWalkLock::SeqCount || rules.stale_entry == StaleEntry::MapNewReferenced || counted;
-        sync::clause(Clause::RMAP_2, whole || may_be_wrong, || {
-            format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
-        });
+        // These notice afterwards that a walk was wrong.
+        let put_right = rules.rmap_walk_lock == RmapWalkLock::SeqCount
+            || rules.stale_entry == StaleEntry::MapNewReferenced
+            || rules.recount == Recount::WalkAgain;
+        if !put_right {
+            sync::clause(Clause::RMAP_2, whole, || {
+                format!("{self} is seen as vm_start {start}, vm_end {end}, vm_pgoff {pgoff}: half-moved")
+            });
+        }
         if addr < start || addr >= end {
             sync::mark(Mark::VMA_ADDRESS_EFAULT);
             note!("vma_address({page}, {self}) = {addr}, outside [{start}, {end}) → -EFAULT");

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use append_only_vec::AppendOnlyVec;
 
-use super::exec;
+use super::{Name, exec};
 
 type Lane<T> = AppendOnlyVec<OnceLock<T>>;
 
@@ -48,8 +48,11 @@ impl<T> Arena<T> {
         if at < lane.len() { lane[at].get() } else { None }
     }
 
-    /// All objects, in the order of their numbers while the world is built; then CPU by CPU. For audits and pictures only.
+    /// All objects, in the order of their numbers while the world is built; then CPU by CPU. For audits and pictures only: no step says to a CPU
+    /// what others have made.
+    #[track_caller]
     pub fn iter(&self) -> impl Iterator<Item = &T> {
+        exec::assert_unseen(Name::new("what there is", 0, 0));
         let lanes = self.lanes.get().into_iter().flatten();
         std::iter::once(&self.boot).chain(lanes).flat_map(Lane::iter).filter_map(OnceLock::get)
     }
