@@ -17,7 +17,7 @@ impl World {
         frame.lock.lock();
         if frame.swap_cache.read() || self.add_to_swap(page) {
             self.page_map_lock(page);
-            if !self.has_map_lock() || frame.mapped() {
+            if frame.mapped() {
                 self.try_to_unmap(page, Ttu::Unmap);
             }
             self.page_map_unlock(page);

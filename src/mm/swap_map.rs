@@ -28,7 +28,9 @@ pub struct SwapMap {
     /// By slot: page-table entries that hold it, plus one if it is in the swap cache, or on its way.
     pub(super) count: Vec<u32>,
     /// Slots may be handed out. Kernel: `SWP_WRITEOK`.
-    pub(super) enabled: bool,
+    pub(super) writeok: bool,
+    /// The device is in use, and swapoff is not over. Kernel: `SWP_USED`.
+    pub(super) used: bool,
 }
 
 /// The swap cache has no claim on the slot.
@@ -67,7 +69,7 @@ impl Swap {
     pub(super) fn new(slots: u32) -> Self {
         let slot = |at| Word::new(Name::new("swap(%a).data", at, 0), 0);
         Self {
-            lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; slots as usize], enabled: true }),
+            lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; slots as usize], writeok: true, used: true }),
             has_cache: (0..slots).map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), NO_CACHE)).collect(),
             data: (0..slots).map(slot).collect(),
             entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
@@ -99,7 +101,7 @@ impl World {
         self.swap.lock.lock();
         let free = {
             let mut map = self.swap.lock.data();
-            let free = map.count.iter().position(|&count| count == 0).filter(|_| map.enabled);
+            let free = map.count.iter().position(|&count| count == 0).filter(|_| map.writeok);
             if let Some(slot) = free {
                 map.count[slot] = 1;
             }
@@ -259,7 +261,7 @@ impl World {
 
     /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been here.
     pub(super) fn audit_swap(&self) {
-        let enabled = self.swap.lock.peek(|&SwapMap { enabled, .. }| enabled);
+        let used = self.swap.lock.peek(|&SwapMap { used, .. }| used);
         for entry in (0u32..).map(SwapEntry).take(self.swap.data.len()) {
             let held = self.every_pte().filter(|(_, pte)| pte.swap_entry() == Some(entry)).count();
             let cached = usize::from(self.peek_swap_cache(entry).is_some());
@@ -267,7 +269,7 @@ impl World {
             sync::clause(Clause::SWAP_1, count == held + cached, || {
                 format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
             });
-            sync::clause(Clause::SWAP_6, enabled || count == 0, || format!("swapoff is over, and {entry} is in use"));
+            sync::clause(Clause::SWAP_6, used || count == 0, || format!("swapoff is over, and {entry} is in use"));
         }
     }
 }

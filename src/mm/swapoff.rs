@@ -10,9 +10,7 @@ impl World {
     /// `try_to_unuse`.
     pub fn swapoff(&self) {
         call!("sys_swapoff");
-        self.swap.lock.lock();
-        self.swap.lock.data().enabled = false;
-        self.swap.lock.unlock();
+        self.swapoff_begins();
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
@@ -25,14 +23,27 @@ impl World {
             let (at, pte) = left.expect("it is violated");
             format!("swapoff is over, and {at} = {pte}")
         });
+        self.swap_flags(false, false);
         sync::mark(Mark::SWAPOFF_OVER);
+    }
+
+    /// From here on no slot is handed out. Kernel: the beginning of `sys_swapoff`. Takes `swap_lock`.
+    pub fn swapoff_begins(&self) {
+        self.swap_flags(false, true);
+    }
+
+    fn swap_flags(&self, writeok: bool, used: bool) {
+        self.swap.lock.lock();
+        {
+            let mut map = self.swap.lock.data();
+            (map.writeok, map.used) = (writeok, used);
+        }
+        self.swap.lock.unlock();
     }
 
     /// Takes the swap device into use again, empty as swapoff has left it. Kernel: `sys_swapon`.
     pub fn swapon(&self) {
-        self.swap.lock.lock();
-        self.swap.lock.data().enabled = true;
-        self.swap.lock.unlock();
+        self.swap_flags(true, true);
     }
 
     /// One round of `try_to_unuse` (rule [`TryToUnuse`]): the first slot in use, or every address space once. False if no slot is in use.

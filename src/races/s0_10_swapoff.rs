@@ -1,7 +1,7 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
 use super::worlds::{cached, family, family_cached};
-use crate::mm::{PageRef, World};
+use crate::mm::{At, PageRef, World};
 use crate::spec::{Clause, Era, TryToUnuse, UnmapCheck, UnuseActivate};
 use crate::{Mark, Race, Seen};
 
@@ -24,6 +24,30 @@ fn with_bystander(w: &World) {
     bystander.munmap(1..2);
     w.process(0).swap_out(1);
     w.process(0).read_ahead(1);
+}
+
+/// One round of `try_to_unuse`, while reclaim comes by four times: to make a page inactive again, and to unmap it, twice.
+fn round(id: &'static str, title: &'static str, world: fn(&World)) -> Race {
+    Race::new(id, title)
+        .world(move |w| {
+            world(w);
+            w.contend_mmap_sem();
+        })
+        .cpu("swapoff, one round", |w| {
+            w.swapoff_begins();
+            w.unuse_next();
+        })
+        .cpu("kswapd, four times", |w| {
+            for _ in 0..4 {
+                w.process(0).page_now(1).into_iter().for_each(|page| w.shrink_page(page));
+            }
+        })
+        .finally(|w| {
+            let back = |process: usize| matches!(w.look_at(w.process(process).mm(), 1), At::Page(_));
+            assert!(back(0) || back(1), "all that the round has brought back is on swap again");
+        })
+        .sometimes("swapoff lets go of the page", lets_go)
+        .sometimes("swapoff leaves entries behind", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES))
 }
 
 /// Reclaim comes by again and again, where `which` says, and `mmap_sem` is never free at once.
@@ -58,9 +82,12 @@ pub(super) fn races() -> Vec<Race> {
     let forever = progress("S0.10/progress", "if both happen in every round, swapoff never ends", family_cached, original)
         .violates(Era::V2_6_11.with(UnmapCheck::Nothing).with(TryToUnuse::Keep), Clause::LIVELOCK)
         .still_violates(Era::V2_6_13.with(TryToUnuse::Keep).with(UnuseActivate::BeforeUnlock), Clause::LIVELOCK);
-    let title = "swapoff never ends if it lets go of the page once more, for a process that does not need it";
-    let bystander = progress("S0.10/bystander", title, with_bystander, |w| w.process(0).page_now(1))
-        .violates(Era::V2_6_11.with(UnmapCheck::Nothing).with(TryToUnuse::Keep), Clause::LIVELOCK);
+    // Under 2.6.13 as it is, too, but that takes minutes: shuttle-tests/tests/deep.rs.
+    let alone = round("S0.10/round", "whatever reclaim does meanwhile, a round of try_to_unuse brings something back", family_cached)
+        .violates(Era::V2_6_13.with(TryToUnuse::Keep), Clause::ASSERT_1)
+        .holds(Era::V2_6_13.with(UnuseActivate::No));
+    let title = "but nothing, if swapoff lets go of the page once more, for a process that does not need it";
+    let bystander = round("S0.10/bystander", title, with_bystander).still_violates(Era::V2_6_13, Clause::ASSERT_1);
     let fault = Race::new("S0.10/fault", "swapoff and a store bring the same page back, and one of them takes it out of the swap cache")
         .world(cached)
         .cpu("one round of try_to_unuse", |w| {
@@ -73,5 +100,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("the fault comes too late", |e| e.saw(Mark::DO_SWAP_PAGE_ENTRY_CHANGED) || e.saw(Mark::DO_SWAP_PAGE_LEFT_CACHE));
-    vec![once, fault, forever, bystander]
+    vec![once, fault, alone, bystander, forever]
 }
