@@ -102,8 +102,8 @@ impl World {
     pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
         self.swap_cache.tree_lock.assert_held();
         self.page(page).cached.change(|slot| *slot = None);
+        self.set_has_cache(entry, ON_ITS_WAY); // before the page is gone: who does not find it waits
         self.swap_cache.slot(entry).write(None);
-        self.set_has_cache(entry, ON_ITS_WAY);
         self.page(page).private.write(0);
         self.page(page).swap_cache.write(false);
         note!("{page} leaves the swap cache");
@@ -145,9 +145,12 @@ impl World {
     /// Kernel: `read_swap_cache_async`. The new page is on the LRU list, and has no mapping, before anybody maps it (claim S1.1).
     pub(super) fn read_swap_cache_async(&self, entry: SwapEntry) -> Option<PageRef> {
         call!("read_swap_cache_async({entry})");
-        let retries = RetryLoop::new();
+        let (retries, mut taken) = (RetryLoop::new(), false);
         loop {
             retries.round(|| self.fingerprint());
+            if taken {
+                self.wait_for_swapcache(entry);
+            }
             if let Some(page) = self.find_get_page(entry) {
                 return Some(page);
             }
@@ -155,7 +158,7 @@ impl World {
                 Prepared::Claimed => {}
                 Prepared::Free => return None,
                 Prepared::Taken => {
-                    self.wait_for_swapcache(entry);
+                    taken = true;
                     continue;
                 }
             }

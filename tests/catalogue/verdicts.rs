@@ -32,10 +32,6 @@ fn every_verdict_is_the_documented_one() {
     assert!(odd.is_empty(), "in golden/ but no witness of the catalogue, or the other way round: {odd:#?}");
 }
 
-/// 480 executions, or 483: which rounds of a retry loop are cut off depends on the order of independent steps, and here that shows in what is
-/// counted (SPEC.md, FINDING-40). Open: it must not.
-const COUNTED_OTHERWISE: (&str, &str) = ("S0.10/fault", "5.19");
-
 /// The scheduler tries the CPUs in the order in which they are named. If it missed classes of interleavings, it would hardly miss as many
 /// the other way round (SPEC.md, FINDING-23). The large ones are left out for time.
 #[test]
@@ -46,9 +42,7 @@ fn the_order_of_the_cpus_changes_nothing() {
         common::each(&holding, |((race, protocol, _), _)| race.clone().reversed().check_with(protocol, &Method::Exhaustive, &options));
     for (((_, protocol, _), outcome), back) in holding.iter().zip(&back) {
         assert_eq!(back.objections(), [""; 0], "{} under {protocol}, with the CPUs in the opposite order", back.race);
-        if (&*back.race, &*protocol.to_string()) != COUNTED_OTHERWISE {
-            assert_eq!(back.executions, outcome.executions, "{} under {protocol}, with the CPUs in the opposite order", back.race);
-        }
+        assert_eq!(back.executions, outcome.executions, "{} under {protocol}, with the CPUs in the opposite order", back.race);
     }
 }
 
