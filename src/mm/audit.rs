@@ -105,8 +105,11 @@ impl World {
 
     fn audit_page(&self, page: PageRef) {
         let frame = self.frame(page);
-        let listed = self.lru_lock.peek(|list| list.iter().filter(|&&on_list| on_list == page).count());
-        sync::clause(Clause::LRU_1, listed == 1 && frame.lru.peek(), || format!("{page} is not free, and {listed} times on the LRU list"));
+        let times = |list: &Vec<PageRef>| list.iter().filter(|&&on_list| on_list == page).count();
+        let (listed, waiting) = (self.lru_lock.peek(times), self.lru_add_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>()));
+        sync::clause(Clause::LRU_1, listed + waiting == 1 && frame.lru.peek() == (listed == 1), || {
+            format!("{page} is not free, and {listed} times on the LRU list")
+        });
         if frame.is_file() {
             sync::clause(Clause::LEAK_1, !frame.truncated.peek(), || format!("{page} is not free, and no file has it any more"));
             return; // the page cache holds it
@@ -115,10 +118,14 @@ impl World {
         let cached = i64::from(self.swap_cache_holds(page));
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
         sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, {present} entries map it"));
-        sync::clause(Clause::COUNT_2, count == present + cached, || {
-            format!("{page}.count is {count}, {present} page-table entries and {cached} slots of the swap cache refer to it")
+        sync::clause(Clause::COUNT_2, count == present + cached + waiting as i64, || {
+            format!(
+                "{page}.count is {count}, {present} page-table entries, {cached} slots of the swap cache and {waiting} pagevecs refer to it"
+            )
         });
-        sync::clause(Clause::LEAK_1, count > 0 && present + cached > 0, || format!("{page} is not free, and nothing refers to it"));
+        sync::clause(Clause::LEAK_1, count > 0 && present + cached + waiting as i64 > 0, || {
+            format!("{page} is not free, and nothing refers to it")
+        });
         let marked = frame.swap_cache.peek();
         sync::clause(Clause::SWAP_3, marked == (cached > 0), || {
             format!("{page} is {}marked as in the swap cache", if marked { "" } else { "not " })

@@ -48,8 +48,11 @@ impl World {
     fn wp_can_reuse(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> Option<bool> {
         let page = pte.page().expect("a present entry");
         let frame = self.page(page);
-        if self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read() {
-            return Some(true);
+        if self.rules().reuse == Reuse::AnonExclusive {
+            if frame.anon_exclusive.read() {
+                return Some(true);
+            }
+            self.lru_add_drain(); // this CPU's own reference, since 5.18
         }
         // Where references decide, a look at them saves the lock.
         let too_many = match self.rules().reuse {

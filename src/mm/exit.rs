@@ -45,6 +45,7 @@ impl World {
     /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that
     /// (rule [`GatherPut`]). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
+        self.lru_add_drain();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
         let mut gather = Vec::new();
         for vma in &vmas {

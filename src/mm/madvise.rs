@@ -42,6 +42,7 @@ impl World {
         mm.mmap_sem.down_read();
         let mapped = self.find_vma(mm, addr).is_some();
         if mapped {
+            self.lru_add_drain();
             let mut gather = Vec::new();
             self.zap_pte_range(mm, addr..addr + 1, &mut gather);
             gather.into_iter().for_each(|page| self.free_page_and_swap_cache(page));

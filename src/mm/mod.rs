@@ -9,6 +9,7 @@ mod exit;
 mod fault;
 mod fork;
 mod gup;
+mod lru;
 mod madvise;
 mod marks;
 mod migrate;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Addr, Pte, PteLocation, SwapEntry, World};
-use crate::spec::{Clause, Isolation, MapLock, StaleEntry, TruncateLock};
+use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock};
 use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
@@ -426,107 +426,6 @@ impl World {
             Pte::Swap { entry, .. } => self.swap.entries[entry.0 as usize].count(change),
             Pte::Migration { page, .. } => self.frame(page).migration_entries.count(change),
         }
-    }
-
-    /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`, which only migration calls
-    /// (rule [`Isolation`], claim S1.7; read in 2.6.18, 2.6.22, 2.6.24, 2.6.28 and 2.6.36). Takes `lru_lock`.
-    pub fn isolate_lru_page(&self, page: PageRef) -> bool {
-        self.isolate(page, self.rules().isolation)
-    }
-
-    /// The same as reclaim does it, which never took a page of which nobody has a reference. Kernel: `isolate_lru_pages` for one page;
-    /// `shrink_cache` in 2.6.11, which undoes it then.
-    pub(super) fn isolate_for_reclaim(&self, page: PageRef) -> bool {
-        self.isolate(page, Isolation::GetUnlessZero)
-    }
-
-    fn isolate(&self, page: PageRef, how: Isolation) -> bool {
-        self.lru_lock.lock();
-        let isolated = self.isolate_locked(page, how);
-        self.lru_lock.unlock();
-        isolated
-    }
-
-    /// Takes the page off the LRU list that came there last. Takes `lru_lock`.
-    pub(super) fn isolate_newest(&self) -> Option<PageRef> {
-        self.lru_lock.lock();
-        let newest = self.lru_lock.data().last().copied();
-        let isolated = newest.filter(|&page| self.isolate_locked(page, self.rules().isolation));
-        self.lru_lock.unlock();
-        isolated
-    }
-
-    /// Called with `lru_lock` held.
-    fn isolate_locked(&self, page: PageRef, how: Isolation) -> bool {
-        let frame = self.frame(page);
-        // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
-        let isolated = frame.resident() == page
-            && frame.lru.read()
-            && match how {
-                Isolation::Get => {
-                    frame.count.add(1);
-                    true
-                }
-                Isolation::GetUnlessZero => frame.count.inc_not_zero(),
-            };
-        if isolated {
-            self.del_page_from_lru(page);
-        }
-        isolated
-    }
-
-    /// Puts an isolated page back and drops the reference. Kernel: `putback_lru_page`. Takes `lru_lock`.
-    pub fn putback_lru_page(&self, page: PageRef) {
-        self.lru_cache_add(page);
-        self.put_page(page);
-    }
-
-    /// Puts a page on the LRU list. Kernel: `lru_cache_add`. Takes `lru_lock`.
-    pub fn lru_cache_add(&self, page: PageRef) {
-        self.lru_lock.lock();
-        let listed = self.is_on_lru(page);
-        sync::clause(Clause::LRU_1, !listed, || format!("{page} is put on the LRU list, and is there already"));
-        self.page(page).lru.write(true);
-        self.lru_lock.data().push(page);
-        self.lru_lock.unlock();
-    }
-
-    /// Kernel: `del_page_from_lru`. Called with `lru_lock` held.
-    fn del_page_from_lru(&self, page: PageRef) {
-        let listed = self.is_on_lru(page);
-        sync::clause(Clause::LRU_1, listed, || format!("{page} is taken off the LRU list, and is not there"));
-        self.page(page).lru.write(false);
-        self.lru_lock.data().retain(|&on_list| on_list != page);
-    }
-
-    /// Is it on the list? Called with `lru_lock` held.
-    fn is_on_lru(&self, page: PageRef) -> bool {
-        self.lru_lock.data().contains(&page)
-    }
-
-    /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.
-    pub(super) fn activate_page(&self, page: PageRef) {
-        self.lru_lock.lock();
-        self.set_active(self.page(page), true);
-        self.lru_lock.unlock();
-    }
-
-    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active. Takes `lru_lock`. Kernel:
-    /// `refill_inactive_zone` for one page.
-    pub(super) fn deactivate_page(&self, page: PageRef) -> bool {
-        if !self.frame(page).active.read() {
-            return false;
-        }
-        self.lru_lock.lock();
-        self.set_active(self.frame(page), false);
-        self.lru_lock.unlock();
-        true
-    }
-
-    /// The flag says on which list the page is ([GUARD-1]). Called with `lru_lock` held.
-    fn set_active(&self, frame: &Page, active: bool) {
-        self.lru_lock.assert_held();
-        frame.active.write(active);
     }
 
     /// Is there a lock in the page for its reverse map? (rule [`MapLock`])

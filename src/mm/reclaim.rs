@@ -56,6 +56,7 @@ impl World {
     pub fn age_page(&self, page: PageRef) {
         sync::here();
         call!("shrink_active_list({page})");
+        self.lru_add_drain();
         let done = self.isolate_for_reclaim(page);
         if done {
             self.page_map_lock(page);
@@ -71,6 +72,7 @@ impl World {
     /// False if the page is not on the LRU list.
     pub(super) fn shrink(&self, page: PageRef) -> bool {
         call!("shrink_page_list({page})");
+        self.lru_add_drain();
         if self.deactivate_page(page) {
             return true;
         }

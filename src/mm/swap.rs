@@ -14,7 +14,7 @@ impl World {
     pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) {
         call!("do_swap_page({}:{addr}, {orig}{})", mm.id(), if write { ", write" } else { "" });
         let entry = orig.swap_entry().expect("a swap entry");
-        let Some(page) = self.lookup_swap_cache(entry).or_else(|| self.read_swap_cache_async(entry)) else {
+        let Some(page) = self.lookup_swap_cache(entry).or_else(|| self.swapin_readahead(entry)) else {
             return; // somebody else has faulted it in and let the slot go
         };
         let frame = self.page(page);
@@ -136,10 +136,17 @@ impl World {
         self.page(page).swap_cache.read() && self.page_swap_entry(page) == entry
     }
 
-    /// Brings what is at `addr` into the swap cache; false if nothing is on swap there. Kernel: `swapin_readahead`.
+    /// [`read_swap_cache_async`](Self::read_swap_cache_async) for a fault, which leaves nothing in this CPU's pagevec. Kernel: the same name.
+    fn swapin_readahead(&self, entry: SwapEntry) -> Option<PageRef> {
+        let page = self.read_swap_cache_async(entry);
+        self.lru_add_drain();
+        page
+    }
+
+    /// Brings what is at `addr` into the swap cache; false if nothing is on swap there.
     pub(super) fn read_ahead(&self, mm: MmRef, addr: Addr) -> bool {
         let entry = self.mm_struct(mm).pte(addr).read().swap_entry();
-        let page = entry.and_then(|entry| self.read_swap_cache_async(entry));
+        let page = entry.and_then(|entry| self.swapin_readahead(entry));
         if let Some(page) = page {
             self.put_page(page);
         }

@@ -32,6 +32,10 @@ pub struct World {
     signalled: Word<bool>,
     /// Frames that this CPU freed. Kernel: its `per_cpu_pages`.
     pub(super) pcp: PerCpu<Vec<u32>>,
+    /// Pages that wait for a place on the LRU list, each with a reference. Kernel: the same name.
+    pub(super) lru_add_pvecs: PerCpu<Vec<PageRef>>,
+    /// Do they wait? Then this is the CPU that builds the world.
+    pub(super) builders_cpu: Fixed<Option<usize>>,
     /// Is swap so full that slots are given back as soon as they can?
     swap_full: Fixed<bool>,
     /// Does every try for `mmap_sem` fail?
@@ -68,6 +72,8 @@ impl World {
             processes: Ghost::new(Name::new("processes", 0, 0), Vec::new()),
             signalled: Word::new(Name::new("signal", 0, 0), false),
             pcp: PerCpu::new(),
+            lru_add_pvecs: PerCpu::new(),
+            builders_cpu: Fixed::new(None),
             swap_full: Fixed::new(false),
             mmap_sem_contended: Fixed::new(false),
             file_page: Fixed::new(None),
@@ -220,6 +226,7 @@ impl World {
         self.processes.see(&mut state);
         self.signalled.see(&mut state);
         self.pcp.see("pcp", &mut state);
+        self.lru_add_pvecs.see("lru_add_pvecs", &mut state);
         self.shadow.see(&mut state);
         state
     }
@@ -295,7 +302,7 @@ impl World {
             mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
         }
         (self.signalled.peek(), self.swap.lock.peek(Clone::clone), self.swap.peek_has_cache(), self.shadow.describe()).hash(&mut hasher);
-        (self.mmlist_lock.peek(Clone::clone), self.processes.peek(Clone::clone)).hash(&mut hasher);
+        (self.mmlist_lock.peek(Clone::clone), self.processes.peek(Clone::clone), self.lru_add_pvecs.peek(Clone::clone)).hash(&mut hasher);
         hasher.finish()
     }
 }

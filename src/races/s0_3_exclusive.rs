@@ -12,6 +12,15 @@ fn write_protected(w: &World) {
     strangers_slot(w, 2);
 }
 
+/// The same; the process ran on the first CPU when it touched the page, and its child ended on another. The page still waits for its place on
+/// the LRU list.
+fn waiting(w: &World, cpu: usize) {
+    w.batch_lru_add(cpu);
+    family(w);
+    w.batch_lru_add(1 + cpu);
+    w.process(1).exit();
+}
+
 fn store(w: &World) {
     w.process(0).store(1, 8).expect("it is mapped");
 }
@@ -234,5 +243,47 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V5_19)
             .holds(Era::V5_19.with(SwapHasCache::Counted))
             .never("the page is copied, and nobody shares it", copied);
-    vec![seen, remembered, late_claim, reader, own, fork, exit, both, thread, unmap, bit, shared, remark, always, left, contended]
+    // Not in the mail: the most common of the references that "somebody takes", and nobody lets go of it for a long time.
+    let pagevec = Race::new("S0.3/pagevec", "a new page waits in this CPU's pagevec, which has a reference to it")
+        .world(|w| waiting(w, 0))
+        .cpu("store", store)
+        .violates(Era::V2_6_11, Clause::RACE_1)
+        .violates(Era::V5_9, Clause::RACE_1)
+        .holds(Era::V2_6_11.with(Reuse::Mapcount))
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("do_wp_page reuses it", reused);
+    let pagevec_elsewhere = Race::new("S0.3/pagevec-elsewhere", "the process has gone to another CPU meanwhile")
+        .world(|w| waiting(w, 1))
+        .cpu("store", store)
+        .violates(Era::V2_6_11, Clause::RACE_1)
+        .violates(Era::V5_9, Clause::RACE_1)
+        .violates(Era::V5_19, Clause::RACE_1)
+        .holds(Era::V2_6_11.with(Reuse::Mapcount))
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("do_wp_page reuses it", reused);
+    vec![
+        seen,
+        pagevec,
+        pagevec_elsewhere,
+        remembered,
+        late_claim,
+        reader,
+        own,
+        fork,
+        exit,
+        both,
+        thread,
+        unmap,
+        bit,
+        shared,
+        remark,
+        always,
+        left,
+        contended,
+    ]
 }

@@ -139,7 +139,18 @@ impl<T: Default> PerCpu<T> {
 
     /// This CPU's.
     pub fn mine<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
-        act(self.0.lock().entry(exec::cpu()).or_default())
+        self.mine_or(exec::BOOT, act)
+    }
+
+    /// This CPU's; while the world is built, that of the CPU `builder`.
+    pub fn mine_or<R>(&self, builder: usize, act: impl FnOnce(&mut T) -> R) -> R {
+        let cpu = if exec::cpu() == exec::BOOT { builder } else { exec::cpu() };
+        act(self.0.lock().entry(cpu).or_default())
+    }
+
+    /// Every CPU's, for audits only.
+    pub fn peek<R>(&self, look: impl FnOnce(&BTreeMap<usize, T>) -> R) -> R {
+        look(&self.0.lock())
     }
 }
 

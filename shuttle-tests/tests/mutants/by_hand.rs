@@ -186,7 +186,7 @@ pub const MISTAKES: &[Mistake] = &[
         )],
     ),
     ("the stack's offset grows", "mmap.rs", &[("vma.vm_pgoff.read().wrapping_sub(grow)", "vma.vm_pgoff.read().wrapping_add(grow)")]),
-    ("a page is taken from the list without a reference", "page.rs", &[("frame.count.inc_not_zero()", "frame.count.read() > 0")]),
+    ("a page is taken from the list without a reference", "lru.rs", &[("frame.count.inc_not_zero()", "frame.count.read() > 0")]),
     ("slots are handed out once swapoff has begun", "swap_map.rs", &[("map.writeok", "true")]),
     ("a page that joins the swap cache is not marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(true);", "")]),
     ("a page that leaves the swap cache stays marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(false);", "")]),

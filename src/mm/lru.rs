@@ -1,0 +1,139 @@
+//! The LRU list: how a page comes there, who takes it off, and the pagevecs in which new pages wait for it.
+
+use super::page::Page;
+use super::{PageRef, World};
+use crate::spec::{Clause, Isolation};
+use crate::sync;
+
+impl World {
+    /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`, which only migration calls
+    /// (rule [`Isolation`], claim S1.7; read in 2.6.18, 2.6.22, 2.6.24, 2.6.28 and 2.6.36). Takes `lru_lock`.
+    pub fn isolate_lru_page(&self, page: PageRef) -> bool {
+        self.isolate(page, self.rules().isolation)
+    }
+
+    /// The same as reclaim does it, which never took a page of which nobody has a reference. Kernel: `isolate_lru_pages` for one page;
+    /// `shrink_cache` in 2.6.11, which undoes it then.
+    pub(super) fn isolate_for_reclaim(&self, page: PageRef) -> bool {
+        self.isolate(page, Isolation::GetUnlessZero)
+    }
+
+    fn isolate(&self, page: PageRef, how: Isolation) -> bool {
+        self.lru_lock.lock();
+        let isolated = self.isolate_locked(page, how);
+        self.lru_lock.unlock();
+        isolated
+    }
+
+    /// Takes the page off the LRU list that came there last. Takes `lru_lock`.
+    pub(super) fn isolate_newest(&self) -> Option<PageRef> {
+        self.lru_lock.lock();
+        let newest = self.lru_lock.data().last().copied();
+        let isolated = newest.filter(|&page| self.isolate_locked(page, self.rules().isolation));
+        self.lru_lock.unlock();
+        isolated
+    }
+
+    /// Called with `lru_lock` held.
+    fn isolate_locked(&self, page: PageRef, how: Isolation) -> bool {
+        let frame = self.frame(page);
+        // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
+        let isolated = frame.resident() == page
+            && frame.lru.read()
+            && match how {
+                Isolation::Get => {
+                    frame.count.add(1);
+                    true
+                }
+                Isolation::GetUnlessZero => frame.count.inc_not_zero(),
+            };
+        if isolated {
+            self.del_page_from_lru(page);
+        }
+        isolated
+    }
+
+    /// Puts an isolated page back and drops the reference. Kernel: `putback_lru_page`. Takes `lru_lock`.
+    pub fn putback_lru_page(&self, page: PageRef) {
+        self.add_page_to_lru_list(page);
+        self.put_page(page);
+    }
+
+    /// From here on a new page waits in the pagevec of its CPU until something drains that, and what builds the world runs on CPU `cpu`. Without
+    /// it every pagevec is full with each page, which goes to the LRU list at once. For the building of worlds.
+    #[track_caller]
+    pub fn batch_lru_add(&self, cpu: usize) {
+        self.assert_being_built("batch_lru_add");
+        self.builders_cpu.set(Some(cpu));
+    }
+
+    /// This CPU's pagevec, if pages wait there.
+    fn lru_add_pvec<R>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
+        self.builders_cpu.get().map(|builder| self.lru_add_pvecs.mine_or(builder, act))
+    }
+
+    /// Puts a new page on the LRU list, or into this CPU's pagevec, which takes a reference (claim S0.3). Kernel: `lru_cache_add`. Takes
+    /// `lru_lock`.
+    pub(super) fn lru_cache_add(&self, page: PageRef) {
+        if self.lru_add_pvec(|pages| pages.push(page)).is_some() {
+            self.get_page(page);
+        } else {
+            self.add_page_to_lru_list(page);
+        }
+    }
+
+    /// What waits in this CPU's pagevec goes to the LRU list. Kernel: the same name. Takes `lru_lock`.
+    pub(super) fn lru_add_drain(&self) {
+        for page in self.lru_add_pvec(std::mem::take).unwrap_or_default() {
+            self.putback_lru_page(page);
+        }
+    }
+
+    /// Kernel: `add_page_to_inactive_list`, and later names. Takes `lru_lock`.
+    fn add_page_to_lru_list(&self, page: PageRef) {
+        self.lru_lock.lock();
+        let listed = self.is_on_lru(page);
+        sync::clause(Clause::LRU_1, !listed, || format!("{page} is put on the LRU list, and is there already"));
+        self.page(page).lru.write(true);
+        self.lru_lock.data().push(page);
+        self.lru_lock.unlock();
+    }
+
+    /// Kernel: `del_page_from_lru`. Called with `lru_lock` held.
+    pub(super) fn del_page_from_lru(&self, page: PageRef) {
+        let listed = self.is_on_lru(page);
+        sync::clause(Clause::LRU_1, listed, || format!("{page} is taken off the LRU list, and is not there"));
+        self.page(page).lru.write(false);
+        self.lru_lock.data().retain(|&on_list| on_list != page);
+    }
+
+    /// Is it on the list? Called with `lru_lock` held.
+    fn is_on_lru(&self, page: PageRef) -> bool {
+        self.lru_lock.data().contains(&page)
+    }
+
+    /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.
+    pub(super) fn activate_page(&self, page: PageRef) {
+        self.lru_lock.lock();
+        self.set_active(self.page(page), true);
+        self.lru_lock.unlock();
+    }
+
+    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active. Takes `lru_lock`. Kernel:
+    /// `refill_inactive_zone` for one page.
+    pub(super) fn deactivate_page(&self, page: PageRef) -> bool {
+        if !self.frame(page).active.read() {
+            return false;
+        }
+        self.lru_lock.lock();
+        self.set_active(self.frame(page), false);
+        self.lru_lock.unlock();
+        true
+    }
+
+    /// The flag says on which list the page is ([GUARD-1]). Called with `lru_lock` held.
+    fn set_active(&self, frame: &Page, active: bool) {
+        self.lru_lock.assert_held();
+        frame.active.write(active);
+    }
+}
