@@ -1,5 +1,5 @@
 //! Would the traces notice? Each arm of each rule is put in place of a kernel's own, and the sequences of its trace that differ then are
-//! counted. `DISCRIMINATES_BLESS=1 cargo test -p lockwalk-conformance --test discriminates` rewrites `conformance/discriminates.md`.
+//! counted. `SPEC_BLESS=1 cargo test -p lockwalk-conformance --test discriminates` rewrites what SPEC.md says of it.
 
 mod common;
 
@@ -61,12 +61,7 @@ fn the_table_is_what_the_traces_say() {
         let races = if races.is_empty() { "no race".to_owned() } else { races.join(", ") };
         writeln!(text, "- `{rule}`: {} ({races})", arms.join(", ")).expect("a string");
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("discriminates.md");
-    if std::env::var_os("DISCRIMINATES_BLESS").is_some() {
-        fs::write(&file, &text).expect("it can be written");
-    }
-    let written = fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(written, text, "conformance/discriminates.md is not what the traces say: look, then DISCRIMINATES_BLESS=1");
+    common::generated::generated("discriminates", &text);
 }
 
 /// So many sequences should see an arm that can be seen at all.

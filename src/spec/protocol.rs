@@ -188,7 +188,7 @@ impl Era {
     /// (`reuse`, `wp_lock`), `do_swap_page` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`), `copy_present_page`
     /// (`fork_pinned`), `__migration_entry_wait` (`migration_wait`), `migrate_page_move_mapping` (`move_mapping`), `page_get_anon_vma`
     /// (`anon_vma_life`), `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 5.10.223, as far as
-    /// `conformance/discriminates.md` says that it can be. The rest is from memory, as in 5.9.
+    /// SPEC.md §9 says that it can be. The rest is from memory, as in 5.9.
     pub const V5_10: Protocol = Protocol::named("5.10", V5_10);
 
     /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps it.
@@ -201,7 +201,7 @@ impl Era {
     /// `page_try_dup_anon_rmap` (`fork_pinned`), `page_try_share_anon_rmap` (`unmap_check`), `gup_must_unshare` (`read_pin`), `unuse_pte`,
     /// `migration_entry_wait_on_locked` (`migration_wait`), `folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`),
     /// `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 6.1.192, as far as
-    /// `conformance/discriminates.md` says that it can be. The rest is from memory, as in 5.19.
+    /// SPEC.md §9 says that it can be. The rest is from memory, as in 5.19.
     pub const V6_1: Protocol = Protocol::named("6.1", V5_19);
 
     /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to the process alone.
@@ -210,14 +210,14 @@ impl Era {
     /// `folio_maybe_dma_pinned` is asked (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`),
     /// `folio_try_share_anon_rmap_pte` (`unmap_check`), `gup_must_unshare` (`read_pin`), `migration_entry_wait_on_locked` (`migration_wait`),
     /// `__folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`),
-    /// `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as `conformance/discriminates.md` says that it can be. The rest is from memory,
+    /// `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as SPEC.md §9 says that it can be. The rest is from memory,
     /// as in 5.19.
     pub const V6_12: Protocol = Protocol::named("6.12", V6_12);
 
     /// 6.18: the same.
     ///
-    /// Measured on 6.18.44 and 6.18.15, as far as `conformance/discriminates.md` says that it can be, and on 6.18.44 with two operations at once
-    /// (`conformance/pairs.md`). The rest is from memory, as in 5.19.
+    /// Measured on 6.18.44 and 6.18.15, as far as SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once
+    /// (the same). The rest is from memory, as in 5.19.
     pub const V6_18: Protocol = Protocol::named("6.18", V6_12);
 
     /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
@@ -226,7 +226,7 @@ impl Era {
     /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
     /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
     /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`).
-    /// Measured on 7.3.4, as far as `conformance/discriminates.md` says that it can be. The rest is from memory, as in 5.19.
+    /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is from memory, as in 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
     const ALL: [Protocol; 19] = [

@@ -2,6 +2,7 @@
 
 #[path = "../../shuttle-tests/tests/common/mod.rs"]
 mod common;
+mod generated;
 mod native;
 mod spec_ties;
 mod verdicts;

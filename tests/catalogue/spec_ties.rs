@@ -14,17 +14,10 @@ use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol
 
 use super::EXPLORED;
 use super::common::Case;
+use super::generated::{blessing, generated, spec};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn spec() -> String {
-    fs::read_to_string(root().join("SPEC.md")).expect("SPEC.md is there")
-}
-
-fn blessing() -> bool {
-    std::env::var_os("SPEC_BLESS").is_some()
 }
 
 /// All Rust files below `dir`.
@@ -70,23 +63,6 @@ fn fingerprint(text: &str) -> String {
     let mut hasher = std::hash::SipHasher::new();
     hasher.write(text.as_bytes());
     format!("{:016x}", hasher.finish())
-}
-
-/// Replaces what stands between the marks of `part`, or demands that it is `content` already.
-fn generated(part: &str, content: &str) {
-    let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
-    let text = spec();
-    let from = text.find(&begin).unwrap_or_else(|| panic!("SPEC.md has no part called {part}")) + begin.len();
-    let to = from + text[from..].find(&end).unwrap_or_else(|| panic!("SPEC.md's part {part} has no end"));
-    let wanted = format!("\n{}\n\n", content.trim());
-    if text[from..to] == wanted {
-        return;
-    }
-    assert!(
-        blessing(),
-        "SPEC.md's part '{part}' is not what the code says; look at both, then SPEC_BLESS=1 cargo test --test catalogue spec_ties"
-    );
-    fs::write(root().join("SPEC.md"), format!("{}{wanted}{}", &text[..from], &text[to..])).expect("SPEC.md can be written");
 }
 
 /// One test, because each part rewrites the same file.

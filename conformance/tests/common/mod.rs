@@ -1,6 +1,9 @@
 //! The traces in `golden/`.
 #![allow(dead_code, reason = "every test uses some of it")]
 
+#[path = "../../../tests/catalogue/generated.rs"]
+pub mod generated;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
