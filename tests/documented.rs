@@ -120,3 +120,13 @@ fn a_violation_in_an_exploration_that_was_cut_says_so() {
         assert!(settled.as_documented(), "{:?}", settled.objections());
     }
 }
+
+/// The clause is violated, but not in the way that is documented: that is no "never".
+#[test]
+fn a_violation_that_shows_something_else_is_one() {
+    let race = migration().violates(Era::V2_6_34, Clause::MIG_1).showing("pigs fly", |_| false);
+    let outcome = race.check(&Era::V2_6_34);
+    assert_eq!(outcome.verdict().clause(), Some("MIG-1"), "{}", outcome.verdict());
+    assert!(!outcome.as_documented());
+    assert_eq!(outcome.objections(), ["violates MIG-1, but never as documented: pigs fly"]);
+}

@@ -13,12 +13,13 @@ use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
 
 /// Race, and the protocol under which it holds as far as anybody got.
-const CASES: [(&str, &str); 10] = [
+const CASES: [(&str, &str); 11] = [
     ("S0.9/fast", "5.19"),
     ("S0.9/unmap", "5.19"),
     ("S0.10/round", "2.6.13"),
     ("S0.10/bystander", "2.6.11"),
     ("S3.13/back", "2.6.36"),
+    ("S3.13/bypass", "5.19+swap_bypass=no"),
     ("S3/family-pages", "2.6.38"),
     ("S3/family-pages", "3.7"),
     ("S3.13/two", "2.6.36"),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dpor::{Budget, Explorer, Fairness, Saved, Schedule, Strategy, Unfinished};
-use witness::{Coverage, Outcome, Witness};
+use witness::{Count, Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol};
@@ -266,6 +266,7 @@ impl<'o> Exploration<'o> {
             clauses: tally.clauses(&self.must_meet()),
             endings: tally.endings(race),
             operations: tally.operations(race),
+            showing: self.showing(tally.shown),
             documented: stated(race.documented(&self.plan.protocol)),
             seconds: self.started.elapsed().as_secs_f64(),
             witness: None,
@@ -287,7 +288,14 @@ impl<'o> Exploration<'o> {
 
     /// Was what is documented to be violated seen?
     fn shown(&self) -> bool {
-        self.plan.focus.is_some_and(|clause| self.tally().violated(clause))
+        self.tally().shown > 0
+    }
+
+    /// How many executions violate what is documented in the way that the race wants it shown, if it says how.
+    fn showing(&self, executions: u64) -> Vec<Count> {
+        let labels: Vec<_> = self.plan.race.shows().iter().map(|condition| condition.label.as_str()).collect();
+        let said = self.plan.focus.is_some() && !labels.is_empty();
+        said.then(|| Count::new(labels.join(" and "), executions)).into_iter().collect()
     }
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {

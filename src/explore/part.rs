@@ -302,6 +302,7 @@ impl Part {
         add_counts(&mut self.found.clauses, &other.found.clauses);
         add_counts(&mut self.found.endings, &other.found.endings);
         add_counts(&mut self.found.operations, &other.found.operations);
+        add_counts(&mut self.found.showing, &other.found.showing);
         for (earlier, later) in &other.lock_order {
             self.lock_order.entry(earlier.clone()).or_default().extend(later.clone());
         }

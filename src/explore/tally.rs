@@ -18,6 +18,8 @@ pub(super) struct Tally {
     pub violating: u64,
     /// The same, by clause: one execution may violate several.
     violations: BTreeMap<Clause, u64>,
+    /// Those that violate the clause that is looked for, in the way that the race wants it shown.
+    pub shown: u64,
     clauses: Vec<u64>,
     endings: Vec<u64>,
     operations: BTreeMap<Operation, u64>,
@@ -56,7 +58,8 @@ impl Tally {
         for (operation, done) in exec.operations() {
             *self.operations.entry(operation).or_default() += u64::from(done);
         }
-        let violated: BTreeSet<_> = violations.iter().filter(|v| v.counts).map(|v| v.clause).collect();
+        self.shown += u64::from(violations.iter().any(|v| v.counts && exec.looks_for(v.clause)));
+        let violated: BTreeSet<_> = violations.iter().map(|v| v.clause).collect();
         self.violating += u64::from(!violated.is_empty());
         for clause in violated {
             *self.violations.entry(clause).or_default() += 1;

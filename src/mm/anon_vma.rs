@@ -1,17 +1,18 @@
 //! anon_vmas: which VMAs may map a page that was first touched here or in an ancestor.
 
+use super::anon_vma_lock::ListLock;
 use super::page::Mapping;
 use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
 use crate::spec::{AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, ForkLink, FreshAnonVma, UnmappedPut};
-use crate::sync::{self, Mark, Name, Plain, SlabRef, SpinLock, State, Word};
+use crate::sync::{self, Mark, Name, Plain, SlabRef, State, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
 ///
 /// Lives in type-stable memory: under RCU, the lock and the list can be used even after it was freed, though they may be another's by then.
 pub struct AnonVma {
-    /// Protects the list. Kernel: `anon_vma->lock`.
-    pub lock: SpinLock<()>,
+    /// Protects the list.
+    pub lock: ListLock,
     /// The VMAs linked here. Kernel: `anon_vma->head`.
     pub(super) list: Plain<Vec<VmaRef>>,
     /// The oldest of the family, whose lock stands for all of them. Rewritten whenever the object is reused. Kernel: `anon_vma->root`.
@@ -25,18 +26,9 @@ pub struct AnonVma {
 
 impl AnonVma {
     /// Kernel: `anon_vma_ctor`.
-    pub(super) fn with_spin_lock(slot: u32) -> Self {
-        Self::construct(slot, SpinLock::new)
-    }
-
-    /// The same, with a lock that sleeps (rule [`AnonVmaLockKind`]).
-    pub(super) fn with_mutex(slot: u32) -> Self {
-        Self::construct(slot, SpinLock::mutex)
-    }
-
-    fn construct(slot: u32, lock: fn(Name, ()) -> SpinLock<()>) -> Self {
+    pub(super) fn new(kind: AnonVmaLockKind, slot: u32) -> Self {
         Self {
-            lock: lock(Name::new("anon_vma#%a", slot, 0), ()),
+            lock: ListLock::new(kind, Name::new("anon_vma#%a", slot, 0)),
             list: Plain::new(Name::new("anon_vma#%a.head", slot, 0), Vec::new()),
             root: Word::new(Name::new("anon_vma#%a.root", slot, 0), None),
             refcount: Word::new(Name::new("anon_vma#%a.refcount", slot, 0), 0),
@@ -86,7 +78,7 @@ impl World {
 
     /// Does the lock of an anon_vma sleep?
     pub(super) fn anon_vma_lock_sleeps(&self) -> bool {
-        self.rules().anon_vma_lock_kind == AnonVmaLockKind::Sleeping
+        self.rules().anon_vma_lock_kind != AnonVmaLockKind::Spin
     }
 
     fn rooted(&self) -> bool {
@@ -104,13 +96,20 @@ impl World {
         if self.rooted() { self.anon_vma(anon_vma).root.read().unwrap_or(anon_vma) } else { anon_vma }
     }
 
-    /// Kernel: `anon_vma_lock`.
+    /// Kernel: `anon_vma_lock`; since 3.8 `anon_vma_lock_write`.
     pub fn anon_vma_lock(&self, anon_vma: SlabRef) -> SlabRef {
         self.anon_vma(self.anon_vma_locker(anon_vma)).lock.lock();
         anon_vma
     }
 
-    /// Kernel: `anon_vma_unlock`. Looks the root up again, as the kernel does.
+    /// The same for who only walks. Kernel: `anon_vma_lock`; since 3.8 `anon_vma_lock_read`.
+    pub fn anon_vma_lock_read(&self, anon_vma: SlabRef) -> SlabRef {
+        self.anon_vma(self.anon_vma_locker(anon_vma)).lock.lock_read();
+        anon_vma
+    }
+
+    /// Ends either. Kernel: `anon_vma_unlock`; since 3.8 `anon_vma_unlock_read` and `anon_vma_unlock_write`. Looks the root up again, as the
+    /// kernel does.
     pub fn anon_vma_unlock(&self, anon_vma: SlabRef) {
         let lock = &self.anon_vma(self.anon_vma_locker(anon_vma)).lock;
         sync::clause(Clause::LIFE_2, lock.is_held(), || {
@@ -132,17 +131,18 @@ impl World {
 
     /// The `at`-th VMA on the list, `None` at its end. Called with the anon_vma locked ([GUARD-1]).
     pub(super) fn anon_vma_list_at(&self, anon_vma: SlabRef, at: usize) -> Option<VmaRef> {
-        self.assert_anon_vma_held(anon_vma);
+        self.list_lock(anon_vma).assert_held();
         self.anon_vmas.object(anon_vma).list.with(|list| list.get(at).copied())
     }
 
-    fn assert_anon_vma_held(&self, anon_vma: SlabRef) {
+    /// The lock that stands for the list.
+    fn list_lock(&self, anon_vma: SlabRef) -> &ListLock {
         let locker = if self.rooted() { self.anon_vmas.object(anon_vma).root.read().unwrap_or(anon_vma) } else { anon_vma };
-        self.anon_vmas.object(locker).lock.assert_held();
+        &self.anon_vmas.object(locker).lock
     }
 
     fn change_list<R>(&self, anon_vma: SlabRef, change: impl FnOnce(&mut Vec<VmaRef>) -> R) -> R {
-        self.assert_anon_vma_held(anon_vma);
+        self.list_lock(anon_vma).assert_write_held();
         change(&mut self.anon_vmas.object(anon_vma).list.write())
     }
 

@@ -63,20 +63,31 @@ impl World {
         self.move_end_of(mm, from, to, |next| next.is_none_or(clear))
     }
 
-    /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a stack. Takes `mmap_sem` for reading only:
-    /// what keeps the words together is the anon_vma lock (rule [`ExpandLock`](crate::spec::ExpandLock), claim S3.16). Kernel:
+    /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a stack. Until 6.4 it takes `mmap_sem` for
+    /// reading only: what keeps the words together is the anon_vma lock, and the page-table lock (rule [`ExpandLock`], claim S3.16). Kernel:
     /// `expand_downwards`.
     pub(super) fn expand_downwards(&self, mm: MmRef, start: Addr, to: Addr) -> bool {
         call!("expand_downwards({mm}, {start} → {to})");
         let mm = self.mm_struct(mm);
-        mm.mmap_sem.down_read();
+        let alone = self.rules().expand_lock == ExpandLock::MmapSem;
+        if alone {
+            mm.mmap_sem.down_write();
+        } else {
+            mm.mmap_sem.down_read();
+        }
         let mut done = false;
         if let Some(vma) = self.find_vma(mm, start).filter(|vma| self.is_free_below(mm, vma, to)) {
             self.anon_vma_prepare(vma);
             let locked = match self.rules().expand_lock {
                 ExpandLock::Nothing => None,
-                ExpandLock::AnonVma => vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)),
+                ExpandLock::AnonVma | ExpandLock::PageTable | ExpandLock::MmapSem => {
+                    vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
+                }
             };
+            let faults = self.rules().expand_lock == ExpandLock::PageTable;
+            if faults {
+                mm.page_table_lock.lock();
+            }
             // Somebody else may have let it grow that far meanwhile.
             if to < vma.vm_start.read() {
                 // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's words wrap around.
@@ -85,11 +96,18 @@ impl World {
                 vma.vm_pgoff.write(vma.vm_pgoff.read().wrapping_sub(grow));
                 done = true;
             }
+            if faults {
+                mm.page_table_lock.unlock();
+            }
             if let Some(locked) = locked {
                 self.anon_vma_unlock(locked);
             }
         }
-        mm.mmap_sem.up_read();
+        if alone {
+            mm.mmap_sem.up_write();
+        } else {
+            mm.mmap_sem.up_read();
+        }
         done
     }
 

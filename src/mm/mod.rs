@@ -3,6 +3,7 @@
 //! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` > `page_table_lock` > `lru_lock`.
 
 mod anon_vma;
+mod anon_vma_lock;
 mod audit;
 mod cow;
 mod exit;

@@ -40,8 +40,8 @@ impl World {
             let root = self.anon_vma_locker(anon_vma);
             let lock = &self.anon_vma(root).lock;
             if !self.anon_vma_lock_sleeps() {
-                lock.lock();
-            } else if !lock.trylock() {
+                lock.lock_read();
+            } else if !lock.trylock_read() {
                 return self.page_wait_for_anon_vma(page, anon_vma);
             }
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
@@ -61,7 +61,7 @@ impl World {
     /// `page_referenced_anon`, until 2.6.8.
     fn page_lock_anon_vma_by_map_lock(&self, page: PageRef) -> Option<SlabRef> {
         let Mapping(anon_vma) = self.page(page).mapping.read();
-        anon_vma.map(|anon_vma| self.anon_vma_lock(anon_vma))
+        anon_vma.map(|anon_vma| self.anon_vma_lock_read(anon_vma))
     }
 
     /// Does the lookup stay in its RCU read section as long as it has the lock?
@@ -74,7 +74,7 @@ impl World {
     fn page_wait_for_anon_vma(&self, page: PageRef, anon_vma: SlabRef) -> Option<SlabRef> {
         sync::mark(Mark::PAGE_LOCK_ANON_VMA_SLEEPS);
         let anon_vma = self.get_mapped_anon_vma(page, anon_vma)?;
-        self.anon_vma_lock(anon_vma);
+        self.anon_vma_lock_read(anon_vma);
         if self.anon_vma(anon_vma).refcount.add_return(-1) > 0 {
             return Some(anon_vma);
         }
@@ -262,7 +262,7 @@ impl World {
             }
             let locked = match self.rules().rmap_walk_lock {
                 RmapWalkLock::RootByWalk => self.anon_vma_lock_root(anon_vma),
-                _ => self.anon_vma_lock(anon_vma),
+                _ => self.anon_vma_lock_read(anon_vma),
             };
             let mut at = 0;
             while let Some(vma) = self.anon_vma_list_at(locked, at) {
@@ -295,8 +295,8 @@ impl World {
         }
         let Some(own) = vma.anon_vma.read().filter(|own| !own.same_object(held)) else { return Some(None) };
         match self.rules().rmap_walk_lock {
-            RmapWalkLock::TrylockRestart => self.anon_vma(own).lock.trylock().then_some(Some(own)),
-            _ => Some(Some(self.anon_vma_lock(own))),
+            RmapWalkLock::TrylockRestart => self.anon_vma(own).lock.trylock_read().then_some(Some(own)),
+            _ => Some(Some(self.anon_vma_lock_read(own))),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Faults on entries that are not present: swap-in.
 
+use super::swap_map::Prepared;
 use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
-use crate::spec::{Reuse, SwapFreeOrder, SwapWrite, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
+use crate::spec::{Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -14,16 +15,40 @@ impl World {
     pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) {
         call!("do_swap_page({}:{addr}, {orig}{})", mm.id(), if write { ", write" } else { "" });
         let entry = orig.swap_entry().expect("a swap entry");
-        let Some(page) = self.lookup_swap_cache(entry).or_else(|| self.swapin_readahead(entry)) else {
+        let cached = self.lookup_swap_cache(entry);
+        let beside = cached.is_none() && self.bypasses_swap_cache(entry);
+        let claimed = beside && self.rules().swap_bypass == SwapBypass::Claimed;
+        if claimed {
+            match self.swapcache_prepare(entry) {
+                Prepared::Claimed => {}
+                Prepared::Free => return,
+                Prepared::Taken => return self.wait_for_swapcache(entry), // and fault again
+            }
+        }
+        let read = || if beside { Some(self.swapin_beside(entry)) } else { self.swapin_readahead(entry) };
+        let Some(page) = cached.or_else(read) else {
             return; // somebody else has faulted it in and let the slot go
         };
+        self.map_what_came_back(mm, vma, addr, orig, page, write, beside);
+        if claimed {
+            self.swapcache_free(entry);
+        }
+    }
+
+    /// The second half of `do_swap_page`. Called with a reference on the page, which came through the swap cache or `beside` it.
+    #[expect(clippy::too_many_arguments, reason = "they are struct vm_fault")]
+    fn map_what_came_back(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) {
+        let entry = orig.swap_entry().expect("a swap entry");
         let frame = self.page(page);
         frame.lock.lock();
-        if self.rules().swapin_recheck == SwapinRecheck::EntryAndCache && !self.is_cached_as(page, entry) {
+        if !beside && self.rules().swapin_recheck == SwapinRecheck::EntryAndCache && !self.is_cached_as(page, entry) {
             sync::mark(Mark::DO_SWAP_PAGE_LEFT_CACHE);
             self.unlock_page(page);
             self.put_page(page);
             return;
+        }
+        if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
+            self.lru_add_drain(); // this CPU's own reference, since 5.18
         }
         mm.page_table_lock.lock();
         if mm.pte(addr).read() != orig || !frame.uptodate.read() {
@@ -136,10 +161,29 @@ impl World {
         self.page(page).swap_cache.read() && self.page_swap_entry(page) == entry
     }
 
-    /// [`read_swap_cache_async`](Self::read_swap_cache_async) for a fault, which leaves nothing in this CPU's pagevec. Kernel: the same name.
+    /// [`read_swap_cache_async`](Self::read_swap_cache_async) for a fault. Nothing is read ahead here, so that what drains the pagevec behind that
+    /// comes before the page (2.6.11, 2.6.33, 5.9 read). Kernel: the same name.
     fn swapin_readahead(&self, entry: SwapEntry) -> Option<PageRef> {
-        let page = self.read_swap_cache_async(entry);
         self.lru_add_drain();
+        self.read_swap_cache_async(entry)
+    }
+
+    /// Is the slot read beside the swap cache? One that other entries hold too is not (rule [`SwapBypass`]). Takes `swap_lock`.
+    fn bypasses_swap_cache(&self, entry: SwapEntry) -> bool {
+        self.rules().swap_bypass != SwapBypass::No && self.swap_is_synchronous() && self.page_swapcount(entry) == 1
+    }
+
+    /// A page that is in no cache, with what is in the slot. Kernel: the middle of `do_swap_page`, for `SWP_SYNCHRONOUS_IO`.
+    fn swapin_beside(&self, entry: SwapEntry) -> PageRef {
+        call!("swap_readpage({entry}), beside the swap cache");
+        let page = self.alloc_page();
+        let locked = self.page(page).lock.trylock();
+        debug_assert!(locked, "nobody else knows the new page");
+        self.lru_cache_add(page);
+        sync::mark(Mark::SWAP_READ);
+        self.page(page).content.write(self.swap_read(entry));
+        self.page(page).uptodate.write(true);
+        self.unlock_page(page);
         page
     }
 

@@ -128,12 +128,18 @@ impl World {
             let page = self.swap_cache.slot(entry).load(Acquire)?;
             if self.get_page_unless_zero(page) {
                 let page = self.frame(page).resident(); // by now, the reference may be on the frame's next page
-                if self.swap_cache.slot(entry).read() == Some(page) {
+                if self.rules().find_get_page == FindGetPage::LocklessOnce || self.swap_cache.slot(entry).read() == Some(page) {
                     return Some(page);
                 }
                 self.put_page(page);
             }
         }
+    }
+
+    /// Has the look-up found the slot's page? Where it looks only once, that is known when the page is locked. Called with the page locked.
+    /// Kernel: `folio_matches_swap_entry`, 6.18.
+    pub(super) fn is_found(&self, page: PageRef, entry: SwapEntry) -> bool {
+        self.rules().find_get_page != FindGetPage::LocklessOnce || self.is_cached_as(page, entry)
     }
 
     /// Kernel: `lookup_swap_cache`.

@@ -233,7 +233,7 @@ impl World {
             FreeSwap::TryToFree => !frame.mapped(),
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
-        if frame.swap_cache.read() && (unused || self.vm_swap_full()) {
+        if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.is_found(page, entry) {
             sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
             self.delete_from_swap_cache(page);
             frame.dirty.write(true);

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::shadow::Shadow;
 use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
-use crate::spec::{AnonVmaLockKind, Rules};
+use crate::spec::Rules;
 use crate::sync::{Arena, Fixed, Ghost, Name, PRIME, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
@@ -38,6 +38,8 @@ pub struct World {
     pub(super) builders_cpu: Fixed<Option<usize>>,
     /// Is swap so full that slots are given back as soon as they can?
     swap_full: Fixed<bool>,
+    /// Is the swap device read at once?
+    swap_synchronous: Fixed<bool>,
     /// Does every try for `mmap_sem` fail?
     mmap_sem_contended: Fixed<bool>,
     pub(super) file_page: Fixed<Option<PageRef>>,
@@ -54,16 +56,13 @@ impl World {
 
     /// The same, with so many slots on its swap device.
     pub(crate) fn with_slots(rules: Rules, slots: u32) -> Arc<Self> {
-        let anon_vma = match rules.anon_vma_lock_kind {
-            AnonVmaLockKind::Spin => AnonVma::with_spin_lock,
-            AnonVmaLockKind::Sleeping => AnonVma::with_mutex,
-        };
+        let kind = rules.anon_vma_lock_kind;
         Arc::new(Self {
             rules,
             pages: Arena::new(),
             mms: Arena::new(),
             vmas: Arena::new(),
-            anon_vmas: Slab::new("anon_vma#%a", anon_vma),
+            anon_vmas: Slab::new("anon_vma#%a", move |slot| AnonVma::new(kind, slot)),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(slots),
@@ -75,6 +74,7 @@ impl World {
             lru_add_pvecs: PerCpu::new(),
             builders_cpu: Fixed::new(None),
             swap_full: Fixed::new(false),
+            swap_synchronous: Fixed::new(false),
             mmap_sem_contended: Fixed::new(false),
             file_page: Fixed::new(None),
             shadow: Shadow::new(),
@@ -123,6 +123,19 @@ impl World {
     pub fn fill_swap(&self) {
         self.assert_being_built("fill_swap");
         self.swap_full.set(true);
+    }
+
+    /// The swap device is memory, as zram: what is read is there at once (rule [`SwapBypass`](crate::spec::SwapBypass)). For the building of
+    /// worlds.
+    #[track_caller]
+    pub fn swap_to_memory(&self) {
+        self.assert_being_built("swap_to_memory");
+        self.swap_synchronous.set(true);
+    }
+
+    /// Kernel: `SWP_SYNCHRONOUS_IO`.
+    pub(super) fn swap_is_synchronous(&self) -> bool {
+        self.swap_synchronous.get()
     }
 
     /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, one_page};
 use crate::mm::World;
-use crate::spec::{Clause, Era, UnmapCheck};
+use crate::spec::{Clause, Era, UnmapCheck, WpLock};
 use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
@@ -117,6 +117,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("direct I/O completes", device)
         .cpu("store (another thread)", store)
         .violates(Era::V2_6_13, Clause::DATA_1)
+        .violates(Era::V2_6_29.with(WpLock::Trylock), Clause::PIN_1)
         .holds(Era::V2_6_29)
         .showing("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED))
         .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));

@@ -266,7 +266,22 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .never("the page is copied, and nobody shares it", copied)
         .sometimes("do_wp_page reuses it", reused);
+    let pagevec_swapped = Race::new("S0.6/pagevec", "a page has just been read from swap, and waits in this CPU's pagevec")
+        .world(|w| {
+            w.batch_lru_add(0);
+            one_page(w);
+            w.process(0).swap_out(1);
+        })
+        .cpu("store", store)
+        .violates(Era::V2_6_11, Clause::RACE_1)
+        .holds(Era::DOCUMENT_0)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .never("the page is copied, and nobody shares it", copied);
     vec![
+        pagevec_swapped,
         seen,
         pagevec,
         pagevec_elsewhere,

@@ -28,7 +28,9 @@ pub(super) fn races() -> Vec<Race> {
             })
             .violates(Era::V2_6_22, Clause::NULL_1)
             .still_violates(Era::V2_6_22.with(AnonVmaLife::LockThenGet), Clause::NULL_1)
+            .violates(Era::V2_6_29.with(UnmappedPage::Unmap), Clause::NULL_1)
             .holds(Era::DOCUMENT_1)
+            .holds(Era::V2_6_29)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)
             .sometimes("the fault maps a page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS)),

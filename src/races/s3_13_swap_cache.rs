@@ -278,5 +278,30 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_38)
         .never("the page is read from the device", |e| e.saw(Mark::SWAP_READ))
         .sometimes("the page is moved", moved);
-    vec![remap, still, freed, io, pinned, fault, two, lookup, slot_again, back_again, slot_by_exit, family, dirty, stale, skipped]
+    // Not in the mails: 13ddaf26be32, of 2024.
+    let bypass = Race::new(
+        "S3.13/bypass",
+        "two threads read a slot of a device that is memory; the one stores, and is swapped out to the same slot before the other maps",
+    )
+    .world(|w| {
+        w.swap_to_memory();
+        let p = w.new_process();
+        p.mmap(1..2);
+        p.touch(1);
+        p.swap_out(1);
+    })
+    .cpu("load", load)
+    .cpu("store, then kswapd", |w| {
+        let p = w.process(0);
+        p.store(1, 8).expect("it is mapped");
+        if let Some(page) = p.page_now(1) {
+            w.shrink_page(page);
+        }
+    })
+    .violates(Era::V5_9, Clause::DATA_1)
+    .violates(Era::V5_19, Clause::DATA_1)
+    .holds(Era::V6_1)
+    .holds(Era::V6_18)
+    .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
+    vec![bypass, remap, still, freed, io, pinned, fault, two, lookup, slot_again, back_again, slot_by_exit, family, dirty, stale, skipped]
 }

@@ -1,7 +1,7 @@
 //! S3.15 and S3.16: fork copies a migration entry, and a stack grows, while a walk is under way.
 
 use crate::mm::World;
-use crate::spec::{Clause, Era, ExpandLock, ForkLink, ForkMigration, SharedMapping};
+use crate::spec::{AnonVmaLink, Clause, Era, ExpandLock, ForkLink, ForkMigration, SharedMapping};
 use crate::{Mark, Race, Seen};
 
 fn one_page(w: &World) {
@@ -108,7 +108,25 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_38.with(ExpandLock::Nothing), Clause::RMAP_1)
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_38)
-            .holds(Era::V3_7),
+            .holds(Era::V3_7)
+            .holds(Era::V5_9)
+            .holds(Era::V6_1),
+        // Not in the mails: the anon_vma lock keeps walks out, and no fault.
+        Race::new(
+            "S3.16/fault",
+            "a thread touches a page of the stack for the first time, and reads vm_start and vm_pgoff one by one meanwhile",
+        )
+        .world(one_page)
+        .cpu("expand_downwards", |w| w.process(0).expand_downwards(3, 1))
+        .cpu("store", |w| w.process(0).store(5, 7).expect("it is mapped"))
+        .violates(Era::V2_6_13, Clause::RMAP_1)
+        .violates(Era::V2_6_38, Clause::RMAP_1)
+        .violates(Era::V3_7, Clause::RMAP_1)
+        .holds(Era::V3_7.with(ExpandLock::PageTable))
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V6_1)
+        .sometimes("the page is there", |e| !e.saw(Mark::RMAP_INDEX_WRONG)),
         Race::new("S3.16/family", "the child's stack grows under its own anon_vma's lock, while the parent's is walked")
             .world(|w| {
                 one_page(w);
@@ -117,6 +135,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("expand_downwards (the child's)", |w| w.process(1).expand_downwards(3, 1))
             .violates(Era::V2_6_34, Clause::MIG_1)
+            .holds(Era::V2_6_34.with(AnonVmaLink::Shared))
             .holds(Era::V2_6_38)
             .sometimes("the page is moved", moved),
     ]

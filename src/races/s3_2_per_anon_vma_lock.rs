@@ -1,6 +1,6 @@
 //! S3.2: with a lock in every anon_vma, locking one's own excludes nobody who walks an ancestor's.
 
-use crate::spec::{Clause, Era, VmaAdjustLock};
+use crate::spec::{AnonVmaLock, Clause, Era, VmaAdjustLock};
 use crate::{Mark, Race};
 
 /// A parent with a page, and a child that shares it.
@@ -19,6 +19,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("vma_adjust (the child's, split at 2)", |w| w.process(1).split_vma(2))
             .violates(Era::V2_6_34, Clause::MIG_1)
             .still_violates(Era::V2_6_34.with(VmaAdjustLock::Vma), Clause::MIG_1)
+            .violates(Era::V2_6_36.with(AnonVmaLock::Own), Clause::MIG_1)
             .holds(Era::V2_6_33)
             .holds(Era::V2_6_36)
             .holds(Era::V3_7)

@@ -2,7 +2,7 @@
 
 use super::s3_2_per_anon_vma_lock::family;
 use crate::mm::World;
-use crate::spec::{AnonVmaLife, AnonVmaPut, Clause, Era, LockRecheck, UnmappedPut};
+use crate::spec::{AnonVmaLife, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, Era, LockRecheck, UnmappedPut};
 use crate::{Mark, Race};
 
 /// A parent and a child that has stored, so that its page is in its own anon_vma.
@@ -79,6 +79,8 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).split_vma(2);
                 w.process(1).exit();
             })
+            .violates(Era::V2_6_36.with(AnonVmaLockKind::Mutex), Clause::LIFE_1)
+            .violates(Era::V3_7.with(ChainLock::Each), Clause::ATOMIC_1)
             .holds(Era::V3_7)
             .holds(Era::V5_9)
             .holds(Era::V5_19)

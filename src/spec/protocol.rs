@@ -177,9 +177,20 @@ impl Era {
     pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
 
     /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an anon_vma sleeps (3.0).
+    ///
+    /// Read in 3.8 and 3.0.8, since no 3.7 was at hand: `__put_anon_vma` (`anon_vma_put`), `page_get_anon_vma` (`unmapped_put`, `anon_vma_life`),
+    /// `lock_anon_vma_root` (`chain_lock`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `page_check_address` (`pte_look`), `do_swap_page`
+    /// (`swapin_recheck`), `do_wp_page` (`wp_lock`, `reuse`, `cow_rmap`), `__unmap_and_move` (`unmapped_page`), `migration_entry_wait`
+    /// (`migration_wait`), `unuse_pte` (`unuse_activate`). The lock is a mutex until 3.7 and an rwsem in 3.8; `expand_downwards` takes the page-table
+    /// lock in 3.8.
     pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
 
     /// 5.9: references decide about reuse again, a device's can be told from others, and fork copies what it holds.
+    ///
+    /// Read in 5.9.1, each choice of this era and those that it has in common with 3.7: `__put_anon_vma`, `page_get_anon_vma`,
+    /// `__migration_entry_wait`, `do_wp_page`, `wp_page_copy`, `reuse_swap_page`, `do_swap_page`, `internal_get_user_pages_fast`, `gup_pte_range`,
+    /// `copy_present_page`, `try_to_unmap_one`, `try_to_unuse`, `unuse_pte`, `migrate_page_move_mapping`, `__unmap_and_move`, `map_pte`,
+    /// `expand_downwards`. Fork takes the reference and counts the mapping before it write-protects, here after.
     pub const V5_9: Protocol = Protocol::named("5.9", V5_9);
 
     /// 5.10: reclaim leaves alone what a device holds. So do its stable releases; 5.10 itself does not.
@@ -188,21 +199,26 @@ impl Era {
     /// (`reuse`, `wp_lock`), `do_swap_page` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`), `copy_present_page`
     /// (`fork_pinned`), `__migration_entry_wait` (`migration_wait`), `migrate_page_move_mapping` (`move_mapping`), `page_get_anon_vma`
     /// (`anon_vma_life`), `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 5.10.223, as far as
-    /// SPEC.md §9 says that it can be. The rest is from memory, as in 5.9.
+    /// SPEC.md §9 says that it can be. The rest is that of 5.9.
     pub const V5_10: Protocol = Protocol::named("5.10", V5_10);
 
     /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps it.
+    ///
+    /// Read in 5.19.0, each choice of this era: `do_wp_page`, `try_to_unmap_one` and `try_to_migrate_one`, `do_swap_page` and
+    /// `should_try_to_free_swap`, `free_swap_cache`, `gup_must_unshare`, `migration_entry_wait_on_locked`, `unuse_pte`, `remove_migration_pte`,
+    /// `move_to_new_folio`, `shrink_page_list`, `lockless_pages_from_mm`, `copy_present_page`, `folio_migrate_mapping`.
     pub const V5_19: Protocol = Protocol::named("5.19", V5_19);
 
-    /// 6.1: in all that is modelled here, the same as 5.19.
+    /// 6.1: a stack grows under `mmap_sem` held for writing, and what comes back beside the swap cache claims its slot: both as its stable releases
+    /// have it.
     ///
     /// Read in 6.1.192: `shrink_folio_list` (`swap_pinned`), `free_swap_cache` (`free_swap`), `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page`
     /// (`reuse`, `wp_lock`), `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`),
     /// `page_try_dup_anon_rmap` (`fork_pinned`), `page_try_share_anon_rmap` (`unmap_check`), `gup_must_unshare` (`read_pin`), `unuse_pte`,
     /// `migration_entry_wait_on_locked` (`migration_wait`), `folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`),
     /// `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 6.1.192, as far as
-    /// SPEC.md §9 says that it can be. The rest is from memory, as in 5.19.
-    pub const V6_1: Protocol = Protocol::named("6.1", V5_19);
+    /// SPEC.md §9 says that it can be. The rest is that of 5.19.
+    pub const V6_1: Protocol = Protocol::named("6.1", V6_1);
 
     /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to the process alone.
     ///
@@ -210,15 +226,17 @@ impl Era {
     /// `folio_maybe_dma_pinned` is asked (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`),
     /// `folio_try_share_anon_rmap_pte` (`unmap_check`), `gup_must_unshare` (`read_pin`), `migration_entry_wait_on_locked` (`migration_wait`),
     /// `__folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`),
-    /// `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as SPEC.md §9 says that it can be. The rest is from memory,
-    /// as in 5.19.
+    /// `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V6_12: Protocol = Protocol::named("6.12", V6_12);
 
-    /// 6.18: the same.
+    /// 6.18: who looks a page up in the swap cache does not look again.
     ///
-    /// Measured on 6.18.44 and 6.18.15, as far as SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once
-    /// (the same). The rest is from memory, as in 5.19.
-    pub const V6_18: Protocol = Protocol::named("6.18", V6_12);
+    /// Read in 6.18.35, each choice of 6.12: `do_swap_page`, `should_try_to_free_swap`, `folio_matches_swap_entry`, `do_wp_page`,
+    /// `wp_can_reuse_anon_folio`, `wp_page_copy`, `folio_free_swap`, `free_swap_cache`, `shrink_folio_list`, `__folio_try_dup_anon_rmap`,
+    /// `copy_present_page`, `try_to_unmap_one`, `gup_must_unshare`, `gup_fast_pte_range`, `migration_entry_wait_on_locked`,
+    /// `__folio_migrate_mapping`, `migrate_folio_unmap`, `migrate_folio_move`, `folio_get_anon_vma`, `__put_anon_vma`, `anon_vma_clone`,
+    /// `__folio_set_anon`, `init_multi_vma_prep`, `expand_downwards`, `try_to_unuse`, `__swap_duplicate`, `swap_cache_get_folio`. Measured on 6.18.44 and 6.18.15, as far as SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once.
+    pub const V6_18: Protocol = Protocol::named("6.18", V6_18);
 
     /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
     ///
@@ -226,7 +244,7 @@ impl Era {
     /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
     /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
     /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`).
-    /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is from memory, as in 5.19.
+    /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
     const ALL: [Protocol; 19] = [
@@ -328,6 +346,7 @@ const V2_6_22: Rules = Rules {
     exclusive_lock: ExclusiveLock::PageLock,
     swapin_recheck: SwapinRecheck::Entry,
     swap_has_cache: SwapHasCache::Counted,
+    swap_bypass: SwapBypass::No,
     gup: Gup::Get,
     gup_fast: GupFast::No,
     swap_pinned: SwapPinned::Add,
@@ -373,7 +392,7 @@ const V2_6_36: Rules = Rules {
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules = Rules {
     pte_look: PteLook::LocklessUnmap,
-    anon_vma_lock_kind: AnonVmaLockKind::Sleeping,
+    anon_vma_lock_kind: AnonVmaLockKind::Mutex,
     anon_vma_put: AnonVmaPut::RootFirst,
     chain_lock: ChainLock::Root,
     vma_adjust_lock: VmaAdjustLock::VmaOrNext,
@@ -382,6 +401,7 @@ const V3_7: Rules = Rules {
     ..V2_6_38
 };
 const V5_9: Rules = Rules {
+    anon_vma_lock_kind: AnonVmaLockKind::Rwsem,
     anon_vma_put: AnonVmaPut::ChildFirst,
     unmapped_put: UnmappedPut::AfterRcu,
     migration_wait: MigrationWait::PutAndWait,
@@ -392,6 +412,8 @@ const V5_9: Rules = Rules {
     fork_pinned: ForkPinned::Copy,
     swap_cache_entry: SwapCacheEntry::Migration,
     try_to_unuse: TryToUnuse::ByMm,
+    expand_lock: ExpandLock::PageTable,
+    swap_bypass: SwapBypass::Unclaimed,
     ..V3_7
 };
 const V5_10: Rules = Rules { gup_fast: GupFast::WriteProtectSeq, swap_pinned: SwapPinned::Keep, ..V5_9 };
@@ -408,5 +430,8 @@ const V5_19: Rules = Rules {
     newpage_lru: NewpageLru::BeforeRemap,
     ..V5_10
 };
-const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, ..V5_19 };
-const V7_3: Rules = Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, ..V6_12 };
+const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
+const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, ..V6_1 };
+const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, ..V6_12 };
+const V7_3: Rules =
+    Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, swap_bypass: SwapBypass::No, ..V6_12 };

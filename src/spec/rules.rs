@@ -87,8 +87,10 @@ rules! {
     anon_vma_lock_kind: AnonVmaLockKind {
         /// A spin lock, which it takes (until 2.6.39).
         Spin = "spin",
-        /// A lock that sleeps: a mutex (3.0), an rwsem (3.8; read in 5.9 and 5.19). It tries, and takes a reference to wait without RCU.
-        Sleeping = "sleeping",
+        /// A mutex (3.0): it tries, and takes a reference to wait without RCU.
+        Mutex = "mutex",
+        /// An rwsem, which all who walk hold for reading (3.8; read in 5.9 and 5.19).
+        Rwsem = "rwsem",
     }
     /// How long `page_lock_anon_vma` stays in the RCU read section in which it looks up a page that need not be locked (claim S1.2).
     lookup_rcu: LookupRcu {
@@ -271,6 +273,9 @@ rules! {
         Locked = "locked",
         /// Without: a reference unless the count is zero, then a second look at the slot (2.6.27).
         Lockless = "lockless",
+        /// A reference unless the count is zero, and no second look: who looks up compares when it has the page locked (`swap_cache_get_folio`,
+        /// 6.18.35 read; 6.12.117 and 7.3.4 look again).
+        LocklessOnce = "lockless-once",
     }
     /// When migration puts the copy on the LRU list.
     newpage_lru: NewpageLru {
@@ -347,7 +352,8 @@ rules! {
     }
     /// Where fork puts the child's VMA on the list of the parent's anon_vma (claim S3.15).
     fork_link: ForkLink {
-        /// At the end: a walk meets the parent first (read in 2.6.18 and all later ones).
+        /// At the end: a walk meets the parent first (read in 2.6.18 to 3.0). Since 3.7 the VMAs are in a tree, ordered by offset, where of two
+        /// with the same the later comes behind (3.8, 5.9 read).
         Append = "append",
         /// At the head (read in 2.6.9, 2.6.11, 2.6.12, and 2.6.15).
         Prepend = "prepend",
@@ -381,8 +387,12 @@ rules! {
     expand_lock: ExpandLock {
         /// Nothing but `mmap_sem`.
         Nothing = "nothing",
-        /// The VMA's anon_vma.
+        /// The VMA's anon_vma, against walks (2.6.9, 2.6.11, 2.6.36 read).
         AnonVma = "anon-vma",
+        /// And the page-table lock, against faults (3.8, 5.9 read).
+        PageTable = "page-table",
+        /// The anon_vma's, and `mmap_sem` for writing (6.5, and 6.1 as its stable releases have it: 6.1.192, 6.12.117 and 6.18.35 read).
+        MmapSem = "mmap-sem",
     }
     /// How a write fault finds out that nobody else has the page, so that it may be stored to in place (claims S0.1, S0.3, S0.6).
     reuse: Reuse {
@@ -532,8 +542,18 @@ rules! {
         No = "no",
         /// It takes a reference unless the count is zero, and looks at the entry again (`gup_pte_range`, 5.9 read).
         LookAgain = "look-again",
-        /// The same, and not while fork write-protects: a sequence count says so (`lockless_pages_from_mm`, 5.10; 5.19 read).
+        /// The same, and not while fork write-protects: a sequence count says so (`lockless_pages_from_mm`, 5.11, and 5.10 as its
+        /// stable releases have it: 5.10.262 and 5.19 read).
         WriteProtectSeq = "write-protect-seq",
+    }
+    /// How a page comes back from a device that is read at once, to the only entry that stands for it (claim S3.13).
+    swap_bypass: SwapBypass {
+        /// Through the swap cache, as from any device (until 4.14; 7.3.4 read).
+        No = "no",
+        /// Beside it: nothing says that it is on its way (`do_swap_page`, `SWP_SYNCHRONOUS_IO`: 5.9, 5.19 read).
+        Unclaimed = "unclaimed",
+        /// Beside it, with the swap cache's claim on the slot (13ddaf26be32, 6.8: 6.1.192, 6.12.117 and 6.18.35 read).
+        Claimed = "claimed",
     }
     /// What fork does with a page that is pinned (claim S0.9).
     fork_pinned: ForkPinned {

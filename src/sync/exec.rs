@@ -254,6 +254,11 @@ impl Exec {
         self.trace.as_ref().map(|trace| std::mem::take(&mut *trace.lock()))
     }
 
+    /// Is it the clause that the exploration is about?
+    pub fn looks_for(&self, clause: Clause) -> bool {
+        self.focus == Some(clause)
+    }
+
     /// Records the violation; ends the execution when it is the one looked for, or when going on would mean nothing.
     pub(super) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
         violation.counts = self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::Location;
 
-use super::engine::{Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Step};
 use super::exec;
 use super::lock::try_kind;
 use super::lockdep::{self, LockKind, Mode};
@@ -186,6 +186,25 @@ impl RwSem {
     pub fn assert_held(&self) {
         let held = exec::cpu() == exec::BOOT || lockdep::holds(self.id);
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.name));
+    }
+
+    /// Does anybody hold it? A step of the protocol (`rwsem_is_locked`).
+    #[track_caller]
+    pub fn is_locked(&self) -> bool {
+        let locked = self.state.enter(self.step(Access::Read), |state| state.writer.is_some() || !state.readers.is_empty());
+        engine::observed(u64::from(locked));
+        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" }));
+        locked
+    }
+
+    /// Does the caller hold it? For checks only.
+    pub fn is_held(&self) -> bool {
+        exec::cpu() == exec::BOOT || lockdep::holds(self.id)
+    }
+
+    /// Does the caller hold it for writing? For checks, and for who gives it back.
+    pub fn is_write_held(&self) -> bool {
+        if exec::cpu() == exec::BOOT { self.writer() == Some(exec::BOOT) } else { lockdep::writes(self.id) }
     }
 
     /// Its name.

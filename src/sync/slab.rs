@@ -94,7 +94,7 @@ struct Slot<T> {
 pub struct Slab<T> {
     id: u32,
     class: &'static str,
-    construct: fn(u32) -> T,
+    construct: Box<dyn Fn(u32) -> T + Send + Sync>,
     slots: Arena<Slot<T>>,
     /// Free slots; the last one freed is handed out first.
     free: Monitor<Vec<u32>>,
@@ -102,7 +102,8 @@ pub struct Slab<T> {
 
 impl<T> Slab<T> {
     /// An empty cache of objects called `class`.
-    pub fn new(class: &'static str, construct: fn(u32) -> T) -> Self {
+    pub fn new(class: &'static str, construct: impl Fn(u32) -> T + Send + Sync + 'static) -> Self {
+        let construct = Box::new(construct);
         Self { id: exec::with(|exec| exec.new_object()), class, construct, slots: Arena::new(), free: Monitor::new(Vec::new()) }
     }
 

@@ -20,6 +20,7 @@
 //!     unexplained: vec![],
 //!     clauses: vec![Count::new("MIG-1", 128)],
 //!     endings: vec![Count::new("walk first", 31), Count::new("walk last", 33)],
+//!     showing: Vec::new(),
 //!     operations: vec![Count::new("src/mine.rs:7: split_vma(2) on CPU 'split'", 64)],
 //!     documented: Documented::Holds,
 //!     seconds: 0.3,

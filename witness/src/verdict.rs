@@ -37,6 +37,8 @@ pub struct Outcome {
     pub endings: Vec<Count>,
     /// What the race asks for that may come to nothing, and how often something came of it.
     pub operations: Vec<Count>,
+    /// What the race wants a violation of the documented clause to show, and how many executions violate it in that way.
+    pub showing: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
     /// Wall-clock seconds.
@@ -265,6 +267,9 @@ impl Outcome {
                     let decided = self.coverage == Coverage::Exhaustive && !matches!(verdict, Verdict::Undecided(_));
                     let reasons = if decided { &mut contradictions } else { &mut doubts };
                     reasons.push(format!("documented to violate {clause}: {verdict}"));
+                } else {
+                    let reasons = if self.coverage == Coverage::Exhaustive { &mut contradictions } else { &mut doubts };
+                    reasons.extend(never(&self.showing).map(|how| format!("violates {clause}, but never as documented: {how}")));
                 }
                 contradictions.extend(self.unexplained.iter().map(|other| format!("violates {other} too, which is documented nowhere")));
             }

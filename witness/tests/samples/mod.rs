@@ -253,6 +253,7 @@ fn outcome(race: &str, title: &str, protocol: &str, executions: u64, documented:
         unexplained: Vec::new(),
         clauses: vec![Count::new("MIG-1", 2 * executions)],
         endings: vec![Count::new("walk first", executions / 2), Count::new("walk last", executions - executions / 2)],
+        showing: Vec::new(),
         operations: vec![Count::new("src/races/s3.rs:7: split_vma(2) on CPU 'split'", executions)],
         documented,
         seconds: 0.3,
