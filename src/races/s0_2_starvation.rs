@@ -84,24 +84,21 @@ fn store(w: &World) {
 }
 
 pub(super) fn races() -> Vec<Race> {
+    let starving = |race: Race| {
+        race.cpu("memory hot-removal", memory_removal)
+            .violates(Era::V2_6_11, Clause::LIVELOCK)
+            .holds(Era::DOCUMENT_0)
+            .holds(Era::V2_6_13)
+            .showing("the request keeps the page mapped", held)
+            .sometimes("the page is unmapped", back_from_swap)
+    };
     let starved = Race::new("S0.2", "a page that is always held by one request or another is never unmapped")
         .world(cached_and_mapped)
-        .cpu("direct I/O reads, overlapping", overlapping_reads)
-        .cpu("memory hot-removal", memory_removal)
-        .violates(Era::V2_6_11, Clause::LIVELOCK)
-        .holds(Era::DOCUMENT_0)
-        .holds(Era::V2_6_13)
-        .showing("the request keeps the page mapped", held)
-        .sometimes("the page is unmapped", back_from_swap);
+        .cpu("direct I/O reads, overlapping", overlapping_reads);
     let written = Race::new("S0.2/writes", "the same where the device only reads the page")
         .world(cached_and_mapped)
-        .cpu("direct I/O writes, overlapping", overlapping_writes)
-        .cpu("memory hot-removal", memory_removal)
-        .violates(Era::V2_6_11, Clause::LIVELOCK)
-        .holds(Era::DOCUMENT_0)
-        .holds(Era::V2_6_13)
-        .showing("the request keeps the page mapped", held)
-        .sometimes("the page is unmapped", back_from_swap);
+        .cpu("direct I/O writes, overlapping", overlapping_writes);
+    let (starved, written) = (starving(starved), starving(written));
     let residual = Race::new("S0.8", "unmapping a page that is being copied is harmless, with document 0's residual check and without it")
         .world(family)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))

@@ -244,28 +244,20 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V5_19.with(SwapHasCache::Counted))
             .never("the page is copied, and nobody shares it", copied);
     // Not in the mail: the most common of the references that "somebody takes", and nobody lets go of it for a long time.
-    let pagevec = Race::new("S0.3/pagevec", "a new page waits in this CPU's pagevec, which has a reference to it")
-        .world(|w| waiting(w, 0))
-        .cpu("store", store)
-        .violates(Era::V2_6_11, Clause::RACE_1)
-        .violates(Era::V5_9, Clause::RACE_1)
-        .holds(Era::V2_6_11.with(Reuse::Mapcount))
-        .holds(Era::V2_6_13)
-        .holds(Era::V2_6_29)
-        .holds(Era::V5_19)
-        .never("the page is copied, and nobody shares it", copied)
-        .sometimes("do_wp_page reuses it", reused);
-    let pagevec_elsewhere = Race::new("S0.3/pagevec-elsewhere", "the process has gone to another CPU meanwhile")
-        .world(|w| waiting(w, 1))
-        .cpu("store", store)
-        .violates(Era::V2_6_11, Clause::RACE_1)
-        .violates(Era::V5_9, Clause::RACE_1)
-        .violates(Era::V5_19, Clause::RACE_1)
-        .holds(Era::V2_6_11.with(Reuse::Mapcount))
-        .holds(Era::V2_6_13)
-        .holds(Era::V2_6_29)
-        .never("the page is copied, and nobody shares it", copied)
-        .sometimes("do_wp_page reuses it", reused);
+    let waits = |race: Race| {
+        race.cpu("store", store)
+            .violates(Era::V2_6_11, Clause::RACE_1)
+            .violates(Era::V5_9, Clause::RACE_1)
+            .holds(Era::V2_6_11.with(Reuse::Mapcount))
+            .holds(Era::V2_6_13)
+            .holds(Era::V2_6_29)
+            .never("the page is copied, and nobody shares it", copied)
+            .sometimes("do_wp_page reuses it", reused)
+    };
+    let pagevec = Race::new("S0.3/pagevec", "a new page waits in this CPU's pagevec, which has a reference to it");
+    let pagevec = waits(pagevec.world(|w| waiting(w, 0))).holds(Era::V5_19);
+    let elsewhere = Race::new("S0.3/pagevec-elsewhere", "the process has gone to another CPU meanwhile");
+    let elsewhere = waits(elsewhere.world(|w| waiting(w, 1))).violates(Era::V5_19, Clause::RACE_1);
     let pagevec_swapped = Race::new("S0.6/pagevec", "a page has just been read from swap, and waits in this CPU's pagevec")
         .world(|w| {
             w.batch_lru_add(0);
@@ -284,7 +276,7 @@ pub(super) fn races() -> Vec<Race> {
         pagevec_swapped,
         seen,
         pagevec,
-        pagevec_elsewhere,
+        elsewhere,
         remembered,
         late_claim,
         reader,

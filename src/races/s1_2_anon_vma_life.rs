@@ -53,8 +53,8 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_22, Clause::LIFE_1)
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
-    let reuse = Race::new("S1.2/reuse", "the freed anon_vma is another process's at once")
-        .world(|w| {
+    let taken_again = |race: Race| {
+        race.world(|w| {
             one_page(w);
             w.new_process().mmap(1..3);
         })
@@ -63,25 +63,19 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).exit();
             w.process(1).touch(1);
         })
+    };
+    let reuse = taken_again(Race::new("S1.2/reuse", "the freed anon_vma is another process's at once"))
         .violates(Era::V2_6_22, Clause::LIFE_1)
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
     // Not in the mail: what is under RCU only keeps its lock and its list, and its next owner changes the list (d9d332e0874f).
-    let fresh = Race::new("S1.2/fresh", "and its next owner links a VMA to it, while a lookup that came too late has its lock")
-        .world(|w| {
-            one_page(w);
-            w.new_process().mmap(1..3);
-        })
-        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
-        .cpu("exit_mmap, then a page fault elsewhere", |w| {
-            w.process(0).exit();
-            w.process(1).touch(1);
-        })
-        .violates(kept(), Clause::GUARD_1)
-        .holds(kept().with(FreshAnonVma::Locked))
-        .still_violates(kept().with(LockRecheck::Mapped), Clause::GUARD_1) // rmap_walk does not look again
-        .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
-        .sometimes("the page is moved", moved);
+    let fresh =
+        taken_again(Race::new("S1.2/fresh", "and its next owner links a VMA to it, while a lookup that came too late has its lock"))
+            .violates(kept(), Clause::GUARD_1)
+            .holds(kept().with(FreshAnonVma::Locked))
+            .still_violates(kept().with(LockRecheck::Mapped), Clause::GUARD_1) // rmap_walk does not look again
+            .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
+            .sometimes("the page is moved", moved);
     // The walk that RCU is for: of a page that is not locked, on behalf of nobody who maps it.
     let referenced = |id: &str, title: &str| {
         Race::new(id, title)

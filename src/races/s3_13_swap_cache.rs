@@ -78,8 +78,8 @@ fn unmap(process: Process<'_>) {
 }
 
 pub(super) fn races() -> Vec<Race> {
-    let pinned = Race::new("S3.13", "a device stores into the page whose copy takes its place in the swap cache")
-        .world(|w| {
+    let stored_into = |race: Race| {
+        race.world(|w| {
             let p = w.new_process();
             p.mmap(1..3);
             p.touch(1);
@@ -90,6 +90,8 @@ pub(super) fn races() -> Vec<Race> {
             w.migrate(page);
         })
         .cpu("direct I/O", |w| w.process(0).direct_io(1, 7).expect("it is mapped"))
+    };
+    let pinned = stored_into(Race::new("S3.13", "a device stores into the page whose copy takes its place in the swap cache"))
         .violates(Era::V2_6_36.with(MoveMapping::Unchecked), Clause::DATA_1)
         .holds(Era::V2_6_36.with(MoveMapping::Count))
         .holds(Era::V2_6_36)
@@ -251,21 +253,11 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the request keeps the page mapped", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD))
         .sometimes("the page is moved", moved);
     let free = |protocol: Protocol| protocol.with(SwapCacheMove::Free);
-    let freed = Race::new("S3.13/freed", "a device stores into a page in the swap cache, which migration frees instead of moving it")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..2);
-            p.touch(1);
-        })
-        .cpu("kswapd, then migrate_pages", |w| {
-            let page = w.process(0).page_at(1);
-            w.shrink_page(page);
-            w.migrate(page);
-        })
-        .cpu("direct I/O", |w| w.process(0).direct_io(1, 7).expect("it is mapped"))
-        .violates(Era::V2_6_36.with(MoveMapping::Unchecked), Clause::DATA_1)
-        .holds(free(Era::V2_6_36.with(MoveMapping::Unchecked)))
-        .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED));
+    let freed =
+        stored_into(Race::new("S3.13/freed", "a device stores into a page in the swap cache, which migration frees instead of moving it"))
+            .violates(Era::V2_6_36.with(MoveMapping::Unchecked), Clause::DATA_1)
+            .holds(free(Era::V2_6_36.with(MoveMapping::Unchecked)))
+            .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED));
     let io = Race::new("S3.13/io", "the page is needed again at once: is it read from the device?")
         .world(|w| {
             unwritten(w);
