@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, one_page};
 use crate::mm::World;
-use crate::spec::{Clause, Era, MprotectWrite, Reuse, UnmapCheck};
+use crate::spec::{Clause, Era, MprotectWrite, Reuse, SwapinOwn, UnmapCheck};
 use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
@@ -90,6 +90,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V6_12, Clause::SWAP_4)
     .violates(Era::V7_3, Clause::SWAP_4)
     .holds(Era::V5_19)
+    .holds(Era::V6_12.with(SwapinOwn::ReadOnly))
     .holds(Era::V5_19.with(UnmapCheck::UnpinnedBefore)) // the device had the page before
     .sometimes("reclaim keeps the page, which is held", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD));
     // Not in the mails: what mprotect does to entries, and what the next store makes of it.

@@ -106,7 +106,7 @@ fn protected_split() -> Race {
     Race::new("S3/mprotect", "what lies in the middle of a VMA is made read-only while it is migrated")
         .world(|w| {
             let p = w.new_process();
-            p.mmap(1..4);
+            p.mmap(1..7);
             p.touch(2);
         })
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(2)))
@@ -116,8 +116,19 @@ fn protected_split() -> Race {
             assert_eq!(p.store(2, 7), Err(Errno::Efault), "an entry is writable, and its VMA is not");
             p.store(1, 8).expect("it is mapped, and writable");
             p.store(3, 9).expect("it is mapped, and writable");
-            p.mprotect(1..4, true);
-            p.store(2, 7).expect("it is mapped, and writable");
+            p.mprotect(2..7, false);
+            p.mprotect(5..6, true);
+            p.load(4).expect("it is mapped");
+            let child = p.fork();
+            for addr in [2, 3, 4, 6] {
+                assert_eq!(p.store(addr, 7), Err(Errno::Efault), "{addr} is read-only");
+                assert_eq!(child.store(addr, 7), Err(Errno::Efault), "{addr} is read-only in the child");
+            }
+            p.mprotect(1..7, true);
+            for addr in 1..7 {
+                p.store(addr, 10 + addr).expect("it is mapped, and writable");
+            }
+            child.store(5, 8).expect("it is mapped, and writable");
         })
         .violates(Era::V2_6_34, Clause::MIG_1)
         .holds(Era::V5_19)
@@ -155,6 +166,13 @@ fn protected_store(id: &str, title: &str, world: fn(&World)) -> Race {
         })
         .cpu("store (another thread)", |w| {
             let _ = w.process(0).store(1, 7);
+        })
+        .finally(|w| {
+            let p = w.process(0);
+            w.shrink_page(p.page_now(1).expect("a page is there"));
+            p.load(1).expect("it is mapped");
+            p.mprotect(1..2, true);
+            p.store(1, 8).expect("it is mapped, and writable");
         })
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_13)
