@@ -116,10 +116,12 @@ fn protected_split() -> Race {
             assert_eq!(p.store(2, 7), Err(Errno::Efault), "an entry is writable, and its VMA is not");
             p.store(1, 8).expect("it is mapped, and writable");
             p.store(3, 9).expect("it is mapped, and writable");
+            let held = p.pin_for_writing(3).expect("it is mapped, and writable");
             p.mprotect(2..7, false);
             p.mprotect(5..6, true);
-            p.load(4).expect("it is mapped");
             let child = p.fork();
+            held.put();
+            p.load(4).expect("it is mapped");
             for addr in [2, 3, 4, 6] {
                 assert_eq!(p.store(addr, 7), Err(Errno::Efault), "{addr} is read-only");
                 assert_eq!(child.store(addr, 7), Err(Errno::Efault), "{addr} is read-only in the child");
