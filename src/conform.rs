@@ -15,7 +15,7 @@ pub use lockwalk_conformance as kernel;
 use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence};
 
 use crate::mm::{At, Errno, MmRef, PageRef, World};
-use crate::spec::{SwapinOwn, Violation};
+use crate::spec::{Reuse, SwapinOwn, Violation};
 use crate::{Clause, Halt, Machine, Method, Options, Protocol, Race};
 
 /// A process of the script.
@@ -82,10 +82,13 @@ pub struct Compared {
     pub both_violate: Vec<Clause>,
 }
 
-/// Is it known that kernels of this protocol violate the clause? What a device has stored into a clean page is lost (S0.1/clean): a race says
-/// so too.
-pub fn known(protocol: &Protocol, clause: Clause) -> bool {
-    protocol.rules.swapin_own == SwapinOwn::Writable && matches!(clause, Clause::SWAP_4 | Clause::DATA_1)
+/// Is it known that kernels of this protocol violate the clause in such a script? Races say so too: what a device has stored into a clean page
+/// is lost (S0.1/clean, S0.1/clean-protected); and where references decide, so is what it stores into a page that mprotect has been to
+/// (S0.1/protected).
+pub fn known(protocol: &Protocol, script: &[Op], clause: Clause) -> bool {
+    let clean = protocol.rules.swapin_own == SwapinOwn::Writable && matches!(clause, Clause::SWAP_4 | Clause::DATA_1);
+    let protects = || script.iter().any(|op| matches!(op, Op::Mprotect { .. }));
+    clean || (protocol.rules.reuse == Reuse::Refcount && matches!(clause, Clause::PIN_1 | Clause::DATA_1) && protects())
 }
 
 /// Compares a sequence with the model. A violation that is not known is a difference.
@@ -99,7 +102,7 @@ pub fn compare(protocol: &Protocol, sequence: &Sequence) -> Compared {
     if let Some(at) = (0..lines.len().max(sequence.lines.len())).find(|&at| lines.get(at) != sequence.lines.get(at)) {
         return differs(at, lines.get(at).cloned().unwrap_or_default());
     }
-    if let Some(violation) = violations.iter().find(|violation| !known(protocol, violation.clause)) {
+    if let Some(violation) = violations.iter().find(|violation| !known(protocol, &script, violation.clause)) {
         return differs(lines.len(), said("all agrees, but", &Halt::Violation(violation.clone())));
     }
     Compared { difference: None, both_violate: violations.iter().map(|violation| violation.clause).collect() }
@@ -227,6 +230,7 @@ fn plain(w: &World, op: &Op) -> Outcome {
         Op::Dontneed { p, k } => w.process(p).dontneed(k),
         Op::Pageout { p, k } => w.process(p).pageout(k),
         Op::Split { p, k } => [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at)),
+        Op::Mprotect { p, k, w: writable } => w.process(p).mprotect(k..k + 1, writable == 1),
         Op::Fork { p, .. } => _ = w.process(p).fork(),
         Op::Migrate { p, k } => {
             if let At::Page(seen) = w.look_at(w.process(p).mm(), k) {

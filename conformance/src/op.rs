@@ -7,7 +7,7 @@ macro_rules! operations {
     ($($(#[doc = $text:literal])+ $name:literal $op:ident { $($field:ident: $type:ty),* },)+) => {
         /// One operation. Processes are numbered by the script, addresses are pages, values are the script's.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        #[expect(missing_docs, reason = "p: the process that does it; k: the page; v: the value; q: the other process")]
+        #[expect(missing_docs, reason = "p: the process that does it; k: the page; v: the value; q: the other process; w: 1, or 0")]
         pub enum Op { $($(#[doc = $text])+ $op { $($field: $type),* },)+ }
 
         impl Op {
@@ -49,7 +49,7 @@ macro_rules! operations {
 }
 
 operations! {
-    /// User code stores `v`.
+    /// User code stores `v`. What it may not store to says `EFAULT`: it would get a signal.
     "store" Store { p: usize, k: u64, v: u64 },
     /// User code loads.
     "load" Load { p: usize, k: u64 },
@@ -67,6 +67,8 @@ operations! {
     "munmap" Munmap { p: usize, k: u64 },
     /// It cuts its VMA on both sides of the page, by `MADV_RANDOM`.
     "split" Split { p: usize, k: u64 },
+    /// `mprotect` makes the page read-only if `w` is 0, and writable again if it is 1.
+    "mprotect" Mprotect { p: usize, k: u64, w: u8 },
     /// `MADV_DONTNEED`.
     "dontneed" Dontneed { p: usize, k: u64 },
     /// `MADV_PAGEOUT`, which passes by a page that several entries map.
@@ -106,6 +108,7 @@ impl Op {
             | Op::Mmap { p, .. }
             | Op::Munmap { p, .. }
             | Op::Split { p, .. }
+            | Op::Mprotect { p, .. }
             | Op::Dontneed { p, .. }
             | Op::Pageout { p, .. }
             | Op::Splice { p, .. }

@@ -15,10 +15,19 @@ pub struct State {
 #[derive(Clone, Default, Debug)]
 struct Process {
     mapped: [bool; PAGES as usize],
+    /// mprotect has not made it read-only.
+    writable: [bool; PAGES as usize],
     /// Something was stored there, so that a load would not find the zero page, which the model does not have.
     touched: [bool; PAGES as usize],
     pinned: bool,
     spliced: usize,
+}
+
+impl Process {
+    /// Somebody stores there, or takes the page to store: if that fails, nothing is touched.
+    fn store(&mut self, k: u64) {
+        self.touched[k as usize] |= self.mapped[k as usize] && self.writable[k as usize];
+    }
 }
 
 /// Pages that the pipe of a process holds at most.
@@ -27,7 +36,7 @@ const SPLICED: usize = 2;
 impl Default for State {
     /// One process, with all its pages mapped and nothing in them.
     fn default() -> Self {
-        let first = Process { mapped: [true; PAGES as usize], ..Process::default() };
+        let first = Process { mapped: [true; PAGES as usize], writable: [true; PAGES as usize], ..Process::default() };
         Self { processes: BTreeMap::from([(0, first)]), next: 1 }
     }
 }
@@ -43,7 +52,7 @@ impl State {
         (self.processes.len() < PROCESSES).then_some(self.next)
     }
 
-    /// Does it make sense now? A user access must not end in a signal, nor a read find the zero page.
+    /// Does it make sense now? A user access must not end in a signal, unless it stores to what is read-only, nor a read find the zero page.
     pub fn allows(&self, op: &Op) -> bool {
         let at = |p: usize, k: u64| self.processes.get(&p).filter(|_| k < PAGES).map(|process| (process, k as usize));
         let mapped = |p, k| at(p, k).is_some_and(|(process, k)| process.mapped[k]);
@@ -56,7 +65,9 @@ impl State {
             Op::Load { p, k } | Op::Pageout { p, k } | Op::Migrate { p, k } => touched(p, k),
             Op::Mmap { p, k } => at(p, k).is_some() && !mapped(p, k),
             Op::Peek { p, k } => touched(p, k),
-            Op::Poke { p, k, .. } => mapped(p, k),
+            // Who writes there is not asked whether the process may (`FOLL_FORCE`), which the model does not have.
+            Op::Poke { p, k, .. } => mapped(p, k) && self.processes[&p].writable[k as usize],
+            Op::Mprotect { p, k, w } => mapped(p, k) && w <= 1,
             Op::Fork { p, q } => lives(p) && self.next_process() == Some(q),
             Op::Exit { p } => lives(p) && self.processes.len() > 1,
             Op::Splice { p, k } => looks(p, k) && self.processes[&p].spliced < SPLICED,
@@ -77,14 +88,18 @@ impl State {
             }
         };
         match *op {
-            Op::Store { p, k, .. } | Op::Poke { p, k, .. } => change(p, &|process| process.touched[k as usize] = true),
-            Op::VmWrite { q, k, .. } => change(q, &|process| process.touched[k as usize] = process.mapped[k as usize]),
+            Op::Store { p, k, .. } | Op::Poke { p, k, .. } => change(p, &|process| process.store(k)),
+            Op::VmWrite { q, k, .. } => change(q, &|process| process.store(k)),
             Op::Dontneed { p, k } => change(p, &|process| process.touched[k as usize] = false),
             Op::Munmap { p, k } => change(p, &|process| (process.mapped[k as usize], process.touched[k as usize]) = (false, false)),
-            Op::Mmap { p, k } => change(p, &|process| process.mapped[k as usize] = true),
+            Op::Mmap { p, k } => change(p, &|process| (process.mapped[k as usize], process.writable[k as usize]) = (true, true)),
+            Op::Mprotect { p, k, w } => change(p, &|process| process.writable[k as usize] = w == 1),
             Op::Splice { p, k } => change(p, &|process| process.spliced += usize::from(process.mapped[k as usize])),
             Op::Drain { p } => change(p, &|process| process.spliced -= 1),
-            Op::Pin { p, k } => change(p, &|process| (process.pinned, process.touched[k as usize]) = (true, true)),
+            Op::Pin { p, k } => change(p, &|process| {
+                process.store(k);
+                process.pinned = process.writable[k as usize];
+            }),
             Op::Unpin { p } => change(p, &|process| process.pinned = false),
             Op::Fork { p, q } => {
                 let child = Process { pinned: false, spliced: 0, ..self.processes[&p].clone() };

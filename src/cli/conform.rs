@@ -75,7 +75,7 @@ impl Compared {
         };
         let violating = match self.violating {
             0 => String::new(),
-            scripts => format!(", {scripts} lose what a device stored, as S0.1/clean says"),
+            scripts => format!(", {scripts} lose what a device stored, as races of S0.1 say"),
         };
         format!("  {name:<10} {:>7} scripts {:>9} steps   {verdict}{violating}\n", self.sequences, self.steps)
     }

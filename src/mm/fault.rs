@@ -87,6 +87,10 @@ impl World {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_read();
         let result = match self.find_vma(mm, addr) {
+            Some(vma) if write && !vma.vm_write.read() => {
+                sync::mark(Mark::PAGE_FAULT_READ_ONLY);
+                Err(Errno::Efault)
+            }
             Some(vma) => {
                 self.handle_mm_fault(mm, vma, addr, write);
                 Ok(())
@@ -100,7 +104,7 @@ impl World {
         result
     }
 
-    /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading.
+    /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading; to write, only where the VMA permits it.
     pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) {
         match mm.pte(addr).read() {
             Pte::None => self.do_anonymous_page(mm, vma, addr),
@@ -159,7 +163,7 @@ impl World {
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == Pte::None;
         if used {
-            self.map_new_page(mm, vma, addr, Pte::Present { page, write: true, dirty: true }, false);
+            self.map_new_page(mm, vma, addr, Pte::Present { page, write: vma.maybe_mkwrite(true), dirty: true }, false);
         }
         mm.page_table_lock.unlock();
         if !used {

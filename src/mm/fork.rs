@@ -17,6 +17,7 @@ impl World {
         for &mpnt in oldmm.mmap.read().iter() {
             let mpnt = self.vma(mpnt);
             let tmp = self.vma_alloc(child, mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
+            *tmp.vm_write.write() = mpnt.vm_write.read();
             self.anon_vma_fork(tmp, mpnt);
             self.insert_vm_struct(mm, tmp);
             self.copy_page_range(mm, oldmm, tmp, mpnt);
@@ -109,7 +110,7 @@ impl World {
         self.page(new).content.write(self.page(page).content.read());
         self.shadow_fork(src, dst, addr);
         src.pte(addr).end_access(None);
-        self.map_new_page(dst, dst_vma, addr, Pte::Present { page: new, write: true, dirty: true }, false);
+        self.map_new_page(dst, dst_vma, addr, Pte::Present { page: new, write: dst_vma.maybe_mkwrite(true), dirty: true }, false);
     }
 
     /// Kernel: `ptep_set_wrprotect`. Keeps a dirty bit that hardware sets meanwhile.

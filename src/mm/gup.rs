@@ -175,7 +175,7 @@ impl World {
 
     /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.
     fn follow_page(&self, mm: &Mm, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
-        let vma = self.find_vma(mm, addr).ok_or(Errno::Efault)?;
+        let vma = self.find_vma(mm, addr).filter(|vma| !write || vma.vm_write.read()).ok_or(Errno::Efault)?;
         let mut again = FaultAgain::default();
         loop {
             mm.page_table_lock.lock();

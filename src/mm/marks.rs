@@ -38,6 +38,8 @@ marks! {
     ANON_VMA_PREPARE_LOST,
     /// A page fault finds no VMA.
     PAGE_FAULT_EFAULT,
+    /// A page fault for a store finds a VMA that is read-only.
+    PAGE_FAULT_READ_ONLY,
     /// A page fault meets a migration entry.
     FAULT_MEETS_MIGRATION_ENTRY,
     /// A page fault takes away a migration entry whose page is not locked.
@@ -72,6 +74,8 @@ marks! {
     FREE_SWAP_AND_CACHE_FREES,
     /// `zap_pte_range` meets a migration entry.
     ZAP_MEETS_MIGRATION_ENTRY,
+    /// mprotect meets a migration entry that is to be writable again.
+    MPROTECT_MEETS_MIGRATION_ENTRY,
     /// fork copies a migration entry.
     FORK_COPIES_MIGRATION_ENTRY,
     /// fork copies a page that a device holds.

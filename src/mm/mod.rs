@@ -16,6 +16,7 @@ mod marks;
 mod migrate;
 mod mm_struct;
 mod mmap;
+mod mprotect;
 mod observe;
 mod page;
 mod process;
@@ -54,7 +55,7 @@ pub const TASK_SIZE: Addr = 64;
 pub enum Errno {
     /// Try again.
     Eagain,
-    /// No VMA there.
+    /// No VMA there, or one that does not permit it.
     Efault,
     /// Bad argument.
     Einval,

@@ -103,6 +103,16 @@ impl<'w> Process<'w> {
         self.asked("munmap(%a..%b)", range.start, range.end, done);
     }
 
+    /// Takes the permission to store away from a range, or gives it back; what it cuts VMAs for stays cut. Nothing behind the first address where
+    /// nothing is mapped (`-ENOMEM`).
+    #[track_caller]
+    pub fn mprotect(&self, range: Range<Addr>, writable: bool) {
+        self.check_alive();
+        self.check_range(&range);
+        let done = self.world.mprotect(self.mm, range.clone(), writable);
+        self.asked("mprotect(%a..%b)", range.start, range.end, done);
+    }
+
     /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
     /// madvise on the lower half do first; nothing, if no VMA has `addr` inside (`-ENOMEM`).
     #[track_caller]

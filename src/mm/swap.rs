@@ -90,7 +90,7 @@ impl World {
             }
             match exclusive && write {
                 true => Pte::Present { page, write: true, dirty: true },
-                false => Pte::clean(page, exclusive && self.rules().swapin_own == SwapinOwn::Writable),
+                false => Pte::clean(page, vma.maybe_mkwrite(exclusive && self.rules().swapin_own == SwapinOwn::Writable)),
             }
         };
         let map = |pte: Pte| {

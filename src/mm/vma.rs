@@ -36,6 +36,8 @@ pub struct Vma {
     pub vm_end: Word<u64>,
     /// Linear page offset of `vm_start`. `vm_start - vm_pgoff` never changes, whatever is split or moved.
     pub vm_pgoff: Word<u64>,
+    /// May user code store there? Kernel: `VM_WRITE` in `vma->vm_flags`. Under `mmap_sem`.
+    pub(super) vm_write: Plain<bool>,
     /// The anon_vma of pages first touched here. Set once, under the page-table lock.
     pub anon_vma: Word<Option<SlabRef>>,
     /// Every anon_vma whose list this VMA is on, newest first. Kernel: `vma->anon_vma_chain`. Under `mmap_sem` for writing, or the
@@ -68,9 +70,15 @@ impl Vma {
         self.vm_start.see(state);
         self.vm_end.see(state);
         self.vm_pgoff.see(state);
+        self.vm_write.see(state);
         self.anon_vma.see(state);
         self.anon_vma_chain.see(state);
         self.freed.see(state);
+    }
+
+    /// May an entry that is to be writable be so here? Called with `mmap_sem` held. Kernel: `maybe_mkwrite`.
+    pub(super) fn maybe_mkwrite(&self, write: bool) -> bool {
+        write && self.vm_write.read()
     }
 
     /// The address at which this VMA would map `page`; `Efault` when the page lies outside. Kernel: `vma_address`.
@@ -136,6 +144,7 @@ impl World {
                 vm_start: Word::new(name("vma%a.vm_start"), start),
                 vm_end: Word::new(name("vma%a.vm_end"), end),
                 vm_pgoff: Word::new(name("vma%a.vm_pgoff"), pgoff),
+                vm_write: Plain::new(name("vma%a.vm_write"), true),
                 anon_vma: Word::new(name("vma%a.anon_vma"), None),
                 anon_vma_chain: Plain::new(Name::new("vma%a.anon_vma_chain", id, 0), Vec::new()),
                 linear: start.wrapping_sub(pgoff),
@@ -258,6 +267,7 @@ impl World {
         let (start, end, pgoff) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
         let offset = linear_page_index(start, pgoff, addr);
         let new = if new_below { self.vma_alloc(mm.id(), start, addr, pgoff) } else { self.vma_alloc(mm.id(), addr, end, offset) };
+        *new.vm_write.write() = vma.vm_write.read();
         self.anon_vma_clone(new, vma);
         new.anon_vma.write(vma.anon_vma.read());
         if new_below {

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, one_page};
 use crate::mm::World;
-use crate::spec::{Clause, Era, UnmapCheck, WpLock};
+use crate::spec::{Clause, Era, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, WpLock};
 use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
@@ -90,7 +90,50 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V6_12, Clause::SWAP_4)
     .violates(Era::V7_3, Clause::SWAP_4)
     .holds(Era::V5_19)
+    .holds(Era::V6_12.with(SwapinOwn::ReadOnly))
     .holds(Era::V5_19.with(UnmapCheck::UnpinnedBefore)) // the device had the page before
+    .sometimes("reclaim keeps the page, which is held", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD));
+    // Not in the mails: what mprotect does to entries, and what the next store makes of it.
+    let protected = Race::new("S0.1/protected", "a page that a device stores into is made read-only and writable again, then stored to")
+        .world(given_away)
+        .cpu("direct I/O completes", device)
+        .cpu("mprotect, mprotect, store", |w| {
+            let p = w.process(0);
+            p.mprotect(1..2, false);
+            p.mprotect(1..2, true);
+            store(w);
+        })
+        .violates(Era::V2_6_11, Clause::PIN_1)
+        .violates(Era::V5_9, Clause::PIN_1)
+        .holds(Era::V2_6_11.with(Reuse::Mapcount))
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_19)
+        .holds(Era::V6_12)
+        .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
+    let clean_protected = Race::new(
+        "S0.1/clean-protected",
+        "a page came back from swap while it was read-only, is made writable and given to a device, and what it stores is dropped with it",
+    )
+    .world(|w| {
+        one_page(w);
+        let p = w.process(0);
+        p.mprotect(1..2, false);
+        p.swap_out(1);
+        p.load(1).expect("it is mapped");
+        p.mprotect(1..2, true);
+        let _held = p.pin_for_writing(1).expect("it is mapped");
+    })
+    .cpu("kswapd", kswapd)
+    .cpu("the device stores, and nobody marks the page", |w| {
+        let pin = w.pin(0);
+        pin.dma_write(7);
+        pin.put_clean();
+    })
+    .violates(Era::V6_12, Clause::SWAP_4)
+    .violates(Era::V5_19.with(MprotectWrite::Exclusive), Clause::SWAP_4)
+    .holds(Era::V6_1)
+    .holds(Era::V6_12.with(MprotectWrite::Fault))
     .sometimes("reclaim keeps the page, which is held", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD));
     let untested =
         Race::new("S0.7", "the situation that could not be tested: pinned, unmapped, and a write fault before the pin is dropped")
@@ -131,5 +174,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));
-    vec![lost, read_first, migrated, clean, untested, trylock, unmapped]
+    vec![lost, read_first, migrated, clean, protected, clean_protected, untested, trylock, unmapped]
 }

@@ -1,7 +1,8 @@
-//! What the claims take for granted: page faults, munmap, exit and fork against each other, and against a migration.
+//! What the claims take for granted: page faults, munmap, mprotect, exit and fork against each other, and against a migration.
 
-use crate::mm::World;
-use crate::spec::Era;
+use super::worlds::{cached, family, one_page};
+use crate::mm::{Errno, World};
+use crate::spec::{Clause, Era, PteLook};
 use crate::{Mark, Race, Seen};
 
 fn moved(e: &Seen<'_>) -> bool {
@@ -84,5 +85,103 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("migrate_pages (the parent's)", |w| w.migrate(w.process(0).page_at(4)))
         .cpu("migrate_pages (the child's)", |w| w.migrate(w.process(1).page_at(4)))
         .sometimes("the page is moved", moved);
-    [first, middle, beside, fork, siblings].map(ways).into()
+    let races = [first, middle, beside, fork, siblings, protected_split()].map(ways);
+    races
+        .into_iter()
+        .chain([
+            protected_look(),
+            protected_store("S3/mprotect-store", "a page that is on swap is made read-only while another thread stores there", cached),
+            protected_store("S3/mprotect-shared", "the same of a page that parent and child share", family),
+        ])
+        .collect()
+}
+
+fn read_only(e: &Seen<'_>) -> bool {
+    e.saw(Mark::PAGE_FAULT_READ_ONLY)
+}
+
+/// What claim S3.1 is about, by the call that does it: a VMA is cut in three for its protection's sake. The page must come out of the migration as
+/// read-only as it went in.
+fn protected_split() -> Race {
+    Race::new("S3/mprotect", "what lies in the middle of a VMA is made read-only while it is migrated")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..7);
+            p.touch(2);
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(2)))
+        .cpu("mprotect", |w| w.process(0).mprotect(2..3, false))
+        .finally(|w| {
+            let p = w.process(0);
+            assert_eq!(p.store(2, 7), Err(Errno::Efault), "an entry is writable, and its VMA is not");
+            p.store(1, 8).expect("it is mapped, and writable");
+            p.store(3, 9).expect("it is mapped, and writable");
+            let held = p.pin_for_writing(3).expect("it is mapped, and writable");
+            p.mprotect(2..7, false);
+            p.mprotect(5..6, true);
+            let child = p.fork();
+            held.put();
+            p.load(4).expect("it is mapped");
+            for addr in [2, 3, 4, 6] {
+                assert_eq!(p.store(addr, 7), Err(Errno::Efault), "{addr} is read-only");
+                assert_eq!(child.store(addr, 7), Err(Errno::Efault), "{addr} is read-only in the child");
+            }
+            p.mprotect(1..7, true);
+            for addr in 1..7 {
+                p.store(addr, 10 + addr).expect("it is mapped, and writable");
+            }
+            child.store(5, 8).expect("it is mapped, and writable");
+        })
+        .violates(Era::V2_6_34, Clause::MIG_1)
+        .holds(Era::V5_19)
+        .holds(Era::V6_12)
+        .sometimes("mprotect meets the migration entry", |e| e.saw(Mark::MPROTECT_MEETS_MIGRATION_ENTRY))
+        .sometimes("the page is moved", moved)
+}
+
+fn protected_look() -> Race {
+    Race::new(
+        "S3/mprotect-look",
+        "mprotect clears an entry before it sets it again, and who looks without the lock takes the page for unmapped",
+    )
+    .world(one_page)
+    .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+    .cpu("mprotect", |w| w.process(0).mprotect(1..2, false))
+    .violates(Era::V2_6_33, Clause::RACE_1)
+    .violates(Era::V3_7, Clause::RACE_1)
+    .violates(Era::V6_12, Clause::RACE_1)
+    .holds(Era::V2_6_33.with(PteLook::Locked))
+    .holds(Era::V6_12.with(PteLook::Locked))
+    .never("the page stays where it is", |e| e.saw(Mark::MIGRATE_FAILED))
+    .sometimes("the page is moved", moved)
+}
+
+/// Once mprotect has returned, no store goes through any more, whatever the fault is about that it takes.
+fn protected_store(id: &str, title: &str, world: fn(&World)) -> Race {
+    Race::new(id, title)
+        .world(world)
+        .cpu("mprotect, then loads", |w| {
+            let p = w.process(0);
+            p.mprotect(1..2, false);
+            let found = p.load(1).expect("it is mapped");
+            assert_eq!(p.load(1), Ok(found), "a store has gone through a read-only VMA");
+        })
+        .cpu("store (another thread)", |w| {
+            let _ = w.process(0).store(1, 7);
+        })
+        .finally(|w| {
+            let p = w.process(0);
+            w.shrink_page(p.page_now(1).expect("a page is there"));
+            p.load(1).expect("it is mapped");
+            p.mprotect(1..2, true);
+            p.store(1, 8).expect("it is mapped, and writable");
+        })
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V6_12)
+        .sometimes("the store comes too late", read_only)
+        .sometimes("the store comes in time", |e| !e.saw(Mark::PAGE_FAULT_READ_ONLY))
 }

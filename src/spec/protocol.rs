@@ -220,9 +220,10 @@ impl Era {
     /// SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V6_1: Protocol = Protocol::named("6.1", V6_1);
 
-    /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to the process alone.
+    /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to the process alone; so is what mprotect makes
+    /// writable (6.2).
     ///
-    /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `free_swap_cache` and `folio_free_swap` (`free_swap`), `should_try_to_free_swap` (`swapin_free`), where
+    /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `can_change_pte_writable` (`mprotect_write`; in 6.12.117), `free_swap_cache` and `folio_free_swap` (`free_swap`), `should_try_to_free_swap` (`swapin_free`), where
     /// `folio_maybe_dma_pinned` is asked (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`),
     /// `folio_try_share_anon_rmap_pte` (`unmap_check`), `gup_must_unshare` (`read_pin`), `migration_entry_wait_on_locked` (`migration_wait`),
     /// `__folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`),
@@ -340,6 +341,7 @@ const V2_6_22: Rules = Rules {
     cow_rmap: CowRmap::BeforeEntry,
     swapin_free: SwapinFree::Full,
     swapin_own: SwapinOwn::ReadOnly,
+    mprotect_write: MprotectWrite::Fault,
     swap_write: SwapWrite::Finish,
     free_swap: FreeSwap::RemoveExclusive,
     copied_swap: CopiedSwap::Keep,
@@ -431,7 +433,7 @@ const V5_19: Rules = Rules {
     ..V5_10
 };
 const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
-const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, ..V6_1 };
+const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, mprotect_write: MprotectWrite::Exclusive, ..V6_1 };
 const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, ..V6_12 };
 const V7_3: Rules =
     Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, swap_bypass: SwapBypass::No, ..V6_12 };

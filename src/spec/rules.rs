@@ -477,6 +477,14 @@ rules! {
         /// Writable, and clean: a device may be given the page to store into, and nothing says that it is not what the slot holds (6.12).
         Writable = "writable",
     }
+    /// When an entry may be stored through again, after `mprotect` has made its VMA writable (claim S0.1).
+    mprotect_write: MprotectWrite {
+        /// When a store has faulted there (until 6.1; read in 2.6.11, 2.6.18, 5.9, 5.19 and 6.1). Since 6.0 an entry that is dirty, and whose page
+        /// belongs to the process alone, may be so at once: nobody can tell.
+        Fault = "fault",
+        /// At once, if the page belongs to the process alone, even where the entry is clean (6.2; read in 6.12.117, 6.18.35 and 7.3.4).
+        Exclusive = "exclusive",
+    }
     /// What a write fault on a swap entry does about a page that others have too.
     swap_write: SwapWrite {
         /// Copies it, within the same fault.

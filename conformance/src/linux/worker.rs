@@ -1,12 +1,12 @@
 //! A worker: a process of a script, which does what its line says and answers.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use io_uring::{IoUring, opcode, types};
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mprotect, munmap};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::{ForkResult, Pid, fork, pipe, read, write};
@@ -57,7 +57,33 @@ fn map(k: u64, pages: u64) -> Result<(), Errno> {
         // A kernel without huge pages does not know the advice.
         let _ = madvise(at, length.get(), MmapAdvise::MADV_NOHUGEPAGE);
     }
+    (k..k + pages).for_each(|k| READ_ONLY[k as usize].store(false, SeqCst));
     Ok(())
+}
+
+/// Which pages this process has asked to be read-only. A child begins with its parent's, as it does with what they are about.
+static READ_ONLY: [AtomicBool; PAGES as usize] = [const { AtomicBool::new(false) }; PAGES as usize];
+
+fn is_read_only(k: u64) -> bool {
+    READ_ONLY[k as usize].load(SeqCst)
+}
+
+/// While it may be either, stores go through the kernel.
+fn protect(k: u64, writable: bool) -> Result<(), Errno> {
+    let protection = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+    READ_ONLY[k as usize].store(true, SeqCst);
+    // SAFETY: nothing but scripts uses these addresses, and they store only to what they have not asked to be read-only.
+    unsafe { mprotect(address(k), LENGTH, protection) }?;
+    READ_ONLY[k as usize].store(!writable, SeqCst);
+    Ok(())
+}
+
+/// A store by a system call, which faults as one by user code does, and says `EFAULT` where that would get a signal.
+fn store_by_the_kernel(k: u64, v: u64) -> Result<u64, Errno> {
+    let (from, into) = pipe()?;
+    write(&into, &v.to_ne_bytes())?;
+    // SAFETY: the kernel checks the address; nothing is made of the page here.
+    Errno::result(unsafe { libc::read(from.as_raw_fd(), address(k).as_ptr(), size_of::<u64>()) }).map(|_| 0)
 }
 
 /// # Safety
@@ -179,6 +205,7 @@ impl Held {
     fn act(&mut self, op: &Op, other: Pid) -> Result<u64, Errno> {
         let done = |_| 0;
         match *op {
+            Op::Store { k, v, .. } if is_read_only(k) => store_by_the_kernel(k, v),
             Op::Store { k, v, .. } => {
                 // SAFETY: the script has mapped it.
                 unsafe { address(k).cast::<u64>().write_volatile(v) };
@@ -187,6 +214,7 @@ impl Held {
             // SAFETY: the script has mapped it.
             Op::Load { k, .. } => Ok(unsafe { address(k).cast::<u64>().read_volatile() }),
             Op::Mmap { k, .. } => map(k, 1).map(done),
+            Op::Mprotect { k, w, .. } => protect(k, w == 1).map(done),
             // SAFETY: nothing but scripts uses these addresses.
             Op::Munmap { k, .. } => unsafe { munmap(address(k), LENGTH) }.map(done),
             Op::Split { k, .. } => advise(k, MmapAdvise::MADV_RANDOM),

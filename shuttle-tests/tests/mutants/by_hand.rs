@@ -14,6 +14,7 @@ pub const MISTAKES: &[Mistake] = &[
         &[("self.vma_alloc(mm.id(), addr, end, offset)", "self.vma_alloc(mm.id(), addr, end, pgoff)")],
     ),
     ("the new half is not linked", "vma.rs", &[("self.anon_vma_clone(new, vma);", "")]),
+    ("the new half may be stored to, whatever the old one may", "vma.rs", &[("*new.vm_write.write() = vma.vm_write.read();", "")]),
     ("the new half has no anon_vma", "vma.rs", &[("new.anon_vma.write(vma.anon_vma.read());", "")]),
     (
         "vma_adjust lets go of the lock too early",
@@ -31,6 +32,33 @@ pub const MISTAKES: &[Mistake] = &[
     ("what was cut keeps its end", "vma.rs", &[("vma.vm_end.write(end);", "")]),
     ("the new half is not inserted", "vma.rs", &[("self.insert_vm_struct(mm, insert);", "")]),
     ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
+    ("the child's VMA may be stored to, whatever the parent's may", "fork.rs", &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")]),
+    (
+        "what is touched in a read-only VMA is mapped writable",
+        "fault.rs",
+        &[("write: vma.maybe_mkwrite(true), dirty", "write: true, dirty")],
+    ),
+    (
+        "what is copied for a child in a read-only VMA is mapped writable",
+        "fork.rs",
+        &[("write: dst_vma.maybe_mkwrite(true), dirty", "write: true, dirty")],
+    ),
+    (
+        "what comes back from swap in a read-only VMA is mapped writable",
+        "swap.rs",
+        &[(
+            "vma.maybe_mkwrite(exclusive && self.rules().swapin_own == SwapinOwn::Writable)",
+            "exclusive && self.rules().swapin_own == SwapinOwn::Writable",
+        )],
+    ),
+    ("mprotect changes no entries", "mprotect.rs", &[("self.change_protection(mm, vma, range);", "")]),
+    ("mprotect forgets that an entry is dirty", "mprotect.rs", &[("Pte::Present { page, write, dirty });", "Pte::clean(page, write));")]),
+    (
+        "mprotect leaves a migration entry writable",
+        "mprotect.rs",
+        &[("Pte::Migration { page, write: false, exclusive });", "Pte::Migration { page, write: true, exclusive });")],
+    ),
+    ("mprotect makes every entry writable", "mprotect.rs", &[("&& self.page(page).anon_exclusive.read()", "&& self.page(page).mapped()")]),
     (
         "a page-table lock inside which the anon_vma's is taken",
         "anon_vma.rs",
