@@ -119,8 +119,17 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let counts = || proptest::collection::vec((text(), 0_u64..3).prop_map(|(name, n)| Count::new(name, n)), 0..3);
     let texts = (text(), text(), text(), text());
     let witness = proptest::option::weighted(0.3, witness());
-    (texts, any::<u64>(), coverage, counts(), counts(), [counts(), counts()], documented, witness).prop_map(
-        |((race, title, protocol, engine), executions, coverage, violations, clauses, [endings, operations], documented, witness)| {
+    (texts, any::<u64>(), coverage, counts(), counts(), [counts(), counts(), counts()], documented, witness).prop_map(
+        |(
+            (race, title, protocol, engine),
+            executions,
+            coverage,
+            violations,
+            clauses,
+            [endings, operations, showing],
+            documented,
+            witness,
+        )| {
             Outcome {
                 race,
                 title,
@@ -135,6 +144,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
                 clauses,
                 endings,
                 operations,
+                showing,
                 documented,
                 seconds: 0.0,
                 witness,
