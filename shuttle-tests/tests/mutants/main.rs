@@ -7,8 +7,8 @@
 //!
 //! The first leaves out every lock, semaphore, read section, wait, try and condition in `src/mm` once, in a copy of the workspace that holds all
 //! mutants, each behind its number, and is compiled once; so it does with the mistakes of `by_hand.rs`. A mutant is tried on the cases that come
-//! by its place, from the cheapest to the dearest, and then on what kernels that ran have shown (`conformance/golden`). What kills it is in
-//! `kills.txt`; what survives is listed in `survivors.txt`, with the reason, or a gap in the catalogue.
+//! by its place, from the cheapest to the dearest, and then on what kernels that ran have shown (`conformance/golden`), on
+//! `tests/worlds.rs` and `tests/misuse.rs`. What kills it is in `kills.txt`; what survives is listed in `survivors.txt`, with the reason, or a gap in the catalogue.
 //!
 //! The second leaves out every announcement in `src/sync` and `src/mm` once: see [`announced`].
 //!
@@ -119,12 +119,12 @@ fn every_mutant_changes_a_verdict() {
     let (mutants, texts) = mutants(workspace());
     let copy = Copy::build("mutants", &texts, "");
     let started = Instant::now();
-    let (cases, traces) = (copy.baseline(), copy.traces());
+    let (cases, others) = (copy.baseline(), copy.others());
     let chosen = chosen(&mutants);
     println!("{} cases, {} of {} mutants", cases.len(), chosen.len(), mutants.len());
     let mut fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
         let fate = match fate(&copy, n, &cases, &[]) {
-            fate @ (Fate::Survived | Fate::Unreached) => traces.iter().find_map(|test| failed(test, n)).map_or(fate, Fate::Killed),
+            fate @ (Fate::Survived | Fate::Unreached) => others.iter().find_map(|test| failed(test, n)).map_or(fate, Fate::Killed),
             fate => fate,
         };
         println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));

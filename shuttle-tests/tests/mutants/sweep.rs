@@ -79,9 +79,10 @@ impl Copy {
         self.built(&["-p", "lockwalk", "--lib", "--test", "vocabulary"], 2)
     }
 
-    /// What kernels that ran have shown.
-    pub fn traces(&self) -> Vec<PathBuf> {
-        self.built(&["-p", "lockwalk-conformance", "--test", "golden"], 1)
+    /// What else knows how the protocol behaves: the kernels' traces, worlds of others, and what makes no sense.
+    pub fn others(&self) -> Vec<PathBuf> {
+        let which = ["-p", "lockwalk", "-p", "lockwalk-conformance", "--test", "golden", "--test", "worlds", "--test", "misuse"];
+        self.built(&which, 3)
     }
 
     fn built(&self, which: &[&str], number: usize) -> Vec<PathBuf> {
