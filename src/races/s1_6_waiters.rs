@@ -29,6 +29,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_33)
         .holds(Era::V2_6_33.with(MigrationWait::GetPage))
         .holds(Era::V2_6_38)
+        .holds(Era::V5_9)
         .sometimes("the waiter's reference makes the migration fail", |e| waits_and(e, Mark::MIGRATE_FAILED))
         .sometimes("the load waits, and the page is moved all the same", |e| waits_and(e, Mark::MIGRATE_MOVED));
     let starve = Race::new("S1.6/starve", "faults that wait one after the other keep memory hot-remove from ever moving the page")

@@ -1,6 +1,6 @@
 //! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
 
-use super::worlds::family_cached;
+use super::worlds::{self, family_cached};
 use crate::mm::{Process, World};
 use crate::spec::{
     AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapCacheEntry, SwapCacheMove, SwapCacheRemap,
@@ -179,7 +179,28 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .holds(Era::V2_6_36)
+        .holds(Era::V5_19)
+        .holds(Era::V6_18)
         .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
+        .sometimes("the fault maps a page", mapped);
+    // Not in the mails: the slot's claim, and the tree, let one of them in.
+    let both = Race::new("S3.13/both", "two processes fault on the same slot at once, and neither finds its page in the swap cache")
+        .world(|w| {
+            worlds::family(w);
+            w.process(0).swap_out(1);
+        })
+        .cpu("load (the parent's)", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("load (the child's)", |w| {
+            w.process(1).load(1).expect("it is mapped");
+        })
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_29)
+        .holds(Era::V2_6_33)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V6_18)
         .sometimes("the fault maps a page", mapped);
     // Not in the mail: what 2.6.36 looks at the swap cache again for.
     let again = |id: &str, title: &str| {
@@ -295,5 +316,23 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V6_1)
     .holds(Era::V6_18)
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
-    vec![bypass, remap, still, freed, io, pinned, fault, two, lookup, slot_again, back_again, slot_by_exit, family, dirty, stale, skipped]
+    vec![
+        bypass,
+        both,
+        remap,
+        still,
+        freed,
+        io,
+        pinned,
+        fault,
+        two,
+        lookup,
+        slot_again,
+        back_again,
+        slot_by_exit,
+        family,
+        dirty,
+        stale,
+        skipped,
+    ]
 }
