@@ -72,6 +72,10 @@ impl Kill {
         Clause::ALL.iter().copied().find(|clause| clause.id() == self.what)
     }
 
+    fn case(&self) -> (String, String) {
+        (self.race.clone(), self.protocol.clone())
+    }
+
     fn line(&self) -> String {
         format!("{}\t{}\t{}\t{}", self.race, self.protocol, self.what, self.executions)
     }
@@ -88,10 +92,11 @@ fn what_is_written_down_fits_the_code() {
     assert!(both.is_empty(), "survivors.txt lists what kills.txt says to be killed:\n{both:#?}");
     let cases: BTreeSet<_> = common::cases().iter().map(|(race, protocol, _)| (race.id().to_owned(), protocol.to_string())).collect();
     let in_the_catalogue = |kill: &Kill| kill.race != "-";
-    let odd: Vec<_> =
-        kills.iter().filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&(kill.race.clone(), kill.protocol.clone()))).collect();
+    let odd: Vec<_> = kills.iter().filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case())).collect();
     assert!(odd.is_empty(), "kills.txt names cases that are not there:\n{odd:#?}");
     let announcements = Announcements::read();
+    let odd: Vec<_> = announcements.found.iter().filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case())).collect();
+    assert!(odd.is_empty(), "announcements.txt names cases that are not there:\n{odd:#?}");
     let announced: BTreeSet<_> = announced::mutants().0.iter().map(Mutant::id).collect();
     let gone: Vec<_> = announcements.argued.iter().chain(announcements.found.keys()).filter(|id| !announced.contains(*id)).collect();
     assert!(gone.is_empty(), "announcements.txt lists what is not there:\n{gone:#?}");
@@ -346,7 +351,8 @@ fn fate(copy: &Copy, n: usize, cases: &[Case], clauses: &[&str]) -> Fate {
 
 /// A run that did not end well: it says what it looks at before it does.
 fn broken(run: &Run, what: &str) -> Kill {
-    let (race, protocol) = run.stderr.lines().rev().find_map(|line| line.split_once(" under ")).unwrap_or_default();
+    let mut said = run.stderr.lines().rev().filter(|line| !line.starts_with("error: "));
+    let (race, protocol) = said.find_map(|line| line.split_once(" under ")).unwrap_or_default();
     Kill { race: race.into(), protocol: protocol.into(), what: what.into(), executions: 0 }
 }
 
