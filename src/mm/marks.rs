@@ -36,6 +36,8 @@ marks! {
     PAGE_REFERENCED,
     /// `anon_vma_prepare` comes second: another thread has given the VMA its anon_vma.
     ANON_VMA_PREPARE_LOST,
+    /// A fault finds that another one reads the slot beside the swap cache, and waits.
+    SWAP_BYPASS_WAITS,
     /// A page fault finds no VMA.
     PAGE_FAULT_EFAULT,
     /// A page fault for a store finds a VMA that is read-only.

@@ -22,7 +22,10 @@ impl World {
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}
                 Prepared::Free => return,
-                Prepared::Taken => return self.wait_for_swapcache(entry), // and fault again
+                Prepared::Taken => {
+                    sync::mark(Mark::SWAP_BYPASS_WAITS);
+                    return self.wait_for_swapcache(entry); // and fault again
+                }
             }
         }
         let read = || if beside { Some(self.swapin_beside(entry)) } else { self.swapin_readahead(entry) };

@@ -138,7 +138,7 @@ impl World {
 
     /// Has the look-up found the slot's page? Where it looks only once, that is known when the page is locked. Called with the page locked.
     /// Kernel: `folio_matches_swap_entry`, 6.18.
-    pub(super) fn is_found(&self, page: PageRef, entry: SwapEntry) -> bool {
+    pub(super) fn page_matches_swap_entry(&self, page: PageRef, entry: SwapEntry) -> bool {
         self.rules().find_get_page != FindGetPage::LocklessOnce || self.is_cached_as(page, entry)
     }
 

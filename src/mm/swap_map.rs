@@ -233,7 +233,7 @@ impl World {
             FreeSwap::TryToFree => !frame.mapped(),
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
-        if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.is_found(page, entry) {
+        if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.page_matches_swap_entry(page, entry) {
             sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
             self.delete_from_swap_cache(page);
             frame.dirty.write(true);

@@ -135,7 +135,7 @@ impl World {
                 let Some(page) = self.read_swap_cache_async(entry) else { continue };
                 self.page(page).lock.lock();
                 mm.page_table_lock.lock();
-                if mm.pte(addr).read().swap_entry() == Some(entry) && self.is_found(page, entry) {
+                if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);
                 }
                 mm.page_table_lock.unlock();

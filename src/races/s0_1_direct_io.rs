@@ -34,6 +34,15 @@ fn back_from_swap(e: &Seen<'_>) -> bool {
     e.saw(Mark::DO_SWAP_PAGE_MAPS)
 }
 
+/// While reclaim comes by, a device stores into the page that it was given, and nobody marks the page dirty.
+fn with_unmarked_store(race: Race) -> Race {
+    race.cpu("kswapd", kswapd).cpu("the device stores, and nobody marks the page", |w| {
+        let pin = w.pin(0);
+        pin.dma_write(7);
+        pin.put_clean();
+    })
+}
+
 pub(super) fn races() -> Vec<Race> {
     let lost = Race::new("S0.1", "a page that a device stores into is unmapped, and the next store gets a copy")
         .world(given_away)
@@ -71,21 +80,15 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .sometimes("the page comes back from swap", back_from_swap);
-    let clean = Race::new(
+    let clean = with_unmarked_store(Race::new(
         "S0.1/clean",
         "a page that came back from swap for a load is given to a device, and what it stores is dropped with the page",
-    )
+    ))
     .world(|w| {
         cached(w);
         let p = w.process(0);
         p.load(1).expect("it is mapped");
         let _held = p.pin_for_writing(1).expect("it is mapped");
-    })
-    .cpu("kswapd", kswapd)
-    .cpu("the device stores, and nobody marks the page", |w| {
-        let pin = w.pin(0);
-        pin.dma_write(7);
-        pin.put_clean();
     })
     .violates(Era::V6_12, Clause::SWAP_4)
     .violates(Era::V7_3, Clause::SWAP_4)
@@ -111,10 +114,10 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .holds(Era::V6_12)
         .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
-    let clean_protected = Race::new(
+    let clean_protected = with_unmarked_store(Race::new(
         "S0.1/clean-protected",
         "a page came back from swap while it was read-only, is made writable and given to a device, and what it stores is dropped with it",
-    )
+    ))
     .world(|w| {
         one_page(w);
         let p = w.process(0);
@@ -123,12 +126,6 @@ pub(super) fn races() -> Vec<Race> {
         p.load(1).expect("it is mapped");
         p.mprotect(1..2, true);
         let _held = p.pin_for_writing(1).expect("it is mapped");
-    })
-    .cpu("kswapd", kswapd)
-    .cpu("the device stores, and nobody marks the page", |w| {
-        let pin = w.pin(0);
-        pin.dma_write(7);
-        pin.put_clean();
     })
     .violates(Era::V6_12, Clause::SWAP_4)
     .violates(Era::V5_19.with(MprotectWrite::Exclusive), Clause::SWAP_4)

@@ -315,6 +315,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V5_19, Clause::DATA_1)
     .holds(Era::V6_1)
     .holds(Era::V6_18)
+    .sometimes("one waits for the other's claim", |e| e.saw(Mark::SWAP_BYPASS_WAITS))
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
     vec![
         bypass,
