@@ -33,16 +33,8 @@ pub const MISTAKES: &[Mistake] = &[
     ("the new half is not inserted", "vma.rs", &[("self.insert_vm_struct(mm, insert);", "")]),
     ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
     ("the child's VMA may be stored to, whatever the parent's may", "fork.rs", &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")]),
-    (
-        "what is touched in a read-only VMA is mapped writable",
-        "fault.rs",
-        &[("write: vma.maybe_mkwrite(true), dirty", "write: true, dirty")],
-    ),
-    (
-        "what is copied for a child in a read-only VMA is mapped writable",
-        "fork.rs",
-        &[("write: dst_vma.maybe_mkwrite(true), dirty", "write: true, dirty")],
-    ),
+    ("what is touched in a read-only VMA is mapped writable", "fault.rs", &[("vma.maybe_mkwrite(true)", "true")]),
+    ("what is copied for a child in a read-only VMA is mapped writable", "fork.rs", &[("dst_vma.maybe_mkwrite(true)", "true")]),
     (
         "what comes back from swap in a read-only VMA is mapped writable",
         "swap.rs",
@@ -52,11 +44,11 @@ pub const MISTAKES: &[Mistake] = &[
         )],
     ),
     ("mprotect changes no entries", "mprotect.rs", &[("self.change_protection(mm, vma, range);", "")]),
-    ("mprotect forgets that an entry is dirty", "mprotect.rs", &[("Pte::Present { page, write, dirty });", "Pte::clean(page, write));")]),
+    ("mprotect forgets that an entry is dirty", "mprotect.rs", &[("Pte::Present { page, write, dirty }", "Pte::clean(page, write)")]),
     (
         "mprotect leaves a migration entry writable",
         "mprotect.rs",
-        &[("Pte::Migration { page, write: false, exclusive });", "Pte::Migration { page, write: true, exclusive });")],
+        &[("Pte::Migration { page, write: false, exclusive }", "Pte::Migration { page, write: true, exclusive }")],
     ),
     ("mprotect makes every entry writable", "mprotect.rs", &[("&& self.page(page).anon_exclusive.read()", "&& self.page(page).mapped()")]),
     (

@@ -326,6 +326,7 @@ fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
             continue;
         }
         let (found, text) = sites::mutate(&file, &fs::read_to_string(&path).expect("a source file"), mutants.len());
+        syn::parse_file(&text).unwrap_or_else(|why| panic!("{file} with its mutants is no Rust: {why}, at {:?}", why.span().start()));
         texts.push((Path::new("src/mm").join(file), text));
         mutants.extend(found);
     }
