@@ -1,5 +1,4 @@
 //! Executions equal the number of inequivalent interleavings.
-
 mod common;
 
 use common::check::classes;

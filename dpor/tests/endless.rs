@@ -1,5 +1,4 @@
 //! Executions without end: too many steps, or none.
-
 mod common;
 
 use std::ops::ControlFlow;

@@ -319,6 +319,10 @@ pub struct ListArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct GalleryArgs {
+    /// Races, by id or by its beginning [default: all]
+    #[arg(value_name = "RACE", value_delimiter = ',')]
+    pub races: Vec<String>,
+
     /// The directory; it is made if it does not exist
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,

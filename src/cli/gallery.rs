@@ -1,11 +1,11 @@
-//! `lockwalk gallery`: every violation as a picture, and an index of them.
+//! `lockwalk gallery`: every violation, or those of some races, as a picture, and an index of them.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use lockwalk::witness::render::Style;
-use lockwalk::{Documented, Method, Options, Outcome, Witness, races};
+use lockwalk::{Documented, Method, Options, Outcome, Witness};
 
 use super::args::{DrawFormat, GalleryArgs};
 use super::check::{all_cores, counted};
@@ -13,7 +13,7 @@ use super::explain::draw;
 use super::output::{complain, print, shown};
 use super::runner::Runner;
 use super::sink::Sink;
-use super::{Refusal, Status};
+use super::{Refusal, Status, select};
 
 /// Finds the witnesses first, and writes when all are there.
 pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
@@ -21,12 +21,15 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
     if directory == Path::new("-") {
         return Err(Refusal("cannot make -: it is standard output, and pictures need a directory".into()));
     }
-    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", shown(directory))))?;
-    let file = |name: &str| Sink::open(&directory.join(name));
-    let races = races::all();
+    let races = select::races(&args.races)?;
     let all = races.iter().flat_map(|race| race.cases().iter().map(move |case| (race, case)));
     let violations = all.filter(|(_, (_, documented))| *documented != Documented::Holds);
     let violations: Vec<_> = violations.map(|(race, (protocol, _))| (race.clone(), protocol.clone())).collect();
+    if violations.is_empty() {
+        return Err(Refusal(format!("there is nothing to draw: {} violates nothing", args.races.join(", "))));
+    }
+    fs::create_dir_all(directory).map_err(|error| Refusal(format!("cannot make {}: {error}", shown(directory))))?;
+    let file = |name: &str| Sink::open(&directory.join(name));
     let files: Vec<_> = violations.iter().map(|(race, protocol)| file_name(race.id(), &protocol.to_string())).collect();
     // Before the work: can all of it be written?
     let pictures = files.iter().map(|name| file(name)).collect::<Result<Vec<_>, _>>()?;
@@ -39,7 +42,7 @@ pub fn run(args: &GalleryArgs) -> Result<Status, Refusal> {
         complain("stopped: nothing is written");
         return Ok(Status::Undecided);
     }
-    let mut index = String::from("# Violations\n\nEvery one in its shortest interleaving. Written by `lockwalk gallery`.\n");
+    let mut index = String::from("# Violations\n\nEach in its shortest interleaving. Written by `lockwalk gallery`.\n");
     let (mut drawn, mut missing) = (0, Vec::new());
     for (outcome, (name, picture)) in outcomes.iter().zip(files.iter().zip(&pictures)) {
         let Some(witness) = &outcome.witness else {

@@ -83,6 +83,7 @@ fn what_names_nothing() {
         "check S3.1 --format=?",
         "--color=?",
         "explain ?",
+        "gallery ? --output g",
         "explain S3.1 --protocol=?",
         "explain S3.1 --format=?",
         "replay ? --protocol 2.6.34 --schedule 1",

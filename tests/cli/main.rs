@@ -372,8 +372,9 @@ fn the_list_can_be_of_some_names_only() {
 #[test]
 fn the_gallery_has_a_picture_for_each_violation() {
     let directory = directory("gallery");
-    let (said, _) = run(&format!("gallery --output {}", directory.display()), 0);
-    let cases = lockwalk::races::all().iter().flat_map(|race| race.cases().to_vec()).collect::<Vec<_>>();
+    let (said, _) = run(&format!("gallery S1 --output {}", directory.display()), 0);
+    let races = lockwalk::races::all().into_iter().filter(|race| race.id().starts_with("S1."));
+    let cases = races.flat_map(|race| race.cases().to_vec()).collect::<Vec<_>>();
     let violations = cases.iter().filter(|(_, documented)| *documented != lockwalk::Documented::Holds).count();
     assert!(said.starts_with(&format!("{violations} pictures in ")), "{said}");
     let index = fs::read_to_string(directory.join("index.md")).expect("an index");

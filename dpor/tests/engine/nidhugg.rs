@@ -4,11 +4,9 @@
 //! `pthread_mutex_t` and sequentially consistent C11 atomics, under `nidhuggc -- -sc -optimal`. A compare-and-swap is a try here, since
 //! there one that fails only reads; an addition whose result is not used is an update.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Lock, Word};
+use crate::common::{Lock, Word};
 use dpor::{Explorer, Strategy};
 
 /// Classes of a program of `tasks` tasks that share words and a lock.

@@ -54,7 +54,7 @@ fn a_world_that_cannot_be_built_is_no_verdict() {
 /// Whoever reads it wants to know where it was.
 #[test]
 fn a_mishap_says_where() {
-    panics(&race().world(|_| panic!("no memory")), "no memory (tests/mishaps.rs:");
+    panics(&race().world(|_| panic!("no memory")), "no memory (tests/api/mishaps.rs:");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_litmus_that_cannot_be_built_is_none() {
         let litmus = Litmus::new(|| -> u8 { panic!("no state") }).cpu(|_| ());
         let payload = panic::catch_unwind(AssertUnwindSafe(|| litmus.explore(method))).expect_err(method.name());
         let said = payload.downcast_ref::<String>().expect("a text");
-        assert!(said.starts_with("a litmus test, in its world: no state (tests/mishaps.rs:"), "{}: {said}", method.name());
+        assert!(said.starts_with("a litmus test, in its world: no state (tests/api/mishaps.rs:"), "{}: {said}", method.name());
         let asserts = Litmus::new(|| ()).cpu(|()| ()).cpu::<()>(|()| panic!("{}", "it is odd"));
         assert_eq!(asserts.explore(method).violated(), [Clause::ASSERT_1], "{}", method.name());
     }

@@ -2,10 +2,8 @@
 //!
 //! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many.
 
-mod common;
-
-use common::check::fault;
-use common::program::{Flavour, Program, env};
+use crate::common::check::fault;
+use crate::common::program::{Flavour, Program, env};
 
 fn compare(flavour: Flavour, default: u64) {
     let first = env("DPOR_SEED", 1);

@@ -1,7 +1,5 @@
 //! Livelocks: hand-made ones, and random retry loops against an enumeration of all states.
 
-mod common;
-
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -9,8 +7,8 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use common::program::{Rng, env};
-use common::{Lock, Word};
+use crate::common::program::{Rng, env};
+use crate::common::{Lock, Word};
 use dpor::{Budget, Explorer, FailureKind, Fairness, Report, Strategy};
 
 fn hash(state: impl Hash) -> u64 {

@@ -3,11 +3,9 @@
 //!
 //! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each theme.
 
-mod structured;
-
+use crate::structured::check::{Compared, Limits, fault, fault_without};
+use crate::structured::generate::{THEMES, Theme, program};
 use dpor::Rule;
-use structured::check::{Compared, Limits, fault, fault_without};
-use structured::generate::{THEMES, Theme, program};
 
 const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
 

@@ -1,7 +1,5 @@
 //! Threads, shards and pauses do not change what is found.
 
-mod common;
-
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::check::explore;
-use common::program::{Flavour, Program};
-use common::{Variant, family};
+use crate::common::check::explore;
+use crate::common::program::{Flavour, Program};
+use crate::common::{Variant, family};
 use dpor::{Budget, Explorer, Saved, Strategy, Unfinished};
 
 #[test]
@@ -57,7 +55,7 @@ fn threads_take_part() {
     assert!(workers.lock().unwrap().len() > 1, "one thread did everything");
 }
 
-/// By hand: `cargo test -p dpor --test parallel -- --ignored --nocapture`.
+/// By hand: `cargo test -p dpor --test engine parallel -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes seconds"]
 fn speed_of_jobs() {

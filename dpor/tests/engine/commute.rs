@@ -1,13 +1,11 @@
 //! What is taken to commute does, and what does not is found.
 
-mod common;
-
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::check::run;
-use common::program::{Flavour, Program, env};
-use common::{Lock, Variant, Word, family};
+use crate::common::check::run;
+use crate::common::program::{Flavour, Program, env};
+use crate::common::{Lock, Variant, Word, family};
 use dpor::{Access, Blame, Budget, Commutation, Commute, Disagreement, Explorer, Rule, Strategy, note, object, observed, step};
 
 fn strategies(seed: u64) -> [Strategy; 5] {

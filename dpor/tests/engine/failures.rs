@@ -1,14 +1,12 @@
 //! Failing, tearing down, data races, nondeterminism, replay.
 
-mod common;
-
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Lock, Variant, Word, family};
+use crate::common::{Lock, Variant, Word, family};
 use dpor::{Access, Explorer, FailureKind, Strategy, Unfinished};
 
 const STRATEGIES: [Strategy; 6] = [

@@ -1,10 +1,8 @@
 //! Every rule of the dependence relation and of race detection is needed: without it, some program comes out wrong. (`UpdateShared`
 //! has its test in `failures.rs`: the generated programs do not mix those two on one object.)
 
-mod common;
-
-use common::check::fault;
-use common::program::{Flavour, Program};
+use crate::common::check::fault;
+use crate::common::program::{Flavour, Program};
 use dpor::Rule;
 
 /// Programs of each flavour to try; the rule that is missed least takes about 500.

@@ -1,10 +1,8 @@
 //! The search by preemptions finds what brute force finds.
 
-mod common;
-
-use common::check::explore;
-use common::program::{Flavour, Program, env};
-use common::{Variant, Word, family};
+use crate::common::check::explore;
+use crate::common::program::{Flavour, Program, env};
+use crate::common::{Variant, Word, family};
 use dpor::{Explorer, Strategy};
 
 const MOST: u64 = 6_000;
@@ -76,7 +74,7 @@ fn everything() {
 /// Programs that an earlier version got wrong.
 #[test]
 fn found_before() {
-    use common::program::Instr::{Add, AssertEven, Lock, Read, SkipIfOdd, Swap};
+    use crate::common::program::Instr::{Add, AssertEven, Lock, Read, SkipIfOdd, Swap};
     for tasks in [
         // A task that stays blocked touches its object too.
         vec![vec![Swap(0, 1), SkipIfOdd, Lock(0)], vec![Add(0, 1), Lock(0), Add(0, 1)], vec![]],

@@ -1,0 +1,16 @@
+//! The engine against oracles that share nothing with it: enumeration, an independent machine, Nidhugg's counts; and against itself without one of
+//! its rules, in parts, and in the other order. One program, so that its tests keep all cores busy.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod structured;
+
+mod commute;
+mod differential;
+mod failures;
+mod fewest;
+mod livelock;
+mod mutations;
+mod nidhugg;
+mod parallel;
+mod structured_programs;
