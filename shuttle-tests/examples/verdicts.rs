@@ -176,7 +176,7 @@ fn selfcheck(cases: &[Case], executions: u64) {
 }
 
 /// Beyond that many executions, classes are not counted.
-const MANY: u64 = 60_000;
+const MANY: u64 = 25_000;
 /// Cases with more classes than that are compared only where there are no others.
 const FEW: u64 = 5_000;
 

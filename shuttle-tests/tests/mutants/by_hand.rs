@@ -50,7 +50,7 @@ pub const MISTAKES: &[Mistake] = &[
         "mprotect.rs",
         &[("Pte::Migration { page, write: false, exclusive }", "Pte::Migration { page, write: true, exclusive }")],
     ),
-    ("mprotect makes every entry writable", "mprotect.rs", &[("&& self.page(page).anon_exclusive.read()", "&& self.page(page).mapped()")]),
+    ("mprotect makes every entry writable", "mprotect.rs", &[("self.page(page).anon_exclusive.read()", "self.page(page).mapped()")]),
     (
         "a page-table lock inside which the anon_vma's is taken",
         "anon_vma.rs",
