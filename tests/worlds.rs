@@ -191,3 +191,40 @@ fn two_expansions() {
         .cpu("migrate", |w| w.migrate(w.process(0).page_at(10)));
     answers(&race, &[(Era::V2_6_36, &["RMAP-1"])]);
 }
+
+/// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these allocations fails.
+#[test]
+fn memory_runs_out() {
+    let race = |name, asks: fn(&World)| {
+        Race::new(name, "memory runs out, and is there again")
+            .world(|w| {
+                half_swapped(w);
+                w.process(0).fork();
+                w.limit_memory();
+            })
+            .cpu("others", |w| {
+                w.exhaust_memory();
+                w.release_memory();
+            })
+            .cpu("asks", asks)
+    };
+    let races = [
+        race("W8/fault", |w| _ = (w.process(0).load(1), w.process(1).store(2, 7))),
+        race("W8/fork", |w| _ = w.process(0).try_fork().map(|child| child.exit())),
+        race("W8/swapoff", |w| w.swapoff()),
+        race("W8/split", |w| w.process(0).munmap(2..3)),
+        race("W8/migrate", |w| w.migrate(w.process(0).page_at(2))),
+    ];
+    for race in &races {
+        answers(race, &[(Era::V2_6_11, &[]), (Era::V2_6_36, &[]), (Era::V5_9, &[]), (Era::V5_19, &[])]);
+    }
+    let fails = |at: usize, mark: &'static Mark| {
+        let race = races[at].clone().sometimes("it fails", move |e| e.saw(mark)).holds(Era::V5_19);
+        let outcome = race.check(&Era::V5_19);
+        assert!(outcome.as_documented(), "{}: {:?}", race.id(), outcome.objections());
+    };
+    fails(0, Mark::PAGE_FAULT_OOM);
+    fails(1, Mark::FORK_FAILS);
+    fails(2, Mark::SWAPOFF_FAILS);
+    fails(4, Mark::MIGRATE_FAILED);
+}

@@ -2,7 +2,7 @@
 
 use super::anon_vma_lock::ListLock;
 use super::page::Mapping;
-use super::{Addr, MmRef, PageRef, Vma, VmaRef, World};
+use super::{Addr, Errno, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
 use crate::spec::{AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, ForkLink, FreshAnonVma, UnmappedPut};
 use crate::sync::{self, Mark, Name, Plain, SlabRef, State, Word};
@@ -149,10 +149,13 @@ impl World {
     /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at least. Kernel: `anon_vma_prepare`.
     ///
     /// Two threads may get here for the same VMA at once: the page-table lock decides. Who looks up the anon_vma that the object was before may
-    /// have its lock (rule [`FreshAnonVma`]).
-    pub fn anon_vma_prepare(&self, vma: &Vma) {
+    /// have its lock (rule [`FreshAnonVma`]). An error if no memory is left.
+    pub fn anon_vma_prepare(&self, vma: &Vma) -> Result<(), Errno> {
         if vma.anon_vma.read().is_some() {
-            return;
+            return Ok(());
+        }
+        if !self.memory_is_left() {
+            return Err(Errno::Enomem);
         }
         let mm = self.mm_struct(vma.mm);
         mm.mmap_sem.assert_held();
@@ -176,6 +179,7 @@ impl World {
             sync::mark(Mark::ANON_VMA_PREPARE_LOST);
             self.put_anon_vma(new);
         }
+        Ok(())
     }
 
     /// Puts `vma` on `anon_vma`'s list, at its tail (rule [`ForkLink`], claim S3.15). Kernel: `anon_vma_chain_link`.
@@ -329,8 +333,8 @@ impl World {
     /// The anon_vma of a mapped page, with a reference and no lock. Kernel: `page_get_anon_vma`, since 3.0.
     pub(super) fn page_get_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         self.rcu.read_lock();
-        match self.page(page).mapping.read() {
-            Mapping(Some(anon_vma)) if self.page(page).mapped() => self.get_mapped_anon_vma(page, anon_vma),
+        match self.page_rmapping(page) {
+            Mapping::AnonVma(anon_vma) if self.page(page).mapped() => self.get_mapped_anon_vma(page, anon_vma),
             _ => {
                 self.rcu.read_unlock();
                 None

@@ -49,7 +49,7 @@ impl World {
     /// Why a reverse-map walk for `page` would miss the entry at `at`.
     fn rmap_gap(&self, at: PteLocation, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
-        let Mapping(Some(anon_vma)) = frame.mapping.peek() else { return Some(format!("{page} has no anon_vma")) };
+        let Mapping::AnonVma(anon_vma) = frame.mapping.peek() else { return Some(format!("{page} has no anon_vma")) };
         if !self.anon_vmas.is_live(anon_vma) {
             return Some(format!("its anon_vma#{} has been freed", anon_vma.slot()));
         }
@@ -76,7 +76,11 @@ impl World {
             let linked = own.map_or(chain.is_empty(), |own| chain.contains(&own)) && (self.chained() || chain.len() <= 1);
             sync::clause(Clause::RMAP_3, vma.in_use() && listed && linked, || {
                 let names: Vec<_> = chain.iter().map(|anon_vma| format!("anon_vma#{}", anon_vma.slot())).collect();
-                format!("{vma} has {} and is linked to {}", Mapping(own), if names.is_empty() { "none".into() } else { names.join(", ") })
+                format!(
+                    "{vma} has {} and is linked to {}",
+                    Mapping::through(own),
+                    if names.is_empty() { "none".into() } else { names.join(", ") }
+                )
             });
         }
     }
@@ -110,8 +114,7 @@ impl World {
         sync::clause(Clause::LRU_1, listed + waiting == 1 && frame.lru.peek() == (listed == 1), || {
             format!("{page} is not free, and {listed} times on the LRU list")
         });
-        if frame.is_file() {
-            sync::clause(Clause::LEAK_1, !frame.truncated.peek(), || format!("{page} is not free, and no file has it any more"));
+        if frame.mapping.peek() == Mapping::File {
             return; // the page cache holds it
         }
         let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;

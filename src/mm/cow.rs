@@ -1,7 +1,8 @@
 //! Copy-on-write: which page may a write fault store to in place, and how it is copied when it may not.
 
+use super::fault::VmFault;
 use super::page::Mapping;
-use super::{Addr, Mm, PageRef, Pte, Vma, World};
+use super::{Addr, Errno, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{Clause, CopiedSwap, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
 use crate::sync::{self, Mark};
 use crate::{call, note};
@@ -10,23 +11,23 @@ impl World {
     /// A store met a write-protected entry. Kernel: `do_wp_page`.
     ///
     /// Called with `mmap_sem` held for reading, and the page-table lock, under which the entry is `pte`; lets go of the latter.
-    pub(super) fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
-        self.break_cow(mm, vma, addr, pte, true);
+    pub(super) fn do_wp_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> VmFault {
+        self.break_cow(mm, vma, addr, pte, true)
     }
 
     /// A device that will only read met an entry whose page others may have too: gives the process a page of its own there, still
     /// write-protected. Called like [`do_wp_page`](Self::do_wp_page). Kernel: `do_wp_page` with `FAULT_FLAG_UNSHARE`, since 5.19.
-    pub(super) fn unshare(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) {
-        self.break_cow(mm, vma, addr, pte, false);
+    pub(super) fn unshare(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> VmFault {
+        self.break_cow(mm, vma, addr, pte, false)
     }
 
-    fn break_cow(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) {
+    fn break_cow(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> VmFault {
         call!("do_wp_page({}:{addr}{})", mm.id(), if write { "" } else { ", unshare" });
         mm.page_table_lock.assert_held();
         let old = pte.page().expect("a present entry");
         let Some(reuse) = self.wp_can_reuse(mm, vma, addr, pte) else {
             mm.page_table_lock.unlock();
-            return;
+            return VmFault::Minor;
         };
         if reuse {
             sync::mark(Mark::DO_WP_PAGE_REUSES);
@@ -35,12 +36,13 @@ impl World {
                 self.set_pte(mm, addr, Pte::Present { page: old, write: true, dirty: true });
             }
             mm.page_table_lock.unlock();
-            return;
+            return VmFault::Minor;
         }
         self.get_page(old);
         mm.page_table_lock.unlock();
-        self.wp_page_copy(mm, vma, addr, pte, write);
+        let result = self.wp_page_copy(mm, vma, addr, pte, write);
         self.put_page(old);
+        if result.is_ok() { VmFault::Minor } else { VmFault::Oom }
     }
 
     /// May the process have the page of its write-protected entry for itself? `None` if the entry changed while it slept. Called with the
@@ -96,7 +98,7 @@ impl World {
             _ => self.can_share_swap_page(page),
         };
         if reuse {
-            frame.mapping.write(Mapping(vma.anon_vma.read())); // page_move_anon_rmap
+            frame.mapping.write(Mapping::through(vma.anon_vma.read())); // page_move_anon_rmap
         }
         self.unlock_page(page);
         Some(reuse)
@@ -105,11 +107,11 @@ impl World {
     /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`. Kernel: `wp_page_copy`.
     ///
     /// As long as the entry is there, a thread may load through it: the mapping must count till then (rule [`CowRmap`]).
-    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) {
+    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> Result<(), Errno> {
         let old = pte.page().expect("a present entry");
         sync::mark(Mark::DO_WP_PAGE_COPIES);
-        self.anon_vma_prepare(vma);
-        let new = self.alloc_page();
+        self.anon_vma_prepare(vma)?;
+        let new = self.alloc_page().ok_or(Errno::Enomem)?;
         self.page(new).content.write(self.page(old).content.read());
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == pte;
@@ -130,6 +132,7 @@ impl World {
         if used && self.rules().copied_swap == CopiedSwap::Free {
             self.free_swap_cache(old);
         }
+        Ok(())
     }
 
     /// May the faulting process have the page for itself? Called with the page and the page table locked (claims S0.3, S0.4). Kernel:

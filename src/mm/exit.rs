@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, Mm, MmRef, PageRef, Pte, VmaRef, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, VmaRef, World};
 use crate::call;
 use crate::spec::{GatherPut, ZapMigration};
 use crate::sync::{self, Mark};
@@ -22,24 +22,31 @@ impl World {
         mm.mmap.publish(Vec::new());
     }
 
-    /// Unmaps what is mapped in a range; true if there was anything. Kernel: `do_munmap`. Takes `mmap_sem` for writing.
+    /// See [`Process::munmap`](super::Process::munmap). Kernel: `sys_munmap`. Takes `mmap_sem` for writing.
     pub(super) fn munmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
-        call!("do_munmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
+        let unmapped = self.do_munmap(mm, range);
+        mm.mmap_sem.up_write();
+        unmapped.unwrap_or(false)
+    }
+
+    /// Unmaps what is mapped in a range; true if there was anything; an error, and nothing is unmapped, if memory runs out. Called with `mmap_sem`
+    /// held for writing. Kernel: the same name.
+    pub(super) fn do_munmap(&self, mm: &Mm, range: Range<Addr>) -> Result<bool, Errno> {
+        call!("do_munmap({}, {range:?})", mm.id());
         for edge in [range.start, range.end] {
             if let Some(vma) = self.find_vma(mm, edge)
                 && vma.vm_start.read() != edge
             {
-                self.__split_vma(mm, vma, edge, edge == range.end);
+                self.__split_vma(mm, vma, edge, edge == range.end)?;
             }
         }
         let all = mm.mmap.read();
         let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
         mm.mmap.publish(kept);
         self.unmap_vmas(mm, &gone);
-        mm.mmap_sem.up_write();
-        !gone.is_empty()
+        Ok(!gone.is_empty())
     }
 
     /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that

@@ -19,8 +19,19 @@ impl FaultAgain {
     }
 }
 
+/// How a fault ends, if no signal is sent. Kernel: `VM_FAULT_MINOR`, which is 0 since 2.6.23, and `VM_FAULT_OOM`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum VmFault {
+    /// The access is to be tried again.
+    Minor,
+    /// Memory has run out.
+    Oom,
+}
+
 impl World {
-    /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal.
+    /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is the signal, `Enomem` the end of the
+    /// process when memory has run out.
     pub(super) fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
         let mut again = FaultAgain::default();
         loop {
@@ -91,10 +102,13 @@ impl World {
                 sync::mark(Mark::PAGE_FAULT_READ_ONLY);
                 Err(Errno::Efault)
             }
-            Some(vma) => {
-                self.handle_mm_fault(mm, vma, addr, write);
-                Ok(())
-            }
+            Some(vma) => match self.handle_mm_fault(mm, vma, addr, write) {
+                VmFault::Minor => Ok(()),
+                VmFault::Oom => {
+                    sync::mark(Mark::PAGE_FAULT_OOM);
+                    Err(Errno::Enomem)
+                }
+            },
             None => {
                 sync::mark(Mark::PAGE_FAULT_EFAULT);
                 Err(Errno::Efault)
@@ -105,7 +119,7 @@ impl World {
     }
 
     /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading; to write, only where the VMA permits it.
-    pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) {
+    pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) -> VmFault {
         match mm.pte(addr).read() {
             Pte::None => self.do_anonymous_page(mm, vma, addr),
             Pte::Migration { .. } => {
@@ -114,17 +128,19 @@ impl World {
                 if !cleaned {
                     self.migration_entry_wait(mm.id(), addr);
                 }
+                VmFault::Minor
             }
             Pte::Swap { entry, exclusive } => self.do_swap_page(mm, vma, addr, Pte::Swap { entry, exclusive }, write),
             pte @ Pte::Present { write: false, .. } if write => {
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read() == pte {
-                    self.do_wp_page(mm, vma, addr, pte);
+                    self.do_wp_page(mm, vma, addr, pte)
                 } else {
                     mm.page_table_lock.unlock();
+                    VmFault::Minor
                 }
             }
-            Pte::Present { .. } => {}
+            Pte::Present { .. } => VmFault::Minor,
         }
     }
 
@@ -156,10 +172,10 @@ impl World {
     }
 
     /// Kernel: `do_anonymous_page`. Called with `mmap_sem` held for reading. Takes the page-table lock.
-    fn do_anonymous_page(&self, mm: &Mm, vma: &Vma, addr: Addr) {
+    fn do_anonymous_page(&self, mm: &Mm, vma: &Vma, addr: Addr) -> VmFault {
         call!("do_anonymous_page({}:{addr})", mm.id());
-        self.anon_vma_prepare(vma);
-        let page = self.alloc_page();
+        let prepared = self.anon_vma_prepare(vma);
+        let Some(page) = prepared.ok().and_then(|()| self.alloc_page()) else { return VmFault::Oom };
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == Pte::None;
         if used {
@@ -170,5 +186,6 @@ impl World {
             sync::mark(Mark::DO_ANONYMOUS_PAGE_LOST);
             self.put_page(page);
         }
+        VmFault::Minor
     }
 }

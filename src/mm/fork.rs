@@ -1,37 +1,48 @@
 //! fork: the child gets the VMAs, and shares every page until one of the two writes.
 
-use super::{Addr, Mm, MmRef, PageRef, Pte, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::{ForkMigration, ForkPinned, GupFast, Reuse};
 use crate::sync::{self, Mark};
 
 impl World {
-    /// Copies an address space. Kernel: `dup_mmap`. Takes the parent's `mmap_sem` for writing, so no fault of the parent runs meanwhile.
-    pub(super) fn fork(&self, parent: MmRef) -> MmRef {
+    /// Copies an address space; an error if memory runs out meanwhile, and then what was copied goes again. Kernel: `dup_mmap`. Takes the parent's
+    /// `mmap_sem` for writing, so no fault of the parent runs meanwhile.
+    pub(super) fn fork(&self, parent: MmRef) -> Result<MmRef, Errno> {
         let oldmm = self.mm_struct(parent);
         let child = self.mm_alloc();
         let mm = self.mm_struct(child);
         call!("dup_mmap({parent} → {child})");
         oldmm.mmap_sem.down_write();
         mm.mmap_sem.down_write();
-        for &mpnt in oldmm.mmap.read().iter() {
-            let mpnt = self.vma(mpnt);
-            let tmp = self.vma_alloc(child, mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
-            *tmp.vm_write.write() = mpnt.vm_write.read();
-            self.anon_vma_fork(tmp, mpnt);
-            self.insert_vm_struct(mm, tmp);
-            self.copy_page_range(mm, oldmm, tmp, mpnt);
-        }
+        let copied = oldmm.mmap.read().iter().try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt)));
         mm.mmap_sem.up_write();
         oldmm.mmap_sem.up_write();
+        if let Err(error) = copied {
+            sync::mark(Mark::FORK_FAILS);
+            self.mmput(mm);
+            return Err(error);
+        }
         self.add_process(child);
-        child
+        Ok(child)
+    }
+
+    /// The loop body of `dup_mmap`. Called with both `mmap_sem` held for writing.
+    fn dup_vma(&self, mm: &Mm, oldmm: &Mm, mpnt: &Vma) -> Result<(), Errno> {
+        if !self.memory_is_left() {
+            return Err(Errno::Enomem);
+        }
+        let tmp = self.vma_alloc(mm.id(), mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
+        *tmp.vm_write.write() = mpnt.vm_write.read();
+        self.anon_vma_fork(tmp, mpnt);
+        self.insert_vm_struct(mm, tmp);
+        self.copy_page_range(mm, oldmm, tmp, mpnt)
     }
 
     /// Kernel: `copy_page_range`. Called with both `mmap_sem` held for writing. Takes both page-table locks, the child's first.
-    fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) {
+    fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) -> Result<(), Errno> {
         if vma.anon_vma.read().is_none() {
-            return; // nothing was ever touched here
+            return Ok(()); // nothing was ever touched here
         }
         let counted = self.rules().gup_fast == GupFast::WriteProtectSeq;
         if counted {
@@ -39,6 +50,7 @@ impl World {
         }
         dst.page_table_lock.lock();
         src.page_table_lock.lock();
+        let mut copied = Ok(());
         for addr in vma.vm_start.read()..vma.vm_end.read() {
             while self.rules().fork_migration == ForkMigration::Wait && matches!(src.pte(addr).read(), Pte::Migration { .. }) {
                 src.page_table_lock.unlock();
@@ -47,20 +59,24 @@ impl World {
                 dst.page_table_lock.lock();
                 src.page_table_lock.lock();
             }
-            self.copy_one_pte(dst, src, dst_vma, addr);
+            copied = self.copy_one_pte(dst, src, dst_vma, addr);
+            if copied.is_err() {
+                break;
+            }
         }
         src.page_table_lock.unlock();
         dst.page_table_lock.unlock();
         if counted {
             src.write_protect_seq.update(|seq| seq + 1);
         }
+        copied
     }
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks held.
-    fn copy_one_pte(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr) {
+    fn copy_one_pte(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr) -> Result<(), Errno> {
         let pte = src.pte(addr).read();
         let copy = match pte {
-            Pte::None => return,
+            Pte::None => return Ok(()),
             Pte::Present { page, .. } if self.fork_must_copy(src, page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             Pte::Migration { page, .. } => {
@@ -87,6 +103,7 @@ impl World {
         } else {
             self.set_pte(dst, addr, copy);
         }
+        Ok(())
     }
 
     /// A device may hold the page for the parent, and the rule [`ForkPinned`] says that the child gets a copy (claim S0.9). The page does not tell
@@ -102,15 +119,16 @@ impl World {
 
     /// The child gets a page of its own, and the parent's entry stays as it is. Called with both page-table locks held. Kernel:
     /// `copy_present_page`, since 5.9.
-    fn copy_present_page(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr, page: PageRef) {
+    fn copy_present_page(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr, page: PageRef) -> Result<(), Errno> {
         sync::mark(Mark::FORK_COPIES_PINNED_PAGE);
-        let new = self.alloc_page();
+        let new = self.alloc_page().ok_or(Errno::Enomem)?;
         // The entry is in use, so that the copy is not half of a store.
         let _ = src.pte(addr).begin_access();
         self.page(new).content.write(self.page(page).content.read());
         self.shadow_fork(src, dst, addr);
         src.pte(addr).end_access(None);
         self.map_new_page(dst, dst_vma, addr, Pte::Present { page: new, write: dst_vma.maybe_mkwrite(true), dirty: true }, false);
+        Ok(())
     }
 
     /// Kernel: `ptep_set_wrprotect`. Keeps a dirty bit that hardware sets meanwhile.

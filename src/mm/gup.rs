@@ -1,6 +1,6 @@
 //! get_user_pages, and the device that uses what it got.
 
-use super::fault::FaultAgain;
+use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
 use crate::call;
@@ -182,8 +182,10 @@ impl World {
             match mm.pte(addr).read() {
                 pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
                     again.round(self);
-                    self.unshare(mm, vma, addr, pte);
-                    continue;
+                    match self.unshare(mm, vma, addr, pte) {
+                        VmFault::Minor => continue,
+                        VmFault::Oom => return Err(Errno::Enomem),
+                    }
                 }
                 Pte::Present { page, write: writable, .. } if writable || !write => {
                     self.page(page).count.add(self.gup_references());
@@ -194,7 +196,9 @@ impl World {
                 _ => mm.page_table_lock.unlock(),
             }
             again.round(self);
-            self.handle_mm_fault(mm, vma, addr, write);
+            if self.handle_mm_fault(mm, vma, addr, write) == VmFault::Oom {
+                return Err(Errno::Enomem);
+            }
         }
     }
 

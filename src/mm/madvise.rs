@@ -1,6 +1,6 @@
 //! What a process asks of single pages: madvise, and pipes that hold pages.
 
-use super::fault::FaultAgain;
+use super::fault::{FaultAgain, VmFault};
 use super::{Addr, Errno, MmRef, PageRef, Process, Pte, World};
 use crate::call;
 use crate::sync::Name;
@@ -71,7 +71,7 @@ impl World {
         call!("get_user_pages({mm}:{addr})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_read();
-        let found = self.find_vma(mm, addr).ok_or(Errno::Efault).map(|vma| {
+        let found = self.find_vma(mm, addr).ok_or(Errno::Efault).and_then(|vma| {
             let mut again = FaultAgain::default();
             loop {
                 mm.page_table_lock.lock();
@@ -84,10 +84,12 @@ impl World {
                 }
                 mm.page_table_lock.unlock();
                 if let Some(page) = page {
-                    break page;
+                    break Ok(page);
                 }
                 again.round(self);
-                self.handle_mm_fault(mm, vma, addr, false);
+                if self.handle_mm_fault(mm, vma, addr, false) == VmFault::Oom {
+                    break Err(Errno::Enomem);
+                }
             }
         });
         mm.mmap_sem.up_read();

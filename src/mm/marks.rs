@@ -78,6 +78,10 @@ marks! {
     ZAP_MEETS_MIGRATION_ENTRY,
     /// mprotect meets a migration entry that is to be writable again.
     MPROTECT_MEETS_MIGRATION_ENTRY,
+    /// fork finds no memory left, and there is no child.
+    FORK_FAILS,
+    /// A page fault finds no memory left.
+    PAGE_FAULT_OOM,
     /// fork copies a migration entry.
     FORK_COPIES_MIGRATION_ENTRY,
     /// fork copies a page that a device holds.
@@ -88,8 +92,8 @@ marks! {
     GUP_FAST_LOOKS_AGAIN,
     /// `get_user_pages_fast` meets a fork, and leaves it to who takes locks.
     GUP_FAST_MEETS_FORK,
-    /// `try_to_unmap` meets the dummy VMA that keeps the anon_vma.
-    TRY_TO_UNMAP_PASSES_DUMMY,
+    /// A walk of the reverse map meets the dummy VMA that keeps the anon_vma.
+    RMAP_PASSES_DUMMY,
     /// `try_to_unmap_one` leaves the page mapped, because somebody holds it.
     TRY_TO_UNMAP_PAGE_HELD,
     /// `migrate_pages` does not find the page on the LRU list.
@@ -118,6 +122,8 @@ marks! {
     SHRINK_KEPT,
     /// swapoff has found no slot in use, and is over.
     SWAPOFF_OVER,
+    /// swapoff finds no memory left, and gives up.
+    SWAPOFF_FAILS,
     /// swapoff is through with a page, and the slot still has entries.
     SWAPOFF_LEAVES_ENTRIES,
     /// swapoff unlocks the page to wait for `mmap_sem`.

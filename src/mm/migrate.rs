@@ -103,7 +103,11 @@ impl World {
         {
             return result;
         }
-        let newpage = self.alloc_page();
+        let Some(newpage) = self.alloc_page() else {
+            sync::mark(Mark::MIGRATE_FAILED);
+            self.putback_lru_page(page);
+            return Err(Errno::Enomem);
+        };
         let result = self.unmap_and_move(newpage, page);
         if result.is_ok() {
             sync::mark(Mark::MIGRATE_MOVED);
@@ -183,14 +187,14 @@ impl World {
         let locked = new.lock.trylock();
         debug_assert!(locked, "nobody else knows the new page");
         new.index.write(old.index.read());
-        new.mapping.write(old.mapping.read());
+        let mapping = self.page_rmapping(page);
+        new.mapping.write(mapping);
         if matches!(self.rules().stale_entry, StaleEntry::MapNew | StaleEntry::MapNewReferenced) {
             old.moved_to.write(Some(newpage));
         }
-        let result =
-            if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
+        let result = if mapping == Mapping::File { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
-            new.mapping.write(Mapping(None));
+            new.mapping.write(Mapping::None);
             old.moved_to.reset(None);
         } else {
             if self.rules().newpage_lru == NewpageLru::BeforeRemap {
@@ -222,7 +226,7 @@ impl World {
         }
         old.swap_cache.write(false);
         old.private.write(0);
-        old.mapping.write(Mapping(None));
+        old.mapping.write(Mapping::None);
         Ok(())
     }
 
@@ -330,7 +334,7 @@ impl World {
     /// S1.2, S1.3, S3.14). Called with `page` locked.
     fn keep_anon_vma(&self, page: PageRef) -> (Kept, Plan) {
         let frame = self.page(page);
-        if frame.mapping.read() == Mapping(None) {
+        if !self.page_rmapping(page).is_anon() {
             let kept = if self.rules().rcu_scope == RcuScope::All && self.rules().anon_vma_life == AnonVmaLife::Rcu {
                 self.rcu.read_lock();
                 Kept::Rcu
@@ -351,8 +355,8 @@ impl World {
             }
             AnonVmaLife::Refcount => {
                 self.rcu.read_lock();
-                match frame.mapping.read() {
-                    Mapping(Some(anon_vma)) if frame.mapped() => {
+                match self.page_rmapping(page) {
+                    Mapping::AnonVma(anon_vma) if frame.mapped() => {
                         self.get_anon_vma(anon_vma);
                         (Kept::RcuAndReference(anon_vma), true)
                     }
@@ -391,7 +395,7 @@ impl World {
     /// What to do with a file's page, or one that has no mapping: in the swap cache, since nobody has mapped it yet, or cut off from its file
     /// (claims S1.1, S1.4, S3.14).
     fn plan_without_anon_vma(&self, page: PageRef) -> Plan {
-        if self.page(page).is_file() && !self.page(page).truncated.read() {
+        if self.page_rmapping(page) == Mapping::File {
             return Plan::File;
         }
         let plan = match self.rules().unmapped_page {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, Mm, MmRef, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, Vma, World};
 use crate::call;
 use crate::spec::ExpandLock;
 use crate::sync::SlabRef;
@@ -15,7 +15,7 @@ impl World {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
         let overlaps = |vma: &Vma| vma.vm_start.read() < range.end && range.start < vma.vm_end.read();
-        let free = !mm.mmap.read().iter().any(|&vma| overlaps(self.vma(vma)));
+        let free = self.memory_is_left() && !mm.mmap.read().iter().any(|&vma| overlaps(self.vma(vma)));
         if free {
             let vma = self.vma_alloc(mm.id(), range.start, range.end, range.start);
             self.insert_vm_struct(mm, vma);
@@ -30,11 +30,9 @@ impl World {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
         let vma = self.find_vma(mm, addr).filter(|vma| vma.vm_start.read() != addr);
-        if let Some(vma) = vma {
-            self.__split_vma(mm, vma, addr, true);
-        }
+        let split = vma.is_some_and(|vma| self.__split_vma(mm, vma, addr, true).is_ok());
         mm.mmap_sem.up_write();
-        vma.is_some()
+        split
     }
 
     /// See [`Process::move_boundary`](super::Process::move_boundary). Takes `mmap_sem` for writing.
@@ -75,40 +73,44 @@ impl World {
         } else {
             mm.mmap_sem.down_read();
         }
-        let mut done = false;
-        if let Some(vma) = self.find_vma(mm, start).filter(|vma| self.is_free_below(mm, vma, to)) {
-            self.anon_vma_prepare(vma);
-            let locked = match self.rules().expand_lock {
-                ExpandLock::Nothing => None,
-                ExpandLock::AnonVma | ExpandLock::PageTable | ExpandLock::MmapSem => {
-                    vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
-                }
-            };
-            let faults = self.rules().expand_lock == ExpandLock::PageTable;
-            if faults {
-                mm.page_table_lock.lock();
-            }
-            // Somebody else may have let it grow that far meanwhile.
-            if to < vma.vm_start.read() {
-                // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's words wrap around.
-                let grow = vma.vm_start.read().wrapping_sub(to);
-                vma.vm_start.write(to);
-                vma.vm_pgoff.write(vma.vm_pgoff.read().wrapping_sub(grow));
-                done = true;
-            }
-            if faults {
-                mm.page_table_lock.unlock();
-            }
-            if let Some(locked) = locked {
-                self.anon_vma_unlock(locked);
-            }
-        }
+        let below = self.find_vma(mm, start).filter(|vma| self.is_free_below(mm, vma, to));
+        let done = below.is_some_and(|vma| self.grow_down(mm, vma, to).unwrap_or(false));
         if alone {
             mm.mmap_sem.up_write();
         } else {
             mm.mmap_sem.up_read();
         }
         done
+    }
+
+    /// The middle of `expand_downwards`. Called with `mmap_sem` held.
+    fn grow_down(&self, mm: &Mm, vma: &Vma, to: Addr) -> Result<bool, Errno> {
+        self.anon_vma_prepare(vma)?;
+        let locked = match self.rules().expand_lock {
+            ExpandLock::Nothing => None,
+            ExpandLock::AnonVma | ExpandLock::PageTable | ExpandLock::MmapSem => {
+                vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
+            }
+        };
+        let faults = self.rules().expand_lock == ExpandLock::PageTable;
+        if faults {
+            mm.page_table_lock.lock();
+        }
+        // Somebody else may have let it grow that far meanwhile.
+        let grows = to < vma.vm_start.read();
+        if grows {
+            // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's words wrap around.
+            let grow = vma.vm_start.read().wrapping_sub(to);
+            vma.vm_start.write(to);
+            vma.vm_pgoff.write(vma.vm_pgoff.read().wrapping_sub(grow));
+        }
+        if faults {
+            mm.page_table_lock.unlock();
+        }
+        if let Some(locked) = locked {
+            self.anon_vma_unlock(locked);
+        }
+        Ok(grows)
     }
 
     /// Does no other VMA end above `to` and below `vma`? Called with `mmap_sem` held.

@@ -61,4 +61,6 @@ pub enum Errno {
     Einval,
     /// The page is pinned or otherwise in use.
     Ebusy,
+    /// No memory is left.
+    Enomem,
 }

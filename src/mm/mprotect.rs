@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, Mm, MmRef, PageRef, Pte, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::MprotectWrite;
 use crate::sync::{self, Mark};
@@ -19,7 +19,9 @@ impl World {
             && let Some(vma) = self.find_vma(mm, nstart)
         {
             let end = vma.vm_end.read().min(range.end);
-            self.mprotect_fixup(mm, vma, nstart..end, writable);
+            if self.mprotect_fixup(mm, vma, nstart..end, writable).is_err() {
+                break;
+            }
             nstart = end;
         }
         mm.mmap_sem.up_write();
@@ -28,19 +30,20 @@ impl World {
 
     /// Changes what lies in one VMA. Called with `mmap_sem` held for writing. Kernel: `mprotect_fixup`, which joins VMAs where it can: here they
     /// stay apart.
-    fn mprotect_fixup(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, writable: bool) {
+    fn mprotect_fixup(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, writable: bool) -> Result<(), Errno> {
         mm.mmap_sem.assert_write_held();
         if vma.vm_write.read() == writable {
-            return;
+            return Ok(());
         }
         if range.start != vma.vm_start.read() {
-            self.__split_vma(mm, vma, range.start, true);
+            self.__split_vma(mm, vma, range.start, true)?;
         }
         if range.end != vma.vm_end.read() {
-            self.__split_vma(mm, vma, range.end, false);
+            self.__split_vma(mm, vma, range.end, false)?;
         }
         *vma.vm_write.write() = writable;
         self.change_protection(mm, vma, range);
+        Ok(())
     }
 
     /// Brings the entries in line with the VMA. No access goes through the old ones when it returns. Called with `mmap_sem` held for writing.

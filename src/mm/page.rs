@@ -55,25 +55,62 @@ impl Scalar for Option<PageRef> {
     }
 }
 
-/// `page->mapping` of an anonymous page: the anon_vma it was first mapped through, or nothing yet.
+/// `page->mapping`: what the page belongs to. Kernel: one pointer, whose low bit says what it points to (`PAGE_MAPPING_ANON`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mapping(pub Option<SlabRef>);
+pub enum Mapping {
+    /// Nothing: it has not been mapped yet, or truncation has taken it out of its file.
+    None,
+    /// The anon_vma that it was first mapped through.
+    AnonVma(SlabRef),
+    /// A file.
+    File,
+}
+
+impl Mapping {
+    /// Through an anon_vma, if there is one.
+    pub(super) fn through(anon_vma: Option<SlabRef>) -> Self {
+        anon_vma.map_or(Mapping::None, Mapping::AnonVma)
+    }
+
+    /// The anon_vma, if it is one.
+    pub(super) fn anon_vma(self) -> Option<SlabRef> {
+        match self {
+            Mapping::AnonVma(anon_vma) => Some(anon_vma),
+            Mapping::None | Mapping::File => None,
+        }
+    }
+
+    /// Kernel: `PageAnon`.
+    pub(super) fn is_anon(self) -> bool {
+        matches!(self, Mapping::AnonVma(_))
+    }
+}
 
 impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(anon_vma) => write!(f, "anon_vma#{}", anon_vma.slot()),
-            None => f.write_str("NULL"),
+        match self {
+            Mapping::AnonVma(anon_vma) => write!(f, "anon_vma#{}", anon_vma.slot()),
+            Mapping::File => f.write_str("file"),
+            Mapping::None => f.write_str("NULL"),
         }
     }
 }
 
+/// A word with the kind in its two low bits.
 impl Scalar for Mapping {
     fn pack(self) -> u64 {
-        self.0.pack()
+        match self {
+            Mapping::None => 0,
+            Mapping::AnonVma(anon_vma) => 1 | Some(anon_vma).pack() << 2,
+            Mapping::File => 2,
+        }
     }
     fn unpack(word: u64) -> Self {
-        Self(Scalar::unpack(word))
+        match word & 3 {
+            0 => Mapping::None,
+            1 => Mapping::through(Scalar::unpack(word >> 2)),
+            _ => Mapping::File,
+        }
     }
     fn show(self) -> String {
         self.to_string()
@@ -108,10 +145,6 @@ pub struct Page {
     frozen: Ghost<bool>,
     /// The checker's: by which slot it is in the swap cache ([COW-2]).
     pub(super) cached: Ghost<Option<SwapEntry>>,
-    /// Is it a file's page? Settled before anybody can find it. Kernel: known from `page->mapping`.
-    file: Word<bool>,
-    /// Was a file's page, and is no longer: truncation has taken it out. Kernel: `page->mapping` is NULL. Changed under the page lock.
-    pub(super) truncated: Word<bool>,
     /// `PG_locked`.
     pub lock: PageLock,
     /// `PG_maplock`, until 2.6.8 (rule [`MapLock`]).
@@ -120,7 +153,8 @@ pub struct Page {
     pub(super) count: Word<i64>,
     /// Kernel: `page->_mapcount`, plus one: present page-table entries that map it.
     pub(super) mapcount: Word<i64>,
-    /// Kernel: `page->mapping`. Stays when the last entry goes; read by `rmap_walk` under the page lock only.
+    /// Kernel: `page->mapping`, to be read through [`page_rmapping`](World::page_rmapping). An anonymous page's stays when its last entry goes (since
+    /// 2.6.9); a file's goes when the page is truncated, under the page lock.
     pub(super) mapping: Word<Mapping>,
     /// Kernel: `page->index`. The linear page offset, the same in every VMA that maps the page.
     pub(super) index: Word<u64>,
@@ -154,13 +188,11 @@ impl Page {
             entries: Ghost::new(name("entries of P%a%l"), BTreeMap::new()),
             frozen: Ghost::new(name("P%a%l frozen"), false),
             cached: Ghost::new(name("P%a%l in the swap cache"), None),
-            file: Word::new(name("P%a%l.file"), false),
-            truncated: Word::new(name("P%a%l.truncated"), false),
             lock: PageLock::new(name("page(P%a%l)")),
             map_lock: SpinLock::new(name("maplock(P%a%l)"), ()),
             count: Word::new(name("P%a%l.count"), 0),
             mapcount: Word::new(name("P%a%l.mapcount"), 0),
-            mapping: Word::new(name("P%a%l.mapping"), Mapping(None)),
+            mapping: Word::new(name("P%a%l.mapping"), Mapping::None),
             index: Word::new(name("P%a%l.index"), 0),
             lru: Word::new(name("P%a%l.lru"), false),
             active: Word::new(name("P%a%l.active"), false),
@@ -172,11 +204,6 @@ impl Page {
             uptodate: Word::new(name("P%a%l.uptodate"), false),
             content: Word::new(name("P%a%l.content"), 0),
         }
-    }
-
-    /// Is it a file's page?
-    pub fn is_file(&self) -> bool {
-        self.file.read()
     }
 
     /// Is there a page in the frame? For audits and pictures only.
@@ -211,10 +238,8 @@ impl Page {
 
     /// A new page's fields, in a frame that nobody else can find: none of it is a step.
     fn blank(&self) {
-        self.file.reset(false);
-        self.truncated.reset(false);
         self.frozen.reset(false);
-        self.mapping.reset(Mapping(None));
+        self.mapping.reset(Mapping::None);
         self.content.reset(0);
         self.active.reset(false);
         self.anon_exclusive.reset(false);
@@ -232,8 +257,6 @@ impl Page {
         self.entries.see(state);
         self.frozen.see(state);
         self.cached.see(state);
-        self.file.see(state);
-        self.truncated.see(state);
         self.lock.see(state);
         self.map_lock.see(state);
         self.count.see(state);
@@ -265,15 +288,24 @@ impl World {
         frame
     }
 
+    /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`, `page_rmapping` since 2.6.34.
+    pub(super) fn page_rmapping(&self, page: PageRef) -> Mapping {
+        self.page(page).mapping.read()
+    }
+
     /// The frame, whatever page is in it: for audits and pictures only.
     pub(super) fn frame(&self, page: PageRef) -> &Page {
         &self.pages[page.frame]
     }
 
-    /// A page with one reference, the caller's, and all zeroes. Kernel: `alloc_page`.
+    /// A page with one reference, the caller's, and all zeroes; `None` if no memory is left. Kernel: `alloc_page`.
     ///
     /// Frames that this CPU freed are taken first, the hottest one first, as from its per-cpu list; so no lock and no step is needed.
-    pub fn alloc_page(&self) -> PageRef {
+    pub fn alloc_page(&self) -> Option<PageRef> {
+        if !self.memory_is_left() {
+            crate::note!("alloc_page() = NULL");
+            return None;
+        }
         let recycled = self.pcp.mine(Vec::pop);
         let page = recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
         let life = page.life.change(|life| {
@@ -285,7 +317,7 @@ impl World {
         page.count.write(1);
         let page = page.named(life);
         crate::note!("alloc_page() = {page}");
-        page
+        Some(page)
     }
 
     /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4). Made while the world is
@@ -293,8 +325,8 @@ impl World {
     #[track_caller]
     pub fn new_file_page(&self) -> PageRef {
         self.assert_being_built("new_file_page");
-        let page = self.alloc_page();
-        self.page(page).file.reset(true);
+        let page = self.alloc_page().expect("memory does not run out while a world is built");
+        self.page(page).mapping.reset(Mapping::File);
         self.file_page.set(Some(page));
         self.lru_cache_add(page);
         page
@@ -311,7 +343,7 @@ impl World {
         if locked {
             self.page(page).lock.lock();
         }
-        self.page(page).truncated.write(true);
+        self.page(page).mapping.write(Mapping::None);
         self.put_page(page); // the page cache's
         if locked {
             self.unlock_page(page);

@@ -78,10 +78,19 @@ impl<'w> Process<'w> {
     }
 
     /// Forks it; the child is the next process.
+    ///
+    /// # Panics
+    /// When memory runs out: where it may, [`try_fork`](Self::try_fork) is to be used.
     #[track_caller]
     pub fn fork(&self) -> Self {
+        self.try_fork().unwrap_or_else(|_| misuse("memory may run out in fork(): try_fork() says so"))
+    }
+
+    /// Forks it; `Enomem` if memory runs out, and then there is no child.
+    #[track_caller]
+    pub fn try_fork(&self) -> Result<Self, Errno> {
         self.check_alive();
-        Self { world: self.world, mm: self.world.fork(self.mm) }
+        Ok(Self { world: self.world, mm: self.world.fork(self.mm)? })
     }
 
     /// Ends it. None of its threads may be under way still, on whatever CPU.

@@ -97,7 +97,7 @@ impl World {
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
     pub(super) fn shrink_locked_page(&self, page: PageRef) -> bool {
         let frame = self.page(page);
-        if frame.mapping.read().0.is_some() && !frame.swap_cache.read() {
+        if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
                 sync::mark(Mark::SHRINK_PAGE_PINNED);
                 return false;

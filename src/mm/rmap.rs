@@ -18,7 +18,42 @@ pub enum Ttu {
     Migration,
 }
 
+/// A reverse map that is locked: who may map a page does not change meanwhile.
+#[derive(Clone, Copy)]
+pub(super) enum Rmap {
+    /// An anon_vma, with its list of VMAs.
+    AnonVma(SlabRef),
+}
+
 impl World {
+    /// Finds and locks the reverse map of a mapped page; `None` if nothing maps it. Called with `page` locked, or at least referenced.
+    fn rmap_lock(&self, page: PageRef) -> Option<Rmap> {
+        self.page_lock_anon_vma(page).map(Rmap::AnonVma)
+    }
+
+    /// Ends [`rmap_lock`](Self::rmap_lock).
+    fn rmap_unlock(&self, rmap: Rmap) {
+        match rmap {
+            Rmap::AnonVma(anon_vma) => self.page_unlock_anon_vma(anon_vma),
+        }
+    }
+
+    /// Where a walk for `page` looks at its `at`-th step: in an address space, at an address; or nowhere. `None` when it is over. Called with the
+    /// reverse map locked.
+    fn rmap_at(&self, rmap: Rmap, page: PageRef, at: usize) -> Option<Option<(&Mm, Addr)>> {
+        match rmap {
+            Rmap::AnonVma(anon_vma) => {
+                let vma = self.anon_vma_list_at(anon_vma, at)?;
+                if vma == DUMMY_VMA {
+                    sync::mark(Mark::RMAP_PASSES_DUMMY);
+                    return Some(None);
+                }
+                let vma = self.listed_vma(vma);
+                Some(vma.vma_address(self, page).ok().map(|addr| (self.mm_struct(vma.mm), addr)))
+            }
+        }
+    }
+
     /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
     ///
     /// Called with `page` locked, or at least referenced. Returns with the anon_vma locked, and where the lock spins inside an RCU read section
@@ -32,7 +67,7 @@ impl World {
         if rcu {
             self.rcu.read_lock();
         }
-        let Mapping(anon_vma) = self.page(page).mapping.read();
+        let anon_vma = self.page_rmapping(page).anon_vma();
         let mut locked = None;
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
@@ -60,8 +95,7 @@ impl World {
     /// As long as the page's map lock is held, what maps it stays, and so does its anon_vma. Kernel: the beginning of `try_to_unmap_anon` and
     /// `page_referenced_anon`, until 2.6.8.
     fn page_lock_anon_vma_by_map_lock(&self, page: PageRef) -> Option<SlabRef> {
-        let Mapping(anon_vma) = self.page(page).mapping.read();
-        anon_vma.map(|anon_vma| self.anon_vma_lock_read(anon_vma))
+        self.page_rmapping(page).anon_vma().map(|anon_vma| self.anon_vma_lock_read(anon_vma))
     }
 
     /// Does the lookup stay in its RCU read section as long as it has the lock?
@@ -96,25 +130,22 @@ impl World {
     /// `mmap_sem`. Young bits are not here. Kernel: `page_referenced` for the active list, `page_referenced_anon` (read in 2.6.9 to 5.19).
     pub(super) fn page_referenced(&self, page: PageRef) -> i64 {
         call!("page_referenced({page})");
-        let Some(anon_vma) = self.page_lock_anon_vma(page) else { return 0 };
+        let Some(rmap) = self.rmap_lock(page) else { return 0 };
         let mapcount = self.page(page).mapcount.read();
         let (mut at, mut found) = (0, 0);
-        while let Some(vma) = self.anon_vma_list_at(anon_vma, at)
-            && found < mapcount
-        {
-            at += 1;
-            if vma == DUMMY_VMA {
-                continue;
-            }
-            let vma = self.listed_vma(vma);
-            if let Ok(addr) = vma.vma_address(self, page)
-                && self.page_check_address(page, vma, addr).is_some()
+        while let Some(place) = self.rmap_at(rmap, page, at) {
+            if let Some((mm, addr)) = place
+                && self.page_check_address(page, mm, addr).is_some()
             {
-                self.mm_struct(vma.mm).page_table_lock.unlock();
+                mm.page_table_lock.unlock();
                 found += 1;
             }
+            if found >= mapcount {
+                break;
+            }
+            at += 1;
         }
-        self.page_unlock_anon_vma(anon_vma);
+        self.rmap_unlock(rmap);
         found
     }
 
@@ -125,26 +156,22 @@ impl World {
     pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
-        let mapping = self.page(page).mapping.read();
+        let mapping = self.page_rmapping(page);
         // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
-        sync::clause(Clause::NULL_1, mapping != Mapping(None), || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
-        let Some(anon_vma) = self.page_lock_anon_vma(page) else { return 0 };
+        sync::clause(Clause::NULL_1, mapping != Mapping::None, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+        let Some(rmap) = self.rmap_lock(page) else { return 0 };
         let (mut at, mut taken) = (0, 0);
-        while let Some(vma) = self.anon_vma_list_at(anon_vma, at) {
-            if vma == DUMMY_VMA {
-                sync::mark(Mark::TRY_TO_UNMAP_PASSES_DUMMY);
-            } else {
-                match self.try_to_unmap_one(page, self.listed_vma(vma), ttu) {
-                    Ok(unmapped) => taken += i64::from(unmapped),
-                    Err(_) => break,
-                }
+        while let Some(place) = self.rmap_at(rmap, page, at) {
+            match place.map_or(Ok(false), |(mm, addr)| self.try_to_unmap_one(page, mm, addr, ttu)) {
+                Ok(unmapped) => taken += i64::from(unmapped),
+                Err(_) => break,
             }
             if !self.page(page).mapped() {
                 break;
             }
             at += 1;
         }
-        self.page_unlock_anon_vma(anon_vma);
+        self.rmap_unlock(rmap);
         taken
     }
 
@@ -152,17 +179,15 @@ impl World {
     pub(super) fn try_to_unmap_file(&self, page: PageRef) {
         let frame = self.page(page);
         frame.lock.assert_held();
-        let attached = !frame.truncated.read();
+        let attached = self.page_rmapping(page) != Mapping::None;
         sync::clause(Clause::NULL_1, attached, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
     }
 
-    /// Kernel: `try_to_unmap_one`. Called with the anon_vma locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
+    /// Kernel: `try_to_unmap_one`. Called with the reverse map locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
     /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that it ends: who
     /// holds the page holds it against every entry.
-    fn try_to_unmap_one(&self, page: PageRef, vma: &Vma, ttu: Ttu) -> Result<bool, Errno> {
-        let Ok(addr) = vma.vma_address(self, page) else { return Ok(false) };
-        let Some(Pte::Present { write, .. }) = self.page_check_address(page, vma, addr) else { return Ok(false) };
-        let mm = self.mm_struct(vma.mm);
+    fn try_to_unmap_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
+        let Some(Pte::Present { write, .. }) = self.page_check_address(page, mm, addr) else { return Ok(false) };
         let frame = self.page(page);
         let swapped = frame.swap_cache.read();
         if self.is_held_against_unmap(page, swapped) || (!swapped && ttu == Ttu::Unmap) {
@@ -228,8 +253,7 @@ impl World {
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
     ///
     /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
-    pub(super) fn page_check_address(&self, page: PageRef, vma: &Vma, addr: Addr) -> Option<Pte> {
-        let mm = self.mm_struct(vma.mm);
+    fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
         if self.rules().pte_look != PteLook::Locked && !mm.pte(addr).read().is_present() {
             return None;
         }
@@ -254,7 +278,7 @@ impl World {
     pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr)) {
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
-        let Mapping(Some(anon_vma)) = self.page(page).mapping.read() else { return };
+        let Mapping::AnonVma(anon_vma) = self.page_rmapping(page) else { return };
         let retries = RetryLoop::new();
         'again: loop {
             if self.rules().rmap_walk_lock == RmapWalkLock::TrylockRestart {
@@ -340,7 +364,7 @@ impl World {
             return right;
         }
         let first = frame.mapcount.add_return(1) == 1;
-        let keep = !first || (self.rules().rmap_again == RmapAgain::Keep && frame.mapping.read() != Mapping(None));
+        let keep = !first || (self.rules().rmap_again == RmapAgain::Keep && self.page_rmapping(page).is_anon());
         keep || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma))
     }
 
@@ -356,7 +380,7 @@ impl World {
     /// False if the index is a wrong one. Kernel: `__page_set_anon_rmap`.
     fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) -> bool {
         let frame = self.page(page);
-        frame.mapping.write(Mapping(anon_vma));
+        frame.mapping.write(Mapping::through(anon_vma));
         let (start, pgoff) = (vma.vm_start.read(), vma.vm_pgoff.read());
         let right = vma.fit_together(start, pgoff);
         if !right {
@@ -385,7 +409,7 @@ impl World {
         if self.page(page).mapcount.add_return(-1) == 0 {
             note!("{page} is no longer mapped");
             if self.has_map_lock() {
-                self.page(page).mapping.write(Mapping(None));
+                self.page(page).mapping.write(Mapping::None);
             }
         }
     }

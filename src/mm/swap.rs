@@ -1,7 +1,8 @@
 //! Faults on entries that are not present: swap-in.
 
+use super::fault::VmFault;
 use super::swap_map::Prepared;
-use super::{Addr, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
 use crate::spec::{Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
 use crate::sync::{self, Mark};
@@ -12,7 +13,7 @@ impl World {
     ///
     /// Between the look-up and the page lock the page may have been migrated or dropped from the swap cache; until 2.6.35 only the entry
     /// was compared again (rule [`SwapinRecheck`], claim S3.13).
-    pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) {
+    pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         call!("do_swap_page({}:{addr}, {orig}{})", mm.id(), if write { ", write" } else { "" });
         let entry = orig.swap_entry().expect("a swap entry");
         let cached = self.lookup_swap_cache(entry);
@@ -21,26 +22,37 @@ impl World {
         if claimed {
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}
-                Prepared::Free => return,
+                Prepared::Free => return VmFault::Minor,
                 Prepared::Taken => {
                     sync::mark(Mark::SWAP_BYPASS_WAITS);
-                    return self.wait_for_swapcache(entry); // and fault again
+                    self.wait_for_swapcache(entry);
+                    return VmFault::Minor; // and fault again
                 }
             }
         }
-        let read = || if beside { Some(self.swapin_beside(entry)) } else { self.swapin_readahead(entry) };
-        let Some(page) = cached.or_else(read) else {
-            return; // somebody else has faulted it in and let the slot go
+        let read = || if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) };
+        let result = match cached.map_or_else(read, |page| Ok(Some(page))) {
+            Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside),
+            Ok(None) => VmFault::Minor, // somebody else has faulted it in and let the slot go
+            Err(_) => self.swapin_fails(mm, addr, orig),
         };
-        self.map_what_came_back(mm, vma, addr, orig, page, write, beside);
         if claimed {
             self.swapcache_free(entry);
         }
+        result
+    }
+
+    /// There is no memory for the page: that matters only if nobody else has brought it back meanwhile. Takes the page-table lock.
+    fn swapin_fails(&self, mm: &Mm, addr: Addr, orig: Pte) -> VmFault {
+        mm.page_table_lock.lock();
+        let same = mm.pte(addr).read() == orig;
+        mm.page_table_lock.unlock();
+        if same { VmFault::Oom } else { VmFault::Minor }
     }
 
     /// The second half of `do_swap_page`. Called with a reference on the page, which came through the swap cache or `beside` it.
     #[expect(clippy::too_many_arguments, reason = "they are struct vm_fault")]
-    fn map_what_came_back(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) {
+    fn map_what_came_back(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
         let frame = self.page(page);
         frame.lock.lock();
@@ -48,7 +60,7 @@ impl World {
             sync::mark(Mark::DO_SWAP_PAGE_LEFT_CACHE);
             self.unlock_page(page);
             self.put_page(page);
-            return;
+            return VmFault::Minor;
         }
         if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
             self.lru_add_drain(); // this CPU's own reference, since 5.18
@@ -59,14 +71,15 @@ impl World {
             mm.page_table_lock.unlock();
             self.unlock_page(page);
             self.put_page(page);
-            return;
+            return VmFault::Minor;
         }
         sync::mark(Mark::DO_SWAP_PAGE_MAPS);
         let pte = self.map_swapped_page(mm, vma, addr, orig, page, write);
         if write && pte == Pte::clean(page, false) && self.rules().swap_write == SwapWrite::Finish {
-            self.do_wp_page(mm, vma, addr, pte);
+            self.do_wp_page(mm, vma, addr, pte)
         } else {
             mm.page_table_lock.unlock();
+            VmFault::Minor
         }
     }
 
@@ -166,7 +179,7 @@ impl World {
 
     /// [`read_swap_cache_async`](Self::read_swap_cache_async) for a fault. Nothing is read ahead here, so that what drains the pagevec behind that
     /// comes before the page (2.6.11, 2.6.33, 5.9 read). Kernel: the same name.
-    fn swapin_readahead(&self, entry: SwapEntry) -> Option<PageRef> {
+    fn swapin_readahead(&self, entry: SwapEntry) -> Result<Option<PageRef>, Errno> {
         self.lru_add_drain();
         self.read_swap_cache_async(entry)
     }
@@ -177,9 +190,9 @@ impl World {
     }
 
     /// A page that is in no cache, with what is in the slot. Kernel: the middle of `do_swap_page`, for `SWP_SYNCHRONOUS_IO`.
-    fn swapin_beside(&self, entry: SwapEntry) -> PageRef {
+    fn swapin_beside(&self, entry: SwapEntry) -> Result<PageRef, Errno> {
         call!("swap_readpage({entry}), beside the swap cache");
-        let page = self.alloc_page();
+        let page = self.alloc_page().ok_or(Errno::Enomem)?;
         let locked = self.page(page).lock.trylock();
         debug_assert!(locked, "nobody else knows the new page");
         self.lru_cache_add(page);
@@ -187,13 +200,13 @@ impl World {
         self.page(page).content.write(self.swap_read(entry));
         self.page(page).uptodate.write(true);
         self.unlock_page(page);
-        page
+        Ok(page)
     }
 
     /// Brings what is at `addr` into the swap cache; false if nothing is on swap there.
     pub(super) fn read_ahead(&self, mm: MmRef, addr: Addr) -> bool {
         let entry = self.mm_struct(mm).pte(addr).read().swap_entry();
-        let page = entry.and_then(|entry| self.swapin_readahead(entry));
+        let page = entry.and_then(|entry| self.swapin_readahead(entry).ok().flatten());
         if let Some(page) = page {
             self.put_page(page);
         }

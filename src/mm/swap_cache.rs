@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::swap_map::{CACHED, ON_ITS_WAY, Prepared};
-use super::{PageRef, SwapEntry, World};
+use super::{Errno, PageRef, SwapEntry, World};
 use crate::spec::FindGetPage;
 use crate::sync::{self, Mark, Name, RetryLoop, SpinLock, State, Word};
 use crate::{call, note};
@@ -147,9 +147,10 @@ impl World {
         self.find_get_page(entry)
     }
 
-    /// The page of a swap slot, read from the device if it is not in the swap cache; with a reference. `None` if the slot is free by now.
+    /// The page of a swap slot, read from the device if it is not in the swap cache; with a reference. `None` if the slot is free by now; an error
+    /// if no memory is left.
     /// Kernel: `read_swap_cache_async`. The new page is on the LRU list, and has no mapping, before anybody maps it (claim S1.1).
-    pub(super) fn read_swap_cache_async(&self, entry: SwapEntry) -> Option<PageRef> {
+    pub(super) fn read_swap_cache_async(&self, entry: SwapEntry) -> Result<Option<PageRef>, Errno> {
         call!("read_swap_cache_async({entry})");
         let (retries, mut taken) = (RetryLoop::new(), false);
         loop {
@@ -158,17 +159,20 @@ impl World {
                 self.wait_for_swapcache(entry);
             }
             if let Some(page) = self.find_get_page(entry) {
-                return Some(page);
+                return Ok(Some(page));
             }
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}
-                Prepared::Free => return None,
+                Prepared::Free => return Ok(None),
                 Prepared::Taken => {
                     taken = true;
                     continue;
                 }
             }
-            let page = self.alloc_page();
+            let Some(page) = self.alloc_page() else {
+                self.swapcache_free(entry);
+                return Err(Errno::Enomem);
+            };
             let locked = self.page(page).lock.trylock();
             debug_assert!(locked, "nobody else knows the new page");
             if self.add_to_swap_cache(page, entry) {
@@ -177,7 +181,7 @@ impl World {
                 self.page(page).content.write(self.swap_read(entry));
                 self.page(page).uptodate.write(true);
                 self.unlock_page(page);
-                return Some(page);
+                return Ok(Some(page));
             }
             self.unlock_page(page);
             self.put_page(page);

@@ -1,6 +1,6 @@
 //! swapoff: brings everything back from the device.
 
-use super::{Addr, Mm, PageRef, Pte, SwapEntry, Vma, World};
+use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
 use crate::spec::{Clause, TryToUnuse, UnuseActivate};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
@@ -14,8 +14,13 @@ impl World {
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
-            if !self.unuse_next() {
-                break;
+            match self.try_to_unuse_next() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => {
+                    sync::mark(Mark::SWAPOFF_FAILS);
+                    return self.swap_flags(true, true);
+                }
             }
         }
         let left = self.swap.entries.iter().find_map(|slot| slot.with(|entries| entries.iter().next().map(|(&at, &pte)| (at, pte))));
@@ -46,15 +51,20 @@ impl World {
         self.swap_flags(true, true);
     }
 
-    /// One round of `try_to_unuse` (rule [`TryToUnuse`]): the first slot in use, or every address space once. False if no slot is in use.
+    /// One round of `try_to_unuse` (rule [`TryToUnuse`]): the first slot in use, or every address space once. False if no slot is in use, or memory
+    /// has run out.
     pub fn unuse_next(&self) -> bool {
-        let Some(entry) = self.find_next_to_unuse(0) else { return false };
+        self.try_to_unuse_next().unwrap_or(false)
+    }
+
+    fn try_to_unuse_next(&self) -> Result<bool, Errno> {
+        let Some(entry) = self.find_next_to_unuse(0) else { return Ok(false) };
         if self.rules().try_to_unuse == TryToUnuse::ByMm {
-            self.unuse_mms();
-        } else if let Some(page) = self.read_swap_cache_async(entry) {
+            self.unuse_mms()?;
+        } else if let Some(page) = self.read_swap_cache_async(entry)? {
             self.unuse_entry(entry, page);
         }
-        true
+        Ok(true)
     }
 
     /// The first slot in use, at or behind `from`. Takes `swap_lock`.
@@ -102,11 +112,14 @@ impl World {
 
     /// Every address space once, then every page that nobody needs in the swap cache any more. The loop body of `try_to_unuse` since 5.1
     /// (5.19 read). Holds no lock when it goes from one address space to the next.
-    fn unuse_mms(&self) {
+    fn unuse_mms(&self) -> Result<(), Errno> {
         let mut prev_mm = None;
         while let Some(mm) = self.next_mm(prev_mm) {
             prev_mm.replace(mm).into_iter().for_each(|prev| self.mmput(prev));
-            self.unuse_mm(mm);
+            if let Err(error) = self.unuse_mm(mm) {
+                self.mmput(mm);
+                return Err(error);
+            }
         }
         prev_mm.into_iter().for_each(|prev| self.mmput(prev));
         let mut from = 0;
@@ -118,21 +131,21 @@ impl World {
             self.unlock_page(page);
             self.put_page(page);
         }
+        Ok(())
     }
 
     /// Brings back what an address space has on swap. Takes `mmap_sem`, and for each entry the page lock, then the page-table lock. Kernel:
     /// `unuse_mm`, since 5.1 (5.19 read).
-    fn unuse_mm(&self, mm: &Mm) {
+    fn unuse_mm(&self, mm: &Mm) -> Result<(), Errno> {
         call!("unuse_mm({})", mm.id());
         mm.mmap_sem.down_read();
-        for &vma in mm.mmap.read().iter() {
-            let vma = self.vma(vma);
+        let result = mm.mmap.read().iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
             if vma.anon_vma.read().is_none() {
-                continue;
+                return Ok(());
             }
             for addr in vma.vm_start.read()..vma.vm_end.read() {
                 let Some(entry) = mm.pte(addr).read().swap_entry() else { continue };
-                let Some(page) = self.read_swap_cache_async(entry) else { continue };
+                let Some(page) = self.read_swap_cache_async(entry)? else { continue };
                 self.page(page).lock.lock();
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
@@ -143,8 +156,10 @@ impl World {
                 self.unlock_page(page);
                 self.put_page(page);
             }
-        }
+            Ok(())
+        });
         mm.mmap_sem.up_read();
+        result
     }
 
     /// Maps the page in one process. Called with the page locked. Takes the page-table lock. Kernel: `unuse_process`; later

@@ -260,10 +260,13 @@ impl World {
         list.get(at + 1).map(|&next| self.vma(next))
     }
 
-    /// Cuts `vma` in two at `addr`. Called with `mmap_sem` held for writing. Kernel: `__split_vma`.
+    /// Cuts `vma` in two at `addr`; an error if no memory is left. Called with `mmap_sem` held for writing. Kernel: `__split_vma`.
     ///
     /// With `new_below`, the new VMA is the lower half, and `vma` keeps the upper one: its `vm_start` and `vm_pgoff` move.
-    pub(super) fn __split_vma(&self, mm: &Mm, vma: &Vma, addr: Addr, new_below: bool) {
+    pub(super) fn __split_vma(&self, mm: &Mm, vma: &Vma, addr: Addr, new_below: bool) -> Result<(), Errno> {
+        if !self.memory_is_left() {
+            return Err(Errno::Enomem);
+        }
         let (start, end, pgoff) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
         let offset = linear_page_index(start, pgoff, addr);
         let new = if new_below { self.vma_alloc(mm.id(), start, addr, pgoff) } else { self.vma_alloc(mm.id(), addr, end, offset) };
@@ -275,6 +278,7 @@ impl World {
         } else {
             self.vma_adjust(mm, vma, start, addr, pgoff, Some(new));
         }
+        Ok(())
     }
 
     /// Is the family's link a chain of anon_vmas?

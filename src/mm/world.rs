@@ -40,6 +40,10 @@ pub struct World {
     swap_full: Fixed<bool>,
     /// Is the swap device read at once?
     swap_synchronous: Fixed<bool>,
+    /// May allocations fail?
+    memory_limited: Fixed<bool>,
+    /// Do they? Nobody looks unless they may.
+    memory_exhausted: Word<bool>,
     /// Does every try for `mmap_sem` fail?
     mmap_sem_contended: Fixed<bool>,
     pub(super) file_page: Fixed<Option<PageRef>>,
@@ -75,6 +79,8 @@ impl World {
             builders_cpu: Fixed::new(None),
             swap_full: Fixed::new(false),
             swap_synchronous: Fixed::new(false),
+            memory_limited: Fixed::new(false),
+            memory_exhausted: Word::new(Name::new("memory exhausted", 0, 0), false),
             mmap_sem_contended: Fixed::new(false),
             file_page: Fixed::new(None),
             shadow: Shadow::new(),
@@ -136,6 +142,41 @@ impl World {
     /// Kernel: `SWP_SYNCHRONOUS_IO`.
     pub(super) fn swap_is_synchronous(&self) -> bool {
         self.swap_synchronous.get()
+    }
+
+    /// Memory may run out: a CPU says when ([`exhaust_memory`](Self::exhaust_memory)). For the building of worlds.
+    #[track_caller]
+    pub fn limit_memory(&self) {
+        self.assert_being_built("limit_memory");
+        self.memory_limited.set(true);
+    }
+
+    /// From here on no page is handed out, and no VMA, anon_vma or page table: whoever needs one must cope. With a CPU that does nothing else, every
+    /// allocation of every other CPU fails in some interleaving. A step.
+    #[track_caller]
+    pub fn exhaust_memory(&self) {
+        here();
+        self.set_memory_exhausted(true);
+    }
+
+    /// Memory is there again. A step.
+    #[track_caller]
+    pub fn release_memory(&self) {
+        here();
+        self.set_memory_exhausted(false);
+    }
+
+    #[track_caller]
+    fn set_memory_exhausted(&self, exhausted: bool) {
+        if !self.memory_limited.get() {
+            misuse("memory runs out only in a world that was built with limit_memory()");
+        }
+        self.memory_exhausted.write(exhausted);
+    }
+
+    /// Is there something to allocate? A step where memory may run out.
+    pub(super) fn memory_is_left(&self) -> bool {
+        !self.memory_limited.get() || !self.memory_exhausted.read()
     }
 
     /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go
@@ -238,6 +279,7 @@ impl World {
         self.mmlist_lock.see(&mut state);
         self.processes.see(&mut state);
         self.signalled.see(&mut state);
+        self.memory_exhausted.see(&mut state);
         self.pcp.see("pcp", &mut state);
         self.lru_add_pvecs.see("lru_add_pvecs", &mut state);
         self.shadow.see(&mut state);
@@ -307,14 +349,21 @@ impl World {
         self.locks().hash(&mut hasher);
         for page in self.pages.iter() {
             let flags = [&page.lru, &page.active, &page.anon_exclusive, &page.swap_cache, &page.uptodate].map(|flag| flag.peek());
-            (flags, page.private.peek(), page.index.peek(), page.in_use(), page.truncated.peek()).hash(&mut hasher);
+            (flags, page.private.peek(), page.index.peek(), page.in_use()).hash(&mut hasher);
         }
         for mm in self.mms.iter() {
             (mm.mm_users.peek(), mm.on_mmlist.peek(), mm.write_protect_seq.peek()).hash(&mut hasher);
             (mm.has_pinned.peek(), mm.suspended.peek()).hash(&mut hasher);
             mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
         }
-        (self.signalled.peek(), self.swap.lock.peek(Clone::clone), self.swap.peek_has_cache(), self.shadow.describe()).hash(&mut hasher);
+        (
+            self.signalled.peek(),
+            self.memory_exhausted.peek(),
+            self.swap.lock.peek(Clone::clone),
+            self.swap.peek_has_cache(),
+            self.shadow.describe(),
+        )
+            .hash(&mut hasher);
         (self.mmlist_lock.peek(Clone::clone), self.processes.peek(Clone::clone), self.lru_add_pvecs.peek(Clone::clone)).hash(&mut hasher);
         hasher.finish()
     }

@@ -129,7 +129,7 @@ pub(super) fn races() -> Vec<Race> {
             w.migrate(w.process(0).page_at(1));
         })
         .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped))
-        .sometimes("the walk meets the dummy", |e| e.saw(Mark::TRY_TO_UNMAP_PASSES_DUMMY))
+        .sometimes("the walk meets the dummy", |e| e.saw(Mark::RMAP_PASSES_DUMMY))
         .sometimes("the page is moved", moved);
     let kernel = Race::new("S1.0/kernel", "memory hot-remove migrates without mmap_sem, while the process unmaps")
         .world(one_page)
