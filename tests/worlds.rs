@@ -192,6 +192,32 @@ fn two_expansions() {
     answers(&race, &[(Era::V2_6_36, &["RMAP-1"])]);
 }
 
+/// A loop that changes what no page-table entry shows comes to its end; it is not held back as one that goes round for ever.
+#[test]
+fn a_loop_that_asks_for_permission() {
+    let race = Race::new("W9", "a thread tries to store, and gets itself the permission when it may not")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.dontneed(1);
+            p.mprotect(1..2, false);
+        })
+        .cpu("store, or else mprotect", |w| {
+            let p = w.process(0);
+            w.repeat_until(|| {
+                let stored = p.store(1, 5).is_ok();
+                if !stored {
+                    p.mprotect(1..2, true);
+                }
+                stored
+            });
+            w.signal();
+        })
+        .cpu("looks", |w| assert!(!w.signalled(), "the loop is over"));
+    answers(&race, &[(Era::V2_6_13, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
+}
+
 /// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these allocations fails.
 #[test]
 fn memory_runs_out() {

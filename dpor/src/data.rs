@@ -60,6 +60,11 @@ impl DataCells {
         self.used = 0;
     }
 
+    /// Does the program have any?
+    pub(crate) fn any(&self) -> bool {
+        self.used > 0
+    }
+
     pub(crate) fn make(&mut self) -> DataId {
         if self.cells.len() == self.used {
             self.cells.push(Cell::default());

@@ -541,6 +541,10 @@ impl Core {
         let depth = self.trace.depth;
         let kind = if self.trace.frame(depth).ready.is_empty() {
             FailureKind::Deadlock { waiting }
+        } else if Retries::unfair_to_blocked(&self.trace, self.tasks(), &self.trace.frame(depth).ready) {
+            self.trace.close_state();
+            self.cut = true;
+            return;
         } else {
             FailureKind::Livelock { cycle: self.retries.last_cycle(self.tasks()), waiting }
         };
@@ -550,6 +554,11 @@ impl Core {
 
     pub(crate) fn schedule(&self) -> Schedule {
         Schedule::new(self.trace.events().iter().map(|frame| frame.task).collect())
+    }
+
+    /// The current task changes plain data.
+    pub(crate) fn changes_data(&mut self) {
+        self.tasks[self.current].round.changes_data();
     }
 
     /// What the next `retry` said in the last execution, if it is repeated.
@@ -577,7 +586,7 @@ impl Core {
             }
         }
         let tasks = &mut self.tasks[..self.count];
-        let livelock = self.retries.retry(&self.trace, tasks, self.current, fingerprint, own, &ready);
+        let livelock = self.retries.retry(&self.trace, tasks, self.current, fingerprint, own, &ready, self.data.any());
         self.ready = ready;
         self.pulse.resume(paused);
         if let Some(cycle) = livelock {

@@ -81,9 +81,10 @@
 //! An unfair cycle is an execution that nobody has to fear, and going round again leads nowhere new: a shortest execution to any
 //! ending contains no cycle. Those that took part are held back until a task outside does something that depends on the cycle's
 //! steps, or until nobody is left to whom the cycle is unfair. The same holds for a round of one task that left no trace: it only
-//! looked, and took locks and gave them back, and nobody noticed; that round can be taken out of the execution. So executions are
+//! looked, and took locks and gave them back, and nobody noticed; that round can be taken out of the execution. What it changed under those
+//! locks it says with [`data_access`]; a round of a program that has no such data is held back only when all is as it was. So executions are
 //! finite. That nothing is lost is not proved here but checked: endings, deadlocks and the existence of livelocks of random retry
-//! loops agree with an enumeration of all states (`tests/livelock.rs`).
+//! loops agree with an enumeration of all states (`tests/engine/livelock.rs`).
 //!
 //! # Fewest preemptions
 //!
@@ -109,7 +110,8 @@
 //!
 //! Which rounds of a retry loop are cut off depends on the order of independent steps, and so on how the work was divided. An
 //! execution in which a task went round and left no trace, as above, is therefore counted with the cut ones: it is another one with
-//! a detour. What is left is the same for every division; this is checked, not proved (`tests/parallel.rs`, `tests/livelock.rs`). A
+//! a detour. What is left is the same for every division, if the program says who changes its plain data; this is checked, not proved
+//! (`tests/engine/parallel.rs`, `tests/engine/livelock.rs`). A
 //! compare-and-exchange that may fail is best announced as a try: as an `Rmw`, one that fails counts as a write, and leaves a trace.
 //!
 //! # Checking what is announced

@@ -34,6 +34,8 @@ pub(crate) struct Round {
     expected: Option<bool>,
     /// Objects the task has made.
     pub(crate) objects: u32,
+    /// It has changed plain data.
+    changed: bool,
     /// Going on would only repeat a round that led nowhere.
     pub(crate) held_back: bool,
     /// The events of that round.
@@ -80,6 +82,11 @@ impl Round {
         self.unobserved = None;
     }
 
+    /// The task changes plain data, which it says with [`data_access`](crate::data_access).
+    pub(crate) fn changes_data(&mut self) {
+        self.changed = true;
+    }
+
     pub(crate) fn take_expected(&mut self) -> Option<bool> {
         self.expected.take()
     }
@@ -103,8 +110,21 @@ struct Entry {
     fingerprint: u64,
     /// What tells the task's own state: the fingerprint, unless it was stated separately.
     own: u64,
+    /// What the round that ends here changed under its locks.
+    changed: Changed,
     /// Where this entry's task fingerprints start.
     locals: usize,
+}
+
+/// What a task has changed of what locks protect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Changed {
+    /// The program says of its plain data who changes it: this task did not.
+    Nothing,
+    /// It did.
+    Something,
+    /// The program does not say.
+    Unsaid,
 }
 
 /// The retries of the execution.
@@ -141,14 +161,20 @@ impl Retries {
         fingerprint: u64,
         own: u64,
         ready: &TaskSet,
+        says: bool,
     ) -> Option<Range<usize>> {
         let depth = trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
+        let changed = match (says, std::mem::take(&mut round.changed)) {
+            (false, _) => Changed::Unsaid,
+            (true, false) => Changed::Nothing,
+            (true, true) => Changed::Something,
+        };
         round.local = mix(0x7265_7472_7900, fingerprint);
         round.unobserved = None;
         if known.is_none() {
-            self.entries.push(Entry { task: current, depth, fingerprint, own, locals: self.locals.len() });
+            self.entries.push(Entry { task: current, depth, fingerprint, own, changed, locals: self.locals.len() });
             self.locals.extend(tasks.iter().map(|task| task.round.fingerprint()));
         }
         let index = self.used;
@@ -170,7 +196,7 @@ impl Retries {
             let cycle = last.depth..depth;
             // If going round may be a livelock already, let it happen once more, so that it shows.
             let unfair = ready.iter().any(|task| !tasks[task].round.held_back && undisturbed(trace, &cycle, Some(current), &tasks[task]));
-            if last.own == own && unfair && left_no_trace(trace, &cycle, current) {
+            if unfair && left_no_trace(trace, last, &self.entries[index]) {
                 tasks[current].round.hold_back(&cycle, true);
             }
         }
@@ -181,7 +207,7 @@ impl Retries {
     pub(crate) fn in_vain(&self, trace: &Trace) -> bool {
         self.entries[..self.used].iter().enumerate().any(|(index, entry)| {
             let last = self.entries[..index].iter().rfind(|last| last.task == entry.task);
-            last.is_some_and(|last| last.own == entry.own && left_no_trace(trace, &(last.depth..entry.depth), entry.task))
+            last.is_some_and(|last| left_no_trace(trace, last, entry))
         })
     }
 
@@ -233,6 +259,24 @@ impl Retries {
         }
     }
 
+    /// Whether going round like that is unfair to one who cannot run now: in the middle of a round of those that are held back, it could. Where that
+    /// leads to is seen when it runs there.
+    pub(crate) fn unfair_to_blocked(trace: &Trace, tasks: &[Task], ready: &TaskSet) -> bool {
+        let blocked = |task: usize| tasks[task].state == TaskState::Pending && !ready.contains(task);
+        let held = || tasks.iter().enumerate().filter(|(_, task)| task.round.held_back);
+        trace.fairness == Fairness::Strong
+            && (0..tasks.len()).filter(|&task| blocked(task)).any(|task| {
+                held().any(|(going, Task { round, .. })| {
+                    let cycle = round.cycle.0..round.cycle.1;
+                    let class = tasks[task].op.access.class(false);
+                    let changes = |event: &Frame| event.op.object == tasks[task].op.object && trace.rules.dependent(event.class, class);
+                    let events = &trace.frames()[cycle];
+                    events.iter().any(|event| event.task as usize == going && changes(event))
+                        && events.iter().any(|event| event.ready.contains(task))
+                })
+            })
+    }
+
     /// The round that ended last with nowhere to go.
     pub(crate) fn last_cycle(&self, tasks: &[Task]) -> Range<usize> {
         let held = tasks.iter().filter(|task| task.round.held_back).map(|task| task.round.cycle);
@@ -251,11 +295,17 @@ fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other:
     own.all(|event| event.op.object != op.object || !trace.rules.dependent(event.class, class))
 }
 
-/// Whether what `task` did in these events might as well not have happened: it only looked, and took locks that it gave back, and
-/// nothing that others did after it could tell.
-fn left_no_trace(trace: &Trace, events: &Range<usize>, task: usize) -> bool {
-    let events = &trace.frames()[events.clone()];
+/// Whether what the task did in the round that began at `from` and ended at `to` might as well not have happened: it only looked, and took locks
+/// that it gave back, and nothing that others did after it could tell.
+///
+/// Where the program does not say who changes what locks protect, it was nothing only if all is the same as before, and nobody else had one of
+/// those locks, who could have made up for it.
+fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry) -> bool {
+    let task = to.task;
+    let events = &trace.frames()[from.depth..to.depth];
     let own = |event: &&Frame| event.task as usize == task;
+    let unsaid = to.changed == Changed::Unsaid;
+    let unchanged = if unsaid { from.fingerprint == to.fingerprint } else { to.changed == Changed::Nothing };
     let nothing_left = events.iter().filter(own).all(|event| {
         event.class == Class::Reader || {
             let of_object = events.iter().filter(own).filter(|other| other.op.object == event.op.object);
@@ -266,16 +316,17 @@ fn left_no_trace(trace: &Trace, events: &Range<usize>, task: usize) -> bool {
                 Access::Read | Access::Wait => 0,
                 Access::Write | Access::Rmw | Access::Update => i32::MAX / 2,
             });
-            balance.fold(0, i32::saturating_add) == 0
+            unchanged && balance.fold(0, i32::saturating_add) == 0
         }
     });
-    nothing_left
-        && events.iter().enumerate().filter(|(_, event)| !own(event)).all(|(index, event)| {
-            !events[..index]
-                .iter()
-                .filter(own)
-                .any(|other| other.op.object == event.op.object && trace.rules.dependent(other.class, event.class))
-        })
+    let told = |index: usize, event: &Frame| {
+        let dependent = |other: &Frame| other.op.object == event.op.object && trace.rules.dependent(other.class, event.class);
+        let after = events[..index].iter().filter(own).any(dependent);
+        after || unsaid && events[index..].iter().filter(own).any(|other| other.class != Class::Reader && dependent(other))
+    };
+    from.own == to.own
+        && nothing_left
+        && events.iter().enumerate().filter(|(_, event)| !own(event)).all(|(index, event)| !told(index, event))
 }
 
 /// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and never did. A task that is held back is

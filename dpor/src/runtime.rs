@@ -98,7 +98,8 @@ pub fn data() -> DataId {
     with_engine(|engine| engine.core.data.make())
 }
 
-/// Check an access to plain shared data, which no step announces because something else protects it, a lock say.
+/// Check an access to plain shared data, which no step announces because something else protects it, a lock say. A program that says this of
+/// any of its data says it of all that a retry loop may change: whether a round led nowhere is told by it.
 ///
 /// # Errors
 /// If this access and an earlier one of another task are not ordered by what was announced, and one of them is a write: then an
@@ -110,6 +111,9 @@ pub fn data_access(cell: DataId, write: bool) -> Result<(), DataRace> {
     with_engine(|engine| {
         let core = &mut engine.core;
         core.settle_worst_case(&mut *engine.strategy);
+        if write {
+            core.changes_data();
+        }
         core.data.access(&core.trace, core.current, cell, write)
     })
 }

@@ -28,7 +28,7 @@ impl World {
     /// Takes the page off the LRU list that came there last. Takes `lru_lock`.
     pub(super) fn isolate_newest(&self) -> Option<PageRef> {
         self.lru_lock.lock();
-        let newest = self.lru_lock.data().last().copied();
+        let newest = self.lru_lock.with(|list| list.last().copied());
         let isolated = newest.filter(|&page| self.isolate_locked(page, self.rules().isolation));
         self.lru_lock.unlock();
         isolated
@@ -109,7 +109,7 @@ impl World {
 
     /// Is it on the list? Called with `lru_lock` held.
     fn is_on_lru(&self, page: PageRef) -> bool {
-        self.lru_lock.data().contains(&page)
+        self.lru_lock.with(|list| list.contains(&page))
     }
 
     /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.

@@ -164,7 +164,7 @@ impl World {
     /// `try_to_unuse`. Takes `mmlist_lock`.
     pub(super) fn next_mm(&self, after: Option<&Mm>) -> Option<&Mm> {
         self.mmlist_lock.lock();
-        let list = self.mmlist_lock.data().clone();
+        let list = self.mmlist_lock.with(Clone::clone);
         // Whoever is looked at is on the list: it has a user.
         let at = after.and_then(|after| list.iter().position(|&other| other == after.id)).map_or(0, |at| at + 1);
         let next = list[at..].iter().map(|&mm| self.mm_struct(mm)).find(|mm| mm.mm_users.inc_not_zero());

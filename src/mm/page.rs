@@ -9,10 +9,16 @@ use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, SpinLock, State,
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
 /// the generation is what the checker knows beside it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageRef {
     pub(super) frame: u32,
     generation: u32,
+}
+
+impl fmt::Debug for PageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl PageRef {
@@ -40,6 +46,9 @@ impl Scalar for PageRef {
     fn show(self) -> String {
         self.to_string()
     }
+    fn timeless(self) -> u64 {
+        self.frame.into()
+    }
 }
 
 /// A slot of the swap cache's tree; zero is an empty one, since generations begin at one.
@@ -52,6 +61,9 @@ impl Scalar for Option<PageRef> {
     }
     fn show(self) -> String {
         self.map_or_else(|| "empty".into(), |page| page.to_string())
+    }
+    fn timeless(self) -> u64 {
+        self.map_or(0, |page| 1 + page.timeless())
     }
 }
 
@@ -114,6 +126,12 @@ impl Scalar for Mapping {
     }
     fn show(self) -> String {
         self.to_string()
+    }
+    fn timeless(self) -> u64 {
+        match self {
+            Mapping::AnonVma(anon_vma) => 1 | Some(anon_vma).timeless() << 2,
+            Mapping::None | Mapping::File => self.pack(),
+        }
     }
 }
 
@@ -252,14 +270,32 @@ impl Page {
 
     /// See [`State`].
     pub(super) fn see(&self, state: &mut State) {
+        if state.forgets() {
+            self.see_what_matters(state);
+            return;
+        }
         self.life.see(state);
         self.migration_entries.see(state);
         self.entries.see(state);
+        self.see_contents(state);
+        self.lock.see(state);
+        self.count.see(state);
+    }
+
+    /// Of a free frame, nobody can find more than its count and its lock. Which entries name the page, they say themselves.
+    fn see_what_matters(&self, state: &mut State) {
+        state.number(Name::new("P%a in use", self.frame, 0), u64::from(self.frame) << 1 | u64::from(self.in_use()));
+        self.lock.see(state);
+        self.count.see(state);
+        if self.in_use() {
+            self.see_contents(state);
+        }
+    }
+
+    fn see_contents(&self, state: &mut State) {
         self.frozen.see(state);
         self.cached.see(state);
-        self.lock.see(state);
         self.map_lock.see(state);
-        self.count.see(state);
         self.mapcount.see(state);
         self.mapping.see(state);
         self.index.see(state);

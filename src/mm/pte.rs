@@ -105,6 +105,13 @@ impl Scalar for Pte {
     fn show(self) -> String {
         self.to_string()
     }
+
+    fn timeless(self) -> u64 {
+        match self {
+            Pte::Present { page, .. } | Pte::Migration { page, .. } => (self.pack() & 0xf) | page.timeless() << 4,
+            Pte::None | Pte::Swap { .. } => self.pack(),
+        }
+    }
 }
 
 /// Where an entry is: its address space and address. Displays as `pte[mm0:4]`.

@@ -84,11 +84,6 @@ impl Swap {
         self.entries.iter().for_each(|entries| entries.see(state));
     }
 
-    /// The slots that the swap cache has a claim on: for fingerprints only.
-    pub(super) fn peek_has_cache(&self) -> Vec<u64> {
-        self.has_cache.iter().map(MmuWord::peek).collect()
-    }
-
     /// Slots in use, with their counts: for audits and pictures only.
     pub(super) fn peek(&self) -> Vec<(SwapEntry, u32)> {
         self.lock.peek(|map| (0u32..).map(SwapEntry).zip(map.count.iter().copied()).filter(|&(_, count)| count > 0).collect())
@@ -206,7 +201,7 @@ impl World {
 
     /// How many refer to the slot, the swap cache among them. Called with `swap_lock` held.
     pub(super) fn swap_count(&self, entry: SwapEntry) -> u32 {
-        self.swap.lock.data().count[entry.0 as usize]
+        self.swap.lock.with(|map| map.count[entry.0 as usize])
     }
 
     /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table

@@ -70,7 +70,7 @@ impl World {
     /// The first slot in use, at or behind `from`. Takes `swap_lock`.
     fn find_next_to_unuse(&self, from: usize) -> Option<SwapEntry> {
         self.swap.lock.lock();
-        let used = self.swap.lock.data().count.iter().skip(from).position(|&count| count > 0);
+        let used = self.swap.lock.with(|map| map.count.iter().skip(from).position(|&count| count > 0));
         self.swap.lock.unlock();
         used.map(|slot| SwapEntry((from + slot) as u32))
     }

@@ -67,6 +67,9 @@ impl Vma {
 
     /// See [`State`].
     pub(super) fn see(&self, state: &mut State) {
+        if state.forgets() && !self.in_use() {
+            return;
+        }
         self.vm_start.see(state);
         self.vm_end.see(state);
         self.vm_pgoff.see(state);

@@ -1,14 +1,13 @@
 //! The machine: every object there is, and the rules by which the protocol plays.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
 use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{Arena, Fixed, Ghost, Name, PRIME, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
+use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
@@ -268,22 +267,34 @@ impl World {
     /// All state there is.
     pub(crate) fn state(&self) -> State {
         let mut state = State::default();
-        self.pages.iter().for_each(|page| page.see(&mut state));
-        self.mms.iter().for_each(|mm| mm.see(&mut state));
-        self.vmas.iter().for_each(|vma| vma.see(&mut state));
-        self.anon_vmas.see(&mut state, AnonVma::see);
-        self.rcu.see(&mut state);
-        self.lru_lock.see(&mut state);
-        self.swap.see(&mut state);
-        self.swap_cache.see(&mut state);
-        self.mmlist_lock.see(&mut state);
-        self.processes.see(&mut state);
-        self.signalled.see(&mut state);
-        self.memory_exhausted.see(&mut state);
-        self.pcp.see("pcp", &mut state);
-        self.lru_add_pvecs.see("lru_add_pvecs", &mut state);
-        self.shadow.see(&mut state);
+        self.see(&mut state);
         state
+    }
+
+    /// Tells two different states of the machine apart, so far as what happens next can tell them.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut state = State::to_know_again();
+        self.see(&mut state);
+        state.fingerprint()
+    }
+
+    /// Every object, once: what executions are compared by, and retry loops.
+    fn see(&self, state: &mut State) {
+        self.pages.iter().for_each(|page| page.see(state));
+        self.mms.iter().for_each(|mm| mm.see(state));
+        self.vmas.iter().for_each(|vma| vma.see(state));
+        self.anon_vmas.see(state, AnonVma::see);
+        self.rcu.see(state);
+        self.lru_lock.see(state);
+        self.swap.see(state);
+        self.swap_cache.see(state);
+        self.mmlist_lock.see(state);
+        self.processes.see(state);
+        self.signalled.see(state);
+        self.memory_exhausted.see(state);
+        self.pcp.see("pcp", state);
+        self.lru_add_pvecs.see("lru_add_pvecs", state);
+        self.shadow.see(state);
     }
 
     /// The memory's state by name, for the witness's "now true" column.
@@ -319,52 +330,5 @@ impl World {
             say(format!("anon_vma#{} list", anon_vma.slot()), format!("({})", list.join(" ")));
         }
         state
-    }
-
-    /// Who holds what, by lock.
-    fn locks(&self) -> Vec<(Name, Option<usize>)> {
-        let pages =
-            self.pages.iter().flat_map(|page| [(page.lock.name(), page.lock.owner()), (page.map_lock.name(), page.map_lock.owner())]);
-        let anon_vmas = self.anon_vmas.live().map(|(_, object)| (object.lock.name(), object.lock.owner()));
-        let mms = self
-            .mms
-            .iter()
-            .flat_map(|mm| [(mm.mmap_sem.name(), mm.mmap_sem.writer()), (mm.page_table_lock.name(), mm.page_table_lock.owner())]);
-        let others = [
-            (self.lru_lock.name(), self.lru_lock.owner()),
-            (self.swap.lock.name(), self.swap.lock.owner()),
-            (self.swap_cache.tree_lock.name(), self.swap_cache.tree_lock.owner()),
-            (self.mmlist_lock.name(), self.mmlist_lock.owner()),
-        ];
-        pages.chain(anon_vmas).chain(mms).chain(others).collect()
-    }
-
-    /// Tells two different states of the machine apart. How many pages a frame has had before makes no difference: entries name the last one,
-    /// or a clause has said otherwise.
-    pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for (name, value) in self.snapshot() {
-            [name, value].map(|text| text.replace(PRIME, "")).hash(&mut hasher);
-        }
-        self.locks().hash(&mut hasher);
-        for page in self.pages.iter() {
-            let flags = [&page.lru, &page.active, &page.anon_exclusive, &page.swap_cache, &page.uptodate].map(|flag| flag.peek());
-            (flags, page.private.peek(), page.index.peek(), page.in_use()).hash(&mut hasher);
-        }
-        for mm in self.mms.iter() {
-            (mm.mm_users.peek(), mm.on_mmlist.peek(), mm.write_protect_seq.peek()).hash(&mut hasher);
-            (mm.has_pinned.peek(), mm.suspended.peek()).hash(&mut hasher);
-            mm.peek_ptes().for_each(|(_, cell)| cell.shadow.describe().hash(&mut hasher));
-        }
-        (
-            self.signalled.peek(),
-            self.memory_exhausted.peek(),
-            self.swap.lock.peek(Clone::clone),
-            self.swap.peek_has_cache(),
-            self.shadow.describe(),
-        )
-            .hash(&mut hasher);
-        (self.mmlist_lock.peek(Clone::clone), self.processes.peek(Clone::clone), self.lru_add_pvecs.peek(Clone::clone)).hash(&mut hasher);
-        hasher.finish()
     }
 }

@@ -91,18 +91,19 @@ impl RawLock {
 /// A spin lock and the data that only its holder may touch. Kernel: `spinlock_t`.
 pub struct SpinLock<T> {
     raw: RawLock,
+    cell: engine::Cell,
     data: Mutex<T>,
 }
 
 impl<T> SpinLock<T> {
     /// An unlocked lock around `data`.
     pub fn new(name: Name, data: T) -> Self {
-        Self { raw: RawLock::new(name, LockKind::Spin), data: Mutex::new(data) }
+        Self { raw: RawLock::new(name, LockKind::Spin), cell: engine::Cell::new(), data: Mutex::new(data) }
     }
 
     /// The same, but its holder may sleep, and who waits for it does. Kernel: `struct mutex`.
     pub fn mutex(name: Name, data: T) -> Self {
-        Self { raw: RawLock::new(name, LockKind::Sleeping), data: Mutex::new(data) }
+        Self { raw: RawLock::new(name, LockKind::Sleeping), cell: engine::Cell::new(), data: Mutex::new(data) }
     }
 
     /// Is it locked? A step of the protocol (`mutex_is_locked`).
@@ -132,16 +133,26 @@ impl<T> SpinLock<T> {
         self.raw.unlock();
     }
 
-    /// The data inside; the caller must hold the lock ([GUARD-1]).
+    /// A look at the data inside; the caller must hold the lock ([GUARD-1]).
+    #[track_caller]
+    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        self.access(false);
+        look(&self.data.lock())
+    }
+
+    /// The data inside, to change; the caller must hold the lock ([GUARD-1]).
     #[track_caller]
     pub fn data(&self) -> MappedMutexGuard<'_, T> {
-        self.assert_held();
+        self.access(true);
         MutexGuard::map(self.data.lock(), |data| data)
     }
 
-    /// Changes the data inside; that the caller may is checked elsewhere: another lock stands for this one.
-    pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        change(&mut self.data.lock())
+    #[track_caller]
+    fn access(&self, write: bool) {
+        self.assert_held();
+        if exec::cpu() != exec::BOOT {
+            self.cell.races(write); // the lock orders them; that it changes is what the engine is told
+        }
     }
 
     /// The data inside, for audits and pictures only.

@@ -6,7 +6,7 @@ use super::arena::Arena;
 use super::engine::{self, Access, Monitor, Step};
 use super::exec;
 use super::lockdep;
-use super::name::Name;
+use super::name::{Name, primes};
 use super::rcu::Rcu;
 use super::trace::event;
 use super::word::{Ghost, Scalar};
@@ -15,10 +15,17 @@ use witness::StepKind;
 
 /// A pointer into a slab: which slot, and in which of its lives. The kernel's pointer is the slot alone; the life is what the checker
 /// knows beside it, and no protocol code may compare it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlabRef {
     slot: u32,
     life: u32,
+}
+
+impl fmt::Debug for SlabRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.slot)?;
+        primes(f, self.life)
+    }
 }
 
 impl SlabRef {
@@ -44,6 +51,9 @@ impl Scalar for Option<SlabRef> {
     }
     fn show(self) -> String {
         self.map_or_else(|| "NULL".into(), |r| format!("#{}", r.slot))
+    }
+    fn timeless(self) -> u64 {
+        self.map_or(0, |r| u64::from(r.slot + 1))
     }
 }
 
@@ -229,7 +239,11 @@ impl<T> Slab<T> {
     pub(crate) fn see(&self, state: &mut super::State, see: impl Fn(&T, &mut super::State)) {
         state.object(self.id, Name::new(self.class, 0, 0), || self.free.peek(|free| format!("{free:?}")));
         for slot in self.slots.iter() {
-            slot.history.see(state);
+            if state.forgets() {
+                state.value(Name::new("slot %a", slot.number, 0), slot.history.peek(|history| format!("{:?}", history.state)));
+            } else {
+                slot.history.see(state);
+            }
             see(&slot.object, state);
         }
     }

@@ -1,28 +1,70 @@
-//! The whole state by name: to compare two executions that should have come to the same.
+//! The whole state: by name, to compare two executions that should have come to the same; or as a number, to know a state of one execution again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::exec;
-use super::name::Name;
+use super::name::{Name, PRIME};
 
 /// Everything that is shared, object by object. What [`Race::selfcheck`](crate::Race::selfcheck) compares, so nothing may be missing in it:
-/// every object that was ever made has a number, and [`unseen`](Self::unseen) says which were passed over.
+/// every object that was ever made has a number, and [`unseen`](Self::unseen) says which were passed over. Retry loops are told by the same
+/// (`World::fingerprint`), so that a livelock is one of all there is.
 #[derive(Default)]
 pub(crate) struct State {
     values: BTreeMap<String, String>,
     seen: BTreeSet<u32>,
+    hash: Option<u64>,
 }
 
 impl State {
+    /// One of which only a number is wanted ([`fingerprint`](Self::fingerprint)).
+    pub fn to_know_again() -> Self {
+        Self { hash: Some(0), ..Self::default() }
+    }
+
+    /// Is it one by which a state is to be known again? Then what is past, and no step can depend on, is left out: how many pages a frame has had
+    /// before, or what has been freed for good. Else no loop that allocates would ever come back to where it was.
+    pub fn forgets(&self) -> bool {
+        self.hash.is_some()
+    }
+
     /// An object that is announced under this number.
     pub(super) fn object(&mut self, id: u32, name: Name, value: impl FnOnce() -> String) {
-        self.seen.insert(id);
-        self.value(name, value());
+        match &mut self.hash {
+            Some(hash) => text(mix(hash, id.into()), &value()),
+            None => {
+                self.seen.insert(id);
+                self.values.insert(name.to_string(), value());
+            }
+        }
+    }
+
+    /// The same of one that has a short form, without what is past.
+    pub(super) fn word(&mut self, id: u32, name: Name, word: impl FnOnce() -> u64, value: impl FnOnce() -> String) {
+        match &mut self.hash {
+            Some(hash) => _ = mix(mix(hash, id.into()), word()),
+            None => self.object(id, name, value),
+        }
     }
 
     /// Something that needs no announcement.
-    pub(super) fn value(&mut self, name: Name, value: String) {
-        self.values.insert(name.to_string(), value);
+    pub fn value(&mut self, name: Name, value: String) {
+        match &mut self.hash {
+            Some(hash) => text(hash, &value),
+            None => _ = self.values.insert(name.to_string(), value),
+        }
+    }
+
+    /// The same of a number.
+    pub fn number(&mut self, name: Name, number: u64) {
+        match &mut self.hash {
+            Some(hash) => _ = mix(hash, number),
+            None => self.value(name, number.to_string()),
+        }
+    }
+
+    /// The number of a state that is [to be known again](Self::to_know_again).
+    pub fn fingerprint(&self) -> u64 {
+        self.hash.unwrap_or_default()
     }
 
     /// Objects of this execution that were not seen.
@@ -35,4 +77,16 @@ impl State {
     pub fn into_values(self) -> BTreeMap<String, String> {
         self.values
     }
+}
+
+fn mix(hash: &mut u64, value: u64) -> &mut u64 {
+    let mixed = (hash.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    *hash = mixed ^ mixed >> 32;
+    hash
+}
+
+/// What is primed is known by its name without the primes.
+fn text(hash: &mut u64, text: &str) {
+    text.chars().filter(|&letter| letter != PRIME).for_each(|letter| _ = mix(hash, letter.into()));
+    mix(hash, u64::MAX);
 }

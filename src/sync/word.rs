@@ -21,6 +21,10 @@ pub trait Scalar: Copy + PartialEq {
     fn unpack(word: u64) -> Self;
     /// The value in words, for witnesses.
     fn show(self) -> String;
+    /// The word, without what only the checker knows of earlier lives of what it names.
+    fn timeless(self) -> u64 {
+        self.pack()
+    }
 }
 
 impl Scalar for u64 {
@@ -158,7 +162,7 @@ impl<T: Scalar> Word<T> {
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
-        state.object(self.id, self.name, || self.peek().show());
+        state.word(self.id, self.name, || self.peek().timeless(), || self.peek().show());
     }
 }
 
@@ -323,9 +327,12 @@ impl<T: Scalar + Send> MmuWord<T> {
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
-        state.object(self.id, self.name, || {
-            self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used { ", in use" } else { "" }))
-        });
+        state.word(
+            self.id,
+            self.name,
+            || self.raw.peek(|(value, used)| value.timeless() << 1 | u64::from(*used)),
+            || self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used { ", in use" } else { "" })),
+        );
     }
 }
 

@@ -99,7 +99,7 @@ pub const MISTAKES: &[Mistake] = &[
         "the copy is mapped before it is made",
         "migrate.rs",
         &[(
-            "if old.is_file() && !old.truncated.read() { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) }",
+            "if mapping == Mapping::File { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) }",
             "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
         )],
     ),
@@ -107,7 +107,7 @@ pub const MISTAKES: &[Mistake] = &[
     ("the copy is not up to date", "migrate.rs", &[("new.uptodate.write(old.uptodate.read());", "")]),
     ("the old page stays marked as in the swap cache", "migrate.rs", &[("old.swap_cache.write(false);", "")]),
     ("the copy gets no index", "migrate.rs", &[("new.index.write(old.index.read());", "")]),
-    ("the copy gets no mapping", "migrate.rs", &[("new.mapping.write(old.mapping.read());", "")]),
+    ("the copy gets no mapping", "migrate.rs", &[("new.mapping.write(mapping);", "")]),
     ("one reference too many is expected", "migrate.rs", &[("old.count.read() == 1", "old.count.read() == 2")]),
     ("any number of references will do", "migrate.rs", &[("old.count.read() == 1", "old.count.read() >= 1")]),
     ("the count is frozen at one too many", "migrate.rs", &[("self.page_freeze_refs(page, 2)", "self.page_freeze_refs(page, 3)")]),
@@ -174,8 +174,8 @@ pub const MISTAKES: &[Mistake] = &[
         "fork copies the entries before it links the VMA",
         "fork.rs",
         &[
-            ("self.anon_vma_fork(tmp, mpnt);", "self.copy_page_range(mm, oldmm, tmp, mpnt);\n            self.anon_vma_fork(tmp, mpnt);"),
-            ("self.insert_vm_struct(mm, tmp);\n            self.copy_page_range(mm, oldmm, tmp, mpnt);", "self.insert_vm_struct(mm, tmp);"),
+            ("self.anon_vma_fork(tmp, mpnt);", "self.copy_page_range(mm, oldmm, tmp, mpnt)?;\n        self.anon_vma_fork(tmp, mpnt);"),
+            ("self.copy_page_range(mm, oldmm, tmp, mpnt)", "Ok(())"),
         ],
     ),
     ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
@@ -222,8 +222,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the old page is given up before it was copied",
         "cow.rs",
         &[(
-            "self.wp_page_copy(mm, vma, addr, pte, write);\n        self.put_page(old);",
-            "self.put_page(old);\n        self.wp_page_copy(mm, vma, addr, pte, write);",
+            "self.wp_page_copy(mm, vma, addr, pte, write)",
+            "{\n            self.put_page(old);\n            let copied = self.wp_page_copy(mm, vma, addr, pte, write);\n            self.get_page(old);\n            copied\n        }",
         )],
     ),
     (
