@@ -32,7 +32,7 @@ Examples:
 Exit status:
   0    every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
   1    a verdict is not the documented one, or something is violated that nothing documents
-  2    the command makes no sense, a race cannot be run, or the output cannot be written
+  2    the command makes no sense, a race cannot be run, there is nothing to draw or to replay, or the output cannot be written
   3    something is undecided: a limit or Ctrl-C came first, the engine cannot tell, or a sample has not seen what is documented;
        a cell of a matrix was given up
   130  Ctrl-C came a second time: nothing more is said

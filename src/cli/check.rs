@@ -1,6 +1,7 @@
 //! `lockwalk check`, and `lockwalk` alone: the verdicts.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lockwalk::witness::{Judged, Verdict, render};
@@ -8,7 +9,7 @@ use lockwalk::{Method, Options, Outcome, Race};
 use serde::Serialize;
 
 use super::args::{CheckArgs, CheckFormat};
-use super::output::{Terminal, complain, json, print};
+use super::output::{Terminal, complain, json, print_beside};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, parts, select};
 
@@ -20,7 +21,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     }
     let cases = cases(args)?;
     let options = options(args, method == Method::Exhaustive);
-    let report = Report { terminal, format: args.format };
+    let report = Report { terminal, format: args.format, saved: None };
     report.head(&cases, &coverage(&method, &options))?;
     let started = Instant::now();
     let runner = Runner::new(&method, options, jobs(args, &method));
@@ -76,6 +77,8 @@ struct Verdicts<'o> {
 pub struct Report<'t> {
     pub terminal: &'t Terminal,
     pub format: CheckFormat,
+    /// Where the exploration is saved.
+    pub saved: Option<&'t Path>,
 }
 
 impl Report<'_> {
@@ -85,19 +88,24 @@ impl Report<'_> {
             return Ok(());
         }
         let dot = if self.terminal.style().ascii { "-" } else { "·" };
-        print(&format!("lockwalk {dot} {} {dot} {coverage}\n\n", catalogue(cases)))
+        self.print(&format!("lockwalk {dot} {} {dot} {coverage}\n\n", catalogue(cases)))
+    }
+
+    /// To standard output, unless an exploration goes there.
+    pub fn print(&self, text: &str) -> Result<(), Refusal> {
+        print_beside(self.saved, text)
     }
 
     /// As soon as a verdict is known.
     pub fn line(&self, outcome: &Outcome) -> Result<(), Refusal> {
-        if self.format == CheckFormat::Lines { print(&(one_line(outcome) + "\n")) } else { Ok(()) }
+        if self.format == CheckFormat::Lines { self.print(&(one_line(outcome) + "\n")) } else { Ok(()) }
     }
 
     /// When all verdicts are known.
     pub fn all(&self, outcomes: &[Outcome], time: Duration) -> Result<(), Refusal> {
         match self.format {
-            CheckFormat::Table => print(&render::table(outcomes, time.as_secs_f64(), self.terminal.width, self.terminal.style())),
-            CheckFormat::Json => print(&json(&Verdicts { outcomes: outcomes.iter().map(Outcome::judged).collect() })),
+            CheckFormat::Table => self.print(&render::table(outcomes, time.as_secs_f64(), self.terminal.width, self.terminal.style())),
+            CheckFormat::Json => self.print(&json(&Verdicts { outcomes: outcomes.iter().map(Outcome::judged).collect() })),
             CheckFormat::Lines => Ok(()),
         }
     }

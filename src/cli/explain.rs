@@ -42,8 +42,8 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         outcomes.push(outcome);
     }
     runner.finish();
-    let drawn = nothing_to_show(&race, &outcomes, &args.drawing, &sink)?;
-    Ok(if drawn { Status::of(&outcomes) } else { Status::Differs })
+    nothing_to_show(&race, &outcomes, &args.drawing, &sink)?;
+    Ok(Status::of(&outcomes))
 }
 
 /// Runs one schedule again.
@@ -103,7 +103,7 @@ fn without_source(witness: &Witness) -> Witness {
 }
 
 /// Nothing is violated: says what was covered. In JSON the witness is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
-fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &Sink) -> Result<bool, Refusal> {
+fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &Sink) -> Result<(), Refusal> {
     let violated = outcomes.iter().any(|outcome| outcome.verdict().clause().is_some());
     // The order of locks is violated by several executions together.
     let what = if violated { "no single interleaving shows what is violated" } else { "no clause is violated" };
@@ -119,11 +119,10 @@ fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &
             sink.write(&json(&Drawn { witness: None }))?;
         }
         DrawFormat::Svg | DrawFormat::Mermaid => {
-            complain(&format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes)));
-            return Ok(false);
+            return Err(Refusal(format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes))));
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 fn protocols(outcomes: &[Outcome]) -> String {

@@ -54,6 +54,15 @@ pub fn print(text: &str) -> Result<(), Refusal> {
     printed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
+/// Where verdicts go: to standard output, unless that is where an exploration is saved.
+pub fn print_beside(saved: Option<&Path>, text: &str) -> Result<(), Refusal> {
+    if saved.is_none_or(|file| file != Path::new("-")) {
+        return print(text);
+    }
+    let mut stderr = io::stderr().lock();
+    printed(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()))
+}
+
 /// What became of printing.
 pub fn printed(how: io::Result<()>) -> Result<(), Refusal> {
     match how {

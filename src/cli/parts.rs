@@ -13,7 +13,7 @@ use lockwalk::{Method, Options, Outcome, Part, PartError, Race, Shard, races};
 use super::args::{CheckArgs, CheckFormat, MergeArgs};
 use super::check::{Report, all_cores, cases, counted, coverage, jobs, known, options};
 use super::keeper::Keeper;
-use super::output::{Terminal, complain, print, shown};
+use super::output::{Terminal, complain, shown};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
 
@@ -39,7 +39,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let cases = cases_of(&parts)?;
     keeper.keep_for_now(&parts)?;
     let limits = options(args, false);
-    let report = Report { terminal, format: args.format };
+    let report = Report { terminal, format: args.format, saved: Some(file) };
     report.head(&cases, &head(&limits, shard))?;
     let started = Instant::now();
     let runner = Runner::new(&Method::Exhaustive, limits, jobs(args, &Method::Exhaustive));
@@ -55,7 +55,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     runner.finish();
     outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     match shard {
-        Some(shard) if args.format == CheckFormat::Table => print(&summary(shard, &explored, terminal))?,
+        Some(shard) if args.format == CheckFormat::Table => report.print(&summary(shard, &explored, terminal))?,
         _ => report.all(&outcomes, started.elapsed())?,
     }
     kept?;
@@ -164,7 +164,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let (cases, shards): (Vec<_>, Vec<_>) = shards.into_iter().unzip();
     let merged = shards.iter().map(|shards| Part::merge(shards)).collect::<Result<Vec<_>, _>>();
     let merged = merged.map_err(|error| Refusal(error.to_string()))?;
-    let report = Report { terminal, format: args.format };
+    let report = Report { terminal, format: args.format, saved: None };
     let started = Instant::now();
     report.head(&cases, &coverage(&Method::Exhaustive, &Options::default()))?;
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
