@@ -369,6 +369,14 @@ impl World {
         None
     }
 
+    /// Puts a VMA that is on the list at its end. Called with the anon_vma locked.
+    pub(super) fn anon_vma_list_to_tail(&self, anon_vma: SlabRef, vma: VmaRef) {
+        self.change_list(anon_vma, |list| {
+            list.retain(|&v| v != vma);
+            list.push(vma);
+        });
+    }
+
     /// Puts a VMA on the list. Called with the anon_vma locked.
     pub(super) fn anon_vma_list_push(&self, anon_vma: SlabRef, vma: VmaRef) {
         self.change_list(anon_vma, |list| list.push(vma));

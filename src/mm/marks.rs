@@ -78,6 +78,12 @@ marks! {
     ZAP_MEETS_MIGRATION_ENTRY,
     /// mprotect meets a migration entry that is to be writable again.
     MPROTECT_MEETS_MIGRATION_ENTRY,
+    /// mremap has moved a range.
+    MREMAP_MOVED,
+    /// mremap lets a neighbour grow over the new place.
+    MREMAP_MERGES,
+    /// mremap finds no memory left, and moves back what has moved.
+    MREMAP_MOVES_BACK,
     /// fork finds no memory left, and there is no child.
     FORK_FAILS,
     /// A page fault finds no memory left.

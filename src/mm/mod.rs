@@ -17,6 +17,7 @@ mod migrate;
 mod mm_struct;
 mod mmap;
 mod mprotect;
+mod mremap;
 mod observe;
 mod page;
 mod process;

@@ -122,6 +122,22 @@ impl<'w> Process<'w> {
         self.asked("mprotect(%a..%b)", range.start, range.end, done);
     }
 
+    /// Moves what is mapped in a range, all of it in one VMA, to where `to` is the first address; what is mapped there goes. `Efault` where it is not
+    /// one VMA, `Enomem` where memory runs out: then nothing has moved. What a device holds may not be in it.
+    #[track_caller]
+    pub fn mremap(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        self.check_alive();
+        self.check_range(&range);
+        let end = to + (range.end - range.start);
+        self.check_range(&(to..end));
+        if range.start < end && to < range.end {
+            misuse(format!("mremap({range:?}, {to}): the two overlap (-EINVAL)"));
+        }
+        let done = self.world.mremap(self.mm, range.clone(), to);
+        self.asked("mremap(%a, %b)", range.start, to, done.is_ok());
+        done
+    }
+
     /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
     /// madvise on the lower half do first; nothing, if no VMA has `addr` inside (`-ENOMEM`).
     #[track_caller]

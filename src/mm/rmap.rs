@@ -380,6 +380,8 @@ impl World {
     /// False if the index is a wrong one. Kernel: `__page_set_anon_rmap`.
     fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) -> bool {
         let frame = self.page(page);
+        // BUG_ON(!anon_vma)
+        sync::clause(Clause::NULL_1, anon_vma.is_some(), || format!("{vma} has no anon_vma, and {page} is mapped there"));
         frame.mapping.write(Mapping::through(anon_vma));
         let (start, pgoff) = (vma.vm_start.read(), vma.vm_pgoff.read());
         let right = vma.fit_together(start, pgoff);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, PteLocation, World};
 use crate::spec::Clause;
-use crate::sync::{self, Arena, Ghost, Name, Plain, State};
+use crate::sync::{self, Arena, Ghost, Name, Plain, State, misuse};
 
 /// What the checker knows of one address of a process.
 pub(super) struct ShadowCell {
@@ -153,6 +153,17 @@ impl World {
         for pin in self.shadow_set(mm, addr, 0) {
             self.shadow.pins[pin].state.change(|pin| pin.mapped = false);
         }
+    }
+
+    /// What the process has at `addr` is at `to` from here on. Called with the page-table lock held, when no access can go through the entry.
+    pub(super) fn shadow_move(&self, mm: &Mm, addr: Addr, to: Addr) {
+        let Memory { value, pins } = mm.shadow(addr).memory.get();
+        let held = pins.iter().any(|&pin| self.shadow.pins[pin].state.with(|state| state.held));
+        if held {
+            misuse(format!("what a device holds of {}:{addr} is moved: that is not modelled", mm.id()));
+        }
+        self.shadow_set(mm, addr, 0);
+        self.shadow_set(mm, to, value);
     }
 
     /// `addr` is about to map `page`. While a device stores into the page that was there, it must be the same one ([PIN-1]). Called with the

@@ -293,7 +293,7 @@ const V2_6_11: Rules = Rules {
 const DOCUMENT_0: Rules =
     Rules { reuse: Reuse::Mapcount, unmap_check: UnmapCheck::Residual, swap_free_order: SwapFreeOrder::BeforeUnlock, ..V2_6_11 };
 /// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated, and what that asked for.
-const V2_6_13: Rules = Rules { fork_link: ForkLink::Prepend, pte_look: PteLook::Locked, ..V2_6_22 };
+const V2_6_13: Rules = Rules { fork_link: ForkLink::Prepend, pte_look: PteLook::Locked, move_ptes: MovePtes::Page, ..V2_6_22 };
 const V2_6_22: Rules = Rules {
     anon_vma_link: AnonVmaLink::Shared,
     anon_vma_lock: AnonVmaLock::Own,
@@ -329,6 +329,9 @@ const V2_6_22: Rules = Rules {
     gather_put: GatherPut::AfterUnlink,
     pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
+    mremap_merge: MremapMerge::EitherNull,
+    mremap_lock: MremapLock::Nothing,
+    move_ptes: MovePtes::Extent,
     fork_migration: ForkMigration::Copy,
     stale_entry: StaleEntry::Bug,
     recount: Recount::No,
@@ -393,6 +396,8 @@ const V2_6_36: Rules = Rules {
 };
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules = Rules {
+    mremap_merge: MremapMerge::Refused,
+    mremap_lock: MremapLock::RmapLock,
     pte_look: PteLook::LocklessUnmap,
     anon_vma_lock_kind: AnonVmaLockKind::Mutex,
     anon_vma_put: AnonVmaPut::RootFirst,
@@ -434,6 +439,11 @@ const V5_19: Rules = Rules {
 };
 const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
 const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, mprotect_write: MprotectWrite::Exclusive, ..V6_1 };
-const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, ..V6_12 };
-const V7_3: Rules =
-    Rules { swap_free_order: SwapFreeOrder::AfterRmap, swapin_free: SwapinFree::Exclusive, swap_bypass: SwapBypass::No, ..V6_12 };
+const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, mremap_merge: MremapMerge::CopiedFrom, ..V6_12 };
+const V7_3: Rules = Rules {
+    mremap_merge: MremapMerge::CopiedFrom,
+    swap_free_order: SwapFreeOrder::AfterRmap,
+    swapin_free: SwapinFree::Exclusive,
+    swap_bypass: SwapBypass::No,
+    ..V6_12
+};

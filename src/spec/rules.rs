@@ -358,6 +358,33 @@ rules! {
         /// At the head (read in 2.6.9, 2.6.11, 2.6.12, and 2.6.15).
         Prepend = "prepend",
     }
+    /// When a VMA at the place that mremap moves to may grow over it, and no VMA of its own is made there: one of the two may have no anon_vma yet,
+    /// since nothing was touched in it.
+    mremap_merge: MremapMerge {
+        /// Always; and if it was the one there, it gets none: its pages are found by an anon_vma that goes with the old place (2.6.7 to 2.6.39, and
+        /// again 6.16 to 6.18.7: read in 2.6.8 to 2.6.39 and 6.18.2).
+        EitherNull = "either-null",
+        /// Never if it was the one there (965f55dea0e3, 3.0: read in 3.0.8, 3.8, 5.9, 5.19, 6.1).
+        Refused = "refused",
+        /// Always; and it is linked to the source's anon_vmas (61f67c230a5e, 6.18.8: read in 6.18.13 and 6.18.35).
+        CopiedFrom = "copied-from",
+    }
+    /// What keeps a walk of the reverse map from missing an entry that mremap moves into a VMA that the walk has passed already.
+    mremap_lock: MremapLock {
+        /// Nothing: a new VMA is behind the old one on the list, but not one that has grown (until 3.2: read in 2.6.18 to 3.0).
+        Nothing = "nothing",
+        /// The VMA that grows is put at the end of the lists, and so is the old one before what has moved moves back (3.3 to 3.6, from mails).
+        MoveToTail = "move-to-tail",
+        /// The anon_vma lock, where a VMA has grown or entries move back (3.7: read in 3.8, 5.9, 5.19, 6.18).
+        RmapLock = "rmap-lock",
+    }
+    /// How many entries mremap moves under one hold of the page-table lock.
+    move_ptes: MovePtes {
+        /// One (until 2.6.14: read in 2.6.8 to 2.6.12).
+        Page = "page",
+        /// All that lie in one table at either end (read in 2.6.18 to 6.18).
+        Extent = "extent",
+    }
     /// What fork does with a migration entry (claim S3.15).
     fork_migration: ForkMigration {
         /// Copies it.

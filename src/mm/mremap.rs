@@ -1,0 +1,173 @@
+//! mremap: a range of addresses moves, and its pages with it.
+
+use std::ops::Range;
+
+use super::page::linear_page_index;
+use super::{Addr, Errno, Mm, MmRef, Pte, Vma, World};
+use crate::call;
+use crate::spec::{MovePtes, MremapLock, MremapMerge};
+use crate::sync::{self, Mark};
+
+/// So many entries a page table has, here: what is moved at once lies in one table at either end.
+const PTRS_PER_PTE: Addr = 4;
+
+impl World {
+    /// See [`Process::mremap`](super::Process::mremap). Kernel: `sys_mremap`, with `MREMAP_MAYMOVE | MREMAP_FIXED` and the length that it has. Takes
+    /// `mmap_sem` for writing.
+    pub(super) fn mremap(&self, mm: MmRef, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        call!("do_mremap({mm}, {range:?} → {to})");
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_write();
+        let moved = self.do_mremap(mm, range, to);
+        mm.mmap_sem.up_write();
+        moved
+    }
+
+    /// What is at the destination goes first, whether the move succeeds or not. Called with `mmap_sem` held for writing. Kernel: the same name.
+    fn do_mremap(&self, mm: &Mm, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        self.do_munmap(mm, to..to + (range.end - range.start))?;
+        let vma = self.find_vma(mm, range.start).filter(|vma| range.end <= vma.vm_end.read()).ok_or(Errno::Efault)?;
+        self.move_vma(mm, vma, range, to)
+    }
+
+    /// Called with `mmap_sem` held for writing. Kernel: the same name (read in 2.6.8 to 6.18).
+    ///
+    /// When memory runs out, what has moved moves back, and the new area is unmapped instead of the old one.
+    fn move_vma(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        let len = range.end - range.start;
+        let pgoff = linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), range.start);
+        let (new_vma, locks) = self.copy_vma(mm, vma, to..to + len, pgoff)?;
+        let moved_len = self.move_page_tables(mm, (vma, range.start), (new_vma, to), len, locks, true);
+        if moved_len == len {
+            sync::mark(Mark::MREMAP_MOVED);
+            return self.do_munmap(mm, range).map(drop);
+        }
+        sync::mark(Mark::MREMAP_MOVES_BACK);
+        if self.rules().mremap_lock == MremapLock::MoveToTail {
+            self.anon_vma_moveto_tail(vma);
+        }
+        // The tables at the old place are there still: this cannot fail.
+        let locks = self.rules().mremap_lock == MremapLock::RmapLock;
+        self.move_page_tables(mm, (new_vma, to), (vma, range.start), moved_len, locks, false);
+        self.do_munmap(mm, to..to + len)?;
+        Err(Errno::Enomem)
+    }
+
+    /// The VMA at the new place: a copy of the old one, with an offset of its own, so that its pages' index stays right; or a neighbour there that
+    /// grows (rule [`MremapMerge`]). Says too whether the walks of the reverse map must be kept out while entries move into it. Called with
+    /// `mmap_sem` held for writing. Kernel: the same name.
+    fn copy_vma<'w>(&'w self, mm: &'w Mm, vma: &'w Vma, range: Range<Addr>, pgoff: u64) -> Result<(&'w Vma, bool), Errno> {
+        // Nothing was ever touched in it, so it need not keep its offset.
+        let pgoff = if vma.anon_vma.read().is_none() { range.start } else { pgoff };
+        if let Some(merged) = self.vma_merge(mm, vma, &range, pgoff) {
+            sync::mark(Mark::MREMAP_MERGES);
+            let locks = match self.rules().mremap_lock {
+                MremapLock::Nothing => false,
+                MremapLock::MoveToTail => {
+                    self.anon_vma_moveto_tail(merged);
+                    false
+                }
+                MremapLock::RmapLock => true,
+            };
+            return Ok((merged, locks));
+        }
+        if !self.memory_is_left() {
+            return Err(Errno::Enomem);
+        }
+        let new_vma = self.vma_alloc(mm.id(), range.start, range.end, pgoff);
+        *new_vma.vm_write.write() = vma.vm_write.read();
+        self.anon_vma_clone(new_vma, vma);
+        new_vma.anon_vma.write(vma.anon_vma.read());
+        self.insert_vm_struct(mm, new_vma);
+        Ok((new_vma, false))
+    }
+
+    /// The neighbour that grows over the range, if one fits: its offset goes on, and nothing speaks against it in the anon_vmas (rule
+    /// [`MremapMerge`]). Kernel: the same name; that both neighbours become one is not here.
+    fn vma_merge(&self, mm: &Mm, source: &Vma, range: &Range<Addr>, pgoff: u64) -> Option<&Vma> {
+        let list = mm.mmap.read();
+        let neighbours = list.iter().map(|&vma| self.vma(vma)).filter(|vma| vma.id() != source.id());
+        let fits = |vma: &&Vma| {
+            let (start, end, first) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
+            let below = end == range.start && first + (end - start) == pgoff;
+            let above = start == range.end && first == pgoff + (range.end - range.start);
+            (below || above) && vma.vm_write.read() == source.vm_write.read() && self.is_mergeable_anon_vma(vma, source)
+        };
+        let merged = neighbours.into_iter().find(fits)?;
+        let (start, end) = (merged.vm_start.read(), merged.vm_end.read());
+        if end == range.start {
+            self.vma_adjust(mm, merged, start, range.end, merged.vm_pgoff.read(), None);
+        } else {
+            self.vma_adjust(mm, merged, range.start, end, pgoff, None);
+        }
+        if self.rules().mremap_merge == MremapMerge::CopiedFrom && merged.anon_vma.read().is_none() && source.anon_vma.read().is_some() {
+            self.anon_vma_clone(merged, source);
+            merged.anon_vma.write(source.anon_vma.read());
+        }
+        Some(merged)
+    }
+
+    /// Kernel: the same name.
+    fn is_mergeable_anon_vma(&self, vma: &Vma, source: &Vma) -> bool {
+        match (vma.anon_vma.read(), source.anon_vma.read()) {
+            (Some(one), Some(other)) => one.same_object(other),
+            (None, None) => true,
+            _ if self.rules().mremap_merge != MremapMerge::Refused => true,
+            // Whose list nobody else's pages are found by.
+            (Some(_), None) => vma.anon_vma_chain.with(Vec::len) == 1,
+            (None, Some(_)) => false,
+        }
+    }
+
+    /// Moves the entries, as far as there is memory for the tables that they move to, if that is asked; says how many pages' worth has moved.
+    /// Called with `mmap_sem` held for writing. Kernel: the same name.
+    fn move_page_tables(&self, mm: &Mm, from: (&Vma, Addr), to: (&Vma, Addr), len: Addr, locks: bool, allocates: bool) -> Addr {
+        let (vma, old_addr) = from;
+        let mut offset = 0;
+        while offset < len {
+            let left_in = |addr: Addr| PTRS_PER_PTE - (addr + offset) % PTRS_PER_PTE;
+            let extent = match self.rules().move_ptes {
+                MovePtes::Page => 1,
+                MovePtes::Extent => left_in(old_addr).min(left_in(to.1)).min(len - offset),
+            };
+            if allocates && !self.memory_is_left() {
+                break;
+            }
+            let locked = if locks { vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)) } else { None };
+            self.move_ptes(mm, old_addr + offset..old_addr + offset + extent, to.1 + offset);
+            if let Some(locked) = locked {
+                self.anon_vma_unlock(locked);
+            }
+            offset += extent;
+        }
+        offset
+    }
+
+    /// Moves what is there as it is: pages, swap entries, migration entries. The reverse map is not told: a page's index fits both VMAs, of which
+    /// each says its own address. Takes the page-table lock. Kernel: the same name; `move_one_page` until 2.6.14.
+    ///
+    /// Between the two steps the entry is in neither place: who looks without the lock misses it.
+    fn move_ptes(&self, mm: &Mm, range: Range<Addr>, to: Addr) {
+        call!("move_ptes({}, {range:?} → {to})", mm.id());
+        mm.page_table_lock.lock();
+        for old_addr in range.clone() {
+            if mm.pte(old_addr).read() == Pte::None {
+                continue;
+            }
+            let new_addr = to + (old_addr - range.start);
+            let pte = self.set_pte(mm, old_addr, Pte::None);
+            self.shadow_move(mm, old_addr, new_addr);
+            self.set_pte(mm, new_addr, pte);
+        }
+        mm.page_table_lock.unlock();
+    }
+
+    /// A walk comes by this VMA last, from here on. Called with `mmap_sem` held for writing. Kernel: the same name, 3.3 to 3.6.
+    fn anon_vma_moveto_tail(&self, vma: &Vma) {
+        for anon_vma in vma.anon_vma_chain.read() {
+            self.anon_vma_lock(anon_vma);
+            self.anon_vma_list_to_tail(anon_vma, vma.id());
+            self.anon_vma_unlock(anon_vma);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! S4 under anon_vma: mremap moves entries while the reverse map is walked, and a VMA may grow over the place that it moves to.
+
+use crate::mm::World;
+use crate::spec::{Clause, Era, MremapLock, MremapMerge, PteLook};
+use crate::{Mark, Protocol, Race, Seen};
+
+fn moved(e: &Seen<'_>) -> bool {
+    e.saw(Mark::MREMAP_MOVED)
+}
+
+fn migrated(e: &Seen<'_>) -> bool {
+    e.saw(Mark::MIGRATE_MOVED)
+}
+
+/// A parent and its child share the page at 1.
+fn shared(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.fork();
+}
+
+/// What was touched at 1 is at 3 now, and a VMA in which nothing was touched ends where it was.
+fn moved_away(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.mremap(1..2, 3).expect("it is mapped");
+    p.mmap(0..1);
+}
+
+fn back(w: &World) {
+    w.process(0).mremap(3..4, 1).expect("it is mapped");
+}
+
+/// Of a VMA of two pages the upper one is at 3 now.
+fn half_away(w: &World) {
+    let p = w.new_process();
+    p.mmap(0..2);
+    p.touch(0);
+    p.touch(1);
+    p.mremap(1..2, 3).expect("it is mapped");
+}
+
+/// No walk misses an entry because it looks without the page-table lock.
+fn locked_look(lock: MremapLock) -> Protocol {
+    Era::V2_6_38.with(PteLook::LocklessUnmap).with(lock)
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let shared_page = Race::new("S4.1", "a page that two processes share moves in one of them, and reclaim must find both places")
+        .world(shared)
+        .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
+        .cpu("kswapd, twice", |w| {
+            w.shrink_page(w.process(0).page_at(1));
+            w.shrink_page(w.process(0).page_at(1));
+        })
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_13)
+        .holds(Era::V2_6_34)
+        .holds(Era::V3_7)
+        .holds(Era::V5_19)
+        .sometimes("it is moved", moved)
+        .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
+    let merge = |id: &str, title: &str, world: fn(&World), clause: Clause, before: &[Protocol], then: fn(&World)| {
+        let race = Race::new(id, title).world(world).cpu("mremap back, and then", move |w| {
+            back(w);
+            then(w);
+        });
+        let again = Era::V6_18.with(MremapMerge::EitherNull); // 6.16 to 6.18.7
+        let race = before.iter().cloned().chain([again]).fold(race, |race, era| race.violates(era, clause));
+        let after = [Era::V3_7, Era::V5_19, Era::V6_18];
+        after.into_iter().fold(race, Race::holds).sometimes("it is moved", moved)
+    };
+    let before = [Era::V2_6_11, Era::V2_6_13, Era::V2_6_22, Era::V2_6_29, Era::V2_6_34, Era::V2_6_38];
+    vec![
+        shared_page,
+        merge(
+            "S4/merge",
+            "an untouched VMA grows over the place that a page moves to, and the page's anon_vma is freed",
+            moved_away,
+            Clause::LIFE_1,
+            &before,
+            |w| w.shrink_page(w.process(0).page_at(3)),
+        ),
+        merge(
+            "S4/merge-swapped",
+            "an untouched VMA grows over the place that a swap entry moves to, and the page comes back to a VMA without an anon_vma",
+            |w| {
+                moved_away(w);
+                w.process(0).swap_out(3);
+            },
+            Clause::NULL_1,
+            &before,
+            |w| _ = w.process(0).load(1),
+        ),
+        merge(
+            "S4/merge-fork",
+            "an untouched VMA grows over the place that a page moves to, and a child that is forked then does not get it",
+            moved_away,
+            Clause::ASSERT_1,
+            &before[2..], // until 2.6.13, fork copies what is in a VMA without an anon_vma too
+            |w| assert_eq!(w.process(0).fork().load(1), Ok(101), "the child has what its parent has"),
+        ),
+        Race::new("S4/peek", "a walk that looks without the page-table lock misses an entry that mremap moves")
+            .world(shared)
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+            .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
+            .violates(Era::V2_6_34, Clause::MIG_1)
+            .violates(Era::V2_6_38, Clause::MIG_1)
+            .holds(locked_look(MremapLock::Nothing))
+            .holds(Era::V3_7)
+            .holds(Era::V5_19)
+            .sometimes("it is moved", moved)
+            .sometimes("the page is migrated", migrated),
+        Race::new("S4/merged-before", "an entry moves into a VMA that has grown, which the walk has passed already")
+            .world(half_away)
+            .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))
+            .cpu("mremap back", back)
+            .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
+            .holds(locked_look(MremapLock::MoveToTail))
+            .holds(locked_look(MremapLock::RmapLock))
+            .holds(Era::V3_7)
+            .holds(Era::V5_19)
+            .sometimes("it is moved", moved)
+            .sometimes("a VMA grows", |e| e.saw(Mark::MREMAP_MERGES))
+            .sometimes("the page is migrated", migrated),
+        Race::new("S4/moves-back", "memory runs out half-way, and an entry moves back behind the walk's back")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(3..5);
+                p.touch(3);
+                p.touch(4);
+                w.limit_memory();
+            })
+            .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))
+            .cpu("mremap", |w| _ = w.process(0).mremap(3..5, 11))
+            .cpu("memory runs out", |w| w.exhaust_memory())
+            .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
+            .holds(locked_look(MremapLock::MoveToTail))
+            .holds(locked_look(MremapLock::RmapLock))
+            .holds(Era::V3_7)
+            .holds(Era::V5_19)
+            .sometimes("what has moved moves back", |e| e.saw(Mark::MREMAP_MOVES_BACK))
+            .sometimes("the page is migrated", migrated),
+    ]
+}
