@@ -216,6 +216,7 @@ impl World {
             self.anonmm_free(anonmm);
         }
         if left == 1 {
+            sync::mark(Mark::ANONMM_HEAD_FREED_BY_PAGE);
             self.free_head(head);
         }
     }

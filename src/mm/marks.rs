@@ -42,6 +42,8 @@ marks! {
     ANONMM_FREED_BY_PAGE,
     /// The head of a bundle is freed.
     ANONMM_HEAD_FREED,
+    /// A page that is unmapped leaves the head of a bundle alone, and frees it.
+    ANONMM_HEAD_FREED_BY_PAGE,
     /// `anon_vma_prepare` comes second: another thread has given the VMA its anon_vma.
     ANON_VMA_PREPARE_LOST,
     /// A fault finds that another one reads the slot beside the swap cache, and waits.
