@@ -149,9 +149,9 @@ impl World {
     /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at least. Kernel: `anon_vma_prepare`.
     ///
     /// Two threads may get here for the same VMA at once: the page-table lock decides. Who looks up the anon_vma that the object was before may
-    /// have its lock (rule [`FreshAnonVma`]). An error if no memory is left.
+    /// have its lock (rule [`FreshAnonVma`]). An error if no memory is left. Nothing is done where pages are found by anonmm.
     pub fn anon_vma_prepare(&self, vma: &Vma) -> Result<(), Errno> {
-        if vma.anon_vma.read().is_some() {
+        if self.has_anonmm() || vma.anon_vma.read().is_some() {
             return Ok(());
         }
         if !self.memory_is_left() {

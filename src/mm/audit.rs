@@ -18,6 +18,7 @@ impl World {
             self.audit_page(page.present());
         }
         self.audit_swap();
+        self.audit_anonmms();
         for mm in self.mms.iter() {
             self.audit_vmas(mm);
         }
@@ -49,7 +50,17 @@ impl World {
     /// Why a reverse-map walk for `page` would miss the entry at `at`.
     fn rmap_gap(&self, at: PteLocation, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
-        let Mapping::AnonVma(anon_vma) = frame.mapping.peek() else { return Some(format!("{page} has no anon_vma")) };
+        let anon_vma = match frame.mapping.peek() {
+            Mapping::AnonVma(anon_vma) => anon_vma,
+            Mapping::Anonmm(anonmm) => {
+                let addr = frame.index.peek();
+                let elsewhere = (addr != at.addr).then(|| format!("a walk looks for {page} at address {addr}"));
+                return self.bundle_gap(anonmm, at.mm).or(elsewhere);
+            }
+            Mapping::None | Mapping::File => {
+                return Some(format!("{page} has no {}", if self.has_anonmm() { "anonmm" } else { "anon_vma" }));
+            }
+        };
         if !self.anon_vmas.is_live(anon_vma) {
             return Some(format!("its anon_vma#{} has been freed", anon_vma.slot()));
         }

@@ -1,7 +1,6 @@
 //! Copy-on-write: which page may a write fault store to in place, and how it is copied when it may not.
 
 use super::fault::VmFault;
-use super::page::Mapping;
 use super::{Addr, Errno, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{Clause, CopiedSwap, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
 use crate::sync::{self, Mark};
@@ -98,7 +97,7 @@ impl World {
             _ => self.can_share_swap_page(page),
         };
         if reuse {
-            frame.mapping.write(Mapping::through(vma.anon_vma.read())); // page_move_anon_rmap
+            self.page_move_anon_rmap(page, vma);
         }
         self.unlock_page(page);
         Some(reuse)

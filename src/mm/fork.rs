@@ -6,12 +6,16 @@ use crate::spec::{ForkMigration, ForkPinned, GupFast, Reuse};
 use crate::sync::{self, Mark};
 
 impl World {
-    /// Copies an address space; an error if memory runs out meanwhile, and then what was copied goes again. Kernel: `dup_mmap`. Takes the parent's
+    /// Copies an address space; an error if memory runs out meanwhile, and then what was copied goes again. Kernel: `copy_mm` and `dup_mmap`. Takes the parent's
     /// `mmap_sem` for writing, so no fault of the parent runs meanwhile.
     pub(super) fn fork(&self, parent: MmRef) -> Result<MmRef, Errno> {
         let oldmm = self.mm_struct(parent);
         let child = self.mm_alloc();
         let mm = self.mm_struct(child);
+        if let Err(error) = self.dup_rmap(mm, oldmm) {
+            sync::mark(Mark::FORK_FAILS);
+            return Err(error);
+        }
         call!("dup_mmap({parent} → {child})");
         oldmm.mmap_sem.down_write();
         mm.mmap_sem.down_write();
@@ -41,7 +45,7 @@ impl World {
 
     /// Kernel: `copy_page_range`. Called with both `mmap_sem` held for writing. Takes both page-table locks, the child's first.
     fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) -> Result<(), Errno> {
-        if vma.anon_vma.read().is_none() {
+        if !self.has_anonmm() && vma.anon_vma.read().is_none() {
             return Ok(()); // nothing was ever touched here
         }
         let counted = self.rules().gup_fast == GupFast::WriteProtectSeq;

@@ -34,6 +34,16 @@ marks! {
     ANON_VMA_FREE_WAITS,
     /// `page_referenced` finds an entry.
     PAGE_REFERENCED,
+    /// A walk that holds the page's map lock finds a page-table lock taken, and passes by.
+    WALK_PASSES_LOCKED_TABLE,
+    /// `page_referenced` gives a page whose anonmm has no address space any more to another one.
+    PAGE_LEAVES_EXTINCT_ANONMM,
+    /// The last reference to an anonmm goes with a page: its address space has gone before.
+    ANONMM_FREED_BY_PAGE,
+    /// The head of a bundle is freed.
+    ANONMM_HEAD_FREED,
+    /// A page that is unmapped leaves the head of a bundle alone, and frees it.
+    ANONMM_HEAD_FREED_BY_PAGE,
     /// `anon_vma_prepare` comes second: another thread has given the VMA its anon_vma.
     ANON_VMA_PREPARE_LOST,
     /// A fault finds that another one reads the slot beside the swap cache, and waits.

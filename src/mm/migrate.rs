@@ -49,11 +49,20 @@ impl Plan {
 }
 
 impl World {
+    /// Pages move since 2.6.18, and are found by anon_vma then: with anonmm there is nothing that `what` could mean, and no kernel to ask.
+    #[track_caller]
+    pub(super) fn refuse_under_anonmm(&self, what: &str) {
+        if self.has_anonmm() {
+            sync::misuse(format!("{what} needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both"));
+        }
+    }
+
     /// Moves what `page` holds to a new page. Kernel: `migrate_pages` for one page, as memory hot-remove and compaction call it: holding no
     /// `mmap_sem` (claim S1.0).
     #[track_caller]
     pub fn migrate(&self, page: PageRef) {
         sync::here();
+        self.refuse_under_anonmm("migrate_pages");
         let done = self.migrate_once(page) != Ok(false);
         self.asked(Name::new("migrate()", 0, 0), done);
     }
@@ -62,6 +71,7 @@ impl World {
     #[track_caller]
     pub fn migrate_newest(&self) {
         sync::here();
+        self.refuse_under_anonmm("migrate_pages");
         let newest = self.isolate_newest();
         if let Some(page) = newest {
             let _ = self.migrate_isolated(page);
@@ -74,6 +84,7 @@ impl World {
     #[track_caller]
     pub fn offline_page(&self, page: PageRef) {
         sync::here();
+        self.refuse_under_anonmm("offline_pages");
         let retries = RetryLoop::new();
         let mut done = false;
         loop {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::shadow::ShadowCell;
-use super::{Addr, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{Lifetime, MmuWord, Name, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
+use super::{Addr, AnonmmRef, Pte, PteLocation, TASK_SIZE, VmaRef, World};
+use crate::sync::{Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -43,6 +43,8 @@ pub struct Mm {
     pub(super) has_pinned: Word<bool>,
     /// Its process may not run: memory hot-removal has suspended it (rule [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
     pub(super) suspended: Word<bool>,
+    /// What its pages belong to, until it exits (rule [`Rmap`](crate::spec::Rmap)). Kernel: `mm->anonmm`.
+    pub(super) anonmm: Plain<Option<AnonmmRef>>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
     pub(super) process: Lifetime,
     /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
@@ -69,6 +71,7 @@ impl Mm {
             write_protect_seq: Word::new(name("mm%a.write_protect_seq"), 0),
             has_pinned: Word::new(name("mm%a.has_pinned"), false),
             suspended: Word::new(name("mm%a.suspended"), false),
+            anonmm: Plain::new(name("mm%a.anonmm"), None),
             process: Lifetime::new(),
             mmap: Published::new(name("mm%a.mmap"), Vec::new()),
             ptes: (0..TASK_SIZE).map(|_| OnceLock::new()).collect(),
@@ -111,6 +114,7 @@ impl Mm {
         self.write_protect_seq.see(state);
         self.has_pinned.see(state);
         self.suspended.see(state);
+        self.anonmm.see(state);
         self.mmap.see(state);
         for (_, cell) in self.peek_ptes() {
             cell.pte.see(state);
@@ -120,7 +124,7 @@ impl Mm {
 }
 
 impl World {
-    /// A new, empty address space. Kernel: `mm_alloc`.
+    /// A new, empty address space. Kernel: `allocate_mm` and `mm_init`.
     pub(super) fn mm_alloc(&self) -> MmRef {
         self.mms.push_with(Mm::new).id()
     }
@@ -130,12 +134,14 @@ impl World {
         &self.mms[mm.0]
     }
 
-    /// One user less; the last one ends the address space. Kernel: `mmput`. Takes `mmlist_lock` if it was on that list, when it is empty.
+    /// One user less; the last one ends the address space. Kernel: `mmput`. Takes `mmlist_lock` if it was on that list, when it is empty; and lets
+    /// go of the anonmm before.
     pub(super) fn mmput(&self, mm: &Mm) {
         if mm.mm_users.add_return(-1) > 0 {
             return;
         }
         self.exit_mmap(mm);
+        self.exit_rmap(mm);
         if mm.on_mmlist.read() {
             self.mmlist_lock.lock();
             mm.on_mmlist.write(false);

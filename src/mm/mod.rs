@@ -1,9 +1,11 @@
 //! The protocol: anonymous memory as the kernel keeps it, one file per concept, functions under their kernel names.
 //!
-//! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` > `page_table_lock` > `lru_lock`.
+//! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` > `page_table_lock` > `lru_lock`. Under anonmm: `mmap_sem` >
+//! page lock > `page_table_lock` > the page's map lock > the lock of the bundle's head.
 
 mod anon_vma;
 mod anon_vma_lock;
+mod anonmm;
 mod audit;
 mod cow;
 mod exit;
@@ -33,6 +35,7 @@ mod vma;
 mod world;
 
 pub use anon_vma::AnonVma;
+pub use anonmm::{Anonmm, AnonmmRef};
 pub use gup::Pin;
 pub use mm_struct::{Mm, MmRef};
 pub use observe::{At, PageSeen};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Addr, Pte, PteLocation, SwapEntry, World};
+use super::{Addr, AnonmmRef, Pte, PteLocation, SwapEntry, World};
 use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock};
 use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
@@ -74,6 +74,8 @@ pub enum Mapping {
     None,
     /// The anon_vma that it was first mapped through.
     AnonVma(SlabRef),
+    /// The anonmm that it was first mapped through (rule [`Rmap`](crate::spec::Rmap)).
+    Anonmm(AnonmmRef),
     /// A file.
     File,
 }
@@ -88,13 +90,13 @@ impl Mapping {
     pub(super) fn anon_vma(self) -> Option<SlabRef> {
         match self {
             Mapping::AnonVma(anon_vma) => Some(anon_vma),
-            Mapping::None | Mapping::File => None,
+            Mapping::None | Mapping::Anonmm(_) | Mapping::File => None,
         }
     }
 
     /// Kernel: `PageAnon`.
     pub(super) fn is_anon(self) -> bool {
-        matches!(self, Mapping::AnonVma(_))
+        matches!(self, Mapping::AnonVma(_) | Mapping::Anonmm(_))
     }
 }
 
@@ -102,6 +104,7 @@ impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Mapping::AnonVma(anon_vma) => write!(f, "anon_vma#{}", anon_vma.slot()),
+            Mapping::Anonmm(anonmm) => anonmm.fmt(f),
             Mapping::File => f.write_str("file"),
             Mapping::None => f.write_str("NULL"),
         }
@@ -115,13 +118,15 @@ impl Scalar for Mapping {
             Mapping::None => 0,
             Mapping::AnonVma(anon_vma) => 1 | Some(anon_vma).pack() << 2,
             Mapping::File => 2,
+            Mapping::Anonmm(anonmm) => 3 | anonmm.pack() << 2,
         }
     }
     fn unpack(word: u64) -> Self {
         match word & 3 {
             0 => Mapping::None,
             1 => Mapping::through(Scalar::unpack(word >> 2)),
-            _ => Mapping::File,
+            2 => Mapping::File,
+            _ => Mapping::Anonmm(AnonmmRef::unpack(word >> 2)),
         }
     }
     fn show(self) -> String {
@@ -130,7 +135,7 @@ impl Scalar for Mapping {
     fn timeless(self) -> u64 {
         match self {
             Mapping::AnonVma(anon_vma) => 1 | Some(anon_vma).timeless() << 2,
-            Mapping::None | Mapping::File => self.pack(),
+            Mapping::None | Mapping::Anonmm(_) | Mapping::File => self.pack(),
         }
     }
 }
@@ -172,9 +177,10 @@ pub struct Page {
     /// Kernel: `page->_mapcount`, plus one: present page-table entries that map it.
     pub(super) mapcount: Word<i64>,
     /// Kernel: `page->mapping`, to be read through [`page_rmapping`](World::page_rmapping). An anonymous page's stays when its last entry goes (since
-    /// 2.6.9); a file's goes when the page is truncated, under the page lock.
+    /// 2.6.9; before, both are changed under the map lock); a file's goes when the page is truncated, under the page lock.
     pub(super) mapping: Word<Mapping>,
-    /// Kernel: `page->index`. The linear page offset, the same in every VMA that maps the page.
+    /// Kernel: `page->index`. The linear page offset, the same in every VMA that maps the page; under the rule `rmap=anonmm` the user address,
+    /// the same in every address space.
     pub(super) index: Word<u64>,
     /// `PG_lru`: on the LRU list, so it may be isolated. Cleared by whoever isolates it.
     pub(super) lru: Word<bool>,

@@ -184,6 +184,8 @@ impl<'w> Process<'w> {
     /// Migrates the page that was at `addr` when the CPUs started, as `move_pages(2)` does: holding `mmap_sem` for reading (claim S1.0).
     #[track_caller]
     pub fn move_pages(&self, addr: Addr) {
+        here();
+        self.world.refuse_under_anonmm("move_pages");
         let page = self.page_at(addr);
         let mm = self.world.mm_struct(self.mm);
         mm.mmap_sem.down_read();

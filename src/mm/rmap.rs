@@ -2,9 +2,10 @@
 
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
-use super::{Addr, Errno, Mm, PageRef, Pte, Vma, World};
+use super::{Addr, AnonmmRef, Errno, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{
-    Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder, RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck,
+    AnonmmWalkLock, Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder, RmapWalkLock, SharedMapping, SwapCacheEntry,
+    UnmapCheck,
 };
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
@@ -20,29 +21,37 @@ pub enum Ttu {
 
 /// A reverse map that is locked: who may map a page does not change meanwhile.
 #[derive(Clone, Copy)]
-pub(super) enum Rmap {
+enum LockedRmap {
     /// An anon_vma, with its list of VMAs.
     AnonVma(SlabRef),
+    /// An anonmm, with its bundle of address spaces.
+    Anonmm(AnonmmRef),
 }
 
 impl World {
     /// Finds and locks the reverse map of a mapped page; `None` if nothing maps it. Called with `page` locked, or at least referenced.
-    fn rmap_lock(&self, page: PageRef) -> Option<Rmap> {
-        self.page_lock_anon_vma(page).map(Rmap::AnonVma)
+    fn rmap_lock(&self, page: PageRef) -> Option<LockedRmap> {
+        if self.has_anonmm() {
+            let Mapping::Anonmm(anonmm) = self.page_rmapping(page) else { return None };
+            self.bundle_lock(anonmm);
+            return Some(LockedRmap::Anonmm(anonmm));
+        }
+        self.page_lock_anon_vma(page).map(LockedRmap::AnonVma)
     }
 
     /// Ends [`rmap_lock`](Self::rmap_lock).
-    fn rmap_unlock(&self, rmap: Rmap) {
+    fn rmap_unlock(&self, rmap: LockedRmap) {
         match rmap {
-            Rmap::AnonVma(anon_vma) => self.page_unlock_anon_vma(anon_vma),
+            LockedRmap::AnonVma(anon_vma) => self.page_unlock_anon_vma(anon_vma),
+            LockedRmap::Anonmm(anonmm) => self.bundle_unlock(anonmm),
         }
     }
 
     /// Where a walk for `page` looks at its `at`-th step: in an address space, at an address; or nowhere. `None` when it is over. Called with the
     /// reverse map locked.
-    fn rmap_at(&self, rmap: Rmap, page: PageRef, at: usize) -> Option<Option<(&Mm, Addr)>> {
+    fn rmap_at(&self, rmap: LockedRmap, page: PageRef, at: usize) -> Option<Option<(&Mm, Addr)>> {
         match rmap {
-            Rmap::AnonVma(anon_vma) => {
+            LockedRmap::AnonVma(anon_vma) => {
                 let vma = self.anon_vma_list_at(anon_vma, at)?;
                 if vma == DUMMY_VMA {
                     sync::mark(Mark::RMAP_PASSES_DUMMY);
@@ -51,6 +60,19 @@ impl World {
                 let vma = self.listed_vma(vma);
                 Some(vma.vma_address(self, page).ok().map(|addr| (self.mm_struct(vma.mm), addr)))
             }
+            LockedRmap::Anonmm(anonmm) => {
+                let member = self.bundle_at(anonmm, at)?;
+                Some(self.member_mm(member).map(|mm| (mm, self.page(page).index.read())))
+            }
+        }
+    }
+
+    /// A walk has found every entry of a page, the first of them at its `at`-th step: through what is the page to be found from now on, if not as
+    /// before? Called with the reverse map locked.
+    fn rmap_heir(&self, rmap: LockedRmap, at: usize) -> Option<AnonmmRef> {
+        match rmap {
+            LockedRmap::AnonVma(_) => None,
+            LockedRmap::Anonmm(anonmm) => self.bundle_at(anonmm, at).filter(|_| self.member_mm(anonmm).is_none()),
         }
     }
 
@@ -132,20 +154,25 @@ impl World {
         call!("page_referenced({page})");
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
         let mapcount = self.page(page).mapcount.read();
-        let (mut at, mut found) = (0, 0);
+        let (mut at, mut found, mut first) = (0, 0, None);
         while let Some(place) = self.rmap_at(rmap, page, at) {
             if let Some((mm, addr)) = place
                 && self.page_check_address(page, mm, addr).is_some()
             {
                 mm.page_table_lock.unlock();
                 found += 1;
+                first = first.or(Some(at));
             }
             if found >= mapcount {
                 break;
             }
             at += 1;
         }
+        let heir = first.filter(|_| found >= mapcount).and_then(|first| self.rmap_heir(rmap, first));
         self.rmap_unlock(rmap);
+        if let Some(heir) = heir {
+            self.leave_extinct(page, heir);
+        }
         found
     }
 
@@ -172,6 +199,9 @@ impl World {
             at += 1;
         }
         self.rmap_unlock(rmap);
+        if self.has_anonmm() && !self.page(page).mapped() {
+            self.clear_page_anon(page);
+        }
         taken
     }
 
@@ -222,7 +252,10 @@ impl World {
         }
         let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
         self.set_pte(mm, addr, left);
-        self.page_remove_rmap_locked(page);
+        // Under anonmm, who walks does the rest when the walk is over.
+        if self.mapcount_down(page) && !self.has_anonmm() {
+            self.rmap_clear(page);
+        }
         self.put_page(page);
         mm.page_table_lock.unlock();
         Ok(true)
@@ -257,9 +290,10 @@ impl World {
         if self.rules().pte_look != PteLook::Locked && !mm.pte(addr).read().is_present() {
             return None;
         }
-        if !self.has_map_lock() {
+        if !self.has_map_lock() || self.rules().anonmm_walk_lock == AnonmmWalkLock::Lock {
             mm.page_table_lock.lock();
         } else if !mm.page_table_lock.trylock() {
+            sync::mark(Mark::WALK_PASSES_LOCKED_TABLE);
             return None; // the map lock comes after it
         }
         let pte = mm.pte(addr).read();
@@ -276,6 +310,7 @@ impl World {
     /// Takes the anon_vma lock; the visit takes the page-table lock. Completeness, which [MIG-1] needs, rests on
     /// [`vma_adjust`](World::vma_adjust) holding the same lock.
     pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr)) {
+        self.refuse_under_anonmm("rmap_walk");
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
         let Mapping::AnonVma(anon_vma) = self.page_rmapping(page) else { return };
@@ -327,6 +362,10 @@ impl World {
     /// A first mapping of a page that nobody else can find yet: it belongs to this process alone. Called with the page-table lock held. Kernel:
     /// `page_add_new_anon_rmap`.
     pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
+        if self.has_anonmm() {
+            self.page_add_anon_rmap(page, vma, addr); // which is all there is yet
+            return;
+        }
         let frame = self.page(page);
         frame.mapcount.write(1);
         if self.rules().reuse == Reuse::AnonExclusive {
@@ -379,6 +418,10 @@ impl World {
 
     /// False if the index is a wrong one. Kernel: `__page_set_anon_rmap`.
     fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) -> bool {
+        if self.has_anonmm() {
+            self.set_page_anon(page, vma.mm, addr);
+            return true;
+        }
         let frame = self.page(page);
         // BUG_ON(!anon_vma)
         sync::clause(Clause::NULL_1, anon_vma.is_some(), || format!("{vma} has no anon_vma, and {page} is mapped there"));
@@ -392,6 +435,14 @@ impl World {
         right
     }
 
+    /// The page is its process's alone from now on, and found through that. Called with the page and the page table locked. Kernel: the same name;
+    /// under anonmm there is no such thing.
+    pub(super) fn page_move_anon_rmap(&self, page: PageRef, vma: &Vma) {
+        if !self.has_anonmm() {
+            self.page(page).mapping.write(Mapping::through(vma.anon_vma.read()));
+        }
+    }
+
     /// Kernel: `page_dup_rmap`. Called with the page-table lock of a mapping held.
     pub(super) fn page_dup_rmap(&self, page: PageRef) {
         self.page_map_lock(page);
@@ -403,16 +454,27 @@ impl World {
     /// lock held. Kernel: `page_remove_rmap`.
     pub(super) fn page_remove_rmap(&self, page: PageRef) {
         self.page_map_lock(page);
-        self.page_remove_rmap_locked(page);
+        if self.mapcount_down(page) {
+            self.rmap_clear(page);
+        }
         self.page_map_unlock(page);
     }
 
-    fn page_remove_rmap_locked(&self, page: PageRef) {
-        if self.page(page).mapcount.add_return(-1) == 0 {
+    /// True if it was the last mapping.
+    fn mapcount_down(&self, page: PageRef) -> bool {
+        let last = self.page(page).mapcount.add_return(-1) == 0;
+        if last {
             note!("{page} is no longer mapped");
-            if self.has_map_lock() {
-                self.page(page).mapping.write(Mapping::None);
-            }
+        }
+        last
+    }
+
+    /// The last mapping is gone, and with it, where the page has a map lock, what it is found by. Called with that held.
+    fn rmap_clear(&self, page: PageRef) {
+        if self.has_anonmm() {
+            self.clear_page_anon(page);
+        } else if self.has_map_lock() {
+            self.page(page).mapping.write(Mapping::None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! swapoff: brings everything back from the device.
 
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, TryToUnuse, UnuseActivate};
+use crate::spec::{Clause, TryToUnuse, UnuseActivate, UnuseSem};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
@@ -140,7 +140,7 @@ impl World {
         call!("unuse_mm({})", mm.id());
         mm.mmap_sem.down_read();
         let result = mm.mmap.read().iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
-            if vma.anon_vma.read().is_none() {
+            if !self.has_anonmm() && vma.anon_vma.read().is_none() {
                 return Ok(());
             }
             for addr in vma.vm_start.read()..vma.vm_end.read() {
@@ -165,10 +165,15 @@ impl World {
     /// Maps the page in one process. Called with the page locked. Takes the page-table lock. Kernel: `unuse_process`; later
     /// `unuse_mm`, until 5.0 (2.6.11, 2.6.22 read).
     ///
-    /// `mmap_sem` comes before the page lock, so it is tried; when that fails, the page is unlocked meanwhile (claim S0.10).
+    /// `mmap_sem` comes before the page lock, so it is tried; when that fails, the page is unlocked meanwhile (claim S0.10). That was not always so:
+    /// rule [`UnuseSem`] (claim S4.5).
     fn unuse_process(&self, mm: &Mm, entry: SwapEntry, page: PageRef) {
         call!("unuse_process({}, {entry})", mm.id());
-        if self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock() {
+        let sem = self.rules().unuse_sem;
+        if sem == UnuseSem::Held {
+            mm.mmap_sem.down_read();
+        }
+        if sem == UnuseSem::Trylock && (self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock()) {
             sync::mark(Mark::SWAPOFF_LETS_GO);
             if self.rules().unuse_activate != UnuseActivate::No {
                 self.activate_page(page);
@@ -187,10 +192,12 @@ impl World {
             }
         }
         mm.page_table_lock.unlock();
-        mm.mmap_sem.up_read();
+        if sem != UnuseSem::Nothing {
+            mm.mmap_sem.up_read();
+        }
     }
 
-    /// Called with the page and the page table locked, and `mmap_sem` held. Kernel: `unuse_pte`.
+    /// Called with the page and the page table locked, and `mmap_sem` held (but see the rule [`UnuseSem`]). Kernel: `unuse_pte`.
     fn unuse_pte(&self, mm: &Mm, vma: &Vma, addr: Addr, entry: SwapEntry, page: PageRef) {
         self.get_page(page);
         if let Pte::Swap { exclusive: true, .. } = mm.pte(addr).read() {

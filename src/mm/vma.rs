@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
-use crate::spec::{AnonVmaLink, Clause, Recount, RmapWalkLock, StaleEntry, VmEndLock, VmaAdjustLock};
+use crate::spec::{AnonVmaLink, Clause, Recount, RmapWalkLock, StaleEntry, UnuseSem, VmEndLock, VmaAdjustLock};
 use crate::sync::{self, Ghost, Mark, Name, Plain, RetryLoop, SlabRef, State, Word};
 use crate::{call, note};
 
@@ -227,14 +227,25 @@ impl World {
         if let Some(seq) = seq {
             seq.update(|seq| seq + 1);
         }
+        // Until swapoff took mmap_sem, what it walks changed under the page-table lock.
+        let page_table = self.rules().unuse_sem == UnuseSem::Nothing;
+        if page_table {
+            mm.page_table_lock.lock();
+        }
         self.move_vma_words(vma, start, end, pgoff, adjust_next);
+        if let (true, Some(insert)) = (page_table, insert) {
+            self.insert_vm_struct(mm, insert);
+        }
+        if page_table {
+            mm.page_table_lock.unlock();
+        }
         if let Some(seq) = seq {
             seq.update(|seq| seq + 1);
         }
         if let Some(locked) = locked {
             self.anon_vma_unlock(locked);
         }
-        if let Some(insert) = insert {
+        if let (false, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
 use super::swap_map::SLOTS;
-use super::{Addr, AnonVma, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
+use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
 use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
 
@@ -16,6 +16,7 @@ pub struct World {
     pub(super) mms: Arena<Mm>,
     pub(super) vmas: Arena<Vma>,
     pub(super) anon_vmas: Slab<AnonVma>,
+    pub(super) anonmms: Arena<Anonmm>,
     /// Kernel: `rcu_read_lock` and friends.
     pub rcu: Rcu,
     /// Protects the LRU list inside it, and `PG_lru`. Kernel: `zone->lru_lock`.
@@ -66,6 +67,7 @@ impl World {
             mms: Arena::new(),
             vmas: Arena::new(),
             anon_vmas: Slab::new("anon_vma#%a", move |slot| AnonVma::new(kind, slot)),
+            anonmms: Arena::new(),
             rcu: Rcu::new(),
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(slots),
@@ -97,6 +99,7 @@ impl World {
     pub fn new_process(&self) -> Process<'_> {
         self.assert_being_built("new_process");
         let mm = self.mm_alloc();
+        self.exec_rmap(self.mm_struct(mm));
         self.add_process(mm);
         Process { world: self, mm }
     }
@@ -242,7 +245,14 @@ impl World {
     }
 
     /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
+    ///
+    /// # Panics
+    /// When its protocol combines what cannot be combined.
+    #[track_caller]
     pub(crate) fn seal(&self) {
+        if self.has_anonmm() && !self.has_map_lock() {
+            misuse("rmap=anonmm needs page_map_lock=page: only that keeps a page's anonmm");
+        }
         let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
     }
 
@@ -284,6 +294,7 @@ impl World {
         self.mms.iter().for_each(|mm| mm.see(state));
         self.vmas.iter().for_each(|vma| vma.see(state));
         self.anon_vmas.see(state, AnonVma::see);
+        self.anonmms.iter().for_each(|anonmm| anonmm.see(state));
         self.rcu.see(state);
         self.lru_lock.see(state);
         self.swap.see(state);
@@ -328,6 +339,15 @@ impl World {
         for (anon_vma, object) in self.anon_vmas.live() {
             let list: Vec<_> = object.list.peek(|list| list.iter().map(ToString::to_string).collect());
             say(format!("anon_vma#{} list", anon_vma.slot()), format!("({})", list.join(" ")));
+        }
+        for anonmm in self.live_anonmms() {
+            let (name, count) = (anonmm.id(), anonmm.count.peek());
+            let members: Vec<_> = anonmm.lock.peek(|members| members.iter().map(ToString::to_string).collect());
+            let mm = anonmm.mm.peek(|mm| mm.map_or_else(|| "gone".into(), |mm| mm.to_string()));
+            say(name.to_string(), format!("{mm}, count {count}"));
+            if !members.is_empty() {
+                say(format!("{name} bundle"), format!("({})", members.join(" ")));
+            }
         }
         state
     }

@@ -79,7 +79,7 @@ clauses! {
     COUNT_2 "COUNT-2" Quiescence false "A page's count is the number of references to it: present entries, the swap cache, isolation, and pins.";
     COUNT_3 "COUNT-3" Always true "A page is freed exactly when its last reference goes, and then nothing maps it, locks it or finds it.";
     COUNT_4 "COUNT-4" Always true "No reference is taken to a page whose count is frozen.";
-    LEAK_1 "LEAK-1" Quiescence false "Nothing leaks: every page that is not free is reachable, and every anon_vma that is allocated has a VMA.";
+    LEAK_1 "LEAK-1" Quiescence false "Nothing leaks: every page that is not free is reachable, every anon_vma that is allocated has a VMA, and every anonmm an address space or a page.";
     LRU_1 "LRU-1" Always false "A page is on the LRU list once, from its first mapping or reading until it is freed, but while it is isolated.";
     SWAP_1 "SWAP-1" Quiescence false "A swap slot's count is the number of page-table entries that hold it, plus one if it is in the swap cache.";
     SWAP_2 "SWAP-2" Always true "Nothing gives up a claim on a swap slot that is free.";
@@ -91,12 +91,13 @@ clauses! {
     MIG_2 "MIG-2" Quiescence false "No migration entry is left when all is quiet.";
     RMAP_1 "RMAP-1" Quiescence false "Every present page-table entry of an anonymous page can be found through the page's reverse map.";
     RMAP_2 "RMAP-2" Always false "A reverse-map walker sees vm_start, vm_end and vm_pgoff of a VMA as they were published together.";
-    RMAP_3 "RMAP-3" Quiescence false "A VMA is on the lists of exactly the anon_vmas that it is linked to, once each, and its own is one of them.";
+    RMAP_3 "RMAP-3" Quiescence false "A VMA is on the lists of exactly the anon_vmas that it is linked to, once each, and its own is one of them; an anonmm is in its bundle once.";
     VMA_1 "VMA-1" Quiescence false "The VMAs of an address space are sorted, none is empty, and no two overlap.";
     NULL_1 "NULL-1" Always true "No NULL pointer is followed.";
     LIFE_1 "LIFE-1" Always true "An anon_vma is used only while it is allocated, or under an RCU read section that began before it was freed.";
     LIFE_2 "LIFE-2" Always true "An anon_vma is unlocked through the same lock through which it was locked.";
     LIFE_3 "LIFE-3" Always true "A page frame is used only by those who still mean the page that is in it.";
+    LIFE_4 "LIFE-4" Always true "An anonmm is used only while somebody refers to it, and freed once.";
     COW_1 "COW-1" Always false "A store is seen by no other process.";
     COW_2 "COW-2" Always false "A page-table entry through which a process may store is the only entry, present or on swap, that stands for its page.";
     DATA_1 "DATA-1" Always false "A load returns what was last stored there.";

@@ -143,7 +143,20 @@ impl FromStr for Protocol {
 pub struct Era;
 
 impl Era {
-    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map.
+    /// rmap 10: pages are found by anonmm, before document 4. What 2.6.6-mm was like in April 2004, and mainline between two of 57 patches of 22 May.
+    ///
+    /// Read: `mm/rmap.c` as it was after rmap 37 (`exec_rmap`, `dup_rmap`, `exit_rmap`, `free_anonmm`, `clear_page_anon`, `page_referenced_anon`,
+    /// `page_add_anon_rmap`, `try_to_unmap_one`: `rmap`, `anonmm_walk_lock`, `anonmm_exit`, `anonmm_put`, `anonmm_count`, `unmap_check`), and the
+    /// mails of rmap 9 and 10, of 15 April and 22 May (`do_swap_page`: `swap_write`; `unuse_process`: `unuse_sem`). The rest is that of 2.6.7.
+    pub const RMAP_10: Protocol = Protocol::named("rmap-10", RMAP_10);
+
+    /// Document 4, rmap 11: a page that mremap moves keeps its place in the reverse map. Here what it does to swap-in and swapoff; mremap is to come.
+    ///
+    /// Read: the mails of rmap 11, of 15 April and 22 May (`do_swap_page`: `swap_write`; `unuse_process`: `unuse_sem`).
+    pub const DOCUMENT_4: Protocol = Protocol::named("document-4", DOCUMENT_4);
+
+    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map. swapoff waits for `mmap_sem`
+    /// with the page locked (claim S4.5): no 2.6.7 was at hand, and the mail that cures it in 2.6.8 says so (`unuse_sem`).
     pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_7);
 
     /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9).
@@ -248,7 +261,9 @@ impl Era {
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
-    const ALL: [Protocol; 19] = [
+    const ALL: [Protocol; 21] = [
+        Self::RMAP_10,
+        Self::DOCUMENT_4,
         Self::V2_6_7,
         Self::V2_6_11,
         Self::DOCUMENT_0,
@@ -280,7 +295,15 @@ impl Era {
     }
 }
 
-const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, ..V2_6_11 };
+const RMAP_10: Rules = Rules {
+    rmap: Rmap::Anonmm,
+    unmap_check: UnmapCheck::Nothing,
+    swap_write: SwapWrite::SecondFault,
+    unuse_sem: UnuseSem::Nothing,
+    ..V2_6_7
+};
+const DOCUMENT_4: Rules = Rules { swap_write: SwapWrite::Finish, unuse_sem: UnuseSem::Held, ..RMAP_10 };
+const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, unuse_sem: UnuseSem::Held, ..V2_6_11 };
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
     unmap_check: UnmapCheck::Count,
@@ -295,6 +318,11 @@ const DOCUMENT_0: Rules =
 /// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated, and what that asked for.
 const V2_6_13: Rules = Rules { fork_link: ForkLink::Prepend, pte_look: PteLook::Locked, move_ptes: MovePtes::Page, ..V2_6_22 };
 const V2_6_22: Rules = Rules {
+    rmap: Rmap::AnonVma,
+    anonmm_walk_lock: AnonmmWalkLock::Trylock,
+    anonmm_exit: AnonmmExit::UnderLock,
+    anonmm_put: AnonmmPut::Member,
+    anonmm_count: AnonmmCount::Pages,
     anon_vma_link: AnonVmaLink::Shared,
     anon_vma_lock: AnonVmaLock::Own,
     anon_vma_lock_kind: AnonVmaLockKind::Spin,
@@ -357,6 +385,7 @@ const V2_6_22: Rules = Rules {
     swap_pinned: SwapPinned::Add,
     fork_pinned: ForkPinned::Share,
     read_pin: ReadPin::AsMapped,
+    unuse_sem: UnuseSem::Trylock,
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
 };

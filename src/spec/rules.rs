@@ -69,6 +69,42 @@ pub trait Rule: Copy {
 }
 
 rules! {
+    /// By what a page's entries are found (claims S4.1 to S4.12).
+    rmap: Rmap {
+        /// By an anon_vma, on whose list are the VMAs that may map the page, and the page's offset in them (2.6.7).
+        AnonVma = "anon-vma",
+        /// By an anonmm, in whose bundle are the address spaces that may map the page, and the user address, the same in all of them (document 4;
+        /// in mainline for a day, and never released).
+        Anonmm = "anonmm",
+    }
+    /// How a walk that holds the page's map lock gets a page-table lock, under which others take the map lock (claim S4.11).
+    anonmm_walk_lock: AnonmmWalkLock {
+        /// It tries, and passes by if somebody has it (read in rmap 10 and in 2.6.8).
+        Trylock = "trylock",
+        /// It waits: no kernel did.
+        Lock = "lock",
+    }
+    /// When one that exits looks whether he leaves the head of the bundle alone, and has to free it (claim S4.12).
+    anonmm_exit: AnonmmExit {
+        /// Under the head's lock (since April 2004: read in rmap 10 of 22 May).
+        UnderLock = "under-lock",
+        /// Behind it (rmap 10 as of 15 April).
+        AfterLock = "after-lock",
+    }
+    /// What a page that is unmapped does with an anonmm that it was the last to refer to (claim S4.12).
+    anonmm_put: AnonmmPut {
+        /// Frees it if it is a member; a head is left to the last one that exits, which may have looked before (document 4).
+        Member = "member",
+        /// Counts under the head's lock, and frees a head that it leaves alone: no kernel did.
+        Head = "head",
+    }
+    /// Who counts as a user of an anonmm (claim S4.12).
+    anonmm_count: AnonmmCount {
+        /// Its address space, and every page that is found by it (document 4).
+        Pages = "pages",
+        /// Its address space alone: no kernel did.
+        AddressSpaces = "address-spaces",
+    }
     /// What hangs on an anonymous VMA: one anon_vma that a whole family shares (until 2.6.33), or a chain of them (2.6.34, claim S3.2).
     anon_vma_link: AnonVmaLink {
         /// Parent and children share one anon_vma.
@@ -603,6 +639,16 @@ rules! {
         AsMapped = "as-mapped",
         /// One of the process's own: a shared page is copied first (5.19).
         Unshare = "unshare",
+    }
+    /// How swapoff, which holds the page lock, comes by the `mmap_sem` of an address space that it walks, where it goes slot by slot (claims S0.10,
+    /// S4.5).
+    unuse_sem: UnuseSem {
+        /// Not at all: the list of VMAs changes under the page-table lock, too (until 2.6.6: read in rmap 9 and 10).
+        Nothing = "nothing",
+        /// It waits for it, though whoever holds it may wait for the page lock (document 4, and 2.6.7, which was released so).
+        Held = "held",
+        /// It tries, and else lets go of the page and waits (2.6.8: read in its rmaplock 5/6).
+        Trylock = "trylock",
     }
     /// When swapoff makes a page active, so that reclaim does not unmap soon what swapoff has mapped (claim S0.10).
     unuse_activate: UnuseActivate {
