@@ -92,6 +92,10 @@ marks! {
     MREMAP_MOVED,
     /// mremap lets a neighbour grow over the new place.
     MREMAP_MERGES,
+    /// mremap copies a page before it moves it.
+    MREMAP_COPIES,
+    /// A page that comes back from swap is known by another address.
+    SWAPIN_CLASH,
     /// mremap finds no memory left, and moves back what has moved.
     MREMAP_MOVES_BACK,
     /// fork finds no memory left, and there is no child.

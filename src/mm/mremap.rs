@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::fault::VmFault;
 use super::page::linear_page_index;
-use super::{Addr, Errno, Mm, MmRef, Pte, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::{MovePtes, MremapLock, MremapMerge};
-use crate::sync::{self, Mark};
+use crate::spec::{MovePtes, MremapLock, MremapMerge, MremapPage};
+use crate::sync::{self, Mark, RetryLoop};
 
 /// So many entries a page table has, here: what is moved at once lies in one table at either end.
 const PTRS_PER_PTE: Addr = 4;
@@ -38,8 +39,10 @@ impl World {
         let pgoff = linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), range.start);
         let (new_vma, locks) = self.copy_vma(mm, vma, to..to + len, pgoff)?;
         let moved_len = self.move_page_tables(mm, (vma, range.start), (new_vma, to), len, locks, true);
-        if moved_len == len {
+        // Unsigned: a length of -1 page is no error (claim S4.6).
+        if moved_len >= len {
             sync::mark(Mark::MREMAP_MOVED);
+            self.shadow_move_left(mm, range.clone(), to);
             return self.do_munmap(mm, range).map(drop);
         }
         sync::mark(Mark::MREMAP_MOVES_BACK);
@@ -49,6 +52,7 @@ impl World {
         // The tables at the old place are there still: this cannot fail.
         let locks = self.rules().mremap_lock == MremapLock::RmapLock;
         self.move_page_tables(mm, (new_vma, to), (vma, range.start), moved_len, locks, false);
+        self.shadow_move_left(mm, to..to + len, range.start);
         self.do_munmap(mm, to..to + len)?;
         Err(Errno::Enomem)
     }
@@ -122,6 +126,9 @@ impl World {
     /// Moves the entries, as far as there is memory for the tables that they move to, if that is asked; says how many pages' worth has moved.
     /// Called with `mmap_sem` held for writing. Kernel: the same name.
     fn move_page_tables(&self, mm: &Mm, from: (&Vma, Addr), to: (&Vma, Addr), len: Addr, locks: bool, allocates: bool) -> Addr {
+        if matches!(self.rules().mremap_page, MremapPage::EarlyCow | MremapPage::EarlyCowUnlocked) {
+            return self.move_page_tables_copying(mm, from, to.1, len, allocates);
+        }
         let (vma, old_addr) = from;
         let mut offset = 0;
         while offset < len {
@@ -134,7 +141,7 @@ impl World {
                 break;
             }
             let locked = if locks { vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)) } else { None };
-            self.move_ptes(mm, old_addr + offset..old_addr + offset + extent, to.1 + offset);
+            self.move_ptes(mm, old_addr + offset..old_addr + offset + extent, (to.0, to.1 + offset));
             if let Some(locked) = locked {
                 self.anon_vma_unlock(locked);
             }
@@ -147,7 +154,7 @@ impl World {
     /// each says its own address. Takes the page-table lock. Kernel: the same name; `move_one_page` until 2.6.14.
     ///
     /// Between the two steps the entry is in neither place: who looks without the lock misses it.
-    fn move_ptes(&self, mm: &Mm, range: Range<Addr>, to: Addr) {
+    fn move_ptes(&self, mm: &Mm, range: Range<Addr>, (new_vma, to): (&Vma, Addr)) {
         call!("move_ptes({}, {range:?} → {to})", mm.id());
         mm.page_table_lock.lock();
         for old_addr in range.clone() {
@@ -158,8 +165,84 @@ impl World {
             let pte = self.set_pte(mm, old_addr, Pte::None);
             self.shadow_move(mm, old_addr, new_addr);
             self.set_pte(mm, new_addr, pte);
+            if self.rules().mremap_page == MremapPage::RemoveAdd
+                && let Some(page) = pte.page()
+            {
+                self.page_remove_rmap(page);
+                self.page_add_anon_rmap(page, new_vma, new_addr);
+            }
         }
         mm.page_table_lock.unlock();
+    }
+
+    /// What document 4 makes of [`move_page_tables`](Self::move_page_tables): page by page, and a page that cannot move is copied, and tried again.
+    /// When there is no memory for the copy, the length that it returns is a page short, and -1 page if it was the first (claim S4.6). Kernel:
+    /// `move_page_tables` and `make_page_exclusive`, rmap 11.
+    fn move_page_tables_copying(&self, mm: &Mm, (vma, old_addr): (&Vma, Addr), new_addr: Addr, len: Addr, allocates: bool) -> Addr {
+        let retries = RetryLoop::new();
+        let mut offset: Addr = 0;
+        while offset < len {
+            retries.round(|| self.fingerprint());
+            let mut moved = if allocates && !self.memory_is_left() {
+                Err(Errno::Enomem)
+            } else {
+                self.move_one_page(mm, old_addr + offset, new_addr + offset)
+            };
+            if moved == Err(Errno::Eagain) {
+                sync::mark(Mark::MREMAP_COPIES);
+                moved = self.make_page_exclusive(mm, vma, old_addr + offset);
+                offset = offset.wrapping_sub(1);
+            }
+            if moved.is_err() {
+                break;
+            }
+            offset = offset.wrapping_add(1);
+        }
+        offset
+    }
+
+    /// Moves one entry, unless it maps a page that others map too (`Eagain`). Takes the page-table lock. Kernel: the same name, rmap 11.
+    fn move_one_page(&self, mm: &Mm, old_addr: Addr, new_addr: Addr) -> Result<(), Errno> {
+        call!("move_one_page({}, {old_addr} → {new_addr})", mm.id());
+        mm.page_table_lock.lock();
+        let pte = mm.pte(old_addr).read();
+        let movable = pte.page().is_none_or(|page| self.mremap_move_anon_rmap(page, new_addr));
+        if movable && pte != Pte::None {
+            let pte = self.set_pte(mm, old_addr, Pte::None);
+            self.shadow_move(mm, old_addr, new_addr);
+            self.set_pte(mm, new_addr, pte);
+        }
+        mm.page_table_lock.unlock();
+        if movable { Ok(()) } else { Err(Errno::Eagain) }
+    }
+
+    /// Notes the address that a page moves to, if nobody else maps it (rule [`MremapPage`], claim S4.2). Called with the page-table lock held. Takes
+    /// the page's map lock. Kernel: the same name, rmap 11.
+    fn mremap_move_anon_rmap(&self, page: PageRef, addr: Addr) -> bool {
+        let frame = self.page(page);
+        if frame.mapcount.read() != 1 {
+            return false;
+        }
+        self.page_map_lock(page);
+        let alone = self.rules().mremap_page == MremapPage::EarlyCowUnlocked || frame.mapcount.read() == 1;
+        if alone {
+            frame.index.write(addr);
+        }
+        self.page_map_unlock(page);
+        alone
+    }
+
+    /// Is the page known by another address than that at which it is mapped now? Kernel: the same name, rmap 11, which looks without a lock.
+    pub(super) fn mremap_moved_anon_rmap(&self, page: PageRef, addr: Addr) -> bool {
+        self.page(page).index.read() != addr
+    }
+
+    /// Gives the process a page of its own at `addr`, as a store would. Called with `mmap_sem` held. Kernel: the same name, rmap 11.
+    pub(super) fn make_page_exclusive(&self, mm: &Mm, vma: &Vma, addr: Addr) -> Result<(), Errno> {
+        match self.handle_mm_fault(mm, vma, addr, true) {
+            VmFault::Minor => Ok(()),
+            VmFault::Oom => Err(Errno::Enomem),
+        }
     }
 
     /// A walk comes by this VMA last, from here on. Called with `mmap_sem` held for writing. Kernel: the same name, 3.3 to 3.6.

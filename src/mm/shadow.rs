@@ -1,6 +1,7 @@
 //! Shadow memory: what every process must find at every address, and what devices hold. The checker's, never the protocol's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, PteLocation, World};
 use crate::spec::Clause;
@@ -164,6 +165,16 @@ impl World {
         }
         self.shadow_set(mm, addr, 0);
         self.shadow_set(mm, to, value);
+    }
+
+    /// mremap is over: the process finds at the new place what it has not found there yet, whatever became of it. Called with `mmap_sem` held for
+    /// writing.
+    pub(super) fn shadow_move_left(&self, mm: &Mm, range: Range<Addr>, to: Addr) {
+        for addr in range.clone() {
+            if mm.shadow(addr).memory.with(|memory| memory.value) != 0 {
+                self.shadow_move(mm, addr, to + (addr - range.start));
+            }
+        }
     }
 
     /// `addr` is about to map `page`. While a device stores into the page that was there, it must be the same one ([PIN-1]). Called with the

@@ -4,7 +4,7 @@ use super::fault::VmFault;
 use super::swap_map::Prepared;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
-use crate::spec::{Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
+use crate::spec::{Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinClash, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -75,7 +75,11 @@ impl World {
         }
         sync::mark(Mark::DO_SWAP_PAGE_MAPS);
         let pte = self.map_swapped_page(mm, vma, addr, orig, page, write);
-        if write && pte == Pte::clean(page, false) && self.rules().swap_write == SwapWrite::Finish {
+        let clash = self.rules().swapin_clash == SwapinClash::Copy && self.mremap_moved_anon_rmap(page, addr);
+        if clash {
+            sync::mark(Mark::SWAPIN_CLASH);
+        }
+        if clash || (write && pte == Pte::clean(page, false) && self.rules().swap_write == SwapWrite::Finish) {
             self.do_wp_page(mm, vma, addr, pte)
         } else {
             mm.page_table_lock.unlock();

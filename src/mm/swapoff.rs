@@ -1,7 +1,7 @@
 //! swapoff: brings everything back from the device.
 
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, TryToUnuse, UnuseActivate, UnuseSem};
+use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseSem};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
@@ -62,7 +62,7 @@ impl World {
         if self.rules().try_to_unuse == TryToUnuse::ByMm {
             self.unuse_mms()?;
         } else if let Some(page) = self.read_swap_cache_async(entry)? {
-            self.unuse_entry(entry, page);
+            self.unuse_entry(entry, page)?;
         }
         Ok(true)
     }
@@ -77,7 +77,7 @@ impl World {
 
     /// One slot, whose page the caller has a reference on, which it gives up: maps it wherever a page-table entry stands for it, then takes
     /// it out of the swap cache. The loop body of `try_to_unuse`, until 5.0 (2.6.11, 2.6.22 read). Takes the page lock.
-    fn unuse_entry(&self, entry: SwapEntry, page: PageRef) {
+    fn unuse_entry(&self, entry: SwapEntry, page: PageRef) -> Result<(), Errno> {
         let frame = self.page(page);
         frame.lock.lock();
         let mut prev_mm = None;
@@ -86,7 +86,12 @@ impl World {
         {
             // While it was its only user, the process may have exited: that is done here then, with the page locked.
             prev_mm.replace(mm).into_iter().for_each(|prev| self.mmput(prev));
-            self.unuse_process(mm, entry, page);
+            if let Err(error) = self.unuse_process(mm, entry, page) {
+                prev_mm.into_iter().for_each(|prev| self.mmput(prev));
+                self.unlock_page(page);
+                self.put_page(page);
+                return Err(error);
+            }
         }
         prev_mm.into_iter().for_each(|prev| self.mmput(prev));
         if self.page_swapcount(entry) > 0 && self.is_cached_as(page, entry) {
@@ -94,7 +99,7 @@ impl World {
             if self.rules().try_to_unuse == TryToUnuse::Keep {
                 self.unlock_page(page);
                 self.put_page(page);
-                return;
+                return Ok(());
             }
             if frame.dirty.read() {
                 self.writeback(page);
@@ -108,6 +113,7 @@ impl World {
         frame.dirty.write(true);
         self.unlock_page(page);
         self.put_page(page);
+        Ok(())
     }
 
     /// Every address space once, then every page that nobody needs in the swap cache any more. The loop body of `try_to_unuse` since 5.1
@@ -167,7 +173,10 @@ impl World {
     ///
     /// `mmap_sem` comes before the page lock, so it is tried; when that fails, the page is unlocked meanwhile (claim S0.10). That was not always so:
     /// rule [`UnuseSem`] (claim S4.5).
-    fn unuse_process(&self, mm: &Mm, entry: SwapEntry, page: PageRef) {
+    ///
+    /// Where the page is known by another address than that at which it is mapped now, it is copied there (rule [`SwapinClash`], claim S4.3): an error
+    /// if no memory is left for that.
+    fn unuse_process(&self, mm: &Mm, entry: SwapEntry, page: PageRef) -> Result<(), Errno> {
         call!("unuse_process({}, {entry})", mm.id());
         let sem = self.rules().unuse_sem;
         if sem == UnuseSem::Held {
@@ -182,19 +191,27 @@ impl World {
             mm.mmap_sem.down_read();
             self.page(page).lock.lock();
         }
+        let mut found = None;
         mm.page_table_lock.lock();
         for &vma in mm.mmap.read().iter() {
             let vma = self.vma(vma);
             for addr in vma.vm_start.read()..vma.vm_end.read() {
                 if mm.pte(addr).read().swap_entry() == Some(entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);
+                    found = Some((vma, addr));
                 }
             }
         }
         mm.page_table_lock.unlock();
+        let clashes = |&(_, addr): &(&Vma, Addr)| self.rules().swapin_clash == SwapinClash::Copy && self.mremap_moved_anon_rmap(page, addr);
+        let copied = found.filter(clashes).map_or(Ok(()), |(vma, addr)| {
+            sync::mark(Mark::SWAPIN_CLASH);
+            self.make_page_exclusive(mm, vma, addr) // which finds the page locked, and copies it
+        });
         if sem != UnuseSem::Nothing {
             mm.mmap_sem.up_read();
         }
+        copied
     }
 
     /// Called with the page and the page table locked, and `mmap_sem` held (but see the rule [`UnuseSem`]). Kernel: `unuse_pte`.

@@ -1,7 +1,7 @@
 //! S4 under anon_vma: mremap moves entries while the reverse map is walked, and a VMA may grow over the place that it moves to.
 
 use crate::mm::World;
-use crate::spec::{Clause, Era, MremapLock, MremapMerge, PteLook};
+use crate::spec::{Clause, Era, MremapLock, MremapMerge, MremapPage, PteLook, SwapinClash};
 use crate::{Mark, Protocol, Race, Seen};
 
 fn moved(e: &Seen<'_>) -> bool {
@@ -50,11 +50,17 @@ fn locked_look(lock: MremapLock) -> Protocol {
 pub(super) fn races() -> Vec<Race> {
     let shared_page = Race::new("S4.1", "a page that two processes share moves in one of them, and reclaim must find both places")
         .world(shared)
-        .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
+        .cpu("mremap, then a load (the child's)", |w| {
+            w.process(1).mremap(1..2, 3).expect("it is mapped");
+            w.process(1).load(3).expect("it is mapped");
+        })
         .cpu("kswapd, twice", |w| {
             w.shrink_page(w.process(0).page_at(1));
             w.shrink_page(w.process(0).page_at(1));
         })
+        .violates(Era::RMAP_10, Clause::RMAP_1)
+        .holds(Era::DOCUMENT_4)
+        .holds(Era::V2_6_7)
         .holds(Era::V2_6_11)
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_34)
@@ -73,75 +79,189 @@ pub(super) fn races() -> Vec<Race> {
         after.into_iter().fold(race, Race::holds).sometimes("it is moved", moved)
     };
     let before = [Era::V2_6_11, Era::V2_6_13, Era::V2_6_22, Era::V2_6_29, Era::V2_6_34, Era::V2_6_38];
-    vec![
-        shared_page,
-        merge(
-            "S4/merge",
-            "an untouched VMA grows over the place that a page moves to, and the page's anon_vma is freed",
-            moved_away,
-            Clause::LIFE_1,
-            &before,
-            |w| w.shrink_page(w.process(0).page_at(3)),
-        ),
-        merge(
-            "S4/merge-swapped",
-            "an untouched VMA grows over the place that a swap entry moves to, and the page comes back to a VMA without an anon_vma",
-            |w| {
-                moved_away(w);
-                w.process(0).swap_out(3);
-            },
-            Clause::NULL_1,
-            &before,
-            |w| _ = w.process(0).load(1),
-        ),
-        merge(
-            "S4/merge-fork",
-            "an untouched VMA grows over the place that a page moves to, and a child that is forked then does not get it",
-            moved_away,
-            Clause::ASSERT_1,
-            &before[2..], // until 2.6.13, fork copies what is in a VMA without an anon_vma too
-            |w| assert_eq!(w.process(0).fork().load(1), Ok(101), "the child has what its parent has"),
-        ),
-        Race::new("S4/peek", "a walk that looks without the page-table lock misses an entry that mremap moves")
-            .world(shared)
-            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
-            .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
-            .violates(Era::V2_6_34, Clause::MIG_1)
-            .violates(Era::V2_6_38, Clause::MIG_1)
-            .holds(locked_look(MremapLock::Nothing))
-            .holds(Era::V3_7)
-            .holds(Era::V5_19)
-            .sometimes("it is moved", moved)
-            .sometimes("the page is migrated", migrated),
-        Race::new("S4/merged-before", "an entry moves into a VMA that has grown, which the walk has passed already")
-            .world(half_away)
-            .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))
-            .cpu("mremap back", back)
-            .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
-            .holds(locked_look(MremapLock::MoveToTail))
-            .holds(locked_look(MremapLock::RmapLock))
-            .holds(Era::V3_7)
-            .holds(Era::V5_19)
-            .sometimes("it is moved", moved)
-            .sometimes("a VMA grows", |e| e.saw(Mark::MREMAP_MERGES))
-            .sometimes("the page is migrated", migrated),
-        Race::new("S4/moves-back", "memory runs out half-way, and an entry moves back behind the walk's back")
-            .world(|w| {
-                let p = w.new_process();
-                p.mmap(3..5);
-                p.touch(3);
-                p.touch(4);
-                w.limit_memory();
-            })
-            .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))
-            .cpu("mremap", |w| _ = w.process(0).mremap(3..5, 11))
-            .cpu("memory runs out", |w| w.exhaust_memory())
-            .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
-            .holds(locked_look(MremapLock::MoveToTail))
-            .holds(locked_look(MremapLock::RmapLock))
-            .holds(Era::V3_7)
-            .holds(Era::V5_19)
-            .sometimes("what has moved moves back", |e| e.saw(Mark::MREMAP_MOVES_BACK))
-            .sometimes("the page is migrated", migrated),
+    [
+        document(),
+        vec![
+            shared_page,
+            merge(
+                "S4/merge",
+                "an untouched VMA grows over the place that a page moves to, and the page's anon_vma is freed",
+                moved_away,
+                Clause::LIFE_1,
+                &before,
+                |w| w.shrink_page(w.process(0).page_at(3)),
+            ),
+            merge(
+                "S4/merge-swapped",
+                "an untouched VMA grows over the place that a swap entry moves to, and the page comes back to a VMA without an anon_vma",
+                |w| {
+                    moved_away(w);
+                    w.process(0).swap_out(3);
+                },
+                Clause::NULL_1,
+                &before,
+                |w| _ = w.process(0).load(1),
+            ),
+            merge(
+                "S4/merge-fork",
+                "an untouched VMA grows over the place that a page moves to, and a child that is forked then does not get it",
+                moved_away,
+                Clause::ASSERT_1,
+                &before[2..], // until 2.6.13, fork copies what is in a VMA without an anon_vma too
+                |w| assert_eq!(w.process(0).fork().load(1), Ok(101), "the child has what its parent has"),
+            ),
+            Race::new("S4/peek", "a walk that looks without the page-table lock misses an entry that mremap moves")
+                .world(shared)
+                .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+                .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
+                .violates(Era::V2_6_34, Clause::MIG_1)
+                .violates(Era::V2_6_38, Clause::MIG_1)
+                .holds(locked_look(MremapLock::Nothing))
+                .holds(Era::V3_7)
+                .holds(Era::V5_19)
+                .sometimes("it is moved", moved)
+                .sometimes("the page is migrated", migrated),
+            Race::new("S4/merged-before", "an entry moves into a VMA that has grown, which the walk has passed already")
+                .world(half_away)
+                .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))
+                .cpu("mremap back", back)
+                .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
+                .holds(locked_look(MremapLock::MoveToTail))
+                .holds(locked_look(MremapLock::RmapLock))
+                .holds(Era::V3_7)
+                .holds(Era::V5_19)
+                .sometimes("it is moved", moved)
+                .sometimes("a VMA grows", |e| e.saw(Mark::MREMAP_MERGES))
+                .sometimes("the page is migrated", migrated),
+            Race::new("S4/moves-back", "memory runs out half-way, and an entry moves back behind the walk's back")
+                .world(|w| {
+                    let p = w.new_process();
+                    p.mmap(3..5);
+                    p.touch(3);
+                    p.touch(4);
+                    w.limit_memory();
+                })
+                .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))
+                .cpu("mremap", |w| _ = w.process(0).mremap(3..5, 11))
+                .cpu("memory runs out", |w| w.exhaust_memory())
+                .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
+                .holds(locked_look(MremapLock::MoveToTail))
+                .holds(locked_look(MremapLock::RmapLock))
+                .holds(Era::V3_7)
+                .holds(Era::V5_19)
+                .sometimes("what has moved moves back", |e| e.saw(Mark::MREMAP_MOVES_BACK))
+                .sometimes("the page is migrated", migrated),
+        ],
     ]
+    .concat()
+}
+
+/// What document 4 says of mremap under anonmm.
+fn document() -> Vec<Race> {
+    let copies = |e: &Seen<'_>| e.saw(Mark::MREMAP_COPIES);
+    // The parent has brought the page back, the child has it on swap still.
+    let half_back = |w: &World| {
+        shared(w);
+        w.process(0).swap_out(1);
+        w.process(0).load(1).expect("it is mapped");
+    };
+    // Both have it on swap, the child at 3.
+    let swapped_away = |w: &World| {
+        shared(w);
+        w.process(0).swap_out(1);
+        w.process(1).mremap(1..2, 3).expect("it is mapped");
+    };
+    let noted = Race::new("S4.2", "a page's address is noted anew while another process brings it back at the old one")
+        .world(half_back)
+        .cpu("mremap (the parent's)", |w| w.process(0).mremap(1..2, 3).expect("it is mapped"))
+        .cpu("load (the child's)", |w| {
+            w.process(1).load(1).expect("it is mapped");
+        })
+        .violates(Era::DOCUMENT_4.with(MremapPage::EarlyCowUnlocked), Clause::RMAP_1)
+        .violates(Era::RMAP_10, Clause::RMAP_1)
+        .holds(Era::DOCUMENT_4)
+        .holds(Era::V2_6_7)
+        .sometimes("it is moved", moved);
+    let on_swap = Race::new("S4.3", "a page that was moved while on swap comes back at two addresses")
+        .world(swapped_away)
+        .cpu("load (the parent's)", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("load (the child's)", |w| {
+            w.process(1).load(3).expect("it is mapped");
+        })
+        .violates(Era::RMAP_10, Clause::RMAP_1)
+        .violates(Era::DOCUMENT_4.with(SwapinClash::Map), Clause::RMAP_1)
+        .holds(Era::DOCUMENT_4)
+        .holds(Era::V2_6_7)
+        .sometimes("a fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
+    let unused = Race::new("S4.3/swapoff", "a page that was moved while on swap is brought back by swapoff")
+        .world(swapped_away)
+        .cpu("swapoff", World::swapoff)
+        .violates(Era::RMAP_10, Clause::RMAP_1)
+        .holds(Era::DOCUMENT_4)
+        .holds(Era::V2_6_7)
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    let reused =
+        Race::new("S4.4/reused", "between the clash and its cure the other mapping goes, and the page is kept where it is not found")
+            .world(|w: &World| {
+                shared(w);
+                w.process(0).swap_out(1);
+                w.process(1).mremap(1..2, 3).expect("it is mapped");
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .cpu("load (the child's)", |w| {
+                w.process(1).load(3).expect("it is mapped");
+            })
+            .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
+            .violates(Era::DOCUMENT_4, Clause::RMAP_1)
+            .holds(Era::V2_6_7);
+    let short = |id: &str, title: &str, world: fn(&World), range: std::ops::Range<u64>| {
+        Race::new(id, title)
+            .world(world)
+            .cpu("mremap (the child's), then loads", move |w| {
+                let p = w.process(1);
+                let at = if p.mremap(range.clone(), 11).is_ok() { 11 } else { range.start };
+                w.release_memory();
+                (0..range.end - range.start).for_each(|page| _ = p.load(at + page));
+            })
+            .cpu("memory runs out", |w| w.exhaust_memory())
+            .violates(Era::DOCUMENT_4, Clause::DATA_1)
+            .holds(Era::V2_6_7)
+            .holds(Era::V2_6_11)
+            .sometimes("it is moved", moved)
+    };
+    let first = short(
+        "S4.6",
+        "memory runs out for the copy of the first page, and mremap takes that for success",
+        |w| {
+            shared(w);
+            w.limit_memory();
+        },
+        1..2,
+    );
+    let second = short(
+        "S4.6/second",
+        "memory runs out for the copy of the second page, and the first one is left behind",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.touch(2);
+            p.fork().store(1, 7).expect("it is mapped");
+            w.limit_memory();
+        },
+        1..3,
+    );
+    let again = Race::new("S4.7", "mremap copies and tries again, while reclaim takes the page away and the other process brings it back")
+        .world(shared)
+        .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .cpu("load (the parent's)", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .holds(Era::DOCUMENT_4)
+        .sometimes("it is copied", copies)
+        .sometimes("it is moved while on swap", move |e| !copies(e) && moved(e));
+    vec![noted, on_swap, unused, reused, first, second, again]
 }

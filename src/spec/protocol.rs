@@ -150,9 +150,11 @@ impl Era {
     /// mails of rmap 9 and 10, of 15 April and 22 May (`do_swap_page`: `swap_write`; `unuse_process`: `unuse_sem`). The rest is that of 2.6.7.
     pub const RMAP_10: Protocol = Protocol::named("rmap-10", RMAP_10);
 
-    /// Document 4, rmap 11: a page that mremap moves keeps its place in the reverse map. Here what it does to swap-in and swapoff; mremap is to come.
+    /// Document 4, rmap 11: a shared page that mremap moves is copied first, and one that comes back from swap at another address than is known of it is
+    /// copied at once.
     ///
-    /// Read: the mails of rmap 11, of 15 April and 22 May (`do_swap_page`: `swap_write`; `unuse_process`: `unuse_sem`).
+    /// Read: the mails of rmap 11, of 15 April and 22 May (`move_page_tables` and `mremap_move_anon_rmap`: `mremap_page`; `do_swap_page`:
+    /// `swap_write`, `swapin_clash`; `unuse_process`: `unuse_sem`, `swapin_clash`).
     pub const DOCUMENT_4: Protocol = Protocol::named("document-4", DOCUMENT_4);
 
     /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map. swapoff waits for `mmap_sem`
@@ -300,9 +302,16 @@ const RMAP_10: Rules = Rules {
     unmap_check: UnmapCheck::Nothing,
     swap_write: SwapWrite::SecondFault,
     unuse_sem: UnuseSem::Nothing,
+    mremap_page: MremapPage::RemoveAdd,
     ..V2_6_7
 };
-const DOCUMENT_4: Rules = Rules { swap_write: SwapWrite::Finish, unuse_sem: UnuseSem::Held, ..RMAP_10 };
+const DOCUMENT_4: Rules = Rules {
+    mremap_page: MremapPage::EarlyCow,
+    swapin_clash: SwapinClash::Copy,
+    swap_write: SwapWrite::Finish,
+    unuse_sem: UnuseSem::Held,
+    ..RMAP_10
+};
 const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, unuse_sem: UnuseSem::Held, ..V2_6_11 };
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
@@ -359,6 +368,8 @@ const V2_6_22: Rules = Rules {
     fork_link: ForkLink::Append,
     mremap_merge: MremapMerge::EitherNull,
     mremap_lock: MremapLock::Nothing,
+    mremap_page: MremapPage::AsItIs,
+    swapin_clash: SwapinClash::Map,
     move_ptes: MovePtes::Extent,
     fork_migration: ForkMigration::Copy,
     stale_entry: StaleEntry::Bug,

@@ -414,6 +414,25 @@ rules! {
         /// The anon_vma lock, where a VMA has grown or entries move back (3.7: read in 3.8, 5.9, 5.19, 6.18).
         RmapLock = "rmap-lock",
     }
+    /// What mremap does with a page under anonmm, which knows one address of it (claims S4.1, S4.2).
+    mremap_page: MremapPage {
+        /// Moves the entry, and lets the page be mapped anew at the new place: that is noted only if nobody else maps it (rmap 10).
+        RemoveAdd = "remove-add",
+        /// Notes the new address if one entry maps it, which it looks at twice, the second time under the page's map lock; else copies it first
+        /// (document 4).
+        EarlyCow = "early-cow",
+        /// The same, without the second look.
+        EarlyCowUnlocked = "early-cow-unlocked",
+        /// Moves the entry, and nothing else: what is not anonmm needs no more (2.6.7).
+        AsItIs = "as-it-is",
+    }
+    /// What a fault or swapoff does with a page that comes back from swap, and is known by another address (claim S4.3).
+    swapin_clash: SwapinClash {
+        /// Maps it.
+        Map = "map",
+        /// Maps it, and copies it at once (document 4).
+        Copy = "copy",
+    }
     /// How many entries mremap moves under one hold of the page-table lock.
     move_ptes: MovePtes {
         /// One (until 2.6.14: read in 2.6.8 to 2.6.12).
