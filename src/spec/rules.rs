@@ -529,6 +529,14 @@ rules! {
         /// That the page is still the slot's page in the swap cache, too (2.6.36).
         EntryAndCache = "entry-and-cache",
     }
+    /// Does swapoff wait for the faults that are under way on its device, when nothing is left there? (claim S0.10)
+    swapoff_wait: SwapoffWait {
+        /// No (5.9 read).
+        No = "no",
+        /// Yes: a fault gives its entry's claim on the slot up before the entry has changed (`get_swap_device` in `do_swap_page`, 5.14; 5.19, 6.12
+        /// and 6.18.35 read).
+        Users = "users",
+    }
     /// What the reference of a device is (claim S0.9).
     gup: Gup {
         /// A reference like any other.
