@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
+use crate::spec::{Clause, Era, SwapHasCache, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -109,6 +109,8 @@ pub(super) fn races() -> Vec<Race> {
         })
         .cpu("swapoff", |w| w.swapoff())
         .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .violates(Era::V2_6_11, Clause::LIVELOCK)
+        .violates(Era::V2_6_22, Clause::LIVELOCK)
         .violates(Era::V5_19.with(SwapoffWait::No), Clause::SWAP_6)
         .violates(Era::V6_18.with(SwapoffWait::No), Clause::SWAP_6)
         .holds(Era::V2_6_33)
