@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{Clause, Era, SwapHasCache, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
+use crate::spec::{Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {

@@ -117,7 +117,7 @@ rules! {
         /// Behind it (2014; read in 5.9 and 5.19).
         AfterRcu = "after-rcu",
     }
-    /// How a VMA is linked to a chain of anon_vmas, and taken off their lists. No race can tell.
+    /// How a VMA is linked to a chain of anon_vmas, and taken off their lists (claim S3.7).
     chain_lock: ChainLock {
         /// Each under its own lock (2.6.34 to 2.6.39; read in 2.6.36 and 2.6.39).
         Each = "each",
@@ -340,8 +340,8 @@ rules! {
         /// Behind that (read in 2.6.14, 2.6.18 to 5.19): whoever finds such a page on the LRU list finds an anon_vma in it that has gone.
         AfterUnlink = "after-unlink",
     }
-    /// Which walks look at an entry without the page-table lock first, and pass by if it is not what they look for. No race can tell, without
-    /// mremap.
+    /// Which walks look at an entry without the page-table lock first, and pass by if it is not what they look for: mprotect can make them do so,
+    /// which costs a migration (FINDING-41).
     pte_look: PteLook {
         /// None (until 2.6.14: read in 2.6.9, 2.6.11, 2.6.12).
         Locked = "locked",
