@@ -195,25 +195,26 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).load(2).expect("it is mapped");
         })
     };
-    let taken_by_migration = mistaken("S3.13/frame-migrated", "the frame of the page that a fault has looked up becomes that of a page's copy")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..3);
-            p.touch(1);
-            p.touch(2);
-            p.swap_out(2);
-            p.read_ahead(2);
-        })
-        .cpu("kswapd, then migrate_pages of another page", |w| {
-            w.shrink_page(w.process(0).page_at(2));
-            w.migrate(w.process(0).page_at(1));
-        })
-        .holds(Era::V2_6_22)
-        .holds(Era::V2_6_29)
-        .holds(Era::V6_12)
-        .holds(Era::V6_18)
-        .sometimes("the page is moved", moved)
-        .sometimes("the fault maps a page", mapped);
+    let taken_by_migration =
+        mistaken("S3.13/frame-migrated", "the frame of the page that a fault has looked up becomes that of a page's copy")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..3);
+                p.touch(1);
+                p.touch(2);
+                p.swap_out(2);
+                p.read_ahead(2);
+            })
+            .cpu("kswapd, then migrate_pages of another page", |w| {
+                w.shrink_page(w.process(0).page_at(2));
+                w.migrate(w.process(0).page_at(1));
+            })
+            .holds(Era::V2_6_22)
+            .holds(Era::V2_6_29)
+            .holds(Era::V6_12)
+            .holds(Era::V6_18)
+            .sometimes("the page is moved", moved)
+            .sometimes("the fault maps a page", mapped);
     let taken_by_reading =
         mistaken("S3.13/frame-read", "the frame of the page that a fault has looked up becomes that of a page that is being read")
             .world(|w| {
@@ -368,19 +369,20 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V6_18)
     .sometimes("one waits for the other's claim", |e| e.saw(Mark::SWAP_BYPASS_WAITS))
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
-    let bypass_own = Race::new("S3.13/bypass-own", "a page came beside the swap cache, and waits in a pagevec: it is the process's own all the same")
-        .world(|w| {
-            w.swap_to_memory();
-            w.batch_lru_add(0);
-            one_swapped(w);
-        })
-        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
-        .holds(Era::V5_9)
-        .holds(Era::V5_19)
-        .holds(Era::V6_1)
-        .holds(Era::V6_18)
-        .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
-        .sometimes("the page is read from the device", |e| e.saw(Mark::SWAP_READ));
+    let bypass_own =
+        Race::new("S3.13/bypass-own", "a page came beside the swap cache, and waits in a pagevec: it is the process's own all the same")
+            .world(|w| {
+                w.swap_to_memory();
+                w.batch_lru_add(0);
+                one_swapped(w);
+            })
+            .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+            .holds(Era::V5_9)
+            .holds(Era::V5_19)
+            .holds(Era::V6_1)
+            .holds(Era::V6_18)
+            .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+            .sometimes("the page is read from the device", |e| e.saw(Mark::SWAP_READ));
     vec![
         taken_by_migration,
         taken_by_reading,
