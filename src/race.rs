@@ -37,6 +37,8 @@ pub struct Race {
     title: String,
     world: OnWorld,
     cpus: Vec<(String, OnWorld)>,
+    /// Are they in the opposite order?
+    reversed: bool,
     ends: Vec<OnWorld>,
     cases: Vec<(Protocol, Documented)>,
     omitted: Vec<(Protocol, Clause)>,
@@ -78,6 +80,7 @@ impl Race {
             title: title.into(),
             world: Arc::new(|_| ()),
             cpus: Vec::new(),
+            reversed: false,
             ends: Vec::new(),
             cases: Vec::new(),
             omitted: Vec::new(),
@@ -192,7 +195,13 @@ impl Race {
     #[must_use]
     pub fn reversed(mut self) -> Self {
         self.cpus.reverse();
+        self.reversed = !self.reversed;
         self
+    }
+
+    /// How many CPUs are in the opposite order of the one in which they were written.
+    pub(crate) fn reversed_cpus(&self) -> usize {
+        if self.reversed { self.cpus.len() } else { 0 }
     }
 
     /// The same race, of which nothing is documented: no cases, and any violation counts.

@@ -218,6 +218,27 @@ fn a_loop_that_asks_for_permission() {
     answers(&race, &[(Era::V2_6_13, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
 }
 
+/// Since 5.18 a CPU drains its own pagevec before it counts references. Which CPU that is must not depend on the order in which they are tried.
+#[test]
+fn whose_pagevec_it_is() {
+    let race = |cpu| {
+        Race::new("W10", "a page waits in the pagevec of one of two CPUs")
+            .world(move |w| {
+                w.batch_lru_add(cpu);
+                let p = w.new_process();
+                p.mmap(1..3);
+                p.touch(1);
+                w.batch_lru_add(2); // none of the two
+                p.fork().exit();
+            })
+            .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+            .cpu("load elsewhere", |w| _ = w.process(0).load(2).expect("it is mapped"))
+            .never("copied", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+    };
+    answers(&race(0), &[(Era::V5_19, &[])]);
+    answers(&race(1), &[(Era::V5_19, &["RACE-1"])]);
+}
+
 /// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these allocations fails.
 #[test]
 fn memory_runs_out() {

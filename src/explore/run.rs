@@ -33,6 +33,7 @@ impl Plan {
         let exec = Exec::new(self.engine, cpus.len(), self.focus, self.tracing, self.shows());
         let machine = || {
             let world = World::new(self.protocol.rules);
+            world.reverse_cpus(self.race.reversed_cpus());
             build(&world);
             world.seal();
             if self.tracing {

@@ -51,18 +51,26 @@ impl World {
         mapped
     }
 
-    /// Kernel: `madvise_cold_or_pageout_pte_range`, for one page: whether it was used lately does not matter. Takes `mmap_sem` for reading.
+    /// Kernel: `madvise_cold_or_pageout_pte_range`, for one page: whether it was used lately does not matter (5.9, 6.18.35 read). Takes `mmap_sem`
+    /// for reading, and the page-table lock, under which the page is isolated: only then the entry's reference keeps it.
     fn madvise_pageout(&self, mm: MmRef, addr: Addr) -> bool {
         call!("madvise_pageout({mm}:{addr})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_read();
-        let page = mm.pte(addr).read().page().filter(|&page| self.page(page).mapcount.read() == 1);
-        if let Some(page) = page {
+        self.lru_add_drain();
+        mm.page_table_lock.lock();
+        let page = match mm.pte(addr).read() {
+            Pte::Present { page, .. } if self.page(page).mapcount.read() == 1 => Some(page),
+            _ => None,
+        };
+        let isolated = page.filter(|&page| self.isolate_for_reclaim(page));
+        mm.page_table_lock.unlock();
+        if let Some(page) = isolated {
             self.deactivate_page(page);
-            self.shrink(page);
+            self.shrink_isolated(page);
         }
         mm.mmap_sem.up_read();
-        page.is_some()
+        isolated.is_some()
     }
 
     /// A reference on the page at `addr`, which is faulted in for reading if it must. Kernel: `get_user_pages(FOLL_GET)`. Takes `mmap_sem`

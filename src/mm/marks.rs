@@ -122,6 +122,8 @@ marks! {
     MIGRATE_MOVED,
     /// `migrate_pages` leaves the page where it was.
     MIGRATE_FAILED,
+    /// `migrate_pages` finds the new page locked, by who takes it for the page that was in its frame before.
+    MIGRATE_NEW_PAGE_LOCKED,
     /// `migrate_pages` leaves a page of the swap cache that nobody maps.
     UNMAPPED_PAGE_SKIPPED,
     /// `migrate_pages` goes to move a page of the swap cache that nobody maps, without its reverse map.

@@ -192,11 +192,16 @@ impl World {
 
     /// Kernel: `move_to_new_page`. Called with `page` locked and unmapped; `entries` migration entries, if they are counted, name it. Its
     /// reverse map is not touched unless `remap`: nothing maps it then, and its anon_vma may be gone (claim S3.14).
+    ///
+    /// Who took the new page for the one that was in its frame before may have locked it (rule [`FindGetPage`](crate::spec::FindGetPage)). Until 4.3
+    /// that would be a `BUG()` (2.6.33 read); later kernels give up, before they unmap the page (5.9, 5.19, 6.18.35 read).
     fn move_to_new_page(&self, newpage: PageRef, page: PageRef, entries: i64, remap: bool) -> Result<(), Errno> {
         call!("move_to_new_page({newpage}, {page})");
         let (new, old) = (self.page(newpage), self.page(page));
-        let locked = new.lock.trylock();
-        debug_assert!(locked, "nobody else knows the new page");
+        if !new.lock.trylock() {
+            sync::mark(Mark::MIGRATE_NEW_PAGE_LOCKED);
+            return Err(Errno::Eagain);
+        }
         new.index.write(old.index.read());
         let mapping = self.page_rmapping(page);
         new.mapping.write(mapping);

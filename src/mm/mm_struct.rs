@@ -36,7 +36,8 @@ pub struct Mm {
     /// Kernel: `!list_empty(&mm->mmlist)`: it is on the list of those that may have something on swap. Changed under `mmlist_lock`; looked
     /// at without.
     pub(super) on_mmlist: Word<bool>,
-    /// Odd while fork write-protects (rule [`GupFast`](crate::spec::GupFast)). Kernel: the same name, since 5.10.
+    /// Odd while fork write-protects (rule [`GupFast`](crate::spec::GupFast)). Kernel: the same name, since 5.11, and in 5.10 as its stable releases
+    /// have it.
     pub(super) write_protect_seq: Word<u64>,
     /// A device was given a page by it, once: else fork copies none (rule [`Gup`](crate::spec::Gup)). Kernel: `mm->has_pinned`, since 5.9;
     /// `MMF_HAS_PINNED` since 5.14.

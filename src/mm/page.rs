@@ -531,6 +531,13 @@ impl World {
         self.page(page).lock.lock();
     }
 
+    /// Locks a new page, and does not ask whether it is locked: who took it for the page that was in its frame before may have done so, and then
+    /// both go on as if they had the lock (rule [`FindGetPage`](crate::spec::FindGetPage)). Kernel: `__SetPageLocked` (5.9, 5.19 read),
+    /// `__folio_set_locked` (6.12, 6.18.35 read).
+    pub(super) fn set_page_locked(&self, page: PageRef) {
+        let _ = self.page(page).lock.trylock(); // GUARD-1 and UNLOCK-1 say what comes of it
+    }
+
     /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may name it any more ([MIG-1]).
     pub fn unlock_page(&self, page: PageRef) {
         self.assert_no_migration_entry(page);

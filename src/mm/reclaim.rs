@@ -76,22 +76,25 @@ impl World {
         if self.deactivate_page(page) {
             return true;
         }
-        if !self.isolate_for_reclaim(page) {
-            return false;
+        let isolated = self.isolate_for_reclaim(page);
+        if isolated {
+            self.shrink_isolated(page);
         }
+        isolated
+    }
+
+    /// Called with the reference of the isolation, which it gives up.
+    pub(super) fn shrink_isolated(&self, page: PageRef) {
         if !self.page(page).lock.trylock() {
             sync::mark(Mark::SHRINK_PAGE_LOCKED);
             self.putback_lru_page(page);
-            return true;
-        }
-        if self.shrink_locked_page(page) {
+        } else if self.shrink_locked_page(page) {
             sync::mark(Mark::SHRINK_FREED);
-            return true;
+        } else {
+            sync::mark(Mark::SHRINK_KEPT);
+            self.unlock_page(page);
+            self.putback_lru_page(page);
         }
-        sync::mark(Mark::SHRINK_KEPT);
-        self.unlock_page(page);
-        self.putback_lru_page(page);
-        true
     }
 
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.

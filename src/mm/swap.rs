@@ -15,6 +15,16 @@ impl World {
     /// was compared again (rule [`SwapinRecheck`], claim S3.13).
     pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         call!("do_swap_page({}:{addr}, {orig}{})", mm.id(), if write { ", write" } else { "" });
+        if !self.get_swap_device() {
+            return VmFault::Minor; // swapoff has been here
+        }
+        let result = self.swap_in(mm, vma, addr, orig, write);
+        self.put_swap_device();
+        result
+    }
+
+    /// The same, while swapoff waits.
+    fn swap_in(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
         let cached = self.lookup_swap_cache(entry);
         let beside = cached.is_none() && self.bypasses_swap_cache(entry);
@@ -74,7 +84,7 @@ impl World {
             return VmFault::Minor;
         }
         sync::mark(Mark::DO_SWAP_PAGE_MAPS);
-        let pte = self.map_swapped_page(mm, vma, addr, orig, page, write);
+        let pte = self.map_swapped_page(mm, vma, addr, orig, page, write, beside);
         let clash = self.rules().swapin_clash == SwapinClash::Copy && self.mremap_moved_anon_rmap(page, addr);
         if clash {
             sync::mark(Mark::SWAPIN_CLASH);
@@ -90,7 +100,8 @@ impl World {
     /// The middle of `do_swap_page`: gives up the swap entry, maps the page, unlocks it, in the order of the rule [`SwapFreeOrder`] (claims
     /// S0.5, S0.6); whether the mapping counts from the beginning is the rule [`SwapinMapcount`]. Called with the page and the page table locked.
     /// Returns the new entry.
-    fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool) -> Pte {
+    #[expect(clippy::too_many_arguments, reason = "they are struct vm_fault")]
+    fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
         let own = matches!(orig, Pte::Swap { exclusive: true, .. });
         let counted = self.rules().swapin_mapcount == SwapinMapcount::BeforeDecision;
@@ -101,7 +112,7 @@ impl World {
             }
         };
         let decide = || {
-            let exclusive = self.swapin_is_exclusive(page, own, write);
+            let exclusive = self.swapin_is_exclusive(page, own || beside, write);
             if exclusive && self.rules().reuse == Reuse::AnonExclusive {
                 self.page(page).anon_exclusive.write(true);
             }
@@ -158,7 +169,8 @@ impl World {
         }
     }
 
-    /// Nobody else has the page that comes back from swap; `own` is what the entry said. Called with the page locked.
+    /// Nobody else has the page that comes back from swap; `own` is what the entry said, or that it came beside the swap cache, where nobody could
+    /// find it (5.19, 6.18.35 read). Called with the page locked.
     fn swapin_is_exclusive(&self, page: PageRef, own: bool, write: bool) -> bool {
         match self.rules().reuse {
             Reuse::AnonExclusive => own || (self.rules().swapin_free != SwapinFree::Exclusive && self.page(page).count.read() == 1),
@@ -197,8 +209,7 @@ impl World {
     fn swapin_beside(&self, entry: SwapEntry) -> Result<PageRef, Errno> {
         call!("swap_readpage({entry}), beside the swap cache");
         let page = self.alloc_page().ok_or(Errno::Enomem)?;
-        let locked = self.page(page).lock.trylock();
-        debug_assert!(locked, "nobody else knows the new page");
+        self.set_page_locked(page);
         self.lru_cache_add(page);
         sync::mark(Mark::SWAP_READ);
         self.page(page).content.write(self.swap_read(entry));

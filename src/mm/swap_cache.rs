@@ -173,8 +173,7 @@ impl World {
                 self.swapcache_free(entry);
                 return Err(Errno::Enomem);
             };
-            let locked = self.page(page).lock.trylock();
-            debug_assert!(locked, "nobody else knows the new page");
+            self.set_page_locked(page);
             if self.add_to_swap_cache(page, entry) {
                 self.lru_cache_add(page);
                 sync::mark(Mark::SWAP_READ);

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::page::Entries;
 use super::{PageRef, World};
-use crate::spec::{Clause, FreeSwap, SwapHasCache};
-use crate::sync::{self, Ghost, Mark, MmuWord, Name, SpinLock, State, Word};
+use crate::spec::{Clause, FreeSwap, SwapHasCache, SwapoffWait};
+use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
 /// A slot on the swap device. Kernel: `swp_entry_t`.
@@ -61,6 +61,10 @@ pub struct Swap {
     has_cache: Vec<MmuWord<u64>>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
+    /// Who is inside [`get_swap_device`](World::get_swap_device). They may sleep there. Kernel: `users`, a `percpu_ref`.
+    users: Rcu,
+    /// Nobody gets in any more. Kernel: `percpu_ref_kill`.
+    killed: Word<bool>,
     /// The checker's: which entries hold each slot ([COW-2]).
     pub(super) entries: Vec<Entries>,
 }
@@ -72,6 +76,8 @@ impl Swap {
             lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; slots as usize], writeok: true, used: true }),
             has_cache: (0..slots).map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), NO_CACHE)).collect(),
             data: (0..slots).map(slot).collect(),
+            users: Rcu::sleepable(Name::new("swap users", 0, 0)),
+            killed: Word::new(Name::new("swap users killed", 0, 0), false),
             entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
         }
     }
@@ -81,6 +87,8 @@ impl Swap {
         self.lock.see(state);
         self.has_cache.iter().for_each(|slot| slot.see(state));
         self.data.iter().for_each(|slot| slot.see(state));
+        self.users.see(state);
+        self.killed.see(state);
         self.entries.iter().for_each(|entries| entries.see(state));
     }
 
@@ -120,6 +128,43 @@ impl World {
         };
         self.swap.lock.unlock();
         used
+    }
+
+    /// Keeps swapoff from being over (rule [`SwapoffWait`]); false if it is. Never waits. Kernel: `get_swap_device`, which `do_swap_page` calls
+    /// (5.19, 6.12, 6.18.35 read).
+    pub(super) fn get_swap_device(&self) -> bool {
+        if self.rules().swapoff_wait == SwapoffWait::No {
+            return true;
+        }
+        self.swap.users.read_lock();
+        let killed = self.swap.killed.read();
+        if killed {
+            self.swap.users.read_unlock();
+        }
+        !killed
+    }
+
+    /// Kernel: `put_swap_device`.
+    pub(super) fn put_swap_device(&self) {
+        if self.rules().swapoff_wait != SwapoffWait::No {
+            self.swap.users.read_unlock();
+        }
+    }
+
+    /// Sleeps until nobody is inside [`get_swap_device`](Self::get_swap_device), and lets nobody in. Kernel: `percpu_ref_kill`,
+    /// `wait_for_completion`, in `sys_swapoff`.
+    pub(super) fn wait_for_swap_users(&self) {
+        if self.rules().swapoff_wait != SwapoffWait::No {
+            self.swap.killed.write(true);
+            self.swap.users.synchronize();
+        }
+    }
+
+    /// Kernel: `percpu_ref_resurrect`, in `sys_swapon`.
+    pub(super) fn revive_swap_users(&self) {
+        if self.rules().swapoff_wait != SwapoffWait::No {
+            self.swap.killed.write(false);
+        }
     }
 
     /// The swap cache claims the slot. Kernel: `swapcache_prepare`, since 2.6.31 (2.6.33 read); before, `swap_duplicate`. Takes `swap_lock`.

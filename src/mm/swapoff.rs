@@ -23,6 +23,7 @@ impl World {
                 }
             }
         }
+        self.wait_for_swap_users();
         let left = self.swap.entries.iter().find_map(|slot| slot.with(|entries| entries.iter().next().map(|(&at, &pte)| (at, pte))));
         sync::clause(Clause::SWAP_6, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");
@@ -48,6 +49,7 @@ impl World {
 
     /// Takes the swap device into use again, empty as swapoff has left it. Kernel: `sys_swapon`.
     pub fn swapon(&self) {
+        self.revive_swap_users();
         self.swap_flags(true, true);
     }
 

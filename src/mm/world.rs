@@ -36,6 +36,8 @@ pub struct World {
     pub(super) lru_add_pvecs: PerCpu<Vec<PageRef>>,
     /// Do they wait? Then this is the CPU that builds the world.
     pub(super) builders_cpu: Fixed<Option<usize>>,
+    /// So many of the first CPUs are in the opposite order.
+    pub(super) reversed_cpus: Fixed<usize>,
     /// Is swap so full that slots are given back as soon as they can?
     swap_full: Fixed<bool>,
     /// Is the swap device read at once?
@@ -78,6 +80,7 @@ impl World {
             pcp: PerCpu::new(),
             lru_add_pvecs: PerCpu::new(),
             builders_cpu: Fixed::new(None),
+            reversed_cpus: Fixed::new(0),
             swap_full: Fixed::new(false),
             swap_synchronous: Fixed::new(false),
             memory_limited: Fixed::new(false),

@@ -29,6 +29,7 @@ mod s3_8_next_anon_vma;
 mod s3_9_vm_end_only;
 mod s3_family;
 mod s3_ordinary;
+mod s3_pageout;
 mod s4_anonmm;
 mod s4_mremap;
 mod worlds;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Race> {
         s3_13_swap_cache::races(),
         s3_15_fork::races(),
         s3_ordinary::races(),
+        s3_pageout::races(),
         s3_family::races(),
         s4_anonmm::races(),
         s4_mremap::races(),

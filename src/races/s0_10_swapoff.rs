@@ -1,8 +1,8 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
-use super::worlds::{cached, family, family_cached};
+use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{Clause, Era, TryToUnuse, UnmapCheck, UnuseActivate};
+use crate::spec::{Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -101,5 +101,25 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V6_18)
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("the fault comes too late", |e| e.saw(Mark::DO_SWAP_PAGE_ENTRY_CHANGED) || e.saw(Mark::DO_SWAP_PAGE_LEFT_CACHE));
-    vec![once, fault, alone, bystander, forever]
+    // Not in the mails: a fault that has given its slot up, and has not changed its entry yet.
+    let users = Race::new("S0.10/users", "swapoff finds no slot in use, and the fault that used the last one is still under way")
+        .world(|w| {
+            one_page(w);
+            w.process(0).swap_out(1);
+        })
+        .cpu("swapoff", |w| w.swapoff())
+        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .violates(Era::V2_6_11, Clause::LIVELOCK)
+        .violates(Era::V2_6_22, Clause::LIVELOCK)
+        .violates(Era::V5_19.with(SwapoffWait::No), Clause::SWAP_6)
+        .violates(Era::V6_18.with(SwapoffWait::No), Clause::SWAP_6)
+        .holds(Era::V2_6_33)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V6_18)
+        .holds(Era::V7_3)
+        .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    vec![once, fault, users, alone, bystander, forever]
 }

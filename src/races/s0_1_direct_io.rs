@@ -91,6 +91,7 @@ pub(super) fn races() -> Vec<Race> {
         let _held = p.pin_for_writing(1).expect("it is mapped");
     })
     .violates(Era::V6_12, Clause::SWAP_4)
+    .violates(Era::V6_18, Clause::SWAP_4)
     .violates(Era::V7_3, Clause::SWAP_4)
     .holds(Era::V5_19)
     .holds(Era::V6_12.with(SwapinOwn::ReadOnly))
@@ -128,6 +129,7 @@ pub(super) fn races() -> Vec<Race> {
         let _held = p.pin_for_writing(1).expect("it is mapped");
     })
     .violates(Era::V6_12, Clause::SWAP_4)
+    .violates(Era::V6_18, Clause::SWAP_4)
     .violates(Era::V5_19.with(MprotectWrite::Exclusive), Clause::SWAP_4)
     .holds(Era::V6_1)
     .holds(Era::V6_12.with(MprotectWrite::Fault))

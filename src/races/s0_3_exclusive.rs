@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
-use crate::spec::{Clause, CowRmap, Era, Protocol, Reuse, SwapHasCache, SwapWrite, SwapinMapcount};
+use crate::spec::{Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount};
 use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
@@ -113,6 +113,7 @@ pub(super) fn races() -> Vec<Race> {
         .finally(|w| assert!(w.signalled(), "the device reads what was there before the child's store"))
         .violates(Era::V2_6_13, Clause::ASSERT_1)
         .violates(Era::V5_9, Clause::ASSERT_1)
+        .violates(Era::V5_19.with(ReadPin::AsMapped), Clause::ASSERT_1)
         .holds(Era::V5_19)
         .sometimes("the device gets a copy", copied);
     let fork = sums(Race::new("S0.4", "the counts are read under the page lock, and another process forks, which takes no page lock"))

@@ -33,6 +33,7 @@ pub(super) fn races() -> Vec<Race> {
             .still_violates(Era::V2_6_29.with(ForkPinned::Copy), Clause::PIN_1)
             .holds(Era::V2_6_29.with(Gup::Pin).with(ForkPinned::Copy))
             .still_violates(Era::V5_9, Clause::PIN_1)
+            .violates(Era::V5_9.with(GupFast::No).with(ForkPinned::Share), Clause::PIN_1)
             .holds(Era::V5_9.with(GupFast::No))
             .holds(Era::V5_19.with(GupFast::No))
             .sometimes("fork copies the pinned page", copies),

@@ -62,6 +62,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
             .still_violates(Era::V2_6_34.with(Recount::WalkAgain), Clause::RMAP_1)
+            .holds(Era::V2_6_34.with(Recount::WalkAgain).with(RmapAgain::Keep))
             .holds(Era::V2_6_36.with(Recount::WalkAgain))
             .showing("a walk restores an entry through a half-moved VMA", |e| e.saw(Mark::REMOVE_MIGRATION_PTE_WRONG_INDEX))
             .sometimes("the page is moved", moved),

@@ -3,7 +3,7 @@
 use super::worlds::{self, family_cached};
 use crate::mm::{Process, World};
 use crate::spec::{
-    AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapCacheEntry, SwapCacheMove, SwapCacheRemap,
+    AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapBypass, SwapCacheEntry, SwapCacheMove, SwapCacheRemap,
     SwapinRecheck, UnmapCheck, UnmappedPage,
 };
 use crate::{Mark, Race, Seen};
@@ -21,6 +21,12 @@ fn cached(w: &World) {
 fn cached_and_mapped(w: &World) {
     cached(w);
     w.process(0).load(1).expect("it is mapped");
+}
+
+/// One page, which is on swap.
+fn one_swapped(w: &World) {
+    worlds::one_page(w);
+    w.process(0).swap_out(1);
 }
 
 fn moved(e: &Seen<'_>) -> bool {
@@ -183,6 +189,54 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V6_18)
         .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
         .sometimes("the fault maps a page", mapped);
+    // Not in the mails: of the look-ups without a lock, the one that looks once locks what it has taken by mistake.
+    let mistaken = |id: &str, title: &str| {
+        Race::new(id, title).cpu("load", |w| {
+            w.process(0).load(2).expect("it is mapped");
+        })
+    };
+    let taken_by_migration =
+        mistaken("S3.13/frame-migrated", "the frame of the page that a fault has looked up becomes that of a page's copy")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..3);
+                p.touch(1);
+                p.touch(2);
+                p.swap_out(2);
+                p.read_ahead(2);
+            })
+            .cpu("kswapd, then migrate_pages of another page", |w| {
+                w.shrink_page(w.process(0).page_at(2));
+                w.migrate(w.process(0).page_at(1));
+            })
+            .holds(Era::V2_6_22)
+            .holds(Era::V2_6_29)
+            .holds(Era::V6_12)
+            .holds(Era::V6_18)
+            .sometimes("the page is moved", moved)
+            .sometimes("the fault maps a page", mapped);
+    let taken_by_reading =
+        mistaken("S3.13/frame-read", "the frame of the page that a fault has looked up becomes that of a page that is being read")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..3);
+                p.touch(1);
+                p.touch(2);
+                p.swap_out(1);
+                p.swap_out(2);
+                p.read_ahead(2);
+            })
+            .cpu("kswapd, then a load elsewhere", |w| {
+                w.shrink_page(w.process(0).page_at(2));
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .violates(Era::V6_18, Clause::GUARD_1)
+            .holds(Era::V2_6_22)
+            .holds(Era::V2_6_29)
+            .holds(Era::V6_12)
+            .holds(Era::V7_3)
+            .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
+            .sometimes("the fault maps a page", mapped);
     // Not in the mails: the slot's claim, and the tree, let one of them in.
     let both = Race::new("S3.13/both", "two processes fault on the same slot at once, and neither finds its page in the swap cache")
         .world(|w| {
@@ -298,10 +352,7 @@ pub(super) fn races() -> Vec<Race> {
     )
     .world(|w| {
         w.swap_to_memory();
-        let p = w.new_process();
-        p.mmap(1..2);
-        p.touch(1);
-        p.swap_out(1);
+        one_swapped(w);
     })
     .cpu("load", load)
     .cpu("store, then kswapd", |w| {
@@ -313,11 +364,29 @@ pub(super) fn races() -> Vec<Race> {
     })
     .violates(Era::V5_9, Clause::DATA_1)
     .violates(Era::V5_19, Clause::DATA_1)
+    .holds(Era::V5_19.with(SwapBypass::Claimed))
     .holds(Era::V6_1)
     .holds(Era::V6_18)
     .sometimes("one waits for the other's claim", |e| e.saw(Mark::SWAP_BYPASS_WAITS))
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
+    let bypass_own =
+        Race::new("S3.13/bypass-own", "a page came beside the swap cache, and waits in a pagevec: it is the process's own all the same")
+            .world(|w| {
+                w.swap_to_memory();
+                w.batch_lru_add(0);
+                one_swapped(w);
+            })
+            .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+            .holds(Era::V5_9)
+            .holds(Era::V5_19)
+            .holds(Era::V6_1)
+            .holds(Era::V6_18)
+            .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+            .sometimes("the page is read from the device", |e| e.saw(Mark::SWAP_READ));
     vec![
+        taken_by_migration,
+        taken_by_reading,
+        bypass_own,
         bypass,
         both,
         remap,

@@ -28,6 +28,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages (X's page)", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("migrate_pages (Y's page)", |w| w.migrate(w.process(1).page_at(1)))
             .violates(trylock_restart(), Clause::LIVELOCK)
+            .holds(Era::V2_6_34.with(VmaAdjustLock::Vma))
             .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }

@@ -28,6 +28,7 @@ pub(super) fn races() -> Vec<Race> {
             })
             .violates(by_walk().with(AnonVmaLife::LockThenGet).with(LockRecheck::Mapped), Clause::LIFE_1)
             .holds(by_walk().with(AnonVmaLife::RcuMapped).with(LockRecheck::Mapped))
+            .holds(Era::V2_6_34.with(VmaAdjustLock::Vma).with(AnonVmaLife::LockThenGet).with(LockRecheck::Mapped))
             .holds(Era::V2_6_38)
             .showing("the walk has let go of the one lock, and goes for the other", |e| e.saw(Mark::LOCK_ROOT_BETWEEN_TWO_LOCKS))
             .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),

@@ -67,6 +67,7 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).split_vma(2);
         })
         .violates(Era::V3_7, Clause::ATOMIC_1)
+        .holds(Era::V3_7.with(AnonVmaLockKind::Spin))
         .holds(Era::V3_7.with(UnmappedPut::AfterRcu))
         .holds(Era::V2_6_38.with(AnonVmaLife::IncNotZero)) // a lock that spins
         .holds(Era::V5_9)

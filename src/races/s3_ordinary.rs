@@ -90,6 +90,7 @@ pub(super) fn races() -> Vec<Race> {
         .into_iter()
         .chain([
             protected_look(),
+            protected_unshare(),
             protected_store("S3/mprotect-store", "a page that is on swap is made read-only while another thread stores there", cached),
             protected_store("S3/mprotect-shared", "the same of a page that parent and child share", family),
         ])
@@ -154,6 +155,25 @@ fn protected_look() -> Race {
     .holds(Era::V6_12.with(PteLook::Locked))
     .never("the page stays where it is", |e| e.saw(Mark::MIGRATE_FAILED))
     .sometimes("the page is moved", moved)
+}
+
+/// A device that will only read is given a page of the process's own, which must stay as read-only as its VMA.
+fn protected_unshare() -> Race {
+    Race::new("S3/mprotect-unshare", "a device reads a page of a read-only VMA that parent and child shared, while the child exits")
+        .world(|w| {
+            family(w);
+            w.process(0).mprotect(1..2, false);
+        })
+        .cpu("direct I/O reads, then a store", |w| {
+            let p = w.process(0);
+            p.pin_for_reading(1).expect("it is mapped").put();
+            assert_eq!(p.store(1, 7), Err(Errno::Efault), "a store has gone through a read-only VMA");
+        })
+        .cpu("exit_mmap (the child's)", |w| w.process(1).exit())
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V6_18)
+        .sometimes("the store comes too late", read_only)
 }
 
 /// Once mprotect has returned, no store goes through any more, whatever the fault is about that it takes.

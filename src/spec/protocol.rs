@@ -399,6 +399,7 @@ const V2_6_22: Rules = Rules {
     unuse_sem: UnuseSem::Trylock,
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
+    swapoff_wait: SwapoffWait::No,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const V2_6_29: Rules = Rules {
@@ -475,6 +476,7 @@ const V5_19: Rules = Rules {
     unuse_activate: UnuseActivate::No,
     rmap_order: RmapOrder::RmapFirst,
     newpage_lru: NewpageLru::BeforeRemap,
+    swapoff_wait: SwapoffWait::Users,
     ..V5_10
 };
 const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };

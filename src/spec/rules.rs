@@ -153,7 +153,7 @@ rules! {
         /// Behind it (2014; read in 5.9 and 5.19).
         AfterRcu = "after-rcu",
     }
-    /// How a VMA is linked to a chain of anon_vmas, and taken off their lists. No race can tell.
+    /// How a VMA is linked to a chain of anon_vmas, and taken off their lists (claim S3.7).
     chain_lock: ChainLock {
         /// Each under its own lock (2.6.34 to 2.6.39; read in 2.6.36 and 2.6.39).
         Each = "each",
@@ -376,8 +376,8 @@ rules! {
         /// Behind that (read in 2.6.14, 2.6.18 to 5.19): whoever finds such a page on the LRU list finds an anon_vma in it that has gone.
         AfterUnlink = "after-unlink",
     }
-    /// Which walks look at an entry without the page-table lock first, and pass by if it is not what they look for. No race can tell, without
-    /// mremap.
+    /// Which walks look at an entry without the page-table lock first, and pass by if it is not what they look for: mprotect can make them do so,
+    /// which costs a migration (FINDING-41).
     pte_look: PteLook {
         /// None (until 2.6.14: read in 2.6.9, 2.6.11, 2.6.12).
         Locked = "locked",
@@ -610,6 +610,14 @@ rules! {
         Entry = "entry",
         /// That the page is still the slot's page in the swap cache, too (2.6.36).
         EntryAndCache = "entry-and-cache",
+    }
+    /// Does swapoff wait for the faults that are under way on its device, when nothing is left there? (claim S0.10)
+    swapoff_wait: SwapoffWait {
+        /// No (5.9 read).
+        No = "no",
+        /// Yes: a fault gives its entry's claim on the slot up before the entry has changed (`get_swap_device` in `do_swap_page`, 5.14; 5.19, 6.12
+        /// and 6.18.35 read).
+        Users = "users",
     }
     /// What the reference of a device is (claim S0.9).
     gup: Gup {

@@ -21,22 +21,36 @@ struct State {
 /// way at its start has ended.
 pub struct Rcu {
     id: u32,
+    name: Name,
+    /// May its readers sleep?
+    sleepable: bool,
     state: Monitor<State>,
 }
-
-const NAME: Name = Name::new("rcu", 0, 0);
 
 impl Rcu {
     /// No reader yet.
     #[expect(clippy::new_without_default, reason = "a modelled object exists only inside an execution")]
     pub fn new() -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), state: Monitor::new(State::default()) }
+        Self::named(Name::new("rcu", 0, 0), false)
+    }
+
+    /// One of its own, whose readers may sleep: who waits for them waits for nobody else. Kernel: `srcu_struct`, or a `percpu_ref` that is killed.
+    pub fn sleepable(name: Name) -> Self {
+        Self::named(name, true)
+    }
+
+    fn named(name: Name, sleepable: bool) -> Self {
+        Self { id: exec::with(|exec| exec.new_object()), name, sleepable, state: Monitor::new(State::default()) }
     }
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
         let readers = |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
-        state.object(self.id, NAME, || self.state.peek(|state| format!("{:?}", readers(state))));
+        state.object(self.id, self.name, || self.state.peek(|state| format!("{:?}", readers(state))));
+    }
+
+    fn says(&self, what: &str) -> String {
+        if self.sleepable { format!("{what} of {}", self.name) } else { what.into() }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -50,9 +64,11 @@ impl Rcu {
         self.state.enter(self.step(Access::AcquireShared), |state| {
             state.next += 1;
             state.sections.push((me, state.next));
-            lockdep::rcu_enter();
+            if !self.sleepable {
+                lockdep::rcu_enter();
+            }
         });
-        event(StepKind::RcuLock, None, || "rcu_read_lock()".into());
+        event(StepKind::RcuLock, None, || self.says("rcu_read_lock()"));
     }
 
     /// Ends the read section ([UNLOCK-1]).
@@ -60,12 +76,13 @@ impl Rcu {
     pub fn read_unlock(&self) {
         let me = exec::cpu();
         let inside = self.state.enter(self.step(Access::ReleaseShared), |state| {
-            if let Some(at) = state.sections.iter().rposition(|&(cpu, _)| cpu == me) {
+            let mine = state.sections.iter().rposition(|&(cpu, _)| cpu == me);
+            if let Some(at) = mine {
                 state.sections.remove(at);
             }
-            lockdep::rcu_leave()
+            if self.sleepable { mine.is_some() } else { lockdep::rcu_leave() }
         });
-        event(StepKind::RcuUnlock, None, || "rcu_read_unlock()".into());
+        event(StepKind::RcuUnlock, None, || self.says("rcu_read_unlock()"));
         exec::clause(Clause::UNLOCK_1, inside, || "rcu_read_unlock() outside a read section".into());
     }
 
@@ -79,11 +96,11 @@ impl Rcu {
     /// Sleeps until every read section that is under way now has ended.
     #[track_caller]
     pub fn synchronize(&self) {
-        lockdep::might_sleep(NAME);
+        lockdep::might_sleep(self.name);
         let before = self.state.enter(self.step(Access::Write), |state| state.next);
         engine::observed(before);
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
         self.state.enter_when(self.step(Access::Wait), over, |_| ());
-        event(StepKind::Rcu, None, || "synchronize_rcu() is over".into());
+        event(StepKind::Rcu, None, || self.says("synchronize_rcu() is over"));
     }
 }

@@ -95,7 +95,7 @@ fn matrices(taken: &[&str]) -> String {
 }
 
 /// What takes more than ten seconds a row until nothing is left.
-const DEAR: [&str; 12] = [
+const DEAR: [&str; 13] = [
     "S0.1/read",
     "S0.2",
     "S0.2/suspended",
@@ -108,6 +108,7 @@ const DEAR: [&str; 12] = [
     "S0.10/bystander",
     "S0.10/progress",
     "S0.10/round",
+    "S0.10/users",
 ];
 
 fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
@@ -303,6 +304,20 @@ fn every_claim_finding_and_assumption_that_the_code_names_stands_in_the_spec() {
     for race in races::all() {
         let claim = race.id().split('/').next().unwrap_or_default();
         assert!(claim == "S3" || spec.contains(&format!("| {claim} |")), "the claim table has no row for {claim}");
+    }
+}
+
+/// A race of a claim decides something of it, and the claim's row says that it does.
+#[test]
+fn every_race_of_a_claim_stands_in_the_row_of_the_claim() {
+    let spec = spec();
+    let claims = spec.split("## 6 Claims and races").nth(1).and_then(|text| text.split("<!-- generated").next()).expect("there are claims");
+    for race in races::all() {
+        let Some(claim) = race.id().split('/').next().filter(|claim| claim.contains('.')) else { continue };
+        let row = claims.lines().find(|line| line.starts_with(&format!("| {claim} |")));
+        let row = row.unwrap_or_else(|| panic!("the claim table has no row for {claim}"));
+        let decided_by = row.split('|').nth(2).expect("a row has three columns");
+        assert!(decided_by.split(',').any(|id| id.trim() == race.id()), "the row of {claim} does not name {}", race.id());
     }
 }
 
