@@ -239,6 +239,17 @@ fn whose_pagevec_it_is() {
     answers(&race(1), &[(Era::V5_19, &["RACE-1"])]);
 }
 
+/// Until 2.6.30 the claim of a fault that comes too late makes the slot look used, and swapoff's page makes the fault try again (FINDING-43). Since
+/// 2.6.31 that has an end: S0.10/users of the catalogue.
+#[test]
+fn a_fault_and_a_swapoff_keep_each_other_going() {
+    let users = lockwalk::races::all().into_iter().find(|race| race.id() == "S0.10/users").expect("the catalogue has it");
+    for protocol in [Era::V2_6_11, Era::V2_6_22] {
+        let outcome = users.check_with(&protocol, &Method::Exhaustive, &Options { executions: Some(4_000), ..Options::default() });
+        assert_eq!(clauses(&outcome), BTreeSet::from(["LIVELOCK"]), "{protocol}");
+    }
+}
+
 /// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these allocations fails.
 #[test]
 fn memory_runs_out() {

@@ -101,7 +101,8 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V6_18)
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("the fault comes too late", |e| e.saw(Mark::DO_SWAP_PAGE_ENTRY_CHANGED) || e.saw(Mark::DO_SWAP_PAGE_LEFT_CACHE));
-    // Not in the mails: a fault that has given its slot up, and has not changed its entry yet.
+    // Not in the mails: a fault that has given its slot up, and has not changed its entry yet. Until 2.6.30 the two can keep each other going
+    // (FINDING-43), but that takes minutes to settle: tests/worlds.rs.
     let users = Race::new("S0.10/users", "swapoff finds no slot in use, and the fault that used the last one is still under way")
         .world(|w| {
             one_page(w);
@@ -109,8 +110,6 @@ pub(super) fn races() -> Vec<Race> {
         })
         .cpu("swapoff", |w| w.swapoff())
         .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
-        .violates(Era::V2_6_11, Clause::LIVELOCK)
-        .violates(Era::V2_6_22, Clause::LIVELOCK)
         .violates(Era::V5_19.with(SwapoffWait::No), Clause::SWAP_6)
         .violates(Era::V6_18.with(SwapoffWait::No), Clause::SWAP_6)
         .holds(Era::V2_6_33)

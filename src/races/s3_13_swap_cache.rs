@@ -369,20 +369,25 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V6_18)
     .sometimes("one waits for the other's claim", |e| e.saw(Mark::SWAP_BYPASS_WAITS))
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
-    let bypass_own =
-        Race::new("S3.13/bypass-own", "a page came beside the swap cache, and waits in a pagevec: it is the process's own all the same")
-            .world(|w| {
-                w.swap_to_memory();
-                w.batch_lru_add(0);
-                one_swapped(w);
-            })
-            .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
-            .holds(Era::V5_9)
-            .holds(Era::V5_19)
-            .holds(Era::V6_1)
-            .holds(Era::V6_18)
-            .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
-            .sometimes("the page is read from the device", |e| e.saw(Mark::SWAP_READ));
+    // Its entry does not say so: it was another process's too when it went to swap.
+    let bypass_own = Race::new(
+        "S3.13/bypass-own",
+        "a page came beside the swap cache, and somebody takes it off the LRU list: it is the process's own all the same",
+    )
+    .world(|w| {
+        w.swap_to_memory();
+        worlds::family(w);
+        w.process(0).swap_out(1);
+        w.process(1).exit();
+    })
+    .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+    .cpu("migrate_pages", |w| w.migrate_newest())
+    .holds(Era::V5_9)
+    .holds(Era::V5_19)
+    .holds(Era::V6_1)
+    .holds(Era::V6_18)
+    .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+    .sometimes("migration finds the page, and that it is referred to", has_references);
     vec![
         taken_by_migration,
         taken_by_reading,
