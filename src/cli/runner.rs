@@ -1,9 +1,10 @@
 //! Runs cases on several threads, with a line of progress, until Ctrl-C.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
 use lockwalk::spec::Violation;
@@ -40,6 +41,7 @@ const STACK: usize = 8 << 20;
 impl Runner {
     /// With the engine's name for messages, and limits for each case; on so many threads.
     pub fn new(method: &Method, options: Options, jobs: usize) -> Self {
+        leave_refusals_to_us();
         let (stop, line) = (stop_on_ctrl_c(), Arc::new(CasesLine::new()));
         let bar = line.clone();
         let on_stall = move |what: &str| {
@@ -155,7 +157,9 @@ impl Runner {
         let progress = Arc::new(move |executions| line.running(&name, executions));
         let options = Options { progress: Some(progress), ..options };
         self.line.running(&what, 0);
+        CASE.set(Some(what.clone()));
         let result = panic::catch_unwind(AssertUnwindSafe(|| explore(&options)));
+        CASE.set(None);
         self.line.ended(&what);
         result.map_err(|payload| {
             let why = in_words(&*payload);
@@ -183,6 +187,26 @@ impl Runner {
     pub fn finish(&self) {
         self.line.bar.finish();
     }
+}
+
+thread_local! {
+    /// The case that this thread runs, as a refusal begins.
+    static CASE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// From now on, a panic that says itself which case it refuses is not printed: that is said in one line when it is caught.
+fn leave_refusals_to_us() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let said = info.payload().downcast_ref::<String>();
+            let refused = CASE.with_borrow(|case| said.zip(case.as_ref()).is_some_and(|(said, case)| said.starts_with(case.as_str())));
+            if !refused {
+                before(info);
+            }
+        }));
+    });
 }
 
 /// Does it take all executions to come to a verdict? A documented violation is settled by one.
