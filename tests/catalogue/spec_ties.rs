@@ -113,7 +113,12 @@ const DEAR: [&str; 13] = [
 
 fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
     let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
-    let computed = races.iter().filter(|race| !taken.contains(&race.id()));
+    let (head, text) = (matrix::markdown(columns, &[]), spec());
+    let written: Vec<_> =
+        text.split_once(&head).map_or(Vec::new(), |(_, rows)| rows.lines().take_while(|line| line.starts_with('|')).collect());
+    let row_of = |race: &Race| written.iter().find(|line| line.starts_with(&format!("| {} |", race.id())));
+    // A new row is computed when it is to be written.
+    let computed = races.iter().filter(|race| !taken.contains(&race.id()) || (row_of(race).is_none() && blessing()));
     let cells: Vec<_> = computed.flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let options = Options { executions: Some(100_000), ..Options::default() };
@@ -129,16 +134,12 @@ fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
         }
     });
     let outcomes = outcomes.into_inner().expect("no check panics");
-    let (head, text) = (matrix::markdown(columns, &[]), spec());
-    let written: Vec<_> =
-        text.split_once(&head).map_or(Vec::new(), |(_, rows)| rows.lines().take_while(|line| line.starts_with('|')).collect());
     let row = |race: &Race| {
         let row: Vec<_> = columns.iter().map(|(_, protocol)| outcomes.get(&(race.id().to_owned(), protocol.clone())).cloned()).collect();
         let cells = columns.iter().zip(row).enumerate().map(|(at, (column, outcome))| match outcome.or_else(|| known(race, &column.1)) {
             Some(outcome) => cell(column, race, outcome),
             None => {
-                let line = written.iter().find(|line| line.starts_with(&format!("| {} |", race.id())));
-                let cell = line.and_then(|line| line.trim_matches('|').split('|').nth(1 + at));
+                let cell = row_of(race).and_then(|line| line.trim_matches('|').split('|').nth(1 + at));
                 cell.unwrap_or_else(|| panic!("SPEC.md has no row for {}: bless it with -- --ignored", race.id())).trim().to_owned()
             }
         });

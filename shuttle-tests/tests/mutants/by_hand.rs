@@ -30,7 +30,11 @@ pub const MISTAKES: &[Mistake] = &[
     ("the next VMA's offset does not move along", "vma.rs", &[("next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));", "")]),
     ("the VMAs are not sorted", "vma.rs", &[("list.sort_by_key(|&vma| self.vma(vma).vm_start.read());", "")]),
     ("what was cut keeps its end", "vma.rs", &[("vma.vm_end.write(end);", "")]),
-    ("the new half is not inserted", "vma.rs", &[("self.insert_vm_struct(mm, insert);", "")]),
+    (
+        "the new half is not inserted",
+        "vma.rs",
+        &[("if let (false, Some(insert)) = (page_table, insert) {\n            self.insert_vm_struct(mm, insert);\n        }", "")],
+    ),
     ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
     ("the child's VMA may be stored to, whatever the parent's may", "fork.rs", &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")]),
     ("what is touched in a read-only VMA is mapped writable", "fault.rs", &[("vma.maybe_mkwrite(true)", "true")]),
@@ -152,8 +156,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the mapping goes before the entry",
         "rmap.rs",
         &[(
-            "self.page_remove_rmap_locked(page);\n        self.put_page(page);",
-            "self.put_page(page);\n        self.page_remove_rmap_locked(page);",
+            "if self.mapcount_down(page) && !self.has_anonmm() {\n            self.rmap_clear(page);\n        }\n        self.put_page(page);",
+            "self.put_page(page);\n        if self.mapcount_down(page) && !self.has_anonmm() {\n            self.rmap_clear(page);\n        }",
         )],
     ),
     (
