@@ -586,7 +586,7 @@ impl Core {
             }
         }
         let tasks = &mut self.tasks[..self.count];
-        let livelock = self.retries.retry(&self.trace, tasks, self.current, fingerprint, own, &ready, self.data.any());
+        let livelock = self.retries.retry(&self.trace, tasks, self.current, (fingerprint, own), &ready, self.data.any());
         self.ready = ready;
         self.pulse.resume(paused);
         if let Some(cycle) = livelock {

@@ -158,8 +158,7 @@ impl Retries {
         trace: &Trace,
         tasks: &mut [Task],
         current: usize,
-        fingerprint: u64,
-        own: u64,
+        (fingerprint, own): (u64, u64),
         ready: &TaskSet,
         says: bool,
     ) -> Option<Range<usize>> {

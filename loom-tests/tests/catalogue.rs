@@ -10,7 +10,7 @@ use lockwalk::witness::{Coverage, Documented, Verdict};
 use lockwalk::{Method, Options, Outcome};
 
 /// A quarter of them with no bound, and then with each of three.
-const EXECUTIONS: u64 = 1_000;
+const EXECUTIONS: u64 = 600;
 /// By hand: `cargo test --release -p lockwalk-loom-tests --test catalogue -- --ignored`.
 const MORE: u64 = 4_000;
 
