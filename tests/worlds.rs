@@ -250,6 +250,27 @@ fn a_fault_and_a_swapoff_keep_each_other_going() {
     }
 }
 
+/// What is copied because it came back at another address than is known of it is no more writable than its VMA.
+#[test]
+fn a_clash_in_a_read_only_vma() {
+    let race = Race::new("W11", "a page that was moved while on swap comes back to a read-only VMA")
+        .world(|w| {
+            half_swapped(w);
+            w.process(0).fork();
+            w.process(1).mremap(1..2, 4).expect("it is mapped");
+            w.process(1).mprotect(4..5, false);
+        })
+        .cpu("load (the parent's)", |w| _ = w.process(0).load(1).expect("it is mapped"))
+        .cpu("load, then a store (the child's)", |w| {
+            w.process(1).load(4).expect("it is mapped");
+            assert!(w.process(1).store(4, 7).is_err(), "a store has gone through a read-only VMA");
+        });
+    answers(&race, &[(Era::DOCUMENT_4, &[]), (Era::V2_6_7, &[])]);
+    let clash = race.sometimes("it clashes", |e| e.saw(Mark::SWAPIN_CLASH)).holds(Era::DOCUMENT_4);
+    let outcome = clash.check(&Era::DOCUMENT_4);
+    assert!(outcome.as_documented(), "{:?}", outcome.objections());
+}
+
 /// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these allocations fails.
 #[test]
 fn memory_runs_out() {
@@ -285,4 +306,16 @@ fn memory_runs_out() {
     fails(1, Mark::FORK_FAILS);
     fails(2, Mark::SWAPOFF_FAILS);
     fails(4, Mark::MIGRATE_FAILED);
+    let split = Race::new("W8/split-fails", "there is no memory for the VMA that munmap cuts off")
+        .world(|w| {
+            half_swapped(w);
+            w.limit_memory();
+        })
+        .cpu("munmap", |w| {
+            w.exhaust_memory();
+            w.process(0).munmap(2..3);
+            w.release_memory();
+            assert_eq!(w.process(0).load(2), Ok(102), "nothing is unmapped");
+        });
+    answers(&split, &[(Era::V2_6_11, &[]), (Era::V5_19, &[])]);
 }

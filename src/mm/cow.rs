@@ -23,6 +23,7 @@ impl World {
     fn break_cow(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> VmFault {
         call!("do_wp_page({}:{addr}{})", mm.id(), if write { "" } else { ", unshare" });
         mm.page_table_lock.assert_held();
+        let write = vma.maybe_mkwrite(write); // who is here for a clash (rule SwapinClash) may only have loaded
         let old = pte.page().expect("a present entry");
         let Some(reuse) = self.wp_can_reuse(mm, vma, addr, pte) else {
             mm.page_table_lock.unlock();
