@@ -1,4 +1,5 @@
 //! Executions equal the number of inequivalent interleavings.
+
 mod common;
 
 use common::check::classes;

@@ -1,4 +1,5 @@
 //! Executions without end: too many steps, or none.
+
 mod common;
 
 use std::ops::ControlFlow;
