@@ -42,8 +42,6 @@ pub struct Exec {
     focus: Option<Clause>,
     shows: Shows,
     next_object: AtomicU32,
-    /// Steps announced so far.
-    announced: AtomicU64,
     clock: AtomicU64,
     started: AtomicBool,
     running: AtomicBool,
@@ -70,7 +68,6 @@ impl Exec {
             focus,
             shows,
             next_object: AtomicU32::new(0),
-            announced: AtomicU64::new(0),
             clock: AtomicU64::new(1),
             started: AtomicBool::new(false),
             running: AtomicBool::new(false),
@@ -178,13 +175,9 @@ impl Exec {
         &self.progress
     }
 
-    pub(super) fn count_step(&self) {
-        self.announced.fetch_add(1, Relaxed);
-    }
-
     /// Steps announced so far: where a line of the trace stands in the schedule.
     pub(super) fn announced(&self) -> usize {
-        self.announced.load(Relaxed) as usize
+        self.progress.steps() as usize
     }
 
     /// CPUs of the race.

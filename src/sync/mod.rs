@@ -98,12 +98,14 @@ impl RetryLoop {
     /// any two states of the world that differ. A round that took no step has looked at nothing that could become otherwise: that is an error.
     #[track_caller]
     pub fn round(&self, state: impl Fn() -> u64) {
+        let rounds = self.rounds.get();
+        self.rounds.set(rounds + 1);
         let now = match cpu() {
-            BOOT => unseen(&state),
-            cpu => exec::with(|exec| exec.progress().steps_of(cpu)),
+            // Nearly every loop has one round then: the state is not worth its price before there is a second.
+            BOOT => (rounds > 0).then(|| unseen(&state)),
+            cpu => Some(exec::with(|exec| exec.progress().steps_of(cpu))),
         };
-        self.rounds.set(self.rounds.get() + 1);
-        if self.last.replace(Some(now)) == Some(now) || (cpu() == BOOT && self.rounds.get() > ALONE) {
+        if (self.last.replace(now) == now && now.is_some()) || (cpu() == BOOT && rounds >= ALONE) {
             misuse(match cpu() {
                 BOOT => "this goes round for ever: no CPU runs that could change anything",
                 _ => "this goes round for ever: it takes no step, so it waits for nobody",

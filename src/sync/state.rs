@@ -1,5 +1,6 @@
 //! The whole state: by name, to compare two executions that should have come to the same; or as a number, to know a state of one execution again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::exec;
@@ -87,6 +88,11 @@ fn mix(hash: &mut u64, value: u64) -> &mut u64 {
 
 /// What is primed is known by its name without the primes.
 fn text(hash: &mut u64, text: &str) {
-    text.chars().filter(|&letter| letter != PRIME).for_each(|letter| _ = mix(hash, letter.into()));
-    mix(hash, u64::MAX);
+    let plain = if text.contains(PRIME) { text.replace(PRIME, "").into() } else { Cow::Borrowed(text) };
+    for part in plain.as_bytes().chunks(8) {
+        let mut eight = [0; 8];
+        eight[..part.len()].copy_from_slice(part);
+        mix(hash, u64::from_le_bytes(eight));
+    }
+    mix(hash, plain.len() as u64);
 }
