@@ -146,7 +146,8 @@ pub struct Options {
     /// Hears of a CPU that computes and computes without a step, in words: nobody can stop it. If nobody hears of it, that is said on
     /// stderr, and the process exits with status 2.
     pub on_stall: Option<OnStall>,
-    /// How long a CPU may compute without a step: a second of its own time; under loom and on real threads, ten by the clock.
+    /// How long a CPU may compute without a step: a second of its own time; where loom or real threads run on a system that does not tell
+    /// that time, ten by the clock.
     pub patience: Option<Duration>,
     /// Hears now and then how many executions have run.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,

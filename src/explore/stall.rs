@@ -85,20 +85,19 @@ pub(super) fn begins(exec: &Arc<Exec>) {
     });
 }
 
-/// While this lives, the executions that this OS thread begins are watched: on engines that nobody else watches. Time is what the clock
-/// says, and more of it is needed to be sure.
+/// While this lives, the executions that this OS thread begins are watched: on engines that nobody else watches.
 pub(super) struct Watch(Arc<UnderWay>);
 
 impl Watch {
     pub fn new(whose: String, cpus: Vec<String>, patience: &Patience) -> Self {
         let watched = Arc::<UnderWay>::default();
         UNDER_WAY.set(Some(watched.clone()));
-        let (seen, on_stall, after) = (watched.clone(), patience.on_stall.clone(), patience.after.unwrap_or(WITHOUT_A_CLOCK));
+        let (seen, on_stall, after) = (watched.clone(), patience.on_stall.clone(), patience.after);
         // Where there can be no such thread, nobody watches.
-        let told = move |progress: &Progress, cpu: usize| {
+        let told = move |progress: &Progress, cpu: usize, computed: Duration| {
             let line = progress.line_of(cpu).map_or_else(String::new, |at| format!("; it was last seen at {}:{}", at.file(), at.line()));
             let name = cpus.get(cpu).map_or("", String::as_str);
-            on_stall(&format!("{whose}, on CPU '{name}': it has computed for {:.1} s without a step{line}", after.as_secs_f64()));
+            on_stall(&format!("{whose}, on CPU '{name}': it has computed for {:.1} s without a step{line}", computed.as_secs_f64()));
         };
         let _ = thread::Builder::new().name("lockwalk watchdog".into()).spawn(move || seen.watch(after, &told));
         Self(watched)
@@ -113,29 +112,62 @@ impl Drop for Watch {
     }
 }
 
-/// As long as that no system keeps a thread from running.
+/// Of its OS thread's own time.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// By the clock, where nobody knows how long a thread has computed: as long as that no system keeps a thread from running.
 const WITHOUT_A_CLOCK: Duration = Duration::from_secs(10);
 
+/// Where an execution was when it last took a step.
+struct Seen {
+    progress: Arc<Progress>,
+    steps: u64,
+    at: Instant,
+    computed: Vec<Option<Duration>>,
+    told: bool,
+}
+
+impl Seen {
+    fn now(progress: &Arc<Progress>) -> Self {
+        Self { progress: progress.clone(), steps: progress.steps(), at: Instant::now(), computed: progress.computed(), told: false }
+    }
+
+    fn is_still_there(&self, progress: &Arc<Progress>) -> bool {
+        Arc::ptr_eq(&self.progress, progress) && self.steps == progress.steps()
+    }
+
+    /// How long that CPU has computed since, and is it for longer than anybody waits?
+    fn for_long(&self, cpu: usize, after: Option<Duration>) -> Option<Duration> {
+        let own = self.progress.computed().get(cpu).copied().flatten().zip(self.computed.get(cpu).copied().flatten());
+        let (computed, patience) = match own {
+            Some((now, then)) => (now.saturating_sub(then), PATIENCE),
+            None => (self.at.elapsed(), WITHOUT_A_CLOCK),
+        };
+        (computed >= after.unwrap_or(patience)).then_some(computed)
+    }
+}
+
 impl UnderWay {
-    fn watch(&self, after: Duration, told: &dyn Fn(&Progress, usize)) {
-        // Which execution, how many steps it had, when that was, and whether it has been told.
-        let mut last: (Option<Arc<Progress>>, u64, Instant, bool) = (None, 0, Instant::now(), false);
+    fn watch(&self, after: Option<Duration>, told: &dyn Fn(&Progress, usize, Duration)) {
+        let mut seen: Option<Seen> = None;
+        let every = after.unwrap_or(PATIENCE) / 10;
         let mut state = self.lock();
         while !state.over {
             if let Some(progress) = &state.progress {
-                let steps = progress.steps();
-                let same = last.0.as_ref().is_some_and(|before| Arc::ptr_eq(before, progress)) && last.1 == steps;
-                if !same {
-                    last = (Some(progress.clone()), steps, Instant::now(), false);
-                } else if last.2.elapsed() >= after
-                    && !last.3
-                    && let Some(cpu) = progress.computing()
-                {
-                    last.3 = true;
-                    told(progress, cpu);
+                match &mut seen {
+                    Some(seen) if seen.is_still_there(progress) => {
+                        if !seen.told
+                            && let Some(cpu) = progress.computing()
+                            && let Some(computed) = seen.for_long(cpu, after)
+                        {
+                            seen.told = true;
+                            told(progress, cpu, computed);
+                        }
+                    }
+                    _ => seen = Some(Seen::now(progress)),
                 }
             }
-            state = self.over.wait_timeout(state, after / 10).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.over.wait_timeout(state, every).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

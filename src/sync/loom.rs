@@ -267,6 +267,7 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
         let (left, at_end) = (left.clone(), at_end.clone());
         move || {
             exec::set_cpu(cpu);
+            progress::on_this_thread();
             body();
             if left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 exec::set_cpu(exec::BOOT);

@@ -18,6 +18,7 @@
 //! | [`Ghost`] | none | what only the checker knows |
 
 mod arena;
+mod clock;
 mod engine;
 mod exec;
 mod lock;

@@ -206,7 +206,7 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
             std::thread::yield_now(); // a barrier that sleeps wakes them one after the other
         }
     };
-    let on_thread = |cpu, body| exec.enter(cpu, || (start(), catch_unwind(AssertUnwindSafe(body))).1);
+    let on_thread = |cpu, body| exec.enter(cpu, || (progress::on_this_thread(), start(), catch_unwind(AssertUnwindSafe(body))).2);
     let endings: Vec<_> = std::thread::scope(|scope| {
         let on_thread = &on_thread;
         let threads: Vec<_> = cpus.into_iter().enumerate().map(|(cpu, (_, body))| scope.spawn(move || on_thread(cpu, body))).collect();

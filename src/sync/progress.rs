@@ -1,10 +1,13 @@
 //! How far each CPU is: where in the race, and after how many steps.
 
 use std::panic::Location;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::clock::ThreadClock;
 use super::exec;
 
 /// Of the CPUs of an execution. Also for those to see who are not part of it.
@@ -16,6 +19,8 @@ struct Cpu {
     line: Mutex<Option<&'static Location<'static>>>,
     /// It is neither in its engine nor waiting.
     computing: AtomicBool,
+    /// Of the OS thread that it runs on, where the engine says so.
+    clock: OnceLock<Option<ThreadClock>>,
 }
 
 impl Progress {
@@ -43,6 +48,11 @@ impl Progress {
         self.0.iter().position(|cpu| cpu.computing.load(Relaxed))
     }
 
+    /// How long the OS thread of each CPU has computed, if that is known.
+    pub fn computed(&self) -> Vec<Option<Duration>> {
+        self.0.iter().map(|cpu| cpu.clock.get().copied().flatten()?.computed()).collect()
+    }
+
     /// The most steps that a CPU has taken, and which one.
     pub fn busiest(&self) -> (u64, usize) {
         (0..self.0.len()).map(|cpu| (self.steps_of(cpu), cpu)).max().unwrap_or_default()
@@ -55,6 +65,11 @@ fn with_cpu(act: impl FnOnce(&Cpu)) {
             act(cpu);
         }
     });
+}
+
+/// The CPU that runs does so on this OS thread, to its end.
+pub(super) fn on_this_thread() {
+    with_cpu(|cpu| _ = cpu.clock.set(ThreadClock::mine()));
 }
 
 /// The CPU that runs is in the caller's line of the race.
