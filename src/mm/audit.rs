@@ -32,7 +32,7 @@ impl World {
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
         if let Pte::Swap { entry, .. } = pte {
             let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content.peek());
-            self.shadow_check(self.mm_struct(at.mm), at.addr, value);
+            self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
         }
         sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
         let Pte::Present { page, .. } = pte else { return };
@@ -44,7 +44,7 @@ impl World {
             self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
         }
         let value = frame.content.peek();
-        self.shadow_check(self.mm_struct(at.mm), at.addr, value);
+        self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
     }
 
     /// Why a reverse-map walk for `page` would miss the entry at `at`.

@@ -363,6 +363,8 @@ const V2_6_22: Rules = Rules {
     still_mapped: StillMapped::Leave,
     swap_cache_move: SwapCacheMove::Replace,
     zap_migration: ZapMigration::Discard,
+    zap_flush: ZapFlush::Behind,
+    unmap_flush: UnmapFlush::AtOnce,
     gather_put: GatherPut::AfterUnlink,
     pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
@@ -415,6 +417,7 @@ const V2_6_29: Rules = Rules {
     move_mapping: MoveMapping::Freeze,
     find_get_page: FindGetPage::Lockless,
     migration_wait: MigrationWait::GetUnlessZero,
+    gup_fast: GupFast::InterruptsOff,
     ..V2_6_22
 };
 const V2_6_33: Rules =
@@ -457,6 +460,7 @@ const V5_9: Rules = Rules {
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
     gup_fast: GupFast::LookAgain,
+    unmap_flush: UnmapFlush::Batched,
     fork_pinned: ForkPinned::Copy,
     swap_cache_entry: SwapCacheEntry::Migration,
     try_to_unuse: TryToUnuse::ByMm,

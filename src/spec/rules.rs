@@ -368,6 +368,24 @@ rules! {
         /// Waits until the migration is over, and zaps what it finds then (document 3's suggestion).
         Wait = "wait",
     }
+    /// When `zap_pte_range` waits until no access goes through the entries that it has cleared (claim S0.4).
+    zap_flush: ZapFlush {
+        /// Behind all of them, when their mappings count no more: other threads still load through them. Only then it drops its references
+        /// (`tlb_finish_mmu`; all kernels: read in 2.6.11, 2.6.18, 2.6.29, 2.6.36, 3.8, 5.9, and of anonymous pages in 6.12).
+        Behind = "behind",
+        /// With each of them, before its mapping goes: no kernel does.
+        AtOnce = "at-once",
+    }
+    /// When reclaim waits until no access goes through the entries that it has cleared (claims S0.1, S0.4).
+    unmap_flush: UnmapFlush {
+        /// With each of them, before its mapping goes (`ptep_clear_flush` in `try_to_unmap_one`, until 4.2; read in 2.6.11 to 3.8).
+        AtOnce = "at-once",
+        /// Before it writes the page if it was stored to, or else when it is through with it, before the page is free
+        /// (`try_to_unmap_flush`, 4.3 to 4.12: read in a 4.9 whose version is not told).
+        BatchedAlone = "batched-alone",
+        /// The same; and who takes the swap entry away that it has left waits, too (`flush_tlb_batched_pending`, 4.13: read in 5.9, 5.19, 6.12).
+        Batched = "batched",
+    }
     /// When an unmap drops the references that its entries had on pages (claim S1.3). No race can tell: what a migration finds on the LRU list
     /// afterwards, it may have taken before.
     gather_put: GatherPut {
@@ -633,11 +651,13 @@ rules! {
         /// Leaves it alone (5.11, and 5.10 as its stable releases have it).
         Keep = "keep",
     }
-    /// How a device is given a page without `mmap_sem` and the page-table lock (claim S0.9). Where that fails, it is given one with them.
+    /// How a device is given a page without `mmap_sem` and the page-table lock (claims S0.1, S0.9). Where that fails, it is given one with them.
     gup_fast: GupFast {
-        /// It is not (until 2.6.26). Later kernels, until the reference came with a second look, rely on that nobody finishes a TLB flush
-        /// while this CPU's interrupts are off, which is not modelled.
+        /// It is not (until 2.6.26).
         No = "no",
+        /// It reads the entry once and takes a reference, with interrupts off: nobody finishes a TLB flush meanwhile (`gup_pte_range` of x86,
+        /// 2.6.27 to 4.12: read in 2.6.29, 2.6.33, 2.6.36 and 3.8).
+        InterruptsOff = "interrupts-off",
         /// It takes a reference unless the count is zero, and looks at the entry again (`gup_pte_range`, 5.9 read).
         LookAgain = "look-again",
         /// The same, and not while fork write-protects: a sequence count says so (`lockless_pages_from_mm`, 5.11, and 5.10 as its
