@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
+use crate::spec::{ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -120,5 +120,23 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V7_3)
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![once, fault, users, alone, bystander, forever]
+    let activated = Race::new("S0.10/activated", "swapoff makes a page active that it maps, and the store that follows gets a copy")
+        .world(|w| {
+            cached(w);
+            w.batch_lru_add(0); // what came before is on the list
+        })
+        .cpu("swapoff, then store", |w| {
+            w.swapoff();
+            w.process(0).store(1, 8).expect("it is mapped");
+        })
+        .violates(Era::V5_9, Clause::RACE_1)
+        .violates(Era::V5_10, Clause::RACE_1)
+        .holds(Era::V2_6_13)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9.with(UnuseActivate::No))
+        .holds(Era::V5_9.with(ActivatePage::AtOnce))
+        .holds(Era::V5_19)
+        .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+        .sometimes("do_wp_page reuses it", |e| e.saw(Mark::DO_WP_PAGE_REUSES));
+    vec![once, fault, activated, users, alone, bystander, forever]
 }

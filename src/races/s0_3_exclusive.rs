@@ -2,7 +2,9 @@
 
 use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
-use crate::spec::{Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount, UnmapFlush, ZapFlush};
+use crate::spec::{
+    ActivatePage, Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount, UnmapFlush, ZapFlush,
+};
 use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
@@ -306,6 +308,25 @@ pub(super) fn races() -> Vec<Race> {
     let pagevec = waits(pagevec.world(|w| waiting(w, 0))).holds(Era::V5_19);
     let elsewhere = Race::new("S0.3/pagevec-elsewhere", "the process has gone to another CPU meanwhile");
     let elsewhere = waits(elsewhere.world(|w| waiting(w, 1))).violates(Era::V5_19, Clause::RACE_1);
+    let activated = Race::new("S0.3/activated", "a page that is used a second time waits for its place on the active list")
+        .world(|w| {
+            write_protected(w);
+            w.batch_lru_add(0); // what came before is on the list
+        })
+        .cpu("mark_page_accessed, then store", |w| {
+            w.mark_page_accessed(w.process(0).page_at(1));
+            store(w);
+        })
+        .violates(Era::V5_9, Clause::RACE_1)
+        .violates(Era::V5_19, Clause::RACE_1)
+        .violates(Era::V6_12.with(ActivatePage::Pagevec), Clause::RACE_1)
+        .violates(Era::V6_18, Clause::RACE_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9.with(ActivatePage::AtOnce))
+        .holds(Era::V6_12)
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("do_wp_page reuses it", reused);
     let pagevec_swapped = Race::new("S0.6/pagevec", "a page has just been read from swap, and waits in this CPU's pagevec")
         .world(|w| {
             w.batch_lru_add(0);
@@ -321,6 +342,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", copied);
     vec![
+        activated,
         pagevec_swapped,
         seen,
         pagevec,

@@ -356,6 +356,7 @@ const V2_6_22: Rules = Rules {
     unmapped_page: UnmappedPage::Unmap,
     move_mapping: MoveMapping::Count,
     find_get_page: FindGetPage::Locked,
+    activate_page: ActivatePage::AtOnce,
     newpage_lru: NewpageLru::Last,
     migration_wait: MigrationWait::GetPage,
     swap_cache_entry: SwapCacheEntry::Swap,
@@ -445,6 +446,7 @@ const V3_7: Rules = Rules {
     pte_look: PteLook::LocklessUnmap,
     anon_vma_lock_kind: AnonVmaLockKind::Mutex,
     anon_vma_put: AnonVmaPut::RootFirst,
+    activate_page: ActivatePage::Pagevec,
     chain_lock: ChainLock::Root,
     vma_adjust_lock: VmaAdjustLock::VmaOrNext,
     vm_end_lock: VmEndLock::Always,
@@ -484,9 +486,20 @@ const V5_19: Rules = Rules {
     ..V5_10
 };
 const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
-const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, mprotect_write: MprotectWrite::Exclusive, ..V6_1 };
-const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, mremap_merge: MremapMerge::CopiedFrom, ..V6_12 };
+const V6_12: Rules = Rules {
+    activate_page: ActivatePage::PagevecIsolated,
+    swapin_own: SwapinOwn::Writable,
+    mprotect_write: MprotectWrite::Exclusive,
+    ..V6_1
+};
+const V6_18: Rules = Rules {
+    activate_page: ActivatePage::Pagevec,
+    find_get_page: FindGetPage::LocklessOnce,
+    mremap_merge: MremapMerge::CopiedFrom,
+    ..V6_12
+};
 const V7_3: Rules = Rules {
+    activate_page: ActivatePage::Pagevec,
     mremap_merge: MremapMerge::CopiedFrom,
     swap_free_order: SwapFreeOrder::AfterRmap,
     swapin_free: SwapinFree::Exclusive,

@@ -313,6 +313,17 @@ rules! {
         /// 6.18.35 read; 6.12.117 and 7.3.4 look again).
         LocklessOnce = "lockless-once",
     }
+    /// What `activate_page` does with a page that is to go to the active list (claims S0.3, S0.10).
+    activate_page: ActivatePage {
+        /// Moves it, under `lru_lock` (until 2.6.39: read in 2.6.11, 2.6.22, 2.6.33, 2.6.36 and 2.6.39).
+        AtOnce = "at-once",
+        /// Puts it into this CPU's pagevec, with a reference; it stays on the list (3.0 to 6.10, and again 6.17: read in 3.0, 3.8, 5.9, 5.19, 6.1,
+        /// 6.18.2 and 6.18.35).
+        Pagevec = "pagevec",
+        /// The same, and nobody can isolate it meanwhile: who copies a page because of its references drains the pagevec then (6.11 to 6.16:
+        /// read in 6.12.19 and 6.12.33; later releases of 6.12 were not).
+        PagevecIsolated = "pagevec-isolated",
+    }
     /// When migration puts the copy on the LRU list.
     newpage_lru: NewpageLru {
         /// When it is mapped and unlocked (`unmap_and_move`: read in 2.6.22 to 5.9).
