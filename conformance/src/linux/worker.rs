@@ -179,16 +179,26 @@ impl Asked {
         let (cpu, spins) = self.at_once.unwrap_or_default();
         let mut one = CpuSet::new();
         let moved = one.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &one));
-        gate.fetch_add(1, SeqCst);
-        // Should the other one be dead, that is no reason to wait for ever.
-        (0..1 << 30).take_while(|_| gate.load(SeqCst) < 2).for_each(|_| std::hint::spin_loop());
-        (0..spins).for_each(|_| std::hint::spin_loop());
+        meet(gate, spins);
         written(moved.and_then(|()| Held::default().act(&self.op, self.other)))
     }
 }
 
+/// Waits for the other one, and then for so many rounds of nothing.
+pub fn meet(gate: &Gate, spins: u32) {
+    gate.fetch_add(1, SeqCst);
+    // Should the other one be dead, that is no reason to wait for ever.
+    (0..1 << 30).take_while(|_| gate.load(SeqCst) < 2).for_each(|_| std::hint::spin_loop());
+    (0..spins).for_each(|_| std::hint::spin_loop());
+}
+
 /// Does what is asked for at once with something else: with what another process does, or, if there are two, one in a thread.
 fn at_once(asked: &[Asked], gate: &'static Gate) -> Vec<u8> {
+    for one in asked {
+        if let Op::Mprotect { k, .. } = one.op {
+            READ_ONLY[k as usize].store(true, SeqCst); // it may be, by the time that the other one stores
+        }
+    }
     match *asked {
         [first, second] => std::thread::scope(|scope| {
             let other = scope.spawn(move || second.act(gate));
