@@ -85,6 +85,7 @@ pub(super) fn races() -> Vec<Race> {
     // Under 2.6.13 as it is, too, but that takes minutes: shuttle-tests/tests/deep.rs.
     let alone = round("S0.10/round", "whatever reclaim does meanwhile, a round of try_to_unuse brings something back", family_cached)
         .violates(Era::V2_6_13.with(TryToUnuse::Keep), Clause::ASSERT_1)
+        .violates(Era::V2_6_13.with(UnuseActivate::No).with(TryToUnuse::Keep), Clause::ASSERT_1)
         .holds(Era::V2_6_13.with(UnuseActivate::No));
     let title = "but nothing, if swapoff lets go of the page once more, for a process that does not need it";
     let bystander = round("S0.10/bystander", title, with_bystander).still_violates(Era::V2_6_13, Clause::ASSERT_1);
@@ -134,6 +135,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V3_7)
         .holds(Era::V5_9.with(UnuseActivate::No))
+        .holds(Era::V5_9.with(UnuseActivate::BeforeUnlock)) // it goes by address space, and never lets go
         .holds(Era::V5_9.with(ActivatePage::AtOnce))
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))

@@ -169,7 +169,8 @@ rules! {
         /// That of the VMA, or else of the next one if the boundary between them moves (until 2.6.33, and again since 2012).
         VmaOrNext = "vma-or-next",
     }
-    /// Does `vma_adjust` lock when only `vm_end` moves? (claim S3.9)
+    /// Does `vma_adjust` lock when only `vm_end` moves? (claim S3.9) No race can tell: either nothing is mapped in what falls away, and no walk cares, or
+    /// something is, and no lock helps.
     vm_end_lock: VmEndLock {
         /// No (2.6.32 to 3.6).
         Exempt = "exempt",
@@ -324,7 +325,7 @@ rules! {
         /// read in 6.12.19 and 6.12.33; later releases of 6.12 were not).
         PagevecIsolated = "pagevec-isolated",
     }
-    /// When migration puts the copy on the LRU list.
+    /// When migration puts the copy on the LRU list. No race can tell: who finds it there finds it locked until it is mapped.
     newpage_lru: NewpageLru {
         /// When it is mapped and unlocked (`unmap_and_move`: read in 2.6.22 to 5.9).
         Last = "last",
@@ -596,7 +597,8 @@ rules! {
         /// At once, if the page belongs to the process alone, even where the entry is clean (6.2; read in 6.12.117, 6.18.35 and 7.3.4).
         Exclusive = "exclusive",
     }
-    /// What a write fault on a swap entry does about a page that others have too.
+    /// What a write fault on a swap entry does about a page that others have too. No race can tell: between the two faults nothing is there that the
+    /// first did not leave as any load does.
     swap_write: SwapWrite {
         /// Copies it, within the same fault.
         Finish = "finish",
@@ -619,7 +621,7 @@ rules! {
         /// Gives it up if no entry needs it (5.14).
         Free = "free",
     }
-    /// Does `exclusive_swap_page` take the tree lock to count, though it holds the page lock? (claim S0.12)
+    /// Does `exclusive_swap_page` take the tree lock to count, though it holds the page lock? (claim S0.12) No race can tell, which is the claim.
     exclusive_lock: ExclusiveLock {
         /// Yes (until 2.6.12).
         TreeLock = "tree-lock",
