@@ -614,6 +614,16 @@ rules! {
         /// If no entry holds the slot, whoever else refers to the page (2.6.29).
         TryToFree = "try-to-free",
     }
+    /// How `free_swap_and_cache` makes sure that the page which it takes out of the swap cache is nobody's, when the last swap entry has gone (claim
+    /// S0.13).
+    zap_swap: ZapSwap {
+        /// It finds and locks the page under the `swap_lock` under which it gave the entry up (until 4.10, from memory: read in 2.6.22 to 3.8).
+        UnderLock = "under-lock",
+        /// It finds and locks the page behind that, and counts the entries again (4.11, from memory: read in 5.9, 6.1).
+        Recount = "recount",
+        /// The same, and it does not count again: no kernel does.
+        Unchecked = "unchecked",
+    }
     /// What `wp_page_copy` does with the slot of a page in the swap cache that it has copied, and that nothing maps any more.
     copied_swap: CopiedSwap {
         /// Leaves it: reclaim comes by some day (until 5.13).
