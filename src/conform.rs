@@ -238,7 +238,9 @@ fn plain(w: &World, op: &Op) -> Outcome {
             }
         }
         Op::Swapoff {} => {
-            w.swapoff();
+            if let Err(errno) = w.try_swapoff() {
+                return failed(errno);
+            }
             w.swapon();
         }
         // These are the script's.

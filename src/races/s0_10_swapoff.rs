@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
+use crate::spec::{ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnusedSlot};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -140,5 +140,19 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
         .sometimes("do_wp_page reuses it", |e| e.saw(Mark::DO_WP_PAGE_REUSES));
-    vec![once, fault, activated, users, alone, bystander, forever]
+    let gives_up = Race::new("S0.10/gives-up", "swapoff meets a slot that a store has just given up, and takes that for want of memory")
+        .world(cached)
+        .cpu("swapoff", |w| w.swapoff())
+        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .violates(Era::V6_18, Clause::RACE_1)
+        .violates(Era::V5_19.with(UnusedSlot::Skip), Clause::RACE_1)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9)
+        .holds(Era::V5_9.with(UnusedSlot::Skip)) // its store has changed its entry by then
+        .holds(Era::V6_18.with(UnusedSlot::Wait))
+        .holds(Era::V5_19)
+        .holds(Era::V6_12)
+        .never("swapoff fails", |e| e.saw(Mark::SWAPOFF_FAILS))
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    vec![once, fault, activated, gives_up, users, alone, bystander, forever]
 }

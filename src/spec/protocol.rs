@@ -453,6 +453,7 @@ const V2_6_22: Rules = Rules {
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
+    unused_slot: UnusedSlot::Wait,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const V2_6_29: Rules = Rules {
@@ -546,6 +547,7 @@ const V6_12: Rules = Rules {
 const V6_18: Rules = Rules {
     activate_page: ActivatePage::Pagevec,
     find_get_page: FindGetPage::LocklessOnce,
+    unused_slot: UnusedSlot::Skip,
     mremap_merge: MremapMerge::CopiedFrom,
     ..V6_12
 };

@@ -652,6 +652,15 @@ rules! {
         /// That the page is still the slot's page in the swap cache, too (2.6.36).
         EntryAndCache = "entry-and-cache",
     }
+    /// What who reads a slot back does when no entry stands for it any more, and its page is on its way out of the swap cache (claim S0.10).
+    unused_slot: UnusedSlot {
+        /// Waits until it is out (until 6.14; since 4.11 only because swapoff switches the per-cpu slot caches off: 3.8, 5.9, 5.19, 6.1 and 6.12.33
+        /// read).
+        Wait = "wait",
+        /// Gets no page. swapoff finds the slot in use still, takes that for want of memory, and fails (`__read_swap_cache_async` and
+        /// `unuse_pte_range`, since the slot caches have gone: 6.18.2 and 6.18.35 read, and seen on 6.18.44).
+        Skip = "skip",
+    }
     /// Does swapoff wait for the faults that are under way on its device, when nothing is left there? (claim S0.10)
     swapoff_wait: SwapoffWait {
         /// No (5.9 read).

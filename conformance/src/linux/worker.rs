@@ -144,7 +144,8 @@ pub fn live(lines: &[OwnedFd], mut me: usize, gate: &'static Gate) -> ! {
     }
 }
 
-fn written(answer: Result<u64, Errno>) -> Vec<u8> {
+/// An answer, as it is sent.
+pub fn written(answer: Result<u64, Errno>) -> Vec<u8> {
     let (errno, value) = answer.map_or_else(|errno| (errno as u64, 0), |value| (0, value));
     [errno.to_ne_bytes(), value.to_ne_bytes()].concat()
 }
