@@ -233,12 +233,14 @@ fn plain(w: &World, op: &Op) -> Outcome {
         Op::Mprotect { p, k, w: writable } => w.process(p).mprotect(k..k + 1, writable == 1),
         Op::Fork { p, .. } => _ = w.process(p).fork(),
         Op::Migrate { p, k } => {
-            if let At::Page(seen) = w.look_at(w.process(p).mm(), k) {
-                w.migrate(seen.page);
+            if let Some(page) = w.process(p).page_mapped(k) {
+                w.migrate(page);
             }
         }
         Op::Swapoff {} => {
-            w.swapoff();
+            if let Err(errno) = w.try_swapoff() {
+                return failed(errno);
+            }
             w.swapon();
         }
         // These are the script's.

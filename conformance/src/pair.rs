@@ -72,6 +72,87 @@ impl Pair {
             setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
             both: ["pageout 0 0", "store 0 0 2"],
         },
+        Pair { name: "MADV_PAGEOUT and MADV_PAGEOUT by two threads", setup: &["store 0 0 1"], both: ["pageout 0 0", "pageout 0 0"] },
+        Pair {
+            name: "MADV_PAGEOUT and MADV_PAGEOUT of a page in the swap cache",
+            setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
+            both: ["pageout 0 0", "pageout 0 0"],
+        },
+        Pair {
+            name: "MADV_PAGEOUT and MADV_PAGEOUT of two pages that are neighbours",
+            setup: &["store 0 0 1", "store 0 1 2"],
+            both: ["pageout 0 0", "pageout 0 1"],
+        },
+        Pair { name: "store and mprotect to read-only by two threads", setup: &["store 0 0 1"], both: ["store 0 0 2", "mprotect 0 0 0"] },
+        Pair {
+            name: "store and mprotect to writable by two threads",
+            setup: &["store 0 0 1", "mprotect 0 0 0"],
+            both: ["store 0 0 2", "mprotect 0 0 1"],
+        },
+        Pair {
+            name: "mprotect to writable of a shared page, and a store by the other process",
+            setup: &["store 0 0 1", "fork 0 1", "mprotect 0 0 0"],
+            both: ["mprotect 0 0 1", "store 1 0 2"],
+        },
+        Pair {
+            name: "mprotect to read-only and MADV_PAGEOUT by two threads",
+            setup: &["store 0 0 1"],
+            both: ["mprotect 0 0 0", "pageout 0 0"],
+        },
+        Pair {
+            name: "mprotect to writable and MADV_PAGEOUT of a page in the swap cache",
+            setup: &["store 0 0 1", "mprotect 0 0 0", "pageout 0 0", "load 0 0"],
+            both: ["mprotect 0 0 1", "pageout 0 0"],
+        },
+        Pair {
+            name: "mprotect to read-only and a load from swap by two threads",
+            setup: &["store 0 0 1", "pageout 0 0"],
+            both: ["mprotect 0 0 0", "load 0 0"],
+        },
+        Pair {
+            name: "mprotect to read-only and process_vm_writev",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["mprotect 0 0 0", "pvwrite 1 0 0 3"],
+        },
+        Pair { name: "swapoff and a load from swap", setup: &["store 0 0 1", "pageout 0 0"], both: ["swapoff", "load 0 0"] },
+        Pair { name: "swapoff and a store to what is on swap", setup: &["store 0 0 1", "pageout 0 0"], both: ["swapoff", "store 0 0 2"] },
+        Pair {
+            name: "swapoff and a store on a shared swap entry",
+            setup: &["store 0 0 1", "pageout 0 0", "fork 0 1"],
+            both: ["swapoff", "store 0 0 2"],
+        },
+        Pair {
+            name: "swapoff and MADV_DONTNEED of what is on swap",
+            setup: &["store 0 0 1", "pageout 0 0"],
+            both: ["swapoff", "dontneed 0 0"],
+        },
+        Pair {
+            name: "swapoff and munmap of what is on swap, and shared",
+            setup: &["store 0 0 1", "pageout 0 0", "fork 0 1"],
+            both: ["swapoff", "munmap 0 0"],
+        },
+        Pair {
+            name: "swapoff and a store to a page in the swap cache",
+            setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
+            both: ["swapoff", "store 0 0 2"],
+        },
+        Pair {
+            name: "swapoff and mprotect of what is on swap",
+            setup: &["store 0 0 1", "pageout 0 0"],
+            both: ["swapoff", "mprotect 0 0 0"],
+        },
+        Pair { name: "migration and a store", setup: &["store 0 0 1"], both: ["migrate 0 0", "store 0 0 2"] },
+        Pair {
+            name: "migration of a shared page and a store by the other process",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "store 1 0 2"],
+        },
+        Pair {
+            name: "migration of a shared page and munmap by the other process",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "munmap 1 0"],
+        },
+        Pair { name: "migration and MADV_PAGEOUT by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "pageout 0 0"] },
         Pair {
             name: "munmap and process_vm_writev",
             setup: &["store 0 0 1", "store 0 1 2", "fork 0 1"],
@@ -82,6 +163,11 @@ impl Pair {
     /// What is run alone.
     pub fn setup(&self) -> Vec<Op> {
         self.setup.iter().map(|op| parsed(op)).collect()
+    }
+
+    /// Only where there are two nodes can it be run.
+    pub fn migrates(&self) -> bool {
+        self.both().iter().any(|op| matches!(op, Op::Migrate { .. }))
     }
 
     /// What is done at once.

@@ -28,7 +28,10 @@ fn what_was_left_is_reachable() {
         writeln!(text, "| two at once | executions of the model | states reachable | seen | never seen |\n| --- | --: | --: | --: | --- |")
             .expect("a string");
         for pair in Pair::ALL {
-            let seen = seen.get(pair.name).unwrap_or_else(|| panic!("{}: nothing of '{}'", file.display(), pair.name));
+            let Some(seen) = seen.get(pair.name) else {
+                assert!(pair.migrates(), "{}: nothing of '{}'", file.display(), pair.name); // that machine may have one node
+                continue;
+            };
             let model = conform::reachable(&protocol, pair, Some(EXECUTIONS));
             assert!(model.outcome.violations.is_empty(), "{}: {:?}", pair.name, model.outcome.violations);
             for ending in *seen {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, AnonVma, Mm, PageRef, Pte, PteLocation, SwapEntry, Vma, VmaRef, World};
-use crate::spec::Clause;
+use crate::spec::{ActivatePage, Clause};
 use crate::sync::{self, SlabRef};
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
         if let Pte::Swap { entry, .. } = pte {
             let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content.peek());
-            self.shadow_check(self.mm_struct(at.mm), at.addr, value);
+            self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
         }
         sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
         let Pte::Present { page, .. } = pte else { return };
@@ -44,7 +44,7 @@ impl World {
             self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
         }
         let value = frame.content.peek();
-        self.shadow_check(self.mm_struct(at.mm), at.addr, value);
+        self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
     }
 
     /// Why a reverse-map walk for `page` would miss the entry at `at`.
@@ -121,8 +121,11 @@ impl World {
     fn audit_page(&self, page: PageRef) {
         let frame = self.frame(page);
         let times = |list: &Vec<PageRef>| list.iter().filter(|&&on_list| on_list == page).count();
-        let (listed, waiting) = (self.lru_lock.peek(times), self.lru_add_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>()));
-        sync::clause(Clause::LRU_1, listed + waiting == 1 && frame.lru.peek() == (listed == 1), || {
+        let (listed, new) = (self.lru_lock.peek(times), self.lru_add_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>()));
+        let activated = self.activate_page_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>());
+        let isolated = if self.rules().activate_page == ActivatePage::PagevecIsolated { new + activated } else { new };
+        let waiting = new + activated;
+        sync::clause(Clause::LRU_1, listed + isolated == 1 && frame.lru.peek() == (listed == 1), || {
             format!("{page} is not free, and {listed} times on the LRU list")
         });
         if frame.mapping.peek() == Mapping::File {

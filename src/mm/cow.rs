@@ -54,7 +54,7 @@ impl World {
             if frame.anon_exclusive.read() {
                 return Some(true);
             }
-            self.lru_add_drain(); // this CPU's own reference, since 5.18
+            self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
         // Where references decide, a look at them saves the lock.
         let too_many = match self.rules().reuse {

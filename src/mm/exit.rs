@@ -4,8 +4,17 @@ use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, VmaRef, World};
 use crate::call;
-use crate::spec::{GatherPut, ZapMigration};
+use crate::spec::{GatherPut, UnmapFlush, ZapFlush, ZapMigration};
 use crate::sync::{self, Mark};
+
+/// What an unmap has taken away and not yet let go of. Kernel: `struct mmu_gather`.
+#[derive(Default)]
+pub(super) struct MmuGather {
+    /// Pages, with the references that their entries had.
+    pages: Vec<PageRef>,
+    /// Where the entries were: loads may go through them still.
+    unflushed: Vec<Addr>,
+}
 
 impl World {
     /// Its process lets go of an address space. Kernel: `exit_mm`.
@@ -54,29 +63,35 @@ impl World {
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
         self.lru_add_drain();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
-        let mut gather = Vec::new();
+        let mut gather = MmuGather::default();
         for vma in &vmas {
             self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);
         }
-        let tlb_finish_mmu = || gather.iter().for_each(|&page| self.free_page_and_swap_cache(page));
         match self.rules().gather_put {
             GatherPut::BeforeUnlink => {
-                tlb_finish_mmu();
+                self.tlb_finish_mmu(mm, gather);
                 vmas.iter().for_each(|vma| self.unlink_anon_vmas(vma));
             }
             GatherPut::AfterUnlink => {
                 vmas.iter().for_each(|vma| self.unlink_anon_vmas(vma));
-                tlb_finish_mmu();
+                self.tlb_finish_mmu(mm, gather);
             }
         }
         vmas.iter().for_each(|vma| self.vma_free(vma));
     }
 
+    /// Waits until nothing goes through the entries that were taken away, and drops the references that they had. Kernel: the same name.
+    pub(super) fn tlb_finish_mmu(&self, mm: &Mm, gather: MmuGather) {
+        gather.unflushed.into_iter().for_each(|addr| self.flush_tlb_page(mm, addr));
+        gather.pages.into_iter().for_each(|page| self.free_page_and_swap_cache(page));
+    }
+
     /// Takes every entry of a range away; the references that the entries had are in `gather` then. Kernel: `zap_pte_range`. Takes the
     /// page-table lock.
-    pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>, gather: &mut Vec<PageRef>) {
+    pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>, gather: &mut MmuGather) {
         call!("zap_pte_range({}, {range:?})", mm.id());
         mm.page_table_lock.lock();
+        self.flush_tlb_batched_pending(mm, range.clone());
         let mut addr = range.start;
         while addr < range.end {
             let pte = mm.pte(addr).read();
@@ -89,23 +104,39 @@ impl World {
                     continue;
                 }
             }
-            gather.extend(self.zap_pte(mm, addr, pte));
+            self.zap_pte(mm, addr, pte, gather);
             addr += 1;
         }
         mm.page_table_lock.unlock();
     }
 
-    /// Takes one entry away; returns the page that it had a reference on. Called with the page-table lock held.
-    fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Option<PageRef> {
-        if pte == Pte::None {
-            return None;
+    /// Reclaim may have cleared an entry, and not yet waited for who goes through it: what it left there goes now, so that nobody else could tell
+    /// (rule [`UnmapFlush`]). Called with the page-table lock held. Kernel: the same name, since 4.13.
+    fn flush_tlb_batched_pending(&self, mm: &Mm, range: Range<Addr>) {
+        if self.rules().unmap_flush == UnmapFlush::Batched && mm.tlb_flush_batched.read() {
+            sync::mark(Mark::ZAP_FLUSHES_FOR_RECLAIM);
+            range.for_each(|addr| self.flush_tlb_page(mm, addr));
+            mm.tlb_flush_batched.write(false);
         }
-        let before = self.set_pte(mm, addr, Pte::None);
+    }
+
+    /// Takes one entry away. Called with the page-table lock held.
+    ///
+    /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]).
+    fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
+        if pte == Pte::None {
+            return;
+        }
+        let at_once = self.rules().zap_flush == ZapFlush::AtOnce && pte.is_present(); // nothing goes through another entry
+        let before = if at_once { self.set_pte(mm, addr, Pte::None) } else { self.set_pte_unflushed(mm, addr, Pte::None) };
         self.shadow_unmap(mm, addr);
         match before {
             Pte::Present { page, .. } => {
                 self.page_remove_rmap(page);
-                return Some(page);
+                gather.pages.push(page);
+                if !at_once {
+                    gather.unflushed.push(addr);
+                }
             }
             Pte::Swap { entry, .. } => self.free_swap_and_cache(entry),
             Pte::Migration { page, .. } => {
@@ -117,6 +148,5 @@ impl World {
             }
             Pte::None => {}
         }
-        None
     }
 }

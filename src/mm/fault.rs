@@ -68,11 +68,14 @@ impl World {
         }
     }
 
-    /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1).
+    /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1), but for
+    /// who flushes later (rules [`ZapFlush`](crate::spec::ZapFlush), [`UnmapFlush`](crate::spec::UnmapFlush)): then a load goes on through what was
+    /// there, as a TLB does.
     fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Option<u64> {
         let mm = self.mm_struct(mm);
         let pte = mm.pte(addr);
-        match (pte.begin_access(), store) {
+        let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
+        match (entry, store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
                 self.page(page).content.write(value);
                 self.shadow_store(mm, addr, value);
@@ -81,7 +84,7 @@ impl World {
             }
             (Pte::Present { page, .. }, None) => {
                 let value = self.page(page).content.read();
-                self.shadow_check(mm, addr, value);
+                self.shadow_check(mm, addr, entry, value);
                 pte.end_access(None);
                 Some(value)
             }

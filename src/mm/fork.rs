@@ -21,6 +21,7 @@ impl World {
         mm.mmap_sem.down_write();
         let copied = oldmm.mmap.read().iter().try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt)));
         mm.mmap_sem.up_write();
+        self.flush_tlb_after_fork(oldmm);
         oldmm.mmap_sem.up_write();
         if let Err(error) = copied {
             sync::mark(Mark::FORK_FAILS);
@@ -29,6 +30,18 @@ impl World {
         }
         self.add_process(child);
         Ok(child)
+    }
+
+    /// Until here, somebody may have read an entry of the parent before it was write-protected: who reads it with interrupts off (rule [`GupFast`]). A
+    /// load does not care. Called with `mmap_sem` held for writing. Kernel: `flush_tlb_mm` at the end of `dup_mmap`.
+    fn flush_tlb_after_fork(&self, oldmm: &Mm) {
+        if self.rules().gup_fast != GupFast::InterruptsOff {
+            return;
+        }
+        for &vma in oldmm.mmap.read().iter() {
+            let vma = self.vma(vma);
+            (vma.vm_start.read()..vma.vm_end.read()).for_each(|addr| self.flush_tlb_page(oldmm, addr));
+        }
     }
 
     /// The loop body of `dup_mmap`. Called with both `mmap_sem` held for writing.
@@ -137,7 +150,7 @@ impl World {
 
     /// Kernel: `ptep_set_wrprotect`. Keeps a dirty bit that hardware sets meanwhile.
     fn write_protect(&self, mm: &Mm, addr: Addr, to: Pte) {
-        if let (Pte::Present { page, .. }, Pte::Present { dirty: true, .. }) = (to, self.set_pte(mm, addr, to)) {
+        if let (Pte::Present { page, .. }, Pte::Present { dirty: true, .. }) = (to, self.set_pte_unflushed(mm, addr, to)) {
             self.page(page).dirty.write(true);
         }
     }

@@ -137,7 +137,10 @@ impl World {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             return None;
         }
-        let pin = self.gup_pte_range(mm, addr, write)?;
+        let pin = match self.rules().gup_fast {
+            GupFast::InterruptsOff => self.gup_pte_range_without_interrupts(mm, addr, write)?,
+            _ => self.gup_pte_range(mm, addr, write)?,
+        };
         if seq.is_some_and(|seq| mm.write_protect_seq.read() != seq) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             self.gup_refuse(mm, &pin);
@@ -146,6 +149,23 @@ impl World {
         self.shadow_pin_given(pin.record);
         sync::mark(Mark::GUP_FAST_PINS);
         Some(pin)
+    }
+
+    /// Takes no lock, and does not look again: who has cleared the entry or write-protected it waits in its TLB flush until interrupts are on again,
+    /// and until then the entry's reference keeps the page. Kernel: `gup_pte_range` of x86, 2.6.27 to 4.12.
+    fn gup_pte_range_without_interrupts(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
+        let pte = mm.pte(addr);
+        let pin = match pte.begin_load() {
+            Pte::Present { page, write: writable, .. } if writable || !write => {
+                self.assert_not_frozen(page);
+                self.page(page).count.add(self.gup_references());
+                let record = self.shadow_pin_fast(mm, addr, page, write);
+                Some(Pin { world: self, mm: mm.id(), addr, page, record, write })
+            }
+            _ => None,
+        };
+        pte.end_access(None);
+        pin
     }
 
     /// Takes no lock. Kernel: `gup_pte_range`, 5.9 to 5.19.

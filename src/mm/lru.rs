@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use super::{PageRef, World};
-use crate::spec::{Clause, Isolation};
+use crate::spec::{ActivatePage, Clause, Isolation};
 use crate::sync;
 
 impl World {
@@ -74,9 +74,14 @@ impl World {
         self.reversed_cpus.set(cpus);
     }
 
-    /// This CPU's pagevec, if pages wait there.
+    /// This CPU's pagevec of new pages, if pages wait there.
     fn lru_add_pvec<R>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
         self.builders_cpu.get().map(|builder| self.lru_add_pvecs.mine_or(builder, act))
+    }
+
+    /// The same of those that are to be active.
+    fn activate_page_pvec<R>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
+        self.builders_cpu.get().map(|builder| self.activate_page_pvecs.mine_or(builder, act))
     }
 
     /// Puts a new page on the LRU list, or into this CPU's pagevec, which takes a reference (claim S0.3). Kernel: `lru_cache_add`. Takes
@@ -93,6 +98,22 @@ impl World {
     pub(super) fn lru_add_drain(&self) {
         for page in self.lru_add_pvec(std::mem::take).unwrap_or_default() {
             self.putback_lru_page(page);
+        }
+        for page in self.activate_page_pvec(std::mem::take).unwrap_or_default() {
+            self.activate_page_now(page);
+            if self.rules().activate_page == ActivatePage::PagevecIsolated {
+                self.putback_lru_page(page);
+            } else {
+                self.put_page(page);
+            }
+        }
+    }
+
+    /// The same for who is about to copy the page because somebody has a reference to it, unless no pagevec can be that. One that keeps the page on
+    /// the LRU list is overlooked (rule [`ActivatePage`]). Kernel: in `do_wp_page` and `do_swap_page`, since 5.18 (5.19, 6.12 read).
+    pub(super) fn lru_add_drain_for(&self, page: PageRef) {
+        if self.builders_cpu.get().is_some() && !self.page(page).lru.read() {
+            self.lru_add_drain();
         }
     }
 
@@ -119,8 +140,28 @@ impl World {
         self.lru_lock.with(|list| list.contains(&page))
     }
 
-    /// Makes reclaim pass by once. Kernel: `activate_page`. Takes `lru_lock`.
+    /// The page is used a second time. Kernel: `mark_page_accessed`, as `get_user_pages` calls it, and until 2.6.29 `do_swap_page`.
+    pub fn mark_page_accessed(&self, page: PageRef) {
+        self.activate_page(page);
+    }
+
+    /// Makes reclaim pass by once, at the latest when this CPU's pagevecs are drained (rule [`ActivatePage`]). Called with a reference on the page.
+    /// Kernel: the same name. Takes `lru_lock`.
     pub(super) fn activate_page(&self, page: PageRef) {
+        let waits = self.builders_cpu.get().is_some() && self.rules().activate_page != ActivatePage::AtOnce;
+        if !waits {
+            self.activate_page_now(page);
+        } else if self.rules().activate_page == ActivatePage::PagevecIsolated {
+            if self.isolate_for_reclaim(page) {
+                self.activate_page_pvec(|pages| pages.push(page));
+            }
+        } else if self.page(page).lru.read() {
+            self.get_page(page);
+            self.activate_page_pvec(|pages| pages.push(page));
+        }
+    }
+
+    fn activate_page_now(&self, page: PageRef) {
         self.lru_lock.lock();
         self.set_active(self.page(page), true);
         self.lru_lock.unlock();

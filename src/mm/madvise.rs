@@ -1,5 +1,6 @@
 //! What a process asks of single pages: madvise, and pipes that hold pages.
 
+use super::exit::MmuGather;
 use super::fault::{FaultAgain, VmFault};
 use super::{Addr, Errno, MmRef, PageRef, Process, Pte, World};
 use crate::call;
@@ -43,9 +44,9 @@ impl World {
         let mapped = self.find_vma(mm, addr).is_some();
         if mapped {
             self.lru_add_drain();
-            let mut gather = Vec::new();
+            let mut gather = MmuGather::default();
             self.zap_pte_range(mm, addr..addr + 1, &mut gather);
-            gather.into_iter().for_each(|page| self.free_page_and_swap_cache(page));
+            self.tlb_finish_mmu(mm, gather);
         }
         mm.mmap_sem.up_read();
         mapped

@@ -48,6 +48,10 @@ marks! {
     ANON_VMA_PREPARE_LOST,
     /// A fault finds that another one reads the slot beside the swap cache, and waits.
     SWAP_BYPASS_WAITS,
+    /// A load finds what was there before another thread gave the memory up.
+    LOAD_FINDS_WHAT_WAS_GIVEN_UP,
+    /// `zap_pte_range` waits for who goes through entries that reclaim has cleared.
+    ZAP_FLUSHES_FOR_RECLAIM,
     /// A page fault finds no VMA.
     PAGE_FAULT_EFAULT,
     /// A page fault for a store finds a VMA that is read-only.

@@ -145,10 +145,13 @@ impl World {
         }
         if self.shrink_locked_page(page) {
             sync::mark(Mark::SHRINK_FREED);
+            self.try_to_unmap_flush();
+            self.free_page(page);
             return Some(Ok(()));
         }
         sync::mark(Mark::MIGRATE_FAILED);
         self.unlock_page(page);
+        self.try_to_unmap_flush();
         self.putback_lru_page(page);
         Some(Err(Errno::Eagain))
     }

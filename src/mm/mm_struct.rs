@@ -42,6 +42,9 @@ pub struct Mm {
     /// A device was given a page by it, once: else fork copies none (rule [`Gup`](crate::spec::Gup)). Kernel: `mm->has_pinned`, since 5.9;
     /// `MMF_HAS_PINNED` since 5.14.
     pub(super) has_pinned: Word<bool>,
+    /// Reclaim has cleared entries of it, and may not have waited yet for who goes through them (rule [`UnmapFlush`](crate::spec::UnmapFlush)). Kernel:
+    /// the same name, since 4.13. Under the page-table lock.
+    pub(super) tlb_flush_batched: Word<bool>,
     /// Its process may not run: memory hot-removal has suspended it (rule [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
     pub(super) suspended: Word<bool>,
     /// What its pages belong to, until it exits (rule [`Rmap`](crate::spec::Rmap)). Kernel: `mm->anonmm`.
@@ -71,6 +74,7 @@ impl Mm {
             on_mmlist: Word::new(name("mm%a.on_mmlist"), false),
             write_protect_seq: Word::new(name("mm%a.write_protect_seq"), 0),
             has_pinned: Word::new(name("mm%a.has_pinned"), false),
+            tlb_flush_batched: Word::new(name("mm%a.tlb_flush_batched"), false),
             suspended: Word::new(name("mm%a.suspended"), false),
             anonmm: Plain::new(name("mm%a.anonmm"), None),
             process: Lifetime::new(),
@@ -114,6 +118,7 @@ impl Mm {
         self.on_mmlist.see(state);
         self.write_protect_seq.see(state);
         self.has_pinned.see(state);
+        self.tlb_flush_batched.see(state);
         self.suspended.see(state);
         self.anonmm.see(state);
         self.mmap.see(state);
@@ -183,6 +188,23 @@ impl World {
     ///
     /// What clauses know of the entries that name a page never runs ahead of the entries: one is taken off before, and put on after.
     pub(super) fn set_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
+        self.change_pte_entry(mm, addr, pte, true)
+    }
+
+    /// The same, and loads go on through the entry as it was until [`flush_tlb_page`](Self::flush_tlb_page) has waited for them. Kernel:
+    /// `ptep_get_and_clear`, `ptep_set_wrprotect`.
+    pub(super) fn set_pte_unflushed(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
+        self.change_pte_entry(mm, addr, pte, false)
+    }
+
+    /// Nothing goes through the entry as it was before any more. Waits; nobody who is waited for takes a lock meanwhile. Kernel: the same name, or what
+    /// flushes many at once.
+    pub(super) fn flush_tlb_page(&self, mm: &Mm, addr: Addr) {
+        mm.pte(addr).flush();
+    }
+
+    #[track_caller]
+    fn change_pte_entry(&self, mm: &Mm, addr: Addr, pte: Pte, flushed: bool) -> Pte {
         mm.page_table_lock.assert_held();
         let at = PteLocation { mm: mm.id, addr };
         let old = std::mem::replace(&mut *mm.shadow(addr).entry.write(), pte);
@@ -192,7 +214,8 @@ impl World {
         if let Some(page) = pte.page() {
             self.shadow_remap(mm, addr, page);
         }
-        let before = mm.pte(addr).write(pte);
+        let word = mm.pte(addr);
+        let before = if flushed { word.write(pte) } else { word.write_unflushed(pte) };
         self.ghost_entries(pte, |entries| {
             entries.insert(at, pte);
         });

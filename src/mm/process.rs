@@ -247,6 +247,12 @@ impl<'w> Process<'w> {
         }
     }
 
+    /// The page that the entry at `addr` maps now. A step.
+    pub fn page_mapped(&self, addr: Addr) -> Option<PageRef> {
+        self.check(addr);
+        self.mm_struct().pte(addr).read().page()
+    }
+
     /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too, while the world is built: a list that fork alone
     /// never makes, but that the mails suppose ("the order of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
     #[track_caller]

@@ -1,8 +1,8 @@
 //! Page reclaim: an anonymous page goes to swap.
 
-use super::{PageRef, Ttu, World};
+use super::{Addr, Mm, PageRef, PteLocation, Ttu, World};
 use crate::call;
-use crate::spec::{SwapPinned, UnmapCheck};
+use crate::spec::{SwapPinned, UnmapCheck, UnmapFlush};
 use crate::sync::{self, Mark, Name};
 
 impl World {
@@ -19,6 +19,7 @@ impl World {
             self.page_map_lock(page);
             if frame.mapped() {
                 self.try_to_unmap(page, Ttu::Unmap);
+                self.try_to_unmap_flush();
             }
             self.page_map_unlock(page);
         }
@@ -90,14 +91,38 @@ impl World {
             self.putback_lru_page(page);
         } else if self.shrink_locked_page(page) {
             sync::mark(Mark::SHRINK_FREED);
+            self.try_to_unmap_flush();
+            self.free_page(page);
         } else {
             sync::mark(Mark::SHRINK_KEPT);
             self.unlock_page(page);
+            self.try_to_unmap_flush();
             self.putback_lru_page(page);
         }
     }
 
-    /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
+    /// Does reclaim not wait yet for who goes through an entry that it clears? (rule [`UnmapFlush`]) Kernel: the same name, since 4.3.
+    pub(super) fn should_defer_flush(&self) -> bool {
+        self.rules().unmap_flush != UnmapFlush::AtOnce
+    }
+
+    /// An entry has been cleared, and who goes through it is to be waited for. Called with the page-table lock held. Kernel: the same name.
+    pub(super) fn set_tlb_ubc_flush_pending(&self, mm: &Mm, addr: Addr) {
+        self.tlb_ubc.mine(|unflushed| unflushed.push(PteLocation { mm: mm.id(), addr }));
+        if self.rules().unmap_flush == UnmapFlush::Batched {
+            mm.tlb_flush_batched.write(true);
+        }
+    }
+
+    /// Nothing goes through the entries any more that this CPU's reclaim has cleared. Kernel: the same name, since 4.3; before, they are flushed one
+    /// by one, and there is nothing to do.
+    pub(super) fn try_to_unmap_flush(&self) {
+        for at in self.tlb_ubc.mine(std::mem::take) {
+            self.flush_tlb_page(self.mm_struct(at.mm), at.addr);
+        }
+    }
+
+    /// True if the page has left the swap cache, is unlocked, and nobody has a reference any more: it is to be freed. Called with the page locked.
     pub(super) fn shrink_locked_page(&self, page: PageRef) -> bool {
         let frame = self.page(page);
         if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
@@ -124,6 +149,7 @@ impl World {
             return false;
         }
         if frame.dirty.read() {
+            self.try_to_unmap_flush(); // nobody stores through an entry any more: try_to_unmap_flush_dirty
             if frame.count.read() != 2 {
                 return false; // somebody else may be writing to it: is_page_cache_freeable
             }
@@ -132,8 +158,8 @@ impl World {
         self.remove_mapping(page)
     }
 
-    /// Takes an unmapped, clean page out of the swap cache and frees it, if nobody else refers to it. Called with the page locked.
-    /// Kernel: `remove_mapping`. Takes the tree lock.
+    /// Takes an unmapped, clean page out of the swap cache and unlocks it, if nobody else refers to it. Called with the page locked.
+    /// Kernel: `__remove_mapping`; until 2.6.26 `remove_mapping`. Takes the tree lock.
     fn remove_mapping(&self, page: PageRef) -> bool {
         let frame = self.page(page);
         let entry = self.page_swap_entry(page);
@@ -153,7 +179,6 @@ impl World {
         self.swap_cache.tree_lock.unlock();
         self.swapcache_free(entry);
         self.unlock_page(page);
-        self.free_page(page);
         true
     }
 }

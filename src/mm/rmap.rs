@@ -225,7 +225,12 @@ impl World {
             return Err(Errno::Ebusy);
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
-        let cleared = self.set_pte(mm, addr, Pte::None);
+        let batched = ttu == Ttu::Unmap && self.should_defer_flush();
+        let set = |pte| if batched { self.set_pte_unflushed(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
+        let cleared = set(Pte::None);
+        if batched {
+            self.set_tlb_ubc_flush_pending(mm, addr);
+        }
         if let Pte::Present { dirty: true, .. } = cleared {
             frame.dirty.write(true);
         }
@@ -240,7 +245,7 @@ impl World {
             if let Some(entry) = entry {
                 self.swap_free(entry);
             }
-            self.set_pte(mm, addr, cleared);
+            set(cleared);
             mm.page_table_lock.unlock();
             return Err(Errno::Ebusy);
         }
@@ -251,7 +256,7 @@ impl World {
             self.mmlist_add(mm, None);
         }
         let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
-        self.set_pte(mm, addr, left);
+        set(left);
         // Under anonmm, who walks does the rest when the walk is over.
         if self.mapcount_down(page) && !self.has_anonmm() {
             self.rmap_clear(page);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, PteLocation, World};
 use crate::spec::Clause;
-use crate::sync::{self, Arena, Ghost, Name, Plain, State, misuse};
+use crate::sync::{self, Arena, Ghost, Mark, Name, Plain, State, misuse};
 
 /// What the checker knows of one address of a process.
 pub(super) struct ShadowCell {
@@ -19,6 +19,8 @@ pub(super) struct ShadowCell {
 struct Memory {
     /// What was last stored there.
     value: u64,
+    /// What was there when the process last gave the memory up.
+    given_up: u64,
     /// What devices were given of it, by number.
     pins: Vec<u32>,
 }
@@ -109,8 +111,14 @@ impl World {
 
     /// Returns what devices were given of it.
     fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) -> Vec<u32> {
-        let Memory { value: before, pins } = mm.shadow(addr).memory.change(|memory| {
+        self.shadow_change(mm, addr, value, |_| ())
+    }
+
+    /// The same, and `also` changes, in the same step, what else is known of the memory.
+    fn shadow_change(&self, mm: &Mm, addr: Addr, value: u64, also: impl FnOnce(&mut Memory)) -> Vec<u32> {
+        let Memory { value: before, pins, .. } = mm.shadow(addr).memory.change(|memory| {
             let before = memory.clone();
+            also(memory);
             memory.value = value;
             before
         });
@@ -132,9 +140,14 @@ impl World {
         pins
     }
 
-    /// A load goes through: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]).
-    pub(super) fn shadow_check(&self, mm: &Mm, addr: Addr, found: u64) {
-        let expected = mm.shadow(addr).memory.with(|memory| memory.value);
+    /// A load goes through `entry`: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]). While it is
+    /// under way, the process may have given the memory up.
+    pub(super) fn shadow_check(&self, mm: &Mm, addr: Addr, entry: Pte, found: u64) {
+        let (expected, given_up) = mm.shadow(addr).memory.with(|memory| (memory.value, memory.given_up));
+        if found != expected && found == given_up && mm.pte(addr).read() != entry {
+            sync::mark(Mark::LOAD_FINDS_WHAT_WAS_GIVEN_UP);
+            return;
+        }
         let another = |has: &BTreeMap<(u64, MmRef), u32>| has.keys().any(|&(value, other)| value == found && other != mm.id());
         let foreign = found != expected && self.shadow.has.with(another);
         let seen = || format!("{} loads {found} from {addr}, where it should find {expected}", mm.id());
@@ -151,14 +164,14 @@ impl World {
     /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is not what a device was given. Called with
     /// the page-table lock held, when no access can go through the entry.
     pub(super) fn shadow_unmap(&self, mm: &Mm, addr: Addr) {
-        for pin in self.shadow_set(mm, addr, 0) {
+        for pin in self.shadow_change(mm, addr, 0, |memory| memory.given_up = memory.value) {
             self.shadow.pins[pin].state.change(|pin| pin.mapped = false);
         }
     }
 
     /// What the process has at `addr` is at `to` from here on. Called with the page-table lock held, when no access can go through the entry.
     pub(super) fn shadow_move(&self, mm: &Mm, addr: Addr, to: Addr) {
-        let Memory { value, pins } = mm.shadow(addr).memory.get();
+        let Memory { value, pins, .. } = mm.shadow(addr).memory.get();
         let held = pins.iter().any(|&pin| self.shadow.pins[pin].state.with(|state| state.held));
         if held {
             misuse(format!("what a device holds of {}:{addr} is moved: that is not modelled", mm.id()));

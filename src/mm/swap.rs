@@ -73,7 +73,7 @@ impl World {
             return VmFault::Minor;
         }
         if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
-            self.lru_add_drain(); // this CPU's own reference, since 5.18
+            self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
         mm.page_table_lock.lock();
         if mm.pte(addr).read() != orig || !frame.uptodate.read() {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::swap_map::{CACHED, ON_ITS_WAY, Prepared};
 use super::{Errno, PageRef, SwapEntry, World};
-use crate::spec::FindGetPage;
+use crate::spec::{FindGetPage, UnusedSlot};
 use crate::sync::{self, Mark, Name, RetryLoop, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -160,6 +160,9 @@ impl World {
             }
             if let Some(page) = self.find_get_page(entry) {
                 return Ok(Some(page));
+            }
+            if self.rules().unused_slot == UnusedSlot::Skip && self.page_swapcount(entry) == 0 {
+                return Ok(None);
             }
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::page::Entries;
 use super::{PageRef, World};
-use crate::spec::{Clause, FreeSwap, SwapHasCache, SwapoffWait};
+use crate::spec::{Clause, FreeSwap, SwapHasCache, SwapoffWait, ZapSwap};
 use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -250,36 +250,40 @@ impl World {
     }
 
     /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table
-    /// lock held. Kernel: `free_swap_and_cache`, 2.6.22 to 2.6.34. Takes `swap_lock`, the tree lock, and tries the page lock. Until 2.6.28
+    /// lock held. Kernel: `free_swap_and_cache`, and since 4.11 `__try_to_reclaim_swap` (rule [`ZapSwap`]). Takes `swap_lock`, the tree lock, and tries the page lock. Until 2.6.28
     /// any reference keeps the page in the cache, since 2.6.29 only a mapping does (rule [`FreeSwap`]); nothing does when swap is full.
     pub(super) fn free_swap_and_cache(&self, entry: SwapEntry) {
         call!("free_swap_and_cache({entry})");
         self.swap.lock.lock();
-        let mut locked = None;
-        if self.swap_entry_free(entry) == 1
-            && self.swapcount(entry) == 0
-            && let Some(page) = self.find_get_page(entry)
-        {
-            if self.page(page).lock.trylock() {
-                locked = Some(page);
-            } else {
-                self.put_page(page);
-            }
-        }
+        let last = self.swap_entry_free(entry) == 1 && self.swapcount(entry) == 0;
+        let under_lock = self.rules().zap_swap == ZapSwap::UnderLock;
+        let locked = if last && under_lock { self.find_and_trylock(entry) } else { None };
         self.swap.lock.unlock();
+        let locked = if last && !under_lock { self.find_and_trylock(entry) } else { locked };
         let Some(page) = locked else { return };
         let frame = self.page(page);
         let unused = match self.rules().free_swap {
             FreeSwap::TryToFree => !frame.mapped(),
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
-        if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.page_matches_swap_entry(page, entry) {
+        let counted = || self.rules().zap_swap != ZapSwap::Recount || self.page_swapcount(self.page_swap_entry(page)) == 0;
+        if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.page_matches_swap_entry(page, entry) && counted() {
             sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
             self.delete_from_swap_cache(page);
             frame.dirty.write(true);
         }
         self.unlock_page(page);
         self.put_page(page);
+    }
+
+    /// The slot's page in the swap cache, locked and with a reference, if nobody else has it locked.
+    fn find_and_trylock(&self, entry: SwapEntry) -> Option<PageRef> {
+        let page = self.find_get_page(entry)?;
+        if self.page(page).lock.trylock() {
+            return Some(page);
+        }
+        self.put_page(page);
+        None
     }
 
     /// Writes a page to its slot. IO that is over at once. Called with the page locked, and in the swap cache. Kernel: `swap_writepage`.

@@ -1,14 +1,19 @@
 //! swapoff: brings everything back from the device.
 
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseSem};
+use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseSem, UnusedSlot};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
 impl World {
     /// Takes the swap device out of use: no new slots, then everything that is on it is mapped again. Kernel: `sys_swapoff` and
-    /// `try_to_unuse`.
+    /// `try_to_unuse`. If memory runs out, the device stays in use.
     pub fn swapoff(&self) {
+        let _ = self.try_swapoff();
+    }
+
+    /// The same; an error if it fails for want of memory, or for what it takes for that (rule [`UnusedSlot`]).
+    pub(crate) fn try_swapoff(&self) -> Result<(), Errno> {
         call!("sys_swapoff");
         self.swapoff_begins();
         let retries = RetryLoop::new();
@@ -17,9 +22,10 @@ impl World {
             match self.try_to_unuse_next() {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(_) => {
+                Err(error) => {
                     sync::mark(Mark::SWAPOFF_FAILS);
-                    return self.swap_flags(true, true);
+                    self.swap_flags(true, true);
+                    return Err(error);
                 }
             }
         }
@@ -31,6 +37,7 @@ impl World {
         });
         self.swap_flags(false, false);
         sync::mark(Mark::SWAPOFF_OVER);
+        Ok(())
     }
 
     /// From here on no slot is handed out. Kernel: the beginning of `sys_swapoff`. Takes `swap_lock`.
@@ -67,6 +74,14 @@ impl World {
             self.unuse_entry(entry, page)?;
         }
         Ok(true)
+    }
+
+    /// Does anything refer to the slot, the swap cache among them? Takes `swap_lock`.
+    fn is_slot_in_use(&self, entry: SwapEntry) -> bool {
+        self.swap.lock.lock();
+        let used = self.swap_count(entry) > 0;
+        self.swap.lock.unlock();
+        used
     }
 
     /// The first slot in use, at or behind `from`. Takes `swap_lock`.
@@ -153,7 +168,12 @@ impl World {
             }
             for addr in vma.vm_start.read()..vma.vm_end.read() {
                 let Some(entry) = mm.pte(addr).read().swap_entry() else { continue };
-                let Some(page) = self.read_swap_cache_async(entry)? else { continue };
+                let Some(page) = self.read_swap_cache_async(entry)? else {
+                    if self.rules().unused_slot == UnusedSlot::Skip && self.is_slot_in_use(entry) {
+                        return Err(Errno::Enomem); // so it thinks
+                    }
+                    continue;
+                };
                 self.page(page).lock.lock();
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {

@@ -34,6 +34,11 @@ pub struct World {
     pub(super) pcp: PerCpu<Vec<u32>>,
     /// Pages that wait for a place on the LRU list, each with a reference. Kernel: the same name.
     pub(super) lru_add_pvecs: PerCpu<Vec<PageRef>>,
+    /// Pages that wait for a place on the active list, each with a reference (rule [`ActivatePage`](crate::spec::ActivatePage)). Kernel: the same name,
+    /// since 3.0.
+    pub(super) activate_page_pvecs: PerCpu<Vec<PageRef>>,
+    /// Entries that this CPU's reclaim has cleared, and through which loads may go still. Kernel: `current->tlb_ubc`.
+    pub(super) tlb_ubc: PerCpu<Vec<PteLocation>>,
     /// Do they wait? Then this is the CPU that builds the world.
     pub(super) builders_cpu: Fixed<Option<usize>>,
     /// So many of the first CPUs are in the opposite order.
@@ -79,6 +84,8 @@ impl World {
             signalled: Word::new(Name::new("signal", 0, 0), false),
             pcp: PerCpu::new(),
             lru_add_pvecs: PerCpu::new(),
+            activate_page_pvecs: PerCpu::new(),
+            tlb_ubc: PerCpu::new(),
             builders_cpu: Fixed::new(None),
             reversed_cpus: Fixed::new(0),
             swap_full: Fixed::new(false),
@@ -308,6 +315,8 @@ impl World {
         self.memory_exhausted.see(state);
         self.pcp.see("pcp", state);
         self.lru_add_pvecs.see("lru_add_pvecs", state);
+        self.activate_page_pvecs.see("activate_page_pvecs", state);
+        self.tlb_ubc.see("tlb_ubc", state);
         self.shadow.see(state);
     }
 

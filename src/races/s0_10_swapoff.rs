@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate};
+use crate::spec::{ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnusedSlot};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -85,6 +85,7 @@ pub(super) fn races() -> Vec<Race> {
     // Under 2.6.13 as it is, too, but that takes minutes: shuttle-tests/tests/deep.rs.
     let alone = round("S0.10/round", "whatever reclaim does meanwhile, a round of try_to_unuse brings something back", family_cached)
         .violates(Era::V2_6_13.with(TryToUnuse::Keep), Clause::ASSERT_1)
+        .violates(Era::V2_6_13.with(UnuseActivate::No).with(TryToUnuse::Keep), Clause::ASSERT_1)
         .holds(Era::V2_6_13.with(UnuseActivate::No));
     let title = "but nothing, if swapoff lets go of the page once more, for a process that does not need it";
     let bystander = round("S0.10/bystander", title, with_bystander).still_violates(Era::V2_6_13, Clause::ASSERT_1);
@@ -120,5 +121,38 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V7_3)
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![once, fault, users, alone, bystander, forever]
+    let activated = Race::new("S0.10/activated", "swapoff makes a page active that it maps, and the store that follows gets a copy")
+        .world(|w| {
+            cached(w);
+            w.batch_lru_add(0); // what came before is on the list
+        })
+        .cpu("swapoff, then store", |w| {
+            w.swapoff();
+            w.process(0).store(1, 8).expect("it is mapped");
+        })
+        .violates(Era::V5_9, Clause::RACE_1)
+        .violates(Era::V5_10, Clause::RACE_1)
+        .holds(Era::V2_6_13)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9.with(UnuseActivate::No))
+        .holds(Era::V5_9.with(UnuseActivate::BeforeUnlock)) // it goes by address space, and never lets go
+        .holds(Era::V5_9.with(ActivatePage::AtOnce))
+        .holds(Era::V5_19)
+        .never("the page is copied, and nobody shares it", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+        .sometimes("do_wp_page reuses it", |e| e.saw(Mark::DO_WP_PAGE_REUSES));
+    let gives_up = Race::new("S0.10/gives-up", "swapoff meets a slot that a store has just given up, and takes that for want of memory")
+        .world(cached)
+        .cpu("swapoff", |w| w.swapoff())
+        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .violates(Era::V6_18, Clause::RACE_1)
+        .violates(Era::V5_19.with(UnusedSlot::Skip), Clause::RACE_1)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9)
+        .holds(Era::V5_9.with(UnusedSlot::Skip)) // its store has changed its entry by then
+        .holds(Era::V6_18.with(UnusedSlot::Wait))
+        .holds(Era::V5_19)
+        .holds(Era::V6_12)
+        .never("swapoff fails", |e| e.saw(Mark::SWAPOFF_FAILS))
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    vec![once, fault, activated, gives_up, users, alone, bystander, forever]
 }

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached};
 use crate::mm::World;
-use crate::spec::{Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder};
+use crate::spec::{Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder, ZapSwap};
 use crate::{Mark, Race, Seen};
 
 fn store(w: &World) {
@@ -74,5 +74,25 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_29)
             .sometimes("munmap takes the page out of the swap cache", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES))
             .sometimes("the store has the page alone", exclusive);
-    vec![redundant, necessary, unwritten, zap]
+    let recount = Race::new("S0.13/recount", "the last swap entry is given up, and before the page is looked for, another one comes to be")
+        .world(|w| {
+            family(w);
+            let parent = w.process(0);
+            let held = parent.pin_for_reading(1).expect("it is mapped");
+            parent.swap_out(1); // it is unmapped, and the device keeps it from being written
+            held.put();
+            w.process(1).load(1).expect("it is mapped");
+        })
+        .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
+        .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
+        .finally(|w| {
+            w.process(1).load(1).expect("it is mapped");
+        })
+        .violates(Era::V3_7.with(ZapSwap::Unchecked), Clause::DATA_1)
+        .violates(Era::V5_9.with(ZapSwap::Unchecked), Clause::DATA_1)
+        .holds(Era::V2_6_29)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9)
+        .sometimes("kswapd keeps the page", |e| e.saw(Mark::SHRINK_KEPT));
+    vec![redundant, necessary, unwritten, zap, recount]
 }

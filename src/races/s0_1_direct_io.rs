@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, one_page};
 use crate::mm::World;
-use crate::spec::{Clause, Era, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, WpLock};
+use crate::spec::{Clause, Era, GupFast, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush, WpLock};
 use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
@@ -80,6 +80,27 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .holds(Era::V5_19)
         .sometimes("the page comes back from swap", back_from_swap);
+    // Not in the mails: a page may be given to a device without a lock.
+    let fast = Race::new("S0.1/fast", "a device is given a page without a lock, while reclaim unmaps the page and frees it")
+        .world(|w| {
+            cached(w);
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("kswapd", kswapd)
+        .cpu("direct I/O (a write)", |w| {
+            let pin = w.process(0).pin_for_reading(1).expect("it is mapped");
+            pin.read();
+            pin.put();
+        })
+        .violates(Era::V3_7.with(UnmapFlush::BatchedAlone), Clause::COUNT_4)
+        .violates(Era::V3_7.with(UnmapFlush::Batched), Clause::COUNT_4)
+        .violates(Era::V5_9.with(GupFast::InterruptsOff), Clause::COUNT_4)
+        .holds(Era::V2_6_22)
+        .holds(Era::V2_6_29)
+        .holds(Era::V3_7)
+        .holds_without(Era::V5_9, Clause::COUNT_4)
+        .holds_without(Era::V5_19, Clause::COUNT_4)
+        .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED));
     let clean = with_unmarked_store(Race::new(
         "S0.1/clean",
         "a page that came back from swap for a load is given to a device, and what it stores is dropped with the page",
@@ -173,5 +194,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));
-    vec![lost, read_first, migrated, clean, protected, clean_protected, untested, trylock, unmapped]
+    vec![lost, read_first, migrated, fast, clean, protected, clean_protected, untested, trylock, unmapped]
 }

@@ -2,7 +2,9 @@
 
 use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
-use crate::spec::{Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount};
+use crate::spec::{
+    ActivatePage, Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount, UnmapFlush, ZapFlush,
+};
 use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
@@ -160,6 +162,53 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("store (the child's)", childs_store)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .sometimes("somebody gets a copy", copied);
+    // Not in the mails: an unmap gives its mapping up first, and flushes the TLB behind that.
+    let stale = |race: Race| {
+        race.cpu("munmap (a thread of the parent)", |w| w.process(0).munmap(1..2))
+            .cpu("load (another thread of the parent)", |w| {
+                let _ = w.process(0).load(1);
+            })
+            .cpu("store (the child's)", childs_store)
+            .violates(Era::V2_6_13, Clause::COW_1)
+            .violates(Era::V2_6_29, Clause::COW_1)
+            .violates(Era::V3_7, Clause::COW_1)
+            .holds(Era::V2_6_11)
+            .holds(Era::V2_6_13.with(ZapFlush::AtOnce))
+            .holds(Era::V3_7.with(ZapFlush::AtOnce))
+            .holds(Era::V5_9.with(ZapFlush::AtOnce))
+            .holds(Era::V5_19)
+            .sometimes("the load finds nothing mapped", |e| e.saw(Mark::PAGE_FAULT_EFAULT))
+    };
+    let unmapped = Race::new("S0.4/stale", "one thread unmaps a shared page, another loads it through its TLB, and the child has it alone");
+    let unmapped = stale(unmapped.world(family))
+        .violates(Era::DOCUMENT_0, Clause::COW_1)
+        .holds(Era::V5_9)
+        .showing("the child stores in place", reused);
+    let unmapped_swapped = Race::new("S0.4/stale-swapped", "the same, and the child has the page on swap, where 5.9 counts mappings still");
+    let unmapped_swapped = stale(unmapped_swapped.world(half_mapped))
+        .violates(Era::V5_9, Clause::COW_1)
+        .violates(Era::V5_10, Clause::COW_1)
+        .showing("the child stores in place", exclusive);
+    let batched =
+        Race::new("S0.4/batched", "reclaim has not flushed yet what it has unmapped, and the swap entry that it left is given up")
+            .world(|w| {
+                family_cached(w);
+                w.process(0).load(1).expect("it is mapped");
+                w.process(0).vmsplice(1).expect("it is mapped"); // reclaim cannot free it, and lets go of it
+            })
+            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+            .cpu("dontneed (the parent's), then store (the child's)", |w| {
+                w.process(0).dontneed(1);
+                childs_store(w);
+                w.read_pipe(w.process(0).page_at(1));
+            })
+            .cpu("load (another thread of the parent)", |w| {
+                let _ = w.process(0).load(1);
+            })
+            .violates(Era::V3_7.with(ZapFlush::AtOnce).with(UnmapFlush::BatchedAlone), Clause::COW_1)
+            .holds(Era::V3_7.with(ZapFlush::AtOnce))
+            .holds(Era::V3_7.with(ZapFlush::AtOnce).with(UnmapFlush::Batched))
+            .showing("the child stores in place", exclusive);
     let bit = sums(Race::new("S0.4/bit", "a page of one process is unmapped while it forks: it is no longer the parent's alone"))
         .world(one_page)
         .cpu("memory hot-removal", |w| {
@@ -259,6 +308,25 @@ pub(super) fn races() -> Vec<Race> {
     let pagevec = waits(pagevec.world(|w| waiting(w, 0))).holds(Era::V5_19);
     let elsewhere = Race::new("S0.3/pagevec-elsewhere", "the process has gone to another CPU meanwhile");
     let elsewhere = waits(elsewhere.world(|w| waiting(w, 1))).violates(Era::V5_19, Clause::RACE_1);
+    let activated = Race::new("S0.3/activated", "a page that is used a second time waits for its place on the active list")
+        .world(|w| {
+            write_protected(w);
+            w.batch_lru_add(0); // what came before is on the list
+        })
+        .cpu("mark_page_accessed, then store", |w| {
+            w.mark_page_accessed(w.process(0).page_at(1));
+            store(w);
+        })
+        .violates(Era::V5_9, Clause::RACE_1)
+        .violates(Era::V5_19, Clause::RACE_1)
+        .violates(Era::V6_12.with(ActivatePage::Pagevec), Clause::RACE_1)
+        .violates(Era::V6_18, Clause::RACE_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9.with(ActivatePage::AtOnce))
+        .holds(Era::V6_12)
+        .never("the page is copied, and nobody shares it", copied)
+        .sometimes("do_wp_page reuses it", reused);
     let pagevec_swapped = Race::new("S0.6/pagevec", "a page has just been read from swap, and waits in this CPU's pagevec")
         .world(|w| {
             w.batch_lru_add(0);
@@ -274,6 +342,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", copied);
     vec![
+        activated,
         pagevec_swapped,
         seen,
         pagevec,
@@ -287,6 +356,9 @@ pub(super) fn races() -> Vec<Race> {
         both,
         thread,
         unmap,
+        unmapped,
+        unmapped_swapped,
+        batched,
         bit,
         shared,
         remark,

@@ -31,7 +31,8 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_29, Clause::PIN_1)
             .violates(Era::V5_9.with(ForkPinned::Share), Clause::PIN_1)
             .still_violates(Era::V2_6_29.with(ForkPinned::Copy), Clause::PIN_1)
-            .holds(Era::V2_6_29.with(Gup::Pin).with(ForkPinned::Copy))
+            .still_violates(Era::V2_6_29.with(Gup::Pin).with(ForkPinned::Copy), Clause::PIN_1)
+            .holds(Era::V2_6_29.with(Gup::Pin).with(ForkPinned::Copy).with(GupFast::No))
             .still_violates(Era::V5_9, Clause::PIN_1)
             .violates(Era::V5_9.with(GupFast::No).with(ForkPinned::Share), Clause::PIN_1)
             .holds(Era::V5_9.with(GupFast::No))
@@ -48,6 +49,7 @@ pub(super) fn races() -> Vec<Race> {
                 w.process(0).store(1, 8).expect("it is mapped");
             })
             .still_violates(Era::V5_9, Clause::PIN_1)
+            .still_violates(Era::V5_10.with(GupFast::InterruptsOff), Clause::PIN_1)
             .holds(Era::V5_10)
             .sometimes("the device is given the page without a lock", given_without_lock)
             .sometimes("it is refused, because of the fork", |e| e.saw(Mark::GUP_FAST_MEETS_FORK)),

@@ -234,6 +234,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_22)
             .holds(Era::V2_6_29)
             .holds(Era::V6_12)
+            .holds(Era::V6_18.with(FindGetPage::Lockless))
             .holds(Era::V7_3)
             .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
             .sometimes("the fault maps a page", mapped);
@@ -270,6 +271,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("stores of another thread, then of the child; memory hot-removal", swap_places)
             .violates(Era::V2_6_29, Clause::COW_1)
             .violates(Era::V2_6_34, Clause::COW_1)
+            .violates(Era::V2_6_36.with(SwapinRecheck::Entry), Clause::COW_1)
             .holds(Era::V2_6_13)
             .holds(Era::V2_6_36);
     let back_again = again("S3.13/back", "the same, and the page comes back to the swap cache, in another slot")

@@ -3,7 +3,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::World;
-use crate::spec::{AnonmmCount, AnonmmExit, AnonmmPut, AnonmmWalkLock, Clause, Era, UnuseSem};
+use crate::spec::{AnonmmCount, AnonmmExit, AnonmmPut, AnonmmWalkLock, Clause, Era, TryToUnuse, UnuseSem};
 use crate::{Mark, Race, Seen};
 
 /// An ancestor without a page, and two that descend from it.
@@ -206,6 +206,7 @@ fn wrong_order() -> Race {
         .holds(Era::RMAP_10)
         .holds(Era::DOCUMENT_4.with(UnuseSem::Trylock))
         .holds(Era::V2_6_7.with(UnuseSem::Trylock))
+        .holds(Era::V2_6_7.with(TryToUnuse::ByMm)) // it has no page locked when it waits
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("swapoff has mapped it", |e| !e.saw(Mark::DO_SWAP_PAGE_MAPS))
 }

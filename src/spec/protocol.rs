@@ -159,36 +159,85 @@ impl Era {
 
     /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map. swapoff waits for `mmap_sem`
     /// with the page locked (claim S4.5): no 2.6.7 was at hand, and the mail that cures it in 2.6.8 says so (`unuse_sem`).
+    ///
+    /// Read in 2.6.8, since no 2.6.7 was at hand: `page_add_anon_rmap` and `page_remove_rmap` (`page_map_lock`), `try_to_unmap_one` (`unmap_check`,
+    /// `anonmm_walk_lock`, `pte_look`), `can_share_swap_page` (`reuse`), `__anon_vma_link` (`fork_link`). The rest is that of 2.6.11, from memory.
     pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_7);
 
     /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9).
+    ///
+    /// Read in 2.6.11: `do_wp_page` (`wp_lock`, `cow_rmap`), `can_share_swap_page` (`reuse`), `exclusive_swap_page` (`exclusive_lock`), `do_swap_page`
+    /// (`swap_free_order`, `swapin_recheck`, `swap_write`), `remove_exclusive_swap_page` (`free_swap`), `lookup_swap_cache` (`find_get_page`),
+    /// `try_to_unmap_one` (`unmap_check`, `pte_look`), `page_add_anon_rmap` (`page_map_lock`, `rmap_again`), `__anon_vma_link` (`fork_link`),
+    /// `do_anonymous_page` (`new_rmap`), `zap_pte_range` and `unmap_region` (`zap_flush`, `gather_put`), `expand_stack` (`expand_lock`), `vma_adjust`
+    /// (`vma_adjust_lock`, `vm_end_lock`), `unuse_process` and `try_to_unuse` (`unuse_sem`, `unuse_activate`, `try_to_unuse`). Its `page_lock_anon_vma` is
+    /// written as the arm `until-locked` of `lookup_rcu` says, whose text says why that is the same there. Nothing is migrated yet: what is said of
+    /// that is 2.6.22's, and no case of this era asks.
     pub const V2_6_11: Protocol = Protocol::named("2.6.11", V2_6_11);
 
     /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to S0.8).
     pub const DOCUMENT_0: Protocol = Protocol::named("document-0", DOCUMENT_0);
 
     /// 2.6.13: the sum of mapcount and swap count, and an order of steps under which it never dips (claim S0.5).
+    ///
+    /// Read in 2.6.12.1, in a tree called 2.6.14 whose `rmap.c` is 2.6.15's, and in 2.6.18, since no 2.6.13 was at hand: `can_share_swap_page`
+    /// (`reuse`, `exclusive_lock`), `do_swap_page` (`swap_free_order`, `swapin_recheck`), `unuse_pte` (`unuse_activate`), `unmap_region`
+    /// (`gather_put`), `__anon_vma_link` (`fork_link`), `page_check_address` (`pte_look`, which 2.6.12 does not have and 2.6.15 does). That all
+    /// of it came with 2.6.13 is said by the mail of c475a8ab625d for `reuse`, `swap_free_order`, `unmap_check` and `unuse_activate`; for the rest it
+    /// is from memory. Nothing is migrated yet.
     pub const V2_6_13: Protocol = Protocol::named("2.6.13", V2_6_13);
 
     /// 2.6.22: pages migrate, but only for system calls, which hold `mmap_sem`; nothing else keeps the anon_vma (claims S1.0, S1.2).
+    ///
+    /// Read in 2.6.22.19 (and 2.6.18, where nothing differs but `lookup_rcu`): `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`), `unmap_and_move`
+    /// (`anon_vma_life`, `rcu_scope`, `unmapped_page`, `still_mapped`, `newpage_lru`), `migrate_page_move_mapping` (`move_mapping`),
+    /// `migration_entry_wait` (`migration_wait`), `isolate_lru_page` (`isolation`), `anon_vma_prepare` (`fresh_anon_vma`), `do_anonymous_page` and
+    /// `do_wp_page` (`new_rmap`, `cow_rmap`, `wp_lock`), `page_add_anon_rmap` (`rmap_again`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`),
+    /// `try_to_unmap_one` (`unmap_check`, `unmap_flush`, `swap_cache_entry`), `page_check_address` (`pte_look`), `move_ptes` (`move_ptes`),
+    /// `try_to_unuse` and `unuse_pte`. 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
     /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
     pub const DOCUMENT_1: Protocol = Protocol::named("document-1", DOCUMENT_1);
 
     /// 2.6.29: a write fault waits for the page lock (claim S0.11).
+    ///
+    /// Read in 2.6.29: `do_wp_page` (`wp_lock`, `cow_rmap`), `reuse_swap_page` (`reuse`), `try_to_free_swap` (`free_swap`), `do_swap_page`
+    /// (`swap_free_order`, `swapin_recheck`), `unmap_and_move` (`anon_vma_life`, `rcu_scope`, `unmapped_page`), `migrate_page_move_mapping`
+    /// (`move_mapping`), `migration_entry_wait` (`migration_wait`), `find_get_page` (`find_get_page`), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`),
+    /// `page_add_anon_rmap` (`rmap_again`), `do_anonymous_page` (`new_rmap`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `zap_pte_range`
+    /// (`zap_flush`), x86's `gup_pte_range` (`gup_fast`), `try_to_unuse`. `isolation` is that of 2.6.24, and
+    /// `fresh_anon_vma` that of 2.6.28, both read there.
     pub const V2_6_29: Protocol = Protocol::named("2.6.29", V2_6_29);
 
     /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
+    ///
+    /// Read in 2.6.33.3: `unmap_and_move` (`unmapped_page`, `anon_vma_life`, `rcu_scope`), `vma_adjust` (`vm_end_lock`, `vma_adjust_lock`),
+    /// `swapcache_prepare` (`swap_has_cache`; 2.6.31.3 has it, too), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`), `page_add_anon_rmap`
+    /// (`rmap_again`), `do_swap_page` (`swap_free_order`, `swapin_recheck`), `reuse_swap_page`, `do_wp_page`, `try_to_unmap_one`, x86's `gup_pte_range`
+    /// (`gup_fast`). The rest is that of 2.6.29.
     pub const V2_6_33: Protocol = Protocol::named("2.6.33", V2_6_33);
 
     /// 2.6.34: chains of anon_vmas, and no lock in `vma_adjust` (claim S3.1).
+    ///
+    /// Read in 2.6.34: `anon_vma_clone`, `anon_vma_fork` and `unlink_anon_vmas` (`anon_vma_link`, `chain_lock`, `anon_vma_lock`), `vma_adjust`
+    /// (`vma_adjust_lock`, which locks nothing), `__page_set_anon_rmap` (`shared_mapping`), `page_add_anon_rmap` (`rmap_again`), `unmap_and_move`
+    /// (`unmapped_page`, `anon_vma_life`), `page_lock_anon_vma` (`lock_recheck`). The rest is that of 2.6.33. 2.6.35.3 is between this and 2.6.36:
+    /// it has the latter's `anon_vma_life` and `unmapped_page`, and locks nothing in `vma_adjust` either.
     pub const V2_6_34: Protocol = Protocol::named("2.6.34", V2_6_34);
 
     /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and only a mapped page is migrated through its anon_vma.
+    ///
+    /// Read in 2.6.36: `page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`, `unmapped_page`), `vma_adjust`
+    /// (`vma_adjust_lock`, `vm_end_lock`), `__page_set_anon_rmap` (`rmap_again`, `shared_mapping`), `do_swap_page` (`swapin_recheck`), `unlink_anon_vmas`
+    /// (`chain_lock`, `anon_vma_put`), `zap_pte_range`, `do_wp_page`, x86's `gup_pte_range`. The rest is that of 2.6.33.
     pub const V2_6_36: Protocol = Protocol::named("2.6.36", V2_6_36);
 
     /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.
+    ///
+    /// Read in 2.6.37 and 2.6.39.4, since of 2.6.38 no `mm` was at hand: `__page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move`
+    /// (`anon_vma_life`: 2.6.39 has it, 2.6.37 has that of 2.6.36; that it came with 2.6.38 is from memory, and 1ce82b69e96c of January 2011),
+    /// `unlink_anon_vmas` (`chain_lock`, `anon_vma_put`), `copy_vma` (`mremap_merge`).
     pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
 
     /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an anon_vma sleeps (3.0).
@@ -356,6 +405,7 @@ const V2_6_22: Rules = Rules {
     unmapped_page: UnmappedPage::Unmap,
     move_mapping: MoveMapping::Count,
     find_get_page: FindGetPage::Locked,
+    activate_page: ActivatePage::AtOnce,
     newpage_lru: NewpageLru::Last,
     migration_wait: MigrationWait::GetPage,
     swap_cache_entry: SwapCacheEntry::Swap,
@@ -363,6 +413,8 @@ const V2_6_22: Rules = Rules {
     still_mapped: StillMapped::Leave,
     swap_cache_move: SwapCacheMove::Replace,
     zap_migration: ZapMigration::Discard,
+    zap_flush: ZapFlush::Behind,
+    unmap_flush: UnmapFlush::AtOnce,
     gather_put: GatherPut::AfterUnlink,
     pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
@@ -386,6 +438,7 @@ const V2_6_22: Rules = Rules {
     mprotect_write: MprotectWrite::Fault,
     swap_write: SwapWrite::Finish,
     free_swap: FreeSwap::RemoveExclusive,
+    zap_swap: ZapSwap::UnderLock,
     copied_swap: CopiedSwap::Keep,
     exclusive_lock: ExclusiveLock::PageLock,
     swapin_recheck: SwapinRecheck::Entry,
@@ -400,6 +453,7 @@ const V2_6_22: Rules = Rules {
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
+    unused_slot: UnusedSlot::Wait,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const V2_6_29: Rules = Rules {
@@ -415,6 +469,7 @@ const V2_6_29: Rules = Rules {
     move_mapping: MoveMapping::Freeze,
     find_get_page: FindGetPage::Lockless,
     migration_wait: MigrationWait::GetUnlessZero,
+    gup_fast: GupFast::InterruptsOff,
     ..V2_6_22
 };
 const V2_6_33: Rules =
@@ -442,6 +497,7 @@ const V3_7: Rules = Rules {
     pte_look: PteLook::LocklessUnmap,
     anon_vma_lock_kind: AnonVmaLockKind::Mutex,
     anon_vma_put: AnonVmaPut::RootFirst,
+    activate_page: ActivatePage::Pagevec,
     chain_lock: ChainLock::Root,
     vma_adjust_lock: VmaAdjustLock::VmaOrNext,
     vm_end_lock: VmEndLock::Always,
@@ -457,6 +513,8 @@ const V5_9: Rules = Rules {
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
     gup_fast: GupFast::LookAgain,
+    unmap_flush: UnmapFlush::Batched,
+    zap_swap: ZapSwap::Recount,
     fork_pinned: ForkPinned::Copy,
     swap_cache_entry: SwapCacheEntry::Migration,
     try_to_unuse: TryToUnuse::ByMm,
@@ -480,9 +538,21 @@ const V5_19: Rules = Rules {
     ..V5_10
 };
 const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
-const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, mprotect_write: MprotectWrite::Exclusive, ..V6_1 };
-const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, mremap_merge: MremapMerge::CopiedFrom, ..V6_12 };
+const V6_12: Rules = Rules {
+    activate_page: ActivatePage::PagevecIsolated,
+    swapin_own: SwapinOwn::Writable,
+    mprotect_write: MprotectWrite::Exclusive,
+    ..V6_1
+};
+const V6_18: Rules = Rules {
+    activate_page: ActivatePage::Pagevec,
+    find_get_page: FindGetPage::LocklessOnce,
+    unused_slot: UnusedSlot::Skip,
+    mremap_merge: MremapMerge::CopiedFrom,
+    ..V6_12
+};
 const V7_3: Rules = Rules {
+    activate_page: ActivatePage::Pagevec,
     mremap_merge: MremapMerge::CopiedFrom,
     swap_free_order: SwapFreeOrder::AfterRmap,
     swapin_free: SwapinFree::Exclusive,

@@ -169,7 +169,8 @@ rules! {
         /// That of the VMA, or else of the next one if the boundary between them moves (until 2.6.33, and again since 2012).
         VmaOrNext = "vma-or-next",
     }
-    /// Does `vma_adjust` lock when only `vm_end` moves? (claim S3.9)
+    /// Does `vma_adjust` lock when only `vm_end` moves? (claim S3.9) No race can tell: either nothing is mapped in what falls away, and no walk cares, or
+    /// something is, and no lock helps.
     vm_end_lock: VmEndLock {
         /// No (2.6.32 to 3.6).
         Exempt = "exempt",
@@ -313,7 +314,18 @@ rules! {
         /// 6.18.35 read; 6.12.117 and 7.3.4 look again).
         LocklessOnce = "lockless-once",
     }
-    /// When migration puts the copy on the LRU list.
+    /// What `activate_page` does with a page that is to go to the active list (claims S0.3, S0.10).
+    activate_page: ActivatePage {
+        /// Moves it, under `lru_lock` (until 2.6.39: read in 2.6.11, 2.6.22, 2.6.33, 2.6.36 and 2.6.39).
+        AtOnce = "at-once",
+        /// Puts it into this CPU's pagevec, with a reference; it stays on the list (3.0 to 6.10, and again 6.17: read in 3.0, 3.8, 5.9, 5.19, 6.1,
+        /// 6.18.2 and 6.18.35).
+        Pagevec = "pagevec",
+        /// The same, and nobody can isolate it meanwhile: who copies a page because of its references drains the pagevec then (6.11 to 6.16:
+        /// read in 6.12.19 and 6.12.33; later releases of 6.12 were not).
+        PagevecIsolated = "pagevec-isolated",
+    }
+    /// When migration puts the copy on the LRU list. No race can tell: who finds it there finds it locked until it is mapped.
     newpage_lru: NewpageLru {
         /// When it is mapped and unlocked (`unmap_and_move`: read in 2.6.22 to 5.9).
         Last = "last",
@@ -367,6 +379,24 @@ rules! {
         Mistake = "mistake",
         /// Waits until the migration is over, and zaps what it finds then (document 3's suggestion).
         Wait = "wait",
+    }
+    /// When `zap_pte_range` waits until no access goes through the entries that it has cleared (claim S0.4).
+    zap_flush: ZapFlush {
+        /// Behind all of them, when their mappings count no more: other threads still load through them. Only then it drops its references
+        /// (`tlb_finish_mmu`; all kernels: read in 2.6.11, 2.6.18, 2.6.29, 2.6.36, 3.8, 5.9, and of anonymous pages in 6.12).
+        Behind = "behind",
+        /// With each of them, before its mapping goes: no kernel does.
+        AtOnce = "at-once",
+    }
+    /// When reclaim waits until no access goes through the entries that it has cleared (claims S0.1, S0.4).
+    unmap_flush: UnmapFlush {
+        /// With each of them, before its mapping goes (`ptep_clear_flush` in `try_to_unmap_one`, until 4.2; read in 2.6.11 to 3.8).
+        AtOnce = "at-once",
+        /// Before it writes the page if it was stored to, or else when it is through with it, before the page is free
+        /// (`try_to_unmap_flush`, 4.3 to 4.12: read in a 4.9 whose version is not told).
+        BatchedAlone = "batched-alone",
+        /// The same; and who takes the swap entry away that it has left waits, too (`flush_tlb_batched_pending`, 4.13: read in 5.9, 5.19, 6.12).
+        Batched = "batched",
     }
     /// When an unmap drops the references that its entries had on pages (claim S1.3). No race can tell: what a migration finds on the LRU list
     /// afterwards, it may have taken before.
@@ -567,7 +597,8 @@ rules! {
         /// At once, if the page belongs to the process alone, even where the entry is clean (6.2; read in 6.12.117, 6.18.35 and 7.3.4).
         Exclusive = "exclusive",
     }
-    /// What a write fault on a swap entry does about a page that others have too.
+    /// What a write fault on a swap entry does about a page that others have too. No race can tell: between the two faults nothing is there that the
+    /// first did not leave as any load does.
     swap_write: SwapWrite {
         /// Copies it, within the same fault.
         Finish = "finish",
@@ -583,6 +614,16 @@ rules! {
         /// If no entry holds the slot, whoever else refers to the page (2.6.29).
         TryToFree = "try-to-free",
     }
+    /// How `free_swap_and_cache` makes sure that the page which it takes out of the swap cache is nobody's, when the last swap entry has gone (claim
+    /// S0.13).
+    zap_swap: ZapSwap {
+        /// It finds and locks the page under the `swap_lock` under which it gave the entry up (until 4.10, from memory: read in 2.6.22 to 3.8).
+        UnderLock = "under-lock",
+        /// It finds and locks the page behind that, and counts the entries again (4.11, from memory: read in 5.9, 6.1).
+        Recount = "recount",
+        /// The same, and it does not count again: no kernel does.
+        Unchecked = "unchecked",
+    }
     /// What `wp_page_copy` does with the slot of a page in the swap cache that it has copied, and that nothing maps any more.
     copied_swap: CopiedSwap {
         /// Leaves it: reclaim comes by some day (until 5.13).
@@ -590,7 +631,7 @@ rules! {
         /// Gives it up if no entry needs it (5.14).
         Free = "free",
     }
-    /// Does `exclusive_swap_page` take the tree lock to count, though it holds the page lock? (claim S0.12)
+    /// Does `exclusive_swap_page` take the tree lock to count, though it holds the page lock? (claim S0.12) No race can tell, which is the claim.
     exclusive_lock: ExclusiveLock {
         /// Yes (until 2.6.12).
         TreeLock = "tree-lock",
@@ -610,6 +651,15 @@ rules! {
         Entry = "entry",
         /// That the page is still the slot's page in the swap cache, too (2.6.36).
         EntryAndCache = "entry-and-cache",
+    }
+    /// What who reads a slot back does when no entry stands for it any more, and its page is on its way out of the swap cache (claim S0.10).
+    unused_slot: UnusedSlot {
+        /// Waits until it is out (until 6.14; since 4.11 only because swapoff switches the per-cpu slot caches off: 3.8, 5.9, 5.19, 6.1 and 6.12.33
+        /// read).
+        Wait = "wait",
+        /// Gets no page. swapoff finds the slot in use still, takes that for want of memory, and fails (`__read_swap_cache_async` and
+        /// `unuse_pte_range`, since the slot caches have gone: 6.18.2 and 6.18.35 read, and seen on 6.18.44).
+        Skip = "skip",
     }
     /// Does swapoff wait for the faults that are under way on its device, when nothing is left there? (claim S0.10)
     swapoff_wait: SwapoffWait {
@@ -633,11 +683,13 @@ rules! {
         /// Leaves it alone (5.11, and 5.10 as its stable releases have it).
         Keep = "keep",
     }
-    /// How a device is given a page without `mmap_sem` and the page-table lock (claim S0.9). Where that fails, it is given one with them.
+    /// How a device is given a page without `mmap_sem` and the page-table lock (claims S0.1, S0.9). Where that fails, it is given one with them.
     gup_fast: GupFast {
-        /// It is not (until 2.6.26). Later kernels, until the reference came with a second look, rely on that nobody finishes a TLB flush
-        /// while this CPU's interrupts are off, which is not modelled.
+        /// It is not (until 2.6.26).
         No = "no",
+        /// It reads the entry once and takes a reference, with interrupts off: nobody finishes a TLB flush meanwhile (`gup_pte_range` of x86,
+        /// 2.6.27 to 4.12: read in 2.6.29, 2.6.33, 2.6.36 and 3.8).
+        InterruptsOff = "interrupts-off",
         /// It takes a reference unless the count is zero, and looks at the entry again (`gup_pte_range`, 5.9 read).
         LookAgain = "look-again",
         /// The same, and not while fork write-protects: a sequence count says so (`lockless_pages_from_mm`, 5.11, and 5.10 as its

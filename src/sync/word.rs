@@ -247,18 +247,29 @@ impl<T: Send + Sync> Published<T> {
     }
 }
 
+/// What goes through a page-table entry now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Nothing,
+    /// A load of the hardware, or somebody who reads the entry with interrupts off: who changes the entry may leave it for later to wait for it.
+    Load,
+    /// A store, or a device.
+    Store,
+}
+
 /// A word that hardware goes through as well: a page-table entry. While an access through it is under way, nobody can change it, which
-/// is what the TLB shootdown that follows every change guarantees to the kernel (SPEC.md §8, ASSUME-1).
+/// is what the TLB shootdown that follows every change guarantees to the kernel (SPEC.md §8, ASSUME-1); but for who says that the shootdown
+/// comes later: then a load goes on with the entry as it was.
 pub struct MmuWord<T> {
     id: u32,
     name: Name,
-    raw: engine::Monitor<(T, bool)>,
+    raw: engine::Monitor<(T, Use)>,
 }
 
 impl<T: Scalar + Send> MmuWord<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Monitor::new((value, false)) }
+        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Monitor::new((value, Use::Nothing)) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -277,10 +288,28 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Replaces it, as the kernel does; returns the value before.
     #[track_caller]
     pub fn write(&self, new: T) -> T {
-        let before = self.raw.enter_when(self.step(Access::Write), |(_, used)| !used, |(value, _)| std::mem::replace(value, new));
+        self.write_unless(|used| used != Use::Nothing, new)
+    }
+
+    /// The same, and loads that are under way go on with what was there before, until [`flush`](Self::flush) has waited for them.
+    #[track_caller]
+    pub fn write_unflushed(&self, new: T) -> T {
+        self.write_unless(|used| used == Use::Store, new)
+    }
+
+    #[track_caller]
+    fn write_unless(&self, in_use: impl Fn(Use) -> bool, new: T) -> T {
+        let before = self.raw.enter_when(self.step(Access::Write), |(_, used)| !in_use(*used), |(value, _)| std::mem::replace(value, new));
         engine::observed(before.pack());
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         before
+    }
+
+    /// Waits until no access goes through it as it was before. Kernel: a TLB shootdown of one page.
+    #[track_caller]
+    pub fn flush(&self) {
+        self.raw.enter_when(self.step(Access::Wait), |(_, used)| *used == Use::Nothing, |_| ());
+        event(StepKind::Load, Some(self.name), || format!("{} is flushed", self.name));
     }
 
     /// Waits until it holds what `wanted` says, and reads it: a loop of reads of which only the last is a step.
@@ -292,14 +321,27 @@ impl<T: Scalar + Send> MmuWord<T> {
         value
     }
 
-    /// Hardware begins an access through it.
+    /// Hardware begins an access through it that nobody can change it under: a store.
     #[track_caller]
     pub fn begin_access(&self) -> T {
+        self.begin(Use::Store)
+    }
+
+    /// Hardware begins a load through it, or somebody reads it with interrupts off.
+    #[track_caller]
+    pub fn begin_load(&self) -> T {
+        let value = self.begin(Use::Load);
+        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
+        value
+    }
+
+    #[track_caller]
+    fn begin(&self, new: Use) -> T {
         let value = self.raw.enter_when(
             self.step(Access::Acquire),
-            |(_, used)| !used,
+            |(_, used)| *used == Use::Nothing,
             |(value, used)| {
-                *used = true;
+                *used = new;
                 *value
             },
         );
@@ -310,8 +352,8 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Hardware ends the access that it began, and leaves `new` there if it says so: the dirty bit.
     #[track_caller]
     pub fn end_access(&self, new: Option<T>) {
-        let end = |(value, used): &mut (T, bool)| {
-            *used = false;
+        let end = |(value, used): &mut (T, Use)| {
+            *used = Use::Nothing;
             if let Some(new) = new {
                 *value = new;
             }
@@ -330,8 +372,8 @@ impl<T: Scalar + Send> MmuWord<T> {
         state.word(
             self.id,
             self.name,
-            || self.raw.peek(|(value, used)| value.timeless() << 1 | u64::from(*used)),
-            || self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used { ", in use" } else { "" })),
+            || self.raw.peek(|(value, used)| value.timeless() << 2 | *used as u64),
+            || self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used == Use::Nothing { "" } else { ", in use" })),
         );
     }
 }

@@ -84,6 +84,13 @@ impl Device {
         off(&self.path)
     }
 
+    /// The same; what says that it failed is returned.
+    pub fn try_off(&self) -> Result<(), nix::Error> {
+        let path = CString::new(self.path.as_str()).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: the path is a string that lives.
+        Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
+    }
+
     fn restore(&self) {
         let _ = fs::write(CLUSTER, &self.cluster);
     }

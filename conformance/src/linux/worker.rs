@@ -144,7 +144,8 @@ pub fn live(lines: &[OwnedFd], mut me: usize, gate: &'static Gate) -> ! {
     }
 }
 
-fn written(answer: Result<u64, Errno>) -> Vec<u8> {
+/// An answer, as it is sent.
+pub fn written(answer: Result<u64, Errno>) -> Vec<u8> {
     let (errno, value) = answer.map_or_else(|errno| (errno as u64, 0), |value| (0, value));
     [errno.to_ne_bytes(), value.to_ne_bytes()].concat()
 }
@@ -179,16 +180,26 @@ impl Asked {
         let (cpu, spins) = self.at_once.unwrap_or_default();
         let mut one = CpuSet::new();
         let moved = one.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &one));
-        gate.fetch_add(1, SeqCst);
-        // Should the other one be dead, that is no reason to wait for ever.
-        (0..1 << 30).take_while(|_| gate.load(SeqCst) < 2).for_each(|_| std::hint::spin_loop());
-        (0..spins).for_each(|_| std::hint::spin_loop());
+        meet(gate, spins);
         written(moved.and_then(|()| Held::default().act(&self.op, self.other)))
     }
 }
 
+/// Waits for the other one, and then for so many rounds of nothing.
+pub fn meet(gate: &Gate, spins: u32) {
+    gate.fetch_add(1, SeqCst);
+    // Should the other one be dead, that is no reason to wait for ever.
+    (0..1 << 30).take_while(|_| gate.load(SeqCst) < 2).for_each(|_| std::hint::spin_loop());
+    (0..spins).for_each(|_| std::hint::spin_loop());
+}
+
 /// Does what is asked for at once with something else: with what another process does, or, if there are two, one in a thread.
 fn at_once(asked: &[Asked], gate: &'static Gate) -> Vec<u8> {
+    for one in asked {
+        if let Op::Mprotect { k, .. } = one.op {
+            READ_ONLY[k as usize].store(true, SeqCst); // it may be, by the time that the other one stores
+        }
+    }
     match *asked {
         [first, second] => std::thread::scope(|scope| {
             let other = scope.spawn(move || second.act(gate));
