@@ -319,3 +319,37 @@ fn memory_runs_out() {
         });
     answers(&split, &[(Era::V2_6_11, &[]), (Era::V5_19, &[])]);
 }
+
+/// Two devices hold a page that moves away and back; what they store is where the page is, and what a thread stores meanwhile is what they read.
+#[test]
+fn what_devices_hold_moves_along() {
+    let race = Race::new("W20", "a page that two devices hold moves away and back")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.touch(2);
+            let _stores = p.pin_for_writing(1).expect("it is mapped");
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("mremap, a store, mremap back", |w| {
+            let p = w.process(0);
+            p.mremap(1..3, 5).expect("it is mapped");
+            p.store(5, 8).expect("it is mapped");
+            p.mremap(5..7, 1).expect("it is mapped");
+        })
+        .cpu("the one device stores, the other reads", |w| {
+            let (stores, reads) = (w.pin(0), w.pin(1));
+            stores.dma_write(7);
+            assert!([7, 8].contains(&reads.read()), "one of the two stores is the last");
+            stores.put();
+            reads.put();
+        })
+        .finally(|w| {
+            let p = w.process(0);
+            assert!(p.load(1).is_ok_and(|found| [7, 8].contains(&found)), "it is back");
+            assert_eq!(p.load(2), Ok(102), "and so is what nobody held");
+            assert_eq!(p.load(5), Err(lockwalk::mm::Errno::Efault), "nothing is left where it was meanwhile");
+        });
+    answers(&race, &[(Era::RMAP_10, &[]), (Era::V2_6_7, &[]), (Era::V2_6_29, &[]), (Era::V5_19, &[])]);
+}

@@ -240,7 +240,7 @@ impl World {
     /// Gives the process a page of its own at `addr`, as a store would. Called with `mmap_sem` held. Kernel: the same name, rmap 11.
     pub(super) fn make_page_exclusive(&self, mm: &Mm, vma: &Vma, addr: Addr) -> Result<(), Errno> {
         match self.handle_mm_fault(mm, vma, addr, true) {
-            VmFault::Minor => Ok(()),
+            VmFault::Minor | VmFault::Write => Ok(()),
             VmFault::Oom => Err(Errno::Enomem),
         }
     }

@@ -123,7 +123,7 @@ impl<'w> Process<'w> {
     }
 
     /// Moves what is mapped in a range, all of it in one VMA, to where `to` is the first address; what is mapped there goes. `Efault` where it is not
-    /// one VMA, `Enomem` where memory runs out: then nothing has moved. What a device holds may not be in it.
+    /// one VMA, `Enomem` where memory runs out: then nothing has moved.
     #[track_caller]
     pub fn mremap(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
         self.check_alive();

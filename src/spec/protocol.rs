@@ -319,6 +319,7 @@ const V2_6_11: Rules = Rules {
     swap_free_order: SwapFreeOrder::First,
     exclusive_lock: ExclusiveLock::TreeLock,
     unuse_activate: UnuseActivate::No,
+    gup_force: GupForce::Once,
     gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
 };
@@ -396,7 +397,10 @@ const V2_6_22: Rules = Rules {
     swap_pinned: SwapPinned::Add,
     fork_pinned: ForkPinned::Share,
     read_pin: ReadPin::AsMapped,
+    gup_force: GupForce::FaultWrite,
     unuse_sem: UnuseSem::Trylock,
+    unuse_copy: UnuseCopy::PageLocked,
+    unuse_found: UnuseFound::Masked,
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
@@ -456,6 +460,7 @@ const V5_9: Rules = Rules {
     reuse: Reuse::Refcount,
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
+    gup_force: GupForce::CowDirty,
     gup_fast: GupFast::LookAgain,
     fork_pinned: ForkPinned::Copy,
     swap_cache_entry: SwapCacheEntry::Migration,
@@ -479,7 +484,7 @@ const V5_19: Rules = Rules {
     swapoff_wait: SwapoffWait::Users,
     ..V5_10
 };
-const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
+const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, gup_force: GupForce::Exclusive, swap_bypass: SwapBypass::Claimed, ..V5_19 };
 const V6_12: Rules = Rules { swapin_own: SwapinOwn::Writable, mprotect_write: MprotectWrite::Exclusive, ..V6_1 };
 const V6_18: Rules = Rules { find_get_page: FindGetPage::LocklessOnce, mremap_merge: MremapMerge::CopiedFrom, ..V6_12 };
 const V7_3: Rules = Rules {
