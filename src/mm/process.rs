@@ -138,6 +138,21 @@ impl<'w> Process<'w> {
         done
     }
 
+    /// Lets what is mapped in a range, all of it in one VMA, end at `end`, behind it, and stay where it is. `Efault` where it is not one VMA, `Enomem`
+    /// where that does not end there, or something is in the way. What `mremap` does without `MREMAP_MAYMOVE`.
+    #[track_caller]
+    pub fn expand(&self, range: Range<Addr>, end: Addr) -> Result<(), Errno> {
+        self.check_alive();
+        self.check_range(&range);
+        self.check(end - 1);
+        if end <= range.end {
+            misuse(format!("expand({range:?}, {end}) does not grow"));
+        }
+        let done = self.world.expand(self.mm, range.clone(), end);
+        self.asked("expand(%a, %b)", range.start, end, done.is_ok());
+        done
+    }
+
     /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
     /// madvise on the lower half do first; nothing, if no VMA has `addr` inside (`-ENOMEM`).
     #[track_caller]
