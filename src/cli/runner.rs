@@ -239,6 +239,7 @@ fn in_words(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lockwalk::mm::World;
     use lockwalk::{Era, Method, Options, Race};
 
     use super::Runner;
@@ -256,12 +257,15 @@ mod tests {
     /// What makes no sense under a protocol does not keep others from being asked; if nothing is left, it is refused.
     #[test]
     fn what_is_not_applicable_is_said_and_passed_by() {
-        let touch =
-            |id: &str| Race::new(id, "a page is touched").world(|w| w.new_process().mmap(1..2)).cpu("store", |w| w.process(0).touch(1));
-        let moves = touch("moves").cpu("move_pages", |w| w.process(0).move_pages(1));
+        let touched = |w: &World| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        };
+        let race = |id: &str| Race::new(id, "a page").world(touched).cpu("load", |w| _ = w.process(0).load(1));
         let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
-        let moves = (moves.world(|w| w.process(0).move_pages(1)), Era::RMAP_10);
-        let outcomes = runner.check(&[moves.clone(), (touch("touches"), Era::RMAP_10)], &Method::Exhaustive, |_| Ok(())).ok();
+        let moves = (race("moves").cpu("move_pages", |w| w.process(0).move_pages(1)), Era::RMAP_10);
+        let outcomes = runner.check(&[moves.clone(), (race("loads"), Era::RMAP_10)], &Method::Exhaustive, |_| Ok(())).ok();
         let outcomes = outcomes.expect("one of them is asked");
         let why = "not applicable: move_pages needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both";
         assert_eq!((outcomes[0].coverage.inapplicable(), outcomes[1].coverage.inapplicable()), (Some(why), None));
