@@ -1,5 +1,6 @@
 //! The design space: every arm of a rule, or several protocols, against several races. What comes out is computed, never documented.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use witness::Outcome;
@@ -32,11 +33,12 @@ pub fn undocumented(race: &Race) -> Race {
 }
 
 /// What one cell says: the clauses that executions violate, each execution counted by its first one; or that none does. `…` after them, or
-/// `?` instead, where not everything was explored.
+/// `?` instead, where not everything was explored; `–` where the race makes no sense under the protocol.
 pub fn cell(outcome: &Outcome) -> String {
     let clauses: Vec<_> = outcome.violations.iter().map(|violation| violation.name.as_str()).collect();
     match (clauses.as_slice(), outcome.coverage.unfinished()) {
         ([], None) => outcome.verdict().to_string(),
+        ([], Some(_)) if outcome.coverage.inapplicable().is_some() => "–".into(),
         ([], Some(_)) => "?".into(),
         (clauses, None) => clauses.join(" "),
         (clauses, Some(_)) => format!("{} …", clauses.join(" ")),
@@ -45,13 +47,16 @@ pub fn cell(outcome: &Outcome) -> String {
 
 /// What the marks of the cells mean that are there.
 pub fn legend(rows: &[(String, Vec<Outcome>)]) -> Option<String> {
-    let cells = || rows.iter().flat_map(|(_, outcomes)| outcomes).filter(|outcome| outcome.coverage.unfinished().is_some());
+    let all = || rows.iter().flat_map(|(_, outcomes)| outcomes);
+    let cells = || all().filter(|outcome| outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none());
     let marks = [
         (true, "…: not all of it was explored, so that more may be violated"),
         (false, "?: not all of it was explored, and nothing was found"),
     ];
     let there = marks.iter().filter(|(found, _)| cells().any(|outcome| outcome.violations.is_empty() != *found));
-    let lines: Vec<_> = there.map(|(_, mark)| *mark).collect();
+    let mut lines: Vec<_> = there.map(|(_, mark)| (*mark).to_owned()).collect();
+    let whys: BTreeSet<_> = all().filter_map(|outcome| outcome.coverage.inapplicable()).collect();
+    lines.extend(whys.into_iter().map(|why| format!("–: {why}")));
     (!lines.is_empty()).then(|| lines.join("; ") + ".")
 }
 

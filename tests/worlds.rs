@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use lockwalk::mm::World;
+use lockwalk::mm::{Errno, World};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Mark, Method, Options, Outcome, Protocol, Race};
 
@@ -318,4 +318,113 @@ fn memory_runs_out() {
             assert_eq!(w.process(0).load(2), Ok(102), "nothing is unmapped");
         });
     answers(&split, &[(Era::V2_6_11, &[]), (Era::V5_19, &[])]);
+}
+
+/// Two devices hold a page that moves away and back; what they store is where the page is, and what a thread stores meanwhile is what they read.
+#[test]
+fn what_devices_hold_moves_along() {
+    let race = Race::new("W20", "a page that two devices hold moves away and back")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.touch(2);
+            let _stores = p.pin_for_writing(1).expect("it is mapped");
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("mremap, a store, mremap back", |w| {
+            let p = w.process(0);
+            p.mremap(1..3, 5).expect("it is mapped");
+            p.store(5, 8).expect("it is mapped");
+            p.mremap(5..7, 1).expect("it is mapped");
+        })
+        .cpu("the one device stores, the other reads", |w| {
+            let (stores, reads) = (w.pin(0), w.pin(1));
+            stores.dma_write(7);
+            assert!([7, 8].contains(&reads.read()), "one of the two stores is the last");
+            stores.put();
+            reads.put();
+        })
+        .finally(|w| {
+            let p = w.process(0);
+            assert!(p.load(1).is_ok_and(|found| [7, 8].contains(&found)), "it is back");
+            assert_eq!(p.load(2), Ok(102), "and so is what nobody held");
+            assert_eq!(p.load(5), Err(Errno::Efault), "nothing is left where it was meanwhile");
+        });
+    answers(&race, &[(Era::RMAP_10, &[]), (Era::V2_6_7, &[]), (Era::V2_6_29, &[]), (Era::V5_19, &[])]);
+}
+
+/// One CPU alone, and what the kernel tells it.
+fn alone(title: &str, build: impl Fn(&World) + Send + Sync + 'static, body: impl Fn(&World) + Send + Sync + 'static) -> Race {
+    Race::new("W", title).world(build).cpu("alone", body)
+}
+
+#[test]
+fn mremap_moves_what_is_one_vma() {
+    let two = alone(
+        "mremap is asked for two VMAs at once, for more than there is, and to grow where something is",
+        |w| {
+            let p = w.new_process();
+            for start in [1, 2] {
+                p.mmap(start..start + 1);
+                p.touch(start);
+            }
+        },
+        |w| {
+            let p = w.process(0);
+            assert_eq!(p.mremap(1..3, 5), Err(Errno::Efault), "they are two");
+            assert_eq!(p.expand(1..3, 4), Err(Errno::Efault), "they are two");
+            assert_eq!(p.expand(1..2, 3), Err(Errno::Enomem), "the other is in the way");
+            assert_eq!(p.mremap(4..5, 7), Err(Errno::Efault), "nothing is there");
+            assert_eq!((p.load(1), p.load(2)), (Ok(101), Ok(102)), "both stay where they are");
+            p.expand(2..3, 4).expect("nothing is in the way");
+            assert_eq!(p.expand(2..3, 5), Err(Errno::Enomem), "it ends at 4 now");
+            p.mremap(2..4, 8).expect("it is one");
+            assert_eq!((p.load(8), p.load(9), p.load(2)), (Ok(102), Ok(0), Err(Errno::Efault)));
+        },
+    );
+    answers(&two, &[(Era::RMAP_10, &[]), (Era::DOCUMENT_4, &[]), (Era::V2_6_11, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])]);
+}
+
+#[test]
+fn mremap_without_memory_begins_nothing() {
+    let nothing = alone(
+        "there is no memory for the VMA at the new place",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            w.limit_memory();
+        },
+        |w| {
+            let p = w.process(0);
+            w.exhaust_memory();
+            assert_eq!(p.mremap(1..2, 3), Err(Errno::Enomem), "there is no memory");
+            w.release_memory();
+            assert_eq!(p.load(1), Ok(101));
+            p.mremap(1..2, 3).expect("there is memory");
+            assert_eq!(p.load(3), Ok(101));
+        },
+    )
+    .never("what has moved moves back", |e| e.saw(Mark::MREMAP_MOVES_BACK));
+    answers(&nothing, &[(Era::RMAP_10, &[]), (Era::DOCUMENT_4, &[]), (Era::V2_6_11, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])]);
+}
+
+/// Under anonmm the child's place in the bundle is an allocation of its own.
+#[test]
+fn fork_without_memory_makes_no_child() {
+    let empty = alone(
+        "a process forks that has nothing mapped, and there is no memory",
+        |w| {
+            w.new_process();
+            w.limit_memory();
+        },
+        |w| {
+            w.exhaust_memory();
+            assert!(w.process(0).try_fork().is_err(), "there is no memory");
+            w.release_memory();
+            assert!(w.process(0).try_fork().is_ok(), "there is");
+        },
+    );
+    answers(&empty, &[(Era::RMAP_10, &[]), (Era::DOCUMENT_4, &[])]);
 }

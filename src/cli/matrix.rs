@@ -24,7 +24,7 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             Refusal(format!("no rule is called '{}'{}", args.rule, select::did_you_mean(&args.rule, names.iter().copied())))
         })?
     };
-    let dash = |text: String| if terminal.style().ascii { text.replace('…', "...").replace('·', "-") } else { text };
+    let dash = |text: String| if terminal.style().ascii { text.replace('…', "...").replace(['·', '–'], "-") } else { text };
     if args.format == MatrixFormat::Table {
         let over = if args.eras { "protocols".to_owned() } else { format!("{} in {}", args.rule, args.base) };
         let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
@@ -57,7 +57,7 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     if let Some(legend) = matrix::legend(&rows).filter(|_| args.format != MatrixFormat::Json) {
         print(&dash(format!("\n{legend}\n")))?;
     }
-    let known = cells.iter().filter(|cell| cell.coverage.unfinished().is_none()).count();
+    let known = cells.iter().filter(|cell| cell.coverage.unfinished().is_none() || cell.coverage.inapplicable().is_some()).count();
     if runner.stopped() {
         complain(&format!("stopped: {known} of {} cells known", cases.len()));
     }

@@ -45,7 +45,9 @@ pub enum Status {
 
 impl Status {
     fn of(outcomes: &[Outcome]) -> Self {
-        outcomes.iter().map(|outcome| outcome.judgement().into()).max().unwrap_or(Status::AsDocumented)
+        // There is nothing to decide of what makes no sense under its protocol.
+        let asked = outcomes.iter().filter(|outcome| outcome.coverage.inapplicable().is_none());
+        asked.map(|outcome| outcome.judgement().into()).max().unwrap_or(Status::AsDocumented)
     }
 }
 

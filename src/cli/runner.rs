@@ -8,7 +8,8 @@ use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
 use lockwalk::spec::Violation;
-use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race};
+use lockwalk::witness::{Coverage, INAPPLICABLE};
+use lockwalk::{Documented, Method, Options, Outcome, Part, Protocol, Race};
 
 use super::Refusal;
 use super::output::complain;
@@ -62,9 +63,17 @@ impl Runner {
         let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
         let check = |n: usize, options: &Options| {
             let (race, protocol): &Case = &cases[n];
-            race.check_with(protocol, method, options)
+            let checked = panic::catch_unwind(AssertUnwindSafe(|| race.check_with(protocol, method, options)));
+            checked.unwrap_or_else(|payload| not_applied(race, protocol, &*payload).unwrap_or_else(|| panic::resume_unwind(payload)))
         };
-        self.run(cases, divisible, check, |outcome| outcome.coverage.unfinished().is_some(), seen)
+        let unfinished = |outcome: &Outcome| outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none();
+        let outcomes = self.run(cases, divisible, check, unfinished, seen)?;
+        // What can be asked of none is a mistake of who asks.
+        let none_is_left = outcomes.iter().all(|outcome| outcome.coverage.inapplicable().is_some());
+        match outcomes.first().and_then(|outcome| outcome.coverage.inapplicable()) {
+            Some(why) if none_is_left => Err(Refusal(format!("{} under {}: {why}", outcomes[0].race, outcomes[0].protocol))),
+            _ => Ok(outcomes),
+        }
     }
 
     /// Explores all cases, as far as Ctrl-C lets it. `explore` is given the n-th and its limits; whether
@@ -189,6 +198,13 @@ impl Runner {
     }
 }
 
+/// The outcome of a race that says that it makes no sense under the protocol: nothing was explored, and this is why.
+fn not_applied(race: &Race, protocol: &Protocol, panic: &(dyn Any + Send)) -> Option<Outcome> {
+    let said = in_words(panic);
+    let why = said[said.find(INAPPLICABLE)?..].rsplit_once(" (").map_or(&*said, |(why, _)| why).to_owned();
+    Some(Outcome { coverage: Coverage::Unfinished { why }, ..Part::new(race, protocol, None).outcome() })
+}
+
 thread_local! {
     /// The case that this thread runs, as a refusal begins.
     static CASE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -223,9 +239,11 @@ fn in_words(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lockwalk::mm::World;
     use lockwalk::{Era, Method, Options, Race};
 
     use super::Runner;
+    use crate::cli::Status;
 
     /// What goes wrong in a race is said in one line, and is no verdict.
     #[test]
@@ -234,5 +252,25 @@ mod tests {
         let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
         let refused = runner.check(&[(race, Era::V2_6_36)], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
         assert!(refused.0.starts_with("odd under 2.6.36, in its world: no memory (src/cli/runner.rs:"), "{}", refused.0);
+    }
+
+    /// What makes no sense under a protocol does not keep others from being asked; if nothing is left, it is refused.
+    #[test]
+    fn what_is_not_applicable_is_said_and_passed_by() {
+        let touched = |w: &World| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        };
+        let race = |id: &str| Race::new(id, "a page").world(touched).cpu("load", |w| _ = w.process(0).load(1));
+        let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
+        let moves = (race("moves").cpu("move_pages", |w| w.process(0).move_pages(1)), Era::RMAP_10);
+        let outcomes = runner.check(&[moves.clone(), (race("loads"), Era::RMAP_10)], &Method::Exhaustive, |_| Ok(())).ok();
+        let outcomes = outcomes.expect("one of them is asked");
+        let why = "not applicable: move_pages needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both";
+        assert_eq!((outcomes[0].coverage.inapplicable(), outcomes[1].coverage.inapplicable()), (Some(why), None));
+        assert_eq!(Status::of(&outcomes), Status::AsDocumented);
+        let refused = runner.check(&[moves], &Method::Exhaustive, |_| Ok(())).err().expect("it is refused");
+        assert_eq!(refused.0, format!("moves under rmap-10: {why}"));
     }
 }

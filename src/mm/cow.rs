@@ -23,7 +23,6 @@ impl World {
     fn break_cow(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> VmFault {
         call!("do_wp_page({}:{addr}{})", mm.id(), if write { "" } else { ", unshare" });
         mm.page_table_lock.assert_held();
-        let write = vma.maybe_mkwrite(write); // who is here for a clash (rule SwapinClash) may only have loaded
         let old = pte.page().expect("a present entry");
         let Some(reuse) = self.wp_can_reuse(mm, vma, addr, pte) else {
             mm.page_table_lock.unlock();
@@ -32,17 +31,25 @@ impl World {
         if reuse {
             sync::mark(Mark::DO_WP_PAGE_REUSES);
             if write {
-                self.assert_sole_entry(mm, addr, old);
-                self.set_pte(mm, addr, Pte::Present { page: old, write: true, dirty: true });
+                // Who stores by force, or is here for a clash (rule SwapinClash), need not be allowed to store.
+                let write = vma.maybe_mkwrite(true);
+                if write {
+                    self.assert_sole_entry(mm, addr, old);
+                }
+                self.set_pte(mm, addr, Pte::Present { page: old, write, dirty: true });
             }
             mm.page_table_lock.unlock();
-            return VmFault::Minor;
+            return if write { VmFault::Write } else { VmFault::Minor };
         }
         self.get_page(old);
         mm.page_table_lock.unlock();
-        let result = self.wp_page_copy(mm, vma, addr, pte, write);
+        let copied = self.wp_page_copy(mm, vma, addr, pte, vma.maybe_mkwrite(write));
         self.put_page(old);
-        if result.is_ok() { VmFault::Minor } else { VmFault::Oom }
+        match copied {
+            Ok(true) if write => VmFault::Write,
+            Ok(_) => VmFault::Minor,
+            Err(_) => VmFault::Oom,
+        }
     }
 
     /// May the process have the page of its write-protected entry for itself? `None` if the entry changed while it slept. Called with the
@@ -104,10 +111,11 @@ impl World {
         Some(reuse)
     }
 
-    /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`. Kernel: `wp_page_copy`.
+    /// The copying half of `do_wp_page`. Called with a reference on the old page, and no lock but `mmap_sem`. False if the entry has changed meanwhile.
+    /// Kernel: `wp_page_copy`.
     ///
     /// As long as the entry is there, a thread may load through it: the mapping must count till then (rule [`CowRmap`]).
-    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> Result<(), Errno> {
+    fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> Result<bool, Errno> {
         let old = pte.page().expect("a present entry");
         sync::mark(Mark::DO_WP_PAGE_COPIES);
         self.anon_vma_prepare(vma)?;
@@ -132,7 +140,7 @@ impl World {
         if used && self.rules().copied_swap == CopiedSwap::Free {
             self.free_swap_cache(old);
         }
-        Ok(())
+        Ok(used)
     }
 
     /// May the faulting process have the page for itself? Called with the page and the page table locked (claims S0.3, S0.4). Kernel:

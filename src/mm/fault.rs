@@ -12,19 +12,26 @@ pub(super) struct FaultAgain(Option<RetryLoop>);
 impl FaultAgain {
     /// Before each fault.
     pub(super) fn round(&mut self, world: &World) {
+        self.round_knowing(world, false);
+    }
+
+    /// The same, by one who remembers something of the rounds before.
+    pub(super) fn round_knowing(&mut self, world: &World, known: bool) {
         match &self.0 {
-            Some(retries) => retries.round(|| world.fingerprint()),
+            Some(retries) => retries.round(|| world.fingerprint().wrapping_add(u64::from(known))),
             None => self.0 = Some(RetryLoop::new()),
         }
     }
 }
 
-/// How a fault ends, if no signal is sent. Kernel: `VM_FAULT_MINOR`, which is 0 since 2.6.23, and `VM_FAULT_OOM`.
+/// How a fault ends, if no signal is sent. Kernel: `VM_FAULT_MINOR`, which is 0 since 2.6.23, `VM_FAULT_WRITE` and `VM_FAULT_OOM`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(super) enum VmFault {
     /// The access is to be tried again.
     Minor,
+    /// The same, and `do_wp_page` has given the process the page for itself, or a copy (2.6.13 to 6.1).
+    Write,
     /// Memory has run out.
     Oom,
 }
@@ -106,7 +113,7 @@ impl World {
                 Err(Errno::Efault)
             }
             Some(vma) => match self.handle_mm_fault(mm, vma, addr, write) {
-                VmFault::Minor => Ok(()),
+                VmFault::Minor | VmFault::Write => Ok(()),
                 VmFault::Oom => {
                     sync::mark(Mark::PAGE_FAULT_OOM);
                     Err(Errno::Enomem)
@@ -121,7 +128,8 @@ impl World {
         result
     }
 
-    /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading; to write, only where the VMA permits it.
+    /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading; to write where the VMA does not permit it, only by force
+    /// (rule [`GupForce`](crate::spec::GupForce)), and then the entry becomes dirty, and not writable.
     pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) -> VmFault {
         match mm.pte(addr).read() {
             Pte::None => self.do_anonymous_page(mm, vma, addr),

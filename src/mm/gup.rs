@@ -2,17 +2,28 @@
 
 use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
-use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, Vma, World};
 use crate::call;
-use crate::spec::{Clause, Gup, GupFast, ReadPin};
+use crate::spec::{Clause, Gup, GupFast, GupForce, ReadPin};
 use crate::sync::{self, Mark};
+
+/// What the page is wanted for. Kernel: `write` and `force`, `FOLL_WRITE` and `FOLL_FORCE` since 3.4.
+#[derive(Clone, Copy)]
+struct Foll {
+    write: bool,
+    force: bool,
+}
+
+impl Foll {
+    const READ: Self = Self { write: false, force: false };
+    const WRITE: Self = Self { write: true, force: false };
+    const FORCED_WRITE: Self = Self { write: true, force: true };
+}
 
 /// A page that a device holds. Dropping the value does not let go of the page: see [`put`](Self::put).
 #[must_use]
 pub struct Pin<'w> {
     world: &'w World,
-    mm: MmRef,
-    addr: Addr,
     page: PageRef,
     /// Which of the checker's records.
     record: u32,
@@ -26,7 +37,17 @@ impl<'w> Process<'w> {
     pub fn pin_for_writing(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
         self.check(addr);
-        self.world.get_user_pages(self.mm, addr, true)
+        self.world.get_user_pages(self.mm, addr, Foll::WRITE)
+    }
+
+    /// Gives a device, or a debugger, the page at `addr` to store into, whether the process may store there or not. Takes `mmap_sem` for reading.
+    /// Kernel: `get_user_pages(write, force)`, `FOLL_WRITE | FOLL_FORCE` later, as `access_process_vm` calls it for ptrace, which keeps `mmap_sem` until it
+    /// has stored, and as drivers did until 6.2 (claim S4.8).
+    #[track_caller]
+    pub fn pin_for_writing_by_force(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
+        self.check_alive();
+        self.check(addr);
+        self.world.get_user_pages(self.mm, addr, Foll::FORCED_WRITE)
     }
 
     /// Gives a device the page at `addr`, to read. Takes `mmap_sem` for reading. Kernel: `get_user_pages`.
@@ -34,7 +55,7 @@ impl<'w> Process<'w> {
     pub fn pin_for_reading(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
         self.check(addr);
-        self.world.get_user_pages(self.mm, addr, false)
+        self.world.get_user_pages(self.mm, addr, Foll::READ)
     }
 
     /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some time after the page was looked up.
@@ -50,22 +71,20 @@ impl<'w> Process<'w> {
 impl Pin<'_> {
     /// The device stores into the page. From then on the process must find it there ([DATA-1]).
     pub fn dma_write(&self, value: u64) {
-        let pte = self.world.mm_struct(self.mm).pte(self.addr);
-        let _ = pte.begin_access(); // not through the entry; but no user access sees half of it
+        let at = self.world.shadow_begin_dma(self.record);
         self.world.page(self.page).content.write(value);
         self.world.shadow_dma(self.record, value);
-        pte.end_access(None);
+        self.world.shadow_end_dma(at);
     }
 
     /// The device reads the page ([PIN-2]).
     pub fn read(&self) -> u64 {
-        let pte = self.world.mm_struct(self.mm).pte(self.addr);
-        let _ = pte.begin_access();
+        let at = self.world.shadow_begin_dma(self.record);
         let value = self.world.page(self.page).content.read();
         let foreign = self.world.shadow_pin_read(self.record, value);
-        pte.end_access(None);
+        self.world.shadow_end_dma(at);
         sync::clause(Clause::PIN_2, !foreign, || {
-            format!("a device reads {value} from {}, which {} never stored at {}", self.page, self.mm, self.addr)
+            format!("a device reads {value} from {}, which {} never stored at {}", self.page, at.mm, at.addr)
         });
         value
     }
@@ -103,15 +122,16 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn pin(&self, n: usize) -> Pin<'_> {
-        let Some((record, at, page, write)) = self.shadow_pinned(n) else {
+        let Some((record, page, write)) = self.shadow_pinned(n) else {
             sync::misuse(format!("no device was given {}", if n == 0 { "a page".into() } else { format!("{} pages", n + 1) }));
         };
-        Pin { world: self, mm: at.mm, addr: at.addr, page, record, write }
+        Pin { world: self, page, record, write }
     }
 
     /// Kernel: `get_user_pages`; `pin_user_pages` since 5.6. Takes `mmap_sem` for reading.
-    fn get_user_pages(&self, mm: MmRef, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
-        call!("get_user_pages({mm}:{addr}{})", if write { ", write" } else { "" });
+    fn get_user_pages(&self, mm: MmRef, addr: Addr, foll: Foll) -> Result<Pin<'_>, Errno> {
+        let Foll { write, force } = foll;
+        call!("get_user_pages({mm}:{addr}{}{})", if write { ", write" } else { "" }, if force { ", force" } else { "" });
         let mm = self.mm_struct(mm);
         if self.rules().gup == Gup::Pin && !mm.has_pinned.read() {
             mm.has_pinned.write(true); // before it looks for a page
@@ -122,7 +142,7 @@ impl World {
             return Ok(pin);
         }
         mm.mmap_sem.down_read();
-        let pinned = self.follow_page(mm, addr, write);
+        let pinned = self.follow_page(mm, addr, foll);
         mm.mmap_sem.up_read();
         pinned
     }
@@ -143,7 +163,7 @@ impl World {
         };
         if seq.is_some_and(|seq| mm.write_protect_seq.read() != seq) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
-            self.gup_refuse(mm, &pin);
+            self.gup_refuse(&pin);
             return None;
         }
         self.shadow_pin_given(pin.record);
@@ -160,7 +180,7 @@ impl World {
                 self.assert_not_frozen(page);
                 self.page(page).count.add(self.gup_references());
                 let record = self.shadow_pin_fast(mm, addr, page, write);
-                Some(Pin { world: self, mm: mm.id(), addr, page, record, write })
+                Some(Pin { world: self, page, record, write })
             }
             _ => None,
         };
@@ -178,47 +198,64 @@ impl World {
         frame.count.update_if(|count| (count != 0).then_some(count + references)).ok()?;
         let page = frame.resident(); // by now, the frame may have another page
         let record = self.shadow_pin_fast(mm, addr, page, write);
-        let pin = Pin { world: self, mm: mm.id(), addr, page, record, write };
+        let pin = Pin { world: self, page, record, write };
         if mm.pte(addr).read() != (Pte::Present { page, write: writable, dirty }) || (!writable && self.must_unshare(page)) {
             sync::mark(Mark::GUP_FAST_LOOKS_AGAIN);
-            self.gup_refuse(mm, &pin);
+            self.gup_refuse(&pin);
             return None;
         }
         Some(pin)
     }
 
     /// Lets go of a page that nobody was told of. Kernel: `gup_put_folio`; until 5.17 `put_compound_head`.
-    fn gup_refuse(&self, mm: &Mm, pin: &Pin<'_>) {
-        self.shadow_pin_refused(mm, pin.addr, pin.record);
+    fn gup_refuse(&self, pin: &Pin<'_>) {
+        self.shadow_pin_refused(pin.record);
         self.put_page_refs(pin.page, self.gup_references());
     }
 
     /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.
-    fn follow_page(&self, mm: &Mm, addr: Addr, write: bool) -> Result<Pin<'_>, Errno> {
-        let vma = self.find_vma(mm, addr).filter(|vma| !write || vma.vm_write.read()).ok_or(Errno::Efault)?;
+    fn follow_page(&self, mm: &Mm, addr: Addr, foll: Foll) -> Result<Pin<'_>, Errno> {
+        let Foll { write, force } = foll;
+        let vma = self.find_vma(mm, addr).filter(|vma| !write || force || vma.vm_write.read()).ok_or(Errno::Efault)?;
         let mut again = FaultAgain::default();
+        let mut broken = false; // has a fault given the process the page for itself, as far as that is asked?
         loop {
             mm.page_table_lock.lock();
             match mm.pte(addr).read() {
                 pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
                     again.round(self);
                     match self.unshare(mm, vma, addr, pte) {
-                        VmFault::Minor => continue,
+                        VmFault::Minor | VmFault::Write => continue,
                         VmFault::Oom => return Err(Errno::Enomem),
                     }
                 }
-                Pte::Present { page, write: writable, .. } if writable || !write => {
+                Pte::Present { page, write: writable, dirty }
+                    if writable || !write || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
+                {
                     self.page(page).count.add(self.gup_references());
                     let record = self.shadow_pin(mm, addr, page, write);
                     mm.page_table_lock.unlock();
-                    return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });
+                    return Ok(Pin { world: self, page, record, write });
                 }
                 _ => mm.page_table_lock.unlock(),
             }
-            again.round(self);
-            if self.handle_mm_fault(mm, vma, addr, write) == VmFault::Oom {
-                return Err(Errno::Enomem);
+            again.round_knowing(self, broken);
+            let reads = broken && self.rules().gup_force == GupForce::FaultWrite;
+            match self.handle_mm_fault(mm, vma, addr, write && !reads) {
+                VmFault::Oom => return Err(Errno::Enomem),
+                VmFault::Write => broken |= !vma.vm_write.read() || self.rules().gup_force == GupForce::Once,
+                VmFault::Minor => broken |= self.rules().gup_force == GupForce::Once,
             }
+        }
+    }
+
+    /// May a store by force go into a page whose entry is not writable (rule [`GupForce`], claim S4.8)? Called with the page-table lock held. Kernel: the
+    /// same name since 4.9; part of `follow_page` before.
+    fn can_follow_write_pte(&self, vma: &Vma, page: PageRef, dirty: bool, broken: bool) -> bool {
+        match self.rules().gup_force {
+            GupForce::Once | GupForce::FaultWrite => broken,
+            GupForce::CowDirty => broken && dirty,
+            GupForce::Exclusive => !vma.vm_write.read() && self.page(page).anon_exclusive.read(),
         }
     }
 

@@ -53,7 +53,7 @@ impl World {
     #[track_caller]
     pub(super) fn refuse_under_anonmm(&self, what: &str) {
         if self.has_anonmm() {
-            sync::misuse(format!("{what} needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both"));
+            sync::inapplicable(&format!("{what} needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both"));
         }
     }
 

@@ -24,6 +24,25 @@ impl World {
         moved
     }
 
+    /// See [`Process::expand`](super::Process::expand). Kernel: the part of `do_mremap` that grows in place (read in 2.6.8, 2.6.11, 2.6.34, 5.9; `vma_expandable`
+    /// since 2.6.32). Takes `mmap_sem` for writing. Only `vm_end` moves (claim S3.9).
+    pub(super) fn expand(&self, mm: MmRef, range: Range<Addr>, end: Addr) -> Result<(), Errno> {
+        call!("do_mremap({mm}, {range:?} → {:?})", range.start..end);
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_write();
+        let vma = self.find_vma(mm, range.start).filter(|vma| range.end <= vma.vm_end.read()).ok_or(Errno::Efault);
+        let expanded = vma.and_then(|vma| {
+            let free = self.next_vma(mm, vma).is_none_or(|next| end <= next.vm_start.read());
+            if vma.vm_end.read() != range.end || !free {
+                return Err(Errno::Enomem);
+            }
+            self.vma_adjust(mm, vma, vma.vm_start.read(), end, vma.vm_pgoff.read(), None);
+            Ok(())
+        });
+        mm.mmap_sem.up_write();
+        expanded
+    }
+
     /// What is at the destination goes first, whether the move succeeds or not. Called with `mmap_sem` held for writing. Kernel: the same name.
     fn do_mremap(&self, mm: &Mm, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
         self.do_munmap(mm, to..to + (range.end - range.start))?;
@@ -240,7 +259,7 @@ impl World {
     /// Gives the process a page of its own at `addr`, as a store would. Called with `mmap_sem` held. Kernel: the same name, rmap 11.
     pub(super) fn make_page_exclusive(&self, mm: &Mm, vma: &Vma, addr: Addr) -> Result<(), Errno> {
         match self.handle_mm_fault(mm, vma, addr, true) {
-            VmFault::Minor => Ok(()),
+            VmFault::Minor | VmFault::Write => Ok(()),
             VmFault::Oom => Err(Errno::Enomem),
         }
     }

@@ -123,7 +123,7 @@ impl<'w> Process<'w> {
     }
 
     /// Moves what is mapped in a range, all of it in one VMA, to where `to` is the first address; what is mapped there goes. `Efault` where it is not
-    /// one VMA, `Enomem` where memory runs out: then nothing has moved. What a device holds may not be in it.
+    /// one VMA, `Enomem` where memory runs out: then nothing has moved.
     #[track_caller]
     pub fn mremap(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
         self.check_alive();
@@ -135,6 +135,21 @@ impl<'w> Process<'w> {
         }
         let done = self.world.mremap(self.mm, range.clone(), to);
         self.asked("mremap(%a, %b)", range.start, to, done.is_ok());
+        done
+    }
+
+    /// Lets what is mapped in a range, all of it in one VMA, end at `end`, behind it, and stay where it is. `Efault` where it is not one VMA, `Enomem`
+    /// where that does not end there, or something is in the way. What `mremap` does without `MREMAP_MAYMOVE`.
+    #[track_caller]
+    pub fn expand(&self, range: Range<Addr>, end: Addr) -> Result<(), Errno> {
+        self.check_alive();
+        self.check_range(&range);
+        self.check(end - 1);
+        if end <= range.end {
+            misuse(format!("expand({range:?}, {end}) does not grow"));
+        }
+        let done = self.world.expand(self.mm, range.clone(), end);
+        self.asked("expand(%a, %b)", range.start, end, done.is_ok());
         done
     }
 

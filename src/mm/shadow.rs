@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, PteLocation, World};
 use crate::spec::Clause;
-use crate::sync::{self, Arena, Ghost, Mark, Name, Plain, State, misuse};
+use crate::sync::{self, Arena, Ghost, Mark, Name, Plain, State};
 
 /// What the checker knows of one address of a process.
 pub(super) struct ShadowCell {
@@ -62,7 +62,8 @@ pub(super) struct Shadow {
 /// What the checker knows of a page that a device was given.
 struct PinRecord {
     number: u32,
-    at: PteLocation,
+    /// Where the process has it: mremap moves it.
+    at: Ghost<PteLocation>,
     page: PageRef,
     write: bool,
     state: Ghost<PinState>,
@@ -91,11 +92,14 @@ impl Shadow {
         self.has.see(state);
         if !state.forgets() {
             self.order.see(state);
-            self.pins.iter().for_each(|pin| pin.state.see(state));
+            self.pins.iter().for_each(|pin| {
+                pin.at.see(state);
+                pin.state.see(state);
+            });
             return;
         }
         for pin in self.pins.iter().filter(|pin| pin.state.peek(|state| state.held)) {
-            let what = pin.state.peek(|state| format!("{} {} {} {state:?}", pin.at, pin.page, pin.write));
+            let what = pin.state.peek(|state| format!("{} {} {} {state:?}", pin.at.peek(|&at| at), pin.page, pin.write));
             state.value(Name::new("a pin", 0, 0), what);
         }
     }
@@ -169,15 +173,35 @@ impl World {
         }
     }
 
-    /// What the process has at `addr` is at `to` from here on. Called with the page-table lock held, when no access can go through the entry.
+    /// What the process has at `addr` is at `to` from here on, and so is what devices were given of it. Called with the page-table lock held, when no
+    /// access can go through the entry.
     pub(super) fn shadow_move(&self, mm: &Mm, addr: Addr, to: Addr) {
-        let Memory { value, pins, .. } = mm.shadow(addr).memory.get();
-        let held = pins.iter().any(|&pin| self.shadow.pins[pin].state.with(|state| state.held));
-        if held {
-            misuse(format!("what a device holds of {}:{addr} is moved: that is not modelled", mm.id()));
+        let Memory { mut value, pins, .. } = mm.shadow(addr).memory.get();
+        let pinned = !pins.is_empty();
+        if pinned {
+            let _ = mm.pte(addr).begin_access(); // a device that stores right now is done first
+            value = mm.shadow(addr).memory.with(|memory| memory.value);
         }
         self.shadow_set(mm, addr, 0);
-        self.shadow_set(mm, to, value);
+        // Who is about to be given a page there without a lock, is given it with what is in it by then.
+        for pin in self.shadow_set(mm, to, value) {
+            self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
+        }
+        if pinned {
+            self.shadow_move_pins(mm, addr, to);
+            mm.pte(addr).end_access(None);
+        }
+    }
+
+    fn shadow_move_pins(&self, mm: &Mm, addr: Addr, to: Addr) {
+        let pins = mm.shadow(addr).memory.with(|memory| memory.pins.clone());
+        let (moved, left) = pins.into_iter().partition::<Vec<_>, _>(|&pin| self.shadow.pins[pin].state.with(|pin| pin.mapped));
+        mm.shadow(addr).memory.change(|memory| memory.pins = left);
+        mm.shadow(to).memory.change(|memory| memory.pins.extend(&moved));
+        // Once a device knows of the new place, it may store there.
+        for pin in moved {
+            self.shadow.pins[pin].at.change(|at| at.addr = to);
+        }
     }
 
     /// mremap is over: the process finds at the new place what it has not found there yet, whatever became of it. Called with `mmap_sem` held for
@@ -222,15 +246,17 @@ impl World {
     }
 
     /// It is not.
-    pub(super) fn shadow_pin_refused(&self, mm: &Mm, addr: Addr, record: u32) {
-        mm.shadow(addr).memory.change(|memory| memory.pins.retain(|&pin| pin != record));
+    pub(super) fn shadow_pin_refused(&self, record: u32) {
+        let at = self.shadow.pins[record].at.get();
+        self.mm_struct(at.mm).shadow(at.addr).memory.change(|memory| memory.pins.retain(|&pin| pin != record));
     }
 
     fn shadow_pin_record(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool, held: bool) -> u32 {
         let at = PteLocation { mm: mm.id(), addr };
         let record = self.shadow.pins.push_with(|number| {
             let state = PinState { mapped: true, held, values: BTreeSet::new() };
-            PinRecord { number, at, page, write, state: Ghost::new(Name::new("pin#%a", number, 0), state) }
+            let name = |pattern| Name::new(pattern, number, 0);
+            PinRecord { number, at: Ghost::new(name("where pin#%a is"), at), page, write, state: Ghost::new(name("pin#%a"), state) }
         });
         mm.shadow(addr).memory.change(|memory| {
             record.state.reset(PinState { mapped: true, held, values: BTreeSet::from([memory.value]) });
@@ -239,21 +265,42 @@ impl World {
         record.number
     }
 
-    /// What a device was given by the `n`-th call: the number of its record, where, which page, and whether to store into it.
-    pub(super) fn shadow_pinned(&self, n: usize) -> Option<(u32, PteLocation, PageRef, bool)> {
+    /// What a device was given by the `n`-th call: the number of its record, which page, and whether to store into it.
+    pub(super) fn shadow_pinned(&self, n: usize) -> Option<(u32, PageRef, bool)> {
         let pin = &self.shadow.pins[self.shadow.order.with(|order| order.get(n).copied())?];
-        Some((pin.number, pin.at, pin.page, pin.write))
+        Some((pin.number, pin.page, pin.write))
+    }
+
+    /// The device begins to use what it holds: the entry is in use where the process has the page, so that no access of user code sees half of it, and
+    /// mremap does not move it meanwhile. Returns where that is.
+    pub(super) fn shadow_begin_dma(&self, record: u32) -> PteLocation {
+        loop {
+            let at = self.shadow.pins[record].at.get();
+            let pte = self.mm_struct(at.mm).pte(at.addr);
+            let _ = pte.begin_access(); // not through the entry
+            if self.shadow.pins[record].at.get() == at {
+                return at;
+            }
+            pte.end_access(None);
+        }
+    }
+
+    /// Ends that.
+    pub(super) fn shadow_end_dma(&self, at: PteLocation) {
+        self.mm_struct(at.mm).pte(at.addr).end_access(None);
     }
 
     /// The device stores: the process stores, as far as it has the memory still. Called while the entry is in use.
     pub(super) fn shadow_dma(&self, record: u32, value: u64) {
         let pin = &self.shadow.pins[record];
         if pin.state.with(|state| state.mapped) {
-            self.shadow_store(self.mm_struct(pin.at.mm), pin.at.addr, value);
+            let at = pin.at.get();
+            self.shadow_store(self.mm_struct(at.mm), at.addr, value);
         } else {
             // The page is the devices' alone: what one stores, the others that its process gave it to may read.
             let given = self.shadow.order.get().into_iter().map(|number| &self.shadow.pins[number]);
-            for other in given.filter(|other| other.page == pin.page && other.at.mm == pin.at.mm) {
+            let mm = pin.at.get().mm;
+            for other in given.filter(|other| other.page == pin.page && other.at.get().mm == mm) {
                 other.state.change(|state| state.values.insert(value));
             }
         }

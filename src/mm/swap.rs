@@ -120,7 +120,7 @@ impl World {
                 sync::mark(if exclusive { Mark::DO_SWAP_PAGE_EXCLUSIVE } else { Mark::DO_SWAP_PAGE_SHARED });
             }
             match exclusive && write {
-                true => Pte::Present { page, write: true, dirty: true },
+                true => Pte::Present { page, write: vma.maybe_mkwrite(true), dirty: true },
                 false => Pte::clean(page, vma.maybe_mkwrite(exclusive && self.rules().swapin_own == SwapinOwn::Writable)),
             }
         };

@@ -1,9 +1,12 @@
 //! swapoff: brings everything back from the device.
 
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseSem, UnusedSlot};
+use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseCopy, UnuseFound, UnuseSem, UnusedSlot};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
+
+/// Addresses are page numbers here, but for one (claim S4.10).
+const PAGE_SIZE: u64 = 4096;
 
 impl World {
     /// Takes the swap device out of use: no new slots, then everything that is on it is mapped again. Kernel: `sys_swapoff` and
@@ -213,25 +216,45 @@ impl World {
             mm.mmap_sem.down_read();
             self.page(page).lock.lock();
         }
-        let mut found = None;
+        let mut found = None; // where: in bytes, and one more, by which the kernel tells it from nothing (claim S4.10)
         mm.page_table_lock.lock();
         for &vma in mm.mmap.read().iter() {
             let vma = self.vma(vma);
             for addr in vma.vm_start.read()..vma.vm_end.read() {
                 if mm.pte(addr).read().swap_entry() == Some(entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);
-                    found = Some((vma, addr));
+                    found = Some((vma, 1 + addr * PAGE_SIZE));
                 }
             }
         }
         mm.page_table_lock.unlock();
-        let clashes = |&(_, addr): &(&Vma, Addr)| self.rules().swapin_clash == SwapinClash::Copy && self.mremap_moved_anon_rmap(page, addr);
-        let copied = found.filter(clashes).map_or(Ok(()), |(vma, addr)| {
-            sync::mark(Mark::SWAPIN_CLASH);
-            self.make_page_exclusive(mm, vma, addr) // which finds the page locked, and copies it
-        });
+        let clashes = |&(_, addr): &(&Vma, u64)| self.rules().swapin_clash == SwapinClash::Copy && self.is_found_elsewhere(page, addr);
+        let copied = found.filter(clashes).map_or(Ok(()), |(vma, foundaddr)| self.unuse_copies(mm, vma, page, foundaddr));
         if sem != UnuseSem::Nothing {
             mm.mmap_sem.up_read();
+        }
+        copied
+    }
+
+    /// Is the page known by another address (rule [`UnuseFound`])? Called with the page locked. Kernel: `mremap_moved_anon_rmap`.
+    fn is_found_elsewhere(&self, page: PageRef, foundaddr: u64) -> bool {
+        match self.rules().unuse_found {
+            UnuseFound::Masked => self.mremap_moved_anon_rmap(page, foundaddr / PAGE_SIZE),
+            UnuseFound::Unmasked => self.page(page).index.read() * PAGE_SIZE != foundaddr,
+        }
+    }
+
+    /// Gives the process a page of its own where it was found: a fault, with the page locked (rule [`UnuseCopy`], claim S4.9), at an address that is one
+    /// too high, which nobody notices, since all use the page's number. Called with `mmap_sem` held, and the page locked; returns so.
+    fn unuse_copies(&self, mm: &Mm, vma: &Vma, page: PageRef, foundaddr: u64) -> Result<(), Errno> {
+        sync::mark(Mark::SWAPIN_CLASH);
+        let unlocks = self.rules().unuse_copy == UnuseCopy::Unlocked;
+        if unlocks {
+            self.unlock_page(page);
+        }
+        let copied = self.make_page_exclusive(mm, vma, foundaddr / PAGE_SIZE);
+        if unlocks {
+            self.page(page).lock.lock();
         }
         copied
     }

@@ -7,7 +7,9 @@ use super::shadow::Shadow;
 use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
 use crate::spec::Rules;
-use crate::sync::{Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, misuse, operation, unseen};
+use crate::sync::{
+    Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, inapplicable, misuse, operation, unseen,
+};
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
 pub struct World {
@@ -261,7 +263,7 @@ impl World {
     #[track_caller]
     pub(crate) fn seal(&self) {
         if self.has_anonmm() && !self.has_map_lock() {
-            misuse("rmap=anonmm needs page_map_lock=page: only that keeps a page's anonmm");
+            inapplicable("rmap=anonmm needs page_map_lock=page: only that keeps a page's anonmm");
         }
         let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
     }

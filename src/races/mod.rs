@@ -30,8 +30,12 @@ mod s3_9_vm_end_only;
 mod s3_family;
 mod s3_ordinary;
 mod s3_pageout;
+mod s4_8_force;
+mod s4_9_unuse;
 mod s4_anonmm;
+mod s4_merge;
 mod s4_mremap;
+mod s4_pinned;
 mod worlds;
 
 /// Every race, by claim.
@@ -67,6 +71,10 @@ pub fn all() -> Vec<Race> {
         s3_family::races(),
         s4_anonmm::races(),
         s4_mremap::races(),
+        s4_merge::races(),
+        s4_pinned::races(),
+        s4_8_force::races(),
+        s4_9_unuse::races(),
     ]
     .concat()
 }

@@ -130,6 +130,7 @@ pub(super) fn races() -> Vec<Race> {
                 .holds(locked_look(MremapLock::RmapLock))
                 .holds(Era::V3_7)
                 .holds(Era::V5_19)
+                .holds(Era::V6_18)
                 .sometimes("it is moved", moved)
                 .sometimes("a VMA grows", |e| e.saw(Mark::MREMAP_MERGES))
                 .sometimes("the page is migrated", migrated),
@@ -253,6 +254,27 @@ fn document() -> Vec<Race> {
         },
         1..3,
     );
+    let tables = Race::new("S4.6/tables", "memory runs out for the page table of the second page, and the first one moves back")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(3..5);
+            p.touch(3);
+            p.touch(4);
+            w.limit_memory();
+        })
+        .cpu("mremap, then loads", |w| {
+            let p = w.process(0);
+            let at = if p.mremap(3..5, 11).is_ok() { 11 } else { 3 };
+            w.release_memory();
+            (0..2).for_each(|page| _ = p.load(at + page));
+        })
+        .cpu("memory runs out", |w| w.exhaust_memory())
+        .holds(Era::RMAP_10)
+        .holds(Era::DOCUMENT_4)
+        .holds(Era::V2_6_7)
+        .holds(Era::V2_6_34)
+        .sometimes("it is moved", moved)
+        .sometimes("what has moved moves back", |e| e.saw(Mark::MREMAP_MOVES_BACK));
     let again = Race::new("S4.7", "mremap copies and tries again, while reclaim takes the page away and the other process brings it back")
         .world(shared)
         .cpu("mremap (the child's)", |w| w.process(1).mremap(1..2, 3).expect("it is mapped"))
@@ -263,5 +285,5 @@ fn document() -> Vec<Race> {
         .holds(Era::DOCUMENT_4)
         .sometimes("it is copied", copies)
         .sometimes("it is moved while on swap", move |e| !copies(e) && moved(e));
-    vec![noted, on_swap, unused, reused, first, second, again]
+    vec![noted, on_swap, unused, reused, first, second, tables, again]
 }

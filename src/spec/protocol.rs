@@ -368,6 +368,7 @@ const V2_6_11: Rules = Rules {
     swap_free_order: SwapFreeOrder::First,
     exclusive_lock: ExclusiveLock::TreeLock,
     unuse_activate: UnuseActivate::No,
+    gup_force: GupForce::Once,
     gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
 };
@@ -449,7 +450,10 @@ const V2_6_22: Rules = Rules {
     swap_pinned: SwapPinned::Add,
     fork_pinned: ForkPinned::Share,
     read_pin: ReadPin::AsMapped,
+    gup_force: GupForce::FaultWrite,
     unuse_sem: UnuseSem::Trylock,
+    unuse_copy: UnuseCopy::PageLocked,
+    unuse_found: UnuseFound::Masked,
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
@@ -512,6 +516,7 @@ const V5_9: Rules = Rules {
     reuse: Reuse::Refcount,
     wp_lock: WpLock::Trylock,
     gup: Gup::Pin,
+    gup_force: GupForce::CowDirty,
     gup_fast: GupFast::LookAgain,
     unmap_flush: UnmapFlush::Batched,
     zap_swap: ZapSwap::Recount,
@@ -537,7 +542,7 @@ const V5_19: Rules = Rules {
     swapoff_wait: SwapoffWait::Users,
     ..V5_10
 };
-const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, swap_bypass: SwapBypass::Claimed, ..V5_19 };
+const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, gup_force: GupForce::Exclusive, swap_bypass: SwapBypass::Claimed, ..V5_19 };
 const V6_12: Rules = Rules {
     activate_page: ActivatePage::PagevecIsolated,
     swapin_own: SwapinOwn::Writable,

@@ -676,6 +676,19 @@ rules! {
         /// One that can be told from others (5.6).
         Pin = "pin",
     }
+    /// When a device that is to store by force, where the process itself may not, is given a page whose entry is not writable (claim S4.8). No race can
+    /// tell the last three apart: there is no zero page here, nor a file that is mapped privately.
+    gup_force: GupForce {
+        /// After one fault, however that ended (until 2.6.12: read in 2.6.8, 2.6.11 and 2.6.12).
+        Once = "once",
+        /// After a fault in which `do_wp_page` kept or copied the page (`VM_FAULT_WRITE`, f33ea7f404e5, 2.6.13 to 4.8: read in 2.6.14, 2.6.18, 2.6.22
+        /// and 2.6.29). Until 2.6.28 not only where the VMA is read-only, which is not modelled.
+        FaultWrite = "fault-write",
+        /// The same, and if the entry is dirty still (`FOLL_COW`, 19be0eaffa3a, 4.9 to 5.19: read in 5.9 and 5.19).
+        CowDirty = "cow-dirty",
+        /// If the page belongs to the process alone (5535be309971, 6.0: read in 6.1 and 6.18).
+        Exclusive = "exclusive",
+    }
     /// What reclaim does with a page that a device holds, and that is not in the swap cache yet.
     swap_pinned: SwapPinned {
         /// Puts it there like any other: it is unmapped, and stays in memory (until 5.10).
@@ -728,6 +741,20 @@ rules! {
         Held = "held",
         /// It tries, and else lets go of the page and waits (2.6.8: read in its rmaplock 5/6).
         Trylock = "trylock",
+    }
+    /// What swapoff holds while it copies a page that is known by another address (rule [`SwapinClash`], claim S4.9).
+    unuse_copy: UnuseCopy {
+        /// The page lock: `do_wp_page` tries for it, and copies since it does not get it (document 4).
+        PageLocked = "page-locked",
+        /// Not the page lock: no kernel did.
+        Unlocked = "unlocked",
+    }
+    /// Swapoff notes where it has found an entry as the address plus one. How it compares that with the page's (claim S4.10).
+    unuse_found: UnuseFound {
+        /// The offset in the page is masked off (document 4).
+        Masked = "masked",
+        /// As it is: no kernel did.
+        Unmasked = "unmasked",
     }
     /// When swapoff makes a page active, so that reclaim does not unmap soon what swapoff has mapped (claim S0.10).
     unuse_activate: UnuseActivate {

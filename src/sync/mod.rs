@@ -54,7 +54,7 @@ pub use name::{Name, PRIME, new_life, primes};
 pub use native::{Endless, run_once as run_native};
 pub(crate) use operation::{Operation, operation};
 pub use panics::Mishap;
-pub(crate) use panics::{asserting, looking, misuse, not_asserting, silence_results};
+pub(crate) use panics::{asserting, inapplicable, looking, misuse, not_asserting, silence_results};
 pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
 pub(crate) use progress::{Progress, computes, here};

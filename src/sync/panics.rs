@@ -60,6 +60,12 @@ pub(crate) fn misuse(said: impl Into<String>) -> ! {
     panic::resume_unwind(Box::new(Misuse { said: said.into(), at: Location::caller() }))
 }
 
+/// The race asks for what its protocol has no meaning for: as [`misuse`], but nobody has written anything wrong.
+#[track_caller]
+pub(crate) fn inapplicable(said: &str) -> ! {
+    misuse(format!("{}{said}", witness::INAPPLICABLE))
+}
+
 /// What a panic says.
 pub(super) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied())

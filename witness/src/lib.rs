@@ -40,4 +40,4 @@ mod verdict;
 pub mod render;
 
 pub use trace::{Ending, Found, Held, Step, StepKind, Wait, Witness};
-pub use verdict::{Count, Coverage, Documented, Judged, Judgement, Outcome, Verdict};
+pub use verdict::{Count, Coverage, Documented, INAPPLICABLE, Judged, Judgement, Outcome, Verdict};

@@ -64,6 +64,9 @@ impl Count {
     }
 }
 
+/// How the reason begins for which nothing was explored of a race that makes no sense under its protocol.
+pub const INAPPLICABLE: &str = "not applicable: ";
+
 /// How much of all interleavings an exploration covered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -96,6 +99,11 @@ impl Coverage {
             Self::Unfinished { why } => Some(why),
             Self::Exhaustive | Self::Bounded { .. } | Self::Sampled { .. } | Self::Settled => None,
         }
+    }
+
+    /// Why the race makes no sense under the protocol, if that is what kept it from being explored.
+    pub fn inapplicable(&self) -> Option<&str> {
+        self.unfinished().filter(|why| why.starts_with(INAPPLICABLE))
     }
 }
 
@@ -281,6 +289,7 @@ impl Outcome {
                 });
                 doubts.extend(unfinished.iter().map(|why| format!("unfinished: {why}")));
             }
+            (_, Verdict::Undecided(why)) if self.coverage.inapplicable().is_some() => doubts.push(why.clone()),
             (_, Verdict::Undecided(why)) => doubts.push(format!("unfinished: {why}")),
             (_, Verdict::NotSeen) => doubts.push("a sample that sees nothing decides nothing".into()),
             (said, Verdict::Never | Verdict::NeverWithin(_)) => {

@@ -37,6 +37,9 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
     ("the child's VMA may be stored to, whatever the parent's may", "fork.rs", &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")]),
+    ("what is stored by force makes an entry writable that has its page for itself", "cow.rs", &[("vma.maybe_mkwrite(true)", "true")]),
+    ("what is stored by force makes the copy writable", "cow.rs", &[("vma.maybe_mkwrite(write)", "write")]),
+    ("what comes back from swap for a store by force is mapped writable", "swap.rs", &[("vma.maybe_mkwrite(true)", "true")]),
     ("what is touched in a read-only VMA is mapped writable", "fault.rs", &[("vma.maybe_mkwrite(true)", "true")]),
     ("what is copied for a child in a read-only VMA is mapped writable", "fork.rs", &[("dst_vma.maybe_mkwrite(true)", "true")]),
     (
@@ -226,8 +229,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the old page is given up before it was copied",
         "cow.rs",
         &[(
-            "self.wp_page_copy(mm, vma, addr, pte, write)",
-            "{\n            self.put_page(old);\n            let copied = self.wp_page_copy(mm, vma, addr, pte, write);\n            self.get_page(old);\n            copied\n        }",
+            "self.wp_page_copy(mm, vma, addr, pte, vma.maybe_mkwrite(write))",
+            "{\n            self.put_page(old);\n            let copied = self.wp_page_copy(mm, vma, addr, pte, vma.maybe_mkwrite(write));\n            self.get_page(old);\n            copied\n        }",
         )],
     ),
     (
@@ -239,8 +242,8 @@ pub const MISTAKES: &[Mistake] = &[
                 "mm.page_table_lock.unlock();\n                    self.page(page).count.add(self.gup_references());",
             ),
             (
-                "mm.page_table_lock.unlock();\n                    return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });",
-                "return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });",
+                "mm.page_table_lock.unlock();\n                    return Ok(Pin { world: self, page, record, write });",
+                "return Ok(Pin { world: self, page, record, write });",
             ),
         ],
     ),

@@ -97,6 +97,7 @@ fn groups(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
 fn verdict(outcome: &Outcome) -> Cell {
     match outcome.verdict() {
         Verdict::Violated { clause, .. } => Cell::new(format!("✗ {clause}"), Paint::Bad),
+        Verdict::Undecided(_) if outcome.coverage.inapplicable().is_some() => Cell::new("– no verdict", Paint::Doubt),
         Verdict::Undecided(_) => Cell::new("? undecided", Paint::Doubt),
         verdict @ Verdict::NotSeen => Cell::new(format!("~ {verdict}"), Paint::Doubt),
         verdict => Cell::new(format!("✓ {verdict}"), Paint::Good),
@@ -155,6 +156,7 @@ pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
             Kind::Unstated => parts.push(format!("{n} without a documented verdict")),
             Kind::NotSeen => parts.push(format!("{n} not seen")),
             Kind::Undecided => parts.push(format!("{n} undecided{races}")),
+            Kind::Inapplicable => parts.push(format!("{n} not applicable{races}")),
             Kind::Undocumented => parts.push(format!("{} documented nowhere{races}", plural(n, "violation"))),
             Kind::Differs => parts.push(format!("{n} not as documented{races}")),
         }
@@ -173,12 +175,13 @@ enum Kind {
     Unstated,
     NotSeen,
     Undecided,
+    Inapplicable,
     Undocumented,
     Differs,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Reproduced,
         Self::Exhausted,
         Self::Held,
@@ -186,6 +189,7 @@ impl Kind {
         Self::Unstated,
         Self::NotSeen,
         Self::Undecided,
+        Self::Inapplicable,
         Self::Undocumented,
         Self::Differs,
     ];
@@ -195,6 +199,7 @@ impl Kind {
             (Judgement::Differs, Documented::Unstated, _) => Self::Undocumented,
             (Judgement::Differs, ..) => Self::Differs,
             (Judgement::Undecided, ..) if outcome.verdict() == Verdict::NotSeen => Self::NotSeen,
+            (Judgement::Undecided, .., coverage) if coverage.inapplicable().is_some() => Self::Inapplicable,
             (Judgement::Undecided, ..) => Self::Undecided,
             (_, Documented::Violates(_), _) => Self::Reproduced,
             (_, Documented::StillViolates(_), _) => Self::StillBroken,

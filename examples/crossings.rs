@@ -1,0 +1,181 @@
+//! mremap, fork, exit, migration, reclaim and swapoff against each other, two and three at once, in the smallest worlds in which they meet, under every
+//! era from before 2.6.7 to 5.19:
+//! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue decides may be found here; SPEC.md §11 says what was.
+//!
+//! A cell is the number of executions that exhaust the pair, the clauses that executions violate, or `…` where so many did not exhaust it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lockwalk::mm::World;
+use lockwalk::witness::Coverage;
+use lockwalk::{Era, Method, Options, Protocol, Race};
+
+/// What a CPU does to one page; `A` is the parent, `B` the child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Op {
+    Mremap(usize),
+    Fork(usize),
+    Exit(usize),
+    Migrate,
+    Reclaim,
+    Swapoff,
+    Load(usize),
+    Mmap(usize),
+}
+
+impl Op {
+    const ALL: [Op; 9] =
+        [Op::Mremap(0), Op::Mremap(1), Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Exit(1), Op::Migrate, Op::Reclaim, Op::Swapoff];
+
+    fn name(self) -> String {
+        let of = |process: usize| ["A", "B"][process];
+        match self {
+            Op::Mremap(n) => format!("mremap {}", of(n)),
+            Op::Fork(n) => format!("fork {}", of(n)),
+            Op::Exit(n) => format!("exit {}", of(n)),
+            Op::Migrate => "migrate".into(),
+            Op::Reclaim => "reclaim".into(),
+            Op::Swapoff => "swapoff".into(),
+            Op::Load(n) => format!("load {}", of(n)),
+            Op::Mmap(n) => format!("mmap {}", of(n)),
+        }
+    }
+
+    fn process(self) -> Option<usize> {
+        match self {
+            Op::Mremap(n) | Op::Fork(n) | Op::Exit(n) | Op::Load(n) | Op::Mmap(n) => Some(n),
+            Op::Migrate | Op::Reclaim | Op::Swapoff => None,
+        }
+    }
+
+    /// A process that exits has no other thread; there is one device.
+    fn meets(self, other: Op) -> bool {
+        let exits = matches!(self, Op::Exit(_)) || matches!(other, Op::Exit(_));
+        let same = self.process().is_some() && self.process() == other.process();
+        !(exits && same || self == Op::Swapoff && other == Op::Swapoff)
+    }
+
+    fn run(self, w: &World) {
+        match self {
+            Op::Mremap(n) => w.process(n).mremap(1..2, 3).unwrap_or(()),
+            Op::Fork(n) => _ = w.process(n).fork(),
+            Op::Exit(n) => w.process(n).exit(),
+            Op::Migrate => w.migrate(w.process(0).page_at(1)),
+            Op::Reclaim => w.shrink_page(w.process(0).page_at(1)),
+            Op::Swapoff => w.swapoff(),
+            Op::Load(n) => _ = w.process(n).load(1), // which may be moved away
+            Op::Mmap(n) => w.process(n).mmap(5..6),
+        }
+    }
+}
+
+/// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for the child.
+const WORLDS: [(&str, fn(&World)); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
+
+fn shared(w: &World) {
+    let p = w.new_process();
+    p.mmap(1..2);
+    p.touch(1);
+    p.fork();
+}
+
+fn swapped(w: &World) {
+    shared(w);
+    w.process(0).swap_out(1);
+    w.process(0).read_ahead(1);
+}
+
+fn half(w: &World) {
+    shared(w);
+    w.process(0).swap_out(1);
+    w.process(0).load(1).expect("it is mapped");
+}
+
+fn eras() -> Vec<Protocol> {
+    let all = Era::all();
+    let to = all.iter().position(|era| *era == Era::V5_19).expect("it is one");
+    all[..=to]
+        .iter()
+        .filter(|era| !era.to_string().starts_with("document-0") && !era.to_string().starts_with("document-1"))
+        .cloned()
+        .collect()
+}
+
+/// Those that are crossed: every two of the six; and the child's mremap with every two of the others, swapoff with a fault and a writer.
+fn crossings() -> Vec<Vec<Op>> {
+    let mut all = Vec::new();
+    for (n, &first) in Op::ALL.iter().enumerate() {
+        all.extend(Op::ALL[n..].iter().filter(|&&second| first.meets(second)).map(|&second| vec![first, second]));
+    }
+    let others = [Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Migrate, Op::Reclaim, Op::Swapoff];
+    for (n, &second) in others.iter().enumerate() {
+        all.extend(others[n + 1..].iter().filter(|&&third| second.meets(third)).map(|&third| vec![Op::Mremap(1), second, third]));
+    }
+    all.extend([vec![Op::Swapoff, Op::Load(0), Op::Mmap(0)], vec![Op::Swapoff, Op::Load(1), Op::Mremap(1)]]);
+    all
+}
+
+fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
+    let migrates = ops.contains(&Op::Migrate);
+    // Without a system call that holds mmap_sem, pages move since 2.6.29.
+    let old = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13, Era::V2_6_22].contains(era);
+    !(migrates && old) && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let executions = arguments.peek().and_then(|n| n.parse().ok());
+    if executions.is_some() {
+        arguments.next();
+    }
+    let (executions, words) = (executions.unwrap_or(30_000), arguments.collect::<Vec<_>>());
+    let mut cases = Vec::new();
+    for (world, build) in WORLDS {
+        for ops in crossings() {
+            let names: Vec<_> = ops.iter().map(|op| op.name()).collect();
+            let title = format!("{world}: {}", names.join(" | "));
+            for era in eras().into_iter().filter(|era| applies(&ops, world, era)) {
+                let race = Race::new("crossing", &title).world(build);
+                let race = ops.iter().fold(race, |race, &op| race.cpu(op.name(), move |w| op.run(w)));
+                if words.iter().all(|word| format!("{title} {era}").contains(word)) {
+                    cases.push((title.clone(), era, race));
+                }
+            }
+        }
+    }
+    let (next, lines) = (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((n, (title, era, race))) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, cases.get(n)?)))
+                {
+                    let options = Options { executions: Some(executions), ..Options::default() };
+                    let outcome = race.check_with(era, &Method::Exhaustive, &options);
+                    let violated: Vec<_> = outcome.violations.iter().filter(|v| v.count > 0).map(|v| v.name.clone()).collect();
+                    let all = outcome.coverage == Coverage::Exhaustive;
+                    let cell = match (violated.is_empty(), all) {
+                        (true, true) => outcome.executions.to_string(),
+                        (true, false) => "…".into(),
+                        (false, true) => violated.join("+"),
+                        (false, false) => violated.join("+") + " …",
+                    };
+                    if !violated.is_empty() || !all {
+                        eprintln!("{title} under {era}: {cell}");
+                    }
+                    lines.lock().expect("nobody panics")[n] = Some(cell);
+                }
+            });
+        }
+    });
+    let cells = lines.into_inner().expect("nobody panics");
+    let mut last = "";
+    for ((title, era, _), cell) in cases.iter().zip(cells) {
+        if title != last {
+            print!("{}{title}", if last.is_empty() { "" } else { "\n" });
+            last = title;
+        }
+        print!("; {era} {}", cell.unwrap_or_default());
+    }
+    println!();
+}

@@ -1,0 +1,116 @@
+//! What mremap finds at the place that it moves to: a neighbour that grows, or must not.
+
+use super::worlds::one_page;
+use crate::mm::World;
+use crate::spec::{Clause, Era, MremapMerge};
+use crate::{Mark, Protocol, Race, Seen};
+
+fn grows(e: &Seen<'_>) -> bool {
+    e.saw(Mark::MREMAP_MERGES)
+}
+
+fn moved(e: &Seen<'_>) -> bool {
+    e.saw(Mark::MREMAP_MOVED)
+}
+
+fn over(race: Race, protocols: &[Protocol]) -> Race {
+    protocols.iter().cloned().fold(race, Race::holds)
+}
+
+/// What was touched at 1 is at 5 now, and an untouched VMA begins where it ended.
+fn moved_from_below(w: &World) {
+    one_page(w);
+    let p = w.process(0);
+    p.mremap(1..2, 5).expect("it is mapped");
+    p.mmap(2..3);
+}
+
+/// A neighbour on either side, a VMA with the offset that would go on, and one that began where that does, none of which may grow.
+fn never_fits(w: &World) {
+    let p = w.process(0);
+    let moves = |from: u64, to: u64| {
+        p.mremap(from..from + 1, to).expect("it is mapped");
+        p.load(to).expect("it is mapped");
+    };
+    moves(6, 1); // behind 0..1, whose offset goes on with 1 and not with 6
+    moves(1, 9); // 5..6 has the offset, and does not end at 9
+    moves(9, 3); // 7..8 has the offset that goes on, and does not begin at 4
+    moves(3, 1); // before 2..3, which has the offset 2 and not 7
+}
+
+pub(super) fn races() -> Vec<Race> {
+    let eras = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_13, Era::V2_6_34, Era::V3_7, Era::V5_19, Era::V6_18];
+    let above = Race::new("S4/merge-above", "an untouched VMA grows downwards over the place that a page moves to")
+        .world(moved_from_below)
+        .cpu("mremap back, and then reclaim", |w| {
+            w.process(0).mremap(5..6, 1).expect("it is mapped");
+            w.shrink_page(w.process(0).page_at(5));
+        })
+        .violates(Era::V2_6_11, Clause::LIFE_1)
+        .violates(Era::V2_6_34, Clause::LIFE_1)
+        .violates(Era::V6_18.with(MremapMerge::EitherNull), Clause::LIFE_1)
+        .sometimes("it is moved", moved);
+    let untouched =
+        Race::new("S4/merge-untouched", "an untouched VMA moves beside another, which grows, since the offsets of both are new")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..2);
+                p.mmap(4..5);
+            })
+            .cpu("mremap, and a store", |w| {
+                let p = w.process(0);
+                p.mremap(4..5, 2).expect("it is mapped");
+                p.store(2, 7).expect("it is mapped");
+            })
+            .sometimes("the other grows", grows);
+    let beside = |id: &str, title: &str, child: bool| {
+        Race::new(id, title)
+            .world(move |w| {
+                one_page(w);
+                if child {
+                    w.process(0).fork();
+                }
+                w.process(usize::from(child)).mmap(4..5);
+            })
+            .cpu("mremap, and a store", move |w| {
+                let p = w.process(usize::from(child));
+                p.mremap(4..5, 2).expect("it is mapped");
+                p.store(2, 7).expect("it is mapped");
+            })
+    };
+    let touched =
+        beside("S4/merge-touched", "an untouched VMA moves beside one that was touched, which grows", false).sometimes("it grows", grows);
+    // What speaks against it since 3.0 is the length of lists (965f55dea0e3); that 2.6.34 does it, breaks nothing.
+    let forked = beside("S4/merge-forked", "the same in a child: the pages of the one may be found by more lists than its own", true)
+        .never("it grows", grows)
+        .violates(Era::V2_6_34, Clause::RACE_1);
+    let misfits = Race::new("S4/merge-misfits", "a VMA moves beside others whose offsets do not go on, and none of them grows")
+        .world(|w| {
+            let p = w.new_process();
+            for start in [0, 2, 5, 7] {
+                p.mmap(start..start + 1);
+            }
+            p.mmap(6..7);
+            p.touch(6);
+        })
+        .cpu("mremap, four times", never_fits)
+        .never("one grows", grows)
+        .sometimes("it is moved", moved);
+    let expands = Race::new("S4/expand", "a VMA grows in place while its page is unmapped, and what it has grown by is touched")
+        .world(one_page)
+        .cpu("mremap in place, and a store", |w| {
+            let p = w.process(0);
+            p.expand(1..2, 3).expect("nothing is behind it");
+            p.store(2, 7).expect("it is mapped");
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
+    vec![
+        over(above, &[Era::V3_7, Era::V5_19, Era::V6_18]),
+        over(untouched, &eras),
+        over(touched, &[Era::V2_6_7, Era::V2_6_34, Era::V3_7, Era::V5_19, Era::V6_18]),
+        over(forked, &[Era::V3_7, Era::V5_19]),
+        over(misfits, &eras[2..]), // under anonmm an offset says nothing: whatever ends there, grows
+        over(expands, &eras),
+    ]
+}
