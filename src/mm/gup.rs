@@ -4,7 +4,7 @@ use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
 use crate::call;
-use crate::spec::{Clause, Gup, GupFast, ReadPin};
+use crate::spec::{Clause, ContentStable, Gup, GupFast, ReadPin};
 use crate::sync::{self, Mark};
 
 /// A page that a device holds. Dropping the value does not let go of the page: see [`put`](Self::put).
@@ -52,7 +52,8 @@ impl Pin<'_> {
     pub fn dma_write(&self, value: u64) {
         let pte = self.world.mm_struct(self.mm).pte(self.addr);
         let _ = pte.begin_access(); // not through the entry; but no user access sees half of it
-        self.world.page(self.page).content.write(value);
+        self.world.content(self.world.page(self.page)).write(value);
+        self.world.host_sees_store(self.page);
         self.world.shadow_dma(self.record, value);
         pte.end_access(None);
     }
@@ -61,7 +62,7 @@ impl Pin<'_> {
     pub fn read(&self) -> u64 {
         let pte = self.world.mm_struct(self.mm).pte(self.addr);
         let _ = pte.begin_access();
-        let value = self.world.page(self.page).content.read();
+        let value = self.world.content(self.world.page(self.page)).read();
         let foreign = self.world.shadow_pin_read(self.record, value);
         pte.end_access(None);
         sync::clause(Clause::PIN_2, !foreign, || {
@@ -79,7 +80,7 @@ impl Pin<'_> {
             world.page(page).dirty.write(true);
             world.unlock_page(page);
         }
-        world.put_page_refs(page, world.gup_references());
+        world.release_pinned(page);
     }
 
     /// The device is done, and nobody says that it may have stored: what the entry says must be enough. Kernel: `unpin_user_page`, as io_uring
@@ -87,7 +88,7 @@ impl Pin<'_> {
     pub fn put_clean(self) {
         let Self { world, page, .. } = self;
         world.shadow_unpin(self.record);
-        world.put_page_refs(page, world.gup_references());
+        world.release_pinned(page);
     }
 
     /// Which page.
@@ -189,6 +190,21 @@ impl World {
                 }
                 Pte::Present { page, write: writable, .. } if writable || !write => {
                     self.page(page).count.add(self.gup_references());
+                    if self.pins_stable() {
+                        if !self.page_make_stable(page) {
+                            let locked = self.discards_under_lock();
+                            if !locked {
+                                mm.page_table_lock.unlock();
+                            }
+                            self.page_discard(page);
+                            if locked {
+                                mm.page_table_lock.unlock();
+                            }
+                            again.round(self);
+                            continue;
+                        }
+                        self.needs(page);
+                    }
                     let record = self.shadow_pin(mm, addr, page, write);
                     mm.page_table_lock.unlock();
                     return Ok(Pin { world: self, mm: mm.id(), addr, page, record, write });
@@ -199,6 +215,23 @@ impl World {
             if self.handle_mm_fault(mm, vma, addr, write) == VmFault::Oom {
                 return Err(Errno::Enomem);
             }
+        }
+    }
+
+    /// Is what a device is given made stable? (rule [`ContentStable`], claim S2.8)
+    fn pins_stable(&self) -> bool {
+        self.hints() && self.rules().content_stable != ContentStable::Copy
+    }
+
+    /// Drops a device's reference. Kernel: `page_cache_release`, `put_page`, `unpin_user_page`.
+    fn release_pinned(&self, page: PageRef) {
+        if self.pins_stable() {
+            self.lets_go(page);
+        }
+        if self.hints() {
+            self.page_cache_release(page);
+        } else {
+            self.put_page_refs(page, self.gup_references());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{PageRef, Ttu, World};
 use crate::call;
-use crate::spec::{SwapPinned, UnmapCheck};
+use crate::spec::{RemoveMapping, ShrinkDiscarded, SwapPinned, UnmapCheck};
 use crate::sync::{self, Mark, Name};
 
 impl World {
@@ -64,7 +64,7 @@ impl World {
                 sync::mark(Mark::PAGE_REFERENCED);
             }
             self.page_map_unlock(page);
-            self.putback_lru_page(page);
+            self.putback_scanned_page(page);
         }
         self.asked(Name::new("age_page()", 0, 0), done);
     }
@@ -87,19 +87,29 @@ impl World {
     pub(super) fn shrink_isolated(&self, page: PageRef) {
         if !self.page(page).lock.trylock() {
             sync::mark(Mark::SHRINK_PAGE_LOCKED);
-            self.putback_lru_page(page);
+            self.putback_scanned_page(page);
         } else if self.shrink_locked_page(page) {
             sync::mark(Mark::SHRINK_FREED);
         } else {
             sync::mark(Mark::SHRINK_KEPT);
             self.unlock_page(page);
-            self.putback_lru_page(page);
+            self.putback_scanned_page(page);
         }
     }
 
     /// True if the page is gone, with its lock and the caller's reference. Called with the page locked.
     pub(super) fn shrink_locked_page(&self, page: PageRef) -> bool {
         let frame = self.page(page);
+        if self.hints() && self.rules().shrink_discarded != ShrinkDiscarded::Nothing && frame.discarded.read() {
+            sync::mark(Mark::SHRINK_MEETS_DISCARDED);
+            if self.rules().shrink_discarded == ShrinkDiscarded::Free {
+                self.free_page(page);
+            } else {
+                self.unlock_page(page);
+                self.put_page(page); // in a batch: nobody tries to make it volatile
+            }
+            return true;
+        }
         if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
                 sync::mark(Mark::SHRINK_PAGE_PINNED);
@@ -138,13 +148,17 @@ impl World {
         let frame = self.page(page);
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
+        let freeze = self.rules().remove_mapping == RemoveMapping::Freeze;
         // Count and dirty bit in this order: whoever drops a reference has set the bit before.
-        if !self.page_freeze_refs(page, 2) {
+        let unused = if freeze { self.page_freeze_refs(page, 2) } else { frame.count.read() == 2 };
+        if !unused {
             self.swap_cache.tree_lock.unlock();
             return false;
         }
         if frame.dirty.read() {
-            self.page_unfreeze_refs(page, 2);
+            if freeze {
+                self.page_unfreeze_refs(page, 2);
+            }
             self.swap_cache.tree_lock.unlock();
             return false;
         }
@@ -152,8 +166,14 @@ impl World {
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
         self.swapcache_free(entry);
-        self.unlock_page(page);
-        self.free_page(page);
+        if freeze {
+            self.clear_page_locked(page);
+            self.free_page(page);
+        } else {
+            self.put_page(page); // the cache's
+            self.unlock_page(page);
+            self.put_page(page);
+        }
         true
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::page::Entries;
 use super::{PageRef, World};
-use crate::spec::{Clause, FreeSwap, SwapHasCache, SwapoffWait};
+use crate::spec::{Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait};
 use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -258,12 +258,12 @@ impl World {
         let mut locked = None;
         if self.swap_entry_free(entry) == 1
             && self.swapcount(entry) == 0
-            && let Some(page) = self.find_get_page(entry)
+            && let Some(page) = self.find_page_to_free(entry)
         {
             if self.page(page).lock.trylock() {
                 locked = Some(page);
             } else {
-                self.put_page(page);
+                self.page_cache_release(page);
             }
         }
         self.swap.lock.unlock();
@@ -274,19 +274,33 @@ impl World {
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
         if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.page_matches_swap_entry(page, entry) {
-            sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
-            self.delete_from_swap_cache(page);
-            frame.dirty.write(true);
+            if matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Fault) || self.page_make_stable(page) {
+                sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
+                self.delete_from_swap_cache(page);
+                self.slot_goes(page);
+                frame.dirty.write(true);
+            } else {
+                sync::mark(Mark::FREE_SWAP_KEEPS_DISCARDED);
+            }
         }
         self.unlock_page(page);
-        self.put_page(page);
+        self.page_cache_release(page);
+    }
+
+    /// Called with the page-table lock and `swap_lock` held (rule [`FreeSwapLookup`], claim S2.1).
+    fn find_page_to_free(&self, entry: SwapEntry) -> Option<PageRef> {
+        match self.rules().free_swap_lookup {
+            FreeSwapLookup::NoDiscard => self.find_get_page(entry),
+            FreeSwapLookup::Checking => self.find_get_page_stable(entry).inspect(|&page| self.lets_go(page)),
+        }
     }
 
     /// Writes a page to its slot. IO that is over at once. Called with the page locked, and in the swap cache. Kernel: `swap_writepage`.
     pub(super) fn writeback(&self, page: PageRef) {
         let frame = self.page(page);
         frame.dirty.write(false);
-        self.swap.data[self.page_swap_entry(page).0 as usize].write(frame.content.read());
+        self.swap.data[self.page_swap_entry(page).0 as usize].write(self.content(frame).read());
+        self.host_sees_clean(page);
     }
 
     /// Reads a slot. IO that is over at once. Called with the page locked. Kernel: `swap_readpage`.
