@@ -17,6 +17,8 @@ mod s1_6_waiters;
 mod s1_7_isolation;
 mod s2_1_swap_slot;
 mod s2_4_discard;
+mod s2_7_stable;
+mod s2_9_lru;
 mod s3_10_stale_entry;
 mod s3_13_swap_cache;
 mod s3_15_fork;
@@ -54,6 +56,8 @@ pub fn all() -> Vec<Race> {
         s1_7_isolation::races(),
         s2_1_swap_slot::races(),
         s2_4_discard::races(),
+        s2_7_stable::races(),
+        s2_9_lru::races(),
         s3_1_vma_adjust::races(),
         s3_2_per_anon_vma_lock::races(),
         s3_3_nested_locks::races(),

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family_cached};
 use crate::mm::World;
-use crate::spec::{Clause, Era, FreeSwapLookup, SlotStable, SwapinLookup};
+use crate::spec::{Clause, Era, FreeSwapLookup, SlotStable, SwapinLookup, VolatileTry};
 use crate::{Mark, Race};
 
 /// The child maps the page, the parent has it on swap, and swap is full.
@@ -44,6 +44,7 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(SlotStable::Zap), Clause::HINT_2)
         .holds(Era::DOCUMENT_2.with(SlotStable::Zap))
         .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard))
+        .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
         .sometimes("the slot is given up", |e| e.saw(Mark::DO_SWAP_PAGE_FREES_SLOT))
         .sometimes("the page is found discarded", |e| e.saw(Mark::MAKE_STABLE_FAILS));
     // FINDING-62

@@ -12,12 +12,17 @@ pub(super) fn discarded(w: &World) {
     w.host_discards(w.process(0).page_at(1));
 }
 
-/// Parent and child map it.
-pub(super) fn shared_discarded(w: &World) {
+/// Parent and child map the page, which is volatile.
+pub(super) fn shared(w: &World) {
     family_cached(w);
     for p in [0, 1] {
         w.process(p).load(1).expect("it is mapped");
     }
+}
+
+/// The same, and the host has discarded it.
+pub(super) fn shared_discarded(w: &World) {
+    shared(w);
     w.host_discards(w.process(0).page_at(1));
 }
 
