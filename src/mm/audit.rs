@@ -31,7 +31,7 @@ impl World {
 
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
         if let Pte::Swap { entry, .. } = pte {
-            let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content.peek());
+            let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content_of_hardware().peek());
             self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
         }
         sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
@@ -43,7 +43,7 @@ impl World {
         if let Pte::Present { write: true, .. } = pte {
             self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
         }
-        let value = frame.content.peek();
+        let value = frame.content_of_hardware().peek();
         self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
     }
 
@@ -131,6 +131,7 @@ impl World {
         if frame.mapping.peek() == Mapping::File {
             return; // the page cache holds it
         }
+        self.audit_host(page);
         let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;
         let cached = i64::from(self.swap_cache_holds(page));
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
@@ -147,6 +148,21 @@ impl World {
         sync::clause(Clause::SWAP_3, marked == (cached > 0), || {
             format!("{page} is {}marked as in the swap cache", if marked { "" } else { "not " })
         });
+    }
+
+    /// [HINT-2], [HINT-4]: what the host has discarded is on the device, unless nobody needs it.
+    fn audit_host(&self, page: PageRef) {
+        let frame = self.frame(page);
+        if !self.hints() || !frame.host.peek().discarded {
+            return;
+        }
+        let mapped = frame.mapcount.peek();
+        let there = frame.cached.peek(|slot| slot.is_some_and(|entry| self.peek_swap(entry) == frame.content_of_hardware().peek()));
+        sync::clause(Clause::HINT_2, there || (mapped == 0 && !frame.dirty.peek()), || {
+            format!("{page} is discarded, and what it held is not on the device")
+        });
+        let gone = frame.discarded.peek();
+        sync::clause(Clause::HINT_4, !gone || mapped == 0, || format!("{page} has been taken away, and {mapped} entries map it"));
     }
 
     /// The entry at `addr` lets its process store into `page`: nobody else may have the page ([COW-2]).
@@ -167,7 +183,7 @@ impl World {
 
     /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
     pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
-        let (kept, content) = (self.swap_read(entry), self.frame(page).content.read());
+        let (kept, content) = (self.swap_read(entry), self.frame(page).content_of_hardware().read());
         sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fault::VmFault;
 use super::{Addr, Errno, Mm, PageRef, Pte, Vma, World};
-use crate::spec::{Clause, CopiedSwap, CowRmap, ExclusiveLock, FreeSwap, Reuse, WpLock};
+use crate::spec::{Clause, ContentStable, CopiedSwap, CowRmap, ExclusiveLock, FreeSwap, Reuse, SlotStable, WpLock};
 use crate::sync::{self, Mark};
 use crate::{call, note};
 
@@ -42,9 +42,17 @@ impl World {
             return if write { VmFault::Write } else { VmFault::Minor };
         }
         self.get_page(old);
+        if self.rules().content_stable != ContentStable::FollowPage {
+            if !self.page_make_stable(old) {
+                mm.page_table_lock.unlock();
+                self.page_discard(old);
+                return VmFault::Minor;
+            }
+            self.needs(old);
+        }
         mm.page_table_lock.unlock();
         let copied = self.wp_page_copy(mm, vma, addr, pte, vma.maybe_mkwrite(write));
-        self.put_page(old);
+        self.page_cache_release(old);
         match copied {
             Ok(true) if write => VmFault::Write,
             Ok(_) => VmFault::Minor,
@@ -120,7 +128,10 @@ impl World {
         sync::mark(Mark::DO_WP_PAGE_COPIES);
         self.anon_vma_prepare(vma)?;
         let new = self.alloc_page().ok_or(Errno::Enomem)?;
-        self.page(new).content.write(self.page(old).content.read());
+        self.page(new).fill(self.content(self.page(old)).read());
+        if self.rules().content_stable != ContentStable::FollowPage {
+            self.lets_go(old);
+        }
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == pte;
         if used {
@@ -136,7 +147,11 @@ impl World {
             note!("the entry has changed meanwhile");
         }
         mm.page_table_lock.unlock();
-        self.put_page(if used { old } else { new });
+        if used {
+            self.page_cache_release(old);
+        } else {
+            self.put_page(new);
+        }
         if used && self.rules().copied_swap == CopiedSwap::Free {
             self.free_swap_cache(old);
         }
@@ -199,7 +214,11 @@ impl World {
         if count <= 1 && frame.swap_cache.read() {
             count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
             if count == 1 {
+                if self.rules().slot_stable == SlotStable::Everywhere && !self.page_make_stable(page) {
+                    return false;
+                }
                 self.delete_from_swap_cache(page);
+                self.slot_goes(page);
                 frame.dirty.write(true);
             }
         }
@@ -240,10 +259,11 @@ impl World {
         if exclusive {
             self.swap_cache.tree_lock.lock();
             let count = frame.count.read();
-            exclusive = !tree_lock || count == 2;
+            exclusive = (!tree_lock || count == 2) && self.makes_stable_to_free(page);
             if exclusive {
                 sync::clause(Clause::SWAP_5, count == 2, || format!("{page} leaves the swap cache, and {count} references to it are out"));
                 self.delete_from_swap_cache_locked(page, entry);
+                self.slot_goes(page);
                 frame.dirty.write(true);
             }
             self.swap_cache.tree_lock.unlock();
@@ -254,6 +274,11 @@ impl World {
             self.put_page(page);
         }
         exclusive
+    }
+
+    /// The page's slot is to be given up: what it holds is nowhere else then. False if the host has discarded it (rule [`SlotStable`], claim S2.3).
+    fn makes_stable_to_free(&self, page: PageRef) -> bool {
+        matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Zap) || self.page_make_stable(page)
     }
 
     /// Drops the reference of a mapping that is gone, and with the last mapping the page's place on swap, if nobody needs that. Kernel: the same
@@ -278,10 +303,11 @@ impl World {
     /// since 2.6.29.
     pub fn try_to_free_swap(&self, page: PageRef) -> bool {
         self.page(page).lock.assert_held();
-        if !self.page(page).swap_cache.read() || self.page_swapcount(self.page_swap_entry(page)) > 0 {
+        if !self.page(page).swap_cache.read() || self.page_swapcount(self.page_swap_entry(page)) > 0 || !self.makes_stable_to_free(page) {
             return false;
         }
         self.delete_from_swap_cache(page);
+        self.slot_goes(page);
         self.page(page).dirty.write(true);
         true
     }

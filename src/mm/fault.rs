@@ -24,6 +24,16 @@ impl FaultAgain {
     }
 }
 
+/// How an access of a CPU ends.
+enum Access {
+    /// With the value.
+    Done(u64),
+    /// The entry does not permit it.
+    PageFault,
+    /// The entry does, and the host has discarded the page (rule [`Hinting`](crate::spec::Hinting)).
+    DiscardFault(PageRef),
+}
+
 /// How a fault ends, if no signal is sent. Kernel: `VM_FAULT_MINOR`, which is 0 since 2.6.23, `VM_FAULT_WRITE` and `VM_FAULT_OOM`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -42,11 +52,13 @@ impl World {
     pub(super) fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
         let mut again = FaultAgain::default();
         loop {
-            if let Some(value) = self.hardware_access(mm, addr, None) {
-                return Ok(value);
+            match self.hardware_access(mm, addr, None) {
+                Access::Done(value) => return Ok(value),
+                fault => {
+                    again.round(self);
+                    self.handle(fault, mm, addr, false)?;
+                }
             }
-            again.round(self);
-            self.do_page_fault(mm, addr, false)?;
         }
     }
 
@@ -67,37 +79,67 @@ impl World {
     pub(super) fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
         let mut again = FaultAgain::default();
         loop {
-            if self.hardware_access(mm, addr, Some(value)).is_some() {
-                return Ok(());
+            match self.hardware_access(mm, addr, Some(value)) {
+                Access::Done(_) => return Ok(()),
+                fault => {
+                    again.round(self);
+                    self.handle(fault, mm, addr, true)?;
+                }
             }
-            again.round(self);
-            self.do_page_fault(mm, addr, true)?;
+        }
+    }
+
+    /// A user load whose thread is killed before it is repeated: `None` if it has faulted.
+    pub(super) fn load_once(&self, mm: MmRef, addr: Addr) -> Result<Option<u64>, Errno> {
+        match self.hardware_access(mm, addr, None) {
+            Access::Done(value) => Ok(Some(value)),
+            fault => self.handle(fault, mm, addr, false).map(|()| None),
+        }
+    }
+
+    fn handle(&self, fault: Access, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
+        match fault {
+            Access::DiscardFault(page) => {
+                self.do_discard_fault(page);
+                Ok(())
+            }
+            Access::PageFault | Access::Done(_) => self.do_page_fault(mm, addr, write),
         }
     }
 
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1), but for
     /// who flushes later (rules [`ZapFlush`](crate::spec::ZapFlush), [`UnmapFlush`](crate::spec::UnmapFlush)): then a load goes on through what was
     /// there, as a TLB does.
-    fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Option<u64> {
+    fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Access {
         let mm = self.mm_struct(mm);
         let pte = mm.pte(addr);
         let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
         match (entry, store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
-                self.page(page).content.write(value);
+                let frame = self.page(page);
+                if !self.host_sees_store(page) {
+                    pte.end_access(None);
+                    return Access::DiscardFault(page);
+                }
+                frame.content_of_hardware().write(value);
                 self.shadow_store(mm, addr, value);
                 pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
-                Some(value)
+                Access::Done(value)
             }
             (Pte::Present { page, .. }, None) => {
-                let value = self.page(page).content.read();
+                let frame = self.page(page);
+                if !self.host_sees_load(page) {
+                    pte.end_access(None);
+                    return Access::DiscardFault(page);
+                }
+                let value = frame.content_of_hardware().read();
                 self.shadow_check(mm, addr, entry, value);
                 pte.end_access(None);
-                Some(value)
+                Access::Done(value)
             }
             _ => {
                 pte.end_access(None);
-                None
+                Access::PageFault
             }
         }
     }

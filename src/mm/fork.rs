@@ -2,7 +2,7 @@
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::{ForkMigration, ForkPinned, GupFast, Reuse};
+use crate::spec::{ForkDiscarded, ForkMigration, ForkPinned, GupFast, Reuse};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -95,6 +95,7 @@ impl World {
         let copy = match pte {
             Pte::None => return Ok(()),
             Pte::Present { page, .. } if self.fork_must_copy(src, page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
+            Pte::Present { page, .. } if self.fork_meets_discarded(page) => return self.copy_discarded(dst, src, addr, pte),
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             Pte::Migration { page, .. } => {
                 sync::mark(Mark::FORK_COPIES_MIGRATION_ENTRY);
@@ -123,6 +124,27 @@ impl World {
         Ok(())
     }
 
+    /// Has somebody begun to take the page away, whose entries are to become swap entries? (rule [`ForkDiscarded`], claim S2.5)
+    fn fork_meets_discarded(&self, page: PageRef) -> bool {
+        self.hints() && self.rules().fork_discarded == ForkDiscarded::SwapEntry && self.page(page).discarded.read()
+    }
+
+    /// The child gets what the parent is to get. Called with both page-table locks held, and not the page lock: the page may be leaving the swap cache.
+    /// Kernel: the middle of `copy_one_pte` in document 2, which does not look at what `swap_duplicate` says.
+    fn copy_discarded(&self, dst: &Mm, src: &Mm, addr: Addr, pte: Pte) -> Result<(), Errno> {
+        sync::mark(Mark::FORK_MEETS_DISCARDED);
+        let Pte::Present { page, write, dirty } = pte else { return Ok(()) };
+        if write {
+            self.write_protect(src, addr, Pte::Present { page, write: false, dirty });
+        }
+        let entry = self.page_swap_entry(page);
+        self.swap_duplicate(entry);
+        self.mmlist_add(dst, None);
+        self.shadow_fork(src, dst, addr);
+        self.set_pte(dst, addr, Pte::Swap { entry, exclusive: false });
+        Ok(())
+    }
+
     /// A device may hold the page for the parent, and the rule [`ForkPinned`] says that the child gets a copy (claim S0.9). The page does not tell
     /// for whom it is held; the parent knows whether it has given any page away. Kernel: the beginning of `copy_present_page` (5.9),
     /// `page_needs_cow_for_dma` (5.19).
@@ -141,7 +163,7 @@ impl World {
         let new = self.alloc_page().ok_or(Errno::Enomem)?;
         // The entry is in use, so that the copy is not half of a store.
         let _ = src.pte(addr).begin_access();
-        self.page(new).content.write(self.page(page).content.read());
+        self.page(new).fill(self.content(self.page(page)).read());
         self.shadow_fork(src, dst, addr);
         src.pte(addr).end_access(None);
         self.map_new_page(dst, dst_vma, addr, Pte::Present { page: new, write: dst_vma.maybe_mkwrite(true), dirty: true }, false);

@@ -4,7 +4,7 @@ use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, Vma, World};
 use crate::call;
-use crate::spec::{Clause, Gup, GupFast, GupForce, ReadPin};
+use crate::spec::{Clause, ContentStable, Gup, GupFast, GupForce, ReadPin};
 use crate::sync::{self, Mark};
 
 /// What the page is wanted for. Kernel: `write` and `force`, `FOLL_WRITE` and `FOLL_FORCE` since 3.4.
@@ -72,7 +72,8 @@ impl Pin<'_> {
     /// The device stores into the page. From then on the process must find it there ([DATA-1]).
     pub fn dma_write(&self, value: u64) {
         let at = self.world.shadow_begin_dma(self.record);
-        self.world.page(self.page).content.write(value);
+        self.world.content(self.world.page(self.page)).write(value);
+        self.world.host_sees_store(self.page);
         self.world.shadow_dma(self.record, value);
         self.world.shadow_end_dma(at);
     }
@@ -80,7 +81,7 @@ impl Pin<'_> {
     /// The device reads the page ([PIN-2]).
     pub fn read(&self) -> u64 {
         let at = self.world.shadow_begin_dma(self.record);
-        let value = self.world.page(self.page).content.read();
+        let value = self.world.content(self.world.page(self.page)).read();
         let foreign = self.world.shadow_pin_read(self.record, value);
         self.world.shadow_end_dma(at);
         sync::clause(Clause::PIN_2, !foreign, || {
@@ -98,7 +99,7 @@ impl Pin<'_> {
             world.page(page).dirty.write(true);
             world.unlock_page(page);
         }
-        world.put_page_refs(page, world.gup_references());
+        world.release_pinned(page);
     }
 
     /// The device is done, and nobody says that it may have stored: what the entry says must be enough. Kernel: `unpin_user_page`, as io_uring
@@ -106,7 +107,7 @@ impl Pin<'_> {
     pub fn put_clean(self) {
         let Self { world, page, .. } = self;
         world.shadow_unpin(self.record);
-        world.put_page_refs(page, world.gup_references());
+        world.release_pinned(page);
     }
 
     /// Which page.
@@ -233,6 +234,21 @@ impl World {
                     if writable || !write || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
                 {
                     self.page(page).count.add(self.gup_references());
+                    if self.pins_stable() {
+                        if !self.page_make_stable(page) {
+                            let locked = self.discards_under_lock();
+                            if !locked {
+                                mm.page_table_lock.unlock();
+                            }
+                            self.page_discard(page);
+                            if locked {
+                                mm.page_table_lock.unlock();
+                            }
+                            again.round(self);
+                            continue;
+                        }
+                        self.needs(page);
+                    }
                     let record = self.shadow_pin(mm, addr, page, write);
                     mm.page_table_lock.unlock();
                     return Ok(Pin { world: self, page, record, write });
@@ -256,6 +272,23 @@ impl World {
             GupForce::Once | GupForce::FaultWrite => broken,
             GupForce::CowDirty => broken && dirty,
             GupForce::Exclusive => !vma.vm_write.read() && self.page(page).anon_exclusive.read(),
+        }
+    }
+
+    /// Is what a device is given made stable? (rule [`ContentStable`], claim S2.8)
+    fn pins_stable(&self) -> bool {
+        self.hints() && self.rules().content_stable != ContentStable::Copy
+    }
+
+    /// Drops a device's reference. Kernel: `page_cache_release`, `put_page`, `unpin_user_page`.
+    fn release_pinned(&self, page: PageRef) {
+        if self.pins_stable() {
+            self.lets_go(page);
+        }
+        if self.hints() {
+            self.page_cache_release(page);
+        } else {
+            self.put_page_refs(page, self.gup_references());
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::page::Page;
 use super::{PageRef, World};
-use crate::spec::{ActivatePage, Clause, Isolation};
-use crate::sync;
+use crate::spec::{ActivatePage, Clause, Isolation, PutbackDiscarded};
+use crate::sync::{self, Mark};
 
 impl World {
     /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`, which only migration calls
@@ -57,6 +57,24 @@ impl World {
     pub fn putback_lru_page(&self, page: PageRef) {
         self.add_page_to_lru_list(page);
         self.put_page(page);
+    }
+
+    /// The same, as reclaim does it with what it has scanned: a page that somebody takes away meanwhile is not listed again (rule
+    /// [`PutbackDiscarded`], claim S2.9). Kernel: the end of `shrink_inactive_list` and `shrink_active_list`.
+    pub(super) fn putback_scanned_page(&self, page: PageRef) {
+        if self.hints() && self.rules().putback_discarded == PutbackDiscarded::LeaveOff {
+            self.lru_lock.lock();
+            let discarded = self.page(page).discarded.read();
+            if discarded {
+                sync::mark(Mark::PUTBACK_LEAVES_DISCARDED);
+            } else {
+                self.list(page);
+            }
+            self.lru_lock.unlock();
+            self.put_page(page);
+        } else {
+            self.putback_lru_page(page);
+        }
     }
 
     /// From here on a new page waits in the pagevec of its CPU until something drains that, and what builds the world runs on CPU `cpu`. Without
@@ -120,11 +138,16 @@ impl World {
     /// Kernel: `add_page_to_inactive_list`, and later names. Takes `lru_lock`.
     fn add_page_to_lru_list(&self, page: PageRef) {
         self.lru_lock.lock();
+        self.list(page);
+        self.lru_lock.unlock();
+    }
+
+    /// Called with `lru_lock` held.
+    fn list(&self, page: PageRef) {
         let listed = self.is_on_lru(page);
         sync::clause(Clause::LRU_1, !listed, || format!("{page} is put on the LRU list, and is there already"));
         self.page(page).lru.write(true);
         self.lru_lock.data().push(page);
-        self.lru_lock.unlock();
     }
 
     /// Kernel: `del_page_from_lru`. Called with `lru_lock` held.

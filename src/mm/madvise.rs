@@ -91,11 +91,17 @@ impl World {
                 if let Some(page) = page {
                     self.get_page(page);
                 }
+                let stable = page.is_none_or(|page| self.page_make_stable(page));
                 mm.page_table_lock.unlock();
-                if let Some(page) = page {
+                if let Some(page) = page.filter(|_| stable) {
+                    self.needs(page);
                     break Ok(page);
                 }
                 again.round(self);
+                if let Some(page) = page {
+                    self.page_discard(page);
+                    continue;
+                }
                 if self.handle_mm_fault(mm, vma, addr, false) == VmFault::Oom {
                     break Err(Errno::Enomem);
                 }
@@ -107,7 +113,8 @@ impl World {
 
     /// What a page in a pipe holds; it leaves the pipe.
     pub fn read_pipe(&self, page: PageRef) -> u64 {
-        let content = self.page(page).content.read();
+        let content = self.content(self.page(page)).read();
+        self.lets_go(page);
         self.put_page(page);
         content
     }

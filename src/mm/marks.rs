@@ -154,4 +154,32 @@ marks! {
     SWAPOFF_LEAVES_ENTRIES,
     /// swapoff unlocks the page to wait for `mmap_sem`.
     SWAPOFF_LETS_GO,
+    /// `page_make_volatile` tells the host that it may discard the page.
+    PAGE_MADE_VOLATILE,
+    /// The reverse map's own try makes the page volatile.
+    VOLATILE_BY_RMAP,
+    /// The host discards what the page holds.
+    HOST_DISCARDS,
+    /// An access meets a page that the host has discarded.
+    DISCARD_FAULT,
+    /// A discard fault finds that the page is free by now.
+    DISCARD_FAULT_LATE,
+    /// `page_discard` takes the page out of the swap cache.
+    PAGE_DISCARD_REMOVES,
+    /// `page_discard` finds that somebody else takes the page away.
+    PAGE_DISCARD_TWICE,
+    /// `page_make_stable` finds that the host has discarded the page.
+    MAKE_STABLE_FAILS,
+    /// `page_make_stable` waits for one that changes the page's state.
+    MAKE_STABLE_WAITS,
+    /// fork meets a page with the discard bit, and gives the child a swap entry.
+    FORK_MEETS_DISCARDED,
+    /// `free_swap_and_cache` leaves a page in the swap cache because the host has discarded it.
+    FREE_SWAP_KEEPS_DISCARDED,
+    /// `do_swap_page` has locked the page, which has the discard bit.
+    DO_SWAP_PAGE_MEETS_DISCARDED,
+    /// `shrink_page_list` meets a page with the discard bit.
+    SHRINK_MEETS_DISCARDED,
+    /// Reclaim does not put a page back on the LRU list because it has the discard bit.
+    PUTBACK_LEAVES_DISCARDED,
 }

@@ -1,11 +1,12 @@
 //! Page migration: unmap everywhere, copy, map the copy everywhere.
 
 use super::page::Mapping;
+use super::reclaim::Shrunk;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{
-    AnonVmaLife, Clause, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, StillMapped, SwapCacheMove,
-    SwapCacheRemap, UnmappedPage,
+    AnonVmaLife, Clause, MigrateStable, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope, Recount, StaleEntry, StillMapped,
+    SwapCacheMove, SwapCacheRemap, UnmappedPage,
 };
 use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
@@ -143,10 +144,9 @@ impl World {
             self.unlock_page(page);
             return None;
         }
-        if self.shrink_locked_page(page) {
-            sync::mark(Mark::SHRINK_FREED);
-            self.try_to_unmap_flush();
-            self.free_page(page);
+        let shrunk = self.shrink_locked_page(page);
+        if shrunk != Shrunk::Kept {
+            self.free_shrunk(page, shrunk);
             return Some(Ok(()));
         }
         sync::mark(Mark::MIGRATE_FAILED);
@@ -165,6 +165,10 @@ impl World {
             return Err(Errno::Eagain);
         }
         frame.lock.lock();
+        if self.rules().migrate_stable == MigrateStable::Yes && !self.page_make_stable(page) {
+            self.unlock_page(page);
+            return Err(Errno::Eagain);
+        }
         let (mut kept, plan) = self.keep_anon_vma(page);
         let result = match plan {
             Plan::Skip => Err(Errno::Eagain),
@@ -238,7 +242,7 @@ impl World {
     fn migrate_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         self.migrate_page_move_mapping(newpage, page)?;
         let (new, old) = (self.page(newpage), self.page(page));
-        new.content.write(old.content.read());
+        new.fill(self.content(old).read());
         new.uptodate.write(old.uptodate.read());
         if old.dirty.read() {
             new.dirty.write(true);
@@ -328,7 +332,9 @@ impl World {
     /// Kernel: `remove_migration_pte`. Looks without the page-table lock first (rule [`PteLook`]). True if it restored the entry.
     fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) -> bool {
         let mm = self.mm_struct(vma.mm);
-        if self.rules().pte_look == PteLook::Lockless && !matches!(mm.pte(addr).read(), Pte::Migration { .. }) {
+        if !matches!(self.rules().pte_look, PteLook::Locked | PteLook::LocklessUnmap)
+            && !matches!(mm.pte(addr).read(), Pte::Migration { .. })
+        {
             return false;
         }
         mm.page_table_lock.lock();

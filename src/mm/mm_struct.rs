@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::shadow::ShadowCell;
 use super::{Addr, AnonmmRef, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
+use crate::sync::{Fixed, Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -47,6 +47,8 @@ pub struct Mm {
     pub(super) tlb_flush_batched: Word<bool>,
     /// Its process may not run: memory hot-removal has suspended it (rule [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
     pub(super) suspended: Word<bool>,
+    /// What is in it is locked into memory: reclaim leaves it there. Kernel: `VM_LOCKED`, in every VMA.
+    pub(super) mlocked: Fixed<bool>,
     /// What its pages belong to, until it exits (rule [`Rmap`](crate::spec::Rmap)). Kernel: `mm->anonmm`.
     pub(super) anonmm: Plain<Option<AnonmmRef>>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
@@ -76,6 +78,7 @@ impl Mm {
             has_pinned: Word::new(name("mm%a.has_pinned"), false),
             tlb_flush_batched: Word::new(name("mm%a.tlb_flush_batched"), false),
             suspended: Word::new(name("mm%a.suspended"), false),
+            mlocked: Fixed::new(false),
             anonmm: Plain::new(name("mm%a.anonmm"), None),
             process: Lifetime::new(),
             mmap: Published::new(name("mm%a.mmap"), Vec::new()),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::host::Host;
 use super::{Addr, AnonmmRef, Pte, PteLocation, SwapEntry, World};
-use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock};
-use crate::sync::{self, Ghost, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
+use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock, UnlockOffset};
+use crate::sync::{self, Ghost, MmuWord, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
 /// the generation is what the checker knows beside it.
@@ -198,8 +199,16 @@ pub struct Page {
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
-    /// What the page holds: the last value stored into it.
-    pub(super) content: Word<u64>,
+    /// What the page holds: the last value stored into it. To be reached through [`content`](World::content), and by what need not ask.
+    content: Word<u64>,
+    /// What the host knows of the frame (rule [`Hinting`](crate::spec::Hinting)).
+    pub(super) host: Word<Host>,
+    /// Somebody changes that. Kernel: `PG_arch_1` in document 2 (rule [`StateChange`](crate::spec::StateChange)).
+    pub(super) state_change: MmuWord<bool>,
+    /// `PG_discarded`: somebody takes the page away, because the host has discarded what it held (rule [`DiscardedBit`](crate::spec::DiscardedBit)).
+    pub(super) discarded: Word<bool>,
+    /// The checker's: so many have made it stable, and rely on it ([HINT-1]).
+    pub(super) needed: Ghost<i64>,
 }
 
 impl Page {
@@ -227,6 +236,10 @@ impl Page {
             dirty: Word::new(name("P%a%l.dirty"), false),
             uptodate: Word::new(name("P%a%l.uptodate"), false),
             content: Word::new(name("P%a%l.content"), 0),
+            host: Word::new(name("P%a%l.host"), Host::NEW),
+            state_change: MmuWord::new(name("P%a%l.state_change"), false),
+            discarded: Word::new(name("P%a%l.discarded"), false),
+            needed: Ghost::new(name("P%a%l is needed"), 0),
         }
     }
 
@@ -272,6 +285,18 @@ impl Page {
         self.moved_to.reset(None);
         self.dirty.reset(false);
         self.uptodate.reset(false);
+        self.host.reset(Host::NEW);
+        self.discarded.reset(false);
+    }
+
+    /// Fills a page that nobody else has yet, or that is locked and new.
+    pub(super) fn fill(&self, content: u64) {
+        self.content.write(content);
+    }
+
+    /// What it holds, for who goes through a page-table entry, and for clauses, audits and pictures.
+    pub(super) fn content_of_hardware(&self) -> &Word<u64> {
+        &self.content
     }
 
     /// See [`State`].
@@ -314,6 +339,10 @@ impl Page {
         self.dirty.see(state);
         self.uptodate.see(state);
         self.content.see(state);
+        self.host.see(state);
+        self.state_change.see(state);
+        self.discarded.see(state);
+        self.needed.see(state);
     }
 }
 
@@ -328,6 +357,15 @@ impl World {
             format!("{page} is used, but it {is}")
         });
         frame
+    }
+
+    /// What a page holds: the only way to it, but for hardware, which asks the host ([HINT-3]).
+    pub(super) fn content<'p>(&self, frame: &'p Page) -> &'p Word<u64> {
+        if self.hints() {
+            let discarded = frame.host.read().discarded;
+            sync::clause(Clause::HINT_3, !discarded, || format!("what P{} holds is used, and the host has discarded it", frame.frame));
+        }
+        &frame.content
     }
 
     /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`, `page_rmapping` since 2.6.34.
@@ -461,9 +499,12 @@ impl World {
         }
         let trouble = self.free_page_trouble(page);
         sync::clause(Clause::COUNT_3, trouble.is_none(), || format!("{page} is freed, but {}", trouble.unwrap_or_default()));
+        let delayed = self.hints() && self.frees_late(page);
         frame.life.change(|life| life.freed = true);
         crate::note!("free {page}");
-        self.pcp.mine(|frames| frames.push(page.frame));
+        if !delayed {
+            self.pcp.mine(|frames| frames.push(page.frame));
+        }
     }
 
     /// What speaks against freeing `page` now.
@@ -523,7 +564,7 @@ impl World {
 
     /// What the page holds, as who moves it away by hand finds it.
     pub fn copy_out(&self, page: PageRef) -> u64 {
-        self.page(page).content.read()
+        self.content(self.page(page)).read()
     }
 
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.
@@ -540,6 +581,15 @@ impl World {
 
     /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may name it any more ([MIG-1]).
     pub fn unlock_page(&self, page: PageRef) {
+        self.assert_no_migration_entry(page);
+        self.page(page).lock.unlock();
+        if self.hints() {
+            self.page_make_volatile(page, if self.rules().unlock_offset == UnlockOffset::One { 1 } else { 2 });
+        }
+    }
+
+    /// The same where nobody can find the page any more. Kernel: `__clear_page_locked`.
+    pub(super) fn clear_page_locked(&self, page: PageRef) {
         self.assert_no_migration_entry(page);
         self.page(page).lock.unlock();
     }

@@ -65,6 +65,14 @@ impl<'w> Process<'w> {
         self.world.load(self.mm, addr)
     }
 
+    /// The same by a thread that is killed when it has faulted once: it does not come to load again, and `None` is what it got.
+    #[track_caller]
+    pub fn load_once(&self, addr: Addr) -> Result<Option<u64>, Errno> {
+        self.check_alive();
+        self.check(addr);
+        self.world.load_once(self.mm, addr)
+    }
+
     /// Loads from `addr` again and again, for as long as the page is there that was there when the CPUs started.
     #[track_caller]
     pub fn load_while_unmoved(&self, addr: Addr) -> Result<u64, Errno> {
@@ -221,6 +229,14 @@ impl<'w> Process<'w> {
         }
     }
 
+    /// Locks all that it has into memory, while the world is built: what is there is left there. Kernel: `mlockall`; that it faults in what is not
+    /// there, and that fork does not pass it on, is not here.
+    #[track_caller]
+    pub fn mlockall(&self) {
+        self.world.assert_being_built("mlockall");
+        self.mm_struct().mlocked.set(true);
+    }
+
     /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it yet (claim S1.1).
     #[track_caller]
     pub fn read_ahead(&self, addr: Addr) {
@@ -229,6 +245,15 @@ impl<'w> Process<'w> {
         if !self.world.read_ahead(self.mm, addr) {
             misuse(format!("nothing is on swap at {}:{addr}", self.mm));
         }
+    }
+
+    /// Brings what is on swap at `addr` into the swap cache, as a fault on a slot beside it does, whoever faults there. Kernel: `swapin_readahead`.
+    #[track_caller]
+    pub fn read_around(&self, addr: Addr) {
+        self.check_alive();
+        self.check(addr);
+        let done = self.world.read_ahead(self.mm, addr);
+        self.asked("read_around(%a)", addr, 0, done);
     }
 
     /// Begins to listen to the address space: what interests here is that it locks every anon_vma of it at once (claim S3.3).

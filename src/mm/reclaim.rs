@@ -2,8 +2,19 @@
 
 use super::{Addr, Mm, PageRef, PteLocation, Ttu, World};
 use crate::call;
-use crate::spec::{SwapPinned, UnmapCheck, UnmapFlush};
+use crate::spec::{RemoveMapping, ShrinkDiscarded, SwapPinned, UnmapCheck, UnmapFlush};
 use crate::sync::{self, Mark, Name};
+
+/// What became of a page that reclaim has locked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shrunk {
+    /// It stays, and is locked still.
+    Kept,
+    /// It has left the swap cache, is unlocked, and nobody has a reference any more: it is to be freed.
+    Unreferenced,
+    /// It is unlocked, and the caller's reference is given up.
+    Gone,
+}
 
 impl World {
     /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps it any more. What the memory hot-removal
@@ -65,7 +76,7 @@ impl World {
                 sync::mark(Mark::PAGE_REFERENCED);
             }
             self.page_map_unlock(page);
-            self.putback_lru_page(page);
+            self.putback_scanned_page(page);
         }
         self.asked(Name::new("age_page()", 0, 0), done);
     }
@@ -88,16 +99,26 @@ impl World {
     pub(super) fn shrink_isolated(&self, page: PageRef) {
         if !self.page(page).lock.trylock() {
             sync::mark(Mark::SHRINK_PAGE_LOCKED);
-            self.putback_lru_page(page);
-        } else if self.shrink_locked_page(page) {
-            sync::mark(Mark::SHRINK_FREED);
-            self.try_to_unmap_flush();
-            self.free_page(page);
-        } else {
+            self.putback_scanned_page(page);
+            return;
+        }
+        let shrunk = self.shrink_locked_page(page);
+        if shrunk == Shrunk::Kept {
             sync::mark(Mark::SHRINK_KEPT);
             self.unlock_page(page);
             self.try_to_unmap_flush();
-            self.putback_lru_page(page);
+            self.putback_scanned_page(page);
+        } else {
+            self.free_shrunk(page, shrunk);
+        }
+    }
+
+    /// What reclaim does last with a page that it does not keep.
+    pub(super) fn free_shrunk(&self, page: PageRef, shrunk: Shrunk) {
+        sync::mark(Mark::SHRINK_FREED);
+        self.try_to_unmap_flush();
+        if shrunk == Shrunk::Unreferenced {
+            self.free_page(page);
         }
     }
 
@@ -122,22 +143,32 @@ impl World {
         }
     }
 
-    /// True if the page has left the swap cache, is unlocked, and nobody has a reference any more: it is to be freed. Called with the page locked.
-    pub(super) fn shrink_locked_page(&self, page: PageRef) -> bool {
+    /// Called with the page locked, and the caller's reference.
+    pub(super) fn shrink_locked_page(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
+        if self.hints() && self.rules().shrink_discarded != ShrinkDiscarded::Nothing && frame.discarded.read() {
+            sync::mark(Mark::SHRINK_MEETS_DISCARDED);
+            if self.rules().shrink_discarded == ShrinkDiscarded::Free {
+                self.free_page(page);
+            } else {
+                self.unlock_page(page);
+                self.put_page(page); // in a batch: nobody tries to make it volatile
+            }
+            return Shrunk::Gone;
+        }
         if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
                 sync::mark(Mark::SHRINK_PAGE_PINNED);
-                return false;
+                return Shrunk::Kept;
             }
             if !self.add_to_swap(page) {
-                return false;
+                return Shrunk::Kept;
             }
         }
         // Neither a page that is not anonymous yet nor one that has left the swap cache has a page_mapping(): it is not unmapped (2.6.11 to
         // 3.0; what 5.9 unmaps without that look has its place on swap).
         if !frame.swap_cache.read() {
-            return false;
+            return Shrunk::Kept;
         }
         self.page_map_lock(page);
         let left = frame.mapped() && {
@@ -146,12 +177,12 @@ impl World {
         };
         self.page_map_unlock(page);
         if left {
-            return false;
+            return Shrunk::Kept;
         }
         if frame.dirty.read() {
             self.try_to_unmap_flush(); // nobody stores through an entry any more: try_to_unmap_flush_dirty
             if frame.count.read() != 2 {
-                return false; // somebody else may be writing to it: is_page_cache_freeable
+                return Shrunk::Kept; // somebody else may be writing to it: is_page_cache_freeable
             }
             self.writeback(page);
         }
@@ -160,25 +191,35 @@ impl World {
 
     /// Takes an unmapped, clean page out of the swap cache and unlocks it, if nobody else refers to it. Called with the page locked.
     /// Kernel: `__remove_mapping`; until 2.6.26 `remove_mapping`. Takes the tree lock.
-    fn remove_mapping(&self, page: PageRef) -> bool {
+    fn remove_mapping(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
+        let freeze = self.rules().remove_mapping == RemoveMapping::Freeze;
         // Count and dirty bit in this order: whoever drops a reference has set the bit before.
-        if !self.page_freeze_refs(page, 2) {
+        let unused = if freeze { self.page_freeze_refs(page, 2) } else { frame.count.read() == 2 };
+        if !unused {
             self.swap_cache.tree_lock.unlock();
-            return false;
+            return Shrunk::Kept;
         }
         if frame.dirty.read() {
-            self.page_unfreeze_refs(page, 2);
+            if freeze {
+                self.page_unfreeze_refs(page, 2);
+            }
             self.swap_cache.tree_lock.unlock();
-            return false;
+            return Shrunk::Kept;
         }
         self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
         self.swapcache_free(entry);
+        if freeze {
+            self.clear_page_locked(page);
+            return Shrunk::Unreferenced;
+        }
+        self.put_page(page); // the cache's
         self.unlock_page(page);
-        true
+        self.put_page(page);
+        Shrunk::Gone
     }
 }

@@ -5,7 +5,7 @@ use super::vma::DUMMY_VMA;
 use super::{Addr, AnonmmRef, Errno, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{
     AnonmmWalkLock, Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder, RmapWalkLock, SharedMapping, SwapCacheEntry,
-    UnmapCheck,
+    UnmapCheck, VolatileTry,
 };
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
@@ -17,6 +17,8 @@ pub enum Ttu {
     Unmap,
     /// To move it: migration entries are left behind. `TTU_MIGRATION`.
     Migration,
+    /// Because the host has discarded it: swap entries are left behind (document 2).
+    Discard,
 }
 
 /// A reverse map that is locked: who may map a page does not change meanwhile.
@@ -205,6 +207,19 @@ impl World {
         taken
     }
 
+    /// Comes by every place where the page may be mapped, and does not end when nothing maps it any more. Called with the page locked.
+    pub(super) fn unmap_every_place(&self, page: PageRef, unmap: impl Fn(&Mm, Addr)) {
+        let Some(rmap) = self.rmap_lock(page) else { return };
+        let mut at = 0;
+        while let Some(place) = self.rmap_at(rmap, page, at) {
+            if let Some((mm, addr)) = place {
+                unmap(mm, addr);
+            }
+            at += 1;
+        }
+        self.rmap_unlock(rmap);
+    }
+
     /// The same for a file's page that nobody maps: all that is left of it is that its mapping is followed. Kernel: `try_to_unmap_file`.
     pub(super) fn try_to_unmap_file(&self, page: PageRef) {
         let frame = self.page(page);
@@ -216,11 +231,15 @@ impl World {
     /// Kernel: `try_to_unmap_one`. Called with the reverse map locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
     /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that it ends: who
     /// holds the page holds it against every entry.
-    fn try_to_unmap_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
+    pub(super) fn try_to_unmap_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
         let Some(Pte::Present { write, .. }) = self.page_check_address(page, mm, addr) else { return Ok(false) };
         let frame = self.page(page);
         let swapped = frame.swap_cache.read();
-        if self.is_held_against_unmap(page, swapped) || (!swapped && ttu == Ttu::Unmap) {
+        if let Some(kept) = self.mlock_keeps(mm, ttu) {
+            mm.page_table_lock.unlock();
+            return kept;
+        }
+        if self.is_held_against_unmap(page, swapped) || (!swapped && ttu != Ttu::Migration) {
             mm.page_table_lock.unlock();
             return Err(Errno::Ebusy);
         }
@@ -292,7 +311,12 @@ impl World {
     ///
     /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
     fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
-        if self.rules().pte_look != PteLook::Locked && !mm.pte(addr).read().is_present() {
+        let lockless = match self.rules().pte_look {
+            PteLook::Lockless | PteLook::LocklessUnmap => true,
+            PteLook::UnlessLocked => !mm.page_table_lock.is_locked(),
+            PteLook::Locked | PteLook::LocklessRemap => false,
+        };
+        if lockless && !mm.pte(addr).read().is_present() {
             return None;
         }
         if !self.has_map_lock() || self.rules().anonmm_walk_lock == AnonmmWalkLock::Lock {
@@ -408,6 +432,7 @@ impl World {
             return right;
         }
         let first = frame.mapcount.add_return(1) == 1;
+        self.try_volatile_by_rmap(page, VolatileTry::AddRmap);
         let keep = !first || (self.rules().rmap_again == RmapAgain::Keep && self.page_rmapping(page).is_anon());
         keep || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma))
     }
@@ -463,6 +488,14 @@ impl World {
             self.rmap_clear(page);
         }
         self.page_map_unlock(page);
+        self.try_volatile_by_rmap(page, VolatileTry::RemoveRmap);
+    }
+
+    /// A mapping has come or gone: may the page be volatile now? (rule [`VolatileTry`], claim S2.12)
+    fn try_volatile_by_rmap(&self, page: PageRef, place: VolatileTry) {
+        if self.hints() && self.rules().volatile_try == place && self.page_make_volatile(page, 1) {
+            sync::mark(Mark::VOLATILE_BY_RMAP);
+        }
     }
 
     /// True if it was the last mapping.

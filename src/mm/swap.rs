@@ -4,7 +4,9 @@ use super::fault::VmFault;
 use super::swap_map::Prepared;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
-use crate::spec::{Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinClash, SwapinFree, SwapinMapcount, SwapinOwn, SwapinRecheck};
+use crate::spec::{
+    Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinClash, SwapinFree, SwapinLookup, SwapinMapcount, SwapinOwn, SwapinRecheck,
+};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -27,6 +29,7 @@ impl World {
     fn swap_in(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
         let cached = self.lookup_swap_cache(entry);
+        let stable = cached.is_none() || self.rules().swapin_lookup == SwapinLookup::Checking;
         let beside = cached.is_none() && self.bypasses_swap_cache(entry);
         let claimed = beside && self.rules().swap_bypass == SwapBypass::Claimed;
         if claimed {
@@ -42,7 +45,7 @@ impl World {
         }
         let read = || if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) };
         let result = match cached.map_or_else(read, |page| Ok(Some(page))) {
-            Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside),
+            Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside, stable),
             Ok(None) => VmFault::Minor, // somebody else has faulted it in and let the slot go
             Err(_) => self.swapin_fails(mm, addr, orig),
         };
@@ -60,27 +63,42 @@ impl World {
         if same { VmFault::Oom } else { VmFault::Minor }
     }
 
-    /// The second half of `do_swap_page`. Called with a reference on the page, which came through the swap cache or `beside` it.
+    /// The second half of `do_swap_page`. Called with a reference on the page, which came through the swap cache or `beside` it, and may have been made
+    /// `stable`.
     #[expect(clippy::too_many_arguments, reason = "they are struct vm_fault")]
-    fn map_what_came_back(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) -> VmFault {
+    fn map_what_came_back(
+        &self,
+        mm: &Mm,
+        vma: &Vma,
+        addr: Addr,
+        orig: Pte,
+        page: PageRef,
+        write: bool,
+        beside: bool,
+        stable: bool,
+    ) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
         let frame = self.page(page);
         frame.lock.lock();
+        if stable && !beside {
+            self.lets_go(page); // as long as it is locked, nobody makes it volatile
+        }
         if !beside && self.rules().swapin_recheck == SwapinRecheck::EntryAndCache && !self.is_cached_as(page, entry) {
             sync::mark(Mark::DO_SWAP_PAGE_LEFT_CACHE);
             self.unlock_page(page);
-            self.put_page(page);
+            self.page_cache_release(page);
             return VmFault::Minor;
         }
         if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
             self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
         mm.page_table_lock.lock();
-        if mm.pte(addr).read() != orig || !frame.uptodate.read() {
-            sync::mark(Mark::DO_SWAP_PAGE_ENTRY_CHANGED);
+        let changed = mm.pte(addr).read() != orig || !frame.uptodate.read();
+        if changed || self.swapin_meets_discarded(page) {
+            sync::mark(if changed { Mark::DO_SWAP_PAGE_ENTRY_CHANGED } else { Mark::DO_SWAP_PAGE_MEETS_DISCARDED });
             mm.page_table_lock.unlock();
             self.unlock_page(page);
-            self.put_page(page);
+            self.page_cache_release(page);
             return VmFault::Minor;
         }
         sync::mark(Mark::DO_SWAP_PAGE_MAPS);
@@ -212,7 +230,7 @@ impl World {
         self.set_page_locked(page);
         self.lru_cache_add(page);
         sync::mark(Mark::SWAP_READ);
-        self.page(page).content.write(self.swap_read(entry));
+        self.page(page).fill(self.swap_read(entry));
         self.page(page).uptodate.write(true);
         self.unlock_page(page);
         Ok(page)
@@ -223,7 +241,8 @@ impl World {
         let entry = self.mm_struct(mm).pte(addr).read().swap_entry();
         let page = entry.and_then(|entry| self.swapin_readahead(entry).ok().flatten());
         if let Some(page) = page {
-            self.put_page(page);
+            self.lets_go(page);
+            self.page_cache_release(page);
         }
         page.is_some()
     }

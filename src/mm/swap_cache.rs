@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::swap_map::{CACHED, ON_ITS_WAY, Prepared};
 use super::{Errno, PageRef, SwapEntry, World};
-use crate::spec::{FindGetPage, UnusedSlot};
+use crate::spec::{DiscardedBit, FindGetPage, SwapinLookup, UnusedSlot};
 use crate::sync::{self, Mark, Name, RetryLoop, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -98,8 +98,21 @@ impl World {
         self.put_page(page);
     }
 
-    /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held.
+    /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held. Who takes a page away that the host may discard sets a bit meanwhile, whether
+    /// the host has or not (rule [`DiscardedBit`]); if it is set, somebody else is at it.
     pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
+        let bit = if self.hints() { self.rules().discarded_bit } else { DiscardedBit::No };
+        if bit == DiscardedBit::Set && self.page(page).discarded.test_and_set() {
+            return;
+        }
+        self.delete_from_swap_cache_nocheck(page, entry);
+        if bit != DiscardedBit::No && self.page_discarded(page) != (bit == DiscardedBit::Set) {
+            self.page(page).discarded.write(bit == DiscardedBit::AfterRemoval);
+        }
+    }
+
+    /// Kernel: `__delete_from_swap_cache_nocheck` in document 2. Called with the tree lock held.
+    pub(super) fn delete_from_swap_cache_nocheck(&self, page: PageRef, entry: SwapEntry) {
         self.swap_cache.tree_lock.assert_held();
         self.page(page).cached.change(|slot| *slot = None);
         self.set_has_cache(entry, ON_ITS_WAY); // before the page is gone: who does not find it waits
@@ -142,9 +155,24 @@ impl World {
         self.rules().find_get_page != FindGetPage::LocklessOnce || self.is_cached_as(page, entry)
     }
 
-    /// Kernel: `lookup_swap_cache`.
+    /// The same, and the page is stable then; one that the host has discarded is taken away, and not found. Called with no spin lock held. Kernel:
+    /// `find_get_page` in document 2, where that above is `find_get_page_nodiscard`.
+    pub(super) fn find_get_page_stable(&self, entry: SwapEntry) -> Option<PageRef> {
+        let page = self.find_get_page(entry)?;
+        if !self.page_make_stable(page) {
+            self.page_discard(page);
+            return None;
+        }
+        self.needs(page);
+        Some(page)
+    }
+
+    /// Kernel: `lookup_swap_cache` (rule [`SwapinLookup`]).
     pub(super) fn lookup_swap_cache(&self, entry: SwapEntry) -> Option<PageRef> {
-        self.find_get_page(entry)
+        match self.rules().swapin_lookup {
+            SwapinLookup::Checking => self.find_get_page_stable(entry),
+            SwapinLookup::NoDiscard | SwapinLookup::Unchecked => self.find_get_page(entry),
+        }
     }
 
     /// The page of a swap slot, read from the device if it is not in the swap cache; with a reference. `None` if the slot is free by now; an error
@@ -158,7 +186,7 @@ impl World {
             if taken {
                 self.wait_for_swapcache(entry);
             }
-            if let Some(page) = self.find_get_page(entry) {
+            if let Some(page) = self.find_get_page_stable(entry) {
                 return Ok(Some(page));
             }
             if self.rules().unused_slot == UnusedSlot::Skip && self.page_swapcount(entry) == 0 {
@@ -180,8 +208,9 @@ impl World {
             if self.add_to_swap_cache(page, entry) {
                 self.lru_cache_add(page);
                 sync::mark(Mark::SWAP_READ);
-                self.page(page).content.write(self.swap_read(entry));
+                self.page(page).fill(self.swap_read(entry));
                 self.page(page).uptodate.write(true);
+                self.needs(page); // a new page is stable
                 self.unlock_page(page);
                 return Ok(Some(page));
             }

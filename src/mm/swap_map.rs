@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::page::Entries;
 use super::{PageRef, World};
-use crate::spec::{Clause, FreeSwap, SwapHasCache, SwapoffWait, ZapSwap};
+use crate::spec::{Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, ZapSwap};
 use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -268,21 +268,34 @@ impl World {
         };
         let counted = || self.rules().zap_swap != ZapSwap::Recount || self.page_swapcount(self.page_swap_entry(page)) == 0;
         if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.page_matches_swap_entry(page, entry) && counted() {
-            sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
-            self.delete_from_swap_cache(page);
-            frame.dirty.write(true);
+            if matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Fault) || self.page_make_stable(page) {
+                sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
+                self.delete_from_swap_cache(page);
+                self.slot_goes(page);
+                frame.dirty.write(true);
+            } else {
+                sync::mark(Mark::FREE_SWAP_KEEPS_DISCARDED);
+            }
         }
         self.unlock_page(page);
-        self.put_page(page);
+        self.page_cache_release(page);
+    }
+
+    /// Called with the page-table lock and `swap_lock` held (rule [`FreeSwapLookup`], claim S2.1).
+    fn find_page_to_free(&self, entry: SwapEntry) -> Option<PageRef> {
+        match self.rules().free_swap_lookup {
+            FreeSwapLookup::NoDiscard => self.find_get_page(entry),
+            FreeSwapLookup::Checking => self.find_get_page_stable(entry).inspect(|&page| self.lets_go(page)),
+        }
     }
 
     /// The slot's page in the swap cache, locked and with a reference, if nobody else has it locked.
     fn find_and_trylock(&self, entry: SwapEntry) -> Option<PageRef> {
-        let page = self.find_get_page(entry)?;
+        let page = self.find_page_to_free(entry)?;
         if self.page(page).lock.trylock() {
             return Some(page);
         }
-        self.put_page(page);
+        self.page_cache_release(page);
         None
     }
 
@@ -290,7 +303,8 @@ impl World {
     pub(super) fn writeback(&self, page: PageRef) {
         let frame = self.page(page);
         frame.dirty.write(false);
-        self.swap.data[self.page_swap_entry(page).0 as usize].write(frame.content.read());
+        self.swap.data[self.page_swap_entry(page).0 as usize].write(self.content(frame).read());
+        self.host_sees_clean(page);
     }
 
     /// Reads a slot. IO that is over at once. Called with the page locked. Kernel: `swap_readpage`.

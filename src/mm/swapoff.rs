@@ -108,8 +108,9 @@ impl World {
             prev_mm.replace(mm).into_iter().for_each(|prev| self.mmput(prev));
             if let Err(error) = self.unuse_process(mm, entry, page) {
                 prev_mm.into_iter().for_each(|prev| self.mmput(prev));
+                self.lets_go(page);
                 self.unlock_page(page);
-                self.put_page(page);
+                self.page_cache_release(page);
                 return Err(error);
             }
         }
@@ -117,8 +118,9 @@ impl World {
         if self.page_swapcount(entry) > 0 && self.is_cached_as(page, entry) {
             sync::mark(Mark::SWAPOFF_LEAVES_ENTRIES);
             if self.rules().try_to_unuse == TryToUnuse::Keep {
+                self.lets_go(page);
                 self.unlock_page(page);
-                self.put_page(page);
+                self.page_cache_release(page);
                 return Ok(());
             }
             if frame.dirty.read() {
@@ -129,10 +131,12 @@ impl World {
         }
         if self.is_cached_as(page, entry) {
             self.delete_from_swap_cache(page);
+            self.slot_goes(page);
         }
         frame.dirty.write(true);
+        self.lets_go(page);
         self.unlock_page(page);
-        self.put_page(page);
+        self.page_cache_release(page);
         Ok(())
     }
 

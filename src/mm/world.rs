@@ -265,6 +265,9 @@ impl World {
         if self.has_anonmm() && !self.has_map_lock() {
             inapplicable("rmap=anonmm needs page_map_lock=page: only that keeps a page's anonmm");
         }
+        if let Some(what) = self.hints().then(|| self.too_late_for_hinting()).flatten() {
+            misuse(format!("hinting=volatile was written for 2.6.22 and 2.6.29, which had no {what}"));
+        }
         let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
     }
 
@@ -333,8 +336,11 @@ impl World {
             say(format!("{name}.count"), page.count.peek().to_string());
             say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
             say(format!("{name}.mapping"), page.mapping.peek().to_string());
-            say(format!("{name}.content"), page.content.peek().to_string());
+            say(format!("{name}.content"), page.content_of_hardware().peek().to_string());
             say(format!("{name}.dirty"), u8::from(page.dirty.peek()).to_string());
+            if self.hints() {
+                say(format!("{name}.host"), page.host.peek().to_string());
+            }
         }
         for (at, pte) in self.every_pte().filter(|(_, pte)| *pte != Pte::None) {
             say(at.to_string(), pte.to_string());

@@ -15,6 +15,10 @@ mod s1_4_sleeping_under_rcu;
 mod s1_5_zapped_migration_entry;
 mod s1_6_waiters;
 mod s1_7_isolation;
+mod s2_1_swap_slot;
+mod s2_4_discard;
+mod s2_7_stable;
+mod s2_9_lru;
 mod s3_10_stale_entry;
 mod s3_13_swap_cache;
 mod s3_15_fork;
@@ -54,6 +58,10 @@ pub fn all() -> Vec<Race> {
         s1_5_zapped_migration_entry::races(),
         s1_6_waiters::races(),
         s1_7_isolation::races(),
+        s2_1_swap_slot::races(),
+        s2_4_discard::races(),
+        s2_7_stable::races(),
+        s2_9_lru::races(),
         s3_1_vma_adjust::races(),
         s3_2_per_anon_vma_lock::races(),
         s3_3_nested_locks::races(),

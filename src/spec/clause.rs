@@ -103,6 +103,10 @@ clauses! {
     DATA_1 "DATA-1" Always false "A load returns what was last stored there.";
     PIN_1 "PIN-1" Always false "While a device stores into a page, its process finds no other page there.";
     PIN_2 "PIN-2" Always false "A device that reads a page sees no store of another process that came after it was given the page.";
+    HINT_1 "HINT-1" Always false "Whoever has made a page stable finds it stable until he lets go of it.";
+    HINT_2 "HINT-2" Always false "What the host has discarded is on the swap device for as long as anybody needs it.";
+    HINT_3 "HINT-3" Always false "What the host has discarded is read and written by nobody.";
+    HINT_4 "HINT-4" Always true "A page that the host has discarded is taken away once, and nothing maps it then or afterwards.";
     ORDER_1 "ORDER-1" Exploration false "Locks that may be waited for are always taken in the same order.";
     ATOMIC_1 "ATOMIC-1" Always false "Nothing sleeps while it holds a spin lock or is inside an RCU read section.";
     GUARD_1 "GUARD-1" Always false "What a lock protects is touched only by the holder of the lock.";

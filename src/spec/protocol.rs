@@ -200,6 +200,12 @@ impl Era {
     /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
     pub const DOCUMENT_1: Protocol = Protocol::named("document-1", DOCUMENT_1);
 
+    /// Document 2: 2.6.22 whose pages in the swap cache may be discarded by the host that it runs on.
+    ///
+    /// Read: patches 1, 2, 3 and 6 of 28 June 2007, on 2.6.22. Patch 5, look-ups that do not make a page stable, is
+    /// `+swapin_lookup=nodiscard+volatile_try=neither`. Patch 4, for pages that are mapped writable, is not here.
+    pub const DOCUMENT_2: Protocol = Protocol::named("document-2", DOCUMENT_2);
+
     /// 2.6.29: a write fault waits for the page lock (claim S0.11).
     ///
     /// Read in 2.6.29: `do_wp_page` (`wp_lock`, `cow_rmap`), `reuse_swap_page` (`reuse`), `try_to_free_swap` (`free_swap`), `do_swap_page`
@@ -209,6 +215,9 @@ impl Era {
     /// (`zap_flush`), x86's `gup_pte_range` (`gup_fast`), `try_to_unuse`. `isolation` is that of 2.6.24, and
     /// `fresh_anon_vma` that of 2.6.28, both read there.
     pub const V2_6_29: Protocol = Protocol::named("2.6.29", V2_6_29);
+
+    /// Document 2 as it was posted again in March 2009, on 2.6.29. Read: the same patches, and the functions of 2.6.29 that they change.
+    pub const DOCUMENT_2_2009: Protocol = Protocol::named("document-2-2009", DOCUMENT_2_2009);
 
     /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
     ///
@@ -312,7 +321,7 @@ impl Era {
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
-    const ALL: [Protocol; 21] = [
+    const ALL: [Protocol; 23] = [
         Self::RMAP_10,
         Self::DOCUMENT_4,
         Self::V2_6_7,
@@ -321,7 +330,9 @@ impl Era {
         Self::V2_6_13,
         Self::V2_6_22,
         Self::DOCUMENT_1,
+        Self::DOCUMENT_2,
         Self::V2_6_29,
+        Self::DOCUMENT_2_2009,
         Self::V2_6_33,
         Self::V2_6_34,
         Self::V2_6_36,
@@ -458,8 +469,28 @@ const V2_6_22: Rules = Rules {
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
     unused_slot: UnusedSlot::Wait,
+    hinting: Hinting::No,
+    free_swap_lookup: FreeSwapLookup::NoDiscard,
+    slot_stable: SlotStable::Both,
+    swapin_lookup: SwapinLookup::Checking,
+    discarded_bit: DiscardedBit::Set,
+    fork_discarded: ForkDiscarded::SwapEntry,
+    state_change: StateChange::Waited,
+    count_order: CountOrder::MapFirst,
+    content_stable: ContentStable::Both,
+    discard_under: DiscardUnder::Nothing,
+    unlock_offset: UnlockOffset::One,
+    volatile_try: VolatileTry::AddRmap,
+    shrink_discarded: ShrinkDiscarded::Release,
+    putback_discarded: PutbackDiscarded::LeaveOff,
+    remove_mapping: RemoveMapping::Freeze,
+    discard_mlocked: DiscardMlocked::UnlessDiscarded,
+    discard_free: DiscardFree::Delayed,
+    migrate_stable: MigrateStable::No,
+    volatile_shmem: VolatileShmem::Allowed,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
+const DOCUMENT_2: Rules = Rules { hinting: Hinting::Volatile, remove_mapping: RemoveMapping::Count, ..V2_6_22 };
 const V2_6_29: Rules = Rules {
     reuse: Reuse::ReuseSwapPage,
     wp_lock: WpLock::Lock,
@@ -475,6 +506,15 @@ const V2_6_29: Rules = Rules {
     migration_wait: MigrationWait::GetUnlessZero,
     gup_fast: GupFast::InterruptsOff,
     ..V2_6_22
+};
+const DOCUMENT_2_2009: Rules = Rules {
+    hinting: Hinting::Volatile,
+    pte_look: PteLook::LocklessRemap,
+    volatile_try: VolatileTry::RemoveRmap,
+    shrink_discarded: ShrinkDiscarded::Free,
+    discard_mlocked: DiscardMlocked::Leave,
+    volatile_shmem: VolatileShmem::Excluded,
+    ..V2_6_29
 };
 const V2_6_33: Rules =
     Rules { unmapped_page: UnmappedPage::Move, vm_end_lock: VmEndLock::Exempt, swap_has_cache: SwapHasCache::Bit, ..V2_6_29 };

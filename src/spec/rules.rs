@@ -415,6 +415,11 @@ rules! {
         Lockless = "lockless",
         /// The one that unmaps; the one that maps the copy must not pass by an entry that mremap moves (read in 3.0, 5.9, 5.19).
         LocklessUnmap = "lockless-unmap",
+        /// All, but no look without a lock that somebody has: what document 2 means, and its guard, which is the wrong way round, does not do (claim
+        /// S2.6).
+        UnlessLocked = "unless-locked",
+        /// The one that maps the copy; the one that unmaps takes the lock (document 2 as of March 2009: its `page_check_address`).
+        LocklessRemap = "lockless-remap",
     }
     /// Where fork puts the child's VMA on the list of the parent's anon_vma (claim S3.15).
     fork_link: ForkLink {
@@ -776,5 +781,158 @@ rules! {
         WriteAndDelete = "write-and-delete",
         /// Address space by address space, holding no page lock when it asks for `mmap_sem`; what is left is left for another round (5.1).
         ByMm = "by-mm",
+    }
+    /// Does the guest tell its host which pages it can do without (document 2)?
+    hinting: Hinting {
+        /// No: every kernel that was released.
+        No = "no",
+        /// Yes: a clean page of the swap cache that nobody refers to but its mappings is volatile, and the host may discard what it holds.
+        Volatile = "volatile",
+    }
+    /// How `free_swap_and_cache`, which holds the page-table lock and `swap_lock`, looks the page up (claim S2.1).
+    free_swap_lookup: FreeSwapLookup {
+        /// So that a page that the host has discarded is discarded on the spot: what document 2 says must not be.
+        Checking = "checking",
+        /// Without that look (`find_get_page_nodiscard`, document 2).
+        NoDiscard = "nodiscard",
+    }
+    /// Which functions make a page stable before its slot is given back (claims S2.2, S2.3).
+    slot_stable: SlotStable {
+        /// None.
+        Nothing = "nothing",
+        /// `free_swap_and_cache` alone.
+        Zap = "zap",
+        /// `remove_exclusive_swap_page` alone; in 2.6.29 `try_to_free_swap`.
+        Fault = "fault",
+        /// Both (document 2, in both postings).
+        Both = "both",
+        /// These, and `reuse_swap_page`, which is new in 2.6.29: no posting does.
+        Everywhere = "everywhere",
+    }
+    /// How `do_swap_page` looks a page up that the host may discard (claims S2.3, S2.13).
+    swapin_lookup: SwapinLookup {
+        /// It makes the page stable, or discards it (patches 1 to 4 of document 2).
+        Checking = "checking",
+        /// It does not, and looks at the discard bit once it has the page lock and the page-table lock (patch 5).
+        NoDiscard = "nodiscard",
+        /// It does not look at all: no posting.
+        Unchecked = "unchecked",
+    }
+    /// When the bit is set that says who takes a discarded page away (claims S2.4, S2.5).
+    discarded_bit: DiscardedBit {
+        /// Never.
+        No = "no",
+        /// Before the page is taken out of the swap cache, by whoever does that; cleared again if the host has the page still (document 2).
+        Set = "set",
+        /// When it is out, and only if the host has discarded it: no posting.
+        AfterRemoval = "after-removal",
+    }
+    /// What fork does with an entry whose page has the discard bit (claim S2.5).
+    fork_discarded: ForkDiscarded {
+        /// Shares the page like any other.
+        Share = "share",
+        /// Gives the child the page's swap entry (document 2).
+        SwapEntry = "swap-entry",
+    }
+    /// The bit by which `page_make_volatile` keeps others from changing the page's state meanwhile (claim S2.7).
+    state_change: StateChange {
+        /// There is none.
+        Nothing = "nothing",
+        /// One `page_make_volatile` keeps others out; `page_make_stable` does not wait for it.
+        NotWaited = "not-waited",
+        /// `page_make_stable` waits for it (document 2).
+        Waited = "waited",
+    }
+    /// In which order `page_make_volatile` reads the counts that it compares (claim S2.12). The postings leave it to the compiler.
+    count_order: CountOrder {
+        /// The mapcount first.
+        MapFirst = "map-first",
+        /// The reference count first.
+        CountFirst = "count-first",
+    }
+    /// Who makes a page stable before its contents are used (claim S2.8).
+    content_stable: ContentStable {
+        /// Whoever gives it to a device, and whoever copies it (document 2).
+        Both = "both",
+        /// `do_wp_page` alone: `follow_page` does not.
+        Copy = "copy",
+        /// `follow_page` alone: `do_wp_page` does not.
+        FollowPage = "follow-page",
+    }
+    /// Under which lock `follow_page` discards a page that the host has discarded (claim S2.14).
+    discard_under: DiscardUnder {
+        /// None (document 2).
+        Nothing = "nothing",
+        /// The page-table lock: no posting.
+        PageTableLock = "page-table-lock",
+    }
+    /// How many references of its own `unlock_page` counts when it tries to make a page volatile (claim S2.12).
+    unlock_offset: UnlockOffset {
+        /// One, the swap cache's (document 2).
+        One = "one",
+        /// Two, as where a reference is dropped: no posting.
+        Two = "two",
+    }
+    /// Where the reverse map tries to make a page volatile (claim S2.12).
+    volatile_try: VolatileTry {
+        /// In `page_add_anon_rmap` (patch 2 of document 2, June 2007).
+        AddRmap = "add-rmap",
+        /// In `page_remove_rmap` (patch 2, March 2009).
+        RemoveRmap = "remove-rmap",
+        /// Nowhere (patch 5).
+        Neither = "neither",
+    }
+    /// What `shrink_page_list` does with a page that has the discard bit (claim S2.9).
+    shrink_discarded: ShrinkDiscarded {
+        /// What it does with any other.
+        Nothing = "nothing",
+        /// Drops its reference (document 2 on 2.6.22, whose `free_it` does that).
+        Release = "release",
+        /// Frees the page, which is locked and referenced (the same line on 2.6.29, where the label `free_it` has moved).
+        Free = "free",
+    }
+    /// Does reclaim put a page back on the LRU list that has the discard bit? (claim S2.9)
+    putback_discarded: PutbackDiscarded {
+        /// Yes: whoever drops the last reference takes it off again.
+        List = "list",
+        /// No (document 2).
+        LeaveOff = "leave-off",
+    }
+    /// How reclaim makes sure that nobody else refers to a page that it takes out of the swap cache (claim S2.4).
+    remove_mapping: RemoveMapping {
+        /// It compares the count, under the tree lock (2.6.22 read; only a discard fault can tell).
+        Count = "count",
+        /// It freezes the count (2.6.29 read; and in the model of every kernel without hinting).
+        Freeze = "freeze",
+    }
+    /// What the discarding walk does with an entry in memory that is locked (`VM_LOCKED`; claim S2.11).
+    discard_mlocked: DiscardMlocked {
+        /// It fails there, as reclaim does (patches 1 and 2 of document 2).
+        Fail = "fail",
+        /// It unmaps the page (patch 3, June 2007).
+        UnlessDiscarded = "unless-discarded",
+        /// It leaves the entry and goes on (patch 3, March 2009: only the young bit is exempt, and 2.6.29 answers `SWAP_MLOCK`).
+        Leave = "leave",
+    }
+    /// When the frame of a discarded page may hold another one.
+    discard_free: DiscardFree {
+        /// At once.
+        AtOnce = "at-once",
+        /// When no discard fault of it can be pending any more (patch 6 of document 2); here, never.
+        Delayed = "delayed",
+    }
+    /// Does migration make a page stable before it copies it?
+    migrate_stable: MigrateStable {
+        /// No: no posting touches mm/migrate.c.
+        No = "no",
+        /// Yes.
+        Yes = "yes",
+    }
+    /// May a page of the swap cache be volatile that is not anonymous? (claim S2.10)
+    volatile_shmem: VolatileShmem {
+        /// Yes (June 2007).
+        Allowed = "allowed",
+        /// No (March 2009).
+        Excluded = "excluded",
     }
 }

@@ -1,9 +1,11 @@
 //! Claims about what the machine leaves out, decided on the vocabulary alone.
 
-use lockwalk::sync::{PageLock, RwSem, SpinLock};
+use std::sync::atomic::Ordering::SeqCst;
+
+use lockwalk::sync::{PageLock, RwSem, SpinLock, Word, fence};
 use lockwalk::{Clause, Litmus, Method};
 
-use super::name;
+use super::{CONSISTENT, name, search};
 
 /// Claim S3.12: for anonymous memory, zap that waits for a migration entry waits for the page lock under `mmap_sem`. Migration takes
 /// neither `mmap_sem` under the page lock, nor anything else that zap holds.
@@ -62,4 +64,75 @@ fn s3_12_zap_may_not_wait_for_a_files_page_under_a_mutex() {
         })
         .explore(&Method::Exhaustive);
     assert_eq!(seen.violated(), [Clause::DEADLOCK], "{seen:?}");
+}
+
+/// What one half of claim S2.7 does before it looks at the other's word.
+type SetsBit = fn(&Word<bool>);
+type GetsPage = fn(&Word<i64>);
+
+/// Claim S2.7. Whoever makes a page volatile sets the bit, then looks at the count; whoever makes it stable takes a reference, then looks at the bit. The
+/// host's word has one bit for "somebody has made it stable", and one for "volatile".
+///
+/// That the bit is set means waiting, and behind that everything is ordered: the execution ends there, so that nothing goes round.
+fn overtaking(set_bit: SetsBit, get_page: GetsPage) -> Litmus<(Word<i64>, Word<bool>, Word<u64>)> {
+    let words = || (Word::new(name("count"), 2), Word::new(name("state_change"), false), Word::new(name("host"), 0));
+    Litmus::new(words)
+        .cpu(move |(count, state_change, host)| {
+            set_bit(state_change); // page_make_volatile(page, 1): one entry maps it
+            let before = (count.read() == 2).then(|| host.update(|host| host | 2)); // ESSA, which orders everything
+            state_change.write(false);
+            before
+        })
+        .cpu(move |(count, state_change, host)| {
+            get_page(count); // follow_page, page_make_stable
+            if state_change.read() {
+                return "waits";
+            }
+            host.update(|host| host | 1);
+            "stable"
+        })
+}
+
+/// It was made volatile behind the back of who had made it stable.
+const OVERTAKEN: &str = "Some(1), \"stable\"";
+
+/// Does loom find it, which must finish? Nothing of it shows where memory is sequentially consistent.
+fn overtakes(set_bit: SetsBit, get_page: GetsPage) -> bool {
+    let litmus = overtaking(set_bit, get_page);
+    for method in &CONSISTENT {
+        let seen = search(&litmus, method);
+        assert!(!seen.ended(OVERTAKEN), "{}: {:?}", method.name(), seen.endings());
+    }
+    let seen = search(&litmus, &Method::Loom);
+    assert!(seen.ended("None, \"stable\"") && seen.ended("Some(0), \"waits\""), "{:?}", seen.endings());
+    seen.ended(OVERTAKEN)
+}
+
+/// `test_and_set_bit`, as document 2 has it.
+const SET: SetsBit = |bit| assert!(!bit.test_and_set());
+/// `get_page` is `atomic_inc`, which orders everything on s390.
+const GET: GetsPage = |count| _ = count.add_return(1);
+
+/// Claim S2.7: each half needs a full barrier, and has it.
+#[test]
+fn s2_7_make_stable_does_not_overtake_make_volatile() {
+    assert!(!overtakes(SET, GET));
+}
+
+/// Claim S2.7: as `atomic_inc` is elsewhere, `page_make_stable` must bring the barrier along.
+#[test]
+fn s2_7_a_barrier_behind_the_reference_is_as_good() {
+    assert!(!overtakes(SET, |count| (count.add(1), fence(SeqCst)).1));
+}
+
+/// Claim S2.7: without it, the reference waits in a store buffer while the bit is looked at.
+#[test]
+fn s2_7_a_reference_without_a_barrier_is_overtaken() {
+    assert!(overtakes(SET, |count| count.add(1)));
+}
+
+/// Claim S2.7: and so does the bit, while the count is looked at.
+#[test]
+fn s2_7_a_bit_without_a_barrier_is_overtaken() {
+    assert!(overtakes(|bit| bit.write(true), GET));
 }

@@ -1,0 +1,183 @@
+//! The host of a virtual machine: what it knows of a page frame, and that it may discard what a volatile one holds.
+
+use std::fmt;
+
+use super::{PageRef, World};
+use crate::spec::{
+    AnonVmaLink, Clause, DiscardFree, FindGetPage, ForkPinned, Gup, GupFast, Hinting, MapLock, Reuse, Rmap, SwapBypass, SwapCacheEntry,
+    SwapHasCache, TryToUnuse,
+};
+use crate::sync::{self, Mark, Name, Scalar};
+
+/// What the guest has told the host about a frame. Kernel: the block usage state of `ESSA` (s390).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Usage {
+    /// What it holds is needed.
+    Stable,
+    /// What it holds is to be had elsewhere: the host may discard it.
+    Volatile,
+    /// It is free.
+    Unused,
+}
+
+/// A frame as the host keeps it. Kernel: what `ESSA` returns, and the storage key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Host {
+    pub(super) usage: Usage,
+    /// The host has no contents any more: an access ends in a discard fault.
+    pub(super) discarded: bool,
+    /// Something was stored since the page was written to swap or read from it: the host leaves it alone. Kernel: the storage key's change bit.
+    pub(super) changed: bool,
+}
+
+impl Host {
+    /// What the allocator hands out.
+    pub(super) const NEW: Self = Self { usage: Usage::Stable, discarded: false, changed: false };
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.usage {
+            Usage::Stable => "stable",
+            Usage::Volatile => "volatile",
+            Usage::Unused => "unused",
+        })?;
+        f.write_str(if self.changed { ", changed" } else { "" })?;
+        f.write_str(if self.discarded { ", discarded" } else { "" })
+    }
+}
+
+impl Scalar for Host {
+    fn pack(self) -> u64 {
+        self.usage as u64 | u64::from(self.discarded) << 2 | u64::from(self.changed) << 3
+    }
+    fn unpack(word: u64) -> Self {
+        let usage = match word & 3 {
+            0 => Usage::Stable,
+            1 => Usage::Volatile,
+            _ => Usage::Unused,
+        };
+        Self { usage, discarded: word & 4 != 0, changed: word & 8 != 0 }
+    }
+    fn show(self) -> String {
+        self.to_string()
+    }
+}
+
+impl World {
+    /// Does the guest tell its host which pages it can do without? Else nothing here is a step (rule [`Hinting`]).
+    pub(super) fn hints(&self) -> bool {
+        self.rules().hinting == Hinting::Volatile
+    }
+
+    /// What this protocol chooses that came before or after the kernels that document 2 was written for, and that would have to make pages stable too.
+    pub(super) fn too_late_for_hinting(&self) -> Option<&'static str> {
+        let rules = self.rules();
+        [
+            (rules.rmap != Rmap::AnonVma, "anonmm"),
+            (rules.page_map_lock != MapLock::Nothing, "map lock"),
+            (rules.anon_vma_link != AnonVmaLink::Shared, "chains of anon_vmas"),
+            (matches!(rules.reuse, Reuse::Refcount | Reuse::AnonExclusive), "reuse by references"),
+            (rules.gup != Gup::Get || rules.gup_fast != GupFast::No, "pins without a lock"),
+            (rules.fork_pinned != ForkPinned::Share, "copies of pinned pages"),
+            (rules.swap_bypass != SwapBypass::No, "swap-in beside the swap cache"),
+            (rules.swap_has_cache != SwapHasCache::Counted, "bit for the swap cache's claim"),
+            (rules.swap_cache_entry != SwapCacheEntry::Swap, "migration entries for the swap cache"),
+            (rules.find_get_page == FindGetPage::LocklessOnce, "look-up that looks once"),
+            (rules.try_to_unuse == TryToUnuse::ByMm, "swapoff by address space"),
+        ]
+        .into_iter()
+        .find_map(|(chosen, what)| chosen.then_some(what))
+    }
+
+    /// The host discards what the page holds, if it is volatile and was not stored to: one step, at any time. A CPU of its own, in a race.
+    #[track_caller]
+    pub fn host_discards(&self, page: PageRef) {
+        sync::here();
+        let done = self.host_takes(page);
+        self.asked(Name::new("host_discards()", 0, 0), done);
+    }
+
+    /// The same where it need not find anything to discard.
+    pub fn host_comes_by(&self, page: PageRef) {
+        self.host_takes(page);
+    }
+
+    fn host_takes(&self, page: PageRef) -> bool {
+        let frame = self.frame(page);
+        let takes =
+            |host: Host| (host.usage == Usage::Volatile && !host.discarded && !host.changed).then_some(Host { discarded: true, ..host });
+        let done = self.hints() && frame.resident() == page && frame.host.update_if(takes).is_ok();
+        if done {
+            sync::mark(Mark::HOST_DISCARDS);
+        }
+        done
+    }
+
+    /// The page has left the swap cache: if anybody maps it, what it holds is nowhere else ([HINT-2]).
+    pub(super) fn slot_goes(&self, page: PageRef) {
+        if self.hints() {
+            let lost = self.page_discarded(page) && self.frame(page).mapped();
+            sync::clause(Clause::HINT_2, !lost, || format!("the slot of {page} is given up, and the host has discarded the page"));
+        }
+    }
+
+    /// What it holds is on the device. Kernel: `page_clear_dirty`.
+    pub(super) fn host_sees_clean(&self, page: PageRef) {
+        if self.hints() {
+            self.page(page).host.update(|host| Host { changed: false, ..host });
+        }
+    }
+
+    /// Something is stored into it; false if the host has discarded it.
+    pub(super) fn host_sees_store(&self, page: PageRef) -> bool {
+        !self.hints() || self.page(page).host.update_if(|host| (!host.discarded).then_some(Host { changed: true, ..host })).is_ok()
+    }
+
+    /// May a load go on? Not if the host has discarded the page.
+    pub(super) fn host_sees_load(&self, page: PageRef) -> bool {
+        !self.hints() || !self.page_discarded(page)
+    }
+
+    /// Has the host discarded it? Kernel: the same name.
+    pub(super) fn page_discarded(&self, page: PageRef) -> bool {
+        self.frame(page).host.read().discarded
+    }
+
+    /// The page is freed: the host need not keep the frame. True if nothing may be put into it, since a discard fault of it may be pending still (rule
+    /// [`DiscardFree`]). Kernel: `page_set_unused`, `page_free_discarded`.
+    pub(super) fn frees_late(&self, page: PageRef) -> bool {
+        let frame = self.frame(page);
+        frame.host.update(|host| Host { usage: Usage::Unused, ..host });
+        frame.discarded.read() && self.rules().discard_free == DiscardFree::Delayed
+    }
+
+    /// From here on the host may discard the page ([HINT-1]). Kernel: `page_set_volatile`.
+    pub(super) fn page_set_volatile(&self, page: PageRef) {
+        let needed = self.page(page).needed.get();
+        sync::clause(Clause::HINT_1, needed == 0, || format!("{page} is made volatile, and {needed} rely on its being stable"));
+        self.page(page).host.update(|host| Host { usage: Usage::Volatile, ..host });
+        sync::mark(Mark::PAGE_MADE_VOLATILE);
+    }
+
+    /// From here on it may not; false if it has already. Kernel: `page_set_stable_if_present`.
+    pub(super) fn page_set_stable_if_present(&self, page: PageRef) -> bool {
+        self.page(page).host.update_if(|host| (!host.discarded).then_some(Host { usage: Usage::Stable, ..host })).is_ok()
+    }
+
+    /// Somebody has made the page stable, and relies on it from here on ([HINT-1]).
+    pub(super) fn needs(&self, page: PageRef) {
+        if self.hints() {
+            self.page(page).needed.count(|needed| *needed += 1);
+            let host = self.page(page).host.read();
+            sync::clause(Clause::HINT_1, host.usage == Usage::Stable, || format!("{page} was made stable, and is {host}"));
+        }
+    }
+
+    /// He does so no more.
+    pub(super) fn lets_go(&self, page: PageRef) {
+        if self.hints() {
+            self.page(page).needed.count(|needed| *needed -= 1);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Page states: which pages the guest makes volatile for its host and which stable, and how a page goes that the host has discarded (document 2).
+
+use super::{Addr, Errno, Mm, PageRef, Ttu, World};
+use crate::call;
+use crate::spec::{Clause, CountOrder, DiscardMlocked, DiscardUnder, DiscardedBit, StateChange, SwapinLookup, VolatileShmem};
+use crate::sync::{self, Mark};
+
+impl World {
+    /// The page is needed from here on; false if the host has discarded it. Whoever makes it volatile meanwhile is waited for (rule [`StateChange`],
+    /// claim S2.7). Kernel: `page_make_stable`.
+    pub(super) fn page_make_stable(&self, page: PageRef) -> bool {
+        if !self.hints() {
+            return true;
+        }
+        let frame = self.page(page);
+        // Between the caller's reference and this look stands a full barrier: atomic_inc is one on s390, and on no other machine need it be.
+        sync::fence(std::sync::atomic::Ordering::SeqCst);
+        if self.rules().state_change == StateChange::Waited && frame.state_change.read() {
+            sync::mark(Mark::MAKE_STABLE_WAITS);
+            frame.state_change.read_when(|changing| !changing);
+        }
+        let stable = self.page_set_stable_if_present(page);
+        if !stable {
+            sync::mark(Mark::MAKE_STABLE_FAILS);
+        }
+        stable
+    }
+
+    /// The page may go, if nobody refers to it but its mappings and `offset` others, and it holds nothing that is nowhere else. Gives up, and does not
+    /// wait, if somebody else is at it. True if it is volatile now. Kernel: the same name.
+    pub(super) fn page_make_volatile(&self, page: PageRef, offset: i64) -> bool {
+        let frame = self.page(page);
+        let exclusive = self.rules().state_change != StateChange::Nothing;
+        if exclusive && frame.state_change.write(true) {
+            return false;
+        }
+        let volatile = self.check_bits(page) && self.check_counts(page, offset);
+        if volatile {
+            self.page_set_volatile(page);
+        }
+        if exclusive {
+            frame.state_change.write(false);
+        }
+        volatile
+    }
+
+    /// Kernel: the same name. Only pages of the swap cache are volatile here. In which order it looks does not matter: all these are bits of one word, and
+    /// who changes one of them has a reference.
+    fn check_bits(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        frame.swap_cache.read()
+            && frame.lru.read()
+            && !frame.discarded.read()
+            && frame.uptodate.read()
+            && !frame.dirty.read()
+            && !frame.lock.is_locked()
+            && (self.rules().volatile_shmem == VolatileShmem::Allowed || self.page_rmapping(page).is_anon())
+    }
+
+    /// Kernel: the same name. Two looks at what others change meanwhile (rule [`CountOrder`]).
+    fn check_counts(&self, page: PageRef, offset: i64) -> bool {
+        let frame = self.page(page);
+        match self.rules().count_order {
+            CountOrder::MapFirst => {
+                let mapped = frame.mapcount.read();
+                mapped + offset == frame.count.read()
+            }
+            CountOrder::CountFirst => {
+                let count = frame.count.read();
+                frame.mapcount.read() + offset == count
+            }
+        }
+    }
+
+    /// Drops a reference that is not the last; without it the page may be volatile. Kernel: `page_cache_release`, `put_page_check` in document 2. Where
+    /// pages are released in batches, nobody tries.
+    pub(super) fn page_cache_release(&self, page: PageRef) {
+        if self.hints() && self.page(page).count.read() > 1 {
+            self.page_make_volatile(page, 2);
+        }
+        self.put_page(page);
+    }
+
+    /// An access has met a page that the host has discarded: what the CPU says is the frame. Takes no `mmap_sem`. Kernel: `do_discard_fault` (s390).
+    pub(super) fn do_discard_fault(&self, page: PageRef) {
+        call!("do_discard_fault({page})");
+        sync::mark(Mark::DISCARD_FAULT);
+        if !self.get_page_unless_zero(page) {
+            sync::mark(Mark::DISCARD_FAULT_LATE);
+            return;
+        }
+        let now = self.frame(page).resident();
+        sync::clause(Clause::LIFE_3, now == page, || format!("the discard fault of {page} takes away {now}, which is in its frame"));
+        self.page_discard(now);
+    }
+
+    /// Takes a page away that the host has discarded, and drops the caller's reference. Called with no spin lock held (claim S2.14). Takes the page lock,
+    /// and under it, one after the other, the reverse map's with the page-table locks, `lru_lock`, the tree lock, and `swap_lock`. Kernel: the same name.
+    pub(super) fn page_discard(&self, page: PageRef) {
+        call!("page_discard({page})");
+        self.lock_page(page);
+        self.__page_discard(page);
+        // Both try to make it volatile, and cannot: it is not on the LRU list.
+        self.clear_page_locked(page);
+        self.put_page(page);
+    }
+
+    /// Called with the page locked ([HINT-4]). Kernel: the same name.
+    fn __page_discard(&self, page: PageRef) {
+        let frame = self.page(page);
+        let taken = match self.rules().discarded_bit {
+            DiscardedBit::No => false,
+            DiscardedBit::Set => frame.discarded.test_and_set(),
+            DiscardedBit::AfterRemoval => frame.discarded.read(),
+        };
+        if taken {
+            sync::mark(Mark::PAGE_DISCARD_TWICE);
+            self.assert_unmapped(page);
+            return;
+        }
+        let lost = !frame.swap_cache.read() && frame.mapped();
+        sync::clause(Clause::HINT_2, !lost, || format!("{page} is discarded and mapped, and what it held is not on the device"));
+        self.page_unmap_all(page);
+        self.assert_unmapped(page);
+        self.lru_lock.lock();
+        if frame.lru.read() {
+            self.del_page_from_lru(page);
+        }
+        self.lru_lock.unlock();
+        // Else its mapping would be followed as a file's, and the cache's reference dropped again.
+        let cached = frame.swap_cache.read();
+        sync::clause(Clause::HINT_4, cached, || format!("{page} is taken away, and has left the swap cache before"));
+        let entry = self.page_swap_entry(page);
+        self.swap_cache.tree_lock.lock();
+        self.delete_from_swap_cache_nocheck(page, entry);
+        self.swap_cache.tree_lock.unlock();
+        if self.rules().discarded_bit == DiscardedBit::AfterRemoval {
+            frame.discarded.write(true);
+        }
+        sync::mark(Mark::PAGE_DISCARD_REMOVES);
+        self.swapcache_free(entry);
+        self.put_page(page); // the cache's
+    }
+
+    fn assert_unmapped(&self, page: PageRef) {
+        let mapcount = self.page(page).mapcount.read();
+        sync::clause(Clause::HINT_4, mapcount == 0, || format!("{page} is discarded, and {mapcount} entries map it still"));
+    }
+
+    /// Takes every mapping of a discarded page away, wherever a walk finds one. Called with the page locked. Kernel: the same name. A page of the swap
+    /// cache that is not anonymous has `swapper_space` for its mapping, and nothing is found there (claim S2.10).
+    fn page_unmap_all(&self, page: PageRef) {
+        self.page(page).lock.assert_held();
+        if !self.page_rmapping(page).is_anon() {
+            return;
+        }
+        call!("page_unmap_all({page})");
+        self.unmap_every_place(page, |mm, addr| self.page_discard_one(page, mm, addr));
+    }
+
+    /// Unmaps it in one place. Memory that is locked is no exception, or the page cannot go (rule [`DiscardMlocked`], claim S2.11).
+    fn page_discard_one(&self, page: PageRef, mm: &Mm, addr: Addr) {
+        let unmapped = self.try_to_unmap_one(page, mm, addr, Ttu::Discard);
+        sync::clause(Clause::HINT_4, unmapped.is_ok(), || format!("{page} is discarded, and {}:{addr} cannot be unmapped", mm.id()));
+    }
+
+    /// Does memory that is locked keep the page where it is, and does the walk end there? Kernel: the look at `VM_LOCKED` in `try_to_unmap_one`.
+    pub(super) fn mlock_keeps(&self, mm: &Mm, ttu: Ttu) -> Option<Result<bool, Errno>> {
+        match (ttu, self.rules().discard_mlocked) {
+            _ if !mm.mlocked.get() => None,
+            (Ttu::Migration, _) | (Ttu::Discard, DiscardMlocked::UnlessDiscarded) => None,
+            (Ttu::Discard, DiscardMlocked::Leave) => Some(Ok(false)),
+            (Ttu::Unmap, _) | (Ttu::Discard, DiscardMlocked::Fail) => Some(Err(Errno::Ebusy)),
+        }
+    }
+
+    /// Is `follow_page` to discard a page without letting go of the page-table lock? (rule [`DiscardUnder`])
+    pub(super) fn discards_under_lock(&self) -> bool {
+        self.rules().discard_under == DiscardUnder::PageTableLock
+    }
+
+    /// Does `do_swap_page` see under the page lock that the page is discarded? (rule [`SwapinLookup`], patch 5)
+    pub(super) fn swapin_meets_discarded(&self, page: PageRef) -> bool {
+        self.hints() && self.rules().swapin_lookup == SwapinLookup::NoDiscard && self.page(page).discarded.read()
+    }
+}
