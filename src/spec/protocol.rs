@@ -509,6 +509,7 @@ const V2_6_29: Rules = Rules {
 };
 const DOCUMENT_2_2009: Rules = Rules {
     hinting: Hinting::Volatile,
+    gup_fast: GupFast::No, // s390 had none then: no arch/s390/mm/gup.c in 2.6.29
     pte_look: PteLook::LocklessRemap,
     volatile_try: VolatileTry::RemoveRmap,
     shrink_discarded: ShrinkDiscarded::Free,
