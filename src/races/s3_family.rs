@@ -1,7 +1,7 @@
 //! Worlds of realistic size: three processes related by fork, two VMAs each, two pages; a migrator, a reclaimer and a forker at once.
 
 use crate::mm::World;
-use crate::spec::Era;
+use crate::spec::{Era, GupFast};
 use crate::{Mark, Race};
 
 /// A process, its child and its grandchild, which share a page at 1 and one at 3, each in a VMA of its own.
@@ -36,7 +36,7 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("fork (the child's)", |w| {
                 w.process(1).fork();
             })
-            .holds(Era::V2_6_33)
+            .holds(Era::V2_6_33.with(GupFast::No)) // fork flushes what it has write-protected otherwise, which is four times as much
             .sometimes("both are done", |e| e.saw(Mark::MIGRATE_MOVED) && e.saw(Mark::SHRINK_FREED))
             .sometimes("fork copies a migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY)),
     ]

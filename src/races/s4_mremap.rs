@@ -65,7 +65,6 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_34)
         .holds(Era::V3_7)
-        .holds(Era::V5_19)
         .sometimes("it is moved", moved)
         .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
     let merge = |id: &str, title: &str, world: fn(&World), clause: Clause, before: &[Protocol], then: fn(&World)| {
