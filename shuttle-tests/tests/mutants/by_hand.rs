@@ -163,10 +163,7 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the entry changes once the lock was let go of",
         "rmap.rs",
-        &[(
-            "set(left);",
-            "mm.page_table_lock.unlock();\n        set(left);\n        mm.page_table_lock.lock();",
-        )],
+        &[("set(left);", "mm.page_table_lock.unlock();\n        set(left);\n        mm.page_table_lock.lock();")],
     ),
     ("only the second mapping sets the anon_vma", "rmap.rs", &[("frame.mapcount.add_return(1) == 1", "frame.mapcount.add_return(1) == 2")]),
     (
