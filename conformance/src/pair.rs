@@ -122,11 +122,6 @@ impl Pair {
             both: ["swapoff", "store 0 0 2"],
         },
         Pair {
-            name: "swapoff and MADV_DONTNEED of what is on swap",
-            setup: &["store 0 0 1", "pageout 0 0"],
-            both: ["swapoff", "dontneed 0 0"],
-        },
-        Pair {
             name: "swapoff and munmap of what is on swap, and shared",
             setup: &["store 0 0 1", "pageout 0 0", "fork 0 1"],
             both: ["swapoff", "munmap 0 0"],

@@ -178,8 +178,9 @@ impl World {
         let pte = mm.pte(addr);
         let pin = match pte.begin_load() {
             Pte::Present { page, write: writable, .. } if writable || !write => {
+                let references = self.gup_references();
                 self.assert_not_frozen(page);
-                self.page(page).count.add(self.gup_references());
+                self.page(page).count.add(references);
                 let record = self.shadow_pin_fast(mm, addr, page, write);
                 Some(Pin { world: self, page, record, write })
             }

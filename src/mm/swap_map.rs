@@ -65,6 +65,8 @@ pub struct Swap {
     users: Rcu,
     /// Nobody gets in any more. Kernel: `percpu_ref_kill`.
     killed: Word<bool>,
+    /// swapoff is at work: the slots that are in use are more than all there are. Kernel: `nr_swap_pages` is negative, where there is one device.
+    pub(super) going_off: Word<bool>,
     /// The checker's: which entries hold each slot ([COW-2]).
     pub(super) entries: Vec<Entries>,
 }
@@ -78,6 +80,7 @@ impl Swap {
             data: (0..slots).map(slot).collect(),
             users: Rcu::sleepable(Name::new("swap users", 0, 0)),
             killed: Word::new(Name::new("swap users killed", 0, 0), false),
+            going_off: Word::new(Name::new("swapoff at work", 0, 0), false),
             entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
         }
     }
@@ -89,6 +92,7 @@ impl Swap {
         self.data.iter().for_each(|slot| slot.see(state));
         self.users.see(state);
         self.killed.see(state);
+        self.going_off.see(state);
         self.entries.iter().for_each(|entries| entries.see(state));
     }
 

@@ -49,6 +49,7 @@ impl World {
     }
 
     fn swap_flags(&self, writeok: bool, used: bool) {
+        self.swap.going_off.write(used && !writeok);
         self.swap.lock.lock();
         {
             let mut map = self.swap.lock.data();

@@ -205,9 +205,10 @@ impl World {
         self.mmap_sem_contended.get()
     }
 
-    /// Kernel: `vm_swap_full`.
+    /// Kernel: `vm_swap_full`. It is full while swapoff is at work, too, which has taken the device's slots out of the number of all, and not those
+    /// that are in use (2.6.11, 6.18.35 read).
     pub(super) fn vm_swap_full(&self) -> bool {
-        self.swap_full.get()
+        self.swap_full.get() || self.swap.going_off.read()
     }
 
     /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round

@@ -166,10 +166,7 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the entry changes once the lock was let go of",
         "rmap.rs",
-        &[(
-            "self.set_pte(mm, addr, left);",
-            "mm.page_table_lock.unlock();\n        self.set_pte(mm, addr, left);\n        mm.page_table_lock.lock();",
-        )],
+        &[("set(left);", "mm.page_table_lock.unlock();\n        set(left);\n        mm.page_table_lock.lock();")],
     ),
     ("only the second mapping sets the anon_vma", "rmap.rs", &[("frame.mapcount.add_return(1) == 1", "frame.mapcount.add_return(1) == 2")]),
     (
@@ -208,8 +205,8 @@ pub const MISTAKES: &[Mistake] = &[
         "zap gives the page up before its mapping",
         "exit.rs",
         &[(
-            "self.page_remove_rmap(page);\n                return Some(page);",
-            "self.put_page(page);\n                self.page_remove_rmap(page);\n                return None;",
+            "self.page_remove_rmap(page);\n                gather.pages.push(page);",
+            "self.put_page(page);\n                self.page_remove_rmap(page);",
         )],
     ),
     ("the stack's offset grows", "mmap.rs", &[("vma.vm_pgoff.read().wrapping_sub(grow)", "vma.vm_pgoff.read().wrapping_add(grow)")]),
