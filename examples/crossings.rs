@@ -112,7 +112,11 @@ fn crossings() -> Vec<Vec<Op>> {
     for (n, &second) in others.iter().enumerate() {
         all.extend(others[n + 1..].iter().filter(|&&third| second.meets(third)).map(|&third| vec![Op::Mremap(1), second, third]));
     }
-    all.extend([vec![Op::Swapoff, Op::Load(0), Op::Mmap(0)], vec![Op::Swapoff, Op::Load(1), Op::Mremap(1)]]);
+    all.extend([
+        vec![Op::Swapoff, Op::Load(0)],
+        vec![Op::Swapoff, Op::Load(0), Op::Mmap(0)],
+        vec![Op::Swapoff, Op::Load(1), Op::Mremap(1)],
+    ]);
     all
 }
 

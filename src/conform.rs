@@ -231,6 +231,7 @@ fn plain(w: &World, op: &Op) -> Outcome {
         Op::Pageout { p, k } => w.process(p).pageout(k),
         Op::Split { p, k } => [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at)),
         Op::Mprotect { p, k, w: writable } => w.process(p).mprotect(k..k + 1, writable == 1),
+        Op::Mremap { p, k, t } => return done(w.process(p).mremap(k..k + 1, t)),
         Op::Fork { p, .. } => _ = w.process(p).fork(),
         Op::Migrate { p, k } => {
             if let Some(page) = w.process(p).page_mapped(k) {

@@ -7,7 +7,7 @@ macro_rules! operations {
     ($($(#[doc = $text:literal])+ $name:literal $op:ident { $($field:ident: $type:ty),* },)+) => {
         /// One operation. Processes are numbered by the script, addresses are pages, values are the script's.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        #[expect(missing_docs, reason = "p: the process that does it; k: the page; v: the value; q: the other process; w: 1, or 0")]
+        #[expect(missing_docs, reason = "p: the process that does it; k: the page; v: the value; q: the other process; t: the other page; w: 1, or 0")]
         pub enum Op { $($(#[doc = $text])+ $op { $($field: $type),* },)+ }
 
         impl Op {
@@ -69,6 +69,8 @@ operations! {
     "split" Split { p: usize, k: u64 },
     /// `mprotect` makes the page read-only if `w` is 0, and writable again if it is 1.
     "mprotect" Mprotect { p: usize, k: u64, w: u8 },
+    /// It moves the page to where `t` is, with all that is known of it; what is there goes.
+    "mremap" Mremap { p: usize, k: u64, t: u64 },
     /// `MADV_DONTNEED`.
     "dontneed" Dontneed { p: usize, k: u64 },
     /// `MADV_PAGEOUT`, which passes by a page that several entries map.
@@ -109,6 +111,7 @@ impl Op {
             | Op::Munmap { p, .. }
             | Op::Split { p, .. }
             | Op::Mprotect { p, .. }
+            | Op::Mremap { p, .. }
             | Op::Dontneed { p, .. }
             | Op::Pageout { p, .. }
             | Op::Splice { p, .. }

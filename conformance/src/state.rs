@@ -68,6 +68,7 @@ impl State {
             // Who writes there is not asked whether the process may (`FOLL_FORCE`), which the model does not have.
             Op::Poke { p, k, .. } => mapped(p, k) && self.processes[&p].writable[k as usize],
             Op::Mprotect { p, k, w } => mapped(p, k) && w <= 1,
+            Op::Mremap { p, k, t } => mapped(p, k) && t < PAGES && t != k,
             Op::Fork { p, q } => lives(p) && self.next_process() == Some(q),
             Op::Exit { p } => lives(p) && self.processes.len() > 1,
             Op::Splice { p, k } => looks(p, k) && self.processes[&p].spliced < SPLICED,
@@ -94,6 +95,11 @@ impl State {
             Op::Munmap { p, k } => change(p, &|process| (process.mapped[k as usize], process.touched[k as usize]) = (false, false)),
             Op::Mmap { p, k } => change(p, &|process| (process.mapped[k as usize], process.writable[k as usize]) = (true, true)),
             Op::Mprotect { p, k, w } => change(p, &|process| process.writable[k as usize] = w == 1),
+            Op::Mremap { p, k, t } => change(p, &|process| {
+                let (from, to) = (k as usize, t as usize);
+                (process.mapped[to], process.touched[to], process.writable[to]) = (true, process.touched[from], process.writable[from]);
+                (process.mapped[from], process.touched[from]) = (false, false);
+            }),
             Op::Splice { p, k } => change(p, &|process| process.spliced += usize::from(process.mapped[k as usize])),
             Op::Drain { p } => change(p, &|process| process.spliced -= 1),
             Op::Pin { p, k } => change(p, &|process| {

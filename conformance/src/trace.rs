@@ -95,24 +95,27 @@ impl Trace {
         self.header.get(key).map(String::as_str)
     }
 
-    /// The whole of a trace that holds only what differs from `other`, which it is like.
+    /// The whole of a trace that holds only what differs from `other`, which it is like, and what the other one lacks.
     #[must_use]
     pub fn completed_by(mut self, other: &Trace) -> Trace {
         let own: BTreeMap<_, _> = self.sequences.drain(..).map(|sequence| (sequence.title.clone(), sequence)).collect();
         let differs = |sequence: &Sequence| own.get(&sequence.title).unwrap_or(sequence).clone();
-        self.sequences = other.sequences.iter().map(differs).filter(|sequence| !sequence.lines.is_empty()).collect();
+        let others = other.sequences.iter().map(differs).filter(|sequence| !sequence.lines.is_empty());
+        let more = own.values().filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title)).cloned();
+        self.sequences = others.chain(more).collect();
         self
     }
 
-    /// What is left of it when it is said that it is like `other`; what it lacks of it is a sequence without lines.
+    /// What is left of it when it is said that it is like `other`; what it lacks of it is a sequence without lines;
+    /// what it has beyond it comes last.
     #[must_use]
     pub fn beside(&self, other: &Trace) -> Trace {
         let own: BTreeMap<_, _> = self.sequences.iter().map(|sequence| (&sequence.title, sequence)).collect();
         let missing = |title: &String| Sequence { title: title.clone(), lines: Vec::new() };
         let differs = other.sequences.iter().filter(|sequence| own.get(&sequence.title) != Some(sequence));
-        let sequences =
-            differs.map(|sequence| own.get(&sequence.title).map_or_else(|| missing(&sequence.title), |&own| own.clone())).collect();
-        Trace { header: self.header.clone(), sequences }
+        let differing = differs.map(|sequence| own.get(&sequence.title).map_or_else(|| missing(&sequence.title), |&own| own.clone()));
+        let more = self.sequences.iter().filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title)).cloned();
+        Trace { header: self.header.clone(), sequences: differing.chain(more).collect() }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::{ForkDiscarded, ForkMigration, ForkPinned, GupFast, Reuse};
+use crate::spec::{ForkChildSem, ForkDiscarded, ForkMigration, ForkPinned, GupFast, Reuse};
 use crate::sync::{self, Mark};
 
 impl World {
     /// Copies an address space; an error if memory runs out meanwhile, and then what was copied goes again. Kernel: `copy_mm` and `dup_mmap`. Takes the parent's
-    /// `mmap_sem` for writing, so no fault of the parent runs meanwhile.
+    /// `mmap_sem` for writing, so no fault of the parent runs meanwhile, and the child's, which only swapoff knows (rule [`ForkChildSem`]).
     pub(super) fn fork(&self, parent: MmRef) -> Result<MmRef, Errno> {
         let oldmm = self.mm_struct(parent);
         let child = self.mm_alloc();
@@ -18,9 +18,14 @@ impl World {
         }
         call!("dup_mmap({parent} → {child})");
         oldmm.mmap_sem.down_write();
-        mm.mmap_sem.down_write();
+        let locked = self.rules().fork_child_sem == ForkChildSem::Write;
+        if locked {
+            mm.mmap_sem.down_write();
+        }
         let copied = oldmm.mmap.read().iter().try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt)));
-        mm.mmap_sem.up_write();
+        if locked {
+            mm.mmap_sem.up_write();
+        }
         self.flush_tlb_after_fork(oldmm);
         oldmm.mmap_sem.up_write();
         if let Err(error) = copied {
@@ -44,7 +49,8 @@ impl World {
         }
     }
 
-    /// The loop body of `dup_mmap`. Called with both `mmap_sem` held for writing.
+    /// The loop body of `dup_mmap`. Called with the parent's `mmap_sem` held for writing. The VMA is linked under the child's, or its page-table lock (rule
+    /// [`ForkChildSem`]), which the kernel keeps until it has copied the entries too.
     fn dup_vma(&self, mm: &Mm, oldmm: &Mm, mpnt: &Vma) -> Result<(), Errno> {
         if !self.memory_is_left() {
             return Err(Errno::Enomem);
@@ -52,11 +58,17 @@ impl World {
         let tmp = self.vma_alloc(mm.id(), mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
         *tmp.vm_write.write() = mpnt.vm_write.read();
         self.anon_vma_fork(tmp, mpnt);
-        self.insert_vm_struct(mm, tmp);
+        if self.rules().fork_child_sem == ForkChildSem::Write {
+            self.insert_vm_struct(mm, tmp);
+        } else {
+            mm.page_table_lock.lock();
+            self.link_vma(mm, tmp);
+            mm.page_table_lock.unlock();
+        }
         self.copy_page_range(mm, oldmm, tmp, mpnt)
     }
 
-    /// Kernel: `copy_page_range`. Called with both `mmap_sem` held for writing. Takes both page-table locks, the child's first.
+    /// Kernel: `copy_page_range`. Called with the parent's `mmap_sem` held for writing. Takes both page-table locks, the child's first.
     fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) -> Result<(), Errno> {
         if !self.has_anonmm() && vma.anon_vma.read().is_none() {
             return Ok(()); // nothing was ever touched here

@@ -1,7 +1,7 @@
 //! swapoff: brings everything back from the device.
 
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseCopy, UnuseFound, UnuseSem, UnusedSlot};
+use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseCopy, UnuseFound, UnuseSem, UnuseVmas, UnusedSlot};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
@@ -171,7 +171,7 @@ impl World {
         call!("unuse_mm({})", mm.id());
         mm.mmap_sem.down_read();
         let result = mm.mmap.read().iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
-            if !self.has_anonmm() && vma.anon_vma.read().is_none() {
+            if self.rules().unuse_vmas == UnuseVmas::Linked && vma.anon_vma.read().is_none() {
                 return Ok(());
             }
             for addr in vma.vm_start.read()..vma.vm_end.read() {
@@ -225,6 +225,9 @@ impl World {
         mm.page_table_lock.lock();
         for &vma in mm.mmap.read().iter() {
             let vma = self.vma(vma);
+            if self.rules().unuse_vmas == UnuseVmas::Linked && vma.anon_vma.read().is_none() {
+                continue;
+            }
             for addr in vma.vm_start.read()..vma.vm_end.read() {
                 if mm.pte(addr).read().swap_entry() == Some(entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);

@@ -185,6 +185,11 @@ impl World {
     /// Puts `vma` into the list. Called with `mmap_sem` held for writing. Kernel: `__insert_vm_struct`.
     pub(super) fn insert_vm_struct(&self, mm: &Mm, vma: &Vma) {
         mm.mmap_sem.assert_write_held();
+        self.link_vma(mm, vma);
+    }
+
+    /// The same. Called with whatever keeps others from the list.
+    pub(super) fn link_vma(&self, mm: &Mm, vma: &Vma) {
         let mut list = mm.mmap.read().to_vec();
         list.push(vma.id);
         list.sort_by_key(|&vma| self.vma(vma).vm_start.read());

@@ -1,7 +1,7 @@
 //! S4 under anon_vma: mremap moves entries while the reverse map is walked, and a VMA may grow over the place that it moves to.
 
 use crate::mm::World;
-use crate::spec::{Clause, Era, MremapLock, MremapMerge, MremapPage, PteLook, SwapinClash};
+use crate::spec::{Clause, Era, ForkChildSem, MremapLock, MremapMerge, MremapPage, PteLook, SwapinClash};
 use crate::{Mark, Protocol, Race, Seen};
 
 fn moved(e: &Seen<'_>) -> bool {
@@ -101,6 +101,25 @@ pub(super) fn races() -> Vec<Race> {
                 &before,
                 |w| _ = w.process(0).load(1),
             ),
+            {
+                let race = Race::new(
+                    "S4/merge-swapoff",
+                    "an untouched VMA grows over the place that a swap entry moves to, and swapoff passes it by",
+                )
+                .world(|w| {
+                    moved_away(w);
+                    w.process(0).swap_out(3);
+                })
+                .cpu("mremap back, swapoff, and a load", |w| {
+                    back(w);
+                    w.swapoff();
+                    w.process(0).load(1).expect("it is mapped");
+                })
+                .violates(Era::V2_6_7, Clause::NULL_1) // which looks there, and maps the page
+                .violates(Era::V6_18.with(MremapMerge::EitherNull), Clause::LIVELOCK);
+                let race = before.iter().cloned().fold(race, |race, era| race.violates(era, Clause::LIVELOCK));
+                [Era::V3_7, Era::V5_19, Era::V6_18].into_iter().fold(race, Race::holds).sometimes("it is moved", moved)
+            },
             merge(
                 "S4/merge-fork",
                 "an untouched VMA grows over the place that a page moves to, and a child that is forked then does not get it",
@@ -120,6 +139,24 @@ pub(super) fn races() -> Vec<Race> {
                 .holds(Era::V5_19)
                 .sometimes("it is moved", moved)
                 .sometimes("the page is migrated", migrated),
+            Race::new("S4/half-made", "swapoff meets a child that fork is still making")
+                .world(|w| {
+                    let p = w.new_process();
+                    for addr in [1, 3] {
+                        p.mmap(addr..addr + 1);
+                        p.touch(addr);
+                        p.swap_out(addr);
+                    }
+                })
+                .cpu("fork", |w| _ = w.process(0).fork())
+                .cpu("swapoff, one round", |w| {
+                    w.swapoff_begins();
+                    w.unuse_next();
+                })
+                .holds(Era::V2_6_11)
+                .holds(Era::V2_6_11.with(ForkChildSem::Write))
+                .holds(Era::V2_6_13)
+                .sometimes("swapoff waits for it", |e| e.saw(Mark::SWAPOFF_LETS_GO)),
             Race::new("S4/merged-before", "an entry moves into a VMA that has grown, which the walk has passed already")
                 .world(half_away)
                 .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))

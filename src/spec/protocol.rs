@@ -372,7 +372,7 @@ const DOCUMENT_4: Rules = Rules {
     unuse_sem: UnuseSem::Held,
     ..RMAP_10
 };
-const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, unuse_sem: UnuseSem::Held, ..V2_6_11 };
+const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, unuse_sem: UnuseSem::Held, unuse_vmas: UnuseVmas::All, ..V2_6_11 };
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
     unmap_check: UnmapCheck::Count,
@@ -380,6 +380,7 @@ const V2_6_11: Rules = Rules {
     exclusive_lock: ExclusiveLock::TreeLock,
     unuse_activate: UnuseActivate::No,
     gup_force: GupForce::Once,
+    fork_child_sem: ForkChildSem::Nothing,
     gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
 };
@@ -435,6 +436,7 @@ const V2_6_22: Rules = Rules {
     mremap_page: MremapPage::AsItIs,
     swapin_clash: SwapinClash::Map,
     move_ptes: MovePtes::Extent,
+    fork_child_sem: ForkChildSem::Write,
     fork_migration: ForkMigration::Copy,
     stale_entry: StaleEntry::Bug,
     recount: Recount::No,
@@ -463,6 +465,7 @@ const V2_6_22: Rules = Rules {
     read_pin: ReadPin::AsMapped,
     gup_force: GupForce::FaultWrite,
     unuse_sem: UnuseSem::Trylock,
+    unuse_vmas: UnuseVmas::Linked,
     unuse_copy: UnuseCopy::PageLocked,
     unuse_found: UnuseFound::Masked,
     unuse_activate: UnuseActivate::EveryEntry,

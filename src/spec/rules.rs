@@ -475,6 +475,14 @@ rules! {
         /// All that lie in one table at either end (read in 2.6.18 to 6.18).
         Extent = "extent",
     }
+    /// Does fork hold the child's `mmap_sem` too, while it makes it? Nobody but swapoff can find the child yet. No race can tell: swapoff comes to the
+    /// parent first, whose `mmap_sem` fork holds.
+    fork_child_sem: ForkChildSem {
+        /// No: VMAs are linked under its page-table lock (until 2.6.12: read in 2.6.8, 2.6.11, 2.6.12).
+        Nothing = "nothing",
+        /// Yes, for writing (2.6.13: read in 2.6.14 and 2.6.18).
+        Write = "write",
+    }
     /// What fork does with a migration entry (claim S3.15).
     fork_migration: ForkMigration {
         /// Copies it.
@@ -746,6 +754,13 @@ rules! {
         Held = "held",
         /// It tries, and else lets go of the page and waits (2.6.8: read in its rmaplock 5/6).
         Trylock = "trylock",
+    }
+    /// Which VMAs swapoff looks into.
+    unuse_vmas: UnuseVmas {
+        /// All (until 2.6.8: read there).
+        All = "all",
+        /// Those that have an anon_vma (2.6.9: read in 2.6.11, 2.6.22, 5.9, 6.18.35): others have no pages, but for what FINDING-44 says.
+        Linked = "linked",
     }
     /// What swapoff holds while it copies a page that is known by another address (rule [`SwapinClash`], claim S4.9).
     unuse_copy: UnuseCopy {

@@ -78,6 +78,18 @@ fn protect(k: u64, writable: bool) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Moves the page to `t`. What may be stored to goes with it.
+fn remap(k: u64, t: u64) -> Result<(), Errno> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: nothing but scripts uses these addresses.
+    let at = unsafe { libc::mremap(address(k).as_ptr(), LENGTH, LENGTH, flags, address(t).as_ptr()) };
+    if at == libc::MAP_FAILED {
+        return Err(Errno::last());
+    }
+    READ_ONLY[t as usize].store(READ_ONLY[k as usize].load(SeqCst), SeqCst);
+    Ok(())
+}
+
 /// A store by a system call, which faults as one by user code does, and says `EFAULT` where that would get a signal.
 fn store_by_the_kernel(k: u64, v: u64) -> Result<u64, Errno> {
     let (from, into) = pipe()?;
@@ -226,6 +238,7 @@ impl Held {
             Op::Load { k, .. } => Ok(unsafe { address(k).cast::<u64>().read_volatile() }),
             Op::Mmap { k, .. } => map(k, 1).map(done),
             Op::Mprotect { k, w, .. } => protect(k, w == 1).map(done),
+            Op::Mremap { k, t, .. } => remap(k, t).map(done),
             // SAFETY: nothing but scripts uses these addresses.
             Op::Munmap { k, .. } => unsafe { munmap(address(k), LENGTH) }.map(done),
             Op::Split { k, .. } => advise(k, MmapAdvise::MADV_RANDOM),
