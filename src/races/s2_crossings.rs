@@ -72,19 +72,20 @@ fn reverse_map() -> Vec<Race> {
         .sometimes("the page is discarded", removes)
         .sometimes("a VMA grows", |e| e.saw(Mark::MREMAP_MERGES));
     // FINDING-67
-    let exit = Race::new("S2/exit", "an exit has cleared an entry that the discarding walk looks at without a lock, and not yet counted it down")
-        .world(|w| {
-            half_mapped(w);
-            w.process(1).load(1).expect("it is mapped");
-            w.host_discards(w.process(0).page_at(1));
-        })
-        .cpu("load (the parent's, once)", |w| _ = w.process(0).load_once(1))
-        .cpu("exit (the child's)", |w| w.process(1).exit())
-        .violates(Era::DOCUMENT_2, Clause::HINT_4)
-        .holds(Era::DOCUMENT_2.with(PteLook::Locked))
-        .still_violates(Era::DOCUMENT_2.with(PteLook::UnlessLocked), Clause::HINT_4)
-        .holds(Era::DOCUMENT_2_2009)
-        .sometimes("the page is discarded", removes);
+    let exit =
+        Race::new("S2/exit", "an exit has cleared an entry that the discarding walk looks at without a lock, and not yet counted it down")
+            .world(|w| {
+                half_mapped(w);
+                w.process(1).load(1).expect("it is mapped");
+                w.host_discards(w.process(0).page_at(1));
+            })
+            .cpu("load (the parent's, once)", |w| _ = w.process(0).load_once(1))
+            .cpu("exit (the child's)", |w| w.process(1).exit())
+            .violates(Era::DOCUMENT_2, Clause::HINT_4)
+            .holds(Era::DOCUMENT_2.with(PteLook::Locked))
+            .still_violates(Era::DOCUMENT_2.with(PteLook::UnlessLocked), Clause::HINT_4)
+            .holds(Era::DOCUMENT_2_2009)
+            .sometimes("the page is discarded", removes);
     vec![adjusted, merged, exit]
 }
 
@@ -100,7 +101,6 @@ fn swapoff() -> Vec<Race> {
         .violates(Era::DOCUMENT_2, Clause::HINT_1)
         .violates(Era::DOCUMENT_2_2009, Clause::HINT_1)
         .holds(Era::DOCUMENT_2.with(SlotStable::Everywhere))
-        .holds(Era::DOCUMENT_2_2009.with(SlotStable::Everywhere))
         .sometimes("do_swap_page maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .finally(|w| assert_eq!(w.process(0).load(1), Ok(101), "what was there"));
     // FINDING-60
