@@ -94,6 +94,8 @@ fn an_address_that_no_process_has_is_an_error() {
     senseless(&outside(99), |w| _ = w.process(0).pin_for_writing(99));
     senseless(&outside(99), |w| _ = w.process(0).direct_io(99, 1));
     senseless(&outside(99), |w| _ = w.process(0).page_now(99));
+    senseless(&outside(99), |w| _ = w.process(0).load_once(99));
+    senseless(&outside(99), |w| w.process(0).read_around(99));
     senseless(&outside(64), |w| w.process(0).munmap(2..65));
     senseless(&outside(99), |w| w.process(0).mmap(98..100));
     senseless(&outside(99), |w| w.process(0).split_vma(99));
@@ -266,13 +268,15 @@ fn who_computes_for_ever_ends_the_process() {
 /// A world is built before the CPUs start.
 #[test]
 fn worlds_are_not_built_by_cpus() {
-    let prepares: [(&str, Body); 7] = [
+    let prepares: [(&str, Body); 9] = [
         ("new_process", |w| w.new_process().mmap(1..2)),
         ("new_file_page", |w| _ = w.new_file_page()),
         ("fill_swap", |w| w.fill_swap()),
         ("contend_mmap_sem", |w| w.contend_mmap_sem()),
         ("swap_out", |w| w.process(0).swap_out(2)),
         ("read_ahead", |w| w.process(0).read_ahead(2)),
+        ("mlockall", |w| w.process(0).mlockall()),
+        ("new_shmem_page", |w| _ = w.new_shmem_page(w.process(0), 3)),
         ("cross_link", |w| w.process(0).cross_link(2, w.process(0), 2)),
     ];
     for (what, prepare) in prepares {
@@ -286,10 +290,24 @@ fn worlds_are_not_built_by_cpus() {
     }
 }
 
+/// Whoever reads what a page holds would have to make it stable, in every kernel; that was said of two.
+#[test]
+fn hinting_in_a_kernel_that_it_was_not_written_for_is_an_error() {
+    for (arm, what) in [("3.7", "chains of anon_vmas"), ("2.6.33", "bit for the swap cache's claim"), ("2.6.7", "map lock")] {
+        let protocol: Protocol = format!("{arm}+hinting=volatile").parse().expect("there is such a protocol");
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| race().check(&protocol)));
+        let payload = panicked.expect_err(arm);
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.contains(&format!("hinting=volatile was written for 2.6.22 and 2.6.29, which had no {what}")), "{arm}: {said}");
+    }
+}
+
 /// While the world is built, nobody is there who could have taken away what an operation needs.
 #[test]
 fn what_does_nothing_in_a_world_is_an_error() {
-    let cases: [(&str, Body); 9] = [
+    let cases: [(&str, Body); 11] = [
+        ("host_discards() does nothing", |w| w.host_discards(w.process(0).page_at(2))),
+        ("read_around(2) does nothing", |w| w.process(0).read_around(2)),
         ("mmap(3..5) does nothing", |w| w.process(0).mmap(3..5)),
         ("munmap(7..9) does nothing", |w| w.process(0).munmap(7..9)),
         ("split_vma(9) does nothing", |w| w.process(0).split_vma(9)),
@@ -322,7 +340,9 @@ fn idle(race: &Race) -> Vec<String> {
 /// "Never" would say nothing about it.
 #[test]
 fn what_does_nothing_in_any_interleaving_is_an_objection() {
-    let cases: [(&str, Body); 8] = [
+    let cases: [(&str, Body); 10] = [
+        ("host_discards()", |w| w.host_discards(w.process(0).page_at(2))),
+        ("read_around(2)", |w| w.process(0).read_around(2)),
         ("split_vma(9)", |w| w.process(0).split_vma(9)),
         ("split_vma(1)", |w| w.process(0).split_vma(1)),
         ("munmap(7..9)", |w| w.process(0).munmap(7..9)),

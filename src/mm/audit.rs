@@ -57,9 +57,8 @@ impl World {
                 let elsewhere = (addr != at.addr).then(|| format!("a walk looks for {page} at address {addr}"));
                 return self.bundle_gap(anonmm, at.mm).or(elsewhere);
             }
-            Mapping::None | Mapping::File => {
-                return Some(format!("{page} has no {}", if self.has_anonmm() { "anonmm" } else { "anon_vma" }));
-            }
+            Mapping::File => return None, // [RMAP-1] speaks of anonymous pages
+            Mapping::None => return Some(format!("{page} has no {}", if self.has_anonmm() { "anonmm" } else { "anon_vma" })),
         };
         if !self.anon_vmas.is_live(anon_vma) {
             return Some(format!("its anon_vma#{} has been freed", anon_vma.slot()));
@@ -128,10 +127,10 @@ impl World {
         sync::clause(Clause::LRU_1, listed + isolated == 1 && frame.lru.peek() == (listed == 1), || {
             format!("{page} is not free, and {listed} times on the LRU list")
         });
+        self.audit_host(page);
         if frame.mapping.peek() == Mapping::File {
             return; // the page cache holds it
         }
-        self.audit_host(page);
         let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;
         let cached = i64::from(self.swap_cache_holds(page));
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());

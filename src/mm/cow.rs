@@ -214,7 +214,7 @@ impl World {
         if count <= 1 && frame.swap_cache.read() {
             count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
             if count == 1 {
-                if self.rules().slot_stable == SlotStable::Everywhere && !self.page_make_stable(page) {
+                if !self.makes_stable_everywhere(page) {
                     return false;
                 }
                 self.delete_from_swap_cache(page);
@@ -279,6 +279,11 @@ impl World {
     /// The page's slot is to be given up: what it holds is nowhere else then. False if the host has discarded it (rule [`SlotStable`], claim S2.3).
     fn makes_stable_to_free(&self, page: PageRef) -> bool {
         matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Zap) || self.page_make_stable(page)
+    }
+
+    /// The same where no posting thought of it.
+    pub(super) fn makes_stable_everywhere(&self, page: PageRef) -> bool {
+        self.rules().slot_stable != SlotStable::Everywhere || self.page_make_stable(page)
     }
 
     /// Drops the reference of a mapping that is gone, and with the last mapping the page's place on swap, if nobody needs that. Kernel: the same

@@ -328,7 +328,8 @@ impl World {
             let held = self.every_pte().filter(|(_, pte)| pte.swap_entry() == Some(entry)).count();
             let cached = usize::from(self.peek_swap_cache(entry).is_some());
             let count = self.swap.lock.peek(|map| map.count[entry.0 as usize]) as usize;
-            sync::clause(Clause::SWAP_1, count == held + cached, || {
+            let file = usize::from(self.shmem_slot.get() == Some(entry));
+            sync::clause(Clause::SWAP_1, count == held + cached + file, || {
                 format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
             });
             sync::clause(Clause::SWAP_6, used || count == 0, || format!("swapoff is over, and {entry} is in use"));

@@ -130,7 +130,7 @@ impl World {
                 frame.lock.lock();
             }
         }
-        if self.is_cached_as(page, entry) {
+        if self.is_cached_as(page, entry) && self.makes_stable_everywhere(page) {
             self.delete_from_swap_cache(page);
             self.slot_goes(page);
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
 use super::swap_map::SLOTS;
-use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, Vma};
+use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, SwapEntry, Vma};
 use crate::spec::Rules;
 use crate::sync::{
     Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, inapplicable, misuse, operation, unseen,
@@ -56,6 +56,8 @@ pub struct World {
     /// Does every try for `mmap_sem` fail?
     mmap_sem_contended: Fixed<bool>,
     pub(super) file_page: Fixed<Option<PageRef>>,
+    /// The slot that a file in memory has a claim on.
+    pub(super) shmem_slot: Fixed<Option<SwapEntry>>,
     pub(super) shadow: Shadow,
     /// What there was when the CPUs started: processes, and pages by address.
     setup: OnceLock<(usize, BTreeMap<PteLocation, PageRef>)>,
@@ -96,6 +98,7 @@ impl World {
             memory_exhausted: Word::new(Name::new("memory exhausted", 0, 0), false),
             mmap_sem_contended: Fixed::new(false),
             file_page: Fixed::new(None),
+            shmem_slot: Fixed::new(None),
             shadow: Shadow::new(),
             setup: OnceLock::new(),
         })

@@ -47,7 +47,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
         .sometimes("the slot is given up", |e| e.saw(Mark::DO_SWAP_PAGE_FREES_SLOT))
         .sometimes("the page is found discarded", |e| e.saw(Mark::MAKE_STABLE_FAILS));
-    // FINDING-62
+    // FINDING-55
     let reused = Race::new("S2.3/reuse", "a store takes a page for its own that the host discards")
         .world(|w| {
             cached(w);

@@ -85,7 +85,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2_2009)
         .sometimes("mremap moves it", |e| e.saw(Mark::MREMAP_MOVED))
         .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
-    // FINDING-60
+    // FINDING-53
     let spurious = Race::new("S2.5/spurious", "fork takes a page that leaves the swap cache for one that the host has discarded")
         .world(|w| {
             strangers_slot(w, 1);

@@ -61,6 +61,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2.with(VolatileTry::RemoveRmap))
+        .holds(Era::DOCUMENT_2_2009)
         .never("the reverse map's own try succeeds", |e| e.saw(Mark::VOLATILE_BY_RMAP))
         .sometimes("the page is made volatile", |e| e.saw(Mark::PAGE_MADE_VOLATILE));
     let offset = Race::new("S2.12/offset", "swapoff unlocks a page to which it refers, and unlock_page takes that for the caller's own")
@@ -77,7 +78,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds_without(Era::DOCUMENT_2, Clause::HINT_1)
         .holds_without(Era::DOCUMENT_2_2009, Clause::HINT_1)
         .sometimes("swapoff lets go of the page", |e| e.saw(Mark::SWAPOFF_LETS_GO));
-    // FINDING-61
+    // FINDING-54
     let torn = |id: &str, title: &str| {
         Race::new(id, title)
             .world(|w| {

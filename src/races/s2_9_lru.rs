@@ -3,7 +3,7 @@
 use super::s2_4_discard::discarded;
 use super::worlds::{cached, half_mapped};
 use crate::mm::World;
-use crate::spec::{Clause, DiscardMlocked, DiscardedBit, Era, PutbackDiscarded, ShrinkDiscarded};
+use crate::spec::{Clause, DiscardMlocked, DiscardedBit, Era, PutbackDiscarded, ShrinkDiscarded, VolatileShmem};
 use crate::{Mark, Race};
 
 /// The parent maps the page, the child has it on swap, and swap is full.
@@ -18,7 +18,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("load (once)", |w| _ = w.process(0).load_once(1))
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .violates(Era::DOCUMENT_2.with(ShrinkDiscarded::Nothing), Clause::HINT_3)
-        .still_violates(Era::DOCUMENT_2_2009, Clause::COUNT_3) // FINDING-63
+        .still_violates(Era::DOCUMENT_2_2009, Clause::COUNT_3) // FINDING-56
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2_2009.with(ShrinkDiscarded::Release))
         .sometimes("shrink_page_list meets the discard bit", |e| e.saw(Mark::SHRINK_MEETS_DISCARDED));
@@ -30,7 +30,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2_2009)
         .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
         .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
-    // FINDING-60
+    // FINDING-53
     let spurious = Race::new("S2.9/spurious", "reclaim takes a page that leaves the swap cache for one that the host has discarded")
         .world(crowded)
         .cpu("munmap (the child's)", |w| w.process(1).munmap(1..2))
@@ -53,7 +53,18 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2_2009)
         .never("the host discards it", |e| e.saw(Mark::HOST_DISCARDS))
         .sometimes("do_swap_page maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
-    // FINDING-64
+    let shmem = Race::new("S2.10", "a page of a file in memory is in the swap cache, and mapped: no walk finds it")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            w.new_shmem_page(p, 1);
+        })
+        .cpu("load (once)", |w| _ = w.process(0).load_once(1))
+        .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
+        .violates(Era::DOCUMENT_2, Clause::HINT_4)
+        .holds_without(Era::DOCUMENT_2.with(VolatileShmem::Excluded), Clause::HINT_4)
+        .holds_without(Era::DOCUMENT_2_2009, Clause::HINT_4);
+    // FINDING-57
     let locked = Race::new("S2.11", "the discarding walk meets memory that is locked")
         .world(|w| {
             discarded(w);
@@ -65,5 +76,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2_2009.with(DiscardMlocked::UnlessDiscarded))
         .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
-    vec![isolated, scanned, spurious, waiting, locked]
+    vec![isolated, scanned, spurious, waiting, shmem, locked]
 }

@@ -821,7 +821,7 @@ rules! {
         Fault = "fault",
         /// Both (document 2, in both postings).
         Both = "both",
-        /// These, and `reuse_swap_page`, which is new in 2.6.29: no posting does.
+        /// These, `reuse_swap_page`, which is new in 2.6.29, and `try_to_unuse`: no posting does.
         Everywhere = "everywhere",
     }
     /// How `do_swap_page` looks a page up that the host may discard (claims S2.3, S2.13).
