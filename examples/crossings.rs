@@ -71,7 +71,9 @@ impl Op {
 }
 
 /// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for the child.
-const WORLDS: [(&str, fn(&World)); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
+type Prepare = fn(&World);
+
+const WORLDS: [(&str, Prepare); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
 
 fn shared(w: &World) {
     let p = w.new_process();
