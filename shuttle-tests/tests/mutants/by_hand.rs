@@ -107,7 +107,7 @@ pub const MISTAKES: &[Mistake] = &[
             "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
         )],
     ),
-    ("the contents are not copied", "migrate.rs", &[("new.content.write(old.content.read());", "")]),
+    ("the contents are not copied", "migrate.rs", &[("new.fill(self.content(old).read());", "")]),
     ("the copy is not up to date", "migrate.rs", &[("new.uptodate.write(old.uptodate.read());", "")]),
     ("the old page stays marked as in the swap cache", "migrate.rs", &[("old.swap_cache.write(false);", "")]),
     ("the copy gets no index", "migrate.rs", &[("new.index.write(old.index.read());", "")]),
@@ -218,8 +218,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the page is there for all before it was read",
         "swap_cache.rs",
         &[(
-            "self.page(page).content.write(self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.unlock_page(page);",
-            "self.page(page).uptodate.write(true);\n                self.unlock_page(page);\n                self.page(page).content.write(self.swap_read(entry));",
+            "self.page(page).fill(self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);",
+            "self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);\n                self.page(page).fill(self.swap_read(entry));",
         )],
     ),
     (
