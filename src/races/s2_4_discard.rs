@@ -31,13 +31,13 @@ fn load(w: &World) {
 }
 
 pub(super) fn races() -> Vec<Race> {
-    let unlocked_bit = Era::DOCUMENT_2.with(DiscardedBit::No);
+    let without_bit = Era::DOCUMENT_2.with(DiscardedBit::No);
     let faults = Race::new("S2.4", "two discard faults take the same page away")
         .world(shared_discarded)
         .cpu("load (the parent's, once)", |w| _ = w.process(0).load_once(1))
         .cpu("load (the child's, once)", |w| _ = w.process(1).load_once(1))
         .finally(|w| [0, 1].into_iter().for_each(|p| assert_eq!(w.process(p).load(1), Ok(101), "it comes back from the device")))
-        .violates(unlocked_bit.clone(), Clause::HINT_4)
+        .violates(without_bit.clone(), Clause::HINT_4)
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2_2009)
         .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
@@ -48,7 +48,8 @@ pub(super) fn races() -> Vec<Race> {
         .world(discarded)
         .cpu("load", load)
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .violates(unlocked_bit, Clause::HINT_4)
+        .violates(without_bit.clone(), Clause::HINT_4)
+        .violates(without_bit.with(RemoveMapping::Freeze), Clause::HINT_3) // nothing is taken away twice
         .violates(repaired().with(DiscardedBit::No), Clause::HINT_3)
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2.with(RemoveMapping::Freeze))

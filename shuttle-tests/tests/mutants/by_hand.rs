@@ -110,7 +110,7 @@ pub const MISTAKES: &[Mistake] = &[
             "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
         )],
     ),
-    ("the contents are not copied", "migrate.rs", &[("new.content.write(old.content.read());", "")]),
+    ("the contents are not copied", "migrate.rs", &[("new.fill(self.content(old).read());", "")]),
     ("the copy is not up to date", "migrate.rs", &[("new.uptodate.write(old.uptodate.read());", "")]),
     ("the old page stays marked as in the swap cache", "migrate.rs", &[("old.swap_cache.write(false);", "")]),
     ("the copy gets no index", "migrate.rs", &[("new.index.write(old.index.read());", "")]),
@@ -218,8 +218,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the page is there for all before it was read",
         "swap_cache.rs",
         &[(
-            "self.page(page).content.write(self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.unlock_page(page);",
-            "self.page(page).uptodate.write(true);\n                self.unlock_page(page);\n                self.page(page).content.write(self.swap_read(entry));",
+            "self.page(page).fill(self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);",
+            "self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);\n                self.page(page).fill(self.swap_read(entry));",
         )],
     ),
     (
@@ -248,8 +248,8 @@ pub const MISTAKES: &[Mistake] = &[
         "reclaim unmaps what has no page_mapping",
         "reclaim.rs",
         &[(
-            "if !frame.swap_cache.read() {\n            return false;\n        }\n        self.page_map_lock(page);",
-            "if !frame.swap_cache.read() && !frame.mapped() {\n            return false;\n        }\n        self.page_map_lock(page);",
+            "if !frame.swap_cache.read() {\n            return Shrunk::Kept;\n        }\n        self.page_map_lock(page);",
+            "if !frame.swap_cache.read() && !frame.mapped() {\n            return Shrunk::Kept;\n        }\n        self.page_map_lock(page);",
         )],
     ),
     ("what is dropped was not written", "reclaim.rs", &[("self.writeback(page);", "frame.dirty.write(false);")]),
