@@ -293,7 +293,7 @@ fn worlds_are_not_built_by_cpus() {
 /// Whoever reads what a page holds would have to make it stable, in every kernel; that was said of two.
 #[test]
 fn hinting_in_a_kernel_that_it_was_not_written_for_is_an_error() {
-    for (arm, what) in [("3.7", "chains of anon_vmas"), ("2.6.33", "bit for the swap cache's claim"), ("2.6.7", "map lock")] {
+    for (arm, what) in [("3.7", "chains of anon_vmas"), ("2.6.33+gup_fast=no", "bit for the swap cache's claim"), ("2.6.7", "map lock")] {
         let protocol: Protocol = format!("{arm}+hinting=volatile").parse().expect("there is such a protocol");
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| race().check(&protocol)));
         let payload = panicked.expect_err(arm);

@@ -122,11 +122,13 @@ fn one_line(outcome: &Outcome) -> String {
     render::line(outcome) + &objections
 }
 
-/// `23 races of 5 documents`. A document is the first part of a claim's id.
+/// `23 races about 7 claims of 5 documents`. A race's id is its claim's, and what comes behind a slash; the document is the first part of that.
 fn catalogue(cases: &[Case]) -> String {
     let races: BTreeSet<_> = cases.iter().map(|(race, _)| race.id()).collect();
+    let claims: BTreeSet<_> = races.iter().filter_map(|id| id.split('/').next()).filter(|id| id.contains('.')).collect();
     let documents: BTreeSet<_> = races.iter().filter_map(|id| id.split(['.', '/']).next()).collect();
-    format!("{} of {}", counted(races.len(), "race"), counted(documents.len(), "document"))
+    let about = if claims.is_empty() { String::new() } else { format!(" about {}", counted(claims.len(), "claim")) };
+    format!("{}{about} of {}", counted(races.len(), "race"), counted(documents.len(), "document"))
 }
 
 /// What the interleavings are, and how many of them.

@@ -270,7 +270,7 @@ mod tests {
         let why = "not applicable: move_pages needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both";
         assert_eq!((outcomes[0].coverage.inapplicable(), outcomes[1].coverage.inapplicable()), (Some(why), None));
         assert_eq!(Status::of(&outcomes), Status::AsDocumented);
-        let refused = runner.check(&[moves], &Method::Exhaustive, |_| Ok(())).err().expect("it is refused");
+        let refused = runner.check(&[moves], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
         assert_eq!(refused.0, format!("moves under rmap-10: {why}"));
     }
 }

@@ -94,21 +94,23 @@ fn matrices(taken: &[&str]) -> String {
     )
 }
 
-/// Its executions are long, too.
-const DEAREST: &str = "S0.10/users";
+/// Their executions are long, too.
+const DEAREST: [&str; 2] = ["S0.10/gives-up", "S0.10/users"];
 
 /// What takes more than ten seconds a row until nothing is left.
-const DEAR: [&str; 13] = [
+const DEAR: [&str; 15] = [
     "S0.1/read",
     "S0.2",
     "S0.2/suspended",
     "S0.2/writes",
+    "S0.4/batched",
     "S0.8/shared",
     "S0.8/writes",
     "S0.9",
     "S0.9/fast",
     "S0.9/unmap",
     "S0.10/bystander",
+    "S0.10/gives-up",
     "S0.10/progress",
     "S0.10/round",
     "S0.10/users",
@@ -124,7 +126,11 @@ fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
     let computed = races.iter().filter(|race| !taken.contains(&race.id()) || (row_of(race).is_none() && blessing()));
     let cells: Vec<_> = computed.flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let limit = |race: &Race| if race.id() == DEAREST { 10_000 } else { 100_000 };
+    let limit = |race: &Race| match race.id() {
+        id if DEAREST.contains(&id) => 10_000,
+        id if DEAR.contains(&id) => 30_000,
+        _ => 100_000,
+    };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {

@@ -12,8 +12,8 @@ use super::{EXPLORED, LIMIT};
 
 const WIDTH: usize = 100;
 
-/// Executions that take a second or so.
-const LARGE: u64 = 10_000;
+/// Executions that take some tenths of a second.
+const LARGE: u64 = 5_000;
 
 #[test]
 fn every_verdict_is_the_documented_one() {

@@ -166,7 +166,7 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
     for (args, line) in [
         ("chek", "error: unrecognized subcommand 'chek'; did you mean 'check'?"),
         ("check S3.1/boundry", "error: no race is called 'S3.1/boundry'; did you mean 'S3.1/boundary'?"),
-        ("explain mremap-race", "error: no race is called 'mremap-race'; `lockwalk list` names them all"),
+        ("explain khugepaged", "error: no race is called 'khugepaged'; `lockwalk list` names them all"),
         ("check --protocol 2.6.3", "error: no protocol or rule is called '2.6.3'; did you mean '2.6.7', '2.6.13' or '2.6.33'?"),
         (
             "check --protocol 2.6.34+vma_lock=vma",
