@@ -78,7 +78,7 @@ impl World {
             (rules.page_map_lock != MapLock::Nothing, "map lock"),
             (rules.anon_vma_link != AnonVmaLink::Shared, "chains of anon_vmas"),
             (matches!(rules.reuse, Reuse::Refcount | Reuse::AnonExclusive), "reuse by references"),
-            (rules.gup != Gup::Get || rules.gup_fast != GupFast::No, "pins without a lock"),
+            (rules.gup != Gup::Get || rules.gup_fast != GupFast::No, "pins without a lock on s390"),
             (rules.fork_pinned != ForkPinned::Share, "copies of pinned pages"),
             (rules.swap_bypass != SwapBypass::No, "swap-in beside the swap cache"),
             (rules.swap_has_cache != SwapHasCache::Counted, "bit for the swap cache's claim"),
