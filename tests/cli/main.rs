@@ -104,7 +104,7 @@ fn without_arguments_it_checks_everything() {
     let output = child.wait_with_output().expect("it ends");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let races = lockwalk::races::all();
-    assert!(stdout.starts_with(&format!("lockwalk · {} races of ", races.len())), "{stdout}");
+    assert!(stdout.starts_with(&format!("lockwalk · {} races about ", races.len())), "{stdout}");
     let cases: usize = races.iter().map(|race| race.cases().len()).sum();
     assert!(stderr.ends_with(&format!(" of {cases} verdicts known\n")), "{stderr}");
 }
