@@ -1,6 +1,6 @@
 //! mremap, fork, exit, migration, reclaim and swapoff against each other, two and three at once, in the smallest worlds in which they meet, under every
 //! era from before 2.6.7 to 5.19:
-//! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue decides may be found here; SPEC.md §11 says what was.
+//! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue decides may be found here; SPEC.md §6 says what was.
 //!
 //! A cell is the number of executions that exhaust the pair, the clauses that executions violate, or `…` where so many did not exhaust it.
 
@@ -70,9 +70,9 @@ impl Op {
     }
 }
 
-/// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for the child.
 type Prepare = fn(&World);
 
+/// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for the child.
 const WORLDS: [(&str, Prepare); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
 
 fn shared(w: &World) {

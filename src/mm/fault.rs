@@ -24,14 +24,12 @@ impl FaultAgain {
     }
 }
 
-/// How an access of a CPU ends.
-enum Access {
-    /// With the value.
-    Done(u64),
+/// Why an access of a CPU does not end.
+enum Fault {
     /// The entry does not permit it.
-    PageFault,
+    Page,
     /// The entry does, and the host has discarded the page (rule [`Hinting`](crate::spec::Hinting)).
-    DiscardFault(PageRef),
+    Discard(PageRef),
 }
 
 /// How a fault ends, if no signal is sent. Kernel: `VM_FAULT_MINOR`, which is 0 since 2.6.23, `VM_FAULT_WRITE` and `VM_FAULT_OOM`.
@@ -53,8 +51,8 @@ impl World {
         let mut again = FaultAgain::default();
         loop {
             match self.hardware_access(mm, addr, None) {
-                Access::Done(value) => return Ok(value),
-                fault => {
+                Ok(value) => return Ok(value),
+                Err(fault) => {
                     again.round(self);
                     self.handle(fault, mm, addr, false)?;
                 }
@@ -80,8 +78,8 @@ impl World {
         let mut again = FaultAgain::default();
         loop {
             match self.hardware_access(mm, addr, Some(value)) {
-                Access::Done(_) => return Ok(()),
-                fault => {
+                Ok(_) => return Ok(()),
+                Err(fault) => {
                     again.round(self);
                     self.handle(fault, mm, addr, true)?;
                 }
@@ -92,25 +90,25 @@ impl World {
     /// A user load whose thread is killed before it is repeated: `None` if it has faulted.
     pub(super) fn load_once(&self, mm: MmRef, addr: Addr) -> Result<Option<u64>, Errno> {
         match self.hardware_access(mm, addr, None) {
-            Access::Done(value) => Ok(Some(value)),
-            fault => self.handle(fault, mm, addr, false).map(|()| None),
+            Ok(value) => Ok(Some(value)),
+            Err(fault) => self.handle(fault, mm, addr, false).map(|()| None),
         }
     }
 
-    fn handle(&self, fault: Access, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
+    fn handle(&self, fault: Fault, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
         match fault {
-            Access::DiscardFault(page) => {
+            Fault::Discard(page) => {
                 self.do_discard_fault(page);
                 Ok(())
             }
-            Access::PageFault | Access::Done(_) => self.do_page_fault(mm, addr, write),
+            Fault::Page => self.do_page_fault(mm, addr, write),
         }
     }
 
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1), but for
     /// who flushes later (rules [`ZapFlush`](crate::spec::ZapFlush), [`UnmapFlush`](crate::spec::UnmapFlush)): then a load goes on through what was
     /// there, as a TLB does.
-    fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Access {
+    fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Result<u64, Fault> {
         let mm = self.mm_struct(mm);
         let pte = mm.pte(addr);
         let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
@@ -119,27 +117,27 @@ impl World {
                 let frame = self.page(page);
                 if !self.host_sees_store(page) {
                     pte.end_access(None);
-                    return Access::DiscardFault(page);
+                    return Err(Fault::Discard(page));
                 }
                 frame.content_of_hardware().write(value);
                 self.shadow_store(mm, addr, value);
                 pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
-                Access::Done(value)
+                Ok(value)
             }
             (Pte::Present { page, .. }, None) => {
                 let frame = self.page(page);
                 if !self.host_sees_load(page) {
                     pte.end_access(None);
-                    return Access::DiscardFault(page);
+                    return Err(Fault::Discard(page));
                 }
                 let value = frame.content_of_hardware().read();
                 self.shadow_check(mm, addr, entry, value);
                 pte.end_access(None);
-                Access::Done(value)
+                Ok(value)
             }
             _ => {
                 pte.end_access(None);
-                Access::PageFault
+                Err(Fault::Page)
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::s2_4_discard::{discarded, shared_discarded};
 use super::worlds::{cached, family_cached, half_mapped, one_page};
-use crate::spec::{Clause, DiscardFree, DiscardedBit, Era, MigrateStable, MremapLock, PteLook, SlotStable, VmaAdjustLock};
+use crate::spec::{Clause, CountOrder, DiscardFree, DiscardedBit, Era, MigrateStable, MremapLock, PteLook, SlotStable, VmaAdjustLock};
 use crate::{Mark, Race, Seen};
 
 fn removes(e: &Seen<'_>) -> bool {
@@ -129,7 +129,7 @@ fn swapoff() -> Vec<Race> {
         .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
         .violates(Era::DOCUMENT_2, Clause::HINT_1)
         .violates(Era::DOCUMENT_2_2009, Clause::HINT_1)
-        .holds(Era::DOCUMENT_2.with(crate::spec::CountOrder::CountFirst))
+        .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst))
         .sometimes("swapoff lets go of the page", |e| e.saw(Mark::SWAPOFF_LETS_GO));
     vec![over, forked, torn]
 }
