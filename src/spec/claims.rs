@@ -133,7 +133,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         id: "S1.0",
         says: "migrate_pages on behalf of a system call holds mmap_sem of a process that maps the page, so the page's anon_vma stays. \
-               Migration by the kernel holds no such mmap_sem, and races that this prevents have to be dealt with.",
+               Migration by the kernel holds no such mmap_sem, so the races that it prevents must be prevented otherwise.",
         source: "document 1, the two paragraphs that precede its list of races",
     },
     Claim {
@@ -151,7 +151,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         id: "S1.3",
         says: "The RCU read section keeps nothing if the page was unmapped, and its anon_vma freed, before it began. A look at \
-               page_mapped inside the section tells that, and a look at page->mapping, with which document 1 replaced one, does not.",
+               page_mapped inside the section tells that; the look at page->mapping that took its place in document 1 does not.",
         source: "document 1, its changelog from V5 to V6, and the place of rcu_read_lock in its hunk of unmap_and_move; the document does \
                  not say so, 67b9509b2c68 (2010) does",
     },
@@ -183,7 +183,8 @@ const CLAIMS: &[Claim] = &[
     Claim {
         id: "S2.1",
         says: "free_swap_and_cache must not look the page up with find_get_page. If the page has been discarded, find_get_page goes on to \
-               remove it, for which it needs the page-table locks of all mappings and swap_lock, and the caller holds both.",
+               remove it, for which it needs swap_lock and the page-table lock of every mapping, and the caller holds swap_lock and one \
+               of these.",
         source: "document 2, its text on find_get_page, and the comment in its hunk of free_swap_and_cache",
     },
     Claim {
@@ -243,7 +244,7 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "S2.11",
-        says: "page_unmap_anon takes it for impossible that try_to_unmap_one answers SWAP_FAIL, and try_to_unmap_one does, for memory \
+        says: "page_unmap_anon takes it for impossible that try_to_unmap_one answers SWAP_FAIL, but try_to_unmap_one does, for memory \
                that is locked and for entries that were used lately.",
         source: "document 2, its hunk of page_unmap_anon, read with try_to_unmap_one of 2.6.22; the document does not say so",
     },
@@ -280,8 +281,8 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "S3.3",
-        says: "A walk that waits for the lock of each visited VMA's anon_vma, with that of the page's anon_vma held, can be locked out \
-               for ever by another that nests the two the other way round.",
+        says: "A walk that waits for the lock of each visited VMA's anon_vma, with that of the page's anon_vma held, can deadlock with \
+               another that nests the two the other way round.",
         source: "document 3, what it quotes first, of two walkers and of lock inversion; the patch that is meant is of 22 April 2010 in \
                  its thread, and waits",
     },
@@ -329,8 +330,8 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "S3.11",
-        says: "Migration can count the migration PTEs that it makes, and repeat the walk before it unlocks the page until as many are \
-               restored.",
+        says: "Migration can count the migration PTEs that it makes, and repeat the walk, before it unlocks the page, until as many are \
+               restored. That makes up for a walk that has missed some.",
         source: "not in document 3: the answer to the answer to it, 24 April 2010",
     },
     Claim {
@@ -341,8 +342,8 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "S3.13",
-        says: "A page in the swap cache leaves swap entries behind, so remove_migration_ptes may be skipped for it; but when its copy \
-               takes its place, it must be unmapped, nobody else may refer to it, and the tree lock must keep look-ups out. To free it \
+        says: "A page in the swap cache leaves swap entries behind, so remove_migration_ptes may be skipped for it; but when a copy takes \
+               its place, the page must be unmapped, nobody else may refer to it, and the tree lock must keep look-ups out. To free it \
                instead asks for less care, and costs IO.",
         source: "document 3, its quotations on the swap cache, and the answer that names migrate_page_move_mapping",
     },
@@ -354,8 +355,8 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "S3.15",
-        says: "fork can copy a migration PTE into a child that the walk has passed. It cannot where the child's VMA comes behind its \
-               parent's on the list; otherwise fork would have to wait.",
+        says: "fork can copy a migration PTE into a child that the walk has passed. It cannot do so where the child's VMA comes behind \
+               its parent's on the list; otherwise fork would have to wait.",
         source: "not in document 3: mails of 24 to 26 April 2010 on the same race",
     },
     Claim {
