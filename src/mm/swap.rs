@@ -46,8 +46,7 @@ impl World {
         let read = || if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) };
         let result = match cached.map_or_else(read, |page| Ok(Some(page))) {
             Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside, stable),
-            Ok(None) => VmFault::Minor, // somebody else has faulted it in and let the slot go
-            Err(_) => self.swapin_fails(mm, addr, orig),
+            Ok(None) | Err(_) => self.swapin_fails(mm, addr, orig),
         };
         if claimed {
             self.swapcache_free(entry);
@@ -55,7 +54,8 @@ impl World {
         result
     }
 
-    /// There is no memory for the page: that matters only if nobody else has brought it back meanwhile. Takes the page-table lock.
+    /// There is no page, for want of memory or because somebody else has brought it back and let the slot go: only the entry tells which, and the
+    /// kernel, too, takes what it finds there for want of memory. Takes the page-table lock.
     fn swapin_fails(&self, mm: &Mm, addr: Addr, orig: Pte) -> VmFault {
         mm.page_table_lock.lock();
         let same = mm.pte(addr).read() == orig;

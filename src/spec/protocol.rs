@@ -317,7 +317,9 @@ impl Era {
     /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio`
     /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
     /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
-    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`).
+    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`),
+    /// `unuse_pte`, `unuse_pte_range` and `try_to_unuse` (`unused_slot`, `unuse_activate`, `try_to_unuse`), `swap_cache_get_folio` (`find_get_page`),
+    /// `folio_activate` and `lru_activate` (`activate_page`), `swapin_sync` (`swap_bypass`), `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`).
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
