@@ -202,7 +202,7 @@ impl World {
         self.page(page).uptodate.reset(true);
         let rmap = || self.page_add_new_anon_rmap(page, vma, addr);
         let list = || self.lru_cache_add(page);
-        let map = || self.set_pte(mm, addr, pte);
+        let map = || self.set_pte_checked(pte, 2, || _ = self.set_pte(mm, addr, pte));
         match self.rules().new_rmap {
             NewRmap::Last if copied => {
                 map();

@@ -199,6 +199,9 @@ pub struct Page {
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
+    /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which that is. Changed under the page lock, and under the
+    /// tree lock when the device is done.
+    pub(super) writeback: MmuWord<u64>,
     /// What the page holds: the last value stored into it. To be reached through [`content`](World::content), and by what need not ask.
     content: Word<u64>,
     /// What the host knows of the frame (rule [`Hinting`](crate::spec::Hinting)).
@@ -207,6 +210,8 @@ pub struct Page {
     pub(super) state_change: MmuWord<bool>,
     /// `PG_discarded`: somebody takes the page away, because the host has discarded what it held (rule [`DiscardedBit`](crate::spec::DiscardedBit)).
     pub(super) discarded: Word<bool>,
+    /// `PG_writable`: some entry has permitted stores since the page was mapped first (rule [`Writable`](crate::spec::Writable)).
+    pub(super) writable: Word<bool>,
     /// The checker's: so many have made it stable, and rely on it ([HINT-1]).
     pub(super) needed: Ghost<i64>,
 }
@@ -235,10 +240,12 @@ impl Page {
             moved_to: Word::new(name("P%a%l.moved_to"), None),
             dirty: Word::new(name("P%a%l.dirty"), false),
             uptodate: Word::new(name("P%a%l.uptodate"), false),
+            writeback: MmuWord::new(name("P%a%l.writeback"), 0),
             content: Word::new(name("P%a%l.content"), 0),
             host: Word::new(name("P%a%l.host"), Host::NEW),
             state_change: MmuWord::new(name("P%a%l.state_change"), false),
             discarded: Word::new(name("P%a%l.discarded"), false),
+            writable: Word::new(name("P%a%l.writable"), false),
             needed: Ghost::new(name("P%a%l is needed"), 0),
         }
     }
@@ -287,6 +294,7 @@ impl Page {
         self.uptodate.reset(false);
         self.host.reset(Host::NEW);
         self.discarded.reset(false);
+        self.writable.reset(false);
     }
 
     /// Fills a page that nobody else has yet, or that is locked and new.
@@ -338,10 +346,12 @@ impl Page {
         self.moved_to.see(state);
         self.dirty.see(state);
         self.uptodate.see(state);
+        self.writeback.see(state);
         self.content.see(state);
         self.host.see(state);
         self.state_change.see(state);
         self.discarded.see(state);
+        self.writable.see(state);
         self.needed.see(state);
     }
 }
@@ -426,7 +436,7 @@ impl World {
         assert!(self.add_to_swap(page), "a slot is free");
         self.swap_duplicate(self.page_swap_entry(page));
         self.shmem_slot.set(Some(self.page_swap_entry(page)));
-        self.writeback(page);
+        self.swap_writepage(page);
         frame.uptodate.write(true);
         frame.mapcount.write(1); // the reference of who made it is the entry's
         let mm = process.mm_struct();
@@ -544,6 +554,8 @@ impl World {
             Some(format!("its count is {count}"))
         } else if frame.cached.get().is_some() {
             Some("the swap cache holds it".into())
+        } else if self.is_written(page) {
+            Some("the swap device writes it".into())
         } else {
             frame.lock.is_locked().then(|| "it is locked".into())
         }

@@ -146,11 +146,13 @@ impl World {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
             }
-            if counted {
-                self.set_pte(mm, addr, pte);
-            } else {
-                self.map_again(mm, vma, addr, pte);
-            }
+            self.set_pte_checked(pte, 2, || {
+                if counted {
+                    self.set_pte(mm, addr, pte);
+                } else {
+                    self.map_again(mm, vma, addr, pte);
+                }
+            });
         };
         if counted {
             self.page_add_anon_rmap(page, vma, addr);
