@@ -129,7 +129,7 @@ impl World {
         sync::mark(Mark::DO_WP_PAGE_COPIES);
         self.anon_vma_prepare(vma)?;
         let new = self.alloc_page().ok_or(Errno::Enomem)?;
-        self.page(new).fill(self.content(self.page(old)).read());
+        self.set_content(self.page(new), self.content(self.page(old)));
         if self.rules().content_stable != ContentStable::FollowPage {
             self.lets_go(old);
         }

@@ -114,23 +114,19 @@ impl World {
         let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
         match (entry, store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
-                let frame = self.page(page);
-                if !self.host_sees_store(page) {
+                if !self.hardware_store(page, value) {
                     pte.end_access(None);
                     return Err(Fault::Discard(page));
                 }
-                frame.content_of_hardware().write(value);
                 self.shadow_store(mm, addr, value);
                 pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
                 Ok(value)
             }
             (Pte::Present { page, .. }, None) => {
-                let frame = self.page(page);
-                if !self.host_sees_load(page) {
+                let Some(value) = self.hardware_load(page) else {
                     pte.end_access(None);
                     return Err(Fault::Discard(page));
-                }
-                let value = frame.content_of_hardware().read();
+                };
                 self.shadow_check(mm, addr, entry, value);
                 pte.end_access(None);
                 Ok(value)

@@ -240,7 +240,7 @@ impl World {
     fn migrate_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         self.migrate_page_move_mapping(newpage, page)?;
         let (new, old) = (self.page(newpage), self.page(page));
-        new.fill(self.content(old).read());
+        self.set_content(new, self.content(old));
         new.uptodate.write(old.uptodate.read());
         if old.dirty.read() {
             new.dirty.write(true);

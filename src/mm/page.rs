@@ -202,7 +202,7 @@ pub struct Page {
     /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which that is. Changed under the page lock, and under the
     /// tree lock when the device is done.
     pub(super) writeback: MmuWord<u64>,
-    /// What the page holds: the last value stored into it. To be reached through [`content`](World::content), and by what need not ask.
+    /// What the page holds: the last value stored into it. To be reached through what asks the host, and is here.
     content: Word<u64>,
     /// What the host knows of the frame (rule [`Hinting`](crate::spec::Hinting)).
     pub(super) host: Word<Host>,
@@ -297,14 +297,9 @@ impl Page {
         self.writable.reset(false);
     }
 
-    /// Fills a page that nobody else has yet, or that is locked and new.
-    pub(super) fn fill(&self, content: u64) {
-        self.content.write(content);
-    }
-
-    /// What it holds, for who goes through a page-table entry, and for clauses, audits and pictures.
-    pub(super) fn content_of_hardware(&self) -> &Word<u64> {
-        &self.content
+    /// What it holds, for audits and pictures only.
+    pub(super) fn peek_content(&self) -> u64 {
+        self.content.peek()
     }
 
     /// See [`State`].
@@ -369,13 +364,46 @@ impl World {
         frame
     }
 
-    /// What a page holds: the only way to it, but for hardware, which asks the host ([HINT-3]).
-    pub(super) fn content<'p>(&self, frame: &'p Page) -> &'p Word<u64> {
+    /// What a page holds, for the kernel and for devices. This, [`set_content`](Self::set_content) and the two accesses of hardware are the only ways to
+    /// it, for it is private to this file; each asks the host ([HINT-3]).
+    pub(super) fn content(&self, frame: &Page) -> u64 {
+        self.assert_not_discarded(frame);
+        frame.content.read()
+    }
+
+    /// The kernel, or a device, stores into a page.
+    pub(super) fn set_content(&self, frame: &Page, content: u64) {
+        self.assert_not_discarded(frame);
+        frame.content.write(content);
+    }
+
+    fn assert_not_discarded(&self, frame: &Page) {
         if self.hints() {
             let discarded = frame.host.read().discarded;
             sync::clause(Clause::HINT_3, !discarded, || format!("what P{} holds is used, and the host has discarded it", frame.frame));
         }
-        &frame.content
+    }
+
+    /// Hardware loads through an entry that permits it; `None` is a discard fault.
+    pub(super) fn hardware_load(&self, page: PageRef) -> Option<u64> {
+        let frame = self.page(page);
+        self.host_sees_load(page).then(|| frame.content.read())
+    }
+
+    /// Hardware stores through an entry that permits it; false is a discard fault.
+    pub(super) fn hardware_store(&self, page: PageRef, value: u64) -> bool {
+        let frame = self.page(page);
+        let stored = self.host_sees_store(page);
+        if stored {
+            frame.content.write(value);
+        }
+        stored
+    }
+
+    /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
+    pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
+        let (kept, content) = (self.swap_read(entry), self.frame(page).content.read());
+        sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
     }
 
     /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`, `page_rmapping` since 2.6.34.
@@ -601,7 +629,7 @@ impl World {
 
     /// What the page holds, as who moves it away by hand finds it.
     pub fn copy_out(&self, page: PageRef) -> u64 {
-        self.content(self.page(page)).read()
+        self.content(self.page(page))
     }
 
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.

@@ -232,7 +232,7 @@ impl World {
         self.set_page_locked(page);
         self.lru_cache_add(page);
         sync::mark(Mark::SWAP_READ);
-        self.page(page).fill(self.swap_read(entry));
+        self.set_content(self.page(page), self.swap_read(entry));
         self.page(page).uptodate.write(true);
         self.unlock_page(page);
         Ok(page)

@@ -316,7 +316,7 @@ impl World {
         frame.dirty.write(false);
         let entry = self.page_swap_entry(page);
         if !self.swap_is_slow() {
-            self.swap.data[entry.0 as usize].write(self.content(frame).read());
+            self.swap.data[entry.0 as usize].write(self.content(frame));
             return true;
         }
         sync::mark(Mark::WRITE_BEGINS);
@@ -342,7 +342,7 @@ impl World {
         call!("end_swap_bio_write({page}, {entry})");
         let cached = frame.cached.get();
         sync::clause(Clause::SWAP_7, cached == Some(entry), || format!("{page} is written to {entry}, which is not its slot any more"));
-        self.swap.data[entry.0 as usize].write(self.content(frame).read());
+        self.swap.data[entry.0 as usize].write(self.content(frame));
         self.end_page_writeback(page);
         true
     }

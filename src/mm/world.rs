@@ -356,7 +356,7 @@ impl World {
             say(format!("{name}.count"), page.count.peek().to_string());
             say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
             say(format!("{name}.mapping"), page.mapping.peek().to_string());
-            say(format!("{name}.content"), page.content_of_hardware().peek().to_string());
+            say(format!("{name}.content"), page.peek_content().to_string());
             say(format!("{name}.dirty"), u8::from(page.dirty.peek()).to_string());
             if self.hints() {
                 say(format!("{name}.host"), page.host.peek().to_string());
