@@ -1,7 +1,6 @@
 //! Page migration: unmap everywhere, copy, map the copy everywhere.
 
 use super::page::Mapping;
-use super::reclaim::Shrunk;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{
@@ -145,13 +144,11 @@ impl World {
             return None;
         }
         let shrunk = self.shrink_locked_page(page);
-        if shrunk != Shrunk::Kept {
+        if !self.unlock_kept(page, shrunk) {
             self.free_shrunk(page, shrunk);
             return Some(Ok(()));
         }
         sync::mark(Mark::MIGRATE_FAILED);
-        self.unlock_page(page);
-        self.try_to_unmap_flush();
         self.putback_lru_page(page);
         Some(Err(Errno::Eagain))
     }
@@ -165,6 +162,7 @@ impl World {
             return Err(Errno::Eagain);
         }
         frame.lock.lock();
+        self.wait_on_page_writeback(page);
         if self.rules().migrate_stable == MigrateStable::Yes && !self.page_make_stable(page) {
             self.unlock_page(page);
             return Err(Errno::Eagain);
@@ -242,7 +240,7 @@ impl World {
     fn migrate_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         self.migrate_page_move_mapping(newpage, page)?;
         let (new, old) = (self.page(newpage), self.page(page));
-        new.fill(self.content(old).read());
+        self.set_content(new, self.content(old));
         new.uptodate.write(old.uptodate.read());
         if old.dirty.read() {
             new.dirty.write(true);

@@ -146,11 +146,13 @@ impl World {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
             }
-            if counted {
-                self.set_pte(mm, addr, pte);
-            } else {
-                self.map_again(mm, vma, addr, pte);
-            }
+            self.set_pte_checked(pte, 2, || {
+                if counted {
+                    self.set_pte(mm, addr, pte);
+                } else {
+                    self.map_again(mm, vma, addr, pte);
+                }
+            });
         };
         if counted {
             self.page_add_anon_rmap(page, vma, addr);
@@ -230,7 +232,7 @@ impl World {
         self.set_page_locked(page);
         self.lru_cache_add(page);
         sync::mark(Mark::SWAP_READ);
-        self.page(page).fill(self.swap_read(entry));
+        self.set_content(self.page(page), self.swap_read(entry));
         self.page(page).uptodate.write(true);
         self.unlock_page(page);
         Ok(page)

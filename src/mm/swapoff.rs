@@ -101,6 +101,7 @@ impl World {
     fn unuse_entry(&self, entry: SwapEntry, page: PageRef) -> Result<(), Errno> {
         let frame = self.page(page);
         frame.lock.lock();
+        self.wait_on_page_writeback(page);
         let mut prev_mm = None;
         while self.page_swapcount(entry) > 0
             && let Some(mm) = self.next_mm(prev_mm)
@@ -125,9 +126,11 @@ impl World {
                 return Ok(());
             }
             if frame.dirty.read() {
-                self.writeback(page);
-                self.unlock_page(page); // until the device has it
+                if self.swap_writepage(page) {
+                    self.unlock_page(page);
+                }
                 frame.lock.lock();
+                self.wait_on_page_writeback(page);
             }
         }
         if self.is_cached_as(page, entry) && self.makes_stable_everywhere(page) {
@@ -158,6 +161,7 @@ impl World {
             from = entry.0 as usize + 1;
             let Some(page) = self.find_get_page(entry) else { continue };
             self.page(page).lock.lock();
+            self.wait_on_page_writeback(page);
             self.try_to_free_swap(page);
             self.unlock_page(page);
             self.put_page(page);
@@ -183,6 +187,7 @@ impl World {
                     continue;
                 };
                 self.page(page).lock.lock();
+                self.wait_on_page_writeback(page);
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);

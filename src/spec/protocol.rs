@@ -493,6 +493,11 @@ const V2_6_22: Rules = Rules {
     discard_free: DiscardFree::Delayed,
     migrate_stable: MigrateStable::No,
     volatile_shmem: VolatileShmem::Allowed,
+    write_under_way: WriteUnderWay::Respected,
+    volatile_writeback: VolatileWriteback::Excluded,
+    dirty_transfer: DirtyTransfer::Stable,
+    writable: Writable::ChangeBit,
+    reset_writable: ResetWritable::LastMapping,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const DOCUMENT_2: Rules = Rules { hinting: Hinting::Volatile, remove_mapping: RemoveMapping::Count, ..V2_6_22 };

@@ -950,4 +950,44 @@ rules! {
         /// No (March 2009).
         Excluded = "excluded",
     }
+    /// Do they who take a page out of the swap cache, or move it, look whether the swap device is writing it (`PG_writeback`)? Nobody can tell where
+    /// writing is over at once.
+    write_under_way: WriteUnderWay {
+        /// Yes: who can wait waits, who cannot leaves it (every kernel: read in 2.6.11, 2.6.22, 2.6.29 and 5.19).
+        Respected = "respected",
+        /// No: no kernel.
+        Ignored = "ignored",
+    }
+    /// May a page be volatile that the swap device is writing? (claim S2.12)
+    volatile_writeback: VolatileWriteback {
+        /// No: `check_bits` looks at `PG_writeback` (document 2).
+        Excluded = "excluded",
+        /// Yes: no posting.
+        Allowed = "allowed",
+    }
+    /// What happens before the host's change bit is cleared, when a page's last mapping goes (hazard 1 of document 2's patch 6).
+    dirty_transfer: DirtyTransfer {
+        /// The page is made stable (document 2).
+        Stable = "stable",
+        /// Nothing: what the patch says must not be.
+        Unguarded = "unguarded",
+    }
+    /// How the host is kept from discarding what was stored to a page that is volatile (claim S2.8).
+    writable: Writable {
+        /// It asks for the change bit of every page (document 2 without patch 4).
+        ChangeBit = "change-bit",
+        /// It asks for that of pages that have had an entry that permits stores since something mapped them first (`PG_writable`, patch 4 on s390).
+        PageWritable = "page-writable",
+        /// Such pages are not volatile (patch 4, as it says of machines that keep dirty bits in page-table entries).
+        Stable = "stable",
+        /// As on s390, but the page is looked at when the entry is there: what the patch says must not be.
+        AfterEntry = "after-entry",
+    }
+    /// When a page counts no more as one that entries may store to (patch 4).
+    reset_writable: ResetWritable {
+        /// When its last mapping has gone (document 2, in both postings).
+        LastMapping = "last-mapping",
+        /// When it is freed: no posting.
+        Never = "never",
+    }
 }
