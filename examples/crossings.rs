@@ -18,6 +18,8 @@ enum Op {
     Fork(usize),
     Exit(usize),
     Migrate,
+    /// The same by a system call about a process, whose `mmap_sem` it holds.
+    MovePages(usize),
     Reclaim,
     Swapoff,
     Load(usize),
@@ -25,8 +27,19 @@ enum Op {
 }
 
 impl Op {
-    const ALL: [Op; 9] =
-        [Op::Mremap(0), Op::Mremap(1), Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Exit(1), Op::Migrate, Op::Reclaim, Op::Swapoff];
+    const ALL: [Op; 11] = [
+        Op::Mremap(0),
+        Op::Mremap(1),
+        Op::Fork(0),
+        Op::Fork(1),
+        Op::Exit(0),
+        Op::Exit(1),
+        Op::Migrate,
+        Op::MovePages(0),
+        Op::MovePages(1),
+        Op::Reclaim,
+        Op::Swapoff,
+    ];
 
     fn name(self) -> String {
         let of = |process: usize| ["A", "B"][process];
@@ -35,6 +48,7 @@ impl Op {
             Op::Fork(n) => format!("fork {}", of(n)),
             Op::Exit(n) => format!("exit {}", of(n)),
             Op::Migrate => "migrate".into(),
+            Op::MovePages(n) => format!("move_pages {}", of(n)),
             Op::Reclaim => "reclaim".into(),
             Op::Swapoff => "swapoff".into(),
             Op::Load(n) => format!("load {}", of(n)),
@@ -44,16 +58,17 @@ impl Op {
 
     fn process(self) -> Option<usize> {
         match self {
-            Op::Mremap(n) | Op::Fork(n) | Op::Exit(n) | Op::Load(n) | Op::Mmap(n) => Some(n),
+            Op::Mremap(n) | Op::Fork(n) | Op::Exit(n) | Op::MovePages(n) | Op::Load(n) | Op::Mmap(n) => Some(n),
             Op::Migrate | Op::Reclaim | Op::Swapoff => None,
         }
     }
 
-    /// A process that exits has no other thread; there is one device.
+    /// A process that exits has no other thread; there is one device; and who moves pages moves them by one of the two ways.
     fn meets(self, other: Op) -> bool {
         let exits = matches!(self, Op::Exit(_)) || matches!(other, Op::Exit(_));
         let same = self.process().is_some() && self.process() == other.process();
-        !(exits && same || self == Op::Swapoff && other == Op::Swapoff)
+        let moves = |op: Op| matches!(op, Op::Migrate | Op::MovePages(_));
+        !(exits && same || self == Op::Swapoff && other == Op::Swapoff || moves(self) && moves(other) && self != other)
     }
 
     fn run(self, w: &World) {
@@ -62,6 +77,9 @@ impl Op {
             Op::Fork(n) => _ = w.process(n).fork(),
             Op::Exit(n) => w.process(n).exit(),
             Op::Migrate => w.migrate(w.process(0).page_at(1)),
+            // The kernel looks under mmap_sem, and moves what is mapped there.
+            Op::MovePages(n) if w.process(n).page_mapped(1) == Some(w.process(0).page_at(1)) => w.process(n).move_pages(1),
+            Op::MovePages(_) => {}
             Op::Reclaim => w.shrink_page(w.process(0).page_at(1)),
             Op::Swapoff => w.swapoff(),
             Op::Load(n) => _ = w.process(n).load(1), // which may be moved away
@@ -110,7 +128,7 @@ fn crossings() -> Vec<Vec<Op>> {
     for (n, &first) in Op::ALL.iter().enumerate() {
         all.extend(Op::ALL[n..].iter().filter(|&&second| first.meets(second)).map(|&second| vec![first, second]));
     }
-    let others = [Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Migrate, Op::Reclaim, Op::Swapoff];
+    let others = [Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Migrate, Op::MovePages(0), Op::Reclaim, Op::Swapoff];
     for (n, &second) in others.iter().enumerate() {
         all.extend(others[n + 1..].iter().filter(|&&third| second.meets(third)).map(|&third| vec![Op::Mremap(1), second, third]));
     }
@@ -123,10 +141,16 @@ fn crossings() -> Vec<Vec<Op>> {
 }
 
 fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
-    let migrates = ops.contains(&Op::Migrate);
-    // Without a system call that holds mmap_sem, pages move since 2.6.29.
-    let old = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13, Era::V2_6_22].contains(era);
-    !(migrates && old) && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
+    // Pages move since 2.6.16, and without a system call that holds mmap_sem since 2.6.29: document 2 is on 2.6.22.
+    let never = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13].contains(era);
+    let by_system_calls = [Era::V2_6_22, Era::DOCUMENT_2].contains(era);
+    let moves = |op: &Op| match op {
+        Op::Migrate => !never && !by_system_calls,
+        // Only of a process that maps the page.
+        Op::MovePages(n) => by_system_calls && (world == "shared" || (world == "half" && *n == 0)),
+        _ => true,
+    };
+    ops.iter().all(moves) && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
 }
 
 fn main() {

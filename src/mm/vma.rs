@@ -84,6 +84,15 @@ impl Vma {
         write && self.vm_write.read()
     }
 
+    /// Has this VMA the same anon_vma as the other, or one of them none? Called with `mmap_sem` held for writing. Kernel: what `is_mergeable_anon_vma` asks about
+    /// the two neighbours of a new area.
+    pub(super) fn may_share_anon_vma(&self, other: &Vma) -> bool {
+        match (self.anon_vma.read(), other.anon_vma.read()) {
+            (Some(one), Some(another)) => one.same_object(another),
+            _ => true,
+        }
+    }
+
     /// The address at which this VMA would map `page`; `Efault` when the page lies outside. Kernel: `vma_address`.
     ///
     /// Called with the anon_vma lock held, and nothing else that keeps the three words together ([RMAP-2]).
@@ -196,8 +205,8 @@ impl World {
         mm.mmap.publish(list);
     }
 
-    /// Moves the boundaries of `vma` to `start`, `end` and `pgoff`, and inserts `insert` beside it or moves the next VMA's start along.
-    /// Called with `mmap_sem` held for writing. Kernel: `vma_adjust`, mm/mmap.c.
+    /// Moves the boundaries of `vma` to `start`, `end` and `pgoff`, and inserts `insert` beside it or moves the next VMA's start along; if nothing is left
+    /// of the next VMA, that goes. Called with `mmap_sem` held for writing. Kernel: `vma_adjust`, mm/mmap.c.
     ///
     /// The words are written one by one, in the order vm_start, vm_end, vm_pgoff, next's vm_start, next's vm_pgoff. What keeps a walker
     /// out meanwhile is the rule [`VmaAdjustLock`] (claims S3.1-S3.9).
@@ -215,6 +224,8 @@ impl World {
                 importer.anon_vma.write(exporter.anon_vma.read());
             }
         }
+
+        let remove_next = adjust_next.filter(|next| end == next.vm_end.read());
 
         let moves_start = insert.is_some() || adjust_next.is_some() || start != vma.vm_start.read();
         let lock = moves_start || self.rules().vm_end_lock == VmEndLock::Always;
@@ -237,9 +248,15 @@ impl World {
         if page_table {
             mm.page_table_lock.lock();
         }
-        self.move_vma_words(vma, start, end, pgoff, adjust_next);
+        self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));
         if let (true, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
+        }
+        if let Some(next) = remove_next {
+            mm.mmap.publish(mm.mmap.read().iter().copied().filter(|&vma| vma != next.id).collect());
+            if !self.chained() && locked.is_some() {
+                self.unlink_anon_vma_locked(next);
+            }
         }
         if page_table {
             mm.page_table_lock.unlock();
@@ -252,6 +269,10 @@ impl World {
         }
         if let (false, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
+        }
+        if let Some(next) = remove_next {
+            self.unlink_anon_vmas(next);
+            self.vma_free(next);
         }
     }
 
