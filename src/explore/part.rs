@@ -295,11 +295,13 @@ impl Part {
             whole
         });
         whole.shard = None;
-        let all = |stand: Stand| parts.iter().all(|part| part.stand == stand);
-        if !all(Stand::Inapplicable) {
-            (whole.stand, whole.found.coverage) =
-                if all(Stand::Done) { (Stand::Done, Coverage::Exhaustive) } else { (Stand::Found, Coverage::Settled) };
+        // A shard without executions does not come to say that.
+        if let Some(part) = parts.iter().find(|part| part.stand == Stand::Inapplicable) {
+            return Ok(Part { shard: None, ..part.clone() });
         }
+        let exhausted = parts.iter().all(|part| part.stand == Stand::Done);
+        (whole.stand, whole.found.coverage) =
+            if exhausted { (Stand::Done, Coverage::Exhaustive) } else { (Stand::Found, Coverage::Settled) };
         Ok(whole)
     }
 

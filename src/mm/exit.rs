@@ -53,7 +53,7 @@ impl World {
         }
         let all = mm.mmap.read();
         let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
-        mm.mmap.publish(kept);
+        self.changing_vmas(mm, || mm.mmap.publish(kept));
         self.unmap_vmas(mm, &gone);
         Ok(!gone.is_empty())
     }

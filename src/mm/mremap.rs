@@ -101,7 +101,7 @@ impl World {
         *new_vma.vm_write.write() = vma.vm_write.read();
         self.anon_vma_clone(new_vma, vma);
         new_vma.anon_vma.write(vma.anon_vma.read());
-        self.insert_vm_struct(mm, new_vma);
+        self.vma_link(mm, new_vma);
         Ok((new_vma, false))
     }
 

@@ -197,7 +197,24 @@ impl World {
         self.link_vma(mm, vma);
     }
 
-    /// The same. Called with whatever keeps others from the list.
+    /// The same, and takes what keeps swapoff from the list besides. Kernel: the same name.
+    pub(super) fn vma_link(&self, mm: &Mm, vma: &Vma) {
+        self.changing_vmas(mm, || self.insert_vm_struct(mm, vma));
+    }
+
+    /// Changes the list of VMAs: until swapoff took `mmap_sem`, under the page-table lock too (rule [`UnuseSem`]). Called with `mmap_sem` held for writing.
+    pub(super) fn changing_vmas(&self, mm: &Mm, change: impl FnOnce()) {
+        let page_table = self.rules().unuse_sem == UnuseSem::Nothing;
+        if page_table {
+            mm.page_table_lock.lock();
+        }
+        change();
+        if page_table {
+            mm.page_table_lock.unlock();
+        }
+    }
+
+    /// Puts `vma` into the list. Called with whatever keeps others from it.
     pub(super) fn link_vma(&self, mm: &Mm, vma: &Vma) {
         let mut list = mm.mmap.read().to_vec();
         list.push(vma.id);
