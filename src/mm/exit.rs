@@ -53,7 +53,7 @@ impl World {
         }
         let all = mm.mmap.read();
         let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
-        mm.mmap.publish(kept);
+        self.changing_vmas(mm, || mm.mmap.publish(kept));
         self.unmap_vmas(mm, &gone);
         Ok(!gone.is_empty())
     }
@@ -112,7 +112,7 @@ impl World {
 
     /// Reclaim may have cleared an entry, and not yet waited for who goes through it: what it left there goes now, so that nobody else could tell
     /// (rule [`UnmapFlush`]). Called with the page-table lock held. Kernel: the same name, since 4.13.
-    fn flush_tlb_batched_pending(&self, mm: &Mm, range: Range<Addr>) {
+    pub(super) fn flush_tlb_batched_pending(&self, mm: &Mm, range: Range<Addr>) {
         if self.rules().unmap_flush == UnmapFlush::Batched && mm.tlb_flush_batched.read() {
             sync::mark(Mark::ZAP_FLUSHES_FOR_RECLAIM);
             range.for_each(|addr| self.flush_tlb_page(mm, addr));

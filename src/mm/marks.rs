@@ -96,6 +96,8 @@ marks! {
     MREMAP_MOVED,
     /// mremap lets a neighbour grow over the new place.
     MREMAP_MERGES,
+    /// Both neighbours of the new place become one with it.
+    MREMAP_MERGES_BOTH,
     /// mremap copies a page before it moves it.
     MREMAP_COPIES,
     /// A page that comes back from swap is known by another address.

@@ -107,6 +107,22 @@ impl World {
         self.migrate_isolated(page).map(|()| true)
     }
 
+    /// Takes what is mapped at `addr` off the LRU list while the page-table lock keeps the entry, and with it the page; then moves it. False if nothing is there to
+    /// move. Takes `mmap_sem` for reading. Kernel: `check_pte_range` and `migrate_pages`, as `do_migrate_pages` and `do_mbind` call them (read in 2.6.22).
+    pub(super) fn move_pages(&self, mm: MmRef, addr: Addr) -> bool {
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_read();
+        mm.page_table_lock.lock();
+        let isolated = mm.pte(addr).read().page().filter(|&page| self.isolate_lru_page(page));
+        mm.page_table_lock.unlock();
+        if isolated.is_none() {
+            sync::mark(Mark::MIGRATE_NOT_ON_LRU);
+        }
+        let moved = isolated.map(|page| self.migrate_isolated(page));
+        mm.mmap_sem.up_read();
+        moved.is_some()
+    }
+
     /// Called with the reference of the isolation, which it gives up.
     fn migrate_isolated(&self, page: PageRef) -> Result<(), Errno> {
         if self.rules().swap_cache_move == SwapCacheMove::Free
