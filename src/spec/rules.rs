@@ -47,6 +47,11 @@ macro_rules! rules {
                 vec![$((stringify!($field), self.$field.name())),+]
             }
 
+            /// The choices as the source spells them: the rule, its type, and the arm.
+            pub fn spelled(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+                vec![$((stringify!($field), stringify!($rule), match self.$field { $($rule::$arm => stringify!($arm)),+ })),+]
+            }
+
             /// Makes the choice called `arm` for the rule called `rule`; false if there is no such rule or arm.
             pub fn choose(&mut self, rule: &str, arm: &str) -> bool {
                 match rule {
