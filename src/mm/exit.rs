@@ -123,7 +123,7 @@ impl World {
     /// Takes one entry away. Called with the page-table lock held.
     ///
     /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]). A swap entry's slot is given up while the entry is still there:
-    /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 2.6.22, 3.0, 5.9, 5.19, 6.12, 6.18, 7.3 read).
+    /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
         match pte {
             Pte::Present { page, .. } => {
