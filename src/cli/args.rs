@@ -28,7 +28,7 @@ Examples:
   lockwalk source do_wp_page --protocol 5.19  a function as one kernel reads it
   lockwalk matrix                             which rule of reuse breaks what, in document 0's races
   lockwalk bench --time 2s                    the exhaustive scheduler beside loom and shuttle
-  lockwalk list                               races, protocols, rules, clauses and marks
+  lockwalk list                               claims, races, protocols, rules, clauses and marks
 
 Exit status:
   0    every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
@@ -106,7 +106,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Run one schedule of a race again, and show what happens
     Replay(ReplayArgs),
-    /// Name the races, protocols, rules, clauses and marks
+    /// Name the claims, races, protocols, rules, clauses and marks
     List(ListArgs),
     /// Print a function of the protocol, with only the arms that one kernel takes
     #[command(after_help = SOURCE)]
