@@ -61,8 +61,8 @@ impl Protocol {
 
     /// The choices that this makes otherwise than `other`, in the order of the rules.
     fn changes(&self, other: &Self) -> Vec<(&'static str, &'static str)> {
-        let theirs = other.rules.choices();
-        self.rules.choices().into_iter().filter(|choice| !theirs.contains(choice)).collect()
+        let both = self.rules.choices().into_iter().zip(other.rules.choices());
+        both.filter(|(ours, theirs)| ours != theirs).map(|(ours, _)| ours).collect()
     }
 }
 
