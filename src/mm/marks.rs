@@ -74,6 +74,8 @@ marks! {
     DO_SWAP_PAGE_LEFT_CACHE,
     /// `do_swap_page` has locked the page, and the page-table entry is another.
     DO_SWAP_PAGE_ENTRY_CHANGED,
+    /// `do_swap_page` gets no page, finds the entry as it was, and takes that for want of memory.
+    DO_SWAP_PAGE_OOM,
     /// `do_swap_page` maps the page.
     DO_SWAP_PAGE_MAPS,
     /// `do_swap_page` takes the page that is stored to for its process's own.

@@ -54,12 +54,15 @@ impl World {
         result
     }
 
-    /// There is no page, for want of memory or because somebody else has brought it back and let the slot go: only the entry tells which, and the
-    /// kernel, too, takes what it finds there for want of memory. Takes the page-table lock.
+    /// There is no page, for want of memory or because somebody else has brought it back and let the slot go: only the entry tells which, and it may
+    /// have gone and come back (FINDING-66). Takes the page-table lock.
     fn swapin_fails(&self, mm: &Mm, addr: Addr, orig: Pte) -> VmFault {
         mm.page_table_lock.lock();
         let same = mm.pte(addr).read() == orig;
         mm.page_table_lock.unlock();
+        if same {
+            sync::mark(Mark::DO_SWAP_PAGE_OOM);
+        }
         if same { VmFault::Oom } else { VmFault::Minor }
     }
 

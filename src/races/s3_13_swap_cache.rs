@@ -1,7 +1,7 @@
 //! S3.13 and S3.14: a page in the swap cache needs no migration entries, but nobody may refer to it when its copy takes its place.
 
 use super::worlds::{self, family_cached};
-use crate::mm::{Process, World};
+use crate::mm::{Errno, Process, World};
 use crate::spec::{
     AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapBypass, SwapCacheEntry, SwapCacheMove, SwapCacheRemap,
     SwapinRecheck, UnmapCheck, UnmappedPage,
@@ -21,6 +21,12 @@ fn cached(w: &World) {
 fn cached_and_mapped(w: &World) {
     cached(w);
     w.process(0).load(1).expect("it is mapped");
+}
+
+/// A load that may be told that there is no memory, which S3.13/no-memory is about (FINDING-66).
+fn load_if_told_so(w: &World) {
+    let loaded = w.process(0).load(1);
+    assert!(loaded.is_ok() || loaded == Err(Errno::Enomem), "{loaded:?}");
 }
 
 /// One page, which is on swap.
@@ -261,9 +267,7 @@ pub(super) fn races() -> Vec<Race> {
     let again = |id: &str, title: &str| {
         Race::new(id, title)
             .world(family_cached)
-            .cpu("load (the parent's)", |w| {
-                w.process(0).load(1).expect("it is mapped");
-            })
+            .cpu("load (the parent's)", load_if_told_so)
             .sometimes("the fault maps a page", mapped)
     };
     let slot_again =
@@ -356,7 +360,7 @@ pub(super) fn races() -> Vec<Race> {
         w.swap_to_memory();
         one_swapped(w);
     })
-    .cpu("load", load)
+    .cpu("load", load_if_told_so)
     .cpu("store, then kswapd", |w| {
         let p = w.process(0);
         p.store(1, 8).expect("it is mapped");
@@ -371,6 +375,22 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V6_18)
     .sometimes("one waits for the other's claim", |e| e.saw(Mark::SWAP_BYPASS_WAITS))
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
+    // Not in the mails: the entry is all that is asked, and it is as it was.
+    let no_memory = Race::new("S3.13/no-memory", "a fault finds its slot gone; the page is stored to, and swapped out to the same slot")
+        .world(one_swapped)
+        .cpu("load", load_if_told_so)
+        .cpu("store, then kswapd", |w| {
+            let p = w.process(0);
+            p.store(1, 8).expect("it is mapped");
+            if let Some(page) = p.page_now(1) {
+                w.shrink_page(page);
+            }
+        })
+        .violates(Era::V2_6_29, Clause::RACE_1)
+        .violates(Era::V2_6_36, Clause::RACE_1)
+        .violates(Era::V5_19, Clause::RACE_1)
+        .violates(Era::V6_18, Clause::RACE_1)
+        .never("the fault says that there is no memory", |e| e.saw(Mark::DO_SWAP_PAGE_OOM));
     // Its entry does not say so: it was another process's too when it went to swap.
     let bypass_own = Race::new(
         "S3.13/bypass-own",
@@ -395,6 +415,7 @@ pub(super) fn races() -> Vec<Race> {
         taken_by_reading,
         bypass_own,
         bypass,
+        no_memory,
         both,
         remap,
         still,

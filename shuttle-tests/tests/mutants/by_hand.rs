@@ -20,10 +20,10 @@ pub const MISTAKES: &[Mistake] = &[
         "vma_adjust lets go of the lock too early",
         "vma.rs",
         &[
-            ("self.move_vma_words(vma, start, end, pgoff, adjust_next);", ""),
+            ("self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));", ""),
             (
                 "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }",
-                "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }\n        self.move_vma_words(vma, start, end, pgoff, adjust_next);",
+                "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }\n        self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));",
             ),
         ],
     ),
@@ -110,7 +110,7 @@ pub const MISTAKES: &[Mistake] = &[
             "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
         )],
     ),
-    ("the contents are not copied", "migrate.rs", &[("new.fill(self.content(old).read());", "")]),
+    ("the contents are not copied", "migrate.rs", &[("self.set_content(new, self.content(old));", "")]),
     ("the copy is not up to date", "migrate.rs", &[("new.uptodate.write(old.uptodate.read());", "")]),
     ("the old page stays marked as in the swap cache", "migrate.rs", &[("old.swap_cache.write(false);", "")]),
     ("the copy gets no index", "migrate.rs", &[("new.index.write(old.index.read());", "")]),
@@ -218,8 +218,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the page is there for all before it was read",
         "swap_cache.rs",
         &[(
-            "self.page(page).fill(self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);",
-            "self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);\n                self.page(page).fill(self.swap_read(entry));",
+            "self.set_content(self.page(page), self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);",
+            "self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);\n                self.set_content(self.page(page), self.swap_read(entry));",
         )],
     ),
     (
@@ -252,6 +252,6 @@ pub const MISTAKES: &[Mistake] = &[
             "if !frame.swap_cache.read() && !frame.mapped() {\n            return Shrunk::Kept;\n        }\n        self.page_map_lock(page);",
         )],
     ),
-    ("what is dropped was not written", "reclaim.rs", &[("self.writeback(page);", "frame.dirty.write(false);")]),
+    ("what is dropped was not written", "reclaim.rs", &[("self.swap_writepage(page)", "{\n                frame.dirty.write(false);\n                true\n            }")]),
     ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
 ];
