@@ -152,6 +152,7 @@ mod runtime;
 mod saved;
 mod schedule;
 mod session;
+mod state;
 mod strategy;
 mod task;
 mod taskset;
@@ -169,10 +170,12 @@ pub use livelock::Fairness;
 pub use log::{Difference, Step};
 pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
 pub use runtime::{
-    JoinHandle, aborting, data, data_access, me, note, object, object_named, observed, retry, round, spawn, step, step_when, tried,
+    JoinHandle, aborting, data, data_access, learned, learned_since, me, name_state, note, object, object_named, observed, retry, round, spawn,
+    step, step_when, tried,
 };
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use session::{Budget, Execution, Progress};
+pub use state::Digest;
 pub use strategy::Strategy;
 pub use watchdog::{Call, STALLED, Stall};

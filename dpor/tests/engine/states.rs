@@ -1,0 +1,123 @@
+//! The search that goes on from each state once, against enumeration and an independent machine, without its rules, and with keys that lack something.
+//!
+//! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each kind.
+
+use crate::common::check::fault_by_states;
+use crate::common::program::{BLIND, Flavour, LEFT_OUT, Program, env};
+use crate::structured::check::{Limits, fault_by_states as structured_fault};
+use crate::structured::generate::{THEMES, Theme, program};
+use dpor::Rule;
+
+const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
+
+fn compare(flavour: Flavour) {
+    let (mut compared, mut dpor, mut states, mut executions) = (0, 0, 0, 0);
+    for seed in env("DPOR_SEED", 1).. {
+        if compared == env("DPOR_PROGRAMS", 200) {
+            break;
+        }
+        let program = Program::random(seed, flavour);
+        match fault_by_states(&program, None) {
+            Ok(None) => {}
+            Ok(Some((plain, met, run))) => {
+                compared += 1;
+                dpor += plain;
+                states += met;
+                executions += run;
+            }
+            Err(first) => {
+                let smallest = program.shrink(|program| fault_by_states(program, None).is_err());
+                panic!("{flavour:?} seed {seed}: {smallest:#?}\n{}\nfirst: {first}", fault_by_states(&smallest, None).unwrap_err());
+            }
+        }
+    }
+    eprintln!("{flavour:?}: {compared} programs agree, {dpor} executions of source-DPOR, {states} states in {executions}");
+}
+
+fn compare_structured(theme: Theme) {
+    let (mut compared, mut dpor, mut states, mut executions, mut failing) = (0, 0, 0, 0, 0);
+    for seed in env("DPOR_SEED", 1).. {
+        if compared == env("DPOR_PROGRAMS", 200) {
+            break;
+        }
+        let program = program(seed, theme);
+        match structured_fault(&program, None, LIMITS) {
+            Ok(None) => {}
+            Ok(Some((plain, met, run, fails))) => {
+                compared += 1;
+                dpor += plain;
+                states += met;
+                executions += run;
+                failing += u64::from(fails);
+            }
+            Err(first) => {
+                let smallest = program.shrink(|program| structured_fault(program, None, LIMITS).is_err());
+                let why = structured_fault(&smallest, None, LIMITS).unwrap_err();
+                panic!("{theme:?} seed {seed}: {smallest:#?}\n{why}\nfirst: {first}");
+            }
+        }
+    }
+    eprintln!("{theme:?}: {compared} programs agree ({failing} fail), {dpor} executions of source-DPOR, {states} states in {executions}");
+}
+
+#[test]
+fn flavours() {
+    for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Semaphore, Flavour::Failing] {
+        compare(flavour);
+    }
+}
+
+#[test]
+fn themes() {
+    THEMES.into_iter().for_each(compare_structured);
+}
+
+/// Programs of each kind to try.
+const KILLING: u64 = 3_000;
+
+fn missed(rule: Rule) -> bool {
+    let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All];
+    (1..KILLING).any(|seed| {
+        let flat = flavours.iter().find(|&&flavour| fault_by_states(&Program::random(seed, flavour), Some(rule)).is_err());
+        let structured = || THEMES.into_iter().find(|&theme| structured_fault(&program(seed, theme), Some(rule), LIMITS).is_err());
+        let (flat, structured) = (flat, if flat.is_none() { structured() } else { None });
+        if flat.is_some() || structured.is_some() {
+            eprintln!("{rule:?}: seed {seed} {flat:?} {structured:?}");
+        }
+        flat.is_some() || structured.is_some()
+    })
+}
+
+#[test]
+fn every_rule_of_the_matching_is_needed() {
+    for rule in [Rule::Summaries, Rule::WaitingFollows, Rule::UnknownBefore, Rule::WokenStates] {
+        assert!(missed(rule), "{rule:?} is not missed");
+    }
+}
+
+/// A part of the state that is not in its key is noticed, by the check or by what comes out.
+#[test]
+fn a_key_that_lacks_something_is_noticed() {
+    let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All, Flavour::Semaphore];
+    for part in ["words", "sem"] {
+        LEFT_OUT.set(Some(part));
+        let noticed = (1..KILLING).find_map(|seed| flavours.iter().find_map(|&flavour| fault_by_states(&Program::random(seed, flavour), None).err()));
+        LEFT_OUT.set(None);
+        let noticed = noticed.expect(part);
+        eprintln!("{part}: {}", &noticed[..noticed.len().min(200)]);
+    }
+}
+
+#[test]
+fn an_observation_that_lacks_is_noticed() {
+    for task in 0..2 {
+        BLIND.set(Some(task));
+        let noticed = (1..KILLING).find_map(|seed| {
+            LEFT_OUT.set(Some("registers"));
+            fault_by_states(&Program::random(seed, Flavour::Failing), None).err()
+        });
+        BLIND.set(None);
+        LEFT_OUT.set(None);
+        assert!(noticed.is_some());
+    }
+}
