@@ -101,24 +101,23 @@ impl Graph {
         let inside: HashSet<usize> = states.iter().copied().collect();
         let (mut schedule, start) = self.way(0, |state| inside.contains(&state), None);
         let (mut round, mut at) = (Vec::new(), start);
-        let mut go = |at: usize, wanted: &dyn Fn(usize) -> bool| {
+        let go = |round: &mut Vec<usize>, at: usize, wanted: &dyn Fn(usize) -> bool| {
             let (way, end) = self.way(at, wanted, Some(&inside));
             round.extend(way);
             end
         };
         for task in self.movers(states).iter() {
-            // The last step of the way may be another's, but one of the task's follows from there.
             let own = |state: usize| self.nodes[state].steps.iter().find(|(other, to)| *other == task && inside.contains(to));
-            at = go(at, &|state| own(state).is_some());
-            let to = own(at).expect("it was looked for").1;
-            at = go(at, &|state| state == to);
+            at = go(&mut round, at, &|state| own(state).is_some());
+            round.push(task);
+            at = own(at).expect("it was looked for").1;
         }
         for task in self.nodes[start].unended.iter() {
             if states.iter().any(|&state| !self.nodes[state].ready.contains(task)) {
-                at = go(at, &|state| !self.nodes[state].ready.contains(task));
+                at = go(&mut round, at, &|state| !self.nodes[state].ready.contains(task));
             }
         }
-        go(at, &|state| state == start);
+        go(&mut round, at, &|state| state == start);
         for _ in 0..3 {
             schedule.extend(&round);
         }
