@@ -163,7 +163,7 @@ impl Explorer {
     }
 
     /// The most states that [`Strategy::States`] remembers, any number if this is not called: from those beyond it goes on again whenever it
-    /// comes by. A program whose executions need not end cannot be explored like that ([`Unfinished::States`]).
+    /// comes by. One whose executions need not end cannot be explored like that ([`Unfinished::States`]).
     pub fn max_states(mut self, most: usize) -> Self {
         self.max_states = most;
         self
@@ -228,8 +228,8 @@ impl Explorer {
     pub fn run(mut self, program: impl Fn() + Send + Sync + 'static) -> Report {
         hook::install();
         let program: Program = Arc::new(program);
-        if self.strategy == Strategy::States && (self.shard.is_some() || self.resumed.is_some()) {
-            let why = "states are not told apart in parts, and not saved".to_owned();
+        if self.strategy == Strategy::States && (self.shard.is_some() || self.resumed.is_some() || self.checked.is_some()) {
+            let why = "a search by states is not divided among machines, not resumed, and not replayed in other orders".to_owned();
             return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
         }
         let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);

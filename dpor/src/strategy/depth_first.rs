@@ -109,9 +109,8 @@ pub(super) fn inherit_sleep(core: &mut Core, rules: Rules) {
     for task in last.sleep.iter().filter(|&task| task != last.task as usize) {
         let op = core.tasks()[task].op;
         let failed = last.sleep_failed.contains(task);
-        let woken = op.object == last.op.object
-            && core.trace.rules.dependent(op.access.class(failed), last.class)
-            && rules.has(Rule::WakeSleepers);
+        let woken =
+            op.object == last.op.object && core.trace.rules.dependent(op.access.class(failed), last.class) && rules.has(Rule::WakeSleepers);
         if !woken {
             sleep.insert(task);
             if failed {

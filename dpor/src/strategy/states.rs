@@ -153,7 +153,9 @@ impl States {
         };
         if known.check != check {
             self.path.push(visit);
-            core.differs("a state that was reached before is reached again, and other tasks can run, or are about to do something else".into());
+            core.differs(
+                "a state that was reached before is reached again, and other tasks can run, or are about to do something else".into(),
+            );
             return false;
         }
         if known.open && !whole {
@@ -375,10 +377,15 @@ impl Explore for States {
 
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {
         report.states = self.states;
-        report.frontier = self.path.iter().enumerate().map(|(state, _)| {
-            let frame = core.trace.frame(state);
-            frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count() as u64
-        }).sum();
+        report.frontier = self
+            .path
+            .iter()
+            .enumerate()
+            .map(|(state, _)| {
+                let frame = core.trace.frame(state);
+                frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count() as u64
+            })
+            .sum();
         let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
         report.exhausted = finished && !lost;
         if report.exhausted {

@@ -540,7 +540,9 @@ fn random_retry_loops_by_states() {
                 }
             }
         }
-        eprintln!("{fairness:?}: {compared} agree, {livelocks} with a livelock, {states} states in {executions} executions; {skipped} too long");
+        eprintln!(
+            "{fairness:?}: {compared} agree, {livelocks} with a livelock, {states} states in {executions} executions; {skipped} too long"
+        );
     }
 }
 

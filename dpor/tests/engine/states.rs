@@ -2,11 +2,12 @@
 //!
 //! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each kind.
 
-use crate::common::check::fault_by_states;
+use crate::common::Lock;
+use crate::common::check::{explore, fault_by_states};
 use crate::common::program::{BLIND, Flavour, LEFT_OUT, Program, env};
 use crate::structured::check::{Limits, fault_by_states as structured_fault};
 use crate::structured::generate::{THEMES, Theme, program};
-use dpor::Rule;
+use dpor::{Access, Commute, Explorer, Report, Rule, Strategy, Unfinished};
 
 const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
 
@@ -101,11 +102,72 @@ fn a_key_that_lacks_something_is_noticed() {
     let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All, Flavour::Semaphore];
     for part in ["words", "sem"] {
         LEFT_OUT.set(Some(part));
-        let noticed = (1..KILLING).find_map(|seed| flavours.iter().find_map(|&flavour| fault_by_states(&Program::random(seed, flavour), None).err()));
+        let noticed =
+            (1..KILLING).find_map(|seed| flavours.iter().find_map(|&flavour| fault_by_states(&Program::random(seed, flavour), None).err()));
         LEFT_OUT.set(None);
         let noticed = noticed.expect(part);
         eprintln!("{part}: {}", &noticed[..noticed.len().min(200)]);
     }
+}
+
+/// States that are forgotten are gone on from again.
+#[test]
+fn few_states_to_remember() {
+    for seed in 1..60 {
+        let program = Program::random(seed, Flavour::All);
+        let (dpor, all) = explore(&program, Explorer::new(Strategy::Dpor), None);
+        for most in [0, 3, 10] {
+            let (report, seen) = explore(&program, Explorer::new(Strategy::States).max_states(most), None);
+            assert!(report.exhausted && dpor.exhausted, "{report}");
+            assert_eq!(
+                (seen.failures, seen.endings),
+                (all.failures.clone(), all.endings.clone()),
+                "seed {seed}, {most} states: {program:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_done_is_refused() {
+    let unavailable = |report: Report| match report.why_unfinished {
+        Some(Unfinished::Unavailable(why)) if !report.exhausted => why,
+        _ => panic!("{report}"),
+    };
+    let unnamed = || {
+        let object = dpor::object();
+        dpor::spawn("task", move || dpor::step(object, Access::Write)).join();
+    };
+    eprintln!("{}", unavailable(Explorer::new(Strategy::States).run(unnamed)));
+    eprintln!("{}", unavailable(Explorer::new(Strategy::States).shard(0, 2).run(unnamed)));
+    let commuted = Explorer::new(Strategy::States).commute(Commute::default(), unnamed).expect("nothing was compared");
+    eprintln!("{}", unavailable(commuted.report));
+}
+
+/// A circle needs all of its states.
+#[test]
+fn a_circle_with_too_many_states_is_unfinished() {
+    let program = || {
+        let lock = Lock::new();
+        let (theirs, named) = (lock.clone(), lock.clone());
+        dpor::name_state(move |digest| digest.put(named.peek().into()));
+        let task = dpor::spawn("holder", move || {
+            theirs.lock();
+            theirs.unlock();
+        });
+        loop {
+            dpor::round(0, || 0);
+            if lock.try_lock() {
+                break;
+            }
+        }
+        lock.unlock();
+        task.join();
+    };
+    let whole = Explorer::new(Strategy::States).run(program);
+    assert!(whole.exhausted && whole.failing == 0, "{whole}");
+    let short = Explorer::new(Strategy::States).max_states(2).run(program);
+    assert!(!short.exhausted && matches!(short.why_unfinished, Some(Unfinished::States(2) | Unfinished::TooLong { .. })), "{short}");
 }
 
 #[test]
