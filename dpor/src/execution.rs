@@ -47,6 +47,8 @@ pub(crate) struct Core {
     numbers: HashMap<Creator, u32>,
     /// States are told apart: what each task learns is kept, and rounds are not watched.
     pub(crate) by_states: bool,
+    /// A circle is gone round in although that leads nowhere: nobody is held back.
+    pub(crate) insists: bool,
     /// How the program names what its tasks share.
     pub(crate) naming: Option<Naming>,
     /// The last number that was given to what is unlike anything else.
@@ -92,6 +94,7 @@ impl Core {
             creators: Vec::new(),
             numbers: HashMap::new(),
             by_states: false,
+            insists: false,
             naming: None,
             fresh: 0,
             max_states: usize::MAX,
@@ -699,6 +702,9 @@ impl Core {
         }
         let tasks = &mut self.tasks[..self.count];
         let livelock = self.retries.retry(&self.trace, tasks, self.current, (fingerprint, own), &ready, self.data.any());
+        if self.insists {
+            tasks.iter_mut().for_each(|task| task.round.held_back = false);
+        }
         self.ready = ready;
         self.pulse.resume(paused);
         if let Some(cycle) = livelock {

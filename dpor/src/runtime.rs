@@ -221,6 +221,11 @@ pub fn name_state(name: impl Fn(&mut Digest) + 'static) {
     }
 }
 
+/// Whether states are told apart in this exploration: only then what is learned beside the steps need be [said](observed).
+pub fn by_states() -> bool {
+    !panicking() && !aborting() && with_engine(|engine| engine.core.by_states)
+}
+
 /// What the current task has learned so far, for [`learned_since`].
 pub fn learned() -> Digest {
     if over() { Digest::default() } else { with_engine(|engine| engine.core.learned()) }

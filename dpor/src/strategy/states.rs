@@ -251,7 +251,7 @@ impl States {
         let Some(graph) = &self.graph else { return false };
         let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.trace.fairness));
         self.shows = livelocks.pop();
-        core.by_states = false;
+        (core.by_states, core.insists) = (false, true);
         core.trace.start_afresh();
         core.rewind(0);
         self.shows.is_some()
