@@ -211,8 +211,8 @@ pub use livelock::Fairness;
 pub use log::{Difference, Step};
 pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
 pub use runtime::{
-    JoinHandle, aborting, by_states, data, data_access, learned, learned_since, me, name_state, note, object, object_named, observed, retry, round,
-    spawn, step, step_when, tried,
+    JoinHandle, aborting, by_states, data, data_access, learned, learned_since, me, name_state, note, object, object_named, observed,
+    retry, round, spawn, step, step_when, tried,
 };
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};

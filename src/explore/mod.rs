@@ -265,6 +265,7 @@ impl<'o> Exploration<'o> {
             engine: self.method.name().into(),
             memory_model: self.method.memory_model().into(),
             executions: tally.executions,
+            states: tally.states,
             coverage,
             violating: tally.violating,
             violations: tally.violations(),
@@ -383,6 +384,9 @@ impl<'o> Exploration<'o> {
             });
         }
         let report = run::on_shuttle(explorer, self.program(), self.hears());
+        if *self.method == Method::States {
+            self.tally().states = Some(report.states);
+        }
         // A sampler goes on without an execution that is too long.
         let sampled = sampled.map(|how| match report.blocked {
             0 => how,

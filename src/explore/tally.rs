@@ -14,6 +14,8 @@ use crate::sync::{Engine, Exec, LockEdge, Name, Operation};
 pub(super) struct Tally {
     /// Executions that ran to their end, or to a violation that ended them.
     pub executions: u64,
+    /// Different states, where they are told apart.
+    pub states: Option<u64>,
     /// Those that violated a clause.
     pub violating: u64,
     /// The same, by clause: one execution may violate several.

@@ -42,8 +42,8 @@ mod word;
 use std::cell::Cell;
 
 pub use arena::Arena;
-pub(crate) use engine::{name_state, note};
 pub use engine::{CpuBody, Engine, fence, run_cpus};
+pub(crate) use engine::{name_state, note};
 pub use exec::{BOOT, Exec, Shows, clause, cpu};
 pub(crate) use exec::{made_by_whoever_comes_first, unseen};
 pub use lock::{PageLock, SpinLock};

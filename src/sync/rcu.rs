@@ -50,7 +50,8 @@ impl Rcu {
         let readers = |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
         // Which section is which does not matter, only who waits for it.
         let waited = |state: &State| {
-            let waits = |section| state.waiting.iter().filter(move |&&(_, last)| section <= last).map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
+            let waits =
+                |section| state.waiting.iter().filter(move |&&(_, last)| section <= last).map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
             let mut waited: Vec<_> = state.sections.iter().map(|&(cpu, section)| (cpu, waits(section))).collect();
             waited.sort_unstable();
             waited

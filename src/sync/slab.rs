@@ -246,7 +246,8 @@ impl<T> Slab<T> {
                 slot.history.see(state);
                 if state.tells_apart() {
                     // Who may still use which of its lives.
-                    let under = slot.history.peek(|history| history.freed.iter().map(|&freed| lockdep::readers_before(freed)).collect::<Vec<_>>());
+                    let under =
+                        slot.history.peek(|history| history.freed.iter().map(|&freed| lockdep::readers_before(freed)).collect::<Vec<_>>());
                     state.value(Name::new("readers of slot %a", slot.number, 0), format!("{under:?}"));
                 }
             }
