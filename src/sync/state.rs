@@ -52,7 +52,8 @@ impl State {
     /// An object that is announced under this number.
     pub(super) fn object(&mut self, id: u32, name: Name, value: impl FnOnce() -> String) {
         if let Some(digest) = &mut self.digest {
-            (name.hash(digest), value().hash(digest));
+            name.hash(digest);
+            value().hash(digest);
             return;
         }
         match &mut self.hash {
@@ -80,7 +81,8 @@ impl State {
     /// Something that needs no announcement.
     pub fn value(&mut self, name: Name, value: String) {
         if let Some(digest) = &mut self.digest {
-            (name.hash(digest), value.hash(digest));
+            name.hash(digest);
+            value.hash(digest);
             return;
         }
         match &mut self.hash {
