@@ -1,4 +1,5 @@
-//! Tells the library which sources it was built from, so that explorations are only continued by the lockwalk that began them.
+//! Tells the library which sources it was built from, so that explorations are only continued by the lockwalk that began them; and the command
+//! line what the protocol's files say, for `lockwalk source`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -24,6 +25,7 @@ fn main() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
+    protocol(&root);
     let version = env::var("CARGO_PKG_VERSION").expect("cargo sets it");
     println!("cargo:rustc-env=LOCKWALK_BUILD={version}-{:08x}", hash as u32);
 }
@@ -38,4 +40,18 @@ fn collect(path: &Path, other: &Path, files: &mut Vec<PathBuf>) {
         Err(_) if path.exists() => files.push(path.to_owned()),
         Err(_) => {}
     }
+}
+
+/// Writes `protocol.rs`: the files of `src/mm`, each with its text.
+fn protocol(root: &Path) {
+    let mut files = Vec::new();
+    collect(&root.join("src/mm"), Path::new(""), &mut files);
+    files.sort();
+    let file = |path: &PathBuf| {
+        let name = path.strip_prefix(root).expect("below the root").display().to_string();
+        format!("    ({name:?}, include_str!({:?})),\n", path.display().to_string())
+    };
+    let text = format!("&[\n{}]\n", files.iter().map(file).collect::<String>());
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("protocol.rs"), text).expect("cargo's folder can be written");
 }

@@ -2,12 +2,14 @@
 //! era from before 2.6.7 to 5.19:
 //! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue decides may be found here; SPEC.md §6 says what was.
 //!
-//! A cell is the number of executions that exhaust the pair, the clauses that executions violate, or `…` where so many did not exhaust it.
+//! A cell is the number of executions that exhaust the pair, the clauses that executions violate and the race or finding that they are known by, or `…`
+//! where so many did not exhaust it. Ends with 1 if a clause is violated that nothing here is known by.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lockwalk::mm::World;
+use lockwalk::spec::{PteLook, SwapHasCache, UnuseAddress, UnuseSem};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Method, Options, Protocol, Race};
 
@@ -18,6 +20,8 @@ enum Op {
     Fork(usize),
     Exit(usize),
     Migrate,
+    /// The same by a system call about a process, whose `mmap_sem` it holds.
+    MovePages(usize),
     Reclaim,
     Swapoff,
     Load(usize),
@@ -25,8 +29,19 @@ enum Op {
 }
 
 impl Op {
-    const ALL: [Op; 9] =
-        [Op::Mremap(0), Op::Mremap(1), Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Exit(1), Op::Migrate, Op::Reclaim, Op::Swapoff];
+    const ALL: [Op; 11] = [
+        Op::Mremap(0),
+        Op::Mremap(1),
+        Op::Fork(0),
+        Op::Fork(1),
+        Op::Exit(0),
+        Op::Exit(1),
+        Op::Migrate,
+        Op::MovePages(0),
+        Op::MovePages(1),
+        Op::Reclaim,
+        Op::Swapoff,
+    ];
 
     fn name(self) -> String {
         let of = |process: usize| ["A", "B"][process];
@@ -35,6 +50,7 @@ impl Op {
             Op::Fork(n) => format!("fork {}", of(n)),
             Op::Exit(n) => format!("exit {}", of(n)),
             Op::Migrate => "migrate".into(),
+            Op::MovePages(n) => format!("move_pages {}", of(n)),
             Op::Reclaim => "reclaim".into(),
             Op::Swapoff => "swapoff".into(),
             Op::Load(n) => format!("load {}", of(n)),
@@ -44,16 +60,17 @@ impl Op {
 
     fn process(self) -> Option<usize> {
         match self {
-            Op::Mremap(n) | Op::Fork(n) | Op::Exit(n) | Op::Load(n) | Op::Mmap(n) => Some(n),
+            Op::Mremap(n) | Op::Fork(n) | Op::Exit(n) | Op::MovePages(n) | Op::Load(n) | Op::Mmap(n) => Some(n),
             Op::Migrate | Op::Reclaim | Op::Swapoff => None,
         }
     }
 
-    /// A process that exits has no other thread; there is one device.
+    /// A process that exits has no other thread; there is one device; and who moves pages moves them by one of the two ways.
     fn meets(self, other: Op) -> bool {
         let exits = matches!(self, Op::Exit(_)) || matches!(other, Op::Exit(_));
         let same = self.process().is_some() && self.process() == other.process();
-        !(exits && same || self == Op::Swapoff && other == Op::Swapoff)
+        let moves = |op: Op| matches!(op, Op::Migrate | Op::MovePages(_));
+        !(exits && same || self == Op::Swapoff && other == Op::Swapoff || moves(self) && moves(other) && self != other)
     }
 
     fn run(self, w: &World) {
@@ -62,6 +79,7 @@ impl Op {
             Op::Fork(n) => _ = w.process(n).fork(),
             Op::Exit(n) => w.process(n).exit(),
             Op::Migrate => w.migrate(w.process(0).page_at(1)),
+            Op::MovePages(n) => w.process(n).move_pages(1),
             Op::Reclaim => w.shrink_page(w.process(0).page_at(1)),
             Op::Swapoff => w.swapoff(),
             Op::Load(n) => _ = w.process(n).load(1), // which may be moved away
@@ -110,7 +128,7 @@ fn crossings() -> Vec<Vec<Op>> {
     for (n, &first) in Op::ALL.iter().enumerate() {
         all.extend(Op::ALL[n..].iter().filter(|&&second| first.meets(second)).map(|&second| vec![first, second]));
     }
-    let others = [Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Migrate, Op::Reclaim, Op::Swapoff];
+    let others = [Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Migrate, Op::MovePages(0), Op::Reclaim, Op::Swapoff];
     for (n, &second) in others.iter().enumerate() {
         all.extend(others[n + 1..].iter().filter(|&&third| second.meets(third)).map(|&third| vec![Op::Mremap(1), second, third]));
     }
@@ -123,10 +141,40 @@ fn crossings() -> Vec<Vec<Op>> {
 }
 
 fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
-    let migrates = ops.contains(&Op::Migrate);
-    // Without a system call that holds mmap_sem, pages move since 2.6.29.
-    let old = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13, Era::V2_6_22].contains(era);
-    !(migrates && old) && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
+    // Pages move since 2.6.16, and without a system call that holds mmap_sem since 2.6.29: document 2 is on 2.6.22.
+    let never = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13].contains(era);
+    let by_system_calls = [Era::V2_6_22, Era::DOCUMENT_2].contains(era);
+    let moves = |op: &Op| match op {
+        Op::Migrate => !never && !by_system_calls,
+        // It moves only what is mapped there.
+        Op::MovePages(n) => by_system_calls && (world == "shared" || (world == "half" && *n == 0)),
+        _ => true,
+    };
+    ops.iter().all(moves) && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
+}
+
+/// The race of the catalogue, or the finding, that what is violated is another case of.
+fn known(ops: &[Op], world: &str, era: &Protocol, clause: &str) -> Option<&'static str> {
+    let has = |which: fn(&Op) -> bool| ops.iter().any(which);
+    let mremaps = has(|op| matches!(op, Op::Mremap(_)));
+    let migrates = has(|op| matches!(op, Op::Migrate | Op::MovePages(_)));
+    let swapoff = has(|op| matches!(op, Op::Swapoff));
+    let faults = has(|op| matches!(op, Op::Load(_)));
+    let exits = ops.iter().filter(|op| matches!(op, Op::Exit(_))).count();
+    let hints = [Era::DOCUMENT_2, Era::DOCUMENT_2_2009].contains(era);
+    match clause {
+        "RMAP-1" if mremaps && *era == Era::RMAP_10 => Some(if world == "shared" { "S4.1" } else { "S4.3" }),
+        "RMAP-1" if mremaps && *era == Era::DOCUMENT_4 => Some("S4.4/reused"),
+        "MIG-1" | "MIG-2" | "COUNT-3" if mremaps && migrates && era.rules.pte_look != PteLook::LocklessUnmap => Some("S4/peek"),
+        "LIFE-1" if exits == 2 && *era == Era::V3_7 => Some("FINDING-34"),
+        "LIFE-1" if swapoff && era.rules.unuse_address == UnuseAddress::Root => Some("S4/unuse-exit"),
+        "SWAP-1" | "SWAP-6" if swapoff && has(|op| matches!(op, Op::Fork(_))) && hints => Some("S2/swapoff-fork"),
+        "HINT-1" if swapoff && hints => Some("FINDING-54"),
+        "LRU-1" if swapoff && has(|op| matches!(op, Op::Reclaim)) && hints => Some("S2.9/spurious"),
+        "DEADLOCK" | "ORDER-1" if swapoff && faults && era.rules.unuse_sem == UnuseSem::Held => Some("S4.5"),
+        "LIVELOCK" if swapoff && faults && era.rules.swap_has_cache == SwapHasCache::Counted => Some("FINDING-43"),
+        _ => None,
+    }
 }
 
 fn main() {
@@ -145,20 +193,26 @@ fn main() {
                 let race = Race::new("crossing", &title).world(build);
                 let race = ops.iter().fold(race, |race, &op| race.cpu(op.name(), move |w| op.run(w)));
                 if words.iter().all(|word| format!("{title} {era}").contains(word)) {
-                    cases.push((title.clone(), era, race));
+                    cases.push((title.clone(), era, race, world, ops.clone()));
                 }
             }
         }
     }
-    let (next, lines) = (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]));
+    let (next, lines, news) = (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while let Some((n, (title, era, race))) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, cases.get(n)?)))
+                while let Some((n, (title, era, race, world, ops))) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, cases.get(n)?)))
                 {
                     let options = Options { executions: Some(executions), ..Options::default() };
                     let outcome = race.check_with(era, &Method::Exhaustive, &options);
-                    let violated: Vec<_> = outcome.violations.iter().filter(|v| v.count > 0).map(|v| v.name.clone()).collect();
+                    let violated = outcome.violations.iter().filter(|v| v.count > 0).map(|v| {
+                        let known = known(ops, world, era, &v.name);
+                        news.fetch_or(known.is_none(), Ordering::Relaxed);
+                        format!("{} ({})", v.name, known.unwrap_or("NEW"))
+                    });
+                    let violated: Vec<_> = violated.collect();
                     let all = outcome.coverage == Coverage::Exhaustive;
                     let cell = match (violated.is_empty(), all) {
                         (true, true) => outcome.executions.to_string(),
@@ -176,7 +230,7 @@ fn main() {
     });
     let cells = lines.into_inner().expect("nobody panics");
     let mut last = "";
-    for ((title, era, _), cell) in cases.iter().zip(cells) {
+    for ((title, era, ..), cell) in cases.iter().zip(cells) {
         if title != last {
             print!("{}{title}", if last.is_empty() { "" } else { "\n" });
             last = title;
@@ -184,4 +238,7 @@ fn main() {
         print!("; {era} {}", cell.unwrap_or_default());
     }
     println!();
+    if news.into_inner() {
+        std::process::exit(1);
+    }
 }

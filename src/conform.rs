@@ -175,7 +175,7 @@ impl Run {
             },
             _ => {
                 let outcome = self.machine.step(|w| plain(w, op))?;
-                if matches!(op, Op::VmRead { .. } | Op::VmWrite { .. }) && !matches!(outcome, Outcome::Failed(_)) {
+                if matches!(op, Op::Poke { .. } | Op::VmRead { .. } | Op::VmWrite { .. }) && !matches!(outcome, Outcome::Failed(_)) {
                     self.next_pin();
                 }
                 outcome
@@ -221,7 +221,8 @@ fn plain(w: &World, op: &Op) -> Outcome {
     let value = |result: Result<u64, Errno>| result.map_or_else(failed, Outcome::Value);
     let done = |result: Result<(), Errno>| result.map_or_else(failed, |()| Outcome::Done);
     match *op {
-        Op::Store { p, k, v } | Op::Poke { p, k, v } => return done(w.process(p).store(k, v)),
+        Op::Store { p, k, v } => return done(w.process(p).store(k, v)),
+        Op::Poke { p, k, v } => return done(poke(w, p, k, v)),
         Op::Load { p, k } | Op::Peek { p, k } => return value(w.process(p).load(k)),
         Op::VmRead { q, k, .. } => return value(pin_and_read(w, q, k)),
         Op::VmWrite { q, k, v, .. } => return done(w.process(q).direct_io(k, v)),
@@ -257,6 +258,14 @@ fn pin_and_read(w: &World, q: usize, k: u64) -> Result<u64, Errno> {
     let found = pin.read();
     pin.put();
     Ok(found)
+}
+
+/// A store by force: whether the process may store there is not asked.
+fn poke(w: &World, p: usize, k: u64, v: u64) -> Result<(), Errno> {
+    let pin = w.process(p).pin_for_writing_by_force(k)?;
+    pin.dma_write(v);
+    pin.put();
+    Ok(())
 }
 
 /// What is where in these processes.

@@ -55,7 +55,7 @@ operations! {
     "load" Load { p: usize, k: u64 },
     /// Somebody reads through `/proc/PID/mem`: a page is looked up for reading, and nothing is unshared.
     "peek" Peek { p: usize, k: u64 },
-    /// Somebody stores `v` through `/proc/PID/mem`.
+    /// Somebody stores `v` through `/proc/PID/mem`, whether the process may store there or not.
     "poke" Poke { p: usize, k: u64, v: u64 },
     /// Process `p` forks `q`.
     "fork" Fork { p: usize, q: usize },

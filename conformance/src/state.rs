@@ -65,8 +65,8 @@ impl State {
             Op::Load { p, k } | Op::Pageout { p, k } | Op::Migrate { p, k } => touched(p, k),
             Op::Mmap { p, k } => at(p, k).is_some() && !mapped(p, k),
             Op::Peek { p, k } => touched(p, k),
-            // Who writes there is not asked whether the process may (`FOLL_FORCE`), which the model does not have.
-            Op::Poke { p, k, .. } => mapped(p, k) && self.processes[&p].writable[k as usize],
+            // Who writes there is not asked whether the process may (`FOLL_FORCE`).
+            Op::Poke { p, k, .. } => mapped(p, k),
             Op::Mprotect { p, k, w } => mapped(p, k) && w <= 1,
             Op::Mremap { p, k, t } => mapped(p, k) && t < PAGES && t != k,
             Op::Fork { p, q } => lives(p) && self.next_process() == Some(q),
@@ -89,7 +89,8 @@ impl State {
             }
         };
         match *op {
-            Op::Store { p, k, .. } | Op::Poke { p, k, .. } => change(p, &|process| process.store(k)),
+            Op::Store { p, k, .. } => change(p, &|process| process.store(k)),
+            Op::Poke { p, k, .. } => change(p, &|process| process.touched[k as usize] |= process.mapped[k as usize]),
             Op::VmWrite { q, k, .. } => change(q, &|process| process.store(k)),
             Op::Dontneed { p, k } => change(p, &|process| process.touched[k as usize] = false),
             Op::Munmap { p, k } => change(p, &|process| (process.mapped[k as usize], process.touched[k as usize]) = (false, false)),

@@ -25,9 +25,10 @@ Examples:
   lockwalk merge 1.json 2.json 3.json 4.json  the verdicts of four shards, from as many machines
   lockwalk explain S3.1                       the shortest interleaving that violates something
   lockwalk explain S3.1 --output s3.1.svg     the same as a picture
+  lockwalk source do_wp_page --protocol 5.19  a function as one kernel reads it
   lockwalk matrix                             which rule of reuse breaks what, in document 0's races
   lockwalk bench --time 2s                    the exhaustive scheduler beside loom and shuttle
-  lockwalk list                               races, protocols, rules, clauses and marks
+  lockwalk list                               claims, races, protocols, rules, clauses and marks
 
 Exit status:
   0    every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
@@ -62,6 +63,10 @@ Status 1 when kernel and model differ, with the shortest script that shows it; 3
 
 A line is an operation and what can be seen after it: `store 1 0 5 => p0[a1 -] p1[b1x -] used=1`. A letter is a page frame, the digit its \
 mapcount, `x` that it belongs to one process alone, `c` that it is in the swap cache; `S0` is a swap slot. What has not changed is left out.";
+
+const SOURCE: &str = "\
+What a rule decides is cut out or left, down to the variables and conditions that hang on it; everything else is the text of src/mm, with its \
+comments. The first line says where it stands, and which rules it asks.";
 
 const BENCH: &str = "\
 The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.
@@ -101,8 +106,11 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Run one schedule of a race again, and show what happens
     Replay(ReplayArgs),
-    /// Name the races, protocols, rules, clauses and marks
+    /// Name the claims, races, protocols, rules, clauses and marks
     List(ListArgs),
+    /// Print a function of the protocol, with only the arms that one kernel takes
+    #[command(after_help = SOURCE)]
+    Source(SourceArgs),
     /// Draw every violation into a directory, with an index
     Gallery(GalleryArgs),
     /// Run every arm of a rule against every race of a family, whatever is documented: which arm breaks what
@@ -258,6 +266,17 @@ pub struct ExplainArgs {
 
     #[command(flatten)]
     pub drawing: Drawing,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct SourceArgs {
+    /// Functions of src/mm, by name: `do_wp_page`
+    #[arg(value_name = "FUNCTION", value_delimiter = ',', required = true)]
+    pub functions: Vec<String>,
+
+    /// As this protocol reads it: a kernel version, with choices made differently as `2.6.34+RULE=ARM` [default: with every arm]
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lockwalk::spec::Rules;
+use lockwalk::spec::{Claim, Rules};
 use lockwalk::{Clause, Documented, Era, Mark, Protocol, Race, races};
 use serde::Serialize;
 
@@ -10,15 +10,23 @@ use super::args::{ListArgs, ListFormat};
 use super::output::{Terminal, json, print};
 use super::{Refusal, Status, select};
 
-const KINDS: [&str; 5] = ["races", "protocols", "rules", "clauses", "marks"];
+const KINDS: [&str; 6] = ["claims", "races", "protocols", "rules", "clauses", "marks"];
 
 #[derive(Serialize)]
 struct Listing {
+    claims: Vec<ClaimEntry>,
     races: Vec<RaceEntry>,
     protocols: Vec<ProtocolEntry>,
     rules: Vec<RuleEntry>,
     clauses: Vec<ClauseEntry>,
     marks: Vec<MarkEntry>,
+}
+
+#[derive(Serialize)]
+struct ClaimEntry {
+    id: &'static str,
+    says: &'static str,
+    source: &'static str,
 }
 
 #[derive(Serialize)]
@@ -98,7 +106,9 @@ impl Listing {
         let rules = Rules::texts().into_iter().map(|(name, text, its)| RuleEntry { name, text, arms: arms(its) }).collect();
         let clause =
             |clause: &Clause| ClauseEntry { id: clause.id(), text: clause.text(), kind: format!("{:?}", clause.kind()).to_lowercase() };
+        let claim = |claim: &Claim| ClaimEntry { id: claim.id, says: claim.says, source: claim.source };
         Self {
+            claims: Claim::ALL.iter().map(claim).collect(),
             races: races::all().iter().map(RaceEntry::new).collect(),
             protocols: Era::all().iter().map(ProtocolEntry::new).collect(),
             rules,
@@ -116,10 +126,11 @@ impl Listing {
         for wanted in names {
             if !all.iter().any(|name| select::names(wanted, name)) {
                 let nearest = select::nearest(wanted, all.iter().map(String::as_str));
-                return Err(Refusal(format!("no race, protocol, rule, clause or mark is called '{wanted}'{nearest}")));
+                return Err(Refusal(format!("no claim, race, protocol, rule, clause or mark is called '{wanted}'{nearest}")));
             }
         }
         let wanted = |kind: &str, name: &str| names.iter().any(|wanted| wanted == kind || select::names(wanted, name));
+        self.claims.retain(|claim| wanted("claims", claim.id));
         self.races.retain(|race| wanted("races", &race.id));
         self.protocols.retain(|protocol| wanted("protocols", &protocol.name));
         self.rules.retain(|rule| wanted("rules", rule.name));
@@ -134,14 +145,23 @@ impl Listing {
         let rules = self.rules.iter().map(|rule| rule.name);
         let clauses = self.clauses.iter().map(|clause| clause.id);
         let marks = self.marks.iter().map(|mark| mark.name);
-        KINDS.into_iter().chain(races).chain(protocols).chain(rules).chain(clauses).chain(marks).collect()
+        let claims = self.claims.iter().map(|claim| claim.id);
+        KINDS.into_iter().chain(claims).chain(races).chain(protocols).chain(rules).chain(clauses).chain(marks).collect()
     }
 
     /// The sections that are not empty.
     fn text(&self, ascii: bool) -> String {
-        let sections = [self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text(), self.marks_text()];
+        let sections = [self.claims_text(), self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text(), self.marks_text()];
         let text = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
         if ascii { text.replace(" · ", " - ") } else { text }
+    }
+
+    fn claims_text(&self) -> Option<String> {
+        let mut text = String::from("Claims of the documents: how they came out is in SPEC.md\n");
+        for claim in &self.claims {
+            let _ = writeln!(text, "\n  {}  {}\n      ({})", claim.id, claim.says, claim.source);
+        }
+        (!self.claims.is_empty()).then_some(text)
     }
 
     fn races_text(&self) -> Option<String> {

@@ -17,6 +17,7 @@ mod runner;
 mod select;
 mod selfcheck;
 mod sink;
+mod source;
 
 use std::process::ExitCode;
 
@@ -90,6 +91,7 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::List(list)) => list::run(&list, &terminal),
         Some(Command::Explain(explain)) => explain::explain(&explain, &terminal),
         Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
+        Some(Command::Source(source)) => source::run(&source),
         Some(Command::Gallery(gallery)) => gallery::run(&gallery),
         Some(Command::Matrix(matrix)) => matrix::run(&matrix, &terminal),
         Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),

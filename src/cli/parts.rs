@@ -14,7 +14,7 @@ use super::args::{CheckArgs, CheckFormat, MergeArgs};
 use super::check::{Report, all_cores, cases, counted, coverage, jobs, known, options};
 use super::keeper::Keeper;
 use super::output::{Terminal, complain, shown};
-use super::runner::{Case, Runner};
+use super::runner::{Case, Runner, applied, something_is_left};
 use super::{Refusal, Status, select};
 
 /// The longest that is explored without keeping it, and the longest that passes before what is explored is in the file.
@@ -53,6 +53,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let outcomes =
         if shard.is_none() { witnessed(&runner, &cases, &explored, args)? } else { explored.iter().map(Part::outcome).collect() };
     runner.finish();
+    something_is_left(&outcomes)?;
     outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     match shard {
         Some(shard) if args.format == CheckFormat::Table => report.print(&summary(shard, &explored, terminal))?,
@@ -115,7 +116,7 @@ impl Kept {
             let last = stopped || executions == Some(0) || time == Some(Duration::ZERO);
             let progress = limits.progress.clone().map(|tell| Arc::new(move |so_far| tell(spent + so_far)) as Arc<_>);
             let options = Options { executions, time: Some(time.unwrap_or(slice).min(slice)), progress, ..limits.clone() };
-            let part = race.check_part(before, &options)?;
+            let part = applied(|| race.check_part(before.clone(), &options)).unwrap_or_else(|why| Ok(before.inapplicable(why)))?;
             let settled = part.is_settled();
             self.parts()[n] = part;
             self.now_and_then();

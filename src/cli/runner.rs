@@ -8,7 +8,7 @@ use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
 use lockwalk::spec::Violation;
-use lockwalk::witness::{Coverage, INAPPLICABLE};
+use lockwalk::witness::INAPPLICABLE;
 use lockwalk::{Documented, Method, Options, Outcome, Part, Protocol, Race};
 
 use super::Refusal;
@@ -63,17 +63,13 @@ impl Runner {
         let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
         let check = |n: usize, options: &Options| {
             let (race, protocol): &Case = &cases[n];
-            let checked = panic::catch_unwind(AssertUnwindSafe(|| race.check_with(protocol, method, options)));
-            checked.unwrap_or_else(|payload| not_applied(race, protocol, &*payload).unwrap_or_else(|| panic::resume_unwind(payload)))
+            applied(|| race.check_with(protocol, method, options))
+                .unwrap_or_else(|why| Part::new(race, protocol, None).inapplicable(why).outcome())
         };
         let unfinished = |outcome: &Outcome| outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none();
         let outcomes = self.run(cases, divisible, check, unfinished, seen)?;
-        // What can be asked of none is a mistake of who asks.
-        let none_is_left = outcomes.iter().all(|outcome| outcome.coverage.inapplicable().is_some());
-        match outcomes.first().and_then(|outcome| outcome.coverage.inapplicable()) {
-            Some(why) if none_is_left => Err(Refusal(format!("{} under {}: {why}", outcomes[0].race, outcomes[0].protocol))),
-            _ => Ok(outcomes),
-        }
+        something_is_left(&outcomes)?;
+        Ok(outcomes)
     }
 
     /// Explores all cases, as far as Ctrl-C lets it. `explore` is given the n-th and its limits; whether
@@ -198,11 +194,23 @@ impl Runner {
     }
 }
 
-/// The outcome of a race that says that it makes no sense under the protocol: nothing was explored, and this is why.
-fn not_applied(race: &Race, protocol: &Protocol, panic: &(dyn Any + Send)) -> Option<Outcome> {
-    let said = in_words(panic);
-    let why = said[said.find(INAPPLICABLE)?..].rsplit_once(" (").map_or(&*said, |(why, _)| why).to_owned();
-    Some(Outcome { coverage: Coverage::Unfinished { why }, ..Part::new(race, protocol, None).outcome() })
+/// What exploring a race comes to, or why the race says that it makes no sense under the protocol.
+pub fn applied<T>(explore: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(explore)).map_err(|payload| {
+        let said = in_words(&*payload);
+        let Some(at) = said.find(INAPPLICABLE) else { panic::resume_unwind(payload) };
+        let why = &said[at..];
+        why.rsplit_once(" (").map_or(why, |(why, _)| why).to_owned() // without the line
+    })
+}
+
+/// What can be asked of none is a mistake of who asks.
+pub fn something_is_left(outcomes: &[Outcome]) -> Result<(), Refusal> {
+    let none_is_left = outcomes.iter().all(|outcome| outcome.coverage.inapplicable().is_some());
+    match outcomes.first().and_then(|outcome| outcome.coverage.inapplicable()) {
+        Some(why) if none_is_left => Err(Refusal(format!("{} under {}: {why}", outcomes[0].race, outcomes[0].protocol))),
+        _ => Ok(()),
+    }
 }
 
 thread_local! {

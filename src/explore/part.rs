@@ -43,6 +43,8 @@ enum Stand {
     Found,
     /// Nothing is left.
     Done,
+    /// The race makes no sense under the protocol: nothing is sought.
+    Inapplicable,
 }
 
 /// One of several shards of an exploration: `2/3` is the second of three.
@@ -215,9 +217,16 @@ impl Part {
         self.shard
     }
 
-    /// Is there nothing more to do about it? Then it is exhausted, or shows what is documented to be violated.
+    /// Is there nothing more to do about it? Then it is exhausted, or shows what is documented to be violated, or makes no sense.
     pub fn is_settled(&self) -> bool {
-        matches!(self.stand, Stand::Found | Stand::Done)
+        matches!(self.stand, Stand::Found | Stand::Done | Stand::Inapplicable)
+    }
+
+    /// The part of a race that says of itself, by a panic that begins with [`INAPPLICABLE`](witness::INAPPLICABLE), that it makes no sense under the
+    /// protocol, and why: it is settled.
+    #[must_use]
+    pub fn inapplicable(self, why: String) -> Self {
+        Self { stand: Stand::Inapplicable, found: Outcome { coverage: Coverage::Unfinished { why }, ..self.found }, ..self }
     }
 
     /// The executions that it took so far, redundant ones too: those that a limit counts.
@@ -286,6 +295,10 @@ impl Part {
             whole
         });
         whole.shard = None;
+        // A shard without executions does not come to say that.
+        if let Some(part) = parts.iter().find(|part| part.stand == Stand::Inapplicable) {
+            return Ok(Part { shard: None, ..part.clone() });
+        }
         let exhausted = parts.iter().all(|part| part.stand == Stand::Done);
         (whole.stand, whole.found.coverage) =
             if exhausted { (Stand::Done, Coverage::Exhaustive) } else { (Stand::Found, Coverage::Settled) };

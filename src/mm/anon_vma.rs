@@ -286,6 +286,13 @@ impl World {
         vma.anon_vma_chain.write().clear();
     }
 
+    /// Takes `vma`, which another one of the same anon_vma has grown over, off its list. Called with the anon_vma locked. Kernel: `__anon_vma_merge`, until 2.6.33.
+    pub(super) fn unlink_anon_vma_locked(&self, vma: &Vma) {
+        for anon_vma in vma.anon_vma_chain.write().drain(..) {
+            self.unlink_locked(vma, anon_vma);
+        }
+    }
+
     /// True if nobody is left on the list. Called with the anon_vma locked. Kernel: the middle of `anon_vma_unlink`.
     fn unlink_locked(&self, vma: &Vma, anon_vma: SlabRef) -> bool {
         self.change_list(anon_vma, |list| list.retain(|&v| v != vma.id()));

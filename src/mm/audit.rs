@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
-use super::{Addr, AnonVma, Mm, PageRef, Pte, PteLocation, SwapEntry, Vma, VmaRef, World};
+use super::{Addr, AnonVma, Mm, PageRef, Pte, PteLocation, Vma, VmaRef, World};
 use crate::spec::{ActivatePage, Clause};
 use crate::sync::{self, SlabRef};
 
@@ -31,7 +31,7 @@ impl World {
 
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
         if let Pte::Swap { entry, .. } = pte {
-            let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).content_of_hardware().peek());
+            let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).peek_content());
             self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
         }
         sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
@@ -43,7 +43,7 @@ impl World {
         if let Pte::Present { write: true, .. } = pte {
             self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
         }
-        let value = frame.content_of_hardware().peek();
+        let value = frame.peek_content();
         self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
     }
 
@@ -156,7 +156,7 @@ impl World {
             return;
         }
         let mapped = frame.mapcount.peek();
-        let there = frame.cached.peek(|slot| slot.is_some_and(|entry| self.peek_swap(entry) == frame.content_of_hardware().peek()));
+        let there = frame.cached.peek(|slot| slot.is_some_and(|entry| self.peek_swap(entry) == frame.peek_content()));
         sync::clause(Clause::HINT_2, there || (mapped == 0 && !frame.dirty.peek()), || {
             format!("{page} is discarded, and what it held is not on the device")
         });
@@ -178,11 +178,5 @@ impl World {
             let (at, pte) = other.expect("it is violated");
             format!("{here} lets {} store into {page}, and {at} = {pte}", mm.id())
         });
-    }
-
-    /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
-    pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
-        let (kept, content) = (self.swap_read(entry), self.frame(page).content_of_hardware().read());
-        sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
     }
 }

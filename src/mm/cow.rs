@@ -36,7 +36,8 @@ impl World {
                 if write {
                     self.assert_sole_entry(mm, addr, old);
                 }
-                self.set_pte(mm, addr, Pte::Present { page: old, write, dirty: true });
+                let pte = Pte::Present { page: old, write, dirty: true };
+                self.set_pte_checked(pte, 1, || _ = self.set_pte(mm, addr, pte));
             }
             mm.page_table_lock.unlock();
             return if write { VmFault::Write } else { VmFault::Minor };
@@ -128,7 +129,7 @@ impl World {
         sync::mark(Mark::DO_WP_PAGE_COPIES);
         self.anon_vma_prepare(vma)?;
         let new = self.alloc_page().ok_or(Errno::Enomem)?;
-        self.page(new).fill(self.content(self.page(old)).read());
+        self.set_content(self.page(new), self.content(self.page(old)));
         if self.rules().content_stable != ContentStable::FollowPage {
             self.lets_go(old);
         }
@@ -213,7 +214,7 @@ impl World {
         let mut count = frame.mapcount.read();
         if count <= 1 && frame.swap_cache.read() {
             count += i64::from(self.page_swapcount(self.page_swap_entry(page)));
-            if count == 1 {
+            if count == 1 && !self.keeps_slot_of(page) {
                 if !self.makes_stable_everywhere(page) {
                     return false;
                 }
@@ -247,7 +248,7 @@ impl World {
     fn remove_exclusive_swap_page(&self, page: PageRef, tree_lock: bool) -> bool {
         let frame = self.page(page);
         frame.lock.assert_held();
-        if !frame.swap_cache.read() || frame.count.read() != 2 {
+        if !frame.swap_cache.read() || self.keeps_slot_of(page) || frame.count.read() != 2 {
             return false;
         }
         let entry = self.page_swap_entry(page);
@@ -259,7 +260,7 @@ impl World {
         if exclusive {
             self.swap_cache.tree_lock.lock();
             let count = frame.count.read();
-            exclusive = (!tree_lock || count == 2) && self.makes_stable_to_free(page);
+            exclusive = (!tree_lock || count == 2) && !self.keeps_slot_of(page) && self.makes_stable_to_free(page);
             if exclusive {
                 sync::clause(Clause::SWAP_5, count == 2, || format!("{page} leaves the swap cache, and {count} references to it are out"));
                 self.delete_from_swap_cache_locked(page, entry);
@@ -308,7 +309,11 @@ impl World {
     /// since 2.6.29.
     pub fn try_to_free_swap(&self, page: PageRef) -> bool {
         self.page(page).lock.assert_held();
-        if !self.page(page).swap_cache.read() || self.page_swapcount(self.page_swap_entry(page)) > 0 || !self.makes_stable_to_free(page) {
+        if !self.page(page).swap_cache.read()
+            || self.keeps_slot_of(page)
+            || self.page_swapcount(self.page_swap_entry(page)) > 0
+            || !self.makes_stable_to_free(page)
+        {
             return false;
         }
         self.delete_from_swap_cache(page);

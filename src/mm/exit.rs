@@ -53,7 +53,7 @@ impl World {
         }
         let all = mm.mmap.read();
         let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
-        mm.mmap.publish(kept);
+        self.changing_vmas(mm, || mm.mmap.publish(kept));
         self.unmap_vmas(mm, &gone);
         Ok(!gone.is_empty())
     }
@@ -112,7 +112,7 @@ impl World {
 
     /// Reclaim may have cleared an entry, and not yet waited for who goes through it: what it left there goes now, so that nobody else could tell
     /// (rule [`UnmapFlush`]). Called with the page-table lock held. Kernel: the same name, since 4.13.
-    fn flush_tlb_batched_pending(&self, mm: &Mm, range: Range<Addr>) {
+    pub(super) fn flush_tlb_batched_pending(&self, mm: &Mm, range: Range<Addr>) {
         if self.rules().unmap_flush == UnmapFlush::Batched && mm.tlb_flush_batched.read() {
             sync::mark(Mark::ZAP_FLUSHES_FOR_RECLAIM);
             range.for_each(|addr| self.flush_tlb_page(mm, addr));
@@ -122,31 +122,42 @@ impl World {
 
     /// Takes one entry away. Called with the page-table lock held.
     ///
-    /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]).
+    /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]). A swap entry's slot is given up while the entry is still there:
+    /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
-        if pte == Pte::None {
-            return;
-        }
-        let at_once = self.rules().zap_flush == ZapFlush::AtOnce && pte.is_present(); // nothing goes through another entry
-        let before = if at_once { self.set_pte(mm, addr, Pte::None) } else { self.set_pte_unflushed(mm, addr, Pte::None) };
-        self.shadow_unmap(mm, addr);
-        match before {
+        match pte {
             Pte::Present { page, .. } => {
-                self.page_remove_rmap(page);
-                gather.pages.push(page);
-                if !at_once {
+                let at_once = self.rules().zap_flush == ZapFlush::AtOnce;
+                if at_once {
+                    self.set_pte(mm, addr, Pte::None);
+                } else {
+                    self.set_pte_unflushed(mm, addr, Pte::None);
                     gather.unflushed.push(addr);
                 }
+                self.shadow_unmap(mm, addr);
+                self.page_remove_rmap(page);
+                gather.pages.push(page);
             }
-            Pte::Swap { entry, .. } => self.free_swap_and_cache(entry),
+            Pte::Swap { entry, .. } => {
+                self.disown_pte(mm, addr);
+                self.free_swap_and_cache(entry);
+                self.pte_clear_not_present(mm, addr);
+            }
             Pte::Migration { page, .. } => {
-                self.zap_stale_entry(page);
                 // free_swap_and_cache is called for it too, and must know it from a swap entry (claim S1.5).
                 if self.rules().zap_migration == ZapMigration::Mistake {
                     self.free_swap_and_cache(page.as_swap_entry());
                 }
+                self.pte_clear_not_present(mm, addr);
+                self.zap_stale_entry(page);
             }
             Pte::None => {}
         }
+    }
+
+    /// Called with the page-table lock held. Kernel: `pte_clear_not_present_full`.
+    fn pte_clear_not_present(&self, mm: &Mm, addr: Addr) {
+        self.set_pte_unflushed(mm, addr, Pte::None); // nothing goes through such an entry
+        self.shadow_unmap(mm, addr);
     }
 }

@@ -114,23 +114,19 @@ impl World {
         let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
         match (entry, store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
-                let frame = self.page(page);
-                if !self.host_sees_store(page) {
+                if !self.hardware_store(page, value) {
                     pte.end_access(None);
                     return Err(Fault::Discard(page));
                 }
-                frame.content_of_hardware().write(value);
                 self.shadow_store(mm, addr, value);
                 pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
                 Ok(value)
             }
             (Pte::Present { page, .. }, None) => {
-                let frame = self.page(page);
-                if !self.host_sees_load(page) {
+                let Some(value) = self.hardware_load(page) else {
                     pte.end_access(None);
                     return Err(Fault::Discard(page));
-                }
-                let value = frame.content_of_hardware().read();
+                };
                 self.shadow_check(mm, addr, entry, value);
                 pte.end_access(None);
                 Ok(value)
@@ -202,7 +198,7 @@ impl World {
         self.page(page).uptodate.reset(true);
         let rmap = || self.page_add_new_anon_rmap(page, vma, addr);
         let list = || self.lru_cache_add(page);
-        let map = || self.set_pte(mm, addr, pte);
+        let map = || self.set_pte_checked(pte, 2, || _ = self.set_pte(mm, addr, pte));
         match self.rules().new_rmap {
             NewRmap::Last if copied => {
                 map();

@@ -175,7 +175,7 @@ impl World {
         let new = self.alloc_page().ok_or(Errno::Enomem)?;
         // The entry is in use, so that the copy is not half of a store.
         let _ = src.pte(addr).begin_access();
-        self.page(new).fill(self.content(self.page(page)).read());
+        self.set_content(self.page(new), self.content(self.page(page)));
         self.shadow_fork(src, dst, addr);
         src.pte(addr).end_access(None);
         self.map_new_page(dst, dst_vma, addr, Pte::Present { page: new, write: dst_vma.maybe_mkwrite(true), dirty: true }, false);

@@ -72,7 +72,7 @@ impl Pin<'_> {
     /// The device stores into the page. From then on the process must find it there ([DATA-1]).
     pub fn dma_write(&self, value: u64) {
         let at = self.world.shadow_begin_dma(self.record);
-        self.world.content(self.world.page(self.page)).write(value);
+        self.world.set_content(self.world.page(self.page), value);
         self.world.host_sees_store(self.page);
         self.world.shadow_dma(self.record, value);
         self.world.shadow_end_dma(at);
@@ -81,7 +81,7 @@ impl Pin<'_> {
     /// The device reads the page ([PIN-2]).
     pub fn read(&self) -> u64 {
         let at = self.world.shadow_begin_dma(self.record);
-        let value = self.world.content(self.world.page(self.page)).read();
+        let value = self.world.content(self.world.page(self.page));
         let foreign = self.world.shadow_pin_read(self.record, value);
         self.world.shadow_end_dma(at);
         sync::clause(Clause::PIN_2, !foreign, || {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{PageRef, World};
 use crate::spec::{
-    AnonVmaLink, Clause, DiscardFree, FindGetPage, ForkPinned, Gup, GupFast, Hinting, MapLock, Reuse, Rmap, SwapBypass, SwapCacheEntry,
-    SwapHasCache, TryToUnuse,
+    AnonVmaLink, Clause, DirtyTransfer, DiscardFree, FindGetPage, ForkPinned, Gup, GupFast, Hinting, MapLock, Reuse, Rmap, SwapBypass,
+    SwapCacheEntry, SwapHasCache, TryToUnuse, Writable,
 };
 use crate::sync::{self, Mark, Name, Scalar};
 
@@ -16,6 +16,8 @@ pub(super) enum Usage {
     Stable,
     /// What it holds is to be had elsewhere: the host may discard it.
     Volatile,
+    /// The same, unless something was stored into it: the host asks before.
+    PotentiallyVolatile,
     /// It is free.
     Unused,
 }
@@ -26,7 +28,7 @@ pub(super) struct Host {
     pub(super) usage: Usage,
     /// The host has no contents any more: an access ends in a discard fault.
     pub(super) discarded: bool,
-    /// Something was stored since the page was written to swap or read from it: the host leaves it alone. Kernel: the storage key's change bit.
+    /// Something was stored since the page was mapped first, or read from swap. Kernel: the storage key's change bit.
     pub(super) changed: bool,
 }
 
@@ -40,6 +42,7 @@ impl fmt::Display for Host {
         f.write_str(match self.usage {
             Usage::Stable => "stable",
             Usage::Volatile => "volatile",
+            Usage::PotentiallyVolatile => "potentially volatile",
             Usage::Unused => "unused",
         })?;
         f.write_str(if self.changed { ", changed" } else { "" })?;
@@ -55,6 +58,7 @@ impl Scalar for Host {
         let usage = match word & 3 {
             0 => Usage::Stable,
             1 => Usage::Volatile,
+            2 => Usage::PotentiallyVolatile,
             _ => Usage::Unused,
         };
         Self { usage, discarded: word & 4 != 0, changed: word & 8 != 0 }
@@ -90,7 +94,8 @@ impl World {
         .find_map(|(chosen, what)| chosen.then_some(what))
     }
 
-    /// The host discards what the page holds, if it is volatile and was not stored to: one step, at any time. A CPU of its own, in a race.
+    /// The host discards what the page holds, if it is volatile, and, where the host has to ask, was not stored to: one step, at any time. A CPU of its
+    /// own, in a race.
     #[track_caller]
     pub fn host_discards(&self, page: PageRef) {
         sync::here();
@@ -105,13 +110,22 @@ impl World {
 
     fn host_takes(&self, page: PageRef) -> bool {
         let frame = self.frame(page);
-        let takes =
-            |host: Host| (host.usage == Usage::Volatile && !host.discarded && !host.changed).then_some(Host { discarded: true, ..host });
-        let done = self.hints() && frame.resident() == page && frame.host.update_if(takes).is_ok();
-        if done {
-            sync::mark(Mark::HOST_DISCARDS);
+        let takes = |host: Host| {
+            let may = match host.usage {
+                Usage::Volatile => true,
+                Usage::PotentiallyVolatile => !host.changed,
+                Usage::Stable | Usage::Unused => false,
+            };
+            (may && !host.discarded).then_some(Host { discarded: true, ..host })
+        };
+        if !self.hints() || frame.resident() != page {
+            return false;
         }
-        done
+        let Ok(before) = frame.host.update_if(takes) else { return false };
+        sync::mark(Mark::HOST_DISCARDS);
+        let lost = before.changed && frame.entries.with(|entries| !entries.is_empty());
+        sync::clause(Clause::HINT_2, !lost, || format!("the host discards {page}, which was stored to, and nobody has written that out"));
+        true
     }
 
     /// The page has left the swap cache: if anybody maps it, what it holds is nowhere else ([HINT-2]).
@@ -122,11 +136,20 @@ impl World {
         }
     }
 
-    /// What it holds is on the device. Kernel: `page_clear_dirty`.
-    pub(super) fn host_sees_clean(&self, page: PageRef) {
-        if self.hints() {
-            self.page(page).host.update(|host| Host { changed: false, ..host });
+    /// The last mapping is gone: that something was stored through one of them, the page's own bit says from here on. The page must be stable before
+    /// the host's bit is cleared, or it may be discarded in between (rule [`DirtyTransfer`], patch 6). Kernel: `page_test_dirty` and `page_clear_dirty`
+    /// in `page_remove_rmap` (s390).
+    pub(super) fn page_transfer_dirty(&self, page: PageRef) {
+        let frame = self.page(page);
+        if !self.hints() || !frame.host.read().changed {
+            return;
         }
+        if self.rules().dirty_transfer == DirtyTransfer::Stable {
+            let stable = self.page_make_stable(page);
+            sync::clause(Clause::HINT_2, stable, || format!("{page} was stored to, and the host has discarded it"));
+        }
+        frame.host.update(|host| Host { changed: false, ..host });
+        frame.dirty.write(true);
     }
 
     /// Something is stored into it; false if the host has discarded it.
@@ -152,12 +175,25 @@ impl World {
         frame.discarded.read() && self.rules().discard_free == DiscardFree::Delayed
     }
 
-    /// From here on the host may discard the page ([HINT-1]). Kernel: `page_set_volatile`.
+    /// From here on the host may discard the page ([HINT-1]); where some entry has permitted stores, only if it was not stored to (rule
+    /// [`Writable`]). Kernel: `page_set_volatile`.
     pub(super) fn page_set_volatile(&self, page: PageRef) {
-        let needed = self.page(page).needed.get();
-        sync::clause(Clause::HINT_1, needed == 0, || format!("{page} is made volatile, and {needed} rely on its being stable"));
-        self.page(page).host.update(|host| Host { usage: Usage::Volatile, ..host });
-        sync::mark(Mark::PAGE_MADE_VOLATILE);
+        let frame = self.page(page);
+        let usage = match self.rules().writable {
+            Writable::ChangeBit => Usage::PotentiallyVolatile,
+            _ if !frame.writable.read() => Usage::Volatile,
+            Writable::PageWritable | Writable::AfterEntry => Usage::PotentiallyVolatile,
+            Writable::Stable => Usage::Stable,
+        };
+        if usage != Usage::Stable {
+            let needed = frame.needed.get();
+            sync::clause(Clause::HINT_1, needed == 0, || {
+                let who = if needed == 1 { "1 relies".into() } else { format!("{needed} rely") };
+                format!("{page} is made volatile, and {who} on its being stable")
+            });
+            sync::mark(Mark::PAGE_MADE_VOLATILE);
+        }
+        frame.host.update(|host| Host { usage, ..host });
     }
 
     /// From here on it may not; false if it has already. Kernel: `page_set_stable_if_present`.

@@ -113,7 +113,7 @@ impl World {
 
     /// What a page in a pipe holds; it leaves the pipe.
     pub fn read_pipe(&self, page: PageRef) -> u64 {
-        let content = self.content(self.page(page)).read();
+        let content = self.content(self.page(page));
         self.lets_go(page);
         self.put_page(page);
         content

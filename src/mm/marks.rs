@@ -96,6 +96,8 @@ marks! {
     MREMAP_MOVED,
     /// mremap lets a neighbour grow over the new place.
     MREMAP_MERGES,
+    /// Both neighbours of the new place become one with it.
+    MREMAP_MERGES_BOTH,
     /// mremap copies a page before it moves it.
     MREMAP_COPIES,
     /// A page that comes back from swap is known by another address.
@@ -146,6 +148,12 @@ marks! {
     SHRINK_FREED,
     /// `shrink_page_list` cannot free the page.
     SHRINK_KEPT,
+    /// A page is on its way to the swap device.
+    WRITE_BEGINS,
+    /// The swap device has written the page.
+    WRITE_ENDS,
+    /// Somebody would take the page out of the swap cache, and does not, or waits, since the device is writing it.
+    WRITE_KEEPS_SLOT,
     /// swapoff has found no slot in use, and is over.
     SWAPOFF_OVER,
     /// swapoff finds no memory left, and gives up.
@@ -156,6 +164,10 @@ marks! {
     SWAPOFF_LETS_GO,
     /// `page_make_volatile` tells the host that it may discard the page.
     PAGE_MADE_VOLATILE,
+    /// The last mapping of a page is gone, and `PG_writable` is cleared.
+    WRITABLE_RESET,
+    /// The end of its writing makes the page volatile.
+    VOLATILE_BY_WRITEBACK,
     /// The reverse map's own try makes the page volatile.
     VOLATILE_BY_RMAP,
     /// The host discards what the page holds.

@@ -1,7 +1,6 @@
 //! Page migration: unmap everywhere, copy, map the copy everywhere.
 
 use super::page::Mapping;
-use super::reclaim::Shrunk;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{
@@ -108,6 +107,22 @@ impl World {
         self.migrate_isolated(page).map(|()| true)
     }
 
+    /// Takes what is mapped at `addr` off the LRU list while the page-table lock keeps the entry, and with it the page; then moves it. False if nothing is there to
+    /// move. Takes `mmap_sem` for reading. Kernel: `check_pte_range` and `migrate_pages`, as `do_migrate_pages` and `do_mbind` call them (read in 2.6.22).
+    pub(super) fn move_pages(&self, mm: MmRef, addr: Addr) -> bool {
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_read();
+        mm.page_table_lock.lock();
+        let isolated = mm.pte(addr).read().page().filter(|&page| self.isolate_lru_page(page));
+        mm.page_table_lock.unlock();
+        if isolated.is_none() {
+            sync::mark(Mark::MIGRATE_NOT_ON_LRU);
+        }
+        let moved = isolated.map(|page| self.migrate_isolated(page));
+        mm.mmap_sem.up_read();
+        moved.is_some()
+    }
+
     /// Called with the reference of the isolation, which it gives up.
     fn migrate_isolated(&self, page: PageRef) -> Result<(), Errno> {
         if self.rules().swap_cache_move == SwapCacheMove::Free
@@ -145,13 +160,11 @@ impl World {
             return None;
         }
         let shrunk = self.shrink_locked_page(page);
-        if shrunk != Shrunk::Kept {
+        if !self.unlock_kept(page, shrunk) {
             self.free_shrunk(page, shrunk);
             return Some(Ok(()));
         }
         sync::mark(Mark::MIGRATE_FAILED);
-        self.unlock_page(page);
-        self.try_to_unmap_flush();
         self.putback_lru_page(page);
         Some(Err(Errno::Eagain))
     }
@@ -165,6 +178,7 @@ impl World {
             return Err(Errno::Eagain);
         }
         frame.lock.lock();
+        self.wait_on_page_writeback(page);
         if self.rules().migrate_stable == MigrateStable::Yes && !self.page_make_stable(page) {
             self.unlock_page(page);
             return Err(Errno::Eagain);
@@ -242,7 +256,7 @@ impl World {
     fn migrate_page(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         self.migrate_page_move_mapping(newpage, page)?;
         let (new, old) = (self.page(newpage), self.page(page));
-        new.fill(self.content(old).read());
+        self.set_content(new, self.content(old));
         new.uptodate.write(old.uptodate.read());
         if old.dirty.read() {
             new.dirty.write(true);

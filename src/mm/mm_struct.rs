@@ -209,12 +209,8 @@ impl World {
 
     #[track_caller]
     fn change_pte_entry(&self, mm: &Mm, addr: Addr, pte: Pte, flushed: bool) -> Pte {
-        mm.page_table_lock.assert_held();
-        let at = PteLocation { mm: mm.id, addr };
-        let old = std::mem::replace(&mut *mm.shadow(addr).entry.write(), pte);
-        self.ghost_entries(old, |entries| {
-            entries.remove(&at);
-        });
+        let at = self.disown_pte(mm, addr);
+        *mm.shadow(addr).entry.write() = pte;
         if let Some(page) = pte.page() {
             self.shadow_remap(mm, addr, page);
         }
@@ -224,6 +220,18 @@ impl World {
             entries.insert(at, pte);
         });
         before
+    }
+
+    /// From here on, as far as clauses know, the entry holds nothing. Called with the page-table lock held.
+    #[track_caller]
+    pub(super) fn disown_pte(&self, mm: &Mm, addr: Addr) -> PteLocation {
+        mm.page_table_lock.assert_held();
+        let at = PteLocation { mm: mm.id, addr };
+        let old = std::mem::replace(&mut *mm.shadow(addr).entry.write(), Pte::None);
+        self.ghost_entries(old, |entries| {
+            entries.remove(&at);
+        });
+        at
     }
 
     /// Every page-table entry: for audits and pictures only.

@@ -18,7 +18,7 @@ impl World {
         let free = self.memory_is_left() && !mm.mmap.read().iter().any(|&vma| overlaps(self.vma(vma)));
         if free {
             let vma = self.vma_alloc(mm.id(), range.start, range.end, range.start);
-            self.insert_vm_struct(mm, vma);
+            self.vma_link(mm, vma);
         }
         mm.mmap_sem.up_write();
         free

@@ -6,7 +6,7 @@ use super::fault::VmFault;
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::{MovePtes, MremapLock, MremapMerge, MremapPage};
+use crate::spec::{MovePtes, MremapFlush, MremapLock, MremapMerge, MremapPage};
 use crate::sync::{self, Mark, RetryLoop};
 
 /// So many entries a page table has, here: what is moved at once lies in one table at either end.
@@ -101,28 +101,39 @@ impl World {
         *new_vma.vm_write.write() = vma.vm_write.read();
         self.anon_vma_clone(new_vma, vma);
         new_vma.anon_vma.write(vma.anon_vma.read());
-        self.insert_vm_struct(mm, new_vma);
+        self.vma_link(mm, new_vma);
         Ok((new_vma, false))
     }
 
     /// The neighbour that grows over the range, if one fits: its offset goes on, and nothing speaks against it in the anon_vmas (rule
-    /// [`MremapMerge`]). Kernel: the same name; that both neighbours become one is not here.
+    /// [`MremapMerge`]). If both fit, the lower one grows over the upper one too, and gets that one's anon_vma if it has none. Kernel: the same name (read in
+    /// 2.6.8, 2.6.34 and 3.0.8); its cases 1 to 3.
     fn vma_merge(&self, mm: &Mm, source: &Vma, range: &Range<Addr>, pgoff: u64) -> Option<&Vma> {
         let list = mm.mmap.read();
-        let neighbours = list.iter().map(|&vma| self.vma(vma)).filter(|vma| vma.id() != source.id());
-        let fits = |vma: &&Vma| {
-            let (start, end, first) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
-            let below = end == range.start && first + (end - start) == pgoff;
-            let above = start == range.end && first == pgoff + (range.end - range.start);
-            (below || above) && vma.vm_write.read() == source.vm_write.read() && self.is_mergeable_anon_vma(vma, source)
+        let neighbour = |beside: &dyn Fn(&Vma) -> bool| {
+            let fits = |vma: &&Vma| vma.id() != source.id() && beside(vma) && vma.vm_write.read() == source.vm_write.read();
+            list.iter().map(|&vma| self.vma(vma)).find(fits).filter(|vma| self.is_mergeable_anon_vma(vma, source))
         };
-        let merged = neighbours.into_iter().find(fits)?;
-        let (start, end) = (merged.vm_start.read(), merged.vm_end.read());
-        if end == range.start {
-            self.vma_adjust(mm, merged, start, range.end, merged.vm_pgoff.read(), None);
-        } else {
-            self.vma_adjust(mm, merged, range.start, end, pgoff, None);
-        }
+        let prev = neighbour(&|vma| {
+            vma.vm_end.read() == range.start && linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), range.start) == pgoff
+        });
+        let next = neighbour(&|vma| vma.vm_start.read() == range.end && vma.vm_pgoff.read() == pgoff + (range.end - range.start));
+        let merged = match (prev, next) {
+            (Some(prev), next) => {
+                let next = next.filter(|next| prev.may_share_anon_vma(next));
+                if next.is_some() {
+                    sync::mark(Mark::MREMAP_MERGES_BOTH);
+                }
+                let end = next.map_or(range.end, |next| next.vm_end.read());
+                self.vma_adjust(mm, prev, prev.vm_start.read(), end, prev.vm_pgoff.read(), None);
+                prev
+            }
+            (None, Some(next)) => {
+                self.vma_adjust(mm, next, range.start, next.vm_end.read(), pgoff, None);
+                next
+            }
+            (None, None) => return None,
+        };
         if self.rules().mremap_merge == MremapMerge::CopiedFrom && merged.anon_vma.read().is_none() && source.anon_vma.read().is_some() {
             self.anon_vma_clone(merged, source);
             merged.anon_vma.write(source.anon_vma.read());
@@ -149,7 +160,7 @@ impl World {
             return self.move_page_tables_copying(mm, from, to.1, len, allocates);
         }
         let (vma, old_addr) = from;
-        let mut offset = 0;
+        let (mut offset, mut unflushed) = (0, Vec::new());
         while offset < len {
             let left_in = |addr: Addr| PTRS_PER_PTE - (addr + offset) % PTRS_PER_PTE;
             let extent = match self.rules().move_ptes {
@@ -160,28 +171,44 @@ impl World {
                 break;
             }
             let locked = if locks { vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)) } else { None };
-            self.move_ptes(mm, old_addr + offset..old_addr + offset + extent, (to.0, to.1 + offset));
+            self.move_ptes(mm, old_addr + offset..old_addr + offset + extent, (to.0, to.1 + offset), &mut unflushed);
             if let Some(locked) = locked {
                 self.anon_vma_unlock(locked);
             }
             offset += extent;
         }
+        self.flush_tlb_pages(mm, &mut unflushed);
         offset
     }
 
+    /// Waits for whoever goes through these entries as they were. Kernel: `flush_tlb_range`.
+    fn flush_tlb_pages(&self, mm: &Mm, unflushed: &mut Vec<Addr>) {
+        unflushed.drain(..).for_each(|addr| self.flush_tlb_page(mm, addr));
+    }
+
     /// Moves what is there as it is: pages, swap entries, migration entries. The reverse map is not told: a page's index fits both VMAs, of which
-    /// each says its own address. Takes the page-table lock. Kernel: the same name; `move_one_page` until 2.6.14.
+    /// each says its own address. Takes the page-table lock. What is left in `unflushed` somebody may go through still (rule [`MremapFlush`]). Kernel: the
+    /// same name; `move_one_page` until 2.6.14.
     ///
     /// Between the two steps the entry is in neither place: who looks without the lock misses it.
-    fn move_ptes(&self, mm: &Mm, range: Range<Addr>, (new_vma, to): (&Vma, Addr)) {
+    fn move_ptes(&self, mm: &Mm, range: Range<Addr>, (new_vma, to): (&Vma, Addr), unflushed: &mut Vec<Addr>) {
         call!("move_ptes({}, {range:?} → {to})", mm.id());
+        let flush = self.rules().mremap_flush;
         mm.page_table_lock.lock();
+        self.flush_tlb_batched_pending(mm, range.clone());
         for old_addr in range.clone() {
             if mm.pte(old_addr).read() == Pte::None {
                 continue;
             }
             let new_addr = to + (old_addr - range.start);
-            let pte = self.set_pte(mm, old_addr, Pte::None);
+            let pte = if flush == MremapFlush::AtOnce {
+                self.set_pte(mm, old_addr, Pte::None)
+            } else {
+                self.set_pte_unflushed(mm, old_addr, Pte::None)
+            };
+            if pte.is_present() && flush != MremapFlush::AtOnce {
+                unflushed.push(old_addr);
+            }
             self.shadow_move(mm, old_addr, new_addr);
             self.set_pte(mm, new_addr, pte);
             if self.rules().mremap_page == MremapPage::RemoveAdd
@@ -190,6 +217,9 @@ impl World {
                 self.page_remove_rmap(page);
                 self.page_add_anon_rmap(page, new_vma, new_addr);
             }
+        }
+        if flush == MremapFlush::UnderLock {
+            self.flush_tlb_pages(mm, unflushed);
         }
         mm.page_table_lock.unlock();
     }

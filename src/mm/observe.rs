@@ -51,7 +51,7 @@ impl World {
             mapcount: frame.mapcount.peek(),
             exclusive: frame.anon_exclusive.peek(),
             swap_cache: frame.swap_cache.peek(),
-            content: frame.content_of_hardware().peek(),
+            content: frame.peek_content(),
         }
     }
 

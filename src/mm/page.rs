@@ -199,7 +199,10 @@ pub struct Page {
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
-    /// What the page holds: the last value stored into it. To be reached through [`content`](World::content), and by what need not ask.
+    /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which that is. Changed under the page lock, and under the
+    /// tree lock when the device is done.
+    pub(super) writeback: MmuWord<u64>,
+    /// What the page holds: the last value stored into it. To be reached through what asks the host, and is here.
     content: Word<u64>,
     /// What the host knows of the frame (rule [`Hinting`](crate::spec::Hinting)).
     pub(super) host: Word<Host>,
@@ -207,6 +210,8 @@ pub struct Page {
     pub(super) state_change: MmuWord<bool>,
     /// `PG_discarded`: somebody takes the page away, because the host has discarded what it held (rule [`DiscardedBit`](crate::spec::DiscardedBit)).
     pub(super) discarded: Word<bool>,
+    /// `PG_writable`: some entry has permitted stores since the page was mapped first (rule [`Writable`](crate::spec::Writable)).
+    pub(super) writable: Word<bool>,
     /// The checker's: so many have made it stable, and rely on it ([HINT-1]).
     pub(super) needed: Ghost<i64>,
 }
@@ -235,10 +240,12 @@ impl Page {
             moved_to: Word::new(name("P%a%l.moved_to"), None),
             dirty: Word::new(name("P%a%l.dirty"), false),
             uptodate: Word::new(name("P%a%l.uptodate"), false),
+            writeback: MmuWord::new(name("P%a%l.writeback"), 0),
             content: Word::new(name("P%a%l.content"), 0),
             host: Word::new(name("P%a%l.host"), Host::NEW),
             state_change: MmuWord::new(name("P%a%l.state_change"), false),
             discarded: Word::new(name("P%a%l.discarded"), false),
+            writable: Word::new(name("P%a%l.writable"), false),
             needed: Ghost::new(name("P%a%l is needed"), 0),
         }
     }
@@ -287,16 +294,12 @@ impl Page {
         self.uptodate.reset(false);
         self.host.reset(Host::NEW);
         self.discarded.reset(false);
+        self.writable.reset(false);
     }
 
-    /// Fills a page that nobody else has yet, or that is locked and new.
-    pub(super) fn fill(&self, content: u64) {
-        self.content.write(content);
-    }
-
-    /// What it holds, for who goes through a page-table entry, and for clauses, audits and pictures.
-    pub(super) fn content_of_hardware(&self) -> &Word<u64> {
-        &self.content
+    /// What it holds, for audits and pictures only.
+    pub(super) fn peek_content(&self) -> u64 {
+        self.content.peek()
     }
 
     /// See [`State`].
@@ -338,10 +341,12 @@ impl Page {
         self.moved_to.see(state);
         self.dirty.see(state);
         self.uptodate.see(state);
+        self.writeback.see(state);
         self.content.see(state);
         self.host.see(state);
         self.state_change.see(state);
         self.discarded.see(state);
+        self.writable.see(state);
         self.needed.see(state);
     }
 }
@@ -359,13 +364,46 @@ impl World {
         frame
     }
 
-    /// What a page holds: the only way to it, but for hardware, which asks the host ([HINT-3]).
-    pub(super) fn content<'p>(&self, frame: &'p Page) -> &'p Word<u64> {
+    /// What a page holds, for the kernel and for devices. This, [`set_content`](Self::set_content) and the two accesses of hardware are the only ways to
+    /// it, for it is private to this file; each asks the host ([HINT-3]).
+    pub(super) fn content(&self, frame: &Page) -> u64 {
+        self.assert_not_discarded(frame);
+        frame.content.read()
+    }
+
+    /// The kernel, or a device, stores into a page.
+    pub(super) fn set_content(&self, frame: &Page, content: u64) {
+        self.assert_not_discarded(frame);
+        frame.content.write(content);
+    }
+
+    fn assert_not_discarded(&self, frame: &Page) {
         if self.hints() {
             let discarded = frame.host.read().discarded;
             sync::clause(Clause::HINT_3, !discarded, || format!("what P{} holds is used, and the host has discarded it", frame.frame));
         }
-        &frame.content
+    }
+
+    /// Hardware loads through an entry that permits it; `None` is a discard fault.
+    pub(super) fn hardware_load(&self, page: PageRef) -> Option<u64> {
+        let frame = self.page(page);
+        self.host_sees_load(page).then(|| frame.content.read())
+    }
+
+    /// Hardware stores through an entry that permits it; false is a discard fault.
+    pub(super) fn hardware_store(&self, page: PageRef, value: u64) -> bool {
+        let frame = self.page(page);
+        let stored = self.host_sees_store(page);
+        if stored {
+            frame.content.write(value);
+        }
+        stored
+    }
+
+    /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
+    pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
+        let (kept, content) = (self.swap_read(entry), self.frame(page).content.read());
+        sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
     }
 
     /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`, `page_rmapping` since 2.6.34.
@@ -426,7 +464,7 @@ impl World {
         assert!(self.add_to_swap(page), "a slot is free");
         self.swap_duplicate(self.page_swap_entry(page));
         self.shmem_slot.set(Some(self.page_swap_entry(page)));
-        self.writeback(page);
+        self.swap_writepage(page);
         frame.uptodate.write(true);
         frame.mapcount.write(1); // the reference of who made it is the entry's
         let mm = process.mm_struct();
@@ -544,6 +582,8 @@ impl World {
             Some(format!("its count is {count}"))
         } else if frame.cached.get().is_some() {
             Some("the swap cache holds it".into())
+        } else if self.is_written(page) {
+            Some("the swap device writes it".into())
         } else {
             frame.lock.is_locked().then(|| "it is locked".into())
         }
@@ -589,7 +629,7 @@ impl World {
 
     /// What the page holds, as who moves it away by hand finds it.
     pub fn copy_out(&self, page: PageRef) -> u64 {
-        self.content(self.page(page)).read()
+        self.content(self.page(page))
     }
 
     /// Locks the page. Kernel: `lock_page`. Called with a reference on it. Sleeps.

@@ -1,8 +1,11 @@
 //! Page states: which pages the guest makes volatile for its host and which stable, and how a page goes that the host has discarded (document 2).
 
-use super::{Addr, Errno, Mm, PageRef, Ttu, World};
+use super::{Addr, Errno, Mm, PageRef, Pte, Ttu, World};
 use crate::call;
-use crate::spec::{Clause, CountOrder, DiscardMlocked, DiscardUnder, DiscardedBit, StateChange, SwapinLookup, VolatileShmem};
+use crate::spec::{
+    Clause, CountOrder, DiscardMlocked, DiscardUnder, DiscardedBit, ResetWritable, StateChange, SwapinLookup, VolatileShmem,
+    VolatileWriteback, Writable,
+};
 use crate::sync::{self, Mark};
 
 impl World {
@@ -53,6 +56,7 @@ impl World {
             && !frame.discarded.read()
             && frame.uptodate.read()
             && !frame.dirty.read()
+            && (self.rules().volatile_writeback == VolatileWriteback::Allowed || !self.is_written(page))
             && !frame.lock.is_locked()
             && (self.rules().volatile_shmem == VolatileShmem::Allowed || self.page_rmapping(page).is_anon())
     }
@@ -69,6 +73,73 @@ impl World {
                 let count = frame.count.read();
                 frame.mapcount.read() + offset == count
             }
+        }
+    }
+
+    /// Sets an entry of the page, by `set`. One that permits stores is the first such, or the page has [`PG_writable`](super::Page) already: the host must
+    /// know before anybody stores (rule [`Writable`], patch 4). `offset` references are neither mappings nor unknown. Called with the page-table lock
+    /// held. Kernel: `page_check_writable`, and the `set_pte_at` behind it.
+    pub(super) fn set_pte_checked(&self, pte: Pte, offset: i64, set: impl FnOnce()) {
+        let writable = match pte {
+            Pte::Present { page, write: true, .. } if self.tracks_writable() => Some(page),
+            _ => None,
+        };
+        let late = self.rules().writable == Writable::AfterEntry;
+        if !late {
+            writable.into_iter().for_each(|page| self.page_check_writable(page, offset));
+        }
+        set();
+        if late {
+            writable.into_iter().for_each(|page| self.page_check_writable(page, offset));
+        }
+    }
+
+    fn tracks_writable(&self) -> bool {
+        self.hints() && self.rules().writable != Writable::ChangeBit
+    }
+
+    /// A page that may be volatile must not stay so when the counts or bits do not fit: who can tell whether the host asks. Kernel: the same name.
+    fn page_check_writable(&self, page: PageRef, offset: i64) {
+        let frame = self.page(page);
+        if frame.writable.read() {
+            return;
+        }
+        let exclusive = self.rules().state_change != StateChange::Nothing;
+        while exclusive && frame.state_change.write(true) {
+            frame.state_change.read_when(|changing| !changing);
+        }
+        let first = !frame.writable.test_and_set();
+        let counted = first && self.check_counts(page, offset);
+        if first {
+            if self.check_bits(page) && counted {
+                self.page_set_volatile(page);
+            } else {
+                self.page_set_stable_if_present(page);
+            }
+        }
+        if exclusive {
+            frame.state_change.write(false);
+        }
+        if !counted {
+            self.page_make_volatile(page, 1);
+        }
+    }
+
+    /// Nothing maps the page any more: from here on it counts as one that nobody may store to (rule [`ResetWritable`]). Gives up if somebody changes the
+    /// page's state. Kernel: the same name.
+    pub(super) fn page_reset_writable(&self, page: PageRef) {
+        let frame = self.page(page);
+        if !self.tracks_writable() || self.rules().reset_writable == ResetWritable::Never || !frame.writable.read() {
+            return;
+        }
+        let exclusive = self.rules().state_change != StateChange::Nothing;
+        if exclusive && frame.state_change.write(true) {
+            return;
+        }
+        frame.writable.write(false);
+        sync::mark(Mark::WRITABLE_RESET);
+        if exclusive {
+            frame.state_change.write(false);
         }
     }
 
@@ -118,7 +189,7 @@ impl World {
             self.assert_unmapped(page);
             return;
         }
-        let lost = !frame.swap_cache.read() && frame.mapped();
+        let lost = (!frame.swap_cache.read() && frame.mapped()) || self.is_written(page);
         sync::clause(Clause::HINT_2, !lost, || format!("{page} is discarded and mapped, and what it held is not on the device"));
         self.page_unmap_all(page);
         self.assert_unmapped(page);

@@ -204,16 +204,14 @@ impl<'w> Process<'w> {
         self.asked("expand_downwards(%a, %b)", start, to, done);
     }
 
-    /// Migrates the page that was at `addr` when the CPUs started, as `move_pages(2)` does: holding `mmap_sem` for reading (claim S1.0).
+    /// Migrates what is mapped at `addr`, where a page must have been when the CPUs started, as `migrate_pages(2)` and `mbind(2)` do: holding `mmap_sem` for
+    /// reading (claim S1.0).
     #[track_caller]
     pub fn move_pages(&self, addr: Addr) {
         here();
         self.world.refuse_under_anonmm("move_pages");
-        let page = self.page_at(addr);
-        let mm = self.world.mm_struct(self.mm);
-        mm.mmap_sem.down_read();
-        let done = self.world.migrate_once(page) != Ok(false);
-        mm.mmap_sem.up_read();
+        self.page_at(addr);
+        let done = self.world.move_pages(self.mm, addr);
         self.asked("move_pages(%a)", addr, 0, done);
     }
 

@@ -12,6 +12,8 @@ pub(super) enum Shrunk {
     Kept,
     /// It has left the swap cache, is unlocked, and nobody has a reference any more: it is to be freed.
     Unreferenced,
+    /// It stays, and is unlocked: it is on its way to the swap device.
+    Written,
     /// It is unlocked, and the caller's reference is given up.
     Gone,
 }
@@ -103,14 +105,24 @@ impl World {
             return;
         }
         let shrunk = self.shrink_locked_page(page);
-        if shrunk == Shrunk::Kept {
+        if self.unlock_kept(page, shrunk) {
             sync::mark(Mark::SHRINK_KEPT);
-            self.unlock_page(page);
-            self.try_to_unmap_flush();
             self.putback_scanned_page(page);
         } else {
             self.free_shrunk(page, shrunk);
         }
+    }
+
+    /// False if reclaim does not keep the page; else it is unlocked.
+    pub(super) fn unlock_kept(&self, page: PageRef, shrunk: Shrunk) -> bool {
+        let kept = matches!(shrunk, Shrunk::Kept | Shrunk::Written);
+        if kept {
+            if shrunk == Shrunk::Kept {
+                self.unlock_page(page);
+            }
+            self.try_to_unmap_flush();
+        }
+        kept
     }
 
     /// What reclaim does last with a page that it does not keep.
@@ -156,6 +168,9 @@ impl World {
             }
             return Shrunk::Gone;
         }
+        if self.is_written(page) {
+            return Shrunk::Kept;
+        }
         if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
                 sync::mark(Mark::SHRINK_PAGE_PINNED);
@@ -184,7 +199,15 @@ impl World {
             if frame.count.read() != 2 {
                 return Shrunk::Kept; // somebody else may be writing to it: is_page_cache_freeable
             }
-            self.writeback(page);
+            if !self.swap_writepage(page) {
+                // It may be over by now: then reclaim goes on, if nobody else has the lock.
+                if self.is_written(page) || frame.dirty.read() || !frame.lock.trylock() {
+                    return Shrunk::Written;
+                }
+                if frame.dirty.read() || self.is_written(page) || !frame.swap_cache.read() {
+                    return Shrunk::Kept;
+                }
+            }
         }
         self.remove_mapping(page)
     }

@@ -503,6 +503,8 @@ impl World {
         let last = self.page(page).mapcount.add_return(-1) == 0;
         if last {
             note!("{page} is no longer mapped");
+            self.page_transfer_dirty(page);
+            self.page_reset_writable(page);
         }
         last
     }

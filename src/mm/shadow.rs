@@ -182,7 +182,7 @@ impl World {
             let _ = mm.pte(addr).begin_access(); // a device that stores right now is done first
             value = mm.shadow(addr).memory.with(|memory| memory.value);
         }
-        self.shadow_set(mm, addr, 0);
+        self.shadow_change(mm, addr, 0, |memory| memory.given_up = memory.value);
         // Who is about to be given a page there without a lock, is given it with what is in it by then.
         for pin in self.shadow_set(mm, to, value) {
             self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));

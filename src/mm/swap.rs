@@ -46,8 +46,7 @@ impl World {
         let read = || if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) };
         let result = match cached.map_or_else(read, |page| Ok(Some(page))) {
             Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside, stable),
-            Ok(None) => VmFault::Minor, // somebody else has faulted it in and let the slot go
-            Err(_) => self.swapin_fails(mm, addr, orig),
+            Ok(None) | Err(_) => self.swapin_fails(mm, addr, orig),
         };
         if claimed {
             self.swapcache_free(entry);
@@ -55,7 +54,8 @@ impl World {
         result
     }
 
-    /// There is no memory for the page: that matters only if nobody else has brought it back meanwhile. Takes the page-table lock.
+    /// There is no page, for want of memory or because somebody else has brought it back and let the slot go: only the entry tells which, and the
+    /// kernel, too, takes what it finds there for want of memory. Takes the page-table lock.
     fn swapin_fails(&self, mm: &Mm, addr: Addr, orig: Pte) -> VmFault {
         mm.page_table_lock.lock();
         let same = mm.pte(addr).read() == orig;
@@ -146,11 +146,13 @@ impl World {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
             }
-            if counted {
-                self.set_pte(mm, addr, pte);
-            } else {
-                self.map_again(mm, vma, addr, pte);
-            }
+            self.set_pte_checked(pte, 2, || {
+                if counted {
+                    self.set_pte(mm, addr, pte);
+                } else {
+                    self.map_again(mm, vma, addr, pte);
+                }
+            });
         };
         if counted {
             self.page_add_anon_rmap(page, vma, addr);
@@ -230,7 +232,7 @@ impl World {
         self.set_page_locked(page);
         self.lru_cache_add(page);
         sync::mark(Mark::SWAP_READ);
-        self.page(page).fill(self.swap_read(entry));
+        self.set_content(self.page(page), self.swap_read(entry));
         self.page(page).uptodate.write(true);
         self.unlock_page(page);
         Ok(page)

@@ -208,7 +208,7 @@ impl World {
             if self.add_to_swap_cache(page, entry) {
                 self.lru_cache_add(page);
                 sync::mark(Mark::SWAP_READ);
-                self.page(page).fill(self.swap_read(entry));
+                self.set_content(self.page(page), self.swap_read(entry));
                 self.page(page).uptodate.write(true);
                 self.needs(page); // a new page is stable
                 self.unlock_page(page);

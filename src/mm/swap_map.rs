@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::page::Entries;
 use super::{PageRef, World};
-use crate::spec::{Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, ZapSwap};
+use crate::spec::{Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, WriteUnderWay, ZapSwap};
 use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -271,7 +271,12 @@ impl World {
             FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
         };
         let counted = || self.rules().zap_swap != ZapSwap::Recount || self.page_swapcount(self.page_swap_entry(page)) == 0;
-        if frame.swap_cache.read() && (unused || self.vm_swap_full()) && self.page_matches_swap_entry(page, entry) && counted() {
+        if frame.swap_cache.read()
+            && !self.keeps_slot_of(page)
+            && (unused || self.vm_swap_full())
+            && self.page_matches_swap_entry(page, entry)
+            && counted()
+        {
             if matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Fault) || self.page_make_stable(page) {
                 sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
                 self.delete_from_swap_cache(page);
@@ -303,12 +308,78 @@ impl World {
         None
     }
 
-    /// Writes a page to its slot. IO that is over at once. Called with the page locked, and in the swap cache. Kernel: `swap_writepage`.
-    pub(super) fn writeback(&self, page: PageRef) {
+    /// Writes a page to its slot. Called with the page locked, and in the swap cache. True if that is over at once, and the page is locked still; else
+    /// the device is at it until [`end_swap_write`](Self::end_swap_write), and the page is unlocked. Kernel: `clear_page_dirty_for_io`, then
+    /// `swap_writepage`, which unlocks the page in any case, and its callers lock it again.
+    pub(super) fn swap_writepage(&self, page: PageRef) -> bool {
         let frame = self.page(page);
         frame.dirty.write(false);
-        self.swap.data[self.page_swap_entry(page).0 as usize].write(self.content(frame).read());
-        self.host_sees_clean(page);
+        let entry = self.page_swap_entry(page);
+        if !self.swap_is_slow() {
+            self.swap.data[entry.0 as usize].write(self.content(frame));
+            return true;
+        }
+        sync::mark(Mark::WRITE_BEGINS);
+        frame.writeback.write(u64::from(entry.0) + 1);
+        self.unlock_page(page);
+        false
+    }
+
+    /// The device has written the page that is on its way to swap, at any time since that began: a CPU of its own, where the device is slow
+    /// ([`swap_slowly`](Self::swap_slowly)). Nothing if none is, for then the write takes longer than the race. Takes the tree lock.
+    #[track_caller]
+    pub fn end_swap_write(&self, page: PageRef) {
+        sync::here();
+        let done = self.end_swap_bio_write(page);
+        self.asked(Name::new("end_swap_write()", 0, 0), done);
+    }
+
+    /// What the slot's bio knows is the page's frame and the slot ([SWAP-7]). The page has no reference for this: that of the swap cache keeps it, which
+    /// nobody takes away meanwhile (rule [`WriteUnderWay`](crate::spec::WriteUnderWay)). Kernel: the same name.
+    fn end_swap_bio_write(&self, page: PageRef) -> bool {
+        let frame = self.frame(page);
+        let Some(entry) = frame.writeback.read().checked_sub(1).map(|slot| SwapEntry(slot as u32)) else { return false };
+        call!("end_swap_bio_write({page}, {entry})");
+        let cached = frame.cached.get();
+        sync::clause(Clause::SWAP_7, cached == Some(entry), || format!("{page} is written to {entry}, which is not its slot any more"));
+        self.swap.data[entry.0 as usize].write(self.content(frame));
+        self.end_page_writeback(page);
+        true
+    }
+
+    /// Kernel: `test_clear_page_writeback`; in document 2 the page may be volatile from here on. Nobody is rotated to the end of the LRU list. Takes the
+    /// tree lock.
+    fn end_page_writeback(&self, page: PageRef) {
+        self.swap_cache.tree_lock.lock();
+        self.frame(page).writeback.write(0);
+        if self.hints() && self.page_make_volatile(page, 1) {
+            sync::mark(Mark::VOLATILE_BY_WRITEBACK);
+        }
+        self.swap_cache.tree_lock.unlock();
+        sync::mark(Mark::WRITE_ENDS);
+    }
+
+    /// Is the device at it? Never where it is done at once. Kernel: `PageWriteback`.
+    pub(super) fn is_written(&self, page: PageRef) -> bool {
+        self.swap_is_slow() && self.frame(page).writeback.read() != 0
+    }
+
+    /// The same, for who would take the page out of the swap cache (rule [`WriteUnderWay`](crate::spec::WriteUnderWay)).
+    pub(super) fn keeps_slot_of(&self, page: PageRef) -> bool {
+        let keeps = self.rules().write_under_way == WriteUnderWay::Respected && self.is_written(page);
+        if keeps {
+            sync::mark(Mark::WRITE_KEEPS_SLOT);
+        }
+        keeps
+    }
+
+    /// Sleeps until the device is done with the page (rule [`WriteUnderWay`](crate::spec::WriteUnderWay)). Called with a reference on it. Kernel: the same
+    /// name.
+    pub(super) fn wait_on_page_writeback(&self, page: PageRef) {
+        if self.keeps_slot_of(page) {
+            sync::might_sleep("wait_on_page_writeback");
+            self.page(page).writeback.read_when(|slot| slot == 0);
+        }
     }
 
     /// Reads a slot. IO that is over at once. Called with the page locked. Kernel: `swap_readpage`.

@@ -1,7 +1,12 @@
 //! swapoff: brings everything back from the device.
 
-use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, World};
-use crate::spec::{Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseCopy, UnuseFound, UnuseSem, UnuseVmas, UnusedSlot};
+use std::ops::Range;
+
+use super::page::Mapping;
+use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, VmaRef, World};
+use crate::spec::{
+    Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy, UnuseFound, UnuseSem, UnuseTableLock, UnuseVmas, UnusedSlot,
+};
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
 
@@ -101,6 +106,7 @@ impl World {
     fn unuse_entry(&self, entry: SwapEntry, page: PageRef) -> Result<(), Errno> {
         let frame = self.page(page);
         frame.lock.lock();
+        self.wait_on_page_writeback(page);
         let mut prev_mm = None;
         while self.page_swapcount(entry) > 0
             && let Some(mm) = self.next_mm(prev_mm)
@@ -125,9 +131,11 @@ impl World {
                 return Ok(());
             }
             if frame.dirty.read() {
-                self.writeback(page);
-                self.unlock_page(page); // until the device has it
+                if self.swap_writepage(page) {
+                    self.unlock_page(page);
+                }
                 frame.lock.lock();
+                self.wait_on_page_writeback(page);
             }
         }
         if self.is_cached_as(page, entry) && self.makes_stable_everywhere(page) {
@@ -158,6 +166,7 @@ impl World {
             from = entry.0 as usize + 1;
             let Some(page) = self.find_get_page(entry) else { continue };
             self.page(page).lock.lock();
+            self.wait_on_page_writeback(page);
             self.try_to_free_swap(page);
             self.unlock_page(page);
             self.put_page(page);
@@ -170,7 +179,8 @@ impl World {
     fn unuse_mm(&self, mm: &Mm) -> Result<(), Errno> {
         call!("unuse_mm({})", mm.id());
         mm.mmap_sem.down_read();
-        let result = mm.mmap.read().iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
+        let vmas = mm.mmap.read();
+        let result = vmas.iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
             if self.rules().unuse_vmas == UnuseVmas::Linked && vma.anon_vma.read().is_none() {
                 return Ok(());
             }
@@ -183,6 +193,7 @@ impl World {
                     continue;
                 };
                 self.page(page).lock.lock();
+                self.wait_on_page_writeback(page);
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);
@@ -194,8 +205,15 @@ impl World {
             }
             Ok(())
         });
+        self.assert_vmas_unchanged(mm, &vmas);
         mm.mmap_sem.up_read();
         result
+    }
+
+    /// Whoever goes along the VMAs holds what keeps others from the list ([GUARD-1]).
+    fn assert_vmas_unchanged(&self, mm: &Mm, seen: &[VmaRef]) {
+        let unchanged = mm.mmap.read().as_slice() == seen;
+        sync::clause(Clause::GUARD_1, unchanged, || format!("the VMAs of {} change while swapoff goes along them", mm.id()));
     }
 
     /// Maps the page in one process. Called with the page locked. Takes the page-table lock. Kernel: `unuse_process`; later
@@ -222,26 +240,60 @@ impl World {
             self.page(page).lock.lock();
         }
         let mut found = None; // where: in bytes, and one more, by which the kernel tells it from nothing (claim S4.10)
-        mm.page_table_lock.lock();
-        for &vma in mm.mmap.read().iter() {
+        let whole = self.rules().unuse_table_lock == UnuseTableLock::Whole;
+        if whole {
+            mm.page_table_lock.lock();
+        }
+        let vmas = mm.mmap.read();
+        for &vma in vmas.iter() {
             let vma = self.vma(vma);
             if self.rules().unuse_vmas == UnuseVmas::Linked && vma.anon_vma.read().is_none() {
                 continue;
             }
-            for addr in vma.vm_start.read()..vma.vm_end.read() {
+            if !whole {
+                mm.page_table_lock.lock();
+            }
+            for addr in self.unuse_addresses(vma, page) {
                 if mm.pte(addr).read().swap_entry() == Some(entry) {
                     self.unuse_pte(mm, vma, addr, entry, page);
                     found = Some((vma, 1 + addr * PAGE_SIZE));
                 }
             }
+            if !whole {
+                mm.page_table_lock.unlock();
+            }
         }
-        mm.page_table_lock.unlock();
+        self.assert_vmas_unchanged(mm, &vmas);
+        if whole {
+            mm.page_table_lock.unlock();
+        }
         let clashes = |&(_, addr): &(&Vma, u64)| self.rules().swapin_clash == SwapinClash::Copy && self.is_found_elsewhere(page, addr);
         let copied = found.filter(clashes).map_or(Ok(()), |(vma, foundaddr)| self.unuse_copies(mm, vma, page, foundaddr));
         if sem != UnuseSem::Nothing {
             mm.mmap_sem.up_read();
         }
         copied
+    }
+
+    /// Where in the VMA the page's entry may be (rule [`UnuseAddress`]). Called with the page locked, and `mmap_sem` held; no lock keeps the anon_vma of a page
+    /// that nobody maps. Kernel: the beginning of `unuse_vma`, and `page_address_in_vma`, 2.6.9 to 5.0.
+    fn unuse_addresses(&self, vma: &Vma, page: PageRef) -> Range<Addr> {
+        let whole = || vma.vm_start.read()..vma.vm_end.read();
+        let rule = self.rules().unuse_address;
+        if rule == UnuseAddress::Everywhere {
+            return whole();
+        }
+        let Mapping::AnonVma(anon_vma) = self.page_rmapping(page) else { return whole() };
+        let of_vma = vma.anon_vma.read();
+        let may_be_here = match rule {
+            UnuseAddress::Everywhere | UnuseAddress::Any => true,
+            UnuseAddress::Own => of_vma.is_some_and(|own| own.same_object(anon_vma)),
+            UnuseAddress::Root => of_vma.is_some_and(|own| self.anon_vma_locker(own).same_object(self.anon_vma_locker(anon_vma))),
+        };
+        match vma.vma_address(self, page) {
+            Ok(addr) if may_be_here => addr..addr + 1,
+            _ => 0..0,
+        }
     }
 
     /// Is the page known by another address (rule [`UnuseFound`])? Called with the page locked. Kernel: `mremap_moved_anon_rmap`.

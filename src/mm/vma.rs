@@ -84,6 +84,15 @@ impl Vma {
         write && self.vm_write.read()
     }
 
+    /// Has this VMA the same anon_vma as the other, or one of them none? Called with `mmap_sem` held for writing. Kernel: what `is_mergeable_anon_vma` asks about
+    /// the two neighbours of a new area.
+    pub(super) fn may_share_anon_vma(&self, other: &Vma) -> bool {
+        match (self.anon_vma.read(), other.anon_vma.read()) {
+            (Some(one), Some(another)) => one.same_object(another),
+            _ => true,
+        }
+    }
+
     /// The address at which this VMA would map `page`; `Efault` when the page lies outside. Kernel: `vma_address`.
     ///
     /// Called with the anon_vma lock held, and nothing else that keeps the three words together ([RMAP-2]).
@@ -188,7 +197,24 @@ impl World {
         self.link_vma(mm, vma);
     }
 
-    /// The same. Called with whatever keeps others from the list.
+    /// The same, and takes what keeps swapoff from the list besides. Kernel: the same name.
+    pub(super) fn vma_link(&self, mm: &Mm, vma: &Vma) {
+        self.changing_vmas(mm, || self.insert_vm_struct(mm, vma));
+    }
+
+    /// Changes the list of VMAs: until swapoff took `mmap_sem`, under the page-table lock too (rule [`UnuseSem`]). Called with `mmap_sem` held for writing.
+    pub(super) fn changing_vmas(&self, mm: &Mm, change: impl FnOnce()) {
+        let page_table = self.rules().unuse_sem == UnuseSem::Nothing;
+        if page_table {
+            mm.page_table_lock.lock();
+        }
+        change();
+        if page_table {
+            mm.page_table_lock.unlock();
+        }
+    }
+
+    /// Puts `vma` into the list. Called with whatever keeps others from it.
     pub(super) fn link_vma(&self, mm: &Mm, vma: &Vma) {
         let mut list = mm.mmap.read().to_vec();
         list.push(vma.id);
@@ -196,8 +222,8 @@ impl World {
         mm.mmap.publish(list);
     }
 
-    /// Moves the boundaries of `vma` to `start`, `end` and `pgoff`, and inserts `insert` beside it or moves the next VMA's start along.
-    /// Called with `mmap_sem` held for writing. Kernel: `vma_adjust`, mm/mmap.c.
+    /// Moves the boundaries of `vma` to `start`, `end` and `pgoff`, and inserts `insert` beside it or moves the next VMA's start along; if nothing is left
+    /// of the next VMA, that goes. Called with `mmap_sem` held for writing. Kernel: `vma_adjust`, mm/mmap.c.
     ///
     /// The words are written one by one, in the order vm_start, vm_end, vm_pgoff, next's vm_start, next's vm_pgoff. What keeps a walker
     /// out meanwhile is the rule [`VmaAdjustLock`] (claims S3.1-S3.9).
@@ -215,6 +241,8 @@ impl World {
                 importer.anon_vma.write(exporter.anon_vma.read());
             }
         }
+
+        let remove_next = adjust_next.filter(|next| end == next.vm_end.read());
 
         let moves_start = insert.is_some() || adjust_next.is_some() || start != vma.vm_start.read();
         let lock = moves_start || self.rules().vm_end_lock == VmEndLock::Always;
@@ -237,9 +265,15 @@ impl World {
         if page_table {
             mm.page_table_lock.lock();
         }
-        self.move_vma_words(vma, start, end, pgoff, adjust_next);
+        self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));
         if let (true, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
+        }
+        if let Some(next) = remove_next {
+            mm.mmap.publish(mm.mmap.read().iter().copied().filter(|&vma| vma != next.id).collect());
+            if !self.chained() && locked.is_some() {
+                self.unlink_anon_vma_locked(next);
+            }
         }
         if page_table {
             mm.page_table_lock.unlock();
@@ -252,6 +286,10 @@ impl World {
         }
         if let (false, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
+        }
+        if let Some(next) = remove_next {
+            self.unlink_anon_vmas(next);
+            self.vma_free(next);
         }
     }
 

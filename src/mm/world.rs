@@ -49,6 +49,8 @@ pub struct World {
     swap_full: Fixed<bool>,
     /// Is the swap device read at once?
     swap_synchronous: Fixed<bool>,
+    /// Does the swap device take its time to write?
+    swap_slow: Fixed<bool>,
     /// May allocations fail?
     memory_limited: Fixed<bool>,
     /// Do they? Nobody looks unless they may.
@@ -94,6 +96,7 @@ impl World {
             reversed_cpus: Fixed::new(0),
             swap_full: Fixed::new(false),
             swap_synchronous: Fixed::new(false),
+            swap_slow: Fixed::new(false),
             memory_limited: Fixed::new(false),
             memory_exhausted: Word::new(Name::new("memory exhausted", 0, 0), false),
             mmap_sem_contended: Fixed::new(false),
@@ -159,6 +162,19 @@ impl World {
     /// Kernel: `SWP_SYNCHRONOUS_IO`.
     pub(super) fn swap_is_synchronous(&self) -> bool {
         self.swap_synchronous.get()
+    }
+
+    /// From here on a page that is written to swap is on its way until a CPU ends that ([`end_swap_write`](Self::end_swap_write)): the device is a CPU of
+    /// its own. Without it a write is over inside the step that starts it (ASSUME-3), and nobody pays for steps that its claim does not need. For the
+    /// building of worlds.
+    #[track_caller]
+    pub fn swap_slowly(&self) {
+        self.assert_being_built("swap_slowly");
+        self.swap_slow.set(true);
+    }
+
+    pub(super) fn swap_is_slow(&self) -> bool {
+        self.swap_slow.get()
     }
 
     /// Memory may run out: a CPU says when ([`exhaust_memory`](Self::exhaust_memory)). For the building of worlds.
@@ -345,7 +361,7 @@ impl World {
             say(format!("{name}.count"), page.count.peek().to_string());
             say(format!("{name}.mapcount"), page.mapcount.peek().to_string());
             say(format!("{name}.mapping"), page.mapping.peek().to_string());
-            say(format!("{name}.content"), page.content_of_hardware().peek().to_string());
+            say(format!("{name}.content"), page.peek_content().to_string());
             say(format!("{name}.dirty"), u8::from(page.dirty.peek()).to_string());
             if self.hints() {
                 say(format!("{name}.host"), page.host.peek().to_string());

@@ -154,5 +154,22 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V6_12)
         .never("swapoff fails", |e| e.saw(Mark::SWAPOFF_FAILS))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![once, fault, activated, gives_up, users, alone, bystander, forever]
+    let zapped = Race::new("S0.10/zapped", "swapoff meets a slot that an unmap has just given up, and takes that for want of memory")
+        .world(cached)
+        .cpu("swapoff", |w| w.swapoff())
+        .cpu("madvise(DONTNEED)", |w| w.process(0).dontneed(1))
+        .violates(Era::V6_18, Clause::RACE_1)
+        .violates(Era::V5_9.with(UnusedSlot::Skip), Clause::RACE_1)
+        .holds(Era::V2_6_11)
+        .holds(Era::V2_6_33)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .holds(Era::V6_12)
+        .holds(Era::V6_18.with(UnusedSlot::Wait))
+        .holds(Era::V7_3)
+        .never("swapoff fails", |e| e.saw(Mark::SWAPOFF_FAILS))
+        .sometimes("the page leaves the swap cache with its last entry", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES))
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    vec![once, fault, activated, gives_up, zapped, users, alone, bystander, forever]
 }

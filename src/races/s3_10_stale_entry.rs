@@ -1,4 +1,4 @@
-//! S3.10 to S3.12: what else the mail could have done about a migration entry that the walk missed.
+//! S3.10 to S3.12: what else document 3, and the answer to it, could have done about a migration entry that the walk missed.
 
 use crate::mm::World;
 use crate::spec::{AnonVmaLife, Clause, Era, Recount, RmapAgain, StaleEntry, ZapMigration};

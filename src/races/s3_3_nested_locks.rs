@@ -5,7 +5,7 @@ use crate::mm::World;
 use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
 use crate::{Mark, Race};
 
-/// 2.6.34 with the nested locks of the mail's first attempt.
+/// 2.6.34 with the nested locks that were tried in document 3's thread, on the day before.
 fn nested() -> Protocol {
     Era::V2_6_34.with(VmaAdjustLock::Vma).with(RmapWalkLock::Nested)
 }

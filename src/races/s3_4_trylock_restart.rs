@@ -10,7 +10,7 @@ fn trylock_restart() -> Protocol {
 
 pub(super) fn races() -> Vec<Race> {
     vec![
-        // As the mail puts it; but what the walks begin with is one lock, and who has it tries the others alone.
+        // What document 3 fears of a patch that waits; but what the walks begin with is one lock, and who has it tries the others alone.
         Race::new("S3.4/same-list", "two walkers of one anon_vma's list try the locks of its other VMAs")
             .world(|w| {
                 let parent = w.new_process();

@@ -1,4 +1,4 @@
-//! S3.9: "when changing only vma->vm_end we don't need the lock".
+//! S3.9: vma_adjust takes no anon_vma lock when only vm_end changes, as its comment in 2.6.33 and 2.6.36 has it.
 
 use crate::spec::{Clause, Era, VmEndLock};
 use crate::{Mark, Race};

@@ -1,8 +1,9 @@
 //! What mremap finds at the place that it moves to: a neighbour that grows, or must not.
 
+use super::s4_mremap::{locked_look, migrated};
 use super::worlds::one_page;
 use crate::mm::World;
-use crate::spec::{Clause, Era, MremapMerge};
+use crate::spec::{Clause, Era, MremapLock, MremapMerge};
 use crate::{Mark, Protocol, Race, Seen};
 
 fn grows(e: &Seen<'_>) -> bool {
@@ -36,6 +37,58 @@ fn never_fits(w: &World) {
     moves(1, 9); // 5..6 has the offset, and does not end at 9
     moves(9, 3); // 7..8 has the offset that goes on, and does not begin at 4
     moves(3, 1); // before 2..3, which has the offset 2 and not 7
+}
+
+/// Of a VMA of three touched pages the middle one is at 5 now.
+fn middle_away(w: &World) {
+    let p = w.new_process();
+    p.mmap(0..3);
+    (0..3).for_each(|addr| p.touch(addr));
+    p.mremap(1..2, 5).expect("it is mapped");
+}
+
+/// Both neighbours become one with what moves between them (cases 1 and 6 of `vma_merge`).
+fn both() -> Vec<Race> {
+    let both = |race: Race| race.sometimes("both become one with it", |e| e.saw(Mark::MREMAP_MERGES_BOTH));
+    let imports = Race::new(
+        "S4/merge-both",
+        "an untouched VMA grows over the place that a page moves to and over the touched VMA behind it, and gets that one's anon_vma",
+    )
+    .world(|w| {
+        let p = w.new_process();
+        p.mmap(1..3);
+        p.touch(1);
+        p.touch(2);
+        p.mremap(1..2, 5).expect("it is mapped");
+        p.mmap(0..1);
+    })
+    .cpu("mremap back, reclaim, and a child", |w| {
+        w.process(0).mremap(5..6, 1).expect("it is mapped");
+        w.shrink_page(w.process(0).page_at(5));
+        let child = w.process(0).fork();
+        assert_eq!((child.load(1), child.load(2)), (Ok(101), Ok(102)), "the child has what its parent has");
+    })
+    .sometimes("it is moved", moved);
+    let again = Era::V6_18.with(MremapMerge::EitherNull); // 6.16 to 6.18.7
+    let imports = over(imports, &[Era::V2_6_11, Era::V2_6_13, Era::V2_6_22, Era::V2_6_34, Era::V2_6_38, again, Era::V6_18]);
+    let back = |w: &World| w.process(0).mremap(5..6, 1).expect("it is mapped");
+    let walked = Race::new("S4/merged-both", "three VMAs become one, and an entry moves into what the walk has passed already")
+        .world(middle_away)
+        .cpu("migrate_pages (the page at 5)", |w| w.migrate(w.process(0).page_at(5)))
+        .cpu("mremap back", back)
+        .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
+        .sometimes("it is moved", moved)
+        .sometimes("the page is migrated", migrated);
+    let cured = [locked_look(MremapLock::MoveToTail), locked_look(MremapLock::RmapLock), Era::V3_7, Era::V5_19, Era::V6_18];
+    let removed = Race::new("S4/merged-away", "three VMAs become one while a page of the one that goes is migrated")
+        .world(middle_away)
+        .cpu("migrate_pages (the page at 2)", |w| w.migrate(w.process(0).page_at(2)))
+        .cpu("mremap back", back)
+        .sometimes("it is moved", moved)
+        .sometimes("the page is migrated", migrated);
+    // What goes leaves the list under its lock, where the walk has it.
+    let removed = over(removed, &[Era::V2_6_29, Era::V2_6_34, Era::V2_6_38, Era::V3_7, Era::V5_19, Era::V6_18]);
+    vec![both(imports), both(over(walked, &cured)), both(removed)]
 }
 
 pub(super) fn races() -> Vec<Race> {
@@ -105,12 +158,14 @@ pub(super) fn races() -> Vec<Race> {
         })
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
-    vec![
+    let mut all = both();
+    all.extend([
         over(above, &[Era::V3_7, Era::V5_19, Era::V6_18]),
         over(untouched, &eras),
         over(touched, &[Era::V2_6_7, Era::V2_6_34, Era::V3_7, Era::V5_19, Era::V6_18]),
         over(forked, &[Era::V3_7, Era::V5_19]),
         over(misfits, &eras[2..]), // under anonmm an offset says nothing: whatever ends there, grows
         over(expands, &eras),
-    ]
+    ]);
+    all
 }

@@ -1,14 +1,15 @@
 //! S4 under anon_vma: mremap moves entries while the reverse map is walked, and a VMA may grow over the place that it moves to.
 
+use super::worlds::one_page;
 use crate::mm::World;
-use crate::spec::{Clause, Era, ForkChildSem, MremapLock, MremapMerge, MremapPage, PteLook, SwapinClash};
+use crate::spec::{Clause, Era, ForkChildSem, MremapFlush, MremapLock, MremapMerge, MremapPage, PteLook, SwapinClash};
 use crate::{Mark, Protocol, Race, Seen};
 
 fn moved(e: &Seen<'_>) -> bool {
     e.saw(Mark::MREMAP_MOVED)
 }
 
-fn migrated(e: &Seen<'_>) -> bool {
+pub(super) fn migrated(e: &Seen<'_>) -> bool {
     e.saw(Mark::MIGRATE_MOVED)
 }
 
@@ -42,8 +43,24 @@ fn half_away(w: &World) {
     p.mremap(1..2, 3).expect("it is mapped");
 }
 
+/// A parent and its child have two pages on swap, and swapoff comes to the parent first: to a second child behind it, and to the first one last.
+fn between_relatives(w: &World) {
+    let p = w.new_process();
+    for addr in [1, 3] {
+        p.mmap(addr..addr + 1);
+        p.touch(addr);
+    }
+    let child = p.fork();
+    child.mmap(7..8);
+    child.touch(7);
+    child.swap_out(7);
+    child.munmap(7..8);
+    p.mmap(5..6);
+    [1, 3].into_iter().for_each(|addr| p.swap_out(addr));
+}
+
 /// No walk misses an entry because it looks without the page-table lock.
-fn locked_look(lock: MremapLock) -> Protocol {
+pub(super) fn locked_look(lock: MremapLock) -> Protocol {
     Era::V2_6_38.with(PteLook::LocklessUnmap).with(lock)
 }
 
@@ -140,23 +157,34 @@ pub(super) fn races() -> Vec<Race> {
                 .sometimes("it is moved", moved)
                 .sometimes("the page is migrated", migrated),
             Race::new("S4/half-made", "swapoff meets a child that fork is still making")
-                .world(|w| {
-                    let p = w.new_process();
-                    for addr in [1, 3] {
-                        p.mmap(addr..addr + 1);
-                        p.touch(addr);
-                        p.swap_out(addr);
-                    }
-                })
+                .world(between_relatives)
                 .cpu("fork", |w| _ = w.process(0).fork())
                 .cpu("swapoff, one round", |w| {
                     w.swapoff_begins();
                     w.unuse_next();
                 })
                 .holds(Era::V2_6_11)
-                .holds(Era::V2_6_11.with(ForkChildSem::Write))
                 .holds(Era::V2_6_13)
+                .violates(Era::V2_6_22.with(ForkChildSem::Nothing), Clause::GUARD_1)
+                .holds(Era::V2_6_22)
+                .holds(Era::V3_7)
                 .sometimes("swapoff waits for it", |e| e.saw(Mark::SWAPOFF_LETS_GO)),
+            Race::new(
+                "S4/late-flush",
+                "mremap has let go of the page-table lock, and not yet flushed, when reclaim frees the page at the new place",
+            )
+            .world(one_page)
+            .cpu("load (another thread's)", |w| _ = w.process(0).load_once(1))
+            .cpu("mremap", |w| w.process(0).mremap(1..2, 3).expect("it is mapped"))
+            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+            .violates(Era::V3_7, Clause::LIFE_3)
+            .holds(Era::V3_7.with(MremapFlush::UnderLock))
+            .holds(Era::V3_7.with(MremapFlush::AtOnce))
+            .holds(Era::V2_6_38)
+            .holds(Era::V5_9)
+            .holds(Era::V5_19)
+            .sometimes("it is moved", moved)
+            .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED)),
             Race::new("S4/merged-before", "an entry moves into a VMA that has grown, which the walk has passed already")
                 .world(half_away)
                 .cpu("migrate_pages (the page at 3)", |w| w.migrate(w.process(0).page_at(3)))

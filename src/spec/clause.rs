@@ -87,6 +87,7 @@ clauses! {
     SWAP_4 "SWAP-4" Always false "A page is dropped without being written out only if the swap device holds what it holds.";
     SWAP_5 "SWAP-5" Always false "A page leaves the swap cache as its owner's alone only while nobody else refers to it.";
     SWAP_6 "SWAP-6" Always false "When swapoff is over, nothing refers to the device.";
+    SWAP_7 "SWAP-7" Always false "What the device writes to a slot is the page that the swap cache has there.";
     MIG_1 "MIG-1" Always false "A migration entry never outlives the lock on its page.";
     MIG_2 "MIG-2" Quiescence false "No migration entry is left when all is quiet.";
     RMAP_1 "RMAP-1" Quiescence false "Every present page-table entry of an anonymous page can be found through the page's reverse map.";

@@ -1,9 +1,11 @@
-//! What must hold (clauses), what may differ (rules), and which choices history made (protocols).
+//! What must hold (clauses), what may differ (rules), which choices history made (protocols), and what the documents say of it (claims).
 
+mod claims;
 mod clause;
 mod protocol;
 mod rules;
 
+pub use claims::Claim;
 pub use clause::{Clause, Kind, Violation};
 pub use protocol::{Era, Protocol, ProtocolError};
 pub use rules::*;

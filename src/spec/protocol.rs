@@ -61,8 +61,8 @@ impl Protocol {
 
     /// The choices that this makes otherwise than `other`, in the order of the rules.
     fn changes(&self, other: &Self) -> Vec<(&'static str, &'static str)> {
-        let theirs = other.rules.choices();
-        self.rules.choices().into_iter().filter(|choice| !theirs.contains(choice)).collect()
+        let both = self.rules.choices().into_iter().zip(other.rules.choices());
+        both.filter(|(ours, theirs)| ours != theirs).map(|(ours, _)| ours).collect()
     }
 }
 
@@ -194,7 +194,7 @@ impl Era {
     /// `migration_entry_wait` (`migration_wait`), `isolate_lru_page` (`isolation`), `anon_vma_prepare` (`fresh_anon_vma`), `do_anonymous_page` and
     /// `do_wp_page` (`new_rmap`, `cow_rmap`, `wp_lock`), `page_add_anon_rmap` (`rmap_again`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`),
     /// `try_to_unmap_one` (`unmap_check`, `unmap_flush`, `swap_cache_entry`), `page_check_address` (`pte_look`), `move_ptes` (`move_ptes`),
-    /// `try_to_unuse` and `unuse_pte`. 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
+    /// `try_to_unuse`, `unuse_pte`, `unuse_vma` and `unuse_mm` (`unuse_address`, `unuse_table_lock`), `dup_mmap` (`fork_child_sem`). 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
     /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
@@ -317,7 +317,9 @@ impl Era {
     /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio`
     /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
     /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
-    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`).
+    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`),
+    /// `unuse_pte`, `unuse_pte_range` and `try_to_unuse` (`unused_slot`, `unuse_activate`, `try_to_unuse`), `swap_cache_get_folio` (`find_get_page`),
+    /// `folio_activate` and `lru_activate` (`activate_page`), `swapin_sync` (`swap_bypass`), `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`).
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
@@ -372,7 +374,13 @@ const DOCUMENT_4: Rules = Rules {
     unuse_sem: UnuseSem::Held,
     ..RMAP_10
 };
-const V2_6_7: Rules = Rules { page_map_lock: MapLock::Page, unuse_sem: UnuseSem::Held, unuse_vmas: UnuseVmas::All, ..V2_6_11 };
+const V2_6_7: Rules = Rules {
+    page_map_lock: MapLock::Page,
+    unuse_sem: UnuseSem::Held,
+    unuse_vmas: UnuseVmas::All,
+    unuse_address: UnuseAddress::Everywhere,
+    ..V2_6_11
+};
 const V2_6_11: Rules = Rules {
     reuse: Reuse::PageCount,
     unmap_check: UnmapCheck::Count,
@@ -380,14 +388,20 @@ const V2_6_11: Rules = Rules {
     exclusive_lock: ExclusiveLock::TreeLock,
     unuse_activate: UnuseActivate::No,
     gup_force: GupForce::Once,
-    fork_child_sem: ForkChildSem::Nothing,
     gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
 };
 const DOCUMENT_0: Rules =
     Rules { reuse: Reuse::Mapcount, unmap_check: UnmapCheck::Residual, swap_free_order: SwapFreeOrder::BeforeUnlock, ..V2_6_11 };
 /// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated, and what that asked for.
-const V2_6_13: Rules = Rules { fork_link: ForkLink::Prepend, pte_look: PteLook::Locked, move_ptes: MovePtes::Page, ..V2_6_22 };
+const V2_6_13: Rules = Rules {
+    fork_link: ForkLink::Prepend,
+    pte_look: PteLook::Locked,
+    move_ptes: MovePtes::Page,
+    fork_child_sem: ForkChildSem::Nothing,
+    unuse_table_lock: UnuseTableLock::Whole,
+    ..V2_6_22
+};
 const V2_6_22: Rules = Rules {
     rmap: Rmap::AnonVma,
     anonmm_walk_lock: AnonmmWalkLock::Trylock,
@@ -433,6 +447,7 @@ const V2_6_22: Rules = Rules {
     fork_link: ForkLink::Append,
     mremap_merge: MremapMerge::EitherNull,
     mremap_lock: MremapLock::Nothing,
+    mremap_flush: MremapFlush::AtOnce,
     mremap_page: MremapPage::AsItIs,
     swapin_clash: SwapinClash::Map,
     move_ptes: MovePtes::Extent,
@@ -466,6 +481,8 @@ const V2_6_22: Rules = Rules {
     gup_force: GupForce::FaultWrite,
     unuse_sem: UnuseSem::Trylock,
     unuse_vmas: UnuseVmas::Linked,
+    unuse_table_lock: UnuseTableLock::Each,
+    unuse_address: UnuseAddress::Own,
     unuse_copy: UnuseCopy::PageLocked,
     unuse_found: UnuseFound::Masked,
     unuse_activate: UnuseActivate::EveryEntry,
@@ -491,6 +508,11 @@ const V2_6_22: Rules = Rules {
     discard_free: DiscardFree::Delayed,
     migrate_stable: MigrateStable::No,
     volatile_shmem: VolatileShmem::Allowed,
+    write_under_way: WriteUnderWay::Respected,
+    volatile_writeback: VolatileWriteback::Excluded,
+    dirty_transfer: DirtyTransfer::Stable,
+    writable: Writable::ChangeBit,
+    reset_writable: ResetWritable::LastMapping,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const DOCUMENT_2: Rules = Rules { hinting: Hinting::Volatile, remove_mapping: RemoveMapping::Count, ..V2_6_22 };
@@ -526,6 +548,7 @@ const V2_6_34: Rules = Rules {
     anon_vma_link: AnonVmaLink::Chained,
     shared_mapping: SharedMapping::Oldest,
     vma_adjust_lock: VmaAdjustLock::Nothing,
+    unuse_address: UnuseAddress::Any,
     ..V2_6_33
 };
 const V2_6_36: Rules = Rules {
@@ -536,12 +559,14 @@ const V2_6_36: Rules = Rules {
     anon_vma_life: AnonVmaLife::Refcount,
     unmapped_page: UnmappedPage::MoveWithoutRmap,
     swapin_recheck: SwapinRecheck::EntryAndCache,
+    unuse_address: UnuseAddress::Root,
     ..V2_6_34
 };
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };
 const V3_7: Rules = Rules {
     mremap_merge: MremapMerge::Refused,
     mremap_lock: MremapLock::RmapLock,
+    mremap_flush: MremapFlush::Late,
     pte_look: PteLook::LocklessUnmap,
     anon_vma_lock_kind: AnonVmaLockKind::Mutex,
     anon_vma_put: AnonVmaPut::RootFirst,
@@ -569,6 +594,8 @@ const V5_9: Rules = Rules {
     try_to_unuse: TryToUnuse::ByMm,
     expand_lock: ExpandLock::PageTable,
     swap_bypass: SwapBypass::Unclaimed,
+    mremap_flush: MremapFlush::UnderLock,
+    unuse_address: UnuseAddress::Everywhere,
     ..V3_7
 };
 const V5_10: Rules = Rules { gup_fast: GupFast::WriteProtectSeq, swap_pinned: SwapPinned::Keep, ..V5_9 };

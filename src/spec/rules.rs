@@ -47,6 +47,11 @@ macro_rules! rules {
                 vec![$((stringify!($field), self.$field.name())),+]
             }
 
+            /// The choices as the source spells them: the rule, its type, and the arm.
+            pub fn spelled(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+                vec![$((stringify!($field), stringify!($rule), match self.$field { $($rule::$arm => stringify!($arm)),+ })),+]
+            }
+
             /// Makes the choice called `arm` for the rule called `rule`; false if there is no such rule or arm.
             pub fn choose(&mut self, rule: &str, arm: &str) -> bool {
                 match rule {
@@ -449,6 +454,15 @@ rules! {
         /// The anon_vma lock, where a VMA has grown or entries move back (3.7: read in 3.8, 5.9, 5.19, 6.18).
         RmapLock = "rmap-lock",
     }
+    /// When mremap waits for who goes through an entry that it has moved.
+    mremap_flush: MremapFlush {
+        /// At once (until 3.1: read in 2.6.8, 2.6.34, 3.0.8).
+        AtOnce = "at-once",
+        /// When it has moved everything, and holds no page-table lock any more (3.2 to 4.19: read in 3.4.39 and 3.8).
+        Late = "late",
+        /// Before it lets go of the page-table lock (4.20, eb66ae030829: read in 5.9, 5.19, 6.18).
+        UnderLock = "under-lock",
+    }
     /// What mremap does with a page under anonmm, which knows one address of it (claims S4.1, S4.2).
     mremap_page: MremapPage {
         /// Moves the entry, and lets the page be mapped anew at the new place: that is noted only if nobody else maps it (rmap 10).
@@ -475,12 +489,12 @@ rules! {
         /// All that lie in one table at either end (read in 2.6.18 to 6.18).
         Extent = "extent",
     }
-    /// Does fork hold the child's `mmap_sem` too, while it makes it? Nobody but swapoff can find the child yet. No race can tell: swapoff comes to the
-    /// parent first, whose `mmap_sem` fork holds.
+    /// Does fork hold the child's `mmap_sem` too, while it makes it? Nobody but swapoff can find the child yet, and that holds its page-table lock while it
+    /// goes along the VMAs, as long as there is one for all of them.
     fork_child_sem: ForkChildSem {
-        /// No: VMAs are linked under its page-table lock (until 2.6.12: read in 2.6.8, 2.6.11, 2.6.12).
+        /// No: VMAs are linked under its page-table lock (until 2.6.14: read in 2.6.8, 2.6.11, 2.6.12).
         Nothing = "nothing",
-        /// Yes, for writing (2.6.13: read in 2.6.14 and 2.6.18).
+        /// Yes, for writing (2.6.15, for swapoff was about to give that lock up, as the patch of 25 September 2005 says: read in 2.6.15 and 2.6.18).
         Write = "write",
     }
     /// What fork does with a migration entry (claim S3.15).
@@ -762,6 +776,24 @@ rules! {
         /// Those that have an anon_vma (2.6.9: read in 2.6.11, 2.6.22, 5.9, 6.18.35): others have no pages, but for what FINDING-44 says.
         Linked = "linked",
     }
+    /// How long swapoff holds the page-table lock of an address space.
+    unuse_table_lock: UnuseTableLock {
+        /// While it goes along the VMAs (until 2.6.14: read in 2.6.8, 2.6.11, 2.6.12).
+        Whole = "whole",
+        /// For each table, and so for each VMA: only `mmap_sem` keeps the list of them (2.6.15: read in 2.6.15, 2.6.22).
+        Each = "each",
+    }
+    /// Where in a VMA swapoff looks for the entry of a page that has a mapping.
+    unuse_address: UnuseAddress {
+        /// Everywhere (until 2.6.8, and since 5.1: read in 2.6.8, 5.9, 5.19).
+        Everywhere = "everywhere",
+        /// At the address that the page's index says, if the VMA's anon_vma is the page's (2.6.9 to 2.6.33: read in 2.6.9, 2.6.11, 2.6.22, 2.6.33.3).
+        Own = "own",
+        /// At that address, whichever the page's anon_vma is (2.6.34: read there and in 2.6.35.3).
+        Any = "any",
+        /// At that address, if the root of the VMA's anon_vma is that of the page's (2.6.36 to 5.0: read in 2.6.36, 2.6.39, 3.0.8, 3.8).
+        Root = "root",
+    }
     /// What swapoff holds while it copies a page that is known by another address (rule [`SwapinClash`], claim S4.9).
     unuse_copy: UnuseCopy {
         /// The page lock: `do_wp_page` tries for it, and copies since it does not get it (document 4).
@@ -949,5 +981,45 @@ rules! {
         Allowed = "allowed",
         /// No (March 2009).
         Excluded = "excluded",
+    }
+    /// Do they who take a page out of the swap cache, or move it, look whether the swap device is writing it (`PG_writeback`)? Nobody can tell where
+    /// writing is over at once.
+    write_under_way: WriteUnderWay {
+        /// Yes: who can wait waits, who cannot leaves it (every kernel: read in 2.6.11, 2.6.22, 2.6.29 and 5.19).
+        Respected = "respected",
+        /// No: no kernel.
+        Ignored = "ignored",
+    }
+    /// May a page be volatile that the swap device is writing? (claim S2.12)
+    volatile_writeback: VolatileWriteback {
+        /// No: `check_bits` looks at `PG_writeback` (document 2).
+        Excluded = "excluded",
+        /// Yes: no posting.
+        Allowed = "allowed",
+    }
+    /// What happens before the host's change bit is cleared, when a page's last mapping goes (hazard 1 of document 2's patch 6).
+    dirty_transfer: DirtyTransfer {
+        /// The page is made stable (document 2).
+        Stable = "stable",
+        /// Nothing: what the patch says must not be.
+        Unguarded = "unguarded",
+    }
+    /// How the host is kept from discarding what was stored to a page that is volatile (claim S2.8).
+    writable: Writable {
+        /// It asks for the change bit of every page (document 2 without patch 4).
+        ChangeBit = "change-bit",
+        /// It asks for that of pages that have had an entry that permits stores since something mapped them first (`PG_writable`, patch 4 on s390).
+        PageWritable = "page-writable",
+        /// Such pages are not volatile (patch 4, as it says of machines that keep dirty bits in page-table entries).
+        Stable = "stable",
+        /// As on s390, but the page is looked at when the entry is there: what the patch says must not be.
+        AfterEntry = "after-entry",
+    }
+    /// When a page counts no more as one that entries may store to (patch 4).
+    reset_writable: ResetWritable {
+        /// When its last mapping has gone (document 2, in both postings).
+        LastMapping = "last-mapping",
+        /// When it is freed: no posting.
+        Never = "never",
     }
 }

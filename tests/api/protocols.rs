@@ -64,7 +64,7 @@ fn a_kernel_that_makes_the_same_choices_lends_its_name() {
         ("2.6.38+anon_vma_life=refcount", "2.6.36"),
         ("2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma", "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart"),
         (
-            "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep+lock_recheck=mapped",
+            "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep+lock_recheck=mapped+unuse_address=root",
             "2.6.36+anon_vma_life=rcu+unmapped_page=move+swapin_recheck=entry",
         ),
         // Of kernels that are as near, the one that was meant.
@@ -121,7 +121,7 @@ fn ten_spellings_of_one_question_have_one_answer() {
     let by_hand = [
         "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
         "2.6.34+reuse=reuse-swap-page+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
-        "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma",
+        "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma+unuse_address=any",
     ];
     for text in from_everywhere.iter().map(String::as_str).chain(by_hand) {
         assert_eq!(answer(text), first, "{text}");

@@ -1,5 +1,6 @@
 //! What is known of the whole catalogue. It is explored once, and every test in here reads that.
 
+mod claims;
 #[path = "../../shuttle-tests/tests/common/mod.rs"]
 mod common;
 mod generated;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lockwalk::spec::Rules;
+use lockwalk::spec::{Claim, Rules};
 use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races};
 
 use super::EXPLORED;
@@ -71,6 +71,7 @@ fn generated_parts_are_what_the_code_says() {
     generated("clauses", &clauses());
     generated("rules", &rules());
     generated("protocols", &protocols());
+    generated("claims", &claims());
     generated("races", &race_table());
     generated("evidence", &evidence());
     generated("matrix", &matrices(&DEAR));
@@ -245,6 +246,14 @@ fn protocols() -> String {
         let new: Vec<_> = choices.iter().filter(|choice| !before.contains(choice)).map(|(rule, arm)| format!("`{rule}={arm}`")).collect();
         writeln!(out, "- **{protocol}**: {}", new.join(", ")).expect("a string");
         before = choices;
+    }
+    out
+}
+
+fn claims() -> String {
+    let mut out = String::new();
+    for claim in Claim::ALL {
+        writeln!(out, "- **{}** {} *Source: {}.*", claim.id, claim.says, claim.source).expect("a string");
     }
     out
 }

@@ -367,7 +367,7 @@ fn the_list_can_be_of_some_names_only() {
     assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
     assert_eq!(good("list MIG-1").lines().count(), 3);
     assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
-    assert_eq!(refused("list MIG1"), "error: no race, protocol, rule, clause or mark is called 'MIG1'; did you mean 'MIG-1'?");
+    assert_eq!(refused("list MIG1"), "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean 'MIG-1'?");
 }
 
 #[test]

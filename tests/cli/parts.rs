@@ -74,6 +74,28 @@ fn a_stopped_exploration_goes_on_from_its_file() {
     assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2, "nothing temporary is left");
 }
 
+/// What makes no sense under the protocol is kept as that, and the others are explored; if nothing is left, it is refused.
+#[test]
+fn what_is_not_applicable_is_kept_and_passed_by() {
+    let directory = directory("inapplicable");
+    let file = |name: &str| directory.join(name).display().to_string();
+    let asked = "check =S3.1 =S4.2 --protocol rmap-10 --engine dpor";
+    let whole = outcomes_and(&format!("{asked} --format json"), 0);
+    let why = |outcome: &Outcome| outcome.coverage.inapplicable().map(str::to_owned);
+    assert!(why(&whole[0]).is_some() && why(&whole[1]).is_none(), "{whole:#?}");
+    let saved = file("s.json");
+    assert_eq!(outcomes(&format!("{asked} --format json --save {saved}")), whole);
+    assert_eq!(outcomes(&format!("check --resume {saved} --format json")), whole, "it stays settled");
+    for n in 1..=2 {
+        good(&format!("{asked} --shard {n}/2 --save {}", file(&n.to_string())));
+    }
+    let merged = outcomes(&format!("merge {} {} --format json", file("1"), file("2")));
+    assert_eq!(merged.iter().map(why).collect::<Vec<_>>(), whole.iter().map(why).collect::<Vec<_>>());
+    assert_eq!(merged[1].verdict(), whole[1].verdict());
+    let (_, line) = run(&format!("check =S3.1 --protocol rmap-10 --engine dpor --save {}", file("none.json")), 2);
+    assert!(line.starts_with("error: S3.1 under rmap-10: not applicable: "), "{line}");
+}
+
 /// The text as if it had been written so.
 fn sealed(text: &str) -> String {
     let text = format!("{text}\n");

@@ -108,7 +108,7 @@ fn overtakes(set_bit: SetsBit, get_page: GetsPage) -> bool {
     seen.ended(OVERTAKEN)
 }
 
-/// `test_and_set_bit`, as document 2 has it.
+/// `test_and_set_bit`, as document 2's series has it.
 const SET: SetsBit = |bit| assert!(!bit.test_and_set());
 /// `get_page` is `atomic_inc`, which orders everything on s390.
 const GET: GetsPage = |count| _ = count.add_return(1);

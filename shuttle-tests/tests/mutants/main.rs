@@ -18,6 +18,7 @@
 mod announced;
 mod by_hand;
 mod sites;
+mod source;
 mod sweep;
 
 #[path = "../common/mod.rs"]
