@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::trace::Trace;
+use crate::access::{Class, ObjectId};
+use crate::execution::Creator;
+use crate::livelock::mix;
+use crate::state::Digest;
+use crate::task::{Task, TaskState};
+use crate::trace::{NONE, Trace};
 
 /// A plain shared cell of the current execution; ids are handed out in creation order.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -74,6 +79,45 @@ impl DataCells {
         cell.reads.clear();
         self.used += 1;
         DataId(self.used as u32 - 1)
+    }
+
+    /// Which accesses race with which depends on what happened before what, and not on the state alone: whom every access so far is ordered
+    /// before, and through which object others will be ordered after it.
+    pub(crate) fn feed(&self, trace: &Trace, creators: &[Creator], tasks: &[Task], key: &mut Digest) {
+        for (number, cell) in self.cells[..self.used].iter().enumerate() {
+            let epochs = cell.write.iter().map(|epoch| (epoch, true)).chain(cell.reads.iter().map(|epoch| (epoch, false)));
+            for (epoch, write) in epochs {
+                let after = |clock: &[u32]| clock[epoch.task as usize] >= epoch.tick;
+                let alive = |task: usize| tasks[task].state != TaskState::Finished;
+                // Its own task is always after it, in what it does next.
+                let knows = |task: usize| task == epoch.task as usize || after(trace.task_clock(task));
+                if (0..tasks.len()).all(|task| !alive(task) || knows(task)) {
+                    continue;
+                }
+                key.put((number as u64) << 8 | u64::from(write));
+                key.put(tasks[epoch.task as usize].origin);
+                // One that has ended may still be joined.
+                (0..tasks.len()).for_each(|task| key.put(u64::from(knows(task))));
+                let mut through = 0u64;
+                for (object, &(creator, nth)) in creators.iter().enumerate() {
+                    let mut event = trace.last_on(ObjectId(object as u32));
+                    let mut classes = 0u64;
+                    while event != NONE {
+                        let frame = trace.frame(event as usize);
+                        classes |= u64::from(after(trace.clock(event as usize))) << frame.class as u64;
+                        // It comes after everything before it on this object.
+                        if frame.class == Class::Exclusive {
+                            break;
+                        }
+                        event = frame.prev;
+                    }
+                    if classes != 0 {
+                        through = through.wrapping_add(mix(mix(creator, nth.into()), classes));
+                    }
+                }
+                key.put(through);
+            }
+        }
     }
 
     pub(crate) fn access(&mut self, trace: &Trace, task: usize, id: DataId, write: bool) -> Result<(), DataRace> {

@@ -42,6 +42,16 @@ pub enum Rule {
     SharedBeforeBlocking,
     /// Tasks leave the sleep set when something dependent runs.
     WakeSleepers,
+    /// What can follow a state that is reached again is checked for races.
+    Summaries,
+    /// What waits when an execution ends can follow the states before it.
+    WaitingFollows,
+    /// What comes before something that follows some time is not known.
+    UnknownBefore,
+    /// What slept in a state is run if it is reached again and the task is awake.
+    WokenStates,
+    /// A state that is reached again on the path makes all steps of all states be run.
+    Cycles,
 }
 
 impl Rules {

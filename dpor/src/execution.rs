@@ -1,5 +1,6 @@
 //! One execution as the scheduler sees it: tasks, what each is about to do, and what has happened.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::livelock::{Retries, Round, mix};
 use crate::log::{Did, Log};
 use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
 use crate::schedule::Schedule;
+use crate::state::{Digest, Learned, Naming};
 use crate::strategy::Explore;
 use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
@@ -30,6 +32,9 @@ pub(crate) enum Next {
     Abort,
 }
 
+/// Who created an object, and as which of its objects.
+pub(crate) type Creator = (u64, u32);
+
 pub(crate) struct Core {
     pub(crate) pulse: Arc<Pulse>,
     tasks: Vec<Task>,
@@ -37,7 +42,19 @@ pub(crate) struct Core {
     count: usize,
     objects: u32,
     /// The origin of who created each object, and as which of its objects: a name that does not depend on the interleaving.
-    pub(crate) creators: Vec<(u64, u32)>,
+    pub(crate) creators: Vec<Creator>,
+    /// The objects by that name, where states are told apart.
+    numbers: HashMap<Creator, u32>,
+    /// States are told apart: what each task learns is kept, and rounds are not watched.
+    pub(crate) by_states: bool,
+    /// A circle is gone round in although that leads nowhere: nobody is held back.
+    pub(crate) insists: bool,
+    /// How the program names what its tasks share.
+    pub(crate) naming: Option<Naming>,
+    /// The last number that was given to what is unlike anything else.
+    fresh: u64,
+    /// The most states to remember.
+    pub(crate) max_states: usize,
     pub(crate) trace: Trace,
     pub(crate) data: DataCells,
     pub(crate) retries: Retries,
@@ -57,8 +74,8 @@ pub(crate) struct Core {
     pub(crate) given_up: bool,
     /// The most steps of an execution.
     pub(crate) max_steps: usize,
-    /// It would have had more.
-    pub(crate) too_long: Option<Unfinished>,
+    /// Why it was: it would have had more, or the strategy cannot go on.
+    pub(crate) unfinished: Option<Unfinished>,
     /// What each task does, if somebody wants to compare it.
     pub(crate) log: Option<Log>,
     /// The execution repeats another in an order of its own: there is nothing to find out about rounds.
@@ -75,6 +92,12 @@ impl Core {
             count: 0,
             objects: 0,
             creators: Vec::new(),
+            numbers: HashMap::new(),
+            by_states: false,
+            insists: false,
+            naming: None,
+            fresh: 0,
+            max_states: usize::MAX,
             trace: Trace::default(),
             data: DataCells::default(),
             retries: Retries::default(),
@@ -89,7 +112,7 @@ impl Core {
             give_up: None,
             given_up: false,
             max_steps: usize::MAX,
-            too_long: None,
+            unfinished: None,
             log: None,
             following: false,
             ready: TaskSet::default(),
@@ -117,7 +140,19 @@ impl Core {
     /// What the last task has read is part of its local state.
     pub(crate) fn observed(&mut self, value: u64) {
         self.did(self.current, || Did::Observed(value));
-        self.tasks[self.current].round.observed(value);
+        let task = &mut self.tasks[self.current];
+        task.round.observed(value);
+        task.learned.value(value);
+    }
+
+    /// What the current task has learned so far.
+    pub(crate) fn learned(&self) -> Digest {
+        self.tasks[self.current].learned.mark()
+    }
+
+    /// What the current task has learned since then comes to no more than `value`.
+    pub(crate) fn learned_since(&mut self, mark: Digest, value: u64) {
+        self.tasks[self.current].learned.since(mark, value);
     }
 
     /// Make everything ready for the next execution.
@@ -125,6 +160,7 @@ impl Core {
         self.count = 0;
         self.objects = 0;
         self.creators.clear();
+        self.numbers.clear();
         self.data.clear();
         self.failure = None;
         self.cut = false;
@@ -156,6 +192,7 @@ impl Core {
                     at: None,
                     announced: 0,
                     round: Round::default(),
+                    learned: Learned::default(),
                     failed: false,
                 });
             }
@@ -167,6 +204,7 @@ impl Core {
             task.failed = false;
             (task.origin, task.children) = (self.count as u64, 0);
             task.round.restart();
+            task.learned.restart();
             task.name.clear();
             self.trace.add_task(self.count);
             self.count += 1;
@@ -180,7 +218,10 @@ impl Core {
         self.add_task(id, name);
         let parent = &mut self.tasks[self.current];
         parent.children += 1;
-        self.tasks[id].origin = mix(parent.origin, parent.children);
+        let origin = mix(parent.origin, parent.children);
+        let [parent, child] = self.tasks.get_disjoint_mut([self.current, id]).expect("a task does not spawn itself");
+        child.learned.inherit(&parent.learned);
+        child.origin = origin;
         self.did(self.current, || Did::Spawned(name.to_owned()));
         self.trace.fork(self.current, id);
     }
@@ -190,8 +231,9 @@ impl Core {
         self.objects += 1;
         self.trace.add_object(object);
         let Task { origin, round, .. } = &mut self.tasks[self.current];
-        self.creators.push((*origin, round.objects));
+        let creator = (*origin, round.objects);
         round.objects += 1;
+        self.named(object, creator);
         object
     }
 
@@ -200,8 +242,24 @@ impl Core {
         self.objects += 1;
         self.trace.add_object(object);
         // No task makes that many.
-        self.creators.push((name, u32::MAX));
+        self.named(object, (name, u32::MAX));
         object
+    }
+
+    fn named(&mut self, object: ObjectId, creator: Creator) {
+        self.creators.push(creator);
+        if self.by_states {
+            self.numbers.insert(creator, object.0);
+        }
+    }
+
+    /// The object that this one has created, as that of its objects, if it has.
+    pub(crate) fn object_of(&self, creator: Creator) -> Option<ObjectId> {
+        self.numbers.get(&creator).map(|&number| ObjectId(number))
+    }
+
+    pub(crate) fn creator(&self, object: ObjectId) -> Creator {
+        self.creators[object.0 as usize]
     }
 
     pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>, at: &'static Location<'static>) {
@@ -371,8 +429,20 @@ impl Core {
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;
         task_state.round.repeated(local, depth, op.access, op.access.is_try().then_some(failed));
+        task_state.learned.event(op.access, &mut self.fresh);
         self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
         Some(task)
+    }
+
+    /// The strategy cannot go on.
+    pub(crate) fn give_up_for(&mut self, why: Unfinished) {
+        self.unfinished = Some(why);
+        (self.given_up, self.cut) = (true, true);
+    }
+
+    /// The execution is over, and the strategy sees that the program did something else than before.
+    pub(crate) fn failure_at_end(&mut self, detail: String) {
+        self.failure.get_or_insert(FailureKind::Nondeterminism { step: self.trace.depth, detail });
     }
 
     pub(crate) fn differs(&mut self, detail: String) {
@@ -400,8 +470,7 @@ impl Core {
             return None;
         }
         if depth >= self.max_steps && !self.following {
-            self.too_long = Some(self.what_repeats());
-            (self.given_up, self.cut) = (true, true);
+            self.give_up_for(self.what_repeats());
             return None;
         }
         let Some(task) = strategy.choose(self) else {
@@ -445,6 +514,7 @@ impl Core {
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;
         let local = task_state.round.event(op, depth);
+        task_state.learned.event(op.access, &mut self.fresh);
         self.trace.push_event(task, op, at, local);
         let frame = self.trace.frame_mut(depth);
         (frame.preemptions, frame.switches) = (preemptions, switches);
@@ -454,8 +524,9 @@ impl Core {
     /// The caller says how the try went. False if that ends the execution.
     pub(crate) fn tried(&mut self, strategy: &mut dyn Explore, success: bool) -> bool {
         self.did(self.current, || Did::Tried(success));
-        let round = &mut self.tasks[self.current].round;
+        let Task { round, learned, .. } = &mut self.tasks[self.current];
         round.outcome(success);
+        learned.value(2 + u64::from(success));
         if let Some(failed) = round.take_expected() {
             if failed == success {
                 self.differs(format!("the try of task {} went the other way before", self.current));
@@ -523,6 +594,46 @@ impl Core {
         Some(events.fold(mix(class, self.tasks[*task].origin), u64::wrapping_add))
     }
 
+    /// The name of the state at hand, and what has to be the same whenever it is reached: who is about to do what, and who can. `None` if the
+    /// program does not name its state, or a panic has ended the execution.
+    pub(crate) fn state(&mut self) -> Option<(u128, u64)> {
+        let naming = self.naming.take()?;
+        let mut key = Digest::default();
+        let named = catch_unwind(AssertUnwindSafe(|| with_quiet(true, || naming(&mut key))));
+        self.naming = Some(naming);
+        if let Err(payload) = named {
+            self.fail(panic_failure(self.current, payload));
+            return None;
+        }
+        let (mut check, mut fresh) = (Digest::default(), self.fresh);
+        for task in &self.tasks[..self.count] {
+            key.put(task.origin);
+            let state = match task.state {
+                TaskState::New => 1,
+                TaskState::Local => 2,
+                TaskState::Pending => 3,
+                TaskState::Joining(other) => mix(4, self.tasks[other].origin),
+                // What it knew is gone.
+                TaskState::Finished => {
+                    key.put(5 + u64::from(task.failed));
+                    continue;
+                }
+            };
+            key.put(state);
+            key.put(task.children << 32 | u64::from(task.round.objects));
+            task.learned.feed(&mut key, &mut fresh);
+            if task.state == TaskState::Pending {
+                let (creator, nth) = self.creator(task.op.object);
+                [creator, nth.into(), task.op.access as u64].into_iter().for_each(|part| check.put(part));
+            }
+        }
+        self.fresh = fresh;
+        self.data.feed(&self.trace, &self.creators, &self.tasks[..self.count], &mut key);
+        let ready = &self.trace.frame(self.trace.depth).ready;
+        ready.iter().for_each(|task| check.put(task as u64));
+        Some((key.key(), check.key() as u64))
+    }
+
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
         let waiting = self.tasks().iter().enumerate().filter(|(_, task)| task.state != TaskState::Finished);
         waiting
@@ -576,6 +687,10 @@ impl Core {
         if self.following {
             return true;
         }
+        if self.by_states {
+            self.tasks[self.current].learned.round(local.unwrap_or(fingerprint));
+            return true;
+        }
         let own = local.unwrap_or(fingerprint);
         let paused = self.pulse.pause();
         let mut ready = std::mem::take(&mut self.ready);
@@ -587,6 +702,9 @@ impl Core {
         }
         let tasks = &mut self.tasks[..self.count];
         let livelock = self.retries.retry(&self.trace, tasks, self.current, (fingerprint, own), &ready, self.data.any());
+        if self.insists {
+            tasks.iter_mut().for_each(|task| task.round.held_back = false);
+        }
         self.ready = ready;
         self.pulse.resume(paused);
         if let Some(cycle) = livelock {

@@ -63,6 +63,7 @@ pub struct Explorer {
     fairness: Fairness,
     patience: Patience,
     max_steps: usize,
+    max_states: usize,
     always_give: bool,
     checked: Option<Arc<Checked>>,
 }
@@ -83,6 +84,7 @@ impl Explorer {
             fairness: Fairness::default(),
             patience: Patience::default(),
             max_steps: MAX_STEPS,
+            max_states: usize::MAX,
             always_give: false,
             checked: None,
         }
@@ -160,6 +162,13 @@ impl Explorer {
         self
     }
 
+    /// The most states that [`Strategy::States`] remembers, any number if this is not called: from those beyond it goes on again whenever it
+    /// comes by. One whose executions need not end cannot be explored like that ([`Unfinished::States`]).
+    pub fn max_states(mut self, most: usize) -> Self {
+        self.max_states = most;
+        self
+    }
+
     /// What to do when a task computes for a second without announcing a step: it may never announce one, and nothing else can run
     /// meanwhile. If this is not called, that is said on stderr and the process exits with the status [`STALLED`](crate::STALLED). The
     /// handler runs on a thread of its own; should it return, the task goes on. Only the task's own computing counts: neither waiting
@@ -219,6 +228,10 @@ impl Explorer {
     pub fn run(mut self, program: impl Fn() + Send + Sync + 'static) -> Report {
         hook::install();
         let program: Program = Arc::new(program);
+        if self.strategy == Strategy::States && (self.shard.is_some() || self.resumed.is_some() || self.checked.is_some()) {
+            let why = "a search by states is not divided among machines, not resumed, and not replayed in other orders".to_owned();
+            return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
+        }
         let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
         let mut saved = match self.resumed.take() {
             Some(saved) => saved,
@@ -298,6 +311,7 @@ impl Explorer {
         let mut core = Core::new(pulse);
         core.trace.rules = self.rules;
         core.max_steps = self.max_steps;
+        core.max_states = self.max_states;
         core.trace.fairness = self.fairness;
         let mut strategy = explore(&self.strategy, self.rules, part, worker);
         if let Some(checked) = &self.checked {

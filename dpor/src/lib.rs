@@ -93,6 +93,47 @@
 //! equivalent sequences are gone on from once, at the lowest cost. [`Report::minimal`] says that everything cheaper than the failure
 //! was covered. It is not reduced to races, because sleep and source sets do not keep preemptions down.
 //!
+//! # Each state once
+//!
+//! States are often far fewer than classes of interleavings. [`Strategy::States`] is source-DPOR that does not go on from a state that it has gone
+//! on from before. The program says how to name what its tasks share ([`name_state`]), and each task says what it learns ([`observed`]); since
+//! tasks are deterministic, that names their local states too. A state's *key* is a hash of both, of who has ended and who waits for whose
+//! end, and of how accesses to plain data so far are ordered ([`data_access`]), as far as a later race depends on it. Objects and tasks go by who
+//! made them, which does not depend on the interleaving. A key has 128 bits: of *n* states two have the same with a probability of about
+//! *n*² / 2¹²⁹, less than 10⁻²² for 10⁸ states; then some of what follows one of them would be missed. A step that reads and does
+//! not say what makes its task unlike any other until the next round, which costs, and loses nothing.
+//!
+//! *Summaries.* What was cut is asked for its races all the same (Yang, Chen, Gopalakrishnan and Kirby, SPIN 2008): with each state is kept which
+//! task accesses which object, and how, in whatever was seen to follow it, and what waited when that ended. When the state is reached again, these
+//! are checked against the steps that have led to it this time. Only what the task itself knows now is taken to be ordered before them, which is
+//! less than what will be, so no race is missed. What comes between the state and such an access *e'* is not known. Let *e* be the step
+//! that it races with. Something that does not depend on *e* may have come after it on the path: then one of the initials of that is also an
+//! initial of the whole sequence that leads to *e'* without *e*, or independent of all of it, and it is enough to run one of those. If there is
+//! none, everything enabled before *e* is run. (To run the task of *e'*, as the original does, is not enough beside source sets. The
+//! proof of those looks at the task of the set that can be put off longest in an execution that was missed, and shows that a race asks for one
+//! that can be put off longer, or that begins it; the task of *e'* may be one that can be put off less long.) So the set of tasks run
+//! from a state is a source set again. That is shown from the deepest states up, since no state comes before itself: an execution that begins in
+//! a state is followed along the steps taken from there, through states that were gone on from earlier as well.
+//!
+//! *Sleep sets.* When a state is reached in which fewer tasks sleep than when it was gone on from, those that woke are run from it, and no
+//! others: an execution that begins with none of them was covered then. It is remembered with what slept both times (Godefroid 1996).
+//!
+//! *Circles.* All this is about programs whose executions end. If they end in every execution that was explored, they end in all: each other
+//! one is the beginning of one of those, but for the order of independent steps. If not, a state is reached again while it is on the path. Then
+//! the search begins again and runs everything from each state, without sleep sets, and keeps all steps. Livelocks are exactly the strongly
+//! connected sets of states that contain a fair circle, under either [`Fairness`]; for every set of tasks that never end one is
+//! shown by an execution that goes round in it until the fingerprints of [`round`]s tell, so that two ways of knowing a livelock have to agree.
+//! A round begins with what the task knew when it last began one with the same `local`: nothing else may be carried round.
+//!
+//! *It checks itself.* Whenever a state is reached again, the same tasks have to be about to do the same, and be able to. Some of these executions
+//! are not cut but go on as one did before; each step has to lead to the same state again, and an end to an end. What differs ends the
+//! exploration as [`FailureKind::Nondeterminism`]: there is something shared that the key lacks, or something learned that was not said.
+//!
+//! Failures, deadlocks and livelocks are found if there are any, and the same kinds of them as with [`Strategy::Dpor`]; how many executions
+//! end in each depends on the order in which states are met. [`Report::states`] counts states in which something can run, without those that
+//! the reduction passes over. [`Explorer::max_states`] limits memory. This search runs on one thread; it is not divided, saved, resumed
+//! or [checked by reordering](Explorer::commute). [`Strategy::Dpor`] stays what it is compared with (`tests/engine/states.rs`).
+//!
 //! # Threads and machines
 //!
 //! A search is divided at a state of the path at which a worker stands: it keeps what it is in the middle of, and gives away all else
@@ -152,6 +193,7 @@ mod runtime;
 mod saved;
 mod schedule;
 mod session;
+mod state;
 mod strategy;
 mod task;
 mod taskset;
@@ -169,10 +211,12 @@ pub use livelock::Fairness;
 pub use log::{Difference, Step};
 pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
 pub use runtime::{
-    JoinHandle, aborting, data, data_access, me, note, object, object_named, observed, retry, round, spawn, step, step_when, tried,
+    JoinHandle, aborting, by_states, data, data_access, learned, learned_since, me, name_state, note, object, object_named, observed,
+    retry, round, spawn, step, step_when, tried,
 };
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use session::{Budget, Execution, Progress};
+pub use state::Digest;
 pub use strategy::Strategy;
 pub use watchdog::{Call, STALLED, Stall};

@@ -204,6 +204,10 @@ pub enum Unfinished {
         /// What it does most often at its end.
         repeats: Option<Box<Repeated>>,
     },
+    /// As many states were met as may be remembered, and all have to be: the program's executions need not end.
+    States(usize),
+    /// The strategy cannot explore the program, or not in the way that was asked for.
+    Unavailable(String),
     /// Only a shard was explored.
     Shard,
     /// The program is not deterministic.
@@ -230,6 +234,8 @@ impl fmt::Display for Unfinished {
                 write!(f, "an execution has more than {steps} steps")?;
                 repeats.as_ref().map_or(Ok(()), |repeats| write!(f, "; {repeats}"))
             }
+            Unfinished::States(most) => write!(f, "more than {most} states would have to be remembered"),
+            Unfinished::Unavailable(why) => write!(f, "unavailable: {why}"),
             Unfinished::Shard => f.write_str("only one shard was explored"),
             Unfinished::Nondeterminism => f.write_str("the program is not deterministic"),
             Unfinished::Misfit { step, why } => write!(f, "the schedule does not fit the program at step {step}: {why}"),
@@ -252,6 +258,9 @@ pub struct Report {
     /// Executions that failed; under [`Strategy::Dpor`](crate::Strategy::Dpor) in different ways: if a task panics, what it says or what
     /// happens before that differs.
     pub failing: u64,
+    /// Under [`Strategy::States`](crate::Strategy::States): different states in which something could run, as far as they were met. The other
+    /// counts say how much work that was: an execution is complete if it was not cut at a state that was gone on from before.
+    pub states: u64,
     /// The first failure of each class, in the order they were found.
     pub failures: Vec<Failure>,
     /// Whether every interleaving was covered.

@@ -16,6 +16,7 @@ use crate::hook::with_quiet;
 use crate::log::Did;
 use crate::report::panic_failure;
 use crate::session::Session;
+use crate::state::Digest;
 use crate::strategy::Explore;
 use crate::task::Condition;
 
@@ -193,18 +194,48 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     if over() {
         return;
     }
-    // The caller's code may call `me`, but nothing that announces.
-    let fingerprint = with_engine(|engine| engine.core.known_fingerprint()).unwrap_or_else(fingerprint);
+    // Where states are told apart, what the task carries along is enough. The caller's code may call `me`, but nothing that announces.
+    let known = with_engine(|engine| if engine.core.by_states { local } else { engine.core.known_fingerprint() });
+    let fingerprint = known.unwrap_or_else(fingerprint);
     if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local)) {
         abort();
     }
 }
 
-/// State a value that the task's last step has read, as part of its local state. Only needed for livelocks that repeat while some
-/// task is in the middle of a round, after a [`Read`](Access::Read) or [`Rmw`](Access::Rmw).
+/// State a value that the task has read, as part of its local state. Needed for livelocks that repeat while some task is in the middle of a
+/// round, after a [`Read`](Access::Read) or [`Rmw`](Access::Rmw); and under [`Strategy::States`](crate::Strategy::States) for all that a task
+/// gets to know, by whatever step, and by looking at plain data.
 pub fn observed(value: u64) {
     if !over() {
         with_engine(|engine| engine.core.observed(value));
+    }
+}
+
+/// Say how to name all that tasks share, for [`Strategy::States`](crate::Strategy::States): called in every execution before its first step,
+/// and once. `name` adds to the [`Digest`] whatever a step of any task, the condition of one that waits, or a panic can depend on, and that is
+/// not part of what a task knows by itself. It is called between steps, and may call nothing of this crate.
+pub fn name_state(name: impl Fn(&mut Digest) + 'static) {
+    if !over() {
+        let before = with_engine(|engine| engine.core.naming.replace(Box::new(name)));
+        drop(before);
+    }
+}
+
+/// Whether states are told apart in this exploration: only then what is learned beside the steps need be [said](observed).
+pub fn by_states() -> bool {
+    !panicking() && !aborting() && with_engine(|engine| engine.core.by_states)
+}
+
+/// What the current task has learned so far, for [`learned_since`].
+pub fn learned() -> Digest {
+    if over() { Digest::default() } else { with_engine(|engine| engine.core.learned()) }
+}
+
+/// What the current task has learned since `mark` comes to no more than `value`, say because a function returns it and nothing else: two states
+/// that differ only in what the task knew meanwhile are the same then.
+pub fn learned_since(mark: Digest, value: u64) {
+    if !over() {
+        with_engine(|engine| engine.core.learned_since(mark, value));
     }
 }
 
@@ -295,6 +326,9 @@ pub(crate) struct Driver;
 impl Scheduler for Driver {
     fn new_execution(&mut self) -> Option<Schedule> {
         with_quiet(false, || {
+            // What the last execution's tasks shared ends here, outside of the engine.
+            let named = with_engine(|engine| engine.core.naming.take());
+            drop(named);
             let more = with_engine(|engine| {
                 engine.core.pulse.exploration();
                 let more = engine.session.next_execution(&mut engine.core, &mut *engine.strategy);

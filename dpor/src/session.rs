@@ -244,7 +244,7 @@ impl Session {
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
         }
-        if let Some(why) = core.too_long.take() {
+        if let Some(why) = core.unfinished.take() {
             report.why_unfinished = Some(why);
         }
         if let Some(on_execution) = &self.options.on_execution {

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use crate::access::Op;
 use crate::livelock::Round;
+use crate::state::Learned;
 
 /// The condition that a suspended task waits for. It lives on the task's stack, which stays put while the task is suspended.
 pub(crate) type Condition = *const dyn Fn() -> bool;
@@ -37,6 +38,7 @@ pub(crate) struct Task {
     /// How many events had happened when it was announced.
     pub(crate) announced: usize,
     pub(crate) round: Round,
+    pub(crate) learned: Learned,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
 }

@@ -41,12 +41,16 @@ pub(crate) struct Frame {
     pub(crate) sleep: TaskSet,
     /// Those of `sleep` whose operation is a try that fails here.
     pub(crate) sleep_failed: TaskSet,
+    /// Whatever else could be run from here is or was run elsewhere: nothing is to be added to `backtrack`.
+    pub(crate) closed: bool,
 }
 
 impl Frame {
     /// Leave nothing out that could run from here.
     pub(crate) fn run_all_enabled(&mut self) {
-        self.backtrack.union_with(&self.enabled);
+        if !self.closed {
+            self.backtrack.union_with(&self.enabled);
+        }
     }
 
     /// The task whose event left the state need not run from it again.
@@ -79,6 +83,7 @@ impl Frame {
             backtrack: TaskSet::default(),
             sleep: TaskSet::default(),
             sleep_failed: TaskSet::default(),
+            closed: false,
         }
     }
 }
@@ -176,6 +181,7 @@ impl Trace {
         frame.backtrack.clear();
         frame.sleep.clear();
         frame.sleep_failed.clear();
+        frame.closed = false;
         self.len += 1;
         true
     }

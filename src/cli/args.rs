@@ -205,6 +205,10 @@ pub struct CheckArgs {
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineName>,
 
+    /// Go on from each state once: the same as --engine states
+    #[arg(long, conflicts_with = "engine")]
+    pub states: bool,
+
     /// random, pct, native: how many executions of each race [default: 10000; native: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub iterations: Option<u64>,
@@ -217,7 +221,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub depth: Option<u32>,
 
-    /// dpor, dfs, loom: give up a race after so many executions, under loom with all its bounds together
+    /// dpor, states, dfs, loom: give up a race after so many executions, under loom with all its bounds together
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub executions: Option<u64>,
 
@@ -465,6 +469,8 @@ pub enum Color {
 pub enum EngineName {
     /// Every interleaving, one of each class of equivalent ones; sequentially consistent
     Dpor,
+    /// Every state once, as far as races ask for it; sequentially consistent
+    States,
     /// Every interleaving, equivalent ones too: a check of dpor, for small races only; sequentially consistent
     Dfs,
     /// Random walks; sequentially consistent
@@ -510,7 +516,8 @@ impl CheckArgs {
     pub fn method(&self) -> Result<Method, Refusal> {
         use EngineName::*;
         let kept = self.shard.is_some() || self.save.is_some() || self.resume.is_some();
-        let engine = self.engine.unwrap_or(match Method::default() {
+        let asked = if self.states { Some(States) } else { self.engine };
+        let engine = asked.unwrap_or(match Method::default() {
             Method::Loom if !kept => Loom,
             _ => Dpor,
         });
@@ -518,8 +525,8 @@ impl CheckArgs {
             ("--iterations", self.iterations.is_some(), &[Random, Pct, Native]),
             ("--seed", self.seed.is_some(), &[Random, Pct]),
             ("--depth", self.depth.is_some(), &[Pct]),
-            ("--executions", self.executions.is_some(), &[Dpor, Dfs, Loom]),
-            ("--jobs", self.jobs.is_some(), &[Dpor, Dfs, Random, Pct, Loom]),
+            ("--executions", self.executions.is_some(), &[Dpor, States, Dfs, Loom]),
+            ("--jobs", self.jobs.is_some(), &[Dpor, States, Dfs, Random, Pct, Loom]),
             ("--shard", self.shard.is_some(), &[Dpor]),
             ("--save", self.save.is_some(), &[Dpor]),
             ("--resume", self.resume.is_some(), &[Dpor]),
@@ -534,6 +541,7 @@ impl CheckArgs {
         let (seed, iterations) = (self.seed.unwrap_or(1), self.iterations.unwrap_or(10_000));
         Ok(match engine {
             Dpor => Method::Exhaustive,
+            States => Method::States,
             Dfs => Method::Enumerate,
             Random => Method::Random { seed, iterations },
             Pct => Method::Pct { seed, depth: self.depth.unwrap_or(3), iterations },

@@ -142,6 +142,7 @@ pub fn coverage(method: &Method, options: &Options) -> String {
     let sample = |of: String| limits.iter().fold(of, |of, limit| of + ", " + limit);
     match method {
         Method::Exhaustive => format!("sequentially consistent, every interleaving, {}", limit("no bound")),
+        Method::States => format!("sequentially consistent, every state, {}", limit("no bound")),
         Method::Enumerate => format!("sequentially consistent, every interleaving and its equivalents, {}", limit("no bound")),
         Method::Random { seed, iterations } => sample(format!("sequentially consistent, {iterations} random walks each, seed {seed}")),
         Method::Pct { seed, depth, iterations } => {

@@ -35,6 +35,9 @@ pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 pub enum Method {
     /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle. Sequentially consistent.
     Exhaustive,
+    /// Every state, as far as races ask for it, once: states are told apart, and none is gone on from twice. On shuttle, sequentially
+    /// consistent, on one thread.
+    States,
     /// Every interleaving, equivalent ones too: plain depth-first search on shuttle, to check [`Exhaustive`](Self::Exhaustive) against.
     /// Finishes for the smallest worlds only.
     Enumerate,
@@ -79,6 +82,7 @@ impl Method {
     pub fn name(&self) -> &'static str {
         match self {
             Method::Exhaustive => "dpor",
+            Method::States => "states",
             Method::Enumerate => "dfs",
             Method::Random { .. } => "random",
             Method::Pct { .. } => "pct",
@@ -99,6 +103,7 @@ impl Method {
     fn strategy(&self) -> Option<Strategy> {
         Some(match *self {
             Method::Exhaustive => Strategy::Dpor,
+            Method::States => Strategy::States,
             Method::Enumerate => Strategy::Dfs,
             Method::Random { seed, iterations } => Strategy::Random { seed, iterations },
             Method::Pct { seed, depth, iterations } => Strategy::Pct { seed, depth, iterations },
@@ -260,6 +265,7 @@ impl<'o> Exploration<'o> {
             engine: self.method.name().into(),
             memory_model: self.method.memory_model().into(),
             executions: tally.executions,
+            states: tally.states,
             coverage,
             violating: tally.violating,
             violations: tally.violations(),
@@ -304,8 +310,8 @@ impl<'o> Exploration<'o> {
     }
 
     fn hears(&self) -> Arc<run::Hears> {
-        let (plan, tally) = (self.plan.clone(), self.tally.clone());
-        Arc::new(move |exec, found| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, found))
+        let (plan, tally, by_states) = (self.plan.clone(), self.tally.clone(), *self.method == Method::States);
+        Arc::new(move |exec, found| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, found, by_states))
     }
 
     fn program(&self) -> run::Program {
@@ -378,6 +384,9 @@ impl<'o> Exploration<'o> {
             });
         }
         let report = run::on_shuttle(explorer, self.program(), self.hears());
+        if *self.method == Method::States {
+            self.tally().states = Some(report.states);
+        }
         // A sampler goes on without an execution that is too long.
         let sampled = sampled.map(|how| match report.blocked {
             0 => how,

@@ -31,11 +31,14 @@ impl Plan {
     pub fn execute(&self) {
         let (build, cpus) = self.race.parts();
         let exec = Exec::new(self.engine, cpus.len(), self.focus, self.tracing, self.shows());
+        let named_exec = exec.clone();
         let machine = || {
             let world = World::new(self.protocol.rules);
             world.reverse_cpus(self.race.reversed_cpus());
             build(&world);
             world.seal();
+            let named = world.clone();
+            sync::name_state(&named_exec, move |state| named.see_apart(state));
             if self.tracing {
                 let observed = world.clone();
                 sync::observe(|| Box::new(move || observed.snapshot()));

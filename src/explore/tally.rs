@@ -14,6 +14,8 @@ use crate::sync::{Engine, Exec, LockEdge, Name, Operation};
 pub(super) struct Tally {
     /// Executions that ran to their end, or to a violation that ended them.
     pub executions: u64,
+    /// Different states, where they are told apart.
+    pub states: Option<u64>,
     /// Those that violated a clause.
     pub violating: u64,
     /// The same, by clause: one execution may violate several.
@@ -34,11 +36,15 @@ impl Tally {
     }
 
     /// An execution has ended, perhaps by a violation that the engine `found`. One that the scheduler cut short as redundant counts for
-    /// nothing: how many of these there are depends on how the exploration is divided.
-    pub fn record(&mut self, race: &Race, exec: &Exec, found: Option<Violation>) {
+    /// nothing: how many of these there are depends on how the exploration is divided. But where states are told apart (`by_states`), what leads
+    /// to a state that is known may have been seen in executions that are cut there only.
+    pub fn record(&mut self, race: &Race, exec: &Exec, found: Option<Violation>, by_states: bool) {
         let mut violations = exec.violations();
         violations.extend(found);
         if !exec.completed() && violations.is_empty() {
+            if by_states {
+                self.evaluated(exec);
+            }
             let (steps, cpu) = exec.progress().busiest();
             if steps > self.busiest.0 {
                 self.busiest = (steps, cpu, exec.progress().line_of(cpu));
@@ -46,12 +52,9 @@ impl Tally {
             return;
         }
         self.executions += 1;
-        for (clause, count) in exec.clause_counts() {
-            self.clauses[clause as usize] += count;
-        }
+        self.evaluated(exec);
         // Of the schedule as a whole, by the scheduler.
         self.clauses[Clause::LIVELOCK as usize] += u64::from(exec.engine() == Engine::Shuttle);
-        exec.extend_lock_edges(&mut self.edges);
         for (ending, count) in race.endings().iter().zip(&mut self.endings) {
             *count += u64::from(ending.holds(&Seen(exec)));
         }
@@ -64,6 +67,13 @@ impl Tally {
         for clause in violated {
             *self.violations.entry(clause).or_default() += 1;
         }
+    }
+
+    fn evaluated(&mut self, exec: &Exec) {
+        for (clause, count) in exec.clause_counts() {
+            self.clauses[clause as usize] += count;
+        }
+        exec.extend_lock_edges(&mut self.edges);
     }
 
     /// The lock order that all executions together show.

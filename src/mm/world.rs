@@ -323,6 +323,11 @@ impl World {
         state.fingerprint()
     }
 
+    /// What tells a state from all others, for a search that goes on from each once.
+    pub(crate) fn see_apart(&self, state: &mut State) {
+        self.see(state);
+    }
+
     /// Every object, once: what executions are compared by, and retry loops.
     fn see(&self, state: &mut State) {
         self.pages.iter().for_each(|page| page.see(state));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::exec::{self, Exec};
+use super::state::State;
 use super::{loom, native, shuttle};
 
 /// What runs the CPUs of a race, and decides who goes next.
@@ -201,6 +202,44 @@ pub(crate) fn note<I: IntoIterator<Item = (String, String)>>(exec: &Exec, values
 pub(super) fn observed(value: u64) {
     if exec::with(Exec::engine) == Engine::Shuttle {
         shuttle::observed(value);
+    }
+}
+
+/// The CPU gets to know something beside what its steps say that they have read: only a search that tells states apart asks for it.
+pub(super) fn learned(value: impl FnOnce() -> u64) {
+    if by_states() {
+        shuttle::observed(value());
+    }
+}
+
+/// The same of something that can be shown.
+pub(super) fn learned_of(value: &impl std::fmt::Debug) {
+    learned(|| super::state::digest_of(value));
+}
+
+/// Does the search tell states apart, and does a CPU run?
+pub(super) fn by_states() -> bool {
+    exec::cpu() != exec::BOOT && exec::with(Exec::engine) == Engine::Shuttle && dpor::by_states()
+}
+
+/// What the CPU that runs has learned so far, as a number.
+pub(super) fn has_learned() -> u64 {
+    dpor::learned().key() as u64
+}
+
+/// States of this execution are told apart by what `see` sees, and by what the execution has come to.
+pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut State) + 'static) {
+    if exec.engine() == Engine::Shuttle {
+        let exec = Arc::clone(exec);
+        dpor::name_state(move |digest| {
+            exec.enter(exec::BOOT, || {
+                let mut state = State::to_tell_apart();
+                see(&mut state);
+                digest.put(state.fingerprint());
+                digest.put((state.key() >> 64) as u64);
+                exec.came_to_so_far(digest);
+            });
+        });
     }
 }
 

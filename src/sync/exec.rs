@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -208,6 +209,19 @@ impl Exec {
     /// How often each clause was evaluated.
     pub fn clause_counts(&self) -> impl Iterator<Item = (Clause, u64)> + '_ {
         Clause::ALL.iter().map(|&clause| (clause, self.clauses[clause as usize].load(Relaxed)))
+    }
+
+    /// What it has come to so far, for who tells states apart: what was marked, violated and done, what its CPUs hold, and who reads under RCU
+    /// since before somebody freed something last.
+    pub(super) fn came_to_so_far(&self, digest: &mut dpor::Digest) {
+        let tables = self.tables.lock();
+        let mut came_to: Vec<String> = tables.marks.iter().map(|mark| mark.name().to_owned()).collect();
+        came_to.extend(tables.violations.iter().map(|violation| format!("{violation:?}")));
+        came_to.extend(tables.operations.iter().map(|operation| format!("{operation:?}")));
+        came_to.sort_unstable();
+        came_to.dedup();
+        came_to.hash(digest);
+        tables.holders().hash(digest);
     }
 
     /// What was violated, in order; the last one ended the execution if it did not end by itself.

@@ -66,6 +66,7 @@ impl RawLock {
             lockdep::released(self.id, was.unwrap_or(me));
             was
         });
+        engine::learned_of(&owner);
         event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
         owner
     }
@@ -95,7 +96,7 @@ pub struct SpinLock<T> {
     data: Mutex<T>,
 }
 
-impl<T> SpinLock<T> {
+impl<T: Debug> SpinLock<T> {
     /// An unlocked lock around `data`.
     pub fn new(name: Name, data: T) -> Self {
         Self { raw: RawLock::new(name, LockKind::Spin), cell: engine::Cell::new(), data: Mutex::new(data) }
@@ -137,14 +138,18 @@ impl<T> SpinLock<T> {
     #[track_caller]
     pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.access(false);
-        look(&self.data.lock())
+        let data = self.data.lock();
+        engine::learned_of(&*data);
+        look(&data)
     }
 
     /// The data inside, to change; the caller must hold the lock ([GUARD-1]).
     #[track_caller]
     pub fn data(&self) -> MappedMutexGuard<'_, T> {
         self.access(true);
-        MutexGuard::map(self.data.lock(), |data| data)
+        let data = self.data.lock();
+        engine::learned_of(&*data);
+        MutexGuard::map(data, |data| data)
     }
 
     #[track_caller]

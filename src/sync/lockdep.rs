@@ -32,6 +32,8 @@ struct CpuState {
     waits_for: Option<(u32, Name, Mode)>,
     rcu_depth: u32,
     rcu_since: u64,
+    /// The moment in which it freed something last.
+    freed: u64,
     loops: u64,
 }
 
@@ -91,6 +93,19 @@ pub(super) struct Tables {
     pub(super) operations: Vec<(Operation, bool)>,
     pub(super) violations: Vec<Violation>,
     pub(super) fatal: Option<Violation>,
+}
+
+impl Tables {
+    fn readers_before(&self, moment: u64) -> u64 {
+        let readers = self.cpus.iter().enumerate().filter(|(_, state)| state.rcu_depth > 0 && state.rcu_since < moment);
+        readers.fold(0, |all, (cpu, _)| all | 1 << cpu)
+    }
+
+    /// What each CPU holds, how deep it is in read sections, and who has been in one since before it freed something.
+    pub(super) fn holders(&self) -> Vec<(Vec<Name>, u32, u64)> {
+        let holds = |state: &CpuState| state.held.iter().map(|held| held.name).collect();
+        self.cpus.iter().map(|state| (holds(state), state.rcu_depth, self.readers_before(state.freed))).collect()
+    }
 }
 
 /// `cpu()` is about to take a lock that it would wait for, be it free now or not: what it holds comes before ([ORDER-1](Clause::ORDER_1)).
@@ -322,6 +337,18 @@ pub(super) fn rcu_leave() -> bool {
             state.rcu_depth = state.rcu_depth.saturating_sub(1);
             inside
         })
+}
+
+/// `cpu()` frees something in this moment.
+pub(super) fn frees(moment: u64) {
+    if cpu() != BOOT {
+        with(|exec| exec.tables.lock().cpus[cpu()].freed = moment);
+    }
+}
+
+/// Which CPUs are in read sections that began before this moment, as bits.
+pub(super) fn readers_before(moment: u64) -> u64 {
+    with(|exec| exec.tables.lock().readers_before(moment))
 }
 
 /// When the read section that `cpu()` is in began.

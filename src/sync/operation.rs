@@ -7,7 +7,7 @@ use super::name::Name;
 
 /// Something that a line of a race asks for, and that may come to nothing: where there is no VMA, none is split. In some interleavings
 /// that may be what the race is about; what comes to nothing in all of them was never asked for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Operation {
     cpu: usize,
     at: &'static Location<'static>,

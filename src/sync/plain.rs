@@ -21,7 +21,7 @@ pub struct Plain<T> {
     data: Mutex<T>,
 }
 
-impl<T> Plain<T> {
+impl<T: Debug> Plain<T> {
     /// A cell with `data` in it.
     pub fn new(name: Name, data: T) -> Self {
         Self { id: exec::with(|exec| exec.new_object()), name, cell: engine::Cell::new(), data: Mutex::new(data) }
@@ -39,22 +39,25 @@ impl<T> Plain<T> {
     where
         T: Clone,
     {
-        self.access(false);
-        self.data.lock().clone()
+        self.with(T::clone)
     }
 
     /// A look at the data.
     #[track_caller]
     pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.access(false);
-        look(&self.data.lock())
+        let data = self.data.lock();
+        engine::learned_of(&*data);
+        look(&data)
     }
 
     /// The data, to change. Let go of it before the next step.
     #[track_caller]
     pub fn write(&self) -> MutexGuard<'_, T> {
         self.access(true);
-        self.data.lock()
+        let data = self.data.lock();
+        engine::learned_of(&*data);
+        data
     }
 
     /// The data without a check, for audits and pictures only.
@@ -117,7 +120,9 @@ impl Lifetime {
     /// It is used. False if it has ended.
     pub fn used(&self) -> bool {
         let _ = self.races(false);
-        !self.ended.load(Relaxed)
+        let ended = self.ended.load(Relaxed);
+        engine::learned(|| ended.into());
+        !ended
     }
 
     /// It ends. False if somebody else may be using it still.
@@ -125,12 +130,19 @@ impl Lifetime {
         self.ended.store(true, Relaxed);
         !self.races(true)
     }
+
+    /// See [`State`](super::State).
+    pub(crate) fn see(&self, name: Name, state: &mut super::State) {
+        if state.tells_apart() {
+            state.number(name, self.ended.load(Relaxed).into());
+        }
+    }
 }
 
 /// What each CPU has for itself: no other can reach it.
 pub struct PerCpu<T>(Mutex<BTreeMap<usize, T>>);
 
-impl<T: Default> PerCpu<T> {
+impl<T: Default + Debug> PerCpu<T> {
     /// The default, on every CPU.
     #[expect(clippy::new_without_default, reason = "it says what it makes")]
     pub const fn new() -> Self {
@@ -145,7 +157,10 @@ impl<T: Default> PerCpu<T> {
     /// This CPU's; while the world is built, that of the CPU `builder`.
     pub fn mine_or<R>(&self, builder: usize, act: impl FnOnce(&mut T) -> R) -> R {
         let cpu = if exec::cpu() == exec::BOOT { builder } else { exec::cpu() };
-        act(self.0.lock().entry(cpu).or_default())
+        let mut all = self.0.lock();
+        let mine = all.entry(cpu).or_default();
+        engine::learned_of(&*mine);
+        act(mine)
     }
 
     /// Every CPU's, for audits only.

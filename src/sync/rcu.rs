@@ -15,6 +15,8 @@ struct State {
     next: u64,
     /// Read sections under way: (CPU, number).
     sections: Vec<(usize, u64)>,
+    /// Who waits for the end of a grace period, and for which sections: those up to this one.
+    waiting: Vec<(usize, u64)>,
 }
 
 /// The RCU domain. An epoch scheme: each outermost read section has a number, and a grace period ends when every section that was under
@@ -46,7 +48,17 @@ impl Rcu {
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
         let readers = |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
-        state.object(self.id, self.name, || self.state.peek(|state| format!("{:?}", readers(state))));
+        // Which section is which does not matter, only who waits for it.
+        let waited = |state: &State| {
+            let waits =
+                |section| state.waiting.iter().filter(move |&&(_, last)| section <= last).map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
+            let mut waited: Vec<_> = state.sections.iter().map(|&(cpu, section)| (cpu, waits(section))).collect();
+            waited.sort_unstable();
+            waited
+        };
+        let apart = state.tells_apart();
+        let says = |state: &State| if apart { format!("{:?}", waited(state)) } else { format!("{:?}", readers(state)) };
+        state.object(self.id, self.name, || self.state.peek(says));
     }
 
     fn says(&self, what: &str) -> String {
@@ -90,17 +102,26 @@ impl Rcu {
     /// that begin later see that it was freed. Never waits. Kernel: `call_rcu`.
     /// Returns the moment.
     pub(super) fn call(&self) -> u64 {
-        self.state.enter(self.step(Access::Write), |_| exec::now())
+        self.state.enter(self.step(Access::Write), |_| {
+            let now = exec::now();
+            lockdep::frees(now);
+            now
+        })
     }
 
     /// Sleeps until every read section that is under way now has ended.
     #[track_caller]
     pub fn synchronize(&self) {
         lockdep::might_sleep(self.name);
-        let before = self.state.enter(self.step(Access::Write), |state| state.next);
-        engine::observed(before);
+        let me = exec::cpu();
+        let before = self.state.enter(self.step(Access::Write), |state| {
+            state.waiting.push((me, state.next));
+            state.next
+        });
+        // Whom it waits for is part of the state; its number is not.
+        engine::observed(if engine::by_states() { 0 } else { before });
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
-        self.state.enter_when(self.step(Access::Wait), over, |_| ());
+        self.state.enter_when(self.step(Access::Wait), over, |state| state.waiting.retain(|&(cpu, _)| cpu != me));
         event(StepKind::Rcu, None, || self.says("synchronize_rcu() is over"));
     }
 }

@@ -177,6 +177,7 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn shrink(&self, rcu: &Rcu) {
         let released = self.free.enter(self.step(), std::mem::take);
+        engine::learned_of(&released);
         rcu.synchronize();
         for slot in released {
             self.slot(slot).history.change(|history| {
@@ -243,6 +244,12 @@ impl<T> Slab<T> {
                 state.value(Name::new("slot %a", slot.number, 0), slot.history.peek(|history| format!("{:?}", history.state)));
             } else {
                 slot.history.see(state);
+                if state.tells_apart() {
+                    // Who may still use which of its lives.
+                    let under =
+                        slot.history.peek(|history| history.freed.iter().map(|&freed| lockdep::readers_before(freed)).collect::<Vec<_>>());
+                    state.value(Name::new("readers of slot %a", slot.number, 0), format!("{under:?}"));
+                }
             }
             see(&slot.object, state);
         }

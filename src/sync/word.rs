@@ -162,7 +162,9 @@ impl<T: Scalar> Word<T> {
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
-        state.word(self.id, self.name, || self.peek().timeless(), || self.peek().show());
+        let apart = state.tells_apart();
+        let word = || if apart { self.peek().pack() } else { self.peek().timeless() };
+        state.word(self.id, self.name, word, || self.peek().show());
     }
 }
 
@@ -221,8 +223,13 @@ impl<T: Send + Sync> Published<T> {
 
     /// What it points to now.
     #[track_caller]
-    pub fn read(&self) -> Arc<T> {
-        self.raw.load(Step { object: self.id, access: Access::Read })
+    pub fn read(&self) -> Arc<T>
+    where
+        T: Debug,
+    {
+        let value = self.raw.load(Step { object: self.id, access: Access::Read });
+        engine::learned_of(&value);
+        value
     }
 
     /// Points it to `value`.
@@ -369,10 +376,12 @@ impl<T: Scalar + Send> MmuWord<T> {
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
+        // In two bits less than a word: no value of an entry needs those.
+        let apart = state.tells_apart();
         state.word(
             self.id,
             self.name,
-            || self.raw.peek(|(value, used)| value.timeless() << 2 | *used as u64),
+            || self.raw.peek(|(value, used)| if apart { value.pack() } else { value.timeless() } << 2 | *used as u64),
             || self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used == Use::Nothing { "" } else { ", in use" })),
         );
     }
@@ -386,7 +395,7 @@ pub struct Ghost<T> {
     value: Mutex<T>,
 }
 
-impl<T> Ghost<T> {
+impl<T: Debug> Ghost<T> {
     /// A ghost that is `value`.
     pub fn new(name: Name, value: T) -> Self {
         Self { id: exec::with(|exec| exec.new_object()), name, value: Mutex::new(value) }
@@ -395,7 +404,12 @@ impl<T> Ghost<T> {
     #[track_caller]
     fn step<R>(&self, access: Access, act: impl FnOnce(&mut T) -> R) -> R {
         engine::ghost(Step { object: self.id, access });
-        act(&mut self.value.lock())
+        let mut value = self.value.lock();
+        // Who only counts does not look.
+        if access != Access::Update {
+            engine::learned_of(&*value);
+        }
+        act(&mut value)
     }
 
     /// Looks at it: a clause relies on what it is. A step.

@@ -14,6 +14,7 @@
 //!     engine: "dpor".into(),
 //!     memory_model: "sequentially consistent".into(),
 //!     executions: 64,
+//!     states: None,
 //!     coverage: Coverage::Exhaustive,
 //!     violating: 0,
 //!     violations: vec![],

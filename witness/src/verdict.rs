@@ -15,12 +15,15 @@ pub struct Outcome {
     pub title: String,
     /// The protocol: `2.6.34`.
     pub protocol: String,
-    /// The engine: `dpor`, `dfs`, `random`, `pct`, `loom`, `native`.
+    /// The engine: `dpor`, `states`, `dfs`, `random`, `pct`, `loom`, `native`.
     pub engine: String,
     /// The memory model the engine explores.
     pub memory_model: String,
     /// Executions that ran to their end, or to a violation.
     pub executions: u64,
+    /// Different states that were met, where each is gone on from once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states: Option<u64>,
     /// How much of all interleavings they cover.
     pub coverage: Coverage,
     /// Executions that violated a clause.

@@ -137,6 +137,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
                 engine,
                 memory_model: String::new(),
                 executions,
+                states: None,
                 coverage,
                 violating: violations.iter().map(|violation| violation.count).max().unwrap_or(0),
                 violations,

@@ -91,41 +91,40 @@ impl DepthFirst {
             open(&core.trace, state).map(|task| (state, task))
         })
     }
+}
 
-    /// The tasks that need not run in the new state: those that slept before the last event and do not depend on it.
-    fn inherit_sleep(&self, core: &mut Core) {
-        let depth = core.trace.depth;
-        if depth == 0 {
-            return;
-        }
-        let (mut sleep, mut sleep_failed) = (Default::default(), Default::default());
-        {
-            let state = core.trace.frame_mut(depth);
-            std::mem::swap(&mut state.sleep, &mut sleep);
-            std::mem::swap(&mut state.sleep_failed, &mut sleep_failed);
-        }
-        let last = core.trace.frame(depth - 1);
-        for task in last.sleep.iter().filter(|&task| task != last.task as usize) {
-            let op = core.tasks()[task].op;
-            let failed = last.sleep_failed.contains(task);
-            let woken = op.object == last.op.object
-                && core.trace.rules.dependent(op.access.class(failed), last.class)
-                && self.rules.has(Rule::WakeSleepers);
-            if !woken {
-                sleep.insert(task);
-                if failed {
-                    sleep_failed.insert(task);
-                }
+/// The tasks that need not run in the new state: those that slept before the last event and do not depend on it.
+pub(super) fn inherit_sleep(core: &mut Core, rules: Rules) {
+    let depth = core.trace.depth;
+    if depth == 0 {
+        return;
+    }
+    let (mut sleep, mut sleep_failed) = (Default::default(), Default::default());
+    {
+        let state = core.trace.frame_mut(depth);
+        std::mem::swap(&mut state.sleep, &mut sleep);
+        std::mem::swap(&mut state.sleep_failed, &mut sleep_failed);
+    }
+    let last = core.trace.frame(depth - 1);
+    for task in last.sleep.iter().filter(|&task| task != last.task as usize) {
+        let op = core.tasks()[task].op;
+        let failed = last.sleep_failed.contains(task);
+        let woken =
+            op.object == last.op.object && core.trace.rules.dependent(op.access.class(failed), last.class) && rules.has(Rule::WakeSleepers);
+        if !woken {
+            sleep.insert(task);
+            if failed {
+                sleep_failed.insert(task);
             }
         }
-        let state = core.trace.frame_mut(depth);
-        state.sleep = sleep;
-        state.sleep_failed = sleep_failed;
     }
+    let state = core.trace.frame_mut(depth);
+    state.sleep = sleep;
+    state.sleep_failed = sleep_failed;
 }
 
 /// Whether something is left to run from the state.
-fn open(trace: &Trace, state: usize) -> Option<usize> {
+pub(super) fn open(trace: &Trace, state: usize) -> Option<usize> {
     let state = trace.frame(state);
     state.backtrack.first_not_in(&state.sleep)
 }
@@ -172,7 +171,7 @@ impl Explore for DepthFirst {
             return None;
         }
         if self.reduce {
-            self.inherit_sleep(core);
+            inherit_sleep(core, self.rules);
         }
         let before = (depth > 0).then(|| core.trace.frame(depth - 1).task as usize);
         let state = core.trace.frame_mut(depth);

@@ -3,9 +3,12 @@
 mod commuting;
 mod depth_first;
 mod fewest;
+mod graph;
 mod races;
 mod random;
 mod replay;
+mod states;
+pub(crate) mod summary;
 
 use crate::dependence::Rules;
 use crate::execution::Core;
@@ -24,6 +27,9 @@ pub enum Strategy {
     Dpor,
     /// Every interleaving, without any reduction.
     Dfs,
+    /// Every state once, as far as races ask for it: [`Dpor`](Self::Dpor) that does not go on from a state that it has gone on from before. For
+    /// programs that [name their state](crate::name_state); see the crate's documentation.
+    States,
     /// A random enabled task at every step. Samplers give up an execution after 20,000 steps; it counts as cut.
     Random {
         /// Seed of the random choices.
@@ -113,6 +119,7 @@ pub(crate) fn explore(strategy: &Strategy, rules: Rules, part: Part, worker: Wor
             let plain = *strategy == Strategy::Dfs;
             Box::new(depth_first::DepthFirst::new(!plain, rules, part, worker))
         }
+        Strategy::States => Box::new(states::States::new(rules)),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => Box::new(random::Pct::new(seed, depth, iterations)),
         Strategy::Urw { seed, iterations } => Box::new(random::Urw::new(seed, iterations)),

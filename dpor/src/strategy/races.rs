@@ -4,6 +4,7 @@ use crate::access::{Class, Op};
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::report::End;
+use crate::strategy::summary::{Bits, Summaries};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
 use crate::trace::{NONE, Trace};
@@ -23,6 +24,8 @@ struct Late<'a> {
     last: u32,
     /// Events before it.
     end: usize,
+    /// It is known to come some time, but not what comes before it.
+    later: bool,
 }
 
 /// Scratch space of race detection.
@@ -55,9 +58,46 @@ impl Races {
             clock: &before,
             last: frame.prev,
             end: index,
+            later: false,
         };
         self.check(&mut core.trace, &late);
         self.before = before;
+    }
+
+    /// The state at hand was gone on from before. Check what follows it against all that has led to it now.
+    pub(crate) fn of_summary(&mut self, core: &mut Core, summaries: &Summaries, summary: &Bits) {
+        let depth = core.trace.depth;
+        for number in summary.iter() {
+            let Some(later) = summaries.later(number) else {
+                (0..depth).for_each(|state| core.trace.frame_mut(state).run_all_enabled());
+                continue;
+            };
+            // An object that is not there yet has no events.
+            let Some(object) = core.object_of(later.object) else { continue };
+            let task = later.task as usize;
+            let mut before = std::mem::take(&mut self.before);
+            before.clear();
+            let there = core.tasks().get(task);
+            match there {
+                Some(_) => before.extend_from_slice(core.trace.task_clock(task)),
+                None => before.resize(core.trace.task_clock(0).len(), 0),
+            }
+            // One that waits for another's end, say, has not announced its next step yet.
+            let pending = there.filter(|task| later.first && task.state == TaskState::Pending);
+            let late = Late {
+                task,
+                op: Op { object, access: later.access },
+                class: later.class,
+                blocks: later.blocks,
+                announced: pending.map_or(depth, |task| task.announced),
+                clock: &before,
+                last: core.trace.last_on(object),
+                end: depth,
+                later: true,
+            };
+            self.check(&mut core.trace, &late);
+            self.before = before;
+        }
     }
 
     /// Check what could not happen because the execution is over.
@@ -110,6 +150,7 @@ impl Races {
                 clock: &before,
                 last: core.trace.last_on(waiting.op.object),
                 end: depth,
+                later: false,
             };
             self.check(&mut core.trace, &late);
             self.before = before;
@@ -200,13 +241,17 @@ impl Races {
             }
         }
         let state = trace.frame_mut(event);
-        if late.blocks && beside && matches!(state.class, Class::Shared | Class::Update) {
+        if state.closed {
+            return;
+        }
+        if late.blocks && (beside || late.later) && matches!(state.class, Class::Shared | Class::Update) {
             if trace.rules.has(Rule::SharedBeforeBlocking) {
                 trace.frame_mut(event).run_all_enabled();
             }
             return;
         }
-        let leads = self.first[late.task] == 0 && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);
+        let known = !late.later || !trace.rules.has(Rule::UnknownBefore);
+        let leads = known && self.first[late.task] == 0 && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);
         if leads {
             self.initials.insert(late.task);
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use dpor::{Access, Budget, End, Explorer, FailureKind, Op, Report, Rule, Strategy};
 
-use super::program::{Program, WORLD, World};
+use super::program::{LEFT_OUT, Program, WORLD, World};
 
 /// What an exploration saw.
 #[derive(Default, Debug)]
@@ -78,6 +78,8 @@ pub fn run(program: &Program) -> impl Fn() + Send + Sync + 'static {
     move || {
         let world = Rc::new(World::new(&program));
         WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+        let (named, left_out) = (Rc::clone(&world), LEFT_OUT.get());
+        dpor::name_state(move |digest| named.name(digest, left_out));
         let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
         for &task in &mine {
             world.start(task);
@@ -131,6 +133,31 @@ pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Rep
 
 /// Executions after which plain enumeration gives up.
 const MOST: u64 = 6_000;
+
+/// What is wrong with the exploration by states of this program: `Ok(None)` if plain enumeration is too long to tell, else the executions of
+/// source-DPOR, and states and executions.
+pub fn fault_by_states(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64, u64)>, String> {
+    let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
+    if !plain_report.exhausted {
+        return Ok(None);
+    }
+    let mut explorer = Explorer::new(Strategy::States);
+    if let Some(rule) = dropped {
+        explorer = explorer.without_rule(rule);
+    }
+    let (report, seen) = explore(program, explorer, Some(100_000));
+    if !report.exhausted {
+        return Err(format!("not exhausted: {report} {:?}", report.failures));
+    }
+    if seen.failures != plain.failures {
+        return Err(format!("failures {:?}, plainly {:?}", seen.failures, plain.failures));
+    }
+    if seen.endings != plain.endings {
+        return Err(format!("endings {:#?}, plainly {:#?}", seen.endings, plain.endings));
+    }
+    let (dpor, _) = explore(program, Explorer::new(Strategy::Dpor), None);
+    Ok(Some((dpor.executions, report.states, report.executions)))
+}
 
 /// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is too long to tell.
 pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64)>, String> {

@@ -8,7 +8,7 @@ pub mod sem;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use dpor::{Access, ObjectId, object, step, step_when, tried};
+use dpor::{Access, ObjectId, object, observed, step, step_when, tried};
 
 /// An exclusive lock.
 #[derive(Clone)]
@@ -45,6 +45,7 @@ impl Lock {
 
     pub fn is_locked(&self) -> bool {
         step(self.0.0, Access::Read);
+        observed(self.0.1.get().into());
         self.0.1.get()
     }
 
@@ -65,7 +66,12 @@ impl Word {
 
     pub fn read(&self) -> i64 {
         step(self.0.0, Access::Read);
-        self.0.1.get()
+        self.saw(self.0.1.get())
+    }
+
+    fn saw(&self, value: i64) -> i64 {
+        observed(value.cast_unsigned());
+        value
     }
 
     pub fn write(&self, value: i64) {
@@ -75,7 +81,7 @@ impl Word {
 
     pub fn swap(&self, value: i64) -> i64 {
         step(self.0.0, Access::Rmw);
-        self.0.1.replace(value)
+        self.saw(self.0.1.replace(value))
     }
 
     pub fn add(&self, value: i64) {
@@ -86,7 +92,7 @@ impl Word {
     /// The same with the result: not an update.
     pub fn fetch_add(&self, value: i64) -> i64 {
         step(self.0.0, Access::Rmw);
-        self.0.1.replace(self.0.1.get() + value)
+        self.saw(self.0.1.replace(self.0.1.get() + value))
     }
 
     /// Compare-and-swap, with the value seen if it fails.
@@ -94,6 +100,7 @@ impl Word {
         step(self.0.0, Access::TryAcquire);
         let seen = self.0.1.get();
         tried(seen == expect);
+        self.saw(seen);
         if seen != expect {
             return Err(seen);
         }
@@ -108,7 +115,7 @@ impl Word {
     /// Reads the value when it is such.
     pub fn read_when(&self, ready: &dyn Fn(i64) -> bool) -> i64 {
         step_when(self.0.0, Access::Wait, &|| ready(self.0.1.get()));
-        self.0.1.get()
+        self.saw(self.0.1.get())
     }
 
     pub fn peek(&self) -> i64 {

@@ -1,6 +1,7 @@
 //! Random programs: made from a seed, run under the explorer, made smaller when they show a fault.
 
 use std::cell::{Cell, RefCell};
+use std::hash::Hash;
 use std::rc::Rc;
 
 use dpor::{Access, ObjectId, object, step, step_when, tried};
@@ -231,6 +232,10 @@ pub struct World {
 }
 
 thread_local! {
+    /// A task that does not say what it has read, if there is one.
+    pub static BLIND: Cell<Option<usize>> = const { Cell::new(None) };
+    /// What is left out of the keys of states.
+    pub static LEFT_OUT: Cell<Option<&'static str>> = const { Cell::new(None) };
     /// The objects of the last execution on this thread.
     pub static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
 }
@@ -281,7 +286,8 @@ impl World {
     fn saw(&self, task: usize, value: u64) {
         let register = &mut self.registers.borrow_mut()[task];
         *register = register.wrapping_mul(7).wrapping_add(value + 1);
-        dpor::observed(value);
+        // One that is blind says nothing of what it reads, and yet that it has read.
+        dpor::observed(if BLIND.get() == Some(task) { 0 } else { value });
     }
 
     fn execute(self: &Rc<Self>, task: usize, instr: Instr, held: &mut Held, skip: &mut bool) {
@@ -410,6 +416,7 @@ impl World {
                 step(self.rcu.0, Access::Write);
                 // Each task reads at most once at a time; a reader that left and came back is waited for too, which is allowed.
                 let old = self.rcu.1.borrow().clone();
+                old.iter().for_each(|&reader| dpor::observed(reader as u64));
                 let old = RefCell::new(old);
                 let gone = || {
                     let readers = self.rcu.1.borrow();
@@ -451,6 +458,24 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// All that tasks share, for the key of a state. What `leave_out` names is not in it.
+    pub fn name(&self, digest: &mut dpor::Digest, leave_out: Option<&str>) {
+        let mut put = |name: &str, part: &dyn std::fmt::Debug| {
+            if leave_out != Some(name) {
+                format!("{name} {part:?}").hash(digest);
+            }
+        };
+        put("words", &self.words.each_ref().map(|word| word.1.get()));
+        put("locks", &self.locks.each_ref().map(|lock| lock.1.get()));
+        put("rw", &[&self.rw.1, &self.fair.1].map(|rw| (rw.readers.get(), rw.writer.get(), rw.queue.borrow().clone())));
+        put("sem", &(self.sem.peek(), self.sem.peek_queue()));
+        let mut readers = self.rcu.1.borrow().clone();
+        readers.sort_unstable();
+        put("rcu", &readers);
+        put("handles", &self.handles.borrow().iter().map(Option::is_some).collect::<Vec<_>>());
+        put("registers", &self.registers.borrow());
     }
 
     /// All that the tests compare.

@@ -85,4 +85,9 @@ impl Sem {
     pub fn peek(&self) -> (u32, bool) {
         (self.readers.get(), self.writer.get())
     }
+
+    /// Who waits, without a step.
+    pub fn peek_queue(&self) -> Vec<(usize, bool)> {
+        self.queue.borrow().clone()
+    }
 }

@@ -13,4 +13,5 @@ mod livelock;
 mod mutations;
 mod nidhugg;
 mod parallel;
+mod states;
 mod structured_programs;

@@ -106,6 +106,10 @@ fn verdict(outcome: &Outcome) -> Cell {
 
 fn detail(outcome: &Outcome) -> String {
     let executions = plural(outcome.executions, "execution");
+    let executions = match outcome.states {
+        Some(states) => format!("{}, {executions}", plural(states, "state")),
+        None => executions,
+    };
     let Verdict::Violated { unfinished, .. } = outcome.verdict() else {
         return match &outcome.coverage {
             Coverage::Sampled { how } => format!("{executions}, {how}"),

@@ -247,6 +247,7 @@ fn outcome(race: &str, title: &str, protocol: &str, executions: u64, documented:
         engine: "dpor".into(),
         memory_model: "sequentially consistent".into(),
         executions,
+        states: None,
         coverage: Coverage::Exhaustive,
         violating: 0,
         violations: Vec::new(),

@@ -321,3 +321,24 @@ pub fn fault_without(program: &Program, rule: Rule, limits: Limits) -> Result<()
     let (report, seen) = explore(program, bounded(Strategy::Dpor, MOST).without_rule(rule));
     oracle.agrees_reduced("reduced", &report, &seen)
 }
+
+/// What is wrong with the exploration by states of this program: `Ok(None)` if the oracle passes it over, else the executions of source-DPOR,
+/// states and executions, and whether it fails.
+pub fn fault_by_states(program: &Program, rule: Option<Rule>, limits: Limits) -> Result<Option<(u64, u64, u64, bool)>, String> {
+    let Some(oracle) = Oracle::ask(program, limits)? else { return Ok(None) };
+    let mut explorer = bounded(Strategy::States, MOST);
+    if let Some(rule) = rule {
+        explorer = explorer.without_rule(rule);
+    }
+    let (report, seen) = explore(program, explorer);
+    if !report.exhausted {
+        return Err(format!("not exhausted: {report} {:?}", report.failures));
+    }
+    if oracle.races() {
+        oracle.agrees_reduced("by states", &report, &seen)?;
+    } else {
+        same("endings by states", &seen.ends, &oracle.ends)?;
+    }
+    let (dpor, _) = explore(program, bounded(Strategy::Dpor, MOST));
+    Ok(Some((dpor.executions, report.states, report.executions, !oracle.ends.failures.is_empty())))
+}

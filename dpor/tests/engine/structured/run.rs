@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::rc::Rc;
 
 use dpor::{Access, DataId, JoinHandle, ObjectId, object, step, step_when, tried};
@@ -83,6 +84,8 @@ pub fn run(program: &Program) {
         status: RefCell::default(),
     });
     WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
+    let named = Rc::clone(&world);
+    dpor::name_state(move |digest| named.name(digest));
     for node in 0..program.nodes {
         world.make(node);
     }
@@ -114,6 +117,12 @@ impl World {
             permits: Cell::new(self.program.permits),
             mail: zero(),
         }));
+    }
+
+    /// All that tasks share, for the key of a state.
+    fn name(&self, digest: &mut dpor::Digest) {
+        self.nodes.borrow().iter().for_each(|node| digest.put(node.is_some().into()));
+        self.ending().hash(digest);
     }
 
     /// All that the tests compare, as the machine puts it.
@@ -178,6 +187,7 @@ impl Me {
     fn set(&mut self, reg: usize, value: u8) {
         self.regs[reg] = value;
         self.world.regs.borrow_mut()[self.task] = self.regs;
+        dpor::observed(value.into());
     }
 
     fn node(&self, place: Place) -> (u8, Rc<Node>) {
@@ -196,6 +206,8 @@ impl Me {
             Stmt::Act(place, act) => {
                 let (name, node) = self.node(*place);
                 self.act(name, &node, *act);
+                // Nothing more was learned.
+                dpor::observed(0);
             }
             Stmt::UnlockAny => {
                 if let Some(&name) = self.locks.first() {
@@ -358,6 +370,7 @@ impl Me {
             Act::Take(reg) => {
                 step(id, how);
                 let mail = node.mail.take();
+                dpor::observed(mail.into());
                 self.set(reg, u8::from(mail != 0));
                 match mail {
                     0 => {}

@@ -1,0 +1,174 @@
+//! What names a state: a hash of all that is shared, and of what each task has learned.
+//!
+//! The local state of a task cannot be hashed, it is a Rust stack; but the task is deterministic, so its local state is a function of what it has
+//! observed since it began, or since the round of its retry loop began.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::access::Access;
+
+/// A hash of 128 bits, to name states with: what is written to it makes the name. The same on every machine and in every execution, but not
+/// from one version of this crate to the next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Digest(u64, u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest(0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344)
+    }
+}
+
+impl Digest {
+    /// Add a number.
+    #[inline]
+    pub fn put(&mut self, value: u64) {
+        let mut low = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        low ^= low >> 32;
+        self.0 = low.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut high = (self.1.rotate_left(31) ^ value ^ 0x5851_f42d_4c95_7f2d).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        high ^= high >> 29;
+        self.1 = high.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    }
+
+    /// The hash of all that was added.
+    pub fn key(self) -> u128 {
+        let mut end = self;
+        end.put(0x6a09_e667);
+        u128::from(end.0 ^ end.0 >> 31) << 64 | u128::from(end.1 ^ end.1 >> 33)
+    }
+}
+
+/// So that values that are `Hash` can be added.
+impl Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.key() as u64
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.put(u64::from_le_bytes(word));
+        }
+        self.put(bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.put(value.into());
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.put(value.into());
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.put(value);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.put(value as u64);
+    }
+}
+
+/// For maps by keys, which are hashes already.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+pub(crate) type Keys = BuildHasherDefault<KeyHasher>;
+
+/// How the program names what its tasks share.
+pub(crate) type Naming = Box<dyn Fn(&mut Digest)>;
+
+/// All that a task has learned since it began, or since the round that it is in began.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learned {
+    digest: Digest,
+    /// Its last step has read something that was not said yet.
+    open: bool,
+    /// Where the retry loops began that it is in: what it carried round then, and what it had learned.
+    loops: Vec<(u64, Digest)>,
+}
+
+impl Learned {
+    pub(crate) fn restart(&mut self) {
+        (self.digest, self.open) = (Digest::default(), false);
+        self.loops.clear();
+    }
+
+    /// The task takes a step. `fresh` gives numbers that were never there before.
+    pub(crate) fn event(&mut self, access: Access, fresh: &mut u64) {
+        if std::mem::take(&mut self.open) {
+            *fresh += 1;
+            self.digest.put(1 << 63 | *fresh);
+        }
+        self.digest.put(0x100 + access as u64);
+        self.open = matches!(access, Access::Read | Access::Rmw | Access::TryAcquire | Access::TryAcquireShared);
+    }
+
+    pub(crate) fn value(&mut self, value: u64) {
+        self.open = false;
+        self.digest.put(value);
+    }
+
+    /// A round begins, in which the task carries `own` along. What it has learned since it last began one with that is forgotten.
+    pub(crate) fn round(&mut self, own: u64) {
+        self.open = false;
+        match self.loops.iter().rposition(|&(other, _)| other == own) {
+            Some(at) => {
+                self.loops.truncate(at + 1);
+                self.digest = self.loops[at].1;
+            }
+            None => self.loops.push((own, self.digest)),
+        }
+    }
+
+    /// A task begins with what the one that has spawned it knew.
+    pub(crate) fn inherit(&mut self, parent: &Learned) {
+        self.restart();
+        self.digest = parent.digest;
+        self.open = parent.open;
+        self.digest.put(0x300);
+    }
+
+    pub(crate) fn mark(&self) -> Digest {
+        self.digest
+    }
+
+    /// What was learned since `mark` comes to no more than `value`.
+    pub(crate) fn since(&mut self, mark: Digest, value: u64) {
+        self.digest = mark;
+        self.digest.put(0x200);
+        self.digest.put(value);
+    }
+
+    pub(crate) fn feed(&self, key: &mut Digest, fresh: &mut u64) {
+        key.put(self.digest.0);
+        key.put(self.digest.1);
+        if self.open {
+            *fresh += 1;
+            key.put(1 << 63 | *fresh);
+        }
+        // Where it can come back to is part of what it knows.
+        key.put(self.loops.len() as u64);
+        for (own, digest) in &self.loops {
+            key.put(*own);
+            key.put(digest.0);
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Depth-first exploration that goes on from each state once. See the crate's documentation for why that is enough.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Explore;
+use super::depth_first::{inherit_sleep, open};
+use super::graph::Graph;
+use super::races::Races;
+use super::summary::{Bits, Later, Summaries};
+use crate::dependence::{Rule, Rules};
+use crate::execution::Core;
+use crate::report::{End, Report, Unfinished};
+use crate::state::Keys;
+use crate::task::TaskState;
+use crate::taskset::TaskSet;
+
+/// What is remembered of a state.
+#[derive(Debug)]
+struct Known {
+    /// What slept when it was gone on from.
+    sleep: TaskSet,
+    /// What can follow it, once all of that has been gone through.
+    summary: Arc<Bits>,
+    /// It is on the path.
+    open: bool,
+    /// What has to be the same whenever it is reached.
+    check: u64,
+    /// A task that was run from it, and what that led to.
+    next: Option<(usize, Next)>,
+}
+
+/// What a step leads to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Next {
+    State(u128),
+    End,
+}
+
+/// A state of the path.
+#[derive(Debug)]
+struct Visit {
+    key: u128,
+    /// What can follow, as far as it has been gone through.
+    after: Bits,
+    /// It was gone on from before, and nothing is run from it.
+    known: bool,
+}
+
+pub(crate) struct States {
+    races: Races,
+    rules: Rules,
+    started: bool,
+    /// What to run from the state in which this execution leaves the last one.
+    branch: Option<usize>,
+    path: Vec<Visit>,
+    known: HashMap<u128, Known, Keys>,
+    summaries: Summaries,
+    /// States that were gone on from, once each, though they may be forgotten.
+    states: u64,
+    hits: u64,
+    /// The execution goes on from a known state as one did before, to see whether everything is as it was: what comes next then.
+    follows: Option<Next>,
+    checking: bool,
+    /// A state was met again on the path: executions need not end.
+    cycle: bool,
+    /// All steps of all states, since executions need not end.
+    graph: Option<Graph>,
+    /// Executions that show a livelock each, to be run at the end, and the one that runs.
+    livelocks: Option<Vec<Vec<usize>>>,
+    shows: Option<Vec<usize>>,
+}
+
+/// So many known states at the beginning are gone on from for a check, and every so many-th after that.
+const CHECKED: u64 = 64;
+const EVERY: u64 = 32;
+/// For so many steps.
+const FOLLOWED: usize = 100;
+
+impl States {
+    pub(crate) fn new(rules: Rules) -> Self {
+        States {
+            races: Races::default(),
+            rules,
+            started: false,
+            branch: None,
+            path: Vec::new(),
+            known: HashMap::default(),
+            summaries: Summaries::default(),
+            states: 0,
+            hits: 0,
+            follows: None,
+            checking: false,
+            cycle: false,
+            graph: None,
+            livelocks: None,
+            shows: None,
+        }
+    }
+
+    /// The deepest state from which something is left to run, and that. States after it are done with.
+    fn next_branch(&mut self, core: &mut Core) -> Option<(usize, usize)> {
+        while let Some(state) = self.path.len().checked_sub(1) {
+            core.trace.frame_mut(state).done_with_event();
+            if let Some(task) = open(&core.trace, state) {
+                return Some((state, task));
+            }
+            self.complete(core, state);
+        }
+        None
+    }
+
+    /// All that follows the last state of the path has been gone through.
+    fn complete(&mut self, core: &Core, state: usize) {
+        let Some(Visit { key, mut after, known }) = self.path.pop() else { return };
+        if let Some(before) = self.path.last_mut() {
+            let mut all = after.clone();
+            self.summaries.before(&mut all, core.trace.frame(state - 1).task);
+            before.after.union_with(&all);
+        }
+        if known {
+            return;
+        }
+        let remembered = self.known.get_mut(&key).expect("the path's states are known");
+        if self.graph.is_none() && self.states > core.max_states as u64 {
+            self.known.remove(&key);
+            return;
+        }
+        remembered.open = false;
+        after.union_with(&remembered.summary);
+        remembered.summary = self.summaries.share(after);
+    }
+
+    /// A state is reached by a step of the execution. True if there is something to run from it.
+    fn reach(&mut self, core: &mut Core, key: u128, check: u64) -> bool {
+        let depth = core.trace.depth;
+        debug_assert_eq!(depth, self.path.len());
+        self.lead_to(core, Next::State(key));
+        let whole = self.graph.is_some();
+        if let Some(graph) = &mut self.graph {
+            graph.reach(key, core);
+        } else {
+            inherit_sleep(core, self.rules);
+        }
+        let frame = core.trace.frame_mut(depth);
+        let mut visit = Visit { key, after: Bits::default(), known: true };
+        let Some(known) = self.known.get_mut(&key) else {
+            let summary = self.summaries.share(Bits::default());
+            self.known.insert(key, Known { sleep: frame.sleep.clone(), summary, open: true, check, next: None });
+            self.states += 1;
+            self.path.push(Visit { known: false, ..visit });
+            return true;
+        };
+        if known.check != check {
+            self.path.push(visit);
+            core.differs(
+                "a state that was reached before is reached again, and other tasks can run, or are about to do something else".into(),
+            );
+            return false;
+        }
+        if known.open && !whole {
+            // What follows it is not known yet.
+            self.cycle |= self.rules.has(Rule::Cycles);
+            self.path.push(visit);
+            return false;
+        }
+        let woken: TaskSet = known.sleep.iter().filter(|&task| !frame.sleep.contains(task)).collect();
+        visit.after = (*known.summary).clone();
+        let summary = Arc::clone(&known.summary);
+        if woken.is_empty() || !self.rules.has(Rule::WokenStates) {
+            self.path.push(visit);
+        } else {
+            // What began with those that slept then was left out.
+            known.open = true;
+            known.sleep = known.sleep.iter().filter(|&task| frame.sleep.contains(task)).collect();
+            frame.sleep.copy_from(&known.sleep);
+            frame.backtrack.copy_from(&woken);
+            frame.closed = true;
+            self.path.push(Visit { known: false, ..visit });
+        }
+        if !whole && self.rules.has(Rule::Summaries) {
+            self.races.of_summary(core, &self.summaries, &summary);
+        }
+        !self.path[depth].known
+    }
+
+    /// The last step of the path has led to this.
+    fn lead_to(&mut self, core: &Core, next: Next) {
+        let Some(Visit { key, .. }) = self.path.last() else { return };
+        let task = core.trace.frame(self.path.len() - 1).task as usize;
+        if let Some(graph) = &mut self.graph
+            && let Next::State(to) = next
+        {
+            graph.step(*key, task, to);
+        }
+        if let Some(known) = self.known.get_mut(key) {
+            known.next.get_or_insert((task, next));
+        }
+    }
+
+    /// Go on from a known state as an execution did before, and compare.
+    fn follow(&mut self, core: &mut Core, key: u128, check: u64) -> Option<usize> {
+        let expected = self.follows.take()?;
+        let known = self.known.get(&key).filter(|known| known.check == check && expected == Next::State(key));
+        let Some(known) = known else {
+            core.differs("a state that was reached before is reached again, and the same step leads to another state".into());
+            return None;
+        };
+        // It may go round in a circle.
+        let (task, next) = known.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
+        self.follows = Some(next);
+        Some(task)
+    }
+
+    /// What waits when an execution ends has to be known to those who come to the states on the way again.
+    fn remember_waiting(&mut self, core: &mut Core, end: End) {
+        let depth = core.trace.depth;
+        let here = core.trace.len() > depth;
+        let mut waiting = Bits::default();
+        if end == End::Failed && !core.stuck() && !core.overtaken().1.is_empty() {
+            Summaries::overtaken(&mut waiting);
+        }
+        for (index, task) in core.tasks().iter().enumerate() {
+            if task.state != TaskState::Pending || end == End::Cut && here && core.trace.frame(depth).enabled.contains(index) {
+                continue;
+            }
+            let class = task.op.access.class(false);
+            let later = Later::new(index, task.op, core.creator(task.op.object), class, task.blocks());
+            waiting.insert(self.summaries.number(later));
+        }
+        if self.path.len() <= depth && depth > 0 {
+            let task = core.trace.frame(depth - 1).task;
+            self.summaries.before(&mut waiting, task);
+        }
+        if let Some(last) = self.path.last_mut() {
+            last.after.union_with(&waiting);
+        }
+    }
+
+    /// Executions need not end: begin again, and keep every step of every state.
+    fn begin_graph(&mut self, core: &mut Core) {
+        (self.graph, self.cycle, self.states) = (Some(Graph::default()), false, 0);
+        self.path.clear();
+        self.known.clear();
+        core.trace.start_afresh();
+        core.rewind(0);
+    }
+
+    /// The search is over: what livelocks there are is shown by one execution each. False if there is none left.
+    fn show_livelock(&mut self, core: &mut Core) -> bool {
+        let Some(graph) = &self.graph else { return false };
+        let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.trace.fairness));
+        self.shows = livelocks.pop();
+        (core.by_states, core.insists) = (false, true);
+        core.trace.start_afresh();
+        core.rewind(0);
+        self.shows.is_some()
+    }
+}
+
+impl Explore for States {
+    fn begin(&mut self, core: &mut Core) -> bool {
+        core.by_states = true;
+        (self.follows, self.checking) = (None, false);
+        if self.cycle {
+            self.begin_graph(core);
+            return true;
+        }
+        if !std::mem::replace(&mut self.started, true) {
+            core.rewind(0);
+            return true;
+        }
+        if let Some((state, task)) = self.next_branch(core) {
+            self.branch = Some(task);
+            core.rewind(state);
+            return true;
+        }
+        self.show_livelock(core)
+    }
+
+    fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        if let Some(shows) = &self.shows {
+            return shows.get(depth).copied().filter(|&task| core.trace.frame(depth).ready.contains(task));
+        }
+        if let Some(task) = self.branch.take() {
+            return Some(task);
+        }
+        let Some((key, check)) = core.state() else {
+            if core.failure.is_none() {
+                core.give_up_for(Unfinished::Unavailable("the program does not name its state".into()));
+            }
+            return None;
+        };
+        if self.checking {
+            return self.follow(core, key, check);
+        }
+        if self.graph.is_some() && self.states >= core.max_states as u64 && !self.known.contains_key(&key) {
+            core.give_up_for(Unfinished::States(core.max_states));
+            return None;
+        }
+        let goes_on = self.reach(core, key, check);
+        if core.failure.is_some() || self.cycle {
+            return None;
+        }
+        if !goes_on {
+            self.hits += 1;
+            if self.hits > CHECKED && !self.hits.is_multiple_of(EVERY) {
+                return None;
+            }
+            let (task, next) = self.known[&key].next?;
+            (self.follows, self.checking) = (Some(next), true);
+            return Some(task);
+        }
+        let frame = core.trace.frame_mut(depth);
+        if frame.closed {
+            return open(&core.trace, depth);
+        }
+        if self.graph.is_some() {
+            frame.run_all_enabled();
+        }
+        let before = self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
+        let frame = core.trace.frame_mut(depth);
+        // Going on with the running task needs no context switch.
+        let choice = before
+            .filter(|&task| frame.enabled.contains(task) && !frame.sleep.contains(task))
+            .or_else(|| frame.enabled.first_not_in(&frame.sleep))?;
+        frame.backtrack.insert(choice);
+        Some(choice)
+    }
+
+    fn executed(&mut self, core: &mut Core) {
+        let depth = core.trace.depth - 1;
+        if self.graph.is_some() || self.checking {
+            return;
+        }
+        let frame = core.trace.frame(depth);
+        let (task, op, class) = (frame.task as usize, frame.op, frame.class);
+        let later = Later::new(task, op, core.creator(op.object), class, core.tasks()[task].blocks());
+        let number = self.summaries.number(later);
+        self.path[depth].after.insert(number);
+        self.races.of_last_event(core);
+    }
+
+    fn end(&mut self, core: &mut Core, end: End) {
+        if self.shows.take().is_some() {
+            if core.failure.is_none() && !core.given_up {
+                core.failure_at_end("a cycle of states that is fair to everybody is found, and no livelock when it is gone through".into());
+            }
+            return;
+        }
+        if core.given_up || self.cycle {
+            return;
+        }
+        if self.checking {
+            // It may also have been cut where nothing more is remembered.
+            if end != End::Cut && self.follows.is_some_and(|next| next != Next::End) {
+                core.failure_at_end("a state that was reached before is reached again, and the same step ends the execution".into());
+            }
+            return;
+        }
+        let depth = core.trace.depth;
+        if self.path.len() == depth {
+            self.lead_to(core, Next::End);
+        }
+        let known = self.path.get(depth).is_some_and(|visit| visit.known);
+        if known {
+            return;
+        }
+        if self.graph.is_none() {
+            if end != End::Complete && self.rules.has(Rule::WaitingFollows) {
+                self.remember_waiting(core, end);
+            }
+            self.races.at_end(core, end, self.rules);
+        }
+    }
+
+    fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {
+        report.states = self.states;
+        report.frontier = self
+            .path
+            .iter()
+            .enumerate()
+            .map(|(state, _)| {
+                let frame = core.trace.frame(state);
+                frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count() as u64
+            })
+            .sum();
+        let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
+        report.exhausted = finished && !lost;
+        if report.exhausted {
+            report.why_unfinished = None;
+        }
+    }
+}

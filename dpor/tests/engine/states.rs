@@ -1,0 +1,186 @@
+//! The search that goes on from each state once, against enumeration and an independent machine, without its rules, and with keys that lack something.
+//!
+//! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each kind.
+
+use crate::common::Lock;
+use crate::common::check::{explore, fault_by_states};
+use crate::common::program::{BLIND, Flavour, LEFT_OUT, Program, env};
+use crate::structured::check::{Limits, fault_by_states as structured_fault};
+use crate::structured::generate::{THEMES, Theme, program};
+use dpor::{Access, Commute, Explorer, Report, Rule, Strategy, Unfinished};
+
+const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
+
+fn compare(flavour: Flavour) {
+    let (mut compared, mut dpor, mut states, mut executions) = (0, 0, 0, 0);
+    for seed in env("DPOR_SEED", 1).. {
+        if compared == env("DPOR_PROGRAMS", 200) {
+            break;
+        }
+        let program = Program::random(seed, flavour);
+        match fault_by_states(&program, None) {
+            Ok(None) => {}
+            Ok(Some((plain, met, run))) => {
+                compared += 1;
+                dpor += plain;
+                states += met;
+                executions += run;
+            }
+            Err(first) => {
+                let smallest = program.shrink(|program| fault_by_states(program, None).is_err());
+                panic!("{flavour:?} seed {seed}: {smallest:#?}\n{}\nfirst: {first}", fault_by_states(&smallest, None).unwrap_err());
+            }
+        }
+    }
+    eprintln!("{flavour:?}: {compared} programs agree, {dpor} executions of source-DPOR, {states} states in {executions}");
+}
+
+fn compare_structured(theme: Theme) {
+    let (mut compared, mut dpor, mut states, mut executions, mut failing) = (0, 0, 0, 0, 0);
+    for seed in env("DPOR_SEED", 1).. {
+        if compared == env("DPOR_PROGRAMS", 200) {
+            break;
+        }
+        let program = program(seed, theme);
+        match structured_fault(&program, None, LIMITS) {
+            Ok(None) => {}
+            Ok(Some((plain, met, run, fails))) => {
+                compared += 1;
+                dpor += plain;
+                states += met;
+                executions += run;
+                failing += u64::from(fails);
+            }
+            Err(first) => {
+                let smallest = program.shrink(|program| structured_fault(program, None, LIMITS).is_err());
+                let why = structured_fault(&smallest, None, LIMITS).unwrap_err();
+                panic!("{theme:?} seed {seed}: {smallest:#?}\n{why}\nfirst: {first}");
+            }
+        }
+    }
+    eprintln!("{theme:?}: {compared} programs agree ({failing} fail), {dpor} executions of source-DPOR, {states} states in {executions}");
+}
+
+#[test]
+fn flavours() {
+    for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Semaphore, Flavour::Failing] {
+        compare(flavour);
+    }
+}
+
+#[test]
+fn themes() {
+    THEMES.into_iter().for_each(compare_structured);
+}
+
+/// Programs of each kind to try.
+const KILLING: u64 = 3_000;
+
+/// Does a program tell that the rule is dropped? From this seed on: nearer ones do not.
+fn missed(rule: Rule, from: u64) -> bool {
+    let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All];
+    (from..from + KILLING).any(|seed| {
+        let flat = flavours.iter().find(|&&flavour| fault_by_states(&Program::random(seed, flavour), Some(rule)).is_err());
+        let structured = || THEMES.into_iter().find(|&theme| structured_fault(&program(seed, theme), Some(rule), LIMITS).is_err());
+        let (flat, structured) = (flat, if flat.is_none() { structured() } else { None });
+        if flat.is_some() || structured.is_some() {
+            eprintln!("{rule:?}: seed {seed} {flat:?} {structured:?}");
+        }
+        flat.is_some() || structured.is_some()
+    })
+}
+
+#[test]
+fn every_rule_of_the_matching_is_needed() {
+    for (rule, from) in [(Rule::Summaries, 1), (Rule::WaitingFollows, 1), (Rule::UnknownBefore, 726), (Rule::WokenStates, 415)] {
+        assert!(missed(rule, from), "{rule:?} is not missed");
+    }
+}
+
+/// A part of the state that is not in its key is noticed, by the check or by what comes out.
+#[test]
+fn a_key_that_lacks_something_is_noticed() {
+    let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All, Flavour::Semaphore];
+    for part in ["words", "sem"] {
+        LEFT_OUT.set(Some(part));
+        let noticed =
+            (1..KILLING).find_map(|seed| flavours.iter().find_map(|&flavour| fault_by_states(&Program::random(seed, flavour), None).err()));
+        LEFT_OUT.set(None);
+        let noticed = noticed.expect(part);
+        eprintln!("{part}: {}", &noticed[..noticed.len().min(200)]);
+    }
+}
+
+/// States that are forgotten are gone on from again.
+#[test]
+fn few_states_to_remember() {
+    for seed in 1..60 {
+        let program = Program::random(seed, Flavour::All);
+        let (dpor, all) = explore(&program, Explorer::new(Strategy::Dpor), None);
+        for most in [0, 3, 10] {
+            let (report, seen) = explore(&program, Explorer::new(Strategy::States).max_states(most), None);
+            assert!(report.exhausted && dpor.exhausted, "{report}");
+            assert_eq!(
+                (seen.failures, seen.endings),
+                (all.failures.clone(), all.endings.clone()),
+                "seed {seed}, {most} states: {program:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_done_is_refused() {
+    let unavailable = |report: Report| match report.why_unfinished {
+        Some(Unfinished::Unavailable(why)) if !report.exhausted => why,
+        _ => panic!("{report}"),
+    };
+    let unnamed = || {
+        let object = dpor::object();
+        dpor::spawn("task", move || dpor::step(object, Access::Write)).join();
+    };
+    eprintln!("{}", unavailable(Explorer::new(Strategy::States).run(unnamed)));
+    eprintln!("{}", unavailable(Explorer::new(Strategy::States).shard(0, 2).run(unnamed)));
+    let commuted = Explorer::new(Strategy::States).commute(Commute::default(), unnamed).expect("nothing was compared");
+    eprintln!("{}", unavailable(commuted.report));
+}
+
+/// A circle needs all of its states.
+#[test]
+fn a_circle_with_too_many_states_is_unfinished() {
+    let program = || {
+        let lock = Lock::new();
+        let (theirs, named) = (lock.clone(), lock.clone());
+        dpor::name_state(move |digest| digest.put(named.peek().into()));
+        let task = dpor::spawn("holder", move || {
+            theirs.lock();
+            theirs.unlock();
+        });
+        loop {
+            dpor::round(0, || 0);
+            if lock.try_lock() {
+                break;
+            }
+        }
+        lock.unlock();
+        task.join();
+    };
+    let whole = Explorer::new(Strategy::States).run(program);
+    assert!(whole.exhausted && whole.failing == 0, "{whole}");
+    let short = Explorer::new(Strategy::States).max_states(2).run(program);
+    assert!(!short.exhausted && matches!(short.why_unfinished, Some(Unfinished::States(2) | Unfinished::TooLong { .. })), "{short}");
+}
+
+#[test]
+fn an_observation_that_lacks_is_noticed() {
+    for task in 0..2 {
+        BLIND.set(Some(task));
+        let noticed = (1..KILLING).find_map(|seed| {
+            LEFT_OUT.set(Some("registers"));
+            fault_by_states(&Program::random(seed, Flavour::Failing), None).err()
+        });
+        BLIND.set(None);
+        LEFT_OUT.set(None);
+        assert!(noticed.is_some());
+    }
+}
