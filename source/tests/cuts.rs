@@ -33,8 +33,14 @@ fn a_condition_that_is_decided_leaves_its_branch() {
 fn a_match_leaves_its_arm() {
     check("match self.rules().reuse {\n    Reuse::Always => a(),\n    Count | Never => b(),\n}", "b()");
     check("match self.rules().reuse {\n    Reuse::Always => a(),\n    _ => {}\n}\nc()", "c()");
-    check("match self.rules().reuse {\n    Reuse::Count if self.waits() => a(),\n    Reuse::Count => {\n        b();\n        c();\n    }\n    _ => d(),\n}\n0", "b();\nc();\n0");
-    check("match self.rules().reuse {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}", "match Reuse::Count {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}");
+    check(
+        "match self.rules().reuse {\n    Reuse::Count if self.waits() => a(),\n    Reuse::Count => {\n        b();\n        c();\n    }\n    _ => d(),\n}\n0",
+        "b();\nc();\n0",
+    );
+    check(
+        "match self.rules().reuse {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}",
+        "match Reuse::Count {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}",
+    );
 }
 
 #[test]
@@ -62,7 +68,10 @@ fn what_does_something_stays() {
     check("let waits = self.waits();\nlet waits = x(waits);\na(waits)", "let waits = x(false);\na(waits)");
     check("let waits = self.waits();\nnote!(\"{waits}\");\na(waits)", "let waits = false;\nnote!(\"{waits}\");\na(false)");
     check("if !self.waits() {\n    let held = lock();\n    a(held);\n}\nb()", "{\n    let held = lock();\n    a(held);\n}\nb()");
-    check("let mut waits = self.waits();\nwhile x() {\n    a(waits);\n    waits = true;\n}\n0", "let mut waits = false;\nwhile x() {\n    a(waits);\n    waits = true;\n}\n0");
+    check(
+        "let mut waits = self.waits();\nwhile x() {\n    a(waits);\n    waits = true;\n}\n0",
+        "let mut waits = false;\nwhile x() {\n    a(waits);\n    waits = true;\n}\n0",
+    );
     check("let waits = self.waits();\nall.iter().any(|waits| a(waits))", "all.iter().any(|waits| a(waits))");
 }
 

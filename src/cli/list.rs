@@ -151,7 +151,8 @@ impl Listing {
 
     /// The sections that are not empty.
     fn text(&self, ascii: bool) -> String {
-        let sections = [self.claims_text(), self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text(), self.marks_text()];
+        let sections =
+            [self.claims_text(), self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text(), self.marks_text()];
         let text = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
         if ascii { text.replace(" · ", " - ") } else { text }
     }

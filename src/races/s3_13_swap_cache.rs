@@ -265,10 +265,7 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the fault maps a page", mapped);
     // Not in the mail: what 2.6.36 looks at the swap cache again for.
     let again = |id: &str, title: &str| {
-        Race::new(id, title)
-            .world(family_cached)
-            .cpu("load (the parent's)", load_if_told_so)
-            .sometimes("the fault maps a page", mapped)
+        Race::new(id, title).world(family_cached).cpu("load (the parent's)", load_if_told_so).sometimes("the fault maps a page", mapped)
     };
     let slot_again =
         again("S3.13/again", "while a fault waits for the page it found, the page leaves the swap cache, and another gets its slot")

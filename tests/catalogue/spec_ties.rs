@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use lockwalk::spec::{Claim, Rules};
 use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races};
 
-use super::EXPLORED;
-use super::common::Case;
+use super::common::{self, Case};
 use super::generated::{blessing, generated, spec};
+use super::{EXPLORED, written};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -279,7 +279,13 @@ fn race_table() -> String {
 fn evidence() -> String {
     let mut out = String::from("| race | protocol | verdict | executions |\n| --- | --- | --- | ---: |\n");
     let mut evaluated: BTreeMap<String, u64> = BTreeMap::new();
-    for (_, outcome) in EXPLORED.iter() {
+    let mut explored = EXPLORED.iter();
+    for (race, protocol, _) in &common::cases() {
+        if let Some(written) = written(race, protocol) {
+            writeln!(out, "| {} | `{protocol}` | {} | {} |", written.race, written.verdict, written.executions).expect("a string");
+            continue;
+        }
+        let (_, outcome) = explored.next().expect("every other case is explored");
         for count in &outcome.clauses {
             *evaluated.entry(count.name.clone()).or_default() += count.count;
         }

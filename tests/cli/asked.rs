@@ -29,13 +29,16 @@ fn one_answer(question: &str, spellings: [&str; 3], status: i32) -> String {
 }
 
 /// 2.6.34, and choices that change nothing, or that another kernel makes otherwise.
-const V2_6_34: [&str; 3] =
-    ["2.6.34", "2.6.34+vma_adjust_lock=nothing+gup=get", "2.6.33+vma_adjust_lock=nothing+shared_mapping=oldest+anon_vma_link=chained"];
+const V2_6_34: [&str; 3] = [
+    "2.6.34",
+    "2.6.34+vma_adjust_lock=nothing+gup=get",
+    "2.6.33+vma_adjust_lock=nothing+shared_mapping=oldest+anon_vma_link=chained+unuse_address=any",
+];
 
 const TRYLOCK_RESTART: [&str; 3] = [
     "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
     "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
-    "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma",
+    "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma+unuse_address=any",
 ];
 
 /// A violation ends its execution early, so how many there are depends on how the exploration is divided: it is not divided then.

@@ -178,7 +178,7 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         ),
         ("check --depth 3", "error: --depth is for --engine pct, not for dpor"),
         ("check --engine loom --seed 1", "error: --seed is for --engine random and pct, not for loom"),
-        ("check --engine native --executions 7", "error: --executions is for --engine dpor and dfs and loom, not for native"),
+        ("check --engine native --executions 7", "error: --executions is for --engine dpor and states and dfs and loom, not for native"),
         ("check --engine pct --depth 1001", "error: invalid value '1001' for '--depth <D>': 1001 is not in 1..=1000"),
         ("check --time 0s", "error: invalid value '0s' for '--time <TIME>': that is no time"),
         ("check --time soon", "error: invalid value 'soon' for '--time <TIME>': expected a number and ms, s, m or h"),

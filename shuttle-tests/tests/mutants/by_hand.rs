@@ -252,6 +252,10 @@ pub const MISTAKES: &[Mistake] = &[
             "if !frame.swap_cache.read() && !frame.mapped() {\n            return Shrunk::Kept;\n        }\n        self.page_map_lock(page);",
         )],
     ),
-    ("what is dropped was not written", "reclaim.rs", &[("self.swap_writepage(page)", "{\n                frame.dirty.write(false);\n                true\n            }")]),
+    (
+        "what is dropped was not written",
+        "reclaim.rs",
+        &[("self.swap_writepage(page)", "{\n                frame.dirty.write(false);\n                true\n            }")],
+    ),
     ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
 ];
