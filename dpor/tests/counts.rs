@@ -121,9 +121,7 @@ fn a_free_lock_is_given_back() {
     assert_eq!(explore(program).complete, 3);
 }
 
-/// By hand: `cargo test -p dpor --test counts -- --ignored`.
 #[test]
-#[ignore = "takes seconds"]
 fn many_executions_take_no_memory() {
     let report = explore(family(Variant::FixedPlain, 2, 3, 4));
     assert_eq!((report.complete, report.blocked), (450_450, 0));
