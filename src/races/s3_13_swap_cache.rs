@@ -29,6 +29,15 @@ fn load_if_told_so(w: &World) {
     assert!(loaded.is_ok() || loaded == Err(Errno::Enomem), "{loaded:?}");
 }
 
+/// A store, and reclaim comes by the page that it was into.
+fn store_then_kswapd(w: &World) {
+    let p = w.process(0);
+    p.store(1, 8).expect("it is mapped");
+    if let Some(page) = p.page_now(1) {
+        w.shrink_page(page);
+    }
+}
+
 /// One page, which is on swap.
 fn one_swapped(w: &World) {
     worlds::one_page(w);
@@ -358,13 +367,7 @@ pub(super) fn races() -> Vec<Race> {
         one_swapped(w);
     })
     .cpu("load", load_if_told_so)
-    .cpu("store, then kswapd", |w| {
-        let p = w.process(0);
-        p.store(1, 8).expect("it is mapped");
-        if let Some(page) = p.page_now(1) {
-            w.shrink_page(page);
-        }
-    })
+    .cpu("store, then kswapd", store_then_kswapd)
     .violates(Era::V5_9, Clause::DATA_1)
     .violates(Era::V5_19, Clause::DATA_1)
     .holds(Era::V5_19.with(SwapBypass::Claimed))
@@ -376,13 +379,7 @@ pub(super) fn races() -> Vec<Race> {
     let no_memory = Race::new("S3.13/no-memory", "a fault finds its slot gone; the page is stored to, and swapped out to the same slot")
         .world(one_swapped)
         .cpu("load", load_if_told_so)
-        .cpu("store, then kswapd", |w| {
-            let p = w.process(0);
-            p.store(1, 8).expect("it is mapped");
-            if let Some(page) = p.page_now(1) {
-                w.shrink_page(page);
-            }
-        })
+        .cpu("store, then kswapd", store_then_kswapd)
         .violates(Era::V2_6_29, Clause::RACE_1)
         .violates(Era::V2_6_36, Clause::RACE_1)
         .violates(Era::V5_19, Clause::RACE_1)

@@ -7,12 +7,12 @@
 //! touch the object after all, what was put off is taken up again.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Explore;
 use crate::access::{Class, Op};
 use crate::execution::Core;
 use crate::report::{End, Failure, Report, Unfinished};
+use crate::state::Keys;
 use crate::task::{Task, TaskState};
 use crate::trace::{NONE, Trace};
 
@@ -43,27 +43,7 @@ struct Sharing {
     put_off: Vec<Item>,
 }
 
-/// The keys are hashes already.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64 ^ (key >> 64) as u64;
-    }
-}
-
-type Visited = HashMap<u128, Cost, BuildHasherDefault<KeyHasher>>;
+type Visited = HashMap<u128, Cost, Keys>;
 
 fn mix(a: u128, b: u128) -> u128 {
     let mut x = (a.rotate_left(29) ^ b).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
