@@ -3,7 +3,7 @@
 //! It works on the text, so that comments and the lines of the source stay: the syntax tree says what stands where, and what is not
 //! taken is cut out. An expression is decided when it depends on rules alone; so is a function without arguments whose body is such an
 //! expression, and a variable that is bound to one. What is decided and still needed is written as the value that it has. Everything
-//! else stays as it is: what comes out does what the source does under the protocol, and is Rust.
+//! else stays as it is. What comes out is to be read: it parses, and where a cut leaves a bare `None` its type may not be known any more.
 
 mod cut;
 mod decide;
