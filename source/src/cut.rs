@@ -384,7 +384,6 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             },
             Expr::MethodCall(call) if call.method == "then" && call.args.len() == 1 => {
                 match (self.known.truth(&call.receiver), call.args.first()) {
-                    (Some(false), _) => self.replace(range(expr), "None".into()),
                     (Some(true), Some(Expr::Closure(closure))) => {
                         let indent = self.indent(range(expr).start);
                         let text = self.cut_expr(&closure.body, indent);

@@ -15,6 +15,8 @@ pub enum Value {
     Bool(bool),
     /// An arm of a rule: the rule's type where it is known, and the arm.
     Arm(Option<String>, String),
+    /// There is nothing.
+    None,
     /// All the rules.
     Rules,
 }
@@ -25,6 +27,7 @@ impl Value {
         match self {
             Self::Bool(value) => Some(value.to_string()),
             Self::Arm(Some(rule), arm) => Some(format!("{rule}::{arm}")),
+            Self::None => Some("None".into()),
             Self::Arm(None, _) | Self::Rules => None,
         }
     }
@@ -101,6 +104,9 @@ impl Known<'_> {
             Expr::Binary(binary) => self.binary(&binary.left, &binary.op, &binary.right),
             Expr::Path(path) => {
                 if let Some(name) = path.path.get_ident() {
+                    if name == "None" {
+                        return Some(Value::None);
+                    }
                     return self.variables.get(&name.to_string()).cloned().flatten();
                 }
                 let segments: Vec<_> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
@@ -118,6 +124,12 @@ impl Known<'_> {
                 }
                 _ => None,
             },
+            Expr::MethodCall(call) if self.value(&call.receiver) == Some(Value::None) => of_none(call),
+            Expr::MethodCall(call) if call.method == "then" && self.truth(&call.receiver) == Some(false) => Some(Value::None),
+            // `if let Some(name) = None`
+            Expr::Let(bound) if self.value(&bound.expr) == Some(Value::None) => {
+                matches!(&*bound.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Some")).then_some(Value::Bool(false))
+            }
             Expr::MethodCall(call) if call.args.is_empty() => {
                 if call.method == "rules" {
                     return Some(Value::Rules);
@@ -230,6 +242,16 @@ impl Known<'_> {
             }
         }
         Names(self).visit_pat(pattern);
+    }
+}
+
+/// What a method of an `Option` comes to that is `None`: what it is given is not looked at.
+fn of_none(call: &syn::ExprMethodCall) -> Option<Value> {
+    match &*call.method.to_string() {
+        "is_some" | "is_some_and" => Some(Value::Bool(false)),
+        "is_none" | "is_none_or" => Some(Value::Bool(true)),
+        "map" | "filter" | "and_then" | "flatten" | "copied" | "cloned" | "as_ref" => Some(Value::None),
+        _ => None,
     }
 }
 

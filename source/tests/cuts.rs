@@ -50,6 +50,14 @@ fn what_is_known_goes_out_of_what_is_not() {
     check("let waits = self.waits();\nif waits || x() {\n    a();\n}\nb(waits)", "if x() {\n    a();\n}\nb(false)");
     check("matches!(self.rules().reuse, Reuse::Count | Reuse::Never).then(|| a())", "Some(a())");
     check("self.waits().then(|| a())", "None");
+    check(
+        "let seq = self.waits().then(|| a());\nif seq.is_some_and(|seq| seq > 1) || x() {\n    b();\n}\nc()",
+        "if x() {\n    b();\n}\nc()",
+    );
+    check(
+        "let seq = match self.rules().wait {\n    Wait::No => None,\n    _ => Some(a()),\n};\nif let Some(seq) = seq.filter(|seq| b(seq)) {\n    c(seq);\n}\n0",
+        "0",
+    );
     check("Entry { waits: self.waits() }", "Entry { waits: false }");
     check("let waits = self.waits();\nEntry { waits }", "Entry { waits: false }");
     check("a(self.rules().reuse)", "a(Reuse::Count)");

@@ -123,7 +123,7 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         let results: Results = Arc::new(Mutex::new(vec![String::new(); self.cpus.len()]));
         let program = self.program(method.engine(), results.clone());
         let recorded = seen.clone();
-        let hears: Arc<run::Hears> = Arc::new(move |exec, found| lock(&recorded).record(exec, found, &lock(&results)));
+        let hears: Arc<run::Hears> = Arc::new(move |exec, ended| lock(&recorded).record(exec, ended.found, &lock(&results)));
         let endless = || lock(&seen).add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
         let _watch = (method.strategy().is_none()).then(|| {
             let cpus = (0..self.cpus.len()).map(|cpu| format!("CPU{cpu}")).collect();

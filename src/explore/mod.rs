@@ -311,7 +311,7 @@ impl<'o> Exploration<'o> {
 
     fn hears(&self) -> Arc<run::Hears> {
         let (plan, tally, by_states) = (self.plan.clone(), self.tally.clone(), *self.method == Method::States);
-        Arc::new(move |exec, found| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, found, by_states))
+        Arc::new(move |exec, ended| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, ended, by_states))
     }
 
     fn program(&self) -> run::Program {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dpor::{Commutation, Commute, Disagreement, Explorer, Failure, FailureKind, Report};
+use dpor::{Commutation, Commute, Disagreement, End, Explorer, Failure, FailureKind, Report};
 
 use super::Options;
 use super::stall::{self, Patience};
@@ -130,16 +130,26 @@ thread_local! {
     static BEGUN: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
 }
 
-/// Hears of each execution when it is over, and of the violation that the engine found in it.
-pub(super) type Hears = dyn Fn(&Exec, Option<Violation>) + Send + Sync;
+/// What the engine knows of an execution that is over.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// The violation that the engine found in it.
+    pub found: Option<Violation>,
+    /// It is another one with a detour: a round of a retry loop that left no trace. How many there are of these depends on the order in which things
+    /// are tried.
+    pub detour: bool,
+}
+
+/// Hears of each execution when it is over.
+pub(super) type Hears = dyn Fn(&Exec, Ended) + Send + Sync;
 
 /// The execution that this OS thread began last, if there is one, is over: `hears` of it.
 ///
 /// # Errors
 /// When something panicked in it, or in `hears`, that is no finding.
-pub(super) fn over(hears: &Hears, found: Option<Violation>) -> Result<(), Mishap> {
+pub(super) fn over(hears: &Hears, ended: Ended) -> Result<(), Mishap> {
     let Some(exec) = BEGUN.take() else { return Ok(()) };
-    exec.mishap().map_or_else(|| sync::looking(|| hears(&exec, found)), Err)
+    exec.mishap().map_or_else(|| sync::looking(|| hears(&exec, ended)), Err)
 }
 
 /// The first mishap of an exploration.
@@ -166,7 +176,9 @@ fn heard(explorer: Explorer, hears: Arc<Hears>) -> (Explorer, First) {
     let first = First::default();
     let kept = first.clone();
     let explorer = explorer.on_execution(move |execution| {
-        let heard = over(&*hears, execution.failure.and_then(engine_violation)).and_then(|()| unexpected(execution.failure));
+        let detour = execution.end == End::Complete && !execution.counted;
+        let ended = Ended { found: execution.failure.and_then(engine_violation), detour };
+        let heard = over(&*hears, ended).and_then(|()| unexpected(execution.failure));
         if kept.keep(heard) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     (explorer, first)
@@ -207,13 +219,13 @@ pub(super) fn on_loom(
     BEGUN.set(None);
     let first = First::default();
     let (kept, heard) = (first.clone(), hears.clone());
-    let report = sync::explore_loom(bound, move || kept.keep(over(&*heard, None)) && go_on(), run);
+    let report = sync::explore_loom(bound, move || kept.keep(over(&*heard, Ended::default())) && go_on(), run);
     first.raise(&whose);
     let found = match &report.stopped {
         Some(LoomStop::Deadlock(text)) => Some(Violation::new(Clause::DEADLOCK, text.clone())),
         _ => None,
     };
-    over(&**hears, found).unwrap_or_else(|mishap| mishap.raise(&whose));
+    over(&**hears, Ended { found, ..Ended::default() }).unwrap_or_else(|mishap| mishap.raise(&whose));
     report
 }
 
@@ -221,7 +233,7 @@ pub(super) fn on_loom(
 pub(super) fn on_threads(program: &Program, hears: &Hears) -> Result<(), Endless> {
     sync::silence_results();
     let ran = sync::run_native(&program.run);
-    over(hears, None).unwrap_or_else(|mishap| mishap.raise(&program.whose));
+    over(hears, Ended::default()).unwrap_or_else(|mishap| mishap.raise(&program.whose));
     ran
 }
 

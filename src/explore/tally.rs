@@ -5,8 +5,9 @@ use std::panic::Location;
 
 use witness::{Count, Outcome};
 
-use crate::race::{Race, Seen};
-use crate::spec::{Clause, Violation};
+use super::run::Ended;
+use crate::race::{Condition, Race, Seen};
+use crate::spec::Clause;
 use crate::sync::{Engine, Exec, LockEdge, Name, Operation};
 
 /// Counts over all executions.
@@ -25,9 +26,24 @@ pub(super) struct Tally {
     clauses: Vec<u64>,
     endings: Vec<u64>,
     operations: BTreeMap<Operation, u64>,
+    /// What was seen in detours ([`Ended::detour`]). It is not counted there, but was reached.
+    beside: Beside,
     /// Of executions that were cut: the most steps of a CPU, which CPU, and where it was.
     busiest: (u64, usize, Option<&'static Location<'static>>),
     edges: BTreeSet<LockEdge>,
+}
+
+#[derive(Default)]
+struct Beside {
+    clauses: BTreeSet<Clause>,
+    /// By their places among the race's.
+    endings: BTreeSet<usize>,
+    operations: BTreeSet<Operation>,
+}
+
+/// What was reached was reached once at least, even if all that did so is not counted.
+fn at_least(count: u64, beside: bool) -> u64 {
+    count.max(u64::from(beside))
 }
 
 impl Tally {
@@ -35,12 +51,12 @@ impl Tally {
         Self { clauses: vec![0; Clause::ALL.len()], endings: vec![0; race.endings().len()], ..Self::default() }
     }
 
-    /// An execution has ended, perhaps by a violation that the engine `found`. One that the scheduler cut short as redundant counts for
+    /// An execution has ended. One that the scheduler cut short as redundant counts for
     /// nothing: how many of these there are depends on how the exploration is divided. But where states are told apart (`by_states`), what leads
     /// to a state that is known may have been seen in executions that are cut there only.
-    pub fn record(&mut self, race: &Race, exec: &Exec, found: Option<Violation>, by_states: bool) {
+    pub fn record(&mut self, race: &Race, exec: &Exec, ended: Ended, by_states: bool) {
         let mut violations = exec.violations();
-        violations.extend(found);
+        violations.extend(ended.found);
         if !exec.completed() && violations.is_empty() {
             if by_states {
                 self.evaluated(exec);
@@ -50,6 +66,9 @@ impl Tally {
                 self.busiest = (steps, cpu, exec.progress().line_of(cpu));
             }
             return;
+        }
+        if ended.detour && violations.is_empty() {
+            return self.passes_by(race, exec);
         }
         self.executions += 1;
         self.evaluated(exec);
@@ -67,6 +86,14 @@ impl Tally {
         for clause in violated {
             *self.violations.entry(clause).or_default() += 1;
         }
+    }
+
+    fn passes_by(&mut self, race: &Race, exec: &Exec) {
+        exec.extend_lock_edges(&mut self.edges);
+        let endings = race.endings().iter().enumerate().filter(|(_, ending)| ending.holds(&Seen(exec)));
+        self.beside.endings.extend(endings.map(|(at, _)| at));
+        self.beside.clauses.extend(exec.clause_counts().filter(|&(_, count)| count > 0).map(|(clause, _)| clause));
+        self.beside.operations.extend(exec.operations().into_iter().filter(|(_, done)| *done).map(|(operation, _)| operation));
     }
 
     fn evaluated(&mut self, exec: &Exec) {
@@ -102,7 +129,10 @@ impl Tally {
 
     /// Times evaluated, of the clauses that were, and of those that must be.
     pub fn clauses(&self, must: &[Clause]) -> Vec<Count> {
-        let count = |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
+        let count = |clause: &Clause| {
+            let count = at_least(self.clauses[*clause as usize], self.beside.clauses.contains(clause));
+            (count, must.contains(clause), clause.id())
+        };
         let told = |(count, must, id)| (must || count > 0).then(|| Count::new(id, count));
         Clause::ALL.iter().map(count).filter_map(told).collect()
     }
@@ -117,11 +147,17 @@ impl Tally {
 
     /// Times that each operation did something.
     pub fn operations(&self, race: &Race) -> Vec<Count> {
-        self.operations.iter().map(|(operation, &count)| Count::new(operation.describe(race.cpu_names()), count)).collect()
+        let count = |(operation, &count): (&Operation, &u64)| {
+            Count::new(operation.describe(race.cpu_names()), at_least(count, self.beside.operations.contains(operation)))
+        };
+        self.operations.iter().map(count).collect()
     }
 
     pub fn endings(&self, race: &Race) -> Vec<Count> {
-        race.endings().iter().zip(&self.endings).map(|(ending, &count)| Count::new(&ending.label, count)).collect()
+        let count = |(at, (ending, &count)): (usize, (&Condition, &u64))| {
+            Count::new(&ending.label, at_least(count, self.beside.endings.contains(&at)))
+        };
+        race.endings().iter().zip(&self.endings).enumerate().map(count).collect()
     }
 }
 

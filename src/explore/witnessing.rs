@@ -6,7 +6,7 @@ use dpor::{Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinishe
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
 use super::FAIRNESS;
-use super::run::{self, Plan, engine_violation};
+use super::run::{self, Ended, Plan, engine_violation};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol, Violation};
 use crate::sync::{Engine, Exec, Trace};
@@ -70,11 +70,11 @@ fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Sc
     let plan = Arc::new(Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true });
     let recording = Arc::new(Mutex::new(Recording::default()));
     let sink = recording.clone();
-    let keep = move |exec: &Exec, found: Option<Violation>| {
+    let keep = move |exec: &Exec, ended: Ended| {
         let mut recording = sink.lock().unwrap_or_else(PoisonError::into_inner);
         recording.trace = exec.take_trace().unwrap_or_default();
         recording.held = exec.held();
-        recording.violation = exec.fatal().or(found).or_else(|| exec.violations().into_iter().next());
+        recording.violation = exec.fatal().or(ended.found).or_else(|| exec.violations().into_iter().next());
     };
     let explorer = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS);
     let report = run::on_shuttle(explorer, plan.program(), Arc::new(keep));
