@@ -150,8 +150,8 @@
 //! checked, not proved.
 //!
 //! Which rounds of a retry loop are cut off depends on the order of independent steps, and so on how the work was divided. An
-//! execution in which a task went round and left no trace, as above, is therefore counted with the cut ones: it is another one with
-//! a detour. What is left is the same for every division, if the program says who changes its plain data; this is checked, not proved
+//! execution in which a task went round and left no trace, as above, or that has an equivalent one in which it did, is therefore counted with
+//! the cut ones: it is another one with a detour. What is left is the same for every division, if the program says who changes its plain data; this is checked, not proved
 //! (`tests/engine/parallel.rs`, `tests/engine/livelock.rs`). A
 //! compare-and-exchange that may fail is best announced as a try: as an `Rmw`, one that fails counts as a write, and leaves a trace.
 //!

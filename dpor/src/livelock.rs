@@ -195,18 +195,18 @@ impl Retries {
             let cycle = last.depth..depth;
             // If going round may be a livelock already, let it happen once more, so that it shows.
             let unfair = ready.iter().any(|task| !tasks[task].round.held_back && undisturbed(trace, &cycle, Some(current), &tasks[task]));
-            if unfair && left_no_trace(trace, last, &self.entries[index]) {
+            if unfair && left_no_trace(trace, last, &self.entries[index], Between::InThisOrder) {
                 tasks[current].round.hold_back(&cycle, true);
             }
         }
         None
     }
 
-    /// Whether some task went round in vain in this execution.
+    /// Whether some task went round in vain in this execution, or in one that is equivalent.
     pub(crate) fn in_vain(&self, trace: &Trace) -> bool {
         self.entries[..self.used].iter().enumerate().any(|(index, entry)| {
             let last = self.entries[..index].iter().rfind(|last| last.task == entry.task);
-            last.is_some_and(|last| left_no_trace(trace, last, entry))
+            last.is_some_and(|last| left_no_trace(trace, last, entry, Between::InEveryOrder))
         })
     }
 
@@ -294,12 +294,21 @@ fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other:
     own.all(|event| event.op.object != op.object || !trace.rules.dependent(event.class, class))
 }
 
+/// What counts as done in the middle of a round by others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Between {
+    /// What was: the next round may see it.
+    InThisOrder,
+    /// What cannot be put off until the round is over: then it was in the middle in every equivalent execution.
+    InEveryOrder,
+}
+
 /// Whether what the task did in the round that began at `from` and ended at `to` might as well not have happened: it only looked, and took locks
 /// that it gave back, and nothing that others did after it could tell.
 ///
 /// Where the program does not say who changes what locks protect, it was nothing only if all is the same as before, and nobody else had one of
 /// those locks, who could have made up for it.
-fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry) -> bool {
+fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry, between: Between) -> bool {
     let task = to.task;
     let events = &trace.frames()[from.depth..to.depth];
     let own = |event: &&Frame| event.task as usize == task;
@@ -318,9 +327,11 @@ fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry) -> bool {
             unchanged && balance.fold(0, i32::saturating_add) == 0
         }
     });
+    let last = events.iter().rposition(|event| own(&event)).map(|index| trace.clock(from.depth + index));
     let told = |index: usize, event: &Frame| {
         let dependent = |other: &Frame| other.op.object == event.op.object && trace.rules.dependent(other.class, event.class);
-        let after = events[..index].iter().filter(own).any(dependent);
+        let puts_off = between == Between::InEveryOrder && last.is_some_and(|last| !trace.before(from.depth + index, last));
+        let after = !puts_off && events[..index].iter().filter(own).any(dependent);
         after || unsaid && events[index..].iter().filter(own).any(|other| other.class != Class::Reader && dependent(other))
     };
     from.own == to.own
