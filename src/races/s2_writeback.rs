@@ -138,6 +138,7 @@ fn hints() -> Vec<Race> {
         .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
         .violates(Era::DOCUMENT_2.with(DirtyTransfer::Unguarded), Clause::HINT_3)
         .holds(Era::DOCUMENT_2)
+        .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED))
         .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "what was stored"));
     let first = Race::new("S2/writable", "a store comes between the first entry that permits it and the look whether the page is volatile")
         .world(|w| {
