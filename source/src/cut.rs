@@ -9,7 +9,7 @@ use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt};
 
 use crate::Choices;
-use crate::decide::{Known, Matches};
+use crate::decide::{Known, Matches, Value};
 
 /// The function with `text`, as it is under `choices`.
 pub fn under(text: &str, function: &ImplItemFn, choices: &Choices, bodies: &BTreeMap<String, Option<Expr>>) -> String {
@@ -182,6 +182,8 @@ impl Cutter<'_> {
 
     fn statement(&mut self, statement: &Stmt, place: Place) {
         match statement {
+            // There is nothing: what is behind `else` is all that is done.
+            Stmt::Local(local) if let Some(otherwise) = self.otherwise_of(local) => self.put(statement, place, &otherwise),
             Stmt::Local(local) => {
                 let name = match &local.pat {
                     // What can be changed would have to be followed.
@@ -208,6 +210,14 @@ impl Cutter<'_> {
             Stmt::Expr(expr, _) => self.expression_statement(statement, expr, place),
             _ => visit::visit_stmt(self, statement),
         }
+    }
+
+    /// What stands behind the `else` of a `let` that finds nothing.
+    fn otherwise_of(&self, local: &syn::Local) -> Option<Expr> {
+        let init = local.init.as_ref()?;
+        let nothing = self.known.value(&init.expr) == Some(Value::None);
+        let something = matches!(&local.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Some"));
+        init.diverge.as_ref().filter(|_| nothing && something).map(|(_, otherwise)| (**otherwise).clone())
     }
 
     fn expression_statement(&mut self, statement: &Stmt, expr: &Expr, place: Place) {
@@ -241,7 +251,11 @@ impl Cutter<'_> {
 
     /// Does nobody come past this statement, as it is cut?
     fn leaves(&self, statement: &Stmt) -> bool {
-        let Stmt::Expr(expr, _) = statement else { return false };
+        let expr = match statement {
+            Stmt::Expr(expr, _) => expr,
+            Stmt::Local(local) => return self.otherwise_of(local).is_some(),
+            _ => return false,
+        };
         let block_leaves = |block: &Block| block.stmts.iter().any(|statement| self.leaves(statement));
         match expr {
             Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => true,

@@ -68,6 +68,11 @@ fn nothing_comes_behind_what_leaves() {
     check("if x() {\n    if !self.waits() {\n        return 1;\n    }\n    a();\n    b();\n}\nc()", "if x() {\n    return 1;\n}\nc()");
 }
 
+#[test]
+fn where_nothing_is_found_only_the_rest_is_done() {
+    check("let Some(seq) = self.waits().then(|| a()) else {\n    return b();\n};\nc(seq)", "return b();");
+}
+
 /// A step that is taken must be taken still, and a name must mean what it meant.
 #[test]
 fn what_does_something_stays() {
