@@ -77,3 +77,43 @@ impl Rules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Rules;
+    use crate::access::{Access, Class};
+
+    const SOUNDNESS: &str = include_str!("../SOUNDNESS.md");
+
+    /// SOUNDNESS.md has the table that the engine goes by.
+    #[test]
+    fn the_table_is_what_the_code_says() {
+        let steps: Vec<(String, Class)> = (Access::ALL.iter().map(|access| (format!("{access:?}"), access.class(false))))
+            .chain([("a try that failed".to_owned(), Access::TryAcquire.class(true))])
+            .collect();
+        assert_eq!(Access::TryAcquire.class(true), Access::TryAcquireShared.class(true));
+        let row = |cells: &mut dyn Iterator<Item = String>| cells.map(|cell| format!("| {cell} ")).collect::<String>() + "|\n";
+        let head = row(&mut std::iter::once(String::new()).chain(steps.iter().map(|(name, _)| name.clone())));
+        let line = row(&mut std::iter::once("---".to_owned()).chain(steps.iter().map(|_| ":---:".to_owned())));
+        let rows = steps.iter().map(|(name, a)| {
+            let cell = |b: &Class| if Rules::default().dependent(*a, *b) { "×" } else { "" };
+            row(&mut std::iter::once(name.clone()).chain(steps.iter().map(|(_, b)| cell(b).to_owned())))
+        });
+        let table = head + &line + &rows.collect::<String>();
+        assert!(SOUNDNESS.split("<!-- table -->\n").nth(1) == Some(&table), "SOUNDNESS.md should say:\n{table}");
+    }
+
+    /// Each rule that can be dropped stands there, and each file that is named is there.
+    #[test]
+    fn what_is_named_is_there() {
+        let source = include_str!("dependence.rs");
+        let rules = source.split("pub enum Rule {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("it is above");
+        for rule in rules.lines().map(str::trim).filter_map(|line| line.strip_suffix(',')) {
+            assert!(SOUNDNESS.contains(&format!("`{rule}`")), "SOUNDNESS.md does not name {rule}");
+        }
+        for file in SOUNDNESS.split('`').filter(|part| part.ends_with(".rs") && part.contains('/')) {
+            let [here, beside] = ["", "../"].map(|up| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join(file));
+            assert!(here.exists() || beside.exists(), "SOUNDNESS.md names {file}");
+        }
+    }
+}
