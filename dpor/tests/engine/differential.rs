@@ -32,17 +32,17 @@ fn compare(flavour: Flavour, default: u64) {
 
 #[test]
 fn locks_and_atomics() {
-    compare(Flavour::Locks, 800);
+    compare(Flavour::Locks, 500);
 }
 
 #[test]
 fn everything() {
-    compare(Flavour::All, 800);
+    compare(Flavour::All, 500);
 }
 
 #[test]
 fn shared_locks_and_waits() {
-    compare(Flavour::Shared, 700);
+    compare(Flavour::Shared, 400);
 }
 
 #[test]
