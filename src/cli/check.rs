@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lockwalk::spec::Claim;
 use lockwalk::witness::{Judged, Verdict, render};
 use lockwalk::{Method, Options, Outcome, Race};
 use serde::Serialize;
@@ -122,12 +123,13 @@ fn one_line(outcome: &Outcome) -> String {
     render::line(outcome) + &objections
 }
 
-/// `23 races about 7 claims of 5 documents`. A race's id is its claim's, and what comes behind a slash; the document is the first part of that.
+/// `23 races about 7 claims of 5 documents`, or `about all 63 claims`. A race's id is its claim's, and what comes behind a slash; the document is the first part of that.
 fn catalogue(cases: &[Case]) -> String {
     let races: BTreeSet<_> = cases.iter().map(|(race, _)| race.id()).collect();
     let claims: BTreeSet<_> = races.iter().filter_map(|id| id.split('/').next()).filter(|id| id.contains('.')).collect();
     let documents: BTreeSet<_> = races.iter().filter_map(|id| id.split(['.', '/']).next()).collect();
-    let about = if claims.is_empty() { String::new() } else { format!(" about {}", counted(claims.len(), "claim")) };
+    let all = if claims.len() == Claim::ALL.len() { "all " } else { "" };
+    let about = if claims.is_empty() { String::new() } else { format!(" about {all}{}", counted(claims.len(), "claim")) };
     format!("{}{about} of {}", counted(races.len(), "race"), counted(documents.len(), "document"))
 }
 

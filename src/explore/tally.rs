@@ -51,9 +51,9 @@ impl Tally {
         Self { clauses: vec![0; Clause::ALL.len()], endings: vec![0; race.endings().len()], ..Self::default() }
     }
 
-    /// An execution has ended. One that the scheduler cut short as redundant counts for
-    /// nothing: how many of these there are depends on how the exploration is divided. But where states are told apart (`by_states`), what leads
-    /// to a state that is known may have been seen in executions that are cut there only.
+    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing: how many of these there are depends on how
+    /// the exploration is divided. But where states are told apart (`by_states`), what leads to a state that is known may have been seen in
+    /// executions that are cut there only.
     pub fn record(&mut self, race: &Race, exec: &Exec, ended: Ended, by_states: bool) {
         let mut violations = exec.violations();
         violations.extend(ended.found);

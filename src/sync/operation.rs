@@ -18,7 +18,9 @@ impl Operation {
     /// In words; `cpus` are the CPUs' names.
     pub(crate) fn describe<'c>(&self, cpus: impl IntoIterator<Item = &'c str>) -> String {
         let place = cpus.into_iter().nth(self.cpu).map_or_else(|| "at the end".into(), |cpu| format!("on CPU '{cpu}'"));
-        format!("{}:{}: {} {place}", self.at.file(), self.at.line(), self.what)
+        // A CPU that is the operation itself, as `World::swapoff`, has no line of its own: it is called from the standard library.
+        let line = if self.at.file().starts_with("/rustc/") { String::new() } else { format!("{}:{}: ", self.at.file(), self.at.line()) };
+        format!("{line}{} {place}", self.what)
     }
 }
 

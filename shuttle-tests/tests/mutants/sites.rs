@@ -81,8 +81,17 @@ const RELEASES: [&str; 5] = ["unlock", "read_unlock", "up_read", "up_write", "an
 /// Tries, each with what waits instead.
 const TRIES: [(&str, &str); 2] = [("trylock", "lock"), ("down_read_trylock", "down_read")];
 const WAITS: [&str; 2] = ["wait", "migration_entry_wait"];
-const REFERENCES: [&str; 8] =
-    ["get_page", "put_page", "get_anon_vma", "put_anon_vma", "page_add_anon_rmap", "page_remove_rmap", "swap_free", "swap_duplicate"];
+const REFERENCES: [&str; 9] = [
+    "get_page",
+    "put_page",
+    "page_cache_release",
+    "get_anon_vma",
+    "put_anon_vma",
+    "page_add_anon_rmap",
+    "page_remove_rmap",
+    "swap_free",
+    "swap_duplicate",
+];
 
 /// The checker's own code, which no race is about.
 fn is_checkers(function: &str) -> bool {
