@@ -26,12 +26,17 @@
 //! }
 //! ```
 //!
+//! The command line is the feature `cli`, which is on unless default features are off: [`cli::main`] gives races of one's own `check`, `explain`,
+//! `replay` and the rest.
+//!
 //! SPEC.md is the text beside this code; a test holds the two together.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod conform;
 mod explore;
 pub mod matrix;

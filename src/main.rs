@@ -1,9 +1,7 @@
-//! `lockwalk`, the command line. It parses, calls the library and prints; what it says is the library's.
-
-mod cli;
+//! `lockwalk`, the command line of the catalogue.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    lockwalk::cli::main(lockwalk::races::all())
 }

@@ -39,6 +39,8 @@ pub struct Race {
     cpus: Vec<(String, OnWorld)>,
     /// Are they in the opposite order?
     reversed: bool,
+    /// Is it the catalogue's, as it is there?
+    ours: bool,
     ends: Vec<OnWorld>,
     cases: Vec<(Protocol, Documented)>,
     omitted: Vec<(Protocol, Clause)>,
@@ -81,6 +83,7 @@ impl Race {
             world: Arc::new(|_| ()),
             cpus: Vec::new(),
             reversed: false,
+            ours: false,
             ends: Vec::new(),
             cases: Vec::new(),
             omitted: Vec::new(),
@@ -94,6 +97,7 @@ impl Race {
     #[must_use]
     pub fn world(mut self, build: impl Fn(&World) + Send + Sync + 'static) -> Self {
         self.world = Arc::new(build);
+        self.ours = false;
         self
     }
 
@@ -101,6 +105,7 @@ impl Race {
     #[must_use]
     pub fn cpu(mut self, name: impl Into<String>, body: impl Fn(&World) + Send + Sync + 'static) -> Self {
         self.cpus.push((name.into(), Arc::new(body)));
+        self.ours = false;
         self
     }
 
@@ -121,6 +126,7 @@ impl Race {
     #[must_use]
     pub fn finally(mut self, look: impl Fn(&World) + Send + Sync + 'static) -> Self {
         self.ends.push(Arc::new(look));
+        self.ours = false;
         self
     }
 
@@ -172,6 +178,7 @@ impl Race {
     /// It is asked at the instant of the violation, not at the end of the execution.
     #[must_use]
     pub fn showing(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.ours = false;
         self.showing.push(Condition { label: label.into(), holds: Arc::new(holds) });
         self
     }
@@ -179,6 +186,7 @@ impl Race {
     /// An ending that must be reachable where the protocol holds: else the race was never run, and "never" says nothing.
     #[must_use]
     pub fn sometimes(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.ours = false;
         self.sometimes.push(Condition { label: label.into(), holds: Arc::new(holds) });
         self
     }
@@ -186,6 +194,7 @@ impl Race {
     /// An ending that must not be reachable ([RACE-1](Clause::RACE_1)): a property of this race alone, beside the clauses.
     #[must_use]
     pub fn never(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.ours = false;
         self.never.push(Condition { label: label.into(), holds: Arc::new(holds) });
         self
     }
@@ -209,6 +218,17 @@ impl Race {
         self.cases.clear();
         self.showing.clear();
         self
+    }
+
+    /// The same race, of the catalogue: until something is added to it, it is known by what lockwalk was built from.
+    pub(crate) fn of_the_catalogue(mut self) -> Self {
+        self.ours = true;
+        self
+    }
+
+    /// Is it the catalogue's, as it is there?
+    pub(crate) fn is_of_the_catalogue(&self) -> bool {
+        self.ours
     }
 
     /// Its id.

@@ -2,37 +2,65 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
-#[test]
-fn a_crate_outside_writes_a_race_of_its_own() {
+/// `cargo run` in that crate.
+fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     let lockwalk = Path::new(env!("CARGO_MANIFEST_DIR"));
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let project = scratch.join("outside");
+    // Each test has a crate of its own, since they run at once.
+    let project = scratch.join(program);
     fs::create_dir_all(project.join("src")).expect("a directory for tests");
     let ours = fs::read_to_string(lockwalk.join("Cargo.toml")).expect("it is there");
     let manifest = format!(
-        "[package]\nname = \"outside\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ path = {lockwalk:?} }}\n\n[workspace]\n{}",
+        "[package]\nname = \"{program}\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ path = {lockwalk:?} }}\n\n[workspace]\n{}",
         development_profile(&ours)
     );
     fs::write(project.join("Cargo.toml"), manifest).expect("writable");
-    fs::write(project.join("src/main.rs"), include_str!("crates/outside.rs")).expect("writable");
+    fs::copy(lockwalk.join("tests/crates").join(program).with_extension("rs"), project.join("src/main.rs")).expect("writable");
     // The same versions as here, built in the same way and the same place: most of them are there.
     fs::copy(lockwalk.join("Cargo.lock"), project.join("Cargo.lock")).expect("it is there");
     let mut cargo = Command::new(env!("CARGO"));
     let target = scratch.parent().expect("cargo makes it in the target directory");
-    cargo.args(["run", "--quiet", "--offline"]).current_dir(&project).env("CARGO_TARGET_DIR", target);
+    cargo.args(["run", "--quiet", "--offline", "--"]).args(args).current_dir(&project).env("CARGO_TARGET_DIR", target);
     // What this build is for is no business of his.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     let output = cargo.output().expect("cargo starts");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    (output, stdout, stderr)
+}
+
+/// The parts of a manifest that say how development builds are made.
+fn development_profile(manifest: &str) -> String {
+    let ours = |part: &&str| part.starts_with("profile.dev") && !part.contains("codegen-units"); // it runs some races: that is not worth a minute
+    manifest.split("\n[").filter(ours).map(|part| format!("\n[{part}")).collect()
+}
+
+#[test]
+fn a_crate_outside_writes_a_race_of_its_own() {
+    let (output, stdout, stderr) = outside("outside", &[]);
     assert!(output.status.success(), "{stdout}\n{stderr}");
     assert!(stdout.starts_with("outside under 2.6.34+vma_adjust_lock=vma+rmap_walk_lock=nested: never, "), "{stdout}");
     assert!(stdout.contains("ASSERT-1 violated: "), "{stdout}");
 }
 
-/// The parts of a manifest that say how development builds are made.
-fn development_profile(manifest: &str) -> String {
-    let ours = |part: &&str| part.starts_with("profile.dev") && !part.contains("codegen-units"); // it runs one race: that is not worth a minute
-    manifest.split("\n[").filter(ours).map(|part| format!("\n[{part}")).collect()
+#[test]
+fn races_of_a_crate_outside_have_the_commands() {
+    let run = |args: &[&str], status: i32| {
+        let (output, stdout, stderr) = outside("races", args);
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {stdout}\n{stderr}");
+        stdout + &stderr
+    };
+    let holds = |text: &str, what: &str| assert!(text.contains(what), "{what:?} is not in\n{text}");
+    holds(&run(&[], 0), "1 reproduced · 3 fixes exhausted");
+    holds(&run(&["explain", "mine/split"], 0), "MIG-1 violated");
+    holds(&run(&["list", "races"], 0), "parent and child exit at once");
+    holds(&run(&["check", "mine/exit"], 2), "did you mean 'mine/exits'?");
+    holds(&run(&["check", "S3.1"], 2), "no race is called 'S3.1'");
+    // What is kept is gone on with by the same program alone: the race is known by it.
+    let _of_an_earlier_run = fs::remove_file(Path::new(env!("CARGO_TARGET_TMPDIR")).join("races/kept.json"));
+    let save = ["check", "mine/exits", "--executions", "2", "--save", "kept.json"];
+    run(&save, 3);
+    holds(&run(&["check", "--resume", "kept.json"], 0), "1 fix exhausted");
 }

@@ -182,9 +182,11 @@ impl Cutter<'_> {
 
     fn statement(&mut self, statement: &Stmt, place: Place) {
         match statement {
-            // There is nothing: what is behind `else` is all that is done.
-            Stmt::Local(local) if let Some(otherwise) = self.otherwise_of(local) => self.put(statement, place, &otherwise),
             Stmt::Local(local) => {
+                // There is nothing: what is behind `else` is all that is done.
+                if let Some(otherwise) = self.otherwise_of(local) {
+                    return self.put(statement, place, &otherwise);
+                }
                 let name = match &local.pat {
                     // What can be changed would have to be followed.
                     Pat::Ident(name) if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() => {

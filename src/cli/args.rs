@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::{Method, Shard};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use lockwalk::{Method, Shard};
 use lockwalk_bench::{Size, Variant};
 
 use super::Refusal;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lockwalk::spec::Claim;
-use lockwalk::witness::{Judged, Verdict, render};
-use lockwalk::{Method, Options, Outcome, Race};
+use crate::spec::Claim;
+use crate::witness::{Judged, Verdict, render};
+use crate::{Method, Options, Outcome, Race};
 use serde::Serialize;
 
 use super::args::{CheckArgs, CheckFormat};

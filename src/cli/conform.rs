@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use lockwalk::conform::kernel::{Mix, Sequence, State, Trace};
-use lockwalk::conform::{compare, difference};
-use lockwalk::{Era, Protocol};
+use crate::conform::kernel::{Mix, Sequence, State, Trace};
+use crate::conform::{compare, difference};
+use crate::{Era, Protocol};
 
 use super::args::ConformArgs;
 #[cfg(not(target_os = "linux"))]
@@ -159,10 +159,10 @@ mod linux {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
 
+    use crate::Protocol;
+    use crate::conform::kernel::{Lacks, Mix, Op, Pair, Recorder, Sequence, State, Trace, generate, running_kernel, shrink};
+    use crate::conform::{difference, reachable};
     use fastrand::Rng;
-    use lockwalk::Protocol;
-    use lockwalk::conform::kernel::{Lacks, Mix, Op, Pair, Recorder, Sequence, State, Trace, generate, running_kernel, shrink};
-    use lockwalk::conform::{difference, reachable};
 
     use super::super::args::ConformArgs;
     use super::super::output::{Terminal, complain, print};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use lockwalk::witness::render::{self, Detail, Style};
-use lockwalk::witness::{Coverage, Verdict};
-use lockwalk::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
+use crate::witness::render::{self, Detail, Style};
+use crate::witness::{Coverage, Verdict};
+use crate::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
 use serde::Serialize;
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
@@ -50,7 +50,7 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
 pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let race = select::race(&args.race)?;
     let protocol = select::protocol(&args.protocol)?;
-    let schedule: Schedule = args.schedule.parse().map_err(|error: lockwalk::ParseScheduleError| Refusal(error.to_string()))?;
+    let schedule: Schedule = args.schedule.parse().map_err(|error: crate::ParseScheduleError| Refusal(error.to_string()))?;
     let sink = sink(&args.drawing)?;
     let witness = race.replay(&protocol, &schedule).map_err(Refusal)?;
     show(&witness, &args.drawing, terminal, &sink)?;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use lockwalk::witness::render::Style;
-use lockwalk::{Documented, Method, Options, Outcome, Witness};
+use crate::witness::render::Style;
+use crate::{Documented, Method, Options, Outcome, Witness};
 
 use super::args::{DrawFormat, GalleryArgs};
 use super::check::{all_cores, counted};

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use lockwalk::Part;
+use crate::Part;
 use tempfile::NamedTempFile;
 
 use super::Refusal;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use lockwalk::spec::{Claim, Rules};
-use lockwalk::{Clause, Documented, Era, Mark, Protocol, Race, races};
+use crate::spec::{Claim, Rules};
+use crate::{Clause, Documented, Era, Mark, Protocol, Race};
 use serde::Serialize;
 
 use super::args::{ListArgs, ListFormat};
@@ -109,7 +109,7 @@ impl Listing {
         let claim = |claim: &Claim| ClaimEntry { id: claim.id, says: claim.says, source: claim.source };
         Self {
             claims: Claim::ALL.iter().map(claim).collect(),
-            races: races::all().iter().map(RaceEntry::new).collect(),
+            races: select::catalogue().iter().map(RaceEntry::new).collect(),
             protocols: Era::all().iter().map(ProtocolEntry::new).collect(),
             rules,
             clauses: Clause::ALL.iter().map(clause).collect(),
@@ -227,7 +227,7 @@ impl Listing {
 
 impl RaceEntry {
     fn new(race: &Race) -> Self {
-        let labels = |conditions: &[lockwalk::Condition]| conditions.iter().map(|condition| condition.label.clone()).collect();
+        let labels = |conditions: &[crate::Condition]| conditions.iter().map(|condition| condition.label.clone()).collect();
         Self {
             id: race.id().into(),
             title: race.title().into(),

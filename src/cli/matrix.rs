@@ -1,8 +1,8 @@
 //! `lockwalk matrix`: every arm of a rule against every race of a family.
 
-use lockwalk::spec::Rules;
-use lockwalk::witness::Judged;
-use lockwalk::{Method, Options, Outcome, Part, matrix};
+use crate::spec::Rules;
+use crate::witness::Judged;
+use crate::{Method, Options, Outcome, Part, matrix};
 use serde::Serialize;
 
 use super::args::{MatrixArgs, MatrixFormat};

@@ -1,4 +1,19 @@
-//! The commands.
+//! The command line: of the catalogue, or of races of one's own.
+//!
+//! ```no_run
+//! use lockwalk::{Era, Race};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let race = Race::new("mine", "two stores to the same place")
+//!         .world(|w| w.new_process().mmap(1..2))
+//!         .cpu("store 1", |w| w.process(0).store(1, 1).expect("it is mapped"))
+//!         .cpu("store 2", |w| w.process(0).store(1, 2).expect("it is mapped"))
+//!         .holds(Era::V2_6_36);
+//!     lockwalk::cli::main(vec![race])
+//! }
+//! ```
+//!
+//! That program has every command that `lockwalk` has, for its own races: where a text says `lockwalk`, it is meant.
 
 mod args;
 mod bench;
@@ -21,21 +36,21 @@ mod source;
 
 use std::process::ExitCode;
 
+use crate::witness::Judgement;
+use crate::{Outcome, Race};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
-use lockwalk::Outcome;
-use lockwalk::witness::Judgement;
 
 use args::{Args, CheckArgs, Command};
 use output::Terminal;
 
 /// Why a command did not do what was asked, in one line. Exit status 2.
 #[derive(Debug)]
-pub struct Refusal(pub String);
+pub(crate) struct Refusal(pub(crate) String);
 
 /// What a command that ran has to say by its exit status. The greater one is the news.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Status {
+pub(crate) enum Status {
     /// Every verdict is the documented one; or it was done what was asked for.
     AsDocumented,
     /// A limit, Ctrl-C or the engine left something open.
@@ -62,16 +77,17 @@ impl From<Judgement> for Status {
     }
 }
 
-/// Runs the command line, and returns its exit status.
-pub fn main() -> ExitCode {
-    let done = match Args::try_parse() {
+/// Runs the command line of these races, and returns its exit status: 0, 1, 2 or 3, as `--help` says. Call it once, from `main`.
+pub fn main(races: Vec<Race>) -> ExitCode {
+    let parsed = select::catalogue_is(races).map(|()| Args::try_parse());
+    let done = parsed.and_then(|parsed| match parsed {
         Ok(args) => run(args),
         Err(shown) if !shown.use_stderr() => {
             // Help and version.
             output::printed(shown.print()).map(|()| Status::AsDocumented)
         }
         Err(bad) => Err(Refusal(in_one_line(&bad))),
-    };
+    });
     match done {
         Ok(Status::AsDocumented) => ExitCode::SUCCESS,
         Ok(Status::Differs) => ExitCode::from(1),
@@ -141,7 +157,7 @@ fn command_with(option: &str) -> Option<String> {
 
 /// The command that somebody has in mind who only says what it is about.
 fn command_for(name: &str) -> Option<String> {
-    let is_race = |name: &str| lockwalk::races::all().iter().any(|race| select::names(name, race.id()));
+    let is_race = |name: &str| select::catalogue().iter().any(|race| select::names(name, race.id()));
     if select::race(name).is_ok() {
         return Some(format!("`lockwalk check {name}` or `lockwalk explain {name}`"));
     }

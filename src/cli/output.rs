@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process;
 
-use lockwalk::witness::render::{self, Style};
+use crate::witness::render::{self, Style};
 use serde::Serialize;
 
 use super::Refusal;

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lockwalk::witness::Judgement;
-use lockwalk::{Method, Options, Outcome, Part, PartError, Race, Shard, races};
+use crate::witness::Judgement;
+use crate::{Method, Options, Outcome, Part, PartError, Race, Shard};
 
 use super::args::{CheckArgs, CheckFormat, MergeArgs};
 use super::check::{Report, all_cores, cases, counted, coverage, jobs, known, options};
@@ -233,7 +233,7 @@ fn near(file: &Path) -> String {
 
 /// The races and protocols that the parts are of.
 fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
-    let all = races::all();
+    let all = select::catalogue();
     let race = |part: &Part| -> Result<Race, Refusal> {
         let found = all.iter().find(|race| race.id() == part.race());
         found.cloned().ok_or_else(|| Refusal(format!("no race is called '{}' any more", part.race().escape_default())))

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
-use lockwalk::spec::Violation;
-use lockwalk::witness::INAPPLICABLE;
-use lockwalk::{Documented, Method, Options, Outcome, Part, Protocol, Race};
+use crate::spec::Violation;
+use crate::witness::INAPPLICABLE;
+use crate::{Documented, Method, Options, Outcome, Part, Protocol, Race};
 
 use super::Refusal;
 use super::output::complain;
@@ -247,8 +247,8 @@ fn in_words(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lockwalk::mm::World;
-    use lockwalk::{Era, Method, Options, Race};
+    use crate::mm::World;
+    use crate::{Era, Method, Options, Race};
 
     use super::Runner;
     use crate::cli::Status;

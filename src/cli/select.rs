@@ -1,32 +1,51 @@
 //! From names to races and protocols.
 
-use lockwalk::spec::ProtocolError;
-use lockwalk::{Protocol, Race, races};
+use std::sync::OnceLock;
+
+use crate::spec::ProtocolError;
+use crate::{Protocol, Race};
 
 use super::Refusal;
 
+static CATALOGUE: OnceLock<Vec<Race>> = OnceLock::new();
+
+/// The races that there are.
+pub fn catalogue() -> &'static [Race] {
+    CATALOGUE.get().map_or(&[], Vec::as_slice)
+}
+
+/// These are the races that there are.
+pub fn catalogue_is(races: Vec<Race>) -> Result<(), Refusal> {
+    for (at, race) in races.iter().enumerate() {
+        if races[..at].iter().any(|other| other.id().eq_ignore_ascii_case(race.id())) {
+            return Err(Refusal(format!("two races are called '{}'", race.id())));
+        }
+    }
+    CATALOGUE.set(races).map_err(|_| Refusal("the command line runs already".into()))
+}
+
 /// The races that `patterns` name, in the catalogue's order; all of them if there is no pattern.
 pub fn races(patterns: &[String]) -> Result<Vec<Race>, Refusal> {
-    let all = races::all();
+    let all = catalogue();
     for pattern in patterns {
         if !all.iter().any(|race| names(pattern, race.id())) {
-            return Err(unknown_race(pattern, &all));
+            return Err(unknown_race(pattern, all));
         }
     }
     let wanted = |race: &Race| patterns.is_empty() || patterns.iter().any(|pattern| names(pattern, race.id()));
-    Ok(all.into_iter().filter(wanted).collect())
+    Ok(all.iter().filter(|race| wanted(race)).cloned().collect())
 }
 
 /// The one race that is called `name`.
 pub fn race(name: &str) -> Result<Race, Refusal> {
-    let all = races::all();
+    let all = catalogue();
     let exact = name.strip_prefix('=').unwrap_or(name);
     if let Some(race) = all.iter().find(|race| race.id().eq_ignore_ascii_case(exact)) {
         return Ok(race.clone());
     }
     let several: Vec<_> = all.iter().filter(|race| names(name, race.id())).collect();
     match several.as_slice() {
-        [] => Err(unknown_race(name, &all)),
+        [] => Err(unknown_race(name, all)),
         [race] => Ok((*race).clone()),
         [first, second, ..] => {
             let (n, first, second) = (several.len(), first.id(), second.id());

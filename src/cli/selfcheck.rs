@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-use lockwalk::{Disagreement, Options};
+use crate::{Disagreement, Options};
 
 use super::args::{CheckArgs, SelfcheckArgs};
 use super::output::{Terminal, complain, print};

@@ -88,5 +88,8 @@ pub fn all() -> Vec<Race> {
         s4_8_force::races(),
         s4_9_unuse::races(),
     ]
-    .concat()
+    .into_iter()
+    .flatten()
+    .map(Race::of_the_catalogue)
+    .collect()
 }

@@ -121,7 +121,7 @@ impl<T: Scalar> Word<T> {
         let before = self.raw.update_if(self.step(Access::Rmw), |word| change(T::unpack(word)).map(T::pack));
         let before = before.map(T::unpack).map_err(T::unpack);
         event(StepKind::Store, Some(self.name), || {
-            let (Ok(value) | Err(value)) = before;
+            let value = before.unwrap_or_else(|value| value);
             format!("{} := {}", self.name, change(value).unwrap_or(value).show())
         });
         before
