@@ -153,6 +153,10 @@ pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
 
 #[track_caller]
 fn announce(op: Op, condition: Option<Condition>) {
+    if memory() == Memory::Sc {
+        announce_alone(op, condition);
+        return;
+    }
     memory::full_barrier();
     announce_alone(op, condition);
     if !op.access.is_try() {
@@ -191,14 +195,10 @@ pub fn tried(success: bool) {
     if over() {
         return;
     }
-    let (known, op) = with_engine(|engine| {
-        let op = engine.core.trace.events().last().map(|frame| frame.op);
-        (engine.core.tried(&mut *engine.strategy, success), op)
-    });
-    if !known {
+    if !with_engine(|engine| engine.core.tried(&mut *engine.strategy, success)) {
         abort();
     }
-    op.into_iter().for_each(|op| memory::ordered(op, !success));
+    memory::tried(success);
 }
 
 /// A retry loop states that it goes round again.
@@ -339,16 +339,21 @@ pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle
 /// The same for what does not begin with all of the task's stores in memory.
 #[track_caller]
 pub(crate) fn spawn_alone<F: FnOnce() + 'static>(name: &str, f: F) -> usize {
-    if over() {
-        return 0;
-    }
-    let stack_size = with_engine(|engine| engine.stack_size);
-    let body = Box::new(move || {
+    let body = move || {
         run_task(|| {
             f();
             ExecutionState::drop_task_locals();
         });
-    });
+    };
+    spawn_body(name, Box::new(body))
+}
+
+#[track_caller]
+fn spawn_body(name: &str, body: Box<dyn FnOnce()>) -> usize {
+    if over() {
+        return 0;
+    }
+    let stack_size = with_engine(|engine| engine.stack_size);
     let task = usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
     with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, name));
     task

@@ -117,6 +117,7 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    #[cold]
     pub(crate) fn clear(&mut self) {
         self.events.clear();
         self.words.clear();
@@ -159,16 +160,19 @@ impl Graph {
     }
 
     /// All that `parent` has done happens before `child`.
+    #[cold]
     pub(crate) fn fork(&mut self, parent: usize, child: usize) {
         self.advance(parent);
         let clock = self.task(parent).clock.clone();
         *self.task(child) = Task { clock, ..Task::default() };
     }
 
+    #[cold]
     pub(crate) fn finish(&mut self, task: usize) {
         self.advance(task);
     }
 
+    #[cold]
     pub(crate) fn join(&mut self, task: usize, other: usize) {
         let clock = std::mem::take(&mut self.task(other).clock);
         join(&mut self.task(task).clock, &clock);
@@ -244,7 +248,7 @@ impl Graph {
     ///
     /// Of all ways to come to the same execution, one is enough (see the documentation of [`memory`](super)): while the write that happened last could
     /// come after this step as well, it is read, and written after.
-    pub(crate) fn places(&mut self, task: usize, object: ObjectId, known: &[u32], access: impl Fn(u64) -> Access) -> Vec<Place> {
+    pub(crate) fn places(&mut self, task: usize, object: ObjectId, known: &[u32], access: &dyn Fn(u64) -> Access) -> Vec<Place> {
         let index = self.word(object);
         let oldest = self.oldest(task, index);
         let Word { order, last, .. } = &self.words[index as usize];

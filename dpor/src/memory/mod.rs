@@ -90,7 +90,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::access::{Access, ObjectId, Op};
-use crate::runtime::{self, announce_alone, join, me, object, observed, over, pick, spawn_alone, tried, with_engine};
+use crate::runtime::{self, announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
 use crate::task::TaskState;
 use graph::Kind;
 
@@ -183,6 +183,15 @@ pub(crate) fn full_barrier() {
 pub(crate) fn ordered(op: Op, failed: bool) {
     if is_weak() && !with_engine(|engine| engine.core.graph.is_word(op.object)) {
         with_engine(|engine| engine.core.ordered(op.access, op.object, failed));
+    }
+}
+
+/// The same for a try, now that its outcome is known.
+pub(crate) fn tried(success: bool) {
+    if is_weak()
+        && let Some(op) = with_engine(|engine| engine.core.trace.events().last().map(|event| event.op))
+    {
+        ordered(op, !success);
     }
 }
 
@@ -279,7 +288,7 @@ impl Word {
         assert!(!matches!(order, Ordering::Release | Ordering::AcqRel), "a load does not release");
         let object = self.0.object;
         let value = if is_weak() {
-            self.weak(Access::Read, |_| graph::Access { kind: Kind::Read, order }, |_| None)
+            self.weak(Access::Read, &|_| graph::Access { kind: Kind::Read, order }, &|_| None)
         } else {
             announce_alone(Op { object, access: Access::Read }, None);
             self.forwarded().unwrap_or(self.0.value.get())
@@ -311,7 +320,7 @@ impl Word {
         let object = self.0.object;
         match model() {
             Memory::Weak => {
-                self.weak(Access::Write, |_| graph::Access { kind: Kind::Write, order }, |_| Some(value));
+                self.weak(Access::Write, &|_| graph::Access { kind: Kind::Write, order }, &|_| Some(value));
             }
             Memory::Tso | Memory::Pso if order != Ordering::SeqCst => {
                 let word = Rc::clone(&self.0);
@@ -330,16 +339,19 @@ impl Word {
     /// Replace the value by `change` of it in one step; returns the one before.
     #[track_caller]
     pub fn update(&self, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+        self.change(order, &change)
+    }
+
+    #[track_caller]
+    fn change(&self, order: Ordering, change: &dyn Fn(u64) -> u64) -> u64 {
         let before = if is_weak() {
-            self.weak(Access::Rmw, |_| graph::Access { kind: Kind::Update, order }, |value| Some(change(value)))
+            self.weak(Access::Rmw, &|_| graph::Access { kind: Kind::Update, order }, &|value| Some(change(value)))
         } else {
             self.wait_for_stores(order);
+            let taken = announce_alone(Op { object: self.0.object, access: Access::Rmw }, None);
             let before = self.0.value.get();
-            if announce_alone(Op { object: self.0.object, access: Access::Rmw }, None) {
-                let before = self.0.value.get();
+            if taken {
                 self.0.value.set(change(before));
-                observed(before);
-                return before;
             }
             before
         };
@@ -364,13 +376,13 @@ impl Word {
     /// Replace the value; returns the one before.
     #[track_caller]
     pub fn swap(&self, value: u64, order: Ordering) -> u64 {
-        self.update(order, |_| value)
+        self.change(order, &|_| value)
     }
 
     /// Add, wrapping; returns the value before.
     #[track_caller]
     pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-        self.update(order, |before| before.wrapping_add(value))
+        self.change(order, &|before| before.wrapping_add(value))
     }
 
     /// Replace `current` by `new`, in one step, if that is what it is.
@@ -385,14 +397,14 @@ impl Word {
                 Some(_) => graph::Access { kind: Kind::Update, order: success },
                 None => graph::Access { kind: Kind::Read, order: failure },
             };
-            self.weak(Access::TryAcquire, access, swaps)
+            self.weak(Access::TryAcquire, &access, &swaps)
         } else {
             self.wait_for_stores(success);
             if !announce_alone(Op { object: self.0.object, access: Access::TryAcquire }, None) {
                 return Err(self.0.value.get());
             }
             let before = self.0.value.get();
-            tried(before == current);
+            runtime::tried(before == current);
             if let Some(new) = swaps(before) {
                 self.0.value.set(new);
             }
@@ -404,7 +416,7 @@ impl Word {
 
     /// Take the step, and have one of the outcomes that it may have. What it comes to, and what it writes, depends on what it reads.
     #[track_caller]
-    fn weak(&self, access: Access, outcome: impl Fn(u64) -> graph::Access, writes: impl Fn(u64) -> Option<u64>) -> u64 {
+    fn weak(&self, access: Access, outcome: &dyn Fn(u64) -> graph::Access, writes: &dyn Fn(u64) -> Option<u64>) -> u64 {
         let object = self.0.object;
         // What is known before the step, whatever it accesses.
         let knows = with_engine(|engine| {
@@ -414,7 +426,7 @@ impl Word {
         if !announce_alone(Op { object, access }, None) {
             return self.peek();
         }
-        let places = with_engine(|engine| engine.core.graph.places(engine.core.current, object, &knows, &outcome));
+        let places = with_engine(|engine| engine.core.graph.places(engine.core.current, object, &knows, outcome));
         let place = places[pick(places.len())];
         let before = with_engine(|engine| {
             let core = &mut engine.core;
@@ -424,7 +436,7 @@ impl Word {
             before
         });
         if access.is_try() {
-            tried(writes(before).is_some());
+            runtime::tried(writes(before).is_some());
         }
         before
     }
