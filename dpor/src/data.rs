@@ -120,16 +120,16 @@ impl DataCells {
         }
     }
 
-    pub(crate) fn access(&mut self, trace: &Trace, task: usize, id: DataId, write: bool) -> Result<(), DataRace> {
+    /// By `task`, with this clock before its next event, which has the number `tick`.
+    pub(crate) fn access(&mut self, clock: &[u32], tick: u32, task: usize, id: DataId, write: bool) -> Result<(), DataRace> {
         let cell = &mut self.cells[id.0 as usize];
-        let clock = trace.task_clock(task);
         // What a task does after its event n is ordered before whatever has seen its event n + 1.
-        let unordered = |epoch: &Epoch| epoch.task as usize != task && clock[epoch.task as usize] < epoch.tick;
+        let unordered = |epoch: &Epoch| epoch.task as usize != task && clock.get(epoch.task as usize).is_none_or(|&tick| tick < epoch.tick);
         let race = |epoch: Epoch, first_write| DataRace { cell: id, first: (epoch.task as usize, first_write), second: (task, write) };
         if let Some(epoch) = cell.write.filter(&unordered) {
             return Err(race(epoch, true));
         }
-        let now = Epoch { task: task as u32, tick: clock[task] + 1 };
+        let now = Epoch { task: task as u32, tick };
         if write {
             if let Some(&epoch) = cell.reads.iter().find(|epoch| unordered(epoch)) {
                 return Err(race(epoch, false));

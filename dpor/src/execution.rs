@@ -5,18 +5,20 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 use crate::access::{Access, ObjectId, Op};
-use crate::data::DataCells;
+use crate::data::{DataCells, DataId, DataRace};
 use crate::dependence::Rule;
 use crate::hook::with_quiet;
 use crate::livelock::{Retries, Round, mix};
 use crate::log::{Did, Log};
+use crate::memory::graph::Graph;
+use crate::memory::{Memory, Pending};
 use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
 use crate::schedule::Schedule;
 use crate::state::{Digest, Learned, Naming};
 use crate::strategy::Explore;
 use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
-use crate::trace::{Frame, Trace};
+use crate::trace::{Frame, NONE, Trace};
 use crate::watchdog::Pulse;
 
 /// An execution this long may be one that never ends.
@@ -57,6 +59,12 @@ pub(crate) struct Core {
     pub(crate) max_states: usize,
     pub(crate) trace: Trace,
     pub(crate) data: DataCells,
+    /// What a task sees of others' stores, and when.
+    pub(crate) memory: Memory,
+    /// Stores that are on their way to memory, by task.
+    pub(crate) pending: Vec<Pending>,
+    /// The execution under [`Memory::Weak`].
+    pub(crate) graph: Graph,
     pub(crate) retries: Retries,
     pub(crate) failure: Option<FailureKind>,
     pub(crate) cut: bool,
@@ -100,6 +108,9 @@ impl Core {
             max_states: usize::MAX,
             trace: Trace::default(),
             data: DataCells::default(),
+            memory: Memory::Sc,
+            pending: Vec::new(),
+            graph: Graph::default(),
             retries: Retries::default(),
             failure: None,
             cut: false,
@@ -162,6 +173,10 @@ impl Core {
         self.creators.clear();
         self.numbers.clear();
         self.data.clear();
+        self.pending.clear();
+        if self.memory == Memory::Weak {
+            self.graph.clear();
+        }
         self.failure = None;
         self.cut = false;
         self.stuck = false;
@@ -194,6 +209,7 @@ impl Core {
                     round: Round::default(),
                     learned: Learned::default(),
                     failed: false,
+                    owner: NONE,
                 });
             }
             let task = &mut self.tasks[self.count];
@@ -202,6 +218,7 @@ impl Core {
             task.at = None;
             task.announced = 0;
             task.failed = false;
+            task.owner = NONE;
             (task.origin, task.children) = (self.count as u64, 0);
             task.round.restart();
             task.learned.restart();
@@ -224,6 +241,22 @@ impl Core {
         child.origin = origin;
         self.did(self.current, || Did::Spawned(name.to_owned()));
         self.trace.fork(self.current, id);
+        if self.memory == Memory::Weak {
+            self.graph.fork(self.current, id);
+        }
+    }
+
+    /// The task that was just spawned is a store of the current one.
+    pub(crate) fn is_store(&mut self, id: usize) {
+        self.tasks[id].owner = self.current as u32;
+    }
+
+    /// `task` goes on after the end of `other`.
+    fn joined(&mut self, task: usize, other: usize) {
+        self.trace.join(task, other);
+        if self.memory == Memory::Weak {
+            self.graph.join(task, other);
+        }
     }
 
     pub(crate) fn object(&mut self) -> ObjectId {
@@ -284,7 +317,7 @@ impl Core {
         let origin = self.tasks[other].origin;
         self.did(self.current, || Did::Joining { task: other, origin });
         if self.tasks[other].state == TaskState::Finished {
-            self.trace.join(self.current, other);
+            self.joined(self.current, other);
             return true;
         }
         self.tasks[self.current].state = TaskState::Joining(other);
@@ -300,6 +333,9 @@ impl Core {
         self.tasks[task].failed = failed;
         self.tasks[task].state = TaskState::Finished;
         self.trace.finish(task);
+        if self.memory == Memory::Weak {
+            self.graph.finish(task);
+        }
     }
 
     pub(crate) fn fail(&mut self, kind: FailureKind) {
@@ -367,7 +403,7 @@ impl Core {
                     if self.delayed(strategy, task) {
                         continue;
                     }
-                    self.trace.join(task, other);
+                    self.joined(task, other);
                     self.tasks[task].state = TaskState::Local;
                 }
                 TaskState::Joining(_) | TaskState::Pending => continue,
@@ -515,7 +551,8 @@ impl Core {
         task_state.state = TaskState::Local;
         let local = task_state.round.event(op, depth);
         task_state.learned.event(op.access, &mut self.fresh);
-        self.trace.push_event(task, op, at, local);
+        let owner = self.tasks[task].owner;
+        self.trace.push_event((task, owner), op, at, local);
         let frame = self.trace.frame_mut(depth);
         (frame.preemptions, frame.switches) = (preemptions, switches);
         self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
@@ -583,11 +620,11 @@ impl Core {
         }
         let before = |index: &usize| self.trace.before(*index, &clock);
         let events = (0..self.trace.depth).filter(before).map(|index| {
-            let Frame { task, op, failed, .. } = *self.trace.frame(index);
+            let Frame { task, op, failed, choice, .. } = *self.trace.frame(index);
             let (creator, nth) = self.creators[op.object.0 as usize];
             let clock = self.trace.clock(index).iter().zip(&self.tasks).filter(|(tick, _)| **tick > 0);
             let seen = clock.fold(0u64, |sum, (&tick, task)| sum.wrapping_add(mix(task.origin, tick.into())));
-            let what = [creator, nth.into(), op.access as u64, failed.into(), seen];
+            let what = [creator, nth.into(), op.access as u64, u64::from(failed) | u64::from(choice) << 1, seen];
             what.into_iter().fold(self.tasks[task as usize].origin, mix)
         });
         let class = kind.class().bytes().fold(0, |sum, byte| mix(sum, byte.into()));
@@ -664,7 +701,61 @@ impl Core {
     }
 
     pub(crate) fn schedule(&self) -> Schedule {
-        Schedule::new(self.trace.events().iter().map(|frame| frame.task).collect())
+        let events = self.trace.events();
+        let choices = events.iter().enumerate().filter(|(_, frame)| frame.choice > 0 && frame.choices > 1);
+        let choices = choices.map(|(step, frame)| (step as u32, frame.choice)).collect();
+        Schedule::new(events.iter().map(|frame| frame.task).collect()).with_choices(choices)
+    }
+
+    /// Which of `of` outcomes the last event has, which is the current task's: in the end each of them, unless the strategy only samples. `None` if
+    /// that ends the execution.
+    pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
+        let event = self.trace.depth - 1;
+        debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
+        if of <= 1 {
+            return Some(0);
+        }
+        let known = self.trace.depth <= self.trace.repeated;
+        let picked = if known { Some(self.trace.frame(event).choice) } else { strategy.pick(self, of) };
+        let Some(picked) = picked else {
+            self.give_up_for(Unfinished::Unavailable(
+                "this strategy does not go through the outcomes of a step: Memory::Weak needs that".into(),
+            ));
+            self.aborting = true;
+            return None;
+        };
+        if picked >= of {
+            self.differs(format!("a step of task {} had an outcome {picked} here before, and now has {of}", self.current));
+            return None;
+        }
+        let frame = self.trace.frame_mut(event);
+        (frame.choice, frame.choices) = (picked, of);
+        Some(picked)
+    }
+
+    /// What is known to happen before the next step of a task.
+    pub(crate) fn knows(&self, task: usize) -> &[u32] {
+        self.trace.task_clock(task)
+    }
+
+    /// The number of the last event among its task's.
+    pub(crate) fn last_tick(&self) -> u32 {
+        self.trace.task_clock(self.current)[self.current] + u32::from(self.trace.unsettled())
+    }
+
+    /// Check an access to plain data.
+    pub(crate) fn data_access(&mut self, cell: DataId, write: bool) -> Result<(), DataRace> {
+        if self.memory == Memory::Weak {
+            let clock = self.graph.clock(self.current);
+            return self.data.access(clock, clock[self.current], self.current, cell, write);
+        }
+        let clock = self.trace.task_clock(self.current);
+        self.data.access(clock, clock[self.current] + 1, self.current, cell, write)
+    }
+
+    /// An announced step under [`Memory::Weak`] is ordered after those that it depends on.
+    pub(crate) fn ordered(&mut self, access: Access, object: ObjectId, failed: bool) {
+        self.graph.step(self.current, object, access.class(failed), self.trace.rules);
     }
 
     /// The current task changes plain data.
@@ -686,6 +777,11 @@ impl Core {
         self.settle_worst_case(strategy);
         if self.following {
             return true;
+        }
+        if self.memory != Memory::Sc {
+            self.give_up_for(Unfinished::Unavailable("retry loops are told from livelocks under Memory::Sc only".into()));
+            self.aborting = true;
+            return false;
         }
         if self.by_states {
             self.tasks[self.current].learned.round(local.unwrap_or(fingerprint));

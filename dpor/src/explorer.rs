@@ -16,6 +16,7 @@ use crate::execution::Core;
 use crate::hook;
 use crate::livelock::Fairness;
 use crate::log::Log;
+use crate::memory::Memory;
 use crate::pool::{Pool, Snapshots, Worker};
 use crate::report::{Failure, Report, Unfinished};
 use crate::runtime::{self, Driver, Engine};
@@ -64,6 +65,7 @@ pub struct Explorer {
     patience: Patience,
     max_steps: usize,
     max_states: usize,
+    memory: Memory,
     always_give: bool,
     checked: Option<Arc<Checked>>,
 }
@@ -85,6 +87,7 @@ impl Explorer {
             patience: Patience::default(),
             max_steps: MAX_STEPS,
             max_states: usize::MAX,
+            memory: Memory::Sc,
             always_give: false,
             checked: None,
         }
@@ -169,6 +172,13 @@ impl Explorer {
         self
     }
 
+    /// What a task sees of what others have stored, and when: the memory model for [`memory`](crate::memory)'s words and fences. Sequential
+    /// consistency, if this is not called.
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
     /// What to do when a task computes for a second without announcing a step: it may never announce one, and nothing else can run
     /// meanwhile. If this is not called, that is said on stderr and the process exits with the status [`STALLED`](crate::STALLED). The
     /// handler runs on a thread of its own; should it return, the task goes on. Only the task's own computing counts: neither waiting
@@ -230,6 +240,11 @@ impl Explorer {
         let program: Program = Arc::new(program);
         if self.strategy == Strategy::States && (self.shard.is_some() || self.resumed.is_some() || self.checked.is_some()) {
             let why = "a search by states is not divided among machines, not resumed, and not replayed in other orders".to_owned();
+            return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
+        }
+        if self.strategy == Strategy::States && self.memory != Memory::Sc {
+            let why =
+                format!("a search by states is under Memory::Sc only, not Memory::{:?}: stores on their way have no name", self.memory);
             return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
         }
         let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
@@ -312,6 +327,7 @@ impl Explorer {
         core.trace.rules = self.rules;
         core.max_steps = self.max_steps;
         core.max_states = self.max_states;
+        core.memory = self.memory;
         core.trace.fairness = self.fairness;
         let mut strategy = explore(&self.strategy, self.rules, part, worker);
         if let Some(checked) = &self.checked {

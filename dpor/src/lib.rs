@@ -165,9 +165,16 @@
 //! traced to one swap of two neighbouring steps, or to one such task ([`Disagreement`]). It sees only what is observed, noted, or shows in
 //! the steps that follow, so let the main task note the whole state at the end.
 //!
+//! # Weak memory
+//!
+//! Steps are sequentially consistent: each sees all steps before it. Words and fences of the module [`memory`] are explored under the memory model
+//! that [`Explorer::memory`] names: TSO and PSO, where stores go to memory some time later, and RC11, which is C11 without load buffering. What each of them
+//! allows, how it is done, and what it costs is said there. It is compared with herd7, with a machine that has store buffers, and with RC11's axioms
+//! (`tests/memory`).
+//!
 //! # Limits
 //!
-//! Sequential consistency only: a step sees all steps before it, and no weaker memory model is explored. The program must be
+//! The program must be
 //! deterministic but for its interleaving; where the exploration sees that it is not, that is reported, and nothing else claimed. A
 //! loop that goes round without end must say so with [`round`] or [`retry`]; otherwise the exploration ends when an execution has too many
 //! steps, and says where they are announced ([`Explorer::max_steps`]). A task that computes without end and without a step cannot be
@@ -187,6 +194,7 @@ mod explorer;
 mod hook;
 mod livelock;
 mod log;
+pub mod memory;
 mod pool;
 mod report;
 mod runtime;
@@ -209,6 +217,7 @@ pub use dependence::Rule;
 pub use explorer::Explorer;
 pub use livelock::Fairness;
 pub use log::{Difference, Step};
+pub use memory::Memory;
 pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
 pub use runtime::{
     JoinHandle, aborting, by_states, data, data_access, learned, learned_since, me, name_state, note, object, object_named, observed,

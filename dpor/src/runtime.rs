@@ -14,6 +14,7 @@ use crate::data::{DataId, DataRace};
 use crate::execution::{Core, Next};
 use crate::hook::with_quiet;
 use crate::log::Did;
+use crate::memory::{self, Memory};
 use crate::report::panic_failure;
 use crate::session::Session;
 use crate::state::Digest;
@@ -31,17 +32,18 @@ pub(crate) struct Engine {
 struct Here {
     current: Cell<usize>,
     aborting: Cell<bool>,
+    memory: Cell<Memory>,
     engine: RefCell<Option<Box<Engine>>>,
 }
 
 thread_local! {
-    static HERE: Here = const { Here { current: Cell::new(0), aborting: Cell::new(false), engine: RefCell::new(None) } };
+    static HERE: Here = const { Here { current: Cell::new(0), aborting: Cell::new(false), memory: Cell::new(Memory::Sc), engine: RefCell::new(None) } };
 }
 
 /// What unwinds a task of an execution that is over.
 struct Abort;
 
-fn with_engine<T>(f: impl FnOnce(&mut Engine) -> T) -> T {
+pub(crate) fn with_engine<T>(f: impl FnOnce(&mut Engine) -> T) -> T {
     HERE.with(|here| {
         let mut engine = here.engine.borrow_mut();
         f(engine.as_mut().expect("this is for programs that run under dpor::Explorer"))
@@ -54,6 +56,7 @@ pub(crate) fn enter(engine: Engine) {
         let mut slot = here.engine.borrow_mut();
         assert!(slot.is_none(), "an Explorer cannot run inside another's program");
         here.aborting.set(false);
+        here.memory.set(engine.core.memory);
         *slot = Some(Box::new(engine));
     });
 }
@@ -66,6 +69,11 @@ pub(crate) fn leave() -> Option<Box<Engine>> {
     })
 }
 
+/// The memory model of the exploration on this thread.
+pub(crate) fn memory() -> Memory {
+    HERE.with(|here| here.memory.get())
+}
+
 /// True while the current execution is being torn down, because a task panicked or because it was cut: [`step`] and its like do
 /// nothing then, so that guards may announce their release from `Drop` at any time.
 pub fn aborting() -> bool {
@@ -73,7 +81,7 @@ pub fn aborting() -> bool {
 }
 
 /// True if the execution is over, for a caller that is unwinding already; unwinds any other.
-fn over() -> bool {
+pub(crate) fn over() -> bool {
     if panicking() {
         return true;
     }
@@ -115,7 +123,7 @@ pub fn data_access(cell: DataId, write: bool) -> Result<(), DataRace> {
         if write {
             core.changes_data();
         }
-        core.data.access(&core.trace, core.current, cell, write)
+        core.data_access(cell, write)
     })
 }
 
@@ -145,13 +153,36 @@ pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
 
 #[track_caller]
 fn announce(op: Op, condition: Option<Condition>) {
-    if over() {
+    if memory() == Memory::Sc {
+        announce_alone(op, condition);
         return;
+    }
+    memory::full_barrier();
+    announce_alone(op, condition);
+    if !op.access.is_try() {
+        memory::ordered(op, false);
+    }
+}
+
+/// The same for what knows itself how it is ordered. False if the execution is over.
+#[track_caller]
+pub(crate) fn announce_alone(op: Op, condition: Option<Condition>) -> bool {
+    if over() {
+        return false;
     }
     let at = Location::caller();
     with_engine(|engine| engine.core.announce(&mut *engine.strategy, op, condition, at));
     switch();
-    over();
+    !over()
+}
+
+/// Which of so many outcomes the step has that the current task has just taken: each of them in some execution.
+pub(crate) fn pick(of: usize) -> usize {
+    if over() {
+        return 0;
+    }
+    let picked = with_engine(|engine| engine.core.pick(&mut *engine.strategy, of as u32));
+    picked.unwrap_or_else(|| abort()) as usize
 }
 
 /// State how the last step, a [`TryAcquire`](Access::TryAcquire) or [`TryAcquireShared`](Access::TryAcquireShared), went: a failed
@@ -167,6 +198,7 @@ pub fn tried(success: bool) {
     if !with_engine(|engine| engine.core.tried(&mut *engine.strategy, success)) {
         abort();
     }
+    memory::tried(success);
 }
 
 /// A retry loop states that it goes round again.
@@ -270,13 +302,8 @@ pub struct JoinHandle {
 impl JoinHandle {
     /// Wait until the task has ended.
     pub fn join(self) {
-        if over() {
-            return;
-        }
-        if !with_engine(|engine| engine.core.join(&mut *engine.strategy, self.task)) {
-            switch();
-            over();
-        }
+        join(self.task);
+        memory::join_stores_of(self.task);
     }
 
     /// The task's index.
@@ -285,22 +312,51 @@ impl JoinHandle {
     }
 }
 
+pub(crate) fn join(task: usize) {
+    if over() {
+        return;
+    }
+    if !with_engine(|engine| engine.core.join(&mut *engine.strategy, task)) {
+        switch();
+        over();
+    }
+}
+
 /// Spawn a task. Spawning, joining and ending order tasks; they are no steps, and never race.
 #[track_caller]
 pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle {
-    if over() {
-        return JoinHandle { task: 0 };
+    let stores = memory::stores_of(me());
+    if stores.is_empty() {
+        return JoinHandle { task: spawn_alone(&name.into(), f) };
     }
-    let stack_size = with_engine(|engine| engine.stack_size);
-    let body = Box::new(move || {
+    let task = spawn_alone(&name.into(), move || {
+        stores.into_iter().for_each(join);
+        f();
+    });
+    JoinHandle { task }
+}
+
+/// The same for what does not begin with all of the task's stores in memory.
+#[track_caller]
+pub(crate) fn spawn_alone<F: FnOnce() + 'static>(name: &str, f: F) -> usize {
+    let body = move || {
         run_task(|| {
             f();
             ExecutionState::drop_task_locals();
         });
-    });
+    };
+    spawn_body(name, Box::new(body))
+}
+
+#[track_caller]
+fn spawn_body(name: &str, body: Box<dyn FnOnce()>) -> usize {
+    if over() {
+        return 0;
+    }
+    let stack_size = with_engine(|engine| engine.stack_size);
     let task = usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
-    with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, &name.into()));
-    JoinHandle { task }
+    with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, name));
+    task
 }
 
 /// The body of every task: keep panics from shuttle, and note the end.

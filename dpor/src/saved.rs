@@ -14,26 +14,30 @@ use crate::trace::Frame;
 pub(crate) struct SavedState {
     /// What runs next from it.
     pub(crate) next: usize,
+    /// With which of its outcomes.
+    choice: u32,
     backtrack: TaskSet,
     sleep: TaskSet,
     sleep_failed: TaskSet,
 }
 
 impl SavedState {
-    pub(crate) fn new(frame: &Frame, next: usize) -> Self {
+    pub(crate) fn new(frame: &Frame, (next, choice): (usize, u32)) -> Self {
         let Frame { backtrack, sleep, sleep_failed, .. } = frame.clone();
-        SavedState { next, backtrack, sleep, sleep_failed }
+        SavedState { next, choice, backtrack, sleep, sleep_failed }
     }
 
     /// A state from which nothing is left to run but what leads to the next one.
     fn closed(frame: &Frame) -> Self {
-        SavedState { next: frame.task as usize, sleep: frame.enabled.clone(), ..SavedState::default() }
+        SavedState { next: frame.task as usize, choice: frame.choice, sleep: frame.enabled.clone(), ..SavedState::default() }
     }
 
     pub(crate) fn restore(&self, frame: &mut Frame) {
         frame.backtrack.copy_from(&self.backtrack);
         frame.sleep.copy_from(&self.sleep);
         frame.sleep_failed.copy_from(&self.sleep_failed);
+        // Whether a try has succeeded with an outcome before this one is not known: it may have.
+        (frame.choice, frame.succeeded) = (self.choice, self.choice > 0);
     }
 }
 
@@ -49,7 +53,7 @@ impl SavedStack {
     /// What is left to run from the last of these states, of which `next` is the first to run.
     pub(crate) fn rest(path: &[Frame], next: usize) -> Self {
         let (last, above) = path.split_last().expect("there is a state");
-        let states = above.iter().map(SavedState::closed).chain([SavedState::new(last, next)]);
+        let states = above.iter().map(SavedState::closed).chain([SavedState::new(last, (next, 0))]);
         SavedStack { states: states.collect(), ..SavedStack::default() }
     }
 
@@ -250,7 +254,8 @@ impl Saved {
             writeln!(f, "stack {}", stack.unit)?;
             for state in &stack.states {
                 let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(set);
-                writeln!(f, "state {} {}", state.next, sets.join(" "))?;
+                let choice = if state.choice > 0 { format!(":{}", state.choice) } else { String::new() };
+                writeln!(f, "state {}{choice} {}", state.next, sets.join(" "))?;
             }
         }
         Ok(())
@@ -333,10 +338,12 @@ impl Saved {
             "counted" => drop(self.counted.insert(u64::from_str_radix(rest, 16).ok()?)),
             "stack" => self.stacks.push(SavedStack { unit: rest.parse().ok()?, ..SavedStack::default() }),
             "state" => {
-                let next = words.next()?.parse().ok()?;
+                let next = words.next()?;
+                let (next, choice) = next.split_once(':').unwrap_or((next, "0"));
+                let (next, choice) = (next.parse().ok()?, choice.parse().ok()?);
                 let (backtrack, sleep) = (parse_set(words.next()?)?, parse_set(words.next()?)?);
                 let sleep_failed = parse_set(words.next()?)?;
-                self.stacks.last_mut()?.states.push(SavedState { next, backtrack, sleep, sleep_failed });
+                self.stacks.last_mut()?.states.push(SavedState { next, choice, backtrack, sleep, sleep_failed });
             }
             _ => return None,
         }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which task ran at each announced step. Prints as run lengths, `0*5.1*3.0*2`; an empty schedule is `-`.
+/// Which task ran at each announced step. Prints as run lengths, `0*5.1*3.0*2`; an empty schedule is `-`. A step that may have several outcomes
+/// ([`memory`](crate::memory)) and has not the first of them says which: `0*5.1:2.0*2`, counted from 0.
 ///
 /// ```
 /// let schedule: dpor::Schedule = "0*2.1.0*3".parse().unwrap();
@@ -12,12 +13,23 @@ use std::str::FromStr;
 /// assert!("0*2..1".parse::<dpor::Schedule>().is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Schedule(Vec<u32>);
+pub struct Schedule(Vec<u32>, Vec<(u32, u32)>);
 
 impl Schedule {
     /// The schedule that runs these tasks in this order.
     pub fn new(tasks: Vec<u32>) -> Self {
-        Schedule(tasks)
+        Schedule(tasks, Vec::new())
+    }
+
+    /// The same with outcomes: for each step that has not its first, in order, the step and the outcome.
+    pub(crate) fn with_choices(self, choices: Vec<(u32, u32)>) -> Self {
+        Schedule(self.0, choices)
+    }
+
+    /// Which of its outcomes a step has, from 0.
+    pub fn choice(&self, step: usize) -> u32 {
+        let found = self.1.binary_search_by_key(&step, |&(step, _)| step as usize);
+        found.map_or(0, |index| self.1[index].1)
     }
 
     /// The task of each step.
@@ -46,17 +58,21 @@ impl fmt::Display for Schedule {
         if self.0.is_empty() {
             return f.write_str("-");
         }
-        let mut rest = self.0.as_slice();
-        while let Some(&task) = rest.first() {
-            let run = rest.iter().take_while(|&&other| other == task).count();
-            if rest.len() < self.0.len() {
+        let mut at = 0;
+        while let Some(&task) = self.0.get(at) {
+            if at > 0 {
                 f.write_str(".")?;
             }
             write!(f, "{task}")?;
-            if run > 1 {
+            let choice = self.choice(at);
+            let run =
+                if choice > 0 { 1 } else { (at..self.0.len()).take_while(|&step| self.0[step] == task && self.choice(step) == 0).count() };
+            if choice > 0 {
+                write!(f, ":{choice}")?;
+            } else if run > 1 {
                 write!(f, "*{run}")?;
             }
-            rest = &rest[run..];
+            at += run;
         }
         Ok(())
     }
@@ -86,12 +102,18 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let mut tasks = Vec::new();
+        let (mut tasks, mut choices) = (Vec::new(), Vec::new());
         if text.is_empty() || text == "-" {
-            return Ok(Schedule(tasks));
+            return Ok(Schedule(tasks, choices));
         }
         for (index, run) in text.split('.').enumerate() {
             let error = |why| ParseScheduleError { run: run.to_owned(), position: index + 1, why };
+            if let Some((task, choice)) = run.split_once(':') {
+                let choice = choice.parse().ok().filter(|&choice: &u32| choice > 0).ok_or_else(|| error("no outcome after `:`"))?;
+                choices.push((tasks.len() as u32, choice));
+                tasks.push(task.parse().map_err(|_| error("no task number"))?);
+                continue;
+            }
             let (task, count) = run.split_once('*').unwrap_or((run, "1"));
             let task: u32 = task.parse().map_err(|_| error("no task number"))?;
             let count: usize = count.parse().map_err(|_| error("no count after `*`"))?;
@@ -103,7 +125,7 @@ impl FromStr for Schedule {
             }
             tasks.resize(tasks.len() + count, task);
         }
-        Ok(Schedule(tasks))
+        Ok(Schedule(tasks, choices))
     }
 }
 
@@ -117,11 +139,14 @@ mod tests {
             let schedule = Schedule::new(tasks);
             assert_eq!(schedule.to_string().parse::<Schedule>().unwrap(), schedule);
         }
+        let schedule = Schedule::new(vec![0, 0, 1, 1, 1, 1, 12]).with_choices(vec![(1, 3), (4, 1)]);
+        assert_eq!(schedule.to_string(), "0.0:3.1*2.1:1.1.12");
+        assert_eq!(schedule.to_string().parse::<Schedule>().unwrap(), schedule);
     }
 
     #[test]
     fn malformed_is_an_error() {
-        for text in ["x", "0*", "0*0", "1.", ".1", "0*-3", "0*99999999999999", "0,1"] {
+        for text in ["x", "0:", "0:0", "0:1*2", "x:1", "0*", "0*0", "1.", ".1", "0*-3", "0*99999999999999", "0,1"] {
             let error = text.parse::<Schedule>().unwrap_err().to_string();
             assert!(error.starts_with("not a schedule"), "{error}");
         }

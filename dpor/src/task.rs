@@ -41,6 +41,8 @@ pub(crate) struct Task {
     pub(crate) learned: Learned,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
+    /// The task whose store this is, on its way to memory; [`NONE`](crate::trace::NONE) if it is none.
+    pub(crate) owner: u32,
 }
 
 impl Task {

@@ -21,6 +21,13 @@ pub(crate) struct Frame {
     pub(crate) class: Class,
     /// A try that failed.
     pub(crate) failed: bool,
+    /// The task whose store this is, which was on its way to memory until now; [`NONE`] if it is none.
+    pub(crate) owner: u32,
+    /// Which of its outcomes the event has, of how many, for one that has several.
+    pub(crate) choice: u32,
+    pub(crate) choices: u32,
+    /// It is a try that has succeeded with an outcome before this one.
+    pub(crate) succeeded: bool,
     /// The event's own component of its clock.
     pub(crate) tick: u32,
     /// The event before this one on the same object.
@@ -59,10 +66,27 @@ impl Frame {
         if self.tick != 0 {
             let task = self.task as usize;
             self.sleep.insert(task);
-            if self.failed {
+            if self.failed && !self.succeeded && self.next_choice().is_none() {
                 self.sleep_failed.insert(task);
             }
         }
+    }
+
+    /// The next outcome of the event that left the state, if it has not had all.
+    pub(crate) fn next_choice(&self) -> Option<u32> {
+        (self.tick != 0 && self.choice + 1 < self.choices).then_some(self.choice + 1)
+    }
+
+    /// What is run next from the state has this outcome.
+    pub(crate) fn choose(&mut self, choice: u32) {
+        self.succeeded = choice > 0 && (self.succeeded || self.op.access.is_try() && !self.failed);
+        (self.choice, self.choices) = (choice, 1);
+    }
+
+    /// Whether one of the two is a read of a task, and the other a store of the same task that goes to memory: the task reads what it has stored
+    /// last, wherever that is.
+    pub(crate) fn forwards(&self, task: usize, class: Class, owner: u32) -> bool {
+        self.owner != owner && (self.owner == task as u32 && class == Class::Reader || owner == self.task && self.class == Class::Reader)
     }
 
     fn empty() -> Self {
@@ -72,6 +96,10 @@ impl Frame {
             at: None,
             class: Class::Reader,
             failed: false,
+            owner: NONE,
+            choice: 0,
+            choices: 1,
+            succeeded: false,
             tick: 0,
             prev: NONE,
             before_run: NONE,
@@ -182,6 +210,7 @@ impl Trace {
         frame.sleep.clear();
         frame.sleep_failed.clear();
         frame.closed = false;
+        frame.choose(0);
         self.len += 1;
         true
     }
@@ -293,13 +322,15 @@ impl Trace {
     }
 
     /// Execute `op` of `task`, which was announced `at`, as the event that leaves the current state. Its clock comes with [`Trace::settle`].
-    pub(crate) fn push_event(&mut self, task: usize, op: Op, at: Option<&'static Location<'static>>, local: u64) {
+    pub(crate) fn push_event(&mut self, (task, owner): (usize, u32), op: Op, at: Option<&'static Location<'static>>, local: u64) {
         let prev = self.last_on(op.object);
         let index = self.depth;
         let frame = &mut self.frames[index];
         frame.task = task as u32;
+        frame.owner = owner;
         frame.op = op;
         frame.at = at;
+        frame.choices = 1;
         frame.failed = false;
         frame.class = op.access.class(false);
         frame.tick = 0;
@@ -318,7 +349,7 @@ impl Trace {
         let frame = &mut self.frames[index];
         frame.failed = failed;
         frame.class = frame.op.access.class(failed);
-        let (task, class, object) = (frame.task as usize, frame.class, frame.op.object);
+        let (task, class, object, owner) = (frame.task as usize, frame.class, frame.op.object, frame.owner);
         self.before.clear();
         self.before.extend_from_slice(&self.task_clocks[task * self.stride..][..self.stride]);
         let tick = self.before[task] + 1;
@@ -330,9 +361,15 @@ impl Trace {
             event = self.frames[event as usize].before_run;
             self.frames[index].before_run = event;
         }
+        let mut forwarded = NONE;
         while event != NONE {
             let other = &self.frames[event as usize];
-            if self.rules.dependent(other.class, class) {
+            // Of what comes before another's store, only what its task read from the store itself is not ordered before it.
+            if forwarded != NONE && (other.class == Class::Exclusive || other.task != forwarded) {
+                if other.class == Class::Exclusive && other.owner != forwarded {
+                    break;
+                }
+            } else if self.rules.dependent(other.class, class) && !other.forwards(task, class, owner) {
                 let theirs = &self.clocks[event as usize * self.stride..][..self.stride];
                 let ours = &mut self.task_clocks[task * self.stride..][..self.stride];
                 if ours[other.task as usize] < other.tick {
@@ -342,7 +379,10 @@ impl Trace {
                 }
                 // It comes after everything that came before it on this object.
                 if other.class == Class::Exclusive {
-                    break;
+                    forwarded = other.owner;
+                    if forwarded == NONE {
+                        break;
+                    }
                 }
             }
             event = other.prev;

@@ -256,6 +256,15 @@ impl Explore for Commuting {
         self.inner.choose(core)
     }
 
+    fn pick(&mut self, core: &Core, of: u32) -> Option<u32> {
+        if !self.replaying {
+            return self.inner.pick(core, of);
+        }
+        let original = self.original.as_ref()?;
+        let event = *original.plan.order.get(core.trace.depth - 1)?;
+        Some(original.recorded.schedule.choice(event as usize))
+    }
+
     fn delays(&self, core: &Core, task: usize) -> bool {
         let Some(original) = &self.original else { return false };
         let tasks = core.tasks();

@@ -7,6 +7,7 @@ use crate::execution::Core;
 use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
 use crate::saved::{SavedStack, SavedState};
+use crate::task::Task;
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
 use crate::units::Part;
@@ -84,11 +85,15 @@ impl DepthFirst {
         ours
     }
 
-    /// The deepest state from which something is left to run, and that. States after it are done with.
-    fn next_branch(core: &mut Core) -> Option<(usize, usize)> {
+    /// The deepest state from which something is left to run, that, and the outcome it shall have. States after it are done with.
+    fn next_branch(core: &mut Core) -> Option<(usize, usize, u32)> {
         (0..core.trace.len()).rev().find_map(|state| {
-            core.trace.frame_mut(state).done_with_event();
-            open(&core.trace, state).map(|task| (state, task))
+            let frame = core.trace.frame_mut(state);
+            if let Some(choice) = frame.next_choice() {
+                return Some((state, frame.task as usize, choice));
+            }
+            frame.done_with_event();
+            open(&core.trace, state).map(|task| (state, task, 0))
         })
     }
 }
@@ -107,10 +112,13 @@ pub(super) fn inherit_sleep(core: &mut Core, rules: Rules) {
     }
     let last = core.trace.frame(depth - 1);
     for task in last.sleep.iter().filter(|&task| task != last.task as usize) {
-        let op = core.tasks()[task].op;
+        let Task { op, owner, .. } = core.tasks()[task];
         let failed = last.sleep_failed.contains(task);
-        let woken =
-            op.object == last.op.object && core.trace.rules.dependent(op.access.class(failed), last.class) && rules.has(Rule::WakeSleepers);
+        let class = op.access.class(failed);
+        let woken = op.object == last.op.object
+            && core.trace.rules.dependent(class, last.class)
+            && !last.forwards(task, class, owner)
+            && rules.has(Rule::WakeSleepers);
         if !woken {
             sleep.insert(task);
             if failed {
@@ -138,10 +146,11 @@ impl Explore for DepthFirst {
             {
                 self.worker.pause(left);
             }
-            if let Some((state, task)) = DepthFirst::next_branch(core) {
+            if let Some((state, task, choice)) = DepthFirst::next_branch(core) {
                 if self.worker.wanted() {
                     self.give(core, state);
                 }
+                core.trace.frame_mut(state).choose(choice);
                 self.branch = Some(task);
                 if state < self.part.depth {
                     self.entered = None;
@@ -201,6 +210,10 @@ impl Explore for DepthFirst {
         }
     }
 
+    fn pick(&mut self, core: &Core, _of: u32) -> Option<u32> {
+        Some(core.trace.frame(core.trace.depth - 1).choice)
+    }
+
     fn counts(&self) -> bool {
         self.entered != Some(false)
     }
@@ -210,18 +223,18 @@ impl Explore for DepthFirst {
     }
 
     fn save(&mut self, core: &mut Core) -> Option<SavedStack> {
-        let Some((last, next)) = DepthFirst::next_branch(core) else {
+        let Some((last, next, choice)) = DepthFirst::next_branch(core) else {
             return Some(SavedStack { done: true, unit: self.unit, states: Vec::new() });
         };
         let frames = core.trace.frames()[..=last].iter().enumerate();
-        let next = |state: usize, frame: &Frame| if state == last { next } else { frame.task as usize };
+        let next = |state: usize, frame: &Frame| if state == last { (next, choice) } else { (frame.task as usize, frame.choice) };
         let states = frames.map(|(state, frame)| SavedState::new(frame, next(state, frame))).collect();
         Some(SavedStack { done: false, unit: self.unit, states })
     }
 
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {
         let left = if finished { None } else { DepthFirst::next_branch(core) };
-        if let Some((last, _)) = left {
+        if let Some((last, ..)) = left {
             let choices = core.trace.frames()[..=last].iter().enumerate().map(|(state, frame)| {
                 // On the way to the last state, what runs next is not a choice that is left.
                 let left = |task: &usize| !frame.sleep.contains(*task) && (state == last || *task != frame.task as usize);

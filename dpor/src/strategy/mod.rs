@@ -82,6 +82,11 @@ pub(crate) trait Explore: Send {
         false
     }
 
+    /// Which of so many outcomes the last event has; `None` if the strategy does not go through them.
+    fn pick(&mut self, _core: &Core, _of: u32) -> Option<u32> {
+        None
+    }
+
     /// The last event has happened and its outcome is known. Not called for events that are repeated.
     fn executed(&mut self, _core: &mut Core) {}
 

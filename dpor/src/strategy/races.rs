@@ -12,6 +12,8 @@ use crate::trace::{NONE, Trace};
 /// An operation that has just happened, or that would like to.
 struct Late<'a> {
     task: usize,
+    /// The task whose store it is, if it is one that was on its way to memory.
+    owner: u32,
     op: Op,
     class: Class,
     /// Whether it can be blocked.
@@ -51,6 +53,7 @@ impl Races {
         before.extend_from_slice(core.trace.clock_before());
         let late = Late {
             task,
+            owner: frame.owner,
             op: frame.op,
             class: frame.class,
             blocks: core.tasks()[task].blocks(),
@@ -86,6 +89,7 @@ impl Races {
             let pending = there.filter(|task| later.first && task.state == TaskState::Pending);
             let late = Late {
                 task,
+                owner: NONE,
                 op: Op { object, access: later.access },
                 class: later.class,
                 blocks: later.blocks,
@@ -143,6 +147,7 @@ impl Races {
             before.extend_from_slice(core.trace.task_clock(task));
             let late = Late {
                 task,
+                owner: waiting.owner,
                 op: waiting.op,
                 class: waiting.op.access.class(false),
                 blocks: waiting.blocks(),
@@ -161,11 +166,23 @@ impl Races {
     fn check(&mut self, trace: &mut Trace, late: &Late<'_>) {
         self.covered.clear();
         let mut event = late.last;
+        let mut forwarded = NONE;
         while event != NONE {
             let index = event as usize;
             let frame = trace.frame(index);
             event = frame.prev;
             let exclusive = frame.class == Class::Exclusive;
+            let owner = frame.owner;
+            // Of what comes before another's store, only what its task read from the store itself is not ordered before it.
+            if forwarded != NONE && (exclusive || frame.task != forwarded) {
+                if exclusive && owner != forwarded {
+                    return;
+                }
+                continue;
+            }
+            if frame.forwards(late.task, late.class, late.owner) {
+                continue;
+            }
             if !trace.rules.dependent(frame.class, late.class) {
                 event = frame.before_run;
                 continue;
@@ -175,7 +192,10 @@ impl Races {
             if ordered || covered {
                 // Everything earlier on this object comes before an exclusive access, so it is ordered or covered as well.
                 if exclusive {
-                    return;
+                    forwarded = owner;
+                    if forwarded == NONE {
+                        return;
+                    }
                 }
                 continue;
             }
@@ -198,7 +218,10 @@ impl Races {
                 continue;
             }
             if exclusive {
-                return;
+                forwarded = owner;
+                if forwarded == NONE {
+                    return;
+                }
             }
             let clock = trace.clock(index);
             self.covered.resize(clock.len(), 0);
@@ -225,7 +248,8 @@ impl Races {
                 continue;
             }
             let frame = trace.frame(index);
-            if frame.op.object == object && trace.rules.dependent(frame.class, late.class) {
+            let dependent = frame.op.object == object && trace.rules.dependent(frame.class, late.class);
+            if dependent && !frame.forwards(late.task, late.class, late.owner) {
                 beside = true;
                 for (mine, &theirs) in self.clock.iter_mut().zip(clock) {
                     *mine = (*mine).max(theirs);

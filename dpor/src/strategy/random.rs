@@ -56,6 +56,10 @@ impl Explore for Random {
         enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
     }
 
+    fn pick(&mut self, _core: &Core, of: u32) -> Option<u32> {
+        Some(self.rng.below(of.into()) as u32)
+    }
+
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }
@@ -124,6 +128,10 @@ impl Explore for Pct {
         best(&self.priorities)
     }
 
+    fn pick(&mut self, _core: &Core, of: u32) -> Option<u32> {
+        Some(self.rng.below(of.into()) as u32)
+    }
+
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }
@@ -185,6 +193,10 @@ impl Explore for Urw {
         for (estimate, &done) in self.estimates.iter_mut().zip(&self.done) {
             *estimate = (*estimate).max(done);
         }
+    }
+
+    fn pick(&mut self, _core: &Core, of: u32) -> Option<u32> {
+        Some(self.rng.below(of.into()) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {

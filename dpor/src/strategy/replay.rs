@@ -46,6 +46,10 @@ impl Explore for Replay {
         None
     }
 
+    fn pick(&mut self, core: &Core, _of: u32) -> Option<u32> {
+        Some(self.schedule.choice(core.trace.depth - 1))
+    }
+
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
         sampled(finished, report);
     }

@@ -1,0 +1,442 @@
+//! The execution as [`Memory::Weak`](super::Memory::Weak) sees it: the events of each task, what each read reads from, and the order of the writes
+//! of each word. What may be added to it is what the axioms of RC11 allow.
+
+use std::sync::atomic::Ordering;
+
+use crate::access::{Class, ObjectId};
+use crate::dependence::Rules;
+
+/// No event: the initial value of a word, or no word at all.
+const NONE: u32 = u32::MAX;
+
+/// For each task how many of its events; those that are missing are none.
+type Clock = Vec<u32>;
+
+fn tick(clock: &[u32], task: u32) -> u32 {
+    clock.get(task as usize).copied().unwrap_or(0)
+}
+
+fn join(clock: &mut Clock, other: &[u32]) {
+    if clock.len() < other.len() {
+        clock.resize(other.len(), 0);
+    }
+    clock.iter_mut().zip(other).for_each(|(mine, &their)| *mine = their.max(*mine));
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    /// Both in one: a read-modify-write.
+    Update,
+    Fence,
+}
+
+/// What an access does, and how it is ordered.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) kind: Kind,
+    pub(crate) order: Ordering,
+}
+
+impl Access {
+    fn acquires(self) -> bool {
+        matches!(self.order, Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst) && self.kind != Kind::Write
+    }
+
+    fn releases(self) -> bool {
+        matches!(self.order, Ordering::Release | Ordering::AcqRel | Ordering::SeqCst) && self.kind != Kind::Read
+    }
+
+    fn reads(self) -> bool {
+        matches!(self.kind, Kind::Read | Kind::Update)
+    }
+
+    fn writes(self) -> bool {
+        matches!(self.kind, Kind::Write | Kind::Update)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Event {
+    task: u32,
+    /// Its number among the events of its task, from 1.
+    number: u32,
+    access: Access,
+    /// The word, NONE for a fence.
+    word: u32,
+    /// The write that it reads from.
+    from: u32,
+    value: u64,
+    /// What happens before it, and itself.
+    clock: Clock,
+    /// What happens before an acquisition that reads from it.
+    message: Clock,
+    /// The step that it was: its task's clock then, in the order that the exploration knows of.
+    step: u32,
+}
+
+/// The writes of a word, oldest first; the first is the initial value.
+#[derive(Clone, Debug)]
+struct Word {
+    initial: u64,
+    order: Vec<u32>,
+    /// All accesses, as they happened.
+    events: Vec<u32>,
+    /// The write that happened last, wherever it is in the order.
+    last: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Task {
+    /// What happens before its next event.
+    clock: Clock,
+    /// What happens before its next acquire fence: what it has read without acquiring it.
+    read: Clock,
+    /// What happened before its last release fence.
+    fenced: Clock,
+    /// Its last release of each word.
+    released: Vec<(u32, Clock)>,
+}
+
+/// Where an access is in the order of the word's writes: which it reads, or before which it writes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place(usize);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    events: Vec<Event>,
+    words: Vec<Word>,
+    /// The word that an object is.
+    of_object: Vec<u32>,
+    tasks: Vec<Task>,
+    /// Those that are sequentially consistent.
+    sequential: Vec<u32>,
+    /// What happened before the steps of each class, for objects that are no words.
+    steps: Vec<[Clock; 4]>,
+}
+
+impl Graph {
+    #[cold]
+    pub(crate) fn clear(&mut self) {
+        self.events.clear();
+        self.words.clear();
+        self.of_object.clear();
+        self.tasks.clear();
+        self.sequential.clear();
+        self.steps.clear();
+    }
+
+    pub(crate) fn add_word(&mut self, object: ObjectId, initial: u64) {
+        let object = object.0 as usize;
+        if self.of_object.len() <= object {
+            self.of_object.resize(object + 1, NONE);
+        }
+        self.of_object[object] = self.words.len() as u32;
+        self.words.push(Word { initial, order: vec![NONE], events: Vec::new(), last: NONE });
+    }
+
+    pub(crate) fn is_word(&self, object: ObjectId) -> bool {
+        self.of_object.get(object.0 as usize).is_some_and(|&word| word != NONE)
+    }
+
+    fn word(&self, object: ObjectId) -> u32 {
+        self.of_object[object.0 as usize]
+    }
+
+    fn task(&mut self, task: usize) -> &mut Task {
+        if self.tasks.len() <= task {
+            self.tasks.resize_with(task + 1, Task::default);
+        }
+        &mut self.tasks[task]
+    }
+
+    fn advance(&mut self, task: usize) {
+        let clock = &mut self.task(task).clock;
+        if clock.len() <= task {
+            clock.resize(task + 1, 0);
+        }
+        clock[task] += 1;
+    }
+
+    /// All that `parent` has done happens before `child`.
+    #[cold]
+    pub(crate) fn fork(&mut self, parent: usize, child: usize) {
+        self.advance(parent);
+        let clock = self.task(parent).clock.clone();
+        *self.task(child) = Task { clock, ..Task::default() };
+    }
+
+    #[cold]
+    pub(crate) fn finish(&mut self, task: usize) {
+        self.advance(task);
+    }
+
+    #[cold]
+    pub(crate) fn join(&mut self, task: usize, other: usize) {
+        let clock = std::mem::take(&mut self.task(other).clock);
+        join(&mut self.task(task).clock, &clock);
+        self.task(other).clock = clock;
+    }
+
+    /// What happens before the task's next step.
+    pub(crate) fn clock(&mut self, task: usize) -> &[u32] {
+        self.advance(task);
+        &self.tasks[task].clock
+    }
+
+    /// A step on an object that is no word: it comes after those that it depends on, with all that happened before them.
+    pub(crate) fn step(&mut self, task: usize, object: ObjectId, class: Class, rules: Rules) {
+        let object = object.0 as usize;
+        if self.steps.len() <= object {
+            self.steps.resize_with(object + 1, Default::default);
+        }
+        self.advance(task);
+        for other in [Class::Reader, Class::Shared, Class::Update, Class::Exclusive] {
+            if rules.dependent(class, other) {
+                join(&mut self.tasks[task].clock, &self.steps[object][other as usize]);
+            }
+        }
+        join(&mut self.steps[object][class as usize], &self.tasks[task].clock);
+        self.advance(task);
+    }
+
+    fn before(&self, event: u32, clock: &[u32]) -> bool {
+        let event = &self.events[event as usize];
+        tick(clock, event.task) >= event.number
+    }
+
+    /// Where a write is in the order of its word.
+    fn position(&self, word: u32, write: u32) -> usize {
+        self.words[word as usize].order.iter().position(|&other| other == write).expect("a write is in the order of its word")
+    }
+
+    /// Where an event is in that order: a read where it reads.
+    fn place(&self, event: u32) -> usize {
+        let Event { word, access, from, .. } = self.events[event as usize];
+        self.position(word, if access.writes() { event } else { from })
+    }
+
+    fn is_update(&self, write: Option<&u32>) -> bool {
+        write.is_some_and(|&write| write != NONE && self.events[write as usize].access.kind == Kind::Update)
+    }
+
+    /// The newest write that happens before what the task does next, or is read by something that does: it can see none that is older.
+    fn oldest(&self, task: usize, word: u32) -> usize {
+        let Some(Task { clock, .. }) = self.tasks.get(task) else { return 0 };
+        let events = self.words[word as usize].events.iter().filter(|&&event| self.before(event, clock));
+        events.map(|&event| self.place(event)).max().unwrap_or(0)
+    }
+
+    pub(crate) fn value(&self, object: ObjectId, place: Place) -> u64 {
+        let word = self.word(object);
+        self.value_of(word, self.words[word as usize].order[place.0])
+    }
+
+    fn value_of(&self, word: u32, write: u32) -> u64 {
+        if write == NONE { self.words[word as usize].initial } else { self.events[write as usize].value }
+    }
+
+    /// The value that the word ends with.
+    pub(crate) fn newest(&self, object: ObjectId) -> u64 {
+        let word = self.word(object);
+        self.value_of(word, *self.words[word as usize].order.last().expect("there is an initial value"))
+    }
+
+    /// Where the task's access may be, newest first. What it comes to is said by `access`, for the value that it reads. `known` is what the
+    /// exploration knows to come before the step, whatever it accesses.
+    ///
+    /// Of all ways to come to the same execution, one is enough (see the documentation of [`memory`](super)): while the write that happened last could
+    /// come after this step as well, it is read, and written after.
+    pub(crate) fn places(&mut self, task: usize, object: ObjectId, known: &[u32], access: &dyn Fn(u64) -> Access) -> Vec<Place> {
+        let index = self.word(object);
+        let oldest = self.oldest(task, index);
+        let Word { order, last, .. } = &self.words[index as usize];
+        let (len, last) = (order.len(), *last);
+        let unknown = last != NONE && {
+            let Event { task, step, .. } = self.events[last as usize];
+            tick(known, task) < step
+        };
+        let last = if unknown { self.position(index, last) } else { 0 };
+        let mut places = Vec::new();
+        let writes_only = access(0).kind == Kind::Write;
+        for place in (oldest..len).rev() {
+            let word = &self.words[index as usize];
+            // A write comes right after what is at its place.
+            let access = access(if writes_only { 0 } else { self.value_of(index, word.order[place]) });
+            let allowed = if access.kind == Kind::Read {
+                !unknown || place == last
+            } else {
+                place >= last && !self.is_update(word.order.get(place + 1))
+            };
+            if allowed && (place + 1 == len || self.would_be_consistent(task, index, place, access)) {
+                places.push(Place(place));
+            }
+        }
+        if places.is_empty() {
+            places.push(Place(len - 1));
+        }
+        places
+    }
+
+    fn would_be_consistent(&mut self, task: usize, word: u32, place: usize, access: Access) -> bool {
+        if self.sequential.len() + usize::from(access.order == Ordering::SeqCst) < 2 {
+            return true;
+        }
+        self.push(task, word, place, access, 0, 0);
+        let consistent = self.is_consistent();
+        let event = self.events.pop().expect("it was just pushed");
+        let number = self.events.len() as u32;
+        let of = &mut self.words[word as usize];
+        of.events.pop();
+        if event.access.writes() {
+            of.order.retain(|&write| write != number);
+        }
+        if event.access.order == Ordering::SeqCst {
+            self.sequential.pop();
+        }
+        consistent
+    }
+
+    /// Add an event, and return its number. What its task knows stays as it was.
+    fn push(&mut self, task: usize, word: u32, place: usize, access: Access, value: u64, step: u32) -> u32 {
+        let event = self.events.len() as u32;
+        let Task { mut clock, read, fenced, released } = self.task(task).clone();
+        if clock.len() <= task {
+            clock.resize(task + 1, 0);
+        }
+        clock[task] += 1;
+        let from = if access.reads() { self.words[word as usize].order[place] } else { NONE };
+        if from != NONE && access.acquires() {
+            join(&mut clock, &self.events[from as usize].message);
+        }
+        if access.kind == Kind::Fence && access.acquires() {
+            join(&mut clock, &read);
+        }
+        let mut message = Clock::new();
+        if access.writes() {
+            message = fenced;
+            if let Some((_, clock)) = released.iter().find(|(other, _)| *other == word) {
+                join(&mut message, clock);
+            }
+            if access.releases() {
+                join(&mut message, &clock);
+            }
+            if from != NONE {
+                join(&mut message, &self.events[from as usize].message);
+            }
+        }
+        let number = clock[task];
+        self.events.push(Event { task: task as u32, number, access, word, from, value, clock, message, step });
+        if word != NONE {
+            let word = &mut self.words[word as usize];
+            word.events.push(event);
+            if access.writes() {
+                word.order.insert(place + 1, event);
+            }
+        }
+        if access.order == Ordering::SeqCst {
+            self.sequential.push(event);
+        }
+        event
+    }
+
+    /// The access has happened, as its task's step number `step`.
+    pub(crate) fn access(&mut self, task: usize, object: ObjectId, place: Place, access: Access, value: u64, step: u32) {
+        let word = self.word(object);
+        let event = self.push(task, word, place.0, access, value, step);
+        if access.writes() {
+            self.words[word as usize].last = event;
+        }
+        let Event { clock, from, .. } = &self.events[event as usize];
+        let (clock, from) = (clock.clone(), *from);
+        if from != NONE && !access.acquires() {
+            let message = std::mem::take(&mut self.events[from as usize].message);
+            join(&mut self.tasks[task].read, &message);
+            self.events[from as usize].message = message;
+        }
+        if access.writes() && access.releases() {
+            let released = &mut self.tasks[task].released;
+            released.retain(|(other, _)| *other != word);
+            released.push((word, clock.clone()));
+        }
+        self.tasks[task].clock = clock;
+    }
+
+    pub(crate) fn fence(&mut self, task: usize, order: Ordering) {
+        let access = Access { kind: Kind::Fence, order };
+        let event = self.push(task, NONE, 0, access, 0, 0);
+        let clock = self.events[event as usize].clock.clone();
+        if access.releases() {
+            self.tasks[task].fenced.clone_from(&clock);
+        }
+        self.tasks[task].clock = clock;
+    }
+
+    fn happens_before(&self, a: u32, b: u32) -> bool {
+        a != b && self.before(a, &self.events[b as usize].clock)
+    }
+
+    fn same_word(&self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.events[a as usize].word, self.events[b as usize].word);
+        a == b && a != NONE
+    }
+
+    /// Modification order, or a read before a write that overwrites what it has read.
+    fn overwritten(&self, a: u32, b: u32) -> bool {
+        a != b && self.same_word(a, b) && self.events[b as usize].access.writes() && self.place(a) < self.place(b)
+    }
+
+    /// Extended coherence order: all of what orders accesses of one word.
+    fn coherent(&self, a: u32, b: u32) -> bool {
+        a != b && self.same_word(a, b) && {
+            let (first, second) = (self.place(a), self.place(b));
+            let reads_it = self.events[a as usize].access.writes() && !self.events[b as usize].access.writes();
+            first < second || first == second && reads_it
+        }
+    }
+
+    /// RC11's axiom for sequentially consistent accesses and fences: that its `psc` has no cycle. (Coherence and atomicity are seen to by where an
+    /// access may be; that nothing is read before it is written, by reading from what is there.)
+    fn is_consistent(&self) -> bool {
+        let number = self.events.len() as u32;
+        let all = || 0..number;
+        let event = |event: u32| &self.events[event as usize];
+        let is_fence = |other: u32| event(other).word == NONE;
+        let in_order = |a: u32, b: u32| event(a).task == event(b).task && event(a).number < event(b).number;
+        // The task's next event that is not on the same word, and the one before.
+        let next = |a: u32| all().filter(|&b| in_order(a, b) && !self.same_word(a, b)).min_by_key(|&b| event(b).number);
+        let previous = |b: u32| all().filter(|&a| in_order(a, b) && !self.same_word(a, b)).max_by_key(|&a| event(a).number);
+        let previous: Vec<Option<u32>> = all().map(previous).collect();
+        let sequential = self.sequential.len();
+        let mut edges = vec![false; sequential * sequential];
+        for (from, &s) in self.sequential.iter().enumerate() {
+            let starts = all().filter(|&a| a == s || is_fence(s) && self.happens_before(s, a));
+            let mut reached = vec![false; number as usize];
+            for a in starts {
+                let next = next(a);
+                for b in all() {
+                    let around = || next.zip(previous[b as usize]).is_some_and(|(c, d)| self.happens_before(c, d));
+                    let direct = || self.same_word(a, b) && self.happens_before(a, b);
+                    reached[b as usize] |= in_order(a, b) || direct() || self.overwritten(a, b) || around();
+                }
+            }
+            for (to, &t) in self.sequential.iter().enumerate() {
+                let ends = |b: u32| reached[b as usize] && (b == t || is_fence(t) && self.happens_before(b, t));
+                let fences = || {
+                    let between = |a: u32| self.happens_before(s, a) && all().any(|b| self.coherent(a, b) && self.happens_before(b, t));
+                    is_fence(s) && is_fence(t) && (self.happens_before(s, t) || all().any(between))
+                };
+                edges[from * sequential + to] = all().any(ends) || fences();
+            }
+        }
+        // Take away what nothing leads to, until nothing is left, or only cycles are.
+        let mut left = vec![true; sequential];
+        loop {
+            let leads = |to: &usize| (0..sequential).any(|from| left[from] && edges[from * sequential + to]);
+            let Some(first) = (0..sequential).find(|to| left[*to] && !leads(to)) else { break };
+            left[first] = false;
+        }
+        !left.contains(&true)
+    }
+}

@@ -1,0 +1,443 @@
+//! Words and fences under weak memory.
+//!
+//! A program that shares [`Word`]s, and orders its accesses to them as with [`std::sync::atomic`], is explored under the memory model that
+//! [`Explorer::memory`](crate::Explorer::memory) names. Under [`Memory::Sc`] a word is what a program would make of [`step`](crate::step) itself.
+//!
+//! ```
+//! use dpor::memory::{Word, fence};
+//! use dpor::{Explorer, JoinHandle, Memory, Strategy};
+//! use std::cell::Cell;
+//! use std::rc::Rc;
+//! use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+//!
+//! // Store buffering: each task stores to a word, and loads the other's. May both read what was there before?
+//! let program = |fences: bool| move || {
+//!     let (words, both) = ([Word::new(0), Word::new(0)], Rc::new(Cell::new(0)));
+//!     let tasks = [0, 1].map(|task| {
+//!         let (words, both) = (words.clone(), Rc::clone(&both));
+//!         dpor::spawn("task", move || {
+//!             words[task].store(1, Relaxed);
+//!             if fences {
+//!                 fence(SeqCst);
+//!             }
+//!             both.set(both.get() + words[1 - task].load(Relaxed));
+//!         })
+//!     });
+//!     tasks.map(JoinHandle::join);
+//!     assert_ne!(both.get(), 0, "neither has seen the other");
+//! };
+//! for (memory, fences, fails) in [(Memory::Sc, false, false), (Memory::Tso, false, true), (Memory::Tso, true, false), (Memory::Weak, true, false)] {
+//!     let report = Explorer::new(Strategy::Dpor).memory(memory).run(program(fences));
+//!     assert!(report.exhausted && (report.failing > 0) == fails, "{memory:?}: {report}");
+//! }
+//! ```
+//!
+//! # The rules of each model
+//!
+//! | | [`Sc`](Memory::Sc) | [`Tso`](Memory::Tso) | [`Pso`](Memory::Pso) | [`Weak`](Memory::Weak) |
+//! | --- | --- | --- | --- | --- |
+//! | load | the newest value | the task's own newest store that is still under way, else the newest value | the same | any value that the task has not seen overwritten; `Acquire` orders it before what follows |
+//! | store, relaxed | at once | goes to memory later, after the task's stores before it | later, after those to the same word, and those before the last store barrier | at once or in the past: anywhere after what the task has seen of the word |
+//! | store, `Release` | at once | the same | later, after all of the task's stores before it | and who acquires it has seen all that is before it |
+//! | store, `SeqCst` | at once | after all stores, at once | the same | RC11's axiom |
+//! | read-modify-write | at once | after all stores, at once, whatever the ordering, and if it fails as well | relaxed or `Acquire`: after the stores that a store would come after; else as on TSO | reads what is right before it; a failed one is a load |
+//! | `fence(Acquire)` | nothing | nothing | nothing | what was loaded before acquires |
+//! | `fence(Release)`, `fence(AcqRel)` | nothing | nothing | a store barrier | what is stored later releases (and the one before) |
+//! | `fence(SeqCst)` | nothing | waits for all stores | the same | both, and RC11's axiom |
+//! | [`spawn`](crate::spawn), [`join`](crate::JoinHandle::join) | order | the child begins, and the joining task goes on, when the other's stores are in memory | the same | order |
+//! | [`step`](crate::step) and its like | at once | waits for all stores, then at once | the same | comes after the steps that it depends on, with all that was before them |
+//!
+//! *TSO* is the x86's (Owens, Sarkar and Sewell, TPHOLs 2009; Intel SDM vol. 3A, "Memory Ordering": reads may pass older writes to other locations, and
+//! neither passes a locked instruction), with the mapping that compilers use: a `SeqCst` store is an exchange, every read-modify-write is locked. *PSO* is
+//! SPARC V9's (manual, chapter 8): a load or an atomic comes before all that follows it, and only `MEMBAR #StoreStore` keeps stores and atomics of
+//! different words in order, which is what the kernel's `smp_wmb` is made of there. A `Release` store waits for all that is before it, as the kernel's
+//! memory-barriers.txt has it of RELEASE operations.
+//!
+//! *Weak* is RC11 (Lahav, Vafeiadis, Kang, Hur and Dreyer, PLDI 2017): C11 (5.1.2.4, 7.17.3) with `SeqCst` repaired, and in which nothing is read before it is
+//! written, so that there is *no load buffering*: `acyclic(sb | rf)`. It is weaker than ARMv8 and the kernel's own model in that others need not see a
+//! store at the same time, and that dependencies order nothing. It is stronger than both in load buffering alone, which they allow where no
+//! dependency or barrier is in the way. Release sequences are those of C11: a task's own later stores to the word are part of them, as they are not since C++20.
+//!
+//! # How it is done
+//!
+//! *Store buffers.* A store under way is a task of its own, which joins the stores that it may not overtake and then takes its step: spawning and joining
+//! order them, and the reduction applies as ever. A load of a task and its own store going to memory are independent, because it reads the same before and
+//! after.
+//!
+//! *Weak.* No store is under way. Tasks take their steps one at a time, in an order in which nothing is read before it is written; RC11's axioms say what a
+//! load may read, and where in the word's order a store may come, given all that has happened. Each of these is an outcome of the step, and the strategy goes
+//! through all of them. Every consistent execution (what is read from where, and each word's order of writes) can be built like that, since a beginning
+//! of a consistent one is consistent. Many orders of steps build the same one, so one more thing is asked for. Let *w* be the last write of
+//! the word that has happened, and let the exploration not know it to come before the step at hand. Then, unless the step reads *w*, or writes after
+//! *w* in the word's order, it could have been taken before *w* as well and come to the same; that is another order of two dependent steps,
+//! which is explored anyway. So a load reads *w*, and a store comes after it. Only where the exploration has ordered the step after *w*, older values are
+//! offered. (To move a step before *w* like that makes fewer stores happen after one that they precede in their word's order; or as many, and fewer loads after
+//! a store that they do not need. So it comes to an end, and what is asked for is met in the end.) Nothing can get stuck: a load of the newest value, and a store after it, is always
+//! consistent. It takes hardly more executions than there are: 20,581 for the 20,187 of 2,000 random programs.
+//!
+//! # Limits
+//!
+//! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only, and so are [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that
+//! could still be read, is no part of what they are told of the state. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through outcomes,
+//! so it is not under [`Memory::Weak`]; under the others a store that goes to memory is a switch. All of these say so
+//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the model. A loop that waits until a load
+//! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen some day.
+
+pub(crate) mod graph;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::access::{Access, ObjectId, Op};
+use crate::runtime::{self, announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
+use crate::task::TaskState;
+use graph::Kind;
+
+/// What a task sees of what others have stored, and when. See [the module](self) for the rules of each.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Memory {
+    /// Sequential consistency: there is one order of all steps, and each sees all that came before it.
+    #[default]
+    Sc,
+    /// Total store order, as on x86: a task's stores go to memory one after the other, some time later.
+    Tso,
+    /// Partial store order, as SPARC V9 has it: the same, but stores to different words may overtake each other.
+    Pso,
+    /// What C11 allows, but for load buffering: RC11.
+    Weak,
+}
+
+/// The stores of a task that may still be on their way to memory.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    stores: Vec<Store>,
+    /// So many of them come before the last store barrier.
+    barrier: usize,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Store {
+    object: ObjectId,
+    value: u64,
+    /// The task that takes it there.
+    task: usize,
+}
+
+/// Which of its earlier stores something has to wait for.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum After {
+    /// Those to the same object, and those before the last store barrier.
+    Barrier,
+    All,
+}
+
+/// The memory model of this exploration.
+pub fn model() -> Memory {
+    runtime::memory()
+}
+
+fn is_over() -> bool {
+    std::thread::panicking() || runtime::aborting()
+}
+
+fn buffers() -> bool {
+    matches!(model(), Memory::Tso | Memory::Pso) && !is_over()
+}
+
+fn is_weak() -> bool {
+    model() == Memory::Weak && !is_over()
+}
+
+fn with_pending<T>(task: usize, f: impl FnOnce(&mut Pending) -> T) -> T {
+    with_engine(|engine| {
+        let pending = &mut engine.core.pending;
+        if pending.len() <= task {
+            pending.resize_with(task + 1, Pending::default);
+        }
+        f(&mut pending[task])
+    })
+}
+
+/// The tasks that take the stores of a task to memory.
+pub(crate) fn stores_of(task: usize) -> Vec<usize> {
+    if !buffers() {
+        return Vec::new();
+    }
+    with_pending(task, |pending| pending.stores.iter().map(|store| store.task).collect())
+}
+
+pub(crate) fn join_stores_of(task: usize) {
+    stores_of(task).into_iter().for_each(join);
+}
+
+/// Wait until all stores of the current task are in memory.
+pub(crate) fn full_barrier() {
+    if buffers() {
+        join_stores_of(me());
+        with_pending(me(), |pending| *pending = Pending::default());
+    }
+}
+
+/// A step that was announced without saying how it is ordered.
+pub(crate) fn ordered(op: Op, failed: bool) {
+    if is_weak() && !with_engine(|engine| engine.core.graph.is_word(op.object)) {
+        with_engine(|engine| engine.core.ordered(op.access, op.object, failed));
+    }
+}
+
+/// The same for a try, now that its outcome is known.
+pub(crate) fn tried(success: bool) {
+    if is_weak()
+        && let Some(op) = with_engine(|engine| engine.core.trace.events().last().map(|event| event.op))
+    {
+        ordered(op, !success);
+    }
+}
+
+/// The stores that a store, or an atomic, on the object has to come after.
+fn before(object: ObjectId, after: After) -> Vec<usize> {
+    let tso = model() == Memory::Tso;
+    with_pending(me(), |pending| {
+        let of = |(index, store): &(usize, &Store)| after == After::All || *index < pending.barrier || store.object == object;
+        let mut stores = pending.stores.iter().enumerate();
+        if tso {
+            stores.next_back().map(|(_, store)| store.task).into_iter().collect()
+        } else {
+            stores.filter(of).map(|(_, store)| store.task).collect()
+        }
+    })
+}
+
+/// Store to the object, some time later.
+#[track_caller]
+fn store_later(object: ObjectId, access: Access, value: u64, after: After, store: impl FnOnce() + 'static) {
+    let before = before(object, after);
+    let task = spawn_alone("store", move || {
+        before.into_iter().for_each(join);
+        if announce_alone(Op { object, access }, None) {
+            store();
+        }
+    });
+    with_engine(|engine| engine.core.is_store(task));
+    with_pending(me(), |pending| pending.stores.push(Store { object, value, task }));
+}
+
+/// An ordering that includes a release.
+fn releases(order: Ordering) -> bool {
+    matches!(order, Ordering::Release | Ordering::AcqRel | Ordering::SeqCst)
+}
+
+/// A fence, as [`std::sync::atomic::fence`].
+///
+/// # Panics
+/// If the ordering is relaxed, which is none.
+pub fn fence(order: Ordering) {
+    assert_ne!(order, Ordering::Relaxed, "there is no relaxed fence");
+    if over() {
+        return;
+    }
+    match model() {
+        Memory::Tso | Memory::Pso if order == Ordering::SeqCst => full_barrier(),
+        Memory::Pso if releases(order) => with_pending(me(), |pending| pending.barrier = pending.stores.len()),
+        Memory::Sc | Memory::Tso | Memory::Pso => {}
+        Memory::Weak => with_engine(|engine| {
+            let core = &mut engine.core;
+            core.settle_worst_case(&mut *engine.strategy);
+            core.graph.fence(core.current, order);
+        }),
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    object: ObjectId,
+    value: Cell<u64>,
+}
+
+/// An atomic word. Clones are the same word.
+#[derive(Clone, Debug)]
+pub struct Word(Rc<Inner>);
+
+impl Word {
+    /// A word with this value, that whoever gets to know the word sees.
+    pub fn new(value: u64) -> Self {
+        let object = object();
+        if is_weak() {
+            with_engine(|engine| engine.core.graph.add_word(object, value));
+        }
+        Word(Rc::new(Inner { object, value: Cell::new(value) }))
+    }
+
+    /// The object that its steps are announced on.
+    pub fn object(&self) -> ObjectId {
+        self.0.object
+    }
+
+    /// The newest value, without a step: for who looks when all is over.
+    pub fn peek(&self) -> u64 {
+        if is_weak() { with_engine(|engine| engine.core.graph.newest(self.0.object)) } else { self.0.value.get() }
+    }
+
+    /// Load.
+    ///
+    /// # Panics
+    /// If the ordering is one of a store.
+    #[track_caller]
+    pub fn load(&self, order: Ordering) -> u64 {
+        assert!(!matches!(order, Ordering::Release | Ordering::AcqRel), "a load does not release");
+        let object = self.0.object;
+        let value = if is_weak() {
+            self.weak(Access::Read, &|_| graph::Access { kind: Kind::Read, order }, &|_| None)
+        } else {
+            announce_alone(Op { object, access: Access::Read }, None);
+            self.forwarded().unwrap_or(self.0.value.get())
+        };
+        observed(value);
+        value
+    }
+
+    /// The value of the current task's last store to the word, if it is on its way.
+    fn forwarded(&self) -> Option<u64> {
+        if !buffers() {
+            return None;
+        }
+        let last = with_pending(me(), |pending| pending.stores.iter().rfind(|store| store.object == self.0.object).copied())?;
+        let under_way = with_engine(|engine| engine.core.tasks()[last.task].state != TaskState::Finished);
+        under_way.then_some(last.value)
+    }
+
+    /// Store.
+    ///
+    /// # Panics
+    /// If the ordering is one of a load.
+    #[track_caller]
+    pub fn store(&self, value: u64, order: Ordering) {
+        assert!(!matches!(order, Ordering::Acquire | Ordering::AcqRel), "a store does not acquire");
+        if over() {
+            return;
+        }
+        let object = self.0.object;
+        match model() {
+            Memory::Weak => {
+                self.weak(Access::Write, &|_| graph::Access { kind: Kind::Write, order }, &|_| Some(value));
+            }
+            Memory::Tso | Memory::Pso if order != Ordering::SeqCst => {
+                let word = Rc::clone(&self.0);
+                let after = if releases(order) { After::All } else { After::Barrier };
+                store_later(object, Access::Write, value, after, move || word.value.set(value));
+            }
+            Memory::Sc | Memory::Tso | Memory::Pso => {
+                full_barrier();
+                if announce_alone(Op { object, access: Access::Write }, None) {
+                    self.0.value.set(value);
+                }
+            }
+        }
+    }
+
+    /// Replace the value by `change` of it in one step; returns the one before.
+    #[track_caller]
+    pub fn update(&self, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
+        self.change(order, &change)
+    }
+
+    #[track_caller]
+    fn change(&self, order: Ordering, change: &dyn Fn(u64) -> u64) -> u64 {
+        let before = if is_weak() {
+            self.weak(Access::Rmw, &|_| graph::Access { kind: Kind::Update, order }, &|value| Some(change(value)))
+        } else {
+            self.wait_for_stores(order);
+            let taken = announce_alone(Op { object: self.0.object, access: Access::Rmw }, None);
+            let before = self.0.value.get();
+            if taken {
+                self.0.value.set(change(before));
+            }
+            before
+        };
+        observed(before);
+        before
+    }
+
+    /// Before an atomic with this ordering, under store buffers.
+    fn wait_for_stores(&self, order: Ordering) {
+        if !buffers() {
+            return;
+        }
+        match model() {
+            Memory::Pso if order != Ordering::SeqCst => {
+                let after = if releases(order) { After::All } else { After::Barrier };
+                before(self.0.object, after).into_iter().for_each(join);
+            }
+            _ => full_barrier(),
+        }
+    }
+
+    /// Replace the value; returns the one before.
+    #[track_caller]
+    pub fn swap(&self, value: u64, order: Ordering) -> u64 {
+        self.change(order, &|_| value)
+    }
+
+    /// Add, wrapping; returns the value before.
+    #[track_caller]
+    pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        self.change(order, &|before| before.wrapping_add(value))
+    }
+
+    /// Replace `current` by `new`, in one step, if that is what it is.
+    ///
+    /// # Errors
+    /// With the value, if it is another.
+    #[track_caller]
+    pub fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        let swaps = |value| (value == current).then_some(new);
+        let before = if is_weak() {
+            let access = |value| match swaps(value) {
+                Some(_) => graph::Access { kind: Kind::Update, order: success },
+                None => graph::Access { kind: Kind::Read, order: failure },
+            };
+            self.weak(Access::TryAcquire, &access, &swaps)
+        } else {
+            self.wait_for_stores(success);
+            if !announce_alone(Op { object: self.0.object, access: Access::TryAcquire }, None) {
+                return Err(self.0.value.get());
+            }
+            let before = self.0.value.get();
+            runtime::tried(before == current);
+            if let Some(new) = swaps(before) {
+                self.0.value.set(new);
+            }
+            before
+        };
+        observed(before);
+        if before == current { Ok(before) } else { Err(before) }
+    }
+
+    /// Take the step, and have one of the outcomes that it may have. What it comes to, and what it writes, depends on what it reads.
+    #[track_caller]
+    fn weak(&self, access: Access, outcome: &dyn Fn(u64) -> graph::Access, writes: &dyn Fn(u64) -> Option<u64>) -> u64 {
+        let object = self.0.object;
+        // What is known before the step, whatever it accesses.
+        let knows = with_engine(|engine| {
+            engine.core.settle_worst_case(&mut *engine.strategy);
+            engine.core.knows(me()).to_vec()
+        });
+        if !announce_alone(Op { object, access }, None) {
+            return self.peek();
+        }
+        let places = with_engine(|engine| engine.core.graph.places(engine.core.current, object, &knows, outcome));
+        let place = places[pick(places.len())];
+        let before = with_engine(|engine| {
+            let core = &mut engine.core;
+            let before = core.graph.value(object, place);
+            let tick = core.last_tick();
+            core.graph.access(core.current, object, place, outcome(before), writes(before).unwrap_or(0), tick);
+            before
+        });
+        if access.is_try() {
+            runtime::tried(writes(before).is_some());
+        }
+        before
+    }
+}

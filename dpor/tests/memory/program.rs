@@ -1,0 +1,182 @@
+//! Small programs of loads, stores, atomics and fences: made at random, and run under the explorer.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use dpor::memory::{Word, fence};
+use dpor::{Explorer, JoinHandle, Memory, Report, Strategy};
+
+/// One instruction. Words are named by small numbers.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Instr {
+    Load(usize, Ordering),
+    Store(usize, u64, Ordering),
+    /// Replaces the value, and reads the one before.
+    Swap(usize, u64, Ordering),
+    /// Replaces the first value by the second, with this ordering; relaxed if it is another value. Reads the value.
+    Cas(usize, u64, u64, Ordering),
+    Fence(Ordering),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Program {
+    pub words: usize,
+    pub tasks: Vec<Vec<Instr>>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} words", self.words)?;
+        self.tasks.iter().try_for_each(|task| write!(f, "\n  {task:?}"))
+    }
+}
+
+/// What each task has read, in the order of the tasks, and the values that the words end with.
+pub type Outcome = Vec<u64>;
+
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % bound
+    }
+
+    fn of<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+impl Program {
+    /// Every store has a value of its own: what is read says from which.
+    pub fn random(seed: u64, most: usize) -> Self {
+        use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+        let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 91);
+        let count = 2 + usize::from(rng.below(5) > 1) + usize::from(rng.below(12) == 0);
+        let words = [1, 2, 2, 2, 3][rng.below(5) as usize];
+        // Some programs have strong orderings mostly, some hardly any.
+        let strong = rng.below(4);
+        let mut value = 0;
+        let mut tasks = Vec::new();
+        for task in 0..count {
+            let left = most.saturating_sub(tasks.iter().map(Vec::len).sum::<usize>() + (count - task - 1));
+            let length = 1 + rng.below(left.clamp(1, [0, 0, 5, 4, 2][count]) as u64);
+            let mut instrs = Vec::new();
+            for _ in 0..length {
+                let word = rng.below(words as u64) as usize;
+                let is_strong = rng.below(4) < strong;
+                let order = |rng: &mut Rng, from: &[Ordering]| if is_strong { rng.of(from) } else { Relaxed };
+                value += 1;
+                instrs.push(match rng.below(20) {
+                    0..7 => Instr::Load(word, order(&mut rng, &[Acquire, SeqCst])),
+                    7..15 => Instr::Store(word, value, order(&mut rng, &[Release, SeqCst])),
+                    15 => Instr::Swap(word, value, order(&mut rng, &[Acquire, Release, AcqRel, SeqCst])),
+                    16 => {
+                        let expected = if rng.below(2) == 0 { 0 } else { rng.below(value) };
+                        Instr::Cas(word, expected, value, order(&mut rng, &[Acquire, Release, AcqRel, SeqCst]))
+                    }
+                    _ => Instr::Fence(rng.of(&[Acquire, Release, AcqRel, SeqCst, SeqCst])),
+                });
+            }
+            tasks.push(instrs);
+        }
+        Program { words, tasks }
+    }
+
+    /// Programs with one instruction less.
+    fn smaller(&self) -> impl Iterator<Item = Program> + '_ {
+        let places = self.tasks.iter().enumerate().flat_map(|(task, instrs)| (0..instrs.len()).map(move |instr| (task, instr)));
+        places.map(|(task, instr)| {
+            let mut program = self.clone();
+            program.tasks[task].remove(instr);
+            program
+        })
+    }
+
+    /// The smallest program for which `fails` still holds.
+    pub fn shrink(mut self, fails: impl Fn(&Program) -> bool) -> Program {
+        loop {
+            let smaller = self.smaller().find(&fails);
+            match smaller {
+                Some(smaller) => self = smaller,
+                None => return self,
+            }
+        }
+    }
+}
+
+/// How many values the instructions read.
+pub fn reads(instrs: &[Instr]) -> usize {
+    instrs.iter().filter(|instr| matches!(instr, Instr::Load(..) | Instr::Swap(..) | Instr::Cas(..))).count()
+}
+
+/// Run the instructions, and say what each of those that read has read.
+pub fn run(instrs: &[Instr], words: &[Word], mut hears: impl FnMut(usize, u64)) {
+    let mut read = 0;
+    for &instr in instrs {
+        let seen = match instr {
+            Instr::Load(word, order) => words[word].load(order),
+            Instr::Swap(word, value, order) => words[word].swap(value, order),
+            Instr::Cas(word, expected, value, order) => {
+                let (Ok(seen) | Err(seen)) = words[word].compare_exchange(expected, value, order, Ordering::Relaxed);
+                seen
+            }
+            Instr::Store(word, value, order) => {
+                words[word].store(value, order);
+                continue;
+            }
+            Instr::Fence(order) => {
+                fence(order);
+                continue;
+            }
+        };
+        hears(read, seen);
+        read += 1;
+    }
+}
+
+/// The program for an explorer; `hears` the outcome of each execution that is not cut.
+pub fn explorable(program: &Program, hears: impl Fn(Outcome) + Send + Sync + 'static) -> impl Fn() + Send + Sync + 'static {
+    let program = program.clone();
+    move || {
+        let words: Vec<Word> = (0..program.words).map(|_| Word::new(0)).collect();
+        let read: Rc<RefCell<Vec<Vec<u64>>>> = Rc::new(RefCell::new(vec![Vec::new(); program.tasks.len()]));
+        let tasks: Vec<JoinHandle> = (0..program.tasks.len())
+            .map(|task| {
+                let (instrs, words, read) = (program.tasks[task].clone(), words.clone(), Rc::clone(&read));
+                dpor::spawn(format!("P{task}"), move || {
+                    run(&instrs, &words, |_, seen| read.borrow_mut()[task].push(seen));
+                })
+            })
+            .collect();
+        tasks.into_iter().for_each(JoinHandle::join);
+        if dpor::aborting() {
+            return;
+        }
+        let mut outcome = read.borrow().concat();
+        outcome.extend(words.iter().map(Word::peek));
+        dpor::note(|| [("outcome", format!("{outcome:?}"))]);
+        hears(outcome);
+    }
+}
+
+/// All outcomes under an explorer.
+pub fn explore(explorer: Explorer, program: &Program) -> (BTreeSet<Outcome>, Report) {
+    let outcomes: Arc<Mutex<BTreeSet<Outcome>>> = Arc::default();
+    let seen = Arc::clone(&outcomes);
+    let report = explorer.run(explorable(program, move |outcome| _ = seen.lock().unwrap().insert(outcome)));
+    let outcomes = std::mem::take(&mut *outcomes.lock().unwrap());
+    (outcomes, report)
+}
+
+pub fn exhaust(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, Report) {
+    let (outcomes, report) = explore(Explorer::new(Strategy::Dpor).memory(memory), program);
+    assert!(report.exhausted && report.failing == 0, "{memory:?}: {report}, {program:?}");
+    (outcomes, report)
+}

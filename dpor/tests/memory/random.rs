@@ -1,0 +1,83 @@
+//! Random programs: the outcomes are those that the models say, no more and no fewer.
+
+use std::collections::BTreeSet;
+
+use dpor::Memory;
+
+use crate::program::{Outcome, Program, exhaust};
+use crate::{axioms, buffers};
+
+fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize) {
+    if memory == Memory::Weak { axioms::outcomes(program) } else { buffers::outcomes(program, memory) }
+}
+
+fn differs(program: &Program, memory: Memory) -> bool {
+    exhaust(program, memory).0 != expected(program, memory).0
+}
+
+/// Compares the outcomes of so many programs, and says how many executions it took for how many that are different.
+fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
+    let (mut explored, mut cut, mut different, mut outcomes) = (0, 0, 0, 0);
+    let started = std::time::Instant::now();
+    let (mut ours, mut worst) = (std::time::Duration::ZERO, (0.0, 0));
+    for seed in seeds.clone() {
+        let program = Program::random(seed, most);
+        let before = std::time::Instant::now();
+        let (found, report) = exhaust(&program, memory);
+        ours += before.elapsed();
+        let (wanted, executions) = expected(&program, memory);
+        if found != wanted {
+            let small = program.shrink(|program| differs(program, memory));
+            let (found, wanted) = (exhaust(&small, memory).0, expected(&small, memory).0);
+            let missed: Vec<_> = wanted.difference(&found).collect();
+            let impossible: Vec<_> = found.difference(&wanted).collect();
+            panic!("{memory:?}, seed {seed}: {small:?}\nmissed {missed:?}, impossible {impossible:?}");
+        }
+        explored += report.complete;
+        cut += report.blocked;
+        different += executions as u64;
+        outcomes += wanted.len();
+        let ratio = report.complete as f64 / executions as f64;
+        if ratio > worst.0 {
+            worst = (ratio, seed);
+        }
+    }
+    eprintln!(
+        "{memory:?}: {} programs, {outcomes} outcomes, {explored} executions ({cut} cut) for {different} that differ (worst {:.2}, seed {}); {ours:?} of {:?}",
+        seeds.end - seeds.start,
+        worst.0,
+        worst.1,
+        started.elapsed()
+    );
+}
+
+#[test]
+fn sequential_consistency() {
+    compare(Memory::Sc, 0..200, 8);
+}
+
+#[test]
+fn total_store_order() {
+    compare(Memory::Tso, 0..600, 8);
+}
+
+#[test]
+fn partial_store_order() {
+    compare(Memory::Pso, 0..600, 8);
+}
+
+#[test]
+fn weak_memory() {
+    compare(Memory::Weak, 0..600, 7);
+}
+
+/// Ten thousand others each, and larger ones.
+#[test]
+#[ignore = "takes minutes"]
+fn many() {
+    for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
+        compare(memory, 10_000..20_000, 9);
+    }
+    compare(Memory::Weak, 10_000..20_000, 7);
+    compare(Memory::Weak, 20_000..21_000, 8);
+}

@@ -1,0 +1,313 @@
+//! What else there is besides exploring everything: other strategies, threads, parts, replays, failures, and the rest of the crate.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::{Arc, Mutex};
+
+use dpor::memory::{Word, fence};
+use dpor::{Access, Budget, Commute, Explorer, FailureKind, JoinHandle, Memory, Report, Saved, Schedule, Strategy, Unfinished};
+
+use crate::program::{Outcome, Program, exhaust, explorable, explore};
+
+const ALL: [Memory; 4] = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
+
+/// Two tasks and words, and what is to be made of what the tasks return.
+fn two(body: fn(usize, &[Word]) -> u64, verdict: fn([u64; 2])) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let words = [Word::new(0), Word::new(0)];
+        let results = [0, 1].map(|_| Rc::new(Cell::new(0)));
+        let tasks = [0, 1].map(|task| {
+            let (words, result) = (words.clone(), Rc::clone(&results[task]));
+            dpor::spawn(format!("P{task}"), move || result.set(body(task, &words)))
+        });
+        tasks.into_iter().for_each(JoinHandle::join);
+        verdict(results.map(|result| result.get()));
+    }
+}
+
+fn store_buffering() -> impl Fn() + Send + Sync + 'static {
+    let body = |task: usize, words: &[Word]| {
+        words[task].store(1, Relaxed);
+        words[1 - task].load(Relaxed)
+    };
+    two(body, |read| assert_ne!(read, [0, 0], "both have read the old value"))
+}
+
+/// Plain enumeration finds the same outcomes.
+#[test]
+fn without_reduction() {
+    for memory in ALL {
+        for seed in 0..40 {
+            let program = Program::random(seed, 5);
+            let (reduced, few) = exhaust(&program, memory);
+            let explorer = Explorer::new(Strategy::Dfs).memory(memory).budget(Budget { executions: Some(20_000), time: None });
+            let (all, many) = explore(explorer, &program);
+            if many.exhausted {
+                assert_eq!(all, reduced, "{memory:?} {program:?}");
+                assert!(many.complete >= few.complete);
+            }
+        }
+    }
+}
+
+/// A search that is divided among threads, or given away all the time, or saved and resumed, counts the same.
+#[test]
+fn in_parts() {
+    for memory in ALL {
+        for seed in 0..15 {
+            let program = Program::random(seed, 7);
+            let (outcomes, whole) = exhaust(&program, memory);
+            for explorer in [Explorer::new(Strategy::Dpor).jobs(3), Explorer::new(Strategy::Dpor).always_give()] {
+                let (found, report) = explore(explorer.memory(memory), &program);
+                assert!(report.exhausted && found == outcomes, "{memory:?} {report} {program:?}");
+                assert_eq!(report.complete, whole.complete, "{memory:?} {program:?}");
+            }
+            let (mut saved, mut found): (Option<Saved>, BTreeSet<Outcome>) = (None, BTreeSet::new());
+            let report = loop {
+                let explorer = Explorer::new(Strategy::Dpor).memory(memory).budget(Budget { executions: Some(3), time: None });
+                let explorer = saved.take().into_iter().fold(explorer, Explorer::resume);
+                let (more, report) = explore(explorer, &program);
+                found.extend(more);
+                if report.exhausted {
+                    break report;
+                }
+                let text = report.saved.expect("it can go on").to_string();
+                saved = Some(text.parse().unwrap());
+            };
+            assert!(found == outcomes && report.complete == whole.complete, "{memory:?} {report} {program:?}");
+            let shards: Vec<Saved> = (0..3)
+                .map(|shard| explore(Explorer::new(Strategy::Dpor).memory(memory).shard(shard, 3), &program).1.saved.unwrap())
+                .collect();
+            assert_eq!(Saved::merge(&shards).unwrap().complete, whole.complete, "{memory:?} {program:?}");
+        }
+    }
+}
+
+/// Executions whose steps are ordered alike are equivalent.
+#[test]
+fn steps_commute() {
+    for memory in ALL {
+        for seed in 0..100 {
+            let program = Program::random(seed, 7);
+            let checked =
+                Explorer::new(Strategy::Dpor).memory(memory).commute(Commute { seed, per_execution: 2 }, explorable(&program, drop));
+            checked.unwrap_or_else(|disagreement| panic!("{memory:?} {program:?}\n{disagreement}"));
+        }
+    }
+}
+
+/// Samplers find nothing else, and a good part of it.
+#[test]
+fn samples() {
+    let iterations = 200;
+    let strategies =
+        [Strategy::Random { seed: 1, iterations }, Strategy::Pct { seed: 1, depth: 3, iterations }, Strategy::Urw { seed: 1, iterations }];
+    for memory in ALL {
+        let (mut sampled, mut possible) = (0, 0);
+        for (seed, strategy) in (0..15).flat_map(|seed| strategies.iter().map(move |strategy| (seed, strategy))) {
+            let program = Program::random(seed, 7);
+            let (outcomes, _) = exhaust(&program, memory);
+            let (found, report) = explore(Explorer::new(strategy.clone()).memory(memory), &program);
+            assert!(found.is_subset(&outcomes) && report.failing == 0, "{memory:?} {program:?}");
+            (sampled, possible) = (sampled + found.len(), possible + outcomes.len());
+        }
+        assert!(sampled * 2 > possible, "{memory:?}: {sampled} of {possible}");
+    }
+}
+
+/// A failure's schedule, with the outcomes in it, shows the failure again.
+#[test]
+fn failures_are_replayed() {
+    for memory in [Memory::Tso, Memory::Pso, Memory::Weak] {
+        let report = Explorer::new(Strategy::Dpor).memory(memory).run(store_buffering());
+        assert!(report.exhausted && report.failing > 0, "{report}");
+        let schedule: Schedule = report.failures[0].schedule.to_string().parse().unwrap();
+        let replayed = Explorer::new(Strategy::Replay(schedule)).memory(memory).run(store_buffering());
+        assert_eq!(replayed.failures[0].kind.class(), report.failures[0].kind.class(), "{memory:?}");
+        assert_eq!(replayed.failures[0].schedule, report.failures[0].schedule);
+    }
+    let report = Explorer::new(Strategy::Dpor).run(store_buffering());
+    assert!(report.exhausted && report.failing == 0, "{report}");
+}
+
+/// A task that fails on a value that it reads does so if, and only if, it can read it.
+#[test]
+fn failures_are_found() {
+    for memory in ALL {
+        let mut failing = 0;
+        for seed in 0..80 {
+            let program = Program::random(seed, 7);
+            let (outcomes, _) = exhaust(&program, memory);
+            let reads = outcomes.first().unwrap().len() - program.words;
+            for read in 0..reads {
+                let bad = outcomes.iter().next_back().unwrap()[read];
+                let other = 1 + program.tasks.iter().map(Vec::len).sum::<usize>() as u64;
+                for value in [bad, other] {
+                    let report = Explorer::new(Strategy::Dpor).memory(memory).run(failing_at(&program, read, value));
+                    let possible = outcomes.iter().any(|outcome| outcome[read] == value);
+                    assert!(
+                        report.exhausted && (report.failing > 0) == possible,
+                        "{memory:?} read {read} of {value}: {report} {program:?}"
+                    );
+                    failing += usize::from(possible);
+                }
+            }
+        }
+        assert!(failing > 50);
+    }
+}
+
+/// The program, in which the task that reads the value there panics at once.
+fn failing_at(program: &Program, read: usize, value: u64) -> impl Fn() + Send + Sync + 'static {
+    let program = program.clone();
+    move || {
+        let words: Vec<Word> = (0..program.words).map(|_| Word::new(0)).collect();
+        let mut before = 0;
+        for instrs in &program.tasks {
+            let (instrs, words, first) = (instrs.clone(), words.clone(), before);
+            before += crate::program::reads(&instrs);
+            let _not_joined = dpor::spawn("task", move || {
+                crate::program::run(&instrs, &words, |index, seen| assert!(first + index != read || seen != value, "it is read"));
+            });
+        }
+    }
+}
+
+fn unavailable(report: &Report) -> String {
+    assert!(!report.exhausted);
+    match &report.why_unfinished {
+        Some(Unfinished::Unavailable(why)) => why.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What cannot be done is refused.
+#[test]
+fn what_is_not_available() {
+    for memory in [Memory::Tso, Memory::Pso, Memory::Weak] {
+        assert!(unavailable(&Explorer::new(Strategy::States).memory(memory).run(store_buffering())).contains("Memory::Sc only"));
+        let going_round = || {
+            dpor::round(0, || 0);
+            Word::new(0).store(1, Relaxed);
+        };
+        assert!(unavailable(&Explorer::new(Strategy::Dpor).memory(memory).run(going_round)).contains("retry loops"));
+    }
+    let report = Explorer::new(Strategy::FewestPreemptions { max: None }).memory(Memory::Weak).run(store_buffering());
+    assert!(unavailable(&report).contains("outcomes"));
+    for memory in [Memory::Tso, Memory::Pso] {
+        let report = Explorer::new(Strategy::FewestPreemptions { max: None }).memory(memory).run(store_buffering());
+        assert!(report.minimal && report.failures[0].kind.class().contains("old value"), "{report}");
+    }
+}
+
+/// Two writers of plain data, or one and a reader, are in order if a release and an acquisition are between them.
+#[test]
+fn plain_data() {
+    let program = |release: bool, acquire: bool, fences: bool| {
+        move || {
+            let (data, flag) = (dpor::data(), Word::new(0));
+            let theirs = flag.clone();
+            let writer = dpor::spawn("writer", move || {
+                dpor::data_access(data, true).unwrap_or_else(|race| panic!("{race}"));
+                if fences && release {
+                    fence(Release);
+                }
+                theirs.store(1, if release && !fences { Release } else { Relaxed });
+            });
+            if flag.load(if acquire && !fences { Acquire } else { Relaxed }) == 1 {
+                if fences && acquire {
+                    fence(Acquire);
+                }
+                dpor::data_access(data, true).unwrap_or_else(|race| panic!("{race}"));
+            }
+            writer.join();
+            dpor::data_access(data, false).unwrap_or_else(|race| panic!("{race}"));
+        }
+    };
+    for memory in ALL {
+        for (release, acquire, fences) in [
+            (false, false, false),
+            (true, false, false),
+            (false, true, false),
+            (true, true, false),
+            (true, true, true),
+            (true, false, true),
+        ] {
+            let report = Explorer::new(Strategy::Dpor).memory(memory).run(program(release, acquire, fences));
+            // Under the others, a store goes to memory after all that its task has done, and a load comes before.
+            let ordered = memory != Memory::Weak || release && acquire;
+            assert_eq!(report.failing == 0, ordered, "{memory:?} {release} {acquire} {fences}: {report}");
+        }
+    }
+}
+
+/// A lock that is made of steps, and tasks that are spawned and joined, order what is done with words.
+#[test]
+fn locks_and_tasks() {
+    let program = || {
+        let (lock, held, word) = (dpor::object(), Rc::new(Cell::new(false)), Word::new(5));
+        word.store(7, Relaxed);
+        let tasks = [1, 2].map(|number| {
+            let (held, word) = (Rc::clone(&held), word.clone());
+            dpor::spawn("adder", move || {
+                if number == 1 {
+                    dpor::step_when(lock, Access::Acquire, &|| !held.get());
+                } else {
+                    loop {
+                        dpor::step(lock, Access::TryAcquire);
+                        dpor::tried(!held.get());
+                        if !held.get() {
+                            break;
+                        }
+                        dpor::step_when(lock, Access::Wait, &|| !held.get());
+                    }
+                }
+                held.set(true);
+                let before = word.load(Relaxed);
+                word.store(before + number, Relaxed);
+                dpor::step(lock, Access::Release);
+                held.set(false);
+            })
+        });
+        tasks.into_iter().for_each(JoinHandle::join);
+        assert_eq!(word.load(Relaxed), 10);
+    };
+    for memory in ALL {
+        let report = Explorer::new(Strategy::Dpor).memory(memory).run(program);
+        assert!(report.exhausted && report.failing == 0 && report.complete > 1, "{memory:?}: {report}");
+    }
+}
+
+/// A task that reads what it has stored itself costs nothing.
+#[test]
+fn own_stores() {
+    let body = |task: usize, words: &[Word]| {
+        words[task].store(1, Relaxed);
+        assert_eq!(words[task].load(Relaxed), 1);
+        words[1 - task].load(Relaxed)
+    };
+    for (memory, executions) in [(Memory::Sc, 3), (Memory::Tso, 4), (Memory::Pso, 4), (Memory::Weak, 5)] {
+        let report = Explorer::new(Strategy::Dpor).memory(memory).run(two(body, |_| ()));
+        assert!(report.exhausted && report.failing == 0, "{report}");
+        assert_eq!(report.complete, executions, "{memory:?}");
+    }
+}
+
+/// An explorer that does not name a model explores sequential consistency, and an ordering that makes no sense is refused.
+#[test]
+fn orderings_that_make_no_sense() {
+    let programs: [fn(); 3] = [|| _ = Word::new(0).load(Release), || Word::new(0).store(1, Acquire), || fence(Relaxed)];
+    for program in programs {
+        let report = Explorer::new(Strategy::Dpor).run(program);
+        assert!(matches!(&report.failures[0].kind, FailureKind::Panic { .. }), "{report}");
+    }
+    let seen: Arc<Mutex<Option<Memory>>> = Arc::default();
+    let theirs = Arc::clone(&seen);
+    Explorer::new(Strategy::Dpor).run(move || *theirs.lock().unwrap() = Some(dpor::memory::model()));
+    assert_eq!(*seen.lock().unwrap(), Some(Memory::Sc));
+    // So that all orderings of fences are used.
+    let report = Explorer::new(Strategy::Dpor).memory(Memory::Weak).run(|| fence(SeqCst));
+    assert!(report.exhausted && report.complete == 1, "{report}");
+}
