@@ -161,7 +161,7 @@ impl World {
         let mm = self.mm_struct(vma.mm);
         mm.mmap_sem.assert_held();
         // anon_vma_prepare.2: An anon_vma is allocated and locked, for whoever found its memory by RCU may take it for the one that was
-        // there before; then the page-table lock is taken. [S1.2]
+        // there before; then the page-table lock is taken. [LIFE-1, LIFE-2]
         let new = self.anon_vma_alloc();
         let locked = self.rules().fresh_anon_vma == FreshAnonVma::Locked;
         if locked {
@@ -169,7 +169,7 @@ impl World {
         }
         mm.page_table_lock.lock();
         // anon_vma_prepare.3: Two threads of the process may get here at once: who finds vma->anon_vma unset under the page-table lock sets
-        // it, and puts the VMA on the list. [S3.16]
+        // it, and puts the VMA on the list. [RMAP-3]
         let used = vma.anon_vma.read().is_none();
         if used {
             vma.anon_vma.write(Some(new));

@@ -111,7 +111,7 @@ impl World {
             self.put_page(page);
         }
         // wp_can_reuse.4: Under the page lock the page leaves the swap cache if no entry needs the slot (try_to_free_swap); if one
-        // reference is left then, the page is the process's, and is marked so. [S0.1, S0.3, S0.8]
+        // reference is left then, the page is the process's, and is marked so. [S0.1, S0.3]
         let reuse = match self.rules().reuse {
             Reuse::Refcount => frame.mapcount.read() == 1 && frame.count.read() == 1,
             Reuse::AnonExclusive => {
@@ -160,7 +160,7 @@ impl World {
             }
             self.map_new_page(mm, vma, addr, Pte::Present { page: new, write, dirty: true }, true);
             // wp_page_copy.4: Only now does the old page's mapping count no more: as long as its entry was there, another thread could load
-            // through it. [S0.9]
+            // through it. [COW-2]
             if !early {
                 self.page_remove_rmap(old);
             }
@@ -341,7 +341,7 @@ impl World {
             return false;
         }
         // try_to_free_swap.2: It leaves the swap cache (delete_from_swap_cache), and is dirty: what it holds is nowhere else from here on.
-        // [S0.13]
+        // [DATA-1]
         self.delete_from_swap_cache(page);
         self.slot_goes(page);
         self.page(page).dirty.write(true);

@@ -61,15 +61,15 @@ impl World {
     /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that
     /// (rule [`GatherPut`]). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
-        // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page.
+        // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page; the entries of each VMA are taken away (zap_pte_range), and the
+        // references that they had are gathered.
         self.lru_add_drain();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
         let mut gather = MmuGather::default();
-        // unmap_vmas.2: The entries of each VMA are taken away (zap_pte_range), and the references that they had are gathered.
         for vma in &vmas {
             self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);
         }
-        // unmap_vmas.3: The VMAs leave the lists of their anon_vmas (unlink_anon_vmas); the TLB is flushed; then the references are
+        // unmap_vmas.2: The VMAs leave the lists of their anon_vmas (unlink_anon_vmas); the TLB is flushed; then the references are
         // dropped, and a page's slot with the last mapping (free_swap_cache). [COUNT-3, LIFE-3]
         match self.rules().gather_put {
             GatherPut::BeforeUnlink => {

@@ -204,7 +204,7 @@ impl World {
         if write && !writable {
             return None;
         }
-        // gup_pte_range.2: References are taken, so many that the page is known as pinned, unless the count is zero. [S0.1]
+        // gup_pte_range.2: References are taken, so many that the page is known as pinned, unless the count is zero. [COUNT-4]
         let (frame, references) = (self.frame(page), self.gup_references());
         frame.count.update_if(|count| (count != 0).then_some(count + references)).ok()?;
         let page = frame.resident(); // by now, the frame may have another page

@@ -373,7 +373,7 @@ impl World {
 
     /// Kernel: `remove_migration_pte`. Looks without the page-table lock first (rule [`PteLook`]). True if it restored the entry.
     fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) -> bool {
-        // remove_migration_pte.1: Under the page-table lock the entry is read: is it a migration entry of the old page? [S2.6]
+        // remove_migration_pte.1: Under the page-table lock the entry is read: is it a migration entry of the old page? [MIG-1]
         let mm = self.mm_struct(vma.mm);
         if !matches!(self.rules().pte_look, PteLook::Locked | PteLook::LocklessUnmap)
             && !matches!(mm.pte(addr).read(), Pte::Migration { .. })

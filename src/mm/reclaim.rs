@@ -242,7 +242,7 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
-        // remove_mapping.3: Only then the dirty bit is read: whoever stored through a reference has set it before he dropped that. [SWAP-5,
+        // remove_mapping.3: Only then the dirty bit is read: whoever stored through a reference has set it before he dropped that. [SWAP-4,
         // DATA-1]
         if frame.dirty.read() {
             if freeze {

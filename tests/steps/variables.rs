@@ -60,7 +60,13 @@ fn without_links(text: &str) -> String {
     out + rest
 }
 
-/// All of them.
+/// What is no field.
+const OTHERS: [(&str, &str); 2] = [
+    ("pte[mm:]", "What an address leads to. Set under the page-table lock; the hardware makes it dirty."),
+    ("swapcache[]", "The page that the swap cache has for a slot. Kernel: a slot of `swapper_space`'s tree."),
+];
+
+/// All of them, but for what only a race sets.
 pub fn read() -> Vec<Variable> {
     let mut paths: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mm"))
         .expect("a folder of sources")
@@ -69,5 +75,7 @@ pub fn read() -> Vec<Variable> {
     paths.sort();
     let mut found = Vec::new();
     paths.iter().for_each(|path| of_file(&fs::read_to_string(path).expect("a source file"), &mut found));
+    found.retain(|variable| variable.class.contains('.') || variable.says.contains("Kernel: "));
+    found.extend(OTHERS.map(|(class, says)| Variable { class: class.into(), says: says.into() }));
     found
 }
