@@ -150,7 +150,11 @@ fn what_the_code_does_step_by_step() {
         let ran = ran::under(protocol, &marked);
         for part in parts.iter().filter(|part| part.protocol == *protocol) {
             let steps = marked.steps.iter().filter(|step| step.function == part.function);
-            wrong.extend(steps.filter(|step| !ran.has(step)).map(|step| format!("{} is never taken under {protocol}", step.name())));
+            wrong.extend(
+                steps
+                    .filter(|step| !ran.has(step))
+                    .map(|step| format!("{} is never taken under {protocol}, or the compiler has kept no line of it", step.name())),
+            );
             write(&part.name, &table(&marked, &ran, part), &mut wrong);
         }
         if *protocol == Era::V5_19 {

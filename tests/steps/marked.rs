@@ -21,9 +21,16 @@ pub struct Step {
     file: String,
     /// The lines that it comprises: behind its name, up to the next one or the end of the function.
     lines: std::ops::Range<u32>,
+    /// What they are.
+    code: String,
 }
 
 impl Step {
+    /// Does it call this function?
+    pub fn calls(&self, function: Option<&str>) -> bool {
+        function.is_some_and(|function| self.code.contains(&format!(".{function}(")))
+    }
+
     pub fn name(&self) -> String {
         format!("{}.{}", self.function, self.number)
     }
@@ -157,8 +164,9 @@ fn of_file(file: &str, text: &str, functions: &[Function], rules: &BTreeSet<&str
             let early = asked(&lines[around.lines.start as usize - 1..at], rules);
             assert!(early.is_empty(), "{name} is the first of {}, which asks {early:?} before", around.name);
         }
-        let rules = asked(&lines[range.start as usize - 1..range.end as usize - 1], rules);
-        steps.push(Step { function: function.to_owned(), number, says, speaks_of, rules, file: file.to_owned(), lines: range });
+        let code = &lines[range.start as usize - 1..range.end as usize - 1];
+        let (rules, code) = (asked(code, rules), code.join("\n"));
+        steps.push(Step { function: function.to_owned(), number, says, speaks_of, rules, file: file.to_owned(), lines: range, code });
     }
 }
 

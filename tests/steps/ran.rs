@@ -32,7 +32,7 @@ type Access = (String, bool);
 #[derive(Default)]
 struct Watcher {
     /// Of an address.
-    places: HashMap<usize, Vec<Place>>,
+    places: HashMap<usize, Vec<(Place, bool)>>,
     /// Of each CPU: how far its execution was, the addresses above it, and what it held.
     before: HashMap<usize, (usize, Stack, Held)>,
     /// The stacks of what the CPU did before and of what it does now, with what it held between the two, and what it does.
@@ -62,9 +62,9 @@ fn state(class: &str, value: &str) -> Option<(&'static str, &'static str)> {
         "P.host" => Some((
             "host",
             match value.split(", ").collect::<Vec<_>>()[..] {
+                ["unused", ..] => "unused",
                 [.., "discarded"] => "discarded",
                 ["stable", ..] => "stable",
-                ["unused", ..] => "unused",
                 _ => "volatile",
             },
         )),
@@ -353,7 +353,7 @@ struct Frame {
     place: Place,
     function: Option<String>,
     step: Option<usize>,
-    /// It is a closure of the function that has called it.
+    /// It is a closure of a function further out.
     inner: bool,
     /// It has no step, and should.
     nameless: Option<String>,
@@ -362,10 +362,15 @@ struct Frame {
 impl Watcher {
     fn steps(&mut self, stack: &[usize], marked: &Marked) -> Vec<Frame> {
         let mut frames: Vec<Frame> = Vec::new();
-        for place in self.resolve(stack) {
+        for (place, closure) in self.resolve(stack) {
             let (file, line) = (&place.0, place.1);
             let function = marked.function(file, line).map(str::to_owned);
-            let inner = frames.last().is_some_and(|outer| outer.function == function && outer.place.0 == *file);
+            let inner = frames.iter().any(|outer| outer.function == function && outer.place.0 == *file);
+            // Of two closures that do the same the compiler makes one, and who calls one last is not on the stack: it must be one that can be meant.
+            let called = || frames.iter().filter_map(|outer| outer.step).any(|step| marked.steps[step].calls(function.as_deref()));
+            if closure && !inner && !called() {
+                continue;
+            }
             let (step, nameless) = match marked.at(file, line) {
                 Ok(step) => (step, None),
                 Err(place) => (None, Some(place)),
@@ -377,8 +382,8 @@ impl Watcher {
 }
 
 impl Watcher {
-    /// The lines of `src/mm`, from the outside in.
-    fn resolve(&mut self, stack: &[usize]) -> Vec<Place> {
+    /// The lines of `src/mm`, from the outside in, each with whether it is in a closure.
+    fn resolve(&mut self, stack: &[usize]) -> Vec<(Place, bool)> {
         let mut lines = Vec::new();
         for &ip in stack {
             let places = self.places.entry(ip).or_insert_with(|| {
@@ -387,7 +392,9 @@ impl Watcher {
                     let file =
                         symbol.filename().and_then(Path::to_str).and_then(|file| file.find("src/mm/").map(|at| file[at..].to_owned()));
                     if let (Some(file), Some(line)) = (file, symbol.lineno()) {
-                        places.push((file, line));
+                        let name = symbol.name().map(|name| name.to_string()).unwrap_or_default();
+                        let closure = name.split("::h").next().is_some_and(|name| name.ends_with('}'));
+                        places.push(((file, line), closure));
                     }
                 });
                 places.reverse();
