@@ -151,6 +151,7 @@ impl World {
     /// Two threads may get here for the same VMA at once: the page-table lock decides. Who looks up the anon_vma that the object was before may
     /// have its lock (rule [`FreshAnonVma`]). An error if no memory is left. Nothing is done where pages are found by anonmm.
     pub fn anon_vma_prepare(&self, vma: &Vma) -> Result<(), Errno> {
+        // anon_vma_prepare.1: vma->anon_vma is read without a lock: once it is set, it stays as long as mmap_sem is held.
         if self.has_anonmm() || vma.anon_vma.read().is_some() {
             return Ok(());
         }
@@ -159,18 +160,23 @@ impl World {
         }
         let mm = self.mm_struct(vma.mm);
         mm.mmap_sem.assert_held();
+        // anon_vma_prepare.2: An anon_vma is allocated and locked, for whoever found its memory by RCU may take it for the one that was
+        // there before; then the page-table lock is taken. [LIFE-1, LIFE-2]
         let new = self.anon_vma_alloc();
         let locked = self.rules().fresh_anon_vma == FreshAnonVma::Locked;
         if locked {
             self.anon_vma_lock(new);
         }
         mm.page_table_lock.lock();
+        // anon_vma_prepare.3: Two threads of the process may get here at once: who finds vma->anon_vma unset under the page-table lock sets
+        // it, and puts the VMA on the list. [RMAP-3]
         let used = vma.anon_vma.read().is_none();
         if used {
             vma.anon_vma.write(Some(new));
             vma.anon_vma_chain.write().insert(0, new);
             self.anon_vmas.object(new).list.write().push(vma.id());
         }
+        // anon_vma_prepare.4: Both locks are let go of; who came too late frees his anon_vma.
         mm.page_table_lock.unlock();
         if locked {
             self.anon_vma_unlock(new);
@@ -244,18 +250,23 @@ impl World {
     /// Links the child's `vma` to the anon_vmas of the parent's `pvma`, and then to a new one of its own. Called with the parent's
     /// `mmap_sem` held for writing. Kernel: `anon_vma_fork`; `anon_vma_link` before 2.6.34.
     pub(super) fn anon_vma_fork(&self, vma: &Vma, pvma: &Vma) {
+        // anon_vma_fork.1: Where the parent's VMA has no anon_vma, the child's needs none.
         let Some(parent) = pvma.anon_vma.read() else { return };
+        // anon_vma_fork.2: The child's VMA is linked to every anon_vma of the parent's, the oldest first, at the end of its list, under the
+        // root's lock (anon_vma_clone): a walk comes to the parent first. [S3.15]
         self.anon_vma_clone(vma, pvma);
         if !self.chained() {
             vma.anon_vma.write(Some(parent));
             return;
         }
+        // anon_vma_fork.3: It gets an anon_vma of its own, whose root is the parent's, and which keeps the root by a reference. [S3.7]
         let own = self.anon_vma_alloc();
         if self.rooted() {
             let root = self.anon_vma(parent).root.read().unwrap_or(parent);
             self.anon_vma(own).root.write(Some(root));
             self.anon_vma(root).refcount.add(1);
         }
+        // anon_vma_fork.4: New pages of the child are found through that one only; it is linked under the root's lock, too.
         vma.anon_vma.write(Some(own));
         self.anon_vma_chain_link(vma, own);
     }
@@ -263,6 +274,9 @@ impl World {
     /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when nothing in `vma` is mapped any more,
     /// with `mmap_sem` held for writing or by the last user. Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
     pub(super) fn unlink_anon_vmas(&self, vma: &Vma) {
+        // unlink_anon_vmas.1: Under the root's lock, taken once for all of a family, the VMA leaves the lists of its anon_vmas; one whose
+        // list is empty then loses the reference of the list when the lock is let go of, since who frees it may take that lock. [S3.7,
+        // LIFE-1]
         let chain = vma.anon_vma_chain.read().into_iter();
         match self.rules().chain_lock {
             ChainLock::Each => chain.for_each(|anon_vma| {

@@ -24,10 +24,13 @@ impl World {
         call!("do_wp_page({}:{addr}{})", mm.id(), if write { "" } else { ", unshare" });
         mm.page_table_lock.assert_held();
         let old = pte.page().expect("a present entry");
+        // do_wp_page.1: May the process have the page for itself (wp_can_reuse)? If the entry has changed while that slept, the CPU repeats
+        // the access.
         let Some(reuse) = self.wp_can_reuse(mm, vma, addr, pte) else {
             mm.page_table_lock.unlock();
             return VmFault::Minor;
         };
+        // do_wp_page.2: It may: the entry becomes writable and dirty, and the page-table lock is let go of. [COW-2]
         if reuse {
             sync::mark(Mark::DO_WP_PAGE_REUSES);
             if write {
@@ -42,6 +45,7 @@ impl World {
             mm.page_table_lock.unlock();
             return if write { VmFault::Write } else { VmFault::Minor };
         }
+        // do_wp_page.3: It may not: a reference keeps the old page, since it is to be copied without the page-table lock. [S2.8]
         self.get_page(old);
         if self.rules().content_stable != ContentStable::FollowPage {
             if !self.page_make_stable(old) {
@@ -52,6 +56,7 @@ impl World {
             self.needs(old);
         }
         mm.page_table_lock.unlock();
+        // do_wp_page.4: The page is copied (wp_page_copy), and the reference dropped.
         let copied = self.wp_page_copy(mm, vma, addr, pte, vma.maybe_mkwrite(write));
         self.page_cache_release(old);
         match copied {
@@ -66,6 +71,8 @@ impl World {
     fn wp_can_reuse(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> Option<bool> {
         let page = pte.page().expect("a present entry");
         let frame = self.page(page);
+        // wp_can_reuse.1: A page that is marked exclusive is the process's, and no count need be asked. fork takes the mark away, and so
+        // does who unmaps the page. [S0.3, S0.1]
         if self.rules().reuse == Reuse::AnonExclusive {
             if frame.anon_exclusive.read() {
                 return Some(true);
@@ -73,6 +80,8 @@ impl World {
             self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
         // Where references decide, a look at them saves the lock.
+        // wp_can_reuse.2: More references than the entry's and the swap cache's mean a copy, and that can be seen without the page lock.
+        // [S0.3]
         let too_many = match self.rules().reuse {
             Reuse::Refcount => frame.count.read() != 1,
             Reuse::AnonExclusive => frame.count.read() > 1 + i64::from(frame.swap_cache.read()),
@@ -82,6 +91,8 @@ impl World {
             sync::mark(Mark::DO_WP_PAGE_REFERENCED);
             return Some(false);
         }
+        // wp_can_reuse.3: The page lock is tried for, since a spin lock is held. If somebody has it, the page is copied; from 2.6.29 until before
+        // 5.9 the fault lets go of the page-table lock, waits, and looks at the entry again. [S0.11, ATOMIC-1]
         if !frame.lock.trylock() {
             sync::mark(Mark::DO_WP_PAGE_LOCKED);
             if self.rules().wp_lock == WpLock::Trylock {
@@ -99,6 +110,8 @@ impl World {
             }
             self.put_page(page);
         }
+        // wp_can_reuse.4: Under the page lock the page leaves the swap cache if no entry needs the slot (try_to_free_swap); if one
+        // reference is left then, the page is the process's, and is marked so. [S0.1, S0.3]
         let reuse = match self.rules().reuse {
             Reuse::Refcount => frame.mapcount.read() == 1 && frame.count.read() == 1,
             Reuse::AnonExclusive => {
@@ -113,6 +126,7 @@ impl World {
             }
             _ => self.can_share_swap_page(page),
         };
+        // wp_can_reuse.5: Then walks find it through the VMA's own anon_vma from now on; and the page is unlocked.
         if reuse {
             self.page_move_anon_rmap(page, vma);
         }
@@ -127,26 +141,34 @@ impl World {
     fn wp_page_copy(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, write: bool) -> Result<bool, Errno> {
         let old = pte.page().expect("a present entry");
         sync::mark(Mark::DO_WP_PAGE_COPIES);
+        // wp_page_copy.1: With no lock but mmap_sem the VMA gets an anon_vma, and a new page is allocated and filled. If the old page is
+        // unmapped meanwhile, step 2 notices. [S0.8]
         self.anon_vma_prepare(vma)?;
         let new = self.alloc_page().ok_or(Errno::Enomem)?;
         self.set_content(self.page(new), self.content(self.page(old)));
         if self.rules().content_stable != ContentStable::FollowPage {
             self.lets_go(old);
         }
+        // wp_page_copy.2: Under the page-table lock the entry is read again: only if it is the same is the copy used. [COW-1]
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == pte;
         if used {
+            // wp_page_copy.3: The old entry is cleared and flushed, and the new page mapped in its place (map_new_page).
             let early = self.rules().cow_rmap == CowRmap::BeforeEntry;
             if early {
                 self.page_remove_rmap(old);
             }
             self.map_new_page(mm, vma, addr, Pte::Present { page: new, write, dirty: true }, true);
+            // wp_page_copy.4: Only now does the old page's mapping count no more: as long as its entry was there, another thread could load
+            // through it. [COW-2]
             if !early {
                 self.page_remove_rmap(old);
             }
         } else {
             note!("the entry has changed meanwhile");
         }
+        // wp_page_copy.5: The lock is let go of; the old page loses the reference of its mapping, and its slot if nobody needs that
+        // (free_swap_cache).
         mm.page_table_lock.unlock();
         if used {
             self.page_cache_release(old);
@@ -309,6 +331,8 @@ impl World {
     /// since 2.6.29.
     pub fn try_to_free_swap(&self, page: PageRef) -> bool {
         self.page(page).lock.assert_held();
+        // try_to_free_swap.1: Nothing is done unless the page is in the swap cache, is not being written, and no entry holds its slot.
+        // [S2.3]
         if !self.page(page).swap_cache.read()
             || self.keeps_slot_of(page)
             || self.page_swapcount(self.page_swap_entry(page)) > 0
@@ -316,6 +340,8 @@ impl World {
         {
             return false;
         }
+        // try_to_free_swap.2: It leaves the swap cache (delete_from_swap_cache), and is dirty: what it holds is nowhere else from here on.
+        // [DATA-1]
         self.delete_from_swap_cache(page);
         self.slot_goes(page);
         self.page(page).dirty.write(true);

@@ -61,12 +61,16 @@ impl World {
     /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that
     /// (rule [`GatherPut`]). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
+        // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page; the entries of each VMA are taken away (zap_pte_range), and the
+        // references that they had are gathered.
         self.lru_add_drain();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
         let mut gather = MmuGather::default();
         for vma in &vmas {
             self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);
         }
+        // unmap_vmas.2: The VMAs leave the lists of their anon_vmas (unlink_anon_vmas); the TLB is flushed; then the references are
+        // dropped, and a page's slot with the last mapping (free_swap_cache). [COUNT-3, LIFE-3]
         match self.rules().gather_put {
             GatherPut::BeforeUnlink => {
                 self.tlb_finish_mmu(mm, gather);
@@ -90,10 +94,13 @@ impl World {
     /// page-table lock.
     pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>, gather: &mut MmuGather) {
         call!("zap_pte_range({}, {range:?})", mm.id());
+        // zap_pte_range.1: The page-table lock is taken; if reclaim has cleared entries here and not flushed them yet, they are flushed
+        // now.
         mm.page_table_lock.lock();
         self.flush_tlb_batched_pending(mm, range.clone());
         let mut addr = range.start;
         while addr < range.end {
+            // zap_pte_range.2: An entry is read. [S3.12]
             let pte = mm.pte(addr).read();
             if matches!(pte, Pte::Migration { .. }) {
                 sync::mark(Mark::ZAP_MEETS_MIGRATION_ENTRY);
@@ -104,9 +111,11 @@ impl World {
                     continue;
                 }
             }
+            // zap_pte_range.3: It is taken away (steps 4 to 6).
             self.zap_pte(mm, addr, pte, gather);
             addr += 1;
         }
+        // zap_pte_range.7: The lock is let go of, before the TLB is flushed.
         mm.page_table_lock.unlock();
     }
 
@@ -126,6 +135,8 @@ impl World {
     /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
         match pte {
+            // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its reference goes to the gather, so that a load
+            // through a TLB that is not flushed yet still finds the page. [COUNT-3, COUNT-1]
             Pte::Present { page, .. } => {
                 let at_once = self.rules().zap_flush == ZapFlush::AtOnce;
                 if at_once {
@@ -138,11 +149,14 @@ impl World {
                 self.page_remove_rmap(page);
                 gather.pages.push(page);
             }
+            // zap_pte_range.5: Of a swap entry the claim is given up while the entry is still there (free_swap_and_cache); then it is
+            // cleared. [SWAP-2]
             Pte::Swap { entry, .. } => {
                 self.disown_pte(mm, addr);
                 self.free_swap_and_cache(entry);
                 self.pte_clear_not_present(mm, addr);
             }
+            // zap_pte_range.6: A migration entry is cleared, and no slot is given up for it, though it looks like a swap entry. [S1.5]
             Pte::Migration { page, .. } => {
                 // free_swap_and_cache is called for it too, and must know it from a swap entry (claim S1.5).
                 if self.rules().zap_migration == ZapMigration::Mistake {

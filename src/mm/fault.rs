@@ -142,12 +142,15 @@ impl World {
     fn do_page_fault(&self, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
         call!("page fault at {mm}:{addr}{}", if write { " (write)" } else { "" });
         let mm = self.mm_struct(mm);
+        // do_page_fault.1: mmap_sem is taken for reading: faults run beside one another, but never beside a change of the VMAs. [VMA-1]
         mm.mmap_sem.down_read();
+        // do_page_fault.2: The VMA is looked up; where there is none, or it does not permit the store, the process gets a signal.
         let result = match self.find_vma(mm, addr) {
             Some(vma) if write && !vma.vm_write.read() => {
                 sync::mark(Mark::PAGE_FAULT_READ_ONLY);
                 Err(Errno::Efault)
             }
+            // do_page_fault.3: The entry is dealt with (handle_mm_fault).
             Some(vma) => match self.handle_mm_fault(mm, vma, addr, write) {
                 VmFault::Minor | VmFault::Write => Ok(()),
                 VmFault::Oom => {
@@ -160,6 +163,7 @@ impl World {
                 Err(Errno::Efault)
             }
         };
+        // do_page_fault.4: mmap_sem is let go of, and the CPU repeats the access; it faults again if it must.
         mm.mmap_sem.up_read();
         result
     }
@@ -167,8 +171,12 @@ impl World {
     /// Kernel: `handle_mm_fault`. Called with `mmap_sem` held for reading; to write where the VMA does not permit it, only by force
     /// (rule [`GupForce`](crate::spec::GupForce)), and then the entry becomes dirty, and not writable.
     pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) -> VmFault {
+        // handle_mm_fault.1: The entry is read without the page-table lock: that only says who is to look at it again under the lock.
         match mm.pte(addr).read() {
+            // handle_mm_fault.2: Nothing is there: do_anonymous_page.
             Pte::None => self.do_anonymous_page(mm, vma, addr),
+            // handle_mm_fault.3: A migration entry is there: the fault waits until the migration is over (migration_entry_wait), and the
+            // CPU repeats the access. [S1.6, S3.10]
             Pte::Migration { .. } => {
                 sync::mark(Mark::FAULT_MEETS_MIGRATION_ENTRY);
                 let cleaned = self.rules().stale_entry != StaleEntry::Bug && self.clean_up_stale_entry(mm, vma, addr);
@@ -177,7 +185,10 @@ impl World {
                 }
                 VmFault::Minor
             }
+            // handle_mm_fault.4: A swap entry is there: do_swap_page.
             Pte::Swap { entry, exclusive } => self.do_swap_page(mm, vma, addr, Pte::Swap { entry, exclusive }, write),
+            // handle_mm_fault.5: A store has met an entry that does not permit it: if it is still the same under the page-table lock,
+            // do_wp_page decides, and lets go of the lock. [COW-1]
             pte @ Pte::Present { write: false, .. } if write => {
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read() == pte {
@@ -196,9 +207,15 @@ impl World {
     pub(super) fn map_new_page(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte, copied: bool) {
         let page = pte.page().expect("a present entry");
         self.page(page).uptodate.reset(true);
+        // map_new_page.1: The page gets its reverse map: a mapcount of one, the VMA's anon_vma and its index; from then on a walk finds it.
+        // [RMAP-1]
         let rmap = || self.page_add_new_anon_rmap(page, vma, addr);
+        // map_new_page.2: It goes onto the LRU list, by way of this CPU's pagevec: from then on reclaim and migration find it. [LRU-1]
         let list = || self.lru_cache_add(page);
+        // map_new_page.3: The entry is set, and with it the process goes to the page.
         let map = || self.set_pte_checked(pte, 2, || _ = self.set_pte(mm, addr, pte));
+        // map_new_page.4: These three come in such an order that whoever finds the page finds it whole: the reverse map first, the entry
+        // last.
         match self.rules().new_rmap {
             NewRmap::Last if copied => {
                 map();
@@ -221,13 +238,18 @@ impl World {
     /// Kernel: `do_anonymous_page`. Called with `mmap_sem` held for reading. Takes the page-table lock.
     fn do_anonymous_page(&self, mm: &Mm, vma: &Vma, addr: Addr) -> VmFault {
         call!("do_anonymous_page({}:{addr})", mm.id());
+        // do_anonymous_page.1: The VMA gets an anon_vma if it has none yet (anon_vma_prepare), and a zeroed page is allocated: both may
+        // sleep, so they come before the spin lock.
         let prepared = self.anon_vma_prepare(vma);
         let Some(page) = prepared.ok().and_then(|()| self.alloc_page()) else { return VmFault::Oom };
+        // do_anonymous_page.2: Under the page-table lock the entry is read again: another thread of the process may have been quicker.
         mm.page_table_lock.lock();
         let used = mm.pte(addr).read() == Pte::None;
         if used {
+            // do_anonymous_page.3: The page is mapped (map_new_page): dirty, and writable if the VMA permits stores.
             self.map_new_page(mm, vma, addr, Pte::Present { page, write: vma.maybe_mkwrite(true), dirty: true }, false);
         }
+        // do_anonymous_page.4: The lock is let go of; who came too late gives his page back.
         mm.page_table_lock.unlock();
         if !used {
             sync::mark(Mark::DO_ANONYMOUS_PAGE_LOST);

@@ -9,6 +9,7 @@ impl World {
     /// Copies an address space; an error if memory runs out meanwhile, and then what was copied goes again. Kernel: `copy_mm` and `dup_mmap`. Takes the parent's
     /// `mmap_sem` for writing, so no fault of the parent runs meanwhile, and the child's, which only swapoff knows (rule [`ForkChildSem`]).
     pub(super) fn fork(&self, parent: MmRef) -> Result<MmRef, Errno> {
+        // dup_mmap.1: The parent's mmap_sem is taken for writing: none of its faults runs meanwhile, and its VMAs stay as they are.
         let oldmm = self.mm_struct(parent);
         let child = self.mm_alloc();
         let mm = self.mm_struct(child);
@@ -18,11 +19,14 @@ impl World {
         }
         call!("dup_mmap({parent} → {child})");
         oldmm.mmap_sem.down_write();
+        // dup_mmap.2: The child's is taken under it. Nobody but swapoff can want it yet.
         let locked = self.rules().fork_child_sem == ForkChildSem::Write;
         if locked {
             mm.mmap_sem.down_write();
         }
+        // dup_mmap.3: VMA by VMA (steps 4 to 7).
         let copied = oldmm.mmap.read().iter().try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt)));
+        // dup_mmap.8: Both are let go of, the child's first.
         if locked {
             mm.mmap_sem.up_write();
         }
@@ -52,12 +56,16 @@ impl World {
     /// The loop body of `dup_mmap`. Called with the parent's `mmap_sem` held for writing. The VMA is linked under the child's, or its page-table lock (rule
     /// [`ForkChildSem`]), which the kernel keeps until it has copied the entries too.
     fn dup_vma(&self, mm: &Mm, oldmm: &Mm, mpnt: &Vma) -> Result<(), Errno> {
+        // dup_mmap.4: The child's VMA is a copy of the parent's, and in no list yet.
         if !self.memory_is_left() {
             return Err(Errno::Enomem);
         }
         let tmp = self.vma_alloc(mm.id(), mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
         *tmp.vm_write.write() = mpnt.vm_write.read();
+        // dup_mmap.5: It is linked to the parent's anon_vmas, and to a new one of its own (anon_vma_fork), before any of its entries is
+        // there: no walk may miss one. [S3.15, MIG-1]
         self.anon_vma_fork(tmp, mpnt);
+        // dup_mmap.6: It goes into the child's list of VMAs.
         if self.rules().fork_child_sem == ForkChildSem::Write {
             self.insert_vm_struct(mm, tmp);
         } else {
@@ -65,21 +73,27 @@ impl World {
             self.link_vma(mm, tmp);
             mm.page_table_lock.unlock();
         }
+        // dup_mmap.7: The entries are copied (copy_page_range).
         self.copy_page_range(mm, oldmm, tmp, mpnt)
     }
 
     /// Kernel: `copy_page_range`. Called with the parent's `mmap_sem` held for writing. Takes both page-table locks, the child's first.
     fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) -> Result<(), Errno> {
+        // copy_page_range.1: In a VMA that has no anon_vma nothing was ever touched, and there is nothing to copy.
         if !self.has_anonmm() && vma.anon_vma.read().is_none() {
             return Ok(()); // nothing was ever touched here
         }
+        // copy_page_range.2: mm->write_protect_seq becomes odd: as long as it is, get_user_pages gives no page away without a lock. [S0.9]
         let counted = self.rules().gup_fast == GupFast::WriteProtectSeq;
         if counted {
             src.write_protect_seq.update(|seq| seq + 1); // odd: nobody is given a page without a lock
         }
+        // copy_page_range.3: The child's page-table lock is taken, and then the parent's. Whoever else takes two does so in fork, and
+        // nobody forks the child yet. [ORDER-1]
         dst.page_table_lock.lock();
         src.page_table_lock.lock();
         let mut copied = Ok(());
+        // copy_page_range.4: Entry by entry (copy_one_pte).
         for addr in vma.vm_start.read()..vma.vm_end.read() {
             while self.rules().fork_migration == ForkMigration::Wait && matches!(src.pte(addr).read(), Pte::Migration { .. }) {
                 src.page_table_lock.unlock();
@@ -93,6 +107,7 @@ impl World {
                 break;
             }
         }
+        // copy_page_range.5: Both locks are let go of, and mm->write_protect_seq becomes even. [S0.9]
         src.page_table_lock.unlock();
         dst.page_table_lock.unlock();
         if counted {
@@ -103,12 +118,17 @@ impl World {
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks held.
     fn copy_one_pte(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr) -> Result<(), Errno> {
+        // copy_one_pte.1: The parent's entry is read; of nothing nothing is copied.
         let pte = src.pte(addr).read();
         let copy = match pte {
             Pte::None => return Ok(()),
+            // copy_one_pte.2: A page that may be pinned for the parent, and is the parent's alone, is copied now, so that the parent keeps
+            // the page that the device has (copy_present_page). [S0.9]
             Pte::Present { page, .. } if self.fork_must_copy(src, page) => return self.copy_present_page(dst, src, dst_vma, addr, page),
             Pte::Present { page, .. } if self.fork_meets_discarded(page) => return self.copy_discarded(dst, src, addr, pte),
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
+            // copy_one_pte.3: A migration entry is copied as one that permits no stores; a swap entry, with one more claim on its slot
+            // (swap_duplicate), and the child goes on the list that swapoff goes along. [S3.15, SWAP-1]
             Pte::Migration { page, .. } => {
                 sync::mark(Mark::FORK_COPIES_MIGRATION_ENTRY);
                 Pte::Migration { page, write: false, exclusive: false }
@@ -119,10 +139,13 @@ impl World {
                 Pte::Swap { entry, exclusive: false }
             }
         };
+        // copy_one_pte.4: The parent's entry loses its right to store: from here on either of the two faults at its next store. [COW-1]
         if copy != pte {
             self.write_protect(src, addr, copy);
         }
         self.shadow_fork(src, dst, addr);
+        // copy_one_pte.5: A page that is shared is exclusive no more, gets a reference and a mapping, and the child's entry is set.
+        // [COUNT-1]
         if let Pte::Present { page, .. } = copy {
             if self.rules().reuse == Reuse::AnonExclusive {
                 self.page(page).anon_exclusive.write(false);

@@ -134,14 +134,18 @@ impl World {
         let Foll { write, force } = foll;
         call!("get_user_pages({mm}:{addr}{}{})", if write { ", write" } else { "" }, if force { ", force" } else { "" });
         let mm = self.mm_struct(mm);
+        // get_user_pages.1: mm->has_pinned is set before a page is looked for: fork looks at it after it has made write_protect_seq odd.
+        // [S0.9]
         if self.rules().gup == Gup::Pin && !mm.has_pinned.read() {
             mm.has_pinned.write(true); // before it looks for a page
         }
+        // get_user_pages.2: First what needs no lock is tried (get_user_pages_fast).
         if self.rules().gup_fast != GupFast::No
             && let Some(pin) = self.get_user_pages_fast(mm, addr, write)
         {
             return Ok(pin);
         }
+        // get_user_pages.3: Otherwise mmap_sem is taken for reading, and the page is looked for under the page-table lock (follow_page).
         mm.mmap_sem.down_read();
         let pinned = self.follow_page(mm, addr, foll);
         mm.mmap_sem.up_read();
@@ -152,16 +156,19 @@ impl World {
     /// `internal_get_user_pages_fast`.
     fn get_user_pages_fast(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
         call!("get_user_pages_fast({}:{addr}{})", mm.id(), if write { ", write" } else { "" });
+        // get_user_pages_fast.1: write_protect_seq is read: while it is odd, a fork is at work, and nothing is given away. [S0.9]
         let counted = self.rules().gup_fast == GupFast::WriteProtectSeq && self.rules().gup == Gup::Pin;
         let seq = counted.then(|| mm.write_protect_seq.read());
         if seq.is_some_and(|seq| seq % 2 == 1) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             return None;
         }
+        // get_user_pages_fast.2: The page is looked for without a lock (gup_pte_range).
         let pin = match self.rules().gup_fast {
             GupFast::InterruptsOff => self.gup_pte_range_without_interrupts(mm, addr, write)?,
             _ => self.gup_pte_range(mm, addr, write)?,
         };
+        // get_user_pages_fast.3: write_protect_seq is read again: if a fork has begun meanwhile, the page is given back. [S0.9]
         if seq.is_some_and(|seq| mm.write_protect_seq.read() != seq) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             self.gup_refuse(&pin);
@@ -192,15 +199,19 @@ impl World {
 
     /// Takes no lock. Kernel: `gup_pte_range`, 5.9 to 5.19.
     fn gup_pte_range(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
+        // gup_pte_range.1: The entry is read without a lock; to store, it must be writable.
         let Pte::Present { page, write: writable, dirty } = mm.pte(addr).read() else { return None };
         if write && !writable {
             return None;
         }
+        // gup_pte_range.2: References are taken, so many that the page is known as pinned, unless the count is zero. [COUNT-4]
         let (frame, references) = (self.frame(page), self.gup_references());
         frame.count.update_if(|count| (count != 0).then_some(count + references)).ok()?;
         let page = frame.resident(); // by now, the frame may have another page
         let record = self.shadow_pin_fast(mm, addr, page, write);
         let pin = Pin { world: self, page, record, write };
+        // gup_pte_range.3: The entry is read again: whoever has unmapped the page meanwhile, or write-protected it, has changed it, and
+        // then the references are dropped. A page to read that others may have, too, is not given away. [S0.1, PIN-1]
         if mm.pte(addr).read() != (Pte::Present { page, write: writable, dirty }) || (!writable && self.must_unshare(page)) {
             sync::mark(Mark::GUP_FAST_LOOKS_AGAIN);
             self.gup_refuse(&pin);
@@ -218,12 +229,16 @@ impl World {
     /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.
     fn follow_page(&self, mm: &Mm, addr: Addr, foll: Foll) -> Result<Pin<'_>, Errno> {
         let Foll { write, force } = foll;
+        // follow_page.1: The VMA must be there, and permit stores if there are to be any.
         let vma = self.find_vma(mm, addr).filter(|vma| !write || force || vma.vm_write.read()).ok_or(Errno::Efault)?;
         let mut again = FaultAgain::default();
         let mut broken = false; // has a fault given the process the page for itself, as far as that is asked?
         loop {
+            // follow_page.2: Under the page-table lock the entry is read.
             mm.page_table_lock.lock();
             match mm.pte(addr).read() {
+                // follow_page.3: A page to read that others may have, too, is not given away: the process gets one for itself first
+                // (do_wp_page). [PIN-2]
                 pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
                     again.round(self);
                     match self.unshare(mm, vma, addr, pte) {
@@ -231,6 +246,8 @@ impl World {
                         VmFault::Oom => return Err(Errno::Enomem),
                     }
                 }
+                // follow_page.4: If the entry permits what is asked for, references are taken, and the lock is let go of: whoever unmaps
+                // the page later sees them. [S0.1, S0.7]
                 Pte::Present { page, write: writable, dirty }
                     if writable || !write || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
                 {
@@ -254,6 +271,8 @@ impl World {
                     mm.page_table_lock.unlock();
                     return Ok(Pin { world: self, page, record, write });
                 }
+                // follow_page.5: Otherwise the lock is let go of, and the entry is faulted in as by an access (handle_mm_fault); then it is
+                // looked at again. [S4.8]
                 _ => mm.page_table_lock.unlock(),
             }
             again.round_knowing(self, broken);

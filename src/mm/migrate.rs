@@ -173,16 +173,21 @@ impl World {
     fn unmap_and_move(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         call!("unmap_and_move({page} → {newpage})");
         let frame = self.page(page);
+        // unmap_and_move.1: The page is isolated, by a reference, and no mmap_sem is held. If that is the only reference, the page was
+        // freed meanwhile. [S1.0]
         if frame.count.read() == 1 {
             note!("{page} was freed from under us");
             return Err(Errno::Eagain);
         }
+        // unmap_and_move.2: The page is locked, and whoever writes it to its slot is waited for.
         frame.lock.lock();
         self.wait_on_page_writeback(page);
         if self.rules().migrate_stable == MigrateStable::Yes && !self.page_make_stable(page) {
             self.unlock_page(page);
             return Err(Errno::Eagain);
         }
+        // unmap_and_move.3: A reference is taken on its anon_vma (page_get_anon_vma): from the last unmapping on nothing else keeps that. A
+        // page that has no anon_vma or is mapped nowhere is moved without its reverse map. [S1.1, S1.2, S1.3, S3.14]
         let (mut kept, plan) = self.keep_anon_vma(page);
         let result = match plan {
             Plan::Skip => Err(Errno::Eagain),
@@ -192,20 +197,27 @@ impl World {
             }
             Plan::MoveOnly => self.move_to_new_page(newpage, page, 0, self.rules().unmapped_page != UnmappedPage::MoveWithoutRmap),
             Plan::UnmapAndRemap => {
+                // unmap_and_move.4: Every mapping becomes a migration entry (try_to_unmap): who faults there waits until the page is
+                // unlocked. [S3.13]
                 let remap = self.rules().swap_cache_remap == SwapCacheRemap::Walk || !frame.swap_cache.read();
                 let entries = self.try_to_unmap(page, Ttu::Migration);
                 if self.rules().anon_vma_life == AnonVmaLife::RcuLate {
                     self.rcu.read_lock();
                     kept = Kept::Rcu;
                 }
+                // unmap_and_move.5: If nothing maps it any more, it is moved, and mapped again at its new place (move_to_new_page).
                 let stays = self.rules().still_mapped == StillMapped::Leave && frame.mapped();
                 let result = if stays { Err(Errno::Eagain) } else { self.move_to_new_page(newpage, page, entries, remap) };
+                // unmap_and_move.6: If that could not be done, the migration entries become mappings of the old page again
+                // (remove_migration_ptes).
                 if result.is_err() && remap {
                     self.remove_migration_ptes(page, page, entries);
                 }
                 result
             }
         };
+        // unmap_and_move.7: The reference on the anon_vma is dropped, and the page is unlocked: no migration entry may name it any more.
+        // [MIG-1]
         self.let_go_of_anon_vma(kept);
         self.unlock_page(page);
         result
@@ -218,29 +230,36 @@ impl World {
     /// that would be a `BUG()` (2.6.33 read); later kernels give up, before they unmap the page (5.9, 5.19, 6.18.35 read).
     fn move_to_new_page(&self, newpage: PageRef, page: PageRef, entries: i64, remap: bool) -> Result<(), Errno> {
         call!("move_to_new_page({newpage}, {page})");
+        // move_to_new_page.1: The new page is locked. It is tried for: that is the one place where somebody holds two page locks. [ORDER-1]
         let (new, old) = (self.page(newpage), self.page(page));
         if !new.lock.trylock() {
             sync::mark(Mark::MIGRATE_NEW_PAGE_LOCKED);
             return Err(Errno::Eagain);
         }
+        // move_to_new_page.2: It gets the old one's index and mapping: a walk finds it where it found the old one.
         new.index.write(old.index.read());
         let mapping = self.page_rmapping(page);
         new.mapping.write(mapping);
         if matches!(self.rules().stale_entry, StaleEntry::MapNew | StaleEntry::MapNewReferenced) {
             old.moved_to.write(Some(newpage));
         }
+        // move_to_new_page.3: It takes the old one's place in the swap cache, if that has one (migrate_page_move_mapping), and what it
+        // holds is copied. [S3.13]
         let result = if mapping == Mapping::File { self.fallback_migrate_page(page) } else { self.migrate_page(newpage, page) };
         if result.is_err() {
             new.mapping.write(Mapping::None);
             old.moved_to.reset(None);
         } else {
+            // move_to_new_page.4: It goes onto the LRU list, before anything maps it.
             if self.rules().newpage_lru == NewpageLru::BeforeRemap {
                 self.lru_cache_add(newpage);
             }
+            // move_to_new_page.5: Every migration entry becomes a mapping of it (remove_migration_ptes).
             if remap {
                 self.remove_migration_ptes(page, newpage, entries);
             }
         }
+        // move_to_new_page.6: It is unlocked.
         self.unlock_page(newpage);
         result
     }
@@ -270,6 +289,7 @@ impl World {
     /// Puts `newpage` in `page`'s place in the swap cache, if nobody but the cache and the migration refers to it. Called with both locked.
     /// Kernel: `migrate_page_move_mapping`. Takes the tree lock (rule [`MoveMapping`], claim S3.13).
     fn migrate_page_move_mapping(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
+        // migrate_page_move_mapping.1: A page that is not in the swap cache must have no reference but that of its isolation. [S1.6]
         let old = self.page(page);
         if !old.swap_cache.read() {
             if old.count.read() == 1 {
@@ -278,18 +298,23 @@ impl World {
             sync::mark(Mark::MOVE_MAPPING_REFERENCED);
             return Err(Errno::Eagain);
         }
+        // migrate_page_move_mapping.2: The tree lock is taken.
         let rule = self.rules().move_mapping;
         let locked = rule != MoveMapping::NoTreeLock;
         if locked {
             self.swap_cache.tree_lock.lock();
         }
         let entry = self.page_swap_entry(page);
+        // migrate_page_move_mapping.3: If the slot holds the page, and nobody but the swap cache and the migration has a reference, the
+        // count becomes zero in the same step: no look-up can take one meanwhile. [S3.13, COUNT-4]
         let unused = match rule {
             MoveMapping::Unchecked => true,
             MoveMapping::NoTreeLock | MoveMapping::Count => old.count.read() == 2 && self.swap_cache.slot(entry).read() == Some(page),
             MoveMapping::Freeze => self.swap_cache.slot(entry).read() == Some(page) && self.page_freeze_refs(page, 2),
         };
         if unused {
+            // migrate_page_move_mapping.4: The new page gets the reference of the swap cache, and takes the slot; then the old one's count
+            // is what it is without.
             let new = self.page(newpage);
             self.get_page(newpage);
             old.cached.change(|slot| *slot = None);
@@ -303,6 +328,7 @@ impl World {
                 self.put_page(page);
             }
         }
+        // migrate_page_move_mapping.5: The tree lock is let go of.
         if locked {
             self.swap_cache.tree_lock.unlock();
         }
@@ -319,6 +345,8 @@ impl World {
     /// Called with both locked. Must find them all, or [MIG-1] breaks when `old` is unlocked. Where the entries are counted, it walks until
     /// it has found `entries` of them (claim S3.11).
     fn remove_migration_ptes(&self, old: PageRef, new: PageRef, entries: i64) {
+        // remove_migration_ptes.1: A walk for the new page (rmap_walk) comes by every place where the old one was mapped. It must find
+        // every migration entry, or one is left that names an unlocked page. [MIG-1, S3.1, S3.11]
         let mut restored = 0;
         let retries = RetryLoop::new();
         loop {
@@ -345,6 +373,7 @@ impl World {
 
     /// Kernel: `remove_migration_pte`. Looks without the page-table lock first (rule [`PteLook`]). True if it restored the entry.
     fn remove_migration_pte(&self, new: PageRef, vma: &Vma, addr: Addr, old: PageRef) -> bool {
+        // remove_migration_pte.1: Under the page-table lock the entry is read: is it a migration entry of the old page? [MIG-1]
         let mm = self.mm_struct(vma.mm);
         if !matches!(self.rules().pte_look, PteLook::Locked | PteLook::LocklessUnmap)
             && !matches!(mm.pte(addr).read(), Pte::Migration { .. })
@@ -356,6 +385,8 @@ impl World {
         if let Pte::Migration { page, write, exclusive } = mm.pte(addr).read()
             && page == old
         {
+            // remove_migration_pte.2: The new page gets a reference, the mark that it is the process's alone if the entry said so, its
+            // reverse map, and then the entry. [COUNT-1, COW-2]
             self.get_page(new);
             if exclusive {
                 self.page(new).anon_exclusive.write(true);
@@ -365,6 +396,7 @@ impl World {
             }
             restored = true;
         }
+        // remove_migration_pte.3: The page-table lock is let go of.
         mm.page_table_lock.unlock();
         restored
     }
@@ -464,12 +496,15 @@ impl World {
     /// page only as long as that page is locked ([MIG-1]).
     pub(super) fn migration_entry_wait(&self, mm: MmRef, addr: Addr) {
         call!("migration_entry_wait({mm}:{addr})");
+        // migration_entry_wait.1: Under the page-table lock the entry is read again; if the migration is over, the CPU repeats the access.
         let mm = self.mm_struct(mm);
         mm.page_table_lock.lock();
         let Pte::Migration { page, .. } = mm.pte(addr).read() else {
             mm.page_table_lock.unlock();
             return;
         };
+        // migration_entry_wait.2: The entry names a page that is locked, so that it cannot go. No reference is taken: it would make the
+        // migration fail. [MIG-1, S1.6]
         self.assert_migration_entry(page);
         let referenced = match self.rules().migration_wait {
             MigrationWait::GetPage => {
@@ -485,6 +520,8 @@ impl World {
             MigrationWait::NoReference => false,
         };
         mm.page_table_lock.unlock();
+        // migration_entry_wait.3: With the page-table lock let go of, the fault sleeps until the page is unlocked, and uses nothing of it
+        // but the queue. [S1.6]
         let sleeps_without = self.rules().migration_wait == MigrationWait::PutAndWait;
         if sleeps_without {
             self.put_page(page); // put_and_wait_on_page_locked

@@ -66,6 +66,8 @@ impl World {
     /// `expand_downwards`.
     pub(super) fn expand_downwards(&self, mm: MmRef, start: Addr, to: Addr) -> bool {
         call!("expand_downwards({mm}, {start} → {to})");
+        // expand_downwards.1: mmap_sem is taken for reading only: this is a page fault below a stack, and the one change of a VMA that
+        // comes beside other faults. [S3.16]
         let mm = self.mm_struct(mm);
         let alone = self.rules().expand_lock == ExpandLock::MmapSem;
         if alone {
@@ -73,8 +75,10 @@ impl World {
         } else {
             mm.mmap_sem.down_read();
         }
+        // expand_downwards.2: The VMA is looked up, and whether there is room below it.
         let below = self.find_vma(mm, start).filter(|vma| self.is_free_below(mm, vma, to));
         let done = below.is_some_and(|vma| self.grow_down(mm, vma, to).unwrap_or(false));
+        // expand_downwards.8: mmap_sem is let go of.
         if alone {
             mm.mmap_sem.up_write();
         } else {
@@ -85,18 +89,23 @@ impl World {
 
     /// The middle of `expand_downwards`. Called with `mmap_sem` held.
     fn grow_down(&self, mm: &Mm, vma: &Vma, to: Addr) -> Result<bool, Errno> {
+        // expand_downwards.3: The VMA gets an anon_vma if it has none: without one there would be no lock to take. [S3.16]
         self.anon_vma_prepare(vma)?;
+        // expand_downwards.4: The root's lock keeps out walks, and other threads below the same stack. [S3.16]
         let locked = match self.rules().expand_lock {
             ExpandLock::Nothing => None,
             ExpandLock::AnonVma | ExpandLock::PageTable | ExpandLock::MmapSem => {
                 vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
             }
         };
+        // expand_downwards.5: The page-table lock keeps out those who go along the VMAs under it; two that grow into each other, too.
         let faults = self.rules().expand_lock == ExpandLock::PageTable;
         if faults {
             mm.page_table_lock.lock();
         }
         // Somebody else may have let it grow that far meanwhile.
+        // expand_downwards.6: If nobody else has let it grow that far meanwhile, vm_start and vm_pgoff go down, one after the other.
+        // [S3.16, RMAP-2]
         let grows = to < vma.vm_start.read();
         if grows {
             // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's words wrap around.
@@ -104,6 +113,7 @@ impl World {
             vma.vm_start.write(to);
             vma.vm_pgoff.write(vma.vm_pgoff.read().wrapping_sub(grow));
         }
+        // expand_downwards.7: Both locks are let go of.
         if faults {
             mm.page_table_lock.unlock();
         }

@@ -45,7 +45,9 @@ impl World {
 
     /// What is at the destination goes first, whether the move succeeds or not. Called with `mmap_sem` held for writing. Kernel: the same name.
     fn do_mremap(&self, mm: &Mm, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        // do_mremap.1: What is mapped at the new place is unmapped.
         self.do_munmap(mm, to..to + (range.end - range.start))?;
+        // do_mremap.2: The VMA is looked up, and moves (move_vma).
         let vma = self.find_vma(mm, range.start).filter(|vma| range.end <= vma.vm_end.read()).ok_or(Errno::Efault)?;
         self.move_vma(mm, vma, range, to)
     }
@@ -54,11 +56,14 @@ impl World {
     ///
     /// When memory runs out, what has moved moves back, and the new area is unmapped instead of the old one.
     fn move_vma(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        // move_vma.1: A VMA for the new place is made, or a neighbour there grows (copy_vma).
         let len = range.end - range.start;
         let pgoff = linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), range.start);
         let (new_vma, locks) = self.copy_vma(mm, vma, to..to + len, pgoff)?;
+        // move_vma.2: The entries move (move_page_tables).
         let moved_len = self.move_page_tables(mm, (vma, range.start), (new_vma, to), len, locks, true);
         // Unsigned: a length of -1 page is no error (claim S4.6).
+        // move_vma.3: If all have moved, the old place is unmapped; nothing is mapped there any more, so that only the VMA goes. [S4.6]
         if moved_len >= len {
             sync::mark(Mark::MREMAP_MOVED);
             self.shadow_move_left(mm, range.clone(), to);
@@ -81,7 +86,10 @@ impl World {
     /// `mmap_sem` held for writing. Kernel: the same name.
     fn copy_vma<'w>(&'w self, mm: &'w Mm, vma: &'w Vma, range: Range<Addr>, pgoff: u64) -> Result<(&'w Vma, bool), Errno> {
         // Nothing was ever touched in it, so it need not keep its offset.
+        // copy_vma.1: A VMA that has no anon_vma may take any offset; another keeps its own, so that the index of its pages stays right.
         let pgoff = if vma.anon_vma.read().is_none() { range.start } else { pgoff };
+        // copy_vma.2: If a neighbour there has the same anon_vma and a fitting offset, it grows (vma_adjust). A walk may come by it before
+        // it comes by the old VMA, so that the root's lock must keep walks out while entries move. [FINDING-44]
         if let Some(merged) = self.vma_merge(mm, vma, &range, pgoff) {
             sync::mark(Mark::MREMAP_MERGES);
             let locks = match self.rules().mremap_lock {
@@ -94,6 +102,8 @@ impl World {
             };
             return Ok((merged, locks));
         }
+        // copy_vma.3: Otherwise a new VMA is linked to the anon_vmas of the old one, behind it on their lists (anon_vma_clone), and goes
+        // into the list of VMAs. [S4.1]
         if !self.memory_is_left() {
             return Err(Errno::Enomem);
         }
@@ -156,6 +166,7 @@ impl World {
     /// Moves the entries, as far as there is memory for the tables that they move to, if that is asked; says how many pages' worth has moved.
     /// Called with `mmap_sem` held for writing. Kernel: the same name.
     fn move_page_tables(&self, mm: &Mm, from: (&Vma, Addr), to: (&Vma, Addr), len: Addr, locks: bool, allocates: bool) -> Addr {
+        // move_page_tables.1: Table by table, and if a neighbour has grown, under the root's lock. [FINDING-44]
         if matches!(self.rules().mremap_page, MremapPage::EarlyCow | MremapPage::EarlyCowUnlocked) {
             return self.move_page_tables_copying(mm, from, to.1, len, allocates);
         }
@@ -171,7 +182,9 @@ impl World {
                 break;
             }
             let locked = if locks { vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)) } else { None };
+            // move_page_tables.2: The entries of one table move (move_ptes).
             self.move_ptes(mm, old_addr + offset..old_addr + offset + extent, (to.0, to.1 + offset), &mut unflushed);
+            // move_page_tables.3: The root's lock is let go of.
             if let Some(locked) = locked {
                 self.anon_vma_unlock(locked);
             }
@@ -193,14 +206,18 @@ impl World {
     /// Between the two steps the entry is in neither place: who looks without the lock misses it.
     fn move_ptes(&self, mm: &Mm, range: Range<Addr>, (new_vma, to): (&Vma, Addr), unflushed: &mut Vec<Addr>) {
         call!("move_ptes({}, {range:?} → {to})", mm.id());
+        // move_ptes.1: The page-table lock is taken, of both places; what reclaim has cleared here and not flushed is flushed now.
         let flush = self.rules().mremap_flush;
         mm.page_table_lock.lock();
         self.flush_tlb_batched_pending(mm, range.clone());
         for old_addr in range.clone() {
+            // move_ptes.2: An entry is read; where nothing is, nothing moves.
             if mm.pte(old_addr).read() == Pte::None {
                 continue;
             }
             let new_addr = to + (old_addr - range.start);
+            // move_ptes.3: It is cleared: from here until step 4 it is in neither place, and who looks without the lock misses it. [S2.6,
+            // FINDING-59]
             let pte = if flush == MremapFlush::AtOnce {
                 self.set_pte(mm, old_addr, Pte::None)
             } else {
@@ -210,6 +227,7 @@ impl World {
                 unflushed.push(old_addr);
             }
             self.shadow_move(mm, old_addr, new_addr);
+            // move_ptes.4: It is set at the new place, whatever it is: the page and its reverse map are not told. [S4.1]
             self.set_pte(mm, new_addr, pte);
             if self.rules().mremap_page == MremapPage::RemoveAdd
                 && let Some(page) = pte.page()
@@ -218,6 +236,8 @@ impl World {
                 self.page_add_anon_rmap(page, new_vma, new_addr);
             }
         }
+        // move_ptes.5: The TLB is flushed before the lock is let go of: a store through the old entry would otherwise go into a page that
+        // somebody has unmapped. [FINDING-65]
         if flush == MremapFlush::UnderLock {
             self.flush_tlb_pages(mm, unflushed);
         }

@@ -15,6 +15,8 @@ impl World {
         if !self.hints() {
             return true;
         }
+        // page_make_stable.1: Who is making the page volatile is waited for: he may have read the counts before the caller's reference was
+        // there. [S2.7]
         let frame = self.page(page);
         // Between the caller's reference and this look stands a full barrier: atomic_inc is one on s390, and on no other machine need it be.
         sync::fence(std::sync::atomic::Ordering::SeqCst);
@@ -22,6 +24,8 @@ impl World {
             sync::mark(Mark::MAKE_STABLE_WAITS);
             frame.state_change.read_when(|changing| !changing);
         }
+        // page_make_stable.2: The host is told that the page is needed; if it has been discarded already, the host says so, and the caller
+        // must not use it. [S2.2, S2.8, HINT-1]
         let stable = self.page_set_stable_if_present(page);
         if !stable {
             sync::mark(Mark::MAKE_STABLE_FAILS);
@@ -32,15 +36,21 @@ impl World {
     /// The page may go, if nobody refers to it but its mappings and `offset` others, and it holds nothing that is nowhere else. Gives up, and does not
     /// wait, if somebody else is at it. True if it is volatile now. Kernel: the same name.
     pub(super) fn page_make_volatile(&self, page: PageRef, offset: i64) -> bool {
+        // page_make_volatile.1: The state-change bit is set; who finds it set gives up. It is the last lock of all: nobody takes one before
+        // he clears it. [S2.7]
         let frame = self.page(page);
         let exclusive = self.rules().state_change != StateChange::Nothing;
         if exclusive && frame.state_change.write(true) {
             return false;
         }
+        // page_make_volatile.2: Only a page of the swap cache that is on the LRU list, clean, uptodate, unlocked and not discarded may be
+        // volatile, and only if nobody refers to it but its mappings and those whom the caller knows. [S2.12]
         let volatile = self.check_bits(page) && self.check_counts(page, offset);
+        // page_make_volatile.3: The host is told that it may discard the page from here on. [HINT-1]
         if volatile {
             self.page_set_volatile(page);
         }
+        // page_make_volatile.4: The bit is cleared.
         if exclusive {
             frame.state_change.write(false);
         }
@@ -156,12 +166,16 @@ impl World {
     pub(super) fn do_discard_fault(&self, page: PageRef) {
         call!("do_discard_fault({page})");
         sync::mark(Mark::DISCARD_FAULT);
+        // do_discard_fault.1: An access has met a page that the host has discarded. A reference is taken, unless the page is being freed.
+        // No mmap_sem is held.
         if !self.get_page_unless_zero(page) {
             sync::mark(Mark::DISCARD_FAULT_LATE);
             return;
         }
         let now = self.frame(page).resident();
         sync::clause(Clause::LIFE_3, now == page, || format!("the discard fault of {page} takes away {now}, which is in its frame"));
+        // do_discard_fault.2: The page is taken away (page_discard), and the CPU repeats the access, which faults on the swap entry that is
+        // there then.
         self.page_discard(now);
     }
 
@@ -169,9 +183,12 @@ impl World {
     /// and under it, one after the other, the reverse map's with the page-table locks, `lru_lock`, the tree lock, and `swap_lock`. Kernel: the same name.
     pub(super) fn page_discard(&self, page: PageRef) {
         call!("page_discard({page})");
+        // page_discard.1: The page is locked, so that nobody maps it any more. [S2.13, S2.14]
         self.lock_page(page);
+        // page_discard.2: It is taken away (steps 3 to 7).
         self.__page_discard(page);
         // Both try to make it volatile, and cannot: it is not on the LRU list.
+        // page_discard.8: It is unlocked, and the caller's reference dropped: the last one frees it.
         self.clear_page_locked(page);
         self.put_page(page);
     }
@@ -179,6 +196,8 @@ impl World {
     /// Called with the page locked ([HINT-4]). Kernel: the same name.
     fn __page_discard(&self, page: PageRef) {
         let frame = self.page(page);
+        // page_discard.3: PG_discarded decides who takes the page out of the swap cache: who finds it set leaves that to whoever set it.
+        // [S2.4]
         let taken = match self.rules().discarded_bit {
             DiscardedBit::No => false,
             DiscardedBit::Set => frame.discarded.test_and_set(),
@@ -191,14 +210,18 @@ impl World {
         }
         let lost = (!frame.swap_cache.read() && frame.mapped()) || self.is_written(page);
         sync::clause(Clause::HINT_2, !lost, || format!("{page} is discarded and mapped, and what it held is not on the device"));
+        // page_discard.4: Every mapping of it becomes a swap entry, in a walk that does not stop when nothing maps it any more, and that
+        // looks under the page-table lock. [S2.6, S2.11, HINT-4]
         self.page_unmap_all(page);
         self.assert_unmapped(page);
+        // page_discard.5: It leaves the LRU list, if it is there. [S2.9]
         self.lru_lock.lock();
         if frame.lru.read() {
             self.del_page_from_lru(page);
         }
         self.lru_lock.unlock();
         // Else its mapping would be followed as a file's, and the cache's reference dropped again.
+        // page_discard.6: It leaves the swap cache, under the tree lock. [S2.4, HINT-4]
         let cached = frame.swap_cache.read();
         sync::clause(Clause::HINT_4, cached, || format!("{page} is taken away, and has left the swap cache before"));
         let entry = self.page_swap_entry(page);
@@ -209,6 +232,7 @@ impl World {
             frame.discarded.write(true);
         }
         sync::mark(Mark::PAGE_DISCARD_REMOVES);
+        // page_discard.7: With the tree lock let go of, the claim on the slot is given up, and the reference of the swap cache is dropped.
         self.swapcache_free(entry);
         self.put_page(page); // the cache's
     }

@@ -86,10 +86,13 @@ impl World {
     /// False if the page is not on the LRU list.
     pub(super) fn shrink(&self, page: PageRef) -> bool {
         call!("shrink_page_list({page})");
+        // shrink_page_list.1: The pagevec is drained, and the page taken to the inactive list.
         self.lru_add_drain();
         if self.deactivate_page(page) {
             return true;
         }
+        // shrink_page_list.2: The page is taken off the LRU list, with a reference; one that has none left is being freed, and is not
+        // taken. Steps 3 to 9 are done with it. [S1.7, LRU-1]
         let isolated = self.isolate_for_reclaim(page);
         if isolated {
             self.shrink_isolated(page);
@@ -99,12 +102,16 @@ impl World {
 
     /// Called with the reference of the isolation, which it gives up.
     pub(super) fn shrink_isolated(&self, page: PageRef) {
+        // shrink_page_list.3: The page lock is tried for; a page that somebody else has locked goes back to the list.
         if !self.page(page).lock.trylock() {
             sync::mark(Mark::SHRINK_PAGE_LOCKED);
             self.putback_scanned_page(page);
             return;
         }
+        // shrink_page_list.4: What is done under the page lock (steps 5 to 8).
         let shrunk = self.shrink_locked_page(page);
+        // shrink_page_list.9: A page that stays is unlocked and goes back to the list; before that, and before one is freed, what was
+        // cleared and not flushed is flushed.
         if self.unlock_kept(page, shrunk) {
             sync::mark(Mark::SHRINK_KEPT);
             self.putback_scanned_page(page);
@@ -158,6 +165,8 @@ impl World {
     /// Called with the page locked, and the caller's reference.
     pub(super) fn shrink_locked_page(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
+        // shrink_page_list.5: A page that is being written stays. An anonymous one that is not in the swap cache gets a slot and goes there
+        // (add_to_swap), unless a device may hold it. [S2.9, S0.1]
         if self.hints() && self.rules().shrink_discarded != ShrinkDiscarded::Nothing && frame.discarded.read() {
             sync::mark(Mark::SHRINK_MEETS_DISCARDED);
             if self.rules().shrink_discarded == ShrinkDiscarded::Free {
@@ -186,6 +195,8 @@ impl World {
             return Shrunk::Kept;
         }
         self.page_map_lock(page);
+        // shrink_page_list.6: If it is mapped, every mapping is taken away, and swap entries are left (try_to_unmap); a page of which one
+        // is left stays. [S0.1, S0.2]
         let left = frame.mapped() && {
             self.try_to_unmap(page, Ttu::Unmap);
             frame.mapped()
@@ -194,6 +205,8 @@ impl World {
         if left {
             return Shrunk::Kept;
         }
+        // shrink_page_list.7: If it is dirty it is written (pageout): first the TLBs are flushed, so that nobody stores into it any more,
+        // and nobody but the swap cache and reclaim may have a reference. [DATA-1]
         if frame.dirty.read() {
             self.try_to_unmap_flush(); // nobody stores through an entry any more: try_to_unmap_flush_dirty
             if frame.count.read() != 2 {
@@ -209,6 +222,7 @@ impl World {
                 }
             }
         }
+        // shrink_page_list.8: If it is clean it is taken out of the swap cache (remove_mapping).
         self.remove_mapping(page)
     }
 
@@ -216,8 +230,11 @@ impl World {
     /// Kernel: `__remove_mapping`; until 2.6.26 `remove_mapping`. Takes the tree lock.
     fn remove_mapping(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
+        // remove_mapping.1: The tree lock is taken.
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
+        // remove_mapping.2: If the count is two, the swap cache's and reclaim's, it becomes zero in the same step: no look-up can take a
+        // reference any more. [COUNT-4, S3.13]
         let freeze = self.rules().remove_mapping == RemoveMapping::Freeze;
         // Count and dirty bit in this order: whoever drops a reference has set the bit before.
         let unused = if freeze { self.page_freeze_refs(page, 2) } else { frame.count.read() == 2 };
@@ -225,6 +242,8 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
+        // remove_mapping.3: Only then the dirty bit is read: whoever stored through a reference has set it before he dropped that. [SWAP-4,
+        // DATA-1]
         if frame.dirty.read() {
             if freeze {
                 self.page_unfreeze_refs(page, 2);
@@ -232,10 +251,12 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
+        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the claim on the slot given up.
         self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
         self.swapcache_free(entry);
+        // remove_mapping.5: The page is unlocked and freed; no reference is there to be dropped. [COUNT-3]
         if freeze {
             self.clear_page_locked(page);
             return Shrunk::Unreferenced;

@@ -87,15 +87,21 @@ impl World {
         if self.has_map_lock() {
             return self.page_lock_anon_vma_by_map_lock(page);
         }
+        // page_lock_anon_vma.1: An RCU read section begins: what page->mapping names stays an anon_vma, though it may become another one.
+        // [S1.2]
         let rcu = self.rules().lookup_rcu != LookupRcu::Without || self.anon_vma_lock_sleeps();
         if rcu {
             self.rcu.read_lock();
         }
+        // page_lock_anon_vma.2: page->mapping is read, and then whether the page is mapped: if so, the anon_vma has not been freed before
+        // the section began. [S1.3]
         let anon_vma = self.page_rmapping(page).anon_vma();
         let mut locked = None;
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
         {
+            // page_lock_anon_vma.3: The root's lock is tried for. If somebody has it, a reference is taken on the anon_vma, the read
+            // section ends, since it must not sleep, and the lock is waited for. [S3.7, S1.4, ATOMIC-1]
             let root = self.anon_vma_locker(anon_vma);
             let lock = &self.anon_vma(root).lock;
             if !self.anon_vma_lock_sleeps() {
@@ -103,6 +109,8 @@ impl World {
             } else if !lock.trylock_read() {
                 return self.page_wait_for_anon_vma(page, anon_vma);
             }
+            // page_lock_anon_vma.4: Is the page mapped still? Otherwise the anon_vma may have been freed and used again before it was
+            // locked. [S3.7, LIFE-1]
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
                 locked = Some(anon_vma);
             } else {
@@ -110,6 +118,7 @@ impl World {
                 lock.unlock(); // not through anon_vma->root, which its next owner may have rewritten
             }
         }
+        // page_lock_anon_vma.5: The read section ends: from here on the lock keeps the anon_vma.
         if rcu && !(locked.is_some() && self.stays_in_rcu()) {
             self.rcu.read_unlock();
         }
@@ -185,10 +194,14 @@ impl World {
     pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
+        // try_to_unmap.1: page->mapping says how the page is found: one that has none must not come here. [S1.1, NULL-1]
         let mapping = self.page_rmapping(page);
         // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
         sync::clause(Clause::NULL_1, mapping != Mapping::None, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+        // try_to_unmap.2: Its anon_vma is found and locked (page_lock_anon_vma).
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
+        // try_to_unmap.3: VMA by VMA on the list: where the page would be in it (vma_address), the entry is taken away if it maps the page
+        // (try_to_unmap_one); the walk ends when nothing maps the page any more. [RMAP-1, S3.1]
         let (mut at, mut taken) = (0, 0);
         while let Some(place) = self.rmap_at(rmap, page, at) {
             match place.map_or(Ok(false), |(mm, addr)| self.try_to_unmap_one(page, mm, addr, ttu)) {
@@ -200,6 +213,7 @@ impl World {
             }
             at += 1;
         }
+        // try_to_unmap.4: The anon_vma is unlocked. What the walk has missed is still mapped, and the caller sees that in the mapcount.
         self.rmap_unlock(rmap);
         if self.has_anonmm() && !self.page(page).mapped() {
             self.clear_page_anon(page);
@@ -232,8 +246,11 @@ impl World {
     /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that it ends: who
     /// holds the page holds it against every entry.
     pub(super) fn try_to_unmap_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
+        // try_to_unmap_one.1: Does the entry map the page (page_check_address)? Then its page-table lock is held now.
         let Some(Pte::Present { write, .. }) = self.page_check_address(page, mm, addr) else { return Ok(false) };
         let frame = self.page(page);
+        // try_to_unmap_one.2: A page that is to go to swap must be in the swap cache. Some kernels leave a page alone here that somebody
+        // holds. [S0.1, S0.2]
         let swapped = frame.swap_cache.read();
         if let Some(kept) = self.mlock_keeps(mm, ttu) {
             mm.page_table_lock.unlock();
@@ -244,6 +261,8 @@ impl World {
             return Err(Errno::Ebusy);
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
+        // try_to_unmap_one.3: The entry is cleared, and flushed now or, by reclaim, later; only then is it known whether the page was
+        // stored to, and the page becomes dirty if it was. [DATA-1]
         let batched = ttu == Ttu::Unmap && self.should_defer_flush();
         let set = |pte| if batched { self.set_pte_unflushed(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
         let cleared = set(Pte::None);
@@ -253,11 +272,15 @@ impl World {
         if let Pte::Present { dirty: true, .. } = cleared {
             frame.dirty.write(true);
         }
+        // try_to_unmap_one.4: What is left there names the slot, on which it has one claim more (swap_duplicate), or, if the page is to be
+        // moved, the page itself. [S3.13, SWAP-1]
         let migrated = ttu == Ttu::Migration && (!swapped || self.rules().swap_cache_entry == SwapCacheEntry::Migration);
         let entry = if migrated { None } else { Some(self.page_swap_entry(page)) };
         if let Some(entry) = entry {
             self.swap_duplicate(entry);
         }
+        // try_to_unmap_one.5: If the page is the process's alone, a device may hold it: then the entry is put back as it was. Otherwise the
+        // mark goes from the page to the entry. [S0.1, PIN-1]
         let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
         if exclusive && self.rules().unmap_check == UnmapCheck::Unpinned && frame.maybe_dma_pinned() {
             self.is_held(page);
@@ -271,12 +294,15 @@ impl World {
         if exclusive {
             frame.anon_exclusive.write(false); // page_try_share_anon_rmap: from here on, the entry says it
         }
+        // try_to_unmap_one.6: If it is a swap entry, the address space goes on the list that swapoff goes along.
         if entry.is_some() {
             self.mmlist_add(mm, None);
         }
+        // try_to_unmap_one.7: The swap entry or migration entry is set.
         let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
         set(left);
         // Under anonmm, who walks does the rest when the walk is over.
+        // try_to_unmap_one.8: The mapping counts no more, its reference is dropped, and the page-table lock is let go of. [COUNT-1]
         if self.mapcount_down(page) && !self.has_anonmm() {
             self.rmap_clear(page);
         }
@@ -311,6 +337,8 @@ impl World {
     ///
     /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
     fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
+        // page_check_address.1: The entry is read without its lock, and left alone if nothing is present there. Who moves an entry
+        // meanwhile must keep walks out. [S2.6]
         let lockless = match self.rules().pte_look {
             PteLook::Lockless | PteLook::LocklessUnmap => true,
             PteLook::UnlessLocked => !mm.page_table_lock.is_locked(),
@@ -319,6 +347,8 @@ impl World {
         if lockless && !mm.pte(addr).read().is_present() {
             return None;
         }
+        // page_check_address.2: The page-table lock is taken, and the entry read again: does it map this page? If not, the lock is let go
+        // of.
         if !self.has_map_lock() || self.rules().anonmm_walk_lock == AnonmmWalkLock::Lock {
             mm.page_table_lock.lock();
         } else if !mm.page_table_lock.trylock() {
@@ -342,9 +372,12 @@ impl World {
         self.refuse_under_anonmm("rmap_walk");
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
+        // rmap_walk.1: page->mapping names the anon_vma; the page lock keeps it from changing, and that the anon_vma is still there is the
+        // caller's care.
         let Mapping::AnonVma(anon_vma) = self.page_rmapping(page) else { return };
         let retries = RetryLoop::new();
         'again: loop {
+            // rmap_walk.2: The lock of its root is taken, which keeps out vma_adjust and fork on every VMA of the list. [S3.1, S3.2, S3.6]
             if self.rules().rmap_walk_lock == RmapWalkLock::TrylockRestart {
                 retries.round(|| self.fingerprint());
             }
@@ -352,6 +385,7 @@ impl World {
                 RmapWalkLock::RootByWalk => self.anon_vma_lock_root(anon_vma),
                 _ => self.anon_vma_lock_read(anon_vma),
             };
+            // rmap_walk.3: VMA by VMA on the list: where would the page be in it (vma_address)? [S3.3, S3.4, RMAP-2]
             let mut at = 0;
             while let Some(vma) = self.anon_vma_list_at(locked, at) {
                 at += 1;
@@ -364,12 +398,14 @@ impl World {
                     continue 'again;
                 };
                 if let Ok(addr) = vma.vma_address(self, page) {
+                    // rmap_walk.4: The entry at each such address is visited: by remove_migration_pte. [MIG-1]
                     visit(vma, addr);
                 }
                 if let Some(nested) = nested {
                     self.anon_vma_unlock(nested);
                 }
             }
+            // rmap_walk.5: The root's lock is let go of.
             self.anon_vma_unlock(locked);
             return;
         }

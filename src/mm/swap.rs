@@ -17,10 +17,14 @@ impl World {
     /// was compared again (rule [`SwapinRecheck`], claim S3.13).
     pub(super) fn do_swap_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         call!("do_swap_page({}:{addr}, {orig}{})", mm.id(), if write { ", write" } else { "" });
+        // do_swap_page.1: A reference on the swap device keeps swapoff from being over meanwhile; if it is over already, the CPU repeats
+        // the access. [SWAP-6]
         if !self.get_swap_device() {
             return VmFault::Minor; // swapoff has been here
         }
+        // do_swap_page.2: The page is brought back and mapped (steps 3 to 17) while the device cannot go.
         let result = self.swap_in(mm, vma, addr, orig, write);
+        // do_swap_page.18: The reference on the device is dropped.
         self.put_swap_device();
         result
     }
@@ -28,8 +32,12 @@ impl World {
     /// The same, while swapoff waits.
     fn swap_in(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
+        // do_swap_page.3: The page is looked up in the swap cache (find_get_page), without a lock: what is found is a reference, and
+        // nothing more. [S3.13]
         let cached = self.lookup_swap_cache(entry);
         let stable = cached.is_none() || self.rules().swapin_lookup == SwapinLookup::Checking;
+        // do_swap_page.4: If it is not there, the device is a synchronous one, and no other entry holds the slot, it is to be read beside
+        // the swap cache, where nobody else finds it. [S3.13]
         let beside = cached.is_none() && self.bypasses_swap_cache(entry);
         let claimed = beside && self.rules().swap_bypass == SwapBypass::Claimed;
         if claimed {
@@ -43,8 +51,10 @@ impl World {
                 }
             }
         }
+        // do_swap_page.5: Otherwise it is read into the swap cache (read_swap_cache_async).
         let read = || if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) };
         let result = match cached.map_or_else(read, |page| Ok(Some(page))) {
+            // do_swap_page.6: There is a page, with a reference: it is mapped (steps 8 to 17).
             Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside, stable),
             Ok(None) | Err(_) => self.swapin_fails(mm, addr, orig),
         };
@@ -57,6 +67,8 @@ impl World {
     /// There is no page, for want of memory or because somebody else has brought it back and let the slot go: only the entry tells which, and it may
     /// have gone and come back (FINDING-66). Takes the page-table lock.
     fn swapin_fails(&self, mm: &Mm, addr: Addr, orig: Pte) -> VmFault {
+        // do_swap_page.7: There is no page, for want of memory or because another thread has brought it back and let the slot go: only the
+        // entry, read under the page-table lock, tells which. [FINDING-66]
         mm.page_table_lock.lock();
         let same = mm.pte(addr).read() == orig;
         mm.page_table_lock.unlock();
@@ -82,19 +94,26 @@ impl World {
     ) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
         let frame = self.page(page);
+        // do_swap_page.8: The page is locked. That may sleep, and anything may have become of the page since it was looked up.
         frame.lock.lock();
         if stable && !beside {
             self.lets_go(page); // as long as it is locked, nobody makes it volatile
         }
+        // do_swap_page.9: Is it still this slot's page in the swap cache? Reclaim and migration change that under the page lock only, so
+        // from here on the answer stays; if it is no, the CPU repeats the access. [S3.13]
         if !beside && self.rules().swapin_recheck == SwapinRecheck::EntryAndCache && !self.is_cached_as(page, entry) {
             sync::mark(Mark::DO_SWAP_PAGE_LEFT_CACHE);
             self.unlock_page(page);
             self.page_cache_release(page);
             return VmFault::Minor;
         }
+        // do_swap_page.10: A store will ask whether the faulting process has the only reference: this CPU's pagevec gives up its own.
+        // [S0.3]
         if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
             self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
+        // do_swap_page.11: Under the page-table lock the entry is read again: if it is not the one that faulted, somebody else has been
+        // here.
         mm.page_table_lock.lock();
         let changed = mm.pte(addr).read() != orig || !frame.uptodate.read();
         if changed || self.swapin_meets_discarded(page) {
@@ -105,7 +124,10 @@ impl World {
             return VmFault::Minor;
         }
         sync::mark(Mark::DO_SWAP_PAGE_MAPS);
+        // do_swap_page.12: The page is mapped (steps 13 to 16).
         let pte = self.map_swapped_page(mm, vma, addr, orig, page, write, beside);
+        // do_swap_page.17: A store that may not go into the page goes on to do_wp_page, under the same page-table lock; otherwise that lock
+        // is let go of. [S4.3, S4.8]
         let clash = self.rules().swapin_clash == SwapinClash::Copy && self.mremap_moved_anon_rmap(page, addr);
         if clash {
             sync::mark(Mark::SWAPIN_CLASH);
@@ -125,6 +147,8 @@ impl World {
     fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
         let own = matches!(orig, Pte::Swap { exclusive: true, .. });
+        // do_swap_page.13: The entry's claim on the slot is dropped (swap_free), and if nothing but the swap cache is left, or swap is
+        // full, the page leaves the swap cache. [S0.5, S0.6, SWAP-2]
         let counted = self.rules().swapin_mapcount == SwapinMapcount::BeforeDecision;
         let free = || {
             self.swap_free(entry);
@@ -132,6 +156,8 @@ impl World {
                 self.free_swap(page);
             }
         };
+        // do_swap_page.14: Has the process the page for itself? So it is if the entry said so, or if nobody else has a reference; then a
+        // store may go into it at once. [S0.3, S0.4, COW-1]
         let decide = || {
             let exclusive = self.swapin_is_exclusive(page, own || beside, write);
             if exclusive && self.rules().reuse == Reuse::AnonExclusive {
@@ -145,6 +171,8 @@ impl World {
                 false => Pte::clean(page, vma.maybe_mkwrite(exclusive && self.rules().swapin_own == SwapinOwn::Writable)),
             }
         };
+        // do_swap_page.15: The page gets its reverse map back, and then the entry is set (map_again): from here on the process goes to the
+        // page without a fault. [COW-2]
         let map = |pte: Pte| {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
@@ -160,6 +188,8 @@ impl World {
         if counted {
             self.page_add_anon_rmap(page, vma, addr);
         }
+        // do_swap_page.16: The order of these, and that the page is unlocked last: as long as it is locked, nobody else decides by its
+        // counts. [S0.4, S0.5]
         match self.rules().swap_free_order {
             SwapFreeOrder::First => {
                 free();

@@ -90,10 +90,14 @@ impl World {
     /// when it has let go of it, `swap_lock`.
     pub(super) fn delete_from_swap_cache(&self, page: PageRef) {
         self.page(page).lock.assert_held();
+        // delete_from_swap_cache.1: Under the page lock and the tree lock the slot of the swap cache is emptied, and the page knows of no
+        // slot any more.
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
+        // delete_from_swap_cache.2: With the tree lock let go of, the claim of the swap cache on the slot is given up, under swap_lock, and
+        // the reference of the swap cache is dropped. [SWAP-1]
         self.swapcache_free(entry);
         self.put_page(page);
     }
@@ -125,6 +129,7 @@ impl World {
     /// The page in the swap cache, with a reference. Kernel: `find_get_page(&swapper_space)`. Takes the tree lock until 2.6.26; since
     /// 2.6.27 it looks without, and looks again once it has the reference.
     pub(super) fn find_get_page(&self, entry: SwapEntry) -> Option<PageRef> {
+        // find_get_page.1: The slot of the swap cache is read without the tree lock. [S3.13]
         if self.rules().find_get_page == FindGetPage::Locked {
             self.swap_cache.tree_lock.lock();
             let page = self.swap_cache.slot(entry).read();
@@ -139,7 +144,11 @@ impl World {
         loop {
             retries.round(|| self.fingerprint());
             let page = self.swap_cache.slot(entry).load(Acquire)?;
+            // find_get_page.2: A reference is taken, unless the count is zero: then the page is being freed, or frozen by who moves or
+            // removes it, and the look-up starts again. [COUNT-4, S3.13]
             if self.get_page_unless_zero(page) {
+                // find_get_page.3: The slot is read again: between look and reference the frame may have been freed and be another page's.
+                // If it is, the reference is dropped and the look-up starts again. [S3.13]
                 let page = self.frame(page).resident(); // by now, the reference may be on the frame's next page
                 if self.rules().find_get_page == FindGetPage::LocklessOnce || self.swap_cache.slot(entry).read() == Some(page) {
                     return Some(page);
@@ -183,15 +192,20 @@ impl World {
         let (retries, mut taken) = (RetryLoop::new(), false);
         loop {
             retries.round(|| self.fingerprint());
+            // read_swap_cache_async.1: Who goes round again waits until the page that somebody else is reading is in the swap cache, or out
+            // of it.
             if taken {
                 self.wait_for_swapcache(entry);
             }
+            // read_swap_cache_async.2: The page may be there by now (find_get_page).
             if let Some(page) = self.find_get_page_stable(entry) {
                 return Ok(Some(page));
             }
             if self.rules().unused_slot == UnusedSlot::Skip && self.page_swapcount(entry) == 0 {
                 return Ok(None);
             }
+            // read_swap_cache_async.3: The swap cache claims the slot, under swap_lock: of two who read the same slot, one gets the claim
+            // and the other goes round. A slot that is free by now is the end of it. [SWAP-1]
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}
                 Prepared::Free => return Ok(None),
@@ -200,13 +214,17 @@ impl World {
                     continue;
                 }
             }
+            // read_swap_cache_async.4: A page is allocated, and locked before anybody can find it.
             let Some(page) = self.alloc_page() else {
                 self.swapcache_free(entry);
                 return Err(Errno::Enomem);
             };
             self.set_page_locked(page);
+            // read_swap_cache_async.5: It goes into the swap cache under the tree lock, and then onto the LRU list: it is not read yet, and
+            // has no reverse map, and migration may come by. [S1.1]
             if self.add_to_swap_cache(page, entry) {
                 self.lru_cache_add(page);
+                // read_swap_cache_async.6: The slot is read, the page is uptodate then, and is unlocked, which wakes those who wait for it.
                 sync::mark(Mark::SWAP_READ);
                 self.set_content(self.page(page), self.swap_read(entry));
                 self.page(page).uptodate.write(true);

@@ -258,13 +258,18 @@ impl World {
     /// any reference keeps the page in the cache, since 2.6.29 only a mapping does (rule [`FreeSwap`]); nothing does when swap is full.
     pub(super) fn free_swap_and_cache(&self, entry: SwapEntry) {
         call!("free_swap_and_cache({entry})");
+        // free_swap_and_cache.1: The claim on the slot is given up, under swap_lock, which nests in the page-table lock. [SWAP-2]
         self.swap.lock.lock();
         let last = self.swap_entry_free(entry) == 1 && self.swapcount(entry) == 0;
         let under_lock = self.rules().zap_swap == ZapSwap::UnderLock;
         let locked = if last && under_lock { self.find_and_trylock(entry) } else { None };
+        // free_swap_and_cache.2: If nothing but the swap cache holds the slot now, its page is looked up, with swap_lock let go of, and its
+        // lock is tried for: a page-table lock is held, so nobody may wait for it. [S2.1, ATOMIC-1]
         self.swap.lock.unlock();
         let locked = if last && !under_lock { self.find_and_trylock(entry) } else { locked };
         let Some(page) = locked else { return };
+        // free_swap_and_cache.3: Under the page lock, and if it is still this slot's, nothing maps it and nobody writes it, the page leaves
+        // the swap cache, and is dirty. [S2.2]
         let frame = self.page(page);
         let unused = match self.rules().free_swap {
             FreeSwap::TryToFree => !frame.mapped(),
@@ -286,6 +291,7 @@ impl World {
                 sync::mark(Mark::FREE_SWAP_KEEPS_DISCARDED);
             }
         }
+        // free_swap_and_cache.4: The page is unlocked, and the reference of the look-up is dropped.
         self.unlock_page(page);
         self.page_cache_release(page);
     }

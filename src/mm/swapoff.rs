@@ -23,10 +23,12 @@ impl World {
     /// The same; an error if it fails for want of memory, or for what it takes for that (rule [`UnusedSlot`]).
     pub(crate) fn try_swapoff(&self) -> Result<(), Errno> {
         call!("sys_swapoff");
+        // swapoff.1: From here on no slot is handed out.
         self.swapoff_begins();
         let retries = RetryLoop::new();
         loop {
             retries.round(|| self.fingerprint());
+            // swapoff.2: Round by round (try_to_unuse), until no slot is in use.
             match self.try_to_unuse_next() {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -37,12 +39,14 @@ impl World {
                 }
             }
         }
+        // swapoff.3: Nobody gets a reference on the device any more, and who has one is waited for. [SWAP-6]
         self.wait_for_swap_users();
         let left = self.swap.entries.iter().find_map(|slot| slot.with(|entries| entries.iter().next().map(|(&at, &pte)| (at, pte))));
         sync::clause(Clause::SWAP_6, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");
             format!("swapoff is over, and {at} = {pte}")
         });
+        // swapoff.4: The device is out of use.
         self.swap_flags(false, false);
         sync::mark(Mark::SWAPOFF_OVER);
         Ok(())
@@ -76,7 +80,9 @@ impl World {
     }
 
     fn try_to_unuse_next(&self) -> Result<bool, Errno> {
+        // try_to_unuse.1: Under swap_lock a slot is found that is in use.
         let Some(entry) = self.find_next_to_unuse(0) else { return Ok(false) };
+        // try_to_unuse.2: The address spaces are gone through, and then the swap cache (steps 3 to 5).
         if self.rules().try_to_unuse == TryToUnuse::ByMm {
             self.unuse_mms()?;
         } else if let Some(page) = self.read_swap_cache_async(entry)? {
@@ -153,6 +159,8 @@ impl World {
     /// (5.19 read). Holds no lock when it goes from one address space to the next.
     fn unuse_mms(&self) -> Result<(), Errno> {
         let mut prev_mm = None;
+        // try_to_unuse.3: Each address space of the list is kept by a reference, and what it has on swap is brought back (unuse_mm). No
+        // lock is held from one to the next.
         while let Some(mm) = self.next_mm(prev_mm) {
             prev_mm.replace(mm).into_iter().for_each(|prev| self.mmput(prev));
             if let Err(error) = self.unuse_mm(mm) {
@@ -162,9 +170,11 @@ impl World {
         }
         prev_mm.into_iter().for_each(|prev| self.mmput(prev));
         let mut from = 0;
+        // try_to_unuse.4: What is left in the swap cache is looked up (find_get_page).
         while let Some(entry) = self.find_next_to_unuse(from) {
             from = entry.0 as usize + 1;
             let Some(page) = self.find_get_page(entry) else { continue };
+            // try_to_unuse.5: Under its page lock it leaves the swap cache, if no entry needs it (try_to_free_swap).
             self.page(page).lock.lock();
             self.wait_on_page_writeback(page);
             self.try_to_free_swap(page);
@@ -178,26 +188,35 @@ impl World {
     /// `unuse_mm`, since 5.1 (5.19 read).
     fn unuse_mm(&self, mm: &Mm) -> Result<(), Errno> {
         call!("unuse_mm({})", mm.id());
+        // unuse_mm.1: mmap_sem is taken for reading: the VMAs stay.
         mm.mmap_sem.down_read();
         let vmas = mm.mmap.read();
         let result = vmas.iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
+            // unuse_mm.2: A VMA without an anon_vma has nothing on swap.
             if self.rules().unuse_vmas == UnuseVmas::Linked && vma.anon_vma.read().is_none() {
                 return Ok(());
             }
             for addr in vma.vm_start.read()..vma.vm_end.read() {
+                // unuse_mm.3: An entry is read without the page-table lock; if it is no swap entry, the next.
                 let Some(entry) = mm.pte(addr).read().swap_entry() else { continue };
+                // unuse_mm.4: Its page is looked up or read (read_swap_cache_async).
                 let Some(page) = self.read_swap_cache_async(entry)? else {
                     if self.rules().unused_slot == UnusedSlot::Skip && self.is_slot_in_use(entry) {
                         return Err(Errno::Enomem); // so it thinks
                     }
                     continue;
                 };
+                // unuse_mm.5: The page is locked, and who writes it is waited for.
                 self.page(page).lock.lock();
                 self.wait_on_page_writeback(page);
+                // unuse_mm.6: Under the page-table lock the entry is read again: a fault may have been quicker.
                 mm.page_table_lock.lock();
                 if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
+                    // unuse_mm.7: The page is mapped there, read-only, and the claim on the slot is given up. [COUNT-1, SWAP-1]
                     self.unuse_pte(mm, vma, addr, entry, page);
                 }
+                // unuse_mm.8: The page-table lock is let go of; the page leaves the swap cache if no other entry needs it
+                // (try_to_free_swap), is unlocked, and its reference dropped.
                 mm.page_table_lock.unlock();
                 self.try_to_free_swap(page);
                 self.unlock_page(page);
@@ -205,6 +224,7 @@ impl World {
             }
             Ok(())
         });
+        // unuse_mm.9: mmap_sem is let go of.
         self.assert_vmas_unchanged(mm, &vmas);
         mm.mmap_sem.up_read();
         result

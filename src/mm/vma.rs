@@ -119,9 +119,12 @@ impl Vma {
     }
 
     fn vma_address_now(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
+        // vma_address.1: page->index, vm_start and vm_pgoff are read one after the other, and the address is their sum: what keeps them
+        // together is the anon_vma lock alone. [S3.1, RMAP-2]
         let index = world.page(page).index.read();
         let (start, pgoff) = (self.vm_start.read(), self.vm_pgoff.read());
         let addr = start.wrapping_add(index).wrapping_sub(pgoff);
+        // vma_address.2: vm_end is read: an address outside the VMA is none, and the walk goes on to the next. [S3.9]
         let end = self.vm_end.read();
         let whole = self.fit_together(start, pgoff);
         let rules = world.rules();
@@ -230,10 +233,13 @@ impl World {
     pub fn vma_adjust(&self, mm: &Mm, vma: &Vma, start: Addr, end: Addr, pgoff: u64, insert: Option<&Vma>) {
         call!("vma_adjust({vma}, start {start}, end {end})");
         mm.mmap_sem.assert_write_held();
+        // vma_adjust.1: If the boundary moves into the next VMA, or away from it, that VMA moves along.
         let next = if insert.is_none() { self.next_vma(mm, vma) } else { None };
         // The boundary between the two moves: up into the next VMA, or down into this one.
         let adjust_next =
             next.filter(|next| end > next.vm_start.read() || (end < vma.vm_end.read() && next.vm_start.read() == vma.vm_end.read()));
+        // vma_adjust.2: The VMA that gains the range is linked to the anon_vmas of the one that loses it, before a word moves: every walk
+        // finds the pages in one of the two. [S3.8]
         if let Some(next) = adjust_next {
             let (importer, exporter) = if end > next.vm_start.read() { (vma, next) } else { (next, vma) };
             if exporter.anon_vma.read().is_some() && importer.anon_vma.read().is_none() {
@@ -244,6 +250,8 @@ impl World {
 
         let remove_next = adjust_next.filter(|next| end == next.vm_end.read());
 
+        // vma_adjust.3: The root's lock is taken, of the VMA's anon_vma or the next one's: a walk that holds it sees the words as they were
+        // or as they will be. [S3.1, S3.2, S3.7, S3.9]
         let moves_start = insert.is_some() || adjust_next.is_some() || start != vma.vm_start.read();
         let lock = moves_start || self.rules().vm_end_lock == VmEndLock::Always;
         let anon_vma = match self.rules().vma_adjust_lock {
@@ -265,10 +273,12 @@ impl World {
         if page_table {
             mm.page_table_lock.lock();
         }
+        // vma_adjust.4: vm_start, vm_end and vm_pgoff are written one by one, and then those of the next VMA. [RMAP-2, S3.1]
         self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));
         if let (true, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
         }
+        // vma_adjust.5: A next VMA of which nothing is left leaves the list of VMAs.
         if let Some(next) = remove_next {
             mm.mmap.publish(mm.mmap.read().iter().copied().filter(|&vma| vma != next.id).collect());
             if !self.chained() && locked.is_some() {
@@ -281,12 +291,15 @@ impl World {
         if let Some(seq) = seq {
             seq.update(|seq| seq + 1);
         }
+        // vma_adjust.6: The root's lock is let go of.
         if let Some(locked) = locked {
             self.anon_vma_unlock(locked);
         }
+        // vma_adjust.7: A new VMA goes into the list of VMAs, which mmap_sem keeps.
         if let (false, Some(insert)) = (page_table, insert) {
             self.insert_vm_struct(mm, insert);
         }
+        // vma_adjust.8: A next VMA of which nothing is left leaves the lists of its anon_vmas, and is freed. [LIFE-3]
         if let Some(next) = remove_next {
             self.unlink_anon_vmas(next);
             self.vma_free(next);
@@ -321,6 +334,7 @@ impl World {
     ///
     /// With `new_below`, the new VMA is the lower half, and `vma` keeps the upper one: its `vm_start` and `vm_pgoff` move.
     pub(super) fn __split_vma(&self, mm: &Mm, vma: &Vma, addr: Addr, new_below: bool) -> Result<(), Errno> {
+        // __split_vma.1: The new VMA is a copy of the old one's half; it is in no list yet.
         if !self.memory_is_left() {
             return Err(Errno::Enomem);
         }
@@ -328,6 +342,9 @@ impl World {
         let offset = linear_page_index(start, pgoff, addr);
         let new = if new_below { self.vma_alloc(mm.id(), start, addr, pgoff) } else { self.vma_alloc(mm.id(), addr, end, offset) };
         *new.vm_write.write() = vma.vm_write.read();
+        // __split_vma.2: It is linked to every anon_vma of the old one, before that one gives the half up: every walk finds the pages in one of
+        // the two. Then the boundaries move, and the new VMA goes into the list (vma_adjust); where it is the lower half, the old one's start
+        // moves, and its offset with it. [S3.1]
         self.anon_vma_clone(new, vma);
         new.anon_vma.write(vma.anon_vma.read());
         if new_below {

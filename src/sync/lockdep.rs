@@ -260,6 +260,18 @@ pub(super) fn released(lock: u32, owner: usize) {
     });
 }
 
+/// The locks that `cpu()` holds, in the order in which it took them, each with whether others may hold it too; and is it in an RCU read section?
+pub(super) fn held_by_me() -> (Vec<(Name, bool)>, bool) {
+    let me = cpu();
+    with(|exec| {
+        let tables = exec.tables.lock();
+        let shared = Blocker { cpu: me, holds: Some(Mode::Shared) };
+        let is_shared = |held: &HeldLock| tables.blockers.get(held.lock as usize).is_some_and(|blockers| blockers.contains(&shared));
+        let state = &tables.cpus[me];
+        (state.held.iter().map(|held| (held.name, is_shared(held))).collect(), state.rcu_depth > 0)
+    })
+}
+
 /// Does `cpu()` hold `lock`? (lockdep_is_held; never a protocol decision.)
 pub(super) fn holds(lock: u32) -> bool {
     let me = cpu();

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::panic::Location;
+use std::sync::OnceLock;
 
 use witness::{Step, StepKind};
 
 use super::exec;
+use super::lockdep;
 use super::name::Name;
 use crate::spec::Violation;
 
@@ -92,15 +94,59 @@ impl Trace {
     }
 }
 
+/// What [`watch`] is told of a step that a CPU has taken.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Taken<'t> {
+    /// Which CPU.
+    pub cpu: usize,
+    /// How many steps this execution had been through then.
+    pub step: usize,
+    /// What kind of step.
+    pub kind: StepKind,
+    /// On what.
+    pub object: Option<Name>,
+    /// In words.
+    pub text: &'t str,
+    /// The locks that it holds now, in the order in which it took them, each with whether others may hold it too.
+    pub held: Vec<(Name, bool)>,
+    /// It is in an RCU read section now.
+    pub rcu: bool,
+}
+
+static WATCH: OnceLock<fn(&Taken<'_>)> = OnceLock::new();
+
+/// From now on, every step that a CPU takes in this process is told to `watch`, on the stack on which it was taken. Once and for all: for a test that
+/// looks at the stack.
+pub fn watch(watch: fn(&Taken<'_>)) {
+    WATCH.set(watch).unwrap_or_else(|_| super::misuse("the steps are watched already"));
+}
+
+fn tell(watch: fn(&Taken<'_>), kind: StepKind, object: Option<Name>, text: &str) {
+    let cpu = exec::cpu();
+    let says_only = matches!(kind, StepKind::Call | StepKind::Return | StepKind::Violation) || (kind == StepKind::Note && object.is_none());
+    if cpu != exec::BOOT && !says_only && !std::thread::panicking() {
+        let (held, rcu) = lockdep::held_by_me();
+        watch(&Taken { cpu, step: exec::with(exec::Exec::announced), kind, object, text, held, rcu });
+    }
+}
+
 /// Adds a step to the trace, if there is one; `text` is not evaluated otherwise.
 #[track_caller]
 pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() -> String) {
     let at = Location::caller();
+    let mut text = Some(text);
+    let mut said = None;
+    if let Some(&watch) = WATCH.get() {
+        said = text.take().map(|text| text());
+        tell(watch, kind, object, said.as_deref().unwrap_or_default());
+    }
     exec::with(|exec| {
         if let Some(trace) = &exec.trace
             && exec.running()
         {
-            let (object, text) = (object.map_or_else(String::new, |name| name.to_string()), text());
+            let text = said.or_else(|| text.map(|text| text())).unwrap_or_default();
+            let object = object.map_or_else(String::new, |name| name.to_string());
             trace.lock().push(exec.announced(), exec::cpu(), kind, object, text, at);
         }
     });

@@ -20,14 +20,26 @@ pub fn blessing() -> bool {
 
 /// Replaces what stands between the marks of `part`, or demands that it is `content` already.
 pub fn generated(part: &str, content: &str) {
+    if let Err(why) = stands(part, content) {
+        panic!("{why}");
+    }
+}
+
+/// The same; what is wrong, if it is.
+pub fn stands(part: &str, content: &str) -> Result<(), String> {
     let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
     let text = spec();
-    let from = text.find(&begin).unwrap_or_else(|| panic!("SPEC.md has no part called {part}")) + begin.len();
-    let to = from + text[from..].find(&end).unwrap_or_else(|| panic!("SPEC.md's part {part} has no end"));
+    let from = text.find(&begin).ok_or_else(|| format!("SPEC.md has no part called {part}"))? + begin.len();
+    let to = from + text[from..].find(&end).ok_or_else(|| format!("SPEC.md's part {part} has no end"))?;
     let wanted = format!("\n{}\n\n", content.trim());
     if text[from..to] == wanted {
-        return;
+        return Ok(());
     }
-    assert!(blessing(), "SPEC.md's part '{part}' is not what the code says; look at both, then run this test with SPEC_BLESS=1");
-    fs::write(file(), format!("{}{wanted}{}", &text[..from], &text[to..])).expect("SPEC.md can be written");
+    if !blessing() {
+        let line = text[from..to].lines().zip(wanted.lines()).find(|(old, new)| old != new).map_or("", |(_, new)| new);
+        return Err(format!(
+            "SPEC.md's part '{part}' is not what the code says; look at both, then run this test with SPEC_BLESS=1\n    {line}"
+        ));
+    }
+    fs::write(file(), format!("{}{wanted}{}", &text[..from], &text[to..])).map_err(|why| format!("SPEC.md cannot be written: {why}"))
 }

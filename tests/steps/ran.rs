@@ -1,0 +1,407 @@
+//! What is held when a step begins: the catalogue's races run, and at every step that a CPU takes somebody looks at its stack.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, Once};
+
+use lockwalk::mm::World;
+use lockwalk::sync::{Taken, watch};
+use lockwalk::witness::StepKind;
+use lockwalk::{Era, Method, Options, Protocol, Race, races};
+
+use super::marked::{Marked, Step};
+
+/// So many of each race.
+const EXECUTIONS: u64 = 12;
+
+/// A line of `src/mm`.
+type Place = (String, u32);
+
+/// The locks that somebody holds.
+type Held = BTreeSet<String>;
+
+/// Addresses of a stack, from the outside in.
+type Stack = Vec<usize>;
+
+/// What is read or written, and which of the two.
+type Access = (String, bool);
+
+/// What one thread has seen.
+#[derive(Default)]
+struct Watcher {
+    /// Of an address.
+    places: HashMap<usize, Vec<(Place, bool)>>,
+    /// Of each CPU: how far its execution was, the addresses above it, and what it held.
+    before: HashMap<usize, (usize, Stack, Held)>,
+    /// The stacks of what the CPU did before and of what it does now, with what it held between the two, and what it does.
+    seen: BTreeSet<(Stack, Stack, Held, Option<Access>)>,
+    /// How far the execution is, and what is known of whose state changes are followed, by name.
+    last: usize,
+    states: HashMap<String, &'static str>,
+    changes: BTreeSet<(&'static str, Change, Stack)>,
+}
+
+/// From which state to which.
+pub type Change = (&'static str, &'static str);
+
+/// What something is whose life is followed, as its name's class and its value tell: which life that is, and the state.
+fn state(class: &str, value: &str) -> Option<(&'static str, &'static str)> {
+    match class {
+        "pte[mm:]" => Some((
+            "page-table entry",
+            match value {
+                "none" => "none",
+                _ if value.starts_with("mig(") => "migration",
+                _ if value.starts_with("swap(") => "swap",
+                _ if value.contains(" rw") => "writable",
+                _ => "read_only",
+            },
+        )),
+        "P.host" => Some((
+            "host",
+            match value.split(", ").collect::<Vec<_>>()[..] {
+                ["unused", ..] => "unused",
+                [.., "discarded"] => "discarded",
+                ["stable", ..] => "stable",
+                _ => "volatile",
+            },
+        )),
+        "swap().has_cache" => Some((
+            "swap cache claim",
+            match value {
+                "0" => "none",
+                "1" => "on_its_way",
+                _ => "cached",
+            },
+        )),
+        _ => None,
+    }
+}
+
+impl Watcher {
+    /// Something is read or stored: what it was before is known if somebody has looked before.
+    fn follow(&mut self, taken: &Taken<'_>, stack: &Stack) {
+        if taken.step < self.last {
+            self.states.clear(); // a new execution
+        }
+        self.last = taken.step;
+        let Some(object) = taken.object else { return };
+        let Some((name, value)) = taken.text.split_once(" := ").or_else(|| taken.text.split_once(" is ")) else { return };
+        let Some((life, now)) = state(&object.class(), value) else { return };
+        // Who allocates the frame again makes it stable without a step.
+        let before = if now == "unused" { self.states.remove(name) } else { self.states.insert(name.to_owned(), now) };
+        if let Some(before) = before.filter(|before| *before != now && taken.kind == StepKind::Store) {
+            self.changes.insert((life, (before, now), stack.clone()));
+        }
+    }
+}
+
+thread_local! {
+    static WATCHER: RefCell<Watcher> = RefCell::default();
+}
+
+fn looks(taken: &Taken<'_>) {
+    let mut stack = Vec::new();
+    backtrace::trace(|frame| {
+        stack.push(frame.ip() as usize);
+        true
+    });
+    stack.reverse();
+    let mut held = Held::new();
+    for (name, shared) in &taken.held {
+        let lock = lock(&name.class(), *shared);
+        let another = format!("another {}", lock.split(" (").next().unwrap_or_default());
+        if held.contains(&lock) {
+            held.insert(another);
+        } else {
+            held.insert(lock);
+        }
+    }
+    if taken.rcu {
+        held.insert("RCU".into());
+    }
+    WATCHER.with_borrow_mut(|watcher| {
+        watcher.follow(taken, &stack);
+        let before = watcher.before.insert(taken.cpu, (taken.step, stack.clone(), held));
+        let (stack_before, held_before) = match before {
+            Some((step, stack, held)) if step < taken.step => (stack, held),
+            _ => Default::default(), // a new execution
+        };
+        let access = match taken.kind {
+            StepKind::Load => taken.object.map(|object| (object.class(), false)),
+            StepKind::Store => taken.object.map(|object| (object.class(), true)),
+            _ => None,
+        };
+        watcher.seen.insert((stack_before, stack, held_before, access));
+    });
+}
+
+/// A lock as the kernel calls it.
+fn lock(class: &str, shared: bool) -> String {
+    let known = [
+        ("mmap_sem(", if shared { "mmap_sem (read)" } else { "mmap_sem (write)" }),
+        ("ptl(", "page_table_lock"),
+        ("page(", "page lock"),
+        ("anon_vma#", "anon_vma lock"),
+    ];
+    known.iter().find(|(begins, _)| class.starts_with(begins)).map_or(class, |(_, name)| name).to_owned()
+}
+
+/// How a variable is used.
+#[derive(Default)]
+pub struct Used {
+    /// What was held at each store.
+    stores: BTreeSet<Held>,
+    /// Which function has read it, and what it held then.
+    loads: BTreeSet<(String, Held)>,
+}
+
+impl Used {
+    /// What was held at every store.
+    pub fn written_under(&self) -> String {
+        in_order(self.every_store())
+    }
+
+    fn every_store(&self) -> Held {
+        let mut sets = self.stores.iter().map(any_mode);
+        let first = sets.next().unwrap_or_default();
+        let mut all = sets.fold(first, |all, held| all.intersection(&held).cloned().collect());
+        if all.iter().any(|lock| lock.starts_with("mmap_sem (")) {
+            all.remove("mmap_sem");
+        }
+        all
+    }
+
+    /// Is it written at all?
+    pub fn is_written(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
+    /// Who reads it, and holds none of what is held at every store.
+    pub fn read_without(&self) -> BTreeSet<&str> {
+        let every = self.every_store();
+        self.loads.iter().filter(|(_, held)| any_mode(held).is_disjoint(&every)).map(|(function, _)| &**function).collect()
+    }
+}
+
+/// `mmap_sem` is held, too, however it is.
+fn any_mode(held: &Held) -> Held {
+    let sem = held.iter().any(|lock| lock.starts_with("mmap_sem")).then(|| "mmap_sem".to_owned());
+    held.iter().cloned().chain(sem).collect()
+}
+
+fn in_order(locks: impl IntoIterator<Item = String>) -> String {
+    let mut locks: Vec<_> = locks.into_iter().collect();
+    let place = |lock: &str| ORDER.iter().position(|known| lock.trim_start_matches("another ").starts_with(known));
+    locks.sort_by_key(|lock| (place(lock), lock.starts_with("another")));
+    locks.join(", ")
+}
+
+/// Of each step, what was held when it began.
+pub struct Ran {
+    held: BTreeMap<usize, BTreeSet<Held>>,
+    /// Variables, by the class of their names.
+    pub used: BTreeMap<String, Used>,
+    /// Of each life that is followed, the changes, and the steps that make them; functions, where they have no steps.
+    pub lives: BTreeMap<&'static str, BTreeMap<Change, BTreeSet<String>>>,
+    names: Vec<String>,
+    /// Steps of functions that have names of steps, and not there.
+    pub nameless: BTreeSet<String>,
+}
+
+/// From the outside in.
+const ORDER: [&str; 11] = [
+    "mmap_sem",
+    "page lock",
+    "RCU",
+    "anon_vma lock",
+    "page_table_lock",
+    "swap_lock",
+    "tree_lock",
+    "lru_lock",
+    "mmlist_lock",
+    "maplock(P)",
+    "anonmm#",
+];
+
+impl Ran {
+    fn index(&self, step: &Step) -> usize {
+        self.names.iter().position(|name| *name == step.name()).expect("it is one of them")
+    }
+
+    /// Was it taken at all?
+    pub fn has(&self, step: &Step) -> bool {
+        self.held.contains_key(&self.index(step))
+    }
+
+    /// What was held whenever it began; and in parentheses, what was at times.
+    pub fn held(&self, step: &Step) -> String {
+        let mut all: Vec<Held> = self.held.get(&self.index(step)).into_iter().flatten().cloned().collect();
+        let ways: BTreeSet<_> = all.iter().flatten().filter(|lock| lock.starts_with("mmap_sem")).cloned().collect();
+        if ways.len() > 1 {
+            for held in &mut all {
+                *held = held.iter().map(|lock| if ways.contains(lock) { "mmap_sem".to_owned() } else { lock.clone() }).collect();
+            }
+        }
+        let ever: BTreeSet<_> = all.iter().flatten().cloned().collect();
+        let sorted = |always: bool| in_order(ever.iter().filter(|lock| all.iter().all(|held| held.contains(*lock)) == always).cloned());
+        let (always, at_times) = (sorted(true), sorted(false));
+        match (always.is_empty(), at_times.is_empty()) {
+            (_, true) => always,
+            (true, _) => format!("({at_times})"),
+            _ => format!("{always} ({at_times})"),
+        }
+    }
+}
+
+/// What no race of the catalogue does, or not in the few executions that are looked at.
+fn stories() -> Vec<Race> {
+    let swapped = |w: &World| {
+        let p = w.new_process();
+        p.mmap(1..2);
+        p.touch(1);
+        p.swap_out(1);
+        w.limit_memory();
+    };
+    let no_memory = Race::new("memory has run out, and the page is on swap", "").world(swapped).cpu("load", |w| {
+        w.exhaust_memory();
+        _ = w.process(0).load(1);
+    });
+    let discarded = Race::new("a device lets go of a page, the host discards it, and its process loads", "")
+        .world(move |w| {
+            swapped(w);
+            _ = w.process(0).load(1);
+        })
+        .cpu("all of them", |w| {
+            let page = w.process(0).page_at(1);
+            if let Ok(pin) = w.process(0).pin_for_reading(1) {
+                pin.put();
+            }
+            w.host_comes_by(page);
+            _ = w.process(0).load(1);
+        });
+    vec![no_memory.holds(Era::V5_19), discarded.holds(Era::DOCUMENT_2)]
+}
+
+/// Runs the catalogue under a protocol, whether it is documented there or not, and looks.
+pub fn under(protocol: &Protocol, marked: &Marked) -> Ran {
+    static WATCHES: Once = Once::new();
+    WATCHES.call_once(|| watch(looks));
+    let names = marked.steps.iter().map(Step::name).collect();
+    let ran = Mutex::new(Ran { held: BTreeMap::new(), used: BTreeMap::new(), lives: BTreeMap::new(), names, nameless: BTreeSet::new() });
+    // Where nothing is said to the host, a race whose world begins with that makes no sense.
+    let speaks = |race: &Race| race.cases().iter().any(|(case, _)| case.rules.hinting == protocol.rules.hinting);
+    let races: Vec<_> = races::all().into_iter().chain(stories()).filter(speaks).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(race) = races.get(next.fetch_add(1, Relaxed)) {
+                    race.check_with(protocol, &Method::Random { seed: 1, iterations: EXECUTIONS }, &Options::default());
+                }
+                ran.lock().expect("no panic").digest(WATCHER.take(), marked);
+            });
+        }
+    });
+    ran.into_inner().expect("no panic")
+}
+
+impl Ran {
+    /// Which steps began, each time.
+    fn digest(&mut self, mut watcher: Watcher, marked: &Marked) {
+        let seen: Vec<_> = std::mem::take(&mut watcher.seen).into_iter().collect();
+        let seen: Vec<_> = seen
+            .into_iter()
+            .map(|(before, now, held, access)| (watcher.steps(&before, marked), watcher.steps(&now, marked), held, access))
+            .collect();
+        // Some closures stand in a step that does more, and are called from later ones, whose step it is then.
+        let direct: BTreeSet<usize> =
+            seen.iter().flat_map(|(_, now, ..)| now.iter().filter(|frame| !frame.inner).filter_map(|frame| frame.step)).collect();
+        let is_step = |frame: &Frame| frame.step.filter(|step| !frame.inner || !direct.contains(step));
+        for (before, now, held, access) in seen {
+            for (at, frame) in now.iter().enumerate() {
+                self.nameless.extend(frame.nameless.clone());
+                let Some(step) = is_step(frame) else { continue };
+                let goes_on =
+                    before.len() > at && before[..at].iter().zip(&now).all(|(a, b)| a.place == b.place) && before[at].step == Some(step);
+                if !goes_on {
+                    self.held.entry(step).or_default().insert(held.clone());
+                }
+            }
+            if let Some((variable, store)) = access {
+                let used = self.used.entry(variable).or_default();
+                match (store, now.last().and_then(|frame| frame.function.clone())) {
+                    (true, _) => _ = used.stores.insert(held),
+                    (false, Some(function)) => _ = used.loads.insert((function, held)),
+                    (false, None) => {}
+                }
+            }
+        }
+        for (life, change, stack) in std::mem::take(&mut watcher.changes) {
+            let stack = watcher.steps(&stack, marked);
+            let step = stack.iter().rev().find_map(is_step).map(|step| self.names[step].clone());
+            let by = step.or_else(|| stack.first().and_then(|frame| frame.function.clone()));
+            self.lives.entry(life).or_default().entry(change).or_default().extend(by);
+        }
+    }
+}
+
+/// A line of `src/mm` in a stack.
+struct Frame {
+    place: Place,
+    function: Option<String>,
+    step: Option<usize>,
+    /// It is a closure of a function further out.
+    inner: bool,
+    /// It has no step, and should.
+    nameless: Option<String>,
+}
+
+impl Watcher {
+    fn steps(&mut self, stack: &[usize], marked: &Marked) -> Vec<Frame> {
+        let mut frames: Vec<Frame> = Vec::new();
+        for (place, closure) in self.resolve(stack) {
+            let (file, line) = (&place.0, place.1);
+            let function = marked.function(file, line).map(str::to_owned);
+            let inner = frames.iter().any(|outer| outer.function == function && outer.place.0 == *file);
+            // Of two closures that do the same the compiler makes one, and who calls one last is not on the stack: it must be one that can be meant.
+            let called = || frames.iter().filter_map(|outer| outer.step).any(|step| marked.steps[step].calls(function.as_deref()));
+            if closure && !inner && !called() {
+                continue;
+            }
+            let (step, nameless) = match marked.at(file, line) {
+                Ok(step) => (step, None),
+                Err(place) => (None, Some(place)),
+            };
+            frames.push(Frame { place, function, step, inner, nameless });
+        }
+        frames
+    }
+}
+
+impl Watcher {
+    /// The lines of `src/mm`, from the outside in, each with whether it is in a closure.
+    fn resolve(&mut self, stack: &[usize]) -> Vec<(Place, bool)> {
+        let mut lines = Vec::new();
+        for &ip in stack {
+            let places = self.places.entry(ip).or_insert_with(|| {
+                let mut places = Vec::new();
+                backtrace::resolve(ip as *mut _, |symbol| {
+                    let file =
+                        symbol.filename().and_then(Path::to_str).and_then(|file| file.find("src/mm/").map(|at| file[at..].to_owned()));
+                    if let (Some(file), Some(line)) = (file, symbol.lineno()) {
+                        let name = symbol.name().map(|name| name.to_string()).unwrap_or_default();
+                        let closure = name.split("::h").next().is_some_and(|name| name.ends_with('}'));
+                        places.push(((file, line), closure));
+                    }
+                });
+                places.reverse();
+                places
+            });
+            lines.extend(places.iter().cloned());
+        }
+        lines
+    }
+}
