@@ -13,6 +13,8 @@ pub struct Mix {
     pub name: &'static str,
     /// To how many pages it keeps.
     pages: u64,
+    /// Is it about memory that is read-only, into which stores are forced?
+    by_force: bool,
     weights: &'static [(&'static str, u32)],
 }
 
@@ -21,16 +23,19 @@ impl Mix {
     pub const ALL: &[Mix] = &[
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "cow",
             weights: &[("store", 6), ("load", 3), ("fork", 3), ("exit", 2), ("munmap", 1), ("dontneed", 1), ("mmap", 1)],
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "swap",
             weights: &[("store", 4), ("load", 4), ("fork", 2), ("exit", 2), ("pageout", 8), ("munmap", 1), ("dontneed", 1), ("mmap", 1)],
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "pins",
             weights: &[
                 ("store", 4),
@@ -49,6 +54,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "pipes",
             weights: &[
                 ("store", 4),
@@ -65,6 +71,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "others",
             weights: &[
                 ("store", 4),
@@ -83,6 +90,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "vmas",
             weights: &[
                 ("store", 4),
@@ -100,6 +108,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "all",
             weights: &[
                 ("store", 6),
@@ -126,6 +135,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "protection",
             weights: &[
                 ("store", 6),
@@ -149,6 +159,7 @@ impl Mix {
         },
         Mix {
             pages: 1,
+            by_force: false,
             name: "one",
             weights: &[
                 ("store", 4),
@@ -167,6 +178,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "swapoff",
             weights: &[
                 ("store", 4),
@@ -183,6 +195,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "moves",
             weights: &[
                 ("store", 5),
@@ -206,6 +219,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: true,
             name: "forced",
             weights: &[
                 ("store", 4),
@@ -213,8 +227,8 @@ impl Mix {
                 ("fork", 3),
                 ("exit", 2),
                 ("pageout", 5),
-                ("mprotect", 6),
-                ("poke", 8),
+                ("mprotect", 4),
+                ("poke", 12),
                 ("peek", 1),
                 ("splice", 1),
                 ("drain", 1),
@@ -230,6 +244,7 @@ impl Mix {
         },
         Mix {
             pages: PAGES,
+            by_force: false,
             name: "migration",
             weights: &[
                 ("store", 4),
@@ -270,7 +285,7 @@ pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
         let mut at = rng.u32(..total);
         let (name, _) =
             mix.weights.iter().find(|&&(_, weight)| at.checked_sub(weight).map(|rest| at = rest).is_none()).expect("the weights' sum");
-        let op = draw(name, mix.pages, &mut rng, &state, script.len() as u64 + 1);
+        let op = draw(name, mix, &mut rng, &state, script.len() as u64 + 1);
         if let Some(op) = op.filter(|op| state.allows(op)) {
             state.apply(&op);
             script.push(op);
@@ -280,13 +295,21 @@ pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
 }
 
 /// An operation of that name, on whatever; `v` is a value that no other has.
-fn draw(name: &str, pages: u64, rng: &mut Rng, state: &State, v: u64) -> Option<Op> {
+fn draw(name: &str, mix: &Mix, rng: &mut Rng, state: &State, v: u64) -> Option<Op> {
     let alive: Vec<_> = state.processes().collect();
-    let (p, q, k) = (*rng.choice(&alive)?, *rng.choice(&alive)?, rng.u64(..pages));
+    let (p, q, k) = (*rng.choice(&alive)?, *rng.choice(&alive)?, rng.u64(..mix.pages));
     Some(match name {
         "store" => Op::Store { p, k, v },
         "load" => Op::Load { p, k },
         "peek" => Op::Peek { p, k },
+        "poke" if mix.by_force && rng.u8(..4) > 0 => {
+            let read_only = alive.iter().flat_map(|&p| state.read_only(p).map(move |k| (p, k)));
+            // Where there is nothing that is read-only, there has to be first.
+            match rng.choice(read_only.collect::<Vec<_>>()) {
+                Some((p, k)) => Op::Poke { p, k, v },
+                None => Op::Mprotect { p, k, w: 0 },
+            }
+        }
         "poke" => Op::Poke { p, k, v },
         "fork" => Op::Fork { p, q: state.next_process()? },
         // The fewer there are, the less is shared.
@@ -295,7 +318,7 @@ fn draw(name: &str, pages: u64, rng: &mut Rng, state: &State, v: u64) -> Option<
         "munmap" => Op::Munmap { p, k },
         "split" => Op::Split { p, k },
         "mprotect" => Op::Mprotect { p, k, w: rng.bool().into() },
-        "mremap" => Op::Mremap { p, k, t: rng.u64(..pages) },
+        "mremap" => Op::Mremap { p, k, t: rng.u64(..mix.pages) },
         "dontneed" => Op::Dontneed { p, k },
         "pageout" => Op::Pageout { p, k },
         "splice" => Op::Splice { p, k },
@@ -328,6 +351,22 @@ mod tests {
                 assert_eq!(again, script);
             }
         }
+    }
+
+    #[test]
+    fn stores_are_forced_into_read_only_memory() {
+        let mix = Mix::called("forced").expect("it is there");
+        let forced = |script: &[Op]| {
+            let mut state = State::default();
+            let mut into = |op: &Op| {
+                let read_only = matches!(*op, Op::Poke { p, k, .. } if state.read_only(p).any(|page| page == k));
+                state.apply(op);
+                read_only
+            };
+            script.iter().filter(|&op| into(op)).count()
+        };
+        let several = (1..=34).filter(|&seed| forced(&generate(&mix, seed, 12)) > 1).count();
+        assert!(several >= 17, "{several} of 34");
     }
 
     #[test]

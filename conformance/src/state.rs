@@ -52,6 +52,12 @@ impl State {
         (self.processes.len() < PROCESSES).then_some(self.next)
     }
 
+    /// The pages of a process that are mapped, and that it may not store to.
+    pub fn read_only(&self, p: usize) -> impl Iterator<Item = u64> + '_ {
+        let process = &self.processes[&p];
+        (0..PAGES).filter(|&k| process.mapped[k as usize] && !process.writable[k as usize])
+    }
+
     /// Does it make sense now? A user access must not end in a signal, unless it stores to what is read-only, nor a read find the zero page.
     pub fn allows(&self, op: &Op) -> bool {
         let at = |p: usize, k: u64| self.processes.get(&p).filter(|_| k < PAGES).map(|process| (process, k as usize));

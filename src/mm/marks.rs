@@ -106,6 +106,12 @@ marks! {
     SWAPIN_CLASH,
     /// mremap finds no memory left, and moves back what has moved.
     MREMAP_MOVES_BACK,
+    /// exec has moved its stack, and what is in it.
+    EXEC_MOVED_STACK,
+    /// exec fails while its stack is partly moved.
+    EXEC_FAILED,
+    /// A walk that migrates passes by the stack that exec has yet to move.
+    WALK_PASSES_TEMPORARY_STACK,
     /// fork finds no memory left, and there is no child.
     FORK_FAILS,
     /// A page fault finds no memory left.

@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Does no other VMA end above `to` and below `vma`? Called with `mmap_sem` held.
-    fn is_free_below(&self, mm: &Mm, vma: &Vma, to: Addr) -> bool {
+    pub(super) fn is_free_below(&self, mm: &Mm, vma: &Vma, to: Addr) -> bool {
         let list = mm.mmap.read();
         let below = list.iter().take_while(|&&other| other != vma.id()).last();
         below.is_none_or(|&below| self.vma(below).vm_end.read() <= to)

@@ -8,6 +8,7 @@ mod anon_vma_lock;
 mod anonmm;
 mod audit;
 mod cow;
+mod exec;
 mod exit;
 mod fault;
 mod fork;

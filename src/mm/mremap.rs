@@ -165,7 +165,7 @@ impl World {
 
     /// Moves the entries, as far as there is memory for the tables that they move to, if that is asked; says how many pages' worth has moved.
     /// Called with `mmap_sem` held for writing. Kernel: the same name.
-    fn move_page_tables(&self, mm: &Mm, from: (&Vma, Addr), to: (&Vma, Addr), len: Addr, locks: bool, allocates: bool) -> Addr {
+    pub(super) fn move_page_tables(&self, mm: &Mm, from: (&Vma, Addr), to: (&Vma, Addr), len: Addr, locks: bool, allocates: bool) -> Addr {
         // move_page_tables.1: Table by table, and if a neighbour has grown, under the root's lock. [FINDING-44]
         if matches!(self.rules().mremap_page, MremapPage::EarlyCow | MremapPage::EarlyCowUnlocked) {
             return self.move_page_tables_copying(mm, from, to.1, len, allocates);
@@ -178,8 +178,11 @@ impl World {
                 MovePtes::Page => 1,
                 MovePtes::Extent => left_in(old_addr).min(left_in(to.1)).min(len - offset),
             };
-            if allocates && !self.memory_is_left() {
-                break;
+            if allocates {
+                sync::might_sleep("pte_alloc");
+                if !self.memory_is_left() {
+                    break;
+                }
             }
             let locked = if locks { vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)) } else { None };
             // move_page_tables.2: The entries of one table move (move_ptes).

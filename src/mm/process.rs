@@ -161,6 +161,32 @@ impl<'w> Process<'w> {
         done
     }
 
+    /// Begins exec, as a process that has nothing mapped yet: makes the stack on which the arguments are put, at the top, where it is not to stay. What is
+    /// [touched](Self::touch) there are the arguments. Nothing, if something is mapped already.
+    #[track_caller]
+    pub fn bprm_mm_init(&self, range: Range<Addr>) {
+        self.check_alive();
+        self.check_range(&range);
+        self.world.refuse_without_temporary_stack("bprm_mm_init");
+        let done = self.world.bprm_mm_init(self.mm, range.clone());
+        self.asked("bprm_mm_init(%a..%b)", range.start, range.end, done);
+    }
+
+    /// Moves the stack of an exec down to where it is to be: `to` is the first address then. `Efault` where the range is no VMA, or another is in the way;
+    /// `Enomem` where memory runs out: then exec has failed, and the process can only exit.
+    #[track_caller]
+    pub fn setup_arg_pages(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        self.check_alive();
+        self.check_range(&range);
+        self.world.refuse_without_temporary_stack("setup_arg_pages");
+        if to >= range.start {
+            misuse(format!("setup_arg_pages({range:?}, {to}) does not go down"));
+        }
+        let done = self.world.setup_arg_pages(self.mm, range.clone(), to);
+        self.asked("setup_arg_pages(%a, %b)", range.start, to, done.is_ok());
+        done
+    }
+
     /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
     /// madvise on the lower half do first; nothing, if no VMA has `addr` inside (`-ENOMEM`).
     #[track_caller]

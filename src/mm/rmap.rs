@@ -49,9 +49,9 @@ impl World {
         }
     }
 
-    /// Where a walk for `page` looks at its `at`-th step: in an address space, at an address; or nowhere. `None` when it is over. Called with the
-    /// reverse map locked.
-    fn rmap_at(&self, rmap: LockedRmap, page: PageRef, at: usize) -> Option<Option<(&Mm, Addr)>> {
+    /// Where a walk for `page` looks at its `at`-th step: in an address space, at an address; or nowhere, which is what one that `migrates` sees of
+    /// a stack that exec has yet to move (rule [`TemporaryStack`](crate::spec::TemporaryStack)). `None` when it is over. Called with the reverse map locked.
+    fn rmap_at(&self, rmap: LockedRmap, page: PageRef, at: usize, migrates: bool) -> Option<Option<(&Mm, Addr)>> {
         match rmap {
             LockedRmap::AnonVma(anon_vma) => {
                 let vma = self.anon_vma_list_at(anon_vma, at)?;
@@ -60,6 +60,10 @@ impl World {
                     return Some(None);
                 }
                 let vma = self.listed_vma(vma);
+                if migrates && vma.is_temporary_stack() {
+                    sync::mark(Mark::WALK_PASSES_TEMPORARY_STACK);
+                    return Some(None);
+                }
                 Some(vma.vma_address(self, page).ok().map(|addr| (self.mm_struct(vma.mm), addr)))
             }
             LockedRmap::Anonmm(anonmm) => {
@@ -166,7 +170,7 @@ impl World {
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
         let mapcount = self.page(page).mapcount.read();
         let (mut at, mut found, mut first) = (0, 0, None);
-        while let Some(place) = self.rmap_at(rmap, page, at) {
+        while let Some(place) = self.rmap_at(rmap, page, at, false) {
             if let Some((mm, addr)) = place
                 && self.page_check_address(page, mm, addr).is_some()
             {
@@ -203,7 +207,7 @@ impl World {
         // try_to_unmap.3: VMA by VMA on the list: where the page would be in it (vma_address), the entry is taken away if it maps the page
         // (try_to_unmap_one); the walk ends when nothing maps the page any more. [RMAP-1, S3.1]
         let (mut at, mut taken) = (0, 0);
-        while let Some(place) = self.rmap_at(rmap, page, at) {
+        while let Some(place) = self.rmap_at(rmap, page, at, ttu == Ttu::Migration) {
             match place.map_or(Ok(false), |(mm, addr)| self.try_to_unmap_one(page, mm, addr, ttu)) {
                 Ok(unmapped) => taken += i64::from(unmapped),
                 Err(_) => break,
@@ -225,7 +229,7 @@ impl World {
     pub(super) fn unmap_every_place(&self, page: PageRef, unmap: impl Fn(&Mm, Addr)) {
         let Some(rmap) = self.rmap_lock(page) else { return };
         let mut at = 0;
-        while let Some(place) = self.rmap_at(rmap, page, at) {
+        while let Some(place) = self.rmap_at(rmap, page, at, false) {
             if let Some((mm, addr)) = place {
                 unmap(mm, addr);
             }

@@ -1,10 +1,11 @@
 //! Virtual memory areas, and how they are adjusted.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
-use crate::spec::{AnonVmaLink, Clause, Recount, RmapWalkLock, StaleEntry, UnuseSem, VmEndLock, VmaAdjustLock};
+use crate::spec::{AnonVmaLink, Clause, Recount, RmapWalkLock, StaleEntry, TemporaryStack, UnuseSem, VmEndLock, VmaAdjustLock};
 use crate::sync::{self, Ghost, Mark, Name, Plain, RetryLoop, SlabRef, State, Word};
 use crate::{call, note};
 
@@ -34,7 +35,7 @@ pub struct Vma {
     pub vm_start: Word<u64>,
     /// First address after it.
     pub vm_end: Word<u64>,
-    /// Linear page offset of `vm_start`. `vm_start - vm_pgoff` never changes, whatever is split or moved.
+    /// Linear page offset of `vm_start`. `vm_start - vm_pgoff` never changes, whatever is split or moved, but when exec moves its stack down.
     pub vm_pgoff: Word<u64>,
     /// May user code store there? Kernel: `VM_WRITE` in `vma->vm_flags`. Under `mmap_sem`.
     pub(super) vm_write: Plain<bool>,
@@ -43,9 +44,20 @@ pub struct Vma {
     /// Every anon_vma whose list this VMA is on, newest first. Kernel: `vma->anon_vma_chain`. Under `mmap_sem` for writing, or the
     /// page-table lock.
     pub(super) anon_vma_chain: Plain<Vec<SlabRef>>,
-    /// `vm_start - vm_pgoff`, which no adjustment changes. The checker's, as what follows.
+    /// What there is besides, if exec has made it.
+    pub(super) exec_stack: Option<ExecStack>,
+    /// `vm_start - vm_pgoff`, which no adjustment changes but exec's. The checker's, as what follows.
     linear: u64,
     freed: Ghost<bool>,
+}
+
+/// What is peculiar to the stack of an exec.
+pub(super) struct ExecStack {
+    /// Has exec yet to move it to where it is to be? Written under `mmap_sem`, read by walks; `None` where nobody asks (rule
+    /// [`TemporaryStack`]). Kernel: `VM_STACK_INCOMPLETE_SETUP`, in `vma->vm_flags`.
+    pub(super) incomplete: Option<Word<bool>>,
+    /// So far down it moves, with its pages, whose index stays. The checker's.
+    shifted: Ghost<Addr>,
 }
 
 impl fmt::Display for Vma {
@@ -76,6 +88,10 @@ impl Vma {
         self.vm_write.see(state);
         self.anon_vma.see(state);
         self.anon_vma_chain.see(state);
+        if let Some(stack) = &self.exec_stack {
+            stack.shifted.see(state);
+            stack.incomplete.iter().for_each(|incomplete| incomplete.see(state));
+        }
         self.freed.see(state);
     }
 
@@ -115,7 +131,20 @@ impl Vma {
 
     /// Are these a start and an offset that were ever this VMA's at the same time?
     pub(super) fn fit_together(&self, start: Addr, pgoff: u64) -> bool {
-        start.wrapping_sub(pgoff) == self.linear
+        let linear = start.wrapping_sub(pgoff);
+        linear == self.linear || self.exec_stack.as_ref().is_some_and(|stack| linear == self.linear.wrapping_sub(stack.shifted.get()))
+    }
+
+    /// exec is about to move it down, and its offset stays. The checker's.
+    pub(super) fn shifts(&self, by: Addr) {
+        if let Some(stack) = &self.exec_stack {
+            stack.shifted.change(|shifted| *shifted = by);
+        }
+    }
+
+    /// Must migration leave alone what is in it? Called with the anon_vma locked. Kernel: `is_vma_temporary_stack`, since 2.6.35.
+    pub(super) fn is_temporary_stack(&self) -> bool {
+        self.exec_stack.as_ref().and_then(|stack| stack.incomplete.as_ref()).is_some_and(Word::read)
     }
 
     fn vma_address_now(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {
@@ -151,6 +180,19 @@ impl Vma {
 impl World {
     /// A VMA of `mm` that is in no list yet. Kernel: `kmem_cache_alloc(vm_area_cachep)`.
     pub(super) fn vma_alloc(&self, mm: MmRef, start: Addr, end: Addr, pgoff: u64) -> &Vma {
+        self.vma_alloc_as(mm, start, end, pgoff, |_| None)
+    }
+
+    /// The same for the stack of an exec, at an offset that is its address.
+    pub(super) fn vma_alloc_stack(&self, mm: MmRef, range: Range<Addr>) -> &Vma {
+        let marked = self.rules().temporary_stack == TemporaryStack::Marked;
+        self.vma_alloc_as(mm, range.start, range.end, range.start, |id| {
+            let incomplete = marked.then(|| Word::new(Name::new("vma%a.stack_incomplete", id, 0), true));
+            Some(ExecStack { incomplete, shifted: Ghost::new(Name::new("vma%a.shifted", id, 0), 0) })
+        })
+    }
+
+    fn vma_alloc_as(&self, mm: MmRef, start: Addr, end: Addr, pgoff: u64, stack: impl FnOnce(u32) -> Option<ExecStack>) -> &Vma {
         self.vmas.push_with(|id| {
             let name = |pattern| Name::new(pattern, id, 0);
             Vma {
@@ -162,6 +204,7 @@ impl World {
                 vm_write: Plain::new(name("vma%a.vm_write"), true),
                 anon_vma: Word::new(name("vma%a.anon_vma"), None),
                 anon_vma_chain: Plain::new(Name::new("vma%a.anon_vma_chain", id, 0), Vec::new()),
+                exec_stack: stack(id),
                 linear: start.wrapping_sub(pgoff),
                 freed: Ghost::new(name("vma%a.freed"), false),
             }

@@ -39,6 +39,7 @@ mod s3_pageout;
 mod s4_8_force;
 mod s4_9_unuse;
 mod s4_anonmm;
+mod s4_exec;
 mod s4_merge;
 mod s4_mremap;
 mod s4_pinned;
@@ -84,6 +85,7 @@ pub fn all() -> Vec<Race> {
         s4_anonmm::races(),
         s4_mremap::races(),
         s4_merge::races(),
+        s4_exec::races(),
         s4_pinned::races(),
         s4_8_force::races(),
         s4_9_unuse::races(),

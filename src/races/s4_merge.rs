@@ -103,6 +103,20 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_34, Clause::LIFE_1)
         .violates(Era::V6_18.with(MremapMerge::EitherNull), Clause::LIFE_1)
         .sometimes("it is moved", moved);
+    let below =
+        Race::new("S4/merge-below", "a page moves back below its neighbour, which grows, while a page of the neighbour is migrated")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(0..2);
+                p.touch(0);
+                p.touch(1);
+                p.mremap(0..1, 3).expect("it is mapped");
+            })
+            .cpu("mremap back", |w| w.process(0).mremap(3..4, 0).expect("it is mapped"))
+            .cpu("migrate_pages (the page at 1)", |w| w.migrate(w.process(0).page_at(1)))
+            .violates(Era::V2_6_34, Clause::RMAP_1)
+            .sometimes("it grows", grows)
+            .sometimes("the page is migrated", migrated);
     let untouched =
         Race::new("S4/merge-untouched", "an untouched VMA moves beside another, which grows, since the offsets of both are new")
             .world(|w| {
@@ -161,6 +175,7 @@ pub(super) fn races() -> Vec<Race> {
     let mut all = both();
     all.extend([
         over(above, &[Era::V3_7, Era::V5_19, Era::V6_18]),
+        over(below, &[Era::V2_6_29, Era::V2_6_33, Era::V2_6_36, Era::V2_6_38, Era::V3_7, Era::V5_19, Era::V6_18]),
         over(untouched, &eras),
         over(touched, &[Era::V2_6_7, Era::V2_6_34, Era::V3_7, Era::V5_19, Era::V6_18]),
         over(forked, &[Era::V3_7, Era::V5_19]),

@@ -448,6 +448,7 @@ const V2_6_22: Rules = Rules {
     mremap_merge: MremapMerge::EitherNull,
     mremap_lock: MremapLock::Nothing,
     mremap_flush: MremapFlush::AtOnce,
+    temporary_stack: TemporaryStack::None,
     mremap_page: MremapPage::AsItIs,
     swapin_clash: SwapinClash::Map,
     move_ptes: MovePtes::Extent,
@@ -530,6 +531,7 @@ const V2_6_29: Rules = Rules {
     find_get_page: FindGetPage::Lockless,
     migration_wait: MigrationWait::GetUnlessZero,
     gup_fast: GupFast::InterruptsOff,
+    temporary_stack: TemporaryStack::Unmarked,
     ..V2_6_22
 };
 const DOCUMENT_2_2009: Rules = Rules {
@@ -560,6 +562,7 @@ const V2_6_36: Rules = Rules {
     unmapped_page: UnmappedPage::MoveWithoutRmap,
     swapin_recheck: SwapinRecheck::EntryAndCache,
     unuse_address: UnuseAddress::Root,
+    temporary_stack: TemporaryStack::Marked,
     ..V2_6_34
 };
 const V2_6_38: Rules = Rules { anon_vma_life: AnonVmaLife::LockThenGet, ..V2_6_36 };

@@ -463,6 +463,26 @@ rules! {
         /// Before it lets go of the page-table lock (4.20, eb66ae030829: read in 5.9, 5.19, 6.18).
         UnderLock = "under-lock",
     }
+    /// How exec brings the stack with its arguments to where it is to be, and how a walk of the reverse map that must find every entry copes: the stack is one
+    /// VMA, whose words say the new place before the entries move there.
+    temporary_stack: TemporaryStack {
+        /// It keeps the pages of the arguments to itself, and maps them where they are to be: there is no temporary stack (`install_arg_page`, until
+        /// 2.6.22: read in 2.6.18 and 2.6.22).
+        None = "none",
+        /// It moves them, and nothing is said to walks (`shift_arg_pages`, 2.6.23 to 2.6.34: read in 2.6.24, 2.6.28, 2.6.29, 2.6.33 and 2.6.34).
+        Unmarked = "unmarked",
+        /// The VMA is marked until it has moved, and migration, when it unmaps, passes it by: the page stays mapped (a8bef8ff6ea1, 2.6.35: read in 2.6.35 to
+        /// 2.6.37, 2.6.39, 3.0.8, 3.8, 5.9, 5.19, 6.12.19 and 6.18.2).
+        Marked = "marked",
+        /// The anon_vma lock is held all the while (mail of 28 April 2010): page tables are allocated under it.
+        Locked = "locked",
+        /// The anon_vma lock is held while entries move, and not from when on the VMA's words say the new place (mail of 13 October 2011).
+        LockedMoves = "locked-moves",
+        /// A second VMA stays behind at the old place until they have moved, and walks come by it last (mail of 3 May 2010).
+        TwoVmas = "two-vmas",
+        /// A second VMA goes before to the new place, and walks come by it last (mail of 4 May 2010).
+        TwoVmasInOrder = "two-vmas-in-order",
+    }
     /// What mremap does with a page under anonmm, which knows one address of it (claims S4.1, S4.2).
     mremap_page: MremapPage {
         /// Moves the entry, and lets the page be mapped anew at the new place: that is noted only if nobody else maps it (rmap 10).
