@@ -58,6 +58,9 @@ impl World {
         let tmp = self.vma_alloc(mm.id(), mpnt.vm_start.read(), mpnt.vm_end.read(), mpnt.vm_pgoff.read());
         *tmp.vm_write.write() = mpnt.vm_write.read();
         self.anon_vma_fork(tmp, mpnt);
+        if self.shmem().is_some() {
+            self.vma_link_file(tmp);
+        }
         if self.rules().fork_child_sem == ForkChildSem::Write {
             self.insert_vm_struct(mm, tmp);
         } else {

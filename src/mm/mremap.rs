@@ -54,6 +54,7 @@ impl World {
     ///
     /// When memory runs out, what has moved moves back, and the new area is unmapped instead of the old one.
     fn move_vma(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+        self.refuse_shared(range.start, "mremap");
         let len = range.end - range.start;
         let pgoff = linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), range.start);
         let (new_vma, locks) = self.copy_vma(mm, vma, to..to + len, pgoff)?;

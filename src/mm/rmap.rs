@@ -188,6 +188,9 @@ impl World {
         let mapping = self.page_rmapping(page);
         // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
         sync::clause(Clause::NULL_1, mapping != Mapping::None, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+        if mapping == Mapping::File && self.shmem().is_some() {
+            return self.try_to_unmap_shared(page, ttu);
+        }
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
         let (mut at, mut taken) = (0, 0);
         while let Some(place) = self.rmap_at(rmap, page, at) {
@@ -310,7 +313,7 @@ impl World {
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
     ///
     /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
-    fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
+    pub(super) fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
         let lockless = match self.rules().pte_look {
             PteLook::Lockless | PteLook::LocklessUnmap => true,
             PteLook::UnlessLocked => !mm.page_table_lock.is_locked(),
