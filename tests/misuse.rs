@@ -268,7 +268,7 @@ fn who_computes_for_ever_ends_the_process() {
 /// A world is built before the CPUs start.
 #[test]
 fn worlds_are_not_built_by_cpus() {
-    let prepares: [(&str, Body); 9] = [
+    let prepares: [(&str, Body); 10] = [
         ("new_process", |w| w.new_process().mmap(1..2)),
         ("new_file_page", |w| _ = w.new_file_page()),
         ("fill_swap", |w| w.fill_swap()),
@@ -276,6 +276,7 @@ fn worlds_are_not_built_by_cpus() {
         ("swap_out", |w| w.process(0).swap_out(2)),
         ("read_ahead", |w| w.process(0).read_ahead(2)),
         ("mlockall", |w| w.process(0).mlockall()),
+        ("mmap_shared", |w| w.process(0).mmap_shared(3..4)),
         ("new_shmem_page", |w| _ = w.new_shmem_page(w.process(0), 3)),
         ("cross_link", |w| w.process(0).cross_link(2, w.process(0), 2)),
     ];
@@ -287,6 +288,28 @@ fn worlds_are_not_built_by_cpus() {
             let says = format!("mine under 3.7, {place}: {what}() is for the building of worlds (tests/misuse.rs:");
             assert!(said.starts_with(&says), "{said}");
         }
+    }
+}
+
+/// Shared memory is one file, mapped as a whole, and left alone by what the model does not know of it.
+#[test]
+fn what_shared_memory_is_not_asked_for_is_an_error() {
+    let calls: [(&str, Body); 5] = [
+        ("mmap", |w| w.process(0).mmap(1..2)),
+        ("mremap", |w| _ = w.process(0).mremap(1..3, 5)),
+        ("mprotect", |w| w.process(0).mprotect(1..3, false)),
+        ("vma_adjust", |w| w.process(0).split_vma(2)),
+        ("get_user_pages", |w| _ = w.process(0).pin_for_reading(1)),
+    ];
+    for (what, call) in calls {
+        let mine = Race::new("mine", "what shared memory is not asked for").cpu("odd", call).world(|w| {
+            w.new_process().mmap_shared(1..3);
+            w.process(0).touch(1);
+        });
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| mine.check(&Era::V2_6_22)));
+        let payload = panicked.expect_err(what);
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.contains(&format!("is shared memory, which {what} does not know here")), "{said}");
     }
 }
 

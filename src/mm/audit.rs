@@ -18,6 +18,7 @@ impl World {
             self.audit_page(page.present());
         }
         self.audit_swap();
+        self.audit_shmem();
         self.audit_anonmms();
         for mm in self.mms.iter() {
             self.audit_vmas(mm);
@@ -40,6 +41,9 @@ impl World {
         sync::clause(Clause::LIFE_3, frame.in_use() && frame.present() == page, || format!("{at} = {pte}, and {page} is free"));
         let missing = self.rmap_gap(at, page);
         sync::clause(Clause::RMAP_1, missing.is_none(), || format!("{at} = {pte}, and {}", missing.unwrap_or_default()));
+        if self.shmem_at(at.addr).is_some() {
+            return; // what is there, the file says
+        }
         if let Pte::Present { write: true, .. } = pte {
             self.assert_sole_entry(self.mm_struct(at.mm), at.addr, page);
         }
@@ -57,7 +61,12 @@ impl World {
                 let elsewhere = (addr != at.addr).then(|| format!("a walk looks for {page} at address {addr}"));
                 return self.bundle_gap(anonmm, at.mm).or(elsewhere);
             }
-            Mapping::File => return None, // [RMAP-1] speaks of anonymous pages
+            Mapping::File if self.shmem_at(at.addr).is_some() => {
+                let covers = |vma: &&Vma| vma.in_use() && vma.mm == at.mm && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr);
+                let listed = self.vmas.iter().find(covers).is_some_and(|vma| self.is_file_vma_listed(vma.id()));
+                return (!listed).then(|| format!("no VMA of the file maps {page} there"));
+            }
+            Mapping::File => return None, // a page that was built by hand
             Mapping::None => return Some(format!("{page} has no {}", if self.has_anonmm() { "anonmm" } else { "anon_vma" })),
         };
         if !self.anon_vmas.is_live(anon_vma) {
@@ -128,23 +137,25 @@ impl World {
             format!("{page} is not free, and {listed} times on the LRU list")
         });
         self.audit_host(page);
-        if frame.mapping.peek() == Mapping::File {
+        let filed = frame.mapping.peek() == Mapping::File;
+        if filed && self.shmem().is_none() {
             return; // the page cache holds it
         }
         let present = self.every_pte().filter(|(_, pte)| pte.page() == Some(page)).count() as i64;
-        let cached = i64::from(self.swap_cache_holds(page));
+        let swapped = i64::from(self.swap_cache_holds(page));
+        let cached = swapped + i64::from(filed);
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
         sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, {present} entries map it"));
         sync::clause(Clause::COUNT_2, count == present + cached + waiting as i64, || {
             format!(
-                "{page}.count is {count}, {present} page-table entries, {cached} slots of the swap cache and {waiting} pagevecs refer to it"
+                "{page}.count is {count}, {present} page-table entries, {cached} slots of the swap cache or the page cache and {waiting} pagevecs refer to it"
             )
         });
         sync::clause(Clause::LEAK_1, count > 0 && present + cached + waiting as i64 > 0, || {
             format!("{page} is not free, and nothing refers to it")
         });
         let marked = frame.swap_cache.peek();
-        sync::clause(Clause::SWAP_3, marked == (cached > 0), || {
+        sync::clause(Clause::SWAP_3, marked == (swapped > 0), || {
             format!("{page} is {}marked as in the swap cache", if marked { "" } else { "not " })
         });
     }
@@ -157,7 +168,8 @@ impl World {
         }
         let mapped = frame.mapcount.peek();
         let there = frame.cached.peek(|slot| slot.is_some_and(|entry| self.peek_swap(entry) == frame.peek_content()));
-        sync::clause(Clause::HINT_2, there || (mapped == 0 && !frame.dirty.peek()), || {
+        let hole = frame.mapping.peek() == Mapping::File && self.shmem().is_some() && frame.peek_content() == 0 && !frame.dirty.peek();
+        sync::clause(Clause::HINT_2, there || hole || (mapped == 0 && !frame.dirty.peek()), || {
             format!("{page} is discarded, and what it held is not on the device")
         });
         let gone = frame.discarded.peek();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, VmaRef, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, VmaRef, World};
 use crate::call;
 use crate::spec::{GatherPut, UnmapFlush, ZapFlush, ZapMigration};
 use crate::sync::{self, Mark};
@@ -74,14 +74,20 @@ impl World {
         match self.rules().gather_put {
             GatherPut::BeforeUnlink => {
                 self.tlb_finish_mmu(mm, gather);
-                vmas.iter().for_each(|vma| self.unlink_anon_vmas(vma));
+                vmas.iter().for_each(|vma| self.unlink_vma(vma));
             }
             GatherPut::AfterUnlink => {
-                vmas.iter().for_each(|vma| self.unlink_anon_vmas(vma));
+                vmas.iter().for_each(|vma| self.unlink_vma(vma));
                 self.tlb_finish_mmu(mm, gather);
             }
         }
         vmas.iter().for_each(|vma| self.vma_free(vma));
+    }
+
+    /// No walk finds the VMA any more. Kernel: `free_pgtables`, for one VMA.
+    fn unlink_vma(&self, vma: &Vma) {
+        self.unlink_anon_vmas(vma);
+        self.unlink_file_vma(vma);
     }
 
     /// Waits until nothing goes through the entries that were taken away, and drops the references that they had. Kernel: the same name.
@@ -135,6 +141,10 @@ impl World {
     /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
         match pte {
+            Pte::Present { page, .. } if self.shmem_at(addr).is_some() => {
+                self.zap_shared(mm, addr, page);
+                gather.pages.push(page);
+            }
             // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its reference goes to the gather, so that a load
             // through a TLB that is not flushed yet still finds the page. [COUNT-3, COUNT-1]
             Pte::Present { page, .. } => {

@@ -114,20 +114,30 @@ impl World {
         let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
         match (entry, store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
-                if !self.hardware_store(page, value) {
+                self.shared_store_begins(addr, value);
+                let stored = self.hardware_store(page, value);
+                self.shared_store_ends(addr, value, stored);
+                if !stored {
                     pte.end_access(None);
                     return Err(Fault::Discard(page));
                 }
-                self.shadow_store(mm, addr, value);
+                if self.shmem_at(addr).is_none() {
+                    self.shadow_store(mm, addr, value);
+                }
                 pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
                 Ok(value)
             }
             (Pte::Present { page, .. }, None) => {
-                let Some(value) = self.hardware_load(page) else {
+                self.shared_load_begins(addr);
+                let value = self.hardware_load(page);
+                self.shared_load_ends(addr, value);
+                let Some(value) = value else {
                     pte.end_access(None);
                     return Err(Fault::Discard(page));
                 };
-                self.shadow_check(mm, addr, entry, value);
+                if self.shmem_at(addr).is_none() {
+                    self.shadow_check(mm, addr, entry, value);
+                }
                 pte.end_access(None);
                 Ok(value)
             }
@@ -173,6 +183,7 @@ impl World {
     pub(super) fn handle_mm_fault(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) -> VmFault {
         // handle_mm_fault.1: The entry is read without the page-table lock: that only says who is to look at it again under the lock.
         match mm.pte(addr).read() {
+            Pte::None if self.shmem_at(addr).is_some() => self.do_no_page(mm, vma, addr, write),
             // handle_mm_fault.2: Nothing is there: do_anonymous_page.
             Pte::None => self.do_anonymous_page(mm, vma, addr),
             // handle_mm_fault.3: A migration entry is there: the fault waits until the migration is over (migration_entry_wait), and the

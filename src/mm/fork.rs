@@ -65,6 +65,9 @@ impl World {
         // dup_mmap.5: It is linked to the parent's anon_vmas, and to a new one of its own (anon_vma_fork), before any of its entries is
         // there: no walk may miss one. [S3.15, MIG-1]
         self.anon_vma_fork(tmp, mpnt);
+        if self.shmem().is_some() {
+            self.vma_link_file(tmp);
+        }
         // dup_mmap.6: It goes into the child's list of VMAs.
         if self.rules().fork_child_sem == ForkChildSem::Write {
             self.insert_vm_struct(mm, tmp);

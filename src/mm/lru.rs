@@ -9,6 +9,9 @@ impl World {
     /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`, which only migration calls
     /// (rule [`Isolation`], claim S1.7; read in 2.6.18, 2.6.22, 2.6.24, 2.6.28 and 2.6.36). Takes `lru_lock`.
     pub fn isolate_lru_page(&self, page: PageRef) -> bool {
+        if self.shmem().is_some() {
+            sync::misuse("pages are not migrated where memory is shared");
+        }
         self.isolate(page, self.rules().isolation)
     }
 

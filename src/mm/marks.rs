@@ -202,4 +202,14 @@ marks! {
     SHRINK_MEETS_DISCARDED,
     /// Reclaim does not put a page back on the LRU list because it has the discard bit.
     PUTBACK_LEAVES_DISCARDED,
+    /// A fault in shared memory finds the page in the page cache.
+    SHMEM_IN_PAGE_CACHE,
+    /// A fault in shared memory, or swapoff, takes the page from the swap cache to the page cache.
+    SHMEM_FROM_SWAP_CACHE,
+    /// `shmem_writepage` takes a page from the page cache to the swap cache.
+    SHMEM_TO_SWAP_CACHE,
+    /// `find_lock_page` has slept, and the page has left the page cache meanwhile.
+    FIND_LOCK_PAGE_TOO_LATE,
+    /// A page of a file in memory is mapped while it is in the swap cache.
+    SHMEM_MAPPED_IN_SWAP_CACHE,
 }

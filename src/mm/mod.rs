@@ -30,6 +30,7 @@ mod pte;
 mod reclaim;
 mod rmap;
 mod shadow;
+mod shmem;
 mod swap;
 mod swap_cache;
 mod swap_map;

@@ -1,9 +1,10 @@
 //! Page states: which pages the guest makes volatile for its host and which stable, and how a page goes that the host has discarded (document 2).
 
+use super::page::Mapping;
 use super::{Addr, Errno, Mm, PageRef, Pte, Ttu, World};
 use crate::call;
 use crate::spec::{
-    Clause, CountOrder, DiscardMlocked, DiscardUnder, DiscardedBit, ResetWritable, StateChange, SwapinLookup, VolatileShmem,
+    CheckBits, Clause, CountOrder, DiscardMlocked, DiscardUnder, DiscardedBit, ResetWritable, StateChange, SwapinLookup, VolatileShmem,
     VolatileWriteback, Writable,
 };
 use crate::sync::{self, Mark};
@@ -57,18 +58,27 @@ impl World {
         volatile
     }
 
-    /// Kernel: the same name. Only pages of the swap cache are volatile here. In which order it looks does not matter: all these are bits of one word, and
-    /// who changes one of them has a reference.
+    /// Kernel: the same name, and the looks in its order: one by one, while others change what is looked at. Whoever takes a page out of the swap cache
+    /// makes it stable under the page lock, and it is dirty before he lets go of that: so who has found it unlocked must ask for the swap cache behind
+    /// that, not before (FINDING-71).
     fn check_bits(&self, page: PageRef) -> bool {
         let frame = self.page(page);
-        frame.swap_cache.read()
-            && frame.lru.read()
-            && !frame.discarded.read()
-            && frame.uptodate.read()
-            && !frame.dirty.read()
+        if self.rules().check_bits == CheckBits::CacheFirst && !frame.swap_cache.read() {
+            return false;
+        }
+        let clean = !frame.dirty.read()
             && (self.rules().volatile_writeback == VolatileWriteback::Allowed || !self.is_written(page))
             && !frame.lock.is_locked()
-            && (self.rules().volatile_shmem == VolatileShmem::Allowed || self.page_rmapping(page).is_anon())
+            && !frame.discarded.read()
+            && frame.uptodate.read()
+            && frame.lru.read();
+        if !clean {
+            return false;
+        }
+        if self.rules().check_bits == CheckBits::CacheFirst || frame.swap_cache.read() {
+            return self.rules().volatile_shmem == VolatileShmem::Allowed || self.page_rmapping(page).is_anon();
+        }
+        self.is_in_page_cache(page)
     }
 
     /// Kernel: the same name. Two looks at what others change meanwhile (rule [`CountOrder`]).
@@ -208,7 +218,8 @@ impl World {
             self.assert_unmapped(page);
             return;
         }
-        let lost = (!frame.swap_cache.read() && frame.mapped()) || self.is_written(page);
+        let filed = self.is_in_page_cache(page);
+        let lost = (!filed && !frame.swap_cache.read() && frame.mapped()) || self.is_written(page);
         sync::clause(Clause::HINT_2, !lost, || format!("{page} is discarded and mapped, and what it held is not on the device"));
         // page_discard.4: Every mapping of it becomes a swap entry, in a walk that does not stop when nothing maps it any more, and that
         // looks under the page-table lock. [S2.6, S2.11, HINT-4]
@@ -220,6 +231,9 @@ impl World {
             self.del_page_from_lru(page);
         }
         self.lru_lock.unlock();
+        if filed {
+            return self.discard_from_page_cache(page);
+        }
         // Else its mapping would be followed as a file's, and the cache's reference dropped again.
         // page_discard.6: It leaves the swap cache, under the tree lock. [S2.4, HINT-4]
         let cached = frame.swap_cache.read();
@@ -246,7 +260,11 @@ impl World {
     /// cache that is not anonymous has `swapper_space` for its mapping, and nothing is found there (claim S2.10).
     fn page_unmap_all(&self, page: PageRef) {
         self.page(page).lock.assert_held();
-        if !self.page_rmapping(page).is_anon() {
+        let mapping = self.page_rmapping(page);
+        if mapping == Mapping::File && self.shmem().is_some() {
+            return self.page_unmap_file(page);
+        }
+        if !mapping.is_anon() {
             return;
         }
         call!("page_unmap_all({page})");

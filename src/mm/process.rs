@@ -37,6 +37,13 @@ impl<'w> Process<'w> {
         self.asked("mmap(%a..%b)", range.start, range.end, done);
     }
 
+    /// Maps a file in memory there, shared, while the world is built: the same one, and all of it, whoever maps it. Page `n` of it is at address `n`.
+    #[track_caller]
+    pub fn mmap_shared(&self, range: Range<Addr>) {
+        self.check_range(&range);
+        self.world.mmap_shared(self.mm, range);
+    }
+
     /// Stores something at `addr` that no other process stores there, so that a page is there.
     ///
     /// # Panics
@@ -247,6 +254,10 @@ impl<'w> Process<'w> {
     pub fn swap_out(&self, addr: Addr) {
         self.world.assert_being_built("swap_out");
         self.world.shrink(self.page_at(addr));
+        if self.world.shmem_slot_at(addr).is_some() {
+            self.world.shrink(self.page_at(addr)); // what has come to the swap cache is written now
+            return;
+        }
         let gone = self.mm_struct().pte(addr).peek().swap_entry().is_some();
         if !gone && !self.mm_struct().shadow(addr).was_pinned() {
             misuse(format!("the page at {}:{addr} cannot be swapped out", self.mm));
@@ -276,6 +287,7 @@ impl<'w> Process<'w> {
     pub fn read_around(&self, addr: Addr) {
         self.check_alive();
         self.check(addr);
+        self.world.refuse_shared(addr, "swapin_readahead");
         let done = self.world.read_ahead(self.mm, addr);
         self.asked("read_around(%a)", addr, 0, done);
     }

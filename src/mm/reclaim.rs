@@ -180,6 +180,9 @@ impl World {
         if self.is_written(page) {
             return Shrunk::Kept;
         }
+        if self.is_in_page_cache(page) {
+            return self.shrink_file_page(page);
+        }
         if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
                 sync::mark(Mark::SHRINK_PAGE_PINNED);

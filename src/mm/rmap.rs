@@ -202,6 +202,9 @@ impl World {
         let mapping = self.page_rmapping(page);
         // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
         sync::clause(Clause::NULL_1, mapping != Mapping::None, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+        if mapping == Mapping::File && self.shmem().is_some() {
+            return self.try_to_unmap_shared(page, ttu);
+        }
         // try_to_unmap.2: Its anon_vma is found and locked (page_lock_anon_vma).
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
         // try_to_unmap.3: VMA by VMA on the list: where the page would be in it (vma_address), the entry is taken away if it maps the page
@@ -340,7 +343,7 @@ impl World {
     /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
     ///
     /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
-    fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
+    pub(super) fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
         // page_check_address.1: The entry is read without its lock, and left alone if nothing is present there. Who moves an entry
         // meanwhile must keep walks out. [S2.6]
         let lockless = match self.rules().pte_look {

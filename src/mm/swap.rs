@@ -273,7 +273,7 @@ impl World {
 
     /// Brings what is at `addr` into the swap cache; false if nothing is on swap there.
     pub(super) fn read_ahead(&self, mm: MmRef, addr: Addr) -> bool {
-        let entry = self.mm_struct(mm).pte(addr).read().swap_entry();
+        let entry = self.shmem_slot_at(addr).or_else(|| self.mm_struct(mm).pte(addr).read().swap_entry());
         let page = entry.and_then(|entry| self.swapin_readahead(entry).ok().flatten());
         if let Some(page) = page {
             self.lets_go(page);

@@ -57,7 +57,7 @@ impl World {
 
     /// Puts a page into the swap cache, which takes a reference and has the slot's first claim already. Called with the page locked; false
     /// if the slot is taken. Kernel: `add_to_swap_cache`. Takes the tree lock.
-    fn add_to_swap_cache(&self, page: PageRef, entry: SwapEntry) -> bool {
+    pub(super) fn add_to_swap_cache(&self, page: PageRef, entry: SwapEntry) -> bool {
         self.page(page).lock.assert_held();
         self.swap_cache.tree_lock.lock();
         let free = self.swap_cache.slot(entry).read().is_none();
@@ -105,11 +105,16 @@ impl World {
     /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held. Who takes a page away that the host may discard sets a bit meanwhile, whether
     /// the host has or not (rule [`DiscardedBit`]); if it is set, somebody else is at it.
     pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
+        self.with_discarded_bit(page, || self.delete_from_swap_cache_nocheck(page, entry));
+    }
+
+    /// Removes a page from the swap cache, or from the page cache.
+    pub(super) fn with_discarded_bit(&self, page: PageRef, remove: impl FnOnce()) {
         let bit = if self.hints() { self.rules().discarded_bit } else { DiscardedBit::No };
         if bit == DiscardedBit::Set && self.page(page).discarded.test_and_set() {
             return;
         }
-        self.delete_from_swap_cache_nocheck(page, entry);
+        remove();
         if bit != DiscardedBit::No && self.page_discarded(page) != (bit == DiscardedBit::Set) {
             self.page(page).discarded.write(bit == DiscardedBit::AfterRemoval);
         }

@@ -405,7 +405,7 @@ impl World {
             let held = self.every_pte().filter(|(_, pte)| pte.swap_entry() == Some(entry)).count();
             let cached = usize::from(self.peek_swap_cache(entry).is_some());
             let count = self.swap.lock.peek(|map| map.count[entry.0 as usize]) as usize;
-            let file = usize::from(self.shmem_slot.get() == Some(entry));
+            let file = usize::from(self.shmem_slot.get() == Some(entry)) + self.shmem_claims(entry);
             sync::clause(Clause::SWAP_1, count == held + cached + file, || {
                 format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
             });

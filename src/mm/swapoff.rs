@@ -113,6 +113,7 @@ impl World {
         let frame = self.page(page);
         frame.lock.lock();
         self.wait_on_page_writeback(page);
+        self.shmem_unuse(entry, page);
         let mut prev_mm = None;
         while self.page_swapcount(entry) > 0
             && let Some(mm) = self.next_mm(prev_mm)

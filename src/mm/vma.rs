@@ -276,6 +276,7 @@ impl World {
     pub fn vma_adjust(&self, mm: &Mm, vma: &Vma, start: Addr, end: Addr, pgoff: u64, insert: Option<&Vma>) {
         call!("vma_adjust({vma}, start {start}, end {end})");
         mm.mmap_sem.assert_write_held();
+        self.refuse_shared(start, "vma_adjust");
         // vma_adjust.1: If the boundary moves into the next VMA, or away from it, that VMA moves along.
         let next = if insert.is_none() { self.next_vma(mm, vma) } else { None };
         // The boundary between the two moves: up into the next VMA, or down into this one.

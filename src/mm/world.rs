@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
+use super::shmem::Shmem;
 use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, SwapEntry, Vma};
 use crate::spec::Rules;
@@ -58,8 +59,10 @@ pub struct World {
     /// Does every try for `mmap_sem` fail?
     mmap_sem_contended: Fixed<bool>,
     pub(super) file_page: Fixed<Option<PageRef>>,
-    /// The slot that a file in memory has a claim on.
+    /// The slot that a file in memory has a claim on, where a page of it was built by hand.
     pub(super) shmem_slot: Fixed<Option<SwapEntry>>,
+    /// The file that processes map shared, once one does: that is settled while the world is built.
+    pub(super) shmem: OnceLock<Box<Shmem>>,
     pub(super) shadow: Shadow,
     /// What there was when the CPUs started: processes, and pages by address.
     setup: OnceLock<(usize, BTreeMap<PteLocation, PageRef>)>,
@@ -102,6 +105,7 @@ impl World {
             mmap_sem_contended: Fixed::new(false),
             file_page: Fixed::new(None),
             shmem_slot: Fixed::new(None),
+            shmem: OnceLock::new(),
             shadow: Shadow::new(),
             setup: OnceLock::new(),
         })
@@ -268,12 +272,14 @@ impl World {
         }
     }
 
-    /// What the page tables name: a page, or through a swap entry the page in the swap cache.
+    /// What the page tables name: a page, or through a swap entry the page in the swap cache; and what the file has at its addresses.
     fn every_page(&self) -> impl Iterator<Item = (PteLocation, PageRef)> {
-        self.every_pte().filter_map(|(at, pte)| match pte {
+        let private = self.every_pte().filter_map(|(at, pte)| match pte {
             Pte::Swap { entry, .. } => Some((at, self.peek_swap_cache(entry)?)),
             pte => Some((at, pte.page()?)),
-        })
+        });
+        let shared = |mm: MmRef| self.every_shared_page().map(move |(addr, page)| (PteLocation { mm, addr }, page));
+        private.chain(self.mms.iter().flat_map(move |mm| shared(mm.id())))
     }
 
     /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
@@ -348,6 +354,7 @@ impl World {
         self.activate_page_pvecs.see("activate_page_pvecs", state);
         self.tlb_ubc.see("tlb_ubc", state);
         self.shadow.see(state);
+        self.shmem().into_iter().for_each(|file| file.see(state));
     }
 
     /// The memory's state by name, for the witness's "now true" column.
@@ -376,6 +383,9 @@ impl World {
             if let Some(page) = self.peek_swap_cache(entry) {
                 say(format!("swapcache[{entry}]"), page.to_string());
             }
+        }
+        for (addr, page) in self.every_shared_page() {
+            say(format!("file[{addr}]"), page.to_string());
         }
         for vma in self.vmas.iter().filter(|vma| vma.in_use()) {
             let (start, end, pgoff) = (vma.vm_start.peek(), vma.vm_end.peek(), vma.vm_pgoff.peek());

@@ -20,6 +20,7 @@ mod s2_4_discard;
 mod s2_7_stable;
 mod s2_9_lru;
 mod s2_crossings;
+mod s2_shmem;
 mod s2_writeback;
 mod s3_10_stale_entry;
 mod s3_13_swap_cache;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Race> {
         s2_7_stable::races(),
         s2_9_lru::races(),
         s2_crossings::races(),
+        s2_shmem::races(),
         s2_writeback::races(),
         s3_1_vma_adjust::races(),
         s3_2_per_anon_vma_lock::races(),

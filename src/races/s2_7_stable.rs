@@ -97,7 +97,7 @@ pub(super) fn races() -> Vec<Race> {
                 crate::sync::mark(&DONE);
             })
             .violates(Era::DOCUMENT_2, Clause::HINT_1)
-            .violates(Era::DOCUMENT_2_2009.with(VolatileTry::Neither), Clause::HINT_1)
+            .holds(Era::DOCUMENT_2_2009.with(VolatileTry::Neither))
             .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst));
     let torn_fork = torn("S2.12/torn-fork", "the same in the other order: a fork comes between the two looks")
         .cpu("fork (the parent), then the device is done", |w| {
@@ -107,7 +107,21 @@ pub(super) fn races() -> Vec<Race> {
         })
         .violates(Era::DOCUMENT_2.with(CountOrder::CountFirst), Clause::HINT_1)
         .holds(Era::DOCUMENT_2);
-    vec![overtaken, device, copied, useless, offset, torn_unmap, torn_fork, locked]
+    let torn_readahead = Race::new("S2.12/torn-readahead", "the same where a fault elsewhere lets go of the page, whose slot is in use")
+        .world(|w| {
+            family_cached(w);
+            w.process(0).load(1).expect("it is mapped");
+            let _ = w.process(0).pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("swapin_readahead (a fault elsewhere)", |w| w.process(1).read_around(1))
+        .cpu("munmap (the parent's), then the device is done", |w| {
+            w.process(0).munmap(1..2);
+            w.pin(0).put();
+        })
+        .violates(Era::DOCUMENT_2, Clause::HINT_1)
+        .violates(Era::DOCUMENT_2_2009.with(VolatileTry::Neither), Clause::HINT_1)
+        .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst));
+    vec![overtaken, device, copied, useless, offset, torn_unmap, torn_readahead, torn_fork, locked]
 }
 
 static DONE: Mark = Mark::new("DONE", "The device is done.");

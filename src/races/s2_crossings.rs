@@ -3,7 +3,9 @@
 
 use super::s2_4_discard::{discarded, shared_discarded};
 use super::worlds::{cached, family_cached, half_mapped, one_page};
-use crate::spec::{Clause, CountOrder, DiscardFree, DiscardedBit, Era, MigrateStable, MremapLock, PteLook, SlotStable, VmaAdjustLock};
+use crate::spec::{
+    CheckBits, Clause, CountOrder, DiscardFree, DiscardedBit, Era, MigrateStable, MremapLock, PteLook, SlotStable, VmaAdjustLock,
+};
 use crate::{Mark, Race, Seen};
 
 fn removes(e: &Seen<'_>) -> bool {
@@ -131,7 +133,19 @@ fn swapoff() -> Vec<Race> {
         .violates(Era::DOCUMENT_2_2009, Clause::HINT_1)
         .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst))
         .sometimes("swapoff lets go of the page", |e| e.saw(Mark::SWAPOFF_LETS_GO));
-    vec![over, forked, torn]
+    // FINDING-71
+    let exits = Race::new("S2/exit-swapoff", "an exit gives a slot up, and swapoff, which has just read it, makes the page volatile")
+        .world(family_cached)
+        .cpu("exit (the parent's)", |w| w.process(0).exit())
+        .cpu("swapoff", |w| w.swapoff())
+        .violates(Era::DOCUMENT_2.with(SlotStable::Nothing), Clause::HINT_1)
+        .violates(Era::DOCUMENT_2.with(CheckBits::CacheFirst), Clause::HINT_1)
+        .holds(Era::DOCUMENT_2)
+        .holds(Era::DOCUMENT_2_2009)
+        .sometimes("the slot is given up", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES))
+        .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER))
+        .finally(|w| assert_eq!(w.process(1).load(1), Ok(101), "what was there"));
+    vec![over, forked, torn, exits]
 }
 
 fn frames() -> Vec<Race> {

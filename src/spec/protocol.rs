@@ -514,6 +514,8 @@ const V2_6_22: Rules = Rules {
     dirty_transfer: DirtyTransfer::Stable,
     writable: Writable::ChangeBit,
     reset_writable: ResetWritable::LastMapping,
+    check_bits: CheckBits::Posted,
+    file_fault: FileFault::Unlocked,
 };
 const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
 const DOCUMENT_2: Rules = Rules { hinting: Hinting::Volatile, remove_mapping: RemoveMapping::Count, ..V2_6_22 };
@@ -532,6 +534,7 @@ const V2_6_29: Rules = Rules {
     migration_wait: MigrationWait::GetUnlessZero,
     gup_fast: GupFast::InterruptsOff,
     temporary_stack: TemporaryStack::Unmarked,
+    file_fault: FileFault::Locked,
     ..V2_6_22
 };
 const DOCUMENT_2_2009: Rules = Rules {

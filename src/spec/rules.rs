@@ -1042,4 +1042,18 @@ rules! {
         /// When it is freed: no posting.
         Never = "never",
     }
+    /// In which order `check_bits` looks whether a page may be volatile: one by one, while others change what it looks at.
+    check_bits: CheckBits {
+        /// Whether it is in the swap cache last, behind whether it is locked (document 2, both postings).
+        Posted = "posted",
+        /// That first: no posting.
+        CacheFirst = "cache-first",
+    }
+    /// How a fault in shared memory is given the file's page (claim S2.10).
+    file_fault: FileFault {
+        /// Unlocked, with a reference (`nopage`, until 2.6.22: `shmem_nopage` and `do_no_page` read there).
+        Unlocked = "unlocked",
+        /// Locked, until it is mapped (`VM_FAULT_LOCKED`: `shmem_fault` and `__do_fault` read in 2.6.29).
+        Locked = "locked",
+    }
 }

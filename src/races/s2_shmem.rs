@@ -1,0 +1,103 @@
+//! S2.10 and S2/shmem-…: a file in memory that processes map shared, whose pages are discarded from the page cache or on their way to swap.
+
+use crate::mm::World;
+use crate::spec::{Clause, DiscardedBit, Era, FileFault, PutbackDiscarded, SwapinLookup, VolatileTry};
+use crate::{Mark, Race};
+
+/// Two processes that map the file; nothing has been stored into it, and one of them maps the page.
+fn hole(w: &World) {
+    for _ in 0..2 {
+        w.new_process().mmap_shared(1..2);
+    }
+    w.process(1).load(1).expect("it is mapped");
+}
+
+/// The same, and the host has discarded the page.
+fn discarded(w: &World) {
+    hole(w);
+    w.host_discards(w.process(1).page_at(1));
+}
+
+/// Two processes that map the file; one of them has stored into the page, and maps it.
+fn stored(w: &World) {
+    for _ in 0..2 {
+        w.new_process().mmap_shared(1..2);
+    }
+    w.process(0).touch(1);
+}
+
+/// One process; the file's page is on swap, and in the swap cache.
+fn cached(w: &World) {
+    let p = w.new_process();
+    p.mmap_shared(1..2);
+    p.touch(1);
+    p.swap_out(1);
+    p.read_ahead(1);
+}
+
+pub(super) fn races() -> Vec<Race> {
+    // FINDING-63
+    let reclaimed = |id: &str, title: &str| {
+        Race::new(id, title)
+            .world(stored)
+            .cpu("load (the other's)", |w| assert_eq!(w.process(1).load(1), Ok(101), "what was stored"))
+            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    };
+    let fault = reclaimed("S2.10/fault", "a fault maps a page of a file in memory that reclaim takes to the swap cache")
+        .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+        .holds(Era::DOCUMENT_2_2009.with(DiscardedBit::AfterRemoval))
+        .holds(Era::V2_6_22)
+        .holds(Era::V2_6_29)
+        .never("it is mapped, and in the swap cache", |e| e.saw(Mark::SHMEM_MAPPED_IN_SWAP_CACHE))
+        .sometimes("it goes to the swap cache", |e| e.saw(Mark::SHMEM_TO_SWAP_CACHE))
+        .sometimes("it comes back from there", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
+        .sometimes("the fault has waited for what is gone", |e| e.saw(Mark::FIND_LOCK_PAGE_TOO_LATE));
+    // FINDING-53
+    let left_off =
+        reclaimed("S2.9/shmem", "reclaim takes a page of a file in memory that leaves the swap cache for one that the host has discarded")
+            .violates(Era::DOCUMENT_2, Clause::LRU_1)
+            .violates(Era::DOCUMENT_2_2009, Clause::LRU_1)
+            .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+            .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
+            .showing("it is left off the list", |e| e.saw(Mark::PUTBACK_LEAVES_DISCARDED));
+    // FINDING-70
+    let looked_up = Race::new("S2.14/shmem", "a fault looks a page up under a spin lock that the host has discarded")
+        .world(cached)
+        .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
+        .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
+        .violates(Era::DOCUMENT_2, Clause::ATOMIC_1)
+        .violates(Era::DOCUMENT_2.with(SwapinLookup::Unchecked), Clause::HINT_2)
+        .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
+        .holds(Era::DOCUMENT_2_2009)
+        .sometimes("it comes back from the swap cache", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE));
+    // FINDING-72
+    let dirtied = Race::new("S2/shmem-dirty", "a store's fault makes a page dirty that it has made volatile")
+        .world(hole)
+        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+        .cpu("host", |w| w.host_comes_by(w.process(1).page_at(1)))
+        .violates(Era::DOCUMENT_2, Clause::HINT_2)
+        .holds(Era::DOCUMENT_2.with(FileFault::Locked))
+        .holds(Era::DOCUMENT_2_2009)
+        .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
+        .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
+    let faults = Race::new("S2.4/shmem", "a discard fault and a page fault take the same page out of the page cache")
+        .world(discarded)
+        .cpu("load (another's)", |w| _ = w.process(0).load_once(1))
+        .cpu("load (once)", |w| _ = w.process(1).load_once(1))
+        .violates(Era::DOCUMENT_2.with(DiscardedBit::No), Clause::HINT_4)
+        .holds(Era::DOCUMENT_2)
+        .holds(Era::DOCUMENT_2_2009)
+        .sometimes("the second finds the bit set", |e| e.saw(Mark::PAGE_DISCARD_TWICE))
+        .finally(|w| assert_eq!(w.process(1).load(1), Ok(0), "nothing was stored"));
+    let swapoff = Race::new("S2/shmem-swapoff", "swapoff and a fault take a page of a file in memory out of the swap cache")
+        .world(cached)
+        .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
+        .cpu("swapoff", |w| w.swapoff())
+        .holds(Era::DOCUMENT_2)
+        .holds(Era::DOCUMENT_2_2009)
+        .holds(Era::V2_6_22)
+        .holds(Era::V2_6_29)
+        .sometimes("it comes back from the swap cache", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
+        .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
+    vec![fault, left_off, looked_up, dirtied, faults, swapoff]
+}
