@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, VmaRef, World};
 use crate::call;
-use crate::spec::{GatherPut, UnmapFlush, ZapFlush, ZapMigration};
+use crate::spec::{GatherPut, UnmapFlush, ZapDrain, ZapFlush, ZapMigration};
 use crate::sync::{self, Mark};
 
 /// What an unmap has taken away and not yet let go of. Kernel: `struct mmu_gather`.
@@ -61,7 +61,7 @@ impl World {
     /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that
     /// (rule [`GatherPut`]). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
-        self.lru_add_drain();
+        self.drains_for_zap();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
         let mut gather = MmuGather::default();
         for vma in &vmas {
@@ -78,6 +78,14 @@ impl World {
             }
         }
         vmas.iter().for_each(|vma| self.vma_free(vma));
+    }
+
+    /// What waits in this CPU's pagevec goes to the LRU list before anything is unmapped (rule [`ZapDrain`]). Kernel: `lru_add_drain`, in `exit_mmap`,
+    /// `unmap_region` and `zap_page_range`.
+    pub(super) fn drains_for_zap(&self) {
+        if self.rules().zap_drain == ZapDrain::Yes {
+            self.lru_add_drain();
+        }
     }
 
     /// Waits until nothing goes through the entries that were taken away, and drops the references that they had. Kernel: the same name.

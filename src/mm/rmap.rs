@@ -245,7 +245,7 @@ impl World {
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
         let batched = ttu == Ttu::Unmap && self.should_defer_flush();
-        let set = |pte| if batched { self.set_pte_unflushed(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
+        let set = |pte| if batched { self.set_pte_unwaited(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
         let cleared = set(Pte::None);
         if batched {
             self.set_tlb_ubc_flush_pending(mm, addr);

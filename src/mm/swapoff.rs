@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::page::Mapping;
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, VmaRef, World};
 use crate::spec::{
-    Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy, UnuseFound, UnuseSem, UnuseTableLock, UnuseVmas, UnusedSlot,
+    Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy, UnuseFound, UnuseRecheck, UnuseSem, UnuseTableLock, UnuseVmas,
+    UnusedSlot,
 };
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
@@ -194,11 +195,13 @@ impl World {
                 };
                 self.page(page).lock.lock();
                 self.wait_on_page_writeback(page);
-                mm.page_table_lock.lock();
-                if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
-                    self.unuse_pte(mm, vma, addr, entry, page);
+                if self.rules().unuse_recheck == UnuseRecheck::Entry || self.is_cached_as(page, entry) {
+                    mm.page_table_lock.lock();
+                    if mm.pte(addr).read().swap_entry() == Some(entry) {
+                        self.unuse_pte(mm, vma, addr, entry, page);
+                    }
+                    mm.page_table_lock.unlock();
                 }
-                mm.page_table_lock.unlock();
                 self.try_to_free_swap(page);
                 self.unlock_page(page);
                 self.put_page(page);
