@@ -127,6 +127,11 @@ impl Pair {
             both: ["swapoff", "munmap 0 0"],
         },
         Pair {
+            name: "swapoff and MADV_DONTNEED of what is on swap",
+            setup: &["store 0 0 1", "pageout 0 0"],
+            both: ["swapoff", "dontneed 0 0"],
+        },
+        Pair {
             name: "swapoff and MADV_DONTNEED of a page in the swap cache",
             setup: &["store 0 0 1", "pageout 0 0", "fork 0 1", "load 1 0", "munmap 1 0"],
             both: ["swapoff", "dontneed 0 0"],

@@ -351,9 +351,9 @@ mod linux {
             _ = writeln!(
                 text,
                 "      {known} of the {states} states that the model reaches in {} executions were seen",
-                model.outcome.executions
+                model.executions()
             );
-            for violated in &model.outcome.violations {
+            for violated in model.violations() {
                 _ = writeln!(text, "      the model violates {}", violated.name);
             }
             for ending in &model.endings {

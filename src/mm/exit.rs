@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, VmaRef, World};
 use crate::call;
-use crate::spec::{GatherPut, UnmapFlush, ZapFlush, ZapMigration};
+use crate::spec::{GatherPut, UnmapFlush, ZapDrain, ZapFlush, ZapMigration};
 use crate::sync::{self, Mark};
 
 /// What an unmap has taken away and not yet let go of. Kernel: `struct mmu_gather`.
@@ -63,7 +63,7 @@ impl World {
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
         // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page; the entries of each VMA are taken away (zap_pte_range), and the
         // references that they had are gathered.
-        self.lru_add_drain();
+        self.drains_for_zap();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
         let mut gather = MmuGather::default();
         for vma in &vmas {
@@ -88,6 +88,14 @@ impl World {
     fn unlink_vma(&self, vma: &Vma) {
         self.unlink_anon_vmas(vma);
         self.unlink_file_vma(vma);
+    }
+
+    /// What waits in this CPU's pagevec goes to the LRU list before anything is unmapped (rule [`ZapDrain`]). Kernel: `lru_add_drain`, in `exit_mmap`,
+    /// `unmap_region` and `zap_page_range`.
+    pub(super) fn drains_for_zap(&self) {
+        if self.rules().zap_drain == ZapDrain::Yes {
+            self.lru_add_drain();
+        }
     }
 
     /// Waits until nothing goes through the entries that were taken away, and drops the references that they had. Kernel: the same name.

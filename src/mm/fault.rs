@@ -107,11 +107,12 @@ impl World {
 
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1), but for
     /// who flushes later (rules [`ZapFlush`](crate::spec::ZapFlush), [`UnmapFlush`](crate::spec::UnmapFlush)): then a load goes on through what was
-    /// there, as a TLB does.
+    /// there, as a TLB does. So does a store where reclaim flushes later (rule [`WriteFlush`](crate::spec::WriteFlush)), if the entry is dirty already.
     fn hardware_access(&self, mm: MmRef, addr: Addr, store: Option<u64>) -> Result<u64, Fault> {
         let mm = self.mm_struct(mm);
         let pte = mm.pte(addr);
-        let entry = if store.is_some() { pte.begin_access() } else { pte.begin_load() };
+        let dirty = |pte: Pte| matches!(pte, Pte::Present { write: true, dirty: true, .. });
+        let entry = if store.is_some() { pte.begin_store(dirty) } else { pte.begin_load() };
         match (entry, store) {
             (Pte::Present { page, write: true, .. }, Some(value)) => {
                 self.shared_store_begins(addr, value);
@@ -124,7 +125,7 @@ impl World {
                 if self.shmem_at(addr).is_none() {
                     self.shadow_store(mm, addr, value);
                 }
-                pte.end_access(Some(Pte::Present { page, write: true, dirty: true }));
+                pte.end_access((!dirty(entry)).then_some(Pte::Present { page, write: true, dirty: true }));
                 Ok(value)
             }
             (Pte::Present { page, .. }, None) => {

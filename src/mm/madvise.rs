@@ -43,7 +43,7 @@ impl World {
         mm.mmap_sem.down_read();
         let mapped = self.find_vma(mm, addr).is_some();
         if mapped {
-            self.lru_add_drain();
+            self.drains_for_zap();
             let mut gather = MmuGather::default();
             self.zap_pte_range(mm, addr..addr + 1, &mut gather);
             self.tlb_finish_mmu(mm, gather);

@@ -192,13 +192,19 @@ impl World {
     ///
     /// What clauses know of the entries that name a page never runs ahead of the entries: one is taken off before, and put on after.
     pub(super) fn set_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
-        self.change_pte_entry(mm, addr, pte, true)
+        self.change_pte_entry(mm, addr, pte, MmuWord::write)
     }
 
     /// The same, and loads go on through the entry as it was until [`flush_tlb_page`](Self::flush_tlb_page) has waited for them. Kernel:
     /// `ptep_get_and_clear`, `ptep_set_wrprotect`.
     pub(super) fn set_pte_unflushed(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
-        self.change_pte_entry(mm, addr, pte, false)
+        self.change_pte_entry(mm, addr, pte, MmuWord::write_unflushed)
+    }
+
+    /// The same, and so do stores, where the entry says already that it was stored to: hardware comes back to it for its dirty bit alone. Kernel:
+    /// `ptep_get_and_clear` and `set_tlb_ubc_flush_pending`, in `try_to_unmap_one`.
+    pub(super) fn set_pte_unwaited(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
+        self.change_pte_entry(mm, addr, pte, MmuWord::write_unwaited)
     }
 
     /// Nothing goes through the entry as it was before any more. Waits; nobody who is waited for takes a lock meanwhile. Kernel: the same name, or what
@@ -208,14 +214,14 @@ impl World {
     }
 
     #[track_caller]
-    fn change_pte_entry(&self, mm: &Mm, addr: Addr, pte: Pte, flushed: bool) -> Pte {
+    fn change_pte_entry(&self, mm: &Mm, addr: Addr, pte: Pte, write: impl Fn(&MmuWord<Pte>, Pte) -> Pte) -> Pte {
         let at = self.disown_pte(mm, addr);
         *mm.shadow(addr).entry.write() = pte;
         if let Some(page) = pte.page() {
             self.shadow_remap(mm, addr, page);
         }
         let word = mm.pte(addr);
-        let before = if flushed { word.write(pte) } else { word.write_unflushed(pte) };
+        let before = write(word, pte);
         self.ghost_entries(pte, |entries| {
             entries.insert(at, pte);
         });

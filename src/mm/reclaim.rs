@@ -2,7 +2,7 @@
 
 use super::{Addr, Mm, PageRef, PteLocation, Ttu, World};
 use crate::call;
-use crate::spec::{RemoveMapping, ShrinkDiscarded, SwapPinned, UnmapCheck, UnmapFlush};
+use crate::spec::{RemoveMapping, ShrinkDiscarded, SwapPinned, UnmapCheck, UnmapFlush, WriteFlush};
 use crate::sync::{self, Mark, Name};
 
 /// What became of a page that reclaim has locked.
@@ -211,7 +211,9 @@ impl World {
         // shrink_page_list.7: If it is dirty it is written (pageout): first the TLBs are flushed, so that nobody stores into it any more,
         // and nobody but the swap cache and reclaim may have a reference. [DATA-1]
         if frame.dirty.read() {
-            self.try_to_unmap_flush(); // nobody stores through an entry any more: try_to_unmap_flush_dirty
+            if self.rules().write_flush == WriteFlush::Before {
+                self.try_to_unmap_flush(); // nobody stores through an entry any more: try_to_unmap_flush_dirty
+            }
             if frame.count.read() != 2 {
                 return Shrunk::Kept; // somebody else may be writing to it: is_page_cache_freeable
             }

@@ -271,7 +271,7 @@ impl World {
         // try_to_unmap_one.3: The entry is cleared, and flushed now or, by reclaim, later; only then is it known whether the page was
         // stored to, and the page becomes dirty if it was. [DATA-1]
         let batched = ttu == Ttu::Unmap && self.should_defer_flush();
-        let set = |pte| if batched { self.set_pte_unflushed(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
+        let set = |pte| if batched { self.set_pte_unwaited(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
         let cleared = set(Pte::None);
         if batched {
             self.set_tlb_ubc_flush_pending(mm, addr);

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::page::Mapping;
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, VmaRef, World};
 use crate::spec::{
-    Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy, UnuseFound, UnuseSem, UnuseTableLock, UnuseVmas, UnusedSlot,
+    Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy, UnuseFound, UnuseRecheck, UnuseSem, UnuseTableLock, UnuseVmas,
+    UnusedSlot,
 };
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
@@ -210,15 +211,17 @@ impl World {
                 // unuse_mm.5: The page is locked, and who writes it is waited for.
                 self.page(page).lock.lock();
                 self.wait_on_page_writeback(page);
-                // unuse_mm.6: Under the page-table lock the entry is read again: a fault may have been quicker.
-                mm.page_table_lock.lock();
-                if mm.pte(addr).read().swap_entry() == Some(entry) && self.page_matches_swap_entry(page, entry) {
-                    // unuse_mm.7: The page is mapped there, read-only, and the claim on the slot is given up. [COUNT-1, SWAP-1]
-                    self.unuse_pte(mm, vma, addr, entry, page);
+                if self.rules().unuse_recheck == UnuseRecheck::Entry || self.is_cached_as(page, entry) {
+                    // unuse_mm.6: Under the page-table lock the entry is read again: a fault may have been quicker.
+                    mm.page_table_lock.lock();
+                    if mm.pte(addr).read().swap_entry() == Some(entry) {
+                        // unuse_mm.7: The page is mapped there, read-only, and the claim on the slot is given up. [COUNT-1, SWAP-1]
+                        self.unuse_pte(mm, vma, addr, entry, page);
+                    }
+                    // unuse_mm.8: The page-table lock is let go of; the page leaves the swap cache if no other entry needs it
+                    // (try_to_free_swap), is unlocked, and its reference dropped.
+                    mm.page_table_lock.unlock();
                 }
-                // unuse_mm.8: The page-table lock is let go of; the page leaves the swap cache if no other entry needs it
-                // (try_to_free_swap), is unlocked, and its reference dropped.
-                mm.page_table_lock.unlock();
                 self.try_to_free_swap(page);
                 self.unlock_page(page);
                 self.put_page(page);

@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{At, PageRef, World};
-use crate::spec::{ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnusedSlot};
+use crate::spec::{ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnuseRecheck, UnusedSlot};
 use crate::{Mark, Race, Seen};
 
 fn swapoff(w: &World) {
@@ -171,5 +171,26 @@ pub(super) fn races() -> Vec<Race> {
         .never("swapoff fails", |e| e.saw(Mark::SWAPOFF_FAILS))
         .sometimes("the page leaves the swap cache with its last entry", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![once, fault, activated, gives_up, zapped, users, alone, bystander, forever]
+    let frame = Race::new("S0.10/frame", "swapoff has looked a page up that reclaim drops, and its frame becomes another page's")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.swap_out(1);
+            p.read_ahead(1);
+        })
+        .cpu("swapoff", |w| w.swapoff())
+        .cpu("kswapd, then a store elsewhere", |w| {
+            w.shrink_page(w.process(0).page_at(1));
+            w.process(0).store(2, 8).expect("it is mapped");
+        })
+        .violates(Era::V6_18.with(UnuseRecheck::Entry), Clause::COW_2)
+        .holds(Era::V2_6_29)
+        .holds(Era::V5_9)
+        .holds(Era::V6_12)
+        .holds(Era::V6_18)
+        .holds(Era::V7_3)
+        .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
+        .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    vec![once, fault, activated, gives_up, zapped, users, frame, alone, bystander, forever]
 }

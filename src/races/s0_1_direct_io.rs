@@ -2,7 +2,7 @@
 
 use super::worlds::{cached, one_page};
 use crate::mm::World;
-use crate::spec::{Clause, Era, GupFast, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush, WpLock};
+use crate::spec::{Clause, Era, GupFast, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush, WpLock, WriteFlush};
 use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
@@ -194,5 +194,24 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .holds(Era::V2_6_29)
         .sometimes("do_wp_page finds the page locked", |e| e.saw(Mark::DO_WP_PAGE_LOCKED));
-    vec![lost, read_first, migrated, fast, clean, protected, clean_protected, untested, trylock, unmapped]
+    // Not in the document: no device, but a CPU that still has the entry.
+    let stored_late =
+        Race::new("S0.1/stored", "a page is written to swap while another CPU stores through the entry that reclaim has cleared")
+            .world(one_page)
+            .cpu("kswapd", kswapd)
+            .cpu("store, then load", |w| {
+                store(w);
+                w.process(0).load(1).expect("it is mapped");
+            })
+            .violates(Era::V5_9.with(WriteFlush::Late), Clause::DATA_1)
+            .violates(Era::V6_18.with(WriteFlush::Late), Clause::DATA_1)
+            .holds(Era::V2_6_29)
+            .holds(Era::V3_7)
+            .holds(Era::V5_9)
+            .holds(Era::V5_19)
+            .holds(Era::V6_18)
+            .holds(Era::V7_3)
+            .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED))
+            .sometimes("it comes back from swap", back_from_swap);
+    vec![lost, read_first, migrated, fast, clean, protected, clean_protected, untested, trylock, unmapped, stored_late]
 }

@@ -3,7 +3,7 @@
 use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
 use crate::mm::World;
 use crate::spec::{
-    ActivatePage, Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount, UnmapFlush, ZapFlush,
+    ActivatePage, Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite, SwapinMapcount, UnmapFlush, ZapDrain, ZapFlush,
 };
 use crate::{Mark, Race, Seen};
 
@@ -308,6 +308,25 @@ pub(super) fn races() -> Vec<Race> {
     let pagevec = waits(pagevec.world(|w| waiting(w, 0))).holds(Era::V5_19);
     let elsewhere = Race::new("S0.3/pagevec-elsewhere", "the process has gone to another CPU meanwhile");
     let elsewhere = waits(elsewhere.world(|w| waiting(w, 1))).violates(Era::V5_19, Clause::RACE_1);
+    // Not in the mail: until 6.12 an unmap drains its CPU's pagevec before it begins.
+    let unmapped_waiting =
+        Race::new("S0.3/pagevec-exit", "the child has ended where the page waits, and the process has gone to another CPU")
+            .world(|w| {
+                w.batch_lru_add(1);
+                family(w);
+                w.process(1).exit();
+            })
+            .cpu("store", store)
+            .violates(Era::V6_18, Clause::RACE_1)
+            .violates(Era::V7_3, Clause::RACE_1)
+            .violates(Era::V6_12.with(ZapDrain::No), Clause::RACE_1)
+            .holds(Era::V2_6_11)
+            .holds(Era::V5_9)
+            .holds(Era::V5_19)
+            .holds(Era::V6_12)
+            .holds(Era::V6_18.with(ZapDrain::Yes))
+            .never("the page is copied, and nobody shares it", copied)
+            .sometimes("do_wp_page reuses it", reused);
     let activated = Race::new("S0.3/activated", "a page that is used a second time waits for its place on the active list")
         .world(|w| {
             write_protected(w);
@@ -347,6 +366,7 @@ pub(super) fn races() -> Vec<Race> {
         seen,
         pagevec,
         elsewhere,
+        unmapped_waiting,
         remembered,
         late_claim,
         reader,

@@ -148,6 +148,16 @@ pub(super) fn races() -> Vec<Race> {
         .violates(entry_only(MoveMapping::NoTreeLock), Clause::COW_1)
         .violates(entry_only(MoveMapping::Count), Clause::COW_1)
         .violates(entry_only(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
+    // 2.6.29 leaves an unmapped page alone, so one of the two must have had it mapped.
+    let mapped_two = Race::new("S3.13/two-mapped", "the same, and one of the two has had the page mapped until the migration unmaps it")
+        .world(half_mapped)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("load (the parent's)", |w| {
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("store (the child's)", |w| w.process(1).store(1, 7).expect("it is mapped"))
+        .violates(Era::V2_6_29.with(MoveMapping::Count), Clause::COW_1)
+        .violates(Era::V2_6_29.with(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
     let family = Race::new("S3.13/family", "the same page, mapped by the parent, on swap for the child")
         .world(half_mapped)
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
@@ -418,6 +428,7 @@ pub(super) fn races() -> Vec<Race> {
         pinned,
         fault,
         two,
+        mapped_two,
         lookup,
         slot_again,
         back_again,

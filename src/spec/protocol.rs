@@ -309,7 +309,8 @@ impl Era {
     /// `wp_can_reuse_anon_folio`, `wp_page_copy`, `folio_free_swap`, `free_swap_cache`, `shrink_folio_list`, `__folio_try_dup_anon_rmap`,
     /// `copy_present_page`, `try_to_unmap_one`, `gup_must_unshare`, `gup_fast_pte_range`, `migration_entry_wait_on_locked`,
     /// `__folio_migrate_mapping`, `migrate_folio_unmap`, `migrate_folio_move`, `folio_get_anon_vma`, `__put_anon_vma`, `anon_vma_clone`,
-    /// `__folio_set_anon`, `init_multi_vma_prep`, `expand_downwards`, `try_to_unuse`, `__swap_duplicate`, `swap_cache_get_folio`. Measured on 6.18.44 and 6.18.15, as far as SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once.
+    /// `__folio_set_anon`, `init_multi_vma_prep`, `expand_downwards`, `try_to_unuse`, `unuse_pte`, `__swap_duplicate`, `swap_cache_get_folio`, `exit_mmap`,
+    /// `unmap_region` and `zap_page_range_single_batched` (`zap_drain`). Measured on 6.18.44 and 6.18.15, as far as SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once.
     pub const V6_18: Protocol = Protocol::named("6.18", V6_18);
 
     /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
@@ -319,7 +320,8 @@ impl Era {
     /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
     /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`),
     /// `unuse_pte`, `unuse_pte_range` and `try_to_unuse` (`unused_slot`, `unuse_activate`, `try_to_unuse`), `swap_cache_get_folio` (`find_get_page`),
-    /// `folio_activate` and `lru_activate` (`activate_page`), `swapin_sync` (`swap_bypass`), `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`).
+    /// `folio_activate` and `lru_activate` (`activate_page`), `swapin_sync` (`swap_bypass`), `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`), and where
+    /// pagevecs are drained (`zap_drain`).
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
@@ -442,6 +444,8 @@ const V2_6_22: Rules = Rules {
     zap_migration: ZapMigration::Discard,
     zap_flush: ZapFlush::Behind,
     unmap_flush: UnmapFlush::AtOnce,
+    write_flush: WriteFlush::Before,
+    zap_drain: ZapDrain::Yes,
     gather_put: GatherPut::AfterUnlink,
     pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
@@ -489,6 +493,7 @@ const V2_6_22: Rules = Rules {
     unuse_activate: UnuseActivate::EveryEntry,
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
+    unuse_recheck: UnuseRecheck::Entry,
     unused_slot: UnusedSlot::Wait,
     hinting: Hinting::No,
     free_swap_lookup: FreeSwapLookup::NoDiscard,
@@ -628,13 +633,16 @@ const V6_12: Rules = Rules {
 };
 const V6_18: Rules = Rules {
     activate_page: ActivatePage::Pagevec,
+    zap_drain: ZapDrain::No,
     find_get_page: FindGetPage::LocklessOnce,
+    unuse_recheck: UnuseRecheck::EntryAndPage,
     unused_slot: UnusedSlot::Skip,
     mremap_merge: MremapMerge::CopiedFrom,
     ..V6_12
 };
 const V7_3: Rules = Rules {
     activate_page: ActivatePage::Pagevec,
+    zap_drain: ZapDrain::No,
     mremap_merge: MremapMerge::CopiedFrom,
     swap_free_order: SwapFreeOrder::AfterRmap,
     swapin_free: SwapinFree::Exclusive,

@@ -403,6 +403,20 @@ rules! {
         /// The same; and who takes the swap entry away that it has left waits, too (`flush_tlb_batched_pending`, 4.13: read in 5.9, 5.19, 6.12).
         Batched = "batched",
     }
+    /// Does reclaim wait for who stores through the entries that it has cleared before it writes out what was stored through them? (claim S0.1)
+    write_flush: WriteFlush {
+        /// Yes (`try_to_unmap_flush_dirty` in `shrink_page_list`, since 4.3: read in 5.19, 6.18.35; before, nothing is left to wait for).
+        Before = "before",
+        /// Only when it is through with the page: no kernel does.
+        Late = "late",
+    }
+    /// Does an unmap begin by putting on the LRU list what waits in this CPU's pagevec? (claim S0.3)
+    zap_drain: ZapDrain {
+        /// Yes (`exit_mmap`, `unmap_region`, `zap_page_range`: read in 2.6.11, 2.6.29, 3.8, 5.9, 5.19, 6.1, 6.12.33).
+        Yes = "yes",
+        /// No (read in 6.18.2 to 6.18.35 and 7.3.4).
+        No = "no",
+    }
     /// When an unmap drops the references that its entries had on pages (claim S1.3). No race can tell: what a migration finds on the LRU list
     /// afterwards, it may have taken before.
     gather_put: GatherPut {
@@ -698,6 +712,15 @@ rules! {
         Entry = "entry",
         /// That the page is still the slot's page in the swap cache, too (2.6.36).
         EntryAndCache = "entry-and-cache",
+    }
+    /// What swapoff looks at again once it has locked the page that it maps (claim S0.10).
+    unuse_recheck: UnuseRecheck {
+        /// The page-table entry only. The look-up has found the slot's page, whose reference keeps it there as long as an entry stands for the slot (read in
+        /// 2.6.11 to 5.19 and 6.12.33).
+        Entry = "entry",
+        /// That the page is the slot's, too: who looks a page up once may have found another (`folio_matches_swap_entry` in `unuse_pte`, 6.18.2 and
+        /// 6.18.35 read).
+        EntryAndPage = "entry-and-page",
     }
     /// What who reads a slot back does when no entry stands for it any more, and its page is on its way out of the swap cache (claim S0.10).
     unused_slot: UnusedSlot {

@@ -260,7 +260,9 @@ enum Use {
     Nothing,
     /// A load of the hardware, or somebody who reads the entry with interrupts off: who changes the entry may leave it for later to wait for it.
     Load,
-    /// A store, or a device.
+    /// A store that leaves the entry as it is: for who says so, too, it may be left for later.
+    Through,
+    /// A store that has the entry to change, or a device.
     Store,
 }
 
@@ -301,6 +303,12 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// The same, and loads that are under way go on with what was there before, until [`flush`](Self::flush) has waited for them.
     #[track_caller]
     pub fn write_unflushed(&self, new: T) -> T {
+        self.write_unless(|used| matches!(used, Use::Through | Use::Store), new)
+    }
+
+    /// The same, and stores go on too that leave the word as it is.
+    #[track_caller]
+    pub fn write_unwaited(&self, new: T) -> T {
         self.write_unless(|used| used == Use::Store, new)
     }
 
@@ -328,27 +336,33 @@ impl<T: Scalar + Send> MmuWord<T> {
         value
     }
 
-    /// Hardware begins an access through it that nobody can change it under: a store.
+    /// Somebody begins an access through it that nobody can change it under: a device.
     #[track_caller]
     pub fn begin_access(&self) -> T {
-        self.begin(Use::Store)
+        self.begin(|_| Use::Store)
+    }
+
+    /// Hardware begins a store through it, which leaves it as it is if `through` says so.
+    #[track_caller]
+    pub fn begin_store(&self, through: impl Fn(T) -> bool) -> T {
+        self.begin(|value| if through(value) { Use::Through } else { Use::Store })
     }
 
     /// Hardware begins a load through it, or somebody reads it with interrupts off.
     #[track_caller]
     pub fn begin_load(&self) -> T {
-        let value = self.begin(Use::Load);
+        let value = self.begin(|_| Use::Load);
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
     }
 
     #[track_caller]
-    fn begin(&self, new: Use) -> T {
+    fn begin(&self, new: impl Fn(T) -> Use) -> T {
         let value = self.raw.enter_when(
             self.step(Access::Acquire),
             |(_, used)| *used == Use::Nothing,
             |(value, used)| {
-                *used = new;
+                *used = new(*value);
                 *value
             },
         );
