@@ -99,14 +99,15 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::DOCUMENT_2, Clause::HINT_1)
             .violates(Era::DOCUMENT_2_2009.with(VolatileTry::Neither), Clause::HINT_1)
             .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst));
-    let torn_fork = torn("S2.12/torn-fork", "the same in the other order: a fork comes between the two looks")
-        .cpu("fork (the parent), then the device is done", |w| {
-            w.process(0).fork();
-            w.pin(0).put();
-            crate::sync::mark(&DONE);
-        })
-        .violates(Era::DOCUMENT_2.with(CountOrder::CountFirst), Clause::HINT_1)
-        .holds(Era::DOCUMENT_2);
+    let torn_fork =
+        torn("S2.12/torn-fork", "a fork comes between the two looks at the counts, and a page that a device holds is made volatile")
+            .cpu("fork (the parent), then the device is done", |w| {
+                w.process(0).fork();
+                w.pin(0).put();
+                crate::sync::mark(&DONE);
+            })
+            .violates(Era::DOCUMENT_2.with(CountOrder::CountFirst), Clause::HINT_1)
+            .holds(Era::DOCUMENT_2);
     vec![overtaken, device, copied, useless, offset, torn_unmap, torn_fork, locked]
 }
 
