@@ -13,7 +13,7 @@ fn readme() -> String {
 
 fn lockwalk(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockwalk"));
-    command.args(args).env_remove("NO_COLOR").stdin(Stdio::null()).current_dir(env!("CARGO_TARGET_TMPDIR"));
+    command.args(args).env_remove("NO_COLOR").env_remove("COLUMNS").stdin(Stdio::null()).current_dir(env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::witness::render::Detail;
 use crate::{Method, Shard};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -24,6 +25,7 @@ Examples:
   lockwalk check S3.14 --shard 1/4 --save 1.json
   lockwalk merge 1.json 2.json 3.json 4.json  the verdicts of four shards, from as many machines
   lockwalk explain S3.1                       the shortest interleaving that violates something
+  lockwalk explain S3.1 --width 72            the same for a mail
   lockwalk explain S3.1 --output s3.1.svg     the same as a picture
   lockwalk source do_wp_page --protocol 5.19  a function as one kernel reads it
   lockwalk matrix                             which rule of reuse breaks what, in document 0's races
@@ -54,6 +56,11 @@ All of S0 under all arms takes minutes. Ctrl-C prints what is known by then.
 
 A cell names the clauses that executions violate, each execution counted by the first; `never` means that every interleaving was \
 run, `?` that the cell was given up before that and nothing was found, and `…` that it was given up and more may be violated.";
+
+const REPORT: &str = "\
+All races take some minutes, and how far it is comes on standard error. The site needs no network, and its pages open from the disk: index.html has \
+the table of verdicts; a violation's page has its interleaving, with a slider and the arrow keys, and links like #step=7. Beside it, where a protocol \
+holds in few interleavings, the one of these that begins most alike.";
 
 const CONFORM: &str = "\
 Needs Linux and root: page frames are compared, and scripts swap. It sets up a swap device of one megabyte in memory and makes \
@@ -111,8 +118,9 @@ pub enum Command {
     /// Print a function of the protocol, with only the arms that one kernel takes
     #[command(after_help = SOURCE)]
     Source(SourceArgs),
-    /// Draw every violation into a directory, with an index
-    Gallery(GalleryArgs),
+    /// Write a static site: a table of verdicts, and a page for each race and violation, to step through its interleaving
+    #[command(after_help = REPORT)]
+    Report(ReportArgs),
     /// Run every arm of a rule against every race of a family, whatever is documented: which arm breaks what
     #[command(after_help = MATRIX)]
     Matrix(MatrixArgs),
@@ -304,9 +312,21 @@ pub struct Drawing {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<DrawFormat>,
 
-    /// Show every step, loads without effect too
+    /// Show every row of the story; else of a long turn only what matters later, and its end
+    #[arg(long, conflicts_with = "from_first_switch")]
+    pub whole: bool,
+
+    /// Begin at the first switch; of what comes before, show only what matters later
     #[arg(long)]
+    pub from_first_switch: bool,
+
+    /// Show every step, loads without effect too
+    #[arg(long, conflicts_with_all = ["whole", "from_first_switch"])]
     pub full: bool,
+
+    /// Text in so many columns, 72 for a mail [default: those of the terminal, else COLUMNS, else 100]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..))]
+    pub width: Option<u16>,
 
     /// Leave the source lines out
     #[arg(long)]
@@ -318,6 +338,16 @@ pub struct Drawing {
 }
 
 impl Drawing {
+    /// Which rows to show.
+    pub fn detail(&self) -> Detail {
+        match (self.full, self.whole, self.from_first_switch) {
+            (true, ..) => Detail::Full,
+            (_, true, _) => Detail::Story,
+            (.., true) => Detail::FromFirstSwitch,
+            _ => Detail::Window,
+        }
+    }
+
     pub fn format(&self) -> DrawFormat {
         let ending = self.output.as_ref().and_then(|path| path.extension()).and_then(|ending| ending.to_str());
         self.format.unwrap_or(match ending {
@@ -341,14 +371,33 @@ pub struct ListArgs {
 }
 
 #[derive(clap::Args, Debug)]
-pub struct GalleryArgs {
+pub struct ReportArgs {
     /// Races, by id or by its beginning [default: all]
     #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
-    /// The directory; it is made if it does not exist
+    /// Under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+
+    /// Give up a case after so many executions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub executions: Option<u64>,
+
+    /// How many threads explore [default: one per core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+
+    /// The directory; it is made if it does not exist, and nothing in it is written over but what a report has written
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
+}
+
+impl ReportArgs {
+    /// The cases, as `check` chooses them.
+    pub fn chosen(&self) -> CheckArgs {
+        CheckArgs { races: self.races.clone(), protocol: self.protocol.clone(), ..CheckArgs::default() }
+    }
 }
 
 #[derive(clap::Args, Debug)]

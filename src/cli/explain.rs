@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::witness::render::{self, Detail, Style};
+use crate::witness::render::{self, Style};
 use crate::witness::{Coverage, Verdict};
 use crate::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
 use serde::Serialize;
@@ -69,9 +69,9 @@ fn sink(drawing: &Drawing) -> Result<Sink, Refusal> {
 }
 
 fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal, sink: &Sink) -> Result<(), Refusal> {
-    let detail = if drawing.full { Detail::Full } else { Detail::Story };
+    let width = drawing.width.map_or(terminal.width, usize::from);
     let style = if sink.is_stdout() { terminal.style() } else { terminal.file_style() };
-    sink.write(&draw(witness, drawing.format(), terminal.width, Style { detail, hide_source: drawing.no_source, ..style }))
+    sink.write(&draw(witness, drawing.format(), width, Style { detail: drawing.detail(), hide_source: drawing.no_source, ..style }))
 }
 
 /// What `--format json` prints; docs/schema/explain.json describes it.
@@ -86,9 +86,9 @@ pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -
         DrawFormat::Text => render::text(witness, width, style),
         DrawFormat::Json => json(&Drawn { witness: Some(witness) }),
         // Where a picture has source lines, they are tooltips.
-        DrawFormat::Svg if style.hide_source => render::svg(&without_source(witness)),
-        DrawFormat::Svg => render::svg(witness),
-        DrawFormat::Mermaid => render::mermaid(witness),
+        DrawFormat::Svg if style.hide_source => render::svg(&without_source(witness), style.detail),
+        DrawFormat::Svg => render::svg(witness, style.detail),
+        DrawFormat::Mermaid => render::mermaid(witness, style.detail),
     };
     if !text.ends_with('\n') {
         text.push('\n');

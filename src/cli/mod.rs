@@ -20,7 +20,6 @@ mod bench;
 mod check;
 mod conform;
 mod explain;
-mod gallery;
 mod keeper;
 mod list;
 mod manual;
@@ -28,6 +27,7 @@ mod matrix;
 mod output;
 mod parts;
 mod progress;
+mod report;
 mod runner;
 mod select;
 mod selfcheck;
@@ -108,7 +108,7 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Explain(explain)) => explain::explain(&explain, &terminal),
         Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
         Some(Command::Source(source)) => source::run(&source),
-        Some(Command::Gallery(gallery)) => gallery::run(&gallery),
+        Some(Command::Report(report)) => report::run(&report),
         Some(Command::Matrix(matrix)) => matrix::run(&matrix, &terminal),
         Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Refusal;
 use super::args::Color;
 
-/// Columns where there is no terminal to ask.
+/// Columns where there is no terminal to ask, and `COLUMNS` does not say.
 const COLUMNS: usize = 100;
 
 /// What standard output can show.
@@ -23,7 +23,9 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn new(color: Color, ascii: bool) -> Self {
-        let width = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map_or(COLUMNS, |(width, _)| width.0.into());
+        let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0.into());
+        let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+        let width = terminal.or_else(asked).unwrap_or(COLUMNS);
         Self { width, color, ascii }
     }
 
@@ -73,7 +75,7 @@ pub fn printed(how: io::Result<()>) -> Result<(), Refusal> {
 }
 
 /// The number of the format in which everything is printed that is asked for as JSON.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// JSON that says which lockwalk wrote it, in which format.
 pub fn json(what: &impl Serialize) -> String {

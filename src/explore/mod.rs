@@ -217,6 +217,12 @@ impl Race {
     pub fn replay(&self, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
         witnessing::replay(self, protocol, schedule)
     }
+
+    /// Of all interleavings under a protocol that violates nothing, the one that begins most like `schedule`, of a violation under another one: to
+    /// stand beside that. Nothing if something is violated, or there are more than so many executions.
+    pub fn twin(&self, protocol: &Protocol, schedule: &Schedule, executions: u64) -> Option<Witness> {
+        witnessing::twin(self, protocol, schedule, executions)
+    }
 }
 
 /// What the documents say.
@@ -275,6 +281,7 @@ impl<'o> Exploration<'o> {
             operations: tally.operations(race),
             showing: self.showing(tally.shown),
             documented: stated(race.documented(&self.plan.protocol)),
+            lock_order: Vec::new(),
             seconds: self.started.elapsed().as_secs_f64(),
             witness: None,
         }

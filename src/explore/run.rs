@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dpor::{Commutation, Commute, Disagreement, End, Explorer, Failure, FailureKind, Report};
+use dpor::{Commutation, Commute, Disagreement, End, Execution, Explorer, Failure, FailureKind, Report};
 
 use super::Options;
 use super::stall::{self, Patience};
@@ -193,6 +193,17 @@ pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run, patience }: P
     let report = explorer.run(run);
     first.raise(&whose);
     report
+}
+
+/// Runs `program` under shuttle; `sees` each execution.
+pub(super) fn each(explorer: Explorer, program: Program, mut sees: impl FnMut(&Execution<'_>) + Send + 'static) -> Report {
+    sync::silence_results();
+    let explorer = program.patience.asked_of(explorer, &program.whose).on_execution(move |execution| {
+        BEGUN.set(None);
+        sees(execution);
+        ControlFlow::Continue(())
+    });
+    explorer.run(program.run)
 }
 
 /// Runs executions of `program` under shuttle again, in orders that are held to be equivalent.

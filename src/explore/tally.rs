@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 
-use witness::{Count, Outcome};
+use witness::{Count, Coverage, Outcome};
 
 use super::run::Ended;
 use crate::race::{Condition, Race, Seen};
@@ -168,6 +168,10 @@ pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
 /// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)), and whether the documented violation accounts
 /// for the others. Many a protocol violates several clauses on the way; but a race's own assertions are there to hold.
 pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
+    if outcome.coverage == Coverage::Exhaustive {
+        let classes = order.iter().flat_map(|(earlier, later)| later.keys().map(move |later| (earlier.clone(), later.clone())));
+        outcome.lock_order = classes.collect();
+    }
     let evaluated = order.values().map(|later| later.len() as u64).sum();
     let id = Clause::ORDER_1.id();
     if evaluated > 0 {

@@ -32,7 +32,7 @@ impl PageRef {
 impl fmt::Display for PageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "P{}", self.frame)?;
-        sync::primes(f, self.generation)
+        sync::primes_from_here(f, self.frame, self.generation)
     }
 }
 
@@ -666,7 +666,7 @@ impl World {
         let left = self.named_by(&self.frame(page).migration_entries, page);
         sync::clause(Clause::MIG_1, left.is_none(), || {
             let (at, pte) = left.expect("it is violated");
-            format!("{at} = {pte}, and {page} is unlocked")
+            format!("{page} is about to be unlocked, and {at} = {pte} names it")
         });
     }
 }

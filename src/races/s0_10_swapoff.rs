@@ -79,15 +79,21 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("swapoff lets go of the page", lets_go)
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     let original = |w: &World| Some(w.process(0).page_at(1));
-    let forever = progress("S0.10/progress", "if both happen in every round, swapoff never ends", family_cached, original)
-        .violates(Era::V2_6_11.with(UnmapCheck::Nothing).with(TryToUnuse::Keep), Clause::LIVELOCK)
-        .still_violates(Era::V2_6_13.with(TryToUnuse::Keep).with(UnuseActivate::BeforeUnlock), Clause::LIVELOCK);
+    let forever = progress(
+        "S0.10/progress",
+        "reclaim undoes what swapoff has mapped in every round, and swapoff never ends",
+        family_cached,
+        original,
+    )
+    .violates(Era::V2_6_11.with(UnmapCheck::Nothing).with(TryToUnuse::Keep), Clause::LIVELOCK)
+    .still_violates(Era::V2_6_13.with(TryToUnuse::Keep).with(UnuseActivate::BeforeUnlock), Clause::LIVELOCK);
     // Under 2.6.13 as it is, too, but that takes minutes: shuttle-tests/tests/deep.rs.
     let alone = round("S0.10/round", "whatever reclaim does meanwhile, a round of try_to_unuse brings something back", family_cached)
         .violates(Era::V2_6_13.with(TryToUnuse::Keep), Clause::ASSERT_1)
         .violates(Era::V2_6_13.with(UnuseActivate::No).with(TryToUnuse::Keep), Clause::ASSERT_1)
         .holds(Era::V2_6_13.with(UnuseActivate::No));
-    let title = "but nothing, if swapoff lets go of the page once more, for a process that does not need it";
+    let title =
+        "a round of try_to_unuse brings nothing back, since swapoff lets go of the page once more, for a process that does not need it";
     let bystander = round("S0.10/bystander", title, with_bystander).still_violates(Era::V2_6_13, Clause::ASSERT_1);
     let fault = Race::new("S0.10/fault", "swapoff and a store bring the same page back, and one of them takes it out of the swap cache")
         .world(cached)

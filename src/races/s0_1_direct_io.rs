@@ -56,17 +56,20 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_9)
         .holds(Era::V5_19)
         .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
-    let read_first = Race::new("S0.1/read", "the same, but the thread reads before it stores, so that the page comes back write-protected")
-        .world(given_away)
-        .cpu("kswapd", kswapd)
-        .cpu("direct I/O completes", device)
-        .cpu("load, then store (another thread)", load_then_store)
-        .violates(Era::V2_6_7.with(UnmapCheck::Nothing), Clause::DATA_1)
-        .violates(Era::V5_9, Clause::DATA_1)
-        .holds(Era::V2_6_11)
-        .holds(Era::V2_6_29)
-        .holds(Era::V5_19)
-        .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
+    let read_first = Race::new(
+        "S0.1/read",
+        "a page that a device stores into is unmapped, comes back write-protected for a load, and the next store gets a copy",
+    )
+    .world(given_away)
+    .cpu("kswapd", kswapd)
+    .cpu("direct I/O completes", device)
+    .cpu("load, then store (another thread)", load_then_store)
+    .violates(Era::V2_6_7.with(UnmapCheck::Nothing), Clause::DATA_1)
+    .violates(Era::V5_9, Clause::DATA_1)
+    .holds(Era::V2_6_11)
+    .holds(Era::V2_6_29)
+    .holds(Era::V5_19)
+    .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     let migrated = Race::new("S0.1/migrated", "a page that was migrated is given to a device, unmapped, and stored to")
         .world(|w| {
             one_page(w);

@@ -95,7 +95,7 @@ pub(super) fn races() -> Vec<Race> {
     let starved = Race::new("S0.2", "a page that is always held by one request or another is never unmapped")
         .world(cached_and_mapped)
         .cpu("direct I/O reads, overlapping", overlapping_reads);
-    let written = Race::new("S0.2/writes", "the same where the device only reads the page")
+    let written = Race::new("S0.2/writes", "a page that a device only reads, by one request or another, is never unmapped")
         .world(cached_and_mapped)
         .cpu("direct I/O writes, overlapping", overlapping_writes);
     let (starved, written) = (starving(starved), starving(written));
@@ -129,7 +129,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::DOCUMENT_0)
             .holds(Era::V2_6_13)
             .sometimes("the store gets the page back afterwards", back_from_swap);
-    let device = Race::new("S0.2/device", "but not a device that was given the page: it stores there all the same")
+    let device = Race::new("S0.2/device", "once a page is unmapped, a device that was given it stores there all the same")
         .world(|w| {
             cached_and_mapped(w);
             let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
@@ -154,7 +154,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_13)
         .sometimes("the page is copied for the device", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     let shared_writes =
-        Race::new("S0.8/writes", "but with document 0's check, a shared page that a device always reads is still never unmapped")
+        Race::new("S0.8/writes", "with document 0's check, a shared page that a device always reads is still never unmapped")
             .world(family)
             .cpu("direct I/O writes, overlapping", overlapping_writes)
             .cpu("memory hot-removal", memory_removal)

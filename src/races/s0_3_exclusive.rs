@@ -70,21 +70,23 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .never("the page is copied, and nobody shares it", copied)
         .sometimes("the page is reused", reused);
-    let remembered =
-        Race::new("S0.3/remembered", "the same, but the page was never shared, and is write-protected because a load swapped it in")
-            .world(|w| {
-                cached(w);
-                w.process(0).load(1).expect("it is mapped");
-            })
-            .cpu("isolate_lru_page, putback_lru_page", glance)
-            .cpu("store", store)
-            .violates(Era::V2_6_11, Clause::RACE_1)
-            .violates(Era::V5_9, Clause::RACE_1)
-            .holds(Era::V2_6_13)
-            .holds(Era::V2_6_29)
-            .holds(Era::V5_19)
-            .never("the page is copied, and nobody shares it", copied)
-            .sometimes("the page is reused", reused);
+    let remembered = Race::new(
+        "S0.3/remembered",
+        "a page that was never shared is write-protected since a load swapped it in, and somebody's look at it makes a store copy it",
+    )
+    .world(|w| {
+        cached(w);
+        w.process(0).load(1).expect("it is mapped");
+    })
+    .cpu("isolate_lru_page, putback_lru_page", glance)
+    .cpu("store", store)
+    .violates(Era::V2_6_11, Clause::RACE_1)
+    .violates(Era::V5_9, Clause::RACE_1)
+    .holds(Era::V2_6_13)
+    .holds(Era::V2_6_29)
+    .holds(Era::V5_19)
+    .never("the page is copied, and nobody shares it", copied)
+    .sometimes("the page is reused", reused);
     let reader = Race::new("S0.3/reader", "a device reads a page for a child that then unmaps it, and the parent stores")
         .world(family)
         .cpu("the child: pin, munmap, read", |w| {
@@ -125,7 +127,7 @@ pub(super) fn races() -> Vec<Race> {
             w.process(0).fork();
         })
         .sometimes("the child gets a copy", copied);
-    let exit = sums(Race::new("S0.4/exit", "the same, and another process exits, which takes no page lock either"))
+    let exit = sums(Race::new("S0.4/exit", "the counts are read under the page lock, and another process exits, which takes no page lock"))
         .world(half_mapped)
         .cpu("store (the child's)", childs_store)
         .cpu("exit_mmap (the parent's)", |w| w.process(0).exit())
@@ -151,17 +153,22 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("one reuses the page", reused)
     };
     let both = copies("S0.4/both", "two processes store at once, and one of them copies", Clause::COW_2);
-    let thread = copies("S0.4/thread", "the same, and another thread of the one that copies loads what is there", Clause::COW_1).cpu(
-        "load (another thread of the parent)",
-        |w| {
-            w.process(0).load(1).expect("it is mapped");
-        },
-    );
-    let unmap = sums(Race::new("S0.4/unmap", "the same, and the parent's mapping becomes a swap entry, which takes the page lock"))
-        .world(half_mapped)
-        .cpu("store (the child's)", childs_store)
-        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .sometimes("somebody gets a copy", copied);
+    let thread = copies(
+        "S0.4/thread",
+        "two processes store at once, one of them copies, and another thread of it loads what is there",
+        Clause::COW_1,
+    )
+    .cpu("load (another thread of the parent)", |w| {
+        w.process(0).load(1).expect("it is mapped");
+    });
+    let unmap = sums(Race::new(
+        "S0.4/unmap",
+        "the counts are read under the page lock, and the parent's mapping becomes a swap entry, which takes that lock",
+    ))
+    .world(half_mapped)
+    .cpu("store (the child's)", childs_store)
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .sometimes("somebody gets a copy", copied);
     // Not in the mails: an unmap gives its mapping up first, and flushes the TLB behind that.
     let stale = |race: Race| {
         race.cpu("munmap (a thread of the parent)", |w| w.process(0).munmap(1..2))
@@ -184,7 +191,10 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::DOCUMENT_0, Clause::COW_1)
         .holds(Era::V5_9)
         .showing("the child stores in place", reused);
-    let unmapped_swapped = Race::new("S0.4/stale-swapped", "the same, and the child has the page on swap, where 5.9 counts mappings still");
+    let unmapped_swapped = Race::new(
+        "S0.4/stale-swapped",
+        "one thread unmaps a shared page, another loads it through its TLB, and the child, which has it on swap, stores to it",
+    );
     let unmapped_swapped = stale(unmapped_swapped.world(half_mapped))
         .violates(Era::V5_9, Clause::COW_1)
         .violates(Era::V5_10, Clause::COW_1)
@@ -266,20 +276,21 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .never("the page is copied, and nobody shares it", copied)
         .sometimes("do_wp_page reuses it", reused);
-    let contended = Race::new("S0.6/contended", "but not when somebody has locked the page meanwhile")
-        .world(cached)
-        .cpu("store", store)
-        .cpu("lock_page, unlock_page", |w| {
-            let page = w.process(0).page_at(1);
-            w.lock_page(page);
-            w.unlock_page(page);
-        })
-        .violates(Era::DOCUMENT_0, Clause::RACE_1)
-        .holds(Era::V2_6_13)
-        .holds(Era::V2_6_29)
-        .holds(Era::V5_19)
-        .never("the page is copied, and nobody shares it", copied)
-        .sometimes("do_swap_page takes the page for exclusive", exclusive);
+    let contended =
+        Race::new("S0.6/contended", "somebody has locked the page that a write fault would take for its own, and document 0 copies it")
+            .world(cached)
+            .cpu("store", store)
+            .cpu("lock_page, unlock_page", |w| {
+                let page = w.process(0).page_at(1);
+                w.lock_page(page);
+                w.unlock_page(page);
+            })
+            .violates(Era::DOCUMENT_0, Clause::RACE_1)
+            .holds(Era::V2_6_13)
+            .holds(Era::V2_6_29)
+            .holds(Era::V5_19)
+            .never("the page is copied, and nobody shares it", copied)
+            .sometimes("do_swap_page takes the page for exclusive", exclusive);
     // Not in the mails: the cache's claim on the slot outlives the page's place in the cache, and counts as another process's.
     let late_claim =
         Race::new("S0.6/late-claim", "reclaim has taken the page out of the swap cache, and its claim on the slot is not given up yet")

@@ -40,15 +40,18 @@ pub(super) fn races() -> Vec<Race> {
             .showing("do_wp_page takes the page for its own", reused)
             .sometimes("the child gets its page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
             .sometimes("the parent gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
-    let full = cases(Race::new("S0.5/full", "the same while swap is full, and slots are given back at once"))
-        .world(|w| {
-            half_mapped(w);
-            w.fill_swap();
-        })
-        .cpu("load (the child's)", childs_load)
-        .cpu("store (the parent's)", store)
-        .showing("do_wp_page takes the page for its own", reused)
-        .sometimes("the child gets its page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
+    let full = cases(Race::new(
+        "S0.5/full",
+        "a swap entry is given up before the mapping is counted, while swap is full and slots are given back at once",
+    ))
+    .world(|w| {
+        half_mapped(w);
+        w.fill_swap();
+    })
+    .cpu("load (the child's)", childs_load)
+    .cpu("store (the parent's)", store)
+    .showing("do_wp_page takes the page for its own", reused)
+    .sometimes("the child gets its page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
     // Not in the mails: what else may happen once the page is unlocked too early.
     let unset = Race::new("S0.5/reclaim", "the page is unlocked before its mapping is set, and reclaim follows the mapping")
         .world(cached)

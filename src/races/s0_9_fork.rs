@@ -70,7 +70,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .never("fork copies the pinned page", copies)
         .sometimes("fork shares it", |e| !copies(e)),
-        Race::new("S0.9/own", "but once the parent has given any page to a device, fork takes the child's for the parent's, and copies it")
+        Race::new("S0.9/own", "once the parent has given any page to a device, fork takes the child's for the parent's, and copies it")
             .world(|w| {
                 family(w);
                 let parent = w.process(0);

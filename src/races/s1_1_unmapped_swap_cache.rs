@@ -50,7 +50,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_33)
             .holds(Era::V3_7)
             .sometimes("a page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
-        Race::new("S1.1/copy", "and so is a page that do_wp_page has just copied")
+        Race::new("S1.1/copy", "a page that do_wp_page has just copied has no mapping yet, and is migrated")
             .world(family)
             .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))
             .cpu("migrate_pages (the newest page)", World::migrate_newest)
@@ -76,7 +76,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .holds(Era::V2_6_38.with(NewpageLru::BeforeRemap))
         .sometimes("a page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
-        Race::new("S1.1/moved", "and later kernels move it, without a reverse map to walk")
+        Race::new("S1.1/moved", "a page without a mapping is moved by later kernels, without a reverse map to walk")
             .world(read_ahead)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
             .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))

@@ -69,13 +69,15 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
     // Not in the mail: what is under RCU only keeps its lock and its list, and its next owner changes the list (d9d332e0874f).
-    let fresh =
-        taken_again(Race::new("S1.2/fresh", "and its next owner links a VMA to it, while a lookup that came too late has its lock"))
-            .violates(kept(), Clause::GUARD_1)
-            .holds(kept().with(FreshAnonVma::Locked))
-            .still_violates(kept().with(LockRecheck::Mapped), Clause::GUARD_1) // rmap_walk does not look again
-            .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
-            .sometimes("the page is moved", moved);
+    let fresh = taken_again(Race::new(
+        "S1.2/fresh",
+        "the next owner of a freed anon_vma links a VMA to it, while a lookup that came too late has its lock",
+    ))
+    .violates(kept(), Clause::GUARD_1)
+    .holds(kept().with(FreshAnonVma::Locked))
+    .still_violates(kept().with(LockRecheck::Mapped), Clause::GUARD_1) // rmap_walk does not look again
+    .holds(life(AnonVmaLife::DummyVma).with(LockRecheck::Mapped).with(Isolation::GetUnlessZero))
+    .sometimes("the page is moved", moved);
     // The walk that RCU is for: of a page that is not locked, on behalf of nobody who maps it.
     let referenced = |id: &str, title: &str| {
         Race::new(id, title)
@@ -97,7 +99,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_36)
         .holds(Era::V3_7)
         .holds(Era::V5_19);
-    let recycled = referenced("S1.2/recycled", "and the freed anon_vma is another process's at once")
+    let recycled = referenced("S1.2/recycled", "a lookup comes too late, and the freed anon_vma is another process's at once")
         .cpu("exit_mmap, then a page fault elsewhere", |w| {
             w.process(0).exit();
             w.process(1).touch(1);

@@ -99,15 +99,16 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::DOCUMENT_2, Clause::HINT_1)
             .holds(Era::DOCUMENT_2_2009.with(VolatileTry::Neither))
             .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst));
-    let torn_fork = torn("S2.12/torn-fork", "the same in the other order: a fork comes between the two looks")
-        .cpu("fork (the parent), then the device is done", |w| {
-            w.process(0).fork();
-            w.pin(0).put();
-            crate::sync::mark(&DONE);
-        })
-        .violates(Era::DOCUMENT_2.with(CountOrder::CountFirst), Clause::HINT_1)
-        .holds(Era::DOCUMENT_2);
-    let torn_readahead = Race::new("S2.12/torn-readahead", "the same where a fault elsewhere lets go of the page, whose slot is in use")
+    let torn_fork =
+        torn("S2.12/torn-fork", "a fork comes between the two looks at the counts, and a page that a device holds is made volatile")
+            .cpu("fork (the parent), then the device is done", |w| {
+                w.process(0).fork();
+                w.pin(0).put();
+                crate::sync::mark(&DONE);
+            })
+            .violates(Era::DOCUMENT_2.with(CountOrder::CountFirst), Clause::HINT_1)
+            .holds(Era::DOCUMENT_2);
+    let torn_readahead = Race::new("S2.12/torn-readahead", "a fault elsewhere lets go of a page whose slot is in use, between the two looks at the counts, and a page that a device holds is made volatile")
         .world(|w| {
             family_cached(w);
             w.process(0).load(1).expect("it is mapped");

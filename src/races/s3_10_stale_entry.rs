@@ -51,7 +51,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_34.with(StaleEntry::MapNewReferenced))
             .sometimes("the fault cleans up a stale entry", |e| e.saw(Mark::FAULT_CLEANS_UP_STALE_ENTRY))
             .sometimes("the page is moved", moved),
-        Race::new("S3.10/zap", "but who zaps an entry while the migration is under way makes it leave references for nobody")
+        Race::new("S3.10/zap", "who zaps an entry while the migration is under way makes it leave references for nobody")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("munmap", |w| w.process(0).munmap(1..5))
@@ -74,7 +74,7 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V2_6_34.with(Recount::WalkAgain).with(RmapAgain::Keep))
             .sometimes("the walk is repeated", |e| e.saw(Mark::REMOVE_MIGRATION_PTES_AGAIN))
             .sometimes("the page is moved", moved),
-        Race::new("S3.11/zap", "but an entry that is zapped meanwhile is never restored, and the walk never ends")
+        Race::new("S3.11/zap", "the entries are counted, one is zapped meanwhile and never restored, and the walk never ends")
             .world(one_page)
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
             .cpu("munmap", |w| w.process(0).munmap(1..5))

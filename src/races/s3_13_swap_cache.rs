@@ -149,16 +149,19 @@ pub(super) fn races() -> Vec<Race> {
         .violates(entry_only(MoveMapping::Count), Clause::COW_1)
         .violates(entry_only(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
     // 2.6.29 leaves an unmapped page alone, so one of the two must have had it mapped.
-    let mapped_two = Race::new("S3.13/two-mapped", "the same, and one of the two has had the page mapped until the migration unmaps it")
-        .world(half_mapped)
-        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
-        .cpu("load (the parent's)", |w| {
-            w.process(0).load(1).expect("it is mapped");
-        })
-        .cpu("store (the child's)", |w| w.process(1).store(1, 7).expect("it is mapped"))
-        .violates(Era::V2_6_29.with(MoveMapping::Count), Clause::COW_1)
-        .violates(Era::V2_6_29.with(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
-    let family = Race::new("S3.13/family", "the same page, mapped by the parent, on swap for the child")
+    let mapped_two = Race::new(
+        "S3.13/two-mapped",
+        "parent and child bring a page back while it is migrated, which the parent had mapped until the migration unmaps it",
+    )
+    .world(half_mapped)
+    .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+    .cpu("load (the parent's)", |w| {
+        w.process(0).load(1).expect("it is mapped");
+    })
+    .cpu("store (the child's)", |w| w.process(1).store(1, 7).expect("it is mapped"))
+    .violates(Era::V2_6_29.with(MoveMapping::Count), Clause::COW_1)
+    .violates(Era::V2_6_29.with(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
+    let family = Race::new("S3.13/family", "a page in the swap cache, mapped by the parent and on swap for the child, is migrated")
         .world(half_mapped)
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
         .cpu("load (the child's)", |w| {
@@ -294,12 +297,15 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::V2_6_36.with(SwapinRecheck::Entry), Clause::COW_1)
             .holds(Era::V2_6_13)
             .holds(Era::V2_6_36);
-    let back_again = again("S3.13/back", "the same, and the page comes back to the swap cache, in another slot")
-        .cpu("stores of another thread, then of the child; memory hot-removal of both pages", |w| {
-            swap_places(w);
-            unmap(w.process(1));
-        })
-        .violates(Era::V2_6_29, Clause::COW_1); // 2.6.36 holds, after 268,375 executions: shuttle-tests/tests/deep.rs
+    let back_again = again(
+        "S3.13/back",
+        "while a fault waits for the page it found, the page leaves the swap cache, and comes back to it in another slot",
+    )
+    .cpu("stores of another thread, then of the child; memory hot-removal of both pages", |w| {
+        swap_places(w);
+        unmap(w.process(1));
+    })
+    .violates(Era::V2_6_29, Clause::COW_1); // 2.6.36 holds, after 268,375 executions: shuttle-tests/tests/deep.rs
     let slot_by_exit =
         again("S3.13/exit", "an exit takes the page out of the swap cache while a fault waits for it, and another page gets its slot")
             .cpu("store of another thread, exit of the child, memory hot-removal", |w| {

@@ -54,17 +54,18 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("vma_adjust (boundary 4 to 2)", |w| w.process(0).move_boundary(4, 2))
         .showing("the walk takes the page to lie outside the VMA", misses)
         .sometimes("the page is moved", moved);
-    let faulting = Race::new("S3.1/fault", "and whoever faults on the page afterwards meets a migration entry of an unlocked page")
-        .world(one_vma(4))
-        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
-        .cpu("split, then a load", |w| {
-            let p = w.process(0);
-            p.split_vma(2);
-            let _ = p.load(4);
-        })
-        .showing("the walk takes the page to lie outside the VMA", misses)
-        .sometimes("the page is moved", moved)
-        .sometimes("the load waits for the migration", |e| e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY));
+    let faulting =
+        Race::new("S3.1/fault", "vma_adjust moves the range under rmap_walk, and a fault meets a migration entry of an unlocked page")
+            .world(one_vma(4))
+            .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(4)))
+            .cpu("split, then a load", |w| {
+                let p = w.process(0);
+                p.split_vma(2);
+                let _ = p.load(4);
+            })
+            .showing("the walk takes the page to lie outside the VMA", misses)
+            .sometimes("the page is moved", moved)
+            .sometimes("the load waits for the migration", |e| e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY));
     // The mail: before the chains there was no lock either, and taking the one there was would have been the fix.
     let unlocked = |race: Race| race.violates(Era::V2_6_33.with(VmaAdjustLock::Nothing), Clause::MIG_1);
     [split, wrong, unlocked(boundary), unlocked(faulting)].map(eras).into()

@@ -25,7 +25,7 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("nothing is mapped behind the new end", |e| e.saw(Mark::PAGE_FAULT_EFAULT))
             .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
     };
-    let mapped = Race::new("S3.9/mapped", "but the addresses that fall away must have been zapped before, and then no lock helps")
+    let mapped = Race::new("S3.9/mapped", "the end of a VMA shrinks over addresses that were not zapped before, and no lock helps")
         .world(|w| {
             let p = w.new_process();
             p.mmap(1..5);

@@ -92,7 +92,11 @@ pub(super) fn races() -> Vec<Race> {
             protected_look(),
             protected_unshare(),
             protected_store("S3/mprotect-store", "a page that is on swap is made read-only while another thread stores there", cached),
-            protected_store("S3/mprotect-shared", "the same of a page that parent and child share", family),
+            protected_store(
+                "S3/mprotect-shared",
+                "a page that parent and child share is made read-only while another thread stores there",
+                family,
+            ),
         ])
         .collect()
 }

@@ -112,9 +112,19 @@ pub(super) fn races() -> Vec<Race> {
     vec![
         holds(own, &later()),
         alone("S4.8", "a page that parent and child have on swap is stored into by force", family_cached, poke),
-        alone("S4.8/read-only", "the same, where the parent may not store itself", read_only, poke_read_only),
+        alone(
+            "S4.8/read-only",
+            "a page that parent and child have on swap is stored into by force, where the parent may not store itself",
+            read_only,
+            poke_read_only,
+        ),
         two("S4.8/quicker", "a page is stored into by force, and another thread brings it back meanwhile", family_cached, poke),
-        two("S4.8/quicker-read-only", "the same, where the parent may not store itself", read_only, poke_read_only),
+        two(
+            "S4.8/quicker-read-only",
+            "a page is stored into by force, and another thread brings it back meanwhile, where the parent may not store itself",
+            read_only,
+            poke_read_only,
+        ),
         // 5.19 does as 5.9 does here, and takes four times as long.
         later().into_iter().filter(|protocol| *protocol != Era::V5_19).fold(reclaimed, Race::holds),
     ]

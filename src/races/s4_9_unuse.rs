@@ -33,7 +33,7 @@ pub(super) fn races() -> Vec<Race> {
     let reclaim = locked("S4.9", "swapoff, which has the page locked, copies it where it was moved to, and reclaim comes by")
         .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(3)))
         .sometimes("reclaim finds the page locked", |e| e.saw(Mark::SHRINK_PAGE_LOCKED));
-    let fault = locked("S4.9/fault", "the same, and a thread wants the page")
+    let fault = locked("S4.9/fault", "swapoff, which has the page locked, copies it where it was moved to, and a thread wants the page")
         .cpu("load (the child's)", |w| {
             w.process(1).load(3).expect("it is mapped");
         })
@@ -46,16 +46,18 @@ pub(super) fn races() -> Vec<Race> {
             .violates(Era::DOCUMENT_4.with(UnuseFound::Unmasked), Clause::RACE_1)
             .holds(Era::DOCUMENT_4)
             .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    let moved =
-        Race::new("S4.10/moved", "the same with a page that was moved: the fault is given the address and one more, and finds the entry")
-            .world(moved_on_swap)
-            .cpu("swapoff, then a load (the child's)", |w| {
-                w.swapoff();
-                w.process(1).load(3).expect("it is mapped");
-            })
-            .holds(Era::DOCUMENT_4)
-            .holds(Era::DOCUMENT_4.with(UnuseFound::Unmasked))
-            .sometimes("the page is copied", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
+    let moved = Race::new(
+        "S4.10/moved",
+        "swapoff notes an address and one more, and the fault on a page that was moved is given that, and finds the entry",
+    )
+    .world(moved_on_swap)
+    .cpu("swapoff, then a load (the child's)", |w| {
+        w.swapoff();
+        w.process(1).load(3).expect("it is mapped");
+    })
+    .holds(Era::DOCUMENT_4)
+    .holds(Era::DOCUMENT_4.with(UnuseFound::Unmasked))
+    .sometimes("the page is copied", |e| e.saw(Mark::DO_WP_PAGE_COPIES));
     vec![reclaim, fault, masked, moved, looked_for(), asked_of_the_freed()]
 }
 

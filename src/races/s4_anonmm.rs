@@ -70,14 +70,17 @@ fn lock_order() -> Vec<Race> {
         .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
         .cpu("munmap", |w| w.process(0).munmap(1..2))
         .sometimes("the page is freed", freed);
-    let fork = Race::new("S4.11/fork", "the same, and fork shares the page meanwhile")
-        .world(one_page)
-        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .cpu("fork, then a load in the child", |w| {
-            w.process(0).fork().load(1).expect("it is mapped");
-        })
-        .sometimes("the page is freed", freed);
-    let aged = Race::new("S4.11/aged", "the same, and the walk only looks")
+    let fork = Race::new(
+        "S4.11/fork",
+        "a walk waits for the page-table lock of one who waits for the page's map lock, and fork shares the page meanwhile",
+    )
+    .world(one_page)
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .cpu("fork, then a load in the child", |w| {
+        w.process(0).fork().load(1).expect("it is mapped");
+    })
+    .sometimes("the page is freed", freed);
+    let aged = Race::new("S4.11/aged", "a walk that only looks waits for the page-table lock of one who waits for the page's map lock")
         .world(one_page)
         .cpu("kswapd (refill_inactive_zone)", |w| w.age_page(w.process(0).page_at(1)))
         .cpu("madvise(DONTNEED)", |w| w.process(0).dontneed(1))
@@ -122,15 +125,18 @@ fn lifetime() -> Vec<Race> {
             .world(one_page)
             .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
             .cpu("exit_mmap", |w| w.process(0).exit());
-    let last = Race::new("S4.12/leak-family", "the same, and the page is that of a parent that has exited before")
-        .world(|w| {
-            family(w);
-            w.process(0).exit();
-        })
-        .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
-        .cpu("exit_mmap (the child's)", |w| w.process(1).exit());
+    let last = Race::new(
+        "S4.12/leak-family",
+        "a child exits between the last unmapping of its exited parent's page and the moment at which the page forgets it",
+    )
+    .world(|w| {
+        family(w);
+        w.process(0).exit();
+    })
+    .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
+    .cpu("exit_mmap (the child's)", |w| w.process(1).exit());
     let member =
-        Race::new("S4.12/leak-member", "the same, and the page is that of another descendant, which takes the head's last member along")
+        Race::new("S4.12/leak-member", "a descendant exits between the last unmapping of its page and the moment at which the page forgets it, and takes the head's last member along")
             .world(|w| {
                 extinct(w);
                 w.process(0).exit();

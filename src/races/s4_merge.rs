@@ -148,9 +148,13 @@ pub(super) fn races() -> Vec<Race> {
     let touched =
         beside("S4/merge-touched", "an untouched VMA moves beside one that was touched, which grows", false).sometimes("it grows", grows);
     // What speaks against it since 3.0 is the length of lists (965f55dea0e3); that 2.6.34 does it, breaks nothing.
-    let forked = beside("S4/merge-forked", "the same in a child: the pages of the one may be found by more lists than its own", true)
-        .never("it grows", grows)
-        .violates(Era::V2_6_34, Clause::RACE_1);
+    let forked = beside(
+        "S4/merge-forked",
+        "in a child, an untouched VMA moves beside one whose pages may be found by more lists than its own",
+        true,
+    )
+    .never("it grows", grows)
+    .violates(Era::V2_6_34, Clause::RACE_1);
     let misfits = Race::new("S4/merge-misfits", "a VMA moves beside others whose offsets do not go on, and none of them grows")
         .world(|w| {
             let p = w.new_process();

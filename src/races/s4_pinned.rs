@@ -46,27 +46,32 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("it is moved", moved);
     // Nobody has reported this. Who forks while a device stores into its memory shares that with the child until 5.9 (claim S0.9), and loses it when it
     // stores there itself; that it may not even move it, is document 4's.
-    let shared =
-        Race::new("S4/pinned-shared", "the same, and the page is shared: mremap copies it, and the device stores into the old one")
-            .world(pinned_and_shared)
-            .cpu("mremap, then a load", moved_and_loaded)
-            .cpu("direct I/O completes", device)
-            .violates(Era::DOCUMENT_4, Clause::PIN_1)
-            .violates(Era::RMAP_10, Clause::COW_1)
-            .violates(Era::V2_6_7, Clause::COW_1)
-            .violates(Era::V3_7, Clause::COW_1)
-            .sometimes("it is moved", moved);
-    let reclaim = Race::new("S4/pinned-reclaim", "the same, alone, and reclaim takes the page away before it moves, or behind that")
-        .world(pinned)
-        .cpu("mremap, then a load", moved_and_loaded)
-        .cpu("direct I/O completes", device)
-        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .holds(Era::RMAP_10)
-        .holds(Era::DOCUMENT_4)
-        .holds(Era::V2_6_7)
-        .holds(Era::V2_6_13)
-        .holds(Era::V5_19)
-        .sometimes("it is moved", moved);
+    let shared = Race::new(
+        "S4/pinned-shared",
+        "a page that is shared moves while a device stores into it: mremap copies it, and the device stores into the old one",
+    )
+    .world(pinned_and_shared)
+    .cpu("mremap, then a load", moved_and_loaded)
+    .cpu("direct I/O completes", device)
+    .violates(Era::DOCUMENT_4, Clause::PIN_1)
+    .violates(Era::RMAP_10, Clause::COW_1)
+    .violates(Era::V2_6_7, Clause::COW_1)
+    .violates(Era::V3_7, Clause::COW_1)
+    .sometimes("it is moved", moved);
+    let reclaim = Race::new(
+        "S4/pinned-reclaim",
+        "a page moves while a device stores into it, and reclaim takes it away before it moves, or behind that",
+    )
+    .world(pinned)
+    .cpu("mremap, then a load", moved_and_loaded)
+    .cpu("direct I/O completes", device)
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .holds(Era::RMAP_10)
+    .holds(Era::DOCUMENT_4)
+    .holds(Era::V2_6_7)
+    .holds(Era::V2_6_13)
+    .holds(Era::V5_19)
+    .sometimes("it is moved", moved);
     let fast = Race::new("S4/pinned-fast", "a device is given the page without a lock while it moves")
         .world(one_page)
         .cpu("mremap, then a load", moved_and_loaded)

@@ -55,8 +55,9 @@ pub struct Exec {
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
     loom_words: Mutex<super::loom::Words>,
-    /// Which object lives in a place, counted from one: for names, and only while there is a trace.
+    /// Which object lives in a place, counted from one, and which one did when the CPUs started: for names, and only while there is a trace.
     lives: Mutex<Vec<u32>>,
+    first_lives: Mutex<Vec<u32>>,
 }
 
 impl Exec {
@@ -81,6 +82,7 @@ impl Exec {
             trace: tracing.then(|| Mutex::new(Trace::new(cpus))),
             loom_words: Mutex::default(),
             lives: Mutex::default(),
+            first_lives: Mutex::default(),
         })
     }
 
@@ -171,6 +173,11 @@ impl Exec {
         }
     }
 
+    /// The CPUs are about to start: what lives now is what a reader of the trace meets first.
+    pub(super) fn name_from_here(&self) {
+        self.first_lives.lock().clone_from(&self.lives.lock());
+    }
+
     /// How far its CPUs are.
     pub(crate) fn progress(&self) -> &Arc<Progress> {
         &self.progress
@@ -251,9 +258,18 @@ impl Exec {
         }
     }
 
+    fn lives_in(&self, place: u32) -> (u32, u32) {
+        if self.trace.is_none() {
+            return (1, 1);
+        }
+        let life = |lives: &Mutex<Vec<u32>>| lives.lock().get(place as usize).copied().unwrap_or(1);
+        (life(&self.lives), life(&self.first_lives))
+    }
+
     /// What each CPU holds now: (cpu, lock).
     pub fn held(&self) -> Vec<(usize, String)> {
-        self.tables.lock().held()
+        let held = self.tables.lock().held();
+        held.into_iter().map(|(cpu, lock)| (cpu, lock.told(&|place| self.lives_in(place)))).collect()
     }
 
     /// Takes what was recorded, if this execution was traced.
@@ -293,10 +309,9 @@ pub(crate) fn with<R>(f: impl FnOnce(&Exec) -> R) -> R {
     EXEC.with(|exec| f(exec.borrow().as_deref().expect("modelled objects live inside an execution: see Race::check")))
 }
 
-/// Which object lives in a place now; the first, where nobody keeps count.
-pub(super) fn life(place: u32) -> u32 {
-    let here = |exec: &Arc<Exec>| exec.lives.lock().get(place as usize).copied();
-    EXEC.with(|exec| exec.borrow().as_ref().and_then(here)).unwrap_or(1)
+/// Which object lives in a place now, and which one did when the CPUs started; the first, where nobody keeps count.
+pub(super) fn lives(place: u32) -> (u32, u32) {
+    EXEC.with(|exec| exec.borrow().as_ref().map_or((1, 1), |exec| exec.lives_in(place)))
 }
 
 /// Leaves the execution that loom's last one has left behind.

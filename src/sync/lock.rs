@@ -33,7 +33,7 @@ impl RawLock {
     #[track_caller]
     fn lock(&self) {
         let at = Location::caller();
-        lockdep::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive);
+        lockdep::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive, "lock");
         self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
         event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
     }
@@ -239,7 +239,7 @@ impl PageLock {
     /// Sleeps until the page is unlocked, without locking it.
     #[track_caller]
     pub fn wait(&self) {
-        lockdep::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping, Mode::Exclusive);
+        lockdep::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping, Mode::Exclusive, "wait");
         self.0.owner.enter_when(self.0.step(Access::Wait), Option::is_none, |_| lockdep::stop_waiting());
         event(StepKind::Note, Some(self.0.name), || format!("waited until {} was released", self.0.name));
     }

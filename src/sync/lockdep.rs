@@ -26,10 +26,20 @@ struct HeldLock {
     at: &'static Location<'static>,
 }
 
+/// A lock that a CPU is about to take, and may have to wait for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    lock: u32,
+    name: Name,
+    mode: Mode,
+    call: &'static str,
+    at: &'static Location<'static>,
+}
+
 #[derive(Default)]
 struct CpuState {
     held: Vec<HeldLock>,
-    waits_for: Option<(u32, Name, Mode)>,
+    waits_for: Option<Wanted>,
     rcu_depth: u32,
     rcu_since: u64,
     /// The moment in which it freed something last.
@@ -59,9 +69,17 @@ pub struct WaitFor {
     pub queued: bool,
     /// What it wants.
     pub wants: Name,
+    /// By which call, and where.
+    call: &'static str,
+    pub(super) at: &'static Location<'static>,
 }
 
 impl WaitFor {
+    /// The call that waits.
+    pub(super) fn call(&self) -> String {
+        format!("{}({})", self.call, self.wants)
+    }
+
     /// What the one before it wants of it, in words.
     pub fn holding(&self) -> String {
         if self.queued { format!("{} (queued)", self.holds) } else { self.holds.to_string() }
@@ -130,7 +148,7 @@ pub(super) fn ordered(name: Name) {
 /// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that no wait-for cycle closes
 /// ([ATOMIC-1](Clause::ATOMIC_1), [DEADLOCK](Clause::DEADLOCK)).
 #[track_caller]
-pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode) {
+pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, call: &'static str) {
     let at = Location::caller();
     if kind == LockKind::Sleeping {
         might_sleep(name);
@@ -142,7 +160,7 @@ pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode) {
     ordered(name);
     with(|exec| {
         let mut tables = exec.tables.lock();
-        tables.cpus[me].waits_for = Some((lock, name, mode));
+        tables.cpus[me].waits_for = Some(Wanted { lock, name, mode, call, at });
         let cycle = tables.cycle_from(me);
         drop(tables);
         exec.clauses[Clause::DEADLOCK as usize].fetch_add(1, Relaxed);
@@ -165,8 +183,8 @@ impl Tables {
     }
 
     /// What each CPU holds: (cpu, lock).
-    pub(super) fn held(&self) -> Vec<(usize, String)> {
-        let held = |(cpu, state): (usize, &CpuState)| state.held.iter().map(move |l| (cpu, l.name.to_string())).collect::<Vec<_>>();
+    pub(super) fn held(&self) -> Vec<(usize, Name)> {
+        let held = |(cpu, state): (usize, &CpuState)| state.held.iter().map(move |l| (cpu, l.name)).collect::<Vec<_>>();
         self.cpus.iter().enumerate().flat_map(held).collect()
     }
 
@@ -182,19 +200,21 @@ impl Tables {
     fn cycle_from(&self, me: usize) -> Option<Vec<WaitFor>> {
         let mut path = vec![me];
         self.search(me, &mut path).then(|| {
-            let wants = |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits").1;
+            let waits = |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits");
+            let wants = |cpu: usize| waits(cpu).name;
             (0..path.len())
                 .map(|at| {
                     let (cpu, holds) = (path[at], wants(path[(at + path.len() - 1) % path.len()]));
                     // Who is on the path holds what the one before it wants, or else is ahead of it in the queue for the very same.
-                    WaitFor { cpu, holds, queued: path.len() > 1 && wants(cpu) == holds, wants: wants(cpu) }
+                    let Wanted { name, call, at, .. } = waits(cpu);
+                    WaitFor { cpu, holds, queued: path.len() > 1 && name == holds, wants: name, call, at }
                 })
                 .collect()
         })
     }
 
     fn search(&self, at: usize, path: &mut Vec<usize>) -> bool {
-        let Some((lock, _, mode)) = self.cpus[at].waits_for else { return false };
+        let Some(Wanted { lock, mode, .. }) = self.cpus[at].waits_for else { return false };
         let Some(blockers) = self.blockers.get(lock as usize) else { return false };
         for &Blocker { cpu: next, holds } in blockers {
             if holds.is_none() && next == at {

@@ -50,7 +50,7 @@ pub use lock::{PageLock, SpinLock};
 pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
 pub use loom::{LoomReport, LoomStop, explore as explore_loom, refuses as loom_refuses};
 pub use mark::{Mark, mark};
-pub use name::{Name, PRIME, new_life, primes};
+pub use name::{Name, PRIME, new_life, primes, primes_from_here};
 pub use native::{Endless, run_once as run_native};
 pub(crate) use operation::{Operation, operation};
 pub use panics::Mishap;

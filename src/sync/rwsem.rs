@@ -73,7 +73,7 @@ impl RwSem {
         lockdep::ordered(self.name);
         if !self.try_read(at) {
             self.enter_queue(false);
-            lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared);
+            lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared, "down_read");
             let me = exec::cpu();
             self.state.enter_when(
                 // It leaves the queue, so it is more than a shared acquisition; others may be reading, so it is not an exclusive one.
@@ -129,7 +129,7 @@ impl RwSem {
         let at = Location::caller();
         lockdep::might_sleep(self.name);
         self.enter_queue(true);
-        lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive);
+        lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, "down_write");
         let me = exec::cpu();
         self.state.enter_when(
             self.step(Access::Acquire),

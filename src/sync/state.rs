@@ -8,7 +8,7 @@ use std::hash::Hash;
 use dpor::Digest;
 
 use super::exec;
-use super::name::{Name, PRIME};
+use super::name::{GONE, Name, PRIME};
 
 /// Everything that is shared, object by object. What [`Race::selfcheck`](crate::Race::selfcheck) compares, so nothing may be missing in it:
 /// every object that was ever made has a number, and [`unseen`](Self::unseen) says which were passed over. Retry loops are told by the same
@@ -124,7 +124,7 @@ fn mix(hash: &mut u64, value: u64) -> &mut u64 {
 
 /// What is primed is known by its name without the primes.
 fn text(hash: &mut u64, text: &str) {
-    let plain = if text.contains(PRIME) { text.replace(PRIME, "").into() } else { Cow::Borrowed(text) };
+    let plain = if text.contains([PRIME, GONE]) { text.replace([PRIME, GONE], "").into() } else { Cow::Borrowed(text) };
     for part in plain.as_bytes().chunks(8) {
         let mut eight = [0; 8];
         eight[..part.len()].copy_from_slice(part);

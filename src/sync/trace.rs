@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::OnceLock;
 
-use witness::{Step, StepKind};
+use witness::{Fact, Step, StepKind};
 
 use super::exec;
 use super::lockdep;
@@ -23,6 +23,8 @@ pub struct Trace {
     depth: Vec<u8>,
     /// Calls that have not done anything yet, by CPU: a function shows in the order of its first step, not of its call.
     calls: Vec<Vec<Step>>,
+    /// The state when the CPUs start, and now.
+    start: BTreeMap<String, String>,
     state: BTreeMap<String, String>,
     observer: Option<Observer>,
 }
@@ -32,9 +34,9 @@ impl Trace {
         Self { depth: vec![0; cpus], calls: vec![Vec::new(); cpus], ..Self::default() }
     }
 
-    /// The recorded steps.
-    pub fn into_steps(self) -> Vec<Step> {
-        self.steps
+    /// The state when the CPUs start, and the recorded steps.
+    pub fn into_parts(self) -> (Vec<Fact>, Vec<Step>) {
+        (self.start.into_iter().map(|(name, value)| Fact { name, value }).collect(), self.steps)
     }
 
     /// Which of the recorded steps are those of the schedule from `first` up to `end`: (first, last).
@@ -46,7 +48,8 @@ impl Trace {
 
     /// From now on, state changes are told beside the events.
     fn observe(&mut self, observer: Observer) {
-        self.state = observer();
+        self.start = observer();
+        self.state = self.start.clone();
         self.observer = Some(observer);
     }
 
@@ -89,7 +92,20 @@ impl Trace {
         self.taken.resize(self.steps.len(), taken);
     }
 
+    /// Of a deadlock, what each CPU of the circle waits for: the one that closes it first, since it is the one that runs.
     pub(super) fn violation(&mut self, taken: usize, cpu: usize, violation: &Violation, at: &Location<'_>) {
+        for (n, wait) in violation.cycle.iter().enumerate() {
+            let next = &violation.cycle[(n + 1) % violation.cycle.len()];
+            let whose = match (next.cpu == wait.cpu, next.queued) {
+                (true, _) => "itself".to_owned(),
+                (false, true) => format!("CPU{}, which is before it in the queue", next.cpu),
+                (false, false) => format!("CPU{}", next.cpu),
+            };
+            self.push(taken, wait.cpu, StepKind::Blocked, wait.wants.to_string(), format!("{} waits for {whose}", wait.call()), wait.at);
+        }
+        if !violation.cycle.is_empty() {
+            return;
+        }
         self.push(taken, cpu, StepKind::Violation, String::new(), format!("{}: {}", violation.clause, violation.what), at);
     }
 }
@@ -156,6 +172,7 @@ pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() ->
 pub(crate) fn observe(observer: impl FnOnce() -> Observer) {
     exec::with(|exec| {
         if let Some(trace) = &exec.trace {
+            exec.name_from_here();
             let observer = observer();
             trace.lock().observe(observer);
         }

@@ -83,7 +83,7 @@ fn what_names_nothing() {
         "check S3.1 --format=?",
         "--color=?",
         "explain ?",
-        "gallery ? --output g",
+        "report ? --output g",
         "explain S3.1 --protocol=?",
         "explain S3.1 --format=?",
         "replay ? --protocol 2.6.34 --schedule 1",
@@ -129,11 +129,11 @@ fn what_is_no_number() {
 #[test]
 fn what_is_not_asked_for() {
     let commands =
-        ["check", "explain", "replay", "list", "gallery", "matrix", "selfcheck", "merge", "bench", "conform", "completions", "man", ""];
+        ["check", "explain", "replay", "list", "report", "matrix", "selfcheck", "merge", "bench", "conform", "completions", "man", ""];
     let unknown = ["--nonsense", "-Z", "--format", "--output", "--é", "--=x", "---", "--format=\n"].map(OsString::from);
     let commands: Vec<_> = commands.iter().map(|command| format!("{command} ?")).collect();
     refuses_all("not-asked-for", &commands.iter().map(String::as_str).collect::<Vec<_>>(), &unknown);
-    let twice = ["bench ?", "gallery --output g ?", "explain S3.1 ?", "completions bash ?", "man check ?"];
+    let twice = ["bench ?", "report --output g ?", "explain S3.1 ?", "completions bash ?", "man check ?"];
     refuses_all("too-many", &twice, &odd_texts());
 }
 
@@ -148,7 +148,7 @@ fn what_is_no_file() {
         vec![path("no/such/x"), path("file/x"), path("round"), path("new/"), path(&"x".repeat(5000)), "".into(), "/proc/nothing".into()];
     let write = ["explain S3.8 --output=?", "explain S3.8 -o?", "check =S3.8 --engine dpor --save=?", "conform --record=?"];
     refuses_all("not-written", &write, &[&odd[..], &[path("")]].concat());
-    refuses_all("no-directory", &["gallery -o?"], &[&odd[1..3], &[path("file"), "".into(), "-".into()]].concat());
+    refuses_all("no-directory", &["report -o?"], &[&odd[1..3], &[path("file"), "".into(), "-".into()]].concat());
     odd.extend(["/dev/zero", "/dev/urandom", "/dev/null", "/proc/self/mem", "/proc/self/environ", "/etc/passwd", "-"].map(OsString::from));
     odd.extend([path("file"), path("")]);
     let read = ["check --engine dpor --save s.json --resume=?", "check --engine dpor --resume=?", "merge ?", "conform --trace=?"];

@@ -57,10 +57,10 @@ fn what_is_read_only_is_left_alone() {
         let line = refused(&args);
         assert!(line.starts_with(&format!("error: cannot write {name}: ")), "{line}");
     }
-    fs::rename(&file, directory.join("index.md")).expect("writable");
-    let line = refused(&format!("gallery --output {}", directory.display()));
-    assert!(line.starts_with("error: cannot write ") && line.contains("index.md: "), "{line}");
-    assert_eq!(fs::read_to_string(directory.join("index.md")).expect("still there"), "before");
+    fs::rename(&file, directory.join("index.html")).expect("writable");
+    let line = refused(&format!("report --output {}", directory.display()));
+    assert!(line.starts_with("error: cannot write ") && line.contains("index.html: "), "{line}");
+    assert_eq!(fs::read_to_string(directory.join("index.html")).expect("still there"), "before");
     assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1, "and it was known before anything was drawn");
 }
 

@@ -6,6 +6,7 @@ mod conform;
 mod files;
 mod limits;
 mod parts;
+mod report;
 mod schema;
 
 use std::fs;
@@ -28,7 +29,7 @@ const GONE: i32 = 141;
 
 fn lockwalk(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockwalk"));
-    command.args(args.split_whitespace()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());
+    command.args(args.split_whitespace()).env_remove("NO_COLOR").env_remove("COLUMNS").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());
     command
 }
 
@@ -291,7 +292,7 @@ fn what_cannot_be_written_leaves_nothing() {
     for args in [
         format!("explain S3.1 --output {}", nowhere.display()),
         format!("explain S3.1 --output {}", directory.display()),
-        format!("gallery --output {}", taken.display()),
+        format!("report --output {}", taken.display()),
     ] {
         let started = Instant::now();
         let line = refused(&args);
@@ -370,21 +371,39 @@ fn the_list_can_be_of_some_names_only() {
     assert_eq!(refused("list MIG1"), "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean 'MIG-1'?");
 }
 
+/// Of a mail's 72 columns no line takes more, and what is left out is said; a deadlock shows who waits.
 #[test]
-fn the_gallery_has_a_picture_for_each_violation() {
-    let directory = directory("gallery");
-    let (said, _) = run(&format!("gallery S1 --output {}", directory.display()), 0);
-    let races = lockwalk::races::all().into_iter().filter(|race| race.id().starts_with("S1."));
-    let cases = races.flat_map(|race| race.cases().to_vec()).collect::<Vec<_>>();
-    let violations = cases.iter().filter(|(_, documented)| *documented != lockwalk::Documented::Holds).count();
-    assert!(said.starts_with(&format!("{violations} pictures in ")), "{said}");
-    let index = fs::read_to_string(directory.join("index.md")).expect("an index");
-    let pictures: Vec<_> = index.lines().filter_map(|line| line.strip_prefix("![")?.strip_suffix(')')?.rsplit_once('(')).collect();
-    assert_eq!(pictures.len(), violations);
-    for (_, file) in &pictures {
-        assert!(fs::read_to_string(directory.join(file)).expect("the picture").contains("<svg"), "{file}");
+fn a_witness_fits_a_mail() {
+    let (mail, whole) = (good("explain =S3.1 --width 72"), good("explain =S3.1 --width 72 --whole"));
+    for text in [&mail, &whole, &good("explain =S3.3 --width 72"), &good("explain =S1.6/starve --width 72")] {
+        assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
     }
-    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), violations + 1, "each has a file of its own");
+    assert!(mail.contains("rows are left out where ⋮ stands (--whole") && !mail.contains("lock(lru_lock)"), "{mail}");
+    assert!(whole.contains("lock(lru_lock)") && !whole.contains('⋮') && whole.lines().count() > mail.lines().count(), "{whole}");
+    let headline = mail.lines().nth(1).expect("lines");
+    assert!(headline.starts_with("MIG-1 is violated: P0 is about to be unlocked"), "{headline}");
+    assert!(mail.contains("held at the end: page(P0) (CPU0)"), "{mail}");
+    let from = good("explain =S3.1 --width 72 --from-first-switch");
+    let before = |text: &str| text.lines().take_while(|line| !line.contains("── switch")).count();
+    assert!(before(&from) < before(&mail), "{from}");
+    let deadlock = good("explain =S3.3");
+    for part in ["DEADLOCK: CPU0 holds ", "lock(anon_vma#1) waits for CPU1", "lock(anon_vma#0) waits for CPU0"] {
+        assert!(deadlock.contains(part), "{part}: {deadlock}");
+    }
+    assert_eq!(refused("explain =S3.1 --width 20"), "error: invalid value '20' for '--width <COLUMNS>': 20 is not in 40..=65535");
+    assert!(refused("explain =S3.1 --whole --from-first-switch").contains("cannot be used with"));
+    let columns = lockwalk("explain =S3.1").env("COLUMNS", "60").output().expect("it starts");
+    assert!(String::from_utf8_lossy(&columns.stdout).lines().all(|line| line.chars().count() <= 60));
+}
+
+/// Titles are read one by one.
+#[test]
+fn titles_stand_alone() {
+    for race in lockwalk::races::all() {
+        let first = race.title().split([' ', ',']).next().expect("a word");
+        let leans = ["but", "and", "also", "again", "it", "so"].contains(&first) || race.title().starts_with("the same");
+        assert!(!leans, "{}: {}", race.id(), race.title());
+    }
 }
 
 /// Ctrl-C ends an exploration that would take for ever, and what was covered is said.
@@ -453,7 +472,7 @@ fn completions_and_manual_pages_know_every_command_and_option() {
 fn the_help_says_what_the_exit_status_means() {
     let help = good("--help");
     for part in
-        ["check", "merge", "explain", "replay", "list", "gallery", "bench", "Examples:", "Exit status:", "  3    something is undecided"]
+        ["check", "merge", "explain", "replay", "list", "report", "bench", "Examples:", "Exit status:", "  3    something is undecided"]
     {
         assert!(help.contains(part), "{part}: {help}");
     }
@@ -498,7 +517,7 @@ fn the_benchmark_measures_what_is_asked_for() {
     let markdown = good("bench --family racy --size 1,1,1 --time 5s --format markdown --ascii");
     assert!(markdown.is_ascii() && markdown.contains("| dpor "), "{markdown}");
     let json: serde_json::Value = serde_json::from_str(&good("bench --family bug --size 1,1,1 --time 5s --format json")).expect("JSON");
-    assert_eq!((json["format"].as_u64(), json["lockwalk"].as_str()), (Some(1), Some(env!("CARGO_PKG_VERSION"))));
+    assert_eq!((json["format"].as_u64(), json["lockwalk"].as_str()), (Some(2), Some(env!("CARGO_PKG_VERSION"))));
     let cell = &json["tables"][0]["columns"][0]["cells"][0];
     assert_eq!((cell["engine"].as_str(), cell["outcome"].as_str(), cell["why"].as_str()), (Some("dpor"), Some("done"), None), "{json:#}");
     let memory = good("bench --memory --time 200ms");

@@ -24,6 +24,7 @@
 //!     showing: Vec::new(),
 //!     operations: vec![Count::new("src/mine.rs:7: split_vma(2) on CPU 'split'", 64)],
 //!     documented: Documented::Holds,
+//!     lock_order: Vec::new(),
 //!     seconds: 0.3,
 //!     witness: None,
 //! };
@@ -39,6 +40,7 @@ mod trace;
 mod verdict;
 
 pub mod render;
+pub mod report;
 
-pub use trace::{Ending, Found, Held, Step, StepKind, Wait, Witness};
+pub use trace::{Ending, Fact, Found, Held, Step, StepKind, Wait, Witness};
 pub use verdict::{Count, Coverage, Documented, INAPPLICABLE, Judged, Judgement, Outcome, Verdict};

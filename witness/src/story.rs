@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::render::Detail;
 use crate::{Ending, Step, StepKind, Wait, Witness};
 
 /// The span of steps over which a CPU holds a lock or is in an RCU read section.
@@ -16,12 +17,56 @@ pub(crate) struct Hold {
     pub steps: Range<usize>,
 }
 
-/// The steps to show, as indices.
-///
-/// In full that is all of them. The story leaves out the loads that change nothing, unless they are where the race is: a load
+/// The steps to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Their indices.
+    pub rows: Vec<usize>,
+    /// Those of them before which something of the story is left out.
+    pub gaps: Vec<usize>,
+    /// Loads without effect that are left out.
+    loads: usize,
+    /// Rows of the story that are left out.
+    folded: usize,
+}
+
+impl Shown {
+    pub(crate) fn new(witness: &Witness, detail: Detail) -> Self {
+        let story = story(witness, detail == Detail::Full);
+        let rows = match detail {
+            Detail::Full | Detail::Story => story.clone(),
+            Detail::Window => window(witness, &story, false),
+            Detail::FromFirstSwitch => window(witness, &story, true),
+        };
+        let place = |row: &usize| story.binary_search(row).ok();
+        let gap = |n: usize| match n.checked_sub(1) {
+            None => rows.first() != story.first(),
+            Some(before) => place(&rows[before]).map(|place| place + 1) != place(&rows[n]),
+        };
+        let gaps = (0..rows.len()).filter(|&n| gap(n)).map(|n| rows[n]).collect();
+        Self { gaps, loads: witness.steps.len() - story.len(), folded: story.len() - rows.len(), rows }
+    }
+
+    /// What is left out, and how to see it, in one sentence; nothing if nothing is.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        let are = |n: usize| if n == 1 { "is" } else { "are" };
+        let loads = (self.loads > 0).then(|| {
+            let loads = plural(self.loads as u64, "load");
+            format!("{loads} without effect {} not shown (--full shows them)", are(self.loads))
+        });
+        let folded = (self.folded > 0).then(|| {
+            let rows = plural(self.folded as u64, "row");
+            format!("{rows} {} left out where ⋮ stands (--whole shows them)", are(self.folded))
+        });
+        let all: Vec<_> = folded.into_iter().chain(loads).collect();
+        (!all.is_empty()).then(|| format!("rows are numbered by step; {}", all.join("; ")))
+    }
+}
+
+/// In full that is every step. The story leaves out the loads that change nothing, unless they are where the race is: a load
 /// whose nearest store to the same object, before or after, is another CPU's; the last one before the CPU decides something
 /// or loses its turn.
-pub(crate) fn shown(witness: &Witness, full: bool) -> Vec<usize> {
+fn story(witness: &Witness, full: bool) -> Vec<usize> {
     let steps = &witness.steps;
     let races = racing(steps, 0..steps.len());
     let raced = racing(steps, (0..steps.len()).rev());
@@ -35,6 +80,67 @@ pub(crate) fn shown(witness: &Witness, full: bool) -> Vec<usize> {
             || steps.get(i + 1).is_none_or(|next| next.cpu != step.cpu || decides(next.kind))
     };
     (0..steps.len()).filter(matters).collect()
+}
+
+/// A turn of more rows than this is long.
+const LONG: usize = 16;
+/// What is kept of the beginning of a long turn, of its end, and of the end of the last one.
+const HEAD: usize = 2;
+const TAIL: usize = 4;
+const END: usize = 10;
+
+/// Of the `story`, what is around the switches. Of a long turn, and of everything before the first switch if that is not wanted, are left: what
+/// others see of it, the locks that are held beyond it, and the calls in which all that happens.
+fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<usize> {
+    let steps = &witness.steps;
+    let mut keep = vec![true; story.len()];
+    let turns: Vec<&[usize]> = story.chunk_by(|a, b| steps[*a].cpu == steps[*b].cpu).collect();
+    let repeating = repeating(witness).unwrap_or_default();
+    let mut begin = 0;
+    for (n, turn) in turns.iter().enumerate() {
+        let preparation = n == 0 && from_first_switch && turns.len() > 1;
+        let round = turn.iter().any(|row| repeating.contains(row));
+        if (turn.len() > LONG || preparation) && !round {
+            let head = if n == 0 { 0 } else { HEAD };
+            let last = n + 1 == turns.len() || turns[n + 1..].iter().all(|turn| steps[turn[0]].kind == StepKind::Blocked);
+            let tail = if preparation {
+                1
+            } else if last {
+                END
+            } else {
+                TAIL
+            };
+            for (at, row) in turn.iter().enumerate() {
+                keep[begin + at] = at < head || at + tail >= turn.len() || matters_beyond(witness, turn, *row);
+            }
+        }
+        begin += turn.len();
+    }
+    // The calls around what is kept.
+    for at in (0..story.len()).rev().filter(|at| steps[story[*at]].kind == StepKind::Call).collect::<Vec<_>>() {
+        let call = &steps[story[at]];
+        let mut inside = (at + 1..story.len()).filter(|later| steps[story[*later]].cpu == call.cpu);
+        keep[at] |= inside.by_ref().take_while(|later| steps[story[*later]].depth > call.depth).any(|later| keep[later]);
+    }
+    (0..story.len()).filter(|at| keep[*at]).map(|at| story[at]).collect()
+}
+
+/// Does anybody see `row` after its `turn`? It takes a lock that is held longer, or is the last of the turn to store what another CPU looks at, or
+/// what the violation is about.
+fn matters_beyond(witness: &Witness, turn: &[usize], row: usize) -> bool {
+    use StepKind::{Lock, LockShared, RcuLock, Store, TryLock};
+    let (step, end) = (&witness.steps[row], turn[turn.len() - 1]);
+    match step.kind {
+        Lock | LockShared | TryLock | RcuLock => holds(witness).iter().any(|hold| hold.steps.start == row && hold.steps.end > end),
+        Store if !step.object.is_empty() => {
+            let same = |other: &&Step| other.object == step.object && matches!(other.kind, Store | StepKind::Load);
+            let later =
+                turn.iter().filter(|other| **other > row).any(|other| witness.steps[*other].kind == Store && same(&&witness.steps[*other]));
+            let elsewhere = witness.steps.iter().filter(same).any(|other| other.cpu != step.cpu);
+            !later && (elsewhere || witness.what.contains(&step.object))
+        }
+        _ => false,
+    }
 }
 
 /// For every step, whether the last store to its object, in the order of `indices`, was another CPU's.
@@ -59,9 +165,9 @@ fn decides(kind: StepKind) -> bool {
     matches!(kind, Note | Violation | Return | Blocked)
 }
 
-/// The step at which it goes wrong. A livelock has none.
+/// The step at which it goes wrong. A livelock has none, nor has what goes well.
 pub(crate) fn violating(witness: &Witness) -> Option<usize> {
-    if matches!(witness.ending, Ending::Livelock { .. }) {
+    if matches!(witness.ending, Ending::Livelock { .. } | Ending::Complete) {
         return None;
     }
     let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation);
@@ -96,6 +202,15 @@ pub(crate) fn heads(witness: &Witness) -> Vec<String> {
 /// The step's text; a step of a CPU without a name says whose it is.
 pub(crate) fn text(witness: &Witness, step: &Step) -> String {
     if step.cpu < witness.cpus.len() { step.text.clone() } else { format!("CPU{}: {}", step.cpu, step.text) }
+}
+
+/// Does the step itself tell what is true now: `P0.mapcount := 0` that `P0.mapcount 1→0`?
+pub(crate) fn tells(step: &Step, now: &str) -> bool {
+    let Some((name, value)) = step.text.split_once(" := ") else { return false };
+    let after = now.strip_prefix(name).unwrap_or_default();
+    after.strip_prefix(" = ") == Some(value)
+        || after == " is gone" && value == "none"
+        || after.starts_with(' ') && after.rsplit_once('→').is_some_and(|(_, new)| new == value)
 }
 
 /// What the violation adds to what is true from step `i` on, if it is at this step and the step does not say it itself.
@@ -154,6 +269,19 @@ pub(crate) fn holds(witness: &Witness) -> Vec<Hold> {
     holds
 }
 
+/// For every hold the track of its lane to draw it in, such that no two bars overlap.
+pub(crate) fn tracks(holds: &[Hold]) -> Vec<usize> {
+    let mut tracks: Vec<usize> = Vec::new();
+    for (i, hold) in holds.iter().enumerate() {
+        let taken = |track: usize| {
+            let mut before = holds[..i].iter().zip(&tracks);
+            before.any(|(other, t)| *t == track && other.lane == hold.lane && other.steps.end >= hold.steps.start)
+        };
+        tracks.push((0..).find(|track| !taken(*track)).unwrap_or(0));
+    }
+    tracks
+}
+
 /// The locks that are held, in the order in which they are first taken.
 pub(crate) fn locks(holds: &[Hold]) -> Vec<String> {
     let mut locks = Vec::new();
@@ -165,16 +293,12 @@ pub(crate) fn locks(holds: &[Hold]) -> Vec<String> {
     locks
 }
 
-/// How it ends, in one sentence, where the steps do not say it themselves.
-pub(crate) fn ending(witness: &Witness) -> Option<String> {
-    let what = |text: &str| {
-        if witness.what.is_empty() { text.to_owned() } else { format!("{text}: {}", witness.what) }
-    };
-    match &witness.ending {
-        Ending::Violation => None,
-        Ending::Deadlock { .. } => Some(what("deadlock")),
-        Ending::Livelock { .. } => Some(what("these steps repeat for ever")),
-    }
+/// What the steps of a livelock do.
+pub(crate) const FOR_EVER: &str = "these steps repeat for ever";
+
+/// Does the headline say all of the wait-for cycle?
+pub(crate) fn says(witness: &Witness, cycle: &[Wait]) -> bool {
+    cycle.iter().all(|wait| witness.what.contains(&self::wait(wait)))
 }
 
 /// A wait-for cycle in words.
@@ -187,16 +311,29 @@ pub(crate) fn wait(wait: &Wait) -> String {
     format!("CPU{} holds {} and waits for {}", wait.cpu, wait.holds, wait.wants)
 }
 
-/// What is violated, in one sentence.
+/// What happened, in one sentence.
 pub(crate) fn headline(witness: &Witness) -> String {
-    let (clause, text) = (&witness.clause, &witness.clause_text);
+    if witness.ending == Ending::Complete {
+        return "nothing is violated".into();
+    }
+    let (clause, what) = (&witness.clause, &witness.what);
     let how = match witness.ending {
-        Ending::Violation => " violated",
-        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => " violated by a deadlock",
-        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => " violated by a livelock",
+        Ending::Violation => " is violated",
+        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => " is violated by a deadlock",
+        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => " is violated by a livelock",
         _ => "",
     };
-    format!("{clause}{how}: {text}")
+    if what.is_empty() { format!("{clause}{how}") } else { format!("{clause}{how}: {what}") }
+}
+
+/// What the clause demands, and where it stands.
+pub(crate) fn demand(witness: &Witness) -> String {
+    format!("{} demands: {}", witness.spec, witness.clause_text)
+}
+
+/// Does a CPU lose its turn between two steps that are shown one after the other? Who only waits takes none.
+pub(crate) fn switches(before: &Step, after: &Step) -> bool {
+    before.cpu != after.cpu && after.kind != StepKind::Blocked
 }
 
 /// Who found it, and what that is worth.
@@ -246,6 +383,7 @@ mod tests {
             preemptions: 0,
             switches: 0,
             cpus: vec![text(), text()],
+            start: Vec::new(),
             steps,
             ending: Ending::Violation,
             held: Vec::<Held>::new(),
@@ -289,7 +427,25 @@ mod tests {
             step(0, Load, "z"), // the note rests on it
             step(0, Note, ""),
         ];
-        assert_eq!(shown(&witness(steps.clone()), false), [0, 2, 3, 5, 7, 8]);
-        assert_eq!(shown(&witness(steps), true).len(), 9);
+        assert_eq!(Shown::new(&witness(steps.clone()), Detail::Story).rows, [0, 2, 3, 5, 7, 8]);
+        assert_eq!(Shown::new(&witness(steps), Detail::Full).rows.len(), 9);
+    }
+
+    /// Twenty stores, and a lock that is held from before them on; then another CPU looks at one of them.
+    #[test]
+    fn of_a_long_turn_is_left_what_matters_later() {
+        use StepKind::{Call, Load, Lock, Note, Store};
+        let mut steps = vec![step(0, Call, ""), step(0, Lock, "lock")];
+        steps[1].depth = 1;
+        steps.extend((0..20).map(|n| Step { depth: 1, ..step(0, Store, &format!("word {n}")) }));
+        steps.extend([step(1, Load, "word 3"), step(1, Note, "")]);
+        let (of, long) = (|detail| Shown::new(&witness(steps.clone()), detail), steps.len());
+        let window = of(Detail::Window);
+        assert_eq!(window.rows, [0, 1, 5, 18, 19, 20, 21, 22, 23]);
+        assert_eq!((window.gaps.as_slice(), window.folded), ([5, 18].as_slice(), 15));
+        let from = of(Detail::FromFirstSwitch);
+        assert_eq!(from.rows, [0, 1, 5, 21, 22, 23]);
+        assert!(from.left_out().is_some_and(|text| text.contains("18 rows are left out") && text.contains("--whole")));
+        assert_eq!((of(Detail::Story).rows.len(), of(Detail::Story).left_out()), (long, None));
     }
 }

@@ -30,6 +30,9 @@ pub struct Witness {
     pub switches: u32,
     /// What each CPU does, one column head a CPU: `migrate_pages`, `vma_adjust (split at 2)`.
     pub cpus: Vec<String>,
+    /// The memory when the CPUs start, by name.
+    #[serde(default)]
+    pub start: Vec<Fact>,
     /// The interleaving, in the order in which the steps took effect.
     pub steps: Vec<Step>,
     /// How it ends.
@@ -46,6 +49,15 @@ impl Witness {
     pub fn schedule(&self) -> &str {
         self.replay.rsplit(' ').next().unwrap_or_default()
     }
+}
+
+/// Something in memory, and what is in it: `pte[mm0:4]` and `P0 rw`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What it is.
+    pub name: String,
+    /// What is in it.
+    pub value: String,
 }
 
 /// How a witness was found.
@@ -103,7 +115,7 @@ pub enum StepKind {
     TryLockFailed,
     /// A lock is dropped; not necessarily by the CPU that took it (the page lock).
     Unlock,
-    /// The CPU starts to wait, for a lock or for something else that has not happened.
+    /// The CPU waits, for a lock or for something else that has not happened: it takes no step.
     Blocked,
     /// A visible load.
     Load,
@@ -141,6 +153,8 @@ pub enum Ending {
         /// Index of the last step that repeats.
         last: usize,
     },
+    /// It runs to its end, and violates nothing: what is shown beside a violation.
+    Complete,
 }
 
 /// One CPU in a wait-for cycle.

@@ -44,6 +44,9 @@ pub struct Outcome {
     pub showing: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
+    /// Which locks, by class, were waited for while others were held: the earlier, the later.
+    #[serde(skip)]
+    pub lock_order: Vec<(String, String)>,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// The violating interleaving, where there is one.

@@ -38,12 +38,12 @@ fn text_in_the_least_width() {
 
 #[test]
 fn svg() {
-    each("svg", render::svg);
+    each("svg", |w| render::svg(w, Detail::Story));
 }
 
 #[test]
 fn mermaid() {
-    each("mermaid", render::mermaid);
+    each("mermaid", |w| render::mermaid(w, Detail::Story));
 }
 
 #[test]

@@ -93,13 +93,12 @@ fn witness() -> impl Strategy<Value = Witness> {
     })
 }
 
+fn detail() -> impl Strategy<Value = Detail> {
+    proptest::sample::select(vec![Detail::Window, Detail::FromFirstSwitch, Detail::Story, Detail::Full])
+}
+
 fn style() -> impl Strategy<Value = Style> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(ascii, full, hide_source)| Style {
-        color: false,
-        ascii,
-        detail: if full { Detail::Full } else { Detail::Story },
-        hide_source,
-    })
+    (any::<bool>(), detail(), any::<bool>()).prop_map(|(ascii, detail, hide_source)| Style { color: false, ascii, detail, hide_source })
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -147,6 +146,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
                 operations,
                 showing,
                 documented,
+                lock_order: Vec::new(),
                 seconds: 0.0,
                 witness,
             }
@@ -220,8 +220,8 @@ proptest! {
     }
 
     #[test]
-    fn svg_is_well_formed(witness in witness()) {
-        let svg = render::svg(&witness);
+    fn svg_is_well_formed(witness in witness(), detail in detail()) {
+        let svg = render::svg(&witness, detail);
         let bad = |c: char| (c.is_control() && c != '\n') || ['\u{fffe}', '\u{ffff}'].contains(&c);
         prop_assert!(!svg.contains(bad));
         let mut open = Vec::new();
@@ -239,9 +239,9 @@ proptest! {
     }
 
     #[test]
-    fn mermaid_activates_what_it_deactivates(witness in witness()) {
+    fn mermaid_activates_what_it_deactivates(witness in witness(), detail in detail()) {
         let mut active = std::collections::HashMap::new();
-        for line in render::mermaid(&witness).lines().skip(1) {
+        for line in render::mermaid(&witness, detail).lines().skip(1) {
             prop_assert!(!line.contains(char::is_control));
             let entities = line.matches('#').count();
             prop_assert_eq!(entities, line.matches(';').count(), "half an entity: {}", line);

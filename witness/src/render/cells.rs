@@ -28,6 +28,13 @@ impl Cell {
         self.paragraphs.iter().map(|p| self.indent + width(p)).max().unwrap_or(0)
     }
 
+    /// The width in which no word has to be broken.
+    pub(super) fn longest_word(&self) -> usize {
+        let word = |p: &String| p.split(' ').map(width).max().unwrap_or(0);
+        // In the second line a word stands further to the right.
+        self.paragraphs.iter().map(|p| self.indent + word(p) + 2 * usize::from(width(p) > word(p))).max().unwrap_or(0)
+    }
+
     fn wrapped(&self, columns: usize) -> Vec<String> {
         // Deep calls must not squeeze their text into a stripe.
         let indent = self.indent.min(columns / 3);

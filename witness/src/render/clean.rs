@@ -52,6 +52,8 @@ fn transliterated(c: char) -> &'static str {
         '│' => "|",
         '┌' | '└' => "+",
         '…' => "...",
+        '⋮' => ":",
+        '°' => "*",
         '′' | '’' | '‘' => "'",
         '“' | '”' => "\"",
         '×' => "x",
@@ -78,14 +80,16 @@ pub(super) fn witness(witness: &Witness, ascii: bool) -> Witness {
         &mut w.found.memory_model,
     ];
     let steps = w.steps.iter_mut().flat_map(|s| [&mut s.text, &mut s.object, &mut s.at].into_iter().chain(&mut s.now));
+    let facts = w.start.iter_mut().flat_map(|fact| [&mut fact.name, &mut fact.value]);
     let waits = match &mut w.ending {
         Ending::Deadlock { cycle } => cycle.as_mut_slice(),
-        Ending::Violation | Ending::Livelock { .. } => &mut [],
+        Ending::Violation | Ending::Livelock { .. } | Ending::Complete => &mut [],
     };
     texts
         .into_iter()
         .chain(&mut w.cpus)
         .chain(steps)
+        .chain(facts)
         .chain(waits.iter_mut().flat_map(|wait| [&mut wait.holds, &mut wait.wants]))
         .chain(w.held.iter_mut().map(|held| &mut held.lock))
         .for_each(|text| *text = clean(text, ascii));

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::cells::wrap;
-use super::clean;
 use super::paint::width;
-use crate::story::{self, Hold};
+use super::{Detail, clean};
+use crate::story::{self, Hold, Shown};
 use crate::{Ending, Step, StepKind, Witness};
 
 /// Columns after which a text goes on in the next line.
@@ -17,12 +17,13 @@ const LOCKS: usize = 6;
 ///
 /// CPUs and locks are the participants. Taking or dropping a lock is an arrow to it, and it is active while it is held; a
 /// dashed arrow is a switch; everything else a CPU does, and what became true by it, stands in notes.
-pub fn mermaid(witness: &Witness) -> String {
+pub fn mermaid(witness: &Witness, detail: Detail) -> String {
     let witness = &clean::witness(witness, false);
     let holds = story::holds(witness);
     let mut locks = story::locks(&holds);
     locks.truncate(LOCKS);
-    let mut diagram = Diagram { witness, holds, locks, notes: Vec::new(), out: String::new() };
+    let shown = Shown::new(witness, detail);
+    let mut diagram = Diagram { witness, shown, holds, locks, notes: Vec::new(), out: String::new() };
     diagram.head();
     diagram.steps();
     diagram.out
@@ -31,6 +32,7 @@ pub fn mermaid(witness: &Witness) -> String {
 /// A diagram under construction.
 struct Diagram<'a> {
     witness: &'a Witness,
+    shown: Shown,
     holds: Vec<Hold>,
     locks: Vec<String>,
     /// Lines of the note that is being written.
@@ -60,17 +62,16 @@ impl Diagram<'_> {
         for (i, lock) in self.locks.clone().iter().enumerate() {
             self.line(&format!("participant l{i} as {}", name(lock)));
         }
-        self.over_all(&[headline]);
+        self.over_all(&[headline, story::demand(w)]);
     }
 
     fn steps(&mut self) {
         let w = self.witness;
-        let shown = story::shown(w, false);
+        let shown = self.shown.rows.clone();
         let repeating = story::repeating(w).unwrap_or_default();
         let mut inside = shown.iter().filter(|i| repeating.contains(i));
         let first = inside.next();
         let last = inside.next_back().or(first);
-        let ending = story::ending(w).unwrap_or_default();
         for (n, i) in shown.iter().enumerate() {
             let lane = story::lane(w, w.steps[*i].cpu);
             let before = n.checked_sub(1).map(|n| story::lane(w, w.steps[shown[n]].cpu));
@@ -80,9 +81,9 @@ impl Diagram<'_> {
                 self.note(before.unwrap_or(lane));
             }
             if first == Some(i) {
-                self.line(&format!("loop {}", label(&ending, COLUMNS)));
+                self.line(&format!("loop {}", story::FOR_EVER));
             }
-            if let Some(before) = before {
+            if let Some(before) = before.filter(|_| w.steps[*i].kind != StepKind::Blocked) {
                 self.line(&format!("c{before}-->>c{lane}: switch"));
             }
             if bad {
@@ -97,8 +98,13 @@ impl Diagram<'_> {
         if let Some(i) = shown.last() {
             self.note(story::lane(w, w.steps[*i].cpu));
         }
-        if let Ending::Deadlock { cycle } = &w.ending {
-            self.over_all(&[ending, story::waits(cycle)]);
+        if let Ending::Deadlock { cycle } = &w.ending
+            && !story::says(w, cycle)
+        {
+            self.over_all(&[story::waits(cycle)]);
+        }
+        if let Some(left_out) = self.shown.left_out() {
+            self.over_all(&[left_out]);
         }
         // Mermaid draws no bar for what is never deactivated.
         let end = w.steps.len();
@@ -112,7 +118,8 @@ impl Diagram<'_> {
     fn step(&mut self, i: usize, lane: usize) {
         let step = &self.witness.steps[i];
         let text = label(&story::text(self.witness, step), COLUMNS);
-        let number = i + 1;
+        let gap = if self.shown.gaps.contains(&i) { "⋮ " } else { "" };
+        let number = format!("{gap}{}", i + 1);
         match self.lock(&step.object).zip(arrow(step)) {
             Some((lock, arrow)) => {
                 self.note(lane);

@@ -36,7 +36,11 @@ pub struct Style {
 /// Which steps of a witness to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// Calls, locks, stores, notes, and of the loads those that matter. Steps keep their numbers.
+    /// The story around the switches: of a long turn, only what matters later. Steps keep their numbers.
+    Window,
+    /// The same, and of what comes before the first switch as little as of a long turn, and nothing of its end.
+    FromFirstSwitch,
+    /// Calls, locks, stores, notes, and of the loads those that matter.
     #[default]
     Story,
     /// Every step.

@@ -128,8 +128,8 @@ fn detail(outcome: &Outcome) -> String {
 /// What is to be said of the shortest interleaving in a few words.
 fn shortest(witness: &Witness) -> String {
     match &witness.ending {
-        Ending::Violation if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
-        Ending::Violation => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
+        Ending::Violation | Ending::Complete if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
+        Ending::Violation | Ending::Complete => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
         Ending::Deadlock { cycle } => lockdep::chain(cycle),
         Ending::Livelock { first, last } => {
             let steps = (last.saturating_sub(*first) as u64).saturating_add(1);

@@ -2,13 +2,17 @@
 
 use super::cells::{Cell, GAP, break_at, shares, side_by_side, wrap};
 use super::paint::{Page, Paint, width};
-use super::{Detail, MIN_WIDTH, Style, clean, lockdep};
-use crate::{Ending, StepKind, Witness, story};
+use super::{MIN_WIDTH, Style, clean, lockdep};
+use crate::story::{self, Shown};
+use crate::{Ending, StepKind, Witness};
 
 /// Columns that a call's body is indented by.
 const INDENT: usize = 2;
 /// The narrowest useful column of a CPU.
 const NARROWEST: usize = 16;
+
+/// A word that is longer than this may be broken.
+const WIDEST_WORD: usize = 32;
 
 /// `witness` in columns of text, none of its lines wider than `width` (or [`MIN_WIDTH`]): what is violated, each step in the
 /// column of its CPU, what became true at it, and how to run it again.
@@ -17,50 +21,37 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
     let width = width.max(MIN_WIDTH);
     let mut page = Page::new(style);
     head(witness, width, &mut page);
-    let shown = story::shown(witness, style.detail == Detail::Full);
-    if !shown.is_empty() {
+    let shown = Shown::new(witness, style.detail);
+    if !shown.rows.is_empty() {
         page.blank();
         Table::new(witness, &shown, width, style).draw(&mut page);
     }
     if let Ending::Deadlock { cycle } = &witness.ending {
         page.blank();
-        page.wrapped(&story::ending(witness).unwrap_or_default(), 2, width, Paint::Bad);
-        page.wrapped(&story::waits(cycle), 2, width, Paint::Plain);
-        page.blank();
+        if !story::says(witness, cycle) {
+            page.wrapped(&story::waits(cycle), 2, width, Paint::Plain);
+            page.blank();
+        }
         lockdep::scenario(cycle, width, &mut page);
     }
     page.blank();
-    foot(witness, witness.steps.len() - shown.len(), width, &mut page);
+    foot(witness, &shown, width, &mut page);
     page.finish()
 }
 
 fn head(witness: &Witness, columns: usize, page: &mut Page) {
     let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     page.wrapped(&title, 2, columns, Paint::Head);
-    let mut headline = wrap(&story::headline(witness), columns, 2);
-    let last = headline.pop().unwrap_or_default();
-    for line in headline {
-        page.write(&line, Paint::Bad);
-    }
-    let (left, right) = (width(&last), width(&witness.spec));
-    if left + GAP + right <= columns {
-        let space = " ".repeat(columns - left - right);
-        page.line(&[(last, Paint::Bad), (space, Paint::Plain), (witness.spec.clone(), Paint::Dim)]);
-    } else {
-        page.write(&last, Paint::Bad);
-        page.wrapped(&witness.spec, 2, columns, Paint::Dim);
-    }
+    page.wrapped(&story::headline(witness), 2, columns, Paint::Bad);
+    page.wrapped(&story::demand(witness), 2, columns, Paint::Dim);
     page.wrapped(&story::found(witness), 2, columns, Paint::Plain);
 }
 
-fn foot(witness: &Witness, folded: usize, columns: usize, page: &mut Page) {
-    let folded = match folded {
-        0 => String::new(),
-        _ => format!(" · {} without effect not shown", story::plural(folded as u64, "load")),
-    };
-    let held = story::held(witness);
-    for line in wrap(&format!("{held}{folded}"), columns - 2, 2) {
-        page.write(&format!("  {line}"), Paint::Plain);
+fn foot(witness: &Witness, shown: &Shown, columns: usize, page: &mut Page) {
+    for paragraph in [Some(story::held(witness)), shown.left_out()].into_iter().flatten() {
+        for line in wrap(&paragraph, columns - 2, 2) {
+            page.write(&format!("  {line}"), Paint::Plain);
+        }
     }
     for line in command(&format!("  replay: {}", witness.replay), columns) {
         page.write(&line, Paint::Plain);
@@ -92,7 +83,7 @@ fn command(command: &str, columns: usize) -> Vec<String> {
 /// The steps in columns.
 struct Table<'a> {
     witness: &'a Witness,
-    shown: &'a [usize],
+    shown: &'a Shown,
     marks: Marks,
     /// Columns of the step numbers.
     number: usize,
@@ -114,7 +105,7 @@ struct Marks {
 }
 
 impl<'a> Table<'a> {
-    fn new(witness: &'a Witness, shown: &'a [usize], columns: usize, style: Style) -> Self {
+    fn new(witness: &'a Witness, shown: &'a Shown, columns: usize, style: Style) -> Self {
         let marks = if style.ascii { Marks { bad: "x", arrow: "->" } } else { Marks { bad: "✗", arrow: "→" } };
         let names = story::heads(witness);
         let number = witness.steps.len().to_string().len().max(2);
@@ -126,28 +117,33 @@ impl<'a> Table<'a> {
             number,
             lanes: names.len(),
             single: false,
-            now_beside: shown.iter().any(|i| !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()),
+            now_beside: shown.rows.iter().any(|i| !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()),
             source,
             widths: Vec::new(),
             heads: names.iter().map(|name| Cell::new(name, Paint::Head)).collect(),
         };
-        // The first layout that leaves every lane wide enough, from the richest to the plainest.
-        let layouts = [(source, table.now_beside, false), (false, table.now_beside, false), (false, false, false)];
-        for (source, now_beside, single) in layouts.into_iter().chain([(false, false, true)]) {
+        // The first layout that leaves every lane wide enough, from the richest to the plainest; no word is broken if that can be had.
+        let (rich, plain) = ((source, table.now_beside, false), (false, false, false));
+        let layouts = [(rich, true), ((false, rich.1, false), true), (plain, true), (plain, false), ((false, false, true), false)];
+        for ((source, now_beside, single), whole_words) in layouts {
             (table.source, table.now_beside, table.single) = (source, now_beside, single);
-            if table.fits(columns) {
+            if table.fits(columns, whole_words) {
                 break;
             }
         }
         table
     }
 
-    /// Divides the width; says whether every lane has enough of it.
-    fn fits(&mut self, columns: usize) -> bool {
+    /// Divides the width; says whether every column has enough of it.
+    fn fits(&mut self, columns: usize, whole_words: bool) -> bool {
         let mut natural: Vec<usize> = self.head().iter().map(Cell::natural).collect();
-        for i in self.shown {
+        let mut least = vec![NARROWEST; natural.len()];
+        for i in &self.shown.rows {
             for (column, cell) in self.cells(*i).iter().enumerate() {
                 natural[column] = natural[column].max(cell.natural());
+                if whole_words {
+                    least[column] = least[column].max(cell.longest_word()).min(WIDEST_WORD);
+                }
             }
         }
         let gaps = self.prefix() + GAP * (natural.len() - 1);
@@ -160,7 +156,7 @@ impl<'a> Table<'a> {
         };
         let divided = natural.len() - usize::from(self.source);
         self.widths = shares(&natural[..divided], columns.saturating_sub(gaps + fixed));
-        let enough = self.widths.iter().zip(&natural).all(|(width, natural)| *width >= (*natural).min(NARROWEST));
+        let enough = self.widths.iter().zip(&natural).zip(&least).all(|((width, natural), least)| *width >= (*natural).min(*least));
         if self.source {
             self.widths.push(fixed);
         }
@@ -194,7 +190,9 @@ impl<'a> Table<'a> {
         let text = story::text(self.witness, step);
         let mut cell = Cell { indent: usize::from(step.depth.min(8)) * INDENT, ..Cell::new(text, paint) };
         let mark = if self.now_beside { String::new() } else { format!("{} ", self.marks.arrow) };
-        let mut now: Vec<_> = step.now.iter().map(|now| format!("{mark}{now}")).collect();
+        // Below a step, it need not be said again what the step says itself.
+        let told = |now: &&String| self.now_beside || !story::tells(step, now);
+        let mut now: Vec<_> = step.now.iter().filter(told).map(|now| format!("{mark}{now}")).collect();
         now.extend(story::violated(self.witness, i).map(|what| format!("{} {what}", self.marks.bad)));
         if !self.now_beside {
             cell.paragraphs.append(&mut now);
@@ -224,13 +222,13 @@ impl<'a> Table<'a> {
         let repeats = |i: usize| repeating.as_ref().is_some_and(|r| r.contains(&i));
         self.row("", ' ', &self.head(), page);
         let mut before: Option<usize> = None;
-        for i in self.shown.iter().copied() {
+        for i in self.shown.rows.iter().copied() {
             let inside = repeats(i) && before.is_some_and(repeats);
             if let Some(before) = before {
                 if repeats(before) && !inside {
                     self.repeat_for_ever(page);
                 }
-                if self.witness.steps[before].cpu != self.witness.steps[i].cpu {
+                if story::switches(&self.witness.steps[before], &self.witness.steps[i]) {
                     self.switch(inside, page);
                 }
             }
@@ -238,6 +236,7 @@ impl<'a> Table<'a> {
                 (true, false) => '┌',
                 (true, true) => '│',
                 _ if story::violating(self.witness) == Some(i) => '✗',
+                _ if self.shown.gaps.contains(&i) => '⋮',
                 _ => ' ',
             };
             self.row(&(i + 1).to_string(), mark, &self.cells(i), page);
@@ -272,8 +271,7 @@ impl<'a> Table<'a> {
 
     fn repeat_for_ever(&self, page: &mut Page) {
         let columns = self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
-        let sentence = story::ending(self.witness).unwrap_or_default();
-        for (i, line) in wrap(&sentence, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0).iter().enumerate() {
+        for (i, line) in wrap(story::FOR_EVER, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0).iter().enumerate() {
             let mark = if i == 0 { "└─ " } else { "   " };
             page.write(&format!("{mark}{line}"), Paint::Bad);
         }

@@ -70,7 +70,7 @@ impl Layout {
     /// Lays out the lanes and the `shown` steps, starting at `top`.
     pub(super) fn new(witness: &Witness, shown: &[usize], top: usize) -> Self {
         let holds = story::holds(witness);
-        let tracks = tracks(&holds);
+        let tracks = story::tracks(&holds);
         let heads = story::heads(witness);
         let columns = columns(witness, shown, &heads);
         let mut x = PAD + (witness.steps.len().to_string().len() + 3) * ADVANCE;
@@ -138,19 +138,6 @@ fn span(rows: &[Row], steps: &Range<usize>, bottom: usize) -> Range<usize> {
     let to = rows.iter().find(|row| row.step >= steps.end);
     let start = from.map_or(bottom, |row| row.y + 2);
     start..to.map_or(bottom, |row| row.y + row.height - 2).max(start)
-}
-
-/// For every hold the track of its lane to draw it in, such that no two bars overlap.
-fn tracks(holds: &[Hold]) -> Vec<usize> {
-    let mut tracks: Vec<usize> = Vec::new();
-    for (i, hold) in holds.iter().enumerate() {
-        let taken = |track: usize| {
-            let mut before = holds[..i].iter().zip(&tracks);
-            before.any(|(other, t)| *t == track && other.lane == hold.lane && other.steps.end >= hold.steps.start)
-        };
-        tracks.push((0..).find(|track| !taken(*track)).unwrap_or(0));
-    }
-    tracks
 }
 
 fn indent(depth: u8) -> usize {

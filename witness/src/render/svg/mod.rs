@@ -6,49 +6,49 @@ use std::fmt::Write;
 
 use self::layout::{ADVANCE, Bar, LINE, Layout, PAD, Row, SWITCH};
 use super::cells::wrap;
-use super::clean;
 use super::paint::Paint;
-use crate::{Ending, StepKind, Witness, story};
+use super::{Detail, clean};
+use crate::story::{self, Shown};
+use crate::{Ending, StepKind, Witness};
 
 /// Colours there are for locks.
 const COLORS: usize = 10;
 
 /// `witness` as a self-contained SVG: no script, no reference to anything outside, light or dark as the reader prefers.
 ///
-/// Loads that do not matter are left out, as in [`text`](super::text) without [`Detail::Full`](super::Detail::Full).
-pub fn svg(witness: &Witness) -> String {
+pub fn svg(witness: &Witness, detail: Detail) -> String {
     let witness = &clean::witness(witness, false);
-    let shown = story::shown(witness, false);
+    let shown = Shown::new(witness, detail);
     // The lanes decide how wide it is, and so how many lines the head takes.
-    let columns = (Layout::new(witness, &shown, 0).width - 2 * PAD) / ADVANCE;
+    let columns = (Layout::new(witness, &shown.rows, 0).width - 2 * PAD) / ADVANCE;
     let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     let headline = story::headline(witness);
-    let found = story::found(witness);
+    let (demand, found) = (story::demand(witness), story::found(witness));
     let mut picture = Picture { out: String::new(), y: PAD + LINE / 2, columns };
-    for (text, class) in [(&title, "head"), (&headline, "bad"), (&found, "dim"), (&witness.spec, "dim")] {
+    for (text, class) in [(&title, "head"), (&headline, "bad"), (&demand, "dim"), (&found, "dim")] {
         picture.paragraph(text, class);
     }
     picture.y += PAD / 2;
-    let layout = Layout::new(witness, &shown, picture.y);
+    let layout = Layout::new(witness, &shown.rows, picture.y);
     let locks = story::locks(&story::holds(witness));
     picture.lanes(&layout);
     for pair in layout.rows.windows(2).filter(|pair| switches(witness, pair)) {
         picture.switch(&layout, pair);
     }
     for row in &layout.rows {
-        picture.row(witness, &layout, row);
+        picture.row(witness, &layout, row, shown.gaps.contains(&row.step));
     }
     for bar in &layout.bars {
         picture.bar(&layout, bar, &locks);
     }
     picture.repeating(witness, &layout);
     picture.y = layout.y.end + LINE + PAD / 2;
-    picture.foot(witness, &locks);
+    picture.foot(witness, &shown, &locks);
     picture.finish(&layout, &title, &headline)
 }
 
 fn switches(witness: &Witness, pair: &[Row]) -> bool {
-    witness.steps[pair[0].step].cpu != witness.steps[pair[1].step].cpu
+    story::switches(&witness.steps[pair[0].step], &witness.steps[pair[1].step])
 }
 
 /// SVG under construction.
@@ -121,7 +121,7 @@ impl Picture {
         self.push(&format!("<path class=\"arrow\" d=\"M{} {}h8l-4 6z\"/>", to - 4, bottom - 6));
     }
 
-    fn row(&mut self, witness: &Witness, layout: &Layout, row: &Row) {
+    fn row(&mut self, witness: &Witness, layout: &Layout, row: &Row, gap: bool) {
         let step = &witness.steps[row.step];
         let bad = story::violating(witness) == Some(row.step);
         self.push("<g>");
@@ -134,7 +134,7 @@ impl Picture {
             let tip = format!("{} violated", witness.clause);
             self.rect("row-bad", [PAD / 2, row.y, layout.width - PAD, row.height], &tip);
         }
-        let (mark, class) = if bad { ("✗", "bad") } else { ("", "dim") };
+        let (mark, class) = if bad { ("✗", "bad") } else { (if gap { "⋮" } else { "" }, "dim") };
         self.text(PAD, row.y + LINE - 3, class, &format!("{number:>digits$} {mark}"));
         let class = if bad && step.kind == StepKind::Violation { "bad" } else { class_of(step.kind) };
         for (i, line) in row.text.iter().enumerate() {
@@ -171,14 +171,11 @@ impl Picture {
         self.push(&format!("<path class=\"arrow\" d=\"M{} {}v8l6 -4z\"/>", x - 5, top - 4));
     }
 
-    fn foot(&mut self, witness: &Witness, locks: &[String]) {
-        if let Some(ending) = story::ending(witness) {
-            self.paragraph(&ending, "bad");
-        }
-        if let Ending::Deadlock { cycle } = &witness.ending
-            && !cycle.iter().all(|wait| witness.what.contains(&story::wait(wait)))
-        {
-            self.paragraph(&story::waits(cycle), "now");
+    fn foot(&mut self, witness: &Witness, shown: &Shown, locks: &[String]) {
+        match &witness.ending {
+            Ending::Livelock { .. } => self.paragraph(story::FOR_EVER, "bad"),
+            Ending::Deadlock { cycle } if !story::says(witness, cycle) => self.paragraph(&story::waits(cycle), "now"),
+            _ => {}
         }
         for lock in locks {
             self.rect(&color(lock, locks), [PAD, self.y - 10, 5, 12], "");
@@ -194,7 +191,9 @@ impl Picture {
             self.text(PAD + 2 * ADVANCE, self.y, "dim", "RCU read section");
             self.y += LINE;
         }
-        self.paragraph(&story::held(witness), "dim");
+        for paragraph in [Some(story::held(witness)), shown.left_out()].into_iter().flatten() {
+            self.paragraph(&paragraph, "dim");
+        }
         self.paragraph(&format!("replay: {}", witness.replay), "dim");
     }
 
