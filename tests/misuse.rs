@@ -108,6 +108,7 @@ fn what_can_never_do_anything_is_an_error() {
     senseless("nothing ends at 0", |w| w.process(0).move_boundary(0, 2));
     senseless("from 2 to 2 is no move", |w| w.process(0).move_end(2, 2));
     senseless("expand_downwards(1, 2) goes upwards", |w| w.process(0).expand_downwards(1, 2));
+    senseless("setup_arg_pages(2..3, 3) does not go down", |w| _ = w.process(0).setup_arg_pages(2..3, 3));
 }
 
 /// Nobody is left who could ask for anything.

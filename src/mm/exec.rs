@@ -39,10 +39,12 @@ impl World {
         call!("setup_arg_pages({mm}, {range:?} → {to})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        let stack = self.find_vma(mm, range.start).filter(|vma| vma.vm_start.read() == range.start && vma.vm_end.read() == range.end);
-        let moved = stack.ok_or(Errno::Efault).and_then(|vma| {
+        let vma = self.find_vma(mm, range.start).filter(|vma| vma.vm_start.read() == range.start && vma.vm_end.read() == range.end);
+        let stack = vma.and_then(|vma| Some((vma, vma.exec_stack.as_ref().filter(|stack| !stack.moved.read())?)));
+        let moved = stack.ok_or(Errno::Efault).and_then(|(vma, stack)| {
             self.shift_arg_pages(mm, vma, range.start - to)?;
-            if let Some(incomplete) = vma.exec_stack.as_ref().and_then(|stack| stack.incomplete.as_ref()) {
+            *stack.moved.write() = true;
+            if let Some(incomplete) = &stack.incomplete {
                 incomplete.write(false); // no lock but mmap_sem: everything has moved
             }
             Ok(())

@@ -179,7 +179,7 @@ impl<'w> Process<'w> {
         self.asked("bprm_mm_init(%a..%b)", range.start, range.end, done);
     }
 
-    /// Moves the stack of an exec down to where it is to be: `to` is the first address then. `Efault` where the range is no VMA, or another is in the way;
+    /// Moves the stack of an exec down to where it is to be: `to` is the first address then. `Efault` where the range is no such stack, or another VMA is in the way;
     /// `Enomem` where memory runs out: then exec has failed, and the process can only exit.
     #[track_caller]
     pub fn setup_arg_pages(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {

@@ -56,6 +56,8 @@ pub(super) struct ExecStack {
     /// Has exec yet to move it to where it is to be? Written under `mmap_sem`, read by walks; `None` where nobody asks (rule
     /// [`TemporaryStack`]). Kernel: `VM_STACK_INCOMPLETE_SETUP`, in `vma->vm_flags`.
     pub(super) incomplete: Option<Word<bool>>,
+    /// exec moves it once. Under `mmap_sem`.
+    pub(super) moved: Plain<bool>,
     /// So far down it moves, with its pages, whose index stays. The checker's.
     shifted: Ghost<Addr>,
 }
@@ -89,6 +91,7 @@ impl Vma {
         self.anon_vma.see(state);
         self.anon_vma_chain.see(state);
         if let Some(stack) = &self.exec_stack {
+            stack.moved.see(state);
             stack.shifted.see(state);
             stack.incomplete.iter().for_each(|incomplete| incomplete.see(state));
         }
@@ -188,7 +191,8 @@ impl World {
         let marked = self.rules().temporary_stack == TemporaryStack::Marked;
         self.vma_alloc_as(mm, range.start, range.end, range.start, |id| {
             let incomplete = marked.then(|| Word::new(Name::new("vma%a.stack_incomplete", id, 0), true));
-            Some(ExecStack { incomplete, shifted: Ghost::new(Name::new("vma%a.shifted", id, 0), 0) })
+            let moved = Plain::new(Name::new("vma%a.stack_moved", id, 0), false);
+            Some(ExecStack { incomplete, moved, shifted: Ghost::new(Name::new("vma%a.shifted", id, 0), 0) })
         })
     }
 

@@ -194,7 +194,7 @@ impl Era {
     /// `migration_entry_wait` (`migration_wait`), `isolate_lru_page` (`isolation`), `anon_vma_prepare` (`fresh_anon_vma`), `do_anonymous_page` and
     /// `do_wp_page` (`new_rmap`, `cow_rmap`, `wp_lock`), `page_add_anon_rmap` (`rmap_again`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`),
     /// `try_to_unmap_one` (`unmap_check`, `unmap_flush`, `swap_cache_entry`), `page_check_address` (`pte_look`), `move_ptes` (`move_ptes`),
-    /// `try_to_unuse`, `unuse_pte`, `unuse_vma` and `unuse_mm` (`unuse_address`, `unuse_table_lock`), `dup_mmap` (`fork_child_sem`). 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
+    /// `try_to_unuse`, `unuse_pte`, `unuse_vma` and `unuse_mm` (`unuse_address`, `unuse_table_lock`), `dup_mmap` (`fork_child_sem`), `install_arg_page` (`temporary_stack`). 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
     /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
@@ -212,7 +212,7 @@ impl Era {
     /// (`swap_free_order`, `swapin_recheck`), `unmap_and_move` (`anon_vma_life`, `rcu_scope`, `unmapped_page`), `migrate_page_move_mapping`
     /// (`move_mapping`), `migration_entry_wait` (`migration_wait`), `find_get_page` (`find_get_page`), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`),
     /// `page_add_anon_rmap` (`rmap_again`), `do_anonymous_page` (`new_rmap`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `zap_pte_range`
-    /// (`zap_flush`), x86's `gup_pte_range` (`gup_fast`), `try_to_unuse`. `isolation` is that of 2.6.24, and
+    /// (`zap_flush`), x86's `gup_pte_range` (`gup_fast`), `try_to_unuse`, `shift_arg_pages` (`temporary_stack`; 2.6.24 has it, too). `isolation` is that of 2.6.24, and
     /// `fresh_anon_vma` that of 2.6.28, both read there.
     pub const V2_6_29: Protocol = Protocol::named("2.6.29", V2_6_29);
 
@@ -239,7 +239,7 @@ impl Era {
     ///
     /// Read in 2.6.36: `page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`, `unmapped_page`), `vma_adjust`
     /// (`vma_adjust_lock`, `vm_end_lock`), `__page_set_anon_rmap` (`rmap_again`, `shared_mapping`), `do_swap_page` (`swapin_recheck`), `unlink_anon_vmas`
-    /// (`chain_lock`, `anon_vma_put`), `zap_pte_range`, `do_wp_page`, x86's `gup_pte_range`. The rest is that of 2.6.33.
+    /// (`chain_lock`, `anon_vma_put`), `try_to_unmap_anon` and `setup_arg_pages` (`temporary_stack`; 2.6.35.3 has them, too), `zap_pte_range`, `do_wp_page`, x86's `gup_pte_range`. The rest is that of 2.6.33.
     pub const V2_6_36: Protocol = Protocol::named("2.6.36", V2_6_36);
 
     /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.

@@ -65,7 +65,7 @@ fn a_kernel_that_makes_the_same_choices_lends_its_name() {
         ("2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma", "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart"),
         (
             "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep+lock_recheck=mapped+unuse_address=root",
-            "2.6.36+anon_vma_life=rcu+unmapped_page=move+swapin_recheck=entry",
+            "2.6.36+anon_vma_life=rcu+unmapped_page=move+temporary_stack=unmarked+swapin_recheck=entry",
         ),
         // Of kernels that are as near, the one that was meant.
         ("2.6.36+anon_vma_life=rcu-mapped", "2.6.36+anon_vma_life=rcu-mapped"),
