@@ -64,7 +64,7 @@ impl World {
             Pte::Present { page, .. } if self.page(page).mapcount.read() == 1 => Some(page),
             _ => None,
         };
-        let isolated = page.filter(|&page| self.isolate_for_reclaim(page));
+        let isolated = page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));
         mm.page_table_lock.unlock();
         if let Some(page) = isolated {
             self.deactivate_page(page);

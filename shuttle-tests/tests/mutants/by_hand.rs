@@ -258,4 +258,82 @@ pub const MISTAKES: &[Mistake] = &[
         &[("self.swap_writepage(page)", "{\n                frame.dirty.write(false);\n                true\n            }")],
     ),
     ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
+    (
+        "an unmap clears a swap entry before it gives the slot up",
+        "exit.rs",
+        &[(
+            "self.free_swap_and_cache(entry);\n                self.pte_clear_not_present(mm, addr);",
+            "self.pte_clear_not_present(mm, addr);\n                self.free_swap_and_cache(entry);",
+        )],
+    ),
+    (
+        "the pages of an unmap go before the flush",
+        "exit.rs",
+        &[(
+            "gather.unflushed.into_iter().for_each(|addr| self.flush_tlb_page(mm, addr));\n        gather.pages.into_iter().for_each(|page| self.free_page_and_swap_cache(page));",
+            "gather.pages.into_iter().for_each(|page| self.free_page_and_swap_cache(page));\n        gather.unflushed.into_iter().for_each(|addr| self.flush_tlb_page(mm, addr));",
+        )],
+    ),
+    (
+        "the swap cache's reference goes before its claim on the slot",
+        "swap_cache.rs",
+        &[("self.swapcache_free(entry);\n        self.put_page(page);", "self.put_page(page);\n        self.swapcache_free(entry);")],
+    ),
+    (
+        "a page is gone from the tree before its slot says that it is on its way",
+        "swap_cache.rs",
+        &[(
+            "self.set_has_cache(entry, ON_ITS_WAY); // before the page is gone: who does not find it waits\n        self.swap_cache.slot(entry).write(None);",
+            "self.swap_cache.slot(entry).write(None);\n        self.set_has_cache(entry, ON_ITS_WAY);",
+        )],
+    ),
+    (
+        "a page is in the tree before it says so",
+        "swap_cache.rs",
+        &[(
+            "self.page(page).swap_cache.write(true);\n            self.page(page).private.write(u64::from(entry.0) + 1);\n            self.swap_cache.publish(entry, page);",
+            "self.swap_cache.publish(entry, page);\n            self.page(page).swap_cache.write(true);\n            self.page(page).private.write(u64::from(entry.0) + 1);",
+        )],
+    ),
+    (
+        "what is read from swap is unlocked before it is there",
+        "swap_cache.rs",
+        &[
+            ("sync::mark(Mark::SWAP_READ);\n", "sync::mark(Mark::SWAP_READ);\n                self.unlock_page(page);\n"),
+            (
+                "self.needs(page); // a new page is stable\n                self.unlock_page(page);",
+                "self.needs(page); // a new page is stable",
+            ),
+        ],
+    ),
+    ("what has left the swap cache with its last entry is not dirty", "swap_map.rs", &[("frame.dirty.write(true);", "")]),
+    (
+        "reclaim looks at the dirty bit before it counts",
+        "reclaim.rs",
+        &[
+            ("let unused = if freeze {", "let dirty = frame.dirty.read();\n        let unused = if freeze {"),
+            ("if frame.dirty.read() {\n            if freeze {", "if dirty {\n            if freeze {"),
+        ],
+    ),
+    (
+        "swapoff gives the slot up before it maps the page",
+        "swapoff.rs",
+        &[(
+            "self.map_again(mm, vma, addr, Pte::clean(page, false));\n        self.swap_free(entry);",
+            "self.swap_free(entry);\n        self.map_again(mm, vma, addr, Pte::clean(page, false));",
+        )],
+    ),
+    (
+        "swapoff takes an address space that nobody uses any more",
+        "mm_struct.rs",
+        &[("find(|mm| mm.mm_users.inc_not_zero())", "find(|mm| mm.mm_users.add_return(1) > 0)")],
+    ),
+    (
+        "MADV_PAGEOUT isolates behind the page-table lock",
+        "madvise.rs",
+        &[(
+            "let isolated = page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));\n        mm.page_table_lock.unlock();",
+            "mm.page_table_lock.unlock();\n        let isolated = page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));",
+        )],
+    ),
 ];
