@@ -210,7 +210,8 @@ impl World {
         }
         self.lru_lock.unlock();
         if filed {
-            return self.discard_from_page_cache(page);
+            self.discard_from_page_cache(page);
+            return;
         }
         // Else its mapping would be followed as a file's, and the cache's reference dropped again.
         let cached = frame.swap_cache.read();
