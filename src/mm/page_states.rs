@@ -232,7 +232,8 @@ impl World {
         }
         self.lru_lock.unlock();
         if filed {
-            return self.discard_from_page_cache(page);
+            self.discard_from_page_cache(page);
+            return;
         }
         // Else its mapping would be followed as a file's, and the cache's reference dropped again.
         // page_discard.6: It leaves the swap cache, under the tree lock. [S2.4, HINT-4]

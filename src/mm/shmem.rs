@@ -9,7 +9,7 @@ use super::fault::VmFault;
 use super::page::Mapping;
 use super::reclaim::Shrunk;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, SwapEntry, Ttu, Vma, VmaRef, World};
-use crate::spec::{Clause, FileFault, RemoveMapping, SwapinLookup, VolatileTry};
+use crate::spec::{Clause, DiscardedBit, FileFault, RemoveMapping, SwapinLookup, VolatileTry};
 use crate::sync::{self, Ghost, Mark, Name, RetryLoop, SpinLock, State};
 use crate::{call, note};
 
@@ -481,6 +481,9 @@ impl World {
         file.tree_lock.lock();
         self.remove_from_page_cache_nocheck(file, page);
         file.tree_lock.unlock();
+        if self.rules().discarded_bit == DiscardedBit::AfterRemoval {
+            frame.discarded.write(true);
+        }
         sync::mark(Mark::PAGE_DISCARD_REMOVES);
         self.put_page(page); // the page cache's
     }

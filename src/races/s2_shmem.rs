@@ -1,7 +1,7 @@
 //! S2.10 and S2/shmem-…: a file in memory that processes map shared, whose pages are discarded from the page cache or on their way to swap.
 
 use crate::mm::World;
-use crate::spec::{Clause, DiscardedBit, Era, FileFault, PutbackDiscarded, SwapinLookup, VolatileTry};
+use crate::spec::{Clause, DiscardedBit, Era, FileFault, PteLook, PutbackDiscarded, SwapinLookup, VolatileTry};
 use crate::{Mark, Race};
 
 /// Two processes that map the file; nothing has been stored into it, and one of them maps the page.
@@ -87,8 +87,19 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::DOCUMENT_2.with(DiscardedBit::No), Clause::HINT_4)
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2_2009)
+        .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
         .sometimes("the second finds the bit set", |e| e.saw(Mark::PAGE_DISCARD_TWICE))
         .finally(|w| assert_eq!(w.process(1).load(1), Ok(0), "nothing was stored"));
+    // FINDING-60
+    let exits =
+        Race::new("S2/shmem-exit", "an exit has cleared an entry of shared memory that the discarding walk looks at without a lock")
+            .world(discarded)
+            .cpu("load (another's, once)", |w| _ = w.process(0).load_once(1))
+            .cpu("exit", |w| w.process(1).exit())
+            .violates(Era::DOCUMENT_2, Clause::HINT_4)
+            .holds(Era::DOCUMENT_2.with(PteLook::Locked))
+            .holds(Era::DOCUMENT_2_2009)
+            .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
     let swapoff = Race::new("S2/shmem-swapoff", "swapoff and a fault take a page of a file in memory out of the swap cache")
         .world(cached)
         .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
@@ -99,5 +110,5 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_29)
         .sometimes("it comes back from the swap cache", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
         .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![fault, left_off, looked_up, dirtied, faults, swapoff]
+    vec![fault, left_off, looked_up, dirtied, faults, exits, swapoff]
 }
