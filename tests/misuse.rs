@@ -311,6 +311,7 @@ fn what_shared_memory_is_not_asked_for_is_an_error() {
         let payload = panicked.expect_err(what);
         let said = payload.downcast_ref::<String>().expect("a text");
         assert!(said.contains(&format!("is shared memory, which {what} does not know here")), "{said}");
+        assert!(said.contains("tests/misuse.rs:"), "{said} names no line of the race");
     }
 }
 

@@ -37,6 +37,7 @@ impl<'w> Process<'w> {
     pub fn pin_for_writing(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
         self.check(addr);
+        self.check_private(addr..addr + 1, "get_user_pages");
         self.world.get_user_pages(self.mm, addr, Foll::WRITE)
     }
 
@@ -47,6 +48,7 @@ impl<'w> Process<'w> {
     pub fn pin_for_writing_by_force(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
         self.check(addr);
+        self.check_private(addr..addr + 1, "get_user_pages");
         self.world.get_user_pages(self.mm, addr, Foll::FORCED_WRITE)
     }
 
@@ -55,6 +57,7 @@ impl<'w> Process<'w> {
     pub fn pin_for_reading(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
         self.check(addr);
+        self.check_private(addr..addr + 1, "get_user_pages");
         self.world.get_user_pages(self.mm, addr, Foll::READ)
     }
 

@@ -12,7 +12,6 @@ impl World {
     /// MAP_FIXED_NOREPLACE`. Takes `mmap_sem` for writing. Here and below: true if anything was done.
     pub(super) fn mmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
         call!("do_mmap({mm}, {range:?})");
-        range.clone().for_each(|addr| self.refuse_shared(addr, "mmap"));
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
         let overlaps = |vma: &Vma| vma.vm_start.read() < range.end && range.start < vma.vm_end.read();

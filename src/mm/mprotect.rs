@@ -32,7 +32,6 @@ impl World {
     /// stay apart.
     fn mprotect_fixup(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, writable: bool) -> Result<(), Errno> {
         mm.mmap_sem.assert_write_held();
-        self.refuse_shared(range.start, "mprotect");
         if vma.vm_write.read() == writable {
             return Ok(());
         }

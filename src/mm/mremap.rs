@@ -56,7 +56,6 @@ impl World {
     ///
     /// When memory runs out, what has moved moves back, and the new area is unmapped instead of the old one.
     fn move_vma(&self, mm: &Mm, vma: &Vma, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
-        self.refuse_shared(range.start, "mremap");
         // move_vma.1: A VMA for the new place is made, or a neighbour there grows (copy_vma).
         let len = range.end - range.start;
         let pgoff = linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), range.start);

@@ -33,6 +33,7 @@ impl<'w> Process<'w> {
     pub fn mmap(&self, range: Range<Addr>) {
         self.check_alive();
         self.check_range(&range);
+        self.check_private(range.clone(), "mmap");
         let done = self.world.mmap(self.mm, range.clone());
         self.asked("mmap(%a..%b)", range.start, range.end, done);
     }
@@ -133,6 +134,7 @@ impl<'w> Process<'w> {
     pub fn mprotect(&self, range: Range<Addr>, writable: bool) {
         self.check_alive();
         self.check_range(&range);
+        self.check_private(range.clone(), "mprotect");
         let done = self.world.mprotect(self.mm, range.clone(), writable);
         self.asked("mprotect(%a..%b)", range.start, range.end, done);
     }
@@ -148,6 +150,7 @@ impl<'w> Process<'w> {
         if range.start < end && to < range.end {
             misuse(format!("mremap({range:?}, {to}): the two overlap (-EINVAL)"));
         }
+        self.check_private(range.clone(), "mremap");
         let done = self.world.mremap(self.mm, range.clone(), to);
         self.asked("mremap(%a, %b)", range.start, to, done.is_ok());
         done
@@ -163,6 +166,7 @@ impl<'w> Process<'w> {
         if end <= range.end {
             misuse(format!("expand({range:?}, {end}) does not grow"));
         }
+        self.check_private(range.clone(), "mremap");
         let done = self.world.expand(self.mm, range.clone(), end);
         self.asked("expand(%a, %b)", range.start, end, done.is_ok());
         done
@@ -200,6 +204,7 @@ impl<'w> Process<'w> {
     pub fn split_vma(&self, addr: Addr) {
         self.check_alive();
         self.check(addr);
+        self.check_private(addr..addr + 1, "vma_adjust");
         let done = self.world.split_vma(self.mm, addr);
         self.asked("split_vma(%a)", addr, 0, done);
     }
@@ -210,6 +215,7 @@ impl<'w> Process<'w> {
     pub fn move_boundary(&self, from: Addr, to: Addr) {
         self.check_alive();
         self.check_move(from, to);
+        self.check_private(from.min(to)..from.max(to) + 1, "vma_adjust");
         let done = self.world.move_boundary(self.mm, from, to);
         self.asked("move_boundary(%a, %b)", from, to, done);
     }
@@ -220,6 +226,7 @@ impl<'w> Process<'w> {
     pub fn move_end(&self, from: Addr, to: Addr) {
         self.check_alive();
         self.check_move(from, to);
+        self.check_private(from.min(to)..from.max(to) + 1, "vma_adjust");
         let done = self.world.move_end(self.mm, from, to);
         self.asked("move_end(%a, %b)", from, to, done);
     }
@@ -233,6 +240,7 @@ impl<'w> Process<'w> {
         if to >= start {
             misuse(format!("expand_downwards({start}, {to}) goes upwards"));
         }
+        self.check_private(to..start + 1, "expand_downwards");
         let done = self.world.expand_downwards(self.mm, start, to);
         self.asked("expand_downwards(%a, %b)", start, to, done);
     }
@@ -287,7 +295,7 @@ impl<'w> Process<'w> {
     pub fn read_around(&self, addr: Addr) {
         self.check_alive();
         self.check(addr);
-        self.world.refuse_shared(addr, "swapin_readahead");
+        self.check_private(addr..addr + 1, "swapin_readahead");
         let done = self.world.read_ahead(self.mm, addr);
         self.asked("read_around(%a)", addr, 0, done);
     }
@@ -362,6 +370,12 @@ impl<'w> Process<'w> {
         if addr >= TASK_SIZE {
             misuse(format!("{}:{addr} is outside of every process, which has the addresses 0..{TASK_SIZE}", self.mm));
         }
+    }
+
+    /// `what` is for private memory, here.
+    #[track_caller]
+    pub(super) fn check_private(&self, range: Range<Addr>, what: &str) {
+        range.for_each(|addr| self.world.refuse_shared(addr, what));
     }
 
     #[track_caller]

@@ -252,7 +252,6 @@ impl World {
     }
 
     fn shadow_pin_record(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool, held: bool) -> u32 {
-        self.refuse_shared(addr, "get_user_pages");
         let at = PteLocation { mm: mm.id(), addr };
         let record = self.shadow.pins.push_with(|number| {
             let state = PinState { mapped: true, held, values: BTreeSet::new() };
