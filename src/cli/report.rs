@@ -55,11 +55,15 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
         return Ok(Status::Undecided);
     }
     let kernels: Vec<String> = Era::all().iter().map(ToString::to_string).collect();
-    let holds = |outcome: &&Outcome| kernels.contains(&outcome.protocol) && outcome.verdict() == Verdict::Never;
-    let lock_order: BTreeSet<_> = outcomes.iter().filter(holds).flat_map(|outcome| outcome.lock_order.clone()).collect();
+    let order = |kernel: &String| {
+        let holds = |outcome: &&Outcome| outcome.protocol == *kernel && outcome.verdict() == Verdict::Never;
+        let edges: BTreeSet<_> = outcomes.iter().filter(holds).flat_map(|outcome| outcome.lock_order.clone()).collect();
+        (kernel.clone(), edges.into_iter().collect())
+    };
+    let lock_orders = kernels.iter().map(order).collect();
     let entries = races.iter().map(|race| entry(race, &outcomes, &twins)).collect();
     let made = format!("Computed by lockwalk {}: {made}.", env!("CARGO_PKG_VERSION"));
-    let site = Site { kernels, races: entries, made, lock_order: lock_order.into_iter().collect(), designs };
+    let site = Site { kernels, races: entries, made, lock_orders, designs };
     let pages = folder.write(&site)?;
     print(&format!("{} in {}\n", counted(pages, "page"), args.output.join("index.html").display()))?;
     Ok(Status::of(&outcomes))

@@ -121,7 +121,7 @@ pub(super) fn twin(race: &Race, protocol: &Protocol, schedule: &Schedule, execut
     }
     let (recording, report) = again(race, protocol, None, &schedule).ok().filter(|(recording, _)| recording.violation.is_none())?;
     // No clause is violated: it has none.
-    let mut twin = assemble(race, protocol, &schedule, recording, Violation::new(Clause::ASSERT_1, String::new()), &report);
+    let mut twin = assemble(race, protocol, &schedule, recording, Violation::new(Clause::ALL[0], String::new()), &report);
     for text in [&mut twin.clause, &mut twin.clause_text, &mut twin.spec, &mut twin.replay] {
         text.clear();
     }

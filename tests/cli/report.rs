@@ -38,7 +38,7 @@ fn a_report_has_a_page_for_each_race_and_violation() {
     let races = lockwalk::races::all();
     for race in races.iter().filter(|race| ["S3.1", "S3.3", "S3.4", "S3.9"].contains(&race.id())) {
         let page = read(&format!("{}.html", race.id()));
-        assert!(page.contains(race.title()), "{}", race.id());
+        assert!(page.contains(&escaped(race.title())), "{}", race.id());
         for (protocol, documented) in race.cases() {
             assert!(page.contains(&protocol.to_string()), "{} says nothing of {protocol}", race.id());
             let file = format!("{}-under-{}", race.id(), protocol.to_string().replace('=', ".").replace('+', "_"));
@@ -50,14 +50,19 @@ fn a_report_has_a_page_for_each_race_and_violation() {
     let listed = read("files.txt");
     assert_eq!(listed.lines().map(str::to_owned).collect::<BTreeSet<_>>(), names, "and nothing else");
     let index = read("index.html");
-    for part in ["S3.1-under-2.6.34.html", "✗ MIG-1", "✓", "Lock order", "<td class=\"bad\">"] {
+    for part in ["S3.1-under-2.6.34.html", "✗ MIG-1", "✓", "Lock order", "<td class=bad>"] {
         assert!(index.contains(part), "{part}");
     }
     let locks = read("locks.html");
     assert!(locks.contains(">mmap_sem(mm)</text>") && locks.contains("<path d="), "{locks}");
     let claim = lockwalk::spec::Claim::of("S3.1").expect("it is one");
-    assert!(read("S3.1.html").contains(&claim.says.replace('\'', "&#39;")), "the claim's sentence");
+    assert!(read("S3.1.html").contains(&escaped(claim.says)), "the claim's sentence");
     assert!(read("S3.1-under-2.6.34.html").contains("data-key=\"twin\""), "the fix beside it");
+}
+
+/// As it stands in a page.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 #[test]
@@ -72,7 +77,8 @@ fn pages_are_small_and_well_formed_and_need_nothing_else() {
             assert!(!link.contains(':') && !link.starts_with('/'), "{name} leads out of the site: {link}");
             assert!(SITE.join(&link).is_file(), "{name}: {link} leads nowhere");
         }
-        assert!(!page.contains("@import") && !page.contains("url("), "{name} fetches something");
+        let fetches = page.contains("@import") || page.replace("url(#", "").contains("url(");
+        assert!(!fetches, "{name} fetches something");
     }
 }
 
@@ -192,10 +198,13 @@ fn keys_step_through_the_interleaving() {
 #[test]
 fn the_index_can_be_filtered() {
     let act = "
-        const rows = () => [...document.querySelectorAll('#matrix tbody tr')].filter((row) => !row.hidden).length;
-        const all = rows();
-        words.value = 'nested anon_vma'; words.dispatchEvent(new Event('input'));
-        document.body.replaceChildren(`told: ${all} ${rows()} ${count.textContent};`);";
+        {
+            const shown = () => rows.filter((row) => !row.hidden).length;
+            const all = shown();
+            words.value = 'nested anon_vma';
+            words.dispatchEvent(new Event('input'));
+            document.body.replaceChildren(`told: ${all} ${shown()} ${count.textContent};`);
+        }";
     let Some(dom) = in_chromium(&SITE.join("index.html"), "", act) else { return };
     assert!(dom.contains("told: 4 1 1 of 4 races;"), "{dom}");
 }

@@ -42,11 +42,12 @@ pub(super) fn index(site: &Site) -> String {
 const BACK: &str = "<nav><a href=\"index.html\">All races</a></nav>\n<main>\n";
 
 pub(super) fn locks(site: &Site) -> String {
-    let graph =
-        if site.lock_order.is_empty() { "<p>Nothing was explored that says anything of it.</p>\n".into() } else { graph(&site.lock_order) };
+    let drawn = site.lock_orders.iter().filter(|(_, order)| !order.is_empty()).enumerate();
+    let graphs: String = drawn.map(|(id, (kernel, order))| format!("<h2>{}</h2>\n{}", escape(kernel), graph(id, order))).collect();
+    let graphs = if graphs.is_empty() { "<p>Nothing was explored that says anything of it.</p>\n".into() } else { graphs };
     let body = format!(
-        "{BACK}<h1>Lock order</h1>\n<p>An arrow leads from a lock to one that somebody waits for while holding it, in any execution of a kernel's protocol that \
-         violates nothing. What follows from other arrows is left out.</p>\n{graph}"
+        "{BACK}<h1>Lock order</h1>\n<p>An arrow leads from a lock to one that somebody waits for while holding it, in any execution of a race that violates nothing \
+         under that kernel's protocol. What follows from other arrows is left out; a dashed arrow goes the other way round, in another race.</p>\n{graphs}"
     );
     html::page("lockwalk: the order of locks", &body, "")
 }
@@ -67,9 +68,10 @@ fn under<'r>(race: &'r Entry, protocol: &str) -> Option<&'r crate::Outcome> {
     race.outcomes.iter().find(|outcome| outcome.protocol == protocol)
 }
 
+/// Attributes have no quotes where they need none: there are thousands of cells, and a page is to be small.
 fn row(race: &Entry, kernels: &[&String]) -> String {
     let (id, title) = (escape(&race.id), escape(&race.title));
-    let mut row = format!("<tr><th scope=\"row\"><a href=\"{}\">{id}</a> {title}</th>", page_name(&race.id, None));
+    let mut row = format!("<tr><th><a href=\"{}\">{id}</a> {title}</th>", page_name(&race.id, None));
     let mut empty = 0;
     for kernel in kernels {
         let Some(outcome) = under(race, kernel) else {
@@ -83,7 +85,7 @@ fn row(race: &Entry, kernels: &[&String]) -> String {
             Some(_) => format!("<a href=\"{}\">{words}</a>", page_name(&race.id, Some(&outcome.protocol))),
             None => words,
         };
-        let _ = write!(row, "<td class=\"{class}\">{words}</td>");
+        let _ = write!(row, "<td class={class}>{words}</td>");
     }
     row += &gap(empty);
     row += "<td>";
@@ -93,7 +95,7 @@ fn row(race: &Entry, kernels: &[&String]) -> String {
         *others.entry((class, sign)).or_default() += 1;
     }
     for ((class, sign), count) in others {
-        let _ = write!(row, "<span class=\"{class}\">{sign}{count}</span> ");
+        let _ = write!(row, "<span class={class}>{sign}{count}</span> ");
     }
     row + "</td></tr>\n"
 }
@@ -103,22 +105,27 @@ fn gap(empty: usize) -> String {
     match empty {
         0 => String::new(),
         1 => "<td></td>".into(),
-        _ => format!("<td colspan=\"{empty}\"></td>"),
+        _ => format!("<td colspan={empty}></td>"),
     }
 }
 
 /// The lock-order graph: a lock stands below all that are taken before it.
-fn graph(order: &[(String, String)]) -> String {
+fn graph(id: usize, order: &[(String, String)]) -> String {
     // Locks of one class are ordered among themselves, which is not drawn.
     let class = |lock: &String| lock.replace(|c: char| c.is_ascii_digit(), "");
     let order: Vec<_> = order.iter().map(|(earlier, later)| (class(earlier), class(later))).collect();
-    let edges: BTreeSet<(&str, &str)> = order.iter().map(|(a, b)| (a.as_str(), b.as_str())).filter(|(a, b)| a != b).collect();
-    let locks: BTreeSet<&str> = edges.iter().flat_map(|&(a, b)| [a, b]).collect();
+    let all: BTreeSet<(&str, &str)> = order.iter().map(|(a, b)| (a.as_str(), b.as_str())).filter(|(a, b)| a != b).collect();
+    let mut edges: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for &(earlier, later) in &all {
+        if !reaches(&edges, later, earlier) {
+            edges.insert((earlier, later));
+        }
+    }
+    let locks: BTreeSet<&str> = all.iter().flat_map(|&(a, b)| [a, b]).collect();
     let mut level: BTreeMap<&str, usize> = locks.iter().map(|&lock| (lock, 0)).collect();
-    // As often as there are locks: a circle, which would be a violation, ends too.
     for _ in 0..locks.len() {
         for (earlier, later) in &edges {
-            let below = (level[earlier] + 1).min(locks.len());
+            let below = level[earlier] + 1;
             level.entry(later).and_modify(|level| *level = below.max(*level));
         }
     }
@@ -132,30 +139,21 @@ fn graph(order: &[(String, String)]) -> String {
     let height = place.values().map(|(_, y)| y + BOX.1 + 10).max().unwrap_or(0);
     let mut svg = format!(
         "<div class=\"scroll\"><svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"The order of the locks\" \
-         font-family=\"monospace\" font-size=\"13\">\n<defs><marker id=\"to\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
+         font-family=\"monospace\" font-size=\"13\">\n<defs><marker id=\"to{id}\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
          orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"currentColor\"/></marker></defs>\n"
     );
     // What follows from other arrows is left out.
-    let reaches = |from: &str, to: &str| {
-        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
-        while let Some(lock) = next.pop() {
-            for (_, later) in edges.iter().filter(|(earlier, later)| *earlier == lock && (*earlier, *later) != (from, to)) {
-                if *later == to {
-                    return true;
-                }
-                if seen.insert(*later) {
-                    next.push(later);
-                }
-            }
-        }
-        false
+    let needed = |edge: (&str, &str)| {
+        let others = edges.iter().copied().filter(|other| *other != edge).collect();
+        !edges.contains(&edge) || !reaches(&others, edge.0, edge.1)
     };
-    for (earlier, later) in edges.iter().filter(|(earlier, later)| !reaches(earlier, later)) {
+    for (earlier, later) in all.iter().copied().filter(|edge| needed(*edge)) {
+        let dashed = if edges.contains(&(earlier, later)) { "" } else { " stroke-dasharray=\"5 4\"" };
         let ((x, y), (to_x, to_y)) = (place[earlier], place[later]);
         let (from, to) = ((x + BOX.0 / 2, y + BOX.1), (to_x + BOX.0 / 2, to_y));
         let _ = writeln!(
             svg,
-            "<path d=\"M{} {}C{} {} {} {} {} {}\" fill=\"none\" stroke=\"currentColor\" marker-end=\"url(#to)\"/>",
+            "<path d=\"M{} {}C{} {} {} {} {} {}\" fill=\"none\" stroke=\"currentColor\"{dashed} marker-end=\"url(#to{id})\"/>",
             from.0,
             from.1,
             from.0,
@@ -179,6 +177,22 @@ fn graph(order: &[(String, String)]) -> String {
         );
     }
     svg + "</svg></div>\n"
+}
+
+/// Is there a way from one lock to another?
+fn reaches(edges: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(lock) = next.pop() {
+        for (_, later) in edges.iter().filter(|(earlier, _)| *earlier == lock) {
+            if *later == to {
+                return true;
+            }
+            if seen.insert(*later) {
+                next.push(later);
+            }
+        }
+    }
+    false
 }
 
 fn table(design: &Design) -> String {

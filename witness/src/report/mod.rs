@@ -16,8 +16,8 @@ pub struct Site {
     pub races: Vec<Entry>,
     /// What was explored, and by what, in a sentence.
     pub made: String,
-    /// Which locks are waited for while others are held, by class: the earlier, the later.
-    pub lock_order: Vec<(String, String)>,
+    /// For each kernel, which locks are waited for while others are held, by class: the earlier, the later.
+    pub lock_orders: Vec<(String, Vec<(String, String)>)>,
     /// Tables that say what each choice breaks.
     pub designs: Vec<Design>,
 }
