@@ -282,7 +282,18 @@ fn stories() -> Vec<Race> {
             w.host_comes_by(page);
             _ = w.process(0).load(1);
         });
-    vec![no_memory.holds(Era::V5_19), discarded.holds(Era::DOCUMENT_2)]
+    let pinned = |w: &World| {
+        let p = w.new_process();
+        p.mmap(1..2);
+        p.touch(1);
+    };
+    let forks = Race::new("a process forks that has given a page to a device", "").world(pinned).cpu("fork", |w| {
+        if let Ok(pin) = w.process(0).pin_for_writing(1) {
+            _ = w.process(0).fork();
+            pin.put();
+        }
+    });
+    vec![no_memory.holds(Era::V5_19), forks.holds(Era::V5_19), discarded.holds(Era::DOCUMENT_2)]
 }
 
 /// Runs the catalogue under a protocol, whether it is documented there or not, and looks.
