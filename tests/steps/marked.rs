@@ -23,14 +23,11 @@ pub struct Step {
     lines: std::ops::Range<u32>,
     /// What they are.
     code: String,
+    /// It makes a closure and calls it; when a later step calls that, it is the later one's.
+    pub lends: bool,
 }
 
 impl Step {
-    /// Does it call this function?
-    pub fn calls(&self, function: Option<&str>) -> bool {
-        function.is_some_and(|function| self.code.contains(&format!(".{function}(")))
-    }
-
     pub fn name(&self) -> String {
         format!("{}.{}", self.function, self.number)
     }
@@ -45,6 +42,7 @@ struct Function {
     asks: BTreeSet<String>,
     /// It has steps.
     described: bool,
+    text: String,
 }
 
 /// All of them.
@@ -78,7 +76,14 @@ impl Marked {
                 let (file, line) = reading.place.split_once(':').expect("file:line");
                 let first: u32 = line.parse().expect("a line");
                 let lines = first..first + reading.text.lines().count() as u32;
-                functions.push(Function { name: name.to_owned(), file: file.to_owned(), lines, asks: reading.asks, described: false });
+                functions.push(Function {
+                    name: name.to_owned(),
+                    file: file.to_owned(),
+                    lines,
+                    asks: reading.asks,
+                    described: false,
+                    text: reading.text,
+                });
             }
         }
         let rules: BTreeSet<&str> = lockwalk::spec::Rules::catalogue().iter().map(|&(rule, _)| rule).collect();
@@ -121,6 +126,12 @@ impl Marked {
     /// The function that this line is in.
     pub fn function(&self, file: &str, line: u32) -> Option<&str> {
         self.around(file, line).map(|function| &*function.name)
+    }
+
+    /// Does the step that this line is in call this function, or, if there is none, the function that it is in?
+    pub fn calls(&self, file: &str, line: u32, step: Option<usize>, function: &str) -> bool {
+        let code = step.map(|step| &self.steps[step].code).or_else(|| self.around(file, line).map(|around| &around.text));
+        code.is_some_and(|code| code.contains(&format!(".{function}(")))
     }
 
     /// Who asks a rule outside of what the steps comprise.
@@ -166,8 +177,31 @@ fn of_file(file: &str, text: &str, functions: &[Function], rules: &BTreeSet<&str
         }
         let code = &lines[range.start as usize - 1..range.end as usize - 1];
         let (rules, code) = (asked(code, rules), code.join("\n"));
-        steps.push(Step { function: function.to_owned(), number, says, speaks_of, rules, file: file.to_owned(), lines: range, code });
+        let lends = calls_its_closure(&code);
+        steps.push(Step {
+            function: function.to_owned(),
+            number,
+            says,
+            speaks_of,
+            rules,
+            file: file.to_owned(),
+            lines: range,
+            code,
+            lends,
+        });
     }
+}
+
+/// `let set = |pte| …`, and `set(`.
+fn calls_its_closure(code: &str) -> bool {
+    let names = code.split("let ").skip(1).filter_map(|rest| rest.split_once(" = |")).map(|(name, _)| name);
+    let mut names = names.filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'));
+    let part_of_a_word = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
+    let called = |name: &str| {
+        let calls = format!("{name}(");
+        code.match_indices(&calls).any(|(at, _)| !part_of_a_word(&code[..at]))
+    };
+    names.any(called)
 }
 
 /// Which rules these lines ask.

@@ -282,48 +282,57 @@ fn stories() -> Vec<Race> {
             w.host_comes_by(page);
             _ = w.process(0).load(1);
         });
-    vec![no_memory.holds(Era::V5_19), discarded.holds(Era::DOCUMENT_2)]
+    let pinned = |w: &World| {
+        let p = w.new_process();
+        p.mmap(1..2);
+        p.touch(1);
+    };
+    let forks = Race::new("a process forks that has given a page to a device", "").world(pinned).cpu("fork", |w| {
+        if let Ok(pin) = w.process(0).pin_for_writing(1) {
+            _ = w.process(0).fork();
+            pin.put();
+        }
+    });
+    vec![no_memory.holds(Era::V5_19), forks.holds(Era::V5_19), discarded.holds(Era::DOCUMENT_2)]
 }
 
 /// Runs the catalogue under a protocol, whether it is documented there or not, and looks.
 pub fn under(protocol: &Protocol, marked: &Marked) -> Ran {
     static WATCHES: Once = Once::new();
     WATCHES.call_once(|| watch(looks));
-    let names = marked.steps.iter().map(Step::name).collect();
-    let ran = Mutex::new(Ran { held: BTreeMap::new(), used: BTreeMap::new(), lives: BTreeMap::new(), names, nameless: BTreeSet::new() });
     // Where nothing is said to the host, a race whose world begins with that makes no sense.
     let speaks = |race: &Race| race.cases().iter().any(|(case, _)| case.rules.hinting == protocol.rules.hinting);
     let races: Vec<_> = races::all().into_iter().chain(stories()).filter(speaks).collect();
-    let next = AtomicUsize::new(0);
+    let (next, all) = (AtomicUsize::new(0), Mutex::new(Watcher::default()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(race) = races.get(next.fetch_add(1, Relaxed)) {
                     race.check_with(protocol, &Method::Random { seed: 1, iterations: EXECUTIONS }, &Options::default());
                 }
-                ran.lock().expect("no panic").digest(WATCHER.take(), marked);
+                let (mine, mut all) = (WATCHER.take(), all.lock().expect("no panic"));
+                all.seen.extend(mine.seen);
+                all.changes.extend(mine.changes);
             });
         }
     });
-    ran.into_inner().expect("no panic")
+    let names = marked.steps.iter().map(Step::name).collect();
+    let mut ran = Ran { held: BTreeMap::new(), used: BTreeMap::new(), lives: BTreeMap::new(), names, nameless: BTreeSet::new() };
+    ran.digest(all.into_inner().expect("no panic"), marked);
+    ran
 }
 
 impl Ran {
     /// Which steps began, each time.
     fn digest(&mut self, mut watcher: Watcher, marked: &Marked) {
-        let seen: Vec<_> = std::mem::take(&mut watcher.seen).into_iter().collect();
-        let seen: Vec<_> = seen
+        let seen: Vec<_> = std::mem::take(&mut watcher.seen)
             .into_iter()
             .map(|(before, now, held, access)| (watcher.steps(&before, marked), watcher.steps(&now, marked), held, access))
             .collect();
-        // Some closures stand in a step that does more, and are called from later ones, whose step it is then.
-        let direct: BTreeSet<usize> =
-            seen.iter().flat_map(|(_, now, ..)| now.iter().filter(|frame| !frame.inner).filter_map(|frame| frame.step)).collect();
-        let is_step = |frame: &Frame| frame.step.filter(|step| !frame.inner || !direct.contains(step));
         for (before, now, held, access) in seen {
             for (at, frame) in now.iter().enumerate() {
                 self.nameless.extend(frame.nameless.clone());
-                let Some(step) = is_step(frame) else { continue };
+                let Some(step) = frame.begins else { continue };
                 let goes_on =
                     before.len() > at && before[..at].iter().zip(&now).all(|(a, b)| a.place == b.place) && before[at].step == Some(step);
                 if !goes_on {
@@ -341,7 +350,7 @@ impl Ran {
         }
         for (life, change, stack) in std::mem::take(&mut watcher.changes) {
             let stack = watcher.steps(&stack, marked);
-            let step = stack.iter().rev().find_map(is_step).map(|step| self.names[step].clone());
+            let step = stack.iter().rev().find_map(|frame| frame.begins).map(|step| self.names[step].clone());
             let by = step.or_else(|| stack.first().and_then(|frame| frame.function.clone()));
             self.lives.entry(life).or_default().entry(change).or_default().extend(by);
         }
@@ -353,8 +362,8 @@ struct Frame {
     place: Place,
     function: Option<String>,
     step: Option<usize>,
-    /// It is a closure of a function further out.
-    inner: bool,
+    /// The step, unless it is a closure that belongs to the step further out that has called it.
+    begins: Option<usize>,
     /// It has no step, and should.
     nameless: Option<String>,
 }
@@ -367,7 +376,8 @@ impl Watcher {
             let function = marked.function(file, line).map(str::to_owned);
             let inner = frames.iter().any(|outer| outer.function == function && outer.place.0 == *file);
             // Of two closures that do the same the compiler makes one, and who calls one last is not on the stack: it must be one that can be meant.
-            let called = || frames.iter().filter_map(|outer| outer.step).any(|step| marked.steps[step].calls(function.as_deref()));
+            let calls = |outer: &Frame, name: &str| marked.calls(&outer.place.0, outer.place.1, outer.step, name);
+            let called = || function.as_ref().is_some_and(|name| frames.iter().any(|outer| calls(outer, name)));
             if closure && !inner && !called() {
                 continue;
             }
@@ -375,13 +385,13 @@ impl Watcher {
                 Ok(step) => (step, None),
                 Err(place) => (None, Some(place)),
             };
-            frames.push(Frame { place, function, step, inner, nameless });
+            let same = frames.iter().any(|outer| outer.step == step && outer.function == function);
+            let begins = step.filter(|&step| !same && (!inner || !marked.steps[step].lends));
+            frames.push(Frame { place, function, step, begins, nameless });
         }
         frames
     }
-}
 
-impl Watcher {
     /// The lines of `src/mm`, from the outside in, each with whether it is in a closure.
     fn resolve(&mut self, stack: &[usize]) -> Vec<(Place, bool)> {
         let mut lines = Vec::new();

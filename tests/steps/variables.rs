@@ -35,7 +35,7 @@ fn of_file(text: &str, found: &mut Vec<Variable>) {
         let is_variable = ["Word::new(", "MmuWord::new(", "Published::new("].iter().any(|kind| made.contains(kind));
         let Some(pattern) = made.split('"').nth(1).filter(|_| is_variable) else { continue };
         let declared = |line: &&str| line.trim_start_matches("pub(super) ").trim_start_matches("pub ").starts_with(&format!("{field}: "));
-        let Some(at) = lines.iter().position(|line| declared(&line) && line.ends_with(',') && line.contains('<')) else { continue };
+        let Some(at) = lines.iter().position(|line| declared(line) && line.ends_with(',') && line.contains('<')) else { continue };
         let docs = lines[..at].iter().rev().take_while(|line| line.starts_with("///")).map(|line| line.trim_start_matches('/').trim());
         let mut docs: Vec<_> = docs.collect();
         docs.reverse();
