@@ -283,3 +283,28 @@ fn write_litmus_tests() {
     write("rc11", suite().into_iter().map(|(name, program)| (name.clone(), in_c(&name, &program))).collect());
     write("x86-tso", on_x86().0.into_iter().map(|(name, program)| (name.clone(), in_x86(&name, &program))).collect());
 }
+
+/// What exploring takes: executions under each model (sequential consistency, TSO, PSO, weak); and how many there are that differ in what is
+/// read from where, or in the order of the stores to a word, so that each of them is needed.
+#[test]
+fn executions() {
+    const COUNTS: [(&str, [u64; 4], [u64; 4]); 9] = [
+        ("SB", [3, 4, 4, 5], [3, 4, 4, 4]),
+        ("MP", [3, 3, 4, 4], [3, 3, 4, 4]),
+        ("LB", [3, 3, 3, 3], [3, 3, 3, 3]),
+        ("2+2W", [3, 3, 4, 5], [3, 3, 4, 4]),
+        ("WRC", [7, 7, 7, 8], [7, 7, 7, 8]),
+        ("IRIW", [15, 15, 15, 17], [15, 15, 15, 16]),
+        ("3.SB", [7, 8, 8, 10], [7, 8, 8, 8]),
+        ("SB+own", [3, 4, 4, 5], [3, 4, 4, 4]),
+        ("CoRR4", [72, 72, 72, 72], [72, 72, 72, 72]),
+    ];
+    for (name, executions, different) in COUNTS {
+        let (_, shape) = SHAPES.iter().find(|(other, _)| *other == name).unwrap();
+        let gaps = shape.iter().map(|task| task.len() - 1).sum();
+        let program = placed(shape, (Relaxed, Relaxed), &vec![None; gaps]);
+        let all = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
+        assert_eq!(all.map(|memory| exhaust(&program, memory).1.complete), executions, "{name}");
+        assert_eq!(all.map(|memory| crate::random::expected(&program, memory).1 as u64), different, "{name}");
+    }
+}
