@@ -65,6 +65,7 @@ pub(crate) fn enter(engine: Engine) {
 pub(crate) fn leave() -> Option<Box<Engine>> {
     HERE.with(|here| {
         here.aborting.set(false);
+        here.memory.set(Memory::Sc);
         here.engine.try_borrow_mut().ok().and_then(|mut engine| engine.take())
     })
 }

@@ -37,7 +37,7 @@ fn every_verdict_is_the_documented_one() {
     assert!(odd.is_empty(), "in golden/ but no witness of the catalogue, or the other way round: {odd:#?}");
 }
 
-/// In `.ci/run`, of what `lockwalk --format json` has said into the file `LOCKWALK_SAID`; without that, by exploring them here. If a number is another
+/// In `.ci/run`, of what `lockwalk check --format json` has said into the file `LOCKWALK_SAID`; without that, by exploring them here. If a number is another
 /// one now: take the line out of `golden/verdicts.snap`, and bless.
 #[test]
 #[ignore = "takes minutes"]
@@ -52,7 +52,7 @@ fn what_is_written_down_of_dear_cases_is_so() {
     assert_eq!(odd.map(|(_, line)| line).collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The lines of cases, as `lockwalk --format json` has them.
+/// The lines of cases, as `lockwalk check --format json` has them.
 fn said(json: &str, cases: &[Case]) -> Vec<String> {
     let all: serde_json::Value = serde_json::from_str(json).expect("what lockwalk prints");
     let outcomes = all["outcomes"].as_array().expect("outcomes");

@@ -7,7 +7,8 @@ use dpor::Memory;
 use crate::program::{Outcome, Program, exhaust};
 use crate::{axioms, buffers};
 
-fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize) {
+/// All outcomes, and how many executions there are that differ, as those say that share nothing with the engine.
+pub fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize) {
     if memory == Memory::Weak { axioms::outcomes(program) } else { buffers::outcomes(program, memory) }
 }
 
