@@ -82,9 +82,15 @@ fn pages_are_small_and_well_formed_and_need_nothing_else() {
     }
 }
 
-/// Every element is closed, in order, and no text has a character that means something.
+/// Every element is closed, in order, but for cells and rows, which end where the next one begins; and no text has a character that means something.
 fn well_formed(name: &str, page: &str) {
     const VOID: [&str; 5] = ["meta", "link", "img", "input", "br"];
+    const CELLS: [&str; 2] = ["td", "th"];
+    let ends = |open: &mut Vec<&str>, which: &[&str]| {
+        if open.last().is_some_and(|element| which.contains(element)) {
+            open.pop();
+        }
+    };
     let (mut rest, mut open) = (page.strip_prefix("<!DOCTYPE html>").expect("it is HTML"), Vec::new());
     while let Some((text, tag)) = rest.split_once('<') {
         assert!(!text.contains('>'), "{name}: unescaped: {text}");
@@ -93,13 +99,29 @@ fn well_formed(name: &str, page: &str) {
         rest = behind;
         let element = tag.split([' ', '\n']).next().unwrap_or_default();
         match element.strip_prefix('/') {
-            Some(element) => assert_eq!(open.pop(), Some(element), "{name}: </{element}>"),
+            Some(element) => {
+                if element == "tr" || element == "tbody" {
+                    ends(&mut open, &CELLS);
+                }
+                if element == "tbody" {
+                    ends(&mut open, &["tr"]);
+                }
+                assert_eq!(open.pop(), Some(element), "{name}: </{element}>");
+            }
             None if VOID.contains(&element) || tag.ends_with('/') => {}
             None if ["script", "style"].contains(&element) => {
                 // Whatever is in it ends with its own end.
                 rest = rest.split_once(&format!("</{element}>")).unwrap_or_else(|| panic!("{name}: {element} has no end")).1;
             }
-            None => open.push(element),
+            None => {
+                if CELLS.contains(&element) || element == "tr" {
+                    ends(&mut open, &CELLS);
+                }
+                if element == "tr" {
+                    ends(&mut open, &["tr"]);
+                }
+                open.push(element);
+            }
         }
     }
     assert!(open.is_empty(), "{name}: {open:?}");

@@ -68,10 +68,10 @@ fn under<'r>(race: &'r Entry, protocol: &str) -> Option<&'r crate::Outcome> {
     race.outcomes.iter().find(|outcome| outcome.protocol == protocol)
 }
 
-/// Attributes have no quotes where they need none: there are thousands of cells, and a page is to be small.
+/// Attributes have no quotes where they need none, and cells and rows no end: there are thousands of them, and a page is to be small.
 fn row(race: &Entry, kernels: &[&String]) -> String {
     let (id, title) = (escape(&race.id), escape(&race.title));
-    let mut row = format!("<tr><th><a href=\"{}\">{id}</a> {title}</th>", page_name(&race.id, None));
+    let mut row = format!("<tr><th><a href=\"{}\">{id}</a> {title}", page_name(&race.id, None));
     let mut empty = 0;
     for kernel in kernels {
         let Some(outcome) = under(race, kernel) else {
@@ -85,7 +85,7 @@ fn row(race: &Entry, kernels: &[&String]) -> String {
             Some(_) => format!("<a href=\"{}\">{words}</a>", page_name(&race.id, Some(&outcome.protocol))),
             None => words,
         };
-        let _ = write!(row, "<td class={class}>{words}</td>");
+        let _ = write!(row, "<td class={class}>{words}");
     }
     row += &gap(empty);
     row += "<td>";
@@ -97,15 +97,15 @@ fn row(race: &Entry, kernels: &[&String]) -> String {
     for ((class, sign), count) in others {
         let _ = write!(row, "<span class={class}>{sign}{count}</span> ");
     }
-    row + "</td></tr>\n"
+    row + "\n"
 }
 
 /// So many kernels of which nobody asks.
 fn gap(empty: usize) -> String {
     match empty {
         0 => String::new(),
-        1 => "<td></td>".into(),
-        _ => format!("<td colspan={empty}></td>"),
+        1 => "<td>".into(),
+        _ => format!("<td colspan={empty}>"),
     }
 }
 
