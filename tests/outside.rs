@@ -42,7 +42,7 @@ fn a_crate_outside_writes_a_race_of_its_own() {
     let (output, stdout, stderr) = outside("outside", &[]);
     assert!(output.status.success(), "{stdout}\n{stderr}");
     assert!(stdout.starts_with("outside under 2.6.34+vma_adjust_lock=vma+rmap_walk_lock=nested: never, "), "{stdout}");
-    assert!(stdout.contains("ASSERT-1 violated: "), "{stdout}");
+    assert!(stdout.contains("ASSERT-1 is violated: "), "{stdout}");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn races_of_a_crate_outside_have_the_commands() {
     };
     let holds = |text: &str, what: &str| assert!(text.contains(what), "{what:?} is not in\n{text}");
     holds(&run(&[], 0), "1 reproduced · 3 fixes exhausted");
-    holds(&run(&["explain", "mine/split"], 0), "MIG-1 violated");
+    holds(&run(&["explain", "mine/split"], 0), "MIG-1 is violated");
     holds(&run(&["list", "races"], 0), "parent and child exit at once");
     holds(&run(&["check", "mine/exit"], 2), "did you mean 'mine/exits'?");
     holds(&run(&["check", "S3.1"], 2), "no race is called 'S3.1'");

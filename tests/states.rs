@@ -56,12 +56,16 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     (plain, states, differ)
 }
 
+/// Races that the search by states leaves undecided under some protocols, and says so: under these nothing can be compared. In the first, one CPU goes round
+/// for ever, and no two of its rounds look alike to it; in the second, since 3.7, it finds that something is missing in what it takes for a state.
+const OPEN: [&str; 2] = ["S4/merge-swapoff", "S4/exec"];
+
 /// Every eighth case, if it is small; those of `STATES_OF` where that says which.
 #[test]
 fn cheap_cases() {
     let cases: Vec<_> = match std::env::var("STATES_OF") {
         Ok(some) => common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect(),
-        Err(_) => common::cases().into_iter().step_by(8).collect(),
+        Err(_) => common::cases().into_iter().step_by(8).filter(|(race, ..)| !OPEN.contains(&race.id())).collect(),
     };
     let (plain, states, differ) = compare(&cases, 40);
     eprintln!("{plain} executions of source-DPOR, {states} by states");

@@ -149,12 +149,12 @@ impl World {
     /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
         match pte {
+            // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its reference goes to the gather, so that a load
+            // through a TLB that is not flushed yet still finds the page. [COUNT-3, COUNT-1]
             Pte::Present { page, .. } if self.shmem_at(addr).is_some() => {
                 self.zap_shared(mm, addr, page);
                 gather.pages.push(page);
             }
-            // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its reference goes to the gather, so that a load
-            // through a TLB that is not flushed yet still finds the page. [COUNT-3, COUNT-1]
             Pte::Present { page, .. } => {
                 let at_once = self.rules().zap_flush == ZapFlush::AtOnce;
                 if at_once {

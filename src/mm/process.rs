@@ -375,7 +375,9 @@ impl<'w> Process<'w> {
     /// `what` is for private memory, here.
     #[track_caller]
     pub(super) fn check_private(&self, range: Range<Addr>, what: &str) {
-        range.for_each(|addr| self.world.refuse_shared(addr, what));
+        for addr in range {
+            self.world.refuse_shared(addr, what);
+        }
     }
 
     #[track_caller]

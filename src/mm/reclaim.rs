@@ -256,12 +256,12 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
-        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the claim on the slot given up.
+        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the claim on the slot given up. Then the page is
+        // unlocked and freed; no reference is there to be dropped. [COUNT-3]
         self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
         self.swapcache_free(entry);
-        // remove_mapping.5: The page is unlocked and freed; no reference is there to be dropped. [COUNT-3]
         if freeze {
             self.clear_page_locked(page);
             return Shrunk::Unreferenced;

@@ -22,9 +22,9 @@ impl World {
         if !self.get_swap_device() {
             return VmFault::Minor; // swapoff has been here
         }
-        // do_swap_page.2: The page is brought back and mapped (steps 3 to 17) while the device cannot go.
+        // do_swap_page.2: The page is brought back and mapped (steps 3 to 16) while the device cannot go.
         let result = self.swap_in(mm, vma, addr, orig, write);
-        // do_swap_page.18: The reference on the device is dropped.
+        // do_swap_page.17: The reference on the device is dropped.
         self.put_swap_device();
         result
     }
@@ -54,7 +54,7 @@ impl World {
         // do_swap_page.5: Otherwise it is read into the swap cache (read_swap_cache_async).
         let read = || if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) };
         let result = match cached.map_or_else(read, |page| Ok(Some(page))) {
-            // do_swap_page.6: There is a page, with a reference: it is mapped (steps 8 to 17).
+            // do_swap_page.6: There is a page, with a reference: it is mapped (steps 8 to 16).
             Ok(Some(page)) => self.map_what_came_back(mm, vma, addr, orig, page, write, beside, stable),
             Ok(None) | Err(_) => self.swapin_fails(mm, addr, orig),
         };
@@ -124,9 +124,9 @@ impl World {
             return VmFault::Minor;
         }
         sync::mark(Mark::DO_SWAP_PAGE_MAPS);
-        // do_swap_page.12: The page is mapped (steps 13 to 16).
+        // do_swap_page.12: The page is mapped (steps 13 to 15).
         let pte = self.map_swapped_page(mm, vma, addr, orig, page, write, beside);
-        // do_swap_page.17: A store that may not go into the page goes on to do_wp_page, under the same page-table lock; otherwise that lock
+        // do_swap_page.16: A store that may not go into the page goes on to do_wp_page, under the same page-table lock; otherwise that lock
         // is let go of. [S4.3, S4.8]
         let clash = self.rules().swapin_clash == SwapinClash::Copy && self.mremap_moved_anon_rmap(page, addr);
         if clash {
@@ -171,8 +171,6 @@ impl World {
                 false => Pte::clean(page, vma.maybe_mkwrite(exclusive && self.rules().swapin_own == SwapinOwn::Writable)),
             }
         };
-        // do_swap_page.15: The page gets its reverse map back, and then the entry is set (map_again): from here on the process goes to the
-        // page without a fault. [COW-2]
         let map = |pte: Pte| {
             if let Pte::Present { write: true, .. } = pte {
                 self.assert_sole_entry(mm, addr, page);
@@ -188,8 +186,9 @@ impl World {
         if counted {
             self.page_add_anon_rmap(page, vma, addr);
         }
-        // do_swap_page.16: The order of these, and that the page is unlocked last: as long as it is locked, nobody else decides by its
-        // counts. [S0.4, S0.5]
+        // do_swap_page.15: In this order; and between them, or behind, the page gets its reverse map back, and then the entry is set
+        // (map_again): from there on the process goes to the page without a fault. The page is unlocked last: as long as it is locked,
+        // nobody else decides by its counts. [S0.4, S0.5, COW-2]
         match self.rules().swap_free_order {
             SwapFreeOrder::First => {
                 free();

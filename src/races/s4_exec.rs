@@ -66,7 +66,7 @@ pub(super) fn races() -> Vec<Race> {
     ];
     let walked = over(violated(walked, &missed, Clause::MIG_1), &[locked_look(TemporaryStack::TwoVmasInOrder)]);
     let overlaps =
-        Race::new("S4/exec-overlap", "the same, where the old place and the new one overlap, and the process finds its arguments")
+        Race::new("S4/exec-overlap", "exec moves its stack to a place that overlaps the old one, and the process finds its arguments")
             .world(|w| {
                 let p = w.new_process();
                 p.bprm_mm_init(4..6);

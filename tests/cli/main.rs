@@ -233,7 +233,7 @@ fn schedules_that_do_not_fit_are_refused() {
 #[test]
 fn the_witness_of_the_head_race_reads_like_a_kernel_mail() {
     insta::assert_snapshot!(good("explain S3.1 --no-source"));
-    assert!(good("explain S3.1").contains("rmap.rs:"));
+    assert!(good("explain S3.1 --width 140").contains("rmap.rs:"));
 }
 
 #[test]

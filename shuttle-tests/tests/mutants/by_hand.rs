@@ -299,22 +299,11 @@ pub const MISTAKES: &[Mistake] = &[
         "what is read from swap is unlocked before it is there",
         "swap_cache.rs",
         &[
-            ("sync::mark(Mark::SWAP_READ);\n", "sync::mark(Mark::SWAP_READ);\n                self.unlock_page(page);\n"),
-            (
-                "self.needs(page); // a new page is stable\n                self.unlock_page(page);",
-                "self.needs(page); // a new page is stable",
-            ),
+            ("sync::mark(Mark::SWAP_READ);", "sync::mark(Mark::SWAP_READ);\n                self.unlock_page(page);"),
+            ("self.needs(page); // a new page is stable\n                self.unlock_page(page);", "self.needs(page);"),
         ],
     ),
     ("what has left the swap cache with its last entry is not dirty", "swap_map.rs", &[("frame.dirty.write(true);", "")]),
-    (
-        "reclaim looks at the dirty bit before it counts",
-        "reclaim.rs",
-        &[
-            ("let unused = if freeze {", "let dirty = frame.dirty.read();\n        let unused = if freeze {"),
-            ("if frame.dirty.read() {\n            if freeze {", "if dirty {\n            if freeze {"),
-        ],
-    ),
     (
         "swapoff gives the slot up before it maps the page",
         "swapoff.rs",
@@ -326,7 +315,10 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "swapoff takes an address space that nobody uses any more",
         "mm_struct.rs",
-        &[("find(|mm| mm.mm_users.inc_not_zero())", "find(|mm| mm.mm_users.add_return(1) > 0)")],
+        &[(
+            "list[at..].iter().map(|&mm| self.mm_struct(mm)).find(|mm| mm.mm_users.inc_not_zero())",
+            "list[at..].iter().map(|&mm| self.mm_struct(mm)).find(|mm| mm.mm_users.add_return(1) > 0)",
+        )],
     ),
     (
         "MADV_PAGEOUT isolates behind the page-table lock",
