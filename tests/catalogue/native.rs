@@ -7,7 +7,7 @@ use lockwalk::{Clause, Documented, Era, Litmus, Method, Options, Race};
 use super::common;
 
 /// Of each case.
-const ITERATIONS: u64 = 30;
+const ITERATIONS: u64 = 10;
 
 #[test]
 fn real_threads_violate_nothing_that_holds() {
