@@ -7,7 +7,7 @@ use common::Case;
 use lockwalk::witness::{Coverage, Judgement, Verdict};
 use lockwalk::{Documented, Method, Options, Outcome, Schedule};
 
-const ITERATIONS: u64 = 200;
+const ITERATIONS: u64 = 300;
 
 #[test]
 fn a_sample_contradicts_nothing_and_runs_again() {
