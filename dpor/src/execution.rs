@@ -1,11 +1,14 @@
 //! One execution as the scheduler sees it: tasks, what each is about to do, and what has happened.
 
+mod memory;
+mod names;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 use crate::access::{Access, ObjectId, Op};
-use crate::data::{DataCells, DataId, DataRace};
+use crate::data::DataCells;
 use crate::dependence::Rule;
 use crate::hook::with_quiet;
 use crate::livelock::{Retries, Round, mix};
@@ -14,7 +17,7 @@ use crate::memory::graph::Graph;
 use crate::memory::{Memory, Pending};
 use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
 use crate::schedule::Schedule;
-use crate::state::{Digest, Learned, Naming};
+use crate::state::{Learned, Naming};
 use crate::strategy::Explore;
 use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
@@ -148,24 +151,6 @@ impl Core {
         }
     }
 
-    /// What the last task has read is part of its local state.
-    pub(crate) fn observed(&mut self, value: u64) {
-        self.did(self.current, || Did::Observed(value));
-        let task = &mut self.tasks[self.current];
-        task.round.observed(value);
-        task.learned.value(value);
-    }
-
-    /// What the current task has learned so far.
-    pub(crate) fn learned(&self) -> Digest {
-        self.tasks[self.current].learned.mark()
-    }
-
-    /// What the current task has learned since then comes to no more than `value`.
-    pub(crate) fn learned_since(&mut self, mark: Digest, value: u64) {
-        self.tasks[self.current].learned.since(mark, value);
-    }
-
     /// Make everything ready for the next execution.
     pub(crate) fn restart(&mut self) {
         self.count = 0;
@@ -246,53 +231,12 @@ impl Core {
         }
     }
 
-    /// The task that was just spawned is a store of the current one.
-    pub(crate) fn is_store(&mut self, id: usize) {
-        self.tasks[id].owner = self.current as u32;
-    }
-
     /// `task` goes on after the end of `other`.
     fn joined(&mut self, task: usize, other: usize) {
         self.trace.join(task, other);
         if self.memory == Memory::Weak {
             self.graph.join(task, other);
         }
-    }
-
-    pub(crate) fn object(&mut self) -> ObjectId {
-        let object = ObjectId(self.objects);
-        self.objects += 1;
-        self.trace.add_object(object);
-        let Task { origin, round, .. } = &mut self.tasks[self.current];
-        let creator = (*origin, round.objects);
-        round.objects += 1;
-        self.named(object, creator);
-        object
-    }
-
-    pub(crate) fn object_named(&mut self, name: u64) -> ObjectId {
-        let object = ObjectId(self.objects);
-        self.objects += 1;
-        self.trace.add_object(object);
-        // No task makes that many.
-        self.named(object, (name, u32::MAX));
-        object
-    }
-
-    fn named(&mut self, object: ObjectId, creator: Creator) {
-        self.creators.push(creator);
-        if self.by_states {
-            self.numbers.insert(creator, object.0);
-        }
-    }
-
-    /// The object that this one has created, as that of its objects, if it has.
-    pub(crate) fn object_of(&self, creator: Creator) -> Option<ObjectId> {
-        self.numbers.get(&creator).map(|&number| ObjectId(number))
-    }
-
-    pub(crate) fn creator(&self, object: ObjectId) -> Creator {
-        self.creators[object.0 as usize]
     }
 
     pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>, at: &'static Location<'static>) {
@@ -610,67 +554,6 @@ impl Core {
         }
     }
 
-    /// What tells the failure of a task that panicked from others, whatever the interleaving: what it says, and all that happened before
-    /// it. What else has happened does not matter.
-    pub(crate) fn failure_key(&self, kind: &FailureKind) -> Option<u64> {
-        let FailureKind::Panic { task, .. } = kind else { return None };
-        let mut clock = self.trace.task_clock(*task).to_vec();
-        if let Some(last) = self.trace.depth.checked_sub(1) {
-            clock.iter_mut().zip(self.trace.clock(last)).for_each(|(mine, &theirs)| *mine = theirs.max(*mine));
-        }
-        let before = |index: &usize| self.trace.before(*index, &clock);
-        let events = (0..self.trace.depth).filter(before).map(|index| {
-            let Frame { task, op, failed, choice, .. } = *self.trace.frame(index);
-            let (creator, nth) = self.creators[op.object.0 as usize];
-            let clock = self.trace.clock(index).iter().zip(&self.tasks).filter(|(tick, _)| **tick > 0);
-            let seen = clock.fold(0u64, |sum, (&tick, task)| sum.wrapping_add(mix(task.origin, tick.into())));
-            let what = [creator, nth.into(), op.access as u64, u64::from(failed) | u64::from(choice) << 1, seen];
-            what.into_iter().fold(self.tasks[task as usize].origin, mix)
-        });
-        let class = kind.class().bytes().fold(0, |sum, byte| mix(sum, byte.into()));
-        Some(events.fold(mix(class, self.tasks[*task].origin), u64::wrapping_add))
-    }
-
-    /// The name of the state at hand, and what has to be the same whenever it is reached: who is about to do what, and who can. `None` if the
-    /// program does not name its state, or a panic has ended the execution.
-    pub(crate) fn state(&mut self) -> Option<(u128, u64)> {
-        let naming = self.naming.take()?;
-        let mut key = Digest::default();
-        let named = catch_unwind(AssertUnwindSafe(|| with_quiet(true, || naming(&mut key))));
-        self.naming = Some(naming);
-        if let Err(payload) = named {
-            self.fail(panic_failure(self.current, payload));
-            return None;
-        }
-        let (mut check, mut fresh) = (Digest::default(), self.fresh);
-        for task in &self.tasks[..self.count] {
-            key.put(task.origin);
-            let state = match task.state {
-                TaskState::New => 1,
-                TaskState::Local => 2,
-                TaskState::Pending => 3,
-                TaskState::Joining(other) => mix(4, self.tasks[other].origin),
-                // What it knew is gone.
-                TaskState::Finished => {
-                    key.put(5 + u64::from(task.failed));
-                    continue;
-                }
-            };
-            key.put(state);
-            key.put(task.children << 32 | u64::from(task.round.objects));
-            task.learned.feed(&mut key, &mut fresh);
-            if task.state == TaskState::Pending {
-                let (creator, nth) = self.creator(task.op.object);
-                [creator, nth.into(), task.op.access as u64].into_iter().for_each(|part| check.put(part));
-            }
-        }
-        self.fresh = fresh;
-        self.data.feed(&self.trace, &self.creators, &self.tasks[..self.count], &mut key);
-        let ready = &self.trace.frame(self.trace.depth).ready;
-        ready.iter().for_each(|task| check.put(task as u64));
-        Some((key.key(), check.key() as u64))
-    }
-
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
         let waiting = self.tasks().iter().enumerate().filter(|(_, task)| task.state != TaskState::Finished);
         waiting
@@ -705,57 +588,6 @@ impl Core {
         let choices = events.iter().enumerate().filter(|(_, frame)| frame.choice > 0 && frame.choices > 1);
         let choices = choices.map(|(step, frame)| (step as u32, frame.choice)).collect();
         Schedule::new(events.iter().map(|frame| frame.task).collect()).with_choices(choices)
-    }
-
-    /// Which of `of` outcomes the last event has, which is the current task's: in the end each of them, unless the strategy only samples. `None` if
-    /// that ends the execution.
-    pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
-        let event = self.trace.depth - 1;
-        debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
-        if of <= 1 {
-            return Some(0);
-        }
-        let known = self.trace.depth <= self.trace.repeated;
-        let picked = if known { Some(self.trace.frame(event).choice) } else { strategy.pick(self, of) };
-        let Some(picked) = picked else {
-            self.give_up_for(Unfinished::Unavailable(
-                "this strategy does not go through the outcomes of a step: Memory::Weak needs that".into(),
-            ));
-            self.aborting = true;
-            return None;
-        };
-        if picked >= of {
-            self.differs(format!("a step of task {} had an outcome {picked} here before, and now has {of}", self.current));
-            return None;
-        }
-        let frame = self.trace.frame_mut(event);
-        (frame.choice, frame.choices) = (picked, of);
-        Some(picked)
-    }
-
-    /// What is known to happen before the next step of a task.
-    pub(crate) fn knows(&self, task: usize) -> &[u32] {
-        self.trace.task_clock(task)
-    }
-
-    /// The number of the last event among its task's.
-    pub(crate) fn last_tick(&self) -> u32 {
-        self.trace.task_clock(self.current)[self.current] + u32::from(self.trace.unsettled())
-    }
-
-    /// Check an access to plain data.
-    pub(crate) fn data_access(&mut self, cell: DataId, write: bool) -> Result<(), DataRace> {
-        if self.memory == Memory::Weak {
-            let clock = self.graph.clock(self.current);
-            return self.data.access(clock, clock[self.current], self.current, cell, write);
-        }
-        let clock = self.trace.task_clock(self.current);
-        self.data.access(clock, clock[self.current] + 1, self.current, cell, write)
-    }
-
-    /// An announced step under [`Memory::Weak`] is ordered after those that it depends on.
-    pub(crate) fn ordered(&mut self, access: Access, object: ObjectId, failed: bool) {
-        self.graph.step(self.current, object, access.class(failed), self.trace.rules);
     }
 
     /// The current task changes plain data.
