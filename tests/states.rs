@@ -13,6 +13,10 @@ fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
 }
 
+/// Races that the search by states leaves undecided under some protocols, and says so: under these nothing can be compared. In the first, one CPU goes round
+/// for ever, and no two of its rounds look alike to it; in the second, since 3.7, it finds that something is missing in what it takes for a state.
+const OPEN: [&str; 2] = ["S4/merge-swapoff", "S4/exec"];
+
 /// What is different, if anything. Two explorations to the end must agree on which clauses are violated and evaluated, which endings are reached,
 /// and what came of which operation. Where one violation has settled the claim, what else was seen before it depends on the order.
 fn difference(dpor: &Outcome, by_states: &Outcome) -> Option<String> {
@@ -26,6 +30,9 @@ fn difference(dpor: &Outcome, by_states: &Outcome) -> Option<String> {
     let claimed = |outcome: &Outcome| outcome.documented.clause().map(|clause| there(&outcome.violations).contains(clause));
     let both_end = [dpor, by_states].iter().all(|outcome| outcome.coverage == Coverage::Exhaustive);
     let decided = matches!(by_states.coverage, Coverage::Exhaustive | Coverage::Settled);
+    if !decided && OPEN.contains(&&*dpor.race) {
+        return None;
+    }
     let same = decided && claimed(dpor) == claimed(by_states) && (!both_end || what(dpor) == what(by_states));
     let says = |outcome: &Outcome| format!("{:?} {:?} {:?}", outcome.coverage, there(&outcome.violations), what(outcome));
     (!same).then(|| format!("{} under {}: {}\n   by states {}", dpor.race, dpor.protocol, says(dpor), says(by_states)))
@@ -56,16 +63,12 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     (plain, states, differ)
 }
 
-/// Races that the search by states leaves undecided under some protocols, and says so: under these nothing can be compared. In the first, one CPU goes round
-/// for ever, and no two of its rounds look alike to it; in the second, since 3.7, it finds that something is missing in what it takes for a state.
-const OPEN: [&str; 2] = ["S4/merge-swapoff", "S4/exec"];
-
 /// Every eighth case, if it is small; those of `STATES_OF` where that says which.
 #[test]
 fn cheap_cases() {
     let cases: Vec<_> = match std::env::var("STATES_OF") {
         Ok(some) => common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect(),
-        Err(_) => common::cases().into_iter().step_by(8).filter(|(race, ..)| !OPEN.contains(&race.id())).collect(),
+        Err(_) => common::cases().into_iter().step_by(8).collect(),
     };
     let (plain, states, differ) = compare(&cases, 40);
     eprintln!("{plain} executions of source-DPOR, {states} by states");

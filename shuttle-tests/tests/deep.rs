@@ -13,11 +13,13 @@ use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
 
 /// Race, and the protocol under which it holds as far as anybody got.
-const CASES: [(&str, &str); 13] = [
+const CASES: [(&str, &str); 16] = [
     ("S0.9/fast", "5.19"),
     ("S0.9/unmap", "5.19"),
     ("S0.10/round", "2.6.13"),
     ("S0.10/bystander", "2.6.11"),
+    ("S0.10/reading", "5.19"),
+    ("S0.10/reading", "6.18"),
     ("S3.13/back", "2.6.36"),
     ("S3.13/bypass", "5.19+swap_bypass=no"),
     ("S3/family-pages", "2.6.33"),
@@ -26,6 +28,7 @@ const CASES: [(&str, &str); 13] = [
     ("S3.13/two", "2.6.36"),
     ("S3.13/two", "2.6.36+move_mapping=count+find_get_page=locked"),
     ("S3.13/two", "2.6.38"),
+    ("S3.13/two-mapped", "2.6.29"),
     ("S4.1", "5.19"),
 ];
 

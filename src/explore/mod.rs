@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpor::{Budget, Explorer, Fairness, Saved, Schedule, Strategy, Unfinished};
+use dpor::{Budget, Explorer, Failure, FailureKind, Fairness, Saved, Schedule, Strategy, Unfinished};
 use witness::{Count, Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
@@ -409,6 +409,11 @@ impl<'o> Exploration<'o> {
             }
             (Some(Unfinished::TooLong { steps, .. }), _) => {
                 Coverage::Unfinished { why: format!("an execution has more than {steps} steps{}", self.busiest()) }
+            }
+            (Some(Unfinished::Nondeterminism), _) => {
+                let what = |failure: &Failure| matches!(failure.kind, FailureKind::Nondeterminism { .. }).then(|| failure.kind.to_string());
+                let what = report.failures.iter().find_map(what);
+                Coverage::Unfinished { why: what.unwrap_or_else(|| Unfinished::Nondeterminism.to_string()) }
             }
             (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
             (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },

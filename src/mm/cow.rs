@@ -24,8 +24,8 @@ impl World {
         call!("do_wp_page({}:{addr}{})", mm.id(), if write { "" } else { ", unshare" });
         mm.page_table_lock.assert_held();
         let old = pte.page().expect("a present entry");
-        // do_wp_page.1: May the process have the page for itself (wp_can_reuse)? If the entry has changed while that slept, the CPU repeats
-        // the access.
+        // do_wp_page.1: May the process have the page for itself (wp_can_reuse)? If that had to wait (from 2.6.29 until before 5.9) and the
+        // entry has changed meanwhile, the CPU repeats the access.
         let Some(reuse) = self.wp_can_reuse(mm, vma, addr, pte) else {
             mm.page_table_lock.unlock();
             return VmFault::Minor;
@@ -77,11 +77,11 @@ impl World {
             if frame.anon_exclusive.read() {
                 return Some(true);
             }
-            self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
+            // wp_can_reuse.2: This CPU's pagevec gives up its reference; if there are more then than the entry's and the swap cache's, the
+            // page is copied, and that needs no page lock. [S0.3]
+            self.lru_add_drain_for(page); // since 5.18
         }
         // Where references decide, a look at them saves the lock.
-        // wp_can_reuse.2: More references than the entry's and the swap cache's mean a copy, and that can be seen without the page lock.
-        // [S0.3]
         let too_many = match self.rules().reuse {
             Reuse::Refcount => frame.count.read() != 1,
             Reuse::AnonExclusive => frame.count.read() > 1 + i64::from(frame.swap_cache.read()),

@@ -78,7 +78,8 @@ impl World {
             _ => self.vma_adjust(mm, vma, new_start, old_end, pgoff, None),
         }
         let locks = rule == TemporaryStack::LockedMoves;
-        let moved = self.move_page_tables(mm, (vma, old_start), (vma, new_start), length, locks, true) == length;
+        let len = self.move_page_tables(mm, (vma, old_start), (vma, new_start), length, locks, true);
+        let moved = len == length;
         if let Some(tmp_vma) = tmp_vma {
             if rule == TemporaryStack::TwoVmasInOrder {
                 vma.vm_start.write(new_start);
@@ -95,7 +96,7 @@ impl World {
             } else {
                 self.vma_adjust(mm, vma, new_start, new_end, pgoff, None);
             }
-        } else {
+        } else if len > 0 {
             sync::mark(Mark::EXEC_FAILED);
         }
         if let Some(anon_vma) = locked {

@@ -153,7 +153,8 @@ impl World {
     fn do_page_fault(&self, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
         call!("page fault at {mm}:{addr}{}", if write { " (write)" } else { "" });
         let mm = self.mm_struct(mm);
-        // do_page_fault.1: mmap_sem is taken for reading: faults run beside one another, but never beside a change of the VMAs. [VMA-1]
+        // do_page_fault.1: mmap_sem is taken for reading: faults run beside one another, but never beside a change of the VMAs other than a
+        // stack's that grows. [VMA-1]
         mm.mmap_sem.down_read();
         // do_page_fault.2: The VMA is looked up; where there is none, or it does not permit the store, the process gets a signal.
         let result = match self.find_vma(mm, addr) {

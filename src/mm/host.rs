@@ -77,12 +77,18 @@ impl World {
     /// What this protocol chooses that came before or after the kernels that document 2 was written for, and that would have to make pages stable too.
     pub(super) fn too_late_for_hinting(&self) -> Option<&'static str> {
         let rules = self.rules();
+        let pins = rules.gup != Gup::Get || rules.gup_fast != GupFast::No;
+        self.is_not_of_2004_to_2009().or(pins.then_some("pins without a lock on s390"))
+    }
+
+    /// What 2.6.8 to 2.6.29 do not have, if the protocol has any of it.
+    pub(super) fn is_not_of_2004_to_2009(&self) -> Option<&'static str> {
+        let rules = self.rules();
         [
             (rules.rmap != Rmap::AnonVma, "anonmm"),
             (rules.page_map_lock != MapLock::Nothing, "map lock"),
             (rules.anon_vma_link != AnonVmaLink::Shared, "chains of anon_vmas"),
             (matches!(rules.reuse, Reuse::Refcount | Reuse::AnonExclusive), "reuse by references"),
-            (rules.gup != Gup::Get || rules.gup_fast != GupFast::No, "pins without a lock on s390"),
             (rules.fork_pinned != ForkPinned::Share, "copies of pinned pages"),
             (rules.swap_bypass != SwapBypass::No, "swap-in beside the swap cache"),
             (rules.swap_has_cache != SwapHasCache::Counted, "bit for the swap cache's claim"),

@@ -98,7 +98,7 @@ impl World {
                 vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
             }
         };
-        // expand_downwards.5: The page-table lock keeps out those who go along the VMAs under it; two that grow into each other, too.
+        // expand_downwards.5: The page-table lock keeps out who lets another VMA of the process grow.
         let faults = self.rules().expand_lock == ExpandLock::PageTable;
         if faults {
             mm.page_table_lock.lock();

@@ -44,8 +44,9 @@ impl World {
         if exclusive && frame.state_change.write(true) {
             return false;
         }
-        // page_make_volatile.2: Only a page of the swap cache that is on the LRU list, clean, uptodate, unlocked and not discarded may be
-        // volatile, and only if nobody refers to it but its mappings and those whom the caller knows. [S2.12]
+        // page_make_volatile.2: Only a page of the swap cache or of the page cache that is clean, not being written, unlocked, not
+        // discarded, uptodate and on the LRU list may be volatile, and only if nobody refers to it but its mappings and those whom the
+        // caller knows. [S2.12]
         let volatile = self.check_bits(page) && self.check_counts(page, offset);
         // page_make_volatile.3: The host is told that it may discard the page from here on. [HINT-1]
         if volatile {
@@ -184,8 +185,8 @@ impl World {
         }
         let now = self.frame(page).resident();
         sync::clause(Clause::LIFE_3, now == page, || format!("the discard fault of {page} takes away {now}, which is in its frame"));
-        // do_discard_fault.2: The page is taken away (page_discard), and the CPU repeats the access, which faults on the swap entry that is
-        // there then.
+        // do_discard_fault.2: The page is taken away (page_discard), and the CPU repeats the access, which faults on what is there then: a
+        // swap entry, or of a file nothing.
         self.page_discard(now);
     }
 
@@ -206,8 +207,8 @@ impl World {
     /// Called with the page locked ([HINT-4]). Kernel: the same name.
     fn __page_discard(&self, page: PageRef) {
         let frame = self.page(page);
-        // page_discard.3: PG_discarded decides who takes the page out of the swap cache: who finds it set leaves that to whoever set it.
-        // [S2.4]
+        // page_discard.3: PG_discarded decides who takes the page out of the swap cache or the page cache: who finds it set leaves that to
+        // whoever set it. [S2.4]
         let taken = match self.rules().discarded_bit {
             DiscardedBit::No => false,
             DiscardedBit::Set => frame.discarded.test_and_set(),
@@ -221,8 +222,8 @@ impl World {
         let filed = self.is_in_page_cache(page);
         let lost = (!filed && !frame.swap_cache.read() && frame.mapped()) || self.is_written(page);
         sync::clause(Clause::HINT_2, !lost, || format!("{page} is discarded and mapped, and what it held is not on the device"));
-        // page_discard.4: Every mapping of it becomes a swap entry, in a walk that does not stop when nothing maps it any more, and that
-        // looks under the page-table lock. [S2.6, S2.11, HINT-4]
+        // page_discard.4: Every mapping of it becomes a swap entry, or of a file's page nothing, in a walk that does not stop when nothing
+        // maps it any more, and that looks under the page-table lock. [S2.6, S2.11, HINT-4]
         self.page_unmap_all(page);
         self.assert_unmapped(page);
         // page_discard.5: It leaves the LRU list, if it is there. [S2.9]

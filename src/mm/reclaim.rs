@@ -110,8 +110,8 @@ impl World {
         }
         // shrink_page_list.4: What is done under the page lock (steps 5 to 8).
         let shrunk = self.shrink_locked_page(page);
-        // shrink_page_list.9: A page that stays is unlocked and goes back to the list; before that, and before one is freed, what was
-        // cleared and not flushed is flushed.
+        // shrink_page_list.9: A page that stays is unlocked and goes back to the list. Before it goes there, and before one is freed, what
+        // was cleared and not flushed is flushed.
         if self.unlock_kept(page, shrunk) {
             sync::mark(Mark::SHRINK_KEPT);
             self.putback_scanned_page(page);
@@ -256,8 +256,8 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
-        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the claim on the slot given up. Then the page is
-        // unlocked and freed; no reference is there to be dropped. [COUNT-3]
+        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the claim on the slot given up. Then the page
+        // is unlocked, and shrink_page_list frees it: its count is zero, so that no reference is dropped. [COUNT-3]
         self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();

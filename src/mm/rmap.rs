@@ -286,8 +286,8 @@ impl World {
         if let Some(entry) = entry {
             self.swap_duplicate(entry);
         }
-        // try_to_unmap_one.5: If the page is the process's alone, a device may hold it: then the entry is put back as it was. Otherwise the
-        // mark goes from the page to the entry. [S0.1, PIN-1]
+        // try_to_unmap_one.5: If the page is the process's alone, a device may have been given it (page_maybe_dma_pinned): if so, the entry
+        // is put back as it was; if not, the mark goes from the page to the entry. [S0.1, PIN-1]
         let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
         if exclusive && self.rules().unmap_check == UnmapCheck::Unpinned && frame.maybe_dma_pinned() {
             self.is_held(page);

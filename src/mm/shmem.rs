@@ -85,7 +85,7 @@ impl World {
     #[track_caller]
     pub(super) fn mmap_shared(&self, mm: MmRef, range: Range<Addr>) {
         self.assert_being_built("mmap_shared");
-        if self.has_anonmm() || self.too_late_for_hinting().is_some_and(|what| what != "pins without a lock on s390") {
+        if self.is_not_of_2004_to_2009().is_some() {
             sync::inapplicable("shared memory is here as 2.6.8 to 2.6.29 have it");
         }
         let file = self.shmem.get_or_init(|| Box::new(Shmem::new(range.clone())));

@@ -147,8 +147,9 @@ impl World {
     fn map_swapped_page(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, page: PageRef, write: bool, beside: bool) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
         let own = matches!(orig, Pte::Swap { exclusive: true, .. });
-        // do_swap_page.13: The entry's claim on the slot is dropped (swap_free), and if nothing but the swap cache is left, or swap is
-        // full, the page leaves the swap cache. [S0.5, S0.6, SWAP-2]
+        // do_swap_page.13: The entry's claim on the slot is dropped (swap_free). For a store, if only the swap cache and the fault have a
+        // reference, or if swap is full, the page leaves the swap cache, unless another entry holds the slot (try_to_free_swap). [S0.5,
+        // S0.6, SWAP-2]
         let counted = self.rules().swapin_mapcount == SwapinMapcount::BeforeDecision;
         let free = || {
             self.swap_free(entry);
@@ -186,9 +187,9 @@ impl World {
         if counted {
             self.page_add_anon_rmap(page, vma, addr);
         }
-        // do_swap_page.15: In this order; and between them, or behind, the page gets its reverse map back, and then the entry is set
-        // (map_again): from there on the process goes to the page without a fault. The page is unlocked last: as long as it is locked,
-        // nobody else decides by its counts. [S0.4, S0.5, COW-2]
+        // do_swap_page.15: Steps 13 and 14 are done in this order; then the page gets its reverse map back, the entry is set (map_again),
+        // and the process goes to the page without a fault. The page is unlocked last: until then nobody else takes it for his own. Other
+        // kernels have another order. [S0.4, S0.5, COW-2]
         match self.rules().swap_free_order {
             SwapFreeOrder::First => {
                 free();

@@ -268,8 +268,8 @@ impl World {
         self.swap.lock.unlock();
         let locked = if last && !under_lock { self.find_and_trylock(entry) } else { locked };
         let Some(page) = locked else { return };
-        // free_swap_and_cache.3: Under the page lock, and if it is still this slot's, nothing maps it and nobody writes it, the page leaves
-        // the swap cache, and is dirty. [S2.2]
+        // free_swap_and_cache.3: Under the page lock, if the page is in the swap cache, nobody writes it, no entry holds its slot, and
+        // nothing maps it or swap is full, it leaves the swap cache, and is dirty. [S2.2]
         let frame = self.page(page);
         let unused = match self.rules().free_swap {
             FreeSwap::TryToFree => !frame.mapped(),

@@ -81,7 +81,7 @@ impl World {
     }
 
     fn try_to_unuse_next(&self) -> Result<bool, Errno> {
-        // try_to_unuse.1: Under swap_lock a slot is found that is in use.
+        // try_to_unuse.1: A slot is found that is in use (here under swap_lock).
         let Some(entry) = self.find_next_to_unuse(0) else { return Ok(false) };
         // try_to_unuse.2: The address spaces are gone through, and then the swap cache (steps 3 to 5).
         if self.rules().try_to_unuse == TryToUnuse::ByMm {

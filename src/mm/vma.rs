@@ -323,10 +323,11 @@ impl World {
         }
         // vma_adjust.4: vm_start, vm_end and vm_pgoff are written one by one, and then those of the next VMA. [RMAP-2, S3.1]
         self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));
-        if let (true, Some(insert)) = (page_table, insert) {
+        // vma_adjust.5: A new VMA goes into the list of VMAs before any lock is let go of: nobody sees the range without it.
+        if let Some(insert) = insert {
             self.insert_vm_struct(mm, insert);
         }
-        // vma_adjust.5: A next VMA of which nothing is left leaves the list of VMAs.
+        // vma_adjust.6: A next VMA of which nothing is left leaves the list of VMAs.
         if let Some(next) = remove_next {
             mm.mmap.publish(mm.mmap.read().iter().copied().filter(|&vma| vma != next.id).collect());
             if !self.chained() && locked.is_some() {
@@ -339,13 +340,9 @@ impl World {
         if let Some(seq) = seq {
             seq.update(|seq| seq + 1);
         }
-        // vma_adjust.6: The root's lock is let go of.
+        // vma_adjust.7: The root's lock is let go of.
         if let Some(locked) = locked {
             self.anon_vma_unlock(locked);
-        }
-        // vma_adjust.7: A new VMA goes into the list of VMAs, which mmap_sem keeps.
-        if let (false, Some(insert)) = (page_table, insert) {
-            self.insert_vm_struct(mm, insert);
         }
         // vma_adjust.8: A next VMA of which nothing is left leaves the lists of its anon_vmas, and is freed. [LIFE-3]
         if let Some(next) = remove_next {

@@ -198,7 +198,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V7_3)
         .sometimes("the page is dropped", |e| e.saw(Mark::SHRINK_FREED))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    let reading = Race::new("S0.10/reading", "swapoff finds the page that a load is reading from the device")
+    let reading = Race::new("S0.10/reading", "swapoff and a load bring the same page back from the device")
         .world(|w| {
             one_page(w);
             w.process(0).swap_out(1);
@@ -210,7 +210,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("load (another thread)", |w| {
             w.process(0).load(1).expect("it is mapped");
         })
-        .holds(Era::V5_9) // the others take minutes
+        .holds(Era::V5_9) // others take minutes: in the deep run
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     vec![once, fault, activated, gives_up, zapped, users, frame, reading, alone, bystander, forever]

@@ -20,15 +20,5 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V3_7)
             .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED))
             .sometimes("the page is free before it can be taken", |e| e.saw(Mark::MIGRATE_NOT_ON_LRU)),
-        // Not in the mails: what asks nobody keeps the page by the page-table lock alone.
-        Race::new("S1.7/pageout", "MADV_PAGEOUT takes a page off the LRU list that another thread gives up")
-            .world(one_page)
-            .cpu("madvise(PAGEOUT)", |w| w.process(0).pageout(1))
-            .cpu("madvise(DONTNEED)", |w| w.process(0).dontneed(1))
-            .holds(Era::V5_9)
-            .holds(Era::V5_19)
-            .holds(Era::V6_18)
-            .holds(Era::V7_3)
-            .sometimes("the page is written to swap, and freed", |e| e.saw(Mark::SHRINK_FREED)),
     ]
 }

@@ -121,7 +121,8 @@ pub(super) fn races() -> Vec<Race> {
         })
         .violates(Era::DOCUMENT_2, Clause::HINT_1)
         .violates(Era::DOCUMENT_2_2009.with(VolatileTry::Neither), Clause::HINT_1)
-        .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst));
+        .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst))
+        .sometimes("the page is made volatile", |e| e.saw(Mark::PAGE_MADE_VOLATILE));
     vec![overtaken, device, copied, useless, offset, torn_unmap, torn_readahead, torn_fork, locked]
 }
 

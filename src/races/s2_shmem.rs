@@ -77,6 +77,7 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("host", |w| w.host_comes_by(w.process(1).page_at(1)))
         .violates(Era::DOCUMENT_2, Clause::HINT_2)
         .holds(Era::DOCUMENT_2.with(FileFault::Locked))
+        .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
         .holds(Era::DOCUMENT_2_2009)
         .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
         .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
@@ -108,7 +109,8 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2_2009)
         .holds(Era::V2_6_22)
         .holds(Era::V2_6_29)
-        .sometimes("it comes back from the swap cache", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
+        .sometimes("swapoff is quicker", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE))
+        .sometimes("the fault is quicker", |e| !e.saw(Mark::SHMEM_IN_PAGE_CACHE))
         .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
     vec![fault, left_off, looked_up, dirtied, faults, exits, swapoff]
 }

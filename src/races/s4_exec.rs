@@ -81,7 +81,6 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("migrate_pages", migrate)
             .sometimes("the walk passes by", passed)
             .sometimes("the page is migrated", migrated);
-    let overlaps = violated(overlaps, &[Era::V2_6_29, Era::V2_6_34], Clause::MIG_1);
     let reclaimed = Race::new("S4/exec-reclaim", "exec moves its stack, and reclaim finds the page or does not, and no mark keeps it off")
         .world(arguments)
         .cpu("exec, then a load", |w| {
@@ -105,7 +104,8 @@ pub(super) fn races() -> Vec<Race> {
             w.swapoff_begins();
             w.unuse_next();
         })
-        .sometimes("the stack is moved", moved);
+        .sometimes("the load brings the page back", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
+        .sometimes("swapoff does", |e| !e.saw(Mark::DO_SWAP_PAGE_MAPS));
     let fails =
         Race::new("S4/exec-fails", "memory runs out while exec moves its stack, and the process exits with half of it at either place")
             .world(|w| {
@@ -122,8 +122,7 @@ pub(super) fn races() -> Vec<Race> {
             })
             .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(8)))
             .cpu("memory runs out", |w| w.exhaust_memory())
-            .violates(Era::V2_6_34, Clause::MIG_1)
-            .sometimes("exec fails", |e| e.saw(Mark::EXEC_FAILED))
+            .sometimes("exec fails half-way", |e| e.saw(Mark::EXEC_FAILED))
             .sometimes("the stack is moved", moved);
     let waits = Race::new("S4/exec-waits", "exec waits for its program, and memory hot-remove for exec")
         .world(arguments)

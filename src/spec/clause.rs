@@ -105,7 +105,7 @@ clauses! {
     PIN_1 "PIN-1" Always false "As long as a device may store into a page, no other page is mapped at the address from which the device's process gave it.";
     PIN_2 "PIN-2" Always false "What a device reads from a page is something that the process which gave the page away had there at that moment, or has stored since.";
     HINT_1 "HINT-1" Always false "A page that somebody has made stable is not made volatile until he has dropped his reference.";
-    HINT_2 "HINT-2" Always false "As long as a discarded page is mapped or dirty, its swap slot holds its contents, or it is a file's and all zeroes, and the slot is not given up.";
+    HINT_2 "HINT-2" Always false "As long as a discarded page is mapped or dirty, its swap slot holds its contents and is not given up, or it is a file's, clean and all zeroes.";
     HINT_3 "HINT-3" Always false "What the host has discarded is read and written by nobody.";
     HINT_4 "HINT-4" Always true "A discarded page is taken out of the swap cache or the page cache once, every mapping can be removed first, and none comes afterwards.";
     ORDER_1 "ORDER-1" Exploration false "Locks that may be waited for are always taken in the same order.";

@@ -643,6 +643,7 @@ const V6_18: Rules = Rules {
 const V7_3: Rules = Rules {
     activate_page: ActivatePage::Pagevec,
     zap_drain: ZapDrain::No,
+    unuse_recheck: UnuseRecheck::EntryAndPage,
     mremap_merge: MremapMerge::CopiedFrom,
     swap_free_order: SwapFreeOrder::AfterRmap,
     swapin_free: SwapinFree::Exclusive,

@@ -718,8 +718,8 @@ rules! {
         /// The page-table entry only. The look-up has found the slot's page, whose reference keeps it there as long as an entry stands for the slot (read in
         /// 2.6.11 to 5.19 and 6.12.33).
         Entry = "entry",
-        /// That the page is the slot's, too: who looks a page up once may have found another (`folio_matches_swap_entry` in `unuse_pte`, 6.18.2 and
-        /// 6.18.35 read).
+        /// That the page is the slot's, too: who looks a page up once may have found another (`folio_matches_swap_entry` in `unuse_pte`, 6.18.2,
+        /// 6.18.35 and 7.3.4 read; 7.3 looks a page up as before, and has the look all the same).
         EntryAndPage = "entry-and-page",
     }
     /// What who reads a slot back does when no entry stands for it any more, and its page is on its way out of the swap cache (claim S0.10).

@@ -168,10 +168,11 @@ fn of_file(file: &str, text: &str, functions: &[Function], rules: &BTreeSet<&str
         let first = at as u32 + 1;
         let end = (at..lines.len()).find(|&next| name_of_step(lines[next]).is_some()).map_or(u32::MAX, |next| next as u32 + 1);
         let range = first..end.min(around.lines.end);
-        let before = steps.iter().rev().find(|step: &&Step| step.file == file && around.lines.contains(&step.lines.start));
-        let in_order = before.is_none_or(|before| before.function != function || before.number < number);
+        let mut before = steps.iter().filter(|step: &&Step| step.file == file && around.lines.contains(&step.lines.start)).peekable();
+        let is_first = before.peek().is_none();
+        let in_order = before.filter(|before| before.function == function).all(|before| before.number < number);
         assert!(in_order, "{name} stands behind a later step");
-        if before.is_none() {
+        if is_first {
             let early = asked(&lines[around.lines.start as usize - 1..at], rules);
             assert!(early.is_empty(), "{name} is the first of {}, which asks {early:?} before", around.name);
         }

@@ -57,7 +57,8 @@ fn state(class: &str, value: &str) -> Option<(&'static str, &'static str)> {
                 _ if value.starts_with("mig(") => "migration",
                 _ if value.starts_with("swap(") => "swap",
                 _ if value.contains(" rw") => "writable",
-                _ => "read_only",
+                _ if value.contains(" ro") => "read_only",
+                _ => return None, // that it is flushed does not say what is there
             },
         )),
         "P.host" => Some((
@@ -85,7 +86,9 @@ impl Watcher {
     /// Something is read or stored: what it was before is known if somebody has looked before.
     fn follow(&mut self, taken: &Taken<'_>, stack: &Stack) {
         if taken.step < self.last {
-            self.states.clear(); // a new execution
+            // A new execution.
+            self.states.clear();
+            self.before.clear();
         }
         self.last = taken.step;
         let Some(object) = taken.object else { return };
@@ -131,7 +134,7 @@ fn looks(taken: &Taken<'_>) {
             _ => Default::default(), // a new execution
         };
         let access = match taken.kind {
-            StepKind::Load => taken.object.map(|object| (object.class(), false)),
+            StepKind::Load if !taken.text.ends_with(" is flushed") => taken.object.map(|object| (object.class(), false)),
             StepKind::Store => taken.object.map(|object| (object.class(), true)),
             _ => None,
         };
@@ -363,7 +366,7 @@ impl Ran {
         for (life, change, stack) in std::mem::take(&mut watcher.changes) {
             let stack = watcher.steps(&stack, marked);
             let step = stack.iter().rev().find_map(|frame| frame.begins).map(|step| self.names[step].clone());
-            let by = step.or_else(|| stack.first().and_then(|frame| frame.function.clone()));
+            let by = step.or_else(|| stack.last().and_then(|frame| frame.function.clone()));
             self.lives.entry(life).or_default().entry(change).or_default().extend(by);
         }
     }
