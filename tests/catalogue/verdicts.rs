@@ -106,7 +106,7 @@ fn replays((race, protocol, documented): &Case, witness: &Witness) {
     assert_eq!((&again.clause, &again.steps), (&witness.clause, &witness.steps), "{of}, {documented:?}");
 }
 
-fn name(witness: &Witness) -> String {
+pub(super) fn name(witness: &Witness) -> String {
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     format!("{}@{}", plain(&witness.race), plain(&witness.protocol))
 }

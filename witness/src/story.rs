@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::brief::brief;
 use crate::render::Detail;
 use crate::{Ending, Step, StepKind, Wait, Witness};
 
@@ -37,6 +38,7 @@ impl Shown {
             Detail::Full | Detail::Story => story.clone(),
             Detail::Window => window(witness, &story, false),
             Detail::FromFirstSwitch => window(witness, &story, true),
+            Detail::Brief => brief(witness, &story, BRIEF),
         };
         let place = |row: &usize| story.binary_search(row).ok();
         let gap = |n: usize| match n.checked_sub(1) {
@@ -81,6 +83,9 @@ fn story(witness: &Witness, full: bool) -> Vec<usize> {
     };
     (0..steps.len()).filter(matters).collect()
 }
+
+/// So many rows at most are brief.
+const BRIEF: usize = 15;
 
 /// A turn of more rows than this is long.
 const LONG: usize = 16;
@@ -144,7 +149,7 @@ fn matters_beyond(witness: &Witness, turn: &[usize], row: usize) -> bool {
 }
 
 /// For every step, whether the last store to its object, in the order of `indices`, was another CPU's.
-fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
+pub(crate) fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
     let mut stored = HashMap::new();
     let mut races = vec![false; steps.len()];
     for i in indices {

@@ -39,6 +39,14 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
     page.finish()
 }
 
+/// The steps alone, as [`text`] shows them.
+pub fn rows(witness: &Witness, width: usize, style: Style) -> String {
+    let witness = &clean::witness(witness, style.ascii);
+    let mut page = Page::new(style);
+    Table::new(witness, &Shown::new(witness, style.detail), width.max(MIN_WIDTH), style).draw(&mut page);
+    page.finish()
+}
+
 fn head(witness: &Witness, columns: usize, page: &mut Page) {
     let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     page.wrapped(&title, 2, columns, Paint::Head);
