@@ -4,6 +4,7 @@ mod claims;
 #[path = "../../shuttle-tests/tests/common/mod.rs"]
 mod common;
 mod generated;
+mod house;
 mod native;
 mod spec_ties;
 mod verdicts;

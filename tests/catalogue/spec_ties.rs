@@ -35,7 +35,7 @@ fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     found.sort();
 }
 
-fn all_sources() -> Vec<(String, String)> {
+pub(super) fn all_sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     sources(&root().join("src"), &mut found);
     found

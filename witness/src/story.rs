@@ -45,7 +45,8 @@ impl Shown {
             None => rows.first() != story.first(),
             Some(before) => place(&rows[before]).map(|place| place + 1) != place(&rows[n]),
         };
-        let gaps = (0..rows.len()).filter(|&n| gap(n)).map(|n| rows[n]).collect();
+        // What is brief has gaps everywhere.
+        let gaps = (0..rows.len()).filter(|&n| detail != Detail::Brief && gap(n)).map(|n| rows[n]).collect();
         Self { gaps, loads: witness.steps.len() - story.len(), folded: story.len() - rows.len(), rows }
     }
 
@@ -175,7 +176,8 @@ pub(crate) fn violating(witness: &Witness) -> Option<usize> {
     if matches!(witness.ending, Ending::Livelock { .. } | Ending::Complete) {
         return None;
     }
-    let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation);
+    // Of other clauses' violations on the way, none is this one.
+    let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation && s.text.starts_with(&witness.clause));
     marked.or(witness.steps.len().checked_sub(1))
 }
 
