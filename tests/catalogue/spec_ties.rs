@@ -360,7 +360,8 @@ fn every_race_of_a_claim_stands_with_the_claim() {
         for race in races::all().iter().filter(|race| race.id().split('/').next() == Some(claim.id)) {
             assert!(named.contains(&race.id()), "{} does not name {}", claim.id, race.id());
         }
-        let known = |id: &&str| races::all().iter().any(|race| race.id() == *id);
+        // A test may decide, too.
+        let known = |name: &&str| races::all().iter().any(|race| race.id() == *name) || root().join(name.trim_matches('`')).is_file();
         assert!(named.iter().all(known), "{} names a race that is not there: {named:?}", claim.id);
     }
 }

@@ -1,10 +1,12 @@
 //! The few steps of a witness that are the race: what a document would show of it.
 
+use std::cmp::Reverse;
+
 use crate::story::{self, racing};
 use crate::{StepKind, Witness};
 
 /// Of the `story`, at most `most` steps: the violation, what it is about, where the CPUs switch, what they do to each other, in which call that is, and what is
-/// held meanwhile; of what weighs the same, the later.
+/// held meanwhile; of what weighs the same, what is seldom touched, and the later.
 pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usize> {
     let mut weights: Vec<_> = (0..story.len()).map(|at| weight(witness, story, at)).collect();
     // Of each turn, the call in which its weightiest step is.
@@ -18,7 +20,8 @@ pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usiz
         }
     }
     let mut by_weight: Vec<_> = weights.into_iter().enumerate().filter(|&(_, weight)| weight > 0).collect();
-    by_weight.sort_unstable_by_key(|&(at, weight)| std::cmp::Reverse((weight, at)));
+    let touched = |at: usize| story.iter().filter(|&&row| witness.steps[row].object == witness.steps[story[at]].object).count();
+    by_weight.sort_by_cached_key(|&(at, weight)| (Reverse(weight), touched(at), Reverse(at)));
     by_weight.truncate(most);
     let mut rows: Vec<_> = by_weight.into_iter().map(|(at, _)| story[at]).collect();
     rows.sort_unstable();
