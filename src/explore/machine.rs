@@ -25,6 +25,7 @@ pub struct Machine {
 
 /// Why a machine stopped.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Halt {
     /// It violated a clause.
     Violation(Violation),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 /// When a clause is evaluated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Kind {
     /// At every step it speaks of.
     Always,
@@ -21,6 +22,7 @@ macro_rules! clauses {
         /// One sentence that must hold. SPEC.md §4 has the same ids and the same words; `tests/catalogue/spec_ties.rs` compares them.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[allow(non_camel_case_types, reason = "the ids are written as in SPEC.md")]
+        #[non_exhaustive]
         pub enum Clause {
             $(#[doc = $text] $id,)+
         }
