@@ -128,6 +128,11 @@ pub enum Memory {
     Weak,
 }
 
+impl Memory {
+    /// All of them, from the strongest to the weakest.
+    pub const ALL: [Memory; 4] = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
+}
+
 /// The stores of a task that may still be on their way to memory.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {

@@ -1,17 +1,14 @@
 //! What else there is besides exploring everything: other strategies, threads, parts, replays, failures, and the rest of the crate.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::{Arc, Mutex};
 
 use dpor::memory::{Word, fence};
-use dpor::{Access, Budget, Commute, Explorer, FailureKind, JoinHandle, Memory, Report, Saved, Schedule, Strategy, Unfinished};
+use dpor::{Access, Budget, Commute, Explorer, FailureKind, JoinHandle, Memory, Report, Schedule, Strategy, Unfinished};
 
-use crate::program::{Outcome, Program, exhaust, explorable, explore};
-
-const ALL: [Memory; 4] = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
+use crate::program::{Program, exhaust, explorable, explore};
 
 /// Two tasks and words, and what is to be made of what the tasks return.
 fn two(body: fn(usize, &[Word]) -> u64, verdict: fn([u64; 2])) -> impl Fn() + Send + Sync + 'static {
@@ -38,7 +35,7 @@ fn store_buffering() -> impl Fn() + Send + Sync + 'static {
 /// Plain enumeration finds the same outcomes.
 #[test]
 fn without_reduction() {
-    for memory in ALL {
+    for memory in Memory::ALL {
         for seed in 0..40 {
             let program = Program::random(seed, 5);
             let (reduced, few) = exhaust(&program, memory);
@@ -52,43 +49,10 @@ fn without_reduction() {
     }
 }
 
-/// A search that is divided among threads, or given away all the time, or saved and resumed, counts the same.
-#[test]
-fn in_parts() {
-    for memory in ALL {
-        for seed in 0..15 {
-            let program = Program::random(seed, 7);
-            let (outcomes, whole) = exhaust(&program, memory);
-            for explorer in [Explorer::new(Strategy::Dpor).jobs(3), Explorer::new(Strategy::Dpor).always_give()] {
-                let (found, report) = explore(explorer.memory(memory), &program);
-                assert!(report.exhausted && found == outcomes, "{memory:?} {report} {program:?}");
-                assert_eq!(report.complete, whole.complete, "{memory:?} {program:?}");
-            }
-            let (mut saved, mut found): (Option<Saved>, BTreeSet<Outcome>) = (None, BTreeSet::new());
-            let report = loop {
-                let explorer = Explorer::new(Strategy::Dpor).memory(memory).budget(Budget { executions: Some(3), time: None });
-                let explorer = saved.take().into_iter().fold(explorer, Explorer::resume);
-                let (more, report) = explore(explorer, &program);
-                found.extend(more);
-                if report.exhausted {
-                    break report;
-                }
-                let text = report.saved.expect("it can go on").to_string();
-                saved = Some(text.parse().unwrap());
-            };
-            assert!(found == outcomes && report.complete == whole.complete, "{memory:?} {report} {program:?}");
-            let shards: Vec<Saved> = (0..3)
-                .map(|shard| explore(Explorer::new(Strategy::Dpor).memory(memory).shard(shard, 3), &program).1.saved.unwrap())
-                .collect();
-            assert_eq!(Saved::merge(&shards).unwrap().complete, whole.complete, "{memory:?} {program:?}");
-        }
-    }
-}
-
 /// Executions whose steps are ordered alike are equivalent.
 #[test]
 fn steps_commute() {
-    for memory in ALL {
+    for memory in Memory::ALL {
         for seed in 0..100 {
             let program = Program::random(seed, 7);
             let checked =
@@ -104,7 +68,7 @@ fn samples() {
     let iterations = 200;
     let strategies =
         [Strategy::Random { seed: 1, iterations }, Strategy::Pct { seed: 1, depth: 3, iterations }, Strategy::Urw { seed: 1, iterations }];
-    for memory in ALL {
+    for memory in Memory::ALL {
         let (mut sampled, mut possible) = (0, 0);
         for (seed, strategy) in (0..15).flat_map(|seed| strategies.iter().map(move |strategy| (seed, strategy))) {
             let program = Program::random(seed, 7);
@@ -135,7 +99,7 @@ fn failures_are_replayed() {
 /// A task that fails on a value that it reads does so if, and only if, it can read it.
 #[test]
 fn failures_are_found() {
-    for memory in ALL {
+    for memory in Memory::ALL {
         let mut failing = 0;
         for seed in 0..80 {
             let program = Program::random(seed, 7);
@@ -226,7 +190,7 @@ fn plain_data() {
             dpor::data_access(data, false).unwrap_or_else(|race| panic!("{race}"));
         }
     };
-    for memory in ALL {
+    for memory in Memory::ALL {
         for (release, acquire, fences) in [
             (false, false, false),
             (true, false, false),
@@ -274,7 +238,7 @@ fn locks_and_tasks() {
         tasks.into_iter().for_each(JoinHandle::join);
         assert_eq!(word.load(Relaxed), 10);
     };
-    for memory in ALL {
+    for memory in Memory::ALL {
         let report = Explorer::new(Strategy::Dpor).memory(memory).run(program);
         assert!(report.exhausted && report.failing == 0 && report.complete > 1, "{memory:?}: {report}");
     }
