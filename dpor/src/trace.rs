@@ -77,9 +77,14 @@ impl Frame {
         (self.tick != 0 && self.choice + 1 < self.choices).then_some(self.choice + 1)
     }
 
+    /// Whether the event that left the state is a try that has succeeded with an outcome before this one.
+    pub(crate) fn succeeded_before(&self, choice: u32) -> bool {
+        choice > 0 && (self.succeeded || choice > self.choice && self.op.access.is_try() && !self.failed)
+    }
+
     /// What is run next from the state has this outcome.
     pub(crate) fn choose(&mut self, choice: u32) {
-        self.succeeded = choice > 0 && (self.succeeded || self.op.access.is_try() && !self.failed);
+        self.succeeded = self.succeeded_before(choice);
         (self.choice, self.choices) = (choice, 1);
     }
 

@@ -166,8 +166,8 @@ fn damaged_saves_are_refused() {
         refused(&rest.join("\n"), &format!("without line {left_out}"));
     }
     assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
-    assert!(refused(&text.replace("exploration 3", "exploration 2"), "another version").contains("format 2, and only format 3"));
-    for nothing in ["", "{}", "dpor exploration 3", "dpor exploration three\n"] {
+    assert!(refused(&text.replace("exploration 4", "exploration 3"), "another version").contains("format 3, and only format 4"));
+    for nothing in ["", "{}", "dpor exploration 4", "dpor exploration three\n"] {
         refused(nothing, nothing);
     }
 }
@@ -175,10 +175,16 @@ fn damaged_saves_are_refused() {
 /// The checksum of a text that was made up is right as well.
 #[test]
 fn made_up_saves_are_refused() {
-    for lines in
-        ["depth x", "left 1", "left 0\nstate 0 - - -", "left 1\nstack 0\nstate 0 4294967295 - -", "left 0\nshard 3 3", "left 0\nshard 0 0"]
-    {
-        let text = format!("dpor exploration 3\n{lines}\n");
+    for lines in [
+        "depth x",
+        "memory Rc11",
+        "left 1",
+        "left 0\nstate 0 - - -",
+        "left 1\nstack 0\nstate 0 4294967295 - -",
+        "left 0\nshard 3 3",
+        "left 0\nshard 0 0",
+    ] {
+        let text = format!("dpor exploration 4\n{lines}\n");
         let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         let error = format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(lines).to_string();
         assert!(error.contains("makes no sense") || error.contains("not everything"), "{lines}: {error}");

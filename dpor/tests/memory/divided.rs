@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 
-use dpor::{Budget, Explorer, Memory, Saved, Strategy};
+use dpor::{Budget, Explorer, Memory, Saved, Strategy, Unfinished};
 
-use crate::program::Instr::{Load, Store};
+use crate::program::Instr::{Cas, Load, Store};
 use crate::program::{Outcome, Program, exhaust, explore, seeds};
 
 /// Go on until nothing is left, from text to text, so many executions at a time.
@@ -78,4 +78,38 @@ fn beside_an_old_value() {
     let program = Program { words: 3, tasks: vec![writer, reader, store(2, 1), store(2, 2), store(2, 3)] };
     // Message passing has four outcomes, and the third word any of three.
     assert_eq!(compare(&program, Memory::Weak), (12, 4 * 6));
+}
+
+/// A compare-and-swap that fails whatever it reads sleeps as a try that failed, also where the search goes on later.
+#[test]
+fn beside_a_failed_swap() {
+    let writer = vec![Store(0, 1, Relaxed), Store(1, 1, Relaxed)];
+    let swapper = vec![Load(1, Relaxed), Cas(0, 8, 9, Relaxed)];
+    let program = Program { words: 2, tasks: vec![writer, swapper, vec![Load(0, Relaxed), Store(0, 2, Relaxed)]] };
+    assert_eq!(compare(&program, Memory::Weak), (18, 18));
+}
+
+/// What was saved under one memory model is no part of a search under another.
+#[test]
+fn under_another_model() {
+    let program = Program::random(3, 7);
+    for memory in Memory::ALL {
+        let explorer = Explorer::new(Strategy::Dpor).memory(memory);
+        let begun = explore(explorer.clone().budget(Budget { executions: Some(1), time: None }), &program).1.saved.unwrap();
+        let [saved, done] =
+            [begun, explore(explorer.clone(), &program).1.saved.unwrap()].map(|saved| saved.to_string().parse::<Saved>().unwrap());
+        assert!(saved.memory() == memory && !saved.is_done() && done.is_done());
+        let shard = |memory, shard| explore(Explorer::new(Strategy::Dpor).memory(memory).shard(shard, 2), &program).1.saved.unwrap();
+        assert_eq!(Saved::merge(&[0, 1].map(|number| shard(memory, number))).unwrap().memory(), memory);
+        for other in Memory::ALL.into_iter().filter(|&other| other != memory) {
+            for saved in [&saved, &done] {
+                let (found, report) = explore(Explorer::new(Strategy::Dpor).memory(other).resume(saved.clone()), &program);
+                let Some(Unfinished::Unavailable(why)) = &report.why_unfinished else { panic!("{report}") };
+                assert!(found.is_empty() && !report.exhausted && report.saved.is_none());
+                assert_eq!(*why, format!("the exploration was saved under Memory::{memory:?}, and does not go on under Memory::{other:?}"));
+            }
+            let error = Saved::merge(&[shard(memory, 0), shard(other, 1)]).unwrap_err().to_string();
+            assert_eq!(error, format!("saved exploration: shard 1/2 is of Memory::{other:?}, and another of Memory::{memory:?}"));
+        }
+    }
 }
