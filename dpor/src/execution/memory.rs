@@ -3,6 +3,7 @@
 use super::Core;
 use crate::access::{Access, ObjectId};
 use crate::data::{DataId, DataRace};
+use crate::log::Did;
 use crate::memory::Memory;
 use crate::report::Unfinished;
 use crate::strategy::Explore;
@@ -18,18 +19,21 @@ impl Core {
     pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
         let event = self.trace.depth - 1;
         debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
-        if of <= 1 {
-            return Some(0);
-        }
         let known = self.trace.depth <= self.trace.repeated;
-        let picked = if known { Some(self.trace.frame(event).choice) } else { strategy.pick(self, of) };
+        let picked = match of {
+            1 => Some(0),
+            _ if known => Some(self.trace.frame(event).choice),
+            _ => strategy.pick(self, of),
+        };
         let Some(picked) = picked else {
-            self.give_up_for(Unfinished::Unavailable(
-                "this strategy does not go through the outcomes of a step: Memory::Weak needs that".into(),
-            ));
+            if self.misfit.is_none() {
+                let why = "this strategy does not go through the outcomes of a step: Memory::Weak needs that";
+                self.give_up_for(Unfinished::Unavailable(why.to_owned()));
+            }
             self.aborting = true;
             return None;
         };
+        self.did(self.current, || Did::Outcome { number: picked, of });
         if picked >= of {
             self.differs(format!("a step of task {} had an outcome {picked} here before, and now has {of}", self.current));
             return None;

@@ -99,7 +99,7 @@
 //!
 //! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only, and so are [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that
 //! could still be read, is no part of what they are told of the state. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through outcomes,
-//! so it is not under [`Memory::Weak`]; under the others a store that goes to memory is a switch. All of these say so
+//! so it is not begun under [`Memory::Weak`]; under the others a store that goes to memory is a switch. All of these say so
 //! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the model. A loop that waits until a load
 //! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen some day.
 
@@ -414,8 +414,12 @@ impl Word {
     ///
     /// # Errors
     /// With the value, if it is another.
+    ///
+    /// # Panics
+    /// If the ordering of failure is one of a store.
     #[track_caller]
     pub fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        assert!(!matches!(failure, Ordering::Release | Ordering::AcqRel), "a compare-and-exchange that fails does not release");
         let swaps = |value| (value == current).then_some(new);
         let before = if is_weak() {
             let access = |value| match swaps(value) {
