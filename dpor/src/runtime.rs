@@ -154,15 +154,10 @@ pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
 
 #[track_caller]
 fn announce(op: Op, condition: Option<Condition>) {
-    if memory() == Memory::Sc {
-        announce_alone(op, condition);
-        return;
+    if memory() != Memory::Sc {
+        memory::full_barrier();
     }
-    memory::full_barrier();
     announce_alone(op, condition);
-    if !op.access.is_try() {
-        memory::ordered(op, false);
-    }
 }
 
 /// The same for what knows itself how it is ordered. False if the execution is over.
@@ -199,7 +194,6 @@ pub fn tried(success: bool) {
     if !with_engine(|engine| engine.core.tried(&mut *engine.strategy, success)) {
         abort();
     }
-    memory::tried(success);
 }
 
 /// A retry loop states that it goes round again.

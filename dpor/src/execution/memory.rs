@@ -1,12 +1,12 @@
 //! What a memory model needs to know of an execution, and decides in it.
 
 use super::Core;
-use crate::access::{Access, ObjectId};
 use crate::data::{DataId, DataRace};
 use crate::log::Did;
 use crate::memory::Memory;
 use crate::report::Unfinished;
 use crate::strategy::Explore;
+use crate::trace::Frame;
 
 impl Core {
     /// The task that was just spawned is a store of the current one.
@@ -63,8 +63,13 @@ impl Core {
         self.data.access(clock, clock[self.current] + 1, self.current, cell, write)
     }
 
-    /// An announced step under [`Memory::Weak`] is ordered after those that it depends on.
-    pub(crate) fn ordered(&mut self, access: Access, object: ObjectId, failed: bool) {
-        self.graph.step(self.current, object, access.class(failed), self.trace.rules);
+    /// The last event is ordered after those that it depends on, under [`Memory::Weak`]. Words are ordered by what they are announced with, and a
+    /// try that failed, as the kernel's and C's, orders nothing.
+    #[cold]
+    pub(super) fn order_last_event(&mut self) {
+        let Frame { task, op, class, failed, .. } = *self.trace.frame(self.trace.depth - 1);
+        if !failed && !self.graph.is_word(op.object) {
+            self.graph.step(task as usize, op.object, class, self.trace.rules);
+        }
     }
 }

@@ -45,7 +45,7 @@
 //! | `fence(Release)`, `fence(AcqRel)` | nothing | nothing | a store barrier | what is stored later releases (and the one before) |
 //! | `fence(SeqCst)` | nothing | waits for all stores | the same | both, and RC11's axiom |
 //! | [`spawn`](crate::spawn), [`join`](crate::JoinHandle::join) | order | the child begins, and the joining task goes on, when the other's stores are in memory | the same | order |
-//! | [`step`](crate::step) and its like | at once | waits for all stores, then at once | the same | comes after the steps that it depends on, with all that was before them |
+//! | [`step`](crate::step) and its like | at once | waits for all stores, then at once | the same | comes after the steps that it depends on, with all that was before them; a try that failed orders nothing |
 //!
 //! *TSO* is the x86's (Owens, Sarkar and Sewell, TPHOLs 2009; Intel SDM vol. 3A, "Memory Ordering": reads may pass older writes to other locations, and
 //! neither passes a locked instruction), with the mapping that compilers use: a `SeqCst` store is an exchange, every read-modify-write is locked. *PSO* is
@@ -201,22 +201,6 @@ pub(crate) fn full_barrier() {
     if buffers() {
         join_stores_of(me());
         with_pending(me(), |pending| *pending = Pending::default());
-    }
-}
-
-/// A step that was announced without saying how it is ordered.
-pub(crate) fn ordered(op: Op, failed: bool) {
-    if is_weak() && !with_engine(|engine| engine.core.graph.is_word(op.object)) {
-        with_engine(|engine| engine.core.ordered(op.access, op.object, failed));
-    }
-}
-
-/// The same for a try, now that its outcome is known.
-pub(crate) fn tried(success: bool) {
-    if is_weak()
-        && let Some(op) = with_engine(|engine| engine.core.trace.events().last().map(|event| event.op))
-    {
-        ordered(op, !success);
     }
 }
 

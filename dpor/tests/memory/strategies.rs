@@ -258,6 +258,49 @@ fn locks_and_tasks() {
     }
 }
 
+/// Who finds a lock taken knows nothing of what its holder has done. Who takes it knows what was done under it, also by a try of which nothing is
+/// said.
+#[test]
+fn tries() {
+    let program = |finds_it_taken: bool, says: bool| {
+        move || {
+            let (lock, word) = (dpor::object(), Word::new(0));
+            let [held, done] = [false, false].map(|flag| Rc::new(Cell::new(flag)));
+            let (theirs, taken, is_done) = (word.clone(), Rc::clone(&held), Rc::clone(&done));
+            let holder = dpor::spawn("holder", move || {
+                theirs.store(1, Relaxed);
+                dpor::step_when(lock, Access::Acquire, &|| !taken.get());
+                taken.set(true);
+                theirs.store(2, Relaxed);
+                is_done.set(true);
+                dpor::step(lock, Access::Release);
+                taken.set(false);
+            });
+            dpor::step(lock, Access::TryAcquire);
+            let succeeds = !held.get();
+            if says || !succeeds {
+                dpor::tried(succeeds);
+            }
+            if succeeds {
+                held.set(true);
+                assert!(!done.get() || word.load(Relaxed) == 2, "it is not seen");
+                dpor::step(lock, Access::Release);
+                held.set(false);
+            } else if finds_it_taken {
+                assert_ne!(word.load(Relaxed), 0, "it is not seen");
+            }
+            holder.join();
+        }
+    };
+    for memory in Memory::ALL {
+        for says in [false, true] {
+            let [taken, free] = [true, false].map(|taken| Explorer::new(Strategy::Dpor).memory(memory).run(program(taken, says)));
+            assert!(free.exhausted && free.failing == 0 && free.complete > 2, "{memory:?} {says}: {free}");
+            assert!(taken.exhausted && (taken.failing > 0) == (memory == Memory::Weak), "{memory:?} {says}: {taken}");
+        }
+    }
+}
+
 /// A task that reads what it has stored itself costs nothing.
 #[test]
 fn own_stores() {
