@@ -109,7 +109,8 @@ pub fn data() -> DataId {
 }
 
 /// Check an access to plain shared data, which no step announces because something else protects it, a lock say. A program that says this of
-/// any of its data says it of all that a retry loop may change: whether a round led nowhere is told by it.
+/// any of its data says it of all that a retry loop may change: whether a round led nowhere is told by it. Under [`Memory::Pso`] the data is taken to be in
+/// memory at once, which hides a store barrier that is missing after it: see [`memory`](crate::memory#limits).
 ///
 /// # Errors
 /// If this access and an earlier one of another task are not ordered by what was announced, and one of them is a write: then an

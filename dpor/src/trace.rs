@@ -23,7 +23,8 @@ pub(crate) struct Frame {
     pub(crate) failed: bool,
     /// The task whose store this is, which was on its way to memory until now; [`NONE`] if it is none.
     pub(crate) owner: u32,
-    /// Which of its outcomes the event has, of how many, for one that has several.
+    /// Which of its outcomes the event has, of how many, for one that has several. The number of an outcome is the same in every order of independent
+    /// steps: the newest comes first, and what such steps can take away is the oldest (see `Graph::places`).
     pub(crate) choice: u32,
     pub(crate) choices: u32,
     /// It is a try that has succeeded with an outcome before this one.

@@ -1,16 +1,22 @@
 //! Threads, shards and pauses do not change what is found.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crate::common::check::explore;
-use crate::common::program::{Flavour, Program};
+use crate::common::program::{Flavour, Program, env};
 use crate::common::{Variant, family};
 use dpor::{Budget, Explorer, Saved, Strategy, Unfinished};
+
+/// The seeds of so many programs, unless the environment says otherwise.
+fn seeds(default: u64) -> Range<u64> {
+    let first = env("DPOR_SEED", 1);
+    first..first + env("DPOR_PROGRAMS", default)
+}
 
 #[test]
 fn any_number_of_jobs_counts_the_same() {
@@ -26,7 +32,7 @@ fn any_number_of_jobs_counts_the_same() {
 
 #[test]
 fn random_programs_in_parts() {
-    for seed in 1..150 {
+    for seed in seeds(149) {
         for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Failing] {
             let program = Program::random(seed, flavour);
             let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), None);
@@ -194,7 +200,7 @@ fn made_up_saves_are_refused() {
 /// Whatever the moment, a snapshot has what was found until then, and what is left.
 #[test]
 fn snapshots_are_exact() {
-    for seed in 1..25 {
+    for seed in seeds(24) {
         for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Failing] {
             let program = Program::random(seed, flavour);
             let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), Some(2_000));
