@@ -12,13 +12,35 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use lockwalk_conformance as kernel;
-use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence};
+use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence, Trace};
 use witness::Count;
 
 use crate::mm::{At, Errno, MmRef, PageRef, World};
 use crate::spec::{Reuse, SwapinOwn};
 use crate::sync::Violation;
 use crate::{Clause, Halt, Machine, Method, Options, Protocol, Race};
+
+/// What is asked: a protocol, and whether its swap device is memory. A protocol alone has a device that takes its time.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'p> {
+    /// The protocol.
+    pub protocol: &'p Protocol,
+    /// The swap device is memory (`SWP_SYNCHRONOUS_IO`).
+    pub swap_to_memory: bool,
+}
+
+impl<'p> From<&'p Protocol> for Model<'p> {
+    fn from(protocol: &'p Protocol) -> Self {
+        Self { protocol, swap_to_memory: false }
+    }
+}
+
+impl<'p> Model<'p> {
+    /// The protocol, with a device as a trace's kernel had it.
+    pub fn of(protocol: &'p Protocol, trace: &Trace) -> Self {
+        Self { protocol, swap_to_memory: trace.says("swap") == Some("memory") }
+    }
+}
 
 /// A process of the script.
 struct Process {
@@ -54,10 +76,10 @@ pub struct Ran {
 }
 
 /// Runs a script, which must make sense.
-pub fn run(protocol: &Protocol, script: &[Op]) -> Ran {
+pub fn run<'p>(model: impl Into<Model<'p>>, script: &[Op]) -> Ran {
     let mut lines = Vec::new();
     let mut violations = Vec::new();
-    let halted = Run::new(protocol).and_then(|mut run| {
+    let halted = Run::new(model.into()).and_then(|mut run| {
         for op in script {
             let line = run.step(op).map_err(|halt| said(&op.to_string(), &halt));
             violations = run.machine.violations();
@@ -94,30 +116,36 @@ pub fn known(protocol: &Protocol, script: &[Op], clause: Clause) -> bool {
 }
 
 /// Compares a sequence with the model. A violation that is not known is a difference.
-pub fn compare(protocol: &Protocol, sequence: &Sequence) -> Compared {
+pub fn compare<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> Compared {
+    let model = model.into();
     let differs = |at, model| Compared { difference: Some((at, model)), both_violate: Vec::new() };
     let script = match sequence.script() {
         Ok(script) => script,
         Err(error) => return differs(0, error.to_string()),
     };
-    let Ran { lines, violations } = run(protocol, &script);
+    let Ran { lines, violations } = run(model, &script);
     if let Some(at) = (0..lines.len().max(sequence.lines.len())).find(|&at| lines.get(at) != sequence.lines.get(at)) {
         return differs(at, lines.get(at).cloned().unwrap_or_default());
     }
-    if let Some(violation) = violations.iter().find(|violation| !known(protocol, &script, violation.clause)) {
+    if let Some(violation) = violations.iter().find(|violation| !known(model.protocol, &script, violation.clause)) {
         return differs(lines.len(), said("all agrees, but", &Halt::Violation(violation.clone())));
     }
     Compared { difference: None, both_violate: violations.iter().map(|violation| violation.clause).collect() }
 }
 
 /// The first line in which `sequence` and the model differ.
-pub fn difference(protocol: &Protocol, sequence: &Sequence) -> Option<(usize, String)> {
-    compare(protocol, sequence).difference
+pub fn difference<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> Option<(usize, String)> {
+    compare(model, sequence).difference
 }
 
 impl Run {
-    fn new(protocol: &Protocol) -> Result<Self, String> {
-        let machine = Machine::new(protocol, SLOTS, |w| w.new_process().mmap(0..PAGES));
+    fn new(model: Model<'_>) -> Result<Self, String> {
+        let machine = Machine::new(model.protocol, SLOTS, |w| {
+            if model.swap_to_memory {
+                w.swap_to_memory();
+            }
+            w.new_process().mmap(0..PAGES);
+        });
         let started = machine.and_then(|machine| machine.step(|w| w.process(0).mm()).map(|first| (machine, first)));
         let (machine, first) = started.map_err(|halt| said("the beginning", &halt))?;
         Ok(Self { machine, processes: BTreeMap::from([(0, Process::new(first))]), pins: 0, observer: Observer::default() })

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! recorder generate MIX FIRST COUNT LENGTH     scripts, with titles
-//! recorder record < SCRIPTS > TRACE            on the running kernel
+//! recorder record [DEVICE] < SCRIPTS > TRACE   on the running kernel; with a swap device that is there, which is memory
+//! recorder pairs TIMES [WORD] > TRACE          on the running kernel: what two operations at once leave, in pairs whose names have that word
 //! recorder beside TRACE < TRACE > DIFFERENCES   only what the other one does not show
 //! ```
 
@@ -17,9 +18,12 @@ fn main() -> ExitCode {
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["generate", mix, first, count, length] => scripts(mix, first, count, length),
-        ["record"] => record(),
+        ["record"] => record(None),
+        ["record", device] => record(Some(device)),
+        ["pairs", times] => pairs(times, ""),
+        ["pairs", times, word] => pairs(times, word),
         ["beside", other] => beside(other),
-        _ => Err("generate MIX FIRST COUNT LENGTH | record < SCRIPTS | beside TRACE < TRACE".into()),
+        _ => Err("generate MIX FIRST COUNT LENGTH | record [DEVICE] < SCRIPTS | pairs TIMES [WORD] | beside TRACE < TRACE".into()),
     };
     match done {
         Ok(text) if stdout().write_all(text.as_bytes()).is_ok() => ExitCode::SUCCESS,
@@ -54,16 +58,32 @@ fn beside(other: &str) -> Done {
 }
 
 #[cfg(target_os = "linux")]
-fn record() -> Done {
+fn record(device: Option<&str>) -> Done {
     let mut trace = input()?;
-    let mut recorder = lockwalk_conformance::Recorder::start()?;
+    let mut recorder = lockwalk_conformance::Recorder::start_on(device)?;
     trace.header.extend(lockwalk_conformance::running_kernel());
+    trace.header.extend(device.map(|_| ("swap".into(), "memory".into())));
     for sequence in &mut trace.sequences {
         let script = sequence.script()?;
         if !lockwalk_conformance::State::allows_all(&script) {
             return Err(format!("{} does not make sense", sequence.title).into());
         }
         sequence.lines = settled(&sequence.title, || recorder.run(&script))?;
+    }
+    Ok(trace.to_string())
+}
+
+#[cfg(target_os = "linux")]
+fn pairs(times: &str, word: &str) -> Done {
+    use lockwalk_conformance::Recorder;
+
+    let (times, mut rng): (u64, _) = (times.parse()?, fastrand::Rng::with_seed(1));
+    let mut recorder = Recorder::start()?;
+    let mut trace = Trace { header: lockwalk_conformance::running_kernel(), sequences: Vec::new() };
+    trace.header.insert("runs".into(), format!("{times} of each pair"));
+    for pair in Recorder::pairs().filter(|pair| pair.name.contains(word)) {
+        let seen = (0..times).map(|_| recorder.at_once(pair, &mut rng)).collect::<Result<BTreeSet<_>, _>>()?;
+        trace.sequences.push(Sequence { title: pair.name.to_owned(), lines: seen.into_iter().collect() });
     }
     Ok(trace.to_string())
 }
@@ -89,6 +109,11 @@ fn settled(
 }
 
 #[cfg(not(target_os = "linux"))]
-fn record() -> Done {
+fn record(_: Option<&str>) -> Done {
     Err("this is not Linux".into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pairs(_: &str, _: &str) -> Done {
+    record(None)
 }

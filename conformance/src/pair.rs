@@ -146,18 +146,93 @@ impl Pair {
             setup: &["store 0 0 1", "pageout 0 0"],
             both: ["swapoff", "mprotect 0 0 0"],
         },
+        Pair { name: "migration and a load", setup: &["store 0 0 1"], both: ["migrate 0 0", "load 0 0"] },
         Pair { name: "migration and a store", setup: &["store 0 0 1"], both: ["migrate 0 0", "store 0 0 2"] },
+        Pair {
+            name: "migration of a shared page and a load by the other process",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "load 1 0"],
+        },
+        Pair {
+            name: "migration of a shared page and a store by the same process's other thread",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "store 0 0 2"],
+        },
         Pair {
             name: "migration of a shared page and a store by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["migrate 0 0", "store 1 0 2"],
         },
+        Pair { name: "migration and migration by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "migrate 0 0"] },
+        Pair {
+            name: "migration and migration of a shared page by two processes",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "migrate 1 0"],
+        },
+        Pair { name: "migration and MADV_DONTNEED by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "dontneed 0 0"] },
+        Pair {
+            name: "migration of a shared page and MADV_DONTNEED by the other process",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "dontneed 1 0"],
+        },
+        Pair { name: "migration and munmap by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "munmap 0 0"] },
         Pair {
             name: "migration of a shared page and munmap by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["migrate 0 0", "munmap 1 0"],
         },
         Pair { name: "migration and MADV_PAGEOUT by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "pageout 0 0"] },
+        Pair {
+            name: "migration and mprotect to read-only by two threads",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "mprotect 0 0 0"],
+        },
+        Pair {
+            name: "migration of a shared page and mprotect to writable by the other process",
+            setup: &["store 0 0 1", "mprotect 0 0 0", "fork 0 1"],
+            both: ["migrate 0 0", "mprotect 1 0 1"],
+        },
+        Pair { name: "migration and mremap by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "mremap 0 0 1"] },
+        Pair {
+            name: "migration of a shared page and mremap by the other process",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "mremap 1 0 1"],
+        },
+        Pair {
+            name: "migration and process_vm_readv of the page",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "pvread 1 0 0"],
+        },
+        Pair {
+            name: "migration and process_vm_writev to the page",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["migrate 0 0", "pvwrite 1 0 0 3"],
+        },
+        Pair {
+            name: "migration of a page in the swap cache and a load from its slot by the other process",
+            setup: &["store 0 0 1", "pageout 0 0", "fork 0 1", "load 0 0"],
+            both: ["migrate 0 0", "load 1 0"],
+        },
+        Pair {
+            name: "migration of a page in the swap cache and a store to it by another thread",
+            setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
+            both: ["migrate 0 0", "store 0 0 2"],
+        },
+        Pair {
+            name: "migration and MADV_PAGEOUT of a page in the swap cache",
+            setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
+            both: ["migrate 0 0", "pageout 0 0"],
+        },
+        Pair {
+            name: "swapoff and migration of a page in the swap cache",
+            setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
+            both: ["swapoff", "migrate 0 0"],
+        },
+        Pair {
+            name: "swapoff and migration of what is on swap for the other process",
+            setup: &["store 0 0 1", "pageout 0 0", "fork 0 1", "load 1 0"],
+            both: ["swapoff", "migrate 1 0"],
+        },
         Pair {
             name: "munmap and process_vm_writev",
             setup: &["store 0 0 1", "store 0 1 2", "fork 0 1"],

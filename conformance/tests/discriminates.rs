@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use lockwalk::conform::{self, Model};
 use lockwalk::spec::Rules;
-use lockwalk::{Documented, Protocol, conform, races};
+use lockwalk::{Documented, Protocol, races};
 use lockwalk_conformance::{Mix, Sequence, generate};
 
 /// Of each mix so many scripts of that length are recorded, and those in `chosen`.
@@ -21,23 +22,32 @@ const LENGTH: usize = 12;
 /// The traces that are asked: each for what the next older one does not do.
 const ASKED: [&str; 3] = ["5.10", "6.18", "7.3"];
 
+/// Those besides whose swap device is memory: for what is read beside the swap cache without a claim, with one, and not at all.
+const TO_MEMORY: [&str; 3] = ["5.10-memory", "6.18-memory", "7.3-memory"];
+
 #[test]
 fn the_table_is_what_the_traces_say() {
-    let traces: Vec<_> = ASKED.map(|name| common::read(&common::folder().join(format!("{name}.txt")))).into();
-    let own: Vec<Protocol> = ASKED.map(|name| name.parse().expect("a protocol")).into();
+    let asked: Vec<_> = ASKED.iter().chain(&TO_MEMORY).map(|name| common::folder().join(format!("{name}.txt"))).collect();
+    let traces: Vec<_> = asked.iter().map(|file| common::read(file)).collect();
+    let own: Vec<_> = asked.iter().map(|file| common::protocol(file)).collect();
     let arms: Vec<_> = Rules::catalogue().into_iter().flat_map(|(rule, arms)| arms.into_iter().map(move |arm| (rule, arm))).collect();
-    let cells: Vec<_> = arms.iter().flat_map(|&arm| (0..ASKED.len()).map(move |trace| (arm, trace))).collect();
+    let cells: Vec<_> = arms.iter().flat_map(|&arm| (0..asked.len()).map(move |trace| (arm, trace))).collect();
     let counts = each(&cells, |&((rule, arm), trace)| {
         let mut changed = own[trace].clone();
         assert!(changed.rules.choose(rule, arm), "{rule}={arm}");
-        (changed != own[trace]).then(|| traces[trace].sequences.iter().filter(|&sequence| differs(&changed, sequence)).count())
+        (changed != own[trace])
+            .then(|| traces[trace].sequences.iter().filter(|&sequence| differs(Model::of(&changed, &traces[trace]), sequence)).count())
     });
     let sizes: Vec<_> = traces.iter().map(|trace| trace.sequences.len()).collect();
-    let heads: Vec<_> = ASKED.iter().zip(&sizes).map(|(name, size)| format!("{name}, of {size}")).collect();
+    let names = own
+        .iter()
+        .zip(&traces)
+        .map(|(own, trace)| if Model::of(own, trace).swap_to_memory { format!("{own} to memory") } else { own.to_string() });
+    let heads: Vec<_> = names.zip(&sizes).map(|(name, size)| format!("{name}, of {size}")).collect();
     let mut table =
-        format!("| rule | arm | {} | races that it decides |\n| --- | --- | {}--- |\n", heads.join(" | "), "--: | ".repeat(ASKED.len()));
+        format!("| rule | arm | {} | races that it decides |\n| --- | --- | {}--- |\n", heads.join(" | "), "--: | ".repeat(asked.len()));
     let mut blind = Vec::new();
-    for ((rule, arm), counts) in arms.iter().zip(counts.chunks(ASKED.len())) {
+    for ((rule, arm), counts) in arms.iter().zip(counts.chunks(asked.len())) {
         let cell = |count: &Option<usize>| count.map_or("its own".to_owned(), |count| count.to_string());
         let row: Vec<_> = counts.iter().map(cell).collect();
         let deciding = deciding(rule);
@@ -102,8 +112,8 @@ fn scripts_are_chosen_that_see_what_chance_does_not() {
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("chosen"), text).expect("it can be written");
 }
 
-fn differs(protocol: &Protocol, sequence: &Sequence) -> bool {
-    conform::difference(protocol, sequence).is_some()
+fn differs(model: Model<'_>, sequence: &Sequence) -> bool {
+    conform::difference(model, sequence).is_some()
 }
 
 /// Races of which something else is documented under two protocols that differ in this rule alone.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::conform::kernel::{Mix, Sequence, State, Trace};
-use crate::conform::{compare, difference};
+use crate::conform::{Model, compare, difference};
 use crate::{Era, Protocol};
 
 use super::args::ConformArgs;
@@ -55,10 +55,10 @@ struct Compared {
 }
 
 impl Compared {
-    fn with(&mut self, protocol: &Protocol, sequence: Sequence) {
+    fn with<'p>(&mut self, model: impl Into<Model<'p>>, sequence: Sequence) {
         self.sequences += 1;
         self.steps += sequence.lines.len() as u64;
-        let beside = compare(protocol, &sequence);
+        let beside = compare(model, &sequence);
         self.violating += u64::from(!beside.both_violate.is_empty());
         if beside.difference.is_some() {
             self.differing.push(sequence);
@@ -105,10 +105,11 @@ fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Res
     };
     print(&head(&kernel, &protocol, terminal))?;
     let mut compared = Compared::default();
-    trace.sequences.into_iter().for_each(|sequence| compared.with(&protocol, sequence));
+    let model = Model::of(&protocol, &trace);
+    trace.sequences.into_iter().for_each(|sequence| compared.with(model, sequence));
     print(&compared.row("trace", terminal.style().ascii))?;
     for sequence in compared.differing.iter().take(SHOWN) {
-        print(&both(&protocol, sequence))?;
+        print(&both(model, sequence))?;
     }
     Ok(if compared.differing.is_empty() { Status::AsDocumented } else { Status::Differs })
 }
@@ -129,8 +130,8 @@ fn head(kernel: &str, protocol: &Protocol, terminal: &Terminal) -> String {
 }
 
 /// A sequence up to where the two differ, and what the model says there.
-fn both(protocol: &Protocol, sequence: &Sequence) -> String {
-    let Some((at, model)) = difference(protocol, sequence) else { return String::new() };
+fn both<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> String {
+    let Some((at, model)) = difference(model, sequence) else { return String::new() };
     let mut text = format!("\n  {}\n", sequence.title);
     for line in &sequence.lines[..at.min(sequence.lines.len())] {
         _ = writeln!(text, "    {line}");
@@ -311,19 +312,16 @@ mod linux {
         /// were seen.
         fn pairs(&mut self, times: u64) -> Result<(u64, u64), Refusal> {
             let mut rng = Rng::with_seed(self.args.seed);
+            self.trace.header.insert("runs".into(), format!("{times} of each pair"));
             let (mut foreign, mut all) = (0, 0);
-            for pair in Pair::ALL.iter().filter(|pair| !pair.migrates() || Recorder::has_two_nodes()) {
+            for pair in Recorder::pairs() {
                 self.bar.say(pair.name);
                 let mut seen: BTreeMap<String, u64> = BTreeMap::new();
                 for _ in 0..times {
                     if self.over() {
                         return Ok((foreign, 0)); // not all were compared
                     }
-                    // Sometimes the one begins earlier, sometimes the other.
-                    let most = 1 << rng.u32(..15);
-                    let late = rng.u32(..most);
-                    let spins = if rng.bool() { [late, 0] } else { [0, late] };
-                    *seen.entry(self.recorder.at_once(pair, spins).map_err(Self::broken)?).or_default() += 1;
+                    *seen.entry(self.recorder.at_once(pair, &mut rng).map_err(Self::broken)?).or_default() += 1;
                 }
                 if self.args.record.is_some() {
                     self.trace.sequences.push(Sequence { title: pair.name.to_owned(), lines: seen.keys().cloned().collect() });

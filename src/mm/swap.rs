@@ -237,7 +237,7 @@ impl World {
             || match self.rules().swapin_free {
                 SwapinFree::Full => false,
                 SwapinFree::Count => write && self.page(page).count.read() == 2,
-                SwapinFree::Exclusive => write && own,
+                SwapinFree::Exclusive => (write && own) || self.swap_is_synchronous(),
             }
     }
 

@@ -210,7 +210,9 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("load (another thread)", |w| {
             w.process(0).load(1).expect("it is mapped");
         })
-        .holds(Era::V5_9) // others take minutes: in the deep run
+        .holds(Era::V2_6_33)
+        .holds(Era::V3_7)
+        .holds(Era::V5_9) // until 2.6.30 it takes minutes, and 5.19 and 6.18 are in the deep run
         .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
         .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     vec![once, fault, activated, gives_up, zapped, users, frame, reading, alone, bystander, forever]

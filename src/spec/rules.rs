@@ -641,7 +641,8 @@ rules! {
         /// Before a store too, if nobody but the cache and the fault refers to the page: where references decide about reuse, the cache's is in
         /// the way (5.18).
         Count = "count",
-        /// After a store too, if the entry said that the page belongs to this process alone; nothing else says so (7.3).
+        /// After a store too, if the entry said that the page belongs to this process alone; nothing else says so. After a load too from a device
+        /// that is memory (`should_try_to_free_swap`: 7.3.4 read).
         Exclusive = "exclusive",
     }
     /// How `do_swap_page` maps a page that belongs to the process alone when it comes back for a load (claim S0.1).

@@ -1,4 +1,4 @@
-//! The swap device: a loop device over memory, which vanishes with its last user.
+//! The swap device: a loop device over memory, which vanishes with its last user, or one that is given.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -46,14 +46,13 @@ pub struct Device {
 
 impl Device {
     /// Sets it up, after what an earlier run left behind when it was killed.
-    pub fn set_up() -> Result<Self, Lacks> {
+    pub fn set_up(given: Option<&str>) -> Result<Self, Lacks> {
         clear_up();
         let cluster = fs::read_to_string(CLUSTER).map_err(lacks_io(CLUSTER))?.trim().to_owned();
-        let name = CString::new(format!("{NAME}{cluster}")).expect("no NUL");
-        let memory: File = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC).map(OwnedFd::into).map_err(lacks("memfd_create"))?;
-        nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, SIZE as i64).map_err(lacks("no memory for swap"))?;
-        memory.write_all_at(&header(), 0).map_err(lacks_io("no memory for swap"))?;
-        let (path, block) = attach(&memory)?;
+        let (path, block) = match given {
+            Some(path) => (path.to_owned(), prepare(path).map_err(lacks_io(path))?),
+            None => over_memory(&cluster)?,
+        };
         let device = Self { path, cluster };
         // Read-ahead would bring in more than a script says.
         let on = fs::write(CLUSTER, "0").map_err(lacks_io(CLUSTER)).and_then(|()| device.on());
@@ -107,6 +106,23 @@ fn off(path: &str) -> Result<(), Lacks> {
     let path = CString::new(path).map_err(|_| Lacks("swapoff".into()))?;
     // SAFETY: the path is a string that lives.
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop).map_err(lacks("swapoff"))
+}
+
+/// A block device that is there, and is to be used for swap.
+fn prepare(path: &str) -> std::io::Result<File> {
+    let block = OpenOptions::new().read(true).write(true).open(path)?;
+    block.write_all_at(&header(), 0)?;
+    block.sync_all()?;
+    Ok(block)
+}
+
+/// A loop device over memory: its path, and the device, open.
+fn over_memory(cluster: &str) -> Result<(String, File), Lacks> {
+    let name = CString::new(format!("{NAME}{cluster}")).expect("no NUL");
+    let memory: File = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC).map(OwnedFd::into).map_err(lacks("memfd_create"))?;
+    nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, SIZE as i64).map_err(lacks("no memory for swap"))?;
+    memory.write_all_at(&header(), 0).map_err(lacks_io("no memory for swap"))?;
+    attach(&memory)
 }
 
 /// The first page of a swap device.

@@ -14,6 +14,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
+use fastrand::Rng;
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -56,13 +57,21 @@ impl Recorder {
     /// # Errors
     /// When this machine cannot do it: nothing is left then.
     pub fn start() -> Result<Self, Lacks> {
+        Self::start_on(None)
+    }
+
+    /// The same with a swap device that is there already, and whose contents are lost; without one, on one as above.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_on(device: Option<&str>) -> Result<Self, Lacks> {
         can_run()?;
         let (ours, theirs) = UnixStream::pair().map_err(lacks_io("no socket"))?;
         // SAFETY: the caller says that no other thread holds anything.
         let guard = match unsafe { fork() }.map_err(lacks("fork"))? {
             ForkResult::Child => {
                 drop(ours);
-                worker::leave(i32::from(!guard(theirs)));
+                worker::leave(i32::from(!guard(theirs, device)));
             }
             ForkResult::Parent { child } => child,
         };
@@ -87,15 +96,23 @@ impl Recorder {
         self.ask(&script.iter().map(|op| format!("{op}\n")).collect::<String>())
     }
 
-    /// Runs a pair once, the one `spins[0]` rounds of nothing after both are ready, and the other `spins[1]`; returns what they came to and the
-    /// state that is left. This machine must have two CPUs.
+    /// The pairs that can be run here: some need two nodes.
+    pub fn pairs() -> impl Iterator<Item = &'static Pair> {
+        Pair::ALL.iter().filter(|pair| !pair.migrates() || Self::has_two_nodes())
+    }
+
+    /// Runs a pair once, sometimes the one a little later and sometimes the other; returns what they came to and the state that is left. This
+    /// machine must have two CPUs.
     ///
     /// # Errors
     /// As above.
-    pub fn at_once(&mut self, pair: &Pair, spins: [u32; 2]) -> Result<String, Lacks> {
+    pub fn at_once(&mut self, pair: &Pair, rng: &mut Rng) -> Result<String, Lacks> {
         let setup: String = pair.setup().iter().map(|op| format!("{op}\n")).collect();
         let [first, second] = pair.both();
-        let lines = self.ask(&format!("{setup}{first}|{second}|{} {}\n", spins[0], spins[1]))?;
+        let most = 1 << rng.u32(..15);
+        let late = rng.u32(..most);
+        let [before_first, before_second] = if rng.bool() { [late, 0] } else { [0, late] };
+        let lines = self.ask(&format!("{setup}{first}|{second}|{before_first} {before_second}\n"))?;
         lines.last().cloned().ok_or_else(|| Lacks("the runner has said nothing".into()))
     }
 
@@ -161,7 +178,7 @@ fn can_run() -> Result<(), Lacks> {
 
 /// The guard's life; false if anything went wrong. Its end of `talk` and the runner's are all there are, so that the other side hears of the
 /// end of both.
-fn guard(talk: UnixStream) -> bool {
+fn guard(talk: UnixStream, given: Option<&str>) -> bool {
     let _ = setsid();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
     let mut said = talk.try_clone().ok();
@@ -171,7 +188,8 @@ fn guard(talk: UnixStream) -> bool {
     };
     // Whoever has this name is the only one: two would swap to each other's devices. It goes with its owner.
     let only = SocketAddr::from_abstract_name("lockwalk-conform").and_then(|name| UnixListener::bind_addr(&name));
-    let device = only.map_err(|_| Lacks("another one is running on this machine".into())).and_then(|only| Ok((Device::set_up()?, only)));
+    let device =
+        only.map_err(|_| Lacks("another one is running on this machine".into())).and_then(|only| Ok((Device::set_up(given)?, only)));
     let (device, _only) = match device {
         Ok(both) => both,
         Err(lacks) => {
