@@ -5,13 +5,16 @@ const matrix = document.getElementById("matrix");
 const groups = [...matrix.tBodies];
 const [words, family, verdict, order, all, count] = ["words", "family", "verdict", "order", "all", "count"].map((id) => document.getElementById(id));
 
+// What is well has no class.
+const LOOK = { "": "tr", bad: ".bad", good: "td:not([class], :empty, :has(b)), td > b:not([class])", doubt: ".doubt" };
+
 function show() {
   const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const group of groups) {
     const text = group.textContent.toLowerCase();
     const fits = wanted.every((word) => text.includes(word)) && (!family.value || group.id.split(/[./]/)[0] === family.value);
-    group.hidden = !(fits && (!verdict.value || group.querySelector(verdict.value)));
+    group.hidden = !(fits && group.querySelector(LOOK[verdict.value]));
     if (!group.hidden) shown++;
   }
   count.textContent = `${shown} of ${groups.length}`;

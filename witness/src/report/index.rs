@@ -31,8 +31,8 @@ pub(super) fn index(site: &Site) -> String {
          <nav aria-label=\"Families\">{}</nav>\n\
          <div class=\"filters\" hidden><label>Words <input type=\"search\" id=\"words\"></label>\
          <label>Family <select id=\"family\"><option value=\"\">all</option>{options}</select></label>\
-         <label>Verdict <select id=\"verdict\"><option value=\"\">any</option><option value=\".bad\">✗ violated</option>\
-         <option value=\"td:not([class], :empty, :has(b)), td > b:not([class])\">✓ never</option><option value=\".doubt\">? open</option></select></label>\
+         <label>Verdict <select id=\"verdict\"><option value=\"\">any</option><option value=\"bad\">✗ violated</option>\
+         <option value=\"good\">✓ never</option><option value=\"doubt\">? open</option></select></label>\
          <label>Order <select id=\"order\"><option value=\"family\">by family</option><option value=\"violations\">most violations first</option></select></label>\
          <label><input type=\"checkbox\" id=\"all\"> every race</label>\
          <output id=\"count\" class=\"dim\"></output></div>\n<table class=\"matrix\" id=\"matrix\">\n<thead><tr><th scope=\"col\">{what}</th>\
@@ -64,8 +64,11 @@ pub(super) fn locks(site: &Site) -> String {
 
 pub(super) fn designs(site: &Site) -> String {
     let tables: String = site.designs.iter().map(table).collect();
-    let tables =
-        if tables.is_empty() { "<p>It is that of document 0's races (S0), of which none is in this report.</p>\n".into() } else { tables };
+    let tables = if tables.is_empty() {
+        "<p>It is computed of document 0's races (S0), and none of them is in this report.</p>\n".into()
+    } else {
+        tables
+    };
     html::page("lockwalk: the design space", &format!("{BACK}<h1>Design space</h1>\n{tables}"), "")
 }
 
@@ -119,7 +122,8 @@ impl Row<'_> {
         let (id, says) = (escape(self.id), escape(&self.says));
         let mut body = format!("<tbody id=\"{id}\">");
         if let [race] = self.races[..] {
-            let _ = write!(body, "<tr><th><a href={}>{id}</a> {says}{}", page_name(&race.id, None), self.cells(kernels));
+            let title = if race.title == self.says { String::new() } else { format!(" <i>{}</i>", escape(&race.title)) };
+            let _ = write!(body, "<tr><th><a href={}>{id}</a> {says}{title}{}", page_name(&race.id, None), self.cells(kernels));
             return body + "</tbody>\n";
         }
         let races = self.races.len();

@@ -212,7 +212,7 @@ mod tests {
         assert!(rows[0].ends_with("<td><td class=bad>✗3<td><b class=bad>✗2 X-2</b> <b>✓</b>"), "{}", rows[0]);
         assert!(rows[1].ends_with("the title of A.1<td><td class=bad>✗ X-1<td>✓"), "{}", rows[1]);
         assert!(rows[3].ends_with("the title of A.1/third<td><td class=bad>✗ Y-1<td class=bad>✗ X-2"), "{}", rows[3]);
-        assert!(group("B.1").ends_with("B.1 is claimed<td><td class=bad>✗ X-1<td>✓"), "{}", group("B.1"));
+        assert!(group("B.1").ends_with("B.1 is claimed <i>the title of B.1</i><td><td class=bad>✗ X-1<td>✓"), "{}", group("B.1"));
         assert!(!index.contains("A.2 is claimed"), "nobody asks");
         let places = ["A.1", "A", "B.1", "mine"].map(|id| index.find(&format!("<tbody id=\"{id}\">")).expect(id));
         assert!(places.is_sorted(), "{places:?}");
