@@ -169,7 +169,6 @@ fn known(ops: &[Op], world: &str, era: &Protocol, clause: &str) -> Option<&'stat
         "LIFE-1" if exits == 2 && *era == Era::V3_7 => Some("FINDING-34"),
         "LIFE-1" if swapoff && era.rules.unuse_address == UnuseAddress::Root => Some("S4/unuse-exit"),
         "SWAP-1" | "SWAP-6" if swapoff && has(|op| matches!(op, Op::Fork(_))) && hints => Some("S2/swapoff-fork"),
-        "HINT-1" if swapoff && hints => Some("FINDING-54"),
         "LRU-1" if swapoff && has(|op| matches!(op, Op::Reclaim)) && hints => Some("S2.9/spurious"),
         "DEADLOCK" | "ORDER-1" if swapoff && faults && era.rules.unuse_sem == UnuseSem::Held => Some("S4.5"),
         "LIVELOCK" if swapoff && faults && era.rules.swap_has_cache == SwapHasCache::Counted => Some("FINDING-43"),

@@ -16,7 +16,8 @@ use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, See
 use witness::Count;
 
 use crate::mm::{At, Errno, MmRef, PageRef, World};
-use crate::spec::{Reuse, SwapinOwn, Violation};
+use crate::spec::{Reuse, SwapinOwn};
+use crate::sync::Violation;
 use crate::{Clause, Halt, Machine, Method, Options, Protocol, Race};
 
 /// A process of the script.

@@ -13,8 +13,9 @@ fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     fs::create_dir_all(project.join("src")).expect("a directory for tests");
     let ours = fs::read_to_string(lockwalk.join("Cargo.toml")).expect("it is there");
     let manifest = format!(
-        "[package]\nname = \"{program}\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ path = {lockwalk:?} }}\n\n[workspace]\n{}",
-        development_profile(&ours)
+        "[package]\nname = \"{program}\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ path = {lockwalk:?} }}\n\n[workspace]\n{}{}",
+        development_profile(&ours),
+        UNOPTIMISED
     );
     fs::write(project.join("Cargo.toml"), manifest).expect("writable");
     fs::copy(lockwalk.join("tests/crates").join(program).with_extension("rs"), project.join("src/main.rs")).expect("writable");
@@ -31,9 +32,12 @@ fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     (output, stdout, stderr)
 }
 
+/// lockwalk itself, as anybody's development build has it: it runs some races, which is not worth the minute that optimising takes.
+const UNOPTIMISED: &str = "\n[profile.dev.package.lockwalk]\nopt-level = 0\n";
+
 /// The parts of a manifest that say how development builds are made.
 fn development_profile(manifest: &str) -> String {
-    let ours = |part: &&str| part.starts_with("profile.dev") && !part.contains("codegen-units"); // it runs some races: that is not worth a minute
+    let ours = |part: &&str| part.starts_with("profile.dev") && !part.contains("codegen-units");
     manifest.split("\n[").filter(ours).map(|part| format!("\n[{part}")).collect()
 }
 

@@ -1,5 +1,5 @@
 //! Would the traces notice? Each arm of each rule is put in place of a kernel's own, and the sequences of its trace that differ then are
-//! counted. `SPEC_BLESS=1 cargo test -p lockwalk-conformance --test discriminates` rewrites what SPEC.md says of it.
+//! counted. `SPEC_BLESS=1 cargo test -p lockwalk-conformance --test discriminates` rewrites what docs/COUNTS.md says of it.
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Two operations at once: what was left on running kernels, and what the model can reach. `SPEC_BLESS=1 cargo test -p lockwalk-conformance
-//! --test pairs` rewrites what SPEC.md says of it; `lockwalk conform --pairs 20000 --record conformance/pairs/6.18-here.txt` records.
+//! --test pairs` rewrites what docs/COUNTS.md says of it; `lockwalk conform --pairs 20000 --record conformance/pairs/6.18-here.txt` records.
 
 mod common;
 

@@ -321,6 +321,9 @@ impl Core {
     fn settle(&mut self, strategy: &mut dyn Explore, failed: bool) {
         let paused = self.pulse.pause();
         self.trace.settle(failed);
+        if self.memory == Memory::Weak {
+            self.order_last_event();
+        }
         strategy.executed(self);
         self.pulse.resume(paused);
     }
@@ -405,6 +408,9 @@ impl Core {
         }
         Retries::reconsider(&self.trace, &mut self.tasks[..self.count], &self.trace.frame(depth).ready);
         self.trace.repeat_event();
+        if self.memory == Memory::Weak {
+            self.order_last_event();
+        }
         let (local, failed) = (self.trace.frame(depth).local, self.trace.frame(depth).failed);
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;

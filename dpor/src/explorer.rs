@@ -238,19 +238,13 @@ impl Explorer {
     pub fn run(mut self, program: impl Fn() + Send + Sync + 'static) -> Report {
         hook::install();
         let program: Program = Arc::new(program);
-        if self.strategy == Strategy::States && (self.shard.is_some() || self.resumed.is_some() || self.checked.is_some()) {
-            let why = "a search by states is not divided among machines, not resumed, and not replayed in other orders".to_owned();
-            return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
-        }
-        if self.strategy == Strategy::States && self.memory != Memory::Sc {
-            let why =
-                format!("a search by states is under Memory::Sc only, not Memory::{:?}: stores on their way have no name", self.memory);
+        if let Some(why) = self.unavailable() {
             return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
         }
         let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
         let mut saved = match self.resumed.take() {
             Some(saved) => saved,
-            None => Saved { shard: self.shard, depth: self.depth_of_units(&program), ..Saved::whole() },
+            None => Saved { memory: self.memory, shard: self.shard, depth: self.depth_of_units(&program), ..Saved::whole() },
         };
         let part = Part { depth: saved.depth, shard: saved.shard, counting: false };
         let workers = if divisible { self.jobs } else { 1 };
@@ -292,6 +286,27 @@ impl Explorer {
             report.saved = resumable.then_some(saved);
         }
         report
+    }
+
+    /// Why what was asked for cannot be done.
+    fn unavailable(&self) -> Option<String> {
+        let memory = self.memory;
+        match self.strategy {
+            Strategy::States if self.shard.is_some() || self.resumed.is_some() || self.checked.is_some() => {
+                Some("a search by states is not divided among machines, not resumed, and not replayed in other orders".to_owned())
+            }
+            Strategy::States if memory != Memory::Sc => {
+                Some(format!("a search by states is under Memory::Sc only, not Memory::{memory:?}: stores on their way have no name"))
+            }
+            Strategy::FewestPreemptions { .. } if memory == Memory::Weak => Some(
+                "the fewest preemptions are not looked for under Memory::Weak: that search does not go through the outcomes of a step"
+                    .to_owned(),
+            ),
+            _ => {
+                let saved = self.resumed.as_ref().filter(|saved| saved.memory != memory)?;
+                Some(format!("the exploration was saved under Memory::{:?}, and does not go on under Memory::{memory:?}", saved.memory))
+            }
+        }
     }
 
     /// The depth at which the units of a shard begin, so that there are several per shard. Every shard has to find the same.

@@ -15,15 +15,37 @@ type ObjectName = (u64, u32);
 /// Something that a task did.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Did {
-    Announced { object: ObjectId, name: ObjectName, access: Access, at: &'static Location<'static> },
+    Announced {
+        object: ObjectId,
+        name: ObjectName,
+        access: Access,
+        at: &'static Location<'static>,
+    },
     Tried(bool),
+    /// Which outcome a step had, of how many.
+    Outcome {
+        number: u32,
+        of: u32,
+    },
     Observed(u64),
-    Round { local: Option<u64>, fingerprint: u64 },
-    Noted { key: String, value: String },
+    Round {
+        local: Option<u64>,
+        fingerprint: u64,
+    },
+    Noted {
+        key: String,
+        value: String,
+    },
     Spawned(String),
-    Joining { task: usize, origin: u64 },
+    Joining {
+        task: usize,
+        origin: u64,
+    },
     Ended,
-    Panicked { message: String, payload: TypeId },
+    Panicked {
+        message: String,
+        payload: TypeId,
+    },
 }
 
 impl Did {
@@ -32,6 +54,8 @@ impl Did {
         match (self, other) {
             (Did::Announced { name, access, .. }, Did::Announced { name: other, access: theirs, .. }) => (name, access) == (other, theirs),
             (Did::Round { local, .. }, Did::Round { local: other, .. }) => local == other,
+            // The oldest ones may be gone.
+            (Did::Outcome { number, .. }, Did::Outcome { number: other, .. }) => number == other,
             (Did::Joining { origin, .. }, Did::Joining { origin: other, .. }) => origin == other,
             _ => self == other,
         }
@@ -43,6 +67,7 @@ impl fmt::Display for Did {
         match self {
             Did::Announced { object, access, at, .. } => write!(f, "announced {access:?}({object}) at {at}"),
             Did::Tried(success) => f.write_str(if *success { "its try succeeded" } else { "its try failed" }),
+            Did::Outcome { number, of } => write!(f, "had outcome {number} of {of}, from 0"),
             Did::Observed(value) => write!(f, "observed {value}"),
             Did::Round { local: Some(local), .. } => write!(f, "began a round with the local state {local:#x}"),
             Did::Round { local: None, .. } => f.write_str("went round"),

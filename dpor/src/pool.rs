@@ -1,9 +1,9 @@
 //! How threads share a search: whoever has nothing left to do takes a part of somebody else's.
 //!
 //! A worker gives away what is left to run from the first state of its path that has anything left: all of it, and for good, so the
-//! path down to that state is no longer its concern. What races inside either part would ask for there is asked for beforehand, by
-//! running every enabled task. Sleep sets go along and keep each class of equivalent interleavings to one complete execution,
-//! whoever runs it.
+//! path down to that state is no longer its concern. (If a step down to there has another outcome left, it gives nothing away.) What
+//! races inside either part would ask for there is asked for beforehand, by running every enabled task. Sleep sets go along and keep
+//! each class of equivalent interleavings to one complete execution, whoever runs it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -109,7 +109,8 @@ pub fn data() -> DataId {
 }
 
 /// Check an access to plain shared data, which no step announces because something else protects it, a lock say. A program that says this of
-/// any of its data says it of all that a retry loop may change: whether a round led nowhere is told by it.
+/// any of its data says it of all that a retry loop may change: whether a round led nowhere is told by it. Under [`Memory::Pso`] the data is taken to be in
+/// memory at once, which hides a store barrier that is missing after it: see [`memory`](crate::memory#limits).
 ///
 /// # Errors
 /// If this access and an earlier one of another task are not ordered by what was announced, and one of them is a write: then an
@@ -154,15 +155,10 @@ pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
 
 #[track_caller]
 fn announce(op: Op, condition: Option<Condition>) {
-    if memory() == Memory::Sc {
-        announce_alone(op, condition);
-        return;
+    if memory() != Memory::Sc {
+        memory::full_barrier();
     }
-    memory::full_barrier();
     announce_alone(op, condition);
-    if !op.access.is_try() {
-        memory::ordered(op, false);
-    }
 }
 
 /// The same for what knows itself how it is ordered. False if the execution is over.
@@ -199,7 +195,6 @@ pub fn tried(success: bool) {
     if !with_engine(|engine| engine.core.tried(&mut *engine.strategy, success)) {
         abort();
     }
-    memory::tried(success);
 }
 
 /// A retry loop states that it goes round again.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
 
+use crate::memory::Memory;
 use crate::report::{Failure, Report};
 use crate::schedule::Schedule;
 use crate::taskset::TaskSet;
@@ -14,8 +15,9 @@ use crate::trace::Frame;
 pub(crate) struct SavedState {
     /// What runs next from it.
     pub(crate) next: usize,
-    /// With which of its outcomes.
+    /// With which of its outcomes, and whether it is a try that has succeeded with one before that.
     choice: u32,
+    succeeded: bool,
     backtrack: TaskSet,
     sleep: TaskSet,
     sleep_failed: TaskSet,
@@ -24,20 +26,20 @@ pub(crate) struct SavedState {
 impl SavedState {
     pub(crate) fn new(frame: &Frame, (next, choice): (usize, u32)) -> Self {
         let Frame { backtrack, sleep, sleep_failed, .. } = frame.clone();
-        SavedState { next, choice, backtrack, sleep, sleep_failed }
+        SavedState { next, choice, succeeded: frame.succeeded_before(choice), backtrack, sleep, sleep_failed }
     }
 
     /// A state from which nothing is left to run but what leads to the next one.
     fn closed(frame: &Frame) -> Self {
-        SavedState { next: frame.task as usize, choice: frame.choice, sleep: frame.enabled.clone(), ..SavedState::default() }
+        let Frame { task, choice, succeeded, .. } = *frame;
+        SavedState { next: task as usize, choice, succeeded, sleep: frame.enabled.clone(), ..SavedState::default() }
     }
 
     pub(crate) fn restore(&self, frame: &mut Frame) {
         frame.backtrack.copy_from(&self.backtrack);
         frame.sleep.copy_from(&self.sleep);
         frame.sleep_failed.copy_from(&self.sleep_failed);
-        // Whether a try has succeeded with an outcome before this one is not known: it may have.
-        (frame.choice, frame.succeeded) = (self.choice, self.choice > 0);
+        (frame.choice, frame.succeeded) = (self.choice, self.succeeded);
     }
 }
 
@@ -67,8 +69,8 @@ impl SavedStack {
 /// A search that was stopped, or one shard of it: what is known, and what is left. A text file's worth:
 /// [`Display`](fmt::Display) writes it, [`FromStr`] reads it.
 ///
-/// It belongs to the program and the strategy it was made from; resuming it for another program is noticed as nondeterminism, as
-/// far as the paths that were left show it.
+/// It belongs to the program, the strategy and the memory model it was made from; resuming it for another program is noticed as nondeterminism, as
+/// far as the paths that were left show it, and under another memory model it is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Saved {
     /// All executions so far.
@@ -83,6 +85,7 @@ pub struct Saved {
     pub failures: Vec<(String, Schedule)>,
     /// The failures that were counted: see `Core::failure_key`.
     pub(crate) counted: BTreeSet<u64>,
+    pub(crate) memory: Memory,
     pub(crate) shard: Option<(u32, u32)>,
     pub(crate) depth: usize,
     /// What is left: the whole search is one that has no state.
@@ -112,6 +115,11 @@ impl Saved {
         self.stacks.is_empty()
     }
 
+    /// The memory model under which it is explored.
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
     /// The shard, if it is one: which, of how many.
     pub fn shard(&self) -> Option<(u32, u32)> {
         self.shard
@@ -120,7 +128,7 @@ impl Saved {
     /// Put the results of all shards together.
     ///
     /// # Errors
-    /// If they are not all shards of one search, each of them once and done.
+    /// If they are not all shards of one search under one memory model, each of them once and done.
     pub fn merge(shards: &[Saved]) -> Result<Saved, SavedError> {
         let count = shards.len();
         let mut seen = vec![false; count];
@@ -130,13 +138,17 @@ impl Saved {
             if shards as usize != count || saved.depth != merged.depth && seen.contains(&true) {
                 return Err(SavedError(format!("shard {shard}/{shards} does not belong to these {count}")));
             }
+            if seen.contains(&true) && saved.memory != merged.memory {
+                let (theirs, ours) = (saved.memory, merged.memory);
+                return Err(SavedError(format!("shard {shard}/{shards} is of Memory::{theirs:?}, and another of Memory::{ours:?}")));
+            }
             if !saved.is_done() {
                 return Err(SavedError(format!("shard {shard}/{shards} is not done")));
             }
             if std::mem::replace(&mut seen[shard as usize % count], true) {
                 return Err(SavedError(format!("shard {shard}/{shards} is there twice")));
             }
-            merged.depth = saved.depth;
+            (merged.depth, merged.memory) = (saved.depth, saved.memory);
             merged.add(saved);
             // A failure that was counted in several shards is one.
             let twice = saved.counted.intersection(&merged.counted).count() as u64;
@@ -207,7 +219,7 @@ fn parse_set(text: &str) -> Option<TaskSet> {
 
 /// The first line, before the version of the format.
 const HEADER: &str = "dpor exploration ";
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// FNV-1a of lines: a line that differs in one byte, or is missing, makes another sum.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -238,6 +250,7 @@ impl Saved {
     /// All but the last line.
     fn write(&self, f: &mut String) -> fmt::Result {
         writeln!(f, "{HEADER}{VERSION}")?;
+        writeln!(f, "memory {:?}", self.memory)?;
         if let Some((shard, shards)) = self.shard {
             writeln!(f, "shard {shard} {shards}")?;
         }
@@ -255,7 +268,8 @@ impl Saved {
             for state in &stack.states {
                 let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(set);
                 let choice = if state.choice > 0 { format!(":{}", state.choice) } else { String::new() };
-                writeln!(f, "state {}{choice} {}", state.next, sets.join(" "))?;
+                let succeeded = if state.succeeded { "+" } else { "" };
+                writeln!(f, "state {}{choice}{succeeded} {}", state.next, sets.join(" "))?;
             }
         }
         Ok(())
@@ -320,6 +334,7 @@ impl Saved {
     fn read(&mut self, key: &str, rest: &str) -> Option<()> {
         let mut words = rest.split(' ');
         match key {
+            "memory" => self.memory = Memory::ALL.into_iter().find(|memory| format!("{memory:?}") == rest)?,
             "shard" => {
                 let (shard, shards) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 self.shard = Some((shard, shards)).filter(|(shard, shards)| shard < shards);
@@ -339,11 +354,12 @@ impl Saved {
             "stack" => self.stacks.push(SavedStack { unit: rest.parse().ok()?, ..SavedStack::default() }),
             "state" => {
                 let next = words.next()?;
+                let (next, succeeded) = next.strip_suffix('+').map_or((next, false), |next| (next, true));
                 let (next, choice) = next.split_once(':').unwrap_or((next, "0"));
                 let (next, choice) = (next.parse().ok()?, choice.parse().ok()?);
                 let (backtrack, sleep) = (parse_set(words.next()?)?, parse_set(words.next()?)?);
                 let sleep_failed = parse_set(words.next()?)?;
-                self.stacks.last_mut()?.states.push(SavedState { next, choice, backtrack, sleep, sleep_failed });
+                self.stacks.last_mut()?.states.push(SavedState { next, choice, succeeded, backtrack, sleep, sleep_failed });
             }
             _ => return None,
         }

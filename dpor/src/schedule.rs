@@ -88,7 +88,11 @@ pub struct ParseScheduleError {
 
 impl fmt::Display for ParseScheduleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a schedule: {} in {:?}, its run {}; expected runs like `0*5.1*3.0*2`", self.why, self.run, self.position)
+        write!(
+            f,
+            "not a schedule: {} in {:?}, its run {}; expected runs like `0*5.1*3.0*2`, and `1:2` for a step with an outcome",
+            self.why, self.run, self.position
+        )
     }
 }
 
@@ -109,6 +113,9 @@ impl FromStr for Schedule {
         for (index, run) in text.split('.').enumerate() {
             let error = |why| ParseScheduleError { run: run.to_owned(), position: index + 1, why };
             if let Some((task, choice)) = run.split_once(':') {
+                if choice.contains('*') {
+                    return Err(error("a count after an outcome, which is one step's"));
+                }
                 let choice = choice.parse().ok().filter(|&choice: &u32| choice > 0).ok_or_else(|| error("no outcome after `:`"))?;
                 choices.push((tasks.len() as u32, choice));
                 tasks.push(task.parse().map_err(|_| error("no task number"))?);
@@ -148,7 +155,8 @@ mod tests {
     fn malformed_is_an_error() {
         for text in ["x", "0:", "0:0", "0:1*2", "x:1", "0*", "0*0", "1.", ".1", "0*-3", "0*99999999999999", "0,1"] {
             let error = text.parse::<Schedule>().unwrap_err().to_string();
-            assert!(error.starts_with("not a schedule"), "{error}");
+            assert!(text.split('.').any(|run| error.contains(&format!(" in {run:?}, its run "))), "{error}");
+            assert!(error.starts_with("not a schedule") && error.contains("`1:2` for a step with an outcome"), "{error}");
         }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Frame {
     pub(crate) failed: bool,
     /// The task whose store this is, which was on its way to memory until now; [`NONE`] if it is none.
     pub(crate) owner: u32,
-    /// Which of its outcomes the event has, of how many, for one that has several.
+    /// Which of its outcomes the event has, of how many, for one that has several. The number of an outcome is the same in every order of independent
+    /// steps: the newest comes first, and what such steps can take away is the oldest (see `Graph::places`).
     pub(crate) choice: u32,
     pub(crate) choices: u32,
     /// It is a try that has succeeded with an outcome before this one.
@@ -77,9 +78,14 @@ impl Frame {
         (self.tick != 0 && self.choice + 1 < self.choices).then_some(self.choice + 1)
     }
 
+    /// Whether the event that left the state is a try that has succeeded with an outcome before this one.
+    pub(crate) fn succeeded_before(&self, choice: u32) -> bool {
+        choice > 0 && (self.succeeded || choice > self.choice && self.op.access.is_try() && !self.failed)
+    }
+
     /// What is run next from the state has this outcome.
     pub(crate) fn choose(&mut self, choice: u32) {
-        self.succeeded = choice > 0 && (self.succeeded || self.op.access.is_try() && !self.failed);
+        self.succeeded = self.succeeded_before(choice);
         (self.choice, self.choices) = (choice, 1);
     }
 

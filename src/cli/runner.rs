@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
-use crate::spec::Violation;
+use crate::sync::Violation;
 use crate::witness::INAPPLICABLE;
 use crate::{Documented, Method, Options, Outcome, Part, Protocol, Race};
 

@@ -9,8 +9,8 @@ use dpor::{Explorer, Unfinished};
 use super::run::{self, OnShared};
 use super::stall::{Patience, Watch};
 use super::{Method, Options};
-use crate::spec::{Clause, Violation};
-use crate::sync::{self, Engine, Exec, LoomStop};
+use crate::spec::Clause;
+use crate::sync::{self, Engine, Exec, LoomStop, Violation};
 
 type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
 

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::mm::World;
-use crate::spec::{Clause, Protocol, Violation};
-use crate::sync::{self, BOOT, Engine, Exec, Mishap};
+use crate::spec::{Clause, Protocol};
+use crate::sync::{self, BOOT, Engine, Exec, Mishap, Violation};
 
 /// A machine that nobody but the caller drives, from one operation to the next: to compare what it comes to with something else. What several
 /// CPUs do at once is a [`Race`](crate::Race)'s to ask.
@@ -25,6 +25,7 @@ pub struct Machine {
 
 /// Why a machine stopped.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Halt {
     /// It violated a clause.
     Violation(Violation),

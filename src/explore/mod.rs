@@ -32,6 +32,7 @@ pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 
 /// How to explore.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Method {
     /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle. Sequentially consistent.
     Exhaustive,

@@ -10,8 +10,8 @@ use super::Options;
 use super::stall::{self, Patience};
 use crate::mm::World;
 use crate::race::{Race, Seen};
-use crate::spec::{Clause, Protocol, Violation};
-use crate::sync::{self, BOOT, CpuBody, Endless, Engine, Exec, LoomReport, LoomStop, Mishap};
+use crate::spec::{Clause, Protocol};
+use crate::sync::{self, BOOT, CpuBody, Endless, Engine, Exec, LoomReport, LoomStop, Mishap, Violation};
 
 /// What a CPU does with what all of them share.
 pub(super) type OnShared<T> = Arc<dyn Fn(&T) + Send + Sync>;

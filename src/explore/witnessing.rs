@@ -8,8 +8,8 @@ use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 use super::FAIRNESS;
 use super::run::{self, Ended, Plan, engine_violation};
 use crate::race::{Documented, Race};
-use crate::spec::{Clause, Protocol, Violation};
-use crate::sync::{Engine, Exec, Trace};
+use crate::spec::{Clause, Protocol};
+use crate::sync::{Engine, Exec, Trace, Violation};
 
 /// Is this the failure that shows `clause` violated, in the way the race wants it shown?
 pub(super) fn shows(failure: &Failure, clause: Clause) -> bool {

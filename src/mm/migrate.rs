@@ -80,7 +80,7 @@ impl World {
     }
 
     /// Moves what `page` holds to a new page, however often it has to try. Kernel: `offline_pages`, which repeats `do_migrate_range` until
-    /// nothing is left there (claim S1.6).
+    /// nothing is left there (claim S1.6). No limit of time in 7.3 and in a mainline of 2018 (read); older ones gave up after two minutes (not read).
     #[track_caller]
     pub fn offline_page(&self, page: PageRef) {
         sync::here();

@@ -60,6 +60,7 @@ pub const TASK_SIZE: Addr = 64;
 
 /// A kernel function failed: the names are the kernel's errno names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Errno {
     /// Try again.
     Eagain,

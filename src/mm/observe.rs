@@ -5,6 +5,7 @@ use super::{Addr, MmRef, PageRef, Process, Pte, SwapEntry, World};
 
 /// What is at an address of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum At {
     /// Nothing.
     Nothing,
@@ -18,6 +19,7 @@ pub enum At {
 
 /// A page, and what is known of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PageSeen {
     /// Which.
     pub page: PageRef,

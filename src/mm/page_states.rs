@@ -239,7 +239,7 @@ impl World {
         // Else its mapping would be followed as a file's, and the cache's reference dropped again.
         // page_discard.6: It leaves the swap cache, under the tree lock. [S2.4, HINT-4]
         let cached = frame.swap_cache.read();
-        sync::clause(Clause::HINT_4, cached, || format!("{page} is taken away, and has left the swap cache before"));
+        sync::clause(Clause::HINT_4, cached, || format!("{page} is taken away, and has left its cache before"));
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
         self.delete_from_swap_cache_nocheck(page, entry);

@@ -77,7 +77,6 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("host", |w| w.host_comes_by(w.process(1).page_at(1)))
         .violates(Era::DOCUMENT_2, Clause::HINT_2)
         .holds(Era::DOCUMENT_2.with(FileFault::Locked))
-        .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
         .holds(Era::DOCUMENT_2_2009)
         .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
         .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));

@@ -159,6 +159,7 @@ pub(super) fn races() -> Vec<Race> {
         w.process(0).load(1).expect("it is mapped");
     })
     .cpu("store (the child's)", |w| w.process(1).store(1, 7).expect("it is mapped"))
+    .showing("the page is moved", moved)
     .violates(Era::V2_6_29.with(MoveMapping::Count), Clause::COW_1)
     .violates(Era::V2_6_29.with(MoveMapping::NoTreeLock).with(FindGetPage::Locked), Clause::COW_1);
     let family = Race::new("S3.13/family", "a page in the swap cache, mapped by the parent and on swap for the child, is migrated")

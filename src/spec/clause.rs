@@ -1,11 +1,11 @@
 //! The clauses: what every execution of every protocol must satisfy.
 
 use std::fmt;
-
-use crate::sync::WaitFor;
+use std::str::FromStr;
 
 /// When a clause is evaluated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Kind {
     /// At every step it speaks of.
     Always,
@@ -17,30 +17,12 @@ pub enum Kind {
     Exploration,
 }
 
-/// What was violated, and how it showed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Violation {
-    /// The clause.
-    pub clause: Clause,
-    /// The concrete finding.
-    pub what: String,
-    /// For a deadlock: who waits for whom.
-    pub cycle: Vec<WaitFor>,
-    /// Has the execution shown what a violation must show to count? See [`Race::showing`](crate::Race::showing).
-    pub counts: bool,
-}
-
-impl Violation {
-    pub(crate) fn new(clause: Clause, what: String) -> Self {
-        Self { clause, what, cycle: Vec::new(), counts: true }
-    }
-}
-
 macro_rules! clauses {
     ($($id:ident $name:literal $kind:ident $fatal:literal $text:literal;)+) => {
         /// One sentence that must hold. SPEC.md §4 has the same ids and the same words; `tests/catalogue/spec_ties.rs` compares them.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[allow(non_camel_case_types, reason = "the ids are written as in SPEC.md")]
+        #[non_exhaustive]
         pub enum Clause {
             $(#[doc = $text] $id,)+
         }
@@ -116,6 +98,34 @@ clauses! {
     UNLOCK_1 "UNLOCK-1" Always false "A spin lock, a semaphore or an RCU read section is left only by the CPU that has entered it; a page is unlocked only if it is locked; and a CPU that ends holds nothing.";
     RACE_1 "RACE-1" Quiescence false "No execution comes to an ending that its race excludes.";
     ASSERT_1 "ASSERT-1" Always true "What a race itself asserts, on a CPU or at the end, holds.";
+}
+
+/// A text that is no clause's id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClauseError(String);
+
+impl fmt::Display for ClauseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no clause is called '{}'", self.0)
+    }
+}
+
+impl std::error::Error for ClauseError {}
+
+/// What an [`Outcome`](crate::Outcome) or a [`Witness`](crate::Witness) names by its id.
+///
+/// ```
+/// use lockwalk::Clause;
+///
+/// assert_eq!("MIG-1".parse(), Ok(Clause::MIG_1));
+/// assert_eq!("MIG-9".parse::<Clause>().unwrap_err().to_string(), "no clause is called 'MIG-9'");
+/// ```
+impl FromStr for Clause {
+    type Err = ClauseError;
+
+    fn from_str(id: &str) -> Result<Self, ClauseError> {
+        Self::ALL.iter().copied().find(|clause| clause.id() == id).ok_or_else(|| ClauseError(id.into()))
+    }
 }
 
 impl fmt::Display for Clause {

@@ -6,6 +6,6 @@ mod protocol;
 mod rules;
 
 pub use claims::Claim;
-pub use clause::{Clause, Kind, Violation};
+pub use clause::{Clause, ClauseError, Kind};
 pub use protocol::{Era, Protocol, ProtocolError};
 pub use rules::*;

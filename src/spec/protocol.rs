@@ -79,6 +79,7 @@ impl fmt::Display for Protocol {
 
 /// Why a text is no protocol.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum ProtocolError {
     /// Nothing is called that.
     Unknown {

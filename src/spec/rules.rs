@@ -7,6 +7,7 @@ macro_rules! rules {
         $(
             $(#[doc = $text])+
             #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+            #[non_exhaustive]
             pub enum $rule { $($(#[doc = $arm_text])+ $arm,)+ }
 
             impl $rule {

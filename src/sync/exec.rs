@@ -18,7 +18,8 @@ use super::name::Name;
 use super::panics::{CONDITION, Mishap, misuse, not_asserting};
 use super::progress::Progress;
 use super::trace::Trace;
-use crate::spec::{Clause, Violation};
+use super::violation::Violation;
+use crate::spec::Clause;
 
 /// The CPU that builds the world and audits it: it is not one of the race's CPUs.
 pub const BOOT: usize = usize::MAX;

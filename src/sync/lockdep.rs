@@ -7,7 +7,8 @@ use super::exec::{BOOT, clause, cpu, now, with};
 use super::mark::Mark;
 use super::name::Name;
 use super::operation::Operation;
-use crate::spec::{Clause, Violation};
+use super::violation::Violation;
+use crate::spec::Clause;
 
 /// What kind of lock is held: decides what may be done meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -37,6 +37,7 @@ mod shuttle;
 mod slab;
 mod state;
 mod trace;
+mod violation;
 mod word;
 
 use std::cell::Cell;
@@ -64,6 +65,7 @@ pub use slab::{Slab, SlabRef};
 pub(crate) use state::State;
 pub use trace::{Call, Taken, Trace, enter, remark, watch};
 pub(crate) use trace::{line, observe};
+pub use violation::Violation;
 pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 
 /// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom (`RUSTFLAGS="--cfg loom"`).

@@ -9,8 +9,9 @@ use std::sync::Once;
 use super::engine::Engine;
 use super::exec::{self, Exec, clause};
 use super::trace::line;
+use super::violation::Violation;
 use super::{loom, native};
-use crate::spec::{Clause, Violation};
+use crate::spec::Clause;
 
 /// Something went wrong that is no finding: a panic while the world was built or audited, or in a condition; or a race that asks for what
 /// makes no sense. Nothing is known then.

@@ -10,7 +10,7 @@ use witness::{Fact, Step, StepKind};
 use super::exec;
 use super::lockdep;
 use super::name::Name;
-use crate::spec::Violation;
+use super::violation::Violation;
 
 /// A look at the whole state, as (name, value) pairs; taken after each event, and only while tracing.
 pub type Observer = Box<dyn Fn() -> BTreeMap<String, String> + Send>;

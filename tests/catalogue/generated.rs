@@ -1,16 +1,24 @@
-//! The parts of SPEC.md that are generated.
+//! The parts of SPEC.md, and of its appendix, that are generated.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-fn file() -> PathBuf {
+/// Where they stand.
+const FILES: [&str; 2] = ["SPEC.md", "docs/COUNTS.md"];
+
+fn path(file: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("SPEC.md").exists());
-    root.expect("SPEC.md is there").join("SPEC.md")
+    root.expect("SPEC.md is there").join(file)
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(path(file)).unwrap_or_else(|why| panic!("{file} cannot be read: {why}"))
 }
 
 /// SPEC.md.
+#[allow(dead_code, reason = "not all who share this file read all of it")]
 pub fn spec() -> String {
-    fs::read_to_string(file()).expect("SPEC.md can be read")
+    read(FILES[0])
 }
 
 /// Is it to be rewritten?
@@ -28,9 +36,11 @@ pub fn generated(part: &str, content: &str) {
 /// The same; what is wrong, if it is.
 pub fn stands(part: &str, content: &str) -> Result<(), String> {
     let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
-    let text = spec();
-    let from = text.find(&begin).ok_or_else(|| format!("SPEC.md has no part called {part}"))? + begin.len();
-    let to = from + text[from..].find(&end).ok_or_else(|| format!("SPEC.md's part {part} has no end"))?;
+    let (file, text, from) = FILES
+        .iter()
+        .find_map(|file| Some(read(file)).and_then(|text| text.find(&begin).map(|from| (file, text, from + begin.len()))))
+        .ok_or_else(|| format!("neither of {FILES:?} has a part called {part}"))?;
+    let to = from + text[from..].find(&end).ok_or_else(|| format!("{file}'s part {part} has no end"))?;
     let wanted = format!("\n{}\n\n", content.trim());
     if text[from..to] == wanted {
         return Ok(());
@@ -38,8 +48,8 @@ pub fn stands(part: &str, content: &str) -> Result<(), String> {
     if !blessing() {
         let line = text[from..to].lines().zip(wanted.lines()).find(|(old, new)| old != new).map_or("", |(_, new)| new);
         return Err(format!(
-            "SPEC.md's part '{part}' is not what the code says; look at both, then run this test with SPEC_BLESS=1\n    {line}"
+            "{file}'s part '{part}' is not what the code says; look at both, then run this test with SPEC_BLESS=1\n    {line}"
         ));
     }
-    fs::write(file(), format!("{}{wanted}{}", &text[..from], &text[to..])).map_err(|why| format!("SPEC.md cannot be written: {why}"))
+    fs::write(path(file), format!("{}{wanted}{}", &text[..from], &text[to..])).map_err(|why| format!("{file} cannot be written: {why}"))
 }

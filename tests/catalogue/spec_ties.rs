@@ -10,11 +10,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lockwalk::spec::{Claim, Rules};
+use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races};
 
 use super::common::{self, Case};
 use super::generated::{blessing, generated, spec};
-use super::{EXPLORED, written};
+use super::{EXPLORED, verdicts, written};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -34,7 +35,7 @@ fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     found.sort();
 }
 
-fn all_sources() -> Vec<(String, String)> {
+pub(super) fn all_sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     sources(&root().join("src"), &mut found);
     found
@@ -71,7 +72,10 @@ fn generated_parts_are_what_the_code_says() {
     generated("clauses", &clauses());
     generated("rules", &rules());
     generated("protocols", &protocols());
-    generated("claims", &claims());
+    for claim in Claim::ALL {
+        generated(&format!("claim {}", claim.id), &format!("{} *Source: {}.*", claim.says, claim.source));
+        generated(&format!("seen {}", claim.id), &seen(claim));
+    }
     generated("races", &race_table());
     generated("evidence", &evidence());
     generated("matrix", &matrices(&DEAR));
@@ -251,12 +255,22 @@ fn protocols() -> String {
     out
 }
 
-fn claims() -> String {
-    let mut out = String::new();
-    for claim in Claim::ALL {
-        writeln!(out, "- **{}** {} *Source: {}.*", claim.id, claim.says, claim.source).expect("a string");
-    }
-    out
+/// What a claim's first violation looks like.
+fn seen(claim: &Claim) -> String {
+    let of = |(case, _): &&(Case, Outcome)| Claim::of(case.0.id()) == Some(claim);
+    let shown = EXPLORED.iter().filter(of).find_map(|(_, outcome)| outcome.witness.as_ref());
+    let Some(witness) = shown else {
+        let cases = common::cases().into_iter().filter(|case| Claim::of(case.0.id()) == Some(claim)).count();
+        return format!("No protocol that was tried violates anything here, in {cases} cases.");
+    };
+    let style = Style { hide_source: true, detail: Detail::Brief, ..Style::default() };
+    let (clause, file) = (&witness.clause, verdicts::name(witness));
+    format!(
+        "{clause} in {} under {} ([all of it](tests/catalogue/golden/{file}.snap)):\n\n```text\n{}```\n",
+        witness.race,
+        witness.protocol,
+        render::rows(witness, 96, style)
+    )
 }
 
 fn race_table() -> String {
@@ -331,21 +345,24 @@ fn every_claim_finding_and_assumption_that_the_code_names_stands_in_the_spec() {
     }
     for race in races::all() {
         let claim = race.id().split('/').next().unwrap_or_default();
-        assert!(["S2", "S3", "S4"].contains(&claim) || spec.contains(&format!("| {claim} |")), "the claim table has no row for {claim}");
+        assert!(["S2", "S3", "S4"].contains(&claim) || spec.contains(&format!("\n### {claim}\n")), "SPEC.md has no claim {claim}");
     }
 }
 
-/// A race of a claim decides something of it, and the claim's row says that it does.
+/// A race of a claim decides something of it, and the claim says that it does; it names no other.
 #[test]
-fn every_race_of_a_claim_stands_in_the_row_of_the_claim() {
+fn every_race_of_a_claim_stands_with_the_claim() {
     let spec = spec();
-    let claims = spec.split("## 6 Claims and races").nth(1).and_then(|text| text.split("<!-- generated").next()).expect("there are claims");
-    for race in races::all() {
-        let Some(claim) = race.id().split('/').next().filter(|claim| claim.contains('.')) else { continue };
-        let row = claims.lines().find(|line| line.starts_with(&format!("| {claim} |")));
-        let row = row.unwrap_or_else(|| panic!("the claim table has no row for {claim}"));
-        let decided_by = row.split('|').nth(2).expect("a row has three columns");
-        assert!(decided_by.split(',').any(|id| id.trim() == race.id()), "the row of {claim} does not name {}", race.id());
+    for claim in Claim::ALL {
+        let text = spec.split_once(&format!("\n### {}\n", claim.id)).unwrap_or_else(|| panic!("SPEC.md has no claim {}", claim.id)).1;
+        let decided = text.split("\n### ").next().and_then(|text| text.split_once("*Decided by:* ")).expect("races decide it").1;
+        let named: Vec<_> = decided.lines().next().unwrap_or_default().trim_end_matches('.').split(", ").collect();
+        for race in races::all().iter().filter(|race| race.id().split('/').next() == Some(claim.id)) {
+            assert!(named.contains(&race.id()), "{} does not name {}", claim.id, race.id());
+        }
+        // A test may decide, too.
+        let known = |name: &&str| races::all().iter().any(|race| race.id() == *name) || root().join(name.trim_matches('`')).is_file();
+        assert!(named.iter().all(known), "{} names a race that is not there: {named:?}", claim.id);
     }
 }
 

@@ -2,7 +2,7 @@
 //! that a change of either shows in review. `INSTA_UPDATE=always` writes them anew.
 
 use std::collections::BTreeSet;
-use std::{env, fs};
+use std::fs;
 
 use lockwalk::witness::render::{self, Style};
 use lockwalk::{Documented, Method, Options, Outcome, Schedule, Witness};
@@ -37,35 +37,16 @@ fn every_verdict_is_the_documented_one() {
     assert!(odd.is_empty(), "in golden/ but no witness of the catalogue, or the other way round: {odd:#?}");
 }
 
-/// In `.ci/run`, of what `lockwalk check --format json` has said into the file `LOCKWALK_SAID`; without that, by exploring them here. If a number is another
-/// one now: take the line out of `golden/verdicts.snap`, and bless.
+/// If a number is another one now: take the line out of `golden/verdicts.snap`, and bless.
 #[test]
 #[ignore = "takes minutes"]
 fn what_is_written_down_of_dear_cases_is_so() {
-    let dear: Vec<_> = common::cases().into_iter().filter(|(race, protocol, _)| written(race, protocol).is_some()).collect();
-    let lines: Vec<_> = match env::var_os("LOCKWALK_SAID") {
-        Some(file) => said(&fs::read_to_string(file).expect("a file"), &dear),
-        None => explored(dear.clone()).iter().map(|(_, outcome)| line(outcome)).collect(),
-    };
-    let odd = dear.iter().zip(&lines).filter(|((race, protocol, _), line)| {
-        line.trim_end() != written(race, protocol).expect("it is dear").line.trim_end() // no ending is asked for
+    let dear = common::cases().into_iter().filter(|(race, protocol, _)| written(race, protocol).is_some()).collect();
+    let odd = explored(dear).into_iter().filter_map(|((race, protocol, _), outcome)| {
+        let (line, written) = (line(&outcome), written(&race, &protocol).expect("it is dear"));
+        (line.trim_end() != written.line.trim_end()).then_some(line) // no ending is asked for
     });
-    assert_eq!(odd.map(|(_, line)| line).collect::<Vec<_>>(), [""; 0]);
-}
-
-/// The lines of cases, as `lockwalk check --format json` has them.
-fn said(json: &str, cases: &[Case]) -> Vec<String> {
-    let all: serde_json::Value = serde_json::from_str(json).expect("what lockwalk prints");
-    let outcomes = all["outcomes"].as_array().expect("outcomes");
-    let of = |(race, protocol, _): &Case| {
-        let it = |outcome: &&serde_json::Value| outcome["race"] == race.id() && outcome["protocol"] == protocol.to_string();
-        let outcome = outcomes.iter().find(it).unwrap_or_else(|| panic!("{} under {protocol} is not there", race.id()));
-        let ending = |ending: &serde_json::Value| format!("{} {}", ending["count"], ending["name"].as_str().expect("a name"));
-        let endings: Vec<_> = outcome["endings"].as_array().expect("endings").iter().map(ending).collect();
-        let verdict = outcome["verdict"].as_str().expect("a verdict");
-        format!("{} · {protocol} · {verdict} · {} executions: {}", race.id(), outcome["executions"], endings.join(", "))
-    };
-    cases.iter().map(of).collect()
+    assert_eq!(odd.collect::<Vec<_>>(), [""; 0]);
 }
 
 /// The scheduler tries the CPUs in the order in which they are named. If it missed classes of interleavings, it would hardly miss as many
@@ -106,7 +87,7 @@ fn replays((race, protocol, documented): &Case, witness: &Witness) {
     assert_eq!((&again.clause, &again.steps), (&witness.clause, &witness.steps), "{of}, {documented:?}");
 }
 
-fn name(witness: &Witness) -> String {
+pub(super) fn name(witness: &Witness) -> String {
     let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     format!("{}@{}", plain(&witness.race), plain(&witness.protocol))
 }

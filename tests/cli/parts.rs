@@ -23,7 +23,7 @@ fn any_number_of_threads_says_the_same() {
 /// A case that is large is begun anew on all threads when the others have nothing to do.
 #[test]
 fn a_large_case_is_divided_and_counted_the_same() {
-    let large = "check =S3.13/bypass --protocol 6.1 --engine dpor --format json";
+    let large = "check =S3.7/root-first --protocol 5.9 --engine dpor --format json";
     let alone = outcomes(&format!("{large} --jobs 1"));
     assert!(alone[0].executions > 5000, "it is large");
     assert_eq!(outcomes(&format!("{large} --jobs 2")), alone);
@@ -249,7 +249,7 @@ fn explorations_go_through_pipes() {
 #[test]
 fn ctrl_c_keeps_what_was_explored() {
     let directory = directory("interrupted");
-    let large = "check =S3.13/bypass --protocol 6.1 --engine dpor";
+    let large = "check =S3/munmap --protocol 2.6.33 --engine dpor";
     let whole = outcomes(&format!("{large} --format json"));
     for (signal, name) in [("-INT", "int.json"), ("-TERM", "term.json")] {
         let file = directory.join(name).display().to_string();

@@ -264,8 +264,8 @@ fn keys_step_through_the_interleaving() {
     let shown = witness("explain =S3.1 --protocol 2.6.34 --format json").expect("it is violated");
     let steps = &shown.steps;
     let switch = (1..steps.len()).rfind(|&n| steps[n - 1].cpu != steps[n].cpu).expect("another CPU");
-    let changes = steps.iter().flat_map(|step| &step.now).filter_map(|now| now.strip_prefix("pte[mm0:4]"));
-    let stays = changes.last().and_then(|change| change.rsplit(['→', '=']).next()).expect("the entry that nobody has found").trim();
+    let mut changes = steps.iter().flat_map(|step| &step.now).filter_map(|now| now.strip_prefix("pte[mm0:4]"));
+    let stays = changes.next_back().and_then(|change| change.rsplit(['→', '=']).next()).expect("the entry that nobody has found").trim();
     let Some(dom) = in_chromium(&page, &format!("#step={switch}"), act) else { return };
     let told = dom.split("told: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_else(|| panic!("the script has failed: {dom}"));
     let told: Vec<_> = told.split(", ").collect();

@@ -149,7 +149,7 @@ fn deadlock_on_real_threads() {
 }
 
 #[track_caller]
-fn assert_cycle(violation: &lockwalk::spec::Violation) {
+fn assert_cycle(violation: &lockwalk::sync::Violation) {
     let mut hops: Vec<_> = violation.cycle.iter().map(|hop| (hop.cpu, hop.holds.to_string(), hop.wants.to_string())).collect();
     hops.sort();
     assert_eq!(hops, [(0, "A".into(), "B".into()), (1, "B".into(), "A".into())]);

@@ -35,6 +35,7 @@
 //!
 //! [`render`] draws them: kernel columns for a terminal or a mail, a verdict table, SVG, Mermaid and JSON.
 
+mod brief;
 mod story;
 mod trace;
 mod verdict;

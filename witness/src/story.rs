@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::brief::brief;
 use crate::render::Detail;
 use crate::{Ending, Step, StepKind, Wait, Witness};
 
@@ -37,13 +38,15 @@ impl Shown {
             Detail::Full | Detail::Story => story.clone(),
             Detail::Window => window(witness, &story, false),
             Detail::FromFirstSwitch => window(witness, &story, true),
+            Detail::Brief => brief(witness, &story, BRIEF),
         };
         let place = |row: &usize| story.binary_search(row).ok();
         let gap = |n: usize| match n.checked_sub(1) {
             None => rows.first() != story.first(),
             Some(before) => place(&rows[before]).map(|place| place + 1) != place(&rows[n]),
         };
-        let gaps = (0..rows.len()).filter(|&n| gap(n)).map(|n| rows[n]).collect();
+        // What is brief has gaps everywhere.
+        let gaps = (0..rows.len()).filter(|&n| detail != Detail::Brief && gap(n)).map(|n| rows[n]).collect();
         Self { gaps, loads: witness.steps.len() - story.len(), folded: story.len() - rows.len(), rows }
     }
 
@@ -81,6 +84,9 @@ fn story(witness: &Witness, full: bool) -> Vec<usize> {
     };
     (0..steps.len()).filter(matters).collect()
 }
+
+/// So many rows at most are brief.
+const BRIEF: usize = 15;
 
 /// A turn of more rows than this is long.
 const LONG: usize = 16;
@@ -147,7 +153,7 @@ fn matters_beyond(witness: &Witness, holds: &[Hold], stale: &[bool], turn: &[usi
 }
 
 /// For every step, whether the last store to its object, in the order of `indices`, was another CPU's.
-fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
+pub(crate) fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
     let mut stored = HashMap::new();
     let mut races = vec![false; steps.len()];
     for i in indices {
@@ -173,7 +179,8 @@ pub(crate) fn violating(witness: &Witness) -> Option<usize> {
     if matches!(witness.ending, Ending::Livelock { .. } | Ending::Complete) {
         return None;
     }
-    let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation);
+    // Of other clauses' violations on the way, none is this one.
+    let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation && s.text.starts_with(&witness.clause));
     marked.or(witness.steps.len().checked_sub(1))
 }
 

@@ -1,11 +1,12 @@
 //! What a memory model needs to know of an execution, and decides in it.
 
 use super::Core;
-use crate::access::{Access, ObjectId};
 use crate::data::{DataId, DataRace};
+use crate::log::Did;
 use crate::memory::Memory;
 use crate::report::Unfinished;
 use crate::strategy::Explore;
+use crate::trace::Frame;
 
 impl Core {
     /// The task that was just spawned is a store of the current one.
@@ -18,18 +19,21 @@ impl Core {
     pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
         let event = self.trace.depth - 1;
         debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
-        if of <= 1 {
-            return Some(0);
-        }
         let known = self.trace.depth <= self.trace.repeated;
-        let picked = if known { Some(self.trace.frame(event).choice) } else { strategy.pick(self, of) };
+        let picked = match of {
+            1 => Some(0),
+            _ if known => Some(self.trace.frame(event).choice),
+            _ => strategy.pick(self, of),
+        };
         let Some(picked) = picked else {
-            self.give_up_for(Unfinished::Unavailable(
-                "this strategy does not go through the outcomes of a step: Memory::Weak needs that".into(),
-            ));
+            if self.misfit.is_none() {
+                let why = "this strategy does not go through the outcomes of a step: Memory::Weak needs that";
+                self.give_up_for(Unfinished::Unavailable(why.to_owned()));
+            }
             self.aborting = true;
             return None;
         };
+        self.did(self.current, || Did::Outcome { number: picked, of });
         if picked >= of {
             self.differs(format!("a step of task {} had an outcome {picked} here before, and now has {of}", self.current));
             return None;
@@ -59,8 +63,13 @@ impl Core {
         self.data.access(clock, clock[self.current] + 1, self.current, cell, write)
     }
 
-    /// An announced step under [`Memory::Weak`] is ordered after those that it depends on.
-    pub(crate) fn ordered(&mut self, access: Access, object: ObjectId, failed: bool) {
-        self.graph.step(self.current, object, access.class(failed), self.trace.rules);
+    /// The last event is ordered after those that it depends on, under [`Memory::Weak`]. Words are ordered by what they are announced with, and a
+    /// try that failed, as the kernel's and C's, orders nothing.
+    #[cold]
+    pub(super) fn order_last_event(&mut self) {
+        let Frame { task, op, class, failed, .. } = *self.trace.frame(self.trace.depth - 1);
+        if !failed && !self.graph.is_word(op.object) {
+            self.graph.step(task as usize, op.object, class, self.trace.rules);
+        }
     }
 }

@@ -246,6 +246,9 @@ impl Graph {
     /// Where the task's access may be, newest first. What it comes to is said by `access`, for the value that it reads. `known` is what the
     /// exploration knows to come before the step, whatever it accesses.
     ///
+    /// If a place is not consistent, no older one is: whatever comes before the store at the place also comes before what overwrites an older one. So the
+    /// first ones are the same, however many are left because of steps that are independent of this one.
+    ///
     /// Of all ways to come to the same execution, one is enough (see the documentation of [`memory`](super)): while the write that happened last could
     /// come after this step as well, it is read, and written after.
     pub(crate) fn places(&mut self, task: usize, object: ObjectId, known: &[u32], access: &dyn Fn(u64) -> Access) -> Vec<Place> {

@@ -45,7 +45,7 @@
 //! | `fence(Release)`, `fence(AcqRel)` | nothing | nothing | a store barrier | what is stored later releases (and the one before) |
 //! | `fence(SeqCst)` | nothing | waits for all stores | the same | both, and RC11's axiom |
 //! | [`spawn`](crate::spawn), [`join`](crate::JoinHandle::join) | order | the child begins, and the joining task goes on, when the other's stores are in memory | the same | order |
-//! | [`step`](crate::step) and its like | at once | waits for all stores, then at once | the same | comes after the steps that it depends on, with all that was before them |
+//! | [`step`](crate::step) and its like | at once | waits for all stores, then at once | the same | comes after the steps that it depends on, with all that was before them; a try that failed orders nothing |
 //!
 //! *TSO* is the x86's (Owens, Sarkar and Sewell, TPHOLs 2009; Intel SDM vol. 3A, "Memory Ordering": reads may pass older writes to other locations, and
 //! neither passes a locked instruction), with the mapping that compilers use: a `SeqCst` store is an exchange, every read-modify-write is locked. *PSO* is
@@ -54,9 +54,10 @@
 //! memory-barriers.txt has it of RELEASE operations.
 //!
 //! *Weak* is RC11 (Lahav, Vafeiadis, Kang, Hur and Dreyer, PLDI 2017): C11 (5.1.2.4, 7.17.3) with `SeqCst` repaired, and in which nothing is read before it is
-//! written, so that there is *no load buffering*: `acyclic(sb | rf)`. It is weaker than ARMv8 and the kernel's own model in that others need not see a
-//! store at the same time, and that dependencies order nothing. It is stronger than both in load buffering alone, which they allow where no
-//! dependency or barrier is in the way. Release sequences are those of C11: a task's own later stores to the word are part of them, as they are not since C++20.
+//! written, so that there is *no load buffering*: `acyclic(sb | rf)`. Release sequences are those of C11: a task's own later stores to the word are part of
+//! them, as they are not since C++20. It is neither ARMv8 nor the kernel's own model, and neither above nor below them. They allow load buffering where no
+//! dependency or barrier is in the way; dependencies order nothing here, and do there; ARMv8 lets all others see a store at the same time; and the
+//! kernel's model does not promise what a release sequence through a task's own later store does. So a "never" is one of RC11.
 //!
 //! # How it is done
 //!
@@ -74,6 +75,9 @@
 //! offered. (To move a step before *w* like that makes fewer stores happen after one that they precede in their word's order; or as many, and fewer loads after
 //! a store that they do not need. So it comes to an end, and what is asked for is met in the end.) Nothing can get stuck: a load of the newest value, and a store after it, is always
 //! consistent.
+//!
+//! A class of equivalent executions is an order of dependent steps, up to swapping independent ones, together with the outcome of each step; two classes may
+//! come to the same in the sense of RC11, which is what is too much in the table below.
 //!
 //! # What it costs
 //!
@@ -99,9 +103,13 @@
 //!
 //! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only, and so are [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that
 //! could still be read, is no part of what they are told of the state. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through outcomes,
-//! so it is not under [`Memory::Weak`]; under the others a store that goes to memory is a switch. All of these say so
-//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the model. A loop that waits until a load
-//! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen some day.
+//! so it is not begun under [`Memory::Weak`]; under the others a store that goes to memory is a switch. All of these say so
+//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). A loop that waits until a load sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen some day.
+//!
+//! [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the model. Under [`Memory::Tso`] and [`Memory::Pso`] it takes plain data to
+//! be in memory at once. That is as good as a buffer where stores keep their order. On PSO, data that is written before a store to a word may
+//! still be on its way when others see that store: what lacks there is a store barrier or a `Release`, and nobody notices. [`Memory::Weak`] does; so does
+//! [`Memory::Pso`] itself if the data is a [`Word`] as well.
 
 pub(crate) mod graph;
 
@@ -126,6 +134,11 @@ pub enum Memory {
     Pso,
     /// What C11 allows, but for load buffering: RC11.
     Weak,
+}
+
+impl Memory {
+    /// All of them, from the strongest to the weakest.
+    pub const ALL: [Memory; 4] = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
 }
 
 /// The stores of a task that may still be on their way to memory.
@@ -196,22 +209,6 @@ pub(crate) fn full_barrier() {
     if buffers() {
         join_stores_of(me());
         with_pending(me(), |pending| *pending = Pending::default());
-    }
-}
-
-/// A step that was announced without saying how it is ordered.
-pub(crate) fn ordered(op: Op, failed: bool) {
-    if is_weak() && !with_engine(|engine| engine.core.graph.is_word(op.object)) {
-        with_engine(|engine| engine.core.ordered(op.access, op.object, failed));
-    }
-}
-
-/// The same for a try, now that its outcome is known.
-pub(crate) fn tried(success: bool) {
-    if is_weak()
-        && let Some(op) = with_engine(|engine| engine.core.trace.events().last().map(|event| event.op))
-    {
-        ordered(op, !success);
     }
 }
 
@@ -409,8 +406,12 @@ impl Word {
     ///
     /// # Errors
     /// With the value, if it is another.
+    ///
+    /// # Panics
+    /// If the ordering of failure is one of a store.
     #[track_caller]
     pub fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        assert!(!matches!(failure, Ordering::Release | Ordering::AcqRel), "a compare-and-exchange that fails does not release");
         let swaps = |value| (value == current).then_some(new);
         let before = if is_weak() {
             let access = |value| match swaps(value) {

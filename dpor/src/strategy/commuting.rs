@@ -256,13 +256,14 @@ impl Explore for Commuting {
         self.inner.choose(core)
     }
 
-    fn pick(&mut self, core: &Core, of: u32) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, of: u32) -> Option<u32> {
         if !self.replaying {
             return self.inner.pick(core, of);
         }
         let original = self.original.as_ref()?;
         let event = *original.plan.order.get(core.trace.depth - 1)?;
-        Some(original.recorded.schedule.choice(event as usize))
+        // Another outcome than the original one is a difference.
+        Some(original.recorded.schedule.choice(event as usize)).filter(|&choice| choice < of).or(Some(0))
     }
 
     fn delays(&self, core: &Core, task: usize) -> bool {

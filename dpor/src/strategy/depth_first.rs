@@ -60,9 +60,16 @@ impl DepthFirst {
 
     /// Give away all that is left to run from the first state of our path, before `end`, that has anything left.
     fn give(&mut self, core: &mut Core, end: usize) {
-        // What is above the units is for who counts them.
-        for depth in self.part.depth..end {
+        for depth in 0..end {
             let frame = core.trace.frame_mut(depth);
+            // With its next outcome what is given away would sleep here, and the step sleeps there: nobody would run both.
+            if frame.next_choice().is_some() {
+                return;
+            }
+            // What is above the units is for who counts them.
+            if depth < self.part.depth {
+                continue;
+            }
             frame.run_all_enabled();
             let ours = frame.task as usize;
             let rest: TaskSet = frame.enabled.iter().filter(|&task| task != ours && !frame.sleep.contains(task)).collect();
@@ -210,7 +217,7 @@ impl Explore for DepthFirst {
         }
     }
 
-    fn pick(&mut self, core: &Core, _of: u32) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, _of: u32) -> Option<u32> {
         Some(core.trace.frame(core.trace.depth - 1).choice)
     }
 

@@ -82,8 +82,8 @@ pub(crate) trait Explore: Send {
         false
     }
 
-    /// Which of so many outcomes the last event has; `None` if the strategy does not go through them.
-    fn pick(&mut self, _core: &Core, _of: u32) -> Option<u32> {
+    /// Which of so many outcomes the last event has, if there are several; `None` if the strategy does not go through them, or has none that fits.
+    fn pick(&mut self, _core: &mut Core, _of: u32) -> Option<u32> {
         None
     }
 

@@ -56,7 +56,7 @@ impl Explore for Random {
         enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
     }
 
-    fn pick(&mut self, _core: &Core, of: u32) -> Option<u32> {
+    fn pick(&mut self, _core: &mut Core, of: u32) -> Option<u32> {
         Some(self.rng.below(of.into()) as u32)
     }
 
@@ -128,7 +128,7 @@ impl Explore for Pct {
         best(&self.priorities)
     }
 
-    fn pick(&mut self, _core: &Core, of: u32) -> Option<u32> {
+    fn pick(&mut self, _core: &mut Core, of: u32) -> Option<u32> {
         Some(self.rng.below(of.into()) as u32)
     }
 
@@ -195,7 +195,7 @@ impl Explore for Urw {
         }
     }
 
-    fn pick(&mut self, _core: &Core, of: u32) -> Option<u32> {
+    fn pick(&mut self, _core: &mut Core, of: u32) -> Option<u32> {
         Some(self.rng.below(of.into()) as u32)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Explore, sampled};
 use crate::execution::Core;
-use crate::report::Report;
+use crate::report::{End, Report};
 use crate::schedule::Schedule;
 use crate::task::TaskState;
 
@@ -15,6 +15,22 @@ impl Replay {
     pub(crate) fn new(schedule: Schedule) -> Self {
         Replay { schedule, done: false }
     }
+
+    /// The outcome that the schedule says the last event has, if it is one of so many.
+    fn outcome(&self, core: &mut Core, of: u32) -> Option<u32> {
+        let step = core.trace.depth - 1;
+        let choice = self.schedule.choice(step);
+        if choice >= of {
+            core.misfit.get_or_insert((step, format!("outcome {choice} is asked for, and the highest is {}", of - 1)));
+        }
+        (choice < of).then_some(choice)
+    }
+
+    /// The same for an event that has happened: who has one outcome need not pick.
+    fn outcome_of_last_event(&self, core: &mut Core) -> Option<u32> {
+        let of = core.trace.events().last().map(|event| event.choices);
+        of.map_or(Some(0), |of| self.outcome(core, of))
+    }
 }
 
 impl Explore for Replay {
@@ -24,6 +40,7 @@ impl Explore for Replay {
     }
 
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        self.outcome_of_last_event(core)?;
         let depth = core.trace.depth;
         let enabled = &core.trace.frame(depth).enabled;
         let Some(&wanted) = self.schedule.tasks().get(depth) else {
@@ -46,8 +63,12 @@ impl Explore for Replay {
         None
     }
 
-    fn pick(&mut self, core: &Core, _of: u32) -> Option<u32> {
-        Some(self.schedule.choice(core.trace.depth - 1))
+    fn pick(&mut self, core: &mut Core, of: u32) -> Option<u32> {
+        self.outcome(core, of)
+    }
+
+    fn end(&mut self, core: &mut Core, _end: End) {
+        self.outcome_of_last_event(core);
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {

@@ -1,16 +1,22 @@
 //! Threads, shards and pauses do not change what is found.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crate::common::check::explore;
-use crate::common::program::{Flavour, Program};
+use crate::common::program::{Flavour, Program, env};
 use crate::common::{Variant, family};
 use dpor::{Budget, Explorer, Saved, Strategy, Unfinished};
+
+/// The seeds of so many programs, unless the environment says otherwise.
+fn seeds(default: u64) -> Range<u64> {
+    let first = env("DPOR_SEED", 1);
+    first..first + env("DPOR_PROGRAMS", default)
+}
 
 #[test]
 fn any_number_of_jobs_counts_the_same() {
@@ -26,7 +32,7 @@ fn any_number_of_jobs_counts_the_same() {
 
 #[test]
 fn random_programs_in_parts() {
-    for seed in 1..150 {
+    for seed in seeds(149) {
         for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Failing] {
             let program = Program::random(seed, flavour);
             let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), None);
@@ -166,8 +172,8 @@ fn damaged_saves_are_refused() {
         refused(&rest.join("\n"), &format!("without line {left_out}"));
     }
     assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
-    assert!(refused(&text.replace("exploration 3", "exploration 2"), "another version").contains("format 2, and only format 3"));
-    for nothing in ["", "{}", "dpor exploration 3", "dpor exploration three\n"] {
+    assert!(refused(&text.replace("exploration 4", "exploration 3"), "another version").contains("format 3, and only format 4"));
+    for nothing in ["", "{}", "dpor exploration 4", "dpor exploration three\n"] {
         refused(nothing, nothing);
     }
 }
@@ -175,10 +181,16 @@ fn damaged_saves_are_refused() {
 /// The checksum of a text that was made up is right as well.
 #[test]
 fn made_up_saves_are_refused() {
-    for lines in
-        ["depth x", "left 1", "left 0\nstate 0 - - -", "left 1\nstack 0\nstate 0 4294967295 - -", "left 0\nshard 3 3", "left 0\nshard 0 0"]
-    {
-        let text = format!("dpor exploration 3\n{lines}\n");
+    for lines in [
+        "depth x",
+        "memory Rc11",
+        "left 1",
+        "left 0\nstate 0 - - -",
+        "left 1\nstack 0\nstate 0 4294967295 - -",
+        "left 0\nshard 3 3",
+        "left 0\nshard 0 0",
+    ] {
+        let text = format!("dpor exploration 4\n{lines}\n");
         let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         let error = format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(lines).to_string();
         assert!(error.contains("makes no sense") || error.contains("not everything"), "{lines}: {error}");
@@ -188,7 +200,7 @@ fn made_up_saves_are_refused() {
 /// Whatever the moment, a snapshot has what was found until then, and what is left.
 #[test]
 fn snapshots_are_exact() {
-    for seed in 1..25 {
+    for seed in seeds(24) {
         for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Failing] {
             let program = Program::random(seed, flavour);
             let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), Some(2_000));

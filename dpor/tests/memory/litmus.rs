@@ -237,23 +237,29 @@ fn on_x86() -> (Vec<(String, Program)>, BTreeMap<String, String>) {
 
 /// The outcomes of each test, by name.
 fn golden(text: &str) -> BTreeMap<String, BTreeSet<Outcome>> {
-    let tests = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+    let mut tests = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
         let mut words = line.split(' ');
-        let name = words.next().unwrap().to_owned();
+        let name = words.next().unwrap();
         // All values are single digits.
-        (name, words.map(|outcome| outcome.bytes().map(|digit| u64::from(digit - b'0')).collect()).collect())
-    });
-    tests.collect()
+        let outcomes = words.map(|outcome| outcome.bytes().map(|digit| u64::from(digit - b'0')).collect()).collect();
+        assert!(tests.insert(name.to_owned(), outcomes).is_none(), "{name} is there twice");
+    }
+    tests
 }
 
 fn compare(memory: Memory, golden: &BTreeMap<String, BTreeSet<Outcome>>, names: impl Fn(&str) -> String) {
     let (mut outcomes, mut executions, mut tests) = (0, 0, 0);
+    let mut stale: BTreeSet<&String> = golden.keys().collect();
     for (name, program) in suite() {
-        let wanted = golden.get(&names(&name)).unwrap_or_else(|| panic!("{name} is not in the golden file: run herd.sh"));
+        let known = names(&name);
+        let wanted = golden.get(&known).unwrap_or_else(|| panic!("{name} is not in the golden file: run herd.sh"));
+        stale.remove(&known);
         let (found, report) = exhaust(&program, memory);
         assert_eq!(&found, wanted, "{name} under {memory:?}: {program:?}");
         (outcomes, executions, tests) = (outcomes + found.len(), executions + report.complete, tests + 1);
     }
+    assert!(stale.is_empty(), "nothing is compared with {stale:?} of the golden file: run herd.sh");
     eprintln!("{memory:?}: {tests} litmus tests, {outcomes} outcomes, {executions} executions");
 }
 

@@ -3,6 +3,7 @@
 
 mod axioms;
 mod buffers;
+mod divided;
 mod litmus;
 mod program;
 mod random;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,13 @@ impl fmt::Debug for Program {
 
 /// What each task has read, in the order of the tasks, and the values that the words end with.
 pub type Outcome = Vec<u64>;
+
+/// The seeds of so many programs, unless `DPOR_SEED` and `DPOR_PROGRAMS` say which, and how many.
+pub fn seeds(default: u64) -> Range<u64> {
+    let env = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let first = env("DPOR_SEED").unwrap_or(0);
+    first..first + env("DPOR_PROGRAMS").unwrap_or(default)
+}
 
 pub struct Rng(pub u64);
 

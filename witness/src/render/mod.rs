@@ -15,7 +15,7 @@ mod text;
 pub use mermaid::mermaid;
 pub use svg::svg;
 pub use table::{line, summary, table};
-pub use text::text;
+pub use text::{rows, text};
 
 /// The narrowest width text is laid out for; narrower requests are treated like this one.
 pub const MIN_WIDTH: usize = 40;
@@ -45,6 +45,8 @@ pub enum Detail {
     Story,
     /// Every step.
     Full,
+    /// The fifteen steps, at most, that are the race itself, as far as they can be told.
+    Brief,
 }
 
 /// Any of this crate's values as indented JSON, for example a [`Witness`](crate::Witness) or a slice of

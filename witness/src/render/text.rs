@@ -2,7 +2,7 @@
 
 use super::cells::{Cell, GAP, break_at, shares, side_by_side, wrap};
 use super::paint::{Page, Paint, width};
-use super::{MIN_WIDTH, Style, clean, lockdep};
+use super::{Detail, MIN_WIDTH, Style, clean, lockdep};
 use crate::story::{self, Shown};
 use crate::{Ending, StepKind, Witness};
 
@@ -36,6 +36,19 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
     }
     page.blank();
     foot(witness, &shown, width, &mut page);
+    page.finish()
+}
+
+/// The steps alone, as [`text`] shows them.
+pub fn rows(witness: &Witness, width: usize, style: Style) -> String {
+    let mut witness = clean::witness(witness, style.ascii);
+    let shown = Shown::new(&witness, style.detail);
+    if style.detail == Detail::Brief {
+        // Few of the calls around a step are there, and a step says what it does.
+        witness.steps.iter_mut().for_each(|step| (step.depth, step.now) = (u8::from(step.kind != StepKind::Call), Vec::new()));
+    }
+    let mut page = Page::new(style);
+    Table::new(&witness, &shown, width.max(MIN_WIDTH), style).draw(&mut page);
     page.finish()
 }
 
@@ -117,7 +130,8 @@ impl<'a> Table<'a> {
             number,
             lanes: names.len(),
             single: false,
-            now_beside: shown.rows.iter().any(|i| !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()),
+            now_beside: style.detail != Detail::Brief
+                && shown.rows.iter().any(|i| !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()),
             source,
             widths: Vec::new(),
             heads: names.iter().map(|name| Cell::new(name, Paint::Head)).collect(),

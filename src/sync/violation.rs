@@ -1,0 +1,23 @@
+//! A clause that an execution has found violated.
+
+use super::lockdep::WaitFor;
+use crate::spec::Clause;
+
+/// What was violated, and how it showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// The clause.
+    pub clause: Clause,
+    /// The concrete finding.
+    pub what: String,
+    /// For a deadlock: who waits for whom.
+    pub cycle: Vec<WaitFor>,
+    /// Has the execution shown what a violation must show to count? See [`Race::showing`](crate::Race::showing).
+    pub counts: bool,
+}
+
+impl Violation {
+    pub(crate) fn new(clause: Clause, what: String) -> Self {
+        Self { clause, what, cycle: Vec::new(), counts: true }
+    }
+}
