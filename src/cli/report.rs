@@ -90,30 +90,32 @@ fn entry(race: &Race, outcomes: &[Outcome], twins: &[Option<Witness>]) -> Entry 
 
 /// For each outcome with a witness, how the race goes under the nearest protocol that holds.
 fn twins(runner: &Runner, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<Option<Witness>>, Refusal> {
-    let holder = |(race, protocol): &Case| {
-        let holding = cases.iter().zip(outcomes).filter(|((other, _), outcome)| {
-            other.id() == race.id()
-                && outcome.coverage == Coverage::Exhaustive
-                && outcome.verdict() == Verdict::Never
-                && outcome.executions <= TWIN
-        });
-        holding.map(|(case, _)| case).min_by_key(|(_, other)| (era(other) < era(protocol), differences(protocol, other)))
-    };
     // Each with the place of its outcome.
-    let wanted: Vec<(usize, Schedule)> = outcomes
+    let wanted: Vec<(usize, Case, Schedule)> = cases
         .iter()
+        .zip(outcomes)
         .enumerate()
-        .filter_map(|(n, outcome)| Some((n, outcome.witness.as_ref()?.schedule().parse().ok()?)))
-        .filter(|(n, _)| holder(&cases[*n]).is_some())
+        .filter_map(|(n, ((race, protocol), outcome))| {
+            let schedule = outcome.witness.as_ref()?.schedule().parse().ok()?;
+            let holding = cases.iter().zip(outcomes).filter(|((other, _), outcome)| {
+                other.id() == race.id()
+                    && outcome.coverage == Coverage::Exhaustive
+                    && outcome.verdict() == Verdict::Never
+                    && outcome.executions <= TWIN
+            });
+            let (_, nearest) =
+                holding.map(|(case, _)| case).min_by_key(|(_, other)| (era(other) < era(protocol), differences(protocol, other)))?;
+            Some((n, (race.clone(), nearest.clone()), schedule))
+        })
         .collect();
-    let holders: Vec<Case> = wanted.iter().filter_map(|(n, _)| holder(&cases[*n]).cloned()).collect();
+    let holders: Vec<Case> = wanted.iter().map(|(_, case, _)| case.clone()).collect();
     let twin = |n: usize, _: &Options| {
-        let (race, protocol) = &holders[n];
-        race.twin(protocol, &wanted[n].1, 4 * TWIN)
+        let (_, (race, protocol), schedule) = &wanted[n];
+        race.twin(protocol, schedule, 4 * TWIN)
     };
     let found = runner.run(&holders, false, twin, |_| false, |_| Ok(()))?;
     let mut twins = vec![None; cases.len()];
-    for ((n, _), twin) in wanted.iter().zip(found) {
+    for ((n, _, _), twin) in wanted.iter().zip(found) {
         twins[*n] = twin;
     }
     Ok(twins)
