@@ -27,7 +27,7 @@
 //! ```
 //!
 //! The command line is the feature `cli`, which is on unless default features are off: [`cli::main`] gives races of one's own `check`, `explain`,
-//! `replay` and the rest.
+//! `replay` and the rest, and [`conform`] compares the model with a kernel.
 //!
 //! SPEC.md is the text beside this code; a test holds the two together.
 
@@ -37,6 +37,7 @@ mod readme {}
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 pub mod conform;
 mod explore;
 pub mod matrix;

@@ -1,6 +1,7 @@
 //! A race: a world, what each CPU does in it, what must never be, and what must be reachable.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::mm::World;
@@ -37,6 +38,8 @@ pub struct Race {
     title: String,
     world: OnWorld,
     cpus: Vec<(String, OnWorld)>,
+    /// The line that adds each of them.
+    lines: Vec<&'static Location<'static>>,
     /// Are they in the opposite order?
     reversed: bool,
     /// Is it the catalogue's, as it is there?
@@ -82,6 +85,7 @@ impl Race {
             title: title.into(),
             world: Arc::new(|_| ()),
             cpus: Vec::new(),
+            lines: Vec::new(),
             reversed: false,
             ours: false,
             ends: Vec::new(),
@@ -103,8 +107,10 @@ impl Race {
 
     /// Adds a CPU, and what runs on it. An assertion that fails there violates [ASSERT-1](Clause::ASSERT_1).
     #[must_use]
+    #[track_caller]
     pub fn cpu(mut self, name: impl Into<String>, body: impl Fn(&World) + Send + Sync + 'static) -> Self {
         self.cpus.push((name.into(), Arc::new(body)));
+        self.lines.push(Location::caller());
         self.ours = false;
         self
     }
@@ -204,7 +210,10 @@ impl Race {
     #[must_use]
     pub fn reversed(mut self) -> Self {
         self.cpus.reverse();
+        self.lines.reverse();
         self.reversed = !self.reversed;
+        // Its schedules number the CPUs in another way.
+        self.ours = false;
         self
     }
 
@@ -244,6 +253,11 @@ impl Race {
     /// The names of its CPUs.
     pub fn cpu_names(&self) -> impl Iterator<Item = &str> {
         self.cpus.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The lines that add its CPUs.
+    pub(crate) fn cpu_lines(&self) -> &[&'static Location<'static>] {
+        &self.lines
     }
 
     /// What is said of it, protocol by protocol.

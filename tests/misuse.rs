@@ -385,6 +385,14 @@ fn what_does_nothing_in_any_interleaving_is_an_objection() {
     }
 }
 
+/// A CPU that is the operation itself is called by the standard library: the line that is named is the race's.
+#[test]
+fn an_operation_without_a_line_has_its_cpus() {
+    let race = Race::new("mine", "no page is there to be moved").world(|w| w.new_process().mmap(1..4));
+    let (race, line) = (race.cpu("odd", World::migrate_newest), line!());
+    assert_eq!(idle(&race), [format!("tests/misuse.rs:{line}: migrate_newest() on CPU 'odd' never did anything")]);
+}
+
 /// Another CPU may have taken away what it needs, in some interleavings: that is what races are about.
 #[test]
 fn what_does_something_in_one_interleaving_is_no_objection() {

@@ -57,8 +57,13 @@ fn races_of_a_crate_outside_have_the_commands() {
         stdout + &stderr
     };
     let holds = |text: &str, what: &str| assert!(text.contains(what), "{what:?} is not in\n{text}");
-    holds(&run(&[], 0), "1 reproduced · 3 fixes exhausted");
+    let checked = run(&[], 0);
+    holds(&checked, "1 reproduced · 3 fixes exhausted");
+    assert!(checked.starts_with("lockwalk · 3 races · sequentially consistent, "), "what he does not claim is not counted: {checked}");
     holds(&run(&["explain", "mine/split"], 0), "MIG-1 is violated");
+    let plain = run(&["explain", "mine/split", "--format", "json"], 0);
+    holds(&plain, r#""at": "src/mm/"#);
+    assert!(!plain.contains(env!("CARGO_MANIFEST_DIR")), "where lockwalk lies is nobody's business: {plain}");
     holds(&run(&["list", "races"], 0), "parent and child exit at once");
     holds(&run(&["check", "mine/exit"], 2), "did you mean 'mine/exits'?");
     holds(&run(&["check", "S3.1"], 2), "no race is called 'S3.1'");

@@ -59,8 +59,8 @@ run, `?` that the cell was given up before that and nothing was found, and `…`
 
 const REPORT: &str = "\
 All races take some minutes, and how far it is comes on standard error. The site needs no network, and its pages open from the disk: index.html has \
-the table of verdicts; a violation's page has its interleaving, with a slider and the arrow keys, and links like #step=7. Beside it, where a protocol \
-holds in few interleavings, the one of these that begins most alike.";
+a row for each claim and a column for each kernel; a violation's page has its interleaving, with a slider and the arrow keys, and links like #step=7. \
+Below stands one under a protocol that holds, where that has few interleavings: the nearest, of which the CPUs' turns differ by the fewest steps.";
 
 const CONFORM: &str = "\
 Needs Linux and root: page frames are compared, and scripts swap. It sets up a swap device of one megabyte in memory and makes \

@@ -123,14 +123,19 @@ fn one_line(outcome: &Outcome) -> String {
     render::line(outcome) + &objections
 }
 
-/// `23 races about 7 claims of 5 documents`, or `about all 63 claims`. A race's id is its claim's, and what comes behind a slash; the document is the first part of that.
+/// `23 races about 7 claims of 5 documents`, or `about all 63 claims`; the document is the first part of a race's id. Somebody else's races are
+/// about none.
 fn catalogue(cases: &[Case]) -> String {
-    let races: BTreeSet<_> = cases.iter().map(|(race, _)| race.id()).collect();
-    let claims: BTreeSet<_> = races.iter().filter_map(|id| id.split('/').next()).filter(|id| id.contains('.')).collect();
-    let documents: BTreeSet<_> = races.iter().filter_map(|id| id.split(['.', '/']).next()).collect();
+    let (ours, others): (Vec<_>, Vec<_>) = cases.iter().map(|(race, _)| race).partition(|race| race.is_of_the_catalogue());
+    let ids = |races: &[&Race]| races.iter().map(|race| race.id().to_owned()).collect::<BTreeSet<_>>();
+    let (ours, others) = (ids(&ours), ids(&others));
+    let claims: BTreeSet<_> = ours.iter().filter_map(|id| Claim::of(id)).map(|claim| claim.id).collect();
+    let documents: BTreeSet<_> = ours.iter().filter_map(|id| id.split(['.', '/']).next()).collect();
     let all = if claims.len() == Claim::ALL.len() { "all " } else { "" };
     let about = if claims.is_empty() { String::new() } else { format!(" about {all}{}", counted(claims.len(), "claim")) };
-    format!("{}{about} of {}", counted(races.len(), "race"), counted(documents.len(), "document"))
+    let ours = (!ours.is_empty()).then(|| format!("{}{about} of {}", counted(ours.len(), "race"), counted(documents.len(), "document")));
+    let others = (!others.is_empty()).then(|| counted(others.len(), "race"));
+    ours.into_iter().chain(others).collect::<Vec<_>>().join(", and ")
 }
 
 /// What the interleavings are, and how many of them.

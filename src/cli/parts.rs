@@ -238,7 +238,12 @@ fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
         let found = all.iter().find(|race| race.id() == part.race());
         found.cloned().ok_or_else(|| Refusal(format!("no race is called '{}' any more", part.race().escape_default())))
     };
-    parts.iter().map(|part| Ok((race(part)?, select::protocol(part.protocol())?))).collect()
+    let case = |part: &Part| {
+        let race = race(part)?;
+        part.fits(&race).map_err(|error| Refusal(format!("{} under {}: {error}", part.race(), part.protocol())))?;
+        Ok((race, select::protocol(part.protocol())?))
+    };
+    parts.iter().map(case).collect()
 }
 
 fn head(limits: &Options, shard: Option<Shard>) -> String {

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::spec::Claim;
 use crate::witness::report::{Design, Entry, Site};
-use crate::witness::{Coverage, Verdict};
+use crate::witness::{Coverage, Verdict, report};
 use crate::{Era, Method, Options, Outcome, Protocol, Race, Schedule, Witness, matrix};
 
 use super::args::ReportArgs;
 use super::check::{all_cores, cases, counted, coverage};
 use super::output::{complain, print, shown};
-use super::runner::{Case, Runner};
+use super::runner::{Case, Runner, outcome};
 use super::sink::Sink;
 use super::{Refusal, Status, select};
 
@@ -28,7 +28,7 @@ const DESIGN: u64 = 2000;
 /// Explores first, and writes when all is known.
 pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     let (cases, races) = (cases(&args.chosen())?, select::races(&args.races)?);
-    let folder = Folder::open(&args.output, &names(&races, &cases))?;
+    let folder = Folder::open(&args.output, &names(&races, &cases)?)?;
     let jobs = args.jobs.map_or_else(all_cores, |jobs| jobs as usize);
     let options = Options { executions: args.executions, witness: true, ..Options::default() };
     let made = coverage(&Method::Exhaustive, &options);
@@ -62,38 +62,41 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     };
     let lock_orders = kernels.iter().map(order).collect();
     let entries = races.iter().map(|race| entry(race, &outcomes, &twins)).collect();
+    let claim = |claim: &Claim| report::Claim { id: claim.id.into(), says: claim.says.into(), source: claim.source.into() };
+    let claims = Claim::ALL.iter().map(claim).collect();
     let made = format!("Computed by lockwalk {}: {made}.", env!("CARGO_PKG_VERSION"));
-    let site = Site { kernels, races: entries, made, lock_orders, designs };
+    let site = Site { kernels, claims, races: entries, made, lock_orders, designs };
     let pages = folder.write(&site)?;
     print(&format!("{} in {}\n", counted(pages, "page"), args.output.join("index.html").display()))?;
     Ok(Status::of(&outcomes))
 }
 
 /// What may be written: which cases have an interleaving to show is not known before.
-fn names(races: &[Race], cases: &[Case]) -> Vec<String> {
+fn names(races: &[Race], cases: &[Case]) -> Result<Vec<String>, Refusal> {
     let protocols: Vec<Vec<String>> = races
         .iter()
         .map(|race| cases.iter().filter(|(of, _)| of.id() == race.id()).map(|(_, protocol)| protocol.to_string()).collect())
         .collect();
     let named = races.iter().zip(&protocols).map(|(race, its)| (race.id(), its.iter().map(String::as_str).collect()));
-    Site::names(named)
+    Site::names(named).map_err(Refusal)
 }
 
 fn entry(race: &Race, outcomes: &[Outcome], twins: &[Option<Witness>]) -> Entry {
     let (outcomes, twins) =
         outcomes.iter().zip(twins).filter(|(outcome, _)| outcome.race == race.id()).map(|(o, t)| (o.clone(), t.clone())).unzip();
-    let claim = Claim::of(race.id()).map(|claim| (format!("{}: {}", claim.id, claim.says), claim.source.to_owned()));
+    let claim = Claim::of(race.id()).filter(|_| race.is_of_the_catalogue()).map(|claim| claim.id.to_owned());
     Entry { id: race.id().into(), title: race.title().into(), claim, outcomes, twins }
 }
 
 /// For each outcome with a witness, how the race goes under the nearest protocol that holds.
 fn twins(runner: &Runner, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<Option<Witness>>, Refusal> {
-    let wanted: Vec<(Case, Schedule)> = cases
+    // Each with the place of its outcome.
+    let wanted: Vec<(usize, Case, Schedule)> = cases
         .iter()
         .zip(outcomes)
-        .filter_map(|(case, outcome)| {
+        .enumerate()
+        .filter_map(|(n, ((race, protocol), outcome))| {
             let schedule = outcome.witness.as_ref()?.schedule().parse().ok()?;
-            let (race, protocol) = case;
             let holding = cases.iter().zip(outcomes).filter(|((other, _), outcome)| {
                 other.id() == race.id()
                     && outcome.coverage == Coverage::Exhaustive
@@ -102,20 +105,20 @@ fn twins(runner: &Runner, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<Op
             });
             let (_, nearest) =
                 holding.map(|(case, _)| case).min_by_key(|(_, other)| (era(other) < era(protocol), differences(protocol, other)))?;
-            Some(((race.clone(), nearest.clone()), schedule))
+            Some((n, (race.clone(), nearest.clone()), schedule))
         })
         .collect();
-    let holders: Vec<Case> = wanted.iter().map(|(case, _)| case.clone()).collect();
+    let holders: Vec<Case> = wanted.iter().map(|(_, case, _)| case.clone()).collect();
     let twin = |n: usize, _: &Options| {
-        let ((race, protocol), schedule) = &wanted[n];
+        let (_, (race, protocol), schedule) = &wanted[n];
         race.twin(protocol, schedule, 4 * TWIN)
     };
-    let mut found = runner.run(&holders, false, twin, |_| false, |_| Ok(()))?.into_iter();
-    let mut of = |case: &Case, outcome: &Outcome| {
-        let asked = outcome.witness.is_some() && wanted.iter().any(|((race, _), _)| race.id() == case.0.id());
-        if asked { found.next().flatten() } else { None }
-    };
-    Ok(cases.iter().zip(outcomes).map(|(case, outcome)| of(case, outcome)).collect())
+    let found = runner.run(&holders, false, twin, |_| false, |_| Ok(()))?;
+    let mut twins = vec![None; cases.len()];
+    for ((n, _, _), twin) in wanted.iter().zip(found) {
+        twins[*n] = twin;
+    }
+    Ok(twins)
 }
 
 /// When the kernel came whose protocol this is, or is changed from: a fix comes later.
@@ -142,10 +145,7 @@ fn design(runner: &Runner, races: &[Race], executions: Option<u64>) -> Result<Ve
     let cases: Vec<Case> = races.iter().flat_map(cell).collect();
     let most = executions.unwrap_or(DESIGN).min(DESIGN);
     let check = |n: usize, options: &Options| {
-        let options = Options { executions: Some(most), witness: false, ..options.clone() };
-        let (race, protocol) = &cases[n];
-        super::runner::applied(|| race.check_with(protocol, &Method::Exhaustive, &options))
-            .unwrap_or_else(|why| crate::Part::new(race, protocol, None).inapplicable(why).outcome())
+        outcome(&cases[n], &Method::Exhaustive, &Options { executions: Some(most), witness: false, ..options.clone() })
     };
     let outcomes = runner.run(&cases, false, check, |_| false, |_| Ok(()))?;
     let rows: Vec<_> =

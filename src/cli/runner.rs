@@ -61,11 +61,7 @@ impl Runner {
         seen: impl FnMut(&Outcome) -> Result<(), Refusal>,
     ) -> Result<Vec<Outcome>, Refusal> {
         let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
-        let check = |n: usize, options: &Options| {
-            let (race, protocol): &Case = &cases[n];
-            applied(|| race.check_with(protocol, method, options))
-                .unwrap_or_else(|why| Part::new(race, protocol, None).inapplicable(why).outcome())
-        };
+        let check = |n: usize, options: &Options| outcome(&cases[n], method, options);
         let unfinished = |outcome: &Outcome| outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none();
         let outcomes = self.run(cases, divisible, check, unfinished, seen)?;
         something_is_left(&outcomes)?;
@@ -192,6 +188,11 @@ impl Runner {
     pub fn finish(&self) {
         self.line.bar.finish();
     }
+}
+
+/// What exploring a case comes to, even if its race says that it makes no sense under the protocol.
+pub fn outcome((race, protocol): &Case, method: &Method, options: &Options) -> Outcome {
+    applied(|| race.check_with(protocol, method, options)).unwrap_or_else(|why| Part::new(race, protocol, None).inapplicable(why).outcome())
 }
 
 /// What exploring a race comes to, or why the race says that it makes no sense under the protocol.

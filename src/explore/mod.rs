@@ -203,7 +203,10 @@ impl Race {
             (_, None) => (exploration.loom(), None),
         };
         let mut outcome = exploration.outcome(coverage);
-        tally::conclude(&mut outcome, &exploration.tally().lock_order());
+        {
+            let tally = exploration.tally();
+            tally::conclude(&mut outcome, &tally.beside(), &tally.lock_order());
+        }
         if let (true, Some(clause)) = (options.witness, exploration.sought()) {
             outcome.witness = exploration.witness(clause, sample, &outcome);
         }
@@ -219,8 +222,8 @@ impl Race {
         witnessing::replay(self, protocol, schedule)
     }
 
-    /// Of all interleavings under a protocol that violates nothing, the one that begins most like `schedule`, of a violation under another one: to
-    /// stand beside that. Nothing if something is violated, or there are more than so many executions.
+    /// An interleaving under a protocol that violates nothing, to be shown with `schedule`, which is that of a violation under another protocol: of all
+    /// there are, the one whose turns differ from it by the fewest steps. `None` if something is violated, or there are more than so many executions.
     pub fn twin(&self, protocol: &Protocol, schedule: &Schedule, executions: u64) -> Option<Witness> {
         witnessing::twin(self, protocol, schedule, executions)
     }

@@ -10,7 +10,7 @@ use witness::{Coverage, Outcome, Witness};
 
 use dpor::{Explorer, Strategy};
 
-use super::tally::{LockOrder, add_counts, conclude};
+use super::tally::{Beside, LockOrder, add_counts, conclude};
 use super::{Exploration, Explored, Method, Options};
 use crate::race::Race;
 use crate::spec::{Clause, Protocol};
@@ -27,6 +27,8 @@ pub struct Part {
     spent: u64,
     /// What it has found; what concerns all executions together is not in it yet.
     found: Outcome,
+    /// What was reached in executions that are not counted.
+    beside: Beside,
     /// Which lock was taken while which was held, and where.
     lock_order: LockOrder,
     /// An interleaving in which something was violated.
@@ -132,7 +134,7 @@ impl Checksum {
 const BEGINNING: &str = "{\"lockwalk\":\"exploration ";
 
 /// The format's number.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 /// No exploration's text is larger.
 const LARGEST: u64 = 256 << 20;
@@ -146,9 +148,8 @@ impl Part {
         let options = Options::default();
         let exploration = Exploration::new(race, protocol, &Method::Exhaustive, &options);
         let found = exploration.outcome(Coverage::Unfinished { why: "it has not begun".into() });
-        let build = if race.is_of_the_catalogue() { Self::BUILD.to_owned() } else { with_this_program() };
-        let lock_order = LockOrder::new();
-        Self { build, shard, stand: Stand::NotBegun, spent: 0, found, lock_order, sample: None }
+        let (beside, lock_order) = (Beside::default(), LockOrder::new());
+        Self { build: build_of(race), shard, stand: Stand::NotBegun, spent: 0, found, beside, lock_order, sample: None }
     }
 
     /// The parts as a text: a line of JSON, and a line with its checksum.
@@ -200,7 +201,7 @@ impl Part {
         let builds = value.get("parts").and_then(serde_json::Value::as_array).into_iter().flatten();
         builds.filter_map(|part| part.get("build")?.as_str()).try_for_each(is_this_build)?;
         let Saved { parts, .. } = serde_json::from_value(value).map_err(damaged)?;
-        parts.iter().try_for_each(Part::fits)?;
+        parts.iter().try_for_each(Part::is_readable)?;
         if parts.is_empty() { refuse("it is damaged: nothing is in it") } else { Ok(parts) }
     }
 
@@ -239,15 +240,23 @@ impl Part {
     /// What it has found so far. Of a shard, or an exploration that is not over, "never" is not part of that.
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.found.clone();
-        conclude(&mut outcome, &self.lock_order);
+        conclude(&mut outcome, &self.beside, &self.lock_order);
         outcome
     }
 
-    /// Can this lockwalk go on with it?
+    /// Is it a part of an exploration of this race, which this lockwalk can go on with?
     ///
     /// # Errors
-    /// When another one began it, or it is damaged.
-    pub fn fits(&self) -> Result<(), PartError> {
+    /// When it is of another race, another lockwalk began it, or it is damaged.
+    pub fn fits(&self, race: &Race) -> Result<(), PartError> {
+        if self.race() != race.id() {
+            return Err(PartError(format!("this part is of {} under {}, not of {}", self.race(), self.protocol(), race.id())));
+        }
+        is_build(&self.build, &build_of(race))?;
+        self.is_readable()
+    }
+
+    fn is_readable(&self) -> Result<(), PartError> {
         is_this_build(&self.build)?;
         self.saved().map(|_| ())
     }
@@ -270,11 +279,14 @@ impl Part {
         let mut of = None;
         let mut there = Vec::new();
         for part in parts {
-            part.fits()?;
+            part.is_readable()?;
             let what = name(part);
             let exploration = |part: &Part| (part.race().to_owned(), part.protocol().parse::<Protocol>().ok());
             if exploration(part) != exploration(first) {
                 return refuse(format!("{} and {what} are different explorations", name(first)));
+            }
+            if part.build != first.build {
+                return refuse(format!("{what}: one part was begun by lockwalk {}, and another by {}", first.build, part.build));
             }
             let Some(shard) = part.shard else { return refuse(format!("{what} is not a shard")) };
             if *of.get_or_insert(shard.of) != shard.of {
@@ -318,6 +330,7 @@ impl Part {
         add_counts(&mut self.found.endings, &other.found.endings);
         add_counts(&mut self.found.operations, &other.found.operations);
         add_counts(&mut self.found.showing, &other.found.showing);
+        self.beside.add(&other.beside);
         for (earlier, later) in &other.lock_order {
             self.lock_order.entry(earlier.clone()).or_default().extend(later.clone());
         }
@@ -327,7 +340,11 @@ impl Part {
     }
 }
 
-/// The build of a race that is not the catalogue's: the program that it stands in belongs to it.
+/// The build that a part of this race belongs to. Of one that is not the catalogue's, it is that of the program, too, in which the race stands.
+fn build_of(race: &Race) -> String {
+    if race.is_of_the_catalogue() { Part::BUILD.to_owned() } else { with_this_program() }
+}
+
 fn with_this_program() -> String {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let program = || match env::current_exe().and_then(fs::read) {
@@ -338,11 +355,16 @@ fn with_this_program() -> String {
     PROGRAM.get_or_init(program).clone()
 }
 
+/// Whatever the race is.
 fn is_this_build(build: &str) -> Result<(), PartError> {
-    if build == Part::BUILD || build == with_this_program() {
+    if build == with_this_program() { Ok(()) } else { is_build(build, Part::BUILD) }
+}
+
+fn is_build(build: &str, ours: &str) -> Result<(), PartError> {
+    if build == ours {
         return Ok(());
     }
-    let (build, ours) = (build.escape_default(), Part::BUILD);
+    let build = build.escape_default();
     Err(PartError(format!("it was begun by lockwalk {build}, and this is {ours}, which may explore something else")))
 }
 
@@ -391,8 +413,10 @@ impl Race {
             (Stand::Done, Some(shard)) => Coverage::Unfinished { why: format!("only shard {shard} was explored") },
             _ => coverage,
         };
-        let (lock_order, sample) = (exploration.tally().lock_order(), sample.map(|schedule| schedule.to_string()));
-        let mut now = Part { stand, found: exploration.outcome(coverage), lock_order, sample, ..part.clone() };
+        let beside = exploration.tally().beside();
+        let lock_order = exploration.tally().lock_order();
+        let sample = sample.map(|schedule| schedule.to_string());
+        let mut now = Part { stand, found: exploration.outcome(coverage), beside, lock_order, sample, ..part.clone() };
         now.add(&part);
         // That of the scheduler's account, which goes on with the one before.
         now.spent = spent;
@@ -415,10 +439,7 @@ impl Race {
     }
 
     fn protocol_of(&self, part: &Part) -> Result<Protocol, PartError> {
-        part.fits()?;
-        if part.race() != self.id() {
-            return Err(PartError(format!("this part is of {} under {}, not of {}", part.race(), part.protocol(), self.id())));
-        }
+        part.fits(self)?;
         part.protocol().parse().map_err(|error: crate::spec::ProtocolError| PartError(error.to_string()))
     }
 }

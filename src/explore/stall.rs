@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dpor::{Call, Explorer, Stall};
 
 use super::{OnStall, Options};
-use crate::sync::{Exec, Progress};
+use crate::sync::{self, Exec, Progress};
 
 /// What to do about it, and after what time.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Watch {
         let (seen, on_stall, after) = (watched.clone(), patience.on_stall.clone(), patience.after);
         // Where there can be no such thread, nobody watches.
         let told = move |progress: &Progress, cpu: usize, computed: Duration| {
-            let line = progress.line_of(cpu).map_or_else(String::new, |at| format!("; it was last seen at {}:{}", at.file(), at.line()));
+            let line = progress.line_of(cpu).map_or_else(String::new, |at| format!("; it was last seen at {}", sync::line(at)));
             let name = cpus.get(cpu).map_or("", String::as_str);
             on_stall(&format!("{whose}, on CPU '{name}': it has computed for {:.1} s without a step{line}", computed.as_secs_f64()));
         };

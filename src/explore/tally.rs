@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 
+use serde::{Deserialize, Serialize};
 use witness::{Count, Coverage, Outcome};
 
 use super::run::Ended;
-use crate::race::{Condition, Race, Seen};
+use crate::race::{Race, Seen};
 use crate::spec::Clause;
-use crate::sync::{Engine, Exec, LockEdge, Name, Operation};
+use crate::sync::{self, Engine, Exec, LockEdge, Name, Operation};
 
 /// Counts over all executions.
 #[derive(Default)]
@@ -26,24 +27,27 @@ pub(super) struct Tally {
     clauses: Vec<u64>,
     endings: Vec<u64>,
     operations: BTreeMap<Operation, u64>,
-    /// What was seen in detours ([`Ended::detour`]). It is not counted there, but was reached.
     beside: Beside,
     /// Of executions that were cut: the most steps of a CPU, which CPU, and where it was.
     busiest: (u64, usize, Option<&'static Location<'static>>),
     edges: BTreeSet<LockEdge>,
 }
 
-#[derive(Default)]
-struct Beside {
-    clauses: BTreeSet<Clause>,
-    /// By their places among the race's.
-    endings: BTreeSet<usize>,
-    operations: BTreeSet<Operation>,
+/// What was seen in detours ([`Ended::detour`]), by name. It is not counted there, but was reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beside {
+    clauses: BTreeSet<String>,
+    endings: BTreeSet<String>,
+    operations: BTreeSet<String>,
 }
 
-/// What was reached was reached once at least, even if all that did so is not counted.
-fn at_least(count: u64, beside: bool) -> u64 {
-    count.max(u64::from(beside))
+impl Beside {
+    /// That of another part of the same exploration, too.
+    pub fn add(&mut self, other: &Self) {
+        self.clauses.extend(other.clauses.iter().cloned());
+        self.endings.extend(other.endings.iter().cloned());
+        self.operations.extend(other.operations.iter().cloned());
+    }
 }
 
 impl Tally {
@@ -90,10 +94,11 @@ impl Tally {
 
     fn passes_by(&mut self, race: &Race, exec: &Exec) {
         exec.extend_lock_edges(&mut self.edges);
-        let endings = race.endings().iter().enumerate().filter(|(_, ending)| ending.holds(&Seen(exec)));
-        self.beside.endings.extend(endings.map(|(at, _)| at));
-        self.beside.clauses.extend(exec.clause_counts().filter(|&(_, count)| count > 0).map(|(clause, _)| clause));
-        self.beside.operations.extend(exec.operations().into_iter().filter(|(_, done)| *done).map(|(operation, _)| operation));
+        let endings = race.endings().iter().filter(|ending| ending.holds(&Seen(exec)));
+        self.beside.endings.extend(endings.map(|ending| ending.label.clone()));
+        self.beside.clauses.extend(exec.clause_counts().filter(|&(_, count)| count > 0).map(|(clause, _)| clause.id().to_owned()));
+        let operations = exec.operations().into_iter().filter(|(_, done)| *done);
+        self.beside.operations.extend(operations.map(|(operation, _)| described(&operation, race)));
     }
 
     fn evaluated(&mut self, exec: &Exec) {
@@ -109,10 +114,14 @@ impl Tally {
         for edge in &self.edges {
             let same_class = edge.earlier.class() == edge.later.class();
             let node = |name: Name| if same_class { name.to_string() } else { name.class() };
-            let at = format!("{}:{}", edge.at.file(), edge.at.line());
-            graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), at);
+            graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), sync::line(edge.at));
         }
         graph
+    }
+
+    /// What was reached, and not counted.
+    pub fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     pub fn violations(&self) -> Vec<Count> {
@@ -129,10 +138,7 @@ impl Tally {
 
     /// Times evaluated, of the clauses that were, and of those that must be.
     pub fn clauses(&self, must: &[Clause]) -> Vec<Count> {
-        let count = |clause: &Clause| {
-            let count = at_least(self.clauses[*clause as usize], self.beside.clauses.contains(clause));
-            (count, must.contains(clause), clause.id())
-        };
+        let count = |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
         let told = |(count, must, id)| (must || count > 0).then(|| Count::new(id, count));
         Clause::ALL.iter().map(count).filter_map(told).collect()
     }
@@ -141,33 +147,36 @@ impl Tally {
     pub fn busiest(&self, race: &Race) -> String {
         let (steps, cpu, line) = self.busiest;
         let Some(name) = race.cpu_names().nth(cpu).filter(|_| steps > 0) else { return String::new() };
-        let line = line.map_or_else(String::new, |at| format!(", and is at {}:{}", at.file(), at.line()));
+        let line = line.map_or_else(String::new, |at| format!(", and is at {}", sync::line(at)));
         format!("; CPU '{name}' has taken {steps} steps{line} (what waits for others in a loop is World::repeat_until)")
     }
 
     /// Times that each operation did something.
     pub fn operations(&self, race: &Race) -> Vec<Count> {
-        let count = |(operation, &count): (&Operation, &u64)| {
-            Count::new(operation.describe(race.cpu_names()), at_least(count, self.beside.operations.contains(operation)))
-        };
-        self.operations.iter().map(count).collect()
+        self.operations.iter().map(|(operation, &count)| Count::new(described(operation, race), count)).collect()
     }
 
     pub fn endings(&self, race: &Race) -> Vec<Count> {
-        let count = |(at, (ending, &count)): (usize, (&Condition, &u64))| {
-            Count::new(&ending.label, at_least(count, self.beside.endings.contains(&at)))
-        };
-        race.endings().iter().zip(&self.endings).enumerate().map(count).collect()
+        race.endings().iter().zip(&self.endings).map(|(ending, &count)| Count::new(&ending.label, count)).collect()
     }
+}
+
+fn described(operation: &Operation, race: &Race) -> String {
+    operation.describe(race.cpu_names().zip(race.cpu_lines().iter().copied()))
 }
 
 /// Which lock was taken while which was held, and where. Locks of different classes are ordered by class; locks of one class among
 /// themselves.
 pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Evaluates what concerns all executions together: the lock order ([ORDER-1](Clause::ORDER_1)), and whether the documented violation accounts
-/// for the others. Many a protocol violates several clauses on the way; but a race's own assertions are there to hold.
-pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
+/// Evaluates what concerns all executions together: what was reached in detours only, the lock order ([ORDER-1](Clause::ORDER_1)), and whether the
+/// documented violation accounts for the others. Many a protocol violates several clauses on the way; but a race's own assertions are there to hold.
+pub(super) fn conclude(outcome: &mut Outcome, beside: &Beside, order: &LockOrder) {
+    // Only now: of several parts, each would count it once.
+    at_least_once(&mut outcome.endings, &beside.endings);
+    at_least_once(&mut outcome.operations, &beside.operations);
+    add_counts(&mut outcome.clauses, &beside.clauses.iter().map(|clause| Count::new(clause, 0)).collect::<Vec<_>>());
+    at_least_once(&mut outcome.clauses, &beside.clauses);
     if outcome.coverage == Coverage::Exhaustive {
         let classes = order.iter().flat_map(|(earlier, later)| later.keys().map(move |later| (earlier.clone(), later.clone())));
         outcome.lock_order = classes.collect();
@@ -187,6 +196,13 @@ pub(super) fn conclude(outcome: &mut Outcome, order: &LockOrder) {
     let place = |count: &Count| Clause::ALL.iter().position(|clause| clause.id() == count.name);
     outcome.clauses.sort_by_key(place);
     outcome.violations.sort_by_key(|count| (count.name == id, place(count)));
+}
+
+/// What was reached was reached once at least, even if all that did so is not counted.
+fn at_least_once(counts: &mut [Count], beside: &BTreeSet<String>) {
+    for count in counts.iter_mut().filter(|count| beside.contains(&count.name)) {
+        count.count = count.count.max(1);
+    }
 }
 
 /// Adds counts of the same names.

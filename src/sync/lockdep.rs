@@ -317,7 +317,7 @@ pub(super) fn might_sleep(name: Name) {
         (state.held.iter().find(|l| l.kind == LockKind::Spin).map(|l| (l.name, l.at)), state.rcu_depth > 0)
     });
     clause(Clause::ATOMIC_1, spin.is_none() && !rcu, || match spin {
-        Some((held, at)) => format!("{name} may sleep, but {held} is held since {}:{}", at.file(), at.line()),
+        Some((held, at)) => format!("{name} may sleep, but {held} is held since {}", super::trace::line(at)),
         None => format!("{name} may sleep inside an RCU read section"),
     });
 }

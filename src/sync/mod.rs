@@ -63,8 +63,8 @@ pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
 pub(crate) use state::State;
-pub(crate) use trace::observe;
 pub use trace::{Call, Taken, Trace, enter, remark, watch};
+pub(crate) use trace::{line, observe};
 pub use violation::Violation;
 pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 

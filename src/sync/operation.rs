@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use super::exec::{self, Exec};
 use super::name::Name;
+use super::trace::line;
 
 /// Something that a line of a race asks for, and that may come to nothing: where there is no VMA, none is split. In some interleavings
 /// that may be what the race is about; what comes to nothing in all of them was never asked for.
@@ -15,13 +16,23 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// In words; `cpus` are the CPUs' names.
-    pub(crate) fn describe<'c>(&self, cpus: impl IntoIterator<Item = &'c str>) -> String {
-        let place = cpus.into_iter().nth(self.cpu).map_or_else(|| "at the end".into(), |cpu| format!("on CPU '{cpu}'"));
-        // A CPU that is the operation itself, as `World::swapoff`, has no line of its own: it is called from the standard library.
-        let line = if self.at.file().starts_with("/rustc/") { String::new() } else { format!("{}:{}: ", self.at.file(), self.at.line()) };
+    /// In words; `cpus` are the CPUs' names, and the lines that add them.
+    pub(crate) fn describe<'c>(&self, cpus: impl IntoIterator<Item = (&'c str, &'static Location<'static>)>) -> String {
+        let cpu = cpus.into_iter().nth(self.cpu);
+        let place = cpu.map_or_else(|| "at the end".into(), |(name, _)| format!("on CPU '{name}'"));
+        // A CPU that is the operation itself, as `World::swapoff`, is called by the standard library.
+        let at = if self.at.file() == in_std().file() { cpu.map(|(_, line)| line) } else { Some(self.at) };
+        let line = at.map_or_else(String::new, |at| line(at) + ": ");
         format!("{line}{} {place}", self.what)
     }
+}
+
+/// Where the standard library calls a function that it is given.
+fn in_std() -> &'static Location<'static> {
+    fn call<R>(given: impl Fn() -> R) -> R {
+        given()
+    }
+    call(Location::caller)
 }
 
 /// The caller asks for `what`; has it `done` anything?

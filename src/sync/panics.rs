@@ -8,6 +8,7 @@ use std::sync::Once;
 
 use super::engine::Engine;
 use super::exec::{self, Exec, clause};
+use super::trace::line;
 use super::violation::Violation;
 use super::{loom, native};
 use crate::spec::Clause;
@@ -25,7 +26,7 @@ pub struct Mishap {
 impl Mishap {
     fn new(place: String, payload: &(dyn Any + Send)) -> Self {
         if let Some(Misuse { said, at }) = payload.downcast_ref::<Misuse>() {
-            return Self { place, said: said.clone(), at: Some(format!("{}:{}", at.file(), at.line())) };
+            return Self { place, said: said.clone(), at: Some(line(at)) };
         }
         let said = text(payload).unwrap_or("a panic without a text").split_whitespace().collect::<Vec<_>>().join(" ");
         Self { place, said, at: AT.take() }
@@ -160,7 +161,7 @@ pub fn silence_results() {
                 return;
             }
             if QUIET.get() > 0 || loom::exploring() {
-                AT.set(info.location().map(|at| format!("{}:{}", at.file(), at.line())));
+                AT.set(info.location().map(line));
             } else {
                 before(info);
             }

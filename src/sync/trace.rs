@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::Location;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use witness::{Fact, Step, StepKind};
@@ -81,7 +82,7 @@ impl Trace {
             return;
         }
         let depth = self.depth[cpu];
-        let mut step = Step { cpu, depth, kind, text, object, now: Vec::new(), at: format!("{}:{}", at.file(), at.line()) };
+        let mut step = Step { cpu, depth, kind, text, object, now: Vec::new(), at: line(at) };
         if kind == StepKind::Call {
             self.calls[cpu].push(step);
             return;
@@ -107,6 +108,21 @@ impl Trace {
             return;
         }
         self.push(taken, cpu, StepKind::Violation, String::new(), format!("{}: {}", violation.clause, violation.what), at);
+    }
+}
+
+/// A line of the sources as it is shown: from where cargo was run, or, in a crate from elsewhere, from its `src` on. Where that lies on this machine
+/// is nobody's business.
+pub(crate) fn line(at: &Location<'_>) -> String {
+    format!("{}:{}", shown(at.file()), at.line())
+}
+
+fn shown(file: &str) -> &str {
+    let path = Path::new(file);
+    match file.rfind("/src/") {
+        _ if !path.is_absolute() => file,
+        Some(before) => &file[before + 1..],
+        None => path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
     }
 }
 
@@ -225,4 +241,19 @@ macro_rules! note {
 #[track_caller]
 pub fn remark(text: impl FnOnce() -> String) {
     event(StepKind::Note, None, text);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nobody_reads_where_a_crate_lies() {
+        for (file, shown) in [
+            ("src/mm/rmap.rs", "src/mm/rmap.rs"),
+            ("tests/src/rmap.rs", "tests/src/rmap.rs"),
+            ("/home/me/src/lockwalk/src/mm/rmap.rs", "src/mm/rmap.rs"),
+            ("/home/me/race.rs", "race.rs"),
+        ] {
+            assert_eq!(super::shown(file), shown);
+        }
+    }
 }

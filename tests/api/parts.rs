@@ -150,6 +150,41 @@ fn parts_that_do_not_belong_together_are_refused() {
     assert!(refused.to_string().starts_with("it was begun by lockwalk 0.0.1-beef, "), "{refused}");
 }
 
+/// What was reached only in executions that are not counted was reached once, not once for each part.
+#[test]
+fn what_is_not_counted_is_not_added_up() {
+    let halves = shards(&race("S3.7"), &Era::V2_6_36, 2);
+    let ending = halves[0].outcome().endings[0].name.clone();
+    let reached = |part: &Part, counted: u64| -> Part {
+        let mut part = serde_json::to_value(part).expect("plain data");
+        part["found"]["endings"][0]["count"] = counted.into();
+        part["beside"]["endings"] = vec![ending.clone()].into();
+        serde_json::from_value(part).expect("it can be read")
+    };
+    for (counted, together) in [([0, 0], 1), ([0, 3], 3), ([2, 3], 5)] {
+        let parts = [reached(&halves[0], counted[0]), reached(&halves[1], counted[1])];
+        let merged = Part::merge(&parts).expect("both are there").outcome();
+        assert_eq!((&merged.endings[0].name, merged.endings[0].count), (&ending, together));
+    }
+}
+
+/// The catalogue's race is known by what lockwalk was built from, another one by its program too, even if it has the same id: neither goes on with the
+/// other's parts.
+#[test]
+fn a_part_belongs_to_one_build() {
+    let ours = race("S3.1");
+    let other = ours.clone().never("something else", |_| false);
+    let begun = |race: &Race| Part::new(race, &Era::V2_6_36, None);
+    for (race, part) in [(&ours, begun(&other)), (&other, begun(&ours)), (&ours, begun(&ours.clone().reversed()))] {
+        let refused = race.check_part(part, &Options::default()).expect_err("another race's part");
+        assert!(refused.to_string().starts_with("it was begun by lockwalk "), "{refused}");
+    }
+    let halves = [shards(&ours, &Era::V2_6_36, 2).remove(0), shards(&other, &Era::V2_6_36, 2).remove(1)];
+    let refused = Part::merge(&halves).expect_err("two builds").to_string();
+    let says = format!("S3.1 under 2.6.36: one part was begun by lockwalk {}, and another by {}+", Part::BUILD, Part::BUILD);
+    assert!(refused.starts_with(&says), "{refused}");
+}
+
 /// Whatever happens to a text, it is not believed, and nobody's program is said to be at fault.
 #[test]
 fn damage_is_noticed() {

@@ -116,13 +116,13 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         ("empty.json", String::new()),
         ("half.json", kept[..kept.len() / 2].into()),
         ("foreign.json", "{\"name\": \"lockwalk\"}".into()),
-        ("newer.json", sealed(&body.replace("exploration 2", "exploration 3"))),
-        ("first.json", body.replace("exploration 2", "exploration 1") + "\n"),
+        ("newer.json", sealed(&body.replace("exploration 3", "exploration 4"))),
+        ("first.json", body.replace("exploration 3", "exploration 1") + "\n"),
         ("older.json", sealed(&body.replace(build, "0.0.9-0a0b0c0d"))),
         ("changed.json", kept.replace("\"executions\":6", "\"executions\":7")),
         ("garbled.json", sealed(&body.replace("\"done\"", "{\"at\":\"dpor exploration 1\\nend\\n\"}"))),
         ("renamed.json", sealed(&body.replace("\"S3.1\"", "\"S9.9\""))),
-        ("none.json", sealed("{\"lockwalk\":\"exploration 2\",\"parts\":[]}")),
+        ("none.json", sealed("{\"lockwalk\":\"exploration 3\",\"parts\":[]}")),
     ] {
         fs::write(directory.join(name), text).expect("writable");
     }
@@ -130,8 +130,8 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         (format!("check --resume {}", path("empty.json")), "empty.json: it is empty"),
         (format!("check --resume {}", path("half.json")), "half.json: it is damaged: its end is missing"),
         (format!("check --resume {}", path("foreign.json")), "it is not an exploration that `lockwalk check --save` wrote"),
-        (format!("check --resume {}", path("newer.json")), "it is of format 3, and this lockwalk reads format 2"),
-        (format!("check --resume {}", path("first.json")), "it is of format 1, and this lockwalk reads format 2"),
+        (format!("check --resume {}", path("newer.json")), "it is of format 4, and this lockwalk reads format 3"),
+        (format!("check --resume {}", path("first.json")), "it is of format 1, and this lockwalk reads format 3"),
         (format!("check --resume {}", path("older.json")), "older.json: it was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
         (format!("merge {}", path("older.json")), "older.json: it was begun by lockwalk 0.0.9-0a0b0c0d, and this is "),
         (format!("check --resume {}", path("changed.json")), "changed.json: it is damaged: its checksum does not fit"),

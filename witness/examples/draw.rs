@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("svg") => render::svg(&witness, Detail::Window),
         Some("mermaid") => render::mermaid(&witness, Detail::Window),
         Some(other) => {
-            return Err(format!("{other}: not one of text, full, color, svg, mermaid").into());
+            return Err(format!("{other}: not one of text, mail, switch, full, color, page, svg, mermaid").into());
         }
     };
     print!("{picture}");
@@ -55,5 +55,17 @@ fn page(witness: &Witness) -> String {
     };
     let race = Entry { id: witness.race.clone(), title: witness.title.clone(), outcomes: vec![outcome], ..Entry::default() };
     let site = Site { races: vec![race], ..Site::default() };
-    site.files().into_iter().find(|file| !file.name.starts_with("index")).map(|file| file.text).unwrap_or_default()
+    // Its first name is that of the race's page.
+    let name = Site::names([(witness.race.as_str(), Vec::new())]).ok().and_then(|names| names.into_iter().next());
+    site.files().into_iter().find(|file| Some(&file.name) == name.as_ref()).map(|file| file.text).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "../tests/samples/mod.rs"]
+mod samples;
+
+#[test]
+fn the_page_shows_the_witness() {
+    let page = page(&samples::violation());
+    assert!(page.contains("<section class=\"stepper\"") && page.contains("MIG-1 is violated"), "{page}");
 }

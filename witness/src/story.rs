@@ -102,6 +102,7 @@ fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<us
     let mut keep = vec![true; story.len()];
     let turns: Vec<&[usize]> = story.chunk_by(|a, b| steps[*a].cpu == steps[*b].cpu).collect();
     let repeating = repeating(witness).unwrap_or_default();
+    let (holds, stale) = (holds(witness), racing(steps, (0..steps.len()).rev()));
     let mut begin = 0;
     for (n, turn) in turns.iter().enumerate() {
         let preparation = n == 0 && from_first_switch && turns.len() > 1;
@@ -117,7 +118,7 @@ fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<us
                 TAIL
             };
             for (at, row) in turn.iter().enumerate() {
-                keep[begin + at] = at < head || at + tail >= turn.len() || matters_beyond(witness, turn, *row);
+                keep[begin + at] = at < head || at + tail >= turn.len() || matters_beyond(witness, &holds, &stale, turn, *row);
             }
         }
         begin += turn.len();
@@ -131,15 +132,17 @@ fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<us
     (0..story.len()).filter(|at| keep[*at]).map(|at| story[at]).collect()
 }
 
-/// Does anybody see `row` after its `turn`? It takes a lock that is held longer, or is the last of the turn to store what another CPU looks at, or
-/// what the violation is about.
-fn matters_beyond(witness: &Witness, turn: &[usize], row: usize) -> bool {
-    use StepKind::{Lock, LockShared, RcuLock, Store, TryLock};
+/// Does `row` matter beyond its `turn`? It takes a lock that is held longer, or is refused one; it violates something; it loads what another CPU's
+/// next store makes stale; or it is the turn's last store to what another CPU looks at, or the violation is about.
+fn matters_beyond(witness: &Witness, holds: &[Hold], stale: &[bool], turn: &[usize], row: usize) -> bool {
+    use StepKind::{Load, Lock, LockShared, RcuLock, Store, TryLock, TryLockFailed, Violation};
     let (step, end) = (&witness.steps[row], turn[turn.len() - 1]);
     match step.kind {
-        Lock | LockShared | TryLock | RcuLock => holds(witness).iter().any(|hold| hold.steps.start == row && hold.steps.end > end),
+        Lock | LockShared | TryLock | RcuLock => holds.iter().any(|hold| hold.steps.start == row && hold.steps.end > end),
+        TryLockFailed | Violation => true,
+        Load => stale[row],
         Store if !step.object.is_empty() => {
-            let same = |other: &&Step| other.object == step.object && matches!(other.kind, Store | StepKind::Load);
+            let same = |other: &&Step| other.object == step.object && matches!(other.kind, Store | Load);
             let later =
                 turn.iter().filter(|other| **other > row).any(|other| witness.steps[*other].kind == Store && same(&&witness.steps[*other]));
             let elsewhere = witness.steps.iter().filter(same).any(|other| other.cpu != step.cpu);
@@ -196,7 +199,7 @@ pub(crate) fn lane(witness: &Witness, cpu: usize) -> usize {
     cpu.min(witness.cpus.len())
 }
 
-/// One head a lane.
+/// What stands above each lane; the last one may be for CPUs that have no name.
 pub(crate) fn heads(witness: &Witness) -> Vec<String> {
     let named = witness.cpus.iter().enumerate();
     let mut heads: Vec<_> = named.map(|(i, name)| format!("CPU{i} {name}").trim_end().to_owned()).collect();
@@ -454,5 +457,18 @@ mod tests {
         assert_eq!(from.rows, [0, 1, 5, 21, 22, 23]);
         assert!(from.left_out().is_some_and(|text| text.contains("18 rows are left out") && text.contains("--whole")));
         assert_eq!((of(Detail::Story).rows.len(), of(Detail::Story).left_out()), (long, None));
+    }
+
+    /// In a long turn, a try that fails, a violation that does not end it, and of two loads the one that goes stale.
+    #[test]
+    fn of_a_long_turn_is_left_what_explains_what_comes() {
+        use StepKind::{Load, Store, TryLockFailed, Violation};
+        let mut steps: Vec<_> = (0..30).map(|n| step(0, Store, &format!("word {n}"))).collect();
+        steps[4] = step(0, TryLockFailed, "page");
+        steps[7] = step(0, Violation, "");
+        steps[10] = step(0, Load, "x"); // CPU1 overwrites what it reads
+        steps[13] = step(0, Load, "y"); // whoever reads it next finds the same
+        steps.extend([step(1, Store, "x"), step(1, Load, "y"), step(1, Violation, "")]);
+        assert_eq!(Shown::new(&witness(steps), Detail::Window).rows, [4, 7, 10, 26, 27, 28, 29, 30, 31, 32]);
     }
 }

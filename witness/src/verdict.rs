@@ -44,7 +44,7 @@ pub struct Outcome {
     pub showing: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
-    /// Which locks, by class, were waited for while others were held: the earlier, the later.
+    /// By class, a lock that was held, and one that was waited for then. Where not everything was explored, there are none; and JSON leaves them out.
     #[serde(skip)]
     pub lock_order: Vec<(String, String)>,
     /// Wall-clock seconds.

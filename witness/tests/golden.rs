@@ -3,7 +3,7 @@
 mod samples;
 
 use witness::render::{self, Detail, Style};
-use witness::{Outcome, Witness};
+use witness::{Ending, Outcome, Witness};
 
 fn each(name: &str, draw: impl Fn(&Witness) -> String) {
     for (sample, witness) in samples::all() {
@@ -39,6 +39,16 @@ fn text_in_the_least_width() {
 #[test]
 fn svg() {
     each("svg", |w| render::svg(w, Detail::Story));
+}
+
+/// A picture of what goes well names no clause, and no command that shows it.
+#[test]
+fn svg_of_what_goes_well() {
+    let empty = String::new;
+    let well = Witness { ending: Ending::Complete, clause: empty(), spec: empty(), replay: empty(), ..samples::violation() };
+    let picture = render::svg(&well, Detail::Story);
+    assert!(picture.contains(">nothing is violated<"), "{picture}");
+    assert!(![" demands:", "found by", "replay:", "class=\"bad\""].iter().any(|part| picture.contains(part)), "{picture}");
 }
 
 #[test]

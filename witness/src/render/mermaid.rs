@@ -19,10 +19,13 @@ const LOCKS: usize = 6;
 /// dashed arrow is a switch; everything else a CPU does, and what became true by it, stands in notes.
 pub fn mermaid(witness: &Witness, detail: Detail) -> String {
     let witness = &clean::witness(witness, false);
-    let holds = story::holds(witness);
+    let mut holds = story::holds(witness);
     let mut locks = story::locks(&holds);
     locks.truncate(LOCKS);
     let shown = Shown::new(witness, detail);
+    // Of what is left out around a lock, mermaid must not see one end alone.
+    let end = witness.steps.len();
+    holds.retain(|hold| [hold.steps.start, hold.steps.end].iter().all(|step| *step == end || shown.rows.contains(step)));
     let mut diagram = Diagram { witness, shown, holds, locks, notes: Vec::new(), out: String::new() };
     diagram.head();
     diagram.steps();

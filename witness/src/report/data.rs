@@ -42,7 +42,7 @@ pub(super) fn of(witness: &Witness) -> Value {
     let holds: Vec<_> =
         holds.iter().zip(tracks).map(|(hold, track)| json!([hold.lane, hold.lock, hold.steps.start, hold.steps.end, track])).collect();
     json!({
-        "cpus": cpus(witness),
+        "cpus": story::heads(witness),
         "start": witness.start.iter().map(|fact| [&fact.name, &fact.value]).collect::<Vec<_>>(),
         "steps": steps,
         "story": Shown::new(witness, Detail::Story).rows,
@@ -52,15 +52,6 @@ pub(super) fn of(witness: &Witness) -> Value {
         "clause": witness.clause,
         "what": if matches!(witness.ending, Ending::Complete) { "" } else { witness.what.as_str() },
     })
-}
-
-/// The names of the lanes, which the stepper numbers.
-fn cpus(witness: &Witness) -> Vec<String> {
-    let mut cpus = witness.cpus.clone();
-    if story::heads(witness).len() > cpus.len() {
-        cpus.push("and others".into());
-    }
-    cpus
 }
 
 /// What `now` says has changed: `P0.count 1→2`, `pte[mm0:4] = mig(P0 rw)`, `vma2 is gone`. Of what has a blank field nothing is said before

@@ -1,30 +1,32 @@
-// The index: which races are shown, and in which order. Without this, all of them are, by claim.
+// The index: which claims are shown, in which order, and how much of them. Without this, all of them are, by family.
 "use strict";
 
-const rows = [...document.querySelectorAll("#matrix tbody tr")];
-const body = document.querySelector("#matrix tbody");
-const [words, family, verdict, order] = ["words", "family", "verdict", "order"].map((id) => document.getElementById(id));
-const count = document.getElementById("count");
+const matrix = document.getElementById("matrix");
+const groups = [...matrix.tBodies];
+const [words, family, verdict, order, all, count] = ["words", "family", "verdict", "order", "all", "count"].map((id) => document.getElementById(id));
+
+// What is well has no class.
+const LOOK = { "": "tr", bad: ".bad", good: "td:not([class], :empty, :has(b)), td > b:not([class])", doubt: ".doubt" };
 
 function show() {
   const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
-  for (const row of rows) {
-    const text = row.textContent.toLowerCase();
-    const its = row.querySelector("a").textContent.split(/[./]/)[0];
-    const fits = wanted.every((word) => text.includes(word)) && (!family.value || its === family.value);
-    row.hidden = !(fits && (!verdict.value || row.querySelector(`.${verdict.value}`)));
-    if (!row.hidden) shown++;
+  for (const group of groups) {
+    const text = group.textContent.toLowerCase();
+    const fits = wanted.every((word) => text.includes(word)) && (!family.value || group.id.split(/[./]/)[0] === family.value);
+    group.hidden = !(fits && group.querySelector(LOOK[verdict.value]));
+    if (!group.hidden) shown++;
   }
-  count.textContent = `${shown} of ${rows.length} races`;
+  count.textContent = `${shown} of ${groups.length}`;
 }
 
 function sort() {
-  const violations = (row) => row.querySelectorAll("td.bad").length;
-  body.append(...(order.value === "claim" ? rows : rows.toSorted((a, b) => violations(b) - violations(a))));
+  const violations = (group) => group.rows[0].querySelectorAll(".bad").length;
+  matrix.append(...(order.value === "family" ? groups : groups.toSorted((a, b) => violations(b) - violations(a))));
 }
 
 for (const control of [words, family, verdict]) control.addEventListener("input", show);
 order.addEventListener("input", sort);
+all.addEventListener("input", () => matrix.querySelectorAll("input").forEach((box) => (box.checked = all.checked)));
 document.querySelector(".filters").hidden = false;
 show();

@@ -5,38 +5,48 @@ use std::fmt::Write as _;
 
 use super::html::{self, escape};
 use super::page::verdict;
-use super::{DESIGN, Design, Entry, FILTER, LOCKS, Site, page_name};
+use super::{Claim, DESIGN, Design, Entry, FILTER, LOCKS, Site, page_name};
+use crate::Outcome;
 
 /// Pixels of a box of the lock-order graph, and between two.
 const BOX: (usize, usize) = (150, 30);
 const GAP: (usize, usize) = (60, 34);
 
 pub(super) fn index(site: &Site) -> String {
-    let families: BTreeSet<_> = site.races.iter().map(|race| family(&race.id)).collect();
-    let families: String = families.iter().map(|family| format!("<option>{}</option>", escape(family))).collect();
+    let rows = rows(site);
+    let mut families: Vec<&str> = rows.iter().map(|row| family(row.id)).collect();
+    families.dedup();
+    let options: String = families.iter().map(|family| format!("<option>{}</option>", escape(family))).collect();
+    // Each leads to its first row.
+    let first = |family: &&str| rows.iter().find(|row| self::family(row.id) == *family).map_or("", |row| row.id);
+    let links = families.iter().map(|family| format!("<a href=\"#{}\">{}</a>", escape(first(family)), escape(family)));
+    let what = if site.claims.is_empty() { "race" } else { "claim" };
     let mut body = format!(
         "<nav><a href=\"{LOCKS}\">Lock order</a><a href=\"{DESIGN}\">Design space</a></nav>\n<main>\n\
          <h1>Races of Linux's anonymous-memory lock protocol</h1>\n<p>{}</p>\n\
-         <p>A cell says what was computed of a race under a kernel's protocol: <span class=\"bad\">✗</span> the clause that some interleaving violates, \
+         <p>A cell says what was computed under a kernel's protocol: <span class=\"bad\">✗</span> the clause that some interleaving violates, \
          with a link to it; <span class=\"good\">✓</span> all interleavings were run, and none violates anything; <span class=\"doubt\">?</span> undecided; \
-         – it makes no sense there; empty: nobody asks. The last column counts protocols in which a choice is made differently.</p>\n\
+         – it makes no sense there; empty: nobody asks. Where there are several races, a cell counts how many of them came out in which way, and the box \
+         before the claim shows each of them. The first column counts protocols in which a choice is made differently.</p>\n\
+         <nav aria-label=\"Families\">{}</nav>\n\
          <div class=\"filters\" hidden><label>Words <input type=\"search\" id=\"words\"></label>\
-         <label>Document <select id=\"family\"><option value=\"\">all</option>{families}</select></label>\
+         <label>Family <select id=\"family\"><option value=\"\">all</option>{options}</select></label>\
          <label>Verdict <select id=\"verdict\"><option value=\"\">any</option><option value=\"bad\">✗ violated</option>\
          <option value=\"good\">✓ never</option><option value=\"doubt\">? open</option></select></label>\
-         <label>Order <select id=\"order\"><option value=\"claim\">by claim</option><option value=\"violations\">most violations first</option></select></label>\
-         <output id=\"count\" class=\"dim\"></output></div>\n<table class=\"matrix\" id=\"matrix\">\n<thead><tr><th scope=\"col\">race</th>",
+         <label>Order <select id=\"order\"><option value=\"family\">by family</option><option value=\"violations\">most violations first</option></select></label>\
+         <label><input type=\"checkbox\" id=\"all\"> every race</label>\
+         <output id=\"count\" class=\"dim\"></output></div>\n<table class=\"matrix\" id=\"matrix\">\n<thead><tr><th scope=\"col\">{what}</th>\
+         <th scope=\"col\">changed</th>",
         escape(&site.made),
+        links.collect::<String>(),
     );
     let there: Vec<_> = site.kernels.iter().filter(|kernel| site.races.iter().any(|race| under(race, kernel).is_some())).collect();
     for kernel in &there {
         let _ = write!(body, "<th scope=\"col\">{}</th>", escape(kernel));
     }
-    body += "<th scope=\"col\">changed</th></tr></thead>\n<tbody>\n";
-    for race in &site.races {
-        body += &row(race, &there);
-    }
-    html::page("lockwalk: the races", &(body + "</tbody></table>\n"), FILTER)
+    body += "</tr></thead>\n";
+    body.extend(rows.iter().map(|row| row.html(&there)));
+    html::page("lockwalk: the races", &(body + "</table>\n"), FILTER)
 }
 
 const BACK: &str = "<nav><a href=\"index.html\">All races</a></nav>\n<main>\n";
@@ -54,8 +64,11 @@ pub(super) fn locks(site: &Site) -> String {
 
 pub(super) fn designs(site: &Site) -> String {
     let tables: String = site.designs.iter().map(table).collect();
-    let tables =
-        if tables.is_empty() { "<p>It is that of document 0's races (S0), of which none is in this report.</p>\n".into() } else { tables };
+    let tables = if tables.is_empty() {
+        "<p>It is computed of document 0's races (S0), and none of them is in this report.</p>\n".into()
+    } else {
+        tables
+    };
     html::page("lockwalk: the design space", &format!("{BACK}<h1>Design space</h1>\n{tables}"), "")
 }
 
@@ -64,49 +77,133 @@ fn family(id: &str) -> &str {
     id.split(['.', '/']).next().unwrap_or_default()
 }
 
-fn under<'r>(race: &'r Entry, protocol: &str) -> Option<&'r crate::Outcome> {
+fn under<'r>(race: &'r Entry, protocol: &str) -> Option<&'r Outcome> {
     race.outcomes.iter().find(|outcome| outcome.protocol == protocol)
 }
 
-/// Attributes have no quotes where they need none, and cells and rows no end: there are thousands of them, and a page is to be small.
-fn row(race: &Entry, kernels: &[&String]) -> String {
-    let (id, title) = (escape(&race.id), escape(&race.title));
-    let mut row = format!("<tr><th><a href=\"{}\">{id}</a> {title}", page_name(&race.id, None));
-    let mut empty = 0;
-    for kernel in kernels {
-        let Some(outcome) = under(race, kernel) else {
-            empty += 1;
-            continue;
-        };
-        row += &gap(std::mem::take(&mut empty));
-        let (class, sign, words) = verdict(outcome);
-        let words = if class == "bad" { format!("{sign} {}", escape(&words)) } else { sign.to_owned() };
-        let words = match outcome.witness {
-            Some(_) => format!("<a href=\"{}\">{words}</a>", page_name(&race.id, Some(&outcome.protocol))),
-            None => words,
-        };
-        let _ = write!(row, "<td class={class}>{words}");
-    }
-    row += &gap(empty);
-    row += "<td>";
-    let mut others = BTreeMap::<(&str, &str), usize>::new();
-    for outcome in race.outcomes.iter().filter(|outcome| !kernels.contains(&&outcome.protocol)) {
-        let (class, sign, _) = verdict(outcome);
-        *others.entry((class, sign)).or_default() += 1;
-    }
-    for ((class, sign), count) in others {
-        let _ = write!(row, "<span class={class}>{sign}{count}</span> ");
-    }
-    row + "\n"
+/// A row of the index, and what it stands for.
+struct Row<'s> {
+    /// That of the claim, of the race, or the family of races that no claim speaks of.
+    id: &'s str,
+    says: String,
+    races: Vec<&'s Entry>,
 }
 
-/// So many kernels of which nobody asks.
-fn gap(empty: usize) -> String {
-    match empty {
-        0 => String::new(),
-        1 => "<td>".into(),
-        _ => format!("<td colspan={empty}>"),
+/// The claims, by family, and behind those of a family its races that none of them speaks of.
+fn rows(site: &Site) -> Vec<Row<'_>> {
+    let mut rows = Vec::new();
+    for Claim { id, says, .. } in &site.claims {
+        let races: Vec<_> = site.races.iter().filter(|race| race.claim.as_ref() == Some(id)).collect();
+        if !races.is_empty() {
+            rows.push(Row { id, says: says.clone(), races });
+        }
     }
+    let families: BTreeSet<&str> = rows.iter().map(|row| family(row.id)).collect();
+    let claimed = |race: &&Entry| site.claims.iter().any(|claim| race.claim.as_ref() == Some(&claim.id));
+    for race in site.races.iter().filter(|race| !claimed(race)) {
+        let family = family(&race.id);
+        match rows.iter_mut().find(|row| row.id == family) {
+            Some(row) => row.races.push(race),
+            None if families.contains(family) => {
+                rows.push(Row { id: family, says: "Races that no claim speaks of.".into(), races: vec![race] });
+            }
+            None => rows.push(Row { id: &race.id, says: race.title.clone(), races: vec![race] }),
+        }
+    }
+    let all: Vec<_> = site.claims.iter().map(|claim| claim.id.as_str()).chain(site.races.iter().map(|race| race.id.as_str())).collect();
+    rows.sort_by_key(|row| all.iter().position(|id| family(id) == family(row.id)));
+    rows
+}
+
+impl Row<'_> {
+    /// Attributes have no quotes where they need none, cells and rows no end, and what is well no class: there are thousands of them, and a page is to
+    /// be small.
+    fn html(&self, kernels: &[&String]) -> String {
+        let (id, says) = (escape(self.id), escape(&self.says));
+        let mut body = format!("<tbody id=\"{id}\">");
+        if let [race] = self.races[..] {
+            let title = if race.title == self.says { String::new() } else { format!(" <i>{}</i>", escape(&race.title)) };
+            let _ = write!(body, "<tr><th><a href={}>{id}</a> {says}{title}{}", page_name(&race.id, None), self.cells(kernels));
+            return body + "</tbody>\n";
+        }
+        let races = self.races.len();
+        let _ = write!(body, "<tr><th><label><input type=checkbox> <b>{id}</b> {says} <i>{races} races</i></label>{}", self.cells(kernels));
+        for race in &self.races {
+            let (id, title) = (escape(&race.id), escape(&race.title));
+            let alone = Row { id: self.id, says: String::new(), races: vec![race] };
+            let _ = write!(body, "<tr><th><a href={}>{id}</a> {title}{}", page_name(&race.id, None), alone.cells(kernels));
+        }
+        body + "</tbody>\n"
+    }
+
+    /// What came out under a kernel.
+    fn under(&self, kernel: &str) -> Said {
+        let its: Vec<_> = self.races.iter().filter_map(|race| Some((*race, under(race, kernel)?))).collect();
+        match its[..] {
+            [(race, outcome)] => of_one(race, outcome),
+            _ => of_several(its.into_iter().map(|(_, outcome)| outcome), true),
+        }
+    }
+
+    /// What came out under other protocols.
+    fn changed(&self, kernels: &[&String]) -> Said {
+        let all = self.races.iter().flat_map(|race| &race.outcomes);
+        of_several(all.filter(|outcome| !kernels.contains(&&outcome.protocol)), false)
+    }
+
+    /// Its cells behind the first, up to the last one that says anything.
+    fn cells(&self, kernels: &[&String]) -> String {
+        let mut cells = String::new();
+        let mut empty = 0;
+        for (class, words) in [self.changed(kernels)].into_iter().chain(kernels.iter().map(|kernel| self.under(kernel))) {
+            if words.is_empty() {
+                empty += 1;
+            } else {
+                let _ = write!(cells, "{}<td{}>{words}", gap(std::mem::take(&mut empty)), marked(class));
+            }
+        }
+        cells
+    }
+}
+
+fn marked(class: &str) -> String {
+    if class == "good" { String::new() } else { format!(" class={class}") }
+}
+
+/// What a cell says of races: a class, and words, which have classes of their own where they differ; no words if nobody asks.
+type Said = (&'static str, String);
+
+fn of_one(race: &Entry, outcome: &Outcome) -> Said {
+    let (class, sign, words) = verdict(outcome);
+    let words = if class == "bad" { format!("{sign} {}", escape(&words)) } else { sign.to_owned() };
+    let linked = |_| format!("<a href={}>{words}</a>", page_name(&race.id, Some(&outcome.protocol)));
+    (class, outcome.witness.as_ref().map_or(words.clone(), linked))
+}
+
+/// How many came out in which way; of what is violated also the clause, if that is asked for and is always the same one.
+fn of_several<'o>(outcomes: impl Iterator<Item = &'o Outcome>, clause: bool) -> Said {
+    let mut all = BTreeMap::<(&'static str, &'static str), Vec<String>>::new();
+    for outcome in outcomes {
+        let (class, sign, words) = verdict(outcome);
+        all.entry((class, sign)).or_default().push(words);
+    }
+    let words = |((class, sign), words): ((&'static str, &'static str), Vec<String>)| {
+        let same = clause && class == "bad" && words.iter().all(|other| *other == words[0]);
+        let clause = if same { format!(" {}", escape(&words[0])) } else { String::new() };
+        let count = if words.len() == 1 { String::new() } else { words.len().to_string() };
+        (class, format!("{sign}{count}{clause}"))
+    };
+    let mut each: Vec<Said> = all.into_iter().map(words).collect();
+    match each[..] {
+        [] => ("", String::new()),
+        [_] => each.remove(0),
+        _ => ("good", each.iter().map(|(class, words)| format!("<b{}>{words}</b>", marked(class))).collect::<Vec<_>>().join(" ")),
+    }
+}
+
+/// So many cells of which nobody asks, in as few letters as it takes.
+fn gap(empty: usize) -> String {
+    if empty > 3 { format!("<td colspan={empty}>") } else { "<td>".repeat(empty) }
 }
 
 /// The lock-order graph: a lock stands below all that are taken before it.

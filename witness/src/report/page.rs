@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::html::{self, escape};
-use super::{Entry, INDEX, STEPPER, Site, data, page_name, picture_of};
+use super::{Claim, Entry, INDEX, STEPPER, Site, data, page_name, picture_of, twin_of};
 use crate::render::Detail;
 use crate::{Documented, Judgement, Outcome, Verdict, Witness, story};
 
@@ -32,7 +32,8 @@ pub(super) fn race(site: &Site, n: usize) -> String {
 pub(super) fn case(site: &Site, n: usize, at: usize, witness: &Witness) -> String {
     let race = &site.races[n];
     let mut body = head(site, n) + &protocols(race, Some(at));
-    let picture = picture_of(&page_name(&race.id, Some(&witness.protocol)));
+    let page = page_name(&race.id, Some(&witness.protocol));
+    let picture = picture_of(&page);
     let protocol = escape(&witness.protocol);
     let _ = write!(
         body,
@@ -45,31 +46,31 @@ pub(super) fn case(site: &Site, n: usize, at: usize, witness: &Witness) -> Strin
     let _ =
         writeln!(body, "<p><a href=\"{picture}\">The same as a picture</a>. Locks {}. To run it again:</p>", escape(&story::held(witness)));
     let _ = writeln!(body, "<pre>{}</pre>", escape(&witness.replay));
-    if let Some(twin) = race.twins.get(at).and_then(Option::as_ref) {
+    if let Some(twin) = twin(race, at) {
         let _ = write!(
             body,
-            "<h2>Under {}, which holds</h2>\n<p>{}</p>\n",
+            "<h2>Under {}, which holds</h2>\n<p>No interleaving violates anything. This is the one nearest to that above: its turns are longer or shorter \
+             by the fewest steps.</p>\n",
             escape(&twin.protocol),
-            escape("Of all its interleavings, the one that begins most alike."),
         );
-        body += &stepper("twin", twin, "");
+        body += &stepper("twin", twin, &twin_of(&page));
     }
     let title = format!("{} · {} · {}", race.id, race.title, witness.protocol);
     html::page(&title, &body, STEPPER)
 }
 
+/// How the race goes under a protocol that holds, beside what is violated in the n-th of its outcomes.
+pub(super) fn twin(race: &Entry, at: usize) -> Option<&Witness> {
+    race.twins.get(at)?.as_ref()
+}
+
 /// Its place for the stepper; a picture where there is no script.
 fn stepper(key: &str, witness: &Witness, picture: &str) -> String {
-    let without = match picture {
-        "" => String::new(),
-        _ => format!(
-            "<noscript><div class=\"picture\"><img src=\"{picture}\" alt=\"{}\"></div></noscript>\n",
-            escape(&format!("The interleaving: {}", story::headline(witness)))
-        ),
-    };
     format!(
-        "<section class=\"stepper\" data-key=\"{key}\" data-witness=\"data-{key}\" aria-label=\"{}\">\n{without}</section>\n{}",
+        "<section class=\"stepper\" data-key=\"{key}\" data-witness=\"data-{key}\" aria-label=\"{}\">\n\
+         <noscript><div class=\"picture\"><img src=\"{picture}\" alt=\"{}\"></div></noscript>\n</section>\n{}",
         escape(&format!("Interleaving under {}", witness.protocol)),
+        escape(&format!("The interleaving: {}", story::headline(witness))),
         html::data(&format!("data-{key}"), &data::of(witness)),
     )
 }
@@ -86,8 +87,10 @@ fn head(site: &Site, n: usize) -> String {
         escape(&race.id),
         escape(&race.title),
     );
-    if let Some((says, source)) = &race.claim {
-        let _ = writeln!(head, "<blockquote><p>{}</p><footer><p>{}</p></footer></blockquote>", escape(says), escape(source));
+    let claim = |claim: &&Claim| race.claim.as_ref() == Some(&claim.id);
+    if let Some(Claim { id, says, source }) = site.claims.iter().find(claim) {
+        let (id, says, source) = (escape(id), escape(says), escape(source));
+        let _ = writeln!(head, "<blockquote><p><a href=\"{INDEX}#{id}\">{id}</a>: {says}</p><footer><p>{source}</p></footer></blockquote>");
     }
     head
 }

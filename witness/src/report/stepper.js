@@ -4,6 +4,21 @@
 
 const COLORS = 8;
 
+// What moves it: the key, what its button says, and what it does; the slider stands before the fourth.
+const MOVES = [
+  ["Home", "|◀", "Before the first step (Home)", (stepper) => stepper.go(0)],
+  ["PageUp", "◀◀", "To the switch before (Page Up)", (stepper) => stepper.jump(-1)],
+  ["ArrowLeft", "◀", "One step back (←)", (stepper) => stepper.go(stepper.at - 1)],
+  ["ArrowRight", "▶", "One step on (→)", (stepper) => stepper.go(stepper.at + 1)],
+  ["PageDown", "▶▶", "To the next switch (Page Down)", (stepper) => stepper.jump(1)],
+  ["End", "▶|", "To the end (End)", (stepper) => stepper.go(stepper.rows.length)],
+];
+
+// Does a CPU lose its turn between two steps that are shown one after the other? Who only waits takes none.
+function switches(before, after) {
+  return before.c !== after.c && after.k !== "blocked";
+}
+
 function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -81,11 +96,11 @@ class Stepper {
   }
 
   build() {
-    const button = (label, title, act) => {
+    const buttons = MOVES.map(([, label, title, move]) => {
       const made = el("button", { type: "button", title }, label);
-      made.addEventListener("click", act);
+      made.addEventListener("click", () => move(this));
       return made;
-    };
+    });
     this.slider = el("input", { type: "range", min: 0, value: 0, "aria-label": "Step" });
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
     const every = el("input", { type: "checkbox" });
@@ -101,13 +116,9 @@ class Stepper {
     const controls = el(
       "div",
       { class: "controls" },
-      button("|◀", "Before the first step (Home)", () => this.go(0)),
-      button("◀◀", "To the switch before (Page Up)", () => this.jump(-1)),
-      button("◀", "One step back (←)", () => this.go(this.at - 1)),
+      ...buttons.slice(0, 3),
       this.slider,
-      button("▶", "One step on (→)", () => this.go(this.at + 1)),
-      button("▶▶", "To the next switch (Page Down)", () => this.jump(1)),
-      button("▶|", "To the end (End)", () => this.go(this.rows.length)),
+      ...buttons.slice(3),
       this.place,
       el("label", {}, every, " loads without effect, too"),
     );
@@ -125,12 +136,12 @@ class Stepper {
     const tracks = cpus.map((_, lane) => 1 + Math.max(-1, ...this.witness.holds.filter((hold) => hold[0] === lane).map((hold) => hold[4])));
     this.heads = cpus.map(() => el("div", { class: "held" }));
     const head = el("tr", {}, el("th", { class: "n" }, "step"));
-    cpus.forEach((name, lane) => head.append(el("th", {}, `CPU${lane} ${name}`, this.heads[lane])));
+    cpus.forEach((name, lane) => head.append(el("th", {}, name, this.heads[lane])));
     head.append(el("th", {}, "now true"));
     this.lines = this.rows.map((n, at) => {
       const step = steps[n];
       const bad = n === this.witness.bad;
-      const turns = at > 0 && steps[this.rows[at - 1]].c !== step.c && step.k !== "blocked";
+      const turns = at > 0 && switches(steps[this.rows[at - 1]], step);
       const round = repeat && n >= repeat[0] && n <= repeat[1];
       const number = el("a", { href: `#${this.key}=${n + 1}` }, String(n + 1));
       const line = el("tr", { class: [bad && "bad", turns && "turn", round && "round"].filter(Boolean).join(" ") }, el("td", { class: "n" }, number));
@@ -206,9 +217,8 @@ class Stepper {
 
   jump(by) {
     const { steps } = this.witness;
-    const switches = (at) => at === 0 || at === this.rows.length || steps[this.rows[at - 1]].c !== steps[this.rows[at]].c;
     let at = this.at + by;
-    while (at > 0 && at < this.rows.length && !switches(at)) at += by;
+    while (at > 0 && at < this.rows.length && !switches(steps[this.rows[at - 1]], steps[this.rows[at]])) at += by;
     this.go(at);
   }
 
@@ -269,17 +279,10 @@ Stepper.active = steppers[0];
 document.addEventListener("keydown", (event) => {
   const stepper = Stepper.active;
   if (!stepper || event.ctrlKey || event.altKey || event.metaKey) return;
-  const act = {
-    ArrowRight: () => stepper.go(stepper.at + 1),
-    ArrowLeft: () => stepper.go(stepper.at - 1),
-    PageDown: () => stepper.jump(1),
-    PageUp: () => stepper.jump(-1),
-    Home: () => stepper.go(0),
-    End: () => stepper.go(stepper.rows.length),
-  }[event.key];
-  if (!act) return;
+  const move = MOVES.find(([key]) => key === event.key);
+  if (!move) return;
   event.preventDefault();
-  act();
+  move[3](stepper);
 });
 
 window.addEventListener("hashchange", () => {

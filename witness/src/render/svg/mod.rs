@@ -23,10 +23,14 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
     let columns = (Layout::new(witness, &shown.rows, 0).width - 2 * PAD) / ADVANCE;
     let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     let headline = story::headline(witness);
-    let (demand, found) = (story::demand(witness), story::found(witness));
     let mut picture = Picture { out: String::new(), y: PAD + LINE / 2, columns };
-    for (text, class) in [(&title, "head"), (&headline, "bad"), (&demand, "dim"), (&found, "dim")] {
-        picture.paragraph(text, class);
+    picture.paragraph(&title, "head");
+    if witness.ending == Ending::Complete {
+        picture.paragraph(&headline, "dim");
+    } else {
+        picture.paragraph(&headline, "bad");
+        picture.paragraph(&story::demand(witness), "dim");
+        picture.paragraph(&story::found(witness), "dim");
     }
     picture.y += PAD / 2;
     let layout = Layout::new(witness, &shown.rows, picture.y);
@@ -194,7 +198,9 @@ impl Picture {
         for paragraph in [Some(story::held(witness)), shown.left_out()].into_iter().flatten() {
             self.paragraph(&paragraph, "dim");
         }
-        self.paragraph(&format!("replay: {}", witness.replay), "dim");
+        if !witness.replay.is_empty() {
+            self.paragraph(&format!("replay: {}", witness.replay), "dim");
+        }
     }
 
     fn finish(self, layout: &Layout, title: &str, headline: &str) -> String {
