@@ -309,7 +309,7 @@ fn seen(w: &World, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
 pub struct Reachable {
     /// What they come to and the state that is left, as a recorder writes it.
     pub endings: BTreeSet<String>,
-    /// The explorations, one for each beginning, which say whether they were exhausted and what was violated.
+    /// The explorations, one for each way of the swap device, which say whether they were exhausted and what was violated.
     pub outcomes: Vec<crate::Outcome>,
 }
 
@@ -327,22 +327,37 @@ impl Reachable {
 
 /// Runs a pair in every interleaving, or in so many.
 ///
-/// It may begin in two ways if its script puts something on swap: a page whose writing takes longer than `MADV_PAGEOUT` is still in the swap cache when
-/// it is written, and nobody can tell from outside (FINDING-73). Both are run.
+/// What the swap device does is not seen from outside, so all that it may do is run. A page that the script has put on swap may still be in the
+/// swap cache, if its writing took longer than `MADV_PAGEOUT` (FINDING-73); and where one of the two puts a page on swap, its writing may be over at
+/// once, or at any time, or after the other is.
 pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> Reachable {
     let endings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let ways: &[bool] = if pair.setup().iter().any(|op| matches!(op, Op::Pageout { .. })) { &[false, true] } else { &[false] };
-    let outcomes = ways.iter().map(|&cached| explore(protocol, pair, executions, cached, &endings)).collect();
+    let pages_out = |ops: &[Op]| ops.iter().any(|op| matches!(op, Op::Pageout { .. }));
+    let mut devices = vec![Device::AtOnce];
+    devices.extend(pages_out(&pair.setup()).then_some(Device::LeavesCached));
+    devices.extend(pages_out(&pair.both()).then_some(Device::Slow));
+    let outcomes = devices.into_iter().map(|device| explore(protocol, pair, executions, device, &endings)).collect();
     let endings = endings.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Reachable { endings, outcomes }
 }
 
-/// Runs a pair whose script leaves what it puts on swap in the swap cache too, or not.
+/// What the swap device does in a pair.
+#[derive(Clone, Copy, PartialEq)]
+enum Device {
+    /// It has written a page as soon as it is asked.
+    AtOnce,
+    /// The same; and what the script has put on swap is in the swap cache, too.
+    LeavesCached,
+    /// It writes what one of the two puts on swap as a CPU of its own.
+    Slow,
+}
+
+/// Runs a pair with one way of the swap device.
 fn explore(
     protocol: &Protocol,
     pair: &Pair,
     executions: Option<u64>,
-    cached: bool,
+    device: Device,
     endings: &Arc<Mutex<BTreeSet<String>>>,
 ) -> crate::Outcome {
     let (setup, both) = (pair.setup(), pair.both());
@@ -356,7 +371,7 @@ fn explore(
         w.new_process().mmap(0..PAGES);
         for op in &setup {
             plain(w, op);
-            if let (true, &Op::Pageout { p, k }) = (cached, op)
+            if let (Device::LeavesCached, &Op::Pageout { p, k }) = (device, op)
                 && matches!(w.look_at(w.process(p).mm(), k), At::Slot(_))
             {
                 w.process(p).read_ahead(k);
@@ -365,7 +380,14 @@ fn explore(
             observer.begins_with(&seen(w, (0..).map_while(|p| (p < w.processes()).then(|| (p, w.process(p).mm())))));
         }
         *begun.lock().unwrap_or_else(PoisonError::into_inner) = observer;
+        if device == Device::Slow {
+            w.swap_slowly();
+        }
     });
+    let paged_out = both.iter().find_map(|op| if let &Op::Pageout { p, k } = op { Some((p, k)) } else { None });
+    if let (Device::Slow, Some((p, k))) = (device, paged_out) {
+        race = race.cpu("swap device", move |w| w.end_swap_write(w.process(p).page_at(k)));
+    }
     for (at, op) in both.into_iter().enumerate() {
         let came_to = came_to.clone();
         race = race.cpu(op.to_string(), move |w| {
