@@ -329,13 +329,15 @@ impl Reachable {
 ///
 /// What the swap device does is not seen from outside, so all that it may do is run. A page that the script has put on swap may still be in the
 /// swap cache, if its writing took longer than `MADV_PAGEOUT` (FINDING-73); and where one of the two puts a page on swap, its writing may be over at
-/// once, or at any time, or after the other is.
+/// once, or at any time, or after the other is. Beside a migration or swapoff, which wait for it, it is over at once: a device that has come by too
+/// early would be waited for for ever.
 pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> Reachable {
     let endings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let pages_out = |ops: &[Op]| ops.iter().any(|op| matches!(op, Op::Pageout { .. }));
     let mut devices = vec![Device::AtOnce];
     devices.extend(pages_out(&pair.setup()).then_some(Device::LeavesCached));
-    devices.extend(pages_out(&pair.both()).then_some(Device::Slow));
+    let waits = pair.both().iter().any(|op| matches!(op, Op::Migrate { .. } | Op::Swapoff {}));
+    devices.extend((pages_out(&pair.both()) && !waits).then_some(Device::Slow));
     let outcomes = devices.into_iter().map(|device| explore(protocol, pair, executions, device, &endings)).collect();
     let endings = endings.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Reachable { endings, outcomes }
