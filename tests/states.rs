@@ -13,9 +13,16 @@ fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
 }
 
-/// Races that the search by states leaves undecided under some protocols, and says so: under these nothing can be compared. In the first, one CPU goes round
-/// for ever, and no two of its rounds look alike to it; in the second, since 3.7, it finds that something is missing in what it takes for a state.
-const OPEN: [&str; 2] = ["S4/merge-swapoff", "S4/exec"];
+/// Races that the search by states leaves undecided under some protocols, and says so, or goes on for too long: SPEC.md §7. In most of them a CPU goes round for
+/// ever, and no two of its rounds look alike to it; in `S0.4` under 5.19 and `S4/exec` since 3.7 it finds that something is missing in what it takes for a state.
+const OPEN: [&str; 9] =
+    ["S0.2", "S0.2/suspended", "S0.2/writes", "S0.4", "S0.8/writes", "S1.6/starve", "S4/merge-swapoff", "S4/exec", "S4/exec-waits"];
+
+/// Cases that stay the same when others come or go: about every eighth.
+fn sample() -> Vec<Case> {
+    let sum = |text: &str| text.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    common::cases().into_iter().filter(|(race, protocol, _)| sum(&format!("{}{protocol}", race.id())).is_multiple_of(8)).collect()
+}
 
 /// What is different, if anything. Two explorations to the end must agree on which clauses are violated and evaluated, which endings are reached,
 /// and what came of which operation. Where one violation has settled the claim, what else was seen before it depends on the order.
@@ -63,12 +70,12 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     (plain, states, differ)
 }
 
-/// Every eighth case, if it is small; those of `STATES_OF` where that says which.
+/// Every eighth case or so, if it is small; those of `STATES_OF` where that says which.
 #[test]
 fn cheap_cases() {
     let cases: Vec<_> = match std::env::var("STATES_OF") {
         Ok(some) => common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect(),
-        Err(_) => common::cases().into_iter().step_by(8).collect(),
+        Err(_) => sample().into_iter().filter(|(race, ..)| !OPEN.contains(&race.id())).collect(),
     };
     let (plain, states, differ) = compare(&cases, 40);
     eprintln!("{plain} executions of source-DPOR, {states} by states");
