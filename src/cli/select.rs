@@ -95,7 +95,8 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String
     let is_near = |distance: usize, name: &str| distance * 2 <= wanted.chars().count().max(name.chars().count());
     // They are as far apart as they differ in length, at least: a long text is compared with few names.
     let as_long = |name: &&str| is_near(wanted.chars().count().abs_diff(name.chars().count()), name);
-    let mut near: Vec<_> = names.filter(as_long).map(|name| (far(name), name)).filter(|&(distance, name)| is_near(distance, name)).collect();
+    let mut near: Vec<_> =
+        names.filter(as_long).map(|name| (far(name), name)).filter(|&(distance, name)| is_near(distance, name)).collect();
     near.sort_by_key(|&(distance, _)| distance);
     let nearest: Vec<_> = near.iter().take_while(|&&(distance, _)| distance == near[0].0).take(SUGGESTIONS).collect();
     match nearest.as_slice() {
