@@ -63,7 +63,7 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     let results = common::each(cases, |case| {
         let dpor = run(case, Method::Exhaustive, most);
         let decided = matches!(dpor.coverage, Coverage::Exhaustive | Coverage::Settled);
-        decided.then(|| (dpor, run(case, Method::States, 50 * most)))
+        decided.then(|| (dpor, run(case, Method::States, 500 * most)))
     });
     let (mut plain, mut states, mut differ) = (0, 0, Vec::new());
     for (dpor, by_states) in results.into_iter().flatten() {
