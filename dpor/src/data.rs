@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use std::collections::HashMap;
+
 use crate::access::{Class, ObjectId};
 use crate::execution::Creator;
-use crate::livelock::mix;
-use crate::state::Digest;
+use crate::state::{Digest, Keys, Sum};
 use crate::task::{Task, TaskState};
 use crate::trace::{NONE, Trace};
 
@@ -47,8 +48,48 @@ struct Epoch {
     tick: u32,
 }
 
+impl Epoch {
+    /// Who knows of it, and through what others will; `None` if everybody does.
+    fn known(&self, trace: &Trace, creators: &[Creator], tasks: &[Task]) -> Option<Digest> {
+        let after = |clock: &[u32]| clock[self.task as usize] >= self.tick;
+        // Its own task is always after it, in what it does next.
+        let knows = |task: usize| task == self.task as usize || after(trace.task_clock(task));
+        let alive = |task: usize| tasks[task].state != TaskState::Finished;
+        if (0..tasks.len()).all(|task| !alive(task) || knows(task)) {
+            return None;
+        }
+        let mut known = Digest::default();
+        known.put(tasks[self.task as usize].origin);
+        // One that has ended may still be joined.
+        (0..tasks.len()).for_each(|task| known.put(knows(task).into()));
+        let mut through = Sum::default();
+        for (object, &creator) in creators.iter().enumerate() {
+            let mut event = trace.last_on(ObjectId(object as u32));
+            let mut classes = 0u64;
+            while event != NONE {
+                let frame = trace.frame(event as usize);
+                classes |= u64::from(after(trace.clock(event as usize))) << frame.class as u64;
+                // It comes after everything before it on this object.
+                if frame.class == Class::Exclusive {
+                    break;
+                }
+                event = frame.prev;
+            }
+            if classes != 0 {
+                let mut object = Digest::of(creator);
+                object.put(classes);
+                through.add(object);
+            }
+        }
+        known.put_digest(through.0);
+        Some(known)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Cell {
+    /// The same in every execution, as its number is not.
+    name: Creator,
     write: Option<Epoch>,
     /// Reads since that write; at most one per task.
     reads: Vec<Epoch>,
@@ -58,11 +99,28 @@ struct Cell {
 pub(crate) struct DataCells {
     cells: Vec<Cell>,
     used: usize,
+    /// The cells by name, as far as somebody has asked.
+    numbers: HashMap<Creator, usize, Keys>,
 }
 
 impl DataCells {
     pub(crate) fn clear(&mut self) {
         self.used = 0;
+        self.numbers.clear();
+    }
+
+    pub(crate) fn name(&self, cell: DataId) -> Creator {
+        self.cells[cell.0 as usize].name
+    }
+
+    /// Might an access to what has this name race, by a task that then knows at least this?
+    pub(crate) fn might_race(&mut self, name: Creator, write: bool, task: usize, clock: &[u32]) -> bool {
+        let named = self.numbers.len();
+        self.numbers.extend(self.cells[named..self.used].iter().zip(named..).map(|(cell, number)| (cell.name, number)));
+        let Some(&number) = self.numbers.get(&name) else { return false };
+        let Cell { write: written, reads, .. } = &self.cells[number];
+        let unordered = |epoch: &Epoch| epoch.task as usize != task && clock.get(epoch.task as usize).is_none_or(|&tick| tick < epoch.tick);
+        written.as_ref().is_some_and(unordered) || write && reads.iter().any(unordered)
     }
 
     /// Does the program have any?
@@ -70,11 +128,12 @@ impl DataCells {
         self.used > 0
     }
 
-    pub(crate) fn make(&mut self) -> DataId {
+    pub(crate) fn make(&mut self, name: Creator) -> DataId {
         if self.cells.len() == self.used {
             self.cells.push(Cell::default());
         }
         let cell = &mut self.cells[self.used];
+        cell.name = name;
         cell.write = None;
         cell.reads.clear();
         self.used += 1;
@@ -82,42 +141,24 @@ impl DataCells {
     }
 
     /// Which accesses race with which depends on what happened before what, and not on the state alone: whom every access so far is ordered
-    /// before, and through which object others will be ordered after it.
+    /// before, and through which object others will be ordered after it. Cells and objects come in the order in which they were made, which
+    /// depends on the interleaving: so what they say is added up.
     pub(crate) fn feed(&self, trace: &Trace, creators: &[Creator], tasks: &[Task], key: &mut Digest) {
-        for (number, cell) in self.cells[..self.used].iter().enumerate() {
+        let mut known: HashMap<(u32, u32), Option<Digest>, Keys> = HashMap::default();
+        let mut sum = Sum::default();
+        for cell in &self.cells[..self.used] {
             let epochs = cell.write.iter().map(|epoch| (epoch, true)).chain(cell.reads.iter().map(|epoch| (epoch, false)));
             for (epoch, write) in epochs {
-                let after = |clock: &[u32]| clock[epoch.task as usize] >= epoch.tick;
-                let alive = |task: usize| tasks[task].state != TaskState::Finished;
-                // Its own task is always after it, in what it does next.
-                let knows = |task: usize| task == epoch.task as usize || after(trace.task_clock(task));
-                if (0..tasks.len()).all(|task| !alive(task) || knows(task)) {
-                    continue;
+                let known = known.entry((epoch.task, epoch.tick)).or_insert_with(|| epoch.known(trace, creators, tasks));
+                if let Some(known) = known {
+                    let mut said = Digest::of(cell.name);
+                    said.put(write.into());
+                    said.put_digest(*known);
+                    sum.add(said);
                 }
-                key.put((number as u64) << 8 | u64::from(write));
-                key.put(tasks[epoch.task as usize].origin);
-                // One that has ended may still be joined.
-                (0..tasks.len()).for_each(|task| key.put(u64::from(knows(task))));
-                let mut through = 0u64;
-                for (object, &(creator, nth)) in creators.iter().enumerate() {
-                    let mut event = trace.last_on(ObjectId(object as u32));
-                    let mut classes = 0u64;
-                    while event != NONE {
-                        let frame = trace.frame(event as usize);
-                        classes |= u64::from(after(trace.clock(event as usize))) << frame.class as u64;
-                        // It comes after everything before it on this object.
-                        if frame.class == Class::Exclusive {
-                            break;
-                        }
-                        event = frame.prev;
-                    }
-                    if classes != 0 {
-                        through = through.wrapping_add(mix(mix(creator, nth.into()), classes));
-                    }
-                }
-                key.put(through);
             }
         }
+        key.put_digest(sum.0);
     }
 
     /// By `task`, with this clock before its next event, which has the number `tick`.

@@ -17,7 +17,7 @@ use crate::memory::graph::Graph;
 use crate::memory::{Memory, Pending};
 use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
 use crate::schedule::Schedule;
-use crate::state::{Learned, Naming};
+use crate::state::{Keys, Learned, Naming, Sum};
 use crate::strategy::Explore;
 use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
@@ -49,7 +49,14 @@ pub(crate) struct Core {
     /// The origin of who created each object, and as which of its objects: a name that does not depend on the interleaving.
     pub(crate) creators: Vec<Creator>,
     /// The objects by that name, where states are told apart.
-    numbers: HashMap<Creator, u32>,
+    numbers: HashMap<Creator, u32, Keys>,
+    /// What the program says of what its tasks share, where states are told apart, and whether it need say it now.
+    pub(crate) shared: Sum,
+    pub(crate) telling: bool,
+    /// Accesses to data since somebody asked for them.
+    accessed: Vec<(usize, Creator, bool)>,
+    /// Two of them have raced in this execution.
+    pub(crate) raced: bool,
     /// States are told apart: what each task learns is kept, and rounds are not watched.
     pub(crate) by_states: bool,
     /// A circle is gone round in although that leads nowhere: nobody is held back.
@@ -103,7 +110,11 @@ impl Core {
             count: 0,
             objects: 0,
             creators: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
+            shared: Sum::default(),
+            telling: true,
+            accessed: Vec::new(),
+            raced: false,
             by_states: false,
             insists: false,
             naming: None,
@@ -157,6 +168,10 @@ impl Core {
         self.objects = 0;
         self.creators.clear();
         self.numbers.clear();
+        self.shared = Sum::default();
+        self.telling = self.trace.repeated == 0;
+        self.accessed.clear();
+        self.raced = false;
         self.data.clear();
         self.pending.clear();
         if self.memory == Memory::Weak {
@@ -193,6 +208,7 @@ impl Core {
                     announced: 0,
                     round: Round::default(),
                     learned: Learned::default(),
+                    held: Vec::new(),
                     failed: false,
                     owner: NONE,
                 });
@@ -207,6 +223,7 @@ impl Core {
             (task.origin, task.children) = (self.count as u64, 0);
             task.round.restart();
             task.learned.restart();
+            task.held.clear();
             task.name.clear();
             self.trace.add_task(self.count);
             self.count += 1;
@@ -325,6 +342,7 @@ impl Core {
             self.order_last_event();
         }
         strategy.executed(self);
+        self.hold(self.trace.depth - 1);
         self.pulse.resume(paused);
     }
 
@@ -416,6 +434,7 @@ impl Core {
         task_state.state = TaskState::Local;
         task_state.round.repeated(local, depth, op.access, op.access.is_try().then_some(failed));
         task_state.learned.event(op.access, &mut self.fresh);
+        self.hold(depth);
         self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
         Some(task)
     }

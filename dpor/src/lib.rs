@@ -96,17 +96,18 @@
 //! # Each state once
 //!
 //! States are often far fewer than classes of interleavings. [`Strategy::States`] is source-DPOR that does not go on from a state that it has gone
-//! on from before. The program says how to name what its tasks share ([`name_state`]), and each task says what it learns ([`observed`]); since
-//! tasks are deterministic, that names their local states too. A state's *key* is a hash of both, of who has ended and who waits for whose
-//! end, and of how accesses to plain data so far are ordered ([`data_access`]), as far as a later race depends on it. Objects and tasks go by who
+//! on from before. The program says how to name what its tasks share ([`name_state`]), or what becomes of it ([`changed`]), and each task says what it learns ([`observed`]); since
+//! tasks are deterministic, that names their local states too. A state's *key* is a hash of both, of who has ended, who waits for whose
+//! end, and who holds what. Objects and tasks go by who
 //! made them, which does not depend on the interleaving. A key has 128 bits: of *n* states two have the same with a probability of about
 //! *n*² / 2¹²⁹, less than 10⁻²² for 10⁸ states; then some of what follows one of them would be missed. A step that reads and does
 //! not say what makes its task unlike any other until the next round, which costs, and loses nothing.
 //!
 //! *Summaries.* What was cut is asked for its races all the same (Yang, Chen, Gopalakrishnan and Kirby, SPIN 2008): with each state is kept which
 //! task accesses which object, and how, in whatever was seen to follow it, and what waited when that ended. When the state is reached again, these
-//! are checked against the steps that have led to it this time. Only what the task itself knows now is taken to be ordered before them, which is
-//! less than what will be, so no race is missed. What comes between the state and such an access *e'* is not known. Let *e* be the step
+//! are checked against the steps that have led to it this time. What the task itself knows now is taken to be ordered before them, and what
+//! everybody knew who has had a lock for himself that it will hold then and does not hold now: it has to take that first. That is less than what
+//! will be, so no race is missed. What comes between the state and such an access *e'* is not known. Let *e* be the step
 //! that it races with. Something that does not depend on *e* may have come after it on the path: then one of the initials of that is also an
 //! initial of the whole sequence that leads to *e'* without *e*, or independent of all of it, and it is enough to run one of those. If there is
 //! none, everything enabled before *e* is run. (To run the task of *e'*, as the original does, is not enough beside source sets. The
@@ -114,6 +115,10 @@
 //! that can be put off longer, or that begins it; the task of *e'* may be one that can be put off less long.) So the set of tasks run
 //! from a state is a source set again. That is shown from the deepest states up, since no state comes before itself: an execution that begins in
 //! a state is followed along the steps taken from there, through states that were gone on from earlier as well.
+//!
+//! *Data.* Which accesses to plain data race ([`data_access`]) depends on what happened before what, and not on the state alone. So the accesses that
+//! can follow a state are in its summary too. If one of them might race with one on the path, as far as is known, how the accesses so far are
+//! ordered becomes part of the key, and the state is another one.
 //!
 //! *Sleep sets.* When a state is reached in which fewer tasks sleep than when it was gone on from, those that woke are run from it, and no
 //! others: an execution that begins with none of them was covered then. It is remembered with what slept both times (Godefroid 1996).
@@ -220,8 +225,8 @@ pub use log::{Difference, Step};
 pub use memory::Memory;
 pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
 pub use runtime::{
-    JoinHandle, aborting, by_states, data, data_access, learned, learned_since, me, name_state, note, object, object_named, observed,
-    retry, round, spawn, step, step_when, tried,
+    JoinHandle, aborting, by_states, changed, data, data_access, data_named, learned, learned_since, me, name_state, note, object,
+    object_named, observed, retry, round, rounds_end, spawn, step, step_when, tells, tried,
 };
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};

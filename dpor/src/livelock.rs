@@ -34,6 +34,8 @@ pub(crate) struct Round {
     expected: Option<bool>,
     /// Objects the task has made.
     pub(crate) objects: u32,
+    /// Cells of plain data it has made.
+    pub(crate) cells: u32,
     /// It has changed plain data.
     changed: bool,
     /// Going on would only repeat a round that led nowhere.

@@ -105,7 +105,12 @@ pub fn object_named(name: u64) -> ObjectId {
 
 /// A new plain shared cell, for [`data_access`].
 pub fn data() -> DataId {
-    with_engine(|engine| engine.core.data.make())
+    with_engine(|engine| engine.core.data())
+}
+
+/// The same for data in an object [by this name](object_named), made together with it.
+pub fn data_named(name: u64) -> DataId {
+    with_engine(|engine| engine.core.data.make((name, u32::MAX)))
 }
 
 /// Check an access to plain shared data, which no step announces because something else protects it, a lock say. A program that says this of
@@ -230,6 +235,14 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     }
 }
 
+/// The retry loop whose [`round`]s carry `local` along is over, and no round of it will begin. Said or not: but the state of a task that can come
+/// back to where a loop began is another one.
+pub fn rounds_end(local: u64) {
+    if !panicking() && !aborting() {
+        with_engine(|engine| engine.core.leave(local));
+    }
+}
+
 /// State a value that the task has read, as part of its local state. Needed for livelocks that repeat while some task is in the middle of a
 /// round, after a [`Read`](Access::Read) or [`Rmw`](Access::Rmw); and under [`Strategy::States`](crate::Strategy::States) for all that a task
 /// gets to know, by whatever step, and by looking at plain data.
@@ -252,6 +265,20 @@ pub fn name_state(name: impl Fn(&mut Digest) + 'static) {
 /// Whether states are told apart in this exploration: only then what is learned beside the steps need be [said](observed).
 pub fn by_states() -> bool {
     !panicking() && !aborting() && with_engine(|engine| engine.core.by_states)
+}
+
+/// Whether what tasks share is to be [said](changed) now.
+pub fn tells() -> bool {
+    !panicking() && !aborting() && with_engine(|engine| engine.core.tells())
+}
+
+/// What tasks share in this object was `before` and is `after`, as far as a step can tell; or the object is new, and `before` is an empty
+/// [`Digest`]. For [`Strategy::States`](crate::Strategy::States): what is said so from the first step on need not be [named](name_state) in every
+/// state. Not needed unless the engine [asks for it](tells).
+pub fn changed(object: ObjectId, before: Digest, after: Digest) {
+    if !over() {
+        with_engine(|engine| engine.core.changed(object, before, after));
+    }
 }
 
 /// What the current task has learned so far, for [`learned_since`].

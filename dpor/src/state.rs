@@ -6,6 +6,7 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::access::Access;
+use crate::execution::Creator;
 
 /// A hash of 128 bits, to name states with: what is written to it makes the name. The same on every machine and in every execution, but not
 /// from one version of this crate to the next.
@@ -28,6 +29,19 @@ impl Digest {
         let mut high = (self.1.rotate_left(31) ^ value ^ 0x5851_f42d_4c95_7f2d).wrapping_mul(0xff51_afd7_ed55_8ccd);
         high ^= high >> 29;
         self.1 = high.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    }
+
+    pub(crate) fn put_digest(&mut self, other: Digest) {
+        self.put(other.0);
+        self.put(other.1);
+    }
+
+    /// Of a name that is the same in every execution.
+    pub(crate) fn of((creator, nth): Creator) -> Self {
+        let mut digest = Digest::default();
+        digest.put(creator);
+        digest.put(nth.into());
+        digest
     }
 
     /// The hash of all that was added.
@@ -70,6 +84,37 @@ impl Hasher for Digest {
     }
 }
 
+/// Of many things, whatever their order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sum(pub(crate) Digest);
+
+impl Default for Sum {
+    fn default() -> Self {
+        Sum(Digest(0, 0))
+    }
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, Digest(low, high): Digest) {
+        self.0 = Digest(self.0.0.wrapping_add(low), self.0.1.wrapping_add(high));
+    }
+
+    fn take(&mut self, Digest(low, high): Digest) {
+        self.0 = Digest(self.0.0.wrapping_sub(low), self.0.1.wrapping_sub(high));
+    }
+
+    /// What has this name was `before`, and is `after`.
+    pub(crate) fn change(&mut self, name: Creator, before: Digest, after: Digest) {
+        let of = |value| {
+            let mut both = Digest::of(name);
+            both.put_digest(value);
+            both
+        };
+        self.take(of(before));
+        self.add(of(after));
+    }
+}
+
 /// For maps by keys, which are hashes already.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct KeyHasher(u64);
@@ -87,6 +132,14 @@ impl Hasher for KeyHasher {
 
     fn write_u128(&mut self, key: u128) {
         self.0 = key as u64 ^ (key >> 64) as u64;
+    }
+
+    fn write_u32(&mut self, part: u32) {
+        self.0 = (self.0.rotate_left(32) ^ u64::from(part)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = (self.0.rotate_left(32) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -135,6 +188,13 @@ impl Learned {
                 self.digest = self.loops[at].1;
             }
             None => self.loops.push((own, self.digest)),
+        }
+    }
+
+    /// The loop that carries `own` along is over: there is no coming back to where it began.
+    pub(crate) fn leave(&mut self, own: u64) {
+        if let Some(at) = self.loops.iter().rposition(|&(other, _)| other == own) {
+            self.loops.truncate(at);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use crate::access::Op;
+use crate::access::{ObjectId, Op};
 use crate::livelock::Round;
 use crate::state::Learned;
 
@@ -39,6 +39,8 @@ pub(crate) struct Task {
     pub(crate) announced: usize,
     pub(crate) round: Round,
     pub(crate) learned: Learned,
+    /// What it has taken and not given back, and whether for itself, where states are told apart.
+    pub(crate) held: Vec<(ObjectId, bool)>,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
     /// The task whose store this is, on its way to memory; [`NONE`](crate::trace::NONE) if it is none.

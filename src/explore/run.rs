@@ -38,7 +38,7 @@ impl Plan {
             build(&world);
             world.seal();
             let named = world.clone();
-            sync::name_state(&named_exec, move |state| named.see_apart(state));
+            sync::name_state(&named_exec, move |digest| named.feed(digest));
             if self.tracing {
                 let observed = world.clone();
                 sync::observe(|| Box::new(move || observed.snapshot()));

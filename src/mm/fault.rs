@@ -18,13 +18,17 @@ impl FaultAgain {
     /// The same, by one who remembers something of the rounds before.
     pub(super) fn round_knowing(&mut self, world: &World, known: bool) {
         match &self.0 {
-            Some(retries) => retries.round(|| world.fingerprint().wrapping_add(u64::from(known))),
+            Some(retries) => {
+                retries.round(|| world.fingerprint().wrapping_add(u64::from(known)));
+                sync::knows(known);
+            }
             None => self.0 = Some(RetryLoop::new()),
         }
     }
 }
 
 /// Why an access of a CPU does not end.
+#[derive(Hash)]
 enum Fault {
     /// The entry does not permit it.
     Page,
@@ -33,7 +37,7 @@ enum Fault {
 }
 
 /// How a fault ends, if no signal is sent. Kernel: `VM_FAULT_MINOR`, which is 0 since 2.6.23, `VM_FAULT_WRITE` and `VM_FAULT_OOM`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[must_use]
 pub(super) enum VmFault {
     /// The access is to be tried again.
@@ -50,7 +54,7 @@ impl World {
     pub(super) fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
         let mut again = FaultAgain::default();
         loop {
-            match self.hardware_access(mm, addr, None) {
+            match sync::learns_only(|| self.hardware_access(mm, addr, None)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => {
                     again.round(self);
@@ -77,7 +81,7 @@ impl World {
     pub(super) fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
         let mut again = FaultAgain::default();
         loop {
-            match self.hardware_access(mm, addr, Some(value)) {
+            match sync::learns_only(|| self.hardware_access(mm, addr, Some(value))) {
                 Ok(_) => return Ok(()),
                 Err(fault) => {
                     again.round(self);
@@ -89,20 +93,20 @@ impl World {
 
     /// A user load whose thread is killed before it is repeated: `None` if it has faulted.
     pub(super) fn load_once(&self, mm: MmRef, addr: Addr) -> Result<Option<u64>, Errno> {
-        match self.hardware_access(mm, addr, None) {
+        match sync::learns_only(|| self.hardware_access(mm, addr, None)) {
             Ok(value) => Ok(Some(value)),
             Err(fault) => self.handle(fault, mm, addr, false).map(|()| None),
         }
     }
 
     fn handle(&self, fault: Fault, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
-        match fault {
+        sync::learns_only(|| match fault {
             Fault::Discard(page) => {
                 self.do_discard_fault(page);
                 Ok(())
             }
             Fault::Page => self.do_page_fault(mm, addr, write),
-        }
+        })
     }
 
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody changes the entry meanwhile (ASSUME-1), but for

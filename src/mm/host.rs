@@ -10,7 +10,7 @@ use crate::spec::{
 use crate::sync::{self, Mark, Name, Scalar};
 
 /// What the guest has told the host about a frame. Kernel: the block usage state of `ESSA` (s390).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(super) enum Usage {
     /// What it holds is needed.
     Stable,
@@ -23,7 +23,7 @@ pub(super) enum Usage {
 }
 
 /// A frame as the host keeps it. Kernel: what `ESSA` returns, and the storage key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(super) struct Host {
     pub(super) usage: Usage,
     /// The host has no contents any more: an access ends in a discard fault.

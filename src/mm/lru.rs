@@ -1,5 +1,7 @@
 //! The LRU list: how a page comes there, who takes it off, and the pagevecs in which new pages wait for it.
 
+use std::hash::Hash;
+
 use super::page::Page;
 use super::{PageRef, World};
 use crate::spec::{ActivatePage, Clause, Isolation, PutbackDiscarded};
@@ -96,12 +98,12 @@ impl World {
     }
 
     /// This CPU's pagevec of new pages, if pages wait there.
-    fn lru_add_pvec<R>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
+    fn lru_add_pvec<R: Hash>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
         self.builders_cpu.get().map(|builder| self.lru_add_pvecs.mine_or(builder, act))
     }
 
     /// The same of those that are to be active.
-    fn activate_page_pvec<R>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
+    fn activate_page_pvec<R: Hash>(&self, act: impl FnOnce(&mut Vec<PageRef>) -> R) -> Option<R> {
         self.builders_cpu.get().map(|builder| self.activate_page_pvecs.mine_or(builder, act))
     }
 

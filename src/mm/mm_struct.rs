@@ -124,7 +124,6 @@ impl Mm {
         self.tlb_flush_batched.see(state);
         self.suspended.see(state);
         self.anonmm.see(state);
-        self.process.see(Name::new("mm%a has ended", self.id.0, 0), state);
         self.mmap.see(state);
         for (_, cell) in self.peek_ptes() {
             cell.pte.see(state);

@@ -59,7 +59,7 @@ pub type Addr = u64;
 pub const TASK_SIZE: Addr = 64;
 
 /// A kernel function failed: the names are the kernel's errno names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[non_exhaustive]
 pub enum Errno {
     /// Try again.

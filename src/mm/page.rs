@@ -69,7 +69,7 @@ impl Scalar for Option<PageRef> {
 }
 
 /// `page->mapping`: what the page belongs to. Kernel: one pointer, whose low bit says what it points to (`PAGE_MAPPING_ANON`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Mapping {
     /// Nothing: it has not been mapped yet, or truncation has taken it out of its file.
     None,
@@ -148,7 +148,7 @@ pub(super) const GUP_PIN_COUNTING_BIAS: i64 = 1024;
 pub(super) type Entries = Ghost<BTreeMap<PteLocation, Pte>>;
 
 /// Which page is in a frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Life {
     /// Bumped when the frame is given to a new page.
     generation: u32,

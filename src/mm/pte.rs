@@ -7,7 +7,7 @@ use super::{Addr, MmRef, SwapEntry};
 use crate::sync::{MmuWord, Name, Scalar};
 
 /// A page-table entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Pte {
     /// Nothing there.
     None,

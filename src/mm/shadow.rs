@@ -15,7 +15,7 @@ pub(super) struct ShadowCell {
 }
 
 /// What a process has at an address.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Hash)]
 struct Memory {
     /// What was last stored there.
     value: u64,
@@ -69,7 +69,7 @@ struct PinRecord {
     state: Ghost<PinState>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct PinState {
     /// The process has not unmapped that memory since.
     mapped: bool,
@@ -147,16 +147,18 @@ impl World {
     /// A load goes through `entry`: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]). While it is
     /// under way, the process may have given the memory up.
     pub(super) fn shadow_check(&self, mm: &Mm, addr: Addr, entry: Pte, found: u64) {
-        let (expected, given_up) = mm.shadow(addr).memory.with(|memory| (memory.value, memory.given_up));
-        if found != expected && found == given_up && mm.pte(addr).read() != entry {
-            sync::mark(Mark::LOAD_FINDS_WHAT_WAS_GIVEN_UP);
-            return;
-        }
-        let another = |has: &BTreeMap<(u64, MmRef), u32>| has.keys().any(|&(value, other)| value == found && other != mm.id());
-        let foreign = found != expected && self.shadow.has.with(another);
-        let seen = || format!("{} loads {found} from {addr}, where it should find {expected}", mm.id());
-        sync::clause(Clause::COW_1, !foreign, || format!("{}: another process's store", seen()));
-        sync::clause(Clause::DATA_1, found == expected || foreign, seen);
+        sync::learns_only(|| {
+            let (expected, given_up) = mm.shadow(addr).memory.with(|memory| (memory.value, memory.given_up));
+            if found != expected && found == given_up && mm.pte(addr).read() != entry {
+                sync::mark(Mark::LOAD_FINDS_WHAT_WAS_GIVEN_UP);
+                return;
+            }
+            let another = |has: &BTreeMap<(u64, MmRef), u32>| has.keys().any(|&(value, other)| value == found && other != mm.id());
+            let foreign = found != expected && self.shadow.has.with(another);
+            let seen = || format!("{} loads {found} from {addr}, where it should find {expected}", mm.id());
+            sync::clause(Clause::COW_1, !foreign, || format!("{}: another process's store", seen()));
+            sync::clause(Clause::DATA_1, found == expected || foreign, seen);
+        });
     }
 
     /// The child begins with what the parent has now. Called when no store can go through the parent's entry.

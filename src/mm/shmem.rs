@@ -28,7 +28,7 @@ pub(super) struct Shmem {
 }
 
 /// What may be in a page that several processes store to.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Hash)]
 struct SharedMemory {
     /// Any of these.
     may_hold: Vec<u64>,

@@ -237,8 +237,9 @@ impl World {
     /// The VMA that contains `addr`. Called with `mmap_sem` held. Kernel: `find_vma`, which also returns a later one.
     pub fn find_vma(&self, mm: &Mm, addr: Addr) -> Option<&Vma> {
         mm.mmap_sem.assert_held();
-        let covers = |vma: &&Vma| vma.vm_start.read() <= addr && addr < vma.vm_end.read();
-        mm.mmap.read().iter().map(|&vma| self.vma(vma)).find(covers)
+        let covers = |vma: &VmaRef| self.vma(*vma).vm_start.read() <= addr && addr < self.vma(*vma).vm_end.read();
+        let found = sync::learns_only(|| mm.mmap.read().iter().copied().find(covers));
+        found.map(|vma| self.vma(vma))
     }
 
     /// Puts `vma` into the list. Called with `mmap_sem` held for writing. Kernel: `__insert_vm_struct`.

@@ -9,7 +9,7 @@ use super::swap_map::SLOTS;
 use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, SwapEntry, Vma};
 use crate::spec::Rules;
 use crate::sync::{
-    Arena, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, inapplicable, misuse, operation, unseen,
+    Arena, Digest, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, inapplicable, misuse, operation, unseen,
 };
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
@@ -329,9 +329,13 @@ impl World {
         state.fingerprint()
     }
 
-    /// What tells a state from all others, for a search that goes on from each once.
-    pub(crate) fn see_apart(&self, state: &mut State) {
-        self.see(state);
+    /// What tells states apart, for a search that goes on from each once, beside what is in the objects that CPUs share.
+    pub(crate) fn feed(&self, digest: &mut Digest) {
+        self.mms.iter().for_each(|mm| mm.process.feed(digest));
+        self.anon_vmas.feed(digest);
+        [&self.lru_add_pvecs, &self.activate_page_pvecs].into_iter().for_each(|pvecs| pvecs.feed(digest));
+        self.pcp.feed(digest);
+        self.tlb_ubc.feed(digest);
     }
 
     /// Every object, once: what executions are compared by, and retry loops.

@@ -4,11 +4,16 @@
 //! that may have to wait for its condition), a [`Published`] pointer, a fence, and CPUs to run on. Every lock of the protocol is a
 //! `Monitor`, so that what a lock means is written once and an engine adds nothing to it but interleavings.
 
+use std::hash::Hash;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use dpor::Digest;
+use parking_lot::MutexGuard;
+
 use super::exec::{self, Exec};
-use super::state::State;
+use super::state::digest_of;
 use super::{loom, native, shuttle};
 
 /// What runs the CPUs of a race, and decides who goes next.
@@ -96,8 +101,8 @@ impl Word {
     }
 
     /// Sets the value without a step.
-    pub fn reset(&self, value: u64) {
-        on_engine!(&self.0, word => word.reset(value));
+    pub fn reset(&self, object: u32, value: u64) {
+        on_engine!(&self.0, word => word.reset(object, value));
     }
 
     /// The newest value, without a step: for audits and pictures, never for the protocol.
@@ -109,7 +114,7 @@ impl Word {
 /// A state machine whose transitions are atomic steps.
 pub(super) struct Monitor<S>(Raw<native::Monitor<S>, shuttle::Monitor<S>, loom::Monitor<S>>);
 
-impl<S> Monitor<S> {
+impl<S: Hash> Monitor<S> {
     pub fn new(state: S) -> Self
     where
         S: Send,
@@ -148,7 +153,7 @@ impl<S> Monitor<S> {
 /// A pointer to an immutable value, replaced as a whole.
 pub(super) struct Published<T>(Raw<native::Published<T>, shuttle::Published<T>, loom::Published<T>>);
 
-impl<T: Send + Sync> Published<T> {
+impl<T: Send + Sync + Hash> Published<T> {
     pub fn new(value: T) -> Self {
         exec::with(|exec| match exec.engine() {
             Engine::Native => Self(Raw::Native(native::Published::new(value))),
@@ -212,9 +217,100 @@ pub(super) fn learned(value: impl FnOnce() -> u64) {
     }
 }
 
-/// The same of something that can be shown.
-pub(super) fn learned_of(value: &impl std::fmt::Debug) {
-    learned(|| super::state::digest_of(value));
+/// The CPU carries this into a round of a retry loop.
+pub(crate) fn knows(known: bool) {
+    learned(|| known.into());
+}
+
+/// The same of any value.
+pub(super) fn learned_of(value: &(impl Hash + ?Sized)) {
+    learned(|| digest_of(value).key() as u64);
+}
+
+/// A new object, and what it holds.
+pub(super) fn made(holds: impl FnOnce() -> Digest) -> u32 {
+    let object = exec::with(Exec::new_object);
+    // What whoever comes first makes is the same, whoever that is, and might as well have been there before.
+    if !exec::is_made_by_whoever_comes_first() && tells() {
+        changed(object, Digest::default(), holds());
+    }
+    object
+}
+
+/// Is what a CPU changes to be [said](changed)? Only a search that tells states apart asks for it.
+pub(super) fn tells() -> bool {
+    exec::cpu() != exec::BOOT && exec::with(Exec::engine) == Engine::Shuttle && dpor::tells()
+}
+
+/// What the object holds was `before` and is `after`.
+pub(super) fn changed(object: u32, before: Digest, after: Digest) {
+    if before != after {
+        dpor::changed(dpor::ObjectId(object), before, after);
+    }
+}
+
+/// Lets `act` change what an object holds.
+pub(super) fn changing<T: Hash, R>(object: u32, value: &mut T, act: impl FnOnce(&mut T) -> R) -> R {
+    let before = tells().then(|| digest_of(value));
+    let result = act(value);
+    if let Some(before) = before {
+        changed(object, before, digest_of(value));
+    }
+    result
+}
+
+/// What is inside an object, which may be a lock and have an owner besides.
+pub(super) fn inside(value: &impl Hash) -> Digest {
+    digest_of(&("inside", value))
+}
+
+/// What is inside an object, while it is being changed.
+pub struct Changing<'a, T: Hash> {
+    value: MutexGuard<'a, T>,
+    object: u32,
+    before: Option<Digest>,
+}
+
+impl<'a, T: Hash> Changing<'a, T> {
+    pub(super) fn new(object: u32, value: MutexGuard<'a, T>) -> Self {
+        let before = tells().then(|| inside(&*value));
+        Self { value, object, before }
+    }
+}
+
+impl<T: Hash> Deref for Changing<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Hash> DerefMut for Changing<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: Hash> Drop for Changing<'_, T> {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.filter(|_| !std::thread::panicking()) {
+            changed(self.object, before, inside(&*self.value));
+        }
+    }
+}
+
+/// What the CPU learns in `body` comes to no more than what that returns. Nothing else may get out of it: no place that `body` writes to, no guard.
+pub(crate) fn learns_only<R: Hash>(body: impl FnOnce() -> R) -> R {
+    if !by_states() {
+        return body();
+    }
+    let before = dpor::learned();
+    let result = body();
+    if !std::thread::panicking() {
+        dpor::learned_since(before, digest_of(&result).key() as u64);
+    }
+    result
 }
 
 /// Does the search tell states apart, and does a CPU run?
@@ -227,19 +323,23 @@ pub(super) fn has_learned() -> u64 {
     dpor::learned().key() as u64
 }
 
-/// States of this execution are told apart by what `see` sees, and by what the execution has come to.
-pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut State) + 'static) {
+/// States of this execution are told apart by what is in its objects, by what else `see` sees, and by what the execution has come to.
+pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut Digest) + 'static) {
     if exec.engine() == Engine::Shuttle {
         let exec = Arc::clone(exec);
         dpor::name_state(move |digest| {
             exec.enter(exec::BOOT, || {
-                let mut state = State::to_tell_apart();
-                see(&mut state);
-                digest.put(state.fingerprint());
-                digest.put((state.key() >> 64) as u64);
+                see(digest);
                 exec.came_to_so_far(digest);
             });
         });
+    }
+}
+
+/// The retry loop `which` is over.
+pub(super) fn leave_loop(which: u64) {
+    if !std::thread::panicking() && by_states() {
+        dpor::rounds_end(which);
     }
 }
 
@@ -269,7 +369,7 @@ pub(super) struct Cell(Option<dpor::DataId>);
 
 impl Cell {
     pub fn new() -> Self {
-        Self((exec::with(Exec::engine) == Engine::Shuttle).then(dpor::data))
+        Self(exec::with(Exec::new_data))
     }
 
     /// Is this access unordered with an earlier one?

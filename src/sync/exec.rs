@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::hash::Hash;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -151,6 +150,11 @@ impl Exec {
         self.loom_words.lock()
     }
 
+    /// Data goes by the name of whoever makes it, or by the next object's.
+    pub(super) fn new_data(&self) -> Option<dpor::DataId> {
+        (self.engine == Engine::Shuttle).then(|| NAMING.get().map_or_else(dpor::data, dpor::data_named))
+    }
+
     pub(super) fn new_object(&self) -> u32 {
         match self.engine {
             Engine::Shuttle => match NAMING.get() {
@@ -222,14 +226,7 @@ impl Exec {
     /// What it has come to so far, for who tells states apart: what was marked, violated and done, what its CPUs hold, and who reads under RCU
     /// since before somebody freed something last.
     pub(super) fn came_to_so_far(&self, digest: &mut dpor::Digest) {
-        let tables = self.tables.lock();
-        let mut came_to: Vec<String> = tables.marks.iter().map(|mark| mark.name().to_owned()).collect();
-        came_to.extend(tables.violations.iter().map(|violation| format!("{violation:?}")));
-        came_to.extend(tables.operations.iter().map(|operation| format!("{operation:?}")));
-        came_to.sort_unstable();
-        came_to.dedup();
-        came_to.hash(digest);
-        tables.holders().hash(digest);
+        self.tables.lock().feed(digest);
     }
 
     /// What was violated, in order; the last one ended the execution if it did not end by itself.
@@ -292,7 +289,7 @@ impl Exec {
         }
         engine::note(self, || [(violation.clause.id().to_owned(), violation.what.clone())]);
         let mut tables = self.tables.lock();
-        tables.violations.push(violation.clone());
+        tables.violated(violation.clone());
         if ends {
             tables.fatal.get_or_insert(violation.clone());
             drop(tables);
@@ -367,6 +364,11 @@ pub(crate) fn made_by_whoever_comes_first<R>(key: u64, make: impl FnOnce() -> R)
     let made = make();
     NAMING.set(before);
     made
+}
+
+/// Is something made so?
+pub(super) fn is_made_by_whoever_comes_first() -> bool {
+    NAMING.get().is_some()
 }
 
 /// Runs a look at the whole state that nobody in the execution can notice: a fingerprint, a picture.

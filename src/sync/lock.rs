@@ -1,11 +1,13 @@
 //! Exclusive locks: the spin lock, and the page lock that sleeps.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::panic::Location;
 
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use dpor::Digest;
+use parking_lot::Mutex;
 
-use super::engine::{self, Access, Monitor, Step};
+use super::engine::{self, Access, Changing, Monitor, Step};
 use super::exec;
 use super::lockdep::{self, LockKind, Mode};
 use super::name::Name;
@@ -22,8 +24,8 @@ struct RawLock {
 }
 
 impl RawLock {
-    fn new(name: Name, kind: LockKind) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, kind, owner: Monitor::new(None) }
+    fn new(name: Name, kind: LockKind, holds: impl FnOnce() -> Digest) -> Self {
+        Self { id: engine::made(holds), name, kind, owner: Monitor::new(None) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -66,7 +68,7 @@ impl RawLock {
             lockdep::released(self.id, was.unwrap_or(me));
             was
         });
-        engine::learned_of(&owner);
+        engine::learned(|| owner.is_some().into());
         event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
         owner
     }
@@ -96,15 +98,19 @@ pub struct SpinLock<T> {
     data: Mutex<T>,
 }
 
-impl<T: Debug> SpinLock<T> {
+impl<T: Debug + Hash> SpinLock<T> {
     /// An unlocked lock around `data`.
     pub fn new(name: Name, data: T) -> Self {
-        Self { raw: RawLock::new(name, LockKind::Spin), cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self::of(name, LockKind::Spin, data)
     }
 
     /// The same, but its holder may sleep, and who waits for it does. Kernel: `struct mutex`.
     pub fn mutex(name: Name, data: T) -> Self {
-        Self { raw: RawLock::new(name, LockKind::Sleeping), cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self::of(name, LockKind::Sleeping, data)
+    }
+
+    fn of(name: Name, kind: LockKind, data: T) -> Self {
+        Self { raw: RawLock::new(name, kind, || engine::inside(&data)), cell: engine::Cell::new(), data: Mutex::new(data) }
     }
 
     /// Is it locked? A step of the protocol (`mutex_is_locked`).
@@ -136,27 +142,28 @@ impl<T: Debug> SpinLock<T> {
 
     /// A look at the data inside; the caller must hold the lock ([GUARD-1]).
     #[track_caller]
-    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+    pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.access(false);
-        let data = self.data.lock();
-        engine::learned_of(&*data);
-        look(&data)
+        let seen = look(&self.data.lock());
+        engine::learned_of(&seen);
+        seen
     }
 
     /// The data inside, to change; the caller must hold the lock ([GUARD-1]).
     #[track_caller]
-    pub fn data(&self) -> MappedMutexGuard<'_, T> {
+    pub fn data(&self) -> Changing<'_, T> {
         self.access(true);
         let data = self.data.lock();
         engine::learned_of(&*data);
-        MutexGuard::map(data, |data| data)
+        Changing::new(self.raw.id, data)
     }
 
     #[track_caller]
     fn access(&self, write: bool) {
         self.assert_held();
-        if exec::cpu() != exec::BOOT {
-            self.cell.races(write); // the lock orders them; that it changes is what the engine is told
+        // The lock orders them; that it changes is what the engine is told, to know a round in vain: there are none where states are told apart.
+        if exec::cpu() != exec::BOOT && !engine::by_states() {
+            self.cell.races(write);
         }
     }
 
@@ -204,7 +211,7 @@ pub struct PageLock(RawLock);
 impl PageLock {
     /// An unlocked page lock.
     pub fn new(name: Name) -> Self {
-        Self(RawLock::new(name, LockKind::Sleeping))
+        Self(RawLock::new(name, LockKind::Sleeping, Digest::default))
     }
 
     /// Sleeps until the page is unlocked and locks it.

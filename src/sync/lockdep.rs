@@ -1,12 +1,16 @@
 //! Who holds what, and who waits for whom: lockdep's place. Bookkeeping beside the protocol, as all of [`exec`](super::exec) is.
 
+use std::hash::Hash;
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
+
+use dpor::Digest;
 
 use super::exec::{BOOT, clause, cpu, now, with};
 use super::mark::Mark;
 use super::name::Name;
 use super::operation::Operation;
+use super::state::digest_of;
 use super::violation::Violation;
 use crate::spec::Clause;
 
@@ -40,6 +44,8 @@ struct Wanted {
 #[derive(Default)]
 struct CpuState {
     held: Vec<HeldLock>,
+    /// The same added up, where states are told apart.
+    holds: u128,
     waits_for: Option<Wanted>,
     rcu_depth: u32,
     rcu_since: u64,
@@ -112,6 +118,8 @@ pub(super) struct Tables {
     pub(super) operations: Vec<(Operation, bool)>,
     pub(super) violations: Vec<Violation>,
     pub(super) fatal: Option<Violation>,
+    /// Marks, operations and violations, added up.
+    came_to: u128,
 }
 
 impl Tables {
@@ -120,10 +128,41 @@ impl Tables {
         readers.fold(0, |all, (cpu, _)| all | 1 << cpu)
     }
 
-    /// What each CPU holds, how deep it is in read sections, and who has been in one since before it freed something.
-    pub(super) fn holders(&self) -> Vec<(Vec<Name>, u32, u64)> {
-        let holds = |state: &CpuState| state.held.iter().map(|held| held.name).collect();
-        self.cpus.iter().map(|state| (holds(state), state.rcu_depth, self.readers_before(state.freed))).collect()
+    pub(super) fn marked(&mut self, mark: &'static Mark) {
+        if !self.marks.contains(&mark) {
+            self.marks.push(mark);
+            self.has_come_to(mark.name());
+        }
+    }
+
+    pub(super) fn violated(&mut self, violation: Violation) {
+        if !self.violations.contains(&violation) {
+            self.has_come_to(&format!("{violation:?}"));
+        }
+        self.violations.push(violation);
+    }
+
+    pub(super) fn operated(&mut self, operation: (Operation, bool)) {
+        if !self.operations.contains(&operation) {
+            self.has_come_to(&operation);
+        }
+        self.operations.push(operation);
+    }
+
+    /// In whatever order.
+    fn has_come_to(&mut self, what: &(impl Hash + ?Sized)) {
+        self.came_to = self.came_to.wrapping_add(digest_of(what).key());
+    }
+
+    /// What tells states apart: what the execution has come to, what each CPU holds, how deep it is in read sections, and who has been in one since
+    /// before it freed something.
+    pub(super) fn feed(&self, digest: &mut Digest) {
+        self.came_to.hash(digest);
+        for state in &self.cpus {
+            state.holds.hash(digest);
+            state.rcu_depth.hash(digest);
+            self.readers_before(state.freed).hash(digest);
+        }
     }
 }
 
@@ -255,6 +294,7 @@ pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode, at: &'
         if me != BOOT {
             tables.cpus[me].waits_for = None;
             tables.cpus[me].held.push(HeldLock { lock, name, kind, at });
+            tables.cpus[me].holds = tables.cpus[me].holds.wrapping_add(digest_of(&name).key());
         }
     });
 }
@@ -273,9 +313,10 @@ pub(super) fn released(lock: u32, owner: usize) {
         let mut tables = exec.tables.lock();
         tables.blockers(lock).retain(|b| b.cpu != owner || b.holds.is_none());
         if owner != BOOT {
-            let held = &mut tables.cpus[owner].held;
+            let CpuState { held, holds, .. } = &mut tables.cpus[owner];
             if let Some(at) = held.iter().rposition(|l| l.lock == lock) {
-                held.remove(at);
+                let HeldLock { name, .. } = held.remove(at);
+                *holds = holds.wrapping_sub(digest_of(&name).key());
             }
         }
     });

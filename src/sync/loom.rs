@@ -87,7 +87,7 @@ impl Word {
         if running() {
             word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| switching(|| Atomic::new(0))));
             if value != 0 {
-                word.reset(value);
+                word.reset(0, value);
             }
         }
         word
@@ -149,7 +149,7 @@ impl Word {
         Ok(before)
     }
 
-    pub fn reset(&self, value: u64) {
+    pub fn reset(&self, _: u32, value: u64) {
         if running() {
             let atomic = self.0.atomic.get().expect("made when the CPUs start");
             switching(|| atomic.value.store(value, Ordering::Relaxed));

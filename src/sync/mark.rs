@@ -54,10 +54,7 @@ impl Mark {
 /// The execution shows `mark`, from here on.
 pub fn mark(mark: &'static Mark) {
     exec::with(|exec| {
-        let marks = &mut exec.tables.lock().marks;
-        if !marks.contains(&mark) {
-            marks.push(mark);
-        }
+        exec.tables.lock().marked(mark);
     });
 }
 

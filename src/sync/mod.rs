@@ -43,8 +43,9 @@ mod word;
 use std::cell::Cell;
 
 pub use arena::Arena;
+pub(crate) use dpor::Digest;
 pub use engine::{CpuBody, Engine, fence, run_cpus};
-pub(crate) use engine::{name_state, note};
+pub(crate) use engine::{knows, learns_only, name_state, note};
 pub use exec::{BOOT, Exec, Shows, clause, cpu};
 pub(crate) use exec::{made_by_whoever_comes_first, unseen};
 pub use lock::{PageLock, SpinLock};
@@ -118,5 +119,11 @@ impl RetryLoop {
             });
         }
         engine::round(self.which, || unseen(state));
+    }
+}
+
+impl Drop for RetryLoop {
+    fn drop(&mut self) {
+        engine::leave_loop(self.which);
     }
 }

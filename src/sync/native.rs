@@ -86,7 +86,7 @@ impl Word {
         Err(before)
     }
 
-    pub fn reset(&self, value: u64) {
+    pub fn reset(&self, _: u32, value: u64) {
         self.0.store(value, Ordering::SeqCst);
     }
 

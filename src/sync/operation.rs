@@ -8,7 +8,7 @@ use super::trace::line;
 
 /// Something that a line of a race asks for, and that may come to nothing: where there is no VMA, none is split. In some interleavings
 /// that may be what the race is about; what comes to nothing in all of them was never asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operation {
     cpu: usize,
     at: &'static Location<'static>,
@@ -39,7 +39,7 @@ fn in_std() -> &'static Location<'static> {
 #[track_caller]
 pub(crate) fn operation(what: Name, done: bool) {
     let operation = Operation { cpu: exec::cpu(), at: Location::caller(), what };
-    exec::with(|exec| exec.tables.lock().operations.push((operation, done)));
+    exec::with(|exec| exec.tables.lock().operated((operation, done)));
 }
 
 impl Exec {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use parking_lot::{Mutex, MutexGuard};
+use dpor::Digest;
+use parking_lot::Mutex;
 
-use super::engine;
+use super::engine::{self, Changing};
 use super::exec;
 use super::name::Name;
 use super::panics::misuse;
@@ -21,10 +23,10 @@ pub struct Plain<T> {
     data: Mutex<T>,
 }
 
-impl<T: Debug> Plain<T> {
+impl<T: Debug + Hash> Plain<T> {
     /// A cell with `data` in it.
     pub fn new(name: Name, data: T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self { id: engine::made(|| engine::inside(&data)), name, cell: engine::Cell::new(), data: Mutex::new(data) }
     }
 
     #[track_caller]
@@ -44,20 +46,20 @@ impl<T: Debug> Plain<T> {
 
     /// A look at the data.
     #[track_caller]
-    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+    pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.access(false);
-        let data = self.data.lock();
-        engine::learned_of(&*data);
-        look(&data)
+        let seen = look(&self.data.lock());
+        engine::learned_of(&seen);
+        seen
     }
 
     /// The data, to change. Let go of it before the next step.
     #[track_caller]
-    pub fn write(&self) -> MutexGuard<'_, T> {
+    pub fn write(&self) -> Changing<'_, T> {
         self.access(true);
         let data = self.data.lock();
         engine::learned_of(&*data);
-        data
+        Changing::new(self.id, data)
     }
 
     /// The data without a check, for audits and pictures only.
@@ -131,18 +133,16 @@ impl Lifetime {
         !self.races(true)
     }
 
-    /// See [`State`](super::State).
-    pub(crate) fn see(&self, name: Name, state: &mut super::State) {
-        if state.tells_apart() {
-            state.number(name, self.ended.load(Relaxed).into());
-        }
+    /// What tells states apart.
+    pub(crate) fn feed(&self, digest: &mut Digest) {
+        self.ended.load(Relaxed).hash(digest);
     }
 }
 
 /// What each CPU has for itself: no other can reach it.
 pub struct PerCpu<T>(Mutex<BTreeMap<usize, T>>);
 
-impl<T: Default + Debug> PerCpu<T> {
+impl<T: Default + Debug + Hash + PartialEq> PerCpu<T> {
     /// The default, on every CPU.
     #[expect(clippy::new_without_default, reason = "it says what it makes")]
     pub const fn new() -> Self {
@@ -150,17 +150,24 @@ impl<T: Default + Debug> PerCpu<T> {
     }
 
     /// This CPU's.
-    pub fn mine<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+    pub fn mine<R: Hash>(&self, act: impl FnOnce(&mut T) -> R) -> R {
         self.mine_or(exec::BOOT, act)
     }
 
     /// This CPU's; while the world is built, that of the CPU `builder`.
-    pub fn mine_or<R>(&self, builder: usize, act: impl FnOnce(&mut T) -> R) -> R {
+    pub fn mine_or<R: Hash>(&self, builder: usize, act: impl FnOnce(&mut T) -> R) -> R {
         let cpu = if exec::cpu() == exec::BOOT { builder } else { exec::cpu() };
         let mut all = self.0.lock();
-        let mine = all.entry(cpu).or_default();
-        engine::learned_of(&*mine);
-        act(mine)
+        let seen = act(all.entry(cpu).or_default());
+        engine::learned_of(&seen);
+        seen
+    }
+
+    /// What tells states apart.
+    pub(crate) fn feed(&self, digest: &mut Digest) {
+        let all = self.0.lock();
+        all.iter().filter(|(_, what)| **what != T::default()).for_each(|cpus| cpus.hash(digest));
+        "that is all".hash(digest);
     }
 
     /// Every CPU's, for audits only.

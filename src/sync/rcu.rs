@@ -1,6 +1,9 @@
 //! RCU: read sections and grace periods.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+
+use dpor::Digest;
 
 use super::engine::{self, Access, Monitor, Step};
 use super::exec;
@@ -17,6 +20,16 @@ struct State {
     sections: Vec<(usize, u64)>,
     /// Who waits for the end of a grace period, and for which sections: those up to this one.
     waiting: Vec<(usize, u64)>,
+}
+
+/// Which section is which does not matter, only who waits for it; nor in which order they began.
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let waits = |section| self.waiting.iter().filter(move |&&(_, last)| section <= last).map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
+        let mut waited: Vec<_> = self.sections.iter().map(|&(cpu, section)| (cpu, waits(section))).collect();
+        waited.sort_unstable();
+        waited.hash(hasher);
+    }
 }
 
 /// The RCU domain. An epoch scheme: each outermost read section has a number, and a grace period ends when every section that was under
@@ -42,23 +55,13 @@ impl Rcu {
     }
 
     fn named(name: Name, sleepable: bool) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, sleepable, state: Monitor::new(State::default()) }
+        Self { id: engine::made(Digest::default), name, sleepable, state: Monitor::new(State::default()) }
     }
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
         let readers = |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
-        // Which section is which does not matter, only who waits for it.
-        let waited = |state: &State| {
-            let waits =
-                |section| state.waiting.iter().filter(move |&&(_, last)| section <= last).map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
-            let mut waited: Vec<_> = state.sections.iter().map(|&(cpu, section)| (cpu, waits(section))).collect();
-            waited.sort_unstable();
-            waited
-        };
-        let apart = state.tells_apart();
-        let says = |state: &State| if apart { format!("{:?}", waited(state)) } else { format!("{:?}", readers(state)) };
-        state.object(self.id, self.name, || self.state.peek(says));
+        state.object(self.id, self.name, || format!("{:?}", self.state.peek(readers)));
     }
 
     fn says(&self, what: &str) -> String {

@@ -1,7 +1,10 @@
 //! The fair reader/writer semaphore.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::panic::Location;
+
+use dpor::Digest;
 
 use super::engine::{self, Access, Monitor, Step};
 use super::exec;
@@ -18,6 +21,15 @@ struct State {
     writer: Option<usize>,
     /// Who waits, in order of arrival: (CPU, wants to write).
     queue: VecDeque<(usize, bool)>,
+}
+
+/// Readers come and go in any order.
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let mut readers = self.readers.clone();
+        readers.sort_unstable();
+        (readers, self.writer, &self.queue).hash(hasher);
+    }
 }
 
 impl State {
@@ -50,7 +62,7 @@ pub struct RwSem {
 impl RwSem {
     /// A free semaphore.
     pub fn new(name: Name) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, state: Monitor::new(State::default()) }
+        Self { id: engine::made(Digest::default), name, state: Monitor::new(State::default()) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -71,22 +83,30 @@ impl RwSem {
         let at = Location::caller();
         lockdep::might_sleep(self.name);
         lockdep::ordered(self.name);
-        if !self.try_read(at) {
-            self.enter_queue(false);
-            lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared, "down_read");
-            let me = exec::cpu();
-            self.state.enter_when(
-                // It leaves the queue, so it is more than a shared acquisition; others may be reading, so it is not an exclusive one.
-                self.step(Access::Write),
-                |state| state.turn_of(me),
-                |state| {
-                    state.leave_queue(me);
-                    state.readers.push(me);
-                    lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
-                },
-            );
-        }
+        // In the end it reads, and does not remember whether it had to wait.
+        engine::learns_only(|| {
+            if !self.try_read(at) {
+                self.wait_to_read(at);
+            }
+        });
         event(StepKind::LockShared, Some(self.name), || format!("down_read({})", self.name));
+    }
+
+    #[track_caller]
+    fn wait_to_read(&self, at: &'static Location<'static>) {
+        self.enter_queue(false);
+        lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared, "down_read");
+        let me = exec::cpu();
+        self.state.enter_when(
+            // It leaves the queue, so it is more than a shared acquisition; others may be reading, so it is not an exclusive one.
+            self.step(Access::Write),
+            |state| state.turn_of(me),
+            |state| {
+                state.leave_queue(me);
+                state.readers.push(me);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
+            },
+        );
     }
 
     fn try_read(&self, at: &'static Location<'static>) -> bool {

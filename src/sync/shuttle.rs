@@ -1,15 +1,17 @@
 //! Raw primitives on shuttle: CPUs are coroutines of one OS thread, and whoever the scheduler picked runs alone until its next step.
 //! So state is plain data behind an uncontended lock; all there is to do is to announce each step before it happens.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dpor::ObjectId;
 use parking_lot::Mutex;
 
-use super::engine::{Access, CpuBody, Step};
+use super::engine::{self, Access, CpuBody, Step};
 use super::exec::{self, Exec};
 use super::progress;
+use super::state::digest_of;
 
 /// Steps of the world's construction and of the audit are nobody's: only CPUs are scheduled.
 fn announced() -> bool {
@@ -30,6 +32,13 @@ pub fn announce(step: Step) {
 pub fn observed(value: u64) {
     if announced() {
         dpor::observed(value);
+    }
+}
+
+/// The word that the last step is about was one, and is the other.
+fn changed(object: u32, before: u64, after: u64) {
+    if before != after && engine::tells() {
+        engine::changed(object, digest_of(&before), digest_of(&after));
     }
 }
 
@@ -57,7 +66,11 @@ impl Word {
     #[track_caller]
     pub fn store(&self, step: Step, value: u64, _: Ordering) {
         announce(step);
-        self.0.store(value, Ordering::Relaxed);
+        self.set(step.object, value);
+    }
+
+    fn set(&self, object: u32, value: u64) {
+        changed(object, self.0.swap(value, Ordering::Relaxed), value);
     }
 
     #[track_caller]
@@ -80,7 +93,7 @@ impl Word {
         observed(before);
         match new {
             Some(new) => {
-                self.0.store(new, Ordering::Relaxed);
+                self.set(step.object, new);
                 Ok(before)
             }
             None => Err(before),
@@ -91,7 +104,7 @@ impl Word {
     fn replace(&self, step: Step, change: impl Fn(u64) -> u64) -> u64 {
         announce(step);
         let before = self.0.load(Ordering::Relaxed);
-        self.0.store(change(before), Ordering::Relaxed);
+        self.set(step.object, change(before));
         // Nobody looks at what an update found, and it depends on the order of updates, which commute.
         if step.access != Access::Update {
             observed(before);
@@ -99,8 +112,8 @@ impl Word {
         before
     }
 
-    pub fn reset(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
+    pub fn reset(&self, object: u32, value: u64) {
+        self.set(object, value);
     }
 
     pub fn peek(&self) -> u64 {
@@ -110,7 +123,7 @@ impl Word {
 
 pub struct Monitor<S>(Mutex<S>);
 
-impl<S> Monitor<S> {
+impl<S: Hash> Monitor<S> {
     pub fn new(state: S) -> Self {
         Self(Mutex::new(state))
     }
@@ -118,7 +131,7 @@ impl<S> Monitor<S> {
     #[track_caller]
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
         announce(step);
-        act(&mut self.0.lock())
+        engine::changing(step.object, &mut *self.0.lock(), act)
     }
 
     #[track_caller]
@@ -129,13 +142,13 @@ impl<S> Monitor<S> {
             drop(switching);
             progress::step();
         }
-        act(&mut self.0.lock())
+        engine::changing(step.object, &mut *self.0.lock(), act)
     }
 
     #[track_caller]
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
         announce(step);
-        let success = act(&mut self.0.lock());
+        let success = engine::changing(step.object, &mut *self.0.lock(), act);
         tried(success);
         success
     }
@@ -148,7 +161,7 @@ impl<S> Monitor<S> {
 /// With how often it was replaced: an address may come back with another value.
 pub struct Published<T>(Mutex<(u64, Arc<T>)>);
 
-impl<T> Published<T> {
+impl<T: Hash> Published<T> {
     pub fn new(value: T) -> Self {
         Self(Mutex::new((0, Arc::new(value))))
     }
@@ -166,6 +179,9 @@ impl<T> Published<T> {
     pub fn store(&self, step: Step, value: T) {
         announce(step);
         let mut current = self.0.lock();
+        if engine::tells() {
+            engine::changed(step.object, digest_of(&current.1), digest_of(&value));
+        }
         *current = (current.0 + 1, Arc::new(value));
     }
 

@@ -1,6 +1,9 @@
 //! Type-stable memory.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use dpor::Digest;
 
 use super::arena::Arena;
 use super::engine::{self, Access, Monitor, Step};
@@ -57,7 +60,7 @@ impl Scalar for Option<SlabRef> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Hash, Debug)]
 enum State {
     Allocated,
     /// Still an object of this type, until its slab page is released.
@@ -90,6 +93,12 @@ impl fmt::Debug for History {
     }
 }
 
+impl Hash for History {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.state, self.freed.len()).hash(hasher);
+    }
+}
+
 struct Slot<T> {
     number: u32,
     object: T,
@@ -114,7 +123,7 @@ impl<T> Slab<T> {
     /// An empty cache of objects called `class`.
     pub fn new(class: &'static str, construct: impl Fn(u32) -> T + Send + Sync + 'static) -> Self {
         let construct = Box::new(construct);
-        Self { id: exec::with(|exec| exec.new_object()), class, construct, slots: Arena::new(), free: Monitor::new(Vec::new()) }
+        Self { id: engine::made(Digest::default), class, construct, slots: Arena::new(), free: Monitor::new(Vec::new()) }
     }
 
     fn grow(&self) -> u32 {
@@ -193,20 +202,23 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn get(&self, r: SlabRef) -> &T {
         let slot = self.slot(r.slot);
-        let (state, legal) = slot.history.with(|history| {
-            let freed_under_reader = || {
-                let freed = history.freed.get(r.life as usize - 1);
-                freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
-            };
-            (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
-        });
-        exec::clause(Clause::LIFE_1, legal, || {
-            let is = match state {
-                State::Allocated => "has been freed and is another object now",
-                State::Free => "has been freed",
-                State::Released => "has been freed and its memory released",
-            };
-            format!("{} is used, but it {is}; no RCU read section that began before protects it", self.name(r))
+        // If it goes on, nothing was said but that.
+        engine::learns_only(|| {
+            let (state, legal) = slot.history.with(|history| {
+                let freed_under_reader = || {
+                    let freed = history.freed.get(r.life as usize - 1);
+                    freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
+                };
+                (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
+            });
+            exec::clause(Clause::LIFE_1, legal, || {
+                let is = match state {
+                    State::Allocated => "has been freed and is another object now",
+                    State::Free => "has been freed",
+                    State::Released => "has been freed and its memory released",
+                };
+                format!("{} is used, but it {is}; no RCU read section that began before protects it", self.name(r))
+            });
         });
         &slot.object
     }
@@ -236,6 +248,14 @@ impl<T> Slab<T> {
         })
     }
 
+    /// What tells states apart beside what is in the objects: who may still use which of the lives of a slot.
+    pub(crate) fn feed(&self, digest: &mut Digest) {
+        for slot in self.slots.iter() {
+            let under = |freed: &u64| (slot.number, lockdep::readers_before(*freed)).hash(digest);
+            slot.history.peek(|history| history.freed.iter().for_each(under));
+        }
+    }
+
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State, see: impl Fn(&T, &mut super::State)) {
         state.object(self.id, Name::new(self.class, 0, 0), || self.free.peek(|free| format!("{free:?}")));
@@ -244,12 +264,6 @@ impl<T> Slab<T> {
                 state.value(Name::new("slot %a", slot.number, 0), slot.history.peek(|history| format!("{:?}", history.state)));
             } else {
                 slot.history.see(state);
-                if state.tells_apart() {
-                    // Who may still use which of its lives.
-                    let under =
-                        slot.history.peek(|history| history.freed.iter().map(|&freed| lockdep::readers_before(freed)).collect::<Vec<_>>());
-                    state.value(Name::new("readers of slot %a", slot.number, 0), format!("{under:?}"));
-                }
             }
             see(&slot.object, state);
         }

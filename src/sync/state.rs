@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{Debug, Write};
 use std::hash::Hash;
 
 use dpor::Digest;
@@ -18,29 +17,12 @@ pub(crate) struct State {
     values: BTreeMap<String, String>,
     seen: BTreeSet<u32>,
     hash: Option<u64>,
-    /// By which states are told apart.
-    digest: Option<Digest>,
 }
 
 impl State {
     /// One of which only a number is wanted ([`fingerprint`](Self::fingerprint)).
     pub fn to_know_again() -> Self {
         Self { hash: Some(0), ..Self::default() }
-    }
-
-    /// One of which only a number is wanted, by which it is told from all others that any step can tell from it.
-    pub fn to_tell_apart() -> Self {
-        Self { digest: Some(Digest::default()), ..Self::default() }
-    }
-
-    /// Is it one by which states are told apart?
-    pub fn tells_apart(&self) -> bool {
-        self.digest.is_some()
-    }
-
-    /// The number of one that is [to be told apart](Self::to_tell_apart).
-    pub fn key(&self) -> u128 {
-        self.digest.unwrap_or_default().key()
     }
 
     /// Is it one by which a state is to be known again? Then what is past, and no step can depend on, is left out: how many pages a frame has had
@@ -51,11 +33,6 @@ impl State {
 
     /// An object that is announced under this number.
     pub(super) fn object(&mut self, id: u32, name: Name, value: impl FnOnce() -> String) {
-        if let Some(digest) = &mut self.digest {
-            name.hash(digest);
-            value().hash(digest);
-            return;
-        }
         match &mut self.hash {
             Some(hash) => text(mix(hash, id.into()), &value()),
             None => {
@@ -67,11 +44,6 @@ impl State {
 
     /// The same of one that has a short form, without what is past.
     pub(super) fn word(&mut self, id: u32, name: Name, word: impl FnOnce() -> u64, value: impl FnOnce() -> String) {
-        if let Some(digest) = &mut self.digest {
-            name.hash(digest);
-            digest.put(word());
-            return;
-        }
         match &mut self.hash {
             Some(hash) => _ = mix(mix(hash, id.into()), word()),
             None => self.object(id, name, value),
@@ -80,11 +52,6 @@ impl State {
 
     /// Something that needs no announcement.
     pub fn value(&mut self, name: Name, value: String) {
-        if let Some(digest) = &mut self.digest {
-            name.hash(digest);
-            value.hash(digest);
-            return;
-        }
         match &mut self.hash {
             Some(hash) => text(hash, &value),
             None => _ = self.values.insert(name.to_string(), value),
@@ -101,7 +68,7 @@ impl State {
 
     /// The number of a state that is [to be known again](Self::to_know_again).
     pub fn fingerprint(&self) -> u64 {
-        self.hash.unwrap_or(self.key() as u64)
+        self.hash.unwrap_or_default()
     }
 
     /// Objects of this execution that were not seen.
@@ -133,16 +100,9 @@ fn text(hash: &mut u64, text: &str) {
     mix(hash, plain.len() as u64);
 }
 
-/// What a value shows of itself, as a number.
-pub(super) fn digest_of(value: &impl Debug) -> u64 {
-    struct Text(Digest);
-    impl Write for Text {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            text.hash(&mut self.0);
-            Ok(())
-        }
-    }
-    let mut text = Text(Digest::default());
-    write!(text, "{value:?}").expect("a digest takes everything");
-    text.0.key() as u64
+/// What a value is, as a number.
+pub(super) fn digest_of(value: &(impl Hash + ?Sized)) -> Digest {
+    let mut digest = Digest::default();
+    value.hash(&mut digest);
+    digest
 }

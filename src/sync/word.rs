@@ -1,6 +1,7 @@
 //! Words: fields that somebody reads without the lock that protects them.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,11 +11,12 @@ use parking_lot::Mutex;
 use super::engine::{self, Access, Step};
 use super::exec;
 use super::name::Name;
+use super::state::digest_of;
 use super::trace::event;
 use witness::StepKind;
 
 /// What fits into one machine word.
-pub trait Scalar: Copy + PartialEq {
+pub trait Scalar: Copy + PartialEq + Hash {
     /// The word.
     fn pack(self) -> u64;
     /// The value, from a word that [`pack`](Self::pack) made.
@@ -74,7 +76,7 @@ pub struct Word<T> {
 impl<T: Scalar> Word<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Word::new(value.pack()), value: PhantomData }
+        Self { id: engine::made(|| digest_of(&value.pack())), name, raw: engine::Word::new(value.pack()), value: PhantomData }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -146,7 +148,7 @@ impl<T: Scalar> Word<T> {
 
     /// Sets it without a step: only while nobody else can know the object it is in.
     pub fn reset(&self, value: T) {
-        self.raw.reset(value.pack());
+        self.raw.reset(self.id, value.pack());
     }
 
     /// The newest value, without a step: for audits and pictures only.
@@ -162,9 +164,7 @@ impl<T: Scalar> Word<T> {
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
-        let apart = state.tells_apart();
-        let word = || if apart { self.peek().pack() } else { self.peek().timeless() };
-        state.word(self.id, self.name, word, || self.peek().show());
+        state.word(self.id, self.name, || self.peek().timeless(), || self.peek().show());
     }
 }
 
@@ -215,18 +215,15 @@ pub struct Published<T> {
     raw: engine::Published<T>,
 }
 
-impl<T: Send + Sync> Published<T> {
+impl<T: Send + Sync + Hash> Published<T> {
     /// A pointer to `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Published::new(value) }
+        Self { id: engine::made(|| digest_of(&value)), name, raw: engine::Published::new(value) }
     }
 
     /// What it points to now.
     #[track_caller]
-    pub fn read(&self) -> Arc<T>
-    where
-        T: Debug,
-    {
+    pub fn read(&self) -> Arc<T> {
         let value = self.raw.load(Step { object: self.id, access: Access::Read });
         engine::learned_of(&value);
         value
@@ -255,7 +252,7 @@ impl<T: Send + Sync> Published<T> {
 }
 
 /// What goes through a page-table entry now.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Use {
     Nothing,
     /// A load of the hardware, or somebody who reads the entry with interrupts off: who changes the entry may leave it for later to wait for it.
@@ -278,7 +275,7 @@ pub struct MmuWord<T> {
 impl<T: Scalar + Send> MmuWord<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, raw: engine::Monitor::new((value, Use::Nothing)) }
+        Self { id: engine::made(|| digest_of(&(value, Use::Nothing))), name, raw: engine::Monitor::new((value, Use::Nothing)) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -391,11 +388,10 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
         // In two bits less than a word: no value of an entry needs those.
-        let apart = state.tells_apart();
         state.word(
             self.id,
             self.name,
-            || self.raw.peek(|(value, used)| if apart { value.pack() } else { value.timeless() } << 2 | *used as u64),
+            || self.raw.peek(|(value, used)| value.timeless() << 2 | *used as u64),
             || self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used == Use::Nothing { "" } else { ", in use" })),
         );
     }
@@ -409,27 +405,25 @@ pub struct Ghost<T> {
     value: Mutex<T>,
 }
 
-impl<T: Debug> Ghost<T> {
+impl<T: Debug + Hash> Ghost<T> {
     /// A ghost that is `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: exec::with(|exec| exec.new_object()), name, value: Mutex::new(value) }
+        Self { id: engine::made(|| digest_of(&value)), name, value: Mutex::new(value) }
     }
 
     #[track_caller]
     fn step<R>(&self, access: Access, act: impl FnOnce(&mut T) -> R) -> R {
         engine::ghost(Step { object: self.id, access });
-        let mut value = self.value.lock();
-        // Who only counts does not look.
-        if access != Access::Update {
-            engine::learned_of(&*value);
-        }
-        act(&mut value)
+        engine::changing(self.id, &mut *self.value.lock(), act)
     }
 
     /// Looks at it: a clause relies on what it is. A step.
     #[track_caller]
-    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        self.step(Access::Read, |value| look(value))
+    pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
+        engine::ghost(Step { object: self.id, access: Access::Read });
+        let seen = look(&self.value.lock());
+        engine::learned_of(&seen);
+        seen
     }
 
     /// What it is. A step.
@@ -443,8 +437,10 @@ impl<T: Debug> Ghost<T> {
 
     /// Changes it. A step.
     #[track_caller]
-    pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        self.step(Access::Write, change)
+    pub fn change<R: Hash>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let was = self.step(Access::Write, change);
+        engine::learned_of(&was);
+        was
     }
 
     /// Changes it in a way that commutes with what others do so: one more or less of something. A step.
@@ -455,7 +451,7 @@ impl<T: Debug> Ghost<T> {
 
     /// Sets it without a step: only while nobody else can know the object it is in.
     pub fn reset(&self, value: T) {
-        *self.value.lock() = value;
+        engine::changing(self.id, &mut *self.value.lock(), |old| *old = value);
     }
 
     /// A look without a step: for audits and pictures only.

@@ -59,8 +59,14 @@ impl Core {
             let clock = self.graph.clock(self.current);
             return self.data.access(clock, clock[self.current], self.current, cell, write);
         }
+        let access = (self.current, self.data.name(cell), write);
+        if self.by_states && !self.accessed.contains(&access) {
+            self.accessed.push(access);
+        }
         let clock = self.trace.task_clock(self.current);
-        self.data.access(clock, clock[self.current] + 1, self.current, cell, write)
+        let checked = self.data.access(clock, clock[self.current] + 1, self.current, cell, write);
+        self.raced |= checked.is_err();
+        checked
     }
 
     /// The last event is ordered after those that it depends on, under [`Memory::Weak`]. Words are ordered by what they are announced with, and a

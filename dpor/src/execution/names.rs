@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Core, Creator};
-use crate::access::ObjectId;
+use crate::access::{Access, ObjectId, Op};
+use crate::data::DataId;
 use crate::hook::with_quiet;
 use crate::livelock::mix;
 use crate::log::Did;
 use crate::report::{FailureKind, panic_failure};
-use crate::state::Digest;
+use crate::state::{Digest, Sum};
 use crate::task::{Task, TaskState};
 use crate::trace::Frame;
 
@@ -26,9 +27,36 @@ impl Core {
         self.tasks[self.current].learned.mark()
     }
 
+    /// The current task leaves the loop that carries `own` along.
+    pub(crate) fn leave(&mut self, own: u64) {
+        self.tasks[self.current].learned.leave(own);
+    }
+
     /// What the current task has learned since then comes to no more than `value`.
     pub(crate) fn learned_since(&mut self, mark: Digest, value: u64) {
         self.tasks[self.current].learned.since(mark, value);
+    }
+
+    /// Is what tasks share to be told apart, from here on? While an execution repeats another one, what it comes to is known.
+    pub(crate) fn tells(&self) -> bool {
+        self.by_states && self.telling
+    }
+
+    /// What the current task shares was `before`, and is `after`.
+    pub(crate) fn changed(&mut self, object: ObjectId, before: Digest, after: Digest) {
+        self.shared.change(self.creators[object.0 as usize], before, after);
+    }
+
+    pub(crate) fn data(&mut self) -> DataId {
+        let Task { origin, round, .. } = &mut self.tasks[self.current];
+        let name = (*origin, round.cells);
+        round.cells += 1;
+        self.data.make(name)
+    }
+
+    /// Accesses to data since this was asked last: by whom, to what, and whether it was written.
+    pub(crate) fn accesses(&mut self) -> Vec<(usize, Creator, bool)> {
+        std::mem::take(&mut self.accessed)
     }
 
     pub(crate) fn object(&mut self) -> ObjectId {
@@ -38,7 +66,7 @@ impl Core {
         let Task { origin, round, .. } = &mut self.tasks[self.current];
         let creator = (*origin, round.objects);
         round.objects += 1;
-        self.named(object, creator);
+        self.creators.push(creator);
         object
     }
 
@@ -47,24 +75,50 @@ impl Core {
         self.objects += 1;
         self.trace.add_object(object);
         // No task makes that many.
-        self.named(object, (name, u32::MAX));
+        self.creators.push((name, u32::MAX));
         object
     }
 
-    fn named(&mut self, object: ObjectId, creator: Creator) {
-        self.creators.push(creator);
-        if self.by_states {
-            self.numbers.insert(creator, object.0);
-        }
-    }
-
     /// The object that this one has created, as that of its objects, if it has.
-    pub(crate) fn object_of(&self, creator: Creator) -> Option<ObjectId> {
+    pub(crate) fn object_of(&mut self, creator: Creator) -> Option<ObjectId> {
+        let named = self.numbers.len();
+        self.numbers.extend(self.creators[named..].iter().copied().zip(named as u32..));
         self.numbers.get(&creator).map(|&number| ObjectId(number))
     }
 
     pub(crate) fn creator(&self, object: ObjectId) -> Creator {
         self.creators[object.0 as usize]
+    }
+
+    /// The event has happened: its task may have taken something, or given it back.
+    pub(crate) fn hold(&mut self, event: usize) {
+        if !self.by_states {
+            return;
+        }
+        let Frame { task, op: Op { object, access }, failed, .. } = *self.trace.frame(event);
+        let held = &mut self.tasks[task as usize].held;
+        if access == Access::Acquire || access == Access::TryAcquire && !failed {
+            // Whoever gets it for itself a second time has not got it any more: another has given it back.
+            held.retain(|&(other, _)| other != object);
+        }
+        match access {
+            Access::Acquire | Access::AcquireShared => held.push((object, access == Access::Acquire)),
+            Access::TryAcquire | Access::TryAcquireShared if !failed => held.push((object, access == Access::TryAcquire)),
+            Access::Release | Access::ReleaseShared => {
+                if let Some(at) = held.iter().rposition(|&(other, _)| other == object) {
+                    held.remove(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the task holds, by names, and whether for itself.
+    pub(crate) fn held(&self, task: usize) -> Vec<(Creator, bool)> {
+        let mut held: Vec<_> = self.tasks[task].held.iter().map(|&(object, alone)| (self.creator(object), alone)).collect();
+        held.sort_unstable();
+        held.dedup();
+        held
     }
 
     /// What tells the failure of a task that panicked from others, whatever the interleaving: what it says, and all that happened before
@@ -99,6 +153,7 @@ impl Core {
             self.fail(panic_failure(self.current, payload));
             return None;
         }
+        key.put_digest(self.shared.0);
         let (mut check, mut fresh) = (Digest::default(), self.fresh);
         for task in &self.tasks[..self.count] {
             key.put(task.origin);
@@ -116,15 +171,27 @@ impl Core {
             key.put(state);
             key.put(task.children << 32 | u64::from(task.round.objects));
             task.learned.feed(&mut key, &mut fresh);
+            // Others may have given it back.
+            let mut held = Sum::default();
+            task.held.iter().for_each(|&(object, _)| held.add(Digest::of(self.creators[object.0 as usize])));
+            key.put_digest(held.0);
             if task.state == TaskState::Pending {
                 let (creator, nth) = self.creator(task.op.object);
                 [creator, nth.into(), task.op.access as u64].into_iter().for_each(|part| check.put(part));
             }
         }
         self.fresh = fresh;
-        self.data.feed(&self.trace, &self.creators, &self.tasks[..self.count], &mut key);
         let ready = &self.trace.frame(self.trace.depth).ready;
         ready.iter().for_each(|task| check.put(task as u64));
         Some((key.key(), check.key() as u64))
+    }
+
+    /// The name of the state if it also depends on how accesses to data so far are ordered.
+    pub(crate) fn state_with_data(&self, key: u128) -> u128 {
+        let mut digest = Digest::default();
+        digest.put(key as u64);
+        digest.put((key >> 64) as u64);
+        self.data.feed(&self.trace, &self.creators, &self.tasks[..self.count], &mut digest);
+        digest.key()
     }
 }

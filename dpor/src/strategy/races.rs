@@ -1,10 +1,10 @@
 //! Races: which earlier state must also run something else, so that two dependent operations come in the other order.
 
-use crate::access::{Class, Op};
+use crate::access::{Access, Class, Op};
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::report::End;
-use crate::strategy::summary::{Bits, Summaries};
+use crate::strategy::summary::{Bits, Later, RACED, Summaries};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
 use crate::trace::{NONE, Trace};
@@ -42,6 +42,32 @@ pub(crate) struct Races {
     before: Vec<u32>,
 }
 
+/// What is known to happen before something that follows the state at hand.
+fn known_before(core: &mut Core, summaries: &Summaries, later: Later, before: &mut Vec<u32>) {
+    let task = later.task as usize;
+    before.clear();
+    match core.tasks().get(task) {
+        Some(_) => before.extend_from_slice(core.trace.task_clock(task)),
+        None => before.resize(core.trace.task_clock(0).len(), 0),
+    }
+    // What it will hold and does not hold now it has to take first: after all who have had it for themselves, and, to have it for itself, after all.
+    for &(lock, alone) in summaries.locks(later) {
+        let Some(lock) = core.object_of(lock) else { continue };
+        if core.tasks().get(task).is_some_and(|task| task.held.iter().any(|&(held, _)| held == lock)) {
+            continue;
+        }
+        let mut event = core.trace.last_on(lock);
+        while event != NONE {
+            let exclusive = core.trace.frame(event as usize).class == Class::Exclusive;
+            if alone || exclusive {
+                let clock = core.trace.clock(event as usize);
+                before.iter_mut().zip(clock).for_each(|(mine, &theirs)| *mine = theirs.max(*mine));
+            }
+            event = if exclusive { NONE } else { core.trace.frame(event as usize).prev };
+        }
+    }
+}
+
 impl Races {
     /// Check the event that has just happened against all before it.
     pub(crate) fn of_last_event(&mut self, core: &mut Core) {
@@ -71,20 +97,19 @@ impl Races {
     pub(crate) fn of_summary(&mut self, core: &mut Core, summaries: &Summaries, summary: &Bits) {
         let depth = core.trace.depth;
         for number in summary.iter() {
+            if number == RACED {
+                continue;
+            }
             let Some(later) = summaries.later(number) else {
                 (0..depth).for_each(|state| core.trace.frame_mut(state).run_all_enabled());
                 continue;
             };
             // An object that is not there yet has no events.
-            let Some(object) = core.object_of(later.object) else { continue };
+            let Some(object) = core.object_of(later.object).filter(|_| !later.data) else { continue };
             let task = later.task as usize;
             let mut before = std::mem::take(&mut self.before);
-            before.clear();
+            known_before(core, summaries, later, &mut before);
             let there = core.tasks().get(task);
-            match there {
-                Some(_) => before.extend_from_slice(core.trace.task_clock(task)),
-                None => before.resize(core.trace.task_clock(0).len(), 0),
-            }
             // One that waits for another's end, say, has not announced its next step yet.
             let pending = there.filter(|task| later.first && task.state == TaskState::Pending);
             let late = Late {
@@ -102,6 +127,18 @@ impl Races {
             self.check(&mut core.trace, &late);
             self.before = before;
         }
+    }
+
+    /// Might an access to data that can follow the state at hand race with one before it, as far as is known?
+    pub(crate) fn data_may_race(&mut self, core: &mut Core, summaries: &Summaries, summary: &Bits) -> bool {
+        if summary.has_raced() {
+            return true;
+        }
+        let data = summary.iter().filter_map(|number| summaries.later(number)).filter(|later| later.data);
+        data.into_iter().any(|later| {
+            known_before(core, summaries, later, &mut self.before);
+            core.data.might_race(later.object, later.access == Access::Write, later.task as usize, &self.before)
+        })
     }
 
     /// Check what could not happen because the execution is over.

@@ -11,7 +11,7 @@ use super::summary::{Bits, Later, Summaries};
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::report::{End, Report, Unfinished};
-use crate::state::Keys;
+use crate::state::{Keys, Sum};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
 
@@ -41,6 +41,8 @@ enum Next {
 #[derive(Debug)]
 struct Visit {
     key: u128,
+    /// What the program has said of what its tasks share.
+    shared: Sum,
     /// What can follow, as far as it has been gone through.
     after: Bits,
     /// It was gone on from before, and nothing is run from it.
@@ -112,7 +114,7 @@ impl States {
 
     /// All that follows the last state of the path has been gone through.
     fn complete(&mut self, core: &Core, state: usize) {
-        let Some(Visit { key, mut after, known }) = self.path.pop() else { return };
+        let Some(Visit { key, mut after, known, .. }) = self.path.pop() else { return };
         if let Some(before) = self.path.last_mut() {
             let mut all = after.clone();
             self.summaries.before(&mut all, core.trace.frame(state - 1).task);
@@ -142,8 +144,9 @@ impl States {
         } else {
             inherit_sleep(core, self.rules);
         }
+        let key = if whole { key } else { self.with_data(core, key) };
         let frame = core.trace.frame_mut(depth);
-        let mut visit = Visit { key, after: Bits::default(), known: true };
+        let mut visit = Visit { key, shared: core.shared, after: Bits::default(), known: true };
         let Some(known) = self.known.get_mut(&key) else {
             let summary = self.summaries.share(Bits::default());
             self.known.insert(key, Known { sleep: frame.sleep.clone(), summary, open: true, check, next: None });
@@ -184,6 +187,31 @@ impl States {
         !self.path[depth].known
     }
 
+    /// The key of the state at hand, to which how accesses to data are ordered belongs if that might matter. Where every step of every state is run,
+    /// two that race come next to each other.
+    fn with_data(&mut self, core: &mut Core, key: u128) -> u128 {
+        let summary = self.known.get(&key).filter(|known| !known.open).map(|known| Arc::clone(&known.summary));
+        match summary {
+            Some(summary) if self.races.data_may_race(core, &self.summaries, &summary) => core.state_with_data(key),
+            _ => key,
+        }
+    }
+
+    /// What the tasks have done with data since the last state, which its event has led to.
+    fn keep_accesses(&mut self, core: &mut Core) {
+        // What comes after a race that was found, without it, was perhaps not gone through.
+        if core.raced {
+            self.path.iter_mut().for_each(|visit| Summaries::raced(&mut visit.after));
+        }
+        for (task, cell, write) in core.accesses() {
+            let held = self.summaries.held(core.held(task));
+            let number = self.summaries.number(Later::data(task, cell, write, held));
+            if let Some(last) = self.path.last_mut() {
+                last.after.insert(number);
+            }
+        }
+    }
+
     /// The last step of the path has led to this.
     fn lead_to(&mut self, core: &Core, next: Next) {
         let Some(Visit { key, .. }) = self.path.last() else { return };
@@ -201,13 +229,13 @@ impl States {
     /// Go on from a known state as an execution did before, and compare.
     fn follow(&mut self, core: &mut Core, key: u128, check: u64) -> Option<usize> {
         let expected = self.follows.take()?;
-        let known = self.known.get(&key).filter(|known| known.check == check && expected == Next::State(key));
-        let Some(known) = known else {
+        if !self.known.get(&key).is_some_and(|known| known.check == check && expected == Next::State(key)) {
             core.differs("a state that was reached before is reached again, and the same step leads to another state".into());
             return None;
-        };
+        }
+        let key = if self.graph.is_some() { key } else { self.with_data(core, key) };
         // It may go round in a circle.
-        let (task, next) = known.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
+        let (task, next) = self.known.get(&key)?.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
         self.follows = Some(next);
         Some(task)
     }
@@ -225,7 +253,8 @@ impl States {
                 continue;
             }
             let class = task.op.access.class(false);
-            let later = Later::new(index, task.op, core.creator(task.op.object), class, task.blocks());
+            let held = self.summaries.held(core.held(index));
+            let later = Later::new(index, task.op, core.creator(task.op.object), class, task.blocks(), held);
             waiting.insert(self.summaries.number(later));
         }
         if self.path.len() <= depth && depth > 0 {
@@ -284,6 +313,8 @@ impl Explore for States {
             return shows.get(depth).copied().filter(|&task| core.trace.frame(depth).ready.contains(task));
         }
         if let Some(task) = self.branch.take() {
+            (core.shared, core.telling) = (self.path[depth].shared, true);
+            core.accesses();
             return Some(task);
         }
         let Some((key, check)) = core.state() else {
@@ -299,6 +330,7 @@ impl Explore for States {
             core.give_up_for(Unfinished::States(core.max_states));
             return None;
         }
+        self.keep_accesses(core);
         let goes_on = self.reach(core, key, check);
         if core.failure.is_some() || self.cycle {
             return None;
@@ -308,7 +340,7 @@ impl Explore for States {
             if self.hits > CHECKED && !self.hits.is_multiple_of(EVERY) {
                 return None;
             }
-            let (task, next) = self.known[&key].next?;
+            let (task, next) = self.known[&self.path[depth].key].next?;
             (self.follows, self.checking) = (Some(next), true);
             return Some(task);
         }
@@ -336,7 +368,9 @@ impl Explore for States {
         }
         let frame = core.trace.frame(depth);
         let (task, op, class) = (frame.task as usize, frame.op, frame.class);
-        let later = Later::new(task, op, core.creator(op.object), class, core.tasks()[task].blocks());
+        // Not what it takes by this step.
+        let held = self.summaries.held(core.held(task));
+        let later = Later::new(task, op, core.creator(op.object), class, core.tasks()[task].blocks(), held);
         let number = self.summaries.number(later);
         self.path[depth].after.insert(number);
         self.races.of_last_event(core);
@@ -361,6 +395,7 @@ impl Explore for States {
         }
         let depth = core.trace.depth;
         if self.path.len() == depth {
+            self.keep_accesses(core);
             self.lead_to(core, Next::End);
         }
         let known = self.path.get(depth).is_some_and(|visit| visit.known);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, Class, Op};
 use crate::execution::Creator;
+use crate::state::Keys;
 
 /// Something that happens, or would like to, some time after a state.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -12,17 +13,27 @@ pub(crate) struct Later {
     pub(crate) task: u32,
     /// The object's name, which is the same in every execution.
     pub(crate) object: Creator,
+    /// It is plain data, and no object.
+    pub(crate) data: bool,
     pub(crate) access: Access,
     pub(crate) class: Class,
     /// It can be blocked.
     pub(crate) blocks: bool,
     /// It is the next step of its task.
     pub(crate) first: bool,
+    /// What its task holds then, as the number of a set.
+    pub(crate) held: u32,
 }
 
 impl Later {
-    pub(crate) fn new(task: usize, op: Op, object: Creator, class: Class, blocks: bool) -> Self {
-        Later { task: task as u32, object, access: op.access, class, blocks, first: true }
+    pub(crate) fn new(task: usize, op: Op, object: Creator, class: Class, blocks: bool, held: u32) -> Self {
+        Later { task: task as u32, object, data: false, access: op.access, class, blocks, first: true, held }
+    }
+
+    /// An access to plain data.
+    pub(crate) fn data(task: usize, object: Creator, write: bool, held: u32) -> Self {
+        let access = if write { Access::Write } else { Access::Read };
+        Later { task: task as u32, object, data: true, access, class: access.class(false), blocks: false, first: false, held }
     }
 }
 
@@ -37,6 +48,11 @@ impl Bits {
             self.0.resize(word + 1, 0);
         }
         self.0[word] |= 1 << (bit % 64);
+    }
+
+    /// Does it tell of a race on data?
+    pub(crate) fn has_raced(&self) -> bool {
+        self.0.first().is_some_and(|word| word & 1 << RACED != 0)
     }
 
     /// Whether it was there.
@@ -74,7 +90,10 @@ impl Bits {
 #[derive(Debug, Default)]
 pub(crate) struct Summaries {
     laters: Vec<Later>,
-    numbers: HashMap<Later, u32>,
+    numbers: HashMap<Later, u32, Keys>,
+    /// Sets of locks that a task holds, numbered.
+    helds: Vec<Vec<(Creator, bool)>>,
+    held_numbers: HashMap<Vec<(Creator, bool)>, u32>,
     /// For each task those that are its next step.
     firsts: Vec<Vec<u32>>,
     /// Most states have a summary that another has too.
@@ -83,15 +102,35 @@ pub(crate) struct Summaries {
 
 /// The number of a failure because of which other tasks that could have gone on before it did not.
 const OVERTAKEN: u32 = 0;
+/// That of a race on data with something on the path.
+pub(crate) const RACED: u32 = 1;
 
 impl Summaries {
     /// What has this number; `None` if that is a failure which may ask for anything in every state before it.
     pub(crate) fn later(&self, number: u32) -> Option<Later> {
-        Some(self.laters[number.checked_sub(1)? as usize])
+        Some(self.laters[number.checked_sub(2)? as usize])
+    }
+
+    /// The number of a set of locks.
+    pub(crate) fn held(&mut self, held: Vec<(Creator, bool)>) -> u32 {
+        let next = self.helds.len() as u32;
+        *self.held_numbers.entry(held).or_insert_with_key(|held| {
+            self.helds.push(held.clone());
+            next
+        })
+    }
+
+    /// The locks that are held when this happens.
+    pub(crate) fn locks(&self, later: Later) -> &[(Creator, bool)] {
+        &self.helds[later.held as usize]
     }
 
     pub(crate) fn overtaken(bits: &mut Bits) {
         bits.insert(OVERTAKEN);
+    }
+
+    pub(crate) fn raced(bits: &mut Bits) {
+        bits.insert(RACED);
     }
 
     pub(crate) fn number(&mut self, later: Later) -> u32 {
@@ -99,7 +138,7 @@ impl Summaries {
             return number;
         }
         self.laters.push(later);
-        let number = self.laters.len() as u32;
+        let number = self.laters.len() as u32 + RACED;
         self.numbers.insert(later, number);
         if later.first {
             let task = later.task as usize;

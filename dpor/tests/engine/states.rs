@@ -145,6 +145,68 @@ fn what_is_not_done_is_refused() {
     eprintln!("{}", unavailable(commuted.report));
 }
 
+/// Who makes its data first depends on the interleaving, and does not tell states apart.
+#[test]
+fn data_goes_by_who_made_it() {
+    let report = Explorer::new(Strategy::States).run(|| {
+        let (shared, lock) = (dpor::object(), Lock::new());
+        let named = lock.clone();
+        dpor::name_state(move |digest| digest.put(named.peek().into()));
+        let task = |name: &str| {
+            let lock = lock.clone();
+            dpor::spawn(name, move || {
+                dpor::step(shared, Access::Write);
+                let cell = dpor::data();
+                lock.lock();
+                assert_eq!(dpor::data_access(cell, true), Ok(()));
+                lock.unlock();
+            })
+        };
+        for task in [task("one"), task("another")] {
+            task.join();
+        }
+    });
+    assert!(report.exhausted && report.failing == 0, "{report}");
+}
+
+/// What is said of changes tells the same states apart as what names the whole.
+#[test]
+fn changes_tell_states_apart() {
+    let states = |says: bool| {
+        let report = Explorer::new(Strategy::States).run(move || {
+            let words: std::rc::Rc<[(dpor::ObjectId, std::cell::Cell<u64>); 2]> =
+                [(); 2].map(|()| (dpor::object(), Default::default())).into();
+            let named = std::rc::Rc::clone(&words);
+            dpor::name_state(move |digest| named.iter().filter(|_| !says).for_each(|(_, value)| digest.put(value.get())));
+            let task = |number: u64| {
+                let words = std::rc::Rc::clone(&words);
+                dpor::spawn(number.to_string(), move || {
+                    for (object, value) in words.iter() {
+                        dpor::step(*object, Access::Rmw);
+                        dpor::observed(value.get());
+                        let of = |value: u64| {
+                            let mut digest = dpor::Digest::default();
+                            digest.put(value);
+                            digest
+                        };
+                        let (before, after) = (value.get(), (value.get() + number) % 3);
+                        value.set(after);
+                        if says && dpor::tells() {
+                            dpor::changed(*object, of(before), of(after));
+                        }
+                    }
+                })
+            };
+            for task in (0..3).map(task).collect::<Vec<_>>() {
+                task.join();
+            }
+        });
+        assert!(report.exhausted && report.failing == 0, "{report}");
+        (report.states, report.executions)
+    };
+    assert_eq!(states(true), states(false));
+}
+
 /// A circle needs all of its states.
 #[test]
 fn a_circle_with_too_many_states_is_unfinished() {
