@@ -13,18 +13,9 @@ fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
 }
 
-/// Races that the search by states leaves undecided under some protocols, and says so, or goes on for too long: SPEC.md §7. In most of them a CPU goes round for
-/// ever, and no two of its rounds look alike to it; in `S0.4` under 5.19 and `S4/exec` since 3.7 it finds that something is missing in what it takes for a state.
-const OPEN: [&str; 8] = [
-    "S0.2",
-    "S0.2/suspended",
-    "S0.2/writes",
-    "S0.4",
-    "S0.8/writes",
-    "S1.6/starve",
-    "S4/merge-swapoff",
-    "S4/exec-waits",
-];
+/// Races with livelocks that the search by states does not find under some protocols: no two rounds look alike to it, until an execution has too many steps
+/// (SPEC.md §7). It says so.
+const OPEN: [&str; 7] = ["S0.2", "S0.2/suspended", "S0.2/writes", "S0.8/writes", "S1.6/starve", "S4/merge-swapoff", "S4/exec-waits"];
 
 /// Cases that stay the same when others come or go: about every eighth.
 fn sample() -> Vec<Case> {
