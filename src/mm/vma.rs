@@ -237,8 +237,8 @@ impl World {
     /// The VMA that contains `addr`. Called with `mmap_sem` held. Kernel: `find_vma`, which also returns a later one.
     pub fn find_vma(&self, mm: &Mm, addr: Addr) -> Option<&Vma> {
         mm.mmap_sem.assert_held();
-        let covers = |vma: &VmaRef| self.vma(*vma).vm_start.read() <= addr && addr < self.vma(*vma).vm_end.read();
-        let found = sync::learns_only(|| mm.mmap.read().iter().copied().find(covers));
+        let covers = |vma: &Vma| vma.vm_start.read() <= addr && addr < vma.vm_end.read();
+        let found = sync::learns_only(|| mm.mmap.read().iter().copied().find(|&vma| covers(self.vma(vma))));
         found.map(|vma| self.vma(vma))
     }
 

@@ -33,7 +33,7 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the new half is not inserted",
         "vma.rs",
-        &[("if let (false, Some(insert)) = (page_table, insert) {\n            self.insert_vm_struct(mm, insert);\n        }", "")],
+        &[("if let Some(insert) = insert {\n            self.insert_vm_struct(mm, insert);\n        }", "")],
     ),
     ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
     ("the child's VMA may be stored to, whatever the parent's may", "fork.rs", &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")]),
