@@ -327,9 +327,9 @@ impl Reachable {
 
 /// Runs a pair in every interleaving, or in so many.
 ///
-/// What the swap device does is not seen from outside, so all that it may do is run. A page that the script has put on swap may still be in the
+/// What the swap device does is not seen from outside, so more than one way of it is run. A page that the script has put on swap may still be in the
 /// swap cache, if its writing took longer than `MADV_PAGEOUT` (FINDING-73); and where one of the two puts a page on swap, its writing may be over at
-/// once, or at any time, or after the other is. Beside a migration or swapoff, which wait for it, it is over at once: a device that has come by too
+/// once, or at any time, or after the other is (of the page that was there first; another is not written before both are over). Beside a migration or swapoff, which wait for it, it is over at once: a device that has come by too
 /// early would be waited for for ever.
 pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> Reachable {
     let endings: Arc<Mutex<BTreeSet<String>>> = Arc::default();

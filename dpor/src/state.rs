@@ -206,7 +206,12 @@ impl Learned {
         self.digest.put(0x300);
     }
 
-    pub(crate) fn mark(&self) -> Digest {
+    /// What it has learned so far; what its last step has read and did not say is part of it from now on.
+    pub(crate) fn mark(&mut self, fresh: &mut u64) -> Digest {
+        if std::mem::take(&mut self.open) {
+            *fresh += 1;
+            self.digest.put(1 << 63 | *fresh);
+        }
         self.digest
     }
 
@@ -229,6 +234,7 @@ impl Learned {
         for (own, digest) in &self.loops {
             key.put(*own);
             key.put(digest.0);
+            key.put(digest.1);
         }
     }
 }

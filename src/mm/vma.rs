@@ -324,7 +324,7 @@ impl World {
         }
         // vma_adjust.4: vm_start, vm_end and vm_pgoff are written one by one, and then those of the next VMA. [RMAP-2, S3.1]
         self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));
-        // vma_adjust.5: A new VMA goes into the list of VMAs before any lock is let go of: nobody sees the range without it.
+        // vma_adjust.5: A new VMA goes into the list of VMAs before any lock is let go of: nobody who holds one of them sees the range without it.
         if let Some(insert) = insert {
             self.insert_vm_struct(mm, insert);
         }

@@ -332,7 +332,9 @@ impl World {
     /// What tells states apart, for a search that goes on from each once, beside what is in the objects that CPUs share.
     pub(crate) fn feed(&self, digest: &mut Digest) {
         self.mms.iter().for_each(|mm| mm.process.feed(digest));
+        digest.put(u64::MAX);
         self.anon_vmas.feed(digest);
+        digest.put(u64::MAX);
         [&self.lru_add_pvecs, &self.activate_page_pvecs].into_iter().for_each(|pvecs| pvecs.feed(digest));
         self.pcp.feed(digest);
         self.tlb_ubc.feed(digest);

@@ -73,7 +73,7 @@ pub(super) fn races() -> Vec<Race> {
             w.swapoff_begins();
             w.unuse_next();
         })
-        .violates(Era::DOCUMENT_2.with(UnlockOffset::Two), Clause::HINT_1)
+        // Under `document-2` the world itself would violate it already, when it unlocks the page.
         .violates(Era::DOCUMENT_2_2009.with(UnlockOffset::Two), Clause::HINT_1)
         .holds_without(Era::DOCUMENT_2, Clause::HINT_1)
         .holds_without(Era::DOCUMENT_2_2009, Clause::HINT_1)
@@ -118,11 +118,12 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("munmap (the parent's), then the device is done", |w| {
             w.process(0).munmap(1..2);
             w.pin(0).put();
+            crate::sync::mark(&DONE);
         })
         .violates(Era::DOCUMENT_2, Clause::HINT_1)
         .violates(Era::DOCUMENT_2_2009.with(VolatileTry::Neither), Clause::HINT_1)
         .holds(Era::DOCUMENT_2.with(CountOrder::CountFirst))
-        .sometimes("the page is made volatile", |e| e.saw(Mark::PAGE_MADE_VOLATILE));
+        .sometimes("the device is done", |e| e.saw(&DONE));
     vec![overtaken, device, copied, useless, offset, torn_unmap, torn_readahead, torn_fork, locked]
 }
 

@@ -1,7 +1,7 @@
 //! The claims: what each document says or implies, in a sentence or two, and where. A race is named after the claim of which it decides
 //! something.
 
-/// A claim of a document, or of what was said around it. How it came out is in SPEC.md §6; `tests/catalogue/claims.rs` compares the two.
+/// A claim of a document, or of what was said around it. How it came out is in SPEC.md §6, whose sentences `tests/catalogue/spec_ties.rs` compares with these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Claim {
     /// `S`, the document's number, and that of the claim: `S3.1`.

@@ -1,4 +1,4 @@
-//! The claims, the races that decide them, and SPEC.md's table of how they came out belong together.
+//! The claims, the races that decide them, and what SPEC.md §6 says of how they came out belong together.
 
 use lockwalk::races;
 use lockwalk::spec::Claim;

@@ -15,13 +15,14 @@ use std::sync::LazyLock;
 use std::{env, fs};
 
 use common::Case;
+use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race};
 
 /// More than any case has: one that has no end is an undecided one.
 const LIMIT: u64 = 1_000_000;
 
-/// Cases with more executions take most of the time. They are left to `cargo run`, which decides them too: `.ci/run` compares its numbers with what is
-/// written down of them. By hand: `cargo test --release --test catalogue -- --ignored`.
+/// Cases with more executions take most of the time. They are left to `cargo run`, which decides all: `.ci/run` compares its numbers with what is
+/// written down. By hand: `cargo test --release --test catalogue -- --ignored`.
 const DEAR: u64 = 3_000;
 
 /// What `golden/verdicts.snap` says of a case that is dear.
@@ -67,6 +68,9 @@ fn said(file: &Path, cases: Vec<Case>) -> Vec<(Case, Outcome)> {
     let json = fs::read_to_string(file).expect("LOCKWALK_SAID names a file");
     let mut all: serde_json::Value = serde_json::from_str(&json).expect("what lockwalk prints");
     let mut outcomes: Vec<Outcome> = serde_json::from_value(all["outcomes"].take()).expect("outcomes");
+    assert_eq!(outcomes.len(), common::cases().len(), "another catalogue's");
+    let ended = |outcome: &Outcome| outcome.engine == "dpor" && matches!(outcome.coverage, Coverage::Exhaustive | Coverage::Settled);
+    assert!(outcomes.iter().all(ended), "not all of it is explored");
     let of = |(race, protocol, documented): Case| {
         let it = |outcome: &Outcome| outcome.race == race.id() && outcome.protocol == protocol.to_string();
         let at = outcomes.iter().position(it).unwrap_or_else(|| panic!("{} under {protocol} is not there", race.id()));

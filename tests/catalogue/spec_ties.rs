@@ -72,6 +72,10 @@ fn generated_parts_are_what_the_code_says() {
     generated("clauses", &clauses());
     generated("rules", &rules());
     generated("protocols", &protocols());
+    for (_, race, protocol) in SHOWN {
+        let is = |(case, outcome): &(Case, Outcome)| case.0.id() == race && case.1.to_string() == protocol && outcome.witness.is_some();
+        assert!(EXPLORED.iter().any(is), "{race} under {protocol} is to be shown, and violates nothing");
+    }
     for claim in Claim::ALL {
         generated(&format!("claim {}", claim.id), &format!("{} *Source: {}.*", claim.says, claim.source));
         generated(&format!("seen {}", claim.id), &seen(claim));
@@ -255,13 +259,30 @@ fn protocols() -> String {
     out
 }
 
-/// What a claim's first violation looks like.
+/// What shows a claim better than the first violation of its races in the order of the catalogue.
+const SHOWN: [(&str, &str, &str); 8] = [
+    ("S0.3", "S0.3", "2.6.11"),
+    ("S0.6", "S0.6/contended", "document-0"),
+    ("S0.10", "S0.10/round", "2.6.13+try_to_unuse=keep"),
+    ("S2.6", "S2.6/mremap", "document-2"),
+    ("S2.12", "S2.12/torn", "document-2"),
+    ("S3.2", "S3.2", "2.6.34+vma_adjust_lock=vma"),
+    ("S3.8", "S3.8", "2.6.36"),
+    ("S3.13", "S3.13", "2.6.36+move_mapping=unchecked"),
+];
+
+/// What a claim's violation looks like: the one that is `SHOWN`, or the first.
 fn seen(claim: &Claim) -> String {
     let of = |(case, _): &&(Case, Outcome)| Claim::of(case.0.id()) == Some(claim);
-    let shown = EXPLORED.iter().filter(of).find_map(|(_, outcome)| outcome.witness.as_ref());
-    let Some(witness) = shown else {
+    let chosen = |(case, _): &&(Case, Outcome)| SHOWN.contains(&(claim.id, case.0.id(), &*case.1.to_string()));
+    let mut all = EXPLORED.iter().filter(of);
+    let witness = all.clone().find(chosen).or_else(|| all.find(|(_, outcome)| outcome.witness.is_some()));
+    let Some(witness) = witness.map(|(_, outcome)| outcome.witness.as_ref().expect("what is shown is violated")) else {
         let cases = common::cases().into_iter().filter(|case| Claim::of(case.0.id()) == Some(claim)).count();
-        return format!("No protocol that was tried violates anything here, in {cases} cases.");
+        let none =
+            if cases == 1 { "Its one case violates nothing".to_owned() } else { format!("None of its {cases} cases violates anything") };
+        let others = if claim.document() == 0 { "; what other protocols do there is in \"The design space of reuse\"" } else { "" };
+        return format!("{none}{others}.");
     };
     let style = Style { hide_source: true, detail: Detail::Brief, ..Style::default() };
     let (clause, file) = (&witness.clause, verdicts::name(witness));

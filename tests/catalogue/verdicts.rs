@@ -21,6 +21,8 @@ fn every_verdict_is_the_documented_one() {
         assert_eq!(outcome.objections(), [""; 0], "{} under {}", outcome.race, outcome.protocol);
     }
     let witnesses: Vec<_> = EXPLORED.iter().filter_map(|(case, outcome)| Some((case, outcome.witness.as_ref()?))).collect();
+    let at_the_start: Vec<_> = witnesses.iter().filter(|(_, witness)| witness.steps.is_empty()).map(|(_, witness)| name(witness)).collect();
+    assert!(at_the_start.is_empty(), "violated before any CPU takes a step: {at_the_start:?}");
     witnesses.iter().for_each(|(case, witness)| replays(case, witness));
     let mut lines = EXPLORED.iter().map(|(_, outcome)| line(outcome));
     let whole = |(race, protocol, _): &Case| match written(race, protocol) {

@@ -244,6 +244,23 @@ fn explorations_go_through_pipes() {
     assert_eq!(outcomes(&format!("check --resume {file} --format json")), whole);
 }
 
+/// Waits until the process has said what it does when it is interrupted or told to terminate.
+#[cfg(unix)]
+fn listens(process: u32) {
+    let caught = || {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let signals = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+        signals.and_then(|signals| u64::from_str_radix(signals, 16).ok()).unwrap_or_default()
+    };
+    let both = 1 << (2 - 1) | 1 << (15 - 1);
+    for _ in 0..if cfg!(target_os = "linux") { 1_000 } else { 30 } {
+        if caught() & both == both {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Ctrl-C keeps what was explored, and so does being told to terminate, as a batch system does it.
 #[cfg(unix)]
 #[test]
@@ -255,7 +272,8 @@ fn ctrl_c_keeps_what_was_explored() {
         let file = directory.join(name).display().to_string();
         let mut command = lockwalk(&format!("{large} --jobs 1 --save {file}"));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        listens(child.id());
+        std::thread::sleep(std::time::Duration::from_millis(200));
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill(1)").success());
         let output = child.wait_with_output().expect("it ends");
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -23,8 +23,9 @@ impl Core {
     }
 
     /// What the current task has learned so far.
-    pub(crate) fn learned(&self) -> Digest {
-        self.tasks[self.current].learned.mark()
+    pub(crate) fn learned(&mut self) -> Digest {
+        let fresh = &mut self.fresh;
+        self.tasks[self.current].learned.mark(fresh)
     }
 
     /// The current task leaves the loop that carries `own` along.
@@ -170,6 +171,7 @@ impl Core {
             };
             key.put(state);
             key.put(task.children << 32 | u64::from(task.round.objects));
+            key.put(task.round.cells.into());
             task.learned.feed(&mut key, &mut fresh);
             // Others may have given it back.
             let mut held = Sum::default();

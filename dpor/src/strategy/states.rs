@@ -323,6 +323,8 @@ impl Explore for States {
             }
             return None;
         };
+        // A round forgets what it has touched, so what races need not come next to each other in a circle.
+        let key = if self.graph.is_some() { core.state_with_data(key) } else { key };
         if self.checking {
             return self.follow(core, key, check);
         }

@@ -169,6 +169,37 @@ fn data_goes_by_who_made_it() {
     assert!(report.exhausted && report.failing == 0, "{report}");
 }
 
+/// A round forgets what it has touched: data that only races with a round before is found all the same.
+#[test]
+fn data_in_a_circle_races() {
+    let program = || {
+        let (flag, x) = (dpor::object(), dpor::data());
+        let value = std::rc::Rc::new(std::cell::Cell::new(0));
+        let named = std::rc::Rc::clone(&value);
+        dpor::name_state(move |digest| digest.put(named.get()));
+        let read = std::rc::Rc::clone(&value);
+        let rounds = dpor::spawn("rounds", move || {
+            loop {
+                dpor::round(0, || read.get());
+                dpor::step(flag, Access::Read);
+                dpor::observed(read.get());
+                if read.get() != 0 {
+                    break;
+                }
+                assert_eq!(dpor::data_access(x, true), Ok(()));
+            }
+        });
+        let once = dpor::spawn("once", move || {
+            dpor::step(flag, Access::Write);
+            value.set(1);
+            assert_eq!(dpor::data_access(x, false), Ok(()));
+        });
+        [rounds, once].into_iter().for_each(dpor::JoinHandle::join);
+    };
+    let report = Explorer::new(Strategy::States).run(program);
+    assert!(report.failing > 0, "{report}");
+}
+
 /// What is said of changes tells the same states apart as what names the whole.
 #[test]
 fn changes_tell_states_apart() {

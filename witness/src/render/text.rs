@@ -3,6 +3,7 @@
 use super::cells::{Cell, GAP, break_at, shares, side_by_side, wrap};
 use super::paint::{Page, Paint, width};
 use super::{Detail, MIN_WIDTH, Style, clean, lockdep};
+use crate::brief;
 use crate::story::{self, Shown};
 use crate::{Ending, StepKind, Witness};
 
@@ -44,8 +45,12 @@ pub fn rows(witness: &Witness, width: usize, style: Style) -> String {
     let mut witness = clean::witness(witness, style.ascii);
     let shown = Shown::new(&witness, style.detail);
     if style.detail == Detail::Brief {
-        // Few of the calls around a step are there, and a step says what it does.
-        witness.steps.iter_mut().for_each(|step| (step.depth, step.now) = (u8::from(step.kind != StepKind::Call), Vec::new()));
+        // Few of the calls around a step are there: it stands inside the one that is shown before it, or in none. And a step says what it does.
+        let of = |row: usize| shown.rows.iter().rev().copied().find(|&before| before < row && brief::contains(&witness, before, row));
+        let depths: Vec<_> = (0..witness.steps.len()).map(|row| u8::from(of(row).is_some())).collect();
+        for (step, depth) in witness.steps.iter_mut().zip(depths) {
+            (step.depth, step.now) = (depth, Vec::new());
+        }
     }
     let mut page = Page::new(style);
     Table::new(&witness, &shown, width.max(MIN_WIDTH), style).draw(&mut page);

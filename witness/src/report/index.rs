@@ -20,7 +20,7 @@ pub(super) fn index(site: &Site) -> String {
     // Each leads to its first row.
     let first = |family: &&str| rows.iter().find(|row| self::family(row.id) == *family).map_or("", |row| row.id);
     let links = families.iter().map(|family| format!("<a href=\"#{}\">{}</a>", escape(first(family)), escape(family)));
-    let what = if site.claims.is_empty() { "race" } else { "claim" };
+    let what = if rows.iter().any(|row| site.claims.iter().any(|claim| claim.id == row.id)) { "claim" } else { "race" };
     let mut body = format!(
         "<nav><a href=\"{LOCKS}\">Lock order</a><a href=\"{DESIGN}\">Design space</a></nav>\n<main>\n\
          <h1>Races of Linux's anonymous-memory lock protocol</h1>\n<p>{}</p>\n\
@@ -102,7 +102,7 @@ fn rows(site: &Site) -> Vec<Row<'_>> {
     let claimed = |race: &&Entry| site.claims.iter().any(|claim| race.claim.as_ref() == Some(&claim.id));
     for race in site.races.iter().filter(|race| !claimed(race)) {
         let family = family(&race.id);
-        match rows.iter_mut().find(|row| row.id == family) {
+        match rows.iter_mut().find(|row| row.id == family && families.contains(family)) {
             Some(row) => row.races.push(race),
             None if families.contains(family) => {
                 rows.push(Row { id: family, says: "Races that no claim speaks of.".into(), races: vec![race] });
