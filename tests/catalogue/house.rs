@@ -16,7 +16,8 @@ const AT_THE_ROOT: [(&str, &[&str]); 4] = [
 ];
 
 /// Of other crates, or macros of the whole crate.
-const FOREIGN: [&str; 9] = ["call", "note", "marks", "witness", "Outcome", "Witness", "Schedule", "Commutation", "Disagreement"];
+const FOREIGN: [&str; 10] =
+    ["call", "note", "marks", "witness", "Outcome", "Witness", "Schedule", "Commutation", "Disagreement", "ParseScheduleError"];
 
 #[test]
 fn no_room_stands_on_one_that_stands_on_it() {
