@@ -13,14 +13,58 @@ fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
 }
 
-/// Races with livelocks that the search by states does not find under some protocols: no two rounds look alike to it, until an execution has too many steps
-/// (SPEC.md §7). It says so.
-const OPEN: [&str; 7] = ["S0.2", "S0.2/suspended", "S0.2/writes", "S0.8/writes", "S1.6/starve", "S4/merge-swapoff", "S4/exec-waits"];
+/// Cases that the search by states does not decide, and says so: in all but S2/exit-swapoff a CPU goes round for ever, and no two rounds look alike to it,
+/// until an execution has too many steps (SPEC.md §7).
+const OPEN: [(&str, &str); 19] = [
+    ("S0.2", "2.6.11"),
+    ("S0.2/suspended", "2.6.11"),
+    ("S0.2/writes", "2.6.11"),
+    ("S0.8/writes", "2.6.13+unmap_check=residual"),
+    ("S0.8/writes", "document-0"),
+    ("S1.6/starve", "2.6.22"),
+    ("S1.6/starve", "2.6.38"),
+    ("S1.6/starve", "5.9"),
+    ("S2/exit-swapoff", "document-2+check_bits=cache-first"),
+    ("S2/exit-swapoff", "document-2+slot_stable=nothing"),
+    ("S4/exec-waits", "2.6.36"),
+    ("S4/exec-waits", "3.7"),
+    ("S4/exec-waits", "6.18"),
+    ("S4/merge-swapoff", "2.6.11"),
+    ("S4/merge-swapoff", "2.6.13"),
+    ("S4/merge-swapoff", "2.6.22"),
+    ("S4/merge-swapoff", "2.6.29"),
+    ("S4/merge-swapoff", "2.6.34"),
+    ("S4/merge-swapoff", "2.6.38"),
+];
+
+fn is_open((race, protocol, _): &Case) -> bool {
+    OPEN.contains(&(race.id(), &*protocol.to_string()))
+}
+
+fn is_decided(outcome: &Outcome) -> bool {
+    matches!(outcome.coverage, Coverage::Exhaustive | Coverage::Settled)
+}
+
+/// What is decided some day has to leave the list.
+#[test]
+fn what_is_open_is_not_decided() {
+    let cases: Vec<_> = common::cases().into_iter().filter(is_open).collect();
+    assert_eq!(cases.len(), OPEN.len(), "a case of the list is not in the catalogue");
+    let options = Options { executions: Some(100), ..Options::default() };
+    let outcomes = common::each(&cases, |(race, protocol, _)| race.check_with(protocol, &Method::States, &options));
+    let decided: Vec<_> =
+        outcomes.iter().filter(|outcome| is_decided(outcome)).map(|o| format!("{} under {}", o.race, o.protocol)).collect();
+    assert!(decided.is_empty(), "{decided:?}");
+}
 
 /// Cases that stay the same when others come or go: about every eighth.
 fn sample() -> Vec<Case> {
     let sum = |text: &str| text.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    common::cases().into_iter().filter(|(race, protocol, _)| sum(&format!("{}{protocol}", race.id())).is_multiple_of(8)).collect()
+    common::cases()
+        .into_iter()
+        .filter(|case| !is_open(case))
+        .filter(|(race, protocol, _)| sum(&format!("{}{protocol}", race.id())).is_multiple_of(8))
+        .collect()
 }
 
 /// What is different, if anything. Two explorations to the end must agree on which clauses are violated and evaluated, which endings are reached,
@@ -35,10 +79,7 @@ fn difference(dpor: &Outcome, by_states: &Outcome) -> Option<String> {
     };
     let claimed = |outcome: &Outcome| outcome.documented.clause().map(|clause| there(&outcome.violations).contains(clause));
     let both_end = [dpor, by_states].iter().all(|outcome| outcome.coverage == Coverage::Exhaustive);
-    let decided = matches!(by_states.coverage, Coverage::Exhaustive | Coverage::Settled);
-    if !decided && OPEN.contains(&&*dpor.race) {
-        return None;
-    }
+    let decided = is_decided(by_states);
     let same = decided && claimed(dpor) == claimed(by_states) && (!both_end || what(dpor) == what(by_states));
     let says = |outcome: &Outcome| format!("{:?} {:?} {:?}", outcome.coverage, there(&outcome.violations), what(outcome));
     (!same).then(|| format!("{} under {}: {}\n   by states {}", dpor.race, dpor.protocol, says(dpor), says(by_states)))
@@ -51,8 +92,7 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     };
     let results = common::each(cases, |case| {
         let dpor = run(case, Method::Exhaustive, most);
-        let decided = matches!(dpor.coverage, Coverage::Exhaustive | Coverage::Settled);
-        decided.then(|| (dpor, run(case, Method::States, 500 * most)))
+        is_decided(&dpor).then(|| (dpor, run(case, Method::States, 500 * most)))
     });
     let (mut plain, mut states, mut differ) = (0, 0, Vec::new());
     for (dpor, by_states) in results.into_iter().flatten() {
@@ -74,7 +114,7 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
 fn cheap_cases() {
     let cases: Vec<_> = match std::env::var("STATES_OF") {
         Ok(some) => common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect(),
-        Err(_) => sample().into_iter().filter(|(race, ..)| !OPEN.contains(&race.id())).collect(),
+        Err(_) => sample(),
     };
     let (plain, states, differ) = compare(&cases, 40);
     eprintln!("{plain} executions of source-DPOR, {states} by states");
@@ -121,7 +161,7 @@ fn what_both_cost() {
 #[test]
 #[ignore = "takes minutes"]
 fn the_whole_catalogue() {
-    let (plain, states, differ) = compare(&common::cases(), 1_000_000);
+    let (plain, states, differ) = compare(&common::cases().into_iter().filter(|case| !is_open(case)).collect::<Vec<_>>(), 1_000_000);
     eprintln!("{plain} executions of source-DPOR, {states} by states");
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
 }

@@ -288,7 +288,7 @@ pub fn learned() -> Digest {
 
 /// What the current task has learned since `mark` comes to no more than `value`, say because a function returns it and nothing else: two states
 /// that differ only in what the task knew meanwhile are the same then.
-pub fn learned_since(mark: Digest, value: u64) {
+pub fn learned_since(mark: Digest, value: u128) {
     if !over() {
         with_engine(|engine| engine.core.learned_since(mark, value));
     }

@@ -216,10 +216,11 @@ impl Learned {
     }
 
     /// What was learned since `mark` comes to no more than `value`.
-    pub(crate) fn since(&mut self, mark: Digest, value: u64) {
+    pub(crate) fn since(&mut self, mark: Digest, value: u128) {
         self.digest = mark;
         self.digest.put(0x200);
-        self.digest.put(value);
+        self.digest.put((value >> 64) as u64);
+        self.digest.put(value as u64);
     }
 
     pub(crate) fn feed(&self, key: &mut Digest, fresh: &mut u64) {

@@ -1,5 +1,7 @@
 //! Page faults, and the user accesses that cause them.
 
+use std::hash::Hash;
+
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::{NewRmap, StaleEntry};
@@ -10,25 +12,17 @@ use crate::sync::{self, Mark, RetryLoop};
 pub(super) struct FaultAgain(Option<RetryLoop>);
 
 impl FaultAgain {
-    /// Before each fault.
-    pub(super) fn round(&mut self, world: &World) {
-        self.round_knowing(world, false);
-    }
-
-    /// The same, by one who remembers something of the rounds before.
-    pub(super) fn round_knowing(&mut self, world: &World, known: bool) {
+    /// Before each fault, by a CPU that knows no more than `carried` of what it has seen so far.
+    pub(super) fn round(&mut self, world: &World, carried: &impl Hash) {
         match &self.0 {
-            Some(retries) => {
-                retries.round(|| world.fingerprint().wrapping_add(u64::from(known)));
-                sync::knows(known);
-            }
+            Some(retries) => retries.round_carrying(carried, || world.fingerprint()),
             None => self.0 = Some(RetryLoop::new()),
         }
     }
 }
 
 /// Why an access of a CPU does not end.
-#[derive(Hash)]
+#[derive(Clone, Copy, Hash)]
 enum Fault {
     /// The entry does not permit it.
     Page,
@@ -57,7 +51,7 @@ impl World {
             match sync::learns_only(|| self.hardware_access(mm, addr, None)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => {
-                    again.round(self);
+                    again.round(self, &fault);
                     self.handle(fault, mm, addr, false)?;
                 }
             }
@@ -84,7 +78,7 @@ impl World {
             match sync::learns_only(|| self.hardware_access(mm, addr, Some(value))) {
                 Ok(_) => return Ok(()),
                 Err(fault) => {
-                    again.round(self);
+                    again.round(self, &fault);
                     self.handle(fault, mm, addr, true)?;
                 }
             }

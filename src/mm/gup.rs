@@ -243,7 +243,7 @@ impl World {
                 // follow_page.3: A page to read that others may have, too, is not given away: the process gets one for itself first
                 // (do_wp_page). [PIN-2]
                 pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
-                    again.round(self);
+                    again.round(self, &(pte, broken));
                     match self.unshare(mm, vma, addr, pte) {
                         VmFault::Minor | VmFault::Write => continue,
                         VmFault::Oom => return Err(Errno::Enomem),
@@ -265,7 +265,7 @@ impl World {
                             if locked {
                                 mm.page_table_lock.unlock();
                             }
-                            again.round(self);
+                            again.round(self, &broken);
                             continue;
                         }
                         self.needs(page);
@@ -278,7 +278,7 @@ impl World {
                 // looked at again. [S4.8]
                 _ => mm.page_table_lock.unlock(),
             }
-            again.round_knowing(self, broken);
+            again.round(self, &broken);
             let reads = broken && self.rules().gup_force == GupForce::FaultWrite;
             match self.handle_mm_fault(mm, vma, addr, write && !reads) {
                 VmFault::Oom => return Err(Errno::Enomem),

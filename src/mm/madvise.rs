@@ -97,7 +97,7 @@ impl World {
                     self.needs(page);
                     break Ok(page);
                 }
-                again.round(self);
+                again.round(self, &page);
                 if let Some(page) = page {
                     self.page_discard(page);
                     continue;

@@ -13,6 +13,7 @@ use dpor::Digest;
 use parking_lot::MutexGuard;
 
 use super::exec::{self, Exec};
+use super::name::Name;
 use super::state::digest_of;
 use super::{loom, native, shuttle};
 
@@ -217,22 +218,22 @@ pub(super) fn learned(value: impl FnOnce() -> u64) {
     }
 }
 
-/// The CPU carries this into a round of a retry loop.
-pub(crate) fn knows(known: bool) {
-    learned(|| known.into());
-}
-
-/// The same of any value.
+/// The CPU that runs has learned this, in all 128 bits by which values are told apart.
 pub(super) fn learned_of(value: &(impl Hash + ?Sized)) {
-    learned(|| digest_of(value).key() as u64);
+    if by_states() {
+        let key = digest_of(value).key();
+        [(key >> 64) as u64, key as u64].into_iter().for_each(dpor::observed);
+    }
 }
 
-/// A new object, and what it holds.
-pub(super) fn made(holds: impl FnOnce() -> Digest) -> u32 {
+/// A new object, by its name, and what it holds.
+pub(super) fn made(name: Name, holds: impl FnOnce() -> Digest) -> u32 {
     let object = exec::with(Exec::new_object);
     // What whoever comes first makes is the same, whoever that is, and might as well have been there before.
     if !exec::is_made_by_whoever_comes_first() && tells() {
         changed(object, Digest::default(), holds());
+        // By the numbers in it others find the object.
+        changed(object, Digest::default(), digest_of(&("name", name)));
     }
     object
 }
@@ -302,15 +303,22 @@ impl<T: Hash> Drop for Changing<'_, T> {
 
 /// What the CPU learns in `body` comes to no more than what that returns. Nothing else may get out of it: no place that `body` writes to, no guard.
 pub(crate) fn learns_only<R: Hash>(body: impl FnOnce() -> R) -> R {
-    if !by_states() {
-        return body();
-    }
-    let before = dpor::learned();
+    let before = learned_before();
     let result = body();
-    if !std::thread::panicking() {
-        dpor::learned_since(before, digest_of(&result).key() as u64);
-    }
+    learned_only(before, &result);
     result
+}
+
+/// What the CPU has learned so far, for [`learned_only`]; nothing where nobody asks.
+pub(super) fn learned_before() -> Option<Digest> {
+    by_states().then(dpor::learned)
+}
+
+/// What it has learned since then comes to no more than `value`: as [`learns_only`] has it, where a call must know its caller, as no closure does.
+pub(super) fn learned_only(before: Option<Digest>, value: &impl Hash) {
+    if let Some(before) = before.filter(|_| !std::thread::panicking()) {
+        dpor::learned_since(before, digest_of(value).key());
+    }
 }
 
 /// Does the search tell states apart, and does a CPU run?

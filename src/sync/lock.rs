@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::panic::Location;
 
 use dpor::Digest;
 use parking_lot::Mutex;
@@ -25,7 +24,7 @@ struct RawLock {
 
 impl RawLock {
     fn new(name: Name, kind: LockKind, holds: impl FnOnce() -> Digest) -> Self {
-        Self { id: engine::made(holds), name, kind, owner: Monitor::new(None) }
+        Self { id: engine::made(name, holds), name, kind, owner: Monitor::new(None) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -34,24 +33,22 @@ impl RawLock {
 
     #[track_caller]
     fn lock(&self) {
-        let at = Location::caller();
         lockdep::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive, "lock");
-        self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner, at));
+        self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner));
         event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
     }
 
-    fn take(&self, owner: &mut Option<usize>, at: &'static Location<'static>) {
+    fn take(&self, owner: &mut Option<usize>) {
         *owner = Some(exec::cpu());
-        lockdep::acquired(self.id, self.name, self.kind, Mode::Exclusive, at);
+        lockdep::acquired(self.id, self.name, self.kind, Mode::Exclusive);
     }
 
     #[track_caller]
     fn trylock(&self) -> bool {
-        let at = Location::caller();
         let taken = self.owner.attempt(self.step(Access::TryAcquire), |owner| {
             let free = owner.is_none();
             if free {
-                self.take(owner, at);
+                self.take(owner);
             }
             free
         });

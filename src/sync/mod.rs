@@ -41,11 +41,12 @@ mod violation;
 mod word;
 
 use std::cell::Cell;
+use std::hash::Hash;
 
 pub use arena::Arena;
 pub(crate) use dpor::Digest;
 pub use engine::{CpuBody, Engine, fence, run_cpus};
-pub(crate) use engine::{knows, learns_only, name_state, note};
+pub(crate) use engine::{learns_only, name_state, note};
 pub use exec::{BOOT, Exec, Shows, clause, cpu};
 pub(crate) use exec::{made_by_whoever_comes_first, unseen};
 pub use lock::{PageLock, SpinLock};
@@ -105,6 +106,12 @@ impl RetryLoop {
     /// any two states of the world that differ. A round that took no step has looked at nothing that could become otherwise: that is an error.
     #[track_caller]
     pub fn round(&self, state: impl Fn() -> u64) {
+        self.round_carrying(&(), state);
+    }
+
+    /// The same, in the middle of a loop's body: what is carried on from before is `carried`, and nothing else.
+    #[track_caller]
+    pub fn round_carrying(&self, carried: &impl Hash, state: impl Fn() -> u64) {
         let rounds = self.rounds.get();
         self.rounds.set(rounds + 1);
         let now = match cpu() {
@@ -118,7 +125,9 @@ impl RetryLoop {
                 _ => "this goes round for ever: it takes no step, so it waits for nobody",
             });
         }
+        let state = || state().wrapping_add(state::digest_of(carried).key() as u64);
         engine::round(self.which, || unseen(state));
+        engine::learned_of(carried);
     }
 }
 

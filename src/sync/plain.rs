@@ -26,7 +26,7 @@ pub struct Plain<T> {
 impl<T: Debug + Hash> Plain<T> {
     /// A cell with `data` in it.
     pub fn new(name: Name, data: T) -> Self {
-        Self { id: engine::made(|| engine::inside(&data)), name, cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self { id: engine::made(name, || engine::inside(&data)), name, cell: engine::Cell::new(), data: Mutex::new(data) }
     }
 
     #[track_caller]

@@ -55,7 +55,7 @@ impl Rcu {
     }
 
     fn named(name: Name, sleepable: bool) -> Self {
-        Self { id: engine::made(Digest::default), name, sleepable, state: Monitor::new(State::default()) }
+        Self { id: engine::made(name, Digest::default), name, sleepable, state: Monitor::new(State::default()) }
     }
 
     /// See [`State`](super::State).

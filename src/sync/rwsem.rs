@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
-use std::panic::Location;
 
 use dpor::Digest;
 
@@ -62,7 +61,7 @@ pub struct RwSem {
 impl RwSem {
     /// A free semaphore.
     pub fn new(name: Name) -> Self {
-        Self { id: engine::made(Digest::default), name, state: Monitor::new(State::default()) }
+        Self { id: engine::made(name, Digest::default), name, state: Monitor::new(State::default()) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -80,20 +79,19 @@ impl RwSem {
     /// Sleeps until it may read.
     #[track_caller]
     pub fn down_read(&self) {
-        let at = Location::caller();
         lockdep::might_sleep(self.name);
         lockdep::ordered(self.name);
+        let before = engine::learned_before();
+        if !self.try_read() {
+            self.wait_to_read();
+        }
         // In the end it reads, and does not remember whether it had to wait.
-        engine::learns_only(|| {
-            if !self.try_read(at) {
-                self.wait_to_read(at);
-            }
-        });
+        engine::learned_only(before, &());
         event(StepKind::LockShared, Some(self.name), || format!("down_read({})", self.name));
     }
 
     #[track_caller]
-    fn wait_to_read(&self, at: &'static Location<'static>) {
+    fn wait_to_read(&self) {
         self.enter_queue(false);
         lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared, "down_read");
         let me = exec::cpu();
@@ -104,17 +102,17 @@ impl RwSem {
             |state| {
                 state.leave_queue(me);
                 state.readers.push(me);
-                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared);
             },
         );
     }
 
-    fn try_read(&self, at: &'static Location<'static>) -> bool {
+    fn try_read(&self) -> bool {
         self.state.attempt(self.step(Access::TryAcquireShared), |state| {
             let free = state.writer.is_none() && state.queue.is_empty();
             if free {
                 state.readers.push(exec::cpu());
-                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Shared);
             }
             free
         })
@@ -124,7 +122,7 @@ impl RwSem {
     #[track_caller]
     #[must_use]
     pub fn down_read_trylock(&self) -> bool {
-        let taken = self.try_read(Location::caller());
+        let taken = self.try_read();
         event(try_kind(taken), Some(self.name), || format!("down_read_trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
         taken
     }
@@ -146,7 +144,6 @@ impl RwSem {
     /// Sleeps until it may write: joins the queue, then waits to be its head with nobody inside.
     #[track_caller]
     pub fn down_write(&self) {
-        let at = Location::caller();
         lockdep::might_sleep(self.name);
         self.enter_queue(true);
         lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, "down_write");
@@ -157,7 +154,7 @@ impl RwSem {
             |state| {
                 state.leave_queue(me);
                 state.writer = Some(me);
-                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive);
             },
         );
         event(StepKind::Lock, Some(self.name), || format!("down_write({})", self.name));
@@ -167,12 +164,11 @@ impl RwSem {
     #[track_caller]
     #[must_use]
     pub fn down_write_trylock(&self) -> bool {
-        let at = Location::caller();
         let taken = self.state.attempt(self.step(Access::TryAcquire), |state| {
             let free = state.writer.is_none() && state.readers.is_empty() && state.queue.is_empty();
             if free {
                 state.writer = Some(exec::cpu());
-                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, at);
+                lockdep::acquired(self.id, self.name, LockKind::Sleeping, Mode::Exclusive);
             }
             free
         });

@@ -123,7 +123,13 @@ impl<T> Slab<T> {
     /// An empty cache of objects called `class`.
     pub fn new(class: &'static str, construct: impl Fn(u32) -> T + Send + Sync + 'static) -> Self {
         let construct = Box::new(construct);
-        Self { id: engine::made(Digest::default), class, construct, slots: Arena::new(), free: Monitor::new(Vec::new()) }
+        Self {
+            id: engine::made(Name::new(class, 0, 0), Digest::default),
+            class,
+            construct,
+            slots: Arena::new(),
+            free: Monitor::new(Vec::new()),
+        }
     }
 
     fn grow(&self) -> u32 {
@@ -202,24 +208,24 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn get(&self, r: SlabRef) -> &T {
         let slot = self.slot(r.slot);
-        // If it goes on, nothing was said but that.
-        engine::learns_only(|| {
-            let (state, legal) = slot.history.with(|history| {
-                let freed_under_reader = || {
-                    let freed = history.freed.get(r.life as usize - 1);
-                    freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
-                };
-                (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
-            });
-            exec::clause(Clause::LIFE_1, legal, || {
-                let is = match state {
-                    State::Allocated => "has been freed and is another object now",
-                    State::Free => "has been freed",
-                    State::Released => "has been freed and its memory released",
-                };
-                format!("{} is used, but it {is}; no RCU read section that began before protects it", self.name(r))
-            });
+        let before = engine::learned_before();
+        let (state, legal) = slot.history.with(|history| {
+            let freed_under_reader = || {
+                let freed = history.freed.get(r.life as usize - 1);
+                freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
+            };
+            (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
         });
+        exec::clause(Clause::LIFE_1, legal, || {
+            let is = match state {
+                State::Allocated => "has been freed and is another object now",
+                State::Free => "has been freed",
+                State::Released => "has been freed and its memory released",
+            };
+            format!("{} is used, but it {is}; no RCU read section that began before protects it", self.name(r))
+        });
+        // Whoever goes on knows only that.
+        engine::learned_only(before, &());
         &slot.object
     }
 

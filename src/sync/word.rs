@@ -76,7 +76,7 @@ pub struct Word<T> {
 impl<T: Scalar> Word<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(|| digest_of(&value.pack())), name, raw: engine::Word::new(value.pack()), value: PhantomData }
+        Self { id: engine::made(name, || digest_of(&value.pack())), name, raw: engine::Word::new(value.pack()), value: PhantomData }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -218,7 +218,7 @@ pub struct Published<T> {
 impl<T: Send + Sync + Hash> Published<T> {
     /// A pointer to `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(|| digest_of(&value)), name, raw: engine::Published::new(value) }
+        Self { id: engine::made(name, || digest_of(&value)), name, raw: engine::Published::new(value) }
     }
 
     /// What it points to now.
@@ -275,7 +275,7 @@ pub struct MmuWord<T> {
 impl<T: Scalar + Send> MmuWord<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(|| digest_of(&(value, Use::Nothing))), name, raw: engine::Monitor::new((value, Use::Nothing)) }
+        Self { id: engine::made(name, || digest_of(&(value, Use::Nothing))), name, raw: engine::Monitor::new((value, Use::Nothing)) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -408,7 +408,7 @@ pub struct Ghost<T> {
 impl<T: Debug + Hash> Ghost<T> {
     /// A ghost that is `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(|| digest_of(&value)), name, value: Mutex::new(value) }
+        Self { id: engine::made(name, || digest_of(&value)), name, value: Mutex::new(value) }
     }
 
     #[track_caller]

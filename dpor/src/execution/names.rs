@@ -34,7 +34,7 @@ impl Core {
     }
 
     /// What the current task has learned since then comes to no more than `value`.
-    pub(crate) fn learned_since(&mut self, mark: Digest, value: u64) {
+    pub(crate) fn learned_since(&mut self, mark: Digest, value: u128) {
         self.tasks[self.current].learned.since(mark, value);
     }
 
