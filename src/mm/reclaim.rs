@@ -37,6 +37,9 @@ impl World {
             self.page_map_unlock(page);
         }
         let unmapped = !frame.mapped();
+        if unmapped {
+            sync::mark(Mark::UNMAP_FOR_REMOVAL_UNMAPS);
+        }
         if self.rules().unmap_check == UnmapCheck::CountAndSuspend {
             self.suspend_mappers(page, unmapped);
         }

@@ -119,7 +119,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_11.with(UnmapCheck::CountAndSuspend))
         .showing("the request keeps the page mapped", held)
         .sometimes("the request keeps the page mapped", held)
-        .sometimes("the page is unmapped", back_from_swap);
+        .sometimes("the page is unmapped", |e| e.saw(Mark::UNMAP_FOR_REMOVAL_UNMAPS));
     let blocked =
         Race::new("S0.2/blocked", "once a page is unmapped, its process is kept from it until memory hot-removal has unlocked it")
             .world(cached_and_mapped)

@@ -224,10 +224,10 @@ pub(super) fn races() -> Vec<Race> {
         .cpu("memory hot-removal", |w| {
             w.unmap_for_removal(w.process(0).page_at(1));
         })
-        .cpu("fork", |w| {
+        .cpu("fork, store (the parent's)", |w| {
             w.process(0).fork();
+            store(w);
         })
-        .finally(store)
         .sometimes("the parent gets a copy", copied);
     let shared = Race::new("S0.6", "do_swap_page takes every page for shared in document 0, and do_wp_page puts that right")
         .world(cached)

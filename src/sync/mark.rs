@@ -53,9 +53,10 @@ impl Mark {
 
 /// The execution shows `mark`, from here on.
 pub fn mark(mark: &'static Mark) {
-    exec::with(|exec| {
-        exec.tables.lock().marked(mark);
-    });
+    // What the building of a world comes by, or its audit, is no CPU's doing.
+    if exec::cpu() != exec::BOOT {
+        exec::with(|exec| exec.tables.lock().marked(mark));
+    }
 }
 
 impl Exec {
