@@ -432,8 +432,7 @@ impl Race {
         let protocol = self.protocol_of(part)?;
         let outcome = part.outcome();
         let verdict = outcome.verdict();
-        let violated = Clause::ALL.iter().copied().find(|clause| Some(clause.id()) == verdict.clause());
-        let Some(clause) = violated else { return Ok(None) };
+        let Some(Ok(clause)) = verdict.clause().map(str::parse::<Clause>) else { return Ok(None) };
         let sample = part.sample.as_ref().and_then(|schedule| schedule.parse().ok());
         Ok(Exploration::new(self, &protocol, &Method::Exhaustive, options).witness(clause, sample, &outcome))
     }

@@ -177,6 +177,7 @@ pub(super) fn conclude(outcome: &mut Outcome, beside: &Beside, order: &LockOrder
     at_least_once(&mut outcome.operations, &beside.operations);
     add_counts(&mut outcome.clauses, &beside.clauses.iter().map(|clause| Count::new(clause, 0)).collect::<Vec<_>>());
     at_least_once(&mut outcome.clauses, &beside.clauses);
+    outcome.clauses.sort_by_key(|count| count.name.parse::<Clause>().ok());
     if outcome.coverage == Coverage::Exhaustive {
         let classes = order.iter().flat_map(|(earlier, later)| later.keys().map(move |later| (earlier.clone(), later.clone())));
         outcome.lock_order = classes.collect();

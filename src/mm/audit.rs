@@ -145,10 +145,11 @@ impl World {
         let swapped = i64::from(self.swap_cache_holds(page));
         let cached = swapped + i64::from(filed);
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
-        sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, {present} entries map it"));
+        sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, and should be {present}"));
         sync::clause(Clause::COUNT_2, count == present + cached + waiting as i64, || {
             format!(
-                "{page}.count is {count}, {present} page-table entries, {cached} slots of the swap cache or the page cache and {waiting} pagevecs refer to it"
+                "{page}.count is {count}, and should be {}: page-table entries {present}, swap cache or page cache {cached}, pagevecs {waiting}",
+                present + cached + waiting as i64
             )
         });
         sync::clause(Clause::LEAK_1, count > 0 && present + cached + waiting as i64 > 0, || {
@@ -173,7 +174,7 @@ impl World {
             format!("{page} is discarded, and what it held is not on the device")
         });
         let gone = frame.discarded.peek();
-        sync::clause(Clause::HINT_4, !gone || mapped == 0, || format!("{page} has been taken away, and {mapped} entries map it"));
+        sync::clause(Clause::HINT_4, !gone || mapped == 0, || format!("{page} has been taken away, and its mapcount is {mapped}"));
     }
 
     /// The entry at `addr` lets its process store into `page`: nobody else may have the page ([COW-2]).

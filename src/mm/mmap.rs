@@ -56,7 +56,7 @@ impl World {
 
     /// See [`Process::move_end`](super::Process::move_end). Takes `mmap_sem` for writing.
     pub(super) fn move_end(&self, mm: MmRef, from: Addr, to: Addr) -> bool {
-        call!("vma_merge({mm}): end {from} → {to}");
+        call!("vma_adjust({mm}): end {from} → {to}");
         let clear = |next: &Vma| next.vm_start.read() > from && next.vm_start.read() >= to;
         self.move_end_of(mm, from, to, |next| next.is_none_or(clear))
     }

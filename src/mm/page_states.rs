@@ -255,7 +255,7 @@ impl World {
 
     fn assert_unmapped(&self, page: PageRef) {
         let mapcount = self.page(page).mapcount.read();
-        sync::clause(Clause::HINT_4, mapcount == 0, || format!("{page} is discarded, and {mapcount} entries map it still"));
+        sync::clause(Clause::HINT_4, mapcount == 0, || format!("{page} is discarded, and its mapcount is still {mapcount}"));
     }
 
     /// Takes every mapping of a discarded page away, wherever a walk finds one. Called with the page locked. Kernel: the same name. A page of the swap

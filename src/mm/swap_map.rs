@@ -407,7 +407,10 @@ impl World {
             let count = self.swap.lock.peek(|map| map.count[entry.0 as usize]) as usize;
             let file = usize::from(self.shmem_slot.get() == Some(entry)) + self.shmem_claims(entry);
             sync::clause(Clause::SWAP_1, count == held + cached + file, || {
-                format!("{entry} is counted {count} times, {held} page-table entries and {cached} pages in the swap cache refer to it")
+                format!(
+                    "{entry} has {count} left, and should have {}: page-table entries {held}, swap cache {cached}, file {file}",
+                    held + cached + file
+                )
             });
             sync::clause(Clause::SWAP_6, used || count == 0, || format!("swapoff is over, and {entry} is in use"));
         }

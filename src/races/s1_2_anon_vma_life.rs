@@ -53,6 +53,14 @@ pub(super) fn races() -> Vec<Race> {
         .violates(Era::V2_6_22, Clause::LIFE_1)
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
+    let unmapped = Race::new("S1.2/unmapped", "the migration has unmapped the page, and the anon_vma is freed before it maps the copy")
+        .world(one_page)
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("exit_mmap", |w| w.process(0).exit())
+        .violates(Era::V2_6_22, Clause::LIFE_1)
+        .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped))
+        .holds(Era::V2_6_38)
+        .showing("exit meets the migration entry", zap_meets_entry);
     let taken_again = |race: Race| {
         race.world(|w| {
             one_page(w);
@@ -153,5 +161,5 @@ pub(super) fn races() -> Vec<Race> {
         .showing("exit finds the page still mapped", |e| !zap_meets_entry(e))
         .sometimes("exit meets the migration entry", zap_meets_entry)
         .sometimes("the page is moved", moved);
-    vec![syscall, kernel, remedies(documents(exit)), remedies(documents(reuse)), fresh, aged, recycled, passed, remedies(late)]
+    vec![syscall, kernel, remedies(documents(exit)), unmapped, remedies(documents(reuse)), fresh, aged, recycled, passed, remedies(late)]
 }

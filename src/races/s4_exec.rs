@@ -133,10 +133,10 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the page is migrated", migrated);
     vec![
         over(walked, &MARKED),
-        over(overlaps, &MARKED),
+        over(violated(overlaps, &[Era::V2_6_34], Clause::MIG_1), &MARKED), // S4/exec's, where nothing marks the VMA
         over(reclaimed, &[Era::V2_6_29, Era::V2_6_33, Era::V2_6_34, Era::V2_6_36, Era::V3_7, Era::V5_19, Era::V6_18]),
         over(unused, &[Era::V2_6_29, Era::V2_6_33, Era::V2_6_34, Era::V2_6_36, Era::V3_7]),
-        over(fails, &[Era::V2_6_38, Era::V3_7]),
+        over(violated(fails, &[Era::V2_6_34], Clause::MIG_1), &[Era::V2_6_38, Era::V3_7]),
         over(waits, &[Era::V2_6_33, Era::V2_6_34]),
     ]
 }

@@ -28,7 +28,6 @@ struct HeldLock {
     lock: u32,
     name: Name,
     kind: LockKind,
-    at: &'static Location<'static>,
 }
 
 /// A lock that a CPU is about to take, and may have to wait for.
@@ -284,7 +283,7 @@ pub(super) fn queued(lock: u32) {
 }
 
 /// `cpu()` has taken `lock`.
-pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode, at: &'static Location<'static>) {
+pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode) {
     let me = cpu();
     with(|exec| {
         let mut tables = exec.tables.lock();
@@ -293,7 +292,7 @@ pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode, at: &'
         blockers.insert(0, Blocker { cpu: me, holds: Some(mode) });
         if me != BOOT {
             tables.cpus[me].waits_for = None;
-            tables.cpus[me].held.push(HeldLock { lock, name, kind, at });
+            tables.cpus[me].held.push(HeldLock { lock, name, kind });
             tables.cpus[me].holds = tables.cpus[me].holds.wrapping_add(digest_of(&name).key());
         }
     });
@@ -355,10 +354,11 @@ pub(super) fn might_sleep(name: Name) {
     }
     let (spin, rcu) = with(|exec| {
         let state = &exec.tables.lock().cpus[me];
-        (state.held.iter().find(|l| l.kind == LockKind::Spin).map(|l| (l.name, l.at)), state.rcu_depth > 0)
+        (state.held.iter().find(|l| l.kind == LockKind::Spin).map(|l| l.name), state.rcu_depth > 0)
     });
+    // Where it was taken, the step that took it says.
     clause(Clause::ATOMIC_1, spin.is_none() && !rcu, || match spin {
-        Some((held, at)) => format!("{name} may sleep, but {held} is held since {}", super::trace::line(at)),
+        Some(held) => format!("{name} may sleep, but {held} is held"),
         None => format!("{name} may sleep inside an RCU read section"),
     });
 }

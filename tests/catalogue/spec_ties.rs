@@ -260,14 +260,16 @@ fn protocols() -> String {
 }
 
 /// What shows a claim better than the first violation of its races in the order of the catalogue.
-const SHOWN: [(&str, &str, &str); 8] = [
+const SHOWN: [(&str, &str, &str); 10] = [
     ("S0.3", "S0.3", "2.6.11"),
     ("S0.6", "S0.6/contended", "document-0"),
     ("S0.10", "S0.10/round", "2.6.13+try_to_unuse=keep"),
+    ("S1.2", "S1.2/unmapped", "2.6.22"),
     ("S2.6", "S2.6/mremap", "document-2"),
     ("S2.12", "S2.12/torn", "document-2"),
     ("S3.2", "S3.2", "2.6.34+vma_adjust_lock=vma"),
     ("S3.8", "S3.8", "2.6.36"),
+    ("S3.12", "S3.12", "2.6.36+anon_vma_life=nothing+zap_migration=wait"),
     ("S3.13", "S3.13", "2.6.36+move_mapping=unchecked"),
 ];
 

@@ -108,8 +108,13 @@ fn off(path: &str) -> Result<(), Lacks> {
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop).map_err(lacks("swapoff"))
 }
 
-/// A block device that is there, and is to be used for swap.
+/// A block device of memory that is there, and is to be used for swap: nothing else is written over.
 fn prepare(path: &str) -> std::io::Result<File> {
+    let memory = ["/dev/ram", "/dev/zram"].iter().any(|kind| path.starts_with(kind));
+    let swaps = std::fs::read_to_string("/proc/swaps")?;
+    if !memory || swaps.lines().any(|line| line.split_whitespace().next() == Some(path)) {
+        return Err(std::io::Error::other(format!("{path} is no device of memory, or is used for swap already")));
+    }
     let block = OpenOptions::new().read(true).write(true).open(path)?;
     block.write_all_at(&header(), 0)?;
     block.sync_all()?;
