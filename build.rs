@@ -1,10 +1,12 @@
-//! Tells the library which sources it was built from, so that explorations are only continued by the lockwalk that began them; and the command
-//! line what the protocol's files say, for `lockwalk source`.
+//! Tells the library which sources it was built from, so that explorations are only continued by
+//! the lockwalk that began them; and the command line what the protocol's files say, for
+//! `lockwalk source`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// What decides how an exploration goes: the protocol and the races, the engines, and the versions of what they rest on.
+/// What decides how an exploration goes: the protocol and the races, the engines, and the versions
+/// of what they rest on.
 const SOURCES: [&str; 3] = ["src", "dpor/src", "Cargo.lock"];
 
 /// What does not, although it is among them.

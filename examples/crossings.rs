@@ -1,9 +1,11 @@
-//! mremap, fork, exit, migration, reclaim and swapoff against each other, two and three at once, in the smallest worlds in which they meet, under every
-//! era from before 2.6.7 to 5.19:
-//! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue decides may be found here; SPEC.md §6 says what was.
+//! mremap, fork, exit, migration, reclaim and swapoff against each other, two and three at once, in
+//! the smallest worlds in which they meet, under every era from before 2.6.7 to 5.19:
+//! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue
+//! decides may be found here; SPEC.md §6 says what was.
 //!
-//! A cell is the number of executions that exhaust the pair, the clauses that executions violate and the race or finding that they are known by, or `…`
-//! where so many did not exhaust it. Ends with 1 if a clause is violated that nothing here is known by.
+//! A cell is the number of executions that exhaust the pair, the clauses that executions violate
+//! and the race or finding that they are known by, or `…` where so many did not exhaust it. Ends
+//! with 1 if a clause is violated that nothing here is known by.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,17 +62,25 @@ impl Op {
 
     fn process(self) -> Option<usize> {
         match self {
-            Op::Mremap(n) | Op::Fork(n) | Op::Exit(n) | Op::MovePages(n) | Op::Load(n) | Op::Mmap(n) => Some(n),
+            Op::Mremap(n)
+            | Op::Fork(n)
+            | Op::Exit(n)
+            | Op::MovePages(n)
+            | Op::Load(n)
+            | Op::Mmap(n) => Some(n),
             Op::Migrate | Op::Reclaim | Op::Swapoff => None,
         }
     }
 
-    /// A process that exits has no other thread; there is one device; and who moves pages moves them by one of the two ways.
+    /// A process that exits has no other thread; there is one device; and who moves pages moves
+    /// them by one of the two ways.
     fn meets(self, other: Op) -> bool {
         let exits = matches!(self, Op::Exit(_)) || matches!(other, Op::Exit(_));
         let same = self.process().is_some() && self.process() == other.process();
         let moves = |op: Op| matches!(op, Op::Migrate | Op::MovePages(_));
-        !(exits && same || self == Op::Swapoff && other == Op::Swapoff || moves(self) && moves(other) && self != other)
+        !(exits && same
+            || self == Op::Swapoff && other == Op::Swapoff
+            || moves(self) && moves(other) && self != other)
     }
 
     fn run(self, w: &World) {
@@ -90,7 +100,8 @@ impl Op {
 
 type Prepare = fn(&World);
 
-/// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for the child.
+/// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for
+/// the child.
 const WORLDS: [(&str, Prepare); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
 
 fn shared(w: &World) {
@@ -117,20 +128,41 @@ fn eras() -> Vec<Protocol> {
     let to = all.iter().position(|era| *era == Era::V5_19).expect("it is one");
     all[..=to]
         .iter()
-        .filter(|era| !era.to_string().starts_with("document-0") && !era.to_string().starts_with("document-1"))
+        .filter(|era| {
+            !era.to_string().starts_with("document-0") && !era.to_string().starts_with("document-1")
+        })
         .cloned()
         .collect()
 }
 
-/// Those that are crossed: every two of the six; and the child's mremap with every two of the others, swapoff with a fault and a writer.
+/// Those that are crossed: every two of the six; and the child's mremap with every two of the
+/// others, swapoff with a fault and a writer.
 fn crossings() -> Vec<Vec<Op>> {
     let mut all = Vec::new();
     for (n, &first) in Op::ALL.iter().enumerate() {
-        all.extend(Op::ALL[n..].iter().filter(|&&second| first.meets(second)).map(|&second| vec![first, second]));
+        all.extend(
+            Op::ALL[n..]
+                .iter()
+                .filter(|&&second| first.meets(second))
+                .map(|&second| vec![first, second]),
+        );
     }
-    let others = [Op::Fork(0), Op::Fork(1), Op::Exit(0), Op::Migrate, Op::MovePages(0), Op::Reclaim, Op::Swapoff];
+    let others = [
+        Op::Fork(0),
+        Op::Fork(1),
+        Op::Exit(0),
+        Op::Migrate,
+        Op::MovePages(0),
+        Op::Reclaim,
+        Op::Swapoff,
+    ];
     for (n, &second) in others.iter().enumerate() {
-        all.extend(others[n + 1..].iter().filter(|&&third| second.meets(third)).map(|&third| vec![Op::Mremap(1), second, third]));
+        all.extend(
+            others[n + 1..]
+                .iter()
+                .filter(|&&third| second.meets(third))
+                .map(|&third| vec![Op::Mremap(1), second, third]),
+        );
     }
     all.extend([
         vec![Op::Swapoff, Op::Load(0)],
@@ -141,8 +173,10 @@ fn crossings() -> Vec<Vec<Op>> {
 }
 
 fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
-    // Pages move since 2.6.16, and without a system call that holds mmap_sem since 2.6.29: document 2 is on 2.6.22.
-    let never = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13].contains(era);
+    // Pages move since 2.6.16, and without a system call that holds mmap_sem since 2.6.29: document
+    // 2 is on 2.6.22.
+    let never =
+        [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13].contains(era);
     let by_system_calls = [Era::V2_6_22, Era::DOCUMENT_2].contains(era);
     let moves = |op: &Op| match op {
         Op::Migrate => !never && !by_system_calls,
@@ -150,7 +184,8 @@ fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
         Op::MovePages(n) => by_system_calls && (world == "shared" || (world == "half" && *n == 0)),
         _ => true,
     };
-    ops.iter().all(moves) && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
+    ops.iter().all(moves)
+        && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
 }
 
 /// The race of the catalogue, or the finding, that what is violated is another case of.
@@ -163,15 +198,29 @@ fn known(ops: &[Op], world: &str, era: &Protocol, clause: &str) -> Option<&'stat
     let exits = ops.iter().filter(|op| matches!(op, Op::Exit(_))).count();
     let hints = [Era::DOCUMENT_2, Era::DOCUMENT_2_2009].contains(era);
     match clause {
-        "RMAP-1" if mremaps && *era == Era::RMAP_10 => Some(if world == "shared" { "S4.1" } else { "S4.3" }),
+        "RMAP-1" if mremaps && *era == Era::RMAP_10 => {
+            Some(if world == "shared" { "S4.1" } else { "S4.3" })
+        }
         "RMAP-1" if mremaps && *era == Era::DOCUMENT_4 => Some("S4.4/reused"),
-        "MIG-1" | "MIG-2" | "COUNT-3" if mremaps && migrates && era.rules.pte_look != PteLook::LocklessUnmap => Some("S4/peek"),
+        "MIG-1" | "MIG-2" | "COUNT-3"
+            if mremaps && migrates && era.rules.pte_look != PteLook::LocklessUnmap =>
+        {
+            Some("S4/peek")
+        }
         "LIFE-1" if exits == 2 && *era == Era::V3_7 => Some("FINDING-34"),
-        "LIFE-1" if swapoff && era.rules.unuse_address == UnuseAddress::Root => Some("S4/unuse-exit"),
-        "SWAP-1" | "SWAP-6" if swapoff && has(|op| matches!(op, Op::Fork(_))) && hints => Some("S2/swapoff-fork"),
+        "LIFE-1" if swapoff && era.rules.unuse_address == UnuseAddress::Root => {
+            Some("S4/unuse-exit")
+        }
+        "SWAP-1" | "SWAP-6" if swapoff && has(|op| matches!(op, Op::Fork(_))) && hints => {
+            Some("S2/swapoff-fork")
+        }
         "LRU-1" if swapoff && has(|op| matches!(op, Op::Reclaim)) && hints => Some("S2.9/spurious"),
-        "DEADLOCK" | "ORDER-1" if swapoff && faults && era.rules.unuse_sem == UnuseSem::Held => Some("S4.5"),
-        "LIVELOCK" if swapoff && faults && era.rules.swap_has_cache == SwapHasCache::Counted => Some("FINDING-43"),
+        "DEADLOCK" | "ORDER-1" if swapoff && faults && era.rules.unuse_sem == UnuseSem::Held => {
+            Some("S4.5")
+        }
+        "LIVELOCK" if swapoff && faults && era.rules.swap_has_cache == SwapHasCache::Counted => {
+            Some("FINDING-43")
+        }
         _ => None,
     }
 }
@@ -190,19 +239,22 @@ fn main() {
             let title = format!("{world}: {}", names.join(" | "));
             for era in eras().into_iter().filter(|era| applies(&ops, world, era)) {
                 let race = Race::new("crossing", &title).world(build);
-                let race = ops.iter().fold(race, |race, &op| race.cpu(op.name(), move |w| op.run(w)));
+                let race =
+                    ops.iter().fold(race, |race, &op| race.cpu(op.name(), move |w| op.run(w)));
                 if words.iter().all(|word| format!("{title} {era}").contains(word)) {
                     cases.push((title.clone(), era, race, world, ops.clone()));
                 }
             }
         }
     }
-    let (next, lines, news) = (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]), AtomicBool::new(false));
+    let (next, lines, news) =
+        (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some((n, (title, era, race, world, ops))) =
-                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, cases.get(n)?)))
+                    Some(next.fetch_add(1, Ordering::Relaxed))
+                        .and_then(|n| Some((n, cases.get(n)?)))
                 {
                     let options = Options { executions: Some(executions), ..Options::default() };
                     let outcome = race.check_with(era, &Method::Exhaustive, &options);

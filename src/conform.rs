@@ -1,4 +1,5 @@
-//! The model's side of a script: what a protocol comes to, in the lines in which a recorder writes what a kernel shows.
+//! The model's side of a script: what a protocol comes to, in the lines in which a recorder writes
+//! what a kernel shows.
 //!
 //! ```
 //! use lockwalk::{Era, conform};
@@ -12,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use lockwalk_conformance as kernel;
-use lockwalk_conformance::{Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence, Trace};
+use lockwalk_conformance::{
+    Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence, Trace,
+};
 use witness::Count;
 
 use crate::mm::{At, Errno, MmRef, PageRef, World};
@@ -20,7 +23,8 @@ use crate::spec::{Reuse, SwapinOwn};
 use crate::sync::Violation;
 use crate::{Clause, Halt, Machine, Method, Options, Protocol, Race};
 
-/// What is asked: a protocol, and whether its swap device is memory. A protocol alone has a device that takes its time.
+/// What is asked: a protocol, and whether its swap device is memory. A protocol alone has a device
+/// that takes its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'p> {
     /// The protocol.
@@ -69,7 +73,8 @@ struct Run {
 /// What the model makes of a script.
 #[derive(Clone, Debug)]
 pub struct Ran {
-    /// A line for each operation; if the model stops, because it goes round for ever say, the last one says so.
+    /// A line for each operation; if the model stops, because it goes round for ever say, the last
+    /// one says so.
     pub lines: Vec<String>,
     /// What was violated on the way, and at the end, when everything is given back.
     pub violations: Vec<Violation>,
@@ -106,13 +111,17 @@ pub struct Compared {
     pub both_violate: Vec<Clause>,
 }
 
-/// Is it known that kernels of this protocol violate the clause in such a script? Races say so too: what a device has stored into a clean page
-/// is lost (S0.1/clean, S0.1/clean-protected); and where references decide, so is what it stores into a page that mprotect has been to
-/// (S0.1/protected).
+/// Is it known that kernels of this protocol violate the clause in such a script? Races say so too:
+/// what a device has stored into a clean page is lost (S0.1/clean, S0.1/clean-protected); and where
+/// references decide, so is what it stores into a page that mprotect has been to (S0.1/protected).
 pub fn known(protocol: &Protocol, script: &[Op], clause: Clause) -> bool {
-    let clean = protocol.rules.swapin_own == SwapinOwn::Writable && matches!(clause, Clause::SWAP_4 | Clause::DATA_1);
+    let clean = protocol.rules.swapin_own == SwapinOwn::Writable
+        && matches!(clause, Clause::SWAP_4 | Clause::DATA_1);
     let protects = || script.iter().any(|op| matches!(op, Op::Mprotect { .. }));
-    clean || (protocol.rules.reuse == Reuse::Refcount && matches!(clause, Clause::PIN_1 | Clause::DATA_1) && protects())
+    clean
+        || (protocol.rules.reuse == Reuse::Refcount
+            && matches!(clause, Clause::PIN_1 | Clause::DATA_1)
+            && protects())
 }
 
 /// Compares a sequence with the model. A violation that is not known is a difference.
@@ -124,13 +133,20 @@ pub fn compare<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> Compared
         Err(error) => return differs(0, error.to_string()),
     };
     let Ran { lines, violations } = run(model, &script);
-    if let Some(at) = (0..lines.len().max(sequence.lines.len())).find(|&at| lines.get(at) != sequence.lines.get(at)) {
+    if let Some(at) = (0..lines.len().max(sequence.lines.len()))
+        .find(|&at| lines.get(at) != sequence.lines.get(at))
+    {
         return differs(at, lines.get(at).cloned().unwrap_or_default());
     }
-    if let Some(violation) = violations.iter().find(|violation| !known(model.protocol, &script, violation.clause)) {
+    if let Some(violation) =
+        violations.iter().find(|violation| !known(model.protocol, &script, violation.clause))
+    {
         return differs(lines.len(), said("all agrees, but", &Halt::Violation(violation.clone())));
     }
-    Compared { difference: None, both_violate: violations.iter().map(|violation| violation.clause).collect() }
+    Compared {
+        difference: None,
+        both_violate: violations.iter().map(|violation| violation.clause).collect(),
+    }
 }
 
 /// The first line in which `sequence` and the model differ.
@@ -146,14 +162,22 @@ impl Run {
             }
             w.new_process().mmap(0..PAGES);
         });
-        let started = machine.and_then(|machine| machine.step(|w| w.process(0).mm()).map(|first| (machine, first)));
+        let started = machine
+            .and_then(|machine| machine.step(|w| w.process(0).mm()).map(|first| (machine, first)));
         let (machine, first) = started.map_err(|halt| said("the beginning", &halt))?;
-        Ok(Self { machine, processes: BTreeMap::from([(0, Process::new(first))]), pins: 0, observer: Observer::default() })
+        Ok(Self {
+            machine,
+            processes: BTreeMap::from([(0, Process::new(first))]),
+            pins: 0,
+            observer: Observer::default(),
+        })
     }
 
     fn step(&mut self, op: &Op) -> Result<String, Halt> {
         let outcome = self.act(op)?;
-        let seen = self.machine.step(|w| seen(w, self.processes.iter().map(|(&number, process)| (number, process.mm))))?;
+        let seen = self.machine.step(|w| {
+            seen(w, self.processes.iter().map(|(&number, process)| (number, process.mm)))
+        })?;
         Ok(self.observer.line(op, &outcome, &seen))
     }
 
@@ -180,14 +204,16 @@ impl Run {
                 Some(page) => Outcome::Value(self.machine.step(|w| w.read_pipe(page))?),
                 None => failed(Errno::Einval),
             },
-            Op::Pin { p, k } => match self.machine.step(|w| w.process(p).pin_for_writing(k).map(drop))? {
-                Ok(()) => {
-                    let pin = self.next_pin();
-                    self.process(p)?.pin = Some(pin);
-                    Outcome::Done
+            Op::Pin { p, k } => {
+                match self.machine.step(|w| w.process(p).pin_for_writing(k).map(drop))? {
+                    Ok(()) => {
+                        let pin = self.next_pin();
+                        self.process(p)?.pin = Some(pin);
+                        Outcome::Done
+                    }
+                    Err(errno) => failed(errno),
                 }
-                Err(errno) => failed(errno),
-            },
+            }
             Op::Unpin { p } => {
                 self.unpin(p)?;
                 Outcome::Done
@@ -205,7 +231,9 @@ impl Run {
             },
             _ => {
                 let outcome = self.machine.step(|w| plain(w, op))?;
-                if matches!(op, Op::Poke { .. } | Op::VmRead { .. } | Op::VmWrite { .. }) && !matches!(outcome, Outcome::Failed(_)) {
+                if matches!(op, Op::Poke { .. } | Op::VmRead { .. } | Op::VmWrite { .. })
+                    && !matches!(outcome, Outcome::Failed(_))
+                {
                     self.next_pin();
                 }
                 outcome
@@ -246,7 +274,8 @@ impl Run {
     }
 }
 
-/// Does what leaves nothing behind that only the script knows of. The script's processes are the world's, by number.
+/// Does what leaves nothing behind that only the script knows of. The script's processes are the
+/// world's, by number.
 fn plain(w: &World, op: &Op) -> Outcome {
     let value = |result: Result<u64, Errno>| result.map_or_else(failed, Outcome::Value);
     let done = |result: Result<(), Errno>| result.map_or_else(failed, |()| Outcome::Done);
@@ -260,7 +289,9 @@ fn plain(w: &World, op: &Op) -> Outcome {
         Op::Munmap { p, k } => w.process(p).munmap(k..k + 1),
         Op::Dontneed { p, k } => w.process(p).dontneed(k),
         Op::Pageout { p, k } => w.process(p).pageout(k),
-        Op::Split { p, k } => [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at)),
+        Op::Split { p, k } => {
+            [k, k + 1].iter().filter(|&&at| at > 0).for_each(|&at| w.process(p).split_vma(at))
+        }
         Op::Mprotect { p, k, w: writable } => w.process(p).mprotect(k..k + 1, writable == 1),
         Op::Mremap { p, k, t } => return done(w.process(p).mremap(k..k + 1, t)),
         Op::Fork { p, .. } => _ = w.process(p).fork(),
@@ -277,7 +308,9 @@ fn plain(w: &World, op: &Op) -> Outcome {
         }
         // These are the script's.
         Op::Exit { .. } | Op::Splice { .. } | Op::Drain { .. } => return failed(Errno::Einval),
-        Op::Pin { .. } | Op::Unpin { .. } | Op::DmaWrite { .. } | Op::DmaRead { .. } => return failed(Errno::Einval),
+        Op::Pin { .. } | Op::Unpin { .. } | Op::DmaWrite { .. } | Op::DmaRead { .. } => {
+            return failed(Errno::Einval);
+        }
     }
     Outcome::Done
 }
@@ -301,7 +334,10 @@ fn poke(w: &World, p: usize, k: u64, v: u64) -> Result<(), Errno> {
 /// What is where in these processes.
 fn seen(w: &World, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
     let places = |mm: MmRef| (0..PAGES).map(|k| place(w, mm, k)).collect();
-    Seen { processes: processes.map(|(number, mm)| (number, places(mm))).collect(), used: w.slots_in_use() as u64 }
+    Seen {
+        processes: processes.map(|(number, mm)| (number, places(mm))).collect(),
+        used: w.slots_in_use() as u64,
+    }
 }
 
 /// What can be left when two operations are done at once.
@@ -309,7 +345,8 @@ fn seen(w: &World, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
 pub struct Reachable {
     /// What they come to and the state that is left, as a recorder writes it.
     pub endings: BTreeSet<String>,
-    /// The explorations, one for each way of the swap device, which say whether they were exhausted and what was violated.
+    /// The explorations, one for each way of the swap device, which say whether they were exhausted
+    /// and what was violated.
     pub outcomes: Vec<crate::Outcome>,
 }
 
@@ -327,10 +364,12 @@ impl Reachable {
 
 /// Runs a pair in every interleaving, or in so many.
 ///
-/// What the swap device does is not seen from outside, so more than one way of it is run. A page that the script has put on swap may still be in the
-/// swap cache, if its writing took longer than `MADV_PAGEOUT` (FINDING-73); and where one of the two puts a page on swap, its writing may be over at
-/// once, or at any time, or after the other is (of the page that was there first; another is not written before both are over). Beside a migration or swapoff, which wait for it, it is over at once: a device that has come by too
-/// early would be waited for for ever.
+/// What the swap device does is not seen from outside, so more than one way of it is run. A page
+/// that the script has put on swap may still be in the swap cache, if its writing took longer than
+/// `MADV_PAGEOUT` (FINDING-73); and where one of the two puts a page on swap, its writing may be
+/// over at once, or at any time, or after the other is (of the page that was there first; another
+/// is not written before both are over). Beside a migration or swapoff, which wait for it, it is
+/// over at once: a device that has come by too early would be waited for for ever.
 pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> Reachable {
     let endings: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let pages_out = |ops: &[Op]| ops.iter().any(|op| matches!(op, Op::Pageout { .. }));
@@ -338,7 +377,10 @@ pub fn reachable(protocol: &Protocol, pair: &Pair, executions: Option<u64>) -> R
     devices.extend(pages_out(&pair.setup()).then_some(Device::LeavesCached));
     let waits = pair.both().iter().any(|op| matches!(op, Op::Migrate { .. } | Op::Swapoff {}));
     devices.extend((pages_out(&pair.both()) && !waits).then_some(Device::Slow));
-    let outcomes = devices.into_iter().map(|device| explore(protocol, pair, executions, device, &endings)).collect();
+    let outcomes = devices
+        .into_iter()
+        .map(|device| explore(protocol, pair, executions, device, &endings))
+        .collect();
     let endings = endings.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Reachable { endings, outcomes }
 }
@@ -379,14 +421,18 @@ fn explore(
                 w.process(p).read_ahead(k);
             }
             // One after the other, as the recorder names them.
-            observer.begins_with(&seen(w, (0..).map_while(|p| (p < w.processes()).then(|| (p, w.process(p).mm())))));
+            observer.begins_with(&seen(
+                w,
+                (0..).map_while(|p| (p < w.processes()).then(|| (p, w.process(p).mm()))),
+            ));
         }
         *begun.lock().unwrap_or_else(PoisonError::into_inner) = observer;
         if device == Device::Slow {
             w.swap_slowly();
         }
     });
-    let paged_out = both.iter().find_map(|op| if let &Op::Pageout { p, k } = op { Some((p, k)) } else { None });
+    let paged_out =
+        both.iter().find_map(|op| if let &Op::Pageout { p, k } = op { Some((p, k)) } else { None });
     if let (Device::Slow, Some((p, k))) = (device, paged_out) {
         race = race.cpu("swap device", move |w| w.end_swap_write(w.process(p).page_at(k)));
     }
@@ -400,11 +446,19 @@ fn explore(
     let ended = endings.clone();
     let race = race.finally(move |w| {
         let outcomes = came_to.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let observer = std::mem::take(&mut *observer.lock().unwrap_or_else(PoisonError::into_inner));
-        ended.lock().unwrap_or_else(PoisonError::into_inner).insert(observer.ending(&outcomes, &all(w)));
+        let observer =
+            std::mem::take(&mut *observer.lock().unwrap_or_else(PoisonError::into_inner));
+        ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(observer.ending(&outcomes, &all(w)));
     });
     // One thread: the outcomes of one execution must not get among another's.
-    race.check_with(protocol, &Method::Exhaustive, &Options { jobs: 1, executions, ..Options::default() })
+    race.check_with(
+        protocol,
+        &Method::Exhaustive,
+        &Options { jobs: 1, executions, ..Options::default() },
+    )
 }
 
 fn failed(errno: Errno) -> Outcome {
@@ -421,7 +475,13 @@ fn place(w: &World, mm: MmRef, addr: u64) -> Place {
             exclusive: seen.exclusive,
             cached: seen.swap_cache,
         },
-        // None is left when an operation is over; if one is, it is to be seen that no kernel shows that.
-        At::Migrating(page) => Place::Page { frame: page.frame().into(), mapcount: u64::MAX, exclusive: false, cached: false },
+        // None is left when an operation is over; if one is, it is to be seen that no kernel shows
+        // that.
+        At::Migrating(page) => Place::Page {
+            frame: page.frame().into(),
+            mapcount: u64::MAX,
+            exclusive: false,
+            cached: false,
+        },
     }
 }

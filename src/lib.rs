@@ -1,9 +1,11 @@
-//! **lockwalk** is the executable, model-checked specification of Linux's anonymous-memory lock protocol.
+//! **lockwalk** is the executable, model-checked specification of Linux's anonymous-memory lock
+//! protocol.
 //!
-//! The kernel's page faults, reclaim, migration, fork and VMA changes are here as concurrent Rust, under their kernel names ([`mm`]). Every
-//! decision that the documents argue about is a rule; a kernel version, or a document's patch, is one choice per rule ([`spec`]). A
-//! [`Race`] is a small world and a few CPUs; an engine runs it in every interleaving, and says which clause breaks, with the shortest
-//! interleaving that shows it, or that none does.
+//! The kernel's page faults, reclaim, migration, fork and VMA changes are here as concurrent Rust,
+//! under their kernel names ([`mm`]). Every decision that the documents argue about is a rule; a
+//! kernel version, or a document's patch, is one choice per rule ([`spec`]). A [`Race`] is a small
+//! world and a few CPUs; an engine runs it in every interleaving, and says which clause breaks,
+//! with the shortest interleaving that shows it, or that none does.
 //!
 //! ```
 //! use lockwalk::{Clause, Era, Mark, Race};
@@ -26,8 +28,9 @@
 //! }
 //! ```
 //!
-//! The command line is the feature `cli`, which is on unless default features are off: [`cli::main`] gives races of one's own `check`, `explain`,
-//! `replay` and the rest, and [`conform`] compares the model with a kernel.
+//! The command line is the feature `cli`, which is on unless default features are off:
+//! [`cli::main`] gives races of one's own `check`, `explain`, `replay` and the rest, and
+//! [`conform`] compares the model with a kernel.
 //!
 //! SPEC.md is the text beside this code; a test holds the two together.
 
@@ -48,7 +51,9 @@ pub mod spec;
 pub mod sync;
 
 pub use dpor::{Commutation, Disagreement, ParseScheduleError, Schedule};
-pub use explore::{Halt, Litmus, LitmusOutcome, Machine, Method, OnStall, Options, Part, PartError, Shard};
+pub use explore::{
+    Halt, Litmus, LitmusOutcome, Machine, Method, OnStall, Options, Part, PartError, Shard,
+};
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};
 pub use sync::Mark;

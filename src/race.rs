@@ -31,7 +31,8 @@ impl Documented {
     }
 }
 
-/// A race, and what is said of it. Build one with [`Race::new`]; run it with [`check`](Race::check).
+/// A race, and what is said of it. Build one with [`Race::new`]; run it with
+/// [`check`](Race::check).
 #[derive(Clone)]
 pub struct Race {
     id: String,
@@ -105,18 +106,23 @@ impl Race {
         self
     }
 
-    /// Adds a CPU, and what runs on it. An assertion that fails there violates [ASSERT-1](Clause::ASSERT_1).
+    /// Adds a CPU, and what runs on it. An assertion that fails there violates
+    /// [ASSERT-1](Clause::ASSERT_1).
     #[must_use]
     #[track_caller]
-    pub fn cpu(mut self, name: impl Into<String>, body: impl Fn(&World) + Send + Sync + 'static) -> Self {
+    pub fn cpu(
+        mut self,
+        name: impl Into<String>,
+        body: impl Fn(&World) + Send + Sync + 'static,
+    ) -> Self {
         self.cpus.push((name.into(), Arc::new(body)));
         self.lines.push(Location::caller());
         self.ours = false;
         self
     }
 
-    /// Looks at the world when all CPUs have ended and it is in order: what is asserted here must hold in every interleaving
-    /// ([ASSERT-1](Clause::ASSERT_1), as for assertions on a CPU).
+    /// Looks at the world when all CPUs have ended and it is in order: what is asserted here must
+    /// hold in every interleaving ([ASSERT-1](Clause::ASSERT_1), as for assertions on a CPU).
     ///
     /// ```
     /// # use lockwalk::{Clause, Era, Race};
@@ -136,8 +142,9 @@ impl Race {
         self
     }
 
-    /// Under `protocol`, some interleaving violates `clause`. That settles it: other clauses that the same protocol violates on the way are
-    /// reported, and are no objection, unless it is an assertion of the race itself that fails ([ASSERT-1](Clause::ASSERT_1)).
+    /// Under `protocol`, some interleaving violates `clause`. That settles it: other clauses that
+    /// the same protocol violates on the way are reported, and are no objection, unless it is an
+    /// assertion of the race itself that fails ([ASSERT-1](Clause::ASSERT_1)).
     ///
     /// # Panics
     /// When something is said of the protocol already; so do the others.
@@ -154,15 +161,16 @@ impl Race {
         self.case(protocol, Documented::StillViolates(clause))
     }
 
-    /// Under `protocol`, no interleaving violates anything; and every clause that this race violates under another protocol is evaluated, or
-    /// that would say nothing.
+    /// Under `protocol`, no interleaving violates anything; and every clause that this race
+    /// violates under another protocol is evaluated, or that would say nothing.
     #[must_use]
     #[track_caller]
     pub fn holds(self, protocol: Protocol) -> Self {
         self.case(protocol, Documented::Holds)
     }
 
-    /// Under `protocol`, no interleaving violates anything, and nothing is done that `clause` speaks of: it need not be evaluated.
+    /// Under `protocol`, no interleaving violates anything, and nothing is done that `clause`
+    /// speaks of: it need not be evaluated.
     #[must_use]
     #[track_caller]
     pub fn holds_without(mut self, protocol: Protocol, clause: Clause) -> Self {
@@ -173,40 +181,63 @@ impl Race {
     #[track_caller]
     fn case(mut self, protocol: Protocol, documented: Documented) -> Self {
         if let Some((same, before)) = self.cases.iter().find(|(case, _)| *case == protocol) {
-            let called = if same.to_string() == protocol.to_string() { String::new() } else { format!(" (as {same})") };
-            panic!("{} under {protocol} is said to be {documented:?}, and before that{called} {before:?}", self.id);
+            let called = if same.to_string() == protocol.to_string() {
+                String::new()
+            } else {
+                format!(" (as {same})")
+            };
+            panic!(
+                "{} under {protocol} is said to be {documented:?}, and before that{called} \
+                 {before:?}",
+                self.id
+            );
         }
         self.cases.push((protocol, documented));
         self
     }
 
-    /// A violation of the documented clause counts only if its execution has shown this before: the document's interleaving, not some other.
-    /// It is asked at the instant of the violation, not at the end of the execution.
+    /// A violation of the documented clause counts only if its execution has shown this before: the
+    /// document's interleaving, not some other. It is asked at the instant of the violation, not at
+    /// the end of the execution.
     #[must_use]
-    pub fn showing(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn showing(
+        mut self,
+        label: impl Into<String>,
+        holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.ours = false;
         self.showing.push(Condition { label: label.into(), holds: Arc::new(holds) });
         self
     }
 
-    /// An ending that must be reachable where the protocol holds: else the race was never run, and "never" says nothing.
+    /// An ending that must be reachable where the protocol holds: else the race was never run, and
+    /// "never" says nothing.
     #[must_use]
-    pub fn sometimes(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn sometimes(
+        mut self,
+        label: impl Into<String>,
+        holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.ours = false;
         self.sometimes.push(Condition { label: label.into(), holds: Arc::new(holds) });
         self
     }
 
-    /// An ending that must not be reachable ([RACE-1](Clause::RACE_1)): a property of this race alone, beside the clauses.
+    /// An ending that must not be reachable ([RACE-1](Clause::RACE_1)): a property of this race
+    /// alone, beside the clauses.
     #[must_use]
-    pub fn never(mut self, label: impl Into<String>, holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn never(
+        mut self,
+        label: impl Into<String>,
+        holds: impl Fn(&Seen<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.ours = false;
         self.never.push(Condition { label: label.into(), holds: Arc::new(holds) });
         self
     }
 
-    /// The same race with its CPUs in the opposite order, in which they are tried. No verdict may depend on that, nor how many classes of
-    /// equivalent interleavings there are.
+    /// The same race with its CPUs in the opposite order, in which they are tried. No verdict may
+    /// depend on that, nor how many classes of equivalent interleavings there are.
     #[must_use]
     pub fn reversed(mut self) -> Self {
         self.cpus.reverse();
@@ -229,7 +260,8 @@ impl Race {
         self
     }
 
-    /// The same race, of the catalogue: until something is added to it, it is known by what lockwalk was built from.
+    /// The same race, of the catalogue: until something is added to it, it is known by what
+    /// lockwalk was built from.
     pub(crate) fn of_the_catalogue(mut self) -> Self {
         self.ours = true;
         self
@@ -270,7 +302,8 @@ impl Race {
         self.cases.iter().find(|(p, _)| p == protocol).map(|&(_, documented)| documented)
     }
 
-    /// The protocol as the race calls it. A kernel keeps its own name, even where another one makes the same choices.
+    /// The protocol as the race calls it. A kernel keeps its own name, even where another one makes
+    /// the same choices.
     pub(crate) fn called(&self, protocol: &Protocol) -> Protocol {
         let case = self.cases.iter().find(|(case, _)| case == protocol && protocol.is_changed());
         case.map_or(protocol, |(case, _)| case).clone()

@@ -1,4 +1,5 @@
-//! What the two reverse maps cost, counted: SPEC.md has the table, and is held to it. `SPEC_BLESS=1 cargo test -p lockwalk --test maps` rewrites it.
+//! What the two reverse maps cost, counted: SPEC.md has the table, and is held to it. `SPEC_BLESS=1
+//! cargo test -p lockwalk --test maps` rewrites it.
 
 #[path = "catalogue/generated.rs"]
 mod generated;
@@ -30,7 +31,8 @@ fn many(w: &World) {
     (0..10).for_each(|_| _ = w.process(0).fork());
 }
 
-/// The one that touched it has exited; ten others of the family have never had it, and unmapped the VMA. One has it still.
+/// The one that touched it has exited; ten others of the family have never had it, and unmapped the
+/// VMA. One has it still.
 fn bystanders(w: &World) {
     many(w);
     (1..10).for_each(|child| w.process(child).munmap(1..2));
@@ -51,7 +53,9 @@ const OPERATIONS: [(&str, OnWorld, OnWorld); 15] = [
     ("`page_referenced`, one has the page", alone, |w| w.age_page(w.process(0).page_at(1))),
     ("`page_referenced`, two have it", shared, |w| w.age_page(w.process(0).page_at(1))),
     ("`page_referenced`, eleven have it", many, |w| w.age_page(w.process(0).page_at(1))),
-    ("`page_referenced`, two have it, and nine had", bystanders, |w| w.age_page(w.process(0).page_at(1))),
+    ("`page_referenced`, two have it, and nine had", bystanders, |w| {
+        w.age_page(w.process(0).page_at(1))
+    }),
     ("reclaim, two have it", shared, |w| w.shrink_page(w.process(0).page_at(1))),
     ("a load of what is on swap for two", swapped, |w| _ = w.process(0).load(1)),
     ("mremap, the page is the process's", alone, |w| _ = w.process(0).mremap(1..2, 3)),
@@ -76,22 +80,41 @@ struct Cost {
 impl Cost {
     fn of(steps: &[Step]) -> Self {
         let count = |which: &dyn Fn(&Step) -> bool| steps.iter().filter(|step| which(step)).count();
-        let locks = |step: &Step| matches!(step.kind, StepKind::Lock | StepKind::LockShared | StepKind::TryLock);
-        let of_the_map = |step: &Step| ["maplock(", "anonmm#", "anon_vma#"].iter().any(|name| step.object.starts_with(name));
-        let silent = |step: &Step| matches!(step.kind, StepKind::Call | StepKind::Return | StepKind::Note | StepKind::Violation);
+        let locks = |step: &Step| {
+            matches!(step.kind, StepKind::Lock | StepKind::LockShared | StepKind::TryLock)
+        };
+        let of_the_map = |step: &Step| {
+            ["maplock(", "anonmm#", "anon_vma#"].iter().any(|name| step.object.starts_with(name))
+        };
+        let silent = |step: &Step| {
+            matches!(
+                step.kind,
+                StepKind::Call | StepKind::Return | StepKind::Note | StepKind::Violation
+            )
+        };
         Self {
             steps: count(&|step| !silent(step)),
             locks: count(&locks),
             of_the_map: count(&|step| locks(step) && of_the_map(step)),
-            pages: count(&|step| step.kind == StepKind::Note && step.text.starts_with("alloc_page()")),
+            pages: count(&|step| {
+                step.kind == StepKind::Note && step.text.starts_with("alloc_page()")
+            }),
         }
     }
 }
 
-/// Counts the steps of `operation`, which has the machine for itself: what is asserted when it is over shows them all.
+/// Counts the steps of `operation`, which has the machine for itself: what is asserted when it is
+/// over shows them all.
 fn cost(world: OnWorld, operation: OnWorld, protocol: &Protocol) -> Cost {
-    let race = Race::new("maps", "one CPU").world(world).cpu("alone", operation).finally(|_| panic!("it is over"));
-    let outcome = race.check_with(protocol, &Method::Exhaustive, &Options { witness: true, ..Options::default() });
+    let race = Race::new("maps", "one CPU")
+        .world(world)
+        .cpu("alone", operation)
+        .finally(|_| panic!("it is over"));
+    let outcome = race.check_with(
+        protocol,
+        &Method::Exhaustive,
+        &Options { witness: true, ..Options::default() },
+    );
     Cost::of(&outcome.witness.expect("it is asserted that it is not over").steps)
 }
 

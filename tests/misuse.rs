@@ -1,5 +1,6 @@
-//! A race that is written wrong has no verdict: what makes no sense is an error that names its line, on every engine; and what never does
-//! anything, in any interleaving, keeps the verdict from being worth something.
+//! A race that is written wrong has no verdict: what makes no sense is an error that names its
+//! line, on every engine; and what never does anything, in any interleaving, keeps the verdict from
+//! being worth something.
 
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::process::Command;
@@ -55,18 +56,24 @@ fn refused(race: &Race, says: &str) {
     for method in &ENGINES {
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(race, method)));
         let payload = panicked.expect_err(method.name());
-        let said = payload.downcast_ref::<String>().unwrap_or_else(|| panic!("{}: no text", method.name()));
+        let said = payload
+            .downcast_ref::<String>()
+            .unwrap_or_else(|| panic!("{}: no text", method.name()));
         assert_eq!(said, says, "{}", method.name());
     }
 }
 
-/// What makes no sense wherever it runs: on a CPU, at the end, and in the world. The line that is named is that of the body.
+/// What makes no sense wherever it runs: on a CPU, at the end, and in the world. The line that is
+/// named is that of the body.
 #[track_caller]
 fn senseless(says: &str, body: impl Fn(&World) + Clone + Send + Sync + 'static) {
     let line = Location::caller().line();
     let place = |place: &str| format!("mine under 3.7, {place}: {says} (tests/misuse.rs:{line})");
     // Beside a documented violation, too: it is no violation of ASSERT-1.
-    refused(&race().cpu("odd", body.clone()).violates(PROTOCOL, Clause::ASSERT_1), &place("on CPU 'odd'"));
+    refused(
+        &race().cpu("odd", body.clone()).violates(PROTOCOL, Clause::ASSERT_1),
+        &place("on CPU 'odd'"),
+    );
     refused(&race().finally(body.clone()), &place("at the end"));
     let in_world = race().world(move |w| {
         world(w);
@@ -88,7 +95,9 @@ fn what_is_not_there_is_an_error() {
 
 #[test]
 fn an_address_that_no_process_has_is_an_error() {
-    let outside = |addr: u64| format!("mm0:{addr} is outside of every process, which has the addresses 0..64");
+    let outside = |addr: u64| {
+        format!("mm0:{addr} is outside of every process, which has the addresses 0..64")
+    };
     senseless(&outside(99), |w| _ = w.process(0).load(99));
     senseless(&outside(64), |w| _ = w.process(0).store(64, 1));
     senseless(&outside(99), |w| _ = w.process(0).pin_for_writing(99));
@@ -108,7 +117,8 @@ fn what_can_never_do_anything_is_an_error() {
     senseless("nothing ends at 0", |w| w.process(0).move_boundary(0, 2));
     senseless("from 2 to 2 is no move", |w| w.process(0).move_end(2, 2));
     senseless("expand_downwards(1, 2) goes upwards", |w| w.process(0).expand_downwards(1, 2));
-    senseless("setup_arg_pages(2..3, 3) does not go down", |w| _ = w.process(0).setup_arg_pages(2..3, 3));
+    let upwards = "setup_arg_pages(2..3, 3) does not go down";
+    senseless(upwards, |w| _ = w.process(0).setup_arg_pages(2..3, 3));
 }
 
 /// Nobody is left who could ask for anything.
@@ -130,10 +140,16 @@ fn a_process_that_has_exited_asks_for_nothing() {
             asks(w);
         };
         let says = |race: &Race, place: &str| {
-            let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(race, &Method::Exhaustive)));
+            let panicked =
+                panic::catch_unwind(AssertUnwindSafe(|| check(race, &Method::Exhaustive)));
             let payload = panicked.expect_err("it is refused");
             let said = payload.downcast_ref::<String>().expect("a text");
-            assert!(said.starts_with(&format!("mine under 3.7, {place}: the process of mm0 has exited (tests/misuse.rs:")), "{n}: {said}");
+            assert!(
+                said.starts_with(&format!(
+                    "mine under 3.7, {place}: the process of mm0 has exited (tests/misuse.rs:"
+                )),
+                "{n}: {said}"
+            );
         };
         says(&alone(exits), "on CPU 'one'");
         says(&alone(|w| w.process(0).exit()).finally(asks), "at the end");
@@ -145,12 +161,16 @@ fn a_process_that_has_exited_asks_for_nothing() {
 /// The last thread of a process has ended when it exits: what says so?
 #[test]
 fn a_process_does_not_exit_while_another_cpu_uses_it() {
-    let uses: [Body; 3] = [|w| _ = w.process(0).load(2), |w| w.process(0).munmap(1..2), |w| _ = w.process(0).fork()];
+    let uses: [Body; 3] =
+        [|w| _ = w.process(0).load(2), |w| w.process(0).munmap(1..2), |w| _ = w.process(0).fork()];
     for uses in uses {
-        let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&two(uses, |w| w.process(0).exit()), &Method::Exhaustive)));
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+            check(&two(uses, |w| w.process(0).exit()), &Method::Exhaustive)
+        }));
         let payload = panicked.expect_err("it is refused");
         let said = payload.downcast_ref::<String>().expect("a text");
-        let exits = "mine under 3.7, on CPU 'other': the process of mm0 exits, and nothing keeps another CPU from using it meanwhile (";
+        let exits = "mine under 3.7, on CPU 'other': the process of mm0 exits, and nothing keeps \
+                     another CPU from using it meanwhile (";
         let late = "mine under 3.7, on CPU 'one': the process of mm0 has exited (";
         assert!(said.starts_with(exits) || said.starts_with(late), "{said}");
         let ordered = two(
@@ -179,12 +199,15 @@ fn a_retry_loop_that_takes_no_step_is_an_error() {
     refused(
         &alone(counts),
         &format!(
-            "mine under 3.7, on CPU 'one': this goes round for ever: it takes no step, so it waits for nobody (tests/misuse.rs:{line})"
+            "mine under 3.7, on CPU 'one': this goes round for ever: it takes no step, so it \
+             waits for nobody (tests/misuse.rs:{line})"
         ),
     );
     let says = "this goes round for ever: no CPU runs that could change anything (tests/misuse.rs:";
     let waits = |w: &World| w.repeat_until(|| w.signalled());
-    for (race, place) in [(alone(|_| ()).world(waits), "in its world"), (alone(|_| ()).finally(waits), "at the end")] {
+    for (race, place) in
+        [(alone(|_| ()).world(waits), "in its world"), (alone(|_| ()).finally(waits), "at the end")]
+    {
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
         let payload = panicked.expect_err("it is refused");
         let said = payload.downcast_ref::<String>().expect("a text");
@@ -212,8 +235,16 @@ fn a_cpu_that_takes_steps_for_ever_is_found() {
         "without end",
     ]) {
         let said = outcome(method);
-        assert!(said.contains(limit) && said.contains("; CPU 'one' has taken "), "{}: {said}", method.name());
-        assert!(said.contains(&format!(" steps, and is at tests/misuse.rs:{line} (")), "{}: {said}", method.name());
+        assert!(
+            said.contains(limit) && said.contains("; CPU 'one' has taken "),
+            "{}: {said}",
+            method.name()
+        );
+        assert!(
+            said.contains(&format!(" steps, and is at tests/misuse.rs:{line} (")),
+            "{}: {said}",
+            method.name()
+        );
     }
 }
 
@@ -233,12 +264,24 @@ fn a_cpu_that_computes_for_ever_is_told_of() {
             hears.lock().unwrap().push(what.to_owned());
             stops.store(true, Ordering::Relaxed);
         };
-        let options = Options { on_stall: Some(Arc::new(on_stall)), patience: Some(Duration::from_millis(50)), ..Options::default() };
+        let options = Options {
+            on_stall: Some(Arc::new(on_stall)),
+            patience: Some(Duration::from_millis(50)),
+            ..Options::default()
+        };
         race.check_with(&PROTOCOL, method, &options);
         let told = told.lock().unwrap();
         let [said] = &told[..] else { panic!("{}: {told:?}", method.name()) };
-        assert!(said.starts_with("mine under 3.7, on CPU 'one': it has computed for ") && said.contains(" s without a step"), "{said}");
-        assert!(cfg!(not(target_os = "linux")) || said.contains("tests/misuse.rs:"), "{}: {said}", method.name());
+        assert!(
+            said.starts_with("mine under 3.7, on CPU 'one': it has computed for ")
+                && said.contains(" s without a step"),
+            "{said}"
+        );
+        assert!(
+            cfg!(not(target_os = "linux")) || said.contains("tests/misuse.rs:"),
+            "{}: {said}",
+            method.name()
+        );
     }
 }
 
@@ -260,10 +303,15 @@ fn computes_for_ever() {
 #[cfg_attr(not(target_os = "linux"), ignore = "nobody watches")]
 fn who_computes_for_ever_ends_the_process() {
     let mut this = Command::new(std::env::current_exe().expect("it has a file"));
-    let output = this.args(["--exact", FOR_EVER, "--ignored", "--nocapture"]).output().expect("it starts");
+    let output =
+        this.args(["--exact", FOR_EVER, "--ignored", "--nocapture"]).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.starts_with("error: mine under 3.7, on CPU 'one': it has computed for ") && said.lines().count() == 1, "{said}");
+    assert!(
+        said.starts_with("error: mine under 3.7, on CPU 'one': it has computed for ")
+            && said.lines().count() == 1,
+        "{said}"
+    );
 }
 
 /// A world is built before the CPUs start.
@@ -282,17 +330,23 @@ fn worlds_are_not_built_by_cpus() {
         ("cross_link", |w| w.process(0).cross_link(2, w.process(0), 2)),
     ];
     for (what, prepare) in prepares {
-        for (race, place) in [(race().cpu("odd", prepare), "on CPU 'odd'"), (race().finally(prepare), "at the end")] {
-            let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
+        for (race, place) in
+            [(race().cpu("odd", prepare), "on CPU 'odd'"), (race().finally(prepare), "at the end")]
+        {
+            let panicked =
+                panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
             let payload = panicked.expect_err(what);
             let said = payload.downcast_ref::<String>().expect("a text");
-            let says = format!("mine under 3.7, {place}: {what}() is for the building of worlds (tests/misuse.rs:");
+            let says = format!(
+                "mine under 3.7, {place}: {what}() is for the building of worlds (tests/misuse.rs:"
+            );
             assert!(said.starts_with(&says), "{said}");
         }
     }
 }
 
-/// Shared memory is one file, mapped as a whole, and left alone by what the model does not know of it.
+/// Shared memory is one file, mapped as a whole, and left alone by what the model does not know of
+/// it.
 #[test]
 fn what_shared_memory_is_not_asked_for_is_an_error() {
     let calls: [(&str, Body); 5] = [
@@ -303,27 +357,42 @@ fn what_shared_memory_is_not_asked_for_is_an_error() {
         ("get_user_pages", |w| _ = w.process(0).pin_for_reading(1)),
     ];
     for (what, call) in calls {
-        let mine = Race::new("mine", "what shared memory is not asked for").cpu("odd", call).world(|w| {
-            w.new_process().mmap_shared(1..3);
-            w.process(0).touch(1);
-        });
+        let mine =
+            Race::new("mine", "what shared memory is not asked for").cpu("odd", call).world(|w| {
+                w.new_process().mmap_shared(1..3);
+                w.process(0).touch(1);
+            });
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| mine.check(&Era::V2_6_22)));
         let payload = panicked.expect_err(what);
         let said = payload.downcast_ref::<String>().expect("a text");
-        assert!(said.contains(&format!("is shared memory, which {what} does not know here")), "{said}");
+        assert!(
+            said.contains(&format!("is shared memory, which {what} does not know here")),
+            "{said}"
+        );
         assert!(said.contains("tests/misuse.rs:"), "{said} names no line of the race");
     }
 }
 
-/// Whoever reads what a page holds would have to make it stable, in every kernel; that was said of two.
+/// Whoever reads what a page holds would have to make it stable, in every kernel; that was said of
+/// two.
 #[test]
 fn hinting_in_a_kernel_that_it_was_not_written_for_is_an_error() {
-    for (arm, what) in [("3.7", "chains of anon_vmas"), ("2.6.33+gup_fast=no", "bit for the swap cache's claim"), ("2.6.7", "map lock")] {
-        let protocol: Protocol = format!("{arm}+hinting=volatile").parse().expect("there is such a protocol");
+    for (arm, what) in [
+        ("3.7", "chains of anon_vmas"),
+        ("2.6.33+gup_fast=no", "bit for the swap cache's claim"),
+        ("2.6.7", "map lock"),
+    ] {
+        let protocol: Protocol =
+            format!("{arm}+hinting=volatile").parse().expect("there is such a protocol");
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| race().check(&protocol)));
         let payload = panicked.expect_err(arm);
         let said = payload.downcast_ref::<String>().expect("a text");
-        assert!(said.contains(&format!("hinting=volatile was written for 2.6.22 and 2.6.29, which had no {what}")), "{arm}: {said}");
+        assert!(
+            said.contains(&format!(
+                "hinting=volatile was written for 2.6.22 and 2.6.29, which had no {what}"
+            )),
+            "{arm}: {said}"
+        );
     }
 }
 
@@ -341,7 +410,9 @@ fn what_does_nothing_in_a_world_is_an_error() {
         ("expand_downwards(7, 6) does nothing", |w| w.process(0).expand_downwards(7, 6)),
         ("nothing is on swap at mm0:2", |w| w.process(0).read_ahead(2)),
         ("no page is at mm0:3 when the CPUs start", |w| w.process(0).swap_out(3)),
-        ("mm0:2 or mm0:9 is in no VMA, or nothing was touched there", |w| w.process(0).cross_link(2, w.process(0), 9)),
+        ("mm0:2 or mm0:9 is in no VMA, or nothing was touched there", |w| {
+            w.process(0).cross_link(2, w.process(0), 9)
+        }),
     ];
     for (says, build) in cases {
         let race = race().world(move |w| {
@@ -351,7 +422,10 @@ fn what_does_nothing_in_a_world_is_an_error() {
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
         let payload = panicked.expect_err(says);
         let said = payload.downcast_ref::<String>().expect("a text");
-        assert!(said.starts_with(&format!("mine under 3.7, in its world: {says} (tests/misuse.rs:")), "{said}");
+        assert!(
+            said.starts_with(&format!("mine under 3.7, in its world: {says} (tests/misuse.rs:")),
+            "{said}"
+        );
     }
 }
 
@@ -359,7 +433,11 @@ fn what_does_nothing_in_a_world_is_an_error() {
 fn idle(race: &Race) -> Vec<String> {
     let outcome = check(race, &Method::Exhaustive);
     assert_eq!(outcome.verdict(), Verdict::Never, "{:?}", outcome.violations);
-    outcome.objections().into_iter().filter(|objection| objection.ends_with(" never did anything")).collect()
+    outcome
+        .objections()
+        .into_iter()
+        .filter(|objection| objection.ends_with(" never did anything"))
+        .collect()
 }
 
 /// "Never" would say nothing about it.
@@ -379,21 +457,31 @@ fn what_does_nothing_in_any_interleaving_is_an_objection() {
     ];
     for (what, body) in cases {
         let [said] = &idle(&race().cpu("odd", body))[..] else { panic!("{what}: one objection") };
-        assert!(said.starts_with("tests/misuse.rs:") && said.ends_with(&format!(": {what} on CPU 'odd' never did anything")), "{said}");
+        assert!(
+            said.starts_with("tests/misuse.rs:")
+                && said.ends_with(&format!(": {what} on CPU 'odd' never did anything")),
+            "{said}"
+        );
         let [said] = &idle(&race().finally(body))[..] else { panic!("{what}: one objection") };
         assert!(said.ends_with(&format!(": {what} at the end never did anything")), "{said}");
     }
 }
 
-/// A CPU that is the operation itself is called by the standard library: the line that is named is the race's.
+/// A CPU that is the operation itself is called by the standard library: the line that is named is
+/// the race's.
 #[test]
 fn an_operation_without_a_line_has_its_cpus() {
-    let race = Race::new("mine", "no page is there to be moved").world(|w| w.new_process().mmap(1..4));
+    let race =
+        Race::new("mine", "no page is there to be moved").world(|w| w.new_process().mmap(1..4));
     let (race, line) = (race.cpu("odd", World::migrate_newest), line!());
-    assert_eq!(idle(&race), [format!("tests/misuse.rs:{line}: migrate_newest() on CPU 'odd' never did anything")]);
+    assert_eq!(
+        idle(&race),
+        [format!("tests/misuse.rs:{line}: migrate_newest() on CPU 'odd' never did anything")]
+    );
 }
 
-/// Another CPU may have taken away what it needs, in some interleavings: that is what races are about.
+/// Another CPU may have taken away what it needs, in some interleavings: that is what races are
+/// about.
 #[test]
 fn what_does_something_in_one_interleaving_is_no_objection() {
     let pairs: [[Body; 2]; 8] = [
@@ -411,6 +499,9 @@ fn what_does_something_in_one_interleaving_is_no_objection() {
         assert_eq!(idle(&race), [""; 0], "{n}");
         let outcome = check(&race, &Method::Exhaustive);
         let [one, other] = &outcome.operations[..] else { panic!("{n}: {:?}", outcome.operations) };
-        assert!(one.count < outcome.executions || other.count < outcome.executions, "{n}: they are not");
+        assert!(
+            one.count < outcome.executions || other.count < outcome.executions,
+            "{n}: they are not"
+        );
     }
 }

@@ -13,17 +13,26 @@ fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     fs::create_dir_all(project.join("src")).expect("a directory for tests");
     let ours = fs::read_to_string(lockwalk.join("Cargo.toml")).expect("it is there");
     let manifest = format!(
-        "[package]\nname = \"{program}\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ path = {lockwalk:?} }}\n\n[workspace]\n{}{}",
+        "[package]\nname = \"{program}\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ \
+         path = {lockwalk:?} }}\n\n[workspace]\n{}{}",
         development_profile(&ours),
         UNOPTIMISED
     );
     fs::write(project.join("Cargo.toml"), manifest).expect("writable");
-    fs::copy(lockwalk.join("tests/crates").join(program).with_extension("rs"), project.join("src/main.rs")).expect("writable");
+    fs::copy(
+        lockwalk.join("tests/crates").join(program).with_extension("rs"),
+        project.join("src/main.rs"),
+    )
+    .expect("writable");
     // The same versions as here, built in the same way and the same place: most of them are there.
     fs::copy(lockwalk.join("Cargo.lock"), project.join("Cargo.lock")).expect("it is there");
     let mut cargo = Command::new(env!("CARGO"));
     let target = scratch.parent().expect("cargo makes it in the target directory");
-    cargo.args(["run", "--quiet", "--offline", "--"]).args(args).current_dir(&project).env("CARGO_TARGET_DIR", target);
+    cargo
+        .args(["run", "--quiet", "--offline", "--"])
+        .args(args)
+        .current_dir(&project)
+        .env("CARGO_TARGET_DIR", target);
     // What this build is for is no business of his.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     let output = cargo.output().expect("cargo starts");
@@ -32,7 +41,8 @@ fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     (output, stdout, stderr)
 }
 
-/// lockwalk itself, as anybody's development build has it: it runs some races, which is not worth the minute that optimising takes.
+/// lockwalk itself, as anybody's development build has it: it runs some races, which is not worth
+/// the minute that optimising takes.
 const UNOPTIMISED: &str = "\n[profile.dev.package.lockwalk]\nopt-level = 0\n";
 
 /// The parts of a manifest that say how development builds are made.
@@ -45,7 +55,11 @@ fn development_profile(manifest: &str) -> String {
 fn a_crate_outside_writes_a_race_of_its_own() {
     let (output, stdout, stderr) = outside("outside", &[]);
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    assert!(stdout.starts_with("outside under 2.6.34+vma_adjust_lock=vma+rmap_walk_lock=nested: never, "), "{stdout}");
+    assert!(
+        stdout
+            .starts_with("outside under 2.6.34+vma_adjust_lock=vma+rmap_walk_lock=nested: never, "),
+        "{stdout}"
+    );
     assert!(stdout.contains("ASSERT-1 is violated: "), "{stdout}");
 }
 
@@ -59,16 +73,23 @@ fn races_of_a_crate_outside_have_the_commands() {
     let holds = |text: &str, what: &str| assert!(text.contains(what), "{what:?} is not in\n{text}");
     let checked = run(&[], 0);
     holds(&checked, "1 reproduced · 3 fixes exhausted");
-    assert!(checked.starts_with("lockwalk · 3 races · sequentially consistent, "), "what he does not claim is not counted: {checked}");
+    assert!(
+        checked.starts_with("lockwalk · 3 races · sequentially consistent, "),
+        "what he does not claim is not counted: {checked}"
+    );
     holds(&run(&["explain", "mine/split"], 0), "MIG-1 is violated");
     let plain = run(&["explain", "mine/split", "--format", "json"], 0);
     holds(&plain, r#""at": "src/mm/"#);
-    assert!(!plain.contains(env!("CARGO_MANIFEST_DIR")), "where lockwalk lies is nobody's business: {plain}");
+    assert!(
+        !plain.contains(env!("CARGO_MANIFEST_DIR")),
+        "where lockwalk lies is nobody's business: {plain}"
+    );
     holds(&run(&["list", "races"], 0), "parent and child exit at once");
     holds(&run(&["check", "mine/exit"], 2), "did you mean 'mine/exits'?");
     holds(&run(&["check", "S3.1"], 2), "no race is called 'S3.1'");
     // What is kept is gone on with by the same program alone: the race is known by it.
-    let _of_an_earlier_run = fs::remove_file(Path::new(env!("CARGO_TARGET_TMPDIR")).join("races/kept.json"));
+    let _of_an_earlier_run =
+        fs::remove_file(Path::new(env!("CARGO_TARGET_TMPDIR")).join("races/kept.json"));
     let save = ["check", "mine/exits", "--executions", "2", "--save", "kept.json"];
     run(&save, 3);
     holds(&run(&["check", "--resume", "kept.json"], 0), "1 fix exhausted");

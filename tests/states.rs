@@ -1,4 +1,5 @@
-//! The search that goes on from each state once, against the one that runs every inequivalent interleaving.
+//! The search that goes on from each state once, against the one that runs every inequivalent
+//! interleaving.
 
 #[path = "../shuttle-tests/tests/common/mod.rs"]
 mod common;
@@ -13,8 +14,9 @@ fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
 }
 
-/// Cases that the search by states does not decide, and says so: in all but S2/exit-swapoff a CPU goes round for ever, and no two rounds look alike to it,
-/// until an execution has too many steps (SPEC.md §7).
+/// Cases that the search by states does not decide, and says so: in all but S2/exit-swapoff a CPU
+/// goes round for ever, and no two rounds look alike to it, until an execution has too many steps
+/// (SPEC.md §7).
 const OPEN: [(&str, &str); 19] = [
     ("S0.2", "2.6.11"),
     ("S0.2/suspended", "2.6.11"),
@@ -51,15 +53,22 @@ fn what_is_open_is_not_decided() {
     let cases: Vec<_> = common::cases().into_iter().filter(is_open).collect();
     assert_eq!(cases.len(), OPEN.len(), "a case of the list is not in the catalogue");
     let options = Options { executions: Some(100), ..Options::default() };
-    let outcomes = common::each(&cases, |(race, protocol, _)| race.check_with(protocol, &Method::States, &options));
-    let decided: Vec<_> =
-        outcomes.iter().filter(|outcome| is_decided(outcome)).map(|o| format!("{} under {}", o.race, o.protocol)).collect();
+    let outcomes = common::each(&cases, |(race, protocol, _)| {
+        race.check_with(protocol, &Method::States, &options)
+    });
+    let decided: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| is_decided(outcome))
+        .map(|o| format!("{} under {}", o.race, o.protocol))
+        .collect();
     assert!(decided.is_empty(), "{decided:?}");
 }
 
 /// Cases that stay the same when others come or go: about every eighth.
 fn sample() -> Vec<Case> {
-    let sum = |text: &str| text.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let sum = |text: &str| {
+        text.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+    };
     common::cases()
         .into_iter()
         .filter(|case| !is_open(case))
@@ -67,28 +76,53 @@ fn sample() -> Vec<Case> {
         .collect()
 }
 
-/// What is different, if anything. Two explorations to the end must agree on which clauses are violated and evaluated, which endings are reached,
-/// and what came of which operation. Where one violation has settled the claim, what else was seen before it depends on the order.
+/// What is different, if anything. Two explorations to the end must agree on which clauses are
+/// violated and evaluated, which endings are reached, and what came of which operation. Where one
+/// violation has settled the claim, what else was seen before it depends on the order.
 fn difference(dpor: &Outcome, by_states: &Outcome) -> Option<String> {
     let what = |outcome: &Outcome| match outcome.coverage {
         Coverage::Exhaustive => {
-            let all = [&outcome.violations, &outcome.clauses, &outcome.endings, &outcome.operations, &outcome.showing];
+            let all = [
+                &outcome.violations,
+                &outcome.clauses,
+                &outcome.endings,
+                &outcome.operations,
+                &outcome.showing,
+            ];
             all.into_iter().map(|counts| there(counts)).collect()
         }
         _ => Vec::new(),
     };
-    let claimed = |outcome: &Outcome| outcome.documented.clause().map(|clause| there(&outcome.violations).contains(clause));
+    let claimed = |outcome: &Outcome| {
+        outcome.documented.clause().map(|clause| there(&outcome.violations).contains(clause))
+    };
     let both_end = [dpor, by_states].iter().all(|outcome| outcome.coverage == Coverage::Exhaustive);
     let decided = is_decided(by_states);
-    let same = decided && claimed(dpor) == claimed(by_states) && (!both_end || what(dpor) == what(by_states));
-    let says = |outcome: &Outcome| format!("{:?} {:?} {:?}", outcome.coverage, there(&outcome.violations), what(outcome));
-    (!same).then(|| format!("{} under {}: {}\n   by states {}", dpor.race, dpor.protocol, says(dpor), says(by_states)))
+    let same = decided
+        && claimed(dpor) == claimed(by_states)
+        && (!both_end || what(dpor) == what(by_states));
+    let says = |outcome: &Outcome| {
+        format!("{:?} {:?} {:?}", outcome.coverage, there(&outcome.violations), what(outcome))
+    };
+    (!same).then(|| {
+        format!(
+            "{} under {}: {}\n   by states {}",
+            dpor.race,
+            dpor.protocol,
+            says(dpor),
+            says(by_states)
+        )
+    })
 }
 
 /// The executions of both, and those that disagree.
 fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     let run = |(race, protocol, _): &Case, method: Method, most: u64| {
-        race.check_with(protocol, &method, &Options { executions: Some(most), ..Options::default() })
+        race.check_with(
+            protocol,
+            &method,
+            &Options { executions: Some(most), ..Options::default() },
+        )
     };
     let results = common::each(cases, |case| {
         let dpor = run(case, Method::Exhaustive, most);
@@ -102,7 +136,12 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
         if std::env::var_os("STATES_ALL").is_some() {
             eprintln!(
                 "{} {} {} {} {:.2} {:.2}",
-                dpor.race, dpor.protocol, dpor.executions, by_states.executions, dpor.seconds, by_states.seconds
+                dpor.race,
+                dpor.protocol,
+                dpor.executions,
+                by_states.executions,
+                dpor.seconds,
+                by_states.seconds
             );
         }
     }
@@ -113,7 +152,9 @@ fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
 #[test]
 fn cheap_cases() {
     let cases: Vec<_> = match std::env::var("STATES_OF") {
-        Ok(some) => common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect(),
+        Ok(some) => {
+            common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect()
+        }
         Err(_) => sample(),
     };
     let (plain, states, differ) = compare(&cases, 40);
@@ -127,13 +168,15 @@ fn computed() -> f64 {
     std::time::Duration::from(nix::time::clock_gettime(clock).expect("it is there")).as_secs_f64()
 }
 
-/// What both searches cost, case by case, one at a time: executions and CPU seconds. Those of `STATES_OF`, separated by commas, which say how `race
-/// protocol` begins; with at most `STATES_MOST` executions.
+/// What both searches cost, case by case, one at a time: executions and CPU seconds. Those of
+/// `STATES_OF`, separated by commas, which say how `race protocol` begins; with at most
+/// `STATES_MOST` executions.
 #[test]
 #[ignore = "takes minutes, and is there to be read"]
 fn what_both_cost() {
     let some = std::env::var("STATES_OF").unwrap_or_default();
-    let most = std::env::var("STATES_MOST").map_or(1_000_000, |most| most.parse().expect("a number"));
+    let most =
+        std::env::var("STATES_MOST").map_or(1_000_000, |most| most.parse().expect("a number"));
     for (race, protocol, _) in common::cases() {
         let case = format!("{} {protocol} ", race.id());
         if !some.split(',').any(|one| case.starts_with(one)) {
@@ -141,7 +184,11 @@ fn what_both_cost() {
         }
         let run = |method: Method| {
             let before = computed();
-            let outcome = race.check_with(&protocol, &method, &Options { executions: Some(most), ..Options::default() });
+            let outcome = race.check_with(
+                &protocol,
+                &method,
+                &Options { executions: Some(most), ..Options::default() },
+            );
             (outcome, computed() - before)
         };
         let (dpor, plain) = run(Method::Exhaustive);
@@ -161,7 +208,10 @@ fn what_both_cost() {
 #[test]
 #[ignore = "takes minutes"]
 fn the_whole_catalogue() {
-    let (plain, states, differ) = compare(&common::cases().into_iter().filter(|case| !is_open(case)).collect::<Vec<_>>(), 1_000_000);
+    let (plain, states, differ) = compare(
+        &common::cases().into_iter().filter(|case| !is_open(case)).collect::<Vec<_>>(),
+        1_000_000,
+    );
     eprintln!("{plain} executions of source-DPOR, {states} by states");
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
 }

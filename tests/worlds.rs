@@ -1,5 +1,6 @@
-//! Worlds in which CPUs meet as no race of the catalogue lets them: over lists of processes, numbers that are handed out, handles, the LRU
-//! list and the swap map. Asked in every way there is, each has one answer; and executions that are held to be equivalent are.
+//! Worlds in which CPUs meet as no race of the catalogue lets them: over lists of processes,
+//! numbers that are handed out, handles, the LRU list and the swap map. Asked in every way there
+//! is, each has one answer; and executions that are held to be equivalent are.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,12 @@ use lockwalk::witness::Coverage;
 use lockwalk::{Era, Mark, Method, Options, Outcome, Protocol, Race};
 
 fn clauses(outcome: &Outcome) -> BTreeSet<&str> {
-    outcome.violations.iter().filter(|violation| violation.count > 0).map(|violation| &*violation.name).collect()
+    outcome
+        .violations
+        .iter()
+        .filter(|violation| violation.count > 0)
+        .map(|violation| &*violation.name)
+        .collect()
 }
 
 fn is_exhausted(outcome: &Outcome) -> bool {
@@ -17,15 +23,23 @@ fn is_exhausted(outcome: &Outcome) -> bool {
 
 /// The one answer under `protocol`: the clauses that can be violated.
 fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
-    let check =
-        |race: &Race, method: Method| race.check_with(protocol, &method, &Options { executions: Some(200_000), ..Options::default() });
+    let check = |race: &Race, method: Method| {
+        race.check_with(
+            protocol,
+            &method,
+            &Options { executions: Some(200_000), ..Options::default() },
+        )
+    };
     let name = race.title();
     let forward = check(race, Method::Exhaustive);
     let reversed = check(&race.clone().reversed(), Method::Exhaustive);
     assert!(is_exhausted(&forward) && is_exhausted(&reversed), "{name}: {forward:?}");
     assert_eq!(clauses(&forward), clauses(&reversed), "{name}, the CPUs in the opposite order");
     if clauses(&forward).is_empty() {
-        assert_eq!(forward.executions, reversed.executions, "{name}, the CPUs in the opposite order");
+        assert_eq!(
+            forward.executions, reversed.executions,
+            "{name}, the CPUs in the opposite order"
+        );
     }
     let samples = [
         Method::Random { seed: 7, iterations: 300 },
@@ -34,19 +48,36 @@ fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
     ];
     for method in samples {
         let sample = check(race, method.clone());
-        assert!(clauses(&sample).is_subset(&clauses(&forward)), "{name}: {method:?} sees {:?}", clauses(&sample));
+        assert!(
+            clauses(&sample).is_subset(&clauses(&forward)),
+            "{name}: {method:?} sees {:?}",
+            clauses(&sample)
+        );
         for (ending, seen) in forward.endings.iter().zip(&sample.endings) {
-            assert!(ending.count > 0 || seen.count == 0, "{name}: {method:?} comes to '{}'", ending.name);
+            assert!(
+                ending.count > 0 || seen.count == 0,
+                "{name}: {method:?} comes to '{}'",
+                ending.name
+            );
         }
     }
-    let enumerated = race.check_with(protocol, &Method::Enumerate, &Options { executions: Some(3_000), ..Options::default() });
-    assert!(clauses(&enumerated).is_subset(&clauses(&forward)), "{name}: enumeration sees {:?}", clauses(&enumerated));
+    let enumerated = race.check_with(
+        protocol,
+        &Method::Enumerate,
+        &Options { executions: Some(3_000), ..Options::default() },
+    );
+    assert!(
+        clauses(&enumerated).is_subset(&clauses(&forward)),
+        "{name}: enumeration sees {:?}",
+        clauses(&enumerated)
+    );
     if is_exhausted(&enumerated) {
         assert_eq!(clauses(&enumerated), clauses(&forward), "{name}");
     }
     let options = Options { executions: Some(40), ..Options::default() };
     for race in [race.clone(), race.clone().reversed()] {
-        race.selfcheck(protocol, &options).unwrap_or_else(|disagreement| panic!("{name}: {disagreement}"));
+        race.selfcheck(protocol, &options)
+            .unwrap_or_else(|disagreement| panic!("{name}: {disagreement}"));
     }
     clauses(&forward).into_iter().map(str::to_owned).collect()
 }
@@ -122,7 +153,9 @@ fn whose_child_the_first_one_is() {
             w.process(1).load(1).expect("it is mapped");
             w.process(1).fork();
         })
-        .finally(|w| assert_eq!(w.process(2).load(1), Ok(101), "the first child is the first process's"));
+        .finally(|w| {
+            assert_eq!(w.process(2).load(1), Ok(101), "the first child is the first process's")
+        });
     answers(&race, &[(Era::V2_6_13, &["ASSERT-1"]), (Era::V2_6_36, &["ASSERT-1"])]);
 }
 
@@ -149,7 +182,9 @@ fn which_pin_is_the_first() {
         })
         .cpu("pin", |w| w.process(0).pin_for_writing(1).expect("it is mapped").put())
         .cpu("pin", |w| w.process(0).pin_for_writing(2).expect("it is mapped").put())
-        .finally(|w| assert_eq!(w.pin(0).page(), w.process(0).page_at(1), "the first one is the first"));
+        .finally(|w| {
+            assert_eq!(w.pin(0).page(), w.process(0).page_at(1), "the first one is the first")
+        });
     answers(&race, &[(Era::V2_6_36, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
 }
 
@@ -174,7 +209,8 @@ fn pages_come_and_go() {
     answers(&race, &[(Era::V2_6_13, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])]);
 }
 
-/// A fault reads vm_start and vm_pgoff one by one, with nothing held that keeps another thread's expansion out.
+/// A fault reads vm_start and vm_pgoff one by one, with nothing held that keeps another thread's
+/// expansion out.
 #[test]
 fn two_expansions() {
     let race = Race::new("W7", "two threads let a stack grow")
@@ -192,33 +228,36 @@ fn two_expansions() {
     answers(&race, &[(Era::V2_6_36, &["RMAP-1"])]);
 }
 
-/// A loop that changes what no page-table entry shows comes to its end; it is not held back as one that goes round for ever.
+/// A loop that changes what no page-table entry shows comes to its end; it is not held back as one
+/// that goes round for ever.
 #[test]
 fn a_loop_that_asks_for_permission() {
-    let race = Race::new("W9", "a thread tries to store, and gets itself the permission when it may not")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..2);
-            p.touch(1);
-            p.dontneed(1);
-            p.mprotect(1..2, false);
-        })
-        .cpu("store, or else mprotect", |w| {
-            let p = w.process(0);
-            w.repeat_until(|| {
-                let stored = p.store(1, 5).is_ok();
-                if !stored {
-                    p.mprotect(1..2, true);
-                }
-                stored
-            });
-            w.signal();
-        })
-        .cpu("looks", |w| assert!(!w.signalled(), "the loop is over"));
+    let race =
+        Race::new("W9", "a thread tries to store, and gets itself the permission when it may not")
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..2);
+                p.touch(1);
+                p.dontneed(1);
+                p.mprotect(1..2, false);
+            })
+            .cpu("store, or else mprotect", |w| {
+                let p = w.process(0);
+                w.repeat_until(|| {
+                    let stored = p.store(1, 5).is_ok();
+                    if !stored {
+                        p.mprotect(1..2, true);
+                    }
+                    stored
+                });
+                w.signal();
+            })
+            .cpu("looks", |w| assert!(!w.signalled(), "the loop is over"));
     answers(&race, &[(Era::V2_6_13, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
 }
 
-/// Since 5.18 a CPU drains its own pagevec before it counts references. Which CPU that is must not depend on the order in which they are tried.
+/// Since 5.18 a CPU drains its own pagevec before it counts references. Which CPU that is must not
+/// depend on the order in which they are tried.
 #[test]
 fn whose_pagevec_it_is() {
     let race = |cpu| {
@@ -239,39 +278,53 @@ fn whose_pagevec_it_is() {
     answers(&race(1), &[(Era::V5_19, &["RACE-1"])]);
 }
 
-/// Until 2.6.30 the claim of a fault that comes too late makes the slot look used, and swapoff's page makes the fault try again (FINDING-43). Since
-/// 2.6.31 that has an end: S0.10/users of the catalogue.
+/// Until 2.6.30 the claim of a fault that comes too late makes the slot look used, and swapoff's
+/// page makes the fault try again (FINDING-43). Since 2.6.31 that has an end: S0.10/users of the
+/// catalogue.
 #[test]
 fn a_fault_and_a_swapoff_keep_each_other_going() {
-    let users = lockwalk::races::all().into_iter().find(|race| race.id() == "S0.10/users").expect("the catalogue has it");
+    let users = lockwalk::races::all()
+        .into_iter()
+        .find(|race| race.id() == "S0.10/users")
+        .expect("the catalogue has it");
     for protocol in [Era::V2_6_11, Era::V2_6_22] {
-        let outcome = users.check_with(&protocol, &Method::Exhaustive, &Options { executions: Some(4_000), ..Options::default() });
+        let outcome = users.check_with(
+            &protocol,
+            &Method::Exhaustive,
+            &Options { executions: Some(4_000), ..Options::default() },
+        );
         assert_eq!(clauses(&outcome), BTreeSet::from(["LIVELOCK"]), "{protocol}");
     }
 }
 
-/// What is copied because it came back at another address than is known of it is no more writable than its VMA.
+/// What is copied because it came back at another address than is known of it is no more writable
+/// than its VMA.
 #[test]
 fn a_clash_in_a_read_only_vma() {
-    let race = Race::new("W11", "a page that was moved while on swap comes back to a read-only VMA")
-        .world(|w| {
-            half_swapped(w);
-            w.process(0).fork();
-            w.process(1).mremap(1..2, 4).expect("it is mapped");
-            w.process(1).mprotect(4..5, false);
-        })
-        .cpu("load (the parent's)", |w| _ = w.process(0).load(1).expect("it is mapped"))
-        .cpu("load, then a store (the child's)", |w| {
-            w.process(1).load(4).expect("it is mapped");
-            assert!(w.process(1).store(4, 7).is_err(), "a store has gone through a read-only VMA");
-        });
+    let race =
+        Race::new("W11", "a page that was moved while on swap comes back to a read-only VMA")
+            .world(|w| {
+                half_swapped(w);
+                w.process(0).fork();
+                w.process(1).mremap(1..2, 4).expect("it is mapped");
+                w.process(1).mprotect(4..5, false);
+            })
+            .cpu("load (the parent's)", |w| _ = w.process(0).load(1).expect("it is mapped"))
+            .cpu("load, then a store (the child's)", |w| {
+                w.process(1).load(4).expect("it is mapped");
+                assert!(
+                    w.process(1).store(4, 7).is_err(),
+                    "a store has gone through a read-only VMA"
+                );
+            });
     answers(&race, &[(Era::DOCUMENT_4, &[]), (Era::V2_6_7, &[])]);
     let clash = race.sometimes("it clashes", |e| e.saw(Mark::SWAPIN_CLASH)).holds(Era::DOCUMENT_4);
     let outcome = clash.check(&Era::DOCUMENT_4);
     assert!(outcome.as_documented(), "{:?}", outcome.objections());
 }
 
-/// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these allocations fails.
+/// Whoever finds no memory left leaves everything as it was: in some interleaving, each of these
+/// allocations fails.
 #[test]
 fn memory_runs_out() {
     let race = |name, asks: fn(&World)| {
@@ -295,7 +348,10 @@ fn memory_runs_out() {
         race("W8/migrate", |w| w.migrate(w.process(0).page_at(2))),
     ];
     for race in &races {
-        answers(race, &[(Era::V2_6_11, &[]), (Era::V2_6_36, &[]), (Era::V5_9, &[]), (Era::V5_19, &[])]);
+        answers(
+            race,
+            &[(Era::V2_6_11, &[]), (Era::V2_6_36, &[]), (Era::V5_9, &[]), (Era::V5_19, &[])],
+        );
     }
     let fails = |at: usize, mark: &'static Mark| {
         let race = races[at].clone().sometimes("it fails", move |e| e.saw(mark)).holds(Era::V5_19);
@@ -320,7 +376,8 @@ fn memory_runs_out() {
     answers(&split, &[(Era::V2_6_11, &[]), (Era::V5_19, &[])]);
 }
 
-/// Two devices hold a page that moves away and back; what they store is where the page is, and what a thread stores meanwhile is what they read.
+/// Two devices hold a page that moves away and back; what they store is where the page is, and what
+/// a thread stores meanwhile is what they read.
 #[test]
 fn what_devices_hold_moves_along() {
     let race = Race::new("W20", "a page that two devices hold moves away and back")
@@ -351,18 +408,26 @@ fn what_devices_hold_moves_along() {
             assert_eq!(p.load(2), Ok(102), "and so is what nobody held");
             assert_eq!(p.load(5), Err(Errno::Efault), "nothing is left where it was meanwhile");
         });
-    answers(&race, &[(Era::RMAP_10, &[]), (Era::V2_6_7, &[]), (Era::V2_6_29, &[]), (Era::V5_19, &[])]);
+    answers(
+        &race,
+        &[(Era::RMAP_10, &[]), (Era::V2_6_7, &[]), (Era::V2_6_29, &[]), (Era::V5_19, &[])],
+    );
 }
 
 /// One CPU alone, and what the kernel tells it.
-fn alone(title: &str, build: impl Fn(&World) + Send + Sync + 'static, body: impl Fn(&World) + Send + Sync + 'static) -> Race {
+fn alone(
+    title: &str,
+    build: impl Fn(&World) + Send + Sync + 'static,
+    body: impl Fn(&World) + Send + Sync + 'static,
+) -> Race {
     Race::new("W", title).world(build).cpu("alone", body)
 }
 
 #[test]
 fn mremap_moves_what_is_one_vma() {
     let two = alone(
-        "mremap is asked for two VMAs at once, for more than there is, and to grow where something is",
+        "mremap is asked for two VMAs at once, for more than there is, and to grow where \
+         something is",
         |w| {
             let p = w.new_process();
             for start in [1, 2] {
@@ -383,7 +448,16 @@ fn mremap_moves_what_is_one_vma() {
             assert_eq!((p.load(8), p.load(9), p.load(2)), (Ok(102), Ok(0), Err(Errno::Efault)));
         },
     );
-    answers(&two, &[(Era::RMAP_10, &[]), (Era::DOCUMENT_4, &[]), (Era::V2_6_11, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])]);
+    answers(
+        &two,
+        &[
+            (Era::RMAP_10, &[]),
+            (Era::DOCUMENT_4, &[]),
+            (Era::V2_6_11, &[]),
+            (Era::V2_6_34, &[]),
+            (Era::V5_19, &[]),
+        ],
+    );
 }
 
 #[test]
@@ -407,7 +481,16 @@ fn mremap_without_memory_begins_nothing() {
         },
     )
     .never("what has moved moves back", |e| e.saw(Mark::MREMAP_MOVES_BACK));
-    answers(&nothing, &[(Era::RMAP_10, &[]), (Era::DOCUMENT_4, &[]), (Era::V2_6_11, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])]);
+    answers(
+        &nothing,
+        &[
+            (Era::RMAP_10, &[]),
+            (Era::DOCUMENT_4, &[]),
+            (Era::V2_6_11, &[]),
+            (Era::V2_6_34, &[]),
+            (Era::V5_19, &[]),
+        ],
+    );
 }
 
 /// Under anonmm the child's place in the bundle is an allocation of its own.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 /// How far an engine got.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It did what it was asked to: exhausted the program, or found the bug. A bounded engine exhausts what its bound allows.
+    /// It did what it was asked to: exhausted the program, or found the bug. A bounded engine
+    /// exhausts what its bound allows.
     Done,
     /// The time was over first. The figures are what was spent in vain.
     OverLimit(Duration),
@@ -66,27 +67,49 @@ impl Cell {
     pub(crate) fn new(engine: &'static str, goal: Goal, limit: &Limit, run: Run) -> Self {
         let outcome = match (run.broken, goal) {
             (Some(broken), _) => Outcome::Broken(broken),
-            (None, Goal::Exhaust) if run.found => Outcome::Broken("the assertion failed".to_owned()),
+            (None, Goal::Exhaust) if run.found => {
+                Outcome::Broken("the assertion failed".to_owned())
+            }
             (None, Goal::Exhaust) if run.ended => Outcome::Done,
             (None, Goal::Find) if run.found => Outcome::Done,
             (None, Goal::Find) if run.ended => Outcome::Missed,
             (None, _) if limit.stopped() => Outcome::Stopped,
             (None, _) => Outcome::OverLimit(limit.time),
         };
-        Cell { engine, executions: run.executions, cut: run.cut, seconds: run.elapsed.as_secs_f64(), outcome }
+        Cell {
+            engine,
+            executions: run.executions,
+            cut: run.cut,
+            seconds: run.elapsed.as_secs_f64(),
+            outcome,
+        }
     }
 
-    /// The median of several seeds. Unless all were done it would be one of those that happened to be, so it is no result then.
-    pub(crate) fn median(engine: &'static str, limit: &Limit, mut next: impl FnMut(u64, &Limit) -> Run) -> Self {
+    /// The median of several seeds. Unless all were done it would be one of those that happened to
+    /// be, so it is no result then.
+    pub(crate) fn median(
+        engine: &'static str,
+        limit: &Limit,
+        mut next: impl FnMut(u64, &Limit) -> Run,
+    ) -> Self {
         let started = Instant::now();
         let mut cells = Vec::new();
         for seed in 0..SEEDS {
-            let left = Limit { time: limit.time.saturating_sub(started.elapsed()), stop: limit.stop.clone() };
+            let left = Limit {
+                time: limit.time.saturating_sub(started.elapsed()),
+                stop: limit.stop.clone(),
+            };
             let cell = Cell::new(engine, Goal::Find, limit, next(seed, &left));
             cells.push(cell);
             if let Some(Cell { outcome, .. }) = cells.last().filter(|cell| !cell.finished()) {
                 let executions = cells.iter().map(|cell| cell.executions).sum();
-                return Cell { engine, executions, cut: 0, seconds: started.elapsed().as_secs_f64(), outcome: outcome.clone() };
+                return Cell {
+                    engine,
+                    executions,
+                    cut: 0,
+                    seconds: started.elapsed().as_secs_f64(),
+                    outcome: outcome.clone(),
+                };
             }
         }
         let mut executions: Vec<u64> = cells.iter().map(|cell| cell.executions).collect();
@@ -94,7 +117,13 @@ impl Cell {
         executions.sort_unstable();
         seconds.sort_unstable_by(f64::total_cmp);
         let middle = cells.len() / 2;
-        Cell { engine, executions: executions[middle], cut: 0, seconds: seconds[middle], outcome: Outcome::Done }
+        Cell {
+            engine,
+            executions: executions[middle],
+            cut: 0,
+            seconds: seconds[middle],
+            outcome: Outcome::Done,
+        }
     }
 }
 
@@ -124,7 +153,14 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn broken(why: String) -> Self {
-        Run { executions: 0, cut: 0, elapsed: Duration::ZERO, found: false, ended: false, broken: Some(why) }
+        Run {
+            executions: 0,
+            cut: 0,
+            elapsed: Duration::ZERO,
+            found: false,
+            ended: false,
+            broken: Some(why),
+        }
     }
 
     /// Of an engine that ends by a panic, silently at the limit, or silently at the end.
@@ -138,7 +174,14 @@ impl Run {
         let (elapsed, found) = (started.elapsed(), found.load(Ordering::Relaxed));
         let ended = result.is_ok() && elapsed < limit.time && !limit.stopped();
         let broken = result.err().filter(|_| !found && !limit.stopped());
-        Run { executions: executions.load(Ordering::Relaxed), cut: 0, elapsed, found, ended, broken }
+        Run {
+            executions: executions.load(Ordering::Relaxed),
+            cut: 0,
+            elapsed,
+            found,
+            ended,
+            broken,
+        }
     }
 }
 
@@ -151,7 +194,8 @@ thread_local! {
 pub(crate) fn quietly(f: impl FnOnce()) -> Result<(), String> {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        // The engines put their own hooks on top of what is there when they first run, and these print: let them come first.
+        // The engines put their own hooks on top of what is there when they first run, and these
+        // print: let them come first.
         dpor::Explorer::new(dpor::Strategy::Dpor).run(|| {});
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -167,6 +211,9 @@ pub(crate) fn quietly(f: impl FnOnce()) -> Result<(), String> {
 }
 
 fn text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a text").lines().next().unwrap_or_default().to_owned()
 }

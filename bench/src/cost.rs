@@ -1,4 +1,5 @@
-//! What an execution costs beside one under shuttle's random scheduler, and what memory a long exploration takes.
+//! What an execution costs beside one under shuttle's random scheduler, and what memory a long
+//! exploration takes.
 
 use std::fs;
 use std::panic::Location;
@@ -59,7 +60,13 @@ impl Primitives for Bare {
             f();
             ExecutionState::drop_task_locals();
         });
-        ExecutionState::spawn_thread(body, config().stack_size, Some("adjuster".to_owned()), None, Location::caller());
+        ExecutionState::spawn_thread(
+            body,
+            config().stack_size,
+            Some("adjuster".to_owned()),
+            None,
+            Location::caller(),
+        );
     }
 }
 
@@ -78,7 +85,8 @@ pub struct Overhead {
     pub dpor: f64,
     /// The random scheduler's rate, likewise.
     pub random: f64,
-    /// What an execution costs under dpor, in executions under the random scheduler: the median of the rounds' ratios.
+    /// What an execution costs under dpor, in executions under the random scheduler: the median of
+    /// the rounds' ratios.
     pub ratio: f64,
     /// The smallest and the largest of these ratios: far apart if the machine is busy.
     pub ratios: (f64, f64),
@@ -94,7 +102,13 @@ pub fn overhead(rounds: usize) -> Vec<Overhead> {
     ]
 }
 
-fn alternate<P: Primitives>(variant: Variant, size: Size, executions: u64, same_primitives: bool, rounds: usize) -> Overhead {
+fn alternate<P: Primitives>(
+    variant: Variant,
+    size: Size,
+    executions: u64,
+    same_primitives: bool,
+    rounds: usize,
+) -> Overhead {
     let (mut dpor, mut random, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds as u64 {
         let ours = timed_dpor(variant, size, executions);
@@ -105,25 +119,48 @@ fn alternate<P: Primitives>(variant: Variant, size: Size, executions: u64, same_
             ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
         }
     }
-    let range = ratios.iter().fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), &ratio| (least.min(ratio), most.max(ratio)));
+    let range = ratios.iter().fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), &ratio| {
+        (least.min(ratio), most.max(ratio))
+    });
     let (dpor, random, ratio) = (median(dpor), median(random), median(ratios));
-    Overhead { variant, size, same_primitives, executions, dpor, random, ratio, ratios: range, rounds }
+    Overhead {
+        variant,
+        size,
+        same_primitives,
+        executions,
+        dpor,
+        random,
+        ratio,
+        ratios: range,
+        rounds,
+    }
 }
 
 fn timed_dpor(variant: Variant, size: Size, executions: u64) -> Duration {
     let found = Arc::new(AtomicBool::new(false));
     let started = Instant::now();
-    let explorer = Explorer::new(Strategy::Dpor).budget(Budget { executions: Some(executions), time: None });
+    let explorer =
+        Explorer::new(Strategy::Dpor).budget(Budget { executions: Some(executions), time: None });
     let report = explorer.run(move || execute::<Announced>(variant, size, &found));
-    assert_eq!((report.executions, report.failing), (executions, 0), "the program has fewer executions, or fails");
+    assert_eq!(
+        (report.executions, report.failing),
+        (executions, 0),
+        "the program has fewer executions, or fails"
+    );
     started.elapsed()
 }
 
-fn timed_random<P: Primitives>(variant: Variant, size: Size, executions: u64, seed: u64) -> Duration {
+fn timed_random<P: Primitives>(
+    variant: Variant,
+    size: Size,
+    executions: u64,
+    seed: u64,
+) -> Duration {
     let found = Arc::new(AtomicBool::new(false));
     let most = usize::try_from(executions).unwrap_or(usize::MAX);
     let started = Instant::now();
-    let done = Runner::new(Kind::Random.scheduler(seed, most), config()).run(move || execute::<P>(variant, size, &found));
+    let done = Runner::new(Kind::Random.scheduler(seed, most), config())
+        .run(move || execute::<P>(variant, size, &found));
     assert_eq!(done, most);
     started.elapsed()
 }
@@ -146,7 +183,8 @@ pub struct Memory {
     pub seconds: f64,
     /// The process's peak of resident memory in kB, if the system tells.
     pub peak: Option<u64>,
-    /// Whether the peak is of this exploration alone, not also of what ran before it in the process.
+    /// Whether the peak is of this exploration alone, not also of what ran before it in the
+    /// process.
     pub alone: bool,
 }
 
@@ -159,5 +197,12 @@ pub fn memory(limit: impl Into<Limit>) -> Memory {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    Memory { size, executions: run.executions, exhausted: run.ended && !run.found, seconds: run.elapsed.as_secs_f64(), peak, alone }
+    Memory {
+        size,
+        executions: run.executions,
+        exhausted: run.ended && !run.found,
+        seconds: run.elapsed.as_secs_f64(),
+        peak,
+        alone,
+    }
 }

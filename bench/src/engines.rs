@@ -37,10 +37,20 @@ const SEARCHING: [(&str, Engine); 5] = [
 
 /// Let every exhaustive engine exhaust the program, each within `limit`.
 ///
-/// Not meant for [`Variant::Buggy`], where most engines end at the first failure; [`Variant::NoAssert`] is its space.
-pub fn exhaust(variant: Variant, n: usize, t: usize, k: usize, limit: impl Into<Limit>) -> Vec<Cell> {
+/// Not meant for [`Variant::Buggy`], where most engines end at the first failure;
+/// [`Variant::NoAssert`] is its space.
+pub fn exhaust(
+    variant: Variant,
+    n: usize,
+    t: usize,
+    k: usize,
+    limit: impl Into<Limit>,
+) -> Vec<Cell> {
     let limit = limit.into();
-    EXHAUSTIVE.iter().map(|(name, engine)| ask(name, engine, Goal::Exhaust, variant, Size::new(n, t, k), &limit)).collect()
+    EXHAUSTIVE
+        .iter()
+        .map(|(name, engine)| ask(name, engine, Goal::Exhaust, variant, Size::new(n, t, k), &limit))
+        .collect()
 }
 
 /// The names of the engines that [`exhaust`] asks.
@@ -49,30 +59,49 @@ pub fn engine_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// [`exhaust`] for the engine of this name alone, if there is one.
-pub fn exhaust_with(name: &str, variant: Variant, size: Size, limit: impl Into<Limit>) -> Option<Cell> {
+pub fn exhaust_with(
+    name: &str,
+    variant: Variant,
+    size: Size,
+    limit: impl Into<Limit>,
+) -> Option<Cell> {
     let (name, engine) = EXHAUSTIVE.iter().find(|(engine, _)| *engine == name)?;
     Some(ask(name, engine, Goal::Exhaust, variant, size, &limit.into()))
 }
 
-/// Let every engine find the bug of [`Variant::Buggy`], each within `limit`; samplers from each of [`SEEDS`](crate::SEEDS) seeds, all
-/// of them within it.
+/// Let every engine find the bug of [`Variant::Buggy`], each within `limit`; samplers from each of
+/// [`SEEDS`](crate::SEEDS) seeds, all of them within it.
 pub fn find(n: usize, t: usize, k: usize, limit: impl Into<Limit>) -> Vec<Cell> {
     let limit = limit.into();
     let engines = EXHAUSTIVE.iter().chain(&SEARCHING);
-    engines.map(|(name, engine)| ask(name, engine, Goal::Find, Variant::Buggy, Size::new(n, t, k), &limit)).collect()
+    engines
+        .map(|(name, engine)| {
+            ask(name, engine, Goal::Find, Variant::Buggy, Size::new(n, t, k), &limit)
+        })
+        .collect()
 }
 
-fn ask(name: &'static str, engine: &Engine, goal: Goal, variant: Variant, size: Size, limit: &Limit) -> Cell {
+fn ask(
+    name: &'static str,
+    engine: &Engine,
+    goal: Goal,
+    variant: Variant,
+    size: Size,
+    limit: &Limit,
+) -> Cell {
     let run = match engine {
         Engine::Dpor(strategy) => on_dpor::run(strategy.clone(), variant, size, limit),
         Engine::Loom(bound) => on_loom::run(*bound, variant, size, limit),
         Engine::Shuttle(Kind::Dfs) => on_shuttle::run(Kind::Dfs, 0, variant, size, limit),
         Engine::Shuttle(kind) => {
             if std::env::var_os("SHUTTLE_RANDOM_SEED").is_some() {
-                let outcome = Outcome::Broken("SHUTTLE_RANDOM_SEED makes all seeds the same".to_owned());
+                let outcome =
+                    Outcome::Broken("SHUTTLE_RANDOM_SEED makes all seeds the same".to_owned());
                 return Cell { engine: name, executions: 0, cut: 0, seconds: 0.0, outcome };
             }
-            return Cell::median(name, limit, |seed, left| on_shuttle::run(*kind, seed, variant, size, left));
+            return Cell::median(name, limit, |seed, left| {
+                on_shuttle::run(*kind, seed, variant, size, left)
+            });
         }
     };
     Cell::new(name, goal, limit, run)

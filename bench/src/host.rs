@@ -11,8 +11,12 @@ use std::thread::available_parallelism;
 pub fn host() -> String {
     let cores = available_parallelism().map_or(1, usize::from);
     let cores = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
-    let cpu = read("/proc/cpuinfo", |line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim().to_owned()));
-    let load = read("/proc/loadavg", |line| line.split(' ').next().map(|load| format!("load {load} before")));
+    let cpu = read("/proc/cpuinfo", |line| {
+        line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim().to_owned())
+    });
+    let load = read("/proc/loadavg", |line| {
+        line.split(' ').next().map(|load| format!("load {load} before"))
+    });
     let build = if cfg!(debug_assertions) { Some("not optimised".to_owned()) } else { None };
     let facts = [
         Some(format!("loom {}", version("loom"))),

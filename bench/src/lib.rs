@@ -1,11 +1,13 @@
 //! dpor, loom and shuttle side by side, on one family of programs, in one run.
 //!
-//! A walker locks a page and the list of `N` vmas and counts the vmas whose bounds make sense; `T` adjusters move the bounds `K`
-//! times each. How they share the bounds is the [`Variant`]. The family's classes of interleavings are known: with the lock,
-//! (1 + TK)! / (K!)^T, since all that matters is in which order the tasks lock the list.
+//! A walker locks a page and the list of `N` vmas and counts the vmas whose bounds make sense; `T`
+//! adjusters move the bounds `K` times each. How they share the bounds is the [`Variant`]. The
+//! family's classes of interleavings are known: with the lock, (1 + TK)! / (K!)^T, since all that
+//! matters is in which order the tasks lock the list.
 //!
-//! Every engine has its own primitives and the same program, without joins, which is how loom and shuttle's DFS need the fewest
-//! executions. loom also explores less than there is: its bounds bound, and try-locks (of which there are none here) it gets wrong.
+//! Every engine has its own primitives and the same program, without joins, which is how loom and
+//! shuttle's DFS need the fewest executions. loom also explores less than there is: its bounds
+//! bound, and try-locks (of which there are none here) it gets wrong.
 //!
 //! ```
 //! use std::time::Duration;

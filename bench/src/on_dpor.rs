@@ -63,10 +63,13 @@ impl Primitives for Announced {
 pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: &Limit) -> Run {
     let found = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&found);
-    // The search for the fewest preemptions is over when it has proved that there are no fewer, which is after the first failure.
+    // The search for the fewest preemptions is over when it has proved that there are no fewer,
+    // which is after the first failure.
     let proves = matches!(strategy, Strategy::FewestPreemptions { .. });
     let started = Instant::now();
-    let explorer = Explorer::new(strategy).budget(Budget { executions: None, time: Some(limit.time) }).stop_at_first(true);
+    let explorer = Explorer::new(strategy)
+        .budget(Budget { executions: None, time: Some(limit.time) })
+        .stop_at_first(true);
     let explorer = match &limit.stop {
         Some(stop) => explorer.stop_flag(Arc::clone(stop)),
         None => explorer,
@@ -78,5 +81,12 @@ pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: &Limi
         other => Some(other.to_string()),
     });
     let found = found && (report.minimal || !proves);
-    Run { executions: report.executions, cut: report.blocked, elapsed: started.elapsed(), found, ended: report.exhausted, broken }
+    Run {
+        executions: report.executions,
+        cut: report.blocked,
+        elapsed: started.elapsed(),
+        found,
+        ended: report.exhausted,
+        broken,
+    }
 }

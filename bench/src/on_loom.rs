@@ -10,8 +10,9 @@ use loom::sync::atomic::AtomicI64;
 use crate::cell::{Limit, Run, quietly};
 use crate::program::{Primitives, Size, Variant, execute};
 
-/// loom's mutexes, and its atomics as read-modify-writes: these are sequentially consistent, and loom does not branch over stale
-/// values for them (27 executions instead of 54 on the smallest racy program).
+/// loom's mutexes, and its atomics as read-modify-writes: these are sequentially consistent, and
+/// loom does not branch over stale values for them (27 executions instead of 54 on the smallest
+/// racy program).
 struct Loom;
 
 impl Primitives for Loom {
@@ -46,7 +47,8 @@ impl Primitives for Loom {
 /// Far more than any execution of the family takes.
 const MAX_BRANCHES: usize = 20_000;
 
-/// Explore, with at most `bound` preemptions in an execution, until the end, the first failure, or the limit.
+/// Explore, with at most `bound` preemptions in an execution, until the end, the first failure, or
+/// the limit.
 pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: &Limit) -> Run {
     if size.t >= loom::MAX_THREADS {
         return Run::broken(format!("loom has at most {} threads", loom::MAX_THREADS));
@@ -76,7 +78,7 @@ pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: &Li
             execute::<Loom>(variant, size, &told);
         });
     });
-    // loom does not say whether the limit cut its search. Its clock started after this one: if this has not run out, neither had
-    // loom's.
+    // loom does not say whether the limit cut its search. Its clock started after this one: if this
+    // has not run out, neither had loom's.
     Run::of_panicking(result, &executions, &found, started, limit)
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
-use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId, UrwRandomScheduler};
+use shuttle::scheduler::{
+    DfsScheduler, PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId,
+    UrwRandomScheduler,
+};
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicI64, Ordering};
 use shuttle::{Config, FailurePersistence, Runner};
@@ -44,7 +47,8 @@ impl Primitives for Shuttle {
         drop(shuttle::thread::spawn(f));
     }
 
-    /// shuttle and its schedulers write to stderr about every panic, past the hook: [`UntilFound`] ends the search instead.
+    /// shuttle and its schedulers write to stderr about every panic, past the hook: [`UntilFound`]
+    /// ends the search instead.
     fn fail() {}
 }
 
@@ -70,16 +74,25 @@ impl Kind {
 
 /// A scheduler that has no further execution once the bug is found, or the caller says stop.
 ///
-/// The inner one is leaked, some hundred bytes for a search: shuttle's random scheduler writes a seed to stderr if it is dropped
-/// before its last execution.
+/// The inner one is leaked, some hundred bytes for a search: shuttle's random scheduler writes a
+/// seed to stderr if it is dropped before its last execution.
 struct UntilFound(ManuallyDrop<Box<dyn Scheduler + Send>>, Arc<AtomicBool>, Limit);
 
 impl Scheduler for UntilFound {
     fn new_execution(&mut self) -> Option<Schedule> {
-        if self.1.load(Ordering::Relaxed) || self.2.stopped() { None } else { self.0.new_execution() }
+        if self.1.load(Ordering::Relaxed) || self.2.stopped() {
+            None
+        } else {
+            self.0.new_execution()
+        }
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, yielding: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        yielding: bool,
+    ) -> Option<TaskId> {
         self.0.next_task(runnable, current, yielding)
     }
 
@@ -98,7 +111,11 @@ pub(crate) fn config() -> Config {
 pub(crate) fn run(kind: Kind, seed: u64, variant: Variant, size: Size, limit: &Limit) -> Run {
     let (executions, found) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let (counted, told) = (Arc::clone(&executions), Arc::clone(&found));
-    let scheduler = UntilFound(ManuallyDrop::new(kind.scheduler(seed, usize::MAX)), Arc::clone(&found), limit.clone());
+    let scheduler = UntilFound(
+        ManuallyDrop::new(kind.scheduler(seed, usize::MAX)),
+        Arc::clone(&found),
+        limit.clone(),
+    );
     let mut config = config();
     config.max_time = Some(limit.time);
     let started = Instant::now();

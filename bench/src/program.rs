@@ -1,7 +1,8 @@
 //! The program that every engine runs, written once over their primitives.
 //!
-//! It is written so that each engine does as well as it can: no join, the main task is the walker, state lives in a plain `Arc`
-//! whose drop checks how it ended. With joins, loom needs 414 executions where it needs 26 without.
+//! It is written so that each engine does as well as it can: no join, the main task is the walker,
+//! state lives in a plain `Arc` whose drop checks how it ended. With joins, loom needs 414
+//! executions where it needs 26 without.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,7 +48,10 @@ impl FromStr for Variant {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let names = Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|variant| variant.name() == name).ok_or(format!("no family is called {name}; there are {names}"))
+        Self::ALL
+            .into_iter()
+            .find(|variant| variant.name() == name)
+            .ok_or(format!("no family is called {name}; there are {names}"))
     }
 }
 
@@ -78,13 +82,21 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers: Vec<_> = text.split(',').map(str::trim).collect();
-        let digits = |number: &&str| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+        let digits = |number: &&str| {
+            !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+        };
         if numbers.len() != 3 || !numbers.iter().all(digits) {
             return Err("expected N,T,K: vmas, adjusters, rounds of each".to_owned());
         }
         // What does not fit into a number is too large as well.
-        let numbers: Vec<_> = numbers.iter().filter_map(|number| number.parse().ok()).filter(|n| (1..=MOST).contains(n)).collect();
-        let [n, t, k] = numbers[..] else { return Err(format!("N, T and K are from 1 to {MOST} each")) };
+        let numbers: Vec<_> = numbers
+            .iter()
+            .filter_map(|number| number.parse().ok())
+            .filter(|n| (1..=MOST).contains(n))
+            .collect();
+        let [n, t, k] = numbers[..] else {
+            return Err(format!("N, T and K are from 1 to {MOST} each"));
+        };
         Ok(Size { n, t, k })
     }
 }

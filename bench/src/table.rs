@@ -39,9 +39,17 @@ pub struct Options {
 /// All tables, ten seconds a cell.
 impl Default for Options {
     fn default() -> Self {
-        let sizes = [(1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 1), (2, 3, 2)].map(|(n, t, k)| Size::new(n, t, k));
+        let sizes = [(1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 1), (2, 3, 2)]
+            .map(|(n, t, k)| Size::new(n, t, k));
         let (families, limit) = (Variant::ALL.to_vec(), Duration::from_secs(10).into());
-        Options { families, sizes: sizes.to_vec(), limit, format: Format::Plain, overhead: false, memory: false }
+        Options {
+            families,
+            sizes: sizes.to_vec(),
+            limit,
+            format: Format::Plain,
+            overhead: false,
+            memory: false,
+        }
     }
 }
 
@@ -73,15 +81,20 @@ pub struct Progress<'a> {
 /// Rounds of the measurement of what an execution costs.
 const ROUNDS: usize = 9;
 
-/// Run all of it, write each table when it is complete, and say before each part what it is. When the limit's flag says stop, what is
-/// complete has been written, and is returned.
+/// Run all of it, write each table when it is complete, and say before each part what it is. When
+/// the limit's flag says stop, what is complete has been written, and is returned.
 ///
 /// # Errors
 /// If `out` cannot be written.
-pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Progress<'_>)) -> io::Result<Measured> {
+pub fn run(
+    options: &Options,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> io::Result<Measured> {
     let mut measured = Measured::default();
     let Options { families, sizes, limit, format, .. } = options;
-    let total = usize::from(options.memory) + usize::from(options.overhead) + families.len() * sizes.len();
+    let total =
+        usize::from(options.memory) + usize::from(options.overhead) + families.len() * sizes.len();
     let mut done = 0;
     let mut next = |now: &str| {
         progress(Progress { now, done, total });
@@ -109,7 +122,14 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Prog
             }
             let Size { n, t, k } = size;
             let limit = limit.clone();
-            columns.push((size, if family == Variant::Buggy { find(n, t, k, limit) } else { exhaust(family, n, t, k, limit) }));
+            columns.push((
+                size,
+                if family == Variant::Buggy {
+                    find(n, t, k, limit)
+                } else {
+                    exhaust(family, n, t, k, limit)
+                },
+            ));
         }
         if !columns.is_empty() {
             write!(out, "{blank}{}\n\n{}", title(family, *format), table(&columns, *format))?;
@@ -125,9 +145,13 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn FnMut(Prog
 fn title(family: Variant, format: Format) -> String {
     let what = match family {
         Variant::FixedPlain => "the lock, plain data: executions and time to exhaust".to_owned(),
-        Variant::FixedAtomic => "the lock, visible atomics inside: executions and time to exhaust".to_owned(),
+        Variant::FixedAtomic => {
+            "the lock, visible atomics inside: executions and time to exhaust".to_owned()
+        }
         Variant::NoAssert => "no lock, nothing asserted: executions and time to exhaust".to_owned(),
-        Variant::Buggy => format!("no lock: executions and time to find the bug; samplers: median of {SEEDS} seeds"),
+        Variant::Buggy => format!(
+            "no lock: executions and time to find the bug; samplers: median of {SEEDS} seeds"
+        ),
     };
     match format {
         Format::Plain => format!("{family}: {what}"),
@@ -142,14 +166,18 @@ pub fn table(columns: &[(Size, Vec<Cell>)], format: Format) -> String {
     let engines = columns.first().map_or(&[][..], |(_, cells)| cells);
     for (index, Cell { engine, .. }) in engines.iter().enumerate() {
         let mut row = vec![(*engine).to_owned()];
-        row.extend(columns.iter().map(|(_, cells)| cells.get(index).map(figures).unwrap_or_default()));
+        row.extend(
+            columns.iter().map(|(_, cells)| cells.get(index).map(figures).unwrap_or_default()),
+        );
         rows.push(row);
     }
-    let widths: Vec<usize> =
-        (0..=columns.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..=columns.len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
-        let padded: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        let padded: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
         match format {
             Format::Plain => text.push_str(padded.join("   ").trim_end()),
             Format::Markdown => _ = write!(text, "| {} |", padded.join(" | ")),
@@ -170,9 +198,13 @@ pub fn table(columns: &[(Size, Vec<Cell>)], format: Format) -> String {
 fn figures(cell: &Cell) -> String {
     let executions = grouped(cell.executions);
     match &cell.outcome {
-        Outcome::Done if cell.cut > 0 => format!("{executions} ({} cut), {}", grouped(cell.cut), time(cell.seconds)),
+        Outcome::Done if cell.cut > 0 => {
+            format!("{executions} ({} cut), {}", grouped(cell.cut), time(cell.seconds))
+        }
         Outcome::Done => format!("{executions}, {}", time(cell.seconds)),
-        Outcome::OverLimit(limit) => format!("> {} ({executions} so far)", time(limit.as_secs_f64())),
+        Outcome::OverLimit(limit) => {
+            format!("> {} ({executions} so far)", time(limit.as_secs_f64()))
+        }
         Outcome::Stopped => format!("stopped ({executions} so far)"),
         Outcome::Missed => format!("not found ({executions} are all)"),
         Outcome::Broken(why) => why.clone(),
@@ -202,14 +234,20 @@ fn grouped(number: u64) -> String {
 }
 
 fn overhead_text(overheads: &[Overhead]) -> String {
-    let mut text = String::from("an execution under dpor and under shuttle's random scheduler, alternating:\n");
-    for Overhead { variant, size, same_primitives, dpor, random, ratio, ratios, rounds, .. } in overheads {
-        let primitives = if *same_primitives { "the same primitives" } else { "shuttle's own primitives" };
+    let mut text = String::from(
+        "an execution under dpor and under shuttle's random scheduler, alternating:\n",
+    );
+    for Overhead { variant, size, same_primitives, dpor, random, ratio, ratios, rounds, .. } in
+        overheads
+    {
+        let primitives =
+            if *same_primitives { "the same primitives" } else { "shuttle's own primitives" };
         let (least, most) = ratios;
         let (dpor, random) = (grouped(*dpor as u64), grouped(*random as u64));
         _ = writeln!(
             text,
-            "- {variant} {size}, {primitives}: {dpor} and {random} per second, {ratio:.2} times the cost (median of {rounds}, {least:.2} to {most:.2})"
+            "- {variant} {size}, {primitives}: {dpor} and {random} per second, {ratio:.2} times \
+             the cost (median of {rounds}, {least:.2} to {most:.2})"
         );
     }
     text
@@ -219,9 +257,14 @@ fn memory_text(memory: &Memory) -> String {
     let Memory { size, executions, exhausted, seconds, peak, alone } = memory;
     let (executions, seconds) = (grouped(*executions), time(*seconds));
     let all = if *exhausted { "all" } else { "unfinished" };
-    let peak = peak.map_or("the peak is not known here".to_owned(), |peak| format!("the process peaked at {} kB", grouped(peak)));
+    let peak = peak.map_or("the peak is not known here".to_owned(), |peak| {
+        format!("the process peaked at {} kB", grouped(peak))
+    });
     let since = if *alone { "" } else { " since it started" };
-    format!("memory, {} {size}: {executions} executions ({all}) in {seconds}, {peak}{since}", Variant::FixedPlain)
+    format!(
+        "memory, {} {size}: {executions} executions ({all}) in {seconds}, {peak}{since}",
+        Variant::FixedPlain
+    )
 }
 
 #[cfg(test)]
@@ -230,22 +273,36 @@ mod tests {
 
     #[test]
     fn only_a_result_is_a_bare_figure() {
-        let cell = |outcome| Cell { engine: "e", executions: 1_234_567, cut: 0, seconds: 0.25, outcome };
+        let cell =
+            |outcome| Cell { engine: "e", executions: 1_234_567, cut: 0, seconds: 0.25, outcome };
         assert_eq!(figures(&cell(Outcome::Done)), "1,234,567, 250 ms");
         assert_eq!(figures(&Cell { cut: 3, ..cell(Outcome::Done) }), "1,234,567 (3 cut), 250 ms");
-        assert_eq!(figures(&cell(Outcome::OverLimit(Duration::from_secs(10)))), "> 10 s (1,234,567 so far)");
+        assert_eq!(
+            figures(&cell(Outcome::OverLimit(Duration::from_secs(10)))),
+            "> 10 s (1,234,567 so far)"
+        );
         assert_eq!(figures(&cell(Outcome::Missed)), "not found (1,234,567 are all)");
         assert_eq!(figures(&cell(Outcome::Broken("why".to_owned()))), "why");
     }
 
     #[test]
     fn tables_are_aligned() {
-        let cell = |engine, executions| Cell { engine, executions, cut: 0, seconds: 2.0, outcome: Outcome::Done };
+        let cell = |engine, executions| Cell {
+            engine,
+            executions,
+            cut: 0,
+            seconds: 2.0,
+            outcome: Outcome::Done,
+        };
         let columns = [(Size::new(1, 1, 1), vec![cell("a", 1), cell("longer", 23)])];
         assert_eq!(
             table(&columns, Format::Markdown),
-            "| engine | N1 T1 K1  |\n| ------ | --------- |\n| a      | 1, 2.0 s  |\n| longer | 23, 2.0 s |\n"
+            "| engine | N1 T1 K1  |\n| ------ | --------- |\n| a      | 1, 2.0 s  |\n| longer | \
+             23, 2.0 s |\n"
         );
-        assert_eq!(table(&columns, Format::Plain), "engine   N1 T1 K1\n------   ---------\na        1, 2.0 s\nlonger   23, 2.0 s\n");
+        assert_eq!(
+            table(&columns, Format::Plain),
+            "engine   N1 T1 K1\n------   ---------\na        1, 2.0 s\nlonger   23, 2.0 s\n"
+        );
     }
 }

@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use lockwalk_bench::{Cell, Format, Limit, Options, Outcome, Size, Variant, exhaust, find, overhead, run};
+use lockwalk_bench::{
+    Cell, Format, Limit, Options, Outcome, Size, Variant, exhaust, find, overhead, run,
+};
 
 /// A cell that takes longer is not part of what is tested.
 const LIMIT: Duration = Duration::from_millis(300);
 
 fn engine(cells: &[Cell], name: &str) -> Cell {
-    cells.iter().find(|cell| cell.engine == name).unwrap_or_else(|| panic!("no engine is called {name}")).clone()
+    cells
+        .iter()
+        .find(|cell| cell.engine == name)
+        .unwrap_or_else(|| panic!("no engine is called {name}"))
+        .clone()
 }
 
 fn factorial(n: u64) -> u64 {
@@ -31,16 +37,24 @@ fn dpor_needs_one_execution_per_class() {
 
 #[test]
 fn the_racy_space_is_what_other_optimal_explorers_count() {
-    for (n, t, k, classes) in [(1, 1, 1, 4), (2, 2, 1, 16), (2, 2, 2, 64), (2, 3, 1, 144), (2, 3, 2, 4416)] {
+    for (n, t, k, classes) in
+        [(1, 1, 1, 4), (2, 2, 1, 16), (2, 2, 2, 64), (2, 3, 1, 144), (2, 3, 2, 4416)]
+    {
         let cell = engine(&exhaust(Variant::NoAssert, n, t, k, LIMIT), "dpor");
-        assert_eq!((cell.finished(), cell.executions - cell.cut), (true, classes), "N{n} T{t} K{k}");
+        assert_eq!(
+            (cell.finished(), cell.executions - cell.cut),
+            (true, classes),
+            "N{n} T{t} K{k}"
+        );
     }
 }
 
 /// All of them are exhaustive on the smallest program, so none is below the number of classes.
 #[test]
 fn no_exhaustive_engine_needs_fewer() {
-    for (variant, classes) in [(Variant::FixedPlain, 2), (Variant::FixedAtomic, 2), (Variant::NoAssert, 4)] {
+    for (variant, classes) in
+        [(Variant::FixedPlain, 2), (Variant::FixedAtomic, 2), (Variant::NoAssert, 4)]
+    {
         for cell in exhaust(variant, 1, 1, 1, Duration::from_secs(5)) {
             assert!(cell.finished() && cell.executions >= classes, "{variant}: {cell:?}");
         }
@@ -69,8 +83,14 @@ fn a_cell_over_its_limit_says_so() {
 
 #[test]
 fn a_cell_that_was_stopped_is_no_result() {
-    let limit = Limit { time: Duration::from_secs(60), stop: Some(Arc::new(AtomicBool::new(true))) };
-    for cell in exhaust(Variant::NoAssert, 2, 3, 3, limit.clone()).into_iter().chain(find(2, 1, 1, limit.clone())) {
+    let limit =
+        Limit { time: Duration::from_secs(60), stop: Some(Arc::new(AtomicBool::new(true))) };
+    for cell in exhaust(Variant::NoAssert, 2, 3, 3, limit.clone()).into_iter().chain(find(
+        2,
+        1,
+        1,
+        limit.clone(),
+    )) {
         assert_eq!(cell.outcome, Outcome::Stopped, "{cell:?}");
     }
     let options = Options { limit, overhead: true, memory: true, ..Options::default() };
@@ -95,7 +115,13 @@ fn the_assertion_failing_is_not_exhausting() {
 #[test]
 fn a_run_writes_a_table_for_each_family() {
     let (sizes, families) = (vec![Size::new(1, 1, 1)], vec![Variant::FixedPlain, Variant::Buggy]);
-    let options = Options { families, sizes, limit: LIMIT.into(), format: Format::Markdown, ..Options::default() };
+    let options = Options {
+        families,
+        sizes,
+        limit: LIMIT.into(),
+        format: Format::Markdown,
+        ..Options::default()
+    };
     let (mut out, mut seen) = (Vec::new(), Vec::new());
     run(&options, &mut out, &mut |progress| seen.push(progress.now.to_owned())).unwrap();
     let text = String::from_utf8(out).unwrap();

@@ -1,4 +1,5 @@
-//! Scripts and traces without the model: what a kernel under emulation runs, and what writes the golden traces.
+//! Scripts and traces without the model: what a kernel under emulation runs, and what writes the
+//! golden traces.
 //!
 //! ```text
 //! recorder generate MIX FIRST COUNT LENGTH     scripts, with titles
@@ -23,7 +24,9 @@ fn main() -> ExitCode {
         ["pairs", times] => pairs(times, ""),
         ["pairs", times, word] => pairs(times, word),
         ["beside", other] => beside(other),
-        _ => Err("generate MIX FIRST COUNT LENGTH | record [DEVICE] < SCRIPTS | pairs TIMES [WORD] | beside TRACE < TRACE".into()),
+        _ => Err("generate MIX FIRST COUNT LENGTH | record [DEVICE] < SCRIPTS | pairs TIMES \
+                  [WORD] | beside TRACE < TRACE"
+            .into()),
     };
     match done {
         Ok(text) if stdout().write_all(text.as_bytes()).is_ok() => ExitCode::SUCCESS,
@@ -39,7 +42,8 @@ type Done = Result<String, Box<dyn std::error::Error>>;
 
 fn scripts(mix: &str, first: &str, count: &str, length: &str) -> Done {
     let mix = Mix::called(mix).ok_or_else(|| format!("no mix is called '{mix}'"))?;
-    let (first, count, length): (u64, u64, usize) = (first.parse()?, count.parse()?, length.parse()?);
+    let (first, count, length): (u64, u64, usize) =
+        (first.parse()?, count.parse()?, length.parse()?);
     let sequence = |seed| Sequence {
         title: format!("{} {seed}", mix.name),
         lines: generate(&mix, seed, length).iter().map(ToString::to_string).collect(),
@@ -82,8 +86,12 @@ fn pairs(times: &str, word: &str) -> Done {
     let mut trace = Trace { header: lockwalk_conformance::running_kernel(), sequences: Vec::new() };
     trace.header.insert("runs".into(), format!("{times} of each pair"));
     for pair in Recorder::pairs().filter(|pair| pair.name.contains(word)) {
-        let seen = (0..times).map(|_| recorder.at_once(pair, &mut rng)).collect::<Result<BTreeSet<_>, _>>()?;
-        trace.sequences.push(Sequence { title: pair.name.to_owned(), lines: seen.into_iter().collect() });
+        let seen = (0..times)
+            .map(|_| recorder.at_once(pair, &mut rng))
+            .collect::<Result<BTreeSet<_>, _>>()?;
+        trace
+            .sequences
+            .push(Sequence { title: pair.name.to_owned(), lines: seen.into_iter().collect() });
     }
     Ok(trace.to_string())
 }
@@ -102,8 +110,11 @@ fn settled(
         }
         shown.push(lines);
     }
-    let at = (0..shown[0].len()).find(|&at| shown.iter().any(|lines| lines.get(at) != shown[0].get(at))).unwrap_or(0);
-    let different: BTreeSet<_> = shown.iter().map(|lines| lines.get(at).map_or("", |line| line)).collect();
+    let at = (0..shown[0].len())
+        .find(|&at| shown.iter().any(|lines| lines.get(at) != shown[0].get(at)))
+        .unwrap_or(0);
+    let different: BTreeSet<_> =
+        shown.iter().map(|lines| lines.get(at).map_or("", |line| line)).collect();
     let different: Vec<_> = different.into_iter().collect();
     Err(format!("{title} is something else each time: {}", different.join(", or ")).into())
 }

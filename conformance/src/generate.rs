@@ -25,13 +25,30 @@ impl Mix {
             pages: PAGES,
             by_force: false,
             name: "cow",
-            weights: &[("store", 6), ("load", 3), ("fork", 3), ("exit", 2), ("munmap", 1), ("dontneed", 1), ("mmap", 1)],
+            weights: &[
+                ("store", 6),
+                ("load", 3),
+                ("fork", 3),
+                ("exit", 2),
+                ("munmap", 1),
+                ("dontneed", 1),
+                ("mmap", 1),
+            ],
         },
         Mix {
             pages: PAGES,
             by_force: false,
             name: "swap",
-            weights: &[("store", 4), ("load", 4), ("fork", 2), ("exit", 2), ("pageout", 8), ("munmap", 1), ("dontneed", 1), ("mmap", 1)],
+            weights: &[
+                ("store", 4),
+                ("load", 4),
+                ("fork", 2),
+                ("exit", 2),
+                ("pageout", 8),
+                ("munmap", 1),
+                ("dontneed", 1),
+                ("mmap", 1),
+            ],
         },
         Mix {
             pages: PAGES,
@@ -273,7 +290,8 @@ impl Mix {
     }
 }
 
-/// The script that `seed` stands for: `length` operations of the mix, each of which makes sense when it is its turn.
+/// The script that `seed` stands for: `length` operations of the mix, each of which makes sense
+/// when it is its turn.
 pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
     let mut rng = Rng::with_seed(seed);
     let mut state = State::default();
@@ -283,8 +301,11 @@ pub fn generate(mix: &Mix, seed: u64, length: usize) -> Vec<Op> {
     let total: u32 = mix.weights.iter().map(|(_, weight)| weight).sum();
     while script.len() < length {
         let mut at = rng.u32(..total);
-        let (name, _) =
-            mix.weights.iter().find(|&&(_, weight)| at.checked_sub(weight).map(|rest| at = rest).is_none()).expect("the weights' sum");
+        let (name, _) = mix
+            .weights
+            .iter()
+            .find(|&&(_, weight)| at.checked_sub(weight).map(|rest| at = rest).is_none())
+            .expect("the weights' sum");
         let op = draw(name, mix, &mut rng, &state, script.len() as u64 + 1);
         if let Some(op) = op.filter(|op| state.allows(op)) {
             state.apply(&op);
@@ -347,7 +368,8 @@ mod tests {
                 let script = generate(mix, seed, 14);
                 assert_eq!(script, generate(mix, seed, 14), "{} {seed}", mix.name);
                 assert!(State::allows_all(&script), "{} {seed}", mix.name);
-                let again: Vec<Op> = script.iter().map(|op| op.to_string().parse().expect("an operation")).collect();
+                let again: Vec<Op> =
+                    script.iter().map(|op| op.to_string().parse().expect("an operation")).collect();
                 assert_eq!(again, script);
             }
         }

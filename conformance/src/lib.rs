@@ -1,9 +1,10 @@
-//! Does the model do what Linux does? Scripts of memory operations ([`Op`]), one after the other and in several processes; what can be seen
-//! of memory after each ([`Observer`]); a generator of scripts ([`generate`]); what running kernels showed ([`Trace`]); and on Linux, a
-//! [`Recorder`] that runs scripts in real processes.
+//! Does the model do what Linux does? Scripts of memory operations ([`Op`]), one after the other
+//! and in several processes; what can be seen of memory after each ([`Observer`]); a generator of
+//! scripts ([`generate`]); what running kernels showed ([`Trace`]); and on Linux, a [`Recorder`]
+//! that runs scripts in real processes.
 //!
-//! The model's side of the same lines is `lockwalk::conform`. This package knows nothing of the model, so that neither can copy from the
-//! other.
+//! The model's side of the same lines is `lockwalk::conform`. This package knows nothing of the
+//! model, so that neither can copy from the other.
 
 mod generate;
 #[cfg(target_os = "linux")]
@@ -31,5 +32,6 @@ pub const PAGES: u64 = 3;
 /// Processes that may live at a time.
 pub const PROCESSES: usize = 4;
 
-/// Slots that the model's swap device needs: a page in each of the processes, and what pipes and devices still hold.
+/// Slots that the model's swap device needs: a page in each of the processes, and what pipes and
+/// devices still hold.
 pub const SLOTS: u32 = 24;

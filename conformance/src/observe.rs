@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::op::{Op, Outcome};
 
-/// What is at one address of a process. Frames and slots are whatever numbers their side has: which are the same is what counts.
+/// What is at one address of a process. Frames and slots are whatever numbers their side has: which
+/// are the same is what counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// Nothing.
@@ -38,8 +39,9 @@ pub struct Seen {
 
 /// Writes a line after each operation: `store 0 1 3 => p0[a1x S0 -] used=1`.
 ///
-/// A letter is a page frame from when it is first mapped until nothing maps it any more, the digit its mapcount, `x` that it is exclusive, `c`
-/// that it is in the swap cache; `S0` is a swap slot, `z` the zero page. Processes and `used` are written when they are not what they were.
+/// A letter is a page frame from when it is first mapped until nothing maps it any more, the digit
+/// its mapcount, `x` that it is exclusive, `c` that it is in the swap cache; `S0` is a swap slot,
+/// `z` the zero page. Processes and `used` are written when they are not what they were.
 #[derive(Default)]
 pub struct Observer {
     frames: Names,
@@ -78,7 +80,8 @@ impl Observer {
         line
     }
 
-    /// What two operations came to, and the whole state that they left; frames and slots that were there before keep their names.
+    /// What two operations came to, and the whole state that they left; frames and slots that were
+    /// there before keep their names.
     pub fn ending(mut self, outcomes: &[Outcome; 2], seen: &Seen) -> String {
         let mut line = outcomes.each_ref().map(Outcome::shown).join(" |");
         line += " =>";
@@ -95,8 +98,16 @@ impl Observer {
 
     fn append(&mut self, line: &mut String, seen: &Seen) {
         let places = || seen.processes.values().flatten();
-        self.frames.update(places().filter_map(|place| if let Place::Page { frame, .. } = place { Some(*frame) } else { None }));
-        self.slots.update(places().filter_map(|place| if let Place::Slot(slot) = place { Some(*slot) } else { None }));
+        self.frames.update(places().filter_map(|place| {
+            if let Place::Page { frame, .. } = place { Some(*frame) } else { None }
+        }));
+        self.slots.update(
+            places().filter_map(
+                |place| {
+                    if let Place::Slot(slot) = place { Some(*slot) } else { None }
+                },
+            ),
+        );
         self.written.retain(|process, _| seen.processes.contains_key(process));
         for (&process, places) in &seen.processes {
             let text = places.iter().map(|&place| self.place(place)).collect::<Vec<_>>().join(" ");
@@ -118,7 +129,11 @@ impl Observer {
             Place::Slot(slot) => format!("S{}", self.slots.known[&slot]),
             Place::Page { frame, mapcount, exclusive, cached } => {
                 let name = letters(self.frames.known[&frame]);
-                format!("{name}{mapcount}{}{}", if exclusive { "x" } else { "" }, if cached { "c" } else { "" })
+                format!(
+                    "{name}{mapcount}{}{}",
+                    if exclusive { "x" } else { "" },
+                    if cached { "c" } else { "" }
+                )
             }
         }
     }

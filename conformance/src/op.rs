@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 macro_rules! operations {
     ($($(#[doc = $text:literal])+ $name:literal $op:ident { $($field:ident: $type:ty),* },)+) => {
-        /// One operation. Processes are numbered by the script, addresses are pages, values are the script's.
+        /// One operation. Processes are numbered by the script, addresses are pages, values are the
+        /// script's.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[expect(missing_docs, reason = "p: the process that does it; k: the page; v: the value; q: the other process; t: the other page; w: 1, or 0")]
         pub enum Op { $($(#[doc = $text])+ $op { $($field: $type),* },)+ }
@@ -53,7 +54,8 @@ operations! {
     "store" Store { p: usize, k: u64, v: u64 },
     /// User code loads.
     "load" Load { p: usize, k: u64 },
-    /// Somebody reads through `/proc/PID/mem`: a page is looked up for reading, and nothing is unshared.
+    /// Somebody reads through `/proc/PID/mem`: a page is looked up for reading, and nothing is
+    /// unshared.
     "peek" Peek { p: usize, k: u64 },
     /// Somebody stores `v` through `/proc/PID/mem`, whether the process may store there or not.
     "poke" Poke { p: usize, k: u64, v: u64 },

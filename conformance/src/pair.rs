@@ -2,7 +2,8 @@
 
 use crate::op::Op;
 
-/// A script that is run alone, and two operations that are then done at once. What is left is one of several states.
+/// A script that is run alone, and two operations that are then done at once. What is left is one
+/// of several states.
 pub struct Pair {
     /// What meets what.
     pub name: &'static str,
@@ -13,14 +14,26 @@ pub struct Pair {
 impl Pair {
     /// All of them.
     pub const ALL: &[Pair] = &[
-        Pair { name: "store and store to a shared page", setup: &["store 0 0 1", "fork 0 1"], both: ["store 0 0 2", "store 1 0 3"] },
+        Pair {
+            name: "store and store to a shared page",
+            setup: &["store 0 0 1", "fork 0 1"],
+            both: ["store 0 0 2", "store 1 0 3"],
+        },
         Pair {
             name: "store and store to a page that three share",
             setup: &["store 0 0 1", "fork 0 1", "fork 0 2"],
             both: ["store 0 0 2", "store 1 0 3"],
         },
-        Pair { name: "store and store by two threads, where nothing is yet", setup: &[], both: ["store 0 0 2", "store 0 0 3"] },
-        Pair { name: "store and MADV_DONTNEED by two threads", setup: &["store 0 0 1"], both: ["store 0 0 2", "dontneed 0 0"] },
+        Pair {
+            name: "store and store by two threads, where nothing is yet",
+            setup: &[],
+            both: ["store 0 0 2", "store 0 0 3"],
+        },
+        Pair {
+            name: "store and MADV_DONTNEED by two threads",
+            setup: &["store 0 0 1"],
+            both: ["store 0 0 2", "dontneed 0 0"],
+        },
         Pair {
             name: "store to a shared page and MADV_DONTNEED by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
@@ -66,13 +79,21 @@ impl Pair {
             setup: &["store 0 0 1", "pageout 0 0"],
             both: ["store 0 0 2", "dontneed 0 0"],
         },
-        Pair { name: "store and MADV_PAGEOUT by two threads", setup: &["store 0 0 1"], both: ["store 0 0 2", "pageout 0 0"] },
+        Pair {
+            name: "store and MADV_PAGEOUT by two threads",
+            setup: &["store 0 0 1"],
+            both: ["store 0 0 2", "pageout 0 0"],
+        },
         Pair {
             name: "MADV_PAGEOUT of a page in the swap cache, and a store to it by another thread",
             setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
             both: ["pageout 0 0", "store 0 0 2"],
         },
-        Pair { name: "MADV_PAGEOUT and MADV_PAGEOUT by two threads", setup: &["store 0 0 1"], both: ["pageout 0 0", "pageout 0 0"] },
+        Pair {
+            name: "MADV_PAGEOUT and MADV_PAGEOUT by two threads",
+            setup: &["store 0 0 1"],
+            both: ["pageout 0 0", "pageout 0 0"],
+        },
         Pair {
             name: "MADV_PAGEOUT and MADV_PAGEOUT of a page in the swap cache",
             setup: &["store 0 0 1", "pageout 0 0", "load 0 0"],
@@ -83,7 +104,11 @@ impl Pair {
             setup: &["store 0 0 1", "store 0 1 2"],
             both: ["pageout 0 0", "pageout 0 1"],
         },
-        Pair { name: "store and mprotect to read-only by two threads", setup: &["store 0 0 1"], both: ["store 0 0 2", "mprotect 0 0 0"] },
+        Pair {
+            name: "store and mprotect to read-only by two threads",
+            setup: &["store 0 0 1"],
+            both: ["store 0 0 2", "mprotect 0 0 0"],
+        },
         Pair {
             name: "store and mprotect to writable by two threads",
             setup: &["store 0 0 1", "mprotect 0 0 0"],
@@ -114,8 +139,16 @@ impl Pair {
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["mprotect 0 0 0", "pvwrite 1 0 0 3"],
         },
-        Pair { name: "swapoff and a load from swap", setup: &["store 0 0 1", "pageout 0 0"], both: ["swapoff", "load 0 0"] },
-        Pair { name: "swapoff and a store to what is on swap", setup: &["store 0 0 1", "pageout 0 0"], both: ["swapoff", "store 0 0 2"] },
+        Pair {
+            name: "swapoff and a load from swap",
+            setup: &["store 0 0 1", "pageout 0 0"],
+            both: ["swapoff", "load 0 0"],
+        },
+        Pair {
+            name: "swapoff and a store to what is on swap",
+            setup: &["store 0 0 1", "pageout 0 0"],
+            both: ["swapoff", "store 0 0 2"],
+        },
         Pair {
             name: "swapoff and a store on a shared swap entry",
             setup: &["store 0 0 1", "pageout 0 0", "fork 0 1"],
@@ -146,8 +179,16 @@ impl Pair {
             setup: &["store 0 0 1", "pageout 0 0"],
             both: ["swapoff", "mprotect 0 0 0"],
         },
-        Pair { name: "migration and a load", setup: &["store 0 0 1"], both: ["migrate 0 0", "load 0 0"] },
-        Pair { name: "migration and a store", setup: &["store 0 0 1"], both: ["migrate 0 0", "store 0 0 2"] },
+        Pair {
+            name: "migration and a load",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "load 0 0"],
+        },
+        Pair {
+            name: "migration and a store",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "store 0 0 2"],
+        },
         Pair {
             name: "migration of a shared page and a load by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
@@ -163,25 +204,41 @@ impl Pair {
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["migrate 0 0", "store 1 0 2"],
         },
-        Pair { name: "migration and migration by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "migrate 0 0"] },
+        Pair {
+            name: "migration and migration by two threads",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "migrate 0 0"],
+        },
         Pair {
             name: "migration and migration of a shared page by two processes",
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["migrate 0 0", "migrate 1 0"],
         },
-        Pair { name: "migration and MADV_DONTNEED by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "dontneed 0 0"] },
+        Pair {
+            name: "migration and MADV_DONTNEED by two threads",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "dontneed 0 0"],
+        },
         Pair {
             name: "migration of a shared page and MADV_DONTNEED by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["migrate 0 0", "dontneed 1 0"],
         },
-        Pair { name: "migration and munmap by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "munmap 0 0"] },
+        Pair {
+            name: "migration and munmap by two threads",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "munmap 0 0"],
+        },
         Pair {
             name: "migration of a shared page and munmap by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
             both: ["migrate 0 0", "munmap 1 0"],
         },
-        Pair { name: "migration and MADV_PAGEOUT by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "pageout 0 0"] },
+        Pair {
+            name: "migration and MADV_PAGEOUT by two threads",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "pageout 0 0"],
+        },
         Pair {
             name: "migration and mprotect to read-only by two threads",
             setup: &["store 0 0 1"],
@@ -192,7 +249,11 @@ impl Pair {
             setup: &["store 0 0 1", "mprotect 0 0 0", "fork 0 1"],
             both: ["migrate 0 0", "mprotect 1 0 1"],
         },
-        Pair { name: "migration and mremap by two threads", setup: &["store 0 0 1"], both: ["migrate 0 0", "mremap 0 0 1"] },
+        Pair {
+            name: "migration and mremap by two threads",
+            setup: &["store 0 0 1"],
+            both: ["migrate 0 0", "mremap 0 0 1"],
+        },
         Pair {
             name: "migration of a shared page and mremap by the other process",
             setup: &["store 0 0 1", "fork 0 1"],
@@ -209,7 +270,8 @@ impl Pair {
             both: ["migrate 0 0", "pvwrite 1 0 0 3"],
         },
         Pair {
-            name: "migration of a page in the swap cache and a load from its slot by the other process",
+            name: "migration of a page in the swap cache and a load from its slot by the other \
+                   process",
             setup: &["store 0 0 1", "pageout 0 0", "fork 0 1", "load 0 0"],
             both: ["migrate 0 0", "load 1 0"],
         },

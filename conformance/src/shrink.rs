@@ -1,7 +1,8 @@
 //! Shrinking: the shortest part of a script that still differs.
 
-/// The shortest part of `script` that is still `interesting`, as far as leaving out one piece or another gets: delta debugging, ending with
-/// single operations. `script` itself must be interesting.
+/// The shortest part of `script` that is still `interesting`, as far as leaving out one piece or
+/// another gets: delta debugging, ending with single operations. `script` itself must be
+/// interesting.
 pub fn shrink<T: Clone>(script: &[T], mut interesting: impl FnMut(&[T]) -> bool) -> Vec<T> {
     let mut kept = script.to_vec();
     let mut size = kept.len().div_ceil(2).max(1);

@@ -1,7 +1,8 @@
 //! Traces: what a kernel showed, as text that is kept in the repository.
 //!
-//! A header of `# key: value`, then sequences, each after a blank line: `@ MIX SEED`, and one line of an [`Observer`](crate::Observer) for
-//! each operation. A trace that is `like` another one holds only the sequences in which its kernel showed something else.
+//! A header of `# key: value`, then sequences, each after a blank line: `@ MIX SEED`, and one line
+//! of an [`Observer`](crate::Observer) for each operation. A trace that is `like` another one holds
+//! only the sequences in which its kernel showed something else.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,12 +78,18 @@ impl std::str::FromStr for Trace {
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let bad = |what: &str| TraceError(format!("line {}: {what}", at + 1));
             if let Some(said) = line.strip_prefix("# ") {
-                let (key, value) = said.split_once(": ").ok_or_else(|| bad("a header without a value"))?;
+                let (key, value) =
+                    said.split_once(": ").ok_or_else(|| bad("a header without a value"))?;
                 trace.header.insert(key.into(), value.into());
             } else if let Some(title) = line.strip_prefix("@ ") {
                 trace.sequences.push(Sequence { title: title.into(), lines: Vec::new() });
             } else {
-                trace.sequences.last_mut().ok_or_else(|| bad("an operation outside of a sequence"))?.lines.push(line.into());
+                trace
+                    .sequences
+                    .last_mut()
+                    .ok_or_else(|| bad("an operation outside of a sequence"))?
+                    .lines
+                    .push(line.into());
             }
         }
         Ok(trace)
@@ -95,26 +102,40 @@ impl Trace {
         self.header.get(key).map(String::as_str)
     }
 
-    /// The whole of a trace that holds only what differs from `other`, which it is like, and what the other one lacks.
+    /// The whole of a trace that holds only what differs from `other`, which it is like, and what
+    /// the other one lacks.
     #[must_use]
     pub fn completed_by(mut self, other: &Trace) -> Trace {
-        let own: BTreeMap<_, _> = self.sequences.drain(..).map(|sequence| (sequence.title.clone(), sequence)).collect();
+        let own: BTreeMap<_, _> =
+            self.sequences.drain(..).map(|sequence| (sequence.title.clone(), sequence)).collect();
         let differs = |sequence: &Sequence| own.get(&sequence.title).unwrap_or(sequence).clone();
-        let others = other.sequences.iter().map(differs).filter(|sequence| !sequence.lines.is_empty());
-        let more = own.values().filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title)).cloned();
+        let others =
+            other.sequences.iter().map(differs).filter(|sequence| !sequence.lines.is_empty());
+        let more = own
+            .values()
+            .filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title))
+            .cloned();
         self.sequences = others.chain(more).collect();
         self
     }
 
-    /// What is left of it when it is said that it is like `other`; what it lacks of it is a sequence without lines;
-    /// what it has beyond it comes last.
+    /// What is left of it when it is said that it is like `other`; what it lacks of it is a
+    /// sequence without lines; what it has beyond it comes last.
     #[must_use]
     pub fn beside(&self, other: &Trace) -> Trace {
-        let own: BTreeMap<_, _> = self.sequences.iter().map(|sequence| (&sequence.title, sequence)).collect();
+        let own: BTreeMap<_, _> =
+            self.sequences.iter().map(|sequence| (&sequence.title, sequence)).collect();
         let missing = |title: &String| Sequence { title: title.clone(), lines: Vec::new() };
-        let differs = other.sequences.iter().filter(|sequence| own.get(&sequence.title) != Some(sequence));
-        let differing = differs.map(|sequence| own.get(&sequence.title).map_or_else(|| missing(&sequence.title), |&own| own.clone()));
-        let more = self.sequences.iter().filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title)).cloned();
+        let differs =
+            other.sequences.iter().filter(|sequence| own.get(&sequence.title) != Some(sequence));
+        let differing = differs.map(|sequence| {
+            own.get(&sequence.title).map_or_else(|| missing(&sequence.title), |&own| own.clone())
+        });
+        let more = self
+            .sequences
+            .iter()
+            .filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title))
+            .cloned();
         Trace { header: self.header.clone(), sequences: differing.chain(more).collect() }
     }
 }
@@ -125,13 +146,18 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_differences_are_completed() {
-        let full = "# kernel: 1\n\n@ a 1\nload 0 1 => 3 p0[a1x]\n\n@ b 2\nexit 1 =>\n\n@ c 3\nswapoff =>\n";
+        let full = "# kernel: 1\n\n@ a 1\nload 0 1 => 3 p0[a1x]\n\n@ b 2\nexit 1 =>\n\n@ c \
+                    3\nswapoff =>\n";
         let other = "# kernel: 2\n\n@ a 1\nload 0 1 => 3 p0[a1x]\n\n@ b 2\nexit 1 => used=1\n";
-        let (full, other): (Trace, Trace) = (full.parse().expect("a trace"), other.parse().expect("a trace"));
+        let (full, other): (Trace, Trace) =
+            (full.parse().expect("a trace"), other.parse().expect("a trace"));
         assert_eq!(full.to_string().parse(), Ok(full.clone()));
         let differs = other.beside(&full);
         assert_eq!(differs.sequences.len(), 2);
-        assert_eq!(differs.to_string().parse::<Trace>().expect("a trace").completed_by(&full), other);
+        assert_eq!(
+            differs.to_string().parse::<Trace>().expect("a trace").completed_by(&full),
+            other
+        );
         assert!("exit 1".parse::<Trace>().is_err());
         assert!(full.sequences.iter().all(|sequence| sequence.script().is_ok()));
     }

@@ -1,5 +1,5 @@
-//! What an execution costs under this crate and under shuttle's own schedulers, for the same protocol: one walker, `t` adjusters of
-//! `k` rounds, a lock. Executions per second, side by side.
+//! What an execution costs under this crate and under shuttle's own schedulers, for the same
+//! protocol: one walker, `t` adjusters of `k` rounds, a lock. Executions per second, side by side.
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -49,7 +49,8 @@ fn executions(criterion: &mut Criterion) {
         let mut ours = |name: &str, strategy: Strategy| {
             group.bench_function(BenchmarkId::new(name, &program), |bencher| {
                 bencher.iter(|| {
-                    let explorer = Explorer::new(strategy.clone()).budget(Budget { executions: Some(count), time: None });
+                    let explorer = Explorer::new(strategy.clone())
+                        .budget(Budget { executions: Some(count), time: None });
                     let report = explorer.run(common::family(common::Variant::FixedPlain, 2, t, k));
                     assert_eq!(report.executions, count);
                 });

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A shared object of the current execution; ids are handed out in creation order, from 0, per execution.
+/// A shared object of the current execution; ids are handed out in creation order, from 0, per
+/// execution.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ObjectId(pub u32);
 
@@ -12,7 +13,8 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// How an operation accesses its object. Decides dependence; see the crate's documentation for why the table is sound.
+/// How an operation accesses its object. Decides dependence; see the crate's documentation for why
+/// the table is sound.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Access {
     /// Takes an exclusive lock; blocks while anybody holds it, shared or not.
@@ -21,7 +23,8 @@ pub enum Access {
     TryAcquire,
     /// Gives back an exclusive lock. Another task than the one that took it may do so.
     Release,
-    /// Takes a shared lock (rwsem reader, RCU read section); blocks at least while it is held exclusively.
+    /// Takes a shared lock (rwsem reader, RCU read section); blocks at least while it is held
+    /// exclusively.
     AcquireShared,
     /// Tries to take a shared lock; how it went is said with [`tried`](crate::tried).
     TryAcquireShared,
@@ -33,14 +36,15 @@ pub enum Access {
     Write,
     /// Reads and writes an atomic word in one step, and its result matters.
     Rmw,
-    /// Reads and writes in one step, its result is ignored, and it commutes with every other `Update` of that object.
+    /// Reads and writes in one step, its result is ignored, and it commutes with every other
+    /// `Update` of that object.
     Update,
     /// Blocks until a condition on the object holds; changes nothing.
     Wait,
 }
 
-/// What an access that has happened counts as. Two accesses of one object are independent exactly when both are of one class
-/// and that class commutes with itself, which all do but `Exclusive`.
+/// What an access that has happened counts as. Two accesses of one object are independent exactly
+/// when both are of one class and that class commutes with itself, which all do but `Exclusive`.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Class {
     /// Changes nothing: reads, waits, failed tries.
@@ -69,9 +73,15 @@ impl Access {
         match self {
             Access::TryAcquire | Access::TryAcquireShared if failed => Class::Reader,
             Access::Read | Access::Wait => Class::Reader,
-            Access::AcquireShared | Access::ReleaseShared | Access::TryAcquireShared => Class::Shared,
+            Access::AcquireShared | Access::ReleaseShared | Access::TryAcquireShared => {
+                Class::Shared
+            }
             Access::Update => Class::Update,
-            Access::Acquire | Access::TryAcquire | Access::Release | Access::Write | Access::Rmw => Class::Exclusive,
+            Access::Acquire
+            | Access::TryAcquire
+            | Access::Release
+            | Access::Write
+            | Access::Rmw => Class::Exclusive,
         }
     }
 

@@ -1,7 +1,9 @@
-//! A check of what the whole reduction rests on: that interleavings with the same happens-before order are equivalent.
+//! A check of what the whole reduction rests on: that interleavings with the same happens-before
+//! order are equivalent.
 //!
-//! An execution is replayed in another order that is taken to be equivalent, and every task has to do what it did before. If one does
-//! not, something is shared that no step announces, or is announced as something that it is not.
+//! An execution is replayed in another order that is taken to be equivalent, and every task has to
+//! do what it did before. If one does not, something is shared that no step announces, or is
+//! announced as something that it is not.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +19,8 @@ use crate::schedule::Schedule;
 pub struct Commute {
     /// Seed of the random orders.
     pub seed: u64,
-    /// In how many other orders each execution is replayed, at least: the first few are replayed more often, since there may not be many.
+    /// In how many other orders each execution is replayed, at least: the first few are replayed
+    /// more often, since there may not be many.
     pub per_execution: u32,
 }
 
@@ -36,7 +39,8 @@ pub struct Commutation {
     pub replayed: u64,
     /// Replays of them.
     pub replays: u64,
-    /// Replays in which steps come in another order. In the others, only the beginnings of tasks are put off.
+    /// Replays in which steps come in another order. In the others, only the beginnings of tasks
+    /// are put off.
     pub reordered: u64,
     /// Values that had to be the same: what was observed and noted, and how tries went.
     pub values: u64,
@@ -45,7 +49,12 @@ pub struct Commutation {
 impl fmt::Display for Commutation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Commutation { report, replayed, replays, reordered, values } = self;
-        write!(f, "{replayed} of {} executions replayed {replays} times, {reordered} of them in another order: ", report.executions)?;
+        write!(
+            f,
+            "{replayed} of {} executions replayed {replays} times, {reordered} of them in another \
+             order: ",
+            report.executions
+        )?;
         write!(f, "{values} values are the same")
     }
 }
@@ -53,9 +62,11 @@ impl fmt::Display for Commutation {
 /// What made the difference.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Blame {
-    /// These two neighbours were swapped. They, or what their tasks do right after them, do not commute.
+    /// These two neighbours were swapped. They, or what their tasks do right after them, do not
+    /// commute.
     Steps(Box<(Step, Step)>),
-    /// This task went on later, after it was spawned or after it had joined another. It does something there that others notice.
+    /// This task went on later, after it was spawned or after it had joined another. It does
+    /// something there that others notice.
     Start {
         /// The task's index in the original execution.
         task: usize,
@@ -70,12 +81,23 @@ impl fmt::Display for Blame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Blame::Steps(steps) => {
-                write!(f, "these were taken to commute, with what their tasks do right after them: {}, and {}", steps.0, steps.1)
+                write!(
+                    f,
+                    "these were taken to commute, with what their tasks do right after them: {}, \
+                     and {}",
+                    steps.0, steps.1
+                )
             }
             Blame::Start { task, name } => {
-                write!(f, "what task {task} ({name}) does before it announces a step, after it was spawned or has joined, is not local")
+                write!(
+                    f,
+                    "what task {task} ({name}) does before it announces a step, after it was \
+                     spawned or has joined, is not local"
+                )
             }
-            Blame::Nondeterminism => f.write_str("the program is not deterministic: replayed in the same order, it differs too"),
+            Blame::Nondeterminism => f.write_str(
+                "the program is not deterministic: replayed in the same order, it differs too",
+            ),
         }
     }
 }
@@ -89,13 +111,18 @@ pub struct Disagreement {
     pub reordered: Schedule,
     /// Where they first differ.
     pub difference: Difference,
-    /// What made the difference: the last of the small changes that led from the one to the other. Without it, nothing differs.
+    /// What made the difference: the last of the small changes that led from the one to the other.
+    /// Without it, nothing differs.
     pub blame: Blame,
 }
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "two interleavings that are taken to be equivalent are not: {}", self.difference)?;
+        writeln!(
+            f,
+            "two interleavings that are taken to be equivalent are not: {}",
+            self.difference
+        )?;
         writeln!(f, "  {}", self.blame)?;
         write!(f, "  original schedule {}, the other {}", self.original, self.reordered)
     }
@@ -124,7 +151,9 @@ impl Checked {
     /// How often the next execution is replayed.
     pub(crate) fn next_replays(&self) -> u32 {
         let before = self.executions.fetch_add(1, Ordering::Relaxed);
-        self.how.per_execution.max(FIRST_REPLAYS.checked_shr(before.try_into().unwrap_or(u32::MAX)).unwrap_or(0))
+        self.how
+            .per_execution
+            .max(FIRST_REPLAYS.checked_shr(before.try_into().unwrap_or(u32::MAX)).unwrap_or(0))
     }
 
     /// What ends the exploration.
@@ -153,12 +182,15 @@ impl Checked {
 }
 
 impl Explorer {
-    /// Explore the program, and replay each execution that was not cut in other orders of its steps that respect its happens-before
-    /// order, which are therefore taken to be equivalent. In each of them every task has to announce the same steps, its tries have to
-    /// go the same way, what it has [observed](crate::observed()) and [noted](crate::note) has to be the same, and so has the ending:
-    /// completion, the deadlock, or the tasks that panic and their messages. The step that ends an execution stays the last one.
+    /// Explore the program, and replay each execution that was not cut in other orders of its steps
+    /// that respect its happens-before order, which are therefore taken to be equivalent. In each
+    /// of them every task has to announce the same steps, its tries have to go the same way, what
+    /// it has [observed](crate::observed()) and [noted](crate::note) has to be the same, and so has
+    /// the ending: completion, the deadlock, or the tasks that panic and their messages. The step
+    /// that ends an execution stays the last one.
     ///
-    /// Objects and tasks that are made by several tasks may have other numbers in the replay; they are compared by who made them.
+    /// Objects and tasks that are made by several tasks may have other numbers in the replay; they
+    /// are compared by who made them.
     ///
     /// ```
     /// use dpor::{Access, Commute, Explorer, Strategy};
@@ -189,10 +221,15 @@ impl Explorer {
     ///
     /// # Panics
     /// As [`run`](Explorer::run).
-    pub fn commute(self, how: Commute, program: impl Fn() + Send + Sync + 'static) -> Result<Commutation, Box<Disagreement>> {
+    pub fn commute(
+        self,
+        how: Commute,
+        program: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Commutation, Box<Disagreement>> {
         let checked = Arc::new(Checked { how, ..Checked::default() });
         let report = self.checking(Arc::clone(&checked)).run(program);
         let (found, disagreement) = std::mem::take(&mut *checked.found());
-        disagreement.map_or(Ok(Commutation { report, ..found }), |disagreement| Err(Box::new(disagreement)))
+        disagreement
+            .map_or(Ok(Commutation { report, ..found }), |disagreement| Err(Box::new(disagreement)))
     }
 }

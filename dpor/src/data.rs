@@ -31,7 +31,8 @@ impl fmt::Display for DataRace {
         let ((first, first_write), (second, second_write)) = (self.first, self.second);
         write!(
             f,
-            "data race on cell {}: nothing orders the {} by task {first} and the {} by task {second}",
+            "data race on cell {}: nothing orders the {} by task {first} and the {} by task \
+             {second}",
             self.cell.0,
             verb(first_write),
             verb(second_write)
@@ -114,12 +115,26 @@ impl DataCells {
     }
 
     /// Might an access to what has this name race, by a task that then knows at least this?
-    pub(crate) fn might_race(&mut self, name: Creator, write: bool, task: usize, clock: &[u32]) -> bool {
+    pub(crate) fn might_race(
+        &mut self,
+        name: Creator,
+        write: bool,
+        task: usize,
+        clock: &[u32],
+    ) -> bool {
         let named = self.numbers.len();
-        self.numbers.extend(self.cells[named..self.used].iter().zip(named..).map(|(cell, number)| (cell.name, number)));
+        self.numbers.extend(
+            self.cells[named..self.used]
+                .iter()
+                .zip(named..)
+                .map(|(cell, number)| (cell.name, number)),
+        );
         let Some(&number) = self.numbers.get(&name) else { return false };
         let Cell { write: written, reads, .. } = &self.cells[number];
-        let unordered = |epoch: &Epoch| epoch.task as usize != task && clock.get(epoch.task as usize).is_none_or(|&tick| tick < epoch.tick);
+        let unordered = |epoch: &Epoch| {
+            epoch.task as usize != task
+                && clock.get(epoch.task as usize).is_none_or(|&tick| tick < epoch.tick)
+        };
         written.as_ref().is_some_and(unordered) || write && reads.iter().any(unordered)
     }
 
@@ -140,16 +155,29 @@ impl DataCells {
         DataId(self.used as u32 - 1)
     }
 
-    /// Which accesses race with which depends on what happened before what, and not on the state alone: whom every access so far is ordered
-    /// before, and through which object others will be ordered after it. Cells and objects come in the order in which they were made, which
-    /// depends on the interleaving: so what they say is added up.
-    pub(crate) fn feed(&self, trace: &Trace, creators: &[Creator], tasks: &[Task], key: &mut Digest) {
+    /// Which accesses race with which depends on what happened before what, and not on the state
+    /// alone: whom every access so far is ordered before, and through which object others will be
+    /// ordered after it. Cells and objects come in the order in which they were made, which depends
+    /// on the interleaving: so what they say is added up.
+    pub(crate) fn feed(
+        &self,
+        trace: &Trace,
+        creators: &[Creator],
+        tasks: &[Task],
+        key: &mut Digest,
+    ) {
         let mut known: HashMap<(u32, u32), Option<Digest>, Keys> = HashMap::default();
         let mut sum = Sum::default();
         for cell in &self.cells[..self.used] {
-            let epochs = cell.write.iter().map(|epoch| (epoch, true)).chain(cell.reads.iter().map(|epoch| (epoch, false)));
+            let epochs = cell
+                .write
+                .iter()
+                .map(|epoch| (epoch, true))
+                .chain(cell.reads.iter().map(|epoch| (epoch, false)));
             for (epoch, write) in epochs {
-                let known = known.entry((epoch.task, epoch.tick)).or_insert_with(|| epoch.known(trace, creators, tasks));
+                let known = known
+                    .entry((epoch.task, epoch.tick))
+                    .or_insert_with(|| epoch.known(trace, creators, tasks));
                 if let Some(known) = known {
                     let mut said = Digest::of(cell.name);
                     said.put(write.into());
@@ -162,11 +190,25 @@ impl DataCells {
     }
 
     /// By `task`, with this clock before its next event, which has the number `tick`.
-    pub(crate) fn access(&mut self, clock: &[u32], tick: u32, task: usize, id: DataId, write: bool) -> Result<(), DataRace> {
+    pub(crate) fn access(
+        &mut self,
+        clock: &[u32],
+        tick: u32,
+        task: usize,
+        id: DataId,
+        write: bool,
+    ) -> Result<(), DataRace> {
         let cell = &mut self.cells[id.0 as usize];
         // What a task does after its event n is ordered before whatever has seen its event n + 1.
-        let unordered = |epoch: &Epoch| epoch.task as usize != task && clock.get(epoch.task as usize).is_none_or(|&tick| tick < epoch.tick);
-        let race = |epoch: Epoch, first_write| DataRace { cell: id, first: (epoch.task as usize, first_write), second: (task, write) };
+        let unordered = |epoch: &Epoch| {
+            epoch.task as usize != task
+                && clock.get(epoch.task as usize).is_none_or(|&tick| tick < epoch.tick)
+        };
+        let race = |epoch: Epoch, first_write| DataRace {
+            cell: id,
+            first: (epoch.task as usize, first_write),
+            second: (task, write),
+        };
         if let Some(epoch) = cell.write.filter(&unordered) {
             return Err(race(epoch, true));
         }

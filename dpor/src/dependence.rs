@@ -1,8 +1,10 @@
-//! Which accesses depend on each other. The rules can be dropped one at a time by tests that show each of them is needed.
+//! Which accesses depend on each other. The rules can be dropped one at a time by tests that show
+//! each of them is needed.
 
 use crate::access::Class;
 
-/// The dependence relation and the race rules, each of which a test can drop (`Explorer::without_rule`).
+/// The dependence relation and the race rules, each of which a test can drop
+/// (`Explorer::without_rule`).
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) dropped: u32,
@@ -36,9 +38,11 @@ pub enum Rule {
     UnannouncedAtFailure,
     /// What could have run instead of the event that failed is run.
     InsteadOfFailure,
-    /// The search for the race of a blocking operation goes on past events at which it was not ready.
+    /// The search for the race of a blocking operation goes on past events at which it was not
+    /// ready.
     PastUnready,
-    /// A shared lock or an update that may have blocked a waiter behind others makes everything enabled run.
+    /// A shared lock or an update that may have blocked a waiter behind others makes everything
+    /// enabled run.
     SharedBeforeBlocking,
     /// Tasks leave the sleep set when something dependent runs.
     WakeSleepers,
@@ -88,31 +92,48 @@ mod tests {
     /// SOUNDNESS.md has the table that the engine goes by.
     #[test]
     fn the_table_is_what_the_code_says() {
-        let steps: Vec<(String, Class)> = (Access::ALL.iter().map(|access| (format!("{access:?}"), access.class(false))))
-            .chain([("a try that failed".to_owned(), Access::TryAcquire.class(true))])
-            .collect();
+        let steps: Vec<(String, Class)> =
+            (Access::ALL.iter().map(|access| (format!("{access:?}"), access.class(false))))
+                .chain([("a try that failed".to_owned(), Access::TryAcquire.class(true))])
+                .collect();
         assert_eq!(Access::TryAcquire.class(true), Access::TryAcquireShared.class(true));
-        let row = |cells: &mut dyn Iterator<Item = String>| cells.map(|cell| format!("| {cell} ")).collect::<String>() + "|\n";
-        let head = row(&mut std::iter::once(String::new()).chain(steps.iter().map(|(name, _)| name.clone())));
-        let line = row(&mut std::iter::once("---".to_owned()).chain(steps.iter().map(|_| ":---:".to_owned())));
+        let row = |cells: &mut dyn Iterator<Item = String>| {
+            cells.map(|cell| format!("| {cell} ")).collect::<String>() + "|\n"
+        };
+        let head =
+            row(&mut std::iter::once(String::new())
+                .chain(steps.iter().map(|(name, _)| name.clone())));
+        let line =
+            row(&mut std::iter::once("---".to_owned())
+                .chain(steps.iter().map(|_| ":---:".to_owned())));
         let rows = steps.iter().map(|(name, a)| {
             let cell = |b: &Class| if Rules::default().dependent(*a, *b) { "×" } else { "" };
-            row(&mut std::iter::once(name.clone()).chain(steps.iter().map(|(_, b)| cell(b).to_owned())))
+            row(&mut std::iter::once(name.clone())
+                .chain(steps.iter().map(|(_, b)| cell(b).to_owned())))
         });
         let table = head + &line + &rows.collect::<String>();
-        assert!(SOUNDNESS.split("<!-- table -->\n").nth(1) == Some(&table), "SOUNDNESS.md should say:\n{table}");
+        assert!(
+            SOUNDNESS.split("<!-- table -->\n").nth(1) == Some(&table),
+            "SOUNDNESS.md should say:\n{table}"
+        );
     }
 
     /// Each rule that can be dropped stands there, and each file that is named is there.
     #[test]
     fn what_is_named_is_there() {
         let source = include_str!("dependence.rs");
-        let rules = source.split("pub enum Rule {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("it is above");
+        let rules = source
+            .split("pub enum Rule {")
+            .nth(1)
+            .and_then(|rest| rest.split("\n}").next())
+            .expect("it is above");
         for rule in rules.lines().map(str::trim).filter_map(|line| line.strip_suffix(',')) {
             assert!(SOUNDNESS.contains(&format!("`{rule}`")), "SOUNDNESS.md does not name {rule}");
         }
-        for file in SOUNDNESS.split('`').filter(|part| part.ends_with(".rs") && part.contains('/')) {
-            let [here, beside] = ["", "../"].map(|up| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join(file));
+        for file in SOUNDNESS.split('`').filter(|part| part.ends_with(".rs") && part.contains('/'))
+        {
+            let [here, beside] = ["", "../"]
+                .map(|up| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join(file));
             assert!(here.exists() || beside.exists(), "SOUNDNESS.md names {file}");
         }
     }

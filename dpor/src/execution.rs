@@ -46,11 +46,13 @@ pub(crate) struct Core {
     /// Tasks of this execution; `tasks` keeps more, for their allocations.
     count: usize,
     objects: u32,
-    /// The origin of who created each object, and as which of its objects: a name that does not depend on the interleaving.
+    /// The origin of who created each object, and as which of its objects: a name that does not
+    /// depend on the interleaving.
     pub(crate) creators: Vec<Creator>,
     /// The objects by that name, where states are told apart.
     numbers: HashMap<Creator, u32, Keys>,
-    /// What the program says of what its tasks share, where states are told apart, and whether it need say it now.
+    /// What the program says of what its tasks share, where states are told apart, and whether it
+    /// need say it now.
     pub(crate) shared: Sum,
     pub(crate) telling: bool,
     /// Accesses to data since somebody asked for them.
@@ -96,7 +98,8 @@ pub(crate) struct Core {
     pub(crate) unfinished: Option<Unfinished>,
     /// What each task does, if somebody wants to compare it.
     pub(crate) log: Option<Log>,
-    /// The execution repeats another in an order of its own: there is nothing to find out about rounds.
+    /// The execution repeats another in an order of its own: there is nothing to find out about
+    /// rounds.
     pub(crate) following: bool,
     /// Scratch space of `retry`.
     ready: TaskSet,
@@ -155,7 +158,8 @@ impl Core {
         self.stuck
     }
 
-    /// Keep what a task does, if that is wanted. What it does while it is torn down is of no interest.
+    /// Keep what a task does, if that is wanted. What it does while it is torn down is of no
+    /// interest.
     pub(crate) fn did(&mut self, task: usize, did: impl FnOnce() -> Did) {
         if let Some(log) = self.log.as_mut().filter(|_| !self.ended) {
             log.push(task, did());
@@ -238,7 +242,8 @@ impl Core {
         let parent = &mut self.tasks[self.current];
         parent.children += 1;
         let origin = mix(parent.origin, parent.children);
-        let [parent, child] = self.tasks.get_disjoint_mut([self.current, id]).expect("a task does not spawn itself");
+        let [parent, child] =
+            self.tasks.get_disjoint_mut([self.current, id]).expect("a task does not spawn itself");
         child.learned.inherit(&parent.learned);
         child.origin = origin;
         self.did(self.current, || Did::Spawned(name.to_owned()));
@@ -256,8 +261,17 @@ impl Core {
         }
     }
 
-    pub(crate) fn announce(&mut self, strategy: &mut dyn Explore, op: Op, condition: Option<Condition>, at: &'static Location<'static>) {
-        assert!(op.object.0 < self.objects, "step: {op} names an object that this execution has not made");
+    pub(crate) fn announce(
+        &mut self,
+        strategy: &mut dyn Explore,
+        op: Op,
+        condition: Option<Condition>,
+        at: &'static Location<'static>,
+    ) {
+        assert!(
+            op.object.0 < self.objects,
+            "step: {op} names an object that this execution has not made"
+        );
         self.settle_worst_case(strategy);
         if self.log.is_some() {
             let (Op { object, access }, name) = (op, self.creators[op.object.0 as usize]);
@@ -301,7 +315,10 @@ impl Core {
 
     pub(crate) fn fail(&mut self, kind: FailureKind) {
         if let FailureKind::Panic { task, payload, message } = &kind {
-            self.did(*task, || Did::Panicked { message: message.clone(), payload: (**payload).type_id() });
+            self.did(*task, || Did::Panicked {
+                message: message.clone(),
+                payload: (**payload).type_id(),
+            });
         }
         if !self.aborting {
             self.failure = Some(kind);
@@ -310,8 +327,8 @@ impl Core {
         }
     }
 
-    /// A task failed because of another's step, by joining it say: who could go on, or fail too, only because of the same step, and the
-    /// task that failed.
+    /// A task failed because of another's step, by joining it say: who could go on, or fail too,
+    /// only because of the same step, and the task that failed.
     pub(crate) fn overtaken(&mut self) -> (usize, Vec<usize>) {
         let (first, mut overtaken) = (self.failed, Vec::new());
         let Some(event) = self.trace.depth.checked_sub(1) else { return (first, overtaken) };
@@ -319,7 +336,8 @@ impl Core {
             return (first, overtaken);
         }
         for task in (0..self.count).filter(|&task| task != first) {
-            let pending = self.tasks[task].state == TaskState::Pending && !self.trace.frame(event).enabled.contains(task);
+            let pending = self.tasks[task].state == TaskState::Pending
+                && !self.trace.frame(event).enabled.contains(task);
             if self.tasks[task].failed || pending && self.is_ready(task) == Some(true) {
                 overtaken.push(task);
             }
@@ -334,7 +352,8 @@ impl Core {
         }
     }
 
-    /// The outcome of the last event is known. What follows from that may take its time, which is not the program's.
+    /// The outcome of the last event is known. What follows from that may take its time, which is
+    /// not the program's.
     fn settle(&mut self, strategy: &mut dyn Explore, failed: bool) {
         let paused = self.pulse.pause();
         self.trace.settle(failed);
@@ -347,14 +366,18 @@ impl Core {
     }
 
     /// Choose among the tasks that shuttle can run.
-    pub(crate) fn next(&mut self, strategy: &mut dyn Explore, runnable: impl Iterator<Item = usize> + Clone) -> Next {
+    pub(crate) fn next(
+        &mut self,
+        strategy: &mut dyn Explore,
+        runnable: impl Iterator<Item = usize> + Clone,
+    ) -> Next {
         let announce_all = self.trace.rules.has(Rule::UnannouncedAtFailure);
         if self.ended || self.aborting && !announce_all {
             self.end(strategy);
             return Next::Abort;
         }
-        // A task between steps goes on at once: what it does is local. The current one first, it is running already. After a failure
-        // too: what all others are about to do has to be known.
+        // A task between steps goes on at once: what it does is local. The current one first, it is
+        // running already. After a failure too: what all others are about to do has to be known.
         let current = runnable.clone().find(|&task| task == self.current);
         for task in current.into_iter().chain(runnable) {
             if task >= self.count {
@@ -364,7 +387,10 @@ impl Core {
                 TaskState::New if self.delayed(strategy, task) => continue,
                 TaskState::New => self.tasks[task].state = TaskState::Local,
                 TaskState::Local | TaskState::Finished => {}
-                TaskState::Joining(other) if self.tasks[other].state == TaskState::Finished && !self.tasks[other].failed => {
+                TaskState::Joining(other)
+                    if self.tasks[other].state == TaskState::Finished
+                        && !self.tasks[other].failed =>
+                {
                     if self.delayed(strategy, task) {
                         continue;
                     }
@@ -414,7 +440,11 @@ impl Core {
         let depth = self.trace.depth;
         let frame = self.trace.frame(depth);
         let (task, op) = (frame.task as usize, frame.op);
-        let now = self.tasks().get(task).filter(|task| task.state == TaskState::Pending).map(|task| task.op);
+        let now = self
+            .tasks()
+            .get(task)
+            .filter(|task| task.state == TaskState::Pending)
+            .map(|task| task.op);
         if now != Some(op) {
             let now = now.map_or_else(|| "nothing".to_owned(), |op| op.to_string());
             self.differs(format!("task {task} did {op} here before, and now announces {now}"));
@@ -424,7 +454,11 @@ impl Core {
             self.differs(format!("task {task} could do {op} here before, and now cannot"));
             return None;
         }
-        Retries::reconsider(&self.trace, &mut self.tasks[..self.count], &self.trace.frame(depth).ready);
+        Retries::reconsider(
+            &self.trace,
+            &mut self.tasks[..self.count],
+            &self.trace.frame(depth).ready,
+        );
         self.trace.repeat_event();
         if self.memory == Memory::Weak {
             self.order_last_event();
@@ -445,7 +479,8 @@ impl Core {
         (self.given_up, self.cut) = (true, true);
     }
 
-    /// The execution is over, and the strategy sees that the program did something else than before.
+    /// The execution is over, and the strategy sees that the program did something else than
+    /// before.
     pub(crate) fn failure_at_end(&mut self, detail: String) {
         self.failure.get_or_insert(FailureKind::Nondeterminism { step: self.trace.depth, detail });
     }
@@ -462,7 +497,11 @@ impl Core {
             self.find_ready()?;
         }
         let depth = self.trace.depth;
-        Retries::reconsider(&self.trace, &mut self.tasks[..self.count], &self.trace.frame(depth).ready);
+        Retries::reconsider(
+            &self.trace,
+            &mut self.tasks[..self.count],
+            &self.trace.frame(depth).ready,
+        );
         if new {
             self.find_enabled();
         }
@@ -470,7 +509,9 @@ impl Core {
             self.nothing_enabled();
             return None;
         }
-        if depth % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1 && self.give_up.as_ref().is_some_and(|give_up| give_up()) {
+        if depth % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1
+            && self.give_up.as_ref().is_some_and(|give_up| give_up())
+        {
             (self.given_up, self.cut) = (true, true);
             return None;
         }
@@ -493,7 +534,9 @@ impl Core {
     fn what_repeats(&self) -> Unfinished {
         let events = self.trace.events();
         let last = &events[events.len().saturating_sub(LAST_STEPS)..];
-        let times = |event: &Frame| last.iter().filter(|other| (other.task, other.op) == (event.task, event.op)).count();
+        let times = |event: &Frame| {
+            last.iter().filter(|other| (other.task, other.op) == (event.task, event.op)).count()
+        };
         let often = last.iter().max_by_key(|event| times(event));
         let repeats = often.map(|event| {
             let Frame { task, op, at, .. } = *event;
@@ -539,17 +582,23 @@ impl Core {
             }
             return failed != success;
         }
-        assert!(self.trace.unsettled(), "tried: task {} has no try whose outcome is open", self.current);
+        assert!(
+            self.trace.unsettled(),
+            "tried: task {} has no try whose outcome is open",
+            self.current
+        );
         self.settle(strategy, !success);
         true
     }
 
-    /// Whether the pending operation of `task` can run now; `None` if finding out panicked, which is the execution's failure.
+    /// Whether the pending operation of `task` can run now; `None` if finding out panicked, which
+    /// is the execution's failure.
     fn is_ready(&mut self, task: usize) -> Option<bool> {
         let Some(condition) = self.tasks[task].condition else { return Some(true) };
-        // SAFETY: the condition is borrowed by `step_when`, on the stack of a task that is suspended inside it (it is pending),
-        // and whose stack is only unwound by resuming it.
-        let ready = || catch_unwind(AssertUnwindSafe(|| with_quiet(true, || unsafe { (*condition)() })));
+        // SAFETY: the condition is borrowed by `step_when`, on the stack of a task that is
+        // suspended inside it (it is pending), and whose stack is only unwound by resuming it.
+        let ready =
+            || catch_unwind(AssertUnwindSafe(|| with_quiet(true, || unsafe { (*condition)() })));
         match self.pulse.code_of(task, self.tasks[task].at, ready) {
             Ok(ready) => Some(ready),
             Err(payload) => {
@@ -580,7 +629,8 @@ impl Core {
     }
 
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
-        let waiting = self.tasks().iter().enumerate().filter(|(_, task)| task.state != TaskState::Finished);
+        let waiting =
+            self.tasks().iter().enumerate().filter(|(_, task)| task.state != TaskState::Finished);
         waiting
             .map(|(index, task)| Waiting {
                 task: index,
@@ -597,7 +647,11 @@ impl Core {
         let depth = self.trace.depth;
         let kind = if self.trace.frame(depth).ready.is_empty() {
             FailureKind::Deadlock { waiting }
-        } else if Retries::unfair_to_blocked(&self.trace, self.tasks(), &self.trace.frame(depth).ready) {
+        } else if Retries::unfair_to_blocked(
+            &self.trace,
+            self.tasks(),
+            &self.trace.frame(depth).ready,
+        ) {
             self.trace.close_state();
             self.cut = true;
             return;
@@ -610,7 +664,8 @@ impl Core {
 
     pub(crate) fn schedule(&self) -> Schedule {
         let events = self.trace.events();
-        let choices = events.iter().enumerate().filter(|(_, frame)| frame.choice > 0 && frame.choices > 1);
+        let choices =
+            events.iter().enumerate().filter(|(_, frame)| frame.choice > 0 && frame.choices > 1);
         let choices = choices.map(|(step, frame)| (step as u32, frame.choice)).collect();
         Schedule::new(events.iter().map(|frame| frame.task).collect()).with_choices(choices)
     }
@@ -626,7 +681,12 @@ impl Core {
     }
 
     /// A task's round ends: see `livelock`. False if that ends the execution.
-    pub(crate) fn retry(&mut self, strategy: &mut dyn Explore, fingerprint: u64, local: Option<u64>) -> bool {
+    pub(crate) fn retry(
+        &mut self,
+        strategy: &mut dyn Explore,
+        fingerprint: u64,
+        local: Option<u64>,
+    ) -> bool {
         self.did(self.current, || Did::Round { local, fingerprint });
         if self.aborting {
             return true;
@@ -636,7 +696,9 @@ impl Core {
             return true;
         }
         if self.memory != Memory::Sc {
-            self.give_up_for(Unfinished::Unavailable("retry loops are told from livelocks under Memory::Sc only".into()));
+            self.give_up_for(Unfinished::Unavailable(
+                "retry loops are told from livelocks under Memory::Sc only".into(),
+            ));
             self.aborting = true;
             return false;
         }
@@ -654,7 +716,14 @@ impl Core {
             }
         }
         let tasks = &mut self.tasks[..self.count];
-        let livelock = self.retries.retry(&self.trace, tasks, self.current, (fingerprint, own), &ready, self.data.any());
+        let livelock = self.retries.retry(
+            &self.trace,
+            tasks,
+            self.current,
+            (fingerprint, own),
+            &ready,
+            self.data.any(),
+        );
         if self.insists {
             tasks.iter_mut().for_each(|task| task.round.held_back = false);
         }

@@ -99,9 +99,11 @@ impl Explorer {
         self
     }
 
-    /// Use this many threads: one that has nothing left to do takes a part of another's search. When the search was exhaustive, the number
-    /// of [complete](Report::complete) executions and of [failing](Report::failing) ones is the same for any number of threads, that of cut
-    /// ones is not; see the crate's documentation for the exceptions. Only [`Strategy::Dpor`] and [`Strategy::Dfs`] are divided.
+    /// Use this many threads: one that has nothing left to do takes a part of another's search.
+    /// When the search was exhaustive, the number of [complete](Report::complete) executions and of
+    /// [failing](Report::failing) ones is the same for any number of threads, that of cut ones is
+    /// not; see the crate's documentation for the exceptions. Only [`Strategy::Dpor`] and
+    /// [`Strategy::Dfs`] are divided.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self
@@ -113,7 +115,8 @@ impl Explorer {
         self
     }
 
-    /// Which failures the search is for: all, if this is not called. The others are counted and kept, and do not end the search.
+    /// Which failures the search is for: all, if this is not called. The others are counted and
+    /// kept, and do not end the search.
     pub fn wanted(mut self, wanted: impl Fn(&Failure) -> bool + Send + Sync + 'static) -> Self {
         self.options.wanted = Some(Arc::new(wanted));
         self
@@ -126,7 +129,10 @@ impl Explorer {
     }
 
     /// Called after every execution, with what happened; breaking ends the search.
-    pub fn on_execution(mut self, callback: impl FnMut(&Execution<'_>) -> ControlFlow<()> + Send + 'static) -> Self {
+    pub fn on_execution(
+        mut self,
+        callback: impl FnMut(&Execution<'_>) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
         self.options.on_execution = Some(Arc::new(Mutex::new(callback)));
         self
     }
@@ -137,11 +143,16 @@ impl Explorer {
         self
     }
 
-    /// Call this now and then, at most `every` so often, with the exploration as it stands: [`resume`](Explorer::resume) goes on from there
-    /// as if the rest of this one had not been. All threads stop for it between two executions, so what other callbacks have counted is of
-    /// the same moment. Under [`Strategy::Dpor`] and [`Strategy::Dfs`] only; once the search is being ended, it is [`Report::saved`] that
-    /// has the rest.
-    pub fn on_snapshot(mut self, every: Duration, hears: impl Fn(&Saved) + Send + Sync + 'static) -> Self {
+    /// Call this now and then, at most `every` so often, with the exploration as it stands:
+    /// [`resume`](Explorer::resume) goes on from there as if the rest of this one had not been. All
+    /// threads stop for it between two executions, so what other callbacks have counted is of the
+    /// same moment. Under [`Strategy::Dpor`] and [`Strategy::Dfs`] only; once the search is being
+    /// ended, it is [`Report::saved`] that has the rest.
+    pub fn on_snapshot(
+        mut self,
+        every: Duration,
+        hears: impl Fn(&Saved) + Send + Sync + 'static,
+    ) -> Self {
         self.options.on_snapshot = Some((every, Arc::new(hears)));
         self
     }
@@ -158,37 +169,42 @@ impl Explorer {
         self
     }
 
-    /// The most steps of an execution, 100,000 if this is not called. One that would have more ends the exploration, which says what is
-    /// done again and again ([`Unfinished::TooLong`]), and cannot be resumed. Samplers give up an execution after 20,000 steps.
+    /// The most steps of an execution, 100,000 if this is not called. One that would have more ends
+    /// the exploration, which says what is done again and again ([`Unfinished::TooLong`]), and
+    /// cannot be resumed. Samplers give up an execution after 20,000 steps.
     pub fn max_steps(mut self, most: usize) -> Self {
         self.max_steps = most;
         self
     }
 
-    /// The most states that [`Strategy::States`] remembers, any number if this is not called: from those beyond it goes on again whenever it
-    /// comes by. One whose executions need not end cannot be explored like that ([`Unfinished::States`]).
+    /// The most states that [`Strategy::States`] remembers, any number if this is not called: from
+    /// those beyond it goes on again whenever it comes by. One whose executions need not end cannot
+    /// be explored like that ([`Unfinished::States`]).
     pub fn max_states(mut self, most: usize) -> Self {
         self.max_states = most;
         self
     }
 
-    /// What a task sees of what others have stored, and when: the memory model for [`memory`](crate::memory)'s words and fences. Sequential
-    /// consistency, if this is not called.
+    /// What a task sees of what others have stored, and when: the memory model for
+    /// [`memory`](crate::memory)'s words and fences. Sequential consistency, if this is not called.
     pub fn memory(mut self, memory: Memory) -> Self {
         self.memory = memory;
         self
     }
 
-    /// What to do when a task computes for a second without announcing a step: it may never announce one, and nothing else can run
-    /// meanwhile. If this is not called, that is said on stderr and the process exits with the status [`STALLED`](crate::STALLED). The
-    /// handler runs on a thread of its own; should it return, the task goes on. Only the task's own computing counts: neither waiting
-    /// does, nor what the exploration does, nor what other processes do. Nobody watches on other systems than Linux.
+    /// What to do when a task computes for a second without announcing a step: it may never
+    /// announce one, and nothing else can run meanwhile. If this is not called, that is said on
+    /// stderr and the process exits with the status [`STALLED`](crate::STALLED). The handler runs
+    /// on a thread of its own; should it return, the task goes on. Only the task's own computing
+    /// counts: neither waiting does, nor what the exploration does, nor what other processes do.
+    /// Nobody watches on other systems than Linux.
     pub fn on_stall(mut self, handler: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
         self.patience.handler = Arc::new(handler);
         self
     }
 
-    /// How long a task may compute without announcing a step, if not a second; [`Duration::MAX`] for any time.
+    /// How long a task may compute without announcing a step, if not a second; [`Duration::MAX`]
+    /// for any time.
     pub fn stall_after(mut self, after: Duration) -> Self {
         self.patience.after = after;
         self
@@ -214,8 +230,8 @@ impl Explorer {
         self
     }
 
-    /// Explore only one of several shards; [`Saved::merge`] puts them together. All of them have to be made with the same number of
-    /// shards, from the same program.
+    /// Explore only one of several shards; [`Saved::merge`] puts them together. All of them have to
+    /// be made with the same number of shards, from the same program.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -239,12 +255,20 @@ impl Explorer {
         hook::install();
         let program: Program = Arc::new(program);
         if let Some(why) = self.unavailable() {
-            return Report { why_unfinished: Some(Unfinished::Unavailable(why)), ..Report::default() };
+            return Report {
+                why_unfinished: Some(Unfinished::Unavailable(why)),
+                ..Report::default()
+            };
         }
         let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
         let mut saved = match self.resumed.take() {
             Some(saved) => saved,
-            None => Saved { memory: self.memory, shard: self.shard, depth: self.depth_of_units(&program), ..Saved::whole() },
+            None => Saved {
+                memory: self.memory,
+                shard: self.shard,
+                depth: self.depth_of_units(&program),
+                ..Saved::whole()
+            },
         };
         let part = Part { depth: saved.depth, shard: saved.shard, counting: false };
         let workers = if divisible { self.jobs } else { 1 };
@@ -275,7 +299,12 @@ impl Explorer {
             report.frontier += pool.left().iter().map(SavedStack::open).sum::<u64>();
             saved.count(&report);
             saved.counted = self.options.shared.counted();
-            saved.stacks = stacks.into_iter().flatten().filter(|stack| !stack.done).chain(pool.left()).collect();
+            saved.stacks = stacks
+                .into_iter()
+                .flatten()
+                .filter(|stack| !stack.done)
+                .chain(pool.left())
+                .collect();
             (report.executions, report.complete) = (saved.executions, saved.complete);
             (report.blocked, report.failing) = (saved.blocked, saved.failing);
             if report.exhausted && saved.shard.is_some() {
@@ -292,24 +321,37 @@ impl Explorer {
     fn unavailable(&self) -> Option<String> {
         let memory = self.memory;
         match self.strategy {
-            Strategy::States if self.shard.is_some() || self.resumed.is_some() || self.checked.is_some() => {
-                Some("a search by states is not divided among machines, not resumed, and not replayed in other orders".to_owned())
+            Strategy::States
+                if self.shard.is_some() || self.resumed.is_some() || self.checked.is_some() =>
+            {
+                Some(
+                    "a search by states is not divided among machines, not resumed, and not \
+                     replayed in other orders"
+                        .to_owned(),
+                )
             }
-            Strategy::States if memory != Memory::Sc => {
-                Some(format!("a search by states is under Memory::Sc only, not Memory::{memory:?}: stores on their way have no name"))
-            }
+            Strategy::States if memory != Memory::Sc => Some(format!(
+                "a search by states is under Memory::Sc only, not Memory::{memory:?}: stores on \
+                 their way have no name"
+            )),
             Strategy::FewestPreemptions { .. } if memory == Memory::Weak => Some(
-                "the fewest preemptions are not looked for under Memory::Weak: that search does not go through the outcomes of a step"
+                "the fewest preemptions are not looked for under Memory::Weak: that search does \
+                 not go through the outcomes of a step"
                     .to_owned(),
             ),
             _ => {
                 let saved = self.resumed.as_ref().filter(|saved| saved.memory != memory)?;
-                Some(format!("the exploration was saved under Memory::{:?}, and does not go on under Memory::{memory:?}", saved.memory))
+                Some(format!(
+                    "the exploration was saved under Memory::{:?}, and does not go on under \
+                     Memory::{memory:?}",
+                    saved.memory
+                ))
             }
         }
     }
 
-    /// The depth at which the units of a shard begin, so that there are several per shard. Every shard has to find the same.
+    /// The depth at which the units of a shard begin, so that there are several per shard. Every
+    /// shard has to find the same.
     fn depth_of_units(&self, program: &Program) -> usize {
         let Some((_, shards)) = self.shard else { return 0 };
         for depth in 1..=DEEPEST_UNITS {
@@ -325,17 +367,32 @@ impl Explorer {
     }
 
     /// Run so many workers.
-    fn work(&self, program: &Program, part: Part, pool: &Arc<Pool>, workers: usize) -> Vec<(Report, Option<SavedStack>)> {
+    fn work(
+        &self,
+        program: &Program,
+        part: Part,
+        pool: &Arc<Pool>,
+        workers: usize,
+    ) -> Vec<(Report, Option<SavedStack>)> {
         let one = || self.work_on(Arc::clone(program), part, Worker::enter(Arc::clone(pool)));
         thread::scope(|scope| {
             let threads: Vec<_> = (1..workers).map(|_| scope.spawn(one)).collect();
             let mut results = vec![one()];
-            results.extend(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|payload| resume_unwind(payload))));
+            results.extend(
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap_or_else(|payload| resume_unwind(payload))),
+            );
             results
         })
     }
 
-    fn work_on(&self, program: Program, part: Part, worker: Worker) -> (Report, Option<SavedStack>) {
+    fn work_on(
+        &self,
+        program: Program,
+        part: Part,
+        worker: Worker,
+    ) -> (Report, Option<SavedStack>) {
         let pulse = Arc::new(Pulse::new(self.patience.clone()));
         let _watch = watchdog::watch(&pulse);
         let mut core = Core::new(pulse);
@@ -349,13 +406,20 @@ impl Explorer {
             core.log = Some(Log::default());
             strategy = Box::new(Commuting::new(strategy, Arc::clone(checked), &core));
         }
-        runtime::enter(Engine { core, strategy, session: Session::new(self.options.clone()), stack_size: self.stack_size });
+        runtime::enter(Engine {
+            core,
+            strategy,
+            session: Session::new(self.options.clone()),
+            stack_size: self.stack_size,
+        });
         let _leave = Leave;
         let mut config = Config::new();
         config.stack_size = self.stack_size;
         config.failure_persistence = FailurePersistence::None;
         config.max_steps = MaxSteps::None;
-        hook::with_quiet(true, || Runner::new(Driver, config).run(move || runtime::run_task(&*program)));
+        hook::with_quiet(true, || {
+            Runner::new(Driver, config).run(move || runtime::run_task(&*program))
+        });
         let mut engine = runtime::leave().expect("the exploration was entered above");
         let Engine { core, strategy, session, .. } = &mut *engine;
         session.conclude(core, &mut **strategy)
@@ -384,6 +448,9 @@ impl Drop for Leave {
 
 impl fmt::Debug for Explorer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Explorer").field("strategy", &self.strategy).field("jobs", &self.jobs).finish_non_exhaustive()
+        f.debug_struct("Explorer")
+            .field("strategy", &self.strategy)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
     }
 }

@@ -25,9 +25,10 @@ pub(crate) fn with_quiet<T>(quiet: bool, f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Install the hook, once per process: a panic in an explored task is part of the report, so nothing is printed for it. Any other
-/// goes to the hook that was there before. shuttle installs one of its own when it first runs, which prints a schedule; it keeps
-/// the panics of shuttle's own executions, and no others.
+/// Install the hook, once per process: a panic in an explored task is part of the report, so
+/// nothing is printed for it. Any other goes to the hook that was there before. shuttle installs
+/// one of its own when it first runs, which prints a schedule; it keeps the panics of shuttle's own
+/// executions, and no others.
 pub(crate) fn install() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
@@ -44,7 +45,8 @@ pub(crate) fn install() {
                 return;
             }
             // While shuttle has its state borrowed this is an error too, but never `NotSet`.
-            let outside = ExecutionState::try_with(|_| ()).is_err_and(|error| format!("{error:?}").contains("NotSet"));
+            let outside = ExecutionState::try_with(|_| ())
+                .is_err_and(|error| format!("{error:?}").contains("NotSet"));
             if outside { previous(info) } else { shuttle(info) }
         }));
     });
@@ -58,7 +60,12 @@ impl Scheduler for FirstExecution {
         (!std::mem::replace(&mut self.0, true)).then(|| Schedule::new(0))
     }
 
-    fn next_task(&mut self, runnable: &[&Task], _current: Option<TaskId>, _yielding: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        _current: Option<TaskId>,
+        _yielding: bool,
+    ) -> Option<TaskId> {
         runnable.first().map(|task| task.id())
     }
 

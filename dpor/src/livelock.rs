@@ -1,8 +1,9 @@
 //! Retry loops: which rounds lead back to where they began, and which of those are livelocks.
 //!
-//! See the crate's documentation for the argument. Each task carries a fingerprint of its local state: what it said at its last
-//! [`retry`](crate::retry), then every operation since, with outcomes. A read whose value was not
-//! [`observed`](crate::observed) makes it unlike any other until the next retry.
+//! See the crate's documentation for the argument. Each task carries a fingerprint of its local
+//! state: what it said at its last [`retry`](crate::retry), then every operation since, with
+//! outcomes. A read whose value was not [`observed`](crate::observed) makes it unlike any other
+//! until the next retry.
 
 use std::ops::Range;
 
@@ -14,12 +15,12 @@ use crate::trace::{Frame, Trace};
 /// Which schedules that go round for ever have to be feared.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Fairness {
-    /// Those in which each task runs again and again, or cannot run again and again: who waits for a lock may find it taken every time
-    /// somebody looks.
+    /// Those in which each task runs again and again, or cannot run again and again: who waits for
+    /// a lock may find it taken every time somebody looks.
     #[default]
     Weak,
-    /// Those in which each task runs again and again, or cannot run from some point on: who waits for a lock that is free again and
-    /// again gets it some day, as with ticket locks and queues.
+    /// Those in which each task runs again and again, or cannot run from some point on: who waits
+    /// for a lock that is free again and again gets it some day, as with ticket locks and queues.
     Strong,
 }
 
@@ -69,7 +70,13 @@ impl Round {
     }
 
     /// The same when it is an event of the last execution, with what its try came to.
-    pub(crate) fn repeated(&mut self, local: u64, depth: usize, access: Access, failed: Option<bool>) {
+    pub(crate) fn repeated(
+        &mut self,
+        local: u64,
+        depth: usize,
+        access: Access,
+        failed: Option<bool>,
+    ) {
         self.local = local;
         self.unobserved = matches!(access, Access::Read | Access::Rmw).then_some(depth);
         self.expected = failed;
@@ -142,7 +149,9 @@ pub(crate) struct Retries {
 impl Retries {
     /// Keep what an execution that repeats `repeated` events will state again.
     pub(crate) fn restart(&mut self, repeated: usize) {
-        while self.entries.len() > self.used || self.entries.last().is_some_and(|entry| entry.depth > repeated) {
+        while self.entries.len() > self.used
+            || self.entries.last().is_some_and(|entry| entry.depth > repeated)
+        {
             let entry = self.entries.pop().expect("there is a last entry");
             self.locals.truncate(entry.locals);
         }
@@ -175,7 +184,14 @@ impl Retries {
         round.local = mix(0x7265_7472_7900, fingerprint);
         round.unobserved = None;
         if known.is_none() {
-            self.entries.push(Entry { task: current, depth, fingerprint, own, changed, locals: self.locals.len() });
+            self.entries.push(Entry {
+                task: current,
+                depth,
+                fingerprint,
+                own,
+                changed,
+                locals: self.locals.len(),
+            });
             self.locals.extend(tasks.iter().map(|task| task.round.fingerprint()));
         }
         let index = self.used;
@@ -193,10 +209,14 @@ impl Retries {
             for task in self.moved.iter() {
                 tasks[task].round.hold_back(&cycle, false);
             }
-        } else if let Some(last) = self.entries[..index].iter().rfind(|entry| entry.task == current) {
+        } else if let Some(last) = self.entries[..index].iter().rfind(|entry| entry.task == current)
+        {
             let cycle = last.depth..depth;
             // If going round may be a livelock already, let it happen once more, so that it shows.
-            let unfair = ready.iter().any(|task| !tasks[task].round.held_back && undisturbed(trace, &cycle, Some(current), &tasks[task]));
+            let unfair = ready.iter().any(|task| {
+                !tasks[task].round.held_back
+                    && undisturbed(trace, &cycle, Some(current), &tasks[task])
+            });
             if unfair && left_no_trace(trace, last, &self.entries[index], Between::InThisOrder) {
                 tasks[current].round.hold_back(&cycle, true);
             }
@@ -220,11 +240,13 @@ impl Retries {
 
     fn same_state(&self, a: usize, b: usize) -> bool {
         let (first, second) = (&self.entries[a], &self.entries[b]);
-        first.task == second.task && first.fingerprint == second.fingerprint && self.locals(a) == self.locals(b)
+        first.task == second.task
+            && first.fingerprint == second.fingerprint
+            && self.locals(a) == self.locals(b)
     }
 
-    /// Let those go on whose round is no longer unfair to anyone, but would be a livelock now: it has to show. `ready` are the
-    /// tasks that could run in the state at hand.
+    /// Let those go on whose round is no longer unfair to anyone, but would be a livelock now: it
+    /// has to show. `ready` are the tasks that could run in the state at hand.
     pub(crate) fn reconsider(trace: &Trace, tasks: &mut [Task], ready: &TaskSet) {
         for held in 0..tasks.len() {
             let round = &tasks[held].round;
@@ -235,7 +257,8 @@ impl Retries {
             let who = round.alone.then_some(held);
             let mut others = ready.iter().filter(|&task| !tasks[task].round.held_back).peekable();
             // With nobody left to run, nothing has to be tried to know a livelock.
-            let unfair = others.peek().is_none() || others.any(|task| undisturbed(trace, &cycle, who, &tasks[task]));
+            let unfair = others.peek().is_none()
+                || others.any(|task| undisturbed(trace, &cycle, who, &tasks[task]));
             tasks[held].round.reconsidered = !unfair;
         }
         for task in tasks {
@@ -254,23 +277,27 @@ impl Retries {
             }
             let (start, end) = task.round.cycle;
             let class = event.op.access.class(false);
-            task.round.held_back = !trace.frames()[start..end]
-                .iter()
-                .any(|other| other.op.object == event.op.object && trace.rules.dependent(other.class, class));
+            task.round.held_back = !trace.frames()[start..end].iter().any(|other| {
+                other.op.object == event.op.object && trace.rules.dependent(other.class, class)
+            });
         }
     }
 
-    /// Whether going round like that is unfair to one who cannot run now: in the middle of a round of those that are held back, it could. Where that
-    /// leads to is seen when it runs there.
+    /// Whether going round like that is unfair to one who cannot run now: in the middle of a round
+    /// of those that are held back, it could. Where that leads to is seen when it runs there.
     pub(crate) fn unfair_to_blocked(trace: &Trace, tasks: &[Task], ready: &TaskSet) -> bool {
-        let blocked = |task: usize| tasks[task].state == TaskState::Pending && !ready.contains(task);
+        let blocked =
+            |task: usize| tasks[task].state == TaskState::Pending && !ready.contains(task);
         let held = || tasks.iter().enumerate().filter(|(_, task)| task.round.held_back);
         trace.fairness == Fairness::Strong
             && (0..tasks.len()).filter(|&task| blocked(task)).any(|task| {
                 held().any(|(going, Task { round, .. })| {
                     let cycle = round.cycle.0..round.cycle.1;
                     let class = tasks[task].op.access.class(false);
-                    let changes = |event: &Frame| event.op.object == tasks[task].op.object && trace.rules.dependent(event.class, class);
+                    let changes = |event: &Frame| {
+                        event.op.object == tasks[task].op.object
+                            && trace.rules.dependent(event.class, class)
+                    };
                     let events = &trace.frames()[cycle];
                     events.iter().any(|event| event.task as usize == going && changes(event))
                         && events.iter().any(|event| event.ready.contains(task))
@@ -286,13 +313,16 @@ impl Retries {
     }
 }
 
-/// Whether `other`, which could run now, has to run some day while `task`, or everyone in there, goes round like this for ever.
+/// Whether `other`, which could run now, has to run some day while `task`, or everyone in there,
+/// goes round like this for ever.
 fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other: &Task) -> bool {
     let (op, class) = (other.op, other.op.access.class(false));
     if !other.blocks() || trace.fairness == Fairness::Strong {
         return true;
     }
-    let mut own = trace.frames()[events.clone()].iter().filter(|event| task.is_none_or(|task| event.task as usize == task));
+    let mut own = trace.frames()[events.clone()]
+        .iter()
+        .filter(|event| task.is_none_or(|task| event.task as usize == task));
     own.all(|event| event.op.object != op.object || !trace.rules.dependent(event.class, class))
 }
 
@@ -301,24 +331,28 @@ fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other:
 enum Between {
     /// What was: the next round may see it.
     InThisOrder,
-    /// What cannot be put off until the round is over: then it was in the middle in every equivalent execution.
+    /// What cannot be put off until the round is over: then it was in the middle in every
+    /// equivalent execution.
     InEveryOrder,
 }
 
-/// Whether what the task did in the round that began at `from` and ended at `to` might as well not have happened: it only looked, and took locks
-/// that it gave back, and nothing that others did after it could tell.
+/// Whether what the task did in the round that began at `from` and ended at `to` might as well not
+/// have happened: it only looked, and took locks that it gave back, and nothing that others did
+/// after it could tell.
 ///
-/// Where the program does not say who changes what locks protect, it was nothing only if all is the same as before, and nobody else had one of
-/// those locks, who could have made up for it.
+/// Where the program does not say who changes what locks protect, it was nothing only if all is the
+/// same as before, and nobody else had one of those locks, who could have made up for it.
 fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry, between: Between) -> bool {
     let task = to.task;
     let events = &trace.frames()[from.depth..to.depth];
     let own = |event: &&Frame| event.task as usize == task;
     let unsaid = to.changed == Changed::Unsaid;
-    let unchanged = if unsaid { from.fingerprint == to.fingerprint } else { to.changed == Changed::Nothing };
+    let unchanged =
+        if unsaid { from.fingerprint == to.fingerprint } else { to.changed == Changed::Nothing };
     let nothing_left = events.iter().filter(own).all(|event| {
         event.class == Class::Reader || {
-            let of_object = events.iter().filter(own).filter(|other| other.op.object == event.op.object);
+            let of_object =
+                events.iter().filter(own).filter(|other| other.op.object == event.op.object);
             let balance = of_object.map(|other| match other.op.access {
                 Access::Acquire | Access::AcquireShared => 1,
                 Access::TryAcquire | Access::TryAcquireShared => i32::from(!other.failed),
@@ -329,21 +363,40 @@ fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry, between: Between) -> b
             unchanged && balance.fold(0, i32::saturating_add) == 0
         }
     });
-    let last = events.iter().rposition(|event| own(&event)).map(|index| trace.clock(from.depth + index));
+    let last =
+        events.iter().rposition(|event| own(&event)).map(|index| trace.clock(from.depth + index));
     let told = |index: usize, event: &Frame| {
-        let dependent = |other: &Frame| other.op.object == event.op.object && trace.rules.dependent(other.class, event.class);
-        let puts_off = between == Between::InEveryOrder && last.is_some_and(|last| !trace.before(from.depth + index, last));
+        let dependent = |other: &Frame| {
+            other.op.object == event.op.object && trace.rules.dependent(other.class, event.class)
+        };
+        let puts_off = between == Between::InEveryOrder
+            && last.is_some_and(|last| !trace.before(from.depth + index, last));
         let after = !puts_off && events[..index].iter().filter(own).any(dependent);
-        after || unsaid && events[index..].iter().filter(own).any(|other| other.class != Class::Reader && dependent(other))
+        after
+            || unsaid
+                && events[index..]
+                    .iter()
+                    .filter(own)
+                    .any(|other| other.class != Class::Reader && dependent(other))
     };
     from.own == to.own
         && nothing_left
-        && events.iter().enumerate().filter(|(_, event)| !own(event)).all(|(index, event)| !told(index, event))
+        && events
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| !own(event))
+            .all(|(index, event)| !told(index, event))
 }
 
-/// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and never did. A task that is held back is
-/// not starved: it would only go round in vain.
-fn starved(trace: &Trace, tasks: &[Task], cycle: &Range<usize>, task: usize, moved: &TaskSet) -> bool {
+/// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and
+/// never did. A task that is held back is not starved: it would only go round in vain.
+fn starved(
+    trace: &Trace,
+    tasks: &[Task],
+    cycle: &Range<usize>,
+    task: usize,
+    moved: &TaskSet,
+) -> bool {
     let state = tasks[task].state;
     if moved.contains(task) || state == TaskState::Finished {
         return false;
@@ -353,6 +406,7 @@ fn starved(trace: &Trace, tasks: &[Task], cycle: &Range<usize>, task: usize, mov
     }
     let states = &trace.frames()[cycle.clone()];
     state == TaskState::Pending
-        && (trace.fairness == Fairness::Strong || states.iter().all(|state| state.ready.contains(task)))
+        && (trace.fairness == Fairness::Strong
+            || states.iter().all(|state| state.ready.contains(task)))
         && states.iter().any(|state| state.enabled.contains(task))
 }

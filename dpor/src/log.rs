@@ -9,7 +9,8 @@ use crate::execution::Core;
 use crate::report::{FailureKind, Waiting};
 use crate::schedule::Schedule;
 
-/// An object's name in every interleaving: the origin of the task that made it, and as which of its objects.
+/// An object's name in every interleaving: the origin of the task that made it, and as which of its
+/// objects.
 type ObjectName = (u64, u32);
 
 /// Something that a task did.
@@ -49,10 +50,14 @@ pub(crate) enum Did {
 }
 
 impl Did {
-    /// The same, but for the numbers that objects and tasks happen to have, and the state that others are responsible for as well.
+    /// The same, but for the numbers that objects and tasks happen to have, and the state that
+    /// others are responsible for as well.
     fn same(&self, other: &Did) -> bool {
         match (self, other) {
-            (Did::Announced { name, access, .. }, Did::Announced { name: other, access: theirs, .. }) => (name, access) == (other, theirs),
+            (
+                Did::Announced { name, access, .. },
+                Did::Announced { name: other, access: theirs, .. },
+            ) => (name, access) == (other, theirs),
             (Did::Round { local, .. }, Did::Round { local: other, .. }) => local == other,
             // The oldest ones may be gone.
             (Did::Outcome { number, .. }, Did::Outcome { number: other, .. }) => number == other,
@@ -65,11 +70,17 @@ impl Did {
 impl fmt::Display for Did {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Did::Announced { object, access, at, .. } => write!(f, "announced {access:?}({object}) at {at}"),
-            Did::Tried(success) => f.write_str(if *success { "its try succeeded" } else { "its try failed" }),
+            Did::Announced { object, access, at, .. } => {
+                write!(f, "announced {access:?}({object}) at {at}")
+            }
+            Did::Tried(success) => {
+                f.write_str(if *success { "its try succeeded" } else { "its try failed" })
+            }
             Did::Outcome { number, of } => write!(f, "had outcome {number} of {of}, from 0"),
             Did::Observed(value) => write!(f, "observed {value}"),
-            Did::Round { local: Some(local), .. } => write!(f, "began a round with the local state {local:#x}"),
+            Did::Round { local: Some(local), .. } => {
+                write!(f, "began a round with the local state {local:#x}")
+            }
             Did::Round { local: None, .. } => f.write_str("went round"),
             Did::Noted { key, value } => write!(f, "{key} = {value}"),
             Did::Spawned(name) => write!(f, "spawned {name}"),
@@ -165,7 +176,8 @@ impl fmt::Display for Step {
 /// Where two executions first differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// Index in the original execution, and name, of the task that does something else; none if only the endings differ.
+    /// Index in the original execution, and name, of the task that does something else; none if
+    /// only the endings differ.
     pub task: Option<(usize, String)>,
     /// How many steps it had announced.
     pub steps: usize,
@@ -204,7 +216,11 @@ impl Recorded {
         }
     }
 
-    pub(crate) fn ending_of(failure: Option<&FailureKind>, stuck: bool, cut: bool) -> Option<Ending> {
+    pub(crate) fn ending_of(
+        failure: Option<&FailureKind>,
+        stuck: bool,
+        cut: bool,
+    ) -> Option<Ending> {
         Some(match failure {
             None if cut => Ending::Open,
             None => Ending::Complete,
@@ -244,17 +260,29 @@ impl Recorded {
 
     /// Values that were compared: observations and notes.
     pub(crate) fn values(&self) -> u64 {
-        let values = |did: &&(u32, Did)| matches!(did.1, Did::Observed(_) | Did::Tried(_) | Did::Noted { .. });
+        let values = |did: &&(u32, Did)| {
+            matches!(did.1, Did::Observed(_) | Did::Tried(_) | Did::Noted { .. })
+        };
         self.did.iter().flatten().filter(values).count() as u64
     }
 
-    /// The first thing that is different in `other`, in which this execution's events were to happen in the `order`.
+    /// The first thing that is different in `other`, in which this execution's events were to
+    /// happen in the `order`.
     pub(crate) fn difference(&self, other: &Recorded, order: &[u32]) -> Option<Difference> {
         let theirs = |origin: u64| other.tasks.iter().position(|task| task.0 == origin);
         let difference = |task: usize, index: usize, original: String, reordered: String| {
-            let steps = self.did[task][..index].iter().filter(|(_, did)| matches!(did, Did::Announced { .. })).count();
+            let steps = self.did[task][..index]
+                .iter()
+                .filter(|(_, did)| matches!(did, Did::Announced { .. }))
+                .count();
             let after = steps.checked_sub(1).and_then(|last| self.announced(task).nth(last));
-            Difference { task: Some((task, self.tasks[task].1.clone())), steps, after, original, reordered }
+            Difference {
+                task: Some((task, self.tasks[task].1.clone())),
+                steps,
+                after,
+                original,
+                reordered,
+            }
         };
         let nothing = || "nothing more".to_owned();
         // A livelock is known by its fingerprints; without looking at them, its last task goes on.
@@ -264,7 +292,15 @@ impl Recorded {
             let index = ours.iter().zip(theirs).position(|((_, our), (_, their))| !our.same(their));
             let index = index.or((theirs.len() > ours.len() && !open_end).then_some(ours.len()))?;
             let (when, their) = &theirs[index];
-            Some((*when, difference(task, index, ours.get(index).map_or_else(nothing, |(_, did)| did.to_string()), their.to_string())))
+            Some((
+                *when,
+                difference(
+                    task,
+                    index,
+                    ours.get(index).map_or_else(nothing, |(_, did)| did.to_string()),
+                    their.to_string(),
+                ),
+            ))
         });
         if let Some((_, difference)) = differing.min_by_key(|(when, _)| *when) {
             return Some(difference);
@@ -272,22 +308,31 @@ impl Recorded {
         // Nobody did anything else, but not everything need have happened.
         if let Some(&event) = order.get(other.schedule.len()) {
             let step = self.step(event as usize).expect("an event was announced");
-            let steps = self.schedule.tasks()[..=event as usize].iter().filter(|&&task| task as usize == step.task).count();
+            let steps = self.schedule.tasks()[..=event as usize]
+                .iter()
+                .filter(|&&task| task as usize == step.task)
+                .count();
             let task = Some((step.task, step.name.clone()));
-            let (original, reordered) = (format!("{} could happen", step.op), "it cannot".to_owned());
+            let (original, reordered) =
+                (format!("{} could happen", step.op), "it cannot".to_owned());
             return Some(Difference { task, steps, after: Some(step), original, reordered });
         }
         let open = matches!(self.ending, Ending::Livelock | Ending::Stuck);
         if if open { other.ending != Ending::Open } else { other.ending != self.ending } {
             let waiting = |recorded: &Recorded| {
                 let waiting: Vec<_> = recorded.waiting.iter().map(Waiting::to_string).collect();
-                if waiting.is_empty() { recorded.ending.to_string() } else { format!("{} ({})", recorded.ending, waiting.join("; ")) }
+                if waiting.is_empty() {
+                    recorded.ending.to_string()
+                } else {
+                    format!("{} ({})", recorded.ending, waiting.join("; "))
+                }
             };
             let (original, reordered) = (waiting(self), waiting(other));
             return Some(Difference { task: None, steps: 0, after: None, original, reordered });
         }
         for (task, &(origin, _)) in self.tasks.iter().enumerate() {
-            let (ours, done) = (&self.did[task], theirs(origin).map_or(0, |theirs| other.did[theirs].len()));
+            let (ours, done) =
+                (&self.did[task], theirs(origin).map_or(0, |theirs| other.did[theirs].len()));
             if let Some((_, did)) = ours.get(done) {
                 return Some(difference(task, done, did.to_string(), nothing()));
             }
@@ -295,7 +340,8 @@ impl Recorded {
         self.state_difference(other)
     }
 
-    /// The fingerprint of the state in which a livelock ended is the same if all objects have the same numbers.
+    /// The fingerprint of the state in which a livelock ended is the same if all objects have the
+    /// same numbers.
     fn state_difference(&self, other: &Recorded) -> Option<Difference> {
         if self.ending != Ending::Livelock || self.creators != other.creators {
             return None;
@@ -303,15 +349,25 @@ impl Recorded {
         let (_, task, index, ours) = self.did.iter().enumerate().flat_map(rounds).max()?;
         let origin = self.tasks[task].0;
         let theirs = other.tasks.iter().position(|task| task.0 == origin)?;
-        let &(_, Did::Round { fingerprint, .. }) = other.did[theirs].get(index)? else { return None };
+        let &(_, Did::Round { fingerprint, .. }) = other.did[theirs].get(index)? else {
+            return None;
+        };
         let text = |fingerprint: u64| format!("state {fingerprint:#x}");
         let (original, reordered) = (text(ours), text(fingerprint));
-        (ours != fingerprint).then_some(Difference { task: None, steps: 0, after: None, original, reordered })
+        (ours != fingerprint).then_some(Difference {
+            task: None,
+            steps: 0,
+            after: None,
+            original,
+            reordered,
+        })
     }
 }
 
 /// When a task began its rounds, as which of its doings, and with which fingerprint.
-fn rounds((task, did): (usize, &Vec<(u32, Did)>)) -> impl Iterator<Item = (u32, usize, usize, u64)> + '_ {
+fn rounds(
+    (task, did): (usize, &Vec<(u32, Did)>),
+) -> impl Iterator<Item = (u32, usize, usize, u64)> + '_ {
     did.iter().enumerate().filter_map(move |(index, (when, did))| match did {
         Did::Round { fingerprint, .. } => Some((*when, task, index, *fingerprint)),
         _ => None,

@@ -1,9 +1,10 @@
 //! How threads share a search: whoever has nothing left to do takes a part of somebody else's.
 //!
-//! A worker gives away what is left to run from the first state of its path that has anything left: all of it, and for good, so the
-//! path down to that state is no longer its concern. (If a step down to there has another outcome left, it gives nothing away.) What
-//! races inside either part would ask for there is asked for beforehand, by running every enabled task. Sleep sets go along and keep
-//! each class of equivalent interleavings to one complete execution, whoever runs it.
+//! A worker gives away what is left to run from the first state of its path that has anything left:
+//! all of it, and for good, so the path down to that state is no longer its concern. (If a step
+//! down to there has another outcome left, it gives nothing away.) What races inside either part
+//! would ask for there is asked for beforehand, by running every enabled task. Sleep sets go along
+//! and keep each class of equivalent interleavings to one complete execution, whoever runs it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,8 +22,16 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(crate) fn new(every: Duration, take: impl Fn(Vec<SavedStack>) + Send + Sync + 'static) -> Self {
-        let snapshots = Snapshots { every, started: Instant::now(), next: AtomicU64::new(0), take: Box::new(take) };
+    pub(crate) fn new(
+        every: Duration,
+        take: impl Fn(Vec<SavedStack>) + Send + Sync + 'static,
+    ) -> Self {
+        let snapshots = Snapshots {
+            every,
+            started: Instant::now(),
+            next: AtomicU64::new(0),
+            take: Box::new(take),
+        };
         snapshots.put_off();
         snapshots
     }
@@ -67,9 +76,14 @@ struct State {
 }
 
 impl Pool {
-    /// Parts for so many workers, each of which has to be [entered](Worker::enter). They give away what they can if `always`, or else
-    /// what somebody waits for.
-    pub(crate) fn new(stacks: Vec<SavedStack>, workers: usize, always: bool, snapshots: Option<Snapshots>) -> Arc<Self> {
+    /// Parts for so many workers, each of which has to be [entered](Worker::enter). They give away
+    /// what they can if `always`, or else what somebody waits for.
+    pub(crate) fn new(
+        stacks: Vec<SavedStack>,
+        workers: usize,
+        always: bool,
+        snapshots: Option<Snapshots>,
+    ) -> Arc<Self> {
         let state = State { stacks, busy: workers, ..State::default() };
         Arc::new(Pool { state: Mutex::new(state), always, snapshots, ..Pool::default() })
     }
@@ -136,11 +150,14 @@ impl Worker {
 
     /// Whether to [pause](Worker::pause) now, between two executions.
     pub(crate) fn pauses(&self) -> bool {
-        self.pool.snapshots.as_ref().is_some_and(|snapshots| self.pool.pausing.load(Ordering::Relaxed) || snapshots.due())
+        self.pool
+            .snapshots
+            .as_ref()
+            .is_some_and(|snapshots| self.pool.pausing.load(Ordering::Relaxed) || snapshots.due())
     }
 
-    /// Stop until the others have stopped too or have nothing to do, and a snapshot was taken of all that is left. `left` is what is left
-    /// of this worker's part.
+    /// Stop until the others have stopped too or have nothing to do, and a snapshot was taken of
+    /// all that is left. `left` is what is left of this worker's part.
     pub(crate) fn pause(&self, left: SavedStack) {
         let pool = &*self.pool;
         let Some(snapshots) = &pool.snapshots else { return };

@@ -54,7 +54,8 @@ pub enum FailureKind {
         /// The tasks that have not ended.
         waiting: Vec<Waiting>,
     },
-    /// The program did something else than in the same situation before, so nothing can be concluded about it.
+    /// The program did something else than in the same situation before, so nothing can be
+    /// concluded about it.
     Nondeterminism {
         /// The step at which it differed.
         step: usize,
@@ -108,7 +109,9 @@ impl fmt::Debug for FailureKind {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FailureKind::Panic { task, message, .. } => write!(f, "task {task} panicked: {message}"),
+            FailureKind::Panic { task, message, .. } => {
+                write!(f, "task {task} panicked: {message}")
+            }
             FailureKind::Deadlock { waiting } => {
                 f.write_str("deadlock:")?;
                 waiting.iter().try_for_each(|task| write!(f, " {task};"))
@@ -129,7 +132,8 @@ impl fmt::Display for FailureKind {
 pub struct Failure {
     /// How.
     pub kind: FailureKind,
-    /// The interleaving up to the failure; [`Strategy::Replay`](crate::Strategy::Replay) repeats it.
+    /// The interleaving up to the failure; [`Strategy::Replay`](crate::Strategy::Replay) repeats
+    /// it.
     pub schedule: Schedule,
     /// Switches away from a task that could have gone on.
     pub preemptions: u32,
@@ -142,7 +146,11 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, schedule) = (&self.kind, &self.schedule);
-        write!(f, "{kind} [{} preemptions, {} switches, schedule {schedule}]", self.preemptions, self.switches)
+        write!(
+            f,
+            "{kind} [{} preemptions, {} switches, schedule {schedule}]",
+            self.preemptions, self.switches
+        )
     }
 }
 
@@ -197,14 +205,16 @@ pub enum Unfinished {
     Sampled,
     /// The preemption bound that was asked for is reached.
     Bound(u32),
-    /// An execution has more steps than [`Explorer::max_steps`](crate::Explorer::max_steps) allows: maybe it never ends.
+    /// An execution has more steps than [`Explorer::max_steps`](crate::Explorer::max_steps) allows:
+    /// maybe it never ends.
     TooLong {
         /// How many it has.
         steps: usize,
         /// What it does most often at its end.
         repeats: Option<Box<Repeated>>,
     },
-    /// As many states were met as may be remembered, and all have to be: the program's executions need not end.
+    /// As many states were met as may be remembered, and all have to be: the program's executions
+    /// need not end.
     States(usize),
     /// The strategy cannot explore the program, or not in the way that was asked for.
     Unavailable(String),
@@ -229,16 +239,22 @@ impl fmt::Display for Unfinished {
             Unfinished::Stopped => f.write_str("stopped by the caller"),
             Unfinished::Found => f.write_str("a failure was found"),
             Unfinished::Sampled => f.write_str("this strategy samples"),
-            Unfinished::Bound(bound) => write!(f, "only executions with up to {bound} preemptions were asked for"),
+            Unfinished::Bound(bound) => {
+                write!(f, "only executions with up to {bound} preemptions were asked for")
+            }
             Unfinished::TooLong { steps, repeats } => {
                 write!(f, "an execution has more than {steps} steps")?;
                 repeats.as_ref().map_or(Ok(()), |repeats| write!(f, "; {repeats}"))
             }
-            Unfinished::States(most) => write!(f, "more than {most} states would have to be remembered"),
+            Unfinished::States(most) => {
+                write!(f, "more than {most} states would have to be remembered")
+            }
             Unfinished::Unavailable(why) => write!(f, "unavailable: {why}"),
             Unfinished::Shard => f.write_str("only one shard was explored"),
             Unfinished::Nondeterminism => f.write_str("the program is not deterministic"),
-            Unfinished::Misfit { step, why } => write!(f, "the schedule does not fit the program at step {step}: {why}"),
+            Unfinished::Misfit { step, why } => {
+                write!(f, "the schedule does not fit the program at step {step}: {why}")
+            }
         }
     }
 }
@@ -248,18 +264,20 @@ impl fmt::Display for Unfinished {
 pub struct Report {
     /// All executions, also those that were cut.
     pub executions: u64,
-    /// Executions that ran to their end or to a failure: under [`Strategy::Dpor`](crate::Strategy::Dpor) one per inequivalent
-    /// interleaving, and one per failure.
+    /// Executions that ran to their end or to a failure: under
+    /// [`Strategy::Dpor`](crate::Strategy::Dpor) one per inequivalent interleaving, and one per
+    /// failure.
     pub complete: u64,
-    /// Executions that were cut as redundant, or by a sampler because they had grown too long; under
-    /// [`Strategy::Dpor`](crate::Strategy::Dpor) also those in which a retry loop went round without a trace, and those that show a failure
-    /// once more.
+    /// Executions that were cut as redundant, or by a sampler because they had grown too long;
+    /// under [`Strategy::Dpor`](crate::Strategy::Dpor) also those in which a retry loop went round
+    /// without a trace, and those that show a failure once more.
     pub blocked: u64,
-    /// Executions that failed; under [`Strategy::Dpor`](crate::Strategy::Dpor) in different ways: if a task panics, what it says or what
-    /// happens before that differs.
+    /// Executions that failed; under [`Strategy::Dpor`](crate::Strategy::Dpor) in different ways:
+    /// if a task panics, what it says or what happens before that differs.
     pub failing: u64,
-    /// Under [`Strategy::States`](crate::Strategy::States): different states in which something could run, as far as they were met. The other
-    /// counts say how much work that was: an execution is complete if it was not cut at a state that was gone on from before.
+    /// Under [`Strategy::States`](crate::Strategy::States): different states in which something
+    /// could run, as far as they were met. The other counts say how much work that was: an
+    /// execution is complete if it was not cut at a state that was gone on from before.
     pub states: u64,
     /// The first failure of each class, in the order they were found.
     pub failures: Vec<Failure>,
@@ -267,8 +285,8 @@ pub struct Report {
     pub exhausted: bool,
     /// Why not.
     pub why_unfinished: Option<Unfinished>,
-    /// Whether the one failure is minimal: every execution with fewer preemptions was covered, and no failing execution with as
-    /// few preemptions has fewer switches.
+    /// Whether the one failure is minimal: every execution with fewer preemptions was covered, and
+    /// no failing execution with as few preemptions has fewer switches.
     pub minimal: bool,
     /// All executions with up to this many preemptions were covered.
     pub covered_preemptions: Option<u32>,
@@ -280,8 +298,9 @@ pub struct Report {
     pub max_tasks: usize,
     /// How long it took.
     pub elapsed: Duration,
-    /// Under [`Strategy::Dpor`](crate::Strategy::Dpor) and [`Strategy::Dfs`](crate::Strategy::Dfs): what it takes to go on, and to
-    /// put shards together. Counts and failures include those of the exploration that was resumed.
+    /// Under [`Strategy::Dpor`](crate::Strategy::Dpor) and [`Strategy::Dfs`](crate::Strategy::Dfs):
+    /// what it takes to go on, and to put shards together. Counts and failures include those of the
+    /// exploration that was resumed.
     pub saved: Option<Saved>,
 }
 
@@ -304,7 +323,8 @@ impl Report {
         self.elapsed = self.elapsed.max(other.elapsed);
     }
 
-    /// Keep one failure of each class: the first in the order of schedules, which does not depend on who found it when.
+    /// Keep one failure of each class: the first in the order of schedules, which does not depend
+    /// on who found it when.
     pub(crate) fn keep_first_failures(&mut self) {
         self.failures.sort_by(|a, b| a.schedule.tasks().cmp(b.schedule.tasks()));
         let mut classes = HashSet::new();
@@ -319,7 +339,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} executions ({} complete, {} cut)", self.executions, self.complete, self.blocked)?;
+        write!(
+            f,
+            "{} executions ({} complete, {} cut)",
+            self.executions, self.complete, self.blocked
+        )?;
         match &self.why_unfinished {
             None => write!(f, ", exhaustive")?,
             Some(why) => write!(f, ", unfinished: {why}")?,

@@ -37,7 +37,14 @@ struct Here {
 }
 
 thread_local! {
-    static HERE: Here = const { Here { current: Cell::new(0), aborting: Cell::new(false), memory: Cell::new(Memory::Sc), engine: RefCell::new(None) } };
+    static HERE: Here = const {
+        Here {
+            current: Cell::new(0),
+            aborting: Cell::new(false),
+            memory: Cell::new(Memory::Sc),
+            engine: RefCell::new(None),
+        }
+    };
 }
 
 /// What unwinds a task of an execution that is over.
@@ -75,8 +82,9 @@ pub(crate) fn memory() -> Memory {
     HERE.with(|here| here.memory.get())
 }
 
-/// True while the current execution is being torn down, because a task panicked or because it was cut: [`step`] and its like do
-/// nothing then, so that guards may announce their release from `Drop` at any time.
+/// True while the current execution is being torn down, because a task panicked or because it was
+/// cut: [`step`] and its like do nothing then, so that guards may announce their release from
+/// `Drop` at any time.
 pub fn aborting() -> bool {
     HERE.with(|here| here.aborting.get())
 }
@@ -97,8 +105,9 @@ pub fn object() -> ObjectId {
     with_engine(|engine| engine.core.object())
 }
 
-/// A new shared object that any task may be the first to need and make, like the entry of a table that grows. Objects are told apart by who
-/// made them and when; this one by its name, which no other has, so that it is the same one whoever comes first.
+/// A new shared object that any task may be the first to need and make, like the entry of a table
+/// that grows. Objects are told apart by who made them and when; this one by its name, which no
+/// other has, so that it is the same one whoever comes first.
 pub fn object_named(name: u64) -> ObjectId {
     with_engine(|engine| engine.core.object_named(name))
 }
@@ -113,13 +122,16 @@ pub fn data_named(name: u64) -> DataId {
     with_engine(|engine| engine.core.data.make((name, u32::MAX)))
 }
 
-/// Check an access to plain shared data, which no step announces because something else protects it, a lock say. A program that says this of
-/// any of its data says it of all that a retry loop may change: whether a round led nowhere is told by it. Under [`Memory::Pso`] the data is taken to be in
-/// memory at once, which hides a store barrier that is missing after it: see [`memory`](crate::memory#limits).
+/// Check an access to plain shared data, which no step announces because something else protects
+/// it, a lock say. A program that says this of any of its data says it of all that a retry loop may
+/// change: whether a round led nowhere is told by it. Under [`Memory::Pso`] the data is taken to be
+/// in memory at once, which hides a store barrier that is missing after it: see
+/// [`memory`](crate::memory#limits).
 ///
 /// # Errors
-/// If this access and an earlier one of another task are not ordered by what was announced, and one of them is a write: then an
-/// interleaving exists that the exploration does not know of, and whatever it says is void.
+/// If this access and an earlier one of another task are not ordered by what was announced, and one
+/// of them is a write: then an interleaving exists that the exploration does not know of, and
+/// whatever it says is void.
 pub fn data_access(cell: DataId, write: bool) -> Result<(), DataRace> {
     if panicking() || aborting() {
         return Ok(());
@@ -134,12 +146,14 @@ pub fn data_access(cell: DataId, write: bool) -> Result<(), DataRace> {
     })
 }
 
-/// Index of the current task: 0 is the program's main task, spawned tasks have 1, 2, … in the order in which they were spawned.
+/// Index of the current task: 0 is the program's main task, spawned tasks have 1, 2, … in the order
+/// in which they were spawned.
 pub fn me() -> usize {
     HERE.with(|here| here.current.get())
 }
 
-/// Announce an access to an object, let the scheduler choose, and return when this task was chosen. Never blocks.
+/// Announce an access to an object, let the scheduler choose, and return when this task was chosen.
+/// Never blocks.
 #[track_caller]
 pub fn step(object: ObjectId, access: Access) {
     announce(Op { object, access }, None);
@@ -147,13 +161,15 @@ pub fn step(object: ObjectId, access: Access) {
 
 /// The same for an operation that blocks until `ready()`.
 ///
-/// The scheduler evaluates `ready` while the task is suspended, and runs the task only when it is true; on return it is true and
-/// nothing ran in between. It must be a pure function of what has been announced on `object`: only accesses that depend on
-/// `access` may change it. Tearing down an execution returns early, see [`aborting`].
+/// The scheduler evaluates `ready` while the task is suspended, and runs the task only when it is
+/// true; on return it is true and nothing ran in between. It must be a pure function of what has
+/// been announced on `object`: only accesses that depend on `access` may change it. Tearing down an
+/// execution returns early, see [`aborting`].
 #[track_caller]
 pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
     let ready: *const (dyn Fn() -> bool + '_) = ready;
-    // SAFETY: only the lifetime changes. The pointer is used while this task is pending, that is, suspended in this call.
+    // SAFETY: only the lifetime changes. The pointer is used while this task is pending, that is,
+    // suspended in this call.
     let ready = unsafe { std::mem::transmute::<*const (dyn Fn() -> bool + '_), Condition>(ready) };
     announce(Op { object, access }, Some(ready));
 }
@@ -178,7 +194,8 @@ pub(crate) fn announce_alone(op: Op, condition: Option<Condition>) -> bool {
     !over()
 }
 
-/// Which of so many outcomes the step has that the current task has just taken: each of them in some execution.
+/// Which of so many outcomes the step has that the current task has just taken: each of them in
+/// some execution.
 pub(crate) fn pick(of: usize) -> usize {
     if over() {
         return 0;
@@ -187,8 +204,9 @@ pub(crate) fn pick(of: usize) -> usize {
     picked.unwrap_or_else(|| abort()) as usize
 }
 
-/// State how the last step, a [`TryAcquire`](Access::TryAcquire) or [`TryAcquireShared`](Access::TryAcquireShared), went: a failed
-/// try is only a read of the lock. To be called before the task does anything else that this crate sees. A try of which nothing is
+/// State how the last step, a [`TryAcquire`](Access::TryAcquire) or
+/// [`TryAcquireShared`](Access::TryAcquireShared), went: a failed try is only a read of the lock.
+/// To be called before the task does anything else that this crate sees. A try of which nothing is
 /// said counts as one that succeeded.
 ///
 /// # Panics
@@ -204,10 +222,12 @@ pub fn tried(success: bool) {
 
 /// A retry loop states that it goes round again.
 ///
-/// `fingerprint` is a hash of *all* modelled shared state, and of whatever local state the task carries round the loop. If the same
-/// state was there before in this execution, what lies between is a cycle. It is reported as a livelock if it is fair, that is, if
-/// every task that could run throughout took part in it. If it is not, those that took part have to wait until someone else takes
-/// a step that concerns them, since another round would only lead back again. See the crate's documentation.
+/// `fingerprint` is a hash of *all* modelled shared state, and of whatever local state the task
+/// carries round the loop. If the same state was there before in this execution, what lies between
+/// is a cycle. It is reported as a livelock if it is fair, that is, if every task that could run
+/// throughout took part in it. If it is not, those that took part have to wait until someone else
+/// takes a step that concerns them, since another round would only lead back again. See the crate's
+/// documentation.
 ///
 /// [`round`] says more and makes for far fewer executions.
 pub fn retry(fingerprint: impl FnOnce() -> u64) {
@@ -216,9 +236,10 @@ pub fn retry(fingerprint: impl FnOnce() -> u64) {
 
 /// A retry loop begins a round: to be called at the top of the loop, before the first round too.
 ///
-/// `local` is a hash of the local state that the task carries round the loop, `shared` of all modelled shared state. This is
-/// [`retry`] with the two told apart, and with the first round marked. So a round that left nothing behind (it looked, and took
-/// locks and gave them back, and nobody noticed) is known to be worth nothing although others have done something else meanwhile.
+/// `local` is a hash of the local state that the task carries round the loop, `shared` of all
+/// modelled shared state. This is [`retry`] with the two told apart, and with the first round
+/// marked. So a round that left nothing behind (it looked, and took locks and gave them back, and
+/// nobody noticed) is known to be worth nothing although others have done something else meanwhile.
 pub fn round(local: u64, shared: impl FnOnce() -> u64) {
     end_round(Some(local), || shared().rotate_left(17) ^ local.wrapping_mul(0x9e37_79b9_7f4a_7c15));
 }
@@ -227,34 +248,41 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
     if over() {
         return;
     }
-    // Where states are told apart, what the task carries along is enough. The caller's code may call `me`, but nothing that announces.
-    let known = with_engine(|engine| if engine.core.by_states { local } else { engine.core.known_fingerprint() });
+    // Where states are told apart, what the task carries along is enough. The caller's code may
+    // call `me`, but nothing that announces.
+    let known =
+        with_engine(
+            |engine| if engine.core.by_states { local } else { engine.core.known_fingerprint() },
+        );
     let fingerprint = known.unwrap_or_else(fingerprint);
     if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local)) {
         abort();
     }
 }
 
-/// The retry loop whose [`round`]s carry `local` along is over, and no round of it will begin. Said or not: but the state of a task that can come
-/// back to where a loop began is another one.
+/// The retry loop whose [`round`]s carry `local` along is over, and no round of it will begin. Said
+/// or not: but the state of a task that can come back to where a loop began is another one.
 pub fn rounds_end(local: u64) {
     if !panicking() && !aborting() {
         with_engine(|engine| engine.core.leave(local));
     }
 }
 
-/// State a value that the task has read, as part of its local state. Needed for livelocks that repeat while some task is in the middle of a
-/// round, after a [`Read`](Access::Read) or [`Rmw`](Access::Rmw); and under [`Strategy::States`](crate::Strategy::States) for all that a task
-/// gets to know, by whatever step, and by looking at plain data.
+/// State a value that the task has read, as part of its local state. Needed for livelocks that
+/// repeat while some task is in the middle of a round, after a [`Read`](Access::Read) or
+/// [`Rmw`](Access::Rmw); and under [`Strategy::States`](crate::Strategy::States) for all that a
+/// task gets to know, by whatever step, and by looking at plain data.
 pub fn observed(value: u64) {
     if !over() {
         with_engine(|engine| engine.core.observed(value));
     }
 }
 
-/// Say how to name all that tasks share, for [`Strategy::States`](crate::Strategy::States): called in every execution before its first step,
-/// and once. `name` adds to the [`Digest`] whatever a step of any task, the condition of one that waits, or a panic can depend on, and that is
-/// not part of what a task knows by itself. It is called between steps, and may call nothing of this crate.
+/// Say how to name all that tasks share, for [`Strategy::States`](crate::Strategy::States): called
+/// in every execution before its first step, and once. `name` adds to the [`Digest`] whatever a
+/// step of any task, the condition of one that waits, or a panic can depend on, and that is not
+/// part of what a task knows by itself. It is called between steps, and may call nothing of this
+/// crate.
 pub fn name_state(name: impl Fn(&mut Digest) + 'static) {
     if !over() {
         let before = with_engine(|engine| engine.core.naming.replace(Box::new(name)));
@@ -262,7 +290,8 @@ pub fn name_state(name: impl Fn(&mut Digest) + 'static) {
     }
 }
 
-/// Whether states are told apart in this exploration: only then what is learned beside the steps need be [said](observed).
+/// Whether states are told apart in this exploration: only then what is learned beside the steps
+/// need be [said](observed).
 pub fn by_states() -> bool {
     !panicking() && !aborting() && with_engine(|engine| engine.core.by_states)
 }
@@ -272,9 +301,10 @@ pub fn tells() -> bool {
     !panicking() && !aborting() && with_engine(|engine| engine.core.tells())
 }
 
-/// What tasks share in this object was `before` and is `after`, as far as a step can tell; or the object is new, and `before` is an empty
-/// [`Digest`]. For [`Strategy::States`](crate::Strategy::States): what is said so from the first step on need not be [named](name_state) in every
-/// state. Not needed unless the engine [asks for it](tells).
+/// What tasks share in this object was `before` and is `after`, as far as a step can tell; or the
+/// object is new, and `before` is an empty [`Digest`]. For
+/// [`Strategy::States`](crate::Strategy::States): what is said so from the first step on need not
+/// be [named](name_state) in every state. Not needed unless the engine [asks for it](tells).
 pub fn changed(object: ObjectId, before: Digest, after: Digest) {
     if !over() {
         with_engine(|engine| engine.core.changed(object, before, after));
@@ -286,23 +316,26 @@ pub fn learned() -> Digest {
     if over() { Digest::default() } else { with_engine(|engine| engine.core.learned()) }
 }
 
-/// What the current task has learned since `mark` comes to no more than `value`, say because a function returns it and nothing else: two states
-/// that differ only in what the task knew meanwhile are the same then.
+/// What the current task has learned since `mark` comes to no more than `value`, say because a
+/// function returns it and nothing else: two states that differ only in what the task knew
+/// meanwhile are the same then.
 pub fn learned_since(mark: Digest, value: u128) {
     if !over() {
         with_engine(|engine| engine.core.learned_since(mark, value));
     }
 }
 
-/// Note values that must be the same in every interleaving that is taken to be equivalent, for [`Explorer::commute`]: what a task has come
-/// to, or, where all others have been joined, the state at the end. They are asked for only if somebody compares them.
+/// Note values that must be the same in every interleaving that is taken to be equivalent, for
+/// [`Explorer::commute`]: what a task has come to, or, where all others have been joined, the state
+/// at the end. They are asked for only if somebody compares them.
 ///
 /// [`Explorer::commute`]: crate::Explorer::commute
 pub fn note<K: Display, V: Display, I: IntoIterator<Item = (K, V)>>(values: impl FnOnce() -> I) {
     if over() || !with_engine(|engine| engine.core.log.is_some()) {
         return;
     }
-    let values: Vec<_> = values().into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let values: Vec<_> =
+        values().into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     with_engine(|engine| {
         for (key, value) in values {
             engine.core.did(engine.core.current, || Did::Noted { key, value });
@@ -377,7 +410,8 @@ fn spawn_body(name: &str, body: Box<dyn FnOnce()>) -> usize {
         return 0;
     }
     let stack_size = with_engine(|engine| engine.stack_size);
-    let task = usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
+    let task =
+        usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
     with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, name));
     task
 }
@@ -419,7 +453,12 @@ impl Scheduler for Driver {
         })
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, _yielding: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        _yielding: bool,
+    ) -> Option<TaskId> {
         with_quiet(false, || {
             HERE.with(|here| {
                 let mut engine = here.engine.borrow_mut();
@@ -432,7 +471,10 @@ impl Scheduler for Driver {
                         here.aborting.set(true);
                         // Let each task unwind in one go.
                         let current = current.map(usize::from);
-                        tasks.clone().find(|&task| Some(task) == current).or_else(|| tasks.clone().next())?
+                        tasks
+                            .clone()
+                            .find(|&task| Some(task) == current)
+                            .or_else(|| tasks.clone().next())?
                     }
                 };
                 engine.core.current = task;

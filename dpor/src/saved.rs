@@ -26,13 +26,26 @@ pub(crate) struct SavedState {
 impl SavedState {
     pub(crate) fn new(frame: &Frame, (next, choice): (usize, u32)) -> Self {
         let Frame { backtrack, sleep, sleep_failed, .. } = frame.clone();
-        SavedState { next, choice, succeeded: frame.succeeded_before(choice), backtrack, sleep, sleep_failed }
+        SavedState {
+            next,
+            choice,
+            succeeded: frame.succeeded_before(choice),
+            backtrack,
+            sleep,
+            sleep_failed,
+        }
     }
 
     /// A state from which nothing is left to run but what leads to the next one.
     fn closed(frame: &Frame) -> Self {
         let Frame { task, choice, succeeded, .. } = *frame;
-        SavedState { next: task as usize, choice, succeeded, sleep: frame.enabled.clone(), ..SavedState::default() }
+        SavedState {
+            next: task as usize,
+            choice,
+            succeeded,
+            sleep: frame.enabled.clone(),
+            ..SavedState::default()
+        }
     }
 
     pub(crate) fn restore(&self, frame: &mut Frame) {
@@ -43,7 +56,8 @@ impl SavedState {
     }
 }
 
-/// Where a worker stands, or what it gave away. Without states it is the whole search, unless it is done.
+/// Where a worker stands, or what it gave away. Without states it is the whole search, unless it is
+/// done.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SavedStack {
     pub(crate) done: bool,
@@ -61,16 +75,19 @@ impl SavedStack {
 
     /// The number of choices that are left in it.
     pub(crate) fn open(&self) -> u64 {
-        let open = |state: &SavedState| state.backtrack.iter().filter(|&task| !state.sleep.contains(task)).count() as u64;
+        let open = |state: &SavedState| {
+            state.backtrack.iter().filter(|&task| !state.sleep.contains(task)).count() as u64
+        };
         self.states.iter().map(open).sum()
     }
 }
 
-/// A search that was stopped, or one shard of it: what is known, and what is left. A text file's worth:
-/// [`Display`](fmt::Display) writes it, [`FromStr`] reads it.
+/// A search that was stopped, or one shard of it: what is known, and what is left. A text file's
+/// worth: [`Display`](fmt::Display) writes it, [`FromStr`] reads it.
 ///
-/// It belongs to the program, the strategy and the memory model it was made from; resuming it for another program is noticed as nondeterminism, as
-/// far as the paths that were left show it, and under another memory model it is refused.
+/// It belongs to the program, the strategy and the memory model it was made from; resuming it for
+/// another program is noticed as nondeterminism, as far as the paths that were left show it, and
+/// under another memory model it is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Saved {
     /// All executions so far.
@@ -134,13 +151,20 @@ impl Saved {
         let mut seen = vec![false; count];
         let mut merged = Saved::default();
         for saved in shards {
-            let Some((shard, shards)) = saved.shard else { return Err(SavedError("not a shard".to_owned())) };
+            let Some((shard, shards)) = saved.shard else {
+                return Err(SavedError("not a shard".to_owned()));
+            };
             if shards as usize != count || saved.depth != merged.depth && seen.contains(&true) {
-                return Err(SavedError(format!("shard {shard}/{shards} does not belong to these {count}")));
+                return Err(SavedError(format!(
+                    "shard {shard}/{shards} does not belong to these {count}"
+                )));
             }
             if seen.contains(&true) && saved.memory != merged.memory {
                 let (theirs, ours) = (saved.memory, merged.memory);
-                return Err(SavedError(format!("shard {shard}/{shards} is of Memory::{theirs:?}, and another of Memory::{ours:?}")));
+                return Err(SavedError(format!(
+                    "shard {shard}/{shards} is of Memory::{theirs:?}, and another of \
+                     Memory::{ours:?}"
+                )));
             }
             if !saved.is_done() {
                 return Err(SavedError(format!("shard {shard}/{shards} is not done")));
@@ -152,7 +176,8 @@ impl Saved {
             merged.add(saved);
             // A failure that was counted in several shards is one.
             let twice = saved.counted.intersection(&merged.counted).count() as u64;
-            (merged.complete, merged.failing, merged.blocked) = (merged.complete - twice, merged.failing - twice, merged.blocked + twice);
+            (merged.complete, merged.failing, merged.blocked) =
+                (merged.complete - twice, merged.failing - twice, merged.blocked + twice);
             merged.counted.extend(&saved.counted);
         }
         Ok(merged)
@@ -186,7 +211,8 @@ impl Saved {
 
     /// Take over the counts and failures of a report.
     pub(crate) fn count(&mut self, report: &Report) {
-        let failures = report.failures.iter().map(|failure| (failure.kind.class(), failure.schedule.clone()));
+        let failures =
+            report.failures.iter().map(|failure| (failure.kind.class(), failure.schedule.clone()));
         self.add(&Saved {
             executions: report.executions,
             complete: report.complete,
@@ -228,7 +254,9 @@ struct Checksum(u64);
 impl Checksum {
     fn of<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
         let bytes = lines.into_iter().flat_map(|line| line.bytes().chain([b'\n']));
-        Checksum(bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+        Checksum(bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        }))
     }
 }
 
@@ -255,7 +283,11 @@ impl Saved {
             writeln!(f, "shard {shard} {shards}")?;
         }
         writeln!(f, "depth {}", self.depth)?;
-        writeln!(f, "counts {} {} {} {}", self.executions, self.complete, self.blocked, self.failing)?;
+        writeln!(
+            f,
+            "counts {} {} {} {}",
+            self.executions, self.complete, self.blocked, self.failing
+        )?;
         for (class, schedule) in &self.failures {
             writeln!(f, "failure {schedule} {}", class.escape_default())?;
         }
@@ -267,7 +299,8 @@ impl Saved {
             writeln!(f, "stack {}", stack.unit)?;
             for state in &stack.states {
                 let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(set);
-                let choice = if state.choice > 0 { format!(":{}", state.choice) } else { String::new() };
+                let choice =
+                    if state.choice > 0 { format!(":{}", state.choice) } else { String::new() };
                 let succeeded = if state.succeeded { "+" } else { "" };
                 writeln!(f, "state {}{choice}{succeeded} {}", state.next, sets.join(" "))?;
             }
@@ -290,7 +323,8 @@ fn unescape(text: &str) -> Option<String> {
             't' => '\t',
             'r' => '\r',
             'u' => {
-                let digits: String = rest.by_ref().skip(1).take_while(|&digit| digit != '}').collect();
+                let digits: String =
+                    rest.by_ref().skip(1).take_while(|&digit| digit != '}').collect();
                 char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
             }
             other => other,
@@ -308,11 +342,15 @@ impl FromStr for Saved {
         match lines.next().and_then(|first| first.strip_prefix(HEADER)) {
             Some(VERSION) => {}
             Some(version) if version.parse::<u32>().is_ok() => {
-                return refuse(&format!("it has format {version}, and only format {VERSION} is known here"));
+                return refuse(&format!(
+                    "it has format {version}, and only format {VERSION} is known here"
+                ));
             }
             _ => return refuse("that is something else, or damaged: the first line is another"),
         }
-        let Some(end) = lines.next_back().filter(|end| end.starts_with("end ")) else { return refuse("damaged: its end is missing") };
+        let Some(end) = lines.next_back().filter(|end| end.starts_with("end ")) else {
+            return refuse("damaged: its end is missing");
+        };
         if Checksum::of(text.lines().take_while(|line| *line != end)).to_string() != end {
             return refuse("damaged: its checksum is another");
         }
@@ -320,13 +358,21 @@ impl FromStr for Saved {
         let mut left = None;
         for line in lines {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
-            let known = if key == "left" { rest.parse().ok().map(|count| left = Some(count)) } else { saved.read(key, rest) };
+            let known = if key == "left" {
+                rest.parse().ok().map(|count| left = Some(count))
+            } else {
+                saved.read(key, rest)
+            };
             if known.is_none() {
                 return refuse("damaged: it has a line that makes no sense");
             }
         }
         // Parts that are missing would pass for work that is done.
-        if left == Some(saved.stacks.len()) { Ok(saved) } else { refuse("damaged: not everything that is left is in it") }
+        if left == Some(saved.stacks.len()) {
+            Ok(saved)
+        } else {
+            refuse("damaged: not everything that is left is in it")
+        }
     }
 }
 
@@ -334,7 +380,10 @@ impl Saved {
     fn read(&mut self, key: &str, rest: &str) -> Option<()> {
         let mut words = rest.split(' ');
         match key {
-            "memory" => self.memory = Memory::ALL.into_iter().find(|memory| format!("{memory:?}") == rest)?,
+            "memory" => {
+                self.memory =
+                    Memory::ALL.into_iter().find(|memory| format!("{memory:?}") == rest)?
+            }
             "shard" => {
                 let (shard, shards) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 self.shard = Some((shard, shards)).filter(|(shard, shards)| shard < shards);
@@ -342,7 +391,9 @@ impl Saved {
             }
             "depth" => self.depth = rest.parse().ok()?,
             "counts" => {
-                for count in [&mut self.executions, &mut self.complete, &mut self.blocked, &mut self.failing] {
+                for count in
+                    [&mut self.executions, &mut self.complete, &mut self.blocked, &mut self.failing]
+                {
                     *count = words.next()?.parse().ok()?;
                 }
             }
@@ -351,15 +402,25 @@ impl Saved {
                 self.failures.push((unescape(class)?, schedule.parse().ok()?));
             }
             "counted" => drop(self.counted.insert(u64::from_str_radix(rest, 16).ok()?)),
-            "stack" => self.stacks.push(SavedStack { unit: rest.parse().ok()?, ..SavedStack::default() }),
+            "stack" => {
+                self.stacks.push(SavedStack { unit: rest.parse().ok()?, ..SavedStack::default() })
+            }
             "state" => {
                 let next = words.next()?;
-                let (next, succeeded) = next.strip_suffix('+').map_or((next, false), |next| (next, true));
+                let (next, succeeded) =
+                    next.strip_suffix('+').map_or((next, false), |next| (next, true));
                 let (next, choice) = next.split_once(':').unwrap_or((next, "0"));
                 let (next, choice) = (next.parse().ok()?, choice.parse().ok()?);
                 let (backtrack, sleep) = (parse_set(words.next()?)?, parse_set(words.next()?)?);
                 let sleep_failed = parse_set(words.next()?)?;
-                self.stacks.last_mut()?.states.push(SavedState { next, choice, succeeded, backtrack, sleep, sleep_failed });
+                self.stacks.last_mut()?.states.push(SavedState {
+                    next,
+                    choice,
+                    succeeded,
+                    backtrack,
+                    sleep,
+                    sleep_failed,
+                });
             }
             _ => return None,
         }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which task ran at each announced step. Prints as run lengths, `0*5.1*3.0*2`; an empty schedule is `-`. A step that may have several outcomes
-/// ([`memory`](crate::memory)) and has not the first of them says which: `0*5.1:2.0*2`, counted from 0.
+/// Which task ran at each announced step. Prints as run lengths, `0*5.1*3.0*2`; an empty schedule
+/// is `-`. A step that may have several outcomes ([`memory`](crate::memory)) and has not the first
+/// of them says which: `0*5.1:2.0*2`, counted from 0.
 ///
 /// ```
 /// let schedule: dpor::Schedule = "0*2.1.0*3".parse().unwrap();
@@ -21,7 +22,8 @@ impl Schedule {
         Schedule(tasks, Vec::new())
     }
 
-    /// The same with outcomes: for each step that has not its first, in order, the step and the outcome.
+    /// The same with outcomes: for each step that has not its first, in order, the step and the
+    /// outcome.
     pub(crate) fn with_choices(self, choices: Vec<(u32, u32)>) -> Self {
         Schedule(self.0, choices)
     }
@@ -65,8 +67,13 @@ impl fmt::Display for Schedule {
             }
             write!(f, "{task}")?;
             let choice = self.choice(at);
-            let run =
-                if choice > 0 { 1 } else { (at..self.0.len()).take_while(|&step| self.0[step] == task && self.choice(step) == 0).count() };
+            let run = if choice > 0 {
+                1
+            } else {
+                (at..self.0.len())
+                    .take_while(|&step| self.0[step] == task && self.choice(step) == 0)
+                    .count()
+            };
             if choice > 0 {
                 write!(f, ":{choice}")?;
             } else if run > 1 {
@@ -90,7 +97,8 @@ impl fmt::Display for ParseScheduleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "not a schedule: {} in {:?}, its run {}; expected runs like `0*5.1*3.0*2`, and `1:2` for a step with an outcome",
+            "not a schedule: {} in {:?}, its run {}; expected runs like `0*5.1*3.0*2`, and `1:2` \
+             for a step with an outcome",
             self.why, self.run, self.position
         )
     }
@@ -116,7 +124,11 @@ impl FromStr for Schedule {
                 if choice.contains('*') {
                     return Err(error("a count after an outcome, which is one step's"));
                 }
-                let choice = choice.parse().ok().filter(|&choice: &u32| choice > 0).ok_or_else(|| error("no outcome after `:`"))?;
+                let choice = choice
+                    .parse()
+                    .ok()
+                    .filter(|&choice: &u32| choice > 0)
+                    .ok_or_else(|| error("no outcome after `:`"))?;
                 choices.push((tasks.len() as u32, choice));
                 tasks.push(task.parse().map_err(|_| error("no task number"))?);
                 continue;
@@ -153,10 +165,30 @@ mod tests {
 
     #[test]
     fn malformed_is_an_error() {
-        for text in ["x", "0:", "0:0", "0:1*2", "x:1", "0*", "0*0", "1.", ".1", "0*-3", "0*99999999999999", "0,1"] {
+        for text in [
+            "x",
+            "0:",
+            "0:0",
+            "0:1*2",
+            "x:1",
+            "0*",
+            "0*0",
+            "1.",
+            ".1",
+            "0*-3",
+            "0*99999999999999",
+            "0,1",
+        ] {
             let error = text.parse::<Schedule>().unwrap_err().to_string();
-            assert!(text.split('.').any(|run| error.contains(&format!(" in {run:?}, its run "))), "{error}");
-            assert!(error.starts_with("not a schedule") && error.contains("`1:2` for a step with an outcome"), "{error}");
+            assert!(
+                text.split('.').any(|run| error.contains(&format!(" in {run:?}, its run "))),
+                "{error}"
+            );
+            assert!(
+                error.starts_with("not a schedule")
+                    && error.contains("`1:2` for a step with an outcome"),
+                "{error}"
+            );
         }
     }
 }

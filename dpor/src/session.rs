@@ -37,7 +37,8 @@ pub struct Execution<'a> {
     pub preemptions: u32,
     /// All switches.
     pub switches: u32,
-    /// Whether it is one of [`Report::complete`]: not cut, not another one with a detour, and not a failure that was counted already.
+    /// Whether it is one of [`Report::complete`]: not cut, not another one with a detour, and not a
+    /// failure that was counted already.
     pub counted: bool,
     core: &'a Core,
 }
@@ -48,22 +49,29 @@ impl Execution<'_> {
         self.core.schedule()
     }
 
-    /// Tells the failure of a task that panicked from others: it is the same if the same failure follows after the same steps, whatever
-    /// else has happened meanwhile. With it the failures of several [shards](crate::Explorer::shard) can be counted.
+    /// Tells the failure of a task that panicked from others: it is the same if the same failure
+    /// follows after the same steps, whatever else has happened meanwhile. With it the failures of
+    /// several [shards](crate::Explorer::shard) can be counted.
     pub fn failure_key(&self) -> Option<u64> {
         self.core.failure_key(&self.failure?.kind)
     }
 
     /// The steps: who did what, and for a try whether it succeeded.
     pub fn events(&self) -> impl Iterator<Item = (usize, Op, Option<bool>)> + '_ {
-        self.core.trace.events().iter().map(|event| (event.task as usize, event.op, event.op.access.is_try().then_some(!event.failed)))
+        self.core.trace.events().iter().map(|event| {
+            (event.task as usize, event.op, event.op.access.is_try().then_some(!event.failed))
+        })
     }
 }
 
 impl fmt::Debug for Execution<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (index, end) = (self.index, self.end);
-        f.debug_struct("Execution").field("index", &index).field("end", &end).field("failure", &self.failure).finish()
+        f.debug_struct("Execution")
+            .field("index", &index)
+            .field("end", &end)
+            .field("failure", &self.failure)
+            .finish()
     }
 }
 
@@ -97,10 +105,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// With something that ends the search for all, and what was found before. Whether snapshots are taken.
+    /// With something that ends the search for all, and what was found before. Whether snapshots
+    /// are taken.
     pub(crate) fn new(halt: Arc<AtomicBool>, before: &Saved, snapshots: bool) -> Self {
         let counted = Mutex::new(before.counted.iter().copied().collect());
-        Shared { halt, counted, found: snapshots.then(|| Mutex::new(before.clone())), ..Shared::default() }
+        Shared {
+            halt,
+            counted,
+            found: snapshots.then(|| Mutex::new(before.clone())),
+            ..Shared::default()
+        }
     }
 
     /// Whether the failure is new.
@@ -209,7 +223,9 @@ impl Session {
             if budget.time.is_some_and(|most| elapsed >= most) {
                 return Some(Unfinished::Time);
             }
-            if let Some(on_progress) = self.options.on_progress.as_ref().filter(|_| elapsed >= self.next_progress) {
+            if let Some(on_progress) =
+                self.options.on_progress.as_ref().filter(|_| elapsed >= self.next_progress)
+            {
                 self.next_progress = elapsed + PROGRESS_EVERY;
                 let executions = shared.executions.load(Ordering::Relaxed);
                 let failing = shared.failing.load(Ordering::Relaxed);
@@ -230,14 +246,26 @@ impl Session {
         let report = &mut self.report;
         report.executions += 1;
         // One with a detour is another one again.
-        let detour = end == End::Complete && strategy.counts_classes() && core.retries.in_vain(&core.trace);
-        let key = core.failure.as_ref().filter(|_| strategy.counts_classes()).and_then(|kind| core.failure_key(kind));
+        let detour =
+            end == End::Complete && strategy.counts_classes() && core.retries.in_vain(&core.trace);
+        let key = core
+            .failure
+            .as_ref()
+            .filter(|_| strategy.counts_classes())
+            .and_then(|kind| core.failure_key(kind));
         let counted = !detour && end != End::Cut && key.is_none_or(|key| shared.count(key));
         *(if counted { &mut report.complete } else { &mut report.blocked }) += 1;
         report.max_depth = report.max_depth.max(core.trace.depth);
         report.max_tasks = report.max_tasks.max(core.tasks().len());
-        let (preemptions, switches) = core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
-        let failure = core.failure.take().map(|kind| Failure { kind, schedule: core.schedule(), preemptions, switches, execution: index });
+        let (preemptions, switches) =
+            core.trace.events().last().map_or((0, 0), |event| (event.preemptions, event.switches));
+        let failure = core.failure.take().map(|kind| Failure {
+            kind,
+            schedule: core.schedule(),
+            preemptions,
+            switches,
+            execution: index,
+        });
         if let Some(mut found) = shared.found() {
             found.count_execution(counted, failure.as_ref());
         }
@@ -249,7 +277,16 @@ impl Session {
         }
         if let Some(on_execution) = &self.options.on_execution {
             let steps = core.trace.depth;
-            let execution = Execution { index, end, failure: failure.as_ref(), steps, preemptions, switches, counted, core };
+            let execution = Execution {
+                index,
+                end,
+                failure: failure.as_ref(),
+                steps,
+                preemptions,
+                switches,
+                counted,
+                core,
+            };
             if on_execution.lock().expect("an execution callback panicked")(&execution).is_break() {
                 report.why_unfinished = Some(Unfinished::Stopped);
             }
@@ -260,7 +297,13 @@ impl Session {
         }
     }
 
-    fn keep(&mut self, core: &Core, strategy: &mut dyn Explore, mut failure: Option<Failure>, counted: bool) {
+    fn keep(
+        &mut self,
+        core: &Core,
+        strategy: &mut dyn Explore,
+        mut failure: Option<Failure>,
+        counted: bool,
+    ) {
         let (report, shared) = (&mut self.report, &self.options.shared);
         let Some(found) = &failure else { return };
         report.failing += u64::from(counted);
@@ -282,13 +325,18 @@ impl Session {
     }
 
     /// The report, and where the search stands, now that the last execution is over.
-    pub(crate) fn conclude(&mut self, core: &mut Core, strategy: &mut dyn Explore) -> (Report, Option<SavedStack>) {
+    pub(crate) fn conclude(
+        &mut self,
+        core: &mut Core,
+        strategy: &mut dyn Explore,
+    ) -> (Report, Option<SavedStack>) {
         let mut report = std::mem::take(&mut self.report);
         strategy.conclude(core, self.finished, &mut report);
         report.elapsed = self.started.elapsed();
         let mut saved = strategy.save(core);
         if core.given_up {
-            // The execution was left in the middle: what it would have led to is not known, so neither is what is left.
+            // The execution was left in the middle: what it would have led to is not known, so
+            // neither is what is left.
             (report.exhausted, report.minimal, saved) = (false, false, None);
             report.why_unfinished.get_or_insert(Unfinished::Stopped);
         }

@@ -1,15 +1,16 @@
 //! What names a state: a hash of all that is shared, and of what each task has learned.
 //!
-//! The local state of a task cannot be hashed, it is a Rust stack; but the task is deterministic, so its local state is a function of what it has
-//! observed since it began, or since the round of its retry loop began.
+//! The local state of a task cannot be hashed, it is a Rust stack; but the task is deterministic,
+//! so its local state is a function of what it has observed since it began, or since the round of
+//! its retry loop began.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::access::Access;
 use crate::execution::Creator;
 
-/// A hash of 128 bits, to name states with: what is written to it makes the name. The same on every machine and in every execution, but not
-/// from one version of this crate to the next.
+/// A hash of 128 bits, to name states with: what is written to it makes the name. The same on every
+/// machine and in every execution, but not from one version of this crate to the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Digest(u64, u64);
 
@@ -26,7 +27,8 @@ impl Digest {
         let mut low = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         low ^= low >> 32;
         self.0 = low.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let mut high = (self.1.rotate_left(31) ^ value ^ 0x5851_f42d_4c95_7f2d).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let mut high = (self.1.rotate_left(31) ^ value ^ 0x5851_f42d_4c95_7f2d)
+            .wrapping_mul(0xff51_afd7_ed55_8ccd);
         high ^= high >> 29;
         self.1 = high.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     }
@@ -154,7 +156,8 @@ pub(crate) struct Learned {
     digest: Digest,
     /// Its last step has read something that was not said yet.
     open: bool,
-    /// Where the retry loops began that it is in: what it carried round then, and what it had learned.
+    /// Where the retry loops began that it is in: what it carried round then, and what it had
+    /// learned.
     loops: Vec<(u64, Digest)>,
 }
 
@@ -171,7 +174,10 @@ impl Learned {
             self.digest.put(1 << 63 | *fresh);
         }
         self.digest.put(0x100 + access as u64);
-        self.open = matches!(access, Access::Read | Access::Rmw | Access::TryAcquire | Access::TryAcquireShared);
+        self.open = matches!(
+            access,
+            Access::Read | Access::Rmw | Access::TryAcquire | Access::TryAcquireShared
+        );
     }
 
     pub(crate) fn value(&mut self, value: u64) {
@@ -179,7 +185,8 @@ impl Learned {
         self.digest.put(value);
     }
 
-    /// A round begins, in which the task carries `own` along. What it has learned since it last began one with that is forgotten.
+    /// A round begins, in which the task carries `own` along. What it has learned since it last
+    /// began one with that is forgotten.
     pub(crate) fn round(&mut self, own: u64) {
         self.open = false;
         match self.loops.iter().rposition(|&(other, _)| other == own) {
@@ -206,7 +213,8 @@ impl Learned {
         self.digest.put(0x300);
     }
 
-    /// What it has learned so far; what its last step has read and did not say is part of it from now on.
+    /// What it has learned so far; what its last step has read and did not say is part of it from
+    /// now on.
     pub(crate) fn mark(&mut self, fresh: &mut u64) -> Digest {
         if std::mem::take(&mut self.open) {
             *fresh += 1;

@@ -6,7 +6,8 @@ use crate::access::{ObjectId, Op};
 use crate::livelock::Round;
 use crate::state::Learned;
 
-/// The condition that a suspended task waits for. It lives on the task's stack, which stays put while the task is suspended.
+/// The condition that a suspended task waits for. It lives on the task's stack, which stays put
+/// while the task is suspended.
 pub(crate) type Condition = *const dyn Fn() -> bool;
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -26,7 +27,8 @@ pub(crate) enum TaskState {
 pub(crate) struct Task {
     pub(crate) state: TaskState,
     pub(crate) name: String,
-    /// Tells the task from all others whatever the interleaving, as its index does not: who spawned it, and as which of its tasks.
+    /// Tells the task from all others whatever the interleaving, as its index does not: who spawned
+    /// it, and as which of its tasks.
     pub(crate) origin: u64,
     /// Tasks it has spawned.
     pub(crate) children: u64,
@@ -43,7 +45,8 @@ pub(crate) struct Task {
     pub(crate) held: Vec<(ObjectId, bool)>,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
-    /// The task whose store this is, on its way to memory; [`NONE`](crate::trace::NONE) if it is none.
+    /// The task whose store this is, on its way to memory; [`NONE`](crate::trace::NONE) if it is
+    /// none.
     pub(crate) owner: u32,
 }
 

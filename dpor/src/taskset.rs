@@ -38,7 +38,8 @@ impl TaskSet {
     }
 
     pub(crate) fn len(&self) -> usize {
-        (self.low.count_ones() + self.high.iter().map(|word| word.count_ones()).sum::<u32>()) as usize
+        (self.low.count_ones() + self.high.iter().map(|word| word.count_ones()).sum::<u32>())
+            as usize
     }
 
     pub(crate) fn intersects(&self, other: &TaskSet) -> bool {
@@ -62,16 +63,18 @@ impl TaskSet {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        std::iter::once(self.low).chain(self.high.iter().copied()).enumerate().flat_map(|(word, mut bits)| {
-            std::iter::from_fn(move || {
-                if bits == 0 {
-                    return None;
-                }
-                let bit = bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                Some(word * 64 + bit)
-            })
-        })
+        std::iter::once(self.low).chain(self.high.iter().copied()).enumerate().flat_map(
+            |(word, mut bits)| {
+                std::iter::from_fn(move || {
+                    if bits == 0 {
+                        return None;
+                    }
+                    let bit = bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    Some(word * 64 + bit)
+                })
+            },
+        )
     }
 
     /// The smallest member that is not in `except`.

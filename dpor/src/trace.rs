@@ -21,10 +21,12 @@ pub(crate) struct Frame {
     pub(crate) class: Class,
     /// A try that failed.
     pub(crate) failed: bool,
-    /// The task whose store this is, which was on its way to memory until now; [`NONE`] if it is none.
+    /// The task whose store this is, which was on its way to memory until now; [`NONE`] if it is
+    /// none.
     pub(crate) owner: u32,
-    /// Which of its outcomes the event has, of how many, for one that has several. The number of an outcome is the same in every order of independent
-    /// steps: the newest comes first, and what such steps can take away is the oldest (see `Graph::places`).
+    /// Which of its outcomes the event has, of how many, for one that has several. The number of an
+    /// outcome is the same in every order of independent steps: the newest comes first, and what
+    /// such steps can take away is the oldest (see `Graph::places`).
     pub(crate) choice: u32,
     pub(crate) choices: u32,
     /// It is a try that has succeeded with an outcome before this one.
@@ -33,7 +35,8 @@ pub(crate) struct Frame {
     pub(crate) tick: u32,
     /// The event before this one on the same object.
     pub(crate) prev: u32,
-    /// The last event on the object before the run of independent ones of one class to which this one belongs.
+    /// The last event on the object before the run of independent ones of one class to which this
+    /// one belongs.
     pub(crate) before_run: u32,
     /// Preemptive and all switches, up to and including this event.
     pub(crate) preemptions: u32,
@@ -49,7 +52,8 @@ pub(crate) struct Frame {
     pub(crate) sleep: TaskSet,
     /// Those of `sleep` whose operation is a try that fails here.
     pub(crate) sleep_failed: TaskSet,
-    /// Whatever else could be run from here is or was run elsewhere: nothing is to be added to `backtrack`.
+    /// Whatever else could be run from here is or was run elsewhere: nothing is to be added to
+    /// `backtrack`.
     pub(crate) closed: bool,
 }
 
@@ -78,9 +82,11 @@ impl Frame {
         (self.tick != 0 && self.choice + 1 < self.choices).then_some(self.choice + 1)
     }
 
-    /// Whether the event that left the state is a try that has succeeded with an outcome before this one.
+    /// Whether the event that left the state is a try that has succeeded with an outcome before
+    /// this one.
     pub(crate) fn succeeded_before(&self, choice: u32) -> bool {
-        choice > 0 && (self.succeeded || choice > self.choice && self.op.access.is_try() && !self.failed)
+        choice > 0
+            && (self.succeeded || choice > self.choice && self.op.access.is_try() && !self.failed)
     }
 
     /// What is run next from the state has this outcome.
@@ -89,10 +95,12 @@ impl Frame {
         (self.choice, self.choices) = (choice, 1);
     }
 
-    /// Whether one of the two is a read of a task, and the other a store of the same task that goes to memory: the task reads what it has stored
-    /// last, wherever that is.
+    /// Whether one of the two is a read of a task, and the other a store of the same task that goes
+    /// to memory: the task reads what it has stored last, wherever that is.
     pub(crate) fn forwards(&self, task: usize, class: Class, owner: u32) -> bool {
-        self.owner != owner && (self.owner == task as u32 && class == Class::Reader || owner == self.task && self.class == Class::Reader)
+        self.owner != owner
+            && (self.owner == task as u32 && class == Class::Reader
+                || owner == self.task && self.class == Class::Reader)
     }
 
     fn empty() -> Self {
@@ -122,12 +130,14 @@ impl Frame {
     }
 }
 
-/// The events of an execution and their happens-before order. Events that the next execution repeats stay where they are, and
-/// allocations are kept, so that nothing is allocated per step once executions have reached their length.
+/// The events of an execution and their happens-before order. Events that the next execution
+/// repeats stay where they are, and allocations are kept, so that nothing is allocated per step
+/// once executions have reached their length.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     frames: Vec<Frame>,
-    /// Frames in use: events executed, plus the states that a repeated prefix still has to go through.
+    /// Frames in use: events executed, plus the states that a repeated prefix still has to go
+    /// through.
     len: usize,
     /// Events executed in the current execution.
     pub(crate) depth: usize,
@@ -173,7 +183,8 @@ impl Trace {
         self.depth < self.repeated
     }
 
-    /// Start an execution that repeats the first `repeated` events; the state after them is kept if it is known.
+    /// Start an execution that repeats the first `repeated` events; the state after them is kept if
+    /// it is known.
     pub(crate) fn restart(&mut self, repeated: usize) {
         debug_assert!(repeated <= self.len);
         let known = self.len > repeated;
@@ -234,7 +245,9 @@ impl Trace {
             for clocks in [&mut self.clocks, &mut self.task_clocks] {
                 let mut wider = vec![0; clocks.len() / self.stride.max(1) * stride];
                 if self.stride > 0 {
-                    for (old, new) in clocks.chunks_exact(self.stride).zip(wider.chunks_exact_mut(stride)) {
+                    for (old, new) in
+                        clocks.chunks_exact(self.stride).zip(wider.chunks_exact_mut(stride))
+                    {
                         new[..self.stride].copy_from_slice(old);
                     }
                 }
@@ -278,14 +291,22 @@ impl Trace {
         clock[frame.task as usize] >= frame.tick
     }
 
-    /// Whether somebody has the lock when this event gives it back. A release may also be of a lock that is free: a fault of the program,
-    /// but one that lets it go on.
+    /// Whether somebody has the lock when this event gives it back. A release may also be of a lock
+    /// that is free: a fault of the program, but one that lets it go on.
     pub(crate) fn gives_back(&self, event: usize) -> bool {
         match self.frames[event].op.access {
             Access::ReleaseShared => true,
             Access::Release => {
-                let before = successors(self.frames.get(event), |frame| self.frames.get(frame.prev as usize)).skip(1);
-                let decisive = |frame: &&Frame| matches!(frame.op.access, Access::Acquire | Access::TryAcquire | Access::Release);
+                let before = successors(self.frames.get(event), |frame| {
+                    self.frames.get(frame.prev as usize)
+                })
+                .skip(1);
+                let decisive = |frame: &&Frame| {
+                    matches!(
+                        frame.op.access,
+                        Access::Acquire | Access::TryAcquire | Access::Release
+                    )
+                };
                 let last = before.filter(|frame| !frame.failed).find(decisive);
                 last.is_some_and(|frame| frame.op.access != Access::Release)
             }
@@ -323,12 +344,20 @@ impl Trace {
     pub(crate) fn repeat_event(&mut self) {
         let task = self.frames[self.depth].task as usize;
         let (from, to) = (self.depth * self.stride, task * self.stride);
-        self.task_clocks[to..to + self.stride].copy_from_slice(&self.clocks[from..from + self.stride]);
+        self.task_clocks[to..to + self.stride]
+            .copy_from_slice(&self.clocks[from..from + self.stride]);
         self.depth += 1;
     }
 
-    /// Execute `op` of `task`, which was announced `at`, as the event that leaves the current state. Its clock comes with [`Trace::settle`].
-    pub(crate) fn push_event(&mut self, (task, owner): (usize, u32), op: Op, at: Option<&'static Location<'static>>, local: u64) {
+    /// Execute `op` of `task`, which was announced `at`, as the event that leaves the current
+    /// state. Its clock comes with [`Trace::settle`].
+    pub(crate) fn push_event(
+        &mut self,
+        (task, owner): (usize, u32),
+        op: Op,
+        at: Option<&'static Location<'static>>,
+        local: u64,
+    ) {
         let prev = self.last_on(op.object);
         let index = self.depth;
         let frame = &mut self.frames[index];
@@ -355,7 +384,8 @@ impl Trace {
         let frame = &mut self.frames[index];
         frame.failed = failed;
         frame.class = frame.op.access.class(failed);
-        let (task, class, object, owner) = (frame.task as usize, frame.class, frame.op.object, frame.owner);
+        let (task, class, object, owner) =
+            (frame.task as usize, frame.class, frame.op.object, frame.owner);
         self.before.clear();
         self.before.extend_from_slice(&self.task_clocks[task * self.stride..][..self.stride]);
         let tick = self.before[task] + 1;
@@ -363,19 +393,23 @@ impl Trace {
         self.frames[index].tick = tick;
         let mut event = self.last_on(object);
         self.frames[index].before_run = event;
-        if event != NONE && class != Class::Exclusive && self.frames[event as usize].class == class {
+        if event != NONE && class != Class::Exclusive && self.frames[event as usize].class == class
+        {
             event = self.frames[event as usize].before_run;
             self.frames[index].before_run = event;
         }
         let mut forwarded = NONE;
         while event != NONE {
             let other = &self.frames[event as usize];
-            // Of what comes before another's store, only what its task read from the store itself is not ordered before it.
+            // Of what comes before another's store, only what its task read from the store itself
+            // is not ordered before it.
             if forwarded != NONE && (other.class == Class::Exclusive || other.task != forwarded) {
                 if other.class == Class::Exclusive && other.owner != forwarded {
                     break;
                 }
-            } else if self.rules.dependent(other.class, class) && !other.forwards(task, class, owner) {
+            } else if self.rules.dependent(other.class, class)
+                && !other.forwards(task, class, owner)
+            {
                 let theirs = &self.clocks[event as usize * self.stride..][..self.stride];
                 let ours = &mut self.task_clocks[task * self.stride..][..self.stride];
                 if ours[other.task as usize] < other.tick {
@@ -395,7 +429,8 @@ impl Trace {
         }
         self.last[object.0 as usize] = index as u32;
         let (from, to) = (task * self.stride, index * self.stride);
-        self.clocks[to..to + self.stride].copy_from_slice(&self.task_clocks[from..from + self.stride]);
+        self.clocks[to..to + self.stride]
+            .copy_from_slice(&self.task_clocks[from..from + self.stride]);
     }
 
     /// Whether the last event is a try whose outcome is still to be said.

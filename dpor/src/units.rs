@@ -1,8 +1,9 @@
 //! How a search is divided among machines that do not talk to each other.
 //!
-//! Above a fixed depth every enabled task is run from every state, minus what sleeps. The states at that depth are the units: their
-//! number and order depend on nothing but the program, and each interleaving is in exactly one of them, because sleep sets keep
-//! every class of equivalent interleavings to one complete execution. Inside a unit the search is reduced as ever.
+//! Above a fixed depth every enabled task is run from every state, minus what sleeps. The states at
+//! that depth are the units: their number and order depend on nothing but the program, and each
+//! interleaving is in exactly one of them, because sleep sets keep every class of equivalent
+//! interleavings to one complete execution. Inside a unit the search is reduced as ever.
 
 /// The units that one shard explores.
 #[derive(Copy, Clone, Debug, Default)]
@@ -18,6 +19,9 @@ pub(crate) struct Part {
 impl Part {
     /// Whether the unit is this shard's to explore.
     pub(crate) fn owns(&self, unit: u64) -> bool {
-        !self.counting && self.shard.is_none_or(|(shard, shards)| unit % u64::from(shards.max(1)) == u64::from(shard))
+        !self.counting
+            && self
+                .shard
+                .is_none_or(|(shard, shards)| unit % u64::from(shards.max(1)) == u64::from(shard))
     }
 }

@@ -1,8 +1,10 @@
-//! A task that computes and computes without a step cannot be interrupted: but somebody can notice, and say where it is.
+//! A task that computes and computes without a step cannot be interrupted: but somebody can notice,
+//! and say where it is.
 //!
-//! One thread per process looks now and then at all that explore. Whoever explores counts when it enters the program and when it leaves
-//! it, which costs two stores. What the watchdog measures is the time that the thread has computed since the count last changed, so a
-//! slow or suspended machine makes no difference.
+//! One thread per process looks now and then at all that explore. Whoever explores counts when it
+//! enters the program and when it leaves it, which costs two stores. What the watchdog measures is
+//! the time that the thread has computed since the count last changed, so a slow or suspended
+//! machine makes no difference.
 
 use std::fmt;
 use std::panic::Location;
@@ -20,8 +22,8 @@ pub struct Stall {
     pub name: String,
     /// Where it announced its last step, if it has announced one.
     pub at: Option<&'static Location<'static>>,
-    /// The functions that it is in, from the innermost, without those of the standard library, shuttle and this crate; as far as the
-    /// platform and the build can tell.
+    /// The functions that it is in, from the innermost, without those of the standard library,
+    /// shuttle and this crate; as far as the platform and the build can tell.
     pub stack: Vec<Call>,
     /// How long it has computed since.
     pub computed: Duration,
@@ -46,7 +48,11 @@ impl fmt::Display for Call {
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stall { task, name, at, stack, computed } = self;
-        write!(f, "task {task} ({name}) has computed for {:.1} s without announcing a step", computed.as_secs_f64())?;
+        write!(
+            f,
+            "task {task} ({name}) has computed for {:.1} s without announcing a step",
+            computed.as_secs_f64()
+        )?;
         if let Some(call) = stack.iter().find(|call| call.place.is_some()).or(stack.first()) {
             write!(f, ", in {call}")?;
         }
@@ -54,7 +60,8 @@ impl fmt::Display for Stall {
     }
 }
 
-/// The exit status of a process whose program stalls, unless [`Explorer::on_stall`](crate::Explorer::on_stall) says something else.
+/// The exit status of a process whose program stalls, unless
+/// [`Explorer::on_stall`](crate::Explorer::on_stall) says something else.
 pub const STALLED: i32 = 70;
 
 pub(crate) type OnStall = Arc<dyn Fn(&Stall) + Send + Sync>;
@@ -109,10 +116,14 @@ impl Pulse {
     /// This task is the one that goes on.
     pub(crate) fn task(&self, task: usize, at: Where) {
         self.task.store(task, Ordering::Relaxed);
-        self.at.store(at.map_or(ptr::null_mut(), |at| ptr::from_ref(at).cast_mut()), Ordering::Relaxed);
+        self.at.store(
+            at.map_or(ptr::null_mut(), |at| ptr::from_ref(at).cast_mut()),
+            Ordering::Relaxed,
+        );
     }
 
-    /// The exploration runs for a while, in the middle of the program or of itself. Returns what [`Pulse::resume`] has to know.
+    /// The exploration runs for a while, in the middle of the program or of itself. Returns what
+    /// [`Pulse::resume`] has to know.
     pub(crate) fn pause(&self) -> bool {
         let program = !self.count.load(Ordering::Relaxed).is_multiple_of(2);
         if program {
@@ -213,8 +224,16 @@ mod linux {
             return None;
         }
         // Where there can be no watchdog, nothing is watched.
-        WATCHDOG.call_once(|| drop(thread::Builder::new().name("dpor watchdog".to_owned()).spawn(|| run())));
-        lock(&WATCHED).push(Watched { pulse: Arc::clone(pulse), thread, clock, since: (0, Duration::ZERO), told: false });
+        WATCHDOG.call_once(|| {
+            drop(thread::Builder::new().name("dpor watchdog".to_owned()).spawn(|| run()))
+        });
+        lock(&WATCHED).push(Watched {
+            pulse: Arc::clone(pulse),
+            thread,
+            clock,
+            since: (0, Duration::ZERO),
+            told: false,
+        });
         CHANGED.notify_all();
         Some(Watch(Arc::clone(pulse)))
     }
@@ -226,8 +245,12 @@ mod linux {
             watched = match shortest {
                 None => CHANGED.wait(watched).unwrap_or_else(|poisoned| poisoned.into_inner()),
                 Some(after) => {
-                    let every = (after / 10).clamp(Duration::from_millis(5), Duration::from_millis(100));
-                    CHANGED.wait_timeout(watched, every).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+                    let every =
+                        (after / 10).clamp(Duration::from_millis(5), Duration::from_millis(100));
+                    CHANGED
+                        .wait_timeout(watched, every)
+                        .unwrap_or_else(|poisoned| poisoned.into_inner())
+                        .0
                 }
             };
             // A thread is there as long as it is in the list, and the list is ours.
@@ -268,16 +291,23 @@ mod linux {
             let stack = stack_of(self.thread);
             // It may have gone on meanwhile.
             self.told = count() == now;
-            self.told.then(|| (Stall { task, name, at, stack, computed }, Arc::clone(&self.pulse.patience.handler)))
+            self.told.then(|| {
+                (
+                    Stall { task, name, at, stack, computed },
+                    Arc::clone(&self.pulse.patience.handler),
+                )
+            })
         }
     }
 
     const DEEPEST: usize = 128;
-    static FRAMES: [(AtomicUsize, AtomicUsize); DEEPEST] = [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; DEEPEST];
+    static FRAMES: [(AtomicUsize, AtomicUsize); DEEPEST] =
+        [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; DEEPEST];
     static DEPTH: AtomicUsize = AtomicUsize::new(0);
     static DONE: AtomicBool = AtomicBool::new(false);
 
-    /// Writes down where the thread is, without allocating anything: the thread may be doing just that.
+    /// Writes down where the thread is, without allocating anything: the thread may be doing just
+    /// that.
     extern "C" fn write_down(_: c_int, _: *mut libc::siginfo_t, _: *mut c_void) {
         let mut depth = 0;
         // SAFETY: only the watchdog asks for it, for one thread at a time.
@@ -296,13 +326,17 @@ mod linux {
     /// Where another thread is. Nothing, if it does not answer.
     fn stack_of(thread: libc::pthread_t) -> Vec<Call> {
         DONE.store(false, Ordering::Relaxed);
-        // SAFETY: the handler is as the flags say, and keeps to what a handler may do. The signal is one that is ignored by default, and
-        // what was done about it before is done again afterwards. The thread is there: see `run`.
+        // SAFETY: the handler is as the flags say, and keeps to what a handler may do. The signal
+        // is one that is ignored by default, and what was done about it before is done again
+        // afterwards. The thread is there: see `run`.
         let before = unsafe {
-            let (mut action, mut before): (libc::sigaction, libc::sigaction) = (mem::zeroed(), mem::zeroed());
+            let (mut action, mut before): (libc::sigaction, libc::sigaction) =
+                (mem::zeroed(), mem::zeroed());
             action.sa_sigaction = write_down as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
-            if libc::sigaction(libc::SIGURG, &action, &mut before) != 0 || libc::pthread_kill(thread, libc::SIGURG) != 0 {
+            if libc::sigaction(libc::SIGURG, &action, &mut before) != 0
+                || libc::pthread_kill(thread, libc::SIGURG) != 0
+            {
                 return Vec::new();
             }
             before
@@ -321,9 +355,12 @@ mod linux {
     }
 
     fn calls(depth: usize) -> Vec<Call> {
-        let frames: Vec<_> =
-            FRAMES[..depth].iter().map(|frame| (frame.0.load(Ordering::Relaxed), frame.1.load(Ordering::Relaxed))).collect();
-        // The handler was called by the kernel's trampoline, which interrupted the function that we look for.
+        let frames: Vec<_> = FRAMES[..depth]
+            .iter()
+            .map(|frame| (frame.0.load(Ordering::Relaxed), frame.1.load(Ordering::Relaxed)))
+            .collect();
+        // The handler was called by the kernel's trampoline, which interrupted the function that we
+        // look for.
         let handler = frames.iter().position(|frame| frame.1 == write_down as *const () as usize);
         let interrupted = handler.map_or(0, |handler| handler + 2);
         let (mut calls, mut outside) = (Vec::new(), false);
@@ -332,12 +369,18 @@ mod linux {
             let ip = ip + usize::from(index == interrupted);
             backtrace::resolve(ip as *mut c_void, |symbol| {
                 let Some(function) = symbol.name().map(|name| format!("{name:#}")) else { return };
-                let place = symbol.filename().zip(symbol.lineno()).map(|(file, line)| (file.display().to_string(), line));
+                let place = symbol
+                    .filename()
+                    .zip(symbol.lineno())
+                    .map(|(file, line)| (file.display().to_string(), line));
                 // Where only lines were compiled in, functions have no paths.
                 let file = place.as_ref().map_or("", |(file, _)| file);
                 let path = function.trim_start_matches(['<', '&', '*']);
-                outside |= path.starts_with("shuttle_engine::") || file.contains("/shuttle-engine-");
-                let not_its = ["std::", "core::", "alloc::", "dpor::"].iter().any(|not_its| path.starts_with(not_its))
+                outside |=
+                    path.starts_with("shuttle_engine::") || file.contains("/shuttle-engine-");
+                let not_its = ["std::", "core::", "alloc::", "dpor::"]
+                    .iter()
+                    .any(|not_its| path.starts_with(not_its))
                     || file.starts_with("/rustc/")
                     || file.contains("/rustlib/src/")
                     || file.contains("dpor/src/");

@@ -24,17 +24,25 @@ fn enumerated(program: impl Fn() + Send + Sync + 'static) -> usize {
 
 #[test]
 fn locked_family_reaches_the_floor() {
-    for (t, k, classes) in [(1, 1, 2), (2, 1, 6), (3, 1, 24), (2, 2, 30), (3, 2, 630), (3, 3, 16_800)] {
+    for (t, k, classes) in
+        [(1, 1, 2), (2, 1, 6), (3, 1, 24), (2, 2, 30), (3, 2, 630), (3, 3, 16_800)]
+    {
         for variant in [Variant::FixedPlain, Variant::FixedAtomic] {
             let report = explore(family(variant, 2, t, k));
-            assert_eq!((report.complete, report.blocked, report.failing), (classes, 0, 0), "T{t} K{k}: {report}");
+            assert_eq!(
+                (report.complete, report.blocked, report.failing),
+                (classes, 0, 0),
+                "T{t} K{k}: {report}"
+            );
         }
     }
 }
 
 #[test]
 fn racy_family() {
-    for (n, t, k, classes) in [(1, 1, 1, 4), (2, 2, 1, 16), (2, 2, 2, 64), (2, 3, 1, 144), (2, 3, 2, 4416)] {
+    for (n, t, k, classes) in
+        [(1, 1, 1, 4), (2, 2, 1, 16), (2, 2, 2, 64), (2, 3, 1, 144), (2, 3, 2, 4416)]
+    {
         let report = explore(family(Variant::NoAssert, n, t, k));
         assert_eq!((report.complete, report.failing), (classes, 0), "N{n} T{t} K{k}: {report}");
         eprintln!("N{n} T{t} K{k}: {report}");
@@ -43,9 +51,11 @@ fn racy_family() {
 
 #[test]
 fn the_bug_is_found() {
-    let report = Explorer::new(Strategy::Dpor).stop_at_first(true).run(family(Variant::Buggy, 2, 3, 2));
+    let report =
+        Explorer::new(Strategy::Dpor).stop_at_first(true).run(family(Variant::Buggy, 2, 3, 2));
     assert!(report.failing == 1 && report.executions < 1000, "{report}");
-    let replayed = Explorer::new(Strategy::Replay(report.failures[0].schedule.clone())).run(family(Variant::Buggy, 2, 3, 2));
+    let replayed = Explorer::new(Strategy::Replay(report.failures[0].schedule.clone()))
+        .run(family(Variant::Buggy, 2, 3, 2));
     assert_eq!(replayed.failures[0].kind.class(), report.failures[0].kind.class());
 }
 
@@ -73,7 +83,8 @@ fn try_lock_sees_both_outcomes() {
     assert_eq!(report.complete, 3);
 }
 
-/// Two readers queue behind a writer, and go in together when it leaves: what they do inside is not in order.
+/// Two readers queue behind a writer, and go in together when it leaves: what they do inside is not
+/// in order.
 #[test]
 fn queued_readers_read_together() {
     let program = || {
@@ -127,7 +138,8 @@ fn many_executions_take_no_memory() {
     assert_eq!((report.complete, report.blocked), (450_450, 0));
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: 0 kB");
-    let kilobytes: u64 = peak.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
+    let kilobytes: u64 =
+        peak.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
     eprintln!("{report} in {:?}, {peak}", report.elapsed);
     assert!(kilobytes < 64 * 1024, "{peak}");
 }

@@ -1,15 +1,18 @@
-//! What the catalogue says of a protocol that was broken, for the mutation sweep (`tests/mutants`). A line is race, protocol, what is said, and
-//! executions, separated by tabs; of a case, also how many classes of interleavings it has, if that is known.
+//! What the catalogue says of a protocol that was broken, for the mutation sweep (`tests/mutants`).
+//! A line is race, protocol, what is said, and executions, separated by tabs; of a case, also how
+//! many classes of interleavings it has, if that is known.
 //!
 //! - `--cases` prints race and protocol of every case.
 //! - `--case RACE PROTOCOL` prints the line of one: its objections, of which there should be none.
-//! - `--against`, given such lines on its input, prints the line of a case of which something else is said now: the clauses that the first
-//!   violating execution violates, and how many executions it took to come to it; or else the objections. Cheap ones are tried first.
+//! - `--against`, given such lines on its input, prints the line of a case of which something else
+//!   is said now: the clauses that the first violating execution violates, and how many executions
+//!   it took to come to it; or else the objections. Cheap ones are tried first.
 //! - `--against CLAUSE…` wants an execution that violates exactly one of these.
-//! - `--selfcheck N`, given such lines, prints the line of a case of which a replay differs, although it should not, among those of N executions
-//!   in each order of the CPUs.
-//! - `--counts` prints the line of one that has another number of classes of interleavings now. If none has, it says so: then whatever is not
-//!   announced any more is ordered by what still is, in each of them, and to announce it makes no difference. Where no classes are known, it says
+//! - `--selfcheck N`, given such lines, prints the line of a case of which a replay differs,
+//!   although it should not, among those of N executions in each order of the CPUs.
+//! - `--counts` prints the line of one that has another number of classes of interleavings now. If
+//!   none has, it says so: then whatever is not announced any more is ordered by what still is, in
+//!   each of them, and to announce it makes no difference. Where no classes are known, it says
 //!   nothing.
 
 use std::any::Any;
@@ -19,7 +22,8 @@ use std::panic::{self, AssertUnwindSafe};
 use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, matrix, races};
 
-/// All cases are tried with few executions, then all with more, then with so many times what they need and so many more.
+/// All cases are tried with few executions, then all with more, then with so many times what they
+/// need and so many more.
 const FIRST: [u64; 2] = [32, 1_024];
 const FACTOR: u64 = 4;
 const MORE: u64 = 20_000;
@@ -35,27 +39,42 @@ struct Case {
 }
 
 fn cases() -> impl Iterator<Item = (Race, Protocol)> {
-    let of = |race: Race| race.cases().to_vec().into_iter().map(move |(protocol, _)| (race.clone(), protocol));
+    let of = |race: Race| {
+        race.cases().to_vec().into_iter().map(move |(protocol, _)| (race.clone(), protocol))
+    };
     races::all().into_iter().flat_map(of)
 }
 
 fn named(id: &str, under: &str) -> (Race, Protocol) {
-    cases().find(|(race, protocol)| race.id() == id && protocol.to_string() == under).expect("a case of the catalogue")
+    cases()
+        .find(|(race, protocol)| race.id() == id && protocol.to_string() == under)
+        .expect("a case of the catalogue")
 }
 
 /// What it says if it panics.
 fn caught<R>(act: impl FnOnce() -> R) -> Result<R, String> {
-    let says = |payload: Box<dyn Any + Send>| payload.downcast::<String>().map_or_else(|_| "it panics".into(), |says| *says);
-    panic::catch_unwind(AssertUnwindSafe(act)).map_err(|payload| says(payload).replace(['\n', '\t'], " "))
+    let says = |payload: Box<dyn Any + Send>| {
+        payload.downcast::<String>().map_or_else(|_| "it panics".into(), |says| *says)
+    };
+    panic::catch_unwind(AssertUnwindSafe(act))
+        .map_err(|payload| says(payload).replace(['\n', '\t'], " "))
 }
 
 impl Case {
     fn read(line: &str) -> Self {
         let parts: Vec<_> = line.split('\t').collect();
-        let [race, protocol, objections, executions, classes] = parts[..] else { panic!("not a case: {line}") };
+        let [race, protocol, objections, executions, classes] = parts[..] else {
+            panic!("not a case: {line}")
+        };
         let (race, protocol) = named(race, protocol);
         let executions = executions.parse().expect("a number");
-        Self { race, protocol, objections: objections.to_owned(), executions, classes: classes.parse().ok() }
+        Self {
+            race,
+            protocol,
+            objections: objections.to_owned(),
+            executions,
+            classes: classes.parse().ok(),
+        }
     }
 
     fn holds(&self) -> bool {
@@ -78,18 +97,29 @@ impl Case {
         println!("{}\t{}\t{what}\t{executions}", self.race.id(), self.protocol);
     }
 
-    /// The first execution within `limit` after which `violates`: what it violates, and how many there were with it.
+    /// The first execution within `limit` after which `violates`: what it violates, and how many
+    /// there were with it.
     fn first(&self, limit: u64, violates: impl Fn(&Outcome) -> bool) -> (String, u64) {
         let (mut without, mut with) = (0, limit);
         while with - without > 1 {
             let middle = without + (with - without) / 2;
-            if self.run(middle).is_ok_and(|outcome| violates(&outcome)) { with = middle } else { without = middle }
+            if self.run(middle).is_ok_and(|outcome| violates(&outcome)) {
+                with = middle
+            } else {
+                without = middle
+            }
         }
         let (before, after) = ((without > 0).then(|| self.run(without)), self.run(with));
         let after = after.expect("with fewer executions, it ran as well");
-        let before = before.into_iter().flatten().flat_map(|outcome| outcome.violations).collect::<Vec<_>>();
+        let before =
+            before.into_iter().flatten().flat_map(|outcome| outcome.violations).collect::<Vec<_>>();
         let count = |name: &str| before.iter().find(|c| c.name == name).map_or(0, |c| c.count);
-        let new: Vec<_> = after.violations.iter().filter(|c| c.count > count(&c.name)).map(|c| c.name.as_str()).collect();
+        let new: Vec<_> = after
+            .violations
+            .iter()
+            .filter(|c| c.count > count(&c.name))
+            .map(|c| c.name.as_str())
+            .collect();
         (new.join(" "), after.executions)
     }
 }
@@ -122,7 +152,8 @@ fn says(case: &Case, limit: u64) -> Said {
     }
 }
 
-/// The cheapest case of which something else is said: of those that hold, which say by what clause; else of the others.
+/// The cheapest case of which something else is said: of those that hold, which say by what clause;
+/// else of the others.
 fn against(mut cases: Vec<Case>) {
     let mut otherwise = None;
     for limit in FIRST.map(Some).into_iter().chain([None]) {
@@ -131,7 +162,9 @@ fn against(mut cases: Vec<Case>) {
             match says(&case, limit.unwrap_or(case.most()).min(case.most())) {
                 Said::AsBefore => {}
                 Said::Violates(what, executions) => return case.print(&what, executions),
-                Said::Otherwise(what, executions) => otherwise = otherwise.or(Some((case, what, executions))),
+                Said::Otherwise(what, executions) => {
+                    otherwise = otherwise.or(Some((case, what, executions)))
+                }
                 Said::Unfinished => open.push(case),
             }
         }
@@ -148,8 +181,13 @@ fn exactly(cases: &[Case], clauses: &[String]) {
     for case in cases {
         let limit = FIRST[1].min(case.most());
         let Ok(outcome) = case.run(limit) else { continue };
-        for clause in clauses.iter().filter(|clause| outcome.violations.iter().any(|count| count.name == **clause)) {
-            let (what, executions) = case.first(limit, |outcome| outcome.violations.iter().any(|count| count.name == *clause));
+        for clause in clauses
+            .iter()
+            .filter(|clause| outcome.violations.iter().any(|count| count.name == **clause))
+        {
+            let (what, executions) = case.first(limit, |outcome| {
+                outcome.violations.iter().any(|count| count.name == *clause)
+            });
             if what == *clause {
                 return case.print(&what, executions);
             }
@@ -168,7 +206,10 @@ fn selfcheck(cases: &[Case], executions: u64) {
         for race in both_orders(&case.race) {
             match caught(|| race.selfcheck(&case.protocol, &options)) {
                 Ok(Ok(_)) => {}
-                Ok(Err(disagreement)) => return case.print(&format!("selfcheck: {}", disagreement.difference), executions),
+                Ok(Err(disagreement)) => {
+                    return case
+                        .print(&format!("selfcheck: {}", disagreement.difference), executions);
+                }
                 Err(why) => return case.print(&format!("selfcheck: {why}"), executions),
             }
         }
@@ -180,17 +221,23 @@ const MANY: u64 = 25_000;
 /// Cases with more classes than that are compared only where there are no others.
 const FEW: u64 = 5_000;
 
-/// How many classes of equivalent interleavings there are in which nothing is violated. A violation ends its execution, and several classes may
-/// begin with it.
+/// How many classes of equivalent interleavings there are in which nothing is violated. A violation
+/// ends its execution, and several classes may begin with it.
 fn classes(race: &Race, protocol: &Protocol) -> Result<Option<u64>, String> {
     let options = Options { executions: Some(MANY), ..Options::default() };
-    let outcome = caught(|| matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options))?;
+    let outcome =
+        caught(|| matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options))?;
     Ok((outcome.coverage == Coverage::Exhaustive).then_some(outcome.executions - outcome.violating))
 }
 
 fn counts(cases: &[Case]) {
     let mut compared = (0, 0);
-    let counted = |most: u64| cases.iter().filter_map(|case| Some((case, case.classes.filter(|&classes| classes <= most)?))).collect();
+    let counted = |most: u64| {
+        cases
+            .iter()
+            .filter_map(|case| Some((case, case.classes.filter(|&classes| classes <= most)?)))
+            .collect()
+    };
     let mut chosen: Vec<_> = counted(FEW);
     if chosen.is_empty() {
         chosen = counted(MANY);
@@ -199,7 +246,12 @@ fn counts(cases: &[Case]) {
         eprintln!("{} under {}", case.race.id(), case.protocol);
         match classes(&case.race, &case.protocol) {
             Ok(Some(now)) if now == before => compared = (compared.0 + 1, compared.1 + now),
-            Ok(Some(now)) => return case.print(&format!("counts: {now} classes of interleavings instead of {before}"), now),
+            Ok(Some(now)) => {
+                return case.print(
+                    &format!("counts: {now} classes of interleavings instead of {before}"),
+                    now,
+                );
+            }
             Ok(None) => return case.print("counts: it is not exhausted any more", MANY),
             Err(why) => return case.print(&format!("verdict: {why}"), 0),
         }
@@ -207,7 +259,10 @@ fn counts(cases: &[Case]) {
     if compared.0 == 0 {
         return; // nothing was compared, so nothing can be said
     }
-    println!("-\t-\tredundant: as many classes of interleavings in each of {} cases\t{}", compared.0, compared.1);
+    println!(
+        "-\t-\tredundant: as many classes of interleavings in each of {} cases\t{}",
+        compared.0, compared.1
+    );
 }
 
 /// The cases on the input, the cheapest first.
@@ -224,8 +279,16 @@ fn main() -> io::Result<()> {
         ["--case", race, protocol] => {
             let (race, protocol) = named(race, protocol);
             let outcome = race.check_with(&protocol, &Method::Exhaustive, &Options::default());
-            let classes = classes(&race, &protocol).ok().flatten().map_or("-".into(), |classes| classes.to_string());
-            println!("{}\t{protocol}\t{}\t{}\t{classes}", race.id(), outcome.objections().join("; "), outcome.executions);
+            let classes = classes(&race, &protocol)
+                .ok()
+                .flatten()
+                .map_or("-".into(), |classes| classes.to_string());
+            println!(
+                "{}\t{protocol}\t{}\t{}\t{classes}",
+                race.id(),
+                outcome.objections().join("; "),
+                outcome.executions
+            );
         }
         ["--against", ..] => {
             if args.len() == 1 {
@@ -234,9 +297,16 @@ fn main() -> io::Result<()> {
                 exactly(&given()?, &args[1..])
             }
         }
-        ["--selfcheck", executions] => selfcheck(&given()?, executions.parse().map_err(io::Error::other)?),
+        ["--selfcheck", executions] => {
+            selfcheck(&given()?, executions.parse().map_err(io::Error::other)?)
+        }
         ["--counts"] => counts(&given()?),
-        _ => return Err(io::Error::other("one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, --counts")),
+        _ => {
+            return Err(io::Error::other(
+                "one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, \
+                 --counts",
+            ));
+        }
     }
     Ok(())
 }

@@ -4,8 +4,9 @@
 //! cargo test --release -p lockwalk-shuttle-tests --test deep -- --ignored --nocapture
 //! ```
 //!
-//! Each case is explored exhaustively for as long as `LOCKWALK_DEEP` says (seconds a case, 600 if it does not). Where that is not enough,
-//! the case is sampled: random walks, each with the audit at its end. Nothing may be violated either way; what was covered is printed.
+//! Each case is explored exhaustively for as long as `LOCKWALK_DEEP` says (seconds a case, 600 if
+//! it does not). Where that is not enough, the case is sampled: random walks, each with the audit
+//! at its end. Nothing may be violated either way; what was covered is printed.
 
 use std::time::Duration;
 
@@ -32,9 +33,14 @@ const CASES: [(&str, &str); 16] = [
     ("S4.1", "5.19"),
 ];
 
-/// Race, a protocol that violates something, which clause, and what samples show that, where it takes the exhaustive search too long.
-const SHOWN: [(&str, &str, &str, Method); 1] =
-    [("S0.9/unmap", "5.19+unmap_check=unpinned-before", "PIN-1", Method::Pct { seed: 1, depth: 3, iterations: SAMPLE })];
+/// Race, a protocol that violates something, which clause, and what samples show that, where it
+/// takes the exhaustive search too long.
+const SHOWN: [(&str, &str, &str, Method); 1] = [(
+    "S0.9/unmap",
+    "5.19+unmap_check=unpinned-before",
+    "PIN-1",
+    Method::Pct { seed: 1, depth: 3, iterations: SAMPLE },
+)];
 
 /// Executions of each way to sample.
 const SAMPLE: u64 = 100_000;
@@ -47,18 +53,31 @@ fn race(id: &str) -> Race {
 fn check(race: &Race, protocol: &Protocol, method: &Method, time: Option<Duration>) -> Outcome {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let outcome = race.check_with(protocol, method, &Options { time, jobs, ..Options::default() });
-    println!("{} · {protocol} · {} · {} executions in {:.0} s", race.id(), outcome.verdict(), outcome.executions, outcome.seconds);
-    assert!(outcome.violations.is_empty(), "{} under {protocol}: {:?}", race.id(), outcome.violations);
+    println!(
+        "{} · {protocol} · {} · {} executions in {:.0} s",
+        race.id(),
+        outcome.verdict(),
+        outcome.executions,
+        outcome.seconds
+    );
+    assert!(
+        outcome.violations.is_empty(),
+        "{} under {protocol}: {:?}",
+        race.id(),
+        outcome.violations
+    );
     outcome
 }
 
 #[test]
 #[ignore = "takes up to an hour"]
 fn nothing_is_violated() {
-    let seconds = std::env::var("LOCKWALK_DEEP").map_or(600, |seconds| seconds.parse().expect("LOCKWALK_DEEP is a number of seconds"));
+    let seconds = std::env::var("LOCKWALK_DEEP")
+        .map_or(600, |seconds| seconds.parse().expect("LOCKWALK_DEEP is a number of seconds"));
     for (id, protocol) in CASES {
         let (race, protocol) = (race(id), protocol.parse().expect("a protocol"));
-        let outcome = check(&race, &protocol, &Method::Exhaustive, Some(Duration::from_secs(seconds)));
+        let outcome =
+            check(&race, &protocol, &Method::Exhaustive, Some(Duration::from_secs(seconds)));
         if outcome.coverage != Coverage::Exhaustive {
             check(&race, &protocol, &Method::Random { seed: 1, iterations: SAMPLE }, None);
             check(&race, &protocol, &Method::Pct { seed: 1, depth: 3, iterations: SAMPLE }, None);
@@ -70,8 +89,21 @@ fn nothing_is_violated() {
 #[ignore = "takes minutes"]
 fn what_is_violated_shows_in_samples() {
     for (id, protocol, clause, method) in SHOWN {
-        let outcome = race(id).check_with(&protocol.parse().expect("a protocol"), &method, &Options::default());
-        println!("{id} · {protocol} · {} · {} executions in {:.0} s", outcome.verdict(), outcome.executions, outcome.seconds);
-        assert!(outcome.violations.iter().any(|count| count.name == clause), "{id} under {protocol}: {:?}", outcome.violations);
+        let outcome = race(id).check_with(
+            &protocol.parse().expect("a protocol"),
+            &method,
+            &Options::default(),
+        );
+        println!(
+            "{id} · {protocol} · {} · {} executions in {:.0} s",
+            outcome.verdict(),
+            outcome.executions,
+            outcome.seconds
+        );
+        assert!(
+            outcome.violations.iter().any(|count| count.name == clause),
+            "{id} under {protocol}: {:?}",
+            outcome.violations
+        );
     }
 }

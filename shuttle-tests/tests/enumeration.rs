@@ -1,5 +1,6 @@
-//! The exhaustive search against plain enumeration of every interleaving, on worlds so small that the latter ends: each pair of a few
-//! short paths through the protocol must end in the same ways, and violate the same, in both.
+//! The exhaustive search against plain enumeration of every interleaving, on worlds so small that
+//! the latter ends: each pair of a few short paths through the protocol must end in the same ways,
+//! and violate the same, in both.
 
 mod common;
 
@@ -95,7 +96,10 @@ const MARKS: [&Mark; 12] = [
 
 /// Two paths as a race, whose endings are all marks and pairs of marks.
 fn race((first, one): Path, (second, other): Path) -> Race {
-    let mut race = Race::new(format!("{first} | {second}"), "enumerated").world(one_page).cpu(first, one).cpu(second, other);
+    let mut race = Race::new(format!("{first} | {second}"), "enumerated")
+        .world(one_page)
+        .cpu(first, one)
+        .cpu(second, other);
     for (at, &mark) in MARKS.iter().enumerate() {
         for &also in &MARKS[at..] {
             let label = format!("{} {}, {} {}", mark.name(), mark.text(), also.name(), also.text());
@@ -107,23 +111,43 @@ fn race((first, one): Path, (second, other): Path) -> Race {
 
 /// Which endings were reached, and which clauses were violated.
 fn shown(outcome: &Outcome) -> [Vec<&str>; 2] {
-    [&outcome.endings, &outcome.violations].map(|counts| counts.iter().filter(|c| c.count > 0).map(|c| c.name.as_str()).collect())
+    [&outcome.endings, &outcome.violations]
+        .map(|counts| counts.iter().filter(|c| c.count > 0).map(|c| c.name.as_str()).collect())
 }
 
 #[test]
 fn exhaustive_is_what_enumeration_finds() {
-    let pairs: Vec<_> = PATHS.iter().enumerate().flat_map(|(at, &one)| PATHS[at..].iter().map(move |&other| (one, other))).collect();
+    let pairs: Vec<_> = PATHS
+        .iter()
+        .enumerate()
+        .flat_map(|(at, &one)| PATHS[at..].iter().map(move |&other| (one, other)))
+        .collect();
     let executions = common::each(&pairs, |&(one, other)| {
         let race = race(one, other);
-        let [all, classes] = [Method::Enumerate, Method::Exhaustive]
-            .map(|method| race.check_with(&Era::V2_6_36, &method, &Options { executions: Some(LIMIT), ..Options::default() }));
+        let [all, classes] = [Method::Enumerate, Method::Exhaustive].map(|method| {
+            race.check_with(
+                &Era::V2_6_36,
+                &method,
+                &Options { executions: Some(LIMIT), ..Options::default() },
+            )
+        });
         for outcome in [&all, &classes] {
-            assert_eq!(outcome.coverage, Coverage::Exhaustive, "{race:?}, {}: {} executions", outcome.engine, outcome.executions);
+            assert_eq!(
+                outcome.coverage,
+                Coverage::Exhaustive,
+                "{race:?}, {}: {} executions",
+                outcome.engine,
+                outcome.executions
+            );
         }
         let ([endings, violations], [all_endings, all_violations]) = (shown(&classes), shown(&all));
         assert_eq!(violations, all_violations, "{race:?}");
-        // What others did before a violation, and it does not depend on, the exhaustive search need not try in every order.
-        assert!(endings == all_endings || !violations.is_empty(), "{race:?}: {endings:?}, {all_endings:?}");
+        // What others did before a violation, and it does not depend on, the exhaustive search need
+        // not try in every order.
+        assert!(
+            endings == all_endings || !violations.is_empty(),
+            "{race:?}: {endings:?}, {all_endings:?}"
+        );
         assert!(classes.executions <= all.executions, "{race:?}");
         (classes.executions, all.executions)
     });

@@ -1,5 +1,6 @@
-//! Every case of the catalogue, sampled at random and by PCT with a fixed seed: never a contradiction; what is found is in the snapshot
-//! (`INSTA_UPDATE=always` writes it anew), and runs again from its schedule.
+//! Every case of the catalogue, sampled at random and by PCT with a fixed seed: never a
+//! contradiction; what is found is in the snapshot (`INSTA_UPDATE=always` writes it anew), and runs
+//! again from its schedule.
 
 mod common;
 
@@ -36,8 +37,10 @@ fn sample((race, protocol, documented): &Case, method: &Method) -> Outcome {
         assert_eq!((outcome.verdict(), outcome.executions), (Verdict::NotSeen, ITERATIONS), "{of}");
     }
     if let Some(witness) = &outcome.witness {
-        let schedule: Schedule = witness.replay.rsplit(' ').next().expect("a command").parse().expect("a schedule");
-        let again = race.replay(protocol, &schedule).unwrap_or_else(|error| panic!("{of}: {error}"));
+        let schedule: Schedule =
+            witness.replay.rsplit(' ').next().expect("a command").parse().expect("a schedule");
+        let again =
+            race.replay(protocol, &schedule).unwrap_or_else(|error| panic!("{of}: {error}"));
         assert_eq!((&again.clause, &again.steps), (&witness.clause, &witness.steps), "{of}");
         assert!(!witness.found.minimal, "{of}: a sample says nothing of shorter ones");
     }
@@ -46,7 +49,9 @@ fn sample((race, protocol, documented): &Case, method: &Method) -> Outcome {
 
 /// What was seen of the documented violation.
 fn found((_, _, documented): &Case, outcome: &Outcome) -> String {
-    let (Documented::Violates(clause) | Documented::StillViolates(clause)) = documented else { return String::new() };
+    let (Documented::Violates(clause) | Documented::StillViolates(clause)) = documented else {
+        return String::new();
+    };
     match outcome.verdict() {
         Verdict::Violated { clause: seen, .. } if seen == clause.id() => {
             let witness = outcome.witness.as_ref().expect("what is found is shown");

@@ -12,7 +12,12 @@ use crate::Choices;
 use crate::decide::{Known, Matches, Value};
 
 /// The function with `text`, as it is under `choices`.
-pub fn under(text: &str, function: &ImplItemFn, choices: &Choices, bodies: &BTreeMap<String, Option<Expr>>) -> String {
+pub fn under(
+    text: &str,
+    function: &ImplItemFn,
+    choices: &Choices,
+    bodies: &BTreeMap<String, Option<Expr>>,
+) -> String {
     let known = Known { choices, bodies, variables: BTreeMap::new(), depth: 0 };
     let mut cutter = Cutter { text, known, edits: Vec::new(), opaque: opaque(function) };
     cutter.visit_block(&function.block);
@@ -32,7 +37,10 @@ fn opaque(function: &ImplItemFn) -> BTreeSet<String> {
                     // `{name}` in a format.
                     TokenTree::Literal(text) => {
                         let names = text.to_string();
-                        let named = names.split('{').skip(1).filter_map(|rest| rest.split(['}', ':']).next().map(str::to_owned));
+                        let named = names
+                            .split('{')
+                            .skip(1)
+                            .filter_map(|rest| rest.split(['}', ':']).next().map(str::to_owned));
                         self.0.extend(named);
                     }
                     TokenTree::Punct(_) => {}
@@ -86,7 +94,15 @@ fn range(node: &impl Spanned) -> Range<usize> {
 }
 
 fn is_block_like(expr: &Expr) -> bool {
-    matches!(expr, Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::While(_) | Expr::Loop(_) | Expr::ForLoop(_))
+    matches!(
+        expr,
+        Expr::If(_)
+            | Expr::Match(_)
+            | Expr::Block(_)
+            | Expr::While(_)
+            | Expr::Loop(_)
+            | Expr::ForLoop(_)
+    )
 }
 
 impl Cutter<'_> {
@@ -122,13 +138,20 @@ impl Cutter<'_> {
         self.cut(range(expr), indent, |cutter| cutter.visit_expr(expr))
     }
 
-    /// The statements of a block, without its braces, to be put where lines are indented by `indent`.
+    /// The statements of a block, without its braces, to be put where lines are indented by
+    /// `indent`.
     fn cut_inside(&mut self, block: &Block, indent: usize) -> String {
         let whole = range(block);
         let text = self.cut(whole.clone(), indent, |cutter| cutter.visit_block(block));
-        let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).expect("a block has braces");
+        let inside = text
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'))
+            .expect("a block has braces");
         let inside = inside.strip_prefix('\n').unwrap_or(inside).trim_end();
-        let lines: Vec<_> = inside.lines().map(|line| line.strip_prefix("    ").unwrap_or(line.trim_start())).collect();
+        let lines: Vec<_> = inside
+            .lines()
+            .map(|line| line.strip_prefix("    ").unwrap_or(line.trim_start()))
+            .collect();
         lines.join("\n").trim_start().to_owned()
     }
 
@@ -139,9 +162,13 @@ impl Cutter<'_> {
     /// Takes a statement away, with the line that it has to itself and the comments above it.
     fn delete(&mut self, statement: Range<usize>) {
         let start = self.text[..statement.start].rfind('\n').map_or(0, |end| end + 1);
-        let end = self.text[statement.end..].find('\n').map_or(self.text.len(), |end| statement.end + end + 1);
+        let end = self.text[statement.end..]
+            .find('\n')
+            .map_or(self.text.len(), |end| statement.end + end + 1);
         let rest = self.text[statement.end..end].trim();
-        if !self.text[start..statement.start].trim().is_empty() || !(rest.is_empty() || rest.starts_with("//")) {
+        if !self.text[start..statement.start].trim().is_empty()
+            || !(rest.is_empty() || rest.starts_with("//"))
+        {
             return self.replace(statement, String::new());
         }
         let mut from = start;
@@ -165,7 +192,11 @@ impl Cutter<'_> {
                 let inside = self.cut_inside(&block.block, indent);
                 // What is named in there, and let go of at its end, stays in there.
                 let binds = names && place == Place::Before && inside.contains("let ");
-                if binds { self.cut(range(&block.block), indent, |cutter| cutter.visit_block(&block.block)) } else { inside }
+                if binds {
+                    self.cut(range(&block.block), indent, |cutter| cutter.visit_block(&block.block))
+                } else {
+                    inside
+                }
             }
             Expr::Tuple(unit) if unit.elems.is_empty() => String::new(),
             _ => {
@@ -189,12 +220,20 @@ impl Cutter<'_> {
                 }
                 let name = match &local.pat {
                     // What can be changed would have to be followed.
-                    Pat::Ident(name) if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() => {
+                    Pat::Ident(name)
+                        if name.by_ref.is_none()
+                            && name.mutability.is_none()
+                            && name.subpat.is_none() =>
+                    {
                         Some(name.ident.to_string())
                     }
                     _ => None,
                 };
-                let value = local.init.as_ref().filter(|init| init.diverge.is_none()).and_then(|init| self.known.value(&init.expr));
+                let value = local
+                    .init
+                    .as_ref()
+                    .filter(|init| init.diverge.is_none())
+                    .and_then(|init| self.known.value(&init.expr));
                 match (name, value) {
                     (Some(name), Some(value)) if !self.opaque.contains(&name) => {
                         self.delete(range(statement));
@@ -219,7 +258,10 @@ impl Cutter<'_> {
         let init = local.init.as_ref()?;
         let nothing = self.known.value(&init.expr) == Some(Value::None);
         let something = matches!(&local.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Some"));
-        init.diverge.as_ref().filter(|_| nothing && something).map(|(_, otherwise)| (**otherwise).clone())
+        init.diverge
+            .as_ref()
+            .filter(|_| nothing && something)
+            .map(|(_, otherwise)| (**otherwise).clone())
     }
 
     fn expression_statement(&mut self, statement: &Stmt, expr: &Expr, place: Place) {
@@ -231,7 +273,8 @@ impl Cutter<'_> {
                     Expr::If(_) => {
                         let indent = self.indent(range(statement).start);
                         let rest = Stmt::Expr((**no).clone(), None);
-                        let text = self.cut(range(&**no), indent, |cutter| cutter.statement(&rest, place));
+                        let text =
+                            self.cut(range(&**no), indent, |cutter| cutter.statement(&rest, place));
                         match text.trim().is_empty() {
                             true => self.delete(range(statement)),
                             false => self.replace(range(statement), text),
@@ -242,7 +285,9 @@ impl Cutter<'_> {
                 (Some(false), None) => self.delete(range(statement)),
                 (None, _) => self.visit_expr(expr),
             },
-            Expr::While(looped) if self.known.truth(&looped.cond) == Some(false) => self.delete(range(statement)),
+            Expr::While(looped) if self.known.truth(&looped.cond) == Some(false) => {
+                self.delete(range(statement))
+            }
             Expr::Match(asked) => match self.taken(asked) {
                 Some(taken) => self.put(statement, place, &taken),
                 None => self.visit_expr(expr),
@@ -258,7 +303,8 @@ impl Cutter<'_> {
             Stmt::Local(local) => return self.otherwise_of(local).is_some(),
             _ => return false,
         };
-        let block_leaves = |block: &Block| block.stmts.iter().any(|statement| self.leaves(statement));
+        let block_leaves =
+            |block: &Block| block.stmts.iter().any(|statement| self.leaves(statement));
         match expr {
             Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => true,
             Expr::Block(block) => block_leaves(&block.block),
@@ -267,7 +313,9 @@ impl Cutter<'_> {
                 (Some(false), Some((_, no))) => self.leaves(&Stmt::Expr((**no).clone(), None)),
                 _ => false,
             },
-            Expr::Match(asked) => self.taken(asked).is_some_and(|taken| self.leaves(&Stmt::Expr(taken, None))),
+            Expr::Match(asked) => {
+                self.taken(asked).is_some_and(|taken| self.leaves(&Stmt::Expr(taken, None)))
+            }
             _ => false,
         }
     }
@@ -278,14 +326,17 @@ impl Cutter<'_> {
         self.known.taken(&value, &asked.arms).cloned()
     }
 
-    /// What stands where an expression was that is decided: that which is taken, in braces only if it needs them.
+    /// What stands where an expression was that is decided: that which is taken, in braces only if
+    /// it needs them.
     fn instead(&mut self, whole: Range<usize>, taken: &Expr) {
         let indent = self.indent(whole.start);
         let text = match taken {
-            Expr::Block(block) if block.attrs.is_empty() && block.label.is_none() => match &*block.block.stmts {
-                [Stmt::Expr(one, None)] => self.cut_expr(one, indent),
-                _ => self.cut_expr(taken, indent),
-            },
+            Expr::Block(block) if block.attrs.is_empty() && block.label.is_none() => {
+                match &*block.block.stmts {
+                    [Stmt::Expr(one, None)] => self.cut_expr(one, indent),
+                    _ => self.cut_expr(taken, indent),
+                }
+            }
             _ => self.cut_expr(taken, indent),
         };
         self.replace(whole, text);
@@ -302,7 +353,9 @@ impl Cutter<'_> {
         match (self.known.truth(&branch.cond), &branch.else_branch) {
             (Some(true), _) => {
                 let indent = self.indent(after);
-                let text = self.cut(range(&branch.then_branch), indent, |cutter| cutter.visit_block(&branch.then_branch));
+                let text = self.cut(range(&branch.then_branch), indent, |cutter| {
+                    cutter.visit_block(&branch.then_branch)
+                });
                 self.replace(range(no), text);
             }
             (Some(false), Some((_, next))) => {
@@ -345,7 +398,8 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             if at < last && self.leaves(statement) {
                 let (from, to) = (range(statement).end, range(block).end - 1);
                 let line = from + self.text[from..].find('\n').unwrap_or_default();
-                let brace = to - (self.text[..to].len() - self.text[..to].trim_end_matches(' ').len());
+                let brace =
+                    to - (self.text[..to].len() - self.text[..to].trim_end_matches(' ').len());
                 self.replace(line..brace, "\n".into());
                 break;
             }
@@ -391,7 +445,9 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             },
             // Parentheses around two of which one is left.
             Expr::Paren(inner) => match &*inner.expr {
-                Expr::Binary(binary) if self.side(binary).is_some_and(|side| !matches!(side, Expr::Binary(_))) => {
+                Expr::Binary(binary)
+                    if self.side(binary).is_some_and(|side| !matches!(side, Expr::Binary(_))) =>
+                {
                     let indent = self.indent(range(expr).start);
                     let text = self.cut_expr(&inner.expr, indent);
                     self.replace(range(expr), text);
@@ -444,8 +500,14 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
     }
 
     fn visit_field_value(&mut self, field: &'ast syn::FieldValue) {
-        match (&field.colon_token, &field.member, self.known.value(&field.expr).and_then(|value| value.source())) {
-            (None, syn::Member::Named(name), Some(source)) => self.replace(range(field), format!("{name}: {source}")),
+        match (
+            &field.colon_token,
+            &field.member,
+            self.known.value(&field.expr).and_then(|value| value.source()),
+        ) {
+            (None, syn::Member::Named(name), Some(source)) => {
+                self.replace(range(field), format!("{name}: {source}"))
+            }
             _ => self.visit_expr(&field.expr),
         }
     }

@@ -67,7 +67,8 @@ impl Parse for Matches {
     }
 }
 
-/// Whether a known value matches a pattern; `None` where the pattern binds it, or is of another kind.
+/// Whether a known value matches a pattern; `None` where the pattern binds it, or is of another
+/// kind.
 pub fn matches(value: &Value, pattern: &Pat) -> Option<bool> {
     match (value, pattern) {
         (_, Pat::Wild(_)) => Some(true),
@@ -76,11 +77,19 @@ pub fn matches(value: &Value, pattern: &Pat) -> Option<bool> {
         (_, Pat::Guard(guarded)) => matches(value, &guarded.pat).filter(|matched| !matched),
         (_, Pat::Or(any)) => {
             let each: Vec<_> = any.cases.iter().map(|case| matches(value, case)).collect();
-            if each.contains(&Some(true)) { Some(true) } else { each.iter().all(Option::is_some).then_some(false) }
+            if each.contains(&Some(true)) {
+                Some(true)
+            } else {
+                each.iter().all(Option::is_some).then_some(false)
+            }
         }
         (Value::Arm(_, arm), Pat::Path(path)) => Some(path.path.segments.last()?.ident == arm),
         // An arm that is imported by its name; everything else that looks so is a variable.
-        (Value::Arm(_, arm), Pat::Ident(name)) if name.ident.to_string().starts_with(char::is_uppercase) => Some(name.ident == arm),
+        (Value::Arm(_, arm), Pat::Ident(name))
+            if name.ident.to_string().starts_with(char::is_uppercase) =>
+        {
+            Some(name.ident == arm)
+        }
         (Value::Bool(value), Pat::Lit(lit)) => match &lit.lit {
             Lit::Bool(lit) => Some(lit.value == *value),
             _ => None,
@@ -100,7 +109,9 @@ impl Known<'_> {
                 Lit::Bool(lit) => Some(Value::Bool(lit.value)),
                 _ => None,
             },
-            Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => Some(Value::Bool(!self.truth(&unary.expr)?)),
+            Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => {
+                Some(Value::Bool(!self.truth(&unary.expr)?))
+            }
             Expr::Binary(binary) => self.binary(&binary.left, &binary.op, &binary.right),
             Expr::Path(path) => {
                 if let Some(name) = path.path.get_ident() {
@@ -109,9 +120,13 @@ impl Known<'_> {
                     }
                     return self.variables.get(&name.to_string()).cloned().flatten();
                 }
-                let segments: Vec<_> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+                let segments: Vec<_> =
+                    path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
                 match &segments[..] {
-                    [rule, arm] if rule.starts_with(char::is_uppercase) && arm.starts_with(char::is_uppercase) => {
+                    [rule, arm]
+                        if rule.starts_with(char::is_uppercase)
+                            && arm.starts_with(char::is_uppercase) =>
+                    {
                         Some(Value::Arm(Some(rule.clone()), arm.clone()))
                     }
                     _ => None,
@@ -124,11 +139,18 @@ impl Known<'_> {
                 }
                 _ => None,
             },
-            Expr::MethodCall(call) if self.value(&call.receiver) == Some(Value::None) => of_none(call),
-            Expr::MethodCall(call) if call.method == "then" && self.truth(&call.receiver) == Some(false) => Some(Value::None),
+            Expr::MethodCall(call) if self.value(&call.receiver) == Some(Value::None) => {
+                of_none(call)
+            }
+            Expr::MethodCall(call)
+                if call.method == "then" && self.truth(&call.receiver) == Some(false) =>
+            {
+                Some(Value::None)
+            }
             // `if let Some(name) = None`
             Expr::Let(bound) if self.value(&bound.expr) == Some(Value::None) => {
-                matches!(&*bound.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Some")).then_some(Value::Bool(false))
+                matches!(&*bound.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Some"))
+                    .then_some(Value::Bool(false))
             }
             Expr::MethodCall(call) if call.args.is_empty() => {
                 if call.method == "rules" {
@@ -136,8 +158,13 @@ impl Known<'_> {
                 }
                 // Another function: what it asks of rules alone is known here, too.
                 let of_the_world = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self") || path.path.is_ident("world"));
-                let body = self.bodies.get(&call.method.to_string())?.as_ref().filter(|_| of_the_world && self.depth < 8)?;
-                Known { variables: BTreeMap::new(), depth: self.depth + 1, ..self.clone() }.value(body)
+                let body = self
+                    .bodies
+                    .get(&call.method.to_string())?
+                    .as_ref()
+                    .filter(|_| of_the_world && self.depth < 8)?;
+                Known { variables: BTreeMap::new(), depth: self.depth + 1, ..self.clone() }
+                    .value(body)
             }
             Expr::Macro(call) if call.mac.path.is_ident("matches") => {
                 let asked: Matches = call.mac.parse_body().ok()?;
@@ -152,7 +179,8 @@ impl Known<'_> {
                 _ => None,
             },
             Expr::If(branch) => {
-                let (yes, no) = (&branch.then_branch, branch.else_branch.as_ref().map(|(_, no)| no));
+                let (yes, no) =
+                    (&branch.then_branch, branch.else_branch.as_ref().map(|(_, no)| no));
                 match (self.truth(&branch.cond)?, &*yes.stmts, no) {
                     (true, [syn::Stmt::Expr(yes, None)], _) => self.value(yes),
                     (false, _, Some(no)) => self.value(no),
@@ -171,7 +199,9 @@ impl Known<'_> {
     pub fn taken<'e>(&self, value: &Value, arms: &'e [syn::Arm]) -> Option<&'e Expr> {
         for arm in arms {
             let matched = match &arm.pat {
-                Pat::Guard(guarded) => matches(value, &guarded.pat)? && self.truth(&guarded.guard)?,
+                Pat::Guard(guarded) => {
+                    matches(value, &guarded.pat)? && self.truth(&guarded.guard)?
+                }
                 pattern => matches(value, pattern)?,
             };
             if matched {
@@ -205,8 +235,8 @@ impl Known<'_> {
         Some(Value::Bool(truth))
     }
 
-    /// What two sides come to of which one that is `decisive` settles it. What stands on the right of one that does is never run; what stands on
-    /// the left is, and must do nothing.
+    /// What two sides come to of which one that is `decisive` settles it. What stands on the right
+    /// of one that does is never run; what stands on the left is, and must do nothing.
     fn sides(&self, left: &Expr, right: &Expr, decisive: bool) -> Option<bool> {
         match (self.truth(left), self.truth(right)) {
             (Some(left), _) if left == decisive => Some(decisive),
@@ -224,10 +254,13 @@ impl Known<'_> {
             Expr::Reference(inner) => self.does_nothing(&inner.expr),
             Expr::Unary(unary) => self.does_nothing(&unary.expr),
             Expr::Field(field) => self.does_nothing(&field.base),
-            Expr::Binary(binary) => self.does_nothing(&binary.left) && self.does_nothing(&binary.right),
-            Expr::Macro(call) if call.mac.path.is_ident("matches") => {
-                call.mac.parse_body::<Matches>().is_ok_and(|asked| self.does_nothing(&asked.scrutinee))
+            Expr::Binary(binary) => {
+                self.does_nothing(&binary.left) && self.does_nothing(&binary.right)
             }
+            Expr::Macro(call) if call.mac.path.is_ident("matches") => call
+                .mac
+                .parse_body::<Matches>()
+                .is_ok_and(|asked| self.does_nothing(&asked.scrutinee)),
             _ => self.value(expr).is_some(),
         }
     }
@@ -250,7 +283,9 @@ fn of_none(call: &syn::ExprMethodCall) -> Option<Value> {
     match &*call.method.to_string() {
         "is_some" | "is_some_and" => Some(Value::Bool(false)),
         "is_none" | "is_none_or" => Some(Value::Bool(true)),
-        "map" | "filter" | "and_then" | "flatten" | "copied" | "cloned" | "as_ref" => Some(Value::None),
+        "map" | "filter" | "and_then" | "flatten" | "copied" | "cloned" | "as_ref" => {
+            Some(Value::None)
+        }
         _ => None,
     }
 }
@@ -264,7 +299,8 @@ pub fn asked(function: &syn::ImplItemFn) -> BTreeSet<String> {
     }
     impl<'ast> Visit<'ast> for Asked {
         fn visit_local(&mut self, local: &'ast syn::Local) {
-            let rules = |expr: &Expr| matches!(expr, Expr::MethodCall(call) if call.method == "rules");
+            let rules =
+                |expr: &Expr| matches!(expr, Expr::MethodCall(call) if call.method == "rules");
             if let (Pat::Ident(name), Some(init)) = (&local.pat, &local.init)
                 && rules(&init.expr)
             {
@@ -276,7 +312,9 @@ pub fn asked(function: &syn::ImplItemFn) -> BTreeSet<String> {
         fn visit_expr_field(&mut self, field: &'ast syn::ExprField) {
             let rules = match &*field.base {
                 Expr::MethodCall(call) => call.method == "rules",
-                Expr::Path(path) => path.path.get_ident().is_some_and(|name| self.bound.contains(&name.to_string())),
+                Expr::Path(path) => {
+                    path.path.get_ident().is_some_and(|name| self.bound.contains(&name.to_string()))
+                }
                 _ => false,
             };
             if let (true, Member::Named(rule)) = (rules, &field.member) {
@@ -289,7 +327,9 @@ pub fn asked(function: &syn::ImplItemFn) -> BTreeSet<String> {
             if let Ok(asked) = call.parse_body::<Matches>() {
                 self.visit_expr(&asked.scrutinee);
                 asked.guard.iter().for_each(|guard| self.visit_expr(guard));
-            } else if let Ok(all) = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated) {
+            } else if let Ok(all) =
+                call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated)
+            {
                 all.iter().for_each(|one| self.visit_expr(one));
             }
         }

@@ -1,10 +1,12 @@
-//! Functions of the protocol as one protocol reads them: where they ask a rule, only what its arm does is left.
+//! Functions of the protocol as one protocol reads them: where they ask a rule, only what its arm
+//! does is left.
 //!
-//! It works on the text, so that comments and the lines of the source stay: the syntax tree says what stands where, and what is not
-//! taken is cut out. An expression is decided when it depends on rules alone; so is a function without arguments whose body is such an
-//! expression, and a variable that is bound to one. What is decided and still needed is written as the value that it has. Everything
-//! else stays as it is: what comes out does what the source does under the protocol. What comes to `None` is followed as well, so that it need not
-//! be guessed of which type it is.
+//! It works on the text, so that comments and the lines of the source stay: the syntax tree says
+//! what stands where, and what is not taken is cut out. An expression is decided when it depends on
+//! rules alone; so is a function without arguments whose body is such an expression, and a variable
+//! that is bound to one. What is decided and still needed is written as the value that it has.
+//! Everything else stays as it is: what comes out does what the source does under the protocol.
+//! What comes to `None` is followed as well, so that it need not be guessed of which type it is.
 
 mod cut;
 mod decide;
@@ -16,14 +18,16 @@ use std::ops::Range;
 use syn::visit::Visit;
 use syn::{Attribute, ImplItemFn, ItemFn};
 
-/// For each rule its type and the arm that is chosen, as the source spells them: `wp_lock`, `WpLock`, `Trylock`.
+/// For each rule its type and the arm that is chosen, as the source spells them: `wp_lock`,
+/// `WpLock`, `Trylock`.
 pub type Choices = BTreeMap<&'static str, (&'static str, &'static str)>;
 
 /// The functions of some files.
 pub struct Sources {
     files: Vec<(String, String)>,
     functions: Vec<Function>,
-    /// What functions without arguments come to, where that is one expression; none where two have the name.
+    /// What functions without arguments come to, where that is one expression; none where two have
+    /// the name.
     bodies: BTreeMap<String, Option<syn::Expr>>,
 }
 
@@ -76,7 +80,8 @@ impl Sources {
             let parsed = syn::parse_file(text).map_err(|why| NoRust { file: file.into(), why })?;
             let mut collect = Collect { found: Vec::new() };
             collect.visit_file(&parsed);
-            functions.extend(collect.found.into_iter().map(|range| Function::new(file, text, range)));
+            functions
+                .extend(collect.found.into_iter().map(|range| Function::new(file, text, range)));
             kept.push((file.to_owned(), text.to_owned()));
         }
         let mut bodies: BTreeMap<String, Option<syn::Expr>> = BTreeMap::new();
@@ -97,7 +102,11 @@ impl Sources {
 
     /// The functions called `name`, as they stand.
     pub fn whole(&self, name: &str) -> Vec<Reading> {
-        self.called(name).map(|function| function.reading(function.text.clone(), decide::asked(&function.parsed))).collect()
+        self.called(name)
+            .map(|function| {
+                function.reading(function.text.clone(), decide::asked(&function.parsed))
+            })
+            .collect()
     }
 
     /// The functions called `name`, as they are under these choices.
@@ -116,7 +125,8 @@ impl Sources {
             for function in self.functions.iter().filter(|function| function.file == *file) {
                 let cut = cut::under(&function.text, &function.parsed, choices, &self.bodies);
                 out += &text[at..function.range.start];
-                out += cut.replace('\n', &format!("\n{}", " ".repeat(function.indent))).trim_start();
+                out +=
+                    cut.replace('\n', &format!("\n{}", " ".repeat(function.indent))).trim_start();
                 at = function.range.end;
             }
             out + &text[at..]

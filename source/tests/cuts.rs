@@ -5,36 +5,57 @@ use lockwalk_source::{Choices, Sources};
 /// The function `f` with this body, where `wait=No`, `reuse=Count`, and what is left of its body.
 #[track_caller]
 fn check(body: &str, left: &str) {
-    let indented = |body: &str| body.lines().map(|line| format!("        {line}\n")).collect::<String>();
+    let indented =
+        |body: &str| body.lines().map(|line| format!("        {line}\n")).collect::<String>();
     let file = format!(
-        "impl World {{\n    /// Says whether.\n    fn f(&self) -> u8 {{\n{}    }}\n\n    fn waits(&self) -> bool {{\n        self.rules().wait != Wait::No\n    }}\n}}\n",
+        "impl World {{\n    /// Says whether.\n    fn f(&self) -> u8 {{\n{}    }}\n\n    fn \
+         waits(&self) -> bool {{\n        self.rules().wait != Wait::No\n    }}\n}}\n",
         indented(body)
     );
     let sources = Sources::new([("src/mm/f.rs", &*file)]).expect("it is Rust");
     let choices = Choices::from([("wait", ("Wait", "No")), ("reuse", ("Reuse", "Count"))]);
     let [reading] = &sources.under(&choices, "f")[..] else { panic!("one function") };
     let lines: Vec<_> = reading.text.lines().collect();
-    let inside: String = lines[2..lines.len() - 1].iter().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+    let inside: String = lines[2..lines.len() - 1]
+        .iter()
+        .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
+        .collect();
     assert_eq!((reading.place.as_str(), inside.trim_end()), ("src/mm/f.rs:2", left.trim_end()));
 }
 
 #[test]
 fn a_condition_that_is_decided_leaves_its_branch() {
-    check("if self.rules().wait == Wait::No {\n    a(); // why\n    b();\n}\nc()", "a(); // why\nb();\nc()");
+    check(
+        "if self.rules().wait == Wait::No {\n    a(); // why\n    b();\n}\nc()",
+        "a(); // why\nb();\nc()",
+    );
     check("// Why it waits.\nif self.rules().wait != Wait::No {\n    a();\n}\nc()", "c()");
-    check("if self.waits() {\n    a()\n} else if x() {\n    b()\n} else {\n    c()\n}", "if x() {\n    b()\n} else {\n    c()\n}");
-    check("if x() {\n    a()\n} else if self.waits() {\n    b()\n} else {\n    c()\n}", "if x() {\n    a()\n} else {\n    c()\n}");
-    check("if x() {\n    a();\n} else if self.waits() {\n    b();\n}\nc()", "if x() {\n    a();\n}\nc()");
+    check(
+        "if self.waits() {\n    a()\n} else if x() {\n    b()\n} else {\n    c()\n}",
+        "if x() {\n    b()\n} else {\n    c()\n}",
+    );
+    check(
+        "if x() {\n    a()\n} else if self.waits() {\n    b()\n} else {\n    c()\n}",
+        "if x() {\n    a()\n} else {\n    c()\n}",
+    );
+    check(
+        "if x() {\n    a();\n} else if self.waits() {\n    b();\n}\nc()",
+        "if x() {\n    a();\n}\nc()",
+    );
     check("let n = if self.waits() { 1 } else { 2 };\nn", "let n = 2;\nn");
     check("while self.waits() && x() {\n    a();\n}\nb()", "b()");
 }
 
 #[test]
 fn a_match_leaves_its_arm() {
-    check("match self.rules().reuse {\n    Reuse::Always => a(),\n    Count | Never => b(),\n}", "b()");
+    check(
+        "match self.rules().reuse {\n    Reuse::Always => a(),\n    Count | Never => b(),\n}",
+        "b()",
+    );
     check("match self.rules().reuse {\n    Reuse::Always => a(),\n    _ => {}\n}\nc()", "c()");
     check(
-        "match self.rules().reuse {\n    Reuse::Count if self.waits() => a(),\n    Reuse::Count => {\n        b();\n        c();\n    }\n    _ => d(),\n}\n0",
+        "match self.rules().reuse {\n    Reuse::Count if self.waits() => a(),\n    Reuse::Count \
+         => {\n        b();\n        c();\n    }\n    _ => d(),\n}\n0",
         "b();\nc();\n0",
     );
     check(
@@ -47,15 +68,20 @@ fn a_match_leaves_its_arm() {
 fn what_is_known_goes_out_of_what_is_not() {
     check("if x() && !self.waits() {\n    a();\n}\nb()", "if x() {\n    a();\n}\nb()");
     check("(self.waits() || x()) && y()", "x() && y()");
-    check("let waits = self.waits();\nif waits || x() {\n    a();\n}\nb(waits)", "if x() {\n    a();\n}\nb(false)");
+    check(
+        "let waits = self.waits();\nif waits || x() {\n    a();\n}\nb(waits)",
+        "if x() {\n    a();\n}\nb(false)",
+    );
     check("matches!(self.rules().reuse, Reuse::Count | Reuse::Never).then(|| a())", "Some(a())");
     check("self.waits().then(|| a())", "None");
     check(
-        "let seq = self.waits().then(|| a());\nif seq.is_some_and(|seq| seq > 1) || x() {\n    b();\n}\nc()",
+        "let seq = self.waits().then(|| a());\nif seq.is_some_and(|seq| seq > 1) || x() {\n    \
+         b();\n}\nc()",
         "if x() {\n    b();\n}\nc()",
     );
     check(
-        "let seq = match self.rules().wait {\n    Wait::No => None,\n    _ => Some(a()),\n};\nif let Some(seq) = seq.filter(|seq| b(seq)) {\n    c(seq);\n}\n0",
+        "let seq = match self.rules().wait {\n    Wait::No => None,\n    _ => Some(a()),\n};\nif \
+         let Some(seq) = seq.filter(|seq| b(seq)) {\n    c(seq);\n}\n0",
         "0",
     );
     check("Entry { waits: self.waits() }", "Entry { waits: false }");
@@ -65,12 +91,18 @@ fn what_is_known_goes_out_of_what_is_not() {
 
 #[test]
 fn nothing_comes_behind_what_leaves() {
-    check("if x() {\n    if !self.waits() {\n        return 1;\n    }\n    a();\n    b();\n}\nc()", "if x() {\n    return 1;\n}\nc()");
+    check(
+        "if x() {\n    if !self.waits() {\n        return 1;\n    }\n    a();\n    b();\n}\nc()",
+        "if x() {\n    return 1;\n}\nc()",
+    );
 }
 
 #[test]
 fn where_nothing_is_found_only_the_rest_is_done() {
-    check("let Some(seq) = self.waits().then(|| a()) else {\n    return b();\n};\nc(seq)", "return b();");
+    check(
+        "let Some(seq) = self.waits().then(|| a()) else {\n    return b();\n};\nc(seq)",
+        "return b();",
+    );
 }
 
 /// A step that is taken must be taken still, and a name must mean what it meant.
@@ -78,14 +110,26 @@ fn where_nothing_is_found_only_the_rest_is_done() {
 fn what_does_something_stays() {
     check("let n = x() && self.waits();\nn", "let n = x() && false;\nn");
     check("let n = ttu == Ttu::Unmap && self.waits();\na(n)", "a(false)");
-    check("let waits = self.waits();\nlet waits = x(waits);\na(waits)", "let waits = x(false);\na(waits)");
-    check("let waits = self.waits();\nnote!(\"{waits}\");\na(waits)", "let waits = false;\nnote!(\"{waits}\");\na(false)");
-    check("if !self.waits() {\n    let held = lock();\n    a(held);\n}\nb()", "{\n    let held = lock();\n    a(held);\n}\nb()");
+    check(
+        "let waits = self.waits();\nlet waits = x(waits);\na(waits)",
+        "let waits = x(false);\na(waits)",
+    );
+    check(
+        "let waits = self.waits();\nnote!(\"{waits}\");\na(waits)",
+        "let waits = false;\nnote!(\"{waits}\");\na(false)",
+    );
+    check(
+        "if !self.waits() {\n    let held = lock();\n    a(held);\n}\nb()",
+        "{\n    let held = lock();\n    a(held);\n}\nb()",
+    );
     check(
         "let mut waits = self.waits();\nwhile x() {\n    a(waits);\n    waits = true;\n}\n0",
         "let mut waits = false;\nwhile x() {\n    a(waits);\n    waits = true;\n}\n0",
     );
-    check("let waits = self.waits();\nall.iter().any(|waits| a(waits))", "all.iter().any(|waits| a(waits))");
+    check(
+        "let waits = self.waits();\nall.iter().any(|waits| a(waits))",
+        "all.iter().any(|waits| a(waits))",
+    );
 }
 
 #[test]

@@ -28,67 +28,85 @@ Examples:
   lockwalk explain S3.1 --width 72            the same for a mail
   lockwalk explain S3.1 --output s3.1.svg     the same as a picture
   lockwalk source do_wp_page --protocol 5.19  a function as one kernel reads it
-  lockwalk matrix                             which rule of reuse breaks what, in document 0's races
+  lockwalk matrix                             which rule of reuse breaks what, in document 0's \
+                        races
   lockwalk bench --time 2s                    the exhaustive scheduler beside loom and shuttle
   lockwalk list                               claims, races, protocols, rules, clauses and marks
 
 Exit status:
-  0    every verdict is the documented one, or nothing is documented and nothing violated; a schedule that was replayed violates something
+  0    every verdict is the documented one, or nothing is documented and nothing violated; a \
+                        schedule that was replayed violates something
   1    a verdict is not the documented one, or something is violated that nothing documents
-  2    the command makes no sense, a race cannot be run, there is nothing to draw or to replay, or the output cannot be written
-  3    something is undecided: a limit or Ctrl-C came first, the engine cannot tell, or a sample has not seen what is documented;
+  2    the command makes no sense, a race cannot be run, there is nothing to draw or to replay, or \
+                        the output cannot be written
+  3    something is undecided: a limit or Ctrl-C came first, the engine cannot tell, or a sample \
+                        has not seen what is documented;
        a cell of a matrix was given up
   130  Ctrl-C came a second time: nothing more is said
   141  who was to read the output has gone: `lockwalk | head`
 Where several are true: 1 before 3.";
 
 const RACES: &str = "\
-A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and so on; `S3` for all of S3; `=S3.1` \
-for S3.1 alone. No name: all races.
+A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and \
+                     so on; `S3` for all of S3; `=S3.1` for S3.1 alone. No name: all races.
 
-A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and `undecided` where that is no verdict. Of \
-what loom is allowed, it takes a quarter without a bound, and a quarter with each of 3, 2 and 1 preemptions. \
-Shards are cut where the exploration branches first, so they are not of equal size; a violation that is documented ends its search in \
-each shard.";
+A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and \
+                     `undecided` where that is no verdict. Of what loom is allowed, it takes a \
+                     quarter without a bound, and a quarter with each of 3, 2 and 1 preemptions. \
+                     Shards are cut where the exploration branches first, so they are not of \
+                     equal size; a violation that is documented ends its search in each shard.";
 
 const MATRIX: &str = "\
 All of S0 under all arms takes minutes. Ctrl-C prints what is known by then.
 
-A cell names the clauses that executions violate, each execution counted by the first; `never` means that every interleaving was \
-run, `?` that the cell was given up before that and nothing was found, and `…` that it was given up and more may be violated.";
+A cell names the clauses that executions violate, each execution counted by the first; `never` \
+                      means that every interleaving was run, `?` that the cell was given up \
+                      before that and nothing was found, and `…` that it was given up and more \
+                      may be violated.";
 
 const REPORT: &str = "\
-All races take some minutes, and how far it is comes on standard error. The site needs no network, and its pages open from the disk: index.html has \
-a row for each claim and a column for each kernel; a violation's page has its interleaving, with a slider and the arrow keys, and links like #step=7. \
-Below stands one under a protocol that holds, where that has few interleavings: the nearest, of which the CPUs' turns differ by the fewest steps.";
+All races take some minutes, and how far it is comes on standard error. The site needs no network, \
+                      and its pages open from the disk: index.html has a row for each claim and a \
+                      column for each kernel; a violation's page has its interleaving, with a \
+                      slider and the arrow keys, and links like #step=7. Below stands one under a \
+                      protocol that holds, where that has few interleavings: the nearest, of \
+                      which the CPUs' turns differ by the fewest steps.";
 
 const CONFORM: &str = "\
-Needs Linux and root: page frames are compared, and scripts swap. It sets up a swap device of one megabyte in memory and makes \
-swap-in read no neighbours; both are undone whatever ends it. Other programs that swap meanwhile disturb what is seen.
+Needs Linux and root: page frames are compared, and scripts swap. It sets up a swap device of one \
+                       megabyte in memory and makes swap-in read no neighbours; both are undone \
+                       whatever ends it. Other programs that swap meanwhile disturb what is seen.
 
-Status 1 when kernel and model differ, with the shortest script that shows it; 3 when nothing could be compared, or Ctrl-C came first.
+Status 1 when kernel and model differ, with the shortest script that shows it; 3 when nothing \
+                       could be compared, or Ctrl-C came first.
 
-A line is an operation and what can be seen after it: `store 1 0 5 => p0[a1 -] p1[b1x -] used=1`. A letter is a page frame, the digit its \
-mapcount, `x` that it belongs to one process alone, `c` that it is in the swap cache; `S0` is a swap slot. What has not changed is left out.";
+A line is an operation and what can be seen after it: `store 1 0 5 => p0[a1 -] p1[b1x -] used=1`. \
+                       A letter is a page frame, the digit its mapcount, `x` that it belongs to \
+                       one process alone, `c` that it is in the swap cache; `S0` is a swap slot. \
+                       What has not changed is left out.";
 
 const SOURCE: &str = "\
-What a rule decides is cut out or left, down to the variables and conditions that hang on it; everything else is the text of src/mm, with its \
-comments. The first line says where it stands, and which rules it asks.";
+What a rule decides is cut out or left, down to the variables and conditions that hang on it; \
+                      everything else is the text of src/mm, with its comments. The first line \
+                      says where it stands, and which rules it asks.";
 
 const BENCH: &str = "\
-The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters move the bounds, K rounds each.
+The programs: a walker locks a page and the list of N vmas and looks at their bounds; T adjusters \
+                     move the bounds, K rounds each.
   locked          bounds are plain data under the list's lock: (1+TK)!/(K!)^T classes
   locked-atomics  bounds are atomics under that lock: as many classes
   racy            bounds are atomics without the lock, nothing is asserted: the whole racy space
   bug             the same, and the walk asserts what it sees: time to find the failure
 
-A figure stands alone only if the engine finished: exhausted the program, or what its bound allows; or found the bug. For bug the \
-samplers get 15 seeds each, and the figure is their median.";
+A figure stands alone only if the engine finished: exhausted the program, or what its bound \
+                     allows; or found the bug. For bug the samplers get 15 seeds each, and the \
+                     figure is their median.";
 
 /// The executable, model-checked specification of Linux's anonymous-memory lock protocol.
 ///
-/// Runs small races of page faults, reclaim, migration, fork and VMA changes in every interleaving, under the lock protocols of
-/// several kernels, and says which clause of SPEC.md breaks, or that none does. Without a command: all of them.
+/// Runs small races of page faults, reclaim, migration, fork and VMA changes in every interleaving,
+/// under the lock protocols of several kernels, and says which clause of SPEC.md breaks, or that
+/// none does. Without a command: all of them.
 #[derive(Parser, Debug)]
 #[command(name = "lockwalk", version, after_help = EXAMPLES, max_term_width = 100, infer_long_args = false)]
 pub struct Args {
@@ -118,13 +136,16 @@ pub enum Command {
     /// Print a function of the protocol, with only the arms that one kernel takes
     #[command(after_help = SOURCE)]
     Source(SourceArgs),
-    /// Write a static site: a table of verdicts, and a page for each race and violation, to step through its interleaving
+    /// Write a static site: a table of verdicts, and a page for each race and violation, to step
+    /// through its interleaving
     #[command(after_help = REPORT)]
     Report(ReportArgs),
-    /// Run every arm of a rule against every race of a family, whatever is documented: which arm breaks what
+    /// Run every arm of a rule against every race of a family, whatever is documented: which arm
+    /// breaks what
     #[command(after_help = MATRIX)]
     Matrix(MatrixArgs),
-    /// Replay executions in orders that the exhaustive engine holds to be equivalent, and compare everything
+    /// Replay executions in orders that the exhaustive engine holds to be equivalent, and compare
+    /// everything
     #[command(after_help = RACES)]
     Selfcheck(SelfcheckArgs),
     /// Put the shards of an exploration together, and print the verdicts
@@ -132,10 +153,12 @@ pub enum Command {
     /// Measure the exhaustive scheduler beside loom and shuttle, on programs of known size
     #[command(after_help = BENCH)]
     Bench(BenchArgs),
-    /// Run scripts of memory operations on the running Linux and in the model, and compare what can be seen after each
+    /// Run scripts of memory operations on the running Linux and in the model, and compare what can
+    /// be seen after each
     #[command(after_help = CONFORM)]
     Conform(ConformArgs),
-    /// Print what a shell needs to complete this command line: `source <(lockwalk completions bash)`
+    /// Print what a shell needs to complete this command line:
+    /// `source <(lockwalk completions bash)`
     Completions(CompletionsArgs),
     /// Print a manual page: `lockwalk man check | man -l -`
     Man(ManArgs),
@@ -171,7 +194,8 @@ pub struct ConformArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mixes", "seed", "scripts", "length", "time", "record"])]
     pub trace: Option<PathBuf>,
 
-    /// Pairs of operations at once on two CPUs instead, each so often: is every state that is left one that the model reaches?
+    /// Pairs of operations at once on two CPUs instead, each so often: is every state that is left
+    /// one that the model reaches?
     #[arg(long, value_name = "TIMES", conflicts_with_all = ["mixes", "scripts", "length", "trace"], value_parser = clap::value_parser!(u64).range(1..))]
     pub pairs: Option<u64>,
 
@@ -186,7 +210,8 @@ pub struct SelfcheckArgs {
     #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
-    /// Under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
+    /// Under this protocol only: a kernel version, with choices made differently as
+    /// `2.6.34+RULE=ARM`
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
@@ -205,7 +230,8 @@ pub struct CheckArgs {
     #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
-    /// Run under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
+    /// Run under this protocol only: a kernel version, with choices made differently as
+    /// `2.6.34+RULE=ARM`
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
@@ -229,27 +255,33 @@ pub struct CheckArgs {
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub depth: Option<u32>,
 
-    /// dpor, states, dfs, loom: give up a race after so many executions, under loom with all its bounds together
+    /// dpor, states, dfs, loom: give up a race after so many executions, under loom with all its
+    /// bounds together
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub executions: Option<u64>,
 
-    /// Give up a race after this time, 10s, 500ms or 2m; a sample (random, pct, native) is smaller then
+    /// Give up a race after this time, 10s, 500ms or 2m; a sample (random, pct, native) is smaller
+    /// then
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
 
-    /// How many threads explore; the verdicts and counts are the same for any number [default: one per core]
+    /// How many threads explore; the verdicts and counts are the same for any number [default: one
+    /// per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
 
-    /// dpor: explore only the I-th of N shards of each race, here or on another machine; `lockwalk merge` puts them together
+    /// dpor: explore only the I-th of N shards of each race, here or on another machine;
+    /// `lockwalk merge` puts them together
     #[arg(long, value_name = "I/N", requires = "save", conflicts_with = "resume")]
     pub shard: Option<Shard>,
 
-    /// dpor: keep what was explored in FILE, now and every half minute, to go on from there whatever ends it, or to merge shards
+    /// dpor: keep what was explored in FILE, now and every half minute, to go on from there
+    /// whatever ends it, or to merge shards
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
 
-    /// dpor: go on with what FILE keeps, `-` for standard input, and keep it there, unless --save names another
+    /// dpor: go on with what FILE keeps, `-` for standard input, and keep it there, unless --save
+    /// names another
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 
@@ -282,7 +314,8 @@ pub struct SourceArgs {
     #[arg(value_name = "FUNCTION", value_delimiter = ',', required = true)]
     pub functions: Vec<String>,
 
-    /// As this protocol reads it: a kernel version, with choices made differently as `2.6.34+RULE=ARM` [default: with every arm]
+    /// As this protocol reads it: a kernel version, with choices made differently as
+    /// `2.6.34+RULE=ARM` [default: with every arm]
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 }
@@ -297,7 +330,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: String,
 
-    /// The schedule, as `explain` prints it: `1*61.2*17.1*21` is 61 steps of task 1, then 17 of task 2, and so on
+    /// The schedule, as `explain` prints it: `1*61.2*17.1*21` is 61 steps of task 1, then 17 of
+    /// task 2, and so on
     #[arg(long, value_name = "SCHEDULE")]
     pub schedule: String,
 
@@ -324,7 +358,8 @@ pub struct Drawing {
     #[arg(long, conflicts_with_all = ["whole", "from_first_switch"])]
     pub full: bool,
 
-    /// Text in so many columns, 72 for a mail [default: those of the terminal, else COLUMNS, else 100]
+    /// Text in so many columns, 72 for a mail [default: those of the terminal, else COLUMNS, else
+    /// 100]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..))]
     pub width: Option<u16>,
 
@@ -349,7 +384,11 @@ impl Drawing {
     }
 
     pub fn format(&self) -> DrawFormat {
-        let ending = self.output.as_ref().and_then(|path| path.extension()).and_then(|ending| ending.to_str());
+        let ending = self
+            .output
+            .as_ref()
+            .and_then(|path| path.extension())
+            .and_then(|ending| ending.to_str());
         self.format.unwrap_or(match ending {
             Some("svg") => DrawFormat::Svg,
             Some("json") => DrawFormat::Json,
@@ -361,7 +400,8 @@ impl Drawing {
 
 #[derive(clap::Args, Debug)]
 pub struct ListArgs {
-    /// Only these: races by id or by its beginning, protocols, rules, clauses, marks; or all of one kind, as `marks`
+    /// Only these: races by id or by its beginning, protocols, rules, clauses, marks; or all of one
+    /// kind, as `marks`
     #[arg(value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
 
@@ -376,7 +416,8 @@ pub struct ReportArgs {
     #[arg(value_name = "RACE", value_delimiter = ',')]
     pub races: Vec<String>,
 
-    /// Under this protocol only: a kernel version, with choices made differently as `2.6.34+RULE=ARM`
+    /// Under this protocol only: a kernel version, with choices made differently as
+    /// `2.6.34+RULE=ARM`
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
@@ -388,7 +429,8 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
 
-    /// The directory; it is made if it does not exist, and nothing in it is written over but what a report has written
+    /// The directory; it is made if it does not exist, and nothing in it is written over but what a
+    /// report has written
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
 }
@@ -396,7 +438,11 @@ pub struct ReportArgs {
 impl ReportArgs {
     /// The cases, as `check` chooses them.
     pub fn chosen(&self) -> CheckArgs {
-        CheckArgs { races: self.races.clone(), protocol: self.protocol.clone(), ..CheckArgs::default() }
+        CheckArgs {
+            races: self.races.clone(),
+            protocol: self.protocol.clone(),
+            ..CheckArgs::default()
+        }
     }
 }
 
@@ -414,7 +460,8 @@ pub struct MatrixArgs {
     #[arg(long, value_name = "PROTOCOL", default_value = "2.6.29")]
     pub base: String,
 
-    /// Columns are the protocols of document 0's family, from 2.6.7 to 5.19, instead of a rule's arms
+    /// Columns are the protocols of document 0's family, from 2.6.7 to 5.19, instead of a rule's
+    /// arms
     #[arg(long, conflicts_with_all = ["rule", "base"])]
     pub eras: bool,
 
@@ -458,7 +505,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FAMILY", value_parser = families())]
     pub family: Vec<Variant>,
 
-    /// Only this size: N vmas, T adjusters, K rounds of each; may be repeated [default: 1,1,1 2,2,1 2,2,2 2,3,1 2,3,2]
+    /// Only this size: N vmas, T adjusters, K rounds of each; may be repeated [default: 1,1,1 2,2,1
+    /// 2,2,2 2,3,1 2,3,2]
     #[arg(long, value_name = "N,T,K")]
     pub size: Vec<Size>,
 
@@ -466,7 +514,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub time: Duration,
 
-    /// Measure what an execution costs beside one under shuttle's random scheduler; no tables, unless they are asked for too
+    /// Measure what an execution costs beside one under shuttle's random scheduler; no tables,
+    /// unless they are asked for too
     #[arg(long)]
     pub overhead: bool,
 
@@ -504,7 +553,8 @@ pub struct ManArgs {
 }
 
 fn families() -> impl TypedValueParser<Value = Variant> {
-    PossibleValuesParser::new(Variant::ALL.map(Variant::name)).try_map(|name| name.parse::<Variant>())
+    PossibleValuesParser::new(Variant::ALL.map(Variant::name))
+        .try_map(|name| name.parse::<Variant>())
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -520,7 +570,8 @@ pub enum EngineName {
     Dpor,
     /// Every state once, as far as races ask for it; sequentially consistent
     States,
-    /// Every interleaving, equivalent ones too: a check of dpor, for small races only; sequentially consistent
+    /// Every interleaving, equivalent ones too: a check of dpor, for small races only; sequentially
+    /// consistent
     Dfs,
     /// Random walks; sequentially consistent
     Random,
@@ -580,11 +631,17 @@ impl CheckArgs {
             ("--save", self.save.is_some(), &[Dpor]),
             ("--resume", self.resume.is_some(), &[Dpor]),
         ];
-        let name = |engine: &EngineName| engine.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        let name = |engine: &EngineName| {
+            engine.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+        };
         for (option, given, engines) in misplaced {
             if given && !engines.contains(&engine) {
                 let for_whom: Vec<_> = engines.iter().map(name).collect();
-                return Err(Refusal(format!("{option} is for --engine {}, not for {}", for_whom.join(" and "), name(&engine))));
+                return Err(Refusal(format!(
+                    "{option} is for --engine {}, not for {}",
+                    for_whom.join(" and "),
+                    name(&engine)
+                )));
             }
         }
         let (seed, iterations) = (self.seed.unwrap_or(1), self.iterations.unwrap_or(10_000));

@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 
-use lockwalk_bench::{Cell, Format, Limit, Measured, Memory, Options, Outcome, Overhead, Progress, Size, Variant, host};
+use lockwalk_bench::{
+    Cell, Format, Limit, Measured, Memory, Options, Outcome, Overhead, Progress, Size, Variant,
+    host,
+};
 use serde::Serialize;
 
 use super::args::{BenchArgs, BenchFormat};
@@ -16,7 +19,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let stop = stop_on_ctrl_c();
     let bar = Bar::new();
     let all = Options::default();
-    let tables = !args.family.is_empty() || !args.size.is_empty() || !(args.overhead || args.memory);
+    let tables =
+        !args.family.is_empty() || !args.size.is_empty() || !(args.overhead || args.memory);
     let or_all = |asked: &[_], all| if asked.is_empty() { all } else { asked.to_vec() };
     let options = Options {
         families: if tables { or_all(&args.family, all.families) } else { Vec::new() },
@@ -32,8 +36,11 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let mut out = Stdout { bar: &bar, ascii };
     let out: &mut dyn Write = if as_json { &mut io::sink() } else { &mut out };
     let head = |text: &str| if ascii { text.replace('·', "-") } else { text.to_owned() };
-    out.write_all(head(&format!("lockwalk bench · {host}\n\n")).as_bytes()).map_err(cannot_write)?;
-    let say = &mut |Progress { now, done, total }: Progress<'_>| bar.say(&format!("{done} of {total} · {now}"));
+    out.write_all(head(&format!("lockwalk bench · {host}\n\n")).as_bytes())
+        .map_err(cannot_write)?;
+    let say = &mut |Progress { now, done, total }: Progress<'_>| {
+        bar.say(&format!("{done} of {total} · {now}"))
+    };
     let measured = lockwalk_bench::run(&options, out, say).map_err(cannot_write)?;
     bar.finish();
     if as_json {
@@ -138,15 +145,20 @@ struct CellEntry {
 
 impl Listing {
     fn new(host: String, measured: &Measured) -> Self {
-        let column =
-            |(size, cells): &(Size, Vec<Cell>)| ColumnEntry { size: size.into(), cells: cells.iter().map(CellEntry::from).collect() };
+        let column = |(size, cells): &(Size, Vec<Cell>)| ColumnEntry {
+            size: size.into(),
+            cells: cells.iter().map(CellEntry::from).collect(),
+        };
         let tables = measured.tables.iter();
         Self {
             host,
             memory: measured.memory.as_ref().map(MemoryEntry::from),
             overhead: measured.overhead.iter().map(OverheadEntry::from).collect(),
             tables: tables
-                .map(|(family, columns)| TableEntry { family: family.name(), columns: columns.iter().map(column).collect() })
+                .map(|(family, columns)| TableEntry {
+                    family: family.name(),
+                    columns: columns.iter().map(column).collect(),
+                })
                 .collect(),
         }
     }
@@ -161,13 +173,31 @@ impl From<&Size> for SizeEntry {
 impl From<&Memory> for MemoryEntry {
     fn from(memory: &Memory) -> Self {
         let Memory { size, executions, exhausted, seconds, peak, alone } = *memory;
-        Self { family: Variant::FixedPlain.name(), size: (&size).into(), executions, exhausted, seconds, peak, alone }
+        Self {
+            family: Variant::FixedPlain.name(),
+            size: (&size).into(),
+            executions,
+            exhausted,
+            seconds,
+            peak,
+            alone,
+        }
     }
 }
 
 impl From<&Overhead> for OverheadEntry {
     fn from(overhead: &Overhead) -> Self {
-        let Overhead { variant, size, same_primitives, executions, dpor, random, ratio, ratios, rounds } = *overhead;
+        let Overhead {
+            variant,
+            size,
+            same_primitives,
+            executions,
+            dpor,
+            random,
+            ratio,
+            ratios,
+            rounds,
+        } = *overhead;
         Self {
             family: variant.name(),
             size: (&size).into(),
@@ -192,6 +222,13 @@ impl From<&Cell> for CellEntry {
             Outcome::Missed => ("missed", None),
             Outcome::Broken(why) => ("broken", Some(why.clone())),
         };
-        Self { engine: cell.engine, executions: cell.executions, cut: cell.cut, seconds: cell.seconds, outcome, why }
+        Self {
+            engine: cell.engine,
+            executions: cell.executions,
+            cut: cell.cut,
+            seconds: cell.seconds,
+            outcome,
+            why,
+        }
     }
 }

@@ -26,7 +26,8 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     report.head(&cases, &coverage(&method, &options))?;
     let started = Instant::now();
     let runner = Runner::new(&method, options, jobs(args, &method));
-    let outcomes = runner.check(&cases, &method, |outcome| runner.aside(|| report.line(outcome)))?;
+    let outcomes =
+        runner.check(&cases, &method, |outcome| runner.aside(|| report.line(outcome)))?;
     runner.finish();
     report.all(&outcomes, started.elapsed())?;
     let status = Status::of(&outcomes);
@@ -37,7 +38,8 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     Ok(status)
 }
 
-/// The races that are asked for, under the protocol that is asked for, or under all that something is documented about.
+/// The races that are asked for, under the protocol that is asked for, or under all that something
+/// is documented about.
 pub fn cases(args: &CheckArgs) -> Result<Vec<Case>, Refusal> {
     let races = select::races(&args.races)?;
     let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
@@ -50,7 +52,8 @@ pub fn cases(args: &CheckArgs) -> Result<Vec<Case>, Refusal> {
 
 /// The limits of each case.
 pub fn options(args: &CheckArgs, witness: bool) -> Options {
-    // The shortest interleaving is sought exhaustively: of what another engine found it would say nothing.
+    // The shortest interleaving is sought exhaustively: of what another engine found it would say
+    // nothing.
     Options { executions: args.executions, time: args.time, witness, ..Options::default() }
 }
 
@@ -99,14 +102,25 @@ impl Report<'_> {
 
     /// As soon as a verdict is known.
     pub fn line(&self, outcome: &Outcome) -> Result<(), Refusal> {
-        if self.format == CheckFormat::Lines { self.print(&(one_line(outcome) + "\n")) } else { Ok(()) }
+        if self.format == CheckFormat::Lines {
+            self.print(&(one_line(outcome) + "\n"))
+        } else {
+            Ok(())
+        }
     }
 
     /// When all verdicts are known.
     pub fn all(&self, outcomes: &[Outcome], time: Duration) -> Result<(), Refusal> {
         match self.format {
-            CheckFormat::Table => self.print(&render::table(outcomes, time.as_secs_f64(), self.terminal.width, self.terminal.style())),
-            CheckFormat::Json => self.print(&json(&Verdicts { outcomes: outcomes.iter().map(Outcome::judged).collect() })),
+            CheckFormat::Table => self.print(&render::table(
+                outcomes,
+                time.as_secs_f64(),
+                self.terminal.width,
+                self.terminal.style(),
+            )),
+            CheckFormat::Json => self.print(&json(&Verdicts {
+                outcomes: outcomes.iter().map(Outcome::judged).collect(),
+            })),
             CheckFormat::Lines => Ok(()),
         }
     }
@@ -114,26 +128,43 @@ impl Report<'_> {
 
 /// `3 of 7 verdicts known`.
 pub fn known(outcomes: &[Outcome], cases: usize) -> String {
-    let known = outcomes.iter().filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_))).count();
+    let known = outcomes
+        .iter()
+        .filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_)))
+        .count();
     format!("{known} of {} known", counted(cases, "verdict"))
 }
 
 fn one_line(outcome: &Outcome) -> String {
-    let objections: String = outcome.objections().iter().map(|objection| format!("  ! {objection}")).collect();
+    let objections: String =
+        outcome.objections().iter().map(|objection| format!("  ! {objection}")).collect();
     render::line(outcome) + &objections
 }
 
-/// `23 races about 7 claims of 5 documents`, or `about all 63 claims`; the document is the first part of a race's id. Somebody else's races are
-/// about none.
+/// `23 races about 7 claims of 5 documents`, or `about all 63 claims`; the document is the first
+/// part of a race's id. Somebody else's races are about none.
 fn catalogue(cases: &[Case]) -> String {
-    let (ours, others): (Vec<_>, Vec<_>) = cases.iter().map(|(race, _)| race).partition(|race| race.is_of_the_catalogue());
-    let ids = |races: &[&Race]| races.iter().map(|race| race.id().to_owned()).collect::<BTreeSet<_>>();
+    let (ours, others): (Vec<_>, Vec<_>) =
+        cases.iter().map(|(race, _)| race).partition(|race| race.is_of_the_catalogue());
+    let ids =
+        |races: &[&Race]| races.iter().map(|race| race.id().to_owned()).collect::<BTreeSet<_>>();
     let (ours, others) = (ids(&ours), ids(&others));
-    let claims: BTreeSet<_> = ours.iter().filter_map(|id| Claim::of(id)).map(|claim| claim.id).collect();
+    let claims: BTreeSet<_> =
+        ours.iter().filter_map(|id| Claim::of(id)).map(|claim| claim.id).collect();
     let documents: BTreeSet<_> = ours.iter().filter_map(|id| id.split(['.', '/']).next()).collect();
     let all = if claims.len() == Claim::ALL.len() { "all " } else { "" };
-    let about = if claims.is_empty() { String::new() } else { format!(" about {all}{}", counted(claims.len(), "claim")) };
-    let ours = (!ours.is_empty()).then(|| format!("{}{about} of {}", counted(ours.len(), "race"), counted(documents.len(), "document")));
+    let about = if claims.is_empty() {
+        String::new()
+    } else {
+        format!(" about {all}{}", counted(claims.len(), "claim"))
+    };
+    let ours = (!ours.is_empty()).then(|| {
+        format!(
+            "{}{about} of {}",
+            counted(ours.len(), "race"),
+            counted(documents.len(), "document")
+        )
+    });
     let others = (!others.is_empty()).then(|| counted(others.len(), "race"));
     ours.into_iter().chain(others).collect::<Vec<_>>().join(", and ")
 }
@@ -148,15 +179,27 @@ pub fn coverage(method: &Method, options: &Options) -> String {
     let limit = |none: &str| if limits.is_empty() { none.to_owned() } else { limits.join(", ") };
     let sample = |of: String| limits.iter().fold(of, |of, limit| of + ", " + limit);
     match method {
-        Method::Exhaustive => format!("sequentially consistent, every interleaving, {}", limit("no bound")),
-        Method::States => format!("sequentially consistent, every state, {}", limit("no bound")),
-        Method::Enumerate => format!("sequentially consistent, every interleaving and its equivalents, {}", limit("no bound")),
-        Method::Random { seed, iterations } => sample(format!("sequentially consistent, {iterations} random walks each, seed {seed}")),
-        Method::Pct { seed, depth, iterations } => {
-            sample(format!("sequentially consistent, {iterations} PCT runs of depth {depth} each, seed {seed}"))
+        Method::Exhaustive => {
+            format!("sequentially consistent, every interleaving, {}", limit("no bound"))
         }
-        Method::Loom => format!("loom, C11 without load buffering, {}", limit("unbounded for a while, then bounded")),
-        Method::Native { iterations } => sample(format!("real threads, {iterations} executions each")),
+        Method::States => format!("sequentially consistent, every state, {}", limit("no bound")),
+        Method::Enumerate => format!(
+            "sequentially consistent, every interleaving and its equivalents, {}",
+            limit("no bound")
+        ),
+        Method::Random { seed, iterations } => {
+            sample(format!("sequentially consistent, {iterations} random walks each, seed {seed}"))
+        }
+        Method::Pct { seed, depth, iterations } => sample(format!(
+            "sequentially consistent, {iterations} PCT runs of depth {depth} each, seed {seed}"
+        )),
+        Method::Loom => format!(
+            "loom, C11 without load buffering, {}",
+            limit("unbounded for a while, then bounded")
+        ),
+        Method::Native { iterations } => {
+            sample(format!("real threads, {iterations} executions each"))
+        }
     }
 }
 

@@ -32,16 +32,23 @@ pub fn run(args: &ConformArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 
 fn mix(name: &str) -> Result<Mix, Refusal> {
     let names = || Mix::ALL.iter().map(|mix| mix.name).collect::<Vec<_>>().join(", ");
-    Mix::called(name).ok_or_else(|| Refusal(format!("no mix is called '{name}': there are {}", names())))
+    Mix::called(name)
+        .ok_or_else(|| Refusal(format!("no mix is called '{name}': there are {}", names())))
 }
 
 /// The newest of the protocols that is not newer than a kernel.
 fn newest_for(kernel: &str) -> Option<Protocol> {
-    let version = |text: &str| -> Option<Vec<u32>> { text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).map(Some).collect() };
+    let version = |text: &str| -> Option<Vec<u32>> {
+        text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).map(Some).collect()
+    };
     let kernel = version(kernel)?;
-    let named =
-        Era::all().into_iter().filter_map(|protocol| Some((version(&protocol.to_string()).filter(|version| version.len() > 1)?, protocol)));
-    named.filter(|(version, _)| *version <= kernel).max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, protocol)| protocol)
+    let named = Era::all().into_iter().filter_map(|protocol| {
+        Some((version(&protocol.to_string()).filter(|version| version.len() > 1)?, protocol))
+    });
+    named
+        .filter(|(version, _)| *version <= kernel)
+        .max_by(|(a, _), (b, _)| a.cmp(b))
+        .map(|(_, protocol)| protocol)
 }
 
 /// What was compared.
@@ -77,15 +84,24 @@ impl Compared {
             0 => String::new(),
             scripts => format!(", {scripts} lose what a device stored, as races of S0.1 say"),
         };
-        format!("  {name:<10} {:>7} scripts {:>9} steps   {verdict}{violating}\n", self.sequences, self.steps)
+        format!(
+            "  {name:<10} {:>7} scripts {:>9} steps   {verdict}{violating}\n",
+            self.sequences, self.steps
+        )
     }
 }
 
 /// Compares with a trace.
-fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Result<Status, Refusal> {
-    let cannot = |why: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {why}", shown(file)));
-    let read =
-        |file: &Path| -> Result<Trace, Refusal> { text(file).map_err(|error| cannot(&error))?.parse().map_err(|error| cannot(&error)) };
+fn recorded(
+    file: &Path,
+    protocol: Option<Protocol>,
+    terminal: &Terminal,
+) -> Result<Status, Refusal> {
+    let cannot =
+        |why: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {why}", shown(file)));
+    let read = |file: &Path| -> Result<Trace, Refusal> {
+        text(file).map_err(|error| cannot(&error))?.parse().map_err(|error| cannot(&error))
+    };
     let mut trace = read(file)?;
     if let Some(other) = trace.says("like").map(|name| file.with_file_name(name)) {
         trace = trace.completed_by(&read(&other)?);
@@ -101,7 +117,10 @@ fn recorded(file: &Path, protocol: Option<Protocol>, terminal: &Terminal) -> Res
     }
     let kernel = trace.says("kernel").unwrap_or("a kernel that is not named").to_owned();
     let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
-        return Err(Refusal(format!("{} does not say which kernel it is of: --protocol is needed", shown(file))));
+        return Err(Refusal(format!(
+            "{} does not say which kernel it is of: --protocol is needed",
+            shown(file)
+        )));
     };
     print(&head(&kernel, &protocol, terminal))?;
     let mut compared = Compared::default();
@@ -136,13 +155,25 @@ fn both<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> String {
     for line in &sequence.lines[..at.min(sequence.lines.len())] {
         _ = writeln!(text, "    {line}");
     }
-    let seen = |line: &str| line.split_once(" =>").map_or(line.to_owned(), |(op, seen)| format!("{op} =>{seen}"));
-    _ = writeln!(text, "    kernel: {}\n    model:  {}", sequence.lines.get(at).map_or("(ends)".into(), |line| seen(line)), seen(&model));
+    let seen = |line: &str| {
+        line.split_once(" =>").map_or(line.to_owned(), |(op, seen)| format!("{op} =>{seen}"))
+    };
+    _ = writeln!(
+        text,
+        "    kernel: {}\n    model:  {}",
+        sequence.lines.get(at).map_or("(ends)".into(), |line| seen(line)),
+        seen(&model)
+    );
     text
 }
 
 #[cfg(not(target_os = "linux"))]
-fn running(_: &ConformArgs, _: Vec<Mix>, _: Option<Protocol>, _: &Terminal) -> Result<Status, Refusal> {
+fn running(
+    _: &ConformArgs,
+    _: Vec<Mix>,
+    _: Option<Protocol>,
+    _: &Terminal,
+) -> Result<Status, Refusal> {
     complain("cannot compare: this is not Linux (--trace compares with what was recorded)");
     Ok(Status::Undecided)
 }
@@ -161,7 +192,9 @@ mod linux {
     use std::time::Instant;
 
     use crate::Protocol;
-    use crate::conform::kernel::{Lacks, Mix, Op, Pair, Recorder, Sequence, State, Trace, generate, running_kernel, shrink};
+    use crate::conform::kernel::{
+        Lacks, Mix, Op, Pair, Recorder, Sequence, State, Trace, generate, running_kernel, shrink,
+    };
     use crate::conform::{difference, reachable};
     use fastrand::Rng;
 
@@ -192,16 +225,28 @@ mod linux {
     }
 
     /// Records and compares.
-    pub(super) fn running(args: &ConformArgs, mixes: Vec<Mix>, protocol: Option<Protocol>, terminal: &Terminal) -> Result<Status, Refusal> {
+    pub(super) fn running(
+        args: &ConformArgs,
+        mixes: Vec<Mix>,
+        protocol: Option<Protocol>,
+        terminal: &Terminal,
+    ) -> Result<Status, Refusal> {
         let trace = Trace { header: running_kernel(), sequences: Vec::new() };
         let kernel = trace.header["kernel"].clone();
         let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
-            return Err(Refusal(format!("no protocol is as old as Linux {kernel}: --protocol is needed")));
+            return Err(Refusal(format!(
+                "no protocol is as old as Linux {kernel}: --protocol is needed"
+            )));
         };
         let sink = args.record.as_deref().map(Sink::open).transpose()?;
         let stop = stop_in_order_on_ctrl_c();
-        let one_cpu = args.pairs.is_some() && std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2);
-        let recorder = match if one_cpu { Err(Lacks("two CPUs are needed".into())) } else { Recorder::start() } {
+        let one_cpu = args.pairs.is_some()
+            && std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2);
+        let recorder = match if one_cpu {
+            Err(Lacks("two CPUs are needed".into()))
+        } else {
+            Recorder::start()
+        } {
             Ok(recorder) => recorder,
             Err(lacks) => {
                 complain(&format!("cannot compare: {lacks}"));
@@ -209,7 +254,16 @@ mod linux {
             }
         };
         print(&head(&kernel, &protocol, terminal))?;
-        let mut session = Session { args, terminal, protocol, recorder, stop, bar: Bar::new(), begun: Instant::now(), trace };
+        let mut session = Session {
+            args,
+            terminal,
+            protocol,
+            recorder,
+            stop,
+            bar: Bar::new(),
+            begun: Instant::now(),
+            trace,
+        };
         let (differing, compared) = match args.pairs {
             Some(times) => session.pairs(times)?,
             None => session.scripts(&mixes)?,
@@ -233,7 +287,8 @@ mod linux {
 
     impl Session<'_> {
         fn over(&self) -> bool {
-            self.stop.load(Ordering::Relaxed) || self.args.time.is_some_and(|time| self.begun.elapsed() >= time)
+            self.stop.load(Ordering::Relaxed)
+                || self.args.time.is_some_and(|time| self.begun.elapsed() >= time)
         }
 
         fn broken(lacks: Lacks) -> Refusal {
@@ -242,8 +297,13 @@ mod linux {
 
         /// Scripts of all mixes in turn. Returns how many differ, and how many there were.
         fn scripts(&mut self, mixes: &[Mix]) -> Result<(u64, u64), Refusal> {
-            let mixes: Vec<_> = mixes.iter().filter(|mix| !mix.migrates() || Recorder::has_two_nodes()).collect();
-            let scripts = self.args.scripts.unwrap_or(if self.args.time.is_some() { u64::MAX } else { SCRIPTS });
+            let mixes: Vec<_> =
+                mixes.iter().filter(|mix| !mix.migrates() || Recorder::has_two_nodes()).collect();
+            let scripts = self.args.scripts.unwrap_or(if self.args.time.is_some() {
+                u64::MAX
+            } else {
+                SCRIPTS
+            });
             let mut compared: Vec<Compared> = mixes.iter().map(|_| Compared::default()).collect();
             'all: for nth in 0..scripts {
                 for (mix, compared) in mixes.iter().zip(&mut compared) {
@@ -253,7 +313,10 @@ mod linux {
                     let seed = self.args.seed.wrapping_add(nth);
                     let title = format!("{} {seed}", mix.name);
                     self.bar.say(&title);
-                    let sequence = Sequence { title, lines: self.twice(&generate(mix, seed, self.args.length as usize))? };
+                    let sequence = Sequence {
+                        title,
+                        lines: self.twice(&generate(mix, seed, self.args.length as usize))?,
+                    };
                     if self.args.record.is_some() {
                         self.trace.sequences.push(sequence.clone());
                     }
@@ -261,27 +324,45 @@ mod linux {
                 }
             }
             let ascii = self.terminal.style().ascii;
-            let mut text: String = mixes.iter().zip(&compared).map(|(mix, compared)| compared.row(mix.name, ascii)).collect();
+            let mut text: String = mixes
+                .iter()
+                .zip(&compared)
+                .map(|(mix, compared)| compared.row(mix.name, ascii))
+                .collect();
             for sequence in compared.iter().flat_map(|compared| &compared.differing).take(SHOWN) {
                 self.bar.say(&format!("{}: shrinking", sequence.title));
                 let shortest = self.shortest(sequence);
                 text += &both(&self.protocol, &shortest);
             }
             let all = |count: fn(&Compared) -> u64| compared.iter().map(count).sum::<u64>();
-            let (differing, sequences) = (all(|compared| compared.differing.len() as u64), all(|compared| compared.sequences));
-            _ = writeln!(text, "\n  {sequences} scripts, {} steps, {differing} differ", all(|compared| compared.steps));
+            let (differing, sequences) = (
+                all(|compared| compared.differing.len() as u64),
+                all(|compared| compared.sequences),
+            );
+            _ = writeln!(
+                text,
+                "\n  {sequences} scripts, {} steps, {differing} differ",
+                all(|compared| compared.steps)
+            );
             self.bar.aside(|| print(&text))?;
             Ok((differing, sequences))
         }
 
-        /// What the kernel shows of a script. What differs from the model must be seen twice to count: others may have swapped meanwhile.
+        /// What the kernel shows of a script. What differs from the model must be seen twice to
+        /// count: others may have swapped meanwhile.
         fn twice(&mut self, script: &[Op]) -> Result<Vec<String>, Refusal> {
             let mut lines = self.recorder.run(script).map_err(Self::broken)?;
             for _ in 0..AGAIN {
-                if difference(&self.protocol, &Sequence { title: String::new(), lines: lines.clone() }).is_none() {
+                if difference(
+                    &self.protocol,
+                    &Sequence { title: String::new(), lines: lines.clone() },
+                )
+                .is_none()
+                {
                     break;
                 }
-                let before = std::mem::replace(&mut lines, self.recorder.run(script).map_err(Self::broken)?);
+                let before =
+                    std::mem::replace(&mut lines, self.recorder.run(script).map_err(Self::broken)?);
                 if before == lines {
                     break;
                 }
@@ -308,8 +389,8 @@ mod linux {
             best
         }
 
-        /// Each pair many times; what is left is compared with what the model reaches. Returns how many states it does not reach, and how many
-        /// were seen.
+        /// Each pair many times; what is left is compared with what the model reaches. Returns how
+        /// many states it does not reach, and how many were seen.
         fn pairs(&mut self, times: u64) -> Result<(u64, u64), Refusal> {
             let mut rng = Rng::with_seed(self.args.seed);
             self.trace.header.insert("runs".into(), format!("{times} of each pair"));
@@ -321,10 +402,15 @@ mod linux {
                     if self.over() {
                         return Ok((foreign, 0)); // not all were compared
                     }
-                    *seen.entry(self.recorder.at_once(pair, &mut rng).map_err(Self::broken)?).or_default() += 1;
+                    *seen
+                        .entry(self.recorder.at_once(pair, &mut rng).map_err(Self::broken)?)
+                        .or_default() += 1;
                 }
                 if self.args.record.is_some() {
-                    self.trace.sequences.push(Sequence { title: pair.name.to_owned(), lines: seen.keys().cloned().collect() });
+                    self.trace.sequences.push(Sequence {
+                        title: pair.name.to_owned(),
+                        lines: seen.keys().cloned().collect(),
+                    });
                 }
                 let (text, outside) = self.beside_the_model(pair, &seen);
                 self.bar.aside(|| print(&text))?;
@@ -336,7 +422,8 @@ mod linux {
 
         fn beside_the_model(&self, pair: &Pair, seen: &BTreeMap<String, u64>) -> (String, u64) {
             let model = reachable(&self.protocol, pair, None);
-            let outside: Vec<_> = seen.iter().filter(|(ending, _)| !model.endings.contains(*ending)).collect();
+            let outside: Vec<_> =
+                seen.iter().filter(|(ending, _)| !model.endings.contains(*ending)).collect();
             let mark = match (outside.is_empty(), self.terminal.style().ascii) {
                 (true, false) => "✓",
                 (false, false) => "✗",
@@ -344,18 +431,26 @@ mod linux {
                 (false, true) => "no",
             };
             let [first, second] = pair.both();
-            let (states, known) = (model.endings.len(), model.endings.iter().filter(|ending| seen.contains_key(*ending)).count());
+            let (states, known) = (
+                model.endings.len(),
+                model.endings.iter().filter(|ending| seen.contains_key(*ending)).count(),
+            );
             let mut text = format!("  {mark} {}: {first} | {second}\n", pair.name);
             _ = writeln!(
                 text,
-                "      {known} of the {states} states that the model reaches in {} executions were seen",
+                "      {known} of the {states} states that the model reaches in {} executions \
+                 were seen",
                 model.executions()
             );
             for violated in model.violations() {
                 _ = writeln!(text, "      the model violates {}", violated.name);
             }
             for ending in &model.endings {
-                _ = writeln!(text, "      {:>9}  {ending}", seen.get(ending).map_or("never".into(), ToString::to_string));
+                _ = writeln!(
+                    text,
+                    "      {:>9}  {ending}",
+                    seen.get(ending).map_or("never".into(), ToString::to_string)
+                );
             }
             for (ending, count) in &outside {
                 _ = writeln!(text, "      {count:>9}  {ending}   which the model does not reach");

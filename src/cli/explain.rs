@@ -26,13 +26,19 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
     let runner = Runner::new(&Method::Exhaustive, options, all_cores());
     let mut outcomes = Vec::new();
     for protocol in &protocols {
-        let checked = runner.check(&[(race.clone(), protocol.clone())], &Method::Exhaustive, |_| Ok(()))?;
+        let checked =
+            runner.check(&[(race.clone(), protocol.clone())], &Method::Exhaustive, |_| Ok(()))?;
         if runner.stopped() {
             let so_far: u64 = checked.iter().map(|outcome| outcome.executions).sum();
-            complain(&format!("stopped: {} under {protocol} after {}", race.id(), counted(so_far as usize, "execution")));
+            complain(&format!(
+                "stopped: {} under {protocol} after {}",
+                race.id(),
+                counted(so_far as usize, "execution")
+            ));
             return Ok(Status::Undecided);
         }
-        let mut outcome = checked.into_iter().next().expect("a case that is not stopped has an outcome");
+        let mut outcome =
+            checked.into_iter().next().expect("a case that is not stopped has an outcome");
         if let Some(witness) = outcome.witness.take() {
             runner.finish();
             show(&witness, &args.drawing, terminal, &sink)?;
@@ -50,7 +56,10 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
 pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let race = select::race(&args.race)?;
     let protocol = select::protocol(&args.protocol)?;
-    let schedule: Schedule = args.schedule.parse().map_err(|error: crate::ParseScheduleError| Refusal(error.to_string()))?;
+    let schedule: Schedule = args
+        .schedule
+        .parse()
+        .map_err(|error: crate::ParseScheduleError| Refusal(error.to_string()))?;
     let sink = sink(&args.drawing)?;
     let witness = race.replay(&protocol, &schedule).map_err(Refusal)?;
     show(&witness, &args.drawing, terminal, &sink)?;
@@ -59,7 +68,8 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
 
 /// The protocols that something is documented about: first those that it says are violated.
 fn in_order(race: &Race) -> Vec<Protocol> {
-    let (holds, violates): (Vec<_>, Vec<_>) = race.cases().iter().partition(|(_, documented)| *documented == Documented::Holds);
+    let (holds, violates): (Vec<_>, Vec<_>) =
+        race.cases().iter().partition(|(_, documented)| *documented == Documented::Holds);
     violates.into_iter().chain(holds).map(|(protocol, _)| protocol.clone()).collect()
 }
 
@@ -68,10 +78,20 @@ fn sink(drawing: &Drawing) -> Result<Sink, Refusal> {
     Sink::open(drawing.output.as_deref().unwrap_or(Path::new("-")))
 }
 
-fn show(witness: &Witness, drawing: &Drawing, terminal: &Terminal, sink: &Sink) -> Result<(), Refusal> {
+fn show(
+    witness: &Witness,
+    drawing: &Drawing,
+    terminal: &Terminal,
+    sink: &Sink,
+) -> Result<(), Refusal> {
     let width = drawing.width.map_or(terminal.width, usize::from);
     let style = if sink.is_stdout() { terminal.style() } else { terminal.file_style() };
-    sink.write(&draw(witness, drawing.format(), width, Style { detail: drawing.detail(), hide_source: drawing.no_source, ..style }))
+    sink.write(&draw(
+        witness,
+        drawing.format(),
+        width,
+        Style { detail: drawing.detail(), hide_source: drawing.no_source, ..style },
+    ))
 }
 
 /// What `--format json` prints; docs/schema/explain.json describes it.
@@ -102,11 +122,21 @@ fn without_source(witness: &Witness) -> Witness {
     witness
 }
 
-/// Nothing is violated: says what was covered. In JSON the witness is `null`; a picture of nothing cannot be drawn, and whoever wants one is told.
-fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &Sink) -> Result<(), Refusal> {
+/// Nothing is violated: says what was covered. In JSON the witness is `null`; a picture of nothing
+/// cannot be drawn, and whoever wants one is told.
+fn nothing_to_show(
+    race: &Race,
+    outcomes: &[Outcome],
+    drawing: &Drawing,
+    sink: &Sink,
+) -> Result<(), Refusal> {
     let violated = outcomes.iter().any(|outcome| outcome.verdict().clause().is_some());
     // The order of locks is violated by several executions together.
-    let what = if violated { "no single interleaving shows what is violated" } else { "no clause is violated" };
+    let what = if violated {
+        "no single interleaving shows what is violated"
+    } else {
+        "no clause is violated"
+    };
     let mut text = format!("{} · {}: {what}\n", race.id(), race.title());
     for outcome in outcomes {
         text += &format!("  {}: {}\n", outcome.protocol, finding(outcome));
@@ -119,7 +149,11 @@ fn nothing_to_show(race: &Race, outcomes: &[Outcome], drawing: &Drawing, sink: &
             sink.write(&json(&Drawn { witness: None }))?;
         }
         DrawFormat::Svg | DrawFormat::Mermaid => {
-            return Err(Refusal(format!("{}: {what} ({}), so there is nothing to draw", race.id(), protocols(outcomes))));
+            return Err(Refusal(format!(
+                "{}: {what} ({}), so there is nothing to draw",
+                race.id(),
+                protocols(outcomes)
+            )));
         }
     }
     Ok(())
@@ -131,7 +165,9 @@ fn protocols(outcomes: &[Outcome]) -> String {
 
 fn finding(outcome: &Outcome) -> String {
     let covered = match (&outcome.coverage, outcome.verdict()) {
-        (Coverage::Exhaustive, Verdict::Never) => format!("never; {}, nothing left", executions(outcome)),
+        (Coverage::Exhaustive, Verdict::Never) => {
+            format!("never; {}, nothing left", executions(outcome))
+        }
         (_, verdict) => format!("{verdict}; {}", executions(outcome)),
     };
     format!("{covered}, {}", outcome.memory_model)

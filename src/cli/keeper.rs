@@ -22,7 +22,8 @@ impl Keeper {
     /// Takes the file for this process, whether it exists or not.
     pub fn take(file: &Path) -> Result<Self, Refusal> {
         let sink = Sink::open(file)?;
-        let locked = sink.file().map(lock).transpose().map_err(|error| sink.cannot_write(error))?.flatten();
+        let locked =
+            sink.file().map(lock).transpose().map_err(|error| sink.cannot_write(error))?.flatten();
         Ok(Self { name: shown(file), sink, locked })
     }
 
@@ -39,10 +40,14 @@ impl Keeper {
         }
         let name = &self.name;
         let (what, instead) = match Part::read(file) {
-            Ok(parts) if parts.iter().all(Part::is_settled) => {
-                ("an exploration that is finished", format!("`lockwalk check --resume {name}` shows it, "))
-            }
-            Ok(_) => ("an exploration that is not finished", format!("`lockwalk check --resume {name}` goes on with it, ")),
+            Ok(parts) if parts.iter().all(Part::is_settled) => (
+                "an exploration that is finished",
+                format!("`lockwalk check --resume {name}` shows it, "),
+            ),
+            Ok(_) => (
+                "an exploration that is not finished",
+                format!("`lockwalk check --resume {name}` goes on with it, "),
+            ),
             Err(_) => ("something else", String::new()),
         };
         Err(Refusal(format!("{name} keeps {what}: {instead}--force begins anew")))
@@ -57,14 +62,19 @@ impl Keeper {
     /// Keeps the parts, if that can be done again: what goes into a pipe is written once.
     pub fn keep_for_now(&mut self, parts: &[Part]) -> Result<(), Refusal> {
         let Some(file) = self.sink.file() else { return Ok(()) };
-        let new = beside(file, &Part::write(parts)).and_then(|new| put(new, file, self.locked.is_some()));
+        let new =
+            beside(file, &Part::write(parts)).and_then(|new| put(new, file, self.locked.is_some()));
         self.locked = Some(new.map_err(|error| self.sink.cannot_write(error))?);
         Ok(())
     }
 
     /// Keeps the parts.
     pub fn keep(&mut self, parts: &[Part]) -> Result<(), Refusal> {
-        if self.sink.file().is_some() { self.keep_for_now(parts) } else { self.sink.write(&Part::write(parts)) }
+        if self.sink.file().is_some() {
+            self.keep_for_now(parts)
+        } else {
+            self.sink.write(&Part::write(parts))
+        }
     }
 }
 
@@ -77,7 +87,9 @@ fn lock(file: &Path) -> io::Result<Option<File>> {
         };
         opened.try_lock().map_err(in_use)?;
         // Whoever had it may have put another one in its place before letting go.
-        let same = |now: fs::Metadata| opened.metadata().is_ok_and(|ours| identity(&ours) == identity(&now));
+        let same = |now: fs::Metadata| {
+            opened.metadata().is_ok_and(|ours| identity(&ours) == identity(&now))
+        };
         if fs::metadata(file).is_ok_and(same) {
             return Ok(Some(opened));
         }
@@ -96,7 +108,9 @@ fn put(new: NamedTempFile<File>, file: &Path, replaces: bool) -> io::Result<File
 
 fn in_use(error: TryLockError) -> io::Error {
     match error {
-        TryLockError::WouldBlock => io::Error::other("another lockwalk keeps its exploration there"),
+        TryLockError::WouldBlock => {
+            io::Error::other("another lockwalk keeps its exploration there")
+        }
         TryLockError::Error(error) => error,
     }
 }

@@ -102,18 +102,29 @@ pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 
 impl Listing {
     fn new() -> Self {
-        let arms = |arms: Vec<_>| arms.into_iter().map(|(name, text)| ArmEntry { name, text }).collect();
-        let rules = Rules::texts().into_iter().map(|(name, text, its)| RuleEntry { name, text, arms: arms(its) }).collect();
-        let clause =
-            |clause: &Clause| ClauseEntry { id: clause.id(), text: clause.text(), kind: format!("{:?}", clause.kind()).to_lowercase() };
-        let claim = |claim: &Claim| ClaimEntry { id: claim.id, says: claim.says, source: claim.source };
+        let arms =
+            |arms: Vec<_>| arms.into_iter().map(|(name, text)| ArmEntry { name, text }).collect();
+        let rules = Rules::texts()
+            .into_iter()
+            .map(|(name, text, its)| RuleEntry { name, text, arms: arms(its) })
+            .collect();
+        let clause = |clause: &Clause| ClauseEntry {
+            id: clause.id(),
+            text: clause.text(),
+            kind: format!("{:?}", clause.kind()).to_lowercase(),
+        };
+        let claim =
+            |claim: &Claim| ClaimEntry { id: claim.id, says: claim.says, source: claim.source };
         Self {
             claims: Claim::ALL.iter().map(claim).collect(),
             races: select::catalogue().iter().map(RaceEntry::new).collect(),
             protocols: Era::all().iter().map(ProtocolEntry::new).collect(),
             rules,
             clauses: Clause::ALL.iter().map(clause).collect(),
-            marks: Mark::ALL.iter().map(|mark| MarkEntry { name: mark.name(), text: mark.text() }).collect(),
+            marks: Mark::ALL
+                .iter()
+                .map(|mark| MarkEntry { name: mark.name(), text: mark.text() })
+                .collect(),
         }
     }
 
@@ -126,10 +137,14 @@ impl Listing {
         for wanted in names {
             if !all.iter().any(|name| select::names(wanted, name)) {
                 let nearest = select::nearest(wanted, all.iter().map(String::as_str));
-                return Err(Refusal(format!("no claim, race, protocol, rule, clause or mark is called '{wanted}'{nearest}")));
+                return Err(Refusal(format!(
+                    "no claim, race, protocol, rule, clause or mark is called '{wanted}'{nearest}"
+                )));
             }
         }
-        let wanted = |kind: &str, name: &str| names.iter().any(|wanted| wanted == kind || select::names(wanted, name));
+        let wanted = |kind: &str, name: &str| {
+            names.iter().any(|wanted| wanted == kind || select::names(wanted, name))
+        };
         self.claims.retain(|claim| wanted("claims", claim.id));
         self.races.retain(|race| wanted("races", &race.id));
         self.protocols.retain(|protocol| wanted("protocols", &protocol.name));
@@ -146,13 +161,27 @@ impl Listing {
         let clauses = self.clauses.iter().map(|clause| clause.id);
         let marks = self.marks.iter().map(|mark| mark.name);
         let claims = self.claims.iter().map(|claim| claim.id);
-        KINDS.into_iter().chain(claims).chain(races).chain(protocols).chain(rules).chain(clauses).chain(marks).collect()
+        KINDS
+            .into_iter()
+            .chain(claims)
+            .chain(races)
+            .chain(protocols)
+            .chain(rules)
+            .chain(clauses)
+            .chain(marks)
+            .collect()
     }
 
     /// The sections that are not empty.
     fn text(&self, ascii: bool) -> String {
-        let sections =
-            [self.claims_text(), self.races_text(), self.protocols_text(), self.rules_text(), self.clauses_text(), self.marks_text()];
+        let sections = [
+            self.claims_text(),
+            self.races_text(),
+            self.protocols_text(),
+            self.rules_text(),
+            self.clauses_text(),
+            self.marks_text(),
+        ];
         let text = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
         if ascii { text.replace(" · ", " - ") } else { text }
     }
@@ -184,13 +213,17 @@ impl Listing {
 
     fn protocols_text(&self) -> Option<String> {
         let alone = self.protocols.len() == 1;
-        let how =
-            if alone { "Protocol, and its choices" } else { "Protocols, oldest first, and what each does otherwise than the one before" };
+        let how = if alone {
+            "Protocol, and its choices"
+        } else {
+            "Protocols, oldest first, and what each does otherwise than the one before"
+        };
         let mut text = format!("{how}\n\n");
         let mut before: &[ChoiceEntry] = &[];
         for protocol in &self.protocols {
             let changed = protocol.choices.iter().filter(|choice| !before.contains(choice));
-            let changed: Vec<_> = changed.map(|choice| format!("{}={}", choice.rule, choice.arm)).collect();
+            let changed: Vec<_> =
+                changed.map(|choice| format!("{}={}", choice.rule, choice.arm)).collect();
             let _ = writeln!(text, "  {:8} {}", protocol.name, changed.join("\n           "));
             before = &protocol.choices;
         }
@@ -227,12 +260,18 @@ impl Listing {
 
 impl RaceEntry {
     fn new(race: &Race) -> Self {
-        let labels = |conditions: &[crate::Condition]| conditions.iter().map(|condition| condition.label.clone()).collect();
+        let labels = |conditions: &[crate::Condition]| {
+            conditions.iter().map(|condition| condition.label.clone()).collect()
+        };
         Self {
             id: race.id().into(),
             title: race.title().into(),
             cpus: race.cpu_names().map(str::to_owned).collect(),
-            cases: race.cases().iter().map(|(protocol, documented)| CaseEntry::new(protocol, *documented)).collect(),
+            cases: race
+                .cases()
+                .iter()
+                .map(|(protocol, documented)| CaseEntry::new(protocol, *documented))
+                .collect(),
             showing: labels(race.shows()),
             sometimes: labels(race.endings()),
         }
@@ -252,7 +291,12 @@ impl CaseEntry {
 
 impl ProtocolEntry {
     fn new(protocol: &Protocol) -> Self {
-        let choices = protocol.rules.choices().into_iter().map(|(rule, arm)| ChoiceEntry { rule, arm }).collect();
+        let choices = protocol
+            .rules
+            .choices()
+            .into_iter()
+            .map(|(rule, arm)| ChoiceEntry { rule, arm })
+            .collect();
         Self { name: protocol.to_string(), choices }
     }
 }

@@ -1,4 +1,5 @@
-//! `lockwalk completions` and `lockwalk man`: made from the parser, so that they say what it accepts.
+//! `lockwalk completions` and `lockwalk man`: made from the parser, so that they say what it
+//! accepts.
 
 use clap::CommandFactory;
 

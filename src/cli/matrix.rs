@@ -21,34 +21,63 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         let base = select::protocol(&args.base)?;
         matrix::arms(&args.rule, &base).ok_or_else(|| {
             let names: Vec<_> = Rules::catalogue().into_iter().map(|(name, _)| name).collect();
-            Refusal(format!("no rule is called '{}'{}", args.rule, select::did_you_mean(&args.rule, names.iter().copied())))
+            Refusal(format!(
+                "no rule is called '{}'{}",
+                args.rule,
+                select::did_you_mean(&args.rule, names.iter().copied())
+            ))
         })?
     };
-    let dash = |text: String| if terminal.style().ascii { text.replace('…', "...").replace(['·', '–'], "-") } else { text };
+    let dash = |text: String| {
+        if terminal.style().ascii {
+            text.replace('…', "...").replace(['·', '–'], "-")
+        } else {
+            text
+        }
+    };
     if args.format == MatrixFormat::Table {
-        let over = if args.eras { "protocols".to_owned() } else { format!("{} in {}", args.rule, args.base) };
+        let over = if args.eras {
+            "protocols".to_owned()
+        } else {
+            format!("{} in {}", args.rule, args.base)
+        };
         let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
         let limit = counted(args.executions as usize, "execution");
         // At once: all of it may take minutes.
         print(&dash(format!(
-            "lockwalk matrix · {races}, {columns} · every interleaving, at most {limit} each\n\n\
-             {over}: the clauses that executions violate first, or never\n\n"
+            "lockwalk matrix · {races}, {columns} · every interleaving, at most {limit} \
+             each\n\n{over}: the clauses that executions violate first, or never\n\n"
         )))?;
     }
-    let cell = |race| columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()));
+    let cell = |race| {
+        columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()))
+    };
     let cases: Vec<_> = races.iter().flat_map(cell).collect();
     let options = Options { executions: Some(args.executions), ..Options::default() };
-    let runner = Runner::new(&Method::Exhaustive, options, args.jobs.map_or_else(all_cores, |jobs| jobs as usize));
+    let runner = Runner::new(
+        &Method::Exhaustive,
+        options,
+        args.jobs.map_or_else(all_cores, |jobs| jobs as usize),
+    );
     let outcomes = runner.check(&cases, &Method::Exhaustive, |_| Ok(()))?;
     runner.finish();
     // Those whose turn did not come are as they were before they began.
     let of = |(race, protocol): &Case| {
-        let of_it = |outcome: &&Outcome| outcome.race == race.id() && outcome.protocol == protocol.to_string();
-        outcomes.iter().find(of_it).cloned().unwrap_or_else(|| Part::new(race, protocol, None).outcome())
+        let of_it = |outcome: &&Outcome| {
+            outcome.race == race.id() && outcome.protocol == protocol.to_string()
+        };
+        outcomes
+            .iter()
+            .find(of_it)
+            .cloned()
+            .unwrap_or_else(|| Part::new(race, protocol, None).outcome())
     };
     let cells: Vec<_> = cases.iter().map(of).collect();
-    let rows: Vec<(String, Vec<Outcome>)> =
-        races.iter().zip(cells.chunks(columns.len())).map(|(race, cells)| (race.id().to_owned(), cells.to_vec())).collect();
+    let rows: Vec<(String, Vec<Outcome>)> = races
+        .iter()
+        .zip(cells.chunks(columns.len()))
+        .map(|(race, cells)| (race.id().to_owned(), cells.to_vec()))
+        .collect();
     match args.format {
         MatrixFormat::Table => print(&dash(matrix::plain(&columns, &rows)))?,
         MatrixFormat::Markdown => print(&dash(matrix::markdown(&columns, &rows)))?,
@@ -57,7 +86,12 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     if let Some(legend) = matrix::legend(&rows).filter(|_| args.format != MatrixFormat::Json) {
         print(&dash(format!("\n{legend}\n")))?;
     }
-    let known = cells.iter().filter(|cell| cell.coverage.unfinished().is_none() || cell.coverage.inapplicable().is_some()).count();
+    let known = cells
+        .iter()
+        .filter(|cell| {
+            cell.coverage.unfinished().is_none() || cell.coverage.inapplicable().is_some()
+        })
+        .count();
     if runner.stopped() {
         complain(&format!("stopped: {known} of {} cells known", cases.len()));
     }
@@ -86,13 +120,26 @@ struct Row<'m> {
 }
 
 impl<'m> Matrix<'m> {
-    fn new(args: &'m MatrixArgs, columns: &'m [matrix::Column], rows: &'m [(String, Vec<Outcome>)]) -> Self {
+    fn new(
+        args: &'m MatrixArgs,
+        columns: &'m [matrix::Column],
+        rows: &'m [(String, Vec<Outcome>)],
+    ) -> Self {
         let of_rule = |text: &'m str| (!args.eras).then_some(text);
         Self {
             rule: of_rule(&args.rule),
             base: of_rule(&args.base),
-            columns: columns.iter().map(|(name, protocol)| Column { name, protocol: protocol.to_string() }).collect(),
-            rows: rows.iter().map(|(race, cells)| Row { race, cells: cells.iter().map(Outcome::judged).collect() }).collect(),
+            columns: columns
+                .iter()
+                .map(|(name, protocol)| Column { name, protocol: protocol.to_string() })
+                .collect(),
+            rows: rows
+                .iter()
+                .map(|(race, cells)| Row {
+                    race,
+                    cells: cells.iter().map(Outcome::judged).collect(),
+                })
+                .collect(),
         }
     }
 }

@@ -13,7 +13,8 @@
 //! }
 //! ```
 //!
-//! That program has every command that `lockwalk` has, for its own races: where a text says `lockwalk`, it is meant.
+//! That program has every command that `lockwalk` has, for its own races: where a text says
+//! `lockwalk`, it is meant.
 
 mod args;
 mod bench;
@@ -55,7 +56,8 @@ pub(crate) enum Status {
     AsDocumented,
     /// A limit, Ctrl-C or the engine left something open.
     Undecided,
-    /// Some verdict is not the documented one, or something is violated that nothing documents; or there is nothing to show.
+    /// Some verdict is not the documented one, or something is violated that nothing documents; or
+    /// there is nothing to show.
     Differs,
 }
 
@@ -77,7 +79,8 @@ impl From<Judgement> for Status {
     }
 }
 
-/// Runs the command line of these races, and returns its exit status: 0, 1, 2 or 3, as `--help` says. Call it once, from `main`.
+/// Runs the command line of these races, and returns its exit status: 0, 1, 2 or 3, as `--help`
+/// says. Call it once, from `main`.
 pub fn main(races: Vec<Race>) -> ExitCode {
     let parsed = select::catalogue_is(races).map(|()| Args::try_parse());
     let done = parsed.and_then(|parsed| match parsed {
@@ -129,8 +132,15 @@ fn in_one_line(error: &clap::Error) -> String {
     {
         return format!("no command is called '{name}'; did you mean {meant}?");
     }
-    if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::InvalidValue) {
-        let suggested = [ContextKind::SuggestedValue, ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
+    if matches!(
+        error.kind(),
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
+    ) {
+        let suggested = [
+            ContextKind::SuggestedValue,
+            ContextKind::SuggestedArg,
+            ContextKind::SuggestedSubcommand,
+        ];
         let suggested = suggested.iter().find_map(|&kind| match error.get(kind)? {
             ContextValue::String(one) => Some(one.clone()),
             ContextValue::Strings(all) => all.first().cloned(),
@@ -150,14 +160,20 @@ fn in_one_line(error: &clap::Error) -> String {
 /// Where the option belongs that somebody gives to another command, or to none.
 fn command_with(option: &str) -> Option<String> {
     let option = option.strip_prefix("--")?;
-    let takes = |command: &&clap::Command| command.get_arguments().any(|argument| argument.get_long() == Some(option));
+    let takes = |command: &&clap::Command| {
+        command.get_arguments().any(|argument| argument.get_long() == Some(option))
+    };
     let command = Args::command();
-    command.get_subcommands().find(takes).map(|command| format!("lockwalk {} --{option}", command.get_name()))
+    command
+        .get_subcommands()
+        .find(takes)
+        .map(|command| format!("lockwalk {} --{option}", command.get_name()))
 }
 
 /// The command that somebody has in mind who only says what it is about.
 fn command_for(name: &str) -> Option<String> {
-    let is_race = |name: &str| select::catalogue().iter().any(|race| select::names(name, race.id()));
+    let is_race =
+        |name: &str| select::catalogue().iter().any(|race| select::names(name, race.id()));
     if select::race(name).is_ok() {
         return Some(format!("`lockwalk check {name}` or `lockwalk explain {name}`"));
     }

@@ -23,7 +23,11 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn new(color: Color, ascii: bool) -> Self {
-        let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0.into());
+        let terminal = io::stdout()
+            .is_terminal()
+            .then(terminal_size::terminal_size)
+            .flatten()
+            .map(|(width, _)| width.0.into());
         let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
         let width = terminal.or_else(asked).unwrap_or(COLUMNS);
         Self { width, color, ascii }
@@ -31,7 +35,11 @@ impl Terminal {
 
     /// How to draw on standard output.
     pub fn style(&self) -> Style {
-        Style { color: self.colors(io::stdout().is_terminal()), ascii: self.ascii, ..Style::default() }
+        Style {
+            color: self.colors(io::stdout().is_terminal()),
+            ascii: self.ascii,
+            ..Style::default()
+        }
     }
 
     /// How to draw into a file.
@@ -89,8 +97,8 @@ pub fn json(what: &impl Serialize) -> String {
     render::json(&Envelope { lockwalk: env!("CARGO_PKG_VERSION"), format: FORMAT, what }) + "\n"
 }
 
-/// Who was to read the output has gone, and nobody is left to work for. Ends as if by SIGPIPE, as a shell shows that: whatever the
-/// verdicts are, nobody has seen them.
+/// Who was to read the output has gone, and nobody is left to work for. Ends as if by SIGPIPE, as a
+/// shell shows that: whatever the verdicts are, nobody has seen them.
 pub fn reader_left() -> ! {
     process::exit(141)
 }
@@ -102,7 +110,9 @@ pub fn shown(file: &Path) -> String {
 
 /// The text with its control characters written out.
 pub fn one_line(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect()
 }
 
 /// Prints a line to standard error, if anybody listens.

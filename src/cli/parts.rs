@@ -1,4 +1,5 @@
-//! `lockwalk check --save`, `--resume` and `--shard`, and `lockwalk merge`: explorations that outlive the process.
+//! `lockwalk check --save`, `--resume` and `--shard`, and `lockwalk merge`: explorations that
+//! outlive the process.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,20 +18,31 @@ use super::output::{Terminal, complain, shown};
 use super::runner::{Case, Runner, applied, something_is_left};
 use super::{Refusal, Status, select};
 
-/// The longest that is explored without keeping it, and the longest that passes before what is explored is in the file.
+/// The longest that is explored without keeping it, and the longest that passes before what is
+/// explored is in the file.
 const PACE: Duration = Duration::from_secs(15);
 
 /// Explores until the end, a limit or Ctrl-C, and keeps all of it.
 pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
-    let file = args.save.as_deref().or(args.resume.as_deref()).expect("one of them is why this is called");
-    if args.save.is_none() && !fs::metadata(file).is_ok_and(|found| found.is_file()) && (file == Path::new("-") || file.exists()) {
-        return Err(Refusal(format!("{} is no file that an exploration can be kept in: --save names one", shown(file))));
+    let file =
+        args.save.as_deref().or(args.resume.as_deref()).expect("one of them is why this is called");
+    if args.save.is_none()
+        && !fs::metadata(file).is_ok_and(|found| found.is_file())
+        && (file == Path::new("-") || file.exists())
+    {
+        return Err(Refusal(format!(
+            "{} is no file that an exploration can be kept in: --save names one",
+            shown(file)
+        )));
     }
     let mut keeper = Keeper::take(file)?;
     let can_go_on = keeper.is_a_file();
     let parts = match &args.resume {
         Some(file) => resumed(file, args)?,
-        None => cases(args)?.iter().map(|(race, protocol)| Part::new(race, protocol, args.shard)).collect(),
+        None => cases(args)?
+            .iter()
+            .map(|(race, protocol)| Part::new(race, protocol, args.shard))
+            .collect(),
     };
     if !args.force && !args.resume.as_deref().is_some_and(|resumed| keeper.is(resumed)) {
         keeper.may_replace()?;
@@ -50,26 +62,44 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     // Also if one of them went wrong.
     let (explored, kept) = kept.at_the_end();
     ran?.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| Refusal(error.to_string()))?;
-    let outcomes =
-        if shard.is_none() { witnessed(&runner, &cases, &explored, args)? } else { explored.iter().map(Part::outcome).collect() };
+    let outcomes = if shard.is_none() {
+        witnessed(&runner, &cases, &explored, args)?
+    } else {
+        explored.iter().map(Part::outcome).collect()
+    };
     runner.finish();
     something_is_left(&outcomes)?;
     outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     match shard {
-        Some(shard) if args.format == CheckFormat::Table => report.print(&summary(shard, &explored, terminal))?,
+        Some(shard) if args.format == CheckFormat::Table => {
+            report.print(&summary(shard, &explored, terminal))?
+        }
         _ => report.all(&outcomes, started.elapsed())?,
     }
     kept?;
     let settled = explored.iter().filter(|part| part.is_settled()).count();
     if settled < explored.len() {
-        let known = if shard.is_some() { format!("{settled} of {} explored", explored.len()) } else { known(&outcomes, cases.len()) };
+        let known = if shard.is_some() {
+            format!("{settled} of {} explored", explored.len())
+        } else {
+            known(&outcomes, cases.len())
+        };
         let ended = if runner.stopped() { "stopped" } else { "unfinished" };
-        let how = if can_go_on { format!("; `lockwalk check --resume {}` goes on", shown(file)) } else { String::new() };
+        let how = if can_go_on {
+            format!("; `lockwalk check --resume {}` goes on", shown(file))
+        } else {
+            String::new()
+        };
         complain(&format!("{ended}: {known}{how}"));
     }
     let status = match shard {
         None => Status::of(&outcomes),
-        Some(_) => explored.iter().zip(&outcomes).map(|(part, outcome)| of_shard(part, outcome)).max().unwrap_or(Status::AsDocumented),
+        Some(_) => explored
+            .iter()
+            .zip(&outcomes)
+            .map(|(part, outcome)| of_shard(part, outcome))
+            .max()
+            .unwrap_or(Status::AsDocumented),
     };
     Ok(if runner.stopped() { status.max(Status::Undecided) } else { status })
 }
@@ -80,7 +110,8 @@ struct Kept {
     keeper: Mutex<(Keeper, Pace)>,
 }
 
-/// How long to wait until the next time: a little longer each time, since most explorations are short.
+/// How long to wait until the next time: a little longer each time, since most explorations are
+/// short.
 struct Pace {
     since: Instant,
     wait: Duration,
@@ -102,21 +133,39 @@ impl Pace {
 }
 
 impl Kept {
-    /// Explores one of them within the limits, which count from how it was when this process began, and keeps it again and again. Is
-    /// it settled then?
-    fn explore(&self, race: &Race, n: usize, begun: &Part, limits: &Options) -> Result<bool, PartError> {
-        let seconds = |part: &Part| Duration::try_from_secs_f64(part.outcome().seconds).unwrap_or_default();
+    /// Explores one of them within the limits, which count from how it was when this process began,
+    /// and keeps it again and again. Is it settled then?
+    fn explore(
+        &self,
+        race: &Race,
+        n: usize,
+        begun: &Part,
+        limits: &Options,
+    ) -> Result<bool, PartError> {
+        let seconds =
+            |part: &Part| Duration::try_from_secs_f64(part.outcome().seconds).unwrap_or_default();
         let mut slice = Duration::from_secs(1);
         loop {
             let before = self.parts()[n].clone();
             let spent = before.spent() - begun.spent();
             let executions = limits.executions.map(|all| all.saturating_sub(spent));
-            let time = limits.time.map(|all| all.saturating_sub(seconds(&before).saturating_sub(seconds(begun))));
+            let time = limits
+                .time
+                .map(|all| all.saturating_sub(seconds(&before).saturating_sub(seconds(begun))));
             let stopped = limits.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
             let last = stopped || executions == Some(0) || time == Some(Duration::ZERO);
-            let progress = limits.progress.clone().map(|tell| Arc::new(move |so_far| tell(spent + so_far)) as Arc<_>);
-            let options = Options { executions, time: Some(time.unwrap_or(slice).min(slice)), progress, ..limits.clone() };
-            let part = applied(|| race.check_part(before.clone(), &options)).unwrap_or_else(|why| Ok(before.inapplicable(why)))?;
+            let progress = limits
+                .progress
+                .clone()
+                .map(|tell| Arc::new(move |so_far| tell(spent + so_far)) as Arc<_>);
+            let options = Options {
+                executions,
+                time: Some(time.unwrap_or(slice).min(slice)),
+                progress,
+                ..limits.clone()
+            };
+            let part = applied(|| race.check_part(before.clone(), &options))
+                .unwrap_or_else(|why| Ok(before.inapplicable(why)))?;
             let settled = part.is_settled();
             self.parts()[n] = part;
             self.now_and_then();
@@ -124,7 +173,11 @@ impl Kept {
                 return Ok(settled);
             }
             // One execution may take longer than a slice: then it must have a longer one.
-            slice = if self.parts()[n].spent() > begun.spent() + spent { (slice * 2).min(PACE) } else { slice * 2 };
+            slice = if self.parts()[n].spent() > begun.spent() + spent {
+                (slice * 2).min(PACE)
+            } else {
+                slice * 2
+            };
         }
     }
 
@@ -156,7 +209,10 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     for file in &args.files {
         let parts = read(file)?;
         for (part, case) in parts.iter().zip(cases_of(&parts)?) {
-            match shards.iter_mut().find(|((race, protocol), _)| (race.id(), protocol) == (case.0.id(), &case.1)) {
+            match shards
+                .iter_mut()
+                .find(|((race, protocol), _)| (race.id(), protocol) == (case.0.id(), &case.1))
+            {
                 Some((_, shards)) => shards.push(part.clone()),
                 None => shards.push((case, vec![part.clone()])),
             }
@@ -178,14 +234,24 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 }
 
 /// The outcomes, with the shortest interleavings of what is violated.
-fn witnessed(runner: &Runner, cases: &[Case], parts: &[Part], args: &CheckArgs) -> Result<Vec<Outcome>, Refusal> {
+fn witnessed(
+    runner: &Runner,
+    cases: &[Case],
+    parts: &[Part],
+    args: &CheckArgs,
+) -> Result<Vec<Outcome>, Refusal> {
     let mut outcomes: Vec<_> = parts.iter().map(Part::outcome).collect();
     let violated = |n: &usize| outcomes[*n].verdict().clause().is_some();
     let violated: Vec<_> = (0..parts.len()).filter(violated).collect();
     let of: Vec<_> = violated.iter().map(|&n| cases[n].clone()).collect();
     let limits = options(args, true);
     let find = |n: usize, options: &Options| {
-        let options = Options { executions: limits.executions, time: limits.time, witness: true, ..options.clone() };
+        let options = Options {
+            executions: limits.executions,
+            time: limits.time,
+            witness: true,
+            ..options.clone()
+        };
         cases[violated[n]].0.witness(&parts[violated[n]], &options)
     };
     let witnesses = runner.run(&of, false, find, |_| false, |_| Ok(()))?;
@@ -202,7 +268,9 @@ fn resumed(file: &Path, args: &CheckArgs) -> Result<Vec<Part>, Refusal> {
         return Ok(parts);
     }
     let (asked, kept) = (cases(args)?, cases_of(&parts)?);
-    let missing = |of: &[Case], (race, protocol): &Case| !of.iter().any(|(r, p)| (r.id(), p) == (race.id(), protocol));
+    let missing = |of: &[Case], (race, protocol): &Case| {
+        !of.iter().any(|(r, p)| (r.id(), p) == (race.id(), protocol))
+    };
     let name = |(race, protocol): &Case| format!("{} under {protocol}", race.id());
     let shown = shown(file);
     if let Some(other) = kept.iter().find(|case| missing(&asked, case)) {
@@ -218,17 +286,31 @@ fn read(file: &Path) -> Result<Vec<Part>, Refusal> {
     let parts = if file == Path::new("-") {
         Part::read(io::stdin())
     } else {
-        File::open(file).map_err(|error| Refusal(format!("cannot read {}: {error}{}", shown(file), near(file)))).map(Part::read)?
+        File::open(file)
+            .map_err(|error| Refusal(format!("cannot read {}: {error}{}", shown(file), near(file))))
+            .map(Part::read)?
     };
     parts.map_err(|error| Refusal(format!("cannot read {}: {error}", shown(file))))
 }
 
 /// A file beside it that may have been meant.
 fn near(file: &Path) -> String {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
-    let names = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let (names, wanted) = (names.collect::<Vec<_>>(), file.file_name().unwrap_or_default().to_string_lossy());
-    if file.exists() { String::new() } else { select::nearest(&wanted, names.iter().map(String::as_str)) }
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let names = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let (names, wanted) =
+        (names.collect::<Vec<_>>(), file.file_name().unwrap_or_default().to_string_lossy());
+    if file.exists() {
+        String::new()
+    } else {
+        select::nearest(&wanted, names.iter().map(String::as_str))
+    }
 }
 
 /// The races and protocols that the parts are of.
@@ -236,11 +318,15 @@ fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
     let all = select::catalogue();
     let race = |part: &Part| -> Result<Race, Refusal> {
         let found = all.iter().find(|race| race.id() == part.race());
-        found.cloned().ok_or_else(|| Refusal(format!("no race is called '{}' any more", part.race().escape_default())))
+        found.cloned().ok_or_else(|| {
+            Refusal(format!("no race is called '{}' any more", part.race().escape_default()))
+        })
     };
     let case = |part: &Part| {
         let race = race(part)?;
-        part.fits(&race).map_err(|error| Refusal(format!("{} under {}: {error}", part.race(), part.protocol())))?;
+        part.fits(&race).map_err(|error| {
+            Refusal(format!("{} under {}: {error}", part.race(), part.protocol()))
+        })?;
         Ok((race, select::protocol(part.protocol())?))
     };
     parts.iter().map(case).collect()
@@ -260,15 +346,24 @@ fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
         "  shard {shard} of {}: {}, {}\n",
         counted(parts.len(), "exploration"),
         counted(executions as usize, "execution"),
-        if violated == 0 { "nothing is violated".into() } else { format!("violations in {violated}") }
+        if violated == 0 {
+            "nothing is violated".into()
+        } else {
+            format!("violations in {violated}")
+        }
     );
-    for (part, outcome) in parts.iter().zip(&outcomes).filter(|(part, outcome)| of_shard(part, outcome) == Status::Differs) {
+    for (part, outcome) in parts
+        .iter()
+        .zip(&outcomes)
+        .filter(|(part, outcome)| of_shard(part, outcome) == Status::Differs)
+    {
         text += &format!("  ! {} under {}: {}\n", part.race(), part.protocol(), outcome.verdict());
     }
     if terminal.style().ascii { text.replace('·', "-") } else { text }
 }
 
-/// Does anything in the shard contradict the documents, and is it done? Whether all of it is as documented says the merging.
+/// Does anything in the shard contradict the documents, and is it done? Whether all of it is as
+/// documented says the merging.
 fn of_shard(part: &Part, outcome: &Outcome) -> Status {
     match outcome.judgement() {
         Judgement::Differs => Status::Differs,

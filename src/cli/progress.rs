@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-/// A flag that Ctrl-C sets, or a request to terminate. The second one does not wait for the execution under way.
+/// A flag that Ctrl-C sets, or a request to terminate. The second one does not wait for the
+/// execution under way.
 pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     flag_on_ctrl_c(|| std::process::exit(130))
 }
 
-/// The same for what must be left in order and is soon over: it is waited for, however often somebody asks.
+/// The same for what must be left in order and is soon over: it is waited for, however often
+/// somebody asks.
 pub fn stop_in_order_on_ctrl_c() -> Arc<AtomicBool> {
     flag_on_ctrl_c(|| ())
 }
@@ -62,7 +64,8 @@ impl Drop for Bar {
     }
 }
 
-/// The line for several cases, some of which run at the same time. The one that began first is named.
+/// The line for several cases, some of which run at the same time. The one that began first is
+/// named.
 pub struct CasesLine {
     pub bar: Bar,
     state: Mutex<State>,
@@ -112,7 +115,10 @@ impl CasesLine {
         change(&mut state);
         let State { cases, done, running } = &*state;
         if let Some((what, executions)) = running.first() {
-            self.bar.say(&format!("{done} of {cases} · {what} · {} executions", HumanCount(*executions)));
+            self.bar.say(&format!(
+                "{done} of {cases} · {what} · {} executions",
+                HumanCount(*executions)
+            ));
         }
     }
 }

@@ -19,10 +19,12 @@ use super::{Refusal, Status, select};
 /// The file that lists what was written: only that is written over.
 const LIST: &str = "files.txt";
 
-/// A protocol that holds is shown beside one that does not, if no more executions than this have to be looked through.
+/// A protocol that holds is shown beside one that does not, if no more executions than this have to
+/// be looked through.
 const TWIN: u64 = 2000;
 
-/// A cell of the design space is given up after so many executions, or fewer if fewer are asked for.
+/// A cell of the design space is given up after so many executions, or fewer if fewer are asked
+/// for.
 const DESIGN: u64 = 2000;
 
 /// Explores first, and writes when all is known.
@@ -48,7 +50,11 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
         return Ok(Status::Undecided);
     }
     let twins = twins(&runner, &cases, &outcomes)?;
-    let designs = if args.protocol.is_none() { design(&runner, &races, args.executions)? } else { Vec::new() };
+    let designs = if args.protocol.is_none() {
+        design(&runner, &races, args.executions)?
+    } else {
+        Vec::new()
+    };
     runner.finish();
     if runner.stopped() {
         complain("stopped: nothing is written");
@@ -56,18 +62,28 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     }
     let kernels: Vec<String> = Era::all().iter().map(ToString::to_string).collect();
     let order = |kernel: &String| {
-        let holds = |outcome: &&Outcome| outcome.protocol == *kernel && outcome.verdict() == Verdict::Never;
-        let edges: BTreeSet<_> = outcomes.iter().filter(holds).flat_map(|outcome| outcome.lock_order.clone()).collect();
+        let holds =
+            |outcome: &&Outcome| outcome.protocol == *kernel && outcome.verdict() == Verdict::Never;
+        let edges: BTreeSet<_> =
+            outcomes.iter().filter(holds).flat_map(|outcome| outcome.lock_order.clone()).collect();
         (kernel.clone(), edges.into_iter().collect())
     };
     let lock_orders = kernels.iter().map(order).collect();
     let entries = races.iter().map(|race| entry(race, &outcomes, &twins)).collect();
-    let claim = |claim: &Claim| report::Claim { id: claim.id.into(), says: claim.says.into(), source: claim.source.into() };
+    let claim = |claim: &Claim| report::Claim {
+        id: claim.id.into(),
+        says: claim.says.into(),
+        source: claim.source.into(),
+    };
     let claims = Claim::ALL.iter().map(claim).collect();
     let made = format!("Computed by lockwalk {}: {made}.", env!("CARGO_PKG_VERSION"));
     let site = Site { kernels, claims, races: entries, made, lock_orders, designs };
     let pages = folder.write(&site)?;
-    print(&format!("{} in {}\n", counted(pages, "page"), args.output.join("index.html").display()))?;
+    print(&format!(
+        "{} in {}\n",
+        counted(pages, "page"),
+        args.output.join("index.html").display()
+    ))?;
     Ok(Status::of(&outcomes))
 }
 
@@ -75,21 +91,40 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
 fn names(races: &[Race], cases: &[Case]) -> Result<Vec<String>, Refusal> {
     let protocols: Vec<Vec<String>> = races
         .iter()
-        .map(|race| cases.iter().filter(|(of, _)| of.id() == race.id()).map(|(_, protocol)| protocol.to_string()).collect())
+        .map(|race| {
+            cases
+                .iter()
+                .filter(|(of, _)| of.id() == race.id())
+                .map(|(_, protocol)| protocol.to_string())
+                .collect()
+        })
         .collect();
-    let named = races.iter().zip(&protocols).map(|(race, its)| (race.id(), its.iter().map(String::as_str).collect()));
+    let named = races
+        .iter()
+        .zip(&protocols)
+        .map(|(race, its)| (race.id(), its.iter().map(String::as_str).collect()));
     Site::names(named).map_err(Refusal)
 }
 
 fn entry(race: &Race, outcomes: &[Outcome], twins: &[Option<Witness>]) -> Entry {
-    let (outcomes, twins) =
-        outcomes.iter().zip(twins).filter(|(outcome, _)| outcome.race == race.id()).map(|(o, t)| (o.clone(), t.clone())).unzip();
-    let claim = Claim::of(race.id()).filter(|_| race.is_of_the_catalogue()).map(|claim| claim.id.to_owned());
+    let (outcomes, twins) = outcomes
+        .iter()
+        .zip(twins)
+        .filter(|(outcome, _)| outcome.race == race.id())
+        .map(|(o, t)| (o.clone(), t.clone()))
+        .unzip();
+    let claim = Claim::of(race.id())
+        .filter(|_| race.is_of_the_catalogue())
+        .map(|claim| claim.id.to_owned());
     Entry { id: race.id().into(), title: race.title().into(), claim, outcomes, twins }
 }
 
 /// For each outcome with a witness, how the race goes under the nearest protocol that holds.
-fn twins(runner: &Runner, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<Option<Witness>>, Refusal> {
+fn twins(
+    runner: &Runner,
+    cases: &[Case],
+    outcomes: &[Outcome],
+) -> Result<Vec<Option<Witness>>, Refusal> {
     // Each with the place of its outcome.
     let wanted: Vec<(usize, Case, Schedule)> = cases
         .iter()
@@ -103,8 +138,9 @@ fn twins(runner: &Runner, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<Op
                     && outcome.verdict() == Verdict::Never
                     && outcome.executions <= TWIN
             });
-            let (_, nearest) =
-                holding.map(|(case, _)| case).min_by_key(|(_, other)| (era(other) < era(protocol), differences(protocol, other)))?;
+            let (_, nearest) = holding.map(|(case, _)| case).min_by_key(|(_, other)| {
+                (era(other) < era(protocol), differences(protocol, other))
+            })?;
             Some((n, (race.clone(), nearest.clone()), schedule))
         })
         .collect();
@@ -130,36 +166,66 @@ fn era(protocol: &Protocol) -> Option<usize> {
 
 /// How many choices two protocols make differently.
 fn differences(one: &Protocol, other: &Protocol) -> usize {
-    one.rules.choices().iter().zip(other.rules.choices()).filter(|(one, other)| **one != *other).count()
+    one.rules
+        .choices()
+        .iter()
+        .zip(other.rules.choices())
+        .filter(|(one, other)| **one != *other)
+        .count()
 }
 
-/// What each way to decide whether a store may keep its page does to document 0's races, if these are asked for.
-fn design(runner: &Runner, races: &[Race], executions: Option<u64>) -> Result<Vec<Design>, Refusal> {
+/// What each way to decide whether a store may keep its page does to document 0's races, if these
+/// are asked for.
+fn design(
+    runner: &Runner,
+    races: &[Race],
+    executions: Option<u64>,
+) -> Result<Vec<Design>, Refusal> {
     let (rule, base) = ("reuse", Era::V2_6_29);
     let races: Vec<_> = races.iter().filter(|race| select::names("S0", race.id())).collect();
     let columns = matrix::arms(rule, &base).expect("it is a rule");
     if races.len() < 2 {
         return Ok(Vec::new());
     }
-    let cell = |race: &&Race| columns.iter().map(|(_, protocol)| (matrix::undocumented(race), protocol.clone())).collect::<Vec<_>>();
+    let cell = |race: &&Race| {
+        columns
+            .iter()
+            .map(|(_, protocol)| (matrix::undocumented(race), protocol.clone()))
+            .collect::<Vec<_>>()
+    };
     let cases: Vec<Case> = races.iter().flat_map(cell).collect();
     let most = executions.unwrap_or(DESIGN).min(DESIGN);
     let check = |n: usize, options: &Options| {
-        outcome(&cases[n], &Method::Exhaustive, &Options { executions: Some(most), witness: false, ..options.clone() })
+        outcome(
+            &cases[n],
+            &Method::Exhaustive,
+            &Options { executions: Some(most), witness: false, ..options.clone() },
+        )
     };
     let outcomes = runner.run(&cases, false, check, |_| false, |_| Ok(()))?;
-    let rows: Vec<_> =
-        races.iter().zip(outcomes.chunks(columns.len())).map(|(race, cells)| (race.id().to_owned(), cells.to_vec())).collect();
-    let legend = format!("At most {} each. {}", counted(most as usize, "execution"), matrix::legend(&rows).unwrap_or_default());
+    let rows: Vec<_> = races
+        .iter()
+        .zip(outcomes.chunks(columns.len()))
+        .map(|(race, cells)| (race.id().to_owned(), cells.to_vec()))
+        .collect();
+    let legend = format!(
+        "At most {} each. {}",
+        counted(most as usize, "execution"),
+        matrix::legend(&rows).unwrap_or_default()
+    );
     Ok(vec![Design {
         title: format!("The design space of {rule}, in {base} otherwise"),
         arms: columns.into_iter().map(|(arm, _)| arm).collect(),
-        rows: rows.into_iter().map(|(race, cells)| (race, cells.iter().map(matrix::cell).collect())).collect(),
+        rows: rows
+            .into_iter()
+            .map(|(race, cells)| (race, cells.iter().map(matrix::cell).collect()))
+            .collect(),
         legend,
     }])
 }
 
-/// Where the report goes: a directory in which nothing is written over but what a report has written.
+/// Where the report goes: a directory in which nothing is written over but what a report has
+/// written.
 struct Folder {
     path: PathBuf,
     ours: BTreeSet<String>,
@@ -169,16 +235,26 @@ impl Folder {
     /// Finds out whether these files can be written.
     fn open(path: &Path, names: &[String]) -> Result<Self, Refusal> {
         if path == Path::new("-") {
-            return Err(Refusal("cannot make -: it is standard output, and a report needs a directory".into()));
+            return Err(Refusal(
+                "cannot make -: it is standard output, and a report needs a directory".into(),
+            ));
         }
-        fs::create_dir_all(path).map_err(|error| Refusal(format!("cannot make {}: {error}", shown(path))))?;
-        let ours = fs::read_to_string(path.join(LIST)).unwrap_or_default().lines().map(str::to_owned).collect();
+        fs::create_dir_all(path)
+            .map_err(|error| Refusal(format!("cannot make {}: {error}", shown(path))))?;
+        let ours = fs::read_to_string(path.join(LIST))
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect();
         let folder = Self { path: path.to_owned(), ours };
         for name in names.iter().map(String::as_str).chain([LIST]) {
             let file = path.join(name);
             if fs::symlink_metadata(&file).is_ok() {
                 if !folder.ours.contains(name) {
-                    return Err(Refusal(format!("cannot write {}: no report has written what is there", shown(&file))));
+                    return Err(Refusal(format!(
+                        "cannot write {}: no report has written what is there",
+                        shown(&file)
+                    )));
                 }
                 Sink::open(&file)?;
             }
@@ -187,12 +263,18 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Writes the list first, so that whatever is there is known to be a report's. Returns how many pages there are.
+    /// Writes the list first, so that whatever is there is known to be a report's. Returns how many
+    /// pages there are.
     fn write(&self, site: &Site) -> Result<usize, Refusal> {
         let files = site.files();
-        let names: BTreeSet<&str> =
-            files.iter().map(|file| file.name.as_str()).chain(self.ours.iter().map(String::as_str)).chain([LIST]).collect();
-        Sink::open(&self.path.join(LIST))?.write(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+        let names: BTreeSet<&str> = files
+            .iter()
+            .map(|file| file.name.as_str())
+            .chain(self.ours.iter().map(String::as_str))
+            .chain([LIST])
+            .collect();
+        Sink::open(&self.path.join(LIST))?
+            .write(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
         for file in &files {
             Sink::open(&self.path.join(&file.name))?.write(&file.text)?;
         }

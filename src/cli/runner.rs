@@ -20,8 +20,8 @@ pub type Case = (Race, Protocol);
 
 /// Runs cases. What comes out does not depend on the number of threads, and neither does the order.
 ///
-/// A case has one thread for itself. Those that are to be exhausted and turn out to be large are put off, and share all threads in the
-/// end.
+/// A case has one thread for itself. Those that are to be exhausted and turn out to be large are
+/// put off, and share all threads in the end.
 pub struct Runner {
     engine: &'static str,
     options: Options,
@@ -49,11 +49,13 @@ impl Runner {
             bar.bar.aside(|| complain(&format!("error: {what}")));
             std::process::exit(2);
         };
-        let options = Options { stop: Some(stop.clone()), on_stall: Some(Arc::new(on_stall)), ..options };
+        let options =
+            Options { stop: Some(stop.clone()), on_stall: Some(Arc::new(on_stall)), ..options };
         Self { engine: method.name(), options, jobs: jobs.max(1), stop, line }
     }
 
-    /// Checks all cases, as far as Ctrl-C lets it. `seen` hears of each in their order, as soon as its turn has come.
+    /// Checks all cases, as far as Ctrl-C lets it. `seen` hears of each in their order, as soon as
+    /// its turn has come.
     pub fn check(
         &self,
         cases: &[Case],
@@ -62,14 +64,16 @@ impl Runner {
     ) -> Result<Vec<Outcome>, Refusal> {
         let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
         let check = |n: usize, options: &Options| outcome(&cases[n], method, options);
-        let unfinished = |outcome: &Outcome| outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none();
+        let unfinished = |outcome: &Outcome| {
+            outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none()
+        };
         let outcomes = self.run(cases, divisible, check, unfinished, seen)?;
         something_is_left(&outcomes)?;
         Ok(outcomes)
     }
 
-    /// Explores all cases, as far as Ctrl-C lets it. `explore` is given the n-th and its limits; whether
-    /// these cut it short says `unfinished`.
+    /// Explores all cases, as far as Ctrl-C lets it. `explore` is given the n-th and its limits;
+    /// whether these cut it short says `unfinished`.
     pub fn run<T: Send>(
         &self,
         cases: &[Case],
@@ -127,7 +131,8 @@ impl Runner {
         mut done: impl FnMut(usize, T) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let next = AtomicUsize::new(0);
-        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&n| n < count && !self.stopped());
+        let take =
+            || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&n| n < count && !self.stopped());
         thread::scope(|scope| {
             let (send, receive) = mpsc::channel();
             for _ in 0..self.jobs.min(count) {
@@ -151,8 +156,14 @@ impl Runner {
         })
     }
 
-    /// Runs a case. An engine that gives up by a panic has a bug, or meets something it does not support; nothing is known then.
-    fn one<T>(&self, (race, protocol): &Case, options: Options, explore: impl FnOnce(&Options) -> T) -> Result<T, Refusal> {
+    /// Runs a case. An engine that gives up by a panic has a bug, or meets something it does not
+    /// support; nothing is known then.
+    fn one<T>(
+        &self,
+        (race, protocol): &Case,
+        options: Options,
+        explore: impl FnOnce(&Options) -> T,
+    ) -> Result<T, Refusal> {
         let what = format!("{} under {protocol}", race.id());
         let (line, name) = (self.line.clone(), what.clone());
         let progress = Arc::new(move |executions| line.running(&name, executions));
@@ -165,7 +176,11 @@ impl Runner {
         result.map_err(|payload| {
             let why = in_words(&*payload);
             // A race that is written wrong says itself which one it is.
-            Refusal(if why.starts_with(&what) { why } else { format!("{} gave up on {what}: {why}", self.engine) })
+            Refusal(if why.starts_with(&what) {
+                why
+            } else {
+                format!("{} gave up on {what}: {why}", self.engine)
+            })
         })
     }
 
@@ -192,7 +207,8 @@ impl Runner {
 
 /// What exploring a case comes to, even if its race says that it makes no sense under the protocol.
 pub fn outcome((race, protocol): &Case, method: &Method, options: &Options) -> Outcome {
-    applied(|| race.check_with(protocol, method, options)).unwrap_or_else(|why| Part::new(race, protocol, None).inapplicable(why).outcome())
+    applied(|| race.check_with(protocol, method, options))
+        .unwrap_or_else(|why| Part::new(race, protocol, None).inapplicable(why).outcome())
 }
 
 /// What exploring a race comes to, or why the race says that it makes no sense under the protocol.
@@ -209,7 +225,9 @@ pub fn applied<T>(explore: impl FnOnce() -> T) -> Result<T, String> {
 pub fn something_is_left(outcomes: &[Outcome]) -> Result<(), Refusal> {
     let none_is_left = outcomes.iter().all(|outcome| outcome.coverage.inapplicable().is_some());
     match outcomes.first().and_then(|outcome| outcome.coverage.inapplicable()) {
-        Some(why) if none_is_left => Err(Refusal(format!("{} under {}: {why}", outcomes[0].race, outcomes[0].protocol))),
+        Some(why) if none_is_left => {
+            Err(Refusal(format!("{} under {}: {why}", outcomes[0].race, outcomes[0].protocol)))
+        }
         _ => Ok(()),
     }
 }
@@ -219,14 +237,17 @@ thread_local! {
     static CASE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// From now on, a panic that says itself which case it refuses is not printed: that is said in one line when it is caught.
+/// From now on, a panic that says itself which case it refuses is not printed: that is said in one
+/// line when it is caught.
 fn leave_refusals_to_us() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let said = info.payload().downcast_ref::<String>();
-            let refused = CASE.with_borrow(|case| said.zip(case.as_ref()).is_some_and(|(said, case)| said.starts_with(case.as_str())));
+            let refused = CASE.with_borrow(|case| {
+                said.zip(case.as_ref()).is_some_and(|(said, case)| said.starts_with(case.as_str()))
+            });
             if !refused {
                 before(info);
             }
@@ -240,9 +261,16 @@ fn is_to_be_exhausted((race, protocol): &Case) -> bool {
 }
 
 fn in_words(panic: &(dyn Any + Send)) -> String {
-    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let violation = panic.downcast_ref::<Violation>().map(|violation| format!("{}: {}", violation.clause, violation.what));
-    let message = violation.or_else(|| message.map(str::to_owned)).unwrap_or_else(|| "it does not say why".into());
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    let violation = panic
+        .downcast_ref::<Violation>()
+        .map(|violation| format!("{}: {}", violation.clause, violation.what));
+    let message = violation
+        .or_else(|| message.map(str::to_owned))
+        .unwrap_or_else(|| "it does not say why".into());
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -257,13 +285,22 @@ mod tests {
     /// What goes wrong in a race is said in one line, and is no verdict.
     #[test]
     fn a_race_that_cannot_be_run_is_refused() {
-        let race = Race::new("odd", "a world that cannot be built").world(|_| panic!("no\nmemory")).cpu("CPU0", |_| ());
+        let race = Race::new("odd", "a world that cannot be built")
+            .world(|_| panic!("no\nmemory"))
+            .cpu("CPU0", |_| ());
         let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
-        let refused = runner.check(&[(race, Era::V2_6_36)], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
-        assert!(refused.0.starts_with("odd under 2.6.36, in its world: no memory (src/cli/runner.rs:"), "{}", refused.0);
+        let refused = runner
+            .check(&[(race, Era::V2_6_36)], &Method::Exhaustive, |_| Ok(()))
+            .expect_err("it is refused");
+        assert!(
+            refused.0.starts_with("odd under 2.6.36, in its world: no memory (src/cli/runner.rs:"),
+            "{}",
+            refused.0
+        );
     }
 
-    /// What makes no sense under a protocol does not keep others from being asked; if nothing is left, it is refused.
+    /// What makes no sense under a protocol does not keep others from being asked; if nothing is
+    /// left, it is refused.
     #[test]
     fn what_is_not_applicable_is_said_and_passed_by() {
         let touched = |w: &World| {
@@ -271,15 +308,24 @@ mod tests {
             p.mmap(1..2);
             p.touch(1);
         };
-        let race = |id: &str| Race::new(id, "a page").world(touched).cpu("load", |w| _ = w.process(0).load(1));
+        let race = |id: &str| {
+            Race::new(id, "a page").world(touched).cpu("load", |w| _ = w.process(0).load(1))
+        };
         let runner = Runner::new(&Method::Exhaustive, Options::default(), 2);
         let moves = (race("moves").cpu("move_pages", |w| w.process(0).move_pages(1)), Era::RMAP_10);
-        let outcomes = runner.check(&[moves.clone(), (race("loads"), Era::RMAP_10)], &Method::Exhaustive, |_| Ok(())).ok();
+        let outcomes = runner
+            .check(&[moves.clone(), (race("loads"), Era::RMAP_10)], &Method::Exhaustive, |_| Ok(()))
+            .ok();
         let outcomes = outcomes.expect("one of them is asked");
-        let why = "not applicable: move_pages needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both";
-        assert_eq!((outcomes[0].coverage.inapplicable(), outcomes[1].coverage.inapplicable()), (Some(why), None));
+        let why = "not applicable: move_pages needs anon_vmas, and this protocol has rmap=anonmm: \
+                   no kernel had both";
+        assert_eq!(
+            (outcomes[0].coverage.inapplicable(), outcomes[1].coverage.inapplicable()),
+            (Some(why), None)
+        );
         assert_eq!(Status::of(&outcomes), Status::AsDocumented);
-        let refused = runner.check(&[moves], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
+        let refused =
+            runner.check(&[moves], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
         assert_eq!(refused.0, format!("moves under rmap-10: {why}"));
     }
 }

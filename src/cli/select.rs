@@ -32,7 +32,9 @@ pub fn races(patterns: &[String]) -> Result<Vec<Race>, Refusal> {
             return Err(unknown_race(pattern, all));
         }
     }
-    let wanted = |race: &Race| patterns.is_empty() || patterns.iter().any(|pattern| names(pattern, race.id()));
+    let wanted = |race: &Race| {
+        patterns.is_empty() || patterns.iter().any(|pattern| names(pattern, race.id()))
+    };
     Ok(all.iter().filter(|race| wanted(race)).cloned().collect())
 }
 
@@ -49,7 +51,9 @@ pub fn race(name: &str) -> Result<Race, Refusal> {
         [race] => Ok((*race).clone()),
         [first, second, ..] => {
             let (n, first, second) = (several.len(), first.id(), second.id());
-            Err(Refusal(format!("'{name}' stands for {n} races ({first}, {second} and so on), and this shows one")))
+            Err(Refusal(format!(
+                "'{name}' stands for {n} races ({first}, {second} and so on), and this shows one"
+            )))
         }
     }
 }
@@ -58,19 +62,24 @@ pub fn race(name: &str) -> Result<Race, Refusal> {
 pub fn protocol(name: &str) -> Result<Protocol, Refusal> {
     name.parse::<Protocol>().map_err(|error| {
         let nearest = match &error {
-            ProtocolError::Unknown { part, candidates } => did_you_mean(part, candidates.iter().map(String::as_str)),
+            ProtocolError::Unknown { part, candidates } => {
+                did_you_mean(part, candidates.iter().map(String::as_str))
+            }
             ProtocolError::Twice { .. } => String::new(),
         };
         Refusal(format!("{error}{nearest}"))
     })
 }
 
-/// Is `id` the pattern, or does it go on after the pattern with a part of its own? `=` wants the id itself.
+/// Is `id` the pattern, or does it go on after the pattern with a part of its own? `=` wants the id
+/// itself.
 pub fn names(pattern: &str, id: &str) -> bool {
     if let Some(exact) = pattern.strip_prefix('=') {
         return id.eq_ignore_ascii_case(exact);
     }
-    let (Some(head), Some(rest)) = (id.get(..pattern.len()), id.get(pattern.len()..)) else { return false };
+    let (Some(head), Some(rest)) = (id.get(..pattern.len()), id.get(pattern.len()..)) else {
+        return false;
+    };
     head.eq_ignore_ascii_case(pattern) && matches!(rest.chars().next(), None | Some('.' | '/'))
 }
 
@@ -92,13 +101,21 @@ pub fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> S
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let wanted = wanted.to_lowercase();
     let far = |name: &str| strsim::damerau_levenshtein(&wanted, &name.to_lowercase());
-    let is_near = |distance: usize, name: &str| distance * 2 <= wanted.chars().count().max(name.chars().count());
-    // They are as far apart as they differ in length, at least: a long text is compared with few names.
-    let as_long = |name: &&str| is_near(wanted.chars().count().abs_diff(name.chars().count()), name);
-    let mut near: Vec<_> =
-        names.filter(as_long).map(|name| (far(name), name)).filter(|&(distance, name)| is_near(distance, name)).collect();
+    let is_near = |distance: usize, name: &str| {
+        distance * 2 <= wanted.chars().count().max(name.chars().count())
+    };
+    // They are as far apart as they differ in length, at least: a long text is compared with few
+    // names.
+    let as_long =
+        |name: &&str| is_near(wanted.chars().count().abs_diff(name.chars().count()), name);
+    let mut near: Vec<_> = names
+        .filter(as_long)
+        .map(|name| (far(name), name))
+        .filter(|&(distance, name)| is_near(distance, name))
+        .collect();
     near.sort_by_key(|&(distance, _)| distance);
-    let nearest: Vec<_> = near.iter().take_while(|&&(distance, _)| distance == near[0].0).take(SUGGESTIONS).collect();
+    let nearest: Vec<_> =
+        near.iter().take_while(|&&(distance, _)| distance == near[0].0).take(SUGGESTIONS).collect();
     match nearest.as_slice() {
         [] => String::new(),
         [(_, one)] => format!("; did you mean '{one}'?"),

@@ -21,12 +21,21 @@ struct Compared {
     disagreements: Vec<(String, Box<Disagreement>)>,
 }
 
-/// Checks the races that are asked for, under the protocols that something is documented about, with their CPUs in both orders.
+/// Checks the races that are asked for, under the protocols that something is documented about,
+/// with their CPUs in both orders.
 pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
-    let asked = CheckArgs { races: args.races.clone(), protocol: args.protocol.clone(), ..CheckArgs::default() };
+    let asked = CheckArgs {
+        races: args.races.clone(),
+        protocol: args.protocol.clone(),
+        ..CheckArgs::default()
+    };
     let cases = check::cases(&asked)?;
     let stop = stop_on_ctrl_c();
-    let options = Options { executions: Some(args.executions), stop: Some(stop.clone()), ..Options::default() };
+    let options = Options {
+        executions: Some(args.executions),
+        stop: Some(stop.clone()),
+        ..Options::default()
+    };
     let bar = Bar::new();
     let compared = Mutex::new(Compared::default());
     let next = Mutex::new(cases.iter());
@@ -50,7 +59,8 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
     }
     let dot = if terminal.style().ascii { "-" } else { "·" };
     print(&format!(
-        "{} of {} cases {dot} {} executions {dot} {} of their replays in another order {dot} {} values compared {dot} {} disagreements\n",
+        "{} of {} cases {dot} {} executions {dot} {} of their replays in another order {dot} {} \
+         values compared {dot} {} disagreements\n",
         found.cases,
         cases.len(),
         found.executions,
@@ -77,7 +87,9 @@ fn name((race, protocol): &Case) -> String {
 
 fn both_orders(case: &Case, options: &Options, compared: &Mutex<Compared>) {
     let (race, protocol) = case;
-    for (race, order) in [(race.clone(), ""), (race.clone().reversed(), ", the CPUs in the opposite order")] {
+    for (race, order) in
+        [(race.clone(), ""), (race.clone().reversed(), ", the CPUs in the opposite order")]
+    {
         let came_to = race.selfcheck(protocol, options);
         let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
         match came_to {

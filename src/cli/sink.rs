@@ -1,4 +1,5 @@
-//! Files that output goes to: there as a whole or not at all, and found to be writable before the work begins.
+//! Files that output goes to: there as a whole or not at all, and found to be writable before the
+//! work begins.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -74,11 +75,16 @@ impl To {
         let (end, opened) = behind_links(name)?;
         match found {
             Ok(found) if found.is_dir() => return Err(ErrorKind::IsADirectory.into()),
-            // The end of a pipe that is open already can go on; a file that is open already must not be put aside.
-            Ok(found) if opened || !found.is_file() => return Ok(To::Stream(OpenOptions::new().append(true).open(name)?)),
+            // The end of a pipe that is open already can go on; a file that is open already must
+            // not be put aside.
+            Ok(found) if opened || !found.is_file() => {
+                return Ok(To::Stream(OpenOptions::new().append(true).open(name)?));
+            }
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             Ok(_) => drop(OpenOptions::new().write(true).open(&end)?),
-            Err(_) if end.as_os_str().to_string_lossy().ends_with(is_separator) => return Err(ErrorKind::IsADirectory.into()),
+            Err(_) if end.as_os_str().to_string_lossy().ends_with(is_separator) => {
+                return Err(ErrorKind::IsADirectory.into());
+            }
             Err(_) => {}
         }
         beside(&end, "")?;
@@ -86,11 +92,15 @@ impl To {
     }
 }
 
-/// A new file beside `file`, with its permissions and its owner, to take its place; it vanishes if that does not happen.
+/// A new file beside `file`, with its permissions and its owner, to take its place; it vanishes if
+/// that does not happen.
 pub fn beside(file: &Path, text: &str) -> io::Result<NamedTempFile<File>> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // With the permissions of any new file, not those of a temporary one.
-    let mut new = tempfile::Builder::new().prefix(".lockwalk-").make_in(folder, |path| File::create_new(path))?;
+    let mut new = tempfile::Builder::new()
+        .prefix(".lockwalk-")
+        .make_in(folder, |path| File::create_new(path))?;
     new.write_all(text.as_bytes())?;
     if let Ok(old) = fs::metadata(file) {
         if old.permissions().readonly() {
@@ -103,7 +113,8 @@ pub fn beside(file: &Path, text: &str) -> io::Result<NamedTempFile<File>> {
     Ok(new)
 }
 
-/// The file that `name` stands for behind all links, there or not; and whether it is one that a process has opened.
+/// The file that `name` stands for behind all links, there or not; and whether it is one that a
+/// process has opened.
 fn behind_links(name: &Path) -> io::Result<(PathBuf, bool)> {
     let mut name = name.to_owned();
     // As many as Linux follows.
@@ -137,7 +148,8 @@ pub fn identity(_file: &Metadata) -> Option<(u64, u64)> {
 #[cfg(unix)]
 fn is_stdout(file: &Metadata) -> bool {
     use std::os::fd::AsFd;
-    let stdout = io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| File::from(stdout).metadata());
+    let stdout =
+        io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| File::from(stdout).metadata());
     stdout.is_ok_and(|stdout| identity(&stdout) == identity(file))
 }
 
@@ -153,8 +165,9 @@ fn give_to_the_owner(new: &File, old: &Metadata) -> io::Result<()> {
     if (ours.uid(), ours.gid()) == (old.uid(), old.gid()) {
         return Ok(());
     }
-    fchown(new, Some(old.uid()), Some(old.gid()))
-        .map_err(|error| io::Error::new(error.kind(), format!("it belongs to somebody else: {error}")))
+    fchown(new, Some(old.uid()), Some(old.gid())).map_err(|error| {
+        io::Error::new(error.kind(), format!("it belongs to somebody else: {error}"))
+    })
 }
 
 #[cfg(not(unix))]

@@ -14,8 +14,8 @@ use crate::sync::{self, Engine, Exec, LoomStop, Violation};
 
 type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
 
-/// A few CPUs on objects of [`sync`](crate::sync) alone, to ask what the engines make of the vocabulary. What the protocol makes of it is
-/// asked by a [`Race`](crate::Race).
+/// A few CPUs on objects of [`sync`](crate::sync) alone, to ask what the engines make of the
+/// vocabulary. What the protocol makes of it is asked by a [`Race`](crate::Race).
 ///
 /// ```
 /// use lockwalk::sync::{Name, SpinLock};
@@ -53,7 +53,8 @@ impl<T> Clone for Litmus<T> {
 pub struct LitmusOutcome {
     /// Executions that ran to their end, or to a violation.
     pub executions: u64,
-    /// Nothing is left, for loom as far as it goes, and no violation cut an execution short of what it might have shown besides.
+    /// Nothing is left, for loom as far as it goes, and no violation cut an execution short of what
+    /// it might have shown besides.
     pub exhausted: bool,
     endings: BTreeMap<String, u64>,
     violations: BTreeMap<Clause, Violation>,
@@ -113,18 +114,22 @@ impl<T: Send + Sync + 'static> Litmus<T> {
         self
     }
 
-    /// Runs it. Every violation ends its execution. loom stops at the first one, and has no bound otherwise.
+    /// Runs it. Every violation ends its execution. loom stops at the first one, and has no bound
+    /// otherwise.
     ///
     /// # Panics
-    /// When something panics that is no assertion, while the state is built say; and when loom cannot run so many CPUs.
+    /// When something panics that is no assertion, while the state is built say; and when loom
+    /// cannot run so many CPUs.
     pub fn explore(&self, method: &Method) -> LitmusOutcome {
         let seen: Arc<Mutex<LitmusOutcome>> = Arc::default();
         // What the CPUs of the execution under way have returned: no two are under way at a time.
         let results: Results = Arc::new(Mutex::new(vec![String::new(); self.cpus.len()]));
         let program = self.program(method.engine(), results.clone());
         let recorded = seen.clone();
-        let hears: Arc<run::Hears> = Arc::new(move |exec, ended| lock(&recorded).record(exec, ended.found, &lock(&results)));
-        let endless = || lock(&seen).add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
+        let hears: Arc<run::Hears> =
+            Arc::new(move |exec, ended| lock(&recorded).record(exec, ended.found, &lock(&results)));
+        let endless =
+            || lock(&seen).add(Violation::new(Clause::LIVELOCK, "an execution has no end".into()));
         let _watch = (method.strategy().is_none()).then(|| {
             let cpus = (0..self.cpus.len()).map(|cpu| format!("CPU{cpu}")).collect();
             Watch::new(WHOSE.into(), cpus, &Patience::of(&Options::default()))
@@ -177,7 +182,11 @@ impl<T: Send + Sync + 'static> Litmus<T> {
             let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));
             run::execute(&exec, || Arc::new((litmus.build)()), &cpus, |_| ());
         };
-        run::Program { whose: WHOSE.into(), run: Box::new(run), patience: Patience::of(&Options::default()) }
+        run::Program {
+            whose: WHOSE.into(),
+            run: Box::new(run),
+            patience: Patience::of(&Options::default()),
+        }
     }
 }
 

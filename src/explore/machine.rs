@@ -8,8 +8,8 @@ use crate::mm::World;
 use crate::spec::{Clause, Protocol};
 use crate::sync::{self, BOOT, Engine, Exec, Mishap, Violation};
 
-/// A machine that nobody but the caller drives, from one operation to the next: to compare what it comes to with something else. What several
-/// CPUs do at once is a [`Race`](crate::Race)'s to ask.
+/// A machine that nobody but the caller drives, from one operation to the next: to compare what it
+/// comes to with something else. What several CPUs do at once is a [`Race`](crate::Race)'s to ask.
 ///
 /// ```
 /// use lockwalk::{Era, Machine};
@@ -29,28 +29,32 @@ pub struct Machine {
 pub enum Halt {
     /// It violated a clause.
     Violation(Violation),
-    /// It was asked for what makes no sense, or goes round for ever: nobody is there who could change anything.
+    /// It was asked for what makes no sense, or goes round for ever: nobody is there who could
+    /// change anything.
     Stuck(String),
 }
 
 impl fmt::Display for Halt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Violation(violation) => write!(f, "violates {}: {}", violation.clause, violation.what),
+            Self::Violation(violation) => {
+                write!(f, "violates {}: {}", violation.clause, violation.what)
+            }
             Self::Stuck(why) => write!(f, "is stuck: {why}"),
         }
     }
 }
 
 impl Machine {
-    /// One that plays by `protocol`, with so many slots on its swap device and what `build` puts into it.
+    /// One that plays by `protocol`, with so many slots on its swap device and what `build` puts
+    /// into it.
     ///
     /// # Errors
     /// When that makes no sense.
     pub fn new(protocol: &Protocol, slots: u32, build: impl FnOnce(&World)) -> Result<Self, Halt> {
         sync::silence_results();
-        // Real primitives, of one thread: what is not explored need not be announced. It looks for a clause that only races evaluate: what
-        // is violated on the way does not end it.
+        // Real primitives, of one thread: what is not explored need not be announced. It looks for
+        // a clause that only races evaluate: what is violated on the way does not end it.
         let exec = Exec::new(Engine::Native, 0, Some(Clause::RACE_1), false, Arc::new(|_| true));
         let world = exec.enter(BOOT, || World::with_slots(protocol.rules, slots));
         let machine = Self { exec, world };
@@ -61,13 +65,16 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Does something. Where that makes no sense or has no end, or violates a clause after which nothing has a meaning, the machine is of no use any
-    /// more; what else is violated is [kept](Self::violations).
+    /// Does something. Where that makes no sense or has no end, or violates a clause after which
+    /// nothing has a meaning, the machine is of no use any more; what else is violated is
+    /// [kept](Self::violations).
     ///
     /// # Errors
     /// Says why it stopped.
     pub fn step<R>(&self, act: impl FnOnce(&World) -> R) -> Result<R, Halt> {
-        let ran = catch_unwind(AssertUnwindSafe(|| self.exec.enter(BOOT, || sync::not_asserting("without CPUs", || act(&self.world)))));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            self.exec.enter(BOOT, || sync::not_asserting("without CPUs", || act(&self.world)))
+        }));
         ran.map_err(|payload| match payload.downcast::<Violation>() {
             Ok(violation) => Halt::Violation(*violation),
             Err(payload) => match payload.downcast::<Mishap>() {
@@ -82,13 +89,17 @@ impl Machine {
         self.exec.violations()
     }
 
-    /// What must hold when nothing is under way: no reference is out that no page table and no swap cache accounts for.
+    /// What must hold when nothing is under way: no reference is out that no page table and no swap
+    /// cache accounts for.
     ///
     /// # Errors
     /// When something does not.
     pub fn audit(&self) -> Result<(), Halt> {
         let before = self.violations().len();
         self.step(World::audit)?;
-        self.violations().into_iter().nth(before).map_or(Ok(()), |violation| Err(Halt::Violation(violation)))
+        self.violations()
+            .into_iter()
+            .nth(before)
+            .map_or(Ok(()), |violation| Err(Halt::Violation(violation)))
     }
 }

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpor::{Budget, Explorer, Failure, FailureKind, Fairness, Saved, Schedule, Strategy, Unfinished};
+use dpor::{
+    Budget, Explorer, Failure, FailureKind, Fairness, Saved, Schedule, Strategy, Unfinished,
+};
 use witness::{Count, Coverage, Outcome, Witness};
 
 use crate::race::{Documented, Race};
@@ -26,21 +28,23 @@ use run::Plan;
 use stall::{Patience, Watch};
 use tally::Tally;
 
-/// The kernel's locks are queues (and its spin locks tickets, since 2.6.25): who waits for one that is free again and again gets it some
-/// day. A schedule in which he never does is not counted as a livelock.
+/// The kernel's locks are queues (and its spin locks tickets, since 2.6.25): who waits for one that
+/// is free again and again gets it some day. A schedule in which he never does is not counted as a
+/// livelock.
 pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 
 /// How to explore.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
-    /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle. Sequentially consistent.
+    /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle.
+    /// Sequentially consistent.
     Exhaustive,
-    /// Every state, as far as races ask for it, once: states are told apart, and none is gone on from twice. On shuttle, sequentially
-    /// consistent, on one thread.
+    /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
+    /// from twice. On shuttle, sequentially consistent, on one thread.
     States,
-    /// Every interleaving, equivalent ones too: plain depth-first search on shuttle, to check [`Exhaustive`](Self::Exhaustive) against.
-    /// Finishes for the smallest worlds only.
+    /// Every interleaving, equivalent ones too: plain depth-first search on shuttle, to check
+    /// [`Exhaustive`](Self::Exhaustive) against. Finishes for the smallest worlds only.
     Enumerate,
     /// A random walk under shuttle.
     Random {
@@ -49,7 +53,8 @@ pub enum Method {
         /// Executions.
         iterations: u64,
     },
-    /// Probabilistic concurrency testing under shuttle: random priorities, changed `depth - 1` times.
+    /// Probabilistic concurrency testing under shuttle: random priorities, changed `depth - 1`
+    /// times.
     Pct {
         /// Of the random choices.
         seed: u64,
@@ -58,8 +63,8 @@ pub enum Method {
         /// Executions.
         iterations: u64,
     },
-    /// loom: (most of) the C11 memory model. Without a bound as long as that finishes in time, otherwise with ever smaller ones. Never
-    /// every interleaving: see FINDING-9 in SPEC.md.
+    /// loom: (most of) the C11 memory model. Without a bound as long as that finishes in time,
+    /// otherwise with ever smaller ones. Never every interleaving: see FINDING-9 in SPEC.md.
     Loom,
     /// Real threads, as a smoke test.
     Native {
@@ -140,27 +145,30 @@ pub struct Options {
     pub executions: Option<u64>,
     /// The most time; under loom with all its bounds together.
     pub time: Option<Duration>,
-    /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but for what a limit of time cuts short.
-    /// So a violation is sought on one, and so is whatever has a limit of executions.
+    /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but
+    /// for what a limit of time cuts short. So a violation is sought on one, and so is whatever has
+    /// a limit of executions.
     pub jobs: usize,
     /// Also look for the witness with the fewest preemptive switches, if there is a violation.
     pub witness: bool,
-    /// Let the witness be the interleaving in which the violation was found; look for no shorter one.
+    /// Let the witness be the interleaving in which the violation was found; look for no shorter
+    /// one.
     pub as_found: bool,
     /// Set from elsewhere to stop: by Ctrl-C.
     pub stop: Option<Arc<AtomicBool>>,
-    /// Hears of a CPU that computes and computes without a step, in words: nobody can stop it. If nobody hears of it, that is said on
-    /// stderr, and the process exits with status 2.
+    /// Hears of a CPU that computes and computes without a step, in words: nobody can stop it. If
+    /// nobody hears of it, that is said on stderr, and the process exits with status 2.
     pub on_stall: Option<OnStall>,
-    /// How long a CPU may compute without a step: a second of its own time; where loom or real threads run on a system that does not tell
-    /// that time, ten by the clock.
+    /// How long a CPU may compute without a step: a second of its own time; where loom or real
+    /// threads run on a system that does not tell that time, ten by the clock.
     pub patience: Option<Duration>,
     /// Hears now and then how many executions have run.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
 impl Race {
-    /// Explores every interleaving under `protocol`, and finds the shortest witness if one violates something.
+    /// Explores every interleaving under `protocol`, and finds the shortest witness if one violates
+    /// something.
     ///
     /// ```
     /// use lockwalk::{Era, Mark, Race};
@@ -182,10 +190,15 @@ impl Race {
     /// ```
     ///
     /// # Panics
-    /// When the race asks for what makes no sense, a process that there is not say, with its line; and when something panics that is no
-    /// assertion: while the world is built or audited, or in a condition. Of assertions see [`cpu`](Race::cpu).
+    /// When the race asks for what makes no sense, a process that there is not say, with its line;
+    /// and when something panics that is no assertion: while the world is built or audited, or in a
+    /// condition. Of assertions see [`cpu`](Race::cpu).
     pub fn check(&self, protocol: &Protocol) -> Outcome {
-        self.check_with(protocol, &Method::default(), &Options { witness: true, ..Options::default() })
+        self.check_with(
+            protocol,
+            &Method::default(),
+            &Options { witness: true, ..Options::default() },
+        )
     }
 
     /// Explores with the given method and limits.
@@ -222,9 +235,16 @@ impl Race {
         witnessing::replay(self, protocol, schedule)
     }
 
-    /// An interleaving under a protocol that violates nothing, to be shown with `schedule`, which is that of a violation under another protocol: of all
-    /// there are, the one whose turns differ from it by the fewest steps. `None` if something is violated, or there are more than so many executions.
-    pub fn twin(&self, protocol: &Protocol, schedule: &Schedule, executions: u64) -> Option<Witness> {
+    /// An interleaving under a protocol that violates nothing, to be shown with `schedule`, which
+    /// is that of a violation under another protocol: of all there are, the one whose turns differ
+    /// from it by the fewest steps. `None` if something is violated, or there are more than so many
+    /// executions.
+    pub fn twin(
+        &self,
+        protocol: &Protocol,
+        schedule: &Schedule,
+        executions: u64,
+    ) -> Option<Witness> {
         witnessing::twin(self, protocol, schedule, executions)
     }
 }
@@ -235,7 +255,9 @@ fn stated(documented: Option<Documented>) -> witness::Documented {
         None => witness::Documented::Unstated,
         Some(Documented::Holds) => witness::Documented::Holds,
         Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
-        Some(Documented::StillViolates(clause)) => witness::Documented::StillViolates(clause.id().into()),
+        Some(Documented::StillViolates(clause)) => {
+            witness::Documented::StillViolates(clause.id().into())
+        }
     }
 }
 
@@ -260,7 +282,13 @@ struct Exploration<'o> {
 impl<'o> Exploration<'o> {
     fn new(race: &Race, protocol: &Protocol, method: &'o Method, options: &'o Options) -> Self {
         let focus = race.documented(protocol).and_then(Documented::clause);
-        let plan = Plan { race: race.clone(), protocol: race.called(protocol), engine: method.engine(), focus, tracing: false };
+        let plan = Plan {
+            race: race.clone(),
+            protocol: race.called(protocol),
+            engine: method.engine(),
+            focus,
+            tracing: false,
+        };
         let tally = Arc::new(Mutex::new(Tally::new(race)));
         Self { plan: Arc::new(plan), method, tally, options, started: Instant::now() }
     }
@@ -291,11 +319,19 @@ impl<'o> Exploration<'o> {
         }
     }
 
-    /// The clauses of which "never" says nothing unless they were evaluated: those that the race violates elsewhere.
+    /// The clauses of which "never" says nothing unless they were evaluated: those that the race
+    /// violates elsewhere.
     fn must_meet(&self) -> Vec<Clause> {
         let Plan { race, protocol, engine, .. } = &*self.plan;
-        let meets = |clause: &Clause| !race.omits(protocol, *clause) && (*clause != Clause::LIVELOCK || *engine == Engine::Shuttle);
-        race.cases().iter().filter_map(|(_, documented)| documented.clause()).filter(meets).collect()
+        let meets = |clause: &Clause| {
+            !race.omits(protocol, *clause)
+                && (*clause != Clause::LIVELOCK || *engine == Engine::Shuttle)
+        };
+        race.cases()
+            .iter()
+            .filter_map(|(_, documented)| documented.clause())
+            .filter(meets)
+            .collect()
     }
 
     /// The violated clause that a witness is wanted of.
@@ -309,9 +345,11 @@ impl<'o> Exploration<'o> {
         self.tally().shown > 0
     }
 
-    /// How many executions violate what is documented in the way that the race wants it shown, if it says how.
+    /// How many executions violate what is documented in the way that the race wants it shown, if
+    /// it says how.
     fn showing(&self, executions: u64) -> Vec<Count> {
-        let labels: Vec<_> = self.plan.race.shows().iter().map(|condition| condition.label.as_str()).collect();
+        let labels: Vec<_> =
+            self.plan.race.shows().iter().map(|condition| condition.label.as_str()).collect();
         let said = self.plan.focus.is_some() && !labels.is_empty();
         said.then(|| Count::new(labels.join(" and "), executions)).into_iter().collect()
     }
@@ -321,8 +359,14 @@ impl<'o> Exploration<'o> {
     }
 
     fn hears(&self) -> Arc<run::Hears> {
-        let (plan, tally, by_states) = (self.plan.clone(), self.tally.clone(), *self.method == Method::States);
-        Arc::new(move |exec, ended| tally.lock().unwrap_or_else(PoisonError::into_inner).record(&plan.race, exec, ended, by_states))
+        let (plan, tally, by_states) =
+            (self.plan.clone(), self.tally.clone(), *self.method == Method::States);
+        Arc::new(move |exec, ended| {
+            tally
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .record(&plan.race, exec, ended, by_states)
+        })
     }
 
     fn program(&self) -> run::Program {
@@ -344,13 +388,25 @@ impl<'o> Exploration<'o> {
         self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
-    /// Runs under shuttle, on several threads as long as nothing is violated. A violation ends its execution early, so how many there are
-    /// depends on how the exploration is divided: where one turns up, it is begun again on one thread. `start` says where it begins.
-    fn explore(&self, start: &dyn Fn(Explorer) -> Explorer, strategy: Strategy, sampled: Option<String>) -> Explored {
-        // What is documented to be violated ends the exploration; a limit of executions means the same for any number of threads; and
-        // samples are not divided.
-        let alone = self.plan.focus.is_some() || self.options.executions.is_some() || sampled.is_some();
-        let explorer = || start(self.explorer(strategy.clone(), self.options.time.map(|time| time.saturating_sub(self.started.elapsed()))));
+    /// Runs under shuttle, on several threads as long as nothing is violated. A violation ends its
+    /// execution early, so how many there are depends on how the exploration is divided: where one
+    /// turns up, it is begun again on one thread. `start` says where it begins.
+    fn explore(
+        &self,
+        start: &dyn Fn(Explorer) -> Explorer,
+        strategy: Strategy,
+        sampled: Option<String>,
+    ) -> Explored {
+        // What is documented to be violated ends the exploration; a limit of executions means the
+        // same for any number of threads; and samples are not divided.
+        let alone =
+            self.plan.focus.is_some() || self.options.executions.is_some() || sampled.is_some();
+        let explorer = || {
+            start(self.explorer(
+                strategy.clone(),
+                self.options.time.map(|time| time.saturating_sub(self.started.elapsed())),
+            ))
+        };
         if alone || self.options.jobs < 2 {
             return self.shuttle(explorer(), sampled);
         }
@@ -385,11 +441,15 @@ impl<'o> Exploration<'o> {
         let shown: Arc<Mutex<Option<Schedule>>> = Arc::default();
         if let Some(clause) = self.plan.focus {
             let shown = shown.clone();
-            // One execution that shows what is claimed settles the claim; the witness is sought separately.
+            // One execution that shows what is claimed settles the claim; the witness is sought
+            // separately.
             explorer = explorer.stop_at_first(true).wanted(move |failure| {
                 let shows = witnessing::shows(failure, clause);
                 if shows {
-                    shown.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.schedule.clone());
+                    shown
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .get_or_insert_with(|| failure.schedule.clone());
                 }
                 shows
             });
@@ -408,26 +468,35 @@ impl<'o> Exploration<'o> {
             (Some(Unfinished::Found), _) => Coverage::Settled,
             (Some(Unfinished::Sampled) | None, Some(how)) => Coverage::Sampled { how },
             // A sample that is cut short is a smaller one.
-            (Some(why @ (Unfinished::Executions | Unfinished::Time | Unfinished::Stopped)), Some(how)) => {
-                Coverage::Sampled { how: format!("{how}: {why}") }
-            }
-            (Some(Unfinished::TooLong { steps, .. }), _) => {
-                Coverage::Unfinished { why: format!("an execution has more than {steps} steps{}", self.busiest()) }
-            }
+            (
+                Some(why @ (Unfinished::Executions | Unfinished::Time | Unfinished::Stopped)),
+                Some(how),
+            ) => Coverage::Sampled { how: format!("{how}: {why}") },
+            (Some(Unfinished::TooLong { steps, .. }), _) => Coverage::Unfinished {
+                why: format!("an execution has more than {steps} steps{}", self.busiest()),
+            },
             (Some(Unfinished::Nondeterminism), _) => {
-                let what = |failure: &Failure| matches!(failure.kind, FailureKind::Nondeterminism { .. }).then(|| failure.kind.to_string());
+                let what = |failure: &Failure| {
+                    matches!(failure.kind, FailureKind::Nondeterminism { .. })
+                        .then(|| failure.kind.to_string())
+                };
                 let what = report.failures.iter().find_map(what);
-                Coverage::Unfinished { why: what.unwrap_or_else(|| Unfinished::Nondeterminism.to_string()) }
+                Coverage::Unfinished {
+                    why: what.unwrap_or_else(|| Unfinished::Nondeterminism.to_string()),
+                }
             }
             (Some(why), _) => Coverage::Unfinished { why: why.to_string() },
-            (None, None) => Coverage::Unfinished { why: "the engine does not say that nothing is left".into() },
+            (None, None) => {
+                Coverage::Unfinished { why: "the engine does not say that nothing is left".into() }
+            }
         };
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sample = shown.or_else(|| report.failure().map(|failure| failure.schedule.clone()));
         Explored { coverage, sample, saved: report.saved }
     }
 
-    /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a quarter of what is allowed.
+    /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a
+    /// quarter of what is allowed.
     fn loom(&self) -> Coverage {
         if let Some(why) = sync::loom_refuses(self.plan.race.cpu_names().count()) {
             return Coverage::Unfinished { why };
@@ -461,19 +530,31 @@ impl<'o> Exploration<'o> {
             let report = run::on_loom(bound, go_on, self.program(), &self.hears());
             let unfinished = |why: &str| Coverage::Unfinished { why: why.into() };
             return match report.stopped {
-                None if self.plan.focus == Some(Clause::LIVELOCK) => unfinished("loom cannot tell a livelock"),
+                None if self.plan.focus == Some(Clause::LIVELOCK) => {
+                    unfinished("loom cannot tell a livelock")
+                }
                 Some(LoomStop::Ended | LoomStop::Deadlock(_)) if self.shown() => Coverage::Settled,
                 None => Coverage::Bounded { bound: loom_bound(bound, report.yielded) },
                 Some(LoomStop::Limit) if !self.stopped() && bound != Some(1) => continue,
                 Some(LoomStop::Limit) => {
                     let (all, last) = (executions.load(Ordering::Relaxed), self.tally().executions);
-                    let within = bound.map(|_| format!(", {last} of them within {}", loom_bound(bound, false)));
-                    unfinished(&format!("stopped after {all} executions{}", within.unwrap_or_default()))
+                    let within = bound
+                        .map(|_| format!(", {last} of them within {}", loom_bound(bound, false)));
+                    unfinished(&format!(
+                        "stopped after {all} executions{}",
+                        within.unwrap_or_default()
+                    ))
                 }
-                Some(LoomStop::Ended | LoomStop::Deadlock(_)) => unfinished("loom stops at the first violation"),
+                Some(LoomStop::Ended | LoomStop::Deadlock(_)) => {
+                    unfinished("loom stops at the first violation")
+                }
                 Some(LoomStop::CannotExplore(why)) => unfinished(&why),
-                Some(LoomStop::TooLong) if report.yielded => unfinished("an execution retries without end; loom cannot tell a livelock"),
-                Some(LoomStop::TooLong) => unfinished(&format!("an execution has too many steps{}", self.busiest())),
+                Some(LoomStop::TooLong) if report.yielded => {
+                    unfinished("an execution retries without end; loom cannot tell a livelock")
+                }
+                Some(LoomStop::TooLong) => {
+                    unfinished(&format!("an execution has too many steps{}", self.busiest()))
+                }
             };
         }
         unreachable!("the smallest bound returns")
@@ -490,30 +571,42 @@ impl<'o> Exploration<'o> {
             }
             let late = self.options.time.is_some_and(|time| self.started.elapsed() > time);
             if late || self.stopped() {
-                return Coverage::Sampled { how: format!("real threads: stopped after {n} executions") };
+                return Coverage::Sampled {
+                    how: format!("real threads: stopped after {n} executions"),
+                };
             }
             if let Err(sync::Endless) = run::on_threads(&program, &*hears) {
-                let why = "an execution goes on without end, and real threads cannot tell a livelock";
+                let why =
+                    "an execution goes on without end, and real threads cannot tell a livelock";
                 return Coverage::Unfinished { why: format!("{why}{}", self.busiest()) };
             }
         }
         Coverage::Sampled { how: "real threads".into() }
     }
 
-    fn witness(&self, clause: Clause, sample: Option<Schedule>, outcome: &Outcome) -> Option<Witness> {
+    fn witness(
+        &self,
+        clause: Clause,
+        sample: Option<Schedule>,
+        outcome: &Outcome,
+    ) -> Option<Witness> {
         if self.options.as_found {
             return witnessing::sampled(&self.plan, clause, &sample?, outcome);
         }
-        witnessing::find(&self.plan, clause, sample, outcome, &|strategy| self.explorer(strategy, self.options.time))
+        witnessing::find(&self.plan, clause, sample, outcome, &|strategy| {
+            self.explorer(strategy, self.options.time)
+        })
     }
 }
 
 /// How long loom may try, without a bound and with all of them.
 const LOOM_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Within what loom has left nothing. Without a bound that is not yet every interleaving, least of all around a yield (SPEC.md, FINDING-9).
+/// Within what loom has left nothing. Without a bound that is not yet every interleaving, least of
+/// all around a yield (SPEC.md, FINDING-9).
 fn loom_bound(preemptions: Option<usize>, yielded: bool) -> String {
-    let preemptions = preemptions.map(|n| format!("{n} preemption{}", if n == 1 { "" } else { "s" }));
+    let preemptions =
+        preemptions.map(|n| format!("{n} preemption{}", if n == 1 { "" } else { "s" }));
     match (preemptions, yielded) {
         (None, false) => "what loom explores".into(),
         (None, true) => "what loom tries around a yield".into(),

@@ -15,8 +15,9 @@ use super::{Exploration, Explored, Method, Options};
 use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 
-/// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what is left. Another process or another
-/// machine can go on with it: [`write`](Part::write) makes a text of it, [`read`](Part::read) reads that.
+/// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what
+/// is left. Another process or another machine can go on with it: [`write`](Part::write) makes a
+/// text of it, [`read`](Part::read) reads that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Which lockwalk began it: another one might explore something else.
@@ -75,11 +76,14 @@ impl FromStr for Shard {
     type Err = PartError;
 
     fn from_str(text: &str) -> Result<Self, PartError> {
-        let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        let numbers = text
+            .split_once('/')
+            .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match numbers {
             None => Err(PartError("expected I/N: 2/3 is the second of three shards".into())),
             Some((_, 0)) => Err(PartError("there must be a shard".into())),
-            Some((number, of)) => Self::new(number, of).ok_or_else(|| PartError(format!("they count from 1/{of} to {of}/{of}"))),
+            Some((number, of)) => Self::new(number, of)
+                .ok_or_else(|| PartError(format!("they count from 1/{of} to {of}/{of}"))),
         }
     }
 }
@@ -149,7 +153,16 @@ impl Part {
         let exploration = Exploration::new(race, protocol, &Method::Exhaustive, &options);
         let found = exploration.outcome(Coverage::Unfinished { why: "it has not begun".into() });
         let (beside, lock_order) = (Beside::default(), LockOrder::new());
-        Self { build: build_of(race), shard, stand: Stand::NotBegun, spent: 0, found, beside, lock_order, sample: None }
+        Self {
+            build: build_of(race),
+            shard,
+            stand: Stand::NotBegun,
+            spent: 0,
+            found,
+            beside,
+            lock_order,
+            sample: None,
+        }
     }
 
     /// The parts as a text: a line of JSON, and a line with its checksum.
@@ -167,7 +180,8 @@ impl Part {
     pub fn read(from: impl Read) -> Result<Vec<Part>, PartError> {
         let refuse = |why: &str| Err(PartError(why.to_owned()));
         let unreadable = |error: io::Error| PartError(error.to_string());
-        let not_one = "it is not an exploration that `lockwalk check --save` wrote, or its beginning is damaged";
+        let not_one = "it is not an exploration that `lockwalk check --save` wrote, or its \
+                       beginning is damaged";
         let (mut bytes, mut from) = (Vec::new(), from.take(LARGEST + 1));
         // What something else goes on with may have no end.
         from.by_ref().take(BEGINNING.len() as u64).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -181,12 +195,21 @@ impl Part {
         if bytes.len() as u64 > LARGEST {
             return refuse(not_one);
         }
-        let Ok(text) = String::from_utf8(bytes) else { return refuse("it is damaged: not all of it is text") };
+        let Ok(text) = String::from_utf8(bytes) else {
+            return refuse("it is damaged: not all of it is text");
+        };
         let format = text[BEGINNING.len()..].split('"').next().unwrap_or_default();
-        let of_format = format!("it is of format {}, and this lockwalk reads format {FORMAT}", format.escape_default());
+        let of_format = format!(
+            "it is of format {}, and this lockwalk reads format {FORMAT}",
+            format.escape_default()
+        );
         let Some(end_of_first) = text.find('\n').filter(|&at| at + 1 < text.len()) else {
             // The first format had no checksum.
-            return refuse(if format == "1" { &of_format } else { "it is damaged: its end is missing" });
+            return refuse(if format == "1" {
+                &of_format
+            } else {
+                "it is damaged: its end is missing"
+            });
         };
         let (text, checksum) = text.split_at(end_of_first + 1);
         if checksum != Checksum::line(text) {
@@ -220,16 +243,22 @@ impl Part {
         self.shard
     }
 
-    /// Is there nothing more to do about it? Then it is exhausted, or shows what is documented to be violated, or makes no sense.
+    /// Is there nothing more to do about it? Then it is exhausted, or shows what is documented to
+    /// be violated, or makes no sense.
     pub fn is_settled(&self) -> bool {
         matches!(self.stand, Stand::Found | Stand::Done | Stand::Inapplicable)
     }
 
-    /// The part of a race that says of itself, by a panic that begins with [`INAPPLICABLE`](witness::INAPPLICABLE), that it makes no sense under the
-    /// protocol, and why: it is settled.
+    /// The part of a race that says of itself, by a panic that begins with
+    /// [`INAPPLICABLE`](witness::INAPPLICABLE), that it makes no sense under the protocol, and why:
+    /// it is settled.
     #[must_use]
     pub fn inapplicable(self, why: String) -> Self {
-        Self { stand: Stand::Inapplicable, found: Outcome { coverage: Coverage::Unfinished { why }, ..self.found }, ..self }
+        Self {
+            stand: Stand::Inapplicable,
+            found: Outcome { coverage: Coverage::Unfinished { why }, ..self.found },
+            ..self
+        }
     }
 
     /// The executions that it took so far, redundant ones too: those that a limit counts.
@@ -237,7 +266,8 @@ impl Part {
         self.spent
     }
 
-    /// What it has found so far. Of a shard, or an exploration that is not over, "never" is not part of that.
+    /// What it has found so far. Of a shard, or an exploration that is not over, "never" is not
+    /// part of that.
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.found.clone();
         conclude(&mut outcome, &self.beside, &self.lock_order);
@@ -250,7 +280,12 @@ impl Part {
     /// When it is of another race, another lockwalk began it, or it is damaged.
     pub fn fits(&self, race: &Race) -> Result<(), PartError> {
         if self.race() != race.id() {
-            return Err(PartError(format!("this part is of {} under {}, not of {}", self.race(), self.protocol(), race.id())));
+            return Err(PartError(format!(
+                "this part is of {} under {}, not of {}",
+                self.race(),
+                self.protocol(),
+                race.id()
+            )));
         }
         is_build(&self.build, &build_of(race))?;
         self.is_readable()
@@ -264,7 +299,9 @@ impl Part {
     /// What the scheduler has to know to go on; nothing if it starts from the beginning.
     fn saved(&self) -> Result<Option<dpor::Saved>, PartError> {
         let Stand::At(saved) = &self.stand else { return Ok(None) };
-        let saved = saved.parse().map_err(|error| PartError(format!("where the scheduler stands cannot be read: {error}")))?;
+        let saved = saved.parse().map_err(|error| {
+            PartError(format!("where the scheduler stands cannot be read: {error}"))
+        })?;
         Ok(Some(saved))
     }
 
@@ -273,7 +310,9 @@ impl Part {
     /// # Errors
     /// When they are not all shards of one exploration, each of them once and settled.
     pub fn merge(parts: &[Part]) -> Result<Part, PartError> {
-        let [first, others @ ..] = parts else { return Err(PartError("there is nothing to put together".into())) };
+        let [first, others @ ..] = parts else {
+            return Err(PartError("there is nothing to put together".into()));
+        };
         let name = |part: &Part| format!("{} under {}", part.race(), part.protocol());
         let refuse = |why: String| Err(PartError(why));
         let mut of = None;
@@ -281,16 +320,23 @@ impl Part {
         for part in parts {
             part.is_readable()?;
             let what = name(part);
-            let exploration = |part: &Part| (part.race().to_owned(), part.protocol().parse::<Protocol>().ok());
+            let exploration =
+                |part: &Part| (part.race().to_owned(), part.protocol().parse::<Protocol>().ok());
             if exploration(part) != exploration(first) {
                 return refuse(format!("{} and {what} are different explorations", name(first)));
             }
             if part.build != first.build {
-                return refuse(format!("{what}: one part was begun by lockwalk {}, and another by {}", first.build, part.build));
+                return refuse(format!(
+                    "{what}: one part was begun by lockwalk {}, and another by {}",
+                    first.build, part.build
+                ));
             }
             let Some(shard) = part.shard else { return refuse(format!("{what} is not a shard")) };
             if *of.get_or_insert(shard.of) != shard.of {
-                return refuse(format!("{what}: {shard} is not of the {} shards that others are of", of.unwrap_or(0)));
+                return refuse(format!(
+                    "{what}: {shard} is not of the {} shards that others are of",
+                    of.unwrap_or(0)
+                ));
             }
             if there.contains(&shard.number) {
                 return refuse(format!("{what}: shard {shard} is there twice"));
@@ -314,8 +360,11 @@ impl Part {
             return Ok(Part { shard: None, ..part.clone() });
         }
         let exhausted = parts.iter().all(|part| part.stand == Stand::Done);
-        (whole.stand, whole.found.coverage) =
-            if exhausted { (Stand::Done, Coverage::Exhaustive) } else { (Stand::Found, Coverage::Settled) };
+        (whole.stand, whole.found.coverage) = if exhausted {
+            (Stand::Done, Coverage::Exhaustive)
+        } else {
+            (Stand::Found, Coverage::Settled)
+        };
         Ok(whole)
     }
 
@@ -340,7 +389,8 @@ impl Part {
     }
 }
 
-/// The build that a part of this race belongs to. Of one that is not the catalogue's, it is that of the program, too, in which the race stands.
+/// The build that a part of this race belongs to. Of one that is not the catalogue's, it is that of
+/// the program, too, in which the race stands.
 fn build_of(race: &Race) -> String {
     if race.is_of_the_catalogue() { Part::BUILD.to_owned() } else { with_this_program() }
 }
@@ -365,7 +415,9 @@ fn is_build(build: &str, ours: &str) -> Result<(), PartError> {
         return Ok(());
     }
     let build = build.escape_default();
-    Err(PartError(format!("it was begun by lockwalk {build}, and this is {ours}, which may explore something else")))
+    Err(PartError(format!(
+        "it was begun by lockwalk {build}, and this is {ours}, which may explore something else"
+    )))
 }
 
 impl Race {
@@ -400,9 +452,12 @@ impl Race {
         let jobs = if part.found.violations.is_empty() { options.jobs } else { 1 };
         let options = Options { jobs, ..options.clone() };
         let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
-        let Explored { coverage, sample, saved } = exploration.explore(&start, Strategy::Dpor, None);
+        let Explored { coverage, sample, saved } =
+            exploration.explore(&start, Strategy::Dpor, None);
         // Stopped in the middle of a very long execution: of this run, only that is known.
-        let Some(saved) = saved else { return Ok(Part { found: Outcome { coverage, ..part.found.clone() }, ..part }) };
+        let Some(saved) = saved else {
+            return Ok(Part { found: Outcome { coverage, ..part.found.clone() }, ..part });
+        };
         let spent = saved.executions;
         let stand = match (exploration.shown(), saved.is_done()) {
             (_, true) => Stand::Done,
@@ -410,21 +465,30 @@ impl Race {
             (false, false) => Stand::At(saved.to_string()),
         };
         let coverage = match (&stand, part.shard) {
-            (Stand::Done, Some(shard)) => Coverage::Unfinished { why: format!("only shard {shard} was explored") },
+            (Stand::Done, Some(shard)) => {
+                Coverage::Unfinished { why: format!("only shard {shard} was explored") }
+            }
             _ => coverage,
         };
         let beside = exploration.tally().beside();
         let lock_order = exploration.tally().lock_order();
         let sample = sample.map(|schedule| schedule.to_string());
-        let mut now = Part { stand, found: exploration.outcome(coverage), beside, lock_order, sample, ..part.clone() };
+        let mut now = Part {
+            stand,
+            found: exploration.outcome(coverage),
+            beside,
+            lock_order,
+            sample,
+            ..part.clone()
+        };
         now.add(&part);
         // That of the scheduler's account, which goes on with the one before.
         now.spent = spent;
         Ok(now)
     }
 
-    /// The interleaving with the fewest preemptive switches that shows what the part found violated. When the options' limits are too
-    /// narrow for that: the one that was found.
+    /// The interleaving with the fewest preemptive switches that shows what the part found
+    /// violated. When the options' limits are too narrow for that: the one that was found.
     ///
     /// # Errors
     /// When the part belongs to another race, or to another build.
@@ -434,11 +498,14 @@ impl Race {
         let verdict = outcome.verdict();
         let Some(Ok(clause)) = verdict.clause().map(str::parse::<Clause>) else { return Ok(None) };
         let sample = part.sample.as_ref().and_then(|schedule| schedule.parse().ok());
-        Ok(Exploration::new(self, &protocol, &Method::Exhaustive, options).witness(clause, sample, &outcome))
+        Ok(Exploration::new(self, &protocol, &Method::Exhaustive, options)
+            .witness(clause, sample, &outcome))
     }
 
     fn protocol_of(&self, part: &Part) -> Result<Protocol, PartError> {
         part.fits(self)?;
-        part.protocol().parse().map_err(|error: crate::spec::ProtocolError| PartError(error.to_string()))
+        part.protocol()
+            .parse()
+            .map_err(|error: crate::spec::ProtocolError| PartError(error.to_string()))
     }
 }

@@ -4,14 +4,18 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dpor::{Commutation, Commute, Disagreement, End, Execution, Explorer, Failure, FailureKind, Report};
+use dpor::{
+    Commutation, Commute, Disagreement, End, Execution, Explorer, Failure, FailureKind, Report,
+};
 
 use super::Options;
 use super::stall::{self, Patience};
 use crate::mm::World;
 use crate::race::{Race, Seen};
 use crate::spec::{Clause, Protocol};
-use crate::sync::{self, BOOT, CpuBody, Endless, Engine, Exec, LoomReport, LoomStop, Mishap, Violation};
+use crate::sync::{
+    self, BOOT, CpuBody, Endless, Engine, Exec, LoomReport, LoomStop, Mishap, Violation,
+};
 
 /// What a CPU does with what all of them share.
 pub(super) type OnShared<T> = Arc<dyn Fn(&T) + Send + Sync>;
@@ -45,11 +49,14 @@ impl Plan {
             }
             world
         };
-        let (ends, never, audited) = (self.race.at_the_end(), self.race.nevers().to_vec(), exec.clone());
+        let (ends, never, audited) =
+            (self.race.at_the_end(), self.race.nevers().to_vec(), exec.clone());
         let audit = move |world: &World| {
             world.audit();
             for condition in &never {
-                sync::clause(Clause::RACE_1, !condition.holds(&Seen(&audited)), || condition.label.clone());
+                sync::clause(Clause::RACE_1, !condition.holds(&Seen(&audited)), || {
+                    condition.label.clone()
+                });
             }
             // In a machine that is not in order, asking more of it may never come to an end.
             if audited.violations().is_empty() {
@@ -67,7 +74,11 @@ impl Plan {
 
     /// What engines run again and again.
     pub fn program(self: Arc<Self>) -> Program {
-        Program { whose: self.whose(), run: Box::new(move || self.execute()), patience: Patience::of(&Options::default()) }
+        Program {
+            whose: self.whose(),
+            run: Box::new(move || self.execute()),
+            patience: Patience::of(&Options::default()),
+        }
     }
 
     /// Which race it is.
@@ -126,7 +137,8 @@ pub(super) fn execute<T: Send + Sync + 'static>(
 }
 
 thread_local! {
-    /// The execution that began last on this OS thread, until it is over and somebody has heard of it.
+    /// The execution that began last on this OS thread, until it is over and somebody has heard of
+    /// it.
     static BEGUN: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
 }
 
@@ -135,8 +147,8 @@ thread_local! {
 pub(super) struct Ended {
     /// The violation that the engine found in it.
     pub found: Option<Violation>,
-    /// It is another one with a detour: a round of a retry loop that left no trace. How many there are of these depends on the order in which things
-    /// are tried.
+    /// It is another one with a detour: a round of a retry loop that left no trace. How many there
+    /// are of these depends on the order in which things are tried.
     pub detour: bool,
 }
 
@@ -159,7 +171,11 @@ struct First(Arc<Mutex<Option<Mishap>>>);
 impl First {
     /// Is all well?
     fn keep(&self, heard: Result<(), Mishap>) -> bool {
-        heard.map_err(|mishap| self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(mishap).clone()).is_ok()
+        heard
+            .map_err(|mishap| {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(mishap).clone()
+            })
+            .is_ok()
     }
 
     fn raise(&self, whose: &str) {
@@ -188,7 +204,11 @@ fn heard(explorer: Explorer, hears: Arc<Hears>) -> (Explorer, First) {
 ///
 /// # Panics
 /// When something panics in it that is no finding, here and below.
-pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run, patience }: Program, hears: Arc<Hears>) -> Report {
+pub(super) fn on_shuttle(
+    explorer: Explorer,
+    Program { whose, run, patience }: Program,
+    hears: Arc<Hears>,
+) -> Report {
     let (explorer, first) = heard(patience.asked_of(explorer, &whose), hears);
     let report = explorer.run(run);
     first.raise(&whose);
@@ -196,13 +216,18 @@ pub(super) fn on_shuttle(explorer: Explorer, Program { whose, run, patience }: P
 }
 
 /// Runs `program` under shuttle; `sees` each execution.
-pub(super) fn each(explorer: Explorer, program: Program, mut sees: impl FnMut(&Execution<'_>) + Send + 'static) -> Report {
+pub(super) fn each(
+    explorer: Explorer,
+    program: Program,
+    mut sees: impl FnMut(&Execution<'_>) + Send + 'static,
+) -> Report {
     sync::silence_results();
-    let explorer = program.patience.asked_of(explorer, &program.whose).on_execution(move |execution| {
-        BEGUN.set(None);
-        sees(execution);
-        ControlFlow::Continue(())
-    });
+    let explorer =
+        program.patience.asked_of(explorer, &program.whose).on_execution(move |execution| {
+            BEGUN.set(None);
+            sees(execution);
+            ControlFlow::Continue(())
+        });
     explorer.run(program.run)
 }
 
@@ -230,13 +255,18 @@ pub(super) fn on_loom(
     BEGUN.set(None);
     let first = First::default();
     let (kept, heard) = (first.clone(), hears.clone());
-    let report = sync::explore_loom(bound, move || kept.keep(over(&*heard, Ended::default())) && go_on(), run);
+    let report = sync::explore_loom(
+        bound,
+        move || kept.keep(over(&*heard, Ended::default())) && go_on(),
+        run,
+    );
     first.raise(&whose);
     let found = match &report.stopped {
         Some(LoomStop::Deadlock(text)) => Some(Violation::new(Clause::DEADLOCK, text.clone())),
         _ => None,
     };
-    over(&**hears, Ended { found, ..Ended::default() }).unwrap_or_else(|mishap| mishap.raise(&whose));
+    over(&**hears, Ended { found, ..Ended::default() })
+        .unwrap_or_else(|mishap| mishap.raise(&whose));
     report
 }
 
@@ -251,7 +281,9 @@ pub(super) fn on_threads(program: &Program, hears: &Hears) -> Result<(), Endless
 /// A panic that nobody has caught on its way.
 fn unexpected(failure: Option<&Failure>) -> Result<(), Mishap> {
     match failure.map(|failure| &failure.kind) {
-        Some(FailureKind::Panic { payload, .. }) if !payload.is::<Violation>() => Err(Mishap::unexpected(&**payload)),
+        Some(FailureKind::Panic { payload, .. }) if !payload.is::<Violation>() => {
+            Err(Mishap::unexpected(&**payload))
+        }
         _ => Ok(()),
     }
 }
@@ -259,8 +291,12 @@ fn unexpected(failure: Option<&Failure>) -> Result<(), Mishap> {
 /// What a failure that the engine found by itself violates.
 pub(super) fn engine_violation(failure: &Failure) -> Option<Violation> {
     match &failure.kind {
-        FailureKind::Deadlock { .. } => Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string())),
-        FailureKind::Livelock { cycle, .. } => Some(Violation::new(Clause::LIVELOCK, going_round(cycle.len()))),
+        FailureKind::Deadlock { .. } => {
+            Some(Violation::new(Clause::DEADLOCK, failure.kind.to_string()))
+        }
+        FailureKind::Livelock { cycle, .. } => {
+            Some(Violation::new(Clause::LIVELOCK, going_round(cycle.len())))
+        }
         FailureKind::Panic { .. } | FailureKind::Nondeterminism { .. } => None,
     }
 }

@@ -7,10 +7,11 @@ use crate::race::Race;
 use crate::spec::Protocol;
 
 impl Race {
-    /// Checks that no verdict on this race rests on an order that nobody explores. Draws executions at random, runs each again in other
-    /// orders of its steps that the exhaustive engine holds to be equivalent, and compares what every step observed, how the execution
-    /// ended, the clauses evaluated, the marks set, and at the end all state there is. `options` limits the executions that are drawn, 100
-    /// unless it says otherwise.
+    /// Checks that no verdict on this race rests on an order that nobody explores. Draws executions
+    /// at random, runs each again in other orders of its steps that the exhaustive engine holds to
+    /// be equivalent, and compares what every step observed, how the execution ended, the clauses
+    /// evaluated, the marks set, and at the end all state there is. `options` limits the executions
+    /// that are drawn, 100 unless it says otherwise.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,16 +31,26 @@ impl Race {
     /// ```
     ///
     /// # Errors
-    /// With two interleavings that should have come to the same and did not, and the two steps that do not commute.
+    /// With two interleavings that should have come to the same and did not, and the two steps that
+    /// do not commute.
     ///
     /// # Panics
     /// As [`check`](Race::check); and when there is state that the comparison would pass over.
-    pub fn selfcheck(&self, protocol: &Protocol, options: &Options) -> Result<Commutation, Box<Disagreement>> {
+    pub fn selfcheck(
+        &self,
+        protocol: &Protocol,
+        options: &Options,
+    ) -> Result<Commutation, Box<Disagreement>> {
         let race = self.clone().without_cases();
         let method = Method::Random { seed: 1, iterations: options.executions.unwrap_or(100) };
         let options = Options { executions: None, ..options.clone() };
         let exploration = Exploration::new(&race, protocol, &method, &options);
         let strategy = method.strategy().unwrap_or(Strategy::Dpor);
-        run::commute(exploration.explorer(strategy, options.time), Commute::default(), exploration.program(), exploration.hears())
+        run::commute(
+            exploration.explorer(strategy, options.time),
+            Commute::default(),
+            exploration.program(),
+            exploration.hears(),
+        )
     }
 }

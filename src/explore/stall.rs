@@ -1,4 +1,5 @@
-//! A CPU that computes and computes without a step. Nobody can interrupt it, so the exploration never ends; but it can be told.
+//! A CPU that computes and computes without a step. Nobody can interrupt it, so the exploration
+//! never ends; but it can be told.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,8 @@ impl Patience {
     /// The explorer watches its own.
     pub fn asked_of(&self, explorer: Explorer, whose: &str) -> Explorer {
         let (on_stall, whose) = (self.on_stall.clone(), whose.to_owned());
-        let explorer = explorer.on_stall(move |stall| on_stall(&format!("{whose}, {}", in_words(stall))));
+        let explorer =
+            explorer.on_stall(move |stall| on_stall(&format!("{whose}, {}", in_words(stall))));
         match self.after {
             Some(after) => explorer.stall_after(after),
             None => explorer,
@@ -41,15 +43,25 @@ fn end(what: &str) {
 }
 
 fn in_words(stall: &Stall) -> String {
-    let place = if stall.task == 0 { "in its world or at its end".to_owned() } else { format!("on CPU '{}'", stall.name) };
+    let place = if stall.task == 0 {
+        "in its world or at its end".to_owned()
+    } else {
+        format!("on CPU '{}'", stall.name)
+    };
     // The race's own function, not what it has called, here or in the standard library.
     let called = |call: &&Call| {
         let from_std = call.place.as_ref().is_some_and(|(file, _)| file.starts_with("/rustc/"));
-        from_std || ["lockwalk::mm::", "lockwalk::sync::"].iter().any(|module| call.function.contains(module))
+        from_std
+            || ["lockwalk::mm::", "lockwalk::sync::"]
+                .iter()
+                .any(|module| call.function.contains(module))
     };
     let call = stall.stack.iter().find(|call| !called(call)).or(stall.stack.first());
     let call = call.map_or_else(String::new, |call| format!(", in {call}"));
-    format!("{place}: it has computed for {:.1} s without a step{call}", stall.computed.as_secs_f64())
+    format!(
+        "{place}: it has computed for {:.1} s without a step{call}",
+        stall.computed.as_secs_f64()
+    )
 }
 
 thread_local! {
@@ -85,7 +97,8 @@ pub(super) fn begins(exec: &Arc<Exec>) {
     });
 }
 
-/// While this lives, the executions that this OS thread begins are watched: on engines that nobody else watches.
+/// While this lives, the executions that this OS thread begins are watched: on engines that nobody
+/// else watches.
 pub(super) struct Watch(Arc<UnderWay>);
 
 impl Watch {
@@ -95,11 +108,18 @@ impl Watch {
         let (seen, on_stall, after) = (watched.clone(), patience.on_stall.clone(), patience.after);
         // Where there can be no such thread, nobody watches.
         let told = move |progress: &Progress, cpu: usize, computed: Duration| {
-            let line = progress.line_of(cpu).map_or_else(String::new, |at| format!("; it was last seen at {}", sync::line(at)));
+            let line = progress
+                .line_of(cpu)
+                .map_or_else(String::new, |at| format!("; it was last seen at {}", sync::line(at)));
             let name = cpus.get(cpu).map_or("", String::as_str);
-            on_stall(&format!("{whose}, on CPU '{name}': it has computed for {:.1} s without a step{line}", computed.as_secs_f64()));
+            on_stall(&format!(
+                "{whose}, on CPU '{name}': it has computed for {:.1} s without a step{line}",
+                computed.as_secs_f64()
+            ));
         };
-        let _ = thread::Builder::new().name("lockwalk watchdog".into()).spawn(move || seen.watch(after, &told));
+        let _ = thread::Builder::new()
+            .name("lockwalk watchdog".into())
+            .spawn(move || seen.watch(after, &told));
         Self(watched)
     }
 }
@@ -115,7 +135,8 @@ impl Drop for Watch {
 /// Of its OS thread's own time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// By the clock, where nobody knows how long a thread has computed: as long as that no system keeps a thread from running.
+/// By the clock, where nobody knows how long a thread has computed: as long as that no system keeps
+/// a thread from running.
 const WITHOUT_A_CLOCK: Duration = Duration::from_secs(10);
 
 /// Where an execution was when it last took a step.
@@ -129,7 +150,13 @@ struct Seen {
 
 impl Seen {
     fn now(progress: &Arc<Progress>) -> Self {
-        Self { progress: progress.clone(), steps: progress.steps(), at: Instant::now(), computed: progress.computed(), told: false }
+        Self {
+            progress: progress.clone(),
+            steps: progress.steps(),
+            at: Instant::now(),
+            computed: progress.computed(),
+            told: false,
+        }
     }
 
     fn is_still_there(&self, progress: &Arc<Progress>) -> bool {
@@ -138,7 +165,13 @@ impl Seen {
 
     /// How long that CPU has computed since, and is it for longer than anybody waits?
     fn for_long(&self, cpu: usize, after: Option<Duration>) -> Option<Duration> {
-        let own = self.progress.computed().get(cpu).copied().flatten().zip(self.computed.get(cpu).copied().flatten());
+        let own = self
+            .progress
+            .computed()
+            .get(cpu)
+            .copied()
+            .flatten()
+            .zip(self.computed.get(cpu).copied().flatten());
         let (computed, patience) = match own {
             Some((now, then)) => (now.saturating_sub(then), PATIENCE),
             None => (self.at.elapsed(), WITHOUT_A_CLOCK),

@@ -52,11 +52,16 @@ impl Beside {
 
 impl Tally {
     pub fn new(race: &Race) -> Self {
-        Self { clauses: vec![0; Clause::ALL.len()], endings: vec![0; race.endings().len()], ..Self::default() }
+        Self {
+            clauses: vec![0; Clause::ALL.len()],
+            endings: vec![0; race.endings().len()],
+            ..Self::default()
+        }
     }
 
-    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing: how many of these there are depends on how
-    /// the exploration is divided. But where states are told apart (`by_states`), what leads to a state that is known may have been seen in
+    /// An execution has ended. One that the scheduler cut short as redundant counts for nothing:
+    /// how many of these there are depends on how the exploration is divided. But where states are
+    /// told apart (`by_states`), what leads to a state that is known may have been seen in
     /// executions that are cut there only.
     pub fn record(&mut self, race: &Race, exec: &Exec, ended: Ended, by_states: bool) {
         let mut violations = exec.violations();
@@ -96,7 +101,11 @@ impl Tally {
         exec.extend_lock_edges(&mut self.edges);
         let endings = race.endings().iter().filter(|ending| ending.holds(&Seen(exec)));
         self.beside.endings.extend(endings.map(|ending| ending.label.clone()));
-        self.beside.clauses.extend(exec.clause_counts().filter(|&(_, count)| count > 0).map(|(clause, _)| clause.id().to_owned()));
+        self.beside.clauses.extend(
+            exec.clause_counts()
+                .filter(|&(_, count)| count > 0)
+                .map(|(clause, _)| clause.id().to_owned()),
+        );
         let operations = exec.operations().into_iter().filter(|(_, done)| *done);
         self.beside.operations.extend(operations.map(|(operation, _)| described(&operation, race)));
     }
@@ -114,7 +123,10 @@ impl Tally {
         for edge in &self.edges {
             let same_class = edge.earlier.class() == edge.later.class();
             let node = |name: Name| if same_class { name.to_string() } else { name.class() };
-            graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), sync::line(edge.at));
+            graph
+                .entry(node(edge.earlier))
+                .or_default()
+                .insert(node(edge.later), sync::line(edge.at));
         }
         graph
     }
@@ -138,7 +150,8 @@ impl Tally {
 
     /// Times evaluated, of the clauses that were, and of those that must be.
     pub fn clauses(&self, must: &[Clause]) -> Vec<Count> {
-        let count = |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
+        let count =
+            |clause: &Clause| (self.clauses[*clause as usize], must.contains(clause), clause.id());
         let told = |(count, must, id)| (must || count > 0).then(|| Count::new(id, count));
         Clause::ALL.iter().map(count).filter_map(told).collect()
     }
@@ -146,18 +159,30 @@ impl Tally {
     /// Which CPU went on and on when an execution was cut, and where.
     pub fn busiest(&self, race: &Race) -> String {
         let (steps, cpu, line) = self.busiest;
-        let Some(name) = race.cpu_names().nth(cpu).filter(|_| steps > 0) else { return String::new() };
+        let Some(name) = race.cpu_names().nth(cpu).filter(|_| steps > 0) else {
+            return String::new();
+        };
         let line = line.map_or_else(String::new, |at| format!(", and is at {}", sync::line(at)));
-        format!("; CPU '{name}' has taken {steps} steps{line} (what waits for others in a loop is World::repeat_until)")
+        format!(
+            "; CPU '{name}' has taken {steps} steps{line} (what waits for others in a loop is \
+             World::repeat_until)"
+        )
     }
 
     /// Times that each operation did something.
     pub fn operations(&self, race: &Race) -> Vec<Count> {
-        self.operations.iter().map(|(operation, &count)| Count::new(described(operation, race), count)).collect()
+        self.operations
+            .iter()
+            .map(|(operation, &count)| Count::new(described(operation, race), count))
+            .collect()
     }
 
     pub fn endings(&self, race: &Race) -> Vec<Count> {
-        race.endings().iter().zip(&self.endings).map(|(ending, &count)| Count::new(&ending.label, count)).collect()
+        race.endings()
+            .iter()
+            .zip(&self.endings)
+            .map(|(ending, &count)| Count::new(&ending.label, count))
+            .collect()
     }
 }
 
@@ -165,21 +190,28 @@ fn described(operation: &Operation, race: &Race) -> String {
     operation.describe(race.cpu_names().zip(race.cpu_lines().iter().copied()))
 }
 
-/// Which lock was taken while which was held, and where. Locks of different classes are ordered by class; locks of one class among
-/// themselves.
+/// Which lock was taken while which was held, and where. Locks of different classes are ordered by
+/// class; locks of one class among themselves.
 pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Evaluates what concerns all executions together: what was reached in detours only, the lock order ([ORDER-1](Clause::ORDER_1)), and whether the
-/// documented violation accounts for the others. Many a protocol violates several clauses on the way; but a race's own assertions are there to hold.
+/// Evaluates what concerns all executions together: what was reached in detours only, the lock
+/// order ([ORDER-1](Clause::ORDER_1)), and whether the documented violation accounts for the
+/// others. Many a protocol violates several clauses on the way; but a race's own assertions are
+/// there to hold.
 pub(super) fn conclude(outcome: &mut Outcome, beside: &Beside, order: &LockOrder) {
     // Only now: of several parts, each would count it once.
     at_least_once(&mut outcome.endings, &beside.endings);
     at_least_once(&mut outcome.operations, &beside.operations);
-    add_counts(&mut outcome.clauses, &beside.clauses.iter().map(|clause| Count::new(clause, 0)).collect::<Vec<_>>());
+    add_counts(
+        &mut outcome.clauses,
+        &beside.clauses.iter().map(|clause| Count::new(clause, 0)).collect::<Vec<_>>(),
+    );
     at_least_once(&mut outcome.clauses, &beside.clauses);
     outcome.clauses.sort_by_key(|count| count.name.parse::<Clause>().ok());
     if outcome.coverage == Coverage::Exhaustive {
-        let classes = order.iter().flat_map(|(earlier, later)| later.keys().map(move |later| (earlier.clone(), later.clone())));
+        let classes = order.iter().flat_map(|(earlier, later)| {
+            later.keys().map(move |later| (earlier.clone(), later.clone()))
+        });
         outcome.lock_order = classes.collect();
     }
     let evaluated = order.values().map(|later| later.len() as u64).sum();
@@ -221,7 +253,9 @@ pub(super) fn lock_order_circle(graph: &LockOrder) -> Option<String> {
     graph.keys().find_map(|start| {
         let mut path = vec![start.as_str()];
         circle_from(graph, start, &mut path).then(|| {
-            let hops = path.windows(2).map(|hop| format!("{} → {} ({})", hop[0], hop[1], graph[hop[0]][hop[1]]));
+            let hops = path
+                .windows(2)
+                .map(|hop| format!("{} → {} ({})", hop[0], hop[1], graph[hop[0]][hop[1]]));
             hops.collect::<Vec<_>>().join(", ")
         })
     })

@@ -20,7 +20,8 @@ pub(super) fn shows(failure: &Failure, clause: Clause) -> bool {
     violation.is_some_and(|v| v.clause == clause && v.counts)
 }
 
-/// Finds the witness with the fewest preemptive switches and records it; falls back to `sample` when the search is cut short.
+/// Finds the witness with the fewest preemptive switches and records it; falls back to `sample`
+/// when the search is cut short.
 pub(super) fn find(
     plan: &Plan,
     clause: Clause,
@@ -35,7 +36,8 @@ pub(super) fn find(
         focus: Some(clause),
         tracing: false,
     });
-    let explorer = explorer(Strategy::FewestPreemptions { max: None }).wanted(move |failure| shows(failure, clause));
+    let explorer = explorer(Strategy::FewestPreemptions { max: None })
+        .wanted(move |failure| shows(failure, clause));
     let report = run::on_shuttle(explorer, sought.program(), Arc::new(|_, _| ()));
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
@@ -45,7 +47,12 @@ pub(super) fn find(
 }
 
 /// Records the witness that this schedule is.
-pub(super) fn sampled(plan: &Plan, clause: Clause, schedule: &Schedule, outcome: &Outcome) -> Option<Witness> {
+pub(super) fn sampled(
+    plan: &Plan,
+    clause: Clause,
+    schedule: &Schedule,
+    outcome: &Outcome,
+) -> Option<Witness> {
     let mut recorded = record(&plan.race, &plan.protocol, Some(clause), schedule).ok()?;
     let (engine, memory_model) = (outcome.engine.clone(), outcome.memory_model.clone());
     recorded.found = Found { engine, memory_model, executions: outcome.executions, minimal: false };
@@ -53,7 +60,11 @@ pub(super) fn sampled(plan: &Plan, clause: Clause, schedule: &Schedule, outcome:
 }
 
 /// Runs a schedule again, and shows what is violated in it.
-pub(super) fn replay(race: &Race, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
+pub(super) fn replay(
+    race: &Race,
+    protocol: &Protocol,
+    schedule: &Schedule,
+) -> Result<Witness, String> {
     let focus = race.documented(protocol).and_then(Documented::clause);
     record(race, &race.called(protocol), focus, schedule)
 }
@@ -66,41 +77,78 @@ struct Recording {
     violation: Option<Violation>,
 }
 
-fn record(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Schedule) -> Result<Witness, String> {
+fn record(
+    race: &Race,
+    protocol: &Protocol,
+    focus: Option<Clause>,
+    schedule: &Schedule,
+) -> Result<Witness, String> {
     let (recording, report) = again(race, protocol, focus, schedule)?;
     let Some(violation) = recording.violation.clone() else {
-        return Err(format!("nothing is violated in {} under {protocol} on this schedule", race.id()));
+        return Err(format!(
+            "nothing is violated in {} under {protocol} on this schedule",
+            race.id()
+        ));
     };
     Ok(assemble(race, protocol, schedule, recording, violation, &report))
 }
 
 /// Runs the schedule, and nothing else.
-fn again(race: &Race, protocol: &Protocol, focus: Option<Clause>, schedule: &Schedule) -> Result<(Recording, Report), String> {
-    let plan = Arc::new(Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus, tracing: true });
+fn again(
+    race: &Race,
+    protocol: &Protocol,
+    focus: Option<Clause>,
+    schedule: &Schedule,
+) -> Result<(Recording, Report), String> {
+    let plan = Arc::new(Plan {
+        race: race.clone(),
+        protocol: protocol.clone(),
+        engine: Engine::Shuttle,
+        focus,
+        tracing: true,
+    });
     let recording = Arc::new(Mutex::new(Recording::default()));
     let sink = recording.clone();
     let keep = move |exec: &Exec, ended: Ended| {
         let mut recording = sink.lock().unwrap_or_else(PoisonError::into_inner);
         recording.trace = exec.take_trace().unwrap_or_default();
         recording.held = exec.held();
-        recording.violation = exec.fatal().or(ended.found).or_else(|| exec.violations().into_iter().next());
+        recording.violation =
+            exec.fatal().or(ended.found).or_else(|| exec.violations().into_iter().next());
     };
     let explorer = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS);
     let report = run::on_shuttle(explorer, plan.program(), Arc::new(keep));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
-        return Err(format!("the schedule does not fit {} under {protocol} at step {step}: {why}", race.id()));
+        return Err(format!(
+            "the schedule does not fit {} under {protocol} at step {step}: {why}",
+            race.id()
+        ));
     }
     if schedule.len() > report.max_depth {
         let (steps, end) = (schedule.len(), report.max_depth);
-        return Err(format!("the schedule has {steps} steps, and {} under {protocol} is over after {end} of them", race.id()));
+        return Err(format!(
+            "the schedule has {steps} steps, and {} under {protocol} is over after {end} of them",
+            race.id()
+        ));
     }
     let recording = std::mem::take(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((recording, report))
 }
 
 /// See [`Race::twin`].
-pub(super) fn twin(race: &Race, protocol: &Protocol, schedule: &Schedule, executions: u64) -> Option<Witness> {
-    let plan = Arc::new(Plan { race: race.clone(), protocol: protocol.clone(), engine: Engine::Shuttle, focus: None, tracing: false });
+pub(super) fn twin(
+    race: &Race,
+    protocol: &Protocol,
+    schedule: &Schedule,
+    executions: u64,
+) -> Option<Witness> {
+    let plan = Arc::new(Plan {
+        race: race.clone(),
+        protocol: protocol.clone(),
+        engine: Engine::Shuttle,
+        focus: None,
+        tracing: false,
+    });
     let nearest: Arc<Mutex<Option<(usize, Schedule)>>> = Arc::default();
     let (kept, like) = (nearest.clone(), turns(schedule));
     let budget = Budget { executions: Some(executions), time: None };
@@ -119,9 +167,18 @@ pub(super) fn twin(race: &Race, protocol: &Protocol, schedule: &Schedule, execut
     if report.why_unfinished.is_some() || !report.failures.is_empty() {
         return None;
     }
-    let (recording, report) = again(race, protocol, None, &schedule).ok().filter(|(recording, _)| recording.violation.is_none())?;
+    let (recording, report) = again(race, protocol, None, &schedule)
+        .ok()
+        .filter(|(recording, _)| recording.violation.is_none())?;
     // No clause is violated: it has none.
-    let mut twin = assemble(race, protocol, &schedule, recording, Violation::new(Clause::ALL[0], String::new()), &report);
+    let mut twin = assemble(
+        race,
+        protocol,
+        &schedule,
+        recording,
+        Violation::new(Clause::ALL[0], String::new()),
+        &report,
+    );
     for text in [&mut twin.clause, &mut twin.clause_text, &mut twin.spec, &mut twin.replay] {
         text.clear();
     }
@@ -144,7 +201,14 @@ fn distance(one: &[(u32, usize)], other: &[(u32, usize)]) -> usize {
     (0..one.len().max(other.len())).map(apart).sum()
 }
 
-fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Recording, violation: Violation, report: &Report) -> Witness {
+fn assemble(
+    race: &Race,
+    protocol: &Protocol,
+    schedule: &Schedule,
+    recording: Recording,
+    violation: Violation,
+    report: &Report,
+) -> Witness {
     let failure = report.failure();
     let clause = violation.clause;
     let ending = ending(&violation, failure, &recording.trace);
@@ -162,7 +226,12 @@ fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Re
         clause_text: clause.text().into(),
         spec: format!("SPEC.md#{}", clause.id().to_lowercase()),
         what,
-        found: Found { engine: "replay".into(), memory_model: "sequentially consistent".into(), executions: 1, minimal: false },
+        found: Found {
+            engine: "replay".into(),
+            memory_model: "sequentially consistent".into(),
+            executions: 1,
+            minimal: false,
+        },
         preemptions: failure.map_or(0, |f| f.preemptions),
         switches: failure.map_or(0, |f| f.switches),
         cpus: race.cpu_names().map(str::to_owned).collect(),
@@ -170,13 +239,20 @@ fn assemble(race: &Race, protocol: &Protocol, schedule: &Schedule, recording: Re
         start,
         steps,
         held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
-        replay: format!("lockwalk replay {} --protocol {protocol} --schedule {schedule}", race.id()),
+        replay: format!(
+            "lockwalk replay {} --protocol {protocol} --schedule {schedule}",
+            race.id()
+        ),
     }
 }
 
 fn ending(violation: &Violation, failure: Option<&Failure>, trace: &Trace) -> Ending {
     if !violation.cycle.is_empty() {
-        let wait = |hop: &crate::sync::WaitFor| Wait { cpu: hop.cpu, holds: hop.holding(), wants: hop.wants.to_string() };
+        let wait = |hop: &crate::sync::WaitFor| Wait {
+            cpu: hop.cpu,
+            holds: hop.holding(),
+            wants: hop.wants.to_string(),
+        };
         return Ending::Deadlock { cycle: violation.cycle.iter().map(wait).collect() };
     }
     match failure.map(|f| &f.kind) {

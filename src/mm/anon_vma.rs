@@ -4,23 +4,29 @@ use super::anon_vma_lock::ListLock;
 use super::page::Mapping;
 use super::{Addr, Errno, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
-use crate::spec::{AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, ForkLink, FreshAnonVma, UnmappedPut};
+use crate::spec::{
+    AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, ForkLink,
+    FreshAnonVma, UnmappedPut,
+};
 use crate::sync::{self, Mark, Name, Plain, SlabRef, State, Word};
 
 /// The head of a list of VMAs. Kernel: `struct anon_vma`.
 ///
-/// Lives in type-stable memory: under RCU, the lock and the list can be used even after it was freed, though they may be another's by then.
+/// Lives in type-stable memory: under RCU, the lock and the list can be used even after it was
+/// freed, though they may be another's by then.
 pub struct AnonVma {
     /// Protects the list.
     pub lock: ListLock,
     /// The VMAs linked here. Kernel: `anon_vma->head`.
     pub(super) list: Plain<Vec<VmaRef>>,
-    /// The oldest of the family, whose lock stands for all of them. Rewritten whenever the object is reused. Kernel: `anon_vma->root`.
+    /// The oldest of the family, whose lock stands for all of them. Rewritten whenever the object
+    /// is reused. Kernel: `anon_vma->root`.
     pub root: Word<Option<SlabRef>>,
-    /// What keeps it: one for its list, one for each child of a root, one for each migration. Kernel: `anon_vma->refcount`; until
-    /// 2.6.38 `external_refcount`, without the list's.
+    /// What keeps it: one for its list, one for each child of a root, one for each migration.
+    /// Kernel: `anon_vma->refcount`; until 2.6.38 `external_refcount`, without the list's.
     pub(super) refcount: Word<i64>,
-    /// Odd while `vma_adjust` moves a VMA whose anon_vma this is (rule [`RmapWalkLock::SeqCount`](crate::spec::RmapWalkLock), claim S3.5).
+    /// Odd while `vma_adjust` moves a VMA whose anon_vma this is (rule
+    /// [`RmapWalkLock::SeqCount`](crate::spec::RmapWalkLock), claim S3.5).
     pub(super) seq: Word<u64>,
 }
 
@@ -65,10 +71,12 @@ impl World {
         new
     }
 
-    /// Kernel: `anon_vma_free`. Nothing may be on its list. Who holds the root's lock because of it is waited for since 3.0 (rule
-    /// [`AnonVmaPut`]).
+    /// Kernel: `anon_vma_free`. Nothing may be on its list. Who holds the root's lock because of it
+    /// is waited for since 3.0 (rule [`AnonVmaPut`]).
     fn anon_vma_free(&self, anon_vma: SlabRef) {
-        if self.rules().anon_vma_put != AnonVmaPut::AtOnce && self.anon_vma(self.anon_vma_locker(anon_vma)).lock.is_locked() {
+        if self.rules().anon_vma_put != AnonVmaPut::AtOnce
+            && self.anon_vma(self.anon_vma_locker(anon_vma)).lock.is_locked()
+        {
             sync::mark(Mark::ANON_VMA_FREE_WAITS);
             self.anon_vma_lock(anon_vma);
             self.anon_vma_unlock(anon_vma);
@@ -88,12 +96,19 @@ impl World {
     /// Does anything besides its list keep an anon_vma?
     fn counted(&self) -> bool {
         use AnonVmaLife::{IncNotZero, LockThenGet, Refcount};
-        self.rooted() || self.anon_vma_lock_sleeps() || matches!(self.rules().anon_vma_life, Refcount | LockThenGet | IncNotZero)
+        self.rooted()
+            || self.anon_vma_lock_sleeps()
+            || matches!(self.rules().anon_vma_life, Refcount | LockThenGet | IncNotZero)
     }
 
-    /// The anon_vma whose lock stands for `anon_vma`. Kernel: `anon_vma->root`, or itself before 2.6.36.
+    /// The anon_vma whose lock stands for `anon_vma`. Kernel: `anon_vma->root`, or itself before
+    /// 2.6.36.
     pub(super) fn anon_vma_locker(&self, anon_vma: SlabRef) -> SlabRef {
-        if self.rooted() { self.anon_vma(anon_vma).root.read().unwrap_or(anon_vma) } else { anon_vma }
+        if self.rooted() {
+            self.anon_vma(anon_vma).root.read().unwrap_or(anon_vma)
+        } else {
+            anon_vma
+        }
     }
 
     /// Kernel: `anon_vma_lock`; since 3.8 `anon_vma_lock_write`.
@@ -108,22 +123,29 @@ impl World {
         anon_vma
     }
 
-    /// Ends either. Kernel: `anon_vma_unlock`; since 3.8 `anon_vma_unlock_read` and `anon_vma_unlock_write`. Looks the root up again, as the
-    /// kernel does.
+    /// Ends either. Kernel: `anon_vma_unlock`; since 3.8 `anon_vma_unlock_read` and
+    /// `anon_vma_unlock_write`. Looks the root up again, as the kernel does.
     pub fn anon_vma_unlock(&self, anon_vma: SlabRef) {
         let lock = &self.anon_vma(self.anon_vma_locker(anon_vma)).lock;
         sync::clause(Clause::LIFE_2, lock.is_held(), || {
-            format!("anon_vma#{} was locked through another lock than {}, its root's now", anon_vma.slot(), lock.name())
+            format!(
+                "anon_vma#{} was locked through another lock than {}, its root's now",
+                anon_vma.slot(),
+                lock.name()
+            )
         });
         lock.unlock();
     }
 
-    /// Locks the root of `anon_vma`, found through the first VMA on its list, and returns it. Between letting go of the one and locking the
-    /// other, nothing is held (rule [`RmapWalkLock::RootByWalk`](crate::spec::RmapWalkLock), claim S3.6).
+    /// Locks the root of `anon_vma`, found through the first VMA on its list, and returns it.
+    /// Between letting go of the one and locking the other, nothing is held (rule
+    /// [`RmapWalkLock::RootByWalk`](crate::spec::RmapWalkLock), claim S3.6).
     pub(super) fn anon_vma_lock_root(&self, anon_vma: SlabRef) -> SlabRef {
         self.anon_vma_lock(anon_vma);
         let first = self.anon_vma_list_at(anon_vma, 0).map(|vma| self.listed_vma(vma));
-        let Some(root) = first.and_then(|vma| vma.anon_vma_chain.read().last().copied()) else { return anon_vma };
+        let Some(root) = first.and_then(|vma| vma.anon_vma_chain.read().last().copied()) else {
+            return anon_vma;
+        };
         self.anon_vma_unlock(anon_vma);
         sync::mark(Mark::LOCK_ROOT_BETWEEN_TWO_LOCKS);
         self.anon_vma_lock(root)
@@ -137,7 +159,11 @@ impl World {
 
     /// The lock that stands for the list.
     fn list_lock(&self, anon_vma: SlabRef) -> &ListLock {
-        let locker = if self.rooted() { self.anon_vmas.object(anon_vma).root.read().unwrap_or(anon_vma) } else { anon_vma };
+        let locker = if self.rooted() {
+            self.anon_vmas.object(anon_vma).root.read().unwrap_or(anon_vma)
+        } else {
+            anon_vma
+        };
         &self.anon_vmas.object(locker).lock
     }
 
@@ -146,12 +172,15 @@ impl World {
         change(&mut self.anon_vmas.object(anon_vma).list.write())
     }
 
-    /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at least. Kernel: `anon_vma_prepare`.
+    /// Gives `vma` an anon_vma before its first page. Called with `mmap_sem` held, for reading at
+    /// least. Kernel: `anon_vma_prepare`.
     ///
-    /// Two threads may get here for the same VMA at once: the page-table lock decides. Who looks up the anon_vma that the object was before may
-    /// have its lock (rule [`FreshAnonVma`]). An error if no memory is left. Nothing is done where pages are found by anonmm.
+    /// Two threads may get here for the same VMA at once: the page-table lock decides. Who looks up
+    /// the anon_vma that the object was before may have its lock (rule [`FreshAnonVma`]). An error
+    /// if no memory is left. Nothing is done where pages are found by anonmm.
     pub fn anon_vma_prepare(&self, vma: &Vma) -> Result<(), Errno> {
-        // anon_vma_prepare.1: vma->anon_vma is read without a lock: once it is set, it stays as long as mmap_sem is held.
+        // anon_vma_prepare.1: vma->anon_vma is read without a lock: once it is set, it stays as
+        // long as mmap_sem is held.
         if self.has_anonmm() || vma.anon_vma.read().is_some() {
             return Ok(());
         }
@@ -160,16 +189,18 @@ impl World {
         }
         let mm = self.mm_struct(vma.mm);
         mm.mmap_sem.assert_held();
-        // anon_vma_prepare.2: An anon_vma is allocated and locked, for whoever found its memory by RCU may take it for the one that was
-        // there before; then the page-table lock is taken. [LIFE-1, LIFE-2]
+        // anon_vma_prepare.2: An anon_vma is allocated and locked, for whoever found its memory by
+        // RCU may take it for the one that was there before; then the page-table lock is taken.
+        // [LIFE-1, LIFE-2]
         let new = self.anon_vma_alloc();
         let locked = self.rules().fresh_anon_vma == FreshAnonVma::Locked;
         if locked {
             self.anon_vma_lock(new);
         }
         mm.page_table_lock.lock();
-        // anon_vma_prepare.3: Two threads of the process may get here at once: who finds vma->anon_vma unset under the page-table lock sets
-        // it, and puts the VMA on the list. [RMAP-3]
+        // anon_vma_prepare.3: Two threads of the process may get here at once: who finds
+        // vma->anon_vma unset under the page-table lock sets it, and puts the VMA on the list.
+        // [RMAP-3]
         let used = vma.anon_vma.read().is_none();
         if used {
             vma.anon_vma.write(Some(new));
@@ -188,7 +219,8 @@ impl World {
         Ok(())
     }
 
-    /// Puts `vma` on `anon_vma`'s list, at its tail (rule [`ForkLink`], claim S3.15). Kernel: `anon_vma_chain_link`.
+    /// Puts `vma` on `anon_vma`'s list, at its tail (rule [`ForkLink`], claim S3.15). Kernel:
+    /// `anon_vma_chain_link`.
     fn anon_vma_chain_link(&self, vma: &Vma, anon_vma: SlabRef) {
         self.anon_vma_lock(anon_vma);
         self.anon_vma_chain_link_locked(vma, anon_vma);
@@ -199,12 +231,15 @@ impl World {
     fn anon_vma_chain_link_locked(&self, vma: &Vma, anon_vma: SlabRef) {
         vma.anon_vma_chain.write().insert(0, anon_vma);
         let prepend = self.rules().fork_link == ForkLink::Prepend;
-        self.change_list(anon_vma, |list| list.insert(if prepend { 0 } else { list.len() }, vma.id()));
+        self.change_list(anon_vma, |list| {
+            list.insert(if prepend { 0 } else { list.len() }, vma.id())
+        });
         note!("{vma} joins the list of anon_vma#{}", anon_vma.slot());
     }
 
-    /// Does something to each of the anon_vmas under the lock of the root that they have in common (rule [`ChainLock`]). Kernel:
-    /// `lock_anon_vma_root`, since 3.0, which changes from one root to another if it must.
+    /// Does something to each of the anon_vmas under the lock of the root that they have in common
+    /// (rule [`ChainLock`]). Kernel: `lock_anon_vma_root`, since 3.0, which changes from one root
+    /// to another if it must.
     fn under_root_lock(&self, chain: impl Iterator<Item = SlabRef>, mut act: impl FnMut(SlabRef)) {
         let mut held: Option<SlabRef> = None;
         for anon_vma in chain {
@@ -237,46 +272,52 @@ impl World {
         false
     }
 
-    /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem` held for writing. Kernel:
-    /// `anon_vma_clone`.
+    /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem`
+    /// held for writing. Kernel: `anon_vma_clone`.
     pub(super) fn anon_vma_clone(&self, dst: &Vma, src: &Vma) {
         let chain = src.anon_vma_chain.read().into_iter().rev();
         match self.rules().chain_lock {
             ChainLock::Each => chain.for_each(|anon_vma| self.anon_vma_chain_link(dst, anon_vma)),
-            ChainLock::Root => self.under_root_lock(chain, |anon_vma| self.anon_vma_chain_link_locked(dst, anon_vma)),
+            ChainLock::Root => self
+                .under_root_lock(chain, |anon_vma| self.anon_vma_chain_link_locked(dst, anon_vma)),
         }
     }
 
-    /// Links the child's `vma` to the anon_vmas of the parent's `pvma`, and then to a new one of its own. Called with the parent's
-    /// `mmap_sem` held for writing. Kernel: `anon_vma_fork`; `anon_vma_link` before 2.6.34.
+    /// Links the child's `vma` to the anon_vmas of the parent's `pvma`, and then to a new one of
+    /// its own. Called with the parent's `mmap_sem` held for writing. Kernel: `anon_vma_fork`;
+    /// `anon_vma_link` before 2.6.34.
     pub(super) fn anon_vma_fork(&self, vma: &Vma, pvma: &Vma) {
         // anon_vma_fork.1: Where the parent's VMA has no anon_vma, the child's needs none.
         let Some(parent) = pvma.anon_vma.read() else { return };
-        // anon_vma_fork.2: The child's VMA is linked to every anon_vma of the parent's, the oldest first, at the end of its list, under the
-        // root's lock (anon_vma_clone): a walk comes to the parent first. [S3.15]
+        // anon_vma_fork.2: The child's VMA is linked to every anon_vma of the parent's, the oldest
+        // first, at the end of its list, under the root's lock (anon_vma_clone): a walk comes to
+        // the parent first. [S3.15]
         self.anon_vma_clone(vma, pvma);
         if !self.chained() {
             vma.anon_vma.write(Some(parent));
             return;
         }
-        // anon_vma_fork.3: It gets an anon_vma of its own, whose root is the parent's, and which keeps the root by a reference. [S3.7]
+        // anon_vma_fork.3: It gets an anon_vma of its own, whose root is the parent's, and which
+        // keeps the root by a reference. [S3.7]
         let own = self.anon_vma_alloc();
         if self.rooted() {
             let root = self.anon_vma(parent).root.read().unwrap_or(parent);
             self.anon_vma(own).root.write(Some(root));
             self.anon_vma(root).refcount.add(1);
         }
-        // anon_vma_fork.4: New pages of the child are found through that one only; it is linked under the root's lock, too.
+        // anon_vma_fork.4: New pages of the child are found through that one only; it is linked
+        // under the root's lock, too.
         vma.anon_vma.write(Some(own));
         self.anon_vma_chain_link(vma, own);
     }
 
-    /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when nothing in `vma` is mapped any more,
-    /// with `mmap_sem` held for writing or by the last user. Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
+    /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when
+    /// nothing in `vma` is mapped any more, with `mmap_sem` held for writing or by the last user.
+    /// Kernel: `unlink_anon_vmas`; `anon_vma_unlink` before 2.6.34.
     pub(super) fn unlink_anon_vmas(&self, vma: &Vma) {
-        // unlink_anon_vmas.1: Under the root's lock, taken once for all of a family, the VMA leaves the lists of its anon_vmas; one whose
-        // list is empty then loses the reference of the list when the lock is let go of, since who frees it may take that lock. [S3.7,
-        // LIFE-1]
+        // unlink_anon_vmas.1: Under the root's lock, taken once for all of a family, the VMA leaves
+        // the lists of its anon_vmas; one whose list is empty then loses the reference of the list
+        // when the lock is let go of, since who frees it may take that lock. [S3.7, LIFE-1]
         let chain = vma.anon_vma_chain.read().into_iter();
         match self.rules().chain_lock {
             ChainLock::Each => chain.for_each(|anon_vma| {
@@ -300,18 +341,24 @@ impl World {
         vma.anon_vma_chain.write().clear();
     }
 
-    /// Takes `vma`, which another one of the same anon_vma has grown over, off its list. Called with the anon_vma locked. Kernel: `__anon_vma_merge`, until 2.6.33.
+    /// Takes `vma`, which another one of the same anon_vma has grown over, off its list. Called
+    /// with the anon_vma locked. Kernel: `__anon_vma_merge`, until 2.6.33.
     pub(super) fn unlink_anon_vma_locked(&self, vma: &Vma) {
         for anon_vma in vma.anon_vma_chain.write().drain(..) {
             self.unlink_locked(vma, anon_vma);
         }
     }
 
-    /// True if nobody is left on the list. Called with the anon_vma locked. Kernel: the middle of `anon_vma_unlink`.
+    /// True if nobody is left on the list. Called with the anon_vma locked. Kernel: the middle of
+    /// `anon_vma_unlink`.
     fn unlink_locked(&self, vma: &Vma, anon_vma: SlabRef) -> bool {
         self.change_list(anon_vma, |list| list.retain(|&v| v != vma.id()));
         let empty = self.anon_vma_list_at(anon_vma, 0).is_none();
-        note!("{vma} leaves the list of anon_vma#{}{}", anon_vma.slot(), if empty { ", the last one" } else { "" });
+        note!(
+            "{vma} leaves the list of anon_vma#{}{}",
+            anon_vma.slot(),
+            if empty { ", the last one" } else { "" }
+        );
         empty
     }
 
@@ -320,8 +367,9 @@ impl World {
         self.anon_vma(anon_vma).refcount.add(1);
     }
 
-    /// Drops a reference, the list's or another; the last one frees the anon_vma, and a child lets go of its root then. Kernel:
-    /// `put_anon_vma`; before 2.6.39 `drop_anon_vma`. Where nothing is counted, the list is all there is.
+    /// Drops a reference, the list's or another; the last one frees the anon_vma, and a child lets
+    /// go of its root then. Kernel: `put_anon_vma`; before 2.6.39 `drop_anon_vma`. Where nothing is
+    /// counted, the list is all there is.
     pub(super) fn put_anon_vma(&self, anon_vma: SlabRef) {
         if !self.counted() || self.anon_vma(anon_vma).refcount.add_return(-1) == 0 {
             self.__put_anon_vma(anon_vma);
@@ -351,11 +399,14 @@ impl World {
         }
     }
 
-    /// The anon_vma of a mapped page, with a reference and no lock. Kernel: `page_get_anon_vma`, since 3.0.
+    /// The anon_vma of a mapped page, with a reference and no lock. Kernel: `page_get_anon_vma`,
+    /// since 3.0.
     pub(super) fn page_get_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         self.rcu.read_lock();
         match self.page_rmapping(page) {
-            Mapping::AnonVma(anon_vma) if self.page(page).mapped() => self.get_mapped_anon_vma(page, anon_vma),
+            Mapping::AnonVma(anon_vma) if self.page(page).mapped() => {
+                self.get_mapped_anon_vma(page, anon_vma)
+            }
             _ => {
                 self.rcu.read_unlock();
                 None
@@ -363,10 +414,12 @@ impl World {
         }
     }
 
-    /// A reference, if the page is mapped still. Called inside an RCU read section, which it ends. Kernel: the middle of `page_get_anon_vma`,
-    /// and of `page_lock_anon_vma` where that has to wait.
+    /// A reference, if the page is mapped still. Called inside an RCU read section, which it ends.
+    /// Kernel: the middle of `page_get_anon_vma`, and of `page_lock_anon_vma` where that has to
+    /// wait.
     ///
-    /// Between the look and the reference the object may have become another page's; but if the page is mapped still, it is this one's.
+    /// Between the look and the reference the object may have become another page's; but if the
+    /// page is mapped still, it is this one's.
     pub(super) fn get_mapped_anon_vma(&self, page: PageRef, anon_vma: SlabRef) -> Option<SlabRef> {
         if !self.anon_vma(anon_vma).refcount.inc_not_zero() {
             self.rcu.read_unlock();
@@ -376,7 +429,8 @@ impl World {
             self.rcu.read_unlock();
             return Some(anon_vma);
         }
-        let anon_vma = self.anon_vmas.resident(anon_vma); // by now, the reference may be on the object's next life
+        // by now, the reference may be on the object's next life
+        let anon_vma = self.anon_vmas.resident(anon_vma);
         match self.rules().unmapped_put {
             UnmappedPut::InRcu => {
                 self.put_anon_vma(anon_vma);

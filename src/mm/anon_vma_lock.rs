@@ -3,8 +3,9 @@
 use crate::spec::AnonVmaLockKind;
 use crate::sync::{Name, RwSem, SpinLock, State};
 
-/// Protects an anon_vma's list. Kernel: `anon_vma->lock`, a spin lock; `anon_vma->mutex` (3.0); `anon_vma->rwsem` (3.8), which several walks
-/// hold at once. Who only walks calls [`lock_read`](Self::lock_read), which excludes everybody unless it is an rwsem.
+/// Protects an anon_vma's list. Kernel: `anon_vma->lock`, a spin lock; `anon_vma->mutex` (3.0);
+/// `anon_vma->rwsem` (3.8), which several walks hold at once. Who only walks calls
+/// [`lock_read`](Self::lock_read), which excludes everybody unless it is an rwsem.
 pub enum ListLock {
     /// One holder.
     Exclusive(SpinLock<()>),
@@ -29,7 +30,8 @@ impl ListLock {
         }
     }
 
-    /// To change the list, or what a walk reads of the VMAs on it. Kernel: `anon_vma_lock`; `anon_vma_lock_write`.
+    /// To change the list, or what a walk reads of the VMAs on it. Kernel: `anon_vma_lock`;
+    /// `anon_vma_lock_write`.
     #[track_caller]
     pub fn lock(&self) {
         match self {

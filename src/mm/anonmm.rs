@@ -1,5 +1,6 @@
-//! anonmm: which address spaces may map a page that was first touched in one of them. Fork gives the child every page at the same address, so
-//! an address and a bundle of address spaces are a reverse map. No released kernel had it: it came before anon_vma (document 4, 2004).
+//! anonmm: which address spaces may map a page that was first touched in one of them. Fork gives
+//! the child every page at the same address, so an address and a bundle of address spaces are a
+//! reverse map. No released kernel had it: it came before anon_vma (document 4, 2004).
 
 use std::fmt;
 
@@ -9,7 +10,8 @@ use crate::note;
 use crate::spec::{AnonmmCount, AnonmmExit, AnonmmPut, Clause, Rmap};
 use crate::sync::{self, Ghost, Mark, Name, Plain, Scalar, SpinLock, State, Word};
 
-/// An anonmm, by number. Never reused within an execution: whoever uses one that is freed is caught at that ([LIFE-4]), not at what it became.
+/// An anonmm, by number. Never reused within an execution: whoever uses one that is freed is caught
+/// at that ([LIFE-4]), not at what it became.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct AnonmmRef(u32);
 
@@ -31,17 +33,18 @@ impl Scalar for AnonmmRef {
     }
 }
 
-/// Stands for an address space, for as long as that or a page refers to it; all that descend from one exec make a bundle. Kernel:
-/// `struct anonmm` (read in rmap 10 and in the state after rmap 37, 2004).
+/// Stands for an address space, for as long as that or a page refers to it; all that descend from
+/// one exec make a bundle. Kernel: `struct anonmm` (read in rmap 10 and in the state after rmap 37,
+/// 2004).
 ///
 /// Lives in ordinary memory: nothing but its count keeps it.
 pub struct Anonmm {
     id: AnonmmRef,
-    /// One for its address space until that exits, one for each page whose `mapping` it is. A head has one for itself, and one for each other
-    /// member that there still is.
+    /// One for its address space until that exits, one for each page whose `mapping` it is. A head
+    /// has one for itself, and one for each other member that there still is.
     pub(super) count: Word<i64>,
-    /// The head's, and unused in the others: protects the bundle, and every member's `mm`. Inside it are the members, the head first. Kernel:
-    /// `anonmm->lock`, and the ring of their `list`s.
+    /// The head's, and unused in the others: protects the bundle, and every member's `mm`. Inside
+    /// it are the members, the head first. Kernel: `anonmm->lock`, and the ring of their `list`s.
     pub(super) lock: SpinLock<Vec<AnonmmRef>>,
     /// The address space, until that exits. Under the head's lock.
     pub(super) mm: Plain<Option<MmRef>>,
@@ -59,7 +62,10 @@ impl Anonmm {
         Self {
             id,
             count: Word::new(name("anonmm#%a.count"), if head.is_none() { 2 } else { 1 }),
-            lock: SpinLock::new(name("anonmm#%a"), if head.is_none() { vec![id] } else { Vec::new() }),
+            lock: SpinLock::new(
+                name("anonmm#%a"),
+                if head.is_none() { vec![id] } else { Vec::new() },
+            ),
             mm: Plain::new(name("anonmm#%a.mm"), Some(mm)),
             head: head.unwrap_or(id),
             freed: Ghost::new(name("anonmm#%a.freed"), false),
@@ -110,11 +116,14 @@ impl World {
     /// Kernel: `kmem_cache_free(anonmm_cachep)`. It must be allocated ([LIFE-4]).
     fn anonmm_free(&self, anonmm: AnonmmRef) {
         let freed = self.anonmms[anonmm.0].freed.change(|freed| std::mem::replace(freed, true));
-        sync::clause(Clause::LIFE_4, !freed, || format!("{anonmm} is freed, but it is not allocated"));
+        sync::clause(Clause::LIFE_4, !freed, || {
+            format!("{anonmm} is freed, but it is not allocated")
+        });
         note!("free {anonmm}");
     }
 
-    /// Gives a new address space an anonmm, the head of a bundle of its own. Nobody else knows either yet. Kernel: `exec_rmap`, in `mm_alloc`.
+    /// Gives a new address space an anonmm, the head of a bundle of its own. Nobody else knows
+    /// either yet. Kernel: `exec_rmap`, in `mm_alloc`.
     pub(super) fn exec_rmap(&self, mm: &Mm) {
         if self.has_anonmm() {
             let anonmm = self.anonmms.push_with(|id| Anonmm::new(id, mm.id(), None));
@@ -122,10 +131,12 @@ impl World {
         }
     }
 
-    /// Lets the address space of a child join its parent's bundle; an error if no memory is left. Holds no `mmap_sem`, so that another fork of
-    /// the same parent may do the same; takes the head's lock. Kernel: `dup_rmap`, in `copy_mm`, before `dup_mmap`.
+    /// Lets the address space of a child join its parent's bundle; an error if no memory is left.
+    /// Holds no `mmap_sem`, so that another fork of the same parent may do the same; takes the
+    /// head's lock. Kernel: `dup_rmap`, in `copy_mm`, before `dup_mmap`.
     ///
-    /// The kernel also sets the child's `rss` to 0, since walks pass by an address space without pages; here they look, and find nothing.
+    /// The kernel also sets the child's `rss` to 0, since walks pass by an address space without
+    /// pages; here they look, and find nothing.
     pub(super) fn dup_rmap(&self, mm: &Mm, oldmm: &Mm) -> Result<(), Errno> {
         if !self.has_anonmm() {
             return Ok(());
@@ -145,7 +156,8 @@ impl World {
         Ok(())
     }
 
-    /// An address space has ended, and lets go of its anonmm. Takes the head's lock. Kernel: `exit_rmap`, in `mmput`, after `exit_mmap`.
+    /// An address space has ended, and lets go of its anonmm. Takes the head's lock. Kernel:
+    /// `exit_rmap`, in `mmput`, after `exit_mmap`.
     ///
     /// Who leaves the head alone frees it: how he knows is the rule [`AnonmmExit`] (claim S4.12).
     pub(super) fn exit_rmap(&self, mm: &Mm) {
@@ -175,16 +187,20 @@ impl World {
         self.anonmm_free(head);
     }
 
-    /// Takes a member out of its bundle, whose head it refers to no more. Called with the head's lock held, when the member's last reference is gone.
+    /// Takes a member out of its bundle, whose head it refers to no more. Called with the head's
+    /// lock held, when the member's last reference is gone.
     fn leave_bundle(&self, anonmm: AnonmmRef) {
         let head = self.anonmm(self.anonmm(anonmm).head);
         head.lock.data().retain(|&member| member != anonmm);
         let left = head.count.add_return(-1);
         // Kernel: BUG_ON(anonmm == anonhd), and BUG() if the head's last one goes here.
-        sync::clause(Clause::LIFE_4, left > 0 && anonmm != head.id, || format!("the last reference to {} goes with {anonmm}", head.id));
+        sync::clause(Clause::LIFE_4, left > 0 && anonmm != head.id, || {
+            format!("the last reference to {} goes with {anonmm}", head.id)
+        });
     }
 
-    /// The last reference to a member goes with a page. Takes the head's lock; called with the page's map lock held. Kernel: `free_anonmm`.
+    /// The last reference to a member goes with a page. Takes the head's lock; called with the
+    /// page's map lock held. Kernel: `free_anonmm`.
     fn free_anonmm(&self, anonmm: AnonmmRef) {
         let head = self.anonmm(anonmm).head;
         self.anonmm(head).lock.lock();
@@ -194,7 +210,8 @@ impl World {
         self.anonmm_free(anonmm);
     }
 
-    /// A page lets go of its anonmm (rules [`AnonmmPut`], [`AnonmmCount`]). Called with its map lock held.
+    /// A page lets go of its anonmm (rules [`AnonmmPut`], [`AnonmmCount`]). Called with its map
+    /// lock held.
     fn anonmm_put(&self, anonmm: AnonmmRef) {
         if self.rules().anonmm_count == AnonmmCount::AddressSpaces {
             return;
@@ -224,7 +241,8 @@ impl World {
         }
     }
 
-    /// A page gets an anonmm. Called with the map lock of the page held, and something that keeps the anonmm.
+    /// A page gets an anonmm. Called with the map lock of the page held, and something that keeps
+    /// the anonmm.
     fn anonmm_get(&self, anonmm: AnonmmRef) {
         if self.rules().anonmm_count == AnonmmCount::AddressSpaces {
             return;
@@ -232,8 +250,9 @@ impl World {
         self.anonmm(anonmm).count.add(1);
     }
 
-    /// A page is mapped for the first time, or again: it belongs to who maps it, at that address. Called with its map lock and the page-table lock
-    /// held. Kernel: the middle of `page_add_anon_rmap`.
+    /// A page is mapped for the first time, or again: it belongs to who maps it, at that address.
+    /// Called with its map lock and the page-table lock held. Kernel: the middle of
+    /// `page_add_anon_rmap`.
     pub(super) fn set_page_anon(&self, page: PageRef, mm: MmRef, addr: Addr) {
         let anonmm = self.mm_struct(mm).anonmm.read().expect("who maps something has not exited");
         let frame = self.page(page);
@@ -251,8 +270,8 @@ impl World {
         }
     }
 
-    /// Locks the bundle of a page's anonmm. Called with the page's map lock held, by which the page keeps it. Kernel: the beginning of
-    /// `try_to_unmap_anon` and `page_referenced_anon`.
+    /// Locks the bundle of a page's anonmm. Called with the page's map lock held, by which the page
+    /// keeps it. Kernel: the beginning of `try_to_unmap_anon` and `page_referenced_anon`.
     pub(super) fn bundle_lock(&self, anonmm: AnonmmRef) {
         self.anonmm(self.anonmm(anonmm).head).lock.lock();
     }
@@ -275,8 +294,9 @@ impl World {
         self.anonmm(anonmm).mm.read().map(|mm| self.mm_struct(mm))
     }
 
-    /// A walk has found every entry of a page, whose anonmm has no address space any more: the page goes to another one, in which it was found.
-    /// Called with the page's map lock held, which keeps that from unmapping it. Kernel: the end of `page_referenced_anon`.
+    /// A walk has found every entry of a page, whose anonmm has no address space any more: the page
+    /// goes to another one, in which it was found. Called with the page's map lock held, which
+    /// keeps that from unmapping it. Kernel: the end of `page_referenced_anon`.
     pub(super) fn leave_extinct(&self, page: PageRef, heir: AnonmmRef) {
         let mapping = self.page_rmapping(page);
         self.page(page).mapping.write(Mapping::Anonmm(heir));
@@ -300,23 +320,38 @@ impl World {
             return Some(format!("its {anonmm} has been freed"));
         }
         let ring = self.anonmms[object.head.0].lock.peek(Clone::clone);
-        let found = ring.contains(&anonmm) && ring.iter().any(|member| self.anonmms[member.0].mm.peek(|&of| of == Some(mm)));
+        let found = ring.contains(&anonmm)
+            && ring.iter().any(|member| self.anonmms[member.0].mm.peek(|&of| of == Some(mm)));
         (!found).then(|| format!("{mm} is not in the bundle of {anonmm}"))
     }
 
-    /// Every bundle: who is in it, once ([RMAP-3]), and whether its members are counted right ([LIFE-4], [LEAK-1]).
+    /// Every bundle: who is in it, once ([RMAP-3]), and whether its members are counted right
+    /// ([LIFE-4], [LEAK-1]).
     pub(super) fn audit_anonmms(&self) {
         for anonmm in self.live_anonmms() {
             let ring = self.anonmms[anonmm.head.0].lock.peek(Clone::clone);
             let times = ring.iter().filter(|&&member| member == anonmm.id).count();
-            sync::clause(Clause::RMAP_3, times == 1, || format!("{} is {times} times in its bundle", anonmm.id));
-            let pages = self.pages.iter().filter(|page| page.in_use() && page.mapping.peek() == Mapping::Anonmm(anonmm.id)).count();
+            sync::clause(Clause::RMAP_3, times == 1, || {
+                format!("{} is {times} times in its bundle", anonmm.id)
+            });
+            let pages = self
+                .pages
+                .iter()
+                .filter(|page| page.in_use() && page.mapping.peek() == Mapping::Anonmm(anonmm.id))
+                .count();
             let members = if anonmm.is_head() { ring.len() - 1 } else { 0 };
             let others = pages + members + usize::from(anonmm.mm.peek(Option::is_some));
-            let (count, counted) = (anonmm.count.peek(), others as i64 + i64::from(anonmm.is_head()));
-            sync::clause(Clause::LIFE_4, count >= counted, || format!("{}.count is {count}, and {counted} refer to it", anonmm.id));
+            let (count, counted) =
+                (anonmm.count.peek(), others as i64 + i64::from(anonmm.is_head()));
+            sync::clause(Clause::LIFE_4, count >= counted, || {
+                format!("{}.count is {count}, and {counted} refer to it", anonmm.id)
+            });
             sync::clause(Clause::LEAK_1, others > 0 && count == counted, || {
-                format!("{} is not free, its count is {count}, and {others} address spaces, pages and members refer to it", anonmm.id)
+                format!(
+                    "{} is not free, its count is {count}, and {others} address spaces, pages and \
+                     members refer to it",
+                    anonmm.id
+                )
             });
         }
     }

@@ -26,21 +26,31 @@ impl World {
         for (anon_vma, object) in self.anon_vmas.live() {
             self.audit_list(anon_vma, object);
             let unused = object.list.peek(Vec::is_empty) && object.refcount.peek() <= 1;
-            sync::clause(Clause::LEAK_1, !unused, || format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot()));
+            sync::clause(Clause::LEAK_1, !unused, || {
+                format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot())
+            });
         }
     }
 
     fn audit_pte(&self, at: PteLocation, pte: Pte) {
         if let Pte::Swap { entry, .. } = pte {
-            let value = self.peek_swap_cache(entry).map_or(self.peek_swap(entry), |page| self.frame(page).peek_content());
+            let value = self
+                .peek_swap_cache(entry)
+                .map_or(self.peek_swap(entry), |page| self.frame(page).peek_content());
             self.shadow_check(self.mm_struct(at.mm), at.addr, pte, value);
         }
-        sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || format!("{at} = {pte}"));
+        sync::clause(Clause::MIG_2, !matches!(pte, Pte::Migration { .. }), || {
+            format!("{at} = {pte}")
+        });
         let Pte::Present { page, .. } = pte else { return };
         let frame = self.frame(page);
-        sync::clause(Clause::LIFE_3, frame.in_use() && frame.present() == page, || format!("{at} = {pte}, and {page} is free"));
+        sync::clause(Clause::LIFE_3, frame.in_use() && frame.present() == page, || {
+            format!("{at} = {pte}, and {page} is free")
+        });
         let missing = self.rmap_gap(at, page);
-        sync::clause(Clause::RMAP_1, missing.is_none(), || format!("{at} = {pte}, and {}", missing.unwrap_or_default()));
+        sync::clause(Clause::RMAP_1, missing.is_none(), || {
+            format!("{at} = {pte}, and {}", missing.unwrap_or_default())
+        });
         if self.shmem_at(at.addr).is_some() {
             return; // what is there, the file says
         }
@@ -58,43 +68,73 @@ impl World {
             Mapping::AnonVma(anon_vma) => anon_vma,
             Mapping::Anonmm(anonmm) => {
                 let addr = frame.index.peek();
-                let elsewhere = (addr != at.addr).then(|| format!("a walk looks for {page} at address {addr}"));
+                let elsewhere =
+                    (addr != at.addr).then(|| format!("a walk looks for {page} at address {addr}"));
                 return self.bundle_gap(anonmm, at.mm).or(elsewhere);
             }
             Mapping::File if self.shmem_at(at.addr).is_some() => {
-                let covers = |vma: &&Vma| vma.in_use() && vma.mm == at.mm && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr);
-                let listed = self.vmas.iter().find(covers).is_some_and(|vma| self.is_file_vma_listed(vma.id()));
+                let covers = |vma: &&Vma| {
+                    vma.in_use()
+                        && vma.mm == at.mm
+                        && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr)
+                };
+                let listed = self
+                    .vmas
+                    .iter()
+                    .find(covers)
+                    .is_some_and(|vma| self.is_file_vma_listed(vma.id()));
                 return (!listed).then(|| format!("no VMA of the file maps {page} there"));
             }
             Mapping::File => return None, // a page that was built by hand
-            Mapping::None => return Some(format!("{page} has no {}", if self.has_anonmm() { "anonmm" } else { "anon_vma" })),
+            Mapping::None => {
+                return Some(format!(
+                    "{page} has no {}",
+                    if self.has_anonmm() { "anonmm" } else { "anon_vma" }
+                ));
+            }
         };
         if !self.anon_vmas.is_live(anon_vma) {
             return Some(format!("its anon_vma#{} has been freed", anon_vma.slot()));
         }
-        let covers = |vma: &Vma| vma.in_use() && vma.mm == at.mm && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr);
-        let Some(vma) = self.vmas.iter().find(|vma| covers(vma)) else { return Some("no VMA covers it".into()) };
+        let covers = |vma: &Vma| {
+            vma.in_use()
+                && vma.mm == at.mm
+                && (vma.vm_start.peek()..vma.vm_end.peek()).contains(&at.addr)
+        };
+        let Some(vma) = self.vmas.iter().find(|vma| covers(vma)) else {
+            return Some("no VMA covers it".into());
+        };
         if !self.is_listed(anon_vma, vma) {
             return Some(format!("{vma} is not on the list of anon_vma#{}", anon_vma.slot()));
         }
-        let addr = frame.index.peek().wrapping_add(vma.vm_start.peek()).wrapping_sub(vma.vm_pgoff.peek());
+        let addr =
+            frame.index.peek().wrapping_add(vma.vm_start.peek()).wrapping_sub(vma.vm_pgoff.peek());
         (addr != at.addr).then(|| format!("a walk looks for {page} at {addr} of {vma}"))
     }
 
     /// [VMA-1]: an address space's VMAs among themselves; and [RMAP-3] from each of them.
     fn audit_vmas(&self, mm: &Mm) {
         let mmap = mm.mmap.peek();
-        let ranges: Vec<_> = mmap.iter().map(|&vma| self.vma(vma)).map(|vma| (vma.vm_start.peek(), vma.vm_end.peek())).collect();
-        let sorted = ranges.iter().all(|(start, end)| start < end) && ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+        let ranges: Vec<_> = mmap
+            .iter()
+            .map(|&vma| self.vma(vma))
+            .map(|vma| (vma.vm_start.peek(), vma.vm_end.peek()))
+            .collect();
+        let sorted = ranges.iter().all(|(start, end)| start < end)
+            && ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0);
         sync::clause(Clause::VMA_1, sorted, || format!("the VMAs of {} are {ranges:?}", mm.id()));
         for &vma in mmap.iter() {
             let vma = self.vma(vma);
             let chain = vma.anon_vma_chain.peek(Clone::clone);
-            let listed = chain.iter().all(|&anon_vma| self.anon_vmas.is_live(anon_vma) && self.is_listed(anon_vma, vma));
+            let listed = chain
+                .iter()
+                .all(|&anon_vma| self.anon_vmas.is_live(anon_vma) && self.is_listed(anon_vma, vma));
             let own = vma.anon_vma.peek();
-            let linked = own.map_or(chain.is_empty(), |own| chain.contains(&own)) && (self.chained() || chain.len() <= 1);
+            let linked = own.map_or(chain.is_empty(), |own| chain.contains(&own))
+                && (self.chained() || chain.len() <= 1);
             sync::clause(Clause::RMAP_3, vma.in_use() && listed && linked, || {
-                let names: Vec<_> = chain.iter().map(|anon_vma| format!("anon_vma#{}", anon_vma.slot())).collect();
+                let names: Vec<_> =
+                    chain.iter().map(|anon_vma| format!("anon_vma#{}", anon_vma.slot())).collect();
                 format!(
                     "{vma} has {} and is linked to {}",
                     Mapping::through(own),
@@ -108,7 +148,9 @@ impl World {
     fn audit_list(&self, anon_vma: SlabRef, object: &AnonVma) {
         let stray = object.list.peek(|list| {
             let linked = |vma: &VmaRef| {
-                *vma != DUMMY_VMA && self.vma(*vma).in_use() && self.vma(*vma).anon_vma_chain.peek(|chain| chain.contains(&anon_vma))
+                *vma != DUMMY_VMA
+                    && self.vma(*vma).in_use()
+                    && self.vma(*vma).anon_vma_chain.peek(|chain| chain.contains(&anon_vma))
             };
             let once = |at: usize| !list[..at].contains(&list[at]);
             (0..list.len()).find(|&at| !linked(&list[at]) || !once(at)).map(|at| list[at])
@@ -129,13 +171,23 @@ impl World {
     fn audit_page(&self, page: PageRef) {
         let frame = self.frame(page);
         let times = |list: &Vec<PageRef>| list.iter().filter(|&&on_list| on_list == page).count();
-        let (listed, new) = (self.lru_lock.peek(times), self.lru_add_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>()));
-        let activated = self.activate_page_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>());
-        let isolated = if self.rules().activate_page == ActivatePage::PagevecIsolated { new + activated } else { new };
+        let (listed, new) = (
+            self.lru_lock.peek(times),
+            self.lru_add_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>()),
+        );
+        let activated =
+            self.activate_page_pvecs.peek(|pvecs| pvecs.values().map(times).sum::<usize>());
+        let isolated = if self.rules().activate_page == ActivatePage::PagevecIsolated {
+            new + activated
+        } else {
+            new
+        };
         let waiting = new + activated;
-        sync::clause(Clause::LRU_1, listed + isolated == 1 && frame.lru.peek() == (listed == 1), || {
-            format!("{page} is not free, and {listed} times on the LRU list")
-        });
+        sync::clause(
+            Clause::LRU_1,
+            listed + isolated == 1 && frame.lru.peek() == (listed == 1),
+            || format!("{page} is not free, and {listed} times on the LRU list"),
+        );
         self.audit_host(page);
         let filed = frame.mapping.peek() == Mapping::File;
         if filed && self.shmem().is_none() {
@@ -145,10 +197,13 @@ impl World {
         let swapped = i64::from(self.swap_cache_holds(page));
         let cached = swapped + i64::from(filed);
         let (mapcount, count) = (frame.mapcount.peek(), frame.count.peek());
-        sync::clause(Clause::COUNT_1, mapcount == present, || format!("{page}.mapcount is {mapcount}, and should be {present}"));
+        sync::clause(Clause::COUNT_1, mapcount == present, || {
+            format!("{page}.mapcount is {mapcount}, and should be {present}")
+        });
         sync::clause(Clause::COUNT_2, count == present + cached + waiting as i64, || {
             format!(
-                "{page}.count is {count}, and should be {}: page-table entries {present}, swap cache or page cache {cached}, pagevecs {waiting}",
+                "{page}.count is {count}, and should be {}: page-table entries {present}, swap \
+                 cache or page cache {cached}, pagevecs {waiting}",
                 present + cached + waiting as i64
             )
         });
@@ -168,25 +223,36 @@ impl World {
             return;
         }
         let mapped = frame.mapcount.peek();
-        let there = frame.cached.peek(|slot| slot.is_some_and(|entry| self.peek_swap(entry) == frame.peek_content()));
-        let hole = frame.mapping.peek() == Mapping::File && self.shmem().is_some() && frame.peek_content() == 0 && !frame.dirty.peek();
+        let there = frame
+            .cached
+            .peek(|slot| slot.is_some_and(|entry| self.peek_swap(entry) == frame.peek_content()));
+        let hole = frame.mapping.peek() == Mapping::File
+            && self.shmem().is_some()
+            && frame.peek_content() == 0
+            && !frame.dirty.peek();
         sync::clause(Clause::HINT_2, there || hole || (mapped == 0 && !frame.dirty.peek()), || {
             format!("{page} is discarded, and what it held is not on the device")
         });
         let gone = frame.discarded.peek();
-        sync::clause(Clause::HINT_4, !gone || mapped == 0, || format!("{page} has been taken away, and its mapcount is {mapped}"));
+        sync::clause(Clause::HINT_4, !gone || mapped == 0, || {
+            format!("{page} has been taken away, and its mapcount is {mapped}")
+        });
     }
 
-    /// The entry at `addr` lets its process store into `page`: nobody else may have the page ([COW-2]).
+    /// The entry at `addr` lets its process store into `page`: nobody else may have the page
+    /// ([COW-2]).
     pub(super) fn assert_sole_entry(&self, mm: &Mm, addr: Addr, page: PageRef) {
         let frame = self.frame(page);
         let here = PteLocation { mm: mm.id(), addr };
         let elsewhere = |entries: &BTreeMap<PteLocation, Pte>, named: &dyn Fn(Pte) -> bool| {
             entries.iter().map(|(&at, &pte)| (at, pte)).find(|&(at, pte)| at != here && named(pte))
         };
-        let mapped = frame.entries.with(|entries| elsewhere(entries, &|pte| pte.page() == Some(page)));
+        let mapped =
+            frame.entries.with(|entries| elsewhere(entries, &|pte| pte.page() == Some(page)));
         let slot = frame.cached.get();
-        let other = mapped.or_else(|| self.swap.entries[slot?.0 as usize].with(|entries| elsewhere(entries, &|_| true)));
+        let other = mapped.or_else(|| {
+            self.swap.entries[slot?.0 as usize].with(|entries| elsewhere(entries, &|_| true))
+        });
         sync::clause(Clause::COW_2, other.is_none(), || {
             let (at, pte) = other.expect("it is violated");
             format!("{here} lets {} store into {page}, and {at} = {pte}", mm.id())

@@ -1,4 +1,5 @@
-//! exec: the arguments are put on a stack at the top, which moves to where it is to be when that is known.
+//! exec: the arguments are put on a stack at the top, which moves to where it is to be when that is
+//! known.
 
 use std::ops::Range;
 
@@ -13,13 +14,15 @@ impl World {
     pub(super) fn refuse_without_temporary_stack(&self, what: &str) {
         if self.rules().temporary_stack == TemporaryStack::None {
             sync::inapplicable(&format!(
-                "{what} needs a stack that moves, and this protocol has temporary_stack=none, as kernels until 2.6.22"
+                "{what} needs a stack that moves, and this protocol has temporary_stack=none, as \
+                 kernels until 2.6.22"
             ));
         }
     }
 
-    /// See [`Process::bprm_mm_init`](super::Process::bprm_mm_init). Kernel: the same name, and the growing of the stack in `copy_strings`. Takes `mmap_sem` for
-    /// writing. True if anything was done.
+    /// See [`Process::bprm_mm_init`](super::Process::bprm_mm_init). Kernel: the same name, and the
+    /// growing of the stack in `copy_strings`. Takes `mmap_sem` for writing. True if anything was
+    /// done.
     pub(super) fn bprm_mm_init(&self, mm: MmRef, range: Range<Addr>) -> bool {
         call!("bprm_mm_init({mm}, {range:?})");
         let mm = self.mm_struct(mm);
@@ -33,14 +36,24 @@ impl World {
         made
     }
 
-    /// See [`Process::setup_arg_pages`](super::Process::setup_arg_pages). Takes `mmap_sem` for writing. Kernel: the same name; that the stack grows afterwards, is
+    /// See [`Process::setup_arg_pages`](super::Process::setup_arg_pages). Takes `mmap_sem` for
+    /// writing. Kernel: the same name; that the stack grows afterwards, is
     /// [`Process::expand_downwards`](super::Process::expand_downwards).
-    pub(super) fn setup_arg_pages(&self, mm: MmRef, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
+    pub(super) fn setup_arg_pages(
+        &self,
+        mm: MmRef,
+        range: Range<Addr>,
+        to: Addr,
+    ) -> Result<(), Errno> {
         call!("setup_arg_pages({mm}, {range:?} → {to})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        let vma = self.find_vma(mm, range.start).filter(|vma| vma.vm_start.read() == range.start && vma.vm_end.read() == range.end);
-        let stack = vma.and_then(|vma| Some((vma, vma.exec_stack.as_ref().filter(|stack| !stack.moved.read())?)));
+        let vma = self
+            .find_vma(mm, range.start)
+            .filter(|vma| vma.vm_start.read() == range.start && vma.vm_end.read() == range.end);
+        let stack = vma.and_then(|vma| {
+            Some((vma, vma.exec_stack.as_ref().filter(|stack| !stack.moved.read())?))
+        });
         let moved = stack.ok_or(Errno::Efault).and_then(|(vma, stack)| {
             self.shift_arg_pages(mm, vma, range.start - to)?;
             *stack.moved.write() = true;
@@ -53,19 +66,27 @@ impl World {
         moved
     }
 
-    /// Moves the stack down, and the entries with it. Where memory runs out for a page table, some have moved and some have not: exec fails, and the end of the
-    /// process removes both. Called with `mmap_sem` held for writing. Kernel: the same name, `relocate_vma_down` since 6.12.
+    /// Moves the stack down, and the entries with it. Where memory runs out for a page table, some
+    /// have moved and some have not: exec fails, and the end of the process removes both. Called
+    /// with `mmap_sem` held for writing. Kernel: the same name, `relocate_vma_down` since 6.12.
     ///
-    /// The offset stays: an index that was true of the old place is true of the new one from the moment when `vm_start` is written.
+    /// The offset stays: an index that was true of the old place is true of the new one from the
+    /// moment when `vm_start` is written.
     fn shift_arg_pages(&self, mm: &Mm, vma: &Vma, shift: Addr) -> Result<(), Errno> {
-        let (old_start, old_end, pgoff) = (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
-        let (new_start, new_end, length) = (old_start - shift, old_end - shift, old_end - old_start);
+        let (old_start, old_end, pgoff) =
+            (vma.vm_start.read(), vma.vm_end.read(), vma.vm_pgoff.read());
+        let (new_start, new_end, length) =
+            (old_start - shift, old_end - shift, old_end - old_start);
         if !self.is_free_below(mm, vma, new_start) {
             return Err(Errno::Efault);
         }
         let rule = self.rules().temporary_stack;
         // vma_adjust would take it again.
-        let locked = if rule == TemporaryStack::Locked { vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma)) } else { None };
+        let locked = if rule == TemporaryStack::Locked {
+            vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
+        } else {
+            None
+        };
         if locked.is_some() {
             vma.anon_vma.write(None);
         }
@@ -74,11 +95,14 @@ impl World {
         vma.shifts(shift);
         match rule {
             TemporaryStack::TwoVmasInOrder => {}
-            TemporaryStack::TwoVmas => self.under_anon_vma_lock(vma, || vma.vm_start.write(new_start)),
+            TemporaryStack::TwoVmas => {
+                self.under_anon_vma_lock(vma, || vma.vm_start.write(new_start))
+            }
             _ => self.vma_adjust(mm, vma, new_start, old_end, pgoff, None),
         }
         let locks = rule == TemporaryStack::LockedMoves;
-        let len = self.move_page_tables(mm, (vma, old_start), (vma, new_start), length, locks, true);
+        let len =
+            self.move_page_tables(mm, (vma, old_start), (vma, new_start), length, locks, true);
         let moved = len == length;
         if let Some(tmp_vma) = tmp_vma {
             if rule == TemporaryStack::TwoVmasInOrder {
@@ -106,7 +130,8 @@ impl World {
         if moved { Ok(()) } else { Err(Errno::Enomem) }
     }
 
-    /// The second VMA that exec has while entries move (rule [`TemporaryStack`]), on the lists that the first is on, and not in the address space.
+    /// The second VMA that exec has while entries move (rule [`TemporaryStack`]), on the lists that
+    /// the first is on, and not in the address space.
     fn copy_stack_vma(&self, vma: &Vma, new_start: Addr) -> Result<&Vma, Errno> {
         if !self.memory_is_left() {
             return Err(Errno::Enomem);

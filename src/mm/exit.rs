@@ -22,8 +22,8 @@ impl World {
         self.mmput(self.mm_struct(mm));
     }
 
-    /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not taken; only reverse-map walkers still come
-    /// by.
+    /// Ends an address space. Kernel: `exit_mmap`. The last user is gone, so `mmap_sem` is not
+    /// taken; only reverse-map walkers still come by.
     pub(super) fn exit_mmap(&self, mm: &Mm) {
         call!("exit_mmap({})", mm.id());
         let vmas = mm.mmap.read();
@@ -31,7 +31,8 @@ impl World {
         mm.mmap.publish(Vec::new());
     }
 
-    /// See [`Process::munmap`](super::Process::munmap). Kernel: `sys_munmap`. Takes `mmap_sem` for writing.
+    /// See [`Process::munmap`](super::Process::munmap). Kernel: `sys_munmap`. Takes `mmap_sem` for
+    /// writing.
     pub(super) fn munmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
@@ -40,8 +41,9 @@ impl World {
         unmapped.unwrap_or(false)
     }
 
-    /// Unmaps what is mapped in a range; true if there was anything; an error, and nothing is unmapped, if memory runs out. Called with `mmap_sem`
-    /// held for writing. Kernel: the same name.
+    /// Unmaps what is mapped in a range; true if there was anything; an error, and nothing is
+    /// unmapped, if memory runs out. Called with `mmap_sem` held for writing. Kernel: the same
+    /// name.
     pub(super) fn do_munmap(&self, mm: &Mm, range: Range<Addr>) -> Result<bool, Errno> {
         call!("do_munmap({}, {range:?})", mm.id());
         for edge in [range.start, range.end] {
@@ -52,25 +54,28 @@ impl World {
             }
         }
         let all = mm.mmap.read();
-        let (gone, kept): (Vec<_>, Vec<_>) = all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            all.iter().partition(|&&vma| range.contains(&self.vma(vma).vm_start.read()));
         self.changing_vmas(mm, || mm.mmap.publish(kept));
         self.unmap_vmas(mm, &gone);
         Ok(!gone.is_empty())
     }
 
-    /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and dropped before the anon_vmas go or behind that
-    /// (rule [`GatherPut`]). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
+    /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and
+    /// dropped before the anon_vmas go or behind that (rule [`GatherPut`]). Kernel: `unmap_vmas`,
+    /// `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
-        // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page; the entries of each VMA are taken away (zap_pte_range), and the
-        // references that they had are gathered.
+        // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page; the entries of
+        // each VMA are taken away (zap_pte_range), and the references that they had are gathered.
         self.drains_for_zap();
         let vmas: Vec<_> = vmas.iter().map(|&vma| self.vma(vma)).collect();
         let mut gather = MmuGather::default();
         for vma in &vmas {
             self.zap_pte_range(mm, vma.vm_start.read()..vma.vm_end.read(), &mut gather);
         }
-        // unmap_vmas.2: The VMAs leave the lists of their anon_vmas (unlink_anon_vmas); the TLB is flushed; then the references are
-        // dropped, and a page's slot with the last mapping (free_swap_cache). [COUNT-3, LIFE-3]
+        // unmap_vmas.2: The VMAs leave the lists of their anon_vmas (unlink_anon_vmas); the TLB is
+        // flushed; then the references are dropped, and a page's slot with the last mapping
+        // (free_swap_cache). [COUNT-3, LIFE-3]
         match self.rules().gather_put {
             GatherPut::BeforeUnlink => {
                 self.tlb_finish_mmu(mm, gather);
@@ -90,26 +95,27 @@ impl World {
         self.unlink_file_vma(vma);
     }
 
-    /// What waits in this CPU's pagevec goes to the LRU list before anything is unmapped (rule [`ZapDrain`]). Kernel: `lru_add_drain`, in `exit_mmap`,
-    /// `unmap_region` and `zap_page_range`.
+    /// What waits in this CPU's pagevec goes to the LRU list before anything is unmapped (rule
+    /// [`ZapDrain`]). Kernel: `lru_add_drain`, in `exit_mmap`, `unmap_region` and `zap_page_range`.
     pub(super) fn drains_for_zap(&self) {
         if self.rules().zap_drain == ZapDrain::Yes {
             self.lru_add_drain();
         }
     }
 
-    /// Waits until nothing goes through the entries that were taken away, and drops the references that they had. Kernel: the same name.
+    /// Waits until nothing goes through the entries that were taken away, and drops the references
+    /// that they had. Kernel: the same name.
     pub(super) fn tlb_finish_mmu(&self, mm: &Mm, gather: MmuGather) {
         gather.unflushed.into_iter().for_each(|addr| self.flush_tlb_page(mm, addr));
         gather.pages.into_iter().for_each(|page| self.free_page_and_swap_cache(page));
     }
 
-    /// Takes every entry of a range away; the references that the entries had are in `gather` then. Kernel: `zap_pte_range`. Takes the
-    /// page-table lock.
+    /// Takes every entry of a range away; the references that the entries had are in `gather` then.
+    /// Kernel: `zap_pte_range`. Takes the page-table lock.
     pub(super) fn zap_pte_range(&self, mm: &Mm, range: Range<Addr>, gather: &mut MmuGather) {
         call!("zap_pte_range({}, {range:?})", mm.id());
-        // zap_pte_range.1: The page-table lock is taken; if reclaim has cleared entries here and not flushed them yet, they are flushed
-        // now.
+        // zap_pte_range.1: The page-table lock is taken; if reclaim has cleared entries here and
+        // not flushed them yet, they are flushed now.
         mm.page_table_lock.lock();
         self.flush_tlb_batched_pending(mm, range.clone());
         let mut addr = range.start;
@@ -133,8 +139,9 @@ impl World {
         mm.page_table_lock.unlock();
     }
 
-    /// Reclaim may have cleared an entry, and not yet waited for who goes through it: what it left there goes now, so that nobody else could tell
-    /// (rule [`UnmapFlush`]). Called with the page-table lock held. Kernel: the same name, since 4.13.
+    /// Reclaim may have cleared an entry, and not yet waited for who goes through it: what it left
+    /// there goes now, so that nobody else could tell (rule [`UnmapFlush`]). Called with the
+    /// page-table lock held. Kernel: the same name, since 4.13.
     pub(super) fn flush_tlb_batched_pending(&self, mm: &Mm, range: Range<Addr>) {
         if self.rules().unmap_flush == UnmapFlush::Batched && mm.tlb_flush_batched.read() {
             sync::mark(Mark::ZAP_FLUSHES_FOR_RECLAIM);
@@ -145,12 +152,14 @@ impl World {
 
     /// Takes one entry away. Called with the page-table lock held.
     ///
-    /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]). A swap entry's slot is given up while the entry is still there:
-    /// swapoff sees that, since it reads entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
+    /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]). A swap
+    /// entry's slot is given up while the entry is still there: swapoff sees that, since it reads
+    /// entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
     fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
         match pte {
-            // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its reference goes to the gather, so that a load
-            // through a TLB that is not flushed yet still finds the page. [COUNT-3, COUNT-1]
+            // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its
+            // reference goes to the gather, so that a load through a TLB that is not flushed yet
+            // still finds the page. [COUNT-3, COUNT-1]
             Pte::Present { page, .. } if self.shmem_at(addr).is_some() => {
                 self.zap_shared(mm, addr, page);
                 gather.pages.push(page);
@@ -167,16 +176,18 @@ impl World {
                 self.page_remove_rmap(page);
                 gather.pages.push(page);
             }
-            // zap_pte_range.5: Of a swap entry the claim is given up while the entry is still there (free_swap_and_cache); then it is
-            // cleared. [SWAP-2]
+            // zap_pte_range.5: Of a swap entry the claim is given up while the entry is still there
+            // (free_swap_and_cache); then it is cleared. [SWAP-2]
             Pte::Swap { entry, .. } => {
                 self.disown_pte(mm, addr);
                 self.free_swap_and_cache(entry);
                 self.pte_clear_not_present(mm, addr);
             }
-            // zap_pte_range.6: A migration entry is cleared, and no slot is given up for it, though it looks like a swap entry. [S1.5]
+            // zap_pte_range.6: A migration entry is cleared, and no slot is given up for it, though
+            // it looks like a swap entry. [S1.5]
             Pte::Migration { page, .. } => {
-                // free_swap_and_cache is called for it too, and must know it from a swap entry (claim S1.5).
+                // free_swap_and_cache is called for it too, and must know it from a swap entry
+                // (claim S1.5).
                 if self.rules().zap_migration == ZapMigration::Mistake {
                     self.free_swap_and_cache(page.as_swap_entry());
                 }

@@ -7,7 +7,8 @@ use crate::call;
 use crate::spec::{Clause, ContentStable, Gup, GupFast, GupForce, ReadPin};
 use crate::sync::{self, Mark};
 
-/// What the page is wanted for. Kernel: `write` and `force`, `FOLL_WRITE` and `FOLL_FORCE` since 3.4.
+/// What the page is wanted for. Kernel: `write` and `force`, `FOLL_WRITE` and `FOLL_FORCE` since
+/// 3.4.
 #[derive(Clone, Copy)]
 struct Foll {
     write: bool,
@@ -20,7 +21,8 @@ impl Foll {
     const FORCED_WRITE: Self = Self { write: true, force: true };
 }
 
-/// A page that a device holds. Dropping the value does not let go of the page: see [`put`](Self::put).
+/// A page that a device holds. Dropping the value does not let go of the page: see
+/// [`put`](Self::put).
 #[must_use]
 pub struct Pin<'w> {
     world: &'w World,
@@ -31,8 +33,8 @@ pub struct Pin<'w> {
 }
 
 impl<'w> Process<'w> {
-    /// Gives a device the page at `addr`, to store into. Takes `mmap_sem` for reading. Kernel: `get_user_pages(write)`, as a read from a
-    /// file opened with `O_DIRECT` calls it.
+    /// Gives a device the page at `addr`, to store into. Takes `mmap_sem` for reading. Kernel:
+    /// `get_user_pages(write)`, as a read from a file opened with `O_DIRECT` calls it.
     #[track_caller]
     pub fn pin_for_writing(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
@@ -41,9 +43,10 @@ impl<'w> Process<'w> {
         self.world.get_user_pages(self.mm, addr, Foll::WRITE)
     }
 
-    /// Gives a device, or a debugger, the page at `addr` to store into, whether the process may store there or not. Takes `mmap_sem` for reading.
-    /// Kernel: `get_user_pages(write, force)`, `FOLL_WRITE | FOLL_FORCE` later, as `access_process_vm` calls it for ptrace, which keeps `mmap_sem` until it
-    /// has stored, and as drivers did until 6.2 (claim S4.8).
+    /// Gives a device, or a debugger, the page at `addr` to store into, whether the process may
+    /// store there or not. Takes `mmap_sem` for reading. Kernel: `get_user_pages(write, force)`,
+    /// `FOLL_WRITE | FOLL_FORCE` later, as `access_process_vm` calls it for ptrace, which keeps
+    /// `mmap_sem` until it has stored, and as drivers did until 6.2 (claim S4.8).
     #[track_caller]
     pub fn pin_for_writing_by_force(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
@@ -52,7 +55,8 @@ impl<'w> Process<'w> {
         self.world.get_user_pages(self.mm, addr, Foll::FORCED_WRITE)
     }
 
-    /// Gives a device the page at `addr`, to read. Takes `mmap_sem` for reading. Kernel: `get_user_pages`.
+    /// Gives a device the page at `addr`, to read. Takes `mmap_sem` for reading. Kernel:
+    /// `get_user_pages`.
     #[track_caller]
     pub fn pin_for_reading(&self, addr: Addr) -> Result<Pin<'w>, Errno> {
         self.check_alive();
@@ -61,7 +65,8 @@ impl<'w> Process<'w> {
         self.world.get_user_pages(self.mm, addr, Foll::READ)
     }
 
-    /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some time after the page was looked up.
+    /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some
+    /// time after the page was looked up.
     #[track_caller]
     pub fn direct_io(&self, addr: Addr, value: u64) -> Result<(), Errno> {
         let pin = self.pin_for_writing(addr)?;
@@ -88,15 +93,20 @@ impl Pin<'_> {
         let foreign = self.world.shadow_pin_read(self.record, value);
         self.world.shadow_end_dma(at);
         sync::clause(Clause::PIN_2, !foreign, || {
-            format!("a device reads {value} from {}, which {} never stored at {}", self.page, at.mm, at.addr)
+            format!(
+                "a device reads {value} from {}, which {} never stored at {}",
+                self.page, at.mm, at.addr
+            )
         });
         value
     }
 
-    /// The device is done. Takes the page lock if the device stored. Kernel: `set_page_dirty_lock`, then `put_page`, or `unpin_user_page`.
+    /// The device is done. Takes the page lock if the device stored. Kernel: `set_page_dirty_lock`,
+    /// then `put_page`, or `unpin_user_page`.
     pub fn put(self) {
         let Self { world, page, .. } = self;
-        world.shadow_unpin(self.record); // from here on it stores no more, and what it holds is but a reference
+        // from here on it stores no more, and what it holds is but a reference
+        world.shadow_unpin(self.record);
         if self.write {
             world.page(page).lock.lock();
             world.page(page).dirty.write(true);
@@ -105,8 +115,8 @@ impl Pin<'_> {
         world.release_pinned(page);
     }
 
-    /// The device is done, and nobody says that it may have stored: what the entry says must be enough. Kernel: `unpin_user_page`, as io_uring
-    /// calls it for a registered buffer.
+    /// The device is done, and nobody says that it may have stored: what the entry says must be
+    /// enough. Kernel: `unpin_user_page`, as io_uring calls it for a registered buffer.
     pub fn put_clean(self) {
         let Self { world, page, .. } = self;
         world.shadow_unpin(self.record);
@@ -120,14 +130,18 @@ impl Pin<'_> {
 }
 
 impl World {
-    /// The `n`-th page that a device was given: for races in which it was given the page before the CPUs started.
+    /// The `n`-th page that a device was given: for races in which it was given the page before the
+    /// CPUs started.
     ///
     /// # Panics
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn pin(&self, n: usize) -> Pin<'_> {
         let Some((record, page, write)) = self.shadow_pinned(n) else {
-            sync::misuse(format!("no device was given {}", if n == 0 { "a page".into() } else { format!("{} pages", n + 1) }));
+            sync::misuse(format!(
+                "no device was given {}",
+                if n == 0 { "a page".into() } else { format!("{} pages", n + 1) }
+            ));
         };
         Pin { world: self, page, record, write }
     }
@@ -135,10 +149,14 @@ impl World {
     /// Kernel: `get_user_pages`; `pin_user_pages` since 5.6. Takes `mmap_sem` for reading.
     fn get_user_pages(&self, mm: MmRef, addr: Addr, foll: Foll) -> Result<Pin<'_>, Errno> {
         let Foll { write, force } = foll;
-        call!("get_user_pages({mm}:{addr}{}{})", if write { ", write" } else { "" }, if force { ", force" } else { "" });
+        call!(
+            "get_user_pages({mm}:{addr}{}{})",
+            if write { ", write" } else { "" },
+            if force { ", force" } else { "" }
+        );
         let mm = self.mm_struct(mm);
-        // get_user_pages.1: mm->has_pinned is set before a page is looked for: fork looks at it after it has made write_protect_seq odd.
-        // [S0.9]
+        // get_user_pages.1: mm->has_pinned is set before a page is looked for: fork looks at it
+        // after it has made write_protect_seq odd. [S0.9]
         if self.rules().gup == Gup::Pin && !mm.has_pinned.read() {
             mm.has_pinned.write(true); // before it looks for a page
         }
@@ -148,19 +166,22 @@ impl World {
         {
             return Ok(pin);
         }
-        // get_user_pages.3: Otherwise mmap_sem is taken for reading, and the page is looked for under the page-table lock (follow_page).
+        // get_user_pages.3: Otherwise mmap_sem is taken for reading, and the page is looked for
+        // under the page-table lock (follow_page).
         mm.mmap_sem.down_read();
         let pinned = self.follow_page(mm, addr, foll);
         mm.mmap_sem.up_read();
         pinned
     }
 
-    /// Takes no lock: tries what needs none (rule [`GupFast`], claim S0.9). Kernel: `lockless_pages_from_mm`, and until 5.9
-    /// `internal_get_user_pages_fast`.
+    /// Takes no lock: tries what needs none (rule [`GupFast`], claim S0.9). Kernel:
+    /// `lockless_pages_from_mm`, and until 5.9 `internal_get_user_pages_fast`.
     fn get_user_pages_fast(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
         call!("get_user_pages_fast({}:{addr}{})", mm.id(), if write { ", write" } else { "" });
-        // get_user_pages_fast.1: write_protect_seq is read: while it is odd, a fork is at work, and nothing is given away. [S0.9]
-        let counted = self.rules().gup_fast == GupFast::WriteProtectSeq && self.rules().gup == Gup::Pin;
+        // get_user_pages_fast.1: write_protect_seq is read: while it is odd, a fork is at work, and
+        // nothing is given away. [S0.9]
+        let counted =
+            self.rules().gup_fast == GupFast::WriteProtectSeq && self.rules().gup == Gup::Pin;
         let seq = counted.then(|| mm.write_protect_seq.read());
         if seq.is_some_and(|seq| seq % 2 == 1) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
@@ -171,7 +192,8 @@ impl World {
             GupFast::InterruptsOff => self.gup_pte_range_without_interrupts(mm, addr, write)?,
             _ => self.gup_pte_range(mm, addr, write)?,
         };
-        // get_user_pages_fast.3: write_protect_seq is read again: if a fork has begun meanwhile, the page is given back. [S0.9]
+        // get_user_pages_fast.3: write_protect_seq is read again: if a fork has begun meanwhile,
+        // the page is given back. [S0.9]
         if seq.is_some_and(|seq| mm.write_protect_seq.read() != seq) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             self.gup_refuse(&pin);
@@ -182,9 +204,15 @@ impl World {
         Some(pin)
     }
 
-    /// Takes no lock, and does not look again: who has cleared the entry or write-protected it waits in its TLB flush until interrupts are on again,
-    /// and until then the entry's reference keeps the page. Kernel: `gup_pte_range` of x86, 2.6.27 to 4.12.
-    fn gup_pte_range_without_interrupts(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
+    /// Takes no lock, and does not look again: who has cleared the entry or write-protected it
+    /// waits in its TLB flush until interrupts are on again, and until then the entry's reference
+    /// keeps the page. Kernel: `gup_pte_range` of x86, 2.6.27 to 4.12.
+    fn gup_pte_range_without_interrupts(
+        &self,
+        mm: &Mm,
+        addr: Addr,
+        write: bool,
+    ) -> Option<Pin<'_>> {
         let pte = mm.pte(addr);
         let pin = match pte.begin_load() {
             Pte::Present { page, write: writable, .. } if writable || !write => {
@@ -203,19 +231,25 @@ impl World {
     /// Takes no lock. Kernel: `gup_pte_range`, 5.9 to 5.19.
     fn gup_pte_range(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
         // gup_pte_range.1: The entry is read without a lock; to store, it must be writable.
-        let Pte::Present { page, write: writable, dirty } = mm.pte(addr).read() else { return None };
+        let Pte::Present { page, write: writable, dirty } = mm.pte(addr).read() else {
+            return None;
+        };
         if write && !writable {
             return None;
         }
-        // gup_pte_range.2: References are taken, so many that the page is known as pinned, unless the count is zero. [COUNT-4]
+        // gup_pte_range.2: References are taken, so many that the page is known as pinned, unless
+        // the count is zero. [COUNT-4]
         let (frame, references) = (self.frame(page), self.gup_references());
         frame.count.update_if(|count| (count != 0).then_some(count + references)).ok()?;
         let page = frame.resident(); // by now, the frame may have another page
         let record = self.shadow_pin_fast(mm, addr, page, write);
         let pin = Pin { world: self, page, record, write };
-        // gup_pte_range.3: The entry is read again: whoever has unmapped the page meanwhile, or write-protected it, has changed it, and
-        // then the references are dropped. A page to read that others may have, too, is not given away. [S0.1, PIN-1]
-        if mm.pte(addr).read() != (Pte::Present { page, write: writable, dirty }) || (!writable && self.must_unshare(page)) {
+        // gup_pte_range.3: The entry is read again: whoever has unmapped the page meanwhile, or
+        // write-protected it, has changed it, and then the references are dropped. A page to read
+        // that others may have, too, is not given away. [S0.1, PIN-1]
+        if mm.pte(addr).read() != (Pte::Present { page, write: writable, dirty })
+            || (!writable && self.must_unshare(page))
+        {
             sync::mark(Mark::GUP_FAST_LOOKS_AGAIN);
             self.gup_refuse(&pin);
             return None;
@@ -223,36 +257,46 @@ impl World {
         Some(pin)
     }
 
-    /// Lets go of a page that nobody was told of. Kernel: `gup_put_folio`; until 5.17 `put_compound_head`.
+    /// Lets go of a page that nobody was told of. Kernel: `gup_put_folio`; until 5.17
+    /// `put_compound_head`.
     fn gup_refuse(&self, pin: &Pin<'_>) {
         self.shadow_pin_refused(pin.record);
         self.put_page_refs(pin.page, self.gup_references());
     }
 
-    /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with `mmap_sem` held. Takes the page-table lock.
+    /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with
+    /// `mmap_sem` held. Takes the page-table lock.
     fn follow_page(&self, mm: &Mm, addr: Addr, foll: Foll) -> Result<Pin<'_>, Errno> {
         let Foll { write, force } = foll;
         // follow_page.1: The VMA must be there, and permit stores if there are to be any.
-        let vma = self.find_vma(mm, addr).filter(|vma| !write || force || vma.vm_write.read()).ok_or(Errno::Efault)?;
+        let vma = self
+            .find_vma(mm, addr)
+            .filter(|vma| !write || force || vma.vm_write.read())
+            .ok_or(Errno::Efault)?;
         let mut again = FaultAgain::default();
-        let mut broken = false; // has a fault given the process the page for itself, as far as that is asked?
+        // has a fault given the process the page for itself, as far as that is asked?
+        let mut broken = false;
         loop {
             // follow_page.2: Under the page-table lock the entry is read.
             mm.page_table_lock.lock();
             match mm.pte(addr).read() {
-                // follow_page.3: A page to read that others may have, too, is not given away: the process gets one for itself first
-                // (do_wp_page). [PIN-2]
-                pte @ Pte::Present { page, write: false, .. } if !write && self.must_unshare(page) => {
+                // follow_page.3: A page to read that others may have, too, is not given away: the
+                // process gets one for itself first (do_wp_page). [PIN-2]
+                pte @ Pte::Present { page, write: false, .. }
+                    if !write && self.must_unshare(page) =>
+                {
                     again.round(self, &(pte, broken));
                     match self.unshare(mm, vma, addr, pte) {
                         VmFault::Minor | VmFault::Write => continue,
                         VmFault::Oom => return Err(Errno::Enomem),
                     }
                 }
-                // follow_page.4: If the entry permits what is asked for, references are taken, and the lock is let go of: whoever unmaps
-                // the page later sees them. [S0.1, S0.7]
+                // follow_page.4: If the entry permits what is asked for, references are taken, and
+                // the lock is let go of: whoever unmaps the page later sees them. [S0.1, S0.7]
                 Pte::Present { page, write: writable, dirty }
-                    if writable || !write || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
+                    if writable
+                        || !write
+                        || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
                 {
                     self.page(page).count.add(self.gup_references());
                     if self.pins_stable() {
@@ -274,22 +318,25 @@ impl World {
                     mm.page_table_lock.unlock();
                     return Ok(Pin { world: self, page, record, write });
                 }
-                // follow_page.5: Otherwise the lock is let go of, and the entry is faulted in as by an access (handle_mm_fault); then it is
-                // looked at again. [S4.8]
+                // follow_page.5: Otherwise the lock is let go of, and the entry is faulted in as by
+                // an access (handle_mm_fault); then it is looked at again. [S4.8]
                 _ => mm.page_table_lock.unlock(),
             }
             again.round(self, &broken);
             let reads = broken && self.rules().gup_force == GupForce::FaultWrite;
             match self.handle_mm_fault(mm, vma, addr, write && !reads) {
                 VmFault::Oom => return Err(Errno::Enomem),
-                VmFault::Write => broken |= !vma.vm_write.read() || self.rules().gup_force == GupForce::Once,
+                VmFault::Write => {
+                    broken |= !vma.vm_write.read() || self.rules().gup_force == GupForce::Once
+                }
                 VmFault::Minor => broken |= self.rules().gup_force == GupForce::Once,
             }
         }
     }
 
-    /// May a store by force go into a page whose entry is not writable (rule [`GupForce`], claim S4.8)? Called with the page-table lock held. Kernel: the
-    /// same name since 4.9; part of `follow_page` before.
+    /// May a store by force go into a page whose entry is not writable (rule [`GupForce`], claim
+    /// S4.8)? Called with the page-table lock held. Kernel: the same name since 4.9; part of
+    /// `follow_page` before.
     fn can_follow_write_pte(&self, vma: &Vma, page: PageRef, dirty: bool, broken: bool) -> bool {
         match self.rules().gup_force {
             GupForce::Once | GupForce::FaultWrite => broken,
@@ -315,7 +362,8 @@ impl World {
         }
     }
 
-    /// Must a device not be given this page to read, because others may have it? Kernel: `gup_must_unshare`, since 5.19.
+    /// Must a device not be given this page to read, because others may have it? Kernel:
+    /// `gup_must_unshare`, since 5.19.
     fn must_unshare(&self, page: PageRef) -> bool {
         self.rules().read_pin == ReadPin::Unshare && !self.page(page).anon_exclusive.read()
     }

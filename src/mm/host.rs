@@ -1,11 +1,12 @@
-//! The host of a virtual machine: what it knows of a page frame, and that it may discard what a volatile one holds.
+//! The host of a virtual machine: what it knows of a page frame, and that it may discard what a
+//! volatile one holds.
 
 use std::fmt;
 
 use super::{PageRef, World};
 use crate::spec::{
-    AnonVmaLink, Clause, DirtyTransfer, DiscardFree, FindGetPage, ForkPinned, Gup, GupFast, Hinting, MapLock, Reuse, Rmap, SwapBypass,
-    SwapCacheEntry, SwapHasCache, TryToUnuse, Writable,
+    AnonVmaLink, Clause, DirtyTransfer, DiscardFree, FindGetPage, ForkPinned, Gup, GupFast,
+    Hinting, MapLock, Reuse, Rmap, SwapBypass, SwapCacheEntry, SwapHasCache, TryToUnuse, Writable,
 };
 use crate::sync::{self, Mark, Name, Scalar};
 
@@ -28,7 +29,8 @@ pub(super) struct Host {
     pub(super) usage: Usage,
     /// The host has no contents any more: an access ends in a discard fault.
     pub(super) discarded: bool,
-    /// Something was stored since the page was mapped first, or read from swap. Kernel: the storage key's change bit.
+    /// Something was stored since the page was mapped first, or read from swap. Kernel: the storage
+    /// key's change bit.
     pub(super) changed: bool,
 }
 
@@ -69,12 +71,14 @@ impl Scalar for Host {
 }
 
 impl World {
-    /// Does the guest tell its host which pages it can do without? Else nothing here is a step (rule [`Hinting`]).
+    /// Does the guest tell its host which pages it can do without? Else nothing here is a step
+    /// (rule [`Hinting`]).
     pub(super) fn hints(&self) -> bool {
         self.rules().hinting == Hinting::Volatile
     }
 
-    /// What this protocol chooses that came before or after the kernels that document 2 was written for, and that would have to make pages stable too.
+    /// What this protocol chooses that came before or after the kernels that document 2 was written
+    /// for, and that would have to make pages stable too.
     pub(super) fn too_late_for_hinting(&self) -> Option<&'static str> {
         let rules = self.rules();
         let pins = rules.gup != Gup::Get || rules.gup_fast != GupFast::No;
@@ -92,7 +96,10 @@ impl World {
             (rules.fork_pinned != ForkPinned::Share, "copies of pinned pages"),
             (rules.swap_bypass != SwapBypass::No, "swap-in beside the swap cache"),
             (rules.swap_has_cache != SwapHasCache::Counted, "bit for the swap cache's claim"),
-            (rules.swap_cache_entry != SwapCacheEntry::Swap, "migration entries for the swap cache"),
+            (
+                rules.swap_cache_entry != SwapCacheEntry::Swap,
+                "migration entries for the swap cache",
+            ),
             (rules.find_get_page == FindGetPage::LocklessOnce, "look-up that looks once"),
             (rules.try_to_unuse == TryToUnuse::ByMm, "swapoff by address space"),
         ]
@@ -100,8 +107,8 @@ impl World {
         .find_map(|(chosen, what)| chosen.then_some(what))
     }
 
-    /// The host discards what the page holds, if it is volatile, and, where the host has to ask, was not stored to: one step, at any time. A CPU of its
-    /// own, in a race.
+    /// The host discards what the page holds, if it is volatile, and, where the host has to ask,
+    /// was not stored to: one step, at any time. A CPU of its own, in a race.
     #[track_caller]
     pub fn host_discards(&self, page: PageRef) {
         sync::here();
@@ -130,21 +137,29 @@ impl World {
         let Ok(before) = frame.host.update_if(takes) else { return false };
         sync::mark(Mark::HOST_DISCARDS);
         let lost = before.changed && frame.entries.with(|entries| !entries.is_empty());
-        sync::clause(Clause::HINT_2, !lost, || format!("the host discards {page}, which was stored to, and nobody has written that out"));
+        sync::clause(Clause::HINT_2, !lost, || {
+            format!(
+                "the host discards {page}, which was stored to, and nobody has written that out"
+            )
+        });
         true
     }
 
-    /// The page has left the swap cache: if anybody maps it, what it holds is nowhere else ([HINT-2]).
+    /// The page has left the swap cache: if anybody maps it, what it holds is nowhere else
+    /// ([HINT-2]).
     pub(super) fn slot_goes(&self, page: PageRef) {
         if self.hints() {
             let lost = self.page_discarded(page) && self.frame(page).mapped();
-            sync::clause(Clause::HINT_2, !lost, || format!("the slot of {page} is given up, and the host has discarded the page"));
+            sync::clause(Clause::HINT_2, !lost, || {
+                format!("the slot of {page} is given up, and the host has discarded the page")
+            });
         }
     }
 
-    /// The last mapping is gone: that something was stored through one of them, the page's own bit says from here on. The page must be stable before
-    /// the host's bit is cleared, or it may be discarded in between (rule [`DirtyTransfer`], patch 6). Kernel: `page_test_dirty` and `page_clear_dirty`
-    /// in `page_remove_rmap` (s390).
+    /// The last mapping is gone: that something was stored through one of them, the page's own bit
+    /// says from here on. The page must be stable before the host's bit is cleared, or it may be
+    /// discarded in between (rule [`DirtyTransfer`], patch 6). Kernel: `page_test_dirty` and
+    /// `page_clear_dirty` in `page_remove_rmap` (s390).
     pub(super) fn page_transfer_dirty(&self, page: PageRef) {
         let frame = self.page(page);
         if !self.hints() || !frame.host.read().changed {
@@ -152,7 +167,9 @@ impl World {
         }
         if self.rules().dirty_transfer == DirtyTransfer::Stable {
             let stable = self.page_make_stable(page);
-            sync::clause(Clause::HINT_2, stable, || format!("{page} was stored to, and the host has discarded it"));
+            sync::clause(Clause::HINT_2, stable, || {
+                format!("{page} was stored to, and the host has discarded it")
+            });
         }
         frame.host.update(|host| Host { changed: false, ..host });
         frame.dirty.write(true);
@@ -160,7 +177,12 @@ impl World {
 
     /// Something is stored into it; false if the host has discarded it.
     pub(super) fn host_sees_store(&self, page: PageRef) -> bool {
-        !self.hints() || self.page(page).host.update_if(|host| (!host.discarded).then_some(Host { changed: true, ..host })).is_ok()
+        !self.hints()
+            || self
+                .page(page)
+                .host
+                .update_if(|host| (!host.discarded).then_some(Host { changed: true, ..host }))
+                .is_ok()
     }
 
     /// May a load go on? Not if the host has discarded the page.
@@ -173,16 +195,17 @@ impl World {
         self.frame(page).host.read().discarded
     }
 
-    /// The page is freed: the host need not keep the frame. True if nothing may be put into it, since a discard fault of it may be pending still (rule
-    /// [`DiscardFree`]). Kernel: `page_set_unused`, `page_free_discarded`.
+    /// The page is freed: the host need not keep the frame. True if nothing may be put into it,
+    /// since a discard fault of it may be pending still (rule [`DiscardFree`]). Kernel:
+    /// `page_set_unused`, `page_free_discarded`.
     pub(super) fn frees_late(&self, page: PageRef) -> bool {
         let frame = self.frame(page);
         frame.host.update(|host| Host { usage: Usage::Unused, ..host });
         frame.discarded.read() && self.rules().discard_free == DiscardFree::Delayed
     }
 
-    /// From here on the host may discard the page ([HINT-1]); where some entry has permitted stores, only if it was not stored to (rule
-    /// [`Writable`]). Kernel: `page_set_volatile`.
+    /// From here on the host may discard the page ([HINT-1]); where some entry has permitted
+    /// stores, only if it was not stored to (rule [`Writable`]). Kernel: `page_set_volatile`.
     pub(super) fn page_set_volatile(&self, page: PageRef) {
         let frame = self.page(page);
         let usage = match self.rules().writable {
@@ -204,7 +227,10 @@ impl World {
 
     /// From here on it may not; false if it has already. Kernel: `page_set_stable_if_present`.
     pub(super) fn page_set_stable_if_present(&self, page: PageRef) -> bool {
-        self.page(page).host.update_if(|host| (!host.discarded).then_some(Host { usage: Usage::Stable, ..host })).is_ok()
+        self.page(page)
+            .host
+            .update_if(|host| (!host.discarded).then_some(Host { usage: Usage::Stable, ..host }))
+            .is_ok()
     }
 
     /// Somebody has made the page stable, and relies on it from here on ([HINT-1]).
@@ -212,7 +238,9 @@ impl World {
         if self.hints() {
             self.page(page).needed.count(|needed| *needed += 1);
             let host = self.page(page).host.read();
-            sync::clause(Clause::HINT_1, host.usage == Usage::Stable, || format!("{page} was made stable, and is {host}"));
+            sync::clause(Clause::HINT_1, host.usage == Usage::Stable, || {
+                format!("{page} was made stable, and is {host}")
+            });
         }
     }
 

@@ -1,4 +1,5 @@
-//! The LRU list: how a page comes there, who takes it off, and the pagevecs in which new pages wait for it.
+//! The LRU list: how a page comes there, who takes it off, and the pagevecs in which new pages wait
+//! for it.
 
 use std::hash::Hash;
 
@@ -8,8 +9,9 @@ use crate::spec::{ActivatePage, Clause, Isolation, PutbackDiscarded};
 use crate::sync::{self, Mark};
 
 impl World {
-    /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel: `isolate_lru_page`, which only migration calls
-    /// (rule [`Isolation`], claim S1.7; read in 2.6.18, 2.6.22, 2.6.24, 2.6.28 and 2.6.36). Takes `lru_lock`.
+    /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel:
+    /// `isolate_lru_page`, which only migration calls (rule [`Isolation`], claim S1.7; read in
+    /// 2.6.18, 2.6.22, 2.6.24, 2.6.28 and 2.6.36). Takes `lru_lock`.
     pub fn isolate_lru_page(&self, page: PageRef) -> bool {
         if self.shmem().is_some() {
             sync::misuse("pages are not migrated where memory is shared");
@@ -17,8 +19,8 @@ impl World {
         self.isolate(page, self.rules().isolation)
     }
 
-    /// The same as reclaim does it, which never took a page of which nobody has a reference. Kernel: `isolate_lru_pages` for one page;
-    /// `shrink_cache` in 2.6.11, which undoes it then.
+    /// The same as reclaim does it, which never took a page of which nobody has a reference.
+    /// Kernel: `isolate_lru_pages` for one page; `shrink_cache` in 2.6.11, which undoes it then.
     pub(super) fn isolate_for_reclaim(&self, page: PageRef) -> bool {
         self.isolate(page, Isolation::GetUnlessZero)
     }
@@ -42,7 +44,8 @@ impl World {
     /// Called with `lru_lock` held.
     fn isolate_locked(&self, page: PageRef, how: Isolation) -> bool {
         let frame = self.frame(page);
-        // A frame that has been freed and reused since is another page: the kernel's scan would not find this one on the list.
+        // A frame that has been freed and reused since is another page: the kernel's scan would not
+        // find this one on the list.
         let isolated = frame.resident() == page
             && frame.lru.read()
             && match how {
@@ -58,14 +61,16 @@ impl World {
         isolated
     }
 
-    /// Puts an isolated page back and drops the reference. Kernel: `putback_lru_page`. Takes `lru_lock`.
+    /// Puts an isolated page back and drops the reference. Kernel: `putback_lru_page`. Takes
+    /// `lru_lock`.
     pub fn putback_lru_page(&self, page: PageRef) {
         self.add_page_to_lru_list(page);
         self.put_page(page);
     }
 
-    /// The same, as reclaim does it with what it has scanned: a page that somebody takes away meanwhile is not listed again (rule
-    /// [`PutbackDiscarded`], claim S2.9). Kernel: the end of `shrink_inactive_list` and `shrink_active_list`.
+    /// The same, as reclaim does it with what it has scanned: a page that somebody takes away
+    /// meanwhile is not listed again (rule [`PutbackDiscarded`], claim S2.9). Kernel: the end of
+    /// `shrink_inactive_list` and `shrink_active_list`.
     pub(super) fn putback_scanned_page(&self, page: PageRef) {
         if self.hints() && self.rules().putback_discarded == PutbackDiscarded::LeaveOff {
             self.lru_lock.lock();
@@ -82,9 +87,10 @@ impl World {
         }
     }
 
-    /// From here on a new page waits in the pagevec of its CPU until something drains that, and what builds the world runs on CPU `cpu`. Without
-    /// it every pagevec is full with each page, which goes to the LRU list at once. CPUs are counted as the race lists them, from 0; a number that it
-    /// does not have is a CPU on which nothing runs. For the building of worlds.
+    /// From here on a new page waits in the pagevec of its CPU until something drains that, and
+    /// what builds the world runs on CPU `cpu`. Without it every pagevec is full with each page,
+    /// which goes to the LRU list at once. CPUs are counted as the race lists them, from 0; a
+    /// number that it does not have is a CPU on which nothing runs. For the building of worlds.
     #[track_caller]
     pub fn batch_lru_add(&self, cpu: usize) {
         self.assert_being_built("batch_lru_add");
@@ -107,8 +113,8 @@ impl World {
         self.builders_cpu.get().map(|builder| self.activate_page_pvecs.mine_or(builder, act))
     }
 
-    /// Puts a new page on the LRU list, or into this CPU's pagevec, which takes a reference (claim S0.3). Kernel: `lru_cache_add`. Takes
-    /// `lru_lock`.
+    /// Puts a new page on the LRU list, or into this CPU's pagevec, which takes a reference (claim
+    /// S0.3). Kernel: `lru_cache_add`. Takes `lru_lock`.
     pub(super) fn lru_cache_add(&self, page: PageRef) {
         if self.lru_add_pvec(|pages| pages.push(page)).is_some() {
             self.get_page(page);
@@ -117,7 +123,8 @@ impl World {
         }
     }
 
-    /// What waits in this CPU's pagevec goes to the LRU list. Kernel: the same name. Takes `lru_lock`.
+    /// What waits in this CPU's pagevec goes to the LRU list. Kernel: the same name. Takes
+    /// `lru_lock`.
     pub(super) fn lru_add_drain(&self) {
         for page in self.lru_add_pvec(std::mem::take).unwrap_or_default() {
             self.putback_lru_page(page);
@@ -132,8 +139,9 @@ impl World {
         }
     }
 
-    /// The same for who is about to copy the page because somebody has a reference to it, unless no pagevec can be that. One that keeps the page on
-    /// the LRU list is overlooked (rule [`ActivatePage`]). Kernel: in `do_wp_page` and `do_swap_page`, since 5.18 (5.19, 6.12 read).
+    /// The same for who is about to copy the page because somebody has a reference to it, unless no
+    /// pagevec can be that. One that keeps the page on the LRU list is overlooked (rule
+    /// [`ActivatePage`]). Kernel: in `do_wp_page` and `do_swap_page`, since 5.18 (5.19, 6.12 read).
     pub(super) fn lru_add_drain_for(&self, page: PageRef) {
         if self.builders_cpu.get().is_some() && !self.page(page).lru.read() {
             self.lru_add_drain();
@@ -150,7 +158,9 @@ impl World {
     /// Called with `lru_lock` held.
     fn list(&self, page: PageRef) {
         let listed = self.is_on_lru(page);
-        sync::clause(Clause::LRU_1, !listed, || format!("{page} is put on the LRU list, and is there already"));
+        sync::clause(Clause::LRU_1, !listed, || {
+            format!("{page} is put on the LRU list, and is there already")
+        });
         self.page(page).lru.write(true);
         self.lru_lock.data().push(page);
     }
@@ -158,7 +168,9 @@ impl World {
     /// Kernel: `del_page_from_lru`. Called with `lru_lock` held.
     pub(super) fn del_page_from_lru(&self, page: PageRef) {
         let listed = self.is_on_lru(page);
-        sync::clause(Clause::LRU_1, listed, || format!("{page} is taken off the LRU list, and is not there"));
+        sync::clause(Clause::LRU_1, listed, || {
+            format!("{page} is taken off the LRU list, and is not there")
+        });
         self.page(page).lru.write(false);
         self.lru_lock.data().retain(|&on_list| on_list != page);
     }
@@ -168,15 +180,18 @@ impl World {
         self.lru_lock.with(|list| list.contains(&page))
     }
 
-    /// The page is used a second time. Kernel: `mark_page_accessed`, as `get_user_pages` calls it, and until 2.6.29 `do_swap_page`.
+    /// The page is used a second time. Kernel: `mark_page_accessed`, as `get_user_pages` calls it,
+    /// and until 2.6.29 `do_swap_page`.
     pub fn mark_page_accessed(&self, page: PageRef) {
         self.activate_page(page);
     }
 
-    /// Makes reclaim pass by once, at the latest when this CPU's pagevecs are drained (rule [`ActivatePage`]). Called with a reference on the page.
-    /// Kernel: the same name. Takes `lru_lock`.
+    /// Makes reclaim pass by once, at the latest when this CPU's pagevecs are drained (rule
+    /// [`ActivatePage`]). Called with a reference on the page. Kernel: the same name. Takes
+    /// `lru_lock`.
     pub(super) fn activate_page(&self, page: PageRef) {
-        let waits = self.builders_cpu.get().is_some() && self.rules().activate_page != ActivatePage::AtOnce;
+        let waits =
+            self.builders_cpu.get().is_some() && self.rules().activate_page != ActivatePage::AtOnce;
         if !waits {
             self.activate_page_now(page);
         } else if self.rules().activate_page == ActivatePage::PagevecIsolated {
@@ -195,8 +210,8 @@ impl World {
         self.lru_lock.unlock();
     }
 
-    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active. Takes `lru_lock`. Kernel:
-    /// `refill_inactive_zone` for one page.
+    /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active.
+    /// Takes `lru_lock`. Kernel: `refill_inactive_zone` for one page.
     pub(super) fn deactivate_page(&self, page: PageRef) -> bool {
         if !self.frame(page).active.read() {
             return false;

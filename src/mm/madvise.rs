@@ -7,7 +7,8 @@ use crate::call;
 use crate::sync::Name;
 
 impl Process<'_> {
-    /// Gives up what is at `addr`; it reads as zeroes then. Nothing, if nothing is mapped there. Kernel: `madvise(MADV_DONTNEED)`.
+    /// Gives up what is at `addr`; it reads as zeroes then. Nothing, if nothing is mapped there.
+    /// Kernel: `madvise(MADV_DONTNEED)`.
     #[track_caller]
     pub fn dontneed(&self, addr: Addr) {
         self.check_alive();
@@ -16,7 +17,8 @@ impl Process<'_> {
         self.world.asked(Name::new("dontneed(%a)", addr as u32, 0), done);
     }
 
-    /// Has the page at `addr` reclaimed, unless other entries map it too. Kernel: `madvise(MADV_PAGEOUT)`, since 5.4.
+    /// Has the page at `addr` reclaimed, unless other entries map it too. Kernel:
+    /// `madvise(MADV_PAGEOUT)`, since 5.4.
     #[track_caller]
     pub fn pageout(&self, addr: Addr) {
         self.check_alive();
@@ -25,8 +27,8 @@ impl Process<'_> {
         self.world.asked(Name::new("pageout(%a)", addr as u32, 0), done);
     }
 
-    /// Puts the page at `addr` into a pipe, which holds it by a reference like any other, to be [read](World::read_pipe) some time. Kernel:
-    /// `vmsplice`: `get_user_pages` without a pin.
+    /// Puts the page at `addr` into a pipe, which holds it by a reference like any other, to be
+    /// [read](World::read_pipe) some time. Kernel: `vmsplice`: `get_user_pages` without a pin.
     #[track_caller]
     pub fn vmsplice(&self, addr: Addr) -> Result<PageRef, Errno> {
         self.check_alive();
@@ -52,8 +54,9 @@ impl World {
         mapped
     }
 
-    /// Kernel: `madvise_cold_or_pageout_pte_range`, for one page: whether it was used lately does not matter (5.9, 6.18.35 read). Takes `mmap_sem`
-    /// for reading, and the page-table lock, under which the page is isolated: only then the entry's reference keeps it.
+    /// Kernel: `madvise_cold_or_pageout_pte_range`, for one page: whether it was used lately does
+    /// not matter (5.9, 6.18.35 read). Takes `mmap_sem` for reading, and the page-table lock, under
+    /// which the page is isolated: only then the entry's reference keeps it.
     fn madvise_pageout(&self, mm: MmRef, addr: Addr) -> bool {
         call!("madvise_pageout({mm}:{addr})");
         let mm = self.mm_struct(mm);
@@ -64,7 +67,8 @@ impl World {
             Pte::Present { page, .. } if self.page(page).mapcount.read() == 1 => Some(page),
             _ => None,
         };
-        let isolated = page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));
+        let isolated =
+            page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));
         mm.page_table_lock.unlock();
         if let Some(page) = isolated {
             self.deactivate_page(page);
@@ -74,8 +78,8 @@ impl World {
         isolated.is_some()
     }
 
-    /// A reference on the page at `addr`, which is faulted in for reading if it must. Kernel: `get_user_pages(FOLL_GET)`. Takes `mmap_sem`
-    /// for reading, and the page-table lock.
+    /// A reference on the page at `addr`, which is faulted in for reading if it must. Kernel:
+    /// `get_user_pages(FOLL_GET)`. Takes `mmap_sem` for reading, and the page-table lock.
     fn get_user_page(&self, mm: MmRef, addr: Addr) -> Result<PageRef, Errno> {
         call!("get_user_pages({mm}:{addr})");
         let mm = self.mm_struct(mm);

@@ -3,9 +3,12 @@
 use crate::sync::Mark;
 
 macro_rules! marks {
-    ($(#[doc = $text:literal] $name:ident,)+) => {
+    ($($(#[doc = $text:literal])+ $name:ident,)+) => {
         impl Mark {
-            $(#[doc = $text] pub const $name: &Mark = &Mark::new(stringify!($name), $text);)+
+            $(
+                $(#[doc = $text])+
+                pub const $name: &Mark = &Mark::new(stringify!($name), concat!($($text),+));
+            )+
 
             /// All that the protocol can set.
             pub const ALL: &[&Mark] = &[$(Mark::$name),+];
@@ -138,15 +141,18 @@ marks! {
     MIGRATE_MOVED,
     /// `migrate_pages` leaves the page where it was.
     MIGRATE_FAILED,
-    /// `migrate_pages` finds the new page locked, by who takes it for the page that was in its frame before.
+    /// `migrate_pages` finds the new page locked, by who takes it for the page that was in its
+    /// frame before.
     MIGRATE_NEW_PAGE_LOCKED,
     /// `migrate_pages` leaves a page of the swap cache that nobody maps.
     UNMAPPED_PAGE_SKIPPED,
-    /// `migrate_pages` goes to move a page of the swap cache that nobody maps, without its reverse map.
+    /// `migrate_pages` goes to move a page of the swap cache that nobody maps, without its reverse
+    /// map.
     UNMAPPED_PAGE_MOVED,
     /// `migrate_page_move_mapping` finds that others refer to the page.
     MOVE_MAPPING_REFERENCED,
-    /// `remove_migration_pte` maps the page, whose index is computed from words of which only some have moved.
+    /// `remove_migration_pte` maps the page, whose index is computed from words of which only some
+    /// have moved.
     REMOVE_MIGRATION_PTE_WRONG_INDEX,
     /// `remove_migration_ptes` has found fewer entries than there must be, and walks again.
     REMOVE_MIGRATION_PTES_AGAIN,
@@ -162,7 +168,8 @@ marks! {
     WRITE_BEGINS,
     /// The swap device has written the page.
     WRITE_ENDS,
-    /// Somebody would take the page out of the swap cache, and does not, or waits, since the device is writing it.
+    /// Somebody would take the page out of the swap cache, and does not, or waits, since the device
+    /// is writing it.
     WRITE_KEEPS_SLOT,
     /// swapoff has found no slot in use, and is over.
     SWAPOFF_OVER,

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 
 use super::shadow::ShadowCell;
 use super::{Addr, AnonmmRef, Pte, PteLocation, TASK_SIZE, VmaRef, World};
-use crate::sync::{Fixed, Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word, made_by_whoever_comes_first};
+use crate::sync::{
+    Fixed, Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word,
+    made_by_whoever_comes_first,
+};
 
 /// An address space, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -31,25 +34,31 @@ pub struct Mm {
     pub mmap_sem: RwSem,
     /// Protects every page-table entry of this address space.
     pub page_table_lock: SpinLock<()>,
-    /// Kernel: `mm->mm_users`: its process, and whoever looks at it from outside for a while. The last one ends it.
+    /// Kernel: `mm->mm_users`: its process, and whoever looks at it from outside for a while. The
+    /// last one ends it.
     pub(super) mm_users: Word<i64>,
-    /// Kernel: `!list_empty(&mm->mmlist)`: it is on the list of those that may have something on swap. Changed under `mmlist_lock`; looked
-    /// at without.
+    /// Kernel: `!list_empty(&mm->mmlist)`: it is on the list of those that may have something on
+    /// swap. Changed under `mmlist_lock`; looked at without.
     pub(super) on_mmlist: Word<bool>,
-    /// Odd while fork write-protects (rule [`GupFast`](crate::spec::GupFast)). Kernel: the same name, since 5.11, and in 5.10 as its stable releases
-    /// have it.
+    /// Odd while fork write-protects (rule [`GupFast`](crate::spec::GupFast)). Kernel: the same
+    /// name, since 5.11, and in 5.10 as its stable releases have it.
     pub(super) write_protect_seq: Word<u64>,
-    /// A device was given a page by it, once: else fork copies none (rule [`Gup`](crate::spec::Gup)). Kernel: `mm->has_pinned`, since 5.9;
-    /// `MMF_HAS_PINNED` since 5.14.
+    /// A device was given a page by it, once: else fork copies none (rule
+    /// [`Gup`](crate::spec::Gup)). Kernel: `mm->has_pinned`, since 5.9; `MMF_HAS_PINNED` since
+    /// 5.14.
     pub(super) has_pinned: Word<bool>,
-    /// Reclaim has cleared entries of it, and may not have waited yet for who goes through them (rule [`UnmapFlush`](crate::spec::UnmapFlush)). Kernel:
-    /// the same name, since 4.13. Under the page-table lock.
+    /// Reclaim has cleared entries of it, and may not have waited yet for who goes through them
+    /// (rule [`UnmapFlush`](crate::spec::UnmapFlush)). Kernel: the same name, since 4.13. Under the
+    /// page-table lock.
     pub(super) tlb_flush_batched: Word<bool>,
-    /// Its process may not run: memory hot-removal has suspended it (rule [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
+    /// Its process may not run: memory hot-removal has suspended it (rule
+    /// [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
     pub(super) suspended: Word<bool>,
-    /// What is in it is locked into memory: reclaim leaves it there. Kernel: `VM_LOCKED`, in every VMA.
+    /// What is in it is locked into memory: reclaim leaves it there. Kernel: `VM_LOCKED`, in every
+    /// VMA.
     pub(super) mlocked: Fixed<bool>,
-    /// What its pages belong to, until it exits (rule [`Rmap`](crate::spec::Rmap)). Kernel: `mm->anonmm`.
+    /// What its pages belong to, until it exits (rule [`Rmap`](crate::spec::Rmap)). Kernel:
+    /// `mm->anonmm`.
     pub(super) anonmm: Plain<Option<AnonmmRef>>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
     pub(super) process: Lifetime,
@@ -94,7 +103,8 @@ impl Mm {
     fn cell(&self, addr: Addr) -> &PteCell {
         let at = PteLocation { mm: self.id, addr };
         let make = || PteCell { pte: at.word(), shadow: ShadowCell::new(at) };
-        self.ptes[addr as usize].get_or_init(|| made_by_whoever_comes_first(u64::from(self.id.0) << 32 | addr, make))
+        self.ptes[addr as usize]
+            .get_or_init(|| made_by_whoever_comes_first(u64::from(self.id.0) << 32 | addr, make))
     }
 
     /// The entry for `addr`, to look at. Kernel: `pte_offset_map`.
@@ -143,8 +153,8 @@ impl World {
         &self.mms[mm.0]
     }
 
-    /// One user less; the last one ends the address space. Kernel: `mmput`. Takes `mmlist_lock` if it was on that list, when it is empty; and lets
-    /// go of the anonmm before.
+    /// One user less; the last one ends the address space. Kernel: `mmput`. Takes `mmlist_lock` if
+    /// it was on that list, when it is empty; and lets go of the anonmm before.
     pub(super) fn mmput(&self, mm: &Mm) {
         if mm.mm_users.add_return(-1) > 0 {
             return;
@@ -159,8 +169,10 @@ impl World {
         }
     }
 
-    /// Something of `mm` is on swap from here on, so swapoff must look at it: puts it on the list behind `after`, or first. Called with the
-    /// page-table lock held. Kernel: in `try_to_unmap_one` and `copy_one_pte` (2.6.11, 2.6.24). Takes `mmlist_lock` if it is not there yet.
+    /// Something of `mm` is on swap from here on, so swapoff must look at it: puts it on the list
+    /// behind `after`, or first. Called with the page-table lock held. Kernel: in
+    /// `try_to_unmap_one` and `copy_one_pte` (2.6.11, 2.6.24). Takes `mmlist_lock` if it is not
+    /// there yet.
     pub(super) fn mmlist_add(&self, mm: &Mm, after: Option<&Mm>) {
         if mm.on_mmlist.read() {
             return;
@@ -169,51 +181,66 @@ impl World {
         if !mm.on_mmlist.read() {
             mm.on_mmlist.write(true);
             let mut list = self.mmlist_lock.data();
-            let at = after.and_then(|after| list.iter().position(|&other| other == after.id)).map_or(0, |at| at + 1);
+            let at = after
+                .and_then(|after| list.iter().position(|&other| other == after.id))
+                .map_or(0, |at| at + 1);
             list.insert(at, mm.id);
         }
         self.mmlist_lock.unlock();
     }
 
-    /// The first address space on the list behind `after` that has users, with one user more. Kernel: the step through `mmlist` in
-    /// `try_to_unuse`. Takes `mmlist_lock`.
+    /// The first address space on the list behind `after` that has users, with one user more.
+    /// Kernel: the step through `mmlist` in `try_to_unuse`. Takes `mmlist_lock`.
     pub(super) fn next_mm(&self, after: Option<&Mm>) -> Option<&Mm> {
         self.mmlist_lock.lock();
         let list = self.mmlist_lock.with(Clone::clone);
         // Whoever is looked at is on the list: it has a user.
-        let at = after.and_then(|after| list.iter().position(|&other| other == after.id)).map_or(0, |at| at + 1);
-        let next = list[at..].iter().map(|&mm| self.mm_struct(mm)).find(|mm| mm.mm_users.inc_not_zero());
+        let at = after
+            .and_then(|after| list.iter().position(|&other| other == after.id))
+            .map_or(0, |at| at + 1);
+        let next =
+            list[at..].iter().map(|&mm| self.mm_struct(mm)).find(|mm| mm.mm_users.inc_not_zero());
         self.mmlist_lock.unlock();
         next
     }
 
-    /// Changes a page-table entry; returns the one before. Kernel: `set_pte_at`, `ptep_clear_flush`. Called with the page-table lock held.
+    /// Changes a page-table entry; returns the one before. Kernel: `set_pte_at`,
+    /// `ptep_clear_flush`. Called with the page-table lock held.
     ///
-    /// What clauses know of the entries that name a page never runs ahead of the entries: one is taken off before, and put on after.
+    /// What clauses know of the entries that name a page never runs ahead of the entries: one is
+    /// taken off before, and put on after.
     pub(super) fn set_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
         self.change_pte_entry(mm, addr, pte, MmuWord::write)
     }
 
-    /// The same, and loads go on through the entry as it was until [`flush_tlb_page`](Self::flush_tlb_page) has waited for them. Kernel:
-    /// `ptep_get_and_clear`, `ptep_set_wrprotect`.
+    /// The same, and loads go on through the entry as it was until
+    /// [`flush_tlb_page`](Self::flush_tlb_page) has waited for them. Kernel: `ptep_get_and_clear`,
+    /// `ptep_set_wrprotect`.
     pub(super) fn set_pte_unflushed(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
         self.change_pte_entry(mm, addr, pte, MmuWord::write_unflushed)
     }
 
-    /// The same, and so do stores, where the entry says already that it was stored to: hardware comes back to it for its dirty bit alone. Kernel:
-    /// `ptep_get_and_clear` and `set_tlb_ubc_flush_pending`, in `try_to_unmap_one`.
+    /// The same, and so do stores, where the entry says already that it was stored to: hardware
+    /// comes back to it for its dirty bit alone. Kernel: `ptep_get_and_clear` and
+    /// `set_tlb_ubc_flush_pending`, in `try_to_unmap_one`.
     pub(super) fn set_pte_unwaited(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
         self.change_pte_entry(mm, addr, pte, MmuWord::write_unwaited)
     }
 
-    /// Nothing goes through the entry as it was before any more. Waits; nobody who is waited for takes a lock meanwhile. Kernel: the same name, or what
-    /// flushes many at once.
+    /// Nothing goes through the entry as it was before any more. Waits; nobody who is waited for
+    /// takes a lock meanwhile. Kernel: the same name, or what flushes many at once.
     pub(super) fn flush_tlb_page(&self, mm: &Mm, addr: Addr) {
         mm.pte(addr).flush();
     }
 
     #[track_caller]
-    fn change_pte_entry(&self, mm: &Mm, addr: Addr, pte: Pte, write: impl Fn(&MmuWord<Pte>, Pte) -> Pte) -> Pte {
+    fn change_pte_entry(
+        &self,
+        mm: &Mm,
+        addr: Addr,
+        pte: Pte,
+        write: impl Fn(&MmuWord<Pte>, Pte) -> Pte,
+    ) -> Pte {
         let at = self.disown_pte(mm, addr);
         *mm.shadow(addr).entry.write() = pte;
         if let Some(page) = pte.page() {
@@ -227,7 +254,8 @@ impl World {
         before
     }
 
-    /// From here on, as far as clauses know, the entry holds nothing. Called with the page-table lock held.
+    /// From here on, as far as clauses know, the entry holds nothing. Called with the page-table
+    /// lock held.
     #[track_caller]
     pub(super) fn disown_pte(&self, mm: &Mm, addr: Addr) -> PteLocation {
         mm.page_table_lock.assert_held();

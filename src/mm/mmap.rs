@@ -8,14 +8,17 @@ use crate::spec::ExpandLock;
 use crate::sync::SlabRef;
 
 impl World {
-    /// Maps anonymous memory, unless something is mapped there. Kernel: `do_mmap_pgoff`, `MAP_PRIVATE | MAP_ANONYMOUS |
-    /// MAP_FIXED_NOREPLACE`. Takes `mmap_sem` for writing. Here and below: true if anything was done.
+    /// Maps anonymous memory, unless something is mapped there. Kernel: `do_mmap_pgoff`,
+    /// `MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE`. Takes `mmap_sem` for writing. Here and
+    /// below: true if anything was done.
     pub(super) fn mmap(&self, mm: MmRef, range: Range<Addr>) -> bool {
         call!("do_mmap({mm}, {range:?})");
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        let overlaps = |vma: &Vma| vma.vm_start.read() < range.end && range.start < vma.vm_end.read();
-        let free = self.memory_is_left() && !mm.mmap.read().iter().any(|&vma| overlaps(self.vma(vma)));
+        let overlaps =
+            |vma: &Vma| vma.vm_start.read() < range.end && range.start < vma.vm_end.read();
+        let free =
+            self.memory_is_left() && !mm.mmap.read().iter().any(|&vma| overlaps(self.vma(vma)));
         if free {
             let vma = self.vma_alloc(mm.id(), range.start, range.end, range.start);
             self.vma_link(mm, vma);
@@ -24,7 +27,8 @@ impl World {
         free
     }
 
-    /// See [`Process::split_vma`](super::Process::split_vma). Kernel: `split_vma(mm, vma, addr, 1)`. Takes `mmap_sem` for writing.
+    /// See [`Process::split_vma`](super::Process::split_vma). Kernel:
+    /// `split_vma(mm, vma, addr, 1)`. Takes `mmap_sem` for writing.
     pub(super) fn split_vma(&self, mm: MmRef, addr: Addr) -> bool {
         call!("split_vma({mm}, {addr})");
         let mm = self.mm_struct(mm);
@@ -38,14 +42,24 @@ impl World {
     /// See [`Process::move_boundary`](super::Process::move_boundary). Takes `mmap_sem` for writing.
     pub(super) fn move_boundary(&self, mm: MmRef, from: Addr, to: Addr) -> bool {
         call!("mprotect({mm}): boundary {from} → {to}");
-        self.move_end_of(mm, from, to, |next| next.is_some_and(|next| next.vm_start.read() == from && to < next.vm_end.read()))
+        self.move_end_of(mm, from, to, |next| {
+            next.is_some_and(|next| next.vm_start.read() == from && to < next.vm_end.read())
+        })
     }
 
     /// Moves the end of the VMA that ends at `from`, if that is right for the next one.
-    fn move_end_of(&self, mm: MmRef, from: Addr, to: Addr, fits: impl FnOnce(Option<&Vma>) -> bool) -> bool {
+    fn move_end_of(
+        &self,
+        mm: MmRef,
+        from: Addr,
+        to: Addr,
+        fits: impl FnOnce(Option<&Vma>) -> bool,
+    ) -> bool {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
-        let vma = self.find_vma(mm, from - 1).filter(|vma| vma.vm_end.read() == from && vma.vm_start.read() < to);
+        let vma = self
+            .find_vma(mm, from - 1)
+            .filter(|vma| vma.vm_end.read() == from && vma.vm_start.read() < to);
         let vma = vma.filter(|vma| fits(self.next_vma(mm, vma)));
         if let Some(vma) = vma {
             self.vma_adjust(mm, vma, vma.vm_start.read(), to, vma.vm_pgoff.read(), None);
@@ -61,13 +75,14 @@ impl World {
         self.move_end_of(mm, from, to, |next| next.is_none_or(clear))
     }
 
-    /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a stack. Until 6.4 it takes `mmap_sem` for
-    /// reading only: what keeps the words together is the anon_vma lock, and the page-table lock (rule [`ExpandLock`], claim S3.16). Kernel:
+    /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a
+    /// stack. Until 6.4 it takes `mmap_sem` for reading only: what keeps the words together is the
+    /// anon_vma lock, and the page-table lock (rule [`ExpandLock`], claim S3.16). Kernel:
     /// `expand_downwards`.
     pub(super) fn expand_downwards(&self, mm: MmRef, start: Addr, to: Addr) -> bool {
         call!("expand_downwards({mm}, {start} → {to})");
-        // expand_downwards.1: mmap_sem is taken for reading only: this is a page fault below a stack, and the one change of a VMA that
-        // comes beside other faults. [S3.16]
+        // expand_downwards.1: mmap_sem is taken for reading only: this is a page fault below a
+        // stack, and the one change of a VMA that comes beside other faults. [S3.16]
         let mm = self.mm_struct(mm);
         let alone = self.rules().expand_lock == ExpandLock::MmapSem;
         if alone {
@@ -89,26 +104,30 @@ impl World {
 
     /// The middle of `expand_downwards`. Called with `mmap_sem` held.
     fn grow_down(&self, mm: &Mm, vma: &Vma, to: Addr) -> Result<bool, Errno> {
-        // expand_downwards.3: The VMA gets an anon_vma if it has none: without one there would be no lock to take. [S3.16]
+        // expand_downwards.3: The VMA gets an anon_vma if it has none: without one there would be
+        // no lock to take. [S3.16]
         self.anon_vma_prepare(vma)?;
-        // expand_downwards.4: The root's lock keeps out walks, and other threads below the same stack. [S3.16]
+        // expand_downwards.4: The root's lock keeps out walks, and other threads below the same
+        // stack. [S3.16]
         let locked = match self.rules().expand_lock {
             ExpandLock::Nothing => None,
             ExpandLock::AnonVma | ExpandLock::PageTable | ExpandLock::MmapSem => {
                 vma.anon_vma.read().map(|anon_vma| self.anon_vma_lock(anon_vma))
             }
         };
-        // expand_downwards.5: The page-table lock keeps out who lets another VMA of the process grow.
+        // expand_downwards.5: The page-table lock keeps out who lets another VMA of the process
+        // grow.
         let faults = self.rules().expand_lock == ExpandLock::PageTable;
         if faults {
             mm.page_table_lock.lock();
         }
         // Somebody else may have let it grow that far meanwhile.
-        // expand_downwards.6: If nobody else has let it grow that far meanwhile, vm_start and vm_pgoff go down, one after the other.
-        // [S3.16, RMAP-2]
+        // expand_downwards.6: If nobody else has let it grow that far meanwhile, vm_start and
+        // vm_pgoff go down, one after the other. [S3.16, RMAP-2]
         let grows = to < vma.vm_start.read();
         if grows {
-            // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's words wrap around.
+            // Another thread may be half-way through the same (rule [`ExpandLock`]): the kernel's
+            // words wrap around.
             let grow = vma.vm_start.read().wrapping_sub(to);
             vma.vm_start.write(to);
             vma.vm_pgoff.write(vma.vm_pgoff.read().wrapping_sub(grow));
@@ -130,7 +149,8 @@ impl World {
         below.is_none_or(|&below| self.vma(below).vm_end.read() <= to)
     }
 
-    /// See [`Process::mmu_notifier_register`](super::Process::mmu_notifier_register). Takes `mmap_sem` for writing.
+    /// See [`Process::mmu_notifier_register`](super::Process::mmu_notifier_register). Takes
+    /// `mmap_sem` for writing.
     pub(super) fn mmu_notifier_register(&self, mm: MmRef) -> bool {
         call!("mmu_notifier_register({mm})");
         let mm = self.mm_struct(mm);
@@ -140,8 +160,9 @@ impl World {
         locked > 0
     }
 
-    /// Locks every anon_vma, newest first, and unlocks them again. Called with `mmap_sem` held for writing. Kernel: `mm_take_all_locks`,
-    /// 2.6.34, and `mm_drop_all_locks`. Returns how many there are.
+    /// Locks every anon_vma, newest first, and unlocks them again. Called with `mmap_sem` held for
+    /// writing. Kernel: `mm_take_all_locks`, 2.6.34, and `mm_drop_all_locks`. Returns how many
+    /// there are.
     fn mm_take_all_locks(&self, mm: &Mm) -> usize {
         call!("mm_take_all_locks({})", mm.id());
         mm.mmap_sem.assert_write_held();

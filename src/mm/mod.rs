@@ -1,7 +1,9 @@
-//! The protocol: anonymous memory as the kernel keeps it, one file per concept, functions under their kernel names.
+//! The protocol: anonymous memory as the kernel keeps it, one file per concept, functions under
+//! their kernel names.
 //!
-//! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` > `page_table_lock` > `lru_lock`. Under anonmm: `mmap_sem` >
-//! page lock > `page_table_lock` > the page's map lock > the lock of the bundle's head.
+//! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` >
+//! `page_table_lock` > `lru_lock`. Under anonmm: `mmap_sem` > page lock > `page_table_lock` > the
+//! page's map lock > the lock of the bundle's head.
 
 mod anon_vma;
 mod anon_vma_lock;

@@ -1,5 +1,6 @@
-//! What can be seen of a machine from outside, as `/proc` shows it: where pages are, how often they are mapped, which slots are in use. For
-//! machines without CPUs, and for audits: no look is a step.
+//! What can be seen of a machine from outside, as `/proc` shows it: where pages are, how often they
+//! are mapped, which slots are in use. For machines without CPUs, and for audits: no look is a
+//! step.
 
 use super::{Addr, MmRef, PageRef, Process, Pte, SwapEntry, World};
 

@@ -8,8 +8,8 @@ use super::{Addr, AnonmmRef, Process, Pte, PteLocation, SwapEntry, World};
 use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock, UnlockOffset};
 use crate::sync::{self, Ghost, MmuWord, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
-/// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's `struct page *` is the frame alone;
-/// the generation is what the checker knows beside it.
+/// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's
+/// `struct page *` is the frame alone; the generation is what the checker knows beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageRef {
     pub(super) frame: u32,
@@ -23,7 +23,8 @@ impl fmt::Debug for PageRef {
 }
 
 impl PageRef {
-    /// What a migration entry of this page says to somebody who takes it for a swap entry: the frame's number is the slot's.
+    /// What a migration entry of this page says to somebody who takes it for a swap entry: the
+    /// frame's number is the slot's.
     pub(super) fn as_swap_entry(self) -> SwapEntry {
         SwapEntry(self.frame)
     }
@@ -68,7 +69,8 @@ impl Scalar for Option<PageRef> {
     }
 }
 
-/// `page->mapping`: what the page belongs to. Kernel: one pointer, whose low bit says what it points to (`PAGE_MAPPING_ANON`).
+/// `page->mapping`: what the page belongs to. Kernel: one pointer, whose low bit says what it
+/// points to (`PAGE_MAPPING_ANON`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Mapping {
     /// Nothing: it has not been mapped yet, or truncation has taken it out of its file.
@@ -177,40 +179,48 @@ pub struct Page {
     pub(super) count: Word<i64>,
     /// Kernel: `page->_mapcount`, plus one: present page-table entries that map it.
     pub(super) mapcount: Word<i64>,
-    /// Kernel: `page->mapping`, to be read through [`page_rmapping`](World::page_rmapping). An anonymous page's stays when its last entry goes (since
-    /// 2.6.9; before, both are changed under the map lock); a file's goes when the page is truncated, under the page lock.
+    /// Kernel: `page->mapping`, to be read through [`page_rmapping`](World::page_rmapping). An
+    /// anonymous page's stays when its last entry goes (since 2.6.9; before, both are changed under
+    /// the map lock); a file's goes when the page is truncated, under the page lock.
     pub(super) mapping: Word<Mapping>,
-    /// Kernel: `page->index`. The linear page offset, the same in every VMA that maps the page; under the rule `rmap=anonmm` the user address,
-    /// the same in every address space.
+    /// Kernel: `page->index`. The linear page offset, the same in every VMA that maps the page;
+    /// under the rule `rmap=anonmm` the user address, the same in every address space.
     pub(super) index: Word<u64>,
     /// `PG_lru`: on the LRU list, so it may be isolated. Cleared by whoever isolates it.
     pub(super) lru: Word<bool>,
     /// `PG_active`: reclaim passes by, and clears it. Under `lru_lock`.
     pub(super) active: Word<bool>,
-    /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock of its entry. Since 5.19.
+    /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock
+    /// of its entry. Since 5.19.
     pub(super) anon_exclusive: Word<bool>,
-    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock and the tree lock.
+    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock and the tree
+    /// lock.
     pub(super) swap_cache: Word<bool>,
     /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
     pub(super) private: Word<u64>,
-    /// The page that it was moved to, for those who clean up stale entries (rule [`StaleEntry`](crate::spec::StaleEntry)). No kernel has it.
+    /// The page that it was moved to, for those who clean up stale entries (rule
+    /// [`StaleEntry`](crate::spec::StaleEntry)). No kernel has it.
     pub(super) moved_to: Word<Option<PageRef>>,
     /// `PG_dirty`: what it holds is nowhere else.
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
-    /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which that is. Changed under the page lock, and under the
-    /// tree lock when the device is done.
+    /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which
+    /// that is. Changed under the page lock, and under the tree lock when the device is done.
     pub(super) writeback: MmuWord<u64>,
-    /// What the page holds: the last value stored into it. To be reached through what asks the host, and is here.
+    /// What the page holds: the last value stored into it. To be reached through what asks the
+    /// host, and is here.
     content: Word<u64>,
     /// What the host knows of the frame (rule [`Hinting`](crate::spec::Hinting)).
     pub(super) host: Word<Host>,
-    /// Somebody changes that. Kernel: `PG_arch_1` in document 2 (rule [`StateChange`](crate::spec::StateChange)).
+    /// Somebody changes that. Kernel: `PG_arch_1` in document 2 (rule
+    /// [`StateChange`](crate::spec::StateChange)).
     pub(super) state_change: MmuWord<bool>,
-    /// `PG_discarded`: somebody takes the page away, because the host has discarded what it held (rule [`DiscardedBit`](crate::spec::DiscardedBit)).
+    /// `PG_discarded`: somebody takes the page away, because the host has discarded what it held
+    /// (rule [`DiscardedBit`](crate::spec::DiscardedBit)).
     pub(super) discarded: Word<bool>,
-    /// `PG_writable`: some entry has permitted stores since the page was mapped first (rule [`Writable`](crate::spec::Writable)).
+    /// `PG_writable`: some entry has permitted stores since the page was mapped first (rule
+    /// [`Writable`](crate::spec::Writable)).
     pub(super) writable: Word<bool>,
     /// The checker's: so many have made it stable, and rely on it ([HINT-1]).
     pub(super) needed: Ghost<i64>,
@@ -264,7 +274,8 @@ impl Page {
         self.life.peek(|&life| self.named(life))
     }
 
-    /// The page that is in the frame now: what the checker knows of a page that the kernel knows by its frame.
+    /// The page that is in the frame now: what the checker knows of a page that the kernel knows by
+    /// its frame.
     pub(super) fn resident(&self) -> PageRef {
         self.named(self.life.get())
     }
@@ -274,8 +285,8 @@ impl Page {
         self.mapcount.read() > 0
     }
 
-    /// May a device hold it? Kernel: `page_maybe_dma_pinned`, since 5.6. Only pins that can be told from references count (rule
-    /// [`Gup`](crate::spec::Gup)).
+    /// May a device hold it? Kernel: `page_maybe_dma_pinned`, since 5.6. Only pins that can be told
+    /// from references count (rule [`Gup`](crate::spec::Gup)).
     pub fn maybe_dma_pinned(&self) -> bool {
         self.count.read() >= GUP_PIN_COUNTING_BIAS
     }
@@ -316,9 +327,13 @@ impl Page {
         self.count.see(state);
     }
 
-    /// Of a free frame, nobody can find more than its count and its lock. Which entries name the page, they say themselves.
+    /// Of a free frame, nobody can find more than its count and its lock. Which entries name the
+    /// page, they say themselves.
     fn see_what_matters(&self, state: &mut State) {
-        state.number(Name::new("P%a in use", self.frame, 0), u64::from(self.frame) << 1 | u64::from(self.in_use()));
+        state.number(
+            Name::new("P%a in use", self.frame, 0),
+            u64::from(self.frame) << 1 | u64::from(self.in_use()),
+        );
         self.lock.see(state);
         self.count.see(state);
         if self.in_use() {
@@ -358,14 +373,19 @@ impl World {
         let life = frame.life.get();
         let now = frame.named(life);
         sync::clause(Clause::LIFE_3, now == page && !life.freed, || {
-            let is = if now == page { "has been freed".into() } else { format!("has been freed, its frame holds {now}") };
+            let is = if now == page {
+                "has been freed".into()
+            } else {
+                format!("has been freed, its frame holds {now}")
+            };
             format!("{page} is used, but it {is}")
         });
         frame
     }
 
-    /// What a page holds, for the kernel and for devices. This, [`set_content`](Self::set_content) and the two accesses of hardware are the only ways to
-    /// it, for it is private to this file; each asks the host ([HINT-3]).
+    /// What a page holds, for the kernel and for devices. This, [`set_content`](Self::set_content)
+    /// and the two accesses of hardware are the only ways to it, for it is private to this file;
+    /// each asks the host ([HINT-3]).
     pub(super) fn content(&self, frame: &Page) -> u64 {
         self.assert_not_discarded(frame);
         frame.content.read()
@@ -380,7 +400,9 @@ impl World {
     fn assert_not_discarded(&self, frame: &Page) {
         if self.hints() {
             let discarded = frame.host.read().discarded;
-            sync::clause(Clause::HINT_3, !discarded, || format!("what P{} holds is used, and the host has discarded it", frame.frame));
+            sync::clause(Clause::HINT_3, !discarded, || {
+                format!("what P{} holds is used, and the host has discarded it", frame.frame)
+            });
         }
     }
 
@@ -403,10 +425,13 @@ impl World {
     /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
     pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
         let (kept, content) = (self.swap_read(entry), self.frame(page).content.read());
-        sync::clause(Clause::SWAP_4, content == kept, || format!("{page} holds {content} and is dropped, but {entry} holds {kept}"));
+        sync::clause(Clause::SWAP_4, content == kept, || {
+            format!("{page} holds {content} and is dropped, but {entry} holds {kept}")
+        });
     }
 
-    /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`, `page_rmapping` since 2.6.34.
+    /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`,
+    /// `page_rmapping` since 2.6.34.
     pub(super) fn page_rmapping(&self, page: PageRef) -> Mapping {
         self.page(page).mapping.read()
     }
@@ -416,16 +441,19 @@ impl World {
         &self.pages[page.frame]
     }
 
-    /// A page with one reference, the caller's, and all zeroes; `None` if no memory is left. Kernel: `alloc_page`.
+    /// A page with one reference, the caller's, and all zeroes; `None` if no memory is left.
+    /// Kernel: `alloc_page`.
     ///
-    /// Frames that this CPU freed are taken first, the hottest one first, as from its per-cpu list; so no lock and no step is needed.
+    /// Frames that this CPU freed are taken first, the hottest one first, as from its per-cpu list;
+    /// so no lock and no step is needed.
     pub fn alloc_page(&self) -> Option<PageRef> {
         if !self.memory_is_left() {
             crate::note!("alloc_page() = NULL");
             return None;
         }
         let recycled = self.pcp.mine(Vec::pop);
-        let page = recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
+        let page =
+            recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
         let life = page.life.change(|life| {
             *life = Life { generation: life.generation + 1, freed: false };
             *life
@@ -438,8 +466,8 @@ impl World {
         Some(page)
     }
 
-    /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of files (claim S1.4). Made while the world is
-    /// built.
+    /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of
+    /// files (claim S1.4). Made while the world is built.
     #[track_caller]
     pub fn new_file_page(&self) -> PageRef {
         self.assert_being_built("new_file_page");
@@ -450,9 +478,10 @@ impl World {
         page
     }
 
-    /// What 2.6.22's `shmem_nopage` can leave behind: a page of a file in memory, which reclaim has put into the swap cache before `do_no_page` maps it, is
-    /// mapped read-only at `addr` (claim S2.10). It is all zeroes, as is its slot, on which the file has a claim. Made while the world is built, in memory
-    /// where nothing was touched.
+    /// What 2.6.22's `shmem_nopage` can leave behind: a page of a file in memory, which reclaim has
+    /// put into the swap cache before `do_no_page` maps it, is mapped read-only at `addr` (claim
+    /// S2.10). It is all zeroes, as is its slot, on which the file has a claim. Made while the
+    /// world is built, in memory where nothing was touched.
     #[track_caller]
     pub fn new_shmem_page(&self, process: Process<'_>, addr: Addr) -> PageRef {
         self.assert_being_built("new_shmem_page");
@@ -475,8 +504,9 @@ impl World {
         page
     }
 
-    /// The file's page is cut off, and freed when nobody refers to it any more. Kernel: `truncate_inode_pages` and `truncate_complete_page` for one
-    /// page that nobody maps. Takes the page lock (rule [`TruncateLock`](crate::spec::TruncateLock)).
+    /// The file's page is cut off, and freed when nobody refers to it any more. Kernel:
+    /// `truncate_inode_pages` and `truncate_complete_page` for one page that nobody maps. Takes the
+    /// page lock (rule [`TruncateLock`](crate::spec::TruncateLock)).
     #[track_caller]
     pub fn truncate(&self) {
         let page = self.file_page();
@@ -506,15 +536,19 @@ impl World {
         page
     }
 
-    /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel: `get_page`.
+    /// Takes a reference; the caller must have one already, or hold a lock that keeps one. Kernel:
+    /// `get_page`.
     pub fn get_page(&self, page: PageRef) {
         self.page(page).count.add(1);
     }
 
-    /// A reference is about to be taken by somebody who relies on there being one already ([COUNT-4]).
+    /// A reference is about to be taken by somebody who relies on there being one already
+    /// ([COUNT-4]).
     pub(super) fn assert_not_frozen(&self, page: PageRef) {
         let frozen = self.frame(page).frozen.get();
-        sync::clause(Clause::COUNT_4, !frozen, || format!("a reference to {page} is taken while its count is frozen at 0"));
+        sync::clause(Clause::COUNT_4, !frozen, || {
+            format!("a reference to {page} is taken while its count is frozen at 0")
+        });
     }
 
     /// Takes a reference unless the page is free. Kernel: `get_page_unless_zero`.
@@ -522,8 +556,8 @@ impl World {
         self.frame(page).count.inc_not_zero()
     }
 
-    /// Takes the count from `expected` to 0, so that nobody can take a reference; false if it is something else. Kernel:
-    /// `page_freeze_refs`, since 2.6.27.
+    /// Takes the count from `expected` to 0, so that nobody can take a reference; false if it is
+    /// something else. Kernel: `page_freeze_refs`, since 2.6.27.
     pub(super) fn page_freeze_refs(&self, page: PageRef, expected: i64) -> bool {
         let frozen = self.page(page).count.cmpxchg(expected, 0);
         if frozen {
@@ -543,7 +577,8 @@ impl World {
         self.put_page_refs(page, 1);
     }
 
-    /// The same for several references at once. Kernel: `put_page_refs`, as `unpin_user_page` calls it.
+    /// The same for several references at once. Kernel: `put_page_refs`, as `unpin_user_page` calls
+    /// it.
     pub(super) fn put_page_refs(&self, page: PageRef, references: i64) {
         let frame = self.page(page);
         let left = frame.count.add_return(-references);
@@ -552,7 +587,8 @@ impl World {
         }
     }
 
-    /// Kernel: `__page_cache_release` and `free_hot_cold_page`. Takes `lru_lock` if the page is on the LRU list.
+    /// Kernel: `__page_cache_release` and `free_hot_cold_page`. Takes `lru_lock` if the page is on
+    /// the LRU list.
     pub(super) fn free_page(&self, page: PageRef) {
         let frame = self.frame(page);
         if frame.lru.read() {
@@ -561,7 +597,9 @@ impl World {
             self.lru_lock.unlock();
         }
         let trouble = self.free_page_trouble(page);
-        sync::clause(Clause::COUNT_3, trouble.is_none(), || format!("{page} is freed, but {}", trouble.unwrap_or_default()));
+        sync::clause(Clause::COUNT_3, trouble.is_none(), || {
+            format!("{page} is freed, but {}", trouble.unwrap_or_default())
+        });
         let delayed = self.hints() && self.frees_late(page);
         frame.life.change(|life| life.freed = true);
         crate::note!("free {page}");
@@ -574,7 +612,10 @@ impl World {
     fn free_page_trouble(&self, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
         let (count, mapcount) = (frame.count.read(), frame.mapcount.read());
-        if let Some((at, pte)) = self.named_by(&frame.entries, page).or_else(|| self.named_by(&frame.migration_entries, page)) {
+        if let Some((at, pte)) = self
+            .named_by(&frame.entries, page)
+            .or_else(|| self.named_by(&frame.migration_entries, page))
+        {
             Some(format!("{at} = {pte}"))
         } else if mapcount != 0 {
             Some(format!("its mapcount is {mapcount}"))
@@ -595,11 +636,17 @@ impl World {
             Pte::Present { page: named, .. } | Pte::Migration { page: named, .. } => named == page,
             Pte::None | Pte::Swap { .. } => false,
         };
-        entries.with(|entries| entries.iter().map(|(&at, &pte)| (at, pte)).find(|&(_, pte)| names(pte)))
+        entries.with(|entries| {
+            entries.iter().map(|(&at, &pte)| (at, pte)).find(|&(_, pte)| names(pte))
+        })
     }
 
     /// The entries of whatever `pte` names change: one comes, or goes.
-    pub(super) fn ghost_entries(&self, pte: Pte, change: impl FnOnce(&mut BTreeMap<PteLocation, Pte>)) {
+    pub(super) fn ghost_entries(
+        &self,
+        pte: Pte,
+        change: impl FnOnce(&mut BTreeMap<PteLocation, Pte>),
+    ) {
         match pte {
             Pte::None => {}
             Pte::Present { page, .. } => self.frame(page).entries.count(change),
@@ -637,19 +684,24 @@ impl World {
         self.page(page).lock.lock();
     }
 
-    /// Locks a new page, and does not ask whether it is locked: who took it for the page that was in its frame before may have done so, and then
-    /// both go on as if they had the lock (rule [`FindGetPage`](crate::spec::FindGetPage)). Kernel: `__SetPageLocked` (5.9, 5.19 read),
+    /// Locks a new page, and does not ask whether it is locked: who took it for the page that was
+    /// in its frame before may have done so, and then both go on as if they had the lock (rule
+    /// [`FindGetPage`](crate::spec::FindGetPage)). Kernel: `__SetPageLocked` (5.9, 5.19 read),
     /// `__folio_set_locked` (6.12, 6.18.35 read).
     pub(super) fn set_page_locked(&self, page: PageRef) {
         let _ = self.page(page).lock.trylock(); // GUARD-1 and UNLOCK-1 say what comes of it
     }
 
-    /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may name it any more ([MIG-1]).
+    /// Unlocks the page. Kernel: `unlock_page`. Called with `page` locked. No migration entry may
+    /// name it any more ([MIG-1]).
     pub fn unlock_page(&self, page: PageRef) {
         self.assert_no_migration_entry(page);
         self.page(page).lock.unlock();
         if self.hints() {
-            self.page_make_volatile(page, if self.rules().unlock_offset == UnlockOffset::One { 1 } else { 2 });
+            self.page_make_volatile(
+                page,
+                if self.rules().unlock_offset == UnlockOffset::One { 1 } else { 2 },
+            );
         }
     }
 

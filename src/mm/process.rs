@@ -38,7 +38,8 @@ impl<'w> Process<'w> {
         self.asked("mmap(%a..%b)", range.start, range.end, done);
     }
 
-    /// Maps a file in memory there, shared, while the world is built: the same one, and all of it, whoever maps it. Page `n` of it is at address `n`.
+    /// Maps a file in memory there, shared, while the world is built: the same one, and all of it,
+    /// whoever maps it. Page `n` of it is at address `n`.
     #[track_caller]
     pub fn mmap_shared(&self, range: Range<Addr>) {
         self.check_range(&range);
@@ -65,7 +66,8 @@ impl<'w> Process<'w> {
         self.world.store(self.mm, addr, value)
     }
 
-    /// Loads from `addr`, and checks that it finds what it last stored there; `Efault` is the signal it would get.
+    /// Loads from `addr`, and checks that it finds what it last stored there; `Efault` is the
+    /// signal it would get.
     #[track_caller]
     pub fn load(&self, addr: Addr) -> Result<u64, Errno> {
         self.check_alive();
@@ -73,7 +75,8 @@ impl<'w> Process<'w> {
         self.world.load(self.mm, addr)
     }
 
-    /// The same by a thread that is killed when it has faulted once: it does not come to load again, and `None` is what it got.
+    /// The same by a thread that is killed when it has faulted once: it does not come to load
+    /// again, and `None` is what it got.
     #[track_caller]
     pub fn load_once(&self, addr: Addr) -> Result<Option<u64>, Errno> {
         self.check_alive();
@@ -81,14 +84,16 @@ impl<'w> Process<'w> {
         self.world.load_once(self.mm, addr)
     }
 
-    /// Loads from `addr` again and again, for as long as the page is there that was there when the CPUs started.
+    /// Loads from `addr` again and again, for as long as the page is there that was there when the
+    /// CPUs started.
     #[track_caller]
     pub fn load_while_unmoved(&self, addr: Addr) -> Result<u64, Errno> {
         self.check_alive();
         self.world.load_while(self.mm, addr, self.page_at(addr))
     }
 
-    /// Has memory hot-removal suspended it? Then it runs no code of its own, and what devices do for it goes on. A step.
+    /// Has memory hot-removal suspended it? Then it runs no code of its own, and what devices do
+    /// for it goes on. A step.
     pub fn suspended(&self) -> bool {
         self.mm_struct().suspended.read()
     }
@@ -99,7 +104,8 @@ impl<'w> Process<'w> {
     /// When memory runs out: where it may, [`try_fork`](Self::try_fork) is to be used.
     #[track_caller]
     pub fn fork(&self) -> Self {
-        self.try_fork().unwrap_or_else(|_| misuse("memory may run out in fork(): try_fork() says so"))
+        self.try_fork()
+            .unwrap_or_else(|_| misuse("memory may run out in fork(): try_fork() says so"))
     }
 
     /// Forks it; `Enomem` if memory runs out, and then there is no child.
@@ -114,7 +120,10 @@ impl<'w> Process<'w> {
     pub fn exit(&self) {
         self.check_alive();
         if !self.mm_struct().process.end() {
-            misuse(format!("the process of {} exits, and nothing keeps another CPU from using it meanwhile", self.mm));
+            misuse(format!(
+                "the process of {} exits, and nothing keeps another CPU from using it meanwhile",
+                self.mm
+            ));
         }
         self.world.exit(self.mm);
     }
@@ -128,8 +137,8 @@ impl<'w> Process<'w> {
         self.asked("munmap(%a..%b)", range.start, range.end, done);
     }
 
-    /// Takes the permission to store away from a range, or gives it back; what it cuts VMAs for stays cut. Nothing behind the first address where
-    /// nothing is mapped (`-ENOMEM`).
+    /// Takes the permission to store away from a range, or gives it back; what it cuts VMAs for
+    /// stays cut. Nothing behind the first address where nothing is mapped (`-ENOMEM`).
     #[track_caller]
     pub fn mprotect(&self, range: Range<Addr>, writable: bool) {
         self.check_alive();
@@ -139,8 +148,9 @@ impl<'w> Process<'w> {
         self.asked("mprotect(%a..%b)", range.start, range.end, done);
     }
 
-    /// Moves what is mapped in a range, all of it in one VMA, to where `to` is the first address; what is mapped there goes. `Efault` where it is not
-    /// one VMA, `Enomem` where memory runs out: then nothing has moved.
+    /// Moves what is mapped in a range, all of it in one VMA, to where `to` is the first address;
+    /// what is mapped there goes. `Efault` where it is not one VMA, `Enomem` where memory runs out:
+    /// then nothing has moved.
     #[track_caller]
     pub fn mremap(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
         self.check_alive();
@@ -156,8 +166,9 @@ impl<'w> Process<'w> {
         done
     }
 
-    /// Lets what is mapped in a range, all of it in one VMA, end at `end`, behind it, and stay where it is. `Efault` where it is not one VMA, `Enomem`
-    /// where that does not end there, or something is in the way. What `mremap` does without `MREMAP_MAYMOVE`.
+    /// Lets what is mapped in a range, all of it in one VMA, end at `end`, behind it, and stay
+    /// where it is. `Efault` where it is not one VMA, `Enomem` where that does not end there, or
+    /// something is in the way. What `mremap` does without `MREMAP_MAYMOVE`.
     #[track_caller]
     pub fn expand(&self, range: Range<Addr>, end: Addr) -> Result<(), Errno> {
         self.check_alive();
@@ -172,8 +183,9 @@ impl<'w> Process<'w> {
         done
     }
 
-    /// Begins exec, as a process that has nothing mapped yet: makes the stack on which the arguments are put, at the top, where it is not to stay. What is
-    /// [touched](Self::touch) there are the arguments. Nothing, if something is mapped already.
+    /// Begins exec, as a process that has nothing mapped yet: makes the stack on which the
+    /// arguments are put, at the top, where it is not to stay. What is [touched](Self::touch) there
+    /// are the arguments. Nothing, if something is mapped already.
     #[track_caller]
     pub fn bprm_mm_init(&self, range: Range<Addr>) {
         self.check_alive();
@@ -183,8 +195,9 @@ impl<'w> Process<'w> {
         self.asked("bprm_mm_init(%a..%b)", range.start, range.end, done);
     }
 
-    /// Moves the stack of an exec down to where it is to be: `to` is the first address then. `Efault` where the range is no such stack, or another VMA is in the way;
-    /// `Enomem` where memory runs out: then exec has failed, and the process can only exit.
+    /// Moves the stack of an exec down to where it is to be: `to` is the first address then.
+    /// `Efault` where the range is no such stack, or another VMA is in the way; `Enomem` where
+    /// memory runs out: then exec has failed, and the process can only exit.
     #[track_caller]
     pub fn setup_arg_pages(&self, range: Range<Addr>, to: Addr) -> Result<(), Errno> {
         self.check_alive();
@@ -198,8 +211,9 @@ impl<'w> Process<'w> {
         done
     }
 
-    /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start` moves. What mprotect, munmap and
-    /// madvise on the lower half do first; nothing, if no VMA has `addr` inside (`-ENOMEM`).
+    /// Cuts the VMA around `addr` in two there; the upper half keeps the old VMA, so its `vm_start`
+    /// moves. What mprotect, munmap and madvise on the lower half do first; nothing, if no VMA has
+    /// `addr` inside (`-ENOMEM`).
     #[track_caller]
     pub fn split_vma(&self, addr: Addr) {
         self.check_alive();
@@ -209,8 +223,9 @@ impl<'w> Process<'w> {
         self.asked("split_vma(%a)", addr, 0, done);
     }
 
-    /// Moves the boundary at `from` between two adjacent VMAs to `to`, which is inside one of them, as `mprotect` does when what lies
-    /// between takes on the neighbour's protection (`vma_merge`, cases 4 and 5); nothing, if there is no such boundary.
+    /// Moves the boundary at `from` between two adjacent VMAs to `to`, which is inside one of them,
+    /// as `mprotect` does when what lies between takes on the neighbour's protection (`vma_merge`,
+    /// cases 4 and 5); nothing, if there is no such boundary.
     #[track_caller]
     pub fn move_boundary(&self, from: Addr, to: Addr) {
         self.check_alive();
@@ -220,8 +235,9 @@ impl<'w> Process<'w> {
         self.asked("move_boundary(%a, %b)", from, to, done);
     }
 
-    /// Moves only the end of the VMA that ends at `from`: nothing lies behind it up to `to`. What `vma_merge` does when `brk` or `mmap` adds
-    /// to the VMA (claim S3.9); nothing, if there is no such end.
+    /// Moves only the end of the VMA that ends at `from`: nothing lies behind it up to `to`. What
+    /// `vma_merge` does when `brk` or `mmap` adds to the VMA (claim S3.9); nothing, if there is no
+    /// such end.
     #[track_caller]
     pub fn move_end(&self, from: Addr, to: Addr) {
         self.check_alive();
@@ -231,8 +247,8 @@ impl<'w> Process<'w> {
         self.asked("move_end(%a, %b)", from, to, done);
     }
 
-    /// Lets the VMA that begins at `start` begin at `to`, below it, as a page fault below a stack does; nothing, if it begins there already
-    /// or another VMA is in the way.
+    /// Lets the VMA that begins at `start` begin at `to`, below it, as a page fault below a stack
+    /// does; nothing, if it begins there already or another VMA is in the way.
     #[track_caller]
     pub fn expand_downwards(&self, start: Addr, to: Addr) {
         self.check_alive();
@@ -245,8 +261,8 @@ impl<'w> Process<'w> {
         self.asked("expand_downwards(%a, %b)", start, to, done);
     }
 
-    /// Migrates what is mapped at `addr`, where a page must have been when the CPUs started, as `migrate_pages(2)` and `mbind(2)` do: holding `mmap_sem` for
-    /// reading (claim S1.0).
+    /// Migrates what is mapped at `addr`, where a page must have been when the CPUs started, as
+    /// `migrate_pages(2)` and `mbind(2)` do: holding `mmap_sem` for reading (claim S1.0).
     #[track_caller]
     pub fn move_pages(&self, addr: Addr) {
         here();
@@ -256,8 +272,9 @@ impl<'w> Process<'w> {
         self.asked("move_pages(%a)", addr, 0, done);
     }
 
-    /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry, and it leaves memory. One that a device was
-    /// given stays where the protocol keeps such pages (rule [`UnmapCheck`](crate::spec::UnmapCheck)).
+    /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry,
+    /// and it leaves memory. One that a device was given stays where the protocol keeps such pages
+    /// (rule [`UnmapCheck`](crate::spec::UnmapCheck)).
     #[track_caller]
     pub fn swap_out(&self, addr: Addr) {
         self.world.assert_being_built("swap_out");
@@ -272,15 +289,17 @@ impl<'w> Process<'w> {
         }
     }
 
-    /// Locks all that it has into memory, while the world is built: what is there is left there. Kernel: `mlockall`; that it faults in what is not
-    /// there, and that fork does not pass it on, is not here.
+    /// Locks all that it has into memory, while the world is built: what is there is left there.
+    /// Kernel: `mlockall`; that it faults in what is not there, and that fork does not pass it on,
+    /// is not here.
     #[track_caller]
     pub fn mlockall(&self) {
         self.world.assert_being_built("mlockall");
         self.mm_struct().mlocked.set(true);
     }
 
-    /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it yet (claim S1.1).
+    /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it
+    /// yet (claim S1.1).
     #[track_caller]
     pub fn read_ahead(&self, addr: Addr) {
         self.world.assert_being_built("read_ahead");
@@ -290,7 +309,8 @@ impl<'w> Process<'w> {
         }
     }
 
-    /// Brings what is on swap at `addr` into the swap cache, as a fault on a slot beside it does, whoever faults there. Kernel: `swapin_readahead`.
+    /// Brings what is on swap at `addr` into the swap cache, as a fault on a slot beside it does,
+    /// whoever faults there. Kernel: `swapin_readahead`.
     #[track_caller]
     pub fn read_around(&self, addr: Addr) {
         self.check_alive();
@@ -300,7 +320,8 @@ impl<'w> Process<'w> {
         self.asked("read_around(%a)", addr, 0, done);
     }
 
-    /// Begins to listen to the address space: what interests here is that it locks every anon_vma of it at once (claim S3.3).
+    /// Begins to listen to the address space: what interests here is that it locks every anon_vma
+    /// of it at once (claim S3.3).
     #[track_caller]
     pub fn mmu_notifier_register(&self) {
         self.check_alive();
@@ -308,7 +329,8 @@ impl<'w> Process<'w> {
         self.asked("mmu_notifier_register()", 0, 0, done);
     }
 
-    /// The page that was at `addr` when the CPUs started; while the world is built, the page that is there.
+    /// The page that was at `addr` when the CPUs started; while the world is built, the page that
+    /// is there.
     ///
     /// # Panics
     /// When there was none: the race is written wrong.
@@ -321,7 +343,8 @@ impl<'w> Process<'w> {
         page
     }
 
-    /// The page that is at `addr` now: what the entry maps, or what the swap cache has for it. The looks are steps.
+    /// The page that is at `addr` now: what the entry maps, or what the swap cache has for it. The
+    /// looks are steps.
     #[track_caller]
     pub fn page_now(&self, addr: Addr) -> Option<PageRef> {
         self.check(addr);
@@ -337,15 +360,19 @@ impl<'w> Process<'w> {
         self.mm_struct().pte(addr).read().page()
     }
 
-    /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too, while the world is built: a list that fork alone
-    /// never makes, but that the mails suppose ("the order of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
+    /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too, while the
+    /// world is built: a list that fork alone never makes, but that the mails suppose ("the order
+    /// of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
     #[track_caller]
     pub fn cross_link(&self, addr: Addr, other: Self, at: Addr) {
         self.world.assert_being_built("cross_link");
         self.check(addr);
         self.check(at);
         if !self.world.cross_link((self.mm, addr), (other.mm, at)) {
-            misuse(format!("{}:{addr} or {}:{at} is in no VMA, or nothing was touched there", self.mm, other.mm));
+            misuse(format!(
+                "{}:{addr} or {}:{at} is in no VMA, or nothing was touched there",
+                self.mm, other.mm
+            ));
         }
     }
 
@@ -368,7 +395,10 @@ impl<'w> Process<'w> {
     #[track_caller]
     pub(super) fn check(&self, addr: Addr) {
         if addr >= TASK_SIZE {
-            misuse(format!("{}:{addr} is outside of every process, which has the addresses 0..{TASK_SIZE}", self.mm));
+            misuse(format!(
+                "{}:{addr} is outside of every process, which has the addresses 0..{TASK_SIZE}",
+                self.mm
+            ));
         }
     }
 

@@ -33,7 +33,8 @@ pub enum Pte {
         page: PageRef,
         /// Was the entry writable?
         write: bool,
-        /// Did the page belong to this process alone? Known since 5.19 only. Kernel: a readable-exclusive entry, or a writable one.
+        /// Did the page belong to this process alone? Known since 5.19 only. Kernel: a
+        /// readable-exclusive entry, or a writable one.
         exclusive: bool,
     },
 }
@@ -71,10 +72,19 @@ impl fmt::Display for Pte {
         let access = |write: bool| if write { "rw" } else { "ro" };
         match *self {
             Pte::None => f.write_str("none"),
-            Pte::Present { page, write, dirty } => write!(f, "{page} {}{}", access(write), if dirty { " dirty" } else { "" }),
-            Pte::Swap { entry, exclusive } => write!(f, "{entry}{}", if exclusive { " exclusive" } else { "" }),
+            Pte::Present { page, write, dirty } => {
+                write!(f, "{page} {}{}", access(write), if dirty { " dirty" } else { "" })
+            }
+            Pte::Swap { entry, exclusive } => {
+                write!(f, "{entry}{}", if exclusive { " exclusive" } else { "" })
+            }
             Pte::Migration { page, write, exclusive } => {
-                write!(f, "mig({page} {}{})", access(write), if exclusive { " exclusive" } else { "" })
+                write!(
+                    f,
+                    "mig({page} {}{})",
+                    access(write),
+                    if exclusive { " exclusive" } else { "" }
+                )
             }
         }
     }
@@ -82,13 +92,16 @@ impl fmt::Display for Pte {
 
 impl Scalar for Pte {
     fn pack(self) -> u64 {
-        let word =
-            |kind: u64, page: PageRef, write: bool, other: bool| kind | u64::from(write) << 2 | u64::from(other) << 3 | page.pack() << 4;
+        let word = |kind: u64, page: PageRef, write: bool, other: bool| {
+            kind | u64::from(write) << 2 | u64::from(other) << 3 | page.pack() << 4
+        };
         match self {
             Pte::None => 0,
             Pte::Present { page, write, dirty } => word(1, page, write, dirty),
             Pte::Migration { page, write, exclusive } => word(2, page, write, exclusive),
-            Pte::Swap { entry, exclusive } => 3 | u64::from(exclusive) << 2 | u64::from(entry.0) << 4,
+            Pte::Swap { entry, exclusive } => {
+                3 | u64::from(exclusive) << 2 | u64::from(entry.0) << 4
+            }
         }
     }
 
@@ -108,7 +121,9 @@ impl Scalar for Pte {
 
     fn timeless(self) -> u64 {
         match self {
-            Pte::Present { page, .. } | Pte::Migration { page, .. } => (self.pack() & 0xf) | page.timeless() << 4,
+            Pte::Present { page, .. } | Pte::Migration { page, .. } => {
+                (self.pack() & 0xf) | page.timeless() << 4
+            }
             Pte::None | Pte::Swap { .. } => self.pack(),
         }
     }

@@ -10,7 +10,8 @@ use crate::sync::{self, Mark, Name};
 pub(super) enum Shrunk {
     /// It stays, and is locked still.
     Kept,
-    /// It has left the swap cache, is unlocked, and nobody has a reference any more: it is to be freed.
+    /// It has left the swap cache, is unlocked, and nobody has a reference any more: it is to be
+    /// freed.
     Unreferenced,
     /// It stays, and is unlocked: it is on its way to the swap device.
     Written,
@@ -19,8 +20,9 @@ pub(super) enum Shrunk {
 }
 
 impl World {
-    /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps it any more. What the memory hot-removal
-    /// of document 0 does first: unlike reclaim it waits for the page lock (claim S0.2).
+    /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps
+    /// it any more. What the memory hot-removal of document 0 does first: unlike reclaim it waits
+    /// for the page lock (claim S0.2).
     pub fn unmap_for_removal(&self, page: PageRef) -> bool {
         call!("unmap_for_removal({page})");
         if !self.isolate_for_reclaim(page) {
@@ -48,18 +50,25 @@ impl World {
         unmapped
     }
 
-    /// Finds the processes that map the page, and suspends them; once nothing maps it, lets all that are suspended go on. Called with the page
-    /// locked.
+    /// Finds the processes that map the page, and suspends them; once nothing maps it, lets all
+    /// that are suspended go on. Called with the page locked.
     fn suspend_mappers(&self, page: PageRef, unmapped: bool) {
         if !unmapped {
             return self.rmap_walk(page, |vma, _| self.mm_struct(vma.mm).suspended.write(true));
         }
-        for mm in self.processes.get().into_iter().map(|mm| self.mm_struct(mm)).filter(|mm| mm.suspended.read()) {
+        for mm in self
+            .processes
+            .get()
+            .into_iter()
+            .map(|mm| self.mm_struct(mm))
+            .filter(|mm| mm.suspended.read())
+        {
             mm.suspended.write(false);
         }
     }
 
-    /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one page, as kswapd calls it.
+    /// Takes one page off the LRU list and tries to free it. Kernel: `shrink_page_list` for one
+    /// page, as kswapd calls it.
     #[track_caller]
     pub fn shrink_page(&self, page: PageRef) {
         sync::here();
@@ -67,8 +76,8 @@ impl World {
         self.asked(Name::new("shrink_page()", 0, 0), done);
     }
 
-    /// Looks whether the page is in use, without its lock, and puts it back. Kernel: `shrink_active_list` for one page; until 2.6.24
-    /// `refill_inactive_zone`.
+    /// Looks whether the page is in use, without its lock, and puts it back. Kernel:
+    /// `shrink_active_list` for one page; until 2.6.24 `refill_inactive_zone`.
     #[track_caller]
     pub fn age_page(&self, page: PageRef) {
         sync::here();
@@ -94,8 +103,8 @@ impl World {
         if self.deactivate_page(page) {
             return true;
         }
-        // shrink_page_list.2: The page is taken off the LRU list, with a reference; one that has none left is being freed, and is not
-        // taken. Steps 3 to 9 are done with it. [S1.7, LRU-1]
+        // shrink_page_list.2: The page is taken off the LRU list, with a reference; one that has
+        // none left is being freed, and is not taken. Steps 3 to 9 are done with it. [S1.7, LRU-1]
         let isolated = self.isolate_for_reclaim(page);
         if isolated {
             self.shrink_isolated(page);
@@ -105,7 +114,8 @@ impl World {
 
     /// Called with the reference of the isolation, which it gives up.
     pub(super) fn shrink_isolated(&self, page: PageRef) {
-        // shrink_page_list.3: The page lock is tried for; a page that somebody else has locked goes back to the list.
+        // shrink_page_list.3: The page lock is tried for; a page that somebody else has locked goes
+        // back to the list.
         if !self.page(page).lock.trylock() {
             sync::mark(Mark::SHRINK_PAGE_LOCKED);
             self.putback_scanned_page(page);
@@ -113,8 +123,8 @@ impl World {
         }
         // shrink_page_list.4: What is done under the page lock (steps 5 to 8).
         let shrunk = self.shrink_locked_page(page);
-        // shrink_page_list.9: A page that stays is unlocked and goes back to the list. Before it goes there, and before one is freed, what
-        // was cleared and not flushed is flushed.
+        // shrink_page_list.9: A page that stays is unlocked and goes back to the list. Before it
+        // goes there, and before one is freed, what was cleared and not flushed is flushed.
         if self.unlock_kept(page, shrunk) {
             sync::mark(Mark::SHRINK_KEPT);
             self.putback_scanned_page(page);
@@ -144,12 +154,14 @@ impl World {
         }
     }
 
-    /// Does reclaim not wait yet for who goes through an entry that it clears? (rule [`UnmapFlush`]) Kernel: the same name, since 4.3.
+    /// Does reclaim not wait yet for who goes through an entry that it clears? (rule
+    /// [`UnmapFlush`]) Kernel: the same name, since 4.3.
     pub(super) fn should_defer_flush(&self) -> bool {
         self.rules().unmap_flush != UnmapFlush::AtOnce
     }
 
-    /// An entry has been cleared, and who goes through it is to be waited for. Called with the page-table lock held. Kernel: the same name.
+    /// An entry has been cleared, and who goes through it is to be waited for. Called with the
+    /// page-table lock held. Kernel: the same name.
     pub(super) fn set_tlb_ubc_flush_pending(&self, mm: &Mm, addr: Addr) {
         self.tlb_ubc.mine(|unflushed| unflushed.push(PteLocation { mm: mm.id(), addr }));
         if self.rules().unmap_flush == UnmapFlush::Batched {
@@ -157,8 +169,8 @@ impl World {
         }
     }
 
-    /// Nothing goes through the entries any more that this CPU's reclaim has cleared. Kernel: the same name, since 4.3; before, they are flushed one
-    /// by one, and there is nothing to do.
+    /// Nothing goes through the entries any more that this CPU's reclaim has cleared. Kernel: the
+    /// same name, since 4.3; before, they are flushed one by one, and there is nothing to do.
     pub(super) fn try_to_unmap_flush(&self) {
         for at in self.tlb_ubc.mine(std::mem::take) {
             self.flush_tlb_page(self.mm_struct(at.mm), at.addr);
@@ -168,9 +180,13 @@ impl World {
     /// Called with the page locked, and the caller's reference.
     pub(super) fn shrink_locked_page(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
-        // shrink_page_list.5: A page that is being written stays. An anonymous one that is not in the swap cache gets a slot and goes there
-        // (add_to_swap), unless a device may hold it. [S2.9, S0.1]
-        if self.hints() && self.rules().shrink_discarded != ShrinkDiscarded::Nothing && frame.discarded.read() {
+        // shrink_page_list.5: A page that is being written stays. An anonymous one that is not in
+        // the swap cache gets a slot and goes there (add_to_swap), unless a device may hold it.
+        // [S2.9, S0.1]
+        if self.hints()
+            && self.rules().shrink_discarded != ShrinkDiscarded::Nothing
+            && frame.discarded.read()
+        {
             sync::mark(Mark::SHRINK_MEETS_DISCARDED);
             if self.rules().shrink_discarded == ShrinkDiscarded::Free {
                 self.free_page(page);
@@ -195,14 +211,15 @@ impl World {
                 return Shrunk::Kept;
             }
         }
-        // Neither a page that is not anonymous yet nor one that has left the swap cache has a page_mapping(): it is not unmapped (2.6.11 to
-        // 3.0; what 5.9 unmaps without that look has its place on swap).
+        // Neither a page that is not anonymous yet nor one that has left the swap cache has a
+        // page_mapping(): it is not unmapped (2.6.11 to 3.0; what 5.9 unmaps without that look has
+        // its place on swap).
         if !frame.swap_cache.read() {
             return Shrunk::Kept;
         }
         self.page_map_lock(page);
-        // shrink_page_list.6: If it is mapped, every mapping is taken away, and swap entries are left (try_to_unmap); a page of which one
-        // is left stays. [S0.1, S0.2]
+        // shrink_page_list.6: If it is mapped, every mapping is taken away, and swap entries are
+        // left (try_to_unmap); a page of which one is left stays. [S0.1, S0.2]
         let left = frame.mapped() && {
             self.try_to_unmap(page, Ttu::Unmap);
             frame.mapped()
@@ -211,11 +228,13 @@ impl World {
         if left {
             return Shrunk::Kept;
         }
-        // shrink_page_list.7: If it is dirty it is written (pageout): first the TLBs are flushed, so that nobody stores into it any more,
-        // and nobody but the swap cache and reclaim may have a reference. [DATA-1]
+        // shrink_page_list.7: If it is dirty it is written (pageout): first the TLBs are flushed,
+        // so that nobody stores into it any more, and nobody but the swap cache and reclaim may
+        // have a reference. [DATA-1]
         if frame.dirty.read() {
             if self.rules().write_flush == WriteFlush::Before {
-                self.try_to_unmap_flush(); // nobody stores through an entry any more: try_to_unmap_flush_dirty
+                // nobody stores through an entry any more: try_to_unmap_flush_dirty
+                self.try_to_unmap_flush();
             }
             if frame.count.read() != 2 {
                 return Shrunk::Kept; // somebody else may be writing to it: is_page_cache_freeable
@@ -234,15 +253,16 @@ impl World {
         self.remove_mapping(page)
     }
 
-    /// Takes an unmapped, clean page out of the swap cache and unlocks it, if nobody else refers to it. Called with the page locked.
-    /// Kernel: `__remove_mapping`; until 2.6.26 `remove_mapping`. Takes the tree lock.
+    /// Takes an unmapped, clean page out of the swap cache and unlocks it, if nobody else refers to
+    /// it. Called with the page locked. Kernel: `__remove_mapping`; until 2.6.26 `remove_mapping`.
+    /// Takes the tree lock.
     fn remove_mapping(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
         // remove_mapping.1: The tree lock is taken.
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
-        // remove_mapping.2: If the count is two, the swap cache's and reclaim's, it becomes zero in the same step: no look-up can take a
-        // reference any more. [COUNT-4, S3.13]
+        // remove_mapping.2: If the count is two, the swap cache's and reclaim's, it becomes zero in
+        // the same step: no look-up can take a reference any more. [COUNT-4, S3.13]
         let freeze = self.rules().remove_mapping == RemoveMapping::Freeze;
         // Count and dirty bit in this order: whoever drops a reference has set the bit before.
         let unused = if freeze { self.page_freeze_refs(page, 2) } else { frame.count.read() == 2 };
@@ -250,8 +270,8 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
-        // remove_mapping.3: Only then the dirty bit is read: whoever stored through a reference has set it before he dropped that. [SWAP-4,
-        // DATA-1]
+        // remove_mapping.3: Only then the dirty bit is read: whoever stored through a reference has
+        // set it before he dropped that. [SWAP-4, DATA-1]
         if frame.dirty.read() {
             if freeze {
                 self.page_unfreeze_refs(page, 2);
@@ -259,8 +279,9 @@ impl World {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }
-        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the claim on the slot given up. Then the page
-        // is unlocked, and shrink_page_list frees it: its count is zero, so that no reference is dropped. [COUNT-3]
+        // remove_mapping.4: The page leaves the swap cache; the tree lock is let go of, and the
+        // claim on the slot given up. Then the page is unlocked, and shrink_page_list frees it: its
+        // count is zero, so that no reference is dropped. [COUNT-3]
         self.assert_clean(page, entry);
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();

@@ -4,8 +4,8 @@ use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, AnonmmRef, Errno, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{
-    AnonmmWalkLock, Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder, RmapWalkLock, SharedMapping, SwapCacheEntry,
-    UnmapCheck, VolatileTry,
+    AnonmmWalkLock, Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder,
+    RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck, VolatileTry,
 };
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
 use crate::{call, note};
@@ -31,7 +31,8 @@ enum LockedRmap {
 }
 
 impl World {
-    /// Finds and locks the reverse map of a mapped page; `None` if nothing maps it. Called with `page` locked, or at least referenced.
+    /// Finds and locks the reverse map of a mapped page; `None` if nothing maps it. Called with
+    /// `page` locked, or at least referenced.
     fn rmap_lock(&self, page: PageRef) -> Option<LockedRmap> {
         if self.has_anonmm() {
             let Mapping::Anonmm(anonmm) = self.page_rmapping(page) else { return None };
@@ -49,9 +50,17 @@ impl World {
         }
     }
 
-    /// Where a walk for `page` looks at its `at`-th step: in an address space, at an address; or nowhere, which is what one that `migrates` sees of
-    /// a stack that exec has yet to move (rule [`TemporaryStack`](crate::spec::TemporaryStack)). `None` when it is over. Called with the reverse map locked.
-    fn rmap_at(&self, rmap: LockedRmap, page: PageRef, at: usize, migrates: bool) -> Option<Option<(&Mm, Addr)>> {
+    /// Where a walk for `page` looks at its `at`-th step: in an address space, at an address; or
+    /// nowhere, which is what one that `migrates` sees of a stack that exec has yet to move (rule
+    /// [`TemporaryStack`](crate::spec::TemporaryStack)). `None` when it is over. Called with the
+    /// reverse map locked.
+    fn rmap_at(
+        &self,
+        rmap: LockedRmap,
+        page: PageRef,
+        at: usize,
+        migrates: bool,
+    ) -> Option<Option<(&Mm, Addr)>> {
         match rmap {
             LockedRmap::AnonVma(anon_vma) => {
                 let vma = self.anon_vma_list_at(anon_vma, at)?;
@@ -73,39 +82,44 @@ impl World {
         }
     }
 
-    /// A walk has found every entry of a page, the first of them at its `at`-th step: through what is the page to be found from now on, if not as
-    /// before? Called with the reverse map locked.
+    /// A walk has found every entry of a page, the first of them at its `at`-th step: through what
+    /// is the page to be found from now on, if not as before? Called with the reverse map locked.
     fn rmap_heir(&self, rmap: LockedRmap, at: usize) -> Option<AnonmmRef> {
         match rmap {
             LockedRmap::AnonVma(_) => None,
-            LockedRmap::Anonmm(anonmm) => self.bundle_at(anonmm, at).filter(|_| self.member_mm(anonmm).is_none()),
+            LockedRmap::Anonmm(anonmm) => {
+                self.bundle_at(anonmm, at).filter(|_| self.member_mm(anonmm).is_none())
+            }
         }
     }
 
-    /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not mapped. Kernel: `page_lock_anon_vma`.
+    /// Finds and locks the anon_vma of a mapped page; `None` if the page is not anonymous or not
+    /// mapped. Kernel: `page_lock_anon_vma`.
     ///
-    /// Called with `page` locked, or at least referenced. Returns with the anon_vma locked, and where the lock spins inside an RCU read section
-    /// (rule [`LookupRcu`]). Before 2.6.36 the page may have been unmapped meanwhile, and the object be another's, though it is an anon_vma
+    /// Called with `page` locked, or at least referenced. Returns with the anon_vma locked, and
+    /// where the lock spins inside an RCU read section (rule [`LookupRcu`]). Before 2.6.36 the page
+    /// may have been unmapped meanwhile, and the object be another's, though it is an anon_vma
     /// (rule [`LockRecheck`]).
     pub fn page_lock_anon_vma(&self, page: PageRef) -> Option<SlabRef> {
         if self.has_map_lock() {
             return self.page_lock_anon_vma_by_map_lock(page);
         }
-        // page_lock_anon_vma.1: An RCU read section begins: what page->mapping names stays an anon_vma, though it may become another one.
-        // [S1.2]
+        // page_lock_anon_vma.1: An RCU read section begins: what page->mapping names stays an
+        // anon_vma, though it may become another one. [S1.2]
         let rcu = self.rules().lookup_rcu != LookupRcu::Without || self.anon_vma_lock_sleeps();
         if rcu {
             self.rcu.read_lock();
         }
-        // page_lock_anon_vma.2: page->mapping is read, and then whether the page is mapped: if so, the anon_vma has not been freed before
-        // the section began. [S1.3]
+        // page_lock_anon_vma.2: page->mapping is read, and then whether the page is mapped: if so,
+        // the anon_vma has not been freed before the section began. [S1.3]
         let anon_vma = self.page_rmapping(page).anon_vma();
         let mut locked = None;
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
         {
-            // page_lock_anon_vma.3: The root's lock is tried for. If somebody has it, a reference is taken on the anon_vma, the read
-            // section ends, since it must not sleep, and the lock is waited for. [S3.7, S1.4, ATOMIC-1]
+            // page_lock_anon_vma.3: The root's lock is tried for. If somebody has it, a reference
+            // is taken on the anon_vma, the read section ends, since it must not sleep, and the
+            // lock is waited for. [S3.7, S1.4, ATOMIC-1]
             let root = self.anon_vma_locker(anon_vma);
             let lock = &self.anon_vma(root).lock;
             if !self.anon_vma_lock_sleeps() {
@@ -113,13 +127,14 @@ impl World {
             } else if !lock.trylock_read() {
                 return self.page_wait_for_anon_vma(page, anon_vma);
             }
-            // page_lock_anon_vma.4: Is the page mapped still? Otherwise the anon_vma may have been freed and used again before it was
-            // locked. [S3.7, LIFE-1]
+            // page_lock_anon_vma.4: Is the page mapped still? Otherwise the anon_vma may have been
+            // freed and used again before it was locked. [S3.7, LIFE-1]
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
                 locked = Some(anon_vma);
             } else {
                 sync::mark(Mark::PAGE_LOCK_ANON_VMA_UNMAPPED);
-                lock.unlock(); // not through anon_vma->root, which its next owner may have rewritten
+                // not through anon_vma->root, which its next owner may have rewritten
+                lock.unlock();
             }
         }
         // page_lock_anon_vma.5: The read section ends: from here on the lock keeps the anon_vma.
@@ -129,19 +144,22 @@ impl World {
         locked
     }
 
-    /// As long as the page's map lock is held, what maps it stays, and so does its anon_vma. Kernel: the beginning of `try_to_unmap_anon` and
-    /// `page_referenced_anon`, until 2.6.8.
+    /// As long as the page's map lock is held, what maps it stays, and so does its anon_vma.
+    /// Kernel: the beginning of `try_to_unmap_anon` and `page_referenced_anon`, until 2.6.8.
     fn page_lock_anon_vma_by_map_lock(&self, page: PageRef) -> Option<SlabRef> {
         self.page_rmapping(page).anon_vma().map(|anon_vma| self.anon_vma_lock_read(anon_vma))
     }
 
     /// Does the lookup stay in its RCU read section as long as it has the lock?
     fn stays_in_rcu(&self) -> bool {
-        self.rules().lookup_rcu == LookupRcu::UntilUnlocked && !self.anon_vma_lock_sleeps() && !self.has_map_lock()
+        self.rules().lookup_rcu == LookupRcu::UntilUnlocked
+            && !self.anon_vma_lock_sleeps()
+            && !self.has_map_lock()
     }
 
-    /// The lock is taken, and sleeps: what keeps the anon_vma is a reference, until the lock does. Called inside an RCU read section, which it
-    /// ends. Kernel: the second half of `page_lock_anon_vma`, since 3.0.
+    /// The lock is taken, and sleeps: what keeps the anon_vma is a reference, until the lock does.
+    /// Called inside an RCU read section, which it ends. Kernel: the second half of
+    /// `page_lock_anon_vma`, since 3.0.
     fn page_wait_for_anon_vma(&self, page: PageRef, anon_vma: SlabRef) -> Option<SlabRef> {
         sync::mark(Mark::PAGE_LOCK_ANON_VMA_SLEEPS);
         let anon_vma = self.get_mapped_anon_vma(page, anon_vma)?;
@@ -163,8 +181,9 @@ impl World {
         }
     }
 
-    /// How many entries of `page` a walk finds. Called with a reference on it, and not with its lock: the only walk that has neither that nor
-    /// `mmap_sem`. Young bits are not here. Kernel: `page_referenced` for the active list, `page_referenced_anon` (read in 2.6.9 to 5.19).
+    /// How many entries of `page` a walk finds. Called with a reference on it, and not with its
+    /// lock: the only walk that has neither that nor `mmap_sem`. Young bits are not here. Kernel:
+    /// `page_referenced` for the active list, `page_referenced_anon` (read in 2.6.9 to 5.19).
     pub(super) fn page_referenced(&self, page: PageRef) -> i64 {
         call!("page_referenced({page})");
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
@@ -183,7 +202,8 @@ impl World {
             }
             at += 1;
         }
-        let heir = first.filter(|_| found >= mapcount).and_then(|first| self.rmap_heir(rmap, first));
+        let heir =
+            first.filter(|_| found >= mapcount).and_then(|first| self.rmap_heir(rmap, first));
         self.rmap_unlock(rmap);
         if let Some(heir) = heir {
             self.leave_extinct(page, heir);
@@ -193,22 +213,27 @@ impl World {
 
     /// Takes every mapping of `page` away. Called with `page` locked. Kernel: `try_to_unmap`.
     ///
-    /// A page in the swap cache leaves swap entries behind, whatever the reason is (rule [`SwapCacheEntry`]); another one migration
-    /// entries. What the walk misses stays mapped, and the caller sees that in the mapcount. Returns how many entries it took away.
+    /// A page in the swap cache leaves swap entries behind, whatever the reason is (rule
+    /// [`SwapCacheEntry`]); another one migration entries. What the walk misses stays mapped, and
+    /// the caller sees that in the mapcount. Returns how many entries it took away.
     pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
-        // try_to_unmap.1: page->mapping says how the page is found: one that has none must not come here. [S1.1, NULL-1]
+        // try_to_unmap.1: page->mapping says how the page is found: one that has none must not come
+        // here. [S1.1, NULL-1]
         let mapping = self.page_rmapping(page);
         // A page without an anon_vma is taken for a file's, and its mapping followed (claim S1.1).
-        sync::clause(Clause::NULL_1, mapping != Mapping::None, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+        sync::clause(Clause::NULL_1, mapping != Mapping::None, || {
+            format!("{page}.mapping is NULL, and try_to_unmap follows it")
+        });
         if mapping == Mapping::File && self.shmem().is_some() {
             return self.try_to_unmap_shared(page, ttu);
         }
         // try_to_unmap.2: Its anon_vma is found and locked (page_lock_anon_vma).
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
-        // try_to_unmap.3: VMA by VMA on the list: where the page would be in it (vma_address), the entry is taken away if it maps the page
-        // (try_to_unmap_one); the walk ends when nothing maps the page any more. [RMAP-1, S3.1]
+        // try_to_unmap.3: VMA by VMA on the list: where the page would be in it (vma_address), the
+        // entry is taken away if it maps the page (try_to_unmap_one); the walk ends when nothing
+        // maps the page any more. [RMAP-1, S3.1]
         let (mut at, mut taken) = (0, 0);
         while let Some(place) = self.rmap_at(rmap, page, at, ttu == Ttu::Migration) {
             match place.map_or(Ok(false), |(mm, addr)| self.try_to_unmap_one(page, mm, addr, ttu)) {
@@ -220,7 +245,8 @@ impl World {
             }
             at += 1;
         }
-        // try_to_unmap.4: The anon_vma is unlocked. What the walk has missed is still mapped, and the caller sees that in the mapcount.
+        // try_to_unmap.4: The anon_vma is unlocked. What the walk has missed is still mapped, and
+        // the caller sees that in the mapcount.
         self.rmap_unlock(rmap);
         if self.has_anonmm() && !self.page(page).mapped() {
             self.clear_page_anon(page);
@@ -228,7 +254,8 @@ impl World {
         taken
     }
 
-    /// Comes by every place where the page may be mapped, and does not end when nothing maps it any more. Called with the page locked.
+    /// Comes by every place where the page may be mapped, and does not end when nothing maps it any
+    /// more. Called with the page locked.
     pub(super) fn unmap_every_place(&self, page: PageRef, unmap: impl Fn(&Mm, Addr)) {
         let Some(rmap) = self.rmap_lock(page) else { return };
         let mut at = 0;
@@ -241,23 +268,36 @@ impl World {
         self.rmap_unlock(rmap);
     }
 
-    /// The same for a file's page that nobody maps: all that is left of it is that its mapping is followed. Kernel: `try_to_unmap_file`.
+    /// The same for a file's page that nobody maps: all that is left of it is that its mapping is
+    /// followed. Kernel: `try_to_unmap_file`.
     pub(super) fn try_to_unmap_file(&self, page: PageRef) {
         let frame = self.page(page);
         frame.lock.assert_held();
         let attached = self.page_rmapping(page) != Mapping::None;
-        sync::clause(Clause::NULL_1, attached, || format!("{page}.mapping is NULL, and try_to_unmap follows it"));
+        sync::clause(Clause::NULL_1, attached, || {
+            format!("{page}.mapping is NULL, and try_to_unmap follows it")
+        });
     }
 
-    /// Kernel: `try_to_unmap_one`. Called with the reverse map locked. Takes the page-table lock, and under it `swap_lock`. True if it unmapped the
-    /// page there; an error ends the walk (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that it ends: who
-    /// holds the page holds it against every entry.
-    pub(super) fn try_to_unmap_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
-        // try_to_unmap_one.1: Does the entry map the page (page_check_address)? Then its page-table lock is held now.
-        let Some(Pte::Present { write, .. }) = self.page_check_address(page, mm, addr) else { return Ok(false) };
+    /// Kernel: `try_to_unmap_one`. Called with the reverse map locked. Takes the page-table lock,
+    /// and under it `swap_lock`. True if it unmapped the page there; an error ends the walk
+    /// (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that
+    /// it ends: who holds the page holds it against every entry.
+    pub(super) fn try_to_unmap_one(
+        &self,
+        page: PageRef,
+        mm: &Mm,
+        addr: Addr,
+        ttu: Ttu,
+    ) -> Result<bool, Errno> {
+        // try_to_unmap_one.1: Does the entry map the page (page_check_address)? Then its page-table
+        // lock is held now.
+        let Some(Pte::Present { write, .. }) = self.page_check_address(page, mm, addr) else {
+            return Ok(false);
+        };
         let frame = self.page(page);
-        // try_to_unmap_one.2: A page that is to go to swap must be in the swap cache. Some kernels leave a page alone here that somebody
-        // holds. [S0.1, S0.2]
+        // try_to_unmap_one.2: A page that is to go to swap must be in the swap cache. Some kernels
+        // leave a page alone here that somebody holds. [S0.1, S0.2]
         let swapped = frame.swap_cache.read();
         if let Some(kept) = self.mlock_keeps(mm, ttu) {
             mm.page_table_lock.unlock();
@@ -268,10 +308,13 @@ impl World {
             return Err(Errno::Ebusy);
         }
         // The entry is cleared first, and only then is it known whether the page was stored to.
-        // try_to_unmap_one.3: The entry is cleared, and flushed now or, by reclaim, later; only then is it known whether the page was
-        // stored to, and the page becomes dirty if it was. [DATA-1]
+        // try_to_unmap_one.3: The entry is cleared, and flushed now or, by reclaim, later; only
+        // then is it known whether the page was stored to, and the page becomes dirty if it was.
+        // [DATA-1]
         let batched = ttu == Ttu::Unmap && self.should_defer_flush();
-        let set = |pte| if batched { self.set_pte_unwaited(mm, addr, pte) } else { self.set_pte(mm, addr, pte) };
+        let set = |pte| {
+            if batched { self.set_pte_unwaited(mm, addr, pte) } else { self.set_pte(mm, addr, pte) }
+        };
         let cleared = set(Pte::None);
         if batched {
             self.set_tlb_ubc_flush_pending(mm, addr);
@@ -279,17 +322,20 @@ impl World {
         if let Pte::Present { dirty: true, .. } = cleared {
             frame.dirty.write(true);
         }
-        // try_to_unmap_one.4: What is left there names the slot, on which it has one claim more (swap_duplicate), or, if the page is to be
-        // moved, the page itself. [S3.13, SWAP-1]
-        let migrated = ttu == Ttu::Migration && (!swapped || self.rules().swap_cache_entry == SwapCacheEntry::Migration);
+        // try_to_unmap_one.4: What is left there names the slot, on which it has one claim more
+        // (swap_duplicate), or, if the page is to be moved, the page itself. [S3.13, SWAP-1]
+        let migrated = ttu == Ttu::Migration
+            && (!swapped || self.rules().swap_cache_entry == SwapCacheEntry::Migration);
         let entry = if migrated { None } else { Some(self.page_swap_entry(page)) };
         if let Some(entry) = entry {
             self.swap_duplicate(entry);
         }
-        // try_to_unmap_one.5: If the page is the process's alone, a device may have been given it (page_maybe_dma_pinned): if so, the entry
-        // is put back as it was; if not, the mark goes from the page to the entry. [S0.1, PIN-1]
+        // try_to_unmap_one.5: If the page is the process's alone, a device may have been given it
+        // (page_maybe_dma_pinned): if so, the entry is put back as it was; if not, the mark goes
+        // from the page to the entry. [S0.1, PIN-1]
         let exclusive = self.rules().reuse == Reuse::AnonExclusive && frame.anon_exclusive.read();
-        if exclusive && self.rules().unmap_check == UnmapCheck::Unpinned && frame.maybe_dma_pinned() {
+        if exclusive && self.rules().unmap_check == UnmapCheck::Unpinned && frame.maybe_dma_pinned()
+        {
             self.is_held(page);
             if let Some(entry) = entry {
                 self.swap_free(entry);
@@ -299,17 +345,23 @@ impl World {
             return Err(Errno::Ebusy);
         }
         if exclusive {
-            frame.anon_exclusive.write(false); // page_try_share_anon_rmap: from here on, the entry says it
+            // page_try_share_anon_rmap: from here on, the entry says it
+            frame.anon_exclusive.write(false);
         }
-        // try_to_unmap_one.6: If it is a swap entry, the address space goes on the list that swapoff goes along.
+        // try_to_unmap_one.6: If it is a swap entry, the address space goes on the list that
+        // swapoff goes along.
         if entry.is_some() {
             self.mmlist_add(mm, None);
         }
         // try_to_unmap_one.7: The swap entry or migration entry is set.
-        let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap { entry, exclusive });
+        let left = entry.map_or(Pte::Migration { page, write, exclusive }, |entry| Pte::Swap {
+            entry,
+            exclusive,
+        });
         set(left);
         // Under anonmm, who walks does the rest when the walk is over.
-        // try_to_unmap_one.8: The mapping counts no more, its reference is dropped, and the page-table lock is let go of. [COUNT-1]
+        // try_to_unmap_one.8: The mapping counts no more, its reference is dropped, and the
+        // page-table lock is let go of. [COUNT-1]
         if self.mapcount_down(page) && !self.has_anonmm() {
             self.rmap_clear(page);
         }
@@ -318,7 +370,8 @@ impl World {
         Ok(true)
     }
 
-    /// Does somebody hold the page who would lose it? Asked before the entry is cleared (rule [`UnmapCheck`], claims S0.1, S0.2, S0.8).
+    /// Does somebody hold the page who would lose it? Asked before the entry is cleared (rule
+    /// [`UnmapCheck`], claims S0.1, S0.2, S0.8).
     fn is_held_against_unmap(&self, page: PageRef, swapped: bool) -> bool {
         let frame = self.page(page);
         // Besides the mappings, the cache and the caller have a reference each.
@@ -340,12 +393,14 @@ impl World {
         note!("{page} is held: it stays mapped");
     }
 
-    /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel: `page_check_address`.
+    /// The entry at `addr` if it maps `page`, with the page-table lock held then. Kernel:
+    /// `page_check_address`.
     ///
-    /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not looked at again.
+    /// Looks without the lock first (rule [`PteLook`]): an entry that is not present then is not
+    /// looked at again.
     pub(super) fn page_check_address(&self, page: PageRef, mm: &Mm, addr: Addr) -> Option<Pte> {
-        // page_check_address.1: The entry is read without its lock, and left alone if nothing is present there. Who moves an entry
-        // meanwhile must keep walks out. [S2.6]
+        // page_check_address.1: The entry is read without its lock, and left alone if nothing is
+        // present there. Who moves an entry meanwhile must keep walks out. [S2.6]
         let lockless = match self.rules().pte_look {
             PteLook::Lockless | PteLook::LocklessUnmap => true,
             PteLook::UnlessLocked => !mm.page_table_lock.is_locked(),
@@ -354,8 +409,8 @@ impl World {
         if lockless && !mm.pte(addr).read().is_present() {
             return None;
         }
-        // page_check_address.2: The page-table lock is taken, and the entry read again: does it map this page? If not, the lock is let go
-        // of.
+        // page_check_address.2: The page-table lock is taken, and the entry read again: does it map
+        // this page? If not, the lock is let go of.
         if !self.has_map_lock() || self.rules().anonmm_walk_lock == AnonmmWalkLock::Lock {
             mm.page_table_lock.lock();
         } else if !mm.page_table_lock.trylock() {
@@ -370,21 +425,24 @@ impl World {
         None
     }
 
-    /// Visits every VMA in which `page` may be mapped, with the address. Kernel: `rmap_walk_anon`, mm/rmap.c.
+    /// Visits every VMA in which `page` may be mapped, with the address. Kernel: `rmap_walk_anon`,
+    /// mm/rmap.c.
     ///
-    /// Called with `page` locked; that its anon_vma is still there is the caller's care (rule [`AnonVmaLife`](crate::spec::AnonVmaLife)).
-    /// Takes the anon_vma lock; the visit takes the page-table lock. Completeness, which [MIG-1] needs, rests on
+    /// Called with `page` locked; that its anon_vma is still there is the caller's care (rule
+    /// [`AnonVmaLife`](crate::spec::AnonVmaLife)). Takes the anon_vma lock; the visit takes the
+    /// page-table lock. Completeness, which [MIG-1] needs, rests on
     /// [`vma_adjust`](World::vma_adjust) holding the same lock.
     pub fn rmap_walk(&self, page: PageRef, mut visit: impl FnMut(&Vma, Addr)) {
         self.refuse_under_anonmm("rmap_walk");
         call!("rmap_walk({page})");
         self.page(page).lock.assert_held();
-        // rmap_walk.1: page->mapping names the anon_vma; the page lock keeps it from changing, and that the anon_vma is still there is the
-        // caller's care.
+        // rmap_walk.1: page->mapping names the anon_vma; the page lock keeps it from changing, and
+        // that the anon_vma is still there is the caller's care.
         let Mapping::AnonVma(anon_vma) = self.page_rmapping(page) else { return };
         let retries = RetryLoop::new();
         'again: loop {
-            // rmap_walk.2: The lock of its root is taken, which keeps out vma_adjust and fork on every VMA of the list. [S3.1, S3.2, S3.6]
+            // rmap_walk.2: The lock of its root is taken, which keeps out vma_adjust and fork on
+            // every VMA of the list. [S3.1, S3.2, S3.6]
             if self.rules().rmap_walk_lock == RmapWalkLock::TrylockRestart {
                 retries.round(|| self.fingerprint());
             }
@@ -392,7 +450,8 @@ impl World {
                 RmapWalkLock::RootByWalk => self.anon_vma_lock_root(anon_vma),
                 _ => self.anon_vma_lock_read(anon_vma),
             };
-            // rmap_walk.3: VMA by VMA on the list: where would the page be in it (vma_address)? [S3.3, S3.4, RMAP-2]
+            // rmap_walk.3: VMA by VMA on the list: where would the page be in it (vma_address)?
+            // [S3.3, S3.4, RMAP-2]
             let mut at = 0;
             while let Some(vma) = self.anon_vma_list_at(locked, at) {
                 at += 1;
@@ -405,7 +464,8 @@ impl World {
                     continue 'again;
                 };
                 if let Ok(addr) = vma.vma_address(self, page) {
-                    // rmap_walk.4: The entry at each such address is visited: by remove_migration_pte. [MIG-1]
+                    // rmap_walk.4: The entry at each such address is visited: by
+                    // remove_migration_pte. [MIG-1]
                     visit(vma, addr);
                 }
                 if let Some(nested) = nested {
@@ -418,21 +478,28 @@ impl World {
         }
     }
 
-    /// Locks the visited VMA's own anon_vma too, where the rule [`RmapWalkLock`] says so; `None` when that failed and the walk must start
-    /// again (claims S3.3, S3.4).
+    /// Locks the visited VMA's own anon_vma too, where the rule [`RmapWalkLock`] says so; `None`
+    /// when that failed and the walk must start again (claims S3.3, S3.4).
     fn rmap_walk_lock_vma(&self, held: SlabRef, vma: &Vma) -> Option<Option<SlabRef>> {
-        if !matches!(self.rules().rmap_walk_lock, RmapWalkLock::Nested | RmapWalkLock::TrylockRestart) {
+        if !matches!(
+            self.rules().rmap_walk_lock,
+            RmapWalkLock::Nested | RmapWalkLock::TrylockRestart
+        ) {
             return Some(None);
         }
-        let Some(own) = vma.anon_vma.read().filter(|own| !own.same_object(held)) else { return Some(None) };
+        let Some(own) = vma.anon_vma.read().filter(|own| !own.same_object(held)) else {
+            return Some(None);
+        };
         match self.rules().rmap_walk_lock {
-            RmapWalkLock::TrylockRestart => self.anon_vma(own).lock.trylock_read().then_some(Some(own)),
+            RmapWalkLock::TrylockRestart => {
+                self.anon_vma(own).lock.trylock_read().then_some(Some(own))
+            }
             _ => Some(Some(self.anon_vma_lock_read(own))),
         }
     }
 
-    /// A first mapping of a page that nobody else can find yet: it belongs to this process alone. Called with the page-table lock held. Kernel:
-    /// `page_add_new_anon_rmap`.
+    /// A first mapping of a page that nobody else can find yet: it belongs to this process alone.
+    /// Called with the page-table lock held. Kernel: `page_add_new_anon_rmap`.
     pub(super) fn page_add_new_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) {
         if self.has_anonmm() {
             self.page_add_anon_rmap(page, vma, addr); // which is all there is yet
@@ -446,8 +513,8 @@ impl World {
         self.page_set_anon_rmap(page, vma, addr, vma.anon_vma.read());
     }
 
-    /// Maps a page that was mapped before (rule [`RmapOrder`]); false if its index is now a wrong one. Called with the page and the page table
-    /// locked.
+    /// Maps a page that was mapped before (rule [`RmapOrder`]); false if its index is now a wrong
+    /// one. Called with the page and the page table locked.
     pub(super) fn map_again(&self, mm: &Mm, vma: &Vma, addr: Addr, pte: Pte) -> bool {
         let page = pte.page().expect("a present entry");
         match self.rules().rmap_order {
@@ -463,25 +530,29 @@ impl World {
         }
     }
 
-    /// One more mapping. Called with the page-table lock held, and, if it may be the first one, `page` locked. Kernel: `page_add_anon_rmap`.
-    /// A page that is mapped again may keep what a walk finds it by (rule [`RmapAgain`]). False if it is given a wrong index.
+    /// One more mapping. Called with the page-table lock held, and, if it may be the first one,
+    /// `page` locked. Kernel: `page_add_anon_rmap`. A page that is mapped again may keep what a
+    /// walk finds it by (rule [`RmapAgain`]). False if it is given a wrong index.
     pub(super) fn page_add_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr) -> bool {
         let frame = self.page(page);
         if self.has_map_lock() {
             self.page_map_lock(page);
-            let right = frame.mapped() || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
+            let right = frame.mapped()
+                || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma));
             frame.mapcount.add(1);
             self.page_map_unlock(page);
             return right;
         }
         let first = frame.mapcount.add_return(1) == 1;
         self.try_volatile_by_rmap(page, VolatileTry::AddRmap);
-        let keep = !first || (self.rules().rmap_again == RmapAgain::Keep && self.page_rmapping(page).is_anon());
+        let keep = !first
+            || (self.rules().rmap_again == RmapAgain::Keep && self.page_rmapping(page).is_anon());
         keep || self.page_set_anon_rmap(page, vma, addr, self.oldest_anon_vma(vma))
     }
 
-    /// The anon_vma through which a page that others may map too is found: the oldest that `vma` is linked to (since 2.6.34-rc4; before,
-    /// and until 2.6.33 for another reason, the VMA's own: rule [`SharedMapping`]).
+    /// The anon_vma through which a page that others may map too is found: the oldest that `vma` is
+    /// linked to (since 2.6.34-rc4; before, and until 2.6.33 for another reason, the VMA's own:
+    /// rule [`SharedMapping`]).
     fn oldest_anon_vma(&self, vma: &Vma) -> Option<SlabRef> {
         match self.rules().shared_mapping {
             SharedMapping::Vma => vma.anon_vma.read(),
@@ -490,14 +561,22 @@ impl World {
     }
 
     /// False if the index is a wrong one. Kernel: `__page_set_anon_rmap`.
-    fn page_set_anon_rmap(&self, page: PageRef, vma: &Vma, addr: Addr, anon_vma: Option<SlabRef>) -> bool {
+    fn page_set_anon_rmap(
+        &self,
+        page: PageRef,
+        vma: &Vma,
+        addr: Addr,
+        anon_vma: Option<SlabRef>,
+    ) -> bool {
         if self.has_anonmm() {
             self.set_page_anon(page, vma.mm, addr);
             return true;
         }
         let frame = self.page(page);
         // BUG_ON(!anon_vma)
-        sync::clause(Clause::NULL_1, anon_vma.is_some(), || format!("{vma} has no anon_vma, and {page} is mapped there"));
+        sync::clause(Clause::NULL_1, anon_vma.is_some(), || {
+            format!("{vma} has no anon_vma, and {page} is mapped there")
+        });
         frame.mapping.write(Mapping::through(anon_vma));
         let (start, pgoff) = (vma.vm_start.read(), vma.vm_pgoff.read());
         let right = vma.fit_together(start, pgoff);
@@ -508,8 +587,8 @@ impl World {
         right
     }
 
-    /// The page is its process's alone from now on, and found through that. Called with the page and the page table locked. Kernel: the same name;
-    /// under anonmm there is no such thing.
+    /// The page is its process's alone from now on, and found through that. Called with the page
+    /// and the page table locked. Kernel: the same name; under anonmm there is no such thing.
     pub(super) fn page_move_anon_rmap(&self, page: PageRef, vma: &Vma) {
         if !self.has_anonmm() {
             self.page(page).mapping.write(Mapping::through(vma.anon_vma.read()));
@@ -523,8 +602,9 @@ impl World {
         self.page_map_unlock(page);
     }
 
-    /// One mapping less. `page->mapping` stays as it was, since 2.6.9 (rule [`MapLock`](crate::spec::MapLock)). Called with the page-table
-    /// lock held. Kernel: `page_remove_rmap`.
+    /// One mapping less. `page->mapping` stays as it was, since 2.6.9 (rule
+    /// [`MapLock`](crate::spec::MapLock)). Called with the page-table lock held. Kernel:
+    /// `page_remove_rmap`.
     pub(super) fn page_remove_rmap(&self, page: PageRef) {
         self.page_map_lock(page);
         if self.mapcount_down(page) {
@@ -534,7 +614,8 @@ impl World {
         self.try_volatile_by_rmap(page, VolatileTry::RemoveRmap);
     }
 
-    /// A mapping has come or gone: may the page be volatile now? (rule [`VolatileTry`], claim S2.12)
+    /// A mapping has come or gone: may the page be volatile now? (rule [`VolatileTry`], claim
+    /// S2.12)
     fn try_volatile_by_rmap(&self, page: PageRef, place: VolatileTry) {
         if self.hints() && self.rules().volatile_try == place && self.page_make_volatile(page, 1) {
             sync::mark(Mark::VOLATILE_BY_RMAP);
@@ -552,7 +633,8 @@ impl World {
         last
     }
 
-    /// The last mapping is gone, and with it, where the page has a map lock, what it is found by. Called with that held.
+    /// The last mapping is gone, and with it, where the page has a map lock, what it is found by.
+    /// Called with that held.
     fn rmap_clear(&self, page: PageRef) {
         if self.has_anonmm() {
             self.clear_page_anon(page);

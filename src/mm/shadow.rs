@@ -1,4 +1,5 @@
-//! Shadow memory: what every process must find at every address, and what devices hold. The checker's, never the protocol's.
+//! Shadow memory: what every process must find at every address, and what devices hold. The
+//! checker's, never the protocol's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -41,7 +42,8 @@ impl ShadowCell {
 
     pub fn see(&self, state: &mut State) {
         if state.forgets() {
-            // The entry is seen already; pins are numbered, and old ones matter to nobody: those that are held are seen for themselves.
+            // The entry is seen already; pins are numbered, and old ones matter to nobody: those
+            // that are held are seen for themselves.
             state.number(Name::new("memory", 0, 0), self.memory.peek(|memory| memory.value));
         } else {
             self.entry.see(state);
@@ -99,14 +101,17 @@ impl Shadow {
             return;
         }
         for pin in self.pins.iter().filter(|pin| pin.state.peek(|state| state.held)) {
-            let what = pin.state.peek(|state| format!("{} {} {} {state:?}", pin.at.peek(|&at| at), pin.page, pin.write));
+            let what = pin.state.peek(|state| {
+                format!("{} {} {} {state:?}", pin.at.peek(|&at| at), pin.page, pin.write)
+            });
             state.value(Name::new("a pin", 0, 0), what);
         }
     }
 }
 
 impl World {
-    /// A store goes through; nobody else accesses this address meanwhile, because the page-table entry is in use.
+    /// A store goes through; nobody else accesses this address meanwhile, because the page-table
+    /// entry is in use.
     pub(super) fn shadow_store(&self, mm: &Mm, addr: Addr, value: u64) {
         for pin in self.shadow_set(mm, addr, value) {
             self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
@@ -119,7 +124,13 @@ impl World {
     }
 
     /// The same, and `also` changes, in the same step, what else is known of the memory.
-    fn shadow_change(&self, mm: &Mm, addr: Addr, value: u64, also: impl FnOnce(&mut Memory)) -> Vec<u32> {
+    fn shadow_change(
+        &self,
+        mm: &Mm,
+        addr: Addr,
+        value: u64,
+        also: impl FnOnce(&mut Memory),
+    ) -> Vec<u32> {
         let Memory { value: before, pins, .. } = mm.shadow(addr).memory.change(|memory| {
             let before = memory.clone();
             also(memory);
@@ -144,39 +155,49 @@ impl World {
         pins
     }
 
-    /// A load goes through `entry`: it must find what was last stored by this process ([DATA-1]), and nobody else's store ([COW-1]). While it is
-    /// under way, the process may have given the memory up.
+    /// A load goes through `entry`: it must find what was last stored by this process ([DATA-1]),
+    /// and nobody else's store ([COW-1]). While it is under way, the process may have given the
+    /// memory up.
     pub(super) fn shadow_check(&self, mm: &Mm, addr: Addr, entry: Pte, found: u64) {
         sync::learns_only(|| {
-            let (expected, given_up) = mm.shadow(addr).memory.with(|memory| (memory.value, memory.given_up));
+            let (expected, given_up) =
+                mm.shadow(addr).memory.with(|memory| (memory.value, memory.given_up));
             if found != expected && found == given_up && mm.pte(addr).read() != entry {
                 sync::mark(Mark::LOAD_FINDS_WHAT_WAS_GIVEN_UP);
                 return;
             }
-            let another = |has: &BTreeMap<(u64, MmRef), u32>| has.keys().any(|&(value, other)| value == found && other != mm.id());
+            let another = |has: &BTreeMap<(u64, MmRef), u32>| {
+                has.keys().any(|&(value, other)| value == found && other != mm.id())
+            };
             let foreign = found != expected && self.shadow.has.with(another);
-            let seen = || format!("{} loads {found} from {addr}, where it should find {expected}", mm.id());
-            sync::clause(Clause::COW_1, !foreign, || format!("{}: another process's store", seen()));
+            let seen = || {
+                format!("{} loads {found} from {addr}, where it should find {expected}", mm.id())
+            };
+            sync::clause(Clause::COW_1, !foreign, || {
+                format!("{}: another process's store", seen())
+            });
             sync::clause(Clause::DATA_1, found == expected || foreign, seen);
         });
     }
 
-    /// The child begins with what the parent has now. Called when no store can go through the parent's entry.
+    /// The child begins with what the parent has now. Called when no store can go through the
+    /// parent's entry.
     pub(super) fn shadow_fork(&self, parent: &Mm, child: &Mm, addr: Addr) {
         let value = parent.shadow(addr).memory.with(|memory| memory.value);
         self.shadow_set(child, addr, value);
     }
 
-    /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is not what a device was given. Called with
-    /// the page-table lock held, when no access can go through the entry.
+    /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is
+    /// not what a device was given. Called with the page-table lock held, when no access can go
+    /// through the entry.
     pub(super) fn shadow_unmap(&self, mm: &Mm, addr: Addr) {
         for pin in self.shadow_change(mm, addr, 0, |memory| memory.given_up = memory.value) {
             self.shadow.pins[pin].state.change(|pin| pin.mapped = false);
         }
     }
 
-    /// What the process has at `addr` is at `to` from here on, and so is what devices were given of it. Called with the page-table lock held, when no
-    /// access can go through the entry.
+    /// What the process has at `addr` is at `to` from here on, and so is what devices were given of
+    /// it. Called with the page-table lock held, when no access can go through the entry.
     pub(super) fn shadow_move(&self, mm: &Mm, addr: Addr, to: Addr) {
         let Memory { mut value, pins, .. } = mm.shadow(addr).memory.get();
         let pinned = !pins.is_empty();
@@ -185,7 +206,8 @@ impl World {
             value = mm.shadow(addr).memory.with(|memory| memory.value);
         }
         self.shadow_change(mm, addr, 0, |memory| memory.given_up = memory.value);
-        // Who is about to be given a page there without a lock, is given it with what is in it by then.
+        // Who is about to be given a page there without a lock, is given it with what is in it by
+        // then.
         for pin in self.shadow_set(mm, to, value) {
             self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
         }
@@ -197,7 +219,9 @@ impl World {
 
     fn shadow_move_pins(&self, mm: &Mm, addr: Addr, to: Addr) {
         let pins = mm.shadow(addr).memory.with(|memory| memory.pins.clone());
-        let (moved, left) = pins.into_iter().partition::<Vec<_>, _>(|&pin| self.shadow.pins[pin].state.with(|pin| pin.mapped));
+        let (moved, left) = pins
+            .into_iter()
+            .partition::<Vec<_>, _>(|&pin| self.shadow.pins[pin].state.with(|pin| pin.mapped));
         mm.shadow(addr).memory.change(|memory| memory.pins = left);
         mm.shadow(to).memory.change(|memory| memory.pins.extend(&moved));
         // Once a device knows of the new place, it may store there.
@@ -206,8 +230,8 @@ impl World {
         }
     }
 
-    /// mremap is over: the process finds at the new place what it has not found there yet, whatever became of it. Called with `mmap_sem` held for
-    /// writing.
+    /// mremap is over: the process finds at the new place what it has not found there yet, whatever
+    /// became of it. Called with `mmap_sem` held for writing.
     pub(super) fn shadow_move_left(&self, mm: &Mm, range: Range<Addr>, to: Addr) {
         for addr in range.clone() {
             if mm.shadow(addr).memory.with(|memory| memory.value) != 0 {
@@ -216,27 +240,33 @@ impl World {
         }
     }
 
-    /// `addr` is about to map `page`. While a device stores into the page that was there, it must be the same one ([PIN-1]). Called with the
-    /// page-table lock held.
+    /// `addr` is about to map `page`. While a device stores into the page that was there, it must
+    /// be the same one ([PIN-1]). Called with the page-table lock held.
     pub(super) fn shadow_remap(&self, mm: &Mm, addr: Addr, page: PageRef) {
         for pin in mm.shadow(addr).memory.with(|memory| memory.pins.clone()) {
             let pin = &self.shadow.pins[pin];
-            let lost = pin.write && pin.page != page && pin.state.with(|state| state.mapped && state.held);
+            let lost =
+                pin.write && pin.page != page && pin.state.with(|state| state.mapped && state.held);
             sync::clause(Clause::PIN_1, !lost, || {
-                format!("{}:{addr} maps {page} now, and a device stores into {}, which was there", mm.id(), pin.page)
+                format!(
+                    "{}:{addr} maps {page} now, and a device stores into {}, which was there",
+                    mm.id(),
+                    pin.page
+                )
             });
         }
     }
 
-    /// A device is given `page`, which is at `addr`. Called with the page-table lock held. Returns the number of its record.
+    /// A device is given `page`, which is at `addr`. Called with the page-table lock held. Returns
+    /// the number of its record.
     pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
         let record = self.shadow_pin_record(mm, addr, page, write, true);
         self.shadow.order.change(|order| order.push(record));
         record
     }
 
-    /// A device may be given `page`, which is at `addr`, without a lock: from here on what is stored there may be in it. Returns the number of
-    /// the record.
+    /// A device may be given `page`, which is at `addr`, without a lock: from here on what is
+    /// stored there may be in it. Returns the number of the record.
     pub(super) fn shadow_pin_fast(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
         self.shadow_pin_record(mm, addr, page, write, false)
     }
@@ -250,31 +280,53 @@ impl World {
     /// It is not.
     pub(super) fn shadow_pin_refused(&self, record: u32) {
         let at = self.shadow.pins[record].at.get();
-        self.mm_struct(at.mm).shadow(at.addr).memory.change(|memory| memory.pins.retain(|&pin| pin != record));
+        self.mm_struct(at.mm)
+            .shadow(at.addr)
+            .memory
+            .change(|memory| memory.pins.retain(|&pin| pin != record));
     }
 
-    fn shadow_pin_record(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool, held: bool) -> u32 {
+    fn shadow_pin_record(
+        &self,
+        mm: &Mm,
+        addr: Addr,
+        page: PageRef,
+        write: bool,
+        held: bool,
+    ) -> u32 {
         let at = PteLocation { mm: mm.id(), addr };
         let record = self.shadow.pins.push_with(|number| {
             let state = PinState { mapped: true, held, values: BTreeSet::new() };
             let name = |pattern| Name::new(pattern, number, 0);
-            PinRecord { number, at: Ghost::new(name("where pin#%a is"), at), page, write, state: Ghost::new(name("pin#%a"), state) }
+            PinRecord {
+                number,
+                at: Ghost::new(name("where pin#%a is"), at),
+                page,
+                write,
+                state: Ghost::new(name("pin#%a"), state),
+            }
         });
         mm.shadow(addr).memory.change(|memory| {
-            record.state.reset(PinState { mapped: true, held, values: BTreeSet::from([memory.value]) });
+            record.state.reset(PinState {
+                mapped: true,
+                held,
+                values: BTreeSet::from([memory.value]),
+            });
             memory.pins.push(record.number);
         });
         record.number
     }
 
-    /// What a device was given by the `n`-th call: the number of its record, which page, and whether to store into it.
+    /// What a device was given by the `n`-th call: the number of its record, which page, and
+    /// whether to store into it.
     pub(super) fn shadow_pinned(&self, n: usize) -> Option<(u32, PageRef, bool)> {
         let pin = &self.shadow.pins[self.shadow.order.with(|order| order.get(n).copied())?];
         Some((pin.number, pin.page, pin.write))
     }
 
-    /// The device begins to use what it holds: the entry is in use where the process has the page, so that no access of user code sees half of it, and
-    /// mremap does not move it meanwhile. Returns where that is.
+    /// The device begins to use what it holds: the entry is in use where the process has the page,
+    /// so that no access of user code sees half of it, and mremap does not move it meanwhile.
+    /// Returns where that is.
     pub(super) fn shadow_begin_dma(&self, record: u32) -> PteLocation {
         loop {
             let at = self.shadow.pins[record].at.get();
@@ -292,14 +344,16 @@ impl World {
         self.mm_struct(at.mm).pte(at.addr).end_access(None);
     }
 
-    /// The device stores: the process stores, as far as it has the memory still. Called while the entry is in use.
+    /// The device stores: the process stores, as far as it has the memory still. Called while the
+    /// entry is in use.
     pub(super) fn shadow_dma(&self, record: u32, value: u64) {
         let pin = &self.shadow.pins[record];
         if pin.state.with(|state| state.mapped) {
             let at = pin.at.get();
             self.shadow_store(self.mm_struct(at.mm), at.addr, value);
         } else {
-            // The page is the devices' alone: what one stores, the others that its process gave it to may read.
+            // The page is the devices' alone: what one stores, the others that its process gave it
+            // to may read.
             let given = self.shadow.order.get().into_iter().map(|number| &self.shadow.pins[number]);
             let mm = pin.at.get().mm;
             for other in given.filter(|other| other.page == pin.page && other.at.get().mm == mm) {
@@ -308,7 +362,8 @@ impl World {
         }
     }
 
-    /// The device reads `value`: has the process never had that there? Called while the entry is in use.
+    /// The device reads `value`: has the process never had that there? Called while the entry is in
+    /// use.
     pub(super) fn shadow_pin_read(&self, record: u32, value: u64) -> bool {
         self.shadow.pins[record].state.with(|state| !state.values.contains(&value))
     }

@@ -1,4 +1,5 @@
-//! A file in memory that processes map shared: its pages are in the page cache, or on their way to swap and back.
+//! A file in memory that processes map shared: its pages are in the page cache, or on their way to
+//! swap and back.
 //!
 //! One file is enough, and page `n` of it is mapped at address `n`, wherever it is mapped.
 
@@ -44,7 +45,10 @@ impl Shmem {
         Self {
             memory: Ghost::new(
                 name("shared memory"),
-                pages.clone().map(|page| (page, SharedMemory { may_hold: vec![0], ..Default::default() })).collect(),
+                pages
+                    .clone()
+                    .map(|page| (page, SharedMemory { may_hold: vec![0], ..Default::default() }))
+                    .collect(),
             ),
             pages,
             lock: SpinLock::new(name("info->lock"), BTreeMap::new()),
@@ -81,7 +85,8 @@ impl World {
         }
     }
 
-    /// Maps the file, while the world is built. Kernel: `do_mmap_pgoff`, `MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED`, and `shmem_zero_setup`.
+    /// Maps the file, while the world is built. Kernel: `do_mmap_pgoff`,
+    /// `MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED`, and `shmem_zero_setup`.
     #[track_caller]
     pub(super) fn mmap_shared(&self, mm: MmRef, range: Range<Addr>) {
         self.assert_being_built("mmap_shared");
@@ -100,7 +105,8 @@ impl World {
         mm.mmap_sem.up_write();
     }
 
-    /// The VMA maps the file from here on. Called with `mmap_sem` held for writing. Kernel: `__vma_link_file`, or in `dup_mmap`.
+    /// The VMA maps the file from here on. Called with `mmap_sem` held for writing. Kernel:
+    /// `__vma_link_file`, or in `dup_mmap`.
     pub(super) fn vma_link_file(&self, vma: &Vma) {
         let Some(file) = self.shmem_at(vma.vm_start.read()) else { return };
         file.i_mmap_lock.lock();
@@ -124,7 +130,8 @@ impl World {
         self.shmem().is_some() && self.page_rmapping(page) == Mapping::File
     }
 
-    /// The page in the page cache, locked and with a reference. Called with no spin lock held. Kernel: `find_lock_page`, in document 2 as it is there.
+    /// The page in the page cache, locked and with a reference. Called with no spin lock held.
+    /// Kernel: `find_lock_page`, in document 2 as it is there.
     fn find_lock_page(&self, file: &Shmem, index: u64) -> Option<PageRef> {
         let retries = RetryLoop::new();
         loop {
@@ -150,7 +157,8 @@ impl World {
         }
     }
 
-    /// Puts a locked page into the page cache, which takes a reference; false if there is one. Kernel: `add_to_page_cache`. Takes the tree lock.
+    /// Puts a locked page into the page cache, which takes a reference; false if there is one.
+    /// Kernel: `add_to_page_cache`. Takes the tree lock.
     fn add_to_page_cache(&self, file: &Shmem, page: PageRef, index: u64) -> bool {
         self.page(page).lock.assert_held();
         file.tree_lock.lock();
@@ -165,7 +173,8 @@ impl World {
         free
     }
 
-    /// Called with the tree lock held, and the page locked. Kernel: `__remove_from_page_cache_nocheck` in document 2.
+    /// Called with the tree lock held, and the page locked. Kernel:
+    /// `__remove_from_page_cache_nocheck` in document 2.
     fn remove_from_page_cache_nocheck(&self, file: &Shmem, page: PageRef) {
         let index = self.page(page).index.read();
         file.tree_lock.data().remove(&index);
@@ -178,11 +187,13 @@ impl World {
         self.with_discarded_bit(page, || self.remove_from_page_cache_nocheck(file, page));
     }
 
-    /// The file's page, locked and with a reference: from the page cache, or from swap, or a new one with zeroes. Called with no spin lock held. Kernel: the
-    /// same name (read in 2.6.22 and 2.6.29).
+    /// The file's page, locked and with a reference: from the page cache, or from swap, or a new
+    /// one with zeroes. Called with no spin lock held. Kernel: the same name (read in 2.6.22 and
+    /// 2.6.29).
     ///
-    /// The page in the swap cache is looked up under `info->lock`. With patches 1 to 4 of document 2 that is a look-up that may have to discard the
-    /// page, and sleeps; patch 5 makes it stable here, and lets go of the lock first (rule [`SwapinLookup`], claim S2.14).
+    /// The page in the swap cache is looked up under `info->lock`. With patches 1 to 4 of document
+    /// 2 that is a look-up that may have to discard the page, and sleeps; patch 5 makes it stable
+    /// here, and lets go of the lock first (rule [`SwapinLookup`], claim S2.14).
     fn shmem_getpage(&self, file: &Shmem, index: u64) -> Result<PageRef, Errno> {
         call!("shmem_getpage({index})");
         let retries = RetryLoop::new();
@@ -240,12 +251,14 @@ impl World {
         }
     }
 
-    /// A page where the file has none yet; `None` if somebody else has been quicker. Kernel: the end of `shmem_getpage`.
+    /// A page where the file has none yet; `None` if somebody else has been quicker. Kernel: the
+    /// end of `shmem_getpage`.
     fn shmem_alloc(&self, file: &Shmem, index: u64) -> Result<Option<PageRef>, Errno> {
         let page = self.alloc_page().ok_or(Errno::Enomem)?;
         self.set_page_locked(page);
         file.lock.lock();
-        let added = !file.lock.with(|slots| slots.contains_key(&index)) && self.add_to_page_cache(file, page, index);
+        let added = !file.lock.with(|slots| slots.contains_key(&index))
+            && self.add_to_page_cache(file, page, index);
         file.lock.unlock();
         if !added {
             self.clear_page_locked(page);
@@ -257,22 +270,28 @@ impl World {
         Ok(Some(page))
     }
 
-    /// What it holds is nowhere else from here on. Called with `info->lock` held, and the page locked. Kernel: `move_from_swap_cache`; in 2.6.29 the same
-    /// steps in `shmem_getpage`. Takes both tree locks, and `swap_lock`.
+    /// What it holds is nowhere else from here on. Called with `info->lock` held, and the page
+    /// locked. Kernel: `move_from_swap_cache`; in 2.6.29 the same steps in `shmem_getpage`. Takes
+    /// both tree locks, and `swap_lock`.
     fn move_from_swap_cache(&self, file: &Shmem, page: PageRef, index: u64) {
         let added = self.add_to_page_cache(file, page, index);
-        sync::clause(Clause::ASSERT_1, added, || format!("page {index} of the file is on swap and in the page cache"));
+        sync::clause(Clause::ASSERT_1, added, || {
+            format!("page {index} of the file is on swap and in the page cache")
+        });
         self.delete_from_swap_cache(page);
         if self.hints() {
             let lost = self.page_discarded(page);
-            sync::clause(Clause::HINT_2, !lost, || format!("the slot of {page} is given up, and the host has discarded the page"));
+            sync::clause(Clause::HINT_2, !lost, || {
+                format!("the slot of {page} is given up, and the host has discarded the page")
+            });
         }
         self.page(page).dirty.write(true);
         sync::mark(Mark::SHMEM_FROM_SWAP_CACHE);
     }
 
-    /// A fault where nothing is mapped yet. Called with `mmap_sem` held for reading. Kernel: `do_no_page` and `shmem_nopage`, which returns the page
-    /// unlocked, until 2.6.22; `__do_fault` and `shmem_fault` since (rule [`FileFault`], claim S2.10).
+    /// A fault where nothing is mapped yet. Called with `mmap_sem` held for reading. Kernel:
+    /// `do_no_page` and `shmem_nopage`, which returns the page unlocked, until 2.6.22; `__do_fault`
+    /// and `shmem_fault` since (rule [`FileFault`], claim S2.10).
     pub(super) fn do_no_page(&self, mm: &Mm, vma: &Vma, addr: Addr, write: bool) -> VmFault {
         call!("do_no_page({}:{addr}{})", mm.id(), if write { ", write" } else { "" });
         let file = self.shmem().expect("its address is the file's");
@@ -314,7 +333,8 @@ impl World {
         VmFault::Minor
     }
 
-    /// One more mapping of the file's page. Called with the page-table lock held. Kernel: the same name (rule [`VolatileTry`]).
+    /// One more mapping of the file's page. Called with the page-table lock held. Kernel: the same
+    /// name (rule [`VolatileTry`]).
     fn page_add_file_rmap(&self, page: PageRef) {
         self.page(page).mapcount.add(1);
         if self.hints() && self.rules().volatile_try != VolatileTry::Neither {
@@ -322,8 +342,9 @@ impl World {
         }
     }
 
-    /// Comes by every place where the file's page may be mapped, until `unmap` fails or says that it is enough. Called with the page locked. Kernel:
-    /// `try_to_unmap_file`, and `page_unmap_file` in document 2. Takes `i_mmap_lock`.
+    /// Comes by every place where the file's page may be mapped, until `unmap` fails or says that
+    /// it is enough. Called with the page locked. Kernel: `try_to_unmap_file`, and
+    /// `page_unmap_file` in document 2. Takes `i_mmap_lock`.
     fn walk_file(&self, page: PageRef, unmap: impl Fn(&Mm, Addr) -> bool) {
         let Some(file) = self.shmem() else { return };
         file.i_mmap_lock.lock();
@@ -339,7 +360,8 @@ impl World {
         file.i_mmap_lock.unlock();
     }
 
-    /// Takes every mapping of the file's page away, that reclaim may. Called with the page locked. Returns how many.
+    /// Takes every mapping of the file's page away, that reclaim may. Called with the page locked.
+    /// Returns how many.
     pub(super) fn try_to_unmap_shared(&self, page: PageRef, ttu: Ttu) -> i64 {
         let taken = std::cell::Cell::new(0);
         self.walk_file(page, |mm, addr| match self.unmap_file_one(page, mm, addr, ttu) {
@@ -352,17 +374,21 @@ impl World {
         taken.get()
     }
 
-    /// Takes every mapping of a discarded page away. Called with the page locked. Kernel: the same name, in document 2.
+    /// Takes every mapping of a discarded page away. Called with the page locked. Kernel: the same
+    /// name, in document 2.
     pub(super) fn page_unmap_file(&self, page: PageRef) {
         self.walk_file(page, |mm, addr| {
             let unmapped = self.unmap_file_one(page, mm, addr, Ttu::Discard);
-            sync::clause(Clause::HINT_4, unmapped.is_ok(), || format!("{page} is discarded, and {}:{addr} cannot be unmapped", mm.id()));
+            sync::clause(Clause::HINT_4, unmapped.is_ok(), || {
+                format!("{page} is discarded, and {}:{addr} cannot be unmapped", mm.id())
+            });
             true
         });
     }
 
-    /// Unmaps the file's page in one place: nothing is left there, since who faults asks the file. Called with `i_mmap_lock` held. Takes the page-table
-    /// lock. Kernel: `try_to_unmap_one`, for a page that is not anonymous.
+    /// Unmaps the file's page in one place: nothing is left there, since who faults asks the file.
+    /// Called with `i_mmap_lock` held. Takes the page-table lock. Kernel: `try_to_unmap_one`, for a
+    /// page that is not anonymous.
     fn unmap_file_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
         if self.page_check_address(page, mm, addr).is_none() {
             return Ok(false);
@@ -380,8 +406,8 @@ impl World {
         Ok(true)
     }
 
-    /// Takes an entry of the file's page away: what was stored through it, the page says from here on. Called with the page-table lock held. Kernel: in
-    /// `zap_pte_range`.
+    /// Takes an entry of the file's page away: what was stored through it, the page says from here
+    /// on. Called with the page-table lock held. Kernel: in `zap_pte_range`.
     pub(super) fn zap_shared(&self, mm: &Mm, addr: Addr, page: PageRef) {
         if let Pte::Present { dirty: true, .. } = self.set_pte(mm, addr, Pte::None) {
             self.page(page).dirty.write(true);
@@ -389,7 +415,8 @@ impl World {
         self.page_remove_rmap(page);
     }
 
-    /// Reclaim has the file's page locked, and it is in the page cache. Kernel: what `shrink_page_list` does with it.
+    /// Reclaim has the file's page locked, and it is in the page cache. Kernel: what
+    /// `shrink_page_list` does with it.
     pub(super) fn shrink_file_page(&self, page: PageRef) -> Shrunk {
         let frame = self.page(page);
         if frame.mapped() {
@@ -412,9 +439,10 @@ impl World {
         self.remove_file_mapping(page)
     }
 
-    /// The page goes from the page cache to the swap cache, and is dirty still: reclaim writes it when it comes by again. Called with the page locked;
-    /// unlocks it, unless no slot is free. Kernel: `shmem_writepage`, with `move_to_swap_cache` (2.6.22), or `add_to_swap_cache` (2.6.29). Takes
-    /// `info->lock`, and under it both tree locks.
+    /// The page goes from the page cache to the swap cache, and is dirty still: reclaim writes it
+    /// when it comes by again. Called with the page locked; unlocks it, unless no slot is free.
+    /// Kernel: `shmem_writepage`, with `move_to_swap_cache` (2.6.22), or `add_to_swap_cache`
+    /// (2.6.29). Takes `info->lock`, and under it both tree locks.
     fn shmem_writepage(&self, page: PageRef) -> bool {
         call!("shmem_writepage({page})");
         let file = self.shmem().expect("its page is in the page cache");
@@ -436,7 +464,9 @@ impl World {
         }
         self.swap_duplicate(swap);
         let mapcount = frame.mapcount.read();
-        sync::clause(Clause::ASSERT_1, mapcount == 0, || format!("shmem_writepage: {page} is mapped"));
+        sync::clause(Clause::ASSERT_1, mapcount == 0, || {
+            format!("shmem_writepage: {page} is mapped")
+        });
         self.put_page(page); // the page cache's
         frame.dirty.write(true);
         self.unlock_page(page);
@@ -444,7 +474,8 @@ impl World {
         true
     }
 
-    /// Drops a page in which nobody has stored anything: it is zeroes, and on no device. Called with the page locked. Kernel: `remove_mapping`.
+    /// Drops a page in which nobody has stored anything: it is zeroes, and on no device. Called
+    /// with the page locked. Kernel: `remove_mapping`.
     fn remove_file_mapping(&self, page: PageRef) -> Shrunk {
         let file = self.shmem().expect("its page is in the page cache");
         let frame = self.page(page);
@@ -471,7 +502,8 @@ impl World {
         Shrunk::Gone
     }
 
-    /// The host has discarded a page of the page cache, which nothing maps any more. Called with the page locked. Kernel: the end of `__page_discard`.
+    /// The host has discarded a page of the page cache, which nothing maps any more. Called with
+    /// the page locked. Kernel: the end of `__page_discard`.
     pub(super) fn discard_from_page_cache(&self, page: PageRef) {
         let file = self.shmem().expect("its page is in the page cache");
         let frame = self.page(page);
@@ -488,15 +520,19 @@ impl World {
         self.put_page(page); // the page cache's
     }
 
-    /// swapoff asks the file for its claim on the slot, once it has been through the address spaces, or before. Called with the page locked. Kernel: the same
-    /// name, and `shmem_unuse_inode` (2.6.22 and 2.6.29 read). Takes `info->lock`, and under it both tree locks.
+    /// swapoff asks the file for its claim on the slot, once it has been through the address
+    /// spaces, or before. Called with the page locked. Kernel: the same name, and
+    /// `shmem_unuse_inode` (2.6.22 and 2.6.29 read). Takes `info->lock`, and under it both tree
+    /// locks.
     pub(super) fn shmem_unuse(&self, entry: SwapEntry, page: PageRef) {
         let Some(file) = self.shmem() else { return };
         if self.page_swapcount(entry) == 0 {
             return;
         }
         file.lock.lock();
-        let index = file.lock.with(|slots| slots.iter().find(|&(_, &slot)| slot == entry).map(|(&index, _)| index));
+        let index = file
+            .lock
+            .with(|slots| slots.iter().find(|&(_, &slot)| slot == entry).map(|(&index, _)| index));
         if let Some(index) = index {
             self.move_from_swap_cache(file, page, index);
             file.lock.data().remove(&index);
@@ -512,7 +548,8 @@ impl World {
         self.shmem_at(addr)?.lock.peek(|slots| slots.get(&addr).copied())
     }
 
-    /// Every address of the file with its page, if it is in the page cache or the swap cache: for audits and pictures only.
+    /// Every address of the file with its page, if it is in the page cache or the swap cache: for
+    /// audits and pictures only.
     pub(super) fn every_shared_page(&self) -> impl Iterator<Item = (Addr, PageRef)> {
         let pages = self.shmem().map_or(0..0, |file| file.pages.clone());
         pages.filter_map(|addr| {
@@ -523,7 +560,9 @@ impl World {
 
     /// So many pages of the file are in the slot: one or none. For audits only.
     pub(super) fn shmem_claims(&self, entry: SwapEntry) -> usize {
-        self.shmem().map_or(0, |file| file.lock.peek(|slots| slots.values().filter(|&&slot| slot == entry).count()))
+        self.shmem().map_or(0, |file| {
+            file.lock.peek(|slots| slots.values().filter(|&&slot| slot == entry).count())
+        })
     }
 
     /// The file's VMAs that a walk finds: for audits only.
@@ -539,7 +578,9 @@ impl World {
             let on_device = || self.shmem_slot_at(addr).map_or(0, |slot| self.peek_swap(slot));
             let value = page.map_or_else(on_device, |page| self.frame(page).peek_content());
             let right = file.memory.peek(|memory| memory[&addr].may_hold.contains(&value));
-            sync::clause(Clause::DATA_1, right, || format!("page {addr} of the file holds {value}, which was not stored there last"));
+            sync::clause(Clause::DATA_1, right, || {
+                format!("page {addr} of the file holds {value}, which was not stored there last")
+            });
         }
     }
 
@@ -559,7 +600,10 @@ impl World {
             found.is_none_or(|found| memory.may_hold.contains(&found))
         });
         sync::clause(Clause::DATA_1, right, || {
-            format!("{} is loaded from {addr}, which was not stored there last", found.unwrap_or_default())
+            format!(
+                "{} is loaded from {addr}, which was not stored there last",
+                found.unwrap_or_default()
+            )
         });
     }
 

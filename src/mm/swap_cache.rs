@@ -18,7 +18,10 @@ pub struct SwapCache {
 impl SwapCache {
     pub(super) fn new(slots: u32) -> Self {
         let slot = |entry| Word::new(Name::new("swapcache[%a]", entry, 0), None);
-        Self { tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()), slots: (0..slots).map(slot).collect() }
+        Self {
+            tree_lock: SpinLock::new(Name::new("tree_lock", 0, 0), ()),
+            slots: (0..slots).map(slot).collect(),
+        }
     }
 
     /// See [`State`].
@@ -32,8 +35,9 @@ impl SwapCache {
         &self.slots[entry.0 as usize]
     }
 
-    /// Puts `page` there: who finds it without the tree lock finds it as it was left. Called with the tree lock held. Kernel:
-    /// `rcu_assign_pointer`, in `radix_tree_insert` and `radix_tree_replace_slot`.
+    /// Puts `page` there: who finds it without the tree lock finds it as it was left. Called with
+    /// the tree lock held. Kernel: `rcu_assign_pointer`, in `radix_tree_insert` and
+    /// `radix_tree_replace_slot`.
     pub(super) fn publish(&self, entry: SwapEntry, page: PageRef) {
         self.slot(entry).store(Some(page), Release);
     }
@@ -55,8 +59,9 @@ impl World {
         SwapEntry(self.page(page).private.read().saturating_sub(1) as u32)
     }
 
-    /// Puts a page into the swap cache, which takes a reference and has the slot's first claim already. Called with the page locked; false
-    /// if the slot is taken. Kernel: `add_to_swap_cache`. Takes the tree lock.
+    /// Puts a page into the swap cache, which takes a reference and has the slot's first claim
+    /// already. Called with the page locked; false if the slot is taken. Kernel:
+    /// `add_to_swap_cache`. Takes the tree lock.
     pub(super) fn add_to_swap_cache(&self, page: PageRef, entry: SwapEntry) -> bool {
         self.page(page).lock.assert_held();
         self.swap_cache.tree_lock.lock();
@@ -86,24 +91,26 @@ impl World {
         added
     }
 
-    /// Takes a page out of the swap cache. Called with the page locked. Kernel: `delete_from_swap_cache`. Takes the tree lock, and
-    /// when it has let go of it, `swap_lock`.
+    /// Takes a page out of the swap cache. Called with the page locked. Kernel:
+    /// `delete_from_swap_cache`. Takes the tree lock, and when it has let go of it, `swap_lock`.
     pub(super) fn delete_from_swap_cache(&self, page: PageRef) {
         self.page(page).lock.assert_held();
-        // delete_from_swap_cache.1: Under the page lock and the tree lock the slot of the swap cache is emptied, and the page knows of no
-        // slot any more.
+        // delete_from_swap_cache.1: Under the page lock and the tree lock the slot of the swap
+        // cache is emptied, and the page knows of no slot any more.
         let entry = self.page_swap_entry(page);
         self.swap_cache.tree_lock.lock();
         self.delete_from_swap_cache_locked(page, entry);
         self.swap_cache.tree_lock.unlock();
-        // delete_from_swap_cache.2: With the tree lock let go of, the claim of the swap cache on the slot is given up, under swap_lock, and
-        // the reference of the swap cache is dropped. [SWAP-1]
+        // delete_from_swap_cache.2: With the tree lock let go of, the claim of the swap cache on
+        // the slot is given up, under swap_lock, and the reference of the swap cache is dropped.
+        // [SWAP-1]
         self.swapcache_free(entry);
         self.put_page(page);
     }
 
-    /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held. Who takes a page away that the host may discard sets a bit meanwhile, whether
-    /// the host has or not (rule [`DiscardedBit`]); if it is set, somebody else is at it.
+    /// Kernel: `__delete_from_swap_cache`. Called with the tree lock held. Who takes a page away
+    /// that the host may discard sets a bit meanwhile, whether the host has or not (rule
+    /// [`DiscardedBit`]); if it is set, somebody else is at it.
     pub(super) fn delete_from_swap_cache_locked(&self, page: PageRef, entry: SwapEntry) {
         self.with_discarded_bit(page, || self.delete_from_swap_cache_nocheck(page, entry));
     }
@@ -124,15 +131,17 @@ impl World {
     pub(super) fn delete_from_swap_cache_nocheck(&self, page: PageRef, entry: SwapEntry) {
         self.swap_cache.tree_lock.assert_held();
         self.page(page).cached.change(|slot| *slot = None);
-        self.set_has_cache(entry, ON_ITS_WAY); // before the page is gone: who does not find it waits
+        // before the page is gone: who does not find it waits
+        self.set_has_cache(entry, ON_ITS_WAY);
         self.swap_cache.slot(entry).write(None);
         self.page(page).private.write(0);
         self.page(page).swap_cache.write(false);
         note!("{page} leaves the swap cache");
     }
 
-    /// The page in the swap cache, with a reference. Kernel: `find_get_page(&swapper_space)`. Takes the tree lock until 2.6.26; since
-    /// 2.6.27 it looks without, and looks again once it has the reference.
+    /// The page in the swap cache, with a reference. Kernel: `find_get_page(&swapper_space)`. Takes
+    /// the tree lock until 2.6.26; since 2.6.27 it looks without, and looks again once it has the
+    /// reference.
     pub(super) fn find_get_page(&self, entry: SwapEntry) -> Option<PageRef> {
         // find_get_page.1: The slot of the swap cache is read without the tree lock. [S3.13]
         if self.rules().find_get_page == FindGetPage::Locked {
@@ -149,13 +158,17 @@ impl World {
         loop {
             retries.round(|| self.fingerprint());
             let page = self.swap_cache.slot(entry).load(Acquire)?;
-            // find_get_page.2: A reference is taken, unless the count is zero: then the page is being freed, or frozen by who moves or
-            // removes it, and the look-up starts again. [COUNT-4, S3.13]
+            // find_get_page.2: A reference is taken, unless the count is zero: then the page is
+            // being freed, or frozen by who moves or removes it, and the look-up starts again.
+            // [COUNT-4, S3.13]
             if self.get_page_unless_zero(page) {
-                // find_get_page.3: The slot is read again: between look and reference the frame may have been freed and be another page's.
-                // If it is, the reference is dropped and the look-up starts again. [S3.13]
-                let page = self.frame(page).resident(); // by now, the reference may be on the frame's next page
-                if self.rules().find_get_page == FindGetPage::LocklessOnce || self.swap_cache.slot(entry).read() == Some(page) {
+                // find_get_page.3: The slot is read again: between look and reference the frame may
+                // have been freed and be another page's. If it is, the reference is dropped and the
+                // look-up starts again. [S3.13]
+                let page = self.frame(page).resident(); // it may be the frame's next page
+                if self.rules().find_get_page == FindGetPage::LocklessOnce
+                    || self.swap_cache.slot(entry).read() == Some(page)
+                {
                     return Some(page);
                 }
                 self.put_page(page);
@@ -163,14 +176,15 @@ impl World {
         }
     }
 
-    /// Has the look-up found the slot's page? Where it looks only once, that is known when the page is locked. Called with the page locked.
-    /// Kernel: `folio_matches_swap_entry`, 6.18.
+    /// Has the look-up found the slot's page? Where it looks only once, that is known when the page
+    /// is locked. Called with the page locked. Kernel: `folio_matches_swap_entry`, 6.18.
     pub(super) fn page_matches_swap_entry(&self, page: PageRef, entry: SwapEntry) -> bool {
         self.rules().find_get_page != FindGetPage::LocklessOnce || self.is_cached_as(page, entry)
     }
 
-    /// The same, and the page is stable then; one that the host has discarded is taken away, and not found. Called with no spin lock held. Kernel:
-    /// `find_get_page` in document 2, where that above is `find_get_page_nodiscard`.
+    /// The same, and the page is stable then; one that the host has discarded is taken away, and
+    /// not found. Called with no spin lock held. Kernel: `find_get_page` in document 2, where that
+    /// above is `find_get_page_nodiscard`.
     pub(super) fn find_get_page_stable(&self, entry: SwapEntry) -> Option<PageRef> {
         let page = self.find_get_page(entry)?;
         if !self.page_make_stable(page) {
@@ -189,16 +203,17 @@ impl World {
         }
     }
 
-    /// The page of a swap slot, read from the device if it is not in the swap cache; with a reference. `None` if the slot is free by now; an error
-    /// if no memory is left.
-    /// Kernel: `read_swap_cache_async`. The new page is on the LRU list, and has no mapping, before anybody maps it (claim S1.1).
+    /// The page of a swap slot, read from the device if it is not in the swap cache; with a
+    /// reference. `None` if the slot is free by now; an error if no memory is left.
+    /// Kernel: `read_swap_cache_async`. The new page is on the LRU list, and has no mapping, before
+    /// anybody maps it (claim S1.1).
     pub(super) fn read_swap_cache_async(&self, entry: SwapEntry) -> Result<Option<PageRef>, Errno> {
         call!("read_swap_cache_async({entry})");
         let (retries, mut taken) = (RetryLoop::new(), false);
         loop {
             retries.round(|| self.fingerprint());
-            // read_swap_cache_async.1: Who goes round again waits until the page that somebody else is reading is in the swap cache, or out
-            // of it.
+            // read_swap_cache_async.1: Who goes round again waits until the page that somebody else
+            // is reading is in the swap cache, or out of it.
             if taken {
                 self.wait_for_swapcache(entry);
             }
@@ -209,8 +224,9 @@ impl World {
             if self.rules().unused_slot == UnusedSlot::Skip && self.page_swapcount(entry) == 0 {
                 return Ok(None);
             }
-            // read_swap_cache_async.3: The swap cache claims the slot, under swap_lock: of two who read the same slot, one gets the claim
-            // and the other goes round. A slot that is free by now is the end of it. [SWAP-1]
+            // read_swap_cache_async.3: The swap cache claims the slot, under swap_lock: of two who
+            // read the same slot, one gets the claim and the other goes round. A slot that is free
+            // by now is the end of it. [SWAP-1]
             match self.swapcache_prepare(entry) {
                 Prepared::Claimed => {}
                 Prepared::Free => return Ok(None),
@@ -225,11 +241,13 @@ impl World {
                 return Err(Errno::Enomem);
             };
             self.set_page_locked(page);
-            // read_swap_cache_async.5: It goes into the swap cache under the tree lock, and then onto the LRU list: it is not read yet, and
-            // has no reverse map, and migration may come by. [S1.1]
+            // read_swap_cache_async.5: It goes into the swap cache under the tree lock, and then
+            // onto the LRU list: it is not read yet, and has no reverse map, and migration may come
+            // by. [S1.1]
             if self.add_to_swap_cache(page, entry) {
                 self.lru_cache_add(page);
-                // read_swap_cache_async.6: The slot is read, the page is uptodate then, and is unlocked, which wakes those who wait for it.
+                // read_swap_cache_async.6: The slot is read, the page is uptodate then, and is
+                // unlocked, which wakes those who wait for it.
                 sync::mark(Mark::SWAP_READ);
                 self.set_content(self.page(page), self.swap_read(entry));
                 self.page(page).uptodate.write(true);

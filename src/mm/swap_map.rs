@@ -5,7 +5,9 @@ use std::fmt;
 
 use super::page::Entries;
 use super::{PageRef, World};
-use crate::spec::{Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, WriteUnderWay, ZapSwap};
+use crate::spec::{
+    Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, WriteUnderWay, ZapSwap,
+};
 use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -25,7 +27,8 @@ pub(super) const SLOTS: u32 = 8;
 /// Kernel: `swap_info_struct.swap_map`, and its flags.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SwapMap {
-    /// By slot: page-table entries that hold it, plus one if it is in the swap cache, or on its way.
+    /// By slot: page-table entries that hold it, plus one if it is in the swap cache, or on its
+    /// way.
     pub(super) count: Vec<u32>,
     /// Slots may be handed out. Kernel: `SWP_WRITEOK`.
     pub(super) writeok: bool,
@@ -53,19 +56,22 @@ pub(super) enum Prepared {
 
 /// The swap device and its map. Kernel: `struct swap_info_struct`.
 pub struct Swap {
-    /// Protects the map: for each slot, page-table entries that hold it, plus one if it is in the swap cache. Kernel: `swap_lock`,
-    /// `swap_map`, until 2.6.30.
+    /// Protects the map: for each slot, page-table entries that hold it, plus one if it is in the
+    /// swap cache. Kernel: `swap_lock`, `swap_map`, until 2.6.30.
     pub lock: SpinLock<SwapMap>,
-    /// By slot: has the swap cache a claim on it, and is its page there? The claim is changed under the lock. Kernel: `SWAP_HAS_CACHE`, since
-    /// 2.6.31 (rule [`SwapHasCache`]), and the tree's slot.
+    /// By slot: has the swap cache a claim on it, and is its page there? The claim is changed under
+    /// the lock. Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]), and the tree's
+    /// slot.
     has_cache: Vec<MmuWord<u64>>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
-    /// Who is inside [`get_swap_device`](World::get_swap_device). They may sleep there. Kernel: `users`, a `percpu_ref`.
+    /// Who is inside [`get_swap_device`](World::get_swap_device). They may sleep there. Kernel:
+    /// `users`, a `percpu_ref`.
     users: Rcu,
     /// Nobody gets in any more. Kernel: `percpu_ref_kill`.
     killed: Word<bool>,
-    /// swapoff is at work: the slots that are in use are more than all there are. Kernel: `nr_swap_pages` is negative, where there is one device.
+    /// swapoff is at work: the slots that are in use are more than all there are. Kernel:
+    /// `nr_swap_pages` is negative, where there is one device.
     pub(super) going_off: Word<bool>,
     /// The checker's: which entries hold each slot ([COW-2]).
     pub(super) entries: Vec<Entries>,
@@ -75,13 +81,20 @@ impl Swap {
     pub(super) fn new(slots: u32) -> Self {
         let slot = |at| Word::new(Name::new("swap(%a).data", at, 0), 0);
         Self {
-            lock: SpinLock::new(Name::new("swap_lock", 0, 0), SwapMap { count: vec![0; slots as usize], writeok: true, used: true }),
-            has_cache: (0..slots).map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), NO_CACHE)).collect(),
+            lock: SpinLock::new(
+                Name::new("swap_lock", 0, 0),
+                SwapMap { count: vec![0; slots as usize], writeok: true, used: true },
+            ),
+            has_cache: (0..slots)
+                .map(|at| MmuWord::new(Name::new("swap(%a).has_cache", at, 0), NO_CACHE))
+                .collect(),
             data: (0..slots).map(slot).collect(),
             users: Rcu::sleepable(Name::new("swap users", 0, 0)),
             killed: Word::new(Name::new("swap users killed", 0, 0), false),
             going_off: Word::new(Name::new("swapoff at work", 0, 0), false),
-            entries: (0..slots).map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new())).collect(),
+            entries: (0..slots)
+                .map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new()))
+                .collect(),
         }
     }
 
@@ -98,7 +111,13 @@ impl Swap {
 
     /// Slots in use, with their counts: for audits and pictures only.
     pub(super) fn peek(&self) -> Vec<(SwapEntry, u32)> {
-        self.lock.peek(|map| (0u32..).map(SwapEntry).zip(map.count.iter().copied()).filter(|&(_, count)| count > 0).collect())
+        self.lock.peek(|map| {
+            (0u32..)
+                .map(SwapEntry)
+                .zip(map.count.iter().copied())
+                .filter(|&(_, count)| count > 0)
+                .collect()
+        })
     }
 }
 
@@ -121,7 +140,8 @@ impl World {
         free.map(|slot| SwapEntry(slot as u32))
     }
 
-    /// One more refers to the slot; false if it is free. Kernel: `swap_duplicate`. Takes `swap_lock`.
+    /// One more refers to the slot; false if it is free. Kernel: `swap_duplicate`. Takes
+    /// `swap_lock`.
     pub(super) fn swap_duplicate(&self, entry: SwapEntry) -> bool {
         self.swap.lock.lock();
         let used = {
@@ -134,8 +154,8 @@ impl World {
         used
     }
 
-    /// Keeps swapoff from being over (rule [`SwapoffWait`]); false if it is. Never waits. Kernel: `get_swap_device`, which `do_swap_page` calls
-    /// (5.19, 6.12, 6.18.35 read).
+    /// Keeps swapoff from being over (rule [`SwapoffWait`]); false if it is. Never waits. Kernel:
+    /// `get_swap_device`, which `do_swap_page` calls (5.19, 6.12, 6.18.35 read).
     pub(super) fn get_swap_device(&self) -> bool {
         if self.rules().swapoff_wait == SwapoffWait::No {
             return true;
@@ -155,8 +175,8 @@ impl World {
         }
     }
 
-    /// Sleeps until nobody is inside [`get_swap_device`](Self::get_swap_device), and lets nobody in. Kernel: `percpu_ref_kill`,
-    /// `wait_for_completion`, in `sys_swapoff`.
+    /// Sleeps until nobody is inside [`get_swap_device`](Self::get_swap_device), and lets nobody
+    /// in. Kernel: `percpu_ref_kill`, `wait_for_completion`, in `sys_swapoff`.
     pub(super) fn wait_for_swap_users(&self) {
         if self.rules().swapoff_wait != SwapoffWait::No {
             self.swap.killed.write(true);
@@ -171,7 +191,8 @@ impl World {
         }
     }
 
-    /// The swap cache claims the slot. Kernel: `swapcache_prepare`, since 2.6.31 (2.6.33 read); before, `swap_duplicate`. Takes `swap_lock`.
+    /// The swap cache claims the slot. Kernel: `swapcache_prepare`, since 2.6.31 (2.6.33 read);
+    /// before, `swap_duplicate`. Takes `swap_lock`.
     pub(super) fn swapcache_prepare(&self, entry: SwapEntry) -> Prepared {
         self.swap.lock.lock();
         let prepared = if self.swap_count(entry) == 0 {
@@ -187,16 +208,17 @@ impl World {
         prepared
     }
 
-    /// Waits until the slot's page is in the swap cache, or the claim has been given up. The kernel goes round: it looks the page up and tries
-    /// again.
+    /// Waits until the slot's page is in the swap cache, or the claim has been given up. The kernel
+    /// goes round: it looks the page up and tries again.
     pub(super) fn wait_for_swapcache(&self, entry: SwapEntry) {
         self.swap.has_cache[entry.0 as usize].read_when(|has_cache| has_cache != ON_ITS_WAY);
     }
 
-    /// Has the swap cache a claim on the slot? Nobody can tell where that counts as one more (rule [`SwapHasCache`]). Called with `swap_lock`
-    /// held.
+    /// Has the swap cache a claim on the slot? Nobody can tell where that counts as one more (rule
+    /// [`SwapHasCache`]). Called with `swap_lock` held.
     fn has_cache(&self, entry: SwapEntry) -> Option<bool> {
-        (self.rules().swap_has_cache == SwapHasCache::Bit).then(|| self.swap.has_cache[entry.0 as usize].read() != NO_CACHE)
+        (self.rules().swap_has_cache == SwapHasCache::Bit)
+            .then(|| self.swap.has_cache[entry.0 as usize].read() != NO_CACHE)
     }
 
     pub(super) fn set_has_cache(&self, entry: SwapEntry, has_cache: u64) {
@@ -205,7 +227,8 @@ impl World {
         }
     }
 
-    /// The swap cache gives its claim up. Kernel: `swapcache_free`, since 2.6.31 (2.6.33 read); before, `swap_free`. Takes `swap_lock`.
+    /// The swap cache gives its claim up. Kernel: `swapcache_free`, since 2.6.31 (2.6.33 read);
+    /// before, `swap_free`. Takes `swap_lock`.
     pub(super) fn swapcache_free(&self, entry: SwapEntry) {
         self.swap.lock.lock();
         self.set_has_cache(entry, NO_CACHE);
@@ -213,7 +236,8 @@ impl World {
         self.swap.lock.unlock();
     }
 
-    /// One less refers to the slot; returns how many are left. Kernel: `swap_entry_free`. Called with `swap_lock` held.
+    /// One less refers to the slot; returns how many are left. Kernel: `swap_entry_free`. Called
+    /// with `swap_lock` held.
     fn swap_entry_free(&self, entry: SwapEntry) -> u32 {
         let left = {
             let count = &mut self.swap.lock.data().count[entry.0 as usize];
@@ -221,7 +245,9 @@ impl World {
             *count = count.saturating_sub(1);
             used.then_some(*count)
         };
-        sync::clause(Clause::SWAP_2, left.is_some(), || format!("{entry} is freed, but it is free"));
+        sync::clause(Clause::SWAP_2, left.is_some(), || {
+            format!("{entry} is freed, but it is free")
+        });
         note!("{entry} has {} left", left.unwrap_or(0));
         left.unwrap_or(0)
     }
@@ -233,7 +259,8 @@ impl World {
         self.swap.lock.unlock();
     }
 
-    /// How many page-table entries hold the slot of a page in the swap cache. Kernel: `page_swapcount`. Takes `swap_lock`.
+    /// How many page-table entries hold the slot of a page in the swap cache. Kernel:
+    /// `page_swapcount`. Takes `swap_lock`.
     pub(super) fn page_swapcount(&self, entry: SwapEntry) -> u32 {
         self.swap.lock.lock();
         let count = self.swapcount(entry);
@@ -241,8 +268,9 @@ impl World {
         count
     }
 
-    /// The count without the swap cache's claim: where that counts as one more, the caller knows that it is there. Called with `swap_lock`
-    /// held. Kernel: `swap_count`, since 2.6.31; before, one less than `swap_map` says.
+    /// The count without the swap cache's claim: where that counts as one more, the caller knows
+    /// that it is there. Called with `swap_lock` held. Kernel: `swap_count`, since 2.6.31; before,
+    /// one less than `swap_map` says.
     fn swapcount(&self, entry: SwapEntry) -> u32 {
         let cache = self.has_cache(entry).unwrap_or(true);
         self.swap_count(entry).saturating_sub(u32::from(cache))
@@ -253,36 +281,48 @@ impl World {
         self.swap.lock.with(|map| map.count[entry.0 as usize])
     }
 
-    /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else needs it. Called with the page-table
-    /// lock held. Kernel: `free_swap_and_cache`, and since 4.11 `__try_to_reclaim_swap` (rule [`ZapSwap`]). Takes `swap_lock`, the tree lock, and tries the page lock. Until 2.6.28
-    /// any reference keeps the page in the cache, since 2.6.29 only a mapping does (rule [`FreeSwap`]); nothing does when swap is full.
+    /// Gives up a page-table entry's claim on a slot, and the page in the swap cache if nobody else
+    /// needs it. Called with the page-table lock held. Kernel: `free_swap_and_cache`, and since
+    /// 4.11 `__try_to_reclaim_swap` (rule [`ZapSwap`]). Takes `swap_lock`, the tree lock, and tries
+    /// the page lock. Until 2.6.28 any reference keeps the page in the cache, since 2.6.29 only a
+    /// mapping does (rule [`FreeSwap`]); nothing does when swap is full.
     pub(super) fn free_swap_and_cache(&self, entry: SwapEntry) {
         call!("free_swap_and_cache({entry})");
-        // free_swap_and_cache.1: The claim on the slot is given up, under swap_lock, which nests in the page-table lock. [SWAP-2]
+        // free_swap_and_cache.1: The claim on the slot is given up, under swap_lock, which nests in
+        // the page-table lock. [SWAP-2]
         self.swap.lock.lock();
         let last = self.swap_entry_free(entry) == 1 && self.swapcount(entry) == 0;
         let under_lock = self.rules().zap_swap == ZapSwap::UnderLock;
         let locked = if last && under_lock { self.find_and_trylock(entry) } else { None };
-        // free_swap_and_cache.2: If nothing but the swap cache holds the slot now, its page is looked up, with swap_lock let go of, and its
-        // lock is tried for: a page-table lock is held, so nobody may wait for it. [S2.1, ATOMIC-1]
+        // free_swap_and_cache.2: If nothing but the swap cache holds the slot now, its page is
+        // looked up, with swap_lock let go of, and its lock is tried for: a page-table lock is
+        // held, so nobody may wait for it. [S2.1, ATOMIC-1]
         self.swap.lock.unlock();
         let locked = if last && !under_lock { self.find_and_trylock(entry) } else { locked };
         let Some(page) = locked else { return };
-        // free_swap_and_cache.3: Under the page lock, if the page is in the swap cache, nobody writes it, no entry holds its slot, and
-        // nothing maps it or swap is full, it leaves the swap cache, and is dirty. [S2.2]
+        // free_swap_and_cache.3: Under the page lock, if the page is in the swap cache, nobody
+        // writes it, no entry holds its slot, and nothing maps it or swap is full, it leaves the
+        // swap cache, and is dirty. [S2.2]
         let frame = self.page(page);
         let unused = match self.rules().free_swap {
             FreeSwap::TryToFree => !frame.mapped(),
-            FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => frame.count.read() == 2,
+            FreeSwap::RemoveExclusive | FreeSwap::RemoveExclusiveUnlocked => {
+                frame.count.read() == 2
+            }
         };
-        let counted = || self.rules().zap_swap != ZapSwap::Recount || self.page_swapcount(self.page_swap_entry(page)) == 0;
+        let counted = || {
+            self.rules().zap_swap != ZapSwap::Recount
+                || self.page_swapcount(self.page_swap_entry(page)) == 0
+        };
         if frame.swap_cache.read()
             && !self.keeps_slot_of(page)
             && (unused || self.vm_swap_full())
             && self.page_matches_swap_entry(page, entry)
             && counted()
         {
-            if matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Fault) || self.page_make_stable(page) {
+            if matches!(self.rules().slot_stable, SlotStable::Nothing | SlotStable::Fault)
+                || self.page_make_stable(page)
+            {
                 sync::mark(Mark::FREE_SWAP_AND_CACHE_FREES);
                 self.delete_from_swap_cache(page);
                 self.slot_goes(page);
@@ -300,11 +340,14 @@ impl World {
     fn find_page_to_free(&self, entry: SwapEntry) -> Option<PageRef> {
         match self.rules().free_swap_lookup {
             FreeSwapLookup::NoDiscard => self.find_get_page(entry),
-            FreeSwapLookup::Checking => self.find_get_page_stable(entry).inspect(|&page| self.lets_go(page)),
+            FreeSwapLookup::Checking => {
+                self.find_get_page_stable(entry).inspect(|&page| self.lets_go(page))
+            }
         }
     }
 
-    /// The slot's page in the swap cache, locked and with a reference, if nobody else has it locked.
+    /// The slot's page in the swap cache, locked and with a reference, if nobody else has it
+    /// locked.
     fn find_and_trylock(&self, entry: SwapEntry) -> Option<PageRef> {
         let page = self.find_page_to_free(entry)?;
         if self.page(page).lock.trylock() {
@@ -314,9 +357,11 @@ impl World {
         None
     }
 
-    /// Writes a page to its slot. Called with the page locked, and in the swap cache. True if that is over at once, and the page is locked still; else
-    /// the device is at it until [`end_swap_write`](Self::end_swap_write), and the page is unlocked. Kernel: `clear_page_dirty_for_io`, then
-    /// `swap_writepage`, which unlocks the page in any case, and its callers lock it again.
+    /// Writes a page to its slot. Called with the page locked, and in the swap cache. True if that
+    /// is over at once, and the page is locked still; else the device is at it until
+    /// [`end_swap_write`](Self::end_swap_write), and the page is unlocked. Kernel:
+    /// `clear_page_dirty_for_io`, then `swap_writepage`, which unlocks the page in any case, and
+    /// its callers lock it again.
     pub(super) fn swap_writepage(&self, page: PageRef) -> bool {
         let frame = self.page(page);
         frame.dirty.write(false);
@@ -331,8 +376,9 @@ impl World {
         false
     }
 
-    /// The device has written the page that is on its way to swap, at any time since that began: a CPU of its own, where the device is slow
-    /// ([`swap_slowly`](Self::swap_slowly)). Nothing if none is, for then the write takes longer than the race. Takes the tree lock.
+    /// The device has written the page that is on its way to swap, at any time since that began: a
+    /// CPU of its own, where the device is slow ([`swap_slowly`](Self::swap_slowly)). Nothing if
+    /// none is, for then the write takes longer than the race. Takes the tree lock.
     #[track_caller]
     pub fn end_swap_write(&self, page: PageRef) {
         sync::here();
@@ -340,21 +386,27 @@ impl World {
         self.asked(Name::new("end_swap_write()", 0, 0), done);
     }
 
-    /// What the slot's bio knows is the page's frame and the slot ([SWAP-7]). The page has no reference for this: that of the swap cache keeps it, which
-    /// nobody takes away meanwhile (rule [`WriteUnderWay`](crate::spec::WriteUnderWay)). Kernel: the same name.
+    /// What the slot's bio knows is the page's frame and the slot ([SWAP-7]). The page has no
+    /// reference for this: that of the swap cache keeps it, which nobody takes away meanwhile (rule
+    /// [`WriteUnderWay`](crate::spec::WriteUnderWay)). Kernel: the same name.
     fn end_swap_bio_write(&self, page: PageRef) -> bool {
         let frame = self.frame(page);
-        let Some(entry) = frame.writeback.read().checked_sub(1).map(|slot| SwapEntry(slot as u32)) else { return false };
+        let Some(entry) = frame.writeback.read().checked_sub(1).map(|slot| SwapEntry(slot as u32))
+        else {
+            return false;
+        };
         call!("end_swap_bio_write({page}, {entry})");
         let cached = frame.cached.get();
-        sync::clause(Clause::SWAP_7, cached == Some(entry), || format!("{page} is written to {entry}, which is not its slot any more"));
+        sync::clause(Clause::SWAP_7, cached == Some(entry), || {
+            format!("{page} is written to {entry}, which is not its slot any more")
+        });
         self.swap.data[entry.0 as usize].write(self.content(frame));
         self.end_page_writeback(page);
         true
     }
 
-    /// Kernel: `test_clear_page_writeback`; in document 2 the page may be volatile from here on. Nobody is rotated to the end of the LRU list. Takes the
-    /// tree lock.
+    /// Kernel: `test_clear_page_writeback`; in document 2 the page may be volatile from here on.
+    /// Nobody is rotated to the end of the LRU list. Takes the tree lock.
     fn end_page_writeback(&self, page: PageRef) {
         self.swap_cache.tree_lock.lock();
         self.frame(page).writeback.write(0);
@@ -370,17 +422,20 @@ impl World {
         self.swap_is_slow() && self.frame(page).writeback.read() != 0
     }
 
-    /// The same, for who would take the page out of the swap cache (rule [`WriteUnderWay`](crate::spec::WriteUnderWay)).
+    /// The same, for who would take the page out of the swap cache (rule
+    /// [`WriteUnderWay`](crate::spec::WriteUnderWay)).
     pub(super) fn keeps_slot_of(&self, page: PageRef) -> bool {
-        let keeps = self.rules().write_under_way == WriteUnderWay::Respected && self.is_written(page);
+        let keeps =
+            self.rules().write_under_way == WriteUnderWay::Respected && self.is_written(page);
         if keeps {
             sync::mark(Mark::WRITE_KEEPS_SLOT);
         }
         keeps
     }
 
-    /// Sleeps until the device is done with the page (rule [`WriteUnderWay`](crate::spec::WriteUnderWay)). Called with a reference on it. Kernel: the same
-    /// name.
+    /// Sleeps until the device is done with the page (rule
+    /// [`WriteUnderWay`](crate::spec::WriteUnderWay)). Called with a reference on it. Kernel: the
+    /// same name.
     pub(super) fn wait_on_page_writeback(&self, page: PageRef) {
         if self.keeps_slot_of(page) {
             sync::might_sleep("wait_on_page_writeback");
@@ -408,11 +463,14 @@ impl World {
             let file = usize::from(self.shmem_slot.get() == Some(entry)) + self.shmem_claims(entry);
             sync::clause(Clause::SWAP_1, count == held + cached + file, || {
                 format!(
-                    "{entry} has {count} left, and should have {}: page-table entries {held}, swap cache {cached}, file {file}",
+                    "{entry} has {count} left, and should have {}: page-table entries {held}, \
+                     swap cache {cached}, file {file}",
                     held + cached + file
                 )
             });
-            sync::clause(Clause::SWAP_6, used || count == 0, || format!("swapoff is over, and {entry} is in use"));
+            sync::clause(Clause::SWAP_6, used || count == 0, || {
+                format!("swapoff is over, and {entry} is in use")
+            });
         }
     }
 }

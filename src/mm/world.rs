@@ -6,13 +6,18 @@ use std::sync::{Arc, OnceLock};
 use super::shadow::Shadow;
 use super::shmem::Shmem;
 use super::swap_map::SLOTS;
-use super::{Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache, SwapEntry, Vma};
+use super::{
+    Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache,
+    SwapEntry, Vma,
+};
 use crate::spec::Rules;
 use crate::sync::{
-    Arena, Digest, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here, inapplicable, misuse, operation, unseen,
+    Arena, Digest, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here,
+    inapplicable, misuse, operation, unseen,
 };
 
-/// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions are methods, one file per concept.
+/// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions
+/// are methods, one file per concept.
 pub struct World {
     rules: Rules,
     pub(super) pages: Arena<Page>,
@@ -28,7 +33,8 @@ pub struct World {
     pub swap: Swap,
     /// Pages on their way to swap or from it.
     pub swap_cache: SwapCache,
-    /// Protects the list inside it: the address spaces that may have something on swap. Kernel: `mmlist_lock`, and `init_mm.mmlist`.
+    /// Protects the list inside it: the address spaces that may have something on swap. Kernel:
+    /// `mmlist_lock`, and `init_mm.mmlist`.
     pub mmlist_lock: SpinLock<Vec<MmRef>>,
     /// The processes, in the order in which they came to be: what a race calls the first one.
     pub(super) processes: Ghost<Vec<MmRef>>,
@@ -37,10 +43,11 @@ pub struct World {
     pub(super) pcp: PerCpu<Vec<u32>>,
     /// Pages that wait for a place on the LRU list, each with a reference. Kernel: the same name.
     pub(super) lru_add_pvecs: PerCpu<Vec<PageRef>>,
-    /// Pages that wait for a place on the active list, each with a reference (rule [`ActivatePage`](crate::spec::ActivatePage)). Kernel: the same name,
-    /// since 3.0.
+    /// Pages that wait for a place on the active list, each with a reference (rule
+    /// [`ActivatePage`](crate::spec::ActivatePage)). Kernel: the same name, since 3.0.
     pub(super) activate_page_pvecs: PerCpu<Vec<PageRef>>,
-    /// Entries that this CPU's reclaim has cleared, and through which loads may go still. Kernel: `current->tlb_ubc`.
+    /// Entries that this CPU's reclaim has cleared, and through which loads may go still. Kernel:
+    /// `current->tlb_ubc`.
     pub(super) tlb_ubc: PerCpu<Vec<PteLocation>>,
     /// Do they wait? Then this is the CPU that builds the world.
     pub(super) builders_cpu: Fixed<Option<usize>>,
@@ -116,7 +123,8 @@ impl World {
         &self.rules
     }
 
-    /// A new process, with an empty address space. Processes are numbered in the order in which the world makes them, from 0.
+    /// A new process, with an empty address space. Processes are numbered in the order in which the
+    /// world makes them, from 0.
     #[track_caller]
     pub fn new_process(&self) -> Process<'_> {
         self.assert_being_built("new_process");
@@ -126,7 +134,8 @@ impl World {
         Process { world: self, mm }
     }
 
-    /// A process is there now. Which number it gets is a matter of who comes first, so that this is a step.
+    /// A process is there now. Which number it gets is a matter of who comes first, so that this is
+    /// a step.
     pub(super) fn add_process(&self, mm: MmRef) {
         self.processes.change(|processes| processes.push(mm));
     }
@@ -141,22 +150,27 @@ impl World {
         let from_the_start = self.setup.get().is_some_and(|&(processes, _)| n < processes);
         let nth = |processes: &Vec<MmRef>| processes.get(n).copied();
         // The first ones never change.
-        let mm = if from_the_start { unseen(|| self.processes.peek(nth)) } else { self.processes.with(nth) };
+        let mm = if from_the_start {
+            unseen(|| self.processes.peek(nth))
+        } else {
+            self.processes.with(nth)
+        };
         let Some(mm) = mm else {
             misuse(format!("the world has no process {n}"));
         };
         Process { world: self, mm }
     }
 
-    /// Swap is more than half full: a slot is given back as soon as its page has been read. For the building of worlds.
+    /// Swap is more than half full: a slot is given back as soon as its page has been read. For the
+    /// building of worlds.
     #[track_caller]
     pub fn fill_swap(&self) {
         self.assert_being_built("fill_swap");
         self.swap_full.set(true);
     }
 
-    /// The swap device is memory, as zram: what is read is there at once (rule [`SwapBypass`](crate::spec::SwapBypass)). For the building of
-    /// worlds.
+    /// The swap device is memory, as zram: what is read is there at once (rule
+    /// [`SwapBypass`](crate::spec::SwapBypass)). For the building of worlds.
     #[track_caller]
     pub fn swap_to_memory(&self) {
         self.assert_being_built("swap_to_memory");
@@ -168,9 +182,10 @@ impl World {
         self.swap_synchronous.get()
     }
 
-    /// From here on a page that is written to swap is on its way until a CPU ends that ([`end_swap_write`](Self::end_swap_write)): the device is a CPU of
-    /// its own. Without it a write is over inside the step that starts it (ASSUME-3), and nobody pays for steps that its claim does not need. For the
-    /// building of worlds.
+    /// From here on a page that is written to swap is on its way until a CPU ends that
+    /// ([`end_swap_write`](Self::end_swap_write)): the device is a CPU of its own. Without it a
+    /// write is over inside the step that starts it (ASSUME-3), and nobody pays for steps that its
+    /// claim does not need. For the building of worlds.
     #[track_caller]
     pub fn swap_slowly(&self) {
         self.assert_being_built("swap_slowly");
@@ -181,15 +196,17 @@ impl World {
         self.swap_slow.get()
     }
 
-    /// Memory may run out: a CPU says when ([`exhaust_memory`](Self::exhaust_memory)). For the building of worlds.
+    /// Memory may run out: a CPU says when ([`exhaust_memory`](Self::exhaust_memory)). For the
+    /// building of worlds.
     #[track_caller]
     pub fn limit_memory(&self) {
         self.assert_being_built("limit_memory");
         self.memory_limited.set(true);
     }
 
-    /// From here on no page is handed out, and no VMA, anon_vma or page table: whoever needs one must cope. With a CPU that does nothing else, every
-    /// allocation of every other CPU fails in some interleaving. A step.
+    /// From here on no page is handed out, and no VMA, anon_vma or page table: whoever needs one
+    /// must cope. With a CPU that does nothing else, every allocation of every other CPU fails in
+    /// some interleaving. A step.
     #[track_caller]
     pub fn exhaust_memory(&self) {
         here();
@@ -216,8 +233,9 @@ impl World {
         !self.memory_limited.get() || !self.memory_exhausted.read()
     }
 
-    /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it. The worst that writers that come and go
-    /// can do, without the CPUs it would take to show them. For the building of worlds.
+    /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it.
+    /// The worst that writers that come and go can do, without the CPUs it would take to show them.
+    /// For the building of worlds.
     #[track_caller]
     pub fn contend_mmap_sem(&self) {
         self.assert_being_built("contend_mmap_sem");
@@ -228,15 +246,17 @@ impl World {
         self.mmap_sem_contended.get()
     }
 
-    /// Kernel: `vm_swap_full`. It is full while swapoff is at work, too, which has taken the device's slots out of the number of all, and not those
-    /// that are in use (2.6.11, 6.18.35 read).
+    /// Kernel: `vm_swap_full`. It is full while swapoff is at work, too, which has taken the
+    /// device's slots out of the number of all, and not those that are in use (2.6.11, 6.18.35
+    /// read).
     pub(super) fn vm_swap_full(&self) -> bool {
         self.swap_full.get() || self.swap.going_off.read()
     }
 
-    /// Does `round` again and again until it says that it is done. What others may do meanwhile is their business; if all of them go round
-    /// for ever, that is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the next
-    /// but what the world holds.
+    /// Does `round` again and again until it says that it is done. What others may do meanwhile is
+    /// their business; if all of them go round for ever, that is a livelock
+    /// ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the
+    /// next but what the world holds.
     #[track_caller]
     pub fn repeat_until(&self, mut round: impl FnMut() -> bool) {
         here();
@@ -272,17 +292,21 @@ impl World {
         }
     }
 
-    /// What the page tables name: a page, or through a swap entry the page in the swap cache; and what the file has at its addresses.
+    /// What the page tables name: a page, or through a swap entry the page in the swap cache; and
+    /// what the file has at its addresses.
     fn every_page(&self) -> impl Iterator<Item = (PteLocation, PageRef)> {
         let private = self.every_pte().filter_map(|(at, pte)| match pte {
             Pte::Swap { entry, .. } => Some((at, self.peek_swap_cache(entry)?)),
             pte => Some((at, pte.page()?)),
         });
-        let shared = |mm: MmRef| self.every_shared_page().map(move |(addr, page)| (PteLocation { mm, addr }, page));
+        let shared = |mm: MmRef| {
+            self.every_shared_page().map(move |(addr, page)| (PteLocation { mm, addr }, page))
+        };
         private.chain(self.mms.iter().flat_map(move |mm| shared(mm.id())))
     }
 
-    /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like now.
+    /// The world is built: from here on [`page_at`](super::Process::page_at) tells what it was like
+    /// now.
     ///
     /// # Panics
     /// When its protocol combines what cannot be combined.
@@ -292,7 +316,9 @@ impl World {
             inapplicable("rmap=anonmm needs page_map_lock=page: only that keeps a page's anonmm");
         }
         if let Some(what) = self.hints().then(|| self.too_late_for_hinting()).flatten() {
-            misuse(format!("hinting=volatile was written for 2.6.22 and 2.6.29, which had no {what}"));
+            misuse(format!(
+                "hinting=volatile was written for 2.6.22 and 2.6.29, which had no {what}"
+            ));
         }
         let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
     }
@@ -305,7 +331,8 @@ impl World {
         }
     }
 
-    /// A race asks for `what`; has it `done` anything? While the world is built it must, later in some interleaving.
+    /// A race asks for `what`; has it `done` anything? While the world is built it must, later in
+    /// some interleaving.
     #[track_caller]
     pub(super) fn asked(&self, what: Name, done: bool) {
         if self.setup.get().is_some() {
@@ -329,13 +356,16 @@ impl World {
         state.fingerprint()
     }
 
-    /// What tells states apart, for a search that goes on from each once, beside what is in the objects that CPUs share.
+    /// What tells states apart, for a search that goes on from each once, beside what is in the
+    /// objects that CPUs share.
     pub(crate) fn feed(&self, digest: &mut Digest) {
         self.mms.iter().for_each(|mm| mm.process.feed(digest));
         digest.put(u64::MAX);
         self.anon_vmas.feed(digest);
         digest.put(u64::MAX);
-        [&self.lru_add_pvecs, &self.activate_page_pvecs].into_iter().for_each(|pvecs| pvecs.feed(digest));
+        [&self.lru_add_pvecs, &self.activate_page_pvecs]
+            .into_iter()
+            .for_each(|pvecs| pvecs.feed(digest));
         self.pcp.feed(digest);
         self.tlb_ubc.feed(digest);
     }
@@ -398,12 +428,14 @@ impl World {
             say(vma.to_string(), format!("[{start},{end})@{pgoff}"));
         }
         for (anon_vma, object) in self.anon_vmas.live() {
-            let list: Vec<_> = object.list.peek(|list| list.iter().map(ToString::to_string).collect());
+            let list: Vec<_> =
+                object.list.peek(|list| list.iter().map(ToString::to_string).collect());
             say(format!("anon_vma#{} list", anon_vma.slot()), format!("({})", list.join(" ")));
         }
         for anonmm in self.live_anonmms() {
             let (name, count) = (anonmm.id(), anonmm.count.peek());
-            let members: Vec<_> = anonmm.lock.peek(|members| members.iter().map(ToString::to_string).collect());
+            let members: Vec<_> =
+                anonmm.lock.peek(|members| members.iter().map(ToString::to_string).collect());
             let mm = anonmm.mm.peek(|mm| mm.map_or_else(|| "gone".into(), |mm| mm.to_string()));
             say(name.to_string(), format!("{mm}, count {count}"));
             if !members.is_empty() {

@@ -1,4 +1,5 @@
-//! The catalogue: one file per claim or family of claims. A new race is a new file, and two lines here.
+//! The catalogue: one file per claim or family of claims. A new race is a new file, and two lines
+//! here.
 
 use crate::Race;
 

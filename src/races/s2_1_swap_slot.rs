@@ -21,12 +21,16 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("the slot is kept", |e| e.saw(Mark::FREE_SWAP_KEEPS_DISCARDED))
             .sometimes("the slot is given up", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES))
     };
-    let found = zap("S2.1", "an unmap that gives a slot up finds its page discarded, and discards it under the locks that it holds")
-        .violates(Era::DOCUMENT_2.with(FreeSwapLookup::Checking), Clause::DEADLOCK)
-        .violates(Era::DOCUMENT_2_2009.with(FreeSwapLookup::Checking), Clause::DEADLOCK)
-        .holds(Era::DOCUMENT_2)
-        .holds(Era::DOCUMENT_2_2009)
-        .showing("the page is found discarded", |e| e.saw(Mark::MAKE_STABLE_FAILS));
+    let found = zap(
+        "S2.1",
+        "an unmap that gives a slot up finds its page discarded, and discards it under the locks \
+         that it holds",
+    )
+    .violates(Era::DOCUMENT_2.with(FreeSwapLookup::Checking), Clause::DEADLOCK)
+    .violates(Era::DOCUMENT_2_2009.with(FreeSwapLookup::Checking), Clause::DEADLOCK)
+    .holds(Era::DOCUMENT_2)
+    .holds(Era::DOCUMENT_2_2009)
+    .showing("the page is found discarded", |e| e.saw(Mark::MAKE_STABLE_FAILS));
     let unmapped = zap("S2.2", "an unmap gives the slot of a page up that the host discards")
         .violates(Era::DOCUMENT_2.with(SlotStable::Nothing), Clause::HINT_2)
         .violates(Era::DOCUMENT_2.with(SlotStable::Fault), Clause::HINT_2)
@@ -41,7 +45,10 @@ pub(super) fn races() -> Vec<Race> {
         })
         .cpu("load", |w| _ = w.process(0).load(1))
         .cpu("host", |w| w.host_discards(w.process(0).page_at(1)))
-        .violates(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(SlotStable::Zap), Clause::HINT_2)
+        .violates(
+            Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(SlotStable::Zap),
+            Clause::HINT_2,
+        )
         .holds(Era::DOCUMENT_2.with(SlotStable::Zap))
         .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard))
         .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))

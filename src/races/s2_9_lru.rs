@@ -1,9 +1,12 @@
-//! S2.9 to S2.11: pages that are off the LRU list, that are a file's, or in memory that is locked, while they are discarded.
+//! S2.9 to S2.11: pages that are off the LRU list, that are a file's, or in memory that is locked,
+//! while they are discarded.
 
 use super::s2_4_discard::discarded;
 use super::worlds::{cached, half_mapped};
 use crate::mm::World;
-use crate::spec::{Clause, DiscardMlocked, DiscardedBit, Era, PutbackDiscarded, ShrinkDiscarded, VolatileShmem};
+use crate::spec::{
+    Clause, DiscardMlocked, DiscardedBit, Era, PutbackDiscarded, ShrinkDiscarded, VolatileShmem,
+};
 use crate::{Mark, Race};
 
 /// The parent maps the page, the child has it on swap, and swap is full.
@@ -13,35 +16,42 @@ fn crowded(w: &World) {
 }
 
 pub(super) fn races() -> Vec<Race> {
-    let isolated = Race::new("S2.9", "reclaim has a page off the LRU list that a discard fault takes away")
-        .world(discarded)
-        .cpu("load (once)", |w| _ = w.process(0).load_once(1))
-        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .violates(Era::DOCUMENT_2.with(ShrinkDiscarded::Nothing), Clause::HINT_3)
-        .still_violates(Era::DOCUMENT_2_2009, Clause::COUNT_3) // FINDING-56
-        .holds(Era::DOCUMENT_2)
-        .holds(Era::DOCUMENT_2_2009.with(ShrinkDiscarded::Release))
-        .sometimes("shrink_page_list meets the discard bit", |e| e.saw(Mark::SHRINK_MEETS_DISCARDED));
-    let scanned = Race::new("S2.9/putback", "reclaim puts a page back that a discard fault takes away")
-        .world(discarded)
-        .cpu("load (once)", |w| _ = w.process(0).load_once(1))
-        .cpu("kswapd (shrink_active_list)", |w| w.age_page(w.process(0).page_at(1)))
-        .holds(Era::DOCUMENT_2)
-        .holds(Era::DOCUMENT_2_2009)
-        .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
-        .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
+    let isolated =
+        Race::new("S2.9", "reclaim has a page off the LRU list that a discard fault takes away")
+            .world(discarded)
+            .cpu("load (once)", |w| _ = w.process(0).load_once(1))
+            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+            .violates(Era::DOCUMENT_2.with(ShrinkDiscarded::Nothing), Clause::HINT_3)
+            .still_violates(Era::DOCUMENT_2_2009, Clause::COUNT_3) // FINDING-56
+            .holds(Era::DOCUMENT_2)
+            .holds(Era::DOCUMENT_2_2009.with(ShrinkDiscarded::Release))
+            .sometimes("shrink_page_list meets the discard bit", |e| {
+                e.saw(Mark::SHRINK_MEETS_DISCARDED)
+            });
+    let scanned =
+        Race::new("S2.9/putback", "reclaim puts a page back that a discard fault takes away")
+            .world(discarded)
+            .cpu("load (once)", |w| _ = w.process(0).load_once(1))
+            .cpu("kswapd (shrink_active_list)", |w| w.age_page(w.process(0).page_at(1)))
+            .holds(Era::DOCUMENT_2)
+            .holds(Era::DOCUMENT_2_2009)
+            .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
+            .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
     // FINDING-53
-    let spurious = Race::new("S2.9/spurious", "reclaim takes a page that leaves the swap cache for one that the host has discarded")
-        .world(crowded)
-        .cpu("munmap (the child's)", |w| w.process(1).munmap(1..2))
-        .cpu("kswapd (shrink_active_list)", |w| w.age_page(w.process(0).page_at(1)))
-        .violates(Era::DOCUMENT_2, Clause::LRU_1)
-        .violates(Era::DOCUMENT_2_2009, Clause::LRU_1)
-        .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
-        .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
-        .holds(Era::DOCUMENT_2_2009.with(PutbackDiscarded::List))
-        .showing("it is left off the list", |e| e.saw(Mark::PUTBACK_LEAVES_DISCARDED))
-        .sometimes("the slot is given up", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES));
+    let spurious = Race::new(
+        "S2.9/spurious",
+        "reclaim takes a page that leaves the swap cache for one that the host has discarded",
+    )
+    .world(crowded)
+    .cpu("munmap (the child's)", |w| w.process(1).munmap(1..2))
+    .cpu("kswapd (shrink_active_list)", |w| w.age_page(w.process(0).page_at(1)))
+    .violates(Era::DOCUMENT_2, Clause::LRU_1)
+    .violates(Era::DOCUMENT_2_2009, Clause::LRU_1)
+    .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
+    .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+    .holds(Era::DOCUMENT_2_2009.with(PutbackDiscarded::List))
+    .showing("it is left off the list", |e| e.saw(Mark::PUTBACK_LEAVES_DISCARDED))
+    .sometimes("the slot is given up", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES));
     let waiting = Race::new("S2.9/pagevec", "a page that waits in a pagevec is not made volatile")
         .world(|w| {
             w.batch_lru_add(0);
@@ -53,17 +63,20 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2_2009)
         .never("the host discards it", |e| e.saw(Mark::HOST_DISCARDS))
         .sometimes("do_swap_page maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS));
-    let shmem = Race::new("S2.10", "a page of a file in memory is in the swap cache, and mapped: no walk finds it")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..2);
-            w.new_shmem_page(p, 1);
-        })
-        .cpu("load (once)", |w| _ = w.process(0).load_once(1))
-        .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
-        .violates(Era::DOCUMENT_2, Clause::HINT_4)
-        .holds_without(Era::DOCUMENT_2.with(VolatileShmem::Excluded), Clause::HINT_4)
-        .holds_without(Era::DOCUMENT_2_2009, Clause::HINT_4);
+    let shmem = Race::new(
+        "S2.10",
+        "a page of a file in memory is in the swap cache, and mapped: no walk finds it",
+    )
+    .world(|w| {
+        let p = w.new_process();
+        p.mmap(1..2);
+        w.new_shmem_page(p, 1);
+    })
+    .cpu("load (once)", |w| _ = w.process(0).load_once(1))
+    .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
+    .violates(Era::DOCUMENT_2, Clause::HINT_4)
+    .holds_without(Era::DOCUMENT_2.with(VolatileShmem::Excluded), Clause::HINT_4)
+    .holds_without(Era::DOCUMENT_2_2009, Clause::HINT_4);
     // FINDING-57
     let locked = Race::new("S2.11", "the discarding walk meets memory that is locked")
         .world(|w| {

@@ -1,7 +1,10 @@
-//! S2.10 and S2/shmem-…: a file in memory that processes map shared, whose pages are discarded from the page cache or on their way to swap.
+//! S2.10 and S2/shmem-…: a file in memory that processes map shared, whose pages are discarded from
+//! the page cache or on their way to swap.
 
 use crate::mm::World;
-use crate::spec::{Clause, DiscardedBit, Era, FileFault, PteLook, PutbackDiscarded, SwapinLookup, VolatileTry};
+use crate::spec::{
+    Clause, DiscardedBit, Era, FileFault, PteLook, PutbackDiscarded, SwapinLookup, VolatileTry,
+};
 use crate::{Mark, Race};
 
 /// Two processes that map the file; nothing has been stored into it, and one of them maps the page.
@@ -40,76 +43,97 @@ pub(super) fn races() -> Vec<Race> {
     let reclaimed = |id: &str, title: &str| {
         Race::new(id, title)
             .world(stored)
-            .cpu("load (the other's)", |w| assert_eq!(w.process(1).load(1), Ok(101), "what was stored"))
+            .cpu("load (the other's)", |w| {
+                assert_eq!(w.process(1).load(1), Ok(101), "what was stored")
+            })
             .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
     };
-    let fault = reclaimed("S2.10/fault", "a fault maps a page of a file in memory that reclaim takes to the swap cache")
-        .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
-        .holds(Era::DOCUMENT_2_2009.with(DiscardedBit::AfterRemoval))
-        .holds(Era::V2_6_22)
-        .holds(Era::V2_6_29)
-        .never("it is mapped, and in the swap cache", |e| e.saw(Mark::SHMEM_MAPPED_IN_SWAP_CACHE))
-        .sometimes("it goes to the swap cache", |e| e.saw(Mark::SHMEM_TO_SWAP_CACHE))
-        .sometimes("it comes back from there", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
-        .sometimes("the fault has waited for what is gone", |e| e.saw(Mark::FIND_LOCK_PAGE_TOO_LATE));
+    let fault = reclaimed(
+        "S2.10/fault",
+        "a fault maps a page of a file in memory that reclaim takes to the swap cache",
+    )
+    .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+    .holds(Era::DOCUMENT_2_2009.with(DiscardedBit::AfterRemoval))
+    .holds(Era::V2_6_22)
+    .holds(Era::V2_6_29)
+    .never("it is mapped, and in the swap cache", |e| e.saw(Mark::SHMEM_MAPPED_IN_SWAP_CACHE))
+    .sometimes("it goes to the swap cache", |e| e.saw(Mark::SHMEM_TO_SWAP_CACHE))
+    .sometimes("it comes back from there", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
+    .sometimes("the fault has waited for what is gone", |e| e.saw(Mark::FIND_LOCK_PAGE_TOO_LATE));
     // FINDING-53
-    let left_off =
-        reclaimed("S2.9/shmem", "reclaim takes a page of a file in memory that leaves the swap cache for one that the host has discarded")
-            .violates(Era::DOCUMENT_2, Clause::LRU_1)
-            .violates(Era::DOCUMENT_2_2009, Clause::LRU_1)
-            .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
-            .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
-            .showing("it is left off the list", |e| e.saw(Mark::PUTBACK_LEAVES_DISCARDED));
+    let left_off = reclaimed(
+        "S2.9/shmem",
+        "reclaim takes a page of a file in memory that leaves the swap cache for one that the \
+         host has discarded",
+    )
+    .violates(Era::DOCUMENT_2, Clause::LRU_1)
+    .violates(Era::DOCUMENT_2_2009, Clause::LRU_1)
+    .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+    .holds(Era::DOCUMENT_2.with(PutbackDiscarded::List))
+    .showing("it is left off the list", |e| e.saw(Mark::PUTBACK_LEAVES_DISCARDED));
     // FINDING-70
-    let looked_up = Race::new("S2.14/shmem", "a fault looks a page up under a spin lock that the host has discarded")
-        .world(cached)
-        .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
-        .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
-        .violates(Era::DOCUMENT_2, Clause::ATOMIC_1)
-        .violates(Era::DOCUMENT_2.with(SwapinLookup::Unchecked), Clause::HINT_2)
-        .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
-        .holds(Era::DOCUMENT_2_2009)
-        .sometimes("it comes back from the swap cache", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE));
+    let looked_up = Race::new(
+        "S2.14/shmem",
+        "a fault looks a page up under a spin lock that the host has discarded",
+    )
+    .world(cached)
+    .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
+    .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
+    .violates(Era::DOCUMENT_2, Clause::ATOMIC_1)
+    .violates(Era::DOCUMENT_2.with(SwapinLookup::Unchecked), Clause::HINT_2)
+    .holds(Era::DOCUMENT_2.with(SwapinLookup::NoDiscard).with(VolatileTry::Neither))
+    .holds(Era::DOCUMENT_2_2009)
+    .sometimes("it comes back from the swap cache", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE));
     // FINDING-72
-    let dirtied = Race::new("S2/shmem-dirty", "a store's fault makes a page dirty that it has made volatile")
-        .world(hole)
-        .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
-        .cpu("host", |w| w.host_comes_by(w.process(1).page_at(1)))
-        .violates(Era::DOCUMENT_2, Clause::HINT_2)
-        .holds(Era::DOCUMENT_2.with(FileFault::Locked))
-        .holds(Era::DOCUMENT_2_2009)
-        .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
-        .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
-    let faults = Race::new("S2.4/shmem", "a discard fault and a page fault take the same page out of the page cache")
-        .world(discarded)
-        .cpu("load (another's)", |w| _ = w.process(0).load_once(1))
-        .cpu("load (once)", |w| _ = w.process(1).load_once(1))
-        .violates(Era::DOCUMENT_2.with(DiscardedBit::No), Clause::HINT_4)
-        .holds(Era::DOCUMENT_2)
-        .holds(Era::DOCUMENT_2_2009)
-        .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
-        .sometimes("the second finds the bit set", |e| e.saw(Mark::PAGE_DISCARD_TWICE))
-        .finally(|w| assert_eq!(w.process(1).load(1), Ok(0), "nothing was stored"));
-    // FINDING-60
-    let exits =
-        Race::new("S2/shmem-exit", "an exit has cleared an entry of shared memory that the discarding walk looks at without a lock")
-            .world(discarded)
-            .cpu("load (another's, once)", |w| _ = w.process(0).load_once(1))
-            .cpu("exit", |w| w.process(1).exit())
-            .violates(Era::DOCUMENT_2, Clause::HINT_4)
-            .holds(Era::DOCUMENT_2.with(PteLook::Locked))
+    let dirtied =
+        Race::new("S2/shmem-dirty", "a store's fault makes a page dirty that it has made volatile")
+            .world(hole)
+            .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+            .cpu("host", |w| w.host_comes_by(w.process(1).page_at(1)))
+            .violates(Era::DOCUMENT_2, Clause::HINT_2)
+            .holds(Era::DOCUMENT_2.with(FileFault::Locked))
             .holds(Era::DOCUMENT_2_2009)
+            .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
             .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
-    let swapoff = Race::new("S2/shmem-swapoff", "swapoff and a fault take a page of a file in memory out of the swap cache")
-        .world(cached)
-        .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
-        .cpu("swapoff", |w| w.swapoff())
-        .holds(Era::DOCUMENT_2)
-        .holds(Era::DOCUMENT_2_2009)
-        .holds(Era::V2_6_22)
-        .holds(Era::V2_6_29)
-        .sometimes("swapoff is quicker", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE))
-        .sometimes("the fault is quicker", |e| !e.saw(Mark::SHMEM_IN_PAGE_CACHE))
-        .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
+    let faults = Race::new(
+        "S2.4/shmem",
+        "a discard fault and a page fault take the same page out of the page cache",
+    )
+    .world(discarded)
+    .cpu("load (another's)", |w| _ = w.process(0).load_once(1))
+    .cpu("load (once)", |w| _ = w.process(1).load_once(1))
+    .violates(Era::DOCUMENT_2.with(DiscardedBit::No), Clause::HINT_4)
+    .holds(Era::DOCUMENT_2)
+    .holds(Era::DOCUMENT_2_2009)
+    .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+    .sometimes("the second finds the bit set", |e| e.saw(Mark::PAGE_DISCARD_TWICE))
+    .finally(|w| assert_eq!(w.process(1).load(1), Ok(0), "nothing was stored"));
+    // FINDING-60
+    let exits = Race::new(
+        "S2/shmem-exit",
+        "an exit has cleared an entry of shared memory that the discarding walk looks at without \
+         a lock",
+    )
+    .world(discarded)
+    .cpu("load (another's, once)", |w| _ = w.process(0).load_once(1))
+    .cpu("exit", |w| w.process(1).exit())
+    .violates(Era::DOCUMENT_2, Clause::HINT_4)
+    .holds(Era::DOCUMENT_2.with(PteLook::Locked))
+    .holds(Era::DOCUMENT_2_2009)
+    .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
+    let swapoff = Race::new(
+        "S2/shmem-swapoff",
+        "swapoff and a fault take a page of a file in memory out of the swap cache",
+    )
+    .world(cached)
+    .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was stored"))
+    .cpu("swapoff", |w| w.swapoff())
+    .holds(Era::DOCUMENT_2)
+    .holds(Era::DOCUMENT_2_2009)
+    .holds(Era::V2_6_22)
+    .holds(Era::V2_6_29)
+    .sometimes("swapoff is quicker", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE))
+    .sometimes("the fault is quicker", |e| !e.saw(Mark::SHMEM_IN_PAGE_CACHE))
+    .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
     vec![fault, left_off, looked_up, dirtied, faults, exits, swapoff]
 }

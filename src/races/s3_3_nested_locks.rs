@@ -23,22 +23,28 @@ pub(super) fn crossed(w: &World) {
 
 pub(super) fn races() -> Vec<Race> {
     vec![
-        Race::new("S3.3", "nested anon_vma locks against mm_take_all_locks, which goes newest first")
-            .world(family)
-            .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
-            .cpu("mmu_notifier_register (the child's)", |w| w.process(1).mmu_notifier_register())
-            .violates(nested(), Clause::DEADLOCK)
-            .holds(Era::V2_6_34.with(VmaAdjustLock::Vma))
-            .holds(Era::V2_6_36)
-            .holds(Era::V3_7)
-            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
-        Race::new("S3.3/walkers", "two walkers whose VMAs are on each other's lists nest both ways")
-            .world(crossed)
-            .cpu("migrate_pages (X's page)", |w| w.migrate(w.process(0).page_at(1)))
-            .cpu("migrate_pages (Y's page)", |w| w.migrate(w.process(1).page_at(1)))
-            .violates(nested(), Clause::DEADLOCK)
-            .holds(Era::V2_6_34.with(VmaAdjustLock::Vma))
-            .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
+        Race::new(
+            "S3.3",
+            "nested anon_vma locks against mm_take_all_locks, which goes newest first",
+        )
+        .world(family)
+        .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
+        .cpu("mmu_notifier_register (the child's)", |w| w.process(1).mmu_notifier_register())
+        .violates(nested(), Clause::DEADLOCK)
+        .holds(Era::V2_6_34.with(VmaAdjustLock::Vma))
+        .holds(Era::V2_6_36)
+        .holds(Era::V3_7)
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
+        Race::new(
+            "S3.3/walkers",
+            "two walkers whose VMAs are on each other's lists nest both ways",
+        )
+        .world(crossed)
+        .cpu("migrate_pages (X's page)", |w| w.migrate(w.process(0).page_at(1)))
+        .cpu("migrate_pages (Y's page)", |w| w.migrate(w.process(1).page_at(1)))
+        .violates(nested(), Clause::DEADLOCK)
+        .holds(Era::V2_6_34.with(VmaAdjustLock::Vma))
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
         Race::new("S3.3/ordered", "two walkers nest on lists as fork makes them, oldest first")
             .world(|w| {
                 family(w);

@@ -1,5 +1,5 @@
-//! S3.5: a sequence count tells a walker that a VMA was moved while it looked at it; not that a page went from one VMA to another that it
-//! has passed already.
+//! S3.5: a sequence count tells a walker that a VMA was moved while it looked at it; not that a
+//! page went from one VMA to another that it has passed already.
 
 use crate::mm::World;
 use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
@@ -30,13 +30,16 @@ pub(super) fn races() -> Vec<Race> {
             .cpu("vma_adjust (the child's, split at 2)", |w| w.process(1).split_vma(2))
             .holds(seqcount())
             .sometimes("the page is moved", moved),
-        Race::new("S3.5", "the boundary moves over the page, from a VMA not yet visited to one that was")
-            .world(two_vmas)
-            .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(3)))
-            .cpu("vma_adjust (the child's boundary, 3 to 4)", |w| w.process(1).move_boundary(3, 4))
-            .violates(seqcount(), Clause::MIG_1)
-            .holds(Era::V2_6_36)
-            .holds(Era::V3_7)
-            .sometimes("the page is moved", moved),
+        Race::new(
+            "S3.5",
+            "the boundary moves over the page, from a VMA not yet visited to one that was",
+        )
+        .world(two_vmas)
+        .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(3)))
+        .cpu("vma_adjust (the child's boundary, 3 to 4)", |w| w.process(1).move_boundary(3, 4))
+        .violates(seqcount(), Clause::MIG_1)
+        .holds(Era::V2_6_36)
+        .holds(Era::V3_7)
+        .sometimes("the page is moved", moved),
     ]
 }

@@ -1,4 +1,5 @@
-//! S3.6: the root found through a VMA on the list; between letting go of the one lock and taking the other, nothing is held.
+//! S3.6: the root found through a VMA on the list; between letting go of the one lock and taking
+//! the other, nothing is held.
 
 use super::s3_2_per_anon_vma_lock::family;
 use crate::spec::{AnonVmaLife, Clause, Era, LockRecheck, Protocol, RmapWalkLock, VmaAdjustLock};
@@ -19,18 +20,29 @@ pub(super) fn races() -> Vec<Race> {
         Race::new("S3.6", "the root goes away in the window between the two locks")
             .world(|w| {
                 family(w);
-                w.process(1).store(4, 7).expect("it is mapped"); // the child's own page now, in its own anon_vma
+                // the child's own page now, in its own anon_vma
+                w.process(1).store(4, 7).expect("it is mapped");
             })
             .cpu("migrate_pages (the child's page)", |w| w.migrate(w.process(1).page_at(4)))
             .cpu("exit_mmap (both)", |w| {
                 w.process(0).exit();
                 w.process(1).exit();
             })
-            .violates(by_walk().with(AnonVmaLife::LockThenGet).with(LockRecheck::Mapped), Clause::LIFE_1)
+            .violates(
+                by_walk().with(AnonVmaLife::LockThenGet).with(LockRecheck::Mapped),
+                Clause::LIFE_1,
+            )
             .holds(by_walk().with(AnonVmaLife::RcuMapped).with(LockRecheck::Mapped))
-            .holds(Era::V2_6_34.with(VmaAdjustLock::Vma).with(AnonVmaLife::LockThenGet).with(LockRecheck::Mapped))
+            .holds(
+                Era::V2_6_34
+                    .with(VmaAdjustLock::Vma)
+                    .with(AnonVmaLife::LockThenGet)
+                    .with(LockRecheck::Mapped),
+            )
             .holds(Era::V2_6_38)
-            .showing("the walk has let go of the one lock, and goes for the other", |e| e.saw(Mark::LOCK_ROOT_BETWEEN_TWO_LOCKS))
+            .showing("the walk has let go of the one lock, and goes for the other", |e| {
+                e.saw(Mark::LOCK_ROOT_BETWEEN_TWO_LOCKS)
+            })
             .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }

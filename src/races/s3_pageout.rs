@@ -23,13 +23,29 @@ fn against(id: &str, title: &str, what: &str, other: fn(&World)) -> Race {
 
 pub(super) fn races() -> Vec<Race> {
     vec![
-        against("S3/pageout", "a page is asked to be reclaimed, and reclaim comes by itself", "kswapd", |w| {
-            w.shrink_page(w.process(0).page_at(1));
-        }),
-        against("S3/pageout-twice", "two threads ask that the same page be reclaimed", "pageout (another thread)", pageout),
-        // What takes a page off the LRU list and asks nobody keeps it by the page-table lock alone, as in S1.7.
-        against("S3/pageout-dontneed", "one thread asks that a page be reclaimed, another gives it up", "dontneed", |w| {
-            w.process(0).dontneed(1);
-        }),
+        against(
+            "S3/pageout",
+            "a page is asked to be reclaimed, and reclaim comes by itself",
+            "kswapd",
+            |w| {
+                w.shrink_page(w.process(0).page_at(1));
+            },
+        ),
+        against(
+            "S3/pageout-twice",
+            "two threads ask that the same page be reclaimed",
+            "pageout (another thread)",
+            pageout,
+        ),
+        // What takes a page off the LRU list and asks nobody keeps it by the page-table lock alone,
+        // as in S1.7.
+        against(
+            "S3/pageout-dontneed",
+            "one thread asks that a page be reclaimed, another gives it up",
+            "dontneed",
+            |w| {
+                w.process(0).dontneed(1);
+            },
+        ),
     ]
 }

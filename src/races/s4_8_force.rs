@@ -1,11 +1,13 @@
-//! S4.8: get_user_pages with write and force takes it that one write fault has given the process a page of its own.
+//! S4.8: get_user_pages with write and force takes it that one write fault has given the process a
+//! page of its own.
 
 use super::worlds::{family, family_cached, one_page};
 use crate::mm::{Errno, World};
 use crate::spec::{Clause, Era, GupForce, SwapWrite};
 use crate::{Mark, Protocol, Race, Seen};
 
-/// A debugger stores into the parent's memory; then the child loads, which must find what it was forked with.
+/// A debugger stores into the parent's memory; then the child loads, which must find what it was
+/// forked with.
 fn poke(w: &World) {
     let pin = w.process(0).pin_for_writing_by_force(1).expect("it is mapped");
     pin.dma_write(7);
@@ -81,47 +83,69 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("the thread brings the page back", swapped_in);
         holds(race, &later())
     };
-    let reclaimed =
-        Race::new("S4.8/reclaim", "reclaim takes the page away between the fault that gives it to a debugger and his look at it")
-            .world(|w| {
-                family(w);
-                w.process(0).mprotect(1..2, false);
-            })
-            .cpu("ptrace (write, force), then a load (the child's)", poke_read_only)
-            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-            .sometimes("the debugger gets a copy", copied)
-            .sometimes("the page comes back from swap", swapped_in);
-    let reclaimed = reclaimed.violates(Era::RMAP_10, Clause::COW_1).holds(Era::DOCUMENT_4).holds(Era::V2_6_7).holds(Era::V2_6_11);
-    let own =
-        Race::new("S4.8/own", "what is stored by force where the process may not store is there, and the process may not store still")
-            .world(own_read_only)
-            .cpu("ptrace (write, force), a load, a store", |w| {
-                let p = w.process(0);
-                let pin = p.pin_for_writing_by_force(1).expect("it is mapped");
-                pin.dma_write(7);
-                pin.put();
-                assert_eq!(p.load(1), Ok(7));
-                assert_eq!(p.store(1, 9), Err(Errno::Efault), "the VMA is read-only");
-            })
-            .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-            .holds(Era::RMAP_10)
-            .holds(Era::DOCUMENT_4)
-            .holds(Era::V2_6_7)
-            .holds(Era::V2_6_11)
-            .sometimes("the page comes back from swap", swapped_in);
+    let reclaimed = Race::new(
+        "S4.8/reclaim",
+        "reclaim takes the page away between the fault that gives it to a debugger and his look \
+         at it",
+    )
+    .world(|w| {
+        family(w);
+        w.process(0).mprotect(1..2, false);
+    })
+    .cpu("ptrace (write, force), then a load (the child's)", poke_read_only)
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .sometimes("the debugger gets a copy", copied)
+    .sometimes("the page comes back from swap", swapped_in);
+    let reclaimed = reclaimed
+        .violates(Era::RMAP_10, Clause::COW_1)
+        .holds(Era::DOCUMENT_4)
+        .holds(Era::V2_6_7)
+        .holds(Era::V2_6_11);
+    let own = Race::new(
+        "S4.8/own",
+        "what is stored by force where the process may not store is there, and the process may \
+         not store still",
+    )
+    .world(own_read_only)
+    .cpu("ptrace (write, force), a load, a store", |w| {
+        let p = w.process(0);
+        let pin = p.pin_for_writing_by_force(1).expect("it is mapped");
+        pin.dma_write(7);
+        pin.put();
+        assert_eq!(p.load(1), Ok(7));
+        assert_eq!(p.store(1, 9), Err(Errno::Efault), "the VMA is read-only");
+    })
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .holds(Era::RMAP_10)
+    .holds(Era::DOCUMENT_4)
+    .holds(Era::V2_6_7)
+    .holds(Era::V2_6_11)
+    .sometimes("the page comes back from swap", swapped_in);
     vec![
         holds(own, &later()),
-        alone("S4.8", "a page that parent and child have on swap is stored into by force", family_cached, poke),
+        alone(
+            "S4.8",
+            "a page that parent and child have on swap is stored into by force",
+            family_cached,
+            poke,
+        ),
         alone(
             "S4.8/read-only",
-            "a page that parent and child have on swap is stored into by force, where the parent may not store itself",
+            "a page that parent and child have on swap is stored into by force, where the parent \
+             may not store itself",
             read_only,
             poke_read_only,
         ),
-        two("S4.8/quicker", "a page is stored into by force, and another thread brings it back meanwhile", family_cached, poke),
+        two(
+            "S4.8/quicker",
+            "a page is stored into by force, and another thread brings it back meanwhile",
+            family_cached,
+            poke,
+        ),
         two(
             "S4.8/quicker-read-only",
-            "a page is stored into by force, and another thread brings it back meanwhile, where the parent may not store itself",
+            "a page is stored into by force, and another thread brings it back meanwhile, where \
+             the parent may not store itself",
             read_only,
             poke_read_only,
         ),

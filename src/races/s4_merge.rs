@@ -26,7 +26,8 @@ fn moved_from_below(w: &World) {
     p.mmap(2..3);
 }
 
-/// A neighbour on either side, a VMA with the offset that would go on, and one that began where that does, none of which may grow.
+/// A neighbour on either side, a VMA with the offset that would go on, and one that began where
+/// that does, none of which may grow.
 fn never_fits(w: &World) {
     let p = w.process(0);
     let moves = |from: u64, to: u64| {
@@ -49,10 +50,12 @@ fn middle_away(w: &World) {
 
 /// Both neighbours become one with what moves between them (cases 1 and 6 of `vma_merge`).
 fn both() -> Vec<Race> {
-    let both = |race: Race| race.sometimes("both become one with it", |e| e.saw(Mark::MREMAP_MERGES_BOTH));
+    let both =
+        |race: Race| race.sometimes("both become one with it", |e| e.saw(Mark::MREMAP_MERGES_BOTH));
     let imports = Race::new(
         "S4/merge-both",
-        "an untouched VMA grows over the place that a page moves to and over the touched VMA behind it, and gets that one's anon_vma",
+        "an untouched VMA grows over the place that a page moves to and over the touched VMA \
+         behind it, and gets that one's anon_vma",
     )
     .world(|w| {
         let p = w.new_process();
@@ -66,70 +69,109 @@ fn both() -> Vec<Race> {
         w.process(0).mremap(5..6, 1).expect("it is mapped");
         w.shrink_page(w.process(0).page_at(5));
         let child = w.process(0).fork();
-        assert_eq!((child.load(1), child.load(2)), (Ok(101), Ok(102)), "the child has what its parent has");
+        assert_eq!(
+            (child.load(1), child.load(2)),
+            (Ok(101), Ok(102)),
+            "the child has what its parent has"
+        );
     })
     .sometimes("it is moved", moved);
     let again = Era::V6_18.with(MremapMerge::EitherNull); // 6.16 to 6.18.7
-    let imports = over(imports, &[Era::V2_6_11, Era::V2_6_13, Era::V2_6_22, Era::V2_6_34, Era::V2_6_38, again, Era::V6_18]);
+    let imports = over(
+        imports,
+        &[Era::V2_6_11, Era::V2_6_13, Era::V2_6_22, Era::V2_6_34, Era::V2_6_38, again, Era::V6_18],
+    );
     let back = |w: &World| w.process(0).mremap(5..6, 1).expect("it is mapped");
-    let walked = Race::new("S4/merged-both", "three VMAs become one, and an entry moves into what the walk has passed already")
-        .world(middle_away)
-        .cpu("migrate_pages (the page at 5)", |w| w.migrate(w.process(0).page_at(5)))
-        .cpu("mremap back", back)
-        .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
-        .sometimes("it is moved", moved)
-        .sometimes("the page is migrated", migrated);
-    let cured = [locked_look(MremapLock::MoveToTail), locked_look(MremapLock::RmapLock), Era::V3_7, Era::V5_19, Era::V6_18];
-    let removed = Race::new("S4/merged-away", "three VMAs become one while a page of the one that goes is migrated")
-        .world(middle_away)
-        .cpu("migrate_pages (the page at 2)", |w| w.migrate(w.process(0).page_at(2)))
-        .cpu("mremap back", back)
-        .sometimes("it is moved", moved)
-        .sometimes("the page is migrated", migrated);
+    let walked = Race::new(
+        "S4/merged-both",
+        "three VMAs become one, and an entry moves into what the walk has passed already",
+    )
+    .world(middle_away)
+    .cpu("migrate_pages (the page at 5)", |w| w.migrate(w.process(0).page_at(5)))
+    .cpu("mremap back", back)
+    .violates(locked_look(MremapLock::Nothing), Clause::MIG_1)
+    .sometimes("it is moved", moved)
+    .sometimes("the page is migrated", migrated);
+    let cured = [
+        locked_look(MremapLock::MoveToTail),
+        locked_look(MremapLock::RmapLock),
+        Era::V3_7,
+        Era::V5_19,
+        Era::V6_18,
+    ];
+    let removed = Race::new(
+        "S4/merged-away",
+        "three VMAs become one while a page of the one that goes is migrated",
+    )
+    .world(middle_away)
+    .cpu("migrate_pages (the page at 2)", |w| w.migrate(w.process(0).page_at(2)))
+    .cpu("mremap back", back)
+    .sometimes("it is moved", moved)
+    .sometimes("the page is migrated", migrated);
     // What goes leaves the list under its lock, where the walk has it.
-    let removed = over(removed, &[Era::V2_6_29, Era::V2_6_34, Era::V2_6_38, Era::V3_7, Era::V5_19, Era::V6_18]);
+    let removed = over(
+        removed,
+        &[Era::V2_6_29, Era::V2_6_34, Era::V2_6_38, Era::V3_7, Era::V5_19, Era::V6_18],
+    );
     vec![both(imports), both(over(walked, &cured)), both(removed)]
 }
 
 pub(super) fn races() -> Vec<Race> {
-    let eras = [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_13, Era::V2_6_34, Era::V3_7, Era::V5_19, Era::V6_18];
-    let above = Race::new("S4/merge-above", "an untouched VMA grows downwards over the place that a page moves to")
-        .world(moved_from_below)
-        .cpu("mremap back, and then reclaim", |w| {
-            w.process(0).mremap(5..6, 1).expect("it is mapped");
-            w.shrink_page(w.process(0).page_at(5));
-        })
-        .violates(Era::V2_6_11, Clause::LIFE_1)
-        .violates(Era::V2_6_34, Clause::LIFE_1)
-        .violates(Era::V6_18.with(MremapMerge::EitherNull), Clause::LIFE_1)
-        .sometimes("it is moved", moved);
-    let below =
-        Race::new("S4/merge-below", "a page moves back below its neighbour, which grows, while a page of the neighbour is migrated")
-            .world(|w| {
-                let p = w.new_process();
-                p.mmap(0..2);
-                p.touch(0);
-                p.touch(1);
-                p.mremap(0..1, 3).expect("it is mapped");
-            })
-            .cpu("mremap back", |w| w.process(0).mremap(3..4, 0).expect("it is mapped"))
-            .cpu("migrate_pages (the page at 1)", |w| w.migrate(w.process(0).page_at(1)))
-            .violates(Era::V2_6_34, Clause::RMAP_1)
-            .sometimes("it grows", grows)
-            .sometimes("the page is migrated", migrated);
-    let untouched =
-        Race::new("S4/merge-untouched", "an untouched VMA moves beside another, which grows, since the offsets of both are new")
-            .world(|w| {
-                let p = w.new_process();
-                p.mmap(1..2);
-                p.mmap(4..5);
-            })
-            .cpu("mremap, and a store", |w| {
-                let p = w.process(0);
-                p.mremap(4..5, 2).expect("it is mapped");
-                p.store(2, 7).expect("it is mapped");
-            })
-            .sometimes("the other grows", grows);
+    let eras = [
+        Era::RMAP_10,
+        Era::DOCUMENT_4,
+        Era::V2_6_7,
+        Era::V2_6_13,
+        Era::V2_6_34,
+        Era::V3_7,
+        Era::V5_19,
+        Era::V6_18,
+    ];
+    let above = Race::new(
+        "S4/merge-above",
+        "an untouched VMA grows downwards over the place that a page moves to",
+    )
+    .world(moved_from_below)
+    .cpu("mremap back, and then reclaim", |w| {
+        w.process(0).mremap(5..6, 1).expect("it is mapped");
+        w.shrink_page(w.process(0).page_at(5));
+    })
+    .violates(Era::V2_6_11, Clause::LIFE_1)
+    .violates(Era::V2_6_34, Clause::LIFE_1)
+    .violates(Era::V6_18.with(MremapMerge::EitherNull), Clause::LIFE_1)
+    .sometimes("it is moved", moved);
+    let below = Race::new(
+        "S4/merge-below",
+        "a page moves back below its neighbour, which grows, while a page of the neighbour is \
+         migrated",
+    )
+    .world(|w| {
+        let p = w.new_process();
+        p.mmap(0..2);
+        p.touch(0);
+        p.touch(1);
+        p.mremap(0..1, 3).expect("it is mapped");
+    })
+    .cpu("mremap back", |w| w.process(0).mremap(3..4, 0).expect("it is mapped"))
+    .cpu("migrate_pages (the page at 1)", |w| w.migrate(w.process(0).page_at(1)))
+    .violates(Era::V2_6_34, Clause::RMAP_1)
+    .sometimes("it grows", grows)
+    .sometimes("the page is migrated", migrated);
+    let untouched = Race::new(
+        "S4/merge-untouched",
+        "an untouched VMA moves beside another, which grows, since the offsets of both are new",
+    )
+    .world(|w| {
+        let p = w.new_process();
+        p.mmap(1..2);
+        p.mmap(4..5);
+    })
+    .cpu("mremap, and a store", |w| {
+        let p = w.process(0);
+        p.mremap(4..5, 2).expect("it is mapped");
+        p.store(2, 7).expect("it is mapped");
+    })
+    .sometimes("the other grows", grows);
     let beside = |id: &str, title: &str, child: bool| {
         Race::new(id, title)
             .world(move |w| {
@@ -145,45 +187,69 @@ pub(super) fn races() -> Vec<Race> {
                 p.store(2, 7).expect("it is mapped");
             })
     };
-    let touched =
-        beside("S4/merge-touched", "an untouched VMA moves beside one that was touched, which grows", false).sometimes("it grows", grows);
-    // What speaks against it since 3.0 is the length of lists (965f55dea0e3); that 2.6.34 does it, breaks nothing.
+    let touched = beside(
+        "S4/merge-touched",
+        "an untouched VMA moves beside one that was touched, which grows",
+        false,
+    )
+    .sometimes("it grows", grows);
+    // What speaks against it since 3.0 is the length of lists (965f55dea0e3); that 2.6.34 does it,
+    // breaks nothing.
     let forked = beside(
         "S4/merge-forked",
-        "in a child, an untouched VMA moves beside one whose pages may be found by more lists than its own",
+        "in a child, an untouched VMA moves beside one whose pages may be found by more lists \
+         than its own",
         true,
     )
     .never("it grows", grows)
     .violates(Era::V2_6_34, Clause::RACE_1);
-    let misfits = Race::new("S4/merge-misfits", "a VMA moves beside others whose offsets do not go on, and none of them grows")
-        .world(|w| {
-            let p = w.new_process();
-            for start in [0, 2, 5, 7] {
-                p.mmap(start..start + 1);
-            }
-            p.mmap(6..7);
-            p.touch(6);
-        })
-        .cpu("mremap, four times", never_fits)
-        .never("one grows", grows)
-        .sometimes("it is moved", moved);
-    let expands = Race::new("S4/expand", "a VMA grows in place while its page is unmapped, and what it has grown by is touched")
-        .world(one_page)
-        .cpu("mremap in place, and a store", |w| {
-            let p = w.process(0);
-            p.expand(1..2, 3).expect("nothing is behind it");
-            p.store(2, 7).expect("it is mapped");
-        })
-        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
-        .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
+    let misfits = Race::new(
+        "S4/merge-misfits",
+        "a VMA moves beside others whose offsets do not go on, and none of them grows",
+    )
+    .world(|w| {
+        let p = w.new_process();
+        for start in [0, 2, 5, 7] {
+            p.mmap(start..start + 1);
+        }
+        p.mmap(6..7);
+        p.touch(6);
+    })
+    .cpu("mremap, four times", never_fits)
+    .never("one grows", grows)
+    .sometimes("it is moved", moved);
+    let expands = Race::new(
+        "S4/expand",
+        "a VMA grows in place while its page is unmapped, and what it has grown by is touched",
+    )
+    .world(one_page)
+    .cpu("mremap in place, and a store", |w| {
+        let p = w.process(0);
+        p.expand(1..2, 3).expect("nothing is behind it");
+        p.store(2, 7).expect("it is mapped");
+    })
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
     let mut all = both();
     all.extend([
         over(above, &[Era::V3_7, Era::V5_19, Era::V6_18]),
-        over(below, &[Era::V2_6_29, Era::V2_6_33, Era::V2_6_36, Era::V2_6_38, Era::V3_7, Era::V5_19, Era::V6_18]),
+        over(
+            below,
+            &[
+                Era::V2_6_29,
+                Era::V2_6_33,
+                Era::V2_6_36,
+                Era::V2_6_38,
+                Era::V3_7,
+                Era::V5_19,
+                Era::V6_18,
+            ],
+        ),
         over(untouched, &eras),
         over(touched, &[Era::V2_6_7, Era::V2_6_34, Era::V3_7, Era::V5_19, Era::V6_18]),
         over(forked, &[Era::V3_7, Era::V5_19]),
-        over(misfits, &eras[2..]), // under anonmm an offset says nothing: whatever ends there, grows
+        // under anonmm an offset says nothing: whatever ends there, grows
+        over(misfits, &eras[2..]),
         over(expands, &eras),
     ]);
     all

@@ -38,8 +38,8 @@ pub(super) fn half_mapped(w: &World) {
     w.process(0).load(1).expect("it is mapped");
 }
 
-/// Somebody else's page is on swap, in the first slot; `n` page-table entries stand for it. A page that is not in the swap cache has no
-/// slot, and whoever asks for it all the same gets this one.
+/// Somebody else's page is on swap, in the first slot; `n` page-table entries stand for it. A page
+/// that is not in the swap cache has no slot, and whoever asks for it all the same gets this one.
 pub(super) fn strangers_slot(w: &World, n: usize) {
     let stranger = w.new_process();
     stranger.mmap(1..2);

@@ -1,4 +1,5 @@
-//! What must hold (clauses), what may differ (rules), which choices history made (protocols), and what the documents say of it (claims).
+//! What must hold (clauses), what may differ (rules), which choices history made (protocols), and
+//! what the documents say of it (claims).
 
 mod claims;
 mod clause;

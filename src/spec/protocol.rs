@@ -7,10 +7,12 @@ use std::str::FromStr;
 
 use super::rules::*;
 
-/// A complete set of choices. It is what it chooses: two of the same choices are equal, however they came about.
+/// A complete set of choices. It is what it chooses: two of the same choices are equal, however
+/// they came about.
 #[derive(Clone, Debug)]
 pub struct Protocol {
-    /// The kernel or document that it was made from: it says nothing about the protocol, only how to call it.
+    /// The kernel or document that it was made from: it says nothing about the protocol, only how
+    /// to call it.
     base: &'static str,
     /// The choices.
     pub rules: Rules,
@@ -66,12 +68,15 @@ impl Protocol {
     }
 }
 
-/// `2.6.34`, or `2.6.34+vma_adjust_lock=vma`: the kernel that makes the same choices, or the most of them, and those that differ. Of several
-/// that are as near: the one it was made from, else the oldest.
+/// `2.6.34`, or `2.6.34+vma_adjust_lock=vma`: the kernel that makes the same choices, or the most
+/// of them, and those that differ. Of several that are as near: the one it was made from, else the
+/// oldest.
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let near = Era::ALL.into_iter().map(|named| (self.changes(&named), named.base));
-        let (changes, name) = near.min_by_key(|(changes, name)| (changes.len(), *name != self.base)).expect("there are kernels");
+        let (changes, name) = near
+            .min_by_key(|(changes, name)| (changes.len(), *name != self.base))
+            .expect("there are kernels");
         f.write_str(name)?;
         changes.iter().try_for_each(|(rule, arm)| write!(f, "+{rule}={arm}"))
     }
@@ -119,7 +124,8 @@ impl FromStr for Protocol {
         let mut parts = text.split('+');
         let base = parts.next().unwrap_or_default();
         let names = || Era::ALL.map(|named| named.base.to_owned());
-        let mut protocol = Era::called(base).ok_or_else(|| ProtocolError::unknown(base, names()))?;
+        let mut protocol =
+            Era::called(base).ok_or_else(|| ProtocolError::unknown(base, names()))?;
         let (catalogue, mut chosen) = (Rules::catalogue(), Vec::new());
         for part in parts {
             let known = part.split_once('=').and_then(|(rule, arm)| {
@@ -127,7 +133,9 @@ impl FromStr for Protocol {
                 arms.iter().find(|name| **name == arm).map(|arm| (*rule, *arm))
             });
             let Some((rule, arm)) = known else {
-                let all = catalogue.iter().flat_map(|(rule, arms)| arms.iter().map(move |arm| format!("{rule}={arm}")));
+                let all = catalogue
+                    .iter()
+                    .flat_map(|(rule, arms)| arms.iter().map(move |arm| format!("{rule}={arm}")));
                 return Err(ProtocolError::unknown(part, all));
             };
             if chosen.contains(&rule) {
@@ -144,185 +152,251 @@ impl FromStr for Protocol {
 pub struct Era;
 
 impl Era {
-    /// rmap 10: pages are found by anonmm, before document 4. What 2.6.6-mm was like in April 2004, and mainline between two of 57 patches of 22 May.
+    /// rmap 10: pages are found by anonmm, before document 4. What 2.6.6-mm was like in April 2004,
+    /// and mainline between two of 57 patches of 22 May.
     ///
-    /// Read: `mm/rmap.c` as it was after rmap 37 (`exec_rmap`, `dup_rmap`, `exit_rmap`, `free_anonmm`, `clear_page_anon`, `page_referenced_anon`,
-    /// `page_add_anon_rmap`, `try_to_unmap_one`: `rmap`, `anonmm_walk_lock`, `anonmm_exit`, `anonmm_put`, `anonmm_count`, `unmap_check`), and the
-    /// mails of rmap 9 and 10, of 15 April and 22 May (`do_swap_page`: `swap_write`; `unuse_process`: `unuse_sem`). The rest is that of 2.6.7.
+    /// Read: `mm/rmap.c` as it was after rmap 37 (`exec_rmap`, `dup_rmap`, `exit_rmap`,
+    /// `free_anonmm`, `clear_page_anon`, `page_referenced_anon`, `page_add_anon_rmap`,
+    /// `try_to_unmap_one`: `rmap`, `anonmm_walk_lock`, `anonmm_exit`, `anonmm_put`, `anonmm_count`,
+    /// `unmap_check`), and the mails of rmap 9 and 10, of 15 April and 22 May (`do_swap_page`:
+    /// `swap_write`; `unuse_process`: `unuse_sem`). The rest is that of 2.6.7.
     pub const RMAP_10: Protocol = Protocol::named("rmap-10", RMAP_10);
 
-    /// Document 4, rmap 11: a shared page that mremap moves is copied first, and one that comes back from swap at another address than is known of it is
-    /// copied at once.
+    /// Document 4, rmap 11: a shared page that mremap moves is copied first, and one that comes
+    /// back from swap at another address than is known of it is copied at once.
     ///
-    /// Read: the mails of rmap 11, of 15 April and 22 May (`move_page_tables` and `mremap_move_anon_rmap`: `mremap_page`; `do_swap_page`:
-    /// `swap_write`, `swapin_clash`; `unuse_process`: `unuse_sem`, `swapin_clash`).
+    /// Read: the mails of rmap 11, of 15 April and 22 May (`move_page_tables` and
+    /// `mremap_move_anon_rmap`: `mremap_page`; `do_swap_page`: `swap_write`, `swapin_clash`;
+    /// `unuse_process`: `unuse_sem`, `swapin_clash`).
     pub const DOCUMENT_4: Protocol = Protocol::named("document-4", DOCUMENT_4);
 
-    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page protects its reverse map. swapoff waits for `mmap_sem`
-    /// with the page locked (claim S4.5): no 2.6.7 was at hand, and the mail that cures it in 2.6.8 says so (`unuse_sem`).
+    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page
+    /// protects its reverse map. swapoff waits for `mmap_sem` with the page locked (claim S4.5): no
+    /// 2.6.7 was at hand, and the mail that cures it in 2.6.8 says so (`unuse_sem`).
     ///
-    /// Read in 2.6.8, since no 2.6.7 was at hand: `page_add_anon_rmap` and `page_remove_rmap` (`page_map_lock`), `try_to_unmap_one` (`unmap_check`,
-    /// `anonmm_walk_lock`, `pte_look`), `can_share_swap_page` (`reuse`), `__anon_vma_link` (`fork_link`). The rest is that of 2.6.11, from memory.
+    /// Read in 2.6.8, since no 2.6.7 was at hand: `page_add_anon_rmap` and `page_remove_rmap`
+    /// (`page_map_lock`), `try_to_unmap_one` (`unmap_check`, `anonmm_walk_lock`, `pte_look`),
+    /// `can_share_swap_page` (`reuse`), `__anon_vma_link` (`fork_link`). The rest is that of
+    /// 2.6.11, from memory.
     pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_7);
 
     /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9).
     ///
-    /// Read in 2.6.11: `do_wp_page` (`wp_lock`, `cow_rmap`), `can_share_swap_page` (`reuse`), `exclusive_swap_page` (`exclusive_lock`), `do_swap_page`
-    /// (`swap_free_order`, `swapin_recheck`, `swap_write`), `remove_exclusive_swap_page` (`free_swap`), `lookup_swap_cache` (`find_get_page`),
-    /// `try_to_unmap_one` (`unmap_check`, `pte_look`), `page_add_anon_rmap` (`page_map_lock`, `rmap_again`), `__anon_vma_link` (`fork_link`),
-    /// `do_anonymous_page` (`new_rmap`), `zap_pte_range` and `unmap_region` (`zap_flush`, `gather_put`), `expand_stack` (`expand_lock`), `vma_adjust`
-    /// (`vma_adjust_lock`, `vm_end_lock`), `unuse_process` and `try_to_unuse` (`unuse_sem`, `unuse_activate`, `try_to_unuse`). Its `page_lock_anon_vma` is
-    /// written as the arm `until-locked` of `lookup_rcu` says, whose text says why that is the same there. Nothing is migrated yet: what is said of
-    /// that is 2.6.22's, and no case of this era asks.
+    /// Read in 2.6.11: `do_wp_page` (`wp_lock`, `cow_rmap`), `can_share_swap_page` (`reuse`),
+    /// `exclusive_swap_page` (`exclusive_lock`), `do_swap_page` (`swap_free_order`,
+    /// `swapin_recheck`, `swap_write`), `remove_exclusive_swap_page` (`free_swap`),
+    /// `lookup_swap_cache` (`find_get_page`), `try_to_unmap_one` (`unmap_check`, `pte_look`),
+    /// `page_add_anon_rmap` (`page_map_lock`, `rmap_again`), `__anon_vma_link` (`fork_link`),
+    /// `do_anonymous_page` (`new_rmap`), `zap_pte_range` and `unmap_region` (`zap_flush`,
+    /// `gather_put`), `expand_stack` (`expand_lock`), `vma_adjust` (`vma_adjust_lock`,
+    /// `vm_end_lock`), `unuse_process` and `try_to_unuse` (`unuse_sem`, `unuse_activate`,
+    /// `try_to_unuse`). Its `page_lock_anon_vma` is written as the arm `until-locked` of
+    /// `lookup_rcu` says, whose text says why that is the same there. Nothing is migrated yet: what
+    /// is said of that is 2.6.22's, and no case of this era asks.
     pub const V2_6_11: Protocol = Protocol::named("2.6.11", V2_6_11);
 
-    /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to S0.8).
+    /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to
+    /// S0.8).
     pub const DOCUMENT_0: Protocol = Protocol::named("document-0", DOCUMENT_0);
 
-    /// 2.6.13: the sum of mapcount and swap count, and an order of steps under which it never dips (claim S0.5).
+    /// 2.6.13: the sum of mapcount and swap count, and an order of steps under which it never dips
+    /// (claim S0.5).
     ///
-    /// Read in 2.6.12.1, in a tree called 2.6.14 whose `rmap.c` is 2.6.15's, and in 2.6.18, since no 2.6.13 was at hand: `can_share_swap_page`
-    /// (`reuse`, `exclusive_lock`), `do_swap_page` (`swap_free_order`, `swapin_recheck`), `unuse_pte` (`unuse_activate`), `unmap_region`
-    /// (`gather_put`), `__anon_vma_link` (`fork_link`), `page_check_address` (`pte_look`, which 2.6.12 does not have and 2.6.15 does). That all
-    /// of it came with 2.6.13 is said by the mail of c475a8ab625d for `reuse`, `swap_free_order`, `unmap_check` and `unuse_activate`; for the rest it
-    /// is from memory. Nothing is migrated yet.
+    /// Read in 2.6.12.1, in a tree called 2.6.14 whose `rmap.c` is 2.6.15's, and in 2.6.18, since
+    /// no 2.6.13 was at hand: `can_share_swap_page` (`reuse`, `exclusive_lock`), `do_swap_page`
+    /// (`swap_free_order`, `swapin_recheck`), `unuse_pte` (`unuse_activate`), `unmap_region`
+    /// (`gather_put`), `__anon_vma_link` (`fork_link`), `page_check_address` (`pte_look`, which
+    /// 2.6.12 does not have and 2.6.15 does). That all of it came with 2.6.13 is said by the mail
+    /// of c475a8ab625d for `reuse`, `swap_free_order`, `unmap_check` and `unuse_activate`; for the
+    /// rest it is from memory. Nothing is migrated yet.
     pub const V2_6_13: Protocol = Protocol::named("2.6.13", V2_6_13);
 
-    /// 2.6.22: pages migrate, but only for system calls, which hold `mmap_sem`; nothing else keeps the anon_vma (claims S1.0, S1.2).
+    /// 2.6.22: pages migrate, but only for system calls, which hold `mmap_sem`; nothing else keeps
+    /// the anon_vma (claims S1.0, S1.2).
     ///
-    /// Read in 2.6.22.19 (and 2.6.18, where nothing differs but `lookup_rcu`): `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`), `unmap_and_move`
-    /// (`anon_vma_life`, `rcu_scope`, `unmapped_page`, `still_mapped`, `newpage_lru`), `migrate_page_move_mapping` (`move_mapping`),
-    /// `migration_entry_wait` (`migration_wait`), `isolate_lru_page` (`isolation`), `anon_vma_prepare` (`fresh_anon_vma`), `do_anonymous_page` and
-    /// `do_wp_page` (`new_rmap`, `cow_rmap`, `wp_lock`), `page_add_anon_rmap` (`rmap_again`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`),
-    /// `try_to_unmap_one` (`unmap_check`, `unmap_flush`, `swap_cache_entry`), `page_check_address` (`pte_look`), `move_ptes` (`move_ptes`),
-    /// `try_to_unuse`, `unuse_pte`, `unuse_vma` and `unuse_mm` (`unuse_address`, `unuse_table_lock`), `dup_mmap` (`fork_child_sem`), `install_arg_page` (`temporary_stack`). 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
+    /// Read in 2.6.22.19 (and 2.6.18, where nothing differs but `lookup_rcu`): `page_lock_anon_vma`
+    /// (`lookup_rcu`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`, `rcu_scope`,
+    /// `unmapped_page`, `still_mapped`, `newpage_lru`), `migrate_page_move_mapping`
+    /// (`move_mapping`), `migration_entry_wait` (`migration_wait`), `isolate_lru_page`
+    /// (`isolation`), `anon_vma_prepare` (`fresh_anon_vma`), `do_anonymous_page` and `do_wp_page`
+    /// (`new_rmap`, `cow_rmap`, `wp_lock`), `page_add_anon_rmap` (`rmap_again`), `vma_adjust`
+    /// (`vma_adjust_lock`, `vm_end_lock`), `try_to_unmap_one` (`unmap_check`, `unmap_flush`,
+    /// `swap_cache_entry`), `page_check_address` (`pte_look`), `move_ptes` (`move_ptes`),
+    /// `try_to_unuse`, `unuse_pte`, `unuse_vma` and `unuse_mm` (`unuse_address`,
+    /// `unuse_table_lock`), `dup_mmap` (`fork_child_sem`), `install_arg_page` (`temporary_stack`).
+    /// 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
     pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
 
-    /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache pages left alone.
+    /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache
+    /// pages left alone.
     pub const DOCUMENT_1: Protocol = Protocol::named("document-1", DOCUMENT_1);
 
-    /// Document 2: 2.6.22 whose pages in the swap cache may be discarded by the host that it runs on.
+    /// Document 2: 2.6.22 whose pages in the swap cache may be discarded by the host that it runs
+    /// on.
     ///
-    /// Read: patches 1, 2, 3 and 6 of 28 June 2007, on 2.6.22. Patch 5, look-ups that do not make a page stable, is
-    /// `+swapin_lookup=nodiscard+volatile_try=neither`. Patch 4, for pages that are mapped writable, is not here.
+    /// Read: patches 1, 2, 3 and 6 of 28 June 2007, on 2.6.22. Patch 5, look-ups that do not make a
+    /// page stable, is `+swapin_lookup=nodiscard+volatile_try=neither`. Patch 4, for pages that are
+    /// mapped writable, is not here.
     pub const DOCUMENT_2: Protocol = Protocol::named("document-2", DOCUMENT_2);
 
     /// 2.6.29: a write fault waits for the page lock (claim S0.11).
     ///
-    /// Read in 2.6.29: `do_wp_page` (`wp_lock`, `cow_rmap`), `reuse_swap_page` (`reuse`), `try_to_free_swap` (`free_swap`), `do_swap_page`
-    /// (`swap_free_order`, `swapin_recheck`), `unmap_and_move` (`anon_vma_life`, `rcu_scope`, `unmapped_page`), `migrate_page_move_mapping`
-    /// (`move_mapping`), `migration_entry_wait` (`migration_wait`), `find_get_page` (`find_get_page`), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`),
-    /// `page_add_anon_rmap` (`rmap_again`), `do_anonymous_page` (`new_rmap`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `zap_pte_range`
-    /// (`zap_flush`), x86's `gup_pte_range` (`gup_fast`), `try_to_unuse`, `shift_arg_pages` (`temporary_stack`; 2.6.24 has it, too). `isolation` is that of 2.6.24, and
-    /// `fresh_anon_vma` that of 2.6.28, both read there.
+    /// Read in 2.6.29: `do_wp_page` (`wp_lock`, `cow_rmap`), `reuse_swap_page` (`reuse`),
+    /// `try_to_free_swap` (`free_swap`), `do_swap_page` (`swap_free_order`, `swapin_recheck`),
+    /// `unmap_and_move` (`anon_vma_life`, `rcu_scope`, `unmapped_page`),
+    /// `migrate_page_move_mapping` (`move_mapping`), `migration_entry_wait` (`migration_wait`),
+    /// `find_get_page` (`find_get_page`), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`),
+    /// `page_add_anon_rmap` (`rmap_again`), `do_anonymous_page` (`new_rmap`), `vma_adjust`
+    /// (`vma_adjust_lock`, `vm_end_lock`), `zap_pte_range` (`zap_flush`), x86's `gup_pte_range`
+    /// (`gup_fast`), `try_to_unuse`, `shift_arg_pages` (`temporary_stack`; 2.6.24 has it, too).
+    /// `isolation` is that of 2.6.24, and `fresh_anon_vma` that of 2.6.28, both read there.
     pub const V2_6_29: Protocol = Protocol::named("2.6.29", V2_6_29);
 
-    /// Document 2 as it was posted again in March 2009, on 2.6.29. Read: the same patches, and the functions of 2.6.29 that they change.
+    /// Document 2 as it was posted again in March 2009, on 2.6.29. Read: the same patches, and the
+    /// functions of 2.6.29 that they change.
     pub const DOCUMENT_2_2009: Protocol = Protocol::named("document-2-2009", DOCUMENT_2_2009);
 
     /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
     ///
-    /// Read in 2.6.33.3: `unmap_and_move` (`unmapped_page`, `anon_vma_life`, `rcu_scope`), `vma_adjust` (`vm_end_lock`, `vma_adjust_lock`),
-    /// `swapcache_prepare` (`swap_has_cache`; 2.6.31.3 has it, too), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`), `page_add_anon_rmap`
-    /// (`rmap_again`), `do_swap_page` (`swap_free_order`, `swapin_recheck`), `reuse_swap_page`, `do_wp_page`, `try_to_unmap_one`, x86's `gup_pte_range`
-    /// (`gup_fast`). The rest is that of 2.6.29.
+    /// Read in 2.6.33.3: `unmap_and_move` (`unmapped_page`, `anon_vma_life`, `rcu_scope`),
+    /// `vma_adjust` (`vm_end_lock`, `vma_adjust_lock`), `swapcache_prepare` (`swap_has_cache`;
+    /// 2.6.31.3 has it, too), `page_lock_anon_vma` (`lookup_rcu`, `lock_recheck`),
+    /// `page_add_anon_rmap` (`rmap_again`), `do_swap_page` (`swap_free_order`, `swapin_recheck`),
+    /// `reuse_swap_page`, `do_wp_page`, `try_to_unmap_one`, x86's `gup_pte_range` (`gup_fast`). The
+    /// rest is that of 2.6.29.
     pub const V2_6_33: Protocol = Protocol::named("2.6.33", V2_6_33);
 
     /// 2.6.34: chains of anon_vmas, and no lock in `vma_adjust` (claim S3.1).
     ///
-    /// Read in 2.6.34: `anon_vma_clone`, `anon_vma_fork` and `unlink_anon_vmas` (`anon_vma_link`, `chain_lock`, `anon_vma_lock`), `vma_adjust`
-    /// (`vma_adjust_lock`, which locks nothing), `__page_set_anon_rmap` (`shared_mapping`), `page_add_anon_rmap` (`rmap_again`), `unmap_and_move`
-    /// (`unmapped_page`, `anon_vma_life`), `page_lock_anon_vma` (`lock_recheck`). The rest is that of 2.6.33. 2.6.35.3 is between this and 2.6.36:
-    /// it has the latter's `anon_vma_life` and `unmapped_page`, and locks nothing in `vma_adjust` either.
+    /// Read in 2.6.34: `anon_vma_clone`, `anon_vma_fork` and `unlink_anon_vmas` (`anon_vma_link`,
+    /// `chain_lock`, `anon_vma_lock`), `vma_adjust` (`vma_adjust_lock`, which locks nothing),
+    /// `__page_set_anon_rmap` (`shared_mapping`), `page_add_anon_rmap` (`rmap_again`),
+    /// `unmap_and_move` (`unmapped_page`, `anon_vma_life`), `page_lock_anon_vma` (`lock_recheck`).
+    /// The rest is that of 2.6.33. 2.6.35.3 is between this and 2.6.36: it has the latter's
+    /// `anon_vma_life` and `unmapped_page`, and locks nothing in `vma_adjust` either.
     pub const V2_6_34: Protocol = Protocol::named("2.6.34", V2_6_34);
 
-    /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and only a mapped page is migrated through its anon_vma.
+    /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and only a mapped page is
+    /// migrated through its anon_vma.
     ///
-    /// Read in 2.6.36: `page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`, `unmapped_page`), `vma_adjust`
-    /// (`vma_adjust_lock`, `vm_end_lock`), `__page_set_anon_rmap` (`rmap_again`, `shared_mapping`), `do_swap_page` (`swapin_recheck`), `unlink_anon_vmas`
-    /// (`chain_lock`, `anon_vma_put`), `try_to_unmap_anon` and `setup_arg_pages` (`temporary_stack`; 2.6.35.3 has them, too), `zap_pte_range`, `do_wp_page`, x86's `gup_pte_range`. The rest is that of 2.6.33.
+    /// Read in 2.6.36: `page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move`
+    /// (`anon_vma_life`, `unmapped_page`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`),
+    /// `__page_set_anon_rmap` (`rmap_again`, `shared_mapping`), `do_swap_page` (`swapin_recheck`),
+    /// `unlink_anon_vmas` (`chain_lock`, `anon_vma_put`), `try_to_unmap_anon` and `setup_arg_pages`
+    /// (`temporary_stack`; 2.6.35.3 has them, too), `zap_pte_range`, `do_wp_page`, x86's
+    /// `gup_pte_range`. The rest is that of 2.6.33.
     pub const V2_6_36: Protocol = Protocol::named("2.6.36", V2_6_36);
 
     /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.
     ///
-    /// Read in 2.6.37 and 2.6.39.4, since of 2.6.38 no `mm` was at hand: `__page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move`
-    /// (`anon_vma_life`: 2.6.39 has it, 2.6.37 has that of 2.6.36; that it came with 2.6.38 is from memory, and 1ce82b69e96c of January 2011),
-    /// `unlink_anon_vmas` (`chain_lock`, `anon_vma_put`), `copy_vma` (`mremap_merge`).
+    /// Read in 2.6.37 and 2.6.39.4, since of 2.6.38 no `mm` was at hand: `__page_lock_anon_vma`
+    /// (`anon_vma_lock`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`: 2.6.39 has it, 2.6.37
+    /// has that of 2.6.36; that it came with 2.6.38 is from memory, and 1ce82b69e96c of January
+    /// 2011), `unlink_anon_vmas` (`chain_lock`, `anon_vma_put`), `copy_vma` (`mremap_merge`).
     pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
 
-    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an anon_vma sleeps (3.0).
+    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an
+    /// anon_vma sleeps (3.0).
     ///
-    /// Read in 3.8 and 3.0.8, since no 3.7 was at hand: `__put_anon_vma` (`anon_vma_put`), `page_get_anon_vma` (`unmapped_put`, `anon_vma_life`),
-    /// `lock_anon_vma_root` (`chain_lock`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `page_check_address` (`pte_look`), `do_swap_page`
-    /// (`swapin_recheck`), `do_wp_page` (`wp_lock`, `reuse`, `cow_rmap`), `__unmap_and_move` (`unmapped_page`), `migration_entry_wait`
-    /// (`migration_wait`), `unuse_pte` (`unuse_activate`). The lock is a mutex until 3.7 and an rwsem in 3.8; `expand_downwards` takes the page-table
-    /// lock in 3.8.
+    /// Read in 3.8 and 3.0.8, since no 3.7 was at hand: `__put_anon_vma` (`anon_vma_put`),
+    /// `page_get_anon_vma` (`unmapped_put`, `anon_vma_life`), `lock_anon_vma_root` (`chain_lock`),
+    /// `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `page_check_address` (`pte_look`),
+    /// `do_swap_page` (`swapin_recheck`), `do_wp_page` (`wp_lock`, `reuse`, `cow_rmap`),
+    /// `__unmap_and_move` (`unmapped_page`), `migration_entry_wait` (`migration_wait`), `unuse_pte`
+    /// (`unuse_activate`). The lock is a mutex until 3.7 and an rwsem in 3.8; `expand_downwards`
+    /// takes the page-table lock in 3.8.
     pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
 
-    /// 5.9: references decide about reuse again, a device's can be told from others, and fork copies what it holds.
+    /// 5.9: references decide about reuse again, a device's can be told from others, and fork
+    /// copies what it holds.
     ///
-    /// Read in 5.9.1, each choice of this era and those that it has in common with 3.7: `__put_anon_vma`, `page_get_anon_vma`,
-    /// `__migration_entry_wait`, `do_wp_page`, `wp_page_copy`, `reuse_swap_page`, `do_swap_page`, `internal_get_user_pages_fast`, `gup_pte_range`,
-    /// `copy_present_page`, `try_to_unmap_one`, `try_to_unuse`, `unuse_pte`, `migrate_page_move_mapping`, `__unmap_and_move`, `map_pte`,
-    /// `expand_downwards`. Fork takes the reference and counts the mapping before it write-protects, here after.
+    /// Read in 5.9.1, each choice of this era and those that it has in common with 3.7:
+    /// `__put_anon_vma`, `page_get_anon_vma`, `__migration_entry_wait`, `do_wp_page`,
+    /// `wp_page_copy`, `reuse_swap_page`, `do_swap_page`, `internal_get_user_pages_fast`,
+    /// `gup_pte_range`, `copy_present_page`, `try_to_unmap_one`, `try_to_unuse`, `unuse_pte`,
+    /// `migrate_page_move_mapping`, `__unmap_and_move`, `map_pte`, `expand_downwards`. Fork takes
+    /// the reference and counts the mapping before it write-protects, here after.
     pub const V5_9: Protocol = Protocol::named("5.9", V5_9);
 
-    /// 5.10: reclaim leaves alone what a device holds. So do its stable releases; 5.10 itself does not.
+    /// 5.10: reclaim leaves alone what a device holds. So do its stable releases; 5.10 itself does
+    /// not.
     ///
-    /// Read in 5.10.262: `shrink_page_list` (`swap_pinned`), `free_swap_cache` (`free_swap`), `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page`
-    /// (`reuse`, `wp_lock`), `do_swap_page` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`), `copy_present_page`
-    /// (`fork_pinned`), `__migration_entry_wait` (`migration_wait`), `migrate_page_move_mapping` (`move_mapping`), `page_get_anon_vma`
-    /// (`anon_vma_life`), `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 5.10.223, as far as
-    /// SPEC.md §9 says that it can be. The rest is that of 5.9.
+    /// Read in 5.10.262: `shrink_page_list` (`swap_pinned`), `free_swap_cache` (`free_swap`),
+    /// `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page` (`reuse`, `wp_lock`),
+    /// `do_swap_page` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`),
+    /// `copy_present_page` (`fork_pinned`), `__migration_entry_wait` (`migration_wait`),
+    /// `migrate_page_move_mapping` (`move_mapping`), `page_get_anon_vma` (`anon_vma_life`),
+    /// `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`).
+    /// Measured on 5.10.223, as far as SPEC.md §9 says that it can be. The rest is that of 5.9.
     pub const V5_10: Protocol = Protocol::named("5.10", V5_10);
 
-    /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps it.
+    /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps
+    /// it.
     ///
-    /// Read in 5.19.0, each choice of this era: `do_wp_page`, `try_to_unmap_one` and `try_to_migrate_one`, `do_swap_page` and
-    /// `should_try_to_free_swap`, `free_swap_cache`, `gup_must_unshare`, `migration_entry_wait_on_locked`, `unuse_pte`, `remove_migration_pte`,
-    /// `move_to_new_folio`, `shrink_page_list`, `lockless_pages_from_mm`, `copy_present_page`, `folio_migrate_mapping`.
+    /// Read in 5.19.0, each choice of this era: `do_wp_page`, `try_to_unmap_one` and
+    /// `try_to_migrate_one`, `do_swap_page` and `should_try_to_free_swap`, `free_swap_cache`,
+    /// `gup_must_unshare`, `migration_entry_wait_on_locked`, `unuse_pte`, `remove_migration_pte`,
+    /// `move_to_new_folio`, `shrink_page_list`, `lockless_pages_from_mm`, `copy_present_page`,
+    /// `folio_migrate_mapping`.
     pub const V5_19: Protocol = Protocol::named("5.19", V5_19);
 
-    /// 6.1: a stack grows under `mmap_sem` held for writing, and what comes back beside the swap cache claims its slot: both as its stable releases
-    /// have it.
+    /// 6.1: a stack grows under `mmap_sem` held for writing, and what comes back beside the swap
+    /// cache claims its slot: both as its stable releases have it.
     ///
-    /// Read in 6.1.192: `shrink_folio_list` (`swap_pinned`), `free_swap_cache` (`free_swap`), `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page`
-    /// (`reuse`, `wp_lock`), `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`),
-    /// `page_try_dup_anon_rmap` (`fork_pinned`), `page_try_share_anon_rmap` (`unmap_check`), `gup_must_unshare` (`read_pin`), `unuse_pte`,
-    /// `migration_entry_wait_on_locked` (`migration_wait`), `folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`),
-    /// `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 6.1.192, as far as
-    /// SPEC.md §9 says that it can be. The rest is that of 5.19.
+    /// Read in 6.1.192: `shrink_folio_list` (`swap_pinned`), `free_swap_cache` (`free_swap`),
+    /// `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page` (`reuse`, `wp_lock`),
+    /// `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`,
+    /// `swapin_recheck`, `swap_write`), `page_try_dup_anon_rmap` (`fork_pinned`),
+    /// `page_try_share_anon_rmap` (`unmap_check`), `gup_must_unshare` (`read_pin`), `unuse_pte`,
+    /// `migration_entry_wait_on_locked` (`migration_wait`), `folio_migrate_mapping`
+    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `__vma_adjust` (`vma_adjust_lock`,
+    /// `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 6.1.192, as far as SPEC.md
+    /// §9 says that it can be. The rest is that of 5.19.
     pub const V6_1: Protocol = Protocol::named("6.1", V6_1);
 
-    /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to the process alone; so is what mprotect makes
-    /// writable (6.2).
+    /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to
+    /// the process alone; so is what mprotect makes writable (6.2).
     ///
-    /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `can_change_pte_writable` (`mprotect_write`; in 6.12.117), `free_swap_cache` and `folio_free_swap` (`free_swap`), `should_try_to_free_swap` (`swapin_free`), where
-    /// `folio_maybe_dma_pinned` is asked (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`),
-    /// `folio_try_share_anon_rmap_pte` (`unmap_check`), `gup_must_unshare` (`read_pin`), `migration_entry_wait_on_locked` (`migration_wait`),
-    /// `__folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`),
-    /// `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
+    /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `can_change_pte_writable`
+    /// (`mprotect_write`; in 6.12.117), `free_swap_cache` and `folio_free_swap` (`free_swap`),
+    /// `should_try_to_free_swap` (`swapin_free`), where `folio_maybe_dma_pinned` is asked
+    /// (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte`
+    /// (`fork_pinned`), `folio_try_share_anon_rmap_pte` (`unmap_check`), `gup_must_unshare`
+    /// (`read_pin`), `migration_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
+    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep`
+    /// (`vma_adjust_lock`), `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as
+    /// SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V6_12: Protocol = Protocol::named("6.12", V6_12);
 
     /// 6.18: who looks a page up in the swap cache does not look again.
     ///
-    /// Read in 6.18.35, each choice of 6.12: `do_swap_page`, `should_try_to_free_swap`, `folio_matches_swap_entry`, `do_wp_page`,
-    /// `wp_can_reuse_anon_folio`, `wp_page_copy`, `folio_free_swap`, `free_swap_cache`, `shrink_folio_list`, `__folio_try_dup_anon_rmap`,
-    /// `copy_present_page`, `try_to_unmap_one`, `gup_must_unshare`, `gup_fast_pte_range`, `migration_entry_wait_on_locked`,
-    /// `__folio_migrate_mapping`, `migrate_folio_unmap`, `migrate_folio_move`, `folio_get_anon_vma`, `__put_anon_vma`, `anon_vma_clone`,
-    /// `__folio_set_anon`, `init_multi_vma_prep`, `expand_downwards`, `try_to_unuse`, `unuse_pte`, `__swap_duplicate`, `swap_cache_get_folio`, `exit_mmap`,
-    /// `unmap_region` and `zap_page_range_single_batched` (`zap_drain`). Measured on 6.18.44 and 6.18.15, as far as SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once.
+    /// Read in 6.18.35, each choice of 6.12: `do_swap_page`, `should_try_to_free_swap`,
+    /// `folio_matches_swap_entry`, `do_wp_page`, `wp_can_reuse_anon_folio`, `wp_page_copy`,
+    /// `folio_free_swap`, `free_swap_cache`, `shrink_folio_list`, `__folio_try_dup_anon_rmap`,
+    /// `copy_present_page`, `try_to_unmap_one`, `gup_must_unshare`, `gup_fast_pte_range`,
+    /// `migration_entry_wait_on_locked`, `__folio_migrate_mapping`, `migrate_folio_unmap`,
+    /// `migrate_folio_move`, `folio_get_anon_vma`, `__put_anon_vma`, `anon_vma_clone`,
+    /// `__folio_set_anon`, `init_multi_vma_prep`, `expand_downwards`, `try_to_unuse`, `unuse_pte`,
+    /// `__swap_duplicate`, `swap_cache_get_folio`, `exit_mmap`, `unmap_region` and
+    /// `zap_page_range_single_batched` (`zap_drain`). Measured on 6.18.44 and 6.18.15, as far as
+    /// SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once.
     pub const V6_18: Protocol = Protocol::named("6.18", V6_18);
 
-    /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and the slot is given back after the store.
+    /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and
+    /// the slot is given back after the store.
     ///
-    /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`, `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio`
-    /// (`reuse`, `wp_lock`), `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`), `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
-    /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked` (`migration_wait`), `__folio_migrate_mapping`
-    /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards` (`expand_lock`),
-    /// `unuse_pte`, `unuse_pte_range` and `try_to_unuse` (`unused_slot`, `unuse_activate`, `try_to_unuse`), `swap_cache_get_folio` (`find_get_page`),
-    /// `folio_activate` and `lru_activate` (`activate_page`), `swapin_sync` (`swap_bypass`), `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`), and where
-    /// pagevecs are drained (`zap_drain`).
+    /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`,
+    /// `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio` (`reuse`, `wp_lock`),
+    /// `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`),
+    /// `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
+    /// (`unmap_check`), `gup_must_unshare` (`read_pin`), `softleaf_entry_wait_on_locked`
+    /// (`migration_wait`), `__folio_migrate_mapping` (`move_mapping`), `folio_get_anon_vma`
+    /// (`anon_vma_life`), `init_multi_vma_prep` (`vma_adjust_lock`), `expand_downwards`
+    /// (`expand_lock`), `unuse_pte`, `unuse_pte_range` and `try_to_unuse` (`unused_slot`,
+    /// `unuse_activate`, `try_to_unuse`), `swap_cache_get_folio` (`find_get_page`),
+    /// `folio_activate` and `lru_activate` (`activate_page`), `swapin_sync` (`swap_bypass`),
+    /// `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`), and where pagevecs are
+    /// drained (`zap_drain`).
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
     pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
 
@@ -394,9 +468,14 @@ const V2_6_11: Rules = Rules {
     gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
 };
-const DOCUMENT_0: Rules =
-    Rules { reuse: Reuse::Mapcount, unmap_check: UnmapCheck::Residual, swap_free_order: SwapFreeOrder::BeforeUnlock, ..V2_6_11 };
-/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be migrated, and what that asked for.
+const DOCUMENT_0: Rules = Rules {
+    reuse: Reuse::Mapcount,
+    unmap_check: UnmapCheck::Residual,
+    swap_free_order: SwapFreeOrder::BeforeUnlock,
+    ..V2_6_11
+};
+/// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be
+/// migrated, and what that asked for.
 const V2_6_13: Rules = Rules {
     fork_link: ForkLink::Prepend,
     pte_look: PteLook::Locked,
@@ -523,8 +602,14 @@ const V2_6_22: Rules = Rules {
     check_bits: CheckBits::Posted,
     file_fault: FileFault::Unlocked,
 };
-const DOCUMENT_1: Rules = Rules { anon_vma_life: AnonVmaLife::Rcu, rcu_scope: RcuScope::All, unmapped_page: UnmappedPage::Skip, ..V2_6_22 };
-const DOCUMENT_2: Rules = Rules { hinting: Hinting::Volatile, remove_mapping: RemoveMapping::Count, ..V2_6_22 };
+const DOCUMENT_1: Rules = Rules {
+    anon_vma_life: AnonVmaLife::Rcu,
+    rcu_scope: RcuScope::All,
+    unmapped_page: UnmappedPage::Skip,
+    ..V2_6_22
+};
+const DOCUMENT_2: Rules =
+    Rules { hinting: Hinting::Volatile, remove_mapping: RemoveMapping::Count, ..V2_6_22 };
 const V2_6_29: Rules = Rules {
     reuse: Reuse::ReuseSwapPage,
     wp_lock: WpLock::Lock,
@@ -553,8 +638,12 @@ const DOCUMENT_2_2009: Rules = Rules {
     volatile_shmem: VolatileShmem::Excluded,
     ..V2_6_29
 };
-const V2_6_33: Rules =
-    Rules { unmapped_page: UnmappedPage::Move, vm_end_lock: VmEndLock::Exempt, swap_has_cache: SwapHasCache::Bit, ..V2_6_29 };
+const V2_6_33: Rules = Rules {
+    unmapped_page: UnmappedPage::Move,
+    vm_end_lock: VmEndLock::Exempt,
+    swap_has_cache: SwapHasCache::Bit,
+    ..V2_6_29
+};
 const V2_6_34: Rules = Rules {
     anon_vma_link: AnonVmaLink::Chained,
     shared_mapping: SharedMapping::Oldest,
@@ -610,7 +699,8 @@ const V5_9: Rules = Rules {
     unuse_address: UnuseAddress::Everywhere,
     ..V3_7
 };
-const V5_10: Rules = Rules { gup_fast: GupFast::WriteProtectSeq, swap_pinned: SwapPinned::Keep, ..V5_9 };
+const V5_10: Rules =
+    Rules { gup_fast: GupFast::WriteProtectSeq, swap_pinned: SwapPinned::Keep, ..V5_9 };
 const V5_19: Rules = Rules {
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,
@@ -625,7 +715,12 @@ const V5_19: Rules = Rules {
     swapoff_wait: SwapoffWait::Users,
     ..V5_10
 };
-const V6_1: Rules = Rules { expand_lock: ExpandLock::MmapSem, gup_force: GupForce::Exclusive, swap_bypass: SwapBypass::Claimed, ..V5_19 };
+const V6_1: Rules = Rules {
+    expand_lock: ExpandLock::MmapSem,
+    gup_force: GupForce::Exclusive,
+    swap_bypass: SwapBypass::Claimed,
+    ..V5_19
+};
 const V6_12: Rules = Rules {
     activate_page: ActivatePage::PagevecIsolated,
     swapin_own: SwapinOwn::Writable,

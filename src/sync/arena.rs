@@ -8,10 +8,11 @@ use super::{Name, exec};
 
 type Lane<T> = AppendOnlyVec<OnceLock<T>>;
 
-/// Objects that know their number from the start and never move: what the kernel's `mem_map` is to page frames. CPUs may add and look up at
-/// the same time, and neither is a step of the protocol: so which number an object gets must not depend on who comes first. Those made while
-/// the world is built are numbered from 0; after them every CPU has numbers of its own, as has the audit: CPU 1 of two, behind an object 0,
-/// makes 2, 5, 8.
+/// Objects that know their number from the start and never move: what the kernel's `mem_map` is to
+/// page frames. CPUs may add and look up at the same time, and neither is a step of the protocol:
+/// so which number an object gets must not depend on who comes first. Those made while the world is
+/// built are numbered from 0; after them every CPU has numbers of its own, as has the audit: CPU 1
+/// of two, behind an object 0, makes 2, 5, 8.
 pub struct Arena<T> {
     boot: Lane<T>,
     /// One for each CPU, and the audit's.
@@ -48,8 +49,8 @@ impl<T> Arena<T> {
         if at < lane.len() { lane[at].get() } else { None }
     }
 
-    /// All objects, in the order of their numbers while the world is built; then CPU by CPU. For audits and pictures only: no step says to a CPU
-    /// what others have made.
+    /// All objects, in the order of their numbers while the world is built; then CPU by CPU. For
+    /// audits and pictures only: no step says to a CPU what others have made.
     #[track_caller]
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         exec::assert_unseen(Name::new("what there is", 0, 0));

@@ -1,4 +1,5 @@
-//! How long an OS thread has computed, for others to see: a machine that is slow or suspended makes no difference to it.
+//! How long an OS thread has computed, for others to see: a machine that is slow or suspended makes
+//! no difference to it.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ pub struct ThreadClock(#[cfg(target_os = "linux")] nix::time::ClockId);
 impl ThreadClock {
     /// That of the thread that asks.
     pub fn mine() -> Option<Self> {
-        // The kernel's own numbering: a thread's id, complemented, above three bits that say "of a thread, by the scheduler".
+        // The kernel's own numbering: a thread's id, complemented, above three bits that say "of a
+        // thread, by the scheduler".
         Some(Self(nix::time::ClockId::from_raw(!nix::unistd::gettid().as_raw() << 3 | 6)))
     }
 
@@ -48,7 +50,10 @@ mod tests {
             says.send(ThreadClock::mine()).expect("somebody hears");
             is_told_to_end.recv().ok();
         });
-        let (mine, its) = (ThreadClock::mine().expect("this is Linux"), hears.recv().expect("it says so").expect("this is Linux"));
+        let (mine, its) = (
+            ThreadClock::mine().expect("this is Linux"),
+            hears.recv().expect("it says so").expect("this is Linux"),
+        );
         let before = (mine.computed().expect("it lives"), its.computed().expect("it lives"));
         while mine.computed().expect("it lives") - before.0 < Duration::from_millis(20) {
             black_box(0);

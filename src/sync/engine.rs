@@ -1,8 +1,9 @@
 //! The three engines, and the raw primitives each of them provides.
 //!
-//! An engine provides a [`Word`] (one atomic 64-bit cell), a [`Monitor`] (a small state machine whose every transition is one atomic step
-//! that may have to wait for its condition), a [`Published`] pointer, a fence, and CPUs to run on. Every lock of the protocol is a
-//! `Monitor`, so that what a lock means is written once and an engine adds nothing to it but interleavings.
+//! An engine provides a [`Word`] (one atomic 64-bit cell), a [`Monitor`] (a small state machine
+//! whose every transition is one atomic step that may have to wait for its condition), a
+//! [`Published`] pointer, a fence, and CPUs to run on. Every lock of the protocol is a `Monitor`,
+//! so that what a lock means is written once and an engine adds nothing to it but interleavings.
 
 use std::hash::Hash;
 use std::ops::{Deref, DerefMut};
@@ -22,13 +23,15 @@ use super::{loom, native, shuttle};
 pub enum Engine {
     /// Real threads: parking_lot and arc-swap. Finds little, and shows that the code really runs.
     Native,
-    /// Coroutines under shuttle; who goes next is decided by one of its schedulers, or exhaustively by `dpor`. Sequentially consistent.
+    /// Coroutines under shuttle; who goes next is decided by one of its schedulers, or exhaustively
+    /// by `dpor`. Sequentially consistent.
     Shuttle,
     /// loom: explores (most of) the C11 memory model.
     Loom,
 }
 
-/// How a step accesses its object: what the exhaustive scheduler needs to know to tell which steps commute.
+/// How a step accesses its object: what the exhaustive scheduler needs to know to tell which steps
+/// commute.
 pub use dpor::Access;
 
 /// A step that is about to happen: which object, and how.
@@ -56,7 +59,11 @@ enum Raw<N, S, L> {
     Loom(L),
 }
 
-fn raw<N, S, L>(native: impl FnOnce() -> N, shuttle: impl FnOnce() -> S, loom: impl FnOnce() -> L) -> Raw<N, S, L> {
+fn raw<N, S, L>(
+    native: impl FnOnce() -> N,
+    shuttle: impl FnOnce() -> S,
+    loom: impl FnOnce() -> L,
+) -> Raw<N, S, L> {
     match exec::with(Exec::engine) {
         Engine::Native => Raw::Native(native()),
         Engine::Shuttle => Raw::Shuttle(shuttle()),
@@ -69,7 +76,11 @@ pub(super) struct Word(Raw<native::Word, shuttle::Word, loom::Word>);
 
 impl Word {
     pub fn new(value: u64) -> Self {
-        Self(raw(|| native::Word::new(value), || shuttle::Word::new(value), || loom::Word::new(value)))
+        Self(raw(
+            || native::Word::new(value),
+            || shuttle::Word::new(value),
+            || loom::Word::new(value),
+        ))
     }
 
     #[track_caller]
@@ -94,8 +105,9 @@ impl Word {
         on_engine!(&self.0, word => word.swap(step, value))
     }
 
-    /// Replaces the value by `change` of it, atomically and with a full barrier before and after; if there is none, nothing is written and
-    /// nothing ordered, and the value may have been a stale one. Returns the value before.
+    /// Replaces the value by `change` of it, atomically and with a full barrier before and after;
+    /// if there is none, nothing is written and nothing ordered, and the value may have been a
+    /// stale one. Returns the value before.
     #[track_caller]
     pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
         on_engine!(&self.0, word => word.update_if(step, change))
@@ -135,7 +147,12 @@ impl<S: Hash> Monitor<S> {
 
     /// Waits until `ready`, then applies `act`, in one step.
     #[track_caller]
-    pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter_when<R>(
+        &self,
+        step: Step,
+        ready: impl Fn(&S) -> bool,
+        act: impl FnOnce(&mut S) -> R,
+    ) -> R {
         on_engine!(&self.0, monitor => monitor.enter_when(step, ready, act))
     }
 
@@ -152,7 +169,9 @@ impl<S: Hash> Monitor<S> {
 }
 
 /// A pointer to an immutable value, replaced as a whole.
-pub(super) struct Published<T>(Raw<native::Published<T>, shuttle::Published<T>, loom::Published<T>>);
+pub(super) struct Published<T>(
+    Raw<native::Published<T>, shuttle::Published<T>, loom::Published<T>>,
+);
 
 impl<T: Send + Sync + Hash> Published<T> {
     pub fn new(value: T) -> Self {
@@ -196,9 +215,12 @@ pub(super) fn ghost(step: Step) {
     }
 }
 
-/// What this execution has come to must be the same in every interleaving that is held to be equivalent: see
-/// [`Race::selfcheck`](crate::Race::selfcheck).
-pub(crate) fn note<I: IntoIterator<Item = (String, String)>>(exec: &Exec, values: impl FnOnce() -> I) {
+/// What this execution has come to must be the same in every interleaving that is held to be
+/// equivalent: see [`Race::selfcheck`](crate::Race::selfcheck).
+pub(crate) fn note<I: IntoIterator<Item = (String, String)>>(
+    exec: &Exec,
+    values: impl FnOnce() -> I,
+) {
     if exec.engine() == Engine::Shuttle {
         dpor::note(values);
     }
@@ -211,7 +233,8 @@ pub(super) fn observed(value: u64) {
     }
 }
 
-/// The CPU gets to know something beside what its steps say that they have read: only a search that tells states apart asks for it.
+/// The CPU gets to know something beside what its steps say that they have read: only a search that
+/// tells states apart asks for it.
 pub(super) fn learned(value: impl FnOnce() -> u64) {
     if by_states() {
         shuttle::observed(value());
@@ -229,7 +252,8 @@ pub(super) fn learned_of(value: &(impl Hash + ?Sized)) {
 /// A new object, by its name, and what it holds.
 pub(super) fn made(name: Name, holds: impl FnOnce() -> Digest) -> u32 {
     let object = exec::with(Exec::new_object);
-    // What whoever comes first makes is the same, whoever that is, and might as well have been there before.
+    // What whoever comes first makes is the same, whoever that is, and might as well have been
+    // there before.
     if !exec::is_made_by_whoever_comes_first() && tells() {
         changed(object, Digest::default(), holds());
         // By the numbers in it others find the object.
@@ -301,7 +325,8 @@ impl<T: Hash> Drop for Changing<'_, T> {
     }
 }
 
-/// What the CPU learns in `body` comes to no more than what that returns. Nothing else may get out of it: no place that `body` writes to, no guard.
+/// What the CPU learns in `body` comes to no more than what that returns. Nothing else may get out
+/// of it: no place that `body` writes to, no guard.
 pub(crate) fn learns_only<R: Hash>(body: impl FnOnce() -> R) -> R {
     let before = learned_before();
     let result = body();
@@ -314,7 +339,8 @@ pub(super) fn learned_before() -> Option<Digest> {
     by_states().then(dpor::learned)
 }
 
-/// What it has learned since then comes to no more than `value`: as [`learns_only`] has it, where a call must know its caller, as no closure does.
+/// What it has learned since then comes to no more than `value`: as [`learns_only`] has it, where a
+/// call must know its caller, as no closure does.
 pub(super) fn learned_only(before: Option<Digest>, value: &impl Hash) {
     if let Some(before) = before.filter(|_| !std::thread::panicking()) {
         dpor::learned_since(before, digest_of(value).key());
@@ -331,7 +357,8 @@ pub(super) fn has_learned() -> u64 {
     dpor::learned().key() as u64
 }
 
-/// States of this execution are told apart by what is in its objects, by what else `see` sees, and by what the execution has come to.
+/// States of this execution are told apart by what is in its objects, by what else `see` sees, and
+/// by what the execution has come to.
 pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut Digest) + 'static) {
     if exec.engine() == Engine::Shuttle {
         let exec = Arc::clone(exec);
@@ -351,7 +378,8 @@ pub(super) fn leave_loop(which: u64) {
     }
 }
 
-/// A round of the retry loop `which` begins. `state` tells the world's state apart from all others, so that a cycle without progress shows.
+/// A round of the retry loop `which` begins. `state` tells the world's state apart from all others,
+/// so that a cycle without progress shows.
 pub(super) fn round(which: u64, state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
         Engine::Native => native::round(which),
@@ -363,7 +391,8 @@ pub(super) fn round(which: u64, state: impl FnOnce() -> u64) {
 /// What a CPU of a race does.
 pub type CpuBody = Box<dyn FnOnce() + Send>;
 
-/// Runs the CPUs to their ends, then `at_end`, all in `exec` and on its engine. Called inside the engine's own execution.
+/// Runs the CPUs to their ends, then `at_end`, all in `exec` and on its engine. Called inside the
+/// engine's own execution.
 pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
     match exec.engine() {
         Engine::Native => native::run_cpus(exec, cpus, at_end),

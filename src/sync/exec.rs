@@ -1,7 +1,7 @@
 //! One execution: which CPU runs, what it holds, what it waits for, what it has said.
 //!
-//! Everything here is bookkeeping beside the protocol (lockdep's and KASAN's place): none of it is a step of the protocol, so none of it
-//! is announced, and no decision of the protocol may read it.
+//! Everything here is bookkeeping beside the protocol (lockdep's and KASAN's place): none of it is
+//! a step of the protocol, so none of it is announced, and no decision of the protocol may read it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -55,15 +55,23 @@ pub struct Exec {
     pub(super) tables: Mutex<Tables>,
     pub(super) trace: Option<Mutex<Trace>>,
     loom_words: Mutex<super::loom::Words>,
-    /// Which object lives in a place, counted from one, and which one did when the CPUs started: for names, and only while there is a trace.
+    /// Which object lives in a place, counted from one, and which one did when the CPUs started:
+    /// for names, and only while there is a trace.
     lives: Mutex<Vec<u32>>,
     first_lives: Mutex<Vec<u32>>,
 }
 
 impl Exec {
-    /// A new execution on `engine`. A violation of `focus` (of any clause when `None`) ends it; with a focus, other violations that leave
-    /// the state meaningful are noted and the execution goes on, so that a race is judged by the clause its claim names.
-    pub fn new(engine: Engine, cpus: usize, focus: Option<Clause>, tracing: bool, shows: Shows) -> Arc<Self> {
+    /// A new execution on `engine`. A violation of `focus` (of any clause when `None`) ends it;
+    /// with a focus, other violations that leave the state meaningful are noted and the execution
+    /// goes on, so that a race is judged by the clause its claim names.
+    pub fn new(
+        engine: Engine,
+        cpus: usize,
+        focus: Option<Clause>,
+        tracing: bool,
+        shows: Shows,
+    ) -> Arc<Self> {
         let tables = Tables::new(cpus);
         Arc::new(Self {
             engine,
@@ -88,7 +96,8 @@ impl Exec {
 
     /// Makes this the execution of the calling OS thread while `f` runs, as CPU `cpu`.
     ///
-    /// Under loom it stays so afterwards: loom's main thread is a CPU like the others, on the same OS thread, and may end before them.
+    /// Under loom it stays so afterwards: loom's main thread is a CPU like the others, on the same
+    /// OS thread, and may end before them.
     pub fn enter<R>(self: &Arc<Self>, cpu: usize, f: impl FnOnce() -> R) -> R {
         struct Restore(Option<Arc<Exec>>, usize);
         impl Drop for Restore {
@@ -152,7 +161,8 @@ impl Exec {
 
     /// Data goes by the name of whoever makes it, or by the next object's.
     pub(super) fn new_data(&self) -> Option<dpor::DataId> {
-        (self.engine == Engine::Shuttle).then(|| NAMING.get().map_or_else(dpor::data, dpor::data_named))
+        (self.engine == Engine::Shuttle)
+            .then(|| NAMING.get().map_or_else(dpor::data, dpor::data_named))
     }
 
     pub(super) fn new_object(&self) -> u32 {
@@ -208,7 +218,8 @@ impl Exec {
         self.running.load(Relaxed)
     }
 
-    /// A violation, or a loop without an end, has ended this execution; CPUs that are still under way must stop.
+    /// A violation, or a loop without an end, has ended this execution; CPUs that are still under
+    /// way must stop.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Relaxed)
     }
@@ -223,8 +234,8 @@ impl Exec {
         Clause::ALL.iter().map(|&clause| (clause, self.clauses[clause as usize].load(Relaxed)))
     }
 
-    /// What it has come to so far, for who tells states apart: what was marked, violated and done, what its CPUs hold, and who reads under RCU
-    /// since before somebody freed something last.
+    /// What it has come to so far, for who tells states apart: what was marked, violated and done,
+    /// what its CPUs hold, and who reads under RCU since before somebody freed something last.
     pub(super) fn came_to_so_far(&self, digest: &mut dpor::Digest) {
         self.tables.lock().feed(digest);
     }
@@ -234,9 +245,12 @@ impl Exec {
         self.tables.lock().violations.clone()
     }
 
-    /// What it has come to, as far as that may not depend on the order of independent steps: clauses evaluated, and marks set.
+    /// What it has come to, as far as that may not depend on the order of independent steps:
+    /// clauses evaluated, and marks set.
     pub fn came_to(&self) -> Vec<(String, String)> {
-        let evaluated = self.clause_counts().map(|(clause, count)| (format!("{clause} evaluated"), count.to_string()));
+        let evaluated = self
+            .clause_counts()
+            .map(|(clause, count)| (format!("{clause} evaluated"), count.to_string()));
         let mut marks: Vec<_> = self.tables.lock().marks.iter().map(|mark| mark.name()).collect();
         marks.sort_unstable();
         evaluated.chain([("marks".into(), marks.join(", "))]).collect()
@@ -267,7 +281,9 @@ impl Exec {
     /// What each CPU holds now: (cpu, lock).
     pub fn held(&self) -> Vec<(usize, String)> {
         let held = self.tables.lock().held();
-        held.into_iter().map(|(cpu, lock)| (cpu, lock.told(&|place| self.lives_in(place)))).collect()
+        held.into_iter()
+            .map(|(cpu, lock)| (cpu, lock.told(&|place| self.lives_in(place))))
+            .collect()
     }
 
     /// Takes what was recorded, if this execution was traced.
@@ -280,10 +296,13 @@ impl Exec {
         self.focus == Some(clause)
     }
 
-    /// Records the violation; ends the execution when it is the one looked for, or when going on would mean nothing.
+    /// Records the violation; ends the execution when it is the one looked for, or when going on
+    /// would mean nothing.
     pub(super) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
-        violation.counts = self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
-        let ends = self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
+        violation.counts =
+            self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
+        let ends =
+            self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
         if let Some(trace) = &self.trace {
             trace.lock().violation(self.announced(), cpu(), &violation, at);
         }
@@ -304,10 +323,16 @@ impl Exec {
 /// # Panics
 /// Outside an execution: modelled objects exist only inside one.
 pub(crate) fn with<R>(f: impl FnOnce(&Exec) -> R) -> R {
-    EXEC.with(|exec| f(exec.borrow().as_deref().expect("modelled objects live inside an execution: see Race::check")))
+    EXEC.with(|exec| {
+        f(exec
+            .borrow()
+            .as_deref()
+            .expect("modelled objects live inside an execution: see Race::check"))
+    })
 }
 
-/// Which object lives in a place now, and which one did when the CPUs started; the first, where nobody keeps count.
+/// Which object lives in a place now, and which one did when the CPUs started; the first, where
+/// nobody keeps count.
 pub(super) fn lives(place: u32) -> (u32, u32) {
     EXEC.with(|exec| exec.borrow().as_ref().map_or((1, 1), |exec| exec.lives_in(place)))
 }
@@ -333,7 +358,8 @@ pub(super) fn is_in_engine() -> bool {
     IN_ENGINE.get()
 }
 
-/// While this lives, a step is made that may let other CPUs run on this very OS thread; then the CPU that left is back.
+/// While this lives, a step is made that may let other CPUs run on this very OS thread; then the
+/// CPU that left is back.
 pub(super) struct Switching(usize, bool);
 
 impl Switching {
@@ -358,7 +384,8 @@ pub(super) fn switching<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Makes what whoever comes first makes: its objects are the same ones, whoever that is. There are at most 16, and `key` is theirs alone.
+/// Makes what whoever comes first makes: its objects are the same ones, whoever that is. There are
+/// at most 16, and `key` is theirs alone.
 pub(crate) fn made_by_whoever_comes_first<R>(key: u64, make: impl FnOnce() -> R) -> R {
     let before = NAMING.replace(Some(key << 4));
     let made = make();
@@ -371,7 +398,8 @@ pub(super) fn is_made_by_whoever_comes_first() -> bool {
     NAMING.get().is_some()
 }
 
-/// Runs a look at the whole state that nobody in the execution can notice: a fingerprint, a picture.
+/// Runs a look at the whole state that nobody in the execution can notice: a fingerprint, a
+/// picture.
 pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -383,7 +411,8 @@ pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
     look()
 }
 
-/// A look at `name` without a step must be the audit's or a picture's: what a CPU does with it would depend on an order that nobody explores.
+/// A look at `name` without a step must be the audit's or a picture's: what a CPU does with it
+/// would depend on an order that nobody explores.
 #[track_caller]
 pub(super) fn assert_unseen(name: Name) {
     if cpu() != BOOT && !UNSEEN.get() {
@@ -391,7 +420,8 @@ pub(super) fn assert_unseen(name: Name) {
     }
 }
 
-/// Evaluates a clause: `holds` must be true, else it is violated with `what` as the concrete finding.
+/// Evaluates a clause: `holds` must be true, else it is violated with `what` as the concrete
+/// finding.
 #[track_caller]
 pub fn clause(clause: Clause, holds: bool, what: impl FnOnce() -> String) {
     let at = Location::caller();

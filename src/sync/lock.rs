@@ -34,7 +34,8 @@ impl RawLock {
     #[track_caller]
     fn lock(&self) {
         lockdep::about_to_lock(self.id, self.name, self.kind, Mode::Exclusive, "lock");
-        self.owner.enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner));
+        self.owner
+            .enter_when(self.step(Access::Acquire), Option::is_none, |owner| self.take(owner));
         event(StepKind::Lock, Some(self.name), || format!("lock({})", self.name));
     }
 
@@ -52,7 +53,9 @@ impl RawLock {
             }
             free
         });
-        event(try_kind(taken), Some(self.name), || format!("trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
+        event(try_kind(taken), Some(self.name), || {
+            format!("trylock({}) {}", self.name, if taken { "got it" } else { "failed" })
+        });
         taken
     }
 
@@ -74,7 +77,9 @@ impl RawLock {
     fn is_locked(&self) -> bool {
         let locked = self.owner.enter(self.step(Access::Read), |owner| owner.is_some());
         engine::observed(u64::from(locked));
-        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" }));
+        event(StepKind::Load, Some(self.name), || {
+            format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" })
+        });
         locked
     }
 
@@ -107,7 +112,11 @@ impl<T: Debug + Hash> SpinLock<T> {
     }
 
     fn of(name: Name, kind: LockKind, data: T) -> Self {
-        Self { raw: RawLock::new(name, kind, || engine::inside(&data)), cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self {
+            raw: RawLock::new(name, kind, || engine::inside(&data)),
+            cell: engine::Cell::new(),
+            data: Mutex::new(data),
+        }
     }
 
     /// Is it locked? A step of the protocol (`mutex_is_locked`).
@@ -133,7 +142,9 @@ impl<T: Debug + Hash> SpinLock<T> {
     #[track_caller]
     pub fn unlock(&self) {
         let held = self.raw.held_by_me();
-        exec::clause(Clause::UNLOCK_1, held, || format!("unlock of {} by a CPU that does not hold it", self.raw.name));
+        exec::clause(Clause::UNLOCK_1, held, || {
+            format!("unlock of {} by a CPU that does not hold it", self.raw.name)
+        });
         self.raw.unlock();
     }
 
@@ -158,7 +169,8 @@ impl<T: Debug + Hash> SpinLock<T> {
     #[track_caller]
     fn access(&self, write: bool) {
         self.assert_held();
-        // The lock orders them; that it changes is what the engine is told, to know a round in vain: there are none where states are told apart.
+        // The lock orders them; that it changes is what the engine is told, to know a round in
+        // vain: there are none where states are told apart.
         if exec::cpu() != exec::BOOT && !engine::by_states() {
             self.cell.races(write);
         }
@@ -174,7 +186,9 @@ impl<T: Debug + Hash> SpinLock<T> {
     #[track_caller]
     pub fn assert_held(&self) {
         let held = exec::cpu() == exec::BOOT || self.raw.held_by_me();
-        exec::clause(Clause::GUARD_1, held, || format!("what {} protects is touched without it", self.raw.name));
+        exec::clause(Clause::GUARD_1, held, || {
+            format!("what {} protects is touched without it", self.raw.name)
+        });
     }
 
     /// Does the caller hold it? For checks only.
@@ -196,13 +210,17 @@ impl<T: Debug + Hash> SpinLock<T> {
 impl<T: Debug> SpinLock<T> {
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
-        state.object(self.raw.id, self.raw.name, || format!("{:?} {:?}", self.raw.peek_owner(), self.data.lock()));
+        state.object(self.raw.id, self.raw.name, || {
+            format!("{:?} {:?}", self.raw.peek_owner(), self.data.lock())
+        });
     }
 }
 
-/// The page lock. Kernel: `PG_locked`, `lock_page`, `trylock_page`, `wait_on_page_locked`, `unlock_page`.
+/// The page lock. Kernel: `PG_locked`, `lock_page`, `trylock_page`, `wait_on_page_locked`,
+/// `unlock_page`.
 ///
-/// Sleeping, so never taken under a spin lock or inside an RCU read section ([ATOMIC-1]). Not owned: whoever completes the IO unlocks.
+/// Sleeping, so never taken under a spin lock or inside an RCU read section ([ATOMIC-1]). Not
+/// owned: whoever completes the IO unlocks.
 pub struct PageLock(RawLock);
 
 impl PageLock {
@@ -228,15 +246,20 @@ impl PageLock {
     #[track_caller]
     pub fn unlock(&self) {
         let owner = self.0.unlock();
-        exec::clause(Clause::UNLOCK_1, owner.is_some(), || format!("{} is unlocked, but it is not locked", self.0.name));
+        exec::clause(Clause::UNLOCK_1, owner.is_some(), || {
+            format!("{} is unlocked, but it is not locked", self.0.name)
+        });
     }
 
-    /// The locker starts IO, and whoever completes it will unlock: from here on nobody owns the lock, and to wait for it, the locker too, is
-    /// not to wait for the locker. Bookkeeping, not a step.
+    /// The locker starts IO, and whoever completes it will unlock: from here on nobody owns the
+    /// lock, and to wait for it, the locker too, is not to wait for the locker. Bookkeeping, not a
+    /// step.
     #[track_caller]
     pub fn hand_over(&self) {
         let mine = self.0.held_by_me();
-        exec::clause(Clause::UNLOCK_1, mine, || format!("{} is handed over by a CPU that does not hold it", self.0.name));
+        exec::clause(Clause::UNLOCK_1, mine, || {
+            format!("{} is handed over by a CPU that does not hold it", self.0.name)
+        });
         lockdep::released(self.0.id, exec::cpu());
     }
 
@@ -244,8 +267,12 @@ impl PageLock {
     #[track_caller]
     pub fn wait(&self) {
         lockdep::about_to_lock(self.0.id, self.0.name, LockKind::Sleeping, Mode::Exclusive, "wait");
-        self.0.owner.enter_when(self.0.step(Access::Wait), Option::is_none, |_| lockdep::stop_waiting());
-        event(StepKind::Note, Some(self.0.name), || format!("waited until {} was released", self.0.name));
+        self.0
+            .owner
+            .enter_when(self.0.step(Access::Wait), Option::is_none, |_| lockdep::stop_waiting());
+        event(StepKind::Note, Some(self.0.name), || {
+            format!("waited until {} was released", self.0.name)
+        });
     }
 
     /// Is the page locked? A step of the protocol (`PageLocked()`).

@@ -1,4 +1,5 @@
-//! Who holds what, and who waits for whom: lockdep's place. Bookkeeping beside the protocol, as all of [`exec`](super::exec) is.
+//! Who holds what, and who waits for whom: lockdep's place. Bookkeeping beside the protocol, as all
+//! of [`exec`](super::exec) is.
 
 use std::hash::Hash;
 use std::panic::Location;
@@ -102,7 +103,8 @@ pub(super) enum Mode {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Blocker {
     cpu: usize,
-    /// How it holds the lock; `None` while it is in the queue, where it blocks only those behind it.
+    /// How it holds the lock; `None` while it is in the queue, where it blocks only those behind
+    /// it.
     holds: Option<Mode>,
 }
 
@@ -123,7 +125,11 @@ pub(super) struct Tables {
 
 impl Tables {
     fn readers_before(&self, moment: u64) -> u64 {
-        let readers = self.cpus.iter().enumerate().filter(|(_, state)| state.rcu_depth > 0 && state.rcu_since < moment);
+        let readers = self
+            .cpus
+            .iter()
+            .enumerate()
+            .filter(|(_, state)| state.rcu_depth > 0 && state.rcu_since < moment);
         readers.fold(0, |all, (cpu, _)| all | 1 << cpu)
     }
 
@@ -153,8 +159,8 @@ impl Tables {
         self.came_to = self.came_to.wrapping_add(digest_of(what).key());
     }
 
-    /// What tells states apart: what the execution has come to, what each CPU holds, how deep it is in read sections, and who has been in one since
-    /// before it freed something.
+    /// What tells states apart: what the execution has come to, what each CPU holds, how deep it is
+    /// in read sections, and who has been in one since before it freed something.
     pub(super) fn feed(&self, digest: &mut Digest) {
         self.came_to.hash(digest);
         for state in &self.cpus {
@@ -165,7 +171,8 @@ impl Tables {
     }
 }
 
-/// `cpu()` is about to take a lock that it would wait for, be it free now or not: what it holds comes before ([ORDER-1](Clause::ORDER_1)).
+/// `cpu()` is about to take a lock that it would wait for, be it free now or not: what it holds
+/// comes before ([ORDER-1](Clause::ORDER_1)).
 #[track_caller]
 pub(super) fn ordered(name: Name) {
     let at = Location::caller();
@@ -184,8 +191,8 @@ pub(super) fn ordered(name: Name) {
     });
 }
 
-/// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that no wait-for cycle closes
-/// ([ATOMIC-1](Clause::ATOMIC_1), [DEADLOCK](Clause::DEADLOCK)).
+/// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that
+/// no wait-for cycle closes ([ATOMIC-1](Clause::ATOMIC_1), [DEADLOCK](Clause::DEADLOCK)).
 #[track_caller]
 pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, call: &'static str) {
     let at = Location::caller();
@@ -204,9 +211,16 @@ pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, c
         drop(tables);
         exec.clauses[Clause::DEADLOCK as usize].fetch_add(1, Relaxed);
         if let Some(cycle) = cycle {
-            let hops: Vec<_> =
-                cycle.iter().map(|hop| format!("CPU{} holds {} and waits for {}", hop.cpu, hop.holding(), hop.wants)).collect();
-            exec.violated(Violation { cycle, ..Violation::new(Clause::DEADLOCK, hops.join(", ")) }, at);
+            let hops: Vec<_> = cycle
+                .iter()
+                .map(|hop| {
+                    format!("CPU{} holds {} and waits for {}", hop.cpu, hop.holding(), hop.wants)
+                })
+                .collect();
+            exec.violated(
+                Violation { cycle, ..Violation::new(Clause::DEADLOCK, hops.join(", ")) },
+                at,
+            );
         }
     });
 }
@@ -223,7 +237,9 @@ impl Tables {
 
     /// What each CPU holds: (cpu, lock).
     pub(super) fn held(&self) -> Vec<(usize, Name)> {
-        let held = |(cpu, state): (usize, &CpuState)| state.held.iter().map(move |l| (cpu, l.name)).collect::<Vec<_>>();
+        let held = |(cpu, state): (usize, &CpuState)| {
+            state.held.iter().map(move |l| (cpu, l.name)).collect::<Vec<_>>()
+        };
         self.cpus.iter().enumerate().flat_map(held).collect()
     }
 
@@ -239,14 +255,23 @@ impl Tables {
     fn cycle_from(&self, me: usize) -> Option<Vec<WaitFor>> {
         let mut path = vec![me];
         self.search(me, &mut path).then(|| {
-            let waits = |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits");
+            let waits =
+                |cpu: usize| self.cpus[cpu].waits_for.expect("on the path because it waits");
             let wants = |cpu: usize| waits(cpu).name;
             (0..path.len())
                 .map(|at| {
                     let (cpu, holds) = (path[at], wants(path[(at + path.len() - 1) % path.len()]));
-                    // Who is on the path holds what the one before it wants, or else is ahead of it in the queue for the very same.
+                    // Who is on the path holds what the one before it wants, or else is ahead of it
+                    // in the queue for the very same.
                     let Wanted { name, call, at, .. } = waits(cpu);
-                    WaitFor { cpu, holds, queued: path.len() > 1 && name == holds, wants: name, call, at }
+                    WaitFor {
+                        cpu,
+                        holds,
+                        queued: path.len() > 1 && name == holds,
+                        wants: name,
+                        call,
+                        at,
+                    }
                 })
                 .collect()
         })
@@ -321,13 +346,19 @@ pub(super) fn released(lock: u32, owner: usize) {
     });
 }
 
-/// The locks that `cpu()` holds, in the order in which it took them, each with whether others may hold it too; and is it in an RCU read section?
+/// The locks that `cpu()` holds, in the order in which it took them, each with whether others may
+/// hold it too; and is it in an RCU read section?
 pub(super) fn held_by_me() -> (Vec<(Name, bool)>, bool) {
     let me = cpu();
     with(|exec| {
         let tables = exec.tables.lock();
         let shared = Blocker { cpu: me, holds: Some(Mode::Shared) };
-        let is_shared = |held: &HeldLock| tables.blockers.get(held.lock as usize).is_some_and(|blockers| blockers.contains(&shared));
+        let is_shared = |held: &HeldLock| {
+            tables
+                .blockers
+                .get(held.lock as usize)
+                .is_some_and(|blockers| blockers.contains(&shared))
+        };
         let state = &tables.cpus[me];
         (state.held.iter().map(|held| (held.name, is_shared(held))).collect(), state.rcu_depth > 0)
     })
@@ -336,16 +367,29 @@ pub(super) fn held_by_me() -> (Vec<(Name, bool)>, bool) {
 /// Does `cpu()` hold `lock`? (lockdep_is_held; never a protocol decision.)
 pub(super) fn holds(lock: u32) -> bool {
     let me = cpu();
-    with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|b| b.iter().any(|b| b.cpu == me && b.holds.is_some())))
+    with(|exec| {
+        exec.tables
+            .lock()
+            .blockers
+            .get(lock as usize)
+            .is_some_and(|b| b.iter().any(|b| b.cpu == me && b.holds.is_some()))
+    })
 }
 
 /// Does `cpu()` hold `lock` alone?
 pub(super) fn writes(lock: u32) -> bool {
     let mine = Blocker { cpu: cpu(), holds: Some(Mode::Exclusive) };
-    with(|exec| exec.tables.lock().blockers.get(lock as usize).is_some_and(|blockers| blockers.contains(&mine)))
+    with(|exec| {
+        exec.tables
+            .lock()
+            .blockers
+            .get(lock as usize)
+            .is_some_and(|blockers| blockers.contains(&mine))
+    })
 }
 
-/// Blocking is about to be possible: nothing that forbids sleeping may be held ([ATOMIC-1](Clause::ATOMIC_1), claim S1.4).
+/// Blocking is about to be possible: nothing that forbids sleeping may be held
+/// ([ATOMIC-1](Clause::ATOMIC_1), claim S1.4).
 #[track_caller]
 pub(super) fn might_sleep(name: Name) {
     let me = cpu();

@@ -1,8 +1,10 @@
 //! Raw primitives on loom.
 //!
-//! loom's own `try_lock` is unsound (it never explores "the holder is between lock and unlock"), so no loom lock is ever held across
-//! protocol code: a [`Monitor`] takes its mutex only for the one transition, and both outcomes of an attempt are therefore explored.
-//! CPU 0 runs on loom's main thread and nobody joins: both multiply loom's executions for nothing. Whoever ends last runs the audit.
+//! loom's own `try_lock` is unsound (it never explores "the holder is between lock and unlock"), so
+//! no loom lock is ever held across protocol code: a [`Monitor`] takes its mutex only for the one
+//! transition, and both outcomes of an attempt are therefore explored. CPU 0 runs on loom's main
+//! thread and nobody joins: both multiply loom's executions for nothing. Whoever ends last runs the
+//! audit.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -29,7 +31,8 @@ fn switching<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// loom's atomic is made from `newest` when the CPUs start, so that building the world costs loom nothing.
+/// loom's atomic is made from `newest` when the CPUs start, so that building the world costs loom
+/// nothing.
 pub struct Word(Arc<Shared>);
 
 struct Shared {
@@ -63,19 +66,21 @@ impl Atomic {
 
     /// Makes the access that follows race with every access before it.
     ///
-    /// loom 0.7.2 remembers one last access of an atomic, and any load hides the loads before it from a store (SPEC.md, FINDING-9).
-    /// Notifications of a condition variable beside the word all depend on each other; nobody waits there, so they order nothing, not even
-    /// for fences.
+    /// loom 0.7.2 remembers one last access of an atomic, and any load hides the loads before it
+    /// from a store (SPEC.md, FINDING-9). Notifications of a condition variable beside the word all
+    /// depend on each other; nobody waits there, so they order nothing, not even for fences.
     fn touch(&self) {
         self.accessed.notify_all();
     }
 }
 
 impl Word {
-    /// A word of a new object is one of the spare ones: its memory has been there from the start, and whoever finds the object without a
-    /// lock may read what was there before. (To loom, an atomic that is made races with every access that nothing orders behind.)
+    /// A word of a new object is one of the spare ones: its memory has been there from the start,
+    /// and whoever finds the object without a lock may read what was there before. (To loom, an
+    /// atomic that is made races with every access that nothing orders behind.)
     pub fn new(value: u64) -> Self {
-        let word = Self(Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() }));
+        let word =
+            Self(Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() }));
         let spare = exec::with(|exec| {
             let mut words = exec.loom_words();
             if running() {
@@ -114,13 +119,21 @@ impl Word {
     }
 
     pub fn add(&self, _: Step, n: u64) -> u64 {
-        let before = if running() { self.access(|atomic| atomic.fetch_add(n, Ordering::Relaxed)) } else { self.peek() };
+        let before = if running() {
+            self.access(|atomic| atomic.fetch_add(n, Ordering::Relaxed))
+        } else {
+            self.peek()
+        };
         self.0.newest.store(before.wrapping_add(n), Ordering::Relaxed);
         before
     }
 
     pub fn swap(&self, _: Step, value: u64) -> u64 {
-        let before = if running() { self.access(|atomic| atomic.swap(value, Ordering::Relaxed)) } else { self.peek() };
+        let before = if running() {
+            self.access(|atomic| atomic.swap(value, Ordering::Relaxed))
+        } else {
+            self.peek()
+        };
         self.0.newest.store(value, Ordering::Relaxed);
         before
     }
@@ -171,14 +184,24 @@ pub struct Monitor<S> {
 
 impl<S> Monitor<S> {
     pub fn new(state: S) -> Self {
-        Self { gate: LoomMutex::new(()), changed: LoomCondvar::new(), state: Mutex::new(state), waiters: AtomicUsize::new(0) }
+        Self {
+            gate: LoomMutex::new(()),
+            changed: LoomCondvar::new(),
+            state: Mutex::new(state),
+            waiters: AtomicUsize::new(0),
+        }
     }
 
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
         self.enter_when(step, |_| true, act)
     }
 
-    pub fn enter_when<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter_when<R>(
+        &self,
+        _: Step,
+        ready: impl Fn(&S) -> bool,
+        act: impl FnOnce(&mut S) -> R,
+    ) -> R {
         if !running() {
             return act(&mut self.state.lock());
         }
@@ -236,7 +259,8 @@ impl<T> Published<T> {
     }
 }
 
-/// A fence sees what every fence before it has seen. To loom it is no step, of which it would try both orders; so it is made one.
+/// A fence sees what every fence before it has seen. To loom it is no step, of which it would try
+/// both orders; so it is made one.
 pub fn fence(order: Ordering) {
     if running() {
         if let Some(fences) = exec::with(|exec| exec.loom_words().fences.clone()) {
@@ -246,7 +270,8 @@ pub fn fence(order: Ordering) {
     }
 }
 
-/// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too long.
+/// loom cannot tell a cycle; it lets the others run, and gives up the execution when it grows too
+/// long.
 pub fn round() {
     YIELDED.set(true);
     switching(loom::thread::yield_now);
@@ -303,7 +328,8 @@ pub enum LoomStop {
     Deadlock(String),
     /// An execution grew beyond all measure: a loop that retries.
     TooLong,
-    /// loom met something that it cannot explore, in its words: an atomic made by one CPU and read by another that nothing orders.
+    /// loom met something that it cannot explore, in its words: an atomic made by one CPU and read
+    /// by another that nothing orders.
     CannotExplore(String),
 }
 
@@ -327,11 +353,12 @@ pub fn exploring() -> bool {
 
 /// Why loom cannot run so many CPUs, if it cannot.
 pub fn refuses(cpus: usize) -> Option<String> {
-    (!(1..=loom::MAX_THREADS).contains(&cpus)).then(|| format!("loom runs 1 to {} CPUs, not {cpus}", loom::MAX_THREADS))
+    (!(1..=loom::MAX_THREADS).contains(&cpus))
+        .then(|| format!("loom runs 1 to {} CPUs, not {cpus}", loom::MAX_THREADS))
 }
 
-/// Runs `program` under loom until nothing is left, or `go_on`, which is asked before each execution, says stop. With a `bound`, only
-/// executions with that many preemptions.
+/// Runs `program` under loom until nothing is left, or `go_on`, which is asked before each
+/// execution, says stop. With a `bound`, only executions with that many preemptions.
 pub fn explore(
     bound: Option<usize>,
     go_on: impl Fn() -> bool + Send + Sync + 'static,
@@ -370,12 +397,16 @@ fn stop_reason(payload: &(dyn Any + Send)) -> LoomStop {
         _ if panics::is_kept(payload) => LoomStop::Ended,
         Some(text) if text.starts_with("deadlock; ") => LoomStop::Deadlock(text.into()),
         Some(text) if text.contains("maximum number of branches") => LoomStop::TooLong,
-        Some(text) if text.contains("Causality violation") => LoomStop::CannotExplore(text.trim().into()),
-        // loom 0.7.2 counts the preemptive switches of an execution in a byte (its src/rt/path.rs).
-        Some("attempt to add with overflow") => {
-            LoomStop::CannotExplore("an execution has more than the 255 preemptions that loom counts".into())
+        Some(text) if text.contains("Causality violation") => {
+            LoomStop::CannotExplore(text.trim().into())
         }
+        // loom 0.7.2 counts the preemptive switches of an execution in a byte (its src/rt/path.rs).
+        Some("attempt to add with overflow") => LoomStop::CannotExplore(
+            "an execution has more than the 255 preemptions that loom counts".into(),
+        ),
         // Neither a result nor a limit: a bug of ours or of loom's, which must not pass for one.
-        text => panic!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text")),
+        text => {
+            panic!("loom stopped for no known reason: {}", text.unwrap_or("a panic without a text"))
+        }
     }
 }

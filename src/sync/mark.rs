@@ -2,8 +2,8 @@
 
 use super::exec::{self, Exec};
 
-/// Something that an execution can show. Those of the protocol are constants here, declared in `src/mm/marks.rs`; a race declares its own,
-/// and there is no other way to name one:
+/// Something that an execution can show. Those of the protocol are constants here, declared in
+/// `src/mm/marks.rs`; a race declares its own, and there is no other way to name one:
 ///
 /// ```
 /// use lockwalk::sync::{self, Mark};

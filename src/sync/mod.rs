@@ -1,7 +1,9 @@
-//! The concurrency vocabulary of the protocol: locks, words, RCU, slabs, as the kernel names them, on three engines.
+//! The concurrency vocabulary of the protocol: locks, words, RCU, slabs, as the kernel names them,
+//! on three engines.
 //!
-//! Every visible step is *announced*, with its kind and its object, before it happens; that one announcement feeds the exhaustive
-//! scheduler, the trace, the lock-order graph and the deadlock detector. Nothing here knows what the locks protect.
+//! Every visible step is *announced*, with its kind and its object, before it happens; that one
+//! announcement feeds the exhaustive scheduler, the trace, the lock-order graph and the deadlock
+//! detector. Nothing here knows what the locks protect.
 //!
 //! | here | kernel | what it is |
 //! | --- | --- | --- |
@@ -70,11 +72,12 @@ pub(crate) use trace::{line, observe};
 pub use violation::Violation;
 pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 
-/// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom (`RUSTFLAGS="--cfg loom"`).
+/// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom
+/// (`RUSTFLAGS="--cfg loom"`).
 pub const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine::Shuttle };
 
-/// Something that sleeps is about to happen, IO for instance: nothing that forbids it may be held ([ATOMIC-1](crate::Clause::ATOMIC_1)).
-/// Kernel: `might_sleep`.
+/// Something that sleeps is about to happen, IO for instance: nothing that forbids it may be held
+/// ([ATOMIC-1](crate::Clause::ATOMIC_1)). Kernel: `might_sleep`.
 #[track_caller]
 pub fn might_sleep(what: &'static str) {
     lockdep::might_sleep(Name::new(what, 0, 0));
@@ -83,8 +86,9 @@ pub fn might_sleep(what: &'static str) {
 /// So often may a loop go round while no CPU runs: what does not come to an end then is a circle.
 const ALONE: u32 = 1_000;
 
-/// A loop that tries again because somebody else was in the way. Under the exhaustive scheduler a cycle in which everybody moves and
-/// nobody gets anywhere is a livelock ([LIVELOCK](crate::Clause::LIVELOCK)).
+/// A loop that tries again because somebody else was in the way. Under the exhaustive scheduler a
+/// cycle in which everybody moves and nobody gets anywhere is a livelock
+/// ([LIVELOCK](crate::Clause::LIVELOCK)).
 pub struct RetryLoop {
     which: u64,
     /// What there was when the last round began: steps of its CPU, or a state that no CPU changes.
@@ -96,26 +100,30 @@ impl RetryLoop {
     /// A CPU enters such a loop.
     #[expect(clippy::new_without_default, reason = "a loop exists only inside an execution")]
     pub fn new() -> Self {
-        // Where states are told apart, a loop that is entered again in the same state is the same loop.
+        // Where states are told apart, a loop that is entered again in the same state is the same
+        // loop.
         engine::learned(|| 0x6c6f_6f70);
         let which = if engine::by_states() { engine::has_learned() } else { lockdep::enter_loop() };
         Self { which, last: Cell::new(None), rounds: Cell::new(0) }
     }
 
-    /// A round begins: to be said at the top of the loop. Nothing may be carried over from the round before, and `state` must tell apart
-    /// any two states of the world that differ. A round that took no step has looked at nothing that could become otherwise: that is an error.
+    /// A round begins: to be said at the top of the loop. Nothing may be carried over from the
+    /// round before, and `state` must tell apart any two states of the world that differ. A round
+    /// that took no step has looked at nothing that could become otherwise: that is an error.
     #[track_caller]
     pub fn round(&self, state: impl Fn() -> u64) {
         self.round_carrying(&(), state);
     }
 
-    /// The same, in the middle of a loop's body: what is carried on from before is `carried`, and nothing else.
+    /// The same, in the middle of a loop's body: what is carried on from before is `carried`, and
+    /// nothing else.
     #[track_caller]
     pub fn round_carrying(&self, carried: &impl Hash, state: impl Fn() -> u64) {
         let rounds = self.rounds.get();
         self.rounds.set(rounds + 1);
         let now = match cpu() {
-            // Nearly every loop has one round then: the state is not worth its price before there is a second.
+            // Nearly every loop has one round then: the state is not worth its price before there
+            // is a second.
             BOOT => (rounds > 0).then(|| unseen(&state)),
             cpu => Some(exec::with(|exec| exec.progress().steps_of(cpu))),
         };

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::exec;
 
-/// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted only when somebody reads it. `%l` is a
-/// prime for every object that has lived in the `%a`-th place before the one that is there now, since the CPUs started: see [`new_life`].
+/// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted
+/// only when somebody reads it. `%l` is a prime for every object that has lived in the `%a`-th
+/// place before the one that is there now, since the CPUs started: see [`new_life`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     pattern: &'static str,
@@ -21,12 +22,15 @@ impl Name {
 
     /// The lock class: the name without its numbers, as lockdep has it.
     pub fn class(&self) -> String {
-        ["%a", "%b", "%l"].iter().fold(self.pattern.to_owned(), |class, number| class.replace(number, ""))
+        ["%a", "%b", "%l"]
+            .iter()
+            .fold(self.pattern.to_owned(), |class, number| class.replace(number, ""))
     }
 }
 
 impl Name {
-    /// Writes it; `lives` says of a place which object lives there now, and which one did when the CPUs started.
+    /// Writes it; `lives` says of a place which object lives there now, and which one did when the
+    /// CPUs started.
     fn write(&self, out: &mut dyn Write, lives: &dyn Fn(u32) -> (u32, u32)) -> std::fmt::Result {
         let mut rest = self.pattern;
         while let Some(at) = rest.find('%') {
@@ -69,7 +73,8 @@ pub fn primes(out: &mut dyn Write, life: u32) -> std::fmt::Result {
     (1..life).try_for_each(|_| out.write_char(PRIME))
 }
 
-/// The same for an object in a place whose lives are [counted](new_life): the one that was there when the CPUs started has no prime.
+/// The same for an object in a place whose lives are [counted](new_life): the one that was there
+/// when the CPUs started has no prime.
 pub fn primes_from_here(out: &mut dyn Write, place: u32, life: u32) -> std::fmt::Result {
     primes_since(out, life, exec::lives(place).1)
 }

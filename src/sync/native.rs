@@ -26,7 +26,8 @@ fn leave_if_stopped() {
     }
 }
 
-/// A step is about to happen. Now and then the others get ahead first: time slices alone would let few threads meet.
+/// A step is about to happen. Now and then the others get ahead first: time slices alone would let
+/// few threads meet.
 fn before_step() {
     if exec::cpu() == exec::BOOT {
         return;
@@ -109,7 +110,12 @@ impl<S> Monitor<S> {
         self.enter_when(step, |_| true, act)
     }
 
-    pub fn enter_when<R>(&self, _: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter_when<R>(
+        &self,
+        _: Step,
+        ready: impl Fn(&S) -> bool,
+        act: impl FnOnce(&mut S) -> R,
+    ) -> R {
         before_step();
         let mut state = self.state.lock();
         while !ready(&state) {
@@ -171,7 +177,8 @@ fn end_endless() -> ! {
     resume_unwind(Box::new(Endless));
 }
 
-/// A loop is given up when it has gone round that often, and for that long: everybody who could run has run meanwhile.
+/// A loop is given up when it has gone round that often, and for that long: everybody who could run
+/// has run meanwhile.
 const ENDLESS: (u64, Duration) = (10_000, Duration::from_secs(1));
 
 thread_local! {
@@ -179,7 +186,8 @@ thread_local! {
     static LOOP: Cell<Option<(u64, u64, Instant)>> = const { Cell::new(None) };
 }
 
-/// An execution had a loop without an end, as far as one can wait for it. Real threads cannot tell that from a livelock.
+/// An execution had a loop without an end, as far as one can wait for it. Real threads cannot tell
+/// that from a livelock.
 pub struct Endless;
 
 pub fn round(which: u64) {
@@ -206,16 +214,25 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
             std::thread::yield_now(); // a barrier that sleeps wakes them one after the other
         }
     };
-    let on_thread = |cpu, body| exec.enter(cpu, || (progress::on_this_thread(), start(), catch_unwind(AssertUnwindSafe(body))).2);
+    let on_thread = |cpu, body| {
+        exec.enter(cpu, || {
+            (progress::on_this_thread(), start(), catch_unwind(AssertUnwindSafe(body))).2
+        })
+    };
     let endings: Vec<_> = std::thread::scope(|scope| {
         let on_thread = &on_thread;
-        let threads: Vec<_> = cpus.into_iter().enumerate().map(|(cpu, (_, body))| scope.spawn(move || on_thread(cpu, body))).collect();
+        let threads: Vec<_> = cpus
+            .into_iter()
+            .enumerate()
+            .map(|(cpu, (_, body))| scope.spawn(move || on_thread(cpu, body)))
+            .collect();
         threads.into_iter().map(|thread| thread.join().and_then(|ending| ending)).collect()
     });
     let all_ended = endings.iter().all(Result::is_ok);
     let audit = if all_ended { catch_unwind(AssertUnwindSafe(at_end)) } else { Ok(()) };
     for payload in endings.into_iter().chain([audit]).filter_map(Result::err) {
-        // A violation is in `exec` already. What is neither that nor its echo on another CPU must not be swallowed.
+        // A violation is in `exec` already. What is neither that nor its echo on another CPU must
+        // not be swallowed.
         if !payload.is::<Stopped>() && !panics::is_kept(&*payload) {
             resume_unwind(payload);
         }

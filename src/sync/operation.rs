@@ -6,8 +6,9 @@ use super::exec::{self, Exec};
 use super::name::Name;
 use super::trace::line;
 
-/// Something that a line of a race asks for, and that may come to nothing: where there is no VMA, none is split. In some interleavings
-/// that may be what the race is about; what comes to nothing in all of them was never asked for.
+/// Something that a line of a race asks for, and that may come to nothing: where there is no VMA,
+/// none is split. In some interleavings that may be what the race is about; what comes to nothing
+/// in all of them was never asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operation {
     cpu: usize,
@@ -17,11 +18,19 @@ pub struct Operation {
 
 impl Operation {
     /// In words; `cpus` are the CPUs' names, and the lines that add them.
-    pub(crate) fn describe<'c>(&self, cpus: impl IntoIterator<Item = (&'c str, &'static Location<'static>)>) -> String {
+    pub(crate) fn describe<'c>(
+        &self,
+        cpus: impl IntoIterator<Item = (&'c str, &'static Location<'static>)>,
+    ) -> String {
         let cpu = cpus.into_iter().nth(self.cpu);
         let place = cpu.map_or_else(|| "at the end".into(), |(name, _)| format!("on CPU '{name}'"));
-        // A CPU that is the operation itself, as `World::swapoff`, is called by the standard library.
-        let at = if self.at.file() == in_std().file() { cpu.map(|(_, line)| line) } else { Some(self.at) };
+        // A CPU that is the operation itself, as `World::swapoff`, is called by the standard
+        // library.
+        let at = if self.at.file() == in_std().file() {
+            cpu.map(|(_, line)| line)
+        } else {
+            Some(self.at)
+        };
         let line = at.map_or_else(String::new, |at| line(at) + ": ");
         format!("{line}{} {place}", self.what)
     }

@@ -1,4 +1,5 @@
-//! Panics while a race is explored: findings, unwinding that only passes through, mishaps and misuse.
+//! Panics while a race is explored: findings, unwinding that only passes through, mishaps and
+//! misuse.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -13,8 +14,8 @@ use super::violation::Violation;
 use super::{loom, native};
 use crate::spec::Clause;
 
-/// Something went wrong that is no finding: a panic while the world was built or audited, or in a condition; or a race that asks for what
-/// makes no sense. Nothing is known then.
+/// Something went wrong that is no finding: a panic while the world was built or audited, or in a
+/// condition; or a race that asks for what makes no sense. Nothing is known then.
 #[derive(Clone, Debug)]
 pub struct Mishap {
     /// Where in the race.
@@ -28,7 +29,11 @@ impl Mishap {
         if let Some(Misuse { said, at }) = payload.downcast_ref::<Misuse>() {
             return Self { place, said: said.clone(), at: Some(line(at)) };
         }
-        let said = text(payload).unwrap_or("a panic without a text").split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = text(payload)
+            .unwrap_or("a panic without a text")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         Self { place, said, at: AT.take() }
     }
 
@@ -56,13 +61,15 @@ struct Misuse {
     at: &'static Location<'static>,
 }
 
-/// The race asks for what makes no sense, here: in the caller's line, which is no finding about the protocol.
+/// The race asks for what makes no sense, here: in the caller's line, which is no finding about the
+/// protocol.
 #[track_caller]
 pub(crate) fn misuse(said: impl Into<String>) -> ! {
     panic::resume_unwind(Box::new(Misuse { said: said.into(), at: Location::caller() }))
 }
 
-/// The race asks for what its protocol has no meaning for: as [`misuse`], but nobody has written anything wrong.
+/// The race asks for what its protocol has no meaning for: as [`misuse`], but nobody has written
+/// anything wrong.
 #[track_caller]
 pub(crate) fn inapplicable(said: &str) -> ! {
     misuse(format!("{}{said}", witness::INAPPLICABLE))
@@ -70,11 +77,14 @@ pub(crate) fn inapplicable(said: &str) -> ! {
 
 /// What a panic says.
 pub(super) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
-    payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied())
+    payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
 }
 
-/// Runs what a race is written of, and what stands in that `place` of it: an assertion that fails there violates
-/// [ASSERT-1](Clause::ASSERT_1).
+/// Runs what a race is written of, and what stands in that `place` of it: an assertion that fails
+/// there violates [ASSERT-1](Clause::ASSERT_1).
 pub(crate) fn asserting(place: impl FnOnce() -> String, body: impl FnOnce()) {
     let failed = caught(body).map_err(|payload| match payload.is::<Misuse>() {
         true => end_with(Mishap::new(place(), &*payload)),
@@ -91,7 +101,8 @@ pub(crate) fn not_asserting<R>(place: &str, body: impl FnOnce() -> R) -> R {
 /// Runs what looks at an execution when it is over.
 pub(crate) fn looking<R>(look: impl FnOnce() -> R) -> Result<R, Mishap> {
     let _quiet = Quiet::begin();
-    panic::catch_unwind(AssertUnwindSafe(look)).map_err(|payload| Mishap::new(CONDITION.into(), &*payload))
+    panic::catch_unwind(AssertUnwindSafe(look))
+        .map_err(|payload| Mishap::new(CONDITION.into(), &*payload))
 }
 
 /// Where something panicked that stands in a condition.
@@ -117,7 +128,8 @@ fn passes_through(payload: &(dyn Any + Send)) -> bool {
         || match exec::with(Exec::engine) {
             Engine::Native => native::unwinds(payload),
             Engine::Shuttle => dpor::aborting(),
-            // loom's own panics begin in loom: its deadlocks and limits, and the end of a CPU that is not gone on with.
+            // loom's own panics begin in loom: its deadlocks and limits, and the end of a CPU that
+            // is not gone on with.
             Engine::Loom => exec::is_in_engine(),
         }
 }
@@ -153,7 +165,8 @@ impl Drop for Quiet {
 pub fn silence_results() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        // dpor installs a hook of its own when it first runs; above ours, that one would keep from us where it was.
+        // dpor installs a hook of its own when it first runs; above ours, that one would keep from
+        // us where it was.
         dpor::Explorer::new(dpor::Strategy::Dfs).run(|| ());
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {

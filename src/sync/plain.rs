@@ -14,8 +14,9 @@ use super::name::Name;
 use super::panics::misuse;
 use crate::spec::Clause;
 
-/// Data that some lock or other keeps apart ([GUARD-1]). The exhaustive scheduler checks that no two accesses, one of them a write, are
-/// unordered: such a pair would be a step that nobody announced.
+/// Data that some lock or other keeps apart ([GUARD-1]). The exhaustive scheduler checks that no
+/// two accesses, one of them a write, are unordered: such a pair would be a step that nobody
+/// announced.
 pub struct Plain<T> {
     id: u32,
     name: Name,
@@ -26,13 +27,20 @@ pub struct Plain<T> {
 impl<T: Debug + Hash> Plain<T> {
     /// A cell with `data` in it.
     pub fn new(name: Name, data: T) -> Self {
-        Self { id: engine::made(name, || engine::inside(&data)), name, cell: engine::Cell::new(), data: Mutex::new(data) }
+        Self {
+            id: engine::made(name, || engine::inside(&data)),
+            name,
+            cell: engine::Cell::new(),
+            data: Mutex::new(data),
+        }
     }
 
     #[track_caller]
     fn access(&self, write: bool) {
         let race = exec::cpu() != exec::BOOT && self.cell.races(write);
-        exec::clause(Clause::GUARD_1, !race, || format!("{} is touched by two CPUs, and no lock orders them", self.name));
+        exec::clause(Clause::GUARD_1, !race, || {
+            format!("{} is touched by two CPUs, and no lock orders them", self.name)
+        });
     }
 
     /// A copy of the data.
@@ -102,8 +110,8 @@ impl<T: Copy> Fixed<T> {
     }
 }
 
-/// How long something may be used: whoever ends it must know that nobody does any more. No step; the exhaustive scheduler sees who could not
-/// know.
+/// How long something may be used: whoever ends it must know that nobody does any more. No step;
+/// the exhaustive scheduler sees who could not know.
 pub(crate) struct Lifetime {
     cell: engine::Cell,
     ended: AtomicBool,

@@ -25,15 +25,22 @@ struct State {
 /// Which section is which does not matter, only who waits for it; nor in which order they began.
 impl Hash for State {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let waits = |section| self.waiting.iter().filter(move |&&(_, last)| section <= last).map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
-        let mut waited: Vec<_> = self.sections.iter().map(|&(cpu, section)| (cpu, waits(section))).collect();
+        let waits = |section| {
+            self.waiting
+                .iter()
+                .filter(move |&&(_, last)| section <= last)
+                .map(|&(cpu, _)| cpu)
+                .collect::<BTreeSet<_>>()
+        };
+        let mut waited: Vec<_> =
+            self.sections.iter().map(|&(cpu, section)| (cpu, waits(section))).collect();
         waited.sort_unstable();
         waited.hash(hasher);
     }
 }
 
-/// The RCU domain. An epoch scheme: each outermost read section has a number, and a grace period ends when every section that was under
-/// way at its start has ended.
+/// The RCU domain. An epoch scheme: each outermost read section has a number, and a grace period
+/// ends when every section that was under way at its start has ended.
 pub struct Rcu {
     id: u32,
     name: Name,
@@ -44,23 +51,33 @@ pub struct Rcu {
 
 impl Rcu {
     /// No reader yet.
-    #[expect(clippy::new_without_default, reason = "a modelled object exists only inside an execution")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a modelled object exists only inside an execution"
+    )]
     pub fn new() -> Self {
         Self::named(Name::new("rcu", 0, 0), false)
     }
 
-    /// One of its own, whose readers may sleep: who waits for them waits for nobody else. Kernel: `srcu_struct`, or a `percpu_ref` that is killed.
+    /// One of its own, whose readers may sleep: who waits for them waits for nobody else. Kernel:
+    /// `srcu_struct`, or a `percpu_ref` that is killed.
     pub fn sleepable(name: Name) -> Self {
         Self::named(name, true)
     }
 
     fn named(name: Name, sleepable: bool) -> Self {
-        Self { id: engine::made(name, Digest::default), name, sleepable, state: Monitor::new(State::default()) }
+        Self {
+            id: engine::made(name, Digest::default),
+            name,
+            sleepable,
+            state: Monitor::new(State::default()),
+        }
     }
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State) {
-        let readers = |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
+        let readers =
+            |state: &State| state.sections.iter().map(|&(cpu, _)| cpu).collect::<BTreeSet<_>>();
         state.object(self.id, self.name, || format!("{:?}", self.state.peek(readers)));
     }
 
@@ -98,11 +115,14 @@ impl Rcu {
             if self.sleepable { mine.is_some() } else { lockdep::rcu_leave() }
         });
         event(StepKind::RcuUnlock, None, || self.says("rcu_read_unlock()"));
-        exec::clause(Clause::UNLOCK_1, inside, || "rcu_read_unlock() outside a read section".into());
+        exec::clause(Clause::UNLOCK_1, inside, || {
+            "rcu_read_unlock() outside a read section".into()
+        });
     }
 
-    /// Something is freed from here on: the grace period before its memory goes waits for the read sections that are under way, and those
-    /// that begin later see that it was freed. Never waits. Kernel: `call_rcu`.
+    /// Something is freed from here on: the grace period before its memory goes waits for the read
+    /// sections that are under way, and those that begin later see that it was freed. Never waits.
+    /// Kernel: `call_rcu`.
     /// Returns the moment.
     pub(super) fn call(&self) -> u64 {
         self.state.enter(self.step(Access::Write), |_| {
@@ -124,7 +144,9 @@ impl Rcu {
         // Whom it waits for is part of the state; its number is not.
         engine::observed(if engine::by_states() { 0 } else { before });
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
-        self.state.enter_when(self.step(Access::Wait), over, |state| state.waiting.retain(|&(cpu, _)| cpu != me));
+        self.state.enter_when(self.step(Access::Wait), over, |state| {
+            state.waiting.retain(|&(cpu, _)| cpu != me)
+        });
         event(StepKind::Rcu, None, || self.says("synchronize_rcu() is over"));
     }
 }

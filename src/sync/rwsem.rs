@@ -32,7 +32,8 @@ impl Hash for State {
 }
 
 impl State {
-    /// May `cpu`, which is queued, have it now? Readers go in together, as far as the next writer in the queue.
+    /// May `cpu`, which is queued, have it now? Readers go in together, as far as the next writer
+    /// in the queue.
     fn turn_of(&self, cpu: usize) -> bool {
         let at = self.queue.iter().position(|&(c, _)| c == cpu).expect("queued before it waits");
         let (_, writes) = self.queue[at];
@@ -50,8 +51,8 @@ impl State {
 
 /// A fair reader/writer semaphore. Kernel: `struct rw_semaphore`, as `mm->mmap_sem`.
 ///
-/// Fair means: who comes after a queued writer waits behind it, readers too. That is what turns a read lock taken under the page lock
-/// into a deadlock (claim S4.5).
+/// Fair means: who comes after a queued writer waits behind it, readers too. That is what turns a
+/// read lock taken under the page lock into a deadlock (claim S4.5).
 pub struct RwSem {
     id: u32,
     name: Name,
@@ -61,7 +62,11 @@ pub struct RwSem {
 impl RwSem {
     /// A free semaphore.
     pub fn new(name: Name) -> Self {
-        Self { id: engine::made(name, Digest::default), name, state: Monitor::new(State::default()) }
+        Self {
+            id: engine::made(name, Digest::default),
+            name,
+            state: Monitor::new(State::default()),
+        }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -96,7 +101,8 @@ impl RwSem {
         lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Shared, "down_read");
         let me = exec::cpu();
         self.state.enter_when(
-            // It leaves the queue, so it is more than a shared acquisition; others may be reading, so it is not an exclusive one.
+            // It leaves the queue, so it is more than a shared acquisition; others may be reading,
+            // so it is not an exclusive one.
             self.step(Access::Write),
             |state| state.turn_of(me),
             |state| {
@@ -123,7 +129,9 @@ impl RwSem {
     #[must_use]
     pub fn down_read_trylock(&self) -> bool {
         let taken = self.try_read();
-        event(try_kind(taken), Some(self.name), || format!("down_read_trylock({}) {}", self.name, if taken { "got it" } else { "failed" }));
+        event(try_kind(taken), Some(self.name), || {
+            format!("down_read_trylock({}) {}", self.name, if taken { "got it" } else { "failed" })
+        });
         taken
     }
 
@@ -138,7 +146,9 @@ impl RwSem {
             at.is_some()
         });
         event(StepKind::Unlock, Some(self.name), || format!("up_read({})", self.name));
-        exec::clause(Clause::UNLOCK_1, held, || format!("up_read({}) by a CPU that does not read", self.name));
+        exec::clause(Clause::UNLOCK_1, held, || {
+            format!("up_read({}) by a CPU that does not read", self.name)
+        });
     }
 
     /// Sleeps until it may write: joins the queue, then waits to be its head with nobody inside.
@@ -146,7 +156,13 @@ impl RwSem {
     pub fn down_write(&self) {
         lockdep::might_sleep(self.name);
         self.enter_queue(true);
-        lockdep::about_to_lock(self.id, self.name, LockKind::Sleeping, Mode::Exclusive, "down_write");
+        lockdep::about_to_lock(
+            self.id,
+            self.name,
+            LockKind::Sleeping,
+            Mode::Exclusive,
+            "down_write",
+        );
         let me = exec::cpu();
         self.state.enter_when(
             self.step(Access::Acquire),
@@ -187,14 +203,18 @@ impl RwSem {
             state.writer.take() == Some(me)
         });
         event(StepKind::Unlock, Some(self.name), || format!("up_write({})", self.name));
-        exec::clause(Clause::UNLOCK_1, held, || format!("up_write({}) by a CPU that does not write", self.name));
+        exec::clause(Clause::UNLOCK_1, held, || {
+            format!("up_write({}) by a CPU that does not write", self.name)
+        });
     }
 
     /// Somebody, at least this CPU, holds it for writing ([GUARD-1]).
     #[track_caller]
     pub fn assert_write_held(&self) {
         let held = exec::cpu() == exec::BOOT || lockdep::writes(self.id);
-        exec::clause(Clause::GUARD_1, held, || format!("{} must be held for writing here", self.name));
+        exec::clause(Clause::GUARD_1, held, || {
+            format!("{} must be held for writing here", self.name)
+        });
     }
 
     /// This CPU holds it, for reading or writing ([GUARD-1]).
@@ -207,9 +227,13 @@ impl RwSem {
     /// Does anybody hold it? A step of the protocol (`rwsem_is_locked`).
     #[track_caller]
     pub fn is_locked(&self) -> bool {
-        let locked = self.state.enter(self.step(Access::Read), |state| state.writer.is_some() || !state.readers.is_empty());
+        let locked = self.state.enter(self.step(Access::Read), |state| {
+            state.writer.is_some() || !state.readers.is_empty()
+        });
         engine::observed(u64::from(locked));
-        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" }));
+        event(StepKind::Load, Some(self.name), || {
+            format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" })
+        });
         locked
     }
 
@@ -220,7 +244,11 @@ impl RwSem {
 
     /// Does the caller hold it for writing? For checks, and for who gives it back.
     pub fn is_write_held(&self) -> bool {
-        if exec::cpu() == exec::BOOT { self.writer() == Some(exec::BOOT) } else { lockdep::writes(self.id) }
+        if exec::cpu() == exec::BOOT {
+            self.writer() == Some(exec::BOOT)
+        } else {
+            lockdep::writes(self.id)
+        }
     }
 
     /// Its name.
@@ -238,6 +266,8 @@ impl RwSem {
     pub(crate) fn see(&self, state: &mut super::State) {
         // Readers come and go in any order.
         let readers = |state: &State| state.readers.iter().copied().collect::<BTreeSet<_>>();
-        state.object(self.id, self.name, || self.state.peek(|s| format!("{:?} {:?} {:?}", s.writer, readers(s), s.queue)));
+        state.object(self.id, self.name, || {
+            self.state.peek(|s| format!("{:?} {:?} {:?}", s.writer, readers(s), s.queue))
+        });
     }
 }

@@ -1,5 +1,6 @@
-//! Raw primitives on shuttle: CPUs are coroutines of one OS thread, and whoever the scheduler picked runs alone until its next step.
-//! So state is plain data behind an uncontended lock; all there is to do is to announce each step before it happens.
+//! Raw primitives on shuttle: CPUs are coroutines of one OS thread, and whoever the scheduler
+//! picked runs alone until its next step. So state is plain data behind an uncontended lock; all
+//! there is to do is to announce each step before it happens.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub fn announce(step: Step) {
     }
 }
 
-/// What the last step read is part of what its CPU knows: the scheduler must know it to recognize a state it has seen.
+/// What the last step read is part of what its CPU knows: the scheduler must know it to recognize a
+/// state it has seen.
 pub fn observed(value: u64) {
     if announced() {
         dpor::observed(value);
@@ -105,7 +107,8 @@ impl Word {
         announce(step);
         let before = self.0.load(Ordering::Relaxed);
         self.set(step.object, change(before));
-        // Nobody looks at what an update found, and it depends on the order of updates, which commute.
+        // Nobody looks at what an update found, and it depends on the order of updates, which
+        // commute.
         if step.access != Access::Update {
             observed(before);
         }
@@ -135,7 +138,12 @@ impl<S: Hash> Monitor<S> {
     }
 
     #[track_caller]
-    pub fn enter_when<R>(&self, step: Step, ready: impl Fn(&S) -> bool, act: impl FnOnce(&mut S) -> R) -> R {
+    pub fn enter_when<R>(
+        &self,
+        step: Step,
+        ready: impl Fn(&S) -> bool,
+        act: impl FnOnce(&mut S) -> R,
+    ) -> R {
         if announced() {
             let switching = exec::Switching::begin();
             dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock()));
@@ -228,7 +236,8 @@ mod tests {
     use crate::sync::engine::Engine;
     use crate::sync::{MmuWord, Name};
 
-    /// Two CPUs in this interleaving; each is given its number, and all that they share, with two objects.
+    /// Two CPUs in this interleaving; each is given its number, and all that they share, with two
+    /// objects.
     fn replay<T: Send + Sync + 'static>(
         schedule: &str,
         make: fn() -> T,
@@ -241,15 +250,19 @@ mod tests {
                 let (shared, objects) = (Arc::new(make()), [exec.new_object(), exec.new_object()]);
                 let cpu = |number: u64| {
                     let (shared, body) = (shared.clone(), body.clone());
-                    (format!("CPU{number}"), Box::new(move || body(number, &shared, objects)) as CpuBody)
+                    (
+                        format!("CPU{number}"),
+                        Box::new(move || body(number, &shared, objects)) as CpuBody,
+                    )
                 };
                 run_cpus(&exec, vec![cpu(0), cpu(1)], Box::new(|| ()));
             });
         })
     }
 
-    /// Each CPU adds one and takes it back, round after round. When CPU 0 begins its third round, all is as when it began its second: but for
-    /// what CPU 1 found when it last added, which depends on who added first.
+    /// Each CPU adds one and takes it back, round after round. When CPU 0 begins its third round,
+    /// all is as when it began its second: but for what CPU 1 found when it last added, which
+    /// depends on who added first.
     fn adders(access: Access) -> Report {
         let adder = move |cpu, word: &Word, [object, _]: [u32; 2]| {
             for _ in 0..3 {
@@ -265,7 +278,10 @@ mod tests {
     fn what_an_update_found_is_not_known_to_its_cpu() {
         let report = adders(Access::Update);
         let failure = report.failures.first().expect("a livelock");
-        assert!(matches!(failure.kind, FailureKind::Livelock { .. }) && failure.schedule.len() == 7, "{failure}");
+        assert!(
+            matches!(failure.kind, FailureKind::Livelock { .. }) && failure.schedule.len() == 7,
+            "{failure}"
+        );
     }
 
     #[test]
@@ -274,7 +290,8 @@ mod tests {
         assert!(report.failing == 0 && report.complete == 1, "{report}");
     }
 
-    /// When CPU 0 begins its third round, all is as when it began its second: but for what CPU 1 has replaced, 2 then and 3 now.
+    /// When CPU 0 begins its third round, all is as when it began its second: but for what CPU 1
+    /// has replaced, 2 then and 3 now.
     #[test]
     fn what_was_replaced_is_known_to_its_cpu() {
         let body = |cpu, word: &MmuWord<u64>, [_, other]: [u32; 2]| {
@@ -294,8 +311,8 @@ mod tests {
         assert!(report.failing == 0 && report.complete == 1, "{report}");
     }
 
-    /// When CPU 0 begins its third round, all is as when it began its second: but for what CPU 1 has read, 3 then and 2 now, at one address
-    /// if the allocator likes.
+    /// When CPU 0 begins its third round, all is as when it began its second: but for what CPU 1
+    /// has read, 3 then and 2 now, at one address if the allocator likes.
     #[test]
     fn a_value_is_not_known_by_its_address() {
         let body = |cpu, published: &Published<[u64; 20]>, [object, other]: [u32; 2]| {

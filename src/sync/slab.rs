@@ -16,8 +16,8 @@ use super::word::{Ghost, Scalar};
 use crate::spec::Clause;
 use witness::StepKind;
 
-/// A pointer into a slab: which slot, and in which of its lives. The kernel's pointer is the slot alone; the life is what the checker
-/// knows beside it, and no protocol code may compare it.
+/// A pointer into a slab: which slot, and in which of its lives. The kernel's pointer is the slot
+/// alone; the life is what the checker knows beside it, and no protocol code may compare it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlabRef {
     slot: u32,
@@ -78,7 +78,8 @@ struct History {
 
 impl History {
     fn life(&self) -> u32 {
-        u32::try_from(self.freed.len()).expect("fewer lives than 2^32") + u32::from(self.state == State::Allocated)
+        u32::try_from(self.freed.len()).expect("fewer lives than 2^32")
+            + u32::from(self.state == State::Allocated)
     }
 
     fn is(&self, r: SlabRef) -> bool {
@@ -106,10 +107,12 @@ struct Slot<T> {
     history: Ghost<History>,
 }
 
-/// A `SLAB_DESTROY_BY_RCU` cache of `T`: a freed object may be handed out again at once, even while readers under RCU still hold it, but
-/// its memory stays an object of this type until a grace period has passed.
+/// A `SLAB_DESTROY_BY_RCU` cache of `T`: a freed object may be handed out again at once, even while
+/// readers under RCU still hold it, but its memory stays an object of this type until a grace
+/// period has passed.
 ///
-/// The constructor runs once a slot, as in the kernel: what an object holds survives free and allocation unless the new owner sets it.
+/// The constructor runs once a slot, as in the kernel: what an object holds survives free and
+/// allocation unless the new owner sets it.
 pub struct Slab<T> {
     id: u32,
     class: &'static str,
@@ -136,7 +139,10 @@ impl<T> Slab<T> {
         let construct = |number| Slot {
             number,
             object: (self.construct)(number),
-            history: Ghost::new(Name::new("slot %a", number, 0), History { state: State::Free, freed: Vec::new() }),
+            history: Ghost::new(
+                Name::new("slot %a", number, 0),
+                History { state: State::Free, freed: Vec::new() },
+            ),
         };
         self.slots.push_with(construct).number
     }
@@ -164,7 +170,9 @@ impl<T> Slab<T> {
             history.life()
         });
         let r = SlabRef { slot, life };
-        event(StepKind::Note, None, || format!("allocate {}{}", self.name(r), if life > 1 { " (recycled)" } else { "" }));
+        event(StepKind::Note, None, || {
+            format!("allocate {}{}", self.name(r), if life > 1 { " (recycled)" } else { "" })
+        });
         r
     }
 
@@ -182,13 +190,16 @@ impl<T> Slab<T> {
             }
             allocated
         });
-        exec::clause(Clause::LIFE_1, allocated, || format!("{} is freed, but it is not allocated", self.name(r)));
+        exec::clause(Clause::LIFE_1, allocated, || {
+            format!("{} is freed, but it is not allocated", self.name(r))
+        });
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
         self.free.enter(self.step(), |free| free.push(r.slot));
         engine::observed(0);
     }
 
-    /// Releases the memory of all objects that are free now, after a grace period. Kernel: `kmem_cache_shrink`, through `call_rcu`.
+    /// Releases the memory of all objects that are free now, after a grace period. Kernel:
+    /// `kmem_cache_shrink`, through `call_rcu`.
     #[track_caller]
     pub fn shrink(&self, rcu: &Rcu) {
         let released = self.free.enter(self.step(), std::mem::take);
@@ -203,8 +214,9 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Follows a pointer ([LIFE-1]): the object must be allocated, in the life the pointer was taken in; or else the caller must be in an
-    /// RCU read section that began before the object was freed, and then finds whatever the memory is now: an object of this type.
+    /// Follows a pointer ([LIFE-1]): the object must be allocated, in the life the pointer was
+    /// taken in; or else the caller must be in an RCU read section that began before the object was
+    /// freed, and then finds whatever the memory is now: an object of this type.
     #[track_caller]
     pub fn get(&self, r: SlabRef) -> &T {
         let slot = self.slot(r.slot);
@@ -214,7 +226,10 @@ impl<T> Slab<T> {
                 let freed = history.freed.get(r.life as usize - 1);
                 freed.zip(lockdep::rcu_since()).is_some_and(|(&freed, entered)| entered < freed)
             };
-            (history.state, history.is(r) || (history.state != State::Released && freed_under_reader()))
+            (
+                history.state,
+                history.is(r) || (history.state != State::Released && freed_under_reader()),
+            )
         });
         exec::clause(Clause::LIFE_1, legal, || {
             let is = match state {
@@ -222,15 +237,18 @@ impl<T> Slab<T> {
                 State::Free => "has been freed",
                 State::Released => "has been freed and its memory released",
             };
-            format!("{} is used, but it {is}; no RCU read section that began before protects it", self.name(r))
+            format!(
+                "{} is used, but it {is}; no RCU read section that began before protects it",
+                self.name(r)
+            )
         });
         // Whoever goes on knows only that.
         engine::learned_only(before, &());
         &slot.object
     }
 
-    /// The object that is in the slot now, for one who has a reference on it. What the checker knows of an object that the kernel knows by its
-    /// address: a step.
+    /// The object that is in the slot now, for one who has a reference on it. What the checker
+    /// knows of an object that the kernel knows by its address: a step.
     pub fn resident(&self, r: SlabRef) -> SlabRef {
         SlabRef { slot: r.slot, life: self.slot(r.slot).history.with(History::life) }
     }
@@ -248,13 +266,18 @@ impl<T> Slab<T> {
     /// All allocated objects: for audits and pictures only.
     pub fn live(&self) -> impl Iterator<Item = (SlabRef, &T)> {
         self.slots.iter().filter_map(|slot| {
-            let (r, allocated) =
-                slot.history.peek(|history| (SlabRef { slot: slot.number, life: history.life() }, history.state == State::Allocated));
+            let (r, allocated) = slot.history.peek(|history| {
+                (
+                    SlabRef { slot: slot.number, life: history.life() },
+                    history.state == State::Allocated,
+                )
+            });
             allocated.then_some((r, &slot.object))
         })
     }
 
-    /// What tells states apart beside what is in the objects: who may still use which of the lives of a slot.
+    /// What tells states apart beside what is in the objects: who may still use which of the lives
+    /// of a slot.
     pub(crate) fn feed(&self, digest: &mut Digest) {
         for slot in self.slots.iter() {
             let under = |freed: &u64| (slot.number, lockdep::readers_before(*freed)).hash(digest);
@@ -264,10 +287,15 @@ impl<T> Slab<T> {
 
     /// See [`State`](super::State).
     pub(crate) fn see(&self, state: &mut super::State, see: impl Fn(&T, &mut super::State)) {
-        state.object(self.id, Name::new(self.class, 0, 0), || self.free.peek(|free| format!("{free:?}")));
+        state.object(self.id, Name::new(self.class, 0, 0), || {
+            self.free.peek(|free| format!("{free:?}"))
+        });
         for slot in self.slots.iter() {
             if state.forgets() {
-                state.value(Name::new("slot %a", slot.number, 0), slot.history.peek(|history| format!("{:?}", history.state)));
+                state.value(
+                    Name::new("slot %a", slot.number, 0),
+                    slot.history.peek(|history| format!("{:?}", history.state)),
+                );
             } else {
                 slot.history.see(state);
             }

@@ -1,4 +1,5 @@
-//! The whole state: by name, to compare two executions that should have come to the same; or as a number, to know a state of one execution again.
+//! The whole state: by name, to compare two executions that should have come to the same; or as a
+//! number, to know a state of one execution again.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +10,9 @@ use dpor::Digest;
 use super::exec;
 use super::name::{GONE, Name, PRIME};
 
-/// Everything that is shared, object by object. What [`Race::selfcheck`](crate::Race::selfcheck) compares, so nothing may be missing in it:
-/// every object that was ever made has a number, and [`unseen`](Self::unseen) says which were passed over. Retry loops are told by the same
+/// Everything that is shared, object by object. What [`Race::selfcheck`](crate::Race::selfcheck)
+/// compares, so nothing may be missing in it: every object that was ever made has a number, and
+/// [`unseen`](Self::unseen) says which were passed over. Retry loops are told by the same
 /// (`World::fingerprint`), so that a livelock is one of all there is.
 #[derive(Default)]
 pub(crate) struct State {
@@ -25,8 +27,9 @@ impl State {
         Self { hash: Some(0), ..Self::default() }
     }
 
-    /// Is it one by which a state is to be known again? Then what is past, and no step can depend on, is left out: how many pages a frame has had
-    /// before, or what has been freed for good. Else no loop that allocates would ever come back to where it was.
+    /// Is it one by which a state is to be known again? Then what is past, and no step can depend
+    /// on, is left out: how many pages a frame has had before, or what has been freed for good.
+    /// Else no loop that allocates would ever come back to where it was.
     pub fn forgets(&self) -> bool {
         self.hash.is_some()
     }
@@ -43,7 +46,13 @@ impl State {
     }
 
     /// The same of one that has a short form, without what is past.
-    pub(super) fn word(&mut self, id: u32, name: Name, word: impl FnOnce() -> u64, value: impl FnOnce() -> String) {
+    pub(super) fn word(
+        &mut self,
+        id: u32,
+        name: Name,
+        word: impl FnOnce() -> u64,
+        value: impl FnOnce() -> String,
+    ) {
         match &mut self.hash {
             Some(hash) => _ = mix(mix(hash, id.into()), word()),
             None => self.object(id, name, value),
@@ -91,7 +100,11 @@ fn mix(hash: &mut u64, value: u64) -> &mut u64 {
 
 /// What is primed is known by its name without the primes.
 fn text(hash: &mut u64, text: &str) {
-    let plain = if text.contains([PRIME, GONE]) { text.replace([PRIME, GONE], "").into() } else { Cow::Borrowed(text) };
+    let plain = if text.contains([PRIME, GONE]) {
+        text.replace([PRIME, GONE], "").into()
+    } else {
+        Cow::Borrowed(text)
+    };
     for part in plain.as_bytes().chunks(8) {
         let mut eight = [0; 8];
         eight[..part.len()].copy_from_slice(part);

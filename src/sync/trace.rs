@@ -12,7 +12,8 @@ use super::lockdep;
 use super::name::Name;
 use super::violation::Violation;
 
-/// A look at the whole state, as (name, value) pairs; taken after each event, and only while tracing.
+/// A look at the whole state, as (name, value) pairs; taken after each event, and only while
+/// tracing.
 pub type Observer = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 
 /// The steps of one execution.
@@ -22,7 +23,8 @@ pub struct Trace {
     /// For each of them, how many steps of the schedule had been taken then.
     taken: Vec<usize>,
     depth: Vec<u8>,
-    /// Calls that have not done anything yet, by CPU: a function shows in the order of its first step, not of its call.
+    /// Calls that have not done anything yet, by CPU: a function shows in the order of its first
+    /// step, not of its call.
     calls: Vec<Vec<Step>>,
     /// The state when the CPUs start, and now.
     start: BTreeMap<String, String>,
@@ -40,7 +42,8 @@ impl Trace {
         (self.start.into_iter().map(|(name, value)| Fact { name, value }).collect(), self.steps)
     }
 
-    /// Which of the recorded steps are those of the schedule from `first` up to `end`: (first, last).
+    /// Which of the recorded steps are those of the schedule from `first` up to `end`: (first,
+    /// last).
     pub fn lines_of(&self, schedule: &std::ops::Range<usize>) -> (usize, usize) {
         let first = self.taken.partition_point(|&taken| taken <= schedule.start);
         let end = self.taken.partition_point(|&taken| taken <= schedule.end);
@@ -68,7 +71,10 @@ impl Trace {
             }
         }
         for name in self.state.keys().filter(|name| !state.contains_key(*name)) {
-            let gone = format!("{} is gone", name.split_once('.').map_or(name.as_str(), |(object, _)| object));
+            let gone = format!(
+                "{} is gone",
+                name.split_once('.').map_or(name.as_str(), |(object, _)| object)
+            );
             if !now.contains(&gone) {
                 now.push(gone);
             }
@@ -77,7 +83,15 @@ impl Trace {
         now
     }
 
-    fn push(&mut self, taken: usize, cpu: usize, kind: StepKind, object: String, text: String, at: &Location<'_>) {
+    fn push(
+        &mut self,
+        taken: usize,
+        cpu: usize,
+        kind: StepKind,
+        object: String,
+        text: String,
+        at: &Location<'_>,
+    ) {
         if cpu == exec::BOOT {
             return;
         }
@@ -93,8 +107,15 @@ impl Trace {
         self.taken.resize(self.steps.len(), taken);
     }
 
-    /// Of a deadlock, what each CPU of the circle waits for: the one that closes it first, since it is the one that runs.
-    pub(super) fn violation(&mut self, taken: usize, cpu: usize, violation: &Violation, at: &Location<'_>) {
+    /// Of a deadlock, what each CPU of the circle waits for: the one that closes it first, since it
+    /// is the one that runs.
+    pub(super) fn violation(
+        &mut self,
+        taken: usize,
+        cpu: usize,
+        violation: &Violation,
+        at: &Location<'_>,
+    ) {
         for (n, wait) in violation.cycle.iter().enumerate() {
             let next = &violation.cycle[(n + 1) % violation.cycle.len()];
             let whose = match (next.cpu == wait.cpu, next.queued) {
@@ -102,17 +123,31 @@ impl Trace {
                 (false, true) => format!("CPU{}, which is before it in the queue", next.cpu),
                 (false, false) => format!("CPU{}", next.cpu),
             };
-            self.push(taken, wait.cpu, StepKind::Blocked, wait.wants.to_string(), format!("{} waits for {whose}", wait.call()), wait.at);
+            self.push(
+                taken,
+                wait.cpu,
+                StepKind::Blocked,
+                wait.wants.to_string(),
+                format!("{} waits for {whose}", wait.call()),
+                wait.at,
+            );
         }
         if !violation.cycle.is_empty() {
             return;
         }
-        self.push(taken, cpu, StepKind::Violation, String::new(), format!("{}: {}", violation.clause, violation.what), at);
+        self.push(
+            taken,
+            cpu,
+            StepKind::Violation,
+            String::new(),
+            format!("{}: {}", violation.clause, violation.what),
+            at,
+        );
     }
 }
 
-/// A line of the sources as it is shown: from where cargo was run, or, in a crate from elsewhere, from its `src` on. Where that lies on this machine
-/// is nobody's business.
+/// A line of the sources as it is shown: from where cargo was run, or, in a crate from elsewhere,
+/// from its `src` on. Where that lies on this machine is nobody's business.
 pub(crate) fn line(at: &Location<'_>) -> String {
     format!("{}:{}", shown(at.file()), at.line())
 }
@@ -140,7 +175,8 @@ pub struct Taken<'t> {
     pub object: Option<Name>,
     /// In words.
     pub text: &'t str,
-    /// The locks that it holds now, in the order in which it took them, each with whether others may hold it too.
+    /// The locks that it holds now, in the order in which it took them, each with whether others
+    /// may hold it too.
     pub held: Vec<(Name, bool)>,
     /// It is in an RCU read section now.
     pub rcu: bool,
@@ -148,18 +184,27 @@ pub struct Taken<'t> {
 
 static WATCH: OnceLock<fn(&Taken<'_>)> = OnceLock::new();
 
-/// From now on, every step that a CPU takes in this process is told to `watch`, on the stack on which it was taken. Once and for all: for a test that
-/// looks at the stack.
+/// From now on, every step that a CPU takes in this process is told to `watch`, on the stack on
+/// which it was taken. Once and for all: for a test that looks at the stack.
 pub fn watch(watch: fn(&Taken<'_>)) {
     WATCH.set(watch).unwrap_or_else(|_| super::misuse("the steps are watched already"));
 }
 
 fn tell(watch: fn(&Taken<'_>), kind: StepKind, object: Option<Name>, text: &str) {
     let cpu = exec::cpu();
-    let says_only = matches!(kind, StepKind::Call | StepKind::Return | StepKind::Violation) || (kind == StepKind::Note && object.is_none());
+    let says_only = matches!(kind, StepKind::Call | StepKind::Return | StepKind::Violation)
+        || (kind == StepKind::Note && object.is_none());
     if cpu != exec::BOOT && !says_only && !std::thread::panicking() {
         let (held, rcu) = lockdep::held_by_me();
-        watch(&Taken { cpu, step: exec::with(exec::Exec::announced), kind, object, text, held, rcu });
+        watch(&Taken {
+            cpu,
+            step: exec::with(exec::Exec::announced),
+            kind,
+            object,
+            text,
+            held,
+            rcu,
+        });
     }
 }
 
@@ -231,7 +276,8 @@ macro_rules! call {
     ($($text:tt)+) => { let _call = $crate::sync::enter(|| format!($($text)+)); };
 }
 
-/// Says in the witness what the protocol code found or decided. The arguments are evaluated only when a witness is being recorded.
+/// Says in the witness what the protocol code found or decided. The arguments are evaluated only
+/// when a witness is being recorded.
 #[macro_export]
 macro_rules! note {
     ($($text:tt)+) => { $crate::sync::remark(|| format!($($text)+)) };

@@ -12,7 +12,8 @@ pub struct Violation {
     pub what: String,
     /// For a deadlock: who waits for whom.
     pub cycle: Vec<WaitFor>,
-    /// Has the execution shown what a violation must show to count? See [`Race::showing`](crate::Race::showing).
+    /// Has the execution shown what a violation must show to count? See
+    /// [`Race::showing`](crate::Race::showing).
     pub counts: bool,
 }
 

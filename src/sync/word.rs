@@ -65,7 +65,8 @@ impl Scalar for bool {
     }
 }
 
-/// One atomic word. Plain accesses are the kernel's `READ_ONCE` and `WRITE_ONCE`: relaxed; anything stronger is said.
+/// One atomic word. Plain accesses are the kernel's `READ_ONCE` and `WRITE_ONCE`: relaxed; anything
+/// stronger is said.
 pub struct Word<T> {
     id: u32,
     name: Name,
@@ -76,7 +77,12 @@ pub struct Word<T> {
 impl<T: Scalar> Word<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(name, || digest_of(&value.pack())), name, raw: engine::Word::new(value.pack()), value: PhantomData }
+        Self {
+            id: engine::made(name, || digest_of(&value.pack())),
+            name,
+            raw: engine::Word::new(value.pack()),
+            value: PhantomData,
+        }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -110,17 +116,20 @@ impl<T: Scalar> Word<T> {
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, value.show()));
     }
 
-    /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as all of the kernel's atomics that return
-    /// a value: a full barrier before and one after.
+    /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as
+    /// all of the kernel's atomics that return a value: a full barrier before and one after.
     #[track_caller]
     pub fn update(&self, change: impl Fn(T) -> T) -> T {
-        self.update_if(|value| Some(change(value))).unwrap_or_else(|_| unreachable!("the closure never declines"))
+        self.update_if(|value| Some(change(value)))
+            .unwrap_or_else(|_| unreachable!("the closure never declines"))
     }
 
-    /// The same if `change` has something to change it to; else the value stays, and orders nothing. Ok or not, returns the one before.
+    /// The same if `change` has something to change it to; else the value stays, and orders
+    /// nothing. Ok or not, returns the one before.
     #[track_caller]
     pub fn update_if(&self, change: impl Fn(T) -> Option<T>) -> Result<T, T> {
-        let before = self.raw.update_if(self.step(Access::Rmw), |word| change(T::unpack(word)).map(T::pack));
+        let before =
+            self.raw.update_if(self.step(Access::Rmw), |word| change(T::unpack(word)).map(T::pack));
         let before = before.map(T::unpack).map_err(T::unpack);
         event(StepKind::Store, Some(self.name), || {
             let value = before.unwrap_or_else(|value| value);
@@ -129,7 +138,8 @@ impl<T: Scalar> Word<T> {
         before
     }
 
-    /// Replaces `old` by `new`, in one step; false if it is something else. Kernel: `atomic_cmpxchg`.
+    /// Replaces `old` by `new`, in one step; false if it is something else. Kernel:
+    /// `atomic_cmpxchg`.
     #[track_caller]
     #[must_use]
     pub fn cmpxchg(&self, old: T, new: T) -> bool {
@@ -173,7 +183,9 @@ impl Word<i64> {
     #[track_caller]
     pub fn add(&self, n: i64) {
         self.raw.add(self.step(Access::Update), n.cast_unsigned());
-        event(StepKind::Store, Some(self.name), || format!("{} {} {}", self.name, if n < 0 { "-=" } else { "+=" }, n.abs()));
+        event(StepKind::Store, Some(self.name), || {
+            format!("{} {} {}", self.name, if n < 0 { "-=" } else { "+=" }, n.abs())
+        });
     }
 
     /// Adds, and returns the sum. Kernel: `atomic_add_return`.
@@ -208,7 +220,8 @@ impl Word<bool> {
     }
 }
 
-/// A pointer to an immutable value, replaced as a whole. Kernel: `rcu_assign_pointer`, `rcu_dereference`; natively an `ArcSwap`.
+/// A pointer to an immutable value, replaced as a whole. Kernel: `rcu_assign_pointer`,
+/// `rcu_dereference`; natively an `ArcSwap`.
 pub struct Published<T> {
     id: u32,
     name: Name,
@@ -218,7 +231,11 @@ pub struct Published<T> {
 impl<T: Send + Sync + Hash> Published<T> {
     /// A pointer to `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(name, || digest_of(&value)), name, raw: engine::Published::new(value) }
+        Self {
+            id: engine::made(name, || digest_of(&value)),
+            name,
+            raw: engine::Published::new(value),
+        }
     }
 
     /// What it points to now.
@@ -255,7 +272,8 @@ impl<T: Send + Sync + Hash> Published<T> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Use {
     Nothing,
-    /// A load of the hardware, or somebody who reads the entry with interrupts off: who changes the entry may leave it for later to wait for it.
+    /// A load of the hardware, or somebody who reads the entry with interrupts off: who changes the
+    /// entry may leave it for later to wait for it.
     Load,
     /// A store that leaves the entry as it is: for who says so, too, it may be left for later.
     Through,
@@ -263,9 +281,10 @@ enum Use {
     Store,
 }
 
-/// A word that hardware goes through as well: a page-table entry. While an access through it is under way, nobody can change it, which
-/// is what the TLB shootdown that follows every change guarantees to the kernel (SPEC.md §8, ASSUME-1); but for who says that the shootdown
-/// comes later: then a load goes on with the entry as it was.
+/// A word that hardware goes through as well: a page-table entry. While an access through it is
+/// under way, nobody can change it, which is what the TLB shootdown that follows every change
+/// guarantees to the kernel (SPEC.md §8, ASSUME-1); but for who says that the shootdown comes
+/// later: then a load goes on with the entry as it was.
 pub struct MmuWord<T> {
     id: u32,
     name: Name,
@@ -275,7 +294,11 @@ pub struct MmuWord<T> {
 impl<T: Scalar + Send> MmuWord<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(name, || digest_of(&(value, Use::Nothing))), name, raw: engine::Monitor::new((value, Use::Nothing)) }
+        Self {
+            id: engine::made(name, || digest_of(&(value, Use::Nothing))),
+            name,
+            raw: engine::Monitor::new((value, Use::Nothing)),
+        }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -297,7 +320,8 @@ impl<T: Scalar + Send> MmuWord<T> {
         self.write_unless(|used| used != Use::Nothing, new)
     }
 
-    /// The same, and loads that are under way go on with what was there before, until [`flush`](Self::flush) has waited for them.
+    /// The same, and loads that are under way go on with what was there before, until
+    /// [`flush`](Self::flush) has waited for them.
     #[track_caller]
     pub fn write_unflushed(&self, new: T) -> T {
         self.write_unless(|used| matches!(used, Use::Through | Use::Store), new)
@@ -311,7 +335,11 @@ impl<T: Scalar + Send> MmuWord<T> {
 
     #[track_caller]
     fn write_unless(&self, in_use: impl Fn(Use) -> bool, new: T) -> T {
-        let before = self.raw.enter_when(self.step(Access::Write), |(_, used)| !in_use(*used), |(value, _)| std::mem::replace(value, new));
+        let before = self.raw.enter_when(
+            self.step(Access::Write),
+            |(_, used)| !in_use(*used),
+            |(value, _)| std::mem::replace(value, new),
+        );
         engine::observed(before.pack());
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         before
@@ -324,10 +352,15 @@ impl<T: Scalar + Send> MmuWord<T> {
         event(StepKind::Load, Some(self.name), || format!("{} is flushed", self.name));
     }
 
-    /// Waits until it holds what `wanted` says, and reads it: a loop of reads of which only the last is a step.
+    /// Waits until it holds what `wanted` says, and reads it: a loop of reads of which only the
+    /// last is a step.
     #[track_caller]
     pub fn read_when(&self, wanted: impl Fn(T) -> bool) -> T {
-        let value = self.raw.enter_when(self.step(Access::Wait), |(value, _)| wanted(*value), |(value, _)| *value);
+        let value = self.raw.enter_when(
+            self.step(Access::Wait),
+            |(value, _)| wanted(*value),
+            |(value, _)| *value,
+        );
         engine::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
@@ -392,13 +425,22 @@ impl<T: Scalar + Send> MmuWord<T> {
             self.id,
             self.name,
             || self.raw.peek(|(value, used)| value.timeless() << 2 | *used as u64),
-            || self.raw.peek(|(value, used)| format!("{}{}", value.show(), if *used == Use::Nothing { "" } else { ", in use" })),
+            || {
+                self.raw.peek(|(value, used)| {
+                    format!(
+                        "{}{}",
+                        value.show(),
+                        if *used == Use::Nothing { "" } else { ", in use" }
+                    )
+                })
+            },
         );
     }
 }
 
-/// State that only the checker knows: the protocol never decides by it, and a clause does. It is announced like all that CPUs share, so that
-/// the exhaustive scheduler tries every order in which it can be changed and relied on.
+/// State that only the checker knows: the protocol never decides by it, and a clause does. It is
+/// announced like all that CPUs share, so that the exhaustive scheduler tries every order in which
+/// it can be changed and relied on.
 pub struct Ghost<T> {
     id: u32,
     name: Name,
@@ -443,7 +485,8 @@ impl<T: Debug + Hash> Ghost<T> {
         was
     }
 
-    /// Changes it in a way that commutes with what others do so: one more or less of something. A step.
+    /// Changes it in a way that commutes with what others do so: one more or less of something. A
+    /// step.
     #[track_caller]
     pub fn count(&self, change: impl FnOnce(&mut T)) {
         self.step(Access::Update, change);

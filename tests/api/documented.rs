@@ -21,7 +21,8 @@ fn load(w: &World) {
     w.process(0).load(4).expect("it is mapped");
 }
 
-/// Nothing in it migrates anything: that no migration entry outlives its lock says nothing of the protocol.
+/// Nothing in it migrates anything: that no migration entry outlives its lock says nothing of the
+/// protocol.
 fn no_migration() -> Race {
     Race::new("mine", "a load during a load")
         .world(|w| {
@@ -38,27 +39,51 @@ fn no_migration() -> Race {
 fn what_holds_must_meet_what_is_violated_elsewhere() {
     let vacuous = no_migration().holds(Era::V2_6_36);
     let outcome = vacuous.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default());
-    assert_eq!((outcome.verdict(), outcome.objections()), (Verdict::Never, vec!["MIG-1 was never evaluated".to_owned()]));
-    let sampled = vacuous.check_with(&Era::V2_6_36, &Method::Random { seed: 1, iterations: 10 }, &Options::default());
-    assert_eq!((sampled.verdict(), sampled.judgement()), (Verdict::NotSeen, Judgement::Undecided), "a sample proves nothing");
+    assert_eq!(
+        (outcome.verdict(), outcome.objections()),
+        (Verdict::Never, vec!["MIG-1 was never evaluated".to_owned()])
+    );
+    let sampled = vacuous.check_with(
+        &Era::V2_6_36,
+        &Method::Random { seed: 1, iterations: 10 },
+        &Options::default(),
+    );
+    assert_eq!(
+        (sampled.verdict(), sampled.judgement()),
+        (Verdict::NotSeen, Judgement::Undecided),
+        "a sample proves nothing"
+    );
     let said = no_migration().holds_without(Era::V2_6_36, Clause::MIG_1);
-    assert!(said.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default()).as_documented());
+    assert!(
+        said.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default()).as_documented()
+    );
     let real = migration().violates(Era::V2_6_34, Clause::MIG_1).holds(Era::V2_6_36);
-    assert!(real.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default()).as_documented());
+    assert!(
+        real.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default()).as_documented()
+    );
 }
 
-/// A documented violation accounts for other clauses on the way, but not for an assertion of the race itself.
+/// A documented violation accounts for other clauses on the way, but not for an assertion of the
+/// race itself.
 #[test]
 fn a_failed_assertion_beside_a_documented_violation_is_an_objection() {
     let race = migration().violates(Era::V2_6_34, Clause::MIG_1);
-    assert!(race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default()).as_documented());
-    let race = race.cpu("assert", |w| assert!(!w.page(w.process(0).page_at(4)).lock.is_locked(), "somebody has locked the page"));
+    assert!(
+        race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default()).as_documented()
+    );
+    let race = race.cpu("assert", |w| {
+        assert!(!w.page(w.process(0).page_at(4)).lock.is_locked(), "somebody has locked the page")
+    });
     for as_found in [true, false] {
         let options = Options { witness: true, as_found, ..Options::default() };
         let outcome = race.check_with(&Era::V2_6_34, &Method::Exhaustive, &options);
         assert_eq!(outcome.verdict().clause(), Some("MIG-1"));
         assert_eq!(outcome.objections(), ["violates ASSERT-1 too, which is documented nowhere"]);
-        assert_eq!(outcome.witness.expect("a witness").clause, "MIG-1", "not of the violation that came first");
+        assert_eq!(
+            outcome.witness.expect("a witness").clause,
+            "MIG-1",
+            "not of the violation that came first"
+        );
     }
 }
 
@@ -74,7 +99,11 @@ fn a_protocol_has_one_case() {
     for again in again {
         let payload = panic::catch_unwind(|| again(race())).expect_err("it is refused");
         let said = payload.downcast_ref::<String>().expect("a text");
-        assert!(said.starts_with("mine under 2.6.34 is said to be ") && said.ends_with(", and before that Violates(MIG_1)"), "{said}");
+        assert!(
+            said.starts_with("mine under 2.6.34 is said to be ")
+                && said.ends_with(", and before that Violates(MIG_1)"),
+            "{said}"
+        );
     }
     assert_eq!(race().holds(Era::V2_6_36).cases().len(), 2);
 }
@@ -83,14 +112,17 @@ fn a_protocol_has_one_case() {
 #[test]
 fn showing_is_asked_at_the_instant_of_the_violation() {
     let documented = |mark: &'static Mark| {
-        let race = migration().violates(Era::V2_6_34, Clause::MIG_1).showing("it was said before", move |e| e.saw(mark));
+        let race = migration()
+            .violates(Era::V2_6_34, Clause::MIG_1)
+            .showing("it was said before", move |e| e.saw(mark));
         race.check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default()).as_documented()
     };
     assert!(documented(Mark::VMA_ADDRESS_EFAULT));
     assert!(!documented(Mark::MIGRATE_MOVED));
 }
 
-/// A violation that nothing documents is a finding, not what the documents say: `assert!(outcome.as_documented())` would prove nothing.
+/// A violation that nothing documents is a finding, not what the documents say:
+/// `assert!(outcome.as_documented())` would prove nothing.
 #[test]
 fn a_violation_that_nothing_documents_is_not_as_documented() {
     let race = migration();
@@ -99,7 +131,11 @@ fn a_violation_that_nothing_documents_is_not_as_documented() {
     assert_eq!(found.objections(), ["violates RMAP-1, RMAP-2, which nothing documents"]);
     let held = race.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default());
     assert!(held.as_documented(), "nothing is said, nothing is violated: {:?}", held.objections());
-    let cut = race.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options { executions: Some(1), ..Options::default() });
+    let cut = race.check_with(
+        &Era::V2_6_36,
+        &Method::Exhaustive,
+        &Options { executions: Some(1), ..Options::default() },
+    );
     assert_eq!(cut.judgement(), Judgement::Undecided);
 }
 
@@ -107,16 +143,29 @@ fn a_violation_that_nothing_documents_is_not_as_documented() {
 #[test]
 fn a_violation_in_an_exploration_that_was_cut_says_so() {
     let whole = migration().check_with(&Era::V2_6_34, &Method::Exhaustive, &Options::default());
-    assert_eq!((whole.coverage.clone(), whole.verdict().to_string()), (Coverage::Exhaustive, "violates RMAP-1".to_owned()));
-    assert!(whole.violating > 0 && whole.violating < whole.executions, "it goes on after the first violation: {whole:?}");
+    assert_eq!(
+        (whole.coverage.clone(), whole.verdict().to_string()),
+        (Coverage::Exhaustive, "violates RMAP-1".to_owned())
+    );
+    assert!(
+        whole.violating > 0 && whole.violating < whole.executions,
+        "it goes on after the first violation: {whole:?}"
+    );
     let limit = |executions| Options { executions: Some(executions), ..Options::default() };
-    let cut = migration().check_with(&Era::V2_6_34, &Method::Exhaustive, &limit(whole.executions - 1));
-    assert_eq!(cut.verdict().to_string(), "violates RMAP-1, not all explored: the budget of executions is used up");
+    let cut =
+        migration().check_with(&Era::V2_6_34, &Method::Exhaustive, &limit(whole.executions - 1));
+    assert_eq!(
+        cut.verdict().to_string(),
+        "violates RMAP-1, not all explored: the budget of executions is used up"
+    );
     // What is documented is settled by one execution that shows it; of the rest nobody asks.
     let race = migration().violates(Era::V2_6_34, Clause::MIG_1);
     for options in [Options::default(), limit(whole.executions)] {
         let settled = race.check_with(&Era::V2_6_34, &Method::Exhaustive, &options);
-        assert_eq!((&settled.coverage, settled.verdict().to_string()), (&Coverage::Settled, "violates MIG-1".to_owned()));
+        assert_eq!(
+            (&settled.coverage, settled.verdict().to_string()),
+            (&Coverage::Settled, "violates MIG-1".to_owned())
+        );
         assert!(settled.as_documented(), "{:?}", settled.objections());
     }
 }

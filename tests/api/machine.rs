@@ -17,12 +17,20 @@ fn what_is_at_an_address_can_be_seen() {
         w.look_at(parent.mm(), 0)
     });
     let Ok(At::Page(page)) = seen else { panic!("{seen:?}") };
-    assert_eq!((page.mapcount, page.exclusive, page.swap_cache, page.content), (2, false, false, 7));
+    assert_eq!(
+        (page.mapcount, page.exclusive, page.swap_cache, page.content),
+        (2, false, false, 7)
+    );
     let after = machine.step(|w| {
         let child = w.process(1);
         child.exit();
         w.process(0).pageout(0);
-        (w.look_at(w.process(0).mm(), 0), w.look_at(w.process(0).mm(), 1), w.slots_in_use(), w.processes())
+        (
+            w.look_at(w.process(0).mm(), 0),
+            w.look_at(w.process(0).mm(), 1),
+            w.slots_in_use(),
+            w.processes(),
+        )
     });
     assert!(matches!(after, Ok((At::Slot(_), At::Nothing, 1, 2))), "{after:?}");
     let back = machine.step(|w| {
@@ -34,13 +42,17 @@ fn what_is_at_an_address_can_be_seen() {
     machine.audit().expect("all is in order");
 }
 
-/// The page is the devices' alone then: none of them sees another process's store when it sees what another of them has stored.
+/// The page is the devices' alone then: none of them sees another process's store when it sees what
+/// another of them has stored.
 #[test]
 fn devices_share_a_page_that_their_process_has_unmapped() {
     let read = machine().step(|w| {
         let process = w.process(0);
         process.store(0, 1).expect("it is mapped");
-        let (writer, reader) = (process.pin_for_writing(0).expect("it is mapped"), process.pin_for_reading(0).expect("it is mapped"));
+        let (writer, reader) = (
+            process.pin_for_writing(0).expect("it is mapped"),
+            process.pin_for_reading(0).expect("it is mapped"),
+        );
         process.munmap(0..1);
         writer.dma_write(7);
         let found = (writer.read(), reader.read());
@@ -54,7 +66,9 @@ fn devices_share_a_page_that_their_process_has_unmapped() {
 #[test]
 fn what_has_no_end_comes_back() {
     let forever = |halt: Result<(), Halt>| match halt {
-        Err(Halt::Stuck(why)) => assert!(why.contains("no CPU runs that could change anything"), "{why}"),
+        Err(Halt::Stuck(why)) => {
+            assert!(why.contains("no CPU runs that could change anything"), "{why}")
+        }
         other => panic!("{other:?}"),
     };
     forever(machine().step(|w| w.repeat_until(|| false)));
@@ -83,7 +97,10 @@ fn what_is_violated_is_said() {
     });
     halt.expect("a reference is no fault");
     let halt = machine.audit();
-    assert!(matches!(&halt, Err(Halt::Violation(violation)) if violation.clause == Clause::COUNT_2), "{halt:?}");
+    assert!(
+        matches!(&halt, Err(Halt::Violation(violation)) if violation.clause == Clause::COUNT_2),
+        "{halt:?}"
+    );
     let nonsense = Machine::new(&Era::V5_19, 8, |w| w.new_process().touch(0)).err();
     assert!(matches!(nonsense, Some(Halt::Stuck(_))), "{nonsense:?}");
 }

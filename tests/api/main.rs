@@ -1,4 +1,5 @@
-//! The library as a program of one's own uses it. One program, so that its tests keep all cores busy.
+//! The library as a program of one's own uses it. One program, so that its tests keep all cores
+//! busy.
 
 mod documented;
 mod machine;

@@ -1,4 +1,5 @@
-//! An exploration in parts finds what the whole finds: stopped and continued through a file, split into shards, or divided among threads.
+//! An exploration in parts finds what the whole finds: stopped and continued through a file, split
+//! into shards, or divided among threads.
 
 use lockwalk::witness::Verdict;
 use lockwalk::{Era, Method, Options, Outcome, Part, Race, Shard, races};
@@ -36,7 +37,12 @@ fn shards_add_up_to_the_whole() {
     let whole = whole(&race, &protocol, &Options::default());
     for of in [1, 2, 3, 7] {
         let shards = shards(&race, &protocol, of);
-        assert!(shards.iter().all(|part| part.is_settled() && part.outcome().verdict() != Verdict::Never), "a shard is no verdict");
+        assert!(
+            shards
+                .iter()
+                .all(|part| part.is_settled() && part.outcome().verdict() != Verdict::Never),
+            "a shard is no verdict"
+        );
         let merged = Part::merge(&shards).expect("all shards are there").outcome();
         assert_same(&merged, &whole);
         assert!(merged.as_documented(), "{of}: {:?}", merged.objections());
@@ -50,7 +56,10 @@ fn a_stopped_exploration_is_not_a_verdict_and_can_be_continued() {
     let mut part = Part::new(&race, &protocol, None);
     let mut parts = 0;
     while !part.is_settled() {
-        assert!(!part.outcome().as_documented(), "an unfinished exploration must not pass for a verdict");
+        assert!(
+            !part.outcome().as_documented(),
+            "an unfinished exploration must not pass for a verdict"
+        );
         part = race.check_part(through_text(&part), &slice).expect("the next part");
         parts += 1;
         assert!(parts < 100, "it must come to an end");
@@ -66,23 +75,34 @@ fn threads_do_not_change_what_is_counted() {
         for (protocol, _) in race.cases() {
             let alone = whole(&race, protocol, &Options::default());
             for jobs in [2, 16] {
-                assert_same(&whole(&race, protocol, &Options { jobs, ..Options::default() }), &alone);
+                assert_same(
+                    &whole(&race, protocol, &Options { jobs, ..Options::default() }),
+                    &alone,
+                );
             }
         }
     }
 }
 
-/// A violation ends its execution early, so how many executions violate something depends on how they are divided: so they are not.
+/// A violation ends its execution early, so how many executions violate something depends on how
+/// they are divided: so they are not.
 #[test]
 fn threads_do_not_change_how_many_violations_are_counted() {
     for (id, protocol) in [("S0.11", Era::V5_9), ("S1.1", Era::DOCUMENT_0)] {
         let race = race(id);
         let alone = whole(&race, &protocol, &Options { witness: true, ..Options::default() });
-        assert!(race.documented(&protocol).is_none() && alone.violating > 0 && alone.violating < alone.executions, "{alone:?}");
+        assert!(
+            race.documented(&protocol).is_none()
+                && alone.violating > 0
+                && alone.violating < alone.executions,
+            "{alone:?}"
+        );
         for jobs in [2, 16] {
             let options = Options { jobs, witness: true, ..Options::default() };
             assert_same(&whole(&race, &protocol, &options), &alone);
-            let part = race.check_part(Part::new(&race, &protocol, None), &options).expect("it is this race's");
+            let part = race
+                .check_part(Part::new(&race, &protocol, None), &options)
+                .expect("it is this race's");
             let witness = race.witness(&part, &options).expect("it is this race's");
             assert_same(&Outcome { witness, ..part.outcome() }, &alone);
         }
@@ -92,7 +112,12 @@ fn threads_do_not_change_how_many_violations_are_counted() {
 /// A limit of executions means the same for any number of threads.
 #[test]
 fn a_limit_of_executions_is_one_threads() {
-    let (race, options) = (race("S3.7"), |jobs| Options { jobs, executions: Some(300), witness: true, ..Options::default() });
+    let (race, options) = (race("S3.7"), |jobs| Options {
+        jobs,
+        executions: Some(300),
+        witness: true,
+        ..Options::default()
+    });
     for protocol in [Era::V2_6_36, Era::V2_6_34] {
         let alone = whole(&race, &protocol, &options(1));
         assert!(alone.coverage.unfinished().is_some(), "{alone:?}");
@@ -102,23 +127,40 @@ fn a_limit_of_executions_is_one_threads() {
     }
 }
 
-/// A violation ends the search, in parts as in the whole; deadlocks and livelocks, which the engine finds, are no exception.
+/// A violation ends the search, in parts as in the whole; deadlocks and livelocks, which the engine
+/// finds, are no exception.
 #[test]
 fn violations_are_found_in_parts_and_shown() {
     for id in ["S3.1", "S3.3", "S3.4"] {
         let race = race(id);
         let violating = |documented| matches!(documented, lockwalk::Documented::Violates(_));
-        let (protocol, _) = race.cases().iter().find(|(_, documented)| violating(*documented)).expect("it violates something");
-        let shortest = whole(&race, protocol, &Options { witness: true, ..Options::default() }).witness.expect("a witness");
-        let part = race.check_part(Part::new(&race, protocol, None), &Options::default()).expect("it is this race's");
+        let (protocol, _) = race
+            .cases()
+            .iter()
+            .find(|(_, documented)| violating(*documented))
+            .expect("it violates something");
+        let shortest = whole(&race, protocol, &Options { witness: true, ..Options::default() })
+            .witness
+            .expect("a witness");
+        let part = race
+            .check_part(Part::new(&race, protocol, None), &Options::default())
+            .expect("it is this race's");
         let merged = Part::merge(&shards(&race, protocol, 2)).expect("both are there");
         for part in [through_text(&part), merged] {
-            assert!(part.is_settled() && part.outcome().as_documented(), "{id}: {:?}", part.outcome().objections());
-            let witness = race.witness(&part, &Options::default()).expect("it is this race's").expect("a witness");
+            assert!(
+                part.is_settled() && part.outcome().as_documented(),
+                "{id}: {:?}",
+                part.outcome().objections()
+            );
+            let witness = race
+                .witness(&part, &Options::default())
+                .expect("it is this race's")
+                .expect("a witness");
             assert_eq!((&witness.steps, witness.found.minimal), (&shortest.steps, true), "{id}");
             // Where the search is cut short, the one that was found is shown.
             let narrow = Options { executions: Some(1), ..Options::default() };
-            let found = race.witness(&part, &narrow).expect("it is this race's").expect("a witness");
+            let found =
+                race.witness(&part, &narrow).expect("it is this race's").expect("a witness");
             assert!(found.clause == shortest.clause && !found.found.minimal, "{id}");
         }
     }
@@ -136,21 +178,33 @@ fn parts_that_do_not_belong_together_are_refused() {
         (vec![a[0].clone()], "S3.1 under 2.6.36: shard 2/2 is missing"),
         (vec![a[1].clone()], "S3.1 under 2.6.36: shard 1/2 is missing"),
         (vec![a[0].clone(), a[0].clone()], "S3.1 under 2.6.36: shard 1/2 is there twice"),
-        (vec![a[0].clone(), b[1].clone()], "S3.1 under 2.6.36 and S3.2 under 2.6.36 are different explorations"),
+        (
+            vec![a[0].clone(), b[1].clone()],
+            "S3.1 under 2.6.36 and S3.2 under 2.6.36 are different explorations",
+        ),
         (vec![a[0].clone(), begun], "S3.1 under 2.6.36: shard 2/2 is not done"),
         (vec![unsharded], "S3.1 under 2.6.36 is not a shard"),
-        (vec![a[0].clone(), third], "S3.1 under 2.6.36: 2/3 is not of the 2 shards that others are of"),
+        (
+            vec![a[0].clone(), third],
+            "S3.1 under 2.6.36: 2/3 is not of the 2 shards that others are of",
+        ),
     ] {
         assert_eq!(Part::merge(&parts).expect_err(says).to_string(), says);
     }
-    assert!(race("S3.2").check_part(a[0].clone(), &Options::default()).is_err(), "another race's part");
-    let foreign = serde_json::to_string(&a[0]).expect("plain data").replace(Part::BUILD, "0.0.1-beef");
+    assert!(
+        race("S3.2").check_part(a[0].clone(), &Options::default()).is_err(),
+        "another race's part"
+    );
+    let foreign =
+        serde_json::to_string(&a[0]).expect("plain data").replace(Part::BUILD, "0.0.1-beef");
     let foreign: Part = serde_json::from_str(&foreign).expect("it can be read");
-    let refused = race("S3.1").check_part(foreign, &Options::default()).expect_err("another build's part");
+    let refused =
+        race("S3.1").check_part(foreign, &Options::default()).expect_err("another build's part");
     assert!(refused.to_string().starts_with("it was begun by lockwalk 0.0.1-beef, "), "{refused}");
 }
 
-/// What was reached only in executions that are not counted was reached once, not once for each part.
+/// What was reached only in executions that are not counted was reached once, not once for each
+/// part.
 #[test]
 fn what_is_not_counted_is_not_added_up() {
     let halves = shards(&race("S3.7"), &Era::V2_6_36, 2);
@@ -168,20 +222,27 @@ fn what_is_not_counted_is_not_added_up() {
     }
 }
 
-/// The catalogue's race is known by what lockwalk was built from, another one by its program too, even if it has the same id: neither goes on with the
-/// other's parts.
+/// The catalogue's race is known by what lockwalk was built from, another one by its program too,
+/// even if it has the same id: neither goes on with the other's parts.
 #[test]
 fn a_part_belongs_to_one_build() {
     let ours = race("S3.1");
     let other = ours.clone().never("something else", |_| false);
     let begun = |race: &Race| Part::new(race, &Era::V2_6_36, None);
-    for (race, part) in [(&ours, begun(&other)), (&other, begun(&ours)), (&ours, begun(&ours.clone().reversed()))] {
+    for (race, part) in
+        [(&ours, begun(&other)), (&other, begun(&ours)), (&ours, begun(&ours.clone().reversed()))]
+    {
         let refused = race.check_part(part, &Options::default()).expect_err("another race's part");
         assert!(refused.to_string().starts_with("it was begun by lockwalk "), "{refused}");
     }
-    let halves = [shards(&ours, &Era::V2_6_36, 2).remove(0), shards(&other, &Era::V2_6_36, 2).remove(1)];
+    let halves =
+        [shards(&ours, &Era::V2_6_36, 2).remove(0), shards(&other, &Era::V2_6_36, 2).remove(1)];
     let refused = Part::merge(&halves).expect_err("two builds").to_string();
-    let says = format!("S3.1 under 2.6.36: one part was begun by lockwalk {}, and another by {}+", Part::BUILD, Part::BUILD);
+    let says = format!(
+        "S3.1 under 2.6.36: one part was begun by lockwalk {}, and another by {}+",
+        Part::BUILD,
+        Part::BUILD
+    );
     assert!(refused.starts_with(&says), "{refused}");
 }
 
@@ -189,8 +250,11 @@ fn a_part_belongs_to_one_build() {
 #[test]
 fn damage_is_noticed() {
     let limits = Options { executions: Some(7), ..Options::default() };
-    let begun = race("S3.7").check_part(Part::new(&race("S3.7"), &Era::V2_6_36, None), &limits).expect("it is this race's");
-    let text = Part::write(&[begun, Part::new(&race("S3.1"), &Era::V2_6_36, Shard::new(1, 2))]).into_bytes();
+    let begun = race("S3.7")
+        .check_part(Part::new(&race("S3.7"), &Era::V2_6_36, None), &limits)
+        .expect("it is this race's");
+    let text = Part::write(&[begun, Part::new(&race("S3.1"), &Era::V2_6_36, Shard::new(1, 2))])
+        .into_bytes();
     assert_eq!(Part::read(&*text).expect("it is whole").len(), 2);
     let refused = |damaged: &[u8], how: &str| {
         let why = Part::read(damaged).expect_err(how).to_string();
@@ -216,7 +280,10 @@ fn damage_is_noticed() {
 fn what_is_no_exploration_is_not_read_to_its_end() {
     use std::io::Read;
     let text = Part::write(&[Part::new(&race("S3.1"), &Era::V2_6_36, None)]);
-    let (mut zeros, mut digits) = (std::io::repeat(0).take(1 << 40), text.as_bytes().chain(std::io::repeat(b'7').take(1 << 40)));
+    let (mut zeros, mut digits) = (
+        std::io::repeat(0).take(1 << 40),
+        text.as_bytes().chain(std::io::repeat(b'7').take(1 << 40)),
+    );
     Part::read(&mut zeros).expect_err("it is something else");
     assert!((1 << 40) - zeros.limit() < 1000);
     Part::read(&mut digits).expect_err("it is too long");

@@ -14,7 +14,9 @@ fn parse(text: &str) -> Protocol {
 /// A kernel, and for some rules one of their arms.
 fn choices() -> impl Strategy<Value = (Protocol, Vec<(&'static str, &'static str)>)> {
     let kernel = prop::sample::select(Era::all());
-    let arm = |(rule, arms): (&'static str, Vec<&'static str>)| prop::sample::select(arms).prop_map(move |arm| (rule, arm));
+    let arm = |(rule, arms): (&'static str, Vec<&'static str>)| {
+        prop::sample::select(arms).prop_map(move |arm| (rule, arm))
+    };
     let arms: Vec<_> = Rules::catalogue().into_iter().map(arm).collect();
     (kernel, prop::sample::subsequence(arms, 0..8).prop_flat_map(|arms| arms).prop_shuffle())
 }
@@ -26,7 +28,8 @@ fn spelled(base: &str, choices: &[(&str, &str)]) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// What is printed can be read, and says the same; and it is short: no choice in it could be left out, and no kernel needs fewer.
+    /// What is printed can be read, and says the same; and it is short: no choice in it could be
+    /// left out, and no kernel needs fewer.
     #[test]
     fn a_name_is_read_back((base, choices) in choices()) {
         let protocol = parse(&spelled(&base.to_string(), &choices));
@@ -62,7 +65,10 @@ fn a_kernel_that_makes_the_same_choices_lends_its_name() {
         ("2.6.34+vma_adjust_lock=nothing", "2.6.34"),
         ("2.6.36+anon_vma_life=lock-then-get", "2.6.38"),
         ("2.6.38+anon_vma_life=refcount", "2.6.36"),
-        ("2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma", "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart"),
+        (
+            "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
+            "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
+        ),
         (
             "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep+lock_recheck=mapped+unuse_address=root",
             "2.6.36+anon_vma_life=rcu+unmapped_page=move+temporary_stack=unmarked+swapin_recheck=entry",
@@ -75,21 +81,32 @@ fn a_kernel_that_makes_the_same_choices_lends_its_name() {
     ] {
         assert_eq!(parse(text).to_string(), name, "{text}");
     }
-    assert_eq!(Era::V2_6_36.with(AnonVmaLife::RcuMapped), Era::V2_6_38.with(AnonVmaLife::RcuMapped));
-    assert_eq!(Era::V2_6_34.with(VmaAdjustLock::Vma).with(VmaAdjustLock::Nothing), Era::V2_6_34, "the last choice counts");
+    assert_eq!(
+        Era::V2_6_36.with(AnonVmaLife::RcuMapped),
+        Era::V2_6_38.with(AnonVmaLife::RcuMapped)
+    );
+    assert_eq!(
+        Era::V2_6_34.with(VmaAdjustLock::Vma).with(VmaAdjustLock::Nothing),
+        Era::V2_6_34,
+        "the last choice counts"
+    );
     assert_ne!(Era::V2_6_34.with(MigrationWait::GetPage), Era::V2_6_34);
 }
 
 #[test]
 fn a_rule_is_chosen_once() {
-    for text in ["2.6.34+vma_adjust_lock=vma+vma_adjust_lock=nothing", "2.6.34+vma_adjust_lock=vma+reuse=refcount+vma_adjust_lock=vma"] {
+    for text in [
+        "2.6.34+vma_adjust_lock=vma+vma_adjust_lock=nothing",
+        "2.6.34+vma_adjust_lock=vma+reuse=refcount+vma_adjust_lock=vma",
+    ] {
         let refused = text.parse::<Protocol>().expect_err(text);
         assert_eq!(refused, ProtocolError::Twice { rule: "vma_adjust_lock" });
         assert_eq!(refused.to_string(), "a protocol makes one choice for vma_adjust_lock, not two");
     }
 }
 
-/// Every case of the catalogue is found, and called as the race calls it, however it is spelled; and no race says two things of one protocol.
+/// Every case of the catalogue is found, and called as the race calls it, however it is spelled;
+/// and no race says two things of one protocol.
 #[test]
 fn what_is_documented_is_found_in_every_spelling() {
     for race in races::all() {
@@ -107,17 +124,23 @@ fn what_is_documented_is_found_in_every_spelling() {
 
 #[test]
 fn ten_spellings_of_one_question_have_one_answer() {
-    let race = races::all().into_iter().find(|race| race.id() == "S3.4").expect("it is in the catalogue");
+    let race =
+        races::all().into_iter().find(|race| race.id() == "S3.4").expect("it is in the catalogue");
     let (protocol, documented) = &race.cases()[0];
     assert!(matches!(documented, Documented::Violates(Clause::LIVELOCK)), "{documented:?}");
     let answer = |text: &str| {
-        let outcome = race.check_with(&parse(text), &Method::Exhaustive, &Options { witness: true, ..Options::default() });
+        let outcome = race.check_with(
+            &parse(text),
+            &Method::Exhaustive,
+            &Options { witness: true, ..Options::default() },
+        );
         assert!(outcome.as_documented(), "{text}: {:?}", outcome.objections());
         Outcome { seconds: 0.0, ..outcome }
     };
     let first = answer(&protocol.to_string());
     let all = protocol.rules.choices();
-    let from_everywhere = ["2.6.7", "2.6.13", "document-1", "2.6.33", "2.6.34", "2.6.36", "5.19"].map(|base| spelled(base, &all));
+    let from_everywhere = ["2.6.7", "2.6.13", "document-1", "2.6.33", "2.6.34", "2.6.36", "5.19"]
+        .map(|base| spelled(base, &all));
     let by_hand = [
         "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
         "2.6.34+reuse=reuse-swap-page+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
@@ -131,11 +154,14 @@ fn ten_spellings_of_one_question_have_one_answer() {
 /// Of protocols that make the same choices something can be said once, under either name.
 #[test]
 fn what_is_said_of_a_protocol_is_said_of_its_twin() {
-    let (one, twin) = (Era::V2_6_36.with(AnonVmaLife::RcuMapped), Era::V2_6_38.with(AnonVmaLife::RcuMapped));
+    let (one, twin) =
+        (Era::V2_6_36.with(AnonVmaLife::RcuMapped), Era::V2_6_38.with(AnonVmaLife::RcuMapped));
     let race = Race::new("mine", "nothing").cpu("nothing", |_| ()).holds(one);
     assert_eq!(race.documented(&twin), Some(Documented::Holds));
-    let twice = panic::catch_unwind(AssertUnwindSafe(|| race.violates(twin, Clause::MIG_1))).expect_err("it is refused");
+    let twice = panic::catch_unwind(AssertUnwindSafe(|| race.violates(twin, Clause::MIG_1)))
+        .expect_err("it is refused");
     let said = twice.downcast_ref::<String>().expect("a text");
-    let expected = "mine under 2.6.38+anon_vma_life=rcu-mapped is said to be Violates(MIG_1), and before that (as 2.6.36+anon_vma_life=rcu-mapped) Holds";
+    let expected = "mine under 2.6.38+anon_vma_life=rcu-mapped is said to be Violates(MIG_1), and \
+                    before that (as 2.6.36+anon_vma_life=rcu-mapped) Holds";
     assert_eq!(said, expected);
 }

@@ -7,7 +7,9 @@ use std::{env, fs};
 const FILES: [&str; 2] = ["SPEC.md", "docs/COUNTS.md"];
 
 fn path(file: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("SPEC.md").exists());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|folder| folder.join("SPEC.md").exists());
     root.expect("SPEC.md is there").join(file)
 }
 
@@ -38,18 +40,28 @@ pub fn stands(part: &str, content: &str) -> Result<(), String> {
     let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
     let (file, text, from) = FILES
         .iter()
-        .find_map(|file| Some(read(file)).and_then(|text| text.find(&begin).map(|from| (file, text, from + begin.len()))))
+        .find_map(|file| {
+            Some(read(file))
+                .and_then(|text| text.find(&begin).map(|from| (file, text, from + begin.len())))
+        })
         .ok_or_else(|| format!("neither of {FILES:?} has a part called {part}"))?;
-    let to = from + text[from..].find(&end).ok_or_else(|| format!("{file}'s part {part} has no end"))?;
+    let to =
+        from + text[from..].find(&end).ok_or_else(|| format!("{file}'s part {part} has no end"))?;
     let wanted = format!("\n{}\n\n", content.trim());
     if text[from..to] == wanted {
         return Ok(());
     }
     if !blessing() {
-        let line = text[from..to].lines().zip(wanted.lines()).find(|(old, new)| old != new).map_or("", |(_, new)| new);
+        let line = text[from..to]
+            .lines()
+            .zip(wanted.lines())
+            .find(|(old, new)| old != new)
+            .map_or("", |(_, new)| new);
         return Err(format!(
-            "{file}'s part '{part}' is not what the code says; look at both, then run this test with SPEC_BLESS=1\n    {line}"
+            "{file}'s part '{part}' is not what the code says; look at both, then run this test \
+             with SPEC_BLESS=1\n    {line}"
         ));
     }
-    fs::write(path(file), format!("{}{wanted}{}", &text[..from], &text[to..])).map_err(|why| format!("{file} cannot be written: {why}"))
+    fs::write(path(file), format!("{}{wanted}{}", &text[..from], &text[to..]))
+        .map_err(|why| format!("{file} cannot be written: {why}"))
 }

@@ -1,4 +1,5 @@
-//! Real threads, as a smoke test: what holds in every interleaving holds here, and what is violated can be run at all.
+//! Real threads, as a smoke test: what holds in every interleaving holds here, and what is violated
+//! can be run at all.
 
 use lockwalk::sync::{Name, RetryLoop, Word};
 use lockwalk::witness::{Count, Coverage};
@@ -12,23 +13,36 @@ const ITERATIONS: u64 = 10;
 #[test]
 fn real_threads_violate_nothing_that_holds() {
     for (race, protocol, documented) in common::cases() {
-        let outcome = race.check_with(&protocol, &Method::Native { iterations: ITERATIONS }, &Options::default());
+        let outcome = race.check_with(
+            &protocol,
+            &Method::Native { iterations: ITERATIONS },
+            &Options::default(),
+        );
         let of = format!("{} under {protocol}: {outcome:?}", race.id());
-        let livelock = matches!(documented, Documented::Violates(Clause::LIVELOCK) | Documented::StillViolates(Clause::LIVELOCK));
+        let livelock = matches!(
+            documented,
+            Documented::Violates(Clause::LIVELOCK) | Documented::StillViolates(Clause::LIVELOCK)
+        );
         match &outcome.coverage {
             Coverage::Sampled { .. } => assert_eq!(outcome.executions, ITERATIONS, "{of}"),
-            Coverage::Unfinished { why } => assert!(livelock && why.contains("without end"), "{of}"),
+            Coverage::Unfinished { why } => {
+                assert!(livelock && why.contains("without end"), "{of}")
+            }
             _ => panic!("{of}"),
         }
         if documented == Documented::Holds {
             assert!(outcome.violations.is_empty(), "{of}");
         }
         // An execution that was given up has not told what it evaluated.
-        assert!(outcome.executions == 0 || outcome.clauses.iter().any(|clause| clause.count > 0), "{of}");
+        assert!(
+            outcome.executions == 0 || outcome.clauses.iter().any(|clause| clause.count > 0),
+            "{of}"
+        );
     }
 }
 
-/// The audit runs after the threads have ended, on none of them: what it finds is a result like any other.
+/// The audit runs after the threads have ended, on none of them: what it finds is a result like any
+/// other.
 #[test]
 fn what_the_audit_finds_is_counted() {
     let race = Race::new("leak", "a reference that nobody drops")
@@ -38,8 +52,12 @@ fn what_the_audit_finds_is_counted() {
             p.touch(1);
         })
         .cpu("get_page", |w| w.get_page(w.process(0).page_at(1)));
-    let outcome = race.check_with(&Era::V2_6_36, &Method::Native { iterations: 10 }, &Options::default());
-    assert_eq!((outcome.executions, outcome.violations), (10, vec![Count::new(Clause::COUNT_2.id(), 10)]));
+    let outcome =
+        race.check_with(&Era::V2_6_36, &Method::Native { iterations: 10 }, &Options::default());
+    assert_eq!(
+        (outcome.executions, outcome.violations),
+        (10, vec![Count::new(Clause::COUNT_2.id(), 10)])
+    );
 }
 
 /// Real threads cannot know that nothing will ever change; they can only give up.
@@ -53,6 +71,7 @@ fn a_loop_without_an_end_is_given_up() {
         }
     };
     let word = || Word::new(Name::new("word", 0, 0), 0);
-    let seen = Litmus::new(word).cpu::<()>(endless).cpu(|_| ()).explore(&Method::Native { iterations: 1 });
+    let seen =
+        Litmus::new(word).cpu::<()>(endless).cpu(|_| ()).explore(&Method::Native { iterations: 1 });
     assert_eq!(seen.violated(), [Clause::LIVELOCK]);
 }

@@ -1,5 +1,5 @@
-//! SPEC.md and the code say the same, in both directions. `SPEC_BLESS=1 cargo test --test catalogue spec_ties` rewrites
-//! what is generated.
+//! SPEC.md and the code say the same, in both directions. `SPEC_BLESS=1 cargo test --test catalogue
+//! spec_ties` rewrites what is generated.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lockwalk::spec::{Claim, Rules};
 use lockwalk::witness::render::{self, Detail, Style};
-use lockwalk::{Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races};
+use lockwalk::{
+    Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races,
+};
 
 use super::common::{self, Case};
 use super::generated::{blessing, generated, spec};
@@ -41,15 +43,21 @@ pub(super) fn all_sources() -> Vec<(String, String)> {
     found
 }
 
-/// The lines that evaluate each clause, as `file: code`: what somebody must look at again when the clause's words change.
+/// The lines that evaluate each clause, as `file: code`: what somebody must look at again when the
+/// clause's words change.
 fn sites() -> BTreeMap<Clause, Vec<String>> {
     let mut sites: BTreeMap<Clause, Vec<String>> = BTreeMap::new();
     let only_named = ["src/races", "src/spec", "src/conform.rs", "src/explore/machine.rs"];
-    for (file, text) in all_sources().iter().filter(|(file, _)| !only_named.iter().any(|place| file.starts_with(place))) {
+    for (file, text) in all_sources()
+        .iter()
+        .filter(|(file, _)| !only_named.iter().any(|place| file.starts_with(place)))
+    {
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             for &clause in Clause::ALL {
                 let name = format!("Clause::{clause:?}");
-                let named = line.split(&name).nth(1).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+                let named = line.split(&name).nth(1).is_some_and(|rest| {
+                    !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                });
                 if named {
                     sites.entry(clause).or_default().push(format!("{file}: {}", line.trim()));
                 }
@@ -73,11 +81,19 @@ fn generated_parts_are_what_the_code_says() {
     generated("rules", &rules());
     generated("protocols", &protocols());
     for (_, race, protocol) in SHOWN {
-        let is = |(case, outcome): &(Case, Outcome)| case.0.id() == race && case.1.to_string() == protocol && outcome.witness.is_some();
-        assert!(EXPLORED.iter().any(is), "{race} under {protocol} is to be shown, and violates nothing");
+        let is = |(case, outcome): &(Case, Outcome)| {
+            case.0.id() == race && case.1.to_string() == protocol && outcome.witness.is_some()
+        };
+        assert!(
+            EXPLORED.iter().any(is),
+            "{race} under {protocol} is to be shown, and violates nothing"
+        );
     }
     for claim in Claim::ALL {
-        generated(&format!("claim {}", claim.id), &format!("{} *Source: {}.*", claim.says, claim.source));
+        generated(
+            &format!("claim {}", claim.id),
+            &format!("{} *Source: {}.*", claim.says, claim.source),
+        );
         generated(&format!("seen {}", claim.id), &seen(claim));
     }
     generated("races", &race_table());
@@ -85,19 +101,22 @@ fn generated_parts_are_what_the_code_says() {
     generated("matrix", &matrices(&DEAR));
 }
 
-/// By hand: `cargo test --release --test catalogue -- --ignored`, with `SPEC_BLESS=1` before it where a row of a dear race is to be written.
+/// By hand: `cargo test --release --test catalogue -- --ignored`, with `SPEC_BLESS=1` before it
+/// where a row of a dear race is to be written.
 #[test]
 #[ignore = "takes minutes"]
 fn the_matrix_is_what_the_code_says_in_all_its_rows() {
     generated("matrix", &matrices(&[]));
 }
 
-/// As `lockwalk matrix --format markdown` prints it, and the same with `--eras`. In the rows of the races `taken`, only the cells that the
-/// catalogue decides are computed: the others are taken from where they are written.
+/// As `lockwalk matrix --format markdown` prints it, and the same with `--eras`. In the rows of the
+/// races `taken`, only the cells that the catalogue decides are computed: the others are taken from
+/// where they are written.
 fn matrices(taken: &[&str]) -> String {
     let reuse = matrix::arms("reuse", &Era::V2_6_29).expect("there is such a rule");
     format!(
-        "The rule `reuse` in 2.6.29, by arm (`lockwalk matrix`):\n\n{}\nThe named protocols (`lockwalk matrix --eras`):\n\n{}",
+        "The rule `reuse` in 2.6.29, by arm (`lockwalk matrix`):\n\n{}\nThe named protocols \
+         (`lockwalk matrix --eras`):\n\n{}",
         family(&reuse, taken),
         family(&matrix::eras(), taken)
     )
@@ -127,14 +146,21 @@ const DEAR: [&str; 16] = [
 ];
 
 fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
-    let races: Vec<_> = races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
+    let races: Vec<_> =
+        races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
     let (head, text) = (matrix::markdown(columns, &[]), spec());
-    let written: Vec<_> =
-        text.split_once(&head).map_or(Vec::new(), |(_, rows)| rows.lines().take_while(|line| line.starts_with('|')).collect());
-    let row_of = |race: &Race| written.iter().find(|line| line.starts_with(&format!("| {} |", race.id())));
+    let written: Vec<_> = text.split_once(&head).map_or(Vec::new(), |(_, rows)| {
+        rows.lines().take_while(|line| line.starts_with('|')).collect()
+    });
+    let row_of =
+        |race: &Race| written.iter().find(|line| line.starts_with(&format!("| {} |", race.id())));
     // A new row is computed when it is to be written.
-    let computed = races.iter().filter(|race| !taken.contains(&race.id()) || (row_of(race).is_none() && blessing()));
-    let cells: Vec<_> = computed.flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol))).collect();
+    let computed = races
+        .iter()
+        .filter(|race| !taken.contains(&race.id()) || (row_of(race).is_none() && blessing()));
+    let cells: Vec<_> = computed
+        .flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol)))
+        .collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let limit = |race: &Race| match race.id() {
         id if DEAREST.contains(&id) => 10_000,
@@ -146,24 +172,46 @@ fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
             scope.spawn(|| {
                 while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
                     let outcome = known(race, protocol).unwrap_or_else(|| {
-                        let options = Options { executions: Some(limit(race)), ..Options::default() };
-                        matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options)
+                        let options =
+                            Options { executions: Some(limit(race)), ..Options::default() };
+                        matrix::undocumented(race).check_with(
+                            protocol,
+                            &Method::Exhaustive,
+                            &options,
+                        )
                     });
-                    outcomes.lock().expect("no check panics").insert((race.id().to_owned(), protocol.clone()), outcome);
+                    outcomes
+                        .lock()
+                        .expect("no check panics")
+                        .insert((race.id().to_owned(), protocol.clone()), outcome);
                 }
             });
         }
     });
     let outcomes = outcomes.into_inner().expect("no check panics");
     let row = |race: &Race| {
-        let row: Vec<_> = columns.iter().map(|(_, protocol)| outcomes.get(&(race.id().to_owned(), protocol.clone())).cloned()).collect();
-        let cells = columns.iter().zip(row).enumerate().map(|(at, (column, outcome))| match outcome.or_else(|| known(race, &column.1)) {
-            Some(outcome) => cell(column, race, outcome),
-            None => {
-                let cell = row_of(race).and_then(|line| line.trim_matches('|').split('|').nth(1 + at));
-                cell.unwrap_or_else(|| panic!("SPEC.md has no row for {}: bless it with -- --ignored", race.id())).trim().to_owned()
-            }
-        });
+        let row: Vec<_> = columns
+            .iter()
+            .map(|(_, protocol)| outcomes.get(&(race.id().to_owned(), protocol.clone())).cloned())
+            .collect();
+        let cells =
+            columns.iter().zip(row).enumerate().map(|(at, (column, outcome))| {
+                match outcome.or_else(|| known(race, &column.1)) {
+                    Some(outcome) => cell(column, race, outcome),
+                    None => {
+                        let cell = row_of(race)
+                            .and_then(|line| line.trim_matches('|').split('|').nth(1 + at));
+                        cell.unwrap_or_else(|| {
+                            panic!(
+                                "SPEC.md has no row for {}: bless it with -- --ignored",
+                                race.id()
+                            )
+                        })
+                        .trim()
+                        .to_owned()
+                    }
+                }
+            });
         cells.fold(format!("| {} |", race.id()), |row, cell| row + " " + &cell + " |")
     };
     races.iter().fold(head.clone(), |table, race| table + &row(race) + "\n")
@@ -171,14 +219,17 @@ fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
 
 /// What stands in the table's only cell.
 fn cell(column: &matrix::Column, race: &Race, outcome: Outcome) -> String {
-    let table = matrix::markdown(std::slice::from_ref(column), &[(race.id().to_owned(), vec![outcome])]);
+    let table =
+        matrix::markdown(std::slice::from_ref(column), &[(race.id().to_owned(), vec![outcome])]);
     let row = table.trim_end().lines().last().expect("a row");
     row.trim_matches('|').split('|').nth(1).expect("a cell").trim().to_owned()
 }
 
 /// What came out where nothing is documented to be violated: then nothing was left, either.
 fn known(race: &Race, protocol: &Protocol) -> Option<Outcome> {
-    let same = |(other, under, documented): &Case| other.id() == race.id() && under == protocol && *documented == Documented::Holds;
+    let same = |(other, under, documented): &Case| {
+        other.id() == race.id() && under == protocol && *documented == Documented::Holds
+    };
     EXPLORED.iter().find(|(case, _)| same(case)).map(|(_, outcome)| outcome.clone())
 }
 
@@ -193,16 +244,28 @@ fn clauses() -> String {
             .map(|r| r.id().to_owned())
             .collect();
         let at = sites.get(&clause).map(Vec::as_slice).unwrap_or_default();
-        let mut files: Vec<_> = at.iter().filter_map(|site| site.split_once(':')).map(|(file, _)| format!("`{file}`")).collect();
+        let mut files: Vec<_> = at
+            .iter()
+            .filter_map(|site| site.split_once(':'))
+            .map(|(file, _)| format!("`{file}`"))
+            .collect();
         files.dedup();
-        write!(out, "### {id}\n\n{text}\n\n{} · evaluated in {}", format!("{kind:?}").to_lowercase(), files.join(", ")).expect("a string");
+        write!(
+            out,
+            "### {id}\n\n{text}\n\n{} · evaluated in {}",
+            format!("{kind:?}").to_lowercase(),
+            files.join(", ")
+        )
+        .expect("a string");
         let broken = broken_by(&dies, &kills(clause));
-        write!(out, "{}{broken}\n\n", if broken.is_empty() { "" } else { " · broken by " }).expect("a string");
+        write!(out, "{}{broken}\n\n", if broken.is_empty() { "" } else { " · broken by " })
+            .expect("a string");
     }
     out
 }
 
-/// A mutant of the sweep, the case in which it violates one clause and no other, and how many executions that took.
+/// A mutant of the sweep, the case in which it violates one clause and no other, and how many
+/// executions that took.
 struct Kill<'t> {
     mutant: &'t str,
     case: String,
@@ -211,11 +274,17 @@ struct Kill<'t> {
 
 /// What `kills.txt` says of a clause. That it fits the code is looked at beside it.
 fn kills(clause: Clause) -> Vec<Kill<'static>> {
-    let lines = include_str!("../../shuttle-tests/tests/mutants/kills.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("../../shuttle-tests/tests/mutants/kills.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
     let read = |line: &'static str| match line.split('\t').collect::<Vec<_>>()[..] {
         [mutant, race, protocol, what, executions] => {
             let executions = executions.parse().expect("a number");
-            (what == clause.id()).then(|| Kill { mutant, case: format!("{race} under `{protocol}`"), executions })
+            (what == clause.id()).then(|| Kill {
+                mutant,
+                case: format!("{race} under `{protocol}`"),
+                executions,
+            })
         }
         _ => panic!("kills.txt: {line}"),
     };
@@ -224,10 +293,13 @@ fn kills(clause: Clause) -> Vec<Kill<'static>> {
 
 /// The races; and how many mutants, of which one is named where there is no race.
 fn broken_by(races: &[String], kills: &[Kill<'_>]) -> String {
-    let count = if kills.len() == 1 { "1 mutant".to_owned() } else { format!("{} mutants", kills.len()) };
+    let count =
+        if kills.len() == 1 { "1 mutant".to_owned() } else { format!("{} mutants", kills.len()) };
     match kills.iter().min_by_key(|kill| (kill.executions, kill.mutant)) {
         None => races.join(", "),
-        Some(Kill { mutant, case, .. }) if races.is_empty() => format!("{count}, such as `{mutant}` in {case}"),
+        Some(Kill { mutant, case, .. }) if races.is_empty() => {
+            format!("{count}, such as `{mutant}` in {case}")
+        }
         Some(_) => format!("{} and {count}", races.join(", ")),
     }
 }
@@ -242,7 +314,12 @@ fn violates(documented: Documented) -> Option<Clause> {
 fn rules() -> String {
     let mut out = String::from("| rule | arms |\n| --- | --- |\n");
     for (rule, arms) in Rules::catalogue() {
-        writeln!(out, "| `{rule}` | {} |", arms.iter().map(|arm| format!("`{arm}`")).collect::<Vec<_>>().join(" ")).expect("a string");
+        writeln!(
+            out,
+            "| `{rule}` | {} |",
+            arms.iter().map(|arm| format!("`{arm}`")).collect::<Vec<_>>().join(" ")
+        )
+        .expect("a string");
     }
     out
 }
@@ -252,7 +329,11 @@ fn protocols() -> String {
     let mut before: Vec<(&str, &str)> = Vec::new();
     for protocol in Era::all() {
         let choices = protocol.rules.choices();
-        let new: Vec<_> = choices.iter().filter(|choice| !before.contains(choice)).map(|(rule, arm)| format!("`{rule}={arm}`")).collect();
+        let new: Vec<_> = choices
+            .iter()
+            .filter(|choice| !before.contains(choice))
+            .map(|(rule, arm)| format!("`{rule}={arm}`"))
+            .collect();
         writeln!(out, "- **{protocol}**: {}", new.join(", ")).expect("a string");
         before = choices;
     }
@@ -276,20 +357,36 @@ const SHOWN: [(&str, &str, &str); 10] = [
 /// What a claim's violation looks like: the one that is `SHOWN`, or the first.
 fn seen(claim: &Claim) -> String {
     let of = |(case, _): &&(Case, Outcome)| Claim::of(case.0.id()) == Some(claim);
-    let chosen = |(case, _): &&(Case, Outcome)| SHOWN.contains(&(claim.id, case.0.id(), &*case.1.to_string()));
+    let chosen = |(case, _): &&(Case, Outcome)| {
+        SHOWN.contains(&(claim.id, case.0.id(), &*case.1.to_string()))
+    };
     let mut all = EXPLORED.iter().filter(of);
-    let witness = all.clone().find(chosen).or_else(|| all.find(|(_, outcome)| outcome.witness.is_some()));
-    let Some(witness) = witness.map(|(_, outcome)| outcome.witness.as_ref().expect("what is shown is violated")) else {
-        let cases = common::cases().into_iter().filter(|case| Claim::of(case.0.id()) == Some(claim)).count();
-        let none =
-            if cases == 1 { "Its one case violates nothing".to_owned() } else { format!("None of its {cases} cases violates anything") };
-        let others = if claim.document() == 0 { "; what other protocols do there is in \"The design space of reuse\"" } else { "" };
+    let witness =
+        all.clone().find(chosen).or_else(|| all.find(|(_, outcome)| outcome.witness.is_some()));
+    let Some(witness) =
+        witness.map(|(_, outcome)| outcome.witness.as_ref().expect("what is shown is violated"))
+    else {
+        let cases = common::cases()
+            .into_iter()
+            .filter(|case| Claim::of(case.0.id()) == Some(claim))
+            .count();
+        let none = if cases == 1 {
+            "Its one case violates nothing".to_owned()
+        } else {
+            format!("None of its {cases} cases violates anything")
+        };
+        let others = if claim.document() == 0 {
+            "; what other protocols do there is in \"The design space of reuse\""
+        } else {
+            ""
+        };
         return format!("{none}{others}.");
     };
     let style = Style { hide_source: true, detail: Detail::Brief, ..Style::default() };
     let (clause, file) = (&witness.clause, verdicts::name(witness));
     format!(
-        "{clause} in {} under {} ([all of it](tests/catalogue/golden/{file}.snap)):\n\n```text\n{}```\n",
+        "{clause} in {} under {} ([all of \
+         it](tests/catalogue/golden/{file}.snap)):\n\n```text\n{}```\n",
         witness.race,
         witness.protocol,
         render::rows(witness, 96, style)
@@ -297,7 +394,9 @@ fn seen(claim: &Claim) -> String {
 }
 
 fn race_table() -> String {
-    let mut out = String::from("| race | what collides | broken under | holds under |\n| --- | --- | --- | --- |\n");
+    let mut out = String::from(
+        "| race | what collides | broken under | holds under |\n| --- | --- | --- | --- |\n",
+    );
     for race in races::all() {
         let list = |wanted: fn(Documented) -> bool| {
             let cases = race.cases().iter().filter(|&&(_, d)| wanted(d));
@@ -308,19 +407,27 @@ fn race_table() -> String {
             cases.map(say).collect::<Vec<_>>().join("<br>")
         };
         let (broken, holds) = (list(|d| d != Documented::Holds), list(|d| d == Documented::Holds));
-        writeln!(out, "| {} | {} | {broken} | {holds} |", race.id(), race.title()).expect("a string");
+        writeln!(out, "| {} | {} | {broken} | {holds} |", race.id(), race.title())
+            .expect("a string");
     }
     out
 }
 
-/// Executions to the verdict, from a run of the whole catalogue; and the proof that no clause goes unevaluated.
+/// Executions to the verdict, from a run of the whole catalogue; and the proof that no clause goes
+/// unevaluated.
 fn evidence() -> String {
-    let mut out = String::from("| race | protocol | verdict | executions |\n| --- | --- | --- | ---: |\n");
+    let mut out =
+        String::from("| race | protocol | verdict | executions |\n| --- | --- | --- | ---: |\n");
     let mut evaluated: BTreeMap<String, u64> = BTreeMap::new();
     let mut explored = EXPLORED.iter();
     for (race, protocol, _) in &common::cases() {
         if let Some(written) = written(race, protocol) {
-            writeln!(out, "| {} | `{protocol}` | {} | {} |", written.race, written.verdict, written.executions).expect("a string");
+            writeln!(
+                out,
+                "| {} | `{protocol}` | {} | {} |",
+                written.race, written.verdict, written.executions
+            )
+            .expect("a string");
             continue;
         }
         let (_, outcome) = explored.next().expect("every other case is explored");
@@ -328,32 +435,45 @@ fn evidence() -> String {
             *evaluated.entry(count.name.clone()).or_default() += count.count;
         }
         let (race, protocol, verdict) = (&outcome.race, &outcome.protocol, outcome.verdict());
-        writeln!(out, "| {race} | `{protocol}` | {verdict} | {} |", outcome.executions).expect("a string");
+        writeln!(out, "| {race} | `{protocol}` | {verdict} | {} |", outcome.executions)
+            .expect("a string");
     }
-    // A livelock is not a condition that is evaluated at some place: the scheduler looks for it in every execution.
-    let silent = |clause: &&Clause| **clause != Clause::LIVELOCK && evaluated.get(clause.id()).copied().unwrap_or(0) == 0;
+    // A livelock is not a condition that is evaluated at some place: the scheduler looks for it in
+    // every execution.
+    let silent = |clause: &&Clause| {
+        **clause != Clause::LIVELOCK && evaluated.get(clause.id()).copied().unwrap_or(0) == 0
+    };
     let never: Vec<_> = Clause::ALL.iter().filter(silent).map(|clause| clause.id()).collect();
     assert!(never.is_empty(), "no race evaluates {never:?}");
     out
 }
 
-/// A clause's words and the code that evaluates it change together, or somebody says that he has looked at the other.
+/// A clause's words and the code that evaluates it change together, or somebody says that he has
+/// looked at the other.
 #[test]
 fn words_and_code_were_looked_at_together() {
     let path = root().join("tests/spec/looked-at.txt");
-    let mut now = String::from("# clause, its words, the lines that evaluate it: SPEC_BLESS=1 once you have looked at both\n");
+    let mut now = String::from(
+        "# clause, its words, the lines that evaluate it: SPEC_BLESS=1 once you have looked at \
+         both\n",
+    );
     let sites = sites();
     for &clause in Clause::ALL {
         let code = sites.get(&clause).map(|sites| sites.join("\n")).unwrap_or_default();
         assert!(!code.is_empty(), "nothing evaluates {clause}");
-        writeln!(now, "{clause} {} {}", fingerprint(clause.text()), fingerprint(&code)).expect("a string");
+        writeln!(now, "{clause} {} {}", fingerprint(clause.text()), fingerprint(&code))
+            .expect("a string");
     }
     if blessing() {
         fs::write(&path, &now).expect("the record can be written");
     }
     let recorded = fs::read_to_string(&path).unwrap_or_default();
-    let changed: Vec<_> = now.lines().filter(|line| !recorded.lines().any(|old| old == *line)).collect();
-    assert!(changed.is_empty() && recorded.lines().count() == now.lines().count(), "look at the words and the code of: {changed:#?}");
+    let changed: Vec<_> =
+        now.lines().filter(|line| !recorded.lines().any(|old| old == *line)).collect();
+    assert!(
+        changed.is_empty() && recorded.lines().count() == now.lines().count(),
+        "look at the words and the code of: {changed:#?}"
+    );
 }
 
 #[test]
@@ -362,13 +482,21 @@ fn every_claim_finding_and_assumption_that_the_code_names_stands_in_the_spec() {
     for (file, text) in all_sources() {
         for word in text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '.')) {
             let word = word.trim_end_matches(['.', '-']);
-            let names = ["FINDING-", "ASSUME-"].iter().any(|kind| word.strip_prefix(kind).is_some_and(|n| n.parse::<u32>().is_ok()));
-            assert!(!names || spec.contains(&format!("### {word}")), "{file} refers to {word}, which SPEC.md does not have");
+            let names = ["FINDING-", "ASSUME-"]
+                .iter()
+                .any(|kind| word.strip_prefix(kind).is_some_and(|n| n.parse::<u32>().is_ok()));
+            assert!(
+                !names || spec.contains(&format!("### {word}")),
+                "{file} refers to {word}, which SPEC.md does not have"
+            );
         }
     }
     for race in races::all() {
         let claim = race.id().split('/').next().unwrap_or_default();
-        assert!(["S2", "S3", "S4"].contains(&claim) || spec.contains(&format!("\n### {claim}\n")), "SPEC.md has no claim {claim}");
+        assert!(
+            ["S2", "S3", "S4"].contains(&claim) || spec.contains(&format!("\n### {claim}\n")),
+            "SPEC.md has no claim {claim}"
+        );
     }
 }
 
@@ -377,14 +505,27 @@ fn every_claim_finding_and_assumption_that_the_code_names_stands_in_the_spec() {
 fn every_race_of_a_claim_stands_with_the_claim() {
     let spec = spec();
     for claim in Claim::ALL {
-        let text = spec.split_once(&format!("\n### {}\n", claim.id)).unwrap_or_else(|| panic!("SPEC.md has no claim {}", claim.id)).1;
-        let decided = text.split("\n### ").next().and_then(|text| text.split_once("*Decided by:* ")).expect("races decide it").1;
-        let named: Vec<_> = decided.lines().next().unwrap_or_default().trim_end_matches('.').split(", ").collect();
-        for race in races::all().iter().filter(|race| race.id().split('/').next() == Some(claim.id)) {
+        let text = spec
+            .split_once(&format!("\n### {}\n", claim.id))
+            .unwrap_or_else(|| panic!("SPEC.md has no claim {}", claim.id))
+            .1;
+        let decided = text
+            .split("\n### ")
+            .next()
+            .and_then(|text| text.split_once("*Decided by:* "))
+            .expect("races decide it")
+            .1;
+        let named: Vec<_> =
+            decided.lines().next().unwrap_or_default().trim_end_matches('.').split(", ").collect();
+        for race in races::all().iter().filter(|race| race.id().split('/').next() == Some(claim.id))
+        {
             assert!(named.contains(&race.id()), "{} does not name {}", claim.id, race.id());
         }
         // A test may decide, too.
-        let known = |name: &&str| races::all().iter().any(|race| race.id() == *name) || root().join(name.trim_matches('`')).is_file();
+        let known = |name: &&str| {
+            races::all().iter().any(|race| race.id() == *name)
+                || root().join(name.trim_matches('`')).is_file()
+        };
         assert!(named.iter().all(known), "{} names a race that is not there: {named:?}", claim.id);
     }
 }
@@ -392,11 +533,16 @@ fn every_race_of_a_claim_stands_with_the_claim() {
 /// A condition that asks for a mark that nothing sets says nothing.
 #[test]
 fn every_mark_is_set_somewhere() {
-    let protocol = all_sources().into_iter().filter(|(file, _)| file.starts_with("src/mm/") && file != "src/mm/marks.rs");
+    let protocol = all_sources()
+        .into_iter()
+        .filter(|(file, _)| file.starts_with("src/mm/") && file != "src/mm/marks.rs");
     let code: String = protocol.map(|(_, text)| text).collect();
     for mark in Mark::ALL {
         let name = format!("Mark::{}", mark.name());
-        let set = code.split(&name).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        let set = code
+            .split(&name)
+            .skip(1)
+            .any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
         assert!(set, "nothing sets {name}");
     }
 }
@@ -404,7 +550,9 @@ fn every_mark_is_set_somewhere() {
 #[test]
 fn every_arm_of_every_rule_is_somebodys_choice() {
     let mut chosen: Vec<(&str, &str)> = Era::all().iter().flat_map(|p| p.rules.choices()).collect();
-    chosen.extend(races::all().iter().flat_map(|race| race.cases().iter().flat_map(|(p, _)| p.rules.choices()).collect::<Vec<_>>()));
+    chosen.extend(races::all().iter().flat_map(|race| {
+        race.cases().iter().flat_map(|(p, _)| p.rules.choices()).collect::<Vec<_>>()
+    }));
     for (rule, arms) in Rules::catalogue() {
         for arm in arms {
             assert!(chosen.contains(&(rule, arm)), "no protocol and no race uses {rule}={arm}");

@@ -39,7 +39,17 @@ fn odd_texts() -> Vec<OsString> {
 
 /// These are no positive numbers that fit.
 fn odd_numbers() -> Vec<OsString> {
-    let numbers = ["", "-1", "0", "1.5", "1_000", "1,000", "18446744073709551616", "-99999999999999999999", "١"];
+    let numbers = [
+        "",
+        "-1",
+        "0",
+        "1.5",
+        "1_000",
+        "1,000",
+        "18446744073709551616",
+        "-99999999999999999999",
+        "١",
+    ];
     odd_texts().into_iter().chain(numbers.map(OsString::from)).collect()
 }
 
@@ -47,8 +57,10 @@ fn odd_numbers() -> Vec<OsString> {
 #[track_caller]
 fn refuses(within: &Path, command: &str, odd: &OsString) {
     let words = command.split_whitespace();
-    let (first, after): (Vec<_>, Vec<_>) =
-        (words.clone().take_while(|word| !word.contains('?')).collect(), words.skip_while(|word| !word.contains('?')).collect());
+    let (first, after): (Vec<_>, Vec<_>) = (
+        words.clone().take_while(|word| !word.contains('?')).collect(),
+        words.skip_while(|word| !word.contains('?')).collect(),
+    );
     let mut place = OsString::from(after[0].trim_end_matches('?'));
     place.push(odd);
     let mut command = lockwalk("");
@@ -58,7 +70,10 @@ fn refuses(within: &Path, command: &str, odd: &OsString) {
     let said = format!("{command:?}: {status}\n{line}");
     assert_eq!(status.code(), Some(2), "{said}");
     assert!(stdout.is_empty(), "{said}");
-    assert!(line.starts_with("error: ") && line.ends_with('\n') && line.lines().count() == 1, "{said}");
+    assert!(
+        line.starts_with("error: ") && line.ends_with('\n') && line.lines().count() == 1,
+        "{said}"
+    );
     assert!(!line.trim_end().contains(char::is_control), "{said}");
     assert!(line.len() > "error: ".len() + 10 && !line.contains("panicked"), "{said}");
     assert_eq!(fs::read_dir(within).expect("it is still there").count(), 0, "{said}");
@@ -119,21 +134,58 @@ fn what_is_no_number() {
         "conform --time=?",
     ];
     // Some are a time, or are cut off behind a comma.
-    let odd: Vec<_> = odd_numbers().into_iter().filter(|odd| !["1.5", "18446744073709551616"].iter().any(|time| odd == time)).collect();
+    let odd: Vec<_> = odd_numbers()
+        .into_iter()
+        .filter(|odd| !["1.5", "18446744073709551616"].iter().any(|time| odd == time))
+        .collect();
     refuses_all("no-number", &commands, &odd);
     refuses_all("too-large", &commands[..5], &["18446744073709551616".into()]);
-    let schedules = ["-1", "1*0", "1*", "*3", "1**2", "1.2*-3", "1*99999999999", "1*18446744073709551616", "1.."].map(OsString::from);
-    refuses_all("no-schedule", &["replay S3.8 --protocol 2.6.34 --schedule=?"], &[&odd_texts()[..], &schedules].concat());
+    let schedules = [
+        "-1",
+        "1*0",
+        "1*",
+        "*3",
+        "1**2",
+        "1.2*-3",
+        "1*99999999999",
+        "1*18446744073709551616",
+        "1..",
+    ]
+    .map(OsString::from);
+    refuses_all(
+        "no-schedule",
+        &["replay S3.8 --protocol 2.6.34 --schedule=?"],
+        &[&odd_texts()[..], &schedules].concat(),
+    );
 }
 
 #[test]
 fn what_is_not_asked_for() {
-    let commands =
-        ["check", "explain", "replay", "list", "report", "matrix", "selfcheck", "merge", "bench", "conform", "completions", "man", ""];
-    let unknown = ["--nonsense", "-Z", "--format", "--output", "--é", "--=x", "---", "--format=\n"].map(OsString::from);
+    let commands = [
+        "check",
+        "explain",
+        "replay",
+        "list",
+        "report",
+        "matrix",
+        "selfcheck",
+        "merge",
+        "bench",
+        "conform",
+        "completions",
+        "man",
+        "",
+    ];
+    let unknown = ["--nonsense", "-Z", "--format", "--output", "--é", "--=x", "---", "--format=\n"]
+        .map(OsString::from);
     let commands: Vec<_> = commands.iter().map(|command| format!("{command} ?")).collect();
-    refuses_all("not-asked-for", &commands.iter().map(String::as_str).collect::<Vec<_>>(), &unknown);
-    let twice = ["bench ?", "report --output g ?", "explain S3.1 ?", "completions bash ?", "man check ?"];
+    refuses_all(
+        "not-asked-for",
+        &commands.iter().map(String::as_str).collect::<Vec<_>>(),
+        &unknown,
+    );
+    let twice =
+        ["bench ?", "report --output g ?", "explain S3.1 ?", "completions bash ?", "man check ?"];
     refuses_all("too-many", &twice, &odd_texts());
 }
 
@@ -144,14 +196,46 @@ fn what_is_no_file() {
     let path = |name: &str| elsewhere.join(name).into_os_string();
     fs::write(path("file"), "a file").expect("writable");
     std::os::unix::fs::symlink("round", path("round")).expect("writable");
-    let mut odd =
-        vec![path("no/such/x"), path("file/x"), path("round"), path("new/"), path(&"x".repeat(5000)), "".into(), "/proc/nothing".into()];
-    let write = ["explain S3.8 --output=?", "explain S3.8 -o?", "check =S3.8 --engine dpor --save=?", "conform --record=?"];
+    let mut odd = vec![
+        path("no/such/x"),
+        path("file/x"),
+        path("round"),
+        path("new/"),
+        path(&"x".repeat(5000)),
+        "".into(),
+        "/proc/nothing".into(),
+    ];
+    let write = [
+        "explain S3.8 --output=?",
+        "explain S3.8 -o?",
+        "check =S3.8 --engine dpor --save=?",
+        "conform --record=?",
+    ];
     refuses_all("not-written", &write, &[&odd[..], &[path("")]].concat());
-    refuses_all("no-directory", &["report -o?"], &[&odd[1..3], &[path("file"), "".into(), "-".into()]].concat());
-    odd.extend(["/dev/zero", "/dev/urandom", "/dev/null", "/proc/self/mem", "/proc/self/environ", "/etc/passwd", "-"].map(OsString::from));
+    refuses_all(
+        "no-directory",
+        &["report -o?"],
+        &[&odd[1..3], &[path("file"), "".into(), "-".into()]].concat(),
+    );
+    odd.extend(
+        [
+            "/dev/zero",
+            "/dev/urandom",
+            "/dev/null",
+            "/proc/self/mem",
+            "/proc/self/environ",
+            "/etc/passwd",
+            "-",
+        ]
+        .map(OsString::from),
+    );
     odd.extend([path("file"), path("")]);
-    let read = ["check --engine dpor --save s.json --resume=?", "check --engine dpor --resume=?", "merge ?", "conform --trace=?"];
+    let read = [
+        "check --engine dpor --save s.json --resume=?",
+        "check --engine dpor --resume=?",
+        "merge ?",
+        "conform --trace=?",
+    ];
     refuses_all("not-read", &read, &odd);
     assert_eq!(fs::read_to_string(path("file")).expect("still there"), "a file");
     assert_eq!(fs::read_dir(&elsewhere).expect("still there").count(), 2);

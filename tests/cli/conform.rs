@@ -9,7 +9,10 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/golden");
 #[test]
 fn a_trace_agrees_with_its_kernels_protocol() {
     let said = good(&format!("conform --ascii --trace {GOLDEN}/7.3.txt"));
-    assert!(said.contains("the model's protocol is 7.3") && said.contains("no difference"), "{said}");
+    assert!(
+        said.contains("the model's protocol is 7.3") && said.contains("no difference"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -17,9 +20,16 @@ fn what_differs_is_shown_as_both_see_it() {
     let (said, _) = run(&format!("conform --trace {GOLDEN}/6.18.txt --protocol 5.10"), 1);
     assert!(said.contains("    kernel: ") && said.contains("    model:  "), "{said}");
     let trace = directory("conform").join("odd.txt");
-    fs::write(&trace, "# kernel: 6.18\n\n@ mine\nstore 0 0 1 => p0[a1x - -]\nload 0 0 => 2\n").expect("writable");
+    fs::write(&trace, "# kernel: 6.18\n\n@ mine\nstore 0 0 1 => p0[a1x - -]\nload 0 0 => 2\n")
+        .expect("writable");
     let (said, _) = run(&format!("conform --trace {}", trace.display()), 1);
-    assert!(said.ends_with("  mine\n    store 0 0 1 => p0[a1x - -]\n    kernel: load 0 0 => 2\n    model:  load 0 0 => 1\n"), "{said}");
+    assert!(
+        said.ends_with(
+            "  mine\n    store 0 0 1 => p0[a1x - -]\n    kernel: load 0 0 => 2\n    model:  load \
+             0 0 => 1\n"
+        ),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Where output goes: into files that are there as a whole, with the permissions they had, and through whatever is no file.
+//! Where output goes: into files that are there as a whole, with the permissions they had, and
+//! through whatever is no file.
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};
@@ -29,13 +30,20 @@ fn a_file_keeps_its_permissions_and_its_owner() {
     assert_eq!(good(&write), "");
     let fresh = fs::metadata(&file).expect("it is written").mode();
     fs::write(directory.join("fresh"), "").expect("writable");
-    assert_eq!(fresh, fs::metadata(directory.join("fresh")).expect("it is written").mode(), "as that of any new file");
+    assert_eq!(
+        fresh,
+        fs::metadata(directory.join("fresh")).expect("it is written").mode(),
+        "as that of any new file"
+    );
     for mode in [0o600, 0o640, 0o755, 0o666] {
         fs::write(&file, "before").expect("writable");
         fs::set_permissions(&file, Permissions::from_mode(mode)).expect("it is ours");
         assert_eq!(good(&write), "");
         let found = fs::metadata(&file).expect("still there");
-        assert_eq!((found.mode() & 0o777, fs::read_to_string(&file).expect("still there")), (mode, drawing.clone()));
+        assert_eq!(
+            (found.mode() & 0o777, fs::read_to_string(&file).expect("still there")),
+            (mode, drawing.clone())
+        );
     }
     // Only root can give a file to somebody else.
     if chown(&file, Some(12345), Some(54321)).is_ok() {
@@ -43,7 +51,11 @@ fn a_file_keeps_its_permissions_and_its_owner() {
         let found = fs::metadata(&file).expect("still there");
         assert_eq!((found.uid(), found.gid()), (12345, 54321));
     }
-    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2, "nothing temporary is left");
+    assert_eq!(
+        fs::read_dir(&directory).expect("a directory").count(),
+        2,
+        "nothing temporary is left"
+    );
 }
 
 #[test]
@@ -53,7 +65,10 @@ fn what_is_read_only_is_left_alone() {
     let name = file.display().to_string();
     fs::write(&file, "before").expect("writable");
     fs::set_permissions(&file, Permissions::from_mode(0o444)).expect("it is ours");
-    for args in [format!("{EXPLAIN} --output {name}"), format!("check S3.8 --engine dpor --force --save {name}")] {
+    for args in [
+        format!("{EXPLAIN} --output {name}"),
+        format!("check S3.8 --engine dpor --force --save {name}"),
+    ] {
         let line = refused(&args);
         assert!(line.starts_with(&format!("error: cannot write {name}: ")), "{line}");
     }
@@ -61,7 +76,11 @@ fn what_is_read_only_is_left_alone() {
     let line = refused(&format!("report --output {}", directory.display()));
     assert!(line.starts_with("error: cannot write ") && line.contains("index.html: "), "{line}");
     assert_eq!(fs::read_to_string(directory.join("index.html")).expect("still there"), "before");
-    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1, "and it was known before anything was drawn");
+    assert_eq!(
+        fs::read_dir(&directory).expect("a directory").count(),
+        1,
+        "and it was known before anything was drawn"
+    );
 }
 
 #[test]
@@ -72,24 +91,43 @@ fn links_are_followed_and_stay() {
     fs::create_dir(path("elsewhere")).expect("writable");
     fs::write(path("elsewhere/there"), "before").expect("writable");
     // The last one is a link to a link.
-    for (link, target) in [("link", "elsewhere/there"), ("dangling", "elsewhere/new"), ("second", "third"), ("third", "elsewhere/newer")] {
+    for (link, target) in [
+        ("link", "elsewhere/there"),
+        ("dangling", "elsewhere/new"),
+        ("second", "third"),
+        ("third", "elsewhere/newer"),
+    ] {
         symlink(target, path(link)).expect("writable");
     }
-    for (link, target) in [("link", "elsewhere/there"), ("dangling", "elsewhere/new"), ("second", "elsewhere/newer")] {
+    for (link, target) in
+        [("link", "elsewhere/there"), ("dangling", "elsewhere/new"), ("second", "elsewhere/newer")]
+    {
         assert_eq!(good(&format!("{EXPLAIN} --output {}", path(link).display())), "");
         assert!(is_link(&path(link)), "{link}");
-        assert!(!is_link(&path(target)) && fs::read_to_string(path(target)).expect("it is written") == drawing, "{target}");
+        assert!(
+            !is_link(&path(target))
+                && fs::read_to_string(path(target)).expect("it is written") == drawing,
+            "{target}"
+        );
         fs::remove_file(path(target)).expect("it is ours");
         good(&format!("check =S3.8 --engine dpor --format lines --save {}", path(link).display()));
-        assert!(is_link(&path(link)) && outcomes(&format!("check --resume {} --format json", path(target).display())).len() > 1);
+        assert!(
+            is_link(&path(link))
+                && outcomes(&format!("check --resume {} --format json", path(target).display()))
+                    .len()
+                    > 1
+        );
     }
     symlink("round", path("round")).expect("writable");
     symlink("no/where", path("nowhere")).expect("writable");
-    for (link, why) in [("round", "Too many levels of symbolic links"), ("nowhere", "No such file or directory")] {
+    for (link, why) in
+        [("round", "Too many levels of symbolic links"), ("nowhere", "No such file or directory")]
+    {
         let line = refused(&format!("{EXPLAIN} --output {}", path(link).display()));
         assert!(line.contains(why), "{line}");
     }
-    let there = fs::read_dir(&directory).expect("a directory").count() + fs::read_dir(path("elsewhere")).expect("a directory").count();
+    let there = fs::read_dir(&directory).expect("a directory").count()
+        + fs::read_dir(path("elsewhere")).expect("a directory").count();
     assert_eq!(there, 7 + 3, "nothing else is left");
 }
 
@@ -117,9 +155,17 @@ fn what_is_no_file_is_written_to_and_not_replaced() {
         fs::write(&log, "before\n").expect("writable");
         let opened = || fs::OpenOptions::new().append(true).open(&log).expect("writable");
         let mut command = lockwalk(&format!("{EXPLAIN} --output {name}"));
-        let command = if name == "/proc/self/fd/2" { command.stderr(opened()) } else { command.stdout(opened()) };
+        let command = if name == "/proc/self/fd/2" {
+            command.stderr(opened())
+        } else {
+            command.stdout(opened())
+        };
         assert!(command.status().expect("it starts").success());
-        assert_eq!(fs::read_to_string(&log).expect("still there"), format!("before\n{drawing}"), "{name}");
+        assert_eq!(
+            fs::read_to_string(&log).expect("still there"),
+            format!("before\n{drawing}"),
+            "{name}"
+        );
     }
     assert_eq!(fs::read_link(&stdout).expect("it is still a link"), Path::new("/proc/self/fd/1"));
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo(1)").success());

@@ -29,7 +29,12 @@ const GONE: i32 = 141;
 
 fn lockwalk(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockwalk"));
-    command.args(args.split_whitespace()).env_remove("NO_COLOR").env_remove("COLUMNS").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());
+    command
+        .args(args.split_whitespace())
+        .env_remove("NO_COLOR")
+        .env_remove("COLUMNS")
+        .env_remove("CLICOLOR_FORCE")
+        .stdin(Stdio::null());
     command
 }
 
@@ -37,7 +42,8 @@ fn lockwalk(args: &str) -> Command {
 #[track_caller]
 fn run(args: &str, status: i32) -> (String, String) {
     let Output { status: actual, stdout, stderr } = lockwalk(args).output().expect("it starts");
-    let (stdout, stderr) = (String::from_utf8(stdout).expect("UTF-8"), String::from_utf8(stderr).expect("UTF-8"));
+    let (stdout, stderr) =
+        (String::from_utf8(stdout).expect("UTF-8"), String::from_utf8(stderr).expect("UTF-8"));
     assert_eq!(actual.code(), Some(status), "lockwalk {args}\n{stdout}\n{stderr}");
     (stdout, stderr)
 }
@@ -73,74 +79,128 @@ fn every_case_of_a_document_is_told() {
     let outcomes = outcomes("check S1 --engine dpor --format json");
     let races = lockwalk::races::all().into_iter().filter(|race| race.id().starts_with("S1."));
     let cases: Vec<_> = races
-        .flat_map(|race| race.cases().iter().map(|(protocol, _)| (race.id().to_owned(), protocol.to_string())).collect::<Vec<_>>())
+        .flat_map(|race| {
+            race.cases()
+                .iter()
+                .map(|(protocol, _)| (race.id().to_owned(), protocol.to_string()))
+                .collect::<Vec<_>>()
+        })
         .collect();
-    assert_eq!(outcomes.iter().map(|o| (o.race.clone(), o.protocol.clone())).collect::<Vec<_>>(), cases);
+    assert_eq!(
+        outcomes.iter().map(|o| (o.race.clone(), o.protocol.clone())).collect::<Vec<_>>(),
+        cases
+    );
     for outcome in &outcomes {
         let of = format!("{} under {}", outcome.race, outcome.protocol);
         assert!(outcome.as_documented(), "{of}: {:?}", outcome.objections());
-        assert!(outcome.coverage == Coverage::Exhaustive || outcome.violating > 0, "{of}: {:?}", outcome.coverage);
+        assert!(
+            outcome.coverage == Coverage::Exhaustive || outcome.violating > 0,
+            "{of}: {:?}",
+            outcome.coverage
+        );
         assert_eq!(outcome.witness.is_some(), outcome.documented.clause().is_some(), "{of}");
     }
     let table = good("check S1.3 S1.4 S1.5 --engine dpor");
     let (header, rows) = table.split_once('\n').expect("lines");
-    assert!(header.ends_with(" of 1 document · sequentially consistent, every interleaving, no bound"), "{header}");
-    let asked = |id: &str| ["S1.3", "S1.4", "S1.5"].iter().any(|asked| id.split('/').next() == Some(asked));
+    assert!(
+        header.ends_with(" of 1 document · sequentially consistent, every interleaving, no bound"),
+        "{header}"
+    );
+    let asked =
+        |id: &str| ["S1.3", "S1.4", "S1.5"].iter().any(|asked| id.split('/').next() == Some(asked));
     for (id, _) in cases.iter().filter(|(id, _)| asked(id)) {
-        let row = |line: &str| line.strip_prefix("  ").is_some_and(|line| line.split_whitespace().next() == Some(id));
+        let row = |line: &str| {
+            line.strip_prefix("  ").is_some_and(|line| line.split_whitespace().next() == Some(id))
+        };
         assert!(rows.lines().any(row), "{id} is missing in\n{rows}");
     }
     assert!(!rows.lines().any(|line| line.trim_start().starts_with('!')), "{rows}");
     let summary = rows.rsplit("\n\n").next().expect("a last paragraph");
-    assert!(summary.contains(" reproduced · ") && !summary.contains("not as documented"), "{summary}");
+    assert!(
+        summary.contains(" reproduced · ") && !summary.contains("not as documented"),
+        "{summary}"
+    );
 }
 
 /// The whole catalogue is begun, and stopped: what is run to its end is run by `.ci/run`.
 #[cfg(unix)]
 #[test]
 fn without_arguments_it_checks_everything() {
-    let child = lockwalk("").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let child =
+        lockwalk("").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     std::thread::sleep(Duration::from_millis(500));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)").success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill(1)")
+            .success()
+    );
     let output = child.wait_with_output().expect("it ends");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let races = lockwalk::races::all();
     assert!(stdout.starts_with(&format!("lockwalk · {} races about ", races.len())), "{stdout}");
     let cases: usize = races.iter().map(|race| race.cases().len()).sum();
     assert!(stderr.ends_with(&format!(" of {cases} verdicts known\n")), "{stderr}");
 }
 
-/// As documented, differing, and undecided are three exit statuses; what differs goes before what is open.
+/// As documented, differing, and undecided are three exit statuses; what differs goes before what
+/// is open.
 #[test]
 fn the_exit_status_tells_what_came_out() {
     // One execution exhausts nothing.
     let cut = "check =S3.7 --protocol 3.7 --engine dpor --executions 1";
     let (table, _) = run(cut, 3);
-    assert!(table.contains("? undecided  1 execution") && table.contains("! unfinished: "), "{table}");
+    assert!(
+        table.contains("? undecided  1 execution") && table.contains("! unfinished: "),
+        "{table}"
+    );
     assert!(table.contains("at most 1 execution each"), "{table}");
-    assert!(table.contains("1 undecided (S3.7)") && !table.contains("not as documented"), "{table}");
+    assert!(
+        table.contains("1 undecided (S3.7)") && !table.contains("not as documented"),
+        "{table}"
+    );
     let (lines, _) = run(&format!("{cut} --format lines"), 3);
     assert!(lines.contains("  ! unfinished: "), "{lines}");
     // Nothing is documented: what holds is as documented, what is violated is not.
     let table = good("check =S3.1 --engine dpor --protocol 2.6.38");
-    assert!(table.contains("✓ never") && table.contains("1 without a documented verdict"), "{table}");
-    let (table, _) = run("check =S3.1 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing+rmap_again=anew", 1);
+    assert!(
+        table.contains("✓ never") && table.contains("1 without a documented verdict"),
+        "{table}"
+    );
+    let (table, _) = run(
+        "check =S3.1 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing+rmap_again=anew",
+        1,
+    );
     assert!(
         table.contains("✗ RMAP-1")
             && table.contains("! violates RMAP-1, RMAP-2, which nothing documents")
             && table.contains("1 violation documented nowhere (S3.1)"),
         "{table}"
     );
-    let (table, _) = run("check =S3.1 =S3.7 --engine dpor --protocol 2.6.36+vma_adjust_lock=nothing+rmap_again=anew --executions 3", 1);
-    assert!(table.contains("1 undecided (S3.7)") && table.contains("1 violation documented nowhere (S3.1)"), "{table}");
+    let (table, _) = run(
+        "check =S3.1 =S3.7 --engine dpor --protocol \
+         2.6.36+vma_adjust_lock=nothing+rmap_again=anew --executions 3",
+        1,
+    );
+    assert!(
+        table.contains("1 undecided (S3.7)")
+            && table.contains("1 violation documented nowhere (S3.1)"),
+        "{table}"
+    );
 }
 
-/// An engine that cannot tell leaves it open; it does not say that nothing is documented, or that something differs.
+/// An engine that cannot tell leaves it open; it does not say that nothing is documented, or that
+/// something differs.
 #[test]
 fn what_an_engine_cannot_tell_is_undecided() {
     for engine in ["native --iterations 20", "random --iterations 1"] {
         let (table, _) = run(&format!("check =S3.7 --engine {engine}"), 3);
-        assert!(table.contains("~ not seen") && table.contains("2 not seen") && !table.contains('!'), "{table}");
+        assert!(
+            table.contains("~ not seen") && table.contains("2 not seen") && !table.contains('!'),
+            "{table}"
+        );
     }
     let (table, _) = run("check =S0.2 --protocol 2.6.11 --engine loom --format lines", 3);
     assert!(table.contains("! documented to violate LIVELOCK: undecided: "), "{table}");
@@ -156,47 +216,88 @@ fn races_are_selected_by_the_parts_of_their_ids() {
     };
     assert_eq!(races("=S3.1"), ["S3.1"]);
     let variants = races("s3.1");
-    assert!(variants.len() > 1 && variants.iter().all(|id| id == "S3.1" || id.starts_with("S3.1/")), "{variants:?}");
+    assert!(
+        variants.len() > 1 && variants.iter().all(|id| id == "S3.1" || id.starts_with("S3.1/")),
+        "{variants:?}"
+    );
     assert_eq!(races("=S3.1,=S3.3"), ["S3.1", "S3.3"]);
     let two = races("S3.9 =S3.3 =S3.3");
-    assert!(two[0] == "S3.3" && two.len() > 1 && two[1..].iter().all(|id| id.starts_with("S3.9")), "{two:?}");
+    assert!(
+        two[0] == "S3.3" && two.len() > 1 && two[1..].iter().all(|id| id.starts_with("S3.9")),
+        "{two:?}"
+    );
 }
 
 #[test]
 fn nonsense_is_refused_in_one_line_with_a_suggestion() {
     for (args, line) in [
         ("chek", "error: unrecognized subcommand 'chek'; did you mean 'check'?"),
-        ("check S3.1/boundry", "error: no race is called 'S3.1/boundry'; did you mean 'S3.1/boundary'?"),
-        ("explain khugepaged", "error: no race is called 'khugepaged'; `lockwalk list` names them all"),
-        ("check --protocol 2.6.3", "error: no protocol or rule is called '2.6.3'; did you mean '2.6.7', '2.6.13' or '2.6.33'?"),
+        (
+            "check S3.1/boundry",
+            "error: no race is called 'S3.1/boundry'; did you mean 'S3.1/boundary'?",
+        ),
+        (
+            "explain khugepaged",
+            "error: no race is called 'khugepaged'; `lockwalk list` names them all",
+        ),
+        (
+            "check --protocol 2.6.3",
+            "error: no protocol or rule is called '2.6.3'; did you mean '2.6.7', '2.6.13' or \
+             '2.6.33'?",
+        ),
         (
             "check --protocol 2.6.34+vma_lock=vma",
-            "error: no protocol or rule is called 'vma_lock=vma'; did you mean 'vma_adjust_lock=vma'?",
+            "error: no protocol or rule is called 'vma_lock=vma'; did you mean \
+             'vma_adjust_lock=vma'?",
         ),
         (
             "check --protocol 2.6.34+vma_adjust_lock=vma+vma_adjust_lock=nothing",
             "error: a protocol makes one choice for vma_adjust_lock, not two",
         ),
         ("check --depth 3", "error: --depth is for --engine pct, not for dpor"),
-        ("check --engine loom --seed 1", "error: --seed is for --engine random and pct, not for loom"),
-        ("check --engine native --executions 7", "error: --executions is for --engine dpor and states and dfs and loom, not for native"),
-        ("check --engine pct --depth 1001", "error: invalid value '1001' for '--depth <D>': 1001 is not in 1..=1000"),
+        (
+            "check --engine loom --seed 1",
+            "error: --seed is for --engine random and pct, not for loom",
+        ),
+        (
+            "check --engine native --executions 7",
+            "error: --executions is for --engine dpor and states and dfs and loom, not for native",
+        ),
+        (
+            "check --engine pct --depth 1001",
+            "error: invalid value '1001' for '--depth <D>': 1001 is not in 1..=1000",
+        ),
         ("check --time 0s", "error: invalid value '0s' for '--time <TIME>': that is no time"),
-        ("check --time soon", "error: invalid value 'soon' for '--time <TIME>': expected a number and ms, s, m or h"),
-        ("replay S3.1", "error: the following required arguments were not provided: --protocol <PROTOCOL> --schedule <SCHEDULE>"),
+        (
+            "check --time soon",
+            "error: invalid value 'soon' for '--time <TIME>': expected a number and ms, s, m or h",
+        ),
+        (
+            "replay S3.1",
+            "error: the following required arguments were not provided: --protocol <PROTOCOL> \
+             --schedule <SCHEDULE>",
+        ),
     ] {
-        // `--depth` and its like are about the engine: which one is the default depends on the build.
+        // `--depth` and its like are about the engine: which one is the default depends on the
+        // build.
         let args = if args == "check --depth 3" { "check --depth 3 --engine dpor" } else { args };
         assert_eq!(refused(args), line, "lockwalk {args}");
     }
     for (args, line) in [
         (
             "S3.1/boundary",
-            "error: no command is called 'S3.1/boundary'; did you mean `lockwalk check S3.1/boundary` or `lockwalk explain S3.1/boundary`?",
+            "error: no command is called 'S3.1/boundary'; did you mean `lockwalk check \
+             S3.1/boundary` or `lockwalk explain S3.1/boundary`?",
         ),
-        ("S3.1,S3.4", "error: no command is called 'S3.1,S3.4'; did you mean `lockwalk check S3.1,S3.4`?"),
+        (
+            "S3.1,S3.4",
+            "error: no command is called 'S3.1,S3.4'; did you mean `lockwalk check S3.1,S3.4`?",
+        ),
         ("MIG-1", "error: no command is called 'MIG-1'; did you mean `lockwalk list MIG-1`?"),
-        ("--save s.json", "error: unexpected argument '--save' found; did you mean 'lockwalk check --save'?"),
+        (
+            "--save s.json",
+            "error: unexpected argument '--save' found; did you mean 'lockwalk check --save'?",
+        ),
         ("man chek", "error: no command is called 'chek'; did you mean 'check'?"),
     ] {
         assert_eq!(refused(args), line, "lockwalk {args}");
@@ -205,7 +306,10 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
     assert!(engine.starts_with("error: invalid value 'dpro' for '--engine <ENGINE>'"), "{engine}");
     assert!(engine.ends_with("; did you mean 'dpor'?"), "{engine}");
     let several = refused("explain S3");
-    assert!(several.starts_with("error: 'S3' stands for ") && several.ends_with("and this shows one"), "{several}");
+    assert!(
+        several.starts_with("error: 'S3' stands for ") && several.ends_with("and this shows one"),
+        "{several}"
+    );
 }
 
 #[test]
@@ -215,7 +319,12 @@ fn schedules_that_do_not_fit_are_refused() {
     let schedule = witness.replay.rsplit(' ').next().expect("the schedule is last");
     let steps = schedule.parse::<lockwalk::Schedule>().expect("it is one").len();
     let last = schedule.rsplit('.').next().and_then(|run| run.split('*').next()).expect("a run");
-    let surplus = |more: usize| format!("the schedule has {} steps, and S3.1 under 2.6.34 is over after {steps} of them", steps + more);
+    let surplus = |more: usize| {
+        format!(
+            "the schedule has {} steps, and S3.1 under 2.6.34 is over after {steps} of them",
+            steps + more
+        )
+    };
     for (schedule, says) in [
         ("0..1", "not a schedule"),
         ("x", "not a schedule"),
@@ -241,29 +350,42 @@ fn a_replay_of_each_kind_of_ending_shows_the_same() {
     for race in ["S3.1", "S3.3", "S3.4", "=S1.2"] {
         let explained = witness(&format!("explain {race} --format json")).expect("a witness");
         assert!(explained.found.minimal, "{race}");
-        let command = explained.replay.strip_prefix("lockwalk ").expect("the replay line is a command");
+        let command =
+            explained.replay.strip_prefix("lockwalk ").expect("the replay line is a command");
         let replayed = witness(&format!("{command} --format json")).expect("a witness");
         assert_eq!(replayed.clause, explained.clause, "{race}");
         assert_eq!(replayed.steps, explained.steps, "{race}");
         assert_eq!(replayed.ending, explained.ending, "{race}");
-        assert!(!replayed.found.minimal, "a replay proves nothing about other interleavings: {race}");
+        assert!(
+            !replayed.found.minimal,
+            "a replay proves nothing about other interleavings: {race}"
+        );
     }
 }
 
 #[test]
 fn what_is_not_violated_is_explained_by_what_was_covered() {
     let text = good("explain S3.1 --protocol 2.6.36");
-    assert!(text.contains("no clause is violated") && text.contains("nothing left, sequentially consistent"), "{text}");
+    assert!(
+        text.contains("no clause is violated")
+            && text.contains("nothing left, sequentially consistent"),
+        "{text}"
+    );
     let directory = directory("nothing-to-draw");
     let file = |name: &str| directory.join(name).display().to_string();
     let explain = "explain S3.1 --protocol 2.6.36";
     for name in ["none.svg", "none.mmd"] {
         let said = refused(&format!("{explain} --output {}", file(name)));
-        assert_eq!(said, "error: S3.1: no clause is violated (2.6.36), so there is nothing to draw");
+        assert_eq!(
+            said,
+            "error: S3.1: no clause is violated (2.6.36), so there is nothing to draw"
+        );
     }
     let (stdout, stderr) = run(&format!("{explain} --output {}", file("none.json")), 0);
     assert!(stdout.is_empty() && stderr.contains("no clause is violated"), "{stdout} {stderr}");
-    assert!(fs::read_to_string(file("none.json")).expect("it is written").contains("\"witness\": null"));
+    assert!(
+        fs::read_to_string(file("none.json")).expect("it is written").contains("\"witness\": null")
+    );
     assert_eq!(good(&format!("{explain} --output {}", file("none.txt"))), "");
     // But for how long it took, which is not in it.
     assert_eq!(fs::read_to_string(file("none.txt")).expect("it is written"), text);
@@ -274,14 +396,20 @@ fn what_is_not_violated_is_explained_by_what_was_covered() {
 #[test]
 fn a_file_is_drawn_as_its_name_says() {
     let directory = directory("drawn");
-    for (name, begins) in [("w.svg", "<svg"), ("w.mmd", "sequenceDiagram"), ("w.json", "{"), ("w.txt", "S3.1 · ")] {
+    for (name, begins) in
+        [("w.svg", "<svg"), ("w.mmd", "sequenceDiagram"), ("w.json", "{"), ("w.txt", "S3.1 · ")]
+    {
         let file = directory.join(name);
         fs::write(&file, "what was there before").expect("writable");
         assert_eq!(good(&format!("explain =S3.1 --output {}", file.display())), "");
         let drawn = fs::read_to_string(&file).expect("it was written");
         assert!(drawn.contains(begins) && drawn.ends_with('\n'), "{name}: {drawn}");
     }
-    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 4, "nothing temporary is left");
+    assert_eq!(
+        fs::read_dir(&directory).expect("a directory").count(),
+        4,
+        "nothing temporary is left"
+    );
 }
 
 #[test]
@@ -297,7 +425,10 @@ fn what_cannot_be_written_leaves_nothing() {
         let started = Instant::now();
         let line = refused(&args);
         assert!(line.starts_with("error: cannot "), "{line}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{args}: that is known before any work is done");
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{args}: that is known before any work is done"
+        );
     }
     assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1);
     assert_eq!(fs::read_to_string(&taken).expect("still there"), "a file");
@@ -310,7 +441,8 @@ fn a_full_disk_is_said_and_a_reader_that_left_is_not() {
     let output = lockwalk("list").stdout(full).output().expect("it starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write: "));
-    let mut child = lockwalk("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        lockwalk("list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(GONE), b"".as_slice()));
@@ -334,7 +466,8 @@ fn colours_are_for_terminals() {
 
 #[test]
 fn the_list_names_everything() {
-    let listing: serde_json::Value = serde_json::from_str(&good("list --format json")).expect("JSON");
+    let listing: serde_json::Value =
+        serde_json::from_str(&good("list --format json")).expect("JSON");
     let count = |what: &str| listing[what].as_array().expect("a list").len();
     assert_eq!(count("races"), lockwalk::races::all().len());
     assert_eq!(count("protocols"), lockwalk::Era::all().len());
@@ -345,7 +478,11 @@ fn the_list_names_everything() {
         let listed = good(&format!("list {rule}"));
         for (arm, its) in [(rule, text)].into_iter().chain(arms) {
             assert!(
-                !its.is_empty() && listed.lines().any(|line| line.split_whitespace().next() == Some(arm) && line.ends_with(its)),
+                !its.is_empty()
+                    && listed
+                        .lines()
+                        .any(|line| line.split_whitespace().next() == Some(arm)
+                            && line.ends_with(its)),
                 "{arm}: {listed}"
             );
         }
@@ -368,19 +505,36 @@ fn the_list_can_be_of_some_names_only() {
     assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
     assert_eq!(good("list MIG-1").lines().count(), 3);
     assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
-    assert_eq!(refused("list MIG1"), "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean 'MIG-1'?");
+    assert_eq!(
+        refused("list MIG1"),
+        "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean \
+         'MIG-1'?"
+    );
 }
 
-/// Of a mail's 72 columns no line takes more, and what is left out is said; a deadlock shows who waits.
+/// Of a mail's 72 columns no line takes more, and what is left out is said; a deadlock shows who
+/// waits.
 #[test]
 fn a_witness_fits_a_mail() {
-    let (mail, whole) = (good("explain =S3.1 --width 72"), good("explain =S3.1 --width 72 --whole"));
-    for text in [&mail, &whole, &good("explain =S3.3 --width 72"), &good("explain =S1.6/starve --width 72")] {
+    let (mail, whole) =
+        (good("explain =S3.1 --width 72"), good("explain =S3.1 --width 72 --whole"));
+    for text in
+        [&mail, &whole, &good("explain =S3.3 --width 72"), &good("explain =S1.6/starve --width 72")]
+    {
         assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
     }
     let joined = mail.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(joined.contains("rows are left out where ⋮ stands (--whole") && !mail.contains("lock(lru_lock)"), "{mail}");
-    assert!(whole.contains("lock(lru_lock)") && !whole.contains('⋮') && whole.lines().count() > mail.lines().count(), "{whole}");
+    assert!(
+        joined.contains("rows are left out where ⋮ stands (--whole")
+            && !mail.contains("lock(lru_lock)"),
+        "{mail}"
+    );
+    assert!(
+        whole.contains("lock(lru_lock)")
+            && !whole.contains('⋮')
+            && whole.lines().count() > mail.lines().count(),
+        "{whole}"
+    );
     let headline = mail.lines().nth(1).expect("lines");
     assert!(headline.starts_with("MIG-1 is violated: P0 is about to be unlocked"), "{headline}");
     assert!(mail.contains("held at the end: page(P0) (CPU0)"), "{mail}");
@@ -388,13 +542,22 @@ fn a_witness_fits_a_mail() {
     let before = |text: &str| text.lines().take_while(|line| !line.contains("── switch")).count();
     assert!(before(&from) < before(&mail), "{from}");
     let deadlock = good("explain =S3.3 --width 200");
-    for part in ["DEADLOCK: CPU0 holds ", "lock(anon_vma#1) waits for CPU1", "lock(anon_vma#0) waits for CPU0"] {
+    for part in [
+        "DEADLOCK: CPU0 holds ",
+        "lock(anon_vma#1) waits for CPU1",
+        "lock(anon_vma#0) waits for CPU0",
+    ] {
         assert!(deadlock.contains(part), "{part}: {deadlock}");
     }
-    assert_eq!(refused("explain =S3.1 --width 20"), "error: invalid value '20' for '--width <COLUMNS>': 20 is not in 40..=65535");
+    assert_eq!(
+        refused("explain =S3.1 --width 20"),
+        "error: invalid value '20' for '--width <COLUMNS>': 20 is not in 40..=65535"
+    );
     assert!(refused("explain =S3.1 --whole --from-first-switch").contains("cannot be used with"));
     let columns = lockwalk("explain =S3.1").env("COLUMNS", "60").output().expect("it starts");
-    assert!(String::from_utf8_lossy(&columns.stdout).lines().all(|line| line.chars().count() <= 60));
+    assert!(
+        String::from_utf8_lossy(&columns.stdout).lines().all(|line| line.chars().count() <= 60)
+    );
 }
 
 /// Titles are read one by one.
@@ -402,7 +565,8 @@ fn a_witness_fits_a_mail() {
 fn titles_stand_alone() {
     for race in lockwalk::races::all() {
         let first = race.title().split([' ', ',']).next().expect("a word");
-        let leans = ["but", "and", "also", "again", "it", "so"].contains(&first) || race.title().starts_with("the same");
+        let leans = ["but", "and", "also", "again", "it", "so"].contains(&first)
+            || race.title().starts_with("the same");
         assert!(!leans, "{}: {}", race.id(), race.title());
     }
 }
@@ -415,10 +579,12 @@ fn ctrl_c_stops_and_reports() {
     let mut command = lockwalk("check =S3.7 --protocol 3.7 --engine dfs");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     std::thread::sleep(std::time::Duration::from_millis(1500));
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)");
+    let sent =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)");
     assert!(sent.success());
     let output = child.wait_with_output().expect("it ends");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(3), "{stdout}\n{stderr}");
     assert!(stdout.contains("? undecided") && stdout.contains("1 undecided (S3.7)"), "{stdout}");
     assert_eq!(stderr, "stopped: 0 of 1 verdict known\n");
@@ -430,22 +596,40 @@ fn ctrl_c_stops_and_reports() {
 fn an_interrupted_matrix_prints_what_is_known() {
     use std::io::{BufRead, BufReader, Read};
     let table = good("matrix =S0.3 =S0.7 --jobs 2 --ascii");
-    assert!(table.starts_with("lockwalk matrix - 2 races, 6 columns - every interleaving, at most 100000 executions each\n"), "{table}");
+    assert!(
+        table.starts_with(
+            "lockwalk matrix - 2 races, 6 columns - every interleaving, at most 100000 executions \
+             each\n"
+        ),
+        "{table}"
+    );
     // The second race does not end within the test.
-    let mut command = lockwalk("matrix =S0.3 =S0.10/progress --base 2.6.7 --rule fork_link --executions 1000000000 --jobs 1");
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut command = lockwalk(
+        "matrix =S0.3 =S0.10/progress --base 2.6.7 --rule fork_link --executions 1000000000 \
+         --jobs 1",
+    );
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut text = String::new();
     stdout.read_line(&mut text).expect("the head comes first");
     std::thread::sleep(Duration::from_secs(2));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)").success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill(1)")
+            .success()
+    );
     assert!(text.starts_with("lockwalk matrix · 2 races, 2 columns · "), "{text}");
     stdout.read_to_string(&mut text).expect("UTF-8");
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(STOPPED), "{said}");
     assert!(said.starts_with("stopped: ") && said.ends_with(" of 4 cells known\n"), "{said}");
-    let row = |race: &str| text.lines().find(|line| line.split_whitespace().next() == Some(race)).map(str::to_owned);
+    let row = |race: &str| {
+        text.lines().find(|line| line.split_whitespace().next() == Some(race)).map(str::to_owned)
+    };
     let open = row("S0.10/progress").expect("its row is there");
     assert_eq!(open.split_whitespace().collect::<Vec<_>>(), ["S0.10/progress", "?", "?"], "{text}");
     assert!(row("S0.3").is_some(), "{text}");
@@ -455,16 +639,32 @@ fn an_interrupted_matrix_prints_what_is_known() {
 fn completions_and_manual_pages_know_every_command_and_option() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = good(&format!("completions {shell}"));
-        assert!(["check", "explain", "matrix", "resume", "jobs"].iter().all(|part| script.contains(part)), "{shell}: {script}");
+        assert!(
+            ["check", "explain", "matrix", "resume", "jobs"]
+                .iter()
+                .all(|part| script.contains(part)),
+            "{shell}: {script}"
+        );
     }
     let page = good("man");
-    let commands: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("lockwalk\\-")?.strip_suffix("(1)")).collect();
-    assert!(commands.contains(&"check") && commands.contains(&"man") && page.contains("Exit status:"), "{page}");
+    let commands: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("lockwalk\\-")?.strip_suffix("(1)"))
+        .collect();
+    assert!(
+        commands.contains(&"check") && commands.contains(&"man") && page.contains("Exit status:"),
+        "{page}"
+    );
     for command in commands.iter().filter(|command| **command != "help") {
         let (page, help) = (good(&format!("man {command}")), good(&format!("{command} --help")));
-        let options = help.lines().filter_map(|line| line.trim_start().split("--").nth(1)?.split([' ', '<']).next());
+        let options = help
+            .lines()
+            .filter_map(|line| line.trim_start().split("--").nth(1)?.split([' ', '<']).next());
         for option in options.filter(|option| !option.is_empty()) {
-            assert!(page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))), "{command} --{option}: {page}");
+            assert!(
+                page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))),
+                "{command} --{option}: {page}"
+            );
         }
     }
 }
@@ -472,9 +672,18 @@ fn completions_and_manual_pages_know_every_command_and_option() {
 #[test]
 fn the_help_says_what_the_exit_status_means() {
     let help = good("--help");
-    for part in
-        ["check", "merge", "explain", "replay", "list", "report", "bench", "Examples:", "Exit status:", "  3    something is undecided"]
-    {
+    for part in [
+        "check",
+        "merge",
+        "explain",
+        "replay",
+        "list",
+        "report",
+        "bench",
+        "Examples:",
+        "Exit status:",
+        "  3    something is undecided",
+    ] {
         assert!(help.contains(part), "{part}: {help}");
     }
     assert!(good("--version").starts_with("lockwalk "));
@@ -495,7 +704,8 @@ fn witness(args: &str) -> Option<Witness> {
     witness_in(&good(args))
 }
 
-/// What `--format json` prints of verdicts that are as documented, without what depends on the machine.
+/// What `--format json` prints of verdicts that are as documented, without what depends on the
+/// machine.
 fn outcomes(args: &str) -> Vec<Outcome> {
     outcomes_and(args, 0)
 }
@@ -510,17 +720,37 @@ fn outcomes_and(args: &str, status: i32) -> Vec<Outcome> {
 fn the_benchmark_measures_what_is_asked_for() {
     let table = good("bench --family locked --family bug --size 1,1,1 --time 5s");
     let (head, table) = table.split_once("\n\n").expect("a line above");
-    assert!(head.starts_with("lockwalk bench · loom 0.") && head.contains(" · shuttle 0."), "{head}");
-    for part in ["locked: ", "bug: ", "engine ", "N1 T1 K1", "dpor ", "loom, at most 2 preemptions", "shuttle DFS", "shuttle PCT, depth 3"]
-    {
+    assert!(
+        head.starts_with("lockwalk bench · loom 0.") && head.contains(" · shuttle 0."),
+        "{head}"
+    );
+    for part in [
+        "locked: ",
+        "bug: ",
+        "engine ",
+        "N1 T1 K1",
+        "dpor ",
+        "loom, at most 2 preemptions",
+        "shuttle DFS",
+        "shuttle PCT, depth 3",
+    ] {
         assert!(table.contains(part), "{part}: {table}");
     }
     let markdown = good("bench --family racy --size 1,1,1 --time 5s --format markdown --ascii");
     assert!(markdown.is_ascii() && markdown.contains("| dpor "), "{markdown}");
-    let json: serde_json::Value = serde_json::from_str(&good("bench --family bug --size 1,1,1 --time 5s --format json")).expect("JSON");
-    assert_eq!((json["format"].as_u64(), json["lockwalk"].as_str()), (Some(2), Some(env!("CARGO_PKG_VERSION"))));
+    let json: serde_json::Value =
+        serde_json::from_str(&good("bench --family bug --size 1,1,1 --time 5s --format json"))
+            .expect("JSON");
+    assert_eq!(
+        (json["format"].as_u64(), json["lockwalk"].as_str()),
+        (Some(2), Some(env!("CARGO_PKG_VERSION")))
+    );
     let cell = &json["tables"][0]["columns"][0]["cells"][0];
-    assert_eq!((cell["engine"].as_str(), cell["outcome"].as_str(), cell["why"].as_str()), (Some("dpor"), Some("done"), None), "{json:#}");
+    assert_eq!(
+        (cell["engine"].as_str(), cell["outcome"].as_str(), cell["why"].as_str()),
+        (Some("dpor"), Some("done"), None),
+        "{json:#}"
+    );
     let memory = good("bench --memory --time 200ms");
     assert!(memory.contains("memory, locked N2 T3 K4: ") && !memory.contains("dpor"), "{memory}");
     for (args, says) in [
@@ -544,7 +774,13 @@ fn ctrl_c_ends_a_benchmark() {
     let mut command = lockwalk("bench --family racy --size 2,3,3 --time 10m");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     std::thread::sleep(std::time::Duration::from_millis(500));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)").success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill(1)")
+            .success()
+    );
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(
         (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),

@@ -34,32 +34,53 @@ fn read(name: &str) -> String {
 }
 
 fn names() -> BTreeSet<String> {
-    let names = fs::read_dir(&*SITE).expect("a directory").map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+    let names = fs::read_dir(&*SITE)
+        .expect("a directory")
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
     names.collect()
 }
 
 #[test]
 fn a_report_has_a_page_for_each_race_and_violation() {
     let names = names();
-    for race in races::all().iter().filter(|race| ["S3.1", "S3.3", "S3.4", "S3.9"].contains(&race.id())) {
+    for race in
+        races::all().iter().filter(|race| ["S3.1", "S3.3", "S3.4", "S3.9"].contains(&race.id()))
+    {
         let page = read(&format!("{}.html", race.id()));
         assert!(page.contains(&escaped(race.title())), "{}", race.id());
         for (protocol, documented) in race.cases() {
-            assert!(page.contains(&protocol.to_string()), "{} says nothing of {protocol}", race.id());
-            let file = format!("{}-under-{}", race.id(), protocol.to_string().replace('=', ".").replace('+', "_"));
+            assert!(
+                page.contains(&protocol.to_string()),
+                "{} says nothing of {protocol}",
+                race.id()
+            );
+            let file = format!(
+                "{}-under-{}",
+                race.id(),
+                protocol.to_string().replace('=', ".").replace('+', "_")
+            );
             let violated = *documented != Documented::Holds;
             assert_eq!(names.contains(&format!("{file}.html")), violated, "{file}");
             assert_eq!(names.contains(&format!("{file}.svg")), violated, "{file}");
             if violated {
                 let page = read(&format!("{file}.html"));
-                let (steppers, pictures) =
-                    (page.matches("<section class=\"stepper\"").count(), page.matches("<noscript><div class=\"picture\">").count());
-                assert!(steppers == pictures && steppers > 0, "{file}: without a script there is a picture of each");
+                let (steppers, pictures) = (
+                    page.matches("<section class=\"stepper\"").count(),
+                    page.matches("<noscript><div class=\"picture\">").count(),
+                );
+                assert!(
+                    steppers == pictures && steppers > 0,
+                    "{file}: without a script there is a picture of each"
+                );
             }
         }
     }
     let listed = read("files.txt");
-    assert_eq!(listed.lines().map(str::to_owned).collect::<BTreeSet<_>>(), names, "and nothing else");
+    assert_eq!(
+        listed.lines().map(str::to_owned).collect::<BTreeSet<_>>(),
+        names,
+        "and nothing else"
+    );
     let index = read("index.html");
     for part in ["S3.1-under-2.6.34.html", "✗ MIG-1", "✓", "Lock order", "<td class=bad>"] {
         assert!(index.contains(part), "{part}");
@@ -73,7 +94,11 @@ fn a_report_has_a_page_for_each_race_and_violation() {
 
 /// As it stands in a page.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 #[test]
@@ -83,36 +108,61 @@ fn pages_are_small_and_well_formed_and_need_nothing_else() {
         assert!(page.len() < MOST, "{name} has {} bytes", page.len());
         well_formed(name, &page);
         let (links, ids) = (attributes(&page, &["href", "src"]), attributes(&page, &["id"]));
-        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{name}: an id is there twice");
+        assert_eq!(
+            ids.iter().collect::<BTreeSet<_>>().len(),
+            ids.len(),
+            "{name}: an id is there twice"
+        );
         for link in links {
-            assert!(!link.contains(':') && !link.starts_with('/'), "{name} leads out of the site: {link}");
+            assert!(
+                !link.contains(':') && !link.starts_with('/'),
+                "{name} leads out of the site: {link}"
+            );
             let (file, place) = link.split_once('#').unwrap_or((&link, ""));
             let file = if file.is_empty() { name } else { file };
             assert!(SITE.join(file).is_file(), "{name}: {link} leads nowhere");
-            assert!(place.is_empty() || attributes(&read(file), &["id"]).iter().any(|id| id == place), "{name}: {link} leads nowhere");
+            assert!(
+                place.is_empty() || attributes(&read(file), &["id"]).iter().any(|id| id == place),
+                "{name}: {link} leads nowhere"
+            );
         }
         let fetches = page.contains("@import") || page.replace("url(#", "").contains("url(");
         assert!(!fetches, "{name} fetches something");
     }
 }
 
-/// The index of the whole catalogue, if every verdict is the documented one: nothing is explored for it.
+/// The index of the whole catalogue, if every verdict is the documented one: nothing is explored
+/// for it.
 fn whole_index() -> String {
     let shown = witness("explain =S3.3 --format json").expect("a deadlock");
     let outcome = |race: &Race, protocol: &_, documented: Documented| {
         let clause = documented.clause().map(|clause| clause.id());
         let violations = clause.map(|clause| Count::new(clause, 1)).into_iter().collect();
         let witness = clause.map(|_| shown.clone());
-        Outcome { coverage: Coverage::Exhaustive, executions: 1, violations, witness, ..Part::new(race, protocol, None).outcome() }
+        Outcome {
+            coverage: Coverage::Exhaustive,
+            executions: 1,
+            violations,
+            witness,
+            ..Part::new(race, protocol, None).outcome()
+        }
     };
     let entry = |race: &Race| Entry {
         id: race.id().into(),
         title: race.title().into(),
         claim: Claim::of(race.id()).map(|claim| claim.id.to_owned()),
-        outcomes: race.cases().iter().map(|(protocol, documented)| outcome(race, protocol, *documented)).collect(),
+        outcomes: race
+            .cases()
+            .iter()
+            .map(|(protocol, documented)| outcome(race, protocol, *documented))
+            .collect(),
         twins: Vec::new(),
     };
-    let claim = |claim: &Claim| report::Claim { id: claim.id.into(), says: claim.says.into(), source: claim.source.into() };
+    let claim = |claim: &Claim| report::Claim {
+        id: claim.id.into(),
+        says: claim.says.into(),
+        source: claim.source.into(),
+    };
     let site = Site {
         kernels: Era::all().iter().map(ToString::to_string).collect(),
         claims: Claim::ALL.iter().map(claim).collect(),
@@ -130,7 +180,11 @@ fn the_index_of_the_whole_catalogue_is_small() {
     well_formed("index.html", &index);
     let (ids, links) = (attributes(&index, &["id"]), attributes(&index, &["href"]));
     for claim in Claim::ALL {
-        assert!(ids.iter().any(|id| id == claim.id) && index.contains(&escaped(claim.says)), "{} has no row", claim.id);
+        assert!(
+            ids.iter().any(|id| id == claim.id) && index.contains(&escaped(claim.says)),
+            "{} has no row",
+            claim.id
+        );
     }
     for race in races::all() {
         let page = format!("{}.html", race.id().replace('/', "_"));
@@ -138,7 +192,8 @@ fn the_index_of_the_whole_catalogue_is_small() {
     }
 }
 
-/// Every element is closed, in order, but for cells and rows, which end where the next one begins; and no text has a character that means something.
+/// Every element is closed, in order, but for cells and rows, which end where the next one begins;
+/// and no text has a character that means something.
 fn well_formed(name: &str, page: &str) {
     const VOID: [&str; 5] = ["meta", "link", "img", "input", "br"];
     const CELLS: [&str; 2] = ["td", "th"];
@@ -147,7 +202,8 @@ fn well_formed(name: &str, page: &str) {
             open.pop();
         }
     };
-    let (mut rest, mut open) = (page.strip_prefix("<!DOCTYPE html>").expect("it is HTML"), Vec::new());
+    let (mut rest, mut open) =
+        (page.strip_prefix("<!DOCTYPE html>").expect("it is HTML"), Vec::new());
     while let Some((text, tag)) = rest.split_once('<') {
         assert!(!text.contains('>'), "{name}: unescaped: {text}");
         let (tag, behind) = tag.split_once('>').expect("every tag ends");
@@ -167,7 +223,10 @@ fn well_formed(name: &str, page: &str) {
             None if VOID.contains(&element) || tag.ends_with('/') => {}
             None if ["script", "style"].contains(&element) => {
                 // Whatever is in it ends with its own end.
-                rest = rest.split_once(&format!("</{element}>")).unwrap_or_else(|| panic!("{name}: {element} has no end")).1;
+                rest = rest
+                    .split_once(&format!("</{element}>"))
+                    .unwrap_or_else(|| panic!("{name}: {element} has no end"))
+                    .1;
             }
             None => {
                 if CELLS.contains(&element) || element == "tr" {
@@ -187,11 +246,19 @@ fn well_formed(name: &str, page: &str) {
 fn attributes(page: &str, names: &[&str]) -> Vec<String> {
     let code = page
         .split("<script type")
-        .map(|part| part.split_once("</script>").filter(|_| part.starts_with('=')).map_or(part, |(_, rest)| rest))
+        .map(|part| {
+            part.split_once("</script>")
+                .filter(|_| part.starts_with('='))
+                .map_or(part, |(_, rest)| rest)
+        })
         .collect::<String>();
     let of = |name: &&str| {
         let begin = format!(" {name}=");
-        let value = |rest: &str| rest.strip_prefix('"').map_or(rest.split('>').next(), |rest| rest.split('"').next()).map(str::to_owned);
+        let value = |rest: &str| {
+            rest.strip_prefix('"')
+                .map_or(rest.split('>').next(), |rest| rest.split('"').next())
+                .map(str::to_owned)
+        };
         code.split(&begin).skip(1).filter_map(value).collect::<Vec<_>>()
     };
     names.iter().flat_map(of).collect()
@@ -212,24 +279,40 @@ fn only_what_a_report_has_written_is_written_over() {
     run(&report, 0);
     fs::write(site.join("index.html"), "changed").expect("writable");
     run(&report, 0);
-    assert!(fs::read_to_string(site.join("index.html")).expect("still there").starts_with("<!DOCTYPE html>"));
+    assert!(
+        fs::read_to_string(site.join("index.html"))
+            .expect("still there")
+            .starts_with("<!DOCTYPE html>")
+    );
     assert_eq!(fs::read_to_string(site.join("notes.txt")).expect("still there"), "somebody's");
-    assert_eq!(refused("report S3.9 --output -"), "error: cannot make -: it is standard output, and a report needs a directory");
+    assert_eq!(
+        refused("report S3.9 --output -"),
+        "error: cannot make -: it is standard output, and a report needs a directory"
+    );
     assert!(good("report --help").contains("#step=7"));
 }
 
 /// What a page looks like after the script has run; with `act` as one more script at its end.
 fn in_chromium(page: &Path, link: &str, act: &str) -> Option<String> {
     let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
-        let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let found = Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         found.is_ok_and(|status| status.success())
     });
     let Some(chromium) = chromium else {
         // Not to what the test says, which nobody sees when it succeeds.
-        let _ = writeln!(io::stderr(), "skipped: there is no chromium here, and no page was looked at in a browser");
+        let _ = writeln!(
+            io::stderr(),
+            "skipped: there is no chromium here, and no page was looked at in a browser"
+        );
         return None;
     };
-    let text = fs::read_to_string(page).expect("the page").replace("</body>", &format!("<script>\n{act}\n</script></body>"));
+    let text = fs::read_to_string(page)
+        .expect("the page")
+        .replace("</body>", &format!("<script>\n{act}\n</script></body>"));
     let name = page.file_name().expect("a name").to_string_lossy();
     let copy = directory(&format!("report-acting-{name}"));
     for name in names() {
@@ -239,7 +322,13 @@ fn in_chromium(page: &Path, link: &str, act: &str) -> Option<String> {
     fs::write(&acting, text).expect("writable");
     let profile = directory(&format!("report-chromium-{name}"));
     let output = Command::new(chromium)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--dump-dom"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--virtual-time-budget=2000",
+            "--dump-dom",
+        ])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("file://{}{link}", acting.display()))
         .stdin(Stdio::null())
@@ -255,19 +344,32 @@ fn keys_step_through_the_interleaving() {
     let page = SITE.join("S3.1-under-2.6.34.html");
     let act = "
         const told = [];
-        const tell = () => told.push(`${location.hash} ${document.querySelector('tr.current .n')?.textContent}`);
-        const press = (key) => { document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })); tell(); };
+        const tell = () => told.push(`${location.hash} ${document.querySelector('tr.current \
+               .n')?.textContent}`);
+        const press = (key) => { document.dispatchEvent(new KeyboardEvent('keydown', { key, \
+               bubbles: true })); tell(); };
         tell();
-        ['ArrowRight', 'ArrowRight', 'ArrowLeft', 'PageDown', 'PageUp', 'Home', 'End'].forEach(press);
+        ['ArrowRight', 'ArrowRight', 'ArrowLeft', 'PageDown', 'PageUp', 'Home', \
+               'End'].forEach(press);
         const memory = document.querySelector('.memory').textContent;
         document.body.replaceChildren(`told: ${told.join(', ')}; memory: ${memory};`);";
     let shown = witness("explain =S3.1 --protocol 2.6.34 --format json").expect("it is violated");
     let steps = &shown.steps;
-    let switch = (1..steps.len()).rfind(|&n| steps[n - 1].cpu != steps[n].cpu).expect("another CPU");
-    let mut changes = steps.iter().flat_map(|step| &step.now).filter_map(|now| now.strip_prefix("pte[mm0:4]"));
-    let stays = changes.next_back().and_then(|change| change.rsplit(['→', '=']).next()).expect("the entry that nobody has found").trim();
+    let switch =
+        (1..steps.len()).rfind(|&n| steps[n - 1].cpu != steps[n].cpu).expect("another CPU");
+    let mut changes =
+        steps.iter().flat_map(|step| &step.now).filter_map(|now| now.strip_prefix("pte[mm0:4]"));
+    let stays = changes
+        .next_back()
+        .and_then(|change| change.rsplit(['→', '=']).next())
+        .expect("the entry that nobody has found")
+        .trim();
     let Some(dom) = in_chromium(&page, &format!("#step={switch}"), act) else { return };
-    let told = dom.split("told: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_else(|| panic!("the script has failed: {dom}"));
+    let told = dom
+        .split("told: ")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next())
+        .unwrap_or_else(|| panic!("the script has failed: {dom}"));
     let told: Vec<_> = told.split(", ").collect();
     let at = |step: usize| format!("#step={step} {step}");
     assert!(
@@ -276,7 +378,11 @@ fn keys_step_through_the_interleaving() {
     );
     let (first, end) = (at(switch), at(steps.len()));
     assert_eq!(told[..4], [first.clone(), at(switch + 1), at(switch + 3), at(switch + 1)]);
-    assert_eq!(told[4..], [end.clone(), first, "#step=0 undefined".into(), end], "to the end, the switch, the beginning, and the end");
+    assert_eq!(
+        told[4..],
+        [end.clone(), first, "#step=0 undefined".into(), end],
+        "to the end, the switch, the beginning, and the end"
+    );
     let memory = dom.split("memory: ").nth(1).unwrap_or_default();
     assert!(memory.contains(stays), "{stays} is not in {memory}");
 }
@@ -292,12 +398,16 @@ fn the_index_can_be_filtered() {
             words.dispatchEvent(new Event('input'));
             const found = `${shown()} ${count.textContent}`;
             words.value = '';
-            const under = [...verdict.options].map((option) => { verdict.value = option.value; show(); return shown(); });
+            const under = [...verdict.options].map((option) => { verdict.value = option.value; \
+               show(); return shown(); });
             const filters = document.querySelector('.filters');
             const told = `${all}, ${found}, ${under}, ${seen(filters)}`;
             filters.hidden = true;
             document.body.replaceChildren(`told: ${told} ${seen(filters)};`);
         }";
     let Some(dom) = in_chromium(&SITE.join("index.html"), "", act) else { return };
-    assert!(dom.contains("told: 4, 1 1 of 4, 4,3,4,0, true false;"), "S3.9 violates nothing, and what is hidden is not seen: {dom}");
+    assert!(
+        dom.contains("told: 4, 1 1 of 4, 4,3,4,0, true false;"),
+        "S3.9 violates nothing, and what is hidden is not seen: {dom}"
+    );
 }

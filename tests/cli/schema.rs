@@ -9,7 +9,8 @@ use super::{STOPPED, lockwalk, run};
 
 /// The schema of a command's output.
 fn schema(of: &str) -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(of).with_extension("json");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(of).with_extension("json");
     serde_json::from_str(&fs::read_to_string(file).expect("there is one for each")).expect("JSON")
 }
 
@@ -28,16 +29,26 @@ fn objections(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
                 let mut parts = what.as_array().expect("a list").iter();
                 demand(parts.any(|part| self::objections(root, part, value, at).is_empty()), what);
             }
-            "properties" => assert!(schema.get("additionalProperties").is_some(), "{at}: the schema leaves open what else there may be"),
+            "properties" => assert!(
+                schema.get("additionalProperties").is_some(),
+                "{at}: the schema leaves open what else there may be"
+            ),
             "additionalProperties" => assert_eq!(what, false, "{at}: there is nothing else"),
             "const" => demand(value == what, what),
             "enum" => demand(what.as_array().expect("a list").contains(value), what),
             "minimum" => demand(value.is_null() || value.as_f64() >= what.as_f64(), what),
-            "type" => demand(what.as_array().unwrap_or(&vec![what.clone()]).iter().any(|name| is_a(value, name)), what),
+            "type" => demand(
+                what.as_array().unwrap_or(&vec![what.clone()]).iter().any(|name| is_a(value, name)),
+                what,
+            ),
             "required" if value.is_null() => {}
-            "required" => {
-                demand(what.as_array().expect("a list").iter().all(|name| value.get(name.as_str().expect("a name")).is_some()), what)
-            }
+            "required" => demand(
+                what.as_array()
+                    .expect("a list")
+                    .iter()
+                    .all(|name| value.get(name.as_str().expect("a name")).is_some()),
+                what,
+            ),
             _ => panic!("what does {word} mean?"),
         }
     }
@@ -49,7 +60,9 @@ fn objections(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
     }
     for (name, part) in value.as_object().into_iter().flatten() {
         match schema["properties"].get(name) {
-            Some(what) => objections.extend(self::objections(root, what, part, &format!("{at}.{name}"))),
+            Some(what) => {
+                objections.extend(self::objections(root, what, part, &format!("{at}.{name}")))
+            }
             None if schema.get("$ref").or(schema.get("anyOf")).is_some() => {}
             None => objections.push(format!("{at}: {name} is not expected")),
         }
@@ -73,9 +86,14 @@ fn is_a(value: &Value, name: &Value) -> bool {
     }
 }
 
-/// The value with one thing changed somewhere: each field taken away, each given another name, each value another type.
+/// The value with one thing changed somewhere: each field taken away, each given another name, each
+/// value another type.
 fn damaged(value: &Value) -> Vec<Value> {
-    let mut all = vec![if value.is_object() { Value::from("else") } else { serde_json::json!({ "else": value }) }];
+    let mut all = vec![if value.is_object() {
+        Value::from("else")
+    } else {
+        serde_json::json!({ "else": value })
+    }];
     for (name, part) in value.as_object().into_iter().flatten() {
         let without = || {
             let mut without = value.clone();
@@ -125,18 +143,35 @@ fn json_is_what_its_schema_says() {
         "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms",
     ] {
         let schema = schema(args.split(' ').next().expect("a command"));
-        let printed = lockwalk(&format!("{args} --format json")).output().expect("it starts").stdout;
+        let printed =
+            lockwalk(&format!("{args} --format json")).output().expect("it starts").stdout;
         let json: Value = serde_json::from_slice(&printed).expect("JSON");
         assert_eq!(objections(&schema, &schema, &json, "it"), [""; 0], "lockwalk {args}");
         for damaged in damaged(&json) {
-            assert!(!objections(&schema, &schema, &damaged, "it").is_empty(), "lockwalk {args}: the schema allows {damaged:#}");
+            assert!(
+                !objections(&schema, &schema, &damaged, "it").is_empty(),
+                "lockwalk {args}: the schema allows {damaged:#}"
+            );
         }
         all += &json.to_string();
     }
-    for word in ["exhaustive", "bounded", "sampled", "settled", "unfinished", "violates", "holds", "unstated", "deadlock", "livelock"] {
+    for word in [
+        "exhaustive",
+        "bounded",
+        "sampled",
+        "settled",
+        "unfinished",
+        "violates",
+        "holds",
+        "unstated",
+        "deadlock",
+        "livelock",
+    ] {
         assert!(all.contains(&format!(":\"{word}\"")), "nothing is an example of {word}");
     }
-    for word in ["violated", "never", "never-within", "not-seen", "undecided", "as-documented", "differs"] {
+    for word in
+        ["violated", "never", "never-within", "not-seen", "undecided", "as-documented", "differs"]
+    {
         assert!(all.contains(&format!(":\"{word}\"")), "nothing is an example of {word}");
     }
 }
@@ -145,14 +180,29 @@ fn json_is_what_its_schema_says() {
 #[test]
 fn a_matrix_says_the_same_in_every_format() {
     let matrix = "matrix =S0.9 --rule vma_adjust_lock --base 2.6.34 --executions 60";
-    let (cells, legend) = (["PIN-1 …"; 3], "\n…: not all of it was explored, so that more may be violated.\n");
+    let (cells, legend) =
+        (["PIN-1 …"; 3], "\n…: not all of it was explored, so that more may be violated.\n");
     let given_up = |args: &str| run(args, STOPPED).0;
     let table = given_up(matrix);
-    assert!(table.contains(&format!("S0.9  {}\n", cells.join("  "))) && table.ends_with(legend), "{table}");
+    assert!(
+        table.contains(&format!("S0.9  {}\n", cells.join("  "))) && table.ends_with(legend),
+        "{table}"
+    );
     let markdown = given_up(&format!("{matrix} --format markdown"));
-    assert!(markdown.contains(&format!("| S0.9 | {} |\n", cells.join(" | "))) && markdown.ends_with(legend), "{markdown}");
-    let json: Value = serde_json::from_str(&given_up(&format!("{matrix} --format json"))).expect("JSON");
-    assert_eq!([&json["rule"], &json["base"], &json["columns"][0]["protocol"]], ["vma_adjust_lock", "2.6.34", "2.6.34"]);
+    assert!(
+        markdown.contains(&format!("| S0.9 | {} |\n", cells.join(" | ")))
+            && markdown.ends_with(legend),
+        "{markdown}"
+    );
+    let json: Value =
+        serde_json::from_str(&given_up(&format!("{matrix} --format json"))).expect("JSON");
+    assert_eq!(
+        [&json["rule"], &json["base"], &json["columns"][0]["protocol"]],
+        ["vma_adjust_lock", "2.6.34", "2.6.34"]
+    );
     let cell = &json["rows"][0]["cells"][0];
-    assert_eq!([&cell["verdict"], &cell["violates"], &cell["coverage"]["kind"]], ["violated", "PIN-1", "unfinished"]);
+    assert_eq!(
+        [&cell["verdict"], &cell["violates"], &cell["coverage"]["kind"]],
+        ["violated", "PIN-1", "unfinished"]
+    );
 }

@@ -1,4 +1,5 @@
-//! Somebody else's crate: a race of his own, against a protocol of his own choosing, with what `lockwalk` makes public.
+//! Somebody else's crate: a race of his own, against a protocol of his own choosing, with what
+//! `lockwalk` makes public.
 
 use lockwalk::witness::render::{self, Style};
 use lockwalk::witness::{Coverage, Verdict};
@@ -21,15 +22,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let protocol: Protocol = "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=nested".parse()?;
     let outcome = race.check(&protocol);
-    assert_eq!((outcome.verdict(), &outcome.coverage), (Verdict::Never, &Coverage::Exhaustive), "{:?}", outcome.objections());
-    assert!(outcome.endings.iter().all(|ending| ending.count > 0) && outcome.clauses.iter().any(|clause| clause.name == "COW-1"));
-    println!("{} under {}: {}, {} executions", outcome.race, outcome.protocol, outcome.verdict(), outcome.executions);
+    assert_eq!(
+        (outcome.verdict(), &outcome.coverage),
+        (Verdict::Never, &Coverage::Exhaustive),
+        "{:?}",
+        outcome.objections()
+    );
+    assert!(
+        outcome.endings.iter().all(|ending| ending.count > 0)
+            && outcome.clauses.iter().any(|clause| clause.name == "COW-1")
+    );
+    println!(
+        "{} under {}: {}, {} executions",
+        outcome.race,
+        outcome.protocol,
+        outcome.verdict(),
+        outcome.executions
+    );
 
     // What he asserts is a clause like any other: violated, it has a witness.
-    let wrong = race.clone().finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "the parent does not see it"));
+    let wrong = race
+        .clone()
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "the parent does not see it"));
     let wrong = wrong.violates(protocol.clone(), Clause::ASSERT_1);
     for method in [Method::Exhaustive, Method::Random { seed: 1, iterations: 10 }] {
-        let outcome = wrong.check_with(&protocol, &method, &Options { witness: true, ..Options::default() });
+        let outcome =
+            wrong.check_with(&protocol, &method, &Options { witness: true, ..Options::default() });
         assert!(outcome.as_documented(), "{:?}", outcome.objections());
         let witness = outcome.witness.ok_or("a witness")?;
         assert!(witness.what.contains("the parent does not see it"), "{}", witness.what);

@@ -55,7 +55,8 @@ pub struct Marked {
 fn name_of_step(line: &str) -> Option<(&str, usize, &str)> {
     let (name, says) = line.trim().strip_prefix("// ")?.split_once(": ")?;
     let (function, number) = name.split_once('.')?;
-    let is_name = function.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let is_name =
+        function.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     Some((function, number.parse().ok().filter(|_| is_name)?, says))
 }
 
@@ -69,7 +70,8 @@ impl Marked {
             files.push((name, fs::read_to_string(&path).expect("a source file")));
         }
         files.sort();
-        let sources = Sources::new(files.iter().map(|(name, text)| (&**name, &**text))).expect("it is Rust");
+        let sources =
+            Sources::new(files.iter().map(|(name, text)| (&**name, &**text))).expect("it is Rust");
         let mut functions = Vec::new();
         for name in sources.names().collect::<BTreeSet<_>>() {
             for reading in sources.whole(name) {
@@ -86,24 +88,36 @@ impl Marked {
                 });
             }
         }
-        let rules: BTreeSet<&str> = lockwalk::spec::Rules::catalogue().iter().map(|&(rule, _)| rule).collect();
+        let rules: BTreeSet<&str> =
+            lockwalk::spec::Rules::catalogue().iter().map(|&(rule, _)| rule).collect();
         let mut steps = Vec::new();
         for (file, text) in &files {
             of_file(file, text, &functions, &rules, &mut steps);
         }
         let mut numbers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        steps.iter().for_each(|step: &Step| numbers.entry(&step.function).or_default().push(step.number));
+        steps
+            .iter()
+            .for_each(|step: &Step| numbers.entry(&step.function).or_default().push(step.number));
         for (function, mut numbers) in numbers {
             numbers.sort_unstable();
             let wanted: Vec<_> = (1..=numbers.len()).collect();
-            assert_eq!(numbers, wanted, "the steps of {function} are numbered from one, each number once");
+            assert_eq!(
+                numbers, wanted,
+                "the steps of {function} are numbered from one, each number once"
+            );
         }
         steps.sort_by(|a, b| (&a.function, a.number).cmp(&(&b.function, b.number)));
         for function in &mut functions {
-            let mine = steps.iter().filter(|step| step.file == function.file && function.lines.contains(&step.lines.start));
+            let mine = steps.iter().filter(|step| {
+                step.file == function.file && function.lines.contains(&step.lines.start)
+            });
             let rules: BTreeSet<_> = mine.clone().flat_map(|step| &step.rules).collect();
             function.described = mine.count() > 0;
-            let missed: Vec<_> = function.asks.iter().filter(|rule| function.described && !rules.contains(rule)).collect();
+            let missed: Vec<_> = function
+                .asks
+                .iter()
+                .filter(|rule| function.described && !rules.contains(rule))
+                .collect();
             assert!(missed.is_empty(), "{} asks {missed:?}, and no step of it does", function.name);
         }
         Self { steps, functions }
@@ -114,13 +128,17 @@ impl Marked {
         let at = self.steps.iter().position(|step| step.file == file && step.lines.contains(&line));
         match (at, self.around(file, line)) {
             (Some(at), _) => Ok(Some(at)),
-            (None, Some(function)) if function.described => Err(format!("{file}:{line} in {}", function.name)),
+            (None, Some(function)) if function.described => {
+                Err(format!("{file}:{line} in {}", function.name))
+            }
             (None, _) => Ok(None),
         }
     }
 
     fn around(&self, file: &str, line: u32) -> Option<&Function> {
-        self.functions.iter().find(|function| function.file == file && function.lines.contains(&line))
+        self.functions
+            .iter()
+            .find(|function| function.file == file && function.lines.contains(&line))
     }
 
     /// The function that this line is in.
@@ -128,9 +146,12 @@ impl Marked {
         self.around(file, line).map(|function| &*function.name)
     }
 
-    /// Does the step that this line is in call this function, or, if there is none, the function that it is in?
+    /// Does the step that this line is in call this function, or, if there is none, the function
+    /// that it is in?
     pub fn calls(&self, file: &str, line: u32, step: Option<usize>, function: &str) -> bool {
-        let code = step.map(|step| &self.steps[step].code).or_else(|| self.around(file, line).map(|around| &around.text));
+        let code = step
+            .map(|step| &self.steps[step].code)
+            .or_else(|| self.around(file, line).map(|around| &around.text));
         code.is_some_and(|code| code.contains(&format!(".{function}(")))
     }
 
@@ -141,7 +162,13 @@ impl Marked {
     }
 }
 
-fn of_file(file: &str, text: &str, functions: &[Function], rules: &BTreeSet<&str>, steps: &mut Vec<Step>) {
+fn of_file(
+    file: &str,
+    text: &str,
+    functions: &[Function],
+    rules: &BTreeSet<&str>,
+    steps: &mut Vec<Step>,
+) {
     let lines: Vec<&str> = text.lines().collect();
     let here: Vec<&Function> = functions.iter().filter(|function| function.file == file).collect();
     let mut at = 0;
@@ -151,30 +178,50 @@ fn of_file(file: &str, text: &str, functions: &[Function], rules: &BTreeSet<&str
             continue;
         };
         let name = format!("{file}:{} {function}.{number}", at + 1);
-        let known = here.iter().any(|known| known.name == function) || text.contains(&format!("`{function}`"));
+        let known = here.iter().any(|known| known.name == function)
+            || text.contains(&format!("`{function}`"));
         assert!(known, "{name}: nothing in this file is called so");
-        let around = here.iter().find(|known| known.lines.contains(&(at as u32 + 1))).unwrap_or_else(|| panic!("{name} is in no function"));
+        let around = here
+            .iter()
+            .find(|known| known.lines.contains(&(at as u32 + 1)))
+            .unwrap_or_else(|| panic!("{name} is in no function"));
         let mut words = says.to_owned();
         at += 1;
-        while let Some(more) = lines[at].trim().strip_prefix("// ").filter(|_| name_of_step(lines[at]).is_none()) {
+        while let Some(more) =
+            lines[at].trim().strip_prefix("// ").filter(|_| name_of_step(lines[at]).is_none())
+        {
             words = format!("{words} {more}");
             at += 1;
         }
-        let (says, speaks_of) = match words.strip_suffix(']').and_then(|words| words.rsplit_once(" [")) {
+        let (says, speaks_of) = match words
+            .strip_suffix(']')
+            .and_then(|words| words.rsplit_once(" ["))
+        {
             Some((says, ids)) => (says.to_owned(), ids.split(", ").map(str::to_owned).collect()),
             None => (words, Vec::new()),
         };
         assert!(says.ends_with(['.', '?']), "{name} says no sentence");
         let first = at as u32 + 1;
-        let end = (at..lines.len()).find(|&next| name_of_step(lines[next]).is_some()).map_or(u32::MAX, |next| next as u32 + 1);
+        let end = (at..lines.len())
+            .find(|&next| name_of_step(lines[next]).is_some())
+            .map_or(u32::MAX, |next| next as u32 + 1);
         let range = first..end.min(around.lines.end);
-        let mut before = steps.iter().filter(|step: &&Step| step.file == file && around.lines.contains(&step.lines.start)).peekable();
+        let mut before = steps
+            .iter()
+            .filter(|step: &&Step| step.file == file && around.lines.contains(&step.lines.start))
+            .peekable();
         let is_first = before.peek().is_none();
-        let in_order = before.filter(|before| before.function == function).all(|before| before.number < number);
+        let in_order = before
+            .filter(|before| before.function == function)
+            .all(|before| before.number < number);
         assert!(in_order, "{name} stands behind a later step");
         if is_first {
             let early = asked(&lines[around.lines.start as usize - 1..at], rules);
-            assert!(early.is_empty(), "{name} is the first of {}, which asks {early:?} before", around.name);
+            assert!(
+                early.is_empty(),
+                "{name} is the first of {}, which asks {early:?} before",
+                around.name
+            );
         }
         let code = &lines[range.start as usize - 1..range.end as usize - 1];
         let (rules, code) = (asked(code, rules), code.join("\n"));
@@ -195,9 +242,11 @@ fn of_file(file: &str, text: &str, functions: &[Function], rules: &BTreeSet<&str
 
 /// `let set = |pte| …`, and `set(`.
 fn calls_its_closure(code: &str) -> bool {
-    let names = code.split("let ").skip(1).filter_map(|rest| rest.split_once(" = |")).map(|(name, _)| name);
+    let names =
+        code.split("let ").skip(1).filter_map(|rest| rest.split_once(" = |")).map(|(name, _)| name);
     let mut names = names.filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'));
-    let part_of_a_word = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
+    let part_of_a_word =
+        |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
     let called = |name: &str| {
         let calls = format!("{name}(");
         code.match_indices(&calls).any(|(at, _)| !part_of_a_word(&code[..at]))
@@ -207,10 +256,12 @@ fn calls_its_closure(code: &str) -> bool {
 
 /// Which rules these lines ask.
 fn asked(lines: &[&str], rules: &BTreeSet<&str>) -> BTreeSet<String> {
-    let code: String = lines.iter().map(|line| line.split("//").next().unwrap_or_default().trim()).collect();
+    let code: String =
+        lines.iter().map(|line| line.split("//").next().unwrap_or_default().trim()).collect();
     let mut asked = BTreeSet::new();
     for rest in code.split("rules().").skip(1).chain(code.split("rules.").skip(1)) {
-        let word = rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
+        let word =
+            rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
         if rules.contains(word) {
             asked.insert(word.to_owned());
         }

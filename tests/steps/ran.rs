@@ -1,4 +1,5 @@
-//! What is held when a step begins: the catalogue's races run, and at every step that a CPU takes somebody looks at its stack.
+//! What is held when a step begins: the catalogue's races run, and at every step that a CPU takes
+//! somebody looks at its stack.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -36,7 +37,8 @@ struct Watcher {
     places: HashMap<usize, Vec<(Place, bool)>>,
     /// Of each CPU: how far its execution was, the addresses above it, and what it held.
     before: HashMap<usize, (usize, Stack, Held)>,
-    /// The stacks of what the CPU did before and of what it does now, with what it held between the two, and what it does.
+    /// The stacks of what the CPU did before and of what it does now, with what it held between the
+    /// two, and what it does.
     seen: BTreeSet<(Stack, Stack, Held, Option<Access>)>,
     /// How far the execution is, and what is known of whose state changes are followed, by name.
     last: usize,
@@ -47,7 +49,8 @@ struct Watcher {
 /// From which state to which.
 pub type Change = (&'static str, &'static str);
 
-/// What something is whose life is followed, as its name's class and its value tell: which life that is, and the state.
+/// What something is whose life is followed, as its name's class and its value tell: which life
+/// that is, and the state.
 fn state(class: &str, value: &str) -> Option<(&'static str, &'static str)> {
     match class {
         "pte[mm:]" => Some((
@@ -92,11 +95,21 @@ impl Watcher {
         }
         self.last = taken.step;
         let Some(object) = taken.object else { return };
-        let Some((name, value)) = taken.text.split_once(" := ").or_else(|| taken.text.split_once(" is ")) else { return };
+        let Some((name, value)) =
+            taken.text.split_once(" := ").or_else(|| taken.text.split_once(" is "))
+        else {
+            return;
+        };
         let Some((life, now)) = state(&object.class(), value) else { return };
         // Who allocates the frame again makes it stable without a step.
-        let before = if now == "unused" { self.states.remove(name) } else { self.states.insert(name.to_owned(), now) };
-        if let Some(before) = before.filter(|before| *before != now && taken.kind == StepKind::Store) {
+        let before = if now == "unused" {
+            self.states.remove(name)
+        } else {
+            self.states.insert(name.to_owned(), now)
+        };
+        if let Some(before) =
+            before.filter(|before| *before != now && taken.kind == StepKind::Store)
+        {
             self.changes.insert((life, (before, now), stack.clone()));
         }
     }
@@ -134,7 +147,9 @@ fn looks(taken: &Taken<'_>) {
             _ => Default::default(), // a new execution
         };
         let access = match taken.kind {
-            StepKind::Load if !taken.text.ends_with(" is flushed") => taken.object.map(|object| (object.class(), false)),
+            StepKind::Load if !taken.text.ends_with(" is flushed") => {
+                taken.object.map(|object| (object.class(), false))
+            }
             StepKind::Store => taken.object.map(|object| (object.class(), true)),
             _ => None,
         };
@@ -150,7 +165,11 @@ fn lock(class: &str, shared: bool) -> String {
         ("page(", "page lock"),
         ("anon_vma#", "anon_vma lock"),
     ];
-    known.iter().find(|(begins, _)| class.starts_with(begins)).map_or(class, |(_, name)| name).to_owned()
+    known
+        .iter()
+        .find(|(begins, _)| class.starts_with(begins))
+        .map_or(class, |(_, name)| name)
+        .to_owned()
 }
 
 /// How a variable is used.
@@ -186,7 +205,11 @@ impl Used {
     /// Who reads it, and holds none of what is held at every store.
     pub fn read_without(&self) -> BTreeSet<&str> {
         let every = self.every_store();
-        self.loads.iter().filter(|(_, held)| any_mode(held).is_disjoint(&every)).map(|(function, _)| &**function).collect()
+        self.loads
+            .iter()
+            .filter(|(_, held)| any_mode(held).is_disjoint(&every))
+            .map(|(function, _)| &**function)
+            .collect()
     }
 }
 
@@ -198,7 +221,9 @@ fn any_mode(held: &Held) -> Held {
 
 fn in_order(locks: impl IntoIterator<Item = String>) -> String {
     let mut locks: Vec<_> = locks.into_iter().collect();
-    let place = |lock: &str| ORDER.iter().position(|known| lock.trim_start_matches("another ").starts_with(known));
+    let place = |lock: &str| {
+        ORDER.iter().position(|known| lock.trim_start_matches("another ").starts_with(known))
+    };
     locks.sort_by_key(|lock| (place(lock), lock.starts_with("another")));
     locks.join(", ")
 }
@@ -208,7 +233,8 @@ pub struct Ran {
     held: BTreeMap<usize, BTreeSet<Held>>,
     /// Variables, by the class of their names.
     pub used: BTreeMap<String, Used>,
-    /// Of each life that is followed, the changes, and the steps that make them; functions, where they have no steps.
+    /// Of each life that is followed, the changes, and the steps that make them; functions, where
+    /// they have no steps.
     pub lives: BTreeMap<&'static str, BTreeMap<Change, BTreeSet<String>>>,
     names: Vec<String>,
     /// Steps of functions that have names of steps, and not there.
@@ -242,15 +268,30 @@ impl Ran {
 
     /// What was held whenever it began; and in parentheses, what was at times.
     pub fn held(&self, step: &Step) -> String {
-        let mut all: Vec<Held> = self.held.get(&self.index(step)).into_iter().flatten().cloned().collect();
-        let ways: BTreeSet<_> = all.iter().flatten().filter(|lock| lock.starts_with("mmap_sem")).cloned().collect();
+        let mut all: Vec<Held> =
+            self.held.get(&self.index(step)).into_iter().flatten().cloned().collect();
+        let ways: BTreeSet<_> =
+            all.iter().flatten().filter(|lock| lock.starts_with("mmap_sem")).cloned().collect();
         if ways.len() > 1 {
             for held in &mut all {
-                *held = held.iter().map(|lock| if ways.contains(lock) { "mmap_sem".to_owned() } else { lock.clone() }).collect();
+                *held = held
+                    .iter()
+                    .map(
+                        |lock| {
+                            if ways.contains(lock) { "mmap_sem".to_owned() } else { lock.clone() }
+                        },
+                    )
+                    .collect();
             }
         }
         let ever: BTreeSet<_> = all.iter().flatten().cloned().collect();
-        let sorted = |always: bool| in_order(ever.iter().filter(|lock| all.iter().all(|held| held.contains(*lock)) == always).cloned());
+        let sorted = |always: bool| {
+            in_order(
+                ever.iter()
+                    .filter(|lock| all.iter().all(|held| held.contains(*lock)) == always)
+                    .cloned(),
+            )
+        };
         let (always, at_times) = (sorted(true), sorted(false));
         match (always.is_empty(), at_times.is_empty()) {
             (_, true) => always,
@@ -269,34 +310,39 @@ fn stories() -> Vec<Race> {
         p.swap_out(1);
         w.limit_memory();
     };
-    let no_memory = Race::new("memory has run out, and the page is on swap", "").world(swapped).cpu("load", |w| {
-        w.exhaust_memory();
-        _ = w.process(0).load(1);
-    });
-    let discarded = Race::new("a device lets go of a page, the host discards it, and its process loads", "")
-        .world(move |w| {
-            swapped(w);
-            _ = w.process(0).load(1);
-        })
-        .cpu("all of them", |w| {
-            let page = w.process(0).page_at(1);
-            if let Ok(pin) = w.process(0).pin_for_reading(1) {
-                pin.put();
-            }
-            w.host_comes_by(page);
+    let no_memory = Race::new("memory has run out, and the page is on swap", "")
+        .world(swapped)
+        .cpu("load", |w| {
+            w.exhaust_memory();
             _ = w.process(0).load(1);
         });
+    let discarded =
+        Race::new("a device lets go of a page, the host discards it, and its process loads", "")
+            .world(move |w| {
+                swapped(w);
+                _ = w.process(0).load(1);
+            })
+            .cpu("all of them", |w| {
+                let page = w.process(0).page_at(1);
+                if let Ok(pin) = w.process(0).pin_for_reading(1) {
+                    pin.put();
+                }
+                w.host_comes_by(page);
+                _ = w.process(0).load(1);
+            });
     let pinned = |w: &World| {
         let p = w.new_process();
         p.mmap(1..2);
         p.touch(1);
     };
-    let forks = Race::new("a process forks that has given a page to a device", "").world(pinned).cpu("fork", |w| {
-        if let Ok(pin) = w.process(0).pin_for_writing(1) {
-            _ = w.process(0).fork();
-            pin.put();
-        }
-    });
+    let forks = Race::new("a process forks that has given a page to a device", "")
+        .world(pinned)
+        .cpu("fork", |w| {
+            if let Ok(pin) = w.process(0).pin_for_writing(1) {
+                _ = w.process(0).fork();
+                pin.put();
+            }
+        });
     vec![no_memory.holds(Era::V5_19), forks.holds(Era::V5_19), discarded.holds(Era::DOCUMENT_2)]
 }
 
@@ -305,7 +351,9 @@ pub fn under(protocol: &Protocol, marked: &Marked) -> Ran {
     static WATCHES: Once = Once::new();
     WATCHES.call_once(|| watch(looks));
     // Where nothing is said to the host, a race whose world begins with that makes no sense.
-    let speaks = |race: &Race| race.cases().iter().any(|(case, _)| case.rules.hinting == protocol.rules.hinting);
+    let speaks = |race: &Race| {
+        race.cases().iter().any(|(case, _)| case.rules.hinting == protocol.rules.hinting)
+    };
     let races: Vec<_> = races::all().into_iter().chain(stories()).filter(speaks).collect();
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Watcher::default()));
     std::thread::scope(|scope| {
@@ -321,14 +369,26 @@ pub fn under(protocol: &Protocol, marked: &Marked) -> Ran {
         }
     });
     let names = marked.steps.iter().map(Step::name).collect();
-    let mut ran = Ran { held: BTreeMap::new(), used: BTreeMap::new(), lives: BTreeMap::new(), names, nameless: BTreeSet::new() };
+    let mut ran = Ran {
+        held: BTreeMap::new(),
+        used: BTreeMap::new(),
+        lives: BTreeMap::new(),
+        names,
+        nameless: BTreeSet::new(),
+    };
     ran.digest(all.into_inner().expect("no panic"), marked);
     ran
 }
 
 /// Runs a race, unless it says of itself that it makes no sense under the protocol.
 fn looked_at(race: &Race, protocol: &Protocol) {
-    let run = || race.check_with(protocol, &Method::Random { seed: 1, iterations: EXECUTIONS }, &Options::default());
+    let run = || {
+        race.check_with(
+            protocol,
+            &Method::Random { seed: 1, iterations: EXECUTIONS },
+            &Options::default(),
+        )
+    };
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(run)) {
         let said = payload.downcast_ref::<String>().map_or("", String::as_str);
         if !said.contains(INAPPLICABLE) {
@@ -342,14 +402,17 @@ impl Ran {
     fn digest(&mut self, mut watcher: Watcher, marked: &Marked) {
         let seen: Vec<_> = std::mem::take(&mut watcher.seen)
             .into_iter()
-            .map(|(before, now, held, access)| (watcher.steps(&before, marked), watcher.steps(&now, marked), held, access))
+            .map(|(before, now, held, access)| {
+                (watcher.steps(&before, marked), watcher.steps(&now, marked), held, access)
+            })
             .collect();
         for (before, now, held, access) in seen {
             for (at, frame) in now.iter().enumerate() {
                 self.nameless.extend(frame.nameless.clone());
                 let Some(step) = frame.begins else { continue };
-                let goes_on =
-                    before.len() > at && before[..at].iter().zip(&now).all(|(a, b)| a.place == b.place) && before[at].step == Some(step);
+                let goes_on = before.len() > at
+                    && before[..at].iter().zip(&now).all(|(a, b)| a.place == b.place)
+                    && before[at].step == Some(step);
                 if !goes_on {
                     self.held.entry(step).or_default().insert(held.clone());
                 }
@@ -365,7 +428,11 @@ impl Ran {
         }
         for (life, change, stack) in std::mem::take(&mut watcher.changes) {
             let stack = watcher.steps(&stack, marked);
-            let step = stack.iter().rev().find_map(|frame| frame.begins).map(|step| self.names[step].clone());
+            let step = stack
+                .iter()
+                .rev()
+                .find_map(|frame| frame.begins)
+                .map(|step| self.names[step].clone());
             let by = step.or_else(|| stack.last().and_then(|frame| frame.function.clone()));
             self.lives.entry(life).or_default().entry(change).or_default().extend(by);
         }
@@ -389,10 +456,16 @@ impl Watcher {
         for (place, closure) in self.resolve(stack) {
             let (file, line) = (&place.0, place.1);
             let function = marked.function(file, line).map(str::to_owned);
-            let inner = frames.iter().any(|outer| outer.function == function && outer.place.0 == *file);
-            // Of two closures that do the same the compiler makes one, and who calls one last is not on the stack: it must be one that can be meant.
-            let calls = |outer: &Frame, name: &str| marked.calls(&outer.place.0, outer.place.1, outer.step, name);
-            let called = || function.as_ref().is_some_and(|name| frames.iter().any(|outer| calls(outer, name)));
+            let inner =
+                frames.iter().any(|outer| outer.function == function && outer.place.0 == *file);
+            // Of two closures that do the same the compiler makes one, and who calls one last is
+            // not on the stack: it must be one that can be meant.
+            let calls = |outer: &Frame, name: &str| {
+                marked.calls(&outer.place.0, outer.place.1, outer.step, name)
+            };
+            let called = || {
+                function.as_ref().is_some_and(|name| frames.iter().any(|outer| calls(outer, name)))
+            };
             if closure && !inner && !called() {
                 continue;
             }
@@ -414,11 +487,14 @@ impl Watcher {
             let places = self.places.entry(ip).or_insert_with(|| {
                 let mut places = Vec::new();
                 backtrace::resolve(ip as *mut _, |symbol| {
-                    let file =
-                        symbol.filename().and_then(Path::to_str).and_then(|file| file.find("src/mm/").map(|at| file[at..].to_owned()));
+                    let file = symbol
+                        .filename()
+                        .and_then(Path::to_str)
+                        .and_then(|file| file.find("src/mm/").map(|at| file[at..].to_owned()));
                     if let (Some(file), Some(line)) = (file, symbol.lineno()) {
                         let name = symbol.name().map(|name| name.to_string()).unwrap_or_default();
-                        let closure = name.split("::h").next().is_some_and(|name| name.ends_with('}'));
+                        let closure =
+                            name.split("::h").next().is_some_and(|name| name.ends_with('}'));
                         places.push(((file, line), closure));
                     }
                 });

@@ -27,21 +27,51 @@ impl Variable {
     }
 }
 
-/// The variables that a file makes, in its order: `count: Word::new(name("P%a%l.count"), 0)`, documented where the struct has `count: Word<`.
+/// The variables that a file makes, in its order: `count: Word::new(name("P%a%l.count"), 0)`,
+/// documented where the struct has `count: Word<`.
 fn of_file(text: &str, found: &mut Vec<Variable>) {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    for line in &lines {
+    for line in &whole(&lines) {
         let Some((field, made)) = line.split_once(": ") else { continue };
-        let is_variable = ["Word::new(", "MmuWord::new(", "Published::new("].iter().any(|kind| made.contains(kind));
+        let is_variable = ["Word::new(", "MmuWord::new(", "Published::new("]
+            .iter()
+            .any(|kind| made.contains(kind));
         let Some(pattern) = made.split('"').nth(1).filter(|_| is_variable) else { continue };
-        let declared = |line: &&str| line.trim_start_matches("pub(super) ").trim_start_matches("pub ").starts_with(&format!("{field}: "));
-        let Some(at) = lines.iter().position(|line| declared(line) && line.ends_with(',') && line.contains('<')) else { continue };
-        let docs = lines[..at].iter().rev().take_while(|line| line.starts_with("///")).map(|line| line.trim_start_matches('/').trim());
+        let declared = |line: &&str| {
+            line.trim_start_matches("pub(super) ")
+                .trim_start_matches("pub ")
+                .starts_with(&format!("{field}: "))
+        };
+        let Some(at) = lines
+            .iter()
+            .position(|line| declared(line) && line.ends_with(',') && line.contains('<'))
+        else {
+            continue;
+        };
+        let docs = lines[..at]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with("///"))
+            .map(|line| line.trim_start_matches('/').trim());
         let mut docs: Vec<_> = docs.collect();
         docs.reverse();
-        let class = ["%a", "%b", "%l"].iter().fold(pattern.to_owned(), |class, number| class.replace(number, ""));
+        let class = ["%a", "%b", "%l"]
+            .iter()
+            .fold(pattern.to_owned(), |class, number| class.replace(number, ""));
         found.push(Variable { class, says: without_links(&docs.join(" ")) });
     }
+}
+
+/// The lines, with those behind each that only continue it.
+fn whole(lines: &[&str]) -> Vec<String> {
+    let mut whole: Vec<String> = Vec::new();
+    for line in lines {
+        match whole.last_mut() {
+            Some(last) if last.ends_with('(') || line.starts_with('.') => last.push_str(line),
+            _ => whole.push((*line).to_owned()),
+        }
+    }
+    whole
 }
 
 /// ``[`MapLock`](crate::spec::MapLock)`` is `MapLock`.
@@ -62,8 +92,14 @@ fn without_links(text: &str) -> String {
 
 /// What is no field.
 const OTHERS: [(&str, &str); 2] = [
-    ("pte[mm:]", "What an address leads to. Set under the page-table lock; the hardware makes it dirty."),
-    ("swapcache[]", "The page that the swap cache has for a slot. Kernel: a slot of `swapper_space`'s tree."),
+    (
+        "pte[mm:]",
+        "What an address leads to. Set under the page-table lock; the hardware makes it dirty.",
+    ),
+    (
+        "swapcache[]",
+        "The page that the swap cache has for a slot. Kernel: a slot of `swapper_space`'s tree.",
+    ),
 ];
 
 /// All of them, but for what only a race sets.
@@ -74,7 +110,9 @@ pub fn read() -> Vec<Variable> {
         .collect();
     paths.sort();
     let mut found = Vec::new();
-    paths.iter().for_each(|path| of_file(&fs::read_to_string(path).expect("a source file"), &mut found));
+    paths
+        .iter()
+        .for_each(|path| of_file(&fs::read_to_string(path).expect("a source file"), &mut found));
     found.retain(|variable| variable.class.contains('.') || variable.says.contains("Kernel: "));
     found.extend(OTHERS.map(|(class, says)| Variable { class: class.into(), says: says.into() }));
     found

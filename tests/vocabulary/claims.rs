@@ -7,43 +7,51 @@ use lockwalk::{Clause, Litmus, Method};
 
 use super::{CONSISTENT, name, search};
 
-/// Claim S3.12: for anonymous memory, zap that waits for a migration entry waits for the page lock under `mmap_sem`. Migration takes
-/// neither `mmap_sem` under the page lock, nor anything else that zap holds.
+/// Claim S3.12: for anonymous memory, zap that waits for a migration entry waits for the page lock
+/// under `mmap_sem`. Migration takes neither `mmap_sem` under the page lock, nor anything else that
+/// zap holds.
 #[test]
 fn s3_12_zap_may_wait_for_an_anonymous_page() {
-    let seen = Litmus::new(|| (RwSem::new(name("mmap_sem")), PageLock::new(name("page")), SpinLock::new(name("anon_vma"), ())))
-        .cpu(|(mmap_sem, page, _)| {
-            mmap_sem.down_write(); // munmap
-            page.wait();
-            mmap_sem.up_write();
-        })
-        .cpu(|(_, page, anon_vma)| {
-            page.lock(); // unmap_and_move
-            anon_vma.lock();
-            anon_vma.unlock();
-            page.unlock();
-        })
-        .explore(&Method::Exhaustive);
+    let seen = Litmus::new(|| {
+        (
+            RwSem::new(name("mmap_sem")),
+            PageLock::new(name("page")),
+            SpinLock::new(name("anon_vma"), ()),
+        )
+    })
+    .cpu(|(mmap_sem, page, _)| {
+        mmap_sem.down_write(); // munmap
+        page.wait();
+        mmap_sem.up_write();
+    })
+    .cpu(|(_, page, anon_vma)| {
+        page.lock(); // unmap_and_move
+        anon_vma.lock();
+        anon_vma.unlock();
+        page.unlock();
+    })
+    .explore(&Method::Exhaustive);
     assert!(seen.exhausted && seen.violated().is_empty(), "{seen:?}");
 }
 
-/// Claim S3.12: for files it could not. Truncation zaps under `i_mmap_lock`, which migration takes under the page lock: as a spin lock (until
-/// 2.6.39) it must not be held by one who sleeps.
+/// Claim S3.12: for files it could not. Truncation zaps under `i_mmap_lock`, which migration takes
+/// under the page lock: as a spin lock (until 2.6.39) it must not be held by one who sleeps.
 #[test]
 fn s3_12_zap_may_not_wait_for_a_files_page_under_a_spin_lock() {
-    let seen = Litmus::new(|| (SpinLock::new(name("i_mmap_lock"), ()), PageLock::new(name("page"))))
-        .cpu(|(i_mmap_lock, page)| {
-            i_mmap_lock.lock(); // unmap_mapping_range
-            page.wait();
-            i_mmap_lock.unlock();
-        })
-        .cpu(|(i_mmap_lock, page)| {
-            page.lock(); // unmap_and_move
-            i_mmap_lock.lock(); // try_to_unmap_file
-            i_mmap_lock.unlock();
-            page.unlock();
-        })
-        .explore(&Method::Exhaustive);
+    let seen =
+        Litmus::new(|| (SpinLock::new(name("i_mmap_lock"), ()), PageLock::new(name("page"))))
+            .cpu(|(i_mmap_lock, page)| {
+                i_mmap_lock.lock(); // unmap_mapping_range
+                page.wait();
+                i_mmap_lock.unlock();
+            })
+            .cpu(|(i_mmap_lock, page)| {
+                page.lock(); // unmap_and_move
+                i_mmap_lock.lock(); // try_to_unmap_file
+                i_mmap_lock.unlock();
+                page.unlock();
+            })
+            .explore(&Method::Exhaustive);
     assert!(seen.violated().contains(&Clause::ATOMIC_1), "{seen:?}");
 }
 
@@ -70,16 +78,25 @@ fn s3_12_zap_may_not_wait_for_a_files_page_under_a_mutex() {
 type SetsBit = fn(&Word<bool>);
 type GetsPage = fn(&Word<i64>);
 
-/// Claim S2.7. Whoever makes a page volatile sets the bit, then looks at the count; whoever makes it stable takes a reference, then looks at the bit. The
-/// host's word has one bit for "somebody has made it stable", and one for "volatile".
+/// Claim S2.7. Whoever makes a page volatile sets the bit, then looks at the count; whoever makes
+/// it stable takes a reference, then looks at the bit. The host's word has one bit for "somebody
+/// has made it stable", and one for "volatile".
 ///
-/// That the bit is set means waiting, and behind that everything is ordered: the execution ends there, so that nothing goes round.
+/// That the bit is set means waiting, and behind that everything is ordered: the execution ends
+/// there, so that nothing goes round.
 fn overtaking(set_bit: SetsBit, get_page: GetsPage) -> Litmus<(Word<i64>, Word<bool>, Word<u64>)> {
-    let words = || (Word::new(name("count"), 2), Word::new(name("state_change"), false), Word::new(name("host"), 0));
+    let words = || {
+        (
+            Word::new(name("count"), 2),
+            Word::new(name("state_change"), false),
+            Word::new(name("host"), 0),
+        )
+    };
     Litmus::new(words)
         .cpu(move |(count, state_change, host)| {
             set_bit(state_change); // page_make_volatile(page, 1): one entry maps it
-            let before = (count.read() == 2).then(|| host.update(|host| host | 2)); // ESSA, which orders everything
+            // ESSA, which orders everything
+            let before = (count.read() == 2).then(|| host.update(|host| host | 2));
             state_change.write(false);
             before
         })
@@ -96,7 +113,8 @@ fn overtaking(set_bit: SetsBit, get_page: GetsPage) -> Litmus<(Word<i64>, Word<b
 /// It was made volatile behind the back of who had made it stable.
 const OVERTAKEN: &str = "Some(1), \"stable\"";
 
-/// Does loom find it, which must finish? Nothing of it shows where memory is sequentially consistent.
+/// Does loom find it, which must finish? Nothing of it shows where memory is sequentially
+/// consistent.
 fn overtakes(set_bit: SetsBit, get_page: GetsPage) -> bool {
     let litmus = overtaking(set_bit, get_page);
     for method in &CONSISTENT {
@@ -104,7 +122,11 @@ fn overtakes(set_bit: SetsBit, get_page: GetsPage) -> bool {
         assert!(!seen.ended(OVERTAKEN), "{}: {:?}", method.name(), seen.endings());
     }
     let seen = search(&litmus, &Method::Loom);
-    assert!(seen.ended("None, \"stable\"") && seen.ended("Some(0), \"waits\""), "{:?}", seen.endings());
+    assert!(
+        seen.ended("None, \"stable\"") && seen.ended("Some(0), \"waits\""),
+        "{:?}",
+        seen.endings()
+    );
     seen.ended(OVERTAKEN)
 }
 

@@ -54,7 +54,10 @@ fn a_mutex_sleeps() {
             inner.unlock();
             outer.unlock();
         };
-        Litmus::new(move || (outer(name("outer"), ()), inner(name("inner"), ()))).cpu(nested).explore(&Method::Exhaustive).violated()
+        Litmus::new(move || (outer(name("outer"), ()), inner(name("inner"), ())))
+            .cpu(nested)
+            .explore(&Method::Exhaustive)
+            .violated()
     };
     assert_eq!(violated(SpinLock::mutex, SpinLock::mutex), []);
     assert_eq!(violated(SpinLock::mutex, SpinLock::new), []);
@@ -116,7 +119,8 @@ fn of_two_trylocks_one_succeeds_at_least() {
     ends(&litmus, &["false, true", "true, false", "true, true"]);
 }
 
-/// A page is locked, its IO starts, and its completion, on another CPU, unlocks it; the first CPU waits for that.
+/// A page is locked, its IO starts, and its completion, on another CPU, unlocks it; the first CPU
+/// waits for that.
 #[test]
 fn a_page_is_unlocked_by_another_cpu() {
     struct Io {
@@ -125,8 +129,11 @@ fn a_page_is_unlocked_by_another_cpu() {
         content: Word<u64>,
     }
     let litmus = Litmus::new(|| {
-        let io =
-            Io { page: PageLock::new(name("page")), submitted: PageLock::new(name("submitted")), content: Word::new(name("content"), 0) };
+        let io = Io {
+            page: PageLock::new(name("page")),
+            submitted: PageLock::new(name("submitted")),
+            content: Word::new(name("content"), 0),
+        };
         io.submitted.lock();
         io
     })
@@ -167,7 +174,17 @@ fn waiting_for_a_page_is_not_locking_it() {
             (first, page.is_locked())
         });
     // The other CPU may lock it as soon as the wait is over.
-    ends(&litmus, &["(), (0, false)", "(), (0, true)", "(), (1, false)", "(), (1, true)", "(), (2, false)", "(), (2, true)"]);
+    ends(
+        &litmus,
+        &[
+            "(), (0, false)",
+            "(), (0, true)",
+            "(), (1, false)",
+            "(), (1, true)",
+            "(), (2, false)",
+            "(), (2, true)",
+        ],
+    );
     let held = Litmus::new(|| {
         let both = (PageLock::new(name("page")), Word::new(name("content"), 0u64));
         both.0.lock();

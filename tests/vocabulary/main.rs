@@ -1,4 +1,5 @@
-//! What the engines make of each word of the concurrency vocabulary: one litmus test a word, on every engine that can tell.
+//! What the engines make of each word of the concurrency vocabulary: one litmus test a word, on
+//! every engine that can tell.
 
 mod claims;
 mod locks;
@@ -23,7 +24,8 @@ fn name(of: &'static str) -> Name {
     Name::new(of, 0, 0)
 }
 
-/// No interleaving violates anything, and together they end in exactly these ways; real threads end in some of them.
+/// No interleaving violates anything, and together they end in exactly these ways; real threads end
+/// in some of them.
 #[track_caller]
 fn ends<T: Send + Sync + 'static>(litmus: &Litmus<T>, endings: &[&str]) {
     for method in &SEARCHES {

@@ -33,15 +33,19 @@ fn a_grace_period_waits_for_readers_that_began_before_it() {
         d.rcu.read_unlock();
         seen
     };
-    ends(&Litmus::new(domain).cpu(reader).cpu(updater(true)), &["(0, 0), ()", "(1, 0), ()", "(1, 1), ()"]);
+    ends(
+        &Litmus::new(domain).cpu(reader).cpu(updater(true)),
+        &["(0, 0), ()", "(1, 0), ()", "(1, 1), ()"],
+    );
     let hasty = Litmus::new(domain).cpu(reader).cpu(updater(false));
     for method in &SEARCHES {
         assert!(search(&hasty, method).ended("(0, 1), ()"), "{}", method.name());
     }
 }
 
-/// CPU0 begins before the grace period (it sees x = 0) and sees CPU2 inside a section (y = 1); CPU1's grace period, which has to wait for
-/// CPU0, ends while CPU2 is still inside: so CPU2 began later, and is not waited for. loom needs too long for it.
+/// CPU0 begins before the grace period (it sees x = 0) and sees CPU2 inside a section (y = 1);
+/// CPU1's grace period, which has to wait for CPU0, ends while CPU2 is still inside: so CPU2 began
+/// later, and is not waited for. loom needs too long for it.
 #[test]
 fn a_grace_period_does_not_wait_for_readers_that_began_after_it() {
     let litmus = Litmus::new(domain)
@@ -96,7 +100,9 @@ struct Cache {
 }
 
 fn cache() -> Cache {
-    let slab = Slab::new("object#%a", |slot| Word::new(lockwalk::sync::Name::new("object#%a.value", slot, 0), 0));
+    let slab = Slab::new("object#%a", |slot| {
+        Word::new(lockwalk::sync::Name::new("object#%a.value", slot, 0), 0)
+    });
     let first = slab.alloc();
     slab.get(first).write(1);
     Cache { rcu: Rcu::new(), slab, pointer: Word::new(name("pointer"), Some(first)) }

@@ -46,8 +46,9 @@ fn both_trylocks_fail_while_the_other_kind_is_inside() {
     ends(&Litmus::new(shared).cpu(reader).cpu(try_read), &["1, true"]);
 }
 
-/// Two readers queue behind a writer, and what they do inside is in no order. `dpor/tests/counts.rs` has the same steps, and finds as many
-/// classes of interleavings in an enumeration.
+/// Two readers queue behind a writer, and what they do inside is in no order.
+/// `dpor/tests/counts.rs` has the same steps, and finds as many classes of interleavings in an
+/// enumeration.
 #[test]
 fn queued_readers_read_in_any_order() {
     let readers = Litmus::new(|| (RwSem::new(name("sem")), Word::new(name("word"), false)))
@@ -85,7 +86,8 @@ fn second(s: &Readers) {
     s.0.up_read();
 }
 
-/// Whether one reader has gone in when the writer has left, and whether then the other is still in the queue: if so, both were.
+/// Whether one reader has gone in when the writer has left, and whether then the other is still in
+/// the queue: if so, both were.
 fn left(s: &Readers) -> (bool, bool) {
     s.0.down_write();
     s.0.up_write();
@@ -97,17 +99,21 @@ fn left(s: &Readers) -> (bool, bool) {
     (went_in, !free)
 }
 
-/// They read together after the writer has left; and whichever CPU is named first, there is the same to be seen.
+/// They read together after the writer has left; and whichever CPU is named first, there is the
+/// same to be seen.
 #[test]
 fn queued_readers_read_together() {
-    let shared = || (RwSem::new(name("sem")), Word::new(name("first"), false), Word::new(name("second"), false));
+    let shared = || {
+        (RwSem::new(name("sem")), Word::new(name("first"), false), Word::new(name("second"), false))
+    };
     let seen = search(&Litmus::new(shared).cpu(first).cpu(second).cpu(left), &Method::Exhaustive);
     assert!(seen.ended("true, (), (true, true)"), "{seen:?}");
     let turned = search(&Litmus::new(shared).cpu(left).cpu(second).cpu(first), &Method::Exhaustive);
     assert_eq!(turned.executions, seen.executions);
 }
 
-/// Claim S4.5: a read lock under the page lock, and the page lock under a read lock, are safe until a writer queues in between.
+/// Claim S4.5: a read lock under the page lock, and the page lock under a read lock, are safe until
+/// a writer queues in between.
 #[test]
 fn a_queued_writer_holds_off_later_readers() {
     let build = || (RwSem::new(name("mmap_sem")), PageLock::new(name("page")));
@@ -133,11 +139,21 @@ fn a_queued_writer_holds_off_later_readers() {
         let seen = with_writer.explore(method);
         assert_eq!(seen.violated(), [Clause::DEADLOCK], "{}", method.name());
         let violation = seen.violation(Clause::DEADLOCK).expect("it is violated");
-        let mut hops: Vec<_> = violation.cycle.iter().map(|hop| (hop.cpu, hop.holding(), hop.wants.to_string())).collect();
+        let mut hops: Vec<_> = violation
+            .cycle
+            .iter()
+            .map(|hop| (hop.cpu, hop.holding(), hop.wants.to_string()))
+            .collect();
         hops.sort();
         let hop = |cpu, holds: &str, wants: &str| (cpu, holds.to_owned(), wants.to_owned());
-        let expected = [hop(0, "mmap_sem", "page"), hop(1, "page", "mmap_sem"), hop(2, "mmap_sem (queued)", "mmap_sem")];
+        let expected = [
+            hop(0, "mmap_sem", "page"),
+            hop(1, "page", "mmap_sem"),
+            hop(2, "mmap_sem (queued)", "mmap_sem"),
+        ];
         assert_eq!(hops, expected, "{}", method.name());
     }
-    assert!(with_writer.explore(&NATIVE).violated().iter().all(|&clause| clause == Clause::DEADLOCK));
+    assert!(
+        with_writer.explore(&NATIVE).violated().iter().all(|&clause| clause == Clause::DEADLOCK)
+    );
 }

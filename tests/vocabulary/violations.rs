@@ -1,5 +1,5 @@
-//! Each thing that must not be done with locks, in the smallest program that does it, on every engine. A violation is a value that a test
-//! can look at, never an abort.
+//! Each thing that must not be done with locks, in the smallest program that does it, on every
+//! engine. A violation is a value that a test can look at, never an abort.
 
 use lockwalk::sync::{self, PageLock, Rcu, RetryLoop, RwSem, SpinLock, Word};
 use lockwalk::{Clause, Era, Litmus, Method, Race};
@@ -61,7 +61,10 @@ fn guard_1() {
     });
     violates(&wrong, Clause::GUARD_1);
     violates(&Litmus::new(|| RwSem::new(name("sem"))).cpu(RwSem::assert_held), Clause::GUARD_1);
-    violates(&Litmus::new(|| PageLock::new(name("page"))).cpu(PageLock::assert_held), Clause::GUARD_1);
+    violates(
+        &Litmus::new(|| PageLock::new(name("page"))).cpu(PageLock::assert_held),
+        Clause::GUARD_1,
+    );
     let reads = Litmus::new(|| RwSem::new(name("sem"))).cpu(|sem| {
         sem.down_read();
         sem.assert_write_held();
@@ -129,7 +132,10 @@ fn deadlock() {
         assert_eq!(seen.violated(), [Clause::DEADLOCK], "{}", method.name());
         assert_cycle(seen.violation(Clause::DEADLOCK).expect("it is violated"));
     }
-    ends(&Litmus::new(locks).cpu(move |(a, b)| both(a, b)).cpu(move |(a, b)| both(a, b)), &["(), ()"]);
+    ends(
+        &Litmus::new(locks).cpu(move |(a, b)| both(a, b)).cpu(move |(a, b)| both(a, b)),
+        &["(), ()"],
+    );
 }
 
 /// On real threads too: each takes its lock, and only then does either ask for the other's.
@@ -150,7 +156,11 @@ fn deadlock_on_real_threads() {
 
 #[track_caller]
 fn assert_cycle(violation: &lockwalk::sync::Violation) {
-    let mut hops: Vec<_> = violation.cycle.iter().map(|hop| (hop.cpu, hop.holds.to_string(), hop.wants.to_string())).collect();
+    let mut hops: Vec<_> = violation
+        .cycle
+        .iter()
+        .map(|hop| (hop.cpu, hop.holds.to_string(), hop.wants.to_string()))
+        .collect();
     hops.sort();
     assert_eq!(hops, [(0, "A".into(), "B".into()), (1, "B".into(), "A".into())]);
 }
@@ -170,7 +180,10 @@ struct Pair {
 }
 
 fn pair() -> Pair {
-    Pair { locks: [SpinLock::new(name("A"), ()), SpinLock::new(name("B"), ())], rounds: Word::new(name("rounds"), 0) }
+    Pair {
+        locks: [SpinLock::new(name("A"), ()), SpinLock::new(name("B"), ())],
+        rounds: Word::new(name("rounds"), 0),
+    }
 }
 
 fn state(p: &Pair) -> u64 {
@@ -202,7 +215,8 @@ fn livelock() {
     assert_eq!(search(&ordered, &Method::Exhaustive).endings(), ["(), ()"]);
 }
 
-/// To wait in a loop for what somebody else is about to do is no livelock: no fair schedule goes round for ever.
+/// To wait in a loop for what somebody else is about to do is no livelock: no fair schedule goes
+/// round for ever.
 #[test]
 fn waiting_in_a_loop_is_no_livelock() {
     let litmus = Litmus::new(pair)
@@ -219,7 +233,8 @@ fn waiting_in_a_loop_is_no_livelock() {
     assert_eq!(search(&litmus, &Method::Exhaustive).endings(), ["(), ()"]);
 }
 
-/// Two orders are a circle, though readers never wait for each other here: a writer that comes between would close it.
+/// Two orders are a circle, though readers never wait for each other here: a writer that comes
+/// between would close it.
 #[test]
 fn order_1() {
     let race = Race::new("order", "mmap_sem for reading and the page lock, in both orders")

@@ -1,4 +1,5 @@
-//! Draws a witness: `lockwalk explain S3.1 --format json | cargo run -p witness --example draw -- svg > s3.1.svg`.
+//! Draws a witness: `lockwalk explain S3.1 --format json | cargo run -p witness --example draw --
+//! svg > s3.1.svg`.
 
 use std::io::{self, Read};
 
@@ -15,15 +16,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let full = Style { detail: Detail::Full, ..Style::default() };
     let picture = match std::env::args().nth(1).as_deref() {
         None | Some("text") => render::text(&witness, 100, Style::default()),
-        Some("mail") => render::text(&witness, 72, Style { detail: Detail::Window, hide_source: true, ..Style::default() }),
-        Some("switch") => render::text(&witness, 72, Style { detail: Detail::FromFirstSwitch, hide_source: true, ..Style::default() }),
+        Some("mail") => render::text(
+            &witness,
+            72,
+            Style { detail: Detail::Window, hide_source: true, ..Style::default() },
+        ),
+        Some("switch") => render::text(
+            &witness,
+            72,
+            Style { detail: Detail::FromFirstSwitch, hide_source: true, ..Style::default() },
+        ),
         Some("full") => render::text(&witness, 100, full),
         Some("color") => render::text(&witness, 100, Style { color: true, ..full }),
         Some("page") => page(&witness),
         Some("svg") => render::svg(&witness, Detail::Window),
         Some("mermaid") => render::mermaid(&witness, Detail::Window),
         Some(other) => {
-            return Err(format!("{other}: not one of text, mail, switch, full, color, page, svg, mermaid").into());
+            return Err(format!(
+                "{other}: not one of text, mail, switch, full, color, page, svg, mermaid"
+            )
+            .into());
         }
     };
     print!("{picture}");
@@ -53,11 +65,22 @@ fn page(witness: &Witness) -> String {
         seconds: 0.0,
         witness: Some(witness.clone()),
     };
-    let race = Entry { id: witness.race.clone(), title: witness.title.clone(), outcomes: vec![outcome], ..Entry::default() };
+    let race = Entry {
+        id: witness.race.clone(),
+        title: witness.title.clone(),
+        outcomes: vec![outcome],
+        ..Entry::default()
+    };
     let site = Site { races: vec![race], ..Site::default() };
     // Its first name is that of the race's page.
-    let name = Site::names([(witness.race.as_str(), Vec::new())]).ok().and_then(|names| names.into_iter().next());
-    site.files().into_iter().find(|file| Some(&file.name) == name.as_ref()).map(|file| file.text).unwrap_or_default()
+    let name = Site::names([(witness.race.as_str(), Vec::new())])
+        .ok()
+        .and_then(|names| names.into_iter().next());
+    site.files()
+        .into_iter()
+        .find(|file| Some(&file.name) == name.as_ref())
+        .map(|file| file.text)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -67,5 +90,8 @@ mod samples;
 #[test]
 fn the_page_shows_the_witness() {
     let page = page(&samples::violation());
-    assert!(page.contains("<section class=\"stepper\"") && page.contains("MIG-1 is violated"), "{page}");
+    assert!(
+        page.contains("<section class=\"stepper\"") && page.contains("MIG-1 is violated"),
+        "{page}"
+    );
 }

@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use crate::story::{self, racing};
 use crate::{Ending, StepKind, Witness};
 
-/// Of the `story`, at most `most` steps: the violation, what it is about, where the CPUs switch, what they do to each other, in which call that is, and what is
-/// held meanwhile; of what weighs the same, what is seldom touched, and the later.
+/// Of the `story`, at most `most` steps: the violation, what it is about, where the CPUs switch,
+/// what they do to each other, in which call that is, and what is held meanwhile; of what weighs
+/// the same, what is seldom touched, and the later.
 pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usize> {
     let weighing = Weighing::new(witness, story);
     let mut weights: Vec<_> = (0..story.len()).map(|at| weighing.weight(at)).collect();
@@ -24,7 +25,8 @@ pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usiz
         "" => 1,
         object => story.iter().filter(|&&row| witness.steps[row].object == object).count(),
     };
-    let mut by_weight: Vec<_> = weights.iter().copied().enumerate().filter(|&(_, weight)| weight > 0).collect();
+    let mut by_weight: Vec<_> =
+        weights.iter().copied().enumerate().filter(|&(_, weight)| weight > 0).collect();
     by_weight.sort_by_cached_key(|&(at, weight)| (Reverse(weight), touched(at), Reverse(at)));
     by_weight.truncate(most);
     let mut rows: Vec<_> = by_weight.into_iter().map(|(at, _)| story[at]).collect();
@@ -45,9 +47,18 @@ impl<'w> Weighing<'w> {
     fn new(witness: &'w Witness, story: &'w [usize]) -> Self {
         let steps = &witness.steps;
         let before = racing(steps, 0..steps.len()).into_iter();
-        let mut raced: Vec<_> = before.zip(racing(steps, (0..steps.len()).rev())).map(|(before, behind)| before || behind).collect();
-        for (row, step) in steps.iter().enumerate().filter(|(_, step)| step.kind == StepKind::Store && !step.object.is_empty()) {
-            raced[row] |= steps.iter().any(|s| s.kind == StepKind::Load && s.object == step.object && s.cpu != step.cpu);
+        let mut raced: Vec<_> = before
+            .zip(racing(steps, (0..steps.len()).rev()))
+            .map(|(before, behind)| before || behind)
+            .collect();
+        for (row, step) in steps
+            .iter()
+            .enumerate()
+            .filter(|(_, step)| step.kind == StepKind::Store && !step.object.is_empty())
+        {
+            raced[row] |= steps
+                .iter()
+                .any(|s| s.kind == StepKind::Load && s.object == step.object && s.cpu != step.cpu);
         }
         let alone = steps.iter().all(|step| step.cpu == steps[0].cpu);
         Self { witness, story, raced, holds: story::holds(witness), alone }
@@ -56,33 +67,41 @@ impl<'w> Weighing<'w> {
     fn weight(&self, at: usize) -> u8 {
         let (steps, row) = (&self.witness.steps, self.story[at]);
         let step = &steps[row];
-        let other_cpu = |other: Option<&usize>| other.is_some_and(|&other| steps[other].cpu != step.cpu);
-        let at_a_switch = other_cpu(at.checked_sub(1).and_then(|before| self.story.get(before))) || other_cpu(self.story.get(at + 1));
+        let other_cpu =
+            |other: Option<&usize>| other.is_some_and(|&other| steps[other].cpu != step.cpu);
+        let at_a_switch = other_cpu(at.checked_sub(1).and_then(|before| self.story.get(before)))
+            || other_cpu(self.story.get(at + 1));
         let raced = self.raced[row];
         match step.kind {
             _ if Some(row) == story::violating(self.witness) => 9,
             StepKind::Blocked | StepKind::Violation | StepKind::TryLockFailed => 8,
-            StepKind::Lock | StepKind::LockShared | StepKind::TryLock if self.in_the_cycle(row) => 8,
+            StepKind::Lock | StepKind::LockShared | StepKind::TryLock if self.in_the_cycle(row) => {
+                8
+            }
             StepKind::Call | StepKind::Return => u8::from(at_a_switch),
             StepKind::Store | StepKind::Note if self.is_about(row) => 7,
             _ if at_a_switch && (raced || self.is_about(row)) => 6,
             StepKind::Store if raced || self.alone => 5,
             StepKind::Note => 4,
             _ if raced || at_a_switch => 4,
-            StepKind::Lock | StepKind::LockShared | StepKind::TryLock | StepKind::RcuLock => 3 * u8::from(self.is_held_beyond(row)),
+            StepKind::Lock | StepKind::LockShared | StepKind::TryLock | StepKind::RcuLock => {
+                3 * u8::from(self.is_held_beyond(row))
+            }
             StepKind::Store => 2,
             _ => 0,
         }
     }
 
-    /// Does the violation speak of what the step is about? A note has no object: one of its words stands there.
+    /// Does the violation speak of what the step is about? A note has no object: one of its words
+    /// stands there.
     fn is_about(&self, row: usize) -> bool {
         let step = &self.witness.steps[row];
         let words = || self.witness.what.split(|c: char| c.is_whitespace() || c == ',');
         match step.kind {
-            StepKind::Note => {
-                words().any(|word| word.contains(|c: char| c.is_ascii_digit()) && step.text.split(' ').any(|own| own == word))
-            }
+            StepKind::Note => words().any(|word| {
+                word.contains(|c: char| c.is_ascii_digit())
+                    && step.text.split(' ').any(|own| own == word)
+            }),
             _ => !step.object.is_empty() && words().any(|word| word == step.object),
         }
     }
@@ -99,7 +118,9 @@ impl<'w> Weighing<'w> {
     fn is_held_beyond(&self, row: usize) -> bool {
         let cpu = self.witness.steps[row].cpu;
         let hold = self.holds.iter().find(|hold| hold.steps.start == row);
-        hold.is_some_and(|hold| self.witness.steps[hold.steps.clone()].iter().any(|step| step.cpu != cpu))
+        hold.is_some_and(|hold| {
+            self.witness.steps[hold.steps.clone()].iter().any(|step| step.cpu != cpu)
+        })
     }
 }
 
@@ -124,7 +145,15 @@ mod tests {
 
     fn step(cpu: usize, kind: StepKind, object: &str) -> Step {
         let text = format!("{kind:?} {object}");
-        Step { cpu, depth: 0, kind, text, object: object.into(), now: Vec::new(), at: String::new() }
+        Step {
+            cpu,
+            depth: 0,
+            kind,
+            text,
+            object: object.into(),
+            now: Vec::new(),
+            at: String::new(),
+        }
     }
 
     fn witness(steps: Vec<Step>, ending: Ending) -> Witness {
@@ -136,7 +165,12 @@ mod tests {
             clause_text: String::new(),
             spec: String::new(),
             what: "x is lost".into(),
-            found: Found { engine: String::new(), memory_model: String::new(), executions: 1, minimal: true },
+            found: Found {
+                engine: String::new(),
+                memory_model: String::new(),
+                executions: 1,
+                minimal: true,
+            },
             preemptions: 1,
             switches: 1,
             cpus: vec!["a".into(), "b".into()],
@@ -166,8 +200,10 @@ mod tests {
         let mut steps = vec![step(0, Lock, "other"), step(0, Unlock, "other"), step(0, Lock, "A")];
         steps.extend((0..30).map(|n| step(0, Store, &format!("y{n}"))));
         steps.extend([step(1, Lock, "B"), step(1, Blocked, "A"), step(0, Blocked, "B")]);
-        let wait = |cpu, holds: &str, wants: &str| Wait { cpu, holds: holds.into(), wants: wants.into() };
-        let witness = witness(steps, Ending::Deadlock { cycle: vec![wait(0, "A", "B"), wait(1, "B", "A")] });
+        let wait =
+            |cpu, holds: &str, wants: &str| Wait { cpu, holds: holds.into(), wants: wants.into() };
+        let witness =
+            witness(steps, Ending::Deadlock { cycle: vec![wait(0, "A", "B"), wait(1, "B", "A")] });
         let story: Vec<_> = (0..witness.steps.len()).collect();
         let rows = brief(&witness, &story, 6);
         assert!([2, 33, 34, 35].iter().all(|row| rows.contains(row)), "{rows:?}");

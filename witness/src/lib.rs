@@ -1,8 +1,9 @@
 //! What an engine found out about a race, as plain data, and how to show it.
 //!
-//! An engine explores the interleavings of a race and reports an [`Outcome`]: how far it looked and what it saw. Where it saw
-//! a violation it adds a [`Witness`]: one interleaving, step by step, that leads to it. Both are plain serializable values
-//! that know no engine and no protocol, so that a file written by one engine can be read, compared and drawn without it.
+//! An engine explores the interleavings of a race and reports an [`Outcome`]: how far it looked and
+//! what it saw. Where it saw a violation it adds a [`Witness`]: one interleaving, step by step,
+//! that leads to it. Both are plain serializable values that know no engine and no protocol, so
+//! that a file written by one engine can be read, compared and drawn without it.
 //!
 //! ```
 //! use witness::{Count, Coverage, Documented, Outcome, Verdict, render};
@@ -33,7 +34,8 @@
 //! assert_eq!(render::line(&outcome), "S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s");
 //! ```
 //!
-//! [`render`] draws them: kernel columns for a terminal or a mail, a verdict table, SVG, Mermaid and JSON.
+//! [`render`] draws them: kernel columns for a terminal or a mail, a verdict table, SVG, Mermaid
+//! and JSON.
 
 mod brief;
 mod story;

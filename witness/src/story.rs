@@ -14,7 +14,8 @@ pub(crate) struct Hold {
     pub lane: usize,
     /// The lock; `None` for an RCU read section.
     pub lock: Option<String>,
-    /// The step that takes it, and the one that drops it; one past the last step where nothing does.
+    /// The step that takes it, and the one that drops it; one past the last step where nothing
+    /// does.
     pub steps: Range<usize>,
 }
 
@@ -46,8 +47,16 @@ impl Shown {
             Some(before) => place(&rows[before]).map(|place| place + 1) != place(&rows[n]),
         };
         // What is brief has gaps everywhere.
-        let gaps = (0..rows.len()).filter(|&n| detail != Detail::Brief && gap(n)).map(|n| rows[n]).collect();
-        Self { gaps, loads: witness.steps.len() - story.len(), folded: story.len() - rows.len(), rows }
+        let gaps = (0..rows.len())
+            .filter(|&n| detail != Detail::Brief && gap(n))
+            .map(|n| rows[n])
+            .collect();
+        Self {
+            gaps,
+            loads: witness.steps.len() - story.len(),
+            folded: story.len() - rows.len(),
+            rows,
+        }
     }
 
     /// What is left out, and how to see it, in one sentence; nothing if nothing is.
@@ -66,9 +75,9 @@ impl Shown {
     }
 }
 
-/// In full that is every step. The story leaves out the loads that change nothing, unless they are where the race is: a load
-/// whose nearest store to the same object, before or after, is another CPU's; the last one before the CPU decides something
-/// or loses its turn.
+/// In full that is every step. The story leaves out the loads that change nothing, unless they are
+/// where the race is: a load whose nearest store to the same object, before or after, is another
+/// CPU's; the last one before the CPU decides something or loses its turn.
 fn story(witness: &Witness, full: bool) -> Vec<usize> {
     let steps = &witness.steps;
     let races = racing(steps, 0..steps.len());
@@ -95,8 +104,9 @@ const HEAD: usize = 2;
 const TAIL: usize = 4;
 const END: usize = 10;
 
-/// Of the `story`, what is around the switches. Of a long turn, and of everything before the first switch if that is not wanted, are left: what
-/// others see of it, the locks that are held beyond it, and the calls in which all that happens.
+/// Of the `story`, what is around the switches. Of a long turn, and of everything before the first
+/// switch if that is not wanted, are left: what others see of it, the locks that are held beyond
+/// it, and the calls in which all that happens.
 fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<usize> {
     let steps = &witness.steps;
     let mut keep = vec![true; story.len()];
@@ -109,7 +119,8 @@ fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<us
         let round = turn.iter().any(|row| repeating.contains(row));
         if (turn.len() > LONG || preparation) && !round {
             let head = if n == 0 { 0 } else { HEAD };
-            let last = n + 1 == turns.len() || turns[n + 1..].iter().all(|turn| steps[turn[0]].kind == StepKind::Blocked);
+            let last = n + 1 == turns.len()
+                || turns[n + 1..].iter().all(|turn| steps[turn[0]].kind == StepKind::Blocked);
             let tail = if preparation {
                 1
             } else if last {
@@ -118,33 +129,54 @@ fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<us
                 TAIL
             };
             for (at, row) in turn.iter().enumerate() {
-                keep[begin + at] = at < head || at + tail >= turn.len() || matters_beyond(witness, &holds, &stale, turn, *row);
+                keep[begin + at] = at < head
+                    || at + tail >= turn.len()
+                    || matters_beyond(witness, &holds, &stale, turn, *row);
             }
         }
         begin += turn.len();
     }
     // The calls around what is kept.
-    for at in (0..story.len()).rev().filter(|at| steps[story[*at]].kind == StepKind::Call).collect::<Vec<_>>() {
+    for at in (0..story.len())
+        .rev()
+        .filter(|at| steps[story[*at]].kind == StepKind::Call)
+        .collect::<Vec<_>>()
+    {
         let call = &steps[story[at]];
         let mut inside = (at + 1..story.len()).filter(|later| steps[story[*later]].cpu == call.cpu);
-        keep[at] |= inside.by_ref().take_while(|later| steps[story[*later]].depth > call.depth).any(|later| keep[later]);
+        keep[at] |= inside
+            .by_ref()
+            .take_while(|later| steps[story[*later]].depth > call.depth)
+            .any(|later| keep[later]);
     }
     (0..story.len()).filter(|at| keep[*at]).map(|at| story[at]).collect()
 }
 
-/// Does `row` matter beyond its `turn`? It takes a lock that is held longer, or is refused one; it violates something; it loads what another CPU's
-/// next store makes stale; or it is the turn's last store to what another CPU looks at, or the violation is about.
-fn matters_beyond(witness: &Witness, holds: &[Hold], stale: &[bool], turn: &[usize], row: usize) -> bool {
+/// Does `row` matter beyond its `turn`? It takes a lock that is held longer, or is refused one; it
+/// violates something; it loads what another CPU's next store makes stale; or it is the turn's last
+/// store to what another CPU looks at, or the violation is about.
+fn matters_beyond(
+    witness: &Witness,
+    holds: &[Hold],
+    stale: &[bool],
+    turn: &[usize],
+    row: usize,
+) -> bool {
     use StepKind::{Load, Lock, LockShared, RcuLock, Store, TryLock, TryLockFailed, Violation};
     let (step, end) = (&witness.steps[row], turn[turn.len() - 1]);
     match step.kind {
-        Lock | LockShared | TryLock | RcuLock => holds.iter().any(|hold| hold.steps.start == row && hold.steps.end > end),
+        Lock | LockShared | TryLock | RcuLock => {
+            holds.iter().any(|hold| hold.steps.start == row && hold.steps.end > end)
+        }
         TryLockFailed | Violation => true,
         Load => stale[row],
         Store if !step.object.is_empty() => {
-            let same = |other: &&Step| other.object == step.object && matches!(other.kind, Store | Load);
-            let later =
-                turn.iter().filter(|other| **other > row).any(|other| witness.steps[*other].kind == Store && same(&&witness.steps[*other]));
+            let same =
+                |other: &&Step| other.object == step.object && matches!(other.kind, Store | Load);
+            let later = turn
+                .iter()
+                .filter(|other| **other > row)
+                .any(|other| witness.steps[*other].kind == Store && same(&&witness.steps[*other]));
             let elsewhere = witness.steps.iter().filter(same).any(|other| other.cpu != step.cpu);
             !later && (elsewhere || witness.what.contains(&step.object))
         }
@@ -152,7 +184,8 @@ fn matters_beyond(witness: &Witness, holds: &[Hold], stale: &[bool], turn: &[usi
     }
 }
 
-/// For every step, whether the last store to its object, in the order of `indices`, was another CPU's.
+/// For every step, whether the last store to its object, in the order of `indices`, was another
+/// CPU's.
 pub(crate) fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
     let mut stored = HashMap::new();
     let mut races = vec![false; steps.len()];
@@ -180,7 +213,10 @@ pub(crate) fn violating(witness: &Witness) -> Option<usize> {
         return None;
     }
     // Of other clauses' violations on the way, none is this one.
-    let marked = witness.steps.iter().rposition(|s| s.kind == StepKind::Violation && s.text.starts_with(&witness.clause));
+    let marked = witness
+        .steps
+        .iter()
+        .rposition(|s| s.kind == StepKind::Violation && s.text.starts_with(&witness.clause));
     marked.or(witness.steps.len().checked_sub(1))
 }
 
@@ -202,7 +238,8 @@ pub(crate) fn lane(witness: &Witness, cpu: usize) -> usize {
 /// What stands above each lane; the last one may be for CPUs that have no name.
 pub(crate) fn heads(witness: &Witness) -> Vec<String> {
     let named = witness.cpus.iter().enumerate();
-    let mut heads: Vec<_> = named.map(|(i, name)| format!("CPU{i} {name}").trim_end().to_owned()).collect();
+    let mut heads: Vec<_> =
+        named.map(|(i, name)| format!("CPU{i} {name}").trim_end().to_owned()).collect();
     if witness.steps.iter().any(|s| s.cpu >= witness.cpus.len()) {
         heads.push("other CPUs".to_owned());
     }
@@ -211,7 +248,11 @@ pub(crate) fn heads(witness: &Witness) -> Vec<String> {
 
 /// The step's text; a step of a CPU without a name says whose it is.
 pub(crate) fn text(witness: &Witness, step: &Step) -> String {
-    if step.cpu < witness.cpus.len() { step.text.clone() } else { format!("CPU{}: {}", step.cpu, step.text) }
+    if step.cpu < witness.cpus.len() {
+        step.text.clone()
+    } else {
+        format!("CPU{}: {}", step.cpu, step.text)
+    }
 }
 
 /// Does the step itself tell what is true now: `P0.mapcount := 0` that `P0.mapcount 1→0`?
@@ -223,7 +264,8 @@ pub(crate) fn tells(step: &Step, now: &str) -> bool {
         || after.starts_with(' ') && after.rsplit_once('→').is_some_and(|(_, new)| new == value)
 }
 
-/// What the violation adds to what is true from step `i` on, if it is at this step and the step does not say it itself.
+/// What the violation adds to what is true from step `i` on, if it is at this step and the step
+/// does not say it itself.
 pub(crate) fn violated(witness: &Witness, i: usize) -> Option<&str> {
     let step = &witness.steps[i];
     let mut said = step.now.iter().chain([&step.text]);
@@ -269,7 +311,8 @@ pub(crate) fn holds(witness: &Witness) -> Vec<Hold> {
             holds.push(Hold { lane, lock, steps });
             continue;
         }
-        // The page lock may be dropped by somebody else than its holder; an RCU read section may not.
+        // The page lock may be dropped by somebody else than its holder; an RCU read section may
+        // not.
         let own = |h: &Hold| h.steps.end == end && h.lock == lock && h.lane == lane;
         let any = |h: &Hold| h.steps.end == end && h.lock == lock && lock.is_some();
         if let Some(held) = holds.iter().rposition(own).or_else(|| holds.iter().rposition(any)) {
@@ -285,7 +328,9 @@ pub(crate) fn tracks(holds: &[Hold]) -> Vec<usize> {
     for (i, hold) in holds.iter().enumerate() {
         let taken = |track: usize| {
             let mut before = holds[..i].iter().zip(&tracks);
-            before.any(|(other, t)| *t == track && other.lane == hold.lane && other.steps.end >= hold.steps.start)
+            before.any(|(other, t)| {
+                *t == track && other.lane == hold.lane && other.steps.end >= hold.steps.start
+            })
         };
         tracks.push((0..).find(|track| !taken(*track)).unwrap_or(0));
     }
@@ -329,8 +374,12 @@ pub(crate) fn headline(witness: &Witness) -> String {
     let (clause, what) = (&witness.clause, &witness.what);
     let how = match witness.ending {
         Ending::Violation => " is violated",
-        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => " is violated by a deadlock",
-        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => " is violated by a livelock",
+        Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => {
+            " is violated by a deadlock"
+        }
+        Ending::Livelock { .. } if !clause.eq_ignore_ascii_case("livelock") => {
+            " is violated by a livelock"
+        }
         _ => "",
     };
     if what.is_empty() { format!("{clause}{how}") } else { format!("{clause}{how}: {what}") }
@@ -341,14 +390,16 @@ pub(crate) fn demand(witness: &Witness) -> String {
     format!("{} demands: {}", witness.spec, witness.clause_text)
 }
 
-/// Does a CPU lose its turn between two steps that are shown one after the other? Who only waits takes none.
+/// Does a CPU lose its turn between two steps that are shown one after the other? Who only waits
+/// takes none.
 pub(crate) fn switches(before: &Step, after: &Step) -> bool {
     before.cpu != after.cpu && after.kind != StepKind::Blocked
 }
 
 /// Who found it, and what that is worth.
 pub(crate) fn found(witness: &Witness) -> String {
-    let (found, all, forced) = (&witness.found, u64::from(witness.switches), u64::from(witness.preemptions));
+    let (found, all, forced) =
+        (&witness.found, u64::from(witness.switches), u64::from(witness.preemptions));
     let switches = match forced {
         0 => format!("{}, none preemptive", plural(all, "switch")),
         _ if forced == all => plural(forced, "preemptive switch"),
@@ -441,7 +492,8 @@ mod tests {
         assert_eq!(Shown::new(&witness(steps), Detail::Full).rows.len(), 9);
     }
 
-    /// Twenty stores, and a lock that is held from before them on; then another CPU looks at one of them.
+    /// Twenty stores, and a lock that is held from before them on; then another CPU looks at one of
+    /// them.
     #[test]
     fn of_a_long_turn_is_left_what_matters_later() {
         use StepKind::{Call, Load, Lock, Note, Store};
@@ -455,11 +507,16 @@ mod tests {
         assert_eq!((window.gaps.as_slice(), window.folded), ([5, 18].as_slice(), 15));
         let from = of(Detail::FromFirstSwitch);
         assert_eq!(from.rows, [0, 1, 5, 21, 22, 23]);
-        assert!(from.left_out().is_some_and(|text| text.contains("18 rows are left out") && text.contains("--whole")));
+        assert!(
+            from.left_out().is_some_and(
+                |text| text.contains("18 rows are left out") && text.contains("--whole")
+            )
+        );
         assert_eq!((of(Detail::Story).rows.len(), of(Detail::Story).left_out()), (long, None));
     }
 
-    /// In a long turn, a try that fails, a violation that does not end it, and of two loads the one that goes stale.
+    /// In a long turn, a try that fails, a violation that does not end it, and of two loads the one
+    /// that goes stale.
     #[test]
     fn of_a_long_turn_is_left_what_explains_what_comes() {
         use StepKind::{Load, Store, TryLockFailed, Violation};
@@ -469,6 +526,9 @@ mod tests {
         steps[10] = step(0, Load, "x"); // CPU1 overwrites what it reads
         steps[13] = step(0, Load, "y"); // whoever reads it next finds the same
         steps.extend([step(1, Store, "x"), step(1, Load, "y"), step(1, Violation, "")]);
-        assert_eq!(Shown::new(&witness(steps), Detail::Window).rows, [4, 7, 10, 26, 27, 28, 29, 30, 31, 32]);
+        assert_eq!(
+            Shown::new(&witness(steps), Detail::Window).rows,
+            [4, 7, 10, 26, 27, 28, 29, 30, 31, 32]
+        );
     }
 }

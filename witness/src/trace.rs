@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// One interleaving that violates a clause.
 ///
-/// The indices in it ([`Step::cpu`], [`Ending::Livelock`]) come from outside and are not trusted: renderers show a step of a
-/// CPU that has no name in [`cpus`](Self::cpus) in a column of its own.
+/// The indices in it ([`Step::cpu`], [`Ending::Livelock`]) come from outside and are not trusted:
+/// renderers show a step of a CPU that has no name in [`cpus`](Self::cpus) in a column of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Witness {
     /// The race's id: `S3.1`.
@@ -82,11 +82,12 @@ pub struct Step {
     pub depth: u8,
     /// What kind of step it is.
     pub kind: StepKind,
-    /// The step in words: `lock(anon_vma#1)`, `vma0.vm_start := 2`, `vma_address(P1, vma0) = -EFAULT`.
+    /// The step in words: `lock(anon_vma#1)`, `vma0.vm_start := 2`,
+    /// `vma_address(P1, vma0) = -EFAULT`.
     pub text: String,
-    /// The object it is about: the lock taken or dropped (`anon_vma#1`), the word read or written (`vma0.vm_start`). Empty
-    /// where there is none. Two steps on the same object carry the same string: lock bars and the choice of the loads that
-    /// matter rest on it.
+    /// The object it is about: the lock taken or dropped (`anon_vma#1`), the word read or written
+    /// (`vma0.vm_start`). Empty where there is none. Two steps on the same object carry the same
+    /// string: lock bars and the choice of the loads that matter rest on it.
     #[serde(default)]
     pub object: String,
     /// What is true from this step on: `P0.mapcount 1→0`.
@@ -139,11 +140,13 @@ pub enum StepKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Ending {
-    /// A clause is found violated by the last step (or by the last one of kind [`StepKind::Violation`]).
+    /// A clause is found violated by the last step (or by the last one of kind
+    /// [`StepKind::Violation`]).
     Violation,
     /// Everybody in the cycle waits for the next one.
     Deadlock {
-        /// The wait-for cycle: each waits for what the next one holds, and the last for what the first one holds.
+        /// The wait-for cycle: each waits for what the next one holds, and the last for what the
+        /// first one holds.
         cycle: Vec<Wait>,
     },
     /// Some steps repeat for ever.

@@ -28,8 +28,8 @@ pub struct Outcome {
     pub coverage: Coverage,
     /// Executions that violated a clause.
     pub violating: u64,
-    /// The same by clause id, in the order of the clauses; one that several executions violate together, and none by itself, comes
-    /// last. One execution may violate several.
+    /// The same by clause id, in the order of the clauses; one that several executions violate
+    /// together, and none by itself, comes last. One execution may violate several.
     pub violations: Vec<Count>,
     /// Violated clauses that no documented violation of another clause accounts for.
     #[serde(default)]
@@ -40,11 +40,13 @@ pub struct Outcome {
     pub endings: Vec<Count>,
     /// What the race asks for that may come to nothing, and how often something came of it.
     pub operations: Vec<Count>,
-    /// What the race wants a violation of the documented clause to show, and how many executions violate it in that way.
+    /// What the race wants a violation of the documented clause to show, and how many executions
+    /// violate it in that way.
     pub showing: Vec<Count>,
     /// What the documents say.
     pub documented: Documented,
-    /// By class, a lock that was held, and one that was waited for then. Where not everything was explored, there are none; and JSON leaves them out.
+    /// By class, a lock that was held, and one that was waited for then. Where not everything was
+    /// explored, there are none; and JSON leaves them out.
     #[serde(skip)]
     pub lock_order: Vec<(String, String)>,
     /// Wall-clock seconds.
@@ -70,7 +72,8 @@ impl Count {
     }
 }
 
-/// How the reason begins for which nothing was explored of a race that makes no sense under its protocol.
+/// How the reason begins for which nothing was explored of a race that makes no sense under its
+/// protocol.
 pub const INAPPLICABLE: &str = "not applicable: ";
 
 /// How much of all interleavings an exploration covered.
@@ -86,7 +89,8 @@ pub enum Coverage {
     },
     /// Some interleavings.
     Sampled {
-        /// How they were chosen: `random`, `PCT depth 3`, `real threads`; and what cut the sample short.
+        /// How they were chosen: `random`, `PCT depth 3`, `real threads`; and what cut the sample
+        /// short.
         how: String,
     },
     /// Those up to one that shows the documented violation: nothing more was to be found out.
@@ -144,7 +148,8 @@ pub enum Verdict {
     Violated {
         /// Which one.
         clause: String,
-        /// What stopped the exploration before everything was explored that was to be, so that more may be violated.
+        /// What stopped the exploration before everything was explored that was to be, so that more
+        /// may be violated.
         unfinished: Option<String>,
     },
     /// No interleaving violates any clause.
@@ -182,7 +187,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Violated { clause, unfinished: None } => write!(f, "violates {clause}"),
-            Self::Violated { clause, unfinished: Some(why) } => write!(f, "violates {clause}, not all explored: {why}"),
+            Self::Violated { clause, unfinished: Some(why) } => {
+                write!(f, "violates {clause}, not all explored: {why}")
+            }
             Self::Never => f.write_str("never"),
             Self::NeverWithin(bound) => write!(f, "never within {bound}"),
             Self::NotSeen => f.write_str("not seen"),
@@ -227,11 +234,15 @@ impl Outcome {
         }
     }
 
-    /// What it amounts to. Where several clauses were violated the documented one counts, else the first in the order of
-    /// [`violations`](Self::violations). Where nothing was run, nothing is decided.
+    /// What it amounts to. Where several clauses were violated the documented one counts, else the
+    /// first in the order of [`violations`](Self::violations). Where nothing was run, nothing is
+    /// decided.
     pub fn verdict(&self) -> Verdict {
         if let Some(clause) = self.violated_clause() {
-            return Verdict::Violated { clause: clause.to_owned(), unfinished: self.coverage.unfinished().map(str::to_owned) };
+            return Verdict::Violated {
+                clause: clause.to_owned(),
+                unfinished: self.coverage.unfinished().map(str::to_owned),
+            };
         }
         match &self.coverage {
             Coverage::Unfinished { why } => Verdict::Undecided(why.clone()),
@@ -243,8 +254,8 @@ impl Outcome {
         }
     }
 
-    /// Whether it is known to be what the documents say. A violation that nothing documents is not, nor is what was not decided; see
-    /// [`objections`](Self::objections).
+    /// Whether it is known to be what the documents say. A violation that nothing documents is not,
+    /// nor is what was not decided; see [`objections`](Self::objections).
     pub fn as_documented(&self) -> bool {
         self.judgement() == Judgement::AsDocumented
     }
@@ -259,12 +270,15 @@ impl Outcome {
         }
     }
 
-    /// Everything that keeps it from being what the documents say: contradictions first, then what leaves it undecided.
+    /// Everything that keeps it from being what the documents say: contradictions first, then what
+    /// leaves it undecided.
     ///
-    /// A documented violation must be a violation of that clause. A protocol that holds, or of which nothing is documented, must not
-    /// violate anything, and its good verdict must not be vacuous: the exploration finished, every clause that had to be was
-    /// evaluated, every ending was reached, and everything that the race asks for did something. That a violation is not there is
-    /// known only where everything was explored; a sample decides nothing but what it sees.
+    /// A documented violation must be a violation of that clause. A protocol that holds, or of
+    /// which nothing is documented, must not violate anything, and its good verdict must not be
+    /// vacuous: the exploration finished, every clause that had to be was evaluated, every ending
+    /// was reached, and everything that the race asks for did something. That a violation is not
+    /// there is known only where everything was explored; a sample decides nothing but what it
+    /// sees.
     pub fn objections(&self) -> Vec<String> {
         let (mut contradictions, doubts) = self.reasons();
         contradictions.extend(doubts);
@@ -278,14 +292,27 @@ impl Outcome {
         match (&self.documented, &verdict) {
             (Documented::Violates(clause) | Documented::StillViolates(clause), _) => {
                 if verdict.clause() != Some(clause) {
-                    let decided = self.coverage == Coverage::Exhaustive && !matches!(verdict, Verdict::Undecided(_));
+                    let decided = self.coverage == Coverage::Exhaustive
+                        && !matches!(verdict, Verdict::Undecided(_));
                     let reasons = if decided { &mut contradictions } else { &mut doubts };
                     reasons.push(format!("documented to violate {clause}: {verdict}"));
                 } else {
-                    let reasons = if self.coverage == Coverage::Exhaustive { &mut contradictions } else { &mut doubts };
-                    reasons.extend(never(&self.showing).map(|how| format!("violates {clause}, but never as documented: {how}")));
+                    let reasons = if self.coverage == Coverage::Exhaustive {
+                        &mut contradictions
+                    } else {
+                        &mut doubts
+                    };
+                    reasons.extend(
+                        never(&self.showing).map(|how| {
+                            format!("violates {clause}, but never as documented: {how}")
+                        }),
+                    );
                 }
-                contradictions.extend(self.unexplained.iter().map(|other| format!("violates {other} too, which is documented nowhere")));
+                contradictions.extend(
+                    self.unexplained
+                        .iter()
+                        .map(|other| format!("violates {other} too, which is documented nowhere")),
+                );
             }
             (said, Verdict::Violated { unfinished, .. }) => {
                 let all = self.violated().collect::<Vec<_>>().join(", ");
@@ -295,27 +322,38 @@ impl Outcome {
                 });
                 doubts.extend(unfinished.iter().map(|why| format!("unfinished: {why}")));
             }
-            (_, Verdict::Undecided(why)) if self.coverage.inapplicable().is_some() => doubts.push(why.clone()),
+            (_, Verdict::Undecided(why)) if self.coverage.inapplicable().is_some() => {
+                doubts.push(why.clone())
+            }
             (_, Verdict::Undecided(why)) => doubts.push(format!("unfinished: {why}")),
-            (_, Verdict::NotSeen) => doubts.push("a sample that sees nothing decides nothing".into()),
+            (_, Verdict::NotSeen) => {
+                doubts.push("a sample that sees nothing decides nothing".into())
+            }
             (said, Verdict::Never | Verdict::NeverWithin(_)) => {
                 let decided = *said == Documented::Holds && verdict == Verdict::Never;
                 let reasons = if decided { &mut contradictions } else { &mut doubts };
-                reasons.extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
+                reasons
+                    .extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));
                 reasons.extend(never(&self.endings).map(|name| format!("never reached: {name}")));
-                reasons.extend(never(&self.operations).map(|name| format!("{name} never did anything")));
+                reasons.extend(
+                    never(&self.operations).map(|name| format!("{name} never did anything")),
+                );
             }
         }
         (contradictions, doubts)
     }
 
     fn violated_clause(&self) -> Option<&str> {
-        let documented = self.documented.clause().filter(|clause| self.violated().any(|name| name == *clause));
+        let documented =
+            self.documented.clause().filter(|clause| self.violated().any(|name| name == *clause));
         documented.or_else(|| self.violated().next())
     }
 
     fn violated(&self) -> impl Iterator<Item = &str> {
-        self.violations.iter().filter(|violation| violation.count > 0).map(|violation| violation.name.as_str())
+        self.violations
+            .iter()
+            .filter(|violation| violation.count > 0)
+            .map(|violation| violation.name.as_str())
     }
 }
 

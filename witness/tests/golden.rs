@@ -28,7 +28,9 @@ fn text_in_full() {
 
 #[test]
 fn text_in_ascii_and_narrow() {
-    each("narrow", |w| render::text(w, 64, Style { ascii: true, hide_source: true, ..Style::default() }));
+    each("narrow", |w| {
+        render::text(w, 64, Style { ascii: true, hide_source: true, ..Style::default() })
+    });
 }
 
 #[test]
@@ -45,10 +47,21 @@ fn svg() {
 #[test]
 fn svg_of_what_goes_well() {
     let empty = String::new;
-    let well = Witness { ending: Ending::Complete, clause: empty(), spec: empty(), replay: empty(), ..samples::violation() };
+    let well = Witness {
+        ending: Ending::Complete,
+        clause: empty(),
+        spec: empty(),
+        replay: empty(),
+        ..samples::violation()
+    };
     let picture = render::svg(&well, Detail::Story);
     assert!(picture.contains(">nothing is violated<"), "{picture}");
-    assert!(![" demands:", "found by", "replay:", "class=\"bad\""].iter().any(|part| picture.contains(part)), "{picture}");
+    assert!(
+        ![" demands:", "found by", "replay:", "class=\"bad\""]
+            .iter()
+            .any(|part| picture.contains(part)),
+        "{picture}"
+    );
 }
 
 #[test]
@@ -63,12 +76,25 @@ fn json() {
 
 #[test]
 fn table() {
-    let one_engine: Vec<_> = samples::outcomes().into_iter().filter(|o| o.engine == "dpor").collect();
-    insta::assert_snapshot!("table", render::table(&one_engine[..6], total(&one_engine[..6]), 100, Style::default()));
-    insta::assert_snapshot!("table_of_everything", render::table(&samples::outcomes(), total(&samples::outcomes()), 100, Style::default()));
+    let one_engine: Vec<_> =
+        samples::outcomes().into_iter().filter(|o| o.engine == "dpor").collect();
+    insta::assert_snapshot!(
+        "table",
+        render::table(&one_engine[..6], total(&one_engine[..6]), 100, Style::default())
+    );
+    insta::assert_snapshot!(
+        "table_of_everything",
+        render::table(&samples::outcomes(), total(&samples::outcomes()), 100, Style::default())
+    );
     let ascii = Style { ascii: true, ..Style::default() };
-    insta::assert_snapshot!("table_narrow", render::table(&samples::outcomes(), total(&samples::outcomes()), 72, ascii));
-    insta::assert_snapshot!("table_of_nothing", render::table(&[], total(&[]), 100, Style::default()));
+    insta::assert_snapshot!(
+        "table_narrow",
+        render::table(&samples::outcomes(), total(&samples::outcomes()), 72, ascii)
+    );
+    insta::assert_snapshot!(
+        "table_of_nothing",
+        render::table(&[], total(&[]), 100, Style::default())
+    );
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod samples;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 use witness::render::{self, Detail, MIN_WIDTH, Style};
-use witness::{Count, Coverage, Documented, Ending, Held, Outcome, Step, StepKind, Verdict, Wait, Witness};
+use witness::{
+    Count, Coverage, Documented, Ending, Held, Outcome, Step, StepKind, Verdict, Wait, Witness,
+};
 
 const KINDS: [StepKind; 16] = [
     StepKind::Call,
@@ -57,21 +59,24 @@ fn ending() -> impl Strategy<Value = Ending> {
 fn step() -> impl Strategy<Value = Step> {
     let kind = (0..KINDS.len()).prop_map(|i| KINDS[i]);
     let now = proptest::collection::vec(text(), 0..3);
-    (cpu(), 0_u8..8, kind, text(), object(), now, text()).prop_map(|(cpu, depth, kind, text, object, now, at)| Step {
-        cpu,
-        depth,
-        kind,
-        text,
-        object,
-        now,
-        at,
-    })
+    (cpu(), 0_u8..8, kind, text(), object(), now, text()).prop_map(
+        |(cpu, depth, kind, text, object, now, at)| Step {
+            cpu,
+            depth,
+            kind,
+            text,
+            object,
+            now,
+            at,
+        },
+    )
 }
 
 fn witness() -> impl Strategy<Value = Witness> {
     let cpus = proptest::collection::vec(text(), 0..6);
     let steps = proptest::collection::vec(step(), 0..20);
-    let held = proptest::collection::vec((cpu(), text()).prop_map(|(cpu, lock)| Held { cpu, lock }), 0..3);
+    let held =
+        proptest::collection::vec((cpu(), text()).prop_map(|(cpu, lock)| Held { cpu, lock }), 0..3);
     let texts = proptest::collection::vec(text(), 8);
     (cpus, steps, ending(), held, texts).prop_map(|(cpus, steps, ending, held, mut texts)| {
         let mut next = || texts.pop().unwrap_or_default();
@@ -94,11 +99,21 @@ fn witness() -> impl Strategy<Value = Witness> {
 }
 
 fn detail() -> impl Strategy<Value = Detail> {
-    proptest::sample::select(vec![Detail::Window, Detail::FromFirstSwitch, Detail::Story, Detail::Full])
+    proptest::sample::select(vec![
+        Detail::Window,
+        Detail::FromFirstSwitch,
+        Detail::Story,
+        Detail::Full,
+    ])
 }
 
 fn style() -> impl Strategy<Value = Style> {
-    (any::<bool>(), detail(), any::<bool>()).prop_map(|(ascii, detail, hide_source)| Style { color: false, ascii, detail, hide_source })
+    (any::<bool>(), detail(), any::<bool>()).prop_map(|(ascii, detail, hide_source)| Style {
+        color: false,
+        ascii,
+        detail,
+        hide_source,
+    })
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -115,43 +130,62 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Documented::Holds),
         Just(Documented::Unstated),
     ];
-    let counts = || proptest::collection::vec((text(), 0_u64..3).prop_map(|(name, n)| Count::new(name, n)), 0..3);
+    let counts = || {
+        proptest::collection::vec(
+            (text(), 0_u64..3).prop_map(|(name, n)| Count::new(name, n)),
+            0..3,
+        )
+    };
     let texts = (text(), text(), text(), text());
     let witness = proptest::option::weighted(0.3, witness());
-    (texts, any::<u64>(), coverage, counts(), counts(), [counts(), counts(), counts()], documented, witness).prop_map(
-        |(
-            (race, title, protocol, engine),
-            executions,
-            coverage,
-            violations,
-            clauses,
-            [endings, operations, showing],
-            documented,
-            witness,
-        )| {
-            Outcome {
-                race,
-                title,
-                protocol,
-                engine,
-                memory_model: String::new(),
-                executions,
-                states: None,
-                coverage,
-                violating: violations.iter().map(|violation| violation.count).max().unwrap_or(0),
-                violations,
-                unexplained: Vec::new(),
-                clauses,
-                endings,
-                operations,
-                showing,
-                documented,
-                lock_order: Vec::new(),
-                seconds: 0.0,
-                witness,
-            }
-        },
+    (
+        texts,
+        any::<u64>(),
+        coverage,
+        counts(),
+        counts(),
+        [counts(), counts(), counts()],
+        documented,
+        witness,
     )
+        .prop_map(
+            |(
+                (race, title, protocol, engine),
+                executions,
+                coverage,
+                violations,
+                clauses,
+                [endings, operations, showing],
+                documented,
+                witness,
+            )| {
+                Outcome {
+                    race,
+                    title,
+                    protocol,
+                    engine,
+                    memory_model: String::new(),
+                    executions,
+                    states: None,
+                    coverage,
+                    violating: violations
+                        .iter()
+                        .map(|violation| violation.count)
+                        .max()
+                        .unwrap_or(0),
+                    violations,
+                    unexplained: Vec::new(),
+                    clauses,
+                    endings,
+                    operations,
+                    showing,
+                    documented,
+                    lock_order: Vec::new(),
+                    seconds: 0.0,
+                    witness,
+                }
+            },
+        )
 }
 
 fn check_lines(text: &str, width: usize, style: Style) -> Result<(), TestCaseError> {

@@ -30,21 +30,36 @@ fn coverage_limits_what_a_verdict_claims() {
     assert_eq!((sampled.verdict(), sampled.judgement()), (Verdict::NotSeen, Judgement::Undecided));
     let unfinished = with(Coverage::Unfinished { why: "10 s are over".into() });
     assert_eq!(unfinished.verdict(), Verdict::Undecided("10 s are over".into()));
-    assert_eq!((objections(&unfinished), unfinished.judgement()), ("unfinished: 10 s are over".into(), Judgement::Undecided));
+    assert_eq!(
+        (objections(&unfinished), unfinished.judgement()),
+        ("unfinished: 10 s are over".into(), Judgement::Undecided)
+    );
 }
 
 /// That a violation is not there is known only where everything was explored.
 #[test]
 fn a_documented_violation_that_was_not_found_may_be_where_nobody_looked() {
     let documented = Documented::Violates("MIG-1".into());
-    let (bound, how, why) = ("1 preemption".to_owned(), "random".to_owned(), "10 s are over".to_owned());
+    let (bound, how, why) =
+        ("1 preemption".to_owned(), "random".to_owned(), "10 s are over".to_owned());
     for violations in [vec![], vec![Count::new("RMAP-2", 3)]] {
-        let with = |coverage| Outcome { coverage, violations: violations.clone(), documented: documented.clone(), ..holds() };
+        let with = |coverage| Outcome {
+            coverage,
+            violations: violations.clone(),
+            documented: documented.clone(),
+            ..holds()
+        };
         assert_eq!(with(Coverage::Exhaustive).judgement(), Judgement::Differs);
-        for coverage in
-            [Coverage::Bounded { bound: bound.clone() }, Coverage::Sampled { how: how.clone() }, Coverage::Unfinished { why: why.clone() }]
-        {
-            assert_eq!(with(coverage.clone()).judgement(), Judgement::Undecided, "{coverage:?}, {violations:?}");
+        for coverage in [
+            Coverage::Bounded { bound: bound.clone() },
+            Coverage::Sampled { how: how.clone() },
+            Coverage::Unfinished { why: why.clone() },
+        ] {
+            assert_eq!(
+                with(coverage.clone()).judgement(),
+                Judgement::Undecided,
+                "{coverage:?}, {violations:?}"
+            );
         }
     }
 }
@@ -53,11 +68,19 @@ fn a_documented_violation_that_was_not_found_may_be_where_nobody_looked() {
 #[test]
 fn a_violation_that_nothing_documents_differs() {
     for documented in [Documented::Unstated, Documented::Holds] {
-        for coverage in
-            [Coverage::Exhaustive, Coverage::Sampled { how: "random".into() }, Coverage::Unfinished { why: "10 s are over".into() }]
-        {
+        for coverage in [
+            Coverage::Exhaustive,
+            Coverage::Sampled { how: "random".into() },
+            Coverage::Unfinished { why: "10 s are over".into() },
+        ] {
             let violations = vec![Count::new("RMAP-2", 1)];
-            let found = Outcome { coverage, violating: 1, violations, documented: documented.clone(), ..holds() };
+            let found = Outcome {
+                coverage,
+                violating: 1,
+                violations,
+                documented: documented.clone(),
+                ..holds()
+            };
             assert_eq!(found.judgement(), Judgement::Differs, "{found:?}");
         }
         assert_eq!(Outcome { documented, ..holds() }.judgement(), Judgement::AsDocumented);
@@ -69,39 +92,66 @@ fn a_violation_that_nothing_documents_differs() {
 fn what_was_not_finished_says_so_whatever_was_found() {
     let violations = vec![Count::new("MIG-1", 7), Count::new("RMAP-2", 9)];
     let coverage = Coverage::Unfinished { why: "10 s are over".into() };
-    let found = Outcome { coverage, violating: 9, violations, documented: Documented::Unstated, ..holds() };
+    let found =
+        Outcome { coverage, violating: 9, violations, documented: Documented::Unstated, ..holds() };
     assert_eq!(found.verdict().to_string(), "violates MIG-1, not all explored: 10 s are over");
-    assert_eq!(found.objections(), ["violates MIG-1, RMAP-2, which nothing documents", "unfinished: 10 s are over"]);
+    assert_eq!(
+        found.objections(),
+        ["violates MIG-1, RMAP-2, which nothing documents", "unfinished: 10 s are over"]
+    );
     let table = render::table(std::slice::from_ref(&found), 0.0, 140, Style::default());
     assert!(table.contains("✗ MIG-1  9 of 64 executions, not all explored\n"), "{table}");
     assert!(table.contains("1 violation documented nowhere (S3.1)"), "{table}");
-    assert!(render::line(&found).contains("Sometimes, not all explored (10 s are over) 9/64"), "{}", render::line(&found));
+    assert!(
+        render::line(&found).contains("Sometimes, not all explored (10 s are over) 9/64"),
+        "{}",
+        render::line(&found)
+    );
     let whole = Outcome { coverage: Coverage::Exhaustive, ..found };
-    assert!(!render::table(std::slice::from_ref(&whole), 0.0, 140, Style::default()).contains("not all explored"));
+    assert!(
+        !render::table(std::slice::from_ref(&whole), 0.0, 140, Style::default())
+            .contains("not all explored")
+    );
 }
 
 #[test]
 fn the_summary_tells_what_differs_from_what_is_open() {
     let documented = Documented::Violates("MIG-1".into());
     let outcomes = [
-        Outcome { coverage: Coverage::Unfinished { why: "stopped by the caller".into() }, ..holds() },
-        Outcome { coverage: Coverage::Sampled { how: "real threads".into() }, documented: documented.clone(), ..holds() },
+        Outcome {
+            coverage: Coverage::Unfinished { why: "stopped by the caller".into() },
+            ..holds()
+        },
+        Outcome {
+            coverage: Coverage::Sampled { how: "real threads".into() },
+            documented: documented.clone(),
+            ..holds()
+        },
         Outcome { documented, ..holds() },
     ];
-    assert_eq!(render::summary(&outcomes, 1.0), "1 not seen · 1 undecided (S3.1) · 1 not as documented (S3.1) · 1.0 s");
+    assert_eq!(
+        render::summary(&outcomes, 1.0),
+        "1 not seen · 1 undecided (S3.1) · 1 not as documented (S3.1) · 1.0 s"
+    );
 }
 
 #[test]
 fn a_vacuous_verdict_is_not_as_documented() {
     let idle = Outcome { clauses: vec![Count::new("MIG-1", 0)], ..holds() };
     assert_eq!(objections(&idle), "MIG-1 was never evaluated");
-    let one_way = Outcome { endings: vec![Count::new("walk first", 0), Count::new("walk last", 9)], ..holds() };
+    let one_way = Outcome {
+        endings: vec![Count::new("walk first", 0), Count::new("walk last", 9)],
+        ..holds()
+    };
     assert_eq!(objections(&one_way), "never reached: walk first");
-    let operations =
-        vec![Count::new("src/mine.rs:7: split_vma(9) on CPU 'split'", 0), Count::new("src/mine.rs:8: munmap(1..2) at the end", 1)];
+    let operations = vec![
+        Count::new("src/mine.rs:7: split_vma(9) on CPU 'split'", 0),
+        Count::new("src/mine.rs:8: munmap(1..2) at the end", 1),
+    ];
     let asked = Outcome { operations, ..holds() };
     assert_eq!(objections(&asked), "src/mine.rs:7: split_vma(9) on CPU 'split' never did anything");
-    let unfinished = Outcome { coverage: Coverage::Unfinished { why: "10 s are over".into() }, ..asked };
+    let unfinished =
+        Outcome { coverage: Coverage::Unfinished { why: "10 s are over".into() }, ..asked };
     assert_eq!(objections(&unfinished), "unfinished: 10 s are over", "it may do something yet");
 }
 
@@ -110,7 +160,8 @@ fn a_vacuous_verdict_is_not_as_documented() {
 fn where_nothing_ran_nothing_is_decided() {
     let bounded = Coverage::Bounded { bound: "2 preemptions".into() };
     for coverage in [Coverage::Exhaustive, bounded, Coverage::Sampled { how: "random".into() }] {
-        let nothing = Outcome { executions: 0, coverage, clauses: vec![], endings: vec![], ..holds() };
+        let nothing =
+            Outcome { executions: 0, coverage, clauses: vec![], endings: vec![], ..holds() };
         assert_eq!(objections(&nothing), "unfinished: no execution ran to its end");
         let documented = Documented::Violates("MIG-1".into());
         assert!(matches!(Outcome { documented, ..nothing }.verdict(), Verdict::Undecided(_)));
@@ -121,9 +172,16 @@ fn where_nothing_ran_nothing_is_decided() {
 fn a_documented_violation_does_not_account_for_everything() {
     let violations = vec![Count::new("MIG-1", 9), Count::new("ASSERT-1", 1)];
     let documented = Documented::Violates("MIG-1".into());
-    let violated = Outcome { violating: 9, violations, unexplained: vec!["ASSERT-1".into()], documented, ..holds() };
+    let violated = Outcome {
+        violating: 9,
+        violations,
+        unexplained: vec!["ASSERT-1".into()],
+        documented,
+        ..holds()
+    };
     assert_eq!(objections(&violated), "violates ASSERT-1 too, which is documented nowhere");
-    let sampled = Outcome { coverage: Coverage::Sampled { how: "random".into() }, ..violated.clone() };
+    let sampled =
+        Outcome { coverage: Coverage::Sampled { how: "random".into() }, ..violated.clone() };
     assert_eq!(objections(&sampled), objections(&violated), "what a sample has seen, it has seen");
     assert_eq!(violated.judgement(), Judgement::Differs);
 }
@@ -152,7 +210,8 @@ fn a_violation_has_to_be_of_the_documented_clause() {
     let other = Outcome { documented, ..violated.clone() };
     assert_eq!(objections(&other), "documented to violate ISO-1: violates RMAP-2");
 
-    let unseen = Outcome { violations: vec![Count::new("MIG-1", 0), Count::new("RMAP-2", 1)], ..violated };
+    let unseen =
+        Outcome { violations: vec![Count::new("MIG-1", 0), Count::new("RMAP-2", 1)], ..violated };
     assert_eq!(unseen.verdict().clause(), Some("RMAP-2"));
 }
 

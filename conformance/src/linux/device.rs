@@ -1,4 +1,5 @@
-//! The swap device: a loop device over memory, which vanishes with its last user, or one that is given.
+//! The swap device: a loop device over memory, which vanishes with its last user, or one that is
+//! given.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -11,11 +12,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{Lacks, lacks, lacks_io};
 
-/// One megabyte: up to 6.12, slots that CPUs keep ready count as used; for a device this small there are none.
+/// One megabyte: up to 6.12, slots that CPUs keep ready count as used; for a device this small
+/// there are none.
 const SIZE: u64 = 1 << 20;
 const PAGE: u64 = 4096;
 
-/// What the file is called in `/sys/block/loopN/loop/backing_file`; behind it stands what must be restored.
+/// What the file is called in `/sys/block/loopN/loop/backing_file`; behind it stands what must be
+/// restored.
 const NAME: &str = "lockwalk-conform page-cluster=";
 const CLUSTER: &str = "/proc/sys/vm/page-cluster";
 
@@ -75,7 +78,9 @@ impl Device {
         let flags = 0x8000 | 0x7fff;
         let path = CString::new(self.path.as_str()).expect("no NUL");
         // SAFETY: the path is a string that lives.
-        Errno::result(unsafe { libc::swapon(path.as_ptr(), flags) }).map(drop).map_err(lacks("swapon"))
+        Errno::result(unsafe { libc::swapon(path.as_ptr(), flags) })
+            .map(drop)
+            .map_err(lacks("swapon"))
     }
 
     /// swapoff. The caller keeps the device from vanishing, if it is to be used again.
@@ -108,12 +113,15 @@ fn off(path: &str) -> Result<(), Lacks> {
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop).map_err(lacks("swapoff"))
 }
 
-/// A block device of memory that is there, and is to be used for swap: nothing else is written over.
+/// A block device of memory that is there, and is to be used for swap: nothing else is written
+/// over.
 fn prepare(path: &str) -> std::io::Result<File> {
     let memory = ["/dev/ram", "/dev/zram"].iter().any(|kind| path.starts_with(kind));
     let swaps = std::fs::read_to_string("/proc/swaps")?;
     if !memory || swaps.lines().any(|line| line.split_whitespace().next() == Some(path)) {
-        return Err(std::io::Error::other(format!("{path} is no device of memory, or is used for swap already")));
+        return Err(std::io::Error::other(format!(
+            "{path} is no device of memory, or is used for swap already"
+        )));
     }
     let block = OpenOptions::new().read(true).write(true).open(path)?;
     block.write_all_at(&header(), 0)?;
@@ -124,8 +132,11 @@ fn prepare(path: &str) -> std::io::Result<File> {
 /// A loop device over memory: its path, and the device, open.
 fn over_memory(cluster: &str) -> Result<(String, File), Lacks> {
     let name = CString::new(format!("{NAME}{cluster}")).expect("no NUL");
-    let memory: File = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC).map(OwnedFd::into).map_err(lacks("memfd_create"))?;
-    nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, SIZE as i64).map_err(lacks("no memory for swap"))?;
+    let memory: File = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC)
+        .map(OwnedFd::into)
+        .map_err(lacks("memfd_create"))?;
+    nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, SIZE as i64)
+        .map_err(lacks("no memory for swap"))?;
     memory.write_all_at(&header(), 0).map_err(lacks_io("no memory for swap"))?;
     attach(&memory)
 }
@@ -139,17 +150,22 @@ fn header() -> Vec<u8> {
     page
 }
 
-/// A loop device over `memory` that vanishes when nobody has it open or uses it. Returns its path, and the device, open.
+/// A loop device over `memory` that vanishes when nobody has it open or uses it. Returns its path,
+/// and the device, open.
 fn attach(memory: &File) -> Result<(String, File), Lacks> {
-    let open = |path: &str| OpenOptions::new().read(true).write(true).open(path).map_err(lacks_io(path));
+    let open =
+        |path: &str| OpenOptions::new().read(true).write(true).open(path).map_err(lacks_io(path));
     let control = open("/dev/loop-control")?;
     loop {
         // SAFETY: takes no argument.
-        let number = Errno::result(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) }).map_err(lacks("no loop device"))?;
+        let number = Errno::result(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) })
+            .map_err(lacks("no loop device"))?;
         let path = format!("/dev/loop{number}");
         let block = open(&path)?;
         // SAFETY: takes a file descriptor.
-        match Errno::result(unsafe { libc::ioctl(block.as_raw_fd(), LOOP_SET_FD, memory.as_raw_fd()) }) {
+        match Errno::result(unsafe {
+            libc::ioctl(block.as_raw_fd(), LOOP_SET_FD, memory.as_raw_fd())
+        }) {
             Err(Errno::EBUSY) => continue, // somebody else has taken it meanwhile
             other => other.map_err(lacks("no loop device"))?,
         };
@@ -163,7 +179,9 @@ fn attach(memory: &File) -> Result<(String, File), Lacks> {
             init: [0; 2],
         };
         // SAFETY: takes a struct loop_info64, which this is.
-        if let Err(error) = Errno::result(unsafe { libc::ioctl(block.as_raw_fd(), LOOP_SET_STATUS64, &info) }) {
+        if let Err(error) =
+            Errno::result(unsafe { libc::ioctl(block.as_raw_fd(), LOOP_SET_STATUS64, &info) })
+        {
             // SAFETY: takes no argument.
             unsafe { libc::ioctl(block.as_raw_fd(), LOOP_CLR_FD) };
             return Err(lacks("no loop device")(error));
@@ -177,11 +195,13 @@ pub fn clear_up() {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     for path in swaps.lines().filter_map(|line| line.split_ascii_whitespace().next()) {
         let Some(number) = path.strip_prefix("/dev/loop") else { continue };
-        let backing = fs::read_to_string(format!("/sys/block/loop{number}/loop/backing_file")).unwrap_or_default();
+        let backing = fs::read_to_string(format!("/sys/block/loop{number}/loop/backing_file"))
+            .unwrap_or_default();
         let Some((_, cluster)) = backing.split_once(NAME) else { continue };
         if off(path).is_ok() {
             let cluster: String = cluster.chars().take_while(char::is_ascii_digit).collect();
-            let written = fs::File::create(CLUSTER).and_then(|mut file| file.write_all(cluster.as_bytes()));
+            let written =
+                fs::File::create(CLUSTER).and_then(|mut file| file.write_all(cluster.as_bytes()));
             debug_assert!(written.is_ok(), "page-cluster was written before");
         }
     }

@@ -18,7 +18,8 @@ pub struct Eyes {
     swaps: File,
 }
 
-/// Bits of `/proc/kpageflags`: Documentation/admin-guide/mm/pagemap.rst, and for the last one include/linux/kernel-page-flags.h.
+/// Bits of `/proc/kpageflags`: Documentation/admin-guide/mm/pagemap.rst, and for the last one
+/// include/linux/kernel-page-flags.h.
 const WRITEBACK: u64 = 1 << 8;
 const SWAPCACHE: u64 = 1 << 13;
 const ZERO_PAGE: u64 = 1 << 24;
@@ -33,19 +34,29 @@ const FRAME: u64 = (1 << 55) - 1;
 impl Eyes {
     pub fn open() -> Result<Self, Lacks> {
         let open = |path: &str| File::open(path).map_err(lacks_io(path));
-        Ok(Self { counts: open("/proc/kpagecount")?, flags: open("/proc/kpageflags")?, swaps: open("/proc/swaps")? })
+        Ok(Self {
+            counts: open("/proc/kpagecount")?,
+            flags: open("/proc/kpageflags")?,
+            swaps: open("/proc/swaps")?,
+        })
     }
 
     /// What the entries of a process say.
     pub fn entries(pagemap: &File) -> Result<Vec<u64>, Lacks> {
         let mut bytes = [0; PAGES as usize * 8];
-        pagemap.read_exact_at(&mut bytes, BASE / PAGE * 8).map_err(lacks_io("/proc/PID/pagemap"))?;
-        Ok(bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes"))).collect())
+        pagemap
+            .read_exact_at(&mut bytes, BASE / PAGE * 8)
+            .map_err(lacks_io("/proc/PID/pagemap"))?;
+        Ok(bytes
+            .chunks_exact(8)
+            .map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes")))
+            .collect())
     }
 
     fn word(file: &File, frame: u64) -> Result<u64, Lacks> {
         let mut word = [0; 8];
-        file.read_exact_at(&mut word, frame * 8).map_err(lacks_io("/proc/kpageflags or /proc/kpagecount"))?;
+        file.read_exact_at(&mut word, frame * 8)
+            .map_err(lacks_io("/proc/kpageflags or /proc/kpagecount"))?;
         Ok(u64::from_ne_bytes(word))
     }
 
@@ -58,7 +69,12 @@ impl Eyes {
                 return Ok(Place::Zero);
             }
             let mapcount = Self::word(&self.counts, frame)?;
-            return Ok(Place::Page { frame, mapcount, exclusive: flags & EXCLUSIVE != 0, cached: flags & SWAPCACHE != 0 });
+            return Ok(Place::Page {
+                frame,
+                mapcount,
+                exclusive: flags & EXCLUSIVE != 0,
+                cached: flags & SWAPCACHE != 0,
+            });
         }
         Ok(if entry & SWAPPED != 0 { Place::Slot(entry & FRAME) } else { Place::Empty })
     }
@@ -81,9 +97,13 @@ impl Eyes {
         let mut text = [0; 4096];
         let read = self.swaps.read_at(&mut text, 0).map_err(lacks_io("/proc/swaps"))?;
         let text = String::from_utf8_lossy(&text[..read]);
-        let line = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>()).find(|words| words.first() == Some(&device));
-        let kilobytes: u64 =
-            line.and_then(|words| words.get(3)?.parse().ok()).ok_or_else(|| Lacks(format!("{device} is not used for swap")))?;
+        let line = text
+            .lines()
+            .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>())
+            .find(|words| words.first() == Some(&device));
+        let kilobytes: u64 = line
+            .and_then(|words| words.get(3)?.parse().ok())
+            .ok_or_else(|| Lacks(format!("{device} is not used for swap")))?;
         Ok(kilobytes * 1024 / PAGE)
     }
 }

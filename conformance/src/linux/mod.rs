@@ -1,7 +1,8 @@
 //! The kernel's side: scripts are run in real processes, on a swap device of their own.
 //!
-//! A [`Recorder`] is two processes. The guard sets everything up, waits until whoever asked is done or dead, and undoes it; it belongs to no
-//! terminal and ignores what asks it to stop. The runner runs the scripts, in processes that end when it does.
+//! A [`Recorder`] is two processes. The guard sets everything up, waits until whoever asked is done
+//! or dead, and undoes it; it belongs to no terminal and ignores what asks it to stop. The runner
+//! runs the scripts, in processes that end when it does.
 
 mod device;
 mod eyes;
@@ -52,7 +53,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Sets everything up: a swap device in memory, and processes to run scripts in. It forks: no other thread may be busy meanwhile.
+    /// Sets everything up: a swap device in memory, and processes to run scripts in. It forks: no
+    /// other thread may be busy meanwhile.
     ///
     /// # Errors
     /// When this machine cannot do it: nothing is left then.
@@ -60,7 +62,8 @@ impl Recorder {
         Self::start_on(None)
     }
 
-    /// The same with a swap device that is there already, and whose contents are lost; without one, on one as above.
+    /// The same with a swap device that is there already, and whose contents are lost; without one,
+    /// on one as above.
     ///
     /// # Errors
     /// As above.
@@ -101,8 +104,8 @@ impl Recorder {
         Pair::ALL.iter().filter(|pair| !pair.migrates() || Self::has_two_nodes())
     }
 
-    /// Runs a pair once, sometimes the one a little later and sometimes the other; returns what they came to and the state that is left. This
-    /// machine must have two CPUs.
+    /// Runs a pair once, sometimes the one a little later and sometimes the other; returns what
+    /// they came to and the state that is left. This machine must have two CPUs.
     ///
     /// # Errors
     /// As above.
@@ -112,13 +115,16 @@ impl Recorder {
         let most = 1 << rng.u32(..15);
         let late = rng.u32(..most);
         let [before_first, before_second] = if rng.bool() { [late, 0] } else { [0, late] };
-        let lines = self.ask(&format!("{setup}{first}|{second}|{before_first} {before_second}\n"))?;
+        let lines =
+            self.ask(&format!("{setup}{first}|{second}|{before_first} {before_second}\n"))?;
         lines.last().cloned().ok_or_else(|| Lacks("the runner has said nothing".into()))
     }
 
     fn ask(&mut self, text: &str) -> Result<Vec<String>, Lacks> {
         let talk = self.talk.as_mut().ok_or_else(|| Lacks("the runner has ended".into()))?;
-        talk.get_mut().write_all(format!("{text}\n").as_bytes()).map_err(lacks_io("the runner has ended"))?;
+        talk.get_mut()
+            .write_all(format!("{text}\n").as_bytes())
+            .map_err(lacks_io("the runner has ended"))?;
         let mut lines = Vec::new();
         loop {
             match self.line()? {
@@ -157,7 +163,8 @@ impl Drop for Recorder {
 
 /// What is said of the running kernel at the head of a trace.
 pub fn running_kernel() -> Header {
-    let read = |name| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    let read =
+        |name| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
     let kernel = format!("{} {}", read("osrelease").trim(), read("version").trim());
     Header::from([("kernel".into(), kernel), ("with".into(), eyes::configuration())])
 }
@@ -176,8 +183,8 @@ fn can_run() -> Result<(), Lacks> {
     io_uring::IoUring::new(1).map(drop).map_err(lacks_io("no io_uring"))
 }
 
-/// The guard's life; false if anything went wrong. Its end of `talk` and the runner's are all there are, so that the other side hears of the
-/// end of both.
+/// The guard's life; false if anything went wrong. Its end of `talk` and the runner's are all there
+/// are, so that the other side hears of the end of both.
 fn guard(talk: UnixStream, given: Option<&str>) -> bool {
     let _ = setsid();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
@@ -186,10 +193,13 @@ fn guard(talk: UnixStream, given: Option<&str>) -> bool {
         let told = said.as_mut().is_some_and(|talk| writeln!(talk, "{lacks}").is_ok());
         debug_assert!(told, "nobody hears it");
     };
-    // Whoever has this name is the only one: two would swap to each other's devices. It goes with its owner.
-    let only = SocketAddr::from_abstract_name("lockwalk-conform").and_then(|name| UnixListener::bind_addr(&name));
-    let device =
-        only.map_err(|_| Lacks("another one is running on this machine".into())).and_then(|only| Ok((Device::set_up(given)?, only)));
+    // Whoever has this name is the only one: two would swap to each other's devices. It goes with
+    // its owner.
+    let only = SocketAddr::from_abstract_name("lockwalk-conform")
+        .and_then(|name| UnixListener::bind_addr(&name));
+    let device = only
+        .map_err(|_| Lacks("another one is running on this machine".into()))
+        .and_then(|only| Ok((Device::set_up(given)?, only)));
     let (device, _only) = match device {
         Ok(both) => both,
         Err(lacks) => {

@@ -1,4 +1,5 @@
-//! The runner: it makes the processes of a script, has them do one operation after the other, and looks.
+//! The runner: it makes the processes of a script, has them do one operation after the other, and
+//! looks.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -25,7 +26,8 @@ use super::{Lacks, lacks, lacks_io};
 use crate::observe::{Observer, Seen};
 use crate::op::{Op, Outcome};
 
-/// When so many slots are in use that are no script's, they are given back: kernels behave otherwise when swap is half full.
+/// When so many slots are in use that are no script's, they are given back: kernels behave
+/// otherwise when swap is half full.
 const CROWDED: u64 = 32;
 
 /// So often a script is run at most, until nobody else swaps meanwhile.
@@ -52,8 +54,10 @@ pub fn run(talk: UnixStream, device: &Device) -> bool {
         }
         let ran = runner.script(&std::mem::take(&mut script));
         let failed = ran.is_err();
-        let text = ran
-            .map_or_else(|lacks| format!("! {lacks}\n"), |lines| lines.iter().map(|line| format!("{line}\n")).collect::<String>() + "\n");
+        let text = ran.map_or_else(
+            |lacks| format!("! {lacks}\n"),
+            |lines| lines.iter().map(|line| format!("{line}\n")).collect::<String>() + "\n",
+        );
         if out.write_all(text.as_bytes()).is_err() {
             return true;
         }
@@ -85,9 +89,14 @@ struct Process {
 impl<'d> Runner<'d> {
     fn new(device: &'d Device) -> Result<Self, Lacks> {
         // Whatever a CPU keeps for itself is this CPU's.
-        let (mut one, all) = (CpuSet::new(), sched_getaffinity(Pid::from_raw(0)).map_err(lacks("sched_getaffinity"))?);
+        let (mut one, all) = (
+            CpuSet::new(),
+            sched_getaffinity(Pid::from_raw(0)).map_err(lacks("sched_getaffinity"))?,
+        );
         let first = (0..CpuSet::count()).find(|&cpu| all.is_set(cpu).unwrap_or(false)).unwrap_or(0);
-        one.set(first).and_then(|()| sched_setaffinity(Pid::from_raw(0), &one)).map_err(lacks("sched_setaffinity"))?;
+        one.set(first)
+            .and_then(|()| sched_setaffinity(Pid::from_raw(0), &one))
+            .map_err(lacks("sched_setaffinity"))?;
         prctl::set_thp_disable(true).map_err(lacks("prctl"))?;
         prctl::set_child_subreaper(true).map_err(lacks("prctl"))?;
         // SAFETY: no handler.
@@ -99,18 +108,23 @@ impl<'d> Runner<'d> {
 
     /// Does what all rests on work here?
     fn tried(self) -> Result<Self, Lacks> {
-        let lines = self.script(&["store 0 0 1".into(), "pageout 0 0".into(), "load 0 0".into()])?;
+        let lines =
+            self.script(&["store 0 0 1".into(), "pageout 0 0".into(), "load 0 0".into()])?;
         match lines[1].contains("S0") {
             true => Ok(self),
-            false => Err(Lacks("MADV_PAGEOUT swaps nothing here (Linux 5.4 has it; memory.swap.max may forbid it)".into())),
+            false => Err(Lacks(
+                "MADV_PAGEOUT swaps nothing here (Linux 5.4 has it; memory.swap.max may forbid it)"
+                    .into(),
+            )),
         }
     }
 
-    /// Runs a script: a line for each operation. A line of two, with `|` between them, is what is done at once, with so many spins before
-    /// each; its line is the state that is left.
+    /// Runs a script: a line for each operation. A line of two, with `|` between them, is what is
+    /// done at once, with so many spins before each; its line is the state that is left.
     ///
-    /// When nothing of it is left, as many slots are in use as before, or more where a kernel leaves slots to reclaim. If there are fewer,
-    /// somebody else's were given back meanwhile, and it is run again.
+    /// When nothing of it is left, as many slots are in use as before, or more where a kernel
+    /// leaves slots to reclaim. If there are fewer, somebody else's were given back meanwhile, and
+    /// it is run again.
     fn script(&self, script: &[String]) -> Result<Vec<String>, Lacks> {
         let mut tries = 0;
         loop {
@@ -118,7 +132,11 @@ impl<'d> Runner<'d> {
             tries += 1;
             let used = self.eyes.used(self.device.path())?;
             // What two at once leave may be anything: nobody else may have swapped at all.
-            let alone = if script.iter().any(|line| line.contains('|')) { used == before } else { used >= before };
+            let alone = if script.iter().any(|line| line.contains('|')) {
+                used == before
+            } else {
+                used >= before
+            };
             if alone || tries == TRIES {
                 return Ok(lines);
             }
@@ -130,10 +148,14 @@ impl<'d> Runner<'d> {
         if self.eyes.used(self.device.path())? > CROWDED {
             self.device.off().and_then(|()| self.device.on())?;
         }
-        let pair = || socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let pair =
+            || socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         // One for the first process, and for each that is forked.
         let forks = script.iter().filter(|line| line.starts_with("fork")).count();
-        let pairs = (0..=forks).map(|_| pair()).collect::<Result<Vec<_>, _>>().map_err(lacks("socketpair"))?;
+        let pairs = (0..=forks)
+            .map(|_| pair())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(lacks("socketpair"))?;
         let (lines, theirs): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         // SAFETY: the runner has one thread.
         let pid = match unsafe { fork() }.map_err(lacks("fork"))? {
@@ -151,11 +173,15 @@ impl<'d> Runner<'d> {
             used: self.eyes.used(self.device.path())?,
         };
         running.adopt(0, pid)?;
-        let parse = |line: &str| line.trim().parse::<Op>().map_err(|error| Lacks(format!("{error}")));
+        let parse =
+            |line: &str| line.trim().parse::<Op>().map_err(|error| Lacks(format!("{error}")));
         let step = |line: &String| match line.split('|').collect::<Vec<_>>()[..] {
             [first, second, spins] => {
-                let spins: Vec<u32> = spins.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
-                let [before, after] = spins[..] else { return Err(Lacks("two numbers of spins are needed".into())) };
+                let spins: Vec<u32> =
+                    spins.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
+                let [before, after] = spins[..] else {
+                    return Err(Lacks("two numbers of spins are needed".into()));
+                };
                 running.at_once([parse(first)?, parse(second)?], [before, after])
             }
             _ => running.step(&parse(line)?),
@@ -177,13 +203,22 @@ struct Running<'r> {
 
 impl Running<'_> {
     fn adopt(&mut self, number: usize, pid: Pid) -> Result<(), Lacks> {
-        let open =
-            |name: &str| OpenOptions::new().read(true).write(name == "mem").open(format!("/proc/{pid}/{name}")).map_err(lacks_io(name));
+        let open = |name: &str| {
+            OpenOptions::new()
+                .read(true)
+                .write(name == "mem")
+                .open(format!("/proc/{pid}/{name}"))
+                .map_err(lacks_io(name))
+        };
         // SAFETY: takes a process and no flags.
-        let pidfd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) }).map_err(lacks("pidfd_open"))?;
+        let pidfd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })
+            .map_err(lacks("pidfd_open"))?;
         // SAFETY: the call has returned a descriptor, which is nobody else's.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
-        self.processes.insert(number, Process { pid, pidfd, pagemap: open("pagemap")?, memory: open("mem")? });
+        self.processes.insert(
+            number,
+            Process { pid, pidfd, pagemap: open("pagemap")?, memory: open("mem")? },
+        );
         Ok(())
     }
 
@@ -192,20 +227,26 @@ impl Running<'_> {
         worker::drain_lru(elsewhere);
         let mut seen = Seen::default();
         for (&number, process) in &self.processes {
-            let places =
-                Eyes::entries(&process.pagemap)?.into_iter().map(|entry| self.runner.eyes.place(entry)).collect::<Result<_, _>>()?;
+            let places = Eyes::entries(&process.pagemap)?
+                .into_iter()
+                .map(|entry| self.runner.eyes.place(entry))
+                .collect::<Result<_, _>>()?;
             seen.processes.insert(number, places);
         }
         seen.used = self.runner.eyes.used(self.runner.device.path())?.saturating_sub(self.used);
         Ok(seen)
     }
 
-    /// Has two operations done at once, by two processes or by two threads of one. A swapoff comes first, and is nobody's.
+    /// Has two operations done at once, by two processes or by two threads of one. A swapoff comes
+    /// first, and is nobody's.
     fn at_once(&mut self, both: [Op; 2], spins: [u32; 2]) -> Result<String, Lacks> {
-        let [first, second, ..] = self.runner.cpus[..] else { return Err(Lacks("two CPUs are needed".into())) };
+        let [first, second, ..] = self.runner.cpus[..] else {
+            return Err(Lacks("two CPUs are needed".into()));
+        };
         let frames = self.frames()?;
         self.runner.gate.store(0, SeqCst);
-        let request = |op: &Op, cpu: usize, spins: u32| format!("{op}@{}@{cpu}@{spins}", self.other(op));
+        let request =
+            |op: &Op, cpu: usize, spins: u32| format!("{op}@{}@{cpu}@{spins}", self.other(op));
         let requests = [request(&both[0], first, spins[0]), request(&both[1], second, spins[1])];
         let answers = if let [Op::Swapoff {}, op] = both {
             // This process, which is on the first CPU, does that itself.
@@ -235,7 +276,11 @@ impl Running<'_> {
 
     /// Frames that are mapped.
     fn frames(&self) -> Result<Vec<u64>, Lacks> {
-        let entries = self.processes.values().map(|process| Eyes::entries(&process.pagemap)).collect::<Result<Vec<_>, _>>()?;
+        let entries = self
+            .processes
+            .values()
+            .map(|process| Eyes::entries(&process.pagemap))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(entries.into_iter().flatten().filter_map(Eyes::frame).collect())
     }
 
@@ -247,7 +292,8 @@ impl Running<'_> {
             self.used = 0; // the others' slots are given back too
         }
         // What is written out ends wherever the device does.
-        let seen = self.look(matches!(op, Op::Pageout { .. } | Op::Migrate { .. } | Op::Swapoff {}))?;
+        let seen =
+            self.look(matches!(op, Op::Pageout { .. } | Op::Migrate { .. } | Op::Swapoff {}))?;
         Ok(self.observer.line(op, &outcome, &seen))
     }
 
@@ -256,9 +302,11 @@ impl Running<'_> {
         let io = |done: std::io::Result<u64>, reads: bool| match done {
             Ok(value) if reads => Outcome::Value(value),
             Ok(_) => Outcome::Done,
-            Err(error) => {
-                Outcome::Failed(error.raw_os_error().map_or_else(|| error.to_string(), |raw| format!("{:?}", Errno::from_raw(raw))))
-            }
+            Err(error) => Outcome::Failed(
+                error
+                    .raw_os_error()
+                    .map_or_else(|| error.to_string(), |raw| format!("{:?}", Errno::from_raw(raw))),
+            ),
         };
         match *op {
             Op::Peek { p, k } => {
@@ -307,7 +355,9 @@ impl Running<'_> {
 
     fn send(&self, p: usize, request: &str) -> Result<(), Lacks> {
         debug_assert!(request.len() <= LONG, "a request has its size");
-        send(self.lines[p].as_raw_fd(), request.as_bytes(), MsgFlags::empty()).map(drop).map_err(lacks("a worker has ended"))
+        send(self.lines[p].as_raw_fd(), request.as_bytes(), MsgFlags::empty())
+            .map(drop)
+            .map_err(lacks("a worker has ended"))
     }
 
     /// An answer, of 16 bytes an operation.
@@ -324,7 +374,11 @@ impl Running<'_> {
     }
 
     fn outcome(&mut self, op: &Op, answer: &[u8]) -> Result<Outcome, Lacks> {
-        let word = |at: usize| answer.get(at..at + 8).map_or(0, |bytes| u64::from_ne_bytes(bytes.try_into().expect("8 bytes")));
+        let word = |at: usize| {
+            answer
+                .get(at..at + 8)
+                .map_or(0, |bytes| u64::from_ne_bytes(bytes.try_into().expect("8 bytes")))
+        };
         if word(0) != 0 {
             return Ok(Outcome::Failed(format!("{:?}", Errno::from_raw(word(0) as i32))));
         }
@@ -333,7 +387,9 @@ impl Running<'_> {
                 self.adopt(q, Pid::from_raw(word(8) as i32))?;
                 Outcome::Done
             }
-            Op::Load { .. } | Op::Drain { .. } | Op::DmaRead { .. } | Op::VmRead { .. } => Outcome::Value(word(8)),
+            Op::Load { .. } | Op::Drain { .. } | Op::DmaRead { .. } | Op::VmRead { .. } => {
+                Outcome::Value(word(8))
+            }
             _ => Outcome::Done,
         })
     }
@@ -341,20 +397,32 @@ impl Running<'_> {
 
 /// A word that the runner and all its workers share.
 fn gate() -> Result<&'static Gate, Lacks> {
-    let (length, protection) = (NonZeroUsize::new(PAGE as usize).expect("a page"), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE);
+    let (length, protection) = (
+        NonZeroUsize::new(PAGE as usize).expect("a page"),
+        ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+    );
     // SAFETY: a new mapping, which is never unmapped, and which is zeroes: a good word.
-    unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_SHARED).map(|at| at.cast::<Gate>().as_ref()) }.map_err(lacks("mmap"))
+    unsafe {
+        mmap_anonymous(None, length, protection, MapFlags::MAP_SHARED)
+            .map(|at| at.cast::<Gate>().as_ref())
+    }
+    .map_err(lacks("mmap"))
 }
 
 impl Process {
     /// Until it has ended; false if that takes too long.
     fn wait(&self, most: PollTimeout) -> Result<bool, Lacks> {
-        poll(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)], most).map(|ended| ended > 0).map_err(lacks("poll"))
+        poll(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)], most)
+            .map(|ended| ended > 0)
+            .map_err(lacks("poll"))
     }
 
     /// Until it answers on its line; false if it has ended instead.
     fn answers(&self, line: &OwnedFd) -> Result<bool, Lacks> {
-        let mut two = [PollFd::new(line.as_fd(), PollFlags::POLLIN), PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        let mut two = [
+            PollFd::new(line.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN),
+        ];
         poll(&mut two, PollTimeout::NONE).map_err(lacks("poll"))?;
         Ok(two[0].any().unwrap_or(false))
     }
@@ -364,8 +432,11 @@ impl Process {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         for (&p, process) in &self.processes {
-            // What is killed leaves what its device holds to a thread of the kernel, which takes its time.
-            let exits = self.send(p, &format!("{}@0", Op::Exit { p })).and_then(|()| process.wait(PollTimeout::from(1_000u16)));
+            // What is killed leaves what its device holds to a thread of the kernel, which takes
+            // its time.
+            let exits = self
+                .send(p, &format!("{}@0", Op::Exit { p }))
+                .and_then(|()| process.wait(PollTimeout::from(1_000u16)));
             if !matches!(exits, Ok(true)) {
                 let _ = kill(process.pid, Signal::SIGKILL);
                 let _ = process.wait(PollTimeout::NONE);

@@ -18,7 +18,8 @@ use super::eyes::{BASE, PAGE};
 use crate::PAGES;
 use crate::op::Op;
 
-/// A request: the operation, and the process that it is about, where there is another one. An answer: errno, or zero, and the value.
+/// A request: the operation, and the process that it is about, where there is another one. An
+/// answer: errno, or zero, and the value.
 pub const LONG: usize = 128;
 
 /// What a worker holds besides memory. A child does not have it.
@@ -61,7 +62,8 @@ fn map(k: u64, pages: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Which pages this process has asked to be read-only. A child begins with its parent's, as it does with what they are about.
+/// Which pages this process has asked to be read-only. A child begins with its parent's, as it does
+/// with what they are about.
 static READ_ONLY: [AtomicBool; PAGES as usize] = [const { AtomicBool::new(false) }; PAGES as usize];
 
 fn is_read_only(k: u64) -> bool {
@@ -70,9 +72,11 @@ fn is_read_only(k: u64) -> bool {
 
 /// While it may be either, stores go through the kernel.
 fn protect(k: u64, writable: bool) -> Result<(), Errno> {
-    let protection = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+    let protection =
+        if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
     READ_ONLY[k as usize].store(true, SeqCst);
-    // SAFETY: nothing but scripts uses these addresses, and they store only to what they have not asked to be read-only.
+    // SAFETY: nothing but scripts uses these addresses, and they store only to what they have not
+    // asked to be read-only.
     unsafe { mprotect(address(k), LENGTH, protection) }?;
     READ_ONLY[k as usize].store(!writable, SeqCst);
     Ok(())
@@ -82,7 +86,8 @@ fn protect(k: u64, writable: bool) -> Result<(), Errno> {
 fn remap(k: u64, t: u64) -> Result<(), Errno> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: nothing but scripts uses these addresses.
-    let at = unsafe { libc::mremap(address(k).as_ptr(), LENGTH, LENGTH, flags, address(t).as_ptr()) };
+    let at =
+        unsafe { libc::mremap(address(k).as_ptr(), LENGTH, LENGTH, flags, address(t).as_ptr()) };
     if at == libc::MAP_FAILED {
         return Err(Errno::last());
     }
@@ -90,17 +95,23 @@ fn remap(k: u64, t: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// A store by a system call, which faults as one by user code does, and says `EFAULT` where that would get a signal.
+/// A store by a system call, which faults as one by user code does, and says `EFAULT` where that
+/// would get a signal.
 fn store_by_the_kernel(k: u64, v: u64) -> Result<u64, Errno> {
     let (from, into) = pipe()?;
     write(&into, &v.to_ne_bytes())?;
     // SAFETY: the kernel checks the address; nothing is made of the page here.
-    Errno::result(unsafe { libc::read(from.as_raw_fd(), address(k).as_ptr(), size_of::<u64>()) }).map(|_| 0)
+    Errno::result(unsafe { libc::read(from.as_raw_fd(), address(k).as_ptr(), size_of::<u64>()) })
+        .map(|_| 0)
 }
 
 /// # Safety
 /// What is mapped there is lost.
-unsafe fn mmap_at(k: u64, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<libc::c_void>, Errno> {
+unsafe fn mmap_at(
+    k: u64,
+    length: NonZeroUsize,
+    flags: MapFlags,
+) -> Result<NonNull<libc::c_void>, Errno> {
     // SAFETY: as the caller says.
     unsafe {
         nix::sys::mman::mmap_anonymous(
@@ -120,7 +131,9 @@ pub fn live(lines: &[OwnedFd], mut me: usize, gate: &'static Gate) -> ! {
     let mut held = Held::default();
     loop {
         let mut request = [0; LONG];
-        let Ok(got @ 1..) = recv(lines[me].as_raw_fd(), &mut request, MsgFlags::empty()) else { leave(0) };
+        let Ok(got @ 1..) = recv(lines[me].as_raw_fd(), &mut request, MsgFlags::empty()) else {
+            leave(0)
+        };
         let Some(asked) = Asked::parse(&request[..got]) else { leave(1) };
         let (op, other) = match asked[..] {
             [Asked { op, other, at_once: None }] => (op, other),
@@ -165,7 +178,8 @@ pub fn written(answer: Result<u64, Errno>) -> Vec<u8> {
 /// Where two that are to act at once wait for each other.
 pub type Gate = AtomicU32;
 
-/// What a request asks for: `OP@PID`, or with `@CPU@SPINS` what is to be done at once with something else, in another process or behind `|`.
+/// What a request asks for: `OP@PID`, or with `@CPU@SPINS` what is to be done at once with
+/// something else, in another process or behind `|`.
 #[derive(Clone, Copy)]
 struct Asked {
     op: Op,
@@ -178,7 +192,8 @@ impl Asked {
     fn parse(request: &[u8]) -> Option<Vec<Self>> {
         let one = |text: &str| {
             let mut parts = text.split('@');
-            let (op, other) = (parts.next()?.parse().ok()?, Pid::from_raw(parts.next()?.parse().ok()?));
+            let (op, other) =
+                (parts.next()?.parse().ok()?, Pid::from_raw(parts.next()?.parse().ok()?));
             let at_once = match parts.next() {
                 Some(cpu) => Some((cpu.parse().ok()?, parts.next()?.parse().ok()?)),
                 None => None,
@@ -205,11 +220,13 @@ pub fn meet(gate: &Gate, spins: u32) {
     (0..spins).for_each(|_| std::hint::spin_loop());
 }
 
-/// Does what is asked for at once with something else: with what another process does, or, if there are two, one in a thread.
+/// Does what is asked for at once with something else: with what another process does, or, if there
+/// are two, one in a thread.
 fn at_once(asked: &[Asked], gate: &'static Gate) -> Vec<u8> {
     for one in asked {
         if let Op::Mprotect { k, .. } = one.op {
-            READ_ONLY[k as usize].store(true, SeqCst); // it may be, by the time that the other one stores
+            // it may be, by the time that the other one stores
+            READ_ONLY[k as usize].store(true, SeqCst);
         }
     }
     match *asked {
@@ -247,7 +264,9 @@ impl Held {
             Op::Splice { k, .. } => self.splice(k),
             Op::Drain { .. } => self.drain(),
             Op::Pin { k, .. } => self.pin(k),
-            Op::Unpin { .. } => self.device()?.ring.submitter().unregister_buffers().map(done).map_err(errno),
+            Op::Unpin { .. } => {
+                self.device()?.ring.submitter().unregister_buffers().map(done).map_err(errno)
+            }
             Op::DmaWrite { v, .. } => self.device()?.write(v),
             Op::DmaRead { .. } => self.device()?.read(),
             Op::VmRead { k, .. } => {
@@ -255,10 +274,16 @@ impl Held {
                 process_vm_readv(other, &mut [IoSliceMut::new(&mut word)], &[remote(k)])?;
                 Ok(u64::from_ne_bytes(word))
             }
-            Op::VmWrite { k, v, .. } => process_vm_writev(other, &[IoSlice::new(&v.to_ne_bytes())], &[remote(k)]).map(|_| 0),
+            Op::VmWrite { k, v, .. } => {
+                process_vm_writev(other, &[IoSlice::new(&v.to_ne_bytes())], &[remote(k)]).map(|_| 0)
+            }
             Op::Migrate { k, .. } => migrate(k),
             // These are not a worker's.
-            Op::Peek { .. } | Op::Poke { .. } | Op::Fork { .. } | Op::Exit { .. } | Op::Swapoff {} => Err(Errno::EINVAL),
+            Op::Peek { .. }
+            | Op::Poke { .. }
+            | Op::Fork { .. }
+            | Op::Exit { .. }
+            | Op::Swapoff {} => Err(Errno::EINVAL),
         }
     }
 
@@ -269,7 +294,10 @@ impl Held {
         let (_, into) = self.pipe.as_ref().expect("it is there now");
         let page = libc::iovec { iov_base: address(k).as_ptr(), iov_len: LENGTH };
         // SAFETY: one iovec, which lives.
-        Errno::result(unsafe { libc::vmsplice(into.as_raw_fd(), &page, 1, libc::SPLICE_F_NONBLOCK) }).map(|_| 0)
+        Errno::result(unsafe {
+            libc::vmsplice(into.as_raw_fd(), &page, 1, libc::SPLICE_F_NONBLOCK)
+        })
+        .map(|_| 0)
     }
 
     fn drain(&mut self) -> Result<u64, Errno> {
@@ -285,7 +313,8 @@ impl Held {
 
     fn pin(&mut self, k: u64) -> Result<u64, Errno> {
         if self.device.is_none() {
-            self.device = Some(Ring { ring: IoUring::new(1).map_err(errno)?, pipe: pipe()?, at: 0 });
+            self.device =
+                Some(Ring { ring: IoUring::new(1).map_err(errno)?, pipe: pipe()?, at: 0 });
         }
         let ring = self.device()?;
         ring.at = address(k).as_ptr() as u64;
@@ -299,12 +328,17 @@ impl Ring {
     fn write(&mut self, v: u64) -> Result<u64, Errno> {
         write(&self.pipe.1, &v.to_ne_bytes())?;
         let from = self.pipe.0.as_raw_fd();
-        self.run(|at| opcode::ReadFixed::new(types::Fd(from), at as *mut u8, 8, 0).offset(u64::MAX).build()).map(|_| 0)
+        self.run(|at| {
+            opcode::ReadFixed::new(types::Fd(from), at as *mut u8, 8, 0).offset(u64::MAX).build()
+        })
+        .map(|_| 0)
     }
 
     fn read(&mut self) -> Result<u64, Errno> {
         let into: RawFd = self.pipe.1.as_raw_fd();
-        self.run(|at| opcode::WriteFixed::new(types::Fd(into), at as *const u8, 8, 0).offset(u64::MAX).build())?;
+        self.run(|at| {
+            opcode::WriteFixed::new(types::Fd(into), at as *const u8, 8, 0).offset(u64::MAX).build()
+        })?;
         let mut word = [0; 8];
         read(&self.pipe.0, &mut word)?;
         Ok(u64::from_ne_bytes(word))
@@ -315,7 +349,8 @@ impl Ring {
         // SAFETY: the buffer is the registered one, and the pipe stays open until this is over.
         unsafe { self.ring.submission().push(&entry) }.map_err(|_| Errno::EBUSY)?;
         self.ring.submit_and_wait(1).map_err(errno)?;
-        let result = self.ring.completion().next().map_or(-libc::EIO, |completion| completion.result());
+        let result =
+            self.ring.completion().next().map_or(-libc::EIO, |completion| completion.result());
         if result < 0 { Err(Errno::from_raw(-result)) } else { Ok(result) }
     }
 }
@@ -339,7 +374,9 @@ fn migrate(k: u64) -> Result<u64, Errno> {
     let (at, mut status) = (address(k).as_ptr(), -1i32);
     let call = |nodes: *const i32, status: &mut i32, flags: i32| {
         // SAFETY: one page, one node, one status, all of which live.
-        Errno::result(unsafe { libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, nodes, status, flags) })
+        Errno::result(unsafe {
+            libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, nodes, status, flags)
+        })
     };
     call(std::ptr::null(), &mut status, 0)?;
     if status >= 0 {
@@ -349,15 +386,32 @@ fn migrate(k: u64) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// Takes what CPUs keep on their way to the LRU lists there: that is a reference more. `move_pages` does so for `all` CPUs before it looks
-/// whether there is anything to move, which is slow; MADV_COLD for this one.
+/// Takes what CPUs keep on their way to the LRU lists there: that is a reference more. `move_pages`
+/// does so for `all` CPUs before it looks whether there is anything to move, which is slow;
+/// MADV_COLD for this one.
 pub fn drain_lru(all: bool) {
     if all {
         let (at, node, mut status) = (BASE as *const libc::c_void, 0i32, 0i32);
         // SAFETY: one page, one node, one status, all of which live.
-        unsafe { libc::syscall(libc::SYS_move_pages, 0, 1usize, &raw const at, &raw const node, &raw mut status, 2) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_move_pages,
+                0,
+                1usize,
+                &raw const at,
+                &raw const node,
+                &raw mut status,
+                2,
+            )
+        };
     } else {
         // SAFETY: the page of a local variable; whether it was used lately does not matter.
-        unsafe { libc::madvise(((&raw const all).addr() & !(LENGTH - 1)) as *mut libc::c_void, LENGTH, libc::MADV_COLD) };
+        unsafe {
+            libc::madvise(
+                ((&raw const all).addr() & !(LENGTH - 1)) as *mut libc::c_void,
+                LENGTH,
+                libc::MADV_COLD,
+            )
+        };
     }
 }

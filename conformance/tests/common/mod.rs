@@ -17,7 +17,10 @@ pub fn folder() -> PathBuf {
 
 /// One of them, with what it does not say because another one does.
 pub fn read(file: &Path) -> Trace {
-    let trace: Trace = fs::read_to_string(file).expect("a file").parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let trace: Trace = fs::read_to_string(file)
+        .expect("a file")
+        .parse()
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     match trace.says("like").map(|name| file.with_file_name(name)) {
         Some(other) => trace.completed_by(&read(&other)),
         None => trace,

@@ -14,8 +14,8 @@ impl Core {
         self.tasks[id].owner = self.current as u32;
     }
 
-    /// Which of `of` outcomes the last event has, which is the current task's: in the end each of them, unless the strategy only samples. `None` if
-    /// that ends the execution.
+    /// Which of `of` outcomes the last event has, which is the current task's: in the end each of
+    /// them, unless the strategy only samples. `None` if that ends the execution.
     pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
         let event = self.trace.depth - 1;
         debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
@@ -27,7 +27,8 @@ impl Core {
         };
         let Some(picked) = picked else {
             if self.misfit.is_none() {
-                let why = "this strategy does not go through the outcomes of a step: Memory::Weak needs that";
+                let why = "this strategy does not go through the outcomes of a step: Memory::Weak \
+                           needs that";
                 self.give_up_for(Unfinished::Unavailable(why.to_owned()));
             }
             self.aborting = true;
@@ -35,7 +36,10 @@ impl Core {
         };
         self.did(self.current, || Did::Outcome { number: picked, of });
         if picked >= of {
-            self.differs(format!("a step of task {} had an outcome {picked} here before, and now has {of}", self.current));
+            self.differs(format!(
+                "a step of task {} had an outcome {picked} here before, and now has {of}",
+                self.current
+            ));
             return None;
         }
         let frame = self.trace.frame_mut(event);
@@ -69,8 +73,9 @@ impl Core {
         checked
     }
 
-    /// The last event is ordered after those that it depends on, under [`Memory::Weak`]. Words are ordered by what they are announced with, and a
-    /// try that failed, as the kernel's and C's, orders nothing.
+    /// The last event is ordered after those that it depends on, under [`Memory::Weak`]. Words are
+    /// ordered by what they are announced with, and a try that failed, as the kernel's and C's,
+    /// orders nothing.
     #[cold]
     pub(super) fn order_last_event(&mut self) {
         let Frame { task, op, class, failed, .. } = *self.trace.frame(self.trace.depth - 1);

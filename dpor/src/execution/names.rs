@@ -1,4 +1,5 @@
-//! What objects, failures and states are called, whatever the interleaving: it is the same in every execution that comes to them.
+//! What objects, failures and states are called, whatever the interleaving: it is the same in every
+//! execution that comes to them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -38,7 +39,8 @@ impl Core {
         self.tasks[self.current].learned.since(mark, value);
     }
 
-    /// Is what tasks share to be told apart, from here on? While an execution repeats another one, what it comes to is known.
+    /// Is what tasks share to be told apart, from here on? While an execution repeats another one,
+    /// what it comes to is known.
     pub(crate) fn tells(&self) -> bool {
         self.by_states && self.telling
     }
@@ -99,12 +101,17 @@ impl Core {
         let Frame { task, op: Op { object, access }, failed, .. } = *self.trace.frame(event);
         let held = &mut self.tasks[task as usize].held;
         if access == Access::Acquire || access == Access::TryAcquire && !failed {
-            // Whoever gets it for itself a second time has not got it any more: another has given it back.
+            // Whoever gets it for itself a second time has not got it any more: another has given
+            // it back.
             held.retain(|&(other, _)| other != object);
         }
         match access {
-            Access::Acquire | Access::AcquireShared => held.push((object, access == Access::Acquire)),
-            Access::TryAcquire | Access::TryAcquireShared if !failed => held.push((object, access == Access::TryAcquire)),
+            Access::Acquire | Access::AcquireShared => {
+                held.push((object, access == Access::Acquire))
+            }
+            Access::TryAcquire | Access::TryAcquireShared if !failed => {
+                held.push((object, access == Access::TryAcquire))
+            }
             Access::Release | Access::ReleaseShared => {
                 if let Some(at) = held.iter().rposition(|&(other, _)| other == object) {
                     held.remove(at);
@@ -116,35 +123,51 @@ impl Core {
 
     /// What the task holds, by names, and whether for itself.
     pub(crate) fn held(&self, task: usize) -> Vec<(Creator, bool)> {
-        let mut held: Vec<_> = self.tasks[task].held.iter().map(|&(object, alone)| (self.creator(object), alone)).collect();
+        let mut held: Vec<_> = self.tasks[task]
+            .held
+            .iter()
+            .map(|&(object, alone)| (self.creator(object), alone))
+            .collect();
         held.sort_unstable();
         held.dedup();
         held
     }
 
-    /// What tells the failure of a task that panicked from others, whatever the interleaving: what it says, and all that happened before
-    /// it. What else has happened does not matter.
+    /// What tells the failure of a task that panicked from others, whatever the interleaving: what
+    /// it says, and all that happened before it. What else has happened does not matter.
     pub(crate) fn failure_key(&self, kind: &FailureKind) -> Option<u64> {
         let FailureKind::Panic { task, .. } = kind else { return None };
         let mut clock = self.trace.task_clock(*task).to_vec();
         if let Some(last) = self.trace.depth.checked_sub(1) {
-            clock.iter_mut().zip(self.trace.clock(last)).for_each(|(mine, &theirs)| *mine = theirs.max(*mine));
+            clock
+                .iter_mut()
+                .zip(self.trace.clock(last))
+                .for_each(|(mine, &theirs)| *mine = theirs.max(*mine));
         }
         let before = |index: &usize| self.trace.before(*index, &clock);
         let events = (0..self.trace.depth).filter(before).map(|index| {
             let Frame { task, op, failed, choice, .. } = *self.trace.frame(index);
             let (creator, nth) = self.creators[op.object.0 as usize];
-            let clock = self.trace.clock(index).iter().zip(&self.tasks).filter(|(tick, _)| **tick > 0);
-            let seen = clock.fold(0u64, |sum, (&tick, task)| sum.wrapping_add(mix(task.origin, tick.into())));
-            let what = [creator, nth.into(), op.access as u64, u64::from(failed) | u64::from(choice) << 1, seen];
+            let clock =
+                self.trace.clock(index).iter().zip(&self.tasks).filter(|(tick, _)| **tick > 0);
+            let seen = clock
+                .fold(0u64, |sum, (&tick, task)| sum.wrapping_add(mix(task.origin, tick.into())));
+            let what = [
+                creator,
+                nth.into(),
+                op.access as u64,
+                u64::from(failed) | u64::from(choice) << 1,
+                seen,
+            ];
             what.into_iter().fold(self.tasks[task as usize].origin, mix)
         });
         let class = kind.class().bytes().fold(0, |sum, byte| mix(sum, byte.into()));
         Some(events.fold(mix(class, self.tasks[*task].origin), u64::wrapping_add))
     }
 
-    /// The name of the state at hand, and what has to be the same whenever it is reached: who is about to do what, and who can. `None` if the
-    /// program does not name its state, or a panic has ended the execution.
+    /// The name of the state at hand, and what has to be the same whenever it is reached: who is
+    /// about to do what, and who can. `None` if the program does not name its state, or a panic has
+    /// ended the execution.
     pub(crate) fn state(&mut self) -> Option<(u128, u64)> {
         let naming = self.naming.take()?;
         let mut key = Digest::default();
@@ -175,11 +198,15 @@ impl Core {
             task.learned.feed(&mut key, &mut fresh);
             // Others may have given it back.
             let mut held = Sum::default();
-            task.held.iter().for_each(|&(object, _)| held.add(Digest::of(self.creators[object.0 as usize])));
+            task.held
+                .iter()
+                .for_each(|&(object, _)| held.add(Digest::of(self.creators[object.0 as usize])));
             key.put_digest(held.0);
             if task.state == TaskState::Pending {
                 let (creator, nth) = self.creator(task.op.object);
-                [creator, nth.into(), task.op.access as u64].into_iter().for_each(|part| check.put(part));
+                [creator, nth.into(), task.op.access as u64]
+                    .into_iter()
+                    .for_each(|part| check.put(part));
             }
         }
         self.fresh = fresh;

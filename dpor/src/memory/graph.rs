@@ -1,5 +1,6 @@
-//! The execution as [`Memory::Weak`](super::Memory::Weak) sees it: the events of each task, what each read reads from, and the order of the writes
-//! of each word. What may be added to it is what the axioms of RC11 allow.
+//! The execution as [`Memory::Weak`](super::Memory::Weak) sees it: the events of each task, what
+//! each read reads from, and the order of the writes of each word. What may be added to it is what
+//! the axioms of RC11 allow.
 
 use std::sync::atomic::Ordering;
 
@@ -41,11 +42,13 @@ pub(crate) struct Access {
 
 impl Access {
     fn acquires(self) -> bool {
-        matches!(self.order, Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst) && self.kind != Kind::Write
+        matches!(self.order, Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst)
+            && self.kind != Kind::Write
     }
 
     fn releases(self) -> bool {
-        matches!(self.order, Ordering::Release | Ordering::AcqRel | Ordering::SeqCst) && self.kind != Kind::Read
+        matches!(self.order, Ordering::Release | Ordering::AcqRel | Ordering::SeqCst)
+            && self.kind != Kind::Read
     }
 
     fn reads(self) -> bool {
@@ -185,7 +188,8 @@ impl Graph {
         &self.tasks[task].clock
     }
 
-    /// A step on an object that is no word: it comes after those that it depends on, with all that happened before them.
+    /// A step on an object that is no word: it comes after those that it depends on, with all that
+    /// happened before them.
     pub(crate) fn step(&mut self, task: usize, object: ObjectId, class: Class, rules: Rules) {
         let object = object.0 as usize;
         if self.steps.len() <= object {
@@ -208,7 +212,11 @@ impl Graph {
 
     /// Where a write is in the order of its word.
     fn position(&self, word: u32, write: u32) -> usize {
-        self.words[word as usize].order.iter().position(|&other| other == write).expect("a write is in the order of its word")
+        self.words[word as usize]
+            .order
+            .iter()
+            .position(|&other| other == write)
+            .expect("a write is in the order of its word")
     }
 
     /// Where an event is in that order: a read where it reads.
@@ -218,13 +226,17 @@ impl Graph {
     }
 
     fn is_update(&self, write: Option<&u32>) -> bool {
-        write.is_some_and(|&write| write != NONE && self.events[write as usize].access.kind == Kind::Update)
+        write.is_some_and(|&write| {
+            write != NONE && self.events[write as usize].access.kind == Kind::Update
+        })
     }
 
-    /// The newest write that happens before what the task does next, or is read by something that does: it can see none that is older.
+    /// The newest write that happens before what the task does next, or is read by something that
+    /// does: it can see none that is older.
     fn oldest(&self, task: usize, word: u32) -> usize {
         let Some(Task { clock, .. }) = self.tasks.get(task) else { return 0 };
-        let events = self.words[word as usize].events.iter().filter(|&&event| self.before(event, clock));
+        let events =
+            self.words[word as usize].events.iter().filter(|&&event| self.before(event, clock));
         events.map(|&event| self.place(event)).max().unwrap_or(0)
     }
 
@@ -234,24 +246,40 @@ impl Graph {
     }
 
     fn value_of(&self, word: u32, write: u32) -> u64 {
-        if write == NONE { self.words[word as usize].initial } else { self.events[write as usize].value }
+        if write == NONE {
+            self.words[word as usize].initial
+        } else {
+            self.events[write as usize].value
+        }
     }
 
     /// The value that the word ends with.
     pub(crate) fn newest(&self, object: ObjectId) -> u64 {
         let word = self.word(object);
-        self.value_of(word, *self.words[word as usize].order.last().expect("there is an initial value"))
+        self.value_of(
+            word,
+            *self.words[word as usize].order.last().expect("there is an initial value"),
+        )
     }
 
-    /// Where the task's access may be, newest first. What it comes to is said by `access`, for the value that it reads. `known` is what the
-    /// exploration knows to come before the step, whatever it accesses.
+    /// Where the task's access may be, newest first. What it comes to is said by `access`, for the
+    /// value that it reads. `known` is what the exploration knows to come before the step, whatever
+    /// it accesses.
     ///
-    /// If a place is not consistent, no older one is: whatever comes before the store at the place also comes before what overwrites an older one. So the
-    /// first ones are the same, however many are left because of steps that are independent of this one.
+    /// If a place is not consistent, no older one is: whatever comes before the store at the place
+    /// also comes before what overwrites an older one. So the first ones are the same, however many
+    /// are left because of steps that are independent of this one.
     ///
-    /// Of all ways to come to the same execution, one is enough (see the documentation of [`memory`](super)): while the write that happened last could
-    /// come after this step as well, it is read, and written after.
-    pub(crate) fn places(&mut self, task: usize, object: ObjectId, known: &[u32], access: &dyn Fn(u64) -> Access) -> Vec<Place> {
+    /// Of all ways to come to the same execution, one is enough (see the documentation of
+    /// [`memory`](super)): while the write that happened last could come after this step as well,
+    /// it is read, and written after.
+    pub(crate) fn places(
+        &mut self,
+        task: usize,
+        object: ObjectId,
+        known: &[u32],
+        access: &dyn Fn(u64) -> Access,
+    ) -> Vec<Place> {
         let index = self.word(object);
         let oldest = self.oldest(task, index);
         let Word { order, last, .. } = &self.words[index as usize];
@@ -266,13 +294,15 @@ impl Graph {
         for place in (oldest..len).rev() {
             let word = &self.words[index as usize];
             // A write comes right after what is at its place.
-            let access = access(if writes_only { 0 } else { self.value_of(index, word.order[place]) });
+            let access =
+                access(if writes_only { 0 } else { self.value_of(index, word.order[place]) });
             let allowed = if access.kind == Kind::Read {
                 !unknown || place == last
             } else {
                 place >= last && !self.is_update(word.order.get(place + 1))
             };
-            if allowed && (place + 1 == len || self.would_be_consistent(task, index, place, access)) {
+            if allowed && (place + 1 == len || self.would_be_consistent(task, index, place, access))
+            {
                 places.push(Place(place));
             }
         }
@@ -282,7 +312,13 @@ impl Graph {
         places
     }
 
-    fn would_be_consistent(&mut self, task: usize, word: u32, place: usize, access: Access) -> bool {
+    fn would_be_consistent(
+        &mut self,
+        task: usize,
+        word: u32,
+        place: usize,
+        access: Access,
+    ) -> bool {
         if self.sequential.len() + usize::from(access.order == Ordering::SeqCst) < 2 {
             return true;
         }
@@ -302,7 +338,15 @@ impl Graph {
     }
 
     /// Add an event, and return its number. What its task knows stays as it was.
-    fn push(&mut self, task: usize, word: u32, place: usize, access: Access, value: u64, step: u32) -> u32 {
+    fn push(
+        &mut self,
+        task: usize,
+        word: u32,
+        place: usize,
+        access: Access,
+        value: u64,
+        step: u32,
+    ) -> u32 {
         let event = self.events.len() as u32;
         let Task { mut clock, read, fenced, released } = self.task(task).clone();
         if clock.len() <= task {
@@ -330,7 +374,17 @@ impl Graph {
             }
         }
         let number = clock[task];
-        self.events.push(Event { task: task as u32, number, access, word, from, value, clock, message, step });
+        self.events.push(Event {
+            task: task as u32,
+            number,
+            access,
+            word,
+            from,
+            value,
+            clock,
+            message,
+            step,
+        });
         if word != NONE {
             let word = &mut self.words[word as usize];
             word.events.push(event);
@@ -345,7 +399,15 @@ impl Graph {
     }
 
     /// The access has happened, as its task's step number `step`.
-    pub(crate) fn access(&mut self, task: usize, object: ObjectId, place: Place, access: Access, value: u64, step: u32) {
+    pub(crate) fn access(
+        &mut self,
+        task: usize,
+        object: ObjectId,
+        place: Place,
+        access: Access,
+        value: u64,
+        step: u32,
+    ) {
         let word = self.word(object);
         let event = self.push(task, word, place.0, access, value, step);
         if access.writes() {
@@ -387,29 +449,43 @@ impl Graph {
 
     /// Modification order, or a read before a write that overwrites what it has read.
     fn overwritten(&self, a: u32, b: u32) -> bool {
-        a != b && self.same_word(a, b) && self.events[b as usize].access.writes() && self.place(a) < self.place(b)
+        a != b
+            && self.same_word(a, b)
+            && self.events[b as usize].access.writes()
+            && self.place(a) < self.place(b)
     }
 
     /// Extended coherence order: all of what orders accesses of one word.
     fn coherent(&self, a: u32, b: u32) -> bool {
         a != b && self.same_word(a, b) && {
             let (first, second) = (self.place(a), self.place(b));
-            let reads_it = self.events[a as usize].access.writes() && !self.events[b as usize].access.writes();
+            let reads_it =
+                self.events[a as usize].access.writes() && !self.events[b as usize].access.writes();
             first < second || first == second && reads_it
         }
     }
 
-    /// RC11's axiom for sequentially consistent accesses and fences: that its `psc` has no cycle. (Coherence and atomicity are seen to by where an
-    /// access may be; that nothing is read before it is written, by reading from what is there.)
+    /// RC11's axiom for sequentially consistent accesses and fences: that its `psc` has no cycle.
+    /// (Coherence and atomicity are seen to by where an access may be; that nothing is read before
+    /// it is written, by reading from what is there.)
     fn is_consistent(&self) -> bool {
         let number = self.events.len() as u32;
         let all = || 0..number;
         let event = |event: u32| &self.events[event as usize];
         let is_fence = |other: u32| event(other).word == NONE;
-        let in_order = |a: u32, b: u32| event(a).task == event(b).task && event(a).number < event(b).number;
+        let in_order =
+            |a: u32, b: u32| event(a).task == event(b).task && event(a).number < event(b).number;
         // The task's next event that is not on the same word, and the one before.
-        let next = |a: u32| all().filter(|&b| in_order(a, b) && !self.same_word(a, b)).min_by_key(|&b| event(b).number);
-        let previous = |b: u32| all().filter(|&a| in_order(a, b) && !self.same_word(a, b)).max_by_key(|&a| event(a).number);
+        let next = |a: u32| {
+            all()
+                .filter(|&b| in_order(a, b) && !self.same_word(a, b))
+                .min_by_key(|&b| event(b).number)
+        };
+        let previous = |b: u32| {
+            all()
+                .filter(|&a| in_order(a, b) && !self.same_word(a, b))
+                .max_by_key(|&a| event(a).number)
+        };
         let previous: Vec<Option<u32>> = all().map(previous).collect();
         let sequential = self.sequential.len();
         let mut edges = vec![false; sequential * sequential];
@@ -419,15 +495,24 @@ impl Graph {
             for a in starts {
                 let next = next(a);
                 for b in all() {
-                    let around = || next.zip(previous[b as usize]).is_some_and(|(c, d)| self.happens_before(c, d));
+                    let around = || {
+                        next.zip(previous[b as usize])
+                            .is_some_and(|(c, d)| self.happens_before(c, d))
+                    };
                     let direct = || self.same_word(a, b) && self.happens_before(a, b);
-                    reached[b as usize] |= in_order(a, b) || direct() || self.overwritten(a, b) || around();
+                    reached[b as usize] |=
+                        in_order(a, b) || direct() || self.overwritten(a, b) || around();
                 }
             }
             for (to, &t) in self.sequential.iter().enumerate() {
-                let ends = |b: u32| reached[b as usize] && (b == t || is_fence(t) && self.happens_before(b, t));
+                let ends = |b: u32| {
+                    reached[b as usize] && (b == t || is_fence(t) && self.happens_before(b, t))
+                };
                 let fences = || {
-                    let between = |a: u32| self.happens_before(s, a) && all().any(|b| self.coherent(a, b) && self.happens_before(b, t));
+                    let between = |a: u32| {
+                        self.happens_before(s, a)
+                            && all().any(|b| self.coherent(a, b) && self.happens_before(b, t))
+                    };
                     is_fence(s) && is_fence(t) && (self.happens_before(s, t) || all().any(between))
                 };
                 edges[from * sequential + to] = all().any(ends) || fences();
@@ -436,7 +521,9 @@ impl Graph {
         // Take away what nothing leads to, until nothing is left, or only cycles are.
         let mut left = vec![true; sequential];
         loop {
-            let leads = |to: &usize| (0..sequential).any(|from| left[from] && edges[from * sequential + to]);
+            let leads = |to: &usize| {
+                (0..sequential).any(|from| left[from] && edges[from * sequential + to])
+            };
             let Some(first) = (0..sequential).find(|to| left[*to] && !leads(to)) else { break };
             left[first] = false;
         }

@@ -1,7 +1,8 @@
 //! Words and fences under weak memory.
 //!
-//! A program that shares [`Word`]s, and orders its accesses to them as with [`std::sync::atomic`], is explored under the memory model that
-//! [`Explorer::memory`](crate::Explorer::memory) names. Under [`Memory::Sc`] a word is what a program would make of [`step`](crate::step) itself.
+//! A program that shares [`Word`]s, and orders its accesses to them as with [`std::sync::atomic`],
+//! is explored under the memory model that [`Explorer::memory`](crate::Explorer::memory) names.
+//! Under [`Memory::Sc`] a word is what a program would make of [`step`](crate::step) itself.
 //!
 //! ```
 //! use dpor::memory::{Word, fence};
@@ -47,42 +48,55 @@
 //! | [`spawn`](crate::spawn), [`join`](crate::JoinHandle::join) | order | the child begins, and the joining task goes on, when the other's stores are in memory | the same | order |
 //! | [`step`](crate::step) and its like | at once | waits for all stores, then at once | the same | comes after the steps that it depends on, with all that was before them; a try that failed orders nothing |
 //!
-//! *TSO* is the x86's (Owens, Sarkar and Sewell, TPHOLs 2009; Intel SDM vol. 3A, "Memory Ordering": reads may pass older writes to other locations, and
-//! neither passes a locked instruction), with the mapping that compilers use: a `SeqCst` store is an exchange, every read-modify-write is locked. *PSO* is
-//! SPARC V9's (manual, chapter 8): a load or an atomic comes before all that follows it, and only `MEMBAR #StoreStore` keeps stores and atomics of
-//! different words in order, which is what the kernel's `smp_wmb` is made of there. A `Release` store waits for all that is before it, as the kernel's
-//! memory-barriers.txt has it of RELEASE operations.
+//! *TSO* is the x86's (Owens, Sarkar and Sewell, TPHOLs 2009; Intel SDM vol. 3A, "Memory Ordering":
+//! reads may pass older writes to other locations, and neither passes a locked instruction), with
+//! the mapping that compilers use: a `SeqCst` store is an exchange, every read-modify-write is
+//! locked. *PSO* is SPARC V9's (manual, chapter 8): a load or an atomic comes before all that
+//! follows it, and only `MEMBAR #StoreStore` keeps stores and atomics of different words in order,
+//! which is what the kernel's `smp_wmb` is made of there. A `Release` store waits for all that is
+//! before it, as the kernel's memory-barriers.txt has it of RELEASE operations.
 //!
-//! *Weak* is RC11 (Lahav, Vafeiadis, Kang, Hur and Dreyer, PLDI 2017): C11 (5.1.2.4, 7.17.3) with `SeqCst` repaired, and in which nothing is read before it is
-//! written, so that there is *no load buffering*: `acyclic(sb | rf)`. Release sequences are those of C11: a task's own later stores to the word are part of
-//! them, as they are not since C++20. It is neither ARMv8 nor the kernel's own model, and neither above nor below them. They allow load buffering where no
-//! dependency or barrier is in the way; dependencies order nothing here, and do there; ARMv8 lets all others see a store at the same time; and the
-//! kernel's model does not promise what a release sequence through a task's own later store does. So a "never" is one of RC11.
+//! *Weak* is RC11 (Lahav, Vafeiadis, Kang, Hur and Dreyer, PLDI 2017): C11 (5.1.2.4, 7.17.3) with
+//! `SeqCst` repaired, and in which nothing is read before it is written, so that there is *no load
+//! buffering*: `acyclic(sb | rf)`. Release sequences are those of C11: a task's own later stores to
+//! the word are part of them, as they are not since C++20. It is neither ARMv8 nor the kernel's own
+//! model, and neither above nor below them. They allow load buffering where no dependency or
+//! barrier is in the way; dependencies order nothing here, and do there; ARMv8 lets all others see
+//! a store at the same time; and the kernel's model does not promise what a release sequence
+//! through a task's own later store does. So a "never" is one of RC11.
 //!
 //! # How it is done
 //!
-//! *Store buffers.* A store under way is a task of its own, which joins the stores that it may not overtake and then takes its step: spawning and joining
-//! order them, and the reduction applies as ever. A load of a task and its own store going to memory are independent, because it reads the same before and
-//! after.
+//! *Store buffers.* A store under way is a task of its own, which joins the stores that it may not
+//! overtake and then takes its step: spawning and joining order them, and the reduction applies as
+//! ever. A load of a task and its own store going to memory are independent, because it reads the
+//! same before and after.
 //!
-//! *Weak.* No store is under way. Tasks take their steps one at a time, in an order in which nothing is read before it is written; RC11's axioms say what a
-//! load may read, and where in the word's order a store may come, given all that has happened. Each of these is an outcome of the step, and the strategy goes
-//! through all of them. Every consistent execution (what is read from where, and each word's order of writes) can be built like that, since a beginning
-//! of a consistent one is consistent. Many orders of steps build the same one, so one more thing is asked for. Let *w* be the last write of
-//! the word that has happened, and let the exploration not know it to come before the step at hand. Then, unless the step reads *w*, or writes after
-//! *w* in the word's order, it could have been taken before *w* as well and come to the same; that is another order of two dependent steps,
-//! which is explored anyway. So a load reads *w*, and a store comes after it. Only where the exploration has ordered the step after *w*, older values are
-//! offered. (To move a step before *w* like that makes fewer stores happen after one that they precede in their word's order; or as many, and fewer loads after
-//! a store that they do not need. So it comes to an end, and what is asked for is met in the end.) Nothing can get stuck: a load of the newest value, and a store after it, is always
-//! consistent.
+//! *Weak.* No store is under way. Tasks take their steps one at a time, in an order in which
+//! nothing is read before it is written; RC11's axioms say what a load may read, and where in the
+//! word's order a store may come, given all that has happened. Each of these is an outcome of the
+//! step, and the strategy goes through all of them. Every consistent execution (what is read from
+//! where, and each word's order of writes) can be built like that, since a beginning of a
+//! consistent one is consistent. Many orders of steps build the same one, so one more thing is
+//! asked for. Let *w* be the last write of the word that has happened, and let the exploration not
+//! know it to come before the step at hand. Then, unless the step reads *w*, or writes after *w* in
+//! the word's order, it could have been taken before *w* as well and come to the same; that is
+//! another order of two dependent steps, which is explored anyway. So a load reads *w*, and a store
+//! comes after it. Only where the exploration has ordered the step after *w*, older values are
+//! offered. (To move a step before *w* like that makes fewer stores happen after one that they
+//! precede in their word's order; or as many, and fewer loads after a store that they do not need.
+//! So it comes to an end, and what is asked for is met in the end.) Nothing can get stuck: a load
+//! of the newest value, and a store after it, is always consistent.
 //!
-//! A class of equivalent executions is an order of dependent steps, up to swapping independent ones, together with the outcome of each step; two classes may
-//! come to the same in the sense of RC11, which is what is too much in the table below.
+//! A class of equivalent executions is an order of dependent steps, up to swapping independent
+//! ones, together with the outcome of each step; two classes may come to the same in the sense of
+//! RC11, which is what is too much in the table below.
 //!
 //! # What it costs
 //!
-//! Executions, and in brackets how many there are that differ in what is read from where, or in the order of the stores to a word
-//! (`tests/memory/litmus.rs`; the random programs have two to four tasks and up to nine instructions):
+//! Executions, and in brackets how many there are that differ in what is read from where, or in the
+//! order of the stores to a word (`tests/memory/litmus.rs`; the random programs have two to four
+//! tasks and up to nine instructions):
 //!
 //! | | `Sc` | `Tso` | `Pso` | `Weak` |
 //! | --- | --- | --- | --- | --- |
@@ -93,23 +107,32 @@
 //! | store buffering with three tasks | 7 (7) | 8 (8) | 8 (8) | 10 (8) |
 //! | 10,000 random programs | 230,988 (230,988) | 311,009 (235,191) | 319,168 (241,433) | 105,099 (103,038) |
 //!
-//! (Under `Weak` those are smaller programs, of up to seven instructions, because RC11's axioms are slow to enumerate.) What is too much under `Tso` and
-//! `Pso` comes from loads of a task's own store that is under way: they are explored before and after others' stores to the word, although that makes no
-//! difference to them; up to six times too much in the worst of those programs. A store under way costs a task: an execution of these programs takes about
-//! twice as long under `Tso` and `Pso` as under `Sc`, and so it does under `Weak`; and longer if `SeqCst` is used a lot, since its axiom is decided by looking at
-//! all pairs of steps.
+//! (Under `Weak` those are smaller programs, of up to seven instructions, because RC11's axioms are
+//! slow to enumerate.) What is too much under `Tso` and `Pso` comes from loads of a task's own
+//! store that is under way: they are explored before and after others' stores to the word, although
+//! that makes no difference to them; up to six times too much in the worst of those programs. A
+//! store under way costs a task: an execution of these programs takes about twice as long under
+//! `Tso` and `Pso` as under `Sc`, and so it does under `Weak`; and longer if `SeqCst` is used a
+//! lot, since its axiom is decided by looking at all pairs of steps.
 //!
 //! # Limits
 //!
-//! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only, and so are [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that
-//! could still be read, is no part of what they are told of the state. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through outcomes,
-//! so it is not begun under [`Memory::Weak`]; under the others a store that goes to memory is a switch. All of these say so
-//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). A loop that waits until a load sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen some day.
+//! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only, and so are
+//! [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that could
+//! still be read, is no part of what they are told of the state.
+//! [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through
+//! outcomes, so it is not begun under [`Memory::Weak`]; under the others a store that goes to
+//! memory is a switch. All of these say so
+//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). A loop that waits until a load
+//! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen
+//! some day.
 //!
-//! [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the model. Under [`Memory::Tso`] and [`Memory::Pso`] it takes plain data to
-//! be in memory at once. That is as good as a buffer where stores keep their order. On PSO, data that is written before a store to a word may
-//! still be on its way when others see that store: what lacks there is a store barrier or a `Release`, and nobody notices. [`Memory::Weak`] does; so does
-//! [`Memory::Pso`] itself if the data is a [`Word`] as well.
+//! [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the
+//! model. Under [`Memory::Tso`] and [`Memory::Pso`] it takes plain data to be in memory at once.
+//! That is as good as a buffer where stores keep their order. On PSO, data that is written before a
+//! store to a word may still be on its way when others see that store: what lacks there is a store
+//! barrier or a `Release`, and nobody notices. [`Memory::Weak`] does; so does [`Memory::Pso`]
+//! itself if the data is a [`Word`] as well.
 
 pub(crate) mod graph;
 
@@ -118,19 +141,25 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::access::{Access, ObjectId, Op};
-use crate::runtime::{self, announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
+use crate::runtime::{
+    self, announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine,
+};
 use crate::task::TaskState;
 use graph::Kind;
 
-/// What a task sees of what others have stored, and when. See [the module](self) for the rules of each.
+/// What a task sees of what others have stored, and when. See [the module](self) for the rules of
+/// each.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Memory {
-    /// Sequential consistency: there is one order of all steps, and each sees all that came before it.
+    /// Sequential consistency: there is one order of all steps, and each sees all that came before
+    /// it.
     #[default]
     Sc,
-    /// Total store order, as on x86: a task's stores go to memory one after the other, some time later.
+    /// Total store order, as on x86: a task's stores go to memory one after the other, some time
+    /// later.
     Tso,
-    /// Partial store order, as SPARC V9 has it: the same, but stores to different words may overtake each other.
+    /// Partial store order, as SPARC V9 has it: the same, but stores to different words may
+    /// overtake each other.
     Pso,
     /// What C11 allows, but for load buffering: RC11.
     Weak,
@@ -216,7 +245,9 @@ pub(crate) fn full_barrier() {
 fn before(object: ObjectId, after: After) -> Vec<usize> {
     let tso = model() == Memory::Tso;
     with_pending(me(), |pending| {
-        let of = |(index, store): &(usize, &Store)| after == After::All || *index < pending.barrier || store.object == object;
+        let of = |(index, store): &(usize, &Store)| {
+            after == After::All || *index < pending.barrier || store.object == object
+        };
         let mut stores = pending.stores.iter().enumerate();
         if tso {
             stores.next_back().map(|(_, store)| store.task).into_iter().collect()
@@ -228,7 +259,13 @@ fn before(object: ObjectId, after: After) -> Vec<usize> {
 
 /// Store to the object, some time later.
 #[track_caller]
-fn store_later(object: ObjectId, access: Access, value: u64, after: After, store: impl FnOnce() + 'static) {
+fn store_later(
+    object: ObjectId,
+    access: Access,
+    value: u64,
+    after: After,
+    store: impl FnOnce() + 'static,
+) {
     let before = before(object, after);
     let task = spawn_alone("store", move || {
         before.into_iter().for_each(join);
@@ -256,7 +293,9 @@ pub fn fence(order: Ordering) {
     }
     match model() {
         Memory::Tso | Memory::Pso if order == Ordering::SeqCst => full_barrier(),
-        Memory::Pso if releases(order) => with_pending(me(), |pending| pending.barrier = pending.stores.len()),
+        Memory::Pso if releases(order) => {
+            with_pending(me(), |pending| pending.barrier = pending.stores.len())
+        }
         Memory::Sc | Memory::Tso | Memory::Pso => {}
         Memory::Weak => with_engine(|engine| {
             let core = &mut engine.core;
@@ -293,7 +332,11 @@ impl Word {
 
     /// The newest value, without a step: for who looks when all is over.
     pub fn peek(&self) -> u64 {
-        if is_weak() { with_engine(|engine| engine.core.graph.newest(self.0.object)) } else { self.0.value.get() }
+        if is_weak() {
+            with_engine(|engine| engine.core.graph.newest(self.0.object))
+        } else {
+            self.0.value.get()
+        }
     }
 
     /// Load.
@@ -319,8 +362,11 @@ impl Word {
         if !buffers() {
             return None;
         }
-        let last = with_pending(me(), |pending| pending.stores.iter().rfind(|store| store.object == self.0.object).copied())?;
-        let under_way = with_engine(|engine| engine.core.tasks()[last.task].state != TaskState::Finished);
+        let last = with_pending(me(), |pending| {
+            pending.stores.iter().rfind(|store| store.object == self.0.object).copied()
+        })?;
+        let under_way =
+            with_engine(|engine| engine.core.tasks()[last.task].state != TaskState::Finished);
         under_way.then_some(last.value)
     }
 
@@ -337,7 +383,9 @@ impl Word {
         let object = self.0.object;
         match model() {
             Memory::Weak => {
-                self.weak(Access::Write, &|_| graph::Access { kind: Kind::Write, order }, &|_| Some(value));
+                self.weak(Access::Write, &|_| graph::Access { kind: Kind::Write, order }, &|_| {
+                    Some(value)
+                });
             }
             Memory::Tso | Memory::Pso if order != Ordering::SeqCst => {
                 let word = Rc::clone(&self.0);
@@ -362,7 +410,9 @@ impl Word {
     #[track_caller]
     fn change(&self, order: Ordering, change: &dyn Fn(u64) -> u64) -> u64 {
         let before = if is_weak() {
-            self.weak(Access::Rmw, &|_| graph::Access { kind: Kind::Update, order }, &|value| Some(change(value)))
+            self.weak(Access::Rmw, &|_| graph::Access { kind: Kind::Update, order }, &|value| {
+                Some(change(value))
+            })
         } else {
             self.wait_for_stores(order);
             let taken = announce_alone(Op { object: self.0.object, access: Access::Rmw }, None);
@@ -410,8 +460,17 @@ impl Word {
     /// # Panics
     /// If the ordering of failure is one of a store.
     #[track_caller]
-    pub fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
-        assert!(!matches!(failure, Ordering::Release | Ordering::AcqRel), "a compare-and-exchange that fails does not release");
+    pub fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        assert!(
+            !matches!(failure, Ordering::Release | Ordering::AcqRel),
+            "a compare-and-exchange that fails does not release"
+        );
         let swaps = |value| (value == current).then_some(new);
         let before = if is_weak() {
             let access = |value| match swaps(value) {
@@ -435,9 +494,15 @@ impl Word {
         if before == current { Ok(before) } else { Err(before) }
     }
 
-    /// Take the step, and have one of the outcomes that it may have. What it comes to, and what it writes, depends on what it reads.
+    /// Take the step, and have one of the outcomes that it may have. What it comes to, and what it
+    /// writes, depends on what it reads.
     #[track_caller]
-    fn weak(&self, access: Access, outcome: &dyn Fn(u64) -> graph::Access, writes: &dyn Fn(u64) -> Option<u64>) -> u64 {
+    fn weak(
+        &self,
+        access: Access,
+        outcome: &dyn Fn(u64) -> graph::Access,
+        writes: &dyn Fn(u64) -> Option<u64>,
+    ) -> u64 {
         let object = self.0.object;
         // What is known before the step, whatever it accesses.
         let knows = with_engine(|engine| {
@@ -447,13 +512,22 @@ impl Word {
         if !announce_alone(Op { object, access }, None) {
             return self.peek();
         }
-        let places = with_engine(|engine| engine.core.graph.places(engine.core.current, object, &knows, outcome));
+        let places = with_engine(|engine| {
+            engine.core.graph.places(engine.core.current, object, &knows, outcome)
+        });
         let place = places[pick(places.len())];
         let before = with_engine(|engine| {
             let core = &mut engine.core;
             let before = core.graph.value(object, place);
             let tick = core.last_tick();
-            core.graph.access(core.current, object, place, outcome(before), writes(before).unwrap_or(0), tick);
+            core.graph.access(
+                core.current,
+                object,
+                place,
+                outcome(before),
+                writes(before).unwrap_or(0),
+                tick,
+            );
             before
         });
         if access.is_try() {

@@ -14,8 +14,9 @@ use crate::saved::SavedStack;
 use crate::task::TaskState;
 use crate::trace::Trace;
 
-/// An execution, as it is to be replayed: the numbers of its events in the original one, in the order in which they are to happen, and the
-/// origins of the tasks that do not go on, after they are spawned or have joined somebody, before they have to.
+/// An execution, as it is to be replayed: the numbers of its events in the original one, in the
+/// order in which they are to happen, and the origins of the tasks that do not go on, after they
+/// are spawned or have joined somebody, before they have to.
 #[derive(Clone, Debug, Default)]
 struct Plan {
     order: Vec<u32>,
@@ -31,7 +32,8 @@ impl Plan {
         self.order.is_sorted()
     }
 
-    /// How many small changes lead from the original execution to this one: two neighbours that change places, then tasks that are late.
+    /// How many small changes lead from the original execution to this one: two neighbours that
+    /// change places, then tasks that are late.
     fn changes(&self) -> usize {
         let mut changes = self.late.len();
         for (index, event) in self.order.iter().enumerate() {
@@ -46,7 +48,8 @@ impl Plan {
         for (position, &event) in self.order.iter().enumerate() {
             rank[event as usize] = position;
         }
-        let (mut order, mut left, mut swapped) = ((0..self.order.len() as u32).collect::<Vec<_>>(), changes, None);
+        let (mut order, mut left, mut swapped) =
+            ((0..self.order.len() as u32).collect::<Vec<_>>(), changes, None);
         for sorted in 1..order.len() {
             let mut at = sorted;
             while left > 0 && at > 0 && rank[order[at - 1] as usize] > rank[order[at] as usize] {
@@ -65,7 +68,8 @@ impl Plan {
 struct Search {
     /// With all changes.
     whole: Plan,
-    /// Changes that make no difference, if that is known, and changes that do; and those that are being tried.
+    /// Changes that make no difference, if that is known, and changes that do; and those that are
+    /// being tried.
     same: Option<usize>,
     differs: usize,
     trying: usize,
@@ -131,13 +135,18 @@ impl Commuting {
             let possible = |task: &usize| {
                 let Some(event) = next(*task) else { return false };
                 let clock = trace.clock(event);
-                (0..tasks).all(|other| other == *task || next(other).is_none_or(|before| !trace.before(before, clock)))
+                (0..tasks).all(|other| {
+                    other == *task || next(other).is_none_or(|before| !trace.before(before, clock))
+                })
             };
             let possible: Vec<usize> = (0..tasks).filter(possible).collect();
             let task = if uniform {
                 possible[self.rng.below(possible.len() as u64) as usize]
             } else {
-                *possible.iter().max_by_key(|&&task| priorities[task]).expect("some event comes next")
+                *possible
+                    .iter()
+                    .max_by_key(|&&task| priorities[task])
+                    .expect("some event comes next")
             };
             if self.rng.below(16) == 0 {
                 priorities[task] = self.rng.next();
@@ -162,7 +171,13 @@ impl Commuting {
             (None, Some(difference)) => {
                 let whole = original.plan.clone();
                 let differs = whole.changes();
-                original.search = Some(Search { whole, same: None, differs, trying: differs, difference: (difference, replay) });
+                original.search = Some(Search {
+                    whole,
+                    same: None,
+                    differs,
+                    trying: differs,
+                    difference: (difference, replay),
+                });
             }
             (Some(search), None) => search.same = Some(search.trying),
             (Some(search), Some(difference)) => {
@@ -195,7 +210,11 @@ impl Commuting {
             if plan.is_original() {
                 continue;
             }
-            self.checked.replays(&original.recorded, !std::mem::replace(&mut original.reordered, true), !plan.is_in_order());
+            self.checked.replays(
+                &original.recorded,
+                !std::mem::replace(&mut original.reordered, true),
+                !plan.is_in_order(),
+            );
             original.plan = plan;
             self.original = Some(original);
             return true;
@@ -206,7 +225,8 @@ impl Commuting {
     /// The task that is to take the next step in the replay, if it exists.
     fn wanted(&self, core: &Core) -> Option<usize> {
         let original = self.original.as_ref()?;
-        let origin = original.recorded.origin_of(*original.plan.order.get(core.trace.depth)? as usize);
+        let origin =
+            original.recorded.origin_of(*original.plan.order.get(core.trace.depth)? as usize);
         core.tasks().iter().position(|task| task.origin == origin)
     }
 }
@@ -219,7 +239,8 @@ fn disagreement(original: Original) -> Disagreement {
         let step = |event: u32| recorded.step(event as usize).expect("an event was announced");
         Blame::Steps(Box::new((step(first), step(second))))
     } else if let Some(last) = plan.late.last() {
-        let task = recorded.tasks.iter().position(|task| task.0 == *last).expect("it is one of the tasks");
+        let task =
+            recorded.tasks.iter().position(|task| task.0 == *last).expect("it is one of the tasks");
         Blame::Start { task, name: recorded.tasks[task].1.clone() }
     } else {
         Blame::Nondeterminism
@@ -234,7 +255,13 @@ impl Explore for Commuting {
             self.replayed(core);
         } else if let Some(recorded) = self.over.take() {
             let left = self.checked.next_replays();
-            self.original = Some(Original { recorded, left, reordered: false, plan: Plan::default(), search: None });
+            self.original = Some(Original {
+                recorded,
+                left,
+                reordered: false,
+                plan: Plan::default(),
+                search: None,
+            });
         }
         let replays = self.plan(core);
         if replays {
@@ -263,18 +290,24 @@ impl Explore for Commuting {
         let original = self.original.as_ref()?;
         let event = *original.plan.order.get(core.trace.depth - 1)?;
         // Another outcome than the original one is a difference.
-        Some(original.recorded.schedule.choice(event as usize)).filter(|&choice| choice < of).or(Some(0))
+        Some(original.recorded.schedule.choice(event as usize))
+            .filter(|&choice| choice < of)
+            .or(Some(0))
     }
 
     fn delays(&self, core: &Core, task: usize) -> bool {
         let Some(original) = &self.original else { return false };
         let tasks = core.tasks();
         let can_wait = self.wanted(core).is_some_and(|wanted| match tasks[wanted].state {
-            TaskState::Joining(other) => tasks[other].state == TaskState::Finished && wanted != task,
+            TaskState::Joining(other) => {
+                tasks[other].state == TaskState::Finished && wanted != task
+            }
             _ => wanted != task,
         });
         // All have started before the last step: it may end the execution.
-        can_wait && core.trace.depth + 1 < original.plan.order.len() && original.plan.late.contains(&tasks[task].origin)
+        can_wait
+            && core.trace.depth + 1 < original.plan.order.len()
+            && original.plan.late.contains(&tasks[task].origin)
     }
 
     fn executed(&mut self, core: &mut Core) {
@@ -288,7 +321,8 @@ impl Explore for Commuting {
             self.inner.end(core, end);
         }
         let ending = Recorded::ending_of(core.failure.as_ref(), core.stuck(), end == End::Cut);
-        let checked = ending.filter(|&ending| self.replaying || ending != Ending::Open && self.inner.counts());
+        let checked = ending
+            .filter(|&ending| self.replaying || ending != Ending::Open && self.inner.counts());
         self.over = checked.map(|ending| Recorded::new(core, ending));
     }
 

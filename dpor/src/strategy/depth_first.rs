@@ -58,11 +58,13 @@ impl DepthFirst {
         true
     }
 
-    /// Give away all that is left to run from the first state of our path, before `end`, that has anything left.
+    /// Give away all that is left to run from the first state of our path, before `end`, that has
+    /// anything left.
     fn give(&mut self, core: &mut Core, end: usize) {
         for depth in 0..end {
             let frame = core.trace.frame_mut(depth);
-            // With its next outcome what is given away would sleep here, and the step sleeps there: nobody would run both.
+            // With its next outcome what is given away would sleep here, and the step sleeps there:
+            // nobody would run both.
             if frame.next_choice().is_some() {
                 return;
             }
@@ -72,7 +74,11 @@ impl DepthFirst {
             }
             frame.run_all_enabled();
             let ours = frame.task as usize;
-            let rest: TaskSet = frame.enabled.iter().filter(|&task| task != ours && !frame.sleep.contains(task)).collect();
+            let rest: TaskSet = frame
+                .enabled
+                .iter()
+                .filter(|&task| task != ours && !frame.sleep.contains(task))
+                .collect();
             let Some(next) = rest.iter().next() else { continue };
             frame.done_with_event();
             self.worker.give(SavedStack::rest(&core.trace.frames()[..=depth], next));
@@ -81,7 +87,8 @@ impl DepthFirst {
         }
     }
 
-    /// Whether the execution is in our part. Units are numbered as they are met, which is always in the same order.
+    /// Whether the execution is in our part. Units are numbered as they are met, which is always in
+    /// the same order.
     fn enter(&mut self) -> bool {
         if let Some(entered) = self.entered {
             return entered;
@@ -92,7 +99,8 @@ impl DepthFirst {
         ours
     }
 
-    /// The deepest state from which something is left to run, that, and the outcome it shall have. States after it are done with.
+    /// The deepest state from which something is left to run, that, and the outcome it shall have.
+    /// States after it are done with.
     fn next_branch(core: &mut Core) -> Option<(usize, usize, u32)> {
         (0..core.trace.len()).rev().find_map(|state| {
             let frame = core.trace.frame_mut(state);
@@ -105,7 +113,8 @@ impl DepthFirst {
     }
 }
 
-/// The tasks that need not run in the new state: those that slept before the last event and do not depend on it.
+/// The tasks that need not run in the new state: those that slept before the last event and do not
+/// depend on it.
 pub(super) fn inherit_sleep(core: &mut Core, rules: Rules) {
     let depth = core.trace.depth;
     if depth == 0 {
@@ -180,7 +189,10 @@ impl Explore for DepthFirst {
             if state.enabled.contains(saved.next) {
                 return Some(saved.next);
             }
-            core.differs(format!("task {} could run here when the exploration was saved, and now cannot", saved.next));
+            core.differs(format!(
+                "task {} could run here when the exploration was saved, and now cannot",
+                saved.next
+            ));
             return None;
         }
         if depth == self.part.depth && !self.enter() {
@@ -195,7 +207,8 @@ impl Explore for DepthFirst {
         let choice = before
             .filter(|&task| state.enabled.contains(task) && !state.sleep.contains(task))
             .or_else(|| state.enabled.first_not_in(&state.sleep))?;
-        // Every part sees the same states above the units if nothing that is found inside a unit matters for them.
+        // Every part sees the same states above the units if nothing that is found inside a unit
+        // matters for them.
         if self.reduce && depth >= self.part.depth {
             state.backtrack.insert(choice);
         } else {
@@ -234,8 +247,11 @@ impl Explore for DepthFirst {
             return Some(SavedStack { done: true, unit: self.unit, states: Vec::new() });
         };
         let frames = core.trace.frames()[..=last].iter().enumerate();
-        let next = |state: usize, frame: &Frame| if state == last { (next, choice) } else { (frame.task as usize, frame.choice) };
-        let states = frames.map(|(state, frame)| SavedState::new(frame, next(state, frame))).collect();
+        let next = |state: usize, frame: &Frame| {
+            if state == last { (next, choice) } else { (frame.task as usize, frame.choice) }
+        };
+        let states =
+            frames.map(|(state, frame)| SavedState::new(frame, next(state, frame))).collect();
         Some(SavedStack { done: false, unit: self.unit, states })
     }
 
@@ -244,7 +260,9 @@ impl Explore for DepthFirst {
         if let Some((last, ..)) = left {
             let choices = core.trace.frames()[..=last].iter().enumerate().map(|(state, frame)| {
                 // On the way to the last state, what runs next is not a choice that is left.
-                let left = |task: &usize| !frame.sleep.contains(*task) && (state == last || *task != frame.task as usize);
+                let left = |task: &usize| {
+                    !frame.sleep.contains(*task) && (state == last || *task != frame.task as usize)
+                };
                 frame.backtrack.iter().filter(left).count()
             });
             report.frontier = choices.sum::<usize>() as u64;

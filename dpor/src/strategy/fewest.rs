@@ -1,10 +1,11 @@
 //! Iterative context bounding: every execution without preemptions, then with one, and so on.
 //!
-//! Musuvathi and Qadeer (PLDI 2007) order executions by preemptions; caching happens-before states is theirs too (MSR-TR-2007-12):
-//! two sequences that differ only in the order of independent steps reach the same state, so what follows is explored once per
-//! class of sequences and running task, at the lowest cost at which it was reached. A preemption in front of an operation on an
-//! object that only the preempted task ever touches is put off: right after the operation it is worth as much. Should another task
-//! touch the object after all, what was put off is taken up again.
+//! Musuvathi and Qadeer (PLDI 2007) order executions by preemptions; caching happens-before states
+//! is theirs too (MSR-TR-2007-12): two sequences that differ only in the order of independent steps
+//! reach the same state, so what follows is explored once per class of sequences and running task,
+//! at the lowest cost at which it was reached. A preemption in front of an operation on an object
+//! that only the preempted task ever touches is put off: right after the operation it is worth as
+//! much. Should another task touch the object after all, what was put off is taken up again.
 
 use std::collections::HashMap;
 
@@ -127,14 +128,26 @@ impl Fewest {
     /// Execute `path`, of which the last execution may have done a part.
     fn start(&mut self, core: &mut Core) {
         let events = core.trace.events();
-        let common = events.iter().zip(&self.path).take_while(|(event, task)| event.task == **task && event.tick != 0).count();
+        let common = events
+            .iter()
+            .zip(&self.path)
+            .take_while(|(event, task)| event.task == **task && event.tick != 0)
+            .count();
         self.hashes.truncate(common);
         let common = common.min(self.hashes.len());
         core.rewind(common);
     }
 
     /// Hash of an event that would come next: determined by its class of sequences.
-    fn hash_event(&self, core: &Core, end: usize, task: usize, op: Op, class: Class, last: u32) -> u128 {
+    fn hash_event(
+        &self,
+        core: &Core,
+        end: usize,
+        task: usize,
+        op: Op,
+        class: Class,
+        last: u32,
+    ) -> u128 {
         let trace = &core.trace;
         let (creator, nth) = core.creators[op.object.0 as usize];
         let who = u128::from(core.tasks()[task].origin) << 64 | u128::from(creator);
@@ -174,7 +187,14 @@ impl Fewest {
             return None;
         }
         let depth = core.trace.depth;
-        let hash = self.hash_event(core, depth, task, op, op.access.class(false), core.trace.last_on(op.object));
+        let hash = self.hash_event(
+            core,
+            depth,
+            task,
+            op,
+            op.access.class(false),
+            core.trace.last_on(op.object),
+        );
         let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
         Some(self.key(core, sum, task))
     }
@@ -182,7 +202,11 @@ impl Fewest {
     /// Note who touched what, and take up what was put off for want of sharing.
     fn touched(&mut self, core: &Core, task: usize, op: Op) {
         let (name, task) = (core.creators[op.object.0 as usize], core.tasks()[task].origin);
-        let sharing = self.objects.entry(name).or_insert_with(|| Sharing { task, shared: false, put_off: Vec::new() });
+        let sharing = self.objects.entry(name).or_insert_with(|| Sharing {
+            task,
+            shared: false,
+            put_off: Vec::new(),
+        });
         if sharing.task != task {
             self.take_up(name);
         }
@@ -197,7 +221,8 @@ impl Fewest {
         }
     }
 
-    /// The same for all that is about to be touched: a task that stays blocked touches its object too.
+    /// The same for all that is about to be touched: a task that stays blocked touches its object
+    /// too.
     fn touched_by_waiting(&mut self, core: &Core) {
         for (index, task) in core.tasks().iter().enumerate() {
             if task.state == TaskState::Pending {
@@ -206,7 +231,8 @@ impl Fewest {
         }
     }
 
-    /// The state is new: go on with the running task if possible, and leave the alternatives for later.
+    /// The state is new: go on with the running task if possible, and leave the alternatives for
+    /// later.
     fn expand(&mut self, core: &Core) -> Option<usize> {
         self.touched_by_waiting(core);
         let depth = core.trace.depth;
@@ -266,22 +292,26 @@ impl Fewest {
         chosen
     }
 
-    /// Variants of the best schedule without one step: a step may be there only because a preemption was put off past it.
+    /// Variants of the best schedule without one step: a step may be there only because a
+    /// preemption was put off past it.
     fn shorten(&mut self) {
         let Some(best) = &self.best else { return };
         let tasks = best.schedule.tasks();
-        let variants = (0..tasks.len()).filter(|&at| tasks.get(at + 1) != Some(&tasks[at])).map(|at| {
-            let mut shorter = tasks.to_vec();
-            shorter.remove(at);
-            shorter
-        });
+        let variants =
+            (0..tasks.len()).filter(|&at| tasks.get(at + 1) != Some(&tasks[at])).map(|at| {
+                let mut shorter = tasks.to_vec();
+                shorter.remove(at);
+                shorter
+            });
         self.shorter = Some(variants.collect());
     }
 }
 
 /// Whether everything up to the end of the sequence is as the sequence says.
 fn along(path: &[u32], trace: &Trace) -> Option<usize> {
-    path.get(trace.depth).map(|&task| task as usize).filter(|&task| trace.frame(trace.depth).enabled.contains(task))
+    path.get(trace.depth)
+        .map(|&task| task as usize)
+        .filter(|&task| trace.frame(trace.depth).enabled.contains(task))
 }
 
 impl Explore for Fewest {
@@ -319,7 +349,10 @@ impl Explore for Fewest {
         if self.polishing || depth < self.path.len() {
             let task = along(&self.path, &core.trace);
             if task.is_none() && !self.polishing {
-                core.differs(format!("task {} could run here before, and now cannot", self.path[depth]));
+                core.differs(format!(
+                    "task {} could run here before, and now cannot",
+                    self.path[depth]
+                ));
             }
             return task;
         }
@@ -342,14 +375,16 @@ impl Explore for Fewest {
 
     fn end(&mut self, core: &mut Core, end: End) {
         self.touched_by_waiting(core);
-        // After the step that failed there is no preemption any more: what was put off past it is to be done before it.
+        // After the step that failed there is no preemption any more: what was put off past it is
+        // to be done before it.
         if let (End::Failed, Some(last)) = (end, core.trace.events().last()) {
             self.take_up(core.creators[last.op.object.0 as usize]);
         }
     }
 
     fn found(&mut self, _core: &Core, failure: &mut Option<Failure>) -> bool {
-        let cost = |failure: &Failure| (failure.preemptions, failure.switches, failure.schedule.len());
+        let cost =
+            |failure: &Failure| (failure.preemptions, failure.switches, failure.schedule.len());
         if let Some(found) = failure.as_ref()
             && self.best.as_ref().is_none_or(|best| cost(found) < cost(best))
         {
@@ -367,7 +402,8 @@ impl Explore for Fewest {
         let nothing_left = lowest.is_none();
         if let Some(best) = self.best.take() {
             report.minimal = finished || self.polishing;
-            report.covered_preemptions = if report.minimal { Some(best.preemptions) } else { covered(lowest) };
+            report.covered_preemptions =
+                if report.minimal { Some(best.preemptions) } else { covered(lowest) };
             report.failures.insert(0, best);
             report.why_unfinished.get_or_insert(Unfinished::Found);
         } else if finished && self.beyond_max {

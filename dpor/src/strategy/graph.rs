@@ -1,4 +1,5 @@
-//! All states and steps of a program that goes round in circles, and which of the circles are livelocks.
+//! All states and steps of a program that goes round in circles, and which of the circles are
+//! livelocks.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -40,7 +41,10 @@ impl Graph {
         let node = &mut self.nodes[number];
         node.ready.copy_from(&core.trace.frame(core.trace.depth).ready);
         let tasks = core.tasks().iter().enumerate();
-        node.unended = tasks.filter(|(_, task)| task.state != TaskState::Finished).map(|(index, _)| index).collect();
+        node.unended = tasks
+            .filter(|(_, task)| task.state != TaskState::Finished)
+            .map(|(index, _)| index)
+            .collect();
     }
 
     /// The task's step leads from one to the other.
@@ -51,8 +55,8 @@ impl Graph {
         }
     }
 
-    /// Schedules that lead into a circle that is fair, and round in it often enough for everyone who watches rounds to see it: one for each set
-    /// of tasks that never end.
+    /// Schedules that lead into a circle that is fair, and round in it often enough for everyone
+    /// who watches rounds to see it: one for each set of tasks that never end.
     pub(crate) fn livelocks(&self, fairness: Fairness) -> Vec<Vec<usize>> {
         let all: Vec<usize> = (0..self.nodes.len()).collect();
         let mut found = BTreeMap::new();
@@ -92,11 +96,15 @@ impl Graph {
             // Where fewer states are gone through, no task moves more, or cannot run more often.
             return None;
         }
-        let rest: Vec<usize> = states.into_iter().filter(|&state| !self.nodes[state].ready.intersects(&starved)).collect();
+        let rest: Vec<usize> = states
+            .into_iter()
+            .filter(|&state| !self.nodes[state].ready.intersects(&starved))
+            .collect();
         self.components(&rest).into_iter().find_map(|smaller| self.fair(smaller, fairness))
     }
 
-    /// Into the circle, and three times round in it: everyone who moves in it does, and who cannot run now and then cannot.
+    /// Into the circle, and three times round in it: everyone who moves in it does, and who cannot
+    /// run now and then cannot.
     fn show(&self, states: &[usize]) -> Vec<usize> {
         let inside: HashSet<usize> = states.iter().copied().collect();
         let (mut schedule, start) = self.way(0, |state| inside.contains(&state), None);
@@ -107,7 +115,12 @@ impl Graph {
             end
         };
         for task in self.movers(states).iter() {
-            let own = |state: usize| self.nodes[state].steps.iter().find(|(other, to)| *other == task && inside.contains(to));
+            let own = |state: usize| {
+                self.nodes[state]
+                    .steps
+                    .iter()
+                    .find(|(other, to)| *other == task && inside.contains(to))
+            };
             at = go(&mut round, at, &|state| own(state).is_some());
             round.push(task);
             at = own(at).expect("it was looked for").1;
@@ -124,8 +137,14 @@ impl Graph {
         schedule
     }
 
-    /// Who has to run to come from one state to the first that is wanted, by the shortest way, if it may lead inside only; and that one.
-    fn way(&self, from: usize, wanted: impl Fn(usize) -> bool, inside: Option<&HashSet<usize>>) -> (Vec<usize>, usize) {
+    /// Who has to run to come from one state to the first that is wanted, by the shortest way, if
+    /// it may lead inside only; and that one.
+    fn way(
+        &self,
+        from: usize,
+        wanted: impl Fn(usize) -> bool,
+        inside: Option<&HashSet<usize>>,
+    ) -> (Vec<usize>, usize) {
         let mut came: HashMap<usize, Option<(usize, usize)>> = HashMap::from([(from, None)]);
         let mut next = VecDeque::from([from]);
         while let Some(state) = next.pop_front() {
@@ -145,13 +164,17 @@ impl Graph {
                 }
             }
         }
-        unreachable!("every state was reached from the first, and those of a circle are strongly connected")
+        unreachable!(
+            "every state was reached from the first, and those of a circle are strongly connected"
+        )
     }
 
     /// The strongly connected sets among these, as far as there is a circle in them (Tarjan).
     fn components(&self, states: &[usize]) -> Vec<Vec<usize>> {
-        let inside: HashMap<usize, usize> = states.iter().enumerate().map(|(at, &state)| (state, at)).collect();
-        let (mut index, mut low, mut on) = (vec![usize::MAX; states.len()], vec![0; states.len()], vec![false; states.len()]);
+        let inside: HashMap<usize, usize> =
+            states.iter().enumerate().map(|(at, &state)| (state, at)).collect();
+        let (mut index, mut low, mut on) =
+            (vec![usize::MAX; states.len()], vec![0; states.len()], vec![false; states.len()]);
         let (mut stack, mut found, mut next) = (Vec::new(), Vec::new(), 0);
         for root in 0..states.len() {
             if index[root] != usize::MAX {
@@ -180,11 +203,15 @@ impl Graph {
                     low[before] = low[before].min(low[at]);
                 }
                 if low[at] == index[at] {
-                    let begin = stack.iter().rposition(|&other| other == at).expect("it is on the stack");
+                    let begin =
+                        stack.iter().rposition(|&other| other == at).expect("it is on the stack");
                     let members: Vec<usize> = stack.drain(begin..).collect();
                     members.iter().for_each(|&member| on[member] = false);
-                    let component: Vec<usize> = members.iter().map(|&member| states[member]).collect();
-                    if component.len() > 1 || self.nodes[component[0]].steps.iter().any(|step| step.1 == component[0]) {
+                    let component: Vec<usize> =
+                        members.iter().map(|&member| states[member]).collect();
+                    if component.len() > 1
+                        || self.nodes[component[0]].steps.iter().any(|step| step.1 == component[0])
+                    {
                         found.push(component);
                     }
                 }

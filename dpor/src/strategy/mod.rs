@@ -27,17 +27,20 @@ pub enum Strategy {
     Dpor,
     /// Every interleaving, without any reduction.
     Dfs,
-    /// Every state once, as far as races ask for it: [`Dpor`](Self::Dpor) that does not go on from a state that it has gone on from before. For
-    /// programs that [name their state](crate::name_state); see the crate's documentation.
+    /// Every state once, as far as races ask for it: [`Dpor`](Self::Dpor) that does not go on from
+    /// a state that it has gone on from before. For programs that [name their
+    /// state](crate::name_state); see the crate's documentation.
     States,
-    /// A random enabled task at every step. Samplers give up an execution after 20,000 steps; it counts as cut.
+    /// A random enabled task at every step. Samplers give up an execution after 20,000 steps; it
+    /// counts as cut.
     Random {
         /// Seed of the random choices.
         seed: u64,
         /// Executions to sample.
         iterations: u64,
     },
-    /// Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): random priorities, changed at `depth - 1` random steps.
+    /// Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): random priorities,
+    /// changed at `depth - 1` random steps.
     Pct {
         /// Seed of the random choices.
         seed: u64,
@@ -46,8 +49,8 @@ pub enum Strategy {
         /// Executions to sample.
         iterations: u64,
     },
-    /// A random walk that weighs tasks by how many steps they have left, so that interleavings are nearly equally likely (Zhao et
-    /// al., ASPLOS 2025).
+    /// A random walk that weighs tasks by how many steps they have left, so that interleavings are
+    /// nearly equally likely (Zhao et al., ASPLOS 2025).
     Urw {
         /// Seed of the random choices.
         seed: u64,
@@ -56,8 +59,9 @@ pub enum Strategy {
     },
     /// One execution again.
     Replay(Schedule),
-    /// Every execution without preemptions, then with one, and so on, until one fails; the failing execution reported has the
-    /// fewest preemptions, and among those the fewest switches and then steps.
+    /// Every execution without preemptions, then with one, and so on, until one fails; the failing
+    /// execution reported has the fewest preemptions, and among those the fewest switches and then
+    /// steps.
     FewestPreemptions {
         /// The most preemptions to try; `None` for no limit.
         max: Option<u32>,
@@ -74,20 +78,24 @@ pub(crate) trait Explore: Send {
     /// Prepare the next execution: false if there is none.
     fn begin(&mut self, core: &mut Core) -> bool;
 
-    /// The task to run from the state at hand, whose enabled tasks are known and not empty; `None` to cut the execution.
+    /// The task to run from the state at hand, whose enabled tasks are known and not empty; `None`
+    /// to cut the execution.
     fn choose(&mut self, core: &mut Core) -> Option<usize>;
 
-    /// Whether the task, which could go on without a step since it was spawned or has joined another, is to do so later.
+    /// Whether the task, which could go on without a step since it was spawned or has joined
+    /// another, is to do so later.
     fn delays(&self, _core: &Core, _task: usize) -> bool {
         false
     }
 
-    /// Which of so many outcomes the last event has, if there are several; `None` if the strategy does not go through them, or has none that fits.
+    /// Which of so many outcomes the last event has, if there are several; `None` if the strategy
+    /// does not go through them, or has none that fits.
     fn pick(&mut self, _core: &mut Core, _of: u32) -> Option<u32> {
         None
     }
 
-    /// The last event has happened and its outcome is known. Not called for events that are repeated.
+    /// The last event has happened and its outcome is known. Not called for events that are
+    /// repeated.
     fn executed(&mut self, _core: &mut Core) {}
 
     /// The execution is over.
@@ -113,12 +121,18 @@ pub(crate) trait Explore: Send {
         None
     }
 
-    /// Fill in what only the strategy knows. `finished` if `begin` said that there is no further execution.
+    /// Fill in what only the strategy knows. `finished` if `begin` said that there is no further
+    /// execution.
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report);
 }
 
 /// The strategy's working part.
-pub(crate) fn explore(strategy: &Strategy, rules: Rules, part: Part, worker: Worker) -> Box<dyn Explore> {
+pub(crate) fn explore(
+    strategy: &Strategy,
+    rules: Rules,
+    part: Part,
+    worker: Worker,
+) -> Box<dyn Explore> {
     match strategy.clone() {
         Strategy::Dpor | Strategy::Dfs => {
             let plain = *strategy == Strategy::Dfs;
@@ -126,7 +140,9 @@ pub(crate) fn explore(strategy: &Strategy, rules: Rules, part: Part, worker: Wor
         }
         Strategy::States => Box::new(states::States::new(rules)),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
-        Strategy::Pct { seed, depth, iterations } => Box::new(random::Pct::new(seed, depth, iterations)),
+        Strategy::Pct { seed, depth, iterations } => {
+            Box::new(random::Pct::new(seed, depth, iterations))
+        }
         Strategy::Urw { seed, iterations } => Box::new(random::Urw::new(seed, iterations)),
         Strategy::Replay(schedule) => Box::new(replay::Replay::new(schedule)),
         Strategy::FewestPreemptions { max } => Box::new(fewest::Fewest::new(max)),

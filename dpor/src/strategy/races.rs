@@ -1,4 +1,5 @@
-//! Races: which earlier state must also run something else, so that two dependent operations come in the other order.
+//! Races: which earlier state must also run something else, so that two dependent operations come
+//! in the other order.
 
 use crate::access::{Access, Class, Op};
 use crate::dependence::{Rule, Rules};
@@ -50,10 +51,15 @@ fn known_before(core: &mut Core, summaries: &Summaries, later: Later, before: &m
         Some(_) => before.extend_from_slice(core.trace.task_clock(task)),
         None => before.resize(core.trace.task_clock(0).len(), 0),
     }
-    // What it will hold and does not hold now it has to take first: after all who have had it for themselves, and, to have it for itself, after all.
+    // What it will hold and does not hold now it has to take first: after all who have had it for
+    // themselves, and, to have it for itself, after all.
     for &(lock, alone) in summaries.locks(later) {
         let Some(lock) = core.object_of(lock) else { continue };
-        if core.tasks().get(task).is_some_and(|task| task.held.iter().any(|&(held, _)| held == lock)) {
+        if core
+            .tasks()
+            .get(task)
+            .is_some_and(|task| task.held.iter().any(|&(held, _)| held == lock))
+        {
             continue;
         }
         let mut event = core.trace.last_on(lock);
@@ -93,7 +99,8 @@ impl Races {
         self.before = before;
     }
 
-    /// The state at hand was gone on from before. Check what follows it against all that has led to it now.
+    /// The state at hand was gone on from before. Check what follows it against all that has led to
+    /// it now.
     pub(crate) fn of_summary(&mut self, core: &mut Core, summaries: &Summaries, summary: &Bits) {
         let depth = core.trace.depth;
         for number in summary.iter() {
@@ -105,7 +112,9 @@ impl Races {
                 continue;
             };
             // An object that is not there yet has no events.
-            let Some(object) = core.object_of(later.object).filter(|_| !later.data) else { continue };
+            let Some(object) = core.object_of(later.object).filter(|_| !later.data) else {
+                continue;
+            };
             let task = later.task as usize;
             let mut before = std::mem::take(&mut self.before);
             known_before(core, summaries, later, &mut before);
@@ -129,15 +138,27 @@ impl Races {
         }
     }
 
-    /// Might an access to data that can follow the state at hand race with one before it, as far as is known?
-    pub(crate) fn data_may_race(&mut self, core: &mut Core, summaries: &Summaries, summary: &Bits) -> bool {
+    /// Might an access to data that can follow the state at hand race with one before it, as far as
+    /// is known?
+    pub(crate) fn data_may_race(
+        &mut self,
+        core: &mut Core,
+        summaries: &Summaries,
+        summary: &Bits,
+    ) -> bool {
         if summary.has_raced() {
             return true;
         }
-        let data = summary.iter().filter_map(|number| summaries.later(number)).filter(|later| later.data);
+        let data =
+            summary.iter().filter_map(|number| summaries.later(number)).filter(|later| later.data);
         data.into_iter().any(|later| {
             known_before(core, summaries, later, &mut self.before);
-            core.data.might_race(later.object, later.access == Access::Write, later.task as usize, &self.before)
+            core.data.might_race(
+                later.object,
+                later.access == Access::Write,
+                later.task as usize,
+                &self.before,
+            )
         })
     }
 
@@ -149,17 +170,23 @@ impl Races {
             End::Cut => Rule::BlockedAtCut,
             End::Failed if core.stuck() => Rule::BlockedAtDeadlock,
             End::Failed => {
-                // A failure ends the execution for everyone: whatever else could have run instead must get its chance.
+                // A failure ends the execution for everyone: whatever else could have run instead
+                // must get its chance.
                 if depth > 0 && rules.has(Rule::InsteadOfFailure) {
                     core.trace.frame_mut(depth - 1).run_all_enabled();
                 }
-                // Others would have gone on before the failure, had something been later on which it depends and they do not.
+                // Others would have gone on before the failure, had something been later on which
+                // it depends and they do not.
                 let (failed, overtaken) = core.overtaken();
                 let trace = &mut core.trace;
                 for task in overtaken {
                     for event in 0..depth - 1 {
-                        let others = trace.before(event, trace.task_clock(task)) || trace.before(event, trace.clock(depth - 1));
-                        if trace.before(event, trace.task_clock(failed)) && !others && rules.has(Rule::UnannouncedAtFailure) {
+                        let others = trace.before(event, trace.task_clock(task))
+                            || trace.before(event, trace.clock(depth - 1));
+                        if trace.before(event, trace.task_clock(failed))
+                            && !others
+                            && rules.has(Rule::UnannouncedAtFailure)
+                        {
                             trace.frame_mut(event).run_all_enabled();
                         }
                     }
@@ -175,7 +202,8 @@ impl Races {
             if waiting.state != TaskState::Pending {
                 continue;
             }
-            // In a state that was cut, what is enabled sleeps: it has been checked where it was run.
+            // In a state that was cut, what is enabled sleeps: it has been checked where it was
+            // run.
             if end == End::Cut && core.trace.frame(depth).enabled.contains(task) {
                 continue;
             }
@@ -210,7 +238,8 @@ impl Races {
             event = frame.prev;
             let exclusive = frame.class == Class::Exclusive;
             let owner = frame.owner;
-            // Of what comes before another's store, only what its task read from the store itself is not ordered before it.
+            // Of what comes before another's store, only what its task read from the store itself
+            // is not ordered before it.
             if forwarded != NONE && (exclusive || frame.task != forwarded) {
                 if exclusive && owner != forwarded {
                     return;
@@ -227,7 +256,8 @@ impl Races {
             let ordered = trace.before(index, late.clock);
             let covered = !self.covered.is_empty() && trace.before(index, &self.covered);
             if ordered || covered {
-                // Everything earlier on this object comes before an exclusive access, so it is ordered or covered as well.
+                // Everything earlier on this object comes before an exclusive access, so it is
+                // ordered or covered as well.
                 if exclusive {
                     forwarded = owner;
                     if forwarded == NONE {
@@ -243,14 +273,16 @@ impl Races {
             let waited = late.blocks && late.announced <= index;
             let ready = frame.ready.contains(late.task);
             if waited && !ready && trace.rules.has(Rule::PastUnready) {
-                // What would have made it ready depends on this event, and races with it itself; but not if it is of one kind.
+                // What would have made it ready depends on this event, and races with it itself;
+                // but not if it is of one kind.
                 if !exclusive && frame.class != Class::Reader {
                     self.reverse(trace, index, late, true);
                 }
                 continue;
             }
             self.reverse(trace, index, late, false);
-            // Whether it was ready there is not known if it was not announced yet: look further back.
+            // Whether it was ready there is not known if it was not announced yet: look further
+            // back.
             if late.blocks && !waited && trace.rules.has(Rule::PastUnready) {
                 continue;
             }
@@ -285,7 +317,8 @@ impl Races {
                 continue;
             }
             let frame = trace.frame(index);
-            let dependent = frame.op.object == object && trace.rules.dependent(frame.class, late.class);
+            let dependent =
+                frame.op.object == object && trace.rules.dependent(frame.class, late.class);
             if dependent && !frame.forwards(late.task, late.class, late.owner) {
                 beside = true;
                 for (mine, &theirs) in self.clock.iter_mut().zip(clock) {
@@ -305,14 +338,19 @@ impl Races {
         if state.closed {
             return;
         }
-        if late.blocks && (beside || late.later) && matches!(state.class, Class::Shared | Class::Update) {
+        if late.blocks
+            && (beside || late.later)
+            && matches!(state.class, Class::Shared | Class::Update)
+        {
             if trace.rules.has(Rule::SharedBeforeBlocking) {
                 trace.frame_mut(event).run_all_enabled();
             }
             return;
         }
         let known = !late.later || !trace.rules.has(Rule::UnknownBefore);
-        let leads = known && self.first[late.task] == 0 && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);
+        let leads = known
+            && self.first[late.task] == 0
+            && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);
         if leads {
             self.initials.insert(late.task);
         }

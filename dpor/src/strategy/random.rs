@@ -25,7 +25,8 @@ impl Rng {
     }
 }
 
-/// Steps after which a sampled execution is given up: it may go round in a loop that is fair to nobody, or never twice in the same state.
+/// Steps after which a sampled execution is given up: it may go round in a loop that is fair to
+/// nobody, or never twice in the same state.
 const LONGEST: usize = 20_000;
 
 /// Uniform choice at every step.
@@ -82,7 +83,15 @@ pub(crate) struct Pct {
 impl Pct {
     pub(crate) fn new(seed: u64, depth: u32, iterations: u64) -> Self {
         let (priorities, changes) = (Vec::new(), Vec::new());
-        Pct { rng: Rng::new(seed), left: iterations, depth, priorities, changes, lowered: 0, longest: 0 }
+        Pct {
+            rng: Rng::new(seed),
+            left: iterations,
+            depth,
+            priorities,
+            changes,
+            lowered: 0,
+            longest: 0,
+        }
     }
 }
 
@@ -137,7 +146,8 @@ impl Explore for Pct {
     }
 }
 
-/// A task is chosen with a probability proportional to the steps that it has left, judging by earlier executions.
+/// A task is chosen with a probability proportional to the steps that it has left, judging by
+/// earlier executions.
 pub(crate) struct Urw {
     rng: Rng,
     left: u64,

@@ -21,7 +21,10 @@ impl Replay {
         let step = core.trace.depth - 1;
         let choice = self.schedule.choice(step);
         if choice >= of {
-            core.misfit.get_or_insert((step, format!("outcome {choice} is asked for, and the highest is {}", of - 1)));
+            core.misfit.get_or_insert((
+                step,
+                format!("outcome {choice} is asked for, and the highest is {}", of - 1),
+            ));
         }
         (choice < of).then_some(choice)
     }
@@ -55,8 +58,12 @@ impl Explore for Replay {
         }
         let why = match core.tasks().get(wanted) {
             None => format!("there is no task {wanted}"),
-            Some(task) if task.state == TaskState::Pending => format!("task {wanted} ({}) is blocked at {}", task.name, task.op),
-            Some(task) if task.state == TaskState::Finished => format!("task {wanted} ({}) has ended", task.name),
+            Some(task) if task.state == TaskState::Pending => {
+                format!("task {wanted} ({}) is blocked at {}", task.name, task.op)
+            }
+            Some(task) if task.state == TaskState::Finished => {
+                format!("task {wanted} ({}) has ended", task.name)
+            }
             Some(task) => format!("task {wanted} ({}) waits for another task's end", task.name),
         };
         core.misfit = Some((depth, why));

@@ -1,4 +1,5 @@
-//! Depth-first exploration that goes on from each state once. See the crate's documentation for why that is enough.
+//! Depth-first exploration that goes on from each state once. See the crate's documentation for why
+//! that is enough.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,7 +62,8 @@ pub(crate) struct States {
     /// States that were gone on from, once each, though they may be forgotten.
     states: u64,
     hits: u64,
-    /// The execution goes on from a known state as one did before, to see whether everything is as it was: what comes next then.
+    /// The execution goes on from a known state as one did before, to see whether everything is as
+    /// it was: what comes next then.
     follows: Option<Next>,
     checking: bool,
     /// A state was met again on the path: executions need not end.
@@ -73,7 +75,8 @@ pub(crate) struct States {
     shows: Option<Vec<usize>>,
 }
 
-/// So many known states at the beginning are gone on from for a check, and every so many-th after that.
+/// So many known states at the beginning are gone on from for a check, and every so many-th after
+/// that.
 const CHECKED: u64 = 64;
 const EVERY: u64 = 32;
 /// For so many steps.
@@ -100,7 +103,8 @@ impl States {
         }
     }
 
-    /// The deepest state from which something is left to run, and that. States after it are done with.
+    /// The deepest state from which something is left to run, and that. States after it are done
+    /// with.
     fn next_branch(&mut self, core: &mut Core) -> Option<(usize, usize)> {
         while let Some(state) = self.path.len().checked_sub(1) {
             core.trace.frame_mut(state).done_with_event();
@@ -149,7 +153,10 @@ impl States {
         let mut visit = Visit { key, shared: core.shared, after: Bits::default(), known: true };
         let Some(known) = self.known.get_mut(&key) else {
             let summary = self.summaries.share(Bits::default());
-            self.known.insert(key, Known { sleep: frame.sleep.clone(), summary, open: true, check, next: None });
+            self.known.insert(
+                key,
+                Known { sleep: frame.sleep.clone(), summary, open: true, check, next: None },
+            );
             self.states += 1;
             self.path.push(Visit { known: false, ..visit });
             return true;
@@ -157,7 +164,9 @@ impl States {
         if known.check != check {
             self.path.push(visit);
             core.differs(
-                "a state that was reached before is reached again, and other tasks can run, or are about to do something else".into(),
+                "a state that was reached before is reached again, and other tasks can run, or \
+                 are about to do something else"
+                    .into(),
             );
             return false;
         }
@@ -167,7 +176,8 @@ impl States {
             self.path.push(visit);
             return false;
         }
-        let woken: TaskSet = known.sleep.iter().filter(|&task| !frame.sleep.contains(task)).collect();
+        let woken: TaskSet =
+            known.sleep.iter().filter(|&task| !frame.sleep.contains(task)).collect();
         visit.after = (*known.summary).clone();
         let summary = Arc::clone(&known.summary);
         if woken.is_empty() || !self.rules.has(Rule::WokenStates) {
@@ -187,12 +197,18 @@ impl States {
         !self.path[depth].known
     }
 
-    /// The key of the state at hand, to which how accesses to data are ordered belongs if that might matter. Where every step of every state is run,
-    /// two that race come next to each other.
+    /// The key of the state at hand, to which how accesses to data are ordered belongs if that
+    /// might matter. Where every step of every state is run, two that race come next to each other.
     fn with_data(&mut self, core: &mut Core, key: u128) -> u128 {
-        let summary = self.known.get(&key).filter(|known| !known.open).map(|known| Arc::clone(&known.summary));
+        let summary = self
+            .known
+            .get(&key)
+            .filter(|known| !known.open)
+            .map(|known| Arc::clone(&known.summary));
         match summary {
-            Some(summary) if self.races.data_may_race(core, &self.summaries, &summary) => core.state_with_data(key),
+            Some(summary) if self.races.data_may_race(core, &self.summaries, &summary) => {
+                core.state_with_data(key)
+            }
             _ => key,
         }
     }
@@ -229,18 +245,28 @@ impl States {
     /// Go on from a known state as an execution did before, and compare.
     fn follow(&mut self, core: &mut Core, key: u128, check: u64) -> Option<usize> {
         let expected = self.follows.take()?;
-        if !self.known.get(&key).is_some_and(|known| known.check == check && expected == Next::State(key)) {
-            core.differs("a state that was reached before is reached again, and the same step leads to another state".into());
+        if !self
+            .known
+            .get(&key)
+            .is_some_and(|known| known.check == check && expected == Next::State(key))
+        {
+            core.differs(
+                "a state that was reached before is reached again, and the same step leads to \
+                 another state"
+                    .into(),
+            );
             return None;
         }
         let key = if self.graph.is_some() { key } else { self.with_data(core, key) };
         // It may go round in a circle.
-        let (task, next) = self.known.get(&key)?.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
+        let (task, next) =
+            self.known.get(&key)?.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
         self.follows = Some(next);
         Some(task)
     }
 
-    /// What waits when an execution ends has to be known to those who come to the states on the way again.
+    /// What waits when an execution ends has to be known to those who come to the states on the way
+    /// again.
     fn remember_waiting(&mut self, core: &mut Core, end: End) {
         let depth = core.trace.depth;
         let here = core.trace.len() > depth;
@@ -249,12 +275,21 @@ impl States {
             Summaries::overtaken(&mut waiting);
         }
         for (index, task) in core.tasks().iter().enumerate() {
-            if task.state != TaskState::Pending || end == End::Cut && here && core.trace.frame(depth).enabled.contains(index) {
+            if task.state != TaskState::Pending
+                || end == End::Cut && here && core.trace.frame(depth).enabled.contains(index)
+            {
                 continue;
             }
             let class = task.op.access.class(false);
             let held = self.summaries.held(core.held(index));
-            let later = Later::new(index, task.op, core.creator(task.op.object), class, task.blocks(), held);
+            let later = Later::new(
+                index,
+                task.op,
+                core.creator(task.op.object),
+                class,
+                task.blocks(),
+                held,
+            );
             waiting.insert(self.summaries.number(later));
         }
         if self.path.len() <= depth && depth > 0 {
@@ -275,7 +310,8 @@ impl States {
         core.rewind(0);
     }
 
-    /// The search is over: what livelocks there are is shown by one execution each. False if there is none left.
+    /// The search is over: what livelocks there are is shown by one execution each. False if there
+    /// is none left.
     fn show_livelock(&mut self, core: &mut Core) -> bool {
         let Some(graph) = &self.graph else { return false };
         let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.trace.fairness));
@@ -310,7 +346,10 @@ impl Explore for States {
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
         let depth = core.trace.depth;
         if let Some(shows) = &self.shows {
-            return shows.get(depth).copied().filter(|&task| core.trace.frame(depth).ready.contains(task));
+            return shows
+                .get(depth)
+                .copied()
+                .filter(|&task| core.trace.frame(depth).ready.contains(task));
         }
         if let Some(task) = self.branch.take() {
             (core.shared, core.telling) = (self.path[depth].shared, true);
@@ -319,16 +358,22 @@ impl Explore for States {
         }
         let Some((key, check)) = core.state() else {
             if core.failure.is_none() {
-                core.give_up_for(Unfinished::Unavailable("the program does not name its state".into()));
+                core.give_up_for(Unfinished::Unavailable(
+                    "the program does not name its state".into(),
+                ));
             }
             return None;
         };
-        // A round forgets what it has touched, so what races need not come next to each other in a circle.
+        // A round forgets what it has touched, so what races need not come next to each other in a
+        // circle.
         let key = if self.graph.is_some() { core.state_with_data(key) } else { key };
         if self.checking {
             return self.follow(core, key, check);
         }
-        if self.graph.is_some() && self.states >= core.max_states as u64 && !self.known.contains_key(&key) {
+        if self.graph.is_some()
+            && self.states >= core.max_states as u64
+            && !self.known.contains_key(&key)
+        {
             core.give_up_for(Unfinished::States(core.max_states));
             return None;
         }
@@ -353,7 +398,8 @@ impl Explore for States {
         if self.graph.is_some() {
             frame.run_all_enabled();
         }
-        let before = self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
+        let before =
+            self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
         let frame = core.trace.frame_mut(depth);
         // Going on with the running task needs no context switch.
         let choice = before
@@ -372,7 +418,8 @@ impl Explore for States {
         let (task, op, class) = (frame.task as usize, frame.op, frame.class);
         // Not what it takes by this step.
         let held = self.summaries.held(core.held(task));
-        let later = Later::new(task, op, core.creator(op.object), class, core.tasks()[task].blocks(), held);
+        let later =
+            Later::new(task, op, core.creator(op.object), class, core.tasks()[task].blocks(), held);
         let number = self.summaries.number(later);
         self.path[depth].after.insert(number);
         self.races.of_last_event(core);
@@ -381,7 +428,11 @@ impl Explore for States {
     fn end(&mut self, core: &mut Core, end: End) {
         if self.shows.take().is_some() {
             if core.failure.is_none() && !core.given_up {
-                core.failure_at_end("a cycle of states that is fair to everybody is found, and no livelock when it is gone through".into());
+                core.failure_at_end(
+                    "a cycle of states that is fair to everybody is found, and no livelock when \
+                     it is gone through"
+                        .into(),
+                );
             }
             return;
         }
@@ -391,7 +442,11 @@ impl Explore for States {
         if self.checking {
             // It may also have been cut where nothing more is remembered.
             if end != End::Cut && self.follows.is_some_and(|next| next != Next::End) {
-                core.failure_at_end("a state that was reached before is reached again, and the same step ends the execution".into());
+                core.failure_at_end(
+                    "a state that was reached before is reached again, and the same step ends the \
+                     execution"
+                        .into(),
+                );
             }
             return;
         }

@@ -26,14 +26,39 @@ pub(crate) struct Later {
 }
 
 impl Later {
-    pub(crate) fn new(task: usize, op: Op, object: Creator, class: Class, blocks: bool, held: u32) -> Self {
-        Later { task: task as u32, object, data: false, access: op.access, class, blocks, first: true, held }
+    pub(crate) fn new(
+        task: usize,
+        op: Op,
+        object: Creator,
+        class: Class,
+        blocks: bool,
+        held: u32,
+    ) -> Self {
+        Later {
+            task: task as u32,
+            object,
+            data: false,
+            access: op.access,
+            class,
+            blocks,
+            first: true,
+            held,
+        }
     }
 
     /// An access to plain data.
     pub(crate) fn data(task: usize, object: Creator, write: bool, held: u32) -> Self {
         let access = if write { Access::Write } else { Access::Read };
-        Later { task: task as u32, object, data: true, access, class: access.class(false), blocks: false, first: false, held }
+        Later {
+            task: task as u32,
+            object,
+            data: true,
+            access,
+            class: access.class(false),
+            blocks: false,
+            first: false,
+            held,
+        }
     }
 }
 
@@ -106,7 +131,8 @@ const OVERTAKEN: u32 = 0;
 pub(crate) const RACED: u32 = 1;
 
 impl Summaries {
-    /// What has this number; `None` if that is a failure which may ask for anything in every state before it.
+    /// What has this number; `None` if that is a failure which may ask for anything in every state
+    /// before it.
     pub(crate) fn later(&self, number: u32) -> Option<Later> {
         Some(self.laters[number.checked_sub(2)? as usize])
     }
@@ -150,7 +176,8 @@ impl Summaries {
         number
     }
 
-    /// The same, seen from the state that `task` has left: what it did next is not its next step any more.
+    /// The same, seen from the state that `task` has left: what it did next is not its next step
+    /// any more.
     pub(crate) fn before(&mut self, bits: &mut Bits, task: u32) {
         for at in 0..self.firsts.get(task as usize).map_or(0, Vec::len) {
             let number = self.firsts[task as usize][at];

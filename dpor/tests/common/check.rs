@@ -29,14 +29,21 @@ pub struct Seen {
 /// Whether two accesses depend on each other, written down a second time.
 fn dependent(a: (Op, Option<bool>), b: (Op, Option<bool>)) -> bool {
     use Access::*;
-    let reads = |(op, success): (Op, Option<bool>)| matches!(op.access, Read | Wait) || success == Some(false);
-    let shared = |(op, success): (Op, Option<bool>)| {
-        matches!(op.access, AcquireShared | ReleaseShared) || (op.access == TryAcquireShared && success == Some(true))
+    let reads = |(op, success): (Op, Option<bool>)| {
+        matches!(op.access, Read | Wait) || success == Some(false)
     };
-    a.0.object == b.0.object && !(reads(a) && reads(b)) && !(shared(a) && shared(b)) && !(a.0.access == Update && b.0.access == Update)
+    let shared = |(op, success): (Op, Option<bool>)| {
+        matches!(op.access, AcquireShared | ReleaseShared)
+            || (op.access == TryAcquireShared && success == Some(true))
+    };
+    a.0.object == b.0.object
+        && !(reads(a) && reads(b))
+        && !(shared(a) && shared(b))
+        && !(a.0.access == Update && b.0.access == Update)
 }
 
-/// The execution up to reordering of independent steps: each step with the dependent steps right before it.
+/// The execution up to reordering of independent steps: each step with the dependent steps right
+/// before it.
 fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
     let mut counts = [0; 16];
     let mut names = Vec::new();
@@ -47,8 +54,10 @@ fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
     let mut class: Vec<String> = (0..events.len())
         .map(|i| {
             let (_, op, success) = events[i];
-            let before: BTreeSet<(usize, i32)> =
-                (0..i).filter(|&j| dependent((events[j].1, events[j].2), (op, success))).map(|j| names[j]).collect();
+            let before: BTreeSet<(usize, i32)> = (0..i)
+                .filter(|&j| dependent((events[j].1, events[j].2), (op, success)))
+                .map(|j| names[j])
+                .collect();
             format!("{:?} {op} {success:?} after {before:?}", names[i])
         })
         .collect();
@@ -57,7 +66,10 @@ fn class(events: &[(usize, Op, Option<bool>)]) -> Vec<String> {
 }
 
 /// The inequivalent executions of a program that does not fail.
-pub fn classes(explorer: Explorer, program: impl Fn() + Send + Sync + 'static) -> (Report, BTreeSet<Vec<String>>) {
+pub fn classes(
+    explorer: Explorer,
+    program: impl Fn() + Send + Sync + 'static,
+) -> (Report, BTreeSet<Vec<String>>) {
     let classes = Arc::new(Mutex::new(BTreeSet::new()));
     let sink = Arc::clone(&classes);
     let explorer = explorer.on_execution(move |execution| {
@@ -80,7 +92,8 @@ pub fn run(program: &Program) -> impl Fn() + Send + Sync + 'static {
         WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
         let (named, left_out) = (Rc::clone(&world), LEFT_OUT.get());
         dpor::name_state(move |digest| named.name(digest, left_out));
-        let mine: Vec<usize> = (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
+        let mine: Vec<usize> =
+            (0..program.tasks.len()).filter(|&task| program.started_by_main(task)).collect();
         for &task in &mine {
             world.start(task);
         }
@@ -101,30 +114,39 @@ pub fn run(program: &Program) -> impl Fn() + Send + Sync + 'static {
 pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Report, Seen) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let sink = Arc::clone(&seen);
-    let explorer = explorer.budget(Budget { executions: most, time: None }).on_execution(move |execution| {
-        let ending = WORLD.with(|world| world.borrow().as_ref().map(|world| world.ending())).unwrap_or_default();
-        let mut seen = sink.lock().unwrap();
-        match execution.failure.map(|failure| &failure.kind) {
-            None if execution.end == End::Cut => return ControlFlow::Continue(()),
-            None => drop(seen.endings.insert(ending)),
-            Some(FailureKind::Panic { message, .. }) => drop(seen.failures.insert(message.clone())),
-            Some(FailureKind::Deadlock { .. }) => drop(seen.endings.insert(format!("deadlock {ending}"))),
-            Some(other) => drop(seen.failures.insert(other.class())),
-        }
-        if execution.failure.is_some() {
-            let now = (execution.preemptions, execution.switches, execution.steps);
-            if let Some(FailureKind::Panic { message, .. }) = execution.failure.map(|failure| &failure.kind) {
-                let fewest = seen.fewest_of.entry(message.clone()).or_insert(now);
-                *fewest = now.min(*fewest);
+    let explorer =
+        explorer.budget(Budget { executions: most, time: None }).on_execution(move |execution| {
+            let ending = WORLD
+                .with(|world| world.borrow().as_ref().map(|world| world.ending()))
+                .unwrap_or_default();
+            let mut seen = sink.lock().unwrap();
+            match execution.failure.map(|failure| &failure.kind) {
+                None if execution.end == End::Cut => return ControlFlow::Continue(()),
+                None => drop(seen.endings.insert(ending)),
+                Some(FailureKind::Panic { message, .. }) => {
+                    seen.failures.insert(message.clone());
+                }
+                Some(FailureKind::Deadlock { .. }) => {
+                    seen.endings.insert(format!("deadlock {ending}"));
+                }
+                Some(other) => drop(seen.failures.insert(other.class())),
             }
-            seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
-        }
-        match execution.failure_key() {
-            Some(key) => drop(seen.panics.insert(key)),
-            None => drop(seen.classes.insert(class(&execution.events().collect::<Vec<_>>()))),
-        }
-        ControlFlow::Continue(())
-    });
+            if execution.failure.is_some() {
+                let now = (execution.preemptions, execution.switches, execution.steps);
+                if let Some(FailureKind::Panic { message, .. }) =
+                    execution.failure.map(|failure| &failure.kind)
+                {
+                    let fewest = seen.fewest_of.entry(message.clone()).or_insert(now);
+                    *fewest = now.min(*fewest);
+                }
+                seen.fewest = Some(seen.fewest.map_or(now, |fewest| fewest.min(now)));
+            }
+            match execution.failure_key() {
+                Some(key) => drop(seen.panics.insert(key)),
+                None => drop(seen.classes.insert(class(&execution.events().collect::<Vec<_>>()))),
+            }
+            ControlFlow::Continue(())
+        });
     let report = explorer.run(run(program));
     WORLD.with(|slot| *slot.borrow_mut() = None);
     let seen = std::mem::take(&mut *seen.lock().unwrap());
@@ -134,9 +156,12 @@ pub fn explore(program: &Program, explorer: Explorer, most: Option<u64>) -> (Rep
 /// Executions after which plain enumeration gives up.
 const MOST: u64 = 6_000;
 
-/// What is wrong with the exploration by states of this program: `Ok(None)` if plain enumeration is too long to tell, else the executions of
-/// source-DPOR, and states and executions.
-pub fn fault_by_states(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64, u64)>, String> {
+/// What is wrong with the exploration by states of this program: `Ok(None)` if plain enumeration is
+/// too long to tell, else the executions of source-DPOR, and states and executions.
+pub fn fault_by_states(
+    program: &Program,
+    dropped: Option<Rule>,
+) -> Result<Option<(u64, u64, u64)>, String> {
     let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
     if !plain_report.exhausted {
         return Ok(None);
@@ -159,7 +184,8 @@ pub fn fault_by_states(program: &Program, dropped: Option<Rule>) -> Result<Optio
     Ok(Some((dpor.executions, report.states, report.executions)))
 }
 
-/// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is too long to tell.
+/// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is
+/// too long to tell.
 pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64)>, String> {
     let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
     if !plain_report.exhausted {
@@ -180,7 +206,11 @@ pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u6
         return Err(format!("endings {:#?}, plainly {:#?}", reduced.endings, plain.endings));
     }
     if reduced.panics != plain.panics {
-        return Err(format!("{} ways to panic, plainly {}", reduced.panics.len(), plain.panics.len()));
+        return Err(format!(
+            "{} ways to panic, plainly {}",
+            reduced.panics.len(),
+            plain.panics.len()
+        ));
     }
     let (classes, complete) = (plain.classes.len() + plain.panics.len(), report.complete);
     if reduced.classes.len() != plain.classes.len() || complete != classes as u64 {

@@ -142,10 +142,12 @@ pub fn family(variant: Variant, n: usize, t: usize, k: usize) -> impl Fn() + Sen
         let (page, anon) = (Lock::new(), Lock::new());
         let locked = matches!(variant, Variant::FixedAtomic | Variant::FixedPlain);
         let plain = variant == Variant::FixedPlain;
-        let vmas: Rc<Vec<(Word, Word)>> = Rc::new((0..n).map(|_| (Word::new(0), Word::new(2))).collect());
+        let vmas: Rc<Vec<(Word, Word)>> =
+            Rc::new((0..n).map(|_| (Word::new(0), Word::new(2))).collect());
         let ptes = Rc::new(Cell::new(0usize));
         let read = move |word: &Word| if plain { word.peek() } else { word.read() };
-        let write = move |word: &Word, value| if plain { word.0.1.set(value) } else { word.write(value) };
+        let write =
+            move |word: &Word, value| if plain { word.0.1.set(value) } else { word.write(value) };
         let mut tasks = Vec::new();
         {
             let (page, anon, vmas, ptes) = (page.clone(), anon.clone(), vmas.clone(), ptes.clone());

@@ -11,7 +11,8 @@ use super::sem::Sem;
 /// One instruction. The small numbers name objects.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Instr {
-    /// A mutex: take it (unless held), try it, give it back (if held), wait until it is free, look at it.
+    /// A mutex: take it (unless held), try it, give it back (if held), wait until it is free, look
+    /// at it.
     Lock(u8),
     TryLock(u8),
     Unlock(u8),
@@ -27,7 +28,8 @@ pub enum Instr {
     FairRead(u8),
     FairWrite(u8),
     FairUnlock(u8),
-    /// A fair semaphore, as lockwalk's `RwSem`: readers queue as well, and go in together when no writer is before them.
+    /// A fair semaphore, as lockwalk's `RwSem`: readers queue as well, and go in together when no
+    /// writer is before them.
     SemRead,
     TrySemRead,
     SemWrite,
@@ -69,7 +71,8 @@ pub enum Flavour {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Program {
-    /// The instructions of each task. The main task starts those that no `Spawn` names and joins them.
+    /// The instructions of each task. The main task starts those that no `Spawn` names and joins
+    /// them.
     pub tasks: Vec<Vec<Instr>>,
 }
 
@@ -93,7 +96,9 @@ impl Program {
         let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 77);
         let count = 2 + rng.below(3) as usize;
         if flavour == Flavour::Semaphore {
-            return Program { tasks: (0..2 + rng.below(2)).map(|_| critical_section(&mut rng)).collect() };
+            return Program {
+                tasks: (0..2 + rng.below(2)).map(|_| critical_section(&mut rng)).collect(),
+            };
         }
         let most = [0, 0, 8, 5, 4][count];
         let mut tasks: Vec<Vec<Instr>> = (0..count)
@@ -149,7 +154,15 @@ impl Program {
 fn critical_section(rng: &mut Rng) -> Vec<Instr> {
     use Instr::*;
     let mut pick = |from: &[&'static [Instr]]| from[rng.below(from.len() as u64) as usize];
-    let enter = pick(&[&[SemRead], &[SemRead], &[SemRead], &[SemWrite], &[SemWrite], &[TrySemRead], &[TrySemWrite]]);
+    let enter = pick(&[
+        &[SemRead],
+        &[SemRead],
+        &[SemRead],
+        &[SemWrite],
+        &[SemWrite],
+        &[TrySemRead],
+        &[TrySemWrite],
+    ]);
     let mut section = enter.to_vec();
     section.extend(pick(&[&[Read(0)], &[Write(0, 1)], &[Swap(0, 2)], &[Add(0, 1)], &[]]));
     section.extend(pick(&[&[SemUnlock], &[SemUnlock], &[SemUnlock], &[SemUnlock], &[]]));
@@ -360,7 +373,9 @@ impl World {
                 held.write = false;
             }
             Instr::FairRead(_) if !held.fair_read && !held.fair_write => {
-                step_when(self.fair.0, AcquireShared, &|| !fair.writer.get() && fair.queue.borrow().is_empty());
+                step_when(self.fair.0, AcquireShared, &|| {
+                    !fair.writer.get() && fair.queue.borrow().is_empty()
+                });
                 fair.readers.set(fair.readers.get() + 1);
                 held.fair_read = true;
             }
@@ -368,7 +383,9 @@ impl World {
                 step(self.fair.0, Access::Write);
                 fair.queue.borrow_mut().push(task);
                 step_when(self.fair.0, Acquire, &|| {
-                    !fair.writer.get() && fair.readers.get() == 0 && fair.queue.borrow().first() == Some(&task)
+                    !fair.writer.get()
+                        && fair.readers.get() == 0
+                        && fair.queue.borrow().first() == Some(&task)
                 });
                 fair.queue.borrow_mut().remove(0);
                 fair.writer.set(true);
@@ -414,7 +431,8 @@ impl World {
             }
             Instr::Synchronize if !held.rcu => {
                 step(self.rcu.0, Access::Write);
-                // Each task reads at most once at a time; a reader that left and came back is waited for too, which is allowed.
+                // Each task reads at most once at a time; a reader that left and came back is
+                // waited for too, which is allowed.
                 let old = self.rcu.1.borrow().clone();
                 old.iter().for_each(|&reader| dpor::observed(reader as u64));
                 let old = RefCell::new(old);
@@ -469,7 +487,11 @@ impl World {
         };
         put("words", &self.words.each_ref().map(|word| word.1.get()));
         put("locks", &self.locks.each_ref().map(|lock| lock.1.get()));
-        put("rw", &[&self.rw.1, &self.fair.1].map(|rw| (rw.readers.get(), rw.writer.get(), rw.queue.borrow().clone())));
+        put(
+            "rw",
+            &[&self.rw.1, &self.fair.1]
+                .map(|rw| (rw.readers.get(), rw.writer.get(), rw.queue.borrow().clone())),
+        );
         put("sem", &(self.sem.peek(), self.sem.peek_queue()));
         let mut readers = self.rcu.1.borrow().clone();
         readers.sort_unstable();

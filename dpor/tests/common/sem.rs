@@ -1,4 +1,5 @@
-//! A fair reader-writer semaphore with the steps of lockwalk's `RwSem`: readers queue as well as writers.
+//! A fair reader-writer semaphore with the steps of lockwalk's `RwSem`: readers queue as well as
+//! writers.
 
 use std::cell::{Cell, RefCell};
 
@@ -14,7 +15,12 @@ pub struct Sem {
 
 impl Sem {
     pub fn new() -> Self {
-        Sem { id: object(), readers: Cell::new(0), writer: Cell::new(false), queue: RefCell::default() }
+        Sem {
+            id: object(),
+            readers: Cell::new(0),
+            writer: Cell::new(false),
+            queue: RefCell::default(),
+        }
     }
 
     fn queue(&self, writes: bool) {
@@ -27,7 +33,12 @@ impl Sem {
         let queue = self.queue.borrow();
         let at = queue.iter().position(|&(other, _)| other == task).expect("it is queued");
         let alone = |&(_, writes): &(usize, bool)| !writes;
-        !self.writer.get() && if queue[at].1 { at == 0 && self.readers.get() == 0 } else { queue[..at].iter().all(alone) }
+        !self.writer.get()
+            && if queue[at].1 {
+                at == 0 && self.readers.get() == 0
+            } else {
+                queue[..at].iter().all(alone)
+            }
     }
 
     fn go_in(&self, task: usize, writes: bool) {
@@ -55,7 +66,9 @@ impl Sem {
 
     fn attempt(&self, access: Access, writes: bool) -> bool {
         step(self.id, access);
-        let free = !self.writer.get() && self.queue.borrow().is_empty() && !(writes && self.readers.get() > 0);
+        let free = !self.writer.get()
+            && self.queue.borrow().is_empty()
+            && !(writes && self.readers.get() > 0);
         tried(free);
         if free {
             self.go_in(dpor::me(), writes);

@@ -6,7 +6,10 @@ use std::rc::Rc;
 use crate::common::check::run;
 use crate::common::program::{Flavour, Program, env};
 use crate::common::{Lock, Variant, Word, family};
-use dpor::{Access, Blame, Budget, Commutation, Commute, Disagreement, Explorer, Rule, Strategy, note, object, observed, step};
+use dpor::{
+    Access, Blame, Budget, Commutation, Commute, Disagreement, Explorer, Rule, Strategy, note,
+    object, observed, step,
+};
 
 fn strategies(seed: u64) -> [Strategy; 5] {
     [
@@ -18,7 +21,10 @@ fn strategies(seed: u64) -> [Strategy; 5] {
     ]
 }
 
-fn commute(strategy: Strategy, program: impl Fn() + Send + Sync + 'static) -> Result<Commutation, Box<Disagreement>> {
+fn commute(
+    strategy: Strategy,
+    program: impl Fn() + Send + Sync + 'static,
+) -> Result<Commutation, Box<Disagreement>> {
     let budget = Budget { executions: Some(60), time: None };
     Explorer::new(strategy).budget(budget).commute(Commute { seed: 3, per_execution: 2 }, program)
 }
@@ -28,7 +34,9 @@ fn generated_programs_agree() {
     let first = env("DPOR_SEED", 1);
     let (mut replays, mut reordered, mut values) = (0, 0, 0);
     for seed in first..first + env("DPOR_PROGRAMS", 30) {
-        for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Semaphore, Flavour::Failing] {
+        for flavour in
+            [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Semaphore, Flavour::Failing]
+        {
             let program = Program::random(seed, flavour);
             for strategy in strategies(seed) {
                 match commute(strategy.clone(), run(&program)) {
@@ -37,7 +45,9 @@ fn generated_programs_agree() {
                         reordered += checked.reordered;
                         values += checked.values;
                     }
-                    Err(disagreement) => panic!("seed {seed} {flavour:?} {strategy:?}: {disagreement}\n{program:#?}"),
+                    Err(disagreement) => {
+                        panic!("seed {seed} {flavour:?} {strategy:?}: {disagreement}\n{program:#?}")
+                    }
                 }
             }
         }
@@ -60,8 +70,12 @@ fn overlooked_dependences_are_found() {
         let found = (1..400).find_map(|seed| {
             [Flavour::Locks, Flavour::Shared, Flavour::All].iter().find_map(|&flavour| {
                 let budget = Budget { executions: Some(60), time: None };
-                let explorer = Explorer::new(Strategy::Random { seed, iterations: 40 }).budget(budget).without_rule(rule);
-                let disagreement = explorer.commute(Commute::default(), run(&Program::random(seed, flavour))).err()?;
+                let explorer = Explorer::new(Strategy::Random { seed, iterations: 40 })
+                    .budget(budget)
+                    .without_rule(rule);
+                let disagreement = explorer
+                    .commute(Commute::default(), run(&Program::random(seed, flavour)))
+                    .err()?;
                 // A condition that holds no more is seen only by the task that waits for it.
                 assert!(matches!(disagreement.blame, Blame::Steps(_)), "{disagreement}");
                 Some(disagreement)
@@ -71,8 +85,11 @@ fn overlooked_dependences_are_found() {
     }
 }
 
-/// Two tasks with these bodies; each is given its number, and what they share and announce nothing of.
-fn two(body: impl Fn(u64, &Cell<u64>) + Clone + Send + Sync + 'static) -> impl Fn() + Clone + Send + Sync + 'static {
+/// Two tasks with these bodies; each is given its number, and what they share and announce nothing
+/// of.
+fn two(
+    body: impl Fn(u64, &Cell<u64>) + Clone + Send + Sync + 'static,
+) -> impl Fn() + Clone + Send + Sync + 'static {
     move || {
         let cell = Rc::new(Cell::new(0));
         let tasks = [0, 1].map(|number| {
@@ -87,8 +104,12 @@ fn two(body: impl Fn(u64, &Cell<u64>) + Clone + Send + Sync + 'static) -> impl F
 /// What is found whatever the strategy: in the default one, the difference and what is to blame.
 fn found(program: impl Fn() + Clone + Send + Sync + 'static) -> (Disagreement, String) {
     for strategy in strategies(1) {
-        let disagreement = commute(strategy.clone(), program.clone()).expect_err("it does not commute");
-        assert!(!disagreement.original.is_empty() && disagreement.difference.original != disagreement.difference.reordered);
+        let disagreement =
+            commute(strategy.clone(), program.clone()).expect_err("it does not commute");
+        assert!(
+            !disagreement.original.is_empty()
+                && disagreement.difference.original != disagreement.difference.reordered
+        );
     }
     let disagreement = commute(Strategy::Dpor, program).expect_err("it does not commute");
     let text = disagreement.to_string();
@@ -110,9 +131,15 @@ fn an_unannounced_cell_is_found() {
         cell.set(number + 1);
     }));
     let difference = &disagreement.difference;
-    assert_eq!((difference.original.as_str(), difference.reordered.as_str()), ("cell = 2", "cell = 1"));
+    assert_eq!(
+        (difference.original.as_str(), difference.reordered.as_str()),
+        ("cell = 2", "cell = 1")
+    );
     assert_eq!(blamed(&disagreement), ["Write(#0)", "Write(#1)"]);
-    assert!(text.contains("Write(#0) of task 1 (t0) at ") && text.contains("commute.rs:"), "{text}");
+    assert!(
+        text.contains("Write(#0) of task 1 (t0) at ") && text.contains("commute.rs:"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -180,10 +207,15 @@ fn a_number_that_names_an_object_is_found() {
         tasks.into_iter().for_each(dpor::JoinHandle::join);
     });
     let both = [disagreement.difference.original, disagreement.difference.reordered];
-    assert!(both.iter().any(|did| did.contains("announced Acquire(#0)")) && both.iter().any(|did| did.contains("Acquire(#1)")), "{both:?}");
+    assert!(
+        both.iter().any(|did| did.contains("announced Acquire(#0)"))
+            && both.iter().any(|did| did.contains("Acquire(#1)")),
+        "{both:?}"
+    );
 }
 
-/// Tasks start in the order in which they were spawned, in every execution: only a replay can put one off.
+/// Tasks start in the order in which they were spawned, in every execution: only a replay can put
+/// one off.
 #[test]
 fn what_is_shared_before_the_first_step_is_found() {
     let (disagreement, _) = found(two(|_, cell| {
@@ -192,7 +224,10 @@ fn what_is_shared_before_the_first_step_is_found() {
         Word::new(0).write(1);
         observed(mine);
     }));
-    assert!(matches!(&disagreement.blame, Blame::Start { name, .. } if name == "t0"), "{disagreement}");
+    assert!(
+        matches!(&disagreement.blame, Blame::Start { name, .. } if name == "t0"),
+        "{disagreement}"
+    );
 }
 
 /// A flag that nothing announces decides how a program ends.
@@ -204,7 +239,10 @@ fn endings_are_compared() {
         assert!(number == 0 || waits_for(cell), "t0 comes first");
         cell.set(1);
     }));
-    assert!(panics.difference.original.contains("panicked: t0 comes first") || panics.difference.reordered.contains("t0 comes first"));
+    assert!(
+        panics.difference.original.contains("panicked: t0 comes first")
+            || panics.difference.reordered.contains("t0 comes first")
+    );
     let lock_or_not = |number: u64, cell: &Cell<u64>| {
         Word::new(0).write(1);
         if number == 0 {
@@ -214,7 +252,11 @@ fn endings_are_compared() {
         }
     };
     let (deadlocks, _) = found(two(lock_or_not));
-    assert!(deadlocks.difference.original.contains("announced Wait") || deadlocks.difference.original == "ended", "{deadlocks}");
+    assert!(
+        deadlocks.difference.original.contains("announced Wait")
+            || deadlocks.difference.original == "ended",
+        "{deadlocks}"
+    );
 }
 
 /// A condition looks at what its object does not say.
@@ -227,7 +269,8 @@ fn a_step_that_cannot_happen_is_found() {
             Word::new(0).write(1);
             set.set(true);
         });
-        let waiter = dpor::spawn("waiter", move || dpor::step_when(word, Access::Wait, &|| seen.get()));
+        let waiter =
+            dpor::spawn("waiter", move || dpor::step_when(word, Access::Wait, &|| seen.get()));
         setter.join();
         waiter.join();
     });
@@ -259,7 +302,8 @@ fn numbers_of_objects_and_tasks_do_not_matter() {
         note(|| [("total", total.peek())]);
     };
     for strategy in strategies(5) {
-        let checked = commute(strategy, program).unwrap_or_else(|disagreement| panic!("{disagreement}"));
+        let checked =
+            commute(strategy, program).unwrap_or_else(|disagreement| panic!("{disagreement}"));
         assert!(checked.reordered > 0);
     }
 }
@@ -285,10 +329,14 @@ fn a_program_that_is_not_deterministic_is_told_apart() {
 fn the_exploration_is_not_disturbed() {
     for jobs in [1, 3] {
         let explorer = Explorer::new(Strategy::Dpor).jobs(jobs);
-        let checked = explorer.commute(Commute::default(), family(Variant::NoAssert, 2, 3, 1)).unwrap();
+        let checked =
+            explorer.commute(Commute::default(), family(Variant::NoAssert, 2, 3, 1)).unwrap();
         assert!(checked.report.exhausted && checked.report.complete == 144, "{checked}");
         assert_eq!(checked.report.saved.as_ref().map(|saved| saved.is_done()), Some(true));
-        assert!(checked.replayed == 144 && checked.replays > 144 && checked.reordered > 100, "{checked}");
+        assert!(
+            checked.replayed == 144 && checked.replays > 144 && checked.reordered > 100,
+            "{checked}"
+        );
         eprintln!("{checked}");
     }
 }

@@ -23,11 +23,17 @@ fn compare(flavour: Flavour, default: u64) {
             Ok(None) => skipped += 1,
             Err(_) => {
                 let smallest = program.shrink(|program| fault(program, None).is_err());
-                panic!("seed {seed}, shrunk: {smallest:#?}\n{}", fault(&smallest, None).unwrap_err());
+                panic!(
+                    "seed {seed}, shrunk: {smallest:#?}\n{}",
+                    fault(&smallest, None).unwrap_err()
+                );
             }
         }
     }
-    eprintln!("{flavour:?}: {compared} programs agree, {skipped} too long; {complete} complete, {blocked} cut");
+    eprintln!(
+        "{flavour:?}: {compared} programs agree, {skipped} too long; {complete} complete, \
+         {blocked} cut"
+    );
 }
 
 #[test]

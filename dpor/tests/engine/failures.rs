@@ -21,9 +21,19 @@ const STRATEGIES: [Strategy; 6] = [
 #[test]
 fn every_strategy_finds_the_bug() {
     for strategy in STRATEGIES {
-        let report = Explorer::new(strategy.clone()).stop_at_first(true).run(family(Variant::Buggy, 2, 2, 1));
+        let report = Explorer::new(strategy.clone()).stop_at_first(true).run(family(
+            Variant::Buggy,
+            2,
+            2,
+            1,
+        ));
         let failure = report.failures.first().unwrap_or_else(|| panic!("{strategy:?}: {report}"));
-        let replayed = Explorer::new(Strategy::Replay(failure.schedule.clone())).run(family(Variant::Buggy, 2, 2, 1));
+        let replayed = Explorer::new(Strategy::Replay(failure.schedule.clone())).run(family(
+            Variant::Buggy,
+            2,
+            2,
+            1,
+        ));
         assert_eq!(replayed.failures[0].kind.class(), failure.kind.class(), "{strategy:?}");
         assert_eq!(replayed.failures[0].schedule, failure.schedule);
         assert_eq!(replayed.failures[0].preemptions, failure.preemptions);
@@ -88,8 +98,17 @@ fn teardown_drops_everything_and_goes_on() {
     });
     assert!(report.exhausted && report.failing > 1, "{report}");
     assert_eq!(made.load(Ordering::Relaxed), dropped.load(Ordering::Relaxed));
-    let FailureKind::Panic { task: 2, payload, .. } = &report.failures[0].kind else { panic!("{report}") };
-    assert_eq!(*payload.downcast_ref::<Box<dyn std::any::Any + Send>>().unwrap().downcast_ref::<i32>().unwrap(), 1);
+    let FailureKind::Panic { task: 2, payload, .. } = &report.failures[0].kind else {
+        panic!("{report}")
+    };
+    assert_eq!(
+        *payload
+            .downcast_ref::<Box<dyn std::any::Any + Send>>()
+            .unwrap()
+            .downcast_ref::<i32>()
+            .unwrap(),
+        1
+    );
 }
 
 #[test]
@@ -111,17 +130,34 @@ fn nondeterminism_is_reported() {
 
 #[test]
 fn a_schedule_that_does_not_fit_is_an_error() {
-    for (schedule, why) in [("1*3.9", "there is no task 9"), ("1*2.0", "waits for another task's end"), ("1*50", "has ended")] {
-        let report = Explorer::new(Strategy::Replay(schedule.parse().unwrap())).run(family(Variant::FixedPlain, 2, 1, 1));
-        let Some(Unfinished::Misfit { why: text, .. }) = &report.why_unfinished else { panic!("{schedule}: {report}") };
+    for (schedule, why) in [
+        ("1*3.9", "there is no task 9"),
+        ("1*2.0", "waits for another task's end"),
+        ("1*50", "has ended"),
+    ] {
+        let report = Explorer::new(Strategy::Replay(schedule.parse().unwrap())).run(family(
+            Variant::FixedPlain,
+            2,
+            1,
+            1,
+        ));
+        let Some(Unfinished::Misfit { why: text, .. }) = &report.why_unfinished else {
+            panic!("{schedule}: {report}")
+        };
         assert!(text.contains(why), "{text}");
         assert_eq!(report.failing, 0);
     }
-    let blocked = Explorer::new(Strategy::Replay("1*2.2".parse().unwrap())).run(family(Variant::FixedPlain, 2, 1, 1));
+    let blocked = Explorer::new(Strategy::Replay("1*2.2".parse().unwrap())).run(family(
+        Variant::FixedPlain,
+        2,
+        1,
+        1,
+    ));
     assert!(blocked.why_unfinished.unwrap().to_string().contains("is blocked at Acquire"));
 }
 
-/// Two tasks write a plain cell; `locked` of them take a lock, `flag` hands it over by a flag instead.
+/// Two tasks write a plain cell; `locked` of them take a lock, `flag` hands it over by a flag
+/// instead.
 fn plain_cell(locks: [bool; 2]) -> impl Fn() + Send + Sync + 'static {
     move || {
         let (lock, cell) = (Lock::new(), dpor::data());
@@ -145,17 +181,23 @@ fn plain_cell(locks: [bool; 2]) -> impl Fn() + Send + Sync + 'static {
 #[test]
 fn data_races() {
     for strategy in [Strategy::Dpor, Strategy::Dfs, Strategy::Random { seed: 1, iterations: 20 }] {
-        for (locks, races) in [([true, true], false), ([true, false], true), ([false, false], true)] {
+        for (locks, races) in [([true, true], false), ([true, false], true), ([false, false], true)]
+        {
             let report = Explorer::new(strategy.clone()).run(plain_cell(locks));
             assert_eq!(report.failing > 0, races, "{strategy:?} {locks:?}: {report}");
             if races {
-                assert!(report.failures[0].to_string().contains("data race on cell 0"), "{}", report.failures[0]);
+                assert!(
+                    report.failures[0].to_string().contains("data race on cell 0"),
+                    "{}",
+                    report.failures[0]
+                );
             }
         }
     }
 }
 
-/// Publication: the write is ordered before the read if the reader saw the flag, and the exploration finds the case where not.
+/// Publication: the write is ordered before the read if the reader saw the flag, and the
+/// exploration finds the case where not.
 #[test]
 fn data_race_only_in_some_interleavings() {
     for (waits, races) in [(true, false), (false, true)] {
@@ -223,7 +265,8 @@ fn spawned_inside_and_not_joined() {
     assert!(report.exhausted && report.complete == 1 && report.failing == 0, "{report}");
 }
 
-/// An `Update` commutes with its like, so that counters cost nothing; a lock of the same object does not.
+/// An `Update` commutes with its like, so that counters cost nothing; a lock of the same object
+/// does not.
 #[test]
 fn updates_and_shared_locks_of_one_object_depend() {
     let endings = Arc::new(AtomicU64::new(0));
@@ -239,7 +282,8 @@ fn updates_and_shared_locks_of_one_object_depend() {
         sink.fetch_or(1 << value.get(), Ordering::Relaxed);
         task.join();
     };
-    let dropped = Explorer::new(Strategy::Dpor).without_rule(dpor::Rule::UpdateShared).run(program.clone());
+    let dropped =
+        Explorer::new(Strategy::Dpor).without_rule(dpor::Rule::UpdateShared).run(program.clone());
     assert_eq!((dropped.complete, endings.swap(0, Ordering::Relaxed).count_ones()), (1, 1));
     let report = Explorer::new(Strategy::Dpor).run(program);
     assert_eq!((report.complete, endings.load(Ordering::Relaxed)), (2, 3));
@@ -249,7 +293,10 @@ fn updates_and_shared_locks_of_one_object_depend() {
 fn outcomes(strategy: Strategy, program: fn()) -> (BTreeSet<String>, u64) {
     let report = Explorer::new(strategy).run(program);
     assert!(report.exhausted, "{report}");
-    (report.failures.iter().map(|failure| failure.kind.class()).collect(), report.complete - report.failing)
+    (
+        report.failures.iter().map(|failure| failure.kind.class()).collect(),
+        report.complete - report.failing,
+    )
 }
 
 /// A task that was started right before another failed has announced nothing yet.
@@ -270,8 +317,9 @@ fn a_failure_hides_nothing_of_a_task_just_started() {
     assert!(plain.1 > 0 && plain == reduced, "{plain:?} {reduced:?}");
 }
 
-/// What is not found (see "Failures" in the crate's documentation): between two steps a task starts another, which fails at once, and
-/// joins a third; whether it goes on to fail itself depends on a step that is independent of its own.
+/// What is not found (see "Failures" in the crate's documentation): between two steps a task starts
+/// another, which fails at once, and joins a third; whether it goes on to fail itself depends on a
+/// step that is independent of its own.
 #[test]
 fn one_failure_may_stand_for_another_of_the_same_stretch() {
     fn program() {
@@ -285,7 +333,10 @@ fn one_failure_may_stand_for_another_of_the_same_stretch() {
         panic!("main got there");
     }
     let (plain, reduced) = (outcomes(Strategy::Dfs, program), outcomes(Strategy::Dpor, program));
-    assert!(plain.0.len() == 2 && reduced.0.len() == 1 && reduced.0.is_subset(&plain.0), "{plain:?} {reduced:?}");
+    assert!(
+        plain.0.len() == 2 && reduced.0.len() == 1 && reduced.0.is_subset(&plain.0),
+        "{plain:?} {reduced:?}"
+    );
 }
 
 /// Two tasks fail after the same step, and each is the first to do so in some interleaving.
@@ -326,8 +377,8 @@ fn a_failure_hides_no_other_failure() {
     }
 }
 
-/// A try of which nothing is said counts as one that succeeded: its races are found when it comes late too, whatever the task does
-/// next, and the next try of the same task starts afresh.
+/// A try of which nothing is said counts as one that succeeded: its races are found when it comes
+/// late too, whatever the task does next, and the next try of the same task starts afresh.
 #[test]
 fn tries_of_which_nothing_is_said() {
     // What the task does after the try: nothing (it ends), another step, another try, a spawn.
@@ -381,7 +432,8 @@ fn saying_too_late_how_a_try_went_is_an_error() {
 #[test]
 fn an_execution_that_never_ends_is_given_up() {
     for strategy in STRATEGIES {
-        let budget = dpor::Budget { executions: None, time: Some(std::time::Duration::from_millis(50)) };
+        let budget =
+            dpor::Budget { executions: None, time: Some(std::time::Duration::from_millis(50)) };
         let report = Explorer::new(strategy).max_steps(usize::MAX).budget(budget).run(|| {
             let word = Word::new(0);
             while word.read() == 0 {}

@@ -12,22 +12,31 @@ fn fault(program: &Program) -> Result<Option<bool>, String> {
     if !plain.exhausted {
         return Ok(None);
     }
-    let (report, _) = explore(program, Explorer::new(Strategy::FewestPreemptions { max: None }), Some(100_000));
-    let found = report.failures.first().map(|best| (best.preemptions, best.switches, best.schedule.len()));
+    let (report, _) =
+        explore(program, Explorer::new(Strategy::FewestPreemptions { max: None }), Some(100_000));
+    let found =
+        report.failures.first().map(|best| (best.preemptions, best.switches, best.schedule.len()));
     if found != seen.fewest {
-        return Err(format!("{report}: found {found:?}, fewest {:?}: {:?}", seen.fewest, report.failures));
+        return Err(format!(
+            "{report}: found {found:?}, fewest {:?}: {:?}",
+            seen.fewest, report.failures
+        ));
     }
     if report.exhausted != found.is_none() || report.minimal != found.is_some() {
         return Err(format!("claims: {report:?}"));
     }
     for (wanted, &fewest) in &seen.fewest_of {
         let class = format!("panic: {wanted}");
-        let explorer = Explorer::new(Strategy::FewestPreemptions { max: None }).wanted(move |failure| failure.kind.class() == class);
+        let explorer = Explorer::new(Strategy::FewestPreemptions { max: None })
+            .wanted(move |failure| failure.kind.class() == class);
         let (report, _) = explore(program, explorer, Some(100_000));
         let best = &report.failures[0];
         let found = (best.preemptions, best.switches, best.schedule.len());
         if found != fewest || !report.minimal || best.kind.class() != format!("panic: {wanted}") {
-            return Err(format!("{wanted}: {report}: found {found:?}, fewest {fewest:?}: {:?}", report.failures));
+            return Err(format!(
+                "{wanted}: {report}: found {found:?}, fewest {fewest:?}: {:?}",
+                report.failures
+            ));
         }
     }
     Ok(Some(found.is_some()))
@@ -85,8 +94,9 @@ fn found_before() {
     }
 }
 
-/// Two tasks start one each, so that which of those is which number depends on the interleaving. One sees how far main is only if it is
-/// preempted, the other waits for it: what is known of the one says nothing of the other.
+/// Two tasks start one each, so that which of those is which number depends on the interleaving.
+/// One sees how far main is only if it is preempted, the other waits for it: what is known of the
+/// one says nothing of the other.
 #[test]
 fn tasks_are_told_apart_by_who_started_them() {
     let program = || {
@@ -115,12 +125,27 @@ fn tasks_are_told_apart_by_who_started_them() {
 #[test]
 fn the_family() {
     for (n, t, k) in [(2, 2, 1), (2, 3, 2), (4, 3, 2)] {
-        let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(family(Variant::Buggy, n, t, k));
+        let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(family(
+            Variant::Buggy,
+            n,
+            t,
+            k,
+        ));
         eprintln!("N{n} T{t} K{k}: {report} {:?} {}", report.elapsed, report.failures[0]);
         assert!(report.minimal && report.failures[0].preemptions <= 1, "{report}");
     }
-    let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(family(Variant::FixedAtomic, 2, 3, 1));
+    let report = Explorer::new(Strategy::FewestPreemptions { max: None }).run(family(
+        Variant::FixedAtomic,
+        2,
+        3,
+        1,
+    ));
     assert!(report.exhausted && report.failing == 0, "{report}");
-    let report = Explorer::new(Strategy::FewestPreemptions { max: Some(2) }).run(family(Variant::FixedAtomic, 2, 3, 2));
+    let report = Explorer::new(Strategy::FewestPreemptions { max: Some(2) }).run(family(
+        Variant::FixedAtomic,
+        2,
+        3,
+        2,
+    ));
     assert!(!report.exhausted && report.covered_preemptions == Some(2), "{report:?}");
 }

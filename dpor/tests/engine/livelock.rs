@@ -21,7 +21,8 @@ fn is_livelock(report: &Report) -> bool {
     report.failures.iter().any(|failure| matches!(failure.kind, FailureKind::Livelock { .. }))
 }
 
-/// Walks with two locks: the first for good, the second by trying, going back to the start if that fails.
+/// Walks with two locks: the first for good, the second by trying, going back to the start if that
+/// fails.
 fn walk(first: &Lock, second: &Lock) {
     loop {
         dpor::round(0, || hash((first.peek(), second.peek())));
@@ -39,7 +40,9 @@ fn two_walkers(opposite: bool) -> impl Fn() + Send + Sync + 'static {
     move || {
         let (x, y) = (Lock::new(), Lock::new());
         let other = (x.clone(), y.clone());
-        let task = dpor::spawn("other", move || if opposite { walk(&other.1, &other.0) } else { walk(&other.0, &other.1) });
+        let task = dpor::spawn("other", move || {
+            if opposite { walk(&other.1, &other.0) } else { walk(&other.0, &other.1) }
+        });
         walk(&x, &y);
         task.join();
     }
@@ -124,7 +127,8 @@ enum Instr {
     Spin(usize, i64),
     /// With the lock held, change what it protects, which is announced nowhere.
     Add(usize),
-    /// With the lock held, and something else in what it protects, give back all locks and start again.
+    /// With the lock held, and something else in what it protects, give back all locks and start
+    /// again.
     RestartUnless(usize, i64),
 }
 
@@ -140,7 +144,8 @@ fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
         .map(|_| {
             (0..1 + rng.below(if tasks == 2 { 5 } else { 3 }))
                 .map(|_| {
-                    let (lock, word, value) = (rng.below(2) as usize, rng.below(2) as usize, rng.below(2) as i64);
+                    let (lock, word, value) =
+                        (rng.below(2) as usize, rng.below(2) as usize, rng.below(2) as i64);
                     match rng.below(13) {
                         0 | 1 => Instr::Lock(lock),
                         2 | 3 => Instr::TryOrRestart(lock),
@@ -158,7 +163,8 @@ fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
         .collect()
 }
 
-/// A task's place: the instruction, the locks it holds, and whether it is giving them back to start again.
+/// A task's place: the instruction, the locks it holds, and whether it is giving them back to start
+/// again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct Place {
     at: usize,
@@ -189,13 +195,20 @@ impl State {
                 (place.restarting, place.at) = (false, 0);
             }
             let skip = match program[task].get(place.at) {
-                Some(&(Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock))) => place.held[lock],
+                Some(
+                    &(Instr::Lock(lock)
+                    | Instr::TryOrRestart(lock)
+                    | Instr::TrySpin(lock)
+                    | Instr::Try(lock)),
+                ) => place.held[lock],
                 Some(&Instr::Unlock(lock)) => !place.held[lock],
                 Some(&Instr::Add(lock)) => {
                     data[lock] = (data[lock] + i64::from(place.held[lock])) % VALUES;
                     true
                 }
-                Some(&Instr::RestartUnless(lock, value)) if place.held[lock] && data[lock] != value => {
+                Some(&Instr::RestartUnless(lock, value))
+                    if place.held[lock] && data[lock] != value =>
+                {
                     place.restarting = true;
                     continue;
                 }
@@ -222,7 +235,10 @@ impl State {
                 Instr::TryOrRestart(lock) if self.locked(lock) => place.restarting = true,
                 Instr::TrySpin(lock) if self.locked(lock) => {}
                 Instr::Try(lock) if self.locked(lock) => place.at += 1,
-                Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) => {
+                Instr::Lock(lock)
+                | Instr::TryOrRestart(lock)
+                | Instr::TrySpin(lock)
+                | Instr::Try(lock) => {
                     place.held[lock] = true;
                     place.at += 1;
                 }
@@ -250,19 +266,36 @@ struct Facts {
     livelock: bool,
 }
 
-/// Does a strongly connected set of states have a fair cycle? `edges` are (task, state), of each state.
-fn has_fair_cycle(edges: &[Vec<(usize, usize)>], component: &BTreeSet<usize>, tasks: usize, fairness: Fairness) -> bool {
-    let own = |state: usize, task: usize| edges[state].iter().find(|edge| edge.0 == task).map(|edge| edge.1);
-    let moves = |task: usize| component.iter().any(|&state| own(state, task).is_some_and(|to| component.contains(&to)));
+/// Does a strongly connected set of states have a fair cycle? `edges` are (task, state), of each
+/// state.
+fn has_fair_cycle(
+    edges: &[Vec<(usize, usize)>],
+    component: &BTreeSet<usize>,
+    tasks: usize,
+    fairness: Fairness,
+) -> bool {
+    let own = |state: usize, task: usize| {
+        edges[state].iter().find(|edge| edge.0 == task).map(|edge| edge.1)
+    };
+    let moves = |task: usize| {
+        component.iter().any(|&state| own(state, task).is_some_and(|to| component.contains(&to)))
+    };
     match fairness {
         // Every task moves in it, or cannot move somewhere in it.
-        Fairness::Weak => (0..tasks).all(|task| moves(task) || component.iter().any(|&state| own(state, task).is_none())),
-        // Every task moves in it, or cannot move anywhere in it; where somebody could, but only to leave it, a smaller set may do.
+        Fairness::Weak => (0..tasks)
+            .all(|task| moves(task) || component.iter().any(|&state| own(state, task).is_none())),
+        // Every task moves in it, or cannot move anywhere in it; where somebody could, but only to
+        // leave it, a smaller set may do.
         Fairness::Strong => {
-            let leaver = (0..tasks).find(|&task| !moves(task) && component.iter().any(|&state| own(state, task).is_some()));
+            let leaver = (0..tasks).find(|&task| {
+                !moves(task) && component.iter().any(|&state| own(state, task).is_some())
+            });
             let Some(leaver) = leaver else { return true };
-            let rest: BTreeSet<usize> = component.iter().copied().filter(|&state| own(state, leaver).is_none()).collect();
-            components(edges, &rest).iter().any(|smaller| has_fair_cycle(edges, smaller, tasks, fairness))
+            let rest: BTreeSet<usize> =
+                component.iter().copied().filter(|&state| own(state, leaver).is_none()).collect();
+            components(edges, &rest)
+                .iter()
+                .any(|smaller| has_fair_cycle(edges, smaller, tasks, fairness))
         }
     }
 }
@@ -284,14 +317,23 @@ fn components(edges: &[Vec<(usize, usize)>], states: &BTreeSet<usize>) -> Vec<BT
             (from, seen)
         })
         .collect();
-    let component = |root: &usize| -> BTreeSet<usize> { reach[root].iter().copied().filter(|state| reach[state].contains(root)).collect() };
-    states.iter().map(component).filter(|component| !component.is_empty()).collect::<BTreeSet<_>>().into_iter().collect()
+    let component = |root: &usize| -> BTreeSet<usize> {
+        reach[root].iter().copied().filter(|state| reach[state].contains(root)).collect()
+    };
+    states
+        .iter()
+        .map(component)
+        .filter(|component| !component.is_empty())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Enumerate all states.
 fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
     let place = Place { at: 0, held: [false; LOCKS], restarting: false };
-    let mut first = State { places: vec![place; program.len()], words: [0; WORDS], data: [0; LOCKS] };
+    let mut first =
+        State { places: vec![place; program.len()], words: [0; WORDS], data: [0; LOCKS] };
     for task in 0..program.len() {
         first.settle(program, task);
     }
@@ -311,7 +353,9 @@ fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
                 out.push((task, number));
             }
         }
-        let done = (0..program.len()).all(|task| state.places[task].at >= program[task].len() && !state.places[task].restarting);
+        let done = (0..program.len()).all(|task| {
+            state.places[task].at >= program[task].len() && !state.places[task].restarting
+        });
         if done {
             facts.endings.insert(format!("{:?} {:?}", state.words, state.data));
         } else if out.is_empty() {
@@ -321,7 +365,9 @@ fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
         edges.push(out);
     }
     let all = (0..states.len()).collect();
-    facts.livelock = components(&edges, &all).iter().any(|component| has_fair_cycle(&edges, component, program.len(), fairness));
+    facts.livelock = components(&edges, &all)
+        .iter()
+        .any(|component| has_fair_cycle(&edges, component, program.len(), fairness));
     facts
 }
 
@@ -340,7 +386,9 @@ struct World {
 
 impl World {
     fn round(&self, at: usize, held: [bool; LOCKS]) {
-        dpor::round(hash((at, held)), || hash((self.locks.each_ref().map(Lock::peek), self.values())));
+        dpor::round(hash((at, held)), || {
+            hash((self.locks.each_ref().map(Lock::peek), self.values()))
+        });
     }
 
     fn values(&self) -> ([i64; WORDS], [i64; LOCKS]) {
@@ -371,9 +419,18 @@ impl World {
             }
             at += 1;
             match instr {
-                Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) if held[lock] => continue,
+                Instr::Lock(lock)
+                | Instr::TryOrRestart(lock)
+                | Instr::TrySpin(lock)
+                | Instr::Try(lock)
+                    if held[lock] =>
+                {
+                    continue;
+                }
                 Instr::Lock(lock) => self.locks[lock].lock(),
-                Instr::RestartUnless(lock, value) if held[lock] && self.data(lock, false).get() != value => {
+                Instr::RestartUnless(lock, value)
+                    if held[lock] && self.data(lock, false).get() != value =>
+                {
                     self.give_back(&mut held);
                     at = 0;
                     continue;
@@ -405,9 +462,17 @@ impl World {
                         self.round(at, held);
                     }
                 }
-                Instr::TryOrRestart(_) | Instr::Try(_) | Instr::Unlock(_) | Instr::Add(_) | Instr::RestartUnless(..) => {}
+                Instr::TryOrRestart(_)
+                | Instr::Try(_)
+                | Instr::Unlock(_)
+                | Instr::Add(_)
+                | Instr::RestartUnless(..) => {}
             }
-            if let Instr::Lock(lock) | Instr::TryOrRestart(lock) | Instr::TrySpin(lock) | Instr::Try(lock) = instr {
+            if let Instr::Lock(lock)
+            | Instr::TryOrRestart(lock)
+            | Instr::TrySpin(lock)
+            | Instr::Try(lock) = instr
+            {
                 held[lock] = true;
             }
         }
@@ -429,7 +494,8 @@ fn ready(program: &[Vec<Instr>], says: bool) -> impl Fn() + Send + Sync + 'stati
         WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
         let named = Rc::clone(&world);
         dpor::name_state(move |digest| {
-            (named.locks.each_ref().map(Lock::peek), named.values(), &*named.places.borrow()).hash(digest);
+            (named.locks.each_ref().map(Lock::peek), named.values(), &*named.places.borrow())
+                .hash(digest);
         });
         let tasks: Vec<_> = (0..program.len())
             .map(|task| {
@@ -448,27 +514,34 @@ fn ready(program: &[Vec<Instr>], says: bool) -> impl Fn() + Send + Sync + 'stati
 fn observe(program: &[Vec<Instr>], says: bool, explorer: Explorer) -> (Report, Facts) {
     let facts = Arc::new(Mutex::new(Facts::default()));
     let sink = Arc::clone(&facts);
-    let explorer = explorer.budget(Budget { executions: Some(3_000), time: None }).on_execution(move |execution| {
-        let mut facts = sink.lock().unwrap();
-        let world = WORLD.with(|world| world.borrow().clone()).unwrap();
-        let (words, data) = world.values();
-        match execution.failure.map(|failure| &failure.kind) {
-            None if execution.end == dpor::End::Complete => drop(facts.endings.insert(format!("{words:?} {data:?}"))),
-            Some(FailureKind::Deadlock { .. }) => {
-                facts.deadlocks.insert(format!("{:?} {words:?} {data:?}", world.places.borrow()));
+    let explorer = explorer.budget(Budget { executions: Some(3_000), time: None }).on_execution(
+        move |execution| {
+            let mut facts = sink.lock().unwrap();
+            let world = WORLD.with(|world| world.borrow().clone()).unwrap();
+            let (words, data) = world.values();
+            match execution.failure.map(|failure| &failure.kind) {
+                None if execution.end == dpor::End::Complete => {
+                    facts.endings.insert(format!("{words:?} {data:?}"));
+                }
+                Some(FailureKind::Deadlock { .. }) => {
+                    facts
+                        .deadlocks
+                        .insert(format!("{:?} {words:?} {data:?}", world.places.borrow()));
+                }
+                Some(FailureKind::Livelock { .. }) => facts.livelock = true,
+                Some(other) => panic!("{other}"),
+                None => {}
             }
-            Some(FailureKind::Livelock { .. }) => facts.livelock = true,
-            Some(other) => panic!("{other}"),
-            None => {}
-        }
-        ControlFlow::Continue(())
-    });
+            ControlFlow::Continue(())
+        },
+    );
     let report = explorer.run(ready(program, says));
     let facts = std::mem::take(&mut *facts.lock().unwrap());
     (report, facts)
 }
 
-/// What is wrong with the exploration of this program, if anything, else the number of executions, if it got to the end.
+/// What is wrong with the exploration of this program, if anything, else the number of executions,
+/// if it got to the end.
 fn check(program: &[Vec<Instr>], fairness: Fairness) -> Result<Option<(u64, bool)>, String> {
     let said = check_as(program, true, fairness)?;
     // Where it is not said what locks protect, more is run.
@@ -476,26 +549,50 @@ fn check(program: &[Vec<Instr>], fairness: Fairness) -> Result<Option<(u64, bool
     Ok(said.zip(unsaid).map(|(said, _)| said))
 }
 
-fn check_as(program: &[Vec<Instr>], says: bool, fairness: Fairness) -> Result<Option<(u64, bool)>, String> {
+fn check_as(
+    program: &[Vec<Instr>],
+    says: bool,
+    fairness: Fairness,
+) -> Result<Option<(u64, bool)>, String> {
     let all = enumerate(program, fairness);
     let dpor = Explorer::new(Strategy::Dpor).fairness(fairness);
     let (report, seen) = observe(program, says, dpor.clone());
     if !report.exhausted {
-        let invented =
-            !seen.endings.is_subset(&all.endings) || !seen.deadlocks.is_subset(&all.deadlocks) || (seen.livelock && !all.livelock);
-        return if invented { Err(format!("saw {seen:#?}, all states show {all:#?}")) } else { Ok(None) };
+        let invented = !seen.endings.is_subset(&all.endings)
+            || !seen.deadlocks.is_subset(&all.deadlocks)
+            || (seen.livelock && !all.livelock);
+        return if invented {
+            Err(format!("saw {seen:#?}, all states show {all:#?}"))
+        } else {
+            Ok(None)
+        };
     }
     let (divided, in_parts) = observe(program, says, dpor.always_give());
-    let (same, same_failing) = (divided.complete - divided.failing == report.complete - report.failing, divided.failing == report.failing);
-    // Where something goes round for ever, how often it is let go round before others end is another matter from state to state.
-    if divided.exhausted && (in_parts != seen || says && !(same && same_failing) && !seen.livelock) {
-        return Err(format!("saw {in_parts:#?} in parts, {seen:#?} as a whole, {report}, {divided}"));
+    let (same, same_failing) = (
+        divided.complete - divided.failing == report.complete - report.failing,
+        divided.failing == report.failing,
+    );
+    // Where something goes round for ever, how often it is let go round before others end is
+    // another matter from state to state.
+    if divided.exhausted && (in_parts != seen || says && !(same && same_failing) && !seen.livelock)
+    {
+        return Err(format!(
+            "saw {in_parts:#?} in parts, {seen:#?} as a whole, {report}, {divided}"
+        ));
     }
-    if seen == all { Ok(Some((report.executions, seen.livelock))) } else { Err(format!("saw {seen:#?}, all states show {all:#?}")) }
+    if seen == all {
+        Ok(Some((report.executions, seen.livelock)))
+    } else {
+        Err(format!("saw {seen:#?}, all states show {all:#?}"))
+    }
 }
 
 /// The same by states; executions and states, if it got to the end.
-fn check_states(program: &[Vec<Instr>], fairness: Fairness, rule: Option<Rule>) -> Result<Option<(u64, u64, bool)>, String> {
+fn check_states(
+    program: &[Vec<Instr>],
+    fairness: Fairness,
+    rule: Option<Rule>,
+) -> Result<Option<(u64, u64, bool)>, String> {
     let all = enumerate(program, fairness);
     let mut explorer = Explorer::new(Strategy::States).fairness(fairness);
     if let Some(rule) = rule {
@@ -512,11 +609,13 @@ fn check_states(program: &[Vec<Instr>], fairness: Fairness, rule: Option<Rule>) 
     if seen == all { found } else { Err(format!("saw {seen:#?}, all states show {all:#?}")) }
 }
 
-/// Every state of random retry loops is known to the enumeration, and livelocks are the fair circles among them.
+/// Every state of random retry loops is known to the enumeration, and livelocks are the fair
+/// circles among them.
 #[test]
 fn random_retry_loops_by_states() {
     for fairness in [Fairness::Weak, Fairness::Strong] {
-        let (mut livelocks, mut executions, mut states, mut compared, mut skipped) = (0, 0, 0, 0, 0);
+        let (mut livelocks, mut executions, mut states, mut compared, mut skipped) =
+            (0, 0, 0, 0, 0);
         let wanted = env("DPOR_PROGRAMS", 400);
         for seed in env("DPOR_SEED", 1).. {
             if compared == wanted {
@@ -532,16 +631,21 @@ fn random_retry_loops_by_states() {
                 }
                 Ok(None) => skipped += 1,
                 Err(_) => {
-                    let fails = |program: &Vec<Vec<Instr>>| check_states(program, fairness, None).is_err();
+                    let fails =
+                        |program: &Vec<Vec<Instr>>| check_states(program, fairness, None).is_err();
                     while let Some(smaller) = smaller(&program).into_iter().find(fails) {
                         program = smaller;
                     }
-                    panic!("{fairness:?} seed {seed}, shrunk: {program:?}\n{}", check_states(&program, fairness, None).unwrap_err());
+                    panic!(
+                        "{fairness:?} seed {seed}, shrunk: {program:?}\n{}",
+                        check_states(&program, fairness, None).unwrap_err()
+                    );
                 }
             }
         }
         eprintln!(
-            "{fairness:?}: {compared} agree, {livelocks} with a livelock, {states} states in {executions} executions; {skipped} too long"
+            "{fairness:?}: {compared} agree, {livelocks} with a livelock, {states} states in \
+             {executions} executions; {skipped} too long"
         );
     }
 }
@@ -549,7 +653,9 @@ fn random_retry_loops_by_states() {
 /// Without the rule for circles, what can follow a state is not all known when it is reached again.
 #[test]
 fn circles_need_their_rule() {
-    let killed = (1..4000).find(|seed| check_states(&random(&mut Rng(seed * 7919)), Fairness::Weak, Some(Rule::Cycles)).is_err());
+    let killed = (1..4000).find(|seed| {
+        check_states(&random(&mut Rng(seed * 7919)), Fairness::Weak, Some(Rule::Cycles)).is_err()
+    });
     assert!(killed.is_some());
 }
 
@@ -563,8 +669,13 @@ fn random_retry_loops_commute() {
     let (mut reordered, mut failing) = (0, 0);
     for seed in env("DPOR_SEED", 1)..env("DPOR_SEED", 1) + env("DPOR_PROGRAMS", 400) {
         let program = random(&mut Rng(seed * 7919));
-        for strategy in [Strategy::Dpor, Strategy::Random { seed, iterations: 30 }, Strategy::Pct { seed, depth: 3, iterations: 30 }] {
-            let explorer = Explorer::new(strategy).budget(Budget { executions: Some(60), time: None });
+        for strategy in [
+            Strategy::Dpor,
+            Strategy::Random { seed, iterations: 30 },
+            Strategy::Pct { seed, depth: 3, iterations: 30 },
+        ] {
+            let explorer =
+                Explorer::new(strategy).budget(Budget { executions: Some(60), time: None });
             match explorer.commute(dpor::Commute::default(), ready(&program, true)) {
                 Ok(checked) => {
                     reordered += checked.reordered;
@@ -578,8 +689,9 @@ fn random_retry_loops_commute() {
     assert!(reordered > 1000 && failing > 100);
 }
 
-/// A lock protects something that is announced nowhere: who goes round and changes it has done something, and who waits for the lock may get it in
-/// the middle of a round. Both were taken for livelocks.
+/// A lock protects something that is announced nowhere: who goes round and changes it has done
+/// something, and who waits for the lock may get it in the middle of a round. Both were taken for
+/// livelocks.
 #[test]
 fn rounds_that_change_what_a_lock_protects() {
     use Instr::{Add, Lock, RestartUnless, TryOrRestart, TrySpin, Write};
@@ -593,7 +705,8 @@ fn rounds_that_change_what_a_lock_protects() {
     assert!(matches!(ended, Ok(Some((_, false)))), "{ended:?}");
 }
 
-/// Programs that an earlier version got wrong: livelocks under weak fairness only, in which someone could run now and then.
+/// Programs that an earlier version got wrong: livelocks under weak fairness only, in which someone
+/// could run now and then.
 #[test]
 fn found_before() {
     use Instr::{Lock, TryOrRestart, Write};
@@ -633,14 +746,19 @@ fn compare(fairness: Fairness) {
             }
             Ok(None) => skipped += 1,
             Err(_) => {
-                while let Some(smaller) = smaller(&program).into_iter().find(|program| fault(program, fairness).is_some()) {
+                while let Some(smaller) =
+                    smaller(&program).into_iter().find(|program| fault(program, fairness).is_some())
+                {
                     program = smaller;
                 }
                 panic!("seed {seed}, shrunk: {program:?}\n{}", fault(&program, fairness).unwrap());
             }
         }
     }
-    eprintln!("{compared} programs agree, {livelocks} of them with a livelock, {executions} executions; {skipped} too long");
+    eprintln!(
+        "{compared} programs agree, {livelocks} of them with a livelock, {executions} executions; \
+         {skipped} too long"
+    );
 }
 
 fn smaller(program: &[Vec<Instr>]) -> Vec<Vec<Vec<Instr>>> {

@@ -1,5 +1,6 @@
-//! The engine against oracles that share nothing with it: enumeration, an independent machine, Nidhugg's counts; and against itself without one of
-//! its rules, in parts, and in the other order. One program, so that its tests keep all cores busy.
+//! The engine against oracles that share nothing with it: enumeration, an independent machine,
+//! Nidhugg's counts; and against itself without one of its rules, in parts, and in the other order.
+//! One program, so that its tests keep all cores busy.
 
 #[path = "../common/mod.rs"]
 mod common;

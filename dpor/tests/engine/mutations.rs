@@ -1,5 +1,6 @@
-//! Every rule of the dependence relation and of race detection is needed: without it, some program comes out wrong. (`UpdateShared`
-//! has its test in `failures.rs`: the generated programs do not mix those two on one object.)
+//! Every rule of the dependence relation and of race detection is needed: without it, some program
+//! comes out wrong. (`UpdateShared` has its test in `failures.rs`: the generated programs do not
+//! mix those two on one object.)
 
 use crate::common::check::fault;
 use crate::common::program::{Flavour, Program};

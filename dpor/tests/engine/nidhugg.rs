@@ -1,8 +1,9 @@
 //! Counts equal those of another optimal explorer.
 //!
-//! The numbers are the traces that Nidhugg (github.com/nidhugg/nidhugg at 0aea4d23, LLVM 14) counts for the same programs in C, with
-//! `pthread_mutex_t` and sequentially consistent C11 atomics, under `nidhuggc -- -sc -optimal`. A compare-and-swap is a try here, since
-//! there one that fails only reads; an addition whose result is not used is an update.
+//! The numbers are the traces that Nidhugg (github.com/nidhugg/nidhugg at 0aea4d23, LLVM 14) counts
+//! for the same programs in C, with `pthread_mutex_t` and sequentially consistent C11 atomics,
+//! under `nidhuggc -- -sc -optimal`. A compare-and-swap is a try here, since there one that fails
+//! only reads; an addition whose result is not used is an update.
 
 use std::sync::Arc;
 
@@ -10,10 +11,15 @@ use crate::common::{Lock, Word};
 use dpor::{Explorer, Strategy};
 
 /// Classes of a program of `tasks` tasks that share words and a lock.
-fn classes(tasks: usize, words: usize, body: impl Fn(i64, &[Word], &Lock) + Send + Sync + 'static) -> u64 {
+fn classes(
+    tasks: usize,
+    words: usize,
+    body: impl Fn(i64, &[Word], &Lock) + Send + Sync + 'static,
+) -> u64 {
     let body = Arc::new(body);
     let report = Explorer::new(Strategy::Dpor).run(move || {
-        let (shared, lock): (Vec<Word>, _) = ((0..words).map(|_| Word::new(0)).collect(), Lock::new());
+        let (shared, lock): (Vec<Word>, _) =
+            ((0..words).map(|_| Word::new(0)).collect(), Lock::new());
         for task in 0..tasks as i64 {
             let (body, shared, lock) = (Arc::clone(&body), shared.clone(), lock.clone());
             let _not_joined = dpor::spawn("task", move || body(task, &shared, &lock));
@@ -36,8 +42,9 @@ fn locks() {
     }
 }
 
-/// There: a compare-and-swap from 0 to 1, and a store. (With `pthread_mutex_trylock` it has 24, 1620 and 192 for the second, fourth and
-/// fifth, since it keeps failed tries of one critical section in order, although they only read.)
+/// There: a compare-and-swap from 0 to 1, and a store. (With `pthread_mutex_trylock` it has 24,
+/// 1620 and 192 for the second, fourth and fifth, since it keeps failed tries of one critical
+/// section in order, although they only read.)
 #[test]
 fn tries() {
     for (tasks, rounds, count) in [(2, 1, 4), (3, 1, 21), (2, 2, 26), (3, 2, 1263), (4, 1, 148)] {
@@ -54,7 +61,9 @@ fn tries() {
 
 #[test]
 fn compare_and_swap() {
-    for (tasks, tries, count) in [(2, 1, 4), (2, 2, 4), (3, 1, 27), (3, 2, 48), (3, 3, 48), (4, 1, 280)] {
+    for (tasks, tries, count) in
+        [(2, 1, 4), (2, 2, 4), (3, 1, 27), (3, 2, 48), (3, 3, 48), (4, 1, 280)]
+    {
         let found = classes(tasks, 1, move |_, x, _| {
             let mut value = x[0].read();
             for _ in 0..tries {
@@ -91,7 +100,8 @@ fn litmus() {
 
 #[test]
 fn readers_and_additions() {
-    for (others, reading, adding) in [(2, 4, 4), (3, 8, 8), (4, 16, 16), (5, 32, 32), (7, 128, 128)] {
+    for (others, reading, adding) in [(2, 4, 4), (3, 8, 8), (4, 16, 16), (5, 32, 32), (7, 128, 128)]
+    {
         let one_writer = classes(others + 1, 1, |task, x, _| match task {
             0 => x[0].write(1),
             _ => _ = x[0].read(),

@@ -21,8 +21,11 @@ fn seeds(default: u64) -> Range<u64> {
 #[test]
 fn any_number_of_jobs_counts_the_same() {
     for jobs in [1, 2, 3, 5] {
-        for (variant, t, k, classes) in [(Variant::FixedPlain, 3, 2, 630), (Variant::NoAssert, 3, 2, 4416), (Variant::FixedPlain, 1, 1, 2)]
-        {
+        for (variant, t, k, classes) in [
+            (Variant::FixedPlain, 3, 2, 630),
+            (Variant::NoAssert, 3, 2, 4416),
+            (Variant::FixedPlain, 1, 1, 2),
+        ] {
             let report = Explorer::new(Strategy::Dpor).jobs(jobs).run(family(variant, 2, t, k));
             assert!(report.exhausted && report.complete == classes, "{jobs} jobs: {report}");
             eprintln!("{jobs} jobs: {report} in {:?}", report.elapsed);
@@ -37,12 +40,32 @@ fn random_programs_in_parts() {
             let program = Program::random(seed, flavour);
             let (alone, seen) = explore(&program, Explorer::new(Strategy::Dpor), None);
             let dpor = || Explorer::new(Strategy::Dpor);
-            for explorer in [dpor().jobs(3), dpor().always_give(), dpor().shard(0, 1).jobs(2), dpor().shard(0, 1).always_give()] {
+            for explorer in [
+                dpor().jobs(3),
+                dpor().always_give(),
+                dpor().shard(0, 1).jobs(2),
+                dpor().shard(0, 1).always_give(),
+            ] {
                 let (report, again) = explore(&program, explorer, None);
-                assert_eq!((alone.complete, alone.failing), (report.complete, report.failing), "seed {seed} {flavour:?}");
-                assert_eq!((&seen.classes, &seen.panics), (&again.classes, &again.panics), "seed {seed} {flavour:?}");
-                assert!(report.saved.is_some_and(|saved| saved.is_done()) || report.why_unfinished.is_some());
-                assert_eq!((&seen.endings, &seen.failures), (&again.endings, &again.failures), "seed {seed} {flavour:?}");
+                assert_eq!(
+                    (alone.complete, alone.failing),
+                    (report.complete, report.failing),
+                    "seed {seed} {flavour:?}"
+                );
+                assert_eq!(
+                    (&seen.classes, &seen.panics),
+                    (&again.classes, &again.panics),
+                    "seed {seed} {flavour:?}"
+                );
+                assert!(
+                    report.saved.is_some_and(|saved| saved.is_done())
+                        || report.why_unfinished.is_some()
+                );
+                assert_eq!(
+                    (&seen.endings, &seen.failures),
+                    (&again.endings, &again.failures),
+                    "seed {seed} {flavour:?}"
+                );
             }
         }
     }
@@ -66,7 +89,8 @@ fn threads_take_part() {
 #[ignore = "takes seconds"]
 fn speed_of_jobs() {
     for jobs in [1, 2] {
-        let report = Explorer::new(Strategy::Dpor).jobs(jobs).run(family(Variant::FixedPlain, 2, 3, 4));
+        let report =
+            Explorer::new(Strategy::Dpor).jobs(jobs).run(family(Variant::FixedPlain, 2, 3, 4));
         eprintln!("{jobs} jobs: {report} in {:?}", report.elapsed);
         assert_eq!(report.complete, 450_450);
     }
@@ -77,7 +101,12 @@ fn shards_add_up() {
     for shards in [1, 2, 3, 7] {
         let saved: Vec<Saved> = (0..shards)
             .map(|shard| {
-                let report = Explorer::new(Strategy::Dpor).shard(shard, shards).run(family(Variant::Buggy, 2, 3, 1));
+                let report = Explorer::new(Strategy::Dpor).shard(shard, shards).run(family(
+                    Variant::Buggy,
+                    2,
+                    3,
+                    1,
+                ));
                 assert!(!report.exhausted && report.why_unfinished == Some(Unfinished::Shard));
                 report.saved.unwrap().to_string().parse().unwrap()
             })
@@ -89,7 +118,8 @@ fn shards_add_up() {
         assert!(Saved::merge(&saved[1..]).is_err() || shards == 1);
         let fixed: Vec<Saved> = (0..shards)
             .map(|shard| {
-                let explorer = Explorer::new(Strategy::Dpor).shard(shard, shards).jobs(1 + shard as usize % 2);
+                let explorer =
+                    Explorer::new(Strategy::Dpor).shard(shard, shards).jobs(1 + shard as usize % 2);
                 explorer.run(family(Variant::NoAssert, 2, 3, 1)).saved.unwrap()
             })
             .collect();
@@ -128,17 +158,30 @@ fn stopping_and_going_on_changes_nothing() {
 fn never_exhausted_when_stopped() {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let explorer = Explorer::new(Strategy::Dpor).jobs(2).stop_flag(stop).on_progress(move |_| flag.store(true, Ordering::Relaxed));
+    let explorer = Explorer::new(Strategy::Dpor)
+        .jobs(2)
+        .stop_flag(stop)
+        .on_progress(move |_| flag.store(true, Ordering::Relaxed));
     let report = explorer.run(family(Variant::FixedPlain, 2, 3, 4));
-    assert!(!report.exhausted && report.why_unfinished == Some(Unfinished::Stopped) && report.frontier > 0, "{report}");
+    assert!(
+        !report.exhausted
+            && report.why_unfinished == Some(Unfinished::Stopped)
+            && report.frontier > 0,
+        "{report}"
+    );
     let budget = Budget { executions: None, time: Some(Duration::from_millis(20)) };
-    let report = Explorer::new(Strategy::Dpor).budget(budget).run(family(Variant::FixedPlain, 2, 3, 4));
+    let report =
+        Explorer::new(Strategy::Dpor).budget(budget).run(family(Variant::FixedPlain, 2, 3, 4));
     assert!(!report.exhausted && report.why_unfinished == Some(Unfinished::Time), "{report}");
 }
 
 /// A search that was stopped in the middle, in which something was found.
 fn stopped() -> Saved {
-    let saved = Explorer::new(Strategy::Dpor).stop_at_first(true).run(family(Variant::Buggy, 2, 2, 1)).saved.unwrap();
+    let saved = Explorer::new(Strategy::Dpor)
+        .stop_at_first(true)
+        .run(family(Variant::Buggy, 2, 2, 1))
+        .saved
+        .unwrap();
     assert!(!saved.is_done() && !saved.failures.is_empty());
     saved
 }
@@ -148,10 +191,19 @@ fn damaged_saves_are_refused() {
     let saved = stopped();
     let text = saved.to_string();
     assert_eq!(text.parse::<Saved>().as_ref(), Ok(&saved));
-    assert_eq!(text.replace('\n', "\r\n").parse::<Saved>().as_ref(), Ok(&saved), "line ends do not matter");
+    assert_eq!(
+        text.replace('\n', "\r\n").parse::<Saved>().as_ref(),
+        Ok(&saved),
+        "line ends do not matter"
+    );
     let refused = |text: &str, what: &str| {
         let error = text.parse::<Saved>().expect_err(what).to_string();
-        assert!(error.starts_with("saved exploration: ") && error.lines().count() == 1 && error.len() < 100, "{what}: {error}");
+        assert!(
+            error.starts_with("saved exploration: ")
+                && error.lines().count() == 1
+                && error.len() < 100,
+            "{what}: {error}"
+        );
         error
     };
     for (at, letter) in text.char_indices().filter(|(_, letter)| *letter != '\n') {
@@ -168,11 +220,19 @@ fn damaged_saves_are_refused() {
     }
     let lines: Vec<&str> = text.lines().collect();
     for left_out in 0..lines.len() {
-        let rest: Vec<&str> = lines.iter().enumerate().filter(|(line, _)| *line != left_out).map(|(_, line)| *line).collect();
+        let rest: Vec<&str> = lines
+            .iter()
+            .enumerate()
+            .filter(|(line, _)| *line != left_out)
+            .map(|(_, line)| *line)
+            .collect();
         refused(&rest.join("\n"), &format!("without line {left_out}"));
     }
     assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
-    assert!(refused(&text.replace("exploration 4", "exploration 3"), "another version").contains("format 3, and only format 4"));
+    assert!(
+        refused(&text.replace("exploration 4", "exploration 3"), "another version")
+            .contains("format 3, and only format 4")
+    );
     for nothing in ["", "{}", "dpor exploration 4", "dpor exploration three\n"] {
         refused(nothing, nothing);
     }
@@ -191,9 +251,15 @@ fn made_up_saves_are_refused() {
         "left 0\nshard 0 0",
     ] {
         let text = format!("dpor exploration 4\n{lines}\n");
-        let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        let error = format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(lines).to_string();
-        assert!(error.contains("makes no sense") || error.contains("not everything"), "{lines}: {error}");
+        let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        let error =
+            format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(lines).to_string();
+        assert!(
+            error.contains("makes no sense") || error.contains("not everything"),
+            "{lines}: {error}"
+        );
     }
 }
 
@@ -210,22 +276,48 @@ fn snapshots_are_exact() {
             for jobs in [1, 2, 3] {
                 let snapshots = Arc::new(Mutex::new(Vec::new()));
                 let sink = Arc::clone(&snapshots);
-                let explorer = Explorer::new(Strategy::Dpor).jobs(jobs).on_snapshot(Duration::ZERO, move |saved| {
-                    sink.lock().unwrap().push(saved.to_string());
-                });
+                let explorer = Explorer::new(Strategy::Dpor).jobs(jobs).on_snapshot(
+                    Duration::ZERO,
+                    move |saved| {
+                        sink.lock().unwrap().push(saved.to_string());
+                    },
+                );
                 let (report, _) = explore(&program, explorer, None);
-                assert!(report.exhausted && report.complete == alone.complete, "seed {seed} {flavour:?}: {report}");
+                assert!(
+                    report.exhausted && report.complete == alone.complete,
+                    "seed {seed} {flavour:?}: {report}"
+                );
                 let snapshots = std::mem::take(&mut *snapshots.lock().unwrap());
-                assert!(jobs > 1 || snapshots.len() as u64 == alone.executions, "{} of {}", snapshots.len(), alone.executions);
-                let chosen = snapshots.iter().step_by(1 + snapshots.len() / 5).chain(snapshots.last());
+                assert!(
+                    jobs > 1 || snapshots.len() as u64 == alone.executions,
+                    "{} of {}",
+                    snapshots.len(),
+                    alone.executions
+                );
+                let chosen =
+                    snapshots.iter().step_by(1 + snapshots.len() / 5).chain(snapshots.last());
                 for snapshot in chosen {
                     let saved: Saved = snapshot.parse().unwrap();
                     let before = saved.complete - saved.failing;
-                    let (rest, seen_then) = explore(&program, Explorer::new(Strategy::Dpor).jobs(4 - jobs).resume(saved), None);
-                    assert!(rest.exhausted && rest.complete == alone.complete, "seed {seed} {flavour:?} {jobs} jobs: {rest}");
-                    assert_eq!(rest.failing, alone.failing, "seed {seed} {flavour:?} {jobs} jobs: {rest}");
+                    let (rest, seen_then) = explore(
+                        &program,
+                        Explorer::new(Strategy::Dpor).jobs(4 - jobs).resume(saved),
+                        None,
+                    );
+                    assert!(
+                        rest.exhausted && rest.complete == alone.complete,
+                        "seed {seed} {flavour:?} {jobs} jobs: {rest}"
+                    );
+                    assert_eq!(
+                        rest.failing, alone.failing,
+                        "seed {seed} {flavour:?} {jobs} jobs: {rest}"
+                    );
                     if seen.panics.is_empty() && alone.failing == 0 {
-                        assert_eq!(seen_then.classes.len() as u64, alone.complete - before, "each class is run once");
+                        assert_eq!(
+                            seen_then.classes.len() as u64,
+                            alone.complete - before,
+                            "each class is run once"
+                        );
                     }
                 }
             }
@@ -233,20 +325,26 @@ fn snapshots_are_exact() {
     }
 }
 
-/// A search that is ended while somebody waits for a snapshot does not wait for ever, and one that is not for everybody has none.
+/// A search that is ended while somebody waits for a snapshot does not wait for ever, and one that
+/// is not for everybody has none.
 #[test]
 fn snapshots_and_ends() {
     for jobs in [1, 2, 3] {
         for executions in [1, 2, 10, 100] {
             let budget = Budget { executions: Some(executions), time: None };
-            let explorer =
-                Explorer::new(Strategy::Dpor).jobs(jobs).budget(budget).on_snapshot(Duration::ZERO, |saved| assert!(!saved.is_done()));
+            let explorer = Explorer::new(Strategy::Dpor)
+                .jobs(jobs)
+                .budget(budget)
+                .on_snapshot(Duration::ZERO, |saved| assert!(!saved.is_done()));
             let report = explorer.run(family(Variant::FixedPlain, 2, 3, 3));
-            assert!(report.why_unfinished == Some(Unfinished::Executions) && report.saved.is_some_and(|saved| !saved.is_done()));
+            assert!(
+                report.why_unfinished == Some(Unfinished::Executions)
+                    && report.saved.is_some_and(|saved| !saved.is_done())
+            );
         }
     }
-    let explorer =
-        Explorer::new(Strategy::Random { seed: 1, iterations: 10 }).on_snapshot(Duration::ZERO, |_| panic!("a sample has no rest"));
+    let explorer = Explorer::new(Strategy::Random { seed: 1, iterations: 10 })
+        .on_snapshot(Duration::ZERO, |_| panic!("a sample has no rest"));
     assert_eq!(explorer.run(family(Variant::FixedPlain, 2, 1, 1)).executions, 10);
 }
 
@@ -256,6 +354,9 @@ fn clones_do_not_share_their_limits() {
     let explorer = Explorer::new(Strategy::Dpor).budget(Budget { executions: Some(3), time: None });
     for _ in 0..2 {
         let report = explorer.clone().run(family(Variant::FixedPlain, 2, 2, 2));
-        assert!(report.executions == 3 && report.why_unfinished == Some(Unfinished::Executions), "{report}");
+        assert!(
+            report.executions == 3 && report.why_unfinished == Some(Unfinished::Executions),
+            "{report}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The search that goes on from each state once, against enumeration and an independent machine, without its rules, and with keys that lack something.
+//! The search that goes on from each state once, against enumeration and an independent machine,
+//! without its rules, and with keys that lack something.
 //!
 //! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each kind.
 
@@ -28,11 +29,17 @@ fn compare(flavour: Flavour) {
             }
             Err(first) => {
                 let smallest = program.shrink(|program| fault_by_states(program, None).is_err());
-                panic!("{flavour:?} seed {seed}: {smallest:#?}\n{}\nfirst: {first}", fault_by_states(&smallest, None).unwrap_err());
+                panic!(
+                    "{flavour:?} seed {seed}: {smallest:#?}\n{}\nfirst: {first}",
+                    fault_by_states(&smallest, None).unwrap_err()
+                );
             }
         }
     }
-    eprintln!("{flavour:?}: {compared} programs agree, {dpor} executions of source-DPOR, {states} states in {executions}");
+    eprintln!(
+        "{flavour:?}: {compared} programs agree, {dpor} executions of source-DPOR, {states} \
+         states in {executions}"
+    );
 }
 
 fn compare_structured(theme: Theme) {
@@ -52,18 +59,24 @@ fn compare_structured(theme: Theme) {
                 failing += u64::from(fails);
             }
             Err(first) => {
-                let smallest = program.shrink(|program| structured_fault(program, None, LIMITS).is_err());
+                let smallest =
+                    program.shrink(|program| structured_fault(program, None, LIMITS).is_err());
                 let why = structured_fault(&smallest, None, LIMITS).unwrap_err();
                 panic!("{theme:?} seed {seed}: {smallest:#?}\n{why}\nfirst: {first}");
             }
         }
     }
-    eprintln!("{theme:?}: {compared} programs agree ({failing} fail), {dpor} executions of source-DPOR, {states} states in {executions}");
+    eprintln!(
+        "{theme:?}: {compared} programs agree ({failing} fail), {dpor} executions of source-DPOR, \
+         {states} states in {executions}"
+    );
 }
 
 #[test]
 fn flavours() {
-    for flavour in [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Semaphore, Flavour::Failing] {
+    for flavour in
+        [Flavour::Locks, Flavour::All, Flavour::Shared, Flavour::Semaphore, Flavour::Failing]
+    {
         compare(flavour);
     }
 }
@@ -80,8 +93,14 @@ const KILLING: u64 = 3_000;
 fn missed(rule: Rule, from: u64) -> bool {
     let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All];
     (from..from + KILLING).any(|seed| {
-        let flat = flavours.iter().find(|&&flavour| fault_by_states(&Program::random(seed, flavour), Some(rule)).is_err());
-        let structured = || THEMES.into_iter().find(|&theme| structured_fault(&program(seed, theme), Some(rule), LIMITS).is_err());
+        let flat = flavours.iter().find(|&&flavour| {
+            fault_by_states(&Program::random(seed, flavour), Some(rule)).is_err()
+        });
+        let structured = || {
+            THEMES
+                .into_iter()
+                .find(|&theme| structured_fault(&program(seed, theme), Some(rule), LIMITS).is_err())
+        };
         let (flat, structured) = (flat, if flat.is_none() { structured() } else { None });
         if flat.is_some() || structured.is_some() {
             eprintln!("{rule:?}: seed {seed} {flat:?} {structured:?}");
@@ -92,7 +111,12 @@ fn missed(rule: Rule, from: u64) -> bool {
 
 #[test]
 fn every_rule_of_the_matching_is_needed() {
-    for (rule, from) in [(Rule::Summaries, 1), (Rule::WaitingFollows, 1), (Rule::UnknownBefore, 726), (Rule::WokenStates, 415)] {
+    for (rule, from) in [
+        (Rule::Summaries, 1),
+        (Rule::WaitingFollows, 1),
+        (Rule::UnknownBefore, 726),
+        (Rule::WokenStates, 415),
+    ] {
         assert!(missed(rule, from), "{rule:?} is not missed");
     }
 }
@@ -100,11 +124,15 @@ fn every_rule_of_the_matching_is_needed() {
 /// A part of the state that is not in its key is noticed, by the check or by what comes out.
 #[test]
 fn a_key_that_lacks_something_is_noticed() {
-    let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All, Flavour::Semaphore];
+    let flavours =
+        [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All, Flavour::Semaphore];
     for part in ["words", "sem"] {
         LEFT_OUT.set(Some(part));
-        let noticed =
-            (1..KILLING).find_map(|seed| flavours.iter().find_map(|&flavour| fault_by_states(&Program::random(seed, flavour), None).err()));
+        let noticed = (1..KILLING).find_map(|seed| {
+            flavours
+                .iter()
+                .find_map(|&flavour| fault_by_states(&Program::random(seed, flavour), None).err())
+        });
         LEFT_OUT.set(None);
         let noticed = noticed.expect(part);
         eprintln!("{part}: {}", &noticed[..noticed.len().min(200)]);
@@ -118,7 +146,8 @@ fn few_states_to_remember() {
         let program = Program::random(seed, Flavour::All);
         let (dpor, all) = explore(&program, Explorer::new(Strategy::Dpor), None);
         for most in [0, 3, 10] {
-            let (report, seen) = explore(&program, Explorer::new(Strategy::States).max_states(most), None);
+            let (report, seen) =
+                explore(&program, Explorer::new(Strategy::States).max_states(most), None);
             assert!(report.exhausted && dpor.exhausted, "{report}");
             assert_eq!(
                 (seen.failures, seen.endings),
@@ -141,7 +170,9 @@ fn what_is_not_done_is_refused() {
     };
     eprintln!("{}", unavailable(Explorer::new(Strategy::States).run(unnamed)));
     eprintln!("{}", unavailable(Explorer::new(Strategy::States).shard(0, 2).run(unnamed)));
-    let commuted = Explorer::new(Strategy::States).commute(Commute::default(), unnamed).expect("nothing was compared");
+    let commuted = Explorer::new(Strategy::States)
+        .commute(Commute::default(), unnamed)
+        .expect("nothing was compared");
     eprintln!("{}", unavailable(commuted.report));
 }
 
@@ -169,7 +200,8 @@ fn data_goes_by_who_made_it() {
     assert!(report.exhausted && report.failing == 0, "{report}");
 }
 
-/// A round forgets what it has touched: data that only races with a round before is found all the same.
+/// A round forgets what it has touched: data that only races with a round before is found all the
+/// same.
 #[test]
 fn data_in_a_circle_races() {
     let program = || {
@@ -208,7 +240,9 @@ fn changes_tell_states_apart() {
             let words: std::rc::Rc<[(dpor::ObjectId, std::cell::Cell<u64>); 2]> =
                 [(); 2].map(|()| (dpor::object(), Default::default())).into();
             let named = std::rc::Rc::clone(&words);
-            dpor::name_state(move |digest| named.iter().filter(|_| !says).for_each(|(_, value)| digest.put(value.get())));
+            dpor::name_state(move |digest| {
+                named.iter().filter(|_| !says).for_each(|(_, value)| digest.put(value.get()))
+            });
             let task = |number: u64| {
                 let words = std::rc::Rc::clone(&words);
                 dpor::spawn(number.to_string(), move || {
@@ -261,7 +295,14 @@ fn a_circle_with_too_many_states_is_unfinished() {
     let whole = Explorer::new(Strategy::States).run(program);
     assert!(whole.exhausted && whole.failing == 0, "{whole}");
     let short = Explorer::new(Strategy::States).max_states(2).run(program);
-    assert!(!short.exhausted && matches!(short.why_unfinished, Some(Unfinished::States(2) | Unfinished::TooLong { .. })), "{short}");
+    assert!(
+        !short.exhausted
+            && matches!(
+                short.why_unfinished,
+                Some(Unfinished::States(2) | Unfinished::TooLong { .. })
+            ),
+        "{short}"
+    );
 }
 
 #[test]

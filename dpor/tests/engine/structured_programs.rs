@@ -1,5 +1,5 @@
-//! Structured random programs against an oracle that shares nothing with the engine: endings, deadlocks, failures, and every class of
-//! equivalent interleavings by name.
+//! Structured random programs against an oracle that shares nothing with the engine: endings,
+//! deadlocks, failures, and every class of equivalent interleavings by name.
 //!
 //! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each theme.
 
@@ -27,7 +27,10 @@ fn compare(theme: Theme) {
             Ok(None) => skipped += 1,
             Err(first) => {
                 let smallest = program.shrink(|program| fault(program, seed, LIMITS).is_err());
-                panic!("seed {seed}, shrunk: {smallest:#?}\n{}\nat first: {first}", fault(&smallest, seed, LIMITS).unwrap_err());
+                panic!(
+                    "seed {seed}, shrunk: {smallest:#?}\n{}\nat first: {first}",
+                    fault(&smallest, seed, LIMITS).unwrap_err()
+                );
             }
         }
     }
@@ -66,13 +69,29 @@ const KILLING: u64 = 8_000;
 #[test]
 fn every_rule_is_needed() {
     use Rule::*;
-    let dependence = [ReaderExclusive, ExclusiveExclusive, SharedExclusive, ReaderShared, UpdateExclusive, UpdateReader, UpdateShared];
-    let at_end = [BlockedAtDeadlock, BlockedAtCut, WaitingAtFailure, UnannouncedAtFailure, InsteadOfFailure];
-    for rule in dependence.into_iter().chain(at_end).chain([PastUnready, SharedBeforeBlocking, WakeSleepers]) {
+    let dependence = [
+        ReaderExclusive,
+        ExclusiveExclusive,
+        SharedExclusive,
+        ReaderShared,
+        UpdateExclusive,
+        UpdateReader,
+        UpdateShared,
+    ];
+    let at_end =
+        [BlockedAtDeadlock, BlockedAtCut, WaitingAtFailure, UnannouncedAtFailure, InsteadOfFailure];
+    for rule in dependence.into_iter().chain(at_end).chain([
+        PastUnready,
+        SharedBeforeBlocking,
+        WakeSleepers,
+    ]) {
         // The one that is missed least; it takes a tree. Nearer seeds do not tell.
-        let (from, themes) = if rule == UnannouncedAtFailure { (3_500, &THEMES[4..]) } else { (1, &THEMES[..]) };
-        let mut tries = (from..from + KILLING).flat_map(|seed| themes.iter().map(move |&theme| (seed, theme)));
-        let killed = tries.find(|&(seed, theme)| fault_without(&program(seed, theme), rule, LIMITS).is_err());
+        let (from, themes) =
+            if rule == UnannouncedAtFailure { (3_500, &THEMES[4..]) } else { (1, &THEMES[..]) };
+        let mut tries =
+            (from..from + KILLING).flat_map(|seed| themes.iter().map(move |&theme| (seed, theme)));
+        let killed = tries
+            .find(|&(seed, theme)| fault_without(&program(seed, theme), rule, LIMITS).is_err());
         eprintln!("{rule:?}: {killed:?}");
         assert!(killed.is_some(), "{rule:?} is not missed");
     }

@@ -1,4 +1,5 @@
-//! A machine with store buffers, for sequential consistency, TSO and PSO: all of its states, one after the other.
+//! A machine with store buffers, for sequential consistency, TSO and PSO: all of its states, one
+//! after the other.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
@@ -30,7 +31,8 @@ impl State {
         *self.words[word].last().unwrap()
     }
 
-    /// What a load of the task reads: its newest store to the word that is in its buffer, else what is in memory.
+    /// What a load of the task reads: its newest store to the word that is in its buffer, else what
+    /// is in memory.
     fn seen(&self, task: usize, word: usize) -> u64 {
         let own = self.buffers[task].iter().rev().find_map(|waiting| match *waiting {
             Waiting::Store(other, value, _) if other == word => Some(value),
@@ -46,7 +48,9 @@ impl State {
         if memory == Memory::Tso {
             return before.next().is_none();
         }
-        before.all(|waiting| matches!(waiting, Waiting::Store(other, ..) if *other != word && !release))
+        before.all(
+            |waiting| matches!(waiting, Waiting::Store(other, ..) if *other != word && !release),
+        )
     }
 
     /// Whether the task can do an atomic on the word now.
@@ -70,13 +74,17 @@ impl State {
         let empty = self.buffers[task].is_empty();
         match instr {
             Instr::Load(word, _) => after.read[task].push(self.seen(task, word)),
-            Instr::Store(word, value, order) if memory == Memory::Sc || order == Ordering::SeqCst => {
+            Instr::Store(word, value, order)
+                if memory == Memory::Sc || order == Ordering::SeqCst =>
+            {
                 if !empty {
                     return None;
                 }
                 after.words[word].push(value);
             }
-            Instr::Store(word, value, order) => after.buffers[task].push(Waiting::Store(word, value, order == Ordering::Release)),
+            Instr::Store(word, value, order) => {
+                after.buffers[task].push(Waiting::Store(word, value, order == Ordering::Release))
+            }
             Instr::Swap(word, value, order) => {
                 if !self.can_update(memory, task, word, order) {
                     return None;
@@ -94,7 +102,9 @@ impl State {
                 }
             }
             Instr::Fence(Ordering::SeqCst) if !empty => return None,
-            Instr::Fence(Ordering::Release | Ordering::AcqRel) if !empty => after.buffers[task].push(Waiting::Barrier),
+            Instr::Fence(Ordering::Release | Ordering::AcqRel) if !empty => {
+                after.buffers[task].push(Waiting::Barrier)
+            }
             Instr::Fence(_) => {}
         }
         Some(after)
@@ -102,7 +112,9 @@ impl State {
 
     fn leave(&self, task: usize, place: usize) -> State {
         let mut after = self.clone();
-        let Waiting::Store(word, value, _) = after.buffers[task].remove(place) else { unreachable!("a barrier does not leave") };
+        let Waiting::Store(word, value, _) = after.buffers[task].remove(place) else {
+            unreachable!("a barrier does not leave")
+        };
         after.words[word].push(value);
         while after.buffers[task].first() == Some(&Waiting::Barrier) {
             after.buffers[task].remove(0);
@@ -111,20 +123,32 @@ impl State {
     }
 }
 
-/// All outcomes, and how many executions there are that differ in what is read from where, or in the order of the stores to a word.
+/// All outcomes, and how many executions there are that differ in what is read from where, or in
+/// the order of the stores to a word.
 pub fn outcomes(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize) {
     let tasks = program.tasks.len();
     let empty = || vec![Vec::new(); tasks];
-    let first = State { next: vec![0; tasks], read: empty(), buffers: vec![Vec::new(); tasks], words: vec![vec![0]; program.words] };
+    let first = State {
+        next: vec![0; tasks],
+        read: empty(),
+        buffers: vec![Vec::new(); tasks],
+        words: vec![vec![0]; program.words],
+    };
     let (mut seen, mut todo) = (HashSet::from([first.clone()]), vec![first]);
     let (mut outcomes, mut executions) = (BTreeSet::new(), 0);
     while let Some(state) = todo.pop() {
         let steps = (0..tasks).filter_map(|task| state.step(program, memory, task));
-        let places = (0..tasks).flat_map(|task| (0..state.buffers[task].len()).map(move |place| (task, place)));
-        let leaves = places.filter(|&(task, place)| state.can_leave(memory, task, place)).map(|(task, place)| state.leave(task, place));
+        let places = (0..tasks)
+            .flat_map(|task| (0..state.buffers[task].len()).map(move |place| (task, place)));
+        let leaves = places
+            .filter(|&(task, place)| state.can_leave(memory, task, place))
+            .map(|(task, place)| state.leave(task, place));
         let after: Vec<State> = steps.chain(leaves).collect();
         if after.is_empty() {
-            assert!((0..tasks).all(|task| state.next[task] == program.tasks[task].len()), "the machine is stuck");
+            assert!(
+                (0..tasks).all(|task| state.next[task] == program.tasks[task].len()),
+                "the machine is stuck"
+            );
             executions += 1;
             let mut outcome = state.read.concat();
             outcome.extend((0..program.words).map(|word| state.value(word)));

@@ -1,7 +1,10 @@
-//! Litmus tests, with every sensible placement of orderings and fences, and what herd7 says of them.
+//! Litmus tests, with every sensible placement of orderings and fences, and what herd7 says of
+//! them.
 //!
-//! `golden/rc11.txt` and `golden/x86-tso.txt` have the outcomes that herd7 lists under its `rc11.cat`, and its x86-TSO as `x86-tso.cat` corrects it; `herd.sh` makes them again.
-//! There is no difference that has to be explained: RC11 has no load buffering either, and dependencies order nothing in it.
+//! `golden/rc11.txt` and `golden/x86-tso.txt` have the outcomes that herd7 lists under its
+//! `rc11.cat`, and its x86-TSO as `x86-tso.cat` corrects it; `herd.sh` makes them again. There is
+//! no difference that has to be explained: RC11 has no load buffering either, and dependencies
+//! order nothing in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +14,8 @@ use dpor::Memory;
 
 use crate::program::{Instr, Outcome, Program, exhaust};
 
-/// An access of a shape: which word, and the value that is written; the gaps between two of one task take a fence.
+/// An access of a shape: which word, and the value that is written; the gaps between two of one
+/// task take a fence.
 #[derive(Copy, Clone)]
 enum Do {
     R(usize),
@@ -54,7 +58,11 @@ const SHAPES: &[Shape] = &[
 ];
 
 /// A program with one fence or none in each gap.
-fn placed(shape: &[&[Do]], (writes, reads): (Ordering, Ordering), fences: &[Option<Ordering>]) -> Program {
+fn placed(
+    shape: &[&[Do]],
+    (writes, reads): (Ordering, Ordering),
+    fences: &[Option<Ordering>],
+) -> Program {
     let mut fences = fences.iter();
     let tasks = shape.iter().map(|task| {
         let mut instrs = Vec::new();
@@ -65,7 +73,11 @@ fn placed(shape: &[&[Do]], (writes, reads): (Ordering, Ordering), fences: &[Opti
             instrs.push(match *access {
                 R(word) => Instr::Load(word, reads),
                 W(word, value) => Instr::Store(word, value, writes),
-                U(word, value) => Instr::Swap(word, value, if (writes, reads) == (Release, Acquire) { AcqRel } else { writes }),
+                U(word, value) => Instr::Swap(
+                    word,
+                    value,
+                    if (writes, reads) == (Release, Acquire) { AcqRel } else { writes },
+                ),
             });
         }
         instrs
@@ -79,8 +91,11 @@ fn placed(shape: &[&[Do]], (writes, reads): (Ordering, Ordering), fences: &[Opti
 
 /// All of so many, from these.
 fn each<T: Copy>(from: &[T], count: usize) -> Vec<Vec<T>> {
-    (0..count)
-        .fold(vec![Vec::new()], |all, _| all.iter().flat_map(|some| from.iter().map(|&one| [some.as_slice(), &[one]].concat())).collect())
+    (0..count).fold(vec![Vec::new()], |all, _| {
+        all.iter()
+            .flat_map(|some| from.iter().map(|&one| [some.as_slice(), &[one]].concat()))
+            .collect()
+    })
 }
 
 fn short(order: Ordering) -> &'static str {
@@ -101,10 +116,16 @@ pub fn suite() -> Vec<(String, Program)> {
         for writes in [Relaxed, Release, SeqCst] {
             for reads in [Relaxed, Acquire, SeqCst] {
                 let plain = (writes, reads) == (Relaxed, Relaxed);
-                let fences: &[_] = if plain { &[None, Some(Release), Some(Acquire), Some(SeqCst)] } else { &[None, Some(SeqCst)] };
+                let fences: &[_] = if plain {
+                    &[None, Some(Release), Some(Acquire), Some(SeqCst)]
+                } else {
+                    &[None, Some(SeqCst)]
+                };
                 for fences in each(fences, gaps) {
                     let mut name = format!("{name}+{}+{}", short(writes), short(reads));
-                    fences.iter().for_each(|fence| write!(name, "+{}", fence.map_or("po", short)).unwrap());
+                    fences
+                        .iter()
+                        .for_each(|fence| write!(name, "+{}", fence.map_or("po", short)).unwrap());
                     suite.push((name, placed(shape, (writes, reads), &fences)));
                 }
             }
@@ -112,7 +133,9 @@ pub fn suite() -> Vec<(String, Program)> {
     }
     // And programs without any shape. Those with compare-and-swap are left to the other oracles.
     let random = (0..).map(|seed| (format!("random{seed}"), Program::random(1_000_000 + seed, 7)));
-    let without = random.filter(|(_, program)| !program.tasks.iter().flatten().any(|instr| matches!(instr, Instr::Cas(..))));
+    let without = random.filter(|(_, program)| {
+        !program.tasks.iter().flatten().any(|instr| matches!(instr, Instr::Cas(..)))
+    });
     suite.extend(without.take(300));
     suite
 }
@@ -146,10 +169,22 @@ fn in_c(name: &str, program: &Program) -> String {
         };
         for &instr in instrs {
             let line = match instr {
-                Instr::Load(word, order) => format!("{} = atomic_load_explicit({}, {})", read(), name_of(word), c_order(order)),
-                Instr::Store(word, value, order) => format!("atomic_store_explicit({}, {value}, {})", name_of(word), c_order(order)),
+                Instr::Load(word, order) => format!(
+                    "{} = atomic_load_explicit({}, {})",
+                    read(),
+                    name_of(word),
+                    c_order(order)
+                ),
+                Instr::Store(word, value, order) => {
+                    format!("atomic_store_explicit({}, {value}, {})", name_of(word), c_order(order))
+                }
                 Instr::Swap(word, value, order) => {
-                    format!("{} = atomic_exchange_explicit({}, {value}, {})", read(), name_of(word), c_order(order))
+                    format!(
+                        "{} = atomic_exchange_explicit({}, {value}, {})",
+                        read(),
+                        name_of(word),
+                        c_order(order)
+                    )
                 }
                 Instr::Fence(order) => format!("atomic_thread_fence({})", c_order(order)),
                 Instr::Cas(..) => unreachable!("not in the suite"),
@@ -197,7 +232,9 @@ fn in_x86(name: &str, program: &Program) -> String {
                 }
                 Instr::Store(word, value, SeqCst) => exchange(register(false), word, value),
                 Instr::Swap(word, value, _) => exchange(register(true), word, value),
-                Instr::Store(word, value, _) => column.push(format!("movl ${value},({})", name_of(word))),
+                Instr::Store(word, value, _) => {
+                    column.push(format!("movl ${value},({})", name_of(word)))
+                }
                 Instr::Fence(SeqCst) => column.push("mfence".to_owned()),
                 Instr::Fence(_) => {}
                 Instr::Cas(..) => unreachable!("not in the suite"),
@@ -209,21 +246,35 @@ fn in_x86(name: &str, program: &Program) -> String {
     let rows = columns.iter().map(Vec::len).max().unwrap();
     let mut text = String::new();
     for row in 0..rows {
-        let cells: Vec<_> = columns.iter().map(|column| format!(" {:22}", column.get(row).map_or("", String::as_str))).collect();
+        let cells: Vec<_> = columns
+            .iter()
+            .map(|column| format!(" {:22}", column.get(row).map_or("", String::as_str)))
+            .collect();
         writeln!(text, "{};", cells.join("|")).unwrap();
     }
-    let initial: Vec<_> = (0..program.words).map(|word| format!("int {} = 0;", name_of(word))).collect();
+    let initial: Vec<_> =
+        (0..program.words).map(|word| format!("int {} = 0;", name_of(word))).collect();
     let initial = initial.join(" ");
-    format!("X86_64 {name}\n(* order {} *)\n{{ {initial} }}\n{text}locations [{};]\nexists (true)\n", order.join(" "), order.join("; "))
+    format!(
+        "X86_64 {name}\n(* order {} *)\n{{ {initial} }}\n{text}locations [{};]\nexists (true)\n",
+        order.join(" "),
+        order.join("; ")
+    )
 }
 
-/// Those of the suite that are different programs on x86, and for each test the name of the one that it is there.
+/// Those of the suite that are different programs on x86, and for each test the name of the one
+/// that it is there.
 fn on_x86() -> (Vec<(String, Program)>, BTreeMap<String, String>) {
-    let (mut different, mut names, mut known) = (Vec::new(), BTreeMap::new(), BTreeMap::<String, String>::new());
+    let (mut different, mut names, mut known) =
+        (Vec::new(), BTreeMap::new(), BTreeMap::<String, String>::new());
     for (name, program) in suite() {
         // There are six registers; names apart.
-        let written: usize =
-            program.tasks.iter().map(|task| task.iter().filter(|instr| !matches!(instr, Instr::Fence(_))).count()).max().unwrap();
+        let written: usize = program
+            .tasks
+            .iter()
+            .map(|task| task.iter().filter(|instr| !matches!(instr, Instr::Fence(_))).count())
+            .max()
+            .unwrap();
         assert!(written <= 6, "{name}");
         let text = in_x86("", &program);
         let first = known.entry(text).or_insert_with(|| {
@@ -242,22 +293,31 @@ fn golden(text: &str) -> BTreeMap<String, BTreeSet<Outcome>> {
         let mut words = line.split(' ');
         let name = words.next().unwrap();
         // All values are single digits.
-        let outcomes = words.map(|outcome| outcome.bytes().map(|digit| u64::from(digit - b'0')).collect()).collect();
+        let outcomes = words
+            .map(|outcome| outcome.bytes().map(|digit| u64::from(digit - b'0')).collect())
+            .collect();
         assert!(tests.insert(name.to_owned(), outcomes).is_none(), "{name} is there twice");
     }
     tests
 }
 
-fn compare(memory: Memory, golden: &BTreeMap<String, BTreeSet<Outcome>>, names: impl Fn(&str) -> String) {
+fn compare(
+    memory: Memory,
+    golden: &BTreeMap<String, BTreeSet<Outcome>>,
+    names: impl Fn(&str) -> String,
+) {
     let (mut outcomes, mut executions, mut tests) = (0, 0, 0);
     let mut stale: BTreeSet<&String> = golden.keys().collect();
     for (name, program) in suite() {
         let known = names(&name);
-        let wanted = golden.get(&known).unwrap_or_else(|| panic!("{name} is not in the golden file: run herd.sh"));
+        let wanted = golden
+            .get(&known)
+            .unwrap_or_else(|| panic!("{name} is not in the golden file: run herd.sh"));
         stale.remove(&known);
         let (found, report) = exhaust(&program, memory);
         assert_eq!(&found, wanted, "{name} under {memory:?}: {program:?}");
-        (outcomes, executions, tests) = (outcomes + found.len(), executions + report.complete, tests + 1);
+        (outcomes, executions, tests) =
+            (outcomes + found.len(), executions + report.complete, tests + 1);
     }
     assert!(stale.is_empty(), "nothing is compared with {stale:?} of the golden file: run herd.sh");
     eprintln!("{memory:?}: {tests} litmus tests, {outcomes} outcomes, {executions} executions");
@@ -274,11 +334,16 @@ fn tso_is_x86() {
     compare(Memory::Tso, &golden(include_str!("golden/x86-tso.txt")), |name| names[name].clone());
 }
 
-/// There is no herd7 for SPARC's PSO: the machine with store buffers has it, and every placement of store barriers is in the suite.
+/// There is no herd7 for SPARC's PSO: the machine with store buffers has it, and every placement of
+/// store barriers is in the suite.
 #[test]
 fn pso_is_the_machine() {
     for (name, program) in suite() {
-        assert_eq!(exhaust(&program, Memory::Pso).0, crate::buffers::outcomes(&program, Memory::Pso).0, "{name}: {program:?}");
+        assert_eq!(
+            exhaust(&program, Memory::Pso).0,
+            crate::buffers::outcomes(&program, Memory::Pso).0,
+            "{name}: {program:?}"
+        );
     }
 }
 
@@ -286,7 +351,8 @@ fn pso_is_the_machine() {
 #[test]
 #[ignore = "for herd.sh"]
 fn write_litmus_tests() {
-    let directory = std::path::PathBuf::from(std::env::var_os("LITMUS").expect("LITMUS names a directory"));
+    let directory =
+        std::path::PathBuf::from(std::env::var_os("LITMUS").expect("LITMUS names a directory"));
     let write = |model: &str, texts: Vec<(String, String)>| {
         let directory = directory.join(model);
         std::fs::create_dir_all(&directory).unwrap();
@@ -294,12 +360,23 @@ fn write_litmus_tests() {
             std::fs::write(directory.join(format!("{number:05}.litmus")), text).unwrap();
         }
     };
-    write("rc11", suite().into_iter().map(|(name, program)| (name.clone(), in_c(&name, &program))).collect());
-    write("x86-tso", on_x86().0.into_iter().map(|(name, program)| (name.clone(), in_x86(&name, &program))).collect());
+    write(
+        "rc11",
+        suite().into_iter().map(|(name, program)| (name.clone(), in_c(&name, &program))).collect(),
+    );
+    write(
+        "x86-tso",
+        on_x86()
+            .0
+            .into_iter()
+            .map(|(name, program)| (name.clone(), in_x86(&name, &program)))
+            .collect(),
+    );
 }
 
-/// What exploring takes: executions under each model (sequential consistency, TSO, PSO, weak); and how many there are that differ in what is
-/// read from where, or in the order of the stores to a word, so that each of them is needed.
+/// What exploring takes: executions under each model (sequential consistency, TSO, PSO, weak); and
+/// how many there are that differ in what is read from where, or in the order of the stores to a
+/// word, so that each of them is needed.
 #[test]
 fn executions() {
     const COUNTS: [(&str, [u64; 4], [u64; 4]); 9] = [
@@ -319,6 +396,10 @@ fn executions() {
         let program = placed(shape, (Relaxed, Relaxed), &vec![None; gaps]);
         let all = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
         assert_eq!(all.map(|memory| exhaust(&program, memory).1.complete), executions, "{name}");
-        assert_eq!(all.map(|memory| crate::random::expected(&program, memory).1 as u64), different, "{name}");
+        assert_eq!(
+            all.map(|memory| crate::random::expected(&program, memory).1 as u64),
+            different,
+            "{name}"
+        );
     }
 }

@@ -18,7 +18,8 @@ pub enum Instr {
     Store(usize, u64, Ordering),
     /// Replaces the value, and reads the one before.
     Swap(usize, u64, Ordering),
-    /// Replaces the first value by the second, with this ordering; relaxed if it is another value. Reads the value.
+    /// Replaces the first value by the second, with this ordering; relaxed if it is another value.
+    /// Reads the value.
     Cas(usize, u64, u64, Ordering),
     Fence(Ordering),
 }
@@ -73,21 +74,33 @@ impl Program {
         let mut value = 0;
         let mut tasks = Vec::new();
         for task in 0..count {
-            let left = most.saturating_sub(tasks.iter().map(Vec::len).sum::<usize>() + (count - task - 1));
+            let left =
+                most.saturating_sub(tasks.iter().map(Vec::len).sum::<usize>() + (count - task - 1));
             let length = 1 + rng.below(left.clamp(1, [0, 0, 5, 4, 2][count]) as u64);
             let mut instrs = Vec::new();
             for _ in 0..length {
                 let word = rng.below(words as u64) as usize;
                 let is_strong = rng.below(4) < strong;
-                let order = |rng: &mut Rng, from: &[Ordering]| if is_strong { rng.of(from) } else { Relaxed };
+                let order = |rng: &mut Rng, from: &[Ordering]| {
+                    if is_strong { rng.of(from) } else { Relaxed }
+                };
                 value += 1;
                 instrs.push(match rng.below(20) {
                     0..7 => Instr::Load(word, order(&mut rng, &[Acquire, SeqCst])),
                     7..15 => Instr::Store(word, value, order(&mut rng, &[Release, SeqCst])),
-                    15 => Instr::Swap(word, value, order(&mut rng, &[Acquire, Release, AcqRel, SeqCst])),
+                    15 => Instr::Swap(
+                        word,
+                        value,
+                        order(&mut rng, &[Acquire, Release, AcqRel, SeqCst]),
+                    ),
                     16 => {
                         let expected = if rng.below(2) == 0 { 0 } else { rng.below(value) };
-                        Instr::Cas(word, expected, value, order(&mut rng, &[Acquire, Release, AcqRel, SeqCst]))
+                        Instr::Cas(
+                            word,
+                            expected,
+                            value,
+                            order(&mut rng, &[Acquire, Release, AcqRel, SeqCst]),
+                        )
                     }
                     _ => Instr::Fence(rng.of(&[Acquire, Release, AcqRel, SeqCst, SeqCst])),
                 });
@@ -99,7 +112,11 @@ impl Program {
 
     /// Programs with one instruction less.
     fn smaller(&self) -> impl Iterator<Item = Program> + '_ {
-        let places = self.tasks.iter().enumerate().flat_map(|(task, instrs)| (0..instrs.len()).map(move |instr| (task, instr)));
+        let places = self
+            .tasks
+            .iter()
+            .enumerate()
+            .flat_map(|(task, instrs)| (0..instrs.len()).map(move |instr| (task, instr)));
         places.map(|(task, instr)| {
             let mut program = self.clone();
             program.tasks[task].remove(instr);
@@ -121,7 +138,10 @@ impl Program {
 
 /// How many values the instructions read.
 pub fn reads(instrs: &[Instr]) -> usize {
-    instrs.iter().filter(|instr| matches!(instr, Instr::Load(..) | Instr::Swap(..) | Instr::Cas(..))).count()
+    instrs
+        .iter()
+        .filter(|instr| matches!(instr, Instr::Load(..) | Instr::Swap(..) | Instr::Cas(..)))
+        .count()
 }
 
 /// Run the instructions, and say what each of those that read has read.
@@ -132,7 +152,8 @@ pub fn run(instrs: &[Instr], words: &[Word], mut hears: impl FnMut(usize, u64)) 
             Instr::Load(word, order) => words[word].load(order),
             Instr::Swap(word, value, order) => words[word].swap(value, order),
             Instr::Cas(word, expected, value, order) => {
-                let (Ok(seen) | Err(seen)) = words[word].compare_exchange(expected, value, order, Ordering::Relaxed);
+                let (Ok(seen) | Err(seen)) =
+                    words[word].compare_exchange(expected, value, order, Ordering::Relaxed);
                 seen
             }
             Instr::Store(word, value, order) => {
@@ -150,14 +171,19 @@ pub fn run(instrs: &[Instr], words: &[Word], mut hears: impl FnMut(usize, u64)) 
 }
 
 /// The program for an explorer; `hears` the outcome of each execution that is not cut.
-pub fn explorable(program: &Program, hears: impl Fn(Outcome) + Send + Sync + 'static) -> impl Fn() + Send + Sync + 'static {
+pub fn explorable(
+    program: &Program,
+    hears: impl Fn(Outcome) + Send + Sync + 'static,
+) -> impl Fn() + Send + Sync + 'static {
     let program = program.clone();
     move || {
         let words: Vec<Word> = (0..program.words).map(|_| Word::new(0)).collect();
-        let read: Rc<RefCell<Vec<Vec<u64>>>> = Rc::new(RefCell::new(vec![Vec::new(); program.tasks.len()]));
+        let read: Rc<RefCell<Vec<Vec<u64>>>> =
+            Rc::new(RefCell::new(vec![Vec::new(); program.tasks.len()]));
         let tasks: Vec<JoinHandle> = (0..program.tasks.len())
             .map(|task| {
-                let (instrs, words, read) = (program.tasks[task].clone(), words.clone(), Rc::clone(&read));
+                let (instrs, words, read) =
+                    (program.tasks[task].clone(), words.clone(), Rc::clone(&read));
                 dpor::spawn(format!("P{task}"), move || {
                     run(&instrs, &words, |_, seen| read.borrow_mut()[task].push(seen));
                 })
@@ -178,7 +204,8 @@ pub fn explorable(program: &Program, hears: impl Fn(Outcome) + Send + Sync + 'st
 pub fn explore(explorer: Explorer, program: &Program) -> (BTreeSet<Outcome>, Report) {
     let outcomes: Arc<Mutex<BTreeSet<Outcome>>> = Arc::default();
     let seen = Arc::clone(&outcomes);
-    let report = explorer.run(explorable(program, move |outcome| _ = seen.lock().unwrap().insert(outcome)));
+    let report =
+        explorer.run(explorable(program, move |outcome| _ = seen.lock().unwrap().insert(outcome)));
     let outcomes = std::mem::take(&mut *outcomes.lock().unwrap());
     (outcomes, report)
 }

@@ -7,16 +7,22 @@ use dpor::Memory;
 use crate::program::{Outcome, Program, exhaust, seeds};
 use crate::{axioms, buffers};
 
-/// All outcomes, and how many executions there are that differ, as those say that share nothing with the engine.
+/// All outcomes, and how many executions there are that differ, as those say that share nothing
+/// with the engine.
 pub fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize) {
-    if memory == Memory::Weak { axioms::outcomes(program) } else { buffers::outcomes(program, memory) }
+    if memory == Memory::Weak {
+        axioms::outcomes(program)
+    } else {
+        buffers::outcomes(program, memory)
+    }
 }
 
 fn differs(program: &Program, memory: Memory) -> bool {
     exhaust(program, memory).0 != expected(program, memory).0
 }
 
-/// Compares the outcomes of so many programs, and says how many executions it took for how many that are different.
+/// Compares the outcomes of so many programs, and says how many executions it took for how many
+/// that are different.
 fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
     let (mut explored, mut cut, mut different, mut outcomes) = (0, 0, 0, 0);
     let started = std::time::Instant::now();
@@ -32,7 +38,9 @@ fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
             let (found, wanted) = (exhaust(&small, memory).0, expected(&small, memory).0);
             let missed: Vec<_> = wanted.difference(&found).collect();
             let impossible: Vec<_> = found.difference(&wanted).collect();
-            panic!("{memory:?}, seed {seed}: {small:?}\nmissed {missed:?}, impossible {impossible:?}");
+            panic!(
+                "{memory:?}, seed {seed}: {small:?}\nmissed {missed:?}, impossible {impossible:?}"
+            );
         }
         explored += report.complete;
         cut += report.blocked;
@@ -44,7 +52,8 @@ fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
         }
     }
     eprintln!(
-        "{memory:?}: {} programs, {outcomes} outcomes, {explored} executions ({cut} cut) for {different} that differ (worst {:.2}, seed {}); {ours:?} of {:?}",
+        "{memory:?}: {} programs, {outcomes} outcomes, {explored} executions ({cut} cut) for \
+         {different} that differ (worst {:.2}, seed {}); {ours:?} of {:?}",
         seeds.end - seeds.start,
         worst.0,
         worst.1,
@@ -72,13 +81,15 @@ fn weak_memory() {
     compare(Memory::Weak, seeds(600), 7);
 }
 
-/// Who acquires a task's later store to the word that it has released acquires the release: programs made at random hardly ever show it.
+/// Who acquires a task's later store to the word that it has released acquires the release:
+/// programs made at random hardly ever show it.
 #[test]
 fn release_sequences() {
     use crate::program::Instr::{Load, Store};
     use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
     let writer = vec![Store(0, 1, Relaxed), Store(1, 2, Release), Store(1, 3, Relaxed)];
-    let program = Program { words: 2, tasks: vec![writer, vec![Load(1, Acquire), Load(0, Relaxed)]] };
+    let program =
+        Program { words: 2, tasks: vec![writer, vec![Load(1, Acquire), Load(0, Relaxed)]] };
     let (found, _) = exhaust(&program, Memory::Weak);
     assert_eq!(found, axioms::outcomes(&program).0);
     assert!(!found.iter().any(|outcome| outcome[..2] == [3, 0]));

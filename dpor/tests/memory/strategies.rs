@@ -1,4 +1,5 @@
-//! What else there is besides exploring everything: other strategies, threads, parts, replays, failures, and the rest of the crate.
+//! What else there is besides exploring everything: other strategies, threads, parts, replays,
+//! failures, and the rest of the crate.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,12 +7,18 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::{Arc, Mutex};
 
 use dpor::memory::{Word, fence};
-use dpor::{Access, Budget, Commute, Explorer, FailureKind, JoinHandle, Memory, Report, Schedule, Strategy, Unfinished};
+use dpor::{
+    Access, Budget, Commute, Explorer, FailureKind, JoinHandle, Memory, Report, Schedule, Strategy,
+    Unfinished,
+};
 
 use crate::program::{Program, exhaust, explorable, explore, seeds};
 
 /// Two tasks and words, and what is to be made of what the tasks return.
-fn two(body: fn(usize, &[Word]) -> u64, verdict: fn([u64; 2])) -> impl Fn() + Send + Sync + 'static {
+fn two(
+    body: fn(usize, &[Word]) -> u64,
+    verdict: fn([u64; 2]),
+) -> impl Fn() + Send + Sync + 'static {
     move || {
         let words = [Word::new(0), Word::new(0)];
         let results = [0, 1].map(|_| Rc::new(Cell::new(0)));
@@ -41,7 +48,9 @@ fn without_reduction() {
         for seed in seeds.clone() {
             let program = Program::random(seed, 5);
             let (reduced, few) = exhaust(&program, memory);
-            let explorer = Explorer::new(Strategy::Dfs).memory(memory).budget(Budget { executions: Some(20_000), time: None });
+            let explorer = Explorer::new(Strategy::Dfs)
+                .memory(memory)
+                .budget(Budget { executions: Some(20_000), time: None });
             let (all, many) = explore(explorer, &program);
             if many.exhausted {
                 assert_eq!(all, reduced, "{memory:?} {program:?}");
@@ -50,7 +59,10 @@ fn without_reduction() {
             }
         }
         eprintln!("{memory:?}: {compared} programs, {reduction} executions less");
-        assert!(compared * 10 > 9 * (seeds.end - seeds.start) && reduction > compared, "{memory:?}: {compared}, {reduction}");
+        assert!(
+            compared * 10 > 9 * (seeds.end - seeds.start) && reduction > compared,
+            "{memory:?}: {compared}, {reduction}"
+        );
     }
 }
 
@@ -63,15 +75,20 @@ fn steps_commute() {
         for seed in seeds.clone() {
             let program = Program::random(seed, 7);
             let explorer = Explorer::new(Strategy::Dpor).memory(memory);
-            let checked = explorer.commute(Commute { seed, per_execution: 2 }, explorable(&program, drop));
-            let checked = checked.unwrap_or_else(|disagreement| panic!("{memory:?} {program:?}\n{disagreement}"));
+            let checked =
+                explorer.commute(Commute { seed, per_execution: 2 }, explorable(&program, drop));
+            let checked = checked
+                .unwrap_or_else(|disagreement| panic!("{memory:?} {program:?}\n{disagreement}"));
             assert!(checked.report.exhausted, "{memory:?} {program:?}: {checked}");
             replays += checked.replays;
             reordered += checked.reordered;
             values += checked.values;
         }
         eprintln!("{memory:?}: {replays} replays, {reordered} in another order, {values} values");
-        assert!(reordered * 3 > replays && values > replays && replays > seeds.end - seeds.start, "{memory:?}");
+        assert!(
+            reordered * 3 > replays && values > replays && replays > seeds.end - seeds.start,
+            "{memory:?}"
+        );
     }
 }
 
@@ -79,11 +96,16 @@ fn steps_commute() {
 #[test]
 fn samples() {
     let iterations = 200;
-    let strategies =
-        [Strategy::Random { seed: 1, iterations }, Strategy::Pct { seed: 1, depth: 3, iterations }, Strategy::Urw { seed: 1, iterations }];
+    let strategies = [
+        Strategy::Random { seed: 1, iterations },
+        Strategy::Pct { seed: 1, depth: 3, iterations },
+        Strategy::Urw { seed: 1, iterations },
+    ];
     for memory in Memory::ALL {
         let (mut sampled, mut possible) = (0, 0);
-        for (seed, strategy) in (0..15).flat_map(|seed| strategies.iter().map(move |strategy| (seed, strategy))) {
+        for (seed, strategy) in
+            (0..15).flat_map(|seed| strategies.iter().map(move |strategy| (seed, strategy)))
+        {
             let program = Program::random(seed, 7);
             let (outcomes, _) = exhaust(&program, memory);
             let (found, report) = explore(Explorer::new(strategy.clone()).memory(memory), &program);
@@ -101,8 +123,13 @@ fn failures_are_replayed() {
         let report = Explorer::new(Strategy::Dpor).memory(memory).run(store_buffering());
         assert!(report.exhausted && report.failing > 0, "{report}");
         let schedule: Schedule = report.failures[0].schedule.to_string().parse().unwrap();
-        let replayed = Explorer::new(Strategy::Replay(schedule)).memory(memory).run(store_buffering());
-        assert_eq!(replayed.failures[0].kind.class(), report.failures[0].kind.class(), "{memory:?}");
+        let replayed =
+            Explorer::new(Strategy::Replay(schedule)).memory(memory).run(store_buffering());
+        assert_eq!(
+            replayed.failures[0].kind.class(),
+            report.failures[0].kind.class(),
+            "{memory:?}"
+        );
         assert_eq!(replayed.failures[0].schedule, report.failures[0].schedule);
     }
     let report = Explorer::new(Strategy::Dpor).run(store_buffering());
@@ -122,7 +149,9 @@ fn failures_are_found() {
                 let bad = outcomes.iter().next_back().unwrap()[read];
                 let other = 1 + program.tasks.iter().map(Vec::len).sum::<usize>() as u64;
                 for value in [bad, other] {
-                    let report = Explorer::new(Strategy::Dpor).memory(memory).run(failing_at(&program, read, value));
+                    let report = Explorer::new(Strategy::Dpor)
+                        .memory(memory)
+                        .run(failing_at(&program, read, value));
                     let possible = outcomes.iter().any(|outcome| outcome[read] == value);
                     assert!(
                         report.exhausted && (report.failing > 0) == possible,
@@ -146,7 +175,9 @@ fn failing_at(program: &Program, read: usize, value: u64) -> impl Fn() + Send + 
             let (instrs, words, first) = (instrs.clone(), words.clone(), before);
             before += crate::program::reads(&instrs);
             let _not_joined = dpor::spawn("task", move || {
-                crate::program::run(&instrs, &words, |index, seen| assert!(first + index != read || seen != value, "it is read"));
+                crate::program::run(&instrs, &words, |index, seen| {
+                    assert!(first + index != read || seen != value, "it is read")
+                });
             });
         }
     }
@@ -164,23 +195,37 @@ fn unavailable(report: &Report) -> String {
 #[test]
 fn what_is_not_available() {
     for memory in [Memory::Tso, Memory::Pso, Memory::Weak] {
-        assert!(unavailable(&Explorer::new(Strategy::States).memory(memory).run(store_buffering())).contains("Memory::Sc only"));
+        assert!(
+            unavailable(&Explorer::new(Strategy::States).memory(memory).run(store_buffering()))
+                .contains("Memory::Sc only")
+        );
         let going_round = || {
             dpor::round(0, || 0);
             Word::new(0).store(1, Relaxed);
         };
-        assert!(unavailable(&Explorer::new(Strategy::Dpor).memory(memory).run(going_round)).contains("retry loops"));
+        assert!(
+            unavailable(&Explorer::new(Strategy::Dpor).memory(memory).run(going_round))
+                .contains("retry loops")
+        );
     }
     // Whatever the program does.
-    let report = Explorer::new(Strategy::FewestPreemptions { max: None }).memory(Memory::Weak).run(|| unreachable!("it does not begin"));
+    let report = Explorer::new(Strategy::FewestPreemptions { max: None })
+        .memory(Memory::Weak)
+        .run(|| unreachable!("it does not begin"));
     assert!(unavailable(&report).contains("outcomes") && report.executions == 0);
     for memory in [Memory::Tso, Memory::Pso] {
-        let report = Explorer::new(Strategy::FewestPreemptions { max: None }).memory(memory).run(store_buffering());
-        assert!(report.minimal && report.failures[0].kind.class().contains("old value"), "{report}");
+        let report = Explorer::new(Strategy::FewestPreemptions { max: None })
+            .memory(memory)
+            .run(store_buffering());
+        assert!(
+            report.minimal && report.failures[0].kind.class().contains("old value"),
+            "{report}"
+        );
     }
 }
 
-/// Two writers of plain data, or one and a reader, are in order if a release and an acquisition are between them.
+/// Two writers of plain data, or one and a reader, are in order if a release and an acquisition are
+/// between them.
 #[test]
 fn plain_data() {
     let program = |release: bool, acquire: bool, fences: bool| {
@@ -213,15 +258,22 @@ fn plain_data() {
             (true, true, true),
             (true, false, true),
         ] {
-            let report = Explorer::new(Strategy::Dpor).memory(memory).run(program(release, acquire, fences));
-            // Under the others, a store goes to memory after all that its task has done, and a load comes before.
+            let report =
+                Explorer::new(Strategy::Dpor).memory(memory).run(program(release, acquire, fences));
+            // Under the others, a store goes to memory after all that its task has done, and a load
+            // comes before.
             let ordered = memory != Memory::Weak || release && acquire;
-            assert_eq!(report.failing == 0, ordered, "{memory:?} {release} {acquire} {fences}: {report}");
+            assert_eq!(
+                report.failing == 0,
+                ordered,
+                "{memory:?} {release} {acquire} {fences}: {report}"
+            );
         }
     }
 }
 
-/// A lock that is made of steps, and tasks that are spawned and joined, order what is done with words.
+/// A lock that is made of steps, and tasks that are spawned and joined, order what is done with
+/// words.
 #[test]
 fn locks_and_tasks() {
     let program = || {
@@ -254,12 +306,15 @@ fn locks_and_tasks() {
     };
     for memory in Memory::ALL {
         let report = Explorer::new(Strategy::Dpor).memory(memory).run(program);
-        assert!(report.exhausted && report.failing == 0 && report.complete > 1, "{memory:?}: {report}");
+        assert!(
+            report.exhausted && report.failing == 0 && report.complete > 1,
+            "{memory:?}: {report}"
+        );
     }
 }
 
-/// Who finds a lock taken knows nothing of what its holder has done. Who takes it knows what was done under it, also by a try of which nothing is
-/// said.
+/// Who finds a lock taken knows nothing of what its holder has done. Who takes it knows what was
+/// done under it, also by a try of which nothing is said.
 #[test]
 fn tries() {
     let program = |finds_it_taken: bool, says: bool| {
@@ -294,9 +349,17 @@ fn tries() {
     };
     for memory in Memory::ALL {
         for says in [false, true] {
-            let [taken, free] = [true, false].map(|taken| Explorer::new(Strategy::Dpor).memory(memory).run(program(taken, says)));
-            assert!(free.exhausted && free.failing == 0 && free.complete > 2, "{memory:?} {says}: {free}");
-            assert!(taken.exhausted && (taken.failing > 0) == (memory == Memory::Weak), "{memory:?} {says}: {taken}");
+            let [taken, free] = [true, false].map(|taken| {
+                Explorer::new(Strategy::Dpor).memory(memory).run(program(taken, says))
+            });
+            assert!(
+                free.exhausted && free.failing == 0 && free.complete > 2,
+                "{memory:?} {says}: {free}"
+            );
+            assert!(
+                taken.exhausted && (taken.failing > 0) == (memory == Memory::Weak),
+                "{memory:?} {says}: {taken}"
+            );
         }
     }
 }
@@ -309,14 +372,17 @@ fn own_stores() {
         assert_eq!(words[task].load(Relaxed), 1);
         words[1 - task].load(Relaxed)
     };
-    for (memory, executions) in [(Memory::Sc, 3), (Memory::Tso, 4), (Memory::Pso, 4), (Memory::Weak, 5)] {
+    for (memory, executions) in
+        [(Memory::Sc, 3), (Memory::Tso, 4), (Memory::Pso, 4), (Memory::Weak, 5)]
+    {
         let report = Explorer::new(Strategy::Dpor).memory(memory).run(two(body, |_| ()));
         assert!(report.exhausted && report.failing == 0, "{report}");
         assert_eq!(report.complete, executions, "{memory:?}");
     }
 }
 
-/// An explorer that does not name a model explores sequential consistency, and an ordering that makes no sense is refused.
+/// An explorer that does not name a model explores sequential consistency, and an ordering that
+/// makes no sense is refused.
 #[test]
 fn orderings_that_make_no_sense() {
     let programs: [fn(); 7] = [
@@ -332,8 +398,13 @@ fn orderings_that_make_no_sense() {
     for memory in Memory::ALL {
         for program in programs {
             let report = Explorer::new(Strategy::Dpor).memory(memory).run(program);
-            let FailureKind::Panic { message, .. } = &report.failures[0].kind else { panic!("{report}") };
-            assert!(message.contains(" does not ") || message.contains("no relaxed fence"), "{message}");
+            let FailureKind::Panic { message, .. } = &report.failures[0].kind else {
+                panic!("{report}")
+            };
+            assert!(
+                message.contains(" does not ") || message.contains("no relaxed fence"),
+                "{message}"
+            );
         }
         let stronger = || assert_eq!(Word::new(5).compare_exchange(4, 6, Relaxed, SeqCst), Err(5));
         let report = Explorer::new(Strategy::Dpor).memory(memory).run(stronger);
@@ -341,7 +412,8 @@ fn orderings_that_make_no_sense() {
     }
     let seen: Arc<Mutex<Option<Memory>>> = Arc::default();
     let theirs = Arc::clone(&seen);
-    Explorer::new(Strategy::Dpor).run(move || *theirs.lock().unwrap() = Some(dpor::memory::model()));
+    Explorer::new(Strategy::Dpor)
+        .run(move || *theirs.lock().unwrap() = Some(dpor::memory::model()));
     assert_eq!(*seen.lock().unwrap(), Some(Memory::Sc));
     // So that all orderings of fences are used.
     let report = Explorer::new(Strategy::Dpor).memory(Memory::Weak).run(|| fence(SeqCst));
@@ -371,16 +443,27 @@ fn an_outcome_that_is_gone_is_found() {
         });
         [writer, reader, other].into_iter().for_each(JoinHandle::join);
     };
-    let disagreement = Explorer::new(Strategy::Dpor).memory(Memory::Weak).commute(Commute::default(), program).unwrap_err();
+    let disagreement = Explorer::new(Strategy::Dpor)
+        .memory(Memory::Weak)
+        .commute(Commute::default(), program)
+        .unwrap_err();
     let mut both = [disagreement.difference.original.as_str(), &disagreement.difference.reordered];
     both.sort_unstable();
-    assert_eq!(both, ["had outcome 0 of 1, from 0", "had outcome 1 of 2, from 0"], "{disagreement}");
+    assert_eq!(
+        both,
+        ["had outcome 0 of 1, from 0", "had outcome 1 of 2, from 0"],
+        "{disagreement}"
+    );
 }
 
 /// The outcomes of a schedule are those of the program, or it does not fit.
 #[test]
 fn outcomes_that_do_not_fit() {
-    let replay = |schedule: &str, memory| Explorer::new(Strategy::Replay(schedule.parse().unwrap())).memory(memory).run(store_buffering());
+    let replay = |schedule: &str, memory| {
+        Explorer::new(Strategy::Replay(schedule.parse().unwrap()))
+            .memory(memory)
+            .run(store_buffering())
+    };
     let report = Explorer::new(Strategy::Dpor).memory(Memory::Weak).run(store_buffering());
     let schedule = report.failures[0].schedule.to_string();
     assert_eq!(schedule, "1*2.2.2:1");
@@ -389,8 +472,11 @@ fn outcomes_that_do_not_fit() {
         Some(Unfinished::Misfit { step, why }) => (step, why),
         other => panic!("{schedule} under {memory:?}: {other:?}"),
     };
-    let none = |outcome: u32, highest: u32| format!("outcome {outcome} is asked for, and the highest is {highest}");
-    // An outcome of a load, of its last step or before it, of a store, and of a step that comes after.
+    let none = |outcome: u32, highest: u32| {
+        format!("outcome {outcome} is asked for, and the highest is {highest}")
+    };
+    // An outcome of a load, of its last step or before it, of a store, and of a step that comes
+    // after.
     assert_eq!(misfit("1*2.2.2:2", Memory::Weak), (3, none(2, 1)));
     assert_eq!(misfit("1.1:1.2.2:1", Memory::Weak), (1, none(1, 0)));
     assert_eq!(misfit("1:7", Memory::Weak), (0, none(7, 0)));

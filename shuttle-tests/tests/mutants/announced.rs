@@ -1,13 +1,17 @@
-//! Announcements taken away one by one: what is not announced, the exhaustive scheduler does not know to reverse, and a verdict may be false.
+//! Announcements taken away one by one: what is not announced, the exhaustive scheduler does not
+//! know to reverse, and a verdict may be false.
 //!
-//! A mutant drops one announcement, weakens it, or keeps from the scheduler what a step read. In `src/sync` that concerns a method of a type,
-//! wherever it is called; in `src/mm` one call of a method that announces plain reading or writing, be it of a ghost. The places are found in
-//! the syntax tree. To drop an announcement is to do without a step what it is about.
+//! A mutant drops one announcement, weakens it, or keeps from the scheduler what a step read. In
+//! `src/sync` that concerns a method of a type, wherever it is called; in `src/mm` one call of a
+//! method that announces plain reading or writing, be it of a ghost. The places are found in the
+//! syntax tree. To drop an announcement is to do without a step what it is about.
 //!
-//! What finds it: the commutation check (`lockwalk selfcheck`), the tests of what announces, or another number of classes of interleavings, which
-//! the catalogue's golden verdicts say. Where none of them finds anything, the counts are the argument: an announcement that orders two steps
-//! which nothing else orders tells two classes apart, so if all classes are still there, the announcement orders nothing. What is read can be
-//! kept from the scheduler without a difference to the counts; of that, `announcements.txt` says why it is no worse.
+//! What finds it: the commutation check (`lockwalk selfcheck`), the tests of what announces, or
+//! another number of classes of interleavings, which the catalogue's golden verdicts say. Where
+//! none of them finds anything, the counts are the argument: an announcement that orders two steps
+//! which nothing else orders tells two classes apart, so if all classes are still there, the
+//! announcement orders nothing. What is read can be kept from the scheduler without a difference to
+//! the counts; of that, `announcements.txt` says why it is no worse.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,12 +20,16 @@ use std::path::{Path, PathBuf};
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, ExprStruct, ImplItemFn, ItemFn, ItemMod, ReturnType, Signature, Stmt};
+use syn::{
+    Expr, ExprCall, ExprMethodCall, ExprPath, ExprStruct, ImplItemFn, ItemFn, ItemMod, ReturnType,
+    Signature, Stmt,
+};
 
 use super::sites::{Edit, Kind, Mutant, apply, number};
 
-/// Appended to the copy's `src/lib.rs`. Whatever announces the next step, at each of several levels, says so just before; what is dropped
-/// is told there. Then `silent` says to the one who would announce it whether to.
+/// Appended to the copy's `src/lib.rs`. Whatever announces the next step, at each of several
+/// levels, says so just before; what is dropped is told there. Then `silent` says to the one who
+/// would announce it whether to.
 pub const SILENCER: &str = r#"
 #[doc(hidden)]
 pub mod silencer {
@@ -46,7 +54,8 @@ pub mod silencer {
         value
     }
 
-    /// A step is to be announced: is it not to be? Or else what the last one read: is that one's not?
+    /// A step is to be announced: is it not to be? Or else what the last one read: is that one's
+    /// not?
     pub fn silent(step: bool) -> bool {
         if !step {
             return SILENT.get() == Some(dpor::me());
@@ -60,7 +69,8 @@ pub mod silencer {
 }
 "#;
 
-/// Levels of [`SILENCER`]: a call in `src/mm`, what it asks for in `src/sync`, what that makes of it, and what is handed to the scheduler.
+/// Levels of [`SILENCER`]: a call in `src/mm`, what it asks for in `src/sync`, what that makes of
+/// it, and what is handed to the scheduler.
 const CALL: usize = 0;
 const STEP: usize = 1;
 const MADE: usize = 2;
@@ -85,15 +95,24 @@ const OTHER_ENGINES: [&str; 2] = ["native.rs", "loom.rs"];
 
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let root = super::workspace();
-    let entries = fs::read_dir(root.join(folder)).expect("a folder of sources").map(|entry| entry.expect("a file").path());
-    let mut files: Vec<_> = entries.map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path)).collect();
+    let entries = fs::read_dir(root.join(folder))
+        .expect("a folder of sources")
+        .map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> =
+        entries.map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path)).collect();
     files.sort();
-    files.into_iter().map(|(name, path)| (name, fs::read_to_string(path).expect("a source file"))).collect()
+    files
+        .into_iter()
+        .map(|(name, path)| (name, fs::read_to_string(path).expect("a source file")))
+        .collect()
 }
 
 /// The mutants, and each file that has any, with them in it.
 pub fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
-    let sync: Vec<_> = files("src/sync").into_iter().filter(|(file, _)| !OTHER_ENGINES.iter().any(|other| file.ends_with(other))).collect();
+    let sync: Vec<_> = files("src/sync")
+        .into_iter()
+        .filter(|(file, _)| !OTHER_ENGINES.iter().any(|other| file.ends_with(other)))
+        .collect();
     let announcing = announcing(&sync);
     let (mut mutants, mut texts) = (Vec::new(), Vec::new());
     for (files, level) in [(sync, None), (files("src/mm"), Some(&announcing))] {
@@ -118,7 +137,8 @@ fn parse(file: &Path, source: &str) -> syn::File {
 /// A method, and how many arguments it takes.
 type Method = (String, usize);
 
-/// The methods that announce reading or writing and nothing else: what locks wait for is not among them.
+/// The methods that announce reading or writing and nothing else: what locks wait for is not among
+/// them.
 fn announcing(sync: &[(PathBuf, String)]) -> BTreeSet<Method> {
     let mut methods = Methods::default();
     sync.iter().for_each(|(file, source)| methods.visit_file(&parse(file, source)));
@@ -131,7 +151,9 @@ fn announcing(sync: &[(PathBuf, String)]) -> BTreeSet<Method> {
 /// Whoever calls one of them is one of them.
 fn spread(methods: &mut BTreeSet<Method>, calls: &BTreeSet<(Method, Method)>) {
     loop {
-        let callers = calls.iter().filter(|(caller, called)| methods.contains(called) && !methods.contains(caller));
+        let callers = calls
+            .iter()
+            .filter(|(caller, called)| methods.contains(called) && !methods.contains(caller));
         let more: Vec<_> = callers.map(|(caller, _)| caller.clone()).collect();
         if more.is_empty() {
             return;
@@ -214,20 +236,39 @@ struct Finder<'s> {
 impl<'s> Finder<'s> {
     fn new(file: &Path, source: &'s str, announcing: Option<&'s BTreeSet<Method>>) -> Self {
         let file = file.strip_prefix("src").expect("below src").display().to_string();
-        Self { source, file, announcing, function: None, mutants: Vec::new(), silencing: Vec::new() }
+        Self {
+            source,
+            file,
+            announcing,
+            function: None,
+            mutants: Vec::new(),
+            silencing: Vec::new(),
+        }
     }
 
     fn text(&self, span: Span) -> String {
-        self.source[span.byte_range()].split_whitespace().collect::<Vec<_>>().join(" ")
+        super::sites::on_one_line(&self.source[span.byte_range()])
     }
 
     fn push(&mut self, kind: Kind, span: Span, code: String, edits: Vec<Edit>) {
         let Some(function) = self.function.clone() else { return };
-        self.mutants.push(Mutant { kind, file: self.file.clone(), line: span.start().line, function, code, nth: 0, edits });
+        self.mutants.push(Mutant {
+            kind,
+            file: self.file.clone(),
+            line: span.start().line,
+            function,
+            code,
+            nth: 0,
+            edits,
+        });
     }
 
     fn unannounced(&mut self, level: usize, what: Span, said_at: Span) {
-        let edit = Edit::around(said_at.byte_range(), &format!("crate::silencer::next({level}, {{n}}, "), ")");
+        let edit = Edit::around(
+            said_at.byte_range(),
+            &format!("crate::silencer::next({level}, {{n}}, "),
+            ")",
+        );
         self.push(Kind::Unannounced, what, self.text(what), vec![edit]);
     }
 
@@ -236,7 +277,11 @@ impl<'s> Finder<'s> {
         let text = &self.source[range.clone()];
         let Some((kind, access)) = text.rsplit_once("::") else { return };
         for less in weaker(access) {
-            let edit = Edit::around(range.clone(), &format!("(if crate::mutant({{n}}) {{ {kind}::{less} }} else {{ "), " })");
+            let edit = Edit::around(
+                range.clone(),
+                &format!("(if crate::mutant({{n}}) {{ {kind}::{less} }} else {{ "),
+                " })",
+            );
             self.push(Kind::Weaker, path.span(), format!("{text} {less}"), vec![edit]);
         }
     }
@@ -245,12 +290,19 @@ impl<'s> Finder<'s> {
     fn call(&mut self, call: &ExprMethodCall) {
         let span = call.span();
         let last = call.args.last().filter(|_| !call.args.iter().all(is_plain));
-        let (said_at, by_reference) = last.map_or((call.receiver.span(), "&"), |last| (last.span(), ""));
+        let (said_at, by_reference) =
+            last.map_or((call.receiver.span(), "&"), |last| (last.span(), ""));
         if last.is_some_and(is_plain) {
-            return; // an earlier argument announces something, and the last is a closure, whose type would be lost
+            // an earlier argument announces something, and the last is a closure, whose type would
+            // be lost
+            return;
         }
         let edits = vec![
-            Edit::around(said_at.byte_range(), &format!("crate::silencer::next({CALL}, {{n}}, {by_reference}"), ")"),
+            Edit::around(
+                said_at.byte_range(),
+                &format!("crate::silencer::next({CALL}, {{n}}, {by_reference}"),
+                ")",
+            ),
             Edit::around(span.byte_range(), &format!("crate::silencer::done({CALL}, "), ")"),
         ];
         self.push(Kind::Unannounced, span, self.text(span), edits);
@@ -292,7 +344,11 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
         match self.announcing {
-            Some(announcing) if announcing.contains(&(call.method.to_string(), call.args.len())) => self.call(call),
+            Some(announcing)
+                if announcing.contains(&(call.method.to_string(), call.args.len())) =>
+            {
+                self.call(call)
+            }
             None if call.method == "step" => {
                 let said_at = call.args.first().map_or_else(|| call.span(), Spanned::span);
                 self.unannounced(STEP, call.span(), said_at);
@@ -328,7 +384,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             && is_call_of(call, "observed")
             && !is_dpors(call)
         {
-            let edit = Edit::around(statement.span().byte_range(), "if !crate::mutant({n}) { ", " }");
+            let edit =
+                Edit::around(statement.span().byte_range(), "if !crate::mutant({n}) { ", " }");
             self.push(Kind::Unobserved, statement.span(), self.text(call.span()), vec![edit]);
         }
         visit::visit_stmt(self, statement);
@@ -337,9 +394,19 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
         if self.announcing.is_none() {
             if is_dpors(call) && ["step", "step_when"].iter().any(|name| is_call_of(call, name)) {
-                self.silencing.push(Edit::around(call.span().byte_range(), "(if !crate::silencer::silent(true) { ", " })"));
-            } else if is_dpors(call) && ["observed", "tried"].iter().any(|name| is_call_of(call, name)) {
-                self.silencing.push(Edit::around(call.span().byte_range(), "(if !crate::silencer::silent(false) { ", " })"));
+                self.silencing.push(Edit::around(
+                    call.span().byte_range(),
+                    "(if !crate::silencer::silent(true) { ",
+                    " })",
+                ));
+            } else if is_dpors(call)
+                && ["observed", "tried"].iter().any(|name| is_call_of(call, name))
+            {
+                self.silencing.push(Edit::around(
+                    call.span().byte_range(),
+                    "(if !crate::silencer::silent(false) { ",
+                    " })",
+                ));
             } else if is_call_of(call, "announce")
                 && let Some(step) = call.args.first()
             {

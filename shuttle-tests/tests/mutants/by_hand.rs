@@ -1,47 +1,113 @@
-//! Mistakes that no operator of [`sites`](super::sites) makes: what stood there, and what somebody might have written instead.
+//! Mistakes that no operator of [`sites`](super::sites) makes: what stood there, and what somebody
+//! might have written instead.
 
 /// What it is, the file, and the texts that are replaced.
 pub type Mistake = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 pub const MISTAKES: &[Mistake] = &[
-    ("the end of a VMA belongs to it, for a walk", "vma.rs", &[("addr < start || addr >= end", "addr < start || addr > end")]),
-    ("the start of a VMA does not belong to it, for a walk", "vma.rs", &[("addr < start || addr >= end", "addr <= start || addr >= end")]),
-    ("the end of a VMA belongs to it, for a fault", "vma.rs", &[("addr < vma.vm_end.read()", "addr <= vma.vm_end.read()")]),
-    ("the start of a VMA does not belong to it, for a fault", "vma.rs", &[("vma.vm_start.read() <= addr", "vma.vm_start.read() < addr")]),
+    (
+        "the end of a VMA belongs to it, for a walk",
+        "vma.rs",
+        &[("addr < start || addr >= end", "addr < start || addr > end")],
+    ),
+    (
+        "the start of a VMA does not belong to it, for a walk",
+        "vma.rs",
+        &[("addr < start || addr >= end", "addr <= start || addr >= end")],
+    ),
+    (
+        "the end of a VMA belongs to it, for a fault",
+        "vma.rs",
+        &[("addr < vma.vm_end.read()", "addr <= vma.vm_end.read()")],
+    ),
+    (
+        "the start of a VMA does not belong to it, for a fault",
+        "vma.rs",
+        &[("vma.vm_start.read() <= addr", "vma.vm_start.read() < addr")],
+    ),
     (
         "the new half has the old one's offset",
         "vma.rs",
-        &[("self.vma_alloc(mm.id(), addr, end, offset)", "self.vma_alloc(mm.id(), addr, end, pgoff)")],
+        &[(
+            "self.vma_alloc(mm.id(), addr, end, offset)",
+            "self.vma_alloc(mm.id(), addr, end, pgoff)",
+        )],
     ),
     ("the new half is not linked", "vma.rs", &[("self.anon_vma_clone(new, vma);", "")]),
-    ("the new half may be stored to, whatever the old one may", "vma.rs", &[("*new.vm_write.write() = vma.vm_write.read();", "")]),
+    (
+        "the new half may be stored to, whatever the old one may",
+        "vma.rs",
+        &[("*new.vm_write.write() = vma.vm_write.read();", "")],
+    ),
     ("the new half has no anon_vma", "vma.rs", &[("new.anon_vma.write(vma.anon_vma.read());", "")]),
     (
         "vma_adjust lets go of the lock too early",
         "vma.rs",
         &[
-            ("self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));", ""),
+            (
+                "self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));",
+                "",
+            ),
             (
                 "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }",
                 "if let Some(locked) = locked {\n            self.anon_vma_unlock(locked);\n        }\n        self.move_vma_words(vma, start, end, pgoff, adjust_next.filter(|_| remove_next.is_none()));",
             ),
         ],
     ),
-    ("the next VMA's offset does not move along", "vma.rs", &[("next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));", "")]),
-    ("the VMAs are not sorted", "vma.rs", &[("list.sort_by_key(|&vma| self.vma(vma).vm_start.read());", "")]),
+    (
+        "the next VMA's offset does not move along",
+        "vma.rs",
+        &[("next.vm_pgoff.write(next.vm_pgoff.read().wrapping_add(by));", "")],
+    ),
+    (
+        "the VMAs are not sorted",
+        "vma.rs",
+        &[("list.sort_by_key(|&vma| self.vma(vma).vm_start.read());", "")],
+    ),
     ("what was cut keeps its end", "vma.rs", &[("vma.vm_end.write(end);", "")]),
     (
         "the new half is not inserted",
         "vma.rs",
-        &[("if let Some(insert) = insert {\n            self.insert_vm_struct(mm, insert);\n        }", "")],
+        &[(
+            "if let Some(insert) = insert {\n            self.insert_vm_struct(mm, insert);\n        }",
+            "",
+        )],
     ),
-    ("the importing VMA is given an anon_vma, and not linked", "vma.rs", &[("self.anon_vma_clone(importer, exporter);", "")]),
-    ("the child's VMA may be stored to, whatever the parent's may", "fork.rs", &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")]),
-    ("what is stored by force makes an entry writable that has its page for itself", "cow.rs", &[("vma.maybe_mkwrite(true)", "true")]),
-    ("what is stored by force makes the copy writable", "cow.rs", &[("vma.maybe_mkwrite(write)", "write")]),
-    ("what comes back from swap for a store by force is mapped writable", "swap.rs", &[("vma.maybe_mkwrite(true)", "true")]),
-    ("what is touched in a read-only VMA is mapped writable", "fault.rs", &[("vma.maybe_mkwrite(true)", "true")]),
-    ("what is copied for a child in a read-only VMA is mapped writable", "fork.rs", &[("dst_vma.maybe_mkwrite(true)", "true")]),
+    (
+        "the importing VMA is given an anon_vma, and not linked",
+        "vma.rs",
+        &[("self.anon_vma_clone(importer, exporter);", "")],
+    ),
+    (
+        "the child's VMA may be stored to, whatever the parent's may",
+        "fork.rs",
+        &[("*tmp.vm_write.write() = mpnt.vm_write.read();", "")],
+    ),
+    (
+        "what is stored by force makes an entry writable that has its page for itself",
+        "cow.rs",
+        &[("vma.maybe_mkwrite(true)", "true")],
+    ),
+    (
+        "what is stored by force makes the copy writable",
+        "cow.rs",
+        &[("vma.maybe_mkwrite(write)", "write")],
+    ),
+    (
+        "what comes back from swap for a store by force is mapped writable",
+        "swap.rs",
+        &[("vma.maybe_mkwrite(true)", "true")],
+    ),
+    (
+        "what is touched in a read-only VMA is mapped writable",
+        "fault.rs",
+        &[("vma.maybe_mkwrite(true)", "true")],
+    ),
+    (
+        "what is copied for a child in a read-only VMA is mapped writable",
+        "fork.rs",
+        &[("dst_vma.maybe_mkwrite(true)", "true")],
+    ),
     (
         "what comes back from swap in a read-only VMA is mapped writable",
         "swap.rs",
@@ -50,14 +116,29 @@ pub const MISTAKES: &[Mistake] = &[
             "exclusive && self.rules().swapin_own == SwapinOwn::Writable",
         )],
     ),
-    ("mprotect changes no entries", "mprotect.rs", &[("self.change_protection(mm, vma, range);", "")]),
-    ("mprotect forgets that an entry is dirty", "mprotect.rs", &[("Pte::Present { page, write, dirty }", "Pte::clean(page, write)")]),
+    (
+        "mprotect changes no entries",
+        "mprotect.rs",
+        &[("self.change_protection(mm, vma, range);", "")],
+    ),
+    (
+        "mprotect forgets that an entry is dirty",
+        "mprotect.rs",
+        &[("Pte::Present { page, write, dirty }", "Pte::clean(page, write)")],
+    ),
     (
         "mprotect leaves a migration entry writable",
         "mprotect.rs",
-        &[("Pte::Migration { page, write: false, exclusive }", "Pte::Migration { page, write: true, exclusive }")],
+        &[(
+            "Pte::Migration { page, write: false, exclusive }",
+            "Pte::Migration { page, write: true, exclusive }",
+        )],
     ),
-    ("mprotect makes every entry writable", "mprotect.rs", &[("self.page(page).anon_exclusive.read()", "self.page(page).mapped()")]),
+    (
+        "mprotect makes every entry writable",
+        "mprotect.rs",
+        &[("self.page(page).anon_exclusive.read()", "self.page(page).mapped()")],
+    ),
     (
         "a page-table lock inside which the anon_vma's is taken",
         "anon_vma.rs",
@@ -79,18 +160,34 @@ pub const MISTAKES: &[Mistake] = &[
             "{\n            let mut chain = src.anon_vma_chain.read();\n            chain.reverse();\n            chain.into_iter().rev()\n        }",
         )],
     ),
-    ("the child's anon_vma is its own root", "anon_vma.rs", &[("self.anon_vma(own).root.write(Some(root));", "")]),
-    ("the child does not keep the root", "anon_vma.rs", &[("self.anon_vma(root).refcount.add(1);", "")]),
-    ("the child is not linked to its ancestors", "anon_vma.rs", &[("self.anon_vma_clone(vma, pvma);", "")]),
-    ("the child is not linked to its own anon_vma", "anon_vma.rs", &[("self.anon_vma_chain_link(vma, own);", "")]),
+    (
+        "the child's anon_vma is its own root",
+        "anon_vma.rs",
+        &[("self.anon_vma(own).root.write(Some(root));", "")],
+    ),
+    (
+        "the child does not keep the root",
+        "anon_vma.rs",
+        &[("self.anon_vma(root).refcount.add(1);", "")],
+    ),
+    (
+        "the child is not linked to its ancestors",
+        "anon_vma.rs",
+        &[("self.anon_vma_clone(vma, pvma);", "")],
+    ),
+    (
+        "the child is not linked to its own anon_vma",
+        "anon_vma.rs",
+        &[("self.anon_vma_chain_link(vma, own);", "")],
+    ),
     (
         "the list is looked at after the lock was let go of",
         "anon_vma.rs",
         &[
             ("self.change_list(anon_vma, |list| list.retain(|&v| v != vma));", ""),
             (
-                "self.anon_vma_unlock(anon_vma);\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }",
-                "self.anon_vma_unlock(anon_vma);\n        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));\n        if empty {\n            self.put_anon_vma(anon_vma);\n        }",
+                "let empty = self.anon_vma_list_at(anon_vma, 0).is_none();\n        self.anon_vma_unlock(anon_vma);",
+                "let empty = self.anon_vma_list_at(anon_vma, 0).is_none();\n        self.anon_vma_unlock(anon_vma);\n        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));",
             ),
         ],
     ),
@@ -110,28 +207,78 @@ pub const MISTAKES: &[Mistake] = &[
             "{\n            self.remove_migration_ptes(page, newpage, entries);\n            self.migrate_page(newpage, page)\n        }",
         )],
     ),
-    ("the contents are not copied", "migrate.rs", &[("self.set_content(new, self.content(old));", "")]),
-    ("the copy is not up to date", "migrate.rs", &[("new.uptodate.write(old.uptodate.read());", "")]),
-    ("the old page stays marked as in the swap cache", "migrate.rs", &[("old.swap_cache.write(false);", "")]),
+    (
+        "the contents are not copied",
+        "migrate.rs",
+        &[("self.set_content(new, self.content(old));", "")],
+    ),
+    (
+        "the copy is not up to date",
+        "migrate.rs",
+        &[("new.uptodate.write(old.uptodate.read());", "")],
+    ),
+    (
+        "the old page stays marked as in the swap cache",
+        "migrate.rs",
+        &[("old.swap_cache.write(false);", "")],
+    ),
     ("the copy gets no index", "migrate.rs", &[("new.index.write(old.index.read());", "")]),
     ("the copy gets no mapping", "migrate.rs", &[("new.mapping.write(mapping);", "")]),
-    ("one reference too many is expected", "migrate.rs", &[("old.count.read() == 1", "old.count.read() == 2")]),
-    ("any number of references will do", "migrate.rs", &[("old.count.read() == 1", "old.count.read() >= 1")]),
-    ("the count is frozen at one too many", "migrate.rs", &[("self.page_freeze_refs(page, 2)", "self.page_freeze_refs(page, 3)")]),
-    ("the count is compared with one too many", "migrate.rs", &[("old.count.read() == 2", "old.count.read() == 3")]),
-    ("the freeze ends with one too many", "migrate.rs", &[("self.page_unfreeze_refs(page, 1);", "self.page_unfreeze_refs(page, 2);")]),
-    ("the copy does not know its slot", "migrate.rs", &[("new.private.write(old.private.read());", "")]),
-    ("the slot keeps the old page", "migrate.rs", &[("self.swap_cache.publish(entry, newpage);", "")]),
+    (
+        "one reference too many is expected",
+        "migrate.rs",
+        &[("old.count.read() == 1", "old.count.read() == 2")],
+    ),
+    (
+        "any number of references will do",
+        "migrate.rs",
+        &[("old.count.read() == 1", "old.count.read() >= 1")],
+    ),
+    (
+        "the count is frozen at one too many",
+        "migrate.rs",
+        &[("self.page_freeze_refs(page, 2)", "self.page_freeze_refs(page, 3)")],
+    ),
+    (
+        "the count is compared with one too many",
+        "migrate.rs",
+        &[("old.count.read() == 2", "old.count.read() == 3")],
+    ),
+    (
+        "the freeze ends with one too many",
+        "migrate.rs",
+        &[("self.page_unfreeze_refs(page, 1);", "self.page_unfreeze_refs(page, 2);")],
+    ),
+    (
+        "the copy does not know its slot",
+        "migrate.rs",
+        &[("new.private.write(old.private.read());", "")],
+    ),
+    (
+        "the slot keeps the old page",
+        "migrate.rs",
+        &[("self.swap_cache.publish(entry, newpage);", "")],
+    ),
     (
         "the entries are restored for the old page",
         "migrate.rs",
-        &[("self.remove_migration_ptes(page, newpage, entries);", "self.remove_migration_ptes(page, page, entries);")],
+        &[(
+            "self.remove_migration_ptes(page, newpage, entries);",
+            "self.remove_migration_ptes(page, page, entries);",
+        )],
     ),
-    ("what failed is left as it is", "migrate.rs", &[("self.remove_migration_ptes(page, page, entries);", "")]),
+    (
+        "what failed is left as it is",
+        "migrate.rs",
+        &[("self.remove_migration_ptes(page, page, entries);", "")],
+    ),
     (
         "the entries are restored writable",
         "migrate.rs",
-        &[("self.map_again(mm, vma, addr, Pte::clean(new, write))", "self.map_again(mm, vma, addr, Pte::clean(new, true))")],
+        &[(
+            "self.map_again(mm, vma, addr, Pte::clean(new, write))",
+            "self.map_again(mm, vma, addr, Pte::clean(new, true))",
+        )],
     ),
     (
         "the page is unlocked while its entries are there",
@@ -149,11 +296,18 @@ pub const MISTAKES: &[Mistake] = &[
             "mm.page_table_lock.lock();\n        self.frame(page).lock.wait();\n        mm.page_table_lock.unlock();",
         )],
     ),
-    ("the copy is not put back", "migrate.rs", &[("self.putback_lru_page(newpage)", "self.put_page(newpage)")]),
+    (
+        "the copy is not put back",
+        "migrate.rs",
+        &[("self.putback_lru_page(newpage)", "self.put_page(newpage)")],
+    ),
     (
         "all entries are taken to have been writable",
         "rmap.rs",
-        &[("Pte::Migration { page, write, exclusive }", "Pte::Migration { page, write: true, exclusive }")],
+        &[(
+            "Pte::Migration { page, write, exclusive }",
+            "Pte::Migration { page, write: true, exclusive }",
+        )],
     ),
     (
         "the mapping goes before the entry",
@@ -166,24 +320,41 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the entry changes once the lock was let go of",
         "rmap.rs",
-        &[("set(left);", "mm.page_table_lock.unlock();\n        set(left);\n        mm.page_table_lock.lock();")],
+        &[(
+            "set(left);",
+            "mm.page_table_lock.unlock();\n        set(left);\n        mm.page_table_lock.lock();",
+        )],
     ),
-    ("only the second mapping sets the anon_vma", "rmap.rs", &[("frame.mapcount.add_return(1) == 1", "frame.mapcount.add_return(1) == 2")]),
+    (
+        "only the second mapping sets the anon_vma",
+        "rmap.rs",
+        &[("frame.mapcount.add_return(1) == 1", "frame.mapcount.add_return(1) == 2")],
+    ),
     (
         "the mapping is a VMA's, not the oldest",
         "rmap.rs",
-        &[("vma.anon_vma_chain.read().last().copied()", "vma.anon_vma_chain.read().first().copied()")],
+        &[(
+            "vma.anon_vma_chain.read().last().copied()",
+            "vma.anon_vma_chain.read().first().copied()",
+        )],
     ),
     (
         "fork copies the entries before it links the VMA",
         "fork.rs",
         &[
-            ("self.anon_vma_fork(tmp, mpnt);", "self.copy_page_range(mm, oldmm, tmp, mpnt)?;\n        self.anon_vma_fork(tmp, mpnt);"),
+            (
+                "self.anon_vma_fork(tmp, mpnt);",
+                "self.copy_page_range(mm, oldmm, tmp, mpnt)?;\n        self.anon_vma_fork(tmp, mpnt);",
+            ),
             ("self.copy_page_range(mm, oldmm, tmp, mpnt)", "Ok(())"),
         ],
     ),
     ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
-    ("fork copies a migration entry as it is", "fork.rs", &[("Pte::Migration { page, write: false, exclusive: false }", "pte")]),
+    (
+        "fork copies a migration entry as it is",
+        "fork.rs",
+        &[("Pte::Migration { page, write: false, exclusive: false }", "pte")],
+    ),
     (
         "fork lets go of the locks before it copies a migration entry",
         "fork.rs",
@@ -209,11 +380,27 @@ pub const MISTAKES: &[Mistake] = &[
             "self.put_page(page);\n                self.page_remove_rmap(page);",
         )],
     ),
-    ("the stack's offset grows", "mmap.rs", &[("vma.vm_pgoff.read().wrapping_sub(grow)", "vma.vm_pgoff.read().wrapping_add(grow)")]),
-    ("a page is taken from the list without a reference", "lru.rs", &[("frame.count.inc_not_zero()", "frame.count.read() > 0")]),
+    (
+        "the stack's offset grows",
+        "mmap.rs",
+        &[("vma.vm_pgoff.read().wrapping_sub(grow)", "vma.vm_pgoff.read().wrapping_add(grow)")],
+    ),
+    (
+        "a page is taken from the list without a reference",
+        "lru.rs",
+        &[("frame.count.inc_not_zero()", "frame.count.read() > 0")],
+    ),
     ("slots are handed out once swapoff has begun", "swap_map.rs", &[("map.writeok", "true")]),
-    ("a page that joins the swap cache is not marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(true);", "")]),
-    ("a page that leaves the swap cache stays marked", "swap_cache.rs", &[("self.page(page).swap_cache.write(false);", "")]),
+    (
+        "a page that joins the swap cache is not marked",
+        "swap_cache.rs",
+        &[("self.page(page).swap_cache.write(true);", "")],
+    ),
+    (
+        "a page that leaves the swap cache stays marked",
+        "swap_cache.rs",
+        &[("self.page(page).swap_cache.write(false);", "")],
+    ),
     (
         "the page is there for all before it was read",
         "swap_cache.rs",
@@ -255,7 +442,10 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "what is dropped was not written",
         "reclaim.rs",
-        &[("self.swap_writepage(page)", "{\n                frame.dirty.write(false);\n                true\n            }")],
+        &[(
+            "self.swap_writepage(page)",
+            "{\n                frame.dirty.write(false);\n                true\n            }",
+        )],
     ),
     ("the entry's dirty bit is lost", "rmap.rs", &[("frame.dirty.write(true);", "")]),
     (
@@ -277,13 +467,16 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the swap cache's reference goes before its claim on the slot",
         "swap_cache.rs",
-        &[("self.swapcache_free(entry);\n        self.put_page(page);", "self.put_page(page);\n        self.swapcache_free(entry);")],
+        &[(
+            "self.swapcache_free(entry);\n        self.put_page(page);",
+            "self.put_page(page);\n        self.swapcache_free(entry);",
+        )],
     ),
     (
         "a page is gone from the tree before its slot says that it is on its way",
         "swap_cache.rs",
         &[(
-            "self.set_has_cache(entry, ON_ITS_WAY); // before the page is gone: who does not find it waits\n        self.swap_cache.slot(entry).write(None);",
+            "self.set_has_cache(entry, ON_ITS_WAY);\n        self.swap_cache.slot(entry).write(None);",
             "self.swap_cache.slot(entry).write(None);\n        self.set_has_cache(entry, ON_ITS_WAY);",
         )],
     ),
@@ -299,11 +492,21 @@ pub const MISTAKES: &[Mistake] = &[
         "what is read from swap is unlocked before it is there",
         "swap_cache.rs",
         &[
-            ("sync::mark(Mark::SWAP_READ);", "sync::mark(Mark::SWAP_READ);\n                self.unlock_page(page);"),
-            ("self.needs(page); // a new page is stable\n                self.unlock_page(page);", "self.needs(page);"),
+            (
+                "sync::mark(Mark::SWAP_READ);",
+                "sync::mark(Mark::SWAP_READ);\n                self.unlock_page(page);",
+            ),
+            (
+                "self.needs(page); // a new page is stable\n                self.unlock_page(page);",
+                "self.needs(page);",
+            ),
         ],
     ),
-    ("what has left the swap cache with its last entry is not dirty", "swap_map.rs", &[("frame.dirty.write(true);", "")]),
+    (
+        "what has left the swap cache with its last entry is not dirty",
+        "swap_map.rs",
+        &[("frame.dirty.write(true);", "")],
+    ),
     (
         "swapoff gives the slot up before it maps the page",
         "swapoff.rs",

@@ -5,15 +5,19 @@
 //! cargo test --release -p lockwalk-shuttle-tests --test mutants every_announcement -- --ignored --nocapture
 //! ```
 //!
-//! The first leaves out every lock, semaphore, read section, wait, try and condition in `src/mm` once, in a copy of the workspace that holds all
-//! mutants, each behind its number, and is compiled once; so it does with the mistakes of `by_hand.rs`. A mutant is tried on the cases that come
-//! by its place, from the cheapest to the dearest, and then on what kernels that ran have shown (`conformance/golden`), on
-//! `tests/worlds.rs` and `tests/misuse.rs`. What kills it is in `kills.txt`; what survives is listed in `survivors.txt`, with the reason, or a gap in the catalogue.
+//! The first leaves out every lock, semaphore, read section, wait, try and condition in `src/mm`
+//! once, in a copy of the workspace that holds all mutants, each behind its number, and is compiled
+//! once; so it does with the mistakes of `by_hand.rs`. A mutant is tried on the cases that come by
+//! its place, from the cheapest to the dearest, and then on what kernels that ran have shown
+//! (`conformance/golden`), on `tests/worlds.rs` and `tests/misuse.rs`. What kills it is in
+//! `kills.txt`; what survives is listed in `survivors.txt`, with the reason, or a gap in the
+//! catalogue.
 //!
 //! The second leaves out every announcement in `src/sync` and `src/mm` once: see [`announced`].
 //!
-//! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these, `LOCKWALK_MUTANTS=new` those of which nothing is written
-//! down. `MUTANTS_BLESS=1` writes down what came out.
+//! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
+//! `LOCKWALK_MUTANTS=new` those of which nothing is written down. `MUTANTS_BLESS=1` writes down
+//! what came out.
 
 mod announced;
 mod by_hand;
@@ -82,29 +86,54 @@ impl Kill {
     }
 }
 
-/// The sweep is run by hand; that what is written down for it still fits the code is looked at every time.
+/// The sweep is run by hand; that what is written down for it still fits the code is looked at
+/// every time.
 #[test]
 fn what_is_written_down_fits_the_code() {
     let ids: BTreeSet<_> = mutants(workspace()).0.iter().map(Mutant::id).collect();
     let (survivors, kills) = (survivors(), kills());
-    let gone: Vec<_> = survivors.iter().chain(kills.keys()).filter(|id| !ids.contains(*id)).collect();
+    let gone: Vec<_> =
+        survivors.iter().chain(kills.keys()).filter(|id| !ids.contains(*id)).collect();
     assert!(gone.is_empty(), "survivors.txt or kills.txt lists what is not there:\n{gone:#?}");
     let both: Vec<_> = survivors.iter().filter(|id| kills.contains_key(*id)).collect();
     assert!(both.is_empty(), "survivors.txt lists what kills.txt says to be killed:\n{both:#?}");
-    let cases: BTreeSet<_> = common::cases().iter().map(|(race, protocol, _)| (race.id().to_owned(), protocol.to_string())).collect();
+    let cases: BTreeSet<_> = common::cases()
+        .iter()
+        .map(|(race, protocol, _)| (race.id().to_owned(), protocol.to_string()))
+        .collect();
     let in_the_catalogue = |kill: &Kill| kill.race != "-";
-    let odd: Vec<_> = kills.iter().filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case())).collect();
+    let odd: Vec<_> = kills
+        .iter()
+        .filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case()))
+        .collect();
     assert!(odd.is_empty(), "kills.txt names cases that are not there:\n{odd:#?}");
     let announcements = Announcements::read();
-    let odd: Vec<_> = announcements.found.iter().filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case())).collect();
+    let odd: Vec<_> = announcements
+        .found
+        .iter()
+        .filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case()))
+        .collect();
     assert!(odd.is_empty(), "announcements.txt names cases that are not there:\n{odd:#?}");
     let announced: BTreeSet<_> = announced::mutants().0.iter().map(Mutant::id).collect();
-    let gone: Vec<_> = announcements.argued.iter().chain(announcements.found.keys()).filter(|id| !announced.contains(*id)).collect();
+    let gone: Vec<_> = announcements
+        .argued
+        .iter()
+        .chain(announcements.found.keys())
+        .filter(|id| !announced.contains(*id))
+        .collect();
     assert!(gone.is_empty(), "announcements.txt lists what is not there:\n{gone:#?}");
-    let unswept = ids.iter().filter(|id| !survivors.contains(*id) && !kills.contains_key(*id)).count();
-    println!("{} mutants, {unswept} of them not swept; {} announcements", ids.len(), announced.len());
+    let unswept =
+        ids.iter().filter(|id| !survivors.contains(*id) && !kills.contains_key(*id)).count();
+    println!(
+        "{} mutants, {unswept} of them not swept; {} announcements",
+        ids.len(),
+        announced.len()
+    );
     let missing: Vec<_> = without_killer(&kills).iter().map(|clause| clause.id()).collect();
-    assert!(missing.is_empty(), "neither a case of the catalogue nor a mutant of kills.txt violates exactly {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "neither a case of the catalogue nor a mutant of kills.txt violates exactly {missing:?}"
+    );
 }
 
 /// The clauses that nothing is known to break, and that do not say why.
@@ -130,7 +159,9 @@ fn every_mutant_changes_a_verdict() {
     println!("{} cases, {} of {} mutants", cases.len(), chosen.len(), mutants.len());
     let mut fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
         let fate = match fate(&copy, n, &cases, &[]) {
-            fate @ (Fate::Survived | Fate::Unreached) => others.iter().find_map(|test| failed(test, n)).map_or(fate, Fate::Killed),
+            fate @ (Fate::Survived | Fate::Unreached) => {
+                others.iter().find_map(|test| failed(test, n)).map_or(fate, Fate::Killed)
+            }
             fate => fate,
         };
         println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
@@ -140,7 +171,8 @@ fn every_mutant_changes_a_verdict() {
     .collect();
     let swept: BTreeSet<_> = chosen.iter().map(|&n| mutants[n].id()).collect();
     let (ids, before) = (mutants.iter().map(Mutant::id).collect::<BTreeSet<_>>(), kills());
-    let others: BTreeMap<_, _> = before.into_iter().filter(|(id, _)| ids.contains(id) && !swept.contains(id)).collect();
+    let others: BTreeMap<_, _> =
+        before.into_iter().filter(|(id, _)| ids.contains(id) && !swept.contains(id)).collect();
     break_exactly(&copy, &cases, &mutants, &others, &mut fates);
     summary(&mutants, &fates);
     println!("in {:.0} s", started.elapsed().as_secs_f64());
@@ -154,11 +186,18 @@ fn every_mutant_changes_a_verdict() {
         fs::write(file("kills.txt"), KILLS.to_owned() + &lines(&kills)).expect("it can be written");
     }
     let expected = survivors();
-    let survived: BTreeSet<_> =
-        fates.iter().filter(|(_, fate)| matches!(fate, Fate::Survived | Fate::Unreached)).map(|(&n, _)| mutants[n].id()).collect();
+    let survived: BTreeSet<_> = fates
+        .iter()
+        .filter(|(_, fate)| matches!(fate, Fate::Survived | Fate::Unreached))
+        .map(|(&n, _)| mutants[n].id())
+        .collect();
     let new: Vec<_> = survived.iter().filter(|id| !expected.contains(*id)).collect();
-    let gone: Vec<_> = expected.iter().filter(|id| swept.contains(*id) && !survived.contains(*id)).collect();
-    assert!(new.is_empty(), "no verdict changes with these, and survivors.txt does not say why:\n{new:#?}");
+    let gone: Vec<_> =
+        expected.iter().filter(|id| swept.contains(*id) && !survived.contains(*id)).collect();
+    assert!(
+        new.is_empty(),
+        "no verdict changes with these, and survivors.txt does not say why:\n{new:#?}"
+    );
     assert!(gone.is_empty(), "survivors.txt lists what does not survive:\n{gone:#?}");
 }
 
@@ -171,11 +210,17 @@ fn every_announcement_is_missed() {
     let started = Instant::now();
     let (cases, tests) = (copy.baseline(), copy.tests());
     let chosen = chosen(&mutants);
-    let reached: Vec<_> = chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
+    let reached: Vec<_> =
+        chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
     println!("{} cases, {} announcements that they come by", cases.len(), reached.len());
     let found: BTreeMap<String, Option<Kill>> = each(&reached, |&n| {
         let found = notice(&copy, &tests, n, mutants[n].kind, &cases);
-        println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, found.as_ref().map_or("NOTHING".into(), Kill::line));
+        println!(
+            "{n:4} {} (line {}): {}",
+            mutants[n].id(),
+            mutants[n].line,
+            found.as_ref().map_or("NOTHING".into(), Kill::line)
+        );
         (mutants[n].id(), found)
     })
     .into_iter()
@@ -190,17 +235,32 @@ fn every_announcement_is_missed() {
         written.extend(found.iter().filter_map(|(id, kill)| Some((id.clone(), kill.clone()?))));
         table.write(&written);
     }
-    let nothing: Vec<_> = found.iter().filter(|(id, kill)| kill.is_none() && !table.argued.contains(*id)).map(|(id, _)| id).collect();
-    let noticed: Vec<_> = found.iter().filter(|(id, kill)| kill.is_some() && table.argued.contains(*id)).map(|(id, _)| id).collect();
-    assert!(nothing.is_empty(), "nothing finds out that these are not announced, and announcements.txt does not say why:\n{nothing:#?}");
+    let nothing: Vec<_> = found
+        .iter()
+        .filter(|(id, kill)| kill.is_none() && !table.argued.contains(*id))
+        .map(|(id, _)| id)
+        .collect();
+    let noticed: Vec<_> = found
+        .iter()
+        .filter(|(id, kill)| kill.is_some() && table.argued.contains(*id))
+        .map(|(id, _)| id)
+        .collect();
+    assert!(
+        nothing.is_empty(),
+        "nothing finds out that these are not announced, and announcements.txt does not say \
+         why:\n{nothing:#?}"
+    );
     assert!(noticed.is_empty(), "announcements.txt argues for what is found:\n{noticed:#?}");
 }
 
-/// What finds out that an announcement is missing: the quick checks first. What makes no difference is found to be redundant.
+/// What finds out that an announcement is missing: the quick checks first. What makes no difference
+/// is found to be redundant.
 fn notice(copy: &Copy, tests: &[PathBuf], n: usize, kind: Kind, cases: &[Case]) -> Option<Kill> {
-    let reaching: Vec<_> = cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
+    let reaching: Vec<_> =
+        cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
     let asked = |args: &[&str]| {
-        let run = run(copy.verdicts(args).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
+        let run =
+            run(copy.verdicts(args).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
         match run.end {
             End::Well => run.stdout.lines().next().and_then(Kill::read),
             End::Failed(_) => Some(broken(&run, "crashes")),
@@ -214,9 +274,18 @@ fn notice(copy: &Copy, tests: &[PathBuf], n: usize, kind: Kind, cases: &[Case]) 
 
 /// The first test that fails.
 fn failed(test: &Path, n: usize) -> Option<Kill> {
-    let run = run(Command::new(test).args(["--test-threads", "1"]).env("LOCKWALK_MUTANT", n.to_string()), "");
-    let failed = |line: &str| line.strip_prefix("test ")?.strip_suffix(" ... FAILED").map(|test| format!("test: {test}"));
-    let what = run.stdout.lines().find_map(failed).or((run.end != End::Well).then(|| "test: it never ends".into()))?;
+    let run = run(
+        Command::new(test).args(["--test-threads", "1"]).env("LOCKWALK_MUTANT", n.to_string()),
+        "",
+    );
+    let failed = |line: &str| {
+        line.strip_prefix("test ")?.strip_suffix(" ... FAILED").map(|test| format!("test: {test}"))
+    };
+    let what = run
+        .stdout
+        .lines()
+        .find_map(failed)
+        .or((run.end != End::Well).then(|| "test: it never ends".into()))?;
     Some(Kill { race: "-".into(), protocol: "-".into(), what, executions: 0 })
 }
 
@@ -227,8 +296,8 @@ struct Announcements {
     found: BTreeMap<String, Kill>,
 }
 
-const FOUND: &str =
-    "# Found: id, race, protocol, what finds it, and how many executions that took. Written by the sweep with MUTANTS_BLESS=1.\n";
+const FOUND: &str = "# Found: id, race, protocol, what finds it, and how many executions that \
+                     took. Written by the sweep with MUTANTS_BLESS=1.\n";
 
 impl Announcements {
     fn read() -> Self {
@@ -238,7 +307,8 @@ impl Announcements {
     }
 
     fn write(&self, found: &BTreeMap<String, Kill>) {
-        fs::write(file("announcements.txt"), format!("{}{FOUND}{}", self.text, lines(found))).expect("it can be written");
+        fs::write(file("announcements.txt"), format!("{}{FOUND}{}", self.text, lines(found)))
+            .expect("it can be written");
     }
 }
 
@@ -248,16 +318,28 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
     if only == "new" {
         let (survivors, kills, announcements) = (survivors(), kills(), Announcements::read());
         let old = |id: &String| {
-            survivors.contains(id) || kills.contains_key(id) || announcements.argued.contains(id) || announcements.found.contains_key(id)
+            survivors.contains(id)
+                || kills.contains_key(id)
+                || announcements.argued.contains(id)
+                || announcements.found.contains_key(id)
         };
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
     }
-    (0..mutants.len()).filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part))).collect()
+    (0..mutants.len())
+        .filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part)))
+        .collect()
 }
 
-/// What kills a mutant first often violates several clauses at once, or one that others violate too. For a clause that nothing violates by
-/// itself yet, the mutants are tried again, until one does.
-fn break_exactly(copy: &Copy, cases: &[Case], mutants: &[Mutant], others: &BTreeMap<String, Kill>, fates: &mut BTreeMap<usize, Fate>) {
+/// What kills a mutant first often violates several clauses at once, or one that others violate
+/// too. For a clause that nothing violates by itself yet, the mutants are tried again, until one
+/// does.
+fn break_exactly(
+    copy: &Copy,
+    cases: &[Case],
+    mutants: &[Mutant],
+    others: &BTreeMap<String, Kill>,
+    fates: &mut BTreeMap<usize, Fate>,
+) {
     let killed = |fates: &BTreeMap<usize, Fate>| -> BTreeMap<String, Kill> {
         let kill = |(&n, fate): (&usize, &Fate)| match fate {
             Fate::Killed(kill) => Some((mutants[n].id(), kill.clone())),
@@ -266,7 +348,10 @@ fn break_exactly(copy: &Copy, cases: &[Case], mutants: &[Mutant], others: &BTree
         fates.iter().filter_map(kill).collect()
     };
     for n in killed_by_hand_first(mutants, fates) {
-        let missing: Vec<_> = without_killer(others.iter().chain(&killed(fates))).iter().map(|clause| clause.id()).collect();
+        let missing: Vec<_> = without_killer(others.iter().chain(&killed(fates)))
+            .iter()
+            .map(|clause| clause.id())
+            .collect();
         if missing.is_empty() {
             return;
         }
@@ -278,22 +363,28 @@ fn break_exactly(copy: &Copy, cases: &[Case], mutants: &[Mutant], others: &BTree
 }
 
 fn killed_by_hand_first(mutants: &[Mutant], fates: &BTreeMap<usize, Fate>) -> Vec<usize> {
-    let mut killed: Vec<_> = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Killed(_))).map(|(&n, _)| n).collect();
+    let mut killed: Vec<_> =
+        fates.iter().filter(|(_, fate)| matches!(fate, Fate::Killed(_))).map(|(&n, _)| n).collect();
     killed.sort_by_key(|&n| mutants[n].kind != Kind::Mistake);
     killed
 }
 
-/// The ids in `survivors.txt`: lines without a `#` before them; the comment above a group is its reason.
+/// The ids in `survivors.txt`: lines without a `#` before them; the comment above a group is its
+/// reason.
 fn survivors() -> BTreeSet<String> {
     listed(include_str!("survivors.txt"))
 }
 
 fn listed(text: &str) -> BTreeSet<String> {
-    text.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()).map(str::to_owned).collect()
+    text.lines()
+        .filter(|line| !line.starts_with("# ") && !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
-const KILLS: &str = "# What kills each mutant: its id, race, protocol, the clauses that the first violating execution violates (or what else is \
-                     said), and how\n# many executions it took. Written by the sweep with MUTANTS_BLESS=1.\n";
+const KILLS: &str = "# What kills each mutant: its id, race, protocol, the clauses that the first \
+                     violating execution violates (or what else is said), and how\n# many \
+                     executions it took. Written by the sweep with MUTANTS_BLESS=1.\n";
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants").join(name)
@@ -309,7 +400,10 @@ fn table(text: &str) -> BTreeMap<String, Kill> {
         let (id, kill) = line.split_once('\t')?;
         Some((id.to_owned(), Kill::read(kill)?))
     };
-    text.lines().filter(|line| !line.starts_with("# ")).map(|line| read(line).unwrap_or_else(|| panic!("it is no line: {line}"))).collect()
+    text.lines()
+        .filter(|line| !line.starts_with("# "))
+        .map(|line| read(line).unwrap_or_else(|| panic!("it is no line: {line}")))
+        .collect()
 }
 
 fn lines(table: &BTreeMap<String, Kill>) -> String {
@@ -318,7 +412,10 @@ fn lines(table: &BTreeMap<String, Kill>) -> String {
 
 /// The mutants, and each file of `src/mm` with its mutants in it.
 fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
-    let mut files: Vec<_> = fs::read_dir(workspace.join("src/mm")).expect("src/mm").map(|entry| entry.expect("a file").path()).collect();
+    let mut files: Vec<_> = fs::read_dir(workspace.join("src/mm"))
+        .expect("src/mm")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
     files.sort();
     let (mut mutants, mut texts) = (Vec::new(), Vec::new());
     for path in files {
@@ -326,17 +423,22 @@ fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
         if CHECKERS.contains(&&*file) {
             continue;
         }
-        let (found, text) = sites::mutate(&file, &fs::read_to_string(&path).expect("a source file"), mutants.len());
-        syn::parse_file(&text).unwrap_or_else(|why| panic!("{file} with its mutants is no Rust: {why}, at {:?}", why.span().start()));
+        let (found, text) =
+            sites::mutate(&file, &fs::read_to_string(&path).expect("a source file"), mutants.len());
+        syn::parse_file(&text).unwrap_or_else(|why| {
+            panic!("{file} with its mutants is no Rust: {why}, at {:?}", why.span().start())
+        });
         texts.push((Path::new("src/mm").join(file), text));
         mutants.extend(found);
     }
     (mutants, texts)
 }
 
-/// What the catalogue says of a mutant; with `clauses`, an execution that violates exactly one of them.
+/// What the catalogue says of a mutant; with `clauses`, an execution that violates exactly one of
+/// them.
 fn fate(copy: &Copy, n: usize, cases: &[Case], clauses: &[&str]) -> Fate {
-    let reaching: Vec<_> = cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
+    let reaching: Vec<_> =
+        cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
     if reaching.is_empty() {
         return Fate::Unreached;
     }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::common::each;
 
-/// What says nothing for so long has an execution without end: no case takes more than a few seconds on a quiet core.
+/// What says nothing for so long has an execution without end: no case takes more than a few
+/// seconds on a quiet core.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Appended to the copy's `src/lib.rs`. Listening, it tells every mutant whose place is come by.
@@ -40,7 +41,8 @@ pub struct Copy {
 pub struct Case {
     /// As `examples/verdicts.rs` prints it.
     pub line: String,
-    /// The mutants whose place it comes by. No other can change it: up to the first such place, everything is as without.
+    /// The mutants whose place it comes by. No other can change it: up to the first such place,
+    /// everything is as without.
     pub reached: BTreeSet<usize>,
 }
 
@@ -56,7 +58,8 @@ pub fn workspace() -> &'static Path {
 }
 
 impl Copy {
-    /// Copies the workspace with `texts` in it instead of what is there, and `more` in its library; and builds it.
+    /// Copies the workspace with `texts` in it instead of what is there, and `more` in its library;
+    /// and builds it.
     pub fn build(name: &str, texts: &[(PathBuf, String)], more: &str) -> Self {
         let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         copy_all(workspace(), &root);
@@ -67,8 +70,17 @@ impl Copy {
         write(&root.join("src/lib.rs"), &(lib + SWITCH + more));
         let target = root.join("target");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--release", "--quiet", "-p", "lockwalk-shuttle-tests", "--example", "verdicts"]);
-        let status = cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).status().expect("cargo runs");
+        cargo.args([
+            "build",
+            "--release",
+            "--quiet",
+            "-p",
+            "lockwalk-shuttle-tests",
+            "--example",
+            "verdicts",
+        ]);
+        let status =
+            cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).status().expect("cargo runs");
         assert!(status.success(), "the mutants do not compile");
         let verdicts = target.join("release/examples/verdicts");
         Self { root, verdicts }
@@ -79,19 +91,43 @@ impl Copy {
         self.built(&["-p", "lockwalk", "--lib", "--test", "vocabulary"], 2)
     }
 
-    /// What else knows how the protocol behaves: the kernels' traces, worlds of others, and what makes no sense.
+    /// What else knows how the protocol behaves: the kernels' traces, worlds of others, and what
+    /// makes no sense.
     pub fn others(&self) -> Vec<PathBuf> {
-        let which = ["-p", "lockwalk", "-p", "lockwalk-conformance", "--test", "golden", "--test", "worlds", "--test", "misuse"];
+        let which = [
+            "-p",
+            "lockwalk",
+            "-p",
+            "lockwalk-conformance",
+            "--test",
+            "golden",
+            "--test",
+            "worlds",
+            "--test",
+            "misuse",
+        ];
         self.built(&which, 3)
     }
 
     fn built(&self, which: &[&str], number: usize) -> Vec<PathBuf> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["test", "--release", "--no-run"]).args(which);
-        let built = cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target")).output().expect("cargo runs");
+        let built = cargo
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", self.root.join("target"))
+            .output()
+            .expect("cargo runs");
         let said = String::from_utf8_lossy(&built.stderr);
-        let executable = |line: &str| line.trim().strip_prefix("Executable ")?.split_once('(')?.1.strip_suffix(')').map(PathBuf::from);
-        let tests: Vec<_> = said.lines().filter_map(executable).map(|path| self.root.join(path)).collect();
+        let executable = |line: &str| {
+            line.trim()
+                .strip_prefix("Executable ")?
+                .split_once('(')?
+                .1
+                .strip_suffix(')')
+                .map(PathBuf::from)
+        };
+        let tests: Vec<_> =
+            said.lines().filter_map(executable).map(|path| self.root.join(path)).collect();
         assert_eq!(tests.len(), number, "{said}");
         tests
     }
@@ -103,7 +139,8 @@ impl Copy {
         command
     }
 
-    /// Every case, without a mutant, and which places it comes by. One that is not as documented already shows nothing, and is left out.
+    /// Every case, without a mutant, and which places it comes by. One that is not as documented
+    /// already shows nothing, and is left out.
     pub fn baseline(&self) -> Vec<Case> {
         let listed = run(&mut self.verdicts(&["--cases"]), "");
         let cases: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
@@ -111,7 +148,11 @@ impl Copy {
             let args: Vec<_> = ["--case"].into_iter().chain(case.split('\t')).collect();
             let run = run(self.verdicts(&args).env("LOCKWALK_LISTEN", "1"), "");
             assert!(run.end == End::Well, "{case}: {}", run.stderr);
-            let reached = run.stderr.lines().filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok()).collect();
+            let reached = run
+                .stderr
+                .lines()
+                .filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok())
+                .collect();
             Case { line: run.stdout.trim_end().to_owned(), reached }
         });
         cases.retain(|case| {
@@ -135,7 +176,8 @@ fn copy_all(from: &Path, to: &Path) {
             }
         }
     } else if let Ok(text) = fs::read(from) {
-        fs::create_dir_all(to.parent().expect("a file is in a directory")).expect("the copy can be written");
+        fs::create_dir_all(to.parent().expect("a file is in a directory"))
+            .expect("the copy can be written");
         if fs::read(to).ok() != Some(text.clone()) {
             fs::write(to, text).expect("the copy can be written");
         }
@@ -165,7 +207,11 @@ pub struct Run {
 }
 
 pub fn run(command: &mut Command, input: &str) -> Run {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_BACKTRACE", "0");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env("RUST_BACKTRACE", "0");
     let mut child = command.spawn().expect("it starts");
     child.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
     let heard = Arc::new(Mutex::new(Instant::now()));
@@ -182,12 +228,23 @@ pub fn run(command: &mut Command, input: &str) -> Run {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    Run { stdout: stdout.join().expect("it does not panic"), stderr: stderr.join().expect("it does not panic"), end }
+    Run {
+        stdout: stdout.join().expect("it does not panic"),
+        stderr: stderr.join().expect("it does not panic"),
+        end,
+    }
 }
 
 /// Reads to the end, and notes when something came.
 fn read(from: impl Read + Send + 'static, heard: &Arc<Mutex<Instant>>) -> JoinHandle<String> {
     let heard = heard.clone();
     let note = move |_: &String| *heard.lock().expect("nobody panics") = Instant::now();
-    std::thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).inspect(note).map(|line| line + "\n").collect())
+    std::thread::spawn(move || {
+        BufReader::new(from)
+            .lines()
+            .map_while(Result::ok)
+            .inspect(note)
+            .map(|line| line + "\n")
+            .collect()
+    })
 }

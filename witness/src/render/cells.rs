@@ -32,7 +32,11 @@ impl Cell {
     pub(super) fn longest_word(&self) -> usize {
         let word = |p: &String| p.split(' ').map(width).max().unwrap_or(0);
         // In the second line a word stands further to the right.
-        self.paragraphs.iter().map(|p| self.indent + word(p) + 2 * usize::from(width(p) > word(p))).max().unwrap_or(0)
+        self.paragraphs
+            .iter()
+            .map(|p| self.indent + word(p) + 2 * usize::from(width(p) > word(p)))
+            .max()
+            .unwrap_or(0)
     }
 
     fn wrapped(&self, columns: usize) -> Vec<String> {
@@ -59,8 +63,8 @@ pub(super) fn side_by_side(cells: &[Cell], widths: &[usize]) -> Vec<Vec<(String,
     (0..height).map(line).collect()
 }
 
-/// Divides `available` columns among cells of these `natural` widths: what is wanted where it fits, otherwise equal shares of
-/// what the modest ones leave.
+/// Divides `available` columns among cells of these `natural` widths: what is wanted where it fits,
+/// otherwise equal shares of what the modest ones leave.
 pub(super) fn shares(natural: &[usize], available: usize) -> Vec<usize> {
     let mut widths = vec![0; natural.len()];
     let mut open: Vec<usize> = (0..natural.len()).collect();
@@ -83,8 +87,8 @@ pub(super) fn shares(natural: &[usize], available: usize) -> Vec<usize> {
     widths
 }
 
-/// Breaks `text` into lines of at most `columns`, all but the first indented by `hang`. Words that are too long are broken
-/// after punctuation where possible.
+/// Breaks `text` into lines of at most `columns`, all but the first indented by `hang`. Words that
+/// are too long are broken after punctuation where possible.
 pub(super) fn wrap(text: &str, columns: usize, hang: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -116,7 +120,8 @@ pub(super) fn wrap(text: &str, columns: usize, hang: usize) -> Vec<String> {
     lines
 }
 
-/// Where to break a word that is wider than `room`: at least one character in, so that there is progress.
+/// Where to break a word that is wider than `room`: at least one character in, so that there is
+/// progress.
 pub(super) fn break_at(word: &str, room: usize) -> usize {
     let (mut used, mut fits, mut nice) = (0, 0, 0);
     for (start, c) in word.char_indices() {

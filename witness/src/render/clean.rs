@@ -13,7 +13,8 @@ pub(super) fn clean(text: &str, ascii: bool) -> String {
             ' '..='~' => out.push(c),
             _ if ascii => out.push_str(transliterated(c)),
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            // Control characters have no width; those of width 0 would change the width of their neighbours.
+            // Control characters have no width; those of width 0 would change the width of their
+            // neighbours.
             _ => match c.width() {
                 None => out.push('\u{fffd}'),
                 Some(0) => {}
@@ -79,7 +80,10 @@ pub(super) fn witness(witness: &Witness, ascii: bool) -> Witness {
         &mut w.found.engine,
         &mut w.found.memory_model,
     ];
-    let steps = w.steps.iter_mut().flat_map(|s| [&mut s.text, &mut s.object, &mut s.at].into_iter().chain(&mut s.now));
+    let steps = w
+        .steps
+        .iter_mut()
+        .flat_map(|s| [&mut s.text, &mut s.object, &mut s.at].into_iter().chain(&mut s.now));
     let facts = w.start.iter_mut().flat_map(|fact| [&mut fact.name, &mut fact.value]);
     let waits = match &mut w.ending {
         Ending::Deadlock { cycle } => cycle.as_mut_slice(),

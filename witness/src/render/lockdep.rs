@@ -17,7 +17,8 @@ pub(super) fn chain(cycle: &[Wait]) -> String {
 pub(super) fn scenario(cycle: &[Wait], width: usize, page: &mut Page) {
     const INDENT: usize = 2;
     const NARROWEST: usize = 12;
-    let cpus: Vec<usize> = cycle.iter().map(|w| w.cpu).collect::<BTreeSet<_>>().into_iter().collect();
+    let cpus: Vec<usize> =
+        cycle.iter().map(|w| w.cpu).collect::<BTreeSet<_>>().into_iter().collect();
     if cpus.len() * NARROWEST > width {
         return page.wrapped("  too many CPUs for columns", 2, width, Paint::Dim);
     }
@@ -29,12 +30,18 @@ pub(super) fn scenario(cycle: &[Wait], width: usize, page: &mut Page) {
         }
         cells
     };
-    let heads = |text: &dyn Fn(usize) -> String| cpus.iter().map(|c| Cell::new(text(*c), Paint::Head)).collect();
-    let mut rows: Vec<Vec<Cell>> = vec![heads(&|cpu| format!("  CPU{cpu}")), heads(&|_| "  ----".to_owned())];
+    let heads = |text: &dyn Fn(usize) -> String| {
+        cpus.iter().map(|c| Cell::new(text(*c), Paint::Head)).collect()
+    };
+    let mut rows: Vec<Vec<Cell>> =
+        vec![heads(&|cpu| format!("  CPU{cpu}")), heads(&|_| "  ----".to_owned())];
     rows.extend(cycle.iter().map(|w| row(w.cpu, format!("lock({});", w.holds), Paint::Lock)));
-    rows.extend(cycle.iter().rev().map(|w| row(w.cpu, format!("lock({});", w.wants), Paint::Doubt)));
+    rows.extend(
+        cycle.iter().rev().map(|w| row(w.cpu, format!("lock({});", w.wants), Paint::Doubt)),
+    );
 
-    let natural = |column: usize| rows.iter().map(|cells| cells[column].natural()).max().unwrap_or(0).max(20);
+    let natural =
+        |column: usize| rows.iter().map(|cells| cells[column].natural()).max().unwrap_or(0).max(20);
     let natural: Vec<_> = (0..cpus.len()).map(natural).collect();
     let gaps = INDENT + super::cells::GAP * cpus.len();
     let widths = shares(&natural, width.saturating_sub(gaps));

@@ -13,10 +13,12 @@ const COLUMNS: usize = 48;
 /// Locks that are drawn; the steps of others are notes.
 const LOCKS: usize = 6;
 
-/// `witness` as the source of a Mermaid `sequenceDiagram`, to stand in a block of code marked `mermaid`.
+/// `witness` as the source of a Mermaid `sequenceDiagram`, to stand in a block of code marked
+/// `mermaid`.
 ///
-/// CPUs and locks are the participants. Taking or dropping a lock is an arrow to it, and it is active while it is held; a
-/// dashed arrow is a switch; everything else a CPU does, and what became true by it, stands in notes.
+/// CPUs and locks are the participants. Taking or dropping a lock is an arrow to it, and it is
+/// active while it is held; a dashed arrow is a switch; everything else a CPU does, and what became
+/// true by it, stands in notes.
 pub fn mermaid(witness: &Witness, detail: Detail) -> String {
     let witness = &clean::witness(witness, false);
     let mut holds = story::holds(witness);
@@ -25,8 +27,13 @@ pub fn mermaid(witness: &Witness, detail: Detail) -> String {
     let shown = Shown::new(witness, detail);
     // Of what is left out around a lock, mermaid must not see one end alone.
     let end = witness.steps.len();
-    holds.retain(|hold| [hold.steps.start, hold.steps.end].iter().all(|step| *step == end || shown.rows.contains(step)));
-    let mut diagram = Diagram { witness, shown, holds, locks, notes: Vec::new(), out: String::new() };
+    holds.retain(|hold| {
+        [hold.steps.start, hold.steps.end]
+            .iter()
+            .all(|step| *step == end || shown.rows.contains(step))
+    });
+    let mut diagram =
+        Diagram { witness, shown, holds, locks, notes: Vec::new(), out: String::new() };
     diagram.head();
     diagram.steps();
     diagram.out
@@ -56,7 +63,8 @@ impl Diagram<'_> {
         let w = self.witness;
         let title = format!("{} · {} · protocol {}", w.race, w.title, w.protocol);
         let headline = story::headline(w);
-        self.out = "%%{init: {\"sequence\": {\"noteAlign\": \"left\"}}}%%\nsequenceDiagram\n".to_owned();
+        self.out =
+            "%%{init: {\"sequence\": {\"noteAlign\": \"left\"}}}%%\nsequenceDiagram\n".to_owned();
         self.line(&format!("accTitle: {}", label(&title, usize::MAX)));
         self.line(&format!("accDescr: {}", label(&headline, usize::MAX)));
         for (lane, head) in story::heads(w).iter().enumerate() {
@@ -152,7 +160,8 @@ impl Diagram<'_> {
     /// Writes the note that has been gathered, if any.
     fn note(&mut self, lane: usize) {
         if let Some(longest) = self.notes.iter_mut().max_by_key(|line| drawn(line)) {
-            // Mermaid makes the box as wide as its longest line, and then moves the text to the right.
+            // Mermaid makes the box as wide as its longest line, and then moves the text to the
+            // right.
             longest.push_str("#160;");
             let text = self.notes.join("<br/>");
             self.notes.clear();

@@ -1,7 +1,8 @@
 //! Witnesses and verdicts as text, SVG, Mermaid and JSON.
 //!
-//! Every renderer takes plain data and returns a string; nothing here looks at a terminal or at the environment. None of
-//! them trusts its input: odd indices and odd characters are drawn as well as can be, and never panic.
+//! Every renderer takes plain data and returns a string; nothing here looks at a terminal or at the
+//! environment. None of them trusts its input: odd indices and odd characters are drawn as well as
+//! can be, and never panic.
 
 mod cells;
 mod clean;
@@ -36,9 +37,11 @@ pub struct Style {
 /// Which steps of a witness to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// The story around the switches: of a long turn, only what matters later. Steps keep their numbers.
+    /// The story around the switches: of a long turn, only what matters later. Steps keep their
+    /// numbers.
     Window,
-    /// The same, and of what comes before the first switch as little as of a long turn, and nothing of its end.
+    /// The same, and of what comes before the first switch as little as of a long turn, and nothing
+    /// of its end.
     FromFirstSwitch,
     /// Calls, locks, stores, notes, and of the loads those that matter.
     #[default]
@@ -49,8 +52,8 @@ pub enum Detail {
     Brief,
 }
 
-/// Any of this crate's values as indented JSON, for example a [`Witness`](crate::Witness) or a slice of
-/// [`Outcome`](crate::Outcome)s.
+/// Any of this crate's values as indented JSON, for example a [`Witness`](crate::Witness) or a
+/// slice of [`Outcome`](crate::Outcome)s.
 pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string_pretty(value).expect("plain data serializes")
 }

@@ -72,7 +72,8 @@ impl Page {
         let end = pieces.iter().rposition(|(text, _)| !text.trim_end().is_empty());
         for (i, (text, paint)) in pieces.iter().enumerate().take(end.map_or(0, |e| e + 1)) {
             let text = if Some(i) == end { text.trim_end() } else { text };
-            // Texts are in ASCII before they are laid out; what is left are marks and rules, one column each.
+            // Texts are in ASCII before they are laid out; what is left are marks and rules, one
+            // column each.
             let text = if self.style.ascii { transliterate(text) } else { text.to_owned() };
             if self.style.color && *paint != Paint::Plain && !text.trim().is_empty() {
                 self.text.push_str(&text.style(paint.ansi()).to_string());

@@ -9,8 +9,9 @@ use crate::{Count, Coverage, Documented, Ending, Judgement, Outcome, Verdict, Wi
 /// Columns the table is indented by.
 const INDENT: usize = 2;
 
-/// The verdict table: one group a race, its id and title in the first row, and the [`summary`] below. What is not as
-/// documented says why. All of it took so many `seconds`: less than the sum, if several threads were at it.
+/// The verdict table: one group a race, its id and title in the first row, and the [`summary`]
+/// below. What is not as documented says why. All of it took so many `seconds`: less than the sum,
+/// if several threads were at it.
 pub fn table(outcomes: &[Outcome], seconds: f64, width: usize, style: Style) -> String {
     let columns = width.max(MIN_WIDTH) - INDENT;
     let mut page = Page::new(style);
@@ -18,13 +19,18 @@ pub fn table(outcomes: &[Outcome], seconds: f64, width: usize, style: Style) -> 
     let rows: Vec<_> = outcomes.iter().map(|o| row(o, engines, style)).collect();
     let widths = divide(&rows, columns);
     for group in groups(outcomes) {
-        // The title of a race may be longer than its column: it goes on beside the rows of the group.
+        // The title of a race may be longer than its column: it goes on beside the rows of the
+        // group.
         let left = side_by_side(&rows[group[0]][..2], &widths[..2]);
         let mut right = Vec::new();
         for i in group {
             right.extend(side_by_side(&rows[i][2..], &widths[2..]));
             // That a sample has seen nothing is in its row already.
-            let objections = if outcomes[i].verdict() == Verdict::NotSeen { Vec::new() } else { outcomes[i].objections() };
+            let objections = if outcomes[i].verdict() == Verdict::NotSeen {
+                Vec::new()
+            } else {
+                outcomes[i].objections()
+            };
             for objection in objections {
                 let objection = clean::clean(&format!("! {objection}"), style.ascii);
                 let lines = wrap(&objection, widths[2..].iter().sum(), 2);
@@ -52,8 +58,11 @@ pub fn table(outcomes: &[Outcome], seconds: f64, width: usize, style: Style) -> 
 
 /// Id, title, protocol, engine where there are several, verdict and details.
 fn row(outcome: &Outcome, engines: bool, style: Style) -> Vec<Cell> {
-    let mut row =
-        vec![Cell::new(&outcome.race, Paint::Head), Cell::new(&outcome.title, Paint::Plain), Cell::new(&outcome.protocol, Paint::Plain)];
+    let mut row = vec![
+        Cell::new(&outcome.race, Paint::Head),
+        Cell::new(&outcome.title, Paint::Plain),
+        Cell::new(&outcome.protocol, Paint::Plain),
+    ];
     row.extend(engines.then(|| Cell::new(&outcome.engine, Paint::Dim)));
     row.extend([verdict(outcome), Cell::new(detail(outcome), Paint::Plain)]);
     for text in row.iter_mut().flat_map(|cell| &mut cell.paragraphs) {
@@ -62,7 +71,8 @@ fn row(outcome: &Outcome, engines: bool, style: Style) -> Vec<Cell> {
     row
 }
 
-/// The widths of the columns. Titles and details are the ones to be wrapped, as long as that leaves them legible.
+/// The widths of the columns. Titles and details are the ones to be wrapped, as long as that leaves
+/// them legible.
 fn divide(rows: &[Vec<Cell>], columns: usize) -> Vec<usize> {
     const LEGIBLE: usize = 18;
     let Some(first) = rows.first() else {
@@ -97,7 +107,9 @@ fn groups(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
 fn verdict(outcome: &Outcome) -> Cell {
     match outcome.verdict() {
         Verdict::Violated { clause, .. } => Cell::new(format!("✗ {clause}"), Paint::Bad),
-        Verdict::Undecided(_) if outcome.coverage.inapplicable().is_some() => Cell::new("– no verdict", Paint::Doubt),
+        Verdict::Undecided(_) if outcome.coverage.inapplicable().is_some() => {
+            Cell::new("– no verdict", Paint::Doubt)
+        }
         Verdict::Undecided(_) => Cell::new("? undecided", Paint::Doubt),
         verdict @ Verdict::NotSeen => Cell::new(format!("~ {verdict}"), Paint::Doubt),
         verdict => Cell::new(format!("✓ {verdict}"), Paint::Good),
@@ -122,14 +134,22 @@ fn detail(outcome: &Outcome) -> String {
         Some(witness) => shortest(witness),
     };
     // That more may be violated is worth a word where the documents do not account for what is.
-    if unfinished.is_some() && !outcome.as_documented() { format!("{found}, not all explored") } else { found }
+    if unfinished.is_some() && !outcome.as_documented() {
+        format!("{found}, not all explored")
+    } else {
+        found
+    }
 }
 
 /// What is to be said of the shortest interleaving in a few words.
 fn shortest(witness: &Witness) -> String {
     match &witness.ending {
-        Ending::Violation | Ending::Complete if witness.found.minimal => plural(witness.preemptions.into(), "preemption"),
-        Ending::Violation | Ending::Complete => format!("{}, or fewer", plural(witness.preemptions.into(), "preemption")),
+        Ending::Violation | Ending::Complete if witness.found.minimal => {
+            plural(witness.preemptions.into(), "preemption")
+        }
+        Ending::Violation | Ending::Complete => {
+            format!("{}, or fewer", plural(witness.preemptions.into(), "preemption"))
+        }
         Ending::Deadlock { cycle } => lockdep::chain(cycle),
         Ending::Livelock { first, last } => {
             let steps = (last.saturating_sub(*first) as u64).saturating_add(1);
@@ -139,11 +159,13 @@ fn shortest(witness: &Witness) -> String {
 }
 
 /// How many verdicts are of which kind, and which are not as documented, in one line:
-/// `23 reproduced · 41 fixes exhausted · 3 documented fixes still broken (S0.5, S1.3, S3.8) · 4.1 s`.
+/// `23 reproduced · 41 fixes exhausted · 3 documented fixes still broken (S0.5, S1.3, S3.8) · 4.1
+/// s`.
 pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
     let count = |kind: Kind| outcomes.iter().filter(|o| Kind::of(o) == kind).count() as u64;
     let named = |kind: Kind| {
-        let mut races: Vec<&str> = outcomes.iter().filter(|o| Kind::of(o) == kind).map(|o| o.race.as_str()).collect();
+        let mut races: Vec<&str> =
+            outcomes.iter().filter(|o| Kind::of(o) == kind).map(|o| o.race.as_str()).collect();
         races.dedup();
         format!(" ({})", races.join(", "))
     };
@@ -156,12 +178,16 @@ pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
             Kind::Reproduced => parts.push(format!("{n} reproduced")),
             Kind::Exhausted => parts.push(format!("{n} {} exhausted", fixes(n))),
             Kind::Held => parts.push(format!("{n} {} held as far as explored", fixes(n))),
-            Kind::StillBroken => parts.push(format!("{n} documented {} still broken{races}", fixes(n))),
+            Kind::StillBroken => {
+                parts.push(format!("{n} documented {} still broken{races}", fixes(n)))
+            }
             Kind::Unstated => parts.push(format!("{n} without a documented verdict")),
             Kind::NotSeen => parts.push(format!("{n} not seen")),
             Kind::Undecided => parts.push(format!("{n} undecided{races}")),
             Kind::Inapplicable => parts.push(format!("{n} not applicable{races}")),
-            Kind::Undocumented => parts.push(format!("{} documented nowhere{races}", plural(n, "violation"))),
+            Kind::Undocumented => {
+                parts.push(format!("{} documented nowhere{races}", plural(n, "violation")))
+            }
             Kind::Differs => parts.push(format!("{n} not as documented{races}")),
         }
     }
@@ -203,7 +229,9 @@ impl Kind {
             (Judgement::Differs, Documented::Unstated, _) => Self::Undocumented,
             (Judgement::Differs, ..) => Self::Differs,
             (Judgement::Undecided, ..) if outcome.verdict() == Verdict::NotSeen => Self::NotSeen,
-            (Judgement::Undecided, .., coverage) if coverage.inapplicable().is_some() => Self::Inapplicable,
+            (Judgement::Undecided, .., coverage) if coverage.inapplicable().is_some() => {
+                Self::Inapplicable
+            }
             (Judgement::Undecided, ..) => Self::Undecided,
             (_, Documented::Violates(_), _) => Self::Reproduced,
             (_, Documented::StillViolates(_), _) => Self::StillBroken,
@@ -220,8 +248,14 @@ pub fn line(outcome: &Outcome) -> String {
     let violating = outcome.violating;
     let word = match outcome.verdict() {
         Verdict::Violated { .. } if violating == 0 => "Together".to_owned(),
-        Verdict::Violated { .. } if violating >= outcome.executions && outcome.coverage == Coverage::Exhaustive => "Always".to_owned(),
-        Verdict::Violated { unfinished: Some(why), .. } => format!("Sometimes, not all explored ({why})"),
+        Verdict::Violated { .. }
+            if violating >= outcome.executions && outcome.coverage == Coverage::Exhaustive =>
+        {
+            "Always".to_owned()
+        }
+        Verdict::Violated { unfinished: Some(why), .. } => {
+            format!("Sometimes, not all explored ({why})")
+        }
         Verdict::Violated { .. } => "Sometimes".to_owned(),
         Verdict::Never => "Never".to_owned(),
         Verdict::NeverWithin(bound) => format!("Never within {bound}"),

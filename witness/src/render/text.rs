@@ -15,8 +15,8 @@ const NARROWEST: usize = 16;
 /// A word that is longer than this may be broken.
 const WIDEST_WORD: usize = 32;
 
-/// `witness` in columns of text, none of its lines wider than `width` (or [`MIN_WIDTH`]): what is violated, each step in the
-/// column of its CPU, what became true at it, and how to run it again.
+/// `witness` in columns of text, none of its lines wider than `width` (or [`MIN_WIDTH`]): what is
+/// violated, each step in the column of its CPU, what became true at it, and how to run it again.
 pub fn text(witness: &Witness, width: usize, style: Style) -> String {
     let witness = &clean::witness(witness, style.ascii);
     let width = width.max(MIN_WIDTH);
@@ -45,9 +45,18 @@ pub fn rows(witness: &Witness, width: usize, style: Style) -> String {
     let mut witness = clean::witness(witness, style.ascii);
     let shown = Shown::new(&witness, style.detail);
     if style.detail == Detail::Brief {
-        // Few of the calls around a step are there: it stands inside the one that is shown before it, or in none. And a step says what it does.
-        let of = |row: usize| shown.rows.iter().rev().copied().find(|&before| before < row && brief::contains(&witness, before, row));
-        let depths: Vec<_> = (0..witness.steps.len()).map(|row| u8::from(of(row).is_some())).collect();
+        // Few of the calls around a step are there: it stands inside the one that is shown before
+        // it, or in none. And a step says what it does.
+        let of = |row: usize| {
+            shown
+                .rows
+                .iter()
+                .rev()
+                .copied()
+                .find(|&before| before < row && brief::contains(&witness, before, row))
+        };
+        let depths: Vec<_> =
+            (0..witness.steps.len()).map(|row| u8::from(of(row).is_some())).collect();
         for (step, depth) in witness.steps.iter_mut().zip(depths) {
             (step.depth, step.now) = (depth, Vec::new());
         }
@@ -86,7 +95,8 @@ fn command(command: &str, columns: usize) -> Vec<String> {
         }
         line.push_str(if i > 0 { " " } else { "" });
         let mut word = word;
-        // A schedule can be longer than a line. A shell joins the parts if nothing stands between them.
+        // A schedule can be longer than a line. A shell joins the parts if nothing stands between
+        // them.
         while width(&line) + width(word) + " \\".len() > columns {
             let (head, tail) = word.split_at(break_at(word, columns - width(&line) - 1));
             lines.push(format!("{line}{head}\\"));
@@ -124,7 +134,11 @@ struct Marks {
 
 impl<'a> Table<'a> {
     fn new(witness: &'a Witness, shown: &'a Shown, columns: usize, style: Style) -> Self {
-        let marks = if style.ascii { Marks { bad: "x", arrow: "->" } } else { Marks { bad: "✗", arrow: "→" } };
+        let marks = if style.ascii {
+            Marks { bad: "x", arrow: "->" }
+        } else {
+            Marks { bad: "✗", arrow: "→" }
+        };
         let names = story::heads(witness);
         let number = witness.steps.len().to_string().len().max(2);
         let source = !style.hide_source && witness.steps.iter().any(|s| !s.at.is_empty());
@@ -136,14 +150,23 @@ impl<'a> Table<'a> {
             lanes: names.len(),
             single: false,
             now_beside: style.detail != Detail::Brief
-                && shown.rows.iter().any(|i| !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()),
+                && shown.rows.iter().any(|i| {
+                    !witness.steps[*i].now.is_empty() || story::violated(witness, *i).is_some()
+                }),
             source,
             widths: Vec::new(),
             heads: names.iter().map(|name| Cell::new(name, Paint::Head)).collect(),
         };
-        // The first layout that leaves every lane wide enough, from the richest to the plainest; no word is broken if that can be had.
+        // The first layout that leaves every lane wide enough, from the richest to the plainest; no
+        // word is broken if that can be had.
         let (rich, plain) = ((source, table.now_beside, false), (false, false, false));
-        let layouts = [(rich, true), ((false, rich.1, false), true), (plain, true), (plain, false), ((false, false, true), false)];
+        let layouts = [
+            (rich, true),
+            ((false, rich.1, false), true),
+            (plain, true),
+            (plain, false),
+            ((false, false, true), false),
+        ];
         for ((source, now_beside, single), whole_words) in layouts {
             (table.source, table.now_beside, table.single) = (source, now_beside, single);
             if table.fits(columns, whole_words) {
@@ -175,7 +198,12 @@ impl<'a> Table<'a> {
         };
         let divided = natural.len() - usize::from(self.source);
         self.widths = shares(&natural[..divided], columns.saturating_sub(gaps + fixed));
-        let enough = self.widths.iter().zip(&natural).zip(&least).all(|((width, natural), least)| *width >= (*natural).min(*least));
+        let enough = self
+            .widths
+            .iter()
+            .zip(&natural)
+            .zip(&least)
+            .all(|((width, natural), least)| *width >= (*natural).min(*least));
         if self.source {
             self.widths.push(fixed);
         }
@@ -205,14 +233,19 @@ impl<'a> Table<'a> {
     fn cells(&self, i: usize) -> Vec<Cell> {
         let step = &self.witness.steps[i];
         let bad = story::violating(self.witness) == Some(i);
-        let paint = if bad && step.kind == StepKind::Violation { Paint::Bad } else { Paint::of(step.kind) };
+        let paint =
+            if bad && step.kind == StepKind::Violation { Paint::Bad } else { Paint::of(step.kind) };
         let text = story::text(self.witness, step);
-        let mut cell = Cell { indent: usize::from(step.depth.min(8)) * INDENT, ..Cell::new(text, paint) };
+        let mut cell =
+            Cell { indent: usize::from(step.depth.min(8)) * INDENT, ..Cell::new(text, paint) };
         let mark = if self.now_beside { String::new() } else { format!("{} ", self.marks.arrow) };
         // Below a step, it need not be said again what the step says itself.
         let told = |now: &&String| self.now_beside || !story::tells(step, now);
-        let mut now: Vec<_> = step.now.iter().filter(told).map(|now| format!("{mark}{now}")).collect();
-        now.extend(story::violated(self.witness, i).map(|what| format!("{} {what}", self.marks.bad)));
+        let mut now: Vec<_> =
+            step.now.iter().filter(told).map(|now| format!("{mark}{now}")).collect();
+        now.extend(
+            story::violated(self.witness, i).map(|what| format!("{} {what}", self.marks.bad)),
+        );
         if !self.now_beside {
             cell.paragraphs.append(&mut now);
         }
@@ -289,8 +322,12 @@ impl<'a> Table<'a> {
     }
 
     fn repeat_for_ever(&self, page: &mut Page) {
-        let columns = self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
-        for (i, line) in wrap(story::FOR_EVER, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0).iter().enumerate() {
+        let columns =
+            self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
+        for (i, line) in wrap(story::FOR_EVER, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0)
+            .iter()
+            .enumerate()
+        {
             let mark = if i == 0 { "└─ " } else { "   " };
             page.write(&format!("{mark}{line}"), Paint::Bad);
         }

@@ -1,4 +1,5 @@
-//! A static site of verdicts and interleavings: an index, and a page for each race, which need nothing but themselves. See [`Site`].
+//! A static site of verdicts and interleavings: an index, and a page for each race, which need
+//! nothing but themselves. See [`Site`].
 
 mod data;
 mod html;
@@ -12,9 +13,11 @@ use crate::{Outcome, Witness};
 /// What the races of a site are, and how they came out.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
-    /// Columns of the index: the kernels, oldest first. What else a race is judged under is named beside them.
+    /// Columns of the index: the kernels, oldest first. What else a race is judged under is named
+    /// beside them.
     pub kernels: Vec<String>,
-    /// Rows of the index: what races decide something of. A race of which none speaks has a row of its own.
+    /// Rows of the index: what races decide something of. A race of which none speaks has a row of
+    /// its own.
     pub claims: Vec<Claim>,
     /// The races, in order.
     pub races: Vec<Entry>,
@@ -48,7 +51,8 @@ pub struct Entry {
     pub claim: Option<String>,
     /// What came out, protocol by protocol.
     pub outcomes: Vec<Outcome>,
-    /// For the n-th of them, an interleaving of the same race under a protocol that holds, as near to the violating one as there is any.
+    /// For the n-th of them, an interleaving of the same race under a protocol that holds, as near
+    /// to the violating one as there is any.
     pub twins: Vec<Option<Witness>>,
 }
 
@@ -59,7 +63,8 @@ pub struct Design {
     pub title: String,
     /// The arms.
     pub arms: Vec<String>,
-    /// The races, each with what an arm does to it: the clauses that are violated, `never`, or a mark.
+    /// The races, each with what an arm does to it: the clauses that are violated, `never`, or a
+    /// mark.
     pub rows: Vec<(String, Vec<String>)>,
     /// What the marks mean.
     pub legend: String,
@@ -75,11 +80,15 @@ pub struct File {
 }
 
 impl Site {
-    /// The names of all its files: known before anything is explored, if it is known which cases will have a witness.
+    /// The names of all its files: known before anything is explored, if it is known which cases
+    /// will have a witness.
     ///
     /// # Errors
-    /// When two of them would have the same name, or names that a file system may take for the same.
-    pub fn names<'s>(races: impl IntoIterator<Item = (&'s str, Vec<&'s str>)>) -> Result<Vec<String>, String> {
+    /// When two of them would have the same name, or names that a file system may take for the
+    /// same.
+    pub fn names<'s>(
+        races: impl IntoIterator<Item = (&'s str, Vec<&'s str>)>,
+    ) -> Result<Vec<String>, String> {
         let mut names = Vec::new();
         for (race, violated) in races {
             names.push((page_name(race, None), race.to_owned()));
@@ -93,7 +102,9 @@ impl Site {
         let mut whose = BTreeMap::new();
         for (name, owner) in &names {
             if let Some(other) = whose.insert(name.to_lowercase(), owner) {
-                return Err(format!("{other} and {owner} would have the same file in a report: {name}"));
+                return Err(format!(
+                    "{other} and {owner} would have the same file in a report: {name}"
+                ));
             }
         }
         Ok(names.into_iter().map(|(name, _)| name).collect())
@@ -115,9 +126,13 @@ impl Site {
             for (case, outcome) in race.outcomes.iter().enumerate() {
                 let Some(witness) = &outcome.witness else { continue };
                 let name = page_name(&race.id, Some(&outcome.protocol));
-                let picture = |witness: &Witness| crate::render::svg(witness, page::detail(witness));
+                let picture =
+                    |witness: &Witness| crate::render::svg(witness, page::detail(witness));
                 files.push(File { name: picture_of(&name), text: picture(witness) });
-                files.extend(page::twin(race, case).map(|twin| File { name: twin_of(&name), text: picture(twin) }));
+                files.extend(
+                    page::twin(race, case)
+                        .map(|twin| File { name: twin_of(&name), text: picture(twin) }),
+                );
                 files.push(File { name, text: page::case(self, n, case, witness) });
             }
         }
@@ -133,10 +148,12 @@ const STEPPER: &str = "stepper.js";
 const FILTER: &str = "index.js";
 const ALWAYS: [&str; 6] = [INDEX, LOCKS, DESIGN, STYLE, STEPPER, FILTER];
 
-/// The page of a race, or of what it violates under a protocol: a name that neither a shell nor a link minds.
+/// The page of a race, or of what it violates under a protocol: a name that neither a shell nor a
+/// link minds.
 fn page_name(race: &str, protocol: Option<&str>) -> String {
     let plain = |text: &str| {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' };
+        let plain =
+            |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' };
         text.replace('=', ".").chars().map(plain).collect::<String>()
     };
     let case = protocol.map_or_else(String::new, |protocol| format!("-under-{}", plain(protocol)));
@@ -169,7 +186,10 @@ mod tests {
             states: None,
             coverage: Coverage::Exhaustive,
             violating: 0,
-            violations: (!violates.is_empty()).then(|| Count::new(violates, 1)).into_iter().collect(),
+            violations: (!violates.is_empty())
+                .then(|| Count::new(violates, 1))
+                .into_iter()
+                .collect(),
             unexplained: Vec::new(),
             clauses: Vec::new(),
             endings: Vec::new(),
@@ -184,13 +204,24 @@ mod tests {
 
     fn entry(id: &str, claim: Option<&str>, violated: [&str; 2]) -> Entry {
         let outcomes = vec![outcome(id, "old", violated[0]), outcome(id, "new", violated[1])];
-        Entry { id: id.into(), title: format!("the title of {id}"), claim: claim.map(str::to_owned), outcomes, twins: Vec::new() }
+        Entry {
+            id: id.into(),
+            title: format!("the title of {id}"),
+            claim: claim.map(str::to_owned),
+            outcomes,
+            twins: Vec::new(),
+        }
     }
 
-    /// A claim's cell says of all its races how they came out; what no claim speaks of stands behind its family's claims.
+    /// A claim's cell says of all its races how they came out; what no claim speaks of stands
+    /// behind its family's claims.
     #[test]
     fn a_claim_hides_no_difference_between_its_races() {
-        let claim = |id: &str| Claim { id: id.into(), says: format!("{id} is claimed"), source: String::new() };
+        let claim = |id: &str| Claim {
+            id: id.into(),
+            says: format!("{id} is claimed"),
+            source: String::new(),
+        };
         let site = Site {
             kernels: vec!["old".into(), "new".into()],
             claims: vec![claim("A.1"), claim("A.2"), claim("B.1")],
@@ -205,29 +236,68 @@ mod tests {
             ..Site::default()
         };
         let index = index::index(&site);
-        let group =
-            |id: &str| index.split(&format!("<tbody id=\"{id}\">")).nth(1).and_then(|rest| rest.split("</tbody>").next()).expect(id);
+        let group = |id: &str| {
+            index
+                .split(&format!("<tbody id=\"{id}\">"))
+                .nth(1)
+                .and_then(|rest| rest.split("</tbody>").next())
+                .expect(id)
+        };
         let rows: Vec<_> = group("A.1").split("<tr>").skip(1).collect();
         assert!(rows[0].contains("A.1 is claimed <i>3 races</i>"), "{}", rows[0]);
-        assert!(rows[0].ends_with("<td><td class=bad>✗3<td><b class=bad>✗2 X-2</b> <b>✓</b>"), "{}", rows[0]);
+        assert!(
+            rows[0].ends_with("<td><td class=bad>✗3<td><b class=bad>✗2 X-2</b> <b>✓</b>"),
+            "{}",
+            rows[0]
+        );
         assert!(rows[1].ends_with("the title of A.1<td><td class=bad>✗ X-1<td>✓"), "{}", rows[1]);
-        assert!(rows[3].ends_with("the title of A.1/third<td><td class=bad>✗ Y-1<td class=bad>✗ X-2"), "{}", rows[3]);
-        assert!(group("B.1").ends_with("B.1 is claimed <i>the title of B.1</i><td><td class=bad>✗ X-1<td>✓"), "{}", group("B.1"));
+        assert!(
+            rows[3].ends_with("the title of A.1/third<td><td class=bad>✗ Y-1<td class=bad>✗ X-2"),
+            "{}",
+            rows[3]
+        );
+        assert!(
+            group("B.1")
+                .ends_with("B.1 is claimed <i>the title of B.1</i><td><td class=bad>✗ X-1<td>✓"),
+            "{}",
+            group("B.1")
+        );
         assert!(!index.contains("A.2 is claimed"), "nobody asks");
-        let places = ["A.1", "A", "B.1", "mine"].map(|id| index.find(&format!("<tbody id=\"{id}\">")).expect(id));
+        let places = ["A.1", "A", "B.1", "mine"]
+            .map(|id| index.find(&format!("<tbody id=\"{id}\">")).expect(id));
         assert!(places.is_sorted(), "{places:?}");
     }
 
     #[test]
     fn two_files_do_not_have_the_same_name() {
-        let names = |races: [&'static str; 2]| Site::names(races.map(|race| (race, vec!["2.6.34"])));
-        assert_eq!(names(["S3.1", "S3.1/fault"]).map(|names| names.len()), Ok(2 * 4 + ALWAYS.len()));
+        let names =
+            |races: [&'static str; 2]| Site::names(races.map(|race| (race, vec!["2.6.34"])));
+        assert_eq!(
+            names(["S3.1", "S3.1/fault"]).map(|names| names.len()),
+            Ok(2 * 4 + ALWAYS.len())
+        );
         for (races, says) in [
-            (["mine", "index"], "index and the report itself would have the same file in a report: index.html"),
-            (["locks", "mine"], "locks and the report itself would have the same file in a report: locks.html"),
-            (["mine", "Design"], "Design and the report itself would have the same file in a report: design.html"),
-            (["mine/a", "mine_a"], "mine/a and mine_a would have the same file in a report: mine_a.html"),
-            (["a", "a-under-2.6.34"], "a under 2.6.34 and a-under-2.6.34 would have the same file in a report: a-under-2.6.34.html"),
+            (
+                ["mine", "index"],
+                "index and the report itself would have the same file in a report: index.html",
+            ),
+            (
+                ["locks", "mine"],
+                "locks and the report itself would have the same file in a report: locks.html",
+            ),
+            (
+                ["mine", "Design"],
+                "Design and the report itself would have the same file in a report: design.html",
+            ),
+            (
+                ["mine/a", "mine_a"],
+                "mine/a and mine_a would have the same file in a report: mine_a.html",
+            ),
+            (
+                ["a", "a-under-2.6.34"],
+                "a under 2.6.34 and a-under-2.6.34 would have the same file in a report: \
+                 a-under-2.6.34.html",
+            ),
         ] {
             assert_eq!(names(races), Err(says.into()));
         }

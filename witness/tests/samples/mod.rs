@@ -4,10 +4,20 @@
 #![allow(dead_code)]
 
 use witness::StepKind::*;
-use witness::{Count, Coverage, Documented, Ending, Found, Held, Outcome, Step, StepKind, Wait, Witness};
+use witness::{
+    Count, Coverage, Documented, Ending, Found, Held, Outcome, Step, StepKind, Wait, Witness,
+};
 
 /// A step: CPU, depth, kind, text, object, what is true from here on, source line.
-fn step(cpu: usize, depth: u8, kind: StepKind, text: &str, object: &str, now: &[&str], at: &str) -> Step {
+fn step(
+    cpu: usize,
+    depth: u8,
+    kind: StepKind,
+    text: &str,
+    object: &str,
+    now: &[&str],
+    at: &str,
+) -> Step {
     Step {
         cpu,
         depth,
@@ -26,7 +36,15 @@ fn strings(texts: &[&str]) -> Vec<String> {
 /// S3.1: a violation between two CPUs, with more loads than anybody wants to read.
 pub fn violation() -> Witness {
     let steps = vec![
-        step(0, 0, Lock, "lock_page(P0)", "page(P0)", &["P0 locked by CPU0"], "src/mm/migrate.rs:88"),
+        step(
+            0,
+            0,
+            Lock,
+            "lock_page(P0)",
+            "page(P0)",
+            &["P0 locked by CPU0"],
+            "src/mm/migrate.rs:88",
+        ),
         step(0, 0, Call, "try_to_unmap(P0)", "", &[], "src/mm/migrate.rs:93"),
         step(0, 1, RcuLock, "rcu_read_lock()", "", &[], "src/mm/rmap.rs:30"),
         step(0, 1, Load, "P0.mapping = anon_vma#1", "P0.mapping", &[], "src/mm/rmap.rs:31"),
@@ -37,19 +55,51 @@ pub fn violation() -> Witness {
         step(0, 2, Load, "vma0.vm_end = 5", "vma0.vm_end", &[], "src/mm/vma.rs:54"),
         step(0, 2, Load, "pte[mm0:4] = present(P0)", "pte[mm0:4]", &[], "src/mm/pte.rs:20"),
         step(0, 2, Load, "P0.flags = locked|anon", "P0.flags", &[], "src/mm/page.rs:77"),
-        step(0, 2, Store, "pte[mm0:4] := mig(P0)", "pte[mm0:4]", &["P0.mapcount 1→0"], "src/mm/rmap.rs:120"),
+        step(
+            0,
+            2,
+            Store,
+            "pte[mm0:4] := mig(P0)",
+            "pte[mm0:4]",
+            &["P0.mapcount 1→0"],
+            "src/mm/rmap.rs:120",
+        ),
         step(0, 1, Unlock, "unlock(anon_vma#1)", "anon_vma#1", &[], "src/mm/rmap.rs:41"),
         step(1, 0, Lock, "down_write(mm0.mmap_sem)", "mm0.mmap_sem", &[], "src/mm/vma.rs:210"),
         step(1, 0, Call, "vma_adjust(vma0, 2, 5, 2)", "", &[], "src/mm/vma.rs:214"),
-        step(1, 1, Store, "vma0.vm_start := 2", "vma0.vm_start", &["vma0.vm_pgoff still 1"], "src/mm/vma.rs:240"),
+        step(
+            1,
+            1,
+            Store,
+            "vma0.vm_start := 2",
+            "vma0.vm_start",
+            &["vma0.vm_pgoff still 1"],
+            "src/mm/vma.rs:240",
+        ),
         step(0, 0, Call, "remove_migration_ptes(P0, P1)", "", &[], "src/mm/migrate.rs:101"),
         step(0, 1, Lock, "lock(anon_vma#1)", "anon_vma#1", &[], "src/mm/rmap.rs:36"),
         step(0, 2, Load, "vma0.vm_start = 2", "vma0.vm_start", &[], "src/mm/vma.rs:52"),
         step(0, 2, Load, "vma0.vm_pgoff = 1", "vma0.vm_pgoff", &[], "src/mm/vma.rs:53"),
         step(0, 2, Load, "vma0.vm_end = 5", "vma0.vm_end", &[], "src/mm/vma.rs:54"),
-        step(0, 2, Note, "vma_address(P1, vma0) = 5 ≥ vm_end → -EFAULT", "", &["pte[mm0:4] skipped"], "src/mm/vma.rs:56"),
+        step(
+            0,
+            2,
+            Note,
+            "vma_address(P1, vma0) = 5 ≥ vm_end → -EFAULT",
+            "",
+            &["pte[mm0:4] skipped"],
+            "src/mm/vma.rs:56",
+        ),
         step(0, 1, Unlock, "unlock(anon_vma#1)", "anon_vma#1", &[], "src/mm/rmap.rs:41"),
-        step(0, 0, Unlock, "unlock_page(P0)", "page(P0)", &["P0 unlocked"], "src/mm/migrate.rs:110"),
+        step(
+            0,
+            0,
+            Unlock,
+            "unlock_page(P0)",
+            "page(P0)",
+            &["P0 unlocked"],
+            "src/mm/migrate.rs:110",
+        ),
     ];
     Witness {
         race: "S3.1".into(),
@@ -59,7 +109,12 @@ pub fn violation() -> Witness {
         clause_text: "a migration entry never outlives the lock on its page".into(),
         spec: "SPEC.md#mig-1".into(),
         what: "pte[mm0:4] = mig(P0), P0 unlocked".into(),
-        found: Found { engine: "dpor".into(), memory_model: "sequentially consistent".into(), executions: 12, minimal: true },
+        found: Found {
+            engine: "dpor".into(),
+            memory_model: "sequentially consistent".into(),
+            executions: 12,
+            minimal: true,
+        },
         preemptions: 2,
         switches: 2,
         cpus: strings(&["migrate_pages", "vma_adjust (split at 2)"]),
@@ -75,13 +130,46 @@ pub fn violation() -> Witness {
 pub fn deadlock() -> Witness {
     let steps = vec![
         step(0, 0, Call, "rmap_walk(P0)", "", &[], "src/mm/rmap.rs:30"),
-        step(0, 1, Lock, "lock(anon_vma#1)", "anon_vma#1", &["anon_vma#1 held by CPU0"], "src/mm/rmap.rs:36"),
+        step(
+            0,
+            1,
+            Lock,
+            "lock(anon_vma#1)",
+            "anon_vma#1",
+            &["anon_vma#1 held by CPU0"],
+            "src/mm/rmap.rs:36",
+        ),
         step(1, 0, Call, "mm_take_all_locks(mm0)", "", &[], "src/mm/mm.rs:90"),
-        step(1, 1, Lock, "lock(anon_vma#2)", "anon_vma#2", &["anon_vma#2 held by CPU1"], "src/mm/mm.rs:93"),
-        step(1, 1, Blocked, "lock(anon_vma#1) waits", "anon_vma#1", &["CPU1 waits for CPU0"], "src/mm/mm.rs:93"),
-        step(0, 2, Blocked, "lock(anon_vma#2) waits", "anon_vma#2", &["CPU0 waits for CPU1"], "src/mm/rmap.rs:44"),
+        step(
+            1,
+            1,
+            Lock,
+            "lock(anon_vma#2)",
+            "anon_vma#2",
+            &["anon_vma#2 held by CPU1"],
+            "src/mm/mm.rs:93",
+        ),
+        step(
+            1,
+            1,
+            Blocked,
+            "lock(anon_vma#1) waits",
+            "anon_vma#1",
+            &["CPU1 waits for CPU0"],
+            "src/mm/mm.rs:93",
+        ),
+        step(
+            0,
+            2,
+            Blocked,
+            "lock(anon_vma#2) waits",
+            "anon_vma#2",
+            &["CPU0 waits for CPU1"],
+            "src/mm/rmap.rs:44",
+        ),
     ];
-    let wait = |cpu, holds: &str, wants: &str| Wait { cpu, holds: holds.into(), wants: wants.into() };
+    let wait =
+        |cpu, holds: &str, wants: &str| Wait { cpu, holds: holds.into(), wants: wants.into() };
     Witness {
         race: "S3.3".into(),
         title: "per-anon_vma locks nest both ways".into(),
@@ -95,8 +183,13 @@ pub fn deadlock() -> Witness {
         cpus: strings(&["rmap_walk", "mm_take_all_locks"]),
         start: Vec::new(),
         steps,
-        ending: Ending::Deadlock { cycle: vec![wait(0, "anon_vma#1", "anon_vma#2"), wait(1, "anon_vma#2", "anon_vma#1")] },
-        held: vec![Held { cpu: 0, lock: "anon_vma#1".into() }, Held { cpu: 1, lock: "anon_vma#2".into() }],
+        ending: Ending::Deadlock {
+            cycle: vec![wait(0, "anon_vma#1", "anon_vma#2"), wait(1, "anon_vma#2", "anon_vma#1")],
+        },
+        held: vec![
+            Held { cpu: 0, lock: "anon_vma#1".into() },
+            Held { cpu: 1, lock: "anon_vma#2".into() },
+        ],
         replay: "lockwalk replay S3.3 --protocol nested --schedule 0*2.1*3.0*1".into(),
         ..violation()
     }
@@ -109,10 +202,42 @@ pub fn livelock() -> Witness {
         step(1, 0, Call, "rmap_walk(P1)", "", &[], "src/mm/rmap.rs:30"),
         step(0, 1, Lock, "lock(anon_vma#1)", "anon_vma#1", &[], "src/mm/rmap.rs:36"),
         step(1, 1, Lock, "lock(anon_vma#2)", "anon_vma#2", &[], "src/mm/rmap.rs:36"),
-        step(0, 2, TryLockFailed, "trylock(anon_vma#2) fails", "anon_vma#2", &[], "src/mm/rmap.rs:47"),
-        step(1, 2, TryLockFailed, "trylock(anon_vma#1) fails", "anon_vma#1", &[], "src/mm/rmap.rs:47"),
-        step(0, 1, Unlock, "unlock(anon_vma#1)", "anon_vma#1", &["CPU0 restarts"], "src/mm/rmap.rs:48"),
-        step(1, 1, Unlock, "unlock(anon_vma#2)", "anon_vma#2", &["CPU1 restarts"], "src/mm/rmap.rs:48"),
+        step(
+            0,
+            2,
+            TryLockFailed,
+            "trylock(anon_vma#2) fails",
+            "anon_vma#2",
+            &[],
+            "src/mm/rmap.rs:47",
+        ),
+        step(
+            1,
+            2,
+            TryLockFailed,
+            "trylock(anon_vma#1) fails",
+            "anon_vma#1",
+            &[],
+            "src/mm/rmap.rs:47",
+        ),
+        step(
+            0,
+            1,
+            Unlock,
+            "unlock(anon_vma#1)",
+            "anon_vma#1",
+            &["CPU0 restarts"],
+            "src/mm/rmap.rs:48",
+        ),
+        step(
+            1,
+            1,
+            Unlock,
+            "unlock(anon_vma#2)",
+            "anon_vma#2",
+            &["CPU1 restarts"],
+            "src/mm/rmap.rs:48",
+        ),
     ];
     Witness {
         race: "S3.4".into(),
@@ -122,7 +247,12 @@ pub fn livelock() -> Witness {
         clause_text: "of CPUs that are scheduled for ever, one gets on".into(),
         spec: "SPEC.md#progress-1".into(),
         what: "neither walk visits a page".into(),
-        found: Found { minimal: false, executions: 1_024, engine: "shuttle random".into(), ..violation().found },
+        found: Found {
+            minimal: false,
+            executions: 1_024,
+            engine: "shuttle random".into(),
+            ..violation().found
+        },
         preemptions: 7,
         switches: 7,
         cpus: strings(&["rmap_walk(P0)", "rmap_walk(P1)"]),
@@ -143,13 +273,45 @@ pub fn three_cpus() -> Witness {
         step(0, 1, Load, "A.mapcount = 1", "A.mapcount", &[], "src/mm/rmap.rs:43"),
         step(1, 0, Store, "A.mapcount := 0", "A.mapcount", &["A unmapped"], "src/mm/fault.rs:88"),
         step(1, 0, Lock, "lock(anon#1)", "anon#1", &[], "src/mm/anon_vma.rs:60"),
-        step(1, 0, Store, "unlink vma0", "anon#1.list", &["anon#1 has no VMA"], "src/mm/anon_vma.rs:61"),
+        step(
+            1,
+            0,
+            Store,
+            "unlink vma0",
+            "anon#1.list",
+            &["anon#1 has no VMA"],
+            "src/mm/anon_vma.rs:61",
+        ),
         step(1, 0, Unlock, "unlock(anon#1)", "anon#1", &[], "src/mm/anon_vma.rs:64"),
-        step(1, 0, Store, "free anon#1", "anon#1", &["anon#1 in the slab"], "src/mm/anon_vma.rs:66"),
-        step(2, 0, Store, "alloc → anon#1′", "anon#1", &["anon#1′ is B's", "generation 2"], "src/mm/anon_vma.rs:31"),
+        step(
+            1,
+            0,
+            Store,
+            "free anon#1",
+            "anon#1",
+            &["anon#1 in the slab"],
+            "src/mm/anon_vma.rs:66",
+        ),
+        step(
+            2,
+            0,
+            Store,
+            "alloc → anon#1′",
+            "anon#1",
+            &["anon#1′ is B's", "generation 2"],
+            "src/mm/anon_vma.rs:31",
+        ),
         step(0, 1, Lock, "lock(anon#1)", "anon#1", &["anon#1′ held by CPU0"], "src/mm/rmap.rs:44"),
         step(0, 1, RcuUnlock, "rcu_read_unlock()", "", &[], "src/mm/rmap.rs:45"),
-        step(0, 1, Violation, "return Some(anon#1′)", "", &["A's walk is in B"], "src/mm/rmap.rs:47"),
+        step(
+            0,
+            1,
+            Violation,
+            "return Some(anon#1′)",
+            "",
+            &["A's walk is in B"],
+            "src/mm/rmap.rs:47",
+        ),
     ];
     Witness {
         race: "S1.2".into(),
@@ -159,7 +321,11 @@ pub fn three_cpus() -> Witness {
         clause_text: "a returned anon_vma is alive and is this page's".into(),
         spec: "SPEC.md §4.3".into(),
         what: "anon#1′ belongs to B".into(),
-        found: Found { engine: "loom".into(), memory_model: "C11 without load buffering".into(), ..violation().found },
+        found: Found {
+            engine: "loom".into(),
+            memory_model: "C11 without load buffering".into(),
+            ..violation().found
+        },
         preemptions: 1,
         switches: 3,
         cpus: strings(&["reclaim", "exit", "fork"]),
@@ -176,13 +342,15 @@ pub fn five_cpus() -> Witness {
     five.cpus.extend(strings(&["migrate_pages", "swapoff"]));
     for cpu in [3, 4] {
         let waits = ["waits in line"];
-        let lock = step(cpu, 0, Blocked, "lock(anon#1) waits", "anon#1", &waits, "src/mm/rmap.rs:44");
+        let lock =
+            step(cpu, 0, Blocked, "lock(anon#1) waits", "anon#1", &waits, "src/mm/rmap.rs:44");
         five.steps.insert(8 + cpu, lock);
     }
     five
 }
 
-/// A CPU without a step, a CPU without a name, steps of CPUs that do not exist, and nothing said about anything.
+/// A CPU without a step, a CPU without a name, steps of CPUs that do not exist, and nothing said
+/// about anything.
 pub fn odd() -> Witness {
     Witness {
         race: String::new(),
@@ -205,15 +373,22 @@ pub fn odd() -> Witness {
 /// Nothing but long texts.
 pub fn long() -> Witness {
     let mut long = violation();
-    let words = "the migration entry that try_to_unmap has put into the page table of the first address space ";
+    let words = "the migration entry that try_to_unmap has put into the page table of the first \
+                 address space ";
     long.title = words.repeat(2);
     long.clause_text = words.repeat(2);
     long.what = words.to_owned();
     long.cpus[1] = format!("vma_adjust, {words}");
     long.steps[11].text = words.repeat(2);
-    long.steps[11].now.push("a_word_without_any_space_that_is_longer_than_its_column_is_wide(mm0)".to_owned());
+    long.steps[11]
+        .now
+        .push("a_word_without_any_space_that_is_longer_than_its_column_is_wide(mm0)".to_owned());
     long.steps[21].at = "src/a/deep/path/with_a_very_long_file_name_at_its_end.rs:12345".to_owned();
-    long.replay = format!("lockwalk replay S3.1 --protocol {} --schedule {}", "2.6.34", "0*13.1*3.".repeat(30));
+    long.replay = format!(
+        "lockwalk replay S3.1 --protocol {} --schedule {}",
+        "2.6.34",
+        "0*13.1*3.".repeat(30)
+    );
     long
 }
 
@@ -242,7 +417,13 @@ pub fn all() -> Vec<(&'static str, Witness)> {
     ]
 }
 
-fn outcome(race: &str, title: &str, protocol: &str, executions: u64, documented: Documented) -> Outcome {
+fn outcome(
+    race: &str,
+    title: &str,
+    protocol: &str,
+    executions: u64,
+    documented: Documented,
+) -> Outcome {
     Outcome {
         race: race.into(),
         title: title.into(),
@@ -256,7 +437,10 @@ fn outcome(race: &str, title: &str, protocol: &str, executions: u64, documented:
         violations: Vec::new(),
         unexplained: Vec::new(),
         clauses: vec![Count::new("MIG-1", 2 * executions)],
-        endings: vec![Count::new("walk first", executions / 2), Count::new("walk last", executions - executions / 2)],
+        endings: vec![
+            Count::new("walk first", executions / 2),
+            Count::new("walk last", executions - executions / 2),
+        ],
         showing: Vec::new(),
         operations: vec![Count::new("src/races/s3.rs:7: split_vma(2) on CPU 'split'", executions)],
         documented,
@@ -270,7 +454,8 @@ fn outcome(race: &str, title: &str, protocol: &str, executions: u64, documented:
 pub fn outcomes() -> Vec<Outcome> {
     let violates = |clause: &str| Documented::Violates(clause.to_owned());
     let adjust = "vma_adjust moves the range under rmap_walk";
-    let reuse = "the anon_vma is reused between the look and the lock, and the walk goes on in another family's list";
+    let reuse = "the anon_vma is reused between the look and the lock, and the walk goes on in \
+                 another family's list";
     let hit = |clause: &str, count, witness: Option<Witness>, outcome| Outcome {
         violating: count,
         violations: vec![Count::new(clause, count)],
@@ -278,15 +463,47 @@ pub fn outcomes() -> Vec<Outcome> {
         ..outcome
     };
     vec![
-        hit("MIG-1", 12, Some(violation()), outcome("S3.1", adjust, "2.6.34", 64, violates("MIG-1"))),
+        hit(
+            "MIG-1",
+            12,
+            Some(violation()),
+            outcome("S3.1", adjust, "2.6.34", 64, violates("MIG-1")),
+        ),
         outcome("S3.1", adjust, "2.6.36", 64, Documented::Holds),
         Outcome {
             coverage: Coverage::Settled,
-            ..hit("DEADLOCK", 1, Some(deadlock()), outcome("S3.3", "per-anon_vma locks nest both ways", "nested", 1, violates("DEADLOCK")))
+            ..hit(
+                "DEADLOCK",
+                1,
+                Some(deadlock()),
+                outcome(
+                    "S3.3",
+                    "per-anon_vma locks nest both ways",
+                    "nested",
+                    1,
+                    violates("DEADLOCK"),
+                ),
+            )
         },
         outcome("S3.3", "per-anon_vma locks nest both ways", "root", 38, Documented::Holds),
-        hit("PROGRESS-1", 3, Some(livelock()), outcome("S3.4", "trylock and restart", "trylock-restart", 9, violates("PROGRESS-1"))),
-        hit("MIG-1", 4, None, outcome("S3.8", "only next has an anon_vma", "2.6.36", 80, Documented::StillViolates("MIG-1".into()))),
+        hit(
+            "PROGRESS-1",
+            3,
+            Some(livelock()),
+            outcome("S3.4", "trylock and restart", "trylock-restart", 9, violates("PROGRESS-1")),
+        ),
+        hit(
+            "MIG-1",
+            4,
+            None,
+            outcome(
+                "S3.8",
+                "only next has an anon_vma",
+                "2.6.36",
+                80,
+                Documented::StillViolates("MIG-1".into()),
+            ),
+        ),
         Outcome {
             engine: "loom".into(),
             coverage: Coverage::Bounded { bound: "2 preemptions".into() },
@@ -306,7 +523,12 @@ pub fn outcomes() -> Vec<Outcome> {
             endings: vec![Count::new("walk first", 0)],
             ..outcome("S2.2", "holds for no good reason", "2.6.5", 2, Documented::Holds)
         },
-        hit("RMAP-2", 5, Some(three_cpus()), outcome("S2.3", "holds in the documents only", "2.6.5", 5, Documented::Holds)),
+        hit(
+            "RMAP-2",
+            5,
+            Some(three_cpus()),
+            outcome("S2.3", "holds in the documents only", "2.6.5", 5, Documented::Holds),
+        ),
         outcome("S2.4", "nobody knows", "2.6.5", 5, Documented::Unstated),
         Outcome {
             coverage: Coverage::Unfinished { why: "10 s are over".into() },

@@ -76,7 +76,12 @@ impl Seen {
         let (objects, tasks) = (world.objects.borrow(), world.tasks.borrow());
         let mut history = History::default();
         for (task, op, success) in execution.events() {
-            history.push(tasks[task], objects[op.object.0 as usize], op.access, success == Some(false));
+            history.push(
+                tasks[task],
+                objects[op.object.0 as usize],
+                op.access,
+                success == Some(false),
+            );
         }
         if deadlock {
             self.ends.deadlocked.insert(world.ending());
@@ -93,7 +98,9 @@ fn explore(program: &Program, explorer: Explorer) -> (Report, Seen) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let sink = Arc::clone(&seen);
     let explorer = explorer.on_execution(move |execution| {
-        WORLD.with(|world| sink.lock().unwrap().note(execution, world.borrow().as_ref().expect("it has run")));
+        WORLD.with(|world| {
+            sink.lock().unwrap().note(execution, world.borrow().as_ref().expect("it has run"))
+        });
         ControlFlow::Continue(())
     });
     let program = program.clone();
@@ -104,13 +111,21 @@ fn explore(program: &Program, explorer: Explorer) -> (Report, Seen) {
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), String> {
-    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, but the oracle has {expected:?}")) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: {found:?}, but the oracle has {expected:?}"))
+    }
 }
 
 /// The names of classes say nothing, so only their number is shown.
 fn same_classes(what: &str, found: &Classes, expected: &Classes) -> Result<(), String> {
     let count = |classes: &Classes| (classes.complete.len(), classes.deadlocked.len());
-    if found == expected { Ok(()) } else { Err(format!("{what}: {:?} classes, but the oracle has {:?}", count(found), count(expected))) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: {:?} classes, but the oracle has {:?}", count(found), count(expected)))
+    }
 }
 
 fn bounded(strategy: Strategy, executions: u64) -> Explorer {
@@ -137,8 +152,8 @@ impl Oracle {
         Ok(Some(Oracle { machine, ends, classes, cheapest: reached.cheapest }))
     }
 
-    /// Whether plain cells race. Then which of two independent steps comes first makes a difference, and it only matters that one of the
-    /// failures is found.
+    /// Whether plain cells race. Then which of two independent steps comes first makes a
+    /// difference, and it only matters that one of the failures is found.
     fn races(&self) -> bool {
         self.ends.failures.iter().any(|failure| failure.starts_with("race"))
     }
@@ -154,35 +169,57 @@ impl Oracle {
     fn agrees_reduced(&self, what: &str, report: &Report, seen: &Seen) -> Result<(), String> {
         if self.races() {
             let Ends { complete, deadlocked, failures } = &seen.ends;
-            let possible = complete.is_subset(&self.ends.complete) && deadlocked.is_subset(&self.ends.deadlocked);
+            let possible = complete.is_subset(&self.ends.complete)
+                && deadlocked.is_subset(&self.ends.deadlocked);
             let found = failures.is_subset(&self.ends.failures) && !failures.is_empty();
             return if possible && found { Ok(()) } else { same(what, &seen.ends, &self.ends) };
         }
         self.agrees(what, report, seen)?;
-        same(&format!("{what}: complete executions"), &(seen.complete as usize), &self.classes.complete.len())?;
+        same(
+            &format!("{what}: complete executions"),
+            &(seen.complete as usize),
+            &self.classes.complete.len(),
+        )?;
         if self.ends.failures.is_empty() {
             let count = self.classes.complete.len() + self.classes.deadlocked.len();
             same(&format!("{what}: the report's count"), &(report.complete as usize), &count)?;
-            same(&format!("{what}: deadlocks"), &(report.failing as usize), &self.classes.deadlocked.len())?;
+            same(
+                &format!("{what}: deadlocks"),
+                &(report.failing as usize),
+                &self.classes.deadlocked.len(),
+            )?;
         }
         Ok(())
     }
 
     /// What the schedule of the engine's tasks comes to.
-    fn follow(&self, program: &Program, failure: &Failure) -> Result<(Cost, Option<String>), String> {
+    fn follow(
+        &self,
+        program: &Program,
+        failure: &Failure,
+    ) -> Result<(Cost, Option<String>), String> {
         let (report, replayed) = {
             let names = Arc::new(Mutex::new(Vec::new()));
             let sink = Arc::clone(&names);
-            let explorer = Explorer::new(Strategy::Replay(failure.schedule.clone())).on_execution(move |_| {
-                WORLD.with(|world| *sink.lock().unwrap() = world.borrow().as_ref().expect("it has run").tasks.borrow().clone());
-                ControlFlow::Continue(())
-            });
+            let explorer =
+                Explorer::new(Strategy::Replay(failure.schedule.clone())).on_execution(move |_| {
+                    WORLD.with(|world| {
+                        *sink.lock().unwrap() =
+                            world.borrow().as_ref().expect("it has run").tasks.borrow().clone()
+                    });
+                    ControlFlow::Continue(())
+                });
             let program = program.clone();
             let report = explorer.run(move || run(&program));
             (report, names.lock().unwrap().clone())
         };
-        same("the replay", &report.failures.first().map(|failure| failure.kind.class()), &Some(failure.kind.class()))?;
-        let schedule: Vec<usize> = failure.schedule.tasks().iter().map(|&task| replayed[task as usize]).collect();
+        same(
+            "the replay",
+            &report.failures.first().map(|failure| failure.kind.class()),
+            &Some(failure.kind.class()),
+        )?;
+        let schedule: Vec<usize> =
+            failure.schedule.tasks().iter().map(|&task| replayed[task as usize]).collect();
         follow(&self.machine, &schedule)
     }
 }
@@ -204,21 +241,40 @@ fn fewest(program: &Program, oracle: &Oracle) -> Result<(), String> {
     let lowest = oracle.cheapest.values().min().copied();
     let (report, _) = explore(program, bounded(Strategy::FewestPreemptions { max: None }, MOST));
     if oracle.races() {
-        return if report.failing > 0 && report.minimal { Ok(()) } else { Err(format!("fewest finds nothing: {report}")) };
+        return if report.failing > 0 && report.minimal {
+            Ok(())
+        } else {
+            Err(format!("fewest finds nothing: {report}"))
+        };
     }
     same("fewest preemptions", &report.failures.first().map(cost), &lowest)?;
-    same("fewest: claims", &(report.exhausted, report.minimal), &(lowest.is_none(), lowest.is_some()))?;
+    same(
+        "fewest: claims",
+        &(report.exhausted, report.minimal),
+        &(lowest.is_none(), lowest.is_some()),
+    )?;
     for (wanted, &lowest) in &oracle.cheapest {
         let this = wanted.clone();
-        let explorer = bounded(Strategy::FewestPreemptions { max: None }, MOST).wanted(move |failure| name(failure) == this);
+        let explorer = bounded(Strategy::FewestPreemptions { max: None }, MOST)
+            .wanted(move |failure| name(failure) == this);
         let (report, _) = explore(program, explorer);
-        let best = report.failures.first().ok_or_else(|| format!("{wanted} is not found: {report}"))?;
-        same(&format!("fewest for {wanted}"), &(name(best), cost(best)), &(wanted.clone(), lowest))?;
+        let best =
+            report.failures.first().ok_or_else(|| format!("{wanted} is not found: {report}"))?;
+        same(
+            &format!("fewest for {wanted}"),
+            &(name(best), cost(best)),
+            &(wanted.clone(), lowest),
+        )?;
         same("the schedule", &oracle.follow(program, best)?, &(lowest, Some(wanted.clone())))?;
     }
     if let Some((bound, ..)) = lowest.filter(|lowest| lowest.0 > 0) {
-        let (report, _) = explore(program, bounded(Strategy::FewestPreemptions { max: Some(bound - 1) }, MOST));
-        same("below the fewest", &(report.failing, report.exhausted, report.covered_preemptions), &(0, false, Some(bound - 1)))?;
+        let (report, _) =
+            explore(program, bounded(Strategy::FewestPreemptions { max: Some(bound - 1) }, MOST));
+        same(
+            "below the fewest",
+            &(report.failing, report.exhausted, report.covered_preemptions),
+            &(0, false, Some(bound - 1)),
+        )?;
     }
     Ok(())
 }
@@ -244,10 +300,22 @@ fn divided(program: &Program, oracle: &Oracle, number: u64) -> Result<(), String
                 all.classes.complete.extend(seen.classes.complete);
                 all.classes.deadlocked.extend(seen.classes.deadlocked);
                 all.complete += seen.complete;
-                saved.push(report.saved.ok_or("a shard cannot be saved")?.to_string().parse().map_err(|error| format!("{error}"))?);
+                saved.push(
+                    report
+                        .saved
+                        .ok_or("a shard cannot be saved")?
+                        .to_string()
+                        .parse()
+                        .map_err(|error| format!("{error}"))?,
+                );
             }
             let merged = Saved::merge(&saved).map_err(|error| error.to_string())?;
-            let report = Report { exhausted: merged.is_done(), complete: merged.complete, failing: merged.failing, ..Report::default() };
+            let report = Report {
+                exhausted: merged.is_done(),
+                complete: merged.complete,
+                failing: merged.failing,
+                ..Report::default()
+            };
             oracle.agrees_reduced(&format!("{shards} shards"), &report, &all)
         }
         _ => {
@@ -256,7 +324,8 @@ fn divided(program: &Program, oracle: &Oracle, number: u64) -> Result<(), String
             loop {
                 let mut explorer = dpor().budget(Budget { executions: Some(slice), time: None });
                 if let Some(saved) = saved.take() {
-                    explorer = explorer.resume(saved.to_string().parse().map_err(|error| format!("{error}"))?);
+                    explorer = explorer
+                        .resume(saved.to_string().parse().map_err(|error| format!("{error}"))?);
                 }
                 let (report, seen) = explore(program, explorer);
                 all.ends.complete.extend(seen.ends.complete);
@@ -268,21 +337,29 @@ fn divided(program: &Program, oracle: &Oracle, number: u64) -> Result<(), String
                 if report.exhausted {
                     return oracle.agrees_reduced(&format!("slices of {slice}"), &report, &all);
                 }
-                saved = Some(report.saved.ok_or_else(|| "a stopped exploration cannot be saved".to_owned())?);
+                saved = Some(
+                    report
+                        .saved
+                        .ok_or_else(|| "a stopped exploration cannot be saved".to_owned())?,
+                );
             }
         }
     }
 }
 
-/// What is wrong with the engine's explorations of this program: `Ok(None)` if the oracle passes it over. The number chooses among the
-/// more expensive comparisons.
+/// What is wrong with the engine's explorations of this program: `Ok(None)` if the oracle passes it
+/// over. The number chooses among the more expensive comparisons.
 pub fn fault(program: &Program, number: u64, limits: Limits) -> Result<Option<Compared>, String> {
     let Some(oracle) = Oracle::ask(program, limits)? else { return Ok(None) };
     let mut compared = Compared { programs: 1, ..Compared::default() };
     let (report, seen) = explore(program, bounded(Strategy::Dpor, MOST));
     oracle.agrees_reduced("reduced", &report, &seen)?;
     if let Some(failure) = report.failures.first() {
-        same("the schedule", &oracle.follow(program, failure)?, &(cost(failure), Some(name(failure))))?;
+        same(
+            "the schedule",
+            &oracle.follow(program, failure)?,
+            &(cost(failure), Some(name(failure))),
+        )?;
     }
     compared.classes = seen.complete;
     compared.cut = report.blocked;
@@ -302,12 +379,19 @@ pub fn fault(program: &Program, number: u64, limits: Limits) -> Result<Option<Co
         compared.divided = 1;
     }
     if number % 16 == 3 {
-        let strategies = [Strategy::Random { seed: number, iterations: 20 }, Strategy::Urw { seed: number, iterations: 20 }];
-        for strategy in strategies.into_iter().chain([Strategy::Pct { seed: number, depth: 3, iterations: 20 }]) {
+        let strategies = [
+            Strategy::Random { seed: number, iterations: 20 },
+            Strategy::Urw { seed: number, iterations: 20 },
+        ];
+        for strategy in
+            strategies.into_iter().chain([Strategy::Pct { seed: number, depth: 3, iterations: 20 }])
+        {
             let (_, seen) = explore(program, Explorer::new(strategy));
             let within = |a: &BTreeSet<Vec<u8>>, b: &BTreeSet<Vec<u8>>| a.is_subset(b);
             let ends = &oracle.ends;
-            if !within(&seen.ends.complete, &ends.complete) || !within(&seen.ends.deadlocked, &ends.deadlocked) {
+            if !within(&seen.ends.complete, &ends.complete)
+                || !within(&seen.ends.deadlocked, &ends.deadlocked)
+            {
                 return Err(format!("a sampler sees {:?}, but the oracle has {ends:?}", seen.ends));
             }
         }
@@ -315,16 +399,21 @@ pub fn fault(program: &Program, number: u64, limits: Limits) -> Result<Option<Co
     Ok(Some(compared))
 }
 
-/// The same for an algorithm that lacks a rule: only what it finds, without the comparisons among strategies.
+/// The same for an algorithm that lacks a rule: only what it finds, without the comparisons among
+/// strategies.
 pub fn fault_without(program: &Program, rule: Rule, limits: Limits) -> Result<(), String> {
     let Some(oracle) = Oracle::ask(program, limits)? else { return Ok(()) };
     let (report, seen) = explore(program, bounded(Strategy::Dpor, MOST).without_rule(rule));
     oracle.agrees_reduced("reduced", &report, &seen)
 }
 
-/// What is wrong with the exploration by states of this program: `Ok(None)` if the oracle passes it over, else the executions of source-DPOR,
-/// states and executions, and whether it fails.
-pub fn fault_by_states(program: &Program, rule: Option<Rule>, limits: Limits) -> Result<Option<(u64, u64, u64, bool)>, String> {
+/// What is wrong with the exploration by states of this program: `Ok(None)` if the oracle passes it
+/// over, else the executions of source-DPOR, states and executions, and whether it fails.
+pub fn fault_by_states(
+    program: &Program,
+    rule: Option<Rule>,
+    limits: Limits,
+) -> Result<Option<(u64, u64, u64, bool)>, String> {
     let Some(oracle) = Oracle::ask(program, limits)? else { return Ok(None) };
     let mut explorer = bounded(Strategy::States, MOST);
     if let Some(rule) = rule {

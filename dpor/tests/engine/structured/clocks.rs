@@ -22,7 +22,11 @@ pub struct Clocks {
 impl Default for Clocks {
     fn default() -> Self {
         let zero = [0; TASKS];
-        Clocks { tasks: [zero; TASKS], objects: [[zero; 4]; NODES * FIELDS], cells: [[zero; 2]; NODES] }
+        Clocks {
+            tasks: [zero; TASKS],
+            objects: [[zero; 4]; NODES * FIELDS],
+            cells: [[zero; 2]; NODES],
+        }
     }
 }
 
@@ -50,7 +54,8 @@ impl Clocks {
     pub fn races(&mut self, task: usize, cell: usize, write: bool) -> bool {
         let clock = &self.tasks[task];
         let [reads, writes] = &mut self.cells[cell];
-        let unordered = |last: &Clock| (0..TASKS).any(|other| other != task && last[other] > clock[other]);
+        let unordered =
+            |last: &Clock| (0..TASKS).any(|other| other != task && last[other] > clock[other]);
         let races = unordered(writes) || write && unordered(reads);
         let mine = if write { writes } else { reads };
         mine[task] = clock[task] + 1;

@@ -1,4 +1,5 @@
-//! Random structured programs: a tree of tasks, whose bodies are made of idioms and of single steps.
+//! Random structured programs: a tree of tasks, whose bodies are made of idioms and of single
+//! steps.
 
 use super::program::{Act, Announced, Cmp, Cond, Expr, Place, Program, REGS, Reg, Stmt};
 
@@ -41,7 +42,8 @@ pub enum Theme {
     Trees,
 }
 
-pub const THEMES: [Theme; 5] = [Theme::Words, Theme::Locks, Theme::Shared, Theme::All, Theme::Trees];
+pub const THEMES: [Theme; 5] =
+    [Theme::Words, Theme::Locks, Theme::Shared, Theme::All, Theme::Trees];
 
 struct Generator {
     rng: Rng,
@@ -59,12 +61,18 @@ struct Generator {
 /// The program with this number.
 pub fn program(seed: u64, theme: Theme) -> Program {
     let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (theme as u64) << 56 ^ 0x5eed);
-    let tasks = if theme == Theme::Trees { rng.pick(&[4, 5, 5, 6, 6]) } else { rng.pick(&[2, 2, 3, 3, 3, 4, 4, 5, 6]) };
+    let tasks = if theme == Theme::Trees {
+        rng.pick(&[4, 5, 5, 6, 6])
+    } else {
+        rng.pick(&[2, 2, 3, 3, 3, 4, 4, 5, 6])
+    };
     let (asserts, data) = (rng.once_in(3), rng.once_in(6));
     let nodes = rng.pick(&[1, 1, 2, 2, 3]);
     let (permits, rounds) = (rng.pick(&[0, 1, 1, 2]), rng.once_in(4));
-    let mut generator = Generator { rng, theme, nodes, asserts, data, slots: 0, assertions: 0, left: 0 };
-    let mut bodies: Vec<Vec<Stmt>> = (0..tasks).map(|_| generator.body([0, 0, 7, 5, 4, 3, 2][tasks])).collect();
+    let mut generator =
+        Generator { rng, theme, nodes, asserts, data, slots: 0, assertions: 0, left: 0 };
+    let mut bodies: Vec<Vec<Stmt>> =
+        (0..tasks).map(|_| generator.body([0, 0, 7, 5, 4, 3, 2][tasks])).collect();
     let twins = theme == Theme::Trees && tasks > 4 && generator.rng.once_in(2);
     // A node is made by one task only.
     if twins && !bodies[tasks - 2].iter().any(|stmt| matches!(stmt, Stmt::New(..))) {
@@ -99,9 +107,13 @@ impl Generator {
     fn vary(&mut self, block: &mut [Stmt]) {
         for stmt in block {
             match stmt {
-                Stmt::Act(_, Act::WaitWord(cmp, value)) => (*cmp, *value) = (self.rng.pick(&[Cmp::Equal, Cmp::AtLeast]), self.small()),
+                Stmt::Act(_, Act::WaitWord(cmp, value)) => {
+                    (*cmp, *value) = (self.rng.pick(&[Cmp::Equal, Cmp::AtLeast]), self.small())
+                }
                 Stmt::Act(_, Act::PinFrom(epoch)) => *epoch = self.small(),
-                Stmt::Act(_, Act::Write(expr) | Act::Swap(expr, _)) if self.rng.once_in(2) => expr.add = self.small(),
+                Stmt::Act(_, Act::Write(expr) | Act::Swap(expr, _)) if self.rng.once_in(2) => {
+                    expr.add = self.small()
+                }
                 Stmt::If(cond, ..) | Stmt::Assert(cond, _) => cond.value = self.small(),
                 _ => {}
             }
@@ -150,7 +162,11 @@ impl Generator {
     }
 
     fn place(&mut self) -> Place {
-        if self.rng.once_in(6) { Place::At(self.reg()) } else { Place::Fixed(self.rng.below(self.nodes.into()) as u8) }
+        if self.rng.once_in(6) {
+            Place::At(self.reg())
+        } else {
+            Place::Fixed(self.rng.below(self.nodes.into()) as u8)
+        }
     }
 
     fn expr(&mut self) -> Expr {
@@ -162,7 +178,11 @@ impl Generator {
     }
 
     fn cond(&mut self) -> Cond {
-        Cond { reg: self.reg(), cmp: self.rng.pick(&[Cmp::Equal, Cmp::AtLeast, Cmp::Odd]), value: self.rng.pick(&[0, 1, 1, 2]) }
+        Cond {
+            reg: self.reg(),
+            cmp: self.rng.pick(&[Cmp::Equal, Cmp::AtLeast, Cmp::Odd]),
+            value: self.rng.pick(&[0, 1, 1, 2]),
+        }
     }
 
     fn announced(&mut self) -> Announced {
@@ -177,8 +197,17 @@ impl Generator {
             5 => Act::Swap(expr, reg),
             6 => Act::Add(1 + self.small()),
             7 => Act::FetchAdd(1, reg),
-            8 => Act::Cas { expect: self.expr(), new: expr, won: reg, seen: self.reg(), as_: self.announced() },
-            _ => Act::WaitWord(self.rng.pick(&[Cmp::Equal, Cmp::AtLeast, Cmp::AtLeast]), self.small()),
+            8 => Act::Cas {
+                expect: self.expr(),
+                new: expr,
+                won: reg,
+                seen: self.reg(),
+                as_: self.announced(),
+            },
+            _ => Act::WaitWord(
+                self.rng.pick(&[Cmp::Equal, Cmp::AtLeast, Cmp::AtLeast]),
+                self.small(),
+            ),
         }
     }
 
@@ -313,7 +342,11 @@ impl Generator {
         let act = |act| Stmt::Act(at, act);
         let is = |reg, value| Cond { reg, cmp: Cmp::Equal, value };
         let plus = |reg, add| Expr { reg: Some(reg), add };
-        let inner = if self.rng.once_in(2) && depth < 2 { self.statements(depth + 1) } else { vec![self.act()] };
+        let inner = if self.rng.once_in(2) && depth < 2 {
+            self.statements(depth + 1)
+        } else {
+            vec![self.act()]
+        };
         let choice = match self.theme {
             Theme::Words => self.rng.below(6),
             Theme::Locks => 5 + self.rng.below(6),
@@ -324,8 +357,17 @@ impl Generator {
             // Add one by compare-and-swap, with bounded retry.
             0 | 1 => {
                 let won = (a + 1) % REGS;
-                let cas = Act::Cas { expect: plus(a, 0), new: plus(a, 1), won, seen: a, as_: self.announced() };
-                return vec![act(Act::Read(a)), Stmt::Loop(self.rng.pick(&[2, 3]), vec![act(cas)], is(won, 1))];
+                let cas = Act::Cas {
+                    expect: plus(a, 0),
+                    new: plus(a, 1),
+                    won,
+                    seen: a,
+                    as_: self.announced(),
+                };
+                return vec![
+                    act(Act::Read(a)),
+                    Stmt::Loop(self.rng.pick(&[2, 3]), vec![act(cas)], is(won, 1)),
+                ];
             }
             // Follow a pointer.
             2 => {
@@ -348,38 +390,67 @@ impl Generator {
             6 => return [vec![act(Act::Lock)], inner, vec![act(Act::Unlock)]].concat(),
             // Tries in a loop.
             7 => {
-                let tries = Stmt::Loop(2, vec![act(Act::TryLock(a, !self.rng.once_in(4)))], is(a, 1));
+                let tries =
+                    Stmt::Loop(2, vec![act(Act::TryLock(a, !self.rng.once_in(4)))], is(a, 1));
                 return [vec![tries], inner, vec![act(Act::Unlock)]].concat();
             }
             // A condition variable: let go, wait, take again.
             8 => {
-                let wait = if self.rng.once_in(2) { Act::WaitWord(Cmp::AtLeast, 1) } else { Act::WaitMail };
-                vec![act(Act::Lock), act(Act::Read(a)), Stmt::If(is(a, 0), vec![act(Act::Unlock), act(wait), act(Act::Lock)], vec![])]
+                let wait = if self.rng.once_in(2) {
+                    Act::WaitWord(Cmp::AtLeast, 1)
+                } else {
+                    Act::WaitMail
+                };
+                vec![
+                    act(Act::Lock),
+                    act(Act::Read(a)),
+                    Stmt::If(is(a, 0), vec![act(Act::Unlock), act(wait), act(Act::Lock)], vec![]),
+                ]
             }
             // A lock is handed over.
             9 => vec![act(Act::Lock), act(Act::Post)],
             10 => {
                 let wait = if self.rng.once_in(2) { vec![act(Act::WaitMail)] } else { vec![] };
                 let give_back = if self.rng.once_in(3) { Stmt::JoinAny } else { Stmt::UnlockAny };
-                return [wait, vec![act(Act::Take(b)), Stmt::If(is(b, 1), inner, vec![]), give_back]].concat();
+                return [
+                    wait,
+                    vec![act(Act::Take(b)), Stmt::If(is(b, 1), inner, vec![]), give_back],
+                ]
+                .concat();
             }
             // Read under the lock, then upgrade.
             11 => {
                 let upgrade = if self.rng.once_in(2) { Act::Upgrade } else { Act::TryUpgrade(a) };
-                return [vec![act(Act::ReadLock)], inner, vec![act(upgrade), act(Act::RwUnlock)]].concat();
+                return [vec![act(Act::ReadLock)], inner, vec![act(upgrade), act(Act::RwUnlock)]]
+                    .concat();
             }
-            12 => return [vec![act(Act::WriteLock)], inner, vec![act(Act::Downgrade), act(Act::RwUnlock)]].concat(),
+            12 => {
+                return [
+                    vec![act(Act::WriteLock)],
+                    inner,
+                    vec![act(Act::Downgrade), act(Act::RwUnlock)],
+                ]
+                .concat();
+            }
             // A grace period.
             13 => vec![act(Act::Advance), act(Act::WaitUnpinned)],
             14 => {
-                let enter = if self.rng.once_in(3) { Act::PinFrom(self.rng.pick(&[1, 2])) } else { Act::Pin(a) };
+                let enter = if self.rng.once_in(3) {
+                    Act::PinFrom(self.rng.pick(&[1, 2]))
+                } else {
+                    Act::Pin(a)
+                };
                 return [vec![act(enter)], inner, vec![act(Act::Unpin)]].concat();
             }
             // A fair semaphore: readers try first, writers get in line at once.
             16 => {
                 let writes = self.rng.once_in(2);
                 let line = vec![act(Act::Queue(writes)), act(Act::Enter(writes))];
-                let enter = if writes { line } else { vec![act(Act::TryRead(a)), Stmt::If(is(a, 0), line, vec![])] };
+                let enter = if writes {
+                    line
+                } else {
+                    vec![act(Act::TryRead(a)), Stmt::If(is(a, 0), line, vec![])]
+                };
                 return [enter, inner, vec![act(Act::RwUnlock)]].concat();
             }
             // A resource.

@@ -30,11 +30,20 @@ impl Node {
 
     fn turn_of(&self, task: usize, writes: bool) -> bool {
         let before = self.line.iter().take_while(|&&other| other != in_line(task, writes));
-        !self.writer && if writes { self.readers == 0 && before.count() == 0 } else { before.clone().all(|other| other % 2 == 0) }
+        !self.writer
+            && if writes {
+                self.readers == 0 && before.count() == 0
+            } else {
+                before.clone().all(|other| other % 2 == 0)
+            }
     }
 
     fn leave_line(&mut self, task: usize, writes: bool) {
-        let at = self.line.iter().position(|&other| other == in_line(task, writes)).expect("it is in line");
+        let at = self
+            .line
+            .iter()
+            .position(|&other| other == in_line(task, writes))
+            .expect("it is in line");
         self.line[at..].rotate_left(1);
         self.line[TASKS - 1] = 0;
     }
@@ -120,7 +129,11 @@ impl Machine {
 
     /// The state in which the first steps wait, or how the program fails before.
     pub fn start(&self) -> Result<State, String> {
-        let mut state = State { nodes: [None; NODES], tasks: Default::default(), clocks: self.data.then(Box::default) };
+        let mut state = State {
+            nodes: [None; NODES],
+            tasks: Default::default(),
+            clocks: self.data.then(Box::default),
+        };
         state.nodes[..self.fixed as usize].fill(Some(self.node()));
         state.tasks[0].status = Status::Live;
         self.settle(&mut state, 0)?;
@@ -141,16 +154,22 @@ impl Machine {
                     Act::Unlock => me.locks & bit(node) == 0,
                     Act::RwUnlock => me.reads[node as usize] == 0 && me.writes & bit(node) == 0,
                     Act::Downgrade => me.writes & bit(node) == 0,
-                    Act::Queue(_) => [false, true].iter().any(|&writes| here(node).waits(task, writes)),
+                    Act::Queue(_) => {
+                        [false, true].iter().any(|&writes| here(node).waits(task, writes))
+                    }
                     Act::Enter(writes) => !here(node).waits(task, *writes),
-                    Act::Upgrade | Act::TryUpgrade(_) => me.reads[node as usize] != 1 || me.writes & bit(node) != 0,
+                    Act::Upgrade | Act::TryUpgrade(_) => {
+                        me.reads[node as usize] != 1 || me.writes & bit(node) != 0
+                    }
                     Act::Unpin => me.pins[node as usize] == 0,
                     Act::Post => me.locks == 0 && me.handles == 0,
                     _ => false,
                 };
                 (!skipped).then_some(Pending { node, act: *act })
             }
-            Code::UnlockAny if me.locks != 0 => Some(Pending { node: first(me.locks), act: Act::Unlock }),
+            Code::UnlockAny if me.locks != 0 => {
+                Some(Pending { node: first(me.locks), act: Act::Unlock })
+            }
             _ => None,
         }
     }
@@ -177,7 +196,8 @@ impl Machine {
     pub fn step(&self, state: &mut State, task: usize) -> (Step, Result<(), String>) {
         let Pending { node: number, act } = self.pending(state, task).expect("a step is pending");
         let State { nodes, tasks, .. } = state;
-        let (node, me) = (nodes[number as usize].as_mut().expect("pointers point to nodes"), &mut tasks[task]);
+        let (node, me) =
+            (nodes[number as usize].as_mut().expect("pointers point to nodes"), &mut tasks[task]);
         let (field, mut access) = access(act);
         let mut failed = false;
         let mine = number as usize;
@@ -273,7 +293,11 @@ impl Machine {
             }
             Act::Intend => node.intents += 1,
             Act::Queue(writes) => {
-                let end = node.line.iter().position(|&other| other == 0).expect("each task is in line once");
+                let end = node
+                    .line
+                    .iter()
+                    .position(|&other| other == 0)
+                    .expect("each task is in line once");
                 node.line[end] = in_line(task, writes);
             }
             Act::Enter(true) => {
@@ -329,19 +353,26 @@ impl Machine {
         }
         me.at += 1;
         if let Some(clocks) = &mut state.clocks {
-            clocks.step(task, number as usize * FIELDS + field as usize, kind(access, failed) as usize);
+            clocks.step(
+                task,
+                number as usize * FIELDS + field as usize,
+                kind(access, failed) as usize,
+            );
         }
         ((object_name(number, field), access, failed), self.settle(state, task))
     }
 
-    /// What is local happens at once: first the task that took the step, then those that waited for its end, then new ones.
+    /// What is local happens at once: first the task that took the step, then those that waited for
+    /// its end, then new ones.
     fn settle(&self, state: &mut State, current: usize) -> Result<(), String> {
         let mut fresh = Vec::new();
         let mut current = Some(current);
         while let Some(task) = current {
             self.go_on(state, task, &mut fresh)?;
-            let waiting =
-                |task: &usize| matches!(self.at(state, *task), Some(Code::Join(_) | Code::JoinAny)) && self.can_go_on(state, *task);
+            let waiting = |task: &usize| {
+                matches!(self.at(state, *task), Some(Code::Join(_) | Code::JoinAny))
+                    && self.can_go_on(state, *task)
+            };
             current = (0..self.code.len()).filter(|task| !fresh.contains(task)).find(waiting);
             if current.is_none() && !fresh.is_empty() {
                 current = Some(fresh.remove(0));
@@ -392,7 +423,8 @@ impl Machine {
                     me.spawned |= bit(child);
                     let mut new = Task { status: Status::Live, ..Task::default() };
                     if give {
-                        (new.locks, new.handles) = (std::mem::take(&mut me.locks), std::mem::take(&mut me.handles));
+                        (new.locks, new.handles) =
+                            (std::mem::take(&mut me.locks), std::mem::take(&mut me.handles));
                     }
                     me.handles |= bit(child);
                     tasks[child] = new;
@@ -433,7 +465,9 @@ impl Machine {
                         return Err(format!("race on {node}"));
                     }
                 }
-                Code::Assert(cond, id) if !cond.holds(&me.regs) => return Err(format!("assertion {id}")),
+                Code::Assert(cond, id) if !cond.holds(&me.regs) => {
+                    return Err(format!("assertion {id}"));
+                }
                 Code::Assert(..) => {}
             }
         }
@@ -452,7 +486,16 @@ impl Machine {
         let mut ending = Vec::new();
         for node in state.nodes.iter().flatten() {
             let flags = u8::from(node.locked) | u8::from(node.writer) << 1;
-            ending.extend([node.word, flags, node.readers, node.intents, node.pins, node.epoch, node.permits, node.mail]);
+            ending.extend([
+                node.word,
+                flags,
+                node.readers,
+                node.intents,
+                node.pins,
+                node.epoch,
+                node.permits,
+                node.mail,
+            ]);
             ending.extend(node.line);
         }
         for task in &state.tasks[..self.code.len()] {

@@ -17,7 +17,9 @@ pub fn kind(access: Access, failed: bool) -> Kind {
         Access::TryAcquire | Access::TryAcquireShared if failed => Kind::Looks,
         Access::AcquireShared | Access::TryAcquireShared | Access::ReleaseShared => Kind::Shares,
         Access::Update => Kind::Updates,
-        Access::Acquire | Access::Release | Access::TryAcquire | Access::Write | Access::Rmw => Kind::Excludes,
+        Access::Acquire | Access::Release | Access::TryAcquire | Access::Write | Access::Rmw => {
+            Kind::Excludes
+        }
     }
 }
 
@@ -52,7 +54,10 @@ impl History {
                 before = before.wrapping_add(mix(1, hash));
             }
         }
-        let label = (task as u64) << 40 | u64::from(object) << 16 | (access as u64) << 1 | u64::from(failed);
+        let label = (task as u64) << 40
+            | u64::from(object) << 16
+            | (access as u64) << 1
+            | u64::from(failed);
         let hash = mix(mix(mix(2, label), self.last[task]), before);
         self.steps.push((object, kind, hash));
         self.last[task] = hash;

@@ -1,8 +1,8 @@
 //! Structured programs: trees of statements with branches, bounded loops and a tree of tasks.
 //!
-//! A program has *nodes*: bundles of a word, a lock, a reader-writer lock, an epoch, a semaphore, a mailbox and a plain cell. Some are
-//! there from the start, others are made on the way; which one is accessed may depend on a value read. Values are small numbers, or
-//! pointers to nodes.
+//! A program has *nodes*: bundles of a word, a lock, a reader-writer lock, an epoch, a semaphore, a
+//! mailbox and a plain cell. Some are there from the start, others are made on the way; which one
+//! is accessed may depend on a value read. Values are small numbers, or pointers to nodes.
 
 /// Registers per task.
 pub const REGS: usize = 3;
@@ -13,7 +13,8 @@ pub const NODES: usize = 5;
 
 pub type Reg = usize;
 
-/// Which node: a fixed one, or the one that a register points to. A number points to one of the fixed nodes.
+/// Which node: a fixed one, or the one that a register points to. A number points to one of the
+/// fixed nodes.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     Fixed(u8),
@@ -95,7 +96,8 @@ pub enum Act {
     Intend,
     /// Get in line, for writing or reading, unless there already.
     Queue(bool),
-    /// Wait for one's turn in that line, and go in: readers go in together, as far as the next writer.
+    /// Wait for one's turn in that line, and go in: readers go in together, as far as the next
+    /// writer.
     Enter(bool),
 
     /// Enter the epoch and see which one it is.
@@ -150,7 +152,8 @@ pub struct Program {
     pub nodes: u8,
     /// What each semaphore starts with.
     pub permits: u8,
-    /// Loops say when they begin a round, which must not change anything: no round is like any other.
+    /// Loops say when they begin a round, which must not change anything: no round is like any
+    /// other.
     pub rounds: bool,
     /// What each task does; the first is the main task, each other is started by at most one task.
     pub tasks: Vec<Vec<Stmt>>,
@@ -206,21 +209,28 @@ impl Place {
 fn smaller_blocks(block: &[Stmt]) -> Vec<Vec<Stmt>> {
     let mut smaller = Vec::new();
     for (at, stmt) in block.iter().enumerate() {
-        let mut replace = |with: &[Stmt]| smaller.push([&block[..at], with, &block[at + 1..]].concat());
+        let mut replace =
+            |with: &[Stmt]| smaller.push([&block[..at], with, &block[at + 1..]].concat());
         replace(&[]);
         match stmt {
             Stmt::If(cond, yes, no) => {
                 replace(yes);
                 replace(no);
-                smaller_blocks(yes).into_iter().for_each(|yes| replace(&[Stmt::If(*cond, yes, no.clone())]));
-                smaller_blocks(no).into_iter().for_each(|no| replace(&[Stmt::If(*cond, yes.clone(), no)]));
+                smaller_blocks(yes)
+                    .into_iter()
+                    .for_each(|yes| replace(&[Stmt::If(*cond, yes, no.clone())]));
+                smaller_blocks(no)
+                    .into_iter()
+                    .for_each(|no| replace(&[Stmt::If(*cond, yes.clone(), no)]));
             }
             Stmt::Loop(times, body, until) => {
                 replace(body);
                 if *times > 2 {
                     replace(&[Stmt::Loop(times - 1, body.clone(), *until)]);
                 }
-                smaller_blocks(body).into_iter().for_each(|body| replace(&[Stmt::Loop(*times, body, *until)]));
+                smaller_blocks(body)
+                    .into_iter()
+                    .for_each(|body| replace(&[Stmt::Loop(*times, body, *until)]));
             }
             Stmt::Spawn(task, true) => replace(&[Stmt::Spawn(*task, false)]),
             Stmt::Act(Place::At(_), act) => {

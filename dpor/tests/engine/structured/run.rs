@@ -1,4 +1,5 @@
-//! Programs run by the engine: as a user would write them, with locks that are objects, loops that are loops, and handles that move.
+//! Programs run by the engine: as a user would write them, with locks that are objects, loops that
+//! are loops, and handles that move.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -144,7 +145,12 @@ impl World {
 }
 
 impl Me {
-    fn new(world: &Rc<World>, task: usize, locks: Vec<u8>, handles: Vec<(usize, JoinHandle)>) -> Self {
+    fn new(
+        world: &Rc<World>,
+        task: usize,
+        locks: Vec<u8>,
+        handles: Vec<(usize, JoinHandle)>,
+    ) -> Self {
         let mut me = Me {
             task,
             world: Rc::clone(world),
@@ -211,7 +217,8 @@ impl Me {
             }
             Stmt::UnlockAny => {
                 if let Some(&name) = self.locks.first() {
-                    let node = self.world.nodes.borrow()[name as usize].clone().expect("it is held");
+                    let node =
+                        self.world.nodes.borrow()[name as usize].clone().expect("it is held");
                     self.act(name, &node, Act::Unlock);
                 }
             }
@@ -225,7 +232,9 @@ impl Me {
                     if self.world.program.rounds {
                         self.rounds += 1;
                         dpor::round(self.rounds << 8 | self.task as u64, || {
-                            self.world.ending().iter().fold(7u64, |hash, &byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+                            self.world.ending().iter().fold(7u64, |hash, &byte| {
+                                hash.wrapping_mul(31).wrapping_add(byte.into())
+                            })
                         });
                     }
                     self.block(body);
@@ -237,10 +246,14 @@ impl Me {
             Stmt::Spawn(task, give) => {
                 if !self.spawned.contains(task) {
                     self.spawned.push(*task);
-                    let (locks, handles) =
-                        if *give { (std::mem::take(&mut self.locks), std::mem::take(&mut self.handles)) } else { Default::default() };
+                    let (locks, handles) = if *give {
+                        (std::mem::take(&mut self.locks), std::mem::take(&mut self.handles))
+                    } else {
+                        Default::default()
+                    };
                     let child = Me::new(&self.world, *task, locks, handles);
-                    self.handles.push((*task, dpor::spawn(format!("task {task}"), move || child.run())));
+                    self.handles
+                        .push((*task, dpor::spawn(format!("task {task}"), move || child.run())));
                     self.sort();
                 }
             }
@@ -376,7 +389,12 @@ impl Me {
                     0 => {}
                     32.. => {
                         let task = usize::from(mail) - 32;
-                        let handle = self.world.mailed.borrow_mut().remove(&task).expect("it is in the mail");
+                        let handle = self
+                            .world
+                            .mailed
+                            .borrow_mut()
+                            .remove(&task)
+                            .expect("it is in the mail");
                         self.handles.push((task, handle));
                     }
                     lock => self.locks.push(lock - 1),
@@ -391,8 +409,13 @@ impl Me {
 
     /// Those of the reader-writer lock and the epoch.
     fn shared_act(&mut self, name: u8, node: &Node, id: ObjectId, how: Access, act: Act) {
-        let (reads, writes) = (self.reads.iter().filter(|&&other| other == name).count(), self.writes.contains(&name));
-        let queued = [false, true].iter().any(|&writes| node.line.borrow().contains(&in_line(self.task, writes)));
+        let (reads, writes) = (
+            self.reads.iter().filter(|&&other| other == name).count(),
+            self.writes.contains(&name),
+        );
+        let queued = [false, true]
+            .iter()
+            .any(|&writes| node.line.borrow().contains(&in_line(self.task, writes)));
         match act {
             Act::ReadLock => {
                 step_when(id, how, &|| !node.writer.get() && node.intents.get() == 0);
@@ -401,7 +424,11 @@ impl Me {
             }
             Act::TryRead(reg) => {
                 step(id, how);
-                if self.attempt(reg, !node.writer.get() && node.intents.get() == 0 && node.line.borrow().is_empty(), true) {
+                if self.attempt(
+                    reg,
+                    !node.writer.get() && node.intents.get() == 0 && node.line.borrow().is_empty(),
+                    true,
+                ) {
                     add(&node.readers, 1);
                     self.reads.push(name);
                 }
@@ -414,7 +441,11 @@ impl Me {
             }
             Act::TryWrite(reg) => {
                 step(id, how);
-                if self.attempt(reg, !node.writer.get() && node.readers.get() == 0 && node.line.borrow().is_empty(), true) {
+                if self.attempt(
+                    reg,
+                    !node.writer.get() && node.readers.get() == 0 && node.line.borrow().is_empty(),
+                    true,
+                ) {
                     node.writer.set(true);
                     self.writes.push(name);
                 }
@@ -456,8 +487,14 @@ impl Me {
             }
             Act::Enter(writes) if node.line.borrow().contains(&in_line(self.task, writes)) => {
                 let me = in_line(self.task, writes);
-                let first = |line: &[u8]| line.iter().find(|&&other| other == me || writes || other % 2 == 1) == Some(&me);
-                step_when(id, how, &|| !node.writer.get() && first(&node.line.borrow()) && !(writes && node.readers.get() > 0));
+                let first = |line: &[u8]| {
+                    line.iter().find(|&&other| other == me || writes || other % 2 == 1) == Some(&me)
+                };
+                step_when(id, how, &|| {
+                    !node.writer.get()
+                        && first(&node.line.borrow())
+                        && !(writes && node.readers.get() > 0)
+                });
                 node.line.borrow_mut().retain(|&other| other != me);
                 if writes {
                     node.writer.set(true);

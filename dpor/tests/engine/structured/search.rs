@@ -1,4 +1,5 @@
-//! What a program can do, found without the engine: by states, and by classes of equivalent interleavings.
+//! What a program can do, found without the engine: by states, and by classes of equivalent
+//! interleavings.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -37,11 +38,14 @@ pub struct Classes {
 }
 
 fn enabled(machine: &Machine, state: &State) -> impl Iterator<Item = usize> {
-    let ready = |task: &usize| machine.pending(state, *task).is_some_and(|pending| machine.ready(state, *task, pending));
+    let ready = |task: &usize| {
+        machine.pending(state, *task).is_some_and(|pending| machine.ready(state, *task, pending))
+    };
     (0..machine.tasks()).filter(ready).collect::<Vec<_>>().into_iter()
 }
 
-/// All states and all ends, by cost; none if there are more than `most` pairs of a state and the task that has run last.
+/// All states and all ends, by cost; none if there are more than `most` pairs of a state and the
+/// task that has run last.
 pub fn by_states(machine: &Machine, most: usize) -> Option<Reached> {
     let mut reached = Reached::default();
     let start = match machine.start() {
@@ -53,7 +57,8 @@ pub fn by_states(machine: &Machine, most: usize) -> Option<Reached> {
         }
     };
     let mut states: Vec<(State, Option<usize>)> = vec![(start, None)];
-    let mut numbers: HashMap<(State, Option<usize>), usize> = HashMap::from([(states[0].clone(), 0)]);
+    let mut numbers: HashMap<(State, Option<usize>), usize> =
+        HashMap::from([(states[0].clone(), 0)]);
     let mut done: Vec<bool> = vec![false];
     let mut queue = BinaryHeap::from([Reverse(((0, 0, 0), 0))]);
     while let Some(Reverse((cost, number))) = queue.pop() {
@@ -105,11 +110,12 @@ pub fn by_states(machine: &Machine, most: usize) -> Option<Reached> {
     Some(reached)
 }
 
-/// All classes of interleavings that do not fail, by going through all classes of their beginnings; none if there are more than `most`
-/// of those.
+/// All classes of interleavings that do not fail, by going through all classes of their beginnings;
+/// none if there are more than `most` of those.
 ///
 /// # Panics
-/// If two equivalent beginnings lead to different states: then the announced steps are not what they say they are.
+/// If two equivalent beginnings lead to different states: then the announced steps are not what
+/// they say they are.
 pub fn by_classes(machine: &Machine, most: usize) -> Option<(Classes, Ends)> {
     let (mut classes, mut ends) = (Classes::default(), Ends::default());
     let start = match machine.start() {
@@ -133,7 +139,9 @@ pub fn by_classes(machine: &Machine, most: usize) -> Option<(Classes, Ends)> {
                 continue;
             }
             match known.entry(history.name) {
-                Entry::Occupied(other) => assert_eq!(*other.get(), next, "equivalent beginnings lead to the same state"),
+                Entry::Occupied(other) => {
+                    assert_eq!(*other.get(), next, "equivalent beginnings lead to the same state")
+                }
                 Entry::Vacant(new) => {
                     new.insert(next.clone());
                     left.push((next, history));
@@ -172,7 +180,11 @@ pub fn follow(machine: &Machine, schedule: &[usize]) -> Result<(Cost, Option<Str
         }
         (cost.2, last) = (at + 1, Some(task));
         if let (_, Err(failure)) = machine.step(&mut state, task) {
-            return if at + 1 == schedule.len() { Ok((cost, Some(failure))) } else { Err(format!("it fails before its end: {failure}")) };
+            return if at + 1 == schedule.len() {
+                Ok((cost, Some(failure)))
+            } else {
+                Err(format!("it fails before its end: {failure}"))
+            };
         }
     }
     let stuck = enabled(machine, &state).next().is_none();

@@ -20,7 +20,10 @@ pub fn object_name(node: u8, field: u8) -> u16 {
 
 /// Which object of its node a step accesses, and how.
 pub fn access(act: Act) -> (u8, Access) {
-    use Access::{Acquire, AcquireShared, Read, Release, ReleaseShared, Rmw, TryAcquire, TryAcquireShared, Update, Wait, Write};
+    use Access::{
+        Acquire, AcquireShared, Read, Release, ReleaseShared, Rmw, TryAcquire, TryAcquireShared,
+        Update, Wait, Write,
+    };
     match act {
         Act::Read(_) => (WORD, Read),
         Act::Write(_) => (WORD, Write),

@@ -7,7 +7,8 @@ use super::super::paint::width;
 use crate::Witness;
 use crate::story::{self, Hold};
 
-/// Pixels a column of text takes: more than any common monospace font needs at 12.5 pixels, so that no text leaves its box.
+/// Pixels a column of text takes: more than any common monospace font needs at 12.5 pixels, so that
+/// no text leaves its box.
 pub(super) const ADVANCE: usize = 8;
 /// Pixels a line of text takes.
 pub(super) const LINE: usize = 18;
@@ -124,7 +125,10 @@ fn rows(witness: &Witness, shown: &[usize], top: usize, columns: &[usize]) -> (V
         let space = indent(step.depth);
         let lines = wrap(&story::text(witness, step), columns[lane] - space, 2);
         let text: Vec<_> = lines.iter().map(|line| format!("{:space$}{line}", "")).collect();
-        let now = story::now_by_clause(witness, i).iter().flat_map(|now| wrap(now, columns[columns.len() - 1], 2)).collect::<Vec<_>>();
+        let now = story::now_by_clause(witness, i)
+            .iter()
+            .flat_map(|now| wrap(now, columns[columns.len() - 1], 2))
+            .collect::<Vec<_>>();
         let height = text.len().max(now.len()) * LINE + 4;
         rows.push(Row { step: i, lane, y, height, text, now });
         y += height;

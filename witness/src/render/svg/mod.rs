@@ -14,7 +14,8 @@ use crate::{Ending, StepKind, Witness};
 /// Colours there are for locks.
 const COLORS: usize = 10;
 
-/// `witness` as a self-contained SVG: no script, no reference to anything outside, light or dark as the reader prefers.
+/// `witness` as a self-contained SVG: no script, no reference to anything outside, light or dark as
+/// the reader prefers.
 ///
 pub fn svg(witness: &Witness, detail: Detail) -> String {
     let witness = &clean::witness(witness, false);
@@ -75,13 +76,17 @@ impl Picture {
         let line = text.trim_start();
         let x = x + (text.len() - line.len()) * ADVANCE;
         if !line.is_empty() {
-            self.push(&format!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", escape(line)));
+            self.push(&format!(
+                "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>",
+                escape(line)
+            ));
         }
     }
 
     /// A rectangle; what it stands for is its tooltip.
     fn rect(&mut self, class: &str, [x, y, width, height]: [usize; 4], tip: &str) {
-        let tip = if tip.is_empty() { String::new() } else { format!("<title>{}</title>", escape(tip)) };
+        let tip =
+            if tip.is_empty() { String::new() } else { format!("<title>{}</title>", escape(tip)) };
         let place = format!("x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"");
         self.push(&format!("<rect class=\"{class}\" {place} rx=\"3\">{tip}</rect>"));
     }
@@ -107,7 +112,9 @@ impl Picture {
         for row in &layout.rows {
             let lane = &layout.lanes[row.lane];
             match turns.last_mut() {
-                Some(turn) if turn[0] == lane.x && turn[1] + turn[3] == row.y => turn[3] += row.height,
+                Some(turn) if turn[0] == lane.x && turn[1] + turn[3] == row.y => {
+                    turn[3] += row.height
+                }
                 _ => turns.push([lane.x, row.y, lane.width, row.height]),
             }
         }
@@ -121,7 +128,10 @@ impl Picture {
         let (from, to) = (middle(&pair[0]), middle(&pair[1]));
         let (top, bottom) = (pair[0].y + pair[0].height, pair[1].y);
         let across = top + SWITCH / 2;
-        self.push(&format!("<path class=\"switch\" d=\"M{from} {top}V{across}H{to}V{}\"/>", bottom - 5));
+        self.push(&format!(
+            "<path class=\"switch\" d=\"M{from} {top}V{across}H{to}V{}\"/>",
+            bottom - 5
+        ));
         self.push(&format!("<path class=\"arrow\" d=\"M{} {}h8l-4 6z\"/>", to - 4, bottom - 6));
     }
 
@@ -138,14 +148,21 @@ impl Picture {
             let tip = format!("{} violated", witness.clause);
             self.rect("row-bad", [PAD / 2, row.y, layout.width - PAD, row.height], &tip);
         }
-        let (mark, class) = if bad { ("✗", "bad") } else { (if gap { "⋮" } else { "" }, "dim") };
+        let (mark, class) =
+            if bad { ("✗", "bad") } else { (if gap { "⋮" } else { "" }, "dim") };
         self.text(PAD, row.y + LINE - 3, class, &format!("{number:>digits$} {mark}"));
-        let class = if bad && step.kind == StepKind::Violation { "bad" } else { class_of(step.kind) };
+        let class =
+            if bad && step.kind == StepKind::Violation { "bad" } else { class_of(step.kind) };
         for (i, line) in row.text.iter().enumerate() {
             self.text(layout.lanes[row.lane].text, row.y + (i + 1) * LINE - 3, class, line);
         }
         for (i, line) in row.now.iter().enumerate() {
-            self.text(layout.now, row.y + (i + 1) * LINE - 3, if bad { "bad" } else { "now" }, line);
+            self.text(
+                layout.now,
+                row.y + (i + 1) * LINE - 3,
+                if bad { "bad" } else { "now" },
+                line,
+            );
         }
         self.push("</g>");
     }
@@ -178,7 +195,9 @@ impl Picture {
     fn foot(&mut self, witness: &Witness, shown: &Shown, locks: &[String]) {
         match &witness.ending {
             Ending::Livelock { .. } => self.paragraph(story::FOR_EVER, "bad"),
-            Ending::Deadlock { cycle } if !story::says(witness, cycle) => self.paragraph(&story::waits(cycle), "now"),
+            Ending::Deadlock { cycle } if !story::says(witness, cycle) => {
+                self.paragraph(&story::waits(cycle), "now")
+            }
             _ => {}
         }
         for lock in locks {
@@ -206,13 +225,22 @@ impl Picture {
     fn finish(self, layout: &Layout, title: &str, headline: &str) -> String {
         let (width, height) = (layout.width, self.y + PAD - LINE);
         let mut svg = String::new();
-        let place = format!("viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\"");
-        let _ = writeln!(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\" {place} role=\"img\" aria-labelledby=\"title desc\">");
+        let place =
+            format!("viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\"");
+        let _ = writeln!(
+            svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" {place} role=\"img\" \
+             aria-labelledby=\"title desc\">"
+        );
         let _ = writeln!(svg, "<title id=\"title\">{}</title>", escape(title));
         let _ = writeln!(svg, "<desc id=\"desc\">{}</desc>", escape(headline));
         let _ = writeln!(svg, "<style>\n{}</style>", include_str!("style.css"));
         let hatch = "<path class=\"hatch\" d=\"M-2 2L2 -2M-2 8L8 -2M4 8L8 4\"/>";
-        let _ = writeln!(svg, "<pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">{hatch}</pattern>");
+        let _ = writeln!(
+            svg,
+            "<pattern id=\"hatch\" width=\"6\" height=\"6\" \
+             patternUnits=\"userSpaceOnUse\">{hatch}</pattern>"
+        );
         let _ = writeln!(svg, "<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>");
         svg.push_str(&self.out);
         svg.push_str("</svg>\n");
