@@ -71,7 +71,8 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V2_6_22, Clause::LIFE_1)
     .holds(Era::V2_6_36.with(AnonVmaLife::RcuMapped))
     .holds(Era::V2_6_38)
-    .showing("exit meets the migration entry", zap_meets_entry);
+    .showing("exit meets the migration entry", zap_meets_entry)
+    .sometimes("exit meets the migration entry", zap_meets_entry);
     let taken_again = |race: Race| {
         race.world(|w| {
             one_page(w);
