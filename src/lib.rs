@@ -50,7 +50,7 @@ pub mod races;
 pub mod spec;
 pub mod sync;
 
-pub use dpor::{Commutation, Disagreement, ParseScheduleError, Schedule};
+pub use dpor::{Commutation, Disagreement, Memory, ParseScheduleError, Schedule};
 pub use explore::{
     Halt, Litmus, LitmusOutcome, Machine, Method, OnStall, Options, Part, PartError, Shard,
 };

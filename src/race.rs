@@ -4,6 +4,8 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+use dpor::Memory;
+
 use crate::mm::World;
 use crate::spec::{Clause, Protocol};
 use crate::sync::{Exec, Mark};
@@ -43,6 +45,7 @@ pub struct Race {
     lines: Vec<&'static Location<'static>>,
     /// Are they in the opposite order?
     reversed: bool,
+    memory: Memory,
     /// Is it the catalogue's, as it is there?
     ours: bool,
     ends: Vec<OnWorld>,
@@ -88,6 +91,7 @@ impl Race {
             cpus: Vec::new(),
             lines: Vec::new(),
             reversed: false,
+            memory: Memory::Sc,
             ours: false,
             ends: Vec::new(),
             cases: Vec::new(),
@@ -246,6 +250,30 @@ impl Race {
         // Its schedules number the CPUs in another way.
         self.ours = false;
         self
+    }
+
+    /// The same race under this memory model: what a CPU sees of the stores of others, and when. Of
+    /// all engines, those that run under shuttle have a choice;
+    /// [`Method::States`](crate::Method::States) has none but sequential consistency. What each
+    /// word of the vocabulary orders under which model, `sync` says.
+    ///
+    /// ```
+    /// use lockwalk::{Era, Memory, races};
+    ///
+    /// let race = races::all().into_iter().find(|race| race.id() == "S3.1").expect("it is in the catalogue");
+    /// let outcome = race.memory(Memory::Tso).check(&Era::V2_6_36);
+    /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
+    /// assert_eq!(outcome.memory_model, "TSO");
+    /// ```
+    #[must_use]
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The memory model that it is explored under.
+    pub fn memory_model(&self) -> Memory {
+        self.memory
     }
 
     /// How many CPUs are in the opposite order of the one in which they were written.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::witness::render::Detail;
-use crate::{Method, Shard};
+use crate::{Memory, Method, Shard};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -243,6 +243,11 @@ pub struct CheckArgs {
     #[arg(long, conflicts_with = "engine")]
     pub states: bool,
 
+    /// What a CPU sees of others' stores, and when: dpor, dfs, random and pct have a choice
+    /// [default: sc]
+    #[arg(long, value_name = "MODEL")]
+    pub memory: Option<MemoryName>,
+
     /// random, pct, native: how many executions of each race [default: 10000; native: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub iterations: Option<u64>,
@@ -304,6 +309,10 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
+    /// What a CPU sees of others' stores, and when [default: sc]
+    #[arg(long, value_name = "MODEL")]
+    pub memory: Option<MemoryName>,
+
     #[command(flatten)]
     pub drawing: Drawing,
 }
@@ -334,6 +343,10 @@ pub struct ReplayArgs {
     /// task 2, and so on
     #[arg(long, value_name = "SCHEDULE")]
     pub schedule: String,
+
+    /// The memory model that it was found under [default: sc]
+    #[arg(long, value_name = "MODEL")]
+    pub memory: Option<MemoryName>,
 
     #[command(flatten)]
     pub drawing: Drawing,
@@ -465,6 +478,10 @@ pub struct MatrixArgs {
     #[arg(long, conflicts_with_all = ["rule", "base"])]
     pub eras: bool,
 
+    /// What a CPU sees of others' stores, and when [default: sc]
+    #[arg(long, value_name = "MODEL")]
+    pub memory: Option<MemoryName>,
+
     /// Give up a cell after so many executions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value = "100000")]
     pub executions: u64,
@@ -566,21 +583,43 @@ pub enum Color {
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EngineName {
-    /// Every interleaving, one of each class of equivalent ones; sequentially consistent
+    /// Every interleaving, one of each class of equivalent ones
     Dpor,
     /// Every state once, as far as races ask for it; sequentially consistent
     States,
-    /// Every interleaving, equivalent ones too: a check of dpor, for small races only; sequentially
-    /// consistent
+    /// Every interleaving, equivalent ones too: a check of dpor, for small races only
     Dfs,
-    /// Random walks; sequentially consistent
+    /// Random walks
     Random,
-    /// Random priorities (probabilistic concurrency testing); sequentially consistent
+    /// Random priorities (probabilistic concurrency testing)
     Pct,
     /// Most of the C11 memory model, with a bound where it does not get through without
     Loom,
     /// Real threads: a smoke test
     Native,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryName {
+    /// Sequentially consistent: there is one order of all steps, and each sees all that came before
+    /// it
+    Sc,
+    /// x86: stores go to memory later, one after the other
+    Tso,
+    /// SPARC V9's: the same, but stores to different words overtake each other
+    Pso,
+    /// RC11, which is C11 without load buffering: loads may be stale, too
+    Weak,
+}
+
+/// The model that is asked for.
+pub fn memory(asked: Option<MemoryName>) -> Memory {
+    match asked.unwrap_or(MemoryName::Sc) {
+        MemoryName::Sc => Memory::Sc,
+        MemoryName::Tso => Memory::Tso,
+        MemoryName::Pso => Memory::Pso,
+        MemoryName::Weak => Memory::Weak,
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -618,10 +657,18 @@ impl CheckArgs {
         let kept = self.shard.is_some() || self.save.is_some() || self.resume.is_some();
         let asked = if self.states { Some(States) } else { self.engine };
         let engine = asked.unwrap_or(match Method::default() {
-            Method::Loom if !kept => Loom,
+            Method::Loom if !kept && self.memory.is_none() => Loom,
             _ => Dpor,
         });
-        let misplaced: [(&str, bool, &[EngineName]); 8] = [
+        let consistent = memory(self.memory) == Memory::Sc;
+        if kept && !consistent {
+            return Err(Refusal(
+                "--memory: what is kept in a file is sequentially consistent".into(),
+            ));
+        }
+        let has_none = self.memory.is_some() && !(engine == States && consistent);
+        let misplaced: [(&str, bool, &[EngineName]); 9] = [
+            ("--memory", has_none, &[Dpor, Dfs, Random, Pct]),
             ("--iterations", self.iterations.is_some(), &[Random, Pct, Native]),
             ("--seed", self.seed.is_some(), &[Random, Pct]),
             ("--depth", self.depth.is_some(), &[Pct]),

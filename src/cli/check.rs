@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::explore::memory_model;
 use crate::spec::Claim;
 use crate::witness::{Judged, Verdict, render};
-use crate::{Method, Options, Outcome, Race};
+use crate::{Memory, Method, Options, Outcome, Race};
 use serde::Serialize;
 
-use super::args::{CheckArgs, CheckFormat};
+use super::args::{self, CheckArgs, CheckFormat};
 use super::output::{Terminal, complain, json, print_beside};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, parts, select};
@@ -23,7 +24,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let cases = cases(args)?;
     let options = options(args, method == Method::Exhaustive);
     let report = Report { terminal, format: args.format, saved: None };
-    report.head(&cases, &coverage(&method, &options))?;
+    report.head(&cases, &coverage(&method, args::memory(args.memory), &options))?;
     let started = Instant::now();
     let runner = Runner::new(&method, options, jobs(args, &method));
     let outcomes =
@@ -42,6 +43,8 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 /// is documented about.
 pub fn cases(args: &CheckArgs) -> Result<Vec<Case>, Refusal> {
     let races = select::races(&args.races)?;
+    let memory = args::memory(args.memory);
+    let races: Vec<_> = races.into_iter().map(|race| race.memory(memory)).collect();
     let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
     let of = |race: &Race| match &protocol {
         Some(protocol) => vec![(race.clone(), protocol.clone())],
@@ -170,7 +173,7 @@ fn catalogue(cases: &[Case]) -> String {
 }
 
 /// What the interleavings are, and how many of them.
-pub fn coverage(method: &Method, options: &Options) -> String {
+pub fn coverage(method: &Method, memory: Memory, options: &Options) -> String {
     let limits = [
         options.executions.map(|n| format!("at most {} each", counted(n as usize, "execution"))),
         options.time.map(|time| format!("at most {} each", seconds(time))),
@@ -178,21 +181,19 @@ pub fn coverage(method: &Method, options: &Options) -> String {
     let limits: Vec<_> = limits.into_iter().flatten().collect();
     let limit = |none: &str| if limits.is_empty() { none.to_owned() } else { limits.join(", ") };
     let sample = |of: String| limits.iter().fold(of, |of, limit| of + ", " + limit);
+    let model = memory_model(memory);
     match method {
-        Method::Exhaustive => {
-            format!("sequentially consistent, every interleaving, {}", limit("no bound"))
+        Method::Exhaustive => format!("{model}, every interleaving, {}", limit("no bound")),
+        Method::States => format!("{model}, every state, {}", limit("no bound")),
+        Method::Enumerate => {
+            format!("{model}, every interleaving and its equivalents, {}", limit("no bound"))
         }
-        Method::States => format!("sequentially consistent, every state, {}", limit("no bound")),
-        Method::Enumerate => format!(
-            "sequentially consistent, every interleaving and its equivalents, {}",
-            limit("no bound")
-        ),
         Method::Random { seed, iterations } => {
-            sample(format!("sequentially consistent, {iterations} random walks each, seed {seed}"))
+            sample(format!("{model}, {iterations} random walks each, seed {seed}"))
         }
-        Method::Pct { seed, depth, iterations } => sample(format!(
-            "sequentially consistent, {iterations} PCT runs of depth {depth} each, seed {seed}"
-        )),
+        Method::Pct { seed, depth, iterations } => {
+            sample(format!("{model}, {iterations} PCT runs of depth {depth} each, seed {seed}"))
+        }
         Method::Loom => format!(
             "loom, C11 without load buffering, {}",
             limit("unbounded for a while, then bounded")

@@ -7,7 +7,7 @@ use crate::witness::{Coverage, Verdict};
 use crate::{Documented, Method, Options, Outcome, Protocol, Race, Schedule, Witness};
 use serde::Serialize;
 
-use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs};
+use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs, memory};
 use super::check::{all_cores, counted};
 use super::output::{Terminal, complain, json};
 use super::runner::Runner;
@@ -16,7 +16,7 @@ use super::{Refusal, Status, select};
 
 /// Shows the shortest interleaving that violates something.
 pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusal> {
-    let race = select::race(&args.race)?;
+    let race = select::race(&args.race)?.memory(memory(args.memory));
     let sink = sink(&args.drawing)?;
     let protocols = match &args.protocol {
         Some(name) => vec![select::protocol(name)?],
@@ -54,7 +54,7 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
 
 /// Runs one schedule again.
 pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal> {
-    let race = select::race(&args.race)?;
+    let race = select::race(&args.race)?.memory(memory(args.memory));
     let protocol = select::protocol(&args.protocol)?;
     let schedule: Schedule = args
         .schedule

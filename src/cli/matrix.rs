@@ -5,8 +5,8 @@ use crate::witness::Judged;
 use crate::{Method, Options, Outcome, Part, matrix};
 use serde::Serialize;
 
-use super::args::{MatrixArgs, MatrixFormat};
-use super::check::{all_cores, counted};
+use super::args::{MatrixArgs, MatrixFormat, memory};
+use super::check::{all_cores, counted, coverage};
 use super::output::{Terminal, complain, json, print};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
@@ -15,6 +15,7 @@ use super::{Refusal, Status, select};
 pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let family = if args.races.is_empty() { vec!["S0".to_owned()] } else { args.races.clone() };
     let races = select::races(&family)?;
+    let races: Vec<_> = races.into_iter().map(|race| race.memory(memory(args.memory))).collect();
     let columns = if args.eras {
         matrix::eras()
     } else {
@@ -35,6 +36,7 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             text
         }
     };
+    let options = Options { executions: Some(args.executions), ..Options::default() };
     if args.format == MatrixFormat::Table {
         let over = if args.eras {
             "protocols".to_owned()
@@ -42,18 +44,17 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             format!("{} in {}", args.rule, args.base)
         };
         let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
-        let limit = counted(args.executions as usize, "execution");
+        let covered = coverage(&Method::Exhaustive, memory(args.memory), &options);
         // At once: all of it may take minutes.
         print(&dash(format!(
-            "lockwalk matrix · {races}, {columns} · every interleaving, at most {limit} \
-             each\n\n{over}: the clauses that executions violate first, or never\n\n"
+            "lockwalk matrix · {races}, {columns} · {covered}\n\n{over}: the clauses that executions \
+             violate first, or never\n\n"
         )))?;
     }
     let cell = |race| {
         columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()))
     };
     let cases: Vec<_> = races.iter().flat_map(cell).collect();
-    let options = Options { executions: Some(args.executions), ..Options::default() };
     let runner = Runner::new(
         &Method::Exhaustive,
         options,

@@ -223,7 +223,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let merged = merged.map_err(|error| Refusal(error.to_string()))?;
     let report = Report { terminal, format: args.format, saved: None };
     let started = Instant::now();
-    report.head(&cases, &coverage(&Method::Exhaustive, &Options::default()))?;
+    report.head(&cases, &coverage(&Method::Exhaustive, crate::Memory::Sc, &Options::default()))?;
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
     let outcomes = witnessed(&runner, &cases, &merged, &CheckArgs::default())?;
     runner.finish();
@@ -333,7 +333,7 @@ fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
 }
 
 fn head(limits: &Options, shard: Option<Shard>) -> String {
-    let whole = coverage(&Method::Exhaustive, limits);
+    let whole = coverage(&Method::Exhaustive, crate::Memory::Sc, limits);
     shard.map_or(whole.clone(), |shard| format!("{whole}, shard {shard}"))
 }
 

@@ -33,7 +33,7 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     let folder = Folder::open(&args.output, &names(&races, &cases)?)?;
     let jobs = args.jobs.map_or_else(all_cores, |jobs| jobs as usize);
     let options = Options { executions: args.executions, witness: true, ..Options::default() };
-    let made = coverage(&Method::Exhaustive, &options);
+    let made = coverage(&Method::Exhaustive, crate::Memory::Sc, &options);
     let runner = Runner::new(&Method::Exhaustive, options, jobs);
     let (n, mut told) = (cases.len(), 0);
     let every = (n / 10).max(5);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dpor::{Explorer, Unfinished};
+use dpor::{Explorer, Memory, Unfinished};
 
 use super::run::{self, OnShared};
 use super::stall::{Patience, Watch};
@@ -40,11 +40,12 @@ type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
 pub struct Litmus<T> {
     build: Arc<dyn Fn() -> T + Send + Sync>,
     cpus: Vec<Body<T>>,
+    memory: Memory,
 }
 
 impl<T> Clone for Litmus<T> {
     fn clone(&self) -> Self {
-        Self { build: self.build.clone(), cpus: self.cpus.clone() }
+        Self { build: self.build.clone(), cpus: self.cpus.clone(), memory: self.memory }
     }
 }
 
@@ -104,13 +105,20 @@ impl LitmusOutcome {
 impl<T: Send + Sync + 'static> Litmus<T> {
     /// A test of the objects that `build` makes, anew for each execution.
     pub fn new(build: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        Self { build: Arc::new(build), cpus: Vec::new() }
+        Self { build: Arc::new(build), cpus: Vec::new(), memory: Memory::Sc }
     }
 
     /// Adds a CPU. What it returns is part of the execution's ending.
     #[must_use]
     pub fn cpu<R: Debug>(mut self, body: impl Fn(&T) -> R + Send + Sync + 'static) -> Self {
         self.cpus.push(Arc::new(move |state| format!("{:?}", body(state))));
+        self
+    }
+
+    /// The same under this memory model, on the engines that have a choice.
+    #[must_use]
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
         self
     }
 
@@ -153,7 +161,8 @@ impl<T: Send + Sync + 'static> Litmus<T> {
             }
             _ => {
                 let strategy = method.strategy().expect("neither native nor loom");
-                let report = run::on_shuttle(Explorer::new(strategy), program, hears);
+                let report =
+                    run::on_shuttle(Explorer::new(strategy).memory(self.memory), program, hears);
                 assert_ne!(report.why_unfinished, Some(Unfinished::Nondeterminism), "{report}");
                 report.exhausted
             }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dpor::{
-    Budget, Explorer, Failure, FailureKind, Fairness, Saved, Schedule, Strategy, Unfinished,
+    Budget, Explorer, Failure, FailureKind, Fairness, Memory, Saved, Schedule, Strategy, Unfinished,
 };
 use witness::{Count, Coverage, Outcome, Witness};
 
@@ -97,11 +97,11 @@ impl Method {
         }
     }
 
-    fn memory_model(&self) -> &'static str {
+    fn memory_model(&self, memory: Memory) -> &'static str {
         match self {
             Method::Loom => "C11 without load buffering",
             Method::Native { .. } => "this machine's",
-            _ => "sequentially consistent",
+            _ => memory_model(memory),
         }
     }
 
@@ -134,6 +134,20 @@ impl Method {
         }
     }
 }
+
+/// A memory model in words.
+pub(crate) fn memory_model(memory: Memory) -> &'static str {
+    match memory {
+        Memory::Sc => "sequentially consistent",
+        Memory::Tso => "TSO",
+        Memory::Pso => "PSO",
+        Memory::Weak => "RC11",
+    }
+}
+
+/// The most steps of an execution where nobody tells whether a loop goes round in vain: whatever
+/// has an end has it long before.
+const LONGEST: usize = 5_000;
 
 /// Hears, in words, of a CPU that computes and computes without a step.
 pub type OnStall = Arc<dyn Fn(&str) + Send + Sync>;
@@ -211,6 +225,11 @@ impl Race {
             (_, Some(strategy)) => {
                 let explored = exploration.explore(&|explorer| explorer, strategy, method.sample());
                 (explored.coverage, explored.sample)
+            }
+            (_, None) if self.memory_model() != Memory::Sc => {
+                let why =
+                    format!("{} has a memory model of its own, and takes no other", method.name());
+                (Coverage::Unfinished { why }, None)
             }
             (Method::Native { iterations }, None) => (exploration.native(*iterations), None),
             (_, None) => (exploration.loom(), None),
@@ -301,7 +320,7 @@ impl<'o> Exploration<'o> {
             title: race.title().into(),
             protocol: self.plan.protocol.to_string(),
             engine: self.method.name().into(),
-            memory_model: self.method.memory_model().into(),
+            memory_model: self.method.memory_model(self.plan.race.memory_model()).into(),
             executions: tally.executions,
             states: tally.states,
             coverage,
@@ -426,7 +445,13 @@ impl<'o> Exploration<'o> {
 
     fn explorer(&self, strategy: Strategy, time: Option<Duration>) -> Explorer {
         let budget = Budget { executions: self.options.executions, time };
-        let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget);
+        let mut explorer = Explorer::new(strategy)
+            .fairness(FAIRNESS)
+            .budget(budget)
+            .memory(self.plan.race.memory_model());
+        if self.plan.race.memory_model() != Memory::Sc {
+            explorer = explorer.max_steps(LONGEST);
+        }
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());
         }

@@ -8,10 +8,10 @@ use std::{env, fmt, fs, process};
 use serde::{Deserialize, Serialize};
 use witness::{Coverage, Outcome, Witness};
 
-use dpor::{Explorer, Strategy};
+use dpor::{Explorer, Memory, Strategy};
 
 use super::tally::{Beside, LockOrder, add_counts, conclude};
-use super::{Exploration, Explored, Method, Options};
+use super::{Exploration, Explored, Method, Options, memory_model};
 use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 
@@ -287,6 +287,13 @@ impl Part {
                 race.id()
             )));
         }
+        let memory = memory_model(race.memory_model());
+        if self.found.memory_model != memory {
+            return Err(PartError(format!(
+                "this part is {}, and the race {memory}",
+                self.found.memory_model
+            )));
+        }
         is_build(&self.build, &build_of(race))?;
         self.is_readable()
     }
@@ -313,15 +320,22 @@ impl Part {
         let [first, others @ ..] = parts else {
             return Err(PartError("there is nothing to put together".into()));
         };
-        let name = |part: &Part| format!("{} under {}", part.race(), part.protocol());
+        let name = |part: &Part| {
+            let model = &part.found.memory_model;
+            let model = Some(model).filter(|model| *model != memory_model(Memory::Sc));
+            let model = model.map_or_else(String::new, |model| format!(" and {model}"));
+            format!("{} under {}{model}", part.race(), part.protocol())
+        };
         let refuse = |why: String| Err(PartError(why));
         let mut of = None;
         let mut there = Vec::new();
         for part in parts {
             part.is_readable()?;
             let what = name(part);
-            let exploration =
-                |part: &Part| (part.race().to_owned(), part.protocol().parse::<Protocol>().ok());
+            let exploration = |part: &Part| {
+                let protocol = part.protocol().parse::<Protocol>().ok();
+                (part.race().to_owned(), protocol, part.found.memory_model.clone())
+            };
             if exploration(part) != exploration(first) {
                 return refuse(format!("{} and {what} are different explorations", name(first)));
             }

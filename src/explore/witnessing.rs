@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dpor::{Budget, End, Explorer, Failure, FailureKind, Report, Schedule, Strategy, Unfinished};
+use dpor::{
+    Budget, End, Explorer, Failure, FailureKind, Memory, Report, Schedule, Strategy, Unfinished,
+};
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
 use super::FAIRNESS;
@@ -116,7 +118,9 @@ fn again(
         recording.violation =
             exec.fatal().or(ended.found).or_else(|| exec.violations().into_iter().next());
     };
-    let explorer = Explorer::new(Strategy::Replay(schedule.clone())).fairness(FAIRNESS);
+    let explorer = Explorer::new(Strategy::Replay(schedule.clone()))
+        .fairness(FAIRNESS)
+        .memory(race.memory_model());
     let report = run::on_shuttle(explorer, plan.program(), Arc::new(keep));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!(
@@ -152,7 +156,8 @@ pub(super) fn twin(
     let nearest: Arc<Mutex<Option<(usize, Schedule)>>> = Arc::default();
     let (kept, like) = (nearest.clone(), turns(schedule));
     let budget = Budget { executions: Some(executions), time: None };
-    let explorer = Explorer::new(Strategy::Dpor).fairness(FAIRNESS).budget(budget);
+    let explorer =
+        Explorer::new(Strategy::Dpor).fairness(FAIRNESS).budget(budget).memory(race.memory_model());
     let report = run::each(explorer, plan.program(), move |execution| {
         if execution.end == End::Complete {
             let schedule = execution.schedule();
@@ -228,7 +233,7 @@ fn assemble(
         what,
         found: Found {
             engine: "replay".into(),
-            memory_model: "sequentially consistent".into(),
+            memory_model: super::memory_model(race.memory_model()).into(),
             executions: 1,
             minimal: false,
         },
@@ -240,9 +245,18 @@ fn assemble(
         steps,
         held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
         replay: format!(
-            "lockwalk replay {} --protocol {protocol} --schedule {schedule}",
-            race.id()
+            "lockwalk replay {} --protocol {protocol}{} --schedule {schedule}",
+            race.id(),
+            under(race.memory_model())
         ),
+    }
+}
+
+/// As an option of the command line; nothing where it is the default.
+fn under(memory: Memory) -> String {
+    match memory {
+        Memory::Sc => String::new(),
+        memory => format!(" --memory {}", format!("{memory:?}").to_lowercase()),
     }
 }
 

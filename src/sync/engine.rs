@@ -15,6 +15,7 @@ use parking_lot::MutexGuard;
 
 use super::exec::{self, Exec};
 use super::name::Name;
+pub(super) use super::order::Order;
 use super::state::digest_of;
 use super::{loom, native, shuttle};
 
@@ -39,6 +40,25 @@ pub use dpor::Access;
 pub(super) struct Step {
     pub object: u32,
     pub access: Access,
+    /// Of a monitor.
+    pub order: Order,
+}
+
+impl Step {
+    /// Of a lock, it is ordered as taking one is; what only looks orders nothing.
+    pub fn new(object: u32, access: Access) -> Self {
+        let order = match access {
+            Access::Acquire | Access::TryAcquire => Order::LOCK,
+            Access::AcquireShared | Access::TryAcquireShared => Order::LOCK_SHARED,
+            Access::Wait => Order::LOAD,
+            _ => Order::LOOK,
+        };
+        Self { object, access, order }
+    }
+
+    pub fn ordered(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
 }
 
 /// Chooses the engine's item: the three raw modules have the same items in the same order.
@@ -75,10 +95,10 @@ fn raw<N, S, L>(
 pub(super) struct Word(Raw<native::Word, shuttle::Word, loom::Word>);
 
 impl Word {
-    pub fn new(value: u64) -> Self {
+    pub fn new(object: u32, value: u64) -> Self {
         Self(raw(
             || native::Word::new(value),
-            || shuttle::Word::new(value),
+            || shuttle::Word::new(object, value),
             || loom::Word::new(value),
         ))
     }
@@ -88,9 +108,30 @@ impl Word {
         on_engine!(&self.0, word => word.load(step, order))
     }
 
+    /// Stores it. If that is for later, it is true, and `then` is called when the value is in
+    /// memory.
     #[track_caller]
-    pub fn store(&self, step: Step, value: u64, order: Ordering) {
-        on_engine!(&self.0, word => word.store(step, value, order));
+    pub fn store(
+        &self,
+        step: Step,
+        value: u64,
+        order: Ordering,
+        then: impl FnOnce() + 'static,
+    ) -> bool {
+        match &self.0 {
+            Raw::Native(word) => word.store(step, value, order),
+            Raw::Shuttle(word) => return word.store(step, value, order, then),
+            Raw::Loom(word) => word.store(step, value, order),
+        }
+        false
+    }
+
+    /// Where this is not what is in memory, whatever the CPU has loaded: that.
+    pub fn instead_of(&self, loaded: u64) -> Option<u64> {
+        match &self.0 {
+            Raw::Shuttle(word) => word.instead_of(loaded),
+            Raw::Native(_) | Raw::Loom(_) => None,
+        }
     }
 
     /// Adds, wrapping around, and orders nothing; returns the value before.
@@ -156,6 +197,34 @@ impl<S: Hash> Monitor<S> {
         on_engine!(&self.0, monitor => monitor.enter_when(step, ready, act))
     }
 
+    /// Gives something back, in one step that never waits: `act`, of which nothing is needed but
+    /// what `look` says right before. Where stores wait on their way to memory, this does so, too,
+    /// behind those before it.
+    #[track_caller]
+    pub fn leave<R>(
+        &self,
+        step: Step,
+        look: impl FnOnce(&S) -> R,
+        act: impl FnOnce(&mut S) + Send + 'static,
+    ) -> R
+    where
+        S: Send + 'static,
+    {
+        match &self.0 {
+            Raw::Shuttle(monitor) => monitor.leave(step, look, act),
+            Raw::Native(monitor) => monitor.enter(step, |state| {
+                let seen = look(state);
+                act(state);
+                seen
+            }),
+            Raw::Loom(monitor) => monitor.enter(step, |state| {
+                let seen = look(state);
+                act(state);
+                seen
+            }),
+        }
+    }
+
     /// Applies `act`, which says whether the attempt succeeded, in one step.
     #[track_caller]
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
@@ -174,10 +243,10 @@ pub(super) struct Published<T>(
 );
 
 impl<T: Send + Sync + Hash> Published<T> {
-    pub fn new(value: T) -> Self {
+    pub fn new(object: u32, value: T) -> Self {
         exec::with(|exec| match exec.engine() {
             Engine::Native => Self(Raw::Native(native::Published::new(value))),
-            Engine::Shuttle => Self(Raw::Shuttle(shuttle::Published::new(value))),
+            Engine::Shuttle => Self(Raw::Shuttle(shuttle::Published::new(object, value))),
             Engine::Loom => Self(Raw::Loom(loom::Published::new(value))),
         })
     }
@@ -210,7 +279,7 @@ pub fn fence(order: Ordering) {
 #[track_caller]
 pub(super) fn ghost(step: Step) {
     if exec::with(Exec::engine) == Engine::Shuttle {
-        shuttle::announce(step);
+        shuttle::ghost(step);
         shuttle::observed(0);
     }
 }

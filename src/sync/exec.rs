@@ -353,6 +353,14 @@ pub(super) fn set_cpu(cpu: usize) {
     IN_ENGINE.set(false);
 }
 
+/// What `cpu` has begun goes on without it: on its behalf.
+pub(super) fn as_cpu(cpu: usize, act: impl FnOnce()) {
+    let before = (CPU.replace(cpu), IN_ENGINE.replace(false));
+    act();
+    CPU.set(before.0);
+    IN_ENGINE.set(before.1);
+}
+
 /// Is the CPU that runs inside a call of its engine? A panic comes from there then.
 pub(super) fn is_in_engine() -> bool {
     IN_ENGINE.get()

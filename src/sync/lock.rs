@@ -28,7 +28,7 @@ impl RawLock {
     }
 
     fn step(&self, access: Access) -> Step {
-        Step { object: self.id, access }
+        Step::new(self.id, access)
     }
 
     #[track_caller]
@@ -63,11 +63,11 @@ impl RawLock {
     #[track_caller]
     fn unlock(&self) -> Option<usize> {
         let me = exec::cpu();
-        let owner = self.owner.enter(self.step(Access::Release), |owner| {
-            let was = owner.take();
-            lockdep::released(self.id, was.unwrap_or(me));
-            was
-        });
+        let given_back = |owner: &Option<usize>| {
+            lockdep::released(self.id, owner.unwrap_or(me));
+            *owner
+        };
+        let owner = self.owner.leave(self.step(Access::Release), given_back, |owner| *owner = None);
         engine::learned(|| owner.is_some().into());
         event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
         owner

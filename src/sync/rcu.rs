@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use dpor::Digest;
 
-use super::engine::{self, Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Order, Step};
 use super::exec;
 use super::lockdep;
 use super::name::Name;
@@ -86,14 +86,14 @@ impl Rcu {
     }
 
     fn step(&self, access: Access) -> Step {
-        Step { object: self.id, access }
+        Step::new(self.id, access)
     }
 
     /// Begins a read section. Never waits; nests.
     #[track_caller]
     pub fn read_lock(&self) {
         let me = exec::cpu();
-        self.state.enter(self.step(Access::AcquireShared), |state| {
+        self.state.enter(self.step(Access::AcquireShared).ordered(Order::READ_SECTION), |state| {
             state.next += 1;
             state.sections.push((me, state.next));
             if !self.sleepable {
@@ -107,12 +107,12 @@ impl Rcu {
     #[track_caller]
     pub fn read_unlock(&self) {
         let me = exec::cpu();
-        let inside = self.state.enter(self.step(Access::ReleaseShared), |state| {
-            let mine = state.sections.iter().rposition(|&(cpu, _)| cpu == me);
-            if let Some(at) = mine {
-                state.sections.remove(at);
-            }
-            if self.sleepable { mine.is_some() } else { lockdep::rcu_leave() }
+        let mine = move |state: &State| state.sections.iter().rposition(|&(cpu, _)| cpu == me);
+        let leaves = |state: &State| {
+            if self.sleepable { mine(state).is_some() } else { lockdep::rcu_leave() }
+        };
+        let inside = self.state.leave(self.step(Access::ReleaseShared), leaves, move |state| {
+            mine(state).map(|at| state.sections.remove(at));
         });
         event(StepKind::RcuUnlock, None, || self.says("rcu_read_unlock()"));
         exec::clause(Clause::UNLOCK_1, inside, || {
@@ -125,7 +125,7 @@ impl Rcu {
     /// Kernel: `call_rcu`.
     /// Returns the moment.
     pub(super) fn call(&self) -> u64 {
-        self.state.enter(self.step(Access::Write), |_| {
+        self.state.enter(self.step(Access::Write).ordered(Order::HAND_OUT), |_| {
             let now = exec::now();
             lockdep::frees(now);
             now
@@ -137,16 +137,16 @@ impl Rcu {
     pub fn synchronize(&self) {
         lockdep::might_sleep(self.name);
         let me = exec::cpu();
-        let before = self.state.enter(self.step(Access::Write), |state| {
-            state.waiting.push((me, state.next));
-            state.next
-        });
+        let before =
+            self.state.enter(self.step(Access::Write).ordered(Order::GRACE_PERIOD), |state| {
+                state.waiting.push((me, state.next));
+                state.next
+            });
         // Whom it waits for is part of the state; its number is not.
         engine::observed(if engine::by_states() { 0 } else { before });
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
-        self.state.enter_when(self.step(Access::Wait), over, |state| {
-            state.waiting.retain(|&(cpu, _)| cpu != me)
-        });
+        let end = self.step(Access::Wait).ordered(Order::GRACE_PERIOD_OVER);
+        self.state.enter_when(end, over, |state| state.waiting.retain(|&(cpu, _)| cpu != me));
         event(StepKind::Rcu, None, || self.says("synchronize_rcu() is over"));
     }
 }

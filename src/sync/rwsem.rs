@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use dpor::Digest;
 
-use super::engine::{self, Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Order, Step};
 use super::exec;
 use super::lock::try_kind;
 use super::lockdep::{self, LockKind, Mode};
@@ -70,12 +70,12 @@ impl RwSem {
     }
 
     fn step(&self, access: Access) -> Step {
-        Step { object: self.id, access }
+        Step::new(self.id, access)
     }
 
     #[track_caller]
     fn enter_queue(&self, writes: bool) {
-        self.state.enter(self.step(Access::Write), |state| {
+        self.state.enter(self.step(Access::Write).ordered(Order::QUEUE), |state| {
             state.queue.push_back((exec::cpu(), writes));
             lockdep::queued(self.id);
         });
@@ -103,7 +103,7 @@ impl RwSem {
         self.state.enter_when(
             // It leaves the queue, so it is more than a shared acquisition; others may be reading,
             // so it is not an exclusive one.
-            self.step(Access::Write),
+            self.step(Access::Write).ordered(Order::LOCK_SHARED),
             |state| state.turn_of(me),
             |state| {
                 state.leave_queue(me);
@@ -139,11 +139,13 @@ impl RwSem {
     #[track_caller]
     pub fn up_read(&self) {
         let me = exec::cpu();
-        let held = self.state.enter(self.step(Access::ReleaseShared), |state| {
-            let at = state.readers.iter().position(|&cpu| cpu == me);
-            at.map(|at| state.readers.remove(at));
+        let place = move |state: &State| state.readers.iter().position(|&cpu| cpu == me);
+        let given_back = |state: &State| {
             lockdep::released(self.id, me);
-            at.is_some()
+            place(state).is_some()
+        };
+        let held = self.state.leave(self.step(Access::ReleaseShared), given_back, move |state| {
+            place(state).map(|at| state.readers.remove(at));
         });
         event(StepKind::Unlock, Some(self.name), || format!("up_read({})", self.name));
         exec::clause(Clause::UNLOCK_1, held, || {
@@ -198,10 +200,12 @@ impl RwSem {
     #[track_caller]
     pub fn up_write(&self) {
         let me = exec::cpu();
-        let held = self.state.enter(self.step(Access::Release), |state| {
+        let given_back = |state: &State| {
             lockdep::released(self.id, me);
-            state.writer.take() == Some(me)
-        });
+            state.writer == Some(me)
+        };
+        let held =
+            self.state.leave(self.step(Access::Release), given_back, |state| state.writer = None);
         event(StepKind::Unlock, Some(self.name), || format!("up_write({})", self.name));
         exec::clause(Clause::UNLOCK_1, held, || {
             format!("up_write({}) by a CPU that does not write", self.name)

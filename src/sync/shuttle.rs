@@ -6,11 +6,13 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dpor::ObjectId;
+use dpor::memory::{self, Side};
+use dpor::{Memory, ObjectId};
 use parking_lot::Mutex;
 
-use super::engine::{self, Access, CpuBody, Step};
+use super::engine::{self, Access, CpuBody, Order, Step};
 use super::exec::{self, Exec};
+use super::order::Waits;
 use super::progress;
 use super::state::digest_of;
 
@@ -50,34 +52,113 @@ fn tried(success: bool) {
     }
 }
 
-pub struct Word(AtomicU64);
+/// The same of what is no memory.
+#[track_caller]
+pub fn ghost(step: Step) {
+    if is_consistent() {
+        announce(step);
+    } else if announced() {
+        exec::switching(|| memory::unordered(ObjectId(step.object), step.access));
+        progress::step();
+    }
+}
+
+/// Is memory sequentially consistent? Then steps are all there is to it.
+fn is_consistent() -> bool {
+    memory::model() == Memory::Sc
+}
+
+/// Takes a step of a word that knows itself how it is ordered.
+#[track_caller]
+fn taking<R>(step: impl FnOnce() -> R) -> R {
+    let result = exec::switching(step);
+    progress::step();
+    result
+}
+
+pub enum Word {
+    /// Every step sees what all before it have left.
+    Consistent(AtomicU64),
+    /// Somebody else knows what a load may see.
+    Modelled(memory::Word),
+}
+
+use Word::{Consistent, Modelled};
 
 impl Word {
-    pub fn new(value: u64) -> Self {
-        Self(AtomicU64::new(value))
+    pub fn new(object: u32, value: u64) -> Self {
+        if is_consistent() {
+            return Consistent(AtomicU64::new(value));
+        }
+        // A new object is memory that was there before, and whoever finds it may see that.
+        let set = announced() && !exec::is_made_by_whoever_comes_first();
+        let word = memory::Word::of(ObjectId(object), if set { 0 } else { value });
+        if set && value != 0 {
+            word.set(value);
+        }
+        Modelled(word)
     }
 
     #[track_caller]
-    pub fn load(&self, step: Step, _: Ordering) -> u64 {
-        announce(step);
-        let value = self.0.load(Ordering::Relaxed);
-        observed(value);
-        value
+    pub fn load(&self, step: Step, order: Ordering) -> u64 {
+        match self {
+            Consistent(word) => {
+                announce(step);
+                let value = word.load(Ordering::Relaxed);
+                observed(value);
+                value
+            }
+            Modelled(word) if announced() => taking(|| word.load(order)),
+            Modelled(word) => word.peek(),
+        }
     }
 
     #[track_caller]
-    pub fn store(&self, step: Step, value: u64, _: Ordering) {
-        announce(step);
-        self.set(step.object, value);
+    pub fn store(
+        &self,
+        step: Step,
+        value: u64,
+        order: Ordering,
+        then: impl FnOnce() + 'static,
+    ) -> bool {
+        match self {
+            Consistent(word) => {
+                announce(step);
+                set(word, step.object, value);
+                false
+            }
+            Modelled(word) if !announced() => {
+                word.set(value);
+                false
+            }
+            Modelled(word) if memory::model() == Memory::Weak || order == Ordering::SeqCst => {
+                taking(|| word.store(value, order));
+                false
+            }
+            Modelled(word) => {
+                let cpu = exec::cpu();
+                exec::switching(|| word.store_then(value, order, move || arrives(cpu, then)));
+                true
+            }
+        }
     }
 
-    fn set(&self, object: u32, value: u64) {
-        changed(object, self.0.swap(value, Ordering::Relaxed), value);
+    pub fn instead_of(&self, loaded: u64) -> Option<u64> {
+        match self {
+            Consistent(_) => None,
+            Modelled(word) => Some(word.peek()).filter(|&newest| newest != loaded),
+        }
     }
 
     #[track_caller]
     pub fn add(&self, step: Step, n: u64) -> u64 {
-        self.replace(step, |before| before.wrapping_add(n))
+        match self {
+            Modelled(word) if announced() && step.access == Access::Update => {
+                taking(|| word.add(n, Ordering::Relaxed));
+                0
+            }
+            _ => self.replace(step, |before| before.wrapping_add(n)),
+        }
     }
 
     #[track_caller]
@@ -87,15 +168,24 @@ impl Word {
 
     #[track_caller]
     pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+        let word = match self {
+            Consistent(word) => word,
+            Modelled(word) if announced() => return taking(|| word.update_if(change)),
+            Modelled(word) => {
+                let before = word.peek();
+                word.set(change(before).ok_or(before)?);
+                return Ok(before);
+            }
+        };
         // One that declines has only looked: to the scheduler it is a try that failed.
         announce(Step { access: Access::TryAcquire, ..step });
-        let before = self.0.load(Ordering::Relaxed);
+        let before = word.load(Ordering::Relaxed);
         let new = change(before);
         tried(new.is_some());
         observed(before);
         match new {
             Some(new) => {
-                self.set(step.object, new);
+                set(word, step.object, new);
                 Ok(before)
             }
             None => Err(before),
@@ -104,9 +194,20 @@ impl Word {
 
     #[track_caller]
     fn replace(&self, step: Step, change: impl Fn(u64) -> u64) -> u64 {
+        let word = match self {
+            Consistent(word) => word,
+            Modelled(word) if announced() => {
+                return taking(|| word.update(Ordering::Relaxed, change));
+            }
+            Modelled(word) => {
+                let before = word.peek();
+                word.set(change(before));
+                return before;
+            }
+        };
         announce(step);
-        let before = self.0.load(Ordering::Relaxed);
-        self.set(step.object, change(before));
+        let before = word.load(Ordering::Relaxed);
+        set(word, step.object, change(before));
         // Nobody looks at what an update found, and it depends on the order of updates, which
         // commute.
         if step.access != Access::Update {
@@ -116,25 +217,64 @@ impl Word {
     }
 
     pub fn reset(&self, object: u32, value: u64) {
-        self.set(object, value);
+        match self {
+            Consistent(word) => set(word, object, value),
+            Modelled(word) => word.set(value),
+        }
     }
 
     pub fn peek(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        match self {
+            Consistent(word) => word.load(Ordering::Relaxed),
+            Modelled(word) => word.peek(),
+        }
     }
 }
 
-pub struct Monitor<S>(Mutex<S>);
+fn set(word: &AtomicU64, object: u32, value: u64) {
+    changed(object, word.swap(value, Ordering::Relaxed), value);
+}
+
+/// A store of `cpu` is in memory now.
+fn arrives(cpu: usize, then: impl FnOnce()) {
+    exec::as_cpu(cpu, || {
+        progress::step();
+        then();
+    });
+}
+
+pub enum Monitor<S> {
+    Here(Mutex<S>),
+    /// Something is given back later, when its CPU has gone on.
+    Away(Arc<Mutex<S>>),
+}
 
 impl<S: Hash> Monitor<S> {
     pub fn new(state: S) -> Self {
-        Self(Mutex::new(state))
+        if is_consistent() {
+            Self::Here(Mutex::new(state))
+        } else {
+            Self::Away(Arc::new(Mutex::new(state)))
+        }
+    }
+
+    fn state(&self) -> &Mutex<S> {
+        match self {
+            Self::Here(state) => state,
+            Self::Away(state) => state,
+        }
     }
 
     #[track_caller]
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
-        announce(step);
-        engine::changing(step.object, &mut *self.0.lock(), act)
+        match self {
+            Self::Here(_) => announce(step),
+            Self::Away(_) => {
+                take(step, None);
+                taken(step);
+            }
+        }
+        engine::changing(step.object, &mut *self.state().lock(), act)
     }
 
     #[track_caller]
@@ -144,40 +284,146 @@ impl<S: Hash> Monitor<S> {
         ready: impl Fn(&S) -> bool,
         act: impl FnOnce(&mut S) -> R,
     ) -> R {
-        if announced() {
-            let switching = exec::Switching::begin();
-            dpor::step_when(ObjectId(step.object), step.access, &|| ready(&self.0.lock()));
-            drop(switching);
-            progress::step();
+        match self {
+            Self::Here(state) => {
+                if announced() {
+                    let switching = exec::Switching::begin();
+                    dpor::step_when(ObjectId(step.object), step.access, &|| ready(&state.lock()));
+                    drop(switching);
+                    progress::step();
+                }
+            }
+            Self::Away(state) => {
+                take(step, Some(&|| ready(&state.lock())));
+                taken(step);
+            }
         }
-        engine::changing(step.object, &mut *self.0.lock(), act)
+        engine::changing(step.object, &mut *self.state().lock(), act)
+    }
+
+    #[track_caller]
+    pub fn leave<R>(
+        &self,
+        step: Step,
+        look: impl FnOnce(&S) -> R,
+        act: impl FnOnce(&mut S) + 'static,
+    ) -> R
+    where
+        S: 'static,
+    {
+        if let Self::Away(state) = self
+            && announced()
+            && memory::model() != Memory::Weak
+        {
+            let seen = look(&state.lock());
+            let (state, cpu) = (state.clone(), exec::cpu());
+            let later = move || arrives(cpu, || act(&mut state.lock()));
+            exec::switching(|| {
+                memory::release(ObjectId(step.object), step.access, side(step), later)
+            });
+            return seen;
+        }
+        let step = step.ordered(Order { to: Some(side(step)), ..Order::LOOK });
+        self.enter(step, |state| {
+            let seen = look(state);
+            act(state);
+            seen
+        })
     }
 
     #[track_caller]
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
-        announce(step);
-        let success = engine::changing(step.object, &mut *self.0.lock(), act);
+        match self {
+            Self::Here(_) => announce(step),
+            Self::Away(_) => take(step, None),
+        }
+        let success = engine::changing(step.object, &mut *self.state().lock(), act);
         tried(success);
+        if matches!(self, Self::Away(_)) {
+            // One that fails is a look.
+            taken(if success { step } else { Step::new(step.object, Access::Read) });
+        }
         success
     }
 
     pub fn peek<R>(&self, look: impl FnOnce(&S) -> R) -> R {
-        look(&self.0.lock())
+        look(&self.state().lock())
     }
 }
 
-/// With how often it was replaced: an address may come back with another value.
-pub struct Published<T>(Mutex<(u64, Arc<T>)>);
+/// On which side a release is one.
+fn side(step: Step) -> Side {
+    if step.access == Access::ReleaseShared { Side::Shared } else { Side::Exclusive }
+}
+
+/// Takes a monitor's step where memory is not consistent.
+#[track_caller]
+fn take(Step { object, access, order }: Step, ready: Option<&dyn Fn() -> bool>) {
+    if !announced() {
+        return;
+    }
+    let object = ObjectId(object);
+    taking(|| {
+        match order.waits {
+            Waits::No => {}
+            Waits::Locked => memory::locked(object),
+            Waits::Stores if memory::model() == Memory::Weak => {}
+            Waits::Stores | Waits::Barrier => memory::fence(Ordering::SeqCst),
+        }
+        match ready {
+            None => memory::unordered(object, access),
+            Some(ready) => memory::unordered_when(object, access, ready),
+        }
+    });
+}
+
+/// What the step that was taken orders.
+fn taken(Step { object, access, order }: Step) {
+    if announced() {
+        let alone = matches!(
+            access,
+            Access::Acquire | Access::TryAcquire | Access::Release | Access::Write | Access::Rmw
+        );
+        memory::accessed(ObjectId(object), alone);
+        order.from.iter().for_each(|&side| memory::acquired(ObjectId(object), side));
+        if order.waits == Waits::Barrier {
+            fence(Ordering::SeqCst);
+        }
+        if let Some(side) = order.to {
+            memory::released(ObjectId(object), side);
+        }
+    }
+}
+
+pub enum Published<T> {
+    /// With how often it was replaced: an address may come back with another value.
+    Consistent(Mutex<(u64, Arc<T>)>),
+    /// All that it has pointed to, and which of them it points to.
+    Modelled(Mutex<Vec<Arc<T>>>, memory::Word),
+}
 
 impl<T: Hash> Published<T> {
-    pub fn new(value: T) -> Self {
-        Self(Mutex::new((0, Arc::new(value))))
+    pub fn new(object: u32, value: T) -> Self {
+        let value = Arc::new(value);
+        if is_consistent() {
+            Self::Consistent(Mutex::new((0, value)))
+        } else {
+            Self::Modelled(Mutex::new(vec![value]), memory::Word::of(ObjectId(object), 0))
+        }
     }
 
     #[track_caller]
     pub fn load(&self, step: Step) -> Arc<T> {
+        let current = match self {
+            Self::Consistent(current) => current,
+            Self::Modelled(values, which) if announced() => {
+                let which = taking(|| which.load(Ordering::Acquire));
+                return values.lock()[which as usize].clone();
+            }
+            Self::Modelled(..) => return self.peek(),
+        };
         announce(step);
-        let (version, value) = self.0.lock().clone();
+        let (version, value) = current.lock().clone();
         // Where states are told apart, what it is has to be said, and not the how manyth.
         observed(if announced() && dpor::by_states() { 0 } else { version });
         value
@@ -185,8 +431,26 @@ impl<T: Hash> Published<T> {
 
     #[track_caller]
     pub fn store(&self, step: Step, value: T) {
+        let current = match self {
+            Self::Consistent(current) => current,
+            Self::Modelled(values, which) => {
+                let number = values.lock().len() as u64;
+                values.lock().push(Arc::new(value));
+                if !announced() {
+                    which.set(number);
+                } else if memory::model() == Memory::Weak {
+                    taking(|| which.store(number, Ordering::Release));
+                } else {
+                    let cpu = exec::cpu();
+                    exec::switching(|| {
+                        which.store_then(number, Ordering::Release, move || arrives(cpu, || ()))
+                    });
+                }
+                return;
+            }
+        };
         announce(step);
-        let mut current = self.0.lock();
+        let mut current = current.lock();
         if engine::tells() {
             engine::changed(step.object, digest_of(&current.1), digest_of(&value));
         }
@@ -194,15 +458,24 @@ impl<T: Hash> Published<T> {
     }
 
     pub fn peek(&self) -> Arc<T> {
-        self.0.lock().1.clone()
+        match self {
+            Self::Consistent(current) => current.lock().1.clone(),
+            Self::Modelled(values, which) => values.lock()[which.peek() as usize].clone(),
+        }
     }
 }
 
-/// Every step is sequentially consistent already.
-pub fn fence(_: Ordering) {}
+/// Where every step is sequentially consistent, it is already.
+pub fn fence(order: Ordering) {
+    if announced() && !is_consistent() {
+        exec::switching(|| memory::fence(order));
+    }
+}
 
 pub fn round(which: u64, state: impl FnOnce() -> u64) {
-    if announced() {
+    // Livelocks are told where memory is consistent; elsewhere a loop that has no end makes an
+    // execution that is too long.
+    if announced() && is_consistent() {
         exec::switching(|| dpor::round(which, state));
     }
 }
@@ -267,11 +540,11 @@ mod tests {
         let adder = move |cpu, word: &Word, [object, _]: [u32; 2]| {
             for _ in 0..3 {
                 round(cpu, || word.peek());
-                word.add(Step { object, access }, 1);
-                word.add(Step { object, access }, 1u64.wrapping_neg());
+                word.add(Step::new(object, access), 1);
+                word.add(Step::new(object, access), 1u64.wrapping_neg());
             }
         };
-        replay("1.2.1.2*2.1*2", || Word::new(0), adder)
+        replay("1.2.1.2*2.1*2", || Word::new(0, 0), adder)
     }
 
     #[test]
@@ -303,7 +576,7 @@ mod tests {
                     }
                 } else {
                     word.write(9);
-                    announce(Step { object: other, access: Access::Write });
+                    announce(Step::new(other, Access::Write));
                 }
             }
         };
@@ -320,15 +593,15 @@ mod tests {
                 round(cpu, || published.peek()[0]);
                 if cpu == 0 {
                     for value in [2, 3, 1] {
-                        published.store(Step { object, access: Access::Write }, [value; 20]);
+                        published.store(Step::new(object, Access::Write), [value; 20]);
                     }
                 } else {
-                    published.load(Step { object, access: Access::Read });
-                    announce(Step { object: other, access: Access::Write });
+                    published.load(Step::new(object, Access::Read));
+                    announce(Step::new(other, Access::Write));
                 }
             }
         };
-        let report = replay("1*2.2.1*2.2*2.1*2", || Published::new([2; 20]), body);
+        let report = replay("1*2.2.1*2.2*2.1*2", || Published::new(0, [2; 20]), body);
         assert!(report.failing == 0 && report.complete == 1, "{report}");
     }
 }

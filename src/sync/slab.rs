@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use dpor::Digest;
 
 use super::arena::Arena;
-use super::engine::{self, Access, Monitor, Step};
+use super::engine::{self, Access, Monitor, Order, Step};
 use super::exec;
 use super::lockdep;
 use super::name::{Name, primes};
@@ -147,8 +147,8 @@ impl<T> Slab<T> {
         self.slots.push_with(construct).number
     }
 
-    fn step(&self) -> Step {
-        Step { object: self.id, access: Access::Rmw }
+    fn step(&self, order: Order) -> Step {
+        Step::new(self.id, Access::Rmw).ordered(order)
     }
 
     fn slot(&self, slot: u32) -> &Slot<T> {
@@ -162,7 +162,7 @@ impl<T> Slab<T> {
     /// Takes any free object, at once. Kernel: `kmem_cache_alloc`.
     #[track_caller]
     pub fn alloc(&self) -> SlabRef {
-        let recycled = self.free.enter(self.step(), Vec::pop);
+        let recycled = self.free.enter(self.step(Order::LOAD), Vec::pop);
         let slot = recycled.unwrap_or_else(|| self.grow());
         engine::observed(u64::from(slot));
         let life = self.slot(slot).history.change(|history| {
@@ -194,7 +194,7 @@ impl<T> Slab<T> {
             format!("{} is freed, but it is not allocated", self.name(r))
         });
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
-        self.free.enter(self.step(), |free| free.push(r.slot));
+        self.free.enter(self.step(Order::HAND_OUT), |free| free.push(r.slot));
         engine::observed(0);
     }
 
@@ -202,7 +202,7 @@ impl<T> Slab<T> {
     /// `kmem_cache_shrink`, through `call_rcu`.
     #[track_caller]
     pub fn shrink(&self, rcu: &Rcu) {
-        let released = self.free.enter(self.step(), std::mem::take);
+        let released = self.free.enter(self.step(Order::EXCHANGE), std::mem::take);
         engine::learned_of(&released);
         rcu.synchronize();
         for slot in released {

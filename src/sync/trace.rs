@@ -211,7 +211,16 @@ fn tell(watch: fn(&Taken<'_>), kind: StepKind, object: Option<Name>, text: &str)
 /// Adds a step to the trace, if there is one; `text` is not evaluated otherwise.
 #[track_caller]
 pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() -> String) {
-    let at = Location::caller();
+    event_at(Location::caller(), kind, object, text);
+}
+
+/// The same of what began elsewhere.
+pub(crate) fn event_at(
+    at: &'static Location<'static>,
+    kind: StepKind,
+    object: Option<Name>,
+    text: impl FnOnce() -> String,
+) {
     let mut text = Some(text);
     let mut said = None;
     if let Some(&watch) = WATCH.get() {

@@ -3,20 +3,21 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::engine::{self, Access, Step};
+use super::engine::{self, Access, Order, Step};
 use super::exec;
 use super::name::Name;
 use super::state::digest_of;
-use super::trace::event;
+use super::trace::{event, event_at};
 use witness::StepKind;
 
 /// What fits into one machine word.
-pub trait Scalar: Copy + PartialEq + Hash {
+pub trait Scalar: Copy + PartialEq + Hash + 'static {
     /// The word.
     fn pack(self) -> u64;
     /// The value, from a word that [`pack`](Self::pack) made.
@@ -77,16 +78,12 @@ pub struct Word<T> {
 impl<T: Scalar> Word<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self {
-            id: engine::made(name, || digest_of(&value.pack())),
-            name,
-            raw: engine::Word::new(value.pack()),
-            value: PhantomData,
-        }
+        let id = engine::made(name, || digest_of(&value.pack()));
+        Self { id, name, raw: engine::Word::new(id, value.pack()), value: PhantomData }
     }
 
     fn step(&self, access: Access) -> Step {
-        Step { object: self.id, access }
+        Step::new(self.id, access)
     }
 
     /// Reads, relaxed.
@@ -105,15 +102,36 @@ impl<T: Scalar> Word<T> {
     #[track_caller]
     pub fn load(&self, order: Ordering) -> T {
         let value = T::unpack(self.raw.load(self.step(Access::Read), order));
-        event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
+        event(StepKind::Load, Some(self.name), || {
+            format!("{} is {}{}", self.name, value.show(), self.instead_of(value))
+        });
         value
+    }
+
+    /// Where a load has seen something else than what is in memory.
+    fn instead_of(&self, value: T) -> String {
+        self.raw.instead_of(value.pack()).map_or_else(String::new, |newest| {
+            format!(", and in memory {}", T::unpack(newest).show())
+        })
     }
 
     /// Writes with the given ordering.
     #[track_caller]
     pub fn store(&self, value: T, order: Ordering) {
-        self.raw.store(self.step(Access::Write), value.pack(), order);
-        event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, value.show()));
+        let (name, at) = (self.name, Location::caller());
+        let arrives = move || {
+            event_at(at, StepKind::Store, Some(name), || {
+                format!("{name} := {} reaches memory", value.show())
+            })
+        };
+        let is_on_its_way = self.raw.store(self.step(Access::Write), value.pack(), order, arrives);
+        event(StepKind::Store, Some(name), || {
+            format!(
+                "{name} := {}{}",
+                value.show(),
+                if is_on_its_way { ", in its store buffer" } else { "" }
+            )
+        });
     }
 
     /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as
@@ -231,17 +249,14 @@ pub struct Published<T> {
 impl<T: Send + Sync + Hash> Published<T> {
     /// A pointer to `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self {
-            id: engine::made(name, || digest_of(&value)),
-            name,
-            raw: engine::Published::new(value),
-        }
+        let id = engine::made(name, || digest_of(&value));
+        Self { id, name, raw: engine::Published::new(id, value) }
     }
 
     /// What it points to now.
     #[track_caller]
     pub fn read(&self) -> Arc<T> {
-        let value = self.raw.load(Step { object: self.id, access: Access::Read });
+        let value = self.raw.load(Step::new(self.id, Access::Read));
         engine::learned_of(&value);
         value
     }
@@ -249,7 +264,7 @@ impl<T: Send + Sync + Hash> Published<T> {
     /// Points it to `value`.
     #[track_caller]
     pub fn publish(&self, value: T) {
-        self.raw.store(Step { object: self.id, access: Access::Write }, value);
+        self.raw.store(Step::new(self.id, Access::Write), value);
         event(StepKind::Store, Some(self.name), || format!("{} published", self.name));
     }
 
@@ -302,13 +317,14 @@ impl<T: Scalar + Send> MmuWord<T> {
     }
 
     fn step(&self, access: Access) -> Step {
-        Step { object: self.id, access }
+        Step::new(self.id, access)
     }
 
     /// Reads it, as the kernel does.
     #[track_caller]
     pub fn read(&self) -> T {
-        let value = self.raw.enter(self.step(Access::Read), |(value, _)| *value);
+        let value =
+            self.raw.enter(self.step(Access::Read).ordered(Order::LOAD), |(value, _)| *value);
         engine::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
@@ -335,8 +351,9 @@ impl<T: Scalar + Send> MmuWord<T> {
 
     #[track_caller]
     fn write_unless(&self, in_use: impl Fn(Use) -> bool, new: T) -> T {
+        let step = self.step(Access::Write).ordered(Order::EXCHANGE);
         let before = self.raw.enter_when(
-            self.step(Access::Write),
+            step,
             |(_, used)| !in_use(*used),
             |(value, _)| std::mem::replace(value, new),
         );
@@ -348,7 +365,8 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Waits until no access goes through it as it was before. Kernel: a TLB shootdown of one page.
     #[track_caller]
     pub fn flush(&self) {
-        self.raw.enter_when(self.step(Access::Wait), |(_, used)| *used == Use::Nothing, |_| ());
+        let step = self.step(Access::Wait).ordered(Order::SHOOTDOWN);
+        self.raw.enter_when(step, |(_, used)| *used == Use::Nothing, |_| ());
         event(StepKind::Load, Some(self.name), || format!("{} is flushed", self.name));
     }
 
@@ -389,7 +407,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     #[track_caller]
     fn begin(&self, new: impl Fn(T) -> Use) -> T {
         let value = self.raw.enter_when(
-            self.step(Access::Acquire),
+            self.step(Access::Acquire).ordered(Order::LOAD),
             |(_, used)| *used == Use::Nothing,
             |(value, used)| {
                 *used = new(*value);
@@ -403,13 +421,13 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Hardware ends the access that it began, and leaves `new` there if it says so: the dirty bit.
     #[track_caller]
     pub fn end_access(&self, new: Option<T>) {
-        let end = |(value, used): &mut (T, Use)| {
+        let end = move |(value, used): &mut (T, Use)| {
             *used = Use::Nothing;
             if let Some(new) = new {
                 *value = new;
             }
         };
-        self.raw.enter(self.step(Access::Release), end);
+        self.raw.leave(self.step(Access::Release), |_| (), end);
     }
 
     /// The newest value, without a step: for audits and pictures only.
@@ -455,14 +473,14 @@ impl<T: Debug + Hash> Ghost<T> {
 
     #[track_caller]
     fn step<R>(&self, access: Access, act: impl FnOnce(&mut T) -> R) -> R {
-        engine::ghost(Step { object: self.id, access });
+        engine::ghost(Step::new(self.id, access));
         engine::changing(self.id, &mut *self.value.lock(), act)
     }
 
     /// Looks at it: a clause relies on what it is. A step.
     #[track_caller]
     pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
-        engine::ghost(Step { object: self.id, access: Access::Read });
+        engine::ghost(Step::new(self.id, Access::Read));
         let seen = look(&self.value.lock());
         engine::learned_of(&seen);
         seen

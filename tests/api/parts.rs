@@ -2,7 +2,7 @@
 //! into shards, or divided among threads.
 
 use lockwalk::witness::Verdict;
-use lockwalk::{Era, Method, Options, Outcome, Part, Race, Shard, races};
+use lockwalk::{Era, Memory, Method, Options, Outcome, Part, Race, Shard, races};
 
 fn race(id: &str) -> Race {
     races::all().into_iter().find(|race| race.id() == id).expect("it is in the catalogue")
@@ -195,6 +195,13 @@ fn parts_that_do_not_belong_together_are_refused() {
         race("S3.2").check_part(a[0].clone(), &Options::default()).is_err(),
         "another race's part"
     );
+    let weaker = || race("S3.1").memory(Memory::Tso);
+    let said = "this part is sequentially consistent, and the race TSO";
+    let refused = weaker().check_part(a[0].clone(), &Options::default()).expect_err(said);
+    assert_eq!(refused.to_string(), said);
+    let said = "S3.1 under 2.6.36 and S3.1 under 2.6.36 and TSO are different explorations";
+    let other = shards(&weaker(), &Era::V2_6_36, 2).remove(1);
+    assert_eq!(Part::merge(&[a[0].clone(), other]).expect_err(said).to_string(), said);
     let foreign =
         serde_json::to_string(&a[0]).expect("plain data").replace(Part::BUILD, "0.0.1-beef");
     let foreign: Part = serde_json::from_str(&foreign).expect("it can be read");

@@ -228,6 +228,25 @@ fn races_are_selected_by_the_parts_of_their_ids() {
     );
 }
 
+/// Each command says which memory model it is about, and what it finds is found again.
+#[test]
+fn a_memory_model_is_said_and_kept() {
+    for (name, model) in [("sc", "sequentially consistent"), ("tso", "TSO"), ("weak", "RC11")] {
+        let heading = |printed: String| printed.lines().next().expect("a heading").to_owned();
+        let checked = heading(good(&format!("check =S3.1 --memory {name} --engine dpor")));
+        assert!(checked.contains(&format!(" · {model}, every interleaving")), "{checked}");
+        let table = heading(good(&format!("matrix =S3.1 --memory {name}")));
+        assert!(table.contains(&format!(" · {model}, every interleaving")), "{table}");
+        let check = format!("check =S3.1 --memory {name} --engine dpor --format json");
+        assert!(outcomes(&check).iter().all(|outcome| outcome.memory_model == model));
+        let explain = format!("explain S3.1 --memory {name} --protocol 2.6.34 --format json");
+        let found = witness(&explain).expect("it is violated");
+        assert_eq!(found.found.memory_model, model);
+        let again = witness(&format!("{} --format json", &found.replay["lockwalk ".len()..]));
+        assert_eq!(again.expect("it is violated").steps, found.steps, "{}", found.replay);
+    }
+}
+
 #[test]
 fn nonsense_is_refused_in_one_line_with_a_suggestion() {
     for (args, line) in [
@@ -262,6 +281,34 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         (
             "check --engine native --executions 7",
             "error: --executions is for --engine dpor and states and dfs and loom, not for native",
+        ),
+        (
+            "check --memory tso --engine loom",
+            "error: --memory is for --engine dpor and dfs and random and pct, not for loom",
+        ),
+        (
+            "check --memory sc --engine native",
+            "error: --memory is for --engine dpor and dfs and random and pct, not for native",
+        ),
+        (
+            "check --memory weak --states",
+            "error: --memory is for --engine dpor and dfs and random and pct, not for states",
+        ),
+        (
+            "check --memory pso --save s.json",
+            "error: --memory: what is kept in a file is sequentially consistent",
+        ),
+        (
+            "check --memory pso --shard 1/2 --save s.json",
+            "error: --memory: what is kept in a file is sequentially consistent",
+        ),
+        (
+            "check --memory pso --resume s.json",
+            "error: --memory: what is kept in a file is sequentially consistent",
+        ),
+        (
+            "explain S3.1 --memory arm",
+            "error: invalid value 'arm' for '--memory <MODEL>' [possible values: sc, tso, pso, weak]",
         ),
         (
             "check --engine pct --depth 1001",
@@ -598,8 +645,8 @@ fn an_interrupted_matrix_prints_what_is_known() {
     let table = good("matrix =S0.3 =S0.7 --jobs 2 --ascii");
     assert!(
         table.starts_with(
-            "lockwalk matrix - 2 races, 6 columns - every interleaving, at most 100000 executions \
-             each\n"
+            "lockwalk matrix - 2 races, 6 columns - sequentially consistent, every interleaving, \
+             at most 100000 executions each\n"
         ),
         "{table}"
     );

@@ -7,6 +7,7 @@ mod memory;
 mod rcu;
 mod semaphore;
 mod violations;
+mod weak;
 
 use lockwalk::sync::Name;
 use lockwalk::{Litmus, LitmusOutcome, Method};

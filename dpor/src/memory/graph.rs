@@ -10,6 +10,9 @@ use crate::dependence::Rules;
 /// No event: the initial value of a word, or no word at all.
 const NONE: u32 = u32::MAX;
 
+/// What an object is whose steps order nothing by themselves.
+const UNORDERED: u32 = NONE - 1;
+
 /// For each task how many of its events; those that are missing are none.
 type Clock = Vec<u32>;
 
@@ -38,9 +41,15 @@ pub(crate) enum Kind {
 pub(crate) struct Access {
     pub(crate) kind: Kind,
     pub(crate) order: Ordering,
+    /// Between two fences that are sequentially consistent.
+    pub(crate) full: bool,
 }
 
 impl Access {
+    pub(crate) fn new(kind: Kind, order: Ordering) -> Self {
+        Access { kind, order, full: false }
+    }
+
     fn acquires(self) -> bool {
         matches!(self.order, Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst)
             && self.kind != Kind::Write
@@ -117,6 +126,9 @@ pub(crate) struct Graph {
     sequential: Vec<u32>,
     /// What happened before the steps of each class, for objects that are no words.
     steps: Vec<[Clock; 4]>,
+    /// What happened before the releases of an object, by those who had it for themselves, and by
+    /// others.
+    releases: Vec<[Clock; 2]>,
 }
 
 impl Graph {
@@ -128,17 +140,65 @@ impl Graph {
         self.tasks.clear();
         self.sequential.clear();
         self.steps.clear();
+        self.releases.clear();
     }
 
-    pub(crate) fn add_word(&mut self, object: ObjectId, initial: u64) {
+    fn is(&mut self, object: ObjectId, what: u32) {
         let object = object.0 as usize;
         if self.of_object.len() <= object {
             self.of_object.resize(object + 1, NONE);
         }
-        self.of_object[object] = self.words.len() as u32;
+        self.of_object[object] = what;
+    }
+
+    pub(crate) fn add_word(&mut self, object: ObjectId, initial: u64) {
+        self.is(object, self.words.len() as u32);
         self.words.push(Word { initial, order: vec![NONE], events: Vec::new(), last: NONE });
     }
 
+    /// The steps on this object order nothing by themselves.
+    pub(crate) fn unordered(&mut self, object: ObjectId) {
+        if !self.is_word(object) {
+            self.is(object, UNORDERED);
+        }
+    }
+
+    /// The task's last step, on an object of that kind, was an access to its newest state: between
+    /// fences it is coherent, as words are.
+    pub(crate) fn touch(&mut self, task: usize, object: ObjectId, writes: bool) {
+        if self.word(object) == UNORDERED {
+            self.add_word(object, 0);
+        }
+        let newest = Place(self.words[self.word(object) as usize].order.len() - 1);
+        let kind = if writes { Kind::Update } else { Kind::Read };
+        self.access(task, object, newest, Access::new(kind, Ordering::Relaxed), 0, 0);
+    }
+
+    fn released(&mut self, object: ObjectId) -> &mut [Clock; 2] {
+        let object = object.0 as usize;
+        if self.releases.len() <= object {
+            self.releases.resize_with(object + 1, Default::default);
+        }
+        &mut self.releases[object]
+    }
+
+    /// All that the task has done so far happens before what acquires the object from now on.
+    pub(crate) fn release(&mut self, task: usize, object: ObjectId, side: usize) {
+        self.advance(task);
+        let clock = self.tasks[task].clock.clone();
+        join(&mut self.released(object)[side], &clock);
+        self.advance(task);
+    }
+
+    /// What was done before the releases of the object so far, on this side of it, happens before
+    /// what the task does next.
+    pub(crate) fn acquire(&mut self, task: usize, object: ObjectId, side: usize) {
+        let released = std::mem::take(&mut self.released(object)[side]);
+        join(&mut self.task(task).clock, &released);
+        self.released(object)[side] = released;
+    }
+
+    /// Is it one whose steps are ordered by what they say, and not by what they depend on?
     pub(crate) fn is_word(&self, object: ObjectId) -> bool {
         self.of_object.get(object.0 as usize).is_some_and(|&word| word != NONE)
     }
@@ -233,8 +293,13 @@ impl Graph {
 
     /// The newest write that happens before what the task does next, or is read by something that
     /// does: it can see none that is older.
-    fn oldest(&self, task: usize, word: u32) -> usize {
-        let Some(Task { clock, .. }) = self.tasks.get(task) else { return 0 };
+    fn oldest(&self, task: usize, word: u32, fenced: bool) -> usize {
+        let Some(Task { clock, read, .. }) = self.tasks.get(task) else { return 0 };
+        let mut clock = clock.clone();
+        if fenced {
+            join(&mut clock, read);
+        }
+        let clock = &clock;
         let events =
             self.words[word as usize].events.iter().filter(|&&event| self.before(event, clock));
         events.map(|&event| self.place(event)).max().unwrap_or(0)
@@ -281,7 +346,8 @@ impl Graph {
         access: &dyn Fn(u64) -> Access,
     ) -> Vec<Place> {
         let index = self.word(object);
-        let oldest = self.oldest(task, index);
+        let (oldest, oldest_fenced) =
+            (self.oldest(task, index, false), self.oldest(task, index, true));
         let Word { order, last, .. } = &self.words[index as usize];
         let (len, last) = (order.len(), *last);
         let unknown = last != NONE && {
@@ -301,7 +367,9 @@ impl Graph {
             } else {
                 place >= last && !self.is_update(word.order.get(place + 1))
             };
-            if allowed && (place + 1 == len || self.would_be_consistent(task, index, place, access))
+            if allowed
+                && (!access.full || place >= oldest_fenced)
+                && (place + 1 == len || self.would_be_consistent(task, index, place, access))
             {
                 places.push(Place(place));
             }
@@ -319,9 +387,19 @@ impl Graph {
         place: usize,
         access: Access,
     ) -> bool {
-        if self.sequential.len() + usize::from(access.order == Ordering::SeqCst) < 2 {
+        if self.sequential.len()
+            + usize::from(access.order == Ordering::SeqCst)
+            + usize::from(access.full)
+            < 2
+        {
             return true;
         }
+        // What is behind the second fence has not happened yet: it is in no cycle.
+        let before = access.full.then(|| {
+            let before = self.task(task).clone();
+            self.fence(task, Ordering::SeqCst);
+            before
+        });
         self.push(task, word, place, access, 0, 0);
         let consistent = self.is_consistent();
         let event = self.events.pop().expect("it was just pushed");
@@ -334,7 +412,28 @@ impl Graph {
         if event.access.order == Ordering::SeqCst {
             self.sequential.pop();
         }
+        if let Some(before) = before {
+            self.events.pop();
+            self.sequential.pop();
+            self.tasks[task] = before;
+        }
         consistent
+    }
+
+    /// The word is given a value, as its newest, by a store that is no step: until somebody has
+    /// done something else with it, and before all tasks but the first, the value that it has from
+    /// the start.
+    pub(crate) fn set(&mut self, task: usize, object: ObjectId, value: u64) {
+        let index = self.word(object);
+        let Word { order, events, .. } = &self.words[index as usize];
+        if task == 0 && events.is_empty() {
+            self.words[index as usize].initial = value;
+            return;
+        }
+        let place = Place(order.len() - 1);
+        // Known to whoever comes later, as far as the exploration goes: so the older values are
+        // offered too.
+        self.access(task, object, place, Access::new(Kind::Write, Ordering::Relaxed), value, 0);
     }
 
     /// Add an event, and return its number. What its task knows stays as it was.
@@ -429,7 +528,7 @@ impl Graph {
     }
 
     pub(crate) fn fence(&mut self, task: usize, order: Ordering) {
-        let access = Access { kind: Kind::Fence, order };
+        let access = Access::new(Kind::Fence, order);
         let event = self.push(task, NONE, 0, access, 0, 0);
         let clock = self.events[event as usize].clock.clone();
         if access.releases() {

@@ -135,10 +135,10 @@
 //! itself if the data is a [`Word`] as well.
 
 pub(crate) mod graph;
+mod steps;
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::access::{Access, ObjectId, Op};
 use crate::runtime::{
@@ -146,6 +146,7 @@ use crate::runtime::{
 };
 use crate::task::TaskState;
 use graph::Kind;
+pub use steps::{Side, accessed, acquired, locked, release, released, unordered, unordered_when};
 
 /// What a task sees of what others have stored, and when. See [the module](self) for the rules of
 /// each.
@@ -308,21 +309,35 @@ pub fn fence(order: Ordering) {
 #[derive(Debug)]
 struct Inner {
     object: ObjectId,
-    value: Cell<u64>,
+    value: AtomicU64,
+}
+
+impl Inner {
+    fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, value: u64) {
+        self.value.store(value, Ordering::Relaxed);
+    }
 }
 
 /// An atomic word. Clones are the same word.
 #[derive(Clone, Debug)]
-pub struct Word(Rc<Inner>);
+pub struct Word(Arc<Inner>);
 
 impl Word {
     /// A word with this value, that whoever gets to know the word sees.
     pub fn new(value: u64) -> Self {
-        let object = object();
+        Self::of(object(), value)
+    }
+
+    /// The same of an object that is there already, and that no other word is.
+    pub fn of(object: ObjectId, value: u64) -> Self {
         if is_weak() {
             with_engine(|engine| engine.core.graph.add_word(object, value));
         }
-        Word(Rc::new(Inner { object, value: Cell::new(value) }))
+        Word(Arc::new(Inner { object, value: AtomicU64::new(value) }))
     }
 
     /// The object that its steps are announced on.
@@ -335,7 +350,18 @@ impl Word {
         if is_weak() {
             with_engine(|engine| engine.core.graph.newest(self.0.object))
         } else {
-            self.0.value.get()
+            self.0.get()
+        }
+    }
+
+    /// Give it a value without a step: only while nobody else has got to know the word, or what it
+    /// is part of. Who gets to know it without an acquisition may still see what was there before,
+    /// under [`Memory::Weak`]; under the others the value is in memory at once.
+    pub fn set(&self, value: u64) {
+        if is_weak() {
+            with_engine(|engine| engine.core.graph.set(engine.core.current, self.0.object, value));
+        } else {
+            self.0.set(value);
         }
     }
 
@@ -348,10 +374,10 @@ impl Word {
         assert!(!matches!(order, Ordering::Release | Ordering::AcqRel), "a load does not release");
         let object = self.0.object;
         let value = if is_weak() {
-            self.weak(Access::Read, &|_| graph::Access { kind: Kind::Read, order }, &|_| None)
+            self.weak(Access::Read, &|_| graph::Access::new(Kind::Read, order), &|_| None)
         } else {
             announce_alone(Op { object, access: Access::Read }, None);
-            self.forwarded().unwrap_or(self.0.value.get())
+            self.forwarded().unwrap_or(self.0.get())
         };
         observed(value);
         value
@@ -376,6 +402,15 @@ impl Word {
     /// If the ordering is one of a load.
     #[track_caller]
     pub fn store(&self, value: u64, order: Ordering) {
+        self.store_then(value, order, || ());
+    }
+
+    /// The same, and `then` when it is in memory: it may take no step.
+    ///
+    /// # Panics
+    /// If the ordering is one of a load.
+    #[track_caller]
+    pub fn store_then(&self, value: u64, order: Ordering, then: impl FnOnce() + 'static) {
         assert!(!matches!(order, Ordering::Acquire | Ordering::AcqRel), "a store does not acquire");
         if over() {
             return;
@@ -383,19 +418,24 @@ impl Word {
         let object = self.0.object;
         match model() {
             Memory::Weak => {
-                self.weak(Access::Write, &|_| graph::Access { kind: Kind::Write, order }, &|_| {
+                self.weak(Access::Write, &|_| graph::Access::new(Kind::Write, order), &|_| {
                     Some(value)
                 });
+                then();
             }
             Memory::Tso | Memory::Pso if order != Ordering::SeqCst => {
-                let word = Rc::clone(&self.0);
+                let word = Arc::clone(&self.0);
                 let after = if releases(order) { After::All } else { After::Barrier };
-                store_later(object, Access::Write, value, after, move || word.value.set(value));
+                store_later(object, Access::Write, value, after, move || {
+                    word.set(value);
+                    then();
+                });
             }
             Memory::Sc | Memory::Tso | Memory::Pso => {
                 full_barrier();
                 if announce_alone(Op { object, access: Access::Write }, None) {
-                    self.0.value.set(value);
+                    self.0.set(value);
+                    then();
                 }
             }
         }
@@ -410,15 +450,15 @@ impl Word {
     #[track_caller]
     fn change(&self, order: Ordering, change: &dyn Fn(u64) -> u64) -> u64 {
         let before = if is_weak() {
-            self.weak(Access::Rmw, &|_| graph::Access { kind: Kind::Update, order }, &|value| {
+            self.weak(Access::Rmw, &|_| graph::Access::new(Kind::Update, order), &|value| {
                 Some(change(value))
             })
         } else {
             self.wait_for_stores(order);
             let taken = announce_alone(Op { object: self.0.object, access: Access::Rmw }, None);
-            let before = self.0.value.get();
+            let before = self.0.get();
             if taken {
-                self.0.value.set(change(before));
+                self.0.set(change(before));
             }
             before
         };
@@ -452,6 +492,61 @@ impl Word {
         self.change(order, &|before| before.wrapping_add(value))
     }
 
+    /// Add, wrapping, and do not look at what was there: additions commute.
+    #[track_caller]
+    pub fn add(&self, value: u64, order: Ordering) {
+        if is_weak() {
+            // Of two additions, others may see the one and not the other: which of them comes first
+            // is worth exploring.
+            self.change(order, &|before| before.wrapping_add(value));
+            return;
+        }
+        self.wait_for_stores(order);
+        if announce_alone(Op { object: self.0.object, access: Access::Update }, None) {
+            self.0.set(self.0.get().wrapping_add(value));
+        }
+    }
+
+    /// Replace the value by `change` of it, in one step, with a `SeqCst` fence before and after; if
+    /// there is no change, it is a relaxed load, and nothing is ordered. That is what the kernel's
+    /// conditional atomics come to, `atomic_inc_not_zero` say.
+    ///
+    /// # Errors
+    /// With the value, if there is no change.
+    #[track_caller]
+    pub fn update_if(&self, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+        if is_weak() {
+            let access = |value| match change(value) {
+                Some(_) => graph::Access {
+                    full: true,
+                    ..graph::Access::new(Kind::Update, Ordering::Relaxed)
+                },
+                None => graph::Access::new(Kind::Read, Ordering::Relaxed),
+            };
+            let before = self.weak(Access::TryAcquire, &access, &change);
+            observed(before);
+            return change(before).map_or(Err(before), |_| Ok(before));
+        }
+        // It looks first, and waits for its stores only if there is something to change.
+        if !stores_of(me()).is_empty() {
+            let seen = self.load(Ordering::Relaxed);
+            if change(seen).is_none() {
+                return Err(seen);
+            }
+            full_barrier();
+        }
+        if !announce_alone(Op { object: self.0.object, access: Access::TryAcquire }, None) {
+            return Err(self.0.get());
+        }
+        let before = self.0.get();
+        let new = change(before);
+        runtime::tried(new.is_some());
+        observed(before);
+        let Some(new) = new else { return Err(before) };
+        self.0.set(new);
+        Ok(before)
+    }
+
     /// Replace `current` by `new`, in one step, if that is what it is.
     ///
     /// # Errors
@@ -474,19 +569,19 @@ impl Word {
         let swaps = |value| (value == current).then_some(new);
         let before = if is_weak() {
             let access = |value| match swaps(value) {
-                Some(_) => graph::Access { kind: Kind::Update, order: success },
-                None => graph::Access { kind: Kind::Read, order: failure },
+                Some(_) => graph::Access::new(Kind::Update, success),
+                None => graph::Access::new(Kind::Read, failure),
             };
             self.weak(Access::TryAcquire, &access, &swaps)
         } else {
             self.wait_for_stores(success);
             if !announce_alone(Op { object: self.0.object, access: Access::TryAcquire }, None) {
-                return Err(self.0.value.get());
+                return Err(self.0.get());
             }
-            let before = self.0.value.get();
+            let before = self.0.get();
             runtime::tried(before == current);
             if let Some(new) = swaps(before) {
-                self.0.value.set(new);
+                self.0.set(new);
             }
             before
         };
@@ -520,14 +615,21 @@ impl Word {
             let core = &mut engine.core;
             let before = core.graph.value(object, place);
             let tick = core.last_tick();
+            let outcome = outcome(before);
+            if outcome.full {
+                core.graph.fence(core.current, Ordering::SeqCst);
+            }
             core.graph.access(
                 core.current,
                 object,
                 place,
-                outcome(before),
+                outcome,
                 writes(before).unwrap_or(0),
                 tick,
             );
+            if outcome.full {
+                core.graph.fence(core.current, Ordering::SeqCst);
+            }
             before
         });
         if access.is_try() {

@@ -1,0 +1,201 @@
+//! What each memory model makes of the vocabulary, on the exhaustive engine: everything is
+//! exhausted, without a bound.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+use lockwalk::Memory::{Pso, Sc, Tso, Weak};
+use lockwalk::sync::{MmuWord, Published, Rcu, SpinLock, Word, fence};
+use lockwalk::{Litmus, Memory, Method};
+
+use super::{name, search};
+
+type Two = (Word<u64>, Word<u64>);
+
+fn two() -> Two {
+    (Word::new(name("x"), 0), Word::new(name("y"), 0))
+}
+
+/// Under which models it comes to this.
+pub fn under<T: Send + Sync + 'static>(ending: &str, litmus: &Litmus<T>) -> Vec<Memory> {
+    let comes_to_it = |memory: &Memory| {
+        search(&litmus.clone().memory(*memory), &Method::Exhaustive).ended(ending)
+    };
+    Memory::ALL.into_iter().filter(comes_to_it).collect()
+}
+
+#[test]
+fn stores_are_buffered_unless_something_full_is_in_between() {
+    type Between = fn(&Two, &SpinLock<()>);
+    let stale = |between: Between| {
+        let build = || (two(), SpinLock::new(name("a"), ()), SpinLock::new(name("b"), ()));
+        let litmus = Litmus::new(build)
+            .cpu(move |(words, lock, _)| {
+                words.0.write(1);
+                between(words, lock);
+                words.1.read()
+            })
+            .cpu(move |(words, _, lock)| {
+                words.1.write(1);
+                between(words, lock);
+                words.0.read()
+            });
+        under("0, 0", &litmus)
+    };
+    assert_eq!(stale(|_, _| ()), [Tso, Pso, Weak]);
+    assert_eq!(stale(|_, _| fence(SeqCst)), []);
+    // x86 takes a lock by a locked instruction; others need more than that.
+    assert_eq!(stale(|_, lock| (lock.lock(), lock.unlock()).1), [Pso, Weak]);
+}
+
+#[test]
+fn an_unlock_is_no_full_barrier() {
+    let critical = |mine: &Word<u64>, lock: &SpinLock<()>, other: &Word<u64>| {
+        lock.lock();
+        mine.write(1);
+        lock.unlock();
+        other.read()
+    };
+    let litmus =
+        Litmus::new(|| (two(), SpinLock::new(name("a"), ()), SpinLock::new(name("b"), ())))
+            .cpu(move |((x, y), a, _)| critical(x, a, y))
+            .cpu(move |((x, y), _, b)| critical(y, b, x));
+    assert_eq!(under("0, 0", &litmus), [Tso, Pso, Weak]);
+}
+
+#[test]
+fn what_is_written_under_a_lock_is_seen_under_it() {
+    let litmus = Litmus::new(|| (two(), SpinLock::new(name("lock"), ())))
+        .cpu(|((x, y), lock)| {
+            lock.lock();
+            x.write(1);
+            y.write(1);
+            lock.unlock();
+        })
+        .cpu(|((x, y), lock)| {
+            lock.lock();
+            let seen = (y.read(), x.read());
+            lock.unlock();
+            seen
+        });
+    for memory in Memory::ALL {
+        assert_eq!(
+            search(&litmus.clone().memory(memory), &Method::Exhaustive).endings(),
+            ["(), (0, 0)", "(), (1, 1)"],
+            "{memory:?}"
+        );
+    }
+}
+
+/// A slot that is published by a relaxed store shows what it was before.
+#[test]
+fn a_message_needs_a_release_and_an_acquisition() {
+    let message = |store, load| {
+        let litmus = Litmus::new(two)
+            .cpu(move |(data, flag): &Two| {
+                data.write(1);
+                flag.store(1, store);
+            })
+            .cpu(move |(data, flag)| (flag.load(load), data.read()));
+        under("(), (1, 0)", &litmus)
+    };
+    assert_eq!(message(Relaxed, Relaxed), [Pso, Weak]);
+    assert_eq!(message(Relaxed, Acquire), [Pso, Weak]);
+    assert_eq!(message(Release, Relaxed), [Weak]);
+    assert_eq!(message(Release, Acquire), []);
+    let published =
+        Litmus::new(|| (Published::new(name("list"), vec![1]), Word::new(name("word"), 0u64)))
+            .cpu(|(list, word)| {
+                word.write(1);
+                list.publish(vec![2]);
+            })
+            .cpu(|(list, word)| (list.read()[0], word.read()));
+    assert_eq!(under("(), (2, 0)", &published), []);
+}
+
+/// FINDING-12.
+#[test]
+fn who_finds_the_next_owners_count_needs_a_full_barrier() {
+    type Objects = (Word<i64>, SpinLock<bool>, Word<i64>);
+    let reuse = |reference: fn(&Word<i64>) -> bool| {
+        let litmus = Litmus::new(|| {
+            (
+                Word::new(name("mapcount"), 1i64),
+                SpinLock::new(name("slab"), false),
+                Word::new(name("refcount"), 0i64),
+            )
+        })
+        .cpu(|(mapcount, slab, _): &Objects| {
+            mapcount.add_return(-1);
+            slab.lock();
+            *slab.data() = true;
+            slab.unlock();
+        })
+        .cpu(|(_, slab, refcount)| {
+            slab.lock();
+            let free = *slab.data();
+            slab.unlock();
+            if free {
+                refcount.write(1);
+            }
+        })
+        .cpu(move |(mapcount, _, refcount)| (reference(refcount), mapcount.read()));
+        under("(), (), (true, 1)", &litmus)
+    };
+    assert_eq!(reuse(Word::inc_not_zero), []);
+    assert_eq!(reuse(|count| count.load(Acquire) != 0), [Weak]);
+}
+
+#[test]
+fn an_atomic_whose_condition_fails_orders_nothing() {
+    let cpu = |mine: &Word<u64>, other: &Word<u64>, third: &Word<u64>| {
+        mine.write(1);
+        (third.cmpxchg(7, 8), other.read())
+    };
+    let litmus = Litmus::new(|| (two(), Word::new(name("z"), 0)))
+        .cpu(move |((x, y), z)| cpu(x, y, z))
+        .cpu(move |((x, y), z)| cpu(y, x, z));
+    assert_eq!(under("(false, 0), (false, 0)", &litmus), [Tso, Pso, Weak]);
+}
+
+#[test]
+fn a_grace_period_orders_what_it_waits_for() {
+    let litmus = |synchronize: bool| {
+        let litmus = Litmus::new(|| (Rcu::new(), two()))
+            .cpu(|(rcu, (x, y))| {
+                rcu.read_lock();
+                let seen = (x.read(), y.read());
+                rcu.read_unlock();
+                seen
+            })
+            .cpu(move |(rcu, (x, y))| {
+                x.write(1);
+                if synchronize {
+                    rcu.synchronize();
+                }
+                y.write(1);
+            });
+        under("(0, 1), ()", &litmus)
+    };
+    assert_eq!(litmus(true), []);
+    assert_eq!(litmus(false), [Sc, Tso, Pso, Weak]);
+}
+
+/// A store through an entry is in memory when a shootdown is over; what was written before an entry
+/// is seen through it.
+#[test]
+fn a_shootdown_waits_for_stores_through_the_entry() {
+    let litmus = Litmus::new(|| (MmuWord::new(name("pte"), 1u64), Word::new(name("page"), 0u64)))
+        .cpu(|(pte, page)| {
+            let before = pte.write(0);
+            (before, page.read())
+        })
+        .cpu(|(pte, page)| {
+            let there = pte.begin_access();
+            if there == 1 {
+                page.write(7);
+            }
+            pte.end_access(None);
+            there
+        });
+    assert_eq!(under("(1, 0), 1", &litmus), []);
+}
