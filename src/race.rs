@@ -255,7 +255,7 @@ impl Race {
     /// The same race under this memory model: what a CPU sees of the stores of others, and when. Of
     /// all engines, those that run under shuttle have a choice;
     /// [`Method::States`](crate::Method::States) has none but sequential consistency. What each
-    /// word of the vocabulary orders under which model, `sync` says.
+    /// word of the vocabulary orders under which model, [`order`](crate::sync::order) says.
     ///
     /// ```
     /// use lockwalk::{Era, Memory, races};

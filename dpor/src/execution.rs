@@ -552,12 +552,13 @@ impl Core {
         if depth > 0 {
             let before = self.trace.frame(depth - 1);
             (preemptions, switches) = (before.preemptions, before.switches);
-            let before = before.task as usize;
-            if before != task {
+            let before = self.owner(before.task as usize);
+            if before != self.owner(task) {
                 switches += 1;
-                preemptions += u32::from(self.trace.frame(depth).enabled.contains(before));
+                preemptions += u32::from(self.goes_on(before, depth));
             }
         }
+        preemptions += self.overtaken_by(task, depth);
         let (op, at) = (self.tasks[task].op, self.tasks[task].at);
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;

@@ -135,7 +135,9 @@ pub struct Failure {
     /// The interleaving up to the failure; [`Strategy::Replay`](crate::Strategy::Replay) repeats
     /// it.
     pub schedule: Schedule,
-    /// Switches away from a task that could have gone on.
+    /// Switches away from a task that could have gone on. And stores that were on their way to
+    /// memory, and could have gone there, when their task, or a later store of its, went on
+    /// instead.
     pub preemptions: u32,
     /// All switches.
     pub switches: u32,

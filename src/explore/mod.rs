@@ -146,8 +146,10 @@ pub(crate) fn memory_model(memory: Memory) -> &'static str {
 }
 
 /// The most steps of an execution where nobody tells whether a loop goes round in vain: whatever
-/// has an end has it long before.
-const LONGEST: usize = 5_000;
+/// has an end has it long before. Under RC11 each of them costs more than the one before.
+fn longest(memory: Memory) -> usize {
+    if memory == Memory::Weak { 1_000 } else { 5_000 }
+}
 
 /// Hears, in words, of a CPU that computes and computes without a step.
 pub type OnStall = Arc<dyn Fn(&str) + Send + Sync>;
@@ -445,12 +447,10 @@ impl<'o> Exploration<'o> {
 
     fn explorer(&self, strategy: Strategy, time: Option<Duration>) -> Explorer {
         let budget = Budget { executions: self.options.executions, time };
-        let mut explorer = Explorer::new(strategy)
-            .fairness(FAIRNESS)
-            .budget(budget)
-            .memory(self.plan.race.memory_model());
-        if self.plan.race.memory_model() != Memory::Sc {
-            explorer = explorer.max_steps(LONGEST);
+        let memory = self.plan.race.memory_model();
+        let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget).memory(memory);
+        if memory != Memory::Sc {
+            explorer = explorer.max_steps(longest(memory));
         }
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());

@@ -6,6 +6,8 @@ use std::panic::Location;
 use serde::{Deserialize, Serialize};
 use witness::{Count, Coverage, Outcome};
 
+use dpor::Memory;
+
 use super::run::Ended;
 use crate::race::{Race, Seen};
 use crate::spec::Clause;
@@ -163,10 +165,12 @@ impl Tally {
             return String::new();
         };
         let line = line.map_or_else(String::new, |at| format!(", and is at {}", sync::line(at)));
-        format!(
-            "; CPU '{name}' has taken {steps} steps{line} (what waits for others in a loop is \
-             World::repeat_until)"
-        )
+        let loops = if race.memory_model() == Memory::Sc {
+            "what waits for others in a loop is World::repeat_until"
+        } else {
+            "which loops go round in vain is told only where memory is sequentially consistent"
+        };
+        format!("; CPU '{name}' has taken {steps} steps{line} ({loops})")
     }
 
     /// Times that each operation did something.

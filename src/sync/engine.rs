@@ -256,9 +256,15 @@ impl<T: Send + Sync + Hash> Published<T> {
         on_engine!(&self.0, published => published.load(step))
     }
 
+    /// As [`Word::store`].
     #[track_caller]
-    pub fn store(&self, step: Step, value: T) {
-        on_engine!(&self.0, published => published.store(step, value));
+    pub fn store(&self, step: Step, value: T, then: impl FnOnce() + 'static) -> bool {
+        match &self.0 {
+            Raw::Native(published) => published.store(step, value),
+            Raw::Shuttle(published) => return published.store(step, value, then),
+            Raw::Loom(published) => published.store(step, value),
+        }
+        false
     }
 
     pub fn peek(&self) -> Arc<T> {

@@ -30,7 +30,7 @@ mod mark;
 mod name;
 mod native;
 mod operation;
-pub(crate) mod order;
+pub mod order;
 mod panics;
 mod plain;
 mod progress;

@@ -127,19 +127,7 @@ impl Word {
                 set(word, step.object, value);
                 false
             }
-            Modelled(word) if !announced() => {
-                word.set(value);
-                false
-            }
-            Modelled(word) if memory::model() == Memory::Weak || order == Ordering::SeqCst => {
-                taking(|| word.store(value, order));
-                false
-            }
-            Modelled(word) => {
-                let cpu = exec::cpu();
-                exec::switching(|| word.store_then(value, order, move || arrives(cpu, then)));
-                true
-            }
+            Modelled(word) => store(word, value, order, then),
         }
     }
 
@@ -233,6 +221,22 @@ impl Word {
 
 fn set(word: &AtomicU64, object: u32, value: u64) {
     changed(object, word.swap(value, Ordering::Relaxed), value);
+}
+
+/// Stores it. If that is for later, it is true, and `then` is called when the value is in memory.
+#[track_caller]
+fn store(word: &memory::Word, value: u64, order: Ordering, then: impl FnOnce() + 'static) -> bool {
+    if !announced() {
+        word.set(value);
+        return false;
+    }
+    if memory::model() == Memory::Weak || order == Ordering::SeqCst {
+        taking(|| word.store(value, order));
+        return false;
+    }
+    let cpu = exec::cpu();
+    exec::switching(|| word.store_then(value, order, move || arrives(cpu, then)));
+    true
 }
 
 /// A store of `cpu` is in memory now.
@@ -430,23 +434,13 @@ impl<T: Hash> Published<T> {
     }
 
     #[track_caller]
-    pub fn store(&self, step: Step, value: T) {
+    pub fn store(&self, step: Step, value: T, then: impl FnOnce() + 'static) -> bool {
         let current = match self {
             Self::Consistent(current) => current,
             Self::Modelled(values, which) => {
                 let number = values.lock().len() as u64;
                 values.lock().push(Arc::new(value));
-                if !announced() {
-                    which.set(number);
-                } else if memory::model() == Memory::Weak {
-                    taking(|| which.store(number, Ordering::Release));
-                } else {
-                    let cpu = exec::cpu();
-                    exec::switching(|| {
-                        which.store_then(number, Ordering::Release, move || arrives(cpu, || ()))
-                    });
-                }
-                return;
+                return store(which, number, Ordering::Release, then);
             }
         };
         announce(step);
@@ -455,6 +449,7 @@ impl<T: Hash> Published<T> {
             engine::changed(step.object, digest_of(&current.1), digest_of(&value));
         }
         *current = (current.0 + 1, Arc::new(value));
+        false
     }
 
     pub fn peek(&self) -> Arc<T> {
@@ -593,7 +588,7 @@ mod tests {
                 round(cpu, || published.peek()[0]);
                 if cpu == 0 {
                     for value in [2, 3, 1] {
-                        published.store(Step::new(object, Access::Write), [value; 20]);
+                        published.store(Step::new(object, Access::Write), [value; 20], || ());
                     }
                 } else {
                     published.load(Step::new(object, Access::Read));

@@ -107,6 +107,27 @@ impl Trace {
         self.taken.resize(self.steps.len(), taken);
     }
 
+    /// The CPU's store is in memory now. If nobody has taken a step since the CPU stored it, the
+    /// two are one.
+    fn arrived(&mut self, taken: usize, cpu: usize, name: Name, what: &str, at: &Location<'_>) {
+        let says_only = |step: &&mut Step| {
+            step.kind == StepKind::Return
+                || step.kind == StepKind::Note && step.object.is_empty() && step.now.is_empty()
+        };
+        let now = self.changes();
+        let last = self.steps.iter_mut().rev().find(|step| !says_only(step));
+        if let Some(step) = last.filter(|step| step.cpu == cpu && step.text == buffered(what)) {
+            step.text = what.to_owned();
+            step.now.extend(now);
+            return;
+        }
+        let text = format!("{what} reaches memory");
+        self.push(taken, cpu, StepKind::Store, name.to_string(), text, at);
+        if let Some(step) = self.steps.last_mut() {
+            step.now.splice(0..0, now);
+        }
+    }
+
     /// Of a deadlock, what each CPU of the circle waits for: the one that closes it first, since it
     /// is the one that runs.
     pub(super) fn violation(
@@ -208,19 +229,32 @@ fn tell(watch: fn(&Taken<'_>), kind: StepKind, object: Option<Name>, text: &str)
     }
 }
 
+/// A store that has not reached memory yet.
+fn buffered(what: &str) -> String {
+    format!("{what}, in its store buffer")
+}
+
+/// Adds a step that stores; `later` is true if that is for later, when it [arrives](arrives).
+#[track_caller]
+pub(crate) fn stores(name: Name, later: bool, what: impl FnOnce() -> String) {
+    event(StepKind::Store, Some(name), || if later { buffered(&what()) } else { what() });
+}
+
+/// What the current CPU has stored before, in that line, is in memory now.
+pub(crate) fn arrives(at: &'static Location<'static>, name: Name, what: impl FnOnce() -> String) {
+    exec::with(|exec| {
+        if let Some(trace) = &exec.trace
+            && exec.running()
+        {
+            trace.lock().arrived(exec.announced(), exec::cpu(), name, &what(), at);
+        }
+    });
+}
+
 /// Adds a step to the trace, if there is one; `text` is not evaluated otherwise.
 #[track_caller]
 pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() -> String) {
-    event_at(Location::caller(), kind, object, text);
-}
-
-/// The same of what began elsewhere.
-pub(crate) fn event_at(
-    at: &'static Location<'static>,
-    kind: StepKind,
-    object: Option<Name>,
-    text: impl FnOnce() -> String,
-) {
+    let at = Location::caller();
     let mut text = Some(text);
     let mut said = None;
     if let Some(&watch) = WATCH.get() {

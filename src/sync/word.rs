@@ -13,7 +13,7 @@ use super::engine::{self, Access, Order, Step};
 use super::exec;
 use super::name::Name;
 use super::state::digest_of;
-use super::trace::{event, event_at};
+use super::trace::{self, event};
 use witness::StepKind;
 
 /// What fits into one machine word.
@@ -119,19 +119,10 @@ impl<T: Scalar> Word<T> {
     #[track_caller]
     pub fn store(&self, value: T, order: Ordering) {
         let (name, at) = (self.name, Location::caller());
-        let arrives = move || {
-            event_at(at, StepKind::Store, Some(name), || {
-                format!("{name} := {} reaches memory", value.show())
-            })
-        };
-        let is_on_its_way = self.raw.store(self.step(Access::Write), value.pack(), order, arrives);
-        event(StepKind::Store, Some(name), || {
-            format!(
-                "{name} := {}{}",
-                value.show(),
-                if is_on_its_way { ", in its store buffer" } else { "" }
-            )
-        });
+        let what = move || format!("{name} := {}", value.show());
+        let arrives = move || trace::arrives(at, name, what);
+        let later = self.raw.store(self.step(Access::Write), value.pack(), order, arrives);
+        trace::stores(name, later, what);
     }
 
     /// Replaces the value by `change` of it, in one step; returns the one before. Fully ordered, as
@@ -264,8 +255,11 @@ impl<T: Send + Sync + Hash> Published<T> {
     /// Points it to `value`.
     #[track_caller]
     pub fn publish(&self, value: T) {
-        self.raw.store(Step::new(self.id, Access::Write), value);
-        event(StepKind::Store, Some(self.name), || format!("{} published", self.name));
+        let (name, at) = (self.name, Location::caller());
+        let what = move || format!("{name} published");
+        let arrives = move || trace::arrives(at, name, what);
+        let later = self.raw.store(Step::new(self.id, Access::Write), value, arrives);
+        trace::stores(name, later, what);
     }
 
     /// What it points to, for audits and pictures only.

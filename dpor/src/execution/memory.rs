@@ -6,12 +6,62 @@ use crate::log::Did;
 use crate::memory::Memory;
 use crate::report::Unfinished;
 use crate::strategy::Explore;
-use crate::trace::Frame;
+use crate::trace::{Frame, NONE};
 
 impl Core {
     /// The task that was just spawned is a store of the current one.
     pub(crate) fn is_store(&mut self, id: usize) {
         self.tasks[id].owner = self.current as u32;
+    }
+
+    /// The task whose steps and stores a step of this one is among: what goes to memory is no
+    /// switch of its task.
+    pub(crate) fn owner(&self, task: usize) -> usize {
+        match self.tasks[task].owner {
+            NONE => task,
+            owner => owner as usize,
+        }
+    }
+
+    /// The stores that could go to memory now.
+    pub(crate) fn stores_under_way(&self) -> impl Iterator<Item = usize> + '_ {
+        let enabled = self.trace.frame(self.trace.depth).enabled.iter();
+        let none = self.memory == Memory::Sc;
+        enabled.filter(move |&task| !none && self.tasks[task].owner != NONE)
+    }
+
+    /// Does a step of the task leave this store behind, which came before it?
+    pub(crate) fn overtakes(&self, task: usize, store: usize) -> bool {
+        let owner = self.owner(task);
+        self.tasks[store].owner == owner as u32 && (task == owner || task > store)
+    }
+
+    /// Has something overtaken the store before this event, when it could have gone to memory?
+    pub(crate) fn is_overtaken(&self, store: usize, event: usize) -> bool {
+        let mut before = self.trace.frames()[..event].iter().rev();
+        let last = before.find(|frame| self.overtakes(frame.task as usize, store));
+        last.is_some_and(|frame| frame.enabled.contains(store))
+    }
+
+    /// How many stores the task's step, as this event, is the first to overtake.
+    pub(crate) fn overtaken_by(&self, task: usize, event: usize) -> u32 {
+        if self.memory == Memory::Sc {
+            return 0;
+        }
+        let enabled = self.trace.frame(event).enabled.iter();
+        let first =
+            |&store: &usize| self.overtakes(task, store) && !self.is_overtaken(store, event);
+        enabled.filter(first).count() as u32
+    }
+
+    /// Could the owner go on in the state before this event, or a store of its that nothing has
+    /// overtaken yet?
+    pub(crate) fn goes_on(&self, owner: usize, event: usize) -> bool {
+        let enabled = &self.trace.frame(event).enabled;
+        let store = |store: usize| {
+            self.tasks[store].owner == owner as u32 && !self.is_overtaken(store, event)
+        };
+        enabled.contains(owner) || self.memory != Memory::Sc && enabled.iter().any(store)
     }
 
     /// Which of `of` outcomes the last event has, which is the current task's: in the end each of

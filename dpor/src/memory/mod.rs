@@ -121,9 +121,9 @@
 //! [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that could
 //! still be read, is no part of what they are told of the state.
 //! [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through
-//! outcomes, so it is not begun under [`Memory::Weak`]; under the others a store that goes to
-//! memory is a switch. All of these say so
-//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). A loop that waits until a load
+//! outcomes, so it is not begun under [`Memory::Weak`]. All of these say so
+//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). Under the others a store that
+//! goes to memory is no switch, and one that is overtaken counts as a preemption. A loop that waits until a load
 //! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen
 //! some day.
 //!

@@ -172,12 +172,22 @@ impl Fewest {
         hash
     }
 
-    /// Names the state at hand and the task that runs.
-    fn key(&self, core: &Core, sum: u128, running: usize) -> u128 {
+    /// Names the state at hand, or that after a step of `next`, and the task that runs.
+    fn key(&self, core: &Core, sum: u128, running: usize, next: Option<usize>) -> u128 {
         let origin = |task: &Task| u128::from(task.origin);
         let held_back = core.tasks().iter().filter(|task| task.round.held_back);
         let held_back = held_back.fold(0u128, |all, task| all.wrapping_add(mix(1, origin(task))));
-        mix(mix(sum, origin(&core.tasks()[running])), held_back)
+        let depth = core.trace.depth;
+        let overtaken = |store: &usize| {
+            next != Some(*store)
+                && (core.is_overtaken(*store, depth)
+                    || next.is_some_and(|next| core.overtakes(next, *store)))
+        };
+        let stores = core
+            .stores_under_way()
+            .filter(overtaken)
+            .fold(held_back, |all, store| all.wrapping_add(mix(2, origin(&core.tasks()[store]))));
+        mix(mix(sum, origin(&core.tasks()[running])), stores)
     }
 
     /// The class that running `task` next leads to, unless it is a try.
@@ -196,12 +206,13 @@ impl Fewest {
             core.trace.last_on(op.object),
         );
         let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
-        Some(self.key(core, sum, task))
+        Some(self.key(core, sum, core.owner(task), Some(task)))
     }
 
     /// Note who touched what, and take up what was put off for want of sharing.
     fn touched(&mut self, core: &Core, task: usize, op: Op) {
-        let (name, task) = (core.creators[op.object.0 as usize], core.tasks()[task].origin);
+        let task = core.tasks()[core.owner(task)].origin;
+        let name = core.creators[op.object.0 as usize];
         let sharing = self.objects.entry(name).or_insert_with(|| Sharing {
             task,
             shared: false,
@@ -239,26 +250,39 @@ impl Fewest {
         let state = core.trace.frame(depth);
         let parent = self.trail.last().copied().unwrap_or(NONE);
         let Some(last) = core.trace.events().last() else {
-            let first = state.enabled.iter().next()?;
-            for task in state.enabled.iter().skip(1) {
+            let overtaken = |&task: &usize| core.overtaken_by(task, depth);
+            let first = state.enabled.iter().min_by_key(overtaken)?;
+            for task in state.enabled.iter().filter(|&task| task != first) {
                 let (node, key) = (self.node(parent, task), self.key_after(core, task));
-                self.push(Item { node, cost: (0, 0), key });
+                self.push(Item { node, cost: (overtaken(&task), 0), key });
             }
             return Some(first);
         };
-        let (running, cost) = (last.task as usize, (last.preemptions, last.switches));
+        let (running, cost) = (core.owner(last.task as usize), (last.preemptions, last.switches));
         let sum = self.hashes[depth - 1].1;
-        let key = self.key(core, sum, running);
+        let key = self.key(core, sum, running, None);
         match self.visited.get(&key) {
             Some(&seen) if seen <= cost => return None,
             _ => drop(self.visited.insert(key, cost)),
         }
-        if state.enabled.contains(running) {
-            let cost = (cost.0 + 1, cost.1 + 1);
+        // What need not stay on its way goes to memory at once.
+        let own: Vec<_> =
+            state.enabled.iter().filter(|&task| core.owner(task) == running).collect();
+        let waits = |task: &&usize| **task != running && !core.is_overtaken(**task, depth);
+        if let Some(&next) = own.iter().find(waits).or(own.first()) {
+            for &task in own.iter().filter(|&&task| task != next) {
+                let cost = (cost.0 + core.overtaken_by(task, depth), cost.1);
+                let (node, key) = (self.node(parent, task), self.key_after(core, task));
+                self.push(Item { node, cost, key });
+            }
+            let goes_on = core.goes_on(running, depth);
+            let cost = (cost.0 + u32::from(goes_on), cost.1 + 1);
             if !self.worse_than_best(cost) {
-                let name = core.creators[core.tasks()[running].op.object.0 as usize];
-                let shared = self.objects.get(&name).is_some_and(|object| object.shared);
-                for task in state.enabled.iter().filter(|&task| task != running) {
+                let name = core.creators[core.tasks()[next].op.object.0 as usize];
+                let shared = !goes_on
+                    || own.len() > 1
+                    || self.objects.get(&name).is_some_and(|object| object.shared);
+                for task in state.enabled.iter().filter(|&task| core.owner(task) != running) {
                     let (node, key) = (self.node(parent, task), self.key_after(core, task));
                     let item = Item { node, cost, key };
                     if shared {
@@ -270,7 +294,7 @@ impl Fewest {
                     }
                 }
             }
-            return Some(running);
+            return Some(next);
         }
         let cost = (cost.0, cost.1 + 1);
         if self.worse_than_best(cost) {
