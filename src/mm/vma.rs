@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::Ordering::Acquire;
 
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, World};
@@ -136,9 +137,11 @@ impl Vma {
         let retries = RetryLoop::new();
         loop {
             retries.round(|| world.fingerprint());
-            let before = seq.read();
+            // smp_rmb in read_seqcount_begin and read_seqcount_retry
+            let before = seq.load(Acquire);
             if before % 2 == 0 {
                 let address = self.vma_address_now(world, page);
+                sync::fence(Acquire);
                 if seq.read() == before {
                     return address;
                 }

@@ -400,7 +400,11 @@ pub(crate) fn switches(before: &Step, after: &Step) -> bool {
 pub(crate) fn found(witness: &Witness) -> String {
     let (found, all, forced) =
         (&witness.found, u64::from(witness.switches), u64::from(witness.preemptions));
+    let buffered = matches!(found.memory_model.as_str(), "TSO" | "PSO");
     let switches = match forced {
+        _ if buffered && forced > 0 => {
+            format!("{}; preemptions and overtaken stores: {forced}", plural(all, "switch"))
+        }
         0 => format!("{}, none preemptive", plural(all, "switch")),
         _ if forced == all => plural(forced, "preemptive switch"),
         _ => format!("{} of {all}", plural(forced, "preemptive switch")),
