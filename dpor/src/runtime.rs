@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
@@ -35,7 +36,8 @@ struct Here {
     current: Cell<usize>,
     aborting: Cell<bool>,
     memory: Cell<Memory>,
-    engine: RefCell<Option<Box<Engine>>>,
+    /// Not dropped by the thread's end, which would have to be seen to at every access.
+    engine: RefCell<Option<ManuallyDrop<Box<Engine>>>>,
 }
 
 thread_local! {
@@ -66,7 +68,7 @@ pub(crate) fn enter(engine: Engine) {
         assert!(slot.is_none(), "an Explorer cannot run inside another's program");
         here.aborting.set(false);
         here.memory.set(engine.core.memory);
-        *slot = Some(Box::new(engine));
+        *slot = Some(ManuallyDrop::new(Box::new(engine)));
     });
 }
 
@@ -75,7 +77,8 @@ pub(crate) fn leave() -> Option<Box<Engine>> {
     HERE.with(|here| {
         here.aborting.set(false);
         here.memory.set(Memory::Sc);
-        here.engine.try_borrow_mut().ok().and_then(|mut engine| engine.take())
+        let engine = here.engine.try_borrow_mut().ok().and_then(|mut engine| engine.take());
+        engine.map(ManuallyDrop::into_inner)
     })
 }
 
