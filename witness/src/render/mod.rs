@@ -18,6 +18,9 @@ pub use svg::svg;
 pub use table::{line, summary, table};
 pub use text::{rows, text};
 
+use crate::story::Shown;
+use crate::{Witness, brief};
+
 /// The narrowest width text is laid out for; narrower requests are treated like this one.
 pub const MIN_WIDTH: usize = 40;
 
@@ -50,6 +53,17 @@ pub enum Detail {
     Full,
     /// The fifteen steps, at most, that are the race itself, as far as they can be told.
     Brief,
+}
+
+/// What a drawing is made of: the witness without what would harm a page, and which of its steps to
+/// show.
+fn prepared(witness: &Witness, ascii: bool, detail: Detail) -> (Witness, Shown) {
+    let mut witness = clean::witness(witness, ascii);
+    let shown = Shown::new(&witness, detail);
+    if detail == Detail::Brief {
+        brief::only(&mut witness, &shown.rows);
+    }
+    (witness, shown)
 }
 
 /// Any of this crate's values as indented JSON, for example a [`Witness`](crate::Witness) or a
