@@ -365,7 +365,7 @@ impl Core {
         self.pulse.resume(paused);
     }
 
-    /// Choose among the tasks that shuttle can run.
+    /// Choose among the tasks that have not ended.
     pub(crate) fn next(
         &mut self,
         strategy: &mut dyn Explore,

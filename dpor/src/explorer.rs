@@ -11,6 +11,7 @@ use std::time::Duration;
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
 use crate::commute::Checked;
+use crate::coroutines::{self, Coroutines};
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::hook;
@@ -60,6 +61,7 @@ pub struct Explorer {
     shard: Option<(u32, u32)>,
     resumed: Option<Saved>,
     stack_size: usize,
+    on_shuttle: bool,
     rules: Rules,
     fairness: Fairness,
     patience: Patience,
@@ -82,6 +84,7 @@ impl Explorer {
             shard: None,
             resumed: None,
             stack_size,
+            on_shuttle: false,
             rules,
             fairness: Fairness::default(),
             patience: Patience::default(),
@@ -207,6 +210,14 @@ impl Explorer {
     /// for any time.
     pub fn stall_after(mut self, after: Duration) -> Self {
         self.patience.after = after;
+        self
+    }
+
+    /// Let shuttle run the tasks. Random strategies and replays do that anyway. The others have
+    /// coroutines of their own, which takes a fraction of the time and makes no other difference;
+    /// but what shuttle has besides primitives, thread locals say, is not there then.
+    pub fn on_shuttle(mut self) -> Self {
+        self.on_shuttle = true;
         self
     }
 
@@ -406,19 +417,29 @@ impl Explorer {
             core.log = Some(Log::default());
             strategy = Box::new(Commuting::new(strategy, Arc::clone(checked), &core));
         }
+        let (session, stack_size) = (Session::new(self.options.clone()), self.stack_size);
         runtime::enter(Engine {
             core,
             strategy,
-            session: Session::new(self.options.clone()),
-            stack_size: self.stack_size,
+            session,
+            stack_size,
+            coroutines: Coroutines::new(stack_size),
         });
         let _leave = Leave;
-        let mut config = Config::new();
-        config.stack_size = self.stack_size;
-        config.failure_persistence = FailurePersistence::None;
-        config.max_steps = MaxSteps::None;
+        let samples = matches!(
+            self.strategy,
+            Strategy::Random { .. } | Strategy::Pct { .. } | Strategy::Urw { .. }
+        );
         hook::with_quiet(true, || {
-            Runner::new(Driver, config).run(move || runtime::run_task(&*program))
+            if self.on_shuttle || samples || matches!(self.strategy, Strategy::Replay(_)) {
+                let mut config = Config::new();
+                config.stack_size = stack_size;
+                config.failure_persistence = FailurePersistence::None;
+                config.max_steps = MaxSteps::None;
+                Runner::new(Driver, config).run(move || runtime::run_task(&*program));
+            } else {
+                coroutines::run(&program);
+            }
         });
         let mut engine = runtime::leave().expect("the exploration was entered above");
         let Engine { core, strategy, session, .. } = &mut *engine;
@@ -437,7 +458,7 @@ const UNITS_PER_SHARD: u64 = 16;
 /// Deeper, the states above the units would cost more than is won.
 const DEEPEST_UNITS: usize = 12;
 
-/// Leaves the exploration also if shuttle panics.
+/// Leaves the exploration also if something panics.
 struct Leave;
 
 impl Drop for Leave {

@@ -248,6 +248,7 @@ mod readme {}
 
 mod access;
 mod commute;
+mod coroutines;
 mod data;
 mod dependence;
 mod execution;

@@ -1,15 +1,17 @@
-//! What the program under test calls, and the scheduler that shuttle calls.
+//! What the program under test calls, and the scheduler that is asked who goes on.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
 use shuttle_engine::runtime::execution::ExecutionState;
-use shuttle_engine::runtime::thread::switch;
+use shuttle_engine::runtime::thread;
 use shuttle_engine::scheduler::{Schedule, Scheduler, Task, TaskId};
 
 use crate::access::{Access, ObjectId, Op};
+use crate::coroutines::{self, Coroutines};
 use crate::data::{DataId, DataRace};
 use crate::execution::{Core, Next};
 use crate::hook::with_quiet;
@@ -27,13 +29,15 @@ pub(crate) struct Engine {
     pub(crate) strategy: Box<dyn Explore>,
     pub(crate) session: Session,
     pub(crate) stack_size: usize,
+    pub(crate) coroutines: Coroutines,
 }
 
 struct Here {
     current: Cell<usize>,
     aborting: Cell<bool>,
     memory: Cell<Memory>,
-    engine: RefCell<Option<Box<Engine>>>,
+    /// Not dropped by the thread's end, which would have to be seen to at every access.
+    engine: RefCell<Option<ManuallyDrop<Box<Engine>>>>,
 }
 
 thread_local! {
@@ -64,7 +68,7 @@ pub(crate) fn enter(engine: Engine) {
         assert!(slot.is_none(), "an Explorer cannot run inside another's program");
         here.aborting.set(false);
         here.memory.set(engine.core.memory);
-        *slot = Some(Box::new(engine));
+        *slot = Some(ManuallyDrop::new(Box::new(engine)));
     });
 }
 
@@ -73,7 +77,8 @@ pub(crate) fn leave() -> Option<Box<Engine>> {
     HERE.with(|here| {
         here.aborting.set(false);
         here.memory.set(Memory::Sc);
-        here.engine.try_borrow_mut().ok().and_then(|mut engine| engine.take())
+        let engine = here.engine.try_borrow_mut().ok().and_then(|mut engine| engine.take());
+        engine.map(ManuallyDrop::into_inner)
     })
 }
 
@@ -87,6 +92,11 @@ pub(crate) fn memory() -> Memory {
 /// `Drop` at any time.
 pub fn aborting() -> bool {
     HERE.with(|here| here.aborting.get())
+}
+
+/// Let the scheduler choose who goes on.
+fn switch() {
+    if coroutines::runs() { coroutines::switch() } else { thread::switch() }
 }
 
 /// True if the execution is over, for a caller that is unwinding already; unwinds any other.
@@ -395,28 +405,32 @@ pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle
 /// The same for what does not begin with all of the task's stores in memory.
 #[track_caller]
 pub(crate) fn spawn_alone<F: FnOnce() + 'static>(name: &str, f: F) -> usize {
-    let body = move || {
-        run_task(|| {
-            f();
-            ExecutionState::drop_task_locals();
-        });
-    };
-    spawn_body(name, Box::new(body))
-}
-
-#[track_caller]
-fn spawn_body(name: &str, body: Box<dyn FnOnce()>) -> usize {
     if over() {
         return 0;
     }
-    let stack_size = with_engine(|engine| engine.stack_size);
-    let task =
-        usize::from(ExecutionState::spawn_thread(body, stack_size, None, None, Location::caller()));
+    let task = if coroutines::runs() {
+        coroutines::spawn(|| run_task(f))
+    } else {
+        let body = || {
+            run_task(|| {
+                f();
+                ExecutionState::drop_task_locals();
+            });
+        };
+        let stack_size = with_engine(|engine| engine.stack_size);
+        usize::from(ExecutionState::spawn_thread(
+            Box::new(body),
+            stack_size,
+            None,
+            None,
+            Location::caller(),
+        ))
+    };
     with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, name));
     task
 }
 
-/// The body of every task: keep panics from shuttle, and note the end.
+/// The body of every task: keep panics in, and note the end.
 pub(crate) fn run_task(f: impl FnOnce()) {
     // A task that starts when the execution is over only drops what it owns.
     let result = catch_unwind(AssertUnwindSafe(|| if aborting() { drop(f) } else { f() }));
@@ -433,24 +447,66 @@ pub(crate) fn run_task(f: impl FnOnce()) {
     });
 }
 
+/// Finish the last execution and prepare the next; false if there is none.
+pub(crate) fn new_execution() -> bool {
+    with_quiet(false, || {
+        // What the last execution's tasks shared ends here, outside of the engine.
+        let named = with_engine(|engine| engine.core.naming.take());
+        drop(named);
+        let more = with_engine(|engine| {
+            engine.core.pulse.exploration();
+            let more = engine.session.next_execution(&mut engine.core, &mut *engine.strategy);
+            engine.core.pulse.program();
+            more
+        });
+        HERE.with(|here| here.aborting.set(false));
+        more
+    })
+}
+
+/// Who of the coroutines goes on, when this one runs; nobody if there are none.
+pub(crate) fn next_task(current: Option<usize>) -> Option<usize> {
+    with_engine(|Engine { core, strategy, coroutines, .. }| {
+        choose(core, &mut **strategy, coroutines.live.iter().copied(), current)
+    })
+}
+
+/// Who of these tasks goes on, when this one runs; nobody if there are none.
+fn choose(
+    core: &mut Core,
+    strategy: &mut dyn Explore,
+    tasks: impl Iterator<Item = usize> + Clone,
+    current: Option<usize>,
+) -> Option<usize> {
+    // All have ended.
+    tasks.clone().next()?;
+    with_quiet(false, || {
+        core.pulse.exploration();
+        let task = match core.next(strategy, tasks.clone()) {
+            Next::Run(task) => task,
+            Next::Abort => {
+                HERE.with(|here| here.aborting.set(true));
+                // Let each task unwind in one go.
+                tasks
+                    .clone()
+                    .find(|&task| Some(task) == current)
+                    .or_else(|| tasks.clone().next())?
+            }
+        };
+        core.current = task;
+        core.pulse.task(task, core.tasks()[task].at);
+        core.pulse.program();
+        HERE.with(|here| here.current.set(task));
+        Some(task)
+    })
+}
+
 /// The scheduler that shuttle sees; what it knows is in `HERE`.
 pub(crate) struct Driver;
 
 impl Scheduler for Driver {
     fn new_execution(&mut self) -> Option<Schedule> {
-        with_quiet(false, || {
-            // What the last execution's tasks shared ends here, outside of the engine.
-            let named = with_engine(|engine| engine.core.naming.take());
-            drop(named);
-            let more = with_engine(|engine| {
-                engine.core.pulse.exploration();
-                let more = engine.session.next_execution(&mut engine.core, &mut *engine.strategy);
-                engine.core.pulse.program();
-                more
-            });
-            HERE.with(|here| here.aborting.set(false));
-            more.then(|| Schedule::new(0))
-        })
+        new_execution().then(|| Schedule::new(0))
     }
 
     fn next_task(
@@ -459,31 +515,10 @@ impl Scheduler for Driver {
         current: Option<TaskId>,
         _yielding: bool,
     ) -> Option<TaskId> {
-        with_quiet(false, || {
-            HERE.with(|here| {
-                let mut engine = here.engine.borrow_mut();
-                let engine = engine.as_mut().expect("the scheduler runs while exploring");
-                engine.core.pulse.exploration();
-                let tasks = runnable.iter().map(|task| usize::from(task.id()));
-                let task = match engine.core.next(&mut *engine.strategy, tasks.clone()) {
-                    Next::Run(task) => task,
-                    Next::Abort => {
-                        here.aborting.set(true);
-                        // Let each task unwind in one go.
-                        let current = current.map(usize::from);
-                        tasks
-                            .clone()
-                            .find(|&task| Some(task) == current)
-                            .or_else(|| tasks.clone().next())?
-                    }
-                };
-                engine.core.current = task;
-                engine.core.pulse.task(task, engine.core.tasks()[task].at);
-                engine.core.pulse.program();
-                here.current.set(task);
-                Some(TaskId::from(task))
-            })
-        })
+        let tasks = runnable.iter().map(|task| usize::from(task.id()));
+        let current = current.map(usize::from);
+        with_engine(|Engine { core, strategy, .. }| choose(core, &mut **strategy, tasks, current))
+            .map(TaskId::from)
     }
 
     fn next_u64(&mut self) -> u64 {

@@ -376,8 +376,12 @@ mod linux {
                 // Where only lines were compiled in, functions have no paths.
                 let file = place.as_ref().map_or("", |(file, _)| file);
                 let path = function.trim_start_matches(['<', '&', '*']);
-                outside |=
-                    path.starts_with("shuttle_engine::") || file.contains("/shuttle-engine-");
+                outside |= ["shuttle_engine::", "dpor::coroutines::"]
+                    .iter()
+                    .any(|outside| path.starts_with(outside))
+                    || ["/shuttle-engine-", "dpor/src/coroutines.rs"]
+                        .iter()
+                        .any(|outside| file.contains(outside));
                 let not_its = ["std::", "core::", "alloc::", "dpor::"]
                     .iter()
                     .any(|not_its| path.starts_with(not_its))

@@ -363,12 +363,16 @@ pub struct Drawing {
     #[arg(long, conflicts_with = "from_first_switch")]
     pub whole: bool,
 
+    /// Show the steps that decide it, fifteen at most
+    #[arg(long, conflicts_with_all = ["whole", "from_first_switch"])]
+    pub brief: bool,
+
     /// Begin at the first switch; of what comes before, show only what matters later
     #[arg(long)]
     pub from_first_switch: bool,
 
     /// Show every step, loads without effect too
-    #[arg(long, conflicts_with_all = ["whole", "from_first_switch"])]
+    #[arg(long, conflicts_with_all = ["whole", "brief", "from_first_switch"])]
     pub full: bool,
 
     /// Text in so many columns, 72 for a mail [default: those of the terminal, else COLUMNS, else
@@ -388,12 +392,15 @@ pub struct Drawing {
 impl Drawing {
     /// Which rows to show.
     pub fn detail(&self) -> Detail {
-        match (self.full, self.whole, self.from_first_switch) {
-            (true, ..) => Detail::Full,
-            (_, true, _) => Detail::Story,
-            (.., true) => Detail::FromFirstSwitch,
-            _ => Detail::Window,
-        }
+        [
+            (self.full, Detail::Full),
+            (self.whole, Detail::Story),
+            (self.brief, Detail::Brief),
+            (self.from_first_switch, Detail::FromFirstSwitch),
+        ]
+        .into_iter()
+        .find_map(|(asked, detail)| asked.then_some(detail))
+        .unwrap_or(Detail::Window)
     }
 
     pub fn format(&self) -> DrawFormat {

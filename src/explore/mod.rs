@@ -37,13 +37,13 @@ pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
-    /// Every interleaving, one of each class of equivalent ones: source-DPOR on shuttle.
-    /// Sequentially consistent.
+    /// Every interleaving, one of each class of equivalent ones: source-DPOR,
+    /// sequentially consistent.
     Exhaustive,
     /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
-    /// from twice. On shuttle, sequentially consistent, on one thread.
+    /// from twice. Sequentially consistent, on one thread.
     States,
-    /// Every interleaving, equivalent ones too: plain depth-first search on shuttle, to check
+    /// Every interleaving, equivalent ones too: plain depth-first search, to check
     /// [`Exhaustive`](Self::Exhaustive) against. Finishes for the smallest worlds only.
     Enumerate,
     /// A random walk under shuttle.

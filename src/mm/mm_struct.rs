@@ -209,22 +209,34 @@ impl World {
     ///
     /// What clauses know of the entries that name a page never runs ahead of the entries: one is
     /// taken off before, and put on after.
+    #[track_caller]
     pub(super) fn set_pte(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
-        self.change_pte_entry(mm, addr, pte, MmuWord::write)
+        let at = self.own_pte_before(mm, addr, pte);
+        let before = mm.pte(addr).write(pte);
+        self.own_pte(at, pte);
+        before
     }
 
     /// The same, and loads go on through the entry as it was until
     /// [`flush_tlb_page`](Self::flush_tlb_page) has waited for them. Kernel: `ptep_get_and_clear`,
     /// `ptep_set_wrprotect`.
+    #[track_caller]
     pub(super) fn set_pte_unflushed(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
-        self.change_pte_entry(mm, addr, pte, MmuWord::write_unflushed)
+        let at = self.own_pte_before(mm, addr, pte);
+        let before = mm.pte(addr).write_unflushed(pte);
+        self.own_pte(at, pte);
+        before
     }
 
     /// The same, and so do stores, where the entry says already that it was stored to: hardware
     /// comes back to it for its dirty bit alone. Kernel: `ptep_get_and_clear` and
     /// `set_tlb_ubc_flush_pending`, in `try_to_unmap_one`.
+    #[track_caller]
     pub(super) fn set_pte_unwaited(&self, mm: &Mm, addr: Addr, pte: Pte) -> Pte {
-        self.change_pte_entry(mm, addr, pte, MmuWord::write_unwaited)
+        let at = self.own_pte_before(mm, addr, pte);
+        let before = mm.pte(addr).write_unwaited(pte);
+        self.own_pte(at, pte);
+        before
     }
 
     /// Nothing goes through the entry as it was before any more. Waits; nobody who is waited for
@@ -233,25 +245,23 @@ impl World {
         mm.pte(addr).flush();
     }
 
+    /// As far as clauses know, the entry is about to hold `pte`, and names nothing meanwhile.
     #[track_caller]
-    fn change_pte_entry(
-        &self,
-        mm: &Mm,
-        addr: Addr,
-        pte: Pte,
-        write: impl Fn(&MmuWord<Pte>, Pte) -> Pte,
-    ) -> Pte {
+    fn own_pte_before(&self, mm: &Mm, addr: Addr, pte: Pte) -> PteLocation {
         let at = self.disown_pte(mm, addr);
         *mm.shadow(addr).entry.write() = pte;
         if let Some(page) = pte.page() {
             self.shadow_remap(mm, addr, page);
         }
-        let word = mm.pte(addr);
-        let before = write(word, pte);
+        at
+    }
+
+    /// And now it does.
+    #[track_caller]
+    fn own_pte(&self, at: PteLocation, pte: Pte) {
         self.ghost_entries(pte, |entries| {
             entries.insert(at, pte);
         });
-        before
     }
 
     /// From here on, as far as clauses know, the entry holds nothing. Called with the page-table

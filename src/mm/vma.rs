@@ -169,7 +169,9 @@ impl Vma {
     /// Must migration leave alone what is in it? Called with the anon_vma locked. Kernel:
     /// `is_vma_temporary_stack`, since 2.6.35.
     pub(super) fn is_temporary_stack(&self) -> bool {
-        self.exec_stack.as_ref().and_then(|stack| stack.incomplete.as_ref()).is_some_and(Word::read)
+        let marked = self.exec_stack.as_ref().and_then(|stack| stack.incomplete.as_ref());
+        // Not `Word::read` itself: it would not know who calls it.
+        marked.is_some_and(|marked| marked.read())
     }
 
     fn vma_address_now(&self, world: &World, page: PageRef) -> Result<Addr, Errno> {

@@ -24,8 +24,8 @@ use super::{loom, native, shuttle};
 pub enum Engine {
     /// Real threads: parking_lot and arc-swap. Finds little, and shows that the code really runs.
     Native,
-    /// Coroutines under shuttle; who goes next is decided by one of its schedulers, or exhaustively
-    /// by `dpor`. Sequentially consistent.
+    /// Coroutines; who goes next is decided by one of shuttle's schedulers, or exhaustively by
+    /// `dpor`. Sequentially consistent.
     Shuttle,
     /// loom: explores (most of) the C11 memory model.
     Loom,

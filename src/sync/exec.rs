@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -24,7 +25,8 @@ use crate::spec::Clause;
 pub const BOOT: usize = usize::MAX;
 
 thread_local! {
-    static EXEC: RefCell<Option<Arc<Exec>>> = const { RefCell::new(None) };
+    /// Not dropped by the thread's end, which would have to be seen to at every access.
+    static EXEC: RefCell<Option<ManuallyDrop<Arc<Exec>>>> = const { RefCell::new(None) };
     static CPU: Cell<usize> = const { Cell::new(BOOT) };
     /// Names for the objects that are made now, when it does not matter who makes them.
     static NAMING: Cell<Option<u64>> = const { Cell::new(None) };
@@ -99,19 +101,20 @@ impl Exec {
     /// Under loom it stays so afterwards: loom's main thread is a CPU like the others, on the same
     /// OS thread, and may end before them.
     pub fn enter<R>(self: &Arc<Self>, cpu: usize, f: impl FnOnce() -> R) -> R {
-        struct Restore(Option<Arc<Exec>>, usize);
+        struct Restore(Option<ManuallyDrop<Arc<Exec>>>, usize);
         impl Drop for Restore {
             fn drop(&mut self) {
-                EXEC.with(|exec| *exec.borrow_mut() = self.0.take());
+                let mine = EXEC.replace(self.0.take());
+                drop(mine.map(ManuallyDrop::into_inner));
                 CPU.set(self.1);
             }
         }
-        let before = EXEC.with(|exec| exec.borrow_mut().replace(self.clone()));
+        let before = EXEC.replace(Some(ManuallyDrop::new(self.clone())));
         IN_ENGINE.set(false);
         let mut restore = Restore(before, CPU.replace(cpu));
         if self.engine == Engine::Loom {
             let Restore(before, _) = &mut restore;
-            drop(before.take());
+            drop(before.take().map(ManuallyDrop::into_inner));
             std::mem::forget(restore);
         }
         f()
@@ -326,7 +329,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&Exec) -> R) -> R {
     EXEC.with(|exec| {
         f(exec
             .borrow()
-            .as_deref()
+            .as_ref()
             .expect("modelled objects live inside an execution: see Race::check"))
     })
 }
@@ -340,7 +343,7 @@ pub(super) fn lives(place: u32) -> (u32, u32) {
 /// Leaves the execution that loom's last one has left behind.
 pub(super) fn leave() {
     set_cpu(BOOT);
-    EXEC.set(None);
+    drop(EXEC.take().map(ManuallyDrop::into_inner));
 }
 
 /// The CPU that runs; [`BOOT`] while the world is built and audited.

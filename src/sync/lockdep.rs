@@ -3,10 +3,12 @@
 
 use std::hash::Hash;
 use std::panic::Location;
+use std::ptr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use dpor::Digest;
 
+use super::engine::by_states;
 use super::exec::{BOOT, clause, cpu, now, with};
 use super::mark::Mark;
 use super::name::Name;
@@ -183,9 +185,13 @@ pub(super) fn ordered(name: Name) {
         let mut tables = exec.tables.lock();
         let Tables { cpus, edges, .. } = &mut *tables;
         for held in &cpus[cpu()].held {
-            let edge = LockEdge { earlier: held.name, later: name, at };
-            if !edges.contains(&edge) {
-                edges.push(edge);
+            let earlier = held.name;
+            // A place goes by its address here: where a compiler has it twice, so do we.
+            let known = |edge: &LockEdge| {
+                ptr::eq(edge.at, at) && edge.earlier == earlier && edge.later == name
+            };
+            if !edges.iter().any(known) {
+                edges.push(LockEdge { earlier, later: name, at });
             }
         }
     });
@@ -318,7 +324,9 @@ pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode) {
         if me != BOOT {
             tables.cpus[me].waits_for = None;
             tables.cpus[me].held.push(HeldLock { lock, name, kind });
-            tables.cpus[me].holds = tables.cpus[me].holds.wrapping_add(digest_of(&name).key());
+            if by_states() {
+                tables.cpus[me].holds = tables.cpus[me].holds.wrapping_add(digest_of(&name).key());
+            }
         }
     });
 }
@@ -340,7 +348,9 @@ pub(super) fn released(lock: u32, owner: usize) {
             let CpuState { held, holds, .. } = &mut tables.cpus[owner];
             if let Some(at) = held.iter().rposition(|l| l.lock == lock) {
                 let HeldLock { name, .. } = held.remove(at);
-                *holds = holds.wrapping_sub(digest_of(&name).key());
+                if by_states() {
+                    *holds = holds.wrapping_sub(digest_of(&name).key());
+                }
             }
         }
     });

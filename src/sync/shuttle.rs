@@ -1,4 +1,4 @@
-//! Raw primitives on shuttle: CPUs are coroutines of one OS thread, and whoever the scheduler
+//! Raw primitives on shuttle and `dpor`: CPUs are coroutines of one OS thread, and whoever the scheduler
 //! picked runs alone until its next step. So state is plain data behind an uncontended lock; all
 //! there is to do is to announce each step before it happens.
 

@@ -383,10 +383,10 @@ fn seen(claim: &Claim) -> String {
         return format!("{none}{others}.");
     };
     let style = Style { hide_source: true, detail: Detail::Brief, ..Style::default() };
-    let (clause, file) = (&witness.clause, verdicts::name(witness));
+    let (clause, file) = (&witness.clause, verdicts::file(witness));
     format!(
         "{clause} in {} under {} ([all of \
-         it](tests/catalogue/golden/{file}.snap)):\n\n```text\n{}```\n",
+         it]({file})):\n\n```text\n{}```\n",
         witness.race,
         witness.protocol,
         render::rows(witness, 96, style)

@@ -1,15 +1,17 @@
 //! Every case has the documented verdict, the numbers in `golden/verdicts.snap`, and for each
-//! violation its shortest witness in `golden/`, so that a change of either shows in review.
-//! `INSTA_UPDATE=always` writes them anew.
+//! violation its shortest witness in `witnesses/`, so that a change of either shows in review.
+//! `INSTA_UPDATE=always` writes the numbers anew, `SPEC_BLESS=1` the witnesses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use lockwalk::witness::render::{self, Style};
 use lockwalk::{Documented, Method, Options, Outcome, Schedule, Witness};
 
 use super::common::{self, Case};
-use super::{EXPLORED, LIMIT, explored, written};
+use super::{EXPLORED, LIMIT, explored, generated, written};
 
 const WIDTH: usize = 100;
 
@@ -28,23 +30,20 @@ fn every_verdict_is_the_documented_one() {
     let at_the_start: Vec<_> = witnesses
         .iter()
         .filter(|(_, witness)| witness.steps.is_empty())
-        .map(|(_, witness)| name(witness))
+        .map(|(_, witness)| format!("{} under {}", witness.race, witness.protocol))
         .collect();
     assert!(at_the_start.is_empty(), "violated before any CPU takes a step: {at_the_start:?}");
     // What a lock or a word does is the doing of who calls it. An assertion of the race's has its
     // place in its text.
+    let places = ["src/mm/", "src/races/", "src/sync/panics.rs"];
     let nowhere = |(_, witness): &(&Case, &Witness)| {
-        let mut steps = witness.steps.iter();
-        steps
-            .find(|step| {
-                step.at.starts_with("src/sync/") && !step.at.starts_with("src/sync/panics.rs")
-            })
-            .cloned()
+        let has_place = |at: &str| places.iter().any(|place| at.starts_with(place));
+        witness.steps.iter().find(|step| !has_place(&step.at)).cloned()
     };
     assert_eq!(
         witnesses.iter().filter_map(nowhere).collect::<Vec<_>>(),
         [],
-        "a step is said to be the vocabulary's"
+        "a step is not said to be the protocol's, nor the race's"
     );
     witnesses.iter().for_each(|(case, witness)| replays(case, witness));
     let mut lines = EXPLORED.iter().map(|(_, outcome)| line(outcome));
@@ -53,17 +52,82 @@ fn every_verdict_is_the_documented_one() {
         None => lines.next().expect("a line for each case"),
     };
     golden("verdicts", &common::cases().iter().map(whole).collect::<String>());
-    for (_, witness) in &witnesses {
-        let style = Style { hide_source: true, ..Style::default() };
-        golden(&name(witness), &render::text(witness, WIDTH, style));
+    stand(&TOLD.files);
+}
+
+/// The files of `witnesses/`, with their text, and in which of them a race under a protocol is told.
+/// Where a race goes the same way under several protocols, the first of them stands for all.
+struct Told {
+    files: BTreeMap<PathBuf, String>,
+    place: BTreeMap<(String, String), PathBuf>,
+}
+
+static TOLD: LazyLock<Told> = LazyLock::new(|| {
+    let style = Style { hide_source: true, ..Style::default() };
+    let mut stories: Vec<(String, Vec<&Witness>)> = Vec::new();
+    for witness in EXPLORED.iter().filter_map(|(_, outcome)| outcome.witness.as_ref()) {
+        let Witness { race, clause, what, .. } = witness;
+        let rows = render::rows(witness, WIDTH, style);
+        let story = format!("{race}\n{clause}\n{what}\n{rows}");
+        match stories.iter_mut().find(|(known, _)| *known == story) {
+            Some((_, others)) => others.push(witness),
+            None => stories.push((story, vec![witness])),
+        }
     }
-    let expected: BTreeSet<_> =
-        witnesses.iter().map(|(_, witness)| name(witness)).chain(["verdicts".to_owned()]).collect();
-    let odd: Vec<_> = golden_files().symmetric_difference(&expected).cloned().collect();
+    let mut told = Told { files: BTreeMap::new(), place: BTreeMap::new() };
+    for (_, witnesses) in stories {
+        let first = witnesses[0];
+        let file: PathBuf =
+            ["witnesses", &first.race, &format!("{}.txt", first.protocol)].iter().collect();
+        let mut text = render::text(first, WIDTH, style);
+        let others: Vec<_> = witnesses[1..].iter().map(|other| &*other.protocol).collect();
+        if !others.is_empty() {
+            text += &format!("  goes the same way under: {}\n", others.join(", "));
+        }
+        told.files.insert(file.clone(), text);
+        let place = |witness: &Witness| (witness.race.clone(), witness.protocol.clone());
+        told.place.extend(witnesses.into_iter().map(|witness| (place(witness), file.clone())));
+    }
+    told
+});
+
+/// Where a witness stands.
+pub(super) fn file(witness: &Witness) -> String {
+    TOLD.place[&(witness.race.clone(), witness.protocol.clone())].display().to_string()
+}
+
+/// `witnesses/` is what it should be, or is made so.
+#[track_caller]
+fn stand(files: &BTreeMap<PathBuf, String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let there = under(&root.join("witnesses"));
+    let there: BTreeSet<_> =
+        there.iter().map(|path| path.strip_prefix(root).expect("it is in there").into()).collect();
+    let is = |file: &PathBuf| fs::read_to_string(root.join(file)).ok();
+    let gone: Vec<&PathBuf> = there.iter().filter(|file| !files.contains_key(*file)).collect();
+    let other = files.iter().filter(|(file, text)| is(file).as_ref() != Some(*text));
+    let other: Vec<_> = other.map(|(file, _)| file).collect();
+    if generated::blessing() {
+        gone.iter().for_each(|file| fs::remove_file(root.join(file)).expect("it was there"));
+        for file in other {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
+            fs::write(path, &files[file]).expect("files can be written");
+        }
+        return;
+    }
     assert!(
-        odd.is_empty(),
-        "in golden/ but no witness of the catalogue, or the other way round: {odd:#?}"
+        gone.is_empty() && other.is_empty(),
+        "no witness any more: {gone:#?}; new or another: {other:#?}; look at them, then run this \
+         test with SPEC_BLESS=1{}",
+        other.first().map_or(String::new(), |file| format!("\n{}", files[*file]))
     );
+}
+
+fn under(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.flat_map(|path| if path.is_dir() { under(&path) } else { vec![path] }).collect()
 }
 
 /// If a number is another one now: take the line out of `golden/verdicts.snap`, and bless.
@@ -146,23 +210,9 @@ fn replays((race, protocol, documented): &Case, witness: &Witness) {
     );
 }
 
-pub(super) fn name(witness: &Witness) -> String {
-    let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
-    format!("{}@{}", plain(&witness.race), plain(&witness.protocol))
-}
-
 #[track_caller]
 fn golden(name: &str, text: &str) {
     insta::with_settings!({ snapshot_path => "golden", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, text);
     });
-}
-
-fn golden_files() -> BTreeSet<String> {
-    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/catalogue/golden"))
-        .expect("golden/ is there");
-    let stem = |file: fs::DirEntry| {
-        file.file_name().to_string_lossy().strip_suffix(".snap").map(str::to_owned)
-    };
-    files.filter_map(|file| stem(file.expect("a file"))).collect()
 }

@@ -588,6 +588,11 @@ fn a_witness_fits_a_mail() {
     let from = good("explain =S3.1 --width 72 --from-first-switch");
     let before = |text: &str| text.lines().take_while(|line| !line.contains("── switch")).count();
     assert!(before(&from) < before(&mail), "{from}");
+    let brief = good("explain =S3.1 --width 72 --brief");
+    let is_row = |line: &&str| line.trim_start_matches(['✗', ' ']).starts_with(char::is_numeric);
+    let rows = brief.lines().filter(is_row);
+    assert!((8..=15).contains(&rows.count()), "{brief}");
+    assert!(brief.contains("✗") && brief.contains("rows are left out (--whole"), "{brief}");
     let deadlock = good("explain =S3.3 --width 200");
     for part in [
         "DEADLOCK: CPU0 holds ",

@@ -34,6 +34,19 @@ pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usiz
     rows
 }
 
+/// Makes `rows` stand for all. Few of the calls around a step are among them: it stands inside the
+/// one that is shown before it, or in none. And a step says what it does, nothing of what is true
+/// then.
+pub(crate) fn only(witness: &mut Witness, rows: &[usize]) {
+    let of = |row: usize| {
+        rows.iter().rev().copied().find(|&before| before < row && contains(witness, before, row))
+    };
+    let depths: Vec<_> = (0..witness.steps.len()).map(|row| u8::from(of(row).is_some())).collect();
+    for (step, depth) in witness.steps.iter_mut().zip(depths) {
+        (step.depth, step.now) = (depth, Vec::new());
+    }
+}
+
 struct Weighing<'w> {
     witness: &'w Witness,
     story: &'w [usize],

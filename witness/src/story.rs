@@ -30,6 +30,8 @@ pub(crate) struct Shown {
     loads: usize,
     /// Rows of the story that are left out.
     folded: usize,
+    /// And most are.
+    brief: bool,
 }
 
 impl Shown {
@@ -56,6 +58,7 @@ impl Shown {
             loads: witness.steps.len() - story.len(),
             folded: story.len() - rows.len(),
             rows,
+            brief: detail == Detail::Brief,
         }
     }
 
@@ -68,7 +71,8 @@ impl Shown {
         });
         let folded = (self.folded > 0).then(|| {
             let rows = plural(self.folded as u64, "row");
-            format!("{rows} {} left out where ⋮ stands (--whole shows them)", are(self.folded))
+            let place = if self.brief { "" } else { " where ⋮ stands" };
+            format!("{rows} {} left out{place} (--whole shows them)", are(self.folded))
         });
         let all: Vec<_> = folded.into_iter().chain(loads).collect();
         (!all.is_empty()).then(|| format!("rows are numbered by step; {}", all.join("; ")))

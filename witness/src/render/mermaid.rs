@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::cells::wrap;
 use super::paint::width;
-use super::{Detail, clean};
+use super::{Detail, prepared};
 use crate::story::{self, Hold, Shown};
 use crate::{Ending, Step, StepKind, Witness};
 
@@ -20,11 +20,11 @@ const LOCKS: usize = 6;
 /// active while it is held; a dashed arrow is a switch; everything else a CPU does, and what became
 /// true by it, stands in notes.
 pub fn mermaid(witness: &Witness, detail: Detail) -> String {
-    let witness = &clean::witness(witness, false);
+    let (witness, shown) = prepared(witness, false, detail);
+    let witness = &witness;
     let mut holds = story::holds(witness);
     let mut locks = story::locks(&holds);
     locks.truncate(LOCKS);
-    let shown = Shown::new(witness, detail);
     // Of what is left out around a lock, mermaid must not see one end alone.
     let end = witness.steps.len();
     holds.retain(|hold| {

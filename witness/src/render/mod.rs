@@ -18,6 +18,9 @@ pub use svg::svg;
 pub use table::{line, summary, table};
 pub use text::{rows, text};
 
+use crate::story::Shown;
+use crate::{Witness, brief};
+
 /// The narrowest width text is laid out for; narrower requests are treated like this one.
 pub const MIN_WIDTH: usize = 40;
 
@@ -52,7 +55,18 @@ pub enum Detail {
     Brief,
 }
 
-/// Any of this crate's values as indented JSON, for example a [`Witness`](crate::Witness) or a
+/// What a drawing is made of: the witness without what would harm a page, and which of its steps to
+/// show.
+fn prepared(witness: &Witness, ascii: bool, detail: Detail) -> (Witness, Shown) {
+    let mut witness = clean::witness(witness, ascii);
+    let shown = Shown::new(&witness, detail);
+    if detail == Detail::Brief {
+        brief::only(&mut witness, &shown.rows);
+    }
+    (witness, shown)
+}
+
+/// Any of this crate's values as indented JSON, for example a [`Witness`] or a
 /// slice of [`Outcome`](crate::Outcome)s.
 pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string_pretty(value).expect("plain data serializes")

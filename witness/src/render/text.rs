@@ -2,8 +2,7 @@
 
 use super::cells::{Cell, GAP, break_at, shares, side_by_side, wrap};
 use super::paint::{Page, Paint, width};
-use super::{Detail, MIN_WIDTH, Style, clean, lockdep};
-use crate::brief;
+use super::{Detail, MIN_WIDTH, Style, lockdep, prepared};
 use crate::story::{self, Shown};
 use crate::{Ending, StepKind, Witness};
 
@@ -18,14 +17,13 @@ const WIDEST_WORD: usize = 32;
 /// `witness` in columns of text, none of its lines wider than `width` (or [`MIN_WIDTH`]): what is
 /// violated, each step in the column of its CPU, what became true at it, and how to run it again.
 pub fn text(witness: &Witness, width: usize, style: Style) -> String {
-    let witness = &clean::witness(witness, style.ascii);
+    let (witness, shown) = &prepared(witness, style.ascii, style.detail);
     let width = width.max(MIN_WIDTH);
     let mut page = Page::new(style);
     head(witness, width, &mut page);
-    let shown = Shown::new(witness, style.detail);
     if !shown.rows.is_empty() {
         page.blank();
-        Table::new(witness, &shown, width, style).draw(&mut page);
+        Table::new(witness, shown, width, style).draw(&mut page);
     }
     if let Ending::Deadlock { cycle } = &witness.ending {
         page.blank();
@@ -36,31 +34,13 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
         lockdep::scenario(cycle, width, &mut page);
     }
     page.blank();
-    foot(witness, &shown, width, &mut page);
+    foot(witness, shown, width, &mut page);
     page.finish()
 }
 
 /// The steps alone, as [`text`] shows them.
 pub fn rows(witness: &Witness, width: usize, style: Style) -> String {
-    let mut witness = clean::witness(witness, style.ascii);
-    let shown = Shown::new(&witness, style.detail);
-    if style.detail == Detail::Brief {
-        // Few of the calls around a step are there: it stands inside the one that is shown before
-        // it, or in none. And a step says what it does.
-        let of = |row: usize| {
-            shown
-                .rows
-                .iter()
-                .rev()
-                .copied()
-                .find(|&before| before < row && brief::contains(&witness, before, row))
-        };
-        let depths: Vec<_> =
-            (0..witness.steps.len()).map(|row| u8::from(of(row).is_some())).collect();
-        for (step, depth) in witness.steps.iter_mut().zip(depths) {
-            (step.depth, step.now) = (depth, Vec::new());
-        }
-    }
+    let (witness, shown) = prepared(witness, style.ascii, style.detail);
     let mut page = Page::new(style);
     Table::new(&witness, &shown, width.max(MIN_WIDTH), style).draw(&mut page);
     page.finish()

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use self::layout::{ADVANCE, Bar, LINE, Layout, PAD, Row, SWITCH};
 use super::cells::wrap;
 use super::paint::Paint;
-use super::{Detail, clean};
+use super::{Detail, prepared};
 use crate::story::{self, Shown};
 use crate::{Ending, StepKind, Witness};
 
@@ -18,8 +18,7 @@ const COLORS: usize = 10;
 /// the reader prefers.
 ///
 pub fn svg(witness: &Witness, detail: Detail) -> String {
-    let witness = &clean::witness(witness, false);
-    let shown = Shown::new(witness, detail);
+    let (witness, shown) = &prepared(witness, false, detail);
     // The lanes decide how wide it is, and so how many lines the head takes.
     let columns = (Layout::new(witness, &shown.rows, 0).width - 2 * PAD) / ADVANCE;
     let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
@@ -48,7 +47,7 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
     }
     picture.repeating(witness, &layout);
     picture.y = layout.y.end + LINE + PAD / 2;
-    picture.foot(witness, &shown, &locks);
+    picture.foot(witness, shown, &locks);
     picture.finish(&layout, &title, &headline)
 }
 
