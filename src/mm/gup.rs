@@ -1,5 +1,7 @@
 //! get_user_pages, and the device that uses what it got.
 
+use std::sync::atomic::Ordering::Acquire;
+
 use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, Vma, World};
@@ -182,7 +184,8 @@ impl World {
         // nothing is given away. [S0.9]
         let counted =
             self.rules().gup_fast == GupFast::WriteProtectSeq && self.rules().gup == Gup::Pin;
-        let seq = counted.then(|| mm.write_protect_seq.read());
+        // smp_rmb in raw_read_seqcount, and in read_seqcount_retry
+        let seq = counted.then(|| mm.write_protect_seq.load(Acquire));
         if seq.is_some_and(|seq| seq % 2 == 1) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             return None;
@@ -194,6 +197,9 @@ impl World {
         };
         // get_user_pages_fast.3: write_protect_seq is read again: if a fork has begun meanwhile,
         // the page is given back. [S0.9]
+        if seq.is_some() {
+            sync::fence(Acquire);
+        }
         if seq.is_some_and(|seq| mm.write_protect_seq.read() != seq) {
             sync::mark(Mark::GUP_FAST_MEETS_FORK);
             self.gup_refuse(&pin);

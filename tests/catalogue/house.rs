@@ -31,13 +31,14 @@ const AT_THE_ROOT: [(&str, &[&str]); 4] = [
 ];
 
 /// Of other crates, or macros of the whole crate.
-const FOREIGN: [&str; 10] = [
+const FOREIGN: [&str; 11] = [
     "call",
     "note",
     "marks",
     "witness",
     "Outcome",
     "Witness",
+    "Memory",
     "Schedule",
     "Commutation",
     "Disagreement",

@@ -188,7 +188,7 @@ impl<'ast> Visit<'ast> for Methods {
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
         if let Some(method) = self.current.clone() {
-            if call.method == "step" && call.args.is_empty() {
+            if call.method == "step" && call.args.iter().all(is_order) {
                 self.announcing.insert(method.clone());
             }
             if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self")) {
@@ -203,6 +203,11 @@ impl<'ast> Visit<'ast> for Methods {
         let data = ["Read", "Write", "Rmw", "Update"].contains(&&*access);
         if data { &mut self.announcing } else { &mut self.locking }.insert(method);
     }
+}
+
+/// Does it say how a step is ordered, and not which access it is?
+fn is_order(argument: &Expr) -> bool {
+    matches!(argument, Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Order"))
 }
 
 fn is_test(module: &ItemMod) -> bool {
@@ -350,7 +355,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
                 self.call(call)
             }
             None if call.method == "step" => {
-                let said_at = call.args.first().map_or_else(|| call.span(), Spanned::span);
+                let access = call.args.first().filter(|argument| !is_order(argument));
+                let said_at = access.map_or_else(|| call.span(), Spanned::span);
                 self.unannounced(STEP, call.span(), said_at);
             }
             _ => {}
@@ -393,7 +399,11 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
         if self.announcing.is_none() {
-            if is_dpors(call) && ["step", "step_when"].iter().any(|name| is_call_of(call, name)) {
+            if is_call_of(call, "new") && is_of_steps(call) {
+                self.unannounced(MADE, call.span(), call.span());
+            } else if is_dpors(call)
+                && ["step", "step_when"].iter().any(|name| is_call_of(call, name))
+            {
                 self.silencing.push(Edit::around(
                     call.span().byte_range(),
                     "(if !crate::silencer::silent(true) { ",
@@ -419,6 +429,10 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
 fn is_call_of(call: &ExprCall, name: &str) -> bool {
     matches!(&*call.func, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
+}
+
+fn is_of_steps(call: &ExprCall) -> bool {
+    matches!(&*call.func, Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Step"))
 }
 
 fn is_dpors(call: &ExprCall) -> bool {
