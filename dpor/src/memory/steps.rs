@@ -97,8 +97,8 @@ pub fn released(object: ObjectId, side: Side) {
 }
 
 /// Take a step that releases the object, and `act` with it, which may take no step. Under
-/// [`Memory::Tso`] and [`Memory::Pso`] it is a store, which goes to memory later, after all of the
-/// task's stores before it; else it is taken at once.
+/// [`Tso`](super::Memory::Tso) and [`Pso`](super::Memory::Pso) it is a store, which goes to memory
+/// later, after all of the task's stores before it; else it is taken at once.
 #[track_caller]
 pub fn release(object: ObjectId, access: Access, side: Side, act: impl FnOnce() + 'static) {
     if over() {
@@ -113,8 +113,8 @@ pub fn release(object: ObjectId, access: Access, side: Side, act: impl FnOnce() 
     }
 }
 
-/// Wait for the stores that an atomic on the object comes after: on [`Memory::Tso`] all, on
-/// [`Memory::Pso`] those to the object, and those before the last store barrier. To be called
+/// Wait for the stores that an atomic on the object comes after: on [`Memory::Tso`](super::Memory::Tso) all, on
+/// [`Memory::Pso`](super::Memory::Pso) those to the object, and those before the last store barrier. To be called
 /// before a step that is one.
 pub fn locked(object: ObjectId) {
     if buffers() {
