@@ -113,9 +113,9 @@ pub fn release(object: ObjectId, access: Access, side: Side, act: impl FnOnce() 
     }
 }
 
-/// Wait for the stores that an atomic on the object comes after: on [`Memory::Tso`](super::Memory::Tso) all, on
-/// [`Memory::Pso`](super::Memory::Pso) those to the object, and those before the last store barrier. To be called
-/// before a step that is one.
+/// Wait for the stores that an atomic on the object comes after: on [`Tso`](super::Memory::Tso)
+/// all, on [`Pso`](super::Memory::Pso) those to the object, and those before the last store
+/// barrier. To be called before a step that is one.
 pub fn locked(object: ObjectId) {
     if buffers() {
         before(object, After::Barrier).into_iter().for_each(join);
