@@ -258,10 +258,11 @@ impl Race {
     /// word of the vocabulary orders under which model, [`order`](crate::sync::order) says.
     ///
     /// ```
-    /// use lockwalk::{Era, Memory, races};
+    /// use lockwalk::{Era, Memory, Method, Options, races};
     ///
     /// let race = races::all().into_iter().find(|race| race.id() == "S3.1").expect("it is in the catalogue");
-    /// let outcome = race.memory(Memory::Tso).check(&Era::V2_6_36);
+    /// let (method, options) = (Method::Exhaustive, Options::default());
+    /// let outcome = race.memory(Memory::Tso).check_with(&Era::V2_6_36, &method, &options);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// assert_eq!(outcome.memory_model, "TSO");
     /// ```
