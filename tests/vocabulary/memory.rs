@@ -140,11 +140,12 @@ fn an_update_that_fails_orders_nothing() {
     assert!(search(&litmus, &Method::Loom).ended("(false, 0), (false, 0)"));
 }
 
+type Objects = (Word<i64>, SpinLock<bool>, Word<i64>);
+
 /// Why 3.7's increment-unless-zero must be a full barrier (FINDING-12). The first CPU unmaps a page
 /// and frees its object; the next owner takes the object and sets its count by a plain store; who
 /// finds that count must not find the page mapped still.
-#[test]
-fn who_finds_the_next_owners_count_finds_what_was_before_it() {
+pub fn reuse(reference: fn(&Word<i64>) -> bool) -> Litmus<Objects> {
     let objects = || {
         (
             Word::new(name("mapcount"), 1i64),
@@ -152,25 +153,26 @@ fn who_finds_the_next_owners_count_finds_what_was_before_it() {
             Word::new(name("refcount"), 0i64),
         )
     };
-    type Objects = (Word<i64>, SpinLock<bool>, Word<i64>);
-    let reuse = |reference: fn(&Word<i64>) -> bool| {
-        Litmus::new(objects)
-            .cpu(|(mapcount, slab, _): &Objects| {
-                mapcount.add_return(-1);
-                slab.lock();
-                *slab.data() = true;
-                slab.unlock();
-            })
-            .cpu(|(_, slab, refcount)| {
-                slab.lock();
-                let free = *slab.data();
-                slab.unlock();
-                if free {
-                    refcount.write(1);
-                }
-            })
-            .cpu(move |(mapcount, _, refcount)| (reference(refcount), mapcount.read()))
-    };
+    Litmus::new(objects)
+        .cpu(|(mapcount, slab, _): &Objects| {
+            mapcount.add_return(-1);
+            slab.lock();
+            *slab.data() = true;
+            slab.unlock();
+        })
+        .cpu(|(_, slab, refcount)| {
+            slab.lock();
+            let free = *slab.data();
+            slab.unlock();
+            if free {
+                refcount.write(1);
+            }
+        })
+        .cpu(move |(mapcount, _, refcount)| (reference(refcount), mapcount.read()))
+}
+
+#[test]
+fn who_finds_the_next_owners_count_finds_what_was_before_it() {
     ends(
         &reuse(Word::inc_not_zero),
         &["(), (), (false, 0)", "(), (), (false, 1)", "(), (), (true, 0)"],

@@ -7,6 +7,7 @@ use lockwalk::Memory::{Pso, Sc, Tso, Weak};
 use lockwalk::sync::{MmuWord, Published, Rcu, SpinLock, Word, fence};
 use lockwalk::{Litmus, Memory, Method};
 
+use super::memory::reuse;
 use super::{name, search};
 
 type Two = (Word<u64>, Word<u64>);
@@ -115,34 +116,34 @@ fn a_message_needs_a_release_and_an_acquisition() {
 /// FINDING-12.
 #[test]
 fn who_finds_the_next_owners_count_needs_a_full_barrier() {
-    type Objects = (Word<i64>, SpinLock<bool>, Word<i64>);
-    let reuse = |reference: fn(&Word<i64>) -> bool| {
-        let litmus = Litmus::new(|| {
-            (
-                Word::new(name("mapcount"), 1i64),
-                SpinLock::new(name("slab"), false),
-                Word::new(name("refcount"), 0i64),
-            )
-        })
-        .cpu(|(mapcount, slab, _): &Objects| {
-            mapcount.add_return(-1);
-            slab.lock();
-            *slab.data() = true;
-            slab.unlock();
-        })
-        .cpu(|(_, slab, refcount)| {
-            slab.lock();
-            let free = *slab.data();
-            slab.unlock();
-            if free {
-                refcount.write(1);
-            }
-        })
-        .cpu(move |(mapcount, _, refcount)| (reference(refcount), mapcount.read()));
-        under("(), (), (true, 1)", &litmus)
+    let mapped = |reference| under("(), (), (true, 1)", &reuse(reference));
+    assert_eq!(mapped(Word::inc_not_zero), []);
+    assert_eq!(mapped(|count| count.load(Acquire) != 0), [Weak]);
+}
+
+/// FINDING-76: the reader of a sequence count needs a barrier behind the first look at it, and one
+/// before the second.
+#[test]
+fn a_sequence_count_needs_both_its_read_barriers() {
+    let torn = |first, second: fn()| {
+        let litmus = Litmus::new(|| (Word::new(name("sequence"), 0u64), two()))
+            .cpu(|(sequence, (x, y))| {
+                sequence.update(|count| count + 1);
+                x.write(1);
+                y.write(1);
+                sequence.update(|count| count + 1);
+            })
+            .cpu(move |(sequence, (x, y))| {
+                let before = sequence.load(first);
+                let seen = (x.read(), y.read());
+                second();
+                before % 2 == 0 && sequence.read() == before && seen.0 != seen.1
+            });
+        under("(), true", &litmus)
     };
-    assert_eq!(reuse(Word::inc_not_zero), []);
-    assert_eq!(reuse(|count| count.load(Acquire) != 0), [Weak]);
+    assert_eq!(torn(Acquire, || fence(Acquire)), []);
+    assert_eq!(torn(Relaxed, || fence(Acquire)), [Weak]);
+    assert_eq!(torn(Acquire, || ()), [Weak]);
 }
 
 #[test]
