@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | `Word::read`, `load` | the CPU's own store on its way, else memory | any value not seen overwritten; `Acquire` is C11's | `READ_ONCE`, `smp_load_acquire` |
 //! | `Word::write`, `store` | goes to memory later, in order; under PSO in order with those to the same word, `Release` behind all | C11's relaxed and release | `WRITE_ONCE`, `smp_store_release` |
-//! | `add` | x86: behind all stores; PSO: as a store | a relaxed read-modify-write | `atomic_add`: an RMW that returns nothing orders nothing (atomic_t.txt); locked on x86 |
+//! | `add` | x86: behind all stores; PSO: at once, behind those to the same word | a relaxed read-modify-write | `atomic_add`: an RMW that returns nothing orders nothing (atomic_t.txt); locked on x86 |
 //! | `update`, `xchg`, `add_return`, `cmpxchg`, `inc_not_zero` | behind all stores | between two full fences | one that returns a value is fully ordered (atomic_t.txt) |
 //! | the same, and the condition fails | a load | a relaxed load, perhaps a stale one | a conditional one that fails orders nothing (atomic_t.txt) |
 //! | `fence(SeqCst)` | waits for all stores | RC11's fence | `smp_mb` |
