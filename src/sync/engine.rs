@@ -210,19 +210,14 @@ impl<S: Hash> Monitor<S> {
     where
         S: Send + 'static,
     {
-        match &self.0 {
-            Raw::Shuttle(monitor) => monitor.leave(step, look, act),
-            Raw::Native(monitor) => monitor.enter(step, |state| {
-                let seen = look(state);
-                act(state);
-                seen
-            }),
-            Raw::Loom(monitor) => monitor.enter(step, |state| {
-                let seen = look(state);
-                act(state);
-                seen
-            }),
+        if let Raw::Shuttle(monitor) = &self.0 {
+            return monitor.leave(step, look, act);
         }
+        self.enter(step, |state| {
+            let seen = look(state);
+            act(state);
+            seen
+        })
     }
 
     /// Applies `act`, which says whether the attempt succeeded, in one step.

@@ -66,8 +66,8 @@ fn prepared(witness: &Witness, ascii: bool, detail: Detail) -> (Witness, Shown) 
     (witness, shown)
 }
 
-/// Any of this crate's values as indented JSON, for example a [`Witness`] or a
-/// slice of [`Outcome`](crate::Outcome)s.
+/// Any of this crate's values as indented JSON, for example a [`Witness`] or a slice of
+/// [`Outcome`](crate::Outcome)s.
 pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string_pretty(value).expect("plain data serializes")
 }
