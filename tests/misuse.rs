@@ -467,6 +467,27 @@ fn what_does_nothing_in_any_interleaving_is_an_objection() {
     }
 }
 
+/// No kernel joins VMAs that differ in permission, or of which each has an anon_vma of its own: a
+/// page would be in a VMA that is not on the list by which it is found.
+#[test]
+fn a_boundary_stays_between_vmas_that_no_kernel_joins() {
+    let moves = |build: Body, from, to| {
+        let race = Race::new("mine", "a boundary").world(move |w| {
+            world(w);
+            build(w);
+        });
+        idle(&race.cpu("mprotect", move |w| w.process(0).move_boundary(from, to))).is_empty()
+    };
+    assert!(moves(|w| w.process(0).split_vma(3), 3, 2));
+    assert!(!moves(|w| w.process(0).mprotect(3..4, false), 3, 2), "they differ in permission");
+    assert!(moves(|w| w.process(0).mmap(4..6), 4, 5));
+    let touched: Body = |w| {
+        w.process(0).mmap(4..6);
+        w.process(0).touch(5);
+    };
+    assert!(!moves(touched, 4, 5), "each has its own anon_vma");
+}
+
 /// A CPU that is the operation itself is called by the standard library: the line that is named is
 /// the race's.
 #[test]

@@ -42,8 +42,13 @@ impl World {
     /// See [`Process::move_boundary`](super::Process::move_boundary). Takes `mmap_sem` for writing.
     pub(super) fn move_boundary(&self, mm: MmRef, from: Addr, to: Addr) -> bool {
         call!("mprotect({mm}): boundary {from} → {to}");
-        self.move_end_of(mm, from, to, |next| {
-            next.is_some_and(|next| next.vm_start.read() == from && to < next.vm_end.read())
+        self.move_end_of(mm, from, to, |vma, next| {
+            next.is_some_and(|next| {
+                next.vm_start.read() == from
+                    && to < next.vm_end.read()
+                    && vma.vm_write.read() == next.vm_write.read()
+                    && vma.may_share_anon_vma(next)
+            })
         })
     }
 
@@ -53,14 +58,14 @@ impl World {
         mm: MmRef,
         from: Addr,
         to: Addr,
-        fits: impl FnOnce(Option<&Vma>) -> bool,
+        fits: impl FnOnce(&Vma, Option<&Vma>) -> bool,
     ) -> bool {
         let mm = self.mm_struct(mm);
         mm.mmap_sem.down_write();
         let vma = self
             .find_vma(mm, from - 1)
             .filter(|vma| vma.vm_end.read() == from && vma.vm_start.read() < to);
-        let vma = vma.filter(|vma| fits(self.next_vma(mm, vma)));
+        let vma = vma.filter(|vma| fits(vma, self.next_vma(mm, vma)));
         if let Some(vma) = vma {
             self.vma_adjust(mm, vma, vma.vm_start.read(), to, vma.vm_pgoff.read(), None);
         }
@@ -72,7 +77,7 @@ impl World {
     pub(super) fn move_end(&self, mm: MmRef, from: Addr, to: Addr) -> bool {
         call!("vma_adjust({mm}): end {from} → {to}");
         let clear = |next: &Vma| next.vm_start.read() > from && next.vm_start.read() >= to;
-        self.move_end_of(mm, from, to, |next| next.is_none_or(clear))
+        self.move_end_of(mm, from, to, |_, next| next.is_none_or(clear))
     }
 
     /// Lets the VMA that begins at `start` begin at `to`, below it. Called by a page fault below a

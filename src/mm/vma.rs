@@ -115,7 +115,7 @@ impl Vma {
 
     /// Has this VMA the same anon_vma as the other, or one of them none? Called with `mmap_sem`
     /// held for writing. Kernel: what `is_mergeable_anon_vma` asks about the two neighbours of a
-    /// new area.
+    /// new area, and until 2.6.39 about a VMA and its neighbour.
     pub(super) fn may_share_anon_vma(&self, other: &Vma) -> bool {
         match (self.anon_vma.read(), other.anon_vma.read()) {
             (Some(one), Some(another)) => one.same_object(another),
