@@ -42,6 +42,8 @@ mod readme {}
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod conform;
+mod engine;
+mod exec;
 mod explore;
 pub mod matrix;
 pub mod mm;

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use append_only_vec::AppendOnlyVec;
 
-use super::{Name, exec};
+use super::Name;
+use crate::exec;
 
 type Lane<T> = AppendOnlyVec<OnceLock<T>>;
 

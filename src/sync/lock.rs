@@ -6,11 +6,12 @@ use std::hash::Hash;
 use dpor::Digest;
 use parking_lot::Mutex;
 
-use super::engine::{self, Access, Changing, Monitor, Step};
-use super::exec;
-use super::lockdep::{self, LockKind, Mode};
-use super::name::Name;
-use super::trace::event;
+use crate::engine::{Access, Monitor, Step};
+use crate::exec;
+use crate::exec::lockdep::{self, LockKind, Mode};
+use crate::exec::name::Name;
+use crate::exec::told::{self, Changing};
+use crate::exec::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
 
@@ -24,7 +25,7 @@ struct RawLock {
 
 impl RawLock {
     fn new(name: Name, kind: LockKind, holds: impl FnOnce() -> Digest) -> Self {
-        Self { id: engine::made(name, holds), name, kind, owner: Monitor::new(None) }
+        Self { id: told::made(name, holds), name, kind, owner: Monitor::new(None) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -68,7 +69,7 @@ impl RawLock {
             *owner
         };
         let owner = self.owner.leave(self.step(Access::Release), given_back, |owner| *owner = None);
-        engine::learned(|| owner.is_some().into());
+        told::learned(|| owner.is_some().into());
         event(StepKind::Unlock, Some(self.name), || format!("unlock({})", self.name));
         owner
     }
@@ -76,7 +77,7 @@ impl RawLock {
     #[track_caller]
     fn is_locked(&self) -> bool {
         let locked = self.owner.enter(self.step(Access::Read), |owner| owner.is_some());
-        engine::observed(u64::from(locked));
+        told::observed(u64::from(locked));
         event(StepKind::Load, Some(self.name), || {
             format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" })
         });
@@ -96,7 +97,7 @@ impl RawLock {
 /// A spin lock and the data that only its holder may touch. Kernel: `spinlock_t`.
 pub struct SpinLock<T> {
     raw: RawLock,
-    cell: engine::Cell,
+    cell: told::Cell,
     data: Mutex<T>,
 }
 
@@ -113,8 +114,8 @@ impl<T: Debug + Hash> SpinLock<T> {
 
     fn of(name: Name, kind: LockKind, data: T) -> Self {
         Self {
-            raw: RawLock::new(name, kind, || engine::inside(&data)),
-            cell: engine::Cell::new(),
+            raw: RawLock::new(name, kind, || told::inside(&data)),
+            cell: told::Cell::new(),
             data: Mutex::new(data),
         }
     }
@@ -153,7 +154,7 @@ impl<T: Debug + Hash> SpinLock<T> {
     pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.access(false);
         let seen = look(&self.data.lock());
-        engine::learned_of(&seen);
+        told::learned_of(&seen);
         seen
     }
 
@@ -162,7 +163,7 @@ impl<T: Debug + Hash> SpinLock<T> {
     pub fn data(&self) -> Changing<'_, T> {
         self.access(true);
         let data = self.data.lock();
-        engine::learned_of(&*data);
+        told::learned_of(&*data);
         Changing::new(self.raw.id, data)
     }
 
@@ -171,7 +172,7 @@ impl<T: Debug + Hash> SpinLock<T> {
         self.assert_held();
         // The lock orders them; that it changes is what the engine is told, to know a round in
         // vain: there are none where states are told apart.
-        if exec::cpu() != exec::BOOT && !engine::by_states() {
+        if exec::cpu() != exec::BOOT && !told::by_states() {
             self.cell.races(write);
         }
     }

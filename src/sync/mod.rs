@@ -1,5 +1,4 @@
-//! The concurrency vocabulary of the protocol: locks, words, RCU, slabs, as the kernel names them,
-//! on three engines.
+//! The concurrency vocabulary of the protocol: locks, words, RCU, slabs, as the kernel names them.
 //!
 //! Every visible step is *announced*, with its kind and its object, before it happens; that one
 //! announcement feeds the exhaustive scheduler, the trace, the lock-order graph and the deadlock
@@ -20,57 +19,46 @@
 //! | [`Ghost`] | none | what only the checker knows |
 
 mod arena;
-mod clock;
-mod engine;
-mod exec;
 mod lock;
-mod lockdep;
-mod loom;
-mod mark;
-mod name;
-mod native;
-mod operation;
-pub mod order;
-mod panics;
 mod plain;
-mod progress;
 mod rcu;
 mod rwsem;
-mod shuttle;
 mod slab;
-mod state;
-mod trace;
-mod violation;
 mod word;
 
 use std::cell::Cell;
 use std::hash::Hash;
 
+pub use crate::engine::{
+    CpuBody, Engine, LoomReport, LoomStop, explore_loom, fence, loom_refuses, order, run_cpus,
+    run_native,
+};
+pub use crate::exec::lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
+pub use crate::exec::mark::{Mark, mark};
+pub use crate::exec::name::{Name, PRIME, new_life, primes, primes_from_here};
+pub(crate) use crate::exec::operation::{Operation, operation};
+pub use crate::exec::panics::{Endless, Mishap};
+pub(crate) use crate::exec::panics::{
+    asserting, inapplicable, looking, misuse, not_asserting, silence_results,
+};
+pub(crate) use crate::exec::progress::{Progress, computes, here};
+pub(crate) use crate::exec::state::State;
+use crate::exec::told;
+pub(crate) use crate::exec::told::{learns_only, name_state, note};
+pub use crate::exec::trace::{Call, Taken, Trace, enter, remark, watch};
+pub(crate) use crate::exec::trace::{line, observe};
+pub use crate::exec::violation::Violation;
+pub use crate::exec::{BOOT, Exec, Shows, clause, cpu};
+use crate::exec::{lockdep, state};
+pub(crate) use crate::exec::{made_by_whoever_comes_first, unseen};
 pub use arena::Arena;
 pub(crate) use dpor::Digest;
-pub use engine::{CpuBody, Engine, fence, run_cpus};
-pub(crate) use engine::{learns_only, name_state, note};
-pub use exec::{BOOT, Exec, Shows, clause, cpu};
-pub(crate) use exec::{made_by_whoever_comes_first, unseen};
 pub use lock::{PageLock, SpinLock};
-pub use lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
-pub use loom::{LoomReport, LoomStop, explore as explore_loom, refuses as loom_refuses};
-pub use mark::{Mark, mark};
-pub use name::{Name, PRIME, new_life, primes, primes_from_here};
-pub use native::{Endless, run_once as run_native};
-pub(crate) use operation::{Operation, operation};
-pub use panics::Mishap;
-pub(crate) use panics::{asserting, inapplicable, looking, misuse, not_asserting, silence_results};
 pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
-pub(crate) use progress::{Progress, computes, here};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
-pub(crate) use state::State;
-pub use trace::{Call, Taken, Trace, enter, remark, watch};
-pub(crate) use trace::{line, observe};
-pub use violation::Violation;
 pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 
 /// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom
@@ -103,8 +91,8 @@ impl RetryLoop {
     pub fn new() -> Self {
         // Where states are told apart, a loop that is entered again in the same state is the same
         // loop.
-        engine::learned(|| 0x6c6f_6f70);
-        let which = if engine::by_states() { engine::has_learned() } else { lockdep::enter_loop() };
+        told::learned(|| 0x6c6f_6f70);
+        let which = if told::by_states() { told::has_learned() } else { lockdep::enter_loop() };
         Self { which, last: Cell::new(None), rounds: Cell::new(0) }
     }
 
@@ -126,7 +114,7 @@ impl RetryLoop {
             // Nearly every loop has one round then: the state is not worth its price before there
             // is a second.
             BOOT => (rounds > 0).then(|| unseen(&state)),
-            cpu => Some(exec::with(|exec| exec.progress().steps_of(cpu))),
+            cpu => Some(crate::exec::with(|exec| exec.progress().steps_of(cpu))),
         };
         if (self.last.replace(now) == now && now.is_some()) || (cpu() == BOOT && rounds >= ALONE) {
             misuse(match cpu() {
@@ -135,13 +123,13 @@ impl RetryLoop {
             });
         }
         let state = || state().wrapping_add(state::digest_of(carried).key() as u64);
-        engine::round(self.which, || unseen(state));
-        engine::learned_of(carried);
+        crate::engine::round(self.which, || unseen(state));
+        told::learned_of(carried);
     }
 }
 
 impl Drop for RetryLoop {
     fn drop(&mut self) {
-        engine::leave_loop(self.which);
+        told::leave_loop(self.which);
     }
 }

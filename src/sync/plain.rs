@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use dpor::Digest;
 use parking_lot::Mutex;
 
-use super::engine::{self, Changing};
-use super::exec;
-use super::name::Name;
-use super::panics::misuse;
+use crate::exec;
+use crate::exec::name::Name;
+use crate::exec::panics::misuse;
+use crate::exec::told::{self, Changing};
 use crate::spec::Clause;
 
 /// Data that some lock or other keeps apart ([GUARD-1]). The exhaustive scheduler checks that no
@@ -20,7 +20,7 @@ use crate::spec::Clause;
 pub struct Plain<T> {
     id: u32,
     name: Name,
-    cell: engine::Cell,
+    cell: told::Cell,
     data: Mutex<T>,
 }
 
@@ -28,9 +28,9 @@ impl<T: Debug + Hash> Plain<T> {
     /// A cell with `data` in it.
     pub fn new(name: Name, data: T) -> Self {
         Self {
-            id: engine::made(name, || engine::inside(&data)),
+            id: told::made(name, || told::inside(&data)),
             name,
-            cell: engine::Cell::new(),
+            cell: told::Cell::new(),
             data: Mutex::new(data),
         }
     }
@@ -57,7 +57,7 @@ impl<T: Debug + Hash> Plain<T> {
     pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.access(false);
         let seen = look(&self.data.lock());
-        engine::learned_of(&seen);
+        told::learned_of(&seen);
         seen
     }
 
@@ -66,7 +66,7 @@ impl<T: Debug + Hash> Plain<T> {
     pub fn write(&self) -> Changing<'_, T> {
         self.access(true);
         let data = self.data.lock();
-        engine::learned_of(&*data);
+        told::learned_of(&*data);
         Changing::new(self.id, data)
     }
 
@@ -113,14 +113,14 @@ impl<T: Copy> Fixed<T> {
 /// How long something may be used: whoever ends it must know that nobody does any more. No step;
 /// the exhaustive scheduler sees who could not know.
 pub(crate) struct Lifetime {
-    cell: engine::Cell,
+    cell: told::Cell,
     ended: AtomicBool,
 }
 
 impl Lifetime {
     /// It begins.
     pub fn new() -> Self {
-        Self { cell: engine::Cell::new(), ended: AtomicBool::new(false) }
+        Self { cell: told::Cell::new(), ended: AtomicBool::new(false) }
     }
 
     fn races(&self, write: bool) -> bool {
@@ -131,7 +131,7 @@ impl Lifetime {
     pub fn used(&self) -> bool {
         let _ = self.races(false);
         let ended = self.ended.load(Relaxed);
-        engine::learned(|| ended.into());
+        told::learned(|| ended.into());
         !ended
     }
 
@@ -167,7 +167,7 @@ impl<T: Default + Debug + Hash + PartialEq> PerCpu<T> {
         let cpu = if exec::cpu() == exec::BOOT { builder } else { exec::cpu() };
         let mut all = self.0.lock();
         let seen = act(all.entry(cpu).or_default());
-        engine::learned_of(&seen);
+        told::learned_of(&seen);
         seen
     }
 

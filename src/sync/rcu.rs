@@ -5,11 +5,12 @@ use std::hash::{Hash, Hasher};
 
 use dpor::Digest;
 
-use super::engine::{self, Access, Monitor, Order, Step};
-use super::exec;
-use super::lockdep;
-use super::name::Name;
-use super::trace::event;
+use crate::engine::{Access, Monitor, Order, Step};
+use crate::exec;
+use crate::exec::lockdep;
+use crate::exec::name::Name;
+use crate::exec::told;
+use crate::exec::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
 
@@ -67,7 +68,7 @@ impl Rcu {
 
     fn named(name: Name, sleepable: bool) -> Self {
         Self {
-            id: engine::made(name, Digest::default),
+            id: told::made(name, Digest::default),
             name,
             sleepable,
             state: Monitor::new(State::default()),
@@ -143,7 +144,7 @@ impl Rcu {
                 state.next
             });
         // Whom it waits for is part of the state; its number is not.
-        engine::observed(if engine::by_states() { 0 } else { before });
+        told::observed(if told::by_states() { 0 } else { before });
         let over = |state: &State| state.sections.iter().all(|&(_, section)| section > before);
         let end = self.step(Access::Wait).ordered(Order::GRACE_PERIOD_OVER);
         self.state.enter_when(end, over, |state| state.waiting.retain(|&(cpu, _)| cpu != me));

@@ -5,12 +5,13 @@ use std::hash::{Hash, Hasher};
 
 use dpor::Digest;
 
-use super::engine::{self, Access, Monitor, Order, Step};
-use super::exec;
 use super::lock::try_kind;
-use super::lockdep::{self, LockKind, Mode};
-use super::name::Name;
-use super::trace::event;
+use crate::engine::{Access, Monitor, Order, Step};
+use crate::exec;
+use crate::exec::lockdep::{self, LockKind, Mode};
+use crate::exec::name::Name;
+use crate::exec::told;
+use crate::exec::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
 
@@ -62,11 +63,7 @@ pub struct RwSem {
 impl RwSem {
     /// A free semaphore.
     pub fn new(name: Name) -> Self {
-        Self {
-            id: engine::made(name, Digest::default),
-            name,
-            state: Monitor::new(State::default()),
-        }
+        Self { id: told::made(name, Digest::default), name, state: Monitor::new(State::default()) }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -86,12 +83,12 @@ impl RwSem {
     pub fn down_read(&self) {
         lockdep::might_sleep(self.name);
         lockdep::ordered(self.name);
-        let before = engine::learned_before();
+        let before = told::learned_before();
         if !self.try_read() {
             self.wait_to_read();
         }
         // In the end it reads, and does not remember whether it had to wait.
-        engine::learned_only(before, &());
+        told::learned_only(before, &());
         event(StepKind::LockShared, Some(self.name), || format!("down_read({})", self.name));
     }
 
@@ -234,7 +231,7 @@ impl RwSem {
         let locked = self.state.enter(self.step(Access::Read), |state| {
             state.writer.is_some() || !state.readers.is_empty()
         });
-        engine::observed(u64::from(locked));
+        told::observed(u64::from(locked));
         event(StepKind::Load, Some(self.name), || {
             format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" })
         });

@@ -6,13 +6,14 @@ use std::hash::{Hash, Hasher};
 use dpor::Digest;
 
 use super::arena::Arena;
-use super::engine::{self, Access, Monitor, Order, Step};
-use super::exec;
-use super::lockdep;
-use super::name::{Name, primes};
 use super::rcu::Rcu;
-use super::trace::event;
 use super::word::{Ghost, Scalar};
+use crate::engine::{Access, Monitor, Order, Step};
+use crate::exec;
+use crate::exec::lockdep;
+use crate::exec::name::{Name, primes};
+use crate::exec::told;
+use crate::exec::trace::event;
 use crate::spec::Clause;
 use witness::StepKind;
 
@@ -127,7 +128,7 @@ impl<T> Slab<T> {
     pub fn new(class: &'static str, construct: impl Fn(u32) -> T + Send + Sync + 'static) -> Self {
         let construct = Box::new(construct);
         Self {
-            id: engine::made(Name::new(class, 0, 0), Digest::default),
+            id: told::made(Name::new(class, 0, 0), Digest::default),
             class,
             construct,
             slots: Arena::new(),
@@ -164,7 +165,7 @@ impl<T> Slab<T> {
     pub fn alloc(&self) -> SlabRef {
         let recycled = self.free.enter(self.step(Order::LOAD), Vec::pop);
         let slot = recycled.unwrap_or_else(|| self.grow());
-        engine::observed(u64::from(slot));
+        told::observed(u64::from(slot));
         let life = self.slot(slot).history.change(|history| {
             history.state = State::Allocated;
             history.life()
@@ -195,7 +196,7 @@ impl<T> Slab<T> {
         });
         event(StepKind::Note, None, || format!("free {}", self.name(r)));
         self.free.enter(self.step(Order::HAND_OUT), |free| free.push(r.slot));
-        engine::observed(0);
+        told::observed(0);
     }
 
     /// Releases the memory of all objects that are free now, after a grace period. Kernel:
@@ -203,7 +204,7 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn shrink(&self, rcu: &Rcu) {
         let released = self.free.enter(self.step(Order::EXCHANGE), std::mem::take);
-        engine::learned_of(&released);
+        told::learned_of(&released);
         rcu.synchronize();
         for slot in released {
             self.slot(slot).history.change(|history| {
@@ -220,7 +221,7 @@ impl<T> Slab<T> {
     #[track_caller]
     pub fn get(&self, r: SlabRef) -> &T {
         let slot = self.slot(r.slot);
-        let before = engine::learned_before();
+        let before = told::learned_before();
         let (state, legal) = slot.history.with(|history| {
             let freed_under_reader = || {
                 let freed = history.freed.get(r.life as usize - 1);
@@ -243,7 +244,7 @@ impl<T> Slab<T> {
             )
         });
         // Whoever goes on knows only that.
-        engine::learned_only(before, &());
+        told::learned_only(before, &());
         &slot.object
     }
 

@@ -9,11 +9,12 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::engine::{self, Access, Order, Step};
-use super::exec;
-use super::name::Name;
-use super::state::digest_of;
-use super::trace::{self, event};
+use crate::engine::{self, Access, Order, Step};
+use crate::exec;
+use crate::exec::name::Name;
+use crate::exec::state::digest_of;
+use crate::exec::told;
+use crate::exec::trace::{self, event};
 use witness::StepKind;
 
 /// What fits into one machine word.
@@ -78,7 +79,7 @@ pub struct Word<T> {
 impl<T: Scalar> Word<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        let id = engine::made(name, || digest_of(&value.pack()));
+        let id = told::made(name, || digest_of(&value.pack()));
         Self { id, name, raw: engine::Word::new(id, value.pack()), value: PhantomData }
     }
 
@@ -240,7 +241,7 @@ pub struct Published<T> {
 impl<T: Send + Sync + Hash> Published<T> {
     /// A pointer to `value`.
     pub fn new(name: Name, value: T) -> Self {
-        let id = engine::made(name, || digest_of(&value));
+        let id = told::made(name, || digest_of(&value));
         Self { id, name, raw: engine::Published::new(id, value) }
     }
 
@@ -248,7 +249,7 @@ impl<T: Send + Sync + Hash> Published<T> {
     #[track_caller]
     pub fn read(&self) -> Arc<T> {
         let value = self.raw.load(Step::new(self.id, Access::Read));
-        engine::learned_of(&value);
+        told::learned_of(&value);
         value
     }
 
@@ -304,7 +305,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
         Self {
-            id: engine::made(name, || digest_of(&(value, Use::Nothing))),
+            id: told::made(name, || digest_of(&(value, Use::Nothing))),
             name,
             raw: engine::Monitor::new((value, Use::Nothing)),
         }
@@ -319,7 +320,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     pub fn read(&self) -> T {
         let value =
             self.raw.enter(self.step(Access::Read).ordered(Order::LOAD), |(value, _)| *value);
-        engine::observed(value.pack());
+        told::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
     }
@@ -351,7 +352,7 @@ impl<T: Scalar + Send> MmuWord<T> {
             |(_, used)| !in_use(*used),
             |(value, _)| std::mem::replace(value, new),
         );
-        engine::observed(before.pack());
+        told::observed(before.pack());
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         before
     }
@@ -373,7 +374,7 @@ impl<T: Scalar + Send> MmuWord<T> {
             |(value, _)| wanted(*value),
             |(value, _)| *value,
         );
-        engine::observed(value.pack());
+        told::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
     }
@@ -408,7 +409,7 @@ impl<T: Scalar + Send> MmuWord<T> {
                 *value
             },
         );
-        engine::observed(value.pack());
+        told::observed(value.pack());
         value
     }
 
@@ -462,13 +463,13 @@ pub struct Ghost<T> {
 impl<T: Debug + Hash> Ghost<T> {
     /// A ghost that is `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self { id: engine::made(name, || digest_of(&value)), name, value: Mutex::new(value) }
+        Self { id: told::made(name, || digest_of(&value)), name, value: Mutex::new(value) }
     }
 
     #[track_caller]
     fn step<R>(&self, access: Access, act: impl FnOnce(&mut T) -> R) -> R {
         engine::ghost(Step::new(self.id, access));
-        engine::changing(self.id, &mut *self.value.lock(), act)
+        told::changing(self.id, &mut *self.value.lock(), act)
     }
 
     /// Looks at it: a clause relies on what it is. A step.
@@ -476,7 +477,7 @@ impl<T: Debug + Hash> Ghost<T> {
     pub fn with<R: Hash>(&self, look: impl FnOnce(&T) -> R) -> R {
         engine::ghost(Step::new(self.id, Access::Read));
         let seen = look(&self.value.lock());
-        engine::learned_of(&seen);
+        told::learned_of(&seen);
         seen
     }
 
@@ -493,7 +494,7 @@ impl<T: Debug + Hash> Ghost<T> {
     #[track_caller]
     pub fn change<R: Hash>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let was = self.step(Access::Write, change);
-        engine::learned_of(&was);
+        told::learned_of(&was);
         was
     }
 
@@ -506,7 +507,7 @@ impl<T: Debug + Hash> Ghost<T> {
 
     /// Sets it without a step: only while nobody else can know the object it is in.
     pub fn reset(&self, value: T) {
-        engine::changing(self.id, &mut *self.value.lock(), |old| *old = value);
+        told::changing(self.id, &mut *self.value.lock(), |old| *old = value);
     }
 
     /// A look without a step: for audits and pictures only.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::spec_ties::all_sources;
 
 /// Each stands on those before it, and on nothing else.
-const ROOMS: [&str; 11] =
-    ["spec", "sync", "mm", "race", "explore", "matrix", "races", "conform", "cli", "lib", "main"];
+const ROOMS: [&str; 13] = [
+    "spec", "exec", "engine", "sync", "mm", "race", "explore", "matrix", "races", "conform", "cli",
+    "lib", "main",
+];
 
 /// What `crate::` leads to directly, by where that is.
 const AT_THE_ROOT: [(&str, &[&str]); 4] = [

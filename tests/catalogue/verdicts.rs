@@ -35,7 +35,7 @@ fn every_verdict_is_the_documented_one() {
     assert!(at_the_start.is_empty(), "violated before any CPU takes a step: {at_the_start:?}");
     // What a lock or a word does is the doing of who calls it. An assertion of the race's has its
     // place in its text.
-    let places = ["src/mm/", "src/races/", "src/sync/panics.rs"];
+    let places = ["src/mm/", "src/races/", "src/exec/panics.rs"];
     let nowhere = |(_, witness): &(&Case, &Witness)| {
         let has_place = |at: &str| places.iter().any(|place| at.starts_with(place));
         witness.steps.iter().find(|step| !has_place(&step.at)).cloned()

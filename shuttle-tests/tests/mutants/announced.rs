@@ -2,8 +2,8 @@
 //! know to reverse, and a verdict may be false.
 //!
 //! A mutant drops one announcement, weakens it, or keeps from the scheduler what a step read. In
-//! `src/sync` that concerns a method of a type, wherever it is called; in `src/mm` one call of a
-//! method that announces plain reading or writing, be it of a ghost. The places are found in the
+//! `src/sync` and below it that concerns a method of a type, wherever it is called; in `src/mm` one
+//! call of a method that announces plain reading or writing, be it of a ghost. The places are found in the
 //! syntax tree. To drop an announcement is to do without a step what it is about.
 //!
 //! What finds it: the commutation check (`lockwalk selfcheck`), the tests of what announces, or
@@ -90,16 +90,24 @@ fn weaker(access: &str) -> &'static [&'static str] {
     }
 }
 
+/// Where steps are announced: the vocabulary, and what makes it steps of the scheduler's.
+const ANNOUNCING: [&str; 3] = ["src/sync", "src/engine", "src/engine/shuttle"];
+
 /// Not the engine that is asked.
 const OTHER_ENGINES: [&str; 2] = ["native.rs", "loom.rs"];
+
+/// Where the scheduler is told what was read.
+const TOLD: &str = "src/exec/told.rs";
 
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let root = super::workspace();
     let entries = fs::read_dir(root.join(folder))
         .expect("a folder of sources")
         .map(|entry| entry.expect("a file").path());
-    let mut files: Vec<_> =
-        entries.map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path)).collect();
+    let mut files: Vec<_> = entries
+        .filter(|path| path.is_file())
+        .map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path))
+        .collect();
     files.sort();
     files
         .into_iter()
@@ -109,9 +117,12 @@ fn files(folder: &str) -> Vec<(PathBuf, String)> {
 
 /// The mutants, and each file that has any, with them in it.
 pub fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
-    let sync: Vec<_> = files("src/sync")
+    let told = fs::read_to_string(super::workspace().join(TOLD)).expect("a source file");
+    let sync: Vec<_> = ANNOUNCING
         .into_iter()
+        .flat_map(files)
         .filter(|(file, _)| !OTHER_ENGINES.iter().any(|other| file.ends_with(other)))
+        .chain([(TOLD.into(), told)])
         .collect();
     let announcing = announcing(&sync);
     let (mut mutants, mut texts) = (Vec::new(), Vec::new());
@@ -387,7 +398,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_stmt(&mut self, statement: &'ast Stmt) {
         if let Stmt::Expr(Expr::Call(call), Some(_)) = statement
             && self.announcing.is_none()
-            && is_call_of(call, "observed")
+            && ["observed", "known"].iter().any(|name| is_call_of(call, name))
             && !is_dpors(call)
         {
             let edit =

@@ -86,7 +86,7 @@ impl Copy {
         Self { root, verdicts }
     }
 
-    /// The tests of what announces: those of `src/sync`, and `tests/vocabulary`.
+    /// The tests of what announces: those of the library, and `tests/vocabulary`.
     pub fn tests(&self) -> Vec<PathBuf> {
         self.built(&["-p", "lockwalk", "--lib", "--test", "vocabulary"], 2)
     }

@@ -14,9 +14,8 @@ use std::sync::{Arc, OnceLock};
 use loom::sync::{Condvar as LoomCondvar, Mutex as LoomMutex, atomic::AtomicU64 as LoomAtomic};
 use parking_lot::Mutex;
 
-use super::engine::{CpuBody, Step};
-use super::exec::{self, Exec};
-use super::{panics, progress};
+use super::{CpuBody, Step};
+use crate::exec::{self, Exec, panics, progress};
 
 /// While the world is built and audited nobody else runs, and loom need not know.
 fn running() -> bool {
@@ -42,13 +41,17 @@ struct Shared {
 
 /// The words of one execution.
 #[derive(Default)]
-pub struct Words {
+struct Words {
     /// Made while the world was built.
     built: Vec<Arc<Shared>>,
     /// Zeroes, for those that are made later.
     spare: Vec<Atomic>,
     /// Notified before each fence.
     fences: Option<Arc<LoomCondvar>>,
+}
+
+fn of_this_execution<R>(act: impl FnOnce(&mut Words) -> R) -> R {
+    exec::with(|exec| exec.of_engine(act))
 }
 
 /// As many as CPUs make in an execution; more than these loom may refuse to explore.
@@ -81,8 +84,7 @@ impl Word {
     pub fn new(value: u64) -> Self {
         let word =
             Self(Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() }));
-        let spare = exec::with(|exec| {
-            let mut words = exec.loom_words();
+        let spare = of_this_execution(|words| {
             if running() {
                 return words.spare.pop();
             }
@@ -263,7 +265,7 @@ impl<T> Published<T> {
 /// both orders; so it is made one.
 pub fn fence(order: Ordering) {
     if running() {
-        if let Some(fences) = exec::with(|exec| exec.loom_words().fences.clone()) {
+        if let Some(fences) = of_this_execution(|words| words.fences.clone()) {
             switching(|| fences.notify_all());
         }
         switching(|| loom::sync::atomic::fence(order));
@@ -278,14 +280,13 @@ pub fn round() {
 }
 
 pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody) {
-    {
-        let mut words = exec.loom_words();
+    exec.of_engine(|words: &mut Words| {
         for word in words.built.drain(..) {
             word.atomic.get_or_init(|| Atomic::new(word.newest.load(Ordering::Relaxed)));
         }
         words.fences = Some(Arc::new(LoomCondvar::new()));
         words.spare = (0..SPARE).map(|_| Atomic::new(0)).collect();
-    }
+    });
     let left = Arc::new(AtomicUsize::new(cpus.len()));
     let at_end = Arc::new(Mutex::new(Some(at_end)));
     let mut bodies = cpus.into_iter().enumerate().map(|(cpu, (_, body))| {
@@ -340,15 +341,8 @@ struct LimitReached;
 const MAX_BRANCHES: usize = 20_000;
 
 thread_local! {
-    /// loom explores on this OS thread: its panics are results, and are not printed.
-    static EXPLORING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     /// Some execution has yielded.
     static YIELDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// True where a panic is a result of exploration, not a mishap.
-pub fn exploring() -> bool {
-    EXPLORING.get()
 }
 
 /// Why loom cannot run so many CPUs, if it cannot.
@@ -375,7 +369,7 @@ pub fn explore(
     builder.checkpoint_interval = usize::MAX;
     builder.location = false;
     builder.log = false;
-    EXPLORING.set(true);
+    let quiet = panics::Quiet::begin();
     YIELDED.set(false);
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         builder.check(move || {
@@ -385,7 +379,7 @@ pub fn explore(
             program();
         });
     }));
-    EXPLORING.set(false);
+    drop(quiet);
     exec::leave();
     let stopped = result.err().map(|payload| stop_reason(&*payload));
     LoomReport { yielded: YIELDED.get(), stopped }

@@ -21,15 +21,15 @@
 //! | entries, by the kernel: changed | waits for all stores, then at once. *Too strong where nothing was there before* | full barriers around it. *The same* | `ptep_get_and_clear` and `test_and_set_bit` return a value; `set_pte` is a store that follows `smp_wmb` (`__SetPageUptodate`) |
 //! | entries, by hardware | begins as a load; ends behind the stores that went through it | acquires; releases | the walk comes before the access by an address dependency, and a shootdown waits for the access |
 //! | `MmuWord::flush` | a full barrier | the same | an interrupt that every CPU answers |
-//! | [`Plain`](super::Plain), what is inside a lock | memory | the newest | no two accesses without a lock between them (GUARD-1), and a program without data races cannot tell (C11 5.1.2.4; DRF-SC). On PSO nobody notices a barrier that such data lacks |
-//! | [`Ghost`](super::Ghost), clauses, locks as lockdep knows them | at once | at once | no memory: what is true in the order in which things happen |
+//! | [`Plain`](crate::sync::Plain), what is inside a lock | memory | the newest | no two accesses without a lock between them (GUARD-1), and a program without data races cannot tell (C11 5.1.2.4; DRF-SC). On PSO nobody notices a barrier that such data lacks |
+//! | [`Ghost`](crate::sync::Ghost), clauses, locks as lockdep knows them | at once | at once | no memory: what is true in the order in which things happen |
 //! | a new object's fields, `reset` | memory | a relaxed store, unless the object is made by whoever comes first | nobody knows the object yet; who gets to know it without an acquisition sees what the memory held before |
 
 use dpor::memory::Side;
 
 /// What a step of a monitor orders.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::sync) struct Order {
+pub(crate) struct Order {
     /// What it waits for.
     pub waits: Waits,
     /// It acquires what was released on these sides.
@@ -40,7 +40,7 @@ pub(in crate::sync) struct Order {
 
 /// Which of its CPU's stores a step waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::sync) enum Waits {
+pub(crate) enum Waits {
     /// None.
     No,
     /// Those that a locked instruction waits for.

@@ -5,39 +5,29 @@
 //! [`Published`] pointer, a fence, and CPUs to run on. Every lock of the protocol is a `Monitor`,
 //! so that what a lock means is written once and an engine adds nothing to it but interleavings.
 
+mod loom;
+mod native;
+pub mod order;
+mod shuttle;
+
 use std::hash::Hash;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dpor::Digest;
-use parking_lot::MutexGuard;
+pub use loom::{LoomReport, LoomStop, explore as explore_loom, refuses as loom_refuses};
+pub use native::run_once as run_native;
+pub(crate) use order::Order;
 
-use super::exec::{self, Exec};
-use super::name::Name;
-pub(super) use super::order::Order;
-use super::state::digest_of;
-use super::{loom, native, shuttle};
-
-/// What runs the CPUs of a race, and decides who goes next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Engine {
-    /// Real threads: parking_lot and arc-swap. Finds little, and shows that the code really runs.
-    Native,
-    /// Coroutines; who goes next is decided by one of shuttle's schedulers, or exhaustively by
-    /// `dpor`. Sequentially consistent.
-    Shuttle,
-    /// loom: explores (most of) the C11 memory model.
-    Loom,
-}
+pub use crate::exec::Engine;
+use crate::exec::{self, Exec, told};
 
 /// How a step accesses its object: what the exhaustive scheduler needs to know to tell which steps
 /// commute.
-pub use dpor::Access;
+pub(crate) use dpor::Access;
 
 /// A step that is about to happen: which object, and how.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub object: u32,
     pub access: Access,
     /// Of a monitor.
@@ -92,7 +82,7 @@ fn raw<N, S, L>(
 }
 
 /// One atomic 64-bit cell.
-pub(super) struct Word(Raw<native::Word, shuttle::Word, loom::Word>);
+pub(crate) struct Word(Raw<native::Word, shuttle::Word, loom::Word>);
 
 impl Word {
     pub fn new(object: u32, value: u64) -> Self {
@@ -166,7 +156,7 @@ impl Word {
 }
 
 /// A state machine whose transitions are atomic steps.
-pub(super) struct Monitor<S>(Raw<native::Monitor<S>, shuttle::Monitor<S>, loom::Monitor<S>>);
+pub(crate) struct Monitor<S>(Raw<native::Monitor<S>, shuttle::Monitor<S>, loom::Monitor<S>>);
 
 impl<S: Hash> Monitor<S> {
     pub fn new(state: S) -> Self
@@ -233,7 +223,7 @@ impl<S: Hash> Monitor<S> {
 }
 
 /// A pointer to an immutable value, replaced as a whole.
-pub(super) struct Published<T>(
+pub(crate) struct Published<T>(
     Raw<native::Published<T>, shuttle::Published<T>, loom::Published<T>>,
 );
 
@@ -278,179 +268,16 @@ pub fn fence(order: Ordering) {
 
 /// A step that changes nothing the protocol can see. Only the exhaustive scheduler needs to know.
 #[track_caller]
-pub(super) fn ghost(step: Step) {
+pub(crate) fn ghost(step: Step) {
     if exec::with(Exec::engine) == Engine::Shuttle {
         shuttle::ghost(step);
-        shuttle::observed(0);
-    }
-}
-
-/// What this execution has come to must be the same in every interleaving that is held to be
-/// equivalent: see [`Race::selfcheck`](crate::Race::selfcheck).
-pub(crate) fn note<I: IntoIterator<Item = (String, String)>>(
-    exec: &Exec,
-    values: impl FnOnce() -> I,
-) {
-    if exec.engine() == Engine::Shuttle {
-        dpor::note(values);
-    }
-}
-
-/// A monitor's step has read `value`.
-pub(super) fn observed(value: u64) {
-    if exec::with(Exec::engine) == Engine::Shuttle {
-        shuttle::observed(value);
-    }
-}
-
-/// The CPU gets to know something beside what its steps say that they have read: only a search that
-/// tells states apart asks for it.
-pub(super) fn learned(value: impl FnOnce() -> u64) {
-    if by_states() {
-        shuttle::observed(value());
-    }
-}
-
-/// The CPU that runs has learned this, in all 128 bits by which values are told apart.
-pub(super) fn learned_of(value: &(impl Hash + ?Sized)) {
-    if by_states() {
-        let key = digest_of(value).key();
-        [(key >> 64) as u64, key as u64].into_iter().for_each(dpor::observed);
-    }
-}
-
-/// A new object, by its name, and what it holds.
-pub(super) fn made(name: Name, holds: impl FnOnce() -> Digest) -> u32 {
-    let object = exec::with(Exec::new_object);
-    // What whoever comes first makes is the same, whoever that is, and might as well have been
-    // there before.
-    if !exec::is_made_by_whoever_comes_first() && tells() {
-        changed(object, Digest::default(), holds());
-        // By the numbers in it others find the object.
-        changed(object, Digest::default(), digest_of(&("name", name)));
-    }
-    object
-}
-
-/// Is what a CPU changes to be [said](changed)? Only a search that tells states apart asks for it.
-pub(super) fn tells() -> bool {
-    exec::cpu() != exec::BOOT && exec::with(Exec::engine) == Engine::Shuttle && dpor::tells()
-}
-
-/// What the object holds was `before` and is `after`.
-pub(super) fn changed(object: u32, before: Digest, after: Digest) {
-    if before != after {
-        dpor::changed(dpor::ObjectId(object), before, after);
-    }
-}
-
-/// Lets `act` change what an object holds.
-pub(super) fn changing<T: Hash, R>(object: u32, value: &mut T, act: impl FnOnce(&mut T) -> R) -> R {
-    let before = tells().then(|| digest_of(value));
-    let result = act(value);
-    if let Some(before) = before {
-        changed(object, before, digest_of(value));
-    }
-    result
-}
-
-/// What is inside an object, which may be a lock and have an owner besides.
-pub(super) fn inside(value: &impl Hash) -> Digest {
-    digest_of(&("inside", value))
-}
-
-/// What is inside an object, while it is being changed.
-pub struct Changing<'a, T: Hash> {
-    value: MutexGuard<'a, T>,
-    object: u32,
-    before: Option<Digest>,
-}
-
-impl<'a, T: Hash> Changing<'a, T> {
-    pub(super) fn new(object: u32, value: MutexGuard<'a, T>) -> Self {
-        let before = tells().then(|| inside(&*value));
-        Self { value, object, before }
-    }
-}
-
-impl<T: Hash> Deref for Changing<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: Hash> DerefMut for Changing<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-}
-
-impl<T: Hash> Drop for Changing<'_, T> {
-    fn drop(&mut self) {
-        if let Some(before) = self.before.filter(|_| !std::thread::panicking()) {
-            changed(self.object, before, inside(&*self.value));
-        }
-    }
-}
-
-/// What the CPU learns in `body` comes to no more than what that returns. Nothing else may get out
-/// of it: no place that `body` writes to, no guard.
-pub(crate) fn learns_only<R: Hash>(body: impl FnOnce() -> R) -> R {
-    let before = learned_before();
-    let result = body();
-    learned_only(before, &result);
-    result
-}
-
-/// What the CPU has learned so far, for [`learned_only`]; nothing where nobody asks.
-pub(super) fn learned_before() -> Option<Digest> {
-    by_states().then(dpor::learned)
-}
-
-/// What it has learned since then comes to no more than `value`: as [`learns_only`] has it, where a
-/// call must know its caller, as no closure does.
-pub(super) fn learned_only(before: Option<Digest>, value: &impl Hash) {
-    if let Some(before) = before.filter(|_| !std::thread::panicking()) {
-        dpor::learned_since(before, digest_of(value).key());
-    }
-}
-
-/// Does the search tell states apart, and does a CPU run?
-pub(super) fn by_states() -> bool {
-    exec::cpu() != exec::BOOT && exec::with(Exec::engine) == Engine::Shuttle && dpor::by_states()
-}
-
-/// What the CPU that runs has learned so far, as a number.
-pub(super) fn has_learned() -> u64 {
-    dpor::learned().key() as u64
-}
-
-/// States of this execution are told apart by what is in its objects, by what else `see` sees, and
-/// by what the execution has come to.
-pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut Digest) + 'static) {
-    if exec.engine() == Engine::Shuttle {
-        let exec = Arc::clone(exec);
-        dpor::name_state(move |digest| {
-            exec.enter(exec::BOOT, || {
-                see(digest);
-                exec.came_to_so_far(digest);
-            });
-        });
-    }
-}
-
-/// The retry loop `which` is over.
-pub(super) fn leave_loop(which: u64) {
-    if !std::thread::panicking() && by_states() {
-        dpor::rounds_end(which);
+        told::known(0);
     }
 }
 
 /// A round of the retry loop `which` begins. `state` tells the world's state apart from all others,
 /// so that a cycle without progress shows.
-pub(super) fn round(which: u64, state: impl FnOnce() -> u64) {
+pub(crate) fn round(which: u64, state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
         Engine::Native => native::round(which),
         Engine::Shuttle => shuttle::round(which, state),
@@ -468,19 +295,5 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
         Engine::Native => native::run_cpus(exec, cpus, at_end),
         Engine::Shuttle => shuttle::run_cpus(exec, cpus, at_end),
         Engine::Loom => loom::run_cpus(exec, cpus, at_end),
-    }
-}
-
-/// Data between steps, for the happens-before check of the engine that has one.
-pub(super) struct Cell(Option<dpor::DataId>);
-
-impl Cell {
-    pub fn new() -> Self {
-        Self(exec::with(Exec::new_data))
-    }
-
-    /// Is this access unordered with an earlier one?
-    pub fn races(&self, write: bool) -> bool {
-        self.0.is_some_and(|cell| dpor::data_access(cell, write).is_err())
     }
 }

@@ -2,9 +2,9 @@
 
 use std::panic::Location;
 
-use super::exec::{self, Exec};
 use super::name::Name;
 use super::trace::line;
+use crate::exec::{self, Exec};
 
 /// Something that a line of a race asks for, and that may come to nothing: where there is no VMA,
 /// none is split. In some interleavings that may be what the race is about; what comes to nothing

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use dpor::Digest;
 
-use super::engine::by_states;
-use super::exec::{BOOT, clause, cpu, now, with};
 use super::mark::Mark;
 use super::name::Name;
 use super::operation::Operation;
 use super::state::digest_of;
+use super::told::by_states;
 use super::violation::Violation;
+use super::{BOOT, clause, cpu, now, with};
 use crate::spec::Clause;
 
 /// What kind of lock is held: decides what may be done meanwhile.
@@ -85,7 +85,7 @@ pub struct WaitFor {
 
 impl WaitFor {
     /// The call that waits.
-    pub(super) fn call(&self) -> String {
+    pub(crate) fn call(&self) -> String {
         format!("{}({})", self.call, self.wants)
     }
 
@@ -97,7 +97,7 @@ impl WaitFor {
 
 /// Whether a lock is held, or wanted, together with others or alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     Shared,
     Exclusive,
 }
@@ -135,14 +135,14 @@ impl Tables {
         readers.fold(0, |all, (cpu, _)| all | 1 << cpu)
     }
 
-    pub(super) fn marked(&mut self, mark: &'static Mark) {
+    pub(crate) fn marked(&mut self, mark: &'static Mark) {
         if !self.marks.contains(&mark) {
             self.marks.push(mark);
             self.has_come_to(mark.name());
         }
     }
 
-    pub(super) fn violated(&mut self, violation: Violation) {
+    pub(crate) fn violated(&mut self, violation: Violation) {
         if !self.violations.contains(&violation) {
             self.has_come_to(&format!("{violation:?}"));
         }
@@ -163,7 +163,7 @@ impl Tables {
 
     /// What tells states apart: what the execution has come to, what each CPU holds, how deep it is
     /// in read sections, and who has been in one since before it freed something.
-    pub(super) fn feed(&self, digest: &mut Digest) {
+    pub(crate) fn feed(&self, digest: &mut Digest) {
         self.came_to.hash(digest);
         for state in &self.cpus {
             state.holds.hash(digest);
@@ -176,7 +176,7 @@ impl Tables {
 /// `cpu()` is about to take a lock that it would wait for, be it free now or not: what it holds
 /// comes before ([ORDER-1](Clause::ORDER_1)).
 #[track_caller]
-pub(super) fn ordered(name: Name) {
+pub(crate) fn ordered(name: Name) {
     let at = Location::caller();
     if cpu() == BOOT || std::thread::panicking() {
         return;
@@ -200,7 +200,7 @@ pub(super) fn ordered(name: Name) {
 /// A lock is about to be taken by `cpu()`, and may have to wait: checks that it may sleep, and that
 /// no wait-for cycle closes ([ATOMIC-1](Clause::ATOMIC_1), [DEADLOCK](Clause::DEADLOCK)).
 #[track_caller]
-pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, call: &'static str) {
+pub(crate) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, call: &'static str) {
     let at = Location::caller();
     if kind == LockKind::Sleeping {
         might_sleep(name);
@@ -232,17 +232,17 @@ pub(super) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, c
 }
 
 impl Tables {
-    pub(super) fn new(cpus: usize) -> Self {
+    pub(crate) fn new(cpus: usize) -> Self {
         Self { cpus: (0..cpus).map(|_| CpuState::default()).collect(), ..Self::default() }
     }
 
     /// How many CPUs there are.
-    pub(super) fn cpus(&self) -> usize {
+    pub(crate) fn cpus(&self) -> usize {
         self.cpus.len()
     }
 
     /// What each CPU holds: (cpu, lock).
-    pub(super) fn held(&self) -> Vec<(usize, Name)> {
+    pub(crate) fn held(&self) -> Vec<(usize, Name)> {
         let held = |(cpu, state): (usize, &CpuState)| {
             state.held.iter().map(move |l| (cpu, l.name)).collect::<Vec<_>>()
         };
@@ -309,12 +309,12 @@ impl Tables {
 }
 
 /// `cpu()` joins the queue of `lock`: it blocks whoever comes later, without holding it yet.
-pub(super) fn queued(lock: u32) {
+pub(crate) fn queued(lock: u32) {
     with(|exec| exec.tables.lock().blockers(lock).push(Blocker { cpu: cpu(), holds: None }));
 }
 
 /// `cpu()` has taken `lock`.
-pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode) {
+pub(crate) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode) {
     let me = cpu();
     with(|exec| {
         let mut tables = exec.tables.lock();
@@ -332,7 +332,7 @@ pub(super) fn acquired(lock: u32, name: Name, kind: LockKind, mode: Mode) {
 }
 
 /// `cpu()` waited for a condition, not for ownership, and waits no longer.
-pub(super) fn stop_waiting() {
+pub(crate) fn stop_waiting() {
     let me = cpu();
     if me != BOOT {
         with(|exec| exec.tables.lock().cpus[me].waits_for = None);
@@ -340,7 +340,7 @@ pub(super) fn stop_waiting() {
 }
 
 /// `lock`, which `owner` took, is released (not always by `owner`: IO completion unlocks pages).
-pub(super) fn released(lock: u32, owner: usize) {
+pub(crate) fn released(lock: u32, owner: usize) {
     with(|exec| {
         let mut tables = exec.tables.lock();
         tables.blockers(lock).retain(|b| b.cpu != owner || b.holds.is_none());
@@ -358,7 +358,7 @@ pub(super) fn released(lock: u32, owner: usize) {
 
 /// The locks that `cpu()` holds, in the order in which it took them, each with whether others may
 /// hold it too; and is it in an RCU read section?
-pub(super) fn held_by_me() -> (Vec<(Name, bool)>, bool) {
+pub(crate) fn held_by_me() -> (Vec<(Name, bool)>, bool) {
     let me = cpu();
     with(|exec| {
         let tables = exec.tables.lock();
@@ -375,7 +375,7 @@ pub(super) fn held_by_me() -> (Vec<(Name, bool)>, bool) {
 }
 
 /// Does `cpu()` hold `lock`? (lockdep_is_held; never a protocol decision.)
-pub(super) fn holds(lock: u32) -> bool {
+pub(crate) fn holds(lock: u32) -> bool {
     let me = cpu();
     with(|exec| {
         exec.tables
@@ -387,7 +387,7 @@ pub(super) fn holds(lock: u32) -> bool {
 }
 
 /// Does `cpu()` hold `lock` alone?
-pub(super) fn writes(lock: u32) -> bool {
+pub(crate) fn writes(lock: u32) -> bool {
     let mine = Blocker { cpu: cpu(), holds: Some(Mode::Exclusive) };
     with(|exec| {
         exec.tables
@@ -401,7 +401,7 @@ pub(super) fn writes(lock: u32) -> bool {
 /// Blocking is about to be possible: nothing that forbids sleeping may be held
 /// ([ATOMIC-1](Clause::ATOMIC_1), claim S1.4).
 #[track_caller]
-pub(super) fn might_sleep(name: Name) {
+pub(crate) fn might_sleep(name: Name) {
     let me = cpu();
     if me == BOOT || std::thread::panicking() {
         return;
@@ -430,7 +430,7 @@ pub fn cpu_ends() {
 }
 
 /// A number for the retry loop that `cpu()` enters: none of its loops has had it.
-pub(super) fn enter_loop() -> u64 {
+pub(crate) fn enter_loop() -> u64 {
     let me = cpu();
     if me == BOOT {
         return 0;
@@ -442,7 +442,7 @@ pub(super) fn enter_loop() -> u64 {
     })
 }
 
-pub(super) fn rcu_enter() {
+pub(crate) fn rcu_enter() {
     let (me, now) = (cpu(), now());
     if me != BOOT {
         with(|exec| {
@@ -456,7 +456,7 @@ pub(super) fn rcu_enter() {
 }
 
 /// Leaves a read section; false when there was none.
-pub(super) fn rcu_leave() -> bool {
+pub(crate) fn rcu_leave() -> bool {
     let me = cpu();
     me == BOOT
         || with(|exec| {
@@ -468,19 +468,19 @@ pub(super) fn rcu_leave() -> bool {
 }
 
 /// `cpu()` frees something in this moment.
-pub(super) fn frees(moment: u64) {
+pub(crate) fn frees(moment: u64) {
     if cpu() != BOOT {
         with(|exec| exec.tables.lock().cpus[cpu()].freed = moment);
     }
 }
 
 /// Which CPUs are in read sections that began before this moment, as bits.
-pub(super) fn readers_before(moment: u64) -> u64 {
+pub(crate) fn readers_before(moment: u64) -> u64 {
     with(|exec| exec.tables.lock().readers_before(moment))
 }
 
 /// When the read section that `cpu()` is in began.
-pub(super) fn rcu_since() -> Option<u64> {
+pub(crate) fn rcu_since() -> Option<u64> {
     let me = cpu();
     if me == BOOT {
         return None;

@@ -7,11 +7,10 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 use std::sync::Once;
 
-use super::engine::Engine;
-use super::exec::{self, Exec, clause};
+use super::Engine;
 use super::trace::line;
 use super::violation::Violation;
-use super::{loom, native};
+use crate::exec::{self, Exec, clause};
 use crate::spec::Clause;
 
 /// Something went wrong that is no finding: a panic while the world was built or audited, or in a
@@ -76,7 +75,7 @@ pub(crate) fn inapplicable(said: &str) -> ! {
 }
 
 /// What a panic says.
-pub(super) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
+pub(crate) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     payload
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -126,7 +125,7 @@ fn caught<R>(body: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
 fn passes_through(payload: &(dyn Any + Send)) -> bool {
     is_kept(payload)
         || match exec::with(Exec::engine) {
-            Engine::Native => native::unwinds(payload),
+            Engine::Native => payload.is::<Stopped>() || payload.is::<Endless>(),
             Engine::Shuttle => dpor::aborting(),
             // loom's own panics begin in loom: its deadlocks and limits, and the end of a CPU that
             // is not gone on with.
@@ -134,8 +133,15 @@ fn passes_through(payload: &(dyn Any + Send)) -> bool {
         }
 }
 
+/// The payload that unwinds a thread's CPU after a violation on another one.
+pub(crate) struct Stopped;
+
+/// An execution had a loop without an end, as far as one can wait for it. Real threads cannot tell
+/// that from a livelock.
+pub struct Endless;
+
 /// Is it a violation or a mishap, which the execution keeps?
-pub(super) fn is_kept(payload: &(dyn Any + Send)) -> bool {
+pub(crate) fn is_kept(payload: &(dyn Any + Send)) -> bool {
     payload.is::<Violation>() || payload.is::<Mishap>()
 }
 
@@ -146,12 +152,13 @@ thread_local! {
     static AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-struct Quiet;
+/// While this lives, what panics on this OS thread is a result, and is not printed.
+pub(crate) struct Quiet(());
 
 impl Quiet {
-    fn begin() -> Self {
+    pub fn begin() -> Self {
         QUIET.set(QUIET.get() + 1);
-        Self
+        Self(())
     }
 }
 
@@ -173,7 +180,7 @@ pub fn silence_results() {
             if info.payload().is::<Violation>() {
                 return;
             }
-            if QUIET.get() > 0 || loom::exploring() {
+            if QUIET.get() > 0 {
                 AT.set(info.location().map(line));
             } else {
                 before(info);

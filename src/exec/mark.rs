@@ -1,6 +1,6 @@
 //! Marks: what an execution has shown, for the conditions of a race.
 
-use super::exec::{self, Exec};
+use crate::exec::{self, Exec};
 
 /// Something that an execution can show. Those of the protocol are constants here, declared in
 /// `src/mm/marks.rs`; a race declares its own, and there is no other way to name one:

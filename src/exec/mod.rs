@@ -3,6 +3,19 @@
 //! Everything here is bookkeeping beside the protocol (lockdep's and KASAN's place): none of it is
 //! a step of the protocol, so none of it is announced, and no decision of the protocol may read it.
 
+mod clock;
+pub(crate) mod lockdep;
+pub(crate) mod mark;
+pub(crate) mod name;
+pub(crate) mod operation;
+pub(crate) mod panics;
+pub(crate) mod progress;
+pub(crate) mod state;
+pub(crate) mod told;
+pub(crate) mod trace;
+pub(crate) mod violation;
+
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
@@ -12,14 +25,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::engine::{self, Engine};
-use super::lockdep::{LockEdge, Tables};
-use super::name::Name;
-use super::panics::{CONDITION, Mishap, misuse, not_asserting};
-use super::progress::Progress;
-use super::trace::Trace;
-use super::violation::Violation;
 use crate::spec::Clause;
+use lockdep::{LockEdge, Tables};
+use name::Name;
+use panics::{CONDITION, Mishap, misuse, not_asserting};
+use progress::Progress;
+use trace::Trace;
+use violation::Violation;
 
 /// The CPU that builds the world and audits it: it is not one of the race's CPUs.
 pub const BOOT: usize = usize::MAX;
@@ -34,6 +46,18 @@ thread_local! {
     static UNSEEN: Cell<bool> = const { Cell::new(false) };
     /// Is the CPU that runs inside a call of its engine?
     static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What runs the CPUs of a race, and decides who goes next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// Real threads: parking_lot and arc-swap. Finds little, and shows that the code really runs.
+    Native,
+    /// Coroutines; who goes next is decided by one of shuttle's schedulers, or exhaustively by
+    /// `dpor`. Sequentially consistent.
+    Shuttle,
+    /// loom: explores (most of) the C11 memory model.
+    Loom,
 }
 
 /// Says whether an execution has shown what a violation must show to count.
@@ -53,10 +77,11 @@ pub struct Exec {
     mishap: Mutex<Option<Mishap>>,
     /// Of each CPU.
     progress: Arc<Progress>,
-    pub(super) clauses: [AtomicU64; Clause::COUNT],
-    pub(super) tables: Mutex<Tables>,
-    pub(super) trace: Option<Mutex<Trace>>,
-    loom_words: Mutex<super::loom::Words>,
+    clauses: [AtomicU64; Clause::COUNT],
+    tables: Mutex<Tables>,
+    trace: Option<Mutex<Trace>>,
+    /// What its engine keeps with it.
+    engines: Mutex<Option<Box<dyn Any + Send>>>,
     /// Which object lives in a place, counted from one, and which one did when the CPUs started:
     /// for names, and only while there is a trace.
     lives: Mutex<Vec<u32>>,
@@ -90,7 +115,7 @@ impl Exec {
             clauses: [const { AtomicU64::new(0) }; Clause::COUNT],
             tables: Mutex::new(tables),
             trace: tracing.then(|| Mutex::new(Trace::new(cpus))),
-            loom_words: Mutex::default(),
+            engines: Mutex::default(),
             lives: Mutex::default(),
             first_lives: Mutex::default(),
         })
@@ -142,7 +167,7 @@ impl Exec {
     }
 
     /// Something panicked that is no finding.
-    pub(super) fn fail(&self, mishap: Mishap) {
+    pub(crate) fn fail(&self, mishap: Mishap) {
         self.mishap.lock().get_or_insert(mishap);
         self.stop();
     }
@@ -157,18 +182,20 @@ impl Exec {
         self.engine
     }
 
-    /// What loom is told of when the CPUs start.
-    pub(super) fn loom_words(&self) -> parking_lot::MutexGuard<'_, super::loom::Words> {
-        self.loom_words.lock()
+    /// What the engine keeps with this execution: always the same type of one engine.
+    pub(crate) fn of_engine<T: Any + Send + Default, R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        let mut kept = self.engines.lock();
+        let kept = kept.get_or_insert_with(|| Box::new(T::default()));
+        act(kept.downcast_mut().expect("an engine keeps one type"))
     }
 
     /// Data goes by the name of whoever makes it, or by the next object's.
-    pub(super) fn new_data(&self) -> Option<dpor::DataId> {
+    pub(crate) fn new_data(&self) -> Option<dpor::DataId> {
         (self.engine == Engine::Shuttle)
             .then(|| NAMING.get().map_or_else(dpor::data, dpor::data_named))
     }
 
-    pub(super) fn new_object(&self) -> u32 {
+    pub(crate) fn new_object(&self) -> u32 {
         match self.engine {
             Engine::Shuttle => match NAMING.get() {
                 Some(name) => {
@@ -181,8 +208,8 @@ impl Exec {
         }
     }
 
-    /// See [`new_life`](super::new_life).
-    pub(super) fn new_life(&self, place: u32, life: u32) {
+    /// See [`new_life`](name::new_life).
+    pub(crate) fn new_life(&self, place: u32, life: u32) {
         if self.trace.is_some() {
             let mut lives = self.lives.lock();
             let places = lives.len().max(place as usize + 1);
@@ -192,7 +219,7 @@ impl Exec {
     }
 
     /// The CPUs are about to start: what lives now is what a reader of the trace meets first.
-    pub(super) fn name_from_here(&self) {
+    pub(crate) fn name_from_here(&self) {
         self.first_lives.lock().clone_from(&self.lives.lock());
     }
 
@@ -202,22 +229,22 @@ impl Exec {
     }
 
     /// Steps announced so far: where a line of the trace stands in the schedule.
-    pub(super) fn announced(&self) -> usize {
+    pub(crate) fn announced(&self) -> usize {
         self.progress.steps() as usize
     }
 
     /// CPUs of the race.
-    pub(super) fn cpus(&self) -> usize {
+    pub(crate) fn cpus(&self) -> usize {
         self.tables.lock().cpus()
     }
 
     /// Have the CPUs started?
-    pub(super) fn started(&self) -> bool {
+    pub(crate) fn started(&self) -> bool {
         self.started.load(Relaxed)
     }
 
     /// True between [`Exec::start`] and [`Exec::finish`].
-    pub(super) fn running(&self) -> bool {
+    pub(crate) fn running(&self) -> bool {
         self.running.load(Relaxed)
     }
 
@@ -228,7 +255,7 @@ impl Exec {
     }
 
     /// Ends this execution without a violation; see [`stopped`](Self::stopped).
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
     }
 
@@ -239,7 +266,7 @@ impl Exec {
 
     /// What it has come to so far, for who tells states apart: what was marked, violated and done,
     /// what its CPUs hold, and who reads under RCU since before somebody freed something last.
-    pub(super) fn came_to_so_far(&self, digest: &mut dpor::Digest) {
+    pub(crate) fn came_to_so_far(&self, digest: &mut dpor::Digest) {
         self.tables.lock().feed(digest);
     }
 
@@ -301,7 +328,7 @@ impl Exec {
 
     /// Records the violation; ends the execution when it is the one looked for, or when going on
     /// would mean nothing.
-    pub(super) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
+    pub(crate) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
         violation.counts =
             self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
         let ends =
@@ -309,7 +336,7 @@ impl Exec {
         if let Some(trace) = &self.trace {
             trace.lock().violation(self.announced(), cpu(), &violation, at);
         }
-        engine::note(self, || [(violation.clause.id().to_owned(), violation.what.clone())]);
+        told::note(self, || [(violation.clause.id().to_owned(), violation.what.clone())]);
         let mut tables = self.tables.lock();
         tables.violated(violation.clone());
         if ends {
@@ -336,12 +363,12 @@ pub(crate) fn with<R>(f: impl FnOnce(&Exec) -> R) -> R {
 
 /// Which object lives in a place now, and which one did when the CPUs started; the first, where
 /// nobody keeps count.
-pub(super) fn lives(place: u32) -> (u32, u32) {
+pub(crate) fn lives(place: u32) -> (u32, u32) {
     EXEC.with(|exec| exec.borrow().as_ref().map_or((1, 1), |exec| exec.lives_in(place)))
 }
 
 /// Leaves the execution that loom's last one has left behind.
-pub(super) fn leave() {
+pub(crate) fn leave() {
     set_cpu(BOOT);
     drop(EXEC.take().map(ManuallyDrop::into_inner));
 }
@@ -351,13 +378,13 @@ pub fn cpu() -> usize {
     CPU.get()
 }
 
-pub(super) fn set_cpu(cpu: usize) {
+pub(crate) fn set_cpu(cpu: usize) {
     CPU.set(cpu);
     IN_ENGINE.set(false);
 }
 
 /// What `cpu` has begun goes on without it: on its behalf.
-pub(super) fn as_cpu(cpu: usize, act: impl FnOnce()) {
+pub(crate) fn as_cpu(cpu: usize, act: impl FnOnce()) {
     let before = (CPU.replace(cpu), IN_ENGINE.replace(false));
     act();
     CPU.set(before.0);
@@ -365,13 +392,13 @@ pub(super) fn as_cpu(cpu: usize, act: impl FnOnce()) {
 }
 
 /// Is the CPU that runs inside a call of its engine? A panic comes from there then.
-pub(super) fn is_in_engine() -> bool {
+pub(crate) fn is_in_engine() -> bool {
     IN_ENGINE.get()
 }
 
 /// While this lives, a step is made that may let other CPUs run on this very OS thread; then the
 /// CPU that left is back.
-pub(super) struct Switching(usize, bool);
+pub(crate) struct Switching(usize, bool);
 
 impl Switching {
     pub fn begin() -> Self {
@@ -390,7 +417,7 @@ impl Drop for Switching {
 }
 
 /// Runs what lets other CPUs run on this very OS thread, and comes back as the CPU that left.
-pub(super) fn switching<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn switching<R>(f: impl FnOnce() -> R) -> R {
     let _switching = Switching::begin();
     f()
 }
@@ -405,7 +432,7 @@ pub(crate) fn made_by_whoever_comes_first<R>(key: u64, make: impl FnOnce() -> R)
 }
 
 /// Is something made so?
-pub(super) fn is_made_by_whoever_comes_first() -> bool {
+pub(crate) fn is_made_by_whoever_comes_first() -> bool {
     NAMING.get().is_some()
 }
 
@@ -425,7 +452,7 @@ pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
 /// A look at `name` without a step must be the audit's or a picture's: what a CPU does with it
 /// would depend on an order that nobody explores.
 #[track_caller]
-pub(super) fn assert_unseen(name: Name) {
+pub(crate) fn assert_unseen(name: Name) {
     if cpu() != BOOT && !UNSEEN.get() {
         misuse(format!("{name}, which others change, is looked at without a step"));
     }
@@ -448,6 +475,6 @@ pub fn clause(clause: Clause, holds: bool, what: impl FnOnce() -> String) {
 }
 
 /// A moment of this execution, later than all before.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     with(|exec| exec.clock.fetch_add(1, Relaxed))
 }

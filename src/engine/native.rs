@@ -1,6 +1,5 @@
 //! Raw primitives on real threads: parking_lot, arc-swap, std atomics.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -10,15 +9,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
-use super::engine::{CpuBody, Step};
-use super::exec::{self, Exec};
-use super::{panics, progress};
+use super::{CpuBody, Step};
+use crate::exec::panics::{self, Endless, Stopped};
+use crate::exec::{self, Exec, progress};
 
 /// How often a waiting thread looks whether a violation elsewhere has ended the execution.
 const POLL: Duration = Duration::from_millis(5);
-
-/// The payload that unwinds a CPU after a violation on another one.
-struct Stopped;
 
 fn leave_if_stopped() {
     if exec::with(|exec| exec.stopped()) && !std::thread::panicking() {
@@ -186,10 +182,6 @@ thread_local! {
     static LOOP: Cell<Option<(u64, u64, Instant)>> = const { Cell::new(None) };
 }
 
-/// An execution had a loop without an end, as far as one can wait for it. Real threads cannot tell
-/// that from a livelock.
-pub struct Endless;
-
 pub fn round(which: u64) {
     if exec::cpu() == exec::BOOT {
         return;
@@ -237,11 +229,6 @@ pub fn run_cpus(exec: &Arc<Exec>, cpus: Vec<(String, CpuBody)>, at_end: CpuBody)
             resume_unwind(payload);
         }
     }
-}
-
-/// Does this payload only end a CPU?
-pub fn unwinds(payload: &(dyn Any + Send)) -> bool {
-    payload.is::<Stopped>() || payload.is::<Endless>()
 }
 
 /// Runs `program` once on real threads.

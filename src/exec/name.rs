@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::exec;
+use crate::exec;
 
 /// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted
 /// only when somebody reads it. `%l` is a prime for every object that has lived in the `%a`-th
@@ -49,7 +49,7 @@ impl Name {
     }
 
     /// As it is called in an execution that is over.
-    pub(super) fn told(&self, lives: &dyn Fn(u32) -> (u32, u32)) -> String {
+    pub(crate) fn told(&self, lives: &dyn Fn(u32) -> (u32, u32)) -> String {
         let mut text = String::new();
         self.write(&mut text, lives).expect("a string");
         text

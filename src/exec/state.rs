@@ -7,8 +7,8 @@ use std::hash::Hash;
 
 use dpor::Digest;
 
-use super::exec;
 use super::name::{GONE, Name, PRIME};
+use crate::exec;
 
 /// Everything that is shared, object by object. What [`Race::selfcheck`](crate::Race::selfcheck)
 /// compares, so nothing may be missing in it: every object that was ever made has a number, and
@@ -35,7 +35,7 @@ impl State {
     }
 
     /// An object that is announced under this number.
-    pub(super) fn object(&mut self, id: u32, name: Name, value: impl FnOnce() -> String) {
+    pub(crate) fn object(&mut self, id: u32, name: Name, value: impl FnOnce() -> String) {
         match &mut self.hash {
             Some(hash) => text(mix(hash, id.into()), &value()),
             None => {
@@ -46,7 +46,7 @@ impl State {
     }
 
     /// The same of one that has a short form, without what is past.
-    pub(super) fn word(
+    pub(crate) fn word(
         &mut self,
         id: u32,
         name: Name,
@@ -114,7 +114,7 @@ fn text(hash: &mut u64, text: &str) {
 }
 
 /// What a value is, as a number.
-pub(super) fn digest_of(value: &(impl Hash + ?Sized)) -> Digest {
+pub(crate) fn digest_of(value: &(impl Hash + ?Sized)) -> Digest {
     let mut digest = Digest::default();
     value.hash(&mut digest);
     digest

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use witness::{Fact, Step, StepKind};
 
-use super::exec;
 use super::lockdep;
 use super::name::Name;
 use super::violation::Violation;
+use crate::exec;
 
 /// A look at the whole state, as (name, value) pairs; taken after each event, and only while
 /// tracing.
@@ -33,7 +33,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    pub(super) fn new(cpus: usize) -> Self {
+    pub(crate) fn new(cpus: usize) -> Self {
         Self { depth: vec![0; cpus], calls: vec![Vec::new(); cpus], ..Self::default() }
     }
 
@@ -130,7 +130,7 @@ impl Trace {
 
     /// Of a deadlock, what each CPU of the circle waits for: the one that closes it first, since it
     /// is the one that runs.
-    pub(super) fn violation(
+    pub(crate) fn violation(
         &mut self,
         taken: usize,
         cpu: usize,

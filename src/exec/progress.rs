@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::clock::ThreadClock;
-use super::exec;
+use crate::exec;
 
 /// Of the CPUs of an execution. Also for those to see who are not part of it.
 pub struct Progress(Box<[Cpu]>);
@@ -24,7 +24,7 @@ struct Cpu {
 }
 
 impl Progress {
-    pub(super) fn new(cpus: usize) -> Self {
+    pub(crate) fn new(cpus: usize) -> Self {
         Self((0..cpus).map(|_| Cpu::default()).collect())
     }
 
@@ -68,7 +68,7 @@ fn with_cpu(act: impl FnOnce(&Cpu)) {
 }
 
 /// The CPU that runs does so on this OS thread, to its end.
-pub(super) fn on_this_thread() {
+pub(crate) fn on_this_thread() {
     with_cpu(|cpu| _ = cpu.clock.set(ThreadClock::mine()));
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn here() {
 }
 
 /// The CPU that runs takes a step.
-pub(super) fn step() {
+pub(crate) fn step() {
     // Nobody else counts its steps.
     with_cpu(|cpu| cpu.steps.store(cpu.steps.load(Relaxed) + 1, Relaxed));
 }
