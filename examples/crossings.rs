@@ -10,7 +10,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lockwalk::mm::World;
+use lockwalk::mm::{Setup, World};
 use lockwalk::spec::{PteLook, SwapHasCache, UnuseAddress, UnuseSem};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Method, Options, Protocol, Race};
@@ -98,26 +98,26 @@ impl Op {
     }
 }
 
-type Prepare = fn(&World);
+type Prepare = fn(&Setup<'_>);
 
 /// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for
 /// the child.
 const WORLDS: [(&str, Prepare); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
 
-fn shared(w: &World) {
+fn shared(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..2);
     p.touch(1);
     p.fork();
 }
 
-fn swapped(w: &World) {
+fn swapped(w: &Setup<'_>) {
     shared(w);
     w.process(0).swap_out(1);
     w.process(0).read_ahead(1);
 }
 
-fn half(w: &World) {
+fn half(w: &Setup<'_>) {
     shared(w);
     w.process(0).swap_out(1);
     w.process(0).load(1).expect("it is mapped");

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use dpor::Memory;
 
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{Exec, Mark};
 
 type OnWorld = Arc<dyn Fn(&World) + Send + Sync>;
+type Build = Arc<dyn Fn(&Setup<'_>) + Send + Sync>;
 
 /// What a document says of a race under a protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +40,7 @@ impl Documented {
 pub struct Race {
     id: String,
     title: String,
-    world: OnWorld,
+    world: Build,
     cpus: Vec<(String, OnWorld)>,
     /// The line that adds each of them.
     lines: Vec<&'static Location<'static>>,
@@ -104,7 +105,7 @@ impl Race {
 
     /// Builds the world before the CPUs start. Runs alone; nothing in it is explored.
     #[must_use]
-    pub fn world(mut self, build: impl Fn(&World) + Send + Sync + 'static) -> Self {
+    pub fn world(mut self, build: impl Fn(&Setup<'_>) + Send + Sync + 'static) -> Self {
         self.world = Arc::new(build);
         self.ours = false;
         self
@@ -362,7 +363,7 @@ impl Race {
         self.ends.clone()
     }
 
-    pub(crate) fn parts(&self) -> (&OnWorld, &[(String, OnWorld)]) {
+    pub(crate) fn parts(&self) -> (&Build, &[(String, OnWorld)]) {
         (&self.world, &self.cpus)
     }
 }

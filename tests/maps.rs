@@ -6,45 +6,46 @@ mod generated;
 
 use std::fmt::Write as _;
 
-use lockwalk::mm::World;
+use lockwalk::mm::{Setup, World};
 use lockwalk::witness::{Step, StepKind};
 use lockwalk::{Era, Method, Options, Protocol, Race};
 
+type Build = fn(&Setup<'_>);
 type OnWorld = fn(&World);
 
 /// One process that has a page.
-fn alone(w: &World) {
+fn alone(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..2);
     p.touch(1);
 }
 
 /// Parent and child have it.
-fn shared(w: &World) {
+fn shared(w: &Setup<'_>) {
     alone(w);
     w.process(0).fork();
 }
 
 /// A parent has it, and ten children, the last of which is looked for.
-fn many(w: &World) {
+fn many(w: &Setup<'_>) {
     alone(w);
     (0..10).for_each(|_| _ = w.process(0).fork());
 }
 
 /// The one that touched it has exited; ten others of the family have never had it, and unmapped the
 /// VMA. One has it still.
-fn bystanders(w: &World) {
+fn bystanders(w: &Setup<'_>) {
     many(w);
     (1..10).for_each(|child| w.process(child).munmap(1..2));
 }
 
-fn swapped(w: &World) {
+fn swapped(w: &Setup<'_>) {
     shared(w);
     w.process(0).swap_out(1);
 }
 
 /// What is done, in which world.
-const OPERATIONS: [(&str, OnWorld, OnWorld); 15] = [
+const OPERATIONS: [(&str, Build, OnWorld); 15] = [
     ("a first store", |w| w.new_process().mmap(1..2), |w| w.process(0).touch(1)),
     ("fork, one page", alone, |w| _ = w.process(0).fork()),
     ("a store to a shared page", shared, |w| w.process(1).touch(1)),
@@ -105,7 +106,7 @@ impl Cost {
 
 /// Counts the steps of `operation`, which has the machine for itself: what is asserted when it is
 /// over shows them all.
-fn cost(world: OnWorld, operation: OnWorld, protocol: &Protocol) -> Cost {
+fn cost(world: Build, operation: OnWorld, protocol: &Protocol) -> Cost {
     let race = Race::new("maps", "one CPU")
         .world(world)
         .cpu("alone", operation)

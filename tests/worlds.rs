@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use lockwalk::mm::{Errno, World};
+use lockwalk::mm::{Errno, Setup, World};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Mark, Method, Options, Outcome, Protocol, Race};
 
@@ -90,7 +90,7 @@ fn answers(race: &Race, expected: &[(Protocol, &[&str])]) {
 }
 
 /// Two pages, the first of them on swap.
-fn half_swapped(w: &World) {
+fn half_swapped(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);
@@ -417,7 +417,7 @@ fn what_devices_hold_moves_along() {
 /// One CPU alone, and what the kernel tells it.
 fn alone(
     title: &str,
-    build: impl Fn(&World) + Send + Sync + 'static,
+    build: impl Fn(&Setup<'_>) + Send + Sync + 'static,
     body: impl Fn(&World) + Send + Sync + 'static,
 ) -> Race {
     Race::new("W", title).world(build).cpu("alone", body)

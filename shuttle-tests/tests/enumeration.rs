@@ -4,7 +4,7 @@
 
 mod common;
 
-use lockwalk::mm::World;
+use lockwalk::mm::{Setup, World};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Mark, Method, Options, Outcome, Race, sync};
 
@@ -12,7 +12,7 @@ use lockwalk::{Era, Mark, Method, Options, Outcome, Race, sync};
 const LIMIT: u64 = 2_000_000;
 
 /// One process, and in it a page at 1.
-fn one_page(w: &World) {
+fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);

@@ -276,7 +276,7 @@ fn in_words(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::mm::World;
+    use crate::mm::Setup;
     use crate::{Era, Method, Options, Race};
 
     use super::Runner;
@@ -303,7 +303,7 @@ mod tests {
     /// left, it is refused.
     #[test]
     fn what_is_not_applicable_is_said_and_passed_by() {
-        let touched = |w: &World| {
+        let touched = |w: &Setup<'_>| {
             let p = w.new_process();
             p.mmap(1..2);
             p.touch(1);

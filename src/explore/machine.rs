@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{self, BOOT, Engine, Exec, Mishap, Violation};
 
@@ -51,17 +51,18 @@ impl Machine {
     ///
     /// # Errors
     /// When that makes no sense.
-    pub fn new(protocol: &Protocol, slots: u32, build: impl FnOnce(&World)) -> Result<Self, Halt> {
+    pub fn new(
+        protocol: &Protocol,
+        slots: u32,
+        build: impl FnOnce(&Setup<'_>),
+    ) -> Result<Self, Halt> {
         sync::silence_results();
         // Real primitives, of one thread: what is not explored need not be announced. It looks for
         // a clause that only races evaluate: what is violated on the way does not end it.
         let exec = Exec::new(Engine::Native, 0, Some(Clause::RACE_1), false, Arc::new(|_| true));
         let world = exec.enter(BOOT, || World::with_slots(protocol.rules, slots));
         let machine = Self { exec, world };
-        machine.step(|world| {
-            build(world);
-            world.seal();
-        })?;
+        machine.step(|world| Setup::build(world, build))?;
         Ok(machine)
     }
 

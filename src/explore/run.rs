@@ -10,7 +10,7 @@ use dpor::{
 
 use super::Options;
 use super::stall::{self, Patience};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::race::{Race, Seen};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{
@@ -39,8 +39,7 @@ impl Plan {
         let machine = || {
             let world = World::new(self.protocol.rules);
             world.reverse_cpus(self.race.reversed_cpus());
-            build(&world);
-            world.seal();
+            Setup::build(&world, |setup| build(setup));
             let named = world.clone();
             sync::name_state(&named_exec, move |digest| named.feed(digest));
             if self.tracing {

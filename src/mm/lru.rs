@@ -87,17 +87,6 @@ impl World {
         }
     }
 
-    /// From here on a new page waits in the pagevec of its CPU until something drains that, and
-    /// what builds the world runs on CPU `cpu`. Without it every pagevec is full with each page,
-    /// which goes to the LRU list at once. CPUs are counted as the race lists them, from 0; a
-    /// number that it does not have is a CPU on which nothing runs. For the building of worlds.
-    #[track_caller]
-    pub fn batch_lru_add(&self, cpu: usize) {
-        self.assert_being_built("batch_lru_add");
-        let reversed = self.reversed_cpus.get();
-        self.builders_cpu.set(Some(if cpu < reversed { reversed - 1 - cpu } else { cpu }));
-    }
-
     /// The first `cpus` of them are in the opposite order of the one in which the race lists them.
     pub(crate) fn reverse_cpus(&self, cpus: usize) {
         self.reversed_cpus.set(cpus);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::host::Host;
-use super::{Addr, AnonmmRef, Process, Pte, PteLocation, SwapEntry, World};
+use super::{Addr, AnonmmRef, Pte, PteLocation, SwapEntry, World};
 use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock, UnlockOffset};
 use crate::sync::{self, Ghost, MmuWord, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
 
@@ -464,44 +464,6 @@ impl World {
         let page = page.named(life);
         crate::note!("alloc_page() = {page}");
         Some(page)
-    }
-
-    /// A file's page, on the LRU list, that nobody maps: all that anonymous memory has to know of
-    /// files (claim S1.4). Made while the world is built.
-    #[track_caller]
-    pub fn new_file_page(&self) -> PageRef {
-        self.assert_being_built("new_file_page");
-        let page = self.alloc_page().expect("memory does not run out while a world is built");
-        self.page(page).mapping.reset(Mapping::File);
-        self.file_page.set(Some(page));
-        self.lru_cache_add(page);
-        page
-    }
-
-    /// What 2.6.22's `shmem_nopage` can leave behind: a page of a file in memory, which reclaim has
-    /// put into the swap cache before `do_no_page` maps it, is mapped read-only at `addr` (claim
-    /// S2.10). It is all zeroes, as is its slot, on which the file has a claim. Made while the
-    /// world is built, in memory where nothing was touched.
-    #[track_caller]
-    pub fn new_shmem_page(&self, process: Process<'_>, addr: Addr) -> PageRef {
-        self.assert_being_built("new_shmem_page");
-        let page = self.alloc_page().expect("memory does not run out while a world is built");
-        let frame = self.page(page);
-        frame.mapping.reset(Mapping::File);
-        self.lru_cache_add(page);
-        self.lock_page(page);
-        assert!(self.add_to_swap(page), "a slot is free");
-        self.swap_duplicate(self.page_swap_entry(page));
-        self.shmem_slot.set(Some(self.page_swap_entry(page)));
-        self.swap_writepage(page);
-        frame.uptodate.write(true);
-        frame.mapcount.write(1); // the reference of who made it is the entry's
-        let mm = process.mm_struct();
-        mm.page_table_lock.lock();
-        self.set_pte(mm, addr, Pte::clean(page, false));
-        mm.page_table_lock.unlock();
-        self.unlock_page(page);
-        page
     }
 
     /// The file's page is cut off, and freed when nobody refers to it any more. Kernel:

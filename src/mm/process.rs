@@ -38,14 +38,6 @@ impl<'w> Process<'w> {
         self.asked("mmap(%a..%b)", range.start, range.end, done);
     }
 
-    /// Maps a file in memory there, shared, while the world is built: the same one, and all of it,
-    /// whoever maps it. Page `n` of it is at address `n`.
-    #[track_caller]
-    pub fn mmap_shared(&self, range: Range<Addr>) {
-        self.check_range(&range);
-        self.world.mmap_shared(self.mm, range);
-    }
-
     /// Stores something at `addr` that no other process stores there, so that a page is there.
     ///
     /// # Panics
@@ -273,43 +265,6 @@ impl<'w> Process<'w> {
         self.asked("move_pages(%a)", addr, 0, done);
     }
 
-    /// Swaps out the page at `addr`, while the world is built: what maps it becomes a swap entry,
-    /// and it leaves memory. One that a device was given stays where the protocol keeps such pages
-    /// (rule [`UnmapCheck`](crate::spec::UnmapCheck)).
-    #[track_caller]
-    pub fn swap_out(&self, addr: Addr) {
-        self.world.assert_being_built("swap_out");
-        self.world.shrink(self.page_at(addr));
-        if self.world.shmem_slot_at(addr).is_some() {
-            self.world.shrink(self.page_at(addr)); // what has come to the swap cache is written now
-            return;
-        }
-        let gone = self.mm_struct().pte(addr).peek().swap_entry().is_some();
-        if !gone && !self.mm_struct().shadow(addr).was_pinned() {
-            misuse(format!("the page at {}:{addr} cannot be swapped out", self.mm));
-        }
-    }
-
-    /// Locks all that it has into memory, while the world is built: what is there is left there.
-    /// Kernel: `mlockall`; that it faults in what is not there, and that fork does not pass it on,
-    /// is not here.
-    #[track_caller]
-    pub fn mlockall(&self) {
-        self.world.assert_being_built("mlockall");
-        self.mm_struct().mlocked.set(true);
-    }
-
-    /// Swaps in what is at `addr`, while the world is built, up to the swap cache: nobody maps it
-    /// yet (claim S1.1).
-    #[track_caller]
-    pub fn read_ahead(&self, addr: Addr) {
-        self.world.assert_being_built("read_ahead");
-        self.check(addr);
-        if !self.world.read_ahead(self.mm, addr) {
-            misuse(format!("nothing is on swap at {}:{addr}", self.mm));
-        }
-    }
-
     /// Brings what is on swap at `addr` into the swap cache, as a fault on a slot beside it does,
     /// whoever faults there. Kernel: `swapin_readahead`.
     #[track_caller]
@@ -361,22 +316,6 @@ impl<'w> Process<'w> {
         self.mm_struct().pte(addr).read().page()
     }
 
-    /// Puts the VMA at `addr` on the list of the anon_vma of `other`'s VMA at `at` too, while the
-    /// world is built: a list that fork alone never makes, but that the mails suppose ("the order
-    /// of anon_vmas cannot be guaranteed", claims S3.3, S3.4).
-    #[track_caller]
-    pub fn cross_link(&self, addr: Addr, other: Self, at: Addr) {
-        self.world.assert_being_built("cross_link");
-        self.check(addr);
-        self.check(at);
-        if !self.world.cross_link((self.mm, addr), (other.mm, at)) {
-            misuse(format!(
-                "{}:{addr} or {}:{at} is in no VMA, or nothing was touched there",
-                self.mm, other.mm
-            ));
-        }
-    }
-
     /// What it asks for has done something, or there was nothing to do.
     #[track_caller]
     fn asked(&self, what: &'static str, a: Addr, b: Addr, done: bool) {
@@ -412,7 +351,7 @@ impl<'w> Process<'w> {
     }
 
     #[track_caller]
-    fn check_range(&self, range: &Range<Addr>) {
+    pub(super) fn check_range(&self, range: &Range<Addr>) {
         if range.is_empty() {
             misuse(format!("{range:?} is an empty range"));
         }

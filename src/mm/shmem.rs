@@ -85,11 +85,10 @@ impl World {
         }
     }
 
-    /// Maps the file, while the world is built. Kernel: `do_mmap_pgoff`,
+    /// Maps the file; no CPU does. Kernel: `do_mmap_pgoff`,
     /// `MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED`, and `shmem_zero_setup`.
     #[track_caller]
     pub(super) fn mmap_shared(&self, mm: MmRef, range: Range<Addr>) {
-        self.assert_being_built("mmap_shared");
         if self.is_not_of_2004_to_2009().is_some() {
             sync::inapplicable("shared memory is here as 2.6.8 to 2.6.29 have it");
         }

@@ -7,8 +7,8 @@ use super::shadow::Shadow;
 use super::shmem::Shmem;
 use super::swap_map::SLOTS;
 use super::{
-    Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Swap, SwapCache,
-    SwapEntry, Vma,
+    Addr, AnonVma, Anonmm, Mm, MmRef, Page, PageRef, Process, Pte, PteLocation, Setup, Swap,
+    SwapCache, SwapEntry, Vma,
 };
 use crate::spec::Rules;
 use crate::sync::{
@@ -123,17 +123,6 @@ impl World {
         &self.rules
     }
 
-    /// A new process, with an empty address space. Processes are numbered in the order in which the
-    /// world makes them, from 0.
-    #[track_caller]
-    pub fn new_process(&self) -> Process<'_> {
-        self.assert_being_built("new_process");
-        let mm = self.mm_alloc();
-        self.exec_rmap(self.mm_struct(mm));
-        self.add_process(mm);
-        Process { world: self, mm }
-    }
-
     /// A process is there now. Which number it gets is a matter of who comes first, so that this is
     /// a step.
     pub(super) fn add_process(&self, mm: MmRef) {
@@ -161,47 +150,13 @@ impl World {
         Process { world: self, mm }
     }
 
-    /// Swap is more than half full: a slot is given back as soon as its page has been read. For the
-    /// building of worlds.
-    #[track_caller]
-    pub fn fill_swap(&self) {
-        self.assert_being_built("fill_swap");
-        self.swap_full.set(true);
-    }
-
-    /// The swap device is memory, as zram: what is read is there at once (rule
-    /// [`SwapBypass`](crate::spec::SwapBypass)). For the building of worlds.
-    #[track_caller]
-    pub fn swap_to_memory(&self) {
-        self.assert_being_built("swap_to_memory");
-        self.swap_synchronous.set(true);
-    }
-
     /// Kernel: `SWP_SYNCHRONOUS_IO`.
     pub(super) fn swap_is_synchronous(&self) -> bool {
         self.swap_synchronous.get()
     }
 
-    /// From here on a page that is written to swap is on its way until a CPU ends that
-    /// ([`end_swap_write`](Self::end_swap_write)): the device is a CPU of its own. Without it a
-    /// write is over inside the step that starts it (ASSUME-3), and nobody pays for steps that its
-    /// claim does not need. For the building of worlds.
-    #[track_caller]
-    pub fn swap_slowly(&self) {
-        self.assert_being_built("swap_slowly");
-        self.swap_slow.set(true);
-    }
-
     pub(super) fn swap_is_slow(&self) -> bool {
         self.swap_slow.get()
-    }
-
-    /// Memory may run out: a CPU says when ([`exhaust_memory`](Self::exhaust_memory)). For the
-    /// building of worlds.
-    #[track_caller]
-    pub fn limit_memory(&self) {
-        self.assert_being_built("limit_memory");
-        self.memory_limited.set(true);
     }
 
     /// From here on no page is handed out, and no VMA, anon_vma or page table: whoever needs one
@@ -231,15 +186,6 @@ impl World {
     /// Is there something to allocate? A step where memory may run out.
     pub(super) fn memory_is_left(&self) -> bool {
         !self.memory_limited.get() || !self.memory_exhausted.read()
-    }
-
-    /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it.
-    /// The worst that writers that come and go can do, without the CPUs it would take to show them.
-    /// For the building of worlds.
-    #[track_caller]
-    pub fn contend_mmap_sem(&self) {
-        self.assert_being_built("contend_mmap_sem");
-        self.mmap_sem_contended.set(true);
     }
 
     pub(super) fn mmap_sem_contended(&self) -> bool {
@@ -321,14 +267,6 @@ impl World {
             ));
         }
         let _ = self.setup.set((self.processes.peek(Vec::len), self.every_page().collect()));
-    }
-
-    /// What the caller is for makes sense only while the world is built.
-    #[track_caller]
-    pub(super) fn assert_being_built(&self, what: &str) {
-        if self.setup.get().is_some() {
-            misuse(format!("{what}() is for the building of worlds"));
-        }
     }
 
     /// A race asks for `what`; has it `done` anything? While the world is built it must, later in
@@ -443,5 +381,38 @@ impl World {
             }
         }
         state
+    }
+}
+
+/// What kind of machine it is.
+impl Setup<'_> {
+    /// Swap is more than half full: a slot is given back as soon as its page has been read.
+    pub fn fill_swap(&self) {
+        self.swap_full.set(true);
+    }
+
+    /// The swap device is memory, as zram: what is read is there at once (rule
+    /// [`SwapBypass`](crate::spec::SwapBypass)).
+    pub fn swap_to_memory(&self) {
+        self.swap_synchronous.set(true);
+    }
+
+    /// From here on a page that is written to swap is on its way until a CPU ends that
+    /// ([`end_swap_write`](World::end_swap_write)): the device is a CPU of its own. Without it a
+    /// write is over inside the step that starts it (ASSUME-3), and nobody pays for steps that its
+    /// claim does not need.
+    pub fn swap_slowly(&self) {
+        self.swap_slow.set(true);
+    }
+
+    /// Memory may run out: a CPU says when ([`exhaust_memory`](World::exhaust_memory)).
+    pub fn limit_memory(&self) {
+        self.memory_limited.set(true);
+    }
+
+    /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it.
+    /// The worst that writers that come and go can do, without the CPUs it would take to show them.
+    pub fn contend_mmap_sem(&self) {
+        self.mmap_sem_contended.set(true);
     }
 }

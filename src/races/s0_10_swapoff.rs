@@ -1,7 +1,7 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
 use super::worlds::{cached, family, family_cached, one_page};
-use crate::mm::{At, PageRef, World};
+use crate::mm::{At, PageRef, Setup, World};
 use crate::spec::{
     ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnuseRecheck,
     UnusedSlot,
@@ -18,7 +18,7 @@ fn lets_go(e: &Seen<'_>) -> bool {
 }
 
 /// As [`family_cached`], and a third process, which swapoff comes to last.
-fn with_bystander(w: &World) {
+fn with_bystander(w: &Setup<'_>) {
     family(w);
     let bystander = w.new_process();
     bystander.mmap(1..2);
@@ -31,7 +31,7 @@ fn with_bystander(w: &World) {
 
 /// One round of `try_to_unuse`, while reclaim comes by four times: to make a page inactive again,
 /// and to unmap it, twice.
-fn round(id: &'static str, title: &'static str, world: fn(&World)) -> Race {
+fn round(id: &'static str, title: &'static str, world: fn(&Setup<'_>)) -> Race {
     Race::new(id, title)
         .world(move |w| {
             world(w);
@@ -59,7 +59,7 @@ fn round(id: &'static str, title: &'static str, world: fn(&World)) -> Race {
 fn progress(
     id: &'static str,
     title: &'static str,
-    world: fn(&World),
+    world: fn(&Setup<'_>),
     which: fn(&World) -> Option<PageRef>,
 ) -> Race {
     Race::new(id, title)

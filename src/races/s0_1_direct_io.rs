@@ -2,7 +2,7 @@
 //! get that page back, or a copy?
 
 use super::worlds::{cached, one_page};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     Clause, Era, GupFast, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush, WpLock,
     WriteFlush,
@@ -10,7 +10,7 @@ use crate::spec::{
 use crate::{Mark, Race, Seen};
 
 /// One page, into which a device will store.
-fn given_away(w: &World) {
+fn given_away(w: &Setup<'_>) {
     one_page(w);
     let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
 }

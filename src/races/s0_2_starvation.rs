@@ -1,7 +1,7 @@
 //! S0.2 and S0.8: overlapping requests always hold the page, and who wants to unmap it never can.
 
 use super::worlds::{cached, family};
-use crate::mm::{Ttu, World};
+use crate::mm::{Setup, Ttu, World};
 use crate::spec::{Clause, Era, UnmapCheck};
 use crate::{Mark, Race, Seen};
 
@@ -69,7 +69,7 @@ fn unmap_and_look(w: &World) {
 }
 
 /// A page that is in the swap cache, and mapped.
-fn cached_and_mapped(w: &World) {
+fn cached_and_mapped(w: &Setup<'_>) {
     cached(w);
     w.process(0).touch(1);
 }

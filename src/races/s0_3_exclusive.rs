@@ -1,7 +1,7 @@
 //! S0.3, S0.4 and S0.6: whose page is it? What a count may depend on, and what it may not.
 
 use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     ActivatePage, Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite,
     SwapinMapcount, UnmapFlush, ZapDrain, ZapFlush,
@@ -9,7 +9,7 @@ use crate::spec::{
 use crate::{Mark, Race, Seen};
 
 /// A page of one process, write-protected because a child had it too and is gone.
-fn write_protected(w: &World) {
+fn write_protected(w: &Setup<'_>) {
     one_page(w);
     w.process(0).fork().exit();
     strangers_slot(w, 2);
@@ -17,7 +17,7 @@ fn write_protected(w: &World) {
 
 /// The same; the process ran on the first CPU when it touched the page, and its child ended on
 /// another. The page still waits for its place on the LRU list.
-fn waiting(w: &World, cpu: usize) {
+fn waiting(w: &Setup<'_>, cpu: usize) {
     w.batch_lru_add(cpu);
     family(w);
     w.batch_lru_add(1 + cpu);

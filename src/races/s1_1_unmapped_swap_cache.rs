@@ -1,12 +1,12 @@
 //! S1.1 and S3.14: a page in the swap cache that nobody maps is a target of migration too.
 
 use super::worlds::family;
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{AnonVmaLife, Clause, Era, NewRmap, NewpageLru, UnmappedPage};
 use crate::{Mark, Race, Seen};
 
 /// A page that was swapped out, and is in the swap cache again; nobody has mapped it since.
-fn read_ahead(w: &World) {
+fn read_ahead(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);

@@ -1,14 +1,14 @@
 //! S1.2 and S1.3: the last mapper exits while its page is migrated, and the anon_vma is freed under
 //! the migrator; every remedy that was tried, against every moment at which that can happen.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{
     AnonVmaLife, Clause, Era, FreshAnonVma, Isolation, LockRecheck, LookupRcu, Protocol,
     ZapMigration,
 };
 use crate::{Mark, Race, Seen};
 
-fn one_page(w: &World) {
+fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);

@@ -1,10 +1,10 @@
 //! S1.6: who waits for a migration refers to the page, and that is what makes the migration fail.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Clause, Era, MigrationWait, Protocol, SwapCacheEntry};
 use crate::{Mark, Race, Seen};
 
-fn one_page(w: &World) {
+fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);

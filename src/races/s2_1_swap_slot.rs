@@ -1,12 +1,12 @@
 //! S2.1 to S2.3: a page's slot is given up while the host has discarded the page, or may.
 
 use super::worlds::{cached, family_cached};
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Clause, Era, FreeSwapLookup, SlotStable, SwapinLookup, VolatileTry};
 use crate::{Mark, Race};
 
 /// The child maps the page, the parent has it on swap, and swap is full.
-fn childs(w: &World) {
+fn childs(w: &Setup<'_>) {
     family_cached(w);
     w.process(1).load(1).expect("it is mapped");
     w.fill_swap();

@@ -2,7 +2,7 @@
 //! away too, fork it, move it, or map it.
 
 use super::worlds::{cached, family_cached, strangers_slot};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     Clause, DiscardedBit, Era, ForkDiscarded, ForkLink, PteLook, RemoveMapping, ShrinkDiscarded,
     SwapinLookup,
@@ -10,14 +10,14 @@ use crate::spec::{
 use crate::{Mark, Race};
 
 /// One process maps the page, which is in the swap cache, and the host has discarded it.
-pub(super) fn discarded(w: &World) {
+pub(super) fn discarded(w: &Setup<'_>) {
     cached(w);
     w.process(0).load(1).expect("it is mapped"); // the end of that makes it volatile
     w.host_discards(w.process(0).page_at(1));
 }
 
 /// Parent and child map the page, which is volatile.
-pub(super) fn shared(w: &World) {
+pub(super) fn shared(w: &Setup<'_>) {
     family_cached(w);
     for p in [0, 1] {
         w.process(p).load(1).expect("it is mapped");
@@ -25,7 +25,7 @@ pub(super) fn shared(w: &World) {
 }
 
 /// The same, and the host has discarded it.
-pub(super) fn shared_discarded(w: &World) {
+pub(super) fn shared_discarded(w: &Setup<'_>) {
     shared(w);
     w.host_discards(w.process(0).page_at(1));
 }

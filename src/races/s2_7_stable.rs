@@ -3,14 +3,14 @@
 
 use super::s2_4_discard::shared;
 use super::worlds::{cached, family_cached, half_mapped};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     Clause, ContentStable, CountOrder, DiscardUnder, Era, StateChange, UnlockOffset, VolatileTry,
 };
 use crate::{Mark, Race};
 
 /// One process maps the page, which is in the swap cache, and volatile.
-fn mapped(w: &World) {
+fn mapped(w: &Setup<'_>) {
     cached(w);
     w.process(0).load(1).expect("it is mapped");
 }

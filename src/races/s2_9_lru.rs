@@ -3,14 +3,14 @@
 
 use super::s2_4_discard::discarded;
 use super::worlds::{cached, half_mapped};
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{
     Clause, DiscardMlocked, DiscardedBit, Era, PutbackDiscarded, ShrinkDiscarded, VolatileShmem,
 };
 use crate::{Mark, Race};
 
 /// The parent maps the page, the child has it on swap, and swap is full.
-fn crowded(w: &World) {
+fn crowded(w: &Setup<'_>) {
     half_mapped(w);
     w.fill_swap();
 }

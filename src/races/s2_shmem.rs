@@ -1,14 +1,14 @@
 //! S2.10 and S2/shmem-…: a file in memory that processes map shared, whose pages are discarded from
 //! the page cache or on their way to swap.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{
     Clause, DiscardedBit, Era, FileFault, PteLook, PutbackDiscarded, SwapinLookup, VolatileTry,
 };
 use crate::{Mark, Race};
 
 /// Two processes that map the file; nothing has been stored into it, and one of them maps the page.
-fn hole(w: &World) {
+fn hole(w: &Setup<'_>) {
     for _ in 0..2 {
         w.new_process().mmap_shared(1..2);
     }
@@ -16,13 +16,13 @@ fn hole(w: &World) {
 }
 
 /// The same, and the host has discarded the page.
-fn discarded(w: &World) {
+fn discarded(w: &Setup<'_>) {
     hole(w);
     w.host_discards(w.process(1).page_at(1));
 }
 
 /// Two processes that map the file; one of them has stored into the page, and maps it.
-fn stored(w: &World) {
+fn stored(w: &Setup<'_>) {
     for _ in 0..2 {
         w.new_process().mmap_shared(1..2);
     }
@@ -30,7 +30,7 @@ fn stored(w: &World) {
 }
 
 /// One process; the file's page is on swap, and in the swap cache.
-fn cached(w: &World) {
+fn cached(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap_shared(1..2);
     p.touch(1);

@@ -2,7 +2,7 @@
 //! pages that may be stored to while they are volatile (document 2's patches 4 and 6).
 
 use super::worlds::{cached, family, half_mapped, one_page};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     Clause, DirtyTransfer, Era, ResetWritable, ShrinkDiscarded, SlotStable, VolatileWriteback,
     Writable, WriteUnderWay,
@@ -10,14 +10,14 @@ use crate::spec::{
 use crate::{Mark, Race, Seen};
 
 /// One process has the page on swap, and the device is writing it.
-fn on_its_way(w: &World) {
+fn on_its_way(w: &Setup<'_>) {
     one_page(w);
     w.swap_slowly();
     w.process(0).swap_out(1);
 }
 
 /// The same of a parent and a child; swap is full.
-fn family_on_its_way(w: &World) {
+fn family_on_its_way(w: &Setup<'_>) {
     family(w);
     w.swap_slowly();
     w.process(0).swap_out(1);

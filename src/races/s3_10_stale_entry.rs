@@ -1,11 +1,11 @@
 //! S3.10 to S3.12: what else document 3, and the answer to it, could have done about a migration
 //! entry that the walk missed.
 
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{AnonVmaLife, Clause, Era, Recount, RmapAgain, StaleEntry, ZapMigration};
 use crate::{Mark, Race, Seen};
 
-fn one_page(w: &World) {
+fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..5);
     p.touch(4);

@@ -2,7 +2,7 @@
 //! when its copy takes its place.
 
 use super::worlds::{self, family_cached};
-use crate::mm::{Errno, Process, World};
+use crate::mm::{Errno, Process, Setup, World};
 use crate::spec::{
     AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapBypass,
     SwapCacheEntry, SwapCacheMove, SwapCacheRemap, SwapinRecheck, UnmapCheck, UnmappedPage,
@@ -10,7 +10,7 @@ use crate::spec::{
 use crate::{Mark, Race, Seen};
 
 /// A page in the swap cache, on the LRU list, with a swap entry for it.
-fn cached(w: &World) {
+fn cached(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);
@@ -19,7 +19,7 @@ fn cached(w: &World) {
 }
 
 /// The same, and it is mapped, too.
-fn cached_and_mapped(w: &World) {
+fn cached_and_mapped(w: &Setup<'_>) {
     cached(w);
     w.process(0).load(1).expect("it is mapped");
 }
@@ -40,7 +40,7 @@ fn store_then_kswapd(w: &World) {
 }
 
 /// One page, which is on swap.
-fn one_swapped(w: &World) {
+fn one_swapped(w: &Setup<'_>) {
     worlds::one_page(w);
     w.process(0).swap_out(1);
 }
@@ -59,7 +59,7 @@ fn has_references(e: &Seen<'_>) -> bool {
 
 /// A parent and a child that share a page which is still mapped in the parent, and in the swap
 /// cache.
-fn half_mapped(w: &World) {
+fn half_mapped(w: &Setup<'_>) {
     let parent = w.new_process();
     parent.mmap(1..3);
     parent.touch(1);
@@ -69,7 +69,7 @@ fn half_mapped(w: &World) {
 }
 
 /// A page in the swap cache that was to be written out, but was pinned.
-fn unwritten(w: &World) {
+fn unwritten(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(2);
@@ -82,7 +82,7 @@ fn unwritten(w: &World) {
 
 /// The same as [`half_mapped`] once the parent has gone: nobody maps the page, and its anon_vma is
 /// there because the child is on the list.
-fn abandoned(w: &World) {
+fn abandoned(w: &Setup<'_>) {
     half_mapped(w);
     w.process(0).exit();
 }

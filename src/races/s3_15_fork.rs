@@ -1,10 +1,10 @@
 //! S3.15 and S3.16: fork copies a migration entry, and a stack grows, while a walk is under way.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{AnonVmaLink, Clause, Era, ExpandLock, ForkLink, ForkMigration, SharedMapping};
 use crate::{Mark, Race, Seen};
 
-fn one_page(w: &World) {
+fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(3..6);
     p.touch(4);

@@ -1,12 +1,12 @@
 //! S3.1: vma_adjust moves a VMA's range word by word under a reverse-map walk, which then misses a
 //! migration entry.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Clause, Era, VmaAdjustLock};
 use crate::{Mark, Race, Seen};
 
 /// One process with one VMA `[1, 5)`, and a page at `addr`.
-fn one_vma(addr: u64) -> impl Fn(&World) + Send + Sync {
+fn one_vma(addr: u64) -> impl Fn(&Setup<'_>) + Send + Sync {
     move |w| {
         let p = w.new_process();
         p.mmap(1..5);

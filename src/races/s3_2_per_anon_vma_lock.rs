@@ -4,7 +4,7 @@ use crate::spec::{AnonVmaLock, Clause, Era, VmaAdjustLock};
 use crate::{Mark, Race};
 
 /// A parent with a page, and a child that shares it.
-pub(super) fn family(w: &crate::mm::World) {
+pub(super) fn family(w: &crate::mm::Setup<'_>) {
     let parent = w.new_process();
     parent.mmap(1..5);
     parent.touch(4);

@@ -1,7 +1,7 @@
 //! S3.3: locking each visited VMA's anon_vma too, nested: the order is not the same for everybody.
 
 use super::s3_2_per_anon_vma_lock::family;
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
 use crate::{Mark, Race};
 
@@ -11,7 +11,7 @@ fn nested() -> Protocol {
 }
 
 /// Two processes, each with a page of its own, whose VMAs are on each other's lists as well.
-pub(super) fn crossed(w: &World) {
+pub(super) fn crossed(w: &Setup<'_>) {
     let (x, y) = (w.new_process(), w.new_process());
     for p in [x, y] {
         p.mmap(1..2);

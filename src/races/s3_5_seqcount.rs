@@ -1,7 +1,7 @@
 //! S3.5: a sequence count tells a walker that a VMA was moved while it looked at it; not that a
 //! page went from one VMA to another that it has passed already.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Clause, Era, Protocol, RmapWalkLock, VmaAdjustLock};
 use crate::{Mark, Race, Seen};
 
@@ -16,7 +16,7 @@ fn moved(e: &Seen<'_>) -> bool {
 /// A parent with a page at 2, and a child that shares it and has it in the lower of two VMAs: the
 /// later one on the list, since the child has cut it off, and of the same anon_vma as the other, or
 /// no kernel would move their boundary.
-fn two_vmas(w: &World) {
+fn two_vmas(w: &Setup<'_>) {
     let parent = w.new_process();
     parent.mmap(1..6);
     parent.touch(2);

@@ -1,14 +1,14 @@
 //! S3.7: one lock for the whole family, the root's, which must then outlive every child.
 
 use super::s3_2_per_anon_vma_lock::family;
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{
     AnonVmaLife, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, Era, LockRecheck, UnmappedPut,
 };
 use crate::{Mark, Race};
 
 /// A parent and a child that has stored, so that its page is in its own anon_vma.
-fn childs_page(w: &World) {
+fn childs_page(w: &Setup<'_>) {
     family(w);
     w.process(1).store(4, 7).expect("it is mapped");
 }

@@ -1,11 +1,11 @@
 //! S3.8: the VMA has no anon_vma, but the next one, whose start moves along, has.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Clause, Era, VmaAdjustLock};
 use crate::{Mark, Race};
 
 /// Three VMAs in a row, of which only the one with a page at `addr` has an anon_vma.
-fn neighbours(addr: u64) -> impl Fn(&World) + Send + Sync {
+fn neighbours(addr: u64) -> impl Fn(&Setup<'_>) + Send + Sync {
     move |w| {
         let p = w.new_process();
         p.mmap(1..2);

@@ -1,13 +1,13 @@
 //! Worlds of realistic size: three processes related by fork, two VMAs each, two pages; a migrator,
 //! a reclaimer and a forker at once.
 
-use crate::mm::World;
+use crate::mm::Setup;
 use crate::spec::{Era, GupFast};
 use crate::{Mark, Race};
 
 /// A process, its child and its grandchild, which share a page at 1 and one at 3, each in a VMA of
 /// its own.
-pub(super) fn three_generations(w: &World) {
+pub(super) fn three_generations(w: &Setup<'_>) {
     let parent = w.new_process();
     parent.mmap(1..3);
     parent.mmap(3..5);

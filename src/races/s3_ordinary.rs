@@ -2,7 +2,7 @@
 //! other, and against a migration.
 
 use super::worlds::{cached, family, one_page};
-use crate::mm::{Errno, World};
+use crate::mm::{Errno, Setup};
 use crate::spec::{Clause, Era, PteLook};
 use crate::{Mark, Race, Seen};
 
@@ -11,7 +11,7 @@ fn moved(e: &Seen<'_>) -> bool {
 }
 
 /// Three pages of one VMA, at 1, 3 and 5.
-fn three_pages(w: &World) {
+fn three_pages(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..7);
     for addr in [1, 3, 5] {
@@ -221,7 +221,7 @@ fn protected_unshare() -> Race {
 
 /// Once mprotect has returned, no store goes through any more, whatever the fault is about that it
 /// takes.
-fn protected_store(id: &str, title: &str, world: fn(&World)) -> Race {
+fn protected_store(id: &str, title: &str, world: fn(&Setup<'_>)) -> Race {
     Race::new(id, title)
         .world(world)
         .cpu("mprotect, then loads", |w| {

@@ -2,7 +2,7 @@
 //! page of its own.
 
 use super::worlds::{family, family_cached, one_page};
-use crate::mm::{Errno, World};
+use crate::mm::{Errno, Setup, World};
 use crate::spec::{Clause, Era, GupForce, SwapWrite};
 use crate::{Mark, Protocol, Race, Seen};
 
@@ -22,12 +22,12 @@ fn poke_read_only(w: &World) {
 }
 
 /// The page is the process's alone, and it may not store there.
-fn own_read_only(w: &World) {
+fn own_read_only(w: &Setup<'_>) {
     one_page(w);
     w.process(0).mprotect(1..2, false);
 }
 
-fn read_only(w: &World) {
+fn read_only(w: &Setup<'_>) {
     family(w);
     w.process(0).mprotect(1..2, false);
     w.process(0).swap_out(1);
@@ -52,7 +52,7 @@ fn later() -> Vec<Protocol> {
 }
 
 pub(super) fn races() -> Vec<Race> {
-    let alone = |id: &str, title: &str, world: fn(&World), poke: fn(&World)| {
+    let alone = |id: &str, title: &str, world: fn(&Setup<'_>), poke: fn(&World)| {
         let race = Race::new(id, title)
             .world(world)
             .cpu("ptrace (write, force), then a load (the child's)", poke)
@@ -67,7 +67,7 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("the debugger gets a copy", copied);
         holds(race, &later())
     };
-    let two = |id: &str, title: &str, world: fn(&World), poke: fn(&World)| {
+    let two = |id: &str, title: &str, world: fn(&Setup<'_>), poke: fn(&World)| {
         let race = Race::new(id, title)
             .world(world)
             .cpu("ptrace (write, force), then a load (the child's)", poke)

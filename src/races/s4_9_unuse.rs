@@ -2,12 +2,12 @@
 //! page locked.
 
 use super::worlds::{family, family_cached, half_mapped};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{Clause, Era, UnuseAddress, UnuseCopy, UnuseFound, UnuseSem, WpLock};
 use crate::{Mark, Race};
 
 /// Parent and child have the page on swap and in the swap cache, the child at 3.
-fn moved_on_swap(w: &World) {
+fn moved_on_swap(w: &Setup<'_>) {
     family(w);
     w.process(0).swap_out(1);
     w.process(1).mremap(1..2, 3).expect("it is mapped");
@@ -101,7 +101,7 @@ fn looked_for() -> Race {
 
 /// A parent has a page, and its child has it on swap. Swapoff comes first to a stranger, which has
 /// had something on swap.
-fn behind_a_stranger(w: &World) {
+fn behind_a_stranger(w: &Setup<'_>) {
     half_mapped(w);
     let stranger = w.new_process();
     for addr in [1, 3] {

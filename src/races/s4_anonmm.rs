@@ -3,14 +3,14 @@
 //! the wrong one.
 
 use super::worlds::{cached, family, family_cached, one_page};
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     AnonmmCount, AnonmmExit, AnonmmPut, AnonmmWalkLock, Clause, Era, TryToUnuse, UnuseSem,
 };
 use crate::{Mark, Race, Seen};
 
 /// An ancestor without a page, and two that descend from it.
-fn siblings(w: &World) {
+fn siblings(w: &Setup<'_>) {
     let ancestor = w.new_process();
     ancestor.fork();
     ancestor.fork();
@@ -19,7 +19,7 @@ fn siblings(w: &World) {
 
 /// An ancestor, a parent that touched the page, and its child: what finds the page is neither the
 /// oldest nor the only one.
-fn three(w: &World) {
+fn three(w: &Setup<'_>) {
     w.new_process().mmap(1..2);
     let parent = w.process(0).fork();
     parent.touch(1);
@@ -27,7 +27,7 @@ fn three(w: &World) {
 }
 
 /// As [`three`], and the parent has exited: the page's anonmm has no address space any more.
-fn extinct(w: &World) {
+fn extinct(w: &Setup<'_>) {
     three(w);
     w.process(1).exit();
 }

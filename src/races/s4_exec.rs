@@ -1,12 +1,12 @@
 //! exec moves the stack with the arguments down, in one VMA, while the reverse map is walked.
 
 use super::s4_mremap::migrated;
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{Clause, Era, PteLook, TemporaryStack};
 use crate::{Mark, Protocol, Race, Seen};
 
 /// exec has put an argument on a stack at 5, which is to be at 2.
-fn arguments(w: &World) {
+fn arguments(w: &Setup<'_>) {
     let p = w.new_process();
     p.bprm_mm_init(5..6);
     p.touch(5);

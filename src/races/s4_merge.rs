@@ -2,7 +2,7 @@
 
 use super::s4_mremap::{locked_look, migrated};
 use super::worlds::one_page;
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{Clause, Era, MremapLock, MremapMerge};
 use crate::{Mark, Protocol, Race, Seen};
 
@@ -19,7 +19,7 @@ fn over(race: Race, protocols: &[Protocol]) -> Race {
 }
 
 /// What was touched at 1 is at 5 now, and an untouched VMA begins where it ended.
-fn moved_from_below(w: &World) {
+fn moved_from_below(w: &Setup<'_>) {
     one_page(w);
     let p = w.process(0);
     p.mremap(1..2, 5).expect("it is mapped");
@@ -41,7 +41,7 @@ fn never_fits(w: &World) {
 }
 
 /// Of a VMA of three touched pages the middle one is at 5 now.
-fn middle_away(w: &World) {
+fn middle_away(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(0..3);
     (0..3).for_each(|addr| p.touch(addr));

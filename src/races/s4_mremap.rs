@@ -2,7 +2,7 @@
 //! the place that it moves to.
 
 use super::worlds::one_page;
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{
     Clause, Era, ForkChildSem, MremapFlush, MremapLock, MremapMerge, MremapPage, PteLook,
     SwapinClash,
@@ -18,7 +18,7 @@ pub(super) fn migrated(e: &Seen<'_>) -> bool {
 }
 
 /// A parent and its child share the page at 1.
-fn shared(w: &World) {
+fn shared(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..2);
     p.touch(1);
@@ -26,7 +26,7 @@ fn shared(w: &World) {
 }
 
 /// What was touched at 1 is at 3 now, and a VMA in which nothing was touched ends where it was.
-fn moved_away(w: &World) {
+fn moved_away(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..2);
     p.touch(1);
@@ -39,7 +39,7 @@ fn back(w: &World) {
 }
 
 /// Of a VMA of two pages the upper one is at 3 now.
-fn half_away(w: &World) {
+fn half_away(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(0..2);
     p.touch(0);
@@ -49,7 +49,7 @@ fn half_away(w: &World) {
 
 /// A parent and its child have two pages on swap, and swapoff comes to the parent first: to a
 /// second child behind it, and to the first one last.
-fn between_relatives(w: &World) {
+fn between_relatives(w: &Setup<'_>) {
     let p = w.new_process();
     for addr in [1, 3] {
         p.mmap(addr..addr + 1);
@@ -94,7 +94,7 @@ pub(super) fn races() -> Vec<Race> {
     .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
     let merge = |id: &str,
                  title: &str,
-                 world: fn(&World),
+                 world: fn(&Setup<'_>),
                  clause: Clause,
                  before: &[Protocol],
                  then: fn(&World)| {
@@ -269,13 +269,13 @@ pub(super) fn races() -> Vec<Race> {
 fn document() -> Vec<Race> {
     let copies = |e: &Seen<'_>| e.saw(Mark::MREMAP_COPIES);
     // The parent has brought the page back, the child has it on swap still.
-    let half_back = |w: &World| {
+    let half_back = |w: &Setup<'_>| {
         shared(w);
         w.process(0).swap_out(1);
         w.process(0).load(1).expect("it is mapped");
     };
     // Both have it on swap, the child at 3.
-    let swapped_away = |w: &World| {
+    let swapped_away = |w: &Setup<'_>| {
         shared(w);
         w.process(0).swap_out(1);
         w.process(1).mremap(1..2, 3).expect("it is mapped");
@@ -321,7 +321,7 @@ fn document() -> Vec<Race> {
         "between the clash and its cure the other mapping goes, and the page is kept where it is \
          not found",
     )
-    .world(|w: &World| {
+    .world(|w: &Setup<'_>| {
         shared(w);
         w.process(0).swap_out(1);
         w.process(1).mremap(1..2, 3).expect("it is mapped");
@@ -333,7 +333,7 @@ fn document() -> Vec<Race> {
     .cpu("munmap (the parent's)", |w| w.process(0).munmap(1..2))
     .violates(Era::DOCUMENT_4, Clause::RMAP_1)
     .holds(Era::V2_6_7);
-    let short = |id: &str, title: &str, world: fn(&World), range: std::ops::Range<u64>| {
+    let short = |id: &str, title: &str, world: fn(&Setup<'_>), range: std::ops::Range<u64>| {
         Race::new(id, title)
             .world(world)
             .cpu("mremap (the child's), then loads", move |w| {

@@ -1,16 +1,16 @@
 //! mremap, and a device that holds what it moves.
 
 use super::worlds::one_page;
-use crate::mm::World;
+use crate::mm::{Setup, World};
 use crate::spec::{Clause, Era, GupFast};
 use crate::{Mark, Protocol, Race, Seen};
 
-fn pinned(w: &World) {
+fn pinned(w: &Setup<'_>) {
     one_page(w);
     let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
 }
 
-fn pinned_and_shared(w: &World) {
+fn pinned_and_shared(w: &Setup<'_>) {
     pinned(w);
     w.process(0).fork();
 }

@@ -1,22 +1,22 @@
 //! Worlds that several races begin in: one page, at address 1.
 
-use crate::mm::World;
+use crate::mm::Setup;
 
 /// One process, which has the page for itself.
-pub(super) fn one_page(w: &World) {
+pub(super) fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..2);
     p.touch(1);
 }
 
 /// A parent and a child that share the page.
-pub(super) fn family(w: &World) {
+pub(super) fn family(w: &Setup<'_>) {
     one_page(w);
     w.process(0).fork();
 }
 
 /// One process; the page is on swap, and in the swap cache.
-pub(super) fn cached(w: &World) {
+pub(super) fn cached(w: &Setup<'_>) {
     one_page(w);
     let p = w.process(0);
     p.swap_out(1);
@@ -24,7 +24,7 @@ pub(super) fn cached(w: &World) {
 }
 
 /// A parent and a child that share a page that is on swap for both, and in the swap cache.
-pub(super) fn family_cached(w: &World) {
+pub(super) fn family_cached(w: &Setup<'_>) {
     family(w);
     let parent = w.process(0);
     parent.swap_out(1);
@@ -32,7 +32,7 @@ pub(super) fn family_cached(w: &World) {
 }
 
 /// The parent maps the page, the child has it on swap, and it is in the swap cache.
-pub(super) fn half_mapped(w: &World) {
+pub(super) fn half_mapped(w: &Setup<'_>) {
     family(w);
     w.process(1).swap_out(1);
     w.process(0).load(1).expect("it is mapped");
@@ -40,7 +40,7 @@ pub(super) fn half_mapped(w: &World) {
 
 /// Somebody else's page is on swap, in the first slot; `n` page-table entries stand for it. A page
 /// that is not in the swap cache has no slot, and whoever asks for it all the same gets this one.
-pub(super) fn strangers_slot(w: &World, n: usize) {
+pub(super) fn strangers_slot(w: &Setup<'_>, n: usize) {
     let stranger = w.new_process();
     stranger.mmap(1..2);
     stranger.touch(1);

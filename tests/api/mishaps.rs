@@ -3,7 +3,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use lockwalk::mm::World;
+use lockwalk::mm::{Setup, World};
 use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Clause, Era, Litmus, Method, Options, Outcome, Protocol, Race};
 
@@ -18,7 +18,7 @@ const ENGINES: [Method; 6] = [
 
 const PROTOCOL: Protocol = Era::V2_6_36;
 
-fn one_page(w: &World) {
+fn one_page(w: &Setup<'_>) {
     let p = w.new_process();
     p.mmap(1..3);
     p.touch(1);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, Once};
 
-use lockwalk::mm::World;
+use lockwalk::mm::Setup;
 use lockwalk::sync::{Taken, watch};
 use lockwalk::witness::{INAPPLICABLE, StepKind};
 use lockwalk::{Era, Method, Options, Protocol, Race, races};
@@ -303,7 +303,7 @@ impl Ran {
 
 /// What no race of the catalogue does, or not in the few executions that are looked at.
 fn stories() -> Vec<Race> {
-    let swapped = |w: &World| {
+    let swapped = |w: &Setup<'_>| {
         let p = w.new_process();
         p.mmap(1..2);
         p.touch(1);
@@ -330,7 +330,7 @@ fn stories() -> Vec<Race> {
                 w.host_comes_by(page);
                 _ = w.process(0).load(1);
             });
-    let pinned = |w: &World| {
+    let pinned = |w: &Setup<'_>| {
         let p = w.new_process();
         p.mmap(1..2);
         p.touch(1);
