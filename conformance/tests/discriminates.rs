@@ -8,8 +8,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lockwalk::conform::{self, Model};
 use lockwalk::spec::Rules;
@@ -42,7 +40,7 @@ fn the_table_is_what_the_traces_say() {
         .collect();
     let cells: Vec<_> =
         arms.iter().flat_map(|&arm| (0..asked.len()).map(move |trace| (arm, trace))).collect();
-    let counts = each(&cells, |&((rule, arm), trace)| {
+    let counts = common::each::each(&cells, |&((rule, arm), trace)| {
         let mut changed = own[trace].clone();
         assert!(changed.rules.choose(rule, arm), "{rule}={arm}");
         (changed != own[trace]).then(|| {
@@ -123,14 +121,16 @@ fn scripts_are_chosen_that_see_what_chance_does_not() {
     let run = |protocol: &Protocol, (mix, seed): &(&Mix, u64)| {
         conform::run(protocol, &generate(mix, *seed, LENGTH)).lines
     };
-    let bases: Vec<_> =
-        own.iter().map(|protocol| each(&scripts, |script| run(protocol, script))).collect();
+    let bases: Vec<_> = own
+        .iter()
+        .map(|protocol| common::each::each(&scripts, |script| run(protocol, script)))
+        .collect();
     let arms = Rules::catalogue()
         .into_iter()
         .flat_map(|(rule, arms)| arms.into_iter().map(move |arm| (rule, arm)));
     let changes: Vec<_> =
         arms.flat_map(|arm| (0..own.len()).map(move |base| (arm, base))).collect();
-    let seen = each(&changes, |&((rule, arm), base)| {
+    let seen = common::each::each(&changes, |&((rule, arm), base)| {
         let mut changed = own[base].clone();
         changed.rules.choose(rule, arm);
         let mut seen = Vec::new();
@@ -170,24 +170,4 @@ fn deciding(rule: &str) -> Vec<String> {
         })
     };
     races::all().iter().filter(|race| decides(race)).map(|race| race.id().to_owned()).collect()
-}
-
-/// `work` on all of them, on all cores.
-fn each<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((at, one)) =
-                    Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, all.get(at)?)))
-                {
-                    let result = work(one);
-                    done.lock().expect("no work panics").push((at, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("no work panics");
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
 }

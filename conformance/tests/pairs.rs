@@ -50,8 +50,16 @@ fn what_was_left_is_reachable() {
              --- | --: | --: | --: | --- |"
         )
         .expect("a string");
-        for pair in Pair::ALL {
-            let Some(seen) = seen.get(pair.name) else {
+        let models = common::each::each(Pair::ALL, |pair| {
+            let seen = seen.get(pair.name)?;
+            let reaches =
+                |model: &Reachable| seen.iter().all(|ending| model.endings.contains(ending));
+            let [some, more] = EXECUTIONS;
+            let model = Some(conform::reachable(&protocol, pair, Some(some))).filter(reaches);
+            Some(model.unwrap_or_else(|| conform::reachable(&protocol, pair, Some(more))))
+        });
+        for (pair, model) in Pair::ALL.iter().zip(models) {
+            let (Some(seen), Some(model)) = (seen.get(pair.name), model) else {
                 // A file of some pairs says so in its name; one node cannot migrate.
                 let some = file
                     .file_stem()
@@ -64,11 +72,6 @@ fn what_was_left_is_reachable() {
                 continue;
             };
             asked.insert(pair.name);
-            let reaches =
-                |model: &Reachable| seen.iter().all(|ending| model.endings.contains(ending));
-            let [some, more] = EXECUTIONS;
-            let model = Some(conform::reachable(&protocol, pair, Some(some))).filter(reaches);
-            let model = model.unwrap_or_else(|| conform::reachable(&protocol, pair, Some(more)));
             let violated: Vec<_> = model.violations().collect();
             assert!(violated.is_empty(), "{}: {violated:?}", pair.name);
             for ending in *seen {

@@ -4,6 +4,9 @@
 #[path = "../../../tests/catalogue/generated.rs"]
 pub mod generated;
 
+#[path = "../../../shuttle-tests/tests/common/each.rs"]
+pub mod each;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
