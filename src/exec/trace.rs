@@ -313,19 +313,6 @@ impl Drop for Call {
     }
 }
 
-/// Says in the witness that a kernel function runs from here to the end of the block.
-#[macro_export]
-macro_rules! call {
-    ($($text:tt)+) => { let _call = $crate::sync::enter(|| format!($($text)+)); };
-}
-
-/// Says in the witness what the protocol code found or decided. The arguments are evaluated only
-/// when a witness is being recorded.
-#[macro_export]
-macro_rules! note {
-    ($($text:tt)+) => { $crate::sync::remark(|| format!($($text)+)) };
-}
-
 /// See [`note!`](crate::note).
 #[track_caller]
 pub fn remark(text: impl FnOnce() -> String) {

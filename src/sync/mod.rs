@@ -19,6 +19,8 @@
 //! | [`Ghost`] | none | what only the checker knows |
 
 mod arena;
+#[cfg(test)]
+mod known;
 mod lock;
 mod plain;
 mod rcu;
@@ -64,6 +66,19 @@ pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 /// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom
 /// (`RUSTFLAGS="--cfg loom"`).
 pub const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine::Shuttle };
+
+/// Says in the witness that a kernel function runs from here to the end of the block.
+#[macro_export]
+macro_rules! call {
+    ($($text:tt)+) => { let _call = $crate::sync::enter(|| format!($($text)+)); };
+}
+
+/// Says in the witness what the protocol code found or decided. The arguments are evaluated only
+/// when a witness is being recorded.
+#[macro_export]
+macro_rules! note {
+    ($($text:tt)+) => { $crate::sync::remark(|| format!($($text)+)) };
+}
 
 /// Something that sleeps is about to happen, IO for instance: nothing that forbids it may be held
 /// ([ATOMIC-1](crate::Clause::ATOMIC_1)). Kernel: `might_sleep`.
