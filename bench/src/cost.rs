@@ -16,7 +16,7 @@ use shuttle_engine::runtime::thread::switch;
 use crate::cell::Limit;
 use crate::on_dpor::Announced;
 use crate::on_shuttle::{Kind, Shuttle, config};
-use crate::program::{Primitives, Size, Variant, execute};
+use crate::program::{Data, Primitives, Size, Variant, execute};
 
 /// dpor's primitives without the announcement: what is left is the switch to the scheduler.
 struct Bare;
@@ -25,14 +25,14 @@ struct Bare;
 struct Uncontended<T>(AtomicBool, Mutex<T>);
 
 impl Primitives for Bare {
-    type Lock<T: Send + 'static> = Uncontended<T>;
+    type Lock<T: Data> = Uncontended<T>;
     type Word = AtomicI64;
 
-    fn lock<T: Send>(value: T) -> Uncontended<T> {
+    fn lock<T: Data>(value: T) -> Uncontended<T> {
         Uncontended(AtomicBool::new(false), Mutex::new(value))
     }
 
-    fn locked<T: Send, R>(lock: &Uncontended<T>, f: impl FnOnce(&mut T) -> R) -> R {
+    fn locked<T: Data, R>(lock: &Uncontended<T>, f: impl FnOnce(&mut T) -> R) -> R {
         switch();
         assert!(!lock.0.swap(true, Ordering::Relaxed), "the lock is contended");
         let result = f(&mut lock.1.lock().unwrap_or_else(PoisonError::into_inner));

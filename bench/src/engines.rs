@@ -18,8 +18,9 @@ enum Engine {
 const FEWEST: Strategy = Strategy::FewestPreemptions { max: None };
 
 /// Those that can exhaust a program, a bounded one what its bound allows.
-const EXHAUSTIVE: [(&str, Engine); 5] = [
+const EXHAUSTIVE: [(&str, Engine); 6] = [
     ("dpor", Engine::Dpor(Strategy::Dpor)),
+    ("dpor, each state once", Engine::Dpor(Strategy::States)),
     ("loom", Engine::Loom(None)),
     ("loom, at most 2 preemptions", Engine::Loom(Some(2))),
     ("loom, at most 3 preemptions", Engine::Loom(Some(3))),

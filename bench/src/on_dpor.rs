@@ -1,13 +1,16 @@
 //! The family on dpor's announced steps.
 
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use dpor::{Access, Budget, Explorer, FailureKind, ObjectId, Strategy, object, step, step_when};
+use dpor::{
+    Access, Budget, Digest, Explorer, FailureKind, ObjectId, Strategy, object, step, step_when,
+};
 
 use crate::cell::{Limit, Run};
-use crate::program::{Primitives, Size, Variant, execute};
+use crate::program::{Data, Primitives, Size, Variant, execute};
 
 /// dpor's steps. Tasks are coroutines of one thread, so the std types inside are never contended.
 pub(crate) struct Announced;
@@ -18,22 +21,54 @@ pub(crate) struct Lock<T> {
     data: Mutex<T>,
 }
 
+/// What the object holds was one thing and is another.
+fn changed(object: ObjectId, before: &impl Hash, after: &impl Hash) {
+    if dpor::tells() {
+        dpor::changed(object, digest(before), digest(after));
+    }
+}
+
+fn digest(value: &impl Hash) -> Digest {
+    let mut digest = Digest::default();
+    value.hash(&mut digest);
+    digest
+}
+
 impl Primitives for Announced {
-    type Lock<T: Send + 'static> = Lock<T>;
+    type Lock<T: Data> = Lock<T>;
     type Word = (ObjectId, AtomicI64);
 
-    fn lock<T: Send>(value: T) -> Lock<T> {
+    fn begin() {
+        // All that tasks share is said where it changes.
+        dpor::name_state(|_| ());
+    }
+
+    fn lock<T: Data>(value: T) -> Lock<T> {
         Lock { object: object(), held: AtomicBool::new(false), data: Mutex::new(value) }
     }
 
-    fn locked<T: Send, R>(lock: &Lock<T>, f: impl FnOnce(&mut T) -> R) -> R {
+    fn locked<T: Data, R>(lock: &Lock<T>, f: impl FnOnce(&mut T) -> R) -> R {
         step_when(lock.object, Access::Acquire, &|| !lock.held.load(Ordering::Relaxed));
         lock.held.store(true, Ordering::Relaxed);
+        changed(lock.object, &false, &true);
         // Poisoned only by an execution that is being torn down.
-        let result = f(&mut lock.data.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut data = lock.data.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = dpor::tells().then(|| digest(&*data));
+        let result = f(&mut data);
+        if let Some(before) = before {
+            dpor::changed(lock.object, before, digest(&*data));
+        }
+        drop(data);
         step(lock.object, Access::Release);
         lock.held.store(false, Ordering::Relaxed);
+        changed(lock.object, &true, &false);
         result
+    }
+
+    fn learned(value: &impl Hash) {
+        if dpor::by_states() {
+            dpor::observed(digest(value).key() as u64);
+        }
     }
 
     fn word(value: i64) -> Self::Word {
@@ -42,12 +77,14 @@ impl Primitives for Announced {
 
     fn read((object, word): &Self::Word) -> i64 {
         step(*object, Access::Read);
-        word.load(Ordering::Relaxed)
+        let value = word.load(Ordering::Relaxed);
+        dpor::observed(value as u64);
+        value
     }
 
     fn write((object, word): &Self::Word, value: i64) {
         step(*object, Access::Write);
-        word.store(value, Ordering::Relaxed);
+        changed(*object, &word.swap(value, Ordering::Relaxed), &value);
     }
 
     fn spawn(f: impl FnOnce() + Send + 'static) {

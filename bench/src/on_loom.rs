@@ -8,7 +8,7 @@ use loom::sync::Mutex;
 use loom::sync::atomic::AtomicI64;
 
 use crate::cell::{Limit, Run, quietly};
-use crate::program::{Primitives, Size, Variant, execute};
+use crate::program::{Data, Primitives, Size, Variant, execute};
 
 /// loom's mutexes, and its atomics as read-modify-writes: these are sequentially consistent, and
 /// loom does not branch over stale values for them (27 executions instead of 54 on the smallest
@@ -16,14 +16,14 @@ use crate::program::{Primitives, Size, Variant, execute};
 struct Loom;
 
 impl Primitives for Loom {
-    type Lock<T: Send + 'static> = Mutex<T>;
+    type Lock<T: Data> = Mutex<T>;
     type Word = AtomicI64;
 
-    fn lock<T: Send>(value: T) -> Mutex<T> {
+    fn lock<T: Data>(value: T) -> Mutex<T> {
         Mutex::new(value)
     }
 
-    fn locked<T: Send, R>(lock: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
+    fn locked<T: Data, R>(lock: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut lock.lock().unwrap())
     }
 

@@ -14,19 +14,19 @@ use shuttle::sync::atomic::{AtomicI64, Ordering};
 use shuttle::{Config, FailurePersistence, Runner};
 
 use crate::cell::{Limit, Run, quietly};
-use crate::program::{Primitives, Size, Variant, execute};
+use crate::program::{Data, Primitives, Size, Variant, execute};
 
 pub(crate) struct Shuttle;
 
 impl Primitives for Shuttle {
-    type Lock<T: Send + 'static> = Mutex<T>;
+    type Lock<T: Data> = Mutex<T>;
     type Word = AtomicI64;
 
-    fn lock<T: Send>(value: T) -> Mutex<T> {
+    fn lock<T: Data>(value: T) -> Mutex<T> {
         Mutex::new(value)
     }
 
-    fn locked<T: Send, R>(lock: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
+    fn locked<T: Data, R>(lock: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut lock.lock().unwrap())
     }
 

@@ -5,6 +5,7 @@
 //! executions where it needs 26 without.
 
 use std::fmt;
+use std::hash::Hash;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -107,15 +108,26 @@ impl fmt::Display for Size {
     }
 }
 
+/// What a lock protects.
+pub(crate) trait Data: Hash + Send + 'static {}
+
+impl<T: Hash + Send + 'static> Data for T {}
+
 /// An engine's primitives.
 pub(crate) trait Primitives: 'static {
     /// A lock and what it protects.
-    type Lock<T: Send + 'static>: Send + Sync;
+    type Lock<T: Data>: Send + Sync;
     /// A sequentially consistent atomic.
     type Word: Send + Sync;
 
-    fn lock<T: Send>(value: T) -> Self::Lock<T>;
-    fn locked<T: Send, R>(lock: &Self::Lock<T>, f: impl FnOnce(&mut T) -> R) -> R;
+    /// An execution begins.
+    fn begin() {}
+
+    fn lock<T: Data>(value: T) -> Self::Lock<T>;
+    fn locked<T: Data, R>(lock: &Self::Lock<T>, f: impl FnOnce(&mut T) -> R) -> R;
+    /// The task has looked at what a lock protects.
+    fn learned(_: &impl Hash) {}
+
     fn word(value: i64) -> Self::Word;
     fn read(word: &Self::Word) -> i64;
     fn write(word: &Self::Word, value: i64);
@@ -157,6 +169,7 @@ impl<P: Primitives> Drop for State<P> {
 
 /// One execution of it.
 pub(crate) fn execute<P: Primitives>(variant: Variant, size: Size, found: &Arc<AtomicBool>) {
+    P::begin();
     let Size { n, t, k } = size;
     let plain = variant == Variant::FixedPlain;
     let count = |wanted: bool| if wanted { n } else { 0 };
@@ -183,6 +196,7 @@ pub(crate) fn execute<P: Primitives>(variant: Variant, size: Size, found: &Arc<A
                     state.present.fetch_add(1, Ordering::Relaxed);
                 }
             };
+            P::learned(vmas);
             // One of the two is empty.
             vmas.iter().for_each(|&(start, end)| check(start, end));
             state.bounds.iter().for_each(|(start, end)| check(P::read(start), P::read(end)));

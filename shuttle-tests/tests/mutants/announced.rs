@@ -388,6 +388,9 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         }
     }
 
+    /// What an access is matched with announces nothing.
+    fn visit_pat(&mut self, _: &'ast syn::Pat) {}
+
     /// Only what an access is compared with.
     fn visit_expr_binary(&mut self, both: &'ast syn::ExprBinary) {
         if !matches!(both.op, syn::BinOp::Eq(_) | syn::BinOp::Ne(_)) {
