@@ -49,6 +49,7 @@ pub struct Exec {
     started: AtomicBool,
     running: AtomicBool,
     stopped: AtomicBool,
+    delays: AtomicBool,
     completed: AtomicBool,
     mishap: Mutex<Option<Mishap>>,
     /// Of each CPU.
@@ -84,6 +85,7 @@ impl Exec {
             started: AtomicBool::new(false),
             running: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            delays: AtomicBool::new(true),
             completed: AtomicBool::new(false),
             mishap: Mutex::default(),
             progress: Arc::new(Progress::new(cpus)),
@@ -225,6 +227,17 @@ impl Exec {
     /// way must stop.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Relaxed)
+    }
+
+    /// Real threads are not delayed at random: for who measures.
+    #[cfg(feature = "cli")]
+    pub fn without_delays(&self) {
+        self.delays.store(false, Relaxed);
+    }
+
+    /// Are real threads delayed at random?
+    pub(super) fn delays(&self) -> bool {
+        self.delays.load(Relaxed)
     }
 
     /// Ends this execution without a violation; see [`stopped`](Self::stopped).
