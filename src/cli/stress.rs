@@ -197,6 +197,10 @@ struct ClauseEntry {
 struct FindingEntry {
     clause: &'static str,
     what: String,
+    /// Where the clause is asked; of a circle of locks, nowhere.
+    at: Option<String>,
+    /// Which thread found it violated; none is the audit.
+    cpu: Option<usize>,
     seed: u64,
     last: Vec<StepEntry>,
 }
@@ -215,6 +219,8 @@ impl Entry {
         let finding = done.finding.as_ref().map(|finding| FindingEntry {
             clause: finding.clause.id(),
             what: finding.what.clone(),
+            at: finding.at.as_ref().map(|(at, _)| at.clone()),
+            cpu: finding.at.as_ref().and_then(|&(_, cpu)| cpu),
             seed: finding.seed,
             last: finding.last.iter().map(StepEntry::from).collect(),
         });
@@ -296,8 +302,13 @@ impl Entry {
 
 impl FindingEntry {
     fn text(&self) -> String {
-        let mut text =
-            format!("  ✗ {}: {}\n  in the world of seed {}", self.clause, self.what, self.seed);
+        let who = self.cpu.map_or_else(|| "the audit".to_owned(), |cpu| format!("CPU{cpu}"));
+        let seen =
+            self.at.as_ref().map_or_else(String::new, |at| format!("seen by {who} at {at}, "));
+        let mut text = format!(
+            "  ✗ {}: {}\n  {seen}in the world of seed {}",
+            self.clause, self.what, self.seed
+        );
         if self.last.is_empty() {
             return text + ", or an earlier one\n";
         }

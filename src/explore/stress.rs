@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::stall::{Patience, Watch};
 use super::tally::{self, LockOrder};
 use crate::mm::{Addr, MmRef, PageRef, Pin, Process, World};
 use crate::spec::{Clause, Protocol, Rmap};
-use crate::sync::{self, Engine, Exec, LockEdge};
+use crate::sync::{self, BOOT, Engine, Exec, LockEdge, Violation};
 
 /// Addresses that processes use: few, so that threads meet.
 const ADDRESSES: std::ops::Range<Addr> = 1..17;
@@ -323,6 +324,8 @@ pub(crate) struct Stressed {
 pub(crate) struct Finding {
     pub clause: Clause,
     pub what: String,
+    /// Where the clause is asked, and which CPU found it violated, if not the audit.
+    pub at: Option<(String, Option<usize>)>,
     /// The world's seed.
     pub seed: u64,
     /// What each thread did last, in the order in which they began: which CPU, what, and whether it
@@ -342,7 +345,7 @@ pub(crate) struct Step {
 /// What one world has left behind.
 #[derive(Default)]
 struct Left {
-    violation: Option<(Clause, String)>,
+    violation: Option<(Violation, (usize, &'static Location<'static>))>,
     clauses: BTreeMap<Clause, u64>,
     faults: u64,
     busiest: String,
@@ -399,11 +402,7 @@ impl Stress {
                 exec.extend_lock_edges(&mut heard.1);
                 let (steps, cpu) = exec.progress().busiest();
                 heard.0 = Left {
-                    violation: exec
-                        .violations()
-                        .into_iter()
-                        .next()
-                        .map(|violation| (violation.clause, violation.what)),
+                    violation: exec.fatal().zip(exec.fatal_at()),
                     clauses: exec.clause_counts().filter(|&(_, count)| count > 0).collect(),
                     faults: exec.progress().faults(),
                     busiest: format!("CPU{cpu} has taken {steps} steps"),
@@ -435,8 +434,9 @@ impl Stress {
         }
         let last = || shared.as_deref().map(last).unwrap_or_default();
         match (world.violation, ran) {
-            (Some((clause, what)), _) => {
-                all.finding = Some(Finding { clause, what, seed, last: last() })
+            (Some((Violation { clause, what, .. }, (cpu, at))), _) => {
+                let at = Some((sync::line(at), Some(cpu).filter(|&cpu| cpu != BOOT)));
+                all.finding = Some(Finding { clause, what, at, seed, last: last() })
             }
             (None, Err(sync::Endless)) => {
                 all.endless = Some(format!("seed {seed}: {}", world.busiest))
@@ -445,6 +445,7 @@ impl Stress {
                 all.finding = circle.map(|what| Finding {
                     clause: Clause::ORDER_1,
                     what,
+                    at: None,
                     seed,
                     last: Vec::new(),
                 })

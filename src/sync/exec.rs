@@ -274,7 +274,13 @@ impl Exec {
 
     /// The violation that ended the execution.
     pub fn fatal(&self) -> Option<Violation> {
-        self.tables.lock().fatal.clone()
+        self.tables.lock().fatal.clone().map(|(violation, ..)| violation)
+    }
+
+    /// The CPU that found it, and where.
+    #[cfg(feature = "cli")]
+    pub fn fatal_at(&self) -> Option<(usize, &'static Location<'static>)> {
+        self.tables.lock().fatal.as_ref().map(|&(_, cpu, at)| (cpu, at))
     }
 
     /// Adds the lock-order edges of this execution to `all`.
@@ -326,7 +332,7 @@ impl Exec {
         let mut tables = self.tables.lock();
         tables.violated(violation.clone());
         if ends {
-            tables.fatal.get_or_insert(violation.clone());
+            tables.fatal.get_or_insert((violation.clone(), cpu(), at));
             drop(tables);
             self.stop();
             std::panic::panic_any(violation);
