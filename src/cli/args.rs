@@ -101,8 +101,11 @@ What it shows: that the compiled protocol runs, on locks of parking_lot and atom
                       engine looks, or the thread sanitizer. Lock bookkeeping goes through one \
                       lock of its own, so that threads scale less than the protocol would.
 
-Kernels before 5.19 violate PIN-1 where devices hold pages (claims S0.1, S0.9): `--without pin` \
-                      asks for the rest.";
+Some kernels have races, and then what is found is true; `lockwalk list CLAUSE` and SPEC.md §6 \
+                      know them. Before 5.19 devices store into pages that nobody has any more \
+                      (claims S0.1, S0.9): `--without pin` asks for the rest. Pages move since \
+                      2.6.18: before, `--without migrate,compact`. A rule that is mended, as in \
+                      `--protocol 3.7+anon_vma_put=child-first`, asks whether there is more.";
 
 const SOURCE: &str = "\
 What a rule decides is cut out or left, down to the variables and conditions that hang on it; \

@@ -63,7 +63,7 @@ pub use panics::Mishap;
 pub(crate) use panics::{asserting, inapplicable, looking, misuse, not_asserting, silence_results};
 pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
-pub(crate) use progress::{Progress, computes, faults, here};
+pub(crate) use progress::{Progress, computes, count_fault, here};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};

@@ -93,7 +93,7 @@ pub(super) fn step() {
 }
 
 /// The CPU that runs has a page fault: counted, for who measures.
-pub(crate) fn faults() {
+pub(crate) fn count_fault() {
     with_cpu(|cpu| cpu.faults.store(cpu.faults.load(Relaxed) + 1, Relaxed));
 }
 
