@@ -438,8 +438,8 @@ fn what_does_nothing_in_any_interleaving_is_an_objection() {
     }
 }
 
-/// No kernel joins VMAs that differ in permission, or of which each has an anon_vma of its own: a
-/// page would be in a VMA that is not on the list by which it is found.
+/// No kernel joins VMAs that differ in permission, or of which each has an anon_vma of its own, or
+/// that do not go on in offset: a page would be in a VMA in which a walk does not look for it.
 #[test]
 fn a_boundary_stays_between_vmas_that_no_kernel_joins() {
     let moves = |build: Body, from, to| {
@@ -457,6 +457,8 @@ fn a_boundary_stays_between_vmas_that_no_kernel_joins() {
         w.process(0).touch(5);
     };
     assert!(!moves(touched, 4, 5), "each has its own anon_vma");
+    let moved: Body = |w| w.process(0).mremap(1..2, 4).expect("it is mapped");
+    assert!(!moves(moved, 4, 3), "the offset does not go on");
 }
 
 /// A CPU that is the operation itself is called by the standard library: the line that is named is

@@ -511,3 +511,29 @@ fn fork_without_memory_makes_no_child() {
     );
     answers(&empty, &[(Era::RMAP_10, &[]), (Era::DOCUMENT_4, &[])]);
 }
+
+/// A store's dirty bit in an entry that mprotect has made read-only is fork's to copy: the parent's
+/// goes with its entry, which says nothing to the page.
+#[test]
+fn a_child_inherits_the_dirty_bit() {
+    let race = Race::new("world", "the parent unmaps a page of the swap cache that it stored into")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+            p.store(1, 7).expect("it is mapped");
+            p.mprotect(1..2, false);
+            p.fork();
+        })
+        .cpu("munmap (the parent's), reclaim, load (the child's)", |w| {
+            w.process(0).munmap(1..2);
+            w.shrink_page(w.process(1).page_at(1));
+            assert_eq!(w.process(1).load(1), Ok(7));
+        });
+    for protocol in [Era::V2_6_29, Era::V5_9, Era::V6_12, Era::V7_3] {
+        let outcome = race.check(&protocol);
+        assert!(outcome.as_documented(), "{protocol}: {:?}", outcome.violations);
+    }
+}

@@ -188,15 +188,25 @@ pub struct Memory {
     pub alone: bool,
 }
 
+/// The process's peak of resident memory in kB, if the system tells.
+pub fn peak_of_this_process() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
 /// Explore T3 K4, 450,450 classes, or as many as fit into `limit`.
 pub fn memory(limit: impl Into<Limit>) -> Memory {
     let size = Size::new(2, 3, 4);
     // Makes the kernel forget the peak so far (proc(5)).
     let alone = fs::write("/proc/self/clear_refs", "5").is_ok();
     let run = crate::on_dpor::run(Strategy::Dpor, Variant::FixedPlain, size, &limit.into());
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    let peak = peak_of_this_process();
     Memory {
         size,
         executions: run.executions,

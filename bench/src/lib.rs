@@ -28,7 +28,7 @@ mod program;
 mod table;
 
 pub use cell::{Cell, Limit, Outcome, SEEDS};
-pub use cost::{Memory, Overhead, memory, overhead};
+pub use cost::{Memory, Overhead, memory, overhead, peak_of_this_process};
 pub use engines::{engine_names, exhaust, exhaust_with, find};
 pub use host::host;
 pub use program::{Size, Variant};

@@ -34,6 +34,7 @@ mod select;
 mod selfcheck;
 mod sink;
 mod source;
+mod stress;
 
 use std::process::ExitCode;
 
@@ -116,6 +117,7 @@ fn run(args: Args) -> Result<Status, Refusal> {
         Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
         Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
+        Some(Command::Stress(stress)) => stress::run(&stress, &terminal),
         Some(Command::Conform(conform)) => conform::run(&conform, &terminal),
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Man(man)) => manual::man(&man),

@@ -120,7 +120,8 @@ pub(super) struct Tables {
     pub(super) marks: Vec<&'static Mark>,
     pub(super) operations: Vec<(Operation, bool)>,
     pub(super) violations: Vec<Violation>,
-    pub(super) fatal: Option<Violation>,
+    /// What ended it, on which CPU, and where that is asked.
+    pub(super) fatal: Option<(Violation, usize, &'static Location<'static>)>,
     /// Marks, operations and violations, added up.
     came_to: u128,
 }

@@ -73,6 +73,7 @@ pub struct Exec {
     started: AtomicBool,
     running: AtomicBool,
     stopped: AtomicBool,
+    delays: AtomicBool,
     completed: AtomicBool,
     mishap: Mutex<Option<Mishap>>,
     /// Of each CPU.
@@ -109,6 +110,7 @@ impl Exec {
             started: AtomicBool::new(false),
             running: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            delays: AtomicBool::new(true),
             completed: AtomicBool::new(false),
             mishap: Mutex::default(),
             progress: Arc::new(Progress::new(cpus)),
@@ -254,6 +256,17 @@ impl Exec {
         self.stopped.load(Relaxed)
     }
 
+    /// Real threads are not delayed at random: for who measures.
+    #[cfg(feature = "cli")]
+    pub fn without_delays(&self) {
+        self.delays.store(false, Relaxed);
+    }
+
+    /// Are real threads delayed at random?
+    pub(super) fn delays(&self) -> bool {
+        self.delays.load(Relaxed)
+    }
+
     /// Ends this execution without a violation; see [`stopped`](Self::stopped).
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
@@ -288,7 +301,13 @@ impl Exec {
 
     /// The violation that ended the execution.
     pub fn fatal(&self) -> Option<Violation> {
-        self.tables.lock().fatal.clone()
+        self.tables.lock().fatal.clone().map(|(violation, ..)| violation)
+    }
+
+    /// The CPU that found it, and where.
+    #[cfg(feature = "cli")]
+    pub fn fatal_at(&self) -> Option<(usize, &'static Location<'static>)> {
+        self.tables.lock().fatal.as_ref().map(|&(_, cpu, at)| (cpu, at))
     }
 
     /// Adds the lock-order edges of this execution to `all`.
@@ -340,7 +359,7 @@ impl Exec {
         let mut tables = self.tables.lock();
         tables.violated(violation.clone());
         if ends {
-            tables.fatal.get_or_insert(violation.clone());
+            tables.fatal.get_or_insert((violation.clone(), cpu(), at));
             drop(tables);
             self.stop();
             std::panic::panic_any(violation);

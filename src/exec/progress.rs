@@ -16,6 +16,7 @@ pub struct Progress(Box<[Cpu]>);
 #[derive(Default)]
 struct Cpu {
     steps: AtomicU64,
+    faults: AtomicU64,
     line: Mutex<Option<&'static Location<'static>>>,
     /// It is neither in its engine nor waiting.
     computing: AtomicBool,
@@ -36,6 +37,12 @@ impl Progress {
     /// Steps that all have taken.
     pub fn steps(&self) -> u64 {
         (0..self.0.len()).map(|cpu| self.steps_of(cpu)).sum()
+    }
+
+    /// Page faults of all.
+    #[cfg(feature = "cli")]
+    pub fn faults(&self) -> u64 {
+        self.0.iter().map(|cpu| cpu.faults.load(Relaxed)).sum()
     }
 
     /// The line of the race that `cpu` was in when it last asked for something.
@@ -83,6 +90,11 @@ pub(crate) fn here() {
 pub(crate) fn step() {
     // Nobody else counts its steps.
     with_cpu(|cpu| cpu.steps.store(cpu.steps.load(Relaxed) + 1, Relaxed));
+}
+
+/// The CPU that runs has a page fault: counted, for who measures.
+pub(crate) fn count_fault() {
+    with_cpu(|cpu| cpu.faults.store(cpu.faults.load(Relaxed) + 1, Relaxed));
 }
 
 /// The CPU that runs computes from here on; or it goes into its engine, or waits.

@@ -6,6 +6,8 @@ mod part;
 mod run;
 mod selfcheck;
 mod stall;
+#[cfg(feature = "cli")]
+pub(crate) mod stress;
 mod tally;
 mod witnessing;
 

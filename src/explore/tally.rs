@@ -121,16 +121,7 @@ impl Tally {
 
     /// The lock order that all executions together show.
     pub fn lock_order(&self) -> LockOrder {
-        let mut graph = LockOrder::new();
-        for edge in &self.edges {
-            let same_class = edge.earlier.class() == edge.later.class();
-            let node = |name: Name| if same_class { name.to_string() } else { name.class() };
-            graph
-                .entry(node(edge.earlier))
-                .or_default()
-                .insert(node(edge.later), sync::line(edge.at));
-        }
-        graph
+        lock_order(&self.edges)
     }
 
     /// What was reached, and not counted.
@@ -197,6 +188,16 @@ fn described(operation: &Operation, race: &Race) -> String {
 /// Which lock was taken while which was held, and where. Locks of different classes are ordered by
 /// class; locks of one class among themselves.
 pub(super) type LockOrder = BTreeMap<String, BTreeMap<String, String>>;
+
+pub(super) fn lock_order(edges: &BTreeSet<LockEdge>) -> LockOrder {
+    let mut graph = LockOrder::new();
+    for edge in edges {
+        let same_class = edge.earlier.class() == edge.later.class();
+        let node = |name: Name| if same_class { name.to_string() } else { name.class() };
+        graph.entry(node(edge.earlier)).or_default().insert(node(edge.later), sync::line(edge.at));
+    }
+    graph
+}
 
 /// Evaluates what concerns all executions together: what was reached in detours only, the lock
 /// order ([ORDER-1](Clause::ORDER_1)), and whether the documented violation accounts for the

@@ -171,17 +171,15 @@ impl World {
         }
         self.shadow_fork(src, dst, addr);
         // copy_one_pte.5: A page that is shared is exclusive no more, gets a reference and a
-        // mapping, and the child's entry is set. [COUNT-1]
+        // mapping, and the child's entry is set, dirty if the parent's is. [COUNT-1, SWAP-4]
         if let Pte::Present { page, .. } = copy {
             if self.rules().reuse == Reuse::AnonExclusive {
                 self.page(page).anon_exclusive.write(false);
             }
             self.get_page(page);
             self.page_dup_rmap(page);
-            self.set_pte(dst, addr, Pte::clean(page, false));
-        } else {
-            self.set_pte(dst, addr, copy);
         }
+        self.set_pte(dst, addr, copy);
         Ok(())
     }
 

@@ -125,6 +125,11 @@ impl Pin<'_> {
         world.release_pinned(page);
     }
 
+    /// May the device store into it?
+    pub fn writes(&self) -> bool {
+        self.write
+    }
+
     /// Which page.
     pub fn page(&self) -> PageRef {
         self.page

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, Vma, World};
 use crate::call;
 use crate::spec::ExpandLock;
@@ -48,6 +49,8 @@ impl World {
                     && to < next.vm_end.read()
                     && vma.vm_write.read() == next.vm_write.read()
                     && vma.may_share_anon_vma(next)
+                    && linear_page_index(vma.vm_start.read(), vma.vm_pgoff.read(), from)
+                        == next.vm_pgoff.read()
             })
         })
     }

@@ -218,7 +218,8 @@ impl<'w> Process<'w> {
     /// Moves the boundary at `from` between two adjacent VMAs to `to`, which is inside one of them,
     /// as `mprotect` does when what lies between takes on the neighbour's protection (`vma_merge`,
     /// cases 4 and 5); nothing, if there is no such boundary, or the two differ in permission, or
-    /// each has an anon_vma and it is not the same one.
+    /// each has an anon_vma and it is not the same one, or the offset does not go on from one to
+    /// the other.
     #[track_caller]
     pub fn move_boundary(&self, from: Addr, to: Addr) {
         self.check_alive();

@@ -8,6 +8,7 @@ mod limits;
 mod parts;
 mod report;
 mod schema;
+mod stress;
 
 use std::fs;
 use std::path::PathBuf;

@@ -139,6 +139,7 @@ fn json_is_what_its_schema_says() {
         "matrix =S0.3 --eras --executions 60",
         "list",
         "list MIG-1",
+        "stress --threads 1 --operations 1000",
         "bench --memory --time 100ms",
         "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms",
     ] {
