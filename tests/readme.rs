@@ -132,8 +132,9 @@ fn the_benchmark_counts_what_the_table_says() {
             let cell = exhaust_with(engine, Variant::NoAssert, size, Duration::from_millis(500))
                 .expect("it is an engine");
             let shown = row[head.iter().position(|title| *title == n).expect("a column")];
-            let digits: String = shown
-                .split(", ")
+            let executions = shown.split(", ").next().unwrap_or_default();
+            let digits: String = executions
+                .split(" (")
                 .next()
                 .unwrap_or_default()
                 .chars()
