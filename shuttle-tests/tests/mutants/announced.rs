@@ -388,8 +388,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         }
     }
 
-    /// What an access is matched with announces nothing.
-    fn visit_pat(&mut self, _: &'ast syn::Pat) {}
+    /// What an access is matched with announces nothing; what is asked besides may.
+    fn visit_pat(&mut self, pat: &'ast syn::Pat) {
+        if let syn::Pat::Guard(guarded) = pat {
+            self.visit_expr(&guarded.guard);
+        }
+    }
 
     /// Only what an access is compared with.
     fn visit_expr_binary(&mut self, both: &'ast syn::ExprBinary) {
