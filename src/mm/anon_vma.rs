@@ -254,7 +254,7 @@ impl World {
         held.into_iter().for_each(|held| self.anon_vma(held).lock.unlock());
     }
 
-    /// See [`Process::cross_link`](super::Process::cross_link).
+    /// See [`SetupProcess::cross_link`](super::SetupProcess::cross_link).
     pub(super) fn cross_link(&self, from: (MmRef, Addr), to: (MmRef, Addr)) -> bool {
         let vma_at = |(mm, addr): (MmRef, Addr)| {
             let mm = self.mm_struct(mm);

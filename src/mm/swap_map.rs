@@ -377,7 +377,7 @@ impl World {
     }
 
     /// The device has written the page that is on its way to swap, at any time since that began: a
-    /// CPU of its own, where the device is slow ([`swap_slowly`](Self::swap_slowly)). Nothing if
+    /// CPU of its own, where the device is slow ([`swap_slowly`](super::Setup::swap_slowly)). Nothing if
     /// none is, for then the write takes longer than the race. Takes the tree lock.
     #[track_caller]
     pub fn end_swap_write(&self, page: PageRef) {
