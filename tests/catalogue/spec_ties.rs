@@ -101,6 +101,21 @@ fn generated_parts_are_what_the_code_says() {
     generated("matrix", &matrices(&DEAR));
 }
 
+#[test]
+fn every_finding_has_its_day() {
+    let text = spec();
+    let (_, findings) = text.split_once("## 11 Findings").expect("the part is there");
+    for finding in findings.split("\n### FINDING-").skip(1) {
+        let (number, said) = finding.split_once("\n\n*").unwrap_or((finding, ""));
+        let day = said.split_once(".* ").map_or("", |(day, _)| day);
+        let words: Vec<_> = day.split(' ').collect();
+        assert!(
+            matches!(words[..], [day, _, year] if day.parse().is_ok_and(|day: u8| day < 32) && year.starts_with("20")),
+            "FINDING-{number} has no day"
+        );
+    }
+}
+
 /// By hand: `cargo test --release --test catalogue -- --ignored`, with `SPEC_BLESS=1` before it
 /// where a row of a dear race is to be written.
 #[test]
