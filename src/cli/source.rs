@@ -5,6 +5,7 @@ use lockwalk_source::{Choices, Reading, Sources};
 use super::args::SourceArgs;
 use super::output::print;
 use super::{Refusal, Status, select};
+use crate::{Era, Protocol};
 
 /// The files of `src/mm`, each with its text.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
@@ -31,15 +32,25 @@ pub fn run(args: &SourceArgs) -> Result<Status, Refusal> {
     let head = |reading: &Reading| match &protocol {
         None => format!("// {}{}", reading.place, asks(reading.asks.iter().cloned())),
         Some(protocol) => {
-            let chosen = protocol
-                .rules
-                .choices()
-                .into_iter()
-                .filter(|(rule, _)| reading.asks.contains(*rule));
+            let chosen = |protocol: &Protocol| {
+                let mut chosen = protocol.rules.choices();
+                chosen.retain(|(rule, _)| reading.asks.contains(*rule));
+                chosen
+            };
+            let here = chosen(protocol);
+            let as_described = here == chosen(&DESCRIBED) || !has_steps(&reading.text);
+            let of_another = if as_described {
+                String::new()
+            } else {
+                format!(
+                    "\n// Its numbered sentences are {DESCRIBED}'s. Where they say otherwise, the code \
+                     is {protocol}'s."
+                )
+            };
             format!(
-                "// {} under {protocol}{}",
+                "// {} under {protocol}{}{of_another}",
                 reading.place,
-                asks(chosen.map(|(rule, arm)| format!("{rule}={arm}")))
+                asks(here.iter().map(|(rule, arm)| format!("{rule}={arm}")))
             )
         }
     };
@@ -47,6 +58,17 @@ pub fn run(args: &SourceArgs) -> Result<Status, Refusal> {
         readings.iter().map(|reading| format!("{}\n{}\n", head(reading), reading.text)).collect();
     print(&texts.join("\n"))?;
     Ok(Status::AsDocumented)
+}
+
+/// The kernel whose steps the sources number.
+const DESCRIBED: Protocol = Era::V5_19;
+
+/// Is there a line like `// vma_adjust.3: …`?
+fn has_steps(text: &str) -> bool {
+    text.lines().filter_map(|line| line.trim_start().strip_prefix("// ")).any(|line| {
+        let number = line.split_once(": ").and_then(|(name, _)| name.split_once('.'));
+        number.is_some_and(|(_, number)| number.parse::<u32>().is_ok())
+    })
 }
 
 fn asks(rules: impl Iterator<Item = String>) -> String {

@@ -74,6 +74,19 @@ fn directory(name: &str) -> PathBuf {
     path
 }
 
+/// The sources number the steps of 5.19, and say what it does.
+#[test]
+fn another_kernels_steps_are_called_so() {
+    let says = |protocol: &str| {
+        let output =
+            lockwalk("source vma_adjust --protocol").arg(protocol).output().expect("it starts");
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .contains("Its numbered sentences are 5.19's")
+    };
+    assert_eq!([says("2.6.34"), says("3.7"), says("5.19")], [true, false, false]);
+}
+
 /// The verdicts themselves are looked at in `tests/catalogue`; this is how they are told.
 #[test]
 fn every_case_of_a_document_is_told() {
