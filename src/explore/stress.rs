@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::Options;
 use super::run::{self, OnShared, Program};
@@ -170,12 +170,12 @@ struct Shared {
     /// keeps a process from exiting under its own threads.
     processes: [RwLock<Option<MmRef>>; PROCESSES],
     /// One swapoff at a time; the kernel refuses a second one.
-    swapoff: parking_lot::Mutex<()>,
+    swapoff: Mutex<()>,
     /// Held around each operation, where it is asked for.
-    global: Option<parking_lot::Mutex<()>>,
+    global: Option<Mutex<()>>,
     ticket: AtomicU64,
-    last: Vec<parking_lot::Mutex<VecDeque<Done>>>,
-    counts: Vec<parking_lot::Mutex<Counts>>,
+    last: Vec<Mutex<VecDeque<Done>>>,
+    counts: Vec<Mutex<Counts>>,
 }
 
 /// Of each kind: asked for, and of those the ones that found nothing to be done to.
@@ -398,7 +398,7 @@ impl Stress {
         let hears = {
             let heard = heard.clone();
             move |exec: &Exec, _: run::Ended| {
-                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut heard = heard.lock();
                 exec.extend_lock_edges(&mut heard.1);
                 let (steps, cpu) = exec.progress().busiest();
                 heard.0 = Left {
@@ -410,8 +410,7 @@ impl Stress {
             }
         };
         let ran = run::on_threads(&program, &hears);
-        let (world, mut edges) =
-            std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
+        let (world, mut edges) = std::mem::take(&mut *heard.lock());
         // Of the locks of one class, each world has its own; classes are the same in all.
         let circle_here = tally::lock_order_circle(&tally::lock_order(&edges));
         edges.retain(|edge| edge.earlier.class() != edge.later.class());
@@ -424,7 +423,7 @@ impl Stress {
         for (clause, count) in world.clauses {
             *all.clauses.entry(clause).or_default() += count;
         }
-        let shared = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let shared = kept.lock().take();
         for counts in shared.iter().flat_map(|shared| &shared.counts) {
             for (&kind, &(asked, idle)) in &*counts.lock() {
                 let sum = all.kinds.entry(kind).or_default();
@@ -477,7 +476,7 @@ impl Stress {
                 .collect();
             let build = || {
                 let shared = Arc::new(this.shared(&mut rng));
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared.clone());
+                *kept.lock() = Some(shared.clone());
                 shared
             };
             let audit = |shared: &Shared| {
@@ -516,11 +515,11 @@ impl Stress {
         Shared {
             world,
             processes,
-            swapoff: parking_lot::Mutex::default(),
-            global: self.global_lock.then(parking_lot::Mutex::default),
+            swapoff: Mutex::default(),
+            global: self.global_lock.then(Mutex::default),
             ticket: AtomicU64::new(0),
-            last: (0..self.threads).map(|_| parking_lot::Mutex::default()).collect(),
-            counts: (0..self.threads).map(|_| parking_lot::Mutex::default()).collect(),
+            last: (0..self.threads).map(|_| Mutex::default()).collect(),
+            counts: (0..self.threads).map(|_| Mutex::default()).collect(),
         }
     }
 }
