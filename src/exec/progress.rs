@@ -92,8 +92,8 @@ pub(crate) fn step() {
     with_cpu(|cpu| cpu.steps.store(cpu.steps.load(Relaxed) + 1, Relaxed));
 }
 
-/// The CPU that runs has a page fault: counted, for who measures.
-pub(crate) fn count_fault() {
+/// The CPU that runs has a page fault. Kernel: `count_vm_event(PGFAULT)`.
+pub(crate) fn count_pgfault() {
     with_cpu(|cpu| cpu.faults.store(cpu.faults.load(Relaxed) + 1, Relaxed));
 }
 

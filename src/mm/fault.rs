@@ -164,7 +164,7 @@ impl World {
     /// Kernel: `do_page_fault`. Takes `mmap_sem` for reading.
     fn do_page_fault(&self, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
         call!("page fault at {mm}:{addr}{}", if write { " (write)" } else { "" });
-        sync::count_fault();
+        sync::count_pgfault();
         let mm = self.mm_struct(mm);
         // do_page_fault.1: mmap_sem is taken for reading: faults run beside one another, but never
         // beside a change of the VMAs other than a stack's that grows. [VMA-1]

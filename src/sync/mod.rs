@@ -43,7 +43,7 @@ pub use crate::exec::panics::{Endless, Mishap};
 pub(crate) use crate::exec::panics::{
     asserting, inapplicable, looking, misuse, not_asserting, silence_results,
 };
-pub(crate) use crate::exec::progress::{Progress, computes, count_fault, here};
+pub(crate) use crate::exec::progress::{Progress, computes, count_pgfault, here};
 pub(crate) use crate::exec::state::State;
 use crate::exec::told;
 pub(crate) use crate::exec::told::{learns_only, name_state, note};
