@@ -17,11 +17,6 @@ use parking_lot::Mutex;
 use super::{CpuBody, Step};
 use crate::exec::{self, Exec, panics, progress};
 
-/// While the world is built and audited nobody else runs, and loom need not know.
-fn running() -> bool {
-    exec::cpu() != exec::BOOT && !std::thread::panicking()
-}
-
 /// The CPU goes into its engine, where others run, and comes back.
 fn switching<R>(f: impl FnOnce() -> R) -> R {
     progress::computes(false);
@@ -85,13 +80,13 @@ impl Word {
         let word =
             Self(Arc::new(Shared { newest: AtomicU64::new(value), atomic: OnceLock::new() }));
         let spare = of_this_execution(|words| {
-            if running() {
+            if exec::is_on_cpu() {
                 return words.spare.pop();
             }
             words.built.push(word.0.clone());
             None
         });
-        if running() {
+        if exec::is_on_cpu() {
             word.0.atomic.get_or_init(|| spare.unwrap_or_else(|| switching(|| Atomic::new(0))));
             if value != 0 {
                 word.reset(0, value);
@@ -110,18 +105,18 @@ impl Word {
     }
 
     pub fn load(&self, _: Step, order: Ordering) -> u64 {
-        if running() { self.access(|atomic| atomic.load(order)) } else { self.peek() }
+        if exec::is_on_cpu() { self.access(|atomic| atomic.load(order)) } else { self.peek() }
     }
 
     pub fn store(&self, _: Step, value: u64, order: Ordering) {
-        if running() {
+        if exec::is_on_cpu() {
             self.access(|atomic| atomic.store(value, order));
         }
         self.0.newest.store(value, Ordering::Relaxed);
     }
 
     pub fn add(&self, _: Step, n: u64) -> u64 {
-        let before = if running() {
+        let before = if exec::is_on_cpu() {
             self.access(|atomic| atomic.fetch_add(n, Ordering::Relaxed))
         } else {
             self.peek()
@@ -131,7 +126,7 @@ impl Word {
     }
 
     pub fn swap(&self, _: Step, value: u64) -> u64 {
-        let before = if running() {
+        let before = if exec::is_on_cpu() {
             self.access(|atomic| atomic.swap(value, Ordering::Relaxed))
         } else {
             self.peek()
@@ -156,7 +151,7 @@ impl Word {
             }
             Err(before)
         };
-        if running() {
+        if exec::is_on_cpu() {
             return self.access(replace);
         }
         let before = self.peek();
@@ -165,7 +160,7 @@ impl Word {
     }
 
     pub fn reset(&self, _: u32, value: u64) {
-        if running() {
+        if exec::is_on_cpu() {
             let atomic = self.0.atomic.get().expect("made when the CPUs start");
             switching(|| atomic.value.store(value, Ordering::Relaxed));
         }
@@ -204,7 +199,7 @@ impl<S> Monitor<S> {
         ready: impl Fn(&S) -> bool,
         act: impl FnOnce(&mut S) -> R,
     ) -> R {
-        if !running() {
+        if !exec::is_on_cpu() {
             return act(&mut self.state.lock());
         }
         progress::step();
@@ -264,7 +259,7 @@ impl<T> Published<T> {
 /// A fence sees what every fence before it has seen. To loom it is no step, of which it would try
 /// both orders; so it is made one.
 pub fn fence(order: Ordering) {
-    if running() {
+    if exec::is_on_cpu() {
         if let Some(fences) = of_this_execution(|words| words.fences.clone()) {
             switching(|| fences.notify_all());
         }

@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::name::Name;
 use super::state::digest_of;
-use super::{BOOT, Engine, Exec, cpu, is_made_by_whoever_comes_first, with};
+use super::{BOOT, Engine, Exec, cpu, is_made_by_whoever_comes_first, is_on_cpu, with};
 
 /// What this execution has come to must be the same in every interleaving that is held to be
 /// equivalent: see [`Race::selfcheck`](crate::Race::selfcheck).
@@ -33,7 +33,7 @@ pub(crate) fn observed(value: u64) {
 /// The same on the engine that has the scheduler. What the last step read is part of what its CPU
 /// knows: the scheduler must know it to recognize a state it has seen.
 pub(crate) fn known(value: u64) {
-    if cpu() != BOOT && !std::thread::panicking() {
+    if is_on_cpu() {
         dpor::observed(value);
     }
 }

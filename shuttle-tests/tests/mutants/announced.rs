@@ -3,8 +3,8 @@
 //!
 //! A mutant drops one announcement, weakens it, or keeps from the scheduler what a step read. In
 //! `src/sync` and below it that concerns a method of a type, wherever it is called; in `src/mm` one
-//! call of a method that announces plain reading or writing, be it of a ghost. The places are found in the
-//! syntax tree. To drop an announcement is to do without a step what it is about.
+//! call of a method that announces plain reading or writing, be it of a ghost. The places are found
+//! in the syntax tree. To drop an announcement is to do without a step what it is about.
 //!
 //! What finds it: the commutation check (`lockwalk selfcheck`), the tests of what announces, or
 //! another number of classes of interleavings, which the catalogue's golden verdicts say. Where

@@ -13,7 +13,8 @@
 //! `kills.txt`; what survives is listed in `survivors.txt`, with the reason, or a gap in the
 //! catalogue.
 //!
-//! The second leaves out every announcement in `src/sync`, `src/engine` and `src/mm` once: see [`announced`].
+//! The second leaves out every announcement in `src/sync`, `src/engine` and `src/mm` once: see
+//! [`announced`].
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
 //! `LOCKWALK_MUTANTS=new` those of which nothing is written down. `MUTANTS_BLESS=1` writes down

@@ -1,6 +1,6 @@
-//! Raw primitives on shuttle and `dpor`: CPUs are coroutines of one OS thread, and whoever the scheduler
-//! picked runs alone until its next step. So state is plain data behind an uncontended lock; all
-//! there is to do is to announce each step before it happens.
+//! Raw primitives on shuttle and `dpor`: CPUs are coroutines of one OS thread, and whoever the
+//! scheduler picked runs alone until its next step. So state is plain data behind an uncontended
+//! lock; all there is to do is to announce each step before it happens.
 
 mod monitor;
 mod word;
@@ -17,14 +17,9 @@ pub use word::{Published, Word};
 use super::{CpuBody, Step};
 use crate::exec::{self, Exec, progress};
 
-/// Steps of the world's construction and of the audit are nobody's: only CPUs are scheduled.
-fn announced() -> bool {
-    exec::cpu() != exec::BOOT && !std::thread::panicking()
-}
-
 #[track_caller]
 pub fn announce(step: Step) {
-    if announced() {
+    if exec::is_on_cpu() {
         let switching = exec::Switching::begin();
         dpor::step(ObjectId(step.object), step.access);
         drop(switching);
@@ -33,7 +28,7 @@ pub fn announce(step: Step) {
 }
 
 fn tried(success: bool) {
-    if announced() {
+    if exec::is_on_cpu() {
         dpor::tried(success);
     }
 }
@@ -43,7 +38,7 @@ fn tried(success: bool) {
 pub fn ghost(step: Step) {
     if is_consistent() {
         announce(step);
-    } else if announced() {
+    } else if exec::is_on_cpu() {
         exec::switching(|| memory::unordered(ObjectId(step.object), step.access));
         progress::step();
     }
@@ -72,7 +67,7 @@ fn arrives(cpu: usize, then: impl FnOnce()) {
 
 /// Where every step is sequentially consistent, it is already.
 pub fn fence(order: Ordering) {
-    if announced() && !is_consistent() {
+    if exec::is_on_cpu() && !is_consistent() {
         exec::switching(|| memory::fence(order));
     }
 }
@@ -80,7 +75,7 @@ pub fn fence(order: Ordering) {
 pub fn round(which: u64, state: impl FnOnce() -> u64) {
     // Livelocks are told where memory is consistent; elsewhere a loop that has no end makes an
     // execution that is too long.
-    if announced() && is_consistent() {
+    if exec::is_on_cpu() && is_consistent() {
         exec::switching(|| dpor::round(which, state));
     }
 }

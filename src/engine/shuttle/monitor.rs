@@ -8,7 +8,7 @@ use dpor::memory::{self, Side};
 use dpor::{Memory, ObjectId};
 use parking_lot::Mutex;
 
-use super::{announce, announced, arrives, fence, is_consistent, taking, tried};
+use super::{announce, arrives, fence, is_consistent, taking, tried};
 use crate::engine::order::Waits;
 use crate::engine::{Access, Order, Step};
 use crate::exec::{self, progress, told};
@@ -56,7 +56,7 @@ impl<S: Hash> Monitor<S> {
     ) -> R {
         match self {
             Self::Here(state) => {
-                if announced() {
+                if exec::is_on_cpu() {
                     let switching = exec::Switching::begin();
                     dpor::step_when(ObjectId(step.object), step.access, &|| ready(&state.lock()));
                     drop(switching);
@@ -82,7 +82,7 @@ impl<S: Hash> Monitor<S> {
         S: 'static,
     {
         if let Self::Away(state) = self
-            && announced()
+            && exec::is_on_cpu()
             && memory::model() != Memory::Weak
         {
             let seen = look(&state.lock());
@@ -129,7 +129,7 @@ fn side(step: Step) -> Side {
 /// Takes a monitor's step where memory is not consistent.
 #[track_caller]
 fn take(Step { object, access, order }: Step, ready: Option<&dyn Fn() -> bool>) {
-    if !announced() {
+    if !exec::is_on_cpu() {
         return;
     }
     let object = ObjectId(object);
@@ -149,7 +149,7 @@ fn take(Step { object, access, order }: Step, ready: Option<&dyn Fn() -> bool>) 
 
 /// What the step that was taken orders.
 fn taken(Step { object, access, order }: Step) {
-    if announced() {
+    if exec::is_on_cpu() {
         let alone = matches!(
             access,
             Access::Acquire | Access::TryAcquire | Access::Release | Access::Write | Access::Rmw

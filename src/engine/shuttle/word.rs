@@ -8,7 +8,7 @@ use dpor::memory;
 use dpor::{Memory, ObjectId};
 use parking_lot::Mutex;
 
-use super::{announce, announced, arrives, is_consistent, taking, tried};
+use super::{announce, arrives, is_consistent, taking, tried};
 use crate::engine::{Access, Step};
 use crate::exec;
 use crate::exec::state::digest_of;
@@ -29,7 +29,7 @@ impl Word {
             return Consistent(AtomicU64::new(value));
         }
         // A new object is memory that was there before, and whoever finds it may see that.
-        let set = announced() && !exec::is_made_by_whoever_comes_first();
+        let set = exec::is_on_cpu() && !exec::is_made_by_whoever_comes_first();
         let word = memory::Word::of(ObjectId(object), if set { 0 } else { value });
         if set && value != 0 {
             word.set(value);
@@ -46,7 +46,7 @@ impl Word {
                 told::known(value);
                 value
             }
-            Modelled(word) if announced() => taking(|| word.load(order)),
+            Modelled(word) if exec::is_on_cpu() => taking(|| word.load(order)),
             Modelled(word) => word.peek(),
         }
     }
@@ -79,7 +79,7 @@ impl Word {
     #[track_caller]
     pub fn add(&self, step: Step, n: u64) -> u64 {
         match self {
-            Modelled(word) if announced() && step.access == Access::Update => {
+            Modelled(word) if exec::is_on_cpu() && step.access == Access::Update => {
                 taking(|| word.add(n, Ordering::Relaxed));
                 0
             }
@@ -96,7 +96,7 @@ impl Word {
     pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
         let word = match self {
             Consistent(word) => word,
-            Modelled(word) if announced() => return taking(|| word.update_if(change)),
+            Modelled(word) if exec::is_on_cpu() => return taking(|| word.update_if(change)),
             Modelled(word) => {
                 let before = word.peek();
                 word.set(change(before).ok_or(before)?);
@@ -122,7 +122,7 @@ impl Word {
     fn replace(&self, step: Step, change: impl Fn(u64) -> u64) -> u64 {
         let word = match self {
             Consistent(word) => word,
-            Modelled(word) if announced() => {
+            Modelled(word) if exec::is_on_cpu() => {
                 return taking(|| word.update(Ordering::Relaxed, change));
             }
             Modelled(word) => {
@@ -171,7 +171,7 @@ fn changed(object: u32, before: u64, after: u64) {
 /// Stores it. If that is for later, it is true, and `then` is called when the value is in memory.
 #[track_caller]
 fn store(word: &memory::Word, value: u64, order: Ordering, then: impl FnOnce() + 'static) -> bool {
-    if !announced() {
+    if !exec::is_on_cpu() {
         word.set(value);
         return false;
     }
@@ -205,7 +205,7 @@ impl<T: Hash> Published<T> {
     pub fn load(&self, step: Step) -> Arc<T> {
         let current = match self {
             Self::Consistent(current) => current,
-            Self::Modelled(values, which) if announced() => {
+            Self::Modelled(values, which) if exec::is_on_cpu() => {
                 let which = taking(|| which.load(Ordering::Acquire));
                 return values.lock()[which as usize].clone();
             }
@@ -214,7 +214,7 @@ impl<T: Hash> Published<T> {
         announce(step);
         let (version, value) = current.lock().clone();
         // Where states are told apart, what it is has to be said, and not the how manyth.
-        told::known(if announced() && dpor::by_states() { 0 } else { version });
+        told::known(if exec::is_on_cpu() && dpor::by_states() { 0 } else { version });
         value
     }
 
