@@ -414,6 +414,30 @@ fn what_devices_hold_moves_along() {
     );
 }
 
+/// A device stores into memory that its process is giving up: what comes there next begins with
+/// zeroes, whenever the device knew of it.
+#[test]
+fn what_a_device_stores_is_given_up_with_the_memory() {
+    let race = Race::new("W21", "a device stores into memory that its process gives up")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            let _stores = p.pin_for_writing(1).expect("it is mapped");
+        })
+        .cpu("MADV_DONTNEED, then a load", |w| {
+            let p = w.process(0);
+            p.dontneed(1);
+            assert_eq!(p.load(1), Ok(0), "what is new is empty");
+        })
+        .cpu("the device stores", |w| {
+            let stores = w.pin(0);
+            stores.dma_write(7);
+            stores.put();
+        });
+    answers(&race, &[(Era::V2_6_7, &[]), (Era::V2_6_29, &[]), (Era::V7_3, &[])]);
+}
+
 /// One CPU alone, and what the kernel tells it.
 fn alone(
     title: &str,

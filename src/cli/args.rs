@@ -268,6 +268,10 @@ pub struct StressArgs {
     #[arg(long)]
     pub no_delays: bool,
 
+    /// Of what is found, show so many steps before it too
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "scaling")]
+    pub steps: u32,
+
     /// Run 1, 2 and 4 threads, each without and with the global lock and without delays, and
     /// compare how fast they are
     #[arg(long, conflicts_with_all = ["threads", "global_lock", "no_delays"])]

@@ -10,7 +10,7 @@ use super::args::{StressArgs, StressFormat};
 use super::output::{Terminal, complain, json, print};
 use super::progress::{Bar, stop_on_ctrl_c};
 use super::{Refusal, Status, runner, select};
-use crate::explore::stress::{Step, Stress, Stressed, operations};
+use crate::explore::stress::{Stress, Stressed, Under, operations};
 
 /// How often it is said how far it is where that is no terminal.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -40,6 +40,7 @@ pub fn run(args: &StressArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         without: args.without.clone(),
         global_lock: args.global_lock,
         delays: !(args.no_delays || args.scaling),
+        steps: args.steps as usize,
     };
     let runs: Vec<_> = if args.scaling {
         let with = |threads| {
@@ -202,11 +203,22 @@ struct FindingEntry {
     /// Which thread found it violated; none is the audit.
     cpu: Option<usize>,
     seed: u64,
-    last: Vec<StepEntry>,
+    last: Vec<UnderEntry>,
+    /// The last steps before it, if they were asked for.
+    steps: Vec<StepEntry>,
 }
 
 #[derive(Serialize)]
 struct StepEntry {
+    cpu: usize,
+    /// How deep in calls.
+    depth: u8,
+    text: String,
+    at: String,
+}
+
+#[derive(Serialize)]
+struct UnderEntry {
     cpu: usize,
     operation: String,
     /// Beginnings and ends of all operations of a world are numbered together.
@@ -222,7 +234,8 @@ impl Entry {
             at: finding.at.as_ref().map(|(at, _)| at.clone()),
             cpu: finding.at.as_ref().and_then(|&(_, cpu)| cpu),
             seed: finding.seed,
-            last: finding.last.iter().map(StepEntry::from).collect(),
+            last: finding.last.iter().map(UnderEntry::from).collect(),
+            steps: finding.steps.iter().map(StepEntry::from).collect(),
         });
         Self {
             threads: stress.threads,
@@ -314,16 +327,30 @@ impl FindingEntry {
         }
         text += "; what its threads did last, in the order in which they began:\n\n";
         // What was under way at the same time overlaps.
-        for StepEntry { cpu, operation, began, ended } in &self.last {
+        for UnderEntry { cpu, operation, began, ended } in &self.last {
             let ended = ended.map_or_else(|| "not over".to_owned(), |ended| ended.to_string());
             text += &format!("    {began:>6} to {ended:<8}  CPU{cpu}  {operation}\n");
+        }
+        if !self.steps.is_empty() {
+            text += "\n  its last steps:\n\n";
+        }
+        for StepEntry { cpu, depth, text: step, at } in &self.steps {
+            let step = "  ".repeat((*depth).into()) + step;
+            text += &format!("    CPU{cpu}  {step:<60}  {at}\n");
         }
         text
     }
 }
 
-impl From<&Step> for StepEntry {
-    fn from(Step { cpu, what, began, ended }: &Step) -> Self {
+impl From<&witness::Step> for StepEntry {
+    fn from(step: &witness::Step) -> Self {
+        let witness::Step { cpu, depth, text, at, .. } = step;
+        Self { cpu: *cpu, depth: *depth, text: text.clone(), at: at.clone() }
+    }
+}
+
+impl From<&Under> for UnderEntry {
+    fn from(Under { cpu, what, began, ended }: &Under) -> Self {
         Self { cpu: *cpu, operation: what.clone(), began: *began, ended: *ended }
     }
 }

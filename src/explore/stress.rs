@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use parking_lot::{Mutex, RwLock};
+use witness::Step;
 
 use super::Options;
 use super::run::{self, OnShared, Program};
 use super::stall::{Patience, Watch};
 use super::tally::{self, LockOrder};
 use crate::mm::{Addr, MmRef, PageRef, Pin, Process, Setup, World};
-use crate::spec::{Clause, Protocol, Rmap};
+use crate::spec::{Clause, MapLock, Protocol, Rmap};
 use crate::sync::{self, BOOT, Engine, Exec, LockEdge, Violation};
 
 /// Addresses that processes use: few, so that threads meet.
@@ -301,6 +302,8 @@ pub(crate) struct Stress {
     pub global_lock: bool,
     /// Threads wait now and then, for no reason but that others get ahead.
     pub delays: bool,
+    /// How many steps before a violation are kept.
+    pub steps: usize,
 }
 
 /// What it came to.
@@ -330,12 +333,14 @@ pub(crate) struct Finding {
     pub seed: u64,
     /// What each thread did last, in the order in which they began: which CPU, what, and whether it
     /// was over.
-    pub last: Vec<Step>,
+    pub last: Vec<Under>,
+    /// The last steps before it, if they were asked for.
+    pub steps: Vec<Step>,
 }
 
 /// An operation that a finding shows.
 #[derive(Clone, Debug)]
-pub(crate) struct Step {
+pub(crate) struct Under {
     pub cpu: usize,
     pub what: String,
     pub began: u64,
@@ -346,6 +351,7 @@ pub(crate) struct Step {
 #[derive(Default)]
 struct Left {
     violation: Option<(Violation, (usize, &'static Location<'static>))>,
+    steps: Vec<Step>,
     clauses: BTreeMap<Clause, u64>,
     faults: u64,
     busiest: String,
@@ -354,8 +360,10 @@ struct Left {
 impl Stress {
     /// What it asks for: migration needs anon_vmas.
     fn kinds(&self) -> Vec<(Kind, &'static str, u32)> {
-        let anonmm = self.protocol.rules.rmap == Rmap::Anonmm;
-        let makes_sense = |kind: Kind| !(anonmm && matches!(kind, Kind::Migrate | Kind::Compact));
+        // Nothing leads from a page that is under way to where it belongs.
+        let migrates = self.protocol.rules.rmap != Rmap::Anonmm
+            && self.protocol.rules.page_map_lock == MapLock::Nothing;
+        let makes_sense = |kind: Kind| migrates || !matches!(kind, Kind::Migrate | Kind::Compact);
         KINDS
             .iter()
             .copied()
@@ -396,13 +404,17 @@ impl Stress {
         };
         let heard: Arc<Mutex<(Left, BTreeSet<LockEdge>)>> = Arc::default();
         let hears = {
-            let heard = heard.clone();
+            let (heard, kept_steps) = (heard.clone(), self.steps);
             move |exec: &Exec, _: run::Ended| {
                 let mut heard = heard.lock();
                 exec.extend_lock_edges(&mut heard.1);
                 let (steps, cpu) = exec.progress().busiest();
+                let violation = exec.fatal().zip(exec.fatal_at());
+                let trace = exec.take_trace().filter(|_| violation.is_some());
+                let mut before = trace.map(|trace| trace.into_parts().1).unwrap_or_default();
                 heard.0 = Left {
-                    violation: exec.fatal().zip(exec.fatal_at()),
+                    steps: before.split_off(before.len().saturating_sub(kept_steps)),
+                    violation,
                     clauses: exec.clause_counts().filter(|&(_, count)| count > 0).collect(),
                     faults: exec.progress().faults(),
                     busiest: format!("CPU{cpu} has taken {steps} steps"),
@@ -435,7 +447,8 @@ impl Stress {
         match (world.violation, ran) {
             (Some((Violation { clause, what, .. }, (cpu, at))), _) => {
                 let at = Some((sync::line(at), Some(cpu).filter(|&cpu| cpu != BOOT)));
-                all.finding = Some(Finding { clause, what, at, seed, last: last() })
+                let steps = world.steps;
+                all.finding = Some(Finding { clause, what, at, seed, last: last(), steps })
             }
             (None, Err(sync::Endless)) => {
                 all.endless = Some(format!("seed {seed}: {}", world.busiest))
@@ -447,6 +460,7 @@ impl Stress {
                     at: None,
                     seed,
                     last: Vec::new(),
+                    steps: Vec::new(),
                 })
             }
         }
@@ -460,7 +474,8 @@ impl Stress {
     ) -> Box<dyn Fn() + Send + Sync> {
         let (this, kinds) = (self.clone(), Arc::new(self.kinds()));
         Box::new(move || {
-            let exec = Exec::new(Engine::Native, this.threads, None, false, Arc::new(|_| true));
+            let records = this.steps > 0;
+            let exec = Exec::new(Engine::Native, this.threads, None, records, Arc::new(|_| true));
             if !this.delays {
                 exec.without_delays();
             }
@@ -554,10 +569,10 @@ fn thread(shared: &Shared, cpu: usize, operations: u64, mut rng: Rng, kinds: &[(
 }
 
 /// What each thread did last.
-fn last(shared: &Shared) -> Vec<Step> {
+fn last(shared: &Shared) -> Vec<Under> {
     let mut all = Vec::new();
     for (cpu, last) in shared.last.iter().enumerate() {
-        let told = |Done { began, ended, op }: &Done| Step {
+        let told = |Done { began, ended, op }: &Done| Under {
             cpu,
             what: op.to_string(),
             began: *began,

@@ -22,7 +22,7 @@ struct Memory {
     value: u64,
     /// What was there when the process last gave the memory up.
     given_up: u64,
-    /// What devices were given of it, by number.
+    /// What devices were given of it, by number, since the process last gave it up.
     pins: Vec<u32>,
 }
 
@@ -35,9 +35,13 @@ impl ShadowCell {
         }
     }
 
-    /// Was a device ever given a page that was here? While the world is built.
+    /// Was a device given what is here? While the world is built.
     pub fn was_pinned(&self) -> bool {
         self.memory.peek(|memory| !memory.pins.is_empty())
+    }
+
+    fn has_pin(&self, record: u32) -> bool {
+        self.memory.peek(|memory| memory.pins.contains(&record))
     }
 
     pub fn see(&self, state: &mut State) {
@@ -73,8 +77,6 @@ struct PinRecord {
 
 #[derive(Clone, Debug, Hash)]
 struct PinState {
-    /// The process has not unmapped that memory since.
-    mapped: bool,
     /// The device has not let go.
     held: bool,
     /// What was there since the device was given the page.
@@ -90,7 +92,8 @@ impl Shadow {
         }
     }
 
-    pub(super) fn see(&self, state: &mut State) {
+    /// `cell` says what is known of an address.
+    pub(super) fn see<'a>(&self, state: &mut State, cell: impl Fn(PteLocation) -> &'a ShadowCell) {
         self.has.see(state);
         if !state.forgets() {
             self.order.see(state);
@@ -101,9 +104,11 @@ impl Shadow {
             return;
         }
         for pin in self.pins.iter().filter(|pin| pin.state.peek(|state| state.held)) {
-            let what = pin.state.peek(|state| {
-                format!("{} {} {} {state:?}", pin.at.peek(|&at| at), pin.page, pin.write)
-            });
+            let at = pin.at.peek(|&at| at);
+            let mapped = cell(at).has_pin(pin.number);
+            let what = pin
+                .state
+                .peek(|state| format!("{at} {} {} {mapped} {state:?}", pin.page, pin.write));
             state.value(Name::new("a pin", 0, 0), what);
         }
     }
@@ -113,46 +118,45 @@ impl World {
     /// A store goes through; nobody else accesses this address meanwhile, because the page-table
     /// entry is in use.
     pub(super) fn shadow_store(&self, mm: &Mm, addr: Addr, value: u64) {
-        for pin in self.shadow_set(mm, addr, value) {
+        let before = self.shadow_set(mm, addr, value);
+        self.shadow_pins_find(&before.pins, value);
+    }
+
+    /// What devices were given may have this in it from here on.
+    fn shadow_pins_find(&self, pins: &[u32], value: u64) {
+        for &pin in pins {
             self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
         }
     }
 
-    /// Returns what devices were given of it.
-    fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) -> Vec<u32> {
-        self.shadow_change(mm, addr, value, |_| ())
+    /// Returns what was known before.
+    fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) -> Memory {
+        self.shadow_change(mm, addr, |memory| memory.value = value)
     }
 
-    /// The same, and `also` changes, in the same step, what else is known of the memory.
-    fn shadow_change(
-        &self,
-        mm: &Mm,
-        addr: Addr,
-        value: u64,
-        also: impl FnOnce(&mut Memory),
-    ) -> Vec<u32> {
-        let Memory { value: before, pins, .. } = mm.shadow(addr).memory.change(|memory| {
+    /// All that changes at once changes in one step. Returns what was known before.
+    fn shadow_change(&self, mm: &Mm, addr: Addr, change: impl FnOnce(&mut Memory)) -> Memory {
+        let (before, value) = mm.shadow(addr).memory.change(|memory| {
             let before = memory.clone();
-            also(memory);
-            memory.value = value;
-            before
+            change(memory);
+            (before, memory.value)
         });
-        if before == value {
-            return pins;
+        if before.value == value {
+            return before;
         }
         self.shadow.has.count(|has| {
-            let left = has.get_mut(&(before, mm.id())).map(|addresses| {
+            let left = has.get_mut(&(before.value, mm.id())).map(|addresses| {
                 *addresses -= 1;
                 *addresses
             });
             if left == Some(0) {
-                has.remove(&(before, mm.id()));
+                has.remove(&(before.value, mm.id()));
             }
             if value != 0 {
                 *has.entry((value, mm.id())).or_default() += 1;
             }
         });
-        pins
+        before
     }
 
     /// A load goes through `entry`: it must find what was last stored by this process ([DATA-1]),
@@ -191,9 +195,9 @@ impl World {
     /// not what a device was given. Called with the page-table lock held, when no access can go
     /// through the entry.
     pub(super) fn shadow_unmap(&self, mm: &Mm, addr: Addr) {
-        for pin in self.shadow_change(mm, addr, 0, |memory| memory.given_up = memory.value) {
-            self.shadow.pins[pin].state.change(|pin| pin.mapped = false);
-        }
+        self.shadow_change(mm, addr, |memory| {
+            *memory = Memory { given_up: memory.value, ..Memory::default() };
+        });
     }
 
     /// What the process has at `addr` is at `to` from here on, and so is what devices were given of
@@ -205,28 +209,22 @@ impl World {
             let _ = mm.pte(addr).begin_access(); // a device that stores right now is done first
             value = mm.shadow(addr).memory.with(|memory| memory.value);
         }
-        self.shadow_change(mm, addr, 0, |memory| memory.given_up = memory.value);
+        let gone = self.shadow_change(mm, addr, |memory| {
+            *memory = Memory { given_up: memory.value, ..Memory::default() };
+        });
         // Who is about to be given a page there without a lock, is given it with what is in it by
         // then.
-        for pin in self.shadow_set(mm, to, value) {
-            self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
+        let there = self.shadow_change(mm, to, |memory| {
+            memory.value = value;
+            memory.pins.extend(&gone.pins);
+        });
+        self.shadow_pins_find(&there.pins, value);
+        // Once a device knows of the new place, it may store there.
+        for &pin in &gone.pins {
+            self.shadow.pins[pin].at.change(|at| at.addr = to);
         }
         if pinned {
-            self.shadow_move_pins(mm, addr, to);
             mm.pte(addr).end_access(None);
-        }
-    }
-
-    fn shadow_move_pins(&self, mm: &Mm, addr: Addr, to: Addr) {
-        let pins = mm.shadow(addr).memory.with(|memory| memory.pins.clone());
-        let (moved, left) = pins
-            .into_iter()
-            .partition::<Vec<_>, _>(|&pin| self.shadow.pins[pin].state.with(|pin| pin.mapped));
-        mm.shadow(addr).memory.change(|memory| memory.pins = left);
-        mm.shadow(to).memory.change(|memory| memory.pins.extend(&moved));
-        // Once a device knows of the new place, it may store there.
-        for pin in moved {
-            self.shadow.pins[pin].at.change(|at| at.addr = to);
         }
     }
 
@@ -245,8 +243,7 @@ impl World {
     pub(super) fn shadow_remap(&self, mm: &Mm, addr: Addr, page: PageRef) {
         for pin in mm.shadow(addr).memory.with(|memory| memory.pins.clone()) {
             let pin = &self.shadow.pins[pin];
-            let lost =
-                pin.write && pin.page != page && pin.state.with(|state| state.mapped && state.held);
+            let lost = pin.write && pin.page != page && pin.state.with(|state| state.held);
             sync::clause(Clause::PIN_1, !lost, || {
                 format!(
                     "{}:{addr} maps {page} now, and a device stores into {}, which was there",
@@ -296,7 +293,7 @@ impl World {
     ) -> u32 {
         let at = PteLocation { mm: mm.id(), addr };
         let record = self.shadow.pins.push_with(|number| {
-            let state = PinState { mapped: true, held, values: BTreeSet::new() };
+            let state = PinState { held, values: BTreeSet::new() };
             let name = |pattern| Name::new(pattern, number, 0);
             PinRecord {
                 number,
@@ -307,11 +304,7 @@ impl World {
             }
         });
         mm.shadow(addr).memory.change(|memory| {
-            record.state.reset(PinState {
-                mapped: true,
-                held,
-                values: BTreeSet::from([memory.value]),
-            });
+            record.state.reset(PinState { held, values: BTreeSet::from([memory.value]) });
             memory.pins.push(record.number);
         });
         record.number
@@ -344,21 +337,25 @@ impl World {
         self.mm_struct(at.mm).pte(at.addr).end_access(None);
     }
 
-    /// The device stores: the process stores, as far as it has the memory still. Called while the
-    /// entry is in use.
+    /// The device stores: the process stores, if it has not given that memory up. Called while the
+    /// entry is in use, which is another one's by then if it has.
     pub(super) fn shadow_dma(&self, record: u32, value: u64) {
         let pin = &self.shadow.pins[record];
-        if pin.state.with(|state| state.mapped) {
-            let at = pin.at.get();
-            self.shadow_store(self.mm_struct(at.mm), at.addr, value);
-        } else {
-            // The page is the devices' alone: what one stores, the others that its process gave it
-            // to may read.
-            let given = self.shadow.order.get().into_iter().map(|number| &self.shadow.pins[number]);
-            let mm = pin.at.get().mm;
-            for other in given.filter(|other| other.page == pin.page && other.at.get().mm == mm) {
-                other.state.change(|state| state.values.insert(value));
+        let at = pin.at.get();
+        let before = self.shadow_change(self.mm_struct(at.mm), at.addr, |memory| {
+            if memory.pins.contains(&record) {
+                memory.value = value;
             }
+        });
+        if before.pins.contains(&record) {
+            self.shadow_pins_find(&before.pins, value);
+            return;
+        }
+        // The page is the devices' alone: what one stores, the others that its process gave it
+        // to may read.
+        let given = self.shadow.order.get().into_iter().map(|number| &self.shadow.pins[number]);
+        for other in given.filter(|other| other.page == pin.page && other.at.get().mm == at.mm) {
+            other.state.change(|state| state.values.insert(value));
         }
     }
 

@@ -327,7 +327,7 @@ impl World {
         self.lru_add_pvecs.see("lru_add_pvecs", state);
         self.activate_page_pvecs.see("activate_page_pvecs", state);
         self.tlb_ubc.see("tlb_ubc", state);
-        self.shadow.see(state);
+        self.shadow.see(state, |at| self.mm_struct(at.mm).shadow(at.addr));
         self.shmem().into_iter().for_each(|file| file.see(state));
     }
 

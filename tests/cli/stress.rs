@@ -53,6 +53,19 @@ fn a_violation_is_told_and_comes_again() {
     assert_eq!((&finding["cpu"], &last["ended"]), (&0.into(), &Value::Null), "{finding}");
     let again = &runs(&format!("{args} --seed {} --operations 1", finding["seed"]), 1)[0];
     assert_eq!((&again["finding"], &again["worlds"]), (finding, &1.into()));
+    let shown = &runs(&format!("{args} --steps 30"), 1)[0]["finding"]["steps"];
+    let steps = shown.as_array().expect("a list");
+    assert!(steps.len() == 30 && finding["steps"] == Value::Array(Vec::new()), "{finding}");
+    assert!(steps[29]["text"].as_str().is_some_and(|text| text.starts_with("NULL-1: ")), "{shown}");
+    let (text, _) = run(&format!("{args} --steps 30"), 1);
+    assert!(text.contains("  its last steps:\n\n    CPU0  ") && text.contains("  src/mm/rmap.rs:"));
+}
+
+/// Where nothing leads from a page that is under way to where it belongs, none is.
+#[test]
+fn what_cannot_migrate_does_not() {
+    let run = &runs("stress --protocol 2.6.7 --threads 1 --operations 1000", 0)[0];
+    assert!(asks(run, "store") && !asks(run, "migrate") && !asks(run, "compact"), "{run}");
 }
 
 #[test]
