@@ -46,15 +46,26 @@ Exit status:
   141  who was to read the output has gone: `lockwalk | head`
 Where several are true: 1 before 3.";
 
-const RACES: &str = "\
-A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, S3.1/fault and \
-                     so on; `S3` for all of S3; `=S3.1` for S3.1 alone. No name: all races.
+/// How races are asked for.
+macro_rules! races {
+    () => {
+        "A race is named by its id. `S3.1` stands for S3.1 and its variants S3.1/boundary, \
+         S3.1/fault and so on; `S3` for all of S3; `=S3.1` for S3.1 alone. No name: all races."
+    };
+}
+
+const SELFCHECK: &str = races!();
+
+const CHECK: &str = concat!(
+    races!(),
+    "
 
 A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and \
                      `undecided` where that is no verdict. Of what loom is allowed, it takes a \
                      quarter without a bound, and a quarter with each of 3, 2 and 1 preemptions. \
                      Shards are cut where the exploration branches first, so they are not of \
-                     equal size; a violation that is documented ends its search in each shard.";
+                     equal size; a violation that is documented ends its search in each shard."
+);
 
 const MATRIX: &str = "\
 All of S0 under all arms takes minutes. Ctrl-C prints what is known by then.
@@ -148,7 +159,7 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run races, and compare the verdicts with the documented ones
-    #[command(after_help = RACES)]
+    #[command(after_help = CHECK)]
     Check(CheckArgs),
     /// Show the shortest interleaving of a race that violates something
     Explain(ExplainArgs),
@@ -169,7 +180,7 @@ pub enum Command {
     Matrix(MatrixArgs),
     /// Replay executions in orders that the exhaustive engine holds to be equivalent, and compare
     /// everything
-    #[command(after_help = RACES)]
+    #[command(after_help = SELFCHECK)]
     Selfcheck(SelfcheckArgs),
     /// Put the shards of an exploration together, and print the verdicts
     Merge(MergeArgs),
@@ -228,6 +239,10 @@ pub struct ConformArgs {
     /// Write what the kernel showed into this file
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: CountedFormat,
 }
 
 #[derive(clap::Args, Debug)]
@@ -279,11 +294,11 @@ pub struct StressArgs {
 
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: StressFormat,
+    pub format: CountedFormat,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StressFormat {
+pub enum CountedFormat {
     /// Text
     Table,
     /// Everything that was counted
@@ -308,6 +323,10 @@ pub struct SelfcheckArgs {
     /// How many threads [default: one per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
+
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: CountedFormat,
 }
 
 #[derive(clap::Args, Debug, Default)]

@@ -5,14 +5,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::conform::kernel::{Mix, Sequence, State, Trace};
 use crate::conform::{Model, compare, difference};
 use crate::{Era, Protocol};
 
-use super::args::ConformArgs;
+use super::args::{ConformArgs, CountedFormat};
 #[cfg(not(target_os = "linux"))]
 use super::output::complain;
-use super::output::{Terminal, print, shown};
+use super::output::{Terminal, json, print, shown};
 use super::{Refusal, Status, select};
 
 /// So many scripts that differ are shrunk and shown.
@@ -25,7 +27,7 @@ pub fn run(args: &ConformArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     };
     let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
     match &args.trace {
-        Some(file) => recorded(file, protocol, terminal),
+        Some(file) => recorded(args, file, protocol, terminal),
         None => running(args, mixes, protocol, terminal),
     }
 }
@@ -72,6 +74,16 @@ impl Compared {
         }
     }
 
+    fn entry(&self, name: &str) -> MixEntry {
+        MixEntry {
+            name: name.to_owned(),
+            scripts: self.sequences,
+            steps: self.steps,
+            differing: self.differing.len(),
+            violating: self.violating,
+        }
+    }
+
     fn row(&self, name: &str, ascii: bool) -> String {
         let differing = self.differing.len();
         let verdict = match (differing, ascii) {
@@ -93,6 +105,7 @@ impl Compared {
 
 /// Compares with a trace.
 fn recorded(
+    args: &ConformArgs,
     file: &Path,
     protocol: Option<Protocol>,
     terminal: &Terminal,
@@ -122,13 +135,19 @@ fn recorded(
             shown(file)
         )));
     };
-    print(&head(&kernel, &protocol, terminal))?;
     let mut compared = Compared::default();
     let model = Model::of(&protocol, &trace);
     trace.sequences.into_iter().for_each(|sequence| compared.with(model, sequence));
-    print(&compared.row("trace", terminal.style().ascii))?;
-    for sequence in compared.differing.iter().take(SHOWN) {
-        print(&both(model, sequence))?;
+    let mut listing = Listing::new(&kernel, &protocol);
+    listing.mixes.push(compared.entry("trace"));
+    let shown = compared.differing.iter().take(SHOWN);
+    listing.differing = shown.filter_map(|sequence| Differing::of(model, sequence)).collect();
+    if args.format == CountedFormat::Json {
+        print(&json(&listing))?;
+    } else {
+        print(&head(&kernel, &protocol, terminal))?;
+        print(&compared.row("trace", terminal.style().ascii))?;
+        listing.differing.iter().try_for_each(|differing| print(&differing.text()))?;
     }
     Ok(if compared.differing.is_empty() { Status::AsDocumented } else { Status::Differs })
 }
@@ -148,23 +167,99 @@ fn head(kernel: &str, protocol: &Protocol, terminal: &Terminal) -> String {
     format!("lockwalk {dot} Linux {kernel} {dot} the model's protocol is {protocol}\n\n")
 }
 
-/// A sequence up to where the two differ, and what the model says there.
-fn both<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> String {
-    let Some((at, model)) = difference(model, sequence) else { return String::new() };
-    let mut text = format!("\n  {}\n", sequence.title);
-    for line in &sequence.lines[..at.min(sequence.lines.len())] {
-        _ = writeln!(text, "    {line}");
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Listing {
+    kernel: String,
+    protocol: String,
+    stopped: bool,
+    mixes: Vec<MixEntry>,
+    /// The first ones.
+    differing: Vec<Differing>,
+    pairs: Vec<PairEntry>,
+}
+
+impl Listing {
+    fn new(kernel: &str, protocol: &Protocol) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            protocol: protocol.to_string(),
+            stopped: false,
+            mixes: Vec::new(),
+            differing: Vec::new(),
+            pairs: Vec::new(),
+        }
     }
-    let seen = |line: &str| {
-        line.split_once(" =>").map_or(line.to_owned(), |(op, seen)| format!("{op} =>{seen}"))
-    };
-    _ = writeln!(
-        text,
-        "    kernel: {}\n    model:  {}",
-        sequence.lines.get(at).map_or("(ends)".into(), |line| seen(line)),
-        seen(&model)
-    );
-    text
+}
+
+#[derive(Serialize)]
+struct MixEntry {
+    name: String,
+    scripts: u64,
+    steps: u64,
+    differing: usize,
+    /// Those in which the kernel violates a clause, as the model does and a race says.
+    violating: u64,
+}
+
+/// A sequence up to where the two differ, and what each says there.
+#[derive(Serialize)]
+struct Differing {
+    title: String,
+    lines: Vec<String>,
+    kernel: Option<String>,
+    model: String,
+}
+
+impl Differing {
+    fn of<'p>(model: impl Into<Model<'p>>, sequence: &Sequence) -> Option<Self> {
+        let (at, model) = difference(model, sequence)?;
+        let lines = &sequence.lines;
+        Some(Self {
+            title: sequence.title.clone(),
+            lines: lines[..at.min(lines.len())].to_vec(),
+            kernel: lines.get(at).cloned(),
+            model,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("\n  {}\n", self.title);
+        for line in &self.lines {
+            _ = writeln!(text, "    {line}");
+        }
+        let seen = |line: &str| {
+            line.split_once(" =>").map_or(line.to_owned(), |(op, seen)| format!("{op} =>{seen}"))
+        };
+        _ = writeln!(
+            text,
+            "    kernel: {}\n    model:  {}",
+            self.kernel.as_deref().map_or("(ends)".into(), seen),
+            seen(&self.model)
+        );
+        text
+    }
+}
+
+/// Two operations at once.
+#[derive(Serialize)]
+struct PairEntry {
+    name: String,
+    both: [String; 2],
+    /// How many executions the model needs to reach what it reaches.
+    executions: u64,
+    /// What the model violates.
+    violates: Vec<String>,
+    endings: Vec<Ending>,
+}
+
+#[derive(Serialize)]
+struct Ending {
+    ending: String,
+    /// How often the kernel came to it.
+    seen: u64,
+    /// Does the model?
+    model: bool,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -185,7 +280,7 @@ use linux::running;
 mod linux {
     //! Recording on the running kernel.
 
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fmt::Write as _;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -198,12 +293,12 @@ mod linux {
     use crate::conform::{difference, reachable};
     use fastrand::Rng;
 
-    use super::super::args::ConformArgs;
-    use super::super::output::{Terminal, complain, print};
+    use super::super::args::{ConformArgs, CountedFormat};
+    use super::super::output::{Terminal, complain, json, print};
     use super::super::progress::{Bar, stop_in_order_on_ctrl_c};
     use super::super::sink::Sink;
     use super::super::{Refusal, Status};
-    use super::{Compared, SHOWN, both, head, newest_for};
+    use super::{Compared, Differing, Ending, Listing, PairEntry, SHOWN, head, newest_for};
 
     /// So many scripts of each mix, where nobody says how many.
     const SCRIPTS: u64 = 200;
@@ -222,6 +317,7 @@ mod linux {
         begun: Instant,
         /// What it has shown, if that is to be written.
         trace: Trace,
+        listing: Listing,
     }
 
     /// Records and compares.
@@ -253,7 +349,11 @@ mod linux {
                 return Ok(Status::Undecided);
             }
         };
-        print(&head(&kernel, &protocol, terminal))?;
+        let as_json = args.format == CountedFormat::Json;
+        if !as_json {
+            print(&head(&kernel, &protocol, terminal))?;
+        }
+        let listing = Listing::new(&kernel, &protocol);
         let mut session = Session {
             args,
             terminal,
@@ -263,18 +363,23 @@ mod linux {
             bar: Bar::new(),
             begun: Instant::now(),
             trace,
+            listing,
         };
         let (differing, compared) = match args.pairs {
             Some(times) => session.pairs(times)?,
             None => session.scripts(&mixes)?,
         };
-        let Session { recorder, stop, bar, trace, .. } = session;
+        let Session { recorder, stop, bar, trace, mut listing, .. } = session;
         drop(recorder);
         bar.finish();
         if let Some(sink) = sink {
             sink.write(&trace.to_string())?;
         }
         let stopped = stop.load(Ordering::Relaxed);
+        listing.stopped = stopped;
+        if as_json {
+            print(&json(&listing))?;
+        }
         if stopped {
             complain("stopped");
         }
@@ -289,6 +394,14 @@ mod linux {
         fn over(&self) -> bool {
             self.stop.load(Ordering::Relaxed)
                 || self.args.time.is_some_and(|time| self.begun.elapsed() >= time)
+        }
+
+        /// Prints it, unless all is to be printed at the end.
+        fn say(&self, text: &str) -> Result<(), Refusal> {
+            if self.args.format == CountedFormat::Json {
+                return Ok(());
+            }
+            self.bar.aside(|| print(text))
         }
 
         fn broken(lacks: Lacks) -> Refusal {
@@ -329,10 +442,18 @@ mod linux {
                 .zip(&compared)
                 .map(|(mix, compared)| compared.row(mix.name, ascii))
                 .collect();
+            self.listing.mixes = mixes
+                .iter()
+                .zip(&compared)
+                .map(|(mix, compared)| compared.entry(mix.name))
+                .collect();
             for sequence in compared.iter().flat_map(|compared| &compared.differing).take(SHOWN) {
                 self.bar.say(&format!("{}: shrinking", sequence.title));
                 let shortest = self.shortest(sequence);
-                text += &both(&self.protocol, &shortest);
+                if let Some(differing) = Differing::of(&self.protocol, &shortest) {
+                    text += &differing.text();
+                    self.listing.differing.push(differing);
+                }
             }
             let all = |count: fn(&Compared) -> u64| compared.iter().map(count).sum::<u64>();
             let (differing, sequences) = (
@@ -344,7 +465,7 @@ mod linux {
                 "\n  {sequences} scripts, {} steps, {differing} differ",
                 all(|compared| compared.steps)
             );
-            self.bar.aside(|| print(&text))?;
+            self.say(&text)?;
             Ok((differing, sequences))
         }
 
@@ -412,50 +533,63 @@ mod linux {
                         lines: seen.keys().cloned().collect(),
                     });
                 }
-                let (text, outside) = self.beside_the_model(pair, &seen);
-                self.bar.aside(|| print(&text))?;
-                foreign += outside;
+                let entry = self.beside_the_model(pair, &seen);
+                self.say(&self.text_of(&entry))?;
+                foreign += entry.endings.iter().filter(|ending| !ending.model).count() as u64;
+                self.listing.pairs.push(entry);
                 all += seen.len() as u64;
             }
             Ok((foreign, all))
         }
 
-        fn beside_the_model(&self, pair: &Pair, seen: &BTreeMap<String, u64>) -> (String, u64) {
+        fn beside_the_model(&self, pair: &Pair, seen: &BTreeMap<String, u64>) -> PairEntry {
             let model = reachable(&self.protocol, pair, None);
-            let outside: Vec<_> =
-                seen.iter().filter(|(ending, _)| !model.endings.contains(*ending)).collect();
+            let all: BTreeSet<_> = model.endings.iter().chain(seen.keys()).collect();
+            PairEntry {
+                name: pair.name.to_owned(),
+                both: pair.both().map(|op| op.to_string()),
+                executions: model.executions(),
+                violates: model.violations().map(|violated| violated.name.to_string()).collect(),
+                endings: all
+                    .into_iter()
+                    .map(|ending| Ending {
+                        ending: ending.clone(),
+                        seen: seen.get(ending).copied().unwrap_or_default(),
+                        model: model.endings.contains(ending),
+                    })
+                    .collect(),
+            }
+        }
+
+        fn text_of(&self, pair: &PairEntry) -> String {
+            let (known, outside): (Vec<_>, Vec<_>) =
+                pair.endings.iter().partition(|ending| ending.model);
             let mark = match (outside.is_empty(), self.terminal.style().ascii) {
                 (true, false) => "✓",
                 (false, false) => "✗",
                 (true, true) => "ok",
                 (false, true) => "no",
             };
-            let [first, second] = pair.both();
-            let (states, known) = (
-                model.endings.len(),
-                model.endings.iter().filter(|ending| seen.contains_key(*ending)).count(),
-            );
-            let mut text = format!("  {mark} {}: {first} | {second}\n", pair.name);
+            let PairEntry { name, both: [first, second], executions, .. } = pair;
+            let mut text = format!("  {mark} {name}: {first} | {second}\n");
             _ = writeln!(
                 text,
-                "      {known} of the {states} states that the model reaches in {} executions \
-                 were seen",
-                model.executions()
+                "      {} of the {} states that the model reaches in {executions} executions were \
+                 seen",
+                known.iter().filter(|ending| ending.seen > 0).count(),
+                known.len(),
             );
-            for violated in model.violations() {
-                _ = writeln!(text, "      the model violates {}", violated.name);
+            for violated in &pair.violates {
+                _ = writeln!(text, "      the model violates {violated}");
             }
-            for ending in &model.endings {
-                _ = writeln!(
-                    text,
-                    "      {:>9}  {ending}",
-                    seen.get(ending).map_or("never".into(), ToString::to_string)
-                );
+            for Ending { ending, seen, .. } in known {
+                let seen = if *seen == 0 { "never".to_owned() } else { seen.to_string() };
+                _ = writeln!(text, "      {seen:>9}  {ending}");
             }
-            for (ending, count) in &outside {
-                _ = writeln!(text, "      {count:>9}  {ending}   which the model does not reach");
+            for Ending { ending, seen, .. } in outside {
+                _ = writeln!(text, "      {seen:>9}  {ending}   which the model does not reach");
             }
-            (text + "\n", outside.len() as u64)
+            text + "\n"
         }
     }
 }

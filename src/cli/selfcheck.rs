@@ -3,22 +3,46 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Disagreement, Options};
+use serde::Serialize;
 
-use super::args::{CheckArgs, SelfcheckArgs};
-use super::output::{Terminal, complain, print};
+use crate::Options;
+
+use super::args::{CheckArgs, CountedFormat, SelfcheckArgs};
+use super::output::{Terminal, complain, json, print};
 use super::progress::{Bar, stop_on_ctrl_c};
 use super::runner::Case;
 use super::{Refusal, Status, check};
 
-/// What has been compared.
-#[derive(Default)]
+/// What has been compared; what `--format json` prints.
+#[derive(Default, Serialize)]
 struct Compared {
+    /// Ctrl-C came before all was done.
+    stopped: bool,
+    /// So many cases there are to compare.
+    asked: usize,
     cases: usize,
     executions: u64,
     reordered: u64,
     values: u64,
-    disagreements: Vec<(String, Box<Disagreement>)>,
+    disagreements: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    race: String,
+    protocol: String,
+    /// With its CPUs in the opposite order.
+    reversed: bool,
+    /// The two interleavings, and the steps that do not commute.
+    what: String,
+}
+
+impl Found {
+    fn text(&self) -> String {
+        let order = if self.reversed { ", the CPUs in the opposite order" } else { "" };
+        let Self { race, protocol, what, .. } = self;
+        format!("{race} under {protocol}{order}\n  {}\n\n", what.replace('\n', "\n  "))
+    }
 }
 
 /// Checks the races that are asked for, under the protocols that something is documented about,
@@ -46,29 +70,33 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
                 loop {
                     let case = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(case) = case.filter(|_| !stop.load(Ordering::Relaxed)) else { break };
-                    bar.say(&name(case));
+                    bar.say(&format!("{} under {}", case.0.id(), case.1));
                     both_orders(case, &options, &compared);
                 }
             });
         }
     });
     bar.finish();
-    let found = compared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for (name, disagreement) in &found.disagreements {
-        print(&format!("{name}\n  {}\n\n", disagreement.to_string().replace('\n', "\n  ")))?;
-    }
-    let dot = if terminal.style().ascii { "-" } else { "·" };
-    print(&format!(
-        "{} of {} cases {dot} {} executions {dot} {} of their replays in another order {dot} {} \
-         values compared {dot} {} disagreements\n",
-        found.cases,
-        cases.len(),
-        found.executions,
-        found.reordered,
-        found.values,
-        found.disagreements.len()
-    ))?;
+    let mut found = compared.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stopped = stop.load(Ordering::Relaxed);
+    found.stopped = stopped;
+    found.asked = cases.len();
+    if args.format == CountedFormat::Json {
+        print(&json(&found))?;
+    } else {
+        found.disagreements.iter().try_for_each(|found| print(&found.text()))?;
+        let dot = if terminal.style().ascii { "-" } else { "·" };
+        print(&format!(
+            "{} of {} cases {dot} {} executions {dot} {} of their replays in another order {dot} \
+             {} values compared {dot} {} disagreements\n",
+            found.cases,
+            found.asked,
+            found.executions,
+            found.reordered,
+            found.values,
+            found.disagreements.len()
+        ))?;
+    }
     if stopped {
         complain(&format!("stopped: {} of {} cases compared", found.cases, cases.len()));
     }
@@ -81,15 +109,9 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
     })
 }
 
-fn name((race, protocol): &Case) -> String {
-    format!("{} under {protocol}", race.id())
-}
-
 fn both_orders(case: &Case, options: &Options, compared: &Mutex<Compared>) {
     let (race, protocol) = case;
-    for (race, order) in
-        [(race.clone(), ""), (race.clone().reversed(), ", the CPUs in the opposite order")]
-    {
+    for (race, reversed) in [(race.clone(), false), (race.clone().reversed(), true)] {
         let came_to = race.selfcheck(protocol, options);
         let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
         match came_to {
@@ -98,7 +120,12 @@ fn both_orders(case: &Case, options: &Options, compared: &Mutex<Compared>) {
                 compared.reordered += same.reordered;
                 compared.values += same.values;
             }
-            Err(disagreement) => compared.disagreements.push((name(case) + order, disagreement)),
+            Err(disagreement) => compared.disagreements.push(Found {
+                race: race.id().to_owned(),
+                protocol: protocol.to_string(),
+                reversed,
+                what: disagreement.to_string(),
+            }),
         }
     }
     compared.lock().unwrap_or_else(PoisonError::into_inner).cases += 1;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::args::{StressArgs, StressFormat};
+use super::args::{CountedFormat, StressArgs};
 use super::output::{Terminal, complain, json, print};
 use super::progress::{Bar, stop_on_ctrl_c};
 use super::{Refusal, Status, runner, select};
@@ -51,7 +51,7 @@ pub fn run(args: &StressArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         vec![one]
     };
     let stop = stop_on_ctrl_c();
-    let as_json = args.format == StressFormat::Json;
+    let as_json = args.format == CountedFormat::Json;
     let ascii = terminal.style().ascii;
     let say = |text: &str| {
         let text = if ascii { text.replace('·', "-") } else { text.to_owned() };

@@ -140,6 +140,9 @@ fn json_is_what_its_schema_says() {
         "list",
         "list MIG-1",
         "stress --threads 1 --operations 1000",
+        "stress --protocol 2.6.22 --threads 1 --without pin --steps 3",
+        "selfcheck =S3.1 --executions 5",
+        "conform --trace conformance/golden/6.18.txt --protocol 5.10",
         "bench --memory --time 100ms",
         "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms",
     ] {

@@ -64,7 +64,8 @@ fn a_violation_is_told_and_comes_again() {
 /// Where nothing leads from a page that is under way to where it belongs, none is.
 #[test]
 fn what_cannot_migrate_does_not() {
-    let run = &runs("stress --protocol 2.6.7 --threads 1 --operations 1000", 0)[0];
+    let run =
+        &runs("stress --protocol 2.6.7 --threads 1 --operations 1000 --without pin,swapoff", 0)[0];
     assert!(asks(run, "store") && !asks(run, "migrate") && !asks(run, "compact"), "{run}");
 }
 
