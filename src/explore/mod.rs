@@ -228,6 +228,9 @@ impl Race {
         let (coverage, sample) = match (method, method.strategy()) {
             (_, Some(strategy)) => {
                 let explored = exploration.explore(&|explorer| explorer, strategy, method.sample());
+                if let Some(outcome) = exploration.goes_on(&explored) {
+                    return outcome;
+                }
                 (explored.coverage, explored.sample)
             }
             (_, None) if self.memory_model() != Memory::Sc => {
@@ -291,6 +294,8 @@ struct Explored {
     sample: Option<Schedule>,
     /// What it takes to go on.
     saved: Option<Saved>,
+    /// An execution had more steps than are allowed, which ended it all.
+    too_long: bool,
 }
 
 /// One exploration under way.
@@ -389,6 +394,44 @@ impl<'o> Exploration<'o> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .record(&plan.race, exec, ended, by_states)
+        })
+    }
+
+    /// An execution went on and on, and which loops go round in vain is told only where memory is
+    /// sequentially consistent. What is violated there is violated under every memory model, since
+    /// each allows those executions too.
+    fn goes_on(&self, explored: &Explored) -> Option<Outcome> {
+        if !explored.too_long
+            || self.plan.race.memory_model() == Memory::Sc
+            || self.tally().any_violated().is_some()
+        {
+            return None;
+        }
+        let race = self.plan.race.clone().memory(Memory::Sc);
+        let executions = self.tally().executions;
+        let options = Options {
+            executions: self.options.executions.map(|most| most.saturating_sub(executions)),
+            time: self.options.time.map(|time| time.saturating_sub(self.started.elapsed())),
+            ..self.options.clone()
+        };
+        let found = race.check_with(&self.plan.protocol, &Method::Exhaustive, &options);
+        if found.violations.is_empty() {
+            return None;
+        }
+        // All that it says of what holds, it says of that memory alone.
+        let coverage = match found.coverage {
+            Coverage::Settled => Coverage::Settled,
+            _ => explored.coverage.clone(),
+        };
+        let method = self.outcome(coverage);
+        Some(Outcome {
+            engine: method.engine,
+            memory_model: method.memory_model,
+            executions: executions + found.executions,
+            states: method.states,
+            coverage: method.coverage,
+            seconds: method.seconds,
+            ..found
         })
     }
 
@@ -519,7 +562,8 @@ impl<'o> Exploration<'o> {
         };
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sample = shown.or_else(|| report.failure().map(|failure| failure.schedule.clone()));
-        Explored { coverage, sample, saved: report.saved }
+        let too_long = matches!(report.why_unfinished, Some(Unfinished::TooLong { .. }));
+        Explored { coverage, sample, saved: report.saved, too_long }
     }
 
     /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a

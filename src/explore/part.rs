@@ -466,7 +466,7 @@ impl Race {
         let jobs = if part.found.violations.is_empty() { options.jobs } else { 1 };
         let options = Options { jobs, ..options.clone() };
         let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
-        let Explored { coverage, sample, saved } =
+        let Explored { coverage, sample, saved, .. } =
             exploration.explore(&start, Strategy::Dpor, None);
         // Stopped in the middle of a very long execution: of this run, only that is known.
         let Some(saved) = saved else {
