@@ -115,3 +115,6 @@ impl fmt::Display for Op {
         write!(f, "{:?}({})", self.access, self.object)
     }
 }
+
+/// Who created an object, and as which of its objects.
+pub(crate) type Creator = (u64, u32);

@@ -9,7 +9,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::explorer::Explorer;
 use crate::log::{Difference, Recorded, Step};
 use crate::report::Report;
 use crate::schedule::Schedule;
@@ -144,6 +143,17 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    pub(crate) fn new(how: Commute) -> Self {
+        Checked { how, ..Checked::default() }
+    }
+
+    /// What has come out, once the exploration is over.
+    pub(crate) fn concluded(&self, report: Report) -> Result<Commutation, Box<Disagreement>> {
+        let (found, disagreement) = std::mem::take(&mut *self.found());
+        disagreement
+            .map_or(Ok(Commutation { report, ..found }), |disagreement| Err(Box::new(disagreement)))
+    }
+
     fn found(&self) -> std::sync::MutexGuard<'_, (Commutation, Option<Disagreement>)> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,58 +188,5 @@ impl Checked {
     pub(crate) fn disagree(&self, disagreement: Disagreement) {
         self.found().1.get_or_insert(disagreement);
         self.halt.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Explorer {
-    /// Explore the program, and replay each execution that was not cut in other orders of its steps
-    /// that respect its happens-before order, which are therefore taken to be equivalent. In each
-    /// of them every task has to announce the same steps, its tries have to go the same way, what
-    /// it has [observed](crate::observed()) and [noted](crate::note) has to be the same, and so has
-    /// the ending: completion, the deadlock, or the tasks that panic and their messages. The step
-    /// that ends an execution stays the last one.
-    ///
-    /// Objects and tasks that are made by several tasks may have other numbers in the replay; they
-    /// are compared by who made them.
-    ///
-    /// ```
-    /// use dpor::{Access, Commute, Explorer, Strategy};
-    /// use std::{cell::Cell, rc::Rc};
-    ///
-    /// // Both tasks announce steps, but nothing announces that they share the counter.
-    /// let program = || {
-    ///     let counter = Rc::new(Cell::new(0));
-    ///     let tasks = ["a", "b"].map(|name| {
-    ///         let (object, counter) = (dpor::object(), Rc::clone(&counter));
-    ///         dpor::spawn(name, move || {
-    ///             dpor::step(object, Access::Write);
-    ///             counter.set(counter.get() + 1);
-    ///             dpor::note(|| [("my number", counter.get())]);
-    ///         })
-    ///     });
-    ///     tasks.map(dpor::JoinHandle::join);
-    /// };
-    /// let report = Explorer::new(Strategy::Dpor).run(program);
-    /// assert!(report.exhausted && report.complete == 1);
-    /// let disagreement = Explorer::new(Strategy::Dpor).commute(Commute::default(), program).unwrap_err();
-    /// assert_eq!(disagreement.difference.original, "my number = 2");
-    /// assert_eq!(disagreement.difference.reordered, "my number = 1");
-    /// ```
-    ///
-    /// # Errors
-    /// With the first disagreement. It ends the exploration.
-    ///
-    /// # Panics
-    /// As [`run`](Explorer::run).
-    pub fn commute(
-        self,
-        how: Commute,
-        program: impl Fn() + Send + Sync + 'static,
-    ) -> Result<Commutation, Box<Disagreement>> {
-        let checked = Arc::new(Checked { how, ..Checked::default() });
-        let report = self.checking(Arc::clone(&checked)).run(program);
-        let (found, disagreement) = std::mem::take(&mut *checked.found());
-        disagreement
-            .map_or(Ok(Commutation { report, ..found }), |disagreement| Err(Box::new(disagreement)))
     }
 }

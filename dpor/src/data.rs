@@ -4,8 +4,7 @@ use std::fmt;
 
 use std::collections::HashMap;
 
-use crate::access::{Class, ObjectId};
-use crate::execution::Creator;
+use crate::access::{Class, Creator, ObjectId};
 use crate::state::{Digest, Keys, Sum};
 use crate::task::{Task, TaskState};
 use crate::trace::{NONE, Trace};

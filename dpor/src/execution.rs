@@ -1,24 +1,27 @@
 //! One execution as the scheduler sees it: tasks, what each is about to do, and what has happened.
 
+mod explore;
 mod memory;
 mod names;
+
+pub(crate) use explore::Explore;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
-use crate::access::{Access, ObjectId, Op};
+use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataCells;
 use crate::dependence::Rule;
 use crate::hook::with_quiet;
-use crate::livelock::{Retries, Round, mix};
+use crate::livelock::Retries;
 use crate::log::{Did, Log};
-use crate::memory::graph::Graph;
-use crate::memory::{Memory, Pending};
+use crate::model::{Memory, Pending};
+use crate::rc11::Graph;
 use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
+use crate::round::{Round, mix};
 use crate::schedule::Schedule;
 use crate::state::{Keys, Learned, Naming, Sum};
-use crate::strategy::Explore;
 use crate::task::{Condition, Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, NONE, Trace};
@@ -36,9 +39,6 @@ pub(crate) enum Next {
     /// Tear the execution down.
     Abort,
 }
-
-/// Who created an object, and as which of its objects.
-pub(crate) type Creator = (u64, u32);
 
 pub(crate) struct Core {
     pub(crate) pulse: Arc<Pulse>,

@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
-use crate::commute::Checked;
-use crate::coroutines::{self, Coroutines};
+use crate::commute::{Checked, Commutation, Commute, Disagreement};
 use crate::dependence::{Rule, Rules};
 use crate::execution::Core;
 use crate::hook;
-use crate::livelock::Fairness;
 use crate::log::Log;
-use crate::memory::Memory;
+use crate::model::Memory;
 use crate::pool::{Pool, Snapshots, Worker};
 use crate::report::{Failure, Report, Unfinished};
+use crate::round::Fairness;
+use crate::runtime::coroutines::{self, Coroutines};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
 use crate::session::{Budget, Execution, Options, Progress, Session, Shared};
@@ -233,6 +233,55 @@ impl Explorer {
     pub fn always_give(mut self) -> Self {
         self.always_give = true;
         self
+    }
+
+    /// Explore the program, and replay each execution that was not cut in other orders of its steps
+    /// that respect its happens-before order, which are therefore taken to be equivalent. In each
+    /// of them every task has to announce the same steps, its tries have to go the same way, what
+    /// it has [observed](crate::observed()) and [noted](crate::note) has to be the same, and so has
+    /// the ending: completion, the deadlock, or the tasks that panic and their messages. The step
+    /// that ends an execution stays the last one.
+    ///
+    /// Objects and tasks that are made by several tasks may have other numbers in the replay; they
+    /// are compared by who made them.
+    ///
+    /// ```
+    /// use dpor::{Access, Commute, Explorer, Strategy};
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// // Both tasks announce steps, but nothing announces that they share the counter.
+    /// let program = || {
+    ///     let counter = Rc::new(Cell::new(0));
+    ///     let tasks = ["a", "b"].map(|name| {
+    ///         let (object, counter) = (dpor::object(), Rc::clone(&counter));
+    ///         dpor::spawn(name, move || {
+    ///             dpor::step(object, Access::Write);
+    ///             counter.set(counter.get() + 1);
+    ///             dpor::note(|| [("my number", counter.get())]);
+    ///         })
+    ///     });
+    ///     tasks.map(dpor::JoinHandle::join);
+    /// };
+    /// let report = Explorer::new(Strategy::Dpor).run(program);
+    /// assert!(report.exhausted && report.complete == 1);
+    /// let disagreement = Explorer::new(Strategy::Dpor).commute(Commute::default(), program).unwrap_err();
+    /// assert_eq!(disagreement.difference.original, "my number = 2");
+    /// assert_eq!(disagreement.difference.reordered, "my number = 1");
+    /// ```
+    ///
+    /// # Errors
+    /// With the first disagreement. It ends the exploration.
+    ///
+    /// # Panics
+    /// As [`run`](Explorer::run).
+    pub fn commute(
+        self,
+        how: Commute,
+        program: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Commutation, Box<Disagreement>> {
+        let checked = Arc::new(Checked::new(how));
+        let report = self.checking(Arc::clone(&checked)).run(program);
+        checked.concluded(report)
     }
 
     /// Replay the executions in other orders.

@@ -248,7 +248,6 @@ mod readme {}
 
 mod access;
 mod commute;
-mod coroutines;
 mod data;
 mod dependence;
 mod execution;
@@ -256,9 +255,11 @@ mod explorer;
 mod hook;
 mod livelock;
 mod log;
-pub mod memory;
+mod model;
 mod pool;
+mod rc11;
 mod report;
+mod round;
 mod runtime;
 mod saved;
 mod schedule;
@@ -277,10 +278,11 @@ pub use data::{DataId, DataRace};
 #[doc(hidden)]
 pub use dependence::Rule;
 pub use explorer::Explorer;
-pub use livelock::Fairness;
 pub use log::{Difference, Step};
-pub use memory::Memory;
+pub use model::Memory;
 pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waiting};
+pub use round::Fairness;
+pub use runtime::memory;
 pub use runtime::{
     JoinHandle, aborting, by_states, changed, data, data_access, data_named, learned,
     learned_since, me, name_state, note, object, object_named, observed, retry, round, rounds_end,

@@ -5,7 +5,6 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::access::{Access, ObjectId, Op};
-use crate::execution::Core;
 use crate::report::{FailureKind, Waiting};
 use crate::schedule::Schedule;
 
@@ -94,7 +93,7 @@ impl fmt::Display for Did {
 /// What the tasks of the current execution did, with the order in which it happened.
 #[derive(Default, Debug)]
 pub(crate) struct Log {
-    tasks: Vec<Vec<(u32, Did)>>,
+    pub(crate) tasks: Vec<Vec<(u32, Did)>>,
     count: u32,
 }
 
@@ -145,13 +144,13 @@ impl fmt::Display for Ending {
 pub(crate) struct Recorded {
     /// Origin and name of each task.
     pub(crate) tasks: Vec<(u64, String)>,
-    did: Vec<Vec<(u32, Did)>>,
+    pub(crate) did: Vec<Vec<(u32, Did)>>,
     /// Who made the objects, in the order of their numbers.
-    creators: Vec<ObjectName>,
+    pub(crate) creators: Vec<ObjectName>,
     pub(crate) schedule: Schedule,
     pub(crate) ending: Ending,
     /// What the tasks that have not ended wait for.
-    waiting: Vec<Waiting>,
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 /// A step, for people.
@@ -201,21 +200,6 @@ impl fmt::Display for Difference {
 }
 
 impl Recorded {
-    /// The execution that is ending.
-    pub(crate) fn new(core: &mut Core, ending: Ending) -> Recorded {
-        let log = core.log.as_mut().expect("it was recorded");
-        let mut did = std::mem::take(&mut log.tasks);
-        did.resize_with(core.tasks().len(), Vec::new);
-        Recorded {
-            tasks: core.tasks().iter().map(|task| (task.origin, task.name.clone())).collect(),
-            did,
-            creators: core.creators.clone(),
-            schedule: core.schedule(),
-            ending,
-            waiting: core.waiting(),
-        }
-    }
-
     pub(crate) fn ending_of(
         failure: Option<&FailureKind>,
         stuck: bool,

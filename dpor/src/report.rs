@@ -356,3 +356,32 @@ impl fmt::Display for Report {
         }
     }
 }
+
+impl Saved {
+    /// Count an execution.
+    pub(crate) fn count_execution(&mut self, counted: bool, failure: Option<&Failure>) {
+        let failures = failure.map(|failure| (failure.kind.class(), failure.schedule.clone()));
+        self.add(&Saved {
+            executions: 1,
+            complete: u64::from(counted),
+            blocked: u64::from(!counted),
+            failing: u64::from(counted && failure.is_some()),
+            failures: failures.into_iter().collect(),
+            ..Saved::default()
+        });
+    }
+
+    /// Take over the counts and failures of a report.
+    pub(crate) fn count(&mut self, report: &Report) {
+        let failures =
+            report.failures.iter().map(|failure| (failure.kind.class(), failure.schedule.clone()));
+        self.add(&Saved {
+            executions: report.executions,
+            complete: report.complete,
+            blocked: report.blocked,
+            failing: report.failing,
+            failures: failures.collect(),
+            ..Saved::default()
+        });
+    }
+}

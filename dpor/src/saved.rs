@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
 
-use crate::memory::Memory;
-use crate::report::{Failure, Report};
+use crate::model::Memory;
 use crate::schedule::Schedule;
 use crate::taskset::TaskSet;
 use crate::trace::Frame;
@@ -92,9 +91,9 @@ impl SavedStack {
 pub struct Saved {
     /// All executions so far.
     pub executions: u64,
-    /// Those that ran to their end or failed: see [`Report::complete`].
+    /// Those that ran to their end or failed: see [`Report::complete`](crate::Report::complete).
     pub complete: u64,
-    /// Those that were cut: see [`Report::blocked`].
+    /// Those that were cut: see [`Report::blocked`](crate::Report::blocked).
     pub blocked: u64,
     /// Those that failed.
     pub failing: u64,
@@ -184,7 +183,7 @@ impl Saved {
     }
 
     /// Add what another part of the search found.
-    fn add(&mut self, other: &Saved) {
+    pub(crate) fn add(&mut self, other: &Saved) {
         self.executions += other.executions;
         self.complete += other.complete;
         self.blocked += other.blocked;
@@ -194,33 +193,6 @@ impl Saved {
                 self.failures.push(failure.clone());
             }
         }
-    }
-
-    /// Count an execution.
-    pub(crate) fn count_execution(&mut self, counted: bool, failure: Option<&Failure>) {
-        let failures = failure.map(|failure| (failure.kind.class(), failure.schedule.clone()));
-        self.add(&Saved {
-            executions: 1,
-            complete: u64::from(counted),
-            blocked: u64::from(!counted),
-            failing: u64::from(counted && failure.is_some()),
-            failures: failures.into_iter().collect(),
-            ..Saved::default()
-        });
-    }
-
-    /// Take over the counts and failures of a report.
-    pub(crate) fn count(&mut self, report: &Report) {
-        let failures =
-            report.failures.iter().map(|failure| (failure.kind.class(), failure.schedule.clone()));
-        self.add(&Saved {
-            executions: report.executions,
-            complete: report.complete,
-            blocked: report.blocked,
-            failing: report.failing,
-            failures: failures.collect(),
-            ..Saved::default()
-        });
     }
 }
 

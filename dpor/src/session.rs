@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::access::Op;
-use crate::execution::Core;
+use crate::execution::{Core, Explore};
 use crate::report::{End, Failure, FailureKind, Report, Unfinished};
 use crate::saved::{Saved, SavedStack};
 use crate::schedule::Schedule;
-use crate::strategy::Explore;
 
 /// Limits of an exploration. It never claims to be exhaustive when one of them ended it.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]

@@ -6,8 +6,7 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::access::Access;
-use crate::execution::Creator;
+use crate::access::{Access, Creator};
 
 /// A hash of 128 bits, to name states with: what is written to it makes the name. The same on every
 /// machine and in every execution, but not from one version of this crate to the next.

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use crate::access::{ObjectId, Op};
-use crate::livelock::Round;
+use crate::round::Round;
 use crate::state::Learned;
 
 /// The condition that a suspended task waits for. It lives on the task's stack, which stays put

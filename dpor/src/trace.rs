@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use crate::access::{Access, Class, ObjectId, Op};
 use crate::dependence::Rules;
-use crate::livelock::Fairness;
+use crate::round::Fairness;
 use crate::taskset::TaskSet;
 
 /// No event.

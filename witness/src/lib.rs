@@ -38,6 +38,7 @@
 //! and JSON.
 
 mod brief;
+mod shown;
 mod story;
 mod trace;
 mod verdict;

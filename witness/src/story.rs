@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::brief::brief;
-use crate::render::Detail;
 use crate::{Ending, Step, StepKind, Wait, Witness};
 
 /// The span of steps over which a CPU holds a lock or is in an RCU read section.
@@ -19,70 +17,10 @@ pub(crate) struct Hold {
     pub steps: Range<usize>,
 }
 
-/// The steps to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Their indices.
-    pub rows: Vec<usize>,
-    /// Those of them before which something of the story is left out.
-    pub gaps: Vec<usize>,
-    /// Loads without effect that are left out.
-    loads: usize,
-    /// Rows of the story that are left out.
-    folded: usize,
-    /// And most are.
-    brief: bool,
-}
-
-impl Shown {
-    pub(crate) fn new(witness: &Witness, detail: Detail) -> Self {
-        let story = story(witness, detail == Detail::Full);
-        let rows = match detail {
-            Detail::Full | Detail::Story => story.clone(),
-            Detail::Window => window(witness, &story, false),
-            Detail::FromFirstSwitch => window(witness, &story, true),
-            Detail::Brief => brief(witness, &story, BRIEF),
-        };
-        let place = |row: &usize| story.binary_search(row).ok();
-        let gap = |n: usize| match n.checked_sub(1) {
-            None => rows.first() != story.first(),
-            Some(before) => place(&rows[before]).map(|place| place + 1) != place(&rows[n]),
-        };
-        // What is brief has gaps everywhere.
-        let gaps = (0..rows.len())
-            .filter(|&n| detail != Detail::Brief && gap(n))
-            .map(|n| rows[n])
-            .collect();
-        Self {
-            gaps,
-            loads: witness.steps.len() - story.len(),
-            folded: story.len() - rows.len(),
-            rows,
-            brief: detail == Detail::Brief,
-        }
-    }
-
-    /// What is left out, and how to see it, in one sentence; nothing if nothing is.
-    pub(crate) fn left_out(&self) -> Option<String> {
-        let are = |n: usize| if n == 1 { "is" } else { "are" };
-        let loads = (self.loads > 0).then(|| {
-            let loads = plural(self.loads as u64, "load");
-            format!("{loads} without effect {} not shown (--full shows them)", are(self.loads))
-        });
-        let folded = (self.folded > 0).then(|| {
-            let rows = plural(self.folded as u64, "row");
-            let place = if self.brief { "" } else { " where ⋮ stands" };
-            format!("{rows} {} left out{place} (--whole shows them)", are(self.folded))
-        });
-        let all: Vec<_> = folded.into_iter().chain(loads).collect();
-        (!all.is_empty()).then(|| format!("rows are numbered by step; {}", all.join("; ")))
-    }
-}
-
 /// In full that is every step. The story leaves out the loads that change nothing, unless they are
 /// where the race is: a load whose nearest store to the same object, before or after, is another
 /// CPU's; the last one before the CPU decides something or loses its turn.
-fn story(witness: &Witness, full: bool) -> Vec<usize> {
+pub(crate) fn story(witness: &Witness, full: bool) -> Vec<usize> {
     let steps = &witness.steps;
     let races = racing(steps, 0..steps.len());
     let raced = racing(steps, (0..steps.len()).rev());
@@ -98,9 +36,6 @@ fn story(witness: &Witness, full: bool) -> Vec<usize> {
     (0..steps.len()).filter(matters).collect()
 }
 
-/// So many rows at most are brief.
-const BRIEF: usize = 15;
-
 /// A turn of more rows than this is long.
 const LONG: usize = 16;
 /// What is kept of the beginning of a long turn, of its end, and of the end of the last one.
@@ -111,7 +46,7 @@ const END: usize = 10;
 /// Of the `story`, what is around the switches. Of a long turn, and of everything before the first
 /// switch if that is not wanted, are left: what others see of it, the locks that are held beyond
 /// it, and the calls in which all that happens.
-fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<usize> {
+pub(crate) fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<usize> {
     let steps = &witness.steps;
     let mut keep = vec![true; story.len()];
     let turns: Vec<&[usize]> = story.chunk_by(|a, b| steps[*a].cpu == steps[*b].cpu).collect();
@@ -430,6 +365,7 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shown::{Detail, Shown};
     use crate::{Found, Held};
 
     fn step(cpu: usize, kind: StepKind, object: &str) -> Step {

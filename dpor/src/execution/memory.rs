@@ -1,11 +1,10 @@
 //! What a memory model needs to know of an execution, and decides in it.
 
-use super::Core;
+use super::{Core, Explore};
 use crate::data::{DataId, DataRace};
 use crate::log::Did;
-use crate::memory::Memory;
+use crate::model::Memory;
 use crate::report::Unfinished;
-use crate::strategy::Explore;
 use crate::trace::{Frame, NONE};
 
 impl Core {

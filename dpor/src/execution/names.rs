@@ -3,18 +3,33 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Core, Creator};
-use crate::access::{Access, ObjectId, Op};
+use super::Core;
+use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataId;
 use crate::hook::with_quiet;
-use crate::livelock::mix;
-use crate::log::Did;
+use crate::log::{Did, Ending, Recorded};
 use crate::report::{FailureKind, panic_failure};
+use crate::round::mix;
 use crate::state::{Digest, Sum};
 use crate::task::{Task, TaskState};
 use crate::trace::Frame;
 
 impl Core {
+    /// The execution that is ending.
+    pub(crate) fn recorded(&mut self, ending: Ending) -> Recorded {
+        let log = self.log.as_mut().expect("it was recorded");
+        let mut did = std::mem::take(&mut log.tasks);
+        did.resize_with(self.tasks.len(), Vec::new);
+        Recorded {
+            tasks: self.tasks.iter().map(|task| (task.origin, task.name.clone())).collect(),
+            did,
+            creators: self.creators.clone(),
+            schedule: self.schedule(),
+            ending,
+            waiting: self.waiting(),
+        }
+    }
+
     /// What the last task has read is part of its local state.
     pub(crate) fn observed(&mut self, value: u64) {
         self.did(self.current, || Did::Observed(value));

@@ -3,10 +3,9 @@
 use std::mem::swap;
 use std::sync::Arc;
 
-use super::Explore;
 use super::random::Rng;
 use crate::commute::{Blame, Checked, Disagreement};
-use crate::execution::Core;
+use crate::execution::{Core, Explore};
 use crate::livelock::Retries;
 use crate::log::{Difference, Ending, Recorded};
 use crate::report::{End, Failure, Report};
@@ -323,7 +322,7 @@ impl Explore for Commuting {
         let ending = Recorded::ending_of(core.failure.as_ref(), core.stuck(), end == End::Cut);
         let checked = ending
             .filter(|&ending| self.replaying || ending != Ending::Open && self.inner.counts());
-        self.over = checked.map(|ending| Recorded::new(core, ending));
+        self.over = checked.map(|ending| core.recorded(ending));
     }
 
     fn found(&mut self, core: &Core, failure: &mut Option<Failure>) -> bool {

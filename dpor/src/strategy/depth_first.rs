@@ -1,9 +1,8 @@
 //! Depth-first exploration: plain, and reduced to source sets with sleep sets.
 
-use super::Explore;
 use super::races::Races;
 use crate::dependence::{Rule, Rules};
-use crate::execution::Core;
+use crate::execution::{Core, Explore};
 use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
 use crate::saved::{SavedStack, SavedState};

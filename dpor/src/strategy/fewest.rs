@@ -9,9 +9,8 @@
 
 use std::collections::HashMap;
 
-use super::Explore;
 use crate::access::{Class, Op};
-use crate::execution::Core;
+use crate::execution::{Core, Explore};
 use crate::report::{End, Failure, Report, Unfinished};
 use crate::state::Keys;
 use crate::task::{Task, TaskState};

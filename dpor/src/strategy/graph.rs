@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::execution::Core;
-use crate::livelock::Fairness;
+use crate::round::Fairness;
 use crate::state::Keys;
 use crate::task::TaskState;
 use crate::taskset::TaskSet;

@@ -1,7 +1,7 @@
 //! Samplers: random, PCT and a uniform random walk.
 
-use super::{Explore, sampled};
-use crate::execution::Core;
+use super::sampled;
+use crate::execution::{Core, Explore};
 use crate::report::{End, Report};
 
 /// SplitMix64: small, and good enough to choose tasks.

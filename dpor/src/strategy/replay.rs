@@ -1,7 +1,7 @@
 //! One execution again.
 
-use super::{Explore, sampled};
-use crate::execution::Core;
+use super::sampled;
+use crate::execution::{Core, Explore};
 use crate::report::{End, Report};
 use crate::schedule::Schedule;
 use crate::task::TaskState;

@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Explore;
 use super::depth_first::{inherit_sleep, open};
 use super::graph::Graph;
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
 use crate::dependence::{Rule, Rules};
-use crate::execution::Core;
+use crate::execution::{Core, Explore};
 use crate::report::{End, Report, Unfinished};
 use crate::state::{Keys, Sum};
 use crate::task::TaskState;

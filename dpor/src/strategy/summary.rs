@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::access::{Access, Class, Op};
-use crate::execution::Creator;
+use crate::access::{Access, Class, Creator, Op};
 use crate::state::Keys;
 
 /// Something that happens, or would like to, some time after a state.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::cells::wrap;
 use super::paint::width;
 use super::{Detail, prepared};
-use crate::story::{self, Hold, Shown};
+use crate::shown::Shown;
+use crate::story::{self, Hold};
 use crate::{Ending, Step, StepKind, Witness};
 
 /// Columns after which a text goes on in the next line.

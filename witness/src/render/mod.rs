@@ -18,7 +18,8 @@ pub use svg::svg;
 pub use table::{line, summary, table};
 pub use text::{rows, text};
 
-use crate::story::Shown;
+pub use crate::shown::Detail;
+use crate::shown::Shown;
 use crate::{Witness, brief};
 
 /// The narrowest width text is laid out for; narrower requests are treated like this one.
@@ -35,24 +36,6 @@ pub struct Style {
     pub detail: Detail,
     /// Leave the source lines out.
     pub hide_source: bool,
-}
-
-/// Which steps of a witness to show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// The story around the switches: of a long turn, only what matters later. Steps keep their
-    /// numbers.
-    Window,
-    /// The same, and of what comes before the first switch as little as of a long turn, and nothing
-    /// of its end.
-    FromFirstSwitch,
-    /// Calls, locks, stores, notes, and of the loads those that matter.
-    #[default]
-    Story,
-    /// Every step.
-    Full,
-    /// The fifteen steps, at most, that are the race itself, as far as they can be told.
-    Brief,
 }
 
 /// What a drawing is made of: the witness without what would harm a page, and which of its steps to

@@ -3,7 +3,8 @@
 use super::cells::{Cell, GAP, break_at, shares, side_by_side, wrap};
 use super::paint::{Page, Paint, width};
 use super::{Detail, MIN_WIDTH, Style, lockdep, prepared};
-use crate::story::{self, Shown};
+use crate::shown::Shown;
+use crate::story;
 use crate::{Ending, StepKind, Witness};
 
 /// Columns that a call's body is indented by.

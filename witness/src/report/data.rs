@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::render::Detail;
-use crate::story::{self, Shown};
+use crate::shown::Shown;
+use crate::story;
 use crate::{Ending, Witness};
 
 /// A witness as `stepper.js` reads it.

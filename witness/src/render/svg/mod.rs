@@ -8,7 +8,8 @@ use self::layout::{ADVANCE, Bar, LINE, Layout, PAD, Row, SWITCH};
 use super::cells::wrap;
 use super::paint::Paint;
 use super::{Detail, prepared};
-use crate::story::{self, Shown};
+use crate::shown::Shown;
+use crate::story;
 use crate::{Ending, StepKind, Witness};
 
 /// Colours there are for locks.

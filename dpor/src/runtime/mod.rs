@@ -1,5 +1,8 @@
 //! What the program under test calls, and the scheduler that is asked who goes on.
 
+pub(crate) mod coroutines;
+pub mod memory;
+
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::mem::ManuallyDrop;
@@ -10,17 +13,17 @@ use shuttle_engine::runtime::execution::ExecutionState;
 use shuttle_engine::runtime::thread;
 use shuttle_engine::scheduler::{Schedule, Scheduler, Task, TaskId};
 
+use coroutines::Coroutines;
+
 use crate::access::{Access, ObjectId, Op};
-use crate::coroutines::{self, Coroutines};
 use crate::data::{DataId, DataRace};
-use crate::execution::{Core, Next};
+use crate::execution::{Core, Explore, Next};
 use crate::hook::with_quiet;
 use crate::log::Did;
-use crate::memory::{self, Memory};
+use crate::model::Memory;
 use crate::report::panic_failure;
 use crate::session::Session;
 use crate::state::Digest;
-use crate::strategy::Explore;
 use crate::task::Condition;
 
 /// An exploration, while it runs on this thread.
@@ -83,7 +86,7 @@ pub(crate) fn leave() -> Option<Box<Engine>> {
 }
 
 /// The memory model of the exploration on this thread.
-pub(crate) fn memory() -> Memory {
+pub(crate) fn memory_model() -> Memory {
     HERE.with(|here| here.memory.get())
 }
 
@@ -186,7 +189,7 @@ pub fn step_when(object: ObjectId, access: Access, ready: &dyn Fn() -> bool) {
 
 #[track_caller]
 fn announce(op: Op, condition: Option<Condition>) {
-    if memory() != Memory::Sc {
+    if memory_model() != Memory::Sc {
         memory::full_barrier();
     }
     announce_alone(op, condition);

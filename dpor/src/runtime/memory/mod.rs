@@ -134,58 +134,18 @@
 //! barrier or a `Release`, and nobody notices. [`Memory::Weak`] does; so does [`Memory::Pso`]
 //! itself if the data is a [`Word`] as well.
 
-pub(crate) mod graph;
 mod steps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::{announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
 use crate::access::{Access, ObjectId, Op};
-use crate::runtime::{
-    self, announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine,
-};
+pub use crate::model::Memory;
+use crate::model::{Pending, Store};
+use crate::rc11::{self, Kind};
 use crate::task::TaskState;
-use graph::Kind;
 pub use steps::{Side, accessed, acquired, locked, release, released, unordered, unordered_when};
-
-/// What a task sees of what others have stored, and when. See [the module](self) for the rules of
-/// each.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Memory {
-    /// Sequential consistency: there is one order of all steps, and each sees all that came before
-    /// it.
-    #[default]
-    Sc,
-    /// Total store order, as on x86: a task's stores go to memory one after the other, some time
-    /// later.
-    Tso,
-    /// Partial store order, as SPARC V9 has it: the same, but stores to different words may
-    /// overtake each other.
-    Pso,
-    /// What C11 allows, but for load buffering: RC11.
-    Weak,
-}
-
-impl Memory {
-    /// All of them, from the strongest to the weakest.
-    pub const ALL: [Memory; 4] = [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak];
-}
-
-/// The stores of a task that may still be on their way to memory.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    stores: Vec<Store>,
-    /// So many of them come before the last store barrier.
-    barrier: usize,
-}
-
-#[derive(Copy, Clone, Debug)]
-struct Store {
-    object: ObjectId,
-    value: u64,
-    /// The task that takes it there.
-    task: usize,
-}
 
 /// Which of its earlier stores something has to wait for.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -197,11 +157,11 @@ enum After {
 
 /// The memory model of this exploration.
 pub fn model() -> Memory {
-    runtime::memory()
+    super::memory_model()
 }
 
 fn is_over() -> bool {
-    std::thread::panicking() || runtime::aborting()
+    std::thread::panicking() || super::aborting()
 }
 
 fn buffers() -> bool {
@@ -374,7 +334,7 @@ impl Word {
         assert!(!matches!(order, Ordering::Release | Ordering::AcqRel), "a load does not release");
         let object = self.0.object;
         let value = if is_weak() {
-            self.weak(Access::Read, &|_| graph::Access::new(Kind::Read, order), &|_| None)
+            self.weak(Access::Read, &|_| rc11::Access::new(Kind::Read, order), &|_| None)
         } else {
             announce_alone(Op { object, access: Access::Read }, None);
             self.forwarded().unwrap_or(self.0.get())
@@ -418,7 +378,7 @@ impl Word {
         let object = self.0.object;
         match model() {
             Memory::Weak => {
-                self.weak(Access::Write, &|_| graph::Access::new(Kind::Write, order), &|_| {
+                self.weak(Access::Write, &|_| rc11::Access::new(Kind::Write, order), &|_| {
                     Some(value)
                 });
                 then();
@@ -450,7 +410,7 @@ impl Word {
     #[track_caller]
     fn change(&self, order: Ordering, change: &dyn Fn(u64) -> u64) -> u64 {
         let before = if is_weak() {
-            self.weak(Access::Rmw, &|_| graph::Access::new(Kind::Update, order), &|value| {
+            self.weak(Access::Rmw, &|_| rc11::Access::new(Kind::Update, order), &|value| {
                 Some(change(value))
             })
         } else {
@@ -517,11 +477,11 @@ impl Word {
     pub fn update_if(&self, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
         if is_weak() {
             let access = |value| match change(value) {
-                Some(_) => graph::Access {
+                Some(_) => rc11::Access {
                     full: true,
-                    ..graph::Access::new(Kind::Update, Ordering::Relaxed)
+                    ..rc11::Access::new(Kind::Update, Ordering::Relaxed)
                 },
-                None => graph::Access::new(Kind::Read, Ordering::Relaxed),
+                None => rc11::Access::new(Kind::Read, Ordering::Relaxed),
             };
             let before = self.weak(Access::TryAcquire, &access, &change);
             observed(before);
@@ -540,7 +500,7 @@ impl Word {
         }
         let before = self.0.get();
         let new = change(before);
-        runtime::tried(new.is_some());
+        super::tried(new.is_some());
         observed(before);
         let Some(new) = new else { return Err(before) };
         self.0.set(new);
@@ -569,8 +529,8 @@ impl Word {
         let swaps = |value| (value == current).then_some(new);
         let before = if is_weak() {
             let access = |value| match swaps(value) {
-                Some(_) => graph::Access::new(Kind::Update, success),
-                None => graph::Access::new(Kind::Read, failure),
+                Some(_) => rc11::Access::new(Kind::Update, success),
+                None => rc11::Access::new(Kind::Read, failure),
             };
             self.weak(Access::TryAcquire, &access, &swaps)
         } else {
@@ -579,7 +539,7 @@ impl Word {
                 return Err(self.0.get());
             }
             let before = self.0.get();
-            runtime::tried(before == current);
+            super::tried(before == current);
             if let Some(new) = swaps(before) {
                 self.0.set(new);
             }
@@ -595,7 +555,7 @@ impl Word {
     fn weak(
         &self,
         access: Access,
-        outcome: &dyn Fn(u64) -> graph::Access,
+        outcome: &dyn Fn(u64) -> rc11::Access,
         writes: &dyn Fn(u64) -> Option<u64>,
     ) -> u64 {
         let object = self.0.object;
@@ -633,7 +593,7 @@ impl Word {
             before
         });
         if access.is_try() {
-            runtime::tried(writes(before).is_some());
+            super::tried(writes(before).is_some());
         }
         before
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::runtime::{self, run_task, with_engine};
+use super::{run_task, with_engine};
+use crate::runtime;
 
 thread_local! {
     /// How the task that runs gets back to [`run`]; null if none does, or if it is one of

@@ -1,0 +1,63 @@
+//! What an execution asks of who explores.
+
+use super::Core;
+use crate::report::{End, Failure, Report};
+use crate::saved::SavedStack;
+
+/// A strategy at work.
+pub(crate) trait Explore: Send {
+    /// Whether the last execution is to be run again in another way first; it is prepared then.
+    fn again(&mut self, _core: &mut Core) -> bool {
+        false
+    }
+
+    /// Prepare the next execution: false if there is none.
+    fn begin(&mut self, core: &mut Core) -> bool;
+
+    /// The task to run from the state at hand, whose enabled tasks are known and not empty; `None`
+    /// to cut the execution.
+    fn choose(&mut self, core: &mut Core) -> Option<usize>;
+
+    /// Whether the task, which could go on without a step since it was spawned or has joined
+    /// another, is to do so later.
+    fn delays(&self, _core: &Core, _task: usize) -> bool {
+        false
+    }
+
+    /// Which of so many outcomes the last event has, if there are several; `None` if the strategy
+    /// does not go through them, or has none that fits.
+    fn pick(&mut self, _core: &mut Core, _of: u32) -> Option<u32> {
+        None
+    }
+
+    /// The last event has happened and its outcome is known. Not called for events that are
+    /// repeated.
+    fn executed(&mut self, _core: &mut Core) {}
+
+    /// The execution is over.
+    fn end(&mut self, _core: &mut Core, _end: End) {}
+
+    /// A wanted failure was found. Returns whether the strategy deals with it itself.
+    fn found(&mut self, _core: &Core, _failure: &mut Option<Failure>) -> bool {
+        false
+    }
+
+    /// Whether the last execution belongs to this part of the search.
+    fn counts(&self) -> bool {
+        true
+    }
+
+    /// Whether complete executions are to be inequivalent.
+    fn counts_classes(&self) -> bool {
+        false
+    }
+
+    /// Where the search stands, to go on later; `None` if the strategy cannot.
+    fn save(&mut self, _core: &mut Core) -> Option<SavedStack> {
+        None
+    }
+
+    /// Fill in what only the strategy knows. `finished` if `begin` said that there is no further
+    /// execution.
+    fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report);
+}

@@ -1,0 +1,86 @@
+//! Which steps of a witness are shown, and what is said of the others.
+
+use crate::Witness;
+use crate::brief::brief;
+use crate::story::{plural, story, window};
+
+/// So many rows at most are brief.
+const BRIEF: usize = 15;
+
+/// Which steps of a witness to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The story around the switches: of a long turn, only what matters later. Steps keep their
+    /// numbers.
+    Window,
+    /// The same, and of what comes before the first switch as little as of a long turn, and nothing
+    /// of its end.
+    FromFirstSwitch,
+    /// Calls, locks, stores, notes, and of the loads those that matter.
+    #[default]
+    Story,
+    /// Every step.
+    Full,
+    /// The fifteen steps, at most, that are the race itself, as far as they can be told.
+    Brief,
+}
+
+/// The steps to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Their indices.
+    pub rows: Vec<usize>,
+    /// Those of them before which something of the story is left out.
+    pub gaps: Vec<usize>,
+    /// Loads without effect that are left out.
+    pub(crate) loads: usize,
+    /// Rows of the story that are left out.
+    pub(crate) folded: usize,
+    /// And most are.
+    pub(crate) brief: bool,
+}
+
+impl Shown {
+    pub(crate) fn new(witness: &Witness, detail: Detail) -> Self {
+        let story = story(witness, detail == Detail::Full);
+        let rows = match detail {
+            Detail::Full | Detail::Story => story.clone(),
+            Detail::Window => window(witness, &story, false),
+            Detail::FromFirstSwitch => window(witness, &story, true),
+            Detail::Brief => brief(witness, &story, BRIEF),
+        };
+        let place = |row: &usize| story.binary_search(row).ok();
+        let gap = |n: usize| match n.checked_sub(1) {
+            None => rows.first() != story.first(),
+            Some(before) => place(&rows[before]).map(|place| place + 1) != place(&rows[n]),
+        };
+        // What is brief has gaps everywhere.
+        let gaps = (0..rows.len())
+            .filter(|&n| detail != Detail::Brief && gap(n))
+            .map(|n| rows[n])
+            .collect();
+        Self {
+            gaps,
+            loads: witness.steps.len() - story.len(),
+            folded: story.len() - rows.len(),
+            rows,
+            brief: detail == Detail::Brief,
+        }
+    }
+
+    /// What is left out, and how to see it, in one sentence; nothing if nothing is.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        let are = |n: usize| if n == 1 { "is" } else { "are" };
+        let loads = (self.loads > 0).then(|| {
+            let loads = plural(self.loads as u64, "load");
+            format!("{loads} without effect {} not shown (--full shows them)", are(self.loads))
+        });
+        let folded = (self.folded > 0).then(|| {
+            let rows = plural(self.folded as u64, "row");
+            let place = if self.brief { "" } else { " where ⋮ stands" };
+            format!("{rows} {} left out{place} (--whole shows them)", are(self.folded))
+        });
+        let all: Vec<_> = folded.into_iter().chain(loads).collect();
+        (!all.is_empty()).then(|| format!("rows are numbered by step; {}", all.join("; ")))
+    }
+}
