@@ -376,10 +376,10 @@ mod linux {
                 // Where only lines were compiled in, functions have no paths.
                 let file = place.as_ref().map_or("", |(file, _)| file);
                 let path = function.trim_start_matches(['<', '&', '*']);
-                outside |= ["shuttle_engine::", "dpor::coroutines::"]
+                outside |= ["shuttle_engine::", "dpor::runtime::coroutines::"]
                     .iter()
                     .any(|outside| path.starts_with(outside))
-                    || ["/shuttle-engine-", "dpor/src/coroutines.rs"]
+                    || ["/shuttle-engine-", "dpor/src/runtime/coroutines.rs"]
                         .iter()
                         .any(|outside| file.contains(outside));
                 let not_its = ["std::", "core::", "alloc::", "dpor::"]
