@@ -9,6 +9,8 @@
 #[path = "catalogue/generated.rs"]
 #[allow(dead_code, reason = "all that is wrong is told at once")]
 mod generated;
+#[path = "steps/lives.rs"]
+mod lives;
 #[path = "steps/marked.rs"]
 mod marked;
 #[path = "steps/ran.rs"]
@@ -230,6 +232,8 @@ fn what_the_code_does_step_by_step() {
             write("state", &state(&ran), &mut wrong);
             write("life of a page-table entry", &life(&ran, "page-table entry"), &mut wrong);
             write("life of a swap slot", &life(&ran, "swap cache claim"), &mut wrong);
+            write("life of a page", &life(&ran, "page"), &mut wrong);
+            write("life of an anon_vma", &life(&ran, "anon_vma"), &mut wrong);
         }
         if *protocol == Era::DOCUMENT_2 {
             write("life of the host state", &life(&ran, "host"), &mut wrong);
@@ -238,6 +242,9 @@ fn what_the_code_does_step_by_step() {
             ran.nameless.iter().map(|place| format!("{place} is a step that no name stands above")),
         );
     }
+    // It has no steps of its own.
+    let anonmm = ran::under(&Era::DOCUMENT_4, &marked);
+    write("life of an anonmm", &life(&anonmm, "anonmm"), &mut wrong);
     write("one race", &told(), &mut wrong);
     write("choices outside the steps", &elsewhere(&marked), &mut wrong);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

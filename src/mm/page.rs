@@ -193,20 +193,21 @@ pub struct Page {
     /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock
     /// of its entry. Since 5.19.
     pub(super) anon_exclusive: Word<bool>,
-    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock and the tree
-    /// lock.
+    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock, and as long
+    /// as look-ups find the page, under the tree lock, too.
     pub(super) swap_cache: Word<bool>,
     /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
     pub(super) private: Word<u64>,
     /// The page that it was moved to, for those who clean up stale entries (rule
     /// [`StaleEntry`](crate::spec::StaleEntry)). No kernel has it.
     pub(super) moved_to: Word<Option<PageRef>>,
-    /// `PG_dirty`: what it holds is nowhere else.
+    /// `PG_dirty`: what it holds is nowhere else. Set by whoever finds that it is so, cleared under
+    /// the page lock by who writes it to its slot.
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
     /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which
-    /// that is. Changed under the page lock, and under the tree lock when the device is done.
+    /// that is. Set under the page lock, and cleared under the tree lock when the device is done.
     pub(super) writeback: MmuWord<u64>,
     /// What the page holds: the last value stored into it. To be reached through what asks the
     /// host, and is here.

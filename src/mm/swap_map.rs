@@ -60,8 +60,8 @@ pub struct Swap {
     /// swap cache. Kernel: `swap_lock`, `swap_map`, until 2.6.30.
     pub lock: SpinLock<SwapMap>,
     /// By slot: has the swap cache a claim on it, and is its page there? The claim is changed under
-    /// the lock. Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]), and the tree's
-    /// slot.
+    /// `swap_lock`, and whether the page is there under the tree lock. Kernel: `SWAP_HAS_CACHE`,
+    /// since 2.6.31 (rule [`SwapHasCache`]), and the tree's slot.
     has_cache: Vec<MmuWord<u64>>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
