@@ -365,6 +365,7 @@ impl World {
     /// name, rmap 11.
     fn mremap_move_anon_rmap(&self, page: PageRef, addr: Addr) -> bool {
         let frame = self.page(page);
+        // Without the map lock, to save it: under the lock it is asked again.
         if frame.mapcount.read() != 1 {
             return false;
         }

@@ -431,7 +431,8 @@ impl World {
         });
     }
 
-    /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`,
+    /// What the page belongs to: the only way to ask. A step. Without a lock it is what the page
+    /// belonged to, and whether that is still there is the caller's care. Kernel: `page->mapping`,
     /// `page_rmapping` since 2.6.34.
     pub(super) fn page_rmapping(&self, page: PageRef) -> Mapping {
         self.page(page).mapping.read()
@@ -554,6 +555,8 @@ impl World {
     /// the LRU list.
     pub(super) fn free_page(&self, page: PageRef) {
         let frame = self.frame(page);
+        // Without the lock: who would change it needs a reference, and there is none (but for the
+        // rule Isolation).
         if frame.lru.read() {
             self.lru_lock.lock();
             self.del_page_from_lru(page);

@@ -417,7 +417,9 @@ impl World {
         sync::mark(Mark::WRITE_ENDS);
     }
 
-    /// Is the device at it? Never where it is done at once. Kernel: `PageWriteback`.
+    /// Is the device at it? Never where it is done at once. Who has the page locked keeps writing
+    /// from beginning; it may be over in the next moment, and then nothing is wrong. Kernel:
+    /// `PageWriteback`.
     pub(super) fn is_written(&self, page: PageRef) -> bool {
         self.swap_is_slow() && self.frame(page).writeback.read() != 0
     }

@@ -207,6 +207,10 @@ impl Used {
         if let (true, Some((_, others))) = (locks.is_empty(), self.alone()) {
             locks = others.every_store();
         }
+        // Whoever reads under mmap_sem keeps those out who have it for writing.
+        if locks.remove("mmap_sem (write)") {
+            locks.insert("mmap_sem".to_owned());
+        }
         self.loads
             .iter()
             .filter(|(_, held)| any_mode(held).is_disjoint(&locks))
