@@ -377,8 +377,8 @@ impl World {
     }
 
     /// The device has written the page that is on its way to swap, at any time since that began: a
-    /// CPU of its own, where the device is slow ([`swap_slowly`](super::Setup::swap_slowly)). Nothing if
-    /// none is, for then the write takes longer than the race. Takes the tree lock.
+    /// CPU of its own, where the device is slow ([`swap_slowly`](super::Setup::swap_slowly)).
+    /// Nothing if none is, for then the write takes longer than the race. Takes the tree lock.
     #[track_caller]
     pub fn end_swap_write(&self, page: PageRef) {
         sync::here();
@@ -455,7 +455,8 @@ impl World {
         self.swap.data[entry.0 as usize].peek()
     }
 
-    /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been here.
+    /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been
+    /// here.
     pub(super) fn audit_swap(&self) {
         let used = self.swap.lock.peek(|&SwapMap { used, .. }| used);
         for entry in (0u32..).map(SwapEntry).take(self.swap.data.len()) {

@@ -322,7 +322,8 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         ),
         (
             "explain S3.1 --memory arm",
-            "error: invalid value 'arm' for '--memory <MODEL>' [possible values: sc, tso, pso, weak]",
+            "error: invalid value 'arm' for '--memory <MODEL>' [possible values: sc, tso, \
+             pso, weak]",
         ),
         (
             "check --engine pct --depth 1001",
