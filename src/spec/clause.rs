@@ -143,7 +143,7 @@ clauses! {
             "If the slot is given up while the device writes, what arrives there overwrites what \
              the next owner has put there.";
     }
-    family "Migration"
+    family "Migration entries"
         "A migration entry is a promise: somebody moves the page, and will put the entry right \
          before he unlocks it. Who meets one believes that, and knows nothing else of the page." {
         MIG_1 "MIG-1" Always false
@@ -157,7 +157,7 @@ clauses! {
             "The page is lost to its process: whoever comes there waits for a migration that \
              nobody does.";
     }
-    family "The reverse map"
+    family "Finding every entry"
         "Reclaim may miss an entry, and come again. Migration and a discard may not: what they \
          leave behind is wrong from then on." {
         RMAP_1 "RMAP-1" Quiescence false

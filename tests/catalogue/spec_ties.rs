@@ -115,7 +115,11 @@ fn every_finding_has_its_day() {
         let day = said.split_once(".* ").map_or("", |(day, _)| day);
         let words: Vec<_> = day.split(' ').collect();
         assert!(
-            matches!(words[..], [day, _, year] if day.parse().is_ok_and(|day: u8| day < 32) && year.starts_with("20")),
+            matches!(
+                words[..],
+                [day, _, year]
+                    if day.parse().is_ok_and(|day: u8| day < 32) && year.starts_with("20")
+            ),
             "FINDING-{number} has no day"
         );
     }
@@ -341,7 +345,7 @@ fn violates(documented: Documented) -> Option<Clause> {
 fn rules() -> String {
     let (texts, mut out) = (Rules::texts(), String::new());
     for topic in Topic::ALL {
-        writeln!(out, "#### {}\n", topic.title).expect("a string");
+        writeln!(out, "#### Rules: {}\n", topic.title).expect("a string");
         for name in topic.rules {
             let (rule, text, arms) =
                 texts.iter().find(|(rule, ..)| rule == name).expect("a topic has rules");
