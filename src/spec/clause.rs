@@ -117,13 +117,15 @@ clauses! {
              not its own; with one too many it is never free again, and swapoff does not end.";
         SWAP_2 "SWAP-2" Always true
             "Nobody gives up a claim on a swap slot that has no claim left."
-            "The claim that goes is another's, whose slot is then handed out under him.";
+            "Somebody has given up one claim twice. Had the slot been handed out in between, the \
+             second time its new page would have lost it.";
         SWAP_3 "SWAP-3" Quiescence false
             "A page is marked as in the swap cache if and only if a slot of the swap cache holds \
              it."
             "A page that is marked and not there is taken for one whose contents are on swap, \
-             too. One that is there and not marked is not looked for, and the slot is read into a \
-             second page: one memory, two copies.";
+             too. One that is there and not marked is taken for one that has left: a fault that \
+             finds it by its slot looks again for ever, and who frees it leaves a slot that names \
+             it.";
         SWAP_4 "SWAP-4" Always false
             "A page that reclaim drops without writing it out has the same contents as its swap \
              slot."
@@ -154,8 +156,8 @@ clauses! {
              into a frame that is another's by then.";
         MIG_2 "MIG-2" Quiescence false
             "No migration entry is left when all is quiet."
-            "The page is lost to its process: whoever comes there waits for a migration that \
-             nobody does.";
+            "The page is lost to its process: nobody puts the entry right any more, and whoever \
+             comes there stops, or goes round for ever.";
     }
     family "Finding every entry"
         "Reclaim may miss an entry, and come again. Migration and a discard may not: what they \

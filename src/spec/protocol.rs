@@ -377,7 +377,8 @@ eras! {
     /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8). The lock of an anon_vma
     /// sleeps (3.0), and RCU read sections must not: who has to wait for it takes a reference, and
     /// who frees an anon_vma waits until nobody has that lock (claim S3.7). mremap keeps walks out
-    /// where they could pass by an entry that moves (FINDING-44).
+    /// where they could pass by an entry that moves (FINDING-47), and no neighbour without an
+    /// anon_vma grows over what it moves any more (3.0, FINDING-44).
     ///
     /// Read in 3.8 and 3.0.8, since no 3.7 was at hand: `__put_anon_vma` (`anon_vma_put`),
     /// `page_get_anon_vma` (`unmapped_put`, `anon_vma_life`), `lock_anon_vma_root` (`chain_lock`),
