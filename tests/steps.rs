@@ -79,8 +79,19 @@ fn table(marked: &Marked, ran: &ran::Ran, part: &Part) -> String {
     out
 }
 
+/// How a sentence calls a lock, and how the table does.
+const LOCKS: [(&str, &str); 7] = [
+    ("`mmap_sem`", "mmap_sem"),
+    ("page lock", "page lock"),
+    ("page-table lock", "page_table_lock"),
+    ("`swap_lock`", "swap_lock"),
+    ("tree lock", "tree_lock"),
+    ("`lru_lock`", "lru_lock"),
+    ("`mmlist_lock`", "mmlist_lock"),
+];
+
 /// The variables, and what is held where they are used.
-fn state(ran: &ran::Ran) -> String {
+fn state(ran: &ran::Ran, wrong: &mut Vec<String>) -> String {
     let mut out = String::from(
         "| variable | what it is | held at every store | read with none of that in |\n| --- | --- \
          | --- | --- |\n",
@@ -90,6 +101,14 @@ fn state(ran: &ran::Ran) -> String {
             continue;
         };
         let under = used.written_under();
+        let amiss =
+            |(word, lock): &&(&str, &str)| variable.says.contains(word) && !under.contains(lock);
+        wrong.extend(LOCKS.iter().filter(amiss).map(|(word, _)| {
+            format!(
+                "{} is not what is said of it: that it is stored to under {word}",
+                variable.name()
+            )
+        }));
         let readers: Vec<_> =
             used.read_without().into_iter().map(|function| format!("`{function}`")).collect();
         let readers = if under.is_empty() { String::new() } else { readers.join(", ") };
@@ -229,7 +248,8 @@ fn what_the_code_does_step_by_step() {
             write(&part.name, &table(&marked, &ran, part), &mut wrong);
         }
         if *protocol == Era::V5_19 {
-            write("state", &state(&ran), &mut wrong);
+            let state = state(&ran, &mut wrong);
+            write("state", &state, &mut wrong);
             write("life of a page-table entry", &life(&ran, "page-table entry"), &mut wrong);
             write("life of a swap slot", &life(&ran, "swap cache claim"), &mut wrong);
             write("life of a page", &life(&ran, "page"), &mut wrong);
