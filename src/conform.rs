@@ -4,9 +4,17 @@
 //! ```
 //! use lockwalk::{Era, conform};
 //!
-//! let script = ["store 0 0 5", "fork 0 1", "store 1 0 6"].map(|op| op.parse().expect("an operation"));
+//! let script = ["store 0 0 5", "fork 0 1", "store 1 0 6"];
+//! let script = script.map(|op| op.parse().expect("an operation"));
 //! let lines = conform::run(&Era::V5_19, &script).lines;
-//! assert_eq!(lines, ["store 0 0 5 => p0[a1x - -]", "fork 0 1 => p0[a2 - -] p1[a2 - -]", "store 1 0 6 => p0[a1 - -] p1[b1x - -]"]);
+//! assert_eq!(
+//!     lines,
+//!     [
+//!         "store 0 0 5 => p0[a1x - -]",
+//!         "fork 0 1 => p0[a2 - -] p1[a2 - -]",
+//!         "store 1 0 6 => p0[a1 - -] p1[b1x - -]",
+//!     ]
+//! );
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

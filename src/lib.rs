@@ -20,7 +20,9 @@
 //!     .cpu("vma_adjust (split at 2)", |w| w.process(0).split_vma(2))
 //!     .violates(Era::V2_6_34, Clause::MIG_1)
 //!     .holds(Era::V2_6_36)
-//!     .showing("the walk takes the page to lie outside the VMA", |e| e.saw(Mark::VMA_ADDRESS_EFAULT))
+//!     .showing("the walk takes the page to lie outside the VMA", |e| {
+//!         e.saw(Mark::VMA_ADDRESS_EFAULT)
+//!     })
 //!     .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED));
 //! for (protocol, _) in race.cases() {
 //!     let outcome = race.check(protocol);

@@ -261,7 +261,8 @@ impl Race {
     /// ```
     /// use lockwalk::{Era, Memory, Method, Options, races};
     ///
-    /// let race = races::all().into_iter().find(|race| race.id() == "S3.1").expect("it is in the catalogue");
+    /// let race = races::all().into_iter().find(|race| race.id() == "S3.1");
+    /// let race = race.expect("it is in the catalogue");
     /// let (method, options) = (Method::Exhaustive, Options::default());
     /// let outcome = race.memory(Memory::Tso).check_with(&Era::V2_6_36, &method, &options);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());

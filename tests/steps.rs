@@ -9,6 +9,8 @@
 #[path = "catalogue/generated.rs"]
 #[allow(dead_code, reason = "all that is wrong is told at once")]
 mod generated;
+#[path = "steps/lives.rs"]
+mod lives;
 #[path = "steps/marked.rs"]
 mod marked;
 #[path = "steps/ran.rs"]
@@ -77,8 +79,19 @@ fn table(marked: &Marked, ran: &ran::Ran, part: &Part) -> String {
     out
 }
 
+/// How a sentence calls a lock, and how the table does.
+const LOCKS: [(&str, &str); 7] = [
+    ("`mmap_sem`", "mmap_sem"),
+    ("page lock", "page lock"),
+    ("page-table lock", "page_table_lock"),
+    ("`swap_lock`", "swap_lock"),
+    ("tree lock", "tree_lock"),
+    ("`lru_lock`", "lru_lock"),
+    ("`mmlist_lock`", "mmlist_lock"),
+];
+
 /// The variables, and what is held where they are used.
-fn state(ran: &ran::Ran) -> String {
+fn state(ran: &ran::Ran, wrong: &mut Vec<String>) -> String {
     let mut out = String::from(
         "| variable | what it is | held at every store | read with none of that in |\n| --- | --- \
          | --- | --- |\n",
@@ -88,6 +101,14 @@ fn state(ran: &ran::Ran) -> String {
             continue;
         };
         let under = used.written_under();
+        let amiss =
+            |(word, lock): &&(&str, &str)| variable.says.contains(word) && !under.contains(lock);
+        wrong.extend(LOCKS.iter().filter(amiss).map(|(word, _)| {
+            format!(
+                "{} is not what is said of it: that it is stored to under {word}",
+                variable.name()
+            )
+        }));
         let readers: Vec<_> =
             used.read_without().into_iter().map(|function| format!("`{function}`")).collect();
         let readers = if under.is_empty() { String::new() } else { readers.join(", ") };
@@ -227,9 +248,12 @@ fn what_the_code_does_step_by_step() {
             write(&part.name, &table(&marked, &ran, part), &mut wrong);
         }
         if *protocol == Era::V5_19 {
-            write("state", &state(&ran), &mut wrong);
+            let state = state(&ran, &mut wrong);
+            write("state", &state, &mut wrong);
             write("life of a page-table entry", &life(&ran, "page-table entry"), &mut wrong);
             write("life of a swap slot", &life(&ran, "swap cache claim"), &mut wrong);
+            write("life of a page", &life(&ran, "page"), &mut wrong);
+            write("life of an anon_vma", &life(&ran, "anon_vma"), &mut wrong);
         }
         if *protocol == Era::DOCUMENT_2 {
             write("life of the host state", &life(&ran, "host"), &mut wrong);
@@ -238,6 +262,9 @@ fn what_the_code_does_step_by_step() {
             ran.nameless.iter().map(|place| format!("{place} is a step that no name stands above")),
         );
     }
+    // It has no steps of its own.
+    let anonmm = ran::under(&Era::DOCUMENT_4, &marked);
+    write("life of an anonmm", &life(&anonmm, "anonmm"), &mut wrong);
     write("one race", &told(), &mut wrong);
     write("choices outside the steps", &elsewhere(&marked), &mut wrong);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

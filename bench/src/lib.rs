@@ -12,7 +12,8 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! let cells = lockwalk_bench::exhaust(lockwalk_bench::Variant::FixedPlain, 2, 2, 1, Duration::from_secs(1));
+//! let second = Duration::from_secs(1);
+//! let cells = lockwalk_bench::exhaust(lockwalk_bench::Variant::FixedPlain, 2, 2, 1, second);
 //! assert!(cells[0].engine == "dpor" && cells[0].finished());
 //! assert_eq!(cells[0].executions, 6);
 //! ```

@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! recorder generate MIX FIRST COUNT LENGTH     scripts, with titles
-//! recorder record [DEVICE] < SCRIPTS > TRACE   on the running kernel; with a swap device that is there, which is memory
-//! recorder pairs TIMES [WORD] > TRACE          on the running kernel: what two operations at once leave, in pairs whose names have that word
+//! recorder record [DEVICE] < SCRIPTS > TRACE   on the running kernel; with a swap device that is
+//!                                              there, which is memory
+//! recorder pairs TIMES [WORD] > TRACE          on the running kernel: what two operations at once
+//!                                              leave, in pairs whose names have that word
 //! recorder beside TRACE < TRACE > DIFFERENCES   only what the other one does not show
 //! ```
 

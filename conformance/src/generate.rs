@@ -381,7 +381,10 @@ mod tests {
         let forced = |script: &[Op]| {
             let mut state = State::default();
             let mut into = |op: &Op| {
-                let read_only = matches!(*op, Op::Poke { p, k, .. } if state.read_only(p).any(|page| page == k));
+                let read_only = matches!(
+                    *op,
+                    Op::Poke { p, k, .. } if state.read_only(p).any(|page| page == k)
+                );
                 state.apply(op);
                 read_only
             };

@@ -8,7 +8,11 @@ macro_rules! operations {
         /// One operation. Processes are numbered by the script, addresses are pages, values are the
         /// script's.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        #[expect(missing_docs, reason = "p: the process that does it; k: the page; v: the value; q: the other process; t: the other page; w: 1, or 0")]
+        #[expect(
+            missing_docs,
+            reason = "p: the process that does it; k: the page; v: the value; q: the other \
+                      process; t: the other page; w: 1, or 0"
+        )]
         pub enum Op { $($(#[doc = $text])+ $op { $($field: $type),* },)+ }
 
         impl Op {
@@ -40,7 +44,12 @@ macro_rules! operations {
                 let bad = || OpError(text.to_owned());
                 let mut words = text.split_ascii_whitespace();
                 let op = match words.next().ok_or_else(bad)? {
-                    $($name => Op::$op { $($field: words.next().and_then(|word| word.parse().ok()).ok_or_else(bad)?),* },)+
+                    $($name => Op::$op {
+                        $($field: words
+                            .next()
+                            .and_then(|word| word.parse().ok())
+                            .ok_or_else(bad)?),*
+                    },)+
                     _ => return Err(bad()),
                 };
                 if words.next().is_some() { Err(bad()) } else { Ok(op) }

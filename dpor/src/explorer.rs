@@ -264,7 +264,8 @@ impl Explorer {
     /// };
     /// let report = Explorer::new(Strategy::Dpor).run(program);
     /// assert!(report.exhausted && report.complete == 1);
-    /// let disagreement = Explorer::new(Strategy::Dpor).commute(Commute::default(), program).unwrap_err();
+    /// let explorer = Explorer::new(Strategy::Dpor);
+    /// let disagreement = explorer.commute(Commute::default(), program).unwrap_err();
     /// assert_eq!(disagreement.difference.original, "my number = 2");
     /// assert_eq!(disagreement.difference.reordered, "my number = 1");
     /// ```

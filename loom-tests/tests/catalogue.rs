@@ -66,7 +66,9 @@ fn says_how_far(outcome: &Outcome, limit: u64) -> bool {
 
 #[test]
 fn loom_agrees_as_far_as_it_gets() {
-    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(explored(EXECUTIONS)) });
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!(explored(EXECUTIONS))
+    });
 }
 
 #[test]

@@ -142,7 +142,13 @@ A figure stands alone only if the engine finished: exhausted the program, or wha
 /// under the lock protocols of several kernels, and says which clause of SPEC.md breaks, or that
 /// none does. Without a command: all of them.
 #[derive(Parser, Debug)]
-#[command(name = "lockwalk", version, after_help = EXAMPLES, max_term_width = 100, infer_long_args = false)]
+#[command(
+    name = "lockwalk",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    infer_long_args = false
+)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -220,7 +226,12 @@ pub struct ConformArgs {
     pub scripts: Option<u64>,
 
     /// How many operations a script has
-    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 14,
+        value_parser = clap::value_parser!(u64).range(1..=60)
+    )]
     pub length: u64,
 
     /// Stop after this time, 10s or 2m
@@ -228,12 +239,21 @@ pub struct ConformArgs {
     pub time: Option<Duration>,
 
     /// Compare with this trace, which was recorded before, instead: on any machine
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mixes", "seed", "scripts", "length", "time", "record"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["mixes", "seed", "scripts", "length", "time", "record"]
+    )]
     pub trace: Option<PathBuf>,
 
     /// Pairs of operations at once on two CPUs instead, each so often: is every state that is left
     /// one that the model reaches?
-    #[arg(long, value_name = "TIMES", conflicts_with_all = ["mixes", "scripts", "length", "trace"], value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "TIMES",
+        conflicts_with_all = ["mixes", "scripts", "length", "trace"],
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub pairs: Option<u64>,
 
     /// Write what the kernel showed into this file
@@ -260,7 +280,12 @@ pub struct StressArgs {
     pub time: Duration,
 
     /// Go on for so many operations instead; the last world is finished
-    #[arg(long, value_name = "N", conflicts_with = "time", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "time",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub operations: Option<u64>,
 
     /// The first world's seed; each world has the next one
@@ -268,7 +293,12 @@ pub struct StressArgs {
     pub seed: u64,
 
     /// How many operations a world has
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(1..=10_000)
+    )]
     pub audit_every: u64,
 
     /// Leave out this operation; may be repeated
@@ -317,7 +347,12 @@ pub struct SelfcheckArgs {
     pub protocol: Option<String>,
 
     /// How many executions of each case are drawn, in each order of its CPUs
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub executions: u64,
 
     /// How many threads [default: one per core]
@@ -595,7 +630,12 @@ pub struct MatrixArgs {
     pub memory: Option<MemoryName>,
 
     /// Give up a cell after so many executions
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value = "100000")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        default_value = "100000"
+    )]
     pub executions: u64,
 
     /// How many threads explore [default: one per core]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::spec::{Claim, Rules};
+use crate::spec::{Claim, Rules, Topic};
 use crate::{Clause, Documented, Era, Mark, Protocol, Race};
 use serde::Serialize;
 
@@ -49,10 +49,12 @@ struct CaseEntry {
 #[derive(Serialize)]
 struct ProtocolEntry {
     name: String,
+    text: String,
+    before: Option<String>,
     choices: Vec<ChoiceEntry>,
 }
 
-#[derive(Serialize, PartialEq)]
+#[derive(Serialize)]
 struct ChoiceEntry {
     rule: &'static str,
     arm: &'static str,
@@ -61,6 +63,7 @@ struct ChoiceEntry {
 #[derive(Serialize)]
 struct RuleEntry {
     name: &'static str,
+    topic: &'static str,
     text: &'static str,
     arms: Vec<ArmEntry>,
 }
@@ -69,12 +72,14 @@ struct RuleEntry {
 struct ArmEntry {
     name: &'static str,
     text: &'static str,
+    protocols: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct ClauseEntry {
     id: &'static str,
     text: &'static str,
+    why: &'static str,
     kind: String,
 }
 
@@ -102,15 +107,24 @@ pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
 
 impl Listing {
     fn new() -> Self {
-        let arms =
-            |arms: Vec<_>| arms.into_iter().map(|(name, text)| ArmEntry { name, text }).collect();
-        let rules = Rules::texts()
-            .into_iter()
-            .map(|(name, text, its)| RuleEntry { name, text, arms: arms(its) })
-            .collect();
+        let texts = Rules::texts();
+        let rule = |topic: &'static Topic, name: &&str| {
+            let (name, text, arms) =
+                texts.iter().find(|(rule, ..)| rule == name).expect("a topic has rules");
+            let arms = arms.iter().map(|&(arm, text)| ArmEntry {
+                name: arm,
+                text,
+                protocols: Topic::whose(name, arm),
+            });
+            RuleEntry { name, topic: topic.title, text, arms: arms.collect() }
+        };
+        let of_topic =
+            |topic: &'static Topic| topic.rules.iter().map(move |name| rule(topic, name));
+        let rules = Topic::ALL.iter().flat_map(of_topic).collect();
         let clause = |clause: &Clause| ClauseEntry {
             id: clause.id(),
             text: clause.text(),
+            why: clause.why(),
             kind: format!("{:?}", clause.kind()).to_lowercase(),
         };
         let claim =
@@ -118,7 +132,7 @@ impl Listing {
         Self {
             claims: Claim::ALL.iter().map(claim).collect(),
             races: select::catalogue().iter().map(RaceEntry::new).collect(),
-            protocols: Era::all().iter().map(ProtocolEntry::new).collect(),
+            protocols: Era::texts().into_iter().map(ProtocolEntry::new).collect(),
             rules,
             clauses: Clause::ALL.iter().map(clause).collect(),
             marks: Mark::ALL
@@ -216,26 +230,40 @@ impl Listing {
         let how = if alone {
             "Protocol, and its choices"
         } else {
-            "Protocols, oldest first, and what each does otherwise than the one before"
+            "Protocols, oldest first, and what each does otherwise: a kernel than the one before \
+             it, a document than the kernel that it changes"
         };
-        let mut text = format!("{how}\n\n");
-        let mut before: &[ChoiceEntry] = &[];
+        let mut text = format!("{how}\n");
         for protocol in &self.protocols {
-            let changed = protocol.choices.iter().filter(|choice| !before.contains(choice));
-            let changed: Vec<_> =
-                changed.map(|choice| format!("{}={}", choice.rule, choice.arm)).collect();
-            let _ = writeln!(text, "  {:8} {}", protocol.name, changed.join("\n           "));
-            before = &protocol.choices;
+            let named = Era::all().into_iter().find(|era| protocol.before == Some(era.to_string()));
+            let before = named.filter(|_| !alone).map(|before| before.rules.choices());
+            let before = before.unwrap_or_default();
+            let new = |choice: &&ChoiceEntry| !before.contains(&(choice.rule, choice.arm));
+            let changed: String = protocol
+                .choices
+                .iter()
+                .filter(new)
+                .map(|choice| format!("      {}={}\n", choice.rule, choice.arm))
+                .collect();
+            let (name, says) = (&protocol.name, &protocol.text);
+            let _ = write!(text, "\n  {name}  {says}\n{changed}");
         }
         (!self.protocols.is_empty()).then_some(text)
     }
 
     fn rules_text(&self) -> Option<String> {
         let mut text = String::from("Rules and their arms: --protocol PROTOCOL+RULE=ARM\n");
-        for rule in &self.rules {
-            let _ = writeln!(text, "\n  {}  {}", rule.name, rule.text);
-            for arm in &rule.arms {
-                let _ = writeln!(text, "      {:24} {}", arm.name, arm.text);
+        for of_topic in self.rules.chunk_by(|one, next| one.topic == next.topic) {
+            let _ = writeln!(text, "\n{}", of_topic[0].topic);
+            for rule in of_topic {
+                let _ = writeln!(text, "\n  {}  {}", rule.name, rule.text);
+                for arm in &rule.arms {
+                    let whose = match &arm.protocols[..] {
+                        [] => "none".to_owned(),
+                        protocols => protocols.join(", "),
+                    };
+                    let _ = writeln!(text, "      {:24} ({whose}) {}", arm.name, arm.text);
+                }
             }
         }
         (!self.rules.is_empty()).then_some(text)
@@ -244,7 +272,7 @@ impl Listing {
     fn clauses_text(&self) -> Option<String> {
         let mut text = String::from("Clauses: SPEC.md\n\n");
         for clause in &self.clauses {
-            let _ = writeln!(text, "  {:9} {}", clause.id, clause.text);
+            let _ = writeln!(text, "  {:9} {}\n            {}", clause.id, clause.text, clause.why);
         }
         (!self.clauses.is_empty()).then_some(text)
     }
@@ -290,13 +318,14 @@ impl CaseEntry {
 }
 
 impl ProtocolEntry {
-    fn new(protocol: &Protocol) -> Self {
+    fn new((protocol, text): (Protocol, String)) -> Self {
         let choices = protocol
             .rules
             .choices()
             .into_iter()
             .map(|(rule, arm)| ChoiceEntry { rule, arm })
             .collect();
-        Self { name: protocol.to_string(), choices }
+        let before = Era::before(&protocol).map(|before| before.to_string());
+        Self { name: protocol.to_string(), text, before, choices }
     }
 }

@@ -47,8 +47,8 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         let covered = coverage(&Method::Exhaustive, memory(args.memory), &options);
         // At once: all of it may take minutes.
         print(&dash(format!(
-            "lockwalk matrix · {races}, {columns} · {covered}\n\n{over}: the clauses that executions \
-             violate first, or never\n\n"
+            "lockwalk matrix · {races}, {columns} · {covered}\n\n{over}: the clauses that \
+             executions violate first, or never\n\n"
         )))?;
     }
     let cell = |race| {

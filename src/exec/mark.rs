@@ -26,7 +26,8 @@ use crate::exec::{self, Exec};
 /// ```compile_fail,E0716
 /// # use lockwalk::Race;
 /// # use lockwalk::sync::Mark;
-/// Race::new("mine", "a mark that is declared nowhere").never("it is set", |e| e.saw(&Mark::new("OLD", "")));
+/// Race::new("mine", "a mark that is declared nowhere")
+///     .never("it is set", |e| e.saw(&Mark::new("OLD", "")));
 /// ```
 #[derive(PartialEq, Eq, Debug)]
 pub struct Mark {

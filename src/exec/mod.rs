@@ -397,8 +397,8 @@ pub fn cpu() -> usize {
     CPU.get()
 }
 
-/// Does one of the race's CPUs run, and is not on its way out? Steps of the world's construction and
-/// of the audit are nobody's, and no engine need know of them.
+/// Does one of the race's CPUs run, and is not on its way out? Steps of the world's construction
+/// and of the audit are nobody's, and no engine need know of them.
 pub(crate) fn is_on_cpu() -> bool {
     cpu() != BOOT && !std::thread::panicking()
 }

@@ -206,15 +206,15 @@ pub struct Taken<'t> {
 static WATCH: OnceLock<fn(&Taken<'_>)> = OnceLock::new();
 
 /// From now on, every step that a CPU takes in this process is told to `watch`, on the stack on
-/// which it was taken. Once and for all: for a test that looks at the stack.
+/// which it was taken, and so is every [`note!`](crate::note), which is none and is on no object.
+/// Once and for all: for a test that looks at the stack.
 pub fn watch(watch: fn(&Taken<'_>)) {
     WATCH.set(watch).unwrap_or_else(|_| super::misuse("the steps are watched already"));
 }
 
 fn tell(watch: fn(&Taken<'_>), kind: StepKind, object: Option<Name>, text: &str) {
     let cpu = exec::cpu();
-    let says_only = matches!(kind, StepKind::Call | StepKind::Return | StepKind::Violation)
-        || (kind == StepKind::Note && object.is_none());
+    let says_only = matches!(kind, StepKind::Call | StepKind::Return | StepKind::Violation);
     if cpu != exec::BOOT && !says_only && !std::thread::panicking() {
         let (held, rcu) = lockdep::held_by_me();
         watch(&Taken {

@@ -14,7 +14,8 @@ use crate::sync::{self, BOOT, Engine, Exec, Mishap, Violation};
 /// ```
 /// use lockwalk::{Era, Machine};
 ///
-/// let machine = Machine::new(&Era::V5_19, 8, |w| w.new_process().mmap(0..1)).expect("the world makes sense");
+/// let machine = Machine::new(&Era::V5_19, 8, |w| w.new_process().mmap(0..1))
+///     .expect("the world makes sense");
 /// assert_eq!(machine.step(|w| w.process(0).store(0, 3)).expect("nothing is violated"), Ok(()));
 /// machine.audit().expect("all is in order");
 /// ```

@@ -202,7 +202,9 @@ impl Race {
     ///         w.process(0).load(1).expect("it is mapped");
     ///     })
     ///     .holds(Era::V2_6_36)
-    ///     .sometimes("the load waits for the migration", |e| e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY));
+    ///     .sometimes("the load waits for the migration", |e| {
+    ///         e.saw(Mark::FAULT_MEETS_MIGRATION_ENTRY)
+    ///     });
     /// let outcome = race.check(&Era::V2_6_36);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```

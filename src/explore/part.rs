@@ -440,7 +440,8 @@ impl Race {
     /// ```
     /// use lockwalk::{Options, Part, races};
     ///
-    /// let race = races::all().into_iter().find(|race| race.id() == "S3.7").expect("it is in the catalogue");
+    /// let race = races::all().into_iter().find(|race| race.id() == "S3.7");
+    /// let race = race.expect("it is in the catalogue");
     /// let limits = Options { executions: Some(500), ..Options::default() };
     /// let mut part = Part::new(&race, &lockwalk::Era::V2_6_36, None);
     /// while !part.is_settled() {

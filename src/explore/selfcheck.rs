@@ -19,13 +19,17 @@ impl Race {
     ///
     /// static HIDDEN: AtomicU64 = AtomicU64::new(0);
     ///
-    /// let race = Race::new("mine", "two stores whose value depends on something that no step announces")
+    /// let race = Race::new("mine", "two stores whose value depends on what no step announces")
     ///     .world(|w| {
     ///         HIDDEN.store(0, Ordering::Relaxed);
     ///         w.new_process().mmap(1..3);
     ///     })
-    ///     .cpu("store 1", |w| w.process(0).store(1, HIDDEN.fetch_add(1, Ordering::Relaxed)).unwrap())
-    ///     .cpu("store 2", |w| w.process(0).store(2, HIDDEN.fetch_add(1, Ordering::Relaxed)).unwrap());
+    ///     .cpu("store 1", |w| {
+    ///         w.process(0).store(1, HIDDEN.fetch_add(1, Ordering::Relaxed)).unwrap()
+    ///     })
+    ///     .cpu("store 2", |w| {
+    ///         w.process(0).store(2, HIDDEN.fetch_add(1, Ordering::Relaxed)).unwrap()
+    ///     });
     /// let disagreement = race.selfcheck(&Era::V2_6_36, &Options::default()).unwrap_err();
     /// println!("{disagreement}");
     /// ```

@@ -101,8 +101,10 @@ impl World {
             || matches!(self.rules().anon_vma_life, Refcount | LockThenGet | IncNotZero)
     }
 
-    /// The anon_vma whose lock stands for `anon_vma`. Kernel: `anon_vma->root`, or itself before
-    /// 2.6.36.
+    /// The anon_vma whose lock stands for `anon_vma`. Read without a lock, since it says which lock
+    /// that is: it stays as long as `anon_vma` is allocated, and who has it by RCU alone looks
+    /// again (rule [`LockRecheck`](crate::spec::LockRecheck)). Kernel: `anon_vma->root`, or itself
+    /// before 2.6.36.
     pub(super) fn anon_vma_locker(&self, anon_vma: SlabRef) -> SlabRef {
         if self.rooted() {
             self.anon_vma(anon_vma).root.read().unwrap_or(anon_vma)
@@ -376,7 +378,8 @@ impl World {
         }
     }
 
-    /// The last reference is gone. Kernel: the same name, since 2.6.39.
+    /// The last reference is gone, and so nobody changes the root. Kernel: the same name, since
+    /// 2.6.39.
     pub(super) fn __put_anon_vma(&self, anon_vma: SlabRef) {
         let root = if self.rooted() { self.anon_vma(anon_vma).root.read() } else { None };
         let root = root.filter(|root| !root.same_object(anon_vma));

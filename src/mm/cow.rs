@@ -370,6 +370,7 @@ impl World {
     fn free_swap_cache(&self, page: PageRef) {
         let frame = self.page(page);
         let by_mapping = self.rules().free_swap == FreeSwap::TryToFree;
+        // Without the page lock, to save it: what must be so is asked again under it.
         if frame.swap_cache.read() && !(by_mapping && frame.mapped()) && frame.lock.trylock() {
             self.try_to_free(page);
             self.unlock_page(page);

@@ -373,8 +373,9 @@ impl World {
         }
     }
 
-    /// Must a device not be given this page to read, because others may have it? Kernel:
-    /// `gup_must_unshare`, since 5.19.
+    /// Must a device not be given this page to read, because others may have it? `gup_pte_range`
+    /// asks without a lock: it has its reference by then, and who takes the mark away looks for
+    /// that first. Kernel: `gup_must_unshare`, since 5.19.
     fn must_unshare(&self, page: PageRef) -> bool {
         self.rules().read_pin == ReadPin::Unshare && !self.page(page).anon_exclusive.read()
     }

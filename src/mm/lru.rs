@@ -130,7 +130,8 @@ impl World {
 
     /// The same for who is about to copy the page because somebody has a reference to it, unless no
     /// pagevec can be that. One that keeps the page on the LRU list is overlooked (rule
-    /// [`ActivatePage`]). Kernel: in `do_wp_page` and `do_swap_page`, since 5.18 (5.19, 6.12 read).
+    /// [`ActivatePage`]). It looks without `lru_lock`: at worst the page is copied. Kernel: in
+    /// `do_wp_page` and `do_swap_page`, since 5.18 (5.19, 6.12 read).
     pub(super) fn lru_add_drain_for(&self, page: PageRef) {
         if self.builders_cpu.get().is_some() && !self.page(page).lru.read() {
             self.lru_add_drain();
@@ -188,6 +189,7 @@ impl World {
                 self.activate_page_pvec(|pages| pages.push(page));
             }
         } else if self.page(page).lru.read() {
+            // without lru_lock: one that is isolated meanwhile is made active in vain
             self.get_page(page);
             self.activate_page_pvec(|pages| pages.push(page));
         }
@@ -202,6 +204,7 @@ impl World {
     /// Takes what [`activate_page`](Self::activate_page) gave; false if the page was not active.
     /// Takes `lru_lock`. Kernel: `refill_inactive_zone` for one page.
     pub(super) fn deactivate_page(&self, page: PageRef) -> bool {
+        // Without lru_lock: it only says whether reclaim passes by once more.
         if !self.frame(page).active.read() {
             return false;
         }

@@ -67,6 +67,7 @@ impl World {
             Pte::Present { page, .. } if self.page(page).mapcount.read() == 1 => Some(page),
             _ => None,
         };
+        // Without lru_lock: who isolates it asks again under that.
         let isolated =
             page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));
         mm.page_table_lock.unlock();

@@ -62,7 +62,8 @@ pub struct Mm {
     pub(super) anonmm: Plain<Option<AnonmmRef>>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
     pub(super) process: Lifetime,
-    /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing.
+    /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing; when
+    /// the address space ends under nothing, for nobody else has it any more.
     pub(super) mmap: Published<Vec<VmaRef>>,
     /// Not in here: loom's coroutines have small stacks.
     ptes: Box<[OnceLock<PteCell>]>,
@@ -161,6 +162,7 @@ impl World {
         }
         self.exit_mmap(mm);
         self.exit_rmap(mm);
+        // Without its lock: no entry is left on whose account it could go there.
         if mm.on_mmlist.read() {
             self.mmlist_lock.lock();
             mm.on_mmlist.write(false);
@@ -174,6 +176,8 @@ impl World {
     /// `try_to_unmap_one` and `copy_one_pte` (2.6.11, 2.6.24). Takes `mmlist_lock` if it is not
     /// there yet.
     pub(super) fn mmlist_add(&self, mm: &Mm, after: Option<&Mm>) {
+        // Without its lock: on the list it stays as long as it has entries, and the caller keeps
+        // this one there.
         if mm.on_mmlist.read() {
             return;
         }

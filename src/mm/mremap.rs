@@ -109,7 +109,7 @@ impl World {
         let pgoff = if vma.anon_vma.read().is_none() { range.start } else { pgoff };
         // copy_vma.2: If a neighbour there has the same anon_vma and a fitting offset, it grows
         // (vma_adjust). A walk may come by it before it comes by the old VMA, so that the root's
-        // lock must keep walks out while entries move. [FINDING-44]
+        // lock must keep walks out while entries move. [FINDING-47]
         if let Some(merged) = self.vma_merge(mm, vma, &range, pgoff) {
             sync::mark(Mark::MREMAP_MERGES);
             let locks = match self.rules().mremap_lock {
@@ -211,7 +211,7 @@ impl World {
         allocates: bool,
     ) -> Addr {
         // move_page_tables.1: Table by table, and if a neighbour has grown, under the root's lock.
-        // [FINDING-44]
+        // [FINDING-47]
         if matches!(self.rules().mremap_page, MremapPage::EarlyCow | MremapPage::EarlyCowUnlocked) {
             return self.move_page_tables_copying(mm, from, to.1, len, allocates);
         }
@@ -365,6 +365,7 @@ impl World {
     /// name, rmap 11.
     fn mremap_move_anon_rmap(&self, page: PageRef, addr: Addr) -> bool {
         let frame = self.page(page);
+        // Without the map lock, to save it: under the lock it is asked again.
         if frame.mapcount.read() != 1 {
             return false;
         }

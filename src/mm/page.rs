@@ -193,20 +193,21 @@ pub struct Page {
     /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock
     /// of its entry. Since 5.19.
     pub(super) anon_exclusive: Word<bool>,
-    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock and the tree
-    /// lock.
+    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock, and together
+    /// with the slot that holds the page, if one does.
     pub(super) swap_cache: Word<bool>,
     /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
     pub(super) private: Word<u64>,
     /// The page that it was moved to, for those who clean up stale entries (rule
     /// [`StaleEntry`](crate::spec::StaleEntry)). No kernel has it.
     pub(super) moved_to: Word<Option<PageRef>>,
-    /// `PG_dirty`: what it holds is nowhere else.
+    /// `PG_dirty`: what it holds is nowhere else. Set by whoever finds that it is so, cleared under
+    /// the page lock by who writes it to its slot.
     pub(super) dirty: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
     /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which
-    /// that is. Changed under the page lock, and under the tree lock when the device is done.
+    /// that is. Set under the page lock, and cleared under the tree lock when the device is done.
     pub(super) writeback: MmuWord<u64>,
     /// What the page holds: the last value stored into it. To be reached through what asks the
     /// host, and is here.
@@ -430,7 +431,8 @@ impl World {
         });
     }
 
-    /// What the page belongs to: the only way to ask. A step. Kernel: `page->mapping`,
+    /// What the page belongs to: the only way to ask. A step. Without a lock it is what the page
+    /// belonged to, and whether that is still there is the caller's care. Kernel: `page->mapping`,
     /// `page_rmapping` since 2.6.34.
     pub(super) fn page_rmapping(&self, page: PageRef) -> Mapping {
         self.page(page).mapping.read()
@@ -553,6 +555,8 @@ impl World {
     /// the LRU list.
     pub(super) fn free_page(&self, page: PageRef) {
         let frame = self.frame(page);
+        // Without the lock: who would change it needs a reference, and there is none (but for the
+        // rule Isolation).
         if frame.lru.read() {
             self.lru_lock.lock();
             self.del_page_from_lru(page);

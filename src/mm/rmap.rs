@@ -187,6 +187,7 @@ impl World {
     pub(super) fn page_referenced(&self, page: PageRef) -> i64 {
         call!("page_referenced({page})");
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
+        // Without a lock: it only says when the walk may end early.
         let mapcount = self.page(page).mapcount.read();
         let (mut at, mut found, mut first) = (0, 0, None);
         while let Some(place) = self.rmap_at(rmap, page, at, false) {

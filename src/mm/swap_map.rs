@@ -60,8 +60,8 @@ pub struct Swap {
     /// swap cache. Kernel: `swap_lock`, `swap_map`, until 2.6.30.
     pub lock: SpinLock<SwapMap>,
     /// By slot: has the swap cache a claim on it, and is its page there? The claim is changed under
-    /// the lock. Kernel: `SWAP_HAS_CACHE`, since 2.6.31 (rule [`SwapHasCache`]), and the tree's
-    /// slot.
+    /// `swap_lock`, and whether the page is there under the tree lock. Kernel: `SWAP_HAS_CACHE`,
+    /// since 2.6.31 (rule [`SwapHasCache`]), and the tree's slot.
     has_cache: Vec<MmuWord<u64>>,
     /// What is written in each slot.
     data: Vec<Word<u64>>,
@@ -377,8 +377,8 @@ impl World {
     }
 
     /// The device has written the page that is on its way to swap, at any time since that began: a
-    /// CPU of its own, where the device is slow ([`swap_slowly`](super::Setup::swap_slowly)). Nothing if
-    /// none is, for then the write takes longer than the race. Takes the tree lock.
+    /// CPU of its own, where the device is slow ([`swap_slowly`](super::Setup::swap_slowly)).
+    /// Nothing if none is, for then the write takes longer than the race. Takes the tree lock.
     #[track_caller]
     pub fn end_swap_write(&self, page: PageRef) {
         sync::here();
@@ -417,7 +417,9 @@ impl World {
         sync::mark(Mark::WRITE_ENDS);
     }
 
-    /// Is the device at it? Never where it is done at once. Kernel: `PageWriteback`.
+    /// Is the device at it? Never where it is done at once. Who has the page locked keeps writing
+    /// from beginning; it may be over in the next moment, and then nothing is wrong. Kernel:
+    /// `PageWriteback`.
     pub(super) fn is_written(&self, page: PageRef) -> bool {
         self.swap_is_slow() && self.frame(page).writeback.read() != 0
     }
@@ -453,7 +455,8 @@ impl World {
         self.swap.data[entry.0 as usize].peek()
     }
 
-    /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been here.
+    /// [SWAP-1]: each slot's count is what refers to it. [SWAP-6], still, once swapoff has been
+    /// here.
     pub(super) fn audit_swap(&self) {
         let used = self.swap.lock.peek(|&SwapMap { used, .. }| used);
         for entry in (0u32..).map(SwapEntry).take(self.swap.data.len()) {

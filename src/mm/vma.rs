@@ -46,7 +46,8 @@ pub struct Vma {
     pub vm_pgoff: Word<u64>,
     /// May user code store there? Kernel: `VM_WRITE` in `vma->vm_flags`. Under `mmap_sem`.
     pub(super) vm_write: Plain<bool>,
-    /// The anon_vma of pages first touched here. Set once, under the page-table lock.
+    /// The anon_vma of pages first touched here. Set once: by a fault under the page-table lock,
+    /// since those of two threads run side by side, else under `mmap_sem` held for writing.
     pub anon_vma: Word<Option<SlabRef>>,
     /// Every anon_vma whose list this VMA is on, newest first. Kernel: `vma->anon_vma_chain`. Under
     /// `mmap_sem` for writing, or the page-table lock.

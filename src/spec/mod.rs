@@ -5,8 +5,10 @@ mod claims;
 mod clause;
 mod protocol;
 mod rules;
+mod topic;
 
 pub use claims::Claim;
 pub use clause::{Clause, ClauseError, Kind};
 pub use protocol::{Era, Protocol, ProtocolError};
 pub use rules::*;
+pub use topic::Topic;

@@ -61,6 +61,11 @@ impl Protocol {
         !Era::ALL.contains(self)
     }
 
+    /// Is it a document's?
+    pub(super) fn is_document(&self) -> bool {
+        self.base.starts_with("document")
+    }
+
     /// The choices that this makes otherwise than `other`, in the order of the rules.
     fn changes(&self, other: &Self) -> Vec<(&'static str, &'static str)> {
         let both = self.rules.choices().into_iter().zip(other.rules.choices());
@@ -148,39 +153,89 @@ impl FromStr for Protocol {
     }
 }
 
+macro_rules! eras {
+    ($($(#[doc = $text:literal])+ $name:ident = $base:literal;)+) => {
+        impl Era {
+            $($(#[doc = $text])+ pub const $name: Protocol = Protocol::named($base, $name);)+
+
+            const ALL: [Protocol; [$($base),+].len()] = [$(Self::$name),+];
+
+            /// What is documented of each, in the order of `ALL`.
+            const TEXTS: [&str; Self::ALL.len()] = [$(concat!($($text, "\n"),+)),+];
+        }
+    };
+}
+
 /// The protocols that history made, by kernel version or by the document that proposed them.
 pub struct Era;
 
 impl Era {
-    /// rmap 10: pages are found by anonmm, before document 4. What 2.6.6-mm was like in April 2004,
-    /// and mainline between two of 57 patches of 22 May.
+    /// All of them, oldest first.
+    pub fn all() -> Vec<Protocol> {
+        Self::ALL.to_vec()
+    }
+
+    /// All of them, each with a sentence or more on what changed and why.
+    pub fn texts() -> Vec<(Protocol, String)> {
+        let first = |text: &str| {
+            let paragraph = text.split("\n\n").next().unwrap_or_default();
+            paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+        };
+        Self::ALL.into_iter().zip(Self::TEXTS.map(first)).collect()
+    }
+
+    /// What one of them changed something of: for a kernel the one before it, for a document the
+    /// kernel that it is a patch to. None for the oldest, and for what is none of them.
+    pub fn before(protocol: &Protocol) -> Option<Protocol> {
+        let at = Self::ALL.iter().position(|named| named == protocol)?;
+        Self::ALL[..at].iter().rev().find(|named| !named.is_document()).cloned()
+    }
+
+    fn called(name: &str) -> Option<Protocol> {
+        Self::ALL.into_iter().find(|protocol| protocol.base == name)
+    }
+}
+
+eras! {
+    /// rmap 10: a page is found by an anonmm, which stands for all address spaces that descend from
+    /// one exec, and by one user address. Fork gives a child every page at its parent's address, so
+    /// that nothing need be linked; but mremap changes the address. What 2.6.6-mm was like in April
+    /// 2004, and mainline between two of 57 patches of 22 May.
     ///
     /// Read: `mm/rmap.c` as it was after rmap 37 (`exec_rmap`, `dup_rmap`, `exit_rmap`,
     /// `free_anonmm`, `clear_page_anon`, `page_referenced_anon`, `page_add_anon_rmap`,
     /// `try_to_unmap_one`: `rmap`, `anonmm_walk_lock`, `anonmm_exit`, `anonmm_put`, `anonmm_count`,
     /// `unmap_check`), and the mails of rmap 9 and 10, of 15 April and 22 May (`do_swap_page`:
     /// `swap_write`; `unuse_process`: `unuse_sem`). The rest is that of 2.6.7.
-    pub const RMAP_10: Protocol = Protocol::named("rmap-10", RMAP_10);
+    RMAP_10 = "rmap-10";
 
-    /// Document 4, rmap 11: a shared page that mremap moves is copied first, and one that comes
-    /// back from swap at another address than is known of it is copied at once.
+    /// Document 4, rmap 11: a page that others map, too, is copied before mremap moves it, and one
+    /// that comes back from swap at another address than is known of it is copied at once, since
+    /// what is mapped elsewhere is not found and so never leaves memory (claim S4.1). A store to
+    /// what is on swap ends with a copy, because get_user_pages by force asks for one fault and no
+    /// more (claim S4.8).
     ///
     /// Read: the mails of rmap 11, of 15 April and 22 May (`move_page_tables` and
     /// `mremap_move_anon_rmap`: `mremap_page`; `do_swap_page`: `swap_write`, `swapin_clash`;
     /// `unuse_process`: `unuse_sem`, `swapin_clash`).
-    pub const DOCUMENT_4: Protocol = Protocol::named("document-4", DOCUMENT_4);
+    DOCUMENT_4 = "document-4";
 
-    /// 2.6.7: a page that somebody holds is not unmapped (claim S0.1), and a lock in the page
-    /// protects its reverse map. swapoff waits for `mmap_sem` with the page locked (claim S4.5): no
-    /// 2.6.7 was at hand, and the mail that cures it in 2.6.8 says so (`unuse_sem`).
+    /// 2.6.7: an anon_vma has a list of VMAs, and a page is known by its offset in them, which
+    /// mremap does not change: nothing need be copied. A page that somebody holds is not unmapped,
+    /// or the next store would go into a copy of which a device knows nothing (claim S0.1). swapoff
+    /// waits for `mmap_sem` with the page locked (claim S4.5): no 2.6.7 was at hand, and the mail
+    /// that cures it in 2.6.8 says so (`unuse_sem`).
     ///
     /// Read in 2.6.8, since no 2.6.7 was at hand: `page_add_anon_rmap` and `page_remove_rmap`
     /// (`page_map_lock`), `try_to_unmap_one` (`unmap_check`, `anonmm_walk_lock`, `pte_look`),
     /// `can_share_swap_page` (`reuse`), `__anon_vma_link` (`fork_link`). The rest is that of
     /// 2.6.11, from memory.
-    pub const V2_6_7: Protocol = Protocol::named("2.6.7", V2_6_7);
+    V2_6_7 = "2.6.7";
 
-    /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9).
+    /// 2.6.11: what document 0 changes. The lock in the page has gone (2.6.9): its mapping stays
+    /// when its last entry goes, and RCU keeps the anon_vma for who looks it up. swapoff lets go of
+    /// the page before it waits for `mmap_sem`, since faults wait for the page with `mmap_sem` held
+    /// (2.6.8, claim S4.5), and looks only where the page can be.
     ///
     /// Read in 2.6.11: `do_wp_page` (`wp_lock`, `cow_rmap`), `can_share_swap_page` (`reuse`),
     /// `exclusive_swap_page` (`exclusive_lock`), `do_swap_page` (`swap_free_order`,
@@ -193,14 +248,18 @@ impl Era {
     /// `try_to_unuse`). Its `page_lock_anon_vma` is written as the arm `until-locked` of
     /// `lookup_rcu` says, whose text says why that is the same there. Nothing is migrated yet: what
     /// is said of that is 2.6.22's, and no case of this era asks.
-    pub const V2_6_11: Protocol = Protocol::named("2.6.11", V2_6_11);
+    V2_6_11 = "2.6.11";
 
-    /// Document 0: reuse is decided by mapcounts, and a held page may be unmapped (claims S0.3 to
-    /// S0.8).
-    pub const DOCUMENT_0: Protocol = Protocol::named("document-0", DOCUMENT_0);
+    /// Document 0: mapcounts, and not references, say whether a write fault may keep a page, so
+    /// that a page which somebody holds may be unmapped (claims S0.3 to S0.8): for one that is
+    /// always held, memory hot-removal waits for ever in 2.6.11 (claim S0.2).
+    DOCUMENT_0 = "document-0";
 
-    /// 2.6.13: the sum of mapcount and swap count, and an order of steps under which it never dips
-    /// (claim S0.5).
+    /// 2.6.13: what came of document 0. A write fault adds up mapcount and swap count, and
+    /// `do_swap_page` takes its steps in an order in which the sum never dips (claim S0.5); so a
+    /// page that is held may be unmapped whoever maps it, since its process gets the same one back.
+    /// swapoff makes pages active instead, lest reclaim undo its work (claim S0.10), and
+    /// get_user_pages by force asks the fault whether it copied (claim S4.8).
     ///
     /// Read in 2.6.12.1, in a tree called 2.6.14 whose `rmap.c` is 2.6.15's, and in 2.6.18, since
     /// no 2.6.13 was at hand: `can_share_swap_page` (`reuse`, `exclusive_lock`), `do_swap_page`
@@ -209,10 +268,13 @@ impl Era {
     /// 2.6.12 does not have and 2.6.15 does). That all of it came with 2.6.13 is said by the mail
     /// of c475a8ab625d for `reuse`, `swap_free_order`, `unmap_check` and `unuse_activate`; for the
     /// rest it is from memory. Nothing is migrated yet.
-    pub const V2_6_13: Protocol = Protocol::named("2.6.13", V2_6_13);
+    V2_6_13 = "2.6.13";
 
     /// 2.6.22: pages migrate, but only for system calls, which hold `mmap_sem`; nothing else keeps
-    /// the anon_vma (claims S1.0, S1.2).
+    /// the anon_vma (claims S1.0, S1.2). fork puts the child's VMA behind its parent's, without
+    /// which a walk can miss what is copied meanwhile (claim S3.15). The page-table lock no longer
+    /// keeps the list of VMAs from swapoff (2.6.15), so that fork holds the child's `mmap_sem`,
+    /// too.
     ///
     /// Read in 2.6.22.19 (and 2.6.18, where nothing differs but `lookup_rcu`): `page_lock_anon_vma`
     /// (`lookup_rcu`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`, `rcu_scope`,
@@ -225,21 +287,27 @@ impl Era {
     /// `try_to_unuse`, `unuse_pte`, `unuse_vma` and `unuse_mm` (`unuse_address`,
     /// `unuse_table_lock`), `dup_mmap` (`fork_child_sem`), `install_arg_page` (`temporary_stack`).
     /// 2.6.24 has document 1's look at the mapping and RCU section, and 2.6.29's `isolation`.
-    pub const V2_6_22: Protocol = Protocol::named("2.6.22", V2_6_22);
+    V2_6_22 = "2.6.22";
 
-    /// Document 1: 2.6.22 with an RCU read section around every migration, and unmapped swap-cache
-    /// pages left alone.
-    pub const DOCUMENT_1: Protocol = Protocol::named("document-1", DOCUMENT_1);
+    /// Document 1: 2.6.22 with an RCU read section around every migration, which keeps the anon_vma
+    /// where no `mmap_sem` does (claim S1.2), and with unmapped pages of the swap cache left alone,
+    /// since they have no reverse map to follow (claim S1.1).
+    DOCUMENT_1 = "document-1";
 
     /// Document 2: 2.6.22 whose pages in the swap cache may be discarded by the host that it runs
-    /// on.
+    /// on: what such a page holds is on the swap device, too, so that the host need not write it
+    /// anywhere to have its memory.
     ///
     /// Read: patches 1, 2, 3 and 6 of 28 June 2007, on 2.6.22. Patch 5, look-ups that do not make a
     /// page stable, is `+swapin_lookup=nodiscard+volatile_try=neither`. Patch 4, for pages that are
     /// mapped writable, is not here.
-    pub const DOCUMENT_2: Protocol = Protocol::named("document-2", DOCUMENT_2);
+    DOCUMENT_2 = "document-2";
 
-    /// 2.6.29: a write fault waits for the page lock (claim S0.11).
+    /// 2.6.29: nothing is locked to look a page up in the swap cache or to give it to a device
+    /// (2.6.27); so who moves or removes a page takes its count to zero first, and nobody takes a
+    /// reference then (claim S3.13). A write fault waits for the page lock, for one that copied
+    /// instead lost what a device stored (claim S0.11). What document 1 and its series ask for is
+    /// in, of anonymous pages (claims S1.1, S1.2, S1.4, S1.7).
     ///
     /// Read in 2.6.29: `do_wp_page` (`wp_lock`, `cow_rmap`), `reuse_swap_page` (`reuse`),
     /// `try_to_free_swap` (`free_swap`), `do_swap_page` (`swap_free_order`, `swapin_recheck`),
@@ -250,13 +318,18 @@ impl Era {
     /// (`vma_adjust_lock`, `vm_end_lock`), `zap_pte_range` (`zap_flush`), x86's `gup_pte_range`
     /// (`gup_fast`), `try_to_unuse`, `shift_arg_pages` (`temporary_stack`; 2.6.24 has it, too).
     /// `isolation` is that of 2.6.24, and `fresh_anon_vma` that of 2.6.28, both read there.
-    pub const V2_6_29: Protocol = Protocol::named("2.6.29", V2_6_29);
+    V2_6_29 = "2.6.29";
 
-    /// Document 2 as it was posted again in March 2009, on 2.6.29. Read: the same patches, and the
-    /// functions of 2.6.29 that they change.
-    pub const DOCUMENT_2_2009: Protocol = Protocol::named("document-2-2009", DOCUMENT_2_2009);
+    /// Document 2 as it was posted again in March 2009, on 2.6.29. Pages of shared memory that are
+    /// in the swap cache are not volatile any more, since a discard does not find their entries
+    /// (claim S2.10), and the walk that unmaps a discarded page looks at each entry under its lock
+    /// (claim S2.6).
+    DOCUMENT_2_2009 = "document-2-2009";
 
-    /// 2.6.33: document 1's RCU section is in; the last kernel with one anon_vma a family.
+    /// 2.6.33: a bit says that the swap cache has a claim on a slot, so that nobody reads the slot
+    /// again while its page is on its way out (2.6.31, claim S0.6). Migration moves a page of the
+    /// swap cache that nothing maps (2.6.32), and follows its stale mapping afterwards (claim
+    /// S3.14). The last kernel with one anon_vma a family.
     ///
     /// Read in 2.6.33.3: `unmap_and_move` (`unmapped_page`, `anon_vma_life`, `rcu_scope`),
     /// `vma_adjust` (`vm_end_lock`, `vma_adjust_lock`), `swapcache_prepare` (`swap_has_cache`;
@@ -264,9 +337,11 @@ impl Era {
     /// `page_add_anon_rmap` (`rmap_again`), `do_swap_page` (`swap_free_order`, `swapin_recheck`),
     /// `reuse_swap_page`, `do_wp_page`, `try_to_unmap_one`, x86's `gup_pte_range` (`gup_fast`). The
     /// rest is that of 2.6.29.
-    pub const V2_6_33: Protocol = Protocol::named("2.6.33", V2_6_33);
+    V2_6_33 = "2.6.33";
 
-    /// 2.6.34: chains of anon_vmas, and no lock in `vma_adjust` (claim S3.1).
+    /// 2.6.34: chains of anon_vmas: each process has one of its own, so that what a child touches
+    /// first is looked for in its own VMAs alone. `vma_adjust` takes no lock of them, and a walk
+    /// beside it misses pages (claim S3.1).
     ///
     /// Read in 2.6.34: `anon_vma_clone`, `anon_vma_fork` and `unlink_anon_vmas` (`anon_vma_link`,
     /// `chain_lock`, `anon_vma_lock`), `vma_adjust` (`vma_adjust_lock`, which locks nothing),
@@ -274,10 +349,13 @@ impl Era {
     /// `unmap_and_move` (`unmapped_page`, `anon_vma_life`), `page_lock_anon_vma` (`lock_recheck`).
     /// The rest is that of 2.6.33. 2.6.35.3 is between this and 2.6.36: it has the latter's
     /// `anon_vma_life` and `unmapped_page`, and locks nothing in `vma_adjust` either.
-    pub const V2_6_34: Protocol = Protocol::named("2.6.34", V2_6_34);
+    V2_6_34 = "2.6.34";
 
-    /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and only a mapped page is
-    /// migrated through its anon_vma.
+    /// 2.6.36: the root's lock stands for the whole family (claim S3.7), and `vma_adjust` takes it,
+    /// so that no walk sees half of what it does (claims S3.1, S3.2). A reference keeps the
+    /// anon_vma during a migration, and only a mapped page is migrated through it, since that of
+    /// another may have gone (2.6.35, claims S1.3, S3.14). A fault looks again whether it has the
+    /// slot's page (claim S3.13).
     ///
     /// Read in 2.6.36: `page_lock_anon_vma` (`anon_vma_lock`, `lock_recheck`), `unmap_and_move`
     /// (`anon_vma_life`, `unmapped_page`), `vma_adjust` (`vma_adjust_lock`, `vm_end_lock`),
@@ -285,18 +363,22 @@ impl Era {
     /// `unlink_anon_vmas` (`chain_lock`, `anon_vma_put`), `try_to_unmap_anon` and `setup_arg_pages`
     /// (`temporary_stack`; 2.6.35.3 has them, too), `zap_pte_range`, `do_wp_page`, x86's
     /// `gup_pte_range`. The rest is that of 2.6.33.
-    pub const V2_6_36: Protocol = Protocol::named("2.6.36", V2_6_36);
+    V2_6_36 = "2.6.36";
 
-    /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section.
+    /// 2.6.38: a reference on the anon_vma, taken under its lock, instead of the RCU read section:
+    /// under the lock, of a page that is mapped, it is certain which one that is (claim S1.3).
     ///
     /// Read in 2.6.37 and 2.6.39.4, since of 2.6.38 no `mm` was at hand: `__page_lock_anon_vma`
     /// (`anon_vma_lock`, `lock_recheck`), `unmap_and_move` (`anon_vma_life`: 2.6.39 has it, 2.6.37
     /// has that of 2.6.36; that it came with 2.6.38 is from memory, and 1ce82b69e96c of January
     /// 2011), `unlink_anon_vmas` (`chain_lock`, `anon_vma_put`), `copy_vma` (`mremap_merge`).
-    pub const V2_6_38: Protocol = Protocol::named("2.6.38", V2_6_38);
+    V2_6_38 = "2.6.38";
 
-    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8), and the lock of an
-    /// anon_vma sleeps (3.0).
+    /// 3.7: the fallback to the next VMA's anon_vma is back (claim S3.8). The lock of an anon_vma
+    /// sleeps (3.0), and RCU read sections must not: who has to wait for it takes a reference, and
+    /// who frees an anon_vma waits until nobody has that lock (claim S3.7). mremap keeps walks out
+    /// where they could pass by an entry that moves (FINDING-47), and no neighbour without an
+    /// anon_vma grows over what it moves any more (3.0, FINDING-44).
     ///
     /// Read in 3.8 and 3.0.8, since no 3.7 was at hand: `__put_anon_vma` (`anon_vma_put`),
     /// `page_get_anon_vma` (`unmapped_put`, `anon_vma_life`), `lock_anon_vma_root` (`chain_lock`),
@@ -305,10 +387,13 @@ impl Era {
     /// `__unmap_and_move` (`unmapped_page`), `migration_entry_wait` (`migration_wait`), `unuse_pte`
     /// (`unuse_activate`). The lock is a mutex until 3.7 and an rwsem in 3.8; `expand_downwards`
     /// takes the page-table lock in 3.8.
-    pub const V3_7: Protocol = Protocol::named("3.7", V3_7);
+    V3_7 = "3.7";
 
-    /// 5.9: references decide about reuse again, a device's can be told from others, and fork
-    /// copies what it holds.
+    /// 5.9: references decide about reuse again, for who was given a page to read would see, by
+    /// mapcounts, what another process stores there later (PIN-2). A device's can be told from
+    /// others (5.6), and fork copies what it holds, so that the parent keeps that page (claim
+    /// S0.9). Reclaim flushes once a page and not once an entry (4.3), and swapoff goes address
+    /// space by address space, with no page locked (5.1).
     ///
     /// Read in 5.9.1, each choice of this era and those that it has in common with 3.7:
     /// `__put_anon_vma`, `page_get_anon_vma`, `__migration_entry_wait`, `do_wp_page`,
@@ -316,10 +401,11 @@ impl Era {
     /// `gup_pte_range`, `copy_present_page`, `try_to_unmap_one`, `try_to_unuse`, `unuse_pte`,
     /// `migrate_page_move_mapping`, `__unmap_and_move`, `map_pte`, `expand_downwards`. Fork takes
     /// the reference and counts the mapping before it write-protects, here after.
-    pub const V5_9: Protocol = Protocol::named("5.9", V5_9);
+    V5_9 = "5.9";
 
-    /// 5.10: reclaim leaves alone what a device holds. So do its stable releases; 5.10 itself does
-    /// not.
+    /// 5.10, as its stable releases have it: reclaim leaves alone what a device holds, and while
+    /// fork write-protects entries, no page is given away without a lock, or the parent would lose
+    /// what is pinned in between (claim S0.9). 5.10 itself does neither.
     ///
     /// Read in 5.10.262: `shrink_page_list` (`swap_pinned`), `free_swap_cache` (`free_swap`),
     /// `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page` (`reuse`, `wp_lock`),
@@ -328,20 +414,23 @@ impl Era {
     /// `migrate_page_move_mapping` (`move_mapping`), `page_get_anon_vma` (`anon_vma_life`),
     /// `__vma_adjust` (`vma_adjust_lock`, `vm_end_lock`), `expand_downwards` (`expand_lock`).
     /// Measured on 5.10.223, as far as SPEC.md §9 says that it can be. The rest is that of 5.9.
-    pub const V5_10: Protocol = Protocol::named("5.10", V5_10);
+    V5_10 = "5.10";
 
     /// 5.19: a bit says whether a page belongs to one process alone, and what a device holds keeps
-    /// it.
+    /// it: whoever else looks at the page takes a reference, and by references alone the process
+    /// would get a copy (claims S0.1, S0.3). Who waits for a migration takes none, since that made
+    /// it fail (claim S1.6); swapoff waits for faults that are under way (claim S0.10).
     ///
     /// Read in 5.19.0, each choice of this era: `do_wp_page`, `try_to_unmap_one` and
     /// `try_to_migrate_one`, `do_swap_page` and `should_try_to_free_swap`, `free_swap_cache`,
     /// `gup_must_unshare`, `migration_entry_wait_on_locked`, `unuse_pte`, `remove_migration_pte`,
     /// `move_to_new_folio`, `shrink_page_list`, `lockless_pages_from_mm`, `copy_present_page`,
     /// `folio_migrate_mapping`.
-    pub const V5_19: Protocol = Protocol::named("5.19", V5_19);
+    V5_19 = "5.19";
 
-    /// 6.1: a stack grows under `mmap_sem` held for writing, and what comes back beside the swap
-    /// cache claims its slot: both as its stable releases have it.
+    /// 6.1, as its stable releases have it: a stack grows under `mmap_sem` held for writing, so
+    /// that no VMA changes beside a fault any more (claim S3.16), and what comes back beside the
+    /// swap cache claims its slot, so that two faults do not both read it (claim S3.13).
     ///
     /// Read in 6.1.192: `shrink_folio_list` (`swap_pinned`), `free_swap_cache` (`free_swap`),
     /// `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page` (`reuse`, `wp_lock`),
@@ -352,10 +441,11 @@ impl Era {
     /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `__vma_adjust` (`vma_adjust_lock`,
     /// `vm_end_lock`), `expand_downwards` (`expand_lock`). Measured on 6.1.192, as far as SPEC.md
     /// §9 says that it can be. The rest is that of 5.19.
-    pub const V6_1: Protocol = Protocol::named("6.1", V6_1);
+    V6_1 = "6.1";
 
     /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to
-    /// the process alone; so is what mprotect makes writable (6.2).
+    /// the process alone, and so is what mprotect makes writable (6.2): its first store faults no
+    /// more. That lets a device store into what no entry says is dirty (claim S0.1).
     ///
     /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `can_change_pte_writable`
     /// (`mprotect_write`; in 6.12.117), `free_swap_cache` and `folio_free_swap` (`free_swap`),
@@ -366,9 +456,12 @@ impl Era {
     /// (`move_mapping`), `folio_get_anon_vma` (`anon_vma_life`), `init_multi_vma_prep`
     /// (`vma_adjust_lock`), `expand_downwards` (`expand_lock`). Measured on 6.12.117, as far as
     /// SPEC.md §9 says that it can be. The rest is that of 5.19.
-    pub const V6_12: Protocol = Protocol::named("6.12", V6_12);
+    V6_12 = "6.12";
 
-    /// 6.18: who looks a page up in the swap cache does not look again.
+    /// 6.18: who looks a page up in the swap cache does not look again; he compares when he has it
+    /// locked, and so swapoff has to (claim S0.10). An unmap drains no pagevec (claim S0.3), and a
+    /// VMA that grows at the place to which mremap moves is linked to the old one's anon_vmas
+    /// (6.18.8, FINDING-44).
     ///
     /// Read in 6.18.35, each choice of 6.12: `do_swap_page`, `should_try_to_free_swap`,
     /// `folio_matches_swap_entry`, `do_wp_page`, `wp_can_reuse_anon_folio`, `wp_page_copy`,
@@ -380,10 +473,11 @@ impl Era {
     /// `__swap_duplicate`, `swap_cache_get_folio`, `exit_mmap`, `unmap_region` and
     /// `zap_page_range_single_batched` (`zap_drain`). Measured on 6.18.44 and 6.18.15, as far as
     /// SPEC.md §9 says that it can be, and on 6.18.44 with two operations at once.
-    pub const V6_18: Protocol = Protocol::named("6.18", V6_18);
+    V6_18 = "6.18";
 
-    /// 7.3: only the swap entry says that a page which comes back belongs to one process alone, and
-    /// the slot is given back after the store.
+    /// 7.3: only the swap entry, and no count, says that a page which comes back belongs to one
+    /// process alone, and the slot is given back once the page is mapped. Every page comes back
+    /// through the swap cache, and who looks it up there looks again.
     ///
     /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`,
     /// `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio` (`reuse`, `wp_lock`),
@@ -398,42 +492,7 @@ impl Era {
     /// `zap_nonpresent_ptes` and `swap_put_entries_direct` (`zap_swap`), and where pagevecs are
     /// drained (`zap_drain`).
     /// Measured on 7.3.4, as far as SPEC.md §9 says that it can be. The rest is that of 5.19.
-    pub const V7_3: Protocol = Protocol::named("7.3", V7_3);
-
-    const ALL: [Protocol; 23] = [
-        Self::RMAP_10,
-        Self::DOCUMENT_4,
-        Self::V2_6_7,
-        Self::V2_6_11,
-        Self::DOCUMENT_0,
-        Self::V2_6_13,
-        Self::V2_6_22,
-        Self::DOCUMENT_1,
-        Self::DOCUMENT_2,
-        Self::V2_6_29,
-        Self::DOCUMENT_2_2009,
-        Self::V2_6_33,
-        Self::V2_6_34,
-        Self::V2_6_36,
-        Self::V2_6_38,
-        Self::V3_7,
-        Self::V5_9,
-        Self::V5_10,
-        Self::V5_19,
-        Self::V6_1,
-        Self::V6_12,
-        Self::V6_18,
-        Self::V7_3,
-    ];
-
-    /// All of them, oldest first.
-    pub fn all() -> Vec<Protocol> {
-        Self::ALL.to_vec()
-    }
-
-    fn called(name: &str) -> Option<Protocol> {
-        Self::ALL.into_iter().find(|protocol| protocol.base == name)
-    }
+    V7_3 = "7.3";
 }
 
 const RMAP_10: Rules = Rules {

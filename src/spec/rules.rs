@@ -981,7 +981,7 @@ rules! {
         Root = "root",
     }
     /// What swapoff holds while it copies a page that is known by another address (rule
-    /// [`SwapinClash`], claim S4.9).
+    /// `swapin_clash`, claim S4.9).
     unuse_copy: UnuseCopy {
         /// The page lock: `do_wp_page` tries for it, and copies since it does not get it (document
         /// 4).

@@ -39,18 +39,25 @@ proptest! {
         let name = protocol.to_string();
         prop_assert_eq!(&parse(&name), &protocol);
         prop_assert_eq!(parse(&name).to_string(), name.clone(), "a name is its own name");
-        let changes = |from: &Protocol| from.rules.choices().iter().zip(protocol.rules.choices()).filter(|(a, b)| **a != *b).count();
+        let changes = |from: &Protocol| {
+            let both = from.rules.choices().into_iter().zip(protocol.rules.choices());
+            both.filter(|(a, b)| a != b).count()
+        };
         let fewest = Era::all().iter().map(changes).min();
         prop_assert_eq!(Some(name.matches('+').count()), fewest, "{}", name);
     }
 
     /// Neither the order matters, nor what is made from, nor a choice that changes nothing.
     #[test]
-    fn spellings_of_the_same_choices_are_the_same_protocol((base, choices) in choices(), other in prop::sample::select(Era::all())) {
+    fn spellings_of_the_same_choices_are_the_same_protocol(
+        (base, choices) in choices(),
+        other in prop::sample::select(Era::all()),
+    ) {
         let protocol = parse(&spelled(&base.to_string(), &choices));
         let backwards: Vec<_> = choices.iter().rev().copied().collect();
         let all = protocol.rules.choices();
-        for text in [spelled(&base.to_string(), &backwards), spelled(&base.to_string(), &all), spelled(&other.to_string(), &all)] {
+        let [base, other] = [base, other].map(|protocol| protocol.to_string());
+        for text in [spelled(&base, &backwards), spelled(&base, &all), spelled(&other, &all)] {
             let same = parse(&text);
             prop_assert_eq!(&same, &protocol);
             prop_assert_eq!(HashSet::from([same.clone(), protocol.clone()]).len(), 1);
@@ -70,8 +77,10 @@ fn a_kernel_that_makes_the_same_choices_lends_its_name() {
             "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
         ),
         (
-            "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep+lock_recheck=mapped+unuse_address=root",
-            "2.6.36+anon_vma_life=rcu+unmapped_page=move+temporary_stack=unmarked+swapin_recheck=entry",
+            "2.6.34+anon_vma_lock=root+vma_adjust_lock=vma+rmap_again=keep\
+             +lock_recheck=mapped+unuse_address=root",
+            "2.6.36+anon_vma_life=rcu+unmapped_page=move+temporary_stack=unmarked\
+             +swapin_recheck=entry",
         ),
         // Of kernels that are as near, the one that was meant.
         ("2.6.36+anon_vma_life=rcu-mapped", "2.6.36+anon_vma_life=rcu-mapped"),
@@ -144,7 +153,8 @@ fn ten_spellings_of_one_question_have_one_answer() {
     let by_hand = [
         "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
         "2.6.34+reuse=reuse-swap-page+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
-        "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma+unuse_address=any",
+        "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart\
+         +shared_mapping=oldest+vma_adjust_lock=vma+unuse_address=any",
     ];
     for text in from_everywhere.iter().map(String::as_str).chain(by_hand) {
         assert_eq!(answer(text), first, "{text}");

@@ -1,6 +1,7 @@
 //! The parts of SPEC.md, and of its appendix, that are generated.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 /// Where they stand.
@@ -37,6 +38,9 @@ pub fn generated(part: &str, content: &str) {
 
 /// The same; what is wrong, if it is.
 pub fn stands(part: &str, content: &str) -> Result<(), String> {
+    // Two tests may rewrite one file.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
     let (file, text, from) = FILES
         .iter()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lockwalk::spec::{Claim, Rules};
+use lockwalk::spec::{Claim, Rules, Topic};
 use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::{
     Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races,
@@ -74,12 +74,17 @@ fn fingerprint(text: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// One test, because each part rewrites the same file.
+/// What is written down in `src/spec`, with who is told apart by it: that needs no execution.
 #[test]
-fn generated_parts_are_what_the_code_says() {
+fn clauses_rules_and_protocols_are_what_the_code_says() {
     generated("clauses", &clauses());
     generated("rules", &rules());
     generated("protocols", &protocols());
+}
+
+/// What executions show.
+#[test]
+fn generated_parts_are_what_the_code_says() {
     for (_, race, protocol) in SHOWN {
         let is = |(case, outcome): &(Case, Outcome)| {
             case.0.id() == race && case.1.to_string() == protocol && outcome.witness.is_some()
@@ -110,7 +115,11 @@ fn every_finding_has_its_day() {
         let day = said.split_once(".* ").map_or("", |(day, _)| day);
         let words: Vec<_> = day.split(' ').collect();
         assert!(
-            matches!(words[..], [day, _, year] if day.parse().is_ok_and(|day: u8| day < 32) && year.starts_with("20")),
+            matches!(
+                words[..],
+                [day, _, year]
+                    if day.parse().is_ok_and(|day: u8| day < 32) && year.starts_with("20")
+            ),
             "FINDING-{number} has no day"
         );
     }
@@ -255,32 +264,35 @@ fn known(race: &Race, protocol: &Protocol) -> Option<Outcome> {
 fn clauses() -> String {
     let sites = sites();
     let mut out = String::new();
-    for &clause in Clause::ALL {
-        let (id, kind, text) = (clause.id(), clause.kind(), clause.text());
-        let dies: Vec<_> = races::all()
-            .iter()
-            .filter(|race| race.cases().iter().any(|&(_, d)| violates(d) == Some(clause)))
-            .map(|r| r.id().to_owned())
-            .collect();
-        let at = sites.get(&clause).map(Vec::as_slice).unwrap_or_default();
-        let mut files: Vec<_> = at
-            .iter()
-            .filter_map(|site| site.split_once(':'))
-            .map(|(file, _)| format!("`{file}`"))
-            .collect();
-        files.dedup();
-        write!(
-            out,
-            "### {id}\n\n{text}\n\n{} · evaluated in {}",
-            format!("{kind:?}").to_lowercase(),
-            files.join(", ")
-        )
-        .expect("a string");
-        let broken = broken_by(&dies, &kills(clause));
-        write!(out, "{}{broken}\n\n", if broken.is_empty() { "" } else { " · broken by " })
-            .expect("a string");
+    for (title, rationale, of_family) in Clause::FAMILIES {
+        write!(out, "### {title}\n\n{rationale}\n\n").expect("a string");
+        of_family.iter().for_each(|&clause| out += &one_clause(clause, &sites));
     }
     out
+}
+
+fn one_clause(clause: Clause, sites: &BTreeMap<Clause, Vec<String>>) -> String {
+    let dies: Vec<_> = races::all()
+        .iter()
+        .filter(|race| race.cases().iter().any(|&(_, d)| violates(d) == Some(clause)))
+        .map(|r| r.id().to_owned())
+        .collect();
+    let at = sites.get(&clause).map(Vec::as_slice).unwrap_or_default();
+    let mut files: Vec<_> = at
+        .iter()
+        .filter_map(|site| site.split_once(':'))
+        .map(|(file, _)| format!("`{file}`"))
+        .collect();
+    files.dedup();
+    let broken = broken_by(&dies, &kills(clause));
+    format!(
+        "#### {clause}\n\n**{}** {}\n\n{} · evaluated in {}{}{broken}\n\n",
+        clause.text(),
+        clause.why(),
+        format!("{:?}", clause.kind()).to_lowercase(),
+        files.join(", "),
+        if broken.is_empty() { "" } else { " · broken by " }
+    )
 }
 
 /// A mutant of the sweep, the case in which it violates one clause and no other, and how many
@@ -331,30 +343,87 @@ fn violates(documented: Documented) -> Option<Clause> {
 }
 
 fn rules() -> String {
-    let mut out = String::from("| rule | arms |\n| --- | --- |\n");
-    for (rule, arms) in Rules::catalogue() {
-        writeln!(
-            out,
-            "| `{rule}` | {} |",
-            arms.iter().map(|arm| format!("`{arm}`")).collect::<Vec<_>>().join(" ")
-        )
-        .expect("a string");
+    let (texts, mut out) = (Rules::texts(), String::new());
+    for topic in Topic::ALL {
+        writeln!(out, "#### Rules: {}\n", topic.title).expect("a string");
+        for name in topic.rules {
+            let (rule, text, arms) =
+                texts.iter().find(|(rule, ..)| rule == name).expect("a topic has rules");
+            let apart = told_apart(rule);
+            let apart =
+                if apart.is_empty() { String::new() } else { format!(" *{}*", apart.join(", ")) };
+            let mut lines = wrapped(&format!("**`{rule}`** {text}{apart}"), "") + "\n";
+            for (arm, text) in arms {
+                let whose = match &Topic::whose(rule, arm)[..] {
+                    [] => "none".to_owned(),
+                    protocols => protocols.join(", "),
+                };
+                lines += &wrapped(&format!("- `{arm}` ({whose}): {text}"), "  ");
+            }
+            writeln!(out, "{lines}").expect("a string");
+        }
     }
+    let of_topics = Topic::ALL.iter().flat_map(|topic| topic.rules);
+    let known: Vec<_> = texts.iter().map(|(rule, ..)| rule).collect();
+    for rule in &known {
+        assert_eq!(of_topics.clone().filter(|of| of == rule).count(), 1, "{rule}: one topic");
+    }
+    assert_eq!(of_topics.count(), known.len());
     out
+}
+
+/// The races of which two cases differ in this rule alone, and in what comes out.
+fn told_apart(rule: &str) -> Vec<String> {
+    let only = |one: &Protocol, other: &Protocol| {
+        let both = one.rules.choices().into_iter().zip(other.rules.choices());
+        both.filter(|(ours, theirs)| ours != theirs).map(|((name, _), _)| name).eq([rule])
+    };
+    let tells = |race: &&Race| {
+        race.cases().iter().any(|(one, came)| {
+            race.cases()
+                .iter()
+                .any(|(other, out)| violates(*came) != violates(*out) && only(one, other))
+        })
+    };
+    races::all().iter().filter(tells).map(|race| race.id().to_owned()).collect()
+}
+
+/// In lines of at most 100 columns, each but the first behind `hang`.
+fn wrapped(text: &str, hang: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > 100 {
+            write!(out, "\n{hang}{word}").expect("a string");
+            column = hang.len() + width;
+        } else {
+            let between = if column > 0 { " " } else { "" };
+            write!(out, "{between}{word}").expect("a string");
+            column += between.len() + width;
+        }
+    }
+    out + "\n"
 }
 
 fn protocols() -> String {
     let mut out = String::new();
-    let mut before: Vec<(&str, &str)> = Vec::new();
-    for protocol in Era::all() {
-        let choices = protocol.rules.choices();
-        let new: Vec<_> = choices
-            .iter()
-            .filter(|choice| !before.contains(choice))
-            .map(|(rule, arm)| format!("`{rule}={arm}`"))
-            .collect();
-        writeln!(out, "- **{protocol}**: {}", new.join(", ")).expect("a string");
-        before = choices;
+    for (protocol, text) in Era::texts() {
+        let name = protocol.to_string();
+        let says = text.strip_prefix(&name).map_or_else(|| format!(": {text}"), str::to_owned);
+        let changes = match Era::before(&protocol) {
+            None => format!("The oldest; `lockwalk list {name}` prints its choices."),
+            Some(before) => {
+                let both = before.rules.choices().into_iter().zip(protocol.rules.choices());
+                let changed = both
+                    .filter(|(old, new)| old != new)
+                    .map(|((rule, old), (_, new))| format!("`{rule}` `{old}` → `{new}`"));
+                format!("Against {before}: {}.", changed.collect::<Vec<_>>().join(", "))
+            }
+        };
+        for paragraph in [format!("**{name}**{says}"), changes] {
+            writeln!(out, "{}", wrapped(&paragraph, "")).expect("a string");
+        }
     }
     out
 }

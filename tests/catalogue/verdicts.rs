@@ -55,8 +55,8 @@ fn every_verdict_is_the_documented_one() {
     stand(&TOLD.files);
 }
 
-/// The files of `witnesses/`, with their text, and in which of them a race under a protocol is told.
-/// Where a race goes the same way under several protocols, the first of them stands for all.
+/// The files of `witnesses/`, with their text, and in which of them a race under a protocol is
+/// told. Where a race goes the same way under several protocols, the first of them stands for all.
 struct Told {
     files: BTreeMap<PathBuf, String>,
     place: BTreeMap<(String, String), PathBuf>,
@@ -212,7 +212,11 @@ fn replays((race, protocol, documented): &Case, witness: &Witness) {
 
 #[track_caller]
 fn golden(name: &str, text: &str) {
-    insta::with_settings!({ snapshot_path => "golden", prepend_module_to_snapshot => false, omit_expression => true }, {
+    insta::with_settings!({
+        snapshot_path => "golden",
+        prepend_module_to_snapshot => false,
+        omit_expression => true
+    }, {
         insta::assert_snapshot!(name, text);
     });
 }

@@ -48,7 +48,8 @@ const V2_6_11: [&str; 3] =
 const TRYLOCK_RESTART: [&str; 3] = [
     "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=trylock-restart",
     "2.6.34+rmap_walk_lock=trylock-restart+vma_adjust_lock=vma",
-    "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart+shared_mapping=oldest+vma_adjust_lock=vma+unuse_address=any",
+    "2.6.33+anon_vma_link=chained+rmap_walk_lock=trylock-restart\
+     +shared_mapping=oldest+vma_adjust_lock=vma+unuse_address=any",
 ];
 
 /// A violation ends its execution early, so how many there are depends on how the exploration is

@@ -322,7 +322,8 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         ),
         (
             "explain S3.1 --memory arm",
-            "error: invalid value 'arm' for '--memory <MODEL>' [possible values: sc, tso, pso, weak]",
+            "error: invalid value 'arm' for '--memory <MODEL>' [possible values: sc, tso, \
+             pso, weak]",
         ),
         (
             "check --engine pct --depth 1001",
@@ -553,8 +554,24 @@ fn the_list_names_everything() {
         assert!(text.contains(&format!("  {} · {}\n", race.id(), race.title())), "{text}");
     }
     for clause in lockwalk::Clause::ALL {
-        assert!(text.contains(clause.text()), "{text}");
+        assert!(text.contains(clause.text()) && text.contains(clause.why()), "{text}");
     }
+    for (protocol, says) in lockwalk::Era::texts() {
+        assert!(says.len() > 80 && text.contains(&format!("\n  {protocol}  {says}\n")), "{says}");
+    }
+}
+
+/// A document is told by the kernel that it changes, and so is the kernel behind it.
+#[test]
+fn a_protocol_is_told_by_what_it_changed() {
+    let text = good("list protocols");
+    let of = |name: &str| {
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(&format!("  {name}  ")));
+        lines.next().expect("it is listed");
+        lines.take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>()
+    };
+    assert_eq!(of("document-2"), ["hinting=volatile", "remove_mapping=count"]);
+    assert!(!of("2.6.29").iter().any(|choice| choice.starts_with("hinting=")), "{text}");
 }
 
 #[test]
@@ -564,7 +581,7 @@ fn the_list_can_be_of_some_names_only() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
-    assert_eq!(good("list MIG-1").lines().count(), 3);
+    assert_eq!(good("list MIG-1").lines().count(), 4);
     assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
     assert_eq!(
         refused("list MIG1"),

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, Once};
 
 use lockwalk::mm::Setup;
+use lockwalk::spec::Rmap;
 use lockwalk::sync::{Taken, watch};
 use lockwalk::witness::{INAPPLICABLE, StepKind};
 use lockwalk::{Era, Method, Options, Protocol, Race, races};
 
+use super::lives::{self, Change, Lives};
 use super::marked::{Marked, Step};
 
 /// So many of each race.
@@ -40,79 +42,10 @@ struct Watcher {
     /// The stacks of what the CPU did before and of what it does now, with what it held between the
     /// two, and what it does.
     seen: BTreeSet<(Stack, Stack, Held, Option<Access>)>,
-    /// How far the execution is, and what is known of whose state changes are followed, by name.
+    /// How far the execution is, and what is known of those whose lives are followed.
     last: usize,
-    states: HashMap<String, &'static str>,
+    lives: Lives,
     changes: BTreeSet<(&'static str, Change, Stack)>,
-}
-
-/// From which state to which.
-pub type Change = (&'static str, &'static str);
-
-/// What something is whose life is followed, as its name's class and its value tell: which life
-/// that is, and the state.
-fn state(class: &str, value: &str) -> Option<(&'static str, &'static str)> {
-    match class {
-        "pte[mm:]" => Some((
-            "page-table entry",
-            match value {
-                "none" => "none",
-                _ if value.starts_with("mig(") => "migration",
-                _ if value.starts_with("swap(") => "swap",
-                _ if value.contains(" rw") => "writable",
-                _ if value.contains(" ro") => "read_only",
-                _ => return None, // that it is flushed does not say what is there
-            },
-        )),
-        "P.host" => Some((
-            "host",
-            match value.split(", ").collect::<Vec<_>>()[..] {
-                ["unused", ..] => "unused",
-                [.., "discarded"] => "discarded",
-                ["stable", ..] => "stable",
-                _ => "volatile",
-            },
-        )),
-        "swap().has_cache" => Some((
-            "swap cache claim",
-            match value {
-                "0" => "none",
-                "1" => "on_its_way",
-                _ => "cached",
-            },
-        )),
-        _ => None,
-    }
-}
-
-impl Watcher {
-    /// Something is read or stored: what it was before is known if somebody has looked before.
-    fn follow(&mut self, taken: &Taken<'_>, stack: &Stack) {
-        if taken.step < self.last {
-            // A new execution.
-            self.states.clear();
-            self.before.clear();
-        }
-        self.last = taken.step;
-        let Some(object) = taken.object else { return };
-        let Some((name, value)) =
-            taken.text.split_once(" := ").or_else(|| taken.text.split_once(" is "))
-        else {
-            return;
-        };
-        let Some((life, now)) = state(&object.class(), value) else { return };
-        // Who allocates the frame again makes it stable without a step.
-        let before = if now == "unused" {
-            self.states.remove(name)
-        } else {
-            self.states.insert(name.to_owned(), now)
-        };
-        if let Some(before) =
-            before.filter(|before| *before != now && taken.kind == StepKind::Store)
-        {
-            self.changes.insert((life, (before, now), stack.clone()));
-        }
-    }
 }
 
 thread_local! {
@@ -120,12 +53,31 @@ thread_local! {
 }
 
 fn looks(taken: &Taken<'_>) {
+    let change = WATCHER.with_borrow_mut(|watcher| {
+        if taken.step < watcher.last {
+            // A new execution.
+            watcher.lives = Lives::default();
+            watcher.before.clear();
+        }
+        watcher.last = taken.step;
+        watcher.lives.follow(taken)
+    });
+    let is_step = taken.kind != StepKind::Note || taken.object.is_some();
+    if !is_step && change.is_none() {
+        return;
+    }
     let mut stack = Vec::new();
     backtrace::trace(|frame| {
         stack.push(frame.ip() as usize);
         true
     });
     stack.reverse();
+    if let Some((life, change)) = change {
+        WATCHER.with_borrow_mut(|watcher| watcher.changes.insert((life, change, stack.clone())));
+    }
+    if !is_step {
+        return;
+    }
     let mut held = Held::new();
     for (name, shared) in &taken.held {
         let lock = lock(&name.class(), *shared);
@@ -140,7 +92,6 @@ fn looks(taken: &Taken<'_>) {
         held.insert("RCU".into());
     }
     WATCHER.with_borrow_mut(|watcher| {
-        watcher.follow(taken, &stack);
         let before = watcher.before.insert(taken.cpu, (taken.step, stack.clone(), held));
         let (stack_before, held_before) = match before {
             Some((step, stack, held)) if step < taken.step => (stack, held),
@@ -175,20 +126,37 @@ fn lock(class: &str, shared: bool) -> String {
 /// How a variable is used.
 #[derive(Default)]
 pub struct Used {
-    /// What was held at each store.
-    stores: BTreeSet<Held>,
+    /// Which function has stored to it, and what it held then.
+    stores: BTreeSet<(String, Held)>,
     /// Which function has read it, and what it held then.
     loads: BTreeSet<(String, Held)>,
 }
 
 impl Used {
-    /// What was held at every store.
+    /// What was held at every store, as far as anything was.
     pub fn written_under(&self) -> String {
-        in_order(self.every_store())
+        let every = self.every_store();
+        if every == BTreeSet::from(["mmap_sem".to_owned()])
+            && let Some(lock) = self.hits("mmap_sem (write)")
+        {
+            return format!("mmap_sem (write), or mmap_sem and {lock}");
+        }
+        if !every.is_empty() {
+            return in_order(every);
+        }
+        if let Some((outer, inner)) = self.either() {
+            return format!("{outer} or {inner}");
+        }
+        match self.alone() {
+            Some((alone, others)) => {
+                format!("{}, but nothing in `{alone}`", in_order(others.every_store()))
+            }
+            None => String::new(),
+        }
     }
 
     fn every_store(&self) -> Held {
-        let mut sets = self.stores.iter().map(any_mode);
+        let mut sets = self.stores.iter().map(|(_, held)| any_mode(held));
         let first = sets.next().unwrap_or_default();
         let mut all = sets.fold(first, |all, held| all.intersection(&held).cloned().collect());
         if all.iter().any(|lock| lock.starts_with("mmap_sem (")) {
@@ -197,17 +165,55 @@ impl Used {
         all
     }
 
+    /// Two locks of which each store was under one; of several such pairs, the innermost.
+    fn either(&self) -> Option<(&'static str, &'static str)> {
+        let locks = ORDER.iter().rev().filter(|lock| **lock != "RCU");
+        locks.clone().find_map(|inner| self.hits(inner).map(|outer| (outer, *inner)))
+    }
+
+    /// The innermost lock that was held at every store at which `lock` was not.
+    fn hits(&self, lock: &str) -> Option<&'static str> {
+        let is_other = |other: &&&str| !lock.starts_with(**other) && **other != "RCU";
+        let locks = ORDER.iter().rev().filter(is_other);
+        let others = || self.stores.iter().filter(|(_, held)| !any_mode(held).contains(lock));
+        let (any, all) = (others().next().is_some(), others().count() == self.stores.len());
+        locks
+            .copied()
+            .find(|other| any && !all && others().all(|(_, held)| any_mode(held).contains(*other)))
+    }
+
+    /// The one function that stores and holds nothing, and how the others do it, if there are some.
+    fn alone(&self) -> Option<(&str, Used)> {
+        let (function, _) = self.stores.iter().find(|(_, held)| held.is_empty())?;
+        let stores: BTreeSet<_> =
+            self.stores.iter().filter(|(other, _)| other != function).cloned().collect();
+        let functions: BTreeSet<_> = stores.iter().map(|(function, _)| function).collect();
+        let several = functions.len() > 1;
+        let others = Used { stores, loads: BTreeSet::new() };
+        (several && !others.every_store().is_empty()).then_some((function, others))
+    }
+
     /// Is it written at all?
     pub fn is_written(&self) -> bool {
         !self.stores.is_empty()
     }
 
-    /// Who reads it, and holds none of what is held at every store.
+    /// Who reads it, and holds none of what is held at stores.
     pub fn read_without(&self) -> BTreeSet<&str> {
-        let every = self.every_store();
+        let mut locks = self.every_store();
+        if let (true, Some((outer, inner))) = (locks.is_empty(), self.either()) {
+            locks = [outer, inner].map(str::to_owned).into();
+        }
+        if let (true, Some((_, others))) = (locks.is_empty(), self.alone()) {
+            locks = others.every_store();
+        }
+        // Whoever reads under mmap_sem keeps those out who have it for writing.
+        if locks.remove("mmap_sem (write)") {
+            locks.insert("mmap_sem".to_owned());
+        }
         self.loads
             .iter()
-            .filter(|(_, held)| any_mode(held).is_disjoint(&every))
+            .filter(|(_, held)| any_mode(held).is_disjoint(&locks))
             .map(|(function, _)| &**function)
             .collect()
     }
@@ -350,9 +356,13 @@ fn stories() -> Vec<Race> {
 pub fn under(protocol: &Protocol, marked: &Marked) -> Ran {
     static WATCHES: Once = Once::new();
     WATCHES.call_once(|| watch(looks));
-    // Where nothing is said to the host, a race whose world begins with that makes no sense.
+    // Where nothing is said to the host, a race whose world begins with that makes no sense; and
+    // where pages are found by anonmm, one whose world has anon_vmas.
     let speaks = |race: &Race| {
-        race.cases().iter().any(|(case, _)| case.rules.hinting == protocol.rules.hinting)
+        race.cases().iter().any(|(case, _)| {
+            case.rules.hinting == protocol.rules.hinting
+                && [case.rules.rmap, Rmap::AnonVma].contains(&protocol.rules.rmap)
+        })
     };
     let races: Vec<_> = races::all().into_iter().chain(stories()).filter(speaks).collect();
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Watcher::default()));
@@ -382,6 +392,8 @@ pub fn under(protocol: &Protocol, marked: &Marked) -> Ran {
 
 /// Runs a race, unless it says of itself that it makes no sense under the protocol.
 fn looked_at(race: &Race, protocol: &Protocol) {
+    // Nothing is known of its executions, whatever was before.
+    WATCHER.with_borrow_mut(|watcher| watcher.last = usize::MAX);
     let run = || {
         race.check_with(
             protocol,
@@ -419,10 +431,11 @@ impl Ran {
             }
             if let Some((variable, store)) = access {
                 let used = self.used.entry(variable).or_default();
-                match (store, now.last().and_then(|frame| frame.function.clone())) {
-                    (true, _) => _ = used.stores.insert(held),
-                    (false, Some(function)) => _ = used.loads.insert((function, held)),
-                    (false, None) => {}
+                let function = now.last().and_then(|frame| frame.function.clone());
+                match function {
+                    Some(function) if store => _ = used.stores.insert((function, held)),
+                    Some(function) => _ = used.loads.insert((function, held)),
+                    None => {}
                 }
             }
         }
@@ -432,8 +445,13 @@ impl Ran {
                 .iter()
                 .rev()
                 .find_map(|frame| frame.begins)
+                .filter(|_| life != "anonmm") // the steps are those of kernels that have none
                 .map(|step| self.names[step].clone());
-            let by = step.or_else(|| stack.last().and_then(|frame| frame.function.clone()));
+            let functions = || stack.iter().rev().filter_map(|frame| frame.function.as_deref());
+            let Some(change) = lives::meant(change, functions().next()) else { continue };
+            let by = step.or_else(|| {
+                functions().find(|name| !lives::MEANS.contains(name)).map(str::to_owned)
+            });
             self.lives.entry(life).or_default().entry(change).or_default().extend(by);
         }
     }

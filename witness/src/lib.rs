@@ -31,7 +31,10 @@
 //! };
 //! assert_eq!(outcome.verdict(), Verdict::Never);
 //! assert!(outcome.as_documented());
-//! assert_eq!(render::line(&outcome), "S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s");
+//! assert_eq!(
+//!     render::line(&outcome),
+//!     "S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s"
+//! );
 //! ```
 //!
 //! [`render`] draws them: kernel columns for a terminal or a mail, a verdict table, SVG, Mermaid

@@ -24,8 +24,8 @@ pub struct Witness {
     pub what: String,
     /// Who found it, and what that finding is worth.
     pub found: Found,
-    /// Switches away from a CPU that could have run on; under TSO and PSO also the stores that their
-    /// own CPU overtakes.
+    /// Switches away from a CPU that could have run on; under TSO and PSO also the stores that
+    /// their own CPU overtakes.
     pub preemptions: u32,
     /// All switches, those from a blocked or finished CPU included.
     pub switches: u32,

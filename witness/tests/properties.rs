@@ -216,7 +216,11 @@ proptest! {
     }
 
     #[test]
-    fn table_fits(outcomes in proptest::collection::vec(outcome(), 0..6), width in 0_usize..160, style in style()) {
+    fn table_fits(
+        outcomes in proptest::collection::vec(outcome(), 0..6),
+        width in 0_usize..160,
+        style in style(),
+    ) {
         check_lines(&render::table(&outcomes, 4.1, width, style), width, style)?;
         for outcome in &outcomes {
             prop_assert_eq!(render::line(outcome).lines().count(), 1);

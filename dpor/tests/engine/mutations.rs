@@ -26,7 +26,8 @@ macro_rules! needed {
         $(
             #[test]
             fn $name() {
-                let (seed, fault) = killed(Rule::$rule, $from).expect("some program shows that the rule is needed");
+                let (seed, fault) = killed(Rule::$rule, $from)
+                    .expect("some program shows that the rule is needed");
                 eprintln!("{:?}: seed {seed}: {fault}", Rule::$rule);
             }
         )*

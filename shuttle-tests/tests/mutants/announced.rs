@@ -218,7 +218,10 @@ impl<'ast> Visit<'ast> for Methods {
 
 /// Does it say how a step is ordered, and not which access it is?
 fn is_order(argument: &Expr) -> bool {
-    matches!(argument, Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Order"))
+    matches!(
+        argument,
+        Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Order")
+    )
 }
 
 fn is_test(module: &ItemMod) -> bool {
@@ -227,7 +230,11 @@ fn is_test(module: &ItemMod) -> bool {
 
 /// Is it one that only says what a step is?
 fn makes_steps(signature: &Signature) -> bool {
-    matches!(&signature.output, ReturnType::Type(_, kind) if matches!(&**kind, syn::Type::Path(path) if path.path.is_ident("Step")))
+    matches!(
+        &signature.output,
+        ReturnType::Type(_, kind)
+            if matches!(&**kind, syn::Type::Path(path) if path.path.is_ident("Step"))
+    )
 }
 
 /// `Read`, of `Access::Read`.
@@ -446,13 +453,22 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 }
 
 fn is_call_of(call: &ExprCall, name: &str) -> bool {
-    matches!(&*call.func, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
+    matches!(
+        &*call.func,
+        Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name)
+    )
 }
 
 fn is_of_steps(call: &ExprCall) -> bool {
-    matches!(&*call.func, Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Step"))
+    matches!(
+        &*call.func,
+        Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Step")
+    )
 }
 
 fn is_dpors(call: &ExprCall) -> bool {
-    matches!(&*call.func, Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "dpor"))
+    matches!(
+        &*call.func,
+        Expr::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "dpor")
+    )
 }

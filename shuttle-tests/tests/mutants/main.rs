@@ -1,8 +1,10 @@
 //! The mutation sweeps: break the code in one place at a time, and see what notices.
 //!
 //! ```sh
-//! cargo test --release -p lockwalk-shuttle-tests --test mutants every_mutant -- --ignored --nocapture
-//! cargo test --release -p lockwalk-shuttle-tests --test mutants every_announcement -- --ignored --nocapture
+//! cargo test --release -p lockwalk-shuttle-tests --test mutants every_mutant -- --ignored \
+//!     --nocapture
+//! cargo test --release -p lockwalk-shuttle-tests --test mutants every_announcement -- --ignored \
+//!     --nocapture
 //! ```
 //!
 //! The first leaves out every lock, semaphore, read section, wait, try and condition in `src/mm`

@@ -21,7 +21,8 @@ const SWITCH: &str = r#"
 pub fn mutant(n: usize) -> bool {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    static ON: LazyLock<Option<usize>> = LazyLock::new(|| std::env::var("LOCKWALK_MUTANT").ok()?.parse().ok());
+    static ON: LazyLock<Option<usize>> =
+        LazyLock::new(|| std::env::var("LOCKWALK_MUTANT").ok()?.parse().ok());
     static LISTEN: LazyLock<bool> = LazyLock::new(|| std::env::var_os("LOCKWALK_LISTEN").is_some());
     static REACHED: [AtomicBool; 4096] = [const { AtomicBool::new(false) }; 4096];
     if *LISTEN && !REACHED[n].swap(true, Relaxed) {
