@@ -193,8 +193,8 @@ pub struct Page {
     /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock
     /// of its entry. Since 5.19.
     pub(super) anon_exclusive: Word<bool>,
-    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock, and together
-    /// with the slot that holds the page, if one does.
+    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock, and
+    /// together with the slot that holds the page, if one does.
     pub(super) swap_cache: Word<bool>,
     /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
     pub(super) private: Word<u64>,

@@ -186,7 +186,8 @@ fn every_mutant_changes_a_verdict() {
             Fate::Killed(kill) | Fate::Broken(kill) => Some((mutants[n].id(), kill.clone())),
             Fate::Survived | Fate::Unreached => None,
         }));
-        fs::write(file("kills.txt"), KILLS.to_owned() + &lines(&kills)).expect("it can be written");
+        let text = KILLS.to_owned() + &swept_when("kills.txt") + &lines(&kills);
+        fs::write(file("kills.txt"), text).expect("it can be written");
     }
     let expected = survivors();
     let survived: BTreeSet<_> = fates
@@ -310,7 +311,8 @@ impl Announcements {
     }
 
     fn write(&self, found: &BTreeMap<String, Kill>) {
-        fs::write(file("announcements.txt"), format!("{}{FOUND}{}", self.text, lines(found)))
+        let when = swept_when("announcements.txt");
+        fs::write(file("announcements.txt"), format!("{}{FOUND}{when}{}", self.text, lines(found)))
             .expect("it can be written");
     }
 }
@@ -394,6 +396,28 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// What `kills.txt` says, by id.
+/// At which commit the mutants were swept that are swept now, beside what the table says of the
+/// others.
+fn swept_when(table: &str) -> String {
+    const SWEPT: &str = "# Swept at ";
+    let git = |args: &[&str]| Command::new("git").args(args).current_dir(workspace()).output();
+    let commit = git(&["describe", "--always", "--dirty", "--exclude=*"])
+        .ok()
+        .filter(|said| said.status.success())
+        .map_or_else(String::new, |said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
+    let commit = if commit.is_empty() { "a commit that git does not tell" } else { &commit };
+    let before = fs::read_to_string(file(table)).unwrap_or_default();
+    match std::env::var("LOCKWALK_MUTANTS") {
+        Err(_) => format!("{SWEPT}{commit}: all.\n"),
+        Ok(only) => before
+            .lines()
+            .filter(|line| line.starts_with(SWEPT))
+            .chain([&*format!("{SWEPT}{commit}: {only}.")])
+            .map(|line| line.to_owned() + "\n")
+            .collect(),
+    }
+}
+
 fn kills() -> BTreeMap<String, Kill> {
     table(&fs::read_to_string(file("kills.txt")).unwrap_or_default())
 }
