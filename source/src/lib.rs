@@ -26,9 +26,8 @@ pub type Choices = BTreeMap<&'static str, (&'static str, &'static str)>;
 pub struct Sources {
     files: Vec<(String, String)>,
     functions: Vec<Function>,
-    /// What functions without arguments come to, where that is one expression; none where two have
-    /// the name.
-    bodies: BTreeMap<String, Option<syn::Expr>>,
+    /// The functions that are one expression; none where two have the name.
+    bodies: BTreeMap<String, Option<decide::Body>>,
 }
 
 struct Function {
@@ -84,12 +83,9 @@ impl Sources {
                 .extend(collect.found.into_iter().map(|range| Function::new(file, text, range)));
             kept.push((file.to_owned(), text.to_owned()));
         }
-        let mut bodies: BTreeMap<String, Option<syn::Expr>> = BTreeMap::new();
+        let mut bodies = BTreeMap::new();
         for function in &functions {
-            let body = match (&function.parsed.sig.inputs.len(), &*function.parsed.block.stmts) {
-                (1, [syn::Stmt::Expr(body, None)]) => Some(body.clone()),
-                _ => None,
-            };
+            let body = decide::Body::of(&function.parsed);
             bodies.entry(function.name.clone()).and_modify(|known| *known = None).or_insert(body);
         }
         Ok(Self { files: kept, functions, bodies })

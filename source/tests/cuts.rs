@@ -60,7 +60,17 @@ fn a_match_leaves_its_arm() {
     );
     check(
         "match self.rules().reuse {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}",
-        "match Reuse::Count {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}",
+        "if x() { a() } else { b() }",
+    );
+    check(
+        "let n = match self.rules().reuse {\n    _ if y => None,\n    // Why.\n    Reuse::Count => \
+         None,\n    Reuse::Never => a(),\n};\nb(n)",
+        "b(None)",
+    );
+    check(
+        "match x() {\n    Some(n) if self.waits() => a(n),\n    Some(n) if !self.waits() => b(n),\n    \
+         _ => c(),\n}",
+        "match x() {\n    Some(n) => b(n),\n    _ => c(),\n}",
     );
 }
 
@@ -90,6 +100,27 @@ fn what_is_known_goes_out_of_what_is_not() {
 }
 
 #[test]
+fn what_is_given_nothing_or_all_goes() {
+    check(
+        "let seq = found.filter(|_| self.waits()).map(|one| &one.seq);\nif let Some(seq) = seq \
+         {\n    a(seq);\n}\n0",
+        "0",
+    );
+    check("b(found.filter(|_| !self.waits()))", "b(found)");
+    check("if found.is_some_and(|n| self.waits() && a(n)) {\n    b();\n}\n0", "0");
+    check("self.waits().then_some(1).map_or(x(), |n| a(n))", "x()");
+    check("(!self.waits()).then_some(1)", "Some(1)");
+    check(
+        "let asks = || !self.waits() || x();\nif y() && asks() {\n    a();\n}\n0",
+        "if y() {\n    a();\n}\n0",
+    );
+    check(
+        "if !(found.is_some() && !self.waits()) {\n    a();\n}\n0",
+        "if found.is_none() {\n    a();\n}\n0",
+    );
+}
+
+#[test]
 fn nothing_comes_behind_what_leaves() {
     check(
         "if x() {\n    if !self.waits() {\n        return 1;\n    }\n    a();\n    b();\n}\nc()",
@@ -108,7 +139,19 @@ fn where_nothing_is_found_only_the_rest_is_done() {
 /// A step that is taken must be taken still, and a name must mean what it meant.
 #[test]
 fn what_does_something_stays() {
-    check("let n = x() && self.waits();\nn", "let n = x() && false;\nn");
+    check("let n = x() && self.waits();\nn", "x();\nfalse");
+    check("if a.read() == b || !self.waits() {\n    c();\n}\n0", "a.read();\nc();\n0");
+    check("if x() && (y() && self.waits()) {\n    a();\n}\n0", "if x() {\n    y();\n}\n0");
+    check("while x() && self.waits() {\n    a();\n}\n0", "x();\n0");
+    check(
+        "match a() {\n    1 => n |= x() || !self.waits(),\n    _ => {}\n}\n0",
+        "match a() {\n    1 => {\n        x();\n        n |= true\n    },\n    _ => {}\n}\n0",
+    );
+    check("a(|n| x(n) && self.waits())", "a(|n| {\n    x(n);\n    false\n})");
+    check(
+        "let moves = start != vma.read();\nlet lock = moves || !self.waits();\na(lock)",
+        "let _moves = start != vma.read();\na(true)",
+    );
     check("let n = ttu == Ttu::Unmap && self.waits();\na(n)", "a(false)");
     check(
         "let waits = self.waits();\nlet waits = x(waits);\na(waits)",
