@@ -10,8 +10,8 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt, UnOp};
 
-use crate::Choices;
 use crate::decide::{self, Body, Known, Matches, Value};
+use crate::{Choices, steps};
 
 /// The function with `text`, as it is under `choices`.
 ///
@@ -219,6 +219,11 @@ impl Cutter<'_> {
         while let Some(above) = self.text[..from].strip_suffix('\n') {
             let line = above.rfind('\n').map_or(0, |end| end + 1);
             if !above[line..].trim_start().starts_with("// ") {
+                break;
+            }
+            // What a step says reaches further than this statement.
+            if steps::named(&above[line..]).is_some() {
+                from = start;
                 break;
             }
             from = line;
@@ -754,7 +759,11 @@ impl Cutter<'_> {
             Expr::Binary(_) | Expr::MethodCall(_) | Expr::Call(_) => {
                 let whole = range(expr);
                 let text = &self.text[whole.clone()];
-                if !text.contains('\n') || text.contains(['"', '{', '|']) || text.contains("//") {
+                if !text.contains('\n')
+                    || text.contains("let ")
+                    || text.contains(['"', '{', '|'])
+                    || text.contains("//")
+                {
                     return false;
                 }
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

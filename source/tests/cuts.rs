@@ -175,6 +175,56 @@ fn what_does_something_stays() {
     );
 }
 
+/// A function whose steps are those of `wait=Yes`, and what is left of it where `wait=No`.
+#[test]
+fn a_sentence_stands_where_it_is_true() {
+    let file = "impl World {
+    fn f(&self) {
+        // f.1: It is looked at.
+        let waits = self.rules().wait == Wait::Yes;
+        self.look();
+        // f.2: It is waited for.
+        if waits {
+            self.wait();
+        }
+        // f.3: It is locked.
+        self.lock();
+        // g.4: It is read.
+        self.read();
+    }
+
+    fn lock(&self) {
+        self.lock_by(self.rules().wait);
+    }
+
+    fn read(&self) {
+        // read.1: A function with steps says itself what it does.
+        self.read_by(self.rules().wait);
+    }
+}
+";
+    let sources = Sources::new([("src/mm/f.rs", file)]).expect("it is Rust");
+    let [no, yes] = ["No", "Yes"].map(|arm| Choices::from([("wait", ("Wait", arm))]));
+    let [f] = &sources.find("f")[..] else { panic!("one function") };
+    let reading = sources.told(f, &no, |_| yes.clone());
+    assert_eq!(
+        reading.text,
+        "fn f(&self) {\n    // f.1: It is looked at.\n    self.look();\n    self.lock();\n    // g.4: It \
+         is read.\n    self.read();\n}"
+    );
+    assert_eq!(reading.left_out, ["f.2", "f.3"]);
+    assert_eq!(sources.told(f, &yes, |_| yes.clone()).left_out, [""; 0]);
+
+    let found = |name| {
+        let found = sources.find(name).into_iter();
+        found.map(|found| (found.name().to_owned(), found.steps)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("g"), [("f".to_owned(), vec![4])]);
+    assert_eq!(found("f.3"), [("f".to_owned(), vec![1, 2, 3])]);
+    assert_eq!(found("lock"), [("lock".to_owned(), vec![])]);
+    assert_eq!((found("f.4"), found("f.x"), found("h")), (vec![], vec![], vec![]));
+}
+
 #[test]
 fn what_is_no_rust_is_said() {
     let error = Sources::new([("odd.rs", "fn f( {")]).err().expect("it is refused").to_string();
