@@ -26,9 +26,15 @@ pub fn under(
     let mut pass = Pass::Cut;
     loop {
         let known = Known { choices, bodies, variables: BTreeMap::new(), depth: 0 };
-        let (edits, used) = (Vec::new(), OnceCell::new());
-        let mut cutter =
-            Cutter { text: &text, known, edits, opaque: opaque(&function), used, pass };
+        let mut cutter = Cutter {
+            text: &text,
+            function: &function,
+            known,
+            edits: Vec::new(),
+            opaque: OnceCell::new(),
+            used: OnceCell::new(),
+            pass,
+        };
         cutter.visit_block(&function.block);
         let edits = cutter.edits;
         pass = match (pass, edits.is_empty()) {
@@ -104,9 +110,10 @@ fn apply(text: &str, range: Range<usize>, mut edits: Vec<(Range<usize>, String)>
 
 struct Cutter<'c> {
     text: &'c str,
+    function: &'c ImplItemFn,
     known: Known<'c>,
     edits: Vec<(Range<usize>, String)>,
-    opaque: BTreeSet<String>,
+    opaque: OnceCell<BTreeSet<String>>,
     /// Every name, as often as it is there.
     used: OnceCell<BTreeMap<String, usize>>,
     pass: Pass,
@@ -301,7 +308,7 @@ impl Cutter<'_> {
                 match (name, value) {
                     (Some(name), Some(value))
                         if self.pass == Pass::Cut
-                            && !self.opaque.contains(&name)
+                            && !self.is_opaque(&name)
                             && !matches!(value, Value::Returns(_)) =>
                     {
                         self.delete(range(statement));
@@ -348,7 +355,7 @@ impl Cutter<'_> {
             Pat::Ident(ident) if ident.mutability.is_none() => {
                 let known = self.known.value(value).filter(|value| value.source().is_some())?;
                 let name = ident.ident.to_string();
-                (!self.opaque.contains(&name)).then_some((name, known))
+                (!self.is_opaque(&name)).then_some((name, known))
             }
             _ => None,
         });
@@ -410,6 +417,10 @@ impl Cutter<'_> {
             return true;
         }
         false
+    }
+
+    fn is_opaque(&self, name: &str) -> bool {
+        self.opaque.get_or_init(|| opaque(self.function)).contains(name)
     }
 
     fn is_unused(&self, name: &str) -> bool {
