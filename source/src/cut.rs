@@ -738,8 +738,10 @@ impl Cutter<'_> {
         const ROOM: usize = 100;
         match expr {
             Expr::If(branch) => {
-                if let Expr::Paren(inner) = &*branch.cond {
-                    let text = self.text[range(&*inner.expr)].to_owned();
+                if let Expr::Paren(inner) = &*branch.cond
+                    && let text = self.text[range(&*inner.expr)].to_owned()
+                    && !text.contains('{')
+                {
                     self.replace(range(&*branch.cond), text);
                     return true;
                 }
@@ -922,7 +924,9 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
                 if self.known.value(&call.receiver) == Some(Value::None)
                     && let Some(instead) = instead_of_none(call) =>
             {
-                self.instead(range(expr), instead);
+                let text = self.cut_expr(instead, self.indent(range(expr).start));
+                let binds_less = matches!(instead, Expr::Binary(_) | Expr::Range(_));
+                self.replace(range(expr), if binds_less { format!("({text})") } else { text });
             }
             // What is let through, all of it.
             Expr::MethodCall(call)

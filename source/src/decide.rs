@@ -347,7 +347,9 @@ impl Known<'_> {
             Expr::Unary(unary) => self.does_nothing(&unary.expr),
             Expr::Field(field) => self.does_nothing(&field.base),
             Expr::Tuple(tuple) => tuple.elems.iter().all(|each| self.does_nothing(each)),
-            Expr::Struct(made) => made.fields.iter().all(|field| self.does_nothing(&field.expr)),
+            Expr::Struct(made) if made.rest.is_none() => {
+                made.fields.iter().all(|field| self.does_nothing(&field.expr))
+            }
             Expr::Binary(binary) => {
                 self.does_nothing(&binary.left) && self.does_nothing(&binary.right)
             }

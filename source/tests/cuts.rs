@@ -109,6 +109,7 @@ fn what_is_given_nothing_or_all_goes() {
     check("b(found.filter(|_| !self.waits()))", "b(found)");
     check("if found.is_some_and(|n| self.waits() && a(n)) {\n    b();\n}\n0", "0");
     check("self.waits().then_some(1).map_or(x(), |n| a(n))", "x()");
+    check("self.waits().then_some(1).map_or(x() || y(), |n| a(n)) && b()", "(x() || y()) && b()");
     check("(!self.waits()).then_some(1)", "Some(1)");
     check(
         "let asks = || !self.waits() || x();\nif y() && asks() {\n    a();\n}\n0",
