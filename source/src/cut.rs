@@ -735,7 +735,8 @@ impl Cutter<'_> {
     /// Puts on one line what has room there, and takes away what is around nothing. The sources are
     /// as rustfmt leaves them, so that only what was cut is touched.
     fn tidied(&mut self, expr: &Expr) -> bool {
-        const ROOM: usize = 100;
+        /// A line has 100 columns, of which a function in its file begins behind up to 8.
+        const ROOM: usize = 92;
         match expr {
             Expr::If(branch) => {
                 if let Expr::Paren(inner) = &*branch.cond
@@ -747,7 +748,8 @@ impl Cutter<'_> {
                 }
                 let gap = range(&*branch.cond).end..range(&branch.then_branch).start;
                 let one_line = !self.text[range(&*branch.cond)].contains('\n');
-                if one_line && self.text[gap.clone()].contains('\n') {
+                let between = &self.text[gap.clone()];
+                if one_line && between.contains('\n') && between.trim().is_empty() {
                     self.replace(gap, " ".into());
                     return true;
                 }
@@ -755,11 +757,14 @@ impl Cutter<'_> {
             }
             Expr::Closure(closure) => {
                 let Expr::Block(body) = &*closure.body else { return false };
+                if !matches!(closure.output, syn::ReturnType::Default) {
+                    return false;
+                }
                 let [Stmt::Expr(one, None)] = &*body.block.stmts else { return false };
                 let (whole, one) = (range(&*closure.body), range(one));
                 let around = [whole.start + 1..one.start, one.end..whole.end - 1];
                 let line = self.text[..whole.start].rfind('\n').map_or(0, |end| end + 1);
-                let fits = whole.start - line + one.len() < ROOM - 1;
+                let fits = whole.start - line + one.len() < ROOM;
                 let bare = around.iter().all(|around| self.text[around.clone()].trim().is_empty());
                 let text = self.text[one].to_owned();
                 if !fits || !bare || text.contains('\n') || !self.text[whole.clone()].contains('\n')
@@ -783,7 +788,7 @@ impl Cutter<'_> {
                 let text = text.replace("( ", "(").replace(", )", ")").replace(" .", ".");
                 let line = self.text[..whole.start].rfind('\n').map_or(0, |end| end + 1);
                 let rest = self.text[whole.end..].find('\n').unwrap_or_default();
-                let fits = whole.start - line + text.len() + rest <= ROOM - 8;
+                let fits = whole.start - line + text.len() + rest <= ROOM;
                 if fits {
                     self.replace(whole, text);
                 }
