@@ -1,65 +1,99 @@
 //! Cuts out of a function's text what is not taken.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt};
+use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt, UnOp};
 
-use crate::Choices;
-use crate::decide::{Known, Matches, Value};
+use crate::decide::{self, Body, Known, Matches, Value};
+use crate::{Choices, steps};
 
 /// The function with `text`, as it is under `choices`.
+///
+/// What a cut leaves may be decided in its turn, so that it is cut until nothing changes.
 pub fn under(
     text: &str,
     function: &ImplItemFn,
     choices: &Choices,
-    bodies: &BTreeMap<String, Option<Expr>>,
+    bodies: &BTreeMap<String, Option<Body>>,
 ) -> String {
-    let known = Known { choices, bodies, variables: BTreeMap::new(), depth: 0 };
-    let mut cutter = Cutter { text, known, edits: Vec::new(), opaque: opaque(function) };
-    cutter.visit_block(&function.block);
-    let edits = cutter.edits;
-    apply(text, 0..text.len(), edits)
+    let (mut text, mut function) = (text.to_owned(), Cow::Borrowed(function));
+    let mut pass = Pass::Cut;
+    loop {
+        let known = Known { choices, bodies, variables: BTreeMap::new(), depth: 0 };
+        let mut cutter = Cutter {
+            text: &text,
+            function: &function,
+            known,
+            edits: Vec::new(),
+            opaque: OnceCell::new(),
+            used: OnceCell::new(),
+            pass,
+        };
+        cutter.visit_block(&function.block);
+        let edits = cutter.edits;
+        pass = match (pass, edits.is_empty()) {
+            (Pass::Cut, true) => Pass::Rewrite,
+            (Pass::Rewrite, true) => return text,
+            (_, false) => Pass::Cut,
+        };
+        if !edits.is_empty() {
+            text = apply(&text, 0..text.len(), edits);
+            let parsed = syn::parse_str(&text);
+            function = Cow::Owned(parsed.unwrap_or_else(|error| panic!("{error} in\n{text}")));
+        }
+    }
+}
+
+/// What is done in one go through a function.
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    /// What is not taken goes, and variables that are known become their values.
+    Cut,
+    /// What is left is written otherwise. The text is taken as it stands, so that no variable may
+    /// go.
+    Rewrite,
 }
 
 /// The names in macros, which nobody looks into: variables called so stay.
 fn opaque(function: &ImplItemFn) -> BTreeSet<String> {
-    struct Opaque(BTreeSet<String>);
-    impl Opaque {
-        fn look(&mut self, tokens: TokenStream) {
-            for token in tokens {
-                match token {
-                    TokenTree::Group(group) => self.look(group.stream()),
-                    TokenTree::Ident(name) => _ = self.0.insert(name.to_string()),
-                    // `{name}` in a format.
-                    TokenTree::Literal(text) => {
-                        let names = text.to_string();
-                        let named = names
-                            .split('{')
-                            .skip(1)
-                            .filter_map(|rest| rest.split(['}', ':']).next().map(str::to_owned));
-                        self.0.extend(named);
-                    }
-                    TokenTree::Punct(_) => {}
-                }
-            }
-        }
-    }
+    struct Opaque(Vec<String>);
     impl<'ast> Visit<'ast> for Opaque {
         fn visit_macro(&mut self, call: &'ast syn::Macro) {
             match call.parse_body::<Matches>() {
                 // Whether this matches is decided where the variable is.
                 Ok(Matches { scrutinee: Expr::Path(_) | Expr::Field(_), guard: None, .. }) => {}
-                _ => self.look(call.tokens.clone()),
+                _ => names(call.tokens.clone(), &mut self.0),
             }
         }
     }
-    let mut opaque = Opaque(BTreeSet::new());
+    let mut opaque = Opaque(Vec::new());
     opaque.visit_impl_item_fn(function);
-    opaque.0
+    opaque.0.into_iter().collect()
+}
+
+/// Every name in `tokens`, as often as it is there.
+fn names(tokens: TokenStream, found: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => names(group.stream(), found),
+            TokenTree::Ident(name) => found.push(name.to_string()),
+            // `{name}` in a format.
+            TokenTree::Literal(text) => {
+                let text = text.to_string();
+                let named = text.split('{').skip(1);
+                found.extend(
+                    named.filter_map(|rest| rest.split(['}', ':']).next().map(str::to_owned)),
+                );
+            }
+            TokenTree::Punct(_) => {}
+        }
+    }
 }
 
 /// What stands in a range, with the edits that lie in it.
@@ -76,9 +110,13 @@ fn apply(text: &str, range: Range<usize>, mut edits: Vec<(Range<usize>, String)>
 
 struct Cutter<'c> {
     text: &'c str,
+    function: &'c ImplItemFn,
     known: Known<'c>,
     edits: Vec<(Range<usize>, String)>,
-    opaque: BTreeSet<String>,
+    opaque: OnceCell<BTreeSet<String>>,
+    /// Every name, as often as it is there.
+    used: OnceCell<BTreeMap<String, usize>>,
+    pass: Pass,
 }
 
 /// Where a statement stands.
@@ -91,6 +129,19 @@ enum Place {
 
 fn range(node: &impl Spanned) -> Range<usize> {
     node.span().byte_range()
+}
+
+/// `let name = name;`
+fn is_called(local: &syn::Local, name: &str) -> bool {
+    local
+        .init
+        .as_ref()
+        .is_some_and(|init| matches!(&*init.expr, Expr::Path(path) if path.path.is_ident(name)))
+}
+
+/// `|=`, which asks its right side first.
+fn is_change(op: &BinOp) -> bool {
+    matches!(op, BinOp::BitOrAssign(_) | BinOp::BitAndAssign(_))
 }
 
 fn is_block_like(expr: &Expr) -> bool {
@@ -177,6 +228,11 @@ impl Cutter<'_> {
             if !above[line..].trim_start().starts_with("// ") {
                 break;
             }
+            // What a step says reaches further than this statement.
+            if steps::named(&above[line..]).is_some() {
+                from = start;
+                break;
+            }
             from = line;
         }
         self.replace(from..end, String::new());
@@ -212,11 +268,26 @@ impl Cutter<'_> {
     }
 
     fn statement(&mut self, statement: &Stmt, place: Place) {
+        if self.pass == Pass::Rewrite
+            && let Some((asked, truth, run)) = self.asked_first(statement)
+        {
+            let start = range(statement).start;
+            let run = self.before(&run, self.indent(start));
+            self.replace(start..start, run);
+            return self.replace(range(asked), truth.to_string());
+        }
         match statement {
             Stmt::Local(local) => {
                 // There is nothing: what is behind `else` is all that is done.
                 if let Some(otherwise) = self.otherwise_of(local) {
                     return self.put(statement, place, &otherwise);
+                }
+                let changed = match self.pass {
+                    Pass::Cut => self.without_known_part(local),
+                    Pass::Rewrite => self.leaves_or_is_known(local) || self.is_known_after(local),
+                };
+                if changed {
+                    return;
                 }
                 let name = match &local.pat {
                     // What can be changed would have to be followed.
@@ -235,11 +306,26 @@ impl Cutter<'_> {
                     .filter(|init| init.diverge.is_none())
                     .and_then(|init| self.known.value(&init.expr));
                 match (name, value) {
-                    (Some(name), Some(value)) if !self.opaque.contains(&name) => {
+                    (Some(name), Some(value))
+                        if self.pass == Pass::Cut
+                            && !self.is_opaque(&name)
+                            && !matches!(value, Value::Returns(_)) =>
+                    {
                         self.delete(range(statement));
                         self.known.variables.insert(name, Some(value));
                     }
+                    (Some(name), None) if is_called(local, &name) => self.delete(range(statement)),
+                    // Who asked it is gone.
+                    (Some(name), _) if self.is_unused(&name) && self.is_free(local) => {
+                        self.delete(range(statement));
+                    }
                     (name, value) => {
+                        // What it looks at, it looks at still.
+                        if let (Some(unused), Pat::Ident(ident)) = (&name, &local.pat)
+                            && self.is_unused(unused)
+                        {
+                            self.replace(range(&ident.ident), format!("_{unused}"));
+                        }
                         visit::visit_local(self, local);
                         self.known.hide(&local.pat);
                         if let Some(name) = name {
@@ -250,6 +336,200 @@ impl Cutter<'_> {
             }
             Stmt::Expr(expr, _) => self.expression_statement(statement, expr, place),
             _ => visit::visit_stmt(self, statement),
+        }
+    }
+
+    /// `let (kept, safe) = (a(), true)`: is a part known, and so taken away?
+    fn without_known_part(&mut self, local: &syn::Local) -> bool {
+        let (Pat::Tuple(names), Some(init)) = (&local.pat, &local.init) else { return false };
+        let values = match &*init.expr {
+            Expr::Tuple(values) => values,
+            Expr::Block(block) => match block.block.stmts.last() {
+                Some(Stmt::Expr(Expr::Tuple(values), None)) => values,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let parts = names.elems.iter().zip(&values.elems);
+        let known = parts.clone().find_map(|(name, value)| match name {
+            Pat::Ident(ident) if ident.mutability.is_none() => {
+                let known = self.known.value(value).filter(|value| value.source().is_some())?;
+                let name = ident.ident.to_string();
+                (!self.is_opaque(&name)).then_some((name, known))
+            }
+            _ => None,
+        });
+        let Some((known, value)) = known.filter(|_| names.elems.len() == values.elems.len()) else {
+            return false;
+        };
+        let is_left = |name: &Pat| !matches!(name, Pat::Ident(name) if name.ident == known);
+        let left: Vec<_> = parts.filter(|(name, _)| is_left(name)).collect();
+        let indent = self.indent(range(values).start);
+        let names_left = left.iter().map(|(name, _)| self.text[range(*name)].to_owned()).collect();
+        let values_left = left.iter().map(|(_, value)| self.cut_expr(value, indent)).collect();
+        let tuple = |parts: Vec<String>| match &parts[..] {
+            [one] => one.clone(),
+            _ => format!("({})", parts.join(", ")),
+        };
+        if let Expr::Block(block) = &*init.expr {
+            let before = block.block.stmts.len() - 1;
+            block.block.stmts[..before].iter().for_each(|one| self.statement(one, Place::Before));
+        }
+        self.replace(range(names), tuple(names_left));
+        self.replace(range(values), tuple(values_left));
+        self.known.variables.insert(known, Some(value));
+        true
+    }
+
+    /// `let n = { a(); true };`: what is done before it is known is done in front of it.
+    fn is_known_after(&mut self, local: &syn::Local) -> bool {
+        if let Some(init) = local.init.as_ref().filter(|init| init.diverge.is_none())
+            && let Expr::Block(block) = &*init.expr
+            && let [before @ .., Stmt::Expr(last, None)] = &*block.block.stmts
+            && let Some(source) = self.known.value(last).and_then(|value| value.source())
+            && !before.is_empty()
+            && !before.iter().any(|statement| matches!(statement, Stmt::Local(_)))
+        {
+            let indent = self.indent(range(local).start);
+            let to = self.text[range(local).start..range(block).start].to_owned();
+            let inside = self.cut_inside(&block.block, indent);
+            let before = inside.trim_end().rsplit_once('\n').map_or("", |(before, _)| before);
+            let text = format!("{before}\n{}{to}{source};", " ".repeat(indent));
+            self.replace(range(local), text);
+            return true;
+        }
+        false
+    }
+
+    /// `let n = if x() { return; } else { true };`: who comes past it knows what it is.
+    fn leaves_or_is_known(&mut self, local: &syn::Local) -> bool {
+        if let Some(init) = local.init.as_ref().filter(|init| init.diverge.is_none())
+            && let Expr::If(branch) = &*init.expr
+            && let Some((_, no)) = &branch.else_branch
+            && self.known.decided(&branch.cond).is_none()
+            && branch.then_branch.stmts.iter().any(|statement| self.leaves(statement))
+            && let Some(source) = self.known.value(no).and_then(|value| value.source())
+        {
+            let indent = " ".repeat(self.indent(range(local).start));
+            let leaves = self.text[range(branch).start..range(&branch.then_branch).end].to_owned();
+            let to = &self.text[range(local).start..range(branch).start];
+            self.replace(range(local), format!("{leaves}\n{indent}{to}{source};"));
+            return true;
+        }
+        false
+    }
+
+    fn is_opaque(&self, name: &str) -> bool {
+        self.opaque.get_or_init(|| opaque(self.function)).contains(name)
+    }
+
+    fn is_unused(&self, name: &str) -> bool {
+        let used = self.used.get_or_init(|| {
+            let mut used = Vec::new();
+            names(self.text.parse().expect("it was parsed"), &mut used);
+            used.into_iter().fold(BTreeMap::new(), |mut times, name| {
+                *times.entry(name).or_default() += 1;
+                times
+            })
+        });
+        !name.starts_with('_') && used.get(name) == Some(&1)
+    }
+
+    /// Does it take no step to come to this variable's value?
+    fn is_free(&self, local: &syn::Local) -> bool {
+        let init = local.init.as_ref().filter(|init| init.diverge.is_none());
+        init.is_some_and(|init| self.known.does_nothing(&init.expr))
+    }
+
+    /// A condition that a statement asks before all else, and that is decided, though something
+    /// must be run for it.
+    fn asked_first<'e>(&self, statement: &'e Stmt) -> Option<(&'e Expr, bool, Vec<&'e Expr>)> {
+        let mut at = match statement {
+            Stmt::Local(local) => &local.init.as_ref()?.expr,
+            Stmt::Expr(Expr::While(looped), _) => {
+                let (truth, run) = self.known.decided(&looped.cond)?;
+                return Some((&*looped.cond, truth, run))
+                    .filter(|(_, truth, run)| !truth && !run.is_empty());
+            }
+            Stmt::Expr(expr, _) => expr,
+            _ => return None,
+        };
+        loop {
+            if let Some((truth, run)) = self.known.decided(at) {
+                return Some((at, truth, run)).filter(|(.., run)| !run.is_empty());
+            }
+            at = match at {
+                Expr::If(branch) => &branch.cond,
+                Expr::Match(asked) => &asked.expr,
+                Expr::MethodCall(call) => &call.receiver,
+                Expr::Binary(changed) if is_change(&changed.op) => &changed.right,
+                Expr::Assign(assigned) => &assigned.right,
+                Expr::Binary(binary) => &binary.left,
+                Expr::Unary(unary) => &unary.expr,
+                Expr::Paren(inner) => &inner.expr,
+                Expr::Return(left) => left.expr.as_ref()?,
+                Expr::Let(bound) => &bound.expr,
+                _ => return None,
+            };
+        }
+    }
+
+    /// Statements in front of another one.
+    fn before(&self, run: &[&Expr], indent: usize) -> String {
+        let indent = format!("\n{}", " ".repeat(indent));
+        let run = run.iter().flat_map(|expr| self.to_be_run(expr));
+        run.map(|step| format!("{step}\n").replace('\n', &indent)).collect()
+    }
+
+    /// What an arm or a closure does: braces come around it if it becomes more than one statement.
+    fn body(&mut self, body: &Expr) {
+        let statement = Stmt::Expr(body.clone(), None);
+        let asked = self.asked_first(&statement);
+        let rewrites = self.pass == Pass::Rewrite && !matches!(body, Expr::Block(_));
+        match asked.filter(|_| rewrites) {
+            Some((asked, truth, run)) => {
+                let Range { start, end } = range(body);
+                let indent = self.indent(start);
+                let run = self.before(&run, indent + 4);
+                self.replace(start..start, format!("{{\n{}{run}", " ".repeat(indent + 4)));
+                self.replace(range(asked), truth.to_string());
+                self.replace(end..end, format!("\n{}}}", " ".repeat(indent)));
+            }
+            None => self.visit_expr(body),
+        }
+    }
+
+    /// Statements that do what `expr` does, where nobody asks what it comes to.
+    fn to_be_run(&self, expr: &Expr) -> Vec<String> {
+        let text = |expr: &Expr| self.text[range(expr)].to_owned();
+        let one = |run: &Expr, left: &Expr, not: &str| {
+            let run = self.known.decided(run).map_or_else(|| vec![run], |(_, run)| run);
+            let run: Vec<_> = run.into_iter().flat_map(|expr| self.to_be_run(expr)).collect();
+            if run.is_empty() {
+                return self.to_be_run(left);
+            }
+            let run = run.join("\n").replace('\n', "\n    ");
+            vec![format!("if {not}{} {{\n    {run}\n}}", text(left))]
+        };
+        match expr {
+            _ if self.known.does_nothing(expr) => Vec::new(),
+            Expr::Paren(inner) => self.to_be_run(&inner.expr),
+            Expr::Reference(inner) => self.to_be_run(&inner.expr),
+            Expr::Unary(unary) => self.to_be_run(&unary.expr),
+            Expr::Field(field) => self.to_be_run(&field.base),
+            Expr::Let(bound) => self.to_be_run(&bound.expr),
+            Expr::Binary(binary) => match binary.op {
+                BinOp::And(_) => one(&binary.right, &binary.left, ""),
+                BinOp::Or(_) => one(&binary.right, &binary.left, "!"),
+                _ => [&binary.left, &binary.right]
+                    .into_iter()
+                    .flat_map(|side| self.to_be_run(side))
+                    .collect(),
+            },
+            Expr::MethodCall(call) if decide::asks_whether_some(call) => {
+                self.to_be_run(&call.receiver)
+            }
+            _ => vec![format!("{};", text(expr))],
         }
     }
 
@@ -292,6 +572,15 @@ impl Cutter<'_> {
                 Some(taken) => self.put(statement, place, &taken),
                 None => self.visit_expr(expr),
             },
+            // `None.into_iter().for_each(…)`
+            Expr::MethodCall(each)
+                if each.method == "for_each"
+                    && let Expr::MethodCall(all) = &*each.receiver
+                    && matches!(&*all.method.to_string(), "iter" | "into_iter")
+                    && self.known.value(&all.receiver) == Some(Value::None) =>
+            {
+                self.delete(range(statement));
+            }
             _ => self.visit_expr(expr),
         }
     }
@@ -326,6 +615,107 @@ impl Cutter<'_> {
         self.known.taken(&value, &asked.arms).cloned()
     }
 
+    /// A `match` of which it is not known which arm is taken: those that cannot be go.
+    fn arms(&mut self, asked: &syn::ExprMatch) {
+        let value = self.known.value(&asked.expr);
+        let mut left = Vec::new();
+        for arm in &asked.arms {
+            let (pattern, guard) = match &arm.pat {
+                Pat::Guard(guarded) => (&*guarded.pat, Some(&*guarded.guard)),
+                pattern => (pattern, None),
+            };
+            let fits = match &value {
+                Some(value) => decide::matches(value, pattern),
+                None => matches!(pattern, Pat::Wild(_)).then_some(true),
+            };
+            let truth = guard.map_or(Some(true), |guard| self.guard(pattern, guard));
+            if fits == Some(false) || truth == Some(false) {
+                continue;
+            }
+            left.push((arm, pattern, guard.filter(|_| truth.is_none()), fits == Some(true)));
+            if fits == Some(true) && truth == Some(true) {
+                break;
+            }
+        }
+        let whole = range(asked);
+        // What comes to the same as the rest belongs to the rest.
+        if let Some(&rest) = left.last()
+            && let (arm, Pat::Wild(_), None, true) = rest
+        {
+            let same = self.known.value(&arm.body);
+            left.pop();
+            while let Some((arm, _, None, _)) = left.last()
+                && same.is_some()
+                && self.known.value(&arm.body) == same
+            {
+                left.pop();
+            }
+            if left.is_empty() && self.known.does_nothing(&asked.expr) {
+                return self.instead(whole, &arm.body);
+            }
+            left.push(rest);
+        }
+        // Nothing is asked of what is known: only the guards decide.
+        if value.is_some() && left.iter().all(|(.., fits)| *fits) {
+            let indent = self.indent(whole.start);
+            let text = self.guards(left.iter().map(|(arm, _, guard, _)| (*arm, *guard)), indent);
+            return self.replace(whole, text);
+        }
+        self.visit_expr(&asked.expr);
+        for arm in &asked.arms {
+            match left.iter().find(|(left, ..)| std::ptr::eq(*left, arm)) {
+                None => self.delete(range(arm)),
+                Some((_, pattern, None, _)) if matches!(arm.pat, Pat::Guard(_)) => {
+                    self.replace(range(*pattern).end..range(&arm.pat).end, String::new());
+                    let variables = self.known.variables.clone();
+                    self.known.hide(&arm.pat);
+                    self.body(&arm.body);
+                    self.known.variables = variables;
+                }
+                Some(_) => self.visit_arm(arm),
+            }
+        }
+    }
+
+    /// What a guard comes to behind a pattern.
+    fn guard(&self, pattern: &Pat, guard: &Expr) -> Option<bool> {
+        let mut known = self.known.clone();
+        known.hide(pattern);
+        known.truth(guard)
+    }
+
+    /// `if guard { body } else { body }`.
+    fn guards<'e>(
+        &mut self,
+        arms: impl Iterator<Item = (&'e syn::Arm, Option<&'e Expr>)>,
+        indent: usize,
+    ) -> String {
+        let spaces = " ".repeat(indent);
+        let (mut out, mut short) = (String::new(), true);
+        for (arm, guard) in arms {
+            if let Some(guard) = guard {
+                out += &format!("if {} ", self.cut_expr(guard, indent));
+            }
+            let body = match &*arm.body {
+                Expr::Block(block) if block.attrs.is_empty() && block.label.is_none() => {
+                    short = false;
+                    self.cut_expr(&arm.body, indent)
+                }
+                body => {
+                    let body = self.cut_expr(body, indent + 4);
+                    format!("{{\n{spaces}    {body}\n{spaces}}}")
+                }
+            };
+            out += &body;
+            if guard.is_some() {
+                out += " else ";
+            }
+        }
+        // As rustfmt has it.
+        let line = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        if short && line.len() <= 50 { line } else { out }
+    }
+
     /// What stands where an expression was that is decided: that which is taken, in braces only if
     /// it needs them.
     fn instead(&mut self, whole: Range<usize>, taken: &Expr) {
@@ -340,6 +730,72 @@ impl Cutter<'_> {
             _ => self.cut_expr(taken, indent),
         };
         self.replace(whole, text);
+    }
+
+    /// Puts on one line what has room there, and takes away what is around nothing. The sources are
+    /// as rustfmt leaves them, so that only what was cut is touched.
+    fn tidied(&mut self, expr: &Expr) -> bool {
+        /// A line has 100 columns, of which a function in its file begins behind up to 8.
+        const ROOM: usize = 92;
+        match expr {
+            Expr::If(branch) => {
+                if let Expr::Paren(inner) = &*branch.cond
+                    && let text = self.text[range(&*inner.expr)].to_owned()
+                    && !text.contains('{')
+                {
+                    self.replace(range(&*branch.cond), text);
+                    return true;
+                }
+                let gap = range(&*branch.cond).end..range(&branch.then_branch).start;
+                let one_line = !self.text[range(&*branch.cond)].contains('\n');
+                let between = &self.text[gap.clone()];
+                if one_line && between.contains('\n') && between.trim().is_empty() {
+                    self.replace(gap, " ".into());
+                    return true;
+                }
+                false
+            }
+            Expr::Closure(closure) => {
+                let Expr::Block(body) = &*closure.body else { return false };
+                if !matches!(closure.output, syn::ReturnType::Default) {
+                    return false;
+                }
+                let [Stmt::Expr(one, None)] = &*body.block.stmts else { return false };
+                let (whole, one) = (range(&*closure.body), range(one));
+                let around = [whole.start + 1..one.start, one.end..whole.end - 1];
+                let line = self.text[..whole.start].rfind('\n').map_or(0, |end| end + 1);
+                let fits = whole.start - line + one.len() < ROOM;
+                let bare = around.iter().all(|around| self.text[around.clone()].trim().is_empty());
+                let text = self.text[one].to_owned();
+                if !fits || !bare || text.contains('\n') || !self.text[whole.clone()].contains('\n')
+                {
+                    return false;
+                }
+                self.replace(whole, text);
+                true
+            }
+            Expr::Binary(_) | Expr::MethodCall(_) | Expr::Call(_) => {
+                let whole = range(expr);
+                let text = &self.text[whole.clone()];
+                if !text.contains('\n')
+                    || text.contains("let ")
+                    || text.contains(['"', '{', '|'])
+                    || text.contains("//")
+                {
+                    return false;
+                }
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let text = text.replace("( ", "(").replace(", )", ")").replace(" .", ".");
+                let line = self.text[..whole.start].rfind('\n').map_or(0, |end| end + 1);
+                let rest = self.text[whole.end..].find('\n').unwrap_or_default();
+                let fits = whole.start - line + text.len() + rest <= ROOM;
+                if fits {
+                    self.replace(whole, text);
+                }
+                fits
+            }
+            _ => false,
+        }
     }
 
     /// What comes behind an `if` of which nothing is known.
@@ -384,6 +840,17 @@ impl Cutter<'_> {
     }
 }
 
+/// What a method of an `Option` comes to that is `None`.
+fn instead_of_none(call: &syn::ExprMethodCall) -> Option<&Expr> {
+    match (&*call.method.to_string(), call.args.first()?, call.args.get(1)) {
+        ("map_or", instead, Some(Expr::Closure(_))) => Some(instead),
+        ("unwrap_or" | "or", instead, None) => Some(instead),
+        ("unwrap_or_else" | "or_else", Expr::Closure(instead), None) => Some(&instead.body),
+        ("map_or_else", Expr::Closure(instead), Some(Expr::Closure(_))) => Some(&instead.body),
+        _ => None,
+    }
+}
+
 fn block(block: &Block) -> Expr {
     Expr::Block(syn::ExprBlock { attrs: Vec::new(), label: None, block: block.clone() })
 }
@@ -417,6 +884,9 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             }
             return;
         }
+        if self.pass == Pass::Rewrite && self.tidied(expr) {
+            return;
+        }
         match expr {
             Expr::If(branch) => match (self.known.truth(&branch.cond), &branch.else_branch) {
                 (Some(true), _) => self.instead(range(expr), &block(&branch.then_branch)),
@@ -433,7 +903,7 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             },
             Expr::Match(asked) => match self.taken(asked) {
                 Some(taken) => self.instead(range(expr), &taken),
-                None => visit::visit_expr(self, expr),
+                None => self.arms(asked),
             },
             Expr::Binary(binary) => match self.side(binary) {
                 Some(side) => {
@@ -454,6 +924,44 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
                 }
                 _ => visit::visit_expr(self, expr),
             },
+            // What is done instead of what is not there.
+            Expr::MethodCall(call)
+                if self.known.value(&call.receiver) == Some(Value::None)
+                    && let Some(instead) = instead_of_none(call) =>
+            {
+                let text = self.cut_expr(instead, self.indent(range(expr).start));
+                let binds_less = matches!(instead, Expr::Binary(_) | Expr::Range(_));
+                self.replace(range(expr), if binds_less { format!("({text})") } else { text });
+            }
+            // What is let through, all of it.
+            Expr::MethodCall(call)
+                if call.method == "filter"
+                    && call.args.len() == 1
+                    && self.known.value(&call.args[0])
+                        == Some(Value::Returns(Box::new(Value::Bool(true)))) =>
+            {
+                let text = self.cut_expr(&call.receiver, self.indent(range(expr).start));
+                self.replace(range(expr), text);
+            }
+            // `!found.is_some()`
+            Expr::Unary(unary)
+                if matches!(unary.op, UnOp::Not(_))
+                    && let Expr::MethodCall(call) = &*unary.expr
+                    && decide::asks_whether_some(call) =>
+            {
+                let other = if call.method == "is_some" { "is_none" } else { "is_some" };
+                self.replace(range(&unary.op), String::new());
+                self.replace(range(&call.method), other.into());
+                self.visit_expr(&call.receiver);
+            }
+            Expr::MethodCall(call)
+                if self.pass == Pass::Rewrite
+                    && call.method == "then_some"
+                    && self.known.truth(&call.receiver) == Some(true) =>
+            {
+                let text = format!("Some({})", &self.text[range(&call.args[0])]);
+                self.replace(range(expr), text);
+            }
             Expr::MethodCall(call) if call.method == "then" && call.args.len() == 1 => {
                 match (self.known.truth(&call.receiver), call.args.first()) {
                     (Some(true), Some(Expr::Closure(closure))) => {
@@ -471,7 +979,7 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             Expr::Closure(closure) => {
                 let variables = self.known.variables.clone();
                 closure.inputs.iter().for_each(|input| self.known.hide(input));
-                self.visit_expr(&closure.body);
+                self.body(&closure.body);
                 self.known.variables = variables;
             }
             Expr::ForLoop(looped) => {
@@ -495,7 +1003,7 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
         if let Pat::Guard(guarded) = &arm.pat {
             self.visit_expr(&guarded.guard);
         }
-        self.visit_expr(&arm.body);
+        self.body(&arm.body);
         self.known.variables = variables;
     }
 

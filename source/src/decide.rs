@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::visit::Visit;
-use syn::{BinOp, Expr, Lit, Member, Pat, Token, UnOp};
+use syn::{
+    BinOp, Expr, FnArg, ImplItemFn, Lit, Member, Pat, ReceiverKind, Stmt, Token, Type, UnOp,
+};
 
 use crate::Choices;
 
@@ -19,6 +21,8 @@ pub enum Value {
     None,
     /// All the rules.
     Rules,
+    /// What a closure returns, whatever it is given.
+    Returns(Box<Value>),
 }
 
 impl Value {
@@ -28,8 +32,30 @@ impl Value {
             Self::Bool(value) => Some(value.to_string()),
             Self::Arm(Some(rule), arm) => Some(format!("{rule}::{arm}")),
             Self::None => Some("None".into()),
-            Self::Arm(None, _) | Self::Rules => None,
+            Self::Arm(None, _) | Self::Rules | Self::Returns(_) => None,
         }
+    }
+}
+
+/// A function that is one expression.
+pub struct Body {
+    pub expr: Expr,
+    /// `self` is all that it is given.
+    pub of_self: bool,
+    /// It is given values, and no references.
+    pub by_value: bool,
+}
+
+impl Body {
+    pub fn of(function: &ImplItemFn) -> Option<Self> {
+        let [Stmt::Expr(expr, None)] = &*function.block.stmts else { return None };
+        let inputs = &function.sig.inputs;
+        let by_value = inputs.iter().all(|input| match input {
+            FnArg::Receiver(receiver) => matches!(receiver.kind, ReceiverKind::Value),
+            FnArg::Typed(typed) => !matches!(&*typed.ty, Type::Reference(_)),
+        });
+        let of_self = inputs.len() == 1 && function.sig.receiver().is_some();
+        Some(Self { expr: expr.clone(), of_self, by_value })
     }
 }
 
@@ -37,7 +63,7 @@ impl Value {
 #[derive(Clone)]
 pub struct Known<'k> {
     pub choices: &'k Choices,
-    pub bodies: &'k BTreeMap<String, Option<Expr>>,
+    pub bodies: &'k BTreeMap<String, Option<Body>>,
     /// Variables; those of which nothing is known hide others of their name.
     pub variables: BTreeMap<String, Option<Value>>,
     /// How many functions are being looked through.
@@ -139,13 +165,33 @@ impl Known<'_> {
                 }
                 _ => None,
             },
+            Expr::Closure(closure) => {
+                let mut inside = self.clone();
+                closure.inputs.iter().for_each(|input| inside.hide(input));
+                Some(Value::Returns(Box::new(inside.value(&closure.body)?)))
+            }
+            Expr::Call(call) => match self.value(&call.func)? {
+                Value::Returns(value) if call.args.iter().all(|arg| self.does_nothing(arg)) => {
+                    Some(*value)
+                }
+                _ => None,
+            },
             Expr::MethodCall(call) if self.value(&call.receiver) == Some(Value::None) => {
                 of_none(call)
             }
             Expr::MethodCall(call)
-                if call.method == "then" && self.truth(&call.receiver) == Some(false) =>
+                if matches!(&*call.method.to_string(), "then" | "then_some")
+                    && self.truth(&call.receiver) == Some(false)
+                    && call.args.iter().all(|arg| self.does_nothing(arg)) =>
             {
                 Some(Value::None)
+            }
+            Expr::MethodCall(call)
+                if call.args.len() == 1
+                    && self.does_nothing(&call.receiver)
+                    && let Some(Value::Returns(value)) = self.value(&call.args[0]) =>
+            {
+                of_all(call, &value)
             }
             // `if let Some(name) = None`
             Expr::Let(bound) if self.value(&bound.expr) == Some(Value::None) => {
@@ -159,12 +205,10 @@ impl Known<'_> {
                 // Another function: what it asks of rules alone is known here, too.
                 let of_the_world = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self") || path.path.is_ident("world"));
                 let body = self
-                    .bodies
-                    .get(&call.method.to_string())?
-                    .as_ref()
-                    .filter(|_| of_the_world && self.depth < 8)?;
+                    .body(&call.method)
+                    .filter(|body| body.of_self && of_the_world && self.depth < 8)?;
                 Known { variables: BTreeMap::new(), depth: self.depth + 1, ..self.clone() }
-                    .value(body)
+                    .value(&body.expr)
             }
             Expr::Macro(call) if call.mac.path.is_ident("matches") => {
                 let asked: Matches = call.mac.parse_body().ok()?;
@@ -181,9 +225,17 @@ impl Known<'_> {
             Expr::If(branch) => {
                 let (yes, no) =
                     (&branch.then_branch, branch.else_branch.as_ref().map(|(_, no)| no));
-                match (self.truth(&branch.cond)?, &*yes.stmts, no) {
-                    (true, [syn::Stmt::Expr(yes, None)], _) => self.value(yes),
-                    (false, _, Some(no)) => self.value(no),
+                let value_of = |block: &syn::Block| match &*block.stmts {
+                    [Stmt::Expr(one, None)] => self.value(one),
+                    _ => None,
+                };
+                match (self.truth(&branch.cond), no) {
+                    (Some(true), _) => value_of(yes),
+                    (Some(false), Some(no)) => self.value(no),
+                    // Whichever is taken.
+                    (None, Some(no)) if self.does_nothing(&branch.cond) => {
+                        self.value(no).filter(|no| value_of(yes).as_ref() == Some(no))
+                    }
                     _ => None,
                 }
             }
@@ -246,14 +298,58 @@ impl Known<'_> {
         }
     }
 
-    /// Does running `expr` do nothing but compare what is in variables?
-    fn does_nothing(&self, expr: &Expr) -> bool {
+    /// What `expr` comes to, and what has to be run for it all the same: an operand whose value
+    /// changes nothing.
+    pub fn decided<'e>(&self, expr: &'e Expr) -> Option<(bool, Vec<&'e Expr>)> {
+        if let Some(truth) = self.truth(expr) {
+            return Some((truth, Vec::new()));
+        }
         match expr {
-            Expr::Path(_) | Expr::Lit(_) => true,
+            Expr::Paren(inner) => self.decided(&inner.expr),
+            Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => {
+                self.decided(&unary.expr).map(|(truth, run)| (!truth, run))
+            }
+            Expr::Binary(binary) => {
+                let decisive = match binary.op {
+                    BinOp::And(_) => false,
+                    BinOp::Or(_) => true,
+                    _ => return None,
+                };
+                let (left, right) = (self.decided(&binary.left), self.decided(&binary.right));
+                match (left, right) {
+                    (Some((left, run)), _) if left == decisive => Some((left, run)),
+                    (Some((_, mut run)), Some((right, more))) => {
+                        run.extend(more);
+                        Some((right, run))
+                    }
+                    (None, Some((right, run))) if right == decisive => {
+                        let left = if run.is_empty() { &*binary.left } else { expr };
+                        Some((right, vec![left]))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn body(&self, name: &syn::Ident) -> Option<&Body> {
+        self.bodies.get(&name.to_string())?.as_ref()
+    }
+
+    /// Does running `expr` take no step: does it only look at what is in variables?
+    pub fn does_nothing(&self, expr: &Expr) -> bool {
+        match expr {
+            // What a closure does is done when it is called.
+            Expr::Path(_) | Expr::Lit(_) | Expr::Closure(_) => true,
             Expr::Paren(inner) => self.does_nothing(&inner.expr),
             Expr::Reference(inner) => self.does_nothing(&inner.expr),
             Expr::Unary(unary) => self.does_nothing(&unary.expr),
             Expr::Field(field) => self.does_nothing(&field.base),
+            Expr::Tuple(tuple) => tuple.elems.iter().all(|each| self.does_nothing(each)),
+            Expr::Struct(made) if made.rest.is_none() => {
+                made.fields.iter().all(|field| self.does_nothing(&field.expr))
+            }
             Expr::Binary(binary) => {
                 self.does_nothing(&binary.left) && self.does_nothing(&binary.right)
             }
@@ -261,8 +357,33 @@ impl Known<'_> {
                 .mac
                 .parse_body::<Matches>()
                 .is_ok_and(|asked| self.does_nothing(&asked.scrutinee)),
+            Expr::MethodCall(call) if self.does_nothing(&call.receiver) => {
+                asks_whether_some(call) || self.only_computes(&call.method, &call.args)
+            }
+            // `Pte::clean(page, false)`, `Some(page)`
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(path) if path.path.is_ident("Some") => {
+                    call.args.iter().all(|arg| self.does_nothing(arg))
+                }
+                Expr::Path(path) if path.path.segments.len() > 1 => {
+                    let name = &path.path.segments.last().expect("there are some").ident;
+                    self.only_computes(name, &call.args)
+                }
+                _ => false,
+            },
             _ => self.value(expr).is_some(),
         }
+    }
+
+    /// Is this a function that makes a value of the values that it is given, and does nothing else?
+    fn only_computes(&self, name: &syn::Ident, args: &Punctuated<Expr, Token![,]>) -> bool {
+        args.iter().all(|arg| self.does_nothing(arg))
+            && self.depth < 8
+            && self.body(name).is_some_and(|body| {
+                body.by_value
+                    && Known { variables: BTreeMap::new(), depth: self.depth + 1, ..self.clone() }
+                        .does_nothing(&body.expr)
+            })
     }
 
     /// From here on nothing is known of the variables that `pattern` binds.
@@ -275,6 +396,34 @@ impl Known<'_> {
             }
         }
         Names(self).visit_pat(pattern);
+    }
+}
+
+/// `is_some()` or `is_none()`.
+pub fn asks_whether_some(call: &syn::ExprMethodCall) -> bool {
+    call.args.is_empty() && (call.method == "is_some" || call.method == "is_none")
+}
+
+/// What a method comes to whose closure returns `value` of whatever is there.
+fn of_all(call: &syn::ExprMethodCall, value: &Value) -> Option<Value> {
+    let Value::Bool(truth) = value else { return None };
+    match &*call.method.to_string() {
+        "is_some_and" | "any" if !truth => Some(Value::Bool(false)),
+        "is_none_or" | "all" if *truth => Some(Value::Bool(true)),
+        "filter" if !truth && !is_iterator(&call.receiver) => Some(Value::None),
+        _ => None,
+    }
+}
+
+/// Does this say itself that it is an iterator?
+fn is_iterator(expr: &Expr) -> bool {
+    match expr {
+        Expr::MethodCall(call) => {
+            matches!(&*call.method.to_string(), "iter" | "into_iter") || is_iterator(&call.receiver)
+        }
+        Expr::Range(_) => true,
+        Expr::Paren(inner) => is_iterator(&inner.expr),
+        _ => false,
     }
 }
 

@@ -7,9 +7,13 @@
 //! that is bound to one. What is decided and still needed is written as the value that it has.
 //! Everything else stays as it is: what comes out does what the source does under the protocol.
 //! What comes to `None` is followed as well, so that it need not be guessed of which type it is.
+//!
+//! What a cut leaves is looked at again, until nothing changes. An operand that no longer matters is
+//! still run where it takes a step, or may: only what is known to look at nothing but variables goes.
 
 mod cut;
 mod decide;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,9 +30,8 @@ pub type Choices = BTreeMap<&'static str, (&'static str, &'static str)>;
 pub struct Sources {
     files: Vec<(String, String)>,
     functions: Vec<Function>,
-    /// What functions without arguments come to, where that is one expression; none where two have
-    /// the name.
-    bodies: BTreeMap<String, Option<syn::Expr>>,
+    /// The functions that are one expression; none where two have the name.
+    bodies: BTreeMap<String, Option<decide::Body>>,
 }
 
 struct Function {
@@ -52,6 +55,22 @@ pub struct Reading {
     pub text: String,
     /// The rules that it asks, whether of one arm or of all.
     pub asks: BTreeSet<String>,
+    /// The steps whose sentences are left out.
+    pub left_out: Vec<String>,
+}
+
+/// A function that was asked for.
+pub struct Found<'s> {
+    function: &'s Function,
+    /// Which steps it has of those that were asked for.
+    pub steps: Vec<usize>,
+}
+
+impl Found<'_> {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.function.name
+    }
 }
 
 /// A file that is no Rust.
@@ -84,12 +103,9 @@ impl Sources {
                 .extend(collect.found.into_iter().map(|range| Function::new(file, text, range)));
             kept.push((file.to_owned(), text.to_owned()));
         }
-        let mut bodies: BTreeMap<String, Option<syn::Expr>> = BTreeMap::new();
+        let mut bodies = BTreeMap::new();
         for function in &functions {
-            let body = match (&function.parsed.sig.inputs.len(), &*function.parsed.block.stmts) {
-                (1, [syn::Stmt::Expr(body, None)]) => Some(body.clone()),
-                _ => None,
-            };
+            let body = decide::Body::of(&function.parsed);
             bodies.entry(function.name.clone()).and_modify(|known| *known = None).or_insert(body);
         }
         Ok(Self { files: kept, functions, bodies })
@@ -100,22 +116,111 @@ impl Sources {
         self.functions.iter().map(|function| &*function.name)
     }
 
+    /// The names of steps, without their numbers: some are no function's.
+    pub fn names_of_steps(&self) -> BTreeSet<String> {
+        let steps = self.functions.iter().flat_map(|function| steps::of(&function.text));
+        steps.map(|step| step.of).collect()
+    }
+
     /// The functions called `name`, as they stand.
     pub fn whole(&self, name: &str) -> Vec<Reading> {
-        self.called(name)
-            .map(|function| {
-                function.reading(function.text.clone(), decide::asked(&function.parsed))
-            })
-            .collect()
+        self.called(name).map(Function::as_it_stands).collect()
     }
 
     /// The functions called `name`, as they are under these choices.
     pub fn under(&self, choices: &Choices, name: &str) -> Vec<Reading> {
         let under = |function: &Function| {
-            let text = cut::under(&function.text, &function.parsed, choices, &self.bodies);
-            function.reading(text, decide::asked(&function.parsed))
+            function.reading(self.cut(function, choices), decide::asked(&function.parsed))
         };
         self.called(name).map(under).collect()
+    }
+
+    /// The functions that go by `name`, which are those called so, and those that have steps of that
+    /// name: `do_swap_page`, or one of them, `do_swap_page.4`. In the order of the steps.
+    pub fn find(&self, name: &str) -> Vec<Found<'_>> {
+        let (of, number) = match name.rsplit_once('.') {
+            Some((of, number)) => (of, number.parse::<usize>().ok()),
+            None => (name, None),
+        };
+        if number.is_none() && of != name {
+            return Vec::new();
+        }
+        let found = self.functions.iter().filter_map(|function| {
+            let steps: Vec<_> = steps::of(&function.text)
+                .into_iter()
+                .filter(|step| step.of == of)
+                .map(|step| step.number)
+                .collect();
+            let wanted = match number {
+                Some(number) => steps.contains(&number),
+                None => function.name == of || !steps.is_empty(),
+            };
+            wanted.then_some(Found { function, steps })
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|found| found.steps.first().copied());
+        found
+    }
+
+    /// A function as it stands.
+    pub fn as_it_stands(&self, found: &Found<'_>) -> Reading {
+        found.function.as_it_stands()
+    }
+
+    /// A function as it is under these choices, with the sentence of a step only where what it says
+    /// is done: where the code of the step, and what that calls that has no steps, is as it is under
+    /// what the steps called `name` describe, which is `described(name)`.
+    pub fn told(
+        &self,
+        found: &Found<'_>,
+        choices: &Choices,
+        described: impl Fn(&str) -> Choices,
+    ) -> Reading {
+        let function = found.function;
+        let text = self.cut(function, choices);
+        let here = steps::of(&text);
+        let (mut gone, mut left_out) = (Vec::new(), Vec::new());
+        for step in steps::of(&function.text) {
+            let described = described(&step.of);
+            let there = steps::of(&self.cut(function, &described));
+            let [here, there] =
+                [&here, &there].map(|steps| steps.iter().find(|other| other.name() == step.name()));
+            let said =
+                |code: &str| self.helps_alike(code, choices, &described, &mut BTreeSet::new());
+            match (here, there) {
+                (Some(here), Some(there)) if here.code == there.code && said(&here.code) => {}
+                (here, _) => {
+                    gone.extend(here.map(|here| here.lines.clone()));
+                    left_out.push(step.name());
+                }
+            }
+        }
+        let text = steps::without(&text, &gone);
+        let asks = decide::asked(&function.parsed);
+        Reading { left_out, ..function.reading(text, asks) }
+    }
+
+    /// Do the functions that are called in this code, and have no steps of their own, do the same
+    /// under both?
+    fn helps_alike(
+        &self,
+        code: &str,
+        one: &Choices,
+        other: &Choices,
+        seen: &mut BTreeSet<String>,
+    ) -> bool {
+        steps::called(code).into_iter().flat_map(|name| self.called(name)).all(|function| {
+            if !seen.insert(function.name.clone()) || !steps::of(&function.text).is_empty() {
+                return true;
+            }
+            let [here, there] =
+                [one, other].map(|choices| steps::code(&self.cut(function, choices)));
+            here == there && self.helps_alike(&here, one, other, seen)
+        })
+    }
+
+    fn cut(&self, function: &Function, choices: &Choices) -> String {
+        cut::under(&function.text, &function.parsed, choices, &self.bodies)
     }
 
     /// All the files as they are under these choices.
@@ -123,7 +228,7 @@ impl Sources {
         let file = |(file, text): &'_ (String, String)| {
             let (mut out, mut at) = (String::new(), 0);
             for function in self.functions.iter().filter(|function| function.file == *file) {
-                let cut = cut::under(&function.text, &function.parsed, choices, &self.bodies);
+                let cut = self.cut(function, choices);
                 out += &text[at..function.range.start];
                 out +=
                     cut.replace('\n', &format!("\n{}", " ".repeat(function.indent))).trim_start();
@@ -149,8 +254,12 @@ impl Function {
         Self { name, file: file.into(), text, range, indent, line, parsed }
     }
 
+    fn as_it_stands(&self) -> Reading {
+        self.reading(self.text.clone(), decide::asked(&self.parsed))
+    }
+
     fn reading(&self, text: String, asks: BTreeSet<String>) -> Reading {
-        Reading { place: format!("{}:{}", self.file, self.line), text, asks }
+        Reading { place: format!("{}:{}", self.file, self.line), text, asks, left_out: Vec::new() }
     }
 }
 

@@ -60,7 +60,17 @@ fn a_match_leaves_its_arm() {
     );
     check(
         "match self.rules().reuse {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}",
-        "match Reuse::Count {\n    Reuse::Count if x() => a(),\n    _ => b(),\n}",
+        "if x() { a() } else { b() }",
+    );
+    check(
+        "let n = match self.rules().reuse {\n    _ if y => None,\n    // Why.\n    Reuse::Count => \
+         None,\n    Reuse::Never => a(),\n};\nb(n)",
+        "b(None)",
+    );
+    check(
+        "match x() {\n    Some(n) if self.waits() => a(n),\n    Some(n) if !self.waits() => b(n),\n    \
+         _ => c(),\n}",
+        "match x() {\n    Some(n) => b(n),\n    _ => c(),\n}",
     );
 }
 
@@ -90,6 +100,28 @@ fn what_is_known_goes_out_of_what_is_not() {
 }
 
 #[test]
+fn what_is_given_nothing_or_all_goes() {
+    check(
+        "let seq = found.filter(|_| self.waits()).map(|one| &one.seq);\nif let Some(seq) = seq \
+         {\n    a(seq);\n}\n0",
+        "0",
+    );
+    check("b(found.filter(|_| !self.waits()))", "b(found)");
+    check("if found.is_some_and(|n| self.waits() && a(n)) {\n    b();\n}\n0", "0");
+    check("self.waits().then_some(1).map_or(x(), |n| a(n))", "x()");
+    check("self.waits().then_some(1).map_or(x() || y(), |n| a(n)) && b()", "(x() || y()) && b()");
+    check("(!self.waits()).then_some(1)", "Some(1)");
+    check(
+        "let asks = || !self.waits() || x();\nif y() && asks() {\n    a();\n}\n0",
+        "if y() {\n    a();\n}\n0",
+    );
+    check(
+        "if !(found.is_some() && !self.waits()) {\n    a();\n}\n0",
+        "if found.is_none() {\n    a();\n}\n0",
+    );
+}
+
+#[test]
 fn nothing_comes_behind_what_leaves() {
     check(
         "if x() {\n    if !self.waits() {\n        return 1;\n    }\n    a();\n    b();\n}\nc()",
@@ -108,7 +140,19 @@ fn where_nothing_is_found_only_the_rest_is_done() {
 /// A step that is taken must be taken still, and a name must mean what it meant.
 #[test]
 fn what_does_something_stays() {
-    check("let n = x() && self.waits();\nn", "let n = x() && false;\nn");
+    check("let n = x() && self.waits();\nn", "x();\nfalse");
+    check("if a.read() == b || !self.waits() {\n    c();\n}\n0", "a.read();\nc();\n0");
+    check("if x() && (y() && self.waits()) {\n    a();\n}\n0", "if x() {\n    y();\n}\n0");
+    check("while x() && self.waits() {\n    a();\n}\n0", "x();\n0");
+    check(
+        "match a() {\n    1 => n |= x() || !self.waits(),\n    _ => {}\n}\n0",
+        "match a() {\n    1 => {\n        x();\n        n |= true\n    },\n    _ => {}\n}\n0",
+    );
+    check("a(|n| x(n) && self.waits())", "a(|n| {\n    x(n);\n    false\n})");
+    check(
+        "let moves = start != vma.read();\nlet lock = moves || !self.waits();\na(lock)",
+        "let _moves = start != vma.read();\na(true)",
+    );
     check("let n = ttu == Ttu::Unmap && self.waits();\na(n)", "a(false)");
     check(
         "let waits = self.waits();\nlet waits = x(waits);\na(waits)",
@@ -130,6 +174,56 @@ fn what_does_something_stays() {
         "let waits = self.waits();\nall.iter().any(|waits| a(waits))",
         "all.iter().any(|waits| a(waits))",
     );
+}
+
+/// A function whose steps are those of `wait=Yes`, and what is left of it where `wait=No`.
+#[test]
+fn a_sentence_stands_where_it_is_true() {
+    let file = "impl World {
+    fn f(&self) {
+        // f.1: It is looked at.
+        let waits = self.rules().wait == Wait::Yes;
+        self.look();
+        // f.2: It is waited for.
+        if waits {
+            self.wait();
+        }
+        // f.3: It is locked.
+        self.lock();
+        // g.4: It is read.
+        self.read();
+    }
+
+    fn lock(&self) {
+        self.lock_by(self.rules().wait);
+    }
+
+    fn read(&self) {
+        // read.1: A function with steps says itself what it does.
+        self.read_by(self.rules().wait);
+    }
+}
+";
+    let sources = Sources::new([("src/mm/f.rs", file)]).expect("it is Rust");
+    let [no, yes] = ["No", "Yes"].map(|arm| Choices::from([("wait", ("Wait", arm))]));
+    let [f] = &sources.find("f")[..] else { panic!("one function") };
+    let reading = sources.told(f, &no, |_| yes.clone());
+    assert_eq!(
+        reading.text,
+        "fn f(&self) {\n    // f.1: It is looked at.\n    self.look();\n    self.lock();\n    // g.4: It \
+         is read.\n    self.read();\n}"
+    );
+    assert_eq!(reading.left_out, ["f.2", "f.3"]);
+    assert_eq!(sources.told(f, &yes, |_| yes.clone()).left_out, [""; 0]);
+
+    let found = |name| {
+        let found = sources.find(name).into_iter();
+        found.map(|found| (found.name().to_owned(), found.steps)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("g"), [("f".to_owned(), vec![4])]);
+    assert_eq!(found("f.3"), [("f".to_owned(), vec![1, 2, 3])]);
+    assert_eq!(found("lock"), [("lock".to_owned(), vec![])]);
+    assert_eq!((found("f.4"), found("f.x"), found("h")), (vec![], vec![], vec![]));
 }
 
 #[test]

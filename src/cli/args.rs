@@ -459,7 +459,8 @@ pub struct ExplainArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct SourceArgs {
-    /// Functions of src/mm, by name: `do_wp_page`
+    /// Functions of src/mm, by name: `do_wp_page`; or by the steps of SPEC.md that they have:
+    /// `dup_mmap`, `do_swap_page.7`
     #[arg(value_name = "FUNCTION", value_delimiter = ',', required = true)]
     pub functions: Vec<String>,
 

@@ -1,6 +1,8 @@
 //! `lockwalk source`: a function of the protocol as one kernel reads it.
 
-use lockwalk_source::{Choices, Reading, Sources};
+use std::collections::BTreeSet;
+
+use lockwalk_source::{Choices, Found, Reading, Sources};
 
 use super::args::SourceArgs;
 use super::output::print;
@@ -14,61 +16,80 @@ const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol.rs")
 pub fn run(args: &SourceArgs) -> Result<Status, Refusal> {
     let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
     let sources = Sources::new(FILES.iter().copied()).expect("what was compiled is Rust");
-    let spelled = protocol.as_ref().map(|protocol| protocol.rules.spelled()).unwrap_or_default();
-    let choices: Choices =
-        spelled.into_iter().map(|(rule, its_type, arm)| (rule, (its_type, arm))).collect();
-    let mut readings = Vec::new();
+    let choices = protocol.as_ref().map(choices_of).unwrap_or_default();
+    let mut texts = Vec::new();
     for name in &args.functions {
-        let found =
-            if protocol.is_some() { sources.under(&choices, name) } else { sources.whole(name) };
+        let found = sources.find(name);
         if found.is_empty() {
-            return Err(Refusal(format!(
-                "src/mm has no function '{name}'{}",
-                select::nearest(name, sources.names())
-            )));
+            let of_steps = sources.names_of_steps();
+            let known = sources.names().chain(of_steps.iter().map(String::as_str));
+            let nearest = select::nearest(name, known.collect::<BTreeSet<_>>().into_iter());
+            return Err(Refusal(format!("src/mm has no function and no step '{name}'{nearest}")));
         }
-        readings.extend(found);
+        for function in found {
+            let reading = match &protocol {
+                Some(_) => sources.told(&function, &choices, |steps| choices_of(&described(steps))),
+                None => sources.as_it_stands(&function),
+            };
+            let (head, left_out) = (head(&reading, protocol.as_ref()), left_out(&reading));
+            let steps = steps_of_another(name, &function);
+            texts.push(format!("{head}{steps}{left_out}\n{}\n", reading.text));
+        }
     }
-    let head = |reading: &Reading| match &protocol {
-        None => format!("// {}{}", reading.place, asks(reading.asks.iter().cloned())),
-        Some(protocol) => {
-            let chosen = |protocol: &Protocol| {
-                let mut chosen = protocol.rules.choices();
-                chosen.retain(|(rule, _)| reading.asks.contains(*rule));
-                chosen
-            };
-            let here = chosen(protocol);
-            let as_described = here == chosen(&DESCRIBED) || !has_steps(&reading.text);
-            let of_another = if as_described {
-                String::new()
-            } else {
-                format!(
-                    "\n// Its numbered sentences are {DESCRIBED}'s. Where they say otherwise, the code \
-                     is {protocol}'s."
-                )
-            };
-            format!(
-                "// {} under {protocol}{}{of_another}",
-                reading.place,
-                asks(here.iter().map(|(rule, arm)| format!("{rule}={arm}")))
-            )
-        }
-    };
-    let texts: Vec<_> =
-        readings.iter().map(|reading| format!("{}\n{}\n", head(reading), reading.text)).collect();
     print(&texts.join("\n"))?;
     Ok(Status::AsDocumented)
 }
 
-/// The kernel whose steps the sources number.
-const DESCRIBED: Protocol = Era::V5_19;
+fn choices_of(protocol: &Protocol) -> Choices {
+    let spelled = protocol.rules.spelled().into_iter();
+    spelled.map(|(rule, its_type, arm)| (rule, (its_type, arm))).collect()
+}
 
-/// Is there a line like `// vma_adjust.3: …`?
-fn has_steps(text: &str) -> bool {
-    text.lines().filter_map(|line| line.trim_start().strip_prefix("// ")).any(|line| {
-        let number = line.split_once(": ").and_then(|(name, _)| name.split_once('.'));
-        number.is_some_and(|(_, number)| number.parse::<u32>().is_ok())
-    })
+/// The protocol whose steps the sources number under this name: 5.19 has no pages that a host may
+/// discard.
+fn described(steps: &str) -> Protocol {
+    match steps {
+        "page_make_volatile" | "page_make_stable" | "do_discard_fault" | "page_discard" => {
+            Era::DOCUMENT_2
+        }
+        _ => Era::V5_19,
+    }
+}
+
+/// What stands above a function.
+fn head(reading: &Reading, protocol: Option<&Protocol>) -> String {
+    let Some(protocol) = protocol else {
+        return format!("// {}{}", reading.place, asks(reading.asks.iter().cloned()));
+    };
+    let mut here = protocol.rules.choices();
+    here.retain(|(rule, _)| reading.asks.contains(*rule));
+    let asks = asks(here.iter().map(|(rule, arm)| format!("{rule}={arm}")));
+    format!("// {} under {protocol}{asks}", reading.place)
+}
+
+/// Which sentences are not there, and why.
+fn left_out(reading: &Reading) -> String {
+    let Some(first) = reading.left_out.first() else { return String::new() };
+    let protocol = described(first.split('.').next().expect("a name"));
+    format!(
+        "\n// Left out, because they tell of {protocol}, which does otherwise in these steps or in what \
+         they call: {}.",
+        reading.left_out.join(", ")
+    )
+}
+
+/// That a function is there for the steps that it has.
+fn steps_of_another(name: &str, function: &Found<'_>) -> String {
+    let of = name.split('.').next().expect("a name");
+    match &function.steps[..] {
+        _ if function.name() == name => String::new(),
+        [] => String::new(),
+        [one] => format!("\n// It has step {one} of {of}."),
+        steps => {
+            let steps: Vec<_> = steps.iter().map(usize::to_string).collect();
+            format!("\n// It has steps {} of {of}.", steps.join(", "))
+        }
+    }
 }
 
 fn asks(rules: impl Iterator<Item = String>) -> String {
