@@ -181,15 +181,12 @@ pub const MISTAKES: &[Mistake] = &[
         &[("self.anon_vma_chain_link(vma, own);", "")],
     ),
     (
-        "the list is looked at after the lock was let go of",
+        "a VMA leaves the list while the lock is let go of",
         "anon_vma.rs",
-        &[
-            ("self.change_list(anon_vma, |list| list.retain(|&v| v != vma));", ""),
-            (
-                "let empty = self.anon_vma_list_at(anon_vma, 0).is_none();\n        self.anon_vma_unlock(anon_vma);",
-                "let empty = self.anon_vma_list_at(anon_vma, 0).is_none();\n        self.anon_vma_unlock(anon_vma);\n        self.change_list(anon_vma, |list| list.retain(|&v| v != vma));",
-            ),
-        ],
+        &[(
+            "self.change_list(anon_vma, |list| list.retain(|&v| v != vma));",
+            "{\n            self.anon_vma_unlock(anon_vma);\n            self.change_list(anon_vma, |list| list.retain(|&v| v != vma));\n            self.anon_vma_lock(anon_vma);\n        }",
+        )],
     ),
     (
         "what keeps the anon_vma is let go of at once",
@@ -526,9 +523,15 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "MADV_PAGEOUT isolates behind the page-table lock",
         "madvise.rs",
-        &[(
-            "let isolated = page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));\n        mm.page_table_lock.unlock();",
-            "mm.page_table_lock.unlock();\n        let isolated = page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page));",
-        )],
+        &[
+            (
+                "page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page))",
+                "{\n            mm.page_table_lock.unlock();\n            page.filter(|&page| self.page(page).lru.read() && self.isolate_for_reclaim(page))\n        }",
+            ),
+            (
+                "mm.page_table_lock.unlock();\n        if let Some(page) = isolated {\n            self.deactivate_page(page);\n            self.shrink_isolated(page);\n        }",
+                "if let Some(page) = isolated {\n            self.deactivate_page(page);\n            self.shrink_isolated(page);\n        }",
+            ),
+        ],
     ),
 ];

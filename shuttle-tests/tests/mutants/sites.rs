@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use syn::parse::Parser;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    BinOp, Expr, ExprMethodCall, ImplItemFn, ItemFn, Local, ReturnType, Signature, Stmt, UnOp,
+    BinOp, Block, Expr, ExprMethodCall, ImplItemFn, ItemFn, Local, ReturnType, Signature, Stmt,
+    UnOp,
 };
 
 /// What a mutant does to the protocol.
@@ -217,6 +219,9 @@ fn replacement(source: &str, old: &str, new: &str) -> Edit {
         [] => panic!("a mistake is written down for a text that is not there: {old}"),
         _ => panic!("a mistake is written down for a text that is there twice: {old}"),
     };
+    let statements = Block::parse_within.parse_str(old).unwrap_or_default();
+    let binds = statements.iter().any(|statement| matches!(statement, Stmt::Local(_)));
+    assert!(!binds, "what is bound in a text that is replaced is not known behind it: {old}");
     let (open, close) = if old.ends_with([';', '}']) { ("", "") } else { ("(", ")") };
     Edit {
         range,
