@@ -167,8 +167,18 @@ impl Copy {
     }
 }
 
+/// What an earlier copy has left there goes, but for what was built.
 fn copy_all(from: &Path, to: &Path) {
     if from.is_dir() {
+        for left in fs::read_dir(to).into_iter().flatten().flatten() {
+            let (name, path) = (left.file_name(), left.path());
+            if name == "target" || from.join(&name).exists() {
+                continue;
+            }
+            let gone =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            gone.expect("the copy can be written");
+        }
         for entry in fs::read_dir(from).expect("a directory") {
             let entry = entry.expect("an entry");
             let name = entry.file_name();
