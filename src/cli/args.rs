@@ -113,8 +113,8 @@ What it shows: that the compiled protocol runs, on locks of parking_lot and atom
                       lock of its own, so that threads scale less than the protocol would.
 
 Some kernels have races, and then what is found is true; `lockwalk list CLAUSE` and SPEC.md §6 \
-                      know them. Until 5.9 devices store into pages that nobody has any more \
-                      (claims S0.1, S0.9), and under 5.10 for a reason that nobody has found: \
+                      know them. Until 5.18 devices store into pages that nobody has any \
+                      more (claims S0.1, S0.9; S0.1/protected under 5.10): \
                       `--without pin` asks for the rest. Pages move since \
                       2.6.18: before, `--without migrate,compact`. A rule that is mended, as in \
                       `--protocol 3.7+anon_vma_put=child-first`, asks whether there is more.";
