@@ -152,7 +152,7 @@ fn without_killer<'k>(kills: impl IntoIterator<Item = (&'k String, &'k Kill)>) -
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes more than an hour"]
 fn every_mutant_changes_a_verdict() {
     let (mutants, texts) = mutants(workspace());
     let copy = Copy::build("mutants", &texts, "");
