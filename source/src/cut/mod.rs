@@ -1,17 +1,21 @@
 //! Cuts out of a function's text what is not taken.
 
+mod arms;
+mod rewrite;
+mod variables;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt, UnOp};
 
-use crate::decide::{self, Body, Known, Matches, Value};
+use crate::decide::{self, Body, Known, Value};
 use crate::{Choices, steps};
+use variables::is_called;
 
 /// The function with `text`, as it is under `choices`.
 ///
@@ -60,42 +64,6 @@ enum Pass {
     Rewrite,
 }
 
-/// The names in macros, which nobody looks into: variables called so stay.
-fn opaque(function: &ImplItemFn) -> BTreeSet<String> {
-    struct Opaque(Vec<String>);
-    impl<'ast> Visit<'ast> for Opaque {
-        fn visit_macro(&mut self, call: &'ast syn::Macro) {
-            match call.parse_body::<Matches>() {
-                // Whether this matches is decided where the variable is.
-                Ok(Matches { scrutinee: Expr::Path(_) | Expr::Field(_), guard: None, .. }) => {}
-                _ => names(call.tokens.clone(), &mut self.0),
-            }
-        }
-    }
-    let mut opaque = Opaque(Vec::new());
-    opaque.visit_impl_item_fn(function);
-    opaque.0.into_iter().collect()
-}
-
-/// Every name in `tokens`, as often as it is there.
-fn names(tokens: TokenStream, found: &mut Vec<String>) {
-    for token in tokens {
-        match token {
-            TokenTree::Group(group) => names(group.stream(), found),
-            TokenTree::Ident(name) => found.push(name.to_string()),
-            // `{name}` in a format.
-            TokenTree::Literal(text) => {
-                let text = text.to_string();
-                let named = text.split('{').skip(1);
-                found.extend(
-                    named.filter_map(|rest| rest.split(['}', ':']).next().map(str::to_owned)),
-                );
-            }
-            TokenTree::Punct(_) => {}
-        }
-    }
-}
-
 /// What stands in a range, with the edits that lie in it.
 fn apply(text: &str, range: Range<usize>, mut edits: Vec<(Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
@@ -129,19 +97,6 @@ enum Place {
 
 fn range(node: &impl Spanned) -> Range<usize> {
     node.span().byte_range()
-}
-
-/// `let name = name;`
-fn is_called(local: &syn::Local, name: &str) -> bool {
-    local
-        .init
-        .as_ref()
-        .is_some_and(|init| matches!(&*init.expr, Expr::Path(path) if path.path.is_ident(name)))
-}
-
-/// `|=`, which asks its right side first.
-fn is_change(op: &BinOp) -> bool {
-    matches!(op, BinOp::BitOrAssign(_) | BinOp::BitAndAssign(_))
 }
 
 fn is_block_like(expr: &Expr) -> bool {
@@ -339,200 +294,6 @@ impl Cutter<'_> {
         }
     }
 
-    /// `let (kept, safe) = (a(), true)`: is a part known, and so taken away?
-    fn without_known_part(&mut self, local: &syn::Local) -> bool {
-        let (Pat::Tuple(names), Some(init)) = (&local.pat, &local.init) else { return false };
-        let values = match &*init.expr {
-            Expr::Tuple(values) => values,
-            Expr::Block(block) => match block.block.stmts.last() {
-                Some(Stmt::Expr(Expr::Tuple(values), None)) => values,
-                _ => return false,
-            },
-            _ => return false,
-        };
-        let parts = names.elems.iter().zip(&values.elems);
-        let known = parts.clone().find_map(|(name, value)| match name {
-            Pat::Ident(ident) if ident.mutability.is_none() => {
-                let known = self.known.value(value).filter(|value| value.source().is_some())?;
-                let name = ident.ident.to_string();
-                (!self.is_opaque(&name)).then_some((name, known))
-            }
-            _ => None,
-        });
-        let Some((known, value)) = known.filter(|_| names.elems.len() == values.elems.len()) else {
-            return false;
-        };
-        let is_left = |name: &Pat| !matches!(name, Pat::Ident(name) if name.ident == known);
-        let left: Vec<_> = parts.filter(|(name, _)| is_left(name)).collect();
-        let indent = self.indent(range(values).start);
-        let names_left = left.iter().map(|(name, _)| self.text[range(*name)].to_owned()).collect();
-        let values_left = left.iter().map(|(_, value)| self.cut_expr(value, indent)).collect();
-        let tuple = |parts: Vec<String>| match &parts[..] {
-            [one] => one.clone(),
-            _ => format!("({})", parts.join(", ")),
-        };
-        if let Expr::Block(block) = &*init.expr {
-            let before = block.block.stmts.len() - 1;
-            block.block.stmts[..before].iter().for_each(|one| self.statement(one, Place::Before));
-        }
-        self.replace(range(names), tuple(names_left));
-        self.replace(range(values), tuple(values_left));
-        self.known.variables.insert(known, Some(value));
-        true
-    }
-
-    /// `let n = { a(); true };`: what is done before it is known is done in front of it.
-    fn is_known_after(&mut self, local: &syn::Local) -> bool {
-        if let Some(init) = local.init.as_ref().filter(|init| init.diverge.is_none())
-            && let Expr::Block(block) = &*init.expr
-            && let [before @ .., Stmt::Expr(last, None)] = &*block.block.stmts
-            && let Some(source) = self.known.value(last).and_then(|value| value.source())
-            && !before.is_empty()
-            && !before.iter().any(|statement| matches!(statement, Stmt::Local(_)))
-        {
-            let indent = self.indent(range(local).start);
-            let to = self.text[range(local).start..range(block).start].to_owned();
-            let inside = self.cut_inside(&block.block, indent);
-            let before = inside.trim_end().rsplit_once('\n').map_or("", |(before, _)| before);
-            let text = format!("{before}\n{}{to}{source};", " ".repeat(indent));
-            self.replace(range(local), text);
-            return true;
-        }
-        false
-    }
-
-    /// `let n = if x() { return; } else { true };`: who comes past it knows what it is.
-    fn leaves_or_is_known(&mut self, local: &syn::Local) -> bool {
-        if let Some(init) = local.init.as_ref().filter(|init| init.diverge.is_none())
-            && let Expr::If(branch) = &*init.expr
-            && let Some((_, no)) = &branch.else_branch
-            && self.known.decided(&branch.cond).is_none()
-            && branch.then_branch.stmts.iter().any(|statement| self.leaves(statement))
-            && let Some(source) = self.known.value(no).and_then(|value| value.source())
-        {
-            let indent = " ".repeat(self.indent(range(local).start));
-            let leaves = self.text[range(branch).start..range(&branch.then_branch).end].to_owned();
-            let to = &self.text[range(local).start..range(branch).start];
-            self.replace(range(local), format!("{leaves}\n{indent}{to}{source};"));
-            return true;
-        }
-        false
-    }
-
-    fn is_opaque(&self, name: &str) -> bool {
-        self.opaque.get_or_init(|| opaque(self.function)).contains(name)
-    }
-
-    fn is_unused(&self, name: &str) -> bool {
-        let used = self.used.get_or_init(|| {
-            let mut used = Vec::new();
-            names(self.text.parse().expect("it was parsed"), &mut used);
-            used.into_iter().fold(BTreeMap::new(), |mut times, name| {
-                *times.entry(name).or_default() += 1;
-                times
-            })
-        });
-        !name.starts_with('_') && used.get(name) == Some(&1)
-    }
-
-    /// Does it take no step to come to this variable's value?
-    fn is_free(&self, local: &syn::Local) -> bool {
-        let init = local.init.as_ref().filter(|init| init.diverge.is_none());
-        init.is_some_and(|init| self.known.does_nothing(&init.expr))
-    }
-
-    /// A condition that a statement asks before all else, and that is decided, though something
-    /// must be run for it.
-    fn asked_first<'e>(&self, statement: &'e Stmt) -> Option<(&'e Expr, bool, Vec<&'e Expr>)> {
-        let mut at = match statement {
-            Stmt::Local(local) => &local.init.as_ref()?.expr,
-            Stmt::Expr(Expr::While(looped), _) => {
-                let (truth, run) = self.known.decided(&looped.cond)?;
-                return Some((&*looped.cond, truth, run))
-                    .filter(|(_, truth, run)| !truth && !run.is_empty());
-            }
-            Stmt::Expr(expr, _) => expr,
-            _ => return None,
-        };
-        loop {
-            if let Some((truth, run)) = self.known.decided(at) {
-                return Some((at, truth, run)).filter(|(.., run)| !run.is_empty());
-            }
-            at = match at {
-                Expr::If(branch) => &branch.cond,
-                Expr::Match(asked) => &asked.expr,
-                Expr::MethodCall(call) => &call.receiver,
-                Expr::Binary(changed) if is_change(&changed.op) => &changed.right,
-                Expr::Assign(assigned) => &assigned.right,
-                Expr::Binary(binary) => &binary.left,
-                Expr::Unary(unary) => &unary.expr,
-                Expr::Paren(inner) => &inner.expr,
-                Expr::Return(left) => left.expr.as_ref()?,
-                Expr::Let(bound) => &bound.expr,
-                _ => return None,
-            };
-        }
-    }
-
-    /// Statements in front of another one.
-    fn before(&self, run: &[&Expr], indent: usize) -> String {
-        let indent = format!("\n{}", " ".repeat(indent));
-        let run = run.iter().flat_map(|expr| self.to_be_run(expr));
-        run.map(|step| format!("{step}\n").replace('\n', &indent)).collect()
-    }
-
-    /// What an arm or a closure does: braces come around it if it becomes more than one statement.
-    fn body(&mut self, body: &Expr) {
-        let statement = Stmt::Expr(body.clone(), None);
-        let asked = self.asked_first(&statement);
-        let rewrites = self.pass == Pass::Rewrite && !matches!(body, Expr::Block(_));
-        match asked.filter(|_| rewrites) {
-            Some((asked, truth, run)) => {
-                let Range { start, end } = range(body);
-                let indent = self.indent(start);
-                let run = self.before(&run, indent + 4);
-                self.replace(start..start, format!("{{\n{}{run}", " ".repeat(indent + 4)));
-                self.replace(range(asked), truth.to_string());
-                self.replace(end..end, format!("\n{}}}", " ".repeat(indent)));
-            }
-            None => self.visit_expr(body),
-        }
-    }
-
-    /// Statements that do what `expr` does, where nobody asks what it comes to.
-    fn to_be_run(&self, expr: &Expr) -> Vec<String> {
-        let text = |expr: &Expr| self.text[range(expr)].to_owned();
-        let one = |run: &Expr, left: &Expr, not: &str| {
-            let run = self.known.decided(run).map_or_else(|| vec![run], |(_, run)| run);
-            let run: Vec<_> = run.into_iter().flat_map(|expr| self.to_be_run(expr)).collect();
-            if run.is_empty() {
-                return self.to_be_run(left);
-            }
-            let run = run.join("\n").replace('\n', "\n    ");
-            vec![format!("if {not}{} {{\n    {run}\n}}", text(left))]
-        };
-        match expr {
-            _ if self.known.does_nothing(expr) => Vec::new(),
-            Expr::Paren(inner) => self.to_be_run(&inner.expr),
-            Expr::Reference(inner) => self.to_be_run(&inner.expr),
-            Expr::Unary(unary) => self.to_be_run(&unary.expr),
-            Expr::Field(field) => self.to_be_run(&field.base),
-            Expr::Let(bound) => self.to_be_run(&bound.expr),
-            Expr::Binary(binary) => match binary.op {
-                BinOp::And(_) => one(&binary.right, &binary.left, ""),
-                BinOp::Or(_) => one(&binary.right, &binary.left, "!"),
-                _ => [&binary.left, &binary.right]
-                    .into_iter()
-                    .flat_map(|side| self.to_be_run(side))
-                    .collect(),
-            },
-            Expr::MethodCall(call) if decide::asks_whether_some(call) => {
-                self.to_be_run(&call.receiver)
-            }
-            _ => vec![format!("{};", text(expr))],
-        }
-    }
-
     /// What stands behind the `else` of a `let` that finds nothing.
     fn otherwise_of(&self, local: &syn::Local) -> Option<Expr> {
         let init = local.init.as_ref()?;
@@ -607,113 +368,6 @@ impl Cutter<'_> {
             }
             _ => false,
         }
-    }
-
-    /// The body of the arm that is taken, if that is known.
-    fn taken(&self, asked: &syn::ExprMatch) -> Option<Expr> {
-        let value = self.known.value(&asked.expr)?;
-        self.known.taken(&value, &asked.arms).cloned()
-    }
-
-    /// A `match` of which it is not known which arm is taken: those that cannot be go.
-    fn arms(&mut self, asked: &syn::ExprMatch) {
-        let value = self.known.value(&asked.expr);
-        let mut left = Vec::new();
-        for arm in &asked.arms {
-            let (pattern, guard) = match &arm.pat {
-                Pat::Guard(guarded) => (&*guarded.pat, Some(&*guarded.guard)),
-                pattern => (pattern, None),
-            };
-            let fits = match &value {
-                Some(value) => decide::matches(value, pattern),
-                None => matches!(pattern, Pat::Wild(_)).then_some(true),
-            };
-            let truth = guard.map_or(Some(true), |guard| self.guard(pattern, guard));
-            if fits == Some(false) || truth == Some(false) {
-                continue;
-            }
-            left.push((arm, pattern, guard.filter(|_| truth.is_none()), fits == Some(true)));
-            if fits == Some(true) && truth == Some(true) {
-                break;
-            }
-        }
-        let whole = range(asked);
-        // What comes to the same as the rest belongs to the rest.
-        if let Some(&rest) = left.last()
-            && let (arm, Pat::Wild(_), None, true) = rest
-        {
-            let same = self.known.value(&arm.body);
-            left.pop();
-            while let Some((arm, _, None, _)) = left.last()
-                && same.is_some()
-                && self.known.value(&arm.body) == same
-            {
-                left.pop();
-            }
-            if left.is_empty() && self.known.does_nothing(&asked.expr) {
-                return self.instead(whole, &arm.body);
-            }
-            left.push(rest);
-        }
-        // Nothing is asked of what is known: only the guards decide.
-        if value.is_some() && left.iter().all(|(.., fits)| *fits) {
-            let indent = self.indent(whole.start);
-            let text = self.guards(left.iter().map(|(arm, _, guard, _)| (*arm, *guard)), indent);
-            return self.replace(whole, text);
-        }
-        self.visit_expr(&asked.expr);
-        for arm in &asked.arms {
-            match left.iter().find(|(left, ..)| std::ptr::eq(*left, arm)) {
-                None => self.delete(range(arm)),
-                Some((_, pattern, None, _)) if matches!(arm.pat, Pat::Guard(_)) => {
-                    self.replace(range(*pattern).end..range(&arm.pat).end, String::new());
-                    let variables = self.known.variables.clone();
-                    self.known.hide(&arm.pat);
-                    self.body(&arm.body);
-                    self.known.variables = variables;
-                }
-                Some(_) => self.visit_arm(arm),
-            }
-        }
-    }
-
-    /// What a guard comes to behind a pattern.
-    fn guard(&self, pattern: &Pat, guard: &Expr) -> Option<bool> {
-        let mut known = self.known.clone();
-        known.hide(pattern);
-        known.truth(guard)
-    }
-
-    /// `if guard { body } else { body }`.
-    fn guards<'e>(
-        &mut self,
-        arms: impl Iterator<Item = (&'e syn::Arm, Option<&'e Expr>)>,
-        indent: usize,
-    ) -> String {
-        let spaces = " ".repeat(indent);
-        let (mut out, mut short) = (String::new(), true);
-        for (arm, guard) in arms {
-            if let Some(guard) = guard {
-                out += &format!("if {} ", self.cut_expr(guard, indent));
-            }
-            let body = match &*arm.body {
-                Expr::Block(block) if block.attrs.is_empty() && block.label.is_none() => {
-                    short = false;
-                    self.cut_expr(&arm.body, indent)
-                }
-                body => {
-                    let body = self.cut_expr(body, indent + 4);
-                    format!("{{\n{spaces}    {body}\n{spaces}}}")
-                }
-            };
-            out += &body;
-            if guard.is_some() {
-                out += " else ";
-            }
-        }
-        // As rustfmt has it.
-        let line = out.split_whitespace().collect::<Vec<_>>().join(" ");
-        if short && line.len() <= 50 { line } else { out }
     }
 
     /// What stands where an expression was that is decided: that which is taken, in braces only if
