@@ -21,6 +21,7 @@ mod bench;
 mod check;
 mod conform;
 mod explain;
+mod help;
 mod keeper;
 mod list;
 mod manual;

@@ -5,9 +5,11 @@ mod bad_input;
 mod conform;
 mod files;
 mod limits;
+mod list;
 mod parts;
 mod report;
 mod schema;
+mod source;
 mod stress;
 
 use std::fs;
@@ -72,71 +74,6 @@ fn directory(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).expect("a directory for tests");
     path
-}
-
-/// A sentence stands only where it is true; where one is left out, that is said.
-#[test]
-fn a_step_that_another_kernel_takes_otherwise_is_left_out() {
-    let of_2_6_34 = good("source vma_adjust,unlink_anon_vmas --protocol 2.6.34");
-    assert!(
-        of_2_6_34.contains(
-            "// Left out, because they tell of 5.19, which does otherwise in these steps or in \
-             what they call: vma_adjust.2, vma_adjust.3, vma_adjust.7.\n"
-        ),
-        "{of_2_6_34}"
-    );
-    let has = |step: &str| of_2_6_34.contains(&format!("// {step}: "));
-    assert!(has("vma_adjust.1") && has("vma_adjust.4"), "{of_2_6_34}");
-    assert!(!has("vma_adjust.3") && !has("unlink_anon_vmas.1"), "{of_2_6_34}");
-}
-
-/// SPEC.md says whose steps they are, and of that protocol they say everything.
-#[test]
-fn nothing_is_left_out_of_the_protocol_that_is_described() {
-    let spec = include_str!("../../SPEC.md");
-    let parts = spec
-        .lines()
-        .filter_map(|line| line.strip_prefix("<!-- generated: steps ")?.strip_suffix(" -->"));
-    let mut names = std::collections::BTreeMap::<_, Vec<_>>::new();
-    for part in parts {
-        let (name, protocol) = part.split_once(" under ").unwrap_or((part, "5.19"));
-        names.entry(protocol).or_default().push(name);
-    }
-    assert_eq!(names.keys().copied().collect::<Vec<_>>(), ["5.19", "document-2"]);
-    for (protocol, names) in names {
-        let text = good(&format!("source {} --protocol {protocol}", names.join(",")));
-        assert!(!text.contains("// Left out, "), "{protocol}: {text}");
-    }
-}
-
-/// What a kernel calls `do_swap_page` is five functions here, and `dup_mmap` none of its name.
-#[test]
-fn a_function_is_found_by_its_steps() {
-    let found = |args: &str| {
-        let text = good(args);
-        let heads = text.lines().filter(|line| line.starts_with("// It has "));
-        heads.map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        found("source do_swap_page"),
-        [
-            "// It has steps 3, 4, 5, 6 of do_swap_page.",
-            "// It has step 7 of do_swap_page.",
-            "// It has steps 8, 9, 10, 11, 12, 16 of do_swap_page.",
-            "// It has steps 13, 14, 15 of do_swap_page.",
-        ]
-    );
-    assert_eq!(
-        found("source dup_mmap --protocol 3.7"),
-        ["// It has steps 1, 2, 3, 8 of dup_mmap.", "// It has steps 4, 5, 6, 7 of dup_mmap."]
-    );
-    assert_eq!(found("source do_swap_page.7"), ["// It has step 7 of do_swap_page."]);
-    assert_eq!(
-        refused("source dup_mmp"),
-        "error: src/mm has no function and no step 'dup_mmp'; did you mean 'dup_mmap'?"
-    );
-    assert!(refused("source do_swap_page.99").contains("no step 'do_swap_page.99'"));
-    assert!(refused("source do_swap_page.x").contains("no step 'do_swap_page.x'"));
 }
 
 /// The verdicts themselves are looked at in `tests/catalogue`; this is how they are told.
@@ -576,70 +513,6 @@ fn colours_are_for_terminals() {
     assert!(ascii.is_ascii(), "{ascii}");
     assert!(good("check =S3.1 --engine dpor --ascii").is_ascii());
     assert!(good("list --ascii").is_ascii());
-}
-
-#[test]
-fn the_list_names_everything() {
-    let listing: serde_json::Value =
-        serde_json::from_str(&good("list --format json")).expect("JSON");
-    let count = |what: &str| listing[what].as_array().expect("a list").len();
-    assert_eq!(count("races"), lockwalk::races::all().len());
-    assert_eq!(count("protocols"), lockwalk::Era::all().len());
-    assert_eq!(count("rules"), lockwalk::spec::Rules::catalogue().len());
-    assert_eq!(count("clauses"), lockwalk::Clause::ALL.len());
-    assert_eq!(count("marks"), lockwalk::Mark::ALL.len());
-    for (rule, text, arms) in lockwalk::spec::Rules::texts() {
-        let listed = good(&format!("list {rule}"));
-        for (arm, its) in [(rule, text)].into_iter().chain(arms) {
-            assert!(
-                !its.is_empty()
-                    && listed
-                        .lines()
-                        .any(|line| line.split_whitespace().next() == Some(arm)
-                            && line.ends_with(its)),
-                "{arm}: {listed}"
-            );
-        }
-    }
-    let text = good("list");
-    for race in lockwalk::races::all() {
-        assert!(text.contains(&format!("  {} · {}\n", race.id(), race.title())), "{text}");
-    }
-    for clause in lockwalk::Clause::ALL {
-        assert!(text.contains(clause.text()) && text.contains(clause.why()), "{text}");
-    }
-    for (protocol, says) in lockwalk::Era::texts() {
-        assert!(says.len() > 80 && text.contains(&format!("\n  {protocol}  {says}\n")), "{says}");
-    }
-}
-
-/// A document is told by the kernel that it changes, and so is the kernel behind it.
-#[test]
-fn a_protocol_is_told_by_what_it_changed() {
-    let text = good("list protocols");
-    let of = |name: &str| {
-        let mut lines = text.lines().skip_while(|line| !line.starts_with(&format!("  {name}  ")));
-        lines.next().expect("it is listed");
-        lines.take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>()
-    };
-    assert_eq!(of("document-2"), ["hinting=volatile", "remove_mapping=count"]);
-    assert!(!of("2.6.29").iter().any(|choice| choice.starts_with("hinting=")), "{text}");
-}
-
-#[test]
-fn the_list_can_be_of_some_names_only() {
-    let text = good("list MIG-1 =S3.8 vma_adjust_lock 2.6.36");
-    for part in ["  S3.8 · ", "  MIG-1 ", "  vma_adjust_lock ", "  2.6.36 "] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-    assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
-    assert_eq!(good("list MIG-1").lines().count(), 4);
-    assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
-    assert_eq!(
-        refused("list MIG1"),
-        "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean \
-         'MIG-1'?"
-    );
 }
 
 /// Of a mail's 72 columns no line takes more, and what is left out is said; a deadlock shows who
