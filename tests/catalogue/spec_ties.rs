@@ -37,10 +37,14 @@ fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     found.sort();
 }
 
-pub(super) fn all_sources() -> Vec<(String, String)> {
+pub(super) fn sources_of(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    sources(&root().join("src"), &mut found);
+    sources(&root().join(folder), &mut found);
     found
+}
+
+pub(super) fn all_sources() -> Vec<(String, String)> {
+    sources_of("src")
 }
 
 /// The lines that evaluate each clause, as `file: code`: what somebody must look at again when the

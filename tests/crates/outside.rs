@@ -6,7 +6,7 @@ use lockwalk::witness::{Coverage, Verdict};
 use lockwalk::{Clause, Mark, Method, Options, Protocol, Race};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Two processes share a page; the parent stores while the page moves.
+    // Two processes share a page; the child loads from it while it moves.
     let race = Race::new("outside", "a load while the shared page is migrated")
         .world(|w| {
             let parent = w.new_process();
