@@ -122,14 +122,15 @@ fn state(ran: &ran::Ran, wrong: &mut Vec<String>) -> String {
 fn life(ran: &ran::Ran, life: &str) -> String {
     let mut out = String::from("```mermaid\nstateDiagram-v2\n");
     for ((from, to), by) in &ran.lives[life] {
-        writeln!(
-            out,
-            "    {from} --> {to}: {}",
-            by.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        )
-        .expect("a string");
+        writeln!(out, "    {from} --> {to}: {}", two_a_line(by)).expect("a string");
     }
     out + "```"
+}
+
+/// Labels of one line are as wide as the picture, and then nobody can read it.
+fn two_a_line(names: &BTreeSet<String>) -> String {
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    names.chunks(2).map(|two| two.join(", ")).collect::<Vec<_>>().join(",<br/>")
 }
 
 /// One race, in the rows of its witness that tell it: who does what, and what that means.
