@@ -152,6 +152,7 @@ pub(super) fn races() -> Vec<Race> {
     })
     .violates(Era::V2_6_11, Clause::PIN_1)
     .violates(Era::V5_9, Clause::PIN_1)
+    .violates(Era::V5_10, Clause::PIN_1)
     .holds(Era::V2_6_11.with(Reuse::Mapcount))
     .holds(Era::V2_6_13)
     .holds(Era::V2_6_29)
