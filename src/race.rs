@@ -116,12 +116,16 @@ impl Race {
     #[must_use]
     #[track_caller]
     pub fn cpu(
-        mut self,
+        self,
         name: impl Into<String>,
         body: impl Fn(&World) + Send + Sync + 'static,
     ) -> Self {
-        self.cpus.push((name.into(), Arc::new(body)));
-        self.lines.push(Location::caller());
+        self.with_cpu(name.into(), Arc::new(body), Location::caller())
+    }
+
+    fn with_cpu(mut self, name: String, body: OnWorld, line: &'static Location<'static>) -> Self {
+        self.cpus.push((name, body));
+        self.lines.push(line);
         self.ours = false;
         self
     }

@@ -4,6 +4,7 @@
 //!
 //! - `--cases` prints race and protocol of every case.
 //! - `--case RACE PROTOCOL` prints the line of one: its objections, of which there should be none.
+//!   With `--classes` before it, it counts the classes too.
 //! - `--against`, given such lines on its input, prints the line of a case of which something else
 //!   is said now: the clauses that the first violating execution violates, and how many executions
 //!   it took to come to it; or else the objections. Cheap ones are tried first.
@@ -22,9 +23,9 @@ use std::panic::{self, AssertUnwindSafe};
 use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, matrix, races};
 
-/// All cases are tried with few executions, then all with more, then with so many times what they
-/// need and so many more.
-const FIRST: [u64; 2] = [32, 1_024];
+/// All cases are tried with one execution, which is what most mutants need, then all with more, then
+/// with so many times what they need and so many more.
+const FIRST: [u64; 3] = [1, 32, 1_024];
 const FACTOR: u64 = 4;
 const MORE: u64 = 20_000;
 
@@ -179,7 +180,7 @@ fn against(mut cases: Vec<Case>) {
 /// An execution that violates one of these, and nothing else.
 fn exactly(cases: &[Case], clauses: &[String]) {
     for case in cases {
-        let limit = FIRST[1].min(case.most());
+        let limit = FIRST[2].min(case.most());
         let Ok(outcome) = case.run(limit) else { continue };
         for clause in clauses
             .iter()
@@ -265,6 +266,19 @@ fn counts(cases: &[Case]) {
     );
 }
 
+/// The line of a case.
+fn said((race, protocol): &(Race, Protocol), count: bool) {
+    let outcome = race.check_with(protocol, &Method::Exhaustive, &Options::default());
+    let classes = if count { classes(race, protocol).ok().flatten() } else { None };
+    println!(
+        "{}\t{protocol}\t{}\t{}\t{}",
+        race.id(),
+        outcome.objections().join("; "),
+        outcome.executions,
+        classes.map_or("-".into(), |classes| classes.to_string())
+    );
+}
+
 /// The cases on the input, the cheapest first.
 fn given() -> io::Result<Vec<Case>> {
     let mut cases: Vec<_> = io::read_to_string(io::stdin())?.lines().map(Case::read).collect();
@@ -276,20 +290,8 @@ fn main() -> io::Result<()> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--cases"] => cases().for_each(|(race, protocol)| println!("{}\t{protocol}", race.id())),
-        ["--case", race, protocol] => {
-            let (race, protocol) = named(race, protocol);
-            let outcome = race.check_with(&protocol, &Method::Exhaustive, &Options::default());
-            let classes = classes(&race, &protocol)
-                .ok()
-                .flatten()
-                .map_or("-".into(), |classes| classes.to_string());
-            println!(
-                "{}\t{protocol}\t{}\t{}\t{classes}",
-                race.id(),
-                outcome.objections().join("; "),
-                outcome.executions
-            );
-        }
+        ["--case", race, protocol] => said(&named(race, protocol), false),
+        ["--classes", "--case", race, protocol] => said(&named(race, protocol), true),
         ["--against", ..] => {
             if args.len() == 1 {
                 against(given()?)
@@ -303,7 +305,7 @@ fn main() -> io::Result<()> {
         ["--counts"] => counts(&given()?),
         _ => {
             return Err(io::Error::other(
-                "one of --cases, --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, \
+                "one of --cases, [--classes] --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, \
                  --counts",
             ));
         }

@@ -487,16 +487,22 @@ pub(crate) fn assert_unseen(name: Name) {
 /// finding.
 #[track_caller]
 pub fn clause(clause: Clause, holds: bool, what: impl FnOnce() -> String) {
-    let at = Location::caller();
-    if std::thread::panicking() {
-        return; // a violation is already on its way out
+    if !evaluated(clause, holds) {
+        violated(Violation::new(clause, what()), Location::caller());
     }
-    with(|exec| {
-        exec.clauses[clause as usize].fetch_add(1, Relaxed);
-        if !holds {
-            exec.violated(Violation::new(clause, what()), at);
-        }
-    });
+}
+
+/// Counts it; true if that was all.
+fn evaluated(clause: Clause, holds: bool) -> bool {
+    if std::thread::panicking() {
+        return true; // a violation is already on its way out
+    }
+    with(|exec| exec.clauses[clause as usize].fetch_add(1, Relaxed));
+    holds
+}
+
+fn violated(violation: Violation, at: &'static Location<'static>) {
+    with(|exec| exec.violated(violation, at));
 }
 
 /// A moment of this execution, later than all before.

@@ -254,18 +254,23 @@ pub(crate) fn arrives(at: &'static Location<'static>, name: Name, what: impl FnO
 /// Adds a step to the trace, if there is one; `text` is not evaluated otherwise.
 #[track_caller]
 pub(crate) fn event(kind: StepKind, object: Option<Name>, text: impl FnOnce() -> String) {
-    let at = Location::caller();
-    let mut text = Some(text);
-    let mut said = None;
+    if is_heard() {
+        add(kind, object, text(), Location::caller());
+    }
+}
+
+fn is_heard() -> bool {
+    WATCH.get().is_some() || exec::with(|exec| exec.trace.is_some() && exec.running())
+}
+
+fn add(kind: StepKind, object: Option<Name>, text: String, at: &'static Location<'static>) {
     if let Some(&watch) = WATCH.get() {
-        said = text.take().map(|text| text());
-        tell(watch, kind, object, said.as_deref().unwrap_or_default());
+        tell(watch, kind, object, &text);
     }
     exec::with(|exec| {
         if let Some(trace) = &exec.trace
             && exec.running()
         {
-            let text = said.or_else(|| text.map(|text| text())).unwrap_or_default();
             let object = object.map_or_else(String::new, |name| name.to_string());
             trace.lock().push(exec.announced(), exec::cpu(), kind, object, text, at);
         }

@@ -45,12 +45,17 @@ macro_rules! rules {
 
             /// Every rule and its arms, by name, with what they mean.
             pub fn texts() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str)>)> {
-                let text = |lines: &'static str| lines.trim_ascii();
-                vec![$((
-                    stringify!($field),
-                    text(concat!($($text),+)),
-                    vec![$(($arm_name, text(concat!($($arm_text),+)))),+],
-                )),+]
+                type Texts = (&'static str, &'static str);
+                const TEXTS: &[(Texts, &[Texts])] = &[$((
+                    (stringify!($field), concat!($($text),+)),
+                    &[$(($arm_name, concat!($($arm_text),+))),+],
+                )),+];
+                let text = |&(name, lines): &Texts| (name, lines.trim_ascii());
+                let texts = |(rule, arms): &(Texts, &[Texts])| {
+                    let (name, what) = text(rule);
+                    (name, what, arms.iter().map(text).collect())
+                };
+                TEXTS.iter().map(texts).collect()
             }
 
             /// The choices, by name.

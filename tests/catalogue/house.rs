@@ -72,6 +72,25 @@ fn no_room_stands_on_one_that_stands_on_it() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// `.ci/run` builds anew with `--cfg loom` no more than what notices: another default engine.
+#[test]
+fn a_build_for_loom_has_another_default_and_nothing_else() {
+    let crates = ["src", "dpor/src", "witness/src", "source/src", "bench/src", "conformance/src"];
+    let asks: Vec<_> = crates
+        .into_iter()
+        .flat_map(sources_of)
+        .flat_map(|(file, text)| {
+            let asks = |line: &&str| {
+                !line.trim_start().starts_with("//")
+                    && line.contains("cfg")
+                    && line.contains("(loom")
+            };
+            text.lines().filter(asks).map(|line| format!("{file}: {line}")).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(asks.len() == 1 && asks[0].contains("pub const DEFAULT_ENGINE: Engine ="), "{asks:#?}");
+}
+
 /// The module at the root of a crate that a file is in.
 fn module<'f>(file: &'f str, sources: &str) -> &'f str {
     let inside = file.strip_prefix(sources).expect("it is in there").trim_start_matches('/');

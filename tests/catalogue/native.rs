@@ -1,6 +1,8 @@
 //! Real threads, as a smoke test: what holds in every interleaving holds here, and what is violated
 //! can be run at all.
 
+use std::collections::BTreeSet;
+
 use lockwalk::sync::{Name, RetryLoop, Word};
 use lockwalk::witness::{Count, Coverage};
 use lockwalk::{Clause, Documented, Era, Litmus, Method, Options, Race};
@@ -15,15 +17,20 @@ const ONCE: u64 = 1;
 
 #[test]
 fn real_threads_violate_nothing_that_holds() {
+    let mut endless = BTreeSet::new();
     for (race, protocol, documented) in common::cases() {
-        let iterations = if documented == Documented::Holds { ITERATIONS } else { ONCE };
-        let outcome =
-            race.check_with(&protocol, &Method::Native { iterations }, &Options::default());
-        let of = format!("{} under {protocol}: {outcome:?}", race.id());
         let livelock = matches!(
             documented,
             Documented::Violates(Clause::LIVELOCK) | Documented::StillViolates(Clause::LIVELOCK)
         );
+        // To give one up takes seconds: one protocol of each race.
+        if livelock && !endless.insert(race.id().to_owned()) {
+            continue;
+        }
+        let iterations = if documented == Documented::Holds { ITERATIONS } else { ONCE };
+        let outcome =
+            race.check_with(&protocol, &Method::Native { iterations }, &Options::default());
+        let of = format!("{} under {protocol}: {outcome:?}", race.id());
         match &outcome.coverage {
             Coverage::Sampled { .. } => assert_eq!(outcome.executions, iterations, "{of}"),
             Coverage::Unfinished { why } => {

@@ -9,18 +9,19 @@
 //!
 //! The first leaves out every lock, semaphore, read section, wait, try and condition in `src/mm`
 //! once, in a copy of the workspace that holds all mutants, each behind its number, and is compiled
-//! once; so it does with the mistakes of `by_hand.rs`. A mutant is tried on the cases that come by
-//! its place, from the cheapest to the dearest, and then on what kernels that ran have shown
-//! (`conformance/golden`), on `tests/worlds.rs` and `tests/misuse.rs`. What kills it is in
-//! `kills.txt`; what survives is listed in `survivors.txt`, with the reason, or a gap in the
-//! catalogue.
+//! once; so it does with the mistakes of `by_hand.rs`. A mutant is tried on what kills it according
+//! to `kills.txt`; then on the cases that come by its place, from the cheapest to the dearest, and
+//! on what kernels that ran have shown (`conformance/golden`), on `tests/worlds.rs` and
+//! `tests/misuse.rs`. What kills it is in `kills.txt`; what survives is listed in `survivors.txt`,
+//! with the reason, or a gap in the catalogue.
 //!
 //! The second leaves out every announcement in `src/sync`, `src/engine` and `src/mm` once: see
 //! [`announced`].
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
-//! `LOCKWALK_MUTANTS=new` those of which nothing is written down. `MUTANTS_BLESS=1` writes down
-//! what came out.
+//! `LOCKWALK_MUTANTS=new` those of which nothing is written down, `LOCKWALK_MUTANTS=killed` those
+//! that something kills according to `kills.txt`, which takes minutes. `MUTANTS_BLESS=1` writes
+//! down what came out.
 
 mod announced;
 mod by_hand;
@@ -157,23 +158,33 @@ fn every_mutant_changes_a_verdict() {
     let (mutants, texts) = mutants(workspace());
     let copy = Copy::build("mutants", &texts, "");
     let started = Instant::now();
-    let (cases, others) = (copy.baseline(), copy.others());
+    let (cases, others, before) = (copy.baseline(false), copy.others(), kills());
     let chosen = chosen(&mutants);
     println!("{} cases, {} of {} mutants", cases.len(), chosen.len(), mutants.len());
+    println!("after {:.0} s", started.elapsed().as_secs_f64());
     let mut fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
-        let fate = match fate(&copy, n, &cases, &[]) {
+        let killed = |test: &PathBuf| failed(test, n, &[]).map(Fate::Killed);
+        let as_before = before.get(&mutants[n].id()).and_then(|kill| {
+            if kill.race == "-" {
+                let test = kill.what.strip_prefix("test: ").unwrap_or_default();
+                others.iter().find_map(|all| failed(all, n, &["--exact", test])).map(Fate::Killed)
+            } else {
+                again(&copy, n, &cases, kill)
+            }
+        });
+        let fate = as_before.unwrap_or_else(|| match fate(&copy, n, &cases, &[]) {
             fate @ (Fate::Survived | Fate::Unreached) => {
-                others.iter().find_map(|test| failed(test, n)).map_or(fate, Fate::Killed)
+                others.iter().find_map(killed).unwrap_or(fate)
             }
             fate => fate,
-        };
+        });
         println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
         (n, fate)
     })
     .into_iter()
     .collect();
     let swept: BTreeSet<_> = chosen.iter().map(|&n| mutants[n].id()).collect();
-    let (ids, before) = (mutants.iter().map(Mutant::id).collect::<BTreeSet<_>>(), kills());
+    let ids: BTreeSet<_> = mutants.iter().map(Mutant::id).collect();
     let others: BTreeMap<_, _> =
         before.into_iter().filter(|(id, _)| ids.contains(id) && !swept.contains(id)).collect();
     break_exactly(&copy, &cases, &mutants, &others, &mut fates);
@@ -212,7 +223,7 @@ fn every_announcement_is_missed() {
     let (mutants, texts) = announced::mutants();
     let copy = Copy::build("announcements", &texts, announced::SILENCER);
     let started = Instant::now();
-    let (cases, tests) = (copy.baseline(), copy.tests());
+    let (cases, tests) = (copy.baseline(true), copy.tests());
     let chosen = chosen(&mutants);
     let reached: Vec<_> =
         chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
@@ -272,16 +283,15 @@ fn notice(copy: &Copy, tests: &[PathBuf], n: usize, kind: Kind, cases: &[Case]) 
         }
     };
     asked(&["--selfcheck", "8"])
-        .or_else(|| tests.iter().find_map(|test| failed(test, n)))
+        .or_else(|| tests.iter().find_map(|test| failed(test, n, &[])))
         .or_else(|| (kind != Kind::Unobserved).then(|| asked(&["--counts"])).flatten())
 }
 
-/// The first test that fails.
-fn failed(test: &Path, n: usize) -> Option<Kill> {
-    let run = run(
-        Command::new(test).args(["--test-threads", "1"]).env("LOCKWALK_MUTANT", n.to_string()),
-        "",
-    );
+/// The first test that fails, of those that `args` choose.
+fn failed(tests: &Path, n: usize, args: &[&str]) -> Option<Kill> {
+    let mut command = Command::new(tests);
+    command.args(["--test-threads", "1"]).args(args).env("LOCKWALK_MUTANT", n.to_string());
+    let run = run(&mut command, "");
     let failed = |line: &str| {
         line.strip_prefix("test ")?.strip_suffix(" ... FAILED").map(|test| format!("test: {test}"))
     };
@@ -329,6 +339,10 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
                 || announcements.found.contains_key(id)
         };
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
+    }
+    if only == "killed" {
+        let kills = kills();
+        return (0..mutants.len()).filter(|&n| kills.contains_key(&mutants[n].id())).collect();
     }
     (0..mutants.len())
         .filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part)))
@@ -478,6 +492,17 @@ fn fate(copy: &Copy, n: usize, cases: &[Case], clauses: &[&str]) -> Fate {
         (End::Well, Some(kill)) => Fate::Killed(kill),
         (End::Well, None) => Fate::Survived,
     }
+}
+
+/// What the case says that killed it before; if that was one clause, the same one first. Nothing, if
+/// it says nothing any more.
+fn again(copy: &Copy, n: usize, cases: &[Case], kill: &Kill) -> Option<Fate> {
+    let case = cases.iter().position(|case| case.is_of(&kill.race, &kill.protocol))?;
+    let said = |clauses: &[&str]| match fate(copy, n, &cases[case..=case], clauses) {
+        Fate::Survived | Fate::Unreached => None,
+        fate => Some(fate),
+    };
+    kill.clause().and_then(|clause| said(&[clause.id()])).or_else(|| said(&[]))
 }
 
 /// A run that did not end well: it says what it looks at before it does.

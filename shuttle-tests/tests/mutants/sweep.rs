@@ -48,6 +48,12 @@ pub struct Case {
 }
 
 impl Case {
+    /// Is this what it is about?
+    pub fn is_of(&self, race: &str, protocol: &str) -> bool {
+        let mut parts = self.line.split('\t');
+        parts.next() == Some(race) && parts.next() == Some(protocol)
+    }
+
     /// What keeps its verdict from being the documented one.
     fn objections(&self) -> &str {
         self.line.split('\t').nth(2).unwrap_or_default()
@@ -140,13 +146,18 @@ impl Copy {
         command
     }
 
-    /// Every case, without a mutant, and which places it comes by. One that is not as documented
-    /// already shows nothing, and is left out.
-    pub fn baseline(&self) -> Vec<Case> {
+    /// Every case, without a mutant, and which places it comes by; how many classes of interleavings
+    /// it has, if that is wanted. One that is not as documented already shows nothing, and is left
+    /// out.
+    pub fn baseline(&self, classes: bool) -> Vec<Case> {
         let listed = run(&mut self.verdicts(&["--cases"]), "");
         let cases: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
         let mut cases = each(&cases, |case| {
-            let args: Vec<_> = ["--case"].into_iter().chain(case.split('\t')).collect();
+            let args: Vec<_> = ["--classes", "--case"][usize::from(!classes)..]
+                .iter()
+                .copied()
+                .chain(case.split('\t'))
+                .collect();
             let run = run(self.verdicts(&args).env("LOCKWALK_LISTEN", "1"), "");
             assert!(run.end == End::Well, "{case}: {}", run.stderr);
             let reached = run
