@@ -414,7 +414,7 @@ fn idle(race: &Race) -> Vec<String> {
 /// "Never" would say nothing about it.
 #[test]
 fn what_does_nothing_in_any_interleaving_is_an_objection() {
-    let cases: [(&str, Body); 10] = [
+    let cases: [(&str, Body); 11] = [
         ("host_discards()", |w| w.host_discards(w.process(0).page_at(2))),
         ("read_around(2)", |w| w.process(0).read_around(2)),
         ("split_vma(9)", |w| w.process(0).split_vma(9)),
@@ -424,6 +424,10 @@ fn what_does_nothing_in_any_interleaving_is_an_objection() {
         ("move_boundary(7, 9)", |w| w.process(0).move_boundary(7, 9)),
         ("move_boundary(4, 3)", |w| w.process(0).move_boundary(4, 3)),
         ("move_end(3, 6)", |w| w.process(0).move_end(3, 6)),
+        ("move_end(4, 6)", |w| {
+            w.process(0).mmap(5..6);
+            w.process(0).move_end(4, 6);
+        }),
         ("expand_downwards(6, 5)", |w| w.process(0).expand_downwards(6, 5)),
     ];
     for (what, body) in cases {

@@ -89,5 +89,19 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::DOCUMENT_2)
         .holds(Era::DOCUMENT_2_2009.with(DiscardMlocked::UnlessDiscarded))
         .sometimes("the page is discarded", |e| e.saw(Mark::PAGE_DISCARD_REMOVES));
-    vec![isolated, scanned, spurious, waiting, shmem, locked]
+    let kept = Race::new("S2.11/reclaim", "reclaim meets memory that is locked")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.mlockall();
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .cpu("store", |w| _ = w.process(0).store(1, 7))
+        .finally(|w| assert!(w.process(0).page_now(1).is_some(), "it is there still"))
+        .holds(Era::V2_6_7)
+        .holds(Era::V2_6_34)
+        .holds(Era::V6_18)
+        .holds(Era::DOCUMENT_2);
+    vec![isolated, scanned, spurious, waiting, shmem, locked, kept]
 }

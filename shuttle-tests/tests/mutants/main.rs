@@ -36,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use common::each;
@@ -162,6 +163,7 @@ fn every_mutant_changes_a_verdict() {
     let chosen = chosen(&mutants);
     println!("{} cases, {} of {} mutants", cases.len(), chosen.len(), mutants.len());
     println!("after {:.0} s", started.elapsed().as_secs_f64());
+    let table = Mutex::new(Kills::begin(&mutants));
     let mut fates: BTreeMap<usize, Fate> = each(&chosen, |&n| {
         let killed = |test: &PathBuf| failed(test, n, &[]).map(Fate::Killed);
         let as_before = before.get(&mutants[n].id()).and_then(|kill| {
@@ -179,27 +181,19 @@ fn every_mutant_changes_a_verdict() {
             fate => fate,
         });
         println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
+        table.lock().expect("a panic ends the test").write(mutants[n].id(), &fate);
         (n, fate)
     })
     .into_iter()
     .collect();
     let swept: BTreeSet<_> = chosen.iter().map(|&n| mutants[n].id()).collect();
-    let ids: BTreeSet<_> = mutants.iter().map(Mutant::id).collect();
-    let others: BTreeMap<_, _> =
-        before.into_iter().filter(|(id, _)| ids.contains(id) && !swept.contains(id)).collect();
-    break_exactly(&copy, &cases, &mutants, &others, &mut fates);
+    let others: BTreeMap<_, _> = before.into_iter().filter(|(id, _)| !swept.contains(id)).collect();
+    let exactly = break_exactly(&copy, &cases, &mutants, &others, &mut fates);
+    let mut table = table.into_inner().expect("a panic ends the test");
+    exactly.iter().for_each(|n| table.write(mutants[*n].id(), &fates[n]));
     summary(&mutants, &fates);
     println!("in {:.0} s", started.elapsed().as_secs_f64());
 
-    if std::env::var_os("MUTANTS_BLESS").is_some() {
-        let mut kills = others;
-        kills.extend(fates.iter().filter_map(|(&n, fate)| match fate {
-            Fate::Killed(kill) | Fate::Broken(kill) => Some((mutants[n].id(), kill.clone())),
-            Fate::Survived | Fate::Unreached => None,
-        }));
-        let text = KILLS.to_owned() + &swept_when("kills.txt") + &lines(&kills);
-        fs::write(file("kills.txt"), text).expect("it can be written");
-    }
     let expected = survivors();
     let survived: BTreeSet<_> = fates
         .iter()
@@ -351,14 +345,15 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
 
 /// What kills a mutant first often violates several clauses at once, or one that others violate
 /// too. For a clause that nothing violates by itself yet, the mutants are tried again, until one
-/// does.
+/// does. Those that did.
 fn break_exactly(
     copy: &Copy,
     cases: &[Case],
     mutants: &[Mutant],
     others: &BTreeMap<String, Kill>,
     fates: &mut BTreeMap<usize, Fate>,
-) {
+) -> Vec<usize> {
+    let mut exactly = Vec::new();
     let killed = |fates: &BTreeMap<usize, Fate>| -> BTreeMap<String, Kill> {
         let kill = |(&n, fate): (&usize, &Fate)| match fate {
             Fate::Killed(kill) => Some((mutants[n].id(), kill.clone())),
@@ -372,13 +367,15 @@ fn break_exactly(
             .map(|clause| clause.id())
             .collect();
         if missing.is_empty() {
-            return;
+            break;
         }
         if let fate @ Fate::Killed(_) = fate(copy, n, cases, &missing) {
             println!("{n:4} {} (line {}): {}", mutants[n].id(), mutants[n].line, tell(&fate));
             fates.insert(n, fate);
+            exactly.push(n);
         }
     }
+    exactly
 }
 
 fn killed_by_hand_first(mutants: &[Mutant], fates: &BTreeMap<usize, Fate>) -> Vec<usize> {
@@ -409,7 +406,6 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants").join(name)
 }
 
-/// What `kills.txt` says, by id.
 /// At which commit the mutants were swept that are swept now, beside what the table says of the
 /// others.
 fn swept_when(table: &str) -> String {
@@ -432,6 +428,34 @@ fn swept_when(table: &str) -> String {
     }
 }
 
+/// `kills.txt` as it becomes, written after each mutant: a sweep that is interrupted has not been for
+/// nothing.
+struct Kills {
+    swept: String,
+    kills: BTreeMap<String, Kill>,
+}
+
+impl Kills {
+    /// What is no mutant any more goes.
+    fn begin(mutants: &[Mutant]) -> Self {
+        let (ids, mut kills) = (mutants.iter().map(Mutant::id).collect::<BTreeSet<_>>(), kills());
+        kills.retain(|id, _| ids.contains(id));
+        Self { swept: swept_when("kills.txt"), kills }
+    }
+
+    fn write(&mut self, id: String, fate: &Fate) {
+        match fate {
+            Fate::Killed(kill) | Fate::Broken(kill) => self.kills.insert(id, kill.clone()),
+            Fate::Survived | Fate::Unreached => self.kills.remove(&id),
+        };
+        if std::env::var_os("MUTANTS_BLESS").is_some() {
+            let text = KILLS.to_owned() + &self.swept + &lines(&self.kills);
+            fs::write(file("kills.txt"), text).expect("it can be written");
+        }
+    }
+}
+
+/// What `kills.txt` says, by id.
 fn kills() -> BTreeMap<String, Kill> {
     table(&fs::read_to_string(file("kills.txt")).unwrap_or_default())
 }
