@@ -20,8 +20,8 @@
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
 //! `LOCKWALK_MUTANTS=new` those of which nothing is written down, `LOCKWALK_MUTANTS=killed` those
-//! that something kills according to `kills.txt`, which takes minutes. `MUTANTS_BLESS=1` writes
-//! down what came out.
+//! that something kills, or misses, according to what is written down: that takes half an hour.
+//! `MUTANTS_BLESS=1` writes down what came out.
 
 mod announced;
 mod by_hand;
@@ -80,6 +80,11 @@ impl Kill {
     /// The clause, if it is one and nothing else.
     fn clause(&self) -> Option<Clause> {
         Clause::ALL.iter().copied().find(|clause| clause.id() == self.what)
+    }
+
+    /// Is an announcement found to make no difference?
+    fn is_redundant(&self) -> bool {
+        self.what.starts_with("redundant: ")
     }
 
     fn case(&self) -> (String, String) {
@@ -222,8 +227,10 @@ fn every_announcement_is_missed() {
     let reached: Vec<_> =
         chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
     println!("{} cases, {} announcements that they come by", cases.len(), reached.len());
+    let table = Announcements::read();
     let found: BTreeMap<String, Option<Kill>> = each(&reached, |&n| {
-        let found = notice(&copy, &tests, n, mutants[n].kind, &cases);
+        let before = table.found.get(&mutants[n].id());
+        let found = notice(&copy, &tests, n, mutants[n].kind, &cases, before);
         println!(
             "{n:4} {} (line {}): {}",
             mutants[n].id(),
@@ -236,7 +243,6 @@ fn every_announcement_is_missed() {
     .collect();
     println!("in {:.0} s", started.elapsed().as_secs_f64());
 
-    let table = Announcements::read();
     let ids: BTreeSet<_> = mutants.iter().map(Mutant::id).collect();
     if std::env::var_os("MUTANTS_BLESS").is_some() {
         let mut written = table.found.clone();
@@ -262,12 +268,22 @@ fn every_announcement_is_missed() {
     assert!(noticed.is_empty(), "announcements.txt argues for what is found:\n{noticed:#?}");
 }
 
-/// What finds out that an announcement is missing: the quick checks first. What makes no difference
-/// is found to be redundant.
-fn notice(copy: &Copy, tests: &[PathBuf], n: usize, kind: Kind, cases: &[Case]) -> Option<Kill> {
-    let reaching: Vec<_> =
-        cases.iter().filter(|case| case.reached.contains(&n)).map(|case| &*case.line).collect();
-    let asked = |args: &[&str]| {
+/// What finds out that an announcement is missing: what did `before`, then the quick checks first.
+/// What makes no difference is found to be redundant.
+fn notice(
+    copy: &Copy,
+    tests: &[PathBuf],
+    n: usize,
+    kind: Kind,
+    cases: &[Case],
+    before: Option<&Kill>,
+) -> Option<Kill> {
+    let asked = |args: &[&str], which: &dyn Fn(&Case) -> bool| {
+        let reaching: Vec<_> = cases
+            .iter()
+            .filter(|case| case.reached.contains(&n) && which(case))
+            .map(|case| &*case.line)
+            .collect();
         let run =
             run(copy.verdicts(args).env("LOCKWALK_MUTANT", n.to_string()), &reaching.join("\n"));
         match run.end {
@@ -276,9 +292,21 @@ fn notice(copy: &Copy, tests: &[PathBuf], n: usize, kind: Kind, cases: &[Case]) 
             End::Never => Some(broken(&run, "never ends")),
         }
     };
-    asked(&["--selfcheck", "8"])
+    const SELFCHECK: &[&str] = &["--selfcheck", "8"];
+    const COUNTS: &[&str] = &["--counts"];
+    let as_before = before.and_then(|kill| match kill.what.split_once(": ")? {
+        ("test", name) => tests.iter().find_map(|test| failed(test, n, &["--exact", name])),
+        (how @ ("selfcheck" | "counts"), _) => {
+            let args = if how == "counts" { COUNTS } else { SELFCHECK };
+            asked(args, &|case| case.is_of(&kill.race, &kill.protocol))
+                .filter(|kill| !kill.is_redundant())
+        }
+        _ => None,
+    });
+    as_before
+        .or_else(|| asked(SELFCHECK, &|_| true))
         .or_else(|| tests.iter().find_map(|test| failed(test, n, &[])))
-        .or_else(|| (kind != Kind::Unobserved).then(|| asked(&["--counts"])).flatten())
+        .or_else(|| (kind != Kind::Unobserved).then(|| asked(COUNTS, &|_| true)).flatten())
 }
 
 /// The first test that fails, of those that `args` choose.
@@ -335,8 +363,12 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
     }
     if only == "killed" {
-        let kills = kills();
-        return (0..mutants.len()).filter(|&n| kills.contains_key(&mutants[n].id())).collect();
+        let (kills, announcements) = (kills(), Announcements::read());
+        let killed = |id: &String| {
+            kills.contains_key(id)
+                || announcements.found.get(id).is_some_and(|kill| !kill.is_redundant())
+        };
+        return (0..mutants.len()).filter(|&n| killed(&mutants[n].id())).collect();
     }
     (0..mutants.len())
         .filter(|&n| only.split(',').any(|part| mutants[n].id().contains(part)))
