@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use lockwalk_conformance as kernel;
 use lockwalk_conformance::{
-    Observer, Op, Outcome, PAGES, Pair, Place, SLOTS, Seen, Sequence, Trace,
+    Observer, Op, Outcome, PAGES, Pair, Place, Recording, SLOTS, Seen, Sequence,
 };
 use witness::Count;
 
@@ -49,7 +49,7 @@ impl<'p> From<&'p Protocol> for Model<'p> {
 
 impl<'p> Model<'p> {
     /// The protocol, with a device as a trace's kernel had it.
-    pub fn of(protocol: &'p Protocol, trace: &Trace) -> Self {
+    pub fn of(protocol: &'p Protocol, trace: &Recording) -> Self {
         Self { protocol, swap_to_memory: trace.says("swap") == Some("memory") }
     }
 }

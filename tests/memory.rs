@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use lockwalk::Memory::{Pso, Tso, Weak};
 use lockwalk::sync::{Name, Word, fence};
-use lockwalk::witness::{Documented, Judgement, Verdict, Witness};
+use lockwalk::witness::{Expected, Judgement, Verdict, Witness};
 use lockwalk::{Clause, Era, Memory, Method, Options, Outcome, Protocol, Race, races};
 
 /// What two CPUs of a race share, and what each has seen. An execution has one thread.
@@ -255,7 +255,7 @@ fn what_the_memory_models_make_of_the_catalogue() {
             .filter(|outcome| !is_known(&outcome.race))
             // Where not all was explored, another clause may only have come first.
             .filter(|outcome| {
-                outcome.documented == Documented::Holds || outcome.coverage.unfinished().is_none()
+                outcome.documented == Expected::Holds || outcome.coverage.unfinished().is_none()
             })
             .map(|outcome| {
                 format!("{} under {}: {:?}", outcome.race, outcome.protocol, outcome.objections())

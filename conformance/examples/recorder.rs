@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
-use lockwalk_conformance::{Mix, Sequence, Trace, generate};
+use lockwalk_conformance::{Mix, Recording, Sequence, generate};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -53,7 +53,7 @@ fn scripts(mix: &str, first: &str, count: &str, length: &str) -> Done {
     Ok((first..first + count).map(|seed| sequence(seed).to_string()).collect())
 }
 
-fn input() -> Result<Trace, Box<dyn std::error::Error>> {
+fn input() -> Result<Recording, Box<dyn std::error::Error>> {
     let mut text = String::new();
     stdin().read_to_string(&mut text)?;
     Ok(text.parse()?)
@@ -85,7 +85,8 @@ fn pairs(times: &str, word: &str) -> Done {
 
     let (times, mut rng): (u64, _) = (times.parse()?, fastrand::Rng::with_seed(1));
     let mut recorder = Recorder::start()?;
-    let mut trace = Trace { header: lockwalk_conformance::running_kernel(), sequences: Vec::new() };
+    let mut trace =
+        Recording { header: lockwalk_conformance::running_kernel(), sequences: Vec::new() };
     trace.header.insert("runs".into(), format!("{times} of each pair"));
     for pair in Recorder::pairs().filter(|pair| pair.name.contains(word)) {
         let seen = (0..times)

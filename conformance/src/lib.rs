@@ -1,6 +1,6 @@
 //! Does the model do what Linux does? Scripts of memory operations ([`Op`]), one after the other
 //! and in several processes; what can be seen of memory after each ([`Observer`]); a generator of
-//! scripts ([`generate`]); what running kernels showed ([`Trace`]); and on Linux, a [`Recorder`]
+//! scripts ([`generate`]); what running kernels showed ([`Recording`]); and on Linux, a [`Recorder`]
 //! that runs scripts in real processes.
 //!
 //! The model's side of the same lines is `lockwalk::conform`. This package knows nothing of the
@@ -12,9 +12,9 @@ mod linux;
 mod observe;
 mod op;
 mod pair;
+mod recording;
 mod shrink;
 mod state;
-mod trace;
 
 pub use generate::{Mix, generate};
 #[cfg(target_os = "linux")]
@@ -22,9 +22,9 @@ pub use linux::{Lacks, Recorder, running_kernel};
 pub use observe::{Observer, Place, Seen};
 pub use op::{Op, OpError, Outcome};
 pub use pair::Pair;
+pub use recording::{Header, Recording, RecordingError, Sequence};
 pub use shrink::shrink;
 pub use state::State;
-pub use trace::{Header, Sequence, Trace, TraceError};
 
 /// Pages that every process begins with, at the addresses `0..PAGES`.
 pub const PAGES: u64 = 3;

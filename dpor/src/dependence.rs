@@ -6,14 +6,14 @@ use crate::access::Class;
 /// The dependence relation and the race rules, each of which a test can drop
 /// (`Explorer::without_rule`).
 #[derive(Copy, Clone, Debug, Default)]
-pub(crate) struct Rules {
+pub(crate) struct DependenceRules {
     pub(crate) dropped: u32,
 }
 
 /// A rule that can be dropped.
 #[doc(hidden)]
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Rule {
+pub enum DependenceRule {
     /// Readers depend on exclusive accesses.
     ReaderExclusive,
     /// Exclusive accesses depend on each other.
@@ -58,8 +58,8 @@ pub enum Rule {
     Cycles,
 }
 
-impl Rules {
-    pub(crate) fn has(self, rule: Rule) -> bool {
+impl DependenceRules {
+    pub(crate) fn has(self, rule: DependenceRule) -> bool {
         self.dropped & (1 << rule as u32) == 0
     }
 
@@ -70,13 +70,13 @@ impl Rules {
             return a != b || a == Exclusive;
         }
         match (a, b) {
-            (Exclusive, Exclusive) => self.has(Rule::ExclusiveExclusive),
-            (Reader, Exclusive) | (Exclusive, Reader) => self.has(Rule::ReaderExclusive),
-            (Shared, Exclusive) | (Exclusive, Shared) => self.has(Rule::SharedExclusive),
-            (Reader, Shared) | (Shared, Reader) => self.has(Rule::ReaderShared),
-            (Update, Exclusive) | (Exclusive, Update) => self.has(Rule::UpdateExclusive),
-            (Update, Reader) | (Reader, Update) => self.has(Rule::UpdateReader),
-            (Update, Shared) | (Shared, Update) => self.has(Rule::UpdateShared),
+            (Exclusive, Exclusive) => self.has(DependenceRule::ExclusiveExclusive),
+            (Reader, Exclusive) | (Exclusive, Reader) => self.has(DependenceRule::ReaderExclusive),
+            (Shared, Exclusive) | (Exclusive, Shared) => self.has(DependenceRule::SharedExclusive),
+            (Reader, Shared) | (Shared, Reader) => self.has(DependenceRule::ReaderShared),
+            (Update, Exclusive) | (Exclusive, Update) => self.has(DependenceRule::UpdateExclusive),
+            (Update, Reader) | (Reader, Update) => self.has(DependenceRule::UpdateReader),
+            (Update, Shared) | (Shared, Update) => self.has(DependenceRule::UpdateShared),
             (Reader, Reader) | (Shared, Shared) | (Update, Update) => false,
         }
     }
@@ -84,7 +84,7 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
-    use super::Rules;
+    use super::DependenceRules;
     use crate::access::{Access, Class};
 
     const SOUNDNESS: &str = include_str!("../SOUNDNESS.md");
@@ -107,7 +107,8 @@ mod tests {
             row(&mut std::iter::once("---".to_owned())
                 .chain(steps.iter().map(|_| ":---:".to_owned())));
         let rows = steps.iter().map(|(name, a)| {
-            let cell = |b: &Class| if Rules::default().dependent(*a, *b) { "×" } else { "" };
+            let cell =
+                |b: &Class| if DependenceRules::default().dependent(*a, *b) { "×" } else { "" };
             row(&mut std::iter::once(name.clone())
                 .chain(steps.iter().map(|(_, b)| cell(b).to_owned())))
         });
@@ -123,7 +124,7 @@ mod tests {
     fn what_is_named_is_there() {
         let source = include_str!("dependence.rs");
         let rules = source
-            .split("pub enum Rule {")
+            .split("pub enum DependenceRule {")
             .nth(1)
             .and_then(|rest| rest.split("\n}").next())
             .expect("it is above");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataCells;
-use crate::dependence::Rule;
+use crate::dependence::DependenceRule;
 use crate::hook::with_quiet;
 use crate::livelock::Retries;
 use crate::log::{Did, Log};
@@ -371,7 +371,7 @@ impl Core {
         strategy: &mut dyn Explore,
         runnable: impl Iterator<Item = usize> + Clone,
     ) -> Next {
-        let announce_all = self.trace.rules.has(Rule::UnannouncedAtFailure);
+        let announce_all = self.trace.rules.has(DependenceRule::UnannouncedAtFailure);
         if self.ended || self.aborting && !announce_all {
             self.end(strategy);
             return Next::Abort;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use shuttle_engine::{Config, FailurePersistence, MaxSteps, Runner};
 
 use crate::commute::{Checked, Commutation, Commute, Disagreement};
-use crate::dependence::{Rule, Rules};
+use crate::dependence::{DependenceRule, DependenceRules};
 use crate::execution::Core;
 use crate::hook;
 use crate::log::Log;
@@ -24,7 +24,7 @@ use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
 use crate::session::{Budget, Execution, Options, Progress, Session, Shared};
 use crate::strategy::{Commuting, Strategy, explore};
-use crate::units::Part;
+use crate::units::Share;
 use crate::watchdog::{self, Patience, Pulse, Stall};
 
 /// Explores the interleavings of a program.
@@ -62,7 +62,7 @@ pub struct Explorer {
     resumed: Option<Saved>,
     stack_size: usize,
     on_shuttle: bool,
-    rules: Rules,
+    rules: DependenceRules,
     fairness: Fairness,
     patience: Patience,
     max_steps: usize,
@@ -76,7 +76,7 @@ impl Explorer {
     /// An explorer without limits that runs on this thread.
     pub fn new(strategy: Strategy) -> Self {
         let stack_size = 256 * 1024;
-        let (options, rules) = (Options::default(), Rules::default());
+        let (options, rules) = (Options::default(), DependenceRules::default());
         Explorer {
             strategy,
             options,
@@ -223,7 +223,7 @@ impl Explorer {
 
     /// Drop one rule of the algorithm, to show that a test notices.
     #[doc(hidden)]
-    pub fn without_rule(mut self, rule: Rule) -> Self {
+    pub fn without_rule(mut self, rule: DependenceRule) -> Self {
         self.rules.dropped |= 1 << rule as u32;
         self
     }
@@ -331,7 +331,7 @@ impl Explorer {
                 ..Saved::whole()
             },
         };
-        let part = Part { depth: saved.depth, shard: saved.shard, counting: false };
+        let share = Share { depth: saved.depth, shard: saved.shard, counting: false };
         let workers = if divisible { self.jobs } else { 1 };
         let left = std::mem::take(&mut saved.stacks);
         let halt = self.checked.as_ref().map_or_else(Arc::default, |checked| checked.halt());
@@ -345,7 +345,7 @@ impl Explorer {
             })
         });
         let pool = Pool::new(left, workers, self.always_give, snapshots);
-        let mut results = self.work(&program, part, &pool, workers).into_iter();
+        let mut results = self.work(&program, share, &pool, workers).into_iter();
         let (mut report, stack) = results.next().expect("there is a worker");
         let mut stacks = vec![stack];
         for (other, stack) in results {
@@ -417,7 +417,7 @@ impl Explorer {
         let Some((_, shards)) = self.shard else { return 0 };
         for depth in 1..=DEEPEST_UNITS {
             let probe = Explorer { options: Options::default(), checked: None, ..self.clone() };
-            let counting = Part { depth, shard: None, counting: true };
+            let counting = Share { depth, shard: None, counting: true };
             let pool = Pool::new(Saved::whole().stacks, 1, false, None);
             let (_, counted) = probe.work_on(Arc::clone(program), counting, Worker::enter(pool));
             if counted.is_some_and(|stack| stack.unit >= u64::from(shards) * UNITS_PER_SHARD) {
@@ -431,11 +431,11 @@ impl Explorer {
     fn work(
         &self,
         program: &Program,
-        part: Part,
+        share: Share,
         pool: &Arc<Pool>,
         workers: usize,
     ) -> Vec<(Report, Option<SavedStack>)> {
-        let one = || self.work_on(Arc::clone(program), part, Worker::enter(Arc::clone(pool)));
+        let one = || self.work_on(Arc::clone(program), share, Worker::enter(Arc::clone(pool)));
         thread::scope(|scope| {
             let threads: Vec<_> = (1..workers).map(|_| scope.spawn(one)).collect();
             let mut results = vec![one()];
@@ -451,7 +451,7 @@ impl Explorer {
     fn work_on(
         &self,
         program: Program,
-        part: Part,
+        share: Share,
         worker: Worker,
     ) -> (Report, Option<SavedStack>) {
         let pulse = Arc::new(Pulse::new(self.patience.clone()));
@@ -462,7 +462,7 @@ impl Explorer {
         core.max_states = self.max_states;
         core.memory = self.memory;
         core.trace.fairness = self.fairness;
-        let mut strategy = explore(&self.strategy, self.rules, part, worker);
+        let mut strategy = explore(&self.strategy, self.rules, share, worker);
         if let Some(checked) = &self.checked {
             core.log = Some(Log::default());
             strategy = Box::new(Commuting::new(strategy, Arc::clone(checked), &core));

@@ -276,7 +276,7 @@ pub use access::{Access, ObjectId, Op};
 pub use commute::{Blame, Commutation, Commute, Disagreement};
 pub use data::{DataId, DataRace};
 #[doc(hidden)]
-pub use dependence::Rule;
+pub use dependence::DependenceRule;
 pub use explorer::Explorer;
 pub use log::{Difference, Step};
 pub use model::Memory;

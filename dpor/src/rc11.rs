@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::access::{Class, ObjectId};
-use crate::dependence::Rules;
+use crate::dependence::DependenceRules;
 
 /// No event: the initial value of a word, or no word at all.
 const NONE: u32 = u32::MAX;
@@ -90,7 +90,7 @@ struct Event {
 
 /// The writes of a word, oldest first; the first is the initial value.
 #[derive(Clone, Debug)]
-struct Word {
+struct Writes {
     initial: u64,
     order: Vec<u32>,
     /// All accesses, as they happened.
@@ -118,7 +118,7 @@ pub(crate) struct Place(usize);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     events: Vec<Event>,
-    words: Vec<Word>,
+    words: Vec<Writes>,
     /// The word that an object is.
     of_object: Vec<u32>,
     tasks: Vec<Task>,
@@ -153,7 +153,7 @@ impl Graph {
 
     pub(crate) fn add_word(&mut self, object: ObjectId, initial: u64) {
         self.is(object, self.words.len() as u32);
-        self.words.push(Word { initial, order: vec![NONE], events: Vec::new(), last: NONE });
+        self.words.push(Writes { initial, order: vec![NONE], events: Vec::new(), last: NONE });
     }
 
     /// The steps on this object order nothing by themselves.
@@ -250,7 +250,13 @@ impl Graph {
 
     /// A step on an object that is no word: it comes after those that it depends on, with all that
     /// happened before them.
-    pub(crate) fn step(&mut self, task: usize, object: ObjectId, class: Class, rules: Rules) {
+    pub(crate) fn step(
+        &mut self,
+        task: usize,
+        object: ObjectId,
+        class: Class,
+        rules: DependenceRules,
+    ) {
         let object = object.0 as usize;
         if self.steps.len() <= object {
             self.steps.resize_with(object + 1, Default::default);
@@ -348,7 +354,7 @@ impl Graph {
         let index = self.word(object);
         let (oldest, oldest_fenced) =
             (self.oldest(task, index, false), self.oldest(task, index, true));
-        let Word { order, last, .. } = &self.words[index as usize];
+        let Writes { order, last, .. } = &self.words[index as usize];
         let (len, last) = (order.len(), *last);
         let unknown = last != NONE && {
             let Event { task, step, .. } = self.events[last as usize];
@@ -425,7 +431,7 @@ impl Graph {
     /// the start.
     pub(crate) fn set(&mut self, task: usize, object: ObjectId, value: u64) {
         let index = self.word(object);
-        let Word { order, events, .. } = &self.words[index as usize];
+        let Writes { order, events, .. } = &self.words[index as usize];
         if task == 0 && events.is_empty() {
             self.words[index as usize].initial = value;
             return;

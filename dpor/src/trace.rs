@@ -4,7 +4,7 @@ use std::iter::successors;
 use std::panic::Location;
 
 use crate::access::{Access, Class, ObjectId, Op};
-use crate::dependence::Rules;
+use crate::dependence::DependenceRules;
 use crate::round::Fairness;
 use crate::taskset::TaskSet;
 
@@ -152,7 +152,7 @@ pub(crate) struct Trace {
     before: Vec<u32>,
     /// Last event on each object.
     last: Vec<u32>,
-    pub(crate) rules: Rules,
+    pub(crate) rules: DependenceRules,
     pub(crate) fairness: Fairness,
 }
 

@@ -7,7 +7,7 @@
 
 /// The units that one shard explores.
 #[derive(Copy, Clone, Debug, Default)]
-pub(crate) struct Part {
+pub(crate) struct Share {
     /// The depth at which units begin; 0 if there is one unit, the whole search.
     pub(crate) depth: usize,
     /// Which shard it is, of how many; none if there is no shard.
@@ -16,7 +16,7 @@ pub(crate) struct Part {
     pub(crate) counting: bool,
 }
 
-impl Part {
+impl Share {
     /// Whether the unit is this shard's to explore.
     pub(crate) fn owns(&self, unit: u64) -> bool {
         !self.counting

@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use lockwalk::witness::{Coverage, Documented, Verdict};
+use lockwalk::witness::{Coverage, Expected, Verdict};
 use lockwalk::{Method, Options, Outcome};
 
 /// A quarter of them with no bound, and then with each of three.
@@ -24,7 +24,7 @@ const UNBOUNDED: &str = "what loom explores";
 
 fn line(outcome: &Outcome) -> String {
     let said = match &outcome.documented {
-        Documented::Violates(clause) | Documented::StillViolates(clause)
+        Expected::Violates(clause) | Expected::StillViolates(clause)
             if outcome.verdict().clause() != Some(clause) =>
         {
             format!(" · documented to violate {clause}")
@@ -91,7 +91,7 @@ fn explored(limit: u64) -> String {
         // is in the snapshot.
         let finished = outcome.verdict() == Verdict::NeverWithin(UNBOUNDED.into());
         match &outcome.documented {
-            Documented::Holds => assert_eq!(outcome.verdict().clause(), None, "{of}"),
+            Expected::Holds => assert_eq!(outcome.verdict().clause(), None, "{of}"),
             _ => assert!(!finished, "{of}"),
         }
     }

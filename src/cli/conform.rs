@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::conform::kernel::{Mix, Sequence, State, Trace};
+use crate::conform::kernel::{Mix, Recording, Sequence, State};
 use crate::conform::{Model, compare, difference};
 use crate::{Era, Protocol};
 
@@ -112,7 +112,7 @@ fn recorded(
 ) -> Result<Status, Refusal> {
     let cannot =
         |why: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {why}", shown(file)));
-    let read = |file: &Path| -> Result<Trace, Refusal> {
+    let read = |file: &Path| -> Result<Recording, Refusal> {
         text(file).map_err(|error| cannot(&error))?.parse().map_err(|error| cannot(&error))
     };
     let mut trace = read(file)?;
@@ -288,7 +288,8 @@ mod linux {
 
     use crate::Protocol;
     use crate::conform::kernel::{
-        Lacks, Mix, Op, Pair, Recorder, Sequence, State, Trace, generate, running_kernel, shrink,
+        Lacks, Mix, Op, Pair, Recorder, Recording, Sequence, State, generate, running_kernel,
+        shrink,
     };
     use crate::conform::{difference, reachable};
     use fastrand::Rng;
@@ -316,7 +317,7 @@ mod linux {
         bar: Bar,
         begun: Instant,
         /// What it has shown, if that is to be written.
-        trace: Trace,
+        trace: Recording,
         listing: Listing,
     }
 
@@ -327,7 +328,7 @@ mod linux {
         protocol: Option<Protocol>,
         terminal: &Terminal,
     ) -> Result<Status, Refusal> {
-        let trace = Trace { header: running_kernel(), sequences: Vec::new() };
+        let trace = Recording { header: running_kernel(), sequences: Vec::new() };
         let kernel = trace.header["kernel"].clone();
         let Some(protocol) = protocol.or_else(|| newest_for(&kernel)) else {
             return Err(Refusal(format!(

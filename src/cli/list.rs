@@ -78,6 +78,7 @@ struct ArmEntry {
 #[derive(Serialize)]
 struct ClauseEntry {
     id: &'static str,
+    family: &'static str,
     text: &'static str,
     why: &'static str,
     kind: String,
@@ -121,8 +122,9 @@ impl Listing {
         let of_topic =
             |topic: &'static Topic| topic.rules.iter().map(move |name| rule(topic, name));
         let rules = Topic::ALL.iter().flat_map(of_topic).collect();
-        let clause = |clause: &Clause| ClauseEntry {
+        let clause = |family: &'static str, clause: &Clause| ClauseEntry {
             id: clause.id(),
+            family,
             text: clause.text(),
             why: clause.why(),
             kind: format!("{:?}", clause.kind()).to_lowercase(),
@@ -134,7 +136,10 @@ impl Listing {
             races: select::catalogue().iter().map(RaceEntry::new).collect(),
             protocols: Era::texts().into_iter().map(ProtocolEntry::new).collect(),
             rules,
-            clauses: Clause::ALL.iter().map(clause).collect(),
+            clauses: Clause::FAMILIES
+                .iter()
+                .flat_map(|(family, _, clauses)| clauses.iter().map(|of| clause(family, of)))
+                .collect(),
             marks: Mark::ALL
                 .iter()
                 .map(|mark| MarkEntry { name: mark.name(), text: mark.text() })
@@ -270,9 +275,16 @@ impl Listing {
     }
 
     fn clauses_text(&self) -> Option<String> {
-        let mut text = String::from("Clauses: SPEC.md\n\n");
-        for clause in &self.clauses {
-            let _ = writeln!(text, "  {:9} {}\n            {}", clause.id, clause.text, clause.why);
+        let mut text = String::from("Clauses, by family: SPEC.md\n");
+        for family in self.clauses.chunk_by(|one, next| one.family == next.family) {
+            let title = family[0].family;
+            let of_them = Clause::FAMILIES.iter().find(|(name, ..)| *name == title);
+            let (_, why, _) = of_them.expect("a clause is of a family");
+            let _ = writeln!(text, "\n{title}\n{why}\n");
+            for clause in family {
+                let _ =
+                    writeln!(text, "  {:9} {}\n            {}", clause.id, clause.text, clause.why);
+            }
         }
         (!self.clauses.is_empty()).then_some(text)
     }

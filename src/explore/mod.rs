@@ -26,7 +26,7 @@ use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
 pub use machine::{Halt, Machine};
 pub use part::{Part, PartError, Shard};
-use run::Plan;
+use run::Question;
 use stall::{Patience, Watch};
 use tally::Tally;
 
@@ -278,13 +278,13 @@ impl Race {
 }
 
 /// What the documents say.
-fn stated(documented: Option<Documented>) -> witness::Documented {
+fn stated(documented: Option<Documented>) -> witness::Expected {
     match documented {
-        None => witness::Documented::Unstated,
-        Some(Documented::Holds) => witness::Documented::Holds,
-        Some(Documented::Violates(clause)) => witness::Documented::Violates(clause.id().into()),
+        None => witness::Expected::Unstated,
+        Some(Documented::Holds) => witness::Expected::Holds,
+        Some(Documented::Violates(clause)) => witness::Expected::Violates(clause.id().into()),
         Some(Documented::StillViolates(clause)) => {
-            witness::Documented::StillViolates(clause.id().into())
+            witness::Expected::StillViolates(clause.id().into())
         }
     }
 }
@@ -302,7 +302,7 @@ struct Explored {
 
 /// One exploration under way.
 struct Exploration<'o> {
-    plan: Arc<Plan>,
+    question: Arc<Question>,
     method: &'o Method,
     tally: Arc<Mutex<Tally>>,
     options: &'o Options,
@@ -312,7 +312,7 @@ struct Exploration<'o> {
 impl<'o> Exploration<'o> {
     fn new(race: &Race, protocol: &Protocol, method: &'o Method, options: &'o Options) -> Self {
         let focus = race.documented(protocol).and_then(Documented::clause);
-        let plan = Plan {
+        let question = Question {
             race: race.clone(),
             protocol: race.called(protocol),
             engine: method.engine(),
@@ -320,18 +320,18 @@ impl<'o> Exploration<'o> {
             tracing: false,
         };
         let tally = Arc::new(Mutex::new(Tally::new(race)));
-        Self { plan: Arc::new(plan), method, tally, options, started: Instant::now() }
+        Self { question: Arc::new(question), method, tally, options, started: Instant::now() }
     }
 
     /// What has come out so far.
     fn outcome(&self, coverage: Coverage) -> Outcome {
-        let (race, tally) = (&self.plan.race, self.tally());
+        let (race, tally) = (&self.question.race, self.tally());
         Outcome {
             race: race.id().into(),
             title: race.title().into(),
-            protocol: self.plan.protocol.to_string(),
+            protocol: self.question.protocol.to_string(),
             engine: self.method.name().into(),
-            memory_model: self.method.memory_model(self.plan.race.memory_model()).into(),
+            memory_model: self.method.memory_model(self.question.race.memory_model()).into(),
             executions: tally.executions,
             states: tally.states,
             coverage,
@@ -342,7 +342,7 @@ impl<'o> Exploration<'o> {
             endings: tally.endings(race),
             operations: tally.operations(race),
             showing: self.showing(tally.shown),
-            documented: stated(race.documented(&self.plan.protocol)),
+            documented: stated(race.documented(&self.question.protocol)),
             lock_order: Vec::new(),
             seconds: self.started.elapsed().as_secs_f64(),
             witness: None,
@@ -352,7 +352,7 @@ impl<'o> Exploration<'o> {
     /// The clauses of which "never" says nothing unless they were evaluated: those that the race
     /// violates elsewhere.
     fn must_meet(&self) -> Vec<Clause> {
-        let Plan { race, protocol, engine, .. } = &*self.plan;
+        let Question { race, protocol, engine, .. } = &*self.question;
         let meets = |clause: &Clause| {
             !race.omits(protocol, *clause)
                 && (*clause != Clause::LIVELOCK || *engine == Engine::Shuttle)
@@ -367,7 +367,10 @@ impl<'o> Exploration<'o> {
     /// The violated clause that a witness is wanted of.
     fn sought(&self) -> Option<Clause> {
         let tally = self.tally();
-        self.plan.focus.filter(|&clause| tally.violated(clause)).or_else(|| tally.any_violated())
+        self.question
+            .focus
+            .filter(|&clause| tally.violated(clause))
+            .or_else(|| tally.any_violated())
     }
 
     /// Was what is documented to be violated seen?
@@ -379,8 +382,8 @@ impl<'o> Exploration<'o> {
     /// it says how.
     fn showing(&self, executions: u64) -> Vec<Count> {
         let labels: Vec<_> =
-            self.plan.race.shows().iter().map(|condition| condition.label.as_str()).collect();
-        let said = self.plan.focus.is_some() && !labels.is_empty();
+            self.question.race.shows().iter().map(|condition| condition.label.as_str()).collect();
+        let said = self.question.focus.is_some() && !labels.is_empty();
         said.then(|| Count::new(labels.join(" and "), executions)).into_iter().collect()
     }
 
@@ -389,13 +392,15 @@ impl<'o> Exploration<'o> {
     }
 
     fn hears(&self) -> Arc<run::Hears> {
-        let (plan, tally, by_states) =
-            (self.plan.clone(), self.tally.clone(), *self.method == Method::States);
+        let (question, tally, by_states) =
+            (self.question.clone(), self.tally.clone(), *self.method == Method::States);
         Arc::new(move |exec, ended| {
-            tally
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .record(&plan.race, exec, ended, by_states)
+            tally.lock().unwrap_or_else(PoisonError::into_inner).record(
+                &question.race,
+                exec,
+                ended,
+                by_states,
+            )
         })
     }
 
@@ -404,19 +409,19 @@ impl<'o> Exploration<'o> {
     /// each allows those executions too.
     fn goes_on(&self, explored: &Explored) -> Option<Outcome> {
         if !explored.too_long
-            || self.plan.race.memory_model() == Memory::Sc
+            || self.question.race.memory_model() == Memory::Sc
             || self.tally().any_violated().is_some()
         {
             return None;
         }
-        let race = self.plan.race.clone().memory(Memory::Sc);
+        let race = self.question.race.clone().memory(Memory::Sc);
         let executions = self.tally().executions;
         let options = Options {
             executions: self.options.executions.map(|most| most.saturating_sub(executions)),
             time: self.options.time.map(|time| time.saturating_sub(self.started.elapsed())),
             ..self.options.clone()
         };
-        let found = race.check_with(&self.plan.protocol, &Method::Exhaustive, &options);
+        let found = race.check_with(&self.question.protocol, &Method::Exhaustive, &options);
         if found.violations.is_empty() {
             return None;
         }
@@ -438,18 +443,18 @@ impl<'o> Exploration<'o> {
     }
 
     fn program(&self) -> run::Program {
-        run::Program { patience: Patience::of(self.options), ..self.plan.clone().program() }
+        run::Program { patience: Patience::of(self.options), ..self.question.clone().program() }
     }
 
     /// Which CPU goes on and on, and where.
     fn busiest(&self) -> String {
-        self.tally().busiest(&self.plan.race)
+        self.tally().busiest(&self.question.race)
     }
 
     /// Watches the executions on an engine that does not do it itself.
     fn watch(&self) -> Watch {
-        let cpus = self.plan.race.cpu_names().map(str::to_owned).collect();
-        Watch::new(self.plan.whose(), cpus, &Patience::of(self.options))
+        let cpus = self.question.race.cpu_names().map(str::to_owned).collect();
+        Watch::new(self.question.whose(), cpus, &Patience::of(self.options))
     }
 
     fn stopped(&self) -> bool {
@@ -468,7 +473,7 @@ impl<'o> Exploration<'o> {
         // What is documented to be violated ends the exploration; a limit of executions means the
         // same for any number of threads; and samples are not divided.
         let alone =
-            self.plan.focus.is_some() || self.options.executions.is_some() || sampled.is_some();
+            self.question.focus.is_some() || self.options.executions.is_some() || sampled.is_some();
         let explorer = || {
             start(self.explorer(
                 strategy.clone(),
@@ -482,7 +487,7 @@ impl<'o> Exploration<'o> {
         if divided.coverage != Coverage::Settled {
             return divided;
         }
-        let found = std::mem::replace(&mut *self.tally(), Tally::new(&self.plan.race));
+        let found = std::mem::replace(&mut *self.tally(), Tally::new(&self.question.race));
         let alone = self.shuttle(explorer(), sampled);
         if alone.coverage.unfinished().is_none() || self.tally().any_violated().is_some() {
             return alone;
@@ -494,7 +499,7 @@ impl<'o> Exploration<'o> {
 
     fn explorer(&self, strategy: Strategy, time: Option<Duration>) -> Explorer {
         let budget = Budget { executions: self.options.executions, time };
-        let memory = self.plan.race.memory_model();
+        let memory = self.question.race.memory_model();
         let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget).memory(memory);
         if memory != Memory::Sc {
             explorer = explorer.max_steps(longest(memory));
@@ -511,7 +516,7 @@ impl<'o> Exploration<'o> {
     /// Runs under shuttle.
     fn shuttle(&self, mut explorer: Explorer, sampled: Option<String>) -> Explored {
         let shown: Arc<Mutex<Option<Schedule>>> = Arc::default();
-        if let Some(clause) = self.plan.focus {
+        if let Some(clause) = self.question.focus {
             let shown = shown.clone();
             // One execution that shows what is claimed settles the claim; the witness is sought
             // separately.
@@ -571,7 +576,7 @@ impl<'o> Exploration<'o> {
     /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a
     /// quarter of what is allowed.
     fn loom(&self) -> Coverage {
-        if let Some(why) = sync::loom_refuses(self.plan.race.cpu_names().count()) {
+        if let Some(why) = sync::loom_refuses(self.question.race.cpu_names().count()) {
             return Coverage::Unfinished { why };
         }
         let _watch = self.watch();
@@ -579,7 +584,7 @@ impl<'o> Exploration<'o> {
         let quarter = self.options.time.unwrap_or(LOOM_PATIENCE) / 4;
         let executions: Arc<AtomicU64> = Arc::default();
         for (tried, bound) in bounds.into_iter().enumerate() {
-            *self.tally() = Tally::new(&self.plan.race);
+            *self.tally() = Tally::new(&self.question.race);
             let (stop, progress) = (self.options.stop.clone(), self.options.progress.clone());
             let limit = self.options.executions.map(|all| {
                 let used = executions.load(Ordering::Relaxed);
@@ -603,7 +608,7 @@ impl<'o> Exploration<'o> {
             let report = run::on_loom(bound, go_on, self.program(), &self.hears());
             let unfinished = |why: &str| Coverage::Unfinished { why: why.into() };
             return match report.stopped {
-                None if self.plan.focus == Some(Clause::LIVELOCK) => {
+                None if self.question.focus == Some(Clause::LIVELOCK) => {
                     unfinished("loom cannot tell a livelock")
                 }
                 Some(LoomStop::Ended | LoomStop::Deadlock(_)) if self.shown() => Coverage::Settled,
@@ -664,9 +669,9 @@ impl<'o> Exploration<'o> {
         outcome: &Outcome,
     ) -> Option<Witness> {
         if self.options.as_found {
-            return witnessing::sampled(&self.plan, clause, &sample?, outcome);
+            return witnessing::sampled(&self.question, clause, &sample?, outcome);
         }
-        witnessing::find(&self.plan, clause, sample, outcome, &|strategy| {
+        witnessing::find(&self.question, clause, sample, outcome, &|strategy| {
             self.explorer(strategy, self.options.time)
         })
     }

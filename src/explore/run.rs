@@ -21,7 +21,7 @@ use crate::sync::{
 pub(super) type OnShared<T> = Arc<dyn Fn(&T) + Send + Sync>;
 
 /// What all executions of one exploration share.
-pub(super) struct Plan {
+pub(super) struct Question {
     pub race: Race,
     pub protocol: Protocol,
     pub engine: Engine,
@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub tracing: bool,
 }
 
-impl Plan {
+impl Question {
     /// Runs the race once. Called by the engine, as the main task of one of its executions.
     pub fn execute(&self) {
         let (build, cpus) = self.race.parts();

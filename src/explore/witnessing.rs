@@ -8,7 +8,7 @@ use dpor::{
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
 use super::FAIRNESS;
-use super::run::{self, Ended, Plan, engine_violation};
+use super::run::{self, Ended, Question, engine_violation};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{Engine, Exec, Trace, Violation};
@@ -25,15 +25,15 @@ pub(super) fn shows(failure: &Failure, clause: Clause) -> bool {
 /// Finds the witness with the fewest preemptive switches and records it; falls back to `sample`
 /// when the search is cut short.
 pub(super) fn find(
-    plan: &Plan,
+    question: &Question,
     clause: Clause,
     sample: Option<Schedule>,
     outcome: &Outcome,
     explorer: &dyn Fn(Strategy) -> Explorer,
 ) -> Option<Witness> {
-    let sought = Arc::new(Plan {
-        race: plan.race.clone(),
-        protocol: plan.protocol.clone(),
+    let sought = Arc::new(Question {
+        race: question.race.clone(),
+        protocol: question.protocol.clone(),
         engine: Engine::Shuttle,
         focus: Some(clause),
         tracing: false,
@@ -43,19 +43,19 @@ pub(super) fn find(
     let report = run::on_shuttle(explorer, sought.program(), Arc::new(|_, _| ()));
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
-    let mut recorded = sampled(plan, clause, &schedule, outcome)?;
+    let mut recorded = sampled(question, clause, &schedule, outcome)?;
     recorded.found.minimal = best.is_some() && report.minimal;
     Some(recorded)
 }
 
 /// Records the witness that this schedule is.
 pub(super) fn sampled(
-    plan: &Plan,
+    question: &Question,
     clause: Clause,
     schedule: &Schedule,
     outcome: &Outcome,
 ) -> Option<Witness> {
-    let mut recorded = record(&plan.race, &plan.protocol, Some(clause), schedule).ok()?;
+    let mut recorded = record(&question.race, &question.protocol, Some(clause), schedule).ok()?;
     let (engine, memory_model) = (outcome.engine.clone(), outcome.memory_model.clone());
     recorded.found = Found { engine, memory_model, executions: outcome.executions, minimal: false };
     Some(recorded)
@@ -102,7 +102,7 @@ fn again(
     focus: Option<Clause>,
     schedule: &Schedule,
 ) -> Result<(Recording, Report), String> {
-    let plan = Arc::new(Plan {
+    let question = Arc::new(Question {
         race: race.clone(),
         protocol: protocol.clone(),
         engine: Engine::Shuttle,
@@ -121,7 +121,7 @@ fn again(
     let explorer = Explorer::new(Strategy::Replay(schedule.clone()))
         .fairness(FAIRNESS)
         .memory(race.memory_model());
-    let report = run::on_shuttle(explorer, plan.program(), Arc::new(keep));
+    let report = run::on_shuttle(explorer, question.program(), Arc::new(keep));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
         return Err(format!(
             "the schedule does not fit {} under {protocol} at step {step}: {why}",
@@ -146,7 +146,7 @@ pub(super) fn twin(
     schedule: &Schedule,
     executions: u64,
 ) -> Option<Witness> {
-    let plan = Arc::new(Plan {
+    let question = Arc::new(Question {
         race: race.clone(),
         protocol: protocol.clone(),
         engine: Engine::Shuttle,
@@ -158,7 +158,7 @@ pub(super) fn twin(
     let budget = Budget { executions: Some(executions), time: None };
     let explorer =
         Explorer::new(Strategy::Dpor).fairness(FAIRNESS).budget(budget).memory(race.memory_model());
-    let report = run::each(explorer, plan.program(), move |execution| {
+    let report = run::each(explorer, question.program(), move |execution| {
         if execution.end == End::Complete {
             let schedule = execution.schedule();
             let distance = distance(&like, &turns(&schedule));

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use witness::render::{self, Detail, Style};
 use witness::report::{Entry, Site};
-use witness::{Count, Coverage, Documented, Outcome, Witness};
+use witness::{Count, Coverage, Expected, Outcome, Witness};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut json = String::new();
@@ -60,7 +60,7 @@ fn page(witness: &Witness) -> String {
         endings: Vec::new(),
         operations: Vec::new(),
         showing: Vec::new(),
-        documented: Documented::Unstated,
+        documented: Expected::Unstated,
         lock_order: Vec::new(),
         seconds: 0.0,
         witness: Some(witness.clone()),

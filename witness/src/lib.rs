@@ -6,7 +6,7 @@
 //! that a file written by one engine can be read, compared and drawn without it.
 //!
 //! ```
-//! use witness::{Count, Coverage, Documented, Outcome, Verdict, render};
+//! use witness::{Count, Coverage, Expected, Outcome, Verdict, render};
 //!
 //! let outcome = Outcome {
 //!     race: "S3.1".into(),
@@ -24,7 +24,7 @@
 //!     endings: vec![Count::new("walk first", 31), Count::new("walk last", 33)],
 //!     showing: Vec::new(),
 //!     operations: vec![Count::new("src/mine.rs:7: split_vma(2) on CPU 'split'", 64)],
-//!     documented: Documented::Holds,
+//!     documented: Expected::Holds,
 //!     lock_order: Vec::new(),
 //!     seconds: 0.3,
 //!     witness: None,
@@ -50,4 +50,4 @@ pub mod render;
 pub mod report;
 
 pub use trace::{Ending, Fact, Found, Held, Step, StepKind, Wait, Witness};
-pub use verdict::{Count, Coverage, Documented, INAPPLICABLE, Judged, Judgement, Outcome, Verdict};
+pub use verdict::{Count, Coverage, Expected, INAPPLICABLE, Judged, Judgement, Outcome, Verdict};

@@ -44,7 +44,7 @@ pub struct Outcome {
     /// violate it in that way.
     pub showing: Vec<Count>,
     /// What the documents say.
-    pub documented: Documented,
+    pub documented: Expected,
     /// By class, a lock that was held, and one that was waited for then. Where not everything was
     /// explored, there are none; and JSON leaves them out.
     #[serde(skip)]
@@ -120,7 +120,7 @@ impl Coverage {
 /// What the documents say about a race under a protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "says", content = "clause", rename_all = "kebab-case")]
-pub enum Documented {
+pub enum Expected {
     /// This protocol violates this clause.
     Violates(String),
     /// This protocol was offered as the fix, and is known to violate this clause still.
@@ -131,7 +131,7 @@ pub enum Documented {
     Unstated,
 }
 
-impl Documented {
+impl Expected {
     /// The clause it says is violated.
     pub fn clause(&self) -> Option<&str> {
         match self {
@@ -290,7 +290,7 @@ impl Outcome {
         let verdict = self.verdict();
         let (mut contradictions, mut doubts) = (Vec::new(), Vec::new());
         match (&self.documented, &verdict) {
-            (Documented::Violates(clause) | Documented::StillViolates(clause), _) => {
+            (Expected::Violates(clause) | Expected::StillViolates(clause), _) => {
                 if verdict.clause() != Some(clause) {
                     let decided = self.coverage == Coverage::Exhaustive
                         && !matches!(verdict, Verdict::Undecided(_));
@@ -317,7 +317,7 @@ impl Outcome {
             (said, Verdict::Violated { unfinished, .. }) => {
                 let all = self.violated().collect::<Vec<_>>().join(", ");
                 contradictions.push(match said {
-                    Documented::Holds => format!("documented to hold: violates {all}"),
+                    Expected::Holds => format!("documented to hold: violates {all}"),
                     _ => format!("violates {all}, which nothing documents"),
                 });
                 doubts.extend(unfinished.iter().map(|why| format!("unfinished: {why}")));
@@ -330,7 +330,7 @@ impl Outcome {
                 doubts.push("a sample that sees nothing decides nothing".into())
             }
             (said, Verdict::Never | Verdict::NeverWithin(_)) => {
-                let decided = *said == Documented::Holds && verdict == Verdict::Never;
+                let decided = *said == Expected::Holds && verdict == Verdict::Never;
                 let reasons = if decided { &mut contradictions } else { &mut doubts };
                 reasons
                     .extend(never(&self.clauses).map(|name| format!("{name} was never evaluated")));

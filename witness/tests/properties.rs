@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 use witness::render::{self, Detail, MIN_WIDTH, Style};
 use witness::{
-    Count, Coverage, Documented, Ending, Held, Outcome, Step, StepKind, Verdict, Wait, Witness,
+    Count, Coverage, Ending, Expected, Held, Outcome, Step, StepKind, Verdict, Wait, Witness,
 };
 
 const KINDS: [StepKind; 16] = [
@@ -125,10 +125,10 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         text().prop_map(|why| Coverage::Unfinished { why }),
     ];
     let documented = prop_oneof![
-        text().prop_map(Documented::Violates),
-        text().prop_map(Documented::StillViolates),
-        Just(Documented::Holds),
-        Just(Documented::Unstated),
+        text().prop_map(Expected::Violates),
+        text().prop_map(Expected::StillViolates),
+        Just(Expected::Holds),
+        Just(Expected::Unstated),
     ];
     let counts = || {
         proptest::collection::vec(

@@ -3,7 +3,7 @@
 mod samples;
 
 use witness::render::{self, Style};
-use witness::{Count, Coverage, Documented, Judgement, Outcome, Verdict};
+use witness::{Count, Coverage, Expected, Judgement, Outcome, Verdict};
 
 fn holds() -> Outcome {
     let mut outcomes = samples::outcomes();
@@ -39,7 +39,7 @@ fn coverage_limits_what_a_verdict_claims() {
 /// That a violation is not there is known only where everything was explored.
 #[test]
 fn a_documented_violation_that_was_not_found_may_be_where_nobody_looked() {
-    let documented = Documented::Violates("MIG-1".into());
+    let documented = Expected::Violates("MIG-1".into());
     let (bound, how, why) =
         ("1 preemption".to_owned(), "random".to_owned(), "10 s are over".to_owned());
     for violations in [vec![], vec![Count::new("RMAP-2", 3)]] {
@@ -67,7 +67,7 @@ fn a_documented_violation_that_was_not_found_may_be_where_nobody_looked() {
 /// Wherever it turns up.
 #[test]
 fn a_violation_that_nothing_documents_differs() {
-    for documented in [Documented::Unstated, Documented::Holds] {
+    for documented in [Expected::Unstated, Expected::Holds] {
         for coverage in [
             Coverage::Exhaustive,
             Coverage::Sampled { how: "random".into() },
@@ -93,7 +93,7 @@ fn what_was_not_finished_says_so_whatever_was_found() {
     let violations = vec![Count::new("MIG-1", 7), Count::new("RMAP-2", 9)];
     let coverage = Coverage::Unfinished { why: "10 s are over".into() };
     let found =
-        Outcome { coverage, violating: 9, violations, documented: Documented::Unstated, ..holds() };
+        Outcome { coverage, violating: 9, violations, documented: Expected::Unstated, ..holds() };
     assert_eq!(found.verdict().to_string(), "violates MIG-1, not all explored: 10 s are over");
     assert_eq!(
         found.objections(),
@@ -116,7 +116,7 @@ fn what_was_not_finished_says_so_whatever_was_found() {
 
 #[test]
 fn the_summary_tells_what_differs_from_what_is_open() {
-    let documented = Documented::Violates("MIG-1".into());
+    let documented = Expected::Violates("MIG-1".into());
     let outcomes = [
         Outcome {
             coverage: Coverage::Unfinished { why: "stopped by the caller".into() },
@@ -163,7 +163,7 @@ fn where_nothing_ran_nothing_is_decided() {
         let nothing =
             Outcome { executions: 0, coverage, clauses: vec![], endings: vec![], ..holds() };
         assert_eq!(objections(&nothing), "unfinished: no execution ran to its end");
-        let documented = Documented::Violates("MIG-1".into());
+        let documented = Expected::Violates("MIG-1".into());
         assert!(matches!(Outcome { documented, ..nothing }.verdict(), Verdict::Undecided(_)));
     }
 }
@@ -171,7 +171,7 @@ fn where_nothing_ran_nothing_is_decided() {
 #[test]
 fn a_documented_violation_does_not_account_for_everything() {
     let violations = vec![Count::new("MIG-1", 9), Count::new("ASSERT-1", 1)];
-    let documented = Documented::Violates("MIG-1".into());
+    let documented = Expected::Violates("MIG-1".into());
     let violated = Outcome {
         violating: 9,
         violations,
@@ -201,12 +201,12 @@ fn a_violation_has_to_be_of_the_documented_clause() {
     assert_eq!(violated.verdict().clause(), Some("RMAP-2"), "the first");
     assert_eq!(objections(&violated), "documented to hold: violates RMAP-2, MIG-1");
 
-    let documented = Documented::Violates("MIG-1".into());
+    let documented = Expected::Violates("MIG-1".into());
     let expected = Outcome { documented, ..violated.clone() };
     assert_eq!(expected.verdict().clause(), Some("MIG-1"), "the documented one");
     assert!(expected.as_documented());
 
-    let documented = Documented::StillViolates("ISO-1".into());
+    let documented = Expected::StillViolates("ISO-1".into());
     let other = Outcome { documented, ..violated.clone() };
     assert_eq!(objections(&other), "documented to violate ISO-1: violates RMAP-2");
 
@@ -217,7 +217,7 @@ fn a_violation_has_to_be_of_the_documented_clause() {
 
 #[test]
 fn a_documented_violation_that_is_not_seen_is_an_objection() {
-    let documented = Documented::Violates("MIG-1".into());
+    let documented = Expected::Violates("MIG-1".into());
     let missed = Outcome { documented, ..holds() };
     assert_eq!(objections(&missed), "documented to violate MIG-1: never");
 }

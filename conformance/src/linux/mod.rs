@@ -23,7 +23,7 @@ use nix::unistd::{ForkResult, Pid, fork, setpgid, setsid};
 
 use crate::op::Op;
 use crate::pair::Pair;
-use crate::trace::Header;
+use crate::recording::Header;
 use device::Device;
 
 /// What is missing, in one line.

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lockwalk::Protocol;
-use lockwalk_conformance::Trace;
+use lockwalk_conformance::Recording;
 
 /// Where they are.
 pub fn folder() -> PathBuf {
@@ -19,8 +19,8 @@ pub fn folder() -> PathBuf {
 }
 
 /// One of them, with what it does not say because another one does.
-pub fn read(file: &Path) -> Trace {
-    let trace: Trace = fs::read_to_string(file)
+pub fn read(file: &Path) -> Recording {
+    let trace: Recording = fs::read_to_string(file)
         .expect("a file")
         .parse()
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));

@@ -17,12 +17,12 @@ use crate::trace::Trace;
 /// order in which they are to happen, and the origins of the tasks that do not go on, after they
 /// are spawned or have joined somebody, before they have to.
 #[derive(Clone, Debug, Default)]
-struct Plan {
+struct Linearization {
     order: Vec<u32>,
     late: Vec<u64>,
 }
 
-impl Plan {
+impl Linearization {
     fn is_original(&self) -> bool {
         self.late.is_empty() && self.is_in_order()
     }
@@ -42,7 +42,7 @@ impl Plan {
     }
 
     /// The first so many of these changes, and the events that the last of them swaps.
-    fn first(&self, changes: usize) -> (Plan, Option<(u32, u32)>) {
+    fn first(&self, changes: usize) -> (Linearization, Option<(u32, u32)>) {
         let mut rank = vec![0; self.order.len()];
         for (position, &event) in self.order.iter().enumerate() {
             rank[event as usize] = position;
@@ -59,14 +59,14 @@ impl Plan {
             }
         }
         let late = self.late[..left.min(self.late.len())].to_vec();
-        (Plan { order, late }, swapped.filter(|_| left == 0))
+        (Linearization { order, late }, swapped.filter(|_| left == 0))
     }
 }
 
 /// Looks for the first small change that makes a difference.
 struct Search {
     /// With all changes.
-    whole: Plan,
+    whole: Linearization,
     /// Changes that make no difference, if that is known, and changes that do; and those that are
     /// being tried.
     same: Option<usize>,
@@ -82,7 +82,7 @@ struct Original {
     left: u32,
     /// Whether another order was replayed.
     reordered: bool,
-    plan: Plan,
+    plan: Linearization,
     search: Option<Search>,
 }
 
@@ -115,7 +115,7 @@ impl Commuting {
     }
 
     /// A random order that respects what happens before what in the execution that has just ended.
-    fn draw(&mut self, trace: &Trace, recorded: &Recorded) -> Plan {
+    fn draw(&mut self, trace: &Trace, recorded: &Recorded) -> Linearization {
         let mut late: Vec<u64> = recorded.tasks.iter().map(|task| task.0).collect();
         let all = self.rng.below(2) == 0;
         late.retain(|_| all || self.rng.below(2) == 0);
@@ -153,7 +153,7 @@ impl Commuting {
             order.extend(todo[task].pop());
         }
         order.extend(free as u32..events.len() as u32);
-        Plan { order, late }
+        Linearization { order, late }
     }
 
     /// A replay is over.
@@ -186,7 +186,7 @@ impl Commuting {
         }
     }
 
-    /// Plan the next replay: false if there is none.
+    /// Linearization the next replay: false if there is none.
     fn plan(&mut self, core: &Core) -> bool {
         let Some(mut original) = self.original.take() else { return false };
         if let Some(search) = &mut original.search {
@@ -258,7 +258,7 @@ impl Explore for Commuting {
                 recorded,
                 left,
                 reordered: false,
-                plan: Plan::default(),
+                plan: Linearization::default(),
                 search: None,
             });
         }

@@ -1,7 +1,7 @@
 //! Depth-first exploration: plain, and reduced to source sets with sleep sets.
 
 use super::races::Races;
-use crate::dependence::{Rule, Rules};
+use crate::dependence::{DependenceRule, DependenceRules};
 use crate::execution::{Core, Explore};
 use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
@@ -9,19 +9,19 @@ use crate::saved::{SavedStack, SavedState};
 use crate::task::Task;
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
-use crate::units::Part;
+use crate::units::Share;
 
 pub(crate) struct DepthFirst {
     reduce: bool,
-    rules: Rules,
+    rules: DependenceRules,
     worker: Worker,
     /// Whether an execution has begun.
     started: bool,
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
     races: Races,
-    /// Which part of the search is ours.
-    part: Part,
+    /// Which share of the search is ours.
+    share: Share,
     /// The number of the next unit.
     unit: u64,
     /// Whether this execution is in one of our units, or it is not known yet.
@@ -31,7 +31,7 @@ pub(crate) struct DepthFirst {
 }
 
 impl DepthFirst {
-    pub(crate) fn new(reduce: bool, rules: Rules, part: Part, worker: Worker) -> Self {
+    pub(crate) fn new(reduce: bool, rules: DependenceRules, share: Share, worker: Worker) -> Self {
         DepthFirst {
             reduce,
             rules,
@@ -39,7 +39,7 @@ impl DepthFirst {
             started: false,
             branch: None,
             races: Races::default(),
-            part,
+            share,
             unit: 0,
             entered: None,
             resumed: Vec::new(),
@@ -53,7 +53,7 @@ impl DepthFirst {
         self.unit = stack.unit;
         self.resumed = stack.states;
         // It goes on inside the unit in which it was left.
-        self.entered = (self.resumed.len() > self.part.depth).then_some(true);
+        self.entered = (self.resumed.len() > self.share.depth).then_some(true);
         true
     }
 
@@ -68,7 +68,7 @@ impl DepthFirst {
                 return;
             }
             // What is above the units is for who counts them.
-            if depth < self.part.depth {
+            if depth < self.share.depth {
                 continue;
             }
             frame.run_all_enabled();
@@ -86,13 +86,13 @@ impl DepthFirst {
         }
     }
 
-    /// Whether the execution is in our part. Units are numbered as they are met, which is always in
+    /// Whether the execution is in our share. Units are numbered as they are met, which is always in
     /// the same order.
     fn enter(&mut self) -> bool {
         if let Some(entered) = self.entered {
             return entered;
         }
-        let ours = self.part.owns(self.unit);
+        let ours = self.share.owns(self.unit);
         self.unit += 1;
         self.entered = Some(ours);
         ours
@@ -114,7 +114,7 @@ impl DepthFirst {
 
 /// The tasks that need not run in the new state: those that slept before the last event and do not
 /// depend on it.
-pub(super) fn inherit_sleep(core: &mut Core, rules: Rules) {
+pub(super) fn inherit_sleep(core: &mut Core, rules: DependenceRules) {
     let depth = core.trace.depth;
     if depth == 0 {
         return;
@@ -133,7 +133,7 @@ pub(super) fn inherit_sleep(core: &mut Core, rules: Rules) {
         let woken = op.object == last.op.object
             && core.trace.rules.dependent(class, last.class)
             && !last.forwards(task, class, owner)
-            && rules.has(Rule::WakeSleepers);
+            && rules.has(DependenceRule::WakeSleepers);
         if !woken {
             sleep.insert(task);
             if failed {
@@ -167,7 +167,7 @@ impl Explore for DepthFirst {
                 }
                 core.trace.frame_mut(state).choose(choice);
                 self.branch = Some(task);
-                if state < self.part.depth {
+                if state < self.share.depth {
                     self.entered = None;
                 }
                 core.rewind(state);
@@ -194,7 +194,7 @@ impl Explore for DepthFirst {
             ));
             return None;
         }
-        if depth == self.part.depth && !self.enter() {
+        if depth == self.share.depth && !self.enter() {
             return None;
         }
         if self.reduce {
@@ -208,7 +208,7 @@ impl Explore for DepthFirst {
             .or_else(|| state.enabled.first_not_in(&state.sleep))?;
         // Every part sees the same states above the units if nothing that is found inside a unit
         // matters for them.
-        if self.reduce && depth >= self.part.depth {
+        if self.reduce && depth >= self.share.depth {
             state.backtrack.insert(choice);
         } else {
             state.run_all_enabled();

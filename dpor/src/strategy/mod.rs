@@ -10,12 +10,12 @@ mod replay;
 mod states;
 pub(crate) mod summary;
 
-use crate::dependence::Rules;
+use crate::dependence::DependenceRules;
 use crate::execution::Explore;
 use crate::pool::Worker;
 use crate::report::{Report, Unfinished};
 use crate::schedule::Schedule;
-use crate::units::Part;
+use crate::units::Share;
 
 pub(crate) use commuting::Commuting;
 
@@ -70,14 +70,14 @@ pub enum Strategy {
 /// The strategy's working part.
 pub(crate) fn explore(
     strategy: &Strategy,
-    rules: Rules,
-    part: Part,
+    rules: DependenceRules,
+    share: Share,
     worker: Worker,
 ) -> Box<dyn Explore> {
     match strategy.clone() {
         Strategy::Dpor | Strategy::Dfs => {
             let plain = *strategy == Strategy::Dfs;
-            Box::new(depth_first::DepthFirst::new(!plain, rules, part, worker))
+            Box::new(depth_first::DepthFirst::new(!plain, rules, share, worker))
         }
         Strategy::States => Box::new(states::States::new(rules)),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),

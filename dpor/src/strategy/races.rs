@@ -2,7 +2,7 @@
 //! in the other order.
 
 use crate::access::{Access, Class, Op};
-use crate::dependence::{Rule, Rules};
+use crate::dependence::{DependenceRule, DependenceRules};
 use crate::execution::Core;
 use crate::report::End;
 use crate::strategy::summary::{Bits, Later, RACED, Summaries};
@@ -163,16 +163,16 @@ impl Races {
     }
 
     /// Check what could not happen because the execution is over.
-    pub(crate) fn at_end(&mut self, core: &mut Core, end: End, rules: Rules) {
+    pub(crate) fn at_end(&mut self, core: &mut Core, end: End, rules: DependenceRules) {
         let depth = core.trace.depth;
         let checked = match end {
             End::Complete => return,
-            End::Cut => Rule::BlockedAtCut,
-            End::Failed if core.stuck() => Rule::BlockedAtDeadlock,
+            End::Cut => DependenceRule::BlockedAtCut,
+            End::Failed if core.stuck() => DependenceRule::BlockedAtDeadlock,
             End::Failed => {
                 // A failure ends the execution for everyone: whatever else could have run instead
                 // must get its chance.
-                if depth > 0 && rules.has(Rule::InsteadOfFailure) {
+                if depth > 0 && rules.has(DependenceRule::InsteadOfFailure) {
                     core.trace.frame_mut(depth - 1).run_all_enabled();
                 }
                 // Others would have gone on before the failure, had something been later on which
@@ -185,13 +185,13 @@ impl Races {
                             || trace.before(event, trace.clock(depth - 1));
                         if trace.before(event, trace.task_clock(failed))
                             && !others
-                            && rules.has(Rule::UnannouncedAtFailure)
+                            && rules.has(DependenceRule::UnannouncedAtFailure)
                         {
                             trace.frame_mut(event).run_all_enabled();
                         }
                     }
                 }
-                Rule::WaitingAtFailure
+                DependenceRule::WaitingAtFailure
             }
         };
         if !rules.has(checked) {
@@ -272,7 +272,7 @@ impl Races {
             }
             let waited = late.blocks && late.announced <= index;
             let ready = frame.ready.contains(late.task);
-            if waited && !ready && trace.rules.has(Rule::PastUnready) {
+            if waited && !ready && trace.rules.has(DependenceRule::PastUnready) {
                 // What would have made it ready depends on this event, and races with it itself;
                 // but not if it is of one kind.
                 if !exclusive && frame.class != Class::Reader {
@@ -283,7 +283,7 @@ impl Races {
             self.reverse(trace, index, late, false);
             // Whether it was ready there is not known if it was not announced yet: look further
             // back.
-            if late.blocks && !waited && trace.rules.has(Rule::PastUnready) {
+            if late.blocks && !waited && trace.rules.has(DependenceRule::PastUnready) {
                 continue;
             }
             if exclusive {
@@ -342,12 +342,12 @@ impl Races {
             && (beside || late.later)
             && matches!(state.class, Class::Shared | Class::Update)
         {
-            if trace.rules.has(Rule::SharedBeforeBlocking) {
+            if trace.rules.has(DependenceRule::SharedBeforeBlocking) {
                 trace.frame_mut(event).run_all_enabled();
             }
             return;
         }
-        let known = !late.later || !trace.rules.has(Rule::UnknownBefore);
+        let known = !late.later || !trace.rules.has(DependenceRule::UnknownBefore);
         let leads = known
             && self.first[late.task] == 0
             && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);

@@ -8,7 +8,7 @@ use super::depth_first::{inherit_sleep, open};
 use super::graph::Graph;
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
-use crate::dependence::{Rule, Rules};
+use crate::dependence::{DependenceRule, DependenceRules};
 use crate::execution::{Core, Explore};
 use crate::report::{End, Report, Unfinished};
 use crate::state::{Keys, Sum};
@@ -51,7 +51,7 @@ struct Visit {
 
 pub(crate) struct States {
     races: Races,
-    rules: Rules,
+    rules: DependenceRules,
     started: bool,
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
@@ -82,7 +82,7 @@ const EVERY: u64 = 32;
 const FOLLOWED: usize = 100;
 
 impl States {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: DependenceRules) -> Self {
         States {
             races: Races::default(),
             rules,
@@ -171,7 +171,7 @@ impl States {
         }
         if known.open && !whole {
             // What follows it is not known yet.
-            self.cycle |= self.rules.has(Rule::Cycles);
+            self.cycle |= self.rules.has(DependenceRule::Cycles);
             self.path.push(visit);
             return false;
         }
@@ -179,7 +179,7 @@ impl States {
             known.sleep.iter().filter(|&task| !frame.sleep.contains(task)).collect();
         visit.after = (*known.summary).clone();
         let summary = Arc::clone(&known.summary);
-        if woken.is_empty() || !self.rules.has(Rule::WokenStates) {
+        if woken.is_empty() || !self.rules.has(DependenceRule::WokenStates) {
             self.path.push(visit);
         } else {
             // What began with those that slept then was left out.
@@ -190,7 +190,7 @@ impl States {
             frame.closed = true;
             self.path.push(Visit { known: false, ..visit });
         }
-        if !whole && self.rules.has(Rule::Summaries) {
+        if !whole && self.rules.has(DependenceRule::Summaries) {
             self.races.of_summary(core, &self.summaries, &summary);
         }
         !self.path[depth].known
@@ -459,7 +459,7 @@ impl Explore for States {
             return;
         }
         if self.graph.is_none() {
-            if end != End::Complete && self.rules.has(Rule::WaitingFollows) {
+            if end != End::Complete && self.rules.has(DependenceRule::WaitingFollows) {
                 self.remember_waiting(core, end);
             }
             self.races.at_end(core, end, self.rules);

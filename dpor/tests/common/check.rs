@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dpor::{Access, Budget, End, Explorer, FailureKind, Op, Report, Rule, Strategy};
+use dpor::{Access, Budget, DependenceRule, End, Explorer, FailureKind, Op, Report, Strategy};
 
 use super::program::{LEFT_OUT, Program, WORLD, World};
 
@@ -160,7 +160,7 @@ const MOST: u64 = 6_000;
 /// too long to tell, else the executions of source-DPOR, and states and executions.
 pub fn fault_by_states(
     program: &Program,
-    dropped: Option<Rule>,
+    dropped: Option<DependenceRule>,
 ) -> Result<Option<(u64, u64, u64)>, String> {
     let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
     if !plain_report.exhausted {
@@ -186,7 +186,10 @@ pub fn fault_by_states(
 
 /// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is
 /// too long to tell.
-pub fn fault(program: &Program, dropped: Option<Rule>) -> Result<Option<(u64, u64)>, String> {
+pub fn fault(
+    program: &Program,
+    dropped: Option<DependenceRule>,
+) -> Result<Option<(u64, u64)>, String> {
     let (plain_report, plain) = explore(program, Explorer::new(Strategy::Dfs), Some(MOST));
     if !plain_report.exhausted {
         return Ok(None);

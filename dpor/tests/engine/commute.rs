@@ -7,8 +7,8 @@ use crate::common::check::run;
 use crate::common::program::{Flavour, Program, env};
 use crate::common::{Lock, Variant, Word, family};
 use dpor::{
-    Access, Blame, Budget, Commutation, Commute, Disagreement, Explorer, Rule, Strategy, note,
-    object, observed, step,
+    Access, Blame, Budget, Commutation, Commute, DependenceRule, Disagreement, Explorer, Strategy,
+    note, object, observed, step,
 };
 
 fn strategies(seed: u64) -> [Strategy; 5] {
@@ -60,12 +60,12 @@ fn generated_programs_agree() {
 #[test]
 fn overlooked_dependences_are_found() {
     for rule in [
-        Rule::ReaderExclusive,
-        Rule::ExclusiveExclusive,
-        Rule::SharedExclusive,
-        Rule::ReaderShared,
-        Rule::UpdateExclusive,
-        Rule::UpdateReader,
+        DependenceRule::ReaderExclusive,
+        DependenceRule::ExclusiveExclusive,
+        DependenceRule::SharedExclusive,
+        DependenceRule::ReaderShared,
+        DependenceRule::UpdateExclusive,
+        DependenceRule::UpdateReader,
     ] {
         let found = (1..400).find_map(|seed| {
             [Flavour::Locks, Flavour::Shared, Flavour::All].iter().find_map(|&flavour| {

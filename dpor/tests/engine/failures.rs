@@ -282,8 +282,9 @@ fn updates_and_shared_locks_of_one_object_depend() {
         sink.fetch_or(1 << value.get(), Ordering::Relaxed);
         task.join();
     };
-    let dropped =
-        Explorer::new(Strategy::Dpor).without_rule(dpor::Rule::UpdateShared).run(program.clone());
+    let dropped = Explorer::new(Strategy::Dpor)
+        .without_rule(dpor::DependenceRule::UpdateShared)
+        .run(program.clone());
     assert_eq!((dropped.complete, endings.swap(0, Ordering::Relaxed).count_ones()), (1, 1));
     let report = Explorer::new(Strategy::Dpor).run(program);
     assert_eq!((report.complete, endings.load(Ordering::Relaxed)), (2, 3));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::program::{Rng, env};
 use crate::common::{Lock, Word};
-use dpor::{Budget, Explorer, FailureKind, Fairness, Report, Rule, Strategy};
+use dpor::{Budget, DependenceRule, Explorer, FailureKind, Fairness, Report, Strategy};
 
 fn hash(state: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -591,7 +591,7 @@ fn check_as(
 fn check_states(
     program: &[Vec<Instr>],
     fairness: Fairness,
-    rule: Option<Rule>,
+    rule: Option<DependenceRule>,
 ) -> Result<Option<(u64, u64, bool)>, String> {
     let all = enumerate(program, fairness);
     let mut explorer = Explorer::new(Strategy::States).fairness(fairness);
@@ -654,7 +654,8 @@ fn random_retry_loops_by_states() {
 #[test]
 fn circles_need_their_rule() {
     let killed = (1..4000).find(|seed| {
-        check_states(&random(&mut Rng(seed * 7919)), Fairness::Weak, Some(Rule::Cycles)).is_err()
+        check_states(&random(&mut Rng(seed * 7919)), Fairness::Weak, Some(DependenceRule::Cycles))
+            .is_err()
     });
     assert!(killed.is_some());
 }

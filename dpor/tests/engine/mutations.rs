@@ -4,13 +4,13 @@
 
 use crate::common::check::fault;
 use crate::common::program::{Flavour, Program};
-use dpor::Rule;
+use dpor::DependenceRule;
 
 /// Programs of each flavour to try.
 const PROGRAMS: u64 = 4_000;
 
 /// The seed of the first program from this one on that comes out wrong: nearer ones do not.
-fn killed(rule: Rule, from: u64) -> Option<(u64, String)> {
+fn killed(rule: DependenceRule, from: u64) -> Option<(u64, String)> {
     for seed in from..from + PROGRAMS {
         for flavour in [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All] {
             if let Err(fault) = fault(&Program::random(seed, flavour), Some(rule)) {
@@ -26,9 +26,9 @@ macro_rules! needed {
         $(
             #[test]
             fn $name() {
-                let (seed, fault) = killed(Rule::$rule, $from)
+                let (seed, fault) = killed(DependenceRule::$rule, $from)
                     .expect("some program shows that the rule is needed");
-                eprintln!("{:?}: seed {seed}: {fault}", Rule::$rule);
+                eprintln!("{:?}: seed {seed}: {fault}", DependenceRule::$rule);
             }
         )*
     };

@@ -8,7 +8,7 @@ use crate::common::check::{explore, fault_by_states};
 use crate::common::program::{BLIND, Flavour, LEFT_OUT, Program, env};
 use crate::structured::check::{Limits, fault_by_states as structured_fault};
 use crate::structured::generate::{THEMES, Theme, program};
-use dpor::{Access, Commute, Explorer, Report, Rule, Strategy, Unfinished};
+use dpor::{Access, Commute, DependenceRule, Explorer, Report, Strategy, Unfinished};
 
 const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
 
@@ -90,7 +90,7 @@ fn themes() {
 const KILLING: u64 = 3_000;
 
 /// Does a program tell that the rule is dropped? From this seed on: nearer ones do not.
-fn missed(rule: Rule, from: u64) -> bool {
+fn missed(rule: DependenceRule, from: u64) -> bool {
     let flavours = [Flavour::Locks, Flavour::Shared, Flavour::Failing, Flavour::All];
     (from..from + KILLING).any(|seed| {
         let flat = flavours.iter().find(|&&flavour| {
@@ -112,10 +112,10 @@ fn missed(rule: Rule, from: u64) -> bool {
 #[test]
 fn every_rule_of_the_matching_is_needed() {
     for (rule, from) in [
-        (Rule::Summaries, 1),
-        (Rule::WaitingFollows, 1),
-        (Rule::UnknownBefore, 726),
-        (Rule::WokenStates, 415),
+        (DependenceRule::Summaries, 1),
+        (DependenceRule::WaitingFollows, 1),
+        (DependenceRule::UnknownBefore, 726),
+        (DependenceRule::WokenStates, 415),
     ] {
         assert!(missed(rule, from), "{rule:?} is not missed");
     }

@@ -5,7 +5,7 @@
 
 use crate::structured::check::{Compared, Limits, fault, fault_without};
 use crate::structured::generate::{THEMES, Theme, program};
-use dpor::Rule;
+use dpor::DependenceRule;
 
 const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
 
@@ -68,7 +68,7 @@ const KILLING: u64 = 8_000;
 /// Every rule of the algorithm is missed by some of these programs too.
 #[test]
 fn every_rule_is_needed() {
-    use Rule::*;
+    use DependenceRule::*;
     let dependence = [
         ReaderExclusive,
         ExclusiveExclusive,

@@ -21,7 +21,9 @@
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
 //! `LOCKWALK_MUTANTS=new` those of which nothing is written down, `LOCKWALK_MUTANTS=killed` those
 //! that something kills, or misses, according to what is written down: that takes half an hour.
-//! `MUTANTS_BLESS=1` writes down what came out.
+//! `LOCKWALK_WITHIN=32` tries each case with so many executions at most: a mutant that nothing has
+//! killed then is open, and nothing is written down of it. `MUTANTS_BLESS=1` writes down what came
+//! out.
 
 mod announced;
 mod by_hand;
@@ -57,6 +59,8 @@ enum Fate {
     Survived,
     /// The same, and no race even comes by.
     Unreached,
+    /// The same, as far as it was tried.
+    Open,
 }
 
 /// What killed a mutant.
@@ -180,7 +184,7 @@ fn every_mutant_changes_a_verdict() {
             }
         });
         let fate = as_before.unwrap_or_else(|| match fate(&copy, n, &cases, &[]) {
-            fate @ (Fate::Survived | Fate::Unreached) => {
+            fate @ (Fate::Survived | Fate::Unreached | Fate::Open) => {
                 others.iter().find_map(killed).unwrap_or(fate)
             }
             fate => fate,
@@ -479,6 +483,7 @@ impl Kills {
         match fate {
             Fate::Killed(kill) | Fate::Broken(kill) => self.kills.insert(id, kill.clone()),
             Fate::Survived | Fate::Unreached => self.kills.remove(&id),
+            Fate::Open => None,
         };
         if std::env::var_os("MUTANTS_BLESS").is_some() {
             let text = KILLS.to_owned() + &self.swept + &lines(&self.kills);
@@ -545,6 +550,7 @@ fn fate(copy: &Copy, n: usize, cases: &[Case], clauses: &[&str]) -> Fate {
         (End::Never, _) => Fate::Broken(broken(&run, "never ends")),
         (End::Failed(_), _) => Fate::Broken(broken(&run, "crashes")),
         (End::Well, Some(kill)) if kill.what == "unfinished" => Fate::Broken(kill),
+        (End::Well, Some(kill)) if kill.what == "open" => Fate::Open,
         (End::Well, Some(kill)) => Fate::Killed(kill),
         (End::Well, None) => Fate::Survived,
     }
@@ -555,7 +561,7 @@ fn fate(copy: &Copy, n: usize, cases: &[Case], clauses: &[&str]) -> Fate {
 fn again(copy: &Copy, n: usize, cases: &[Case], kill: &Kill) -> Option<Fate> {
     let case = cases.iter().position(|case| case.is_of(&kill.race, &kill.protocol))?;
     let said = |clauses: &[&str]| match fate(copy, n, &cases[case..=case], clauses) {
-        Fate::Survived | Fate::Unreached => None,
+        Fate::Survived | Fate::Unreached | Fate::Open => None,
         fate => Some(fate),
     };
     kill.clause().and_then(|clause| said(&[clause.id()])).or_else(|| said(&[]))
@@ -574,22 +580,27 @@ fn tell(fate: &Fate) -> String {
         Fate::Broken(kill) => format!("broken · {}", kill.line().replace('\t', " · ")),
         Fate::Survived => "SURVIVED".into(),
         Fate::Unreached => "UNREACHED".into(),
+        Fate::Open => "open".into(),
     }
 }
 
 fn summary(mutants: &[Mutant], fates: &BTreeMap<usize, Fate>) {
-    let mut table: BTreeMap<String, [usize; 4]> = BTreeMap::new();
+    let mut table: BTreeMap<String, [usize; 5]> = BTreeMap::new();
     for (&n, fate) in fates {
         let column = match fate {
             Fate::Killed(_) => 0,
             Fate::Broken(_) => 1,
             Fate::Survived => 2,
             Fate::Unreached => 3,
+            Fate::Open => 4,
         };
         table.entry(format!("{:?}", mutants[n].kind)).or_default()[column] += 1;
     }
-    println!("{:10} {:>7} {:>7} {:>9} {:>10}", "kind", "killed", "broken", "survived", "unreached");
-    for (kind, [killed, broken, survived, unreached]) in table {
-        println!("{kind:10} {killed:7} {broken:7} {survived:9} {unreached:10}");
+    println!(
+        "{:10} {:>7} {:>7} {:>9} {:>10} {:>6}",
+        "kind", "killed", "broken", "survived", "unreached", "open"
+    );
+    for (kind, [killed, broken, survived, unreached, open]) in table {
+        println!("{kind:10} {killed:7} {broken:7} {survived:9} {unreached:10} {open:6}");
     }
 }

@@ -4,7 +4,7 @@ use super::cells::{Cell, GAP, shares, side_by_side, wrap};
 use super::paint::{Page, Paint};
 use super::{MIN_WIDTH, Style, clean, lockdep};
 use crate::story::plural;
-use crate::{Count, Coverage, Documented, Ending, Judgement, Outcome, Verdict, Witness};
+use crate::{Count, Coverage, Ending, Expected, Judgement, Outcome, Verdict, Witness};
 
 /// Columns the table is indented by.
 const INDENT: usize = 2;
@@ -226,18 +226,18 @@ impl Kind {
 
     fn of(outcome: &Outcome) -> Self {
         match (outcome.judgement(), &outcome.documented, &outcome.coverage) {
-            (Judgement::Differs, Documented::Unstated, _) => Self::Undocumented,
+            (Judgement::Differs, Expected::Unstated, _) => Self::Undocumented,
             (Judgement::Differs, ..) => Self::Differs,
             (Judgement::Undecided, ..) if outcome.verdict() == Verdict::NotSeen => Self::NotSeen,
             (Judgement::Undecided, .., coverage) if coverage.inapplicable().is_some() => {
                 Self::Inapplicable
             }
             (Judgement::Undecided, ..) => Self::Undecided,
-            (_, Documented::Violates(_), _) => Self::Reproduced,
-            (_, Documented::StillViolates(_), _) => Self::StillBroken,
-            (_, Documented::Holds, Coverage::Exhaustive) => Self::Exhausted,
-            (_, Documented::Holds, _) => Self::Held,
-            (_, Documented::Unstated, _) => Self::Unstated,
+            (_, Expected::Violates(_), _) => Self::Reproduced,
+            (_, Expected::StillViolates(_), _) => Self::StillBroken,
+            (_, Expected::Holds, Coverage::Exhaustive) => Self::Exhausted,
+            (_, Expected::Holds, _) => Self::Held,
+            (_, Expected::Unstated, _) => Self::Unstated,
         }
     }
 }

@@ -172,7 +172,7 @@ fn twin_of(page: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Count, Coverage, Documented};
+    use crate::{Count, Coverage, Expected};
 
     fn outcome(race: &str, protocol: &str, violates: &str) -> Outcome {
         let text = String::new;
@@ -195,7 +195,7 @@ mod tests {
             endings: Vec::new(),
             operations: Vec::new(),
             showing: Vec::new(),
-            documented: Documented::Unstated,
+            documented: Expected::Unstated,
             lock_order: Vec::new(),
             seconds: 0.0,
             witness: None,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::html::{self, escape};
 use super::{Claim, Entry, INDEX, STEPPER, Site, data, page_name, picture_of, twin_of};
 use crate::render::Detail;
-use crate::{Documented, Judgement, Outcome, Verdict, Witness, story};
+use crate::{Expected, Judgement, Outcome, Verdict, Witness, story};
 
 /// Rows from which on a picture shows the story around the switches only.
 const LONG: usize = 150;
@@ -140,10 +140,10 @@ fn protocols(race: &Entry, current: Option<usize>) -> String {
     for (n, outcome) in race.outcomes.iter().enumerate() {
         let (class, sign, words) = verdict(outcome);
         let documented = match &outcome.documented {
-            Documented::Violates(clause) => format!("violates {clause}"),
-            Documented::StillViolates(clause) => format!("a fix that violates {clause} still"),
-            Documented::Holds => "holds".into(),
-            Documented::Unstated => "nothing".into(),
+            Expected::Violates(clause) => format!("violates {clause}"),
+            Expected::StillViolates(clause) => format!("a fix that violates {clause} still"),
+            Expected::Holds => "holds".into(),
+            Expected::Unstated => "nothing".into(),
         };
         let told = if outcome.judgement() == Judgement::AsDocumented {
             String::new()

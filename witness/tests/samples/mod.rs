@@ -5,7 +5,7 @@
 
 use witness::StepKind::*;
 use witness::{
-    Count, Coverage, Documented, Ending, Found, Held, Outcome, Step, StepKind, Wait, Witness,
+    Count, Coverage, Ending, Expected, Found, Held, Outcome, Step, StepKind, Wait, Witness,
 };
 
 /// A step: CPU, depth, kind, text, object, what is true from here on, source line.
@@ -422,7 +422,7 @@ fn outcome(
     title: &str,
     protocol: &str,
     executions: u64,
-    documented: Documented,
+    documented: Expected,
 ) -> Outcome {
     Outcome {
         race: race.into(),
@@ -452,7 +452,7 @@ fn outcome(
 
 /// What one run of everything might find: documented verdicts first, then one of every other kind.
 pub fn outcomes() -> Vec<Outcome> {
-    let violates = |clause: &str| Documented::Violates(clause.to_owned());
+    let violates = |clause: &str| Expected::Violates(clause.to_owned());
     let adjust = "vma_adjust moves the range under rmap_walk";
     let reuse = "the anon_vma is reused between the look and the lock, and the walk goes on in \
                  another family's list";
@@ -469,7 +469,7 @@ pub fn outcomes() -> Vec<Outcome> {
             Some(violation()),
             outcome("S3.1", adjust, "2.6.34", 64, violates("MIG-1")),
         ),
-        outcome("S3.1", adjust, "2.6.36", 64, Documented::Holds),
+        outcome("S3.1", adjust, "2.6.36", 64, Expected::Holds),
         Outcome {
             coverage: Coverage::Settled,
             ..hit(
@@ -485,7 +485,7 @@ pub fn outcomes() -> Vec<Outcome> {
                 ),
             )
         },
-        outcome("S3.3", "per-anon_vma locks nest both ways", "root", 38, Documented::Holds),
+        outcome("S3.3", "per-anon_vma locks nest both ways", "root", 38, Expected::Holds),
         hit(
             "PROGRESS-1",
             3,
@@ -501,18 +501,18 @@ pub fn outcomes() -> Vec<Outcome> {
                 "only next has an anon_vma",
                 "2.6.36",
                 80,
-                Documented::StillViolates("MIG-1".into()),
+                Expected::StillViolates("MIG-1".into()),
             ),
         ),
         Outcome {
             engine: "loom".into(),
             coverage: Coverage::Bounded { bound: "2 preemptions".into() },
-            ..outcome("S1.2", reuse, "2.6.22", 1_148, Documented::Holds)
+            ..outcome("S1.2", reuse, "2.6.22", 1_148, Expected::Holds)
         },
         Outcome {
             engine: "native".into(),
             coverage: Coverage::Sampled { how: "real threads".into() },
-            ..outcome("S1.2", reuse, "2.6.22", 100_000, Documented::Holds)
+            ..outcome("S1.2", reuse, "2.6.22", 100_000, Expected::Holds)
         },
         Outcome {
             coverage: Coverage::Unfinished { why: "10 s are over".into() },
@@ -521,20 +521,20 @@ pub fn outcomes() -> Vec<Outcome> {
         Outcome {
             clauses: vec![Count::new("MIG-1", 0)],
             endings: vec![Count::new("walk first", 0)],
-            ..outcome("S2.2", "holds for no good reason", "2.6.5", 2, Documented::Holds)
+            ..outcome("S2.2", "holds for no good reason", "2.6.5", 2, Expected::Holds)
         },
         hit(
             "RMAP-2",
             5,
             Some(three_cpus()),
-            outcome("S2.3", "holds in the documents only", "2.6.5", 5, Documented::Holds),
+            outcome("S2.3", "holds in the documents only", "2.6.5", 5, Expected::Holds),
         ),
-        outcome("S2.4", "nobody knows", "2.6.5", 5, Documented::Unstated),
+        outcome("S2.4", "nobody knows", "2.6.5", 5, Expected::Unstated),
         Outcome {
             coverage: Coverage::Unfinished { why: "10 s are over".into() },
             violations: vec![Count::new("ISO-1", 3), Count::new("RMAP-2", 30)],
             violating: 30,
-            ..outcome("S2.5", "found on the way", "2.6.5", 50_000, Documented::Unstated)
+            ..outcome("S2.5", "found on the way", "2.6.5", 50_000, Expected::Unstated)
         },
     ]
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use dpor::{Budget, End, Explorer, Failure, FailureKind, Report, Rule, Saved, Strategy};
+use dpor::{Budget, DependenceRule, End, Explorer, Failure, FailureKind, Report, Saved, Strategy};
 
 use super::machine::Machine;
 use super::order::History;
@@ -401,7 +401,11 @@ pub fn fault(program: &Program, number: u64, limits: Limits) -> Result<Option<Co
 
 /// The same for an algorithm that lacks a rule: only what it finds, without the comparisons among
 /// strategies.
-pub fn fault_without(program: &Program, rule: Rule, limits: Limits) -> Result<(), String> {
+pub fn fault_without(
+    program: &Program,
+    rule: DependenceRule,
+    limits: Limits,
+) -> Result<(), String> {
     let Some(oracle) = Oracle::ask(program, limits)? else { return Ok(()) };
     let (report, seen) = explore(program, bounded(Strategy::Dpor, MOST).without_rule(rule));
     oracle.agrees_reduced("reduced", &report, &seen)
@@ -411,7 +415,7 @@ pub fn fault_without(program: &Program, rule: Rule, limits: Limits) -> Result<()
 /// over, else the executions of source-DPOR, states and executions, and whether it fails.
 pub fn fault_by_states(
     program: &Program,
-    rule: Option<Rule>,
+    rule: Option<DependenceRule>,
     limits: Limits,
 ) -> Result<Option<(u64, u64, u64, bool)>, String> {
     let Some(oracle) = Oracle::ask(program, limits)? else { return Ok(None) };

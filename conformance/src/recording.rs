@@ -26,10 +26,10 @@ impl Sequence {
     ///
     /// # Errors
     /// When a line does not begin with an operation.
-    pub fn script(&self) -> Result<Vec<Op>, TraceError> {
+    pub fn script(&self) -> Result<Vec<Op>, RecordingError> {
         let op = |line: &String| {
             let op = line.split_once(" =>").map_or(line.as_str(), |(op, _)| op);
-            op.parse().map_err(|error| TraceError(format!("{}: {error}", self.title)))
+            op.parse().map_err(|error| RecordingError(format!("{}: {error}", self.title)))
         };
         self.lines.iter().map(op).collect()
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Sequence {
 
 /// What a kernel showed.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Trace {
+pub struct Recording {
     /// Of which kernel.
     pub header: Header,
     /// One after the other.
@@ -53,30 +53,30 @@ pub struct Trace {
 
 /// A text that is no trace.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TraceError(String);
+pub struct RecordingError(String);
 
-impl fmt::Display for TraceError {
+impl fmt::Display for RecordingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for TraceError {}
+impl std::error::Error for RecordingError {}
 
-impl fmt::Display for Trace {
+impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.header.iter().try_for_each(|(key, value)| writeln!(f, "# {key}: {value}"))?;
         self.sequences.iter().try_for_each(|sequence| sequence.fmt(f))
     }
 }
 
-impl std::str::FromStr for Trace {
-    type Err = TraceError;
+impl std::str::FromStr for Recording {
+    type Err = RecordingError;
 
-    fn from_str(text: &str) -> Result<Self, TraceError> {
-        let mut trace = Trace::default();
+    fn from_str(text: &str) -> Result<Self, RecordingError> {
+        let mut trace = Recording::default();
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
-            let bad = |what: &str| TraceError(format!("line {}: {what}", at + 1));
+            let bad = |what: &str| RecordingError(format!("line {}: {what}", at + 1));
             if let Some(said) = line.strip_prefix("# ") {
                 let (key, value) =
                     said.split_once(": ").ok_or_else(|| bad("a header without a value"))?;
@@ -96,7 +96,7 @@ impl std::str::FromStr for Trace {
     }
 }
 
-impl Trace {
+impl Recording {
     /// What is said of it under `key`.
     pub fn says(&self, key: &str) -> Option<&str> {
         self.header.get(key).map(String::as_str)
@@ -105,7 +105,7 @@ impl Trace {
     /// The whole of a trace that holds only what differs from `other`, which it is like, and what
     /// the other one lacks.
     #[must_use]
-    pub fn completed_by(mut self, other: &Trace) -> Trace {
+    pub fn completed_by(mut self, other: &Recording) -> Recording {
         let own: BTreeMap<_, _> =
             self.sequences.drain(..).map(|sequence| (sequence.title.clone(), sequence)).collect();
         let differs = |sequence: &Sequence| own.get(&sequence.title).unwrap_or(sequence).clone();
@@ -122,7 +122,7 @@ impl Trace {
     /// What is left of it when it is said that it is like `other`; what it lacks of it is a
     /// sequence without lines; what it has beyond it comes last.
     #[must_use]
-    pub fn beside(&self, other: &Trace) -> Trace {
+    pub fn beside(&self, other: &Recording) -> Recording {
         let own: BTreeMap<_, _> =
             self.sequences.iter().map(|sequence| (&sequence.title, sequence)).collect();
         let missing = |title: &String| Sequence { title: title.clone(), lines: Vec::new() };
@@ -136,29 +136,29 @@ impl Trace {
             .iter()
             .filter(|sequence| other.sequences.iter().all(|known| known.title != sequence.title))
             .cloned();
-        Trace { header: self.header.clone(), sequences: differing.chain(more).collect() }
+        Recording { header: self.header.clone(), sequences: differing.chain(more).collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Trace;
+    use super::Recording;
 
     #[test]
     fn what_is_written_is_read_and_differences_are_completed() {
         let full = "# kernel: 1\n\n@ a 1\nload 0 1 => 3 p0[a1x]\n\n@ b 2\nexit 1 =>\n\n@ c \
                     3\nswapoff =>\n";
         let other = "# kernel: 2\n\n@ a 1\nload 0 1 => 3 p0[a1x]\n\n@ b 2\nexit 1 => used=1\n";
-        let (full, other): (Trace, Trace) =
+        let (full, other): (Recording, Recording) =
             (full.parse().expect("a trace"), other.parse().expect("a trace"));
         assert_eq!(full.to_string().parse(), Ok(full.clone()));
         let differs = other.beside(&full);
         assert_eq!(differs.sequences.len(), 2);
         assert_eq!(
-            differs.to_string().parse::<Trace>().expect("a trace").completed_by(&full),
+            differs.to_string().parse::<Recording>().expect("a trace").completed_by(&full),
             other
         );
-        assert!("exit 1".parse::<Trace>().is_err());
+        assert!("exit 1".parse::<Recording>().is_err());
         assert!(full.sequences.iter().all(|sequence| sequence.script().is_ok()));
     }
 }
