@@ -184,7 +184,7 @@ fn every_mutant_changes_a_verdict() {
             }
         });
         let fate = as_before.unwrap_or_else(|| match fate(&copy, n, &cases, &[]) {
-            fate @ (Fate::Survived | Fate::Unreached | Fate::Open) => {
+            fate @ (Fate::Survived | Fate::Unreached) => {
                 others.iter().find_map(killed).unwrap_or(fate)
             }
             fate => fate,

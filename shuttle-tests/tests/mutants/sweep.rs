@@ -54,6 +54,18 @@ impl Case {
         parts.next() == Some(race) && parts.next() == Some(protocol)
     }
 
+    /// As it is kept for the next sweep of the same copy: behind the line, what it reaches.
+    fn kept(&self) -> String {
+        let reached: Vec<_> = self.reached.iter().map(usize::to_string).collect();
+        format!("{}\t{}", self.line, reached.join(" "))
+    }
+
+    fn read(kept: &str) -> Self {
+        let (line, reached) = kept.rsplit_once('\t').expect("a case that was kept");
+        let number = |n: &str| n.parse().expect("a number");
+        Self { line: line.into(), reached: reached.split_whitespace().map(number).collect() }
+    }
+
     /// What keeps its verdict from being the documented one.
     fn objections(&self) -> &str {
         self.line.split('\t').nth(2).unwrap_or_default()
@@ -150,9 +162,32 @@ impl Copy {
     /// it has, if that is wanted. One that is not as documented already shows nothing, and is left
     /// out.
     pub fn baseline(&self, classes: bool) -> Vec<Case> {
+        let kept = self.root.join("target").join(format!("baseline-{classes}"));
+        let is_newer = |file: &Path| {
+            let changed = |file: &Path| fs::metadata(file).and_then(|data| data.modified()).ok();
+            changed(file).is_some_and(|at| Some(at) > changed(&self.verdicts))
+        };
+        let mut cases: Vec<_> = if is_newer(&kept) {
+            fs::read_to_string(&kept).expect("it is there").lines().map(Case::read).collect()
+        } else {
+            let cases = self.explored(classes);
+            write(&kept, &cases.iter().map(|case| case.kept() + "\n").collect::<String>());
+            cases
+        };
+        cases.retain(|case| {
+            let good = case.objections().is_empty();
+            if !good {
+                println!("without any mutant already: {}", case.line);
+            }
+            good
+        });
+        cases
+    }
+
+    fn explored(&self, classes: bool) -> Vec<Case> {
         let listed = run(&mut self.verdicts(&["--cases"]), "");
         let cases: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
-        let mut cases = each(&cases, |case| {
+        each(&cases, |case| {
             let args: Vec<_> = ["--classes", "--case"][usize::from(!classes)..]
                 .iter()
                 .copied()
@@ -166,15 +201,7 @@ impl Copy {
                 .filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok())
                 .collect();
             Case { line: run.stdout.trim_end().to_owned(), reached }
-        });
-        cases.retain(|case| {
-            let good = case.objections().is_empty();
-            if !good {
-                println!("without any mutant already: {}", case.line);
-            }
-            good
-        });
-        cases
+        })
     }
 }
 
