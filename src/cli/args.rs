@@ -277,8 +277,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub depth: Option<u32>,
 
-    /// dpor, states, dfs, loom: give up a race after so many executions, under loom with all its
-    /// bounds together
+    /// dpor, states, dfs, loom: give up a race after so many executions, redundant ones too; under
+    /// loom with all its bounds together
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub executions: Option<u64>,
 
@@ -302,8 +302,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
 
-    /// dpor: go on with what FILE keeps, `-` for standard input, and keep it there, unless --save
-    /// names another
+    /// dpor: go on with what FILE keeps, and keep it there, unless --save names another; `-` is
+    /// standard input, and needs --save
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 

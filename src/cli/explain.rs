@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs, memory};
 use super::check::{all_cores, counted};
 use super::output::{Terminal, complain, json};
-use super::runner::Runner;
+use super::runner::{Runner, applied};
 use super::sink::Sink;
 use super::{Refusal, Status, select};
 
@@ -48,7 +48,7 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         outcomes.push(outcome);
     }
     runner.finish();
-    nothing_to_show(&race, &outcomes, &args.drawing, &sink)?;
+    nothing_to_show(&race, &outcomes, &args.drawing, terminal, &sink)?;
     Ok(Status::of(&outcomes))
 }
 
@@ -61,7 +61,19 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
         .parse()
         .map_err(|error: crate::ParseScheduleError| Refusal(error.to_string()))?;
     let sink = sink(&args.drawing)?;
-    let witness = race.replay(&protocol, &schedule).map_err(Refusal)?;
+    let runner = Runner::new(&Method::Exhaustive, Options::default(), 1);
+    let case = [(race, protocol)];
+    let replay = |_, _: &Options| {
+        case.iter().map(|(race, on)| applied(|| race.replay(on, &schedule))).next()
+    };
+    let replayed = runner.run(&case, false, replay, |_| false, |_| Ok(()))?;
+    runner.finish();
+    let (race, protocol) = &case[0];
+    let witness = match replayed.into_iter().flatten().next() {
+        Some(Ok(witness)) => witness.map_err(Refusal)?,
+        Some(Err(why)) => return Err(Refusal(format!("{} under {protocol}: {why}", race.id()))),
+        None => return Ok(Status::Undecided),
+    };
     show(&witness, &args.drawing, terminal, &sink)?;
     Ok(Status::AsDocumented)
 }
@@ -128,6 +140,7 @@ fn nothing_to_show(
     race: &Race,
     outcomes: &[Outcome],
     drawing: &Drawing,
+    terminal: &Terminal,
     sink: &Sink,
 ) -> Result<(), Refusal> {
     let violated = outcomes.iter().any(|outcome| outcome.verdict().clause().is_some());
@@ -143,7 +156,11 @@ fn nothing_to_show(
         text.extend(outcome.objections().iter().map(|objection| format!("    ! {objection}\n")));
     }
     match drawing.format() {
-        DrawFormat::Text => sink.write(&text)?,
+        DrawFormat::Text => {
+            let width = drawing.width.map_or(terminal.width, usize::from);
+            let style = if sink.is_stdout() { terminal.style() } else { terminal.file_style() };
+            sink.write(&render::paragraphs(&text, width, style))?
+        }
         DrawFormat::Json => {
             complain(text.trim_end());
             sink.write(&json(&Drawn { witness: None }))?;

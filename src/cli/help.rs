@@ -23,7 +23,7 @@ Examples:
 
 Exit status:
   0    every verdict is the documented one, or nothing is documented and nothing violated; a \
-                        schedule that was replayed violates something
+                        schedule that was replayed violates something; a shard is explored
   1    a verdict is not the documented one, or something is violated that nothing documents
   2    the command makes no sense, a race cannot be run, there is nothing to draw or to replay, or \
                         the output cannot be written

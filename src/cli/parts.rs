@@ -26,17 +26,19 @@ const PACE: Duration = Duration::from_secs(15);
 pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let file =
         args.save.as_deref().or(args.resume.as_deref()).expect("one of them is why this is called");
-    if args.save.is_none()
-        && !fs::metadata(file).is_ok_and(|found| found.is_file())
-        && (file == Path::new("-") || file.exists())
-    {
+    if args.save.is_none() && file == Path::new("-") {
+        return Err(Refusal("nothing can be kept in standard input: --save names a file".into()));
+    }
+    let mut keeper = Keeper::take(file)?;
+    let can_go_on = keeper.is_a_file();
+    // A file that somebody has opened for us is not ours to replace, and to add to it would damage
+    // it.
+    if args.save.is_none() && !can_go_on {
         return Err(Refusal(format!(
             "{} is no file that an exploration can be kept in: --save names one",
             shown(file)
         )));
     }
-    let mut keeper = Keeper::take(file)?;
-    let can_go_on = keeper.is_a_file();
     let parts = match &args.resume {
         Some(file) => resumed(file, args)?,
         None => cases(args)?
@@ -52,11 +54,11 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     keeper.keep_for_now(&parts)?;
     let limits = options(args, false);
     let report = Report { terminal, format: args.format, saved: Some(file) };
-    report.head(&cases, &head(&limits, shard))?;
+    report.head(&cases, &head(&limits, shard, args.resume.is_some()))?;
     let started = Instant::now();
     let runner = Runner::new(&Method::Exhaustive, limits, jobs(args, &Method::Exhaustive));
     let kept = Kept { parts: Mutex::new(parts.clone()), keeper: Mutex::new((keeper, Pace::new())) };
-    let explore = |n: usize, options: &Options| kept.explore(&cases[n].0, n, &parts[n], options);
+    let explore = |n: usize, options: &Options| kept.explore(&cases[n], n, &parts[n], options);
     let undecided = |settled: &Result<bool, PartError>| settled == &Ok(false);
     let ran = runner.run(&cases, true, explore, undecided, |_| Ok(()));
     // Also if one of them went wrong.
@@ -137,11 +139,20 @@ impl Kept {
     /// and keeps it again and again. Is it settled then?
     fn explore(
         &self,
-        race: &Race,
+        (race, protocol): &Case,
         n: usize,
         begun: &Part,
         limits: &Options,
     ) -> Result<bool, PartError> {
+        // Whether the race makes sense shows in an execution, and this shard may have none.
+        if begun.shard().is_some() && begun.spent() == 0 {
+            let once = Options { executions: Some(1), ..limits.clone() };
+            let run = || race.check_with(protocol, &Method::Exhaustive, &once);
+            if let Err(why) = applied(run) {
+                self.parts()[n] = begun.clone().inapplicable(why);
+                return Ok(true);
+            }
+        }
         let seconds =
             |part: &Part| Duration::try_from_secs_f64(part.outcome().seconds).unwrap_or_default();
         let mut slice = Duration::from_secs(1);
@@ -227,6 +238,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
     let outcomes = witnessed(&runner, &cases, &merged, &CheckArgs::default())?;
     runner.finish();
+    something_is_left(&outcomes)?;
     outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     report.all(&outcomes, started.elapsed())?;
     let status = Status::of(&outcomes);
@@ -332,8 +344,9 @@ fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
     parts.iter().map(case).collect()
 }
 
-fn head(limits: &Options, shard: Option<Shard>) -> String {
+fn head(limits: &Options, shard: Option<Shard>, resumed: bool) -> String {
     let whole = coverage(&Method::Exhaustive, crate::Memory::Sc, limits);
+    let whole = if resumed { whole.replace(" each", " more each") } else { whole };
     shard.map_or(whole.clone(), |shard| format!("{whole}, shard {shard}"))
 }
 

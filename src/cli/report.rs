@@ -40,7 +40,7 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     let tell = |_: &Outcome| {
         told += 1;
         if told % every == 0 || told == n {
-            runner.aside(|| complain(&format!("{told} of {} known", counted(n, "verdict"))));
+            runner.aside(|| complain(&format!("{told} of {} explored", counted(n, "case"))));
         }
         Ok(())
     };

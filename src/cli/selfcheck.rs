@@ -1,17 +1,14 @@
 //! `lockwalk selfcheck`: are interleavings equivalent that the exhaustive engine holds to be?
 
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
-
 use serde::Serialize;
 
-use crate::Options;
+use crate::{Method, Options};
 
 use super::args::{CheckArgs, CountedFormat, SelfcheckArgs};
+use super::check::{self, counted};
 use super::output::{Terminal, complain, json, print};
-use super::progress::{Bar, stop_on_ctrl_c};
-use super::runner::Case;
-use super::{Refusal, Status, check};
+use super::runner::{Case, Runner, applied};
+use super::{Refusal, Status};
 
 /// What has been compared; what `--format json` prints.
 #[derive(Default, Serialize)]
@@ -25,6 +22,36 @@ struct Compared {
     reordered: u64,
     values: u64,
     disagreements: Vec<Found>,
+    /// What makes no sense is passed by.
+    inapplicable: Vec<Inapplicable>,
+}
+
+impl Compared {
+    fn add(&mut self, case: Result<Compared, Inapplicable>) {
+        match case {
+            Ok(case) => {
+                self.cases += case.cases;
+                self.executions += case.executions;
+                self.reordered += case.reordered;
+                self.values += case.values;
+                self.disagreements.extend(case.disagreements);
+            }
+            Err(case) => self.inapplicable.push(case),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Inapplicable {
+    race: String,
+    protocol: String,
+    why: String,
+}
+
+impl Inapplicable {
+    fn text(&self) -> String {
+        format!("{} under {}: {}", self.race, self.protocol, self.why)
+    }
 }
 
 #[derive(Serialize)]
@@ -54,51 +81,37 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
         ..CheckArgs::default()
     };
     let cases = check::cases(&asked)?;
-    let stop = stop_on_ctrl_c();
-    let options = Options {
-        executions: Some(args.executions),
-        stop: Some(stop.clone()),
-        ..Options::default()
-    };
-    let bar = Bar::new();
-    let compared = Mutex::new(Compared::default());
-    let next = Mutex::new(cases.iter());
+    let options = Options { executions: Some(args.executions), ..Options::default() };
     let jobs = args.jobs.map_or_else(check::all_cores, |jobs| jobs as usize);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(cases.len()) {
-            scope.spawn(|| {
-                loop {
-                    let case = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(case) = case.filter(|_| !stop.load(Ordering::Relaxed)) else { break };
-                    bar.say(&format!("{} under {}", case.0.id(), case.1));
-                    both_orders(case, &options, &compared);
-                }
-            });
-        }
-    });
-    bar.finish();
-    let mut found = compared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let stopped = stop.load(Ordering::Relaxed);
-    found.stopped = stopped;
-    found.asked = cases.len();
+    let runner = Runner::new(&Method::Exhaustive, options, jobs);
+    let compare = |n: usize, options: &Options| both_orders(&cases[n], options);
+    let compared = runner.run(&cases, false, compare, |_| false, |_| Ok(()))?;
+    runner.finish();
+    let stopped = runner.stopped();
+    let mut found = Compared { stopped, asked: cases.len(), ..Compared::default() };
+    compared.into_iter().for_each(|case| found.add(case));
+    if let (0, [first, ..]) = (found.cases, &found.inapplicable[..]) {
+        return Err(Refusal(first.text()));
+    }
     if args.format == CountedFormat::Json {
         print(&json(&found))?;
     } else {
         found.disagreements.iter().try_for_each(|found| print(&found.text()))?;
+        found.inapplicable.iter().try_for_each(|case| print(&(case.text() + "\n")))?;
         let dot = if terminal.style().ascii { "-" } else { "·" };
         print(&format!(
-            "{} of {} cases {dot} {} executions {dot} {} of their replays in another order {dot} \
-             {} values compared {dot} {} disagreements\n",
+            "{} of {} {dot} {} {dot} {} of their replays in another order {dot} {} compared {dot} \
+             {}\n",
             found.cases,
-            found.asked,
-            found.executions,
+            counted(found.asked, "case"),
+            counted(found.executions as usize, "execution"),
             found.reordered,
-            found.values,
-            found.disagreements.len()
+            counted(found.values as usize, "value"),
+            counted(found.disagreements.len(), "disagreement")
         ))?;
     }
     if stopped {
-        complain(&format!("stopped: {} of {} cases compared", found.cases, cases.len()));
+        complain(&format!("stopped: {} of {} compared", found.cases, counted(cases.len(), "case")));
     }
     Ok(if !found.disagreements.is_empty() {
         Status::Differs
@@ -109,24 +122,25 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
     })
 }
 
-fn both_orders(case: &Case, options: &Options, compared: &Mutex<Compared>) {
-    let (race, protocol) = case;
+/// What comparing a case came to; or why the race says that it makes no sense under the protocol.
+fn both_orders((race, protocol): &Case, options: &Options) -> Result<Compared, Inapplicable> {
+    let mut compared = Compared { cases: 1, ..Compared::default() };
     for (race, reversed) in [(race.clone(), false), (race.clone().reversed(), true)] {
-        let came_to = race.selfcheck(protocol, options);
-        let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
-        match came_to {
-            Ok(same) => {
+        let (race_id, under) = (race.id().to_owned(), protocol.to_string());
+        match applied(|| race.selfcheck(protocol, options)) {
+            Ok(Ok(same)) => {
                 compared.executions += same.replayed;
                 compared.reordered += same.reordered;
                 compared.values += same.values;
             }
-            Err(disagreement) => compared.disagreements.push(Found {
-                race: race.id().to_owned(),
-                protocol: protocol.to_string(),
+            Ok(Err(disagreement)) => compared.disagreements.push(Found {
+                race: race_id,
+                protocol: under,
                 reversed,
                 what: disagreement.to_string(),
             }),
+            Err(why) => return Err(Inapplicable { race: race_id, protocol: under, why }),
         }
     }
-    compared.lock().unwrap_or_else(PoisonError::into_inner).cases += 1;
+    Ok(compared)
 }

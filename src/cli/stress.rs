@@ -139,9 +139,10 @@ fn per_second(count: u64, elapsed: Duration) -> u64 {
 fn in_short(so_far: &Stressed) -> String {
     let Stressed { operations, worlds, faults, elapsed, .. } = so_far;
     format!(
-        "{} operations in {} worlds · {:.0} s · {} operations/s · {} faults/s",
+        "{} operations in {} world{} · {:.0} s · {} operations/s · {} faults/s",
         grouped(*operations),
         grouped(*worlds),
+        if *worlds == 1 { "" } else { "s" },
         elapsed.as_secs_f64(),
         grouped(per_second(*operations, *elapsed)),
         grouped(per_second(*faults, *elapsed))

@@ -11,7 +11,7 @@ use dpor::{
 use super::Options;
 use super::stall::{self, Patience};
 use crate::mm::{Setup, World};
-use crate::race::{Race, Seen};
+use crate::race::{Documented, Race, Seen};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{
     self, BOOT, CpuBody, Endless, Engine, Exec, LoomReport, LoomStop, Mishap, Violation,
@@ -85,8 +85,11 @@ impl Question {
         format!("{} under {}", self.race.id(), self.protocol)
     }
 
+    /// How the race wants shown what is documented; another clause may be violated in any way.
     fn shows(&self) -> sync::Shows {
-        let conditions = self.race.shows().to_vec();
+        let documented = self.race.documented(&self.protocol).and_then(Documented::clause);
+        let conditions =
+            if self.focus == documented { self.race.shows().to_vec() } else { Vec::new() };
         Arc::new(move |exec| conditions.iter().all(|condition| condition.holds(&Seen(exec))))
     }
 }

@@ -4,7 +4,7 @@ use std::panic;
 
 use lockwalk::mm::World;
 use lockwalk::witness::{Coverage, Judgement, Verdict};
-use lockwalk::{Clause, Era, Mark, Method, Options, Race};
+use lockwalk::{Clause, Era, Mark, Method, Options, Race, races};
 
 fn migration() -> Race {
     Race::new("mine", "a VMA is split while its page is migrated")
@@ -178,4 +178,17 @@ fn a_violation_that_shows_something_else_is_one() {
     assert_eq!(outcome.verdict().clause(), Some("MIG-1"), "{}", outcome.verdict());
     assert!(!outcome.as_documented());
     assert_eq!(outcome.objections(), ["violates MIG-1, but never as documented: pigs fly"]);
+}
+
+/// How a race wants its violation shown says nothing of what else is violated.
+#[test]
+fn a_witness_is_of_the_clause_that_the_verdict_names() {
+    let options = Options { witness: true, ..Options::default() };
+    let unmapped = races::all().into_iter().find(|race| race.id() == "S1.2/unmapped");
+    let race = unmapped.expect("a race of the catalogue that says how it is to be shown");
+    assert_eq!(race.documented(&Era::DOCUMENT_1), None);
+    let outcome = race.check_with(&Era::DOCUMENT_1, &Method::Exhaustive, &options);
+    let witness = outcome.witness.as_ref().expect("something is violated");
+    assert_eq!(Some(&*witness.clause), outcome.verdict().clause());
+    assert!(witness.found.minimal);
 }

@@ -799,3 +799,43 @@ fn ctrl_c_ends_a_benchmark() {
         (Some(3), "stopped: only what is printed was measured\n")
     );
 }
+
+/// What makes no sense under a protocol is refused in one line, whatever is asked of it.
+#[test]
+fn what_makes_no_sense_is_refused_by_every_command() {
+    for command in [
+        "replay =S3.1 --protocol rmap-10 --schedule 1*3",
+        "replay S2.11 --protocol 3.7 --schedule 1*3",
+        "explain =S3.1 --protocol rmap-10",
+        "selfcheck =S3.1 --protocol rmap-10",
+        "selfcheck =S2.11 --protocol 3.7 --executions 2",
+        "selfcheck =S3.1 --protocol rmap-10 --format json",
+    ] {
+        let line = refused(command);
+        assert!(
+            line.starts_with("error: S3.1 under rmap-10: not applicable: ")
+                || line.starts_with("error: S2.11 under 3.7, in its world: "),
+            "{line}"
+        );
+    }
+    let said = good("selfcheck =S3.1 =S4.1 --protocol rmap-10 --executions 2");
+    assert!(
+        said.starts_with("S3.1 under rmap-10: not applicable: ")
+            && said.contains("\n1 of 2 cases · "),
+        "{said}"
+    );
+}
+
+/// The shortest livelock, if that was looked for to the end.
+#[test]
+fn a_livelock_that_may_be_shorter_says_so() {
+    let row = |limit: &str| good(&format!("check =S3.4 --engine dpor {limit}"));
+    assert!(row("--executions 389").contains("or fewer, repeat"), "{}", row("--executions 389"));
+    assert!(!row("").contains("fewer"));
+}
+
+#[test]
+fn what_is_not_violated_is_told_in_as_many_columns() {
+    let said = good("explain =S3.1/boundary --protocol 2.6.36 --width 72 --ascii");
+    assert!(said.is_ascii() && said.lines().all(|line| line.len() <= 72), "{said}");
+}

@@ -153,6 +153,36 @@ fn what_is_not_applicable_is_kept_and_passed_by() {
         2,
     );
     assert!(line.starts_with("error: S3.1 under rmap-10: not applicable: "), "{line}");
+    for n in 1..=2 {
+        let shard = file(&format!("none-{n}.json"));
+        let alone = format!("check =S3.1 --protocol rmap-10 --engine dpor --shard {n}/2");
+        let (_, line) = run(&format!("{alone} --save {shard}"), 2);
+        assert!(line.starts_with("error: S3.1 under rmap-10: not applicable: "), "{line}");
+    }
+    let merge = format!("merge {} {}", file("none-1.json"), file("none-2.json"));
+    let (_, line) = run(&merge, 2);
+    assert!(line.starts_with("error: S3.1 under rmap-10: not applicable: "), "{line}");
+}
+
+/// Whoever has opened a file for us may go on with it: it is not ours to replace, and what is added
+/// to it damages it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_somebody_has_opened_is_not_gone_on_with() {
+    let directory = directory("opened");
+    let saved = directory.join("s.json");
+    good(&format!("check =S3.1 --engine dpor --save {}", saved.display()));
+    let before = fs::read(&saved).expect("it is there");
+    for opened in ["/dev/stdin", "/proc/self/fd/0", "-"] {
+        let output = lockwalk(&format!("check --resume {opened}"))
+            .stdin(fs::File::open(&saved).expect("it is there"))
+            .output()
+            .expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{opened}: {stderr}");
+        assert!(stderr.ends_with(": --save names one\n") || stderr.ends_with(" names a file\n"));
+        assert_eq!(fs::read(&saved).expect("it is there"), before, "{opened}");
+    }
 }
 
 /// The text as if it had been written so.

@@ -25,7 +25,7 @@ static SITE: LazyLock<PathBuf> = LazyLock::new(|| {
     let site = directory("report");
     let (said, progress) = run(&format!("report {RACES} --output {}", site.display()), 0);
     assert!(said.contains(" pages in ") && said.ends_with("index.html\n"), "{said}");
-    assert!(progress.contains(" verdicts known"), "{progress}");
+    assert!(progress.contains(" cases explored"), "{progress}");
     site
 });
 

@@ -9,11 +9,13 @@ mod clean;
 mod lockdep;
 mod mermaid;
 mod paint;
+mod prose;
 mod svg;
 mod table;
 mod text;
 
 pub use mermaid::mermaid;
+pub use prose::paragraphs;
 pub use svg::svg;
 pub use table::{line, summary, table};
 pub use text::{rows, text};

@@ -153,7 +153,8 @@ fn shortest(witness: &Witness) -> String {
         Ending::Deadlock { cycle } => lockdep::chain(cycle),
         Ending::Livelock { first, last } => {
             let steps = (last.saturating_sub(*first) as u64).saturating_add(1);
-            format!("{} repeat for ever", plural(steps, "step"))
+            let fewer = if witness.found.minimal { "" } else { ", or fewer," };
+            format!("{}{fewer} repeat for ever", plural(steps, "step"))
         }
     }
 }
