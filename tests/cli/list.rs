@@ -57,7 +57,7 @@ fn the_list_can_be_of_some_names_only() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
-    assert_eq!(good("list MIG-1").lines().count(), 4);
+    assert_eq!(good("list MIG-1").lines().count(), 7, "its family is named, and why it is one");
     assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
     assert_eq!(
         refused("list MIG1"),

@@ -262,14 +262,8 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
             format!("check --resume {}", path("s.jsn")),
             "No such file or directory (os error 2); did you mean 's.json'?",
         ),
-        (
-            format!("check --resume {}", directory.display()),
-            " is no file that an exploration can be kept in: --save names one",
-        ),
-        (
-            "check --resume -".into(),
-            "- is no file that an exploration can be kept in: --save names one",
-        ),
+        (format!("check --resume {}", directory.display()), ": is a directory"),
+        ("check --resume -".into(), "nothing can be kept in standard input: --save names a file"),
         (format!("check --resume - --save {}", path("new.json")), "cannot read -: it is empty"),
         (
             format!("check --resume /dev/zero --save {}", path("new.json")),
