@@ -174,9 +174,14 @@ fn catalogue(cases: &[Case]) -> String {
 
 /// What the interleavings are, and how many of them.
 pub fn coverage(method: &Method, memory: Memory, options: &Options) -> String {
+    covers(method, memory, options, "each")
+}
+
+/// The same, where the limits are those of `each` case: or of what is explored from here on.
+pub fn covers(method: &Method, memory: Memory, options: &Options, each: &str) -> String {
     let limits = [
-        options.executions.map(|n| format!("at most {} each", counted(n as usize, "execution"))),
-        options.time.map(|time| format!("at most {} each", seconds(time))),
+        options.executions.map(|n| format!("at most {} {each}", counted(n as usize, "execution"))),
+        options.time.map(|time| format!("at most {} {each}", seconds(time))),
     ];
     let limits: Vec<_> = limits.into_iter().flatten().collect();
     let limit = |none: &str| if limits.is_empty() { none.to_owned() } else { limits.join(", ") };

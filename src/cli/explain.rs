@@ -63,16 +63,14 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
     let sink = sink(&args.drawing)?;
     let runner = Runner::new(&Method::Exhaustive, Options::default(), 1);
     let case = [(race, protocol)];
-    let replay = |_, _: &Options| {
-        case.iter().map(|(race, on)| applied(|| race.replay(on, &schedule))).next()
-    };
+    let [(race, protocol)] = &case;
+    let replay = |_, _: &Options| applied(|| race.replay(protocol, &schedule));
     let replayed = runner.run(&case, false, replay, |_| false, |_| Ok(()))?;
     runner.finish();
-    let (race, protocol) = &case[0];
-    let witness = match replayed.into_iter().flatten().next() {
+    let witness = match replayed.into_iter().next() {
         Some(Ok(witness)) => witness.map_err(Refusal)?,
         Some(Err(why)) => return Err(Refusal(format!("{} under {protocol}: {why}", race.id()))),
-        None => return Ok(Status::Undecided),
+        None => return Ok(Status::Undecided), // Ctrl-C
     };
     show(&witness, &args.drawing, terminal, &sink)?;
     Ok(Status::AsDocumented)
@@ -90,14 +88,19 @@ fn sink(drawing: &Drawing) -> Result<Sink, Refusal> {
     Sink::open(drawing.output.as_deref().unwrap_or(Path::new("-")))
 }
 
+/// How wide it may be, and how it looks.
+fn room(drawing: &Drawing, terminal: &Terminal, sink: &Sink) -> (usize, Style) {
+    let width = drawing.width.map_or(terminal.width, usize::from);
+    (width, if sink.is_stdout() { terminal.style() } else { terminal.file_style() })
+}
+
 fn show(
     witness: &Witness,
     drawing: &Drawing,
     terminal: &Terminal,
     sink: &Sink,
 ) -> Result<(), Refusal> {
-    let width = drawing.width.map_or(terminal.width, usize::from);
-    let style = if sink.is_stdout() { terminal.style() } else { terminal.file_style() };
+    let (width, style) = room(drawing, terminal, sink);
     sink.write(&draw(
         witness,
         drawing.format(),
@@ -157,8 +160,7 @@ fn nothing_to_show(
     }
     match drawing.format() {
         DrawFormat::Text => {
-            let width = drawing.width.map_or(terminal.width, usize::from);
-            let style = if sink.is_stdout() { terminal.style() } else { terminal.file_style() };
+            let (width, style) = room(drawing, terminal, sink);
             sink.write(&render::paragraphs(&text, width, style))?
         }
         DrawFormat::Json => {

@@ -12,7 +12,7 @@ use crate::witness::Judgement;
 use crate::{Method, Options, Outcome, Part, PartError, Race, Shard};
 
 use super::args::{CheckArgs, CheckFormat, MergeArgs};
-use super::check::{Report, all_cores, cases, counted, coverage, jobs, known, options};
+use super::check::{Report, all_cores, cases, counted, covers, jobs, known, options};
 use super::keeper::Keeper;
 use super::output::{Terminal, complain, shown};
 use super::runner::{Case, Runner, applied, something_is_left};
@@ -26,18 +26,22 @@ const PACE: Duration = Duration::from_secs(15);
 pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let file =
         args.save.as_deref().or(args.resume.as_deref()).expect("one of them is why this is called");
-    if args.save.is_none() && file == Path::new("-") {
-        return Err(Refusal("nothing can be kept in standard input: --save names a file".into()));
+    let no_file = || {
+        let (file, why) = (shown(file), "is no file that an exploration can be kept in");
+        Err(Refusal(format!("{file} {why}: --save names one")))
+    };
+    // To open a pipe may take for ever.
+    if args.save.is_none()
+        && !fs::metadata(file).is_ok_and(|found| found.is_file())
+        && (file == Path::new("-") || file.exists())
+    {
+        return no_file();
     }
     let mut keeper = Keeper::take(file)?;
     let can_go_on = keeper.is_a_file();
-    // A file that somebody has opened for us is not ours to replace, and to add to it would damage
-    // it.
+    // What somebody has opened for us is not ours to replace, and to add to it would damage it.
     if args.save.is_none() && !can_go_on {
-        return Err(Refusal(format!(
-            "{} is no file that an exploration can be kept in: --save names one",
-            shown(file)
-        )));
+        return no_file();
     }
     let parts = match &args.resume {
         Some(file) => resumed(file, args)?,
@@ -54,11 +58,14 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     keeper.keep_for_now(&parts)?;
     let limits = options(args, false);
     let report = Report { terminal, format: args.format, saved: Some(file) };
-    report.head(&cases, &head(&limits, shard, args.resume.is_some()))?;
+    report.head(
+        &cases,
+        &head(&limits, shard, if args.resume.is_some() { "more each" } else { "each" }),
+    )?;
     let started = Instant::now();
     let runner = Runner::new(&Method::Exhaustive, limits, jobs(args, &Method::Exhaustive));
     let kept = Kept { parts: Mutex::new(parts.clone()), keeper: Mutex::new((keeper, Pace::new())) };
-    let explore = |n: usize, options: &Options| kept.explore(&cases[n], n, &parts[n], options);
+    let explore = |n: usize, options: &Options| kept.explore(&cases[n].0, n, &parts[n], options);
     let undecided = |settled: &Result<bool, PartError>| settled == &Ok(false);
     let ran = runner.run(&cases, true, explore, undecided, |_| Ok(()));
     // Also if one of them went wrong.
@@ -139,20 +146,11 @@ impl Kept {
     /// and keeps it again and again. Is it settled then?
     fn explore(
         &self,
-        (race, protocol): &Case,
+        race: &Race,
         n: usize,
         begun: &Part,
         limits: &Options,
     ) -> Result<bool, PartError> {
-        // Whether the race makes sense shows in an execution, and this shard may have none.
-        if begun.shard().is_some() && begun.spent() == 0 {
-            let once = Options { executions: Some(1), ..limits.clone() };
-            let run = || race.check_with(protocol, &Method::Exhaustive, &once);
-            if let Err(why) = applied(run) {
-                self.parts()[n] = begun.clone().inapplicable(why);
-                return Ok(true);
-            }
-        }
         let seconds =
             |part: &Part| Duration::try_from_secs_f64(part.outcome().seconds).unwrap_or_default();
         let mut slice = Duration::from_secs(1);
@@ -234,7 +232,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let merged = merged.map_err(|error| Refusal(error.to_string()))?;
     let report = Report { terminal, format: args.format, saved: None };
     let started = Instant::now();
-    report.head(&cases, &coverage(&Method::Exhaustive, crate::Memory::Sc, &Options::default()))?;
+    report.head(&cases, &head(&Options::default(), None, "each"))?;
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
     let outcomes = witnessed(&runner, &cases, &merged, &CheckArgs::default())?;
     runner.finish();
@@ -344,9 +342,8 @@ fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
     parts.iter().map(case).collect()
 }
 
-fn head(limits: &Options, shard: Option<Shard>, resumed: bool) -> String {
-    let whole = coverage(&Method::Exhaustive, crate::Memory::Sc, limits);
-    let whole = if resumed { whole.replace(" each", " more each") } else { whole };
+fn head(limits: &Options, shard: Option<Shard>, each: &str) -> String {
+    let whole = covers(&Method::Exhaustive, crate::Memory::Sc, limits, each);
     shard.map_or(whole.clone(), |shard| format!("{whole}, shard {shard}"))
 }
 

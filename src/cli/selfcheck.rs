@@ -126,7 +126,6 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
 fn both_orders((race, protocol): &Case, options: &Options) -> Result<Compared, Inapplicable> {
     let mut compared = Compared { cases: 1, ..Compared::default() };
     for (race, reversed) in [(race.clone(), false), (race.clone().reversed(), true)] {
-        let (race_id, under) = (race.id().to_owned(), protocol.to_string());
         match applied(|| race.selfcheck(protocol, options)) {
             Ok(Ok(same)) => {
                 compared.executions += same.replayed;
@@ -134,12 +133,15 @@ fn both_orders((race, protocol): &Case, options: &Options) -> Result<Compared, I
                 compared.values += same.values;
             }
             Ok(Err(disagreement)) => compared.disagreements.push(Found {
-                race: race_id,
-                protocol: under,
+                race: race.id().into(),
+                protocol: protocol.to_string(),
                 reversed,
                 what: disagreement.to_string(),
             }),
-            Err(why) => return Err(Inapplicable { race: race_id, protocol: under, why }),
+            Err(why) => {
+                let (race, protocol) = (race.id().into(), protocol.to_string());
+                return Err(Inapplicable { race, protocol, why });
+            }
         }
     }
     Ok(compared)

@@ -458,6 +458,12 @@ impl Race {
         if part.is_settled() {
             return Ok(part);
         }
+        if part.shard.is_some() && part.spent == 0 {
+            // Whether the race makes sense under the protocol shows in an execution, and there may
+            // be none in this shard.
+            let once = Options { executions: Some(1), witness: false, ..options.clone() };
+            self.check_with(&protocol, &Method::Exhaustive, &once);
+        }
         let begun = part.saved()?;
         let start = |explorer: Explorer| match (&begun, part.shard) {
             (Some(saved), _) => explorer.resume(saved.clone()),

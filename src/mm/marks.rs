@@ -133,6 +133,8 @@ marks! {
     RMAP_PASSES_DUMMY,
     /// `try_to_unmap_one` leaves the page mapped, because somebody holds it.
     TRY_TO_UNMAP_PAGE_HELD,
+    /// `try_to_unmap_one` leaves the page mapped, because the memory is locked.
+    TRY_TO_UNMAP_MLOCKED,
     /// `unmap_for_removal` finds that nothing maps the page any more.
     UNMAP_FOR_REMOVAL_UNMAPS,
     /// `migrate_pages` does not find the page on the LRU list.

@@ -47,7 +47,7 @@ mod s4_mremap;
 mod s4_pinned;
 mod worlds;
 
-/// Each is called, and so compiled for itself.
+/// Pointers: each file is compiled for itself, and not into one function.
 const FILES: &[fn() -> Vec<Race>] = &[
     s0_1_direct_io::races,
     s0_2_starvation::races,

@@ -102,6 +102,7 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V2_6_7)
         .holds(Era::V2_6_34)
         .holds(Era::V6_18)
-        .holds(Era::DOCUMENT_2);
+        .holds(Era::DOCUMENT_2)
+        .sometimes("reclaim leaves the page", |e| e.saw(Mark::TRY_TO_UNMAP_MLOCKED));
     vec![isolated, scanned, spurious, waiting, shmem, locked, kept]
 }

@@ -83,7 +83,7 @@ fn a_build_for_loom_has_another_default_and_nothing_else() {
             let asks = |line: &&str| {
                 !line.trim_start().starts_with("//")
                     && line.contains("cfg")
-                    && line.contains("(loom")
+                    && line.split(|c: char| !c.is_alphanumeric()).any(|word| word == "loom")
             };
             text.lines().filter(asks).map(|line| format!("{file}: {line}")).collect::<Vec<_>>()
         })

@@ -173,14 +173,16 @@ fn what_somebody_has_opened_is_not_gone_on_with() {
     let saved = directory.join("s.json");
     good(&format!("check =S3.1 --engine dpor --save {}", saved.display()));
     let before = fs::read(&saved).expect("it is there");
-    for opened in ["/dev/stdin", "/proc/self/fd/0", "-"] {
+    let pipe = directory.join("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it starts").success());
+    for opened in ["/dev/stdin", "/proc/self/fd/0", "-", &pipe] {
         let output = lockwalk(&format!("check --resume {opened}"))
             .stdin(fs::File::open(&saved).expect("it is there"))
             .output()
             .expect("it starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{opened}: {stderr}");
-        assert!(stderr.ends_with(": --save names one\n") || stderr.ends_with(" names a file\n"));
+        assert!(stderr.ends_with(" can be kept in: --save names one\n"), "{stderr}");
         assert_eq!(fs::read(&saved).expect("it is there"), before, "{opened}");
     }
 }
@@ -262,8 +264,14 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
             format!("check --resume {}", path("s.jsn")),
             "No such file or directory (os error 2); did you mean 's.json'?",
         ),
-        (format!("check --resume {}", directory.display()), ": is a directory"),
-        ("check --resume -".into(), "nothing can be kept in standard input: --save names a file"),
+        (
+            format!("check --resume {}", directory.display()),
+            " is no file that an exploration can be kept in: --save names one",
+        ),
+        (
+            "check --resume -".into(),
+            "- is no file that an exploration can be kept in: --save names one",
+        ),
         (format!("check --resume - --save {}", path("new.json")), "cannot read -: it is empty"),
         (
             format!("check --resume /dev/zero --save {}", path("new.json")),

@@ -186,7 +186,7 @@ impl Commuting {
         }
     }
 
-    /// Linearization the next replay: false if there is none.
+    /// Plan the next replay: false if there is none.
     fn plan(&mut self, core: &Core) -> bool {
         let Some(mut original) = self.original.take() else { return false };
         if let Some(search) = &mut original.search {
