@@ -312,9 +312,13 @@ impl Explorer {
     ///
     /// # Panics
     /// If called inside a program that is being explored.
-    pub fn run(mut self, program: impl Fn() + Send + Sync + 'static) -> Report {
+    pub fn run(self, program: impl Fn() + Send + Sync + 'static) -> Report {
+        self.explore(Arc::new(program))
+    }
+
+    /// The same, compiled once for all programs.
+    fn explore(mut self, program: Program) -> Report {
         hook::install();
-        let program: Program = Arc::new(program);
         if let Some(why) = self.unavailable() {
             return Report {
                 why_unfinished: Some(Unfinished::Unavailable(why)),

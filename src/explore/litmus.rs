@@ -1,7 +1,9 @@
 //! Litmus tests: a few CPUs on the vocabulary alone, without a machine.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dpor::{Explorer, Memory, Unfinished};
@@ -12,7 +14,8 @@ use super::{Method, Options};
 use crate::spec::Clause;
 use crate::sync::{self, Engine, Exec, LoomStop, Violation};
 
-type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
+type Shared = dyn Any + Send + Sync;
+type Body = Arc<dyn Fn(&Shared) -> String + Send + Sync>;
 
 /// A few CPUs on objects of [`sync`](crate::sync) alone, to ask what the engines make of the
 /// vocabulary. What the protocol makes of it is asked by a [`Race`](crate::Race).
@@ -38,15 +41,22 @@ type Body<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
 /// assert!(seen.exhausted && seen.violated().is_empty());
 /// ```
 pub struct Litmus<T> {
-    build: Arc<dyn Fn() -> T + Send + Sync>,
-    cpus: Vec<Body<T>>,
-    memory: Memory,
+    test: Test,
+    of: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Litmus<T> {
     fn clone(&self) -> Self {
-        Self { build: self.build.clone(), cpus: self.cpus.clone(), memory: self.memory }
+        Self { test: self.test.clone(), of: PhantomData }
     }
+}
+
+/// The same without a type, so that all of them are compiled once.
+#[derive(Clone)]
+struct Test {
+    build: Arc<dyn Fn() -> Arc<Shared> + Send + Sync>,
+    cpus: Vec<Body>,
+    memory: Memory,
 }
 
 /// What the executions of a [`Litmus`] came to.
@@ -105,20 +115,23 @@ impl LitmusOutcome {
 impl<T: Send + Sync + 'static> Litmus<T> {
     /// A test of the objects that `build` makes, anew for each execution.
     pub fn new(build: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        Self { build: Arc::new(build), cpus: Vec::new(), memory: Memory::Sc }
+        let build = Arc::new(move || -> Arc<Shared> { Arc::new(build()) });
+        Self { test: Test { build, cpus: Vec::new(), memory: Memory::Sc }, of: PhantomData }
     }
 
     /// Adds a CPU. What it returns is part of the execution's ending.
     #[must_use]
     pub fn cpu<R: Debug>(mut self, body: impl Fn(&T) -> R + Send + Sync + 'static) -> Self {
-        self.cpus.push(Arc::new(move |state| format!("{:?}", body(state))));
+        self.test.cpus.push(Arc::new(move |state| {
+            format!("{:?}", body(state.downcast_ref().expect("it is what `build` makes")))
+        }));
         self
     }
 
     /// The same under this memory model, on the engines that have a choice.
     #[must_use]
     pub fn memory(mut self, memory: Memory) -> Self {
-        self.memory = memory;
+        self.test.memory = memory;
         self
     }
 
@@ -129,6 +142,12 @@ impl<T: Send + Sync + 'static> Litmus<T> {
     /// When something panics that is no assertion, while the state is built say; and when loom
     /// cannot run so many CPUs.
     pub fn explore(&self, method: &Method) -> LitmusOutcome {
+        self.test.explore(method)
+    }
+}
+
+impl Test {
+    fn explore(&self, method: &Method) -> LitmusOutcome {
         let seen: Arc<Mutex<LitmusOutcome>> = Arc::default();
         // What the CPUs of the execution under way have returned: no two are under way at a time.
         let results: Results = Arc::new(Mutex::new(vec![String::new(); self.cpus.len()]));
@@ -173,23 +192,23 @@ impl<T: Send + Sync + 'static> Litmus<T> {
     }
 
     fn program(&self, engine: Engine, results: Results) -> run::Program {
-        let litmus = self.clone();
+        let test = self.clone();
         let run = move || {
-            let cpus: Vec<(String, OnShared<T>)> = litmus
+            let cpus: Vec<(String, OnShared<Shared>)> = test
                 .cpus
                 .iter()
                 .enumerate()
                 .map(|(cpu, body)| {
                     let (body, results) = (body.clone(), results.clone());
-                    let run = move |state: &T| {
+                    let run = move |state: &Shared| {
                         let result = body(state);
                         lock(&results)[cpu] = result;
                     };
-                    (format!("CPU{cpu}"), Arc::new(run) as OnShared<T>)
+                    (format!("CPU{cpu}"), Arc::new(run) as OnShared<Shared>)
                 })
                 .collect();
             let exec = Exec::new(engine, cpus.len(), None, false, Arc::new(|_| true));
-            run::execute(&exec, || Arc::new((litmus.build)()), &cpus, |_| ());
+            run::execute(&exec, || (test.build)(), &cpus, |_| ());
         };
         run::Program {
             whose: WHOSE.into(),

@@ -177,7 +177,11 @@ impl Part {
     ///
     /// # Errors
     /// When it cannot be read, is something else, is damaged, or is another build's.
-    pub fn read(from: impl Read) -> Result<Vec<Part>, PartError> {
+    pub fn read(mut from: impl Read) -> Result<Vec<Part>, PartError> {
+        Self::read_from(&mut from)
+    }
+
+    fn read_from(from: &mut dyn Read) -> Result<Vec<Part>, PartError> {
         let refuse = |why: &str| Err(PartError(why.to_owned()));
         let unreadable = |error: io::Error| PartError(error.to_string());
         let not_one = "it is not an exploration that `lockwalk check --save` wrote, or its \

@@ -102,7 +102,7 @@ pub(super) struct Program {
 }
 
 /// Builds what the CPUs share, runs them, and audits it.
-pub(super) fn execute<T: Send + Sync + 'static>(
+pub(super) fn execute<T: ?Sized + Send + Sync + 'static>(
     exec: &Arc<Exec>,
     build: impl FnOnce() -> Arc<T>,
     cpus: &[(String, OnShared<T>)],

@@ -35,6 +35,9 @@ pub(crate) struct Engine {
     pub(crate) coroutines: Coroutines,
 }
 
+/// What a task does.
+pub(crate) type Body = Box<dyn FnOnce()>;
+
 struct Here {
     current: Cell<usize>,
     aborting: Cell<bool>,
@@ -394,20 +397,25 @@ pub(crate) fn join(task: usize) {
 /// Spawn a task. Spawning, joining and ending order tasks; they are no steps, and never race.
 #[track_caller]
 pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle {
+    spawn_behind_stores(&name.into(), Box::new(f))
+}
+
+#[track_caller]
+fn spawn_behind_stores(name: &str, body: Body) -> JoinHandle {
     let stores = memory::stores_of(me());
     if stores.is_empty() {
-        return JoinHandle { task: spawn_alone(&name.into(), f) };
+        return JoinHandle { task: spawn_alone(name, body) };
     }
-    let task = spawn_alone(&name.into(), move || {
+    let behind = move || {
         stores.into_iter().for_each(join);
-        f();
-    });
-    JoinHandle { task }
+        body();
+    };
+    JoinHandle { task: spawn_alone(name, Box::new(behind)) }
 }
 
 /// The same for what does not begin with all of the task's stores in memory.
 #[track_caller]
-pub(crate) fn spawn_alone<F: FnOnce() + 'static>(name: &str, f: F) -> usize {
+pub(crate) fn spawn_alone(name: &str, f: Body) -> usize {
     if over() {
         return 0;
     }

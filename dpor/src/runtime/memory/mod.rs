@@ -228,12 +228,13 @@ fn store_later(
     store: impl FnOnce() + 'static,
 ) {
     let before = before(object, after);
-    let task = spawn_alone("store", move || {
+    let taken = move || {
         before.into_iter().for_each(join);
         if announce_alone(Op { object, access }, None) {
             store();
         }
-    });
+    };
+    let task = spawn_alone("store", Box::new(taken));
     with_engine(|engine| engine.core.is_store(task));
     with_pending(me(), |pending| pending.stores.push(Store { object, value, task }));
 }
