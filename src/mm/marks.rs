@@ -219,6 +219,14 @@ marks! {
     SHMEM_FROM_SWAP_CACHE,
     /// `shmem_writepage` takes a page from the page cache to the swap cache.
     SHMEM_TO_SWAP_CACHE,
+    /// Reclaim drops a page of a file in memory in which nobody has stored.
+    SHMEM_DROPPED,
+    /// Reclaim would drop one, and somebody has a reference or has stored there.
+    SHMEM_KEPT,
+    /// A fault has made a page for shared memory, and somebody else has been quicker.
+    SHMEM_ALLOC_TOO_LATE,
+    /// A fault in shared memory finds its entry there already.
+    SHMEM_MAPPED_ALREADY,
     /// `find_lock_page` has slept, and the page has left the page cache meanwhile.
     FIND_LOCK_PAGE_TOO_LATE,
     /// A page of a file in memory is mapped while it is in the swap cache.

@@ -260,6 +260,7 @@ impl World {
             && self.add_to_page_cache(file, page, index);
         file.lock.unlock();
         if !added {
+            sync::mark(Mark::SHMEM_ALLOC_TOO_LATE);
             self.clear_page_locked(page);
             self.put_page(page);
             return Ok(None);
@@ -324,6 +325,7 @@ impl World {
             self.unlock_page(page);
         }
         if !used {
+            sync::mark(Mark::SHMEM_MAPPED_ALREADY);
             self.page_cache_release(page);
         } else if write {
             frame.dirty.write(true); // set_page_dirty_balance
@@ -487,10 +489,12 @@ impl World {
         }
         if !unused || dirty {
             file.tree_lock.unlock();
+            sync::mark(Mark::SHMEM_KEPT);
             return Shrunk::Kept;
         }
         self.remove_from_page_cache_locked(file, page);
         file.tree_lock.unlock();
+        sync::mark(Mark::SHMEM_DROPPED);
         if freeze {
             self.clear_page_locked(page);
             return Shrunk::Unreferenced;

@@ -38,6 +38,53 @@ fn cached(w: &Setup<'_>) {
     p.read_ahead(1);
 }
 
+/// What reclaim and faults do with the file's pages where nobody discards any (2.6.22 and 2.6.29
+/// read).
+fn without_a_host() -> Vec<Race> {
+    let clean = Race::new(
+        "S2/shmem-clean",
+        "reclaim drops a page of a file in memory in which nobody has stored yet, and a store's \
+         fault maps it",
+    )
+    .world(hole)
+    .cpu("store (the other's)", |w| w.process(0).store(1, 8).expect("it is mapped"))
+    .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
+    .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
+    .sometimes("it is dropped", |e| e.saw(Mark::SHMEM_DROPPED))
+    .sometimes("the fault has it, and it stays", |e| e.saw(Mark::SHMEM_KEPT))
+    .sometimes("the fault has waited for what is gone", |e| e.saw(Mark::FIND_LOCK_PAGE_TOO_LATE));
+    let faults = Race::new(
+        "S2/shmem-faults",
+        "two threads fault at once where a file in memory has no page yet",
+    )
+    .world(|w| w.new_process().mmap_shared(1..2))
+    .cpu("store", |w| w.process(0).store(1, 8).expect("it is mapped"))
+    .cpu("load", |w| _ = w.process(0).load(1))
+    .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "what was stored"))
+    .sometimes("one finds the other's page", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE))
+    .sometimes("one has made a page in vain", |e| e.saw(Mark::SHMEM_ALLOC_TOO_LATE))
+    .sometimes("one finds it mapped", |e| e.saw(Mark::SHMEM_MAPPED_ALREADY));
+    let locked = Race::new(
+        "S2/shmem-mlock",
+        "reclaim meets a page of a file in memory that one of two processes has locked",
+    )
+    .world(|w| {
+        stored(w);
+        let locker = w.process(1);
+        locker.load(1).expect("it is mapped");
+        locker.mlockall();
+    })
+    .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+    .cpu("store (the other's)", |w| _ = w.process(0).store(1, 8))
+    .finally(|w| {
+        assert!(w.process(1).page_now(1).is_some(), "it is there still");
+        assert_eq!(w.process(1).load(1), Ok(8), "what was stored");
+    })
+    .sometimes("reclaim leaves the page", |e| e.saw(Mark::TRY_TO_UNMAP_MLOCKED));
+    let locked = locked.holds(Era::DOCUMENT_2).holds(Era::DOCUMENT_2_2009);
+    [clean, faults, locked].map(|race| race.holds(Era::V2_6_22).holds(Era::V2_6_29)).into()
+}
+
 pub(super) fn races() -> Vec<Race> {
     // FINDING-63
     let reclaimed = |id: &str, title: &str| {
@@ -135,5 +182,7 @@ pub(super) fn races() -> Vec<Race> {
     .sometimes("swapoff is quicker", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE))
     .sometimes("the fault is quicker", |e| !e.saw(Mark::SHMEM_IN_PAGE_CACHE))
     .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![fault, left_off, looked_up, dirtied, faults, exits, swapoff]
+    let mut races = vec![fault, left_off, looked_up, dirtied, faults, exits, swapoff];
+    races.extend(without_a_host());
+    races
 }
