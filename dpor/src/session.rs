@@ -245,8 +245,10 @@ impl Session {
         let report = &mut self.report;
         report.executions += 1;
         // One with a detour is another one again.
-        let detour =
-            end == End::Complete && strategy.counts_classes() && core.retries.in_vain(&core.trace);
+        let detour = end == End::Complete && strategy.counts_classes() && {
+            let (retries, judged, _) = core.rounds();
+            retries.in_vain(judged)
+        };
         let key = core
             .failure
             .as_ref()
