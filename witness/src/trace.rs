@@ -144,6 +144,9 @@ pub enum Ending {
     /// A clause is found violated by the last step (or by the last one of kind
     /// [`StepKind::Violation`]).
     Violation,
+    /// All CPUs have ended, and what they leave behind violates a clause. Who looks at all of it
+    /// finds that; no step does.
+    Audit,
     /// Everybody in the cycle waits for the next one.
     Deadlock {
         /// The wait-for cycle: each waits for what the next one holds, and the last for what the
