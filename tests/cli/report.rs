@@ -401,6 +401,7 @@ fn what_is_found_at_the_end_is_no_step() {
             const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key }));
             tell();
             told.push(document.querySelector('output').textContent);
+            told.push(document.querySelector('.memory').dataset.at);
             press('ArrowLeft');
             tell();
             press('PageDown');
@@ -412,7 +413,8 @@ fn what_is_found_at_the_end_is_no_step() {
     let Some(dom) = in_chromium(&page, &link, act) else { return };
     let (last, found) = (&shown.steps[steps - 1].text, &shown.what);
     let told = format!(
-        "told: end: all CPUs have ended: RACE-1: {found} true, all CPUs have ended · ✗ RACE-1: {found}, {steps}: {last} false, {link};"
+        "told: end: all CPUs have ended: RACE-1: {found} true, all CPUs have ended · ✗ RACE-1: \
+         {found}, all CPUs have ended, {steps}: {last} false, {link};"
     );
     assert!(dom.contains(&told), "{told}: {dom}");
 }

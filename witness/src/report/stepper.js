@@ -238,7 +238,9 @@ class Stepper {
     this.slider.setAttribute("aria-valuetext", this.at === 0 ? "before the first step" : `${whose(steps[step - 1])}: ${steps[step - 1].t}`);
     const ended = this.at === this.rows.length;
     const last = steps.at(-1)?.c === null ? steps.length - 1 : steps.length;
-    this.place.textContent = `${step > last ? ENDED : `step ${step} of ${last}`}${ended && clause ? ` · ✗ ${clause}: ${what}` : ""}`;
+    const place = step > last ? ENDED : `step ${step} of ${last}`;
+    this.memory.dataset.at = place;
+    this.place.textContent = `${place}${ended && clause ? ` · ✗ ${clause}: ${what}` : ""}`;
     this.place.classList.toggle("bad", Boolean(ended && clause));
     this.lines.forEach((line, n) => {
       line.classList.toggle("future", n >= this.at);
