@@ -81,6 +81,7 @@ pub(crate) type Wanted = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
 
 /// How far an exploration is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Progress {
     /// Executions so far.
     pub executions: u64,

@@ -5,6 +5,7 @@ use crate::spec::Clause;
 
 /// What was violated, and how it showed.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Violation {
     /// The clause.
     pub clause: Clause,

@@ -102,6 +102,7 @@ pub struct Step {
 /// What kind of step a [`Step`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum StepKind {
     /// A function is entered; the steps in it have a greater depth.
     Call,
@@ -140,6 +141,7 @@ pub enum StepKind {
 /// How a witness ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Ending {
     /// A clause is found violated by the last step (or by the last one of kind
     /// [`StepKind::Violation`]).

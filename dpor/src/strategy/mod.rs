@@ -20,6 +20,7 @@ pub(crate) use commuting::Commuting;
 
 /// How to explore.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub enum Strategy {
     /// Every inequivalent interleaving once: source-DPOR with sleep sets.
     Dpor,
