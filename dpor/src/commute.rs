@@ -31,6 +31,7 @@ impl Default for Commute {
 
 /// What was compared without finding a difference.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Commutation {
     /// The exploration whose executions were replayed. Cut executions are not.
     pub report: Report,
@@ -103,6 +104,7 @@ impl fmt::Display for Blame {
 
 /// Two interleavings that are taken to be equivalent, and are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Disagreement {
     /// The interleaving that was replayed.
     pub original: Schedule,

@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataCells;
-use crate::dependence::DependenceRule;
+use crate::dependence::{DependenceRule, DependenceRules};
 use crate::hook::with_quiet;
-use crate::livelock::Retries;
+use crate::livelock::{Judged, Retries};
 use crate::log::{Did, Log};
 use crate::model::{Memory, Pending};
 use crate::rc11::Graph;
 use crate::report::{End, FailureKind, Repeated, Unfinished, Waiting, panic_failure};
-use crate::round::{Round, mix};
+use crate::round::{Fairness, Round, mix};
 use crate::schedule::Schedule;
 use crate::state::{Keys, Learned, Naming, Sum};
 use crate::task::{Condition, Task, TaskState};
@@ -67,6 +67,10 @@ pub(crate) struct Core {
     pub(crate) naming: Option<Naming>,
     /// The last number that was given to what is unlike anything else.
     fresh: u64,
+    /// Which steps depend on each other, and what follows from that.
+    pub(crate) rules: DependenceRules,
+    /// Which cycles are livelocks.
+    pub(crate) fairness: Fairness,
     /// The most states to remember.
     pub(crate) max_states: usize,
     pub(crate) trace: Trace,
@@ -122,6 +126,8 @@ impl Core {
             insists: false,
             naming: None,
             fresh: 0,
+            rules: DependenceRules::default(),
+            fairness: Fairness::default(),
             max_states: usize::MAX,
             trace: Trace::default(),
             data: DataCells::default(),
@@ -196,6 +202,12 @@ impl Core {
 
     pub(crate) fn tasks(&self) -> &[Task] {
         &self.tasks[..self.count]
+    }
+
+    /// The rounds of this execution, by what they are judged, and the tasks that they are of.
+    pub(crate) fn rounds(&mut self) -> (&mut Retries, Judged<'_>, &mut [Task]) {
+        let judged = Judged { trace: &self.trace, rules: self.rules, fairness: self.fairness };
+        (&mut self.retries, judged, &mut self.tasks[..self.count])
     }
 
     fn add_task(&mut self, id: usize, name: &str) {
@@ -356,7 +368,7 @@ impl Core {
     /// not the program's.
     fn settle(&mut self, strategy: &mut dyn Explore, failed: bool) {
         let paused = self.pulse.pause();
-        self.trace.settle(failed);
+        self.trace.settle(failed, self.rules);
         if self.memory == Memory::Weak {
             self.order_last_event();
         }
@@ -371,7 +383,7 @@ impl Core {
         strategy: &mut dyn Explore,
         runnable: impl Iterator<Item = usize> + Clone,
     ) -> Next {
-        let announce_all = self.trace.rules.has(DependenceRule::UnannouncedAtFailure);
+        let announce_all = self.rules.has(DependenceRule::UnannouncedAtFailure);
         if self.ended || self.aborting && !announce_all {
             self.end(strategy);
             return Next::Abort;
@@ -454,11 +466,8 @@ impl Core {
             self.differs(format!("task {task} could do {op} here before, and now cannot"));
             return None;
         }
-        Retries::reconsider(
-            &self.trace,
-            &mut self.tasks[..self.count],
-            &self.trace.frame(depth).ready,
-        );
+        let (_, judged, tasks) = self.rounds();
+        Retries::reconsider(judged, tasks, &judged.trace.frame(depth).ready);
         self.trace.repeat_event();
         if self.memory == Memory::Weak {
             self.order_last_event();
@@ -469,7 +478,8 @@ impl Core {
         task_state.round.repeated(local, depth, op.access, op.access.is_try().then_some(failed));
         task_state.learned.event(op.access, &mut self.fresh);
         self.hold(depth);
-        self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
+        let (retries, judged, tasks) = self.rounds();
+        retries.wake(judged, tasks);
         Some(task)
     }
 
@@ -497,11 +507,8 @@ impl Core {
             self.find_ready()?;
         }
         let depth = self.trace.depth;
-        Retries::reconsider(
-            &self.trace,
-            &mut self.tasks[..self.count],
-            &self.trace.frame(depth).ready,
-        );
+        let (_, judged, tasks) = self.rounds();
+        Retries::reconsider(judged, tasks, &judged.trace.frame(depth).ready);
         if new {
             self.find_enabled();
         }
@@ -568,7 +575,8 @@ impl Core {
         self.trace.push_event((task, owner), op, at, local);
         let frame = self.trace.frame_mut(depth);
         (frame.preemptions, frame.switches) = (preemptions, switches);
-        self.retries.wake(&self.trace, &mut self.tasks[..self.count]);
+        let (retries, judged, tasks) = self.rounds();
+        retries.wake(judged, tasks);
     }
 
     /// The caller says how the try went. False if that ends the execution.
@@ -646,13 +654,11 @@ impl Core {
         self.stuck = true;
         let waiting = self.waiting();
         let depth = self.trace.depth;
-        let kind = if self.trace.frame(depth).ready.is_empty() {
+        let (_, judged, tasks) = self.rounds();
+        let ready = &judged.trace.frame(depth).ready;
+        let kind = if ready.is_empty() {
             FailureKind::Deadlock { waiting }
-        } else if Retries::unfair_to_blocked(
-            &self.trace,
-            self.tasks(),
-            &self.trace.frame(depth).ready,
-        ) {
+        } else if Retries::unfair_to_blocked(judged, tasks, ready) {
             self.trace.close_state();
             self.cut = true;
             return;
@@ -716,16 +722,10 @@ impl Core {
                 ready.insert(task);
             }
         }
-        let tasks = &mut self.tasks[..self.count];
-        let livelock = self.retries.retry(
-            &self.trace,
-            tasks,
-            self.current,
-            (fingerprint, own),
-            &ready,
-            self.data.any(),
-        );
-        if self.insists {
+        let (current, says, insists) = (self.current, self.data.any(), self.insists);
+        let (retries, judged, tasks) = self.rounds();
+        let livelock = retries.retry(judged, tasks, current, (fingerprint, own), &ready, says);
+        if insists {
             tasks.iter_mut().for_each(|task| task.round.held_back = false);
         }
         self.ready = ready;

@@ -461,15 +461,15 @@ impl Explorer {
         let pulse = Arc::new(Pulse::new(self.patience.clone()));
         let _watch = watchdog::watch(&pulse);
         let mut core = Core::new(pulse);
-        core.trace.rules = self.rules;
+        core.rules = self.rules;
+        core.fairness = self.fairness;
         core.max_steps = self.max_steps;
         core.max_states = self.max_states;
         core.memory = self.memory;
-        core.trace.fairness = self.fairness;
-        let mut strategy = explore(&self.strategy, self.rules, share, worker);
+        let mut strategy = explore(&self.strategy, share, worker);
         if let Some(checked) = &self.checked {
             core.log = Some(Log::default());
-            strategy = Box::new(Commuting::new(strategy, Arc::clone(checked), &core));
+            strategy = Box::new(Commuting::new(strategy, Arc::clone(checked)));
         }
         let (session, stack_size) = (Session::new(self.options.clone()), self.stack_size);
         runtime::enter(Engine {

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use crate::access::{Access, Class};
+use crate::dependence::DependenceRules;
 use crate::round::Fairness;
 use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
@@ -32,6 +33,14 @@ enum Changed {
     Something,
     /// The program does not say.
     Unsaid,
+}
+
+/// What has happened, and by what rounds in it are judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged<'a> {
+    pub(crate) trace: &'a Trace,
+    pub(crate) rules: DependenceRules,
+    pub(crate) fairness: Fairness,
 }
 
 /// The retries of the execution.
@@ -64,14 +73,14 @@ impl Retries {
     /// `current` ends a round. Some if that closes a livelock.
     pub(crate) fn retry(
         &mut self,
-        trace: &Trace,
+        judged: Judged<'_>,
         tasks: &mut [Task],
         current: usize,
         (fingerprint, own): (u64, u64),
         ready: &TaskSet,
         says: bool,
     ) -> Option<Range<usize>> {
-        let depth = trace.depth;
+        let depth = judged.trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
         let changed = match (says, round.take_changed()) {
@@ -96,11 +105,11 @@ impl Retries {
         if let Some(earlier) = (0..index).rev().find(|&earlier| self.same_state(earlier, index)) {
             let cycle = self.entries[earlier].depth..depth;
             self.moved.clear();
-            for event in &trace.frames()[cycle.clone()] {
+            for event in &judged.trace.frames()[cycle.clone()] {
                 self.moved.insert(event.task as usize);
             }
             self.moved.insert(current);
-            if !(0..tasks.len()).any(|task| starved(trace, tasks, &cycle, task, &self.moved)) {
+            if !(0..tasks.len()).any(|task| starved(judged, tasks, &cycle, task, &self.moved)) {
                 return Some(cycle);
             }
             for task in self.moved.iter() {
@@ -112,9 +121,9 @@ impl Retries {
             // If going round may be a livelock already, let it happen once more, so that it shows.
             let unfair = ready.iter().any(|task| {
                 !tasks[task].round.held_back
-                    && undisturbed(trace, &cycle, Some(current), &tasks[task])
+                    && undisturbed(judged, &cycle, Some(current), &tasks[task])
             });
-            if unfair && left_no_trace(trace, last, &self.entries[index], Between::InThisOrder) {
+            if unfair && left_no_trace(judged, last, &self.entries[index], Between::InThisOrder) {
                 tasks[current].round.hold_back(&cycle, true);
             }
         }
@@ -122,10 +131,10 @@ impl Retries {
     }
 
     /// Whether some task went round in vain in this execution, or in one that is equivalent.
-    pub(crate) fn in_vain(&self, trace: &Trace) -> bool {
+    pub(crate) fn in_vain(&self, judged: Judged<'_>) -> bool {
         self.entries[..self.used].iter().enumerate().any(|(index, entry)| {
             let last = self.entries[..index].iter().rfind(|last| last.task == entry.task);
-            last.is_some_and(|last| left_no_trace(trace, last, entry, Between::InEveryOrder))
+            last.is_some_and(|last| left_no_trace(judged, last, entry, Between::InEveryOrder))
         })
     }
 
@@ -144,7 +153,7 @@ impl Retries {
 
     /// Let those go on whose round is no longer unfair to anyone, but would be a livelock now: it
     /// has to show. `ready` are the tasks that could run in the state at hand.
-    pub(crate) fn reconsider(trace: &Trace, tasks: &mut [Task], ready: &TaskSet) {
+    pub(crate) fn reconsider(judged: Judged<'_>, tasks: &mut [Task], ready: &TaskSet) {
         for held in 0..tasks.len() {
             let round = &tasks[held].round;
             if !round.held_back {
@@ -155,7 +164,7 @@ impl Retries {
             let mut others = ready.iter().filter(|&task| !tasks[task].round.held_back).peekable();
             // With nobody left to run, nothing has to be tried to know a livelock.
             let unfair = others.peek().is_none()
-                || others.any(|task| undisturbed(trace, &cycle, who, &tasks[task]));
+                || others.any(|task| undisturbed(judged, &cycle, who, &tasks[task]));
             tasks[held].round.reconsidered = !unfair;
         }
         for task in tasks {
@@ -166,36 +175,36 @@ impl Retries {
     }
 
     /// Let those go on whose round may come out differently after the last event.
-    pub(crate) fn wake(&self, trace: &Trace, tasks: &mut [Task]) {
-        let event = &trace.frames()[trace.depth - 1];
+    pub(crate) fn wake(&self, judged: Judged<'_>, tasks: &mut [Task]) {
+        let event = &judged.trace.frames()[judged.trace.depth - 1];
         for (index, task) in tasks.iter_mut().enumerate() {
             if !task.round.held_back || index == event.task as usize {
                 continue;
             }
             let (start, end) = task.round.cycle;
             let class = event.op.access.class(false);
-            task.round.held_back = !trace.frames()[start..end].iter().any(|other| {
-                other.op.object == event.op.object && trace.rules.dependent(other.class, class)
+            task.round.held_back = !judged.trace.frames()[start..end].iter().any(|other| {
+                other.op.object == event.op.object && judged.rules.dependent(other.class, class)
             });
         }
     }
 
     /// Whether going round like that is unfair to one who cannot run now: in the middle of a round
     /// of those that are held back, it could. Where that leads to is seen when it runs there.
-    pub(crate) fn unfair_to_blocked(trace: &Trace, tasks: &[Task], ready: &TaskSet) -> bool {
+    pub(crate) fn unfair_to_blocked(judged: Judged<'_>, tasks: &[Task], ready: &TaskSet) -> bool {
         let blocked =
             |task: usize| tasks[task].state == TaskState::Pending && !ready.contains(task);
         let held = || tasks.iter().enumerate().filter(|(_, task)| task.round.held_back);
-        trace.fairness == Fairness::Strong
+        judged.fairness == Fairness::Strong
             && (0..tasks.len()).filter(|&task| blocked(task)).any(|task| {
                 held().any(|(going, Task { round, .. })| {
                     let cycle = round.cycle.0..round.cycle.1;
                     let class = tasks[task].op.access.class(false);
                     let changes = |event: &Frame| {
                         event.op.object == tasks[task].op.object
-                            && trace.rules.dependent(event.class, class)
+                            && judged.rules.dependent(event.class, class)
                     };
-                    let events = &trace.frames()[cycle];
+                    let events = &judged.trace.frames()[cycle];
                     events.iter().any(|event| event.task as usize == going && changes(event))
                         && events.iter().any(|event| event.ready.contains(task))
                 })
@@ -212,15 +221,20 @@ impl Retries {
 
 /// Whether `other`, which could run now, has to run some day while `task`, or everyone in there,
 /// goes round like this for ever.
-fn undisturbed(trace: &Trace, events: &Range<usize>, task: Option<usize>, other: &Task) -> bool {
+fn undisturbed(
+    judged: Judged<'_>,
+    events: &Range<usize>,
+    task: Option<usize>,
+    other: &Task,
+) -> bool {
     let (op, class) = (other.op, other.op.access.class(false));
-    if !other.blocks() || trace.fairness == Fairness::Strong {
+    if !other.blocks() || judged.fairness == Fairness::Strong {
         return true;
     }
-    let mut own = trace.frames()[events.clone()]
+    let mut own = judged.trace.frames()[events.clone()]
         .iter()
         .filter(|event| task.is_none_or(|task| event.task as usize == task));
-    own.all(|event| event.op.object != op.object || !trace.rules.dependent(event.class, class))
+    own.all(|event| event.op.object != op.object || !judged.rules.dependent(event.class, class))
 }
 
 /// What counts as done in the middle of a round by others.
@@ -239,9 +253,9 @@ enum Between {
 ///
 /// Where the program does not say who changes what locks protect, it was nothing only if all is the
 /// same as before, and nobody else had one of those locks, who could have made up for it.
-fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry, between: Between) -> bool {
+fn left_no_trace(judged: Judged<'_>, from: &Entry, to: &Entry, between: Between) -> bool {
     let task = to.task;
-    let events = &trace.frames()[from.depth..to.depth];
+    let events = &judged.trace.frames()[from.depth..to.depth];
     let own = |event: &&Frame| event.task as usize == task;
     let unsaid = to.changed == Changed::Unsaid;
     let unchanged =
@@ -260,14 +274,16 @@ fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry, between: Between) -> b
             unchanged && balance.fold(0, i32::saturating_add) == 0
         }
     });
-    let last =
-        events.iter().rposition(|event| own(&event)).map(|index| trace.clock(from.depth + index));
+    let last = events
+        .iter()
+        .rposition(|event| own(&event))
+        .map(|index| judged.trace.clock(from.depth + index));
     let told = |index: usize, event: &Frame| {
         let dependent = |other: &Frame| {
-            other.op.object == event.op.object && trace.rules.dependent(other.class, event.class)
+            other.op.object == event.op.object && judged.rules.dependent(other.class, event.class)
         };
         let puts_off = between == Between::InEveryOrder
-            && last.is_some_and(|last| !trace.before(from.depth + index, last));
+            && last.is_some_and(|last| !judged.trace.before(from.depth + index, last));
         let after = !puts_off && events[..index].iter().filter(own).any(dependent);
         after
             || unsaid
@@ -288,7 +304,7 @@ fn left_no_trace(trace: &Trace, from: &Entry, to: &Entry, between: Between) -> b
 /// Whether the cycle is unfair to `task`: it could run, as often as the fairness asks for, and
 /// never did. A task that is held back is not starved: it would only go round in vain.
 fn starved(
-    trace: &Trace,
+    judged: Judged<'_>,
     tasks: &[Task],
     cycle: &Range<usize>,
     task: usize,
@@ -301,9 +317,9 @@ fn starved(
     if state == TaskState::New || state == TaskState::Local {
         return true;
     }
-    let states = &trace.frames()[cycle.clone()];
+    let states = &judged.trace.frames()[cycle.clone()];
     state == TaskState::Pending
-        && (trace.fairness == Fairness::Strong
+        && (judged.fairness == Fairness::Strong
             || states.iter().all(|state| state.ready.contains(task)))
         && states.iter().any(|state| state.enabled.contains(task))
 }

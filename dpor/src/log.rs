@@ -174,6 +174,7 @@ impl fmt::Display for Step {
 
 /// Where two executions first differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Difference {
     /// Index in the original execution, and name, of the task that does something else; none if
     /// only the endings differ.

@@ -13,6 +13,7 @@ use crate::schedule::Schedule;
 
 /// A task that waits, in a deadlock or a livelock.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Waiting {
     /// Index of the task.
     pub task: usize,
@@ -129,6 +130,7 @@ impl fmt::Display for FailureKind {
 
 /// An execution that failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// How.
     pub kind: FailureKind,
@@ -169,6 +171,7 @@ pub enum End {
 
 /// A step that is taken again and again.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Repeated {
     /// Index of the task.
     pub task: usize,
@@ -194,6 +197,7 @@ impl fmt::Display for Repeated {
 
 /// Why an exploration ended before everything was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Unfinished {
     /// As many executions as the budget allows.
     Executions,

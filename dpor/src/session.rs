@@ -81,6 +81,7 @@ pub(crate) type Wanted = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
 
 /// How far an exploration is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Progress {
     /// Executions so far.
     pub executions: u64,
@@ -245,8 +246,10 @@ impl Session {
         let report = &mut self.report;
         report.executions += 1;
         // One with a detour is another one again.
-        let detour =
-            end == End::Complete && strategy.counts_classes() && core.retries.in_vain(&core.trace);
+        let detour = end == End::Complete && strategy.counts_classes() && {
+            let (retries, judged, _) = core.rounds();
+            retries.in_vain(judged)
+        };
         let key = core
             .failure
             .as_ref()

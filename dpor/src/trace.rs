@@ -5,7 +5,6 @@ use std::panic::Location;
 
 use crate::access::{Access, Class, ObjectId, Op};
 use crate::dependence::DependenceRules;
-use crate::round::Fairness;
 use crate::taskset::TaskSet;
 
 /// No event.
@@ -152,8 +151,6 @@ pub(crate) struct Trace {
     before: Vec<u32>,
     /// Last event on each object.
     last: Vec<u32>,
-    pub(crate) rules: DependenceRules,
-    pub(crate) fairness: Fairness,
 }
 
 impl Trace {
@@ -379,7 +376,7 @@ impl Trace {
     }
 
     /// The last event's outcome is known: compute its clock and make it part of the order.
-    pub(crate) fn settle(&mut self, failed: bool) {
+    pub(crate) fn settle(&mut self, failed: bool, rules: DependenceRules) {
         let index = self.depth - 1;
         let frame = &mut self.frames[index];
         frame.failed = failed;
@@ -407,9 +404,7 @@ impl Trace {
                 if other.class == Class::Exclusive && other.owner != forwarded {
                     break;
                 }
-            } else if self.rules.dependent(other.class, class)
-                && !other.forwards(task, class, owner)
-            {
+            } else if rules.dependent(other.class, class) && !other.forwards(task, class, owner) {
                 let theirs = &self.clocks[event as usize * self.stride..][..self.stride];
                 let ours = &mut self.task_clocks[task * self.stride..][..self.stride];
                 if ours[other.task as usize] < other.tick {

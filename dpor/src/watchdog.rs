@@ -15,6 +15,7 @@ use std::time::Duration;
 
 /// A task that has computed for a long time without announcing a step.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Stall {
     /// Index of the task.
     pub task: usize,

@@ -189,8 +189,9 @@ impl Known<'_> {
             Expr::MethodCall(call)
                 if call.args.len() == 1
                     && self.does_nothing(&call.receiver)
-                    && let Some(Value::Returns(value)) = self.value(&call.args[0]) =>
+                    && matches!(self.value(&call.args[0]), Some(Value::Returns(_))) =>
             {
+                let Value::Returns(value) = self.value(&call.args[0])? else { return None };
                 of_all(call, &value)
             }
             // `if let Some(name) = None`
@@ -402,6 +403,14 @@ impl Known<'_> {
 /// `is_some()` or `is_none()`.
 pub fn asks_whether_some(call: &syn::ExprMethodCall) -> bool {
     call.args.is_empty() && (call.method == "is_some" || call.method == "is_none")
+}
+
+/// `!found.is_some()`: the question, if it is one of these that is denied.
+pub fn is_denied(unary: &syn::ExprUnary) -> Option<&syn::ExprMethodCall> {
+    match (&unary.op, &*unary.expr) {
+        (UnOp::Not(_), Expr::MethodCall(call)) if asks_whether_some(call) => Some(call),
+        _ => None,
+    }
 }
 
 /// What a method comes to whose closure returns `value` of whatever is there.

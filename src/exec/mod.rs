@@ -350,6 +350,7 @@ impl Exec {
     pub(crate) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
         violation.counts =
             self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
+        violation.afterwards = self.started() && !self.running();
         let ends =
             self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
         if let Some(trace) = &self.trace {

@@ -221,7 +221,7 @@ fn assemble(
     let what = match ending {
         // Of its own steps, which it shows and numbers, and not of the scheduler's.
         Ending::Livelock { first, last } => run::going_round(last - first + 1),
-        Ending::Violation | Ending::Deadlock { .. } | Ending::Complete => violation.what.clone(),
+        _ => violation.what.clone(),
     };
     Witness {
         race: race.id().into(),
@@ -274,6 +274,7 @@ fn ending(violation: &Violation, failure: Option<&Failure>, trace: &Trace) -> En
             let (first, last) = trace.lines_of(cycle);
             Ending::Livelock { first, last }
         }
+        _ if violation.afterwards => Ending::Audit,
         _ => Ending::Violation,
     }
 }

@@ -159,7 +159,7 @@ impl World {
         self.anon_vmas.object(anon_vma).list.with(|list| list.get(at).copied())
     }
 
-    /// The lock that stands for the list.
+    /// The lock that stands for the list. Who asks should have it, and then the root stays.
     fn list_lock(&self, anon_vma: SlabRef) -> &ListLock {
         let locker = if self.rooted() {
             self.anon_vmas.object(anon_vma).root.read().unwrap_or(anon_vma)

@@ -281,7 +281,7 @@ impl Page {
         self.named(self.life.get())
     }
 
-    /// Kernel: `page_mapped`.
+    /// Kernel: `page_mapped`. Without a lock, this was so a moment ago.
     pub fn mapped(&self) -> bool {
         self.mapcount.read() > 0
     }
@@ -574,7 +574,7 @@ impl World {
         }
     }
 
-    /// What speaks against freeing `page` now.
+    /// What speaks against freeing `page` now. Nobody has it any more, and so it takes no lock.
     fn free_page_trouble(&self, page: PageRef) -> Option<String> {
         let frame = self.frame(page);
         let (count, mapcount) = (frame.count.read(), frame.mapcount.read());

@@ -15,8 +15,9 @@ use lockwalk::{Documented, Era, Outcome, Part, Race, races};
 
 use super::{directory, good, refused, run, witness};
 
-/// A violation and its fix, a deadlock, a livelock, and what holds.
-const RACES: &str = "=S3.1 =S3.3 =S3.4 =S3.9";
+/// A violation and its fix, a deadlock, a livelock, what holds, and what is wrong when all have
+/// ended.
+const RACES: &str = "=S3.1 =S3.3 =S3.4 =S3.9 =S0.6/left";
 
 /// One page is no more than this.
 const MOST: usize = 100_000;
@@ -44,9 +45,10 @@ fn names() -> BTreeSet<String> {
 fn a_report_has_a_page_for_each_race_and_violation() {
     let names = names();
     for race in
-        races::all().iter().filter(|race| ["S3.1", "S3.3", "S3.4", "S3.9"].contains(&race.id()))
+        races::all().iter().filter(|race| RACES.split(' ').any(|asked| &asked[1..] == race.id()))
     {
-        let page = read(&format!("{}.html", race.id()));
+        let id = race.id().replace('/', "_");
+        let page = read(&format!("{id}.html"));
         assert!(page.contains(&escaped(race.title())), "{}", race.id());
         for (protocol, documented) in race.cases() {
             assert!(
@@ -54,11 +56,8 @@ fn a_report_has_a_page_for_each_race_and_violation() {
                 "{} says nothing of {protocol}",
                 race.id()
             );
-            let file = format!(
-                "{}-under-{}",
-                race.id(),
-                protocol.to_string().replace('=', ".").replace('+', "_")
-            );
+            let file =
+                format!("{id}-under-{}", protocol.to_string().replace('=', ".").replace('+', "_"));
             let violated = *documented != Documented::Holds;
             assert_eq!(names.contains(&format!("{file}.html")), violated, "{file}");
             assert_eq!(names.contains(&format!("{file}.svg")), violated, "{file}");
@@ -387,6 +386,39 @@ fn keys_step_through_the_interleaving() {
     assert!(memory.contains(stays), "{stays} is not in {memory}");
 }
 
+/// What is wrong when all have ended has a row of its own, behind the last step, and is nobody's.
+#[test]
+fn what_is_found_at_the_end_is_no_step() {
+    let shown = witness("explain =S0.6/left --protocol 5.9 --format json").expect("it is violated");
+    let act = "
+        {
+            const told = [];
+            const tell = () => {
+                const row = document.querySelector('tr.current');
+                told.push(`${row.cells[0].textContent}: ${row.cells[1].textContent} \
+                   ${row.classList.contains('bad')}`);
+            };
+            const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key }));
+            tell();
+            told.push(document.querySelector('output').textContent);
+            told.push(document.querySelector('.memory').dataset.at);
+            press('ArrowLeft');
+            tell();
+            press('PageDown');
+            document.body.replaceChildren(`told: ${told.join(', ')}, ${location.hash};`);
+        }";
+    let steps = shown.steps.len();
+    let link = format!("#step={}", steps + 1);
+    let page = SITE.join("S0.6_left-under-5.9.html");
+    let Some(dom) = in_chromium(&page, &link, act) else { return };
+    let (last, found) = (&shown.steps[steps - 1].text, &shown.what);
+    let told = format!(
+        "told: end: all CPUs have ended: RACE-1: {found} true, all CPUs have ended · ✗ RACE-1: \
+         {found}, all CPUs have ended, {steps}: {last} false, {link};"
+    );
+    assert!(dom.contains(&told), "{told}: {dom}");
+}
+
 #[test]
 fn the_index_can_be_filtered() {
     let act = "
@@ -407,7 +439,7 @@ fn the_index_can_be_filtered() {
         }";
     let Some(dom) = in_chromium(&SITE.join("index.html"), "", act) else { return };
     assert!(
-        dom.contains("told: 4, 1 1 of 4, 4,3,4,0, true false;"),
+        dom.contains("told: 5, 1 1 of 5, 5,4,5,0, true false;"),
         "S3.9 violates nothing, and what is hidden is not seen: {dom}"
     );
 }

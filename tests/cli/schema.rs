@@ -134,6 +134,7 @@ fn json_is_what_its_schema_says() {
         "explain =S3.1",
         "explain =S3.3",
         "explain =S3.4",
+        "explain =S0.6/left --protocol 5.9",
         "explain =S3.1 --protocol 2.6.36",
         "matrix =S0.9 --rule vma_adjust_lock --executions 60",
         "matrix =S0.3 --eras --executions 60",
@@ -168,6 +169,7 @@ fn json_is_what_its_schema_says() {
         "violates",
         "holds",
         "unstated",
+        "audit",
         "deadlock",
         "livelock",
     ] {

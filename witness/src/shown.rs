@@ -1,8 +1,8 @@
 //! Which steps of a witness are shown, and what is said of the others.
 
-use crate::Witness;
 use crate::brief::brief;
 use crate::story::{plural, story, window};
+use crate::{Ending, Witness};
 
 /// So many rows at most are brief.
 const BRIEF: usize = 15;
@@ -47,7 +47,10 @@ impl Shown {
             Detail::Full | Detail::Story => story.clone(),
             Detail::Window => window(witness, &story, false),
             Detail::FromFirstSwitch => window(witness, &story, true),
-            Detail::Brief => brief(witness, &story, BRIEF),
+            // What is found when all have ended is a row, too.
+            Detail::Brief => {
+                brief(witness, &story, BRIEF - usize::from(witness.ending == Ending::Audit))
+            }
         };
         let place = |row: &usize| story.binary_search(row).ok();
         let gap = |n: usize| match n.checked_sub(1) {

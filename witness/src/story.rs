@@ -146,9 +146,10 @@ fn decides(kind: StepKind) -> bool {
     matches!(kind, Note | Violation | Return | Blocked)
 }
 
-/// The step at which it goes wrong. A livelock has none, nor has what goes well.
+/// The step at which it goes wrong. A livelock has none, nor has what comes out when all have ended,
+/// or goes well.
 pub(crate) fn violating(witness: &Witness) -> Option<usize> {
-    if matches!(witness.ending, Ending::Livelock { .. } | Ending::Complete) {
+    if matches!(witness.ending, Ending::Livelock { .. } | Ending::Audit | Ending::Complete) {
         return None;
     }
     // Of other clauses' violations on the way, none is this one.
@@ -157,6 +158,17 @@ pub(crate) fn violating(witness: &Witness) -> Option<usize> {
         .iter()
         .rposition(|s| s.kind == StepKind::Violation && s.text.starts_with(&witness.clause));
     marked.or(witness.steps.len().checked_sub(1))
+}
+
+/// What stands between the last step and what is found then.
+pub(crate) const ENDED: &str = "all CPUs have ended";
+
+/// What is found when all CPUs have ended, if it is then that something is.
+pub(crate) fn audited(witness: &Witness) -> Option<String> {
+    (witness.ending == Ending::Audit).then(|| match witness.what.as_str() {
+        "" => witness.clause.clone(),
+        what => format!("{}: {what}", witness.clause),
+    })
 }
 
 /// The steps of a livelock that repeat.
@@ -312,7 +324,7 @@ pub(crate) fn headline(witness: &Witness) -> String {
     }
     let (clause, what) = (&witness.clause, &witness.what);
     let how = match witness.ending {
-        Ending::Violation => " is violated",
+        Ending::Violation | Ending::Audit => " is violated",
         Ending::Deadlock { .. } if !clause.eq_ignore_ascii_case("deadlock") => {
             " is violated by a deadlock"
         }

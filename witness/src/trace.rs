@@ -102,6 +102,7 @@ pub struct Step {
 /// What kind of step a [`Step`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum StepKind {
     /// A function is entered; the steps in it have a greater depth.
     Call,
@@ -140,10 +141,14 @@ pub enum StepKind {
 /// How a witness ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Ending {
     /// A clause is found violated by the last step (or by the last one of kind
     /// [`StepKind::Violation`]).
     Violation,
+    /// All CPUs have ended, and what they leave behind violates a clause. Who looks at all of it
+    /// finds that; no step does.
+    Audit,
     /// Everybody in the cycle waits for the next one.
     Deadlock {
         /// The wait-for cycle: each waits for what the next one holds, and the last for what the

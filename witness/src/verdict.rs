@@ -143,6 +143,7 @@ impl Expected {
 
 /// What an [`Outcome`] amounts to: what was found, and whether more might be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// A clause is violated.
     Violated {

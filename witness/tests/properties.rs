@@ -51,6 +51,7 @@ fn ending() -> impl Strategy<Value = Ending> {
     let index = || prop_oneof![8 => 0_usize..20, 1 => any::<usize>()];
     prop_oneof![
         Just(Ending::Violation),
+        Just(Ending::Audit),
         proptest::collection::vec(wait, 0..6).prop_map(|cycle| Ending::Deadlock { cycle }),
         (index(), index()).prop_map(|(first, last)| Ending::Livelock { first, last }),
     ]

@@ -129,7 +129,7 @@ impl Core {
     pub(super) fn order_last_event(&mut self) {
         let Frame { task, op, class, failed, .. } = *self.trace.frame(self.trace.depth - 1);
         if !failed && !self.graph.is_word(op.object) {
-            self.graph.step(task as usize, op.object, class, self.trace.rules);
+            self.graph.step(task as usize, op.object, class, self.rules);
         }
     }
 }

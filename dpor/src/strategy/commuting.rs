@@ -100,9 +100,8 @@ pub(crate) struct Commuting {
 }
 
 impl Commuting {
-    pub(crate) fn new(inner: Box<dyn Explore>, checked: Arc<Checked>, core: &Core) -> Self {
-        let mut spare = (Trace::default(), Retries::default());
-        spare.0.rules = core.trace.rules;
+    pub(crate) fn new(inner: Box<dyn Explore>, checked: Arc<Checked>) -> Self {
+        let spare = (Trace::default(), Retries::default());
         let rng = Rng::new(checked.next_seed());
         Commuting { inner, checked, rng, spare, over: None, original: None, replaying: false }
     }

@@ -1,7 +1,7 @@
 //! Depth-first exploration: plain, and reduced to source sets with sleep sets.
 
 use super::races::Races;
-use crate::dependence::{DependenceRule, DependenceRules};
+use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore};
 use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
@@ -13,7 +13,6 @@ use crate::units::Share;
 
 pub(crate) struct DepthFirst {
     reduce: bool,
-    rules: DependenceRules,
     worker: Worker,
     /// Whether an execution has begun.
     started: bool,
@@ -31,10 +30,9 @@ pub(crate) struct DepthFirst {
 }
 
 impl DepthFirst {
-    pub(crate) fn new(reduce: bool, rules: DependenceRules, share: Share, worker: Worker) -> Self {
+    pub(crate) fn new(reduce: bool, share: Share, worker: Worker) -> Self {
         DepthFirst {
             reduce,
-            rules,
             worker,
             started: false,
             branch: None,
@@ -114,7 +112,7 @@ impl DepthFirst {
 
 /// The tasks that need not run in the new state: those that slept before the last event and do not
 /// depend on it.
-pub(super) fn inherit_sleep(core: &mut Core, rules: DependenceRules) {
+pub(super) fn inherit_sleep(core: &mut Core) {
     let depth = core.trace.depth;
     if depth == 0 {
         return;
@@ -131,9 +129,9 @@ pub(super) fn inherit_sleep(core: &mut Core, rules: DependenceRules) {
         let failed = last.sleep_failed.contains(task);
         let class = op.access.class(failed);
         let woken = op.object == last.op.object
-            && core.trace.rules.dependent(class, last.class)
+            && core.rules.dependent(class, last.class)
             && !last.forwards(task, class, owner)
-            && rules.has(DependenceRule::WakeSleepers);
+            && core.rules.has(DependenceRule::WakeSleepers);
         if !woken {
             sleep.insert(task);
             if failed {
@@ -198,7 +196,7 @@ impl Explore for DepthFirst {
             return None;
         }
         if self.reduce {
-            inherit_sleep(core, self.rules);
+            inherit_sleep(core);
         }
         let before = (depth > 0).then(|| core.trace.frame(depth - 1).task as usize);
         let state = core.trace.frame_mut(depth);
@@ -225,7 +223,7 @@ impl Explore for DepthFirst {
     fn end(&mut self, core: &mut Core, end: End) {
         let ours = self.enter();
         if self.reduce && ours {
-            self.races.at_end(core, end, self.rules);
+            self.races.at_end(core, end);
         }
     }
 

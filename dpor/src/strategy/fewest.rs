@@ -157,7 +157,7 @@ impl Fewest {
         let mut event = last;
         while event != NONE {
             let frame = trace.frame(event as usize);
-            if trace.rules.dependent(frame.class, class) {
+            if core.rules.dependent(frame.class, class) {
                 before = before.wrapping_add(self.hashes[event as usize].0);
                 if frame.class == Class::Exclusive {
                     break;

@@ -10,7 +10,6 @@ mod replay;
 mod states;
 pub(crate) mod summary;
 
-use crate::dependence::DependenceRules;
 use crate::execution::Explore;
 use crate::pool::Worker;
 use crate::report::{Report, Unfinished};
@@ -21,6 +20,7 @@ pub(crate) use commuting::Commuting;
 
 /// How to explore.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub enum Strategy {
     /// Every inequivalent interleaving once: source-DPOR with sleep sets.
     Dpor,
@@ -68,18 +68,13 @@ pub enum Strategy {
 }
 
 /// The strategy's working part.
-pub(crate) fn explore(
-    strategy: &Strategy,
-    rules: DependenceRules,
-    share: Share,
-    worker: Worker,
-) -> Box<dyn Explore> {
+pub(crate) fn explore(strategy: &Strategy, share: Share, worker: Worker) -> Box<dyn Explore> {
     match strategy.clone() {
         Strategy::Dpor | Strategy::Dfs => {
             let plain = *strategy == Strategy::Dfs;
-            Box::new(depth_first::DepthFirst::new(!plain, rules, share, worker))
+            Box::new(depth_first::DepthFirst::new(!plain, share, worker))
         }
-        Strategy::States => Box::new(states::States::new(rules)),
+        Strategy::States => Box::new(states::States::new()),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => {
             Box::new(random::Pct::new(seed, depth, iterations))

@@ -95,7 +95,7 @@ impl Races {
             end: index,
             later: false,
         };
-        self.check(&mut core.trace, &late);
+        self.check(&mut core.trace, core.rules, &late);
         self.before = before;
     }
 
@@ -133,7 +133,7 @@ impl Races {
                 end: depth,
                 later: true,
             };
-            self.check(&mut core.trace, &late);
+            self.check(&mut core.trace, core.rules, &late);
             self.before = before;
         }
     }
@@ -163,8 +163,8 @@ impl Races {
     }
 
     /// Check what could not happen because the execution is over.
-    pub(crate) fn at_end(&mut self, core: &mut Core, end: End, rules: DependenceRules) {
-        let depth = core.trace.depth;
+    pub(crate) fn at_end(&mut self, core: &mut Core, end: End) {
+        let (depth, rules) = (core.trace.depth, core.rules);
         let checked = match end {
             End::Complete => return,
             End::Cut => DependenceRule::BlockedAtCut,
@@ -222,13 +222,13 @@ impl Races {
                 end: depth,
                 later: false,
             };
-            self.check(&mut core.trace, &late);
+            self.check(&mut core.trace, core.rules, &late);
             self.before = before;
         }
     }
 
     /// Find the events that race with `late`, from the last one back.
-    fn check(&mut self, trace: &mut Trace, late: &Late<'_>) {
+    fn check(&mut self, trace: &mut Trace, rules: DependenceRules, late: &Late<'_>) {
         self.covered.clear();
         let mut event = late.last;
         let mut forwarded = NONE;
@@ -249,7 +249,7 @@ impl Races {
             if frame.forwards(late.task, late.class, late.owner) {
                 continue;
             }
-            if !trace.rules.dependent(frame.class, late.class) {
+            if !rules.dependent(frame.class, late.class) {
                 event = frame.before_run;
                 continue;
             }
@@ -272,18 +272,18 @@ impl Races {
             }
             let waited = late.blocks && late.announced <= index;
             let ready = frame.ready.contains(late.task);
-            if waited && !ready && trace.rules.has(DependenceRule::PastUnready) {
+            if waited && !ready && rules.has(DependenceRule::PastUnready) {
                 // What would have made it ready depends on this event, and races with it itself;
                 // but not if it is of one kind.
                 if !exclusive && frame.class != Class::Reader {
-                    self.reverse(trace, index, late, true);
+                    self.reverse(trace, rules, index, late, true);
                 }
                 continue;
             }
-            self.reverse(trace, index, late, false);
+            self.reverse(trace, rules, index, late, false);
             // Whether it was ready there is not known if it was not announced yet: look further
             // back.
-            if late.blocks && !waited && trace.rules.has(DependenceRule::PastUnready) {
+            if late.blocks && !waited && rules.has(DependenceRule::PastUnready) {
                 continue;
             }
             if exclusive {
@@ -301,7 +301,14 @@ impl Races {
     }
 
     /// Make the state before `event` run something that leads to `late` before `event`.
-    fn reverse(&mut self, trace: &mut Trace, event: usize, late: &Late<'_>, unready: bool) {
+    fn reverse(
+        &mut self,
+        trace: &mut Trace,
+        rules: DependenceRules,
+        event: usize,
+        late: &Late<'_>,
+        unready: bool,
+    ) {
         let object = late.op.object;
         // The sequence: what comes after the event but not because of it, then `late`.
         self.first.clear();
@@ -317,8 +324,7 @@ impl Races {
                 continue;
             }
             let frame = trace.frame(index);
-            let dependent =
-                frame.op.object == object && trace.rules.dependent(frame.class, late.class);
+            let dependent = frame.op.object == object && rules.dependent(frame.class, late.class);
             if dependent && !frame.forwards(late.task, late.class, late.owner) {
                 beside = true;
                 for (mine, &theirs) in self.clock.iter_mut().zip(clock) {
@@ -342,12 +348,12 @@ impl Races {
             && (beside || late.later)
             && matches!(state.class, Class::Shared | Class::Update)
         {
-            if trace.rules.has(DependenceRule::SharedBeforeBlocking) {
+            if rules.has(DependenceRule::SharedBeforeBlocking) {
                 trace.frame_mut(event).run_all_enabled();
             }
             return;
         }
-        let known = !late.later || !trace.rules.has(DependenceRule::UnknownBefore);
+        let known = !late.later || !rules.has(DependenceRule::UnknownBefore);
         let leads = known
             && self.first[late.task] == 0
             && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);

@@ -8,7 +8,7 @@ use super::depth_first::{inherit_sleep, open};
 use super::graph::Graph;
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
-use crate::dependence::{DependenceRule, DependenceRules};
+use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore};
 use crate::report::{End, Report, Unfinished};
 use crate::state::{Keys, Sum};
@@ -51,7 +51,6 @@ struct Visit {
 
 pub(crate) struct States {
     races: Races,
-    rules: DependenceRules,
     started: bool,
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
@@ -82,10 +81,9 @@ const EVERY: u64 = 32;
 const FOLLOWED: usize = 100;
 
 impl States {
-    pub(crate) fn new(rules: DependenceRules) -> Self {
+    pub(crate) fn new() -> Self {
         States {
             races: Races::default(),
-            rules,
             started: false,
             branch: None,
             path: Vec::new(),
@@ -145,7 +143,7 @@ impl States {
         if let Some(graph) = &mut self.graph {
             graph.reach(key, core);
         } else {
-            inherit_sleep(core, self.rules);
+            inherit_sleep(core);
         }
         let key = if whole { key } else { self.with_data(core, key) };
         let frame = core.trace.frame_mut(depth);
@@ -171,7 +169,7 @@ impl States {
         }
         if known.open && !whole {
             // What follows it is not known yet.
-            self.cycle |= self.rules.has(DependenceRule::Cycles);
+            self.cycle |= core.rules.has(DependenceRule::Cycles);
             self.path.push(visit);
             return false;
         }
@@ -179,7 +177,7 @@ impl States {
             known.sleep.iter().filter(|&task| !frame.sleep.contains(task)).collect();
         visit.after = (*known.summary).clone();
         let summary = Arc::clone(&known.summary);
-        if woken.is_empty() || !self.rules.has(DependenceRule::WokenStates) {
+        if woken.is_empty() || !core.rules.has(DependenceRule::WokenStates) {
             self.path.push(visit);
         } else {
             // What began with those that slept then was left out.
@@ -190,7 +188,7 @@ impl States {
             frame.closed = true;
             self.path.push(Visit { known: false, ..visit });
         }
-        if !whole && self.rules.has(DependenceRule::Summaries) {
+        if !whole && core.rules.has(DependenceRule::Summaries) {
             self.races.of_summary(core, &self.summaries, &summary);
         }
         !self.path[depth].known
@@ -313,7 +311,7 @@ impl States {
     /// is none left.
     fn show_livelock(&mut self, core: &mut Core) -> bool {
         let Some(graph) = &self.graph else { return false };
-        let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.trace.fairness));
+        let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.fairness));
         self.shows = livelocks.pop();
         (core.by_states, core.insists) = (false, true);
         core.trace.start_afresh();
@@ -459,10 +457,10 @@ impl Explore for States {
             return;
         }
         if self.graph.is_none() {
-            if end != End::Complete && self.rules.has(DependenceRule::WaitingFollows) {
+            if end != End::Complete && core.rules.has(DependenceRule::WaitingFollows) {
                 self.remember_waiting(core, end);
             }
-            self.races.at_end(core, end, self.rules);
+            self.races.at_end(core, end);
         }
     }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt, UnOp};
+use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt};
 
 use crate::decide::{self, Body, Known, Value};
 use crate::{Choices, steps};
@@ -335,15 +335,18 @@ impl Cutter<'_> {
             },
             // `None.into_iter().for_each(…)`
             Expr::MethodCall(each)
-                if each.method == "for_each"
-                    && let Expr::MethodCall(all) = &*each.receiver
-                    && matches!(&*all.method.to_string(), "iter" | "into_iter")
-                    && self.known.value(&all.receiver) == Some(Value::None) =>
+                if each.method == "for_each" && self.goes_through_nothing(&each.receiver) =>
             {
                 self.delete(range(statement));
             }
             _ => self.visit_expr(expr),
         }
+    }
+
+    fn goes_through_nothing(&self, all: &Expr) -> bool {
+        let Expr::MethodCall(all) = all else { return false };
+        matches!(&*all.method.to_string(), "iter" | "into_iter")
+            && self.known.value(&all.receiver) == Some(Value::None)
     }
 
     /// Does nobody come past this statement, as it is cut?
@@ -581,8 +584,9 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             // What is done instead of what is not there.
             Expr::MethodCall(call)
                 if self.known.value(&call.receiver) == Some(Value::None)
-                    && let Some(instead) = instead_of_none(call) =>
+                    && instead_of_none(call).is_some() =>
             {
+                let instead = instead_of_none(call).expect("there is something");
                 let text = self.cut_expr(instead, self.indent(range(expr).start));
                 let binds_less = matches!(instead, Expr::Binary(_) | Expr::Range(_));
                 self.replace(range(expr), if binds_less { format!("({text})") } else { text });
@@ -598,11 +602,8 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
                 self.replace(range(expr), text);
             }
             // `!found.is_some()`
-            Expr::Unary(unary)
-                if matches!(unary.op, UnOp::Not(_))
-                    && let Expr::MethodCall(call) = &*unary.expr
-                    && decide::asks_whether_some(call) =>
-            {
+            Expr::Unary(unary) if decide::is_denied(unary).is_some() => {
+                let call = decide::is_denied(unary).expect("something is");
                 let other = if call.method == "is_some" { "is_none" } else { "is_some" };
                 self.replace(range(&unary.op), String::new());
                 self.replace(range(&call.method), other.into());

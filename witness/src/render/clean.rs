@@ -87,7 +87,7 @@ pub(super) fn witness(witness: &Witness, ascii: bool) -> Witness {
     let facts = w.start.iter_mut().flat_map(|fact| [&mut fact.name, &mut fact.value]);
     let waits = match &mut w.ending {
         Ending::Deadlock { cycle } => cycle.as_mut_slice(),
-        Ending::Violation | Ending::Livelock { .. } | Ending::Complete => &mut [],
+        Ending::Violation | Ending::Audit | Ending::Livelock { .. } | Ending::Complete => &mut [],
     };
     texts
         .into_iter()

@@ -14,6 +14,9 @@ const COLUMNS: usize = 48;
 /// Locks that are drawn; the steps of others are notes.
 const LOCKS: usize = 6;
 
+/// What is violated stands on this.
+const BAD: &str = "rect rgba(220, 38, 38, 0.25)";
+
 /// `witness` as the source of a Mermaid `sequenceDiagram`, to stand in a block of code marked
 /// `mermaid`.
 ///
@@ -99,7 +102,7 @@ impl Diagram<'_> {
                 self.line(&format!("c{before}-->>c{lane}: switch"));
             }
             if bad {
-                self.line("rect rgba(220, 38, 38, 0.25)");
+                self.line(BAD);
             }
             self.step(*i, lane);
             if bad || last == Some(i) {
@@ -109,6 +112,11 @@ impl Diagram<'_> {
         }
         if let Some(i) = shown.last() {
             self.note(story::lane(w, w.steps[*i].cpu));
+        }
+        if let Some(found) = story::audited(w) {
+            self.line(BAD);
+            self.over_all(&[story::ENDED.to_owned(), format!("✗ {found}")]);
+            self.line("end");
         }
         if let Ending::Deadlock { cycle } = &w.ending
             && !story::says(w, cycle)

@@ -144,10 +144,10 @@ fn detail(outcome: &Outcome) -> String {
 /// What is to be said of the shortest interleaving in a few words.
 fn shortest(witness: &Witness) -> String {
     match &witness.ending {
-        Ending::Violation | Ending::Complete if witness.found.minimal => {
+        Ending::Violation | Ending::Audit | Ending::Complete if witness.found.minimal => {
             plural(witness.preemptions.into(), "preemption")
         }
-        Ending::Violation | Ending::Complete => {
+        Ending::Violation | Ending::Audit | Ending::Complete => {
             format!("{}, or fewer", plural(witness.preemptions.into(), "preemption"))
         }
         Ending::Deadlock { cycle } => lockdep::chain(cycle),

@@ -262,7 +262,7 @@ impl<'a> Table<'a> {
                     self.repeat_for_ever(page);
                 }
                 if story::switches(&self.witness.steps[before], &self.witness.steps[i]) {
-                    self.switch(inside, page);
+                    self.rule("switch", inside, page);
                 }
             }
             let mark = match (repeats(i), inside) {
@@ -277,6 +277,14 @@ impl<'a> Table<'a> {
         }
         if before.is_some_and(repeats) {
             self.repeat_for_ever(page);
+        }
+        if let Some(found) = story::audited(self.witness) {
+            self.rule(story::ENDED, false, page);
+            for (i, line) in wrap(&found, self.columns(), 2).iter().enumerate() {
+                let mark = if i == 0 { self.marks.bad } else { " " };
+                let space = " ".repeat(self.prefix() - 1);
+                page.write(&format!("{mark}{space}{line}"), Paint::Bad);
+            }
         }
     }
 
@@ -295,16 +303,21 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn switch(&self, repeating: bool, page: &mut Page) {
-        let columns = self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
+    /// Columns that all lanes take, and what stands beside them.
+    fn columns(&self) -> usize {
+        self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1)
+    }
+
+    /// A line across everything, and what it is for.
+    fn rule(&self, says: &str, repeating: bool, page: &mut Page) {
+        let (columns, says) = (self.columns(), format!("── {says} "));
         let mark = if repeating { '│' } else { ' ' };
         let space = " ".repeat(self.prefix() - 1);
-        page.write(&format!("{mark}{space}{:─<columns$}", "── switch "), Paint::Dim);
+        page.write(&format!("{mark}{space}{says:─<columns$}"), Paint::Dim);
     }
 
     fn repeat_for_ever(&self, page: &mut Page) {
-        let columns =
-            self.prefix() + self.widths.iter().sum::<usize>() + GAP * (self.widths.len() - 1);
+        let columns = self.prefix() + self.columns();
         for (i, line) in wrap(story::FOR_EVER, columns.saturating_sub(3).max(MIN_WIDTH - 3), 0)
             .iter()
             .enumerate()

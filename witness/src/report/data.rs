@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use crate::render::Detail;
 use crate::shown::Shown;
 use crate::story;
-use crate::{Ending, Witness};
+use crate::{Ending, StepKind, Witness};
 
 /// A witness as `stepper.js` reads it.
 pub(super) fn of(witness: &Witness) -> Value {
     let mut state: BTreeMap<String, String> =
         witness.start.iter().map(|fact| (fact.name.clone(), fact.value.clone())).collect();
-    let steps: Vec<Value> = witness
+    let mut steps: Vec<Value> = witness
         .steps
         .iter()
         .map(|step| {
@@ -40,7 +40,17 @@ pub(super) fn of(witness: &Witness) -> Value {
             Value::Object(its)
         })
         .collect();
-    let holds = story::holds(witness);
+    let mut shown = Shown::new(witness, Detail::Story).rows;
+    let mut bad = story::violating(witness);
+    let mut holds = story::holds(witness);
+    // A last step, of no CPU.
+    if let Some(found) = story::audited(witness) {
+        let last = steps.len();
+        holds.iter_mut().filter(|h| h.steps.end == last).for_each(|h| h.steps.end += 1);
+        shown.push(last);
+        bad = Some(last);
+        steps.push(json!({ "c": null, "d": 0, "k": StepKind::Violation, "t": found }));
+    }
     let tracks = story::tracks(&holds);
     let holds: Vec<_> = holds
         .iter()
@@ -51,9 +61,9 @@ pub(super) fn of(witness: &Witness) -> Value {
         "cpus": story::heads(witness),
         "start": witness.start.iter().map(|fact| [&fact.name, &fact.value]).collect::<Vec<_>>(),
         "steps": steps,
-        "story": Shown::new(witness, Detail::Story).rows,
+        "story": shown,
         "holds": holds,
-        "bad": story::violating(witness),
+        "bad": bad,
         "repeat": story::repeating(witness).map(|round| [round.start, round.end - 1]),
         "clause": witness.clause,
         "what": if matches!(witness.ending, Ending::Complete) { "" } else { witness.what.as_str() },

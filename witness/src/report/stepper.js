@@ -19,6 +19,13 @@ function switches(before, after) {
   return before.c !== after.c && after.k !== "blocked";
 }
 
+// What is found when nobody takes a step any more is a step of nobody's.
+const ENDED = "all CPUs have ended";
+
+function whose(step) {
+  return step.c === null ? ENDED : `CPU${step.c}`;
+}
+
 function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -143,9 +150,10 @@ class Stepper {
       const bad = n === this.witness.bad;
       const turns = at > 0 && switches(steps[this.rows[at - 1]], step);
       const round = repeat && n >= repeat[0] && n <= repeat[1];
-      const number = el("a", { href: `#${this.key}=${n + 1}` }, String(n + 1));
+      const number = el("a", { href: `#${this.key}=${n + 1}` }, step.c === null ? "end" : String(n + 1));
       const line = el("tr", { class: [bad && "bad", turns && "turn", round && "round"].filter(Boolean).join(" ") }, el("td", { class: "n" }, number));
-      cpus.forEach((_, lane) => {
+      if (step.c === null) line.append(el("td", { colspan: cpus.length }, `${ENDED}: `, el("span", { class: `k-${step.k}` }, step.t)));
+      else cpus.forEach((_, lane) => {
         const cell = el("td", { class: "lane" });
         cell.style.paddingLeft = `${8 + 8 * tracks[lane]}px`;
         const bars = this.witness.holds.filter((hold) => hold[0] === lane && hold[2] <= n && n < hold[3]);
@@ -227,9 +235,12 @@ class Stepper {
     const { steps, cpus, holds, clause, what } = this.witness;
     const step = this.step();
     this.slider.value = this.at;
-    this.slider.setAttribute("aria-valuetext", this.at === 0 ? "before the first step" : `CPU${steps[step - 1].c}: ${steps[step - 1].t}`);
+    this.slider.setAttribute("aria-valuetext", this.at === 0 ? "before the first step" : `${whose(steps[step - 1])}: ${steps[step - 1].t}`);
     const ended = this.at === this.rows.length;
-    this.place.textContent = `step ${step} of ${steps.length}${ended && clause ? ` · ✗ ${clause}: ${what}` : ""}`;
+    const last = steps.at(-1)?.c === null ? steps.length - 1 : steps.length;
+    const place = step > last ? ENDED : `step ${step} of ${last}`;
+    this.memory.dataset.at = place;
+    this.place.textContent = `${place}${ended && clause ? ` · ✗ ${clause}: ${what}` : ""}`;
     this.place.classList.toggle("bad", Boolean(ended && clause));
     this.lines.forEach((line, n) => {
       line.classList.toggle("future", n >= this.at);

@@ -126,6 +126,49 @@ pub fn violation() -> Witness {
     }
 }
 
+/// S0.1: what is wrong shows when all have ended, and the last step has nothing to do with it.
+pub fn audited() -> Witness {
+    let steps = vec![
+        step(
+            0,
+            0,
+            Store,
+            "P3.content := 8",
+            "P3.content",
+            &["P3.content 101→8"],
+            "src/mm/fault.rs:70",
+        ),
+        step(
+            1,
+            0,
+            Store,
+            "P0.content := 7",
+            "P0.content",
+            &["P0.content 101→7"],
+            "src/mm/page.rs:398",
+        ),
+        step(1, 0, Store, "P0.count := 1", "P0.count", &["P0.count 2→1"], "src/mm/page.rs:548"),
+    ];
+    Witness {
+        race: "S0.1".into(),
+        title: "the next store gets a copy of a page that a device stores into".into(),
+        protocol: "2.6.7+unmap_check=nothing".into(),
+        clause: "DATA-1".into(),
+        clause_text: "a load returns what was last stored there".into(),
+        spec: "SPEC.md#data-1".into(),
+        what: "mm0 loads 8 from 1, where it should find 7".into(),
+        preemptions: 0,
+        switches: 1,
+        cpus: strings(&["store", "direct I/O completes"]),
+        steps,
+        ending: Ending::Audit,
+        held: Vec::new(),
+        replay: "lockwalk replay S0.1 --protocol 2.6.7+unmap_check=nothing --schedule 0*1.1*2"
+            .into(),
+        ..violation()
+    }
+}
+
 /// S3.3: two CPUs take two locks in opposite order.
 pub fn deadlock() -> Witness {
     let steps = vec![
@@ -407,6 +450,7 @@ pub fn unicode() -> Witness {
 pub fn all() -> Vec<(&'static str, Witness)> {
     vec![
         ("violation", violation()),
+        ("audited", audited()),
         ("deadlock", deadlock()),
         ("livelock", livelock()),
         ("three_cpus", three_cpus()),

@@ -48,6 +48,7 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
     }
     picture.repeating(witness, &layout);
     picture.y = layout.y.end + LINE + PAD / 2;
+    picture.audited(witness, &layout);
     picture.foot(witness, shown, &locks);
     picture.finish(&layout, &title, &headline)
 }
@@ -190,6 +191,21 @@ impl Picture {
         let (top, bottom) = (first.y + LINE / 2, last.y + last.height - LINE / 2);
         self.push(&format!("<path class=\"loop\" d=\"M{x} {bottom}h-8V{top}h4\"/>"));
         self.push(&format!("<path class=\"arrow\" d=\"M{} {}v8l6 -4z\"/>", x - 5, top - 4));
+    }
+
+    /// What is found when all have ended: below all lanes, and across them.
+    fn audited(&mut self, witness: &Witness, layout: &Layout) {
+        let Some(found) = story::audited(witness) else {
+            return;
+        };
+        let (top, place) = (self.y - LINE, self.out.len());
+        self.paragraph(story::ENDED, "dim");
+        self.paragraph(&format!("✗ {found}"), "bad");
+        let text = self.out.split_off(place);
+        let height = self.y - top - LINE + PAD / 2;
+        self.rect("row-bad", [PAD / 2, top, layout.width - PAD, height], "");
+        self.out.push_str(&text);
+        self.y += PAD;
     }
 
     fn foot(&mut self, witness: &Witness, shown: &Shown, locks: &[String]) {
