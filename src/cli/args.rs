@@ -30,11 +30,12 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Colour the output; auto: on a terminal, unless NO_COLOR is set
+    /// Colour the output; auto: on a terminal, unless NO_COLOR is set or CLICOLOR is 0, and
+    /// elsewhere if CLICOLOR_FORCE is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 100)]
     pub color: Color,
 
-    /// Use ASCII only
+    /// Print ASCII only; in JSON, SVG and Mermaid, other characters stand as escapes
     #[arg(long, global = true, display_order = 101)]
     pub ascii: bool,
 }
@@ -94,7 +95,7 @@ pub struct ConformArgs {
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
-    /// The first script's seed; each script has the next one
+    /// The seed of the first script; each further one has the next number
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 
@@ -115,7 +116,7 @@ pub struct ConformArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
 
-    /// Compare with this trace, which was recorded before, instead: on any machine
+    /// Ask this trace, which --record wrote, instead of the running kernel: on any machine
     #[arg(
         long,
         value_name = "FILE",
@@ -123,8 +124,8 @@ pub struct ConformArgs {
     )]
     pub trace: Option<PathBuf>,
 
-    /// Pairs of operations at once on two CPUs instead, each so often: is every state that is left
-    /// one that the model reaches?
+    /// Run pairs of operations at once on two CPUs instead, each pair so often, and ask whether the
+    /// model reaches every state that they leave
     #[arg(
         long,
         value_name = "TIMES",
@@ -165,7 +166,7 @@ pub struct StressArgs {
     )]
     pub operations: Option<u64>,
 
-    /// The first world's seed; each world has the next one
+    /// The seed of the first world; each further one has the next number
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 
@@ -186,11 +187,11 @@ pub struct StressArgs {
     #[arg(long)]
     pub global_lock: bool,
 
-    /// Do not delay threads at random, which lets more of them meet
+    /// Do not delay threads at random; the delays let more operations meet
     #[arg(long)]
     pub no_delays: bool,
 
-    /// Of what is found, show so many steps before it too
+    /// Of a violation, show the last N steps that lead to it, too
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "scaling")]
     pub steps: u32,
 
@@ -277,8 +278,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub depth: Option<u32>,
 
-    /// dpor, states, dfs, loom: give up a race after so many executions, redundant ones too; under
-    /// loom with all its bounds together
+    /// dpor, states, dfs, loom: give up a race after so many executions; those that turn out
+    /// redundant count too, and loom's bounds count together
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub executions: Option<u64>,
 
@@ -373,11 +374,13 @@ pub struct ReplayArgs {
 /// How to draw an interleaving.
 #[derive(clap::Args, Debug)]
 pub struct Drawing {
-    /// How to draw it [default: by the ending of FILE, else text]
+    /// How to draw it [default: by the ending of FILE, which is .txt, .svg, .json, .mmd or
+    /// .mermaid; text if it has none]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<DrawFormat>,
 
-    /// Show every row of the story; else of a long turn only what matters later, and its end
+    /// Show every row of the story; without this, a long turn is cut down to its end and what matters
+    /// later
     #[arg(long, conflicts_with = "from_first_switch")]
     pub whole: bool,
 
@@ -421,25 +424,37 @@ impl Drawing {
         .unwrap_or(Detail::Window)
     }
 
-    pub fn format(&self) -> DrawFormat {
-        let ending = self
-            .output
-            .as_ref()
-            .and_then(|path| path.extension())
-            .and_then(|ending| ending.to_str());
-        self.format.unwrap_or(match ending {
-            Some("svg") => DrawFormat::Svg,
-            Some("json") => DrawFormat::Json,
-            Some("mmd" | "mermaid") => DrawFormat::Mermaid,
-            _ => DrawFormat::Text,
-        })
+    /// How to draw it.
+    ///
+    /// # Errors
+    /// When that is left to the ending of a file, and no format has that.
+    pub fn format(&self) -> Result<DrawFormat, Refusal> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        let Some((file, ending)) =
+            self.output.as_ref().and_then(|file| Some((file, file.extension()?)))
+        else {
+            return Ok(DrawFormat::Text);
+        };
+        match ending.to_ascii_lowercase().to_str() {
+            Some("txt") => Ok(DrawFormat::Text),
+            Some("svg") => Ok(DrawFormat::Svg),
+            Some("json") => Ok(DrawFormat::Json),
+            Some("mmd" | "mermaid") => Ok(DrawFormat::Mermaid),
+            _ => Err(Refusal(format!(
+                "{}: which format is that? --format says it, or one of the endings .txt, .svg, \
+                 .json, .mmd, .mermaid",
+                file.display()
+            ))),
+        }
     }
 }
 
 #[derive(clap::Args, Debug)]
 pub struct ListArgs {
-    /// Only these: races by id or by its beginning, protocols, rules, clauses, marks; or all of one
-    /// kind, as `marks`
+    /// Only these: claims and races by id or by its beginning, protocols, rules, clauses, marks; or
+    /// all of one kind, as `marks`
     #[arg(value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
 
@@ -615,7 +630,7 @@ pub enum Color {
 pub enum EngineName {
     /// Every interleaving, one of each class of equivalent ones
     Dpor,
-    /// Every state once, as far as races ask for it; sequentially consistent
+    /// Every state once, and not once for each way that leads there; sequentially consistent
     States,
     /// Every interleaving, equivalent ones too: a check of dpor, for small races only
     Dfs,

@@ -10,12 +10,17 @@ use lockwalk_bench::{
 use serde::Serialize;
 
 use super::args::{BenchArgs, BenchFormat};
-use super::output::{Terminal, complain, json, print, reader_left};
+use super::output::{complain, fit, json, print, reader_left};
 use super::progress::{Bar, stop_on_ctrl_c};
 use super::{Refusal, Status};
 
 /// Runs the benchmark; each table is printed when it is complete, JSON when all of it is.
-pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+pub fn run(args: &BenchArgs) -> Result<Status, Refusal> {
+    if args.family.is_empty() && !args.size.is_empty() && (args.overhead || args.memory) {
+        return Err(Refusal(
+            "--size is for tables: with --overhead or --memory, --family asks for one".into(),
+        ));
+    }
     let stop = stop_on_ctrl_c();
     let bar = Bar::new();
     let all = Options::default();
@@ -30,14 +35,11 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         overhead: args.overhead,
         memory: args.memory,
     };
-    let ascii = terminal.style().ascii;
     let as_json = args.format == BenchFormat::Json;
     let host = host();
-    let mut out = Stdout { bar: &bar, ascii };
+    let mut out = Stdout { bar: &bar };
     let out: &mut dyn Write = if as_json { &mut io::sink() } else { &mut out };
-    let head = |text: &str| if ascii { text.replace('·', "-") } else { text.to_owned() };
-    out.write_all(head(&format!("lockwalk bench · {host}\n\n")).as_bytes())
-        .map_err(cannot_write)?;
+    write!(out, "lockwalk bench · {host}\n\n").map_err(cannot_write)?;
     let say = &mut |Progress { now, done, total }: Progress<'_>| {
         bar.say(&format!("{done} of {total} · {now}"))
     };
@@ -60,13 +62,11 @@ fn cannot_write(error: io::Error) -> Refusal {
 /// Standard output, with the line of progress out of the way.
 struct Stdout<'b> {
     bar: &'b Bar,
-    ascii: bool,
 }
 
 impl Write for Stdout<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        let text = if self.ascii { text.replace('µ', "u") } else { text.into_owned() };
+        let text = fit(&String::from_utf8_lossy(bytes));
         match self.bar.aside(|| io::stdout().lock().write_all(text.as_bytes())) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => reader_left(),
             written => written.map(|()| bytes.len()),

@@ -94,8 +94,7 @@ impl Report<'_> {
         if self.format != CheckFormat::Table {
             return Ok(());
         }
-        let dot = if self.terminal.style().ascii { "-" } else { "·" };
-        self.print(&format!("lockwalk {dot} {} {dot} {coverage}\n\n", catalogue(cases)))
+        self.print(&format!("lockwalk · {} · {coverage}\n\n", catalogue(cases)))
     }
 
     /// To standard output, unless an exploration goes there.
@@ -133,7 +132,7 @@ impl Report<'_> {
 pub fn known(outcomes: &[Outcome], cases: usize) -> String {
     let known = outcomes
         .iter()
-        .filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_)))
+        .filter(|outcome| !matches!(outcome.verdict(), Verdict::Undecided(_) | Verdict::NotSeen))
         .count();
     format!("{known} of {} known", counted(cases, "verdict"))
 }

@@ -14,21 +14,21 @@ use crate::{Era, Protocol};
 use super::args::{ConformArgs, CountedFormat};
 #[cfg(not(target_os = "linux"))]
 use super::output::complain;
-use super::output::{Terminal, json, print, shown};
+use super::output::{json, print, shown};
 use super::{Refusal, Status, select};
 
 /// So many scripts that differ are shrunk and shown.
 const SHOWN: usize = 3;
 
-pub fn run(args: &ConformArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+pub fn run(args: &ConformArgs) -> Result<Status, Refusal> {
     let mixes: Vec<Mix> = match args.mixes.as_slice() {
         [] => Mix::ALL.to_vec(),
         names => names.iter().map(|name| mix(name)).collect::<Result<_, _>>()?,
     };
     let protocol = args.protocol.as_deref().map(select::protocol).transpose()?;
     match &args.trace {
-        Some(file) => recorded(args, file, protocol, terminal),
-        None => running(args, mixes, protocol, terminal),
+        Some(file) => recorded(args, file, protocol),
+        None => running(args, mixes, protocol),
     }
 }
 
@@ -84,13 +84,11 @@ impl Compared {
         }
     }
 
-    fn row(&self, name: &str, ascii: bool) -> String {
+    fn row(&self, name: &str) -> String {
         let differing = self.differing.len();
-        let verdict = match (differing, ascii) {
-            (0, false) => "✓ no difference".to_owned(),
-            (0, true) => "no difference".to_owned(),
-            (_, false) => format!("✗ {differing} differ"),
-            (_, true) => format!("{differing} differ"),
+        let verdict = match differing {
+            0 => "✓ no difference".to_owned(),
+            _ => format!("✗ {differing} differ"),
         };
         let violating = match self.violating {
             0 => String::new(),
@@ -108,7 +106,6 @@ fn recorded(
     args: &ConformArgs,
     file: &Path,
     protocol: Option<Protocol>,
-    terminal: &Terminal,
 ) -> Result<Status, Refusal> {
     let cannot =
         |why: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {why}", shown(file)));
@@ -145,8 +142,8 @@ fn recorded(
     if args.format == CountedFormat::Json {
         print(&json(&listing))?;
     } else {
-        print(&head(&kernel, &protocol, terminal))?;
-        print(&compared.row("trace", terminal.style().ascii))?;
+        print(&head(&kernel, &protocol))?;
+        print(&compared.row("trace"))?;
         listing.differing.iter().try_for_each(|differing| print(&differing.text()))?;
     }
     Ok(if compared.differing.is_empty() { Status::AsDocumented } else { Status::Differs })
@@ -162,9 +159,8 @@ fn text(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn head(kernel: &str, protocol: &Protocol, terminal: &Terminal) -> String {
-    let dot = if terminal.style().ascii { "-" } else { "·" };
-    format!("lockwalk {dot} Linux {kernel} {dot} the model's protocol is {protocol}\n\n")
+fn head(kernel: &str, protocol: &Protocol) -> String {
+    format!("lockwalk · Linux {kernel} · the model's protocol is {protocol}\n\n")
 }
 
 /// What `--format json` prints.
@@ -263,12 +259,7 @@ struct Ending {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn running(
-    _: &ConformArgs,
-    _: Vec<Mix>,
-    _: Option<Protocol>,
-    _: &Terminal,
-) -> Result<Status, Refusal> {
+fn running(_: &ConformArgs, _: Vec<Mix>, _: Option<Protocol>) -> Result<Status, Refusal> {
     complain("cannot compare: this is not Linux (--trace compares with what was recorded)");
     Ok(Status::Undecided)
 }
@@ -295,7 +286,7 @@ mod linux {
     use fastrand::Rng;
 
     use super::super::args::{ConformArgs, CountedFormat};
-    use super::super::output::{Terminal, complain, json, print};
+    use super::super::output::{complain, json, print};
     use super::super::progress::{Bar, stop_in_order_on_ctrl_c};
     use super::super::sink::Sink;
     use super::super::{Refusal, Status};
@@ -310,7 +301,6 @@ mod linux {
     /// A session with the running kernel.
     struct Session<'s> {
         args: &'s ConformArgs,
-        terminal: &'s Terminal,
         protocol: Protocol,
         recorder: Recorder,
         stop: Arc<AtomicBool>,
@@ -326,7 +316,6 @@ mod linux {
         args: &ConformArgs,
         mixes: Vec<Mix>,
         protocol: Option<Protocol>,
-        terminal: &Terminal,
     ) -> Result<Status, Refusal> {
         let trace = Recording { header: running_kernel(), sequences: Vec::new() };
         let kernel = trace.header["kernel"].clone();
@@ -352,12 +341,11 @@ mod linux {
         };
         let as_json = args.format == CountedFormat::Json;
         if !as_json {
-            print(&head(&kernel, &protocol, terminal))?;
+            print(&head(&kernel, &protocol))?;
         }
         let listing = Listing::new(&kernel, &protocol);
         let mut session = Session {
             args,
-            terminal,
             protocol,
             recorder,
             stop,
@@ -437,12 +425,8 @@ mod linux {
                     compared.with(&self.protocol, sequence);
                 }
             }
-            let ascii = self.terminal.style().ascii;
-            let mut text: String = mixes
-                .iter()
-                .zip(&compared)
-                .map(|(mix, compared)| compared.row(mix.name, ascii))
-                .collect();
+            let mut text: String =
+                mixes.iter().zip(&compared).map(|(mix, compared)| compared.row(mix.name)).collect();
             self.listing.mixes = mixes
                 .iter()
                 .zip(&compared)
@@ -565,12 +549,7 @@ mod linux {
         fn text_of(&self, pair: &PairEntry) -> String {
             let (known, outside): (Vec<_>, Vec<_>) =
                 pair.endings.iter().partition(|ending| ending.model);
-            let mark = match (outside.is_empty(), self.terminal.style().ascii) {
-                (true, false) => "✓",
-                (false, false) => "✗",
-                (true, true) => "ok",
-                (false, true) => "no",
-            };
+            let mark = if outside.is_empty() { "✓" } else { "✗" };
             let PairEntry { name, both: [first, second], executions, .. } = pair;
             let mut text = format!("  {mark} {name}: {first} | {second}\n");
             _ = writeln!(

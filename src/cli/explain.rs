@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs, memory};
 use super::check::{all_cores, counted};
-use super::output::{Terminal, complain, json};
+use super::output::{Terminal, by_number, complain, json};
 use super::runner::{Runner, applied};
 use super::sink::Sink;
 use super::{Refusal, Status, select};
@@ -17,13 +17,14 @@ use super::{Refusal, Status, select};
 /// Shows the shortest interleaving that violates something.
 pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let race = select::race(&args.race)?.memory(memory(args.memory));
-    let sink = sink(&args.drawing)?;
+    let format = args.drawing.format()?;
     let protocols = match &args.protocol {
         Some(name) => vec![select::protocol(name)?],
         None => in_order(&race),
     };
     let options = Options { witness: true, ..Options::default() };
     let runner = Runner::new(&Method::Exhaustive, options, all_cores());
+    let sink = sink(&args.drawing)?;
     let mut outcomes = Vec::new();
     for protocol in &protocols {
         let checked =
@@ -41,14 +42,14 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
             checked.into_iter().next().expect("a case that is not stopped has an outcome");
         if let Some(witness) = outcome.witness.take() {
             runner.finish();
-            show(&witness, &args.drawing, terminal, &sink)?;
+            show(&witness, format, &args.drawing, terminal, &sink)?;
             outcome.witness = Some(witness);
             return Ok(outcome.judgement().into());
         }
         outcomes.push(outcome);
     }
     runner.finish();
-    nothing_to_show(&race, &outcomes, &args.drawing, terminal, &sink)?;
+    nothing_to_show(&race, &outcomes, format, &args.drawing, terminal, &sink)?;
     Ok(Status::of(&outcomes))
 }
 
@@ -60,8 +61,9 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
         .schedule
         .parse()
         .map_err(|error: crate::ParseScheduleError| Refusal(error.to_string()))?;
-    let sink = sink(&args.drawing)?;
+    let format = args.drawing.format()?;
     let runner = Runner::new(&Method::Exhaustive, Options::default(), 1);
+    let sink = sink(&args.drawing)?;
     let case = [(race, protocol)];
     let [(race, protocol)] = &case;
     let replay = |_, _: &Options| applied(|| race.replay(protocol, &schedule));
@@ -72,7 +74,7 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
         Some(Err(why)) => return Err(Refusal(format!("{} under {protocol}: {why}", race.id()))),
         None => return Ok(Status::Undecided), // Ctrl-C
     };
-    show(&witness, &args.drawing, terminal, &sink)?;
+    show(&witness, format, &args.drawing, terminal, &sink)?;
     Ok(Status::AsDocumented)
 }
 
@@ -96,6 +98,7 @@ fn room(drawing: &Drawing, terminal: &Terminal, sink: &Sink) -> (usize, Style) {
 
 fn show(
     witness: &Witness,
+    format: DrawFormat,
     drawing: &Drawing,
     terminal: &Terminal,
     sink: &Sink,
@@ -103,7 +106,7 @@ fn show(
     let (width, style) = room(drawing, terminal, sink);
     sink.write(&draw(
         witness,
-        drawing.format(),
+        format,
         width,
         Style { detail: drawing.detail(), hide_source: drawing.no_source, ..style },
     ))
@@ -121,9 +124,14 @@ pub fn draw(witness: &Witness, format: DrawFormat, width: usize, style: Style) -
         DrawFormat::Text => render::text(witness, width, style),
         DrawFormat::Json => json(&Drawn { witness: Some(witness) }),
         // Where a picture has source lines, they are tooltips.
-        DrawFormat::Svg if style.hide_source => render::svg(&without_source(witness), style.detail),
-        DrawFormat::Svg => render::svg(witness, style.detail),
-        DrawFormat::Mermaid => render::mermaid(witness, style.detail),
+        DrawFormat::Svg => {
+            let without_source = style.hide_source.then(|| without_source(witness));
+            let svg = render::svg(without_source.as_ref().unwrap_or(witness), style.detail);
+            by_number(svg, |c| format!("&#{};", u32::from(c)))
+        }
+        DrawFormat::Mermaid => {
+            by_number(render::mermaid(witness, style.detail), |c| format!("#{};", u32::from(c)))
+        }
     };
     if !text.ends_with('\n') {
         text.push('\n');
@@ -142,6 +150,7 @@ fn without_source(witness: &Witness) -> Witness {
 fn nothing_to_show(
     race: &Race,
     outcomes: &[Outcome],
+    format: DrawFormat,
     drawing: &Drawing,
     terminal: &Terminal,
     sink: &Sink,
@@ -158,14 +167,14 @@ fn nothing_to_show(
         text += &format!("  {}: {}\n", outcome.protocol, finding(outcome));
         text.extend(outcome.objections().iter().map(|objection| format!("    ! {objection}\n")));
     }
-    match drawing.format() {
+    match format {
         DrawFormat::Text => {
             let (width, style) = room(drawing, terminal, sink);
             sink.write(&render::paragraphs(&text, width, style))?
         }
         DrawFormat::Json => {
-            complain(text.trim_end());
             sink.write(&json(&Drawn { witness: None }))?;
+            complain(text.trim_end());
         }
         DrawFormat::Svg | DrawFormat::Mermaid => {
             return Err(Refusal(format!(

@@ -3,7 +3,7 @@
 pub(super) const EXAMPLES: &str = "\
 Examples:
   lockwalk                                    every race, every interleaving: the verdict table
-  lockwalk check S3.1 S3.4                    these claims, and their variants S3.1/…
+  lockwalk check S3.1 S3.4                    these claims, and their variants S3.1/...
   lockwalk check S3 --protocol 3.7            all of S3 under one protocol
   lockwalk check S1.2 --protocol 2.6.34+anon_vma_life=nothing
                                               a protocol with one choice made differently
@@ -22,8 +22,8 @@ Examples:
   lockwalk list                               claims, races, protocols, rules, clauses and marks
 
 Exit status:
-  0    every verdict is the documented one, or nothing is documented and nothing violated; a \
-                        schedule that was replayed violates something; a shard is explored
+  0    every verdict is the documented one, or nothing is documented and nothing violated; or \
+                        what was asked for is done
   1    a verdict is not the documented one, or something is violated that nothing documents
   2    the command makes no sense, a race cannot be run, there is nothing to draw or to replay, or \
                         the output cannot be written
@@ -49,8 +49,8 @@ pub(super) const CHECK: &str = concat!(
     "
 
 A limit, Ctrl-C or a request to terminate ends an exploration with what is known so far, and \
-                     `undecided` where that is no verdict. Of what loom is allowed, it takes a \
-                     quarter without a bound, and a quarter with each of 3, 2 and 1 preemptions. \
+                     `undecided` where that is no verdict. Loom takes a quarter of its limit without a \
+                     bound, and a quarter with each of the bounds 3, 2 and 1 preemptions. \
                      Shards are cut where the exploration branches first, so they are not of \
                      equal size; a violation that is documented ends its search in each shard."
 );
@@ -58,18 +58,18 @@ A limit, Ctrl-C or a request to terminate ends an exploration with what is known
 pub(super) const MATRIX: &str = "\
 All of S0 under all arms takes minutes. Ctrl-C prints what is known by then.
 
-A cell names the clauses that executions violate, each execution counted by the first; `never` \
+A cell names the clauses that some execution violates before any other; `never` \
                       means that every interleaving was run, `?` that the cell was given up \
-                      before that and nothing was found, and `…` that it was given up and more \
-                      may be violated.";
+                      before that and nothing was found. Three dots behind a clause mean that it \
+                      was given up and more may be violated.";
 
 pub(super) const REPORT: &str = "\
 All races take some minutes, and how far it is comes on standard error. The site needs no network, \
                       and its pages open from the disk: index.html has a row for each claim and a \
                       column for each kernel; a violation's page has its interleaving, with a \
-                      slider and the arrow keys, and links like #step=7. Below stands one under a \
-                      protocol that holds, where that has few interleavings: the nearest, of \
-                      which the CPUs' turns differ by the fewest steps.";
+                      slider and the arrow keys, and links like #step=7. Below it stands an \
+                      interleaving under a protocol that holds, if that has few of them: the one \
+                      whose turns differ least.";
 
 pub(super) const CONFORM: &str = "\
 Needs Linux and root: page frames are compared, and scripts swap. It sets up a swap device of one \
@@ -100,16 +100,16 @@ What it shows: that the compiled protocol runs, on locks of parking_lot and atom
                       engine looks, or the thread sanitizer. Lock bookkeeping goes through one \
                       lock of its own, so that threads scale less than the protocol would.
 
-Some kernels have races, and then what is found is true; `lockwalk list CLAUSE` and SPEC.md §6 \
-                      know them. Until 5.18 devices store into pages that nobody has any \
+Some kernels have races, and then what is found is true; `lockwalk list CLAUSE` and section 6 of \
+                      SPEC.md know them. Until 5.18 devices store into pages that nobody has any \
                       more (claims S0.1, S0.9): \
                       `--without pin` asks for the rest. Pages move since \
                       2.6.18: before, `--without migrate,compact`. A rule that is mended, as in \
                       `--protocol 3.7+anon_vma_put=child-first`, asks whether there is more.";
 
 pub(super) const SOURCE: &str = "\
-What a rule decides is cut out or left, down to the variables and conditions that hang on it; \
-                      everything else is the text of src/mm, with its comments. The first line \
+What only other arms of a rule run is cut out, down to the variables and conditions that hang on \
+                      it; everything else is the text of src/mm, with its comments. The first line \
                       says where it stands, and which rules it asks.";
 
 pub(super) const BENCH: &str = "\
@@ -119,6 +119,8 @@ The programs: a walker locks a page and the list of N vmas and looks at their bo
   locked-atomics  bounds are atomics under that lock: as many classes
   racy            bounds are atomics without the lock, nothing is asserted: the whole racy space
   bug             the same, and the walk asserts what it sees: time to find the failure
+
+All of it takes minutes; a table is printed when it is complete.
 
 A figure stands alone only if the engine finished: exhausted the program, or what its bound \
                      allows; or found the bug. For bug the samplers get 15 seeds each, and the \

@@ -7,7 +7,7 @@ use crate::{Clause, Documented, Era, Mark, Protocol, Race};
 use serde::Serialize;
 
 use super::args::{ListArgs, ListFormat};
-use super::output::{Terminal, json, print};
+use super::output::{json, print};
 use super::{Refusal, Status, select};
 
 const KINDS: [&str; 6] = ["claims", "races", "protocols", "rules", "clauses", "marks"];
@@ -96,11 +96,11 @@ pub fn is_listed(name: &str) -> bool {
 }
 
 /// Prints it.
-pub fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+pub fn run(args: &ListArgs) -> Result<Status, Refusal> {
     let listing = Listing::new().only(&args.names)?;
     let text = match args.format {
         ListFormat::Json => json(&listing),
-        ListFormat::Text => listing.text(terminal.style().ascii),
+        ListFormat::Text => listing.text(),
     };
     print(&text)?;
     Ok(Status::AsDocumented)
@@ -162,7 +162,7 @@ impl Listing {
             }
         }
         let wanted = |kind: &str, name: &str| {
-            names.iter().any(|wanted| wanted == kind || select::names(wanted, name))
+            names.iter().any(|wanted| select::names(wanted, kind) || select::names(wanted, name))
         };
         self.claims.retain(|claim| wanted("claims", claim.id));
         self.races.retain(|race| wanted("races", &race.id));
@@ -192,7 +192,7 @@ impl Listing {
     }
 
     /// The sections that are not empty.
-    fn text(&self, ascii: bool) -> String {
+    fn text(&self) -> String {
         let sections = [
             self.claims_text(),
             self.races_text(),
@@ -201,8 +201,7 @@ impl Listing {
             self.clauses_text(),
             self.marks_text(),
         ];
-        let text = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
-        if ascii { text.replace(" · ", " - ") } else { text }
+        sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
 
     fn claims_text(&self) -> Option<String> {

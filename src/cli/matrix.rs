@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::args::{MatrixArgs, MatrixFormat, memory};
 use super::check::{all_cores, counted, coverage};
-use super::output::{Terminal, complain, json, print};
+use super::output::{complain, json, print};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
 
 /// Computes it, and prints it when all cells are known.
-pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
     let family = if args.races.is_empty() { vec!["S0".to_owned()] } else { args.races.clone() };
     let races = select::races(&family)?;
     let races: Vec<_> = races.into_iter().map(|race| race.memory(memory(args.memory))).collect();
@@ -29,13 +29,6 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
             ))
         })?
     };
-    let dash = |text: String| {
-        if terminal.style().ascii {
-            text.replace('…', "...").replace(['·', '–'], "-")
-        } else {
-            text
-        }
-    };
     let options = Options { executions: Some(args.executions), ..Options::default() };
     if args.format == MatrixFormat::Table {
         let over = if args.eras {
@@ -46,10 +39,10 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
         let covered = coverage(&Method::Exhaustive, memory(args.memory), &options);
         // At once: all of it may take minutes.
-        print(&dash(format!(
+        print(&format!(
             "lockwalk matrix · {races}, {columns} · {covered}\n\n{over}: the clauses that \
              executions violate first, or never\n\n"
-        )))?;
+        ))?;
     }
     let cell = |race| {
         columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()))
@@ -80,12 +73,12 @@ pub fn run(args: &MatrixArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         .map(|(race, cells)| (race.id().to_owned(), cells.to_vec()))
         .collect();
     match args.format {
-        MatrixFormat::Table => print(&dash(matrix::plain(&columns, &rows)))?,
-        MatrixFormat::Markdown => print(&dash(matrix::markdown(&columns, &rows)))?,
+        MatrixFormat::Table => print(&matrix::plain(&columns, &rows))?,
+        MatrixFormat::Markdown => print(&matrix::markdown(&columns, &rows))?,
         MatrixFormat::Json => print(&json(&Matrix::new(args, &columns, &rows)))?,
     }
     if let Some(legend) = matrix::legend(&rows).filter(|_| args.format != MatrixFormat::Json) {
-        print(&dash(format!("\n{legend}\n")))?;
+        print(&format!("\n{legend}\n"))?;
     }
     let known = cells
         .iter()

@@ -84,6 +84,7 @@ impl From<Judgement> for Status {
 /// Runs the command line of these races, and returns its exit status: 0, 1, 2 or 3, as `--help`
 /// says. Call it once, from `main`.
 pub fn main(races: Vec<Race>) -> ExitCode {
+    large_files_are_errors();
     let parsed = select::catalogue_is(races).map(|()| Args::try_parse());
     let done = parsed.and_then(|parsed| match parsed {
         Ok(args) => run(args),
@@ -104,22 +105,32 @@ pub fn main(races: Vec<Race>) -> ExitCode {
     }
 }
 
+/// That a file would be larger than `ulimit -f` allows is an error like a full disk, and ends
+/// nothing: what is half-written goes.
+fn large_files_are_errors() {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::signal::{SigSet, Signal};
+        let _ = SigSet::from_iter([Signal::SIGXFSZ]).thread_block();
+    }
+}
+
 fn run(args: Args) -> Result<Status, Refusal> {
     let terminal = Terminal::new(args.color, args.ascii);
     match args.command {
         None => check::run(&CheckArgs::default(), &terminal),
         Some(Command::Check(check)) => check::run(&check, &terminal),
-        Some(Command::List(list)) => list::run(&list, &terminal),
+        Some(Command::List(list)) => list::run(&list),
         Some(Command::Explain(explain)) => explain::explain(&explain, &terminal),
         Some(Command::Replay(replay)) => explain::replay(&replay, &terminal),
         Some(Command::Source(source)) => source::run(&source),
         Some(Command::Report(report)) => report::run(&report),
-        Some(Command::Matrix(matrix)) => matrix::run(&matrix, &terminal),
-        Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck, &terminal),
+        Some(Command::Matrix(matrix)) => matrix::run(&matrix),
+        Some(Command::Selfcheck(selfcheck)) => selfcheck::run(&selfcheck),
         Some(Command::Merge(merge)) => parts::merge(&merge, &terminal),
-        Some(Command::Bench(bench)) => bench::run(&bench, &terminal),
-        Some(Command::Stress(stress)) => stress::run(&stress, &terminal),
-        Some(Command::Conform(conform)) => conform::run(&conform, &terminal),
+        Some(Command::Bench(bench)) => bench::run(&bench),
+        Some(Command::Stress(stress)) => stress::run(&stress),
+        Some(Command::Conform(conform)) => conform::run(&conform),
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Man(man)) => manual::man(&man),
     }

@@ -3,8 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::witness::render::{self, Style};
+use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
 use super::Refusal;
@@ -12,6 +14,9 @@ use super::args::Color;
 
 /// Columns where there is no terminal to ask, and `COLUMNS` does not say.
 const COLUMNS: usize = 100;
+
+/// Is everything to be ASCII?
+static ASCII: AtomicBool = AtomicBool::new(false);
 
 /// What standard output can show.
 pub struct Terminal {
@@ -30,36 +35,47 @@ impl Terminal {
             .map(|(width, _)| width.0.into());
         let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
         let width = terminal.or_else(asked).unwrap_or(COLUMNS);
+        ASCII.store(ascii, Ordering::Relaxed);
         Self { width, color, ascii }
     }
 
     /// How to draw on standard output.
     pub fn style(&self) -> Style {
-        Style {
-            color: self.colors(io::stdout().is_terminal()),
-            ascii: self.ascii,
-            ..Style::default()
-        }
+        let color = match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        };
+        Style { color, ascii: self.ascii, ..Style::default() }
     }
 
     /// How to draw into a file.
     pub fn file_style(&self) -> Style {
-        Style { color: self.colors(false), ascii: self.ascii, ..Style::default() }
+        let color = matches!(self.color, Color::Always);
+        Style { color, ascii: self.ascii, ..Style::default() }
     }
+}
 
-    fn colors(&self, terminal: bool) -> bool {
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && !dumb && !set("NO_COLOR"),
-        }
+/// The text, with other characters in the place of those that are not to be printed.
+pub fn fit(text: &str) -> String {
+    if ASCII.load(Ordering::Relaxed) { render::ascii(text) } else { text.to_owned() }
+}
+
+/// The same of what another program reads, which knows the characters by number: nothing is lost.
+pub fn by_number(text: String, write: impl Fn(char) -> String) -> String {
+    if text.is_ascii() || !ASCII.load(Ordering::Relaxed) {
+        return text;
     }
+    text.chars().map(|c| if c.is_ascii() { c.into() } else { write(c) }).collect()
 }
 
 /// Prints to standard output.
 pub fn print(text: &str) -> Result<(), Refusal> {
+    print_as_it_is(&fit(text))
+}
+
+/// The same of what must not be changed.
+pub fn print_as_it_is(text: &str) -> Result<(), Refusal> {
     let mut stdout = io::stdout().lock();
     printed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
@@ -69,6 +85,7 @@ pub fn print_beside(saved: Option<&Path>, text: &str) -> Result<(), Refusal> {
     if saved.is_none_or(|file| file != Path::new("-")) {
         return print(text);
     }
+    let text = fit(text);
     let mut stderr = io::stderr().lock();
     printed(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()))
 }
@@ -94,7 +111,11 @@ pub fn json(what: &impl Serialize) -> String {
         #[serde(flatten)]
         what: &'w W,
     }
-    render::json(&Envelope { lockwalk: env!("CARGO_PKG_VERSION"), format: FORMAT, what }) + "\n"
+    let text =
+        render::json(&Envelope { lockwalk: env!("CARGO_PKG_VERSION"), format: FORMAT, what });
+    let utf_16 =
+        |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    by_number(text, utf_16) + "\n"
 }
 
 /// Who was to read the output has gone, and nobody is left to work for. Ends as if by SIGPIPE, as a
@@ -117,5 +138,5 @@ pub fn one_line(text: &str) -> String {
 
 /// Prints a line to standard error, if anybody listens.
 pub fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", fit(line));
 }

@@ -37,6 +37,9 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     {
         return no_file();
     }
+    let limits = options(args, false);
+    // Before anything is written: whoever interrupts it then leaves nothing half-written.
+    let runner = Runner::new(&Method::Exhaustive, limits.clone(), jobs(args, &Method::Exhaustive));
     let mut keeper = Keeper::take(file)?;
     let can_go_on = keeper.is_a_file();
     // What somebody has opened for us is not ours to replace, and to add to it would damage it.
@@ -56,14 +59,12 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let shard = parts.first().and_then(Part::shard);
     let cases = cases_of(&parts)?;
     keeper.keep_for_now(&parts)?;
-    let limits = options(args, false);
     let report = Report { terminal, format: args.format, saved: Some(file) };
     report.head(
         &cases,
         &head(&limits, shard, if args.resume.is_some() { "more each" } else { "each" }),
     )?;
     let started = Instant::now();
-    let runner = Runner::new(&Method::Exhaustive, limits, jobs(args, &Method::Exhaustive));
     let kept = Kept { parts: Mutex::new(parts.clone()), keeper: Mutex::new((keeper, Pace::new())) };
     let explore = |n: usize, options: &Options| kept.explore(&cases[n].0, n, &parts[n], options);
     let undecided = |settled: &Result<bool, PartError>| settled == &Ok(false);
@@ -81,7 +82,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     outcomes.iter().try_for_each(|outcome| report.line(outcome))?;
     match shard {
         Some(shard) if args.format == CheckFormat::Table => {
-            report.print(&summary(shard, &explored, terminal))?
+            report.print(&summary(shard, &explored))?
         }
         _ => report.all(&outcomes, started.elapsed())?,
     }
@@ -316,11 +317,9 @@ fn near(file: &Path) -> String {
         .filter_map(|entry| entry.file_name().into_string().ok());
     let (names, wanted) =
         (names.collect::<Vec<_>>(), file.file_name().unwrap_or_default().to_string_lossy());
-    if file.exists() {
-        String::new()
-    } else {
-        select::nearest(&wanted, names.iter().map(String::as_str))
-    }
+    let near = select::near(&wanted, names.iter().map(String::as_str));
+    let near: Vec<_> = near.into_iter().map(|name| shown(&file.with_file_name(name))).collect();
+    if file.exists() { String::new() } else { select::question(near.iter().map(String::as_str)) }
 }
 
 /// The races and protocols that the parts are of.
@@ -348,7 +347,7 @@ fn head(limits: &Options, shard: Option<Shard>, each: &str) -> String {
 }
 
 /// A shard alone is no verdict: how much of it is there.
-fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
+fn summary(shard: Shard, parts: &[Part]) -> String {
     let outcomes: Vec<_> = parts.iter().map(Part::outcome).collect();
     let executions: u64 = outcomes.iter().map(|outcome| outcome.executions).sum();
     let violated = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).count();
@@ -369,7 +368,7 @@ fn summary(shard: Shard, parts: &[Part], terminal: &Terminal) -> String {
     {
         text += &format!("  ! {} under {}: {}\n", part.race(), part.protocol(), outcome.verdict());
     }
-    if terminal.style().ascii { text.replace('·', "-") } else { text }
+    text
 }
 
 /// Does anything in the shard contradict the documents, and is it done? Whether all of it is as

@@ -30,11 +30,11 @@ const DESIGN: u64 = 2000;
 /// Explores first, and writes when all is known.
 pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     let (cases, races) = (cases(&args.chosen())?, select::races(&args.races)?);
-    let folder = Folder::open(&args.output, &names(&races, &cases)?)?;
     let jobs = args.jobs.map_or_else(all_cores, |jobs| jobs as usize);
     let options = Options { executions: args.executions, witness: true, ..Options::default() };
     let made = coverage(&Method::Exhaustive, crate::Memory::Sc, &options);
     let runner = Runner::new(&Method::Exhaustive, options, jobs);
+    let folder = Folder::open(&args.output, &names(&races, &cases)?)?;
     let (n, mut told) = (cases.len(), 0);
     let every = (n / 10).max(5);
     let tell = |_: &Outcome| {
@@ -224,6 +224,15 @@ fn design(
     }])
 }
 
+fn exists(folder: &Path) -> bool {
+    folder.as_os_str().is_empty() || fs::symlink_metadata(folder).is_ok()
+}
+
+fn make(folder: &Path) -> Result<(), Refusal> {
+    fs::create_dir_all(folder)
+        .map_err(|error| Refusal(format!("cannot make {}: {error}", shown(folder))))
+}
+
 /// Where the report goes: a directory in which nothing is written over but what a report has
 /// written.
 struct Folder {
@@ -239,18 +248,25 @@ impl Folder {
                 "cannot make -: it is standard output, and a report needs a directory".into(),
             ));
         }
-        fs::create_dir_all(path)
-            .map_err(|error| Refusal(format!("cannot make {}: {error}", shown(path))))?;
+        let made: Vec<_> = path.ancestors().take_while(|folder| !exists(folder)).collect();
+        make(path)?;
         let ours = fs::read_to_string(path.join(LIST))
             .unwrap_or_default()
             .lines()
             .map(str::to_owned)
             .collect();
         let folder = Self { path: path.to_owned(), ours };
+        let writable = folder.can_write(names);
+        // It is there when there is something to write: perhaps that does not come.
+        made.into_iter().for_each(|folder| _ = fs::remove_dir(folder));
+        writable.map(|()| folder)
+    }
+
+    fn can_write(&self, names: &[String]) -> Result<(), Refusal> {
         for name in names.iter().map(String::as_str).chain([LIST]) {
-            let file = path.join(name);
+            let file = self.path.join(name);
             if fs::symlink_metadata(&file).is_ok() {
-                if !folder.ours.contains(name) {
+                if !self.ours.contains(name) {
                     return Err(Refusal(format!(
                         "cannot write {}: no report has written what is there",
                         shown(&file)
@@ -259,13 +275,13 @@ impl Folder {
                 Sink::open(&file)?;
             }
         }
-        Sink::open(&path.join(LIST))?;
-        Ok(folder)
+        Sink::open(&self.path.join(LIST)).map(drop)
     }
 
     /// Writes the list first, so that whatever is there is known to be a report's. Returns how many
     /// pages there are.
     fn write(&self, site: &Site) -> Result<usize, Refusal> {
+        make(&self.path)?;
         let files = site.files();
         let names: BTreeSet<&str> = files
             .iter()

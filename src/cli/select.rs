@@ -6,6 +6,7 @@ use crate::spec::ProtocolError;
 use crate::{Protocol, Race};
 
 use super::Refusal;
+use super::check::counted;
 
 static CATALOGUE: OnceLock<Vec<Race>> = OnceLock::new();
 
@@ -84,6 +85,16 @@ pub fn names(pattern: &str, id: &str) -> bool {
 }
 
 fn unknown_race(name: &str, all: &[Race]) -> Refusal {
+    if let Some(several) = name.strip_prefix('=') {
+        let of_it = all.iter().filter(|race| names(several, race.id())).count();
+        if of_it > 0 {
+            return Refusal(format!(
+                "no race is called just '{several}'; did you mean '{several}', without '=', which \
+                 stands for {}?",
+                counted(of_it, "race")
+            ));
+        }
+    }
     let nearest = did_you_mean(name.trim_start_matches('='), all.iter().map(Race::id));
     Refusal(format!("no race is called '{name}'{nearest}"))
 }
@@ -99,6 +110,11 @@ pub fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> S
 
 /// The names nearest to `wanted` as a question, if any is near.
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    question(near(wanted, names))
+}
+
+/// The names nearest to `wanted`, if any is near.
+pub fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
     let far = |name: &str| strsim::damerau_levenshtein(&wanted, &name.to_lowercase());
     let is_near = |distance: usize, name: &str| {
@@ -114,15 +130,18 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String
         .filter(|&(distance, name)| is_near(distance, name))
         .collect();
     near.sort_by_key(|&(distance, _)| distance);
-    let nearest: Vec<_> =
-        near.iter().take_while(|&&(distance, _)| distance == near[0].0).take(SUGGESTIONS).collect();
-    match nearest.as_slice() {
+    let least = near.first().map(|&(distance, _)| distance);
+    let nearest = near.into_iter().take_while(|&(distance, _)| Some(distance) == least);
+    nearest.map(|(_, name)| name).take(SUGGESTIONS).collect()
+}
+
+/// Were these names meant?
+pub fn question<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("'{name}'")).collect();
+    match names.as_slice() {
         [] => String::new(),
-        [(_, one)] => format!("; did you mean '{one}'?"),
-        [others @ .., (_, last)] => {
-            let others: Vec<_> = others.iter().map(|(_, name)| format!("'{name}'")).collect();
-            format!("; did you mean {} or '{last}'?", others.join(", "))
-        }
+        [one] => format!("; did you mean {one}?"),
+        [others @ .., last] => format!("; did you mean {} or {last}?", others.join(", ")),
     }
 }
 

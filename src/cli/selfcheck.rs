@@ -6,7 +6,7 @@ use crate::{Method, Options};
 
 use super::args::{CheckArgs, CountedFormat, SelfcheckArgs};
 use super::check::{self, counted};
-use super::output::{Terminal, complain, json, print};
+use super::output::{complain, json, print};
 use super::runner::{Case, Runner, applied};
 use super::{Refusal, Status};
 
@@ -74,7 +74,7 @@ impl Found {
 
 /// Checks the races that are asked for, under the protocols that something is documented about,
 /// with their CPUs in both orders.
-pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+pub fn run(args: &SelfcheckArgs) -> Result<Status, Refusal> {
     let asked = CheckArgs {
         races: args.races.clone(),
         protocol: args.protocol.clone(),
@@ -98,10 +98,8 @@ pub fn run(args: &SelfcheckArgs, terminal: &Terminal) -> Result<Status, Refusal>
     } else {
         found.disagreements.iter().try_for_each(|found| print(&found.text()))?;
         found.inapplicable.iter().try_for_each(|case| print(&(case.text() + "\n")))?;
-        let dot = if terminal.style().ascii { "-" } else { "·" };
         print(&format!(
-            "{} of {} {dot} {} {dot} {} of their replays in another order {dot} {} compared {dot} \
-             {}\n",
+            "{} of {} · {} · {} of their replays in another order · {} compared · {}\n",
             found.cases,
             counted(found.asked, "case"),
             counted(found.executions as usize, "execution"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf, is_separator};
 use tempfile::NamedTempFile;
 
 use super::Refusal;
-use super::output::{print, reader_left};
+use super::output::{print_as_it_is, reader_left};
 
 /// Where output goes.
 pub struct Sink {
@@ -35,7 +35,7 @@ impl Sink {
     /// Writes the text, or leaves what was there.
     pub fn write(&self, text: &str) -> Result<(), Refusal> {
         let written = match &self.to {
-            To::Stdout => return print(text),
+            To::Stdout => return print_as_it_is(text),
             To::Stream(stream) => { stream }.write_all(text.as_bytes()),
             To::File(file) => beside(file, text).and_then(|new| Ok(new.persist(file).map(drop)?)),
         };
@@ -98,10 +98,11 @@ pub fn beside(file: &Path, text: &str) -> io::Result<NamedTempFile<File>> {
     let folder =
         file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // With the permissions of any new file, not those of a temporary one.
-    let mut new = tempfile::Builder::new()
+    let new = tempfile::Builder::new()
         .prefix(".lockwalk-")
         .make_in(folder, |path| File::create_new(path))?;
-    new.write_all(text.as_bytes())?;
+    // Not through `new`, which would name itself in an error.
+    new.as_file().write_all(text.as_bytes())?;
     if let Ok(old) = fs::metadata(file) {
         if old.permissions().readonly() {
             return Err(io::Error::other("it is read-only"));

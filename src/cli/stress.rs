@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::args::{CountedFormat, StressArgs};
-use super::output::{Terminal, complain, json, print};
+use super::output::{complain, json, print};
 use super::progress::{Bar, stop_on_ctrl_c};
 use super::{Refusal, Status, runner, select};
 use crate::explore::stress::{Stress, Stressed, Under, operations};
@@ -19,7 +19,7 @@ const SELDOM: Duration = Duration::from_secs(60);
 const THREADS: [usize; 3] = [1, 2, 4];
 
 /// Runs the threads that are asked for.
-pub fn run(args: &StressArgs, terminal: &Terminal) -> Result<Status, Refusal> {
+pub fn run(args: &StressArgs) -> Result<Status, Refusal> {
     let protocol = select::protocol(&args.protocol)?;
     for name in &args.without {
         if !operations().any(|operation| operation == name) {
@@ -52,11 +52,7 @@ pub fn run(args: &StressArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     };
     let stop = stop_on_ctrl_c();
     let as_json = args.format == CountedFormat::Json;
-    let ascii = terminal.style().ascii;
-    let say = |text: &str| {
-        let text = if ascii { text.replace('·', "-") } else { text.to_owned() };
-        if as_json { Ok(()) } else { print(&text) }
-    };
+    let say = |text: &str| if as_json { Ok(()) } else { print(text) };
     say(&head(&runs[0], args.scaling))?;
     let mut entries = Vec::new();
     for stress in &runs {

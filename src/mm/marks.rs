@@ -7,7 +7,8 @@ macro_rules! marks {
         impl Mark {
             $(
                 $(#[doc = $text])+
-                pub const $name: &Mark = &Mark::new(stringify!($name), concat!($($text),+));
+                pub const $name: &Mark =
+                    &Mark::new(stringify!($name), concat!($($text),+).trim_ascii_start());
             )+
 
             /// All that the protocol can set.

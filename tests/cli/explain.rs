@@ -177,3 +177,33 @@ fn what_is_not_violated_is_told_in_as_many_columns() {
     let said = good("explain =S3.1/boundary --protocol 2.6.36 --width 72 --ascii");
     assert!(said.is_ascii() && said.lines().all(|line| line.len() <= 72), "{said}");
 }
+
+/// What a drawing is by its file's name, it is not by chance.
+#[test]
+fn an_ending_that_no_format_has_is_refused() {
+    let directory = directory("endings");
+    let file = |name: &str| directory.join(name).display().to_string();
+    let line = refused(&format!("explain S3.8 --output {}", file("x.png")));
+    assert!(
+        line.ends_with(
+            "x.png: which format is that? --format says it, or one of the endings .txt, .svg, \
+             .json, .mmd, .mermaid"
+        ),
+        "{line}"
+    );
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 0);
+    for (name, begins) in [
+        ("x", "S3.8"),
+        ("x.txt", "S3.8"),
+        ("x.svg", "<svg "),
+        ("X.SVG", "<svg "),
+        ("x.json", "{"),
+        ("x.mmd", "%%{init"),
+        ("x.mermaid", "%%{init"),
+    ] {
+        good(&format!("explain S3.8 --output {}", file(name)));
+        let drawn = fs::read_to_string(file(name)).expect("it is written");
+        assert!(drawn.starts_with(begins), "{name}: {drawn}");
+    }
+    good(&format!("explain S3.8 --format text --output {}", file("x.png")));
+}

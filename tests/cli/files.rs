@@ -182,3 +182,33 @@ fn what_is_no_file_is_written_to_and_not_replaced() {
     assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 3);
     assert!(!Path::new("-").exists(), "that is no file");
 }
+
+/// A limit of the shell's on the size of files is met as a full disk is: nothing is half-written,
+/// and what was there is still there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_may_not_be_so_large_is_left_alone() {
+    let directory = directory("too-large");
+    let saved = directory.join("s.json").display().to_string();
+    good(&format!("check =S3.8 --engine dpor --save {saved}"));
+    let before = fs::read(&saved).expect("it is kept");
+    let file = directory.join("f").display().to_string();
+    for (args, name) in [
+        (format!("{EXPLAIN} --output {file}"), &file),
+        (format!("check =S3.8 --engine dpor --force --save {saved}"), &saved),
+    ] {
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -f 1; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lockwalk")])
+            .args(args.split_whitespace())
+            .output()
+            .expect("sh(1)");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (output.status.code(), &*stderr),
+            (Some(2), &*format!("error: cannot write {name}: File too large (os error 27)\n")),
+            "{args}"
+        );
+    }
+    assert_eq!(fs::read(&saved).expect("still there"), before);
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1, "nothing else is left");
+}

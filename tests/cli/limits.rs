@@ -127,3 +127,22 @@ fn a_reader_that_left_ends_the_run() {
     assert_eq!((output.status.code(), &*output.stderr), (Some(GONE), &b""[..]));
     assert!(left.elapsed() < Duration::from_secs(20), "{:?}", left.elapsed());
 }
+
+/// "Always" is said where nothing is left, whatever engine says that; "sometimes" where something
+/// was seen to hold.
+#[test]
+fn every_engine_means_the_same_by_its_words() {
+    let word = |engine: &str| {
+        let args =
+            format!("check =S0.6/pagevec --protocol 2.6.11 --format lines --engine {engine}");
+        let line = good(&args);
+        let (_, after) = line.split_once("2.6.11  ").expect("the protocol");
+        after.split_once(" 1/1").unwrap_or_else(|| panic!("{line}")).0.to_owned()
+    };
+    for engine in ["dpor", "states", "dfs"] {
+        assert_eq!(word(engine), "Always", "{engine}");
+    }
+    for engine in ["loom", "random", "native --iterations 1"] {
+        assert_eq!(word(engine), "Sometimes or always", "{engine}");
+    }
+}

@@ -12,6 +12,10 @@ fn the_list_names_everything() {
     assert_eq!(count("rules"), lockwalk::spec::Rules::catalogue().len());
     assert_eq!(count("clauses"), lockwalk::Clause::ALL.len());
     assert_eq!(count("marks"), lockwalk::Mark::ALL.len());
+    for mark in listing["marks"].as_array().expect("a list") {
+        let text = mark["text"].as_str().expect("a sentence");
+        assert!(text == text.trim() && text.ends_with('.'), "{text:?}");
+    }
     for (rule, text, arms) in lockwalk::spec::Rules::texts() {
         let listed = good(&format!("list {rule}"));
         for (arm, its) in [(rule, text)].into_iter().chain(arms) {
@@ -59,6 +63,7 @@ fn the_list_can_be_of_some_names_only() {
     assert!(!text.contains("  S3.1 · ") && !text.contains("MIG-2"), "{text}");
     assert_eq!(good("list MIG-1").lines().count(), 7, "its family is named, and why it is one");
     assert_eq!(good("list marks").lines().count(), lockwalk::Mark::ALL.len() + 2);
+    assert_eq!(good("list MARKS"), good("list marks"));
     assert_eq!(
         refused("list MIG1"),
         "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean \

@@ -37,6 +37,7 @@ fn lockwalk(args: &str) -> Command {
         .args(args.split_whitespace())
         .env_remove("NO_COLOR")
         .env_remove("COLUMNS")
+        .env_remove("CLICOLOR")
         .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null());
     command
@@ -277,6 +278,15 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
             "check --protocol 2.6.34+vma_adjust_lock=vma+vma_adjust_lock=nothing",
             "error: a protocol makes one choice for vma_adjust_lock, not two",
         ),
+        (
+            "check --protocol 2.6.34+VMA_ADJUST_LOCK=VMA",
+            "error: no protocol or rule is called 'VMA_ADJUST_LOCK=VMA'; did you mean \
+             'vma_adjust_lock=vma'?",
+        ),
+        (
+            "bench --overhead --size 1,1,1",
+            "error: --size is for tables: with --overhead or --memory, --family asks for one",
+        ),
         ("check --depth 3", "error: --depth is for --engine pct, not for dpor"),
         (
             "check --engine loom --seed 1",
@@ -354,6 +364,13 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
     ] {
         assert_eq!(refused(args), line, "lockwalk {args}");
     }
+    let exactly = refused("check =S3");
+    assert!(
+        exactly.starts_with(
+            "error: no race is called just 'S3'; did you mean 'S3', without '=', which stands for "
+        ) && exactly.ends_with(" races?"),
+        "{exactly}"
+    );
     let engine = refused("check --engine dpro");
     assert!(engine.starts_with("error: invalid value 'dpro' for '--engine <ENGINE>'"), "{engine}");
     assert!(engine.ends_with("; did you mean 'dpor'?"), "{engine}");
@@ -402,18 +419,96 @@ fn a_full_disk_is_said_and_a_reader_that_left_is_not() {
 
 #[test]
 fn colours_are_for_terminals() {
-    let colored = |args: &str, no_color: &str| {
-        let output = lockwalk(args).env("NO_COLOR", no_color).output().expect("it starts");
+    let colored = |args: &str, variables: &[(&str, &str)]| {
+        let output = lockwalk(args).envs(variables.iter().copied()).output().expect("it starts");
         String::from_utf8_lossy(&output.stdout).contains('\x1b')
     };
-    assert!(!colored("explain =S3.1", ""));
-    assert!(!colored("explain =S3.1", "1"));
-    assert!(!colored("explain =S3.1 --color never", ""));
-    assert!(colored("explain =S3.1 --color always", "1"), "what is asked for explicitly wins");
-    let ascii = good("explain =S3.3 --ascii");
-    assert!(ascii.is_ascii(), "{ascii}");
-    assert!(good("check =S3.1 --engine dpor --ascii").is_ascii());
-    assert!(good("list --ascii").is_ascii());
+    let (force, no) = (("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1"));
+    // Help comes from elsewhere, and has the same rule.
+    for args in ["explain =S3.1", "--help"] {
+        assert!(!colored(args, &[("NO_COLOR", "")]), "{args}");
+        assert!(!colored(args, &[("CLICOLOR", "1")]), "{args}");
+        assert!(colored(args, &[force]), "{args}");
+        assert!(!colored(args, &[force, no]), "{args}");
+    }
+    assert!(!colored("explain =S3.1 --color never", &[force]));
+    assert!(colored("explain =S3.1 --color always", &[no]), "what is asked for explicitly wins");
+}
+
+#[test]
+fn ascii_is_all_that_is_printed_if_asked_for() {
+    for args in [
+        "explain =S3.3",
+        "explain =S3.1 --protocol 2.6.36",
+        "check =S3.1 --engine dpor",
+        "check =S3.1 --engine dpor --format lines",
+        "list",
+        "matrix =S0.9 --rule vma_adjust_lock --executions 60",
+        "selfcheck =S3.1 --executions 3",
+        "source page_referenced",
+        "stress --threads 1 --operations 100",
+        "bench --size 1,1,1 --time 50ms",
+    ] {
+        let output = lockwalk(&format!("{args} --ascii")).output().expect("it starts");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(said.is_ascii() && !said.is_empty() && output.stderr.is_ascii(), "{args}: {said}");
+        let with_others = lockwalk(args).output().expect("it starts").stdout;
+        assert!(args.starts_with("source") || !with_others.is_ascii(), "{args} is no example");
+    }
+    // What a program reads says the same.
+    let by_number = |text: &str| {
+        text.split_inclusive(';')
+            .map(|part| match part.rsplit_once('#') {
+                Some((before, number)) => {
+                    let c = number.trim_end_matches(';').parse().ok().and_then(char::from_u32);
+                    let before = before.strip_suffix('&').unwrap_or(before);
+                    c.map_or_else(|| part.to_owned(), |c| format!("{before}{c}"))
+                }
+                None => part.to_owned(),
+            })
+            .collect::<String>()
+    };
+    for format in ["svg", "mermaid"] {
+        let both =
+            ["", "--ascii"].map(|how| good(&format!("explain =S3.1 --format {format} {how}")));
+        assert!(both[1].is_ascii() && !both[0].is_ascii(), "{}", both[1]);
+        assert_eq!(by_number(&both[0]), by_number(&both[1]));
+    }
+    let [all, ascii] =
+        ["", "--ascii"].map(|how| good(&format!("explain =S3.1 --format json {how}")));
+    let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    assert!(ascii.is_ascii() && !all.is_ascii() && json(&ascii) == json(&all), "{ascii}");
+}
+
+/// They are read by `man` and in terminals that show nothing else.
+#[test]
+fn help_and_manual_pages_are_ascii() {
+    let page = good("man");
+    let commands =
+        page.lines().filter_map(|line| line.strip_prefix("lockwalk\\-")?.strip_suffix("(1)"));
+    for command in [""].into_iter().chain(commands.filter(|command| *command != "help")) {
+        for text in [good(&format!("{command} --help")), good(&format!("man {command}"))] {
+            assert!(text.is_ascii(), "{command}: {text}");
+        }
+    }
+}
+
+/// Of a sample that was stopped in its midst, nothing is known.
+#[cfg(unix)]
+#[test]
+fn a_sample_that_is_stopped_is_not_known() {
+    let mut command =
+        lockwalk("check =S3.7 --protocol 3.7 --engine random --iterations 1000000000");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    parts::listens(child.id());
+    std::thread::sleep(Duration::from_millis(500));
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill(1)").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+        (Some(STOPPED), "stopped: 0 of 1 verdict known\n")
+    );
 }
 
 /// Ctrl-C ends an exploration that would take for ever, and what was covered is said.
@@ -443,7 +538,7 @@ fn an_interrupted_matrix_prints_what_is_known() {
     let table = good("matrix =S0.3 =S0.7 --jobs 2 --ascii");
     assert!(
         table.starts_with(
-            "lockwalk matrix - 2 races, 6 columns - sequentially consistent, every interleaving, \
+            "lockwalk matrix | 2 races, 6 columns | sequentially consistent, every interleaving, \
              at most 100000 executions each\n"
         ),
         "{table}"

@@ -262,7 +262,7 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         (format!("check --resume {}", path("none.json")), "nothing is in it"),
         (
             format!("check --resume {}", path("s.jsn")),
-            "No such file or directory (os error 2); did you mean 's.json'?",
+            &format!("No such file or directory (os error 2); did you mean '{file}'?"),
         ),
         (
             format!("check --resume {}", directory.display()),
@@ -439,7 +439,7 @@ fn explorations_go_through_pipes() {
 
 /// Waits until the process has said what it does when it is interrupted or told to terminate.
 #[cfg(unix)]
-fn listens(process: u32) {
+pub fn listens(process: u32) {
     let caught = || {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let signals = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
@@ -486,5 +486,25 @@ fn ctrl_c_keeps_what_was_explored() {
         let resumed = outcomes(&format!("check --resume {file} --format json"));
         assert!(resumed.len() == 1 && resumed.iter().all(Outcome::as_documented));
         assert_eq!(resumed, whole, "in two parts or in one");
+    }
+}
+
+/// Whoever is told to terminate at the very beginning has put nothing half-written beside the file.
+#[cfg(unix)]
+#[test]
+fn who_is_interrupted_at_once_leaves_nothing_beside_the_file() {
+    let directory = directory("interrupted-at-once");
+    let file = directory.join("s.json").display().to_string();
+    for n in 0..40 {
+        let _ = fs::remove_file(&file);
+        let mut command = lockwalk(&format!("check =S3.1 --engine dpor --save {file}"));
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(n));
+        let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        child.wait().expect("it ends");
+        for left in fs::read_dir(&directory).expect("a directory") {
+            assert_eq!(left.expect("a file").file_name(), "s.json", "after {n} ms");
+        }
     }
 }

@@ -91,6 +91,18 @@ fn a_report_has_a_page_for_each_race_and_violation() {
     assert!(read("S3.1-under-2.6.34.html").contains("data-key=\"twin\""), "the fix beside it");
 }
 
+/// A directory that was not there is not there when nothing is written.
+#[test]
+fn what_is_refused_leaves_no_directory() {
+    let elsewhere = directory("report-refused");
+    let site = elsewhere.join("some/where").display().to_string();
+    let (_, said) = run(&format!("report =S3.1 --protocol rmap-10 --output {site}"), 2);
+    assert!(said.contains("not applicable: "), "{said}");
+    assert_eq!(fs::read_dir(&elsewhere).expect("a directory").count(), 0);
+    run(&format!("report =S3.1 --executions 5 --output {site}"), 3);
+    assert!(elsewhere.join("some/where/index.html").is_file());
+}
+
 /// As it stands in a page.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")

@@ -107,6 +107,12 @@ fn what_was_not_finished_says_so_whatever_was_found() {
         "{}",
         render::line(&found)
     );
+    let all = Outcome { violating: 64, ..found.clone() };
+    assert!(
+        render::line(&all).contains("Sometimes or always, not all explored (10 s are over) 64/64"),
+        "{}",
+        render::line(&all)
+    );
     let whole = Outcome { coverage: Coverage::Exhaustive, ..found };
     assert!(
         !render::table(std::slice::from_ref(&whole), 0.0, 140, Style::default())

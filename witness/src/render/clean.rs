@@ -25,8 +25,8 @@ pub(super) fn clean(text: &str, ascii: bool) -> String {
     out.trim_end().to_owned()
 }
 
-/// `text` in ASCII.
-pub(super) fn transliterate(text: &str) -> String {
+/// `text` in ASCII, in lines as it was.
+pub fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_ascii() {
@@ -55,6 +55,7 @@ fn transliterated(c: char) -> &'static str {
         '…' => "...",
         '⋮' => ":",
         '°' => "*",
+        'µ' => "u",
         '′' | '’' | '‘' => "'",
         '“' | '”' => "\"",
         '×' => "x",

@@ -14,6 +14,7 @@ mod svg;
 mod table;
 mod text;
 
+pub use clean::ascii;
 pub use mermaid::mermaid;
 pub use prose::paragraphs;
 pub use svg::svg;

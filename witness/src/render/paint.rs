@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Style;
 use super::cells::wrap;
-use super::clean::transliterate;
+use super::clean::ascii;
 use crate::StepKind;
 
 /// What a piece of text means, and so how it is coloured.
@@ -74,7 +74,7 @@ impl Page {
             let text = if Some(i) == end { text.trim_end() } else { text };
             // Texts are in ASCII before they are laid out; what is left are marks and rules, one
             // column each.
-            let text = if self.style.ascii { transliterate(text) } else { text.to_owned() };
+            let text = if self.style.ascii { ascii(text) } else { text.to_owned() };
             if self.style.color && *paint != Paint::Plain && !text.trim().is_empty() {
                 self.text.push_str(&text.style(paint.ansi()).to_string());
             } else {

@@ -247,17 +247,18 @@ impl Kind {
 /// `S3.1 2.6.36  Never 0/64  dpor  walk first 31 · walk last 33  0.3 s`.
 pub fn line(outcome: &Outcome) -> String {
     let violating = outcome.violating;
+    let sometimes = match (violating >= outcome.executions, &outcome.coverage) {
+        (true, Coverage::Exhaustive) => "Always",
+        // What was not explored may hold.
+        (true, _) => "Sometimes or always",
+        (false, _) => "Sometimes",
+    };
     let word = match outcome.verdict() {
         Verdict::Violated { .. } if violating == 0 => "Together".to_owned(),
-        Verdict::Violated { .. }
-            if violating >= outcome.executions && outcome.coverage == Coverage::Exhaustive =>
-        {
-            "Always".to_owned()
-        }
         Verdict::Violated { unfinished: Some(why), .. } => {
-            format!("Sometimes, not all explored ({why})")
+            format!("{sometimes}, not all explored ({why})")
         }
-        Verdict::Violated { .. } => "Sometimes".to_owned(),
+        Verdict::Violated { .. } => sometimes.to_owned(),
         Verdict::Never => "Never".to_owned(),
         Verdict::NeverWithin(bound) => format!("Never within {bound}"),
         Verdict::NotSeen => "Not seen".to_owned(),
