@@ -25,7 +25,7 @@ use super::sweep::{Copy, End, run};
 use super::{Kill, each};
 
 /// Cases with more executions under a model, or that take more than a moment, are not tried.
-const MOST: u64 = 128;
+const MOST: u64 = 512;
 
 /// Atomics and what else is ordered without naming it; each with the number of its arguments.
 const IMPLIED: [(&str, usize); 8] = [
