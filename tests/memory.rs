@@ -247,7 +247,7 @@ fn what_the_memory_models_make_of_the_catalogue() {
         );
         // SPEC.md §7 says why.
         let known = ["S2.6", "S2.12/torn", "S2.12/torn-readahead", "S2.12/torn-fork"];
-        let known = known.into_iter().chain(["S2/writeback-swapoff", "S3.10/boundary"]);
+        let known = known.into_iter().chain(["S2.13", "S2/writeback-swapoff", "S3.10/boundary"]);
         let is_known = |race: &str| memory == Weak && known.clone().any(|known| known == race);
         let others: Vec<_> = outcomes
             .iter()

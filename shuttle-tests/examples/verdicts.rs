@@ -17,19 +17,26 @@
 //!   none has, it says so: then whatever is not announced any more is ordered by what still is, in
 //!   each of them, and to announce it makes no difference. Where no classes are known, it says
 //!   nothing.
+//! - `--memory MODEL N`, given race and protocol of cases, prints the lines of those that N
+//!   executions exhaust in short time under a memory model, with the clauses that they violate.
+//! - `--weakened MODEL`, given these, prints the line of a case that violates another clause now, or
+//!   in how many cases none does, and in how many executions.
 
 use std::any::Any;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
 
 use lockwalk::witness::Coverage;
-use lockwalk::{Method, Options, Outcome, Protocol, Race, matrix, races};
+use lockwalk::{Memory, Method, Options, Outcome, Protocol, Race, matrix, races};
 
 /// All cases are tried with one execution, which is what most mutants need, then all with more, then
 /// with so many times what they need and so many more.
 const FIRST: [u64; 3] = [1, 32, 1_024];
 const FACTOR: u64 = 4;
 const MORE: u64 = 20_000;
+/// Under a memory model, a case that is not exhausted in that time is not tried.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A case, and what is said of it where nothing is broken.
 struct Case {
@@ -287,6 +294,51 @@ fn said((race, protocol): &(Race, Protocol), count: bool) {
     );
 }
 
+fn memory(name: &str) -> io::Result<Memory> {
+    let named = |memory: &Memory| format!("{memory:?}").eq_ignore_ascii_case(name);
+    Memory::ALL.into_iter().find(named).ok_or_else(|| io::Error::other("no memory model"))
+}
+
+fn under(memory: Memory, executions: u64, line: &str) -> io::Result<()> {
+    let (race, protocol) = line.split_once('\t').ok_or_else(|| io::Error::other("not a case"))?;
+    let (race, protocol) = named(race, protocol.trim_end());
+    let race = race.memory(memory);
+    let time = Some(PATIENCE);
+    let options = Options { executions: Some(executions), time, ..Options::default() };
+    let outcome = race.check_with(&protocol, &Method::Exhaustive, &options);
+    if outcome.coverage == Coverage::Exhaustive {
+        let violated = violated(&outcome).join(" ");
+        println!("{}\t{protocol}\t{violated}\t{}\t-", race.id(), outcome.executions);
+    }
+    Ok(())
+}
+
+fn violated(outcome: &Outcome) -> Vec<&str> {
+    outcome.violations.iter().map(|count| &*count.name).collect()
+}
+
+/// The objections of these cases are the clauses that they violate anyway.
+fn weakened(memory: Memory, cases: Vec<Case>) {
+    let (mut tried, mut executions) = (0, 0);
+    for mut case in cases {
+        case.race = case.race.memory(memory);
+        let is_new = |outcome: &Outcome| {
+            let known: Vec<_> = case.objections.split(' ').collect();
+            violated(outcome).iter().any(|clause| !known.contains(clause))
+        };
+        let limit = FACTOR * case.executions + FIRST[1];
+        match case.run(limit) {
+            Ok(outcome) if is_new(&outcome) => {
+                let (what, executions) = case.first(limit, is_new);
+                return case.print(&what, executions);
+            }
+            Ok(outcome) => (tried, executions) = (tried + 1, executions + outcome.executions),
+            Err(why) => return case.print(&why, 0),
+        }
+    }
+    println!("-\t-\tnothing in {tried} cases\t{executions}");
+}
+
 /// The cases on the input, the cheapest first.
 fn given() -> io::Result<Vec<Case>> {
     let mut cases: Vec<_> = io::read_to_string(io::stdin())?.lines().map(Case::read).collect();
@@ -311,10 +363,18 @@ fn main() -> io::Result<()> {
             selfcheck(&given()?, executions.parse().map_err(io::Error::other)?)
         }
         ["--counts"] => counts(&given()?),
+        ["--memory", model, executions] => {
+            let (memory, executions) =
+                (memory(model)?, executions.parse().map_err(io::Error::other)?);
+            for line in io::read_to_string(io::stdin())?.lines() {
+                under(memory, executions, line)?;
+            }
+        }
+        ["--weakened", model] => weakened(memory(model)?, given()?),
         _ => {
             return Err(io::Error::other(
                 "one of --cases, [--classes] --case RACE PROTOCOL, --against [CLAUSE…], --selfcheck N, \
-                 --counts",
+                 --counts, --memory MODEL N, --weakened MODEL",
             ));
         }
     }

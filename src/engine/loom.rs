@@ -135,15 +135,25 @@ impl Word {
         before
     }
 
-    pub fn update_if(&self, _: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+    pub fn update_if(
+        &self,
+        _: Step,
+        order: Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        let barrier = || {
+            if order == Ordering::SeqCst {
+                fence(order);
+            }
+        };
         let replace = |atomic: &LoomAtomic| {
             let mut before = atomic.load(Ordering::Relaxed);
             while let Some(value) = change(before) {
-                fence(Ordering::SeqCst);
+                barrier();
                 match atomic.compare_exchange(before, value, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
                         self.0.newest.store(value, Ordering::Relaxed);
-                        fence(Ordering::SeqCst);
+                        barrier();
                         return Ok(before);
                     }
                     Err(other) => before = other,
@@ -242,13 +252,13 @@ impl<T> Published<T> {
         self.value.lock()[version as usize].clone()
     }
 
-    pub fn store(&self, step: Step, value: T) {
+    pub fn store(&self, step: Step, value: T, order: Ordering) {
         let version = {
             let mut values = self.value.lock();
             values.push(Arc::new(value));
             values.len() - 1
         };
-        self.version.store(step, version as u64, Ordering::Release);
+        self.version.store(step, version as u64, order);
     }
 
     pub fn peek(&self) -> Arc<T> {

@@ -136,12 +136,17 @@ impl Word {
         on_engine!(&self.0, word => word.swap(step, value))
     }
 
-    /// Replaces the value by `change` of it, atomically and with a full barrier before and after;
-    /// if there is none, nothing is written and nothing ordered, and the value may have been a
-    /// stale one. Returns the value before.
+    /// Replaces the value by `change` of it, atomically, and if `order` is `SeqCst` with a full
+    /// barrier before and after, else relaxed; if there is none, nothing is written and nothing
+    /// ordered, and the value may have been a stale one. Returns the value before.
     #[track_caller]
-    pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
-        on_engine!(&self.0, word => word.update_if(step, change))
+    pub fn update_if(
+        &self,
+        step: Step,
+        order: Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        on_engine!(&self.0, word => word.update_if(step, order, change))
     }
 
     /// Sets the value without a step.
@@ -243,11 +248,17 @@ impl<T: Send + Sync + Hash> Published<T> {
 
     /// As [`Word::store`].
     #[track_caller]
-    pub fn store(&self, step: Step, value: T, then: impl FnOnce() + 'static) -> bool {
+    pub fn store(
+        &self,
+        step: Step,
+        value: T,
+        order: Ordering,
+        then: impl FnOnce() + 'static,
+    ) -> bool {
         match &self.0 {
             Raw::Native(published) => published.store(step, value),
-            Raw::Shuttle(published) => return published.store(step, value, then),
-            Raw::Loom(published) => published.store(step, value),
+            Raw::Shuttle(published) => return published.store(step, value, order, then),
+            Raw::Loom(published) => published.store(step, value, order),
         }
         false
     }

@@ -71,14 +71,24 @@ impl Word {
         self.0.swap(value, Ordering::Relaxed)
     }
 
-    pub fn update_if(&self, _: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+    pub fn update_if(
+        &self,
+        _: Step,
+        order: Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        let barrier = || {
+            if order == Ordering::SeqCst {
+                fence(order);
+            }
+        };
         before_step();
         let mut before = self.0.load(Ordering::Relaxed);
         while let Some(value) = change(before) {
-            fence(Ordering::SeqCst);
+            barrier();
             match self.0.compare_exchange(before, value, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(before) => {
-                    fence(Ordering::SeqCst);
+                    barrier();
                     return Ok(before);
                 }
                 Err(other) => before = other,

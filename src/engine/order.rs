@@ -6,6 +6,7 @@
 //! | `Word::write`, `store` | goes to memory later, in order; under PSO in order with those to the same word, `Release` behind all | C11's relaxed and release | `WRITE_ONCE`, `smp_store_release` |
 //! | `add` | x86: behind all stores; PSO: at once, behind those to the same word | a relaxed read-modify-write | `atomic_add`: an RMW that returns nothing orders nothing (atomic_t.txt); locked on x86 |
 //! | `update`, `xchg`, `add_return`, `cmpxchg`, `inc_not_zero` | behind all stores | between two full fences | one that returns a value is fully ordered (atomic_t.txt) |
+//! | the same and `_relaxed` | x86: as before; PSO: behind the stores to the same word | relaxed | `atomic_add_return_relaxed`; locked on x86 |
 //! | the same, and the condition fails | a load | a relaxed load, perhaps a stale one | a conditional one that fails orders nothing (atomic_t.txt) |
 //! | `fence(SeqCst)` | waits for all stores | RC11's fence | `smp_mb` |
 //! | locks, taken | x86: a locked instruction, behind all stores; PSO: loads and atomics come before what follows | acquires | LOCK is an ACQUIRE (memory-barriers.txt), a failed try nothing |
@@ -19,6 +20,7 @@
 //! | `Published` | a store, behind all before it; a load | release, acquire | `rcu_assign_pointer`; `rcu_dereference` orders what depends on it, and dependencies order nothing in C11 |
 //! | entries, by the kernel: read | memory | the newest, with what was before it was written | *too strong: a plain load in the kernel, under the lock in all but two places* |
 //! | entries, by the kernel: changed | waits for all stores, then at once. *Too strong where nothing was there before* | full barriers around it. *The same* | `ptep_get_and_clear` and `test_and_set_bit` return a value; `set_pte` is a store that follows `smp_wmb` (`__SetPageUptodate`) |
+//! | the same and `_relaxed` | x86: behind all stores; PSO: behind those to the same entry | nothing | asks who needs the barriers |
 //! | entries, by hardware | begins as a load; ends behind the stores that went through it | acquires; releases | the walk comes before the access by an address dependency, and a shootdown waits for the access |
 //! | `MmuWord::flush` | a full barrier | the same | an interrupt that every CPU answers |
 //! | [`Plain`](crate::sync::Plain), what is inside a lock | memory | the newest | no two accesses without a lock between them (GUARD-1), and a program without data races cannot tell (C11 5.1.2.4; DRF-SC). On PSO nobody notices a barrier that such data lacks |
@@ -68,6 +70,8 @@ impl Order {
     pub const QUEUE: Self = Self::new(Waits::Locked, &[], None);
     /// A value is replaced by another.
     pub const EXCHANGE: Self = Self::new(Waits::Barrier, &[Side::Exclusive], Some(Side::Exclusive));
+    /// The same, and nothing is ordered: only its CPU's own stores to it come before.
+    pub const EXCHANGE_RELAXED: Self = Self::new(Waits::Locked, &[], None);
     /// Something is given to whoever asks for it.
     pub const HAND_OUT: Self = Self::new(Waits::Stores, &[], Some(Side::Exclusive));
     /// A read section begins.

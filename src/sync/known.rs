@@ -2,6 +2,7 @@
 //! the engine below them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dpor::{Explorer, FailureKind, Report, Strategy};
 
@@ -93,7 +94,12 @@ fn a_value_is_not_known_by_its_address() {
             round(cpu, || published.peek()[0]);
             if cpu == 0 {
                 for value in [2, 3, 1] {
-                    published.store(Step::new(object, Access::Write), [value; 20], || ());
+                    published.store(
+                        Step::new(object, Access::Write),
+                        [value; 20],
+                        Ordering::Release,
+                        || (),
+                    );
                 }
             } else {
                 published.load(Step::new(object, Access::Read));

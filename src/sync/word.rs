@@ -138,8 +138,27 @@ impl<T: Scalar> Word<T> {
     /// nothing. Ok or not, returns the one before.
     #[track_caller]
     pub fn update_if(&self, change: impl Fn(T) -> Option<T>) -> Result<T, T> {
-        let before =
-            self.raw.update_if(self.step(Access::Rmw), |word| change(T::unpack(word)).map(T::pack));
+        self.update_ordered(Ordering::SeqCst, change)
+    }
+
+    /// As [`update`](Self::update), and orders nothing. What a protocol needs the barriers for can
+    /// be asked with it, and with the others that are called `_relaxed`, as the kernel's are.
+    #[track_caller]
+    pub fn update_relaxed(&self, change: impl Fn(T) -> T) -> T {
+        self.update_if_relaxed(|value| Some(change(value)))
+            .unwrap_or_else(|_| unreachable!("the closure never declines"))
+    }
+
+    /// As [`update_if`](Self::update_if), and orders nothing.
+    #[track_caller]
+    pub fn update_if_relaxed(&self, change: impl Fn(T) -> Option<T>) -> Result<T, T> {
+        self.update_ordered(Ordering::Relaxed, change)
+    }
+
+    #[track_caller]
+    fn update_ordered(&self, order: Ordering, change: impl Fn(T) -> Option<T>) -> Result<T, T> {
+        let changed = |word| change(T::unpack(word)).map(T::pack);
+        let before = self.raw.update_if(self.step(Access::Rmw), order, changed);
         let before = before.map(T::unpack).map_err(T::unpack);
         event(StepKind::Store, Some(self.name), || {
             let value = before.unwrap_or_else(|value| value);
@@ -156,12 +175,26 @@ impl<T: Scalar> Word<T> {
         self.update_if(|value| (value == old).then_some(new)).is_ok()
     }
 
+    /// As [`cmpxchg`](Self::cmpxchg), and orders nothing. Kernel: `atomic_cmpxchg_relaxed`.
+    #[track_caller]
+    #[must_use]
+    pub fn cmpxchg_relaxed(&self, old: T, new: T) -> bool {
+        self.update_if_relaxed(|value| (value == old).then_some(new)).is_ok()
+    }
+
     /// Replaces the value. Kernel: `xchg`.
     #[track_caller]
     pub fn xchg(&self, new: T) -> T {
         engine::fence(Ordering::SeqCst);
-        let before = self.raw.swap(self.step(Access::Rmw), new.pack());
+        let before = self.xchg_relaxed(new);
         engine::fence(Ordering::SeqCst);
+        before
+    }
+
+    /// Replaces the value, and orders nothing. Kernel: `xchg_relaxed`.
+    #[track_caller]
+    pub fn xchg_relaxed(&self, new: T) -> T {
+        let before = self.raw.swap(self.step(Access::Rmw), new.pack());
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         T::unpack(before)
     }
@@ -202,8 +235,15 @@ impl Word<i64> {
     #[track_caller]
     pub fn add_return(&self, n: i64) -> i64 {
         engine::fence(Ordering::SeqCst);
-        let sum = self.raw.add(self.step(Access::Rmw), n.cast_unsigned()).cast_signed() + n;
+        let sum = self.add_return_relaxed(n);
         engine::fence(Ordering::SeqCst);
+        sum
+    }
+
+    /// The same, and orders nothing. Kernel: `atomic_add_return_relaxed`.
+    #[track_caller]
+    pub fn add_return_relaxed(&self, n: i64) -> i64 {
+        let sum = self.raw.add(self.step(Access::Rmw), n.cast_unsigned()).cast_signed() + n;
         event(StepKind::Store, Some(self.name), || format!("{} := {sum}", self.name));
         sum
     }
@@ -214,6 +254,13 @@ impl Word<i64> {
     pub fn inc_not_zero(&self) -> bool {
         self.update_if(|value| (value != 0).then_some(value + 1)).is_ok()
     }
+
+    /// The same, and orders nothing.
+    #[track_caller]
+    #[must_use]
+    pub fn inc_not_zero_relaxed(&self) -> bool {
+        self.update_if_relaxed(|value| (value != 0).then_some(value + 1)).is_ok()
+    }
 }
 
 impl Word<bool> {
@@ -221,6 +268,12 @@ impl Word<bool> {
     #[track_caller]
     pub fn test_and_set(&self) -> bool {
         self.xchg(true)
+    }
+
+    /// The same, and orders nothing.
+    #[track_caller]
+    pub fn test_and_set_relaxed(&self) -> bool {
+        self.xchg_relaxed(true)
     }
 
     /// Clears the bit; returns whether it was set. Kernel: `test_and_clear_bit`.
@@ -253,13 +306,24 @@ impl<T: Send + Sync + Hash> Published<T> {
         value
     }
 
-    /// Points it to `value`.
+    /// Points it to `value`. Kernel: `rcu_assign_pointer`.
     #[track_caller]
     pub fn publish(&self, value: T) {
+        self.publish_ordered(Ordering::Release, value);
+    }
+
+    /// Points it to `value`, which may be seen before what is there. Kernel: `WRITE_ONCE`.
+    #[track_caller]
+    pub fn publish_relaxed(&self, value: T) {
+        self.publish_ordered(Ordering::Relaxed, value);
+    }
+
+    #[track_caller]
+    fn publish_ordered(&self, order: Ordering, value: T) {
         let (name, at) = (self.name, Location::caller());
         let what = move || format!("{name} published");
         let arrives = move || trace::arrives(at, name, what);
-        let later = self.raw.store(Step::new(self.id, Access::Write), value, arrives);
+        let later = self.raw.store(Step::new(self.id, Access::Write), value, order, arrives);
         trace::stores(name, later, what);
     }
 
@@ -289,6 +353,20 @@ enum Use {
     Through,
     /// A store that has the entry to change, or a device.
     Store,
+}
+
+impl Use {
+    fn is_any(self) -> bool {
+        self != Use::Nothing
+    }
+
+    fn is_store(self) -> bool {
+        matches!(self, Use::Through | Use::Store)
+    }
+
+    fn changes(self) -> bool {
+        self == Use::Store
+    }
 }
 
 /// A word that hardware goes through as well: a page-table entry. While an access through it is
@@ -328,25 +406,43 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Replaces it, as the kernel does; returns the value before.
     #[track_caller]
     pub fn write(&self, new: T) -> T {
-        self.write_unless(|used| used != Use::Nothing, new)
+        self.write_unless(Order::EXCHANGE, Use::is_any, new)
     }
 
     /// The same, and loads that are under way go on with what was there before, until
     /// [`flush`](Self::flush) has waited for them.
     #[track_caller]
     pub fn write_unflushed(&self, new: T) -> T {
-        self.write_unless(|used| matches!(used, Use::Through | Use::Store), new)
+        self.write_unless(Order::EXCHANGE, Use::is_store, new)
     }
 
     /// The same, and stores go on too that leave the word as it is.
     #[track_caller]
     pub fn write_unwaited(&self, new: T) -> T {
-        self.write_unless(|used| used == Use::Store, new)
+        self.write_unless(Order::EXCHANGE, Use::changes, new)
+    }
+
+    /// As [`write`](Self::write), and orders nothing.
+    #[track_caller]
+    pub fn write_relaxed(&self, new: T) -> T {
+        self.write_unless(Order::EXCHANGE_RELAXED, Use::is_any, new)
+    }
+
+    /// As [`write_unflushed`](Self::write_unflushed), and orders nothing.
+    #[track_caller]
+    pub fn write_unflushed_relaxed(&self, new: T) -> T {
+        self.write_unless(Order::EXCHANGE_RELAXED, Use::is_store, new)
+    }
+
+    /// As [`write_unwaited`](Self::write_unwaited), and orders nothing.
+    #[track_caller]
+    pub fn write_unwaited_relaxed(&self, new: T) -> T {
+        self.write_unless(Order::EXCHANGE_RELAXED, Use::changes, new)
     }
 
     #[track_caller]
-    fn write_unless(&self, in_use: impl Fn(Use) -> bool, new: T) -> T {
-        let step = self.step(Access::Write).ordered(Order::EXCHANGE);
+    fn write_unless(&self, order: Order, in_use: impl Fn(Use) -> bool, new: T) -> T {
+        let step = self.step(Access::Write).ordered(order);
         let before = self.raw.enter_when(
             step,
             |(_, used)| !in_use(*used),

@@ -48,6 +48,44 @@ fn stores_are_buffered_unless_something_full_is_in_between() {
     assert_eq!(stale(|_, lock| (lock.lock(), lock.unlock()).1), [Pso, Weak]);
 }
 
+/// What returns a value stands between two full barriers, unless it is relaxed; x86 locks it anyway.
+#[test]
+fn relaxed_atomics_order_nothing() {
+    type Atomic = fn(&Word<i64>, &Word<bool>, &MmuWord<u64>);
+    let stale = |atomic: Atomic| {
+        let others = |at| {
+            (Word::new(name(at), 0i64), Word::new(name(at), false), MmuWord::new(name(at), 0u64))
+        };
+        let cpu = move |mine: &Word<u64>, (count, bit, entry): &(_, _, _), other: &Word<u64>| {
+            mine.write(1);
+            atomic(count, bit, entry);
+            other.read()
+        };
+        let litmus = Litmus::new(move || (two(), others("a"), others("b")))
+            .cpu(move |((x, y), a, _)| cpu(x, a, y))
+            .cpu(move |((x, y), _, b)| cpu(y, b, x));
+        under("0, 0", &litmus)
+    };
+    let ordered: [Atomic; 5] = [
+        |count, _, _| _ = count.add_return(1),
+        |count, _, _| _ = count.cmpxchg(0, 1),
+        |count, _, _| _ = count.update(|count| count + 1),
+        |_, bit, _| _ = bit.test_and_set(),
+        |_, _, entry| _ = entry.write(1),
+    ];
+    let relaxed: [Atomic; 5] = [
+        |count, _, _| _ = count.add_return_relaxed(1),
+        |count, _, _| _ = count.cmpxchg_relaxed(0, 1),
+        |count, _, _| _ = count.update_relaxed(|count| count + 1),
+        |_, bit, _| _ = bit.test_and_set_relaxed(),
+        |_, _, entry| _ = entry.write_relaxed(1),
+    ];
+    for (number, (ordered, relaxed)) in ordered.into_iter().zip(relaxed).enumerate() {
+        assert_eq!(stale(ordered), [], "atomic {number}");
+        assert_eq!(stale(relaxed), [Pso, Weak], "relaxed atomic {number}");
+    }
+}
+
 #[test]
 fn an_unlock_is_no_full_barrier() {
     let critical = |mine: &Word<u64>, lock: &SpinLock<()>, other: &Word<u64>| {
@@ -103,14 +141,19 @@ fn a_message_needs_a_release_and_an_acquisition() {
     assert_eq!(message(Relaxed, Acquire), [Pso, Weak]);
     assert_eq!(message(Release, Relaxed), [Weak]);
     assert_eq!(message(Release, Acquire), []);
-    let published =
-        Litmus::new(|| (Published::new(name("list"), vec![1]), Word::new(name("word"), 0u64)))
-            .cpu(|(list, word)| {
-                word.write(1);
-                list.publish(vec![2]);
-            })
-            .cpu(|(list, word)| (list.read()[0], word.read()));
-    assert_eq!(under("(), (2, 0)", &published), []);
+    type Publish = fn(&Published<Vec<i32>>);
+    let published = |publish: Publish| {
+        let litmus =
+            Litmus::new(|| (Published::new(name("list"), vec![1]), Word::new(name("word"), 0u64)))
+                .cpu(move |(list, word)| {
+                    word.write(1);
+                    publish(list);
+                })
+                .cpu(|(list, word)| (list.read()[0], word.read()));
+        under("(), (2, 0)", &litmus)
+    };
+    assert_eq!(published(|list| list.publish(vec![2])), []);
+    assert_eq!(published(|list| list.publish_relaxed(vec![2])), [Pso, Weak]);
 }
 
 /// FINDING-12.
@@ -119,6 +162,7 @@ fn who_finds_the_next_owners_count_needs_a_full_barrier() {
     let mapped = |reference| under("(), (), (true, 1)", &reuse(reference));
     assert_eq!(mapped(Word::inc_not_zero), []);
     assert_eq!(mapped(|count| count.load(Acquire) != 0), [Weak]);
+    assert_eq!(mapped(|count| count.inc_not_zero_relaxed()), [Weak]);
 }
 
 /// FINDING-76: the reader of a sequence count needs a barrier behind the first look at it, and one

@@ -99,7 +99,8 @@ const OTHER_ENGINES: [&str; 2] = ["native.rs", "loom.rs"];
 /// Where the scheduler is told what was read.
 const TOLD: &str = "src/exec/told.rs";
 
-fn files(folder: &str) -> Vec<(PathBuf, String)> {
+/// The sources in a folder.
+pub fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let root = super::workspace();
     let entries = fs::read_dir(root.join(folder))
         .expect("a folder of sources")

@@ -18,6 +18,9 @@
 //! The second leaves out every announcement in `src/sync`, `src/engine` and `src/mm` once: see
 //! [`announced`].
 //!
+//! A third weakens every ordering of `src/mm` under each memory model: see [`orderings`]
+//! (`every_ordering`, and `orderings.txt`).
+//!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
 //! `LOCKWALK_MUTANTS=new` those of which nothing is written down, `LOCKWALK_MUTANTS=killed` those
 //! that something kills, or misses, according to what is written down: that takes half an hour.
@@ -27,6 +30,7 @@
 
 mod announced;
 mod by_hand;
+mod orderings;
 mod sites;
 mod source;
 mod sweep;
@@ -121,7 +125,7 @@ fn what_is_written_down_fits_the_code() {
         .filter(|(_, kill)| in_the_catalogue(kill) && !cases.contains(&kill.case()))
         .collect();
     assert!(odd.is_empty(), "kills.txt names cases that are not there:\n{odd:#?}");
-    let announcements = Announcements::read();
+    let announcements = Listed::announcements();
     let odd: Vec<_> = announcements
         .found
         .iter()
@@ -231,7 +235,7 @@ fn every_announcement_is_missed() {
     let reached: Vec<_> =
         chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
     println!("{} cases, {} announcements that they come by", cases.len(), reached.len());
-    let table = Announcements::read();
+    let table = Listed::announcements();
     let found: BTreeMap<String, Option<Kill>> = each(&reached, |&n| {
         let before = table.found.get(&mutants[n].id());
         let found = notice(&copy, &tests, n, mutants[n].kind, &cases, before);
@@ -313,6 +317,82 @@ fn notice(
         .or_else(|| (kind != Kind::Unobserved).then(|| asked(COUNTS, &|_| true)).flatten())
 }
 
+/// What `orderings.txt` says is of all orderings that there are.
+#[test]
+fn what_is_said_of_orderings_fits_the_code() {
+    let table = Listed::orderings();
+    let mutants = orderings::mutants().0;
+    let keys: BTreeSet<_> = mutants.iter().flat_map(of_models).collect();
+    let swept: BTreeSet<_> = table.found.keys().cloned().collect();
+    let gone: Vec<_> = swept.difference(&keys).collect();
+    assert!(gone.is_empty(), "orderings.txt lists what is not there:\n{gone:#?}");
+    println!("{} of {} orderings, each under each model, are swept", swept.len(), keys.len());
+    let needless: BTreeSet<_> = needless(&mutants, &table);
+    assert_eq!(table.argued, needless, "orderings.txt argues for others than nothing needs");
+    let cases: BTreeSet<_> = common::cases()
+        .iter()
+        .map(|(race, protocol, _)| (race.id().to_owned(), protocol.to_string()))
+        .collect();
+    let odd: Vec<_> = table
+        .found
+        .iter()
+        .filter(|(_, kill)| kill.race != "-" && !cases.contains(&kill.case()))
+        .collect();
+    assert!(odd.is_empty(), "orderings.txt names cases that are not there:\n{odd:#?}");
+}
+
+/// A line of `orderings.txt` begins like that.
+fn of_models(mutant: &Mutant) -> Vec<String> {
+    orderings::models(mutant).iter().map(|memory| format!("{memory} {}", mutant.id())).collect()
+}
+
+/// Those of which nothing is noticed under any model.
+fn needless(mutants: &[Mutant], table: &Listed) -> BTreeSet<String> {
+    let nothing = |key: &String| table.found.get(key).is_some_and(|kill| kill.race == "-");
+    mutants.iter().filter(|mutant| of_models(mutant).iter().all(nothing)).map(Mutant::id).collect()
+}
+
+/// Who needs which ordering under which memory model.
+#[test]
+#[ignore = "takes an hour"]
+fn every_ordering_is_needed() {
+    let (mutants, texts) = orderings::mutants();
+    let copy = Copy::build("orderings", &texts, "");
+    let chosen = chosen(&mutants);
+    let mut table = Listed::orderings();
+    let ids: BTreeSet<_> = mutants.iter().flat_map(of_models).collect();
+    table.found.retain(|id, _| ids.contains(id));
+    let mut known: Option<Vec<orderings::Case>> = None;
+    for memory in ["weak", "pso", "tso"] {
+        let asked: Vec<_> = chosen
+            .iter()
+            .copied()
+            .filter(|&n| orderings::models(&mutants[n]).contains(&memory))
+            .collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let comes = known.as_ref().map(|known| orderings::coming_by(known, &asked));
+        let cases = orderings::baseline(&copy, memory, comes);
+        println!("{memory}: {} cases", cases.len());
+        let found = each(&asked, |&n| {
+            let kill = orderings::noticed(&copy, memory, n, &cases);
+            println!("{memory} {} (line {}): {}", mutants[n].id(), mutants[n].line, kill.line());
+            (format!("{memory} {}", mutants[n].id()), kill)
+        });
+        table.found.extend(found);
+        if std::env::var_os("MUTANTS_BLESS").is_some() {
+            table.write(&table.found);
+        }
+        known = Some(cases);
+    }
+    let needless = needless(&mutants, &table);
+    let new: Vec<_> = needless.difference(&table.argued).collect();
+    let gone: Vec<_> = table.argued.difference(&needless).collect();
+    assert!(new.is_empty(), "nothing needs these, and orderings.txt does not say why:\n{new:#?}");
+    assert!(gone.is_empty(), "orderings.txt argues for what is needed:\n{gone:#?}");
+}
+
 /// The first test that fails, of those that `args` choose.
 fn failed(tests: &Path, n: usize, args: &[&str]) -> Option<Kill> {
     let mut command = Command::new(tests);
@@ -329,8 +409,11 @@ fn failed(tests: &Path, n: usize, args: &[&str]) -> Option<Kill> {
     Some(Kill { race: "-".into(), protocol: "-".into(), what, executions: 0 })
 }
 
-/// `announcements.txt`: above the mark what nothing finds, with the reason; below it what is found.
-struct Announcements {
+/// `announcements.txt` and `orderings.txt`: above the mark what nothing finds, with the reason;
+/// below it what is found.
+struct Listed {
+    file: &'static str,
+    mark: &'static str,
     text: String,
     argued: BTreeSet<String>,
     found: BTreeMap<String, Kill>,
@@ -339,16 +422,29 @@ struct Announcements {
 const FOUND: &str = "# Found: id, race, protocol, what finds it, and how many executions that \
                      took. Written by the sweep with MUTANTS_BLESS=1.\n";
 
-impl Announcements {
-    fn read() -> Self {
-        let text = fs::read_to_string(file("announcements.txt")).expect("it is there");
-        let (argued, found) = text.split_once(FOUND).expect("announcements.txt has its mark");
-        Self { argued: listed(argued), found: table(found), text: argued.to_owned() }
+const NEEDED: &str = "# Memory model and id; race, protocol, the clauses that the first violating \
+                      execution violates then, and how many executions it took; or in how many \
+                      cases nothing is noticed. Written by the sweep with MUTANTS_BLESS=1.\n";
+
+impl Listed {
+    fn announcements() -> Self {
+        Self::read("announcements.txt", FOUND)
+    }
+
+    fn orderings() -> Self {
+        Self::read("orderings.txt", NEEDED)
+    }
+
+    fn read(name: &'static str, mark: &'static str) -> Self {
+        let text = fs::read_to_string(file(name)).expect("it is there");
+        let (argued, found) = text.split_once(mark).expect("it has its mark");
+        let (argued, found, text) = (listed(argued), table(found), argued.to_owned());
+        Self { file: name, mark, text, argued, found }
     }
 
     fn write(&self, found: &BTreeMap<String, Kill>) {
-        let when = swept_when("announcements.txt");
-        fs::write(file("announcements.txt"), format!("{}{FOUND}{when}{}", self.text, lines(found)))
+        let when = swept_when(self.file);
+        fs::write(file(self.file), format!("{}{}{when}{}", self.text, self.mark, lines(found)))
             .expect("it can be written");
     }
 }
@@ -357,7 +453,7 @@ impl Announcements {
 fn chosen(mutants: &[Mutant]) -> Vec<usize> {
     let only = std::env::var("LOCKWALK_MUTANTS").unwrap_or_default();
     if only == "new" {
-        let (survivors, kills, announcements) = (survivors(), kills(), Announcements::read());
+        let (survivors, kills, announcements) = (survivors(), kills(), Listed::announcements());
         let old = |id: &String| {
             survivors.contains(id)
                 || kills.contains_key(id)
@@ -367,7 +463,7 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
     }
     if only == "killed" {
-        let (kills, announcements) = (kills(), Announcements::read());
+        let (kills, announcements) = (kills(), Listed::announcements());
         let killed = |id: &String| {
             kills.contains_key(id)
                 || announcements.found.get(id).is_some_and(|kill| !kill.is_redundant())

@@ -41,6 +41,8 @@ pub enum Kind {
     Weaker,
     /// What it read is not told.
     Unobserved,
+    /// An ordering or a barrier is gone: see [`orderings`](super::orderings).
+    Relaxed,
 }
 
 /// One way to break one place. Its identity is what stands there, not the line.

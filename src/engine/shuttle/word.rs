@@ -93,10 +93,20 @@ impl Word {
     }
 
     #[track_caller]
-    pub fn update_if(&self, step: Step, change: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+    pub fn update_if(
+        &self,
+        step: Step,
+        order: Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
         let word = match self {
             Consistent(word) => word,
-            Modelled(word) if exec::is_on_cpu() => return taking(|| word.update_if(change)),
+            Modelled(word) if exec::is_on_cpu() => {
+                return taking(|| match order {
+                    Ordering::SeqCst => word.update_if(change),
+                    _ => word.fetch_update(order, Ordering::Relaxed, change),
+                });
+            }
             Modelled(word) => {
                 let before = word.peek();
                 word.set(change(before).ok_or(before)?);
@@ -219,13 +229,19 @@ impl<T: Hash> Published<T> {
     }
 
     #[track_caller]
-    pub fn store(&self, step: Step, value: T, then: impl FnOnce() + 'static) -> bool {
+    pub fn store(
+        &self,
+        step: Step,
+        value: T,
+        order: Ordering,
+        then: impl FnOnce() + 'static,
+    ) -> bool {
         let current = match self {
             Self::Consistent(current) => current,
             Self::Modelled(values, which) => {
                 let number = values.lock().len() as u64;
                 values.lock().push(Arc::new(value));
-                return store(which, number, Ordering::Release, then);
+                return store(which, number, order, then);
             }
         };
         announce(step);

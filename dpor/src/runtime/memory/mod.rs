@@ -523,31 +523,48 @@ impl Word {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
+        self.fetch_update(success, failure, |value| (value == current).then_some(new))
+    }
+
+    /// Replace the value by `change` of it, in one step; if there is no change, it is a load.
+    ///
+    /// # Errors
+    /// With the value, if there is no change.
+    ///
+    /// # Panics
+    /// If the ordering of failure is one of a store.
+    #[track_caller]
+    pub fn fetch_update(
+        &self,
+        success: Ordering,
+        failure: Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
         assert!(
             !matches!(failure, Ordering::Release | Ordering::AcqRel),
-            "a compare-and-exchange that fails does not release"
+            "an atomic that fails does not release"
         );
-        let swaps = |value| (value == current).then_some(new);
         let before = if is_weak() {
-            let access = |value| match swaps(value) {
+            let access = |value| match change(value) {
                 Some(_) => rc11::Access::new(Kind::Update, success),
                 None => rc11::Access::new(Kind::Read, failure),
             };
-            self.weak(Access::TryAcquire, &access, &swaps)
+            self.weak(Access::TryAcquire, &access, &change)
         } else {
             self.wait_for_stores(success);
             if !announce_alone(Op { object: self.0.object, access: Access::TryAcquire }, None) {
                 return Err(self.0.get());
             }
             let before = self.0.get();
-            super::tried(before == current);
-            if let Some(new) = swaps(before) {
+            let new = change(before);
+            super::tried(new.is_some());
+            if let Some(new) = new {
                 self.0.set(new);
             }
             before
         };
         observed(before);
-        if before == current { Ok(before) } else { Err(before) }
+        change(before).map_or(Err(before), |_| Ok(before))
     }
 
     /// Take the step, and have one of the outcomes that it may have. What it comes to, and what it
