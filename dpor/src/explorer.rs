@@ -497,6 +497,7 @@ impl Explorer {
         });
         let mut engine = runtime::leave().expect("the exploration was entered above");
         let Engine { core, strategy, session, .. } = &mut *engine;
+        core.pulse.pause(); // nothing of the program runs any more
         session.conclude(core, &mut **strategy)
     }
 }

@@ -475,11 +475,10 @@ impl Explore for States {
                 frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count() as u64
             })
             .sum();
+        let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
         // It may have been stopped just where nothing is left.
         let whole = self.started && self.graph.is_none() && !self.cycle;
-        let finished = finished || (whole && self.next_branch(core).is_none());
-        let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
-        report.exhausted = finished && !lost;
+        report.exhausted = !lost && (finished || whole && self.next_branch(core).is_none());
         if report.exhausted {
             report.why_unfinished = None;
         }
