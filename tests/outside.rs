@@ -14,9 +14,8 @@ fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     let ours = fs::read_to_string(lockwalk.join("Cargo.toml")).expect("it is there");
     let manifest = format!(
         "[package]\nname = \"{program}\"\nedition = \"2024\"\n\n[dependencies]\nlockwalk = {{ \
-         path = {lockwalk:?} }}\n\n[workspace]\n{}{}",
-        development_profile(&ours),
-        UNOPTIMISED
+         path = {lockwalk:?} }}\n\n[workspace]\n{}",
+        development_profile(&ours)
     );
     fs::write(project.join("Cargo.toml"), manifest).expect("writable");
     fs::copy(
@@ -41,14 +40,16 @@ fn outside(program: &str, args: &[&str]) -> (Output, String, String) {
     (output, stdout, stderr)
 }
 
-/// lockwalk itself, as anybody's development build has it: it runs some races, which is not worth
-/// the minute that optimising takes.
-const UNOPTIMISED: &str = "\n[profile.dev.package.lockwalk]\nopt-level = 0\n";
-
-/// The parts of a manifest that say how development builds are made.
+/// The parts of a manifest that say how development builds are made, but for what they say of our
+/// crates: those are built as in anybody's development build, which is to run some races and not
+/// worth the minute that optimising takes.
 fn development_profile(manifest: &str) -> String {
-    let ours = |part: &&str| part.starts_with("profile.dev") && !part.contains("codegen-units");
-    manifest.split("\n[").filter(ours).map(|part| format!("\n[{part}")).collect()
+    let others = |part: &&str| {
+        part.starts_with("profile.dev")
+            && (!part.starts_with("profile.dev.package.")
+                || part.starts_with("profile.dev.package.\"*\""))
+    };
+    manifest.split("\n[").filter(others).map(|part| format!("\n[{part}")).collect()
 }
 
 #[test]
