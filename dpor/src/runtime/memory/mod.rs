@@ -527,6 +527,7 @@ impl Word {
     }
 
     /// Replace the value by `change` of it, in one step; if there is no change, it is a load.
+    /// `change` may be called several times.
     ///
     /// # Errors
     /// With the value, if there is no change.
