@@ -26,6 +26,7 @@ use syn::{
 };
 
 use super::sites::{Edit, Kind, Mutant, apply, number};
+use super::sweep::{files, workspace};
 
 /// Appended to the copy's `src/lib.rs`. Whatever announces the next step, at each of several
 /// levels, says so just before; what is dropped is told there. Then `silent` says to the one who
@@ -99,26 +100,9 @@ const OTHER_ENGINES: [&str; 2] = ["native.rs", "loom.rs"];
 /// Where the scheduler is told what was read.
 const TOLD: &str = "src/exec/told.rs";
 
-/// The sources in a folder.
-pub fn files(folder: &str) -> Vec<(PathBuf, String)> {
-    let root = super::workspace();
-    let entries = fs::read_dir(root.join(folder))
-        .expect("a folder of sources")
-        .map(|entry| entry.expect("a file").path());
-    let mut files: Vec<_> = entries
-        .filter(|path| path.is_file())
-        .map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path))
-        .collect();
-    files.sort();
-    files
-        .into_iter()
-        .map(|(name, path)| (name, fs::read_to_string(path).expect("a source file")))
-        .collect()
-}
-
 /// The mutants, and each file that has any, with them in it.
 pub fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
-    let told = fs::read_to_string(super::workspace().join(TOLD)).expect("a source file");
+    let told = fs::read_to_string(workspace().join(TOLD)).expect("a source file");
     let sync: Vec<_> = ANNOUNCING
         .into_iter()
         .flat_map(files)

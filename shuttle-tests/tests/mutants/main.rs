@@ -108,7 +108,7 @@ impl Kill {
 /// every time.
 #[test]
 fn what_is_written_down_fits_the_code() {
-    let ids: BTreeSet<_> = mutants(workspace()).0.iter().map(Mutant::id).collect();
+    let ids: BTreeSet<_> = mutants().0.iter().map(Mutant::id).collect();
     let (survivors, kills) = (survivors(), kills());
     let gone: Vec<_> =
         survivors.iter().chain(kills.keys()).filter(|id| !ids.contains(*id)).collect();
@@ -169,7 +169,7 @@ fn without_killer<'k>(kills: impl IntoIterator<Item = (&'k String, &'k Kill)>) -
 #[test]
 #[ignore = "takes more than an hour"]
 fn every_mutant_changes_a_verdict() {
-    let (mutants, texts) = mutants(workspace());
+    let (mutants, texts) = mutants();
     let copy = Copy::build("mutants", &texts, "");
     let started = Instant::now();
     let (cases, others, before) = (copy.baseline(false), copy.others(), kills());
@@ -326,7 +326,8 @@ fn what_is_said_of_orderings_fits_the_code() {
     let swept: BTreeSet<_> = table.found.keys().cloned().collect();
     let gone: Vec<_> = swept.difference(&keys).collect();
     assert!(gone.is_empty(), "orderings.txt lists what is not there:\n{gone:#?}");
-    println!("{} of {} orderings, each under each model, are swept", swept.len(), keys.len());
+    let missing: Vec<_> = keys.difference(&swept).collect();
+    assert!(missing.is_empty(), "every_ordering has not tried these:\n{missing:#?}");
     let needless: BTreeSet<_> = needless(&mutants, &table);
     assert_eq!(table.argued, needless, "orderings.txt argues for others than nothing needs");
     let cases: BTreeSet<_> = common::cases()
@@ -609,24 +610,18 @@ fn lines(table: &BTreeMap<String, Kill>) -> String {
 }
 
 /// The mutants, and each file of `src/mm` with its mutants in it.
-fn mutants(workspace: &Path) -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
-    let mut files: Vec<_> = fs::read_dir(workspace.join("src/mm"))
-        .expect("src/mm")
-        .map(|entry| entry.expect("a file").path())
-        .collect();
-    files.sort();
+fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
     let (mut mutants, mut texts) = (Vec::new(), Vec::new());
-    for path in files {
+    for (path, source) in sweep::files("src/mm") {
         let file = path.file_name().expect("a file").to_string_lossy().into_owned();
         if CHECKERS.contains(&&*file) {
             continue;
         }
-        let (found, text) =
-            sites::mutate(&file, &fs::read_to_string(&path).expect("a source file"), mutants.len());
+        let (found, text) = sites::mutate(&file, &source, mutants.len());
         syn::parse_file(&text).unwrap_or_else(|why| {
             panic!("{file} with its mutants is no Rust: {why}, at {:?}", why.span().start())
         });
-        texts.push((Path::new("src/mm").join(file), text));
+        texts.push((path, text));
         mutants.extend(found);
     }
     (mutants, texts)

@@ -76,6 +76,23 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace")
 }
 
+/// The sources in a folder.
+pub fn files(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = workspace();
+    let entries = fs::read_dir(root.join(folder))
+        .expect("a folder of sources")
+        .map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.is_file())
+        .map(|path| (path.strip_prefix(root).expect("below it").to_owned(), path))
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|(name, path)| (name, fs::read_to_string(path).expect("a source file")))
+        .collect()
+}
+
 impl Copy {
     /// Copies the workspace with `texts` in it instead of what is there, and `more` in its library;
     /// and builds it.
