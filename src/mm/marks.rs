@@ -222,8 +222,10 @@ marks! {
     SHMEM_TO_SWAP_CACHE,
     /// Reclaim drops a page of a file in memory in which nobody has stored.
     SHMEM_DROPPED,
-    /// Reclaim would drop one, and somebody has a reference or has stored there.
+    /// Reclaim would drop one, and somebody has a reference.
     SHMEM_KEPT,
+    /// Reclaim would drop one that nobody refers to any more, and somebody has stored there.
+    SHMEM_DIRTIED,
     /// A fault has made a page for shared memory, and somebody else has been quicker.
     SHMEM_ALLOC_TOO_LATE,
     /// A fault in shared memory finds its entry there already.

@@ -489,7 +489,7 @@ impl World {
         }
         if !unused || dirty {
             file.tree_lock.unlock();
-            sync::mark(Mark::SHMEM_KEPT);
+            sync::mark(if dirty { Mark::SHMEM_DIRTIED } else { Mark::SHMEM_KEPT });
             return Shrunk::Kept;
         }
         self.remove_from_page_cache_locked(file, page);

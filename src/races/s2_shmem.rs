@@ -3,7 +3,8 @@
 
 use crate::mm::Setup;
 use crate::spec::{
-    Clause, DiscardedBit, Era, FileFault, PteLook, PutbackDiscarded, SwapinLookup, VolatileTry,
+    Clause, DiscardedBit, Era, FileFault, PteLook, PutbackDiscarded, RemoveMapping, SwapinLookup,
+    VolatileTry,
 };
 use crate::{Mark, Race};
 
@@ -55,6 +56,19 @@ fn without_a_host() -> Vec<Race> {
     })
     .sometimes("the fault has it, and it stays", |e| e.saw(Mark::SHMEM_KEPT))
     .sometimes("what was stored goes to the swap cache", |e| e.saw(Mark::SHMEM_TO_SWAP_CACHE));
+    let dirtied = Race::new(
+        "S2/shmem-unmapped",
+        "what is stored into a page of a file in memory is unmapped before reclaim would drop it",
+    )
+    .world(hole)
+    .cpu("store, then munmap (the other's)", |w| {
+        w.process(0).store(1, 8).expect("it is mapped");
+        w.process(0).munmap(1..2);
+    })
+    .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
+    .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"))
+    .sometimes("nobody refers to it, and it is dirty", |e| e.saw(Mark::SHMEM_DIRTIED))
+    .sometimes("it is dropped", |e| e.saw(Mark::SHMEM_DROPPED));
     let faults = Race::new(
         "S2/shmem-faults",
         "two threads fault at once where a file in memory has no page yet",
@@ -85,7 +99,14 @@ fn without_a_host() -> Vec<Race> {
     .sometimes("reclaim leaves the page", |e| e.saw(Mark::TRY_TO_UNMAP_MLOCKED))
     .sometimes("the other's store faults", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE));
     let locked = locked.holds(Era::DOCUMENT_2).holds(Era::DOCUMENT_2_2009);
-    [clean, faults, locked].map(|race| race.holds(Era::V2_6_22).holds(Era::V2_6_29)).into()
+    // 2.6.22 counts here, which its protocol says otherwise (rule `RemoveMapping`).
+    let both_2_6_22 =
+        |race: Race| race.holds(Era::V2_6_22.with(RemoveMapping::Count)).holds(Era::V2_6_22);
+    let [clean, faults, locked] =
+        [both_2_6_22(clean), faults.holds(Era::V2_6_22), locked.holds(Era::V2_6_22)]
+            .map(|race| race.holds(Era::V2_6_29));
+    // Where a fault keeps the page locked until it is mapped, reclaim comes before it or after.
+    vec![clean, both_2_6_22(dirtied), faults, locked]
 }
 
 pub(super) fn races() -> Vec<Race> {
