@@ -14,7 +14,7 @@ use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataCells;
 use crate::dependence::{DependenceRule, DependenceRules};
 use crate::hook::with_quiet;
-use crate::livelock::{Judged, Retries};
+use crate::livelock::{Ending, Judged, Retries};
 use crate::log::{Did, Log};
 use crate::model::{Memory, Pending};
 use crate::rc11::Graph;
@@ -702,9 +702,9 @@ impl Core {
         if self.following {
             return true;
         }
-        if self.memory != Memory::Sc {
+        if self.memory == Memory::Weak {
             self.give_up_for(Unfinished::Unavailable(
-                "retry loops are told from livelocks under Memory::Sc only".into(),
+                "retry loops are not told from livelocks under Memory::Weak".into(),
             ));
             self.aborting = true;
             return false;
@@ -722,10 +722,12 @@ impl Core {
                 ready.insert(task);
             }
         }
-        let (current, says, insists) = (self.current, self.data.any(), self.insists);
-        let (retries, judged, tasks) = self.rounds();
-        let livelock = retries.retry(judged, tasks, current, (fingerprint, own), &ready, says);
-        if insists {
+        let says = self.data.any();
+        let ending = Ending { task: self.current, fingerprint, own, says, ready: &ready };
+        let judged = Judged { trace: &self.trace, rules: self.rules, fairness: self.fairness };
+        let tasks = &mut self.tasks[..self.count];
+        let livelock = self.retries.retry(judged, tasks, &self.pending, ending);
+        if self.insists {
             tasks.iter_mut().for_each(|task| task.round.held_back = false);
         }
         self.ready = ready;

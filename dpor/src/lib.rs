@@ -109,6 +109,13 @@
 //! livelocks of random retry loops agree with an enumeration of all states
 //! (`tests/engine/livelock.rs`).
 //!
+//! Where stores go to memory later ([`Memory::Tso`], [`Memory::Pso`]), a task's state has those in
+//! it that are under way, in their order, and one of them goes to memory some day: a cycle in which
+//! a store could and does not is unfair to it. A store that is made in a cycle belongs to it, and
+//! is held back with those that took part; so is the store of a round that is not to begin. This is
+//! compared with an enumeration of all states of a machine that has store buffers
+//! (`tests/memory/livelock.rs`). Under [`Memory::Weak`] rounds are not told: see [`memory`].
+//!
 //! # Fewest preemptions
 //!
 //! [`Strategy::FewestPreemptions`] is iterative context bounding (Musuvathi and Qadeer, PLDI 2007):

@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use crate::access::{Access, Class};
 use crate::dependence::DependenceRules;
-use crate::round::Fairness;
+use crate::model::Pending;
+use crate::round::{Fairness, mix};
 use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
-use crate::trace::{Frame, Trace};
+use crate::trace::{Frame, NONE, Trace};
 
 #[derive(Debug)]
 struct Entry {
@@ -20,6 +21,8 @@ struct Entry {
     own: u64,
     /// What the round that ends here changed under its locks.
     changed: Changed,
+    /// How many tasks there are, stores among them that are or were on their way to memory.
+    tasks: usize,
     /// Where this entry's task fingerprints start.
     locals: usize,
 }
@@ -41,6 +44,19 @@ pub(crate) struct Judged<'a> {
     pub(crate) trace: &'a Trace,
     pub(crate) rules: DependenceRules,
     pub(crate) fairness: Fairness,
+}
+
+/// The end of a round, and the beginning of the next one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending<'a> {
+    pub(crate) task: usize,
+    /// What the program says of the state, and of the task's own.
+    pub(crate) fingerprint: u64,
+    pub(crate) own: u64,
+    /// Whether the program says who changes what locks protect.
+    pub(crate) says: bool,
+    /// Who could run.
+    pub(crate) ready: &'a TaskSet,
 }
 
 /// The retries of the execution.
@@ -70,16 +86,15 @@ impl Retries {
         self.entries.get(self.used).map(|entry| entry.fingerprint)
     }
 
-    /// `current` ends a round. Some if that closes a livelock.
+    /// A round ends; `pending` are the stores under way. Some if that closes a livelock.
     pub(crate) fn retry(
         &mut self,
         judged: Judged<'_>,
         tasks: &mut [Task],
-        current: usize,
-        (fingerprint, own): (u64, u64),
-        ready: &TaskSet,
-        says: bool,
+        pending: &[Pending],
+        ending: Ending<'_>,
     ) -> Option<Range<usize>> {
+        let Ending { task: current, fingerprint, own, says, ready } = ending;
         let depth = judged.trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
@@ -94,11 +109,16 @@ impl Retries {
                 task: current,
                 depth,
                 fingerprint,
-                own,
+                own: with_stores(own, tasks, pending, current),
                 changed,
+                tasks: tasks.len(),
                 locals: self.locals.len(),
             });
-            self.locals.extend(tasks.iter().map(|task| task.round.fingerprint()));
+            let own = |(task, is): (usize, &Task)| {
+                let local = || with_stores(is.round.fingerprint(), tasks, pending, task);
+                (is.owner == NONE).then(local)
+            };
+            self.locals.extend(tasks.iter().enumerate().filter_map(own));
         }
         let index = self.used;
         self.used += 1;
@@ -109,6 +129,11 @@ impl Retries {
                 self.moved.insert(event.task as usize);
             }
             self.moved.insert(current);
+            // A store that is made in every round goes to memory in every round, if as many are
+            // under way after it as before.
+            for store in self.entries[earlier].tasks..tasks.len() {
+                self.moved.insert(store);
+            }
             if !(0..tasks.len()).any(|task| starved(judged, tasks, &cycle, task, &self.moved)) {
                 return Some(cycle);
             }
@@ -160,7 +185,7 @@ impl Retries {
                 continue;
             }
             let cycle = round.cycle.0..round.cycle.1;
-            let who = round.alone.then_some(held);
+            let who = round.alone.then_some(tasks[held].whose(held));
             let mut others = ready.iter().filter(|&task| !tasks[task].round.held_back).peekable();
             // With nobody left to run, nothing has to be tried to know a livelock.
             let unfair = others.peek().is_none()
@@ -205,7 +230,7 @@ impl Retries {
                             && judged.rules.dependent(event.class, class)
                     };
                     let events = &judged.trace.frames()[cycle];
-                    events.iter().any(|event| event.task as usize == going && changes(event))
+                    events.iter().any(|event| event.whose() == going && changes(event))
                         && events.iter().any(|event| event.ready.contains(task))
                 })
             })
@@ -217,6 +242,13 @@ impl Retries {
         let (start, end) = held.max_by_key(|cycle| cycle.1).unwrap_or_default();
         start..end
     }
+}
+
+/// The task's state is told by this, and by its stores that are under way.
+fn with_stores(told: u64, tasks: &[Task], pending: &[Pending], task: usize) -> u64 {
+    let arrived = |store: usize| tasks[store].state == TaskState::Finished;
+    let under_way = pending.get(task).and_then(|pending| pending.fingerprint(arrived));
+    under_way.map_or(told, |stores| mix(told, stores))
 }
 
 /// Whether `other`, which could run now, has to run some day while `task`, or everyone in there,
@@ -233,7 +265,7 @@ fn undisturbed(
     }
     let mut own = judged.trace.frames()[events.clone()]
         .iter()
-        .filter(|event| task.is_none_or(|task| event.task as usize == task));
+        .filter(|event| task.is_none_or(|task| event.whose() == task));
     own.all(|event| event.op.object != op.object || !judged.rules.dependent(event.class, class))
 }
 
@@ -256,7 +288,7 @@ enum Between {
 fn left_no_trace(judged: Judged<'_>, from: &Entry, to: &Entry, between: Between) -> bool {
     let task = to.task;
     let events = &judged.trace.frames()[from.depth..to.depth];
-    let own = |event: &&Frame| event.task as usize == task;
+    let own = |event: &&Frame| event.whose() == task;
     let unsaid = to.changed == Changed::Unsaid;
     let unchanged =
         if unsaid { from.fingerprint == to.fingerprint } else { to.changed == Changed::Nothing };
@@ -274,17 +306,18 @@ fn left_no_trace(judged: Judged<'_>, from: &Entry, to: &Entry, between: Between)
             unchanged && balance.fold(0, i32::saturating_add) == 0
         }
     });
-    let last = events
-        .iter()
-        .rposition(|event| own(&event))
-        .map(|index| judged.trace.clock(from.depth + index));
+    let before_own = |index: usize| {
+        let mut later = events.iter().enumerate().skip(index).rev().filter(|(_, event)| own(event));
+        later.any(|(own, _)| {
+            judged.trace.before(from.depth + index, judged.trace.clock(from.depth + own))
+        })
+    };
     let told = |index: usize, event: &Frame| {
         let dependent = |other: &Frame| {
             other.op.object == event.op.object && judged.rules.dependent(other.class, event.class)
         };
-        let puts_off = between == Between::InEveryOrder
-            && last.is_some_and(|last| !judged.trace.before(from.depth + index, last));
-        let after = !puts_off && events[..index].iter().filter(own).any(dependent);
+        let after = events[..index].iter().filter(own).any(dependent)
+            && (between == Between::InThisOrder || before_own(index));
         after
             || unsaid
                 && events[index..]

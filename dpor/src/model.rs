@@ -1,6 +1,7 @@
 //! Which memory models there are, and the stores that are on their way.
 
 use crate::access::ObjectId;
+use crate::round::mix;
 
 /// What a task sees of what others have stored, and when. See [`memory`](crate::memory) for the
 /// rules of each.
@@ -33,10 +34,27 @@ pub(crate) struct Pending {
     pub(crate) barrier: usize,
 }
 
+impl Pending {
+    /// What tells those that have not arrived from others, if there are any.
+    pub(crate) fn fingerprint(&self, arrived: impl Fn(usize) -> bool) -> Option<u64> {
+        let of = |first: usize| self.stores[..first].iter().filter(|store| !arrived(store.task));
+        of(self.stores.len()).next()?;
+        let told = |hash, store: &Store| {
+            let hash = mix(mix(hash, u64::from(store.object.0)), store.value);
+            mix(hash, of(store.behind).count() as u64)
+        };
+        // Nothing that is mixed in leaves it at 0.
+        let first = mix(0x73_746f_7265, of(self.barrier).count() as u64);
+        Some(of(self.stores.len()).fold(first, told))
+    }
+}
+
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Store {
     pub(crate) object: ObjectId,
     pub(crate) value: u64,
     /// The task that takes it there.
     pub(crate) task: usize,
+    /// So many of the first of its owner's stores come before it, and those to the same object.
+    pub(crate) behind: usize,
 }

@@ -5,6 +5,7 @@ use std::panic::Location;
 use crate::access::{ObjectId, Op};
 use crate::round::Round;
 use crate::state::Learned;
+use crate::trace::NONE;
 
 /// The condition that a suspended task waits for. It lives on the task's stack, which stays put
 /// while the task is suspended.
@@ -45,12 +46,17 @@ pub(crate) struct Task {
     pub(crate) held: Vec<(ObjectId, bool)>,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
-    /// The task whose store this is, on its way to memory; [`NONE`](crate::trace::NONE) if it is
+    /// The task whose store this is, on its way to memory; [`NONE`] if it is
     /// none.
     pub(crate) owner: u32,
 }
 
 impl Task {
+    /// The task whose steps and stores its own, as this task, are among.
+    pub(crate) fn whose(&self, task: usize) -> usize {
+        if self.owner == NONE { task } else { self.owner as usize }
+    }
+
     /// Whether the announced operation blocks.
     pub(crate) fn blocks(&self) -> bool {
         self.condition.is_some()

@@ -57,6 +57,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// The task whose step or store it is.
+    pub(crate) fn whose(&self) -> usize {
+        (if self.owner == NONE { self.task } else { self.owner }) as usize
+    }
+
     /// Leave nothing out that could run from here.
     pub(crate) fn run_all_enabled(&mut self) {
         if !self.closed {

@@ -147,8 +147,8 @@ pub(crate) fn memory_model(memory: Memory) -> &'static str {
     }
 }
 
-/// The most steps of an execution where nobody tells whether a loop goes round in vain: whatever
-/// has an end has it long before. Under RC11 each of them costs more than the one before.
+/// The most steps of an execution where memory is not sequentially consistent: whatever has an end
+/// has it long before. Under RC11 each of them costs more than the one before.
 fn longest(memory: Memory) -> usize {
     if memory == Memory::Weak { 1_000 } else { 5_000 }
 }
@@ -404,8 +404,8 @@ impl<'o> Exploration<'o> {
         })
     }
 
-    /// An execution went on and on, and which loops go round in vain is told only where memory is
-    /// sequentially consistent. What is violated there is violated under every memory model, since
+    /// An execution went on and on, and under RC11 nobody tells which loops go round in vain. What is
+    /// violated where memory is sequentially consistent is violated under every memory model, since
     /// each allows those executions too.
     fn goes_on(&self, explored: &Explored) -> Option<Outcome> {
         if !explored.too_long

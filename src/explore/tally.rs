@@ -156,10 +156,10 @@ impl Tally {
             return String::new();
         };
         let line = line.map_or_else(String::new, |at| format!(", and is at {}", sync::line(at)));
-        let loops = if race.memory_model() == Memory::Sc {
-            "what waits for others in a loop is World::repeat_until"
+        let loops = if race.memory_model() == Memory::Weak {
+            "which loops go round in vain is not told under RC11"
         } else {
-            "which loops go round in vain is told only where memory is sequentially consistent"
+            "what waits for others in a loop is World::repeat_until"
         };
         format!("; CPU '{name}' has taken {steps} steps{line} ({loops})")
     }

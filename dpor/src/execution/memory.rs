@@ -5,21 +5,24 @@ use crate::data::{DataId, DataRace};
 use crate::log::Did;
 use crate::model::Memory;
 use crate::report::Unfinished;
+use crate::round::Round;
 use crate::trace::{Frame, NONE};
 
 impl Core {
-    /// The task that was just spawned is a store of the current one.
+    /// The task that was just spawned is a store of the current one: if that is held back, the
+    /// store would be part of the round that is not begun.
     pub(crate) fn is_store(&mut self, id: usize) {
         self.tasks[id].owner = self.current as u32;
+        let Round { held_back, cycle, alone, .. } = self.tasks[self.current].round;
+        if held_back {
+            self.tasks[id].round.hold_back(&(cycle.0..cycle.1), alone);
+        }
     }
 
     /// The task whose steps and stores a step of this one is among: what goes to memory is no
     /// switch of its task.
     pub(crate) fn owner(&self, task: usize) -> usize {
-        match self.tasks[task].owner {
-            NONE => task,
-            owner => owner as usize,
-        }
+        self.tasks[task].whose(task)
     }
 
     /// The stores that could go to memory now.

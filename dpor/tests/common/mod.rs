@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod check;
+pub mod fair;
 pub mod program;
 pub mod sem;
 

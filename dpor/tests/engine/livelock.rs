@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use crate::common::fair::has_livelock;
 use crate::common::program::{Rng, env};
 use crate::common::{Lock, Word};
 use dpor::{Budget, DependenceRule, Explorer, FailureKind, Fairness, Report, Strategy};
@@ -266,69 +267,6 @@ struct Facts {
     livelock: bool,
 }
 
-/// Does a strongly connected set of states have a fair cycle? `edges` are (task, state), of each
-/// state.
-fn has_fair_cycle(
-    edges: &[Vec<(usize, usize)>],
-    component: &BTreeSet<usize>,
-    tasks: usize,
-    fairness: Fairness,
-) -> bool {
-    let own = |state: usize, task: usize| {
-        edges[state].iter().find(|edge| edge.0 == task).map(|edge| edge.1)
-    };
-    let moves = |task: usize| {
-        component.iter().any(|&state| own(state, task).is_some_and(|to| component.contains(&to)))
-    };
-    match fairness {
-        // Every task moves in it, or cannot move somewhere in it.
-        Fairness::Weak => (0..tasks)
-            .all(|task| moves(task) || component.iter().any(|&state| own(state, task).is_none())),
-        // Every task moves in it, or cannot move anywhere in it; where somebody could, but only to
-        // leave it, a smaller set may do.
-        Fairness::Strong => {
-            let leaver = (0..tasks).find(|&task| {
-                !moves(task) && component.iter().any(|&state| own(state, task).is_some())
-            });
-            let Some(leaver) = leaver else { return true };
-            let rest: BTreeSet<usize> =
-                component.iter().copied().filter(|&state| own(state, leaver).is_none()).collect();
-            components(edges, &rest)
-                .iter()
-                .any(|smaller| has_fair_cycle(edges, smaller, tasks, fairness))
-        }
-    }
-}
-
-/// The strongly connected sets among `states`, as far as they contain a cycle.
-fn components(edges: &[Vec<(usize, usize)>], states: &BTreeSet<usize>) -> Vec<BTreeSet<usize>> {
-    let reach: BTreeMap<usize, BTreeSet<usize>> = states
-        .iter()
-        .map(|&from| {
-            let mut seen = BTreeSet::new();
-            let mut todo = vec![from];
-            while let Some(at) = todo.pop() {
-                for &(_, to) in edges[at].iter().filter(|edge| states.contains(&edge.1)) {
-                    if seen.insert(to) {
-                        todo.push(to);
-                    }
-                }
-            }
-            (from, seen)
-        })
-        .collect();
-    let component = |root: &usize| -> BTreeSet<usize> {
-        reach[root].iter().copied().filter(|state| reach[state].contains(root)).collect()
-    };
-    states
-        .iter()
-        .map(component)
-        .filter(|component| !component.is_empty())
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
-}
-
 /// Enumerate all states.
 fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
     let place = Place { at: 0, held: [false; LOCKS], restarting: false };
@@ -364,10 +302,7 @@ fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
         }
         edges.push(out);
     }
-    let all = (0..states.len()).collect();
-    facts.livelock = components(&edges, &all)
-        .iter()
-        .any(|component| has_fair_cycle(&edges, component, program.len(), fairness));
+    facts.livelock = has_livelock(&edges, program.len(), fairness);
     facts
 }
 

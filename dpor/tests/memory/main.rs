@@ -4,7 +4,10 @@
 mod axioms;
 mod buffers;
 mod divided;
+#[path = "../common/fair.rs"]
+mod fair;
 mod litmus;
+mod livelock;
 mod program;
 mod random;
 mod strategies;

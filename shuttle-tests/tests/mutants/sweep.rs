@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use super::common::each;
 
-/// What says nothing for so long has an execution without end: no case takes more than a few
-/// seconds on a quiet core.
+/// What says nothing for so long, and has computed for so long, has an execution without end: no
+/// case takes more than some seconds of a core. On a busy machine that may take a while.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What says nothing for so long waits for what does not come.
+const ASLEEP: Duration = Duration::from_secs(600);
 
 /// Appended to the copy's `src/lib.rs`. Listening, it tells every mutant whose place is come by.
 const SWITCH: &str = r#"
@@ -287,7 +289,9 @@ pub fn run(command: &mut Command, input: &str) -> Run {
         if let Some(status) = child.try_wait().expect("it is ours") {
             break if status.success() { End::Well } else { End::Failed(status.code()) };
         }
-        if heard.lock().expect("nobody panics").elapsed() > PATIENCE {
+        let silent = heard.lock().expect("nobody panics").elapsed();
+        let computes = || computed(child.id()).is_none_or(|time| time > PATIENCE);
+        if silent > ASLEEP || silent > PATIENCE && computes() {
             child.kill().ok();
             child.wait().ok();
             break End::Never;
@@ -299,6 +303,15 @@ pub fn run(command: &mut Command, input: &str) -> Run {
         stderr: stderr.join().expect("it does not panic"),
         end,
     }
+}
+
+/// How long a process has computed, where /proc says so: the 14th and 15th word of its `stat`, in
+/// hundredths of a second, of which the second is a name in brackets.
+fn computed(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let words = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+    let ticks: u64 = words.map(|word| word.parse::<u64>().ok()).sum::<Option<_>>()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// Reads to the end, and notes when something came.

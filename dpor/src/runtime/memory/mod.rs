@@ -117,11 +117,11 @@
 //!
 //! # Limits
 //!
-//! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only, and so are
-//! [`round`](crate::round) and [`retry`](crate::retry): a store under way, or a value that could
-//! still be read, is no part of what they are told of the state.
-//! [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go through
-//! outcomes, so it is not begun under [`Memory::Weak`]. All of these say so
+//! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only: a store under way is
+//! no part of what it knows of the state. [`round`](crate::round) and [`retry`](crate::retry) are
+//! not under [`Memory::Weak`]: there the state has in it what each task could still read, and that
+//! is not compared. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go
+//! through outcomes, so it is not begun under [`Memory::Weak`] either. All of these say so
 //! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). Under the others a store that
 //! goes to memory is no switch, and one that is overtaken counts as a preemption. A loop that waits until a load
 //! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen
@@ -236,7 +236,11 @@ fn store_later(
     };
     let task = spawn_alone("store", Box::new(taken));
     with_engine(|engine| engine.core.is_store(task));
-    with_pending(me(), |pending| pending.stores.push(Store { object, value, task }));
+    let all = after == After::All || model() == Memory::Tso;
+    with_pending(me(), |pending| {
+        let behind = if all { pending.stores.len() } else { pending.barrier };
+        pending.stores.push(Store { object, value, task, behind });
+    });
 }
 
 /// An ordering that includes a release.
