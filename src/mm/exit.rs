@@ -63,8 +63,9 @@ impl World {
 
     /// Takes these VMAs' entries away, then the VMAs. The pages' references are gathered, and
     /// dropped before the anon_vmas go or behind that (rule [`GatherPut`]). Called with `mmap_sem`
-    /// held for writing, or when nobody else has the address space any more. Kernel: `unmap_vmas`,
-    /// `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in `unmap_region` and `exit_mmap`.
+    /// held for writing, or when nobody else has the address space any more (5.19 holds it then,
+    /// too). Kernel: `unmap_vmas`, `free_pgtables`, `tlb_finish_mmu` and `remove_vma`, in
+    /// `unmap_region` and `exit_mmap`.
     fn unmap_vmas(&self, mm: &Mm, vmas: &[VmaRef]) {
         // unmap_vmas.1: This CPU's pagevec is drained, so that it keeps no page; the entries of
         // each VMA are taken away (zap_pte_range), and the references that they had are gathered.

@@ -250,8 +250,8 @@ impl World {
         let list = || self.lru_cache_add(page);
         // map_new_page.3: The entry is set, and with it the process goes to the page.
         let map = || self.set_pte_checked(pte, 2, || _ = self.set_pte(mm, addr, pte));
-        // map_new_page.4: These three come in such an order that whoever finds the page finds it
-        // whole: the reverse map first, the entry last.
+        // map_new_page.4: Steps 1 to 3 have come in such an order that whoever finds the page finds
+        // it whole: the reverse map first, the entry last.
         match self.rules().new_rmap {
             NewRmap::Last if copied => {
                 map();

@@ -30,7 +30,9 @@ impl World {
         // dup_mmap.3: VMA by VMA (steps 4 to 7).
         let copied =
             oldmm.mmap.read().iter().try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt)));
-        // dup_mmap.8: Both are let go of, the child's first.
+        // dup_mmap.8: The child's is let go of; the parent's TLBs are flushed, so that no thread
+        // of it stores by an entry that permitted it before; then the parent's is let go of.
+        // [S0.9]
         if locked {
             mm.mmap_sem.up_write();
         }
@@ -153,7 +155,8 @@ impl World {
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             // copy_one_pte.3: A migration entry is copied as one that permits no stores; a swap
             // entry, with one more claim on its slot (swap_duplicate), and the child goes on the
-            // list that swapoff goes along. [S3.15, SWAP-1]
+            // list that swapoff goes along. Neither copy says that the page is one process's.
+            // [S3.15, S0.4, SWAP-1]
             Pte::Migration { page, .. } => {
                 sync::mark(Mark::FORK_COPIES_MIGRATION_ENTRY);
                 Pte::Migration { page, write: false, exclusive: false }
@@ -164,8 +167,9 @@ impl World {
                 Pte::Swap { entry, exclusive: false }
             }
         };
-        // copy_one_pte.4: The parent's entry loses its right to store: from here on either of the
-        // two faults at its next store. [COW-1]
+        // copy_one_pte.4: The parent's entry becomes the same: it loses its right to store, and the
+        // mark that the page is one process's. From here on either of the two faults at its next
+        // store. [COW-1, S0.4]
         if copy != pte {
             self.write_protect(src, addr, copy);
         }

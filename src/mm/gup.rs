@@ -173,8 +173,8 @@ impl World {
         {
             return Ok(pin);
         }
-        // get_user_pages.3: Otherwise mmap_sem is taken for reading, and the page is looked for
-        // under the page-table lock (follow_page).
+        // get_user_pages.3: What was not found without a lock is looked for under the page-table
+        // lock, with mmap_sem held for reading (follow_page).
         mm.mmap_sem.down_read();
         let pinned = self.follow_page(mm, addr, foll);
         mm.mmap_sem.up_read();

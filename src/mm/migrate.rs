@@ -182,8 +182,8 @@ impl World {
     fn unmap_and_move(&self, newpage: PageRef, page: PageRef) -> Result<(), Errno> {
         call!("unmap_and_move({page} → {newpage})");
         let frame = self.page(page);
-        // unmap_and_move.1: The page is isolated, by a reference, and no mmap_sem is held. If that
-        // is the only reference, the page was freed meanwhile. [S1.0]
+        // unmap_and_move.1: The page is isolated, by a reference; mmap_sem is held only where a
+        // system call asks. If that is the only reference, the page was freed meanwhile. [S1.0]
         if frame.count.read() == 1 {
             note!("{page} was freed from under us");
             return Err(Errno::Eagain);

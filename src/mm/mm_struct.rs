@@ -62,8 +62,8 @@ pub struct Mm {
     pub(super) anonmm: Plain<Option<AnonmmRef>>,
     /// The checker's, of its process: once that has exited, it calls no system any more.
     pub(super) process: Lifetime,
-    /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing; when
-    /// the address space ends under nothing, for nobody else has it any more.
+    /// The VMAs, by address. Kernel: `mm->mmap`. Replaced under `mmap_sem` held for writing; here,
+    /// as in old kernels, under nothing when the address space ends: nobody else has it any more.
     pub(super) mmap: Published<Vec<VmaRef>>,
     /// Not in here: loom's coroutines have small stacks.
     ptes: Box<[OnceLock<PteCell>]>,

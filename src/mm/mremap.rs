@@ -74,7 +74,9 @@ impl World {
             self.move_page_tables(mm, (vma, range.start), (new_vma, to), len, locks, true);
         // Unsigned: a length of -1 page is no error (claim S4.6).
         // move_vma.3: If all have moved, the old place is unmapped; nothing is mapped there any
-        // more, so that only the VMA goes. [S4.6]
+        // more, so that only the VMA goes. Otherwise what has moved moves back, under the root's
+        // lock, since a walk may come to the old place first, and the new place is unmapped.
+        // [S4.6]
         if moved_len >= len {
             sync::mark(Mark::MREMAP_MOVED);
             self.shadow_move_left(mm, range.clone(), to);

@@ -175,9 +175,9 @@ pub struct Page {
     pub lock: PageLock,
     /// `PG_maplock`, until 2.6.8 (rule [`MapLock`]).
     pub(super) map_lock: SpinLock<()>,
-    /// Kernel: `page->_count`. References of every kind.
+    /// References of every kind. Kernel: `page->_refcount`; until 4.6 `_count`.
     pub(super) count: Word<i64>,
-    /// Kernel: `page->_mapcount`, plus one: present page-table entries that map it.
+    /// Present page-table entries that map it. Kernel: `page->_mapcount`, which is one less.
     pub(super) mapcount: Word<i64>,
     /// Kernel: `page->mapping`, to be read through [`page_rmapping`](World::page_rmapping). An
     /// anonymous page's stays when its last entry goes (since 2.6.9; before, both are changed under
@@ -193,10 +193,11 @@ pub struct Page {
     /// `PG_anon_exclusive`: it belongs to the one process that maps it. Under the page-table lock
     /// of its entry. Since 5.19.
     pub(super) anon_exclusive: Word<bool>,
-    /// `PG_swapcache`: in the swap cache, under `private`. Changed under the page lock, and
-    /// together with the slot that holds the page, if one does.
+    /// `PG_swapcache`: it is in the swap cache, in the slot that `private` says. Changed under the
+    /// page lock, and together with the slot that holds the page, if one does.
     pub(super) swap_cache: Word<bool>,
-    /// Kernel: `page->private`: the swap slot of a page in the swap cache, plus one.
+    /// The swap slot of a page in the swap cache; here plus one, so that 0 is none. Kernel:
+    /// `page->private`.
     pub(super) private: Word<u64>,
     /// The page that it was moved to, for those who clean up stale entries (rule
     /// [`StaleEntry`](crate::spec::StaleEntry)). No kernel has it.
@@ -438,7 +439,7 @@ impl World {
         self.page(page).mapping.read()
     }
 
-    /// The frame, whatever page is in it: for audits and pictures only.
+    /// The frame, whatever page is in it by now: for those who must not rely on its being theirs.
     pub(super) fn frame(&self, page: PageRef) -> &Page {
         &self.pages[page.frame]
     }

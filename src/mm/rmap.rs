@@ -117,9 +117,11 @@ impl World {
         if let Some(anon_vma) = anon_vma
             && self.page(page).mapped()
         {
-            // page_lock_anon_vma.3: The root's lock is tried for. If somebody has it, a reference
-            // is taken on the anon_vma, the read section ends, since it must not sleep, and the
-            // lock is waited for. [S3.7, S1.4, ATOMIC-1]
+            // page_lock_anon_vma.3: The root's lock is tried for. If somebody has it, steps 4 and 5
+            // are left out: a reference is taken on the anon_vma, unless its count is zero; the
+            // page must be mapped still; the read section ends, since it must not sleep; the lock
+            // is waited for, and the reference dropped. If that was the last one, the lock is let
+            // go of, the anon_vma freed, and nothing found. [S3.7, S1.4, ATOMIC-1]
             let root = self.anon_vma_locker(anon_vma);
             let lock = &self.anon_vma(root).lock;
             if !self.anon_vma_lock_sleeps() {
@@ -127,7 +129,7 @@ impl World {
             } else if !lock.trylock_read() {
                 return self.page_wait_for_anon_vma(page, anon_vma);
             }
-            // page_lock_anon_vma.4: Is the page mapped still? Otherwise the anon_vma may have been
+            // page_lock_anon_vma.4: The lock was free: is the page mapped still? Otherwise the anon_vma may have been
             // freed and used again before it was locked. [S3.7, LIFE-1]
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
                 locked = Some(anon_vma);
@@ -233,8 +235,9 @@ impl World {
         // try_to_unmap.2: Its anon_vma is found and locked (page_lock_anon_vma).
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
         // try_to_unmap.3: VMA by VMA on the list: where the page would be in it (vma_address), the
-        // entry is taken away if it maps the page (try_to_unmap_one); the walk ends when nothing
-        // maps the page any more. [RMAP-1, S3.1]
+        // entry is taken away if it maps the page (try_to_unmap_one); the walk ends when an entry
+        // must stay (try_to_unmap_one.5), or when nothing maps the page any more. [RMAP-1, S3.1,
+        // S0.1]
         let (mut at, mut taken) = (0, 0);
         while let Some(place) = self.rmap_at(rmap, page, at, ttu == Ttu::Migration) {
             match place.map_or(Ok(false), |(mm, addr)| self.try_to_unmap_one(page, mm, addr, ttu)) {
@@ -308,7 +311,6 @@ impl World {
             mm.page_table_lock.unlock();
             return Err(Errno::Ebusy);
         }
-        // The entry is cleared first, and only then is it known whether the page was stored to.
         // try_to_unmap_one.3: The entry is cleared, and flushed now or, by reclaim, later; only
         // then is it known whether the page was stored to, and the page becomes dirty if it was.
         // [DATA-1]
@@ -410,8 +412,8 @@ impl World {
         if lockless && !mm.pte(addr).read().is_present() {
             return None;
         }
-        // page_check_address.2: The page-table lock is taken, and the entry read again: does it map
-        // this page? If not, the lock is let go of.
+        // page_check_address.2: The page-table lock is taken, and the entry read under it: does it
+        // map this page? If not, the lock is let go of.
         if !self.has_map_lock() || self.rules().anonmm_walk_lock == AnonmmWalkLock::Lock {
             mm.page_table_lock.lock();
         } else if !mm.page_table_lock.trylock() {
@@ -442,8 +444,9 @@ impl World {
         let Mapping::AnonVma(anon_vma) = self.page_rmapping(page) else { return };
         let retries = RetryLoop::new();
         'again: loop {
-            // rmap_walk.2: The lock of its root is taken, which keeps out vma_adjust and fork on
-            // every VMA of the list. [S3.1, S3.2, S3.6]
+            // rmap_walk.2: The lock of its root is taken. It keeps out vma_adjust, and that fork
+            // links a VMA to the list; that fork copies the entries of VMAs which are on it, it
+            // does not. [S3.1, S3.2, S3.6, S3.15]
             if self.rules().rmap_walk_lock == RmapWalkLock::TrylockRestart {
                 retries.round(|| self.fingerprint());
             }

@@ -31,15 +31,14 @@ impl World {
         if !self.get_swap_device() {
             return VmFault::Minor; // swapoff has been here
         }
-        // do_swap_page.2: The page is brought back and mapped (steps 3 to 16) while the device
-        // cannot go.
+        // do_swap_page.2: The page is brought back and mapped (steps 3 to 16).
         let result = self.swap_in(mm, vma, addr, orig, write);
         // do_swap_page.17: The reference on the device is dropped.
         self.put_swap_device();
         result
     }
 
-    /// The same, while swapoff waits.
+    /// The same, while the caller sees to the device.
     fn swap_in(&self, mm: &Mm, vma: &Vma, addr: Addr, orig: Pte, write: bool) -> VmFault {
         let entry = orig.swap_entry().expect("a swap entry");
         // do_swap_page.3: The page is looked up in the swap cache (find_get_page), without a lock:
@@ -62,7 +61,7 @@ impl World {
                 }
             }
         }
-        // do_swap_page.5: Otherwise it is read into the swap cache (read_swap_cache_async).
+        // do_swap_page.5: If it is not there, it is read into the swap cache (read_swap_cache_async).
         let read = || {
             if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) }
         };
@@ -117,9 +116,9 @@ impl World {
         if stable && !beside {
             self.lets_go(page); // as long as it is locked, nobody makes it volatile
         }
-        // do_swap_page.9: Is it still this slot's page in the swap cache? Reclaim and migration
-        // change that under the page lock only, so from here on the answer stays; if it is no, the
-        // CPU repeats the access. [S3.13]
+        // do_swap_page.9: Unless the page was read beside the swap cache: is it still this slot's
+        // page there? Reclaim and migration change that under the page lock only, so from here on
+        // the answer stays; if it is no, the CPU repeats the access. [S3.13]
         if !beside
             && self.rules().swapin_recheck == SwapinRecheck::EntryAndCache
             && !self.is_cached_as(page, entry)
@@ -130,7 +129,8 @@ impl World {
             return VmFault::Minor;
         }
         // do_swap_page.10: A store will ask whether the faulting process has the only reference:
-        // this CPU's pagevec gives up its own. [S0.3]
+        // this CPU's pagevec gives up its own, unless the page was read beside the swap cache.
+        // [S0.3]
         if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
             self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
@@ -188,10 +188,10 @@ impl World {
     ) -> Pte {
         let entry = orig.swap_entry().expect("a swap entry");
         let own = matches!(orig, Pte::Swap { exclusive: true, .. });
-        // do_swap_page.13: The entry's claim on the slot is dropped (swap_free). For a store, if
-        // only the swap cache and the fault have a reference, or if swap is full, the page leaves
-        // the swap cache, unless another entry holds the slot (try_to_free_swap). [S0.5, S0.6,
-        // SWAP-2]
+        // do_swap_page.13: The entry's claim on the slot is dropped (swap_free). The page then
+        // leaves the swap cache if swap is full, or for a store if only the swap cache and the
+        // fault have a reference; not as long as another entry holds the slot (try_to_free_swap).
+        // [S0.5, S0.6, SWAP-2]
         let counted = self.rules().swapin_mapcount == SwapinMapcount::BeforeDecision;
         let free = || {
             self.swap_free(entry);
@@ -199,8 +199,9 @@ impl World {
                 self.free_swap(page);
             }
         };
-        // do_swap_page.14: Has the process the page for itself? So it is if the entry said so, or
-        // if nobody else has a reference; then a store may go into it at once. [S0.3, S0.4, COW-1]
+        // do_swap_page.14: Has the process the page for itself? So it is if the entry said so, if
+        // the page was read beside the swap cache, or if nobody else has a reference; then a store
+        // may go into it at once. [S0.3, S0.4, COW-1]
         let decide = || {
             let exclusive = self.swapin_is_exclusive(page, own || beside, write);
             if exclusive && self.rules().reuse == Reuse::AnonExclusive {

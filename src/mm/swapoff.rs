@@ -187,8 +187,8 @@ impl World {
         while let Some(entry) = self.find_next_to_unuse(from) {
             from = entry.0 as usize + 1;
             let Some(page) = self.find_get_page(entry) else { continue };
-            // try_to_unuse.5: Under its page lock it leaves the swap cache, if no entry needs it
-            // (try_to_free_swap).
+            // try_to_unuse.5: It is locked, who writes it is waited for, and it leaves the swap
+            // cache if no entry needs it (try_to_free_swap).
             self.page(page).lock.lock();
             self.wait_on_page_writeback(page);
             self.try_to_free_swap(page);
@@ -214,7 +214,9 @@ impl World {
                 // unuse_mm.3: An entry is read without the page-table lock; if it is no swap entry,
                 // the next.
                 let Some(entry) = mm.pte(addr).read().swap_entry() else { continue };
-                // unuse_mm.4: Its page is looked up or read (read_swap_cache_async).
+                // unuse_mm.4: Its page is looked up or read (read_swap_cache_async). If there is
+                // none, and nobody needs the slot any more, the next entry; if the slot is in use,
+                // swapoff fails for want of memory. [FINDING-52]
                 let Some(page) = self.read_swap_cache_async(entry)? else {
                     if self.rules().unused_slot == UnusedSlot::Skip && self.is_slot_in_use(entry) {
                         return Err(Errno::Enomem); // so it thinks
@@ -231,8 +233,8 @@ impl World {
                     // have been quicker.
                     mm.page_table_lock.lock();
                     if mm.pte(addr).read().swap_entry() == Some(entry) {
-                        // unuse_mm.7: The page is mapped there, read-only, and the claim on the
-                        // slot is given up. [COUNT-1, SWAP-1]
+                        // unuse_mm.7: The page is mapped there, read-only, exclusive if the entry
+                        // said so, and the claim on the slot is given up. [COUNT-1, SWAP-1]
                         self.unuse_pte(mm, vma, addr, entry, page);
                     }
                     // unuse_mm.8: The page-table lock is let go of; the page leaves the swap cache
@@ -278,7 +280,7 @@ impl World {
             && (self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock())
         {
             sync::mark(Mark::SWAPOFF_LETS_GO);
-            if self.rules().unuse_activate != UnuseActivate::No {
+            if let UnuseActivate::BeforeUnlock | UnuseActivate::Both = self.rules().unuse_activate {
                 self.activate_page(page);
             }
             self.unlock_page(page);
@@ -384,7 +386,7 @@ impl World {
         }
         self.map_again(mm, vma, addr, Pte::clean(page, false));
         self.swap_free(entry);
-        if self.rules().unuse_activate == UnuseActivate::EveryEntry {
+        if let UnuseActivate::Mapped | UnuseActivate::Both = self.rules().unuse_activate {
             self.activate_page(page);
         }
         note!("{}:{addr} is back from swap", mm.id());

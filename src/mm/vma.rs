@@ -345,8 +345,9 @@ impl World {
             end > next.vm_start.read()
                 || (end < vma.vm_end.read() && next.vm_start.read() == vma.vm_end.read())
         });
-        // vma_adjust.2: The VMA that gains the range is linked to the anon_vmas of the one that
-        // loses it, before a word moves: every walk finds the pages in one of the two. [S3.8]
+        // vma_adjust.2: The VMA that gains the range, if it has no anon_vma, is linked to those of
+        // the one that loses it, before a word moves: every walk finds the pages in one of the two.
+        // [S3.5, S3.8]
         if let Some(next) = adjust_next {
             let (importer, exporter) =
                 if end > next.vm_start.read() { (vma, next) } else { (next, vma) };

@@ -67,9 +67,9 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "S0.3",
-        says: "Whether a write fault may keep a page must not depend on page_count, which anybody \
-               may raise who looks at the page. can_share_swap_page can decide by page_mapcount \
-               and the swap map instead.",
+        says: "Whether a write fault may keep a page must not depend on page_count once pages are \
+               unmapped whose count get_user_pages has raised. can_share_swap_page can decide by \
+               page_mapcount and the swap map instead.",
         source: "document 0, the paragraph on its purpose, and its hunk of can_share_swap_page",
     },
     Claim {
@@ -91,7 +91,7 @@ const CLAIMS: &[Claim] = &[
         id: "S0.6",
         says: "The can_share_swap_page call in the patched do_swap_page never says yes, which \
                costs efficiency and nothing else. To count the mapping before the call would let \
-               it say yes.",
+               it say yes, but may have bad side effects.",
         source: "document 0, the second of its notes",
     },
     Claim {
@@ -392,14 +392,14 @@ const CLAIMS: &[Claim] = &[
         says: "Migration can count the migration PTEs that it makes, and repeat the walk, before \
                it unlocks the page, until as many are restored. That makes up for a walk that has \
                missed some.",
-        source: "not in document 3: the answer to the answer to it, 24 April 2010",
+        source: "not in document 3: the reply to the mail that replies to it, 24 April 2010",
     },
     Claim {
         id: "S3.12",
         says: "If zap_page_range waits where it meets a migration PTE, the anon_vma cannot go \
                away meanwhile, and migration needs no reference to it.",
-        source: "document 3, the quoted suggestion on reference counts; for what zap would wait \
-                 is said in the answer to it",
+        source: "document 3, the quoted suggestion on reference counts, whose author is asked \
+                 there what zap would wait for; he says it in his reply to document 3",
     },
     Claim {
         id: "S3.13",
@@ -428,7 +428,7 @@ const CLAIMS: &[Claim] = &[
         id: "S3.16",
         says: "expand_downwards changes vm_start and vm_pgoff with mmap_sem held for reading, so \
                it must take the lock that walks take.",
-        source: "not in document 3: the answer to it, 23 April 2010",
+        source: "not in document 3: the mail that replies to it, 23 April 2010",
     },
     Claim {
         id: "S4.1",

@@ -244,8 +244,8 @@ eras! {
     /// `page_add_anon_rmap` (`page_map_lock`, `rmap_again`), `__anon_vma_link` (`fork_link`),
     /// `do_anonymous_page` (`new_rmap`), `zap_pte_range` and `unmap_region` (`zap_flush`,
     /// `gather_put`), `expand_stack` (`expand_lock`), `vma_adjust` (`vma_adjust_lock`,
-    /// `vm_end_lock`), `unuse_process` and `try_to_unuse` (`unuse_sem`, `unuse_activate`,
-    /// `try_to_unuse`). Its `page_lock_anon_vma` is written as the arm `until-locked` of
+    /// `vm_end_lock`), `unuse_process` and `try_to_unuse` (`unuse_sem`, `try_to_unuse`), `unuse_pmd`
+    /// (`unuse_activate`). Its `page_lock_anon_vma` is written as the arm `until-locked` of
     /// `lookup_rcu` says, whose text says why that is the same there. Nothing is migrated yet: what
     /// is said of that is 2.6.22's, and no case of this era asks.
     V2_6_11 = "2.6.11";
@@ -258,8 +258,9 @@ eras! {
     /// 2.6.13: what came of document 0. A write fault adds up mapcount and swap count, and
     /// `do_swap_page` takes its steps in an order in which the sum never dips (claim S0.5); so a
     /// page that is held may be unmapped whoever maps it, since its process gets the same one back.
-    /// swapoff makes pages active instead, lest reclaim undo its work (claim S0.10), and
-    /// get_user_pages by force asks the fault whether it copied (claim S4.8).
+    /// swapoff, whose reference keeps nothing mapped any more, makes a page active before it lets go
+    /// of it, too, lest reclaim undo its work (claim S0.10), and get_user_pages by force asks the
+    /// fault whether it copied (claim S4.8).
     ///
     /// Read in 2.6.12.1, in a tree called 2.6.14 whose `rmap.c` is 2.6.15's, and in 2.6.18, since
     /// no 2.6.13 was at hand: `can_share_swap_page` (`reuse`, `exclusive_lock`), `do_swap_page`
@@ -392,8 +393,8 @@ eras! {
     /// 5.9: references decide about reuse again, for who was given a page to read would see, by
     /// mapcounts, what another process stores there later (PIN-2). A device's can be told from
     /// others (5.6), and fork copies what it holds, so that the parent keeps that page (claim
-    /// S0.9). Reclaim flushes once a page and not once an entry (4.3), and swapoff goes address
-    /// space by address space, with no page locked (5.1).
+    /// S0.9). Reclaim flushes once for many pages, here once a page, and not once an entry
+    /// (4.3), and swapoff goes address space by address space, with no page locked (5.1).
     ///
     /// Read in 5.9.1, each choice of this era and those that it has in common with 3.7:
     /// `__put_anon_vma`, `page_get_anon_vma`, `__migration_entry_wait`, `do_wp_page`,
@@ -500,6 +501,7 @@ const RMAP_10: Rules = Rules {
     unmap_check: UnmapCheck::Nothing,
     swap_write: SwapWrite::SecondFault,
     unuse_sem: UnuseSem::Nothing,
+    unuse_activate: UnuseActivate::No,
     mremap_page: MremapPage::RemoveAdd,
     ..V2_6_7
 };
@@ -522,7 +524,7 @@ const V2_6_11: Rules = Rules {
     unmap_check: UnmapCheck::Count,
     swap_free_order: SwapFreeOrder::First,
     exclusive_lock: ExclusiveLock::TreeLock,
-    unuse_activate: UnuseActivate::No,
+    unuse_activate: UnuseActivate::Mapped,
     gup_force: GupForce::Once,
     gather_put: GatherPut::BeforeUnlink,
     ..V2_6_13
@@ -629,7 +631,7 @@ const V2_6_22: Rules = Rules {
     unuse_address: UnuseAddress::Own,
     unuse_copy: UnuseCopy::PageLocked,
     unuse_found: UnuseFound::Masked,
-    unuse_activate: UnuseActivate::EveryEntry,
+    unuse_activate: UnuseActivate::Both,
     try_to_unuse: TryToUnuse::WriteAndDelete,
     swapoff_wait: SwapoffWait::No,
     unuse_recheck: UnuseRecheck::Entry,

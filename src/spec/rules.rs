@@ -1005,15 +1005,19 @@ rules! {
     /// When swapoff makes a page active, so that reclaim does not unmap soon what swapoff has
     /// mapped (claim S0.10).
     unuse_activate: UnuseActivate {
-        /// Never: its reference keeps the page from being unmapped again, where that is a rule
-        /// (2.6.11; since 5.19 again, which has no need of it).
+        /// Never (2.6.6, as the hunk that document 4 changes shows; since 5.19 again, which has no
+        /// need of it).
         No = "no",
+        /// Whenever it has mapped the page somewhere. When it lets go of a page, its reference
+        /// keeps that from being unmapped again (2.6.9 to 2.6.12: read in 2.6.9, 2.6.11 and
+        /// 2.6.12.1).
+        Mapped = "mapped",
         /// Before it lets go of a page that it has mapped in some processes and not yet in others:
         /// half of what 2.6.13 does.
         BeforeUnlock = "before-unlock",
-        /// Then, and whenever it has mapped the page somewhere (2.6.13 to 5.9; read in 2.6.14,
-        /// 2.6.18, 2.6.28, 2.6.33 and 5.9).
-        EveryEntry = "every-entry",
+        /// Both: then, and whenever it has mapped the page somewhere (2.6.13 to 5.9; read in
+        /// 2.6.14, 2.6.18, 2.6.28, 2.6.33 and 5.9).
+        Both = "both",
     }
     /// How swapoff goes about it, and what it does with a page whose slot still has entries when it
     /// has been to every address space (claim S0.10).

@@ -74,7 +74,9 @@ impl Lives {
             }
             _ => {
                 let (life, now) = state(&class, value)?;
-                let change = self.becomes(life, name, now, None);
+                // An entry that nobody has looked at is the nothing of a new page table.
+                let new = (life == "page-table entry").then_some("none");
+                let change = self.becomes(life, name, now, new);
                 if now == "unused" {
                     self.states.remove(name); // who allocates the frame again takes no step for it
                 }

@@ -40,9 +40,18 @@ enum Instr {
     RestartUnless(usize, u64),
     /// If the value is there, go no further.
     EndIf(usize, u64),
+    /// Store to the other word what is in this one.
+    Carry(usize),
+    /// Store to the word that this one names.
+    Follow(usize),
+    /// A barrier of stores, if the value is there.
+    FenceIf(usize, u64),
 }
 
-use Instr::{EndIf, Fence, Lock, RestartUnless, Spin, Store, Swap, TryOrRestart, TrySpin, Unlock};
+use Instr::{
+    Carry, EndIf, Fence, FenceIf, Follow, Lock, RestartUnless, Spin, Store, Swap, TryOrRestart,
+    TrySpin, Unlock,
+};
 
 const LOCKS: usize = 2;
 const WORDS: usize = 2;
@@ -59,7 +68,7 @@ fn random(rng: &mut Rng) -> Program {
             .map(|_| {
                 let [cell, value, other] = [0; 3].map(|_| rng.below(2));
                 let cell = cell as usize;
-                match rng.below(16) {
+                match rng.below(20) {
                     0 => Lock(cell),
                     1 => TryOrRestart(cell),
                     2 => TrySpin(cell),
@@ -68,7 +77,10 @@ fn random(rng: &mut Rng) -> Program {
                     10 => Swap(cell, value),
                     11 => Fence(other == 0),
                     12 => Spin(cell, value),
-                    13 => RestartUnless(cell, value),
+                    13 | 14 => RestartUnless(cell, value),
+                    15 => Carry(cell),
+                    16 => Follow(cell),
+                    17 => FenceIf(cell, value),
                     _ => EndIf(cell, value),
                 }
             })
@@ -169,7 +181,7 @@ impl State {
         let instr = *program[task].get(self.places[task].at)?;
         let mut next = self.clone();
         let place = &mut next.places[task];
-        let full = !matches!(instr, Spin(..) | RestartUnless(..) | EndIf(..));
+        let full = matches!(instr, Lock(_) | TryOrRestart(_) | TrySpin(_) | Swap(..) | Fence(_));
         if full && !self.buffers[task].is_empty() {
             return None;
         }
@@ -192,6 +204,21 @@ impl State {
             RestartUnless(..) => place.restarting = true,
             EndIf(cell, value) if self.seen(task, cell) == value => place.at = program[task].len(),
             EndIf(..) => place.at += 1,
+            Carry(cell) | Follow(cell) => {
+                place.at += 1;
+                let seen = self.seen(task, cell);
+                let (cell, value) = match instr {
+                    Carry(_) => (1 - cell, seen),
+                    _ => (seen as usize, 1 - seen),
+                };
+                next.buffers[task].push(Waiting::Store { cell, value, release: false });
+            }
+            FenceIf(cell, value) => {
+                place.at += 1;
+                if self.seen(task, cell) == value {
+                    next.barrier(task);
+                }
+            }
             Unlock(_) | Store(..) => unreachable!("they take no step"),
         }
         next.settle(program, task);
@@ -383,6 +410,22 @@ impl World {
                     false
                 }
                 RestartUnless(word, value) => self.words[word].load(Relaxed) != value,
+                Carry(word) => {
+                    let seen = self.words[word].load(Relaxed);
+                    self.words[1 - word].store(seen, Relaxed);
+                    false
+                }
+                Follow(word) => {
+                    let seen = self.words[word].load(Relaxed);
+                    self.words[seen as usize].store(1 - seen, Relaxed);
+                    false
+                }
+                FenceIf(word, value) => {
+                    if self.words[word].load(Relaxed) == value {
+                        fence(Release);
+                    }
+                    false
+                }
                 EndIf(word, value) => {
                     if self.words[word].load(Relaxed) == value {
                         at = program.len();
