@@ -369,6 +369,8 @@ impl Core {
     fn settle(&mut self, strategy: &mut dyn Explore, failed: bool) {
         let paused = self.pulse.pause();
         self.trace.settle(failed, self.rules);
+        let (retries, judged, tasks) = self.rounds();
+        retries.wake(judged, tasks);
         if self.memory == Memory::Weak {
             self.order_last_event();
         }
@@ -475,6 +477,7 @@ impl Core {
         let (local, failed) = (self.trace.frame(depth).local, self.trace.frame(depth).failed);
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;
+        task_state.round.look_again();
         task_state.round.repeated(local, depth, op.access, op.access.is_try().then_some(failed));
         task_state.learned.event(op.access, &mut self.fresh);
         self.hold(depth);
@@ -511,6 +514,7 @@ impl Core {
         Retries::reconsider(judged, tasks, &judged.trace.frame(depth).ready);
         if new {
             self.find_enabled();
+            self.let_look_again();
         }
         if self.trace.frame(depth).enabled.is_empty() {
             self.nothing_enabled();
@@ -569,14 +573,13 @@ impl Core {
         let (op, at) = (self.tasks[task].op, self.tasks[task].at);
         let task_state = &mut self.tasks[task];
         task_state.state = TaskState::Local;
+        task_state.round.look_again();
         let local = task_state.round.event(op, depth);
         task_state.learned.event(op.access, &mut self.fresh);
         let owner = self.tasks[task].owner;
         self.trace.push_event((task, owner), op, at, local);
         let frame = self.trace.frame_mut(depth);
         (frame.preemptions, frame.switches) = (preemptions, switches);
-        let (retries, judged, tasks) = self.rounds();
-        retries.wake(judged, tasks);
     }
 
     /// The caller says how the try went. False if that ends the execution.
@@ -635,6 +638,28 @@ impl Core {
         for task in ready.iter().filter(|&task| !self.tasks[task].round.held_back) {
             enabled.insert(task);
         }
+    }
+
+    /// Nobody may go on, but some have gone round with what was not the newest: one day they see
+    /// that, and then it shows whether they go round in vain.
+    fn let_look_again(&mut self) {
+        let depth = self.trace.depth;
+        if self.memory != Memory::Weak || !self.trace.frame(depth).enabled.is_empty() {
+            return;
+        }
+        for task in 0..self.count {
+            if self.trace.frame(depth).ready.contains(task) && self.went_by_old(task) {
+                self.trace.frame_mut(depth).enabled.insert(task);
+            }
+        }
+    }
+
+    /// Whether a task is held back because of a round in which it has read what others had written
+    /// over by then.
+    fn went_by_old(&self, task: usize) -> bool {
+        let Round { held_back, cycle, .. } = self.tasks[task].round;
+        let old = |frame: &Frame| frame.task as usize == task && frame.choice > 0;
+        held_back && self.trace.frames()[cycle.0..cycle.1].iter().any(old)
     }
 
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
@@ -702,13 +727,6 @@ impl Core {
         if self.following {
             return true;
         }
-        if self.memory == Memory::Weak {
-            self.give_up_for(Unfinished::Unavailable(
-                "retry loops are not told from livelocks under Memory::Weak".into(),
-            ));
-            self.aborting = true;
-            return false;
-        }
         if self.by_states {
             self.tasks[self.current].learned.round(local.unwrap_or(fingerprint));
             return true;
@@ -723,7 +741,8 @@ impl Core {
             }
         }
         let says = self.data.any();
-        let ending = Ending { task: self.current, fingerprint, own, says, ready: &ready };
+        let weak = self.memory == Memory::Weak;
+        let ending = Ending { task: self.current, fingerprint, own, says, weak, ready: &ready };
         let judged = Judged { trace: &self.trace, rules: self.rules, fairness: self.fairness };
         let tasks = &mut self.tasks[..self.count];
         let livelock = self.retries.retry(judged, tasks, &self.pending, ending);

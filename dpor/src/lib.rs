@@ -114,7 +114,17 @@
 //! a store could and does not is unfair to it. A store that is made in a cycle belongs to it, and
 //! is held back with those that took part; so is the store of a round that is not to begin. This is
 //! compared with an enumeration of all states of a machine that has store buffers
-//! (`tests/memory/livelock.rs`). Under [`Memory::Weak`] rounds are not told: see [`memory`].
+//! (`tests/memory/livelock.rs`).
+//!
+//! Under [`Memory::Weak`] the state would have in it what each task may still read, and states are
+//! not compared. What is told is a round of one task that left no trace, which is every loop that
+//! only waits: the task is held back. Whatever the round could read, one that reads the same or
+//! something newer may take its place, so nothing is lost. If nobody is left to run, who has read
+//! in his last round what had been written over by then goes round once more and reads the newest:
+//! some day everybody does (Lahav, Namakonov, Oberhauser, Podkopaev and Vafeiadis, OOPSLA 2021). If
+//! that leads nowhere either, it is a livelock. Endings and livelocks of random programs with such
+//! loops agree with RC11's axioms (`tests/memory/awaits.rs`). A loop that changes something in
+//! every round, and never ends, makes an execution with too many steps.
 //!
 //! # Fewest preemptions
 //!

@@ -55,6 +55,8 @@ pub(crate) struct Ending<'a> {
     pub(crate) own: u64,
     /// Whether the program says who changes what locks protect.
     pub(crate) says: bool,
+    /// Whether what a task may still read is part of the state, and not told.
+    pub(crate) weak: bool,
     /// Who could run.
     pub(crate) ready: &'a TaskSet,
 }
@@ -94,7 +96,7 @@ impl Retries {
         pending: &[Pending],
         ending: Ending<'_>,
     ) -> Option<Range<usize>> {
-        let Ending { task: current, fingerprint, own, says, ready } = ending;
+        let Ending { task: current, fingerprint, own, says, weak, ready } = ending;
         let depth = judged.trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
@@ -122,7 +124,8 @@ impl Retries {
         }
         let index = self.used;
         self.used += 1;
-        if let Some(earlier) = (0..index).rev().find(|&earlier| self.same_state(earlier, index)) {
+        let same = |&earlier: &usize| !weak && self.same_state(earlier, index);
+        if let Some(earlier) = (0..index).rev().find(same) {
             let cycle = self.entries[earlier].depth..depth;
             self.moved.clear();
             for event in &judged.trace.frames()[cycle.clone()] {
@@ -144,10 +147,11 @@ impl Retries {
         {
             let cycle = last.depth..depth;
             // If going round may be a livelock already, let it happen once more, so that it shows.
-            let unfair = ready.iter().any(|task| {
-                !tasks[task].round.held_back
-                    && undisturbed(judged, &cycle, Some(current), &tasks[task])
-            });
+            let unfair = weak
+                || ready.iter().any(|task| {
+                    !tasks[task].round.held_back
+                        && undisturbed(judged, &cycle, Some(current), &tasks[task])
+                });
             if unfair && left_no_trace(judged, last, &self.entries[index], Between::InThisOrder) {
                 tasks[current].round.hold_back(&cycle, true);
             }
@@ -206,10 +210,13 @@ impl Retries {
             if !task.round.held_back || index == event.task as usize {
                 continue;
             }
+            // Of a round of its own, what others have done meanwhile is no part.
             let (start, end) = task.round.cycle;
-            let class = event.op.access.class(false);
+            let (alone, whose) = (task.round.alone, task.whose(index));
             task.round.held_back = !judged.trace.frames()[start..end].iter().any(|other| {
-                other.op.object == event.op.object && judged.rules.dependent(other.class, class)
+                other.op.object == event.op.object
+                    && (!alone || other.whose() == whose)
+                    && judged.rules.dependent(other.class, event.class)
             });
         }
     }
@@ -225,13 +232,18 @@ impl Retries {
                 held().any(|(going, Task { round, .. })| {
                     let cycle = round.cycle.0..round.cycle.1;
                     let class = tasks[task].op.access.class(false);
+                    // Before that, it could run because somebody else had done less by then.
                     let changes = |event: &Frame| {
-                        event.op.object == tasks[task].op.object
+                        event.whose() == going
+                            && event.class != Class::Reader
+                            && event.op.object == tasks[task].op.object
                             && judged.rules.dependent(event.class, class)
                     };
                     let events = &judged.trace.frames()[cycle];
-                    events.iter().any(|event| event.whose() == going && changes(event))
-                        && events.iter().any(|event| event.ready.contains(task))
+                    let changed = events.iter().position(changes);
+                    changed.is_some_and(|first| {
+                        events[first + 1..].iter().any(|event| event.ready.contains(task))
+                    })
                 })
             })
     }

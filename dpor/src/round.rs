@@ -43,6 +43,8 @@ pub(crate) struct Round {
     pub(crate) alone: bool,
     /// Whether to let it go on.
     pub(crate) reconsidered: bool,
+    /// In this round it sees what is newest.
+    pub(crate) newest: bool,
 }
 
 pub(crate) fn mix(hash: u64, value: u64) -> u64 {
@@ -100,6 +102,7 @@ impl Round {
     pub(crate) fn begin(&mut self, fingerprint: u64) {
         self.local = mix(0x7265_7472_7900, fingerprint);
         self.unobserved = None;
+        self.newest = false;
     }
 
     pub(crate) fn take_changed(&mut self) -> bool {
@@ -110,6 +113,13 @@ impl Round {
         self.held_back = true;
         self.cycle = (cycle.start, cycle.end);
         self.alone = alone;
+    }
+
+    /// The task goes on. If it was held back, that is to see what it has not seen yet.
+    pub(crate) fn look_again(&mut self) {
+        if std::mem::take(&mut self.held_back) {
+            self.newest = true;
+        }
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {

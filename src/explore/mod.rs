@@ -404,8 +404,8 @@ impl<'o> Exploration<'o> {
         })
     }
 
-    /// An execution went on and on, and under RC11 nobody tells which loops go round in vain. What is
-    /// violated where memory is sequentially consistent is violated under every memory model, since
+    /// An execution went on and on: under RC11 loops that change something are not known to go round
+    /// in vain. What is violated where memory is sequentially consistent is violated under every memory model, since
     /// each allows those executions too.
     fn goes_on(&self, explored: &Explored) -> Option<Outcome> {
         if !explored.too_long

@@ -71,6 +71,7 @@ impl Core {
     pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
         let event = self.trace.depth - 1;
         debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
+        let of = if self.tasks[self.current].round.newest { 1 } else { of };
         let known = self.trace.depth <= self.trace.repeated;
         let picked = match of {
             1 => Some(0),

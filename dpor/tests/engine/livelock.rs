@@ -656,6 +656,22 @@ fn found_before() {
     }
 }
 
+/// Somebody could have run when a round began that ends in vain, and can no more when it ends.
+#[test]
+fn who_could_run_when_a_round_began() {
+    use Instr::{Lock, TryOrRestart, Write};
+    for program in [
+        vec![vec![TryOrRestart(0)], vec![Lock(0), Write(1, 0)], vec![Lock(0), Write(1, 1)]],
+        vec![vec![Lock(0), Write(1, 0)], vec![TryOrRestart(0)], vec![Lock(0), Write(1, 1)]],
+        vec![vec![Lock(0), Write(1, 0)], vec![Lock(0), Write(1, 1)], vec![TryOrRestart(0)]],
+    ] {
+        for fairness in [Fairness::Weak, Fairness::Strong] {
+            let found = check(&program, fairness);
+            assert!(matches!(found, Ok(Some((_, true)))), "{program:?} {fairness:?}: {found:?}");
+        }
+    }
+}
+
 #[test]
 fn random_retry_loops() {
     compare(Fairness::Weak);

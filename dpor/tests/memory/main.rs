@@ -1,6 +1,7 @@
 //! The memory models against what shares nothing with the engine: a machine with store buffers, the
 //! axioms of RC11 as relations, and what herd7 says of the same programs.
 
+mod awaits;
 mod axioms;
 mod buffers;
 mod divided;

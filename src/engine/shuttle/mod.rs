@@ -73,9 +73,7 @@ pub fn fence(order: Ordering) {
 }
 
 pub fn round(which: u64, state: impl FnOnce() -> u64) {
-    // Where loads may be stale, nobody tells a livelock: a loop that has no end makes an execution
-    // that is too long.
-    if exec::is_on_cpu() && memory::model() != Memory::Weak {
+    if exec::is_on_cpu() {
         exec::switching(|| dpor::round(which, state));
     }
 }

@@ -118,9 +118,9 @@
 //! # Limits
 //!
 //! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only: a store under way is
-//! no part of what it knows of the state. [`round`](crate::round) and [`retry`](crate::retry) are
-//! not under [`Memory::Weak`]: there the state has in it what each task could still read, and that
-//! is not compared. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go
+//! no part of what it knows of the state. Under [`Memory::Weak`] only those loops are told to go
+//! round in vain in which a task just waits; of others, an execution with too many steps ends the
+//! exploration. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go
 //! through outcomes, so it is not begun under [`Memory::Weak`] either. All of these say so
 //! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). Under the others a store that
 //! goes to memory is no switch, and one that is overtaken counts as a preemption. A loop that waits until a load
