@@ -1,5 +1,6 @@
 //! The trace of a violating execution: recorded only when it is run again to be shown.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::path::Path;
@@ -26,6 +27,8 @@ pub struct Trace {
     /// Calls that have not done anything yet, by CPU: a function shows in the order of its first
     /// step, not of its call.
     calls: Vec<Vec<Step>>,
+    /// Where each CPU stands in a queue: before which step it joined that, and when.
+    joined: Vec<Option<(usize, usize)>>,
     /// The state when the CPUs start, and now.
     start: BTreeMap<String, String>,
     state: BTreeMap<String, String>,
@@ -34,7 +37,12 @@ pub struct Trace {
 
 impl Trace {
     pub(crate) fn new(cpus: usize) -> Self {
-        Self { depth: vec![0; cpus], calls: vec![Vec::new(); cpus], ..Self::default() }
+        Self {
+            depth: vec![0; cpus],
+            calls: vec![Vec::new(); cpus],
+            joined: vec![None; cpus],
+            ..Self::default()
+        }
     }
 
     /// The state when the CPUs start, and the recorded steps.
@@ -102,6 +110,9 @@ impl Trace {
             return;
         }
         step.now = self.changes();
+        if matches!(kind, StepKind::Lock | StepKind::LockShared) {
+            self.joined[cpu] = None;
+        }
         self.steps.append(&mut self.calls[cpu]);
         self.steps.push(step);
         self.taken.resize(self.steps.len(), taken);
@@ -128,8 +139,8 @@ impl Trace {
         }
     }
 
-    /// Of a deadlock, what each CPU of the circle waits for: the one that closes it first, since it
-    /// is the one that runs.
+    /// Of a deadlock, what each CPU of the circle waits for: where it joined a queue, else at the
+    /// end. There the one that closes the circle comes first, since it is the one that runs.
     pub(crate) fn violation(
         &mut self,
         taken: usize,
@@ -137,13 +148,17 @@ impl Trace {
         violation: &Violation,
         at: &Location<'_>,
     ) {
-        for (n, wait) in violation.cycle.iter().enumerate() {
+        let mut waits: Vec<_> = violation.cycle.iter().enumerate().collect();
+        // What is put in before other rows moves those: the latest first.
+        waits.sort_by_key(|(_, wait)| Reverse(self.joined[wait.cpu].unwrap_or((usize::MAX, 0))));
+        for (n, wait) in waits {
             let next = &violation.cycle[(n + 1) % violation.cycle.len()];
             let whose = match (next.cpu == wait.cpu, next.queued) {
                 (true, _) => "itself".to_owned(),
                 (false, true) => format!("CPU{}, which is before it in the queue", next.cpu),
                 (false, false) => format!("CPU{}", next.cpu),
             };
+            let (joined, end) = (self.joined[wait.cpu], self.steps.len());
             self.push(
                 taken,
                 wait.cpu,
@@ -152,6 +167,12 @@ impl Trace {
                 format!("{} waits for {whose}", wait.call()),
                 wait.at,
             );
+            if let Some((place, then)) = joined {
+                let rows = self.steps.len() - end;
+                self.steps[place..].rotate_right(rows);
+                self.taken[end..].fill(then);
+                self.taken[place..].rotate_right(rows);
+            }
         }
         if !violation.cycle.is_empty() {
             return;
@@ -247,6 +268,21 @@ pub(crate) fn arrives(at: &'static Location<'static>, name: Name, what: impl FnO
             && exec.running()
         {
             trace.lock().arrived(exec.announced(), exec::cpu(), name, &what(), at);
+        }
+    });
+}
+
+/// The current CPU has joined a queue: if nothing lets it out again, it waits from here on.
+pub(crate) fn queues() {
+    exec::with(|exec| {
+        if let Some(trace) = &exec.trace
+            && exec.running()
+        {
+            let mut trace = trace.lock();
+            let here = (trace.steps.len(), exec.announced());
+            if let Some(joined) = trace.joined.get_mut(exec::cpu()) {
+                *joined = Some(here);
+            }
         }
     });
 }

@@ -11,7 +11,7 @@ use crate::exec;
 use crate::exec::lockdep::{self, LockKind, Mode};
 use crate::exec::name::Name;
 use crate::exec::told;
-use crate::exec::trace::event;
+use crate::exec::trace::{self, event};
 use crate::spec::Clause;
 use witness::StepKind;
 
@@ -76,6 +76,7 @@ impl RwSem {
             state.queue.push_back((exec::cpu(), writes));
             lockdep::queued(self.id);
         });
+        trace::queues();
     }
 
     /// Sleeps until it may read.

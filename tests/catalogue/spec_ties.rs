@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use lockwalk::spec::{Claim, Rules, Topic};
 use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::{
-    Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, matrix, races,
+    Clause, Documented, Era, Mark, Method, Options, Outcome, Protocol, Race, Witness, matrix, races,
 };
 
 use super::common::{self, Case};
@@ -475,12 +475,17 @@ fn seen(claim: &Claim) -> String {
         return format!("{none}{others}.");
     };
     let style = Style { hide_source: true, detail: Detail::Brief, ..Style::default() };
-    let (clause, file) = (&witness.clause, verdicts::file(witness));
+    let Witness { race, protocol, clause, .. } = witness;
+    let file = verdicts::file(witness);
+    // One file stands for all protocols that go the same way.
+    let told = file.rsplit('/').next().and_then(|name| name.strip_suffix(".txt"));
+    let same = match told.filter(|told| told != protocol) {
+        Some(other) => format!("the same under {other}: "),
+        None => String::new(),
+    };
     format!(
-        "{clause} in {} under {} ([all of \
+        "{clause} in {race} under {protocol} ({same}[all of \
          it]({file})):\n\n```text\n{}```\n",
-        witness.race,
-        witness.protocol,
         render::rows(witness, 96, style)
     )
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use lockwalk::witness::StepKind;
 use lockwalk::witness::render::{self, Style};
 use lockwalk::{Documented, Method, Options, Outcome, Schedule, Witness};
 
@@ -53,6 +54,34 @@ fn every_verdict_is_the_documented_one() {
     };
     golden("verdicts", &common::cases().iter().map(whole).collect::<String>());
     stand(&TOLD.files);
+}
+
+/// Who goes through the rows of a deadlock one after the other has to come to it, too: whoever is
+/// ahead in a queue stands in it before those that wait behind.
+#[test]
+fn who_waits_stands_in_the_queue_before_those_behind() {
+    let mut queues = 0;
+    for witness in EXPLORED.iter().filter_map(|(_, outcome)| outcome.witness.as_ref()) {
+        for (row, step) in witness.steps.iter().enumerate() {
+            let ahead = step.text.split_once(" waits for CPU").and_then(|(_, whom)| {
+                whom.strip_suffix(", which is before it in the queue")?.parse::<usize>().ok()
+            });
+            let Some(ahead) = ahead else { continue };
+            queues += 1;
+            let waits = |before: &lockwalk::witness::Step| {
+                before.cpu == ahead
+                    && before.kind == StepKind::Blocked
+                    && before.object == step.object
+            };
+            let (race, protocol) = (&witness.race, &witness.protocol);
+            assert!(
+                witness.steps[..row].iter().any(waits),
+                "{race} under {protocol}, row {}: CPU{ahead} is not in the queue yet",
+                row + 1
+            );
+        }
+    }
+    assert!(queues > 0, "no deadlock of the catalogue has a queue");
 }
 
 /// The files of `witnesses/`, with their text, and in which of them a race under a protocol is

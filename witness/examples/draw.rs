@@ -26,6 +26,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             72,
             Style { detail: Detail::FromFirstSwitch, hide_source: true, ..Style::default() },
         ),
+        Some("brief") => render::rows(
+            &witness,
+            96,
+            Style { detail: Detail::Brief, hide_source: true, ..Style::default() },
+        ),
         Some("full") => render::text(&witness, 100, full),
         Some("color") => render::text(&witness, 100, Style { color: true, ..full }),
         Some("page") => page(&witness),
@@ -33,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("mermaid") => render::mermaid(&witness, Detail::Window),
         Some(other) => {
             return Err(format!(
-                "{other}: not one of text, mail, switch, full, color, page, svg, mermaid"
+                "{other}: not one of text, mail, switch, brief, full, color, page, svg, mermaid"
             )
             .into());
         }

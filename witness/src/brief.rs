@@ -1,13 +1,19 @@
 //! The few steps of a witness that decide it: what a document would show of it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use crate::story::{self, racing};
 use crate::{Ending, StepKind, Witness};
 
+/// What keeps books of who has a reference to something, or maps it.
+const COUNTS: [&str; 4] = ["count", "mapcount", "mm_users", "refcount"];
+/// And of whether a page is on a list.
+const LIST: &str = "lru";
+
 /// Of the `story`, at most `most` steps: the violation, what it is about, where the CPUs switch,
 /// what they do to each other, in which call that is, and what is held meanwhile; of what weighs
-/// the same, what is seldom touched, and the later.
+/// the same, what is seldom touched, and the later. A step comes with the call around it.
 pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usize> {
     let weighing = Weighing::new(witness, story);
     let mut weights: Vec<_> = (0..story.len()).map(|at| weighing.weight(at)).collect();
@@ -21,29 +27,44 @@ pub(crate) fn brief(witness: &Witness, story: &[usize], most: usize) -> Vec<usiz
             weights[call] = weights[call].max(6);
         }
     }
-    let touched = |at: usize| match witness.steps[story[at]].object.as_str() {
-        "" => 1,
-        object => story.iter().filter(|&&row| witness.steps[row].object == object).count(),
+    // What the state tells, and for longer than a moment, comes before what it does not.
+    let rank = |at: usize| {
+        let step = &witness.steps[story[at]];
+        let stores = step.kind == StepKind::Store;
+        let touches = |row: &&usize| {
+            let other = &witness.steps[**row];
+            other.object == step.object && (!stores || other.kind == StepKind::Store)
+        };
+        let touched = if step.object.is_empty() { 1 } else { story.iter().filter(touches).count() };
+        (stores && (step.now.is_empty() || weighing.is_stored_again(at)), touched)
     };
     let mut by_weight: Vec<_> =
         weights.iter().copied().enumerate().filter(|&(_, weight)| weight > 0).collect();
-    by_weight.sort_by_cached_key(|&(at, weight)| (Reverse(weight), touched(at), Reverse(at)));
-    by_weight.truncate(most);
-    let mut rows: Vec<_> = by_weight.into_iter().map(|(at, _)| story[at]).collect();
-    rows.sort_unstable();
-    rows
+    by_weight.sort_by_cached_key(|&(at, weight)| (Reverse(weight), rank(at), Reverse(at)));
+    let mut chosen = BTreeSet::new();
+    for (at, _) in by_weight {
+        if chosen.len() == most {
+            break;
+        }
+        let is_call = witness.steps[story[at]].kind == StepKind::Call;
+        let call = call_of(witness, story, at).filter(|_| !is_call);
+        let with: BTreeSet<_> = call.into_iter().chain([at]).collect();
+        if chosen.union(&with).count() <= most {
+            chosen.extend(with);
+        }
+    }
+    chosen.into_iter().map(|at| story[at]).collect()
 }
 
-/// Makes `rows` stand for all. Few of the calls around a step are among them: it stands inside the
-/// one that is shown before it, or in none. And a step says what it does, nothing of what is true
-/// then.
+/// Makes `rows` stand for all: a step stands inside the calls that are among them, and says what it
+/// does, nothing of what is true then.
 pub(crate) fn only(witness: &mut Witness, rows: &[usize]) {
-    let of = |row: usize| {
-        rows.iter().rev().copied().find(|&before| before < row && contains(witness, before, row))
-    };
-    let depths: Vec<_> = (0..witness.steps.len()).map(|row| u8::from(of(row).is_some())).collect();
-    for (step, depth) in witness.steps.iter_mut().zip(depths) {
-        (step.depth, step.now) = (depth, Vec::new());
+    let around =
+        |row| rows.iter().filter(|&&call| call < row && contains(witness, call, row)).count();
+    let depths: Vec<_> = rows.iter().map(|&row| around(row)).collect();
+    for (&row, depth) in rows.iter().zip(depths) {
+        let step = &mut witness.steps[row];
+        (step.depth, step.now) = (u8::try_from(depth).unwrap_or(u8::MAX), Vec::new());
     }
 }
 
@@ -54,6 +75,8 @@ struct Weighing<'w> {
     raced: Vec<bool>,
     holds: Vec<story::Hold>,
     alone: bool,
+    /// What the steps that the violation speaks of are a part of.
+    subjects: Vec<&'w str>,
 }
 
 impl<'w> Weighing<'w> {
@@ -69,12 +92,21 @@ impl<'w> Weighing<'w> {
             .enumerate()
             .filter(|(_, step)| step.kind == StepKind::Store && !step.object.is_empty())
         {
-            raced[row] |= steps
-                .iter()
-                .any(|s| s.kind == StepKind::Load && s.object == step.object && s.cpu != step.cpu);
+            raced[row] |= is_read_elsewhere(steps, step);
         }
         let alone = steps.iter().all(|step| step.cpu == steps[0].cpu);
-        Self { witness, story, raced, holds: story::holds(witness), alone }
+        let mut weighing = Self {
+            witness,
+            story,
+            raced,
+            holds: story::holds(witness),
+            alone,
+            subjects: Vec::new(),
+        };
+        let about = steps.iter().enumerate().filter(|&(row, _)| weighing.is_about(row));
+        weighing.subjects =
+            about.filter_map(|(_, step)| Some(step.object.split_once('.')?.0)).collect();
+        weighing
     }
 
     fn weight(&self, at: usize) -> u8 {
@@ -91,31 +123,98 @@ impl<'w> Weighing<'w> {
             StepKind::Lock | StepKind::LockShared | StepKind::TryLock if self.in_the_cycle(row) => {
                 8
             }
+            StepKind::Call if call_of(self.witness, self.story, at).is_none() => 4,
             StepKind::Call | StepKind::Return => u8::from(at_a_switch),
             StepKind::Store | StepKind::Note if self.is_about(row) => 7,
+            StepKind::Store if self.is_in_the_books(row, at_a_switch) => 0,
+            StepKind::Store if self.maps_what_is_loaded(row) && !self.is_stored_again(at) => 6,
             _ if at_a_switch && (raced || self.is_about(row)) => 6,
-            StepKind::Store if raced || self.alone => 5,
+            StepKind::Load if self.is_looked_at_again(row) => 0,
+            StepKind::Store if raced || self.alone || self.is_put_somewhere(row) => {
+                let read = !self.is_of(row, &[LIST]) && is_read_elsewhere(steps, step);
+                4 + u8::from(!step.now.is_empty() || read)
+            }
             StepKind::Note => 4,
             _ if raced || at_a_switch => 4,
             StepKind::Lock | StepKind::LockShared | StepKind::TryLock | StepKind::RcuLock => {
                 3 * u8::from(self.is_held_beyond(row))
             }
-            StepKind::Store => 2,
+            StepKind::Store => 2 + u8::from(!step.now.is_empty()),
             _ => 0,
         }
     }
 
-    /// Does the violation speak of what the step is about? A note has no object: one of its words
-    /// stands there.
+    /// Does it put somewhere what the violation is about?
+    fn is_put_somewhere(&self, row: usize) -> bool {
+        let put = self.witness.steps[row].text.split_once(" := ");
+        let what = put.and_then(|(_, what)| what.split(' ').next());
+        what.is_some_and(|what| self.subjects.contains(&what))
+    }
+
+    /// Does the CPU find the same once more, before another one takes a step?
+    fn is_looked_at_again(&self, row: usize) -> bool {
+        let (steps, step) = (&self.witness.steps, &self.witness.steps[row]);
+        steps[row + 1..]
+            .iter()
+            .take_while(|other| other.cpu == step.cpu)
+            .any(|other| other.kind == step.kind && other.text == step.text)
+    }
+
+    /// Does the CPU store there again, in the same call and before another CPU takes a step?
+    fn is_stored_again(&self, at: usize) -> bool {
+        let (steps, object) = (&self.witness.steps, &self.witness.steps[self.story[at]].object);
+        let call = |at| call_of(self.witness, self.story, at);
+        let again = (at + 1..self.story.len())
+            .take_while(|&other| steps[self.story[other]].cpu == steps[self.story[at]].cpu)
+            .find(|&other| {
+                let other = &steps[self.story[other]];
+                other.kind == StepKind::Store && other.object == *object
+            });
+        again.is_some_and(|again| call(again) == call(at))
+    }
+
+    /// Is it to the entry through which the load goes that the violation is about?
+    fn maps_what_is_loaded(&self, row: usize) -> bool {
+        let words: Vec<_> = self.witness.what.split([' ', ',']).collect();
+        let [mm, "loads", _, "from", address, ..] = words[..] else { return false };
+        self.witness.steps[row].object == format!("pte[{mm}:{address}]")
+    }
+
+    /// Is it to a word of one of these names?
+    fn is_of(&self, row: usize, names: &[&str]) -> bool {
+        let word = self.witness.steps[row].object.rsplit_once('.');
+        word.is_some_and(|(_, word)| names.contains(&word))
+    }
+
+    /// Is it a change in the books that no other CPU looks at, before the next one or after the
+    /// last? Where the CPUs switch, only that of a list is.
+    fn is_in_the_books(&self, row: usize, at_a_switch: bool) -> bool {
+        let (steps, step) = (&self.witness.steps, &self.witness.steps[row]);
+        let same = |other: &&crate::Step| other.object == step.object;
+        let looks = |other: Option<&crate::Step>| {
+            other.is_some_and(|other| other.kind == StepKind::Load && other.cpu != step.cpu)
+        };
+        (self.is_of(row, &[LIST]) || self.is_of(row, &COUNTS) && !at_a_switch)
+            && !looks(steps[..row].iter().rfind(same))
+            && !looks(steps[row + 1..].iter().find(same))
+    }
+
+    /// Does the violation speak of what the step is about, or of what it leaves there? A note has
+    /// no object: one of its words stands there.
     fn is_about(&self, row: usize) -> bool {
         let step = &self.witness.steps[row];
         let words = || self.witness.what.split(|c: char| c.is_whitespace() || c == ',');
         match step.kind {
             StepKind::Note => words().any(|word| {
                 word.contains(|c: char| c.is_ascii_digit())
+                    && word.contains(|c: char| c.is_alphabetic())
                     && step.text.split(' ').any(|own| own == word)
             }),
-            _ => !step.object.is_empty() && words().any(|word| word == step.object),
+            _ => {
+                let content = step.text.split_once(".content := ").map(|(_, content)| content);
+                !step.object.is_empty() && words().any(|word| word == step.object)
+                    || content.is_some_and(|content| words().any(|word| word == content))
+            }
         }
     }
 
@@ -135,6 +234,11 @@ impl<'w> Weighing<'w> {
             self.witness.steps[hold.steps.clone()].iter().any(|step| step.cpu != cpu)
         })
     }
+}
+
+/// Does another CPU ever look at what the step stores to?
+fn is_read_elsewhere(steps: &[crate::Step], step: &crate::Step) -> bool {
+    steps.iter().any(|s| s.kind == StepKind::Load && s.object == step.object && s.cpu != step.cpu)
 }
 
 /// The call around a step, as a place in the `story`.
@@ -205,6 +309,64 @@ mod tests {
         let story: Vec<_> = (0..witness.steps.len()).collect();
         let rows = brief(&witness, &story, 5);
         assert!(rows.len() == 5 && rows.contains(&3) && rows.contains(&41), "{rows:?}");
+    }
+
+    fn all_of(steps: Vec<Step>, most: usize) -> Vec<usize> {
+        let witness = witness(steps, Ending::Violation);
+        let story: Vec<_> = (0..witness.steps.len()).collect();
+        brief(&witness, &story, most)
+    }
+
+    #[test]
+    fn a_step_comes_with_the_call_around_it() {
+        use StepKind::{Call, Note, Store, Violation};
+        let mut steps = vec![step(0, Call, ""), step(0, Store, "a"), step(0, Store, "x")];
+        steps.extend((0..20).map(|_| step(0, Note, "")));
+        steps.iter_mut().skip(1).for_each(|step| step.depth = 1);
+        steps.extend([step(1, Call, ""), step(1, Violation, "DATA-1")]);
+        steps[24].depth = 1;
+        assert_eq!(all_of(steps.clone(), 4), [0, 2, 23, 24]);
+        // The violation does without, if there is no room.
+        assert_eq!(all_of(steps, 2), [23, 24]);
+    }
+
+    /// Nobody looks at the first change, CPU1 at the second.
+    #[test]
+    fn of_the_books_is_shown_what_another_cpu_looks_at() {
+        use StepKind::{Load, Store, Violation};
+        let steps = vec![
+            step(0, Store, "page.count"),
+            step(0, Store, "page.count"),
+            step(0, Store, "page.lru"),
+            step(0, Store, "pte"),
+            step(1, Load, "page.count"),
+            step(1, Violation, "DATA-1"),
+        ];
+        assert_eq!(all_of(steps, 15), [1, 3, 4, 5]);
+    }
+
+    /// What is loaded is 8, and not 7; in page P it comes to be where it is looked for.
+    #[test]
+    fn the_way_of_the_content_stays() {
+        use StepKind::{Note, Store, Violation};
+        let says = |object: &str, value: &str| Step {
+            text: format!("{object} := {value}"),
+            ..step(0, Store, object)
+        };
+        let mut steps = vec![
+            says("pte[mm0:1]", "none"),
+            says("pte[mm0:1]", "swap(0)"),
+            says("cache", "P"),
+            says("P.content", "8"),
+            says("Q.content", "5"),
+        ];
+        steps[2].now.push("cache = P".into());
+        steps.extend((0..20).map(|_| step(0, Note, "")));
+        steps.push(step(1, Violation, "DATA-1"));
+        let mut witness = witness(steps, Ending::Violation);
+        witness.what = "mm0 loads 8 from 1, where it should find 7".into();
+        let story: Vec<_> = (0..witness.steps.len()).collect();
+        assert_eq!(brief(&witness, &story, 4), [1, 2, 3, 25]);
     }
 
     #[test]

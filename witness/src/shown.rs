@@ -1,7 +1,7 @@
 //! Which steps of a witness are shown, and what is said of the others.
 
 use crate::brief::brief;
-use crate::story::{plural, story, window};
+use crate::story::{self, plural, story, window};
 use crate::{Ending, Witness};
 
 /// So many rows at most are brief.
@@ -38,6 +38,8 @@ pub(crate) struct Shown {
     pub(crate) folded: usize,
     /// And most are.
     pub(crate) brief: bool,
+    /// What is brief, and goes wrong for what was so before any step: what that was.
+    pub(crate) at_the_start: Vec<String>,
 }
 
 impl Shown {
@@ -68,7 +70,20 @@ impl Shown {
             folded: story.len() - rows.len(),
             rows,
             brief: detail == Detail::Brief,
+            at_the_start: match detail {
+                Detail::Brief => story::at_the_start(witness),
+                _ => Vec::new(),
+            },
         }
+    }
+
+    /// The lanes to draw: where it is brief, no empty one.
+    pub(crate) fn lanes(&self, witness: &Witness) -> Vec<usize> {
+        let used = |lane: &usize| {
+            self.rows.iter().any(|&row| story::lane(witness, witness.steps[row].cpu) == *lane)
+        };
+        let all = 0..story::heads(witness).len();
+        if self.brief && !self.rows.is_empty() { all.filter(used).collect() } else { all.collect() }
     }
 
     /// What is left out, and how to see it, in one sentence; nothing if nothing is.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::{Ending, Step, StepKind, Wait, Witness};
+use crate::{Ending, Fact, Step, StepKind, Wait, Witness};
 
 /// The span of steps over which a CPU holds a lock or is in an RCU read section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,13 +101,15 @@ fn matters_beyond(
     turn: &[usize],
     row: usize,
 ) -> bool {
-    use StepKind::{Load, Lock, LockShared, RcuLock, Store, TryLock, TryLockFailed, Violation};
+    use StepKind::{
+        Blocked, Load, Lock, LockShared, RcuLock, Store, TryLock, TryLockFailed, Violation,
+    };
     let (step, end) = (&witness.steps[row], turn[turn.len() - 1]);
     match step.kind {
         Lock | LockShared | TryLock | RcuLock => {
             holds.iter().any(|hold| hold.steps.start == row && hold.steps.end > end)
         }
-        TryLockFailed | Violation => true,
+        TryLockFailed | Violation | Blocked => true,
         Load => stale[row],
         Store if !step.object.is_empty() => {
             let same =
@@ -158,6 +160,29 @@ pub(crate) fn violating(witness: &Witness) -> Option<usize> {
         .iter()
         .rposition(|s| s.kind == StepKind::Violation && s.text.starts_with(&witness.clause));
     marked.or(witness.steps.len().checked_sub(1))
+}
+
+/// What the violation is about, if it was so before any step, and stayed so; and where the object
+/// lies that it is a part of.
+pub(crate) fn at_the_start(witness: &Witness) -> Vec<String> {
+    let stays = |fact: &&Fact| {
+        let changes =
+            |now: &String| now.strip_prefix(&*fact.name).is_some_and(|then| then.starts_with(' '));
+        let touches = |step: &Step| step.kind == StepKind::Store && step.object == fact.name;
+        !witness.steps.iter().any(|step| touches(step) || step.now.iter().any(changes))
+    };
+    let stay: Vec<_> = witness.start.iter().filter(stays).collect();
+    let mut words = witness.what.split(|c: char| c.is_whitespace() || c == ',');
+    let Some(about) = words.find_map(|word| stay.iter().find(|fact| fact.name == word)) else {
+        return Vec::new();
+    };
+    let object = about.name.split_once('.').map(|(object, _)| object);
+    let places = stay.iter().filter(|fact| Some(&*fact.value) == object);
+    [about]
+        .into_iter()
+        .chain(places)
+        .map(|fact| format!("{} = {}", fact.name, fact.value))
+        .collect()
 }
 
 /// What stands between the last step and what is found then.
@@ -378,7 +403,7 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::shown::{Detail, Shown};
-    use crate::{Found, Held};
+    use crate::{Found, Held, render};
 
     fn step(cpu: usize, kind: StepKind, object: &str) -> Step {
         let (text, at) = (String::new(), String::new());
@@ -469,6 +494,35 @@ mod tests {
             )
         );
         assert_eq!((of(Detail::Story).rows.len(), of(Detail::Story).left_out()), (long, None));
+    }
+
+    /// CPU1 takes no step, and that P.mapping is NULL nobody has brought about.
+    #[test]
+    fn what_was_so_before_any_step_is_said() {
+        use StepKind::{Call, Store, Violation};
+        let mut witness =
+            witness(vec![step(0, Call, ""), step(0, Store, "P.count"), step(0, Violation, "")]);
+        witness.what = "P.mapping is NULL, and P.count is 2".into();
+        witness.cpus = vec!["migration".into(), "load".into()];
+        let fact = |name: &str, value: &str| Fact { name: name.into(), value: value.into() };
+        witness.start = vec![
+            fact("P.count", "1"),
+            fact("P.index", "1"),
+            fact("P.mapping", "NULL"),
+            fact("swapcache", "P"),
+        ];
+        let shown = Shown::new(&witness, Detail::Brief);
+        assert_eq!(shown.at_the_start, ["P.mapping = NULL", "swapcache = P"]);
+        assert_eq!(shown.lanes(&witness), [0]);
+        let style = render::Style { detail: Detail::Brief, ..render::Style::default() };
+        let rows = render::rows(&witness, 72, style);
+        assert!(rows.contains("at the start: P.mapping = NULL,"), "{rows}");
+        assert!(rows.contains("CPU0 migration") && !rows.contains("CPU1"), "{rows}");
+        let whole = Shown::new(&witness, Detail::Story);
+        assert!(whole.at_the_start.is_empty() && whole.lanes(&witness) == [0, 1]);
+        // Once a step changes it, that is a row.
+        witness.steps[1].now.push("P.mapping anon_vma→NULL".into());
+        assert!(Shown::new(&witness, Detail::Brief).at_the_start.is_empty());
     }
 
     /// In a long turn, a try that fails, a violation that does not end it, and of two loads the one

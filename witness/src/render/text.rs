@@ -96,7 +96,7 @@ struct Table<'a> {
     marks: Marks,
     /// Columns of the step numbers.
     number: usize,
-    lanes: usize,
+    lanes: Vec<usize>,
     /// Whether all CPUs share one column, for want of width.
     single: bool,
     /// Whether what is true now has a column, instead of standing below the step.
@@ -120,7 +120,7 @@ impl<'a> Table<'a> {
         } else {
             Marks { bad: "✗", arrow: "→" }
         };
-        let names = story::heads(witness);
+        let (names, lanes) = (story::heads(witness), shown.lanes(witness));
         let number = witness.steps.len().to_string().len().max(2);
         let source = !style.hide_source && witness.steps.iter().any(|s| !s.at.is_empty());
         let mut table = Self {
@@ -128,7 +128,8 @@ impl<'a> Table<'a> {
             shown,
             marks,
             number,
-            lanes: names.len(),
+            heads: lanes.iter().map(|&lane| Cell::new(&*names[lane], Paint::Head)).collect(),
+            lanes,
             single: false,
             now_beside: style.detail != Detail::Brief
                 && shown.rows.iter().any(|i| {
@@ -136,7 +137,6 @@ impl<'a> Table<'a> {
                 }),
             source,
             widths: Vec::new(),
-            heads: names.iter().map(|name| Cell::new(name, Paint::Head)).collect(),
         };
         // The first layout that leaves every lane wide enough, from the richest to the plainest; no
         // word is broken if that can be had.
@@ -231,13 +231,13 @@ impl<'a> Table<'a> {
             cell.paragraphs.append(&mut now);
         }
         let lane = story::lane(self.witness, step.cpu);
-        let mut cells = vec![Cell::default(); self.lanes];
+        let mut cells = vec![Cell::default(); self.lanes.len()];
         if self.single {
             let known = lane < self.witness.cpus.len();
             let cpu = if known { lane.to_string() } else { "?".to_owned() };
             cells = vec![Cell::new(cpu, Paint::Head), cell];
-        } else {
-            cells[lane] = cell;
+        } else if let Some(at) = self.lanes.iter().position(|&drawn| drawn == lane) {
+            cells[at] = cell;
         }
         if self.now_beside {
             let paint = if bad { Paint::Bad } else { Paint::Plain };
@@ -254,6 +254,12 @@ impl<'a> Table<'a> {
         let repeating = story::repeating(self.witness);
         let repeats = |i: usize| repeating.as_ref().is_some_and(|r| r.contains(&i));
         self.row("", ' ', &self.head(), page);
+        if !self.shown.at_the_start.is_empty() {
+            let said = format!("at the start: {}", self.shown.at_the_start.join(", "));
+            for line in wrap(&said, self.columns(), 2) {
+                page.write(&format!("{}{line}", " ".repeat(self.prefix())), Paint::Plain);
+            }
+        }
         let mut before: Option<usize> = None;
         for i in self.shown.rows.iter().copied() {
             let inside = repeats(i) && before.is_some_and(repeats);
