@@ -135,6 +135,7 @@ impl<'w> Weighing<'w> {
                 4 + u8::from(!step.now.is_empty() || read)
             }
             StepKind::Note => 4,
+            _ if self.guards_what_is_put_somewhere(row) => 5,
             _ if raced || at_a_switch => 4,
             StepKind::Lock | StepKind::LockShared | StepKind::TryLock | StepKind::RcuLock => {
                 3 * u8::from(self.is_held_beyond(row))
@@ -216,6 +217,23 @@ impl<'w> Weighing<'w> {
                     || content.is_some_and(|content| words().any(|word| word == content))
             }
         }
+    }
+
+    /// Is it the taking of the lock, the last one that is taken, under which that is put somewhere?
+    fn guards_what_is_put_somewhere(&self, row: usize) -> bool {
+        let Some(hold) = self.holds.iter().find(|hold| hold.steps.start == row) else {
+            return false;
+        };
+        let lane = |at: usize| story::lane(self.witness, self.witness.steps[at].cpu);
+        let is_the_last = |at: usize| {
+            let around = |other: &&story::Hold| other.lane == lane(at) && other.steps.contains(&at);
+            self.holds.iter().rfind(around) == Some(hold)
+        };
+        hold.steps.clone().any(|at| {
+            self.witness.steps[at].kind == StepKind::Store
+                && self.is_put_somewhere(at)
+                && is_the_last(at)
+        })
     }
 
     /// Is it the taking of a lock that one of a deadlock's cycle holds?
@@ -367,6 +385,20 @@ mod tests {
         witness.what = "mm0 loads 8 from 1, where it should find 7".into();
         let story: Vec<_> = (0..witness.steps.len()).collect();
         assert_eq!(brief(&witness, &story, 4), [1, 2, 3, 25]);
+    }
+
+    /// Of two locks, the inner one guards the place where page P is put.
+    #[test]
+    fn the_lock_stays_under_which_it_is_put_somewhere() {
+        use StepKind::{Lock, Store, Violation};
+        let put = Step { text: "cache := P".into(), ..step(0, Store, "cache") };
+        let mut steps = vec![step(0, Lock, "outer"), step(0, Lock, "inner"), put];
+        steps.extend((0..9).map(|n| step(0, Store, &format!("y{n}"))));
+        steps.extend([step(0, Store, "P.mapping"), step(1, Violation, "DATA-1")]);
+        let mut witness = witness(steps, Ending::Violation);
+        witness.what = "P.mapping is NULL".into();
+        let story: Vec<_> = (0..witness.steps.len()).collect();
+        assert_eq!(brief(&witness, &story, 4), [1, 2, 12, 13]);
     }
 
     #[test]
