@@ -49,8 +49,8 @@ pub fn cell(outcome: &Outcome) -> String {
     let clauses: Vec<_> =
         outcome.violations.iter().map(|violation| violation.name.as_str()).collect();
     match (clauses.as_slice(), outcome.coverage.unfinished()) {
+        ([], None) if outcome.coverage.inapplicable().is_some() => "–".into(),
         ([], None) => outcome.verdict().to_string(),
-        ([], Some(_)) if outcome.coverage.inapplicable().is_some() => "–".into(),
         ([], Some(_)) => "?".into(),
         (clauses, None) => clauses.join(" "),
         (clauses, Some(_)) => format!("{} …", clauses.join(" ")),
@@ -60,11 +60,7 @@ pub fn cell(outcome: &Outcome) -> String {
 /// What the marks of the cells mean that are there.
 pub fn legend(rows: &[(String, Vec<Outcome>)]) -> Option<String> {
     let all = || rows.iter().flat_map(|(_, outcomes)| outcomes);
-    let cells = || {
-        all().filter(|outcome| {
-            outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none()
-        })
-    };
+    let cells = || all().filter(|outcome| outcome.coverage.unfinished().is_some());
     let marks = [
         (true, "…: not all of it was explored, so that more may be violated"),
         (false, "?: not all of it was explored, and nothing was found"),
@@ -74,7 +70,7 @@ pub fn legend(rows: &[(String, Vec<Outcome>)]) -> Option<String> {
         .filter(|(found, _)| cells().any(|outcome| outcome.violations.is_empty() != *found));
     let mut lines: Vec<_> = there.map(|(_, mark)| (*mark).to_owned()).collect();
     let whys: BTreeSet<_> = all().filter_map(|outcome| outcome.coverage.inapplicable()).collect();
-    lines.extend(whys.into_iter().map(|why| format!("–: {why}")));
+    lines.extend(whys.into_iter().map(|why| format!("–: not applicable: {why}")));
     (!lines.is_empty()).then(|| lines.join("; ") + ".")
 }
 

@@ -60,7 +60,7 @@ fn says_how_far(outcome: &Outcome, limit: u64) -> bool {
                 || why.contains("that loom counts")
         }
         Coverage::Settled => outcome.as_documented(),
-        Coverage::Exhaustive | Coverage::Sampled { .. } => false,
+        Coverage::Exhaustive | Coverage::Sampled { .. } | Coverage::Inapplicable { .. } => false,
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{DrawFormat, Drawing, ExplainArgs, ReplayArgs, memory};
 use super::check::{all_cores, counted};
 use super::output::{Terminal, by_number, complain, json};
-use super::runner::{Runner, applied};
+use super::runner::Runner;
 use super::sink::Sink;
 use super::{Refusal, Status, select};
 
@@ -66,12 +66,11 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
     let sink = sink(&args.drawing)?;
     let case = [(race, protocol)];
     let [(race, protocol)] = &case;
-    let replay = |_, _: &Options| applied(|| race.replay(protocol, &schedule));
+    let replay = |_, _: &Options| race.replay(protocol, &schedule);
     let replayed = runner.run(&case, false, replay, |_| false, |_| Ok(()))?;
     runner.finish();
     let witness = match replayed.into_iter().next() {
-        Some(Ok(witness)) => witness.map_err(Refusal)?,
-        Some(Err(why)) => return Err(Refusal(format!("{} under {protocol}: {why}", race.id()))),
+        Some(witness) => witness.map_err(Refusal)?,
         None => return Ok(Status::Undecided), // Ctrl-C
     };
     show(&witness, format, &args.drawing, terminal, &sink)?;

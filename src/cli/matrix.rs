@@ -80,12 +80,7 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
     if let Some(legend) = matrix::legend(&rows).filter(|_| args.format != MatrixFormat::Json) {
         print(&format!("\n{legend}\n"))?;
     }
-    let known = cells
-        .iter()
-        .filter(|cell| {
-            cell.coverage.unfinished().is_none() || cell.coverage.inapplicable().is_some()
-        })
-        .count();
+    let known = cells.iter().filter(|cell| cell.coverage.unfinished().is_none()).count();
     if runner.stopped() {
         complain(&format!("stopped: {known} of {} cells known", cases.len()));
     }

@@ -100,7 +100,7 @@ pub fn printed(how: io::Result<()>) -> Result<(), Refusal> {
 }
 
 /// The number of the format in which everything is printed that is asked for as JSON.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// JSON that says which lockwalk wrote it, in which format.
 pub fn json(what: &impl Serialize) -> String {

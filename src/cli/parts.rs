@@ -15,7 +15,7 @@ use super::args::{CheckArgs, CheckFormat, MergeArgs};
 use super::check::{Report, all_cores, cases, counted, covers, jobs, known, options};
 use super::keeper::Keeper;
 use super::output::{Terminal, complain, shown};
-use super::runner::{Case, Runner, applied, something_is_left};
+use super::runner::{Case, Runner, something_is_left};
 use super::{Refusal, Status, select};
 
 /// The longest that is explored without keeping it, and the longest that passes before what is
@@ -174,8 +174,7 @@ impl Kept {
                 progress,
                 ..limits.clone()
             };
-            let part = applied(|| race.check_part(before.clone(), &options))
-                .unwrap_or_else(|why| Ok(before.inapplicable(why)))?;
+            let part = race.check_part(before.clone(), &options)?;
             let settled = part.is_settled();
             self.parts()[n] = part;
             self.now_and_then();

@@ -12,7 +12,7 @@ use crate::{Era, Method, Options, Outcome, Protocol, Race, Schedule, Witness, ma
 use super::args::ReportArgs;
 use super::check::{all_cores, cases, counted, coverage};
 use super::output::{complain, print, shown};
-use super::runner::{Case, Runner, outcome};
+use super::runner::{Case, Runner};
 use super::sink::Sink;
 use super::{Refusal, Status, select};
 
@@ -196,11 +196,9 @@ fn design(
     let cases: Vec<Case> = races.iter().flat_map(cell).collect();
     let most = executions.unwrap_or(DESIGN).min(DESIGN);
     let check = |n: usize, options: &Options| {
-        outcome(
-            &cases[n],
-            &Method::Exhaustive,
-            &Options { executions: Some(most), witness: false, ..options.clone() },
-        )
+        let (race, protocol) = &cases[n];
+        let options = Options { executions: Some(most), witness: false, ..options.clone() };
+        race.check_with(protocol, &Method::Exhaustive, &options)
     };
     let outcomes = runner.run(&cases, false, check, |_| false, |_| Ok(()))?;
     let rows: Vec<_> = races

@@ -8,8 +8,7 @@ use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
 use crate::sync::Violation;
-use crate::witness::INAPPLICABLE;
-use crate::{Documented, Method, Options, Outcome, Part, Protocol, Race};
+use crate::{Documented, Method, Options, Outcome, Protocol, Race};
 
 use super::Refusal;
 use super::output::complain;
@@ -63,10 +62,11 @@ impl Runner {
         seen: impl FnMut(&Outcome) -> Result<(), Refusal>,
     ) -> Result<Vec<Outcome>, Refusal> {
         let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
-        let check = |n: usize, options: &Options| outcome(&cases[n], method, options);
-        let unfinished = |outcome: &Outcome| {
-            outcome.coverage.unfinished().is_some() && outcome.coverage.inapplicable().is_none()
+        let check = |n: usize, options: &Options| {
+            let (race, protocol) = &cases[n];
+            race.check_with(protocol, method, options)
         };
+        let unfinished = |outcome: &Outcome| outcome.coverage.unfinished().is_some();
         let outcomes = self.run(cases, divisible, check, unfinished, seen)?;
         something_is_left(&outcomes)?;
         Ok(outcomes)
@@ -205,31 +205,21 @@ impl Runner {
     }
 }
 
-/// What exploring a case comes to, even if its race says that it makes no sense under the protocol.
-pub fn outcome((race, protocol): &Case, method: &Method, options: &Options) -> Outcome {
-    applied(|| race.check_with(protocol, method, options))
-        .unwrap_or_else(|why| Part::new(race, protocol, None).inapplicable(why).outcome())
-}
-
-/// What exploring a race comes to, or why the race says that it makes no sense under the protocol.
-pub fn applied<T>(explore: impl FnOnce() -> T) -> Result<T, String> {
-    panic::catch_unwind(AssertUnwindSafe(explore)).map_err(|payload| {
-        let said = in_words(&*payload);
-        let Some(at) = said.find(INAPPLICABLE) else { panic::resume_unwind(payload) };
-        let why = &said[at..];
-        why.rsplit_once(" (").map_or(why, |(why, _)| why).to_owned() // without the line
-    })
-}
-
 /// What can be asked of none is a mistake of who asks.
 pub fn something_is_left(outcomes: &[Outcome]) -> Result<(), Refusal> {
     let none_is_left = outcomes.iter().all(|outcome| outcome.coverage.inapplicable().is_some());
     match outcomes.first().and_then(|outcome| outcome.coverage.inapplicable()) {
         Some(why) if none_is_left => {
-            Err(Refusal(format!("{} under {}: {why}", outcomes[0].race, outcomes[0].protocol)))
+            let Outcome { race, protocol, .. } = &outcomes[0];
+            Err(Refusal(inapplicable(race, protocol, why)))
         }
         _ => Ok(()),
     }
+}
+
+/// What is said of a race that makes no sense under a protocol.
+pub fn inapplicable(race: &str, protocol: &str, why: &str) -> String {
+    format!("{race} under {protocol}: not applicable: {why}")
 }
 
 thread_local! {
@@ -317,7 +307,7 @@ mod tests {
             .check(&[moves.clone(), (race("loads"), Era::RMAP_10)], &Method::Exhaustive, |_| Ok(()))
             .ok();
         let outcomes = outcomes.expect("one of them is asked");
-        let why = "not applicable: move_pages needs anon_vmas, and this protocol has rmap=anonmm: \
+        let why = "move_pages needs anon_vmas, and this protocol has rmap=anonmm: \
                    no kernel had both";
         assert_eq!(
             (outcomes[0].coverage.inapplicable(), outcomes[1].coverage.inapplicable()),
@@ -326,6 +316,6 @@ mod tests {
         assert_eq!(Status::of(&outcomes), Status::AsDocumented);
         let refused =
             runner.check(&[moves], &Method::Exhaustive, |_| Ok(())).expect_err("it is refused");
-        assert_eq!(refused.0, format!("moves under rmap-10: {why}"));
+        assert_eq!(refused.0, format!("moves under rmap-10: not applicable: {why}"));
     }
 }

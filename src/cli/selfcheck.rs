@@ -7,7 +7,7 @@ use crate::{Method, Options};
 use super::args::{CheckArgs, CountedFormat, SelfcheckArgs};
 use super::check::{self, counted};
 use super::output::{complain, json, print};
-use super::runner::{Case, Runner, applied};
+use super::runner::{Case, Runner, inapplicable};
 use super::{Refusal, Status};
 
 /// What has been compared; what `--format json` prints.
@@ -50,7 +50,7 @@ struct Inapplicable {
 
 impl Inapplicable {
     fn text(&self) -> String {
-        format!("{} under {}: {}", self.race, self.protocol, self.why)
+        inapplicable(&self.race, &self.protocol, &self.why)
     }
 }
 
@@ -124,7 +124,7 @@ pub fn run(args: &SelfcheckArgs) -> Result<Status, Refusal> {
 fn both_orders((race, protocol): &Case, options: &Options) -> Result<Compared, Inapplicable> {
     let mut compared = Compared { cases: 1, ..Compared::default() };
     for (race, reversed) in [(race.clone(), false), (race.clone().reversed(), true)] {
-        match applied(|| race.selfcheck(protocol, options)) {
+        match race.selfchecked(protocol, options) {
             Ok(Ok(same)) => {
                 compared.executions += same.replayed;
                 compared.reordered += same.reordered;

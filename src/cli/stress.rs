@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::args::{CountedFormat, StressArgs};
 use super::output::{complain, json, print};
 use super::progress::{Bar, stop_on_ctrl_c};
-use super::{Refusal, Status, runner, select};
+use super::runner::inapplicable;
+use super::{Refusal, Status, select};
 use crate::explore::stress::{Stress, Stressed, Under, operations};
+use crate::sync;
 
 /// How often it is said how far it is where that is no terminal.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -56,8 +58,8 @@ pub fn run(args: &StressArgs) -> Result<Status, Refusal> {
     say(&head(&runs[0], args.scaling))?;
     let mut entries = Vec::new();
     for stress in &runs {
-        let done = runner::applied(|| one_run(stress, &stop))
-            .map_err(|why| Refusal(format!("stress under {}: {why}", stress.protocol)))?;
+        let done = sync::applied(|| one_run(stress, &stop))
+            .map_err(|why| Refusal(inapplicable("stress", &stress.protocol.to_string(), &why)))?;
         let entry = Entry::new(stress, &done);
         say(&if args.scaling { entry.row() } else { entry.text() })?;
         let ended = entry.verdict != "not-seen";

@@ -21,19 +21,22 @@ pub struct Mishap {
     place: String,
     said: String,
     at: Option<String>,
+    /// Nothing is wrong with the race: it makes no sense under this protocol.
+    inapplicable: bool,
 }
 
 impl Mishap {
     fn new(place: String, payload: &(dyn Any + Send)) -> Self {
-        if let Some(Misuse { said, at }) = payload.downcast_ref::<Misuse>() {
-            return Self { place, said: said.clone(), at: Some(line(at)) };
+        if let Some(Misuse { said, at, inapplicable }) = payload.downcast_ref::<Misuse>() {
+            let (said, at, inapplicable) = (said.clone(), Some(line(at)), *inapplicable);
+            return Self { place, said, at, inapplicable };
         }
         let said = text(payload)
             .unwrap_or("a panic without a text")
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
-        Self { place, said, at: AT.take() }
+        Self { place, said, at: AT.take(), inapplicable: false }
     }
 
     /// A panic that nobody was there to catch.
@@ -41,15 +44,20 @@ impl Mishap {
         Self::new("outside of its CPUs".into(), payload)
     }
 
-    /// Panics with what it says; `whose` names the race.
+    /// Panics with what it says; `whose` names the race. Where that makes no sense under its
+    /// protocol, [`applied`] hears of it, and nobody else.
     pub fn raise(self, whose: &str) -> ! {
+        if self.inapplicable {
+            panic::resume_unwind(Box::new(Inapplicable(self.said)))
+        }
         panic!("{whose}, {self}")
     }
 }
 
 impl fmt::Display for Mishap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.said)?;
+        let inapplicable = if self.inapplicable { "not applicable: " } else { "" };
+        write!(f, "{}: {inapplicable}{}", self.place, self.said)?;
         self.at.as_ref().map_or(Ok(()), |at| write!(f, " ({at})"))
     }
 }
@@ -58,20 +66,35 @@ impl fmt::Display for Mishap {
 struct Misuse {
     said: String,
     at: &'static Location<'static>,
+    inapplicable: bool,
+}
+
+/// The payload that unwinds to [`applied`], with the reason.
+struct Inapplicable(String);
+
+/// What exploring a race comes to, or why the race says that it makes no sense under the protocol.
+pub(crate) fn applied<R>(explore: impl FnOnce() -> R) -> Result<R, String> {
+    panic::catch_unwind(AssertUnwindSafe(explore)).map_err(|payload| {
+        let Inapplicable(why) =
+            *payload.downcast().unwrap_or_else(|payload| panic::resume_unwind(payload));
+        why
+    })
 }
 
 /// The race asks for what makes no sense, here: in the caller's line, which is no finding about the
 /// protocol.
 #[track_caller]
 pub(crate) fn misuse(said: impl Into<String>) -> ! {
-    panic::resume_unwind(Box::new(Misuse { said: said.into(), at: Location::caller() }))
+    let (said, at) = (said.into(), Location::caller());
+    panic::resume_unwind(Box::new(Misuse { said, at, inapplicable: false }))
 }
 
 /// The race asks for what its protocol has no meaning for: as [`misuse`], but nobody has written
 /// anything wrong.
 #[track_caller]
 pub(crate) fn inapplicable(said: &str) -> ! {
-    misuse(format!("{}{said}", witness::INAPPLICABLE))
+    let (said, at) = (said.to_owned(), Location::caller());
+    panic::resume_unwind(Box::new(Misuse { said, at, inapplicable: true }))
 }
 
 /// What a panic says.

@@ -209,8 +209,11 @@ impl Race {
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```
     ///
+    /// Under a protocol that the race makes no sense under, the outcome says so
+    /// ([`Coverage::Inapplicable`]).
+    ///
     /// # Panics
-    /// When the race asks for what makes no sense, a process that there is not say, with its line;
+    /// When the race asks for what makes no sense anywhere, a process that there is not say, with its line;
     /// and when something panics that is no assertion: while the world is built or audited, or in a
     /// condition. Of assertions see [`cpu`](Race::cpu).
     pub fn check(&self, protocol: &Protocol) -> Outcome {
@@ -226,6 +229,13 @@ impl Race {
     /// # Panics
     /// As [`check`](Race::check).
     pub fn check_with(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
+        sync::applied(|| self.explored(protocol, method, options)).unwrap_or_else(|why| {
+            Exploration::new(self, protocol, method, options)
+                .outcome(Coverage::Inapplicable { why })
+        })
+    }
+
+    fn explored(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
         let exploration = Exploration::new(self, protocol, method, options);
         let (coverage, sample) = match (method, method.strategy()) {
             (_, Some(strategy)) => {
@@ -258,9 +268,12 @@ impl Race {
     /// Runs one schedule again, and shows what happens in it.
     ///
     /// # Errors
-    /// When the schedule does not fit the race, or nothing is violated in it.
+    /// When the schedule does not fit the race, nothing is violated in it, or the race makes no sense
+    /// under the protocol.
     pub fn replay(&self, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
-        witnessing::replay(self, protocol, schedule)
+        sync::applied(|| witnessing::replay(self, protocol, schedule)).unwrap_or_else(|why| {
+            Err(format!("{} under {protocol}: not applicable: {why}", self.id()))
+        })
     }
 
     /// An interleaving under a protocol that violates nothing, to be shown with `schedule`, which

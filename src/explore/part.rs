@@ -14,6 +14,7 @@ use super::tally::{Beside, LockOrder, add_counts, conclude};
 use super::{Exploration, Explored, Method, Options, memory_model};
 use crate::race::Race;
 use crate::spec::{Clause, Protocol};
+use crate::sync;
 
 /// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what
 /// is left. Another process or another machine can go on with it: [`write`](Part::write) makes a
@@ -253,14 +254,11 @@ impl Part {
         matches!(self.stand, Stand::Found | Stand::Done | Stand::Inapplicable)
     }
 
-    /// The part of a race that says of itself, by a panic that begins with
-    /// [`INAPPLICABLE`](witness::INAPPLICABLE), that it makes no sense under the protocol, and why:
-    /// it is settled.
-    #[must_use]
-    pub fn inapplicable(self, why: String) -> Self {
+    /// The part of a race that makes no sense under the protocol, and why: it is settled.
+    fn inapplicable(self, why: String) -> Self {
         Self {
             stand: Stand::Inapplicable,
-            found: Outcome { coverage: Coverage::Unfinished { why }, ..self.found },
+            found: Outcome { coverage: Coverage::Inapplicable { why }, ..self.found },
             ..self
         }
     }
@@ -466,7 +464,10 @@ impl Race {
             // Whether the race makes sense under the protocol shows in an execution, and there may
             // be none in this shard.
             let once = Options { executions: Some(1), witness: false, ..options.clone() };
-            self.check_with(&protocol, &Method::Exhaustive, &once);
+            let once = self.check_with(&protocol, &Method::Exhaustive, &once);
+            if let Coverage::Inapplicable { why } = once.coverage {
+                return Ok(part.inapplicable(why));
+            }
         }
         let begun = part.saved()?;
         let start = |explorer: Explorer| match (&begun, part.shard) {
@@ -477,8 +478,11 @@ impl Race {
         let jobs = if part.found.violations.is_empty() { options.jobs } else { 1 };
         let options = Options { jobs, ..options.clone() };
         let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
-        let Explored { coverage, sample, saved, .. } =
-            exploration.explore(&start, Strategy::Dpor, None);
+        let explored = sync::applied(|| exploration.explore(&start, Strategy::Dpor, None));
+        let Explored { coverage, sample, saved, .. } = match explored {
+            Ok(explored) => explored,
+            Err(why) => return Ok(part.inapplicable(why)),
+        };
         // Stopped in the middle of a very long execution: of this run, only that is known.
         let Some(saved) = saved else {
             return Ok(Part { found: Outcome { coverage, ..part.found.clone() }, ..part });

@@ -5,6 +5,7 @@ use dpor::{Commutation, Commute, Disagreement, Strategy};
 use super::{Exploration, Method, Options, run};
 use crate::race::Race;
 use crate::spec::Protocol;
+use crate::sync;
 
 impl Race {
     /// Checks that no verdict on this race rests on an order that nobody explores. Draws executions
@@ -39,22 +40,35 @@ impl Race {
     /// do not commute.
     ///
     /// # Panics
-    /// As [`check`](Race::check); and when there is state that the comparison would pass over.
+    /// As [`check`](Race::check); when the race makes no sense under the protocol; and when there is
+    /// state that the comparison would pass over.
     pub fn selfcheck(
         &self,
         protocol: &Protocol,
         options: &Options,
     ) -> Result<Commutation, Box<Disagreement>> {
+        self.selfchecked(protocol, options)
+            .unwrap_or_else(|why| panic!("{} under {protocol}: not applicable: {why}", self.id()))
+    }
+
+    /// The same; or why the race makes no sense under the protocol.
+    pub(crate) fn selfchecked(
+        &self,
+        protocol: &Protocol,
+        options: &Options,
+    ) -> Result<Result<Commutation, Box<Disagreement>>, String> {
         let race = self.clone().without_cases();
         let method = Method::Random { seed: 1, iterations: options.executions.unwrap_or(100) };
         let options = Options { executions: None, ..options.clone() };
         let exploration = Exploration::new(&race, protocol, &method, &options);
         let strategy = method.strategy().unwrap_or(Strategy::Dpor);
-        run::commute(
-            exploration.explorer(strategy, options.time),
-            Commute::default(),
-            exploration.program(),
-            exploration.hears(),
-        )
+        sync::applied(|| {
+            run::commute(
+                exploration.explorer(strategy, options.time),
+                Commute::default(),
+                exploration.program(),
+                exploration.hears(),
+            )
+        })
     }
 }

@@ -41,7 +41,7 @@ pub use crate::exec::name::{Name, PRIME, new_life, primes, primes_from_here};
 pub(crate) use crate::exec::operation::{Operation, operation};
 pub use crate::exec::panics::{Endless, Mishap};
 pub(crate) use crate::exec::panics::{
-    asserting, inapplicable, looking, misuse, not_asserting, silence_results,
+    applied, asserting, inapplicable, looking, misuse, not_asserting, silence_results,
 };
 pub(crate) use crate::exec::progress::{Progress, computes, count_pgfault, here};
 pub(crate) use crate::exec::state::State;

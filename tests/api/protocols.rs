@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 
 use lockwalk::spec::{AnonVmaLife, MigrationWait, ProtocolError, Rules, VmaAdjustLock};
-use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, races};
+use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, matrix, races};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Protocol {
@@ -174,4 +174,44 @@ fn what_is_said_of_a_protocol_is_said_of_its_twin() {
     let expected = "mine under 2.6.38+anon_vma_life=rcu-mapped is said to be Violates(MIG_1), and \
                     before that (as 2.6.36+anon_vma_life=rcu-mapped) Holds";
     assert_eq!(said, expected);
+}
+
+/// A race is asked under whatever protocol there is: where it makes no sense, its outcome says so, on
+/// every engine.
+#[test]
+fn what_makes_no_sense_under_a_protocol_is_an_outcome() {
+    let moves = Race::new("moves", "a page is moved")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        })
+        .cpu("move_pages", |w| w.process(0).move_pages(1));
+    let why = "move_pages needs anon_vmas, and this protocol has rmap=anonmm: no kernel had both";
+    for method in [
+        Method::Exhaustive,
+        Method::States,
+        Method::Random { seed: 1, iterations: 2 },
+        Method::Loom,
+        Method::Native { iterations: 2 },
+    ] {
+        let outcome = moves.check_with(&Era::RMAP_10, &method, &Options::default());
+        let came_to = (outcome.coverage.inapplicable(), outcome.executions, &*outcome.engine);
+        assert_eq!(came_to, (Some(why), 0, method.name()));
+    }
+    let columns = [Era::RMAP_10, Era::V2_6_36].map(|protocol| (protocol.to_string(), protocol));
+    let row = columns.each_ref().map(|(_, protocol)| matrix::undocumented(&moves).check(protocol));
+    assert_eq!(
+        matrix::plain(&columns, &[("moves".into(), row.to_vec())]),
+        "race   rmap-10  2.6.36\nmoves  –        never\n"
+    );
+    let schedule = "1*3".parse().expect("a schedule");
+    let refused = moves.replay(&Era::RMAP_10, &schedule).expect_err("nothing can be run");
+    assert_eq!(refused.to_string(), format!("moves under rmap-10: not applicable: {why}"));
+    let payload = panic::catch_unwind(AssertUnwindSafe(|| {
+        moves.selfcheck(&Era::RMAP_10, &Options::default()).is_ok()
+    }))
+    .expect_err("nothing can be compared");
+    let said = payload.downcast_ref::<String>().expect("a text");
+    assert_eq!(*said, format!("moves under rmap-10: not applicable: {why}"));
 }

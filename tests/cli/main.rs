@@ -608,7 +608,7 @@ fn the_benchmark_measures_what_is_asked_for() {
             .expect("JSON");
     assert_eq!(
         (json["format"].as_u64(), json["lockwalk"].as_str()),
-        (Some(3), Some(env!("CARGO_PKG_VERSION")))
+        (Some(4), Some(env!("CARGO_PKG_VERSION")))
     );
     let cell = &json["tables"][0]["columns"][0]["cells"][0];
     assert_eq!(

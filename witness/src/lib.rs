@@ -50,4 +50,4 @@ pub mod render;
 pub mod report;
 
 pub use trace::{Ending, Fact, Found, Held, Step, StepKind, Wait, Witness};
-pub use verdict::{Count, Coverage, Expected, INAPPLICABLE, Judged, Judgement, Outcome, Verdict};
+pub use verdict::{Count, Coverage, Expected, Judged, Judgement, Outcome, Verdict};

@@ -72,10 +72,6 @@ impl Count {
     }
 }
 
-/// How the reason begins for which nothing was explored of a race that makes no sense under its
-/// protocol.
-pub const INAPPLICABLE: &str = "not applicable: ";
-
 /// How much of all interleavings an exploration covered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -100,6 +96,11 @@ pub enum Coverage {
         /// What stopped it: `10 s are over`.
         why: String,
     },
+    /// Nothing: the race makes no sense under the protocol, and there is nothing to explore.
+    Inapplicable {
+        /// Why not: `move_pages needs anon_vmas`.
+        why: String,
+    },
 }
 
 impl Coverage {
@@ -107,13 +108,20 @@ impl Coverage {
     pub fn unfinished(&self) -> Option<&str> {
         match self {
             Self::Unfinished { why } => Some(why),
-            Self::Exhaustive | Self::Bounded { .. } | Self::Sampled { .. } | Self::Settled => None,
+            Self::Exhaustive
+            | Self::Bounded { .. }
+            | Self::Sampled { .. }
+            | Self::Settled
+            | Self::Inapplicable { .. } => None,
         }
     }
 
     /// Why the race makes no sense under the protocol, if that is what kept it from being explored.
     pub fn inapplicable(&self) -> Option<&str> {
-        self.unfinished().filter(|why| why.starts_with(INAPPLICABLE))
+        match self {
+            Self::Inapplicable { why } => Some(why),
+            _ => None,
+        }
     }
 }
 
@@ -247,6 +255,7 @@ impl Outcome {
         }
         match &self.coverage {
             Coverage::Unfinished { why } => Verdict::Undecided(why.clone()),
+            Coverage::Inapplicable { why } => Verdict::Undecided(format!("not applicable: {why}")),
             _ if self.executions == 0 => Verdict::Undecided("no execution ran to its end".into()),
             Coverage::Exhaustive => Verdict::Never,
             Coverage::Bounded { bound } => Verdict::NeverWithin(bound.clone()),

@@ -124,6 +124,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         text().prop_map(|bound| Coverage::Bounded { bound }),
         text().prop_map(|how| Coverage::Sampled { how }),
         text().prop_map(|why| Coverage::Unfinished { why }),
+        text().prop_map(|why| Coverage::Inapplicable { why }),
     ];
     let documented = prop_oneof![
         text().prop_map(Expected::Violates),

@@ -34,6 +34,12 @@ fn coverage_limits_what_a_verdict_claims() {
         (objections(&unfinished), unfinished.judgement()),
         ("unfinished: 10 s are over".into(), Judgement::Undecided)
     );
+    let senseless = with(Coverage::Inapplicable { why: "there is no map".into() });
+    assert_eq!(
+        (objections(&senseless), senseless.judgement()),
+        ("not applicable: there is no map".into(), Judgement::Undecided)
+    );
+    assert_eq!(senseless.coverage.unfinished(), None, "nothing was to be explored");
 }
 
 /// That a violation is not there is known only where everything was explored.
