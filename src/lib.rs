@@ -56,7 +56,8 @@ pub mod sync;
 
 pub use dpor::{Commutation, Disagreement, Memory, ParseScheduleError, Schedule};
 pub use explore::{
-    Halt, Litmus, LitmusOutcome, Machine, Method, OnStall, Options, Part, PartError, Shard,
+    Halt, Litmus, LitmusOutcome, Machine, Method, OnStall, Options, Part, PartError, ReplayError,
+    Shard,
 };
 pub use race::{Condition, Documented, Race, Seen};
 pub use spec::{Clause, Era, Protocol};

@@ -70,7 +70,7 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
     let replayed = runner.run(&case, false, replay, |_| false, |_| Ok(()))?;
     runner.finish();
     let witness = match replayed.into_iter().next() {
-        Some(witness) => witness.map_err(Refusal)?,
+        Some(witness) => witness.map_err(|error| Refusal(error.to_string()))?,
         None => return Ok(Status::Undecided), // Ctrl-C
     };
     show(&witness, format, &args.drawing, terminal, &sink)?;

@@ -14,10 +14,10 @@ use crate::sync::{self, BOOT, Engine, Exec, Mishap, Violation};
 /// ```
 /// use lockwalk::{Era, Machine};
 ///
-/// let machine = Machine::new(&Era::V5_19, 8, |w| w.new_process().mmap(0..1))
-///     .expect("the world makes sense");
-/// assert_eq!(machine.step(|w| w.process(0).store(0, 3)).expect("nothing is violated"), Ok(()));
-/// machine.audit().expect("all is in order");
+/// let machine = Machine::new(&Era::V5_19, 8, |w| w.new_process().mmap(0..1))?;
+/// assert_eq!(machine.step(|w| w.process(0).store(0, 3))?, Ok(()));
+/// machine.audit()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Machine {
     exec: Arc<Exec>,
@@ -45,6 +45,8 @@ impl fmt::Display for Halt {
         }
     }
 }
+
+impl std::error::Error for Halt {}
 
 impl Machine {
     /// One that plays by `protocol`, with so many slots on its swap device and what `build` puts

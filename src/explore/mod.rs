@@ -29,6 +29,7 @@ pub use part::{Part, PartError, Shard};
 use run::Question;
 use stall::{Patience, Watch};
 use tally::Tally;
+pub use witnessing::ReplayError;
 
 /// The kernel's locks are queues (and its spin locks tickets, since 2.6.25): who waits for one that
 /// is free again and again gets it some day. A schedule in which he never does is not counted as a
@@ -270,10 +271,8 @@ impl Race {
     /// # Errors
     /// When the schedule does not fit the race, nothing is violated in it, or the race makes no sense
     /// under the protocol.
-    pub fn replay(&self, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, String> {
-        sync::applied(|| witnessing::replay(self, protocol, schedule)).unwrap_or_else(|why| {
-            Err(format!("{} under {protocol}: not applicable: {why}", self.id()))
-        })
+    pub fn replay(&self, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, ReplayError> {
+        witnessing::replay(self, protocol, schedule)
     }
 
     /// An interleaving under a protocol that violates nothing, to be shown with `schedule`, which

@@ -1,5 +1,6 @@
 //! From a failing schedule to a witness.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dpor::{
@@ -11,7 +12,63 @@ use super::FAIRNESS;
 use super::run::{self, Ended, Question, engine_violation};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol};
-use crate::sync::{Engine, Exec, Trace, Violation};
+use crate::sync::{self, Engine, Exec, Trace, Violation};
+
+/// Why there is nothing to show of a schedule. `case` is the race and the protocol: `S3.1 under
+/// 2.6.34`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The schedule does not fit the race.
+    Misfit {
+        /// Of what.
+        case: String,
+        /// The step at which it does not.
+        step: usize,
+        /// Why.
+        why: String,
+    },
+    /// The schedule goes on where the race is over.
+    TooLong {
+        /// Of what.
+        case: String,
+        /// The steps of the schedule.
+        steps: usize,
+        /// The steps of the race.
+        end: usize,
+    },
+    /// The schedule fits, and nothing is violated in it.
+    NothingViolated {
+        /// Of what.
+        case: String,
+    },
+    /// The race makes no sense under the protocol.
+    Inapplicable {
+        /// Of what.
+        case: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misfit { case, step, why } => {
+                write!(f, "the schedule does not fit {case} at step {step}: {why}")
+            }
+            Self::TooLong { case, steps, end } => {
+                write!(f, "the schedule has {steps} steps, and {case} is over after {end} of them")
+            }
+            Self::NothingViolated { case } => {
+                write!(f, "nothing is violated in {case} on this schedule")
+            }
+            Self::Inapplicable { case, why } => write!(f, "{case}: not applicable: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {}
 
 /// Is this the failure that shows `clause` violated, in the way the race wants it shown?
 pub(super) fn shows(failure: &Failure, clause: Clause) -> bool {
@@ -66,9 +123,13 @@ pub(super) fn replay(
     race: &Race,
     protocol: &Protocol,
     schedule: &Schedule,
-) -> Result<Witness, String> {
+) -> Result<Witness, ReplayError> {
     let focus = race.documented(protocol).and_then(Documented::clause);
-    record(race, &race.called(protocol), focus, schedule)
+    let protocol = race.called(protocol);
+    sync::applied(|| record(race, &protocol, focus, schedule)).unwrap_or_else(|why| {
+        let case = format!("{} under {protocol}", race.id());
+        Err(ReplayError::Inapplicable { case, why })
+    })
 }
 
 /// What the recorded execution leaves behind.
@@ -84,13 +145,12 @@ fn record(
     protocol: &Protocol,
     focus: Option<Clause>,
     schedule: &Schedule,
-) -> Result<Witness, String> {
+) -> Result<Witness, ReplayError> {
     let (recording, report) = again(race, protocol, focus, schedule)?;
     let Some(violation) = recording.violation.clone() else {
-        return Err(format!(
-            "nothing is violated in {} under {protocol} on this schedule",
-            race.id()
-        ));
+        return Err(ReplayError::NothingViolated {
+            case: format!("{} under {protocol}", race.id()),
+        });
     };
     Ok(assemble(race, protocol, schedule, recording, violation, &report))
 }
@@ -101,7 +161,7 @@ fn again(
     protocol: &Protocol,
     focus: Option<Clause>,
     schedule: &Schedule,
-) -> Result<(Recording, Report), String> {
+) -> Result<(Recording, Report), ReplayError> {
     let question = Arc::new(Question {
         race: race.clone(),
         protocol: protocol.clone(),
@@ -121,19 +181,14 @@ fn again(
     let explorer = Explorer::new(Strategy::Replay(schedule.clone()))
         .fairness(FAIRNESS)
         .memory(race.memory_model());
+    let case = question.whose();
     let report = run::on_shuttle(explorer, question.program(), Arc::new(keep));
     if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
-        return Err(format!(
-            "the schedule does not fit {} under {protocol} at step {step}: {why}",
-            race.id()
-        ));
+        return Err(ReplayError::Misfit { case, step: *step, why: why.clone() });
     }
     if schedule.len() > report.max_depth {
         let (steps, end) = (schedule.len(), report.max_depth);
-        return Err(format!(
-            "the schedule has {steps} steps, and {} under {protocol} is over after {end} of them",
-            race.id()
-        ));
+        return Err(ReplayError::TooLong { case, steps, end });
     }
     let recording = std::mem::take(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((recording, report))

@@ -4,7 +4,7 @@ use std::panic;
 
 use lockwalk::mm::World;
 use lockwalk::witness::{Coverage, Judgement, Verdict};
-use lockwalk::{Clause, Era, Mark, Method, Options, Race, races};
+use lockwalk::{Clause, Era, Mark, Method, Options, Race, ReplayError, races};
 
 fn migration() -> Race {
     Race::new("mine", "a VMA is split while its page is migrated")
@@ -191,4 +191,29 @@ fn a_witness_is_of_the_clause_that_the_verdict_names() {
     let witness = outcome.witness.as_ref().expect("something is violated");
     assert_eq!(Some(&*witness.clause), outcome.verdict().clause());
     assert!(witness.found.minimal);
+}
+
+/// Why a schedule shows nothing is told apart without reading a text.
+#[test]
+fn a_replay_that_shows_nothing_says_why() {
+    let stores = Race::new("mine", "two stores to the same place")
+        .world(|w| w.new_process().mmap(1..2))
+        .cpu("store 1", |w| w.process(0).store(1, 1).expect("it is mapped"))
+        .cpu("store 2", |w| w.process(0).store(1, 2).expect("it is mapped"));
+    let fails = stores
+        .clone()
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(2), "the second store is the last"))
+        .violates(Era::V2_6_36, Clause::ASSERT_1);
+    let witness = fails.check(&Era::V2_6_36).witness.expect("the first store may be the last");
+    let schedule = witness.schedule();
+    let replay = |race: &Race, schedule: &str| {
+        race.replay(&Era::V2_6_36, &schedule.parse().expect("a schedule"))
+    };
+    assert_eq!(replay(&fails, schedule).map(|again| again.steps), Ok(witness.steps.clone()));
+    let error = replay(&stores, schedule).expect_err("nothing is asserted");
+    assert!(matches!(error, ReplayError::NothingViolated { .. }), "{error}");
+    let error = replay(&fails, &format!("{schedule}.0*9")).expect_err("it is over before");
+    assert!(matches!(error, ReplayError::TooLong { .. }), "{error}");
+    let error = replay(&fails, "7*3").expect_err("there is no such CPU");
+    assert!(matches!(error, ReplayError::Misfit { step: 0, .. }), "{error}");
 }

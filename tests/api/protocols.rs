@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 
 use lockwalk::spec::{AnonVmaLife, MigrationWait, ProtocolError, Rules, VmaAdjustLock};
-use lockwalk::{Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, matrix, races};
+use lockwalk::{
+    Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, ReplayError, matrix, races,
+};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Protocol {
@@ -207,6 +209,7 @@ fn what_makes_no_sense_under_a_protocol_is_an_outcome() {
     );
     let schedule = "1*3".parse().expect("a schedule");
     let refused = moves.replay(&Era::RMAP_10, &schedule).expect_err("nothing can be run");
+    assert!(matches!(refused, ReplayError::Inapplicable { .. }), "{refused:?}");
     assert_eq!(refused.to_string(), format!("moves under rmap-10: not applicable: {why}"));
     let payload = panic::catch_unwind(AssertUnwindSafe(|| {
         moves.selfcheck(&Era::RMAP_10, &Options::default()).is_ok()
