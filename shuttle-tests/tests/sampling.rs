@@ -49,8 +49,7 @@ fn sample(case @ (race, protocol, documented): &Case, method: &Method) -> Outcom
         assert_eq!(sampled, (Verdict::NotSeen, iterations(case)), "{of}");
     }
     if let Some(witness) = &outcome.witness {
-        let schedule: Schedule =
-            witness.replay.rsplit(' ').next().expect("a command").parse().expect("a schedule");
+        let schedule: Schedule = witness.schedule.parse().expect("a schedule");
         let again =
             race.replay(protocol, &schedule).unwrap_or_else(|error| panic!("{of}: {error}"));
         assert_eq!((&again.clause, &again.steps), (&witness.clause, &witness.steps), "{of}");

@@ -131,7 +131,7 @@ fn twins(
         .zip(outcomes)
         .enumerate()
         .filter_map(|(n, ((race, protocol), outcome))| {
-            let schedule = outcome.witness.as_ref()?.schedule().parse().ok()?;
+            let schedule = outcome.witness.as_ref()?.schedule.parse().ok()?;
             let holding = cases.iter().zip(outcomes).filter(|((other, _), outcome)| {
                 other.id() == race.id()
                     && outcome.coverage == Coverage::Exhaustive

@@ -299,6 +299,7 @@ fn assemble(
         start,
         steps,
         held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
+        schedule: schedule.to_string(),
         replay: format!(
             "lockwalk replay {} --protocol {protocol}{} --schedule {schedule}",
             race.id(),

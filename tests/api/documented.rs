@@ -205,7 +205,7 @@ fn a_replay_that_shows_nothing_says_why() {
         .finally(|w| assert_eq!(w.process(0).load(1), Ok(2), "the second store is the last"))
         .violates(Era::V2_6_36, Clause::ASSERT_1);
     let witness = fails.check(&Era::V2_6_36).witness.expect("the first store may be the last");
-    let schedule = witness.schedule();
+    let schedule = &witness.schedule;
     let replay = |race: &Race, schedule: &str| {
         race.replay(&Era::V2_6_36, &schedule.parse().expect("a schedule"))
     };

@@ -229,8 +229,7 @@ fn line(outcome: &Outcome) -> String {
 fn replays((race, protocol, documented): &Case, witness: &Witness) {
     let of = format!("{} under {protocol}", race.id());
     assert!(witness.found.minimal, "{of}: a shorter witness was not ruled out");
-    let schedule: Schedule =
-        witness.replay.rsplit(' ').next().expect("a command").parse().expect("a schedule");
+    let schedule: Schedule = witness.schedule.parse().expect("a schedule");
     let again = race.replay(protocol, &schedule).unwrap_or_else(|error| panic!("{of}: {error}"));
     assert_eq!(
         (&again.clause, &again.steps),

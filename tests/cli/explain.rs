@@ -8,7 +8,7 @@ use super::{directory, good, lockwalk, refused, run, witness, witness_in};
 fn schedules_that_do_not_fit_are_refused() {
     // A deadlock: nobody has ended, so that the surplus is all that is wrong.
     let witness = witness("explain S3.1 --protocol 2.6.34 --format json").expect("it is violated");
-    let schedule = witness.replay.rsplit(' ').next().expect("the schedule is last");
+    let schedule = &witness.schedule;
     let steps = schedule.parse::<lockwalk::Schedule>().expect("it is one").len();
     let last = schedule.rsplit('.').next().and_then(|run| run.split('*').next()).expect("a run");
     let surplus = |more: usize| {

@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let witness = outcome.witness.ok_or("a witness")?;
         assert!(witness.what.contains("the parent does not see it"), "{}", witness.what);
         println!("{}", render::text(&witness, 100, Style::default()));
-        let again = wrong.replay(&protocol, &witness.schedule().parse()?)?;
+        let again = wrong.replay(&protocol, &witness.schedule.parse()?)?;
         assert_eq!(again.steps, witness.steps);
     }
     Ok(())

@@ -313,6 +313,7 @@ mod tests {
             steps,
             ending,
             held: Vec::new(),
+            schedule: String::new(),
             replay: String::new(),
         }
     }

@@ -429,6 +429,7 @@ mod tests {
             steps,
             ending: Ending::Violation,
             held: Vec::<Held>::new(),
+            schedule: text(),
             replay: text(),
         }
     }

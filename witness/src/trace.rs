@@ -41,15 +41,10 @@ pub struct Witness {
     /// The locks held at the end.
     #[serde(default)]
     pub held: Vec<Held>,
-    /// The command that runs exactly this interleaving again.
+    /// The interleaving as who found it runs it again: `0*13.1*3.0*8`.
+    pub schedule: String,
+    /// The command that does so; empty where there is none.
     pub replay: String,
-}
-
-impl Witness {
-    /// The interleaving as `lockwalk replay --schedule` takes it.
-    pub fn schedule(&self) -> &str {
-        self.replay.rsplit(' ').next().unwrap_or_default()
-    }
 }
 
 /// Something in memory, and what is in it: `pte[mm0:4]` and `P0 rw`.

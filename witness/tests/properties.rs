@@ -78,7 +78,7 @@ fn witness() -> impl Strategy<Value = Witness> {
     let steps = proptest::collection::vec(step(), 0..20);
     let held =
         proptest::collection::vec((cpu(), text()).prop_map(|(cpu, lock)| Held { cpu, lock }), 0..3);
-    let texts = proptest::collection::vec(text(), 8);
+    let texts = proptest::collection::vec(text(), 9);
     (cpus, steps, ending(), held, texts).prop_map(|(cpus, steps, ending, held, mut texts)| {
         let mut next = || texts.pop().unwrap_or_default();
         Witness {
@@ -89,6 +89,7 @@ fn witness() -> impl Strategy<Value = Witness> {
             clause_text: next(),
             spec: next(),
             what: next(),
+            schedule: next(),
             replay: next(),
             cpus,
             steps,

@@ -77,6 +77,7 @@ pub(super) fn witness(witness: &Witness, ascii: bool) -> Witness {
         &mut w.clause_text,
         &mut w.spec,
         &mut w.what,
+        &mut w.schedule,
         &mut w.replay,
         &mut w.found.engine,
         &mut w.found.memory_model,

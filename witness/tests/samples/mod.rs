@@ -122,6 +122,7 @@ pub fn violation() -> Witness {
         steps,
         ending: Ending::Violation,
         held: vec![Held { cpu: 1, lock: "mm0.mmap_sem".into() }],
+        schedule: "0*13.1*3.0*8".into(),
         replay: "lockwalk replay S3.1 --protocol 2.6.34 --schedule 0*13.1*3.0*8".into(),
     }
 }
@@ -163,6 +164,7 @@ pub fn audited() -> Witness {
         steps,
         ending: Ending::Audit,
         held: Vec::new(),
+        schedule: "0*1.1*2".into(),
         replay: "lockwalk replay S0.1 --protocol 2.6.7+unmap_check=nothing --schedule 0*1.1*2"
             .into(),
         ..violation()
@@ -233,6 +235,7 @@ pub fn deadlock() -> Witness {
             Held { cpu: 0, lock: "anon_vma#1".into() },
             Held { cpu: 1, lock: "anon_vma#2".into() },
         ],
+        schedule: "0*2.1*3.0*1".into(),
         replay: "lockwalk replay S3.3 --protocol nested --schedule 0*2.1*3.0*1".into(),
         ..violation()
     }
@@ -303,6 +306,7 @@ pub fn livelock() -> Witness {
         steps,
         ending: Ending::Livelock { first: 2, last: 7 },
         held: Vec::new(),
+        schedule: "01010101".into(),
         replay: "lockwalk replay S3.4 --protocol trylock-restart --schedule 01010101".into(),
     }
 }
@@ -374,6 +378,7 @@ pub fn three_cpus() -> Witness {
         cpus: strings(&["reclaim", "exit", "fork"]),
         steps,
         held: vec![Held { cpu: 0, lock: "anon#1".into() }],
+        schedule: "0*4.1*5.2.0*3".into(),
         replay: "lockwalk replay S1.2 --protocol 2.6.22-no-recheck --schedule 0*4.1*5.2.0*3".into(),
         ..violation()
     }
@@ -408,6 +413,7 @@ pub fn odd() -> Witness {
             step(usize::MAX, 3, Unlock, "unlock(never locked)", "x", &["?"], ""),
         ],
         held: Vec::new(),
+        schedule: String::new(),
         replay: String::new(),
         ..violation()
     }
