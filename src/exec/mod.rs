@@ -393,7 +393,7 @@ pub(crate) fn leave() {
     drop(EXEC.take().map(ManuallyDrop::into_inner));
 }
 
-/// The CPU that runs; [`BOOT`] while the world is built and audited.
+/// The CPU that runs; `usize::MAX` while the world is built and audited.
 pub fn cpu() -> usize {
     CPU.get()
 }

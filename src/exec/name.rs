@@ -6,7 +6,7 @@ use crate::exec;
 
 /// The name of a modelled object: a pattern whose `%a` and `%b` stand for two numbers, formatted
 /// only when somebody reads it. `%l` is a prime for every object that has lived in the `%a`-th
-/// place before the one that is there now, since the CPUs started: see [`new_life`].
+/// place before the one that is there now, since the CPUs started: see `new_life`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     pattern: &'static str,

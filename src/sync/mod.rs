@@ -31,26 +31,32 @@ mod word;
 use std::cell::Cell;
 use std::hash::Hash;
 
-pub use crate::engine::{
-    CpuBody, Engine, LoomReport, LoomStop, explore_loom, fence, loom_refuses, order, run_cpus,
-    run_native,
+pub(crate) use crate::engine::{
+    CpuBody, Engine, LoomReport, LoomStop, explore_loom, loom_refuses, run_cpus, run_native,
 };
-pub use crate::exec::lockdep::{LockEdge, LockKind, WaitFor, cpu_ends};
+pub use crate::engine::{fence, order};
+pub use crate::exec::lockdep::WaitFor;
+pub(crate) use crate::exec::lockdep::{LockEdge, cpu_ends};
 pub use crate::exec::mark::{Mark, mark};
-pub use crate::exec::name::{Name, PRIME, new_life, primes, primes_from_here};
+pub use crate::exec::name::Name;
+pub(crate) use crate::exec::name::{new_life, primes_from_here};
 pub(crate) use crate::exec::operation::{Operation, operation};
-pub use crate::exec::panics::{Endless, Mishap};
 pub(crate) use crate::exec::panics::{
-    applied, asserting, inapplicable, looking, misuse, not_asserting, silence_results,
+    Endless, Mishap, applied, asserting, inapplicable, looking, misuse, not_asserting,
+    silence_results,
 };
 pub(crate) use crate::exec::progress::{Progress, computes, count_pgfault, here};
 pub(crate) use crate::exec::state::State;
 use crate::exec::told;
+pub use crate::exec::told::Changing;
 pub(crate) use crate::exec::told::{learns_only, name_state, note};
-pub use crate::exec::trace::{Call, Taken, Trace, enter, remark, watch};
-pub(crate) use crate::exec::trace::{line, observe};
+#[doc(hidden)]
+pub use crate::exec::trace::{Call, enter, remark};
+pub use crate::exec::trace::{Taken, watch};
+pub(crate) use crate::exec::trace::{Trace, line, observe};
 pub use crate::exec::violation::Violation;
-pub use crate::exec::{BOOT, Exec, Shows, clause, cpu};
+pub(crate) use crate::exec::{BOOT, Exec, Shows};
+pub use crate::exec::{clause, cpu};
 use crate::exec::{lockdep, state};
 pub(crate) use crate::exec::{made_by_whoever_comes_first, unseen};
 pub use arena::Arena;
@@ -65,7 +71,7 @@ pub use word::{Ghost, MmuWord, Published, Scalar, Word};
 
 /// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom
 /// (`RUSTFLAGS="--cfg loom"`).
-pub const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine::Shuttle };
+pub(crate) const DEFAULT_ENGINE: Engine = if cfg!(loom) { Engine::Loom } else { Engine::Shuttle };
 
 /// Says in the witness that a kernel function runs from here to the end of the block.
 #[macro_export]

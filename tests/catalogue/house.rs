@@ -88,7 +88,7 @@ fn a_build_for_loom_has_another_default_and_nothing_else() {
             text.lines().filter(asks).map(|line| format!("{file}: {line}")).collect::<Vec<_>>()
         })
         .collect();
-    assert!(asks.len() == 1 && asks[0].contains("pub const DEFAULT_ENGINE: Engine ="), "{asks:#?}");
+    assert!(asks.len() == 1 && asks[0].contains("const DEFAULT_ENGINE: Engine ="), "{asks:#?}");
 }
 
 /// The module at the root of a crate that a file is in.
