@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::fault::VmFault;
 use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
-use crate::call;
 use crate::spec::{MovePtes, MremapFlush, MremapLock, MremapMerge, MremapPage};
 use crate::sync::{self, Mark, RetryLoop};
+use crate::{call, note};
 
 /// So many entries a page table has, here: what is moved at once lies in one table at either end.
 const PTRS_PER_PTE: Addr = 4;
@@ -72,6 +72,7 @@ impl World {
         // move_vma.2: The entries move (move_page_tables).
         let moved_len =
             self.move_page_tables(mm, (vma, range.start), (new_vma, to), len, locks, true);
+        note!("move_page_tables has moved {} of {len}", moved_len.cast_signed());
         // Unsigned: a length of -1 page is no error (claim S4.6).
         // move_vma.3: If all have moved, the old place is unmapped; nothing is mapped there any
         // more, so that only the VMA goes. Otherwise what has moved moves back, under the root's

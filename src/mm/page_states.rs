@@ -41,6 +41,7 @@ impl World {
     /// nothing that is nowhere else. Gives up, and does not wait, if somebody else is at it. True
     /// if it is volatile now. Kernel: the same name.
     pub(super) fn page_make_volatile(&self, page: PageRef, offset: i64) -> bool {
+        call!("page_make_volatile({page})");
         // page_make_volatile.1: The state-change bit is set; who finds it set gives up. It is the
         // last lock of all: nobody takes one before he clears it. [S2.7]
         let frame = self.page(page);

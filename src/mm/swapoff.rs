@@ -355,6 +355,7 @@ impl World {
     /// Is the page known by another address (rule [`UnuseFound`])? Called with the page locked.
     /// Kernel: `mremap_moved_anon_rmap`.
     fn is_found_elsewhere(&self, page: PageRef, foundaddr: u64) -> bool {
+        note!("{page} was found at byte {foundaddr}");
         match self.rules().unuse_found {
             UnuseFound::Masked => self.mremap_moved_anon_rmap(page, foundaddr / PAGE_SIZE),
             UnuseFound::Unmasked => self.page(page).index.read() * PAGE_SIZE != foundaddr,
