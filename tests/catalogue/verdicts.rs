@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use lockwalk::witness::StepKind;
 use lockwalk::witness::render::{self, Style};
+use lockwalk::witness::{Ending, Step, StepKind};
 use lockwalk::{Documented, Method, Options, Outcome, Schedule, Witness};
 
 use super::common::{self, Case};
@@ -82,6 +82,38 @@ fn who_waits_stands_in_the_queue_before_those_behind() {
         }
     }
     assert!(queues > 0, "no deadlock of the catalogue has a queue");
+}
+
+/// What is drawn below the interleaving happens in it, in that order, and is called the same.
+#[test]
+fn a_deadlock_is_drawn_in_the_order_of_its_steps() {
+    let deadlocks: Vec<_> = EXPLORED
+        .iter()
+        .filter_map(|(_, outcome)| outcome.witness.as_ref())
+        .filter(|witness| matches!(witness.ending, Ending::Deadlock { .. }))
+        .collect();
+    assert!(deadlocks.len() > 5, "the catalogue has next to no deadlocks");
+    for witness in deadlocks {
+        let (race, protocol) = (&witness.race, &witness.protocol);
+        let text = render::text(witness, WIDTH, Style::default());
+        let lines: Vec<_> = text.lines().collect();
+        let dashes = lines.iter().position(|line| line.trim_start().starts_with("----"));
+        let heads = dashes.expect("it is drawn") - 1;
+        let calls = lines[heads + 2..].iter().take_while(|line| !line.is_empty());
+        let (mut from, mut drawn) = (0, 0);
+        for line in calls {
+            let call = line.trim().trim_end_matches(';');
+            let column = line.len() - line.trim_start().len();
+            let cpu = lines[heads][column..].trim_start_matches("CPU").split(' ').next();
+            let cpu: usize = cpu.and_then(|cpu| cpu.parse().ok()).expect("a CPU stands above it");
+            let here = |step: &Step| step.cpu == cpu && step.text.starts_with(call);
+            let next = witness.steps[from..].iter().position(here).unwrap_or_else(|| {
+                panic!("{race} under {protocol}: CPU{cpu} does not {call} then:\n{text}")
+            });
+            (from, drawn) = (from + next + 1, drawn + 1);
+        }
+        assert!(drawn > 1, "{race} under {protocol}:\n{text}");
+    }
 }
 
 /// The files of `witnesses/`, with their text, and in which of them a race under a protocol is

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::cells::{Cell, shares, side_by_side};
 use super::paint::{Page, Paint};
-use crate::Wait;
+use crate::story::{self, Hold};
+use crate::{Step, StepKind, Wait, Witness};
 
 /// The chain of locks of a wait-for cycle: `A → B → A`.
 pub(super) fn chain(cycle: &[Wait]) -> String {
@@ -13,8 +14,53 @@ pub(super) fn chain(cycle: &[Wait]) -> String {
     locks.join(" → ")
 }
 
-/// The two-column form: who takes what, and then waits for what.
-pub(super) fn scenario(cycle: &[Wait], width: usize, page: &mut Page) {
+/// What a CPU of the cycle does that the others wait for, or at which it waits, in the words of the
+/// step.
+struct Call {
+    cpu: usize,
+    step: usize,
+    text: String,
+    paint: Paint,
+}
+
+/// Who takes what, and waits for what, in the order of the steps. A CPU that holds others off
+/// because it is before them in a queue takes nothing: that it waits is all that it does.
+fn calls(witness: &Witness, cycle: &[Wait]) -> Vec<Call> {
+    let (steps, holds) = (&witness.steps, story::holds(witness));
+    let take = |wait: &Wait| {
+        let own = |hold: &&Hold| {
+            let held = hold.steps.end == steps.len() && hold.lock.as_ref() == Some(&wait.holds);
+            held && steps[hold.steps.start].cpu == wait.cpu
+        };
+        let step = holds.iter().rev().find(own).map(|hold| hold.steps.start);
+        // What no step takes was there before all of them.
+        let text = step.map_or_else(
+            || format!("lock({})", wait.holds),
+            |step| steps[step].text.trim_end_matches(" got it").to_owned(),
+        );
+        Call { cpu: wait.cpu, step: step.unwrap_or_default(), text, paint: Paint::Lock }
+    };
+    let wait = |wait: &Wait| {
+        let own = |step: &Step| step.cpu == wait.cpu && step.object == wait.wants;
+        let blocked = steps.iter().rposition(|step| own(step) && step.kind == StepKind::Blocked);
+        let text = blocked
+            .and_then(|step| steps[step].text.split_once(" waits"))
+            .map_or_else(|| format!("lock({})", wait.wants), |(text, _)| text.to_owned());
+        // Where it joins a queue before the others, it waits from then on.
+        let before = &steps[..blocked.unwrap_or_default()];
+        let last = before.iter().rposition(|step| step.cpu == wait.cpu);
+        let joins = last.filter(|&step| own(&steps[step]) && steps[step].kind == StepKind::Note);
+        let step = joins.or(blocked).unwrap_or(steps.len());
+        Call { cpu: wait.cpu, step, text, paint: Paint::Doubt }
+    };
+    let takes = cycle.iter().filter(|wait| !wait.holds.ends_with(" (queued)")).map(take);
+    let mut calls: Vec<_> = takes.chain(cycle.iter().rev().map(wait)).collect();
+    calls.sort_by_key(|call| call.step);
+    calls
+}
+
+/// A column for each CPU: who takes what, and then waits for what.
+pub(super) fn scenario(witness: &Witness, cycle: &[Wait], width: usize, page: &mut Page) {
     const INDENT: usize = 2;
     const NARROWEST: usize = 12;
     let cpus: Vec<usize> =
@@ -22,11 +68,10 @@ pub(super) fn scenario(cycle: &[Wait], width: usize, page: &mut Page) {
     if cpus.len() * NARROWEST > width {
         return page.wrapped("  too many CPUs for columns", 2, width, Paint::Dim);
     }
-    let column = |cpu: usize| cpus.iter().position(|c| *c == cpu);
-    let row = |cpu: usize, text: String, paint| {
+    let row = |call: Call| {
         let mut cells = vec![Cell::default(); cpus.len()];
-        if let Some(column) = column(cpu) {
-            cells[column] = Cell::new(text, paint);
+        if let Some(column) = cpus.iter().position(|cpu| *cpu == call.cpu) {
+            cells[column] = Cell::new(format!("{};", call.text), call.paint);
         }
         cells
     };
@@ -35,10 +80,7 @@ pub(super) fn scenario(cycle: &[Wait], width: usize, page: &mut Page) {
     };
     let mut rows: Vec<Vec<Cell>> =
         vec![heads(&|cpu| format!("  CPU{cpu}")), heads(&|_| "  ----".to_owned())];
-    rows.extend(cycle.iter().map(|w| row(w.cpu, format!("lock({});", w.holds), Paint::Lock)));
-    rows.extend(
-        cycle.iter().rev().map(|w| row(w.cpu, format!("lock({});", w.wants), Paint::Doubt)),
-    );
+    rows.extend(calls(witness, cycle).into_iter().map(row));
 
     let natural =
         |column: usize| rows.iter().map(|cells| cells[column].natural()).max().unwrap_or(0).max(20);

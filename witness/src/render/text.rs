@@ -32,7 +32,7 @@ pub fn text(witness: &Witness, width: usize, style: Style) -> String {
             page.wrapped(&story::waits(cycle), 2, width, Paint::Plain);
             page.blank();
         }
-        lockdep::scenario(cycle, width, &mut page);
+        lockdep::scenario(witness, cycle, width, &mut page);
     }
     page.blank();
     foot(witness, shown, width, &mut page);
