@@ -15,6 +15,8 @@ mod lives;
 mod marked;
 #[path = "steps/ran.rs"]
 mod ran;
+#[path = "steps/reached.rs"]
+mod reached;
 #[path = "steps/variables.rs"]
 mod variables;
 

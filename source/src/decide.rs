@@ -6,7 +6,8 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::visit::Visit;
 use syn::{
-    BinOp, Expr, FnArg, ImplItemFn, Lit, Member, Pat, ReceiverKind, Stmt, Token, Type, UnOp,
+    BinOp, Expr, FnArg, ImplItemFn, Lit, Member, Pat, ReceiverKind, ReturnType, Stmt, Token, Type,
+    UnOp,
 };
 
 use crate::Choices;
@@ -19,6 +20,12 @@ pub enum Value {
     Arm(Option<String>, String),
     /// There is nothing.
     None,
+    /// There is this.
+    Some(Box<Value>),
+    /// Nobody is told anything.
+    Unit,
+    /// `Ok(())`
+    Done,
     /// All the rules.
     Rules,
     /// What a closure returns, whatever it is given.
@@ -32,7 +39,9 @@ impl Value {
             Self::Bool(value) => Some(value.to_string()),
             Self::Arm(Some(rule), arm) => Some(format!("{rule}::{arm}")),
             Self::None => Some("None".into()),
-            Self::Arm(None, _) | Self::Rules | Self::Returns(_) => None,
+            Self::Some(inner) => Some(format!("Some({})", inner.source()?)),
+            Self::Unit => Some("()".into()),
+            Self::Arm(None, _) | Self::Done | Self::Rules | Self::Returns(_) => None,
         }
     }
 }
@@ -40,8 +49,6 @@ impl Value {
 /// A function that is one expression.
 pub struct Body {
     pub expr: Expr,
-    /// `self` is all that it is given.
-    pub of_self: bool,
     /// It is given values, and no references.
     pub by_value: bool,
 }
@@ -54,9 +61,25 @@ impl Body {
             FnArg::Receiver(receiver) => matches!(receiver.kind, ReceiverKind::Value),
             FnArg::Typed(typed) => !matches!(&*typed.ty, Type::Reference(_)),
         });
-        let of_self = inputs.len() == 1 && function.sig.receiver().is_some();
-        Some(Self { expr: expr.clone(), of_self, by_value })
+        Some(Self { expr: expr.clone(), by_value })
     }
+}
+
+/// What a function comes to of which only that is left: it takes no step, whatever it is given.
+pub fn comes_to(left: &ImplItemFn, known: &Known<'_>) -> Option<Value> {
+    let expr = match &*left.block.stmts {
+        [] => return matches!(left.sig.output, ReturnType::Default).then_some(Value::Unit),
+        [Stmt::Expr(Expr::Return(returned), _)] => returned.expr.as_ref()?,
+        [Stmt::Expr(expr, None)] => expr,
+        _ => return None,
+    };
+    if let Expr::Call(call) = expr
+        && matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok"))
+        && matches!(call.args.first(), Some(Expr::Tuple(unit)) if unit.elems.is_empty())
+    {
+        return Some(Value::Done);
+    }
+    known.value(expr).filter(|value| value.source().is_some())
 }
 
 /// What is known where an expression stands.
@@ -64,10 +87,23 @@ impl Body {
 pub struct Known<'k> {
     pub choices: &'k Choices,
     pub bodies: &'k BTreeMap<String, Option<Body>>,
+    /// What the world's functions come to that do nothing else.
+    pub come_to: &'k BTreeMap<String, Value>,
     /// Variables; those of which nothing is known hide others of their name.
     pub variables: BTreeMap<String, Option<Value>>,
     /// How many functions are being looked through.
     pub depth: usize,
+}
+
+impl<'k> Known<'k> {
+    /// What is known where a function begins.
+    pub fn under(
+        choices: &'k Choices,
+        bodies: &'k BTreeMap<String, Option<Body>>,
+        come_to: &'k BTreeMap<String, Value>,
+    ) -> Self {
+        Self { choices, bodies, come_to, variables: BTreeMap::new(), depth: 0 }
+    }
 }
 
 /// `matches!(scrutinee, pattern)`, with what may stand behind `if`.
@@ -115,6 +151,9 @@ pub fn matches(value: &Value, pattern: &Pat) -> Option<bool> {
             if name.ident.to_string().starts_with(char::is_uppercase) =>
         {
             Some(name.ident == arm)
+        }
+        (Value::Some(inner), Pat::TupleStruct(pat)) if pat.path.is_ident("Some") => {
+            matches(inner, pat.elems.first()?)
         }
         (Value::Bool(value), Pat::Lit(lit)) => match &lit.lit {
             Lit::Bool(lit) => Some(lit.value == *value),
@@ -170,6 +209,9 @@ impl Known<'_> {
                 closure.inputs.iter().for_each(|input| inside.hide(input));
                 Some(Value::Returns(Box::new(inside.value(&closure.body)?)))
             }
+            Expr::Call(call) if is_some(&call.func) && call.args.len() == 1 => {
+                Some(Value::Some(Box::new(self.value(&call.args[0])?)))
+            }
             Expr::Call(call) => match self.value(&call.func)? {
                 Value::Returns(value) if call.args.iter().all(|arg| self.does_nothing(arg)) => {
                     Some(*value)
@@ -199,17 +241,23 @@ impl Known<'_> {
                 matches!(&*bound.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Some"))
                     .then_some(Value::Bool(false))
             }
-            Expr::MethodCall(call) if call.args.is_empty() => {
-                if call.method == "rules" {
-                    return Some(Value::Rules);
-                }
-                // Another function: what it asks of rules alone is known here, too.
-                let of_the_world = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self") || path.path.is_ident("world"));
-                let body = self
-                    .body(&call.method)
-                    .filter(|body| body.of_self && of_the_world && self.depth < 8)?;
-                Known { variables: BTreeMap::new(), depth: self.depth + 1, ..self.clone() }
-                    .value(&body.expr)
+            // `if let Err(error) = Ok(())`
+            Expr::Let(bound) if self.value(&bound.expr) == Some(Value::Done) => {
+                matches!(&*bound.pat, Pat::TupleStruct(pat) if pat.path.is_ident("Err"))
+                    .then_some(Value::Bool(false))
+            }
+            Expr::Try(tried) => {
+                let done = self.value(&tried.expr) == Some(Value::Done);
+                done.then_some(Value::Unit)
+            }
+            Expr::MethodCall(call) if call.args.is_empty() && call.method == "rules" => {
+                Some(Value::Rules)
+            }
+            Expr::MethodCall(call) => {
+                let of_the_world = is_the_world(&call.receiver);
+                let given = || call.args.iter().all(|arg| self.does_nothing(arg));
+                let value = self.come_to.get(&call.method.to_string());
+                value.filter(|_| of_the_world && given()).cloned()
             }
             Expr::Macro(call) if call.mac.path.is_ident("matches") => {
                 let asked: Matches = call.mac.parse_body().ok()?;
@@ -359,11 +407,13 @@ impl Known<'_> {
                 .parse_body::<Matches>()
                 .is_ok_and(|asked| self.does_nothing(&asked.scrutinee)),
             Expr::MethodCall(call) if self.does_nothing(&call.receiver) => {
-                asks_whether_some(call) || self.only_computes(&call.method, &call.args)
+                asks_whether_some(call)
+                    || self.only_computes(&call.method, &call.args)
+                    || self.value(expr).is_some()
             }
             // `Pte::clean(page, false)`, `Some(page)`
             Expr::Call(call) => match &*call.func {
-                Expr::Path(path) if path.path.is_ident("Some") => {
+                Expr::Path(_) if is_some(&call.func) => {
                     call.args.iter().all(|arg| self.does_nothing(arg))
                 }
                 Expr::Path(path) if path.path.segments.len() > 1 => {
@@ -398,6 +448,23 @@ impl Known<'_> {
         }
         Names(self).visit_pat(pattern);
     }
+}
+
+/// `self`, `world`, `self.world`
+fn is_the_world(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(path) => path.path.is_ident("self") || path.path.is_ident("world"),
+        Expr::Field(field) => {
+            matches!(&field.member, Member::Named(name) if name == "world")
+                && is_the_world(&field.base)
+        }
+        _ => false,
+    }
+}
+
+/// What makes something of a value.
+fn is_some(expr: &Expr) -> bool {
+    matches!(expr, Expr::Path(path) if path.path.is_ident("Some"))
 }
 
 /// `is_some()` or `is_none()`.

@@ -3,8 +3,9 @@
 //!
 //! It works on the text, so that comments and the lines of the source stay: the syntax tree says
 //! what stands where, and what is not taken is cut out. An expression is decided when it depends on
-//! rules alone; so is a function without arguments whose body is such an expression, and a variable
-//! that is bound to one. What is decided and still needed is written as the value that it has.
+//! rules alone; so is a variable that is bound to such an expression, and a call of a function of
+//! which nothing else is left, whatever it is given, as long as that takes no step. What is decided
+//! and still needed is written as the value that it has.
 //! Everything else stays as it is: what comes out does what the source does under the protocol.
 //! What comes to `None` is followed as well, so that it need not be guessed of which type it is.
 //!
@@ -19,12 +20,16 @@ mod cut;
 mod decide;
 mod steps;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
+use std::rc::Rc;
 
+use decide::Known;
+use steps::Step;
 use syn::visit::Visit;
-use syn::{Attribute, ImplItemFn, ItemFn};
+use syn::{Attribute, ImplItemFn, ItemFn, Visibility};
 
 /// For each rule its type and the arm that is chosen, as the source spells them: `wp_lock`,
 /// `WpLock`, `Trylock`.
@@ -34,8 +39,12 @@ pub type Choices = BTreeMap<&'static str, (&'static str, &'static str)>;
 pub struct Sources {
     files: Vec<(String, String)>,
     functions: Vec<Function>,
+    /// Which ones are called so.
+    named: BTreeMap<String, Vec<usize>>,
     /// The functions that are one expression; none where two have the name.
     bodies: BTreeMap<String, Option<decide::Body>>,
+    /// What has been asked for already.
+    cuts: RefCell<BTreeMap<Choices, Rc<Cuts>>>,
 }
 
 struct Function {
@@ -49,6 +58,16 @@ struct Function {
     /// The first line, counted from 1.
     line: usize,
     parsed: ImplItemFn,
+    steps: Vec<Step>,
+}
+
+/// All the functions under some choices, in the order of the files.
+struct Cuts {
+    texts: Vec<String>,
+    /// Which ones each calls.
+    calls: Vec<BTreeSet<usize>>,
+    /// What may be called from outside, and all that is called from there.
+    alive: BTreeSet<usize>,
 }
 
 /// A function as a protocol reads it.
@@ -61,11 +80,15 @@ pub struct Reading {
     pub asks: BTreeSet<String>,
     /// The steps whose sentences are left out.
     pub left_out: Vec<String>,
+    /// Somebody calls it, or it is called from outside.
+    pub alive: bool,
 }
 
 /// A function that was asked for.
 pub struct Found<'s> {
     function: &'s Function,
+    /// Which one it is of all.
+    at: usize,
     /// Which steps it has of those that were asked for.
     pub steps: Vec<usize>,
 }
@@ -107,12 +130,13 @@ impl Sources {
                 .extend(collect.found.into_iter().map(|range| Function::new(file, text, range)));
             kept.push((file.to_owned(), text.to_owned()));
         }
-        let mut bodies = BTreeMap::new();
-        for function in &functions {
+        let (mut bodies, mut named) = (BTreeMap::new(), BTreeMap::<_, Vec<_>>::new());
+        for (at, function) in functions.iter().enumerate() {
+            named.entry(function.name.clone()).or_default().push(at);
             let body = decide::Body::of(&function.parsed);
             bodies.entry(function.name.clone()).and_modify(|known| *known = None).or_insert(body);
         }
-        Ok(Self { files: kept, functions, bodies })
+        Ok(Self { files: kept, functions, named, bodies, cuts: RefCell::default() })
     }
 
     /// The names of the functions, in the order of the files.
@@ -122,20 +146,19 @@ impl Sources {
 
     /// The names of steps, without their numbers: some are no function's.
     pub fn names_of_steps(&self) -> BTreeSet<String> {
-        let steps = self.functions.iter().flat_map(|function| steps::of(&function.text));
-        steps.map(|step| step.of).collect()
+        let steps = self.functions.iter().flat_map(|function| &function.steps);
+        steps.map(|step| step.of.clone()).collect()
     }
 
     /// The functions called `name`, as they stand.
     pub fn whole(&self, name: &str) -> Vec<Reading> {
-        self.called(name).map(Function::as_it_stands).collect()
+        self.called(name).map(|at| self.functions[at].as_it_stands()).collect()
     }
 
     /// The functions called `name`, as they are under these choices.
     pub fn under(&self, choices: &Choices, name: &str) -> Vec<Reading> {
-        let under = |function: &Function| {
-            function.reading(self.cut(function, choices), decide::asked(&function.parsed))
-        };
+        let cuts = self.cuts(choices);
+        let under = |at: usize| self.functions[at].reading(&cuts.texts[at]);
         self.called(name).map(under).collect()
     }
 
@@ -149,9 +172,10 @@ impl Sources {
         if number.is_none() && of != name {
             return Vec::new();
         }
-        let found = self.functions.iter().filter_map(|function| {
-            let steps: Vec<_> = steps::of(&function.text)
-                .into_iter()
+        let found = self.functions.iter().enumerate().filter_map(|(at, function)| {
+            let steps: Vec<_> = function
+                .steps
+                .iter()
                 .filter(|step| step.of == of)
                 .map(|step| step.number)
                 .collect();
@@ -159,7 +183,7 @@ impl Sources {
                 Some(number) => steps.contains(&number),
                 None => function.name == of || !steps.is_empty(),
             };
-            wanted.then_some(Found { function, steps })
+            wanted.then_some(Found { function, at, steps })
         });
         let mut found: Vec<_> = found.collect();
         found.sort_by_key(|found| found.steps.first().copied());
@@ -171,68 +195,185 @@ impl Sources {
         found.function.as_it_stands()
     }
 
-    /// A function as it is under these choices, with the sentence of a step only where what it says
-    /// is done: where the code of the step, and what that calls that has no steps, is as it is under
-    /// what the steps called `name` describe, which is `described(name)`.
+    /// The functions that go by `name`, as they are under these choices: from the one called so, or
+    /// the first that has a step of it, what is called from there. What has no steps is among them
+    /// where only this protocol comes by: what the steps called `name` describe is
+    /// `described(name)`.
+    ///
+    /// The sentence of a step stands only where what it says is done: where the code of the step, and
+    /// what that calls that has no steps, is as it is under what is described; nor if it rests on a
+    /// sentence that is left out.
     pub fn told(
         &self,
-        found: &Found<'_>,
+        name: &str,
         choices: &Choices,
         described: impl Fn(&str) -> Choices,
-    ) -> Reading {
-        let function = found.function;
-        let text = self.cut(function, choices);
-        let here = steps::of(&text);
-        let (mut gone, mut left_out) = (Vec::new(), Vec::new());
-        for step in steps::of(&function.text) {
-            let described = described(&step.of);
-            let there = steps::of(&self.cut(function, &described));
-            let [here, there] =
-                [&here, &there].map(|steps| steps.iter().find(|other| other.name() == step.name()));
-            let said =
-                |code: &str| self.helps_alike(code, choices, &described, &mut BTreeSet::new());
-            match (here, there) {
-                (Some(here), Some(there)) if here.code == there.code && said(&here.code) => {}
-                (here, _) => {
-                    gone.extend(here.map(|here| here.lines.clone()));
-                    left_out.push(step.name());
+    ) -> Vec<(Found<'_>, Reading)> {
+        let mut found = self.find(name);
+        let (cuts, there) = (self.cuts(choices), self.cuts(&described(steps::owner(name))));
+        let Some(first) = found
+            .iter()
+            .position(|found| found.name() == name)
+            .or_else(|| found.iter().position(|found| cuts.alive.contains(&found.at)))
+            .or((!found.is_empty()).then_some(0))
+        else {
+            return Vec::new();
+        };
+        let only_from = |at: usize, reached: &[Found<'_>]| {
+            cuts.alive
+                .iter()
+                .filter(|&&from| cuts.calls[from].contains(&at))
+                .all(|from| reached.iter().any(|found| found.at == *from))
+        };
+        let mut reached = vec![found.remove(first)];
+        let mut next = 0;
+        while let Some(from) = reached.get(next).map(|found| found.at) {
+            for &at in &cuts.calls[from] {
+                if reached.iter().any(|found| found.at == at) {
+                    continue;
+                }
+                let function = &self.functions[at];
+                if let Some(wanted) = found.iter().position(|found| found.at == at) {
+                    reached.push(found.remove(wanted));
+                } else if name == steps::owner(name)
+                    && function.steps.is_empty()
+                    && !there.alive.contains(&at)
+                    && only_from(at, &reached)
+                {
+                    reached.push(Found { function, at, steps: Vec::new() });
                 }
             }
+            next += 1;
         }
-        let text = steps::without(&text, &gone);
-        let asks = decide::asked(&function.parsed);
-        Reading { left_out, ..function.reading(text, asks) }
+        let of = steps::owner(name);
+        let mut told: Vec<_> = reached
+            .into_iter()
+            .map(|found| {
+                let reading = self.reading(found.at, &cuts, &described);
+                (found, reading)
+            })
+            .collect();
+        let unreached = found.iter().flat_map(|found| &found.steps);
+        let unreached: BTreeSet<_> = unreached.collect();
+        told[0].1.left_out.extend(unreached.into_iter().map(|number| format!("{of}.{number}")));
+        told
+    }
+
+    fn reading(&self, at: usize, cuts: &Cuts, described: &impl Fn(&str) -> Choices) -> Reading {
+        let (function, text) = (&self.functions[at], &cuts.texts[at]);
+        let (mut gone, mut left_out) = (Vec::new(), Vec::new());
+        for step in &function.steps {
+            if !self.is_true(at, step, cuts, &self.cuts(&described(&step.of))) {
+                let here = steps::of(text).into_iter().filter(|here| here.name() == step.name());
+                gone.extend(here.map(|here| here.lines));
+                left_out.push(step.name());
+            }
+        }
+        let reading = function.reading(&steps::without(text, &gone));
+        Reading { left_out, alive: cuts.alive.contains(&at), ..reading }
+    }
+
+    /// Does a step do the same in both, and the one that its sentence rests on?
+    fn is_true(&self, at: usize, step: &Step, here: &Cuts, there: &Cuts) -> bool {
+        let code = |cuts: &Cuts| {
+            let steps = steps::of(&cuts.texts[at]).into_iter();
+            steps.filter(|other| other.name() == step.name()).map(|step| step.code).next()
+        };
+        let same = code(here).filter(|same| Some(same) == code(there).as_ref());
+        if !same.is_some_and(|code| self.helps_alike(&code, here, there, &mut BTreeSet::new())) {
+            return false;
+        }
+        let is_before = |other: &Step| other.of == step.of && other.number + 1 == step.number;
+        let mut functions = self.functions.iter().enumerate();
+        !step.rests_on_another
+            || functions.all(|(at, function)| {
+                let before = function.steps.iter().find(|other| is_before(other));
+                before.is_none_or(|before| {
+                    here.alive.contains(&at) && self.is_true(at, before, here, there)
+                })
+            })
     }
 
     /// Do the functions that are called in this code, and have no steps of their own, do the same
-    /// under both?
+    /// in both?
     fn helps_alike(
         &self,
         code: &str,
-        one: &Choices,
-        other: &Choices,
-        seen: &mut BTreeSet<String>,
+        one: &Cuts,
+        other: &Cuts,
+        seen: &mut BTreeSet<usize>,
     ) -> bool {
-        steps::called(code).into_iter().flat_map(|name| self.called(name)).all(|function| {
-            if !seen.insert(function.name.clone()) || !steps::of(&function.text).is_empty() {
+        steps::called(code).into_iter().flat_map(|name| self.called(name)).all(|at| {
+            if !seen.insert(at) || !self.functions[at].steps.is_empty() {
                 return true;
             }
-            let [here, there] =
-                [one, other].map(|choices| steps::code(&self.cut(function, choices)));
+            let [here, there] = [one, other].map(|cuts| steps::code(&cuts.texts[at]));
             here == there && self.helps_alike(&here, one, other, seen)
         })
     }
 
-    fn cut(&self, function: &Function, choices: &Choices) -> String {
-        cut::under(&function.text, &function.parsed, choices, &self.bodies)
+    /// All the functions under these choices. What one comes to changes those that call it, so that
+    /// they are cut again, until nothing does.
+    fn cuts(&self, choices: &Choices) -> Rc<Cuts> {
+        if let Some(known) = self.cuts.borrow().get(choices) {
+            return Rc::clone(known);
+        }
+        let mut come_to = BTreeMap::new();
+        let mut texts = vec![String::new(); self.functions.len()];
+        let mut changed: Vec<_> = (0..texts.len()).collect();
+        while !changed.is_empty() {
+            let known = Known::under(choices, &self.bodies, &come_to);
+            let mut news = BTreeMap::new();
+            for &at in &changed {
+                let Function { name, text, parsed, .. } = &self.functions[at];
+                texts[at] = cut::under(text, parsed, &known);
+                let left = syn::parse_str(&texts[at]).expect("it is looked at when it is cut");
+                if let Some(value) = decide::comes_to(&left, &known)
+                    && self.called(name).count() == 1
+                    && !come_to.contains_key(name)
+                {
+                    news.insert(name.clone(), value);
+                }
+            }
+            let calls_one = |at: &usize| {
+                steps::called(&texts[*at]).into_iter().any(|called| news.contains_key(called))
+            };
+            changed = (0..texts.len()).filter(calls_one).collect();
+            come_to.extend(news);
+        }
+        let calls: Vec<_> = texts.iter().map(|text| self.calls(text)).collect();
+        let mut called = BTreeSet::new();
+        for function in &self.functions {
+            let calls = self.calls(&function.text).into_iter();
+            called.extend(calls.filter(|&at| self.functions[at].name != function.name));
+        }
+        let is_entered = |&at: &usize| {
+            matches!(self.functions[at].parsed.vis, Visibility::Public(_)) || !called.contains(&at)
+        };
+        let mut alive = BTreeSet::new();
+        let mut coming: Vec<_> = (0..texts.len()).filter(is_entered).collect();
+        while let Some(at) = coming.pop() {
+            if alive.insert(at) {
+                coming.extend(&calls[at]);
+            }
+        }
+        let cuts = Rc::new(Cuts { texts, calls, alive });
+        self.cuts.borrow_mut().insert(choices.clone(), Rc::clone(&cuts));
+        cuts
+    }
+
+    fn calls(&self, text: &str) -> BTreeSet<usize> {
+        let code = steps::code(text);
+        steps::called(&code).into_iter().flat_map(|name| self.called(name)).collect()
     }
 
     /// All the files as they are under these choices.
     pub fn all_under(&self, choices: &Choices) -> Vec<(&str, String)> {
+        let cuts = self.cuts(choices);
         let file = |(file, text): &'_ (String, String)| {
             let (mut out, mut at) = (String::new(), 0);
-            for function in self.functions.iter().filter(|function| function.file == *file) {
-                let cut = self.cut(function, choices);
+            let functions = self.functions.iter().zip(&cuts.texts);
+            for (function, cut) in functions.filter(|(function, _)| function.file == *file) {
                 out += &text[at..function.range.start];
                 out +=
                     cut.replace('\n', &format!("\n{}", " ".repeat(function.indent))).trim_start();
@@ -243,8 +384,8 @@ impl Sources {
         self.files.iter().map(|named| (&*named.0, file(named))).collect()
     }
 
-    fn called<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Function> {
-        self.functions.iter().filter(move |function| function.name == name)
+    fn called(&self, name: &str) -> impl Iterator<Item = usize> {
+        self.named.get(name).into_iter().flatten().copied()
     }
 }
 
@@ -255,15 +396,22 @@ impl Function {
         let indent = text[..range.start].rsplit('\n').next().unwrap_or_default().len();
         let text = dedent(&text[range.clone()], indent);
         let parsed = syn::parse_str(&text).expect("it was a function in its file");
-        Self { name, file: file.into(), text, range, indent, line, parsed }
+        let steps = steps::of(&text);
+        Self { name, file: file.into(), text, range, indent, line, parsed, steps }
     }
 
     fn as_it_stands(&self) -> Reading {
-        self.reading(self.text.clone(), decide::asked(&self.parsed))
+        self.reading(&self.text)
     }
 
-    fn reading(&self, text: String, asks: BTreeSet<String>) -> Reading {
-        Reading { place: format!("{}:{}", self.file, self.line), text, asks, left_out: Vec::new() }
+    fn reading(&self, text: &str) -> Reading {
+        Reading {
+            place: format!("{}:{}", self.file, self.line),
+            text: text.to_owned(),
+            asks: decide::asked(&self.parsed),
+            left_out: Vec::new(),
+            alive: true,
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Step {
     /// What is behind it, without comments, spaces and braces: those of the blocks around it are not
     /// its.
     pub code: String,
+    /// What it says is the other case of the step before, or goes on about the same thing.
+    pub rests_on_another: bool,
 }
 
 impl Step {
@@ -21,6 +23,19 @@ impl Step {
     pub fn name(&self) -> String {
         format!("{}.{}", self.of, self.number)
     }
+}
+
+/// Whose step a name is, or the name: `do_swap_page`.
+pub fn owner(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// Does the first sentence need another before it? `Otherwise …`, `It …`, `… again.`
+fn rests_on_another(says: &str) -> bool {
+    let first = says.split(". ").next().unwrap_or(says);
+    let mut words = first.split(|c: char| !c.is_alphanumeric());
+    matches!(words.next(), Some("Otherwise" | "It" | "Its" | "They"))
+        || words.any(|word| word == "again")
 }
 
 /// Whose step this line names, and its number: `// do_swap_page.4: Sentence.`
@@ -40,7 +55,12 @@ pub fn of(text: &str) -> Vec<Step> {
         let (of, number) = named(lines[start]).expect("it names one");
         let sentence = lines[start..end].iter().take_while(|line| is_comment(line)).count();
         let code = code(&lines[start + sentence..end].join("\n"));
-        Step { of: of.to_owned(), number, lines: start..start + sentence, code }
+        let says = lines[start..start + sentence].iter().map(|line| line.trim_matches([' ', '/']));
+        let says = says.collect::<Vec<_>>().join(" ");
+        let rests_on_another =
+            says.split_once(": ").is_some_and(|(_, says)| rests_on_another(says));
+        let lines = start..start + sentence;
+        Step { of: of.to_owned(), number, lines, code, rests_on_another }
     };
     starts.iter().zip(ends).map(step).collect()
 }
@@ -62,12 +82,14 @@ pub fn without(text: &str, gone: &[Range<usize>]) -> String {
     lines.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
 
-/// The names of what is called in this code, as methods.
+/// The names of what is called in this code: `.name(`, and `Self::name`, which may be called later.
 pub fn called(code: &str) -> BTreeSet<&str> {
     let word = |c: char| c.is_alphanumeric() || c == '_';
-    let names = code.split('.').skip(1).filter_map(|rest| {
-        let end = rest.find(|c| !word(c))?;
-        rest[end..].starts_with('(').then_some(&rest[..end])
+    let names = code.match_indices(['.', ':']).filter_map(|(at, sign)| {
+        let rest = &code[at + 1..];
+        let (name, behind) = rest.split_at(rest.find(|c| !word(c)).unwrap_or(rest.len()));
+        let is_path = sign == ":" && code[..at].ends_with(':');
+        (is_path || sign == "." && behind.starts_with('(')).then_some(name)
     });
-    names.collect()
+    names.filter(|name| !name.is_empty()).collect()
 }

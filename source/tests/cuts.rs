@@ -181,16 +181,16 @@ fn what_does_something_stays() {
 fn a_sentence_stands_where_it_is_true() {
     let file = "impl World {
     fn f(&self) {
-        // f.1: It is looked at.
+        // f.1: The page is looked at.
         let waits = self.rules().wait == Wait::Yes;
         self.look();
-        // f.2: It is waited for.
+        // f.2: The page is waited for.
         if waits {
             self.wait();
         }
-        // f.3: It is locked.
+        // f.3: The page is locked.
         self.lock();
-        // g.4: It is read.
+        // g.4: The page is read.
         self.read();
     }
 
@@ -206,15 +206,18 @@ fn a_sentence_stands_where_it_is_true() {
 ";
     let sources = Sources::new([("src/mm/f.rs", file)]).expect("it is Rust");
     let [no, yes] = ["No", "Yes"].map(|arm| Choices::from([("wait", ("Wait", arm))]));
-    let [f] = &sources.find("f")[..] else { panic!("one function") };
-    let reading = sources.told(f, &no, |_| yes.clone());
+    let told = |name, choices| {
+        let told = sources.told(name, choices, |_| yes.clone()).into_iter();
+        told.map(|(found, reading)| (found.name().to_owned(), reading)).collect::<Vec<_>>()
+    };
+    let [(_, reading)] = &told("f", &no)[..] else { panic!("one function") };
     assert_eq!(
         reading.text,
-        "fn f(&self) {\n    // f.1: It is looked at.\n    self.look();\n    self.lock();\n    // g.4: It \
-         is read.\n    self.read();\n}"
+        "fn f(&self) {\n    // f.1: The page is looked at.\n    self.look();\n    self.lock();\n    // \
+         g.4: The page is read.\n    self.read();\n}"
     );
     assert_eq!(reading.left_out, ["f.2", "f.3"]);
-    assert_eq!(sources.told(f, &yes, |_| yes.clone()).left_out, [""; 0]);
+    assert_eq!(told("f", &yes)[0].1.left_out, [""; 0]);
 
     let found = |name| {
         let found = sources.find(name).into_iter();
@@ -224,6 +227,164 @@ fn a_sentence_stands_where_it_is_true() {
     assert_eq!(found("f.3"), [("f".to_owned(), vec![1, 2, 3])]);
     assert_eq!(found("lock"), [("lock".to_owned(), vec![])]);
     assert_eq!((found("f.4"), found("f.x"), found("h")), (vec![], vec![], vec![]));
+}
+
+/// What a sentence goes on from is there as well.
+#[test]
+fn a_sentence_stands_where_the_one_is_that_it_rests_on() {
+    let file = "impl World {
+    fn f(&self) {
+        // f.1: The entry is looked at, if nobody waits.
+        if self.rules().wait == Wait::Yes {
+            self.look();
+        }
+        // f.2: Otherwise the page is read.
+        self.read();
+        // f.3: It is locked.
+        self.lock();
+        // f.4: The page is mapped.
+        self.map();
+        // f.5: The entry is read again.
+        self.look();
+    }
+}
+";
+    let sources = Sources::new([("src/mm/f.rs", file)]).expect("it is Rust");
+    let [no, yes] = ["No", "Yes"].map(|arm| Choices::from([("wait", ("Wait", arm))]));
+    let [(_, f)] = &sources.told("f", &no, |_| yes.clone())[..] else { panic!("one function") };
+    assert_eq!(f.left_out, ["f.1", "f.2", "f.3"]);
+    let left = "// f.4: The page is mapped.\n    self.map();\n    // f.5: The entry is read again.";
+    assert!(f.text.contains(left), "{}", f.text);
+}
+
+/// Two protocols come by different ways; whoever asks sees the one that is taken.
+#[test]
+fn only_what_is_reached_is_told() {
+    let file = "impl World {
+    pub fn f(&self) {
+        // f.1: All of it is done.
+        if self.rules().wait == Wait::Yes { self.all() } else { self.each() }
+    }
+
+    fn all(&self) {
+        // f.2: All at once.
+        self.done();
+    }
+
+    fn each(&self) {
+        self.one();
+        self.done();
+    }
+
+    fn one(&self) {
+        self.done();
+    }
+
+    fn done(&self) {
+        x();
+    }
+
+    pub fn other(&self) {
+        self.done();
+    }
+}
+";
+    let sources = Sources::new([("src/mm/f.rs", file)]).expect("it is Rust");
+    let [no, yes] = ["No", "Yes"].map(|arm| Choices::from([("wait", ("Wait", arm))]));
+    let told = |name, choices| {
+        let told = sources.told(name, choices, |_| yes.clone()).into_iter();
+        let told = told.map(|(found, reading)| {
+            (found.name().to_owned(), reading.left_out.join(" "), reading.alive)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let is = |name: &str, left_out: &str, alive| (name.to_owned(), left_out.to_owned(), alive);
+    assert_eq!(told("f", &yes), [is("f", "", true), is("all", "", true)]);
+    assert_eq!(
+        told("f", &no),
+        [is("f", "f.1 f.2", true), is("each", "", true), is("one", "", true)]
+    );
+    assert_eq!(told("all", &no), [is("all", "", false)]);
+    assert_eq!(told("f.2", &no), [is("all", "", false)]);
+}
+
+/// A helper of which nothing is left is what it comes to, whatever it is given.
+#[test]
+fn a_helper_that_comes_to_nothing_goes() {
+    let file = "impl World {
+    fn f(&self, x: bool) -> bool {
+        if !self.get(x) {
+            return false; // too late
+        }
+        let Some(nested) = self.nested(x) else {
+            return false;
+        };
+        if let Err(error) = self.dup(x) {
+            return error;
+        }
+        if x && !a() {
+            self.put(x); // and nobody knows
+        }
+        self.put(b());
+        let left = c();
+        if left || self.meets(x) {
+            mark(if left { 1 } else { 2 });
+            self.unlock(nested);
+        }
+        self.put(x);
+        true
+    }
+
+    fn get(&self, x: bool) -> bool {
+        if self.rules().wait == Wait::No {
+            return true;
+        }
+        x
+    }
+
+    fn put(&self, x: bool) {
+        if self.rules().wait != Wait::No {
+            self.end(x);
+        }
+    }
+
+    fn meets(&self, x: bool) -> bool {
+        !self.get(x) && x
+    }
+
+    fn dup(&self, x: bool) -> Result<(), u8> {
+        if self.get(x) {
+            return Ok(());
+        }
+        self.end(x)
+    }
+
+    fn nested(&self, x: bool) -> Option<Option<u8>> {
+        if self.get(x) {
+            return Some(None);
+        }
+        self.lock()
+    }
+}
+";
+    let sources = Sources::new([("src/mm/f.rs", file)]).expect("it is Rust");
+    let choices = Choices::from([("wait", ("Wait", "No"))]);
+    let [f] = &sources.under(&choices, "f")[..] else { panic!("one function") };
+    assert_eq!(
+        f.text,
+        "fn f(&self, x: bool) -> bool {
+    if x {
+        a();
+    }
+    self.put(b());
+    let left = c();
+    if left {
+        mark(1);
+        self.unlock(None);
+    }
+    true
+}"
+    );
 }
 
 #[test]

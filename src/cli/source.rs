@@ -26,11 +26,17 @@ pub fn run(args: &SourceArgs) -> Result<Status, Refusal> {
             let nearest = select::nearest(name, known.collect::<BTreeSet<_>>().into_iter());
             return Err(Refusal(format!("src/mm has no function and no step '{name}'{nearest}")));
         }
-        for function in found {
-            let reading = match &protocol {
-                Some(_) => sources.told(&function, &choices, |steps| choices_of(&described(steps))),
-                None => sources.as_it_stands(&function),
-            };
+        let told = match &protocol {
+            Some(_) => sources.told(name, &choices, |steps| choices_of(&described(steps))),
+            None => found
+                .into_iter()
+                .map(|function| {
+                    let reading = sources.as_it_stands(&function);
+                    (function, reading)
+                })
+                .collect(),
+        };
+        for (function, reading) in told {
             let (head, left_out) = (head(&reading, protocol.as_ref()), left_out(&reading));
             let steps = steps_of_another(name, &function);
             texts.push(format!("{head}{steps}{left_out}\n{}\n", reading.text));
@@ -64,7 +70,8 @@ fn head(reading: &Reading, protocol: Option<&Protocol>) -> String {
     let mut here = protocol.rules.choices();
     here.retain(|(rule, _)| reading.asks.contains(*rule));
     let asks = asks(here.iter().map(|(rule, arm)| format!("{rule}={arm}")));
-    format!("// {} under {protocol}{asks}", reading.place)
+    let dead = if reading.alive { "" } else { "\n// Nothing calls it under this protocol." };
+    format!("// {} under {protocol}{asks}{dead}", reading.place)
 }
 
 /// Which sentences are not there, and why.
@@ -73,7 +80,7 @@ fn left_out(reading: &Reading) -> String {
     let protocol = described(first.split('.').next().expect("a name"));
     format!(
         "\n// Left out, because they tell of {protocol}, which does otherwise in these steps or in what \
-         they call: {}.",
+         they call, or rest on one that is left out: {}.",
         reading.left_out.join(", ")
     )
 }

@@ -13,23 +13,18 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, ImplItemFn, Pat, Stmt};
 
-use crate::decide::{self, Body, Known, Value};
-use crate::{Choices, steps};
+use crate::decide::{self, Known, Value};
+use crate::steps;
 use variables::is_called;
 
-/// The function with `text`, as it is under `choices`.
+/// The function with `text`, as it is where this is known.
 ///
 /// What a cut leaves may be decided in its turn, so that it is cut until nothing changes.
-pub fn under(
-    text: &str,
-    function: &ImplItemFn,
-    choices: &Choices,
-    bodies: &BTreeMap<String, Option<Body>>,
-) -> String {
+pub fn under(text: &str, function: &ImplItemFn, known: &Known<'_>) -> String {
     let (mut text, mut function) = (text.to_owned(), Cow::Borrowed(function));
     let mut pass = Pass::Cut;
     loop {
-        let known = Known { choices, bodies, variables: BTreeMap::new(), depth: 0 };
+        let known = known.clone();
         let mut cutter = Cutter {
             text: &text,
             function: &function,
@@ -38,6 +33,7 @@ pub fn under(
             opaque: OnceCell::new(),
             used: OnceCell::new(),
             pass,
+            hold: Vec::new(),
         };
         cutter.visit_block(&function.block);
         let edits = cutter.edits;
@@ -85,6 +81,8 @@ struct Cutter<'c> {
     /// Every name, as often as it is there.
     used: OnceCell<BTreeMap<String, usize>>,
     pass: Pass,
+    /// Variables that are true here, because an `if` has asked.
+    hold: Vec<String>,
 }
 
 /// Where a statement stands.
@@ -237,6 +235,15 @@ impl Cutter<'_> {
                 if let Some(otherwise) = self.otherwise_of(local) {
                     return self.put(statement, place, &otherwise);
                 }
+                if let Some((name, value)) = self.finds(local) {
+                    if self.is_opaque(&name) {
+                        let source = value.source().expect("there is a way to say it");
+                        return self.replace(range(statement), format!("let {name} = {source};"));
+                    }
+                    self.delete(range(statement));
+                    self.known.variables.insert(name, Some(value));
+                    return;
+                }
                 let changed = match self.pass {
                     Pass::Cut => self.without_known_part(local),
                     Pass::Rewrite => self.leaves_or_is_known(local) || self.is_known_after(local),
@@ -305,9 +312,38 @@ impl Cutter<'_> {
             .map(|(_, otherwise)| (**otherwise).clone())
     }
 
+    /// `let Some(name) = Some(None) else { … };`: what is known to be found.
+    fn finds(&self, local: &syn::Local) -> Option<(String, Value)> {
+        let init = local.init.as_ref().filter(|init| init.diverge.is_some())?;
+        let Value::Some(found) = self.known.value(&init.expr)? else { return None };
+        match &local.pat {
+            Pat::TupleStruct(pat) if pat.path.is_ident("Some") => match pat.elems.first()? {
+                Pat::Ident(name) if name.mutability.is_none() => {
+                    Some((name.ident.to_string(), *found))
+                        .filter(|(_, found)| found.source().is_some())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn expression_statement(&mut self, statement: &Stmt, expr: &Expr, place: Place) {
         match expr {
-            Expr::If(branch) => match (self.known.truth(&branch.cond), &branch.else_branch) {
+            _ if self.known.value(expr) == Some(Value::Unit) => self.delete(range(statement)),
+            // What it would do is gone.
+            Expr::If(branch)
+                if branch.then_branch.stmts.is_empty()
+                    && branch.else_branch.as_ref().is_none_or(|(_, no)| is_empty(no)) =>
+            {
+                let indent = format!("\n{}", " ".repeat(self.indent(range(statement).start)));
+                let run = self.to_be_run(&branch.cond).join("\n").replace('\n', &indent);
+                match run.is_empty() {
+                    true => self.delete(range(statement)),
+                    false => self.replace(range(statement), run),
+                }
+            }
+            Expr::If(branch) => match (self.condition(&branch.cond), &branch.else_branch) {
                 (Some(true), _) => self.put(statement, place, &block(&branch.then_branch)),
                 (Some(false), Some((_, no))) => match &**no {
                     // The rest of a chain is a statement as well.
@@ -341,6 +377,20 @@ impl Cutter<'_> {
             }
             _ => self.visit_expr(expr),
         }
+    }
+
+    /// Whether a condition is true: one that an `if` around it asks as well is.
+    fn condition(&self, cond: &Expr) -> Option<bool> {
+        let asked = self.constant(cond).is_some_and(|name| self.hold.contains(&name));
+        if asked { Some(true) } else { self.known.truth(cond) }
+    }
+
+    /// The variable that an expression is, if it is bound once, and never changes.
+    fn constant(&self, expr: &Expr) -> Option<String> {
+        let Expr::Path(path) = expr else { return None };
+        let name = path.path.get_ident()?.to_string();
+        let bound = format!("let {name} = ");
+        (self.text.matches(&bound).count() == 1).then_some(name)
     }
 
     fn goes_through_nothing(&self, all: &Expr) -> bool {
@@ -508,12 +558,25 @@ fn instead_of_none(call: &syn::ExprMethodCall) -> Option<&Expr> {
     }
 }
 
+/// `{}`
+fn is_empty(expr: &Expr) -> bool {
+    matches!(expr, Expr::Block(block) if block.block.stmts.is_empty())
+}
+
 fn block(block: &Block) -> Expr {
     Expr::Block(syn::ExprBlock { attrs: Vec::new(), label: None, block: block.clone() })
 }
 
 impl<'ast> Visit<'ast> for Cutter<'_> {
     fn visit_block(&mut self, block: &'ast Block) {
+        if self.pass == Pass::Rewrite
+            && let [Stmt::Expr(Expr::Block(inner), None)] = &*block.stmts
+            && inner.label.is_none()
+            && inner.attrs.is_empty()
+        {
+            let inside = self.cut_inside(&inner.block, self.indent(range(inner).start));
+            return self.replace(range(inner), inside);
+        }
         let variables = self.known.variables.clone();
         let last = block.stmts.len().saturating_sub(1);
         for (at, statement) in block.stmts.iter().enumerate() {
@@ -545,13 +608,16 @@ impl<'ast> Visit<'ast> for Cutter<'_> {
             return;
         }
         match expr {
-            Expr::If(branch) => match (self.known.truth(&branch.cond), &branch.else_branch) {
+            Expr::If(branch) => match (self.condition(&branch.cond), &branch.else_branch) {
                 (Some(true), _) => self.instead(range(expr), &block(&branch.then_branch)),
                 (Some(false), Some((_, no))) => self.instead(range(expr), no),
                 _ => {
                     let variables = self.known.variables.clone();
                     self.visit_expr(&branch.cond);
+                    let outside = self.hold.len();
+                    self.hold.extend(self.constant(&branch.cond));
                     self.visit_block(&branch.then_branch);
+                    self.hold.truncate(outside);
                     self.known.variables = variables;
                     if let Some((_, no)) = &branch.else_branch {
                         self.otherwise(range(&branch.then_branch).end, no);
