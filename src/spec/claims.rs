@@ -36,12 +36,6 @@ impl Claim {
     pub fn document(&self) -> u8 {
         self.id.as_bytes()[1] - b'0'
     }
-
-    /// Is it stated in the document itself, or derived from it? If not, it was said around it: in
-    /// its series, its thread, or a kernel.
-    pub fn is_in_the_document(&self) -> bool {
-        !self.source.starts_with("not in ")
-    }
 }
 
 /// 62 of five documents, and S1.7 of document 1's series.
