@@ -331,8 +331,9 @@ fn a_helper_that_comes_to_nothing_goes() {
             mark(if left { 1 } else { 2 });
             self.unlock(nested);
         }
+        let done = self.dup(x);
         self.put(x);
-        true
+        done.is_ok()
     }
 
     fn get(&self, x: bool) -> bool {
@@ -382,7 +383,8 @@ fn a_helper_that_comes_to_nothing_goes() {
         mark(1);
         self.unlock(None);
     }
-    true
+    let done = self.dup(x);
+    done.is_ok()
 }"
     );
 }

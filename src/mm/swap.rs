@@ -134,7 +134,7 @@ impl World {
         if write && !beside && self.rules().reuse == Reuse::AnonExclusive {
             self.lru_add_drain_for(page); // this CPU's own reference, since 5.18
         }
-        // do_swap_page.11: Under the page-table lock the entry is read again: if it is not the one
+        // do_swap_page.11: Under the page-table lock the entry is read: if it is not the one
         // that faulted, somebody else has been here.
         mm.page_table_lock.lock();
         let changed = mm.pte(addr).read() != orig || !frame.uptodate.read();

@@ -280,7 +280,10 @@ impl World {
             && (self.mmap_sem_contended() || !mm.mmap_sem.down_read_trylock())
         {
             sync::mark(Mark::SWAPOFF_LETS_GO);
-            if let UnuseActivate::BeforeUnlock | UnuseActivate::Both = self.rules().unuse_activate {
+            if matches!(
+                self.rules().unuse_activate,
+                UnuseActivate::BeforeUnlock | UnuseActivate::Both
+            ) {
                 self.activate_page(page);
             }
             self.unlock_page(page);
@@ -387,7 +390,7 @@ impl World {
         }
         self.map_again(mm, vma, addr, Pte::clean(page, false));
         self.swap_free(entry);
-        if let UnuseActivate::Mapped | UnuseActivate::Both = self.rules().unuse_activate {
+        if matches!(self.rules().unuse_activate, UnuseActivate::Mapped | UnuseActivate::Both) {
             self.activate_page(page);
         }
         note!("{}:{addr} is back from swap", mm.id());

@@ -271,7 +271,7 @@ impl Cutter<'_> {
                     (Some(name), Some(value))
                         if self.pass == Pass::Cut
                             && !self.is_opaque(&name)
-                            && !matches!(value, Value::Returns(_)) =>
+                            && !matches!(value, Value::Returns(_) | Value::Done) =>
                     {
                         self.delete(range(statement));
                         self.known.variables.insert(name, Some(value));
