@@ -30,6 +30,17 @@
 //! }
 //! ```
 //!
+//! Where to go on:
+//!
+//! * [`Race::check_with`] takes a [`Method`] (engine) and [`Options`] (limits, a witness);
+//!   [`Race::memory`] another memory model; [`Race::replay`] a schedule.
+//! * What a CPU may call are the methods of [`mm::World`] and [`mm::Process`]; what builds a world,
+//!   those of [`mm::Setup`]. `examples/own_race.rs` has all of it in one file.
+//! * [`Part`] is an exploration that is stopped and gone on with, or divided over machines.
+//! * [`Machine`] is a kernel without CPUs, one operation after the other; [`Litmus`] a test of the
+//!   primitives in [`sync`] without a kernel.
+//! * [`matrix`] asks races under every arm of a rule, or under several kernels.
+//!
 //! The command line is the feature `cli`, which is on unless default features are off:
 //! [`cli::main`] gives races of one's own `check`, `explain`, `replay` and the rest, and
 //! [`conform`] compares the model with a kernel.

@@ -13,7 +13,7 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// How an operation accesses its object. Decides dependence; see the crate's documentation for why
+/// How an operation accesses its object. Decides dependence; see [`algorithm`](crate::algorithm) for why
 /// the table is sound.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Access {

@@ -105,7 +105,7 @@ impl Explorer {
     /// Use this many threads: one that has nothing left to do takes a part of another's search.
     /// When the search was exhaustive, the number of [complete](Report::complete) executions and of
     /// [failing](Report::failing) ones is the same for any number of threads, that of cut ones is
-    /// not; see the crate's documentation for the exceptions. Only [`Strategy::Dpor`] and
+    /// not; see [`algorithm`](crate::algorithm) for the exceptions. Only [`Strategy::Dpor`] and
     /// [`Strategy::Dfs`] are divided.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);

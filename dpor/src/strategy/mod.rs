@@ -28,7 +28,7 @@ pub enum Strategy {
     Dfs,
     /// Every state once, as far as races ask for it: [`Dpor`](Self::Dpor) that does not go on from
     /// a state that it has gone on from before. For programs that [name their
-    /// state](crate::name_state); see the crate's documentation.
+    /// state](crate::name_state); see [`algorithm`](crate::algorithm).
     States,
     /// A random enabled task at every step. Samplers give up an execution after 20,000 steps; it
     /// counts as cut.

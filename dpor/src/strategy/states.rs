@@ -1,4 +1,4 @@
-//! Depth-first exploration that goes on from each state once. See the crate's documentation for why
+//! Depth-first exploration that goes on from each state once. See `algorithm.md` for why
 //! that is enough.
 
 use std::collections::HashMap;

@@ -318,7 +318,7 @@ fn a_failure_hides_nothing_of_a_task_just_started() {
     assert!(plain.1 > 0 && plain == reduced, "{plain:?} {reduced:?}");
 }
 
-/// What is not found (see "Failures" in the crate's documentation): between two steps a task starts
+/// What is not found (see "Failures" in `src/algorithm.md`): between two steps a task starts
 /// another, which fails at once, and joins a third; whether it goes on to fail itself depends on a
 /// step that is independent of its own.
 #[test]
