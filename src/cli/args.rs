@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::explore::program::program;
 use crate::witness::render::Detail;
 use crate::{Memory, Method, Shard};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lockwalk_bench::{Size, Variant};
 
@@ -38,6 +39,47 @@ pub struct Args {
     /// Print ASCII only; in JSON, SVG and Mermaid, other characters stand as escapes
     #[arg(long, global = true, display_order = 101)]
     pub ascii: bool,
+}
+
+impl Args {
+    /// What is typed, or why it cannot be understood.
+    pub fn typed() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::called().try_get_matches()?)
+    }
+
+    /// The parser, in whose texts this program has its own name.
+    pub fn called() -> clap::Command {
+        let command = Self::command();
+        let name = program();
+        if name == LOCKWALK {
+            return command;
+        }
+        // Who asks for its version wants to know of what.
+        renamed(command, name).name(name).version(concat!(
+            "(lockwalk ",
+            env!("CARGO_PKG_VERSION"),
+            ")"
+        ))
+    }
+}
+
+/// The name that the texts were written for.
+const LOCKWALK: &str = "lockwalk";
+
+fn renamed(mut command: clap::Command, name: &str) -> clap::Command {
+    let say = |text: &clap::builder::StyledStr| text.to_string().replace(LOCKWALK, name);
+    if let Some(text) = command.get_about().map(say) {
+        command = command.about(text);
+    }
+    if let Some(text) = command.get_after_help().map(say) {
+        command = command.after_help(text);
+    }
+    command
+        .mut_args(|arg| match arg.get_help().map(say) {
+            Some(text) => arg.help(text),
+            None => arg,
+        })
+        .mut_subcommands(|command| renamed(command, name))
 }
 
 #[derive(Subcommand, Debug)]

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::Part;
+use crate::explore::program::program;
 use tempfile::NamedTempFile;
 
 use super::Refusal;
@@ -38,15 +39,15 @@ impl Keeper {
         if file.metadata().is_ok_and(|found| found.len() == 0) {
             return Ok(());
         }
-        let name = &self.name;
+        let (name, program) = (&self.name, program());
         let (what, instead) = match Part::read(file) {
             Ok(parts) if parts.iter().all(Part::is_settled) => (
                 "an exploration that is finished",
-                format!("`lockwalk check --resume {name}` shows it, "),
+                format!("`{program} check --resume {name}` shows it, "),
             ),
             Ok(_) => (
                 "an exploration that is not finished",
-                format!("`lockwalk check --resume {name}` goes on with it, "),
+                format!("`{program} check --resume {name}` goes on with it, "),
             ),
             Err(_) => ("something else", String::new()),
         };

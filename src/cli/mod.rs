@@ -13,8 +13,7 @@
 //! }
 //! ```
 //!
-//! That program has every command that `lockwalk` has, for its own races: where a text says
-//! `lockwalk`, it is meant.
+//! That program has every command that `lockwalk` has, for its own races and under its own name.
 
 mod args;
 mod bench;
@@ -37,12 +36,15 @@ mod sink;
 mod source;
 mod stress;
 
+use std::env::consts::EXE_SUFFIX;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::explore::program::{program, program_is};
 use crate::witness::Judgement;
 use crate::{Outcome, Race};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
 
 use args::{Args, CheckArgs, Command};
 use output::Terminal;
@@ -85,7 +87,8 @@ impl From<Judgement> for Status {
 /// says. Call it once, from `main`.
 pub fn main(races: Vec<Race>) -> ExitCode {
     large_files_are_errors();
-    let parsed = select::catalogue_is(races).map(|()| Args::try_parse());
+    called();
+    let parsed = select::catalogue_is(races).map(|()| Args::typed());
     let done = parsed.and_then(|parsed| match parsed {
         Ok(args) => run(args),
         Err(shown) if !shown.use_stderr() => {
@@ -102,6 +105,15 @@ pub fn main(races: Vec<Race>) -> ExitCode {
             output::complain(&output::one_line(&format!("error: {why}")));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Whoever is told what to type next is told this program's name.
+fn called() {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    if let Some(name) = name {
+        program_is(name.strip_suffix(EXE_SUFFIX).unwrap_or(name).to_owned());
     }
 }
 
@@ -177,22 +189,23 @@ fn command_with(option: &str) -> Option<String> {
     let takes = |command: &&clap::Command| {
         command.get_arguments().any(|argument| argument.get_long() == Some(option))
     };
-    let command = Args::command();
+    let command = Args::called();
     command
         .get_subcommands()
         .find(takes)
-        .map(|command| format!("lockwalk {} --{option}", command.get_name()))
+        .map(|command| format!("{} {} --{option}", program(), command.get_name()))
 }
 
 /// The command that somebody has in mind who only says what it is about.
 fn command_for(name: &str) -> Option<String> {
     let is_race =
         |name: &str| select::catalogue().iter().any(|race| select::names(name, race.id()));
+    let program = program();
     if select::race(name).is_ok() {
-        return Some(format!("`lockwalk check {name}` or `lockwalk explain {name}`"));
+        return Some(format!("`{program} check {name}` or `{program} explain {name}`"));
     }
     if name.split(',').all(is_race) {
-        return Some(format!("`lockwalk check {name}`"));
+        return Some(format!("`{program} check {name}`"));
     }
-    list::is_listed(name).then(|| format!("`lockwalk list {name}`"))
+    list::is_listed(name).then(|| format!("`{program} list {name}`"))
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::explore::program::program;
 use crate::witness::Judgement;
 use crate::{Method, Options, Outcome, Part, PartError, Race, Shard};
 
@@ -96,7 +97,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         };
         let ended = if runner.stopped() { "stopped" } else { "unfinished" };
         let how = if can_go_on {
-            format!("; `lockwalk check --resume {}` goes on", shown(file))
+            format!("; `{} check --resume {}` goes on", program(), shown(file))
         } else {
             String::new()
         };

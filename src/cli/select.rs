@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::explore::program::program;
 use crate::spec::ProtocolError;
 use crate::{Protocol, Race};
 
@@ -105,7 +106,7 @@ const SUGGESTIONS: usize = 3;
 /// The names nearest to `wanted` as a question; or where to look them up, if none is near.
 pub fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let near = nearest(wanted, names);
-    if near.is_empty() { "; `lockwalk list` names them all".into() } else { near }
+    if near.is_empty() { format!("; `{} list` names them all", program()) } else { near }
 }
 
 /// The names nearest to `wanted` as a question, if any is near.

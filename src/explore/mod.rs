@@ -3,6 +3,7 @@
 mod litmus;
 mod machine;
 mod part;
+pub(crate) mod program;
 mod run;
 mod selfcheck;
 mod stall;

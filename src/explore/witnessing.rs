@@ -9,6 +9,7 @@ use dpor::{
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
 use super::FAIRNESS;
+use super::program::{program, quoted};
 use super::run::{self, Ended, Question, engine_violation};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol};
@@ -301,8 +302,9 @@ fn assemble(
         held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
         schedule: schedule.to_string(),
         replay: format!(
-            "lockwalk replay {} --protocol {protocol}{} --schedule {schedule}",
-            race.id(),
+            "{} replay {} --protocol {protocol}{} --schedule {schedule}",
+            quoted(program()),
+            quoted(race.id()),
             under(race.memory_model())
         ),
     }

@@ -688,3 +688,33 @@ fn a_livelock_that_may_be_shorter_says_so() {
     assert!(cut.contains("55 steps, or fewer,"), "{cut}");
     assert!(row("", 0).contains("22 steps repeat for ever"));
 }
+
+/// Whoever has the commands for races of his own is told to type his own program's name.
+#[cfg(unix)]
+#[test]
+fn a_program_by_another_name_says_its_own() {
+    let mine = directory("called").join("mine");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lockwalk"), &mine).expect("a link");
+    let said = |args: &str| {
+        let output = Command::new(&mine).args(args.split(' ')).output().expect("it runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    assert_eq!(said("--version"), concat!("mine (lockwalk ", env!("CARGO_PKG_VERSION"), ")\n"));
+    for (command, says) in [
+        ("explain S3.1 --protocol 2.6.34", "replay: mine replay S3.1 "),
+        ("completions bash", "_mine()"),
+        ("man", ".TH mine 1"),
+        ("man check", "mine\\-check"),
+        ("check nonsense", "`mine list` names them all"),
+        ("--help", "\n  mine check S3.1 S3.4"),
+        ("S3.1", "`mine check S3.1` or `mine explain S3.1`"),
+        ("check --lines", "error: "),
+    ] {
+        let said = said(command);
+        assert!(said.contains(says), "{command}: {said}");
+        assert!(
+            !said.contains("lockwalk check") && !said.contains("`lockwalk"),
+            "{command}: {said}"
+        );
+    }
+}
