@@ -54,7 +54,7 @@ pub enum Engine {
     /// Real threads: parking_lot and arc-swap. Finds little, and shows that the code really runs.
     Native,
     /// Coroutines; who goes next is decided by one of shuttle's schedulers, or exhaustively by
-    /// `dpor`. Sequentially consistent.
+    /// `dpor`. Under the memory model of the race.
     Shuttle,
     /// loom: explores (most of) the C11 memory model.
     Loom,

@@ -41,8 +41,8 @@ pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
-    /// Every interleaving, one of each class of equivalent ones: source-DPOR,
-    /// sequentially consistent.
+    /// Every interleaving, one of each class of equivalent ones: source-DPOR, under the memory model
+    /// of the race ([`Race::memory`]).
     Exhaustive,
     /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
     /// from twice. Sequentially consistent, on one thread.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One interleaving that violates a clause.
+/// One interleaving that violates a clause; or one that violates nothing, to be shown beside such
+/// ([`Ending::Complete`]): then what is said of a clause is empty.
 ///
 /// The indices in it ([`Step::cpu`], [`Ending::Livelock`]) come from outside and are not trusted:
 /// renderers show a step of a CPU that has no name in [`cpus`](Self::cpus) in a column of its own.
