@@ -59,7 +59,6 @@ mod engine;
 mod exec;
 mod explore;
 pub mod matrix;
-#[expect(unnameable_types, reason = "an anon_vma's ListLock, which mm does not re-export yet")]
 pub mod mm;
 mod race;
 pub mod races;

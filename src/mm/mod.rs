@@ -42,6 +42,7 @@ mod vma;
 mod world;
 
 pub use anon_vma::AnonVma;
+pub use anon_vma_lock::ListLock;
 pub use anonmm::{Anonmm, AnonmmRef};
 pub use gup::Pin;
 pub use mm_struct::{Mm, MmRef};

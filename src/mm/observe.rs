@@ -36,9 +36,11 @@ pub struct PageSeen {
 
 impl World {
     /// What is at `addr` of `mm`.
+    #[track_caller]
     pub fn look_at(&self, mm: MmRef, addr: Addr) -> At {
         let entry = self.mm_struct(mm).peek_ptes().find(|(at, _)| at.addr == addr);
-        match entry.map_or(Pte::None, |(_, cell)| cell.pte.peek()) {
+        let Some((_, cell)) = entry else { return At::Nothing };
+        match cell.pte.peek() {
             Pte::None => At::Nothing,
             Pte::Present { page, .. } => At::Page(self.look_at_page(page)),
             Pte::Swap { entry, .. } => At::Slot(entry),
@@ -47,6 +49,7 @@ impl World {
     }
 
     /// What is known of a page.
+    #[track_caller]
     pub fn look_at_page(&self, page: PageRef) -> PageSeen {
         let frame = self.frame(page);
         PageSeen {
@@ -59,11 +62,13 @@ impl World {
     }
 
     /// How many slots of the swap device are in use.
+    #[track_caller]
     pub fn slots_in_use(&self) -> usize {
         self.swap.peek().len()
     }
 
     /// How many processes there ever were.
+    #[track_caller]
     pub fn processes(&self) -> usize {
         self.processes.peek(Vec::len)
     }

@@ -1015,8 +1015,8 @@ rules! {
         /// Before it lets go of a page that it has mapped in some processes and not yet in others:
         /// half of what 2.6.13 does.
         BeforeUnlock = "before-unlock",
-        /// Both: then, and whenever it has mapped the page somewhere (2.6.13 to 5.9; read in
-        /// 2.6.14, 2.6.18, 2.6.28, 2.6.33 and 5.9).
+        /// Before it lets go of such a page, and whenever it has mapped one somewhere (2.6.13 to
+        /// 5.9; read in 2.6.14, 2.6.18, 2.6.28, 2.6.33 and 5.9).
         Both = "both",
     }
     /// How swapoff goes about it, and what it does with a page whose slot still has entries when it

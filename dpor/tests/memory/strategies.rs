@@ -199,14 +199,6 @@ fn what_is_not_available() {
             unavailable(&Explorer::new(Strategy::States).memory(memory).run(store_buffering()))
                 .contains("Memory::Sc only")
         );
-        let going_round = || {
-            dpor::round(0, || 0);
-            Word::new(0).store(1, Relaxed);
-        };
-        assert!(
-            unavailable(&Explorer::new(Strategy::Dpor).memory(memory).run(going_round))
-                .contains("retry loops")
-        );
     }
     // Whatever the program does.
     let report = Explorer::new(Strategy::FewestPreemptions { max: None })
