@@ -144,6 +144,33 @@ impl Race {
     /// let outcome = race.check(&Era::V2_6_36);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```
+    ///
+    /// Where things are by then, these say, which only this may ask, for they are no steps:
+    /// [`World::look_at`] what is at an address, mapped or on swap; [`World::look_at_page`] how
+    /// often a page is mapped, and what it holds; [`World::slots_in_use`], [`World::processes`].
+    ///
+    /// ```
+    /// # use lockwalk::{Era, Race};
+    /// use lockwalk::mm::At;
+    ///
+    /// let race = Race::new("mine", "fork while the parent stores")
+    ///     .world(|w| {
+    ///         let p = w.new_process();
+    ///         p.mmap(1..2);
+    ///         p.touch(1);
+    ///     })
+    ///     .cpu("fork", |w| _ = w.process(0).fork())
+    ///     .cpu("store", |w| w.process(0).store(1, 1).expect("it is mapped"))
+    ///     .finally(|w| {
+    ///         let At::Page(seen) = w.look_at(w.process(0).mm(), 1) else {
+    ///             panic!("no page is at the address");
+    ///         };
+    ///         assert!(seen.content == 1 && (1..3).contains(&seen.mapcount), "{seen:?}");
+    ///     })
+    ///     .holds(Era::V2_6_36);
+    /// let outcome = race.check(&Era::V2_6_36);
+    /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
+    /// ```
     #[must_use]
     pub fn finally(mut self, look: impl Fn(&World) + Send + Sync + 'static) -> Self {
         self.ends.push(Arc::new(look));

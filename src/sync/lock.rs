@@ -178,6 +178,7 @@ impl<T: Debug + Hash> SpinLock<T> {
     }
 
     /// The data inside, for audits and pictures only.
+    #[track_caller]
     pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         exec::assert_unseen(self.raw.name);
         look(&self.data.lock())

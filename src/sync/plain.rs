@@ -71,6 +71,7 @@ impl<T: Debug + Hash> Plain<T> {
     }
 
     /// The data without a check, for audits and pictures only.
+    #[track_caller]
     pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         exec::assert_unseen(self.name);
         look(&self.data.lock())
@@ -179,6 +180,7 @@ impl<T: Default + Debug + Hash + PartialEq> PerCpu<T> {
     }
 
     /// Every CPU's, for audits only.
+    #[track_caller]
     pub fn peek<R>(&self, look: impl FnOnce(&BTreeMap<usize, T>) -> R) -> R {
         look(&self.0.lock())
     }

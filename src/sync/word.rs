@@ -205,6 +205,7 @@ impl<T: Scalar> Word<T> {
     }
 
     /// The newest value, without a step: for audits and pictures only.
+    #[track_caller]
     pub fn peek(&self) -> T {
         exec::assert_unseen(self.name);
         T::unpack(self.raw.peek())
@@ -328,6 +329,7 @@ impl<T: Send + Sync + Hash> Published<T> {
     }
 
     /// What it points to, for audits and pictures only.
+    #[track_caller]
     pub fn peek(&self) -> Arc<T> {
         exec::assert_unseen(self.name);
         self.raw.peek()
@@ -522,6 +524,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     }
 
     /// The newest value, without a step: for audits and pictures only.
+    #[track_caller]
     pub fn peek(&self) -> T {
         exec::assert_unseen(self.name);
         self.raw.peek(|(value, _)| *value)
@@ -607,6 +610,7 @@ impl<T: Debug + Hash> Ghost<T> {
     }
 
     /// A look without a step: for audits and pictures only.
+    #[track_caller]
     pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         exec::assert_unseen(self.name);
         look(&self.value.lock())
