@@ -173,7 +173,8 @@ fn loops_that_wait() {
                     .flat_map(|task| (0..waits[task].len()).map(move |at| (task, at)));
                 let without = places.map(|(task, at)| {
                     let (mut program, mut waits) = (program.clone(), waits.clone());
-                    (program.tasks[task].remove(at), waits[task].remove(at));
+                    program.tasks[task].remove(at);
+                    waits[task].remove(at);
                     (program, waits)
                 });
                 without.collect::<Vec<_>>()
