@@ -241,15 +241,14 @@ fn verdicts_stay() {
     }
 }
 
-/// A reader of a sequence count that lacks its `smp_rmb` takes what it has read for one state. He
-/// goes round in a loop, so this is a sample: 8 of these walks found it.
+/// A reader of a sequence count that lacks its `smp_rmb` takes what it has read for one state. The
+/// loop in which he reads changes nothing, so that all of it can be run.
 #[test]
 fn a_sequence_count_needs_its_barriers() {
     let race = called("S3.5/split").memory(Weak);
     let protocol = "2.6.34+vma_adjust_lock=vma+rmap_walk_lock=seqcount".parse().expect("it is one");
-    let method = Method::Random { seed: 1, iterations: 3000 };
-    let outcome = race.check_with(&protocol, &method, &Options::default());
-    assert!(outcome.violating == 0 && outcome.executions == 3000, "{:?}", outcome.objections());
+    let outcome = exhausted(&race, &protocol);
+    assert_eq!(outcome.verdict(), Verdict::Never, "{:?}", outcome.objections());
 }
 
 /// The whole catalogue: no verdict is another one, as far as it is reached. SPEC.md §7 has the
