@@ -41,8 +41,8 @@ pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
-    /// Every interleaving, one of each class of equivalent ones: source-DPOR, under the memory model
-    /// of the race ([`Race::memory`]).
+    /// Every interleaving, one of each class of equivalent ones: source-DPOR, under the memory
+    /// model of the race ([`Race::memory`]).
     Exhaustive,
     /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
     /// from twice. Sequentially consistent, on one thread.
@@ -215,9 +215,9 @@ impl Race {
     /// ([`Coverage::Inapplicable`]).
     ///
     /// # Panics
-    /// When the race asks for what makes no sense anywhere, a process that there is not say, with its line;
-    /// and when something panics that is no assertion: while the world is built or audited, or in a
-    /// condition. Of assertions see [`cpu`](Race::cpu).
+    /// When the race asks for what makes no sense anywhere, a process that there is not say, with
+    /// its line; and when something panics that is no assertion: while the world is built or
+    /// audited, or in a condition. Of assertions see [`cpu`](Race::cpu).
     pub fn check(&self, protocol: &Protocol) -> Outcome {
         self.check_with(
             protocol,
@@ -270,8 +270,8 @@ impl Race {
     /// Runs one schedule again, and shows what happens in it.
     ///
     /// # Errors
-    /// When the schedule does not fit the race, nothing is violated in it, or the race makes no sense
-    /// under the protocol.
+    /// When the schedule does not fit the race, nothing is violated in it, or the race makes no
+    /// sense under the protocol.
     pub fn replay(&self, protocol: &Protocol, schedule: &Schedule) -> Result<Witness, ReplayError> {
         witnessing::replay(self, protocol, schedule)
     }
@@ -418,8 +418,8 @@ impl<'o> Exploration<'o> {
     }
 
     /// An execution went on and on: under RC11 loops that change something are not known to go round
-    /// in vain. What is violated where memory is sequentially consistent is violated under every memory model, since
-    /// each allows those executions too.
+    /// in vain. What is violated where memory is sequentially consistent is violated under every
+    /// memory model, since each allows those executions too.
     fn goes_on(&self, explored: &Explored) -> Option<Outcome> {
         if !explored.too_long
             || self.question.race.memory_model() == Memory::Sc
