@@ -22,8 +22,9 @@
 //! (`every_ordering`, and `orderings.txt`).
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
-//! `LOCKWALK_MUTANTS=new` those of which nothing is written down, `LOCKWALK_MUTANTS=killed` those
-//! that something kills, or misses, according to what is written down: that takes half an hour.
+//! `LOCKWALK_MUTANTS=new` those of which nothing is written down, or that no case comes by,
+//! `LOCKWALK_MUTANTS=killed` those that something kills, or misses, according to what is written
+//! down: that takes half an hour.
 //! `LOCKWALK_WITHIN=32` tries each case with so many executions at most: a mutant that nothing has
 //! killed then is open, and nothing is written down of it. `MUTANTS_BLESS=1` writes down what came
 //! out.
@@ -67,6 +68,8 @@ enum Fate {
     Open,
 }
 
+const UNREACHED: &str = "not reached: no case comes by it";
+
 /// What killed a mutant.
 #[derive(Clone, PartialEq, Debug)]
 struct Kill {
@@ -93,6 +96,16 @@ impl Kill {
     /// Is an announcement found to make no difference?
     fn is_redundant(&self) -> bool {
         self.what.starts_with("redundant: ")
+    }
+
+    /// No case comes by, and no test notices.
+    fn unreached() -> Self {
+        let (race, protocol) = ("-".to_owned(), "-".to_owned());
+        Self { race, protocol, what: UNREACHED.to_owned(), executions: 0 }
+    }
+
+    fn is_unreached(&self) -> bool {
+        self.what == UNREACHED
     }
 
     fn case(&self) -> (String, String) {
@@ -140,6 +153,11 @@ fn what_is_written_down_fits_the_code() {
         .filter(|id| !announced.contains(*id))
         .collect();
     assert!(gone.is_empty(), "announcements.txt lists what is not there:\n{gone:#?}");
+    let silent: Vec<_> = announced
+        .iter()
+        .filter(|id| !announcements.argued.contains(*id) && !announcements.found.contains_key(*id))
+        .collect();
+    assert!(silent.is_empty(), "announcements.txt says nothing of these:\n{silent:#?}");
     let unswept =
         ids.iter().filter(|id| !survivors.contains(*id) && !kills.contains_key(*id)).count();
     println!(
@@ -232,13 +250,22 @@ fn every_announcement_is_missed() {
     let started = Instant::now();
     let (cases, tests) = (copy.baseline(true), copy.tests());
     let chosen = chosen(&mutants);
-    let reached: Vec<_> =
-        chosen.into_iter().filter(|n| cases.iter().any(|case| case.reached.contains(n))).collect();
-    println!("{} cases, {} announcements that they come by", cases.len(), reached.len());
+    let is_reached = |n: &usize| cases.iter().any(|case| case.reached.contains(n));
+    let reached = chosen.iter().filter(|n| is_reached(n)).count();
+    println!(
+        "{} cases, {reached} of {} announcements that they come by",
+        cases.len(),
+        chosen.len()
+    );
     let table = Listed::announcements();
-    let found: BTreeMap<String, Option<Kill>> = each(&reached, |&n| {
+    let found: BTreeMap<String, Option<Kill>> = each(&chosen, |&n| {
         let before = table.found.get(&mutants[n].id());
-        let found = notice(&copy, &tests, n, mutants[n].kind, &cases, before);
+        let found = if is_reached(&n) {
+            notice(&copy, &tests, n, mutants[n].kind, &cases, before)
+        } else {
+            let noticed = tests.iter().find_map(|test| failed(test, n, &[]));
+            Some(noticed.unwrap_or_else(Kill::unreached))
+        };
         println!(
             "{n:4} {} (line {}): {}",
             mutants[n].id(),
@@ -459,7 +486,7 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
             survivors.contains(id)
                 || kills.contains_key(id)
                 || announcements.argued.contains(id)
-                || announcements.found.contains_key(id)
+                || announcements.found.get(id).is_some_and(|kill| !kill.is_unreached())
         };
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
     }
@@ -467,7 +494,10 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
         let (kills, announcements) = (kills(), Listed::announcements());
         let killed = |id: &String| {
             kills.contains_key(id)
-                || announcements.found.get(id).is_some_and(|kill| !kill.is_redundant())
+                || announcements
+                    .found
+                    .get(id)
+                    .is_some_and(|kill| !kill.is_redundant() && !kill.is_unreached())
         };
         return (0..mutants.len()).filter(|&n| killed(&mutants[n].id())).collect();
     }
