@@ -13,8 +13,8 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// How an operation accesses its object. Decides dependence; see [`algorithm`](crate::algorithm) for why
-/// the table is sound.
+/// How an operation accesses its object. Decides dependence; see [`algorithm`](crate::algorithm)
+/// for why the table is sound.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Access {
     /// Takes an exclusive lock; blocks while anybody holds it, shared or not.

@@ -1,6 +1,6 @@
 //! Retry loops: which rounds lead back to where they began, and which of those are livelocks.
 //!
-//! See the crate's documentation for the argument.
+//! `algorithm.md` has the argument.
 
 use std::ops::Range;
 
@@ -232,7 +232,6 @@ impl Retries {
                 held().any(|(going, Task { round, .. })| {
                     let cycle = round.cycle.0..round.cycle.1;
                     let class = tasks[task].op.access.class(false);
-                    // Before that, it could run because somebody else had done less by then.
                     let changes = |event: &Frame| {
                         event.whose() == going
                             && event.class != Class::Reader
@@ -240,6 +239,8 @@ impl Retries {
                             && judged.rules.dependent(event.class, class)
                     };
                     let events = &judged.trace.frames()[cycle];
+                    // If it could run before that only, it could because somebody else had not taken
+                    // yet what he has now.
                     let changed = events.iter().position(changes);
                     changed.is_some_and(|first| {
                         events[first + 1..].iter().any(|event| event.ready.contains(task))

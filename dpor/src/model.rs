@@ -43,7 +43,7 @@ impl Pending {
             let hash = mix(mix(hash, u64::from(store.object.0)), store.value);
             mix(hash, of(store.behind).count() as u64)
         };
-        // Nothing that is mixed in leaves it at 0.
+        // What is mixed into 0 may leave it at 0, and then one store less is no other state.
         let first = mix(0x73_746f_7265, of(self.barrier).count() as u64);
         Some(of(self.stores.len()).fold(first, told))
     }

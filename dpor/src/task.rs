@@ -46,8 +46,7 @@ pub(crate) struct Task {
     pub(crate) held: Vec<(ObjectId, bool)>,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
-    /// The task whose store this is, on its way to memory; [`NONE`] if it is
-    /// none.
+    /// The task whose store this is, on its way to memory; [`NONE`] if it is none.
     pub(crate) owner: u32,
 }
 

@@ -40,8 +40,8 @@ impl Race {
     /// do not commute.
     ///
     /// # Panics
-    /// As [`check`](Race::check); when the race makes no sense under the protocol; and when there is
-    /// state that the comparison would pass over.
+    /// As [`check`](Race::check); when the race makes no sense under the protocol; and when there
+    /// is state that the comparison would pass over.
     pub fn selfcheck(
         &self,
         protocol: &Protocol,

@@ -129,8 +129,8 @@ impl World {
             } else if !lock.trylock_read() {
                 return self.page_wait_for_anon_vma(page, anon_vma);
             }
-            // page_lock_anon_vma.4: The lock was free: is the page mapped still? Otherwise the anon_vma may have been
-            // freed and used again before it was locked. [S3.7, LIFE-1]
+            // page_lock_anon_vma.4: The lock was free: is the page mapped still? Otherwise the
+            // anon_vma may have been freed and used again before it was locked. [S3.7, LIFE-1]
             if self.rules().lock_recheck == LockRecheck::Nothing || self.page(page).mapped() {
                 locked = Some(anon_vma);
             } else {

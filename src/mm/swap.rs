@@ -61,7 +61,8 @@ impl World {
                 }
             }
         }
-        // do_swap_page.5: If it is not there, it is read into the swap cache (read_swap_cache_async).
+        // do_swap_page.5: If it is not there, it is read into the swap cache
+        // (read_swap_cache_async).
         let read = || {
             if beside { self.swapin_beside(entry).map(Some) } else { self.swapin_readahead(entry) }
         };

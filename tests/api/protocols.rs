@@ -178,8 +178,8 @@ fn what_is_said_of_a_protocol_is_said_of_its_twin() {
     assert_eq!(said, expected);
 }
 
-/// A race is asked under whatever protocol there is: where it makes no sense, its outcome says so, on
-/// every engine.
+/// A race is asked under whatever protocol there is: where it makes no sense, its outcome says so,
+/// on every engine.
 #[test]
 fn what_makes_no_sense_under_a_protocol_is_an_outcome() {
     let moves = Race::new("moves", "a page is moved")

@@ -5,6 +5,7 @@ pub mod check;
 pub mod fair;
 pub mod program;
 pub mod sem;
+pub mod shrink;
 
 use std::cell::Cell;
 use std::rc::Rc;

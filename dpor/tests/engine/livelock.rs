@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::fair::has_livelock;
 use crate::common::program::{Rng, env};
+use crate::common::shrink::smallest;
 use crate::common::{Lock, Word};
 use dpor::{Budget, DependenceRule, Explorer, FailureKind, Fairness, Report, Strategy};
 
@@ -556,7 +557,7 @@ fn random_retry_loops_by_states() {
             if compared == wanted {
                 break;
             }
-            let mut program = random(&mut Rng(seed * 7919));
+            let program = random(&mut Rng(seed * 7919));
             match check_states(&program, fairness, None) {
                 Ok(Some((run, met, livelock))) => {
                     compared += 1;
@@ -568,9 +569,7 @@ fn random_retry_loops_by_states() {
                 Err(_) => {
                     let fails =
                         |program: &Vec<Vec<Instr>>| check_states(program, fairness, None).is_err();
-                    while let Some(smaller) = smaller(&program).into_iter().find(fails) {
-                        program = smaller;
-                    }
+                    let program = smallest(program, fails);
                     panic!(
                         "{fairness:?} seed {seed}, shrunk: {program:?}\n{}",
                         check_states(&program, fairness, None).unwrap_err()
@@ -656,22 +655,6 @@ fn found_before() {
     }
 }
 
-/// Somebody could have run when a round began that ends in vain, and can no more when it ends.
-#[test]
-fn who_could_run_when_a_round_began() {
-    use Instr::{Lock, TryOrRestart, Write};
-    for program in [
-        vec![vec![TryOrRestart(0)], vec![Lock(0), Write(1, 0)], vec![Lock(0), Write(1, 1)]],
-        vec![vec![Lock(0), Write(1, 0)], vec![TryOrRestart(0)], vec![Lock(0), Write(1, 1)]],
-        vec![vec![Lock(0), Write(1, 0)], vec![Lock(0), Write(1, 1)], vec![TryOrRestart(0)]],
-    ] {
-        for fairness in [Fairness::Weak, Fairness::Strong] {
-            let found = check(&program, fairness);
-            assert!(matches!(found, Ok(Some((_, true)))), "{program:?} {fairness:?}: {found:?}");
-        }
-    }
-}
-
 #[test]
 fn random_retry_loops() {
     compare(Fairness::Weak);
@@ -689,7 +672,7 @@ fn compare(fairness: Fairness) {
         if compared == wanted {
             break;
         }
-        let mut program = random(&mut Rng(seed * 7919));
+        let program = random(&mut Rng(seed * 7919));
         match check(&program, fairness) {
             Ok(Some((count, livelock))) => {
                 compared += 1;
@@ -698,11 +681,7 @@ fn compare(fairness: Fairness) {
             }
             Ok(None) => skipped += 1,
             Err(_) => {
-                while let Some(smaller) =
-                    smaller(&program).into_iter().find(|program| fault(program, fairness).is_some())
-                {
-                    program = smaller;
-                }
+                let program = smallest(program, |program| fault(program, fairness).is_some());
                 panic!("seed {seed}, shrunk: {program:?}\n{}", fault(&program, fairness).unwrap());
             }
         }
@@ -711,16 +690,4 @@ fn compare(fairness: Fairness) {
         "{compared} programs agree, {livelocks} of them with a livelock, {executions} executions; \
          {skipped} too long"
     );
-}
-
-fn smaller(program: &[Vec<Instr>]) -> Vec<Vec<Vec<Instr>>> {
-    let mut smaller = Vec::new();
-    for task in 0..program.len() {
-        for at in 0..program[task].len() {
-            let mut fewer = program.to_vec();
-            fewer[task].remove(at);
-            smaller.push(fewer);
-        }
-    }
-    smaller
 }

@@ -13,12 +13,13 @@ use dpor::{Explorer, FailureKind, JoinHandle, Memory, Strategy};
 
 use crate::axioms;
 use crate::program::{Instr, Outcome, Program, Rng, reads, run, seeds};
+use crate::shrink::smallest;
 
-/// Which looks of a program are loops, and what they wait for.
-type Waits = Vec<Vec<Option<u64>>>;
+/// The tasks of a program, and what they wait for where a look is a loop.
+type Tasks = Vec<Vec<(Instr, Option<u64>)>>;
 
 /// Loads wait for a value, and compare-and-swaps until they succeed.
-fn random(seed: u64) -> (Program, Waits) {
+fn random(seed: u64) -> (usize, Tasks) {
     let program = Program::random(seed, 6);
     let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9) ^ 17);
     let stored = |word| {
@@ -39,19 +40,20 @@ fn random(seed: u64) -> (Program, Waits) {
         Instr::Cas(_, expected, ..) if rng.below(2) == 0 => Some(expected),
         _ => None,
     };
-    let waits = program.tasks.iter().map(|task| task.iter().map(&mut wait).collect()).collect();
-    (program, waits)
+    let tasks = program.tasks.iter();
+    let tasks = tasks.map(|task| task.iter().map(|instr| (*instr, wait(instr))).collect());
+    (program.words, tasks.collect())
 }
 
 /// Endings, and whether somebody may wait for ever, according to the axioms.
-fn expected(program: &Program, waits: &Waits) -> (BTreeSet<Outcome>, bool) {
+fn expected(words: usize, program: &Tasks) -> (BTreeSet<Outcome>, bool) {
     // Of each task, the look that it never comes by; behind the last of them all, none.
     let stops = |task: usize| {
-        let of_task = waits[task].iter().enumerate();
-        of_task.filter(|(_, wait)| wait.is_some()).map(|(at, _)| Some(at)).chain([None])
+        let of_task = program[task].iter().enumerate();
+        of_task.filter(|(_, (_, wait))| wait.is_some()).map(|(at, _)| Some(at)).chain([None])
     };
     let mut ways: Vec<Vec<Option<usize>>> = vec![Vec::new()];
-    for task in 0..program.tasks.len() {
+    for task in 0..program.len() {
         ways = ways
             .iter()
             .flat_map(|way| stops(task).map(move |stop| [way.as_slice(), &[stop]].concat()))
@@ -59,21 +61,21 @@ fn expected(program: &Program, waits: &Waits) -> (BTreeSet<Outcome>, bool) {
     }
     let (mut endings, mut for_ever) = (BTreeSet::new(), false);
     for way in ways {
-        let tasks = way.iter().zip(&program.tasks).map(|(stop, task)| match *stop {
+        let tasks = way.iter().zip(program).map(|(stop, task)| match *stop {
             // It looks, and does not change what is there.
             Some(at) => {
-                let look = match task[at] {
+                let look = match task[at].0 {
                     Instr::Load(word, order) => Instr::Load(word, order),
                     Instr::Cas(word, ..) => Instr::Load(word, std::sync::atomic::Ordering::Relaxed),
                     _ => unreachable!("it waits for nothing"),
                 };
-                task[..at].iter().copied().chain([look]).collect()
+                task[..at].iter().map(|(instr, _)| *instr).chain([look]).collect()
             }
-            None => task.clone(),
+            None => task.iter().map(|(instr, _)| *instr).collect(),
         });
-        let cut = Program { words: program.words, tasks: tasks.collect() };
+        let cut = Program { words, tasks: tasks.collect() };
         for outcome in axioms::outcomes(&cut).0 {
-            let newest = &outcome[outcome.len() - cut.words..];
+            let newest = &outcome[outcome.len() - words..];
             let mut read = outcome.iter();
             let fits = |task: usize| {
                 let looks =
@@ -84,7 +86,7 @@ fn expected(program: &Program, waits: &Waits) -> (BTreeSet<Outcome>, bool) {
                         Instr::Load(word, _) | Instr::Swap(word, ..) | Instr::Cas(word, ..) => word,
                         _ => unreachable!("it reads"),
                     };
-                    let this = match waits[task][at] {
+                    let this = match program[task][at].1 {
                         Some(value) if way[task] == Some(at) => {
                             seen != value && seen == newest[word]
                         }
@@ -107,17 +109,17 @@ fn expected(program: &Program, waits: &Waits) -> (BTreeSet<Outcome>, bool) {
 }
 
 /// The same, as the engine finds it; and the executions.
-fn explored(program: &Program, waits: &Waits) -> Result<(BTreeSet<Outcome>, bool, u64), String> {
+fn explored(words: usize, program: &Tasks) -> Result<(BTreeSet<Outcome>, bool, u64), String> {
     let endings: Arc<Mutex<BTreeSet<Outcome>>> = Arc::default();
-    let (sink, program, waits) = (endings.clone(), program.clone(), waits.clone());
+    let (sink, program) = (endings.clone(), program.clone());
     let report = Explorer::new(Strategy::Dpor).memory(Memory::Weak).max_steps(500).run(move || {
-        let words: Vec<Word> = (0..program.words).map(|_| Word::new(0)).collect();
-        let read = Rc::new(RefCell::new(vec![Vec::new(); program.tasks.len()]));
+        let words: Vec<Word> = (0..words).map(|_| Word::new(0)).collect();
+        let read = Rc::new(RefCell::new(vec![Vec::new(); program.len()]));
         let spawn = |task: usize| {
-            let (instrs, waits) = (program.tasks[task].clone(), waits[task].clone());
+            let instrs = program[task].clone();
             let (words, read) = (words.clone(), Rc::clone(&read));
             dpor::spawn(format!("P{task}"), move || {
-                for (at, (instr, wait)) in instrs.iter().zip(waits).enumerate() {
+                for (at, (instr, wait)) in instrs.into_iter().enumerate() {
                     loop {
                         if wait.is_some() {
                             let newest =
@@ -125,7 +127,7 @@ fn explored(program: &Program, waits: &Waits) -> Result<(BTreeSet<Outcome>, bool
                             dpor::round(at as u64, newest);
                         }
                         let mut seen = None;
-                        run(&[*instr], &words, |_, value| seen = Some(value));
+                        run(&[instr], &words, |_, value| seen = Some(value));
                         if wait.is_none() || seen == wait || dpor::aborting() {
                             read.borrow_mut()[task].extend(seen);
                             break;
@@ -134,7 +136,7 @@ fn explored(program: &Program, waits: &Waits) -> Result<(BTreeSet<Outcome>, bool
                 }
             })
         };
-        let tasks: Vec<_> = (0..program.tasks.len()).map(spawn).collect();
+        let tasks: Vec<_> = (0..program.len()).map(spawn).collect();
         tasks.into_iter().for_each(JoinHandle::join);
         if !dpor::aborting() {
             let mut outcome: Outcome = read.borrow().concat();
@@ -151,9 +153,9 @@ fn explored(program: &Program, waits: &Waits) -> Result<(BTreeSet<Outcome>, bool
     Ok((endings, report.failing > 0, report.executions))
 }
 
-fn fault(program: &Program, waits: &Waits) -> Option<String> {
-    let (endings, for_ever) = expected(program, waits);
-    match explored(program, waits) {
+fn fault(words: usize, program: &Tasks) -> Option<String> {
+    let (endings, for_ever) = expected(words, program);
+    match explored(words, program) {
         Ok((seen, livelock, _)) if seen == endings && livelock == for_ever => None,
         other => Some(format!("{other:?}, and the axioms say {endings:?}, {for_ever}")),
     }
@@ -163,36 +165,21 @@ fn fault(program: &Program, waits: &Waits) -> Option<String> {
 fn loops_that_wait() {
     let (mut for_ever, mut executions, mut compared) = (0, 0, 0);
     for seed in seeds(300) {
-        let (mut program, mut waits) = random(seed);
-        if waits.iter().flatten().all(Option::is_none) {
+        let (words, program) = random(seed);
+        if program.iter().flatten().all(|(_, wait)| wait.is_none()) {
             continue;
         }
-        if fault(&program, &waits).is_some() {
-            let smaller = |program: &Program, waits: &Waits| {
-                let places = (0..waits.len())
-                    .flat_map(|task| (0..waits[task].len()).map(move |at| (task, at)));
-                let without = places.map(|(task, at)| {
-                    let (mut program, mut waits) = (program.clone(), waits.clone());
-                    program.tasks[task].remove(at);
-                    waits[task].remove(at);
-                    (program, waits)
-                });
-                without.collect::<Vec<_>>()
-            };
-            while let Some((fewer, of)) = smaller(&program, &waits)
-                .into_iter()
-                .find(|(program, waits)| fault(program, waits).is_some())
-            {
-                (program, waits) = (fewer, of);
-            }
-            panic!("seed {seed}, shrunk: {program:?}\n{waits:?}\n{:?}", fault(&program, &waits));
+        if fault(words, &program).is_some() {
+            let program = smallest(program, |program| fault(words, program).is_some());
+            panic!("seed {seed}, shrunk: {program:?}\n{}", fault(words, &program).unwrap());
         }
-        let (_, livelock, count) = explored(&program, &waits).expect("it was exhausted before");
+        let (_, livelock, count) = explored(words, &program).expect("it was exhausted before");
         compared += 1;
         executions += count;
         for_ever += u64::from(livelock);
     }
     eprintln!(
-        "{compared} programs agree, in {for_ever} somebody may wait for ever; {executions} executions"
+        "{compared} programs agree, in {for_ever} somebody may wait for ever; {executions} \
+         executions"
     );
 }

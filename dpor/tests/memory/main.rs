@@ -11,4 +11,6 @@ mod litmus;
 mod livelock;
 mod program;
 mod random;
+#[path = "../common/shrink.rs"]
+mod shrink;
 mod strategies;

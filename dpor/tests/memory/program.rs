@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use dpor::memory::{Word, fence};
 use dpor::{Explorer, JoinHandle, Memory, Report, Strategy};
 
+use crate::shrink::smallest;
+
 /// One instruction. Words are named by small numbers.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Instr {
@@ -110,29 +112,11 @@ impl Program {
         Program { words, tasks }
     }
 
-    /// Programs with one instruction less.
-    fn smaller(&self) -> impl Iterator<Item = Program> + '_ {
-        let places = self
-            .tasks
-            .iter()
-            .enumerate()
-            .flat_map(|(task, instrs)| (0..instrs.len()).map(move |instr| (task, instr)));
-        places.map(|(task, instr)| {
-            let mut program = self.clone();
-            program.tasks[task].remove(instr);
-            program
-        })
-    }
-
     /// The smallest program for which `fails` still holds.
-    pub fn shrink(mut self, fails: impl Fn(&Program) -> bool) -> Program {
-        loop {
-            let smaller = self.smaller().find(&fails);
-            match smaller {
-                Some(smaller) => self = smaller,
-                None => return self,
-            }
-        }
+    pub fn shrink(self, fails: impl Fn(&Program) -> bool) -> Program {
+        let Program { words, tasks } = self;
+        let of = |tasks: &Vec<Vec<Instr>>| Program { words, tasks: tasks.clone() };
+        Program { words, tasks: smallest(tasks, |tasks| fails(&of(tasks))) }
     }
 }
 

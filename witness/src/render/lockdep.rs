@@ -46,12 +46,7 @@ fn calls(witness: &Witness, cycle: &[Wait]) -> Vec<Call> {
         let text = blocked
             .and_then(|step| steps[step].text.split_once(" waits"))
             .map_or_else(|| format!("lock({})", wait.wants), |(text, _)| text.to_owned());
-        // Where it joins a queue before the others, it waits from then on.
-        let before = &steps[..blocked.unwrap_or_default()];
-        let last = before.iter().rposition(|step| step.cpu == wait.cpu);
-        let joins = last.filter(|&step| own(&steps[step]) && steps[step].kind == StepKind::Note);
-        let step = joins.or(blocked).unwrap_or(steps.len());
-        Call { cpu: wait.cpu, step, text, paint: Paint::Doubt }
+        Call { cpu: wait.cpu, step: blocked.unwrap_or(steps.len()), text, paint: Paint::Doubt }
     };
     let takes = cycle.iter().filter(|wait| !wait.holds.ends_with(" (queued)")).map(take);
     let mut calls: Vec<_> = takes.chain(cycle.iter().rev().map(wait)).collect();

@@ -123,9 +123,9 @@
 //! exploration. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go
 //! through outcomes, so it is not begun under [`Memory::Weak`] either. All of these say so
 //! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). Under the others a store that
-//! goes to memory is no switch, and one that is overtaken counts as a preemption. A loop that waits until a load
-//! sees something needs a bound under [`Memory::Weak`], where nothing says that a store is seen
-//! some day.
+//! goes to memory is no switch, and one that is overtaken counts as a preemption. Under all of them
+//! a store is seen some day; a loop that waits for that says when it goes
+//! [round](crate::round), or its executions have no end.
 //!
 //! [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the
 //! model. Under [`Memory::Tso`] and [`Memory::Pso`] it takes plain data to be in memory at once.
