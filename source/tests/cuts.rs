@@ -138,6 +138,21 @@ fn where_nothing_is_found_only_the_rest_is_done() {
 }
 
 /// A step that is taken must be taken still, and a name must mean what it meant.
+/// What an `if` around it has asked, need not be asked again: unless another is called the same.
+#[test]
+fn what_has_been_asked_is_known() {
+    check(
+        "let seen = x();\nif seen {\n    y(if seen { a() } else { b() });\n}\nc()",
+        "let seen = x();\nif seen {\n    y(a());\n}\nc()",
+    );
+    for twice in [
+        "let seen = x();\nif seen {\n    y(|seen: bool| if seen { a() } else { b() });\n}\nc()",
+        "let mut seen = x();\nif seen {\n    seen = z();\n    y(if seen { a() } else { b() });\n}\nc()",
+    ] {
+        check(twice, twice);
+    }
+}
+
 #[test]
 fn what_does_something_stays() {
     check("let n = x() && self.waits();\nn", "x();\nfalse");

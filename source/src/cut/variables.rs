@@ -45,6 +45,22 @@ fn names(tokens: TokenStream, found: &mut Vec<String>) {
     }
 }
 
+/// Is one thing alone called so in the function, and does it never change?
+pub(super) fn is_constant(function: &ImplItemFn, name: &str) -> bool {
+    struct Bound<'n>(&'n str, Vec<bool>);
+    impl<'ast> Visit<'ast> for Bound<'_> {
+        fn visit_pat_ident(&mut self, pat: &'ast syn::PatIdent) {
+            if pat.ident == self.0 {
+                self.1.push(pat.mutability.is_none());
+            }
+            syn::visit::visit_pat_ident(self, pat);
+        }
+    }
+    let mut bound = Bound(name, Vec::new());
+    bound.visit_impl_item_fn(function);
+    bound.1 == [true]
+}
+
 /// `let name = name;`
 pub(super) fn is_called(local: &syn::Local, name: &str) -> bool {
     local
