@@ -146,6 +146,7 @@ fn what_has_been_asked_is_known() {
         "let seen = x();\nif seen {\n    y(a());\n}\nc()",
     );
     for twice in [
+        "let seen = z();\nif seen {\n    let seen = x();\n    if seen {\n        a();\n    }\n    y(seen);\n}\nc()",
         "let seen = x();\nif seen {\n    y(|seen: bool| if seen { a() } else { b() });\n}\nc()",
         "let mut seen = x();\nif seen {\n    seen = z();\n    y(if seen { a() } else { b() });\n}\nc()",
     ] {
@@ -155,6 +156,7 @@ fn what_has_been_asked_is_known() {
 
 #[test]
 fn what_does_something_stays() {
+    check("self.waits();\na();\nself.waits()", "a();\nfalse");
     check("let n = x() && self.waits();\nn", "x();\nfalse");
     check("if a.read() == b || !self.waits() {\n    c();\n}\n0", "a.read();\nc();\n0");
     check("if x() && (y() && self.waits()) {\n    a();\n}\n0", "if x() {\n    y();\n}\n0");

@@ -330,7 +330,7 @@ impl Cutter<'_> {
 
     fn expression_statement(&mut self, statement: &Stmt, expr: &Expr, place: Place) {
         match expr {
-            _ if self.known.value(expr) == Some(Value::Unit) => self.delete(range(statement)),
+            _ if self.comes_to_nothing(statement, expr) => self.delete(range(statement)),
             // What it would do is gone.
             Expr::If(branch)
                 if branch.then_branch.stmts.is_empty()
@@ -376,6 +376,15 @@ impl Cutter<'_> {
                 self.delete(range(statement));
             }
             _ => self.visit_expr(expr),
+        }
+    }
+
+    /// Whether nothing is done, and nobody hears what it comes to.
+    fn comes_to_nothing(&self, statement: &Stmt, expr: &Expr) -> bool {
+        match self.known.value(expr) {
+            Some(Value::Unit) => true,
+            Some(_) => matches!(statement, Stmt::Expr(_, Some(_))),
+            None => false,
         }
     }
 
