@@ -398,7 +398,7 @@ impl Cutter<'_> {
     fn constant(&self, expr: &Expr) -> Option<String> {
         let Expr::Path(path) = expr else { return None };
         let name = path.path.get_ident()?.to_string();
-        variables::is_constant(&self.function, &name).then_some(name)
+        variables::is_constant(self.function, &name).then_some(name)
     }
 
     fn goes_through_nothing(&self, all: &Expr) -> bool {
