@@ -4,7 +4,9 @@
 //! A mutant drops one announcement, weakens it, or keeps from the scheduler what a step read. In
 //! `src/sync` and below it that concerns a method of a type, wherever it is called; in `src/mm` one
 //! call of a method that announces plain reading or writing, be it of a ghost. The places are found
-//! in the syntax tree. To drop an announcement is to do without a step what it is about.
+//! in the syntax tree, by the methods' names; that a call of such a name announces nothing, because
+//! it is another type's (of data that locks keep apart, or a fact of the world), is seen when a case
+//! comes by. To drop an announcement is to do without a step what it is about.
 //!
 //! What finds it: the commutation check (`lockwalk selfcheck`), the tests of what announces, or
 //! another number of classes of interleavings, which the catalogue's golden verdicts say. Where
@@ -21,8 +23,8 @@ use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Expr, ExprCall, ExprMethodCall, ExprPath, ExprStruct, ImplItemFn, ItemFn, ItemMod, ReturnType,
-    Signature, Stmt,
+    Expr, ExprCall, ExprMethodCall, ExprPath, ExprStruct, ImplItemFn, Item, ItemFn, ItemMod,
+    ReturnType, Signature, Stmt,
 };
 
 use super::sites::{Edit, Kind, Mutant, apply, number};
@@ -49,9 +51,12 @@ pub mod silencer {
         value
     }
 
-    /// It was, or else it was something else of the same name.
+    /// It was; or else it was something of the same name that announces nothing, which is told to
+    /// whoever listens.
     pub fn done<T>(level: usize, value: T) -> T {
-        NEXT.with_borrow_mut(|next| next[level] = None);
+        if let Some(n) = NEXT.with_borrow_mut(|next| next[level].take()) {
+            crate::nothing_there(n);
+        }
         value
     }
 
@@ -105,7 +110,12 @@ pub fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
     let told = fs::read_to_string(workspace().join(TOLD)).expect("a source file");
     let sync: Vec<_> = ANNOUNCING
         .into_iter()
-        .flat_map(files)
+        .flat_map(|folder| {
+            let tests = tests_of(folder);
+            files(folder)
+                .into_iter()
+                .filter(move |(file, _)| !tests.iter().any(|t| file.ends_with(t)))
+        })
         .filter(|(file, _)| !OTHER_ENGINES.iter().any(|other| file.ends_with(other)))
         .chain([(TOLD.into(), told)])
         .collect();
@@ -124,6 +134,17 @@ pub fn mutants() -> (Vec<Mutant>, Vec<(PathBuf, String)>) {
         }
     }
     (mutants, texts)
+}
+
+/// The files that its `mod.rs` has for tests alone.
+fn tests_of(folder: &str) -> Vec<String> {
+    let file = Path::new(folder).join("mod.rs");
+    let source = fs::read_to_string(workspace().join(&file)).expect("a source file");
+    let tests = |item: &Item| match item {
+        Item::Mod(module) if is_test(module) => Some(format!("{}.rs", module.ident)),
+        _ => None,
+    };
+    parse(&file, &source).items.iter().filter_map(tests).collect()
 }
 
 fn parse(file: &Path, source: &str) -> syn::File {

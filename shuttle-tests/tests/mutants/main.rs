@@ -69,6 +69,7 @@ enum Fate {
 }
 
 const UNREACHED: &str = "not reached: no case comes by it";
+const NO_ANNOUNCEMENT: &str = "no announcement: what is called there announces nothing";
 
 /// What killed a mutant.
 #[derive(Clone, PartialEq, Debug)]
@@ -98,14 +99,13 @@ impl Kill {
         self.what.starts_with("redundant: ")
     }
 
-    /// No case comes by, and no test notices.
-    fn unreached() -> Self {
-        let (race, protocol) = ("-".to_owned(), "-".to_owned());
-        Self { race, protocol, what: UNREACHED.to_owned(), executions: 0 }
+    /// No case is announced anything there, and no test notices.
+    fn unasked(what: &str) -> Self {
+        Self { race: "-".into(), protocol: "-".into(), what: what.into(), executions: 0 }
     }
 
-    fn is_unreached(&self) -> bool {
-        self.what == UNREACHED
+    fn is_unasked(&self) -> bool {
+        self.what == UNREACHED || self.what == NO_ANNOUNCEMENT
     }
 
     fn case(&self) -> (String, String) {
@@ -263,8 +263,10 @@ fn every_announcement_is_missed() {
         let found = if is_reached(&n) {
             notice(&copy, &tests, n, mutants[n].kind, &cases, before)
         } else {
+            let comes = cases.iter().any(|case| case.nothing.contains(&n));
+            let why = if comes { NO_ANNOUNCEMENT } else { UNREACHED };
             let noticed = tests.iter().find_map(|test| failed(test, n, &[]));
-            Some(noticed.unwrap_or_else(Kill::unreached))
+            Some(noticed.unwrap_or_else(|| Kill::unasked(why)))
         };
         println!(
             "{n:4} {} (line {}): {}",
@@ -486,7 +488,7 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
             survivors.contains(id)
                 || kills.contains_key(id)
                 || announcements.argued.contains(id)
-                || announcements.found.get(id).is_some_and(|kill| !kill.is_unreached())
+                || announcements.found.get(id).is_some_and(|kill| !kill.is_unasked())
         };
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
     }
@@ -497,7 +499,7 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
                 || announcements
                     .found
                     .get(id)
-                    .is_some_and(|kill| !kill.is_redundant() && !kill.is_unreached())
+                    .is_some_and(|kill| !kill.is_redundant() && !kill.is_unasked())
         };
         return (0..mutants.len()).filter(|&n| killed(&mutants[n].id())).collect();
     }

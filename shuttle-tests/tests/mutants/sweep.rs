@@ -32,6 +32,17 @@ pub fn mutant(n: usize) -> bool {
     }
     *ON == Some(n)
 }
+
+#[doc(hidden)]
+pub fn nothing_there(n: usize) {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    static LISTEN: LazyLock<bool> = LazyLock::new(|| std::env::var_os("LOCKWALK_LISTEN").is_some());
+    static SEEN: [AtomicBool; 4096] = [const { AtomicBool::new(false) }; 4096];
+    if *LISTEN && !SEEN[n].swap(true, Relaxed) {
+        eprintln!("NOTHING {n}");
+    }
+}
 "#;
 
 /// The copy, built.
@@ -47,6 +58,8 @@ pub struct Case {
     /// The mutants whose place it comes by. No other can change it: up to the first such place,
     /// everything is as without.
     pub reached: BTreeSet<usize>,
+    /// Of announcements: the places that it comes by, and that announce nothing.
+    pub nothing: BTreeSet<usize>,
 }
 
 impl Case {
@@ -58,14 +71,18 @@ impl Case {
 
     /// As it is kept for the next sweep of the same copy: behind the line, what it reaches.
     fn kept(&self) -> String {
-        let reached: Vec<_> = self.reached.iter().map(usize::to_string).collect();
-        format!("{}\t{}", self.line, reached.join(" "))
+        let list =
+            |set: &BTreeSet<usize>| set.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+        format!("{}\t{}\t{}", self.line, list(&self.reached), list(&self.nothing))
     }
 
     fn read(kept: &str) -> Self {
-        let (line, reached) = kept.rsplit_once('\t').expect("a case that was kept");
-        let number = |n: &str| n.parse().expect("a number");
-        Self { line: line.into(), reached: reached.split_whitespace().map(number).collect() }
+        let mut parts = kept.rsplitn(3, '\t');
+        let mut next = || parts.next().expect("a case that was kept");
+        let (nothing, reached, line) = (next(), next(), next());
+        let list =
+            |set: &str| set.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+        Self { line: line.into(), reached: list(reached), nothing: list(nothing) }
     }
 
     /// What keeps its verdict from being the documented one.
@@ -214,12 +231,14 @@ impl Copy {
                 .collect();
             let run = run(self.verdicts(&args).env("LOCKWALK_LISTEN", "1"), "");
             assert!(run.end == End::Well, "{case}: {}", run.stderr);
-            let reached = run
-                .stderr
-                .lines()
-                .filter_map(|line| line.strip_prefix("REACHED ")?.parse().ok())
-                .collect();
-            Case { line: run.stdout.trim_end().to_owned(), reached }
+            let told = |word: &str| {
+                run.stderr
+                    .lines()
+                    .filter_map(|line| line.strip_prefix(word)?.parse().ok())
+                    .collect()
+            };
+            let line = run.stdout.trim_end().to_owned();
+            Case { line, reached: told("REACHED "), nothing: told("NOTHING ") }
         })
     }
 }
