@@ -26,7 +26,7 @@ use lockwalk_conformance::{
 };
 use witness::Count;
 
-use crate::mm::{At, Errno, MmRef, PageRef, World};
+use crate::mm::{At, AtRest, Errno, MmRef, PageRef, World};
 use crate::spec::{Reuse, SwapinOwn};
 use crate::sync::Violation;
 use crate::{Clause, Halt, Machine, Method, Options, Protocol, Race};
@@ -340,7 +340,7 @@ fn poke(w: &World, p: usize, k: u64, v: u64) -> Result<(), Errno> {
 }
 
 /// What is where in these processes.
-fn seen(w: &World, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
+fn seen(w: &AtRest<'_>, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen {
     let places = |mm: MmRef| (0..PAGES).map(|k| place(w, mm, k)).collect();
     Seen {
         processes: processes.map(|(number, mm)| (number, places(mm))).collect(),
@@ -415,7 +415,7 @@ fn explore(
     let (setup, both) = (pair.setup(), pair.both());
     let came_to: Arc<Mutex<[Outcome; 2]>> = Arc::new(Mutex::new([Outcome::Done, Outcome::Done]));
     let processes = 1 + setup.iter().filter(|op| matches!(op, Op::Fork { .. })).count();
-    let all = move |w: &World| seen(w, (0..processes).map(|p| (p, w.process(p).mm())));
+    let all = move |w: &AtRest<'_>| seen(w, (0..processes).map(|p| (p, w.process(p).mm())));
     let observer: Arc<Mutex<Observer>> = Arc::default();
     let begun = observer.clone();
     let mut race = Race::new("pair", pair.name).world(move |w| {
@@ -424,7 +424,7 @@ fn explore(
         for op in &setup {
             plain(w, op);
             if let (Device::LeavesCached, &Op::Pageout { p, k }) = (device, op)
-                && matches!(w.look_at(w.process(p).mm(), k), At::Slot(_))
+                && w.process(p).is_on_swap(k)
             {
                 w.process(p).read_ahead(k);
             }
@@ -473,8 +473,8 @@ fn failed(errno: Errno) -> Outcome {
     Outcome::Failed(format!("{errno:?}").to_uppercase())
 }
 
-fn place(w: &World, mm: MmRef, addr: u64) -> Place {
-    match w.look_at(mm, addr) {
+fn place(w: &AtRest<'_>, mm: MmRef, addr: u64) -> Place {
+    match w.process_of(mm).at(addr) {
         At::Nothing => Place::Empty,
         At::Slot(entry) => Place::Slot(entry.slot().into()),
         At::Page(seen) => Place::Page {

@@ -35,7 +35,8 @@
 //! * [`Race::check_with`] takes a [`Method`] (engine) and [`Options`] (limits, a witness);
 //!   [`Race::memory`] another memory model; [`Race::replay`] a schedule.
 //! * What a CPU may call are the methods of [`mm::World`] and [`mm::Process`]; what builds a world,
-//!   those of [`mm::Setup`]. `examples/own_race.rs` has all of it in one file.
+//!   those of [`mm::Setup`]; where things are when all CPUs have ended, [`mm::AtRest`] and
+//!   [`mm::ProcessAtRest`] tell. `examples/own_race.rs` has all of it in one file.
 //! * [`Part`] is an exploration that is stopped and gone on with, or divided over machines.
 //! * [`Machine`] is a kernel without CPUs, one operation after the other; [`Litmus`] a test of the
 //!   primitives in [`sync`] without a kernel.

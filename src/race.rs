@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dpor::Memory;
 
-use crate::mm::{Setup, World};
+use crate::mm::{AtRest, Setup, World};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{Exec, Mark};
 
@@ -145,14 +145,12 @@ impl Race {
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```
     ///
-    /// Where things are by then, these say, which only this may ask, for they are no steps:
-    /// [`World::look_at`] what is at an address, mapped or on swap; [`World::look_at_page`] how
-    /// often a page is mapped, and what it holds; [`World::slots_in_use`], [`World::processes`].
+    /// Where things are by then, it can be asked without a step ([`AtRest`]): whether a page is
+    /// mapped at an address, or what was there is on swap, how often a page is mapped, and what it
+    /// holds.
     ///
     /// ```
     /// # use lockwalk::{Era, Race};
-    /// use lockwalk::mm::At;
-    ///
     /// let race = Race::new("mine", "fork while the parent stores")
     ///     .world(|w| {
     ///         let p = w.new_process();
@@ -162,18 +160,18 @@ impl Race {
     ///     .cpu("fork", |w| _ = w.process(0).fork())
     ///     .cpu("store", |w| w.process(0).store(1, 1).expect("it is mapped"))
     ///     .finally(|w| {
-    ///         let At::Page(seen) = w.look_at(w.process(0).mm(), 1) else {
-    ///             panic!("no page is at the address");
-    ///         };
-    ///         assert!(seen.content == 1 && (1..3).contains(&seen.mapcount), "{seen:?}");
+    ///         let (parent, child) = (w.process(0), w.process(1));
+    ///         assert!(parent.is_mapped(1) && child.is_mapped(1), "nothing has been swapped out");
+    ///         assert!((1..3).contains(&parent.mapcount(1)), "the child has the page too, or not");
+    ///         assert_eq!(parent.load(1), Ok(1), "what was stored");
     ///     })
     ///     .holds(Era::V2_6_36);
     /// let outcome = race.check(&Era::V2_6_36);
     /// assert!(outcome.as_documented(), "{:?}", outcome.objections());
     /// ```
     #[must_use]
-    pub fn finally(mut self, look: impl Fn(&World) + Send + Sync + 'static) -> Self {
-        self.ends.push(Arc::new(look));
+    pub fn finally(mut self, look: impl Fn(&AtRest<'_>) + Send + Sync + 'static) -> Self {
+        self.ends.push(Arc::new(move |world| look(&AtRest::new(world))));
         self.ours = false;
         self
     }

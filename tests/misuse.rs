@@ -75,7 +75,8 @@ fn senseless(says: &str, body: impl Fn(&World) + Clone + Send + Sync + 'static) 
         &race().cpu("odd", body.clone()).violates(PROTOCOL, Clause::ASSERT_1),
         &place("on CPU 'odd'"),
     );
-    refused(&race().finally(body.clone()), &place("at the end"));
+    let at_the_end = body.clone();
+    refused(&race().finally(move |w| at_the_end(w)), &place("at the end"));
     let in_world = race().world(move |w| {
         world(w);
         body(w);
@@ -153,8 +154,8 @@ fn a_process_that_has_exited_asks_for_nothing() {
             );
         };
         says(&alone(exits), "on CPU 'one'");
-        says(&alone(|w| w.process(0).exit()).finally(asks), "at the end");
-        says(&alone(|_| ()).finally(exits), "at the end");
+        says(&alone(|w| w.process(0).exit()).finally(move |w| asks(w)), "at the end");
+        says(&alone(|_| ()).finally(move |w| exits(w)), "at the end");
         says(&alone(|_| ()).world(move |w| (world(w), exits(w)).1), "in its world");
     }
 }
@@ -208,7 +209,7 @@ fn a_retry_loop_that_takes_no_step_is_an_error() {
     let waits = |w: &World| w.repeat_until(|| w.signalled());
     for (race, place) in [
         (alone(|_| ()).world(move |w| waits(w)), "in its world"),
-        (alone(|_| ()).finally(waits), "at the end"),
+        (alone(|_| ()).finally(move |w| waits(w)), "at the end"),
     ] {
         let panicked = panic::catch_unwind(AssertUnwindSafe(|| check(&race, &Method::Exhaustive)));
         let payload = panicked.expect_err("it is refused");
@@ -437,7 +438,9 @@ fn what_does_nothing_in_any_interleaving_is_an_objection() {
                 && said.ends_with(&format!(": {what} on CPU 'odd' never did anything")),
             "{said}"
         );
-        let [said] = &idle(&race().finally(body))[..] else { panic!("{what}: one objection") };
+        let [said] = &idle(&race().finally(move |w| body(w)))[..] else {
+            panic!("{what}: one objection")
+        };
         assert!(said.ends_with(&format!(": {what} at the end never did anything")), "{said}");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::mm::{Setup, World};
+use crate::mm::{AtRest, Setup, World};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{self, BOOT, Engine, Exec, Mishap, Violation};
 
@@ -65,7 +65,7 @@ impl Machine {
         let exec = Exec::new(Engine::Native, 0, Some(Clause::RACE_1), false, Arc::new(|_| true));
         let world = exec.enter(BOOT, || World::with_slots(protocol.rules, slots));
         let machine = Self { exec, world };
-        machine.step(|world| Setup::build(world, build))?;
+        machine.on(|world| Setup::build(world, build))?;
         Ok(machine)
     }
 
@@ -75,7 +75,11 @@ impl Machine {
     ///
     /// # Errors
     /// Says why it stopped.
-    pub fn step<R>(&self, act: impl FnOnce(&World) -> R) -> Result<R, Halt> {
+    pub fn step<R>(&self, act: impl FnOnce(&AtRest<'_>) -> R) -> Result<R, Halt> {
+        self.on(|world| act(&AtRest::new(world)))
+    }
+
+    fn on<'s, R>(&'s self, act: impl FnOnce(&'s World) -> R) -> Result<R, Halt> {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             self.exec.enter(BOOT, || sync::not_asserting("without CPUs", || act(&self.world)))
         }));
@@ -100,7 +104,7 @@ impl Machine {
     /// When something does not.
     pub fn audit(&self) -> Result<(), Halt> {
         let before = self.violations().len();
-        self.step(World::audit)?;
+        self.on(World::audit)?;
         self.violations()
             .into_iter()
             .nth(before)

@@ -46,7 +46,7 @@ pub use anon_vma_lock::ListLock;
 pub use anonmm::{Anonmm, AnonmmRef};
 pub use gup::Pin;
 pub use mm_struct::{Mm, MmRef};
-pub use observe::{At, PageSeen};
+pub use observe::{At, AtRest, PageSeen, ProcessAtRest};
 pub use page::{Page, PageRef};
 pub use process::Process;
 pub use pte::{Pte, PteLocation};

@@ -3,10 +3,10 @@
 use std::ops::{Deref, Range};
 
 use super::page::Mapping;
-use super::{Addr, PageRef, Process, Pte, World};
+use super::{Addr, AtRest, PageRef, ProcessAtRest, Pte, World};
 use crate::sync::misuse;
 
-/// A world while it is built: all that a [`World`] can do, and what no CPU may.
+/// A world while it is built: all that a world [at rest](AtRest) can do, and what no CPU may.
 ///
 /// ```
 /// # use lockwalk::Race;
@@ -26,20 +26,20 @@ use crate::sync::misuse;
 /// Race::new("mine", "a page that is on swap").cpu("odd", |w| w.fill_swap());
 /// ```
 #[derive(Clone, Copy)]
-pub struct Setup<'w>(pub(super) &'w World);
+pub struct Setup<'w>(AtRest<'w>);
 
-impl Deref for Setup<'_> {
-    type Target = World;
+impl<'w> Deref for Setup<'w> {
+    type Target = AtRest<'w>;
 
-    fn deref(&self) -> &World {
-        self.0
+    fn deref(&self) -> &AtRest<'w> {
+        &self.0
     }
 }
 
 impl<'w> Setup<'w> {
     /// The world is built by `build`, alone, and sealed.
     pub(crate) fn build(world: &'w World, build: impl FnOnce(&Setup<'w>)) {
-        build(&Self(world));
+        build(&Self(AtRest::new(world)));
         world.seal();
     }
 
@@ -49,7 +49,7 @@ impl<'w> Setup<'w> {
         let mm = self.mm_alloc();
         self.exec_rmap(self.mm_struct(mm));
         self.add_process(mm);
-        SetupProcess(Process { world: self.0, mm })
+        SetupProcess(self.process_of(mm))
     }
 
     /// The `n`-th process.
@@ -105,20 +105,20 @@ impl<'w> Setup<'w> {
     }
 }
 
-/// A process while the world is built: all that a [`Process`] can do, and what makes no sense
-/// later.
+/// A process while the world is built: all that one [at rest](ProcessAtRest) can do, and what
+/// makes no sense later.
 ///
 /// ```compile_fail,E0599
 /// # use lockwalk::Race;
 /// Race::new("mine", "a page that is on swap").cpu("odd", |w| w.process(0).swap_out(1));
 /// ```
 #[derive(Clone, Copy)]
-pub struct SetupProcess<'w>(Process<'w>);
+pub struct SetupProcess<'w>(ProcessAtRest<'w>);
 
 impl<'w> Deref for SetupProcess<'w> {
-    type Target = Process<'w>;
+    type Target = ProcessAtRest<'w>;
 
-    fn deref(&self) -> &Process<'w> {
+    fn deref(&self) -> &ProcessAtRest<'w> {
         &self.0
     }
 }
@@ -127,7 +127,7 @@ impl SetupProcess<'_> {
     /// See [`Process::fork`].
     #[track_caller]
     pub fn fork(&self) -> Self {
-        Self(self.0.fork())
+        Self(ProcessAtRest(self.0.fork()))
     }
 
     /// Maps a file in memory there, shared: the same one, and all of it, whoever maps it. Page `n`

@@ -1,7 +1,7 @@
 //! S0.10: swapoff maps what reclaim unmaps again.
 
 use super::worlds::{cached, family, family_cached, one_page};
-use crate::mm::{At, PageRef, Setup, World};
+use crate::mm::{PageRef, Setup, World};
 use crate::spec::{
     ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnuseRecheck,
     UnusedSlot,
@@ -47,9 +47,8 @@ fn round(id: &'static str, title: &'static str, world: fn(&Setup<'_>)) -> Race {
             }
         })
         .finally(|w| {
-            let back =
-                |process: usize| matches!(w.look_at(w.process(process).mm(), 1), At::Page(_));
-            assert!(back(0) || back(1), "all that the round has brought back is on swap again");
+            let back = w.process(0).is_mapped(1) || w.process(1).is_mapped(1);
+            assert!(back, "all that the round has brought back is on swap again");
         })
         .sometimes("swapoff lets go of the page", lets_go)
         .sometimes("swapoff leaves entries behind", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES))

@@ -263,7 +263,7 @@ pub(super) fn races() -> Vec<Race> {
     .cpu("fork", |w| {
         w.process(0).fork();
     })
-    .finally(store)
+    .finally(|w| store(w))
     .sometimes("the page is unmapped", |e| e.saw(Mark::UNMAP_FOR_REMOVAL_UNMAPS));
     let shared = Race::new(
         "S0.6",

@@ -14,7 +14,7 @@ fn what_is_at_an_address_can_be_seen() {
         let parent = w.process(0);
         parent.store(0, 7).expect("it is mapped");
         parent.fork();
-        w.look_at(parent.mm(), 0)
+        parent.at(0)
     });
     let Ok(At::Page(page)) = seen else { panic!("{seen:?}") };
     assert_eq!(
@@ -24,13 +24,11 @@ fn what_is_at_an_address_can_be_seen() {
     let after = machine.step(|w| {
         let child = w.process(1);
         child.exit();
-        w.process(0).pageout(0);
-        (
-            w.look_at(w.process(0).mm(), 0),
-            w.look_at(w.process(0).mm(), 1),
-            w.slots_in_use(),
-            w.processes(),
-        )
+        let parent = w.process(0);
+        parent.pageout(0);
+        let (on_swap, mapped) = (parent.is_on_swap(0), parent.mapcount(0));
+        assert!(on_swap && mapped == 0 && !parent.is_mapped(0), "{mapped}");
+        (parent.at(0), parent.at(1), w.slots_in_use(), w.processes())
     });
     assert!(matches!(after, Ok((At::Slot(_), At::Nothing, 1, 2))), "{after:?}");
     let back = machine.step(|w| {
@@ -92,7 +90,7 @@ fn what_is_violated_is_said() {
     let machine = machine();
     let halt = machine.step(|w| {
         w.process(0).touch(0);
-        let At::Page(seen) = w.look_at(w.process(0).mm(), 0) else { panic!("a page is there") };
+        let At::Page(seen) = w.process(0).at(0) else { panic!("a page is there") };
         w.get_page(seen.page);
     });
     halt.expect("a reference is no fault");
