@@ -124,7 +124,7 @@ impl<'w> Deref for SetupProcess<'w> {
 }
 
 impl SetupProcess<'_> {
-    /// See [`Process::fork`].
+    /// See [`Process::fork`](super::Process::fork).
     #[track_caller]
     pub fn fork(&self) -> Self {
         Self(ProcessAtRest(self.0.fork()))
