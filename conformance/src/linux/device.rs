@@ -4,11 +4,14 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::mount::{fsconfig_create, fsmount, fsopen};
 
 use super::{Lacks, lacks, lacks_io};
 
@@ -50,7 +53,7 @@ pub struct Device {
 impl Device {
     /// Sets it up, after what an earlier run left behind when it was killed.
     pub fn set_up(given: Option<&str>) -> Result<Self, Lacks> {
-        clear_up();
+        clear_up()?;
         let cluster = fs::read_to_string(CLUSTER).map_err(lacks_io(CLUSTER))?.trim().to_owned();
         let (path, block) = match given {
             Some(path) => (path.to_owned(), prepare(path).map_err(lacks_io(path))?),
@@ -108,6 +111,10 @@ impl Device {
 }
 
 fn off(path: &str) -> Result<(), Lacks> {
+    if path.strip_prefix("/dev/loop").is_some_and(|number| !answers(number)) {
+        // swapoff would never come back
+        return Err(Lacks(format!("{path}, which is used for swap, does not answer any more")));
+    }
     let path = CString::new(path).map_err(|_| Lacks("swapoff".into()))?;
     // SAFETY: the path is a string that lives.
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop).map_err(lacks("swapoff"))
@@ -131,14 +138,23 @@ fn prepare(path: &str) -> std::io::Result<File> {
 
 /// A loop device over memory: its path, and the device, open.
 fn over_memory(cluster: &str) -> Result<(String, File), Lacks> {
-    let name = CString::new(format!("{NAME}{cluster}")).expect("no NUL");
-    let memory: File = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC)
-        .map(OwnedFd::into)
-        .map_err(lacks("memfd_create"))?;
-    nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, SIZE as i64)
-        .map_err(lacks("no memory for swap"))?;
-    memory.write_all_at(&header(), 0).map_err(lacks_io("no memory for swap"))?;
+    let memory =
+        unswappable(&format!("{NAME}{cluster}")).map_err(lacks_io("no memory for swap"))?;
     attach(&memory)
+}
+
+/// A file of memory with the header of a swap device, all of it there. It is a ramfs's, whose pages
+/// nobody reclaims: those of a memfd may go to swap, so to the device that they stand behind, which
+/// then waits for itself.
+fn unswappable(name: &str) -> std::io::Result<File> {
+    let ramfs = fsopen("ramfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&ramfs)?;
+    let mounted = fsmount(&ramfs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(openat(&mounted, name, flags, Mode::RUSR | Mode::WUSR)?);
+    file.write_all_at(&vec![0; SIZE as usize], 0)?;
+    file.write_all_at(&header(), 0)?;
+    Ok(file)
 }
 
 /// The first page of a swap device.
@@ -191,18 +207,33 @@ fn attach(memory: &File) -> Result<(String, File), Lacks> {
 }
 
 /// An earlier run, and its guard too, were killed: what they left is undone.
-pub fn clear_up() {
+pub fn clear_up() -> Result<(), Lacks> {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     for path in swaps.lines().filter_map(|line| line.split_ascii_whitespace().next()) {
         let Some(number) = path.strip_prefix("/dev/loop") else { continue };
         let backing = fs::read_to_string(format!("/sys/block/loop{number}/loop/backing_file"))
             .unwrap_or_default();
         let Some((_, cluster)) = backing.split_once(NAME) else { continue };
-        if off(path).is_ok() {
-            let cluster: String = cluster.chars().take_while(char::is_ascii_digit).collect();
-            let written =
-                fs::File::create(CLUSTER).and_then(|mut file| file.write_all(cluster.as_bytes()));
-            debug_assert!(written.is_ok(), "page-cluster was written before");
-        }
+        off(path)?;
+        let cluster: String = cluster.chars().take_while(char::is_ascii_digit).collect();
+        let written =
+            fs::File::create(CLUSTER).and_then(|mut file| file.write_all(cluster.as_bytes()));
+        debug_assert!(written.is_ok(), "page-cluster was written before");
     }
+    Ok(())
+}
+
+/// Is all that was asked of a loop device done, after a while?
+fn answers(number: &str) -> bool {
+    let is_idle = || {
+        let inflight = fs::read_to_string(format!("/sys/block/loop{number}/inflight"));
+        inflight.is_ok_and(|text| text.split_ascii_whitespace().all(|count| count == "0"))
+    };
+    (0..50).any(|_| {
+        let idle = is_idle();
+        if !idle {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        idle
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use super::{Lacks, lacks_io};
 use crate::PAGES;
@@ -10,6 +11,9 @@ use crate::observe::Place;
 /// Where page 0 of a script is.
 pub const BASE: u64 = 0x1_0000_0000;
 pub const PAGE: u64 = 4096;
+
+/// A device of memory that has not written a page for so long never will.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The files under `/proc` that tell of frames.
 pub struct Eyes {
@@ -86,8 +90,15 @@ impl Eyes {
 
     /// Waits until the frame is not being written out.
     pub fn settle(&self, frame: u64) -> Result<(), Lacks> {
+        let began = Instant::now();
         while Self::word(&self.flags, frame)? & WRITEBACK != 0 {
-            std::thread::sleep(std::time::Duration::from_micros(20));
+            if began.elapsed() > PATIENCE {
+                return Err(Lacks(format!(
+                    "a page has been on its way to swap for {} s",
+                    PATIENCE.as_secs()
+                )));
+            }
+            std::thread::sleep(Duration::from_micros(20));
         }
         Ok(())
     }

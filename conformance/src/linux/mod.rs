@@ -156,7 +156,7 @@ impl Drop for Recorder {
             }
         };
         if let Ok(WaitStatus::Signaled(..)) = ended {
-            device::clear_up(); // somebody has killed the guard
+            let _ = device::clear_up(); // somebody has killed the guard
         }
     }
 }
