@@ -256,7 +256,7 @@ fn main() {
                     Some(next.fetch_add(1, Ordering::Relaxed))
                         .and_then(|n| Some((n, cases.get(n)?)))
                 {
-                    let options = Options { executions: Some(executions), ..Options::default() };
+                    let options = Options::default().executions(executions);
                     let outcome = race.check_with(era, &Method::Exhaustive, &options);
                     let violated = outcome.violations.iter().filter(|v| v.count > 0).map(|v| {
                         let known = known(ops, world, era, &v.name);

@@ -80,6 +80,7 @@ struct Run {
 
 /// What the model makes of a script.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Ran {
     /// A line for each operation; if the model stops, because it goes round for ever say, the last
     /// one says so.
@@ -112,6 +113,7 @@ fn said(at: &str, halt: &Halt) -> String {
 
 /// A sequence beside the model.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Compared {
     /// The first line in which they differ: its number, and what the model says there.
     pub difference: Option<(usize, String)>,
@@ -350,6 +352,7 @@ fn seen(w: &AtRest<'_>, processes: impl Iterator<Item = (usize, MmRef)>) -> Seen
 
 /// What can be left when two operations are done at once.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Reachable {
     /// What they come to and the state that is left, as a recorder writes it.
     pub endings: BTreeSet<String>,

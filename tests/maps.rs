@@ -111,11 +111,7 @@ fn cost(world: Build, operation: OnWorld, protocol: &Protocol) -> Cost {
         .world(world)
         .cpu("alone", operation)
         .finally(|_| panic!("it is over"));
-    let outcome = race.check_with(
-        protocol,
-        &Method::Exhaustive,
-        &Options { witness: true, ..Options::default() },
-    );
+    let outcome = race.check_with(protocol, &Method::Exhaustive, &Options::default().witness(true));
     Cost::of(&outcome.witness.expect("it is asserted that it is not over").steps)
 }
 

@@ -70,7 +70,7 @@ fn dekker(between: fn()) -> Race {
 
 /// By the engine that has a choice, whichever is the build's own.
 fn exhausted(race: &Race, protocol: &Protocol) -> Outcome {
-    let options = Options { witness: true, ..Options::default() };
+    let options = Options::default().witness(true);
     race.check_with(protocol, &Method::Exhaustive, &options)
 }
 
@@ -265,7 +265,7 @@ fn what_the_memory_models_make_of_the_catalogue() {
         })
         .collect();
     for (memory, executions) in [(Tso, 2000), (Pso, 2000), (Weak, 200)] {
-        let options = Options { executions: Some(executions), ..Options::default() };
+        let options = Options::default().executions(executions);
         let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {

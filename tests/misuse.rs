@@ -267,11 +267,7 @@ fn a_cpu_that_computes_for_ever_is_told_of() {
             hears.lock().unwrap().push(what.to_owned());
             stops.store(true, Ordering::Relaxed);
         };
-        let options = Options {
-            on_stall: Some(Arc::new(on_stall)),
-            patience: Some(Duration::from_millis(50)),
-            ..Options::default()
-        };
+        let options = Options::default().on_stall(on_stall).patience(Duration::from_millis(50));
         race.check_with(&PROTOCOL, method, &options);
         let told = told.lock().unwrap();
         let [said] = &told[..] else { panic!("{}: {told:?}", method.name()) };
@@ -293,7 +289,7 @@ const FOR_EVER: &str = "computes_for_ever";
 #[test]
 #[ignore = "it never ends"]
 fn computes_for_ever() {
-    let options = Options { patience: Some(Duration::from_millis(50)), ..Options::default() };
+    let options = Options::default().patience(Duration::from_millis(50));
     alone(|_| {
         loop {
             std::hint::spin_loop()

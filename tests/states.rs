@@ -52,7 +52,7 @@ fn is_decided(outcome: &Outcome) -> bool {
 fn what_is_open_is_not_decided() {
     let cases: Vec<_> = common::cases().into_iter().filter(is_open).collect();
     assert_eq!(cases.len(), OPEN.len(), "a case of the list is not in the catalogue");
-    let options = Options { executions: Some(100), ..Options::default() };
+    let options = Options::default().executions(100);
     let outcomes = common::each(&cases, |(race, protocol, _)| {
         race.check_with(protocol, &Method::States, &options)
     });
@@ -118,11 +118,7 @@ fn difference(dpor: &Outcome, by_states: &Outcome) -> Option<String> {
 /// The executions of both, and those that disagree.
 fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
     let run = |(race, protocol, _): &Case, method: Method, most: u64| {
-        race.check_with(
-            protocol,
-            &method,
-            &Options { executions: Some(most), ..Options::default() },
-        )
+        race.check_with(protocol, &method, &Options::default().executions(most))
     };
     let results = common::each(cases, |case| {
         let dpor = run(case, Method::Exhaustive, most);
@@ -184,11 +180,7 @@ fn what_both_cost() {
         }
         let run = |method: Method| {
             let before = computed();
-            let outcome = race.check_with(
-                &protocol,
-                &method,
-                &Options { executions: Some(most), ..Options::default() },
-            );
+            let outcome = race.check_with(&protocol, &method, &Options::default().executions(most));
             (outcome, computed() - before)
         };
         let (dpor, plain) = run(Method::Exhaustive);

@@ -193,7 +193,7 @@ const TOLD: [(usize, &str, &str); 12] = [
 fn told() -> String {
     let race =
         races::all().into_iter().find(|race| race.id() == "S3.1").expect("there is such a race");
-    let options = Options { witness: true, ..Options::default() };
+    let options = Options::default().witness(true);
     let outcome = race.check_with(&Era::V2_6_34, &Method::Exhaustive, &options);
     let witness = outcome.witness.expect("it is violated");
     let mut steps = witness.steps.iter();

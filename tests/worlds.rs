@@ -24,11 +24,7 @@ fn is_exhausted(outcome: &Outcome) -> bool {
 /// The one answer under `protocol`: the clauses that can be violated.
 fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
     let check = |race: &Race, method: Method| {
-        race.check_with(
-            protocol,
-            &method,
-            &Options { executions: Some(200_000), ..Options::default() },
-        )
+        race.check_with(protocol, &method, &Options::default().executions(200_000))
     };
     let name = race.title();
     let forward = check(race, Method::Exhaustive);
@@ -61,11 +57,8 @@ fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
             );
         }
     }
-    let enumerated = race.check_with(
-        protocol,
-        &Method::Enumerate,
-        &Options { executions: Some(3_000), ..Options::default() },
-    );
+    let enumerated =
+        race.check_with(protocol, &Method::Enumerate, &Options::default().executions(3_000));
     assert!(
         clauses(&enumerated).is_subset(&clauses(&forward)),
         "{name}: enumeration sees {:?}",
@@ -74,7 +67,7 @@ fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
     if is_exhausted(&enumerated) {
         assert_eq!(clauses(&enumerated), clauses(&forward), "{name}");
     }
-    let options = Options { executions: Some(40), ..Options::default() };
+    let options = Options::default().executions(40);
     for race in [race.clone(), race.clone().reversed()] {
         race.selfcheck(protocol, &options)
             .unwrap_or_else(|disagreement| panic!("{name}: {disagreement}"));
@@ -288,11 +281,8 @@ fn a_fault_and_a_swapoff_keep_each_other_going() {
         .find(|race| race.id() == "S0.10/users")
         .expect("the catalogue has it");
     for protocol in [Era::V2_6_11, Era::V2_6_22] {
-        let outcome = users.check_with(
-            &protocol,
-            &Method::Exhaustive,
-            &Options { executions: Some(4_000), ..Options::default() },
-        );
+        let outcome =
+            users.check_with(&protocol, &Method::Exhaustive, &Options::default().executions(4_000));
         assert_eq!(clauses(&outcome), BTreeSet::from(["LIVELOCK"]), "{protocol}");
     }
 }

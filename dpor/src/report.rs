@@ -35,6 +35,7 @@ impl fmt::Display for Waiting {
 /// How an execution failed.
 pub enum FailureKind {
     /// A task panicked.
+    #[non_exhaustive]
     Panic {
         /// The task.
         task: usize,
@@ -44,11 +45,13 @@ pub enum FailureKind {
         message: String,
     },
     /// No task can run, and some have not ended.
+    #[non_exhaustive]
     Deadlock {
         /// Those tasks.
         waiting: Vec<Waiting>,
     },
     /// Tasks go round for ever although every task that could run does.
+    #[non_exhaustive]
     Livelock {
         /// The steps that repeat, as indices into the schedule.
         cycle: Range<usize>,
@@ -57,6 +60,7 @@ pub enum FailureKind {
     },
     /// The program did something else than in the same situation before, so nothing can be
     /// concluded about it.
+    #[non_exhaustive]
     Nondeterminism {
         /// The step at which it differed.
         step: usize,
@@ -213,6 +217,7 @@ pub enum Unfinished {
     Bound(u32),
     /// An execution has more steps than [`Explorer::max_steps`](crate::Explorer::max_steps) allows:
     /// maybe it never ends.
+    #[non_exhaustive]
     TooLong {
         /// How many it has.
         steps: usize,
@@ -229,6 +234,7 @@ pub enum Unfinished {
     /// The program is not deterministic.
     Nondeterminism,
     /// The schedule to replay does not fit the program.
+    #[non_exhaustive]
     Misfit {
         /// The step at which it does not.
         step: usize,
@@ -267,6 +273,7 @@ impl fmt::Display for Unfinished {
 
 /// What an exploration found, and whether it saw everything.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// All executions, also those that were cut.
     pub executions: u64,

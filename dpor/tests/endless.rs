@@ -42,7 +42,7 @@ fn the_limit_of_steps_is_said() {
             !report.exhausted && report.saved.is_none() && report.failing == 0,
             "{strategy:?}: {report}"
         );
-        let Some(Unfinished::TooLong { steps: 5_000, repeats: Some(repeats) }) =
+        let Some(Unfinished::TooLong { steps: 5_000, repeats: Some(repeats), .. }) =
             &report.why_unfinished
         else {
             panic!("{report}")

@@ -79,7 +79,7 @@ fn loom_agrees_further_on() {
 
 /// A line for every case, each with so many executions.
 fn explored(limit: u64) -> String {
-    let options = Options { executions: Some(limit), time: Some(FOR_EVER), ..Options::default() };
+    let options = Options::default().executions(limit).time(FOR_EVER);
     let outcomes = common::each(&common::cases(), |(race, protocol, _)| {
         race.check_with(protocol, &Method::Loom, &options)
     });

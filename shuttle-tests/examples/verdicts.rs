@@ -99,7 +99,7 @@ impl Case {
     fn run(&self, executions: u64) -> Result<Outcome, String> {
         // Whoever waits for it knows that it is not stuck.
         eprintln!("{} under {}", self.race.id(), self.protocol);
-        let options = Options { executions: Some(executions), ..Options::default() };
+        let options = Options::default().executions(executions);
         caught(|| self.race.check_with(&self.protocol, &Method::Exhaustive, &options))
     }
 
@@ -216,7 +216,7 @@ fn both_orders(race: &Race) -> [Race; 2] {
 }
 
 fn selfcheck(cases: &[Case], executions: u64) {
-    let options = Options { executions: Some(executions), ..Options::default() };
+    let options = Options::default().executions(executions);
     for case in cases {
         eprintln!("{} under {}", case.race.id(), case.protocol);
         for race in both_orders(&case.race) {
@@ -240,7 +240,7 @@ const FEW: u64 = 5_000;
 /// How many classes of equivalent interleavings there are in which nothing is violated. A violation
 /// ends its execution, and several classes may begin with it.
 fn classes(race: &Race, protocol: &Protocol) -> Result<Option<u64>, String> {
-    let options = Options { executions: Some(MANY), ..Options::default() };
+    let options = Options::default().executions(MANY);
     let outcome =
         caught(|| matrix::undocumented(race).check_with(protocol, &Method::Exhaustive, &options))?;
     Ok((outcome.coverage == Coverage::Exhaustive).then_some(outcome.executions - outcome.violating))
@@ -303,8 +303,7 @@ fn under(memory: Memory, executions: u64, line: &str) -> io::Result<()> {
     let (race, protocol) = line.split_once('\t').ok_or_else(|| io::Error::other("not a case"))?;
     let (race, protocol) = named(race, protocol.trim_end());
     let race = race.memory(memory);
-    let time = Some(PATIENCE);
-    let options = Options { executions: Some(executions), time, ..Options::default() };
+    let options = Options::default().executions(executions).time(PATIENCE);
     let outcome = race.check_with(&protocol, &Method::Exhaustive, &options);
     if outcome.coverage == Coverage::Exhaustive {
         let violated = violated(&outcome).join(" ");

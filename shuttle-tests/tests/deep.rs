@@ -52,7 +52,9 @@ fn race(id: &str) -> Race {
 #[track_caller]
 fn check(race: &Race, protocol: &Protocol, method: &Method, time: Option<Duration>) -> Outcome {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let outcome = race.check_with(protocol, method, &Options { time, jobs, ..Options::default() });
+    let mut options = Options::default().jobs(jobs);
+    options.time = time;
+    let outcome = race.check_with(protocol, method, &options);
     println!(
         "{} · {protocol} · {} · {} executions in {:.0} s",
         race.id(),

@@ -125,11 +125,7 @@ fn exhaustive_is_what_enumeration_finds() {
     let executions = common::each(&pairs, |&(one, other)| {
         let race = race(one, other);
         let [all, classes] = [Method::Enumerate, Method::Exhaustive].map(|method| {
-            race.check_with(
-                &Era::V2_6_36,
-                &method,
-                &Options { executions: Some(LIMIT), ..Options::default() },
-            )
+            race.check_with(&Era::V2_6_36, &method, &Options::default().executions(LIMIT))
         });
         for outcome in [&all, &classes] {
             assert_eq!(

@@ -38,7 +38,7 @@ fn iterations((_, _, documented): &Case) -> u64 {
 }
 
 fn sample(case @ (race, protocol, documented): &Case, method: &Method) -> Outcome {
-    let options = Options { witness: true, as_found: true, ..Options::default() };
+    let options = Options::default().witness(true).as_found(true);
     let outcome = race.check_with(protocol, method, &options);
     let of = format!("{} under {protocol}, {}: {:?}", race.id(), method.name(), outcome.violations);
     assert_ne!(outcome.judgement(), Judgement::Differs, "{of}: {:?}", outcome.objections());

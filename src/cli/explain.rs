@@ -22,7 +22,7 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         Some(name) => vec![select::protocol(name)?],
         None => in_order(&race),
     };
-    let options = Options { witness: true, ..Options::default() };
+    let options = Options::default().witness(true);
     let runner = Runner::new(&Method::Exhaustive, options, all_cores());
     let sink = sink(&args.drawing)?;
     let mut outcomes = Vec::new();

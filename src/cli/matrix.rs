@@ -29,7 +29,7 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
             ))
         })?
     };
-    let options = Options { executions: Some(args.executions), ..Options::default() };
+    let options = Options::default().executions(args.executions);
     if args.format == MatrixFormat::Table {
         let over = if args.eras {
             "protocols".to_owned()

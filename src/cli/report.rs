@@ -197,7 +197,7 @@ fn design(
     let most = executions.unwrap_or(DESIGN).min(DESIGN);
     let check = |n: usize, options: &Options| {
         let (race, protocol) = &cases[n];
-        let options = Options { executions: Some(most), witness: false, ..options.clone() };
+        let options = options.clone().executions(most).witness(false);
         race.check_with(protocol, &Method::Exhaustive, &options)
     };
     let outcomes = runner.run(&cases, false, check, |_| false, |_| Ok(()))?;

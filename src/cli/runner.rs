@@ -48,8 +48,7 @@ impl Runner {
             bar.bar.aside(|| complain(&format!("error: {what}")));
             std::process::exit(2);
         };
-        let options =
-            Options { stop: Some(stop.clone()), on_stall: Some(Arc::new(on_stall)), ..options };
+        let options = options.stop(stop.clone()).on_stall(on_stall);
         Self { engine: method.name(), options, jobs: jobs.max(1), stop, line }
     }
 
@@ -116,7 +115,7 @@ impl Runner {
         large.sort_unstable();
         let jobs = self.jobs / large.len().max(1);
         let second_try = |n: usize| {
-            let options = Options { jobs: jobs.max(1), ..self.options.clone() };
+            let options = self.options.clone().jobs(jobs.max(1));
             self.one(&cases[large[n]], options, |options| explore(large[n], options))
         };
         self.on_threads(large.len(), second_try, |n, result| keep(large[n], result))?;
@@ -166,8 +165,7 @@ impl Runner {
     ) -> Result<T, Refusal> {
         let what = format!("{} under {protocol}", race.id());
         let (line, name) = (self.line.clone(), what.clone());
-        let progress = Arc::new(move |executions| line.running(&name, executions));
-        let options = Options { progress: Some(progress), ..options };
+        let options = options.progress(move |executions| line.running(&name, executions));
         self.line.running(&what, 0);
         CASE.set(Some(what.clone()));
         let result = panic::catch_unwind(AssertUnwindSafe(|| explore(&options)));

@@ -81,7 +81,7 @@ pub fn run(args: &SelfcheckArgs) -> Result<Status, Refusal> {
         ..CheckArgs::default()
     };
     let cases = check::cases(&asked)?;
-    let options = Options { executions: Some(args.executions), ..Options::default() };
+    let options = Options::default().executions(args.executions);
     let jobs = args.jobs.map_or_else(check::all_cores, |jobs| jobs as usize);
     let runner = Runner::new(&Method::Exhaustive, options, jobs);
     let compare = |n: usize, options: &Options| both_orders(&cases[n], options);

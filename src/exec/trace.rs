@@ -103,8 +103,8 @@ impl Trace {
         if cpu == exec::BOOT {
             return;
         }
-        let depth = self.depth[cpu];
-        let mut step = Step { cpu, depth, kind, text, object, now: Vec::new(), at: line(at) };
+        let mut step = Step::new(cpu, kind, text);
+        (step.depth, step.object, step.at) = (self.depth[cpu], object, line(at));
         if kind == StepKind::Call {
             self.calls[cpu].push(step);
             return;

@@ -158,8 +158,13 @@ fn longest(memory: Memory) -> usize {
 /// Hears, in words, of a CPU that computes and computes without a step.
 pub type OnStall = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Limits and listeners of one exploration.
+/// Limits and listeners of one exploration. A method with the name of each field sets it:
+///
+/// ```
+/// let options = lockwalk::Options::default().executions(500).witness(true).jobs(2);
+/// ```
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// The most executions; under loom with all its bounds together.
     pub executions: Option<u64>,
@@ -184,6 +189,71 @@ pub struct Options {
     pub patience: Option<Duration>,
     /// Hears now and then how many executions have run.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+}
+
+impl Options {
+    /// Sets the most executions.
+    #[must_use]
+    pub fn executions(mut self, most: u64) -> Self {
+        self.executions = Some(most);
+        self
+    }
+
+    /// Sets the most time.
+    #[must_use]
+    pub fn time(mut self, most: Duration) -> Self {
+        self.time = Some(most);
+        self
+    }
+
+    /// Sets how many OS threads explore.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Sets whether the witness with the fewest preemptive switches is looked for.
+    #[must_use]
+    pub fn witness(mut self, wanted: bool) -> Self {
+        self.witness = wanted;
+        self
+    }
+
+    /// Sets whether the witness may be the interleaving in which the violation was found.
+    #[must_use]
+    pub fn as_found(mut self, may_be: bool) -> Self {
+        self.as_found = may_be;
+        self
+    }
+
+    /// Sets what stops the exploration from elsewhere.
+    #[must_use]
+    pub fn stop(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Sets who hears of a CPU that computes and computes without a step.
+    #[must_use]
+    pub fn on_stall(mut self, hears: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_stall = Some(Arc::new(hears));
+        self
+    }
+
+    /// Sets how long a CPU may compute without a step.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Sets who hears now and then how many executions have run.
+    #[must_use]
+    pub fn progress(mut self, hears: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(hears));
+        self
+    }
 }
 
 impl Race {
@@ -219,11 +289,7 @@ impl Race {
     /// its line; and when something panics that is no assertion: while the world is built or
     /// audited, or in a condition. Of assertions see [`cpu`](Race::cpu).
     pub fn check(&self, protocol: &Protocol) -> Outcome {
-        self.check_with(
-            protocol,
-            &Method::default(),
-            &Options { witness: true, ..Options::default() },
-        )
+        self.check_with(protocol, &Method::default(), &Options::default().witness(true))
     }
 
     /// Explores with the given method and limits.
@@ -339,27 +405,21 @@ impl<'o> Exploration<'o> {
     /// What has come out so far.
     fn outcome(&self, coverage: Coverage) -> Outcome {
         let (race, tally) = (&self.question.race, self.tally());
-        Outcome {
-            race: race.id().into(),
-            title: race.title().into(),
-            protocol: self.question.protocol.to_string(),
-            engine: self.method.name().into(),
-            memory_model: self.method.memory_model(self.question.race.memory_model()).into(),
-            executions: tally.executions,
-            states: tally.states,
-            coverage,
-            violating: tally.violating,
-            violations: tally.violations(),
-            unexplained: Vec::new(),
-            clauses: tally.clauses(&self.must_meet()),
-            endings: tally.endings(race),
-            operations: tally.operations(race),
-            showing: self.showing(tally.shown),
-            documented: stated(race.documented(&self.question.protocol)),
-            lock_order: Vec::new(),
-            seconds: self.started.elapsed().as_secs_f64(),
-            witness: None,
-        }
+        let protocol = &self.question.protocol;
+        let mut outcome = Outcome::new(race.id(), race.title(), protocol.to_string(), coverage);
+        outcome.engine = self.method.name().into();
+        outcome.memory_model = self.method.memory_model(race.memory_model()).into();
+        outcome.executions = tally.executions;
+        outcome.states = tally.states;
+        outcome.violating = tally.violating;
+        outcome.violations = tally.violations();
+        outcome.clauses = tally.clauses(&self.must_meet());
+        outcome.endings = tally.endings(race);
+        outcome.operations = tally.operations(race);
+        outcome.showing = self.showing(tally.shown);
+        outcome.documented = stated(race.documented(protocol));
+        outcome.seconds = self.started.elapsed().as_secs_f64();
+        outcome
     }
 
     /// The clauses of which "never" says nothing unless they were evaluated: those that the race
@@ -434,25 +494,19 @@ impl<'o> Exploration<'o> {
             time: self.options.time.map(|time| time.saturating_sub(self.started.elapsed())),
             ..self.options.clone()
         };
-        let found = race.check_with(&self.question.protocol, &Method::Exhaustive, &options);
+        let mut found = race.check_with(&self.question.protocol, &Method::Exhaustive, &options);
         if found.violations.is_empty() {
             return None;
         }
         // All that it says of what holds, it says of that memory alone.
-        let coverage = match found.coverage {
-            Coverage::Settled => Coverage::Settled,
-            _ => explored.coverage.clone(),
-        };
-        let method = self.outcome(coverage);
-        Some(Outcome {
-            engine: method.engine,
-            memory_model: method.memory_model,
-            executions: executions + found.executions,
-            states: method.states,
-            coverage: method.coverage,
-            seconds: method.seconds,
-            ..found
-        })
+        if found.coverage != Coverage::Settled {
+            found.coverage = explored.coverage.clone();
+        }
+        let own = self.outcome(found.coverage.clone());
+        (found.engine, found.memory_model) = (own.engine, own.memory_model);
+        (found.executions, found.states) = (executions + found.executions, own.states);
+        found.seconds = own.seconds;
+        Some(found)
     }
 
     fn program(&self) -> run::Program {

@@ -255,12 +255,10 @@ impl Part {
     }
 
     /// The part of a race that makes no sense under the protocol, and why: it is settled.
-    fn inapplicable(self, why: String) -> Self {
-        Self {
-            stand: Stand::Inapplicable,
-            found: Outcome { coverage: Coverage::Inapplicable { why }, ..self.found },
-            ..self
-        }
+    fn inapplicable(mut self, why: String) -> Self {
+        self.stand = Stand::Inapplicable;
+        self.found.coverage = Coverage::Inapplicable { why };
+        self
     }
 
     /// The executions that it took so far, redundant ones too: those that a limit counts.
@@ -444,7 +442,7 @@ impl Race {
     ///
     /// let race = races::all().into_iter().find(|race| race.id() == "S3.7");
     /// let race = race.expect("it is in the catalogue");
-    /// let limits = Options { executions: Some(500), ..Options::default() };
+    /// let limits = Options::default().executions(500);
     /// let mut part = Part::new(&race, &lockwalk::Era::V2_6_36, None);
     /// while !part.is_settled() {
     ///     assert!(!part.outcome().as_documented(), "nothing is known before the end");
@@ -463,7 +461,7 @@ impl Race {
         if part.shard.is_some() && part.spent == 0 {
             // Whether the race makes sense under the protocol shows in an execution, and there may
             // be none in this shard.
-            let once = Options { executions: Some(1), witness: false, ..options.clone() };
+            let once = options.clone().executions(1).witness(false);
             let once = self.check_with(&protocol, &Method::Exhaustive, &once);
             if let Coverage::Inapplicable { why } = once.coverage {
                 return Ok(part.inapplicable(why));
@@ -476,7 +474,7 @@ impl Race {
             (None, None) => explorer,
         };
         let jobs = if part.found.violations.is_empty() { options.jobs } else { 1 };
-        let options = Options { jobs, ..options.clone() };
+        let options = options.clone().jobs(jobs);
         let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
         let explored = sync::applied(|| exploration.explore(&start, Strategy::Dpor, None));
         let Explored { coverage, sample, saved, .. } = match explored {
@@ -485,7 +483,9 @@ impl Race {
         };
         // Stopped in the middle of a very long execution: of this run, only that is known.
         let Some(saved) = saved else {
-            return Ok(Part { found: Outcome { coverage, ..part.found.clone() }, ..part });
+            let mut part = part;
+            part.found.coverage = coverage;
+            return Ok(part);
         };
         let spent = saved.executions;
         let stand = match (exploration.shown(), saved.is_done()) {

@@ -21,6 +21,7 @@ use crate::sync::{self, Engine, Exec, Trace, Violation};
 #[non_exhaustive]
 pub enum ReplayError {
     /// The schedule does not fit the race.
+    #[non_exhaustive]
     Misfit {
         /// Of what.
         case: String,
@@ -30,6 +31,7 @@ pub enum ReplayError {
         why: String,
     },
     /// The schedule goes on where the race is over.
+    #[non_exhaustive]
     TooLong {
         /// Of what.
         case: String,
@@ -39,11 +41,13 @@ pub enum ReplayError {
         end: usize,
     },
     /// The schedule fits, and nothing is violated in it.
+    #[non_exhaustive]
     NothingViolated {
         /// Of what.
         case: String,
     },
     /// The race makes no sense under the protocol.
+    #[non_exhaustive]
     Inapplicable {
         /// Of what.
         case: String,
@@ -114,8 +118,7 @@ pub(super) fn sampled(
     outcome: &Outcome,
 ) -> Option<Witness> {
     let mut recorded = record(&question.race, &question.protocol, Some(clause), schedule).ok()?;
-    let (engine, memory_model) = (outcome.engine.clone(), outcome.memory_model.clone());
-    recorded.found = Found { engine, memory_model, executions: outcome.executions, minimal: false };
+    recorded.found = Found::new(&outcome.engine, &outcome.memory_model, outcome.executions);
     Some(recorded)
 }
 
@@ -184,7 +187,7 @@ fn again(
         .memory(race.memory_model());
     let case = question.whose();
     let report = run::on_shuttle(explorer, question.program(), Arc::new(keep));
-    if let Some(Unfinished::Misfit { step, why }) = &report.why_unfinished {
+    if let Some(Unfinished::Misfit { step, why, .. }) = &report.why_unfinished {
         return Err(ReplayError::Misfit { case, step: *step, why: why.clone() });
     }
     if schedule.len() > report.max_depth {
@@ -273,41 +276,30 @@ fn assemble(
     let failure = report.failure();
     let clause = violation.clause;
     let ending = ending(&violation, failure, &recording.trace);
-    let (start, steps) = recording.trace.into_parts();
-    let what = match ending {
+    let found = Found::new("replay", super::memory_model(race.memory_model()), 1);
+    let mut witness = Witness::new(race.id(), race.title(), protocol.to_string(), found);
+    witness.clause = clause.id().into();
+    witness.clause_text = clause.text().into();
+    witness.spec = format!("SPEC.md#{}", clause.id().to_lowercase());
+    witness.what = match ending {
         // Of its own steps, which it shows and numbers, and not of the scheduler's.
         Ending::Livelock { first, last } => run::going_round(last - first + 1),
         _ => violation.what.clone(),
     };
-    Witness {
-        race: race.id().into(),
-        title: race.title().into(),
-        protocol: protocol.to_string(),
-        clause: clause.id().into(),
-        clause_text: clause.text().into(),
-        spec: format!("SPEC.md#{}", clause.id().to_lowercase()),
-        what,
-        found: Found {
-            engine: "replay".into(),
-            memory_model: super::memory_model(race.memory_model()).into(),
-            executions: 1,
-            minimal: false,
-        },
-        preemptions: failure.map_or(0, |f| f.preemptions),
-        switches: failure.map_or(0, |f| f.switches),
-        cpus: race.cpu_names().map(str::to_owned).collect(),
-        ending,
-        start,
-        steps,
-        held: recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect(),
-        schedule: schedule.to_string(),
-        replay: format!(
-            "{} replay {} --protocol {protocol}{} --schedule {schedule}",
-            quoted(program()),
-            quoted(race.id()),
-            under(race.memory_model())
-        ),
-    }
+    witness.preemptions = failure.map_or(0, |f| f.preemptions);
+    witness.switches = failure.map_or(0, |f| f.switches);
+    witness.cpus = race.cpu_names().map(str::to_owned).collect();
+    (witness.start, witness.steps) = recording.trace.into_parts();
+    witness.ending = ending;
+    witness.held = recording.held.into_iter().map(|(cpu, lock)| Held { cpu, lock }).collect();
+    witness.schedule = schedule.to_string();
+    witness.replay = format!(
+        "{} replay {} --protocol {protocol}{} --schedule {schedule}",
+        quoted(program()),
+        quoted(race.id()),
+        under(race.memory_model())
+    );
+    witness
 }
 
 /// As an option of the command line; nothing where it is the default.

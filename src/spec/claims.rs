@@ -4,6 +4,7 @@
 /// A claim of a document, or of what was said around it. How it came out is in SPEC.md §6, whose
 /// sentences `tests/catalogue/spec_ties.rs` compares with these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub struct Claim {
     /// `S`, the document's number, and that of the claim: `S3.1`.
     pub id: &'static str,

@@ -92,6 +92,7 @@ impl fmt::Display for Protocol {
 #[non_exhaustive]
 pub enum ProtocolError {
     /// Nothing is called that.
+    #[non_exhaustive]
     Unknown {
         /// The part that is unknown.
         part: String,

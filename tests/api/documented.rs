@@ -75,7 +75,7 @@ fn a_failed_assertion_beside_a_documented_violation_is_an_objection() {
         assert!(!w.page(w.process(0).page_at(4)).lock.is_locked(), "somebody has locked the page")
     });
     for as_found in [true, false] {
-        let options = Options { witness: true, as_found, ..Options::default() };
+        let options = Options::default().witness(true).as_found(as_found);
         let outcome = race.check_with(&Era::V2_6_34, &Method::Exhaustive, &options);
         assert_eq!(outcome.verdict().clause(), Some("MIG-1"));
         assert_eq!(outcome.objections(), ["violates ASSERT-1 too, which is documented nowhere"]);
@@ -131,11 +131,8 @@ fn a_violation_that_nothing_documents_is_not_as_documented() {
     assert_eq!(found.objections(), ["violates RMAP-1, RMAP-2, which nothing documents"]);
     let held = race.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default());
     assert!(held.as_documented(), "nothing is said, nothing is violated: {:?}", held.objections());
-    let cut = race.check_with(
-        &Era::V2_6_36,
-        &Method::Exhaustive,
-        &Options { executions: Some(1), ..Options::default() },
-    );
+    let cut =
+        race.check_with(&Era::V2_6_36, &Method::Exhaustive, &Options::default().executions(1));
     assert_eq!(cut.judgement(), Judgement::Undecided);
 }
 
@@ -151,7 +148,7 @@ fn a_violation_in_an_exploration_that_was_cut_says_so() {
         whole.violating > 0 && whole.violating < whole.executions,
         "it goes on after the first violation: {whole:?}"
     );
-    let limit = |executions| Options { executions: Some(executions), ..Options::default() };
+    let limit = |executions| Options::default().executions(executions);
     let cut =
         migration().check_with(&Era::V2_6_34, &Method::Exhaustive, &limit(whole.executions - 1));
     assert_eq!(
@@ -183,7 +180,7 @@ fn a_violation_that_shows_something_else_is_one() {
 /// How a race wants its violation shown says nothing of what else is violated.
 #[test]
 fn a_witness_is_of_the_clause_that_the_verdict_names() {
-    let options = Options { witness: true, ..Options::default() };
+    let options = Options::default().witness(true);
     let unmapped = races::all().into_iter().find(|race| race.id() == "S1.2/unmapped");
     let race = unmapped.expect("a race of the catalogue that says how it is to be shown");
     assert_eq!(race.documented(&Era::DOCUMENT_1), None);

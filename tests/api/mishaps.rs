@@ -95,7 +95,7 @@ fn a_mishap_ends_all_threads() {
     let race = race()
         .cpu("store", |w| w.process(0).store(1, 1).expect("it is mapped"))
         .sometimes("it is odd", |_| panic!("odd"));
-    let options = Options { jobs: 4, ..Options::default() };
+    let options = Options::default().jobs(4);
     let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
         race.check_with(&PROTOCOL, &Method::Exhaustive, &options)
     }));
@@ -118,7 +118,7 @@ fn what_panics_on_a_cpu_violates_assert_1() {
                 "{of}"
             );
         }
-        let options = Options { witness: true, ..Options::default() };
+        let options = Options::default().witness(true);
         let shown =
             race.check_with(&PROTOCOL, &Method::Exhaustive, &options).witness.expect("a witness");
         assert!(shown.what.contains(says), "{}", shown.what);

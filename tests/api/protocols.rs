@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use lockwalk::spec::{AnonVmaLife, MigrationWait, ProtocolError, Rules, VmaAdjustLock};
 use lockwalk::{
-    Clause, Documented, Era, Method, Options, Outcome, Protocol, Race, ReplayError, matrix, races,
+    Clause, Documented, Era, Method, Options, Protocol, Race, ReplayError, matrix, races,
 };
 use proptest::prelude::*;
 
@@ -140,13 +140,11 @@ fn ten_spellings_of_one_question_have_one_answer() {
     let (protocol, documented) = &race.cases()[0];
     assert!(matches!(documented, Documented::Violates(Clause::LIVELOCK)), "{documented:?}");
     let answer = |text: &str| {
-        let outcome = race.check_with(
-            &parse(text),
-            &Method::Exhaustive,
-            &Options { witness: true, ..Options::default() },
-        );
+        let options = Options::default().witness(true);
+        let mut outcome = race.check_with(&parse(text), &Method::Exhaustive, &options);
         assert!(outcome.as_documented(), "{text}: {:?}", outcome.objections());
-        Outcome { seconds: 0.0, ..outcome }
+        outcome.seconds = 0.0;
+        outcome
     };
     let first = answer(&protocol.to_string());
     let all = protocol.rules.choices();

@@ -68,7 +68,7 @@ fn explored(cases: Vec<Case>) -> Vec<(Case, Outcome)> {
     if let Some(file) = env::var_os("LOCKWALK_SAID") {
         return said(Path::new(&file), cases);
     }
-    let options = Options { executions: Some(LIMIT), witness: true, ..Options::default() };
+    let options = Options::default().executions(LIMIT).witness(true);
     let outcomes = common::each(&cases, |(race, protocol, _)| {
         race.check_with(protocol, &Method::Exhaustive, &options)
     });

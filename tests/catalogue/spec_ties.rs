@@ -204,8 +204,7 @@ fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
             scope.spawn(|| {
                 while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
                     let outcome = known(race, protocol).unwrap_or_else(|| {
-                        let options =
-                            Options { executions: Some(limit(race)), ..Options::default() };
+                        let options = Options::default().executions(limit(race));
                         matrix::undocumented(race).check_with(
                             protocol,
                             &Method::Exhaustive,

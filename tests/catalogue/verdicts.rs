@@ -215,7 +215,7 @@ fn the_order_of_the_cpus_changes_nothing() {
         .iter()
         .filter(|(case, outcome)| case.2 == Documented::Holds && outcome.executions < LARGE)
         .collect();
-    let options = Options { executions: Some(LIMIT), ..Options::default() };
+    let options = Options::default().executions(LIMIT);
     let back = common::each(&holding, |((race, protocol, _), _)| {
         race.clone().reversed().check_with(protocol, &Method::Exhaustive, &options)
     });

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use lockwalk::spec::Claim;
 use lockwalk::witness::report::{self, Entry, Site};
 use lockwalk::witness::{Count, Coverage, StepKind};
-use lockwalk::{Documented, Era, Outcome, Part, Race, races};
+use lockwalk::{Documented, Era, Part, Race, races};
 
 use super::{directory, good, refused, run, witness};
 
@@ -149,14 +149,12 @@ fn whole_index() -> String {
     let outcome = |race: &Race, protocol: &_, documented: Documented| {
         let clause = documented.clause().map(|clause| clause.id());
         let violations = clause.map(|clause| Count::new(clause, 1)).into_iter().collect();
-        let witness = clause.map(|_| shown.clone());
-        Outcome {
-            coverage: Coverage::Exhaustive,
-            executions: 1,
-            violations,
-            witness,
-            ..Part::new(race, protocol, None).outcome()
-        }
+        let mut outcome = Part::new(race, protocol, None).outcome();
+        outcome.coverage = Coverage::Exhaustive;
+        outcome.executions = 1;
+        outcome.violations = violations;
+        outcome.witness = clause.map(|_| shown.clone());
+        outcome
     };
     let entry = |race: &Race| Entry {
         id: race.id().into(),

@@ -46,8 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "the parent does not see it"));
     let wrong = wrong.violates(protocol.clone(), Clause::ASSERT_1);
     for method in [Method::Exhaustive, Method::Random { seed: 1, iterations: 10 }] {
-        let outcome =
-            wrong.check_with(&protocol, &method, &Options { witness: true, ..Options::default() });
+        let outcome = wrong.check_with(&protocol, &method, &Options::default().witness(true));
         assert!(outcome.as_documented(), "{:?}", outcome.objections());
         let witness = outcome.witness.ok_or("a witness")?;
         assert!(witness.what.contains("the parent does not see it"), "{}", witness.what);

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use witness::render::{self, Detail, Style};
 use witness::report::{Entry, Site};
-use witness::{Count, Coverage, Expected, Outcome, Witness};
+use witness::{Count, Coverage, Outcome, Witness};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut json = String::new();
@@ -49,33 +49,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Its page in a report.
 fn page(witness: &Witness) -> String {
-    let outcome = Outcome {
-        race: witness.race.clone(),
-        title: witness.title.clone(),
-        protocol: witness.protocol.clone(),
-        engine: witness.found.engine.clone(),
-        memory_model: witness.found.memory_model.clone(),
-        executions: witness.found.executions,
-        states: None,
-        coverage: Coverage::Settled,
-        violating: 1,
-        violations: vec![Count::new(&witness.clause, 1)],
-        unexplained: Vec::new(),
-        clauses: Vec::new(),
-        endings: Vec::new(),
-        operations: Vec::new(),
-        showing: Vec::new(),
-        documented: Expected::Unstated,
-        lock_order: Vec::new(),
-        seconds: 0.0,
-        witness: Some(witness.clone()),
-    };
-    let race = Entry {
-        id: witness.race.clone(),
-        title: witness.title.clone(),
-        outcomes: vec![outcome],
-        ..Entry::default()
-    };
+    let (id, title, protocol) = (&witness.race, &witness.title, &witness.protocol);
+    let mut outcome = Outcome::new(id, title, protocol, Coverage::Settled);
+    outcome.engine = witness.found.engine.clone();
+    outcome.memory_model = witness.found.memory_model.clone();
+    outcome.executions = witness.found.executions;
+    outcome.violating = 1;
+    outcome.violations = vec![Count::new(&witness.clause, 1)];
+    outcome.witness = Some(witness.clone());
+    let race =
+        Entry { id: id.clone(), title: title.clone(), outcomes: vec![outcome], ..Entry::default() };
     let site = Site { races: vec![race], ..Site::default() };
     // Its first name is that of the race's page.
     let name = Site::names([(witness.race.as_str(), Vec::new())])

@@ -280,41 +280,19 @@ mod tests {
 
     fn step(cpu: usize, kind: StepKind, object: &str) -> Step {
         let text = format!("{kind:?} {object}");
-        Step {
-            cpu,
-            depth: 0,
-            kind,
-            text,
-            object: object.into(),
-            now: Vec::new(),
-            at: String::new(),
-        }
+        Step { object: object.into(), ..Step::new(cpu, kind, text) }
     }
 
     fn witness(steps: Vec<Step>, ending: Ending) -> Witness {
         Witness {
-            race: String::new(),
-            title: String::new(),
-            protocol: String::new(),
             clause: "DATA-1".into(),
-            clause_text: String::new(),
-            spec: String::new(),
             what: "x is lost".into(),
-            found: Found {
-                engine: String::new(),
-                memory_model: String::new(),
-                executions: 1,
-                minimal: true,
-            },
             preemptions: 1,
             switches: 1,
             cpus: vec!["a".into(), "b".into()],
-            start: Vec::new(),
             steps,
             ending,
-            held: Vec::new(),
-            schedule: String::new(),
-            replay: String::new(),
+            ..Witness::new("", "", "", Found::new("", "", 1))
         }
     }
 

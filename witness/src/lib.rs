@@ -8,27 +8,16 @@
 //! ```
 //! use witness::{Count, Coverage, Expected, Outcome, Verdict, render};
 //!
-//! let outcome = Outcome {
-//!     race: "S3.1".into(),
-//!     title: "vma_adjust moves the range under rmap_walk".into(),
-//!     protocol: "2.6.36".into(),
-//!     engine: "dpor".into(),
-//!     memory_model: "sequentially consistent".into(),
-//!     executions: 64,
-//!     states: None,
-//!     coverage: Coverage::Exhaustive,
-//!     violating: 0,
-//!     violations: vec![],
-//!     unexplained: vec![],
-//!     clauses: vec![Count::new("MIG-1", 128)],
-//!     endings: vec![Count::new("walk first", 31), Count::new("walk last", 33)],
-//!     showing: Vec::new(),
-//!     operations: vec![Count::new("src/mine.rs:7: split_vma(2) on CPU 'split'", 64)],
-//!     documented: Expected::Holds,
-//!     lock_order: Vec::new(),
-//!     seconds: 0.3,
-//!     witness: None,
-//! };
+//! let title = "vma_adjust moves the range under rmap_walk";
+//! let mut outcome = Outcome::new("S3.1", title, "2.6.36", Coverage::Exhaustive);
+//! outcome.engine = "dpor".into();
+//! outcome.memory_model = "sequentially consistent".into();
+//! outcome.executions = 64;
+//! outcome.clauses = vec![Count::new("MIG-1", 128)];
+//! outcome.endings = vec![Count::new("walk first", 31), Count::new("walk last", 33)];
+//! outcome.operations = vec![Count::new("src/mine.rs:7: split_vma(2) on CPU 'split'", 64)];
+//! outcome.documented = Expected::Holds;
+//! outcome.seconds = 0.3;
 //! assert_eq!(outcome.verdict(), Verdict::Never);
 //! assert!(outcome.as_documented());
 //! assert_eq!(

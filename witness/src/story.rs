@@ -403,34 +403,18 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::shown::{Detail, Shown};
-    use crate::{Found, Held, render};
+    use crate::{Found, render};
 
     fn step(cpu: usize, kind: StepKind, object: &str) -> Step {
-        let (text, at) = (String::new(), String::new());
-        Step { cpu, depth: 0, kind, text, object: object.to_owned(), now: Vec::new(), at }
+        Step { object: object.to_owned(), ..Step::new(cpu, kind, "") }
     }
 
     fn witness(steps: Vec<Step>) -> Witness {
-        let text = String::new;
-        let found = Found { engine: text(), memory_model: text(), executions: 1, minimal: false };
         Witness {
-            race: text(),
-            title: text(),
-            protocol: text(),
-            clause: text(),
-            clause_text: text(),
-            spec: text(),
-            what: text(),
-            found,
-            preemptions: 0,
-            switches: 0,
-            cpus: vec![text(), text()],
-            start: Vec::new(),
+            cpus: vec![String::new(), String::new()],
             steps,
             ending: Ending::Violation,
-            held: Vec::<Held>::new(),
-            schedule: text(),
-            replay: text(),
+            ..Witness::new("", "", "", Found::new("", "", 1))
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The indices in it ([`Step::cpu`], [`Ending::Livelock`]) come from outside and are not trusted:
 /// renderers show a step of a CPU that has no name in [`cpus`](Self::cpus) in a column of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Witness {
     /// The race's id: `S3.1`.
     pub race: String,
@@ -48,6 +49,37 @@ pub struct Witness {
     pub replay: String,
 }
 
+impl Witness {
+    /// An interleaving without CPUs and steps that violates nothing ([`Ending::Complete`]). Assign
+    /// the fields that are to say something else.
+    pub fn new(
+        race: impl Into<String>,
+        title: impl Into<String>,
+        protocol: impl Into<String>,
+        found: Found,
+    ) -> Self {
+        Self {
+            race: race.into(),
+            title: title.into(),
+            protocol: protocol.into(),
+            clause: String::new(),
+            clause_text: String::new(),
+            spec: String::new(),
+            what: String::new(),
+            found,
+            preemptions: 0,
+            switches: 0,
+            cpus: Vec::new(),
+            start: Vec::new(),
+            steps: Vec::new(),
+            ending: Ending::Complete,
+            held: Vec::new(),
+            schedule: String::new(),
+            replay: String::new(),
+        }
+    }
+}
+
 /// Something in memory, and what is in it: `pte[mm0:4]` and `P0 rw`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
@@ -59,6 +91,7 @@ pub struct Fact {
 
 /// How a witness was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Found {
     /// The engine: `dpor`, `loom`, `shuttle random`.
     pub engine: String,
@@ -70,8 +103,25 @@ pub struct Found {
     pub minimal: bool,
 }
 
+impl Found {
+    /// Found after so many executions, and not known to be [`minimal`](Self::minimal).
+    pub fn new(
+        engine: impl Into<String>,
+        memory_model: impl Into<String>,
+        executions: u64,
+    ) -> Self {
+        Self {
+            engine: engine.into(),
+            memory_model: memory_model.into(),
+            executions,
+            minimal: false,
+        }
+    }
+}
+
 /// One visible step of one CPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Step {
     /// The CPU that takes it, an index into [`Witness::cpus`].
     pub cpu: usize,
@@ -93,6 +143,22 @@ pub struct Step {
     /// The source line: `src/mm/rmap.rs:41`.
     #[serde(default)]
     pub at: String,
+}
+
+impl Step {
+    /// A step of depth 0 that is about no object, makes nothing true, and has no source line. Assign
+    /// the fields that are to say something else.
+    pub fn new(cpu: usize, kind: StepKind, text: impl Into<String>) -> Self {
+        Self {
+            cpu,
+            depth: 0,
+            kind,
+            text: text.into(),
+            object: String::new(),
+            now: Vec::new(),
+            at: String::new(),
+        }
+    }
 }
 
 /// What kind of step a [`Step`] is.

@@ -8,6 +8,7 @@ use crate::Witness;
 
 /// What one engine found out about one race under one protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The race's id: `S3.1`.
     pub race: String,
@@ -154,6 +155,7 @@ impl Expected {
 #[non_exhaustive]
 pub enum Verdict {
     /// A clause is violated.
+    #[non_exhaustive]
     Violated {
         /// Which one.
         clause: String,
@@ -231,6 +233,37 @@ pub struct Judged<'o> {
 }
 
 impl Outcome {
+    /// An outcome in which nothing was counted and nothing is violated, of which no document says
+    /// anything, and whose engine has no name. Assign the fields that are to say something else.
+    pub fn new(
+        race: impl Into<String>,
+        title: impl Into<String>,
+        protocol: impl Into<String>,
+        coverage: Coverage,
+    ) -> Self {
+        Self {
+            race: race.into(),
+            title: title.into(),
+            protocol: protocol.into(),
+            engine: String::new(),
+            memory_model: String::new(),
+            executions: 0,
+            states: None,
+            coverage,
+            violating: 0,
+            violations: Vec::new(),
+            unexplained: Vec::new(),
+            clauses: Vec::new(),
+            endings: Vec::new(),
+            operations: Vec::new(),
+            showing: Vec::new(),
+            documented: Expected::Unstated,
+            lock_order: Vec::new(),
+            seconds: 0.0,
+            witness: None,
+        }
+    }
+
     /// It and what it amounts to.
     pub fn judged(&self) -> Judged<'_> {
         let verdict = self.verdict();

@@ -61,14 +61,10 @@ fn step() -> impl Strategy<Value = Step> {
     let kind = (0..KINDS.len()).prop_map(|i| KINDS[i]);
     let now = proptest::collection::vec(text(), 0..3);
     (cpu(), 0_u8..8, kind, text(), object(), now, text()).prop_map(
-        |(cpu, depth, kind, text, object, now, at)| Step {
-            cpu,
-            depth,
-            kind,
-            text,
-            object,
-            now,
-            at,
+        |(cpu, depth, kind, text, object, now, at)| {
+            let mut step = Step::new(cpu, kind, text);
+            (step.depth, step.object, step.now, step.at) = (depth, object, now, at);
+            step
         },
     )
 }
@@ -81,22 +77,25 @@ fn witness() -> impl Strategy<Value = Witness> {
     let texts = proptest::collection::vec(text(), 9);
     (cpus, steps, ending(), held, texts).prop_map(|(cpus, steps, ending, held, mut texts)| {
         let mut next = || texts.pop().unwrap_or_default();
-        Witness {
-            race: next(),
-            title: next(),
-            protocol: next(),
-            clause: next(),
-            clause_text: next(),
-            spec: next(),
-            what: next(),
-            schedule: next(),
-            replay: next(),
-            cpus,
-            steps,
-            ending,
-            held,
-            ..samples::violation()
+        let mut witness = samples::violation();
+        for text in [
+            &mut witness.race,
+            &mut witness.title,
+            &mut witness.protocol,
+            &mut witness.clause,
+            &mut witness.clause_text,
+            &mut witness.spec,
+            &mut witness.what,
+            &mut witness.schedule,
+            &mut witness.replay,
+        ] {
+            *text = next();
         }
+        witness.cpus = cpus;
+        witness.steps = steps;
+        witness.ending = ending;
+        witness.held = held;
+        witness
     })
 }
 
@@ -162,31 +161,19 @@ fn outcome() -> impl Strategy<Value = Outcome> {
                 documented,
                 witness,
             )| {
-                Outcome {
-                    race,
-                    title,
-                    protocol,
-                    engine,
-                    memory_model: String::new(),
-                    executions,
-                    states: None,
-                    coverage,
-                    violating: violations
-                        .iter()
-                        .map(|violation| violation.count)
-                        .max()
-                        .unwrap_or(0),
-                    violations,
-                    unexplained: Vec::new(),
-                    clauses,
-                    endings,
-                    operations,
-                    showing,
-                    documented,
-                    lock_order: Vec::new(),
-                    seconds: 0.0,
-                    witness,
-                }
+                let mut outcome = Outcome::new(race, title, protocol, coverage);
+                outcome.engine = engine;
+                outcome.executions = executions;
+                outcome.violating =
+                    violations.iter().map(|violation| violation.count).max().unwrap_or(0);
+                outcome.violations = violations;
+                outcome.clauses = clauses;
+                outcome.endings = endings;
+                outcome.operations = operations;
+                outcome.showing = showing;
+                outcome.documented = documented;
+                outcome.witness = witness;
+                outcome
             },
         )
 }

@@ -59,7 +59,7 @@ fn every_strategy_finds_the_deadlock() {
             task.join();
         });
         let failure = report.failures.first().unwrap_or_else(|| panic!("{strategy:?}: {report}"));
-        let FailureKind::Deadlock { waiting } = &failure.kind else { panic!("{failure}") };
+        let FailureKind::Deadlock { waiting, .. } = &failure.kind else { panic!("{failure}") };
         assert!(waiting.iter().any(|task| task.name == "other"), "{failure}");
     }
 }

@@ -461,7 +461,7 @@ fn outcomes_that_do_not_fit() {
     assert_eq!(schedule, "1*2.2.2:1");
     assert_eq!(replay(&schedule, Memory::Weak).failing, 1);
     let misfit = |schedule: &str, memory| match replay(schedule, memory).why_unfinished {
-        Some(Unfinished::Misfit { step, why }) => (step, why),
+        Some(Unfinished::Misfit { step, why, .. }) => (step, why),
         other => panic!("{schedule} under {memory:?}: {other:?}"),
     };
     let none = |outcome: u32, highest: u32| {

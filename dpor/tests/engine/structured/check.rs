@@ -310,12 +310,10 @@ fn divided(program: &Program, oracle: &Oracle, number: u64) -> Result<(), String
                 );
             }
             let merged = Saved::merge(&saved).map_err(|error| error.to_string())?;
-            let report = Report {
-                exhausted: merged.is_done(),
-                complete: merged.complete,
-                failing: merged.failing,
-                ..Report::default()
-            };
+            let mut report = Report::default();
+            report.exhausted = merged.is_done();
+            report.complete = merged.complete;
+            report.failing = merged.failing;
             oracle.agrees_reduced(&format!("{shards} shards"), &report, &all)
         }
         _ => {
