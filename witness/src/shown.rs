@@ -86,6 +86,12 @@ impl Shown {
         if self.brief && !self.rows.is_empty() { all.filter(used).collect() } else { all.collect() }
     }
 
+    /// What was so before any step, in one line.
+    pub(crate) fn start(&self) -> Option<String> {
+        let facts = self.at_the_start.join(", ");
+        (!facts.is_empty()).then(|| format!("at the start: {facts}"))
+    }
+
     /// What is left out, and how to see it, in one sentence; nothing if nothing is.
     pub(crate) fn left_out(&self) -> Option<String> {
         let are = |n: usize| if n == 1 { "is" } else { "are" };

@@ -314,9 +314,9 @@ pub(crate) fn tracks(holds: &[Hold]) -> Vec<usize> {
 }
 
 /// The locks that are held, in the order in which they are first taken.
-pub(crate) fn locks(holds: &[Hold]) -> Vec<String> {
+pub(crate) fn locks<'h>(holds: impl IntoIterator<Item = &'h Hold>) -> Vec<String> {
     let mut locks = Vec::new();
-    for lock in holds.iter().filter_map(|hold| hold.lock.as_ref()) {
+    for lock in holds.into_iter().filter_map(|hold| hold.lock.as_ref()) {
         if !locks.contains(lock) {
             locks.push(lock.clone());
         }
@@ -500,9 +500,14 @@ mod tests {
         assert_eq!(shown.at_the_start, ["P.mapping = NULL", "swapcache = P"]);
         assert_eq!(shown.lanes(&witness), [0]);
         let style = render::Style { detail: Detail::Brief, ..render::Style::default() };
-        let rows = render::rows(&witness, 72, style);
-        assert!(rows.contains("at the start: P.mapping = NULL,"), "{rows}");
-        assert!(rows.contains("CPU0 migration") && !rows.contains("CPU1"), "{rows}");
+        for drawn in [
+            render::rows(&witness, 72, style),
+            render::svg(&witness, Detail::Brief),
+            render::mermaid(&witness, Detail::Brief),
+        ] {
+            assert!(drawn.contains("P.mapping = NULL,"), "{drawn}");
+            assert!(drawn.contains("CPU0 migration") && !drawn.contains("CPU1"), "{drawn}");
+        }
         let whole = Shown::new(&witness, Detail::Story);
         assert!(whole.at_the_start.is_empty() && whole.lanes(&witness) == [0, 1]);
         // Once a step changes it, that is a row.

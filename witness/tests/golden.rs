@@ -67,6 +67,20 @@ fn mermaid() {
 }
 
 #[test]
+fn what_is_brief_has_no_lane_without_a_row() {
+    let mut witness = samples::five_cpus();
+    witness.steps.retain(|step| step.cpu == 1);
+    let style = Style { detail: Detail::Brief, ..Style::default() };
+    let mermaid = render::mermaid(&witness, Detail::Brief);
+    assert!(mermaid.contains("Note over c1,l0: "), "{mermaid}");
+    for drawn in [render::text(&witness, 100, style), render::svg(&witness, style.detail), mermaid]
+    {
+        let lanes = (0..5).filter(|cpu| drawn.contains(&format!("CPU{cpu} ")));
+        assert_eq!(lanes.collect::<Vec<_>>(), [1], "{drawn}");
+    }
+}
+
+#[test]
 fn json() {
     insta::assert_snapshot!(render::json(&samples::deadlock()));
 }

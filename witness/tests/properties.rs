@@ -105,6 +105,7 @@ fn detail() -> impl Strategy<Value = Detail> {
         Detail::FromFirstSwitch,
         Detail::Story,
         Detail::Full,
+        Detail::Brief,
     ])
 }
 

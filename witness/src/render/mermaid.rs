@@ -28,6 +28,8 @@ pub fn mermaid(witness: &Witness, detail: Detail) -> String {
     let witness = &witness;
     let mut holds = story::holds(witness);
     let mut locks = story::locks(&holds);
+    // What no row is about would be a column with nothing in it.
+    locks.retain(|lock| shown.rows.iter().any(|row| witness.steps[*row].object == *lock));
     locks.truncate(LOCKS);
     // Of what is left out around a lock, mermaid must not see one end alone.
     let end = witness.steps.len();
@@ -71,13 +73,16 @@ impl Diagram<'_> {
             "%%{init: {\"sequence\": {\"noteAlign\": \"left\"}}}%%\nsequenceDiagram\n".to_owned();
         self.line(&format!("accTitle: {}", label(&title, usize::MAX)));
         self.line(&format!("accDescr: {}", label(&headline, usize::MAX)));
-        for (lane, head) in story::heads(w).iter().enumerate() {
-            self.line(&format!("participant c{lane} as {}", name(head)));
+        let heads = story::heads(w);
+        for lane in self.shown.lanes(w) {
+            self.line(&format!("participant c{lane} as {}", name(&heads[lane])));
         }
         for (i, lock) in self.locks.clone().iter().enumerate() {
             self.line(&format!("participant l{i} as {}", name(lock)));
         }
-        self.over_all(&[headline, story::demand(w)]);
+        let said: Vec<_> =
+            [headline, story::demand(w)].into_iter().chain(self.shown.start()).collect();
+        self.over_all(&said);
     }
 
     fn steps(&mut self) {
@@ -179,13 +184,13 @@ impl Diagram<'_> {
     }
 
     fn over_all(&mut self, texts: &[String]) {
-        let cpus = story::heads(self.witness).len();
-        let last = match (cpus, self.locks.len()) {
-            (0, _) => return,
-            (cpus, 0) => format!("c{}", cpus - 1),
-            (_, locks) => format!("l{}", locks - 1),
+        let lanes = self.shown.lanes(self.witness);
+        let (Some(first), Some(last)) = (lanes.first(), lanes.last()) else { return };
+        let (first, last) = match self.locks.len() {
+            0 => (format!("c{first}"), format!("c{last}")),
+            locks => (format!("c{first}"), format!("l{}", locks - 1)),
         };
-        let all = if last == "c0" { last } else { format!("c0,{last}") };
+        let all = if first == last { first } else { format!("{first},{last}") };
         let texts: Vec<_> = texts.iter().map(|text| label(text, COLUMNS)).collect();
         self.line(&format!("Note over {all}: {}", texts.join("<br/>")));
     }

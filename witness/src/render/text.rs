@@ -254,8 +254,7 @@ impl<'a> Table<'a> {
         let repeating = story::repeating(self.witness);
         let repeats = |i: usize| repeating.as_ref().is_some_and(|r| r.contains(&i));
         self.row("", ' ', &self.head(), page);
-        if !self.shown.at_the_start.is_empty() {
-            let said = format!("at the start: {}", self.shown.at_the_start.join(", "));
+        if let Some(said) = self.shown.start() {
             for line in wrap(&said, self.columns(), 2) {
                 page.write(&format!("{}{line}", " ".repeat(self.prefix())), Paint::Plain);
             }

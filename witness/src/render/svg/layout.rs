@@ -1,10 +1,12 @@
 //! Where everything goes, in pixels.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::cells::wrap;
 use super::super::paint::width;
 use crate::Witness;
+use crate::shown::Shown;
 use crate::story::{self, Hold};
 
 /// Pixels a column of text takes: more than any common monospace font needs at 12.5 pixels, so that
@@ -57,7 +59,8 @@ pub(super) struct Bar {
 
 /// The whole picture.
 pub(super) struct Layout {
-    pub lanes: Vec<Lane>,
+    /// Those that are drawn.
+    pub lanes: BTreeMap<usize, Lane>,
     /// What is true now: left edge.
     pub now: usize,
     pub rows: Vec<Row>,
@@ -68,29 +71,38 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays out the lanes and the `shown` steps, starting at `top`.
-    pub(super) fn new(witness: &Witness, shown: &[usize], top: usize) -> Self {
-        let holds = story::holds(witness);
+    /// Lays out the lanes and the steps that are `shown`, starting at `top`.
+    pub(super) fn new(witness: &Witness, shown: &Shown, top: usize) -> Self {
+        let names = story::heads(witness);
+        let columns = columns(witness, &shown.rows, &names);
+        let heads: BTreeMap<_, _> = shown
+            .lanes(witness)
+            .into_iter()
+            .map(|lane| (lane, wrap(&names[lane], columns[lane], 2)))
+            .collect();
+        let first = top + heads.values().map(Vec::len).max().unwrap_or(0) * LINE;
+        let (rows, bottom) = rows(witness, &shown.rows, first, &columns);
+        let (holds, spans): (Vec<_>, Vec<_>) = story::holds(witness)
+            .into_iter()
+            .filter(|hold| heads.contains_key(&hold.lane))
+            .filter_map(|hold| span(&rows, &hold.steps).map(|span| (hold, span)))
+            .unzip();
         let tracks = story::tracks(&holds);
-        let heads = story::heads(witness);
-        let columns = columns(witness, shown, &heads);
         let mut x = PAD + (witness.steps.len().to_string().len() + 3) * ADVANCE;
-        let mut lanes = Vec::new();
-        for (lane, head) in heads.iter().enumerate() {
+        let mut lanes = BTreeMap::new();
+        for (lane, head) in heads {
             let own = |(hold, track): (&Hold, &usize)| (hold.lane == lane).then_some(track + 1);
             let bars = holds.iter().zip(&tracks).filter_map(own).max().unwrap_or(0);
             let text = x + PAD / 2 + bars * TRACK;
             let width = text - x + columns[lane] * ADVANCE + PAD / 2;
-            lanes.push(Lane { head: wrap(head, columns[lane], 2), x, width, text });
+            lanes.insert(lane, Lane { head, x, width, text });
             x += width + PAD;
         }
-        let now_columns = columns[heads.len()];
+        let now_columns = columns[names.len()];
         let width = (x + now_columns * ADVANCE + PAD).max(60 * ADVANCE);
-        let first = top + lanes.iter().map(|l| l.head.len()).max().unwrap_or(0) * LINE;
-        let (rows, bottom) = rows(witness, shown, first, &columns);
-        let bars = holds.into_iter().zip(tracks).map(|(hold, track)| Bar {
-            x: lanes[hold.lane].x + 4 + track * TRACK,
-            y: span(&rows, &hold.steps, bottom),
+        let bars = holds.into_iter().zip(spans).zip(tracks).map(|((hold, y), track)| Bar {
+            x: lanes[&hold.lane].x + 4 + track * TRACK,
+            y,
             hold,
         });
         let bars = bars.collect();
@@ -101,7 +113,7 @@ impl Layout {
 /// Columns of text for every lane, and for what is true now.
 fn columns(witness: &Witness, shown: &[usize], heads: &[String]) -> Vec<usize> {
     let mut columns: Vec<usize> = heads.iter().map(|head| width(head)).collect();
-    columns.push(width("now true"));
+    columns.push(0);
     let now = heads.len();
     for i in shown {
         let step = &witness.steps[*i];
@@ -110,7 +122,12 @@ fn columns(witness: &Witness, shown: &[usize], heads: &[String]) -> Vec<usize> {
         let widest = story::now_by_clause(witness, *i).iter().map(|text| width(text)).max();
         columns[now] = widest.unwrap_or(0).max(columns[now]);
     }
-    columns.into_iter().map(|natural| natural.clamp(COLUMNS.start, COLUMNS.end)).collect()
+    // Where nothing is said to be true now, there is no column for it.
+    let within = |natural: usize| match natural {
+        0 => 0,
+        _ => natural.clamp(COLUMNS.start, COLUMNS.end),
+    };
+    columns.into_iter().map(within).collect()
 }
 
 fn rows(witness: &Witness, shown: &[usize], top: usize, columns: &[usize]) -> (Vec<Row>, usize) {
@@ -136,12 +153,13 @@ fn rows(witness: &Witness, shown: &[usize], top: usize, columns: &[usize]) -> (V
     (rows, y)
 }
 
-/// Pixels from the row of the first step of `steps` to that of the first step after them.
-fn span(rows: &[Row], steps: &Range<usize>, bottom: usize) -> Range<usize> {
-    let from = rows.iter().find(|row| row.step >= steps.start);
-    let to = rows.iter().find(|row| row.step >= steps.end);
-    let start = from.map_or(bottom, |row| row.y + 2);
-    start..to.map_or(bottom, |row| row.y + row.height - 2).max(start)
+/// Pixels from the first row of `steps` to the last one, that of the step after them included;
+/// nothing if none of these is drawn.
+fn span(rows: &[Row], steps: &Range<usize>) -> Option<Range<usize>> {
+    let mut within = rows.iter().filter(|row| (steps.start..=steps.end).contains(&row.step));
+    let first = within.next()?;
+    let last = within.next_back().unwrap_or(first);
+    Some(first.y + 2..last.y + last.height - 2)
 }
 
 fn indent(depth: u8) -> usize {

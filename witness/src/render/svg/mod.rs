@@ -21,7 +21,7 @@ const COLORS: usize = 10;
 pub fn svg(witness: &Witness, detail: Detail) -> String {
     let (witness, shown) = &prepared(witness, false, detail);
     // The lanes decide how wide it is, and so how many lines the head takes.
-    let columns = (Layout::new(witness, &shown.rows, 0).width - 2 * PAD) / ADVANCE;
+    let columns = (Layout::new(witness, shown, 0).width - 2 * PAD) / ADVANCE;
     let title = format!("{} · {} · protocol {}", witness.race, witness.title, witness.protocol);
     let headline = story::headline(witness);
     let mut picture = Picture { out: String::new(), y: PAD + LINE / 2, columns };
@@ -33,9 +33,12 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
         picture.paragraph(&story::demand(witness), "dim");
         picture.paragraph(&story::found(witness), "dim");
     }
+    if let Some(start) = shown.start() {
+        picture.paragraph(&start, "now");
+    }
     picture.y += PAD / 2;
-    let layout = Layout::new(witness, &shown.rows, picture.y);
-    let locks = story::locks(&story::holds(witness));
+    let layout = Layout::new(witness, shown, picture.y);
+    let locks = story::locks(layout.bars.iter().map(|bar| &bar.hold));
     picture.lanes(&layout);
     for pair in layout.rows.windows(2).filter(|pair| switches(witness, pair)) {
         picture.switch(&layout, pair);
@@ -49,7 +52,7 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
     picture.repeating(witness, &layout);
     picture.y = layout.y.end + LINE + PAD / 2;
     picture.audited(witness, &layout);
-    picture.foot(witness, shown, &locks);
+    picture.foot(witness, shown, &layout, &locks);
     picture.finish(&layout, &title, &headline)
 }
 
@@ -101,17 +104,19 @@ impl Picture {
 
     fn lanes(&mut self, layout: &Layout) {
         let top = layout.y.start;
-        for lane in &layout.lanes {
+        for lane in layout.lanes.values() {
             self.rect("lane", [lane.x, top - LINE + 2, lane.width, layout.y.end - top + LINE], "");
             for (i, line) in lane.head.iter().enumerate() {
                 self.text(lane.x + PAD / 2, top + i * LINE, "head", line);
             }
         }
-        self.text(layout.now, top, "head", "now true");
+        if layout.rows.iter().any(|row| !row.now.is_empty()) {
+            self.text(layout.now, top, "head", "now true");
+        }
         // One box a turn: the steps a CPU takes without being switched away from.
         let mut turns: Vec<[usize; 4]> = Vec::new();
         for row in &layout.rows {
-            let lane = &layout.lanes[row.lane];
+            let lane = &layout.lanes[&row.lane];
             match turns.last_mut() {
                 Some(turn) if turn[0] == lane.x && turn[1] + turn[3] == row.y => {
                     turn[3] += row.height
@@ -125,7 +130,7 @@ impl Picture {
     }
 
     fn switch(&mut self, layout: &Layout, pair: &[Row]) {
-        let middle = |row: &Row| layout.lanes[row.lane].x + layout.lanes[row.lane].width / 2;
+        let middle = |row: &Row| layout.lanes[&row.lane].x + layout.lanes[&row.lane].width / 2;
         let (from, to) = (middle(&pair[0]), middle(&pair[1]));
         let (top, bottom) = (pair[0].y + pair[0].height, pair[1].y);
         let across = top + SWITCH / 2;
@@ -155,7 +160,7 @@ impl Picture {
         let class =
             if bad && step.kind == StepKind::Violation { "bad" } else { class_of(step.kind) };
         for (i, line) in row.text.iter().enumerate() {
-            self.text(layout.lanes[row.lane].text, row.y + (i + 1) * LINE - 3, class, line);
+            self.text(layout.lanes[&row.lane].text, row.y + (i + 1) * LINE - 3, class, line);
         }
         for (i, line) in row.now.iter().enumerate() {
             self.text(
@@ -169,7 +174,7 @@ impl Picture {
     }
 
     fn bar(&mut self, layout: &Layout, bar: &Bar, locks: &[String]) {
-        let name = layout.lanes[bar.hold.lane].head.join(" ");
+        let name = layout.lanes[&bar.hold.lane].head.join(" ");
         let (class, tip) = match &bar.hold.lock {
             None => ("rcu".to_owned(), format!("RCU read section of {name}")),
             Some(lock) => (color(lock, locks), format!("{lock} held by {name}")),
@@ -187,7 +192,7 @@ impl Picture {
             return;
         };
         let last = rows.next_back().unwrap_or(first);
-        let x = layout.lanes.first().map_or(layout.now, |lane| lane.x) - 4;
+        let x = layout.lanes.values().next().map_or(layout.now, |lane| lane.x) - 4;
         let (top, bottom) = (first.y + LINE / 2, last.y + last.height - LINE / 2);
         self.push(&format!("<path class=\"loop\" d=\"M{x} {bottom}h-8V{top}h4\"/>"));
         self.push(&format!("<path class=\"arrow\" d=\"M{} {}v8l6 -4z\"/>", x - 5, top - 4));
@@ -208,7 +213,7 @@ impl Picture {
         self.y += PAD;
     }
 
-    fn foot(&mut self, witness: &Witness, shown: &Shown, locks: &[String]) {
+    fn foot(&mut self, witness: &Witness, shown: &Shown, layout: &Layout, locks: &[String]) {
         match &witness.ending {
             Ending::Livelock { .. } => self.paragraph(story::FOR_EVER, "bad"),
             Ending::Deadlock { cycle } if !story::says(witness, cycle) => {
@@ -224,8 +229,7 @@ impl Picture {
                 self.y += LINE;
             }
         }
-        let rcu = |step: &crate::Step| step.kind == StepKind::RcuLock;
-        if witness.steps.iter().any(rcu) {
+        if layout.bars.iter().any(|bar| bar.hold.lock.is_none()) {
             self.rect("rcu", [PAD, self.y - 10, 5, 12], "");
             self.text(PAD + 2 * ADVANCE, self.y, "dim", "RCU read section");
             self.y += LINE;
