@@ -421,8 +421,8 @@ pub struct Drawing {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<DrawFormat>,
 
-    /// Show every row of the story; without this, a long turn is cut down to its end and what matters
-    /// later
+    /// Show every row of the story; without this, a long turn is cut down to its end, what matters
+    /// later and what decides it
     #[arg(long, conflicts_with = "from_first_switch")]
     pub whole: bool,
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use lockwalk::witness::render::{self, Style};
+use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::witness::{Ending, Step, StepKind};
 use lockwalk::{Documented, Method, Options, Outcome, Schedule, Witness};
 
@@ -113,6 +113,28 @@ fn a_deadlock_is_drawn_in_the_order_of_its_steps() {
             (from, drawn) = (from + next + 1, drawn + 1);
         }
         assert!(drawn > 1, "{race} under {protocol}:\n{text}");
+    }
+}
+
+/// Whoever reads more than the few rows that decide it, reads them, too.
+#[test]
+fn no_row_that_is_brief_is_left_out_otherwise() {
+    for witness in EXPLORED.iter().filter_map(|(_, outcome)| outcome.witness.as_ref()) {
+        let digits = witness.steps.len().to_string().len().max(2);
+        let rows = |detail| {
+            let text = render::rows(witness, WIDTH, Style { detail, ..Style::default() });
+            let number = |line: &str| line.chars().skip(2).take(digits).collect::<String>();
+            text.lines()
+                .filter_map(|line| number(line).trim().parse().ok())
+                .collect::<BTreeSet<usize>>()
+        };
+        let brief = rows(Detail::Brief);
+        assert!(!brief.is_empty(), "{} under {}", witness.race, witness.protocol);
+        for detail in [Detail::Window, Detail::FromFirstSwitch] {
+            let left_out: Vec<_> = brief.difference(&rows(detail)).copied().collect();
+            let Witness { race, protocol, .. } = witness;
+            assert_eq!(left_out, [0; 0], "{race} under {protocol}, {detail:?}");
+        }
     }
 }
 

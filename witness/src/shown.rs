@@ -10,8 +10,8 @@ const BRIEF: usize = 15;
 /// Which steps of a witness to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// The story around the switches: of a long turn, only what matters later. Steps keep their
-    /// numbers.
+    /// The story around the switches: of a long turn, only what matters later, and what is brief.
+    /// Steps keep their numbers.
     Window,
     /// The same, and of what comes before the first switch as little as of a long turn, and nothing
     /// of its end.
@@ -45,14 +45,13 @@ pub(crate) struct Shown {
 impl Shown {
     pub(crate) fn new(witness: &Witness, detail: Detail) -> Self {
         let story = story(witness, detail == Detail::Full);
+        // What is found when all have ended is a row, too.
+        let brief = || brief(witness, &story, BRIEF - usize::from(witness.ending == Ending::Audit));
         let rows = match detail {
             Detail::Full | Detail::Story => story.clone(),
-            Detail::Window => window(witness, &story, false),
-            Detail::FromFirstSwitch => window(witness, &story, true),
-            // What is found when all have ended is a row, too.
-            Detail::Brief => {
-                brief(witness, &story, BRIEF - usize::from(witness.ending == Ending::Audit))
-            }
+            Detail::Window => window(witness, &story, &brief(), false),
+            Detail::FromFirstSwitch => window(witness, &story, &brief(), true),
+            Detail::Brief => brief(),
         };
         let place = |row: &usize| story.binary_search(row).ok();
         let gap = |n: usize| match n.checked_sub(1) {

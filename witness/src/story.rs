@@ -44,9 +44,14 @@ const TAIL: usize = 4;
 const END: usize = 10;
 
 /// Of the `story`, what is around the switches. Of a long turn, and of everything before the first
-/// switch if that is not wanted, are left: what others see of it, the locks that are held beyond
-/// it, and the calls in which all that happens.
-pub(crate) fn window(witness: &Witness, story: &[usize], from_first_switch: bool) -> Vec<usize> {
+/// switch if that is not wanted, are left: the `brief` rows, what others see of it, the locks that
+/// are held beyond it, and the calls in which all that happens.
+pub(crate) fn window(
+    witness: &Witness,
+    story: &[usize],
+    brief: &[usize],
+    from_first_switch: bool,
+) -> Vec<usize> {
     let steps = &witness.steps;
     let mut keep = vec![true; story.len()];
     let turns: Vec<&[usize]> = story.chunk_by(|a, b| steps[*a].cpu == steps[*b].cpu).collect();
@@ -70,6 +75,7 @@ pub(crate) fn window(witness: &Witness, story: &[usize], from_first_switch: bool
             for (at, row) in turn.iter().enumerate() {
                 keep[begin + at] = at < head
                     || at + tail >= turn.len()
+                    || brief.contains(row)
                     || matters_beyond(witness, &holds, &stale, turn, *row);
             }
         }
@@ -458,15 +464,15 @@ mod tests {
         assert_eq!(Shown::new(&witness(steps), Detail::Full).rows.len(), 9);
     }
 
-    /// Twenty stores, and a lock that is held from before them on; then another CPU looks at one of
-    /// them.
+    /// Of what happens while a lock is held, another CPU looks at one store later.
     #[test]
     fn of_a_long_turn_is_left_what_matters_later() {
-        use StepKind::{Call, Load, Lock, Note, Store};
+        use StepKind::{Call, Load, Lock, Note, Store, Unlock};
         let mut steps = vec![step(0, Call, ""), step(0, Lock, "lock")];
-        steps[1].depth = 1;
-        steps.extend((0..20).map(|n| Step { depth: 1, ..step(0, Store, &format!("word {n}")) }));
-        steps.extend([step(1, Load, "word 3"), step(1, Note, "")]);
+        steps.extend((0..20).map(|n| step(0, Unlock, &format!("lock {n}"))));
+        steps[5] = step(0, Store, "word");
+        steps.iter_mut().skip(1).for_each(|step| step.depth = 1);
+        steps.extend([step(1, Load, "word"), step(1, Note, "")]);
         let (of, long) = (|detail| Shown::new(&witness(steps.clone()), detail), steps.len());
         let window = of(Detail::Window);
         assert_eq!(window.rows, [0, 1, 5, 18, 19, 20, 21, 22, 23]);
@@ -515,20 +521,22 @@ mod tests {
         assert!(Shown::new(&witness, Detail::Brief).at_the_start.is_empty());
     }
 
-    /// In a long turn, a try that fails, a violation that does not end it, and of two loads the one
-    /// that goes stale.
+    /// In a long turn, a try that fails, a violation that does not end it, of two loads the one that
+    /// goes stale, and what is loaded in the end, though no other CPU looks at it there.
     #[test]
     fn of_a_long_turn_is_left_what_explains_what_comes() {
-        use StepKind::{Load, Store, TryLockFailed, Violation};
-        let mut steps: Vec<_> = (0..30).map(|n| step(0, Store, &format!("word {n}"))).collect();
+        use StepKind::{Load, Store, TryLockFailed, Unlock, Violation};
+        let mut steps: Vec<_> = (0..30).map(|n| step(0, Unlock, &format!("lock {n}"))).collect();
         steps[4] = step(0, TryLockFailed, "page");
         steps[7] = step(0, Violation, "");
         steps[10] = step(0, Load, "x"); // CPU1 overwrites what it reads
         steps[13] = step(0, Load, "y"); // whoever reads it next finds the same
+        steps[16] = Step { text: "P.content := 8".into(), ..step(0, Store, "P.content") };
         steps.extend([step(1, Store, "x"), step(1, Load, "y"), step(1, Violation, "")]);
+        let witness = Witness { what: "mm0 loads 8 from 1".into(), ..witness(steps) };
         assert_eq!(
-            Shown::new(&witness(steps), Detail::Window).rows,
-            [4, 7, 10, 26, 27, 28, 29, 30, 31, 32]
+            Shown::new(&witness, Detail::Window).rows,
+            [4, 7, 10, 16, 26, 27, 28, 29, 30, 31, 32]
         );
     }
 }
