@@ -428,6 +428,131 @@ fn what_a_device_stores_is_given_up_with_the_memory() {
     answers(&race, &[(Era::V2_6_7, &[]), (Era::V2_6_29, &[]), (Era::V7_3, &[])]);
 }
 
+/// Two devices have a page that their process unmaps: what the one stores then is the devices'
+/// alone, and the other reads it, or what was there before.
+#[test]
+fn what_devices_share_when_their_process_has_unmapped_it() {
+    let race = Race::new("W22", "a process unmaps a page that two devices have")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            let _stores = p.pin_for_writing(1).expect("it is mapped");
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("munmap", |w| w.process(0).munmap(1..2))
+        .cpu("the one device stores", |w| {
+            w.pin(0).dma_write(7);
+            w.pin(0).put();
+        })
+        .cpu("the other reads", |w| {
+            let found = w.pin(1).read();
+            assert!([101, 7].contains(&found), "it finds {found}");
+            w.pin(1).put();
+        });
+    answers(&race, &[(Era::V2_6_22, &[]), (Era::V5_19, &[])]);
+}
+
+/// swapon makes a device whole again for faults that come by, which a fault must see or stay out of.
+#[test]
+fn a_fault_and_a_swapon() {
+    let race = Race::new("W23", "a device is taken out of use and into use again")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+        })
+        .cpu("swapoff, swapon", |w| {
+            w.swapoff();
+            w.swapon();
+        })
+        .cpu("load", |w| assert_eq!(w.process(0).load(1), Ok(101), "what was there"));
+    answers(&race, &[(Era::V5_19, &[])]);
+}
+
+/// A child that was made by a CPU may be asked for by its number as well.
+#[test]
+fn a_child_has_a_number() {
+    let race = Race::new("W24", "a child is asked for by its number while another is made")
+        .world(|w| {
+            for _ in 0..2 {
+                let p = w.new_process();
+                p.mmap(1..2);
+                p.touch(1);
+            }
+        })
+        .cpu("fork, then a load by number", |w| {
+            w.process(0).fork();
+            let found = w.process(2).load(1);
+            assert!([Ok(101), Ok(201)].contains(&found), "{found:?}");
+        })
+        .cpu("fork", |w| _ = w.process(1).fork())
+        .sometimes("it is the other's child", |_| true);
+    answers(&race, &[(Era::V2_6_36, &[])]);
+}
+
+/// Reclaim finds no slot for a page of a file in memory: it is as dirty as before.
+#[test]
+fn shared_memory_without_a_slot() {
+    let race = Race::new("W25", "reclaim finds no slot, and another process stores into the page")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap_shared(1..2);
+            p.touch(1);
+            p.fork();
+            w.fill_swap();
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .cpu("store, then munmap (the child's)", |w| {
+            w.process(1).store(1, 8).expect("it is mapped");
+            w.process(1).munmap(1..2);
+        })
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "what was stored"));
+    answers(&race, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[])]);
+}
+
+/// A pipe gets the page that is there, old or new; and whoever looks at the entry finds none now and
+/// then.
+#[test]
+fn a_pipe_and_a_look() {
+    let race = Race::new("W26", "a page goes to a pipe while its process gives it up")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        })
+        .cpu("vmsplice", |w| {
+            if let Ok(page) = w.process(0).vmsplice(1) {
+                let found = w.read_pipe(page);
+                assert!([101, 0, 7].contains(&found), "the pipe holds {found}");
+            }
+        })
+        .cpu("MADV_DONTNEED, a store", |w| {
+            w.process(0).dontneed(1);
+            w.process(0).store(1, 7).expect("it is mapped");
+        })
+        .cpu("a look", |w| assert!(w.process(0).page_mapped(1).is_some(), "nothing is mapped"));
+    answers(&race, &[(Era::V2_6_22, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
+}
+
+/// A stack grows down to where another VMA is made longer: one of them gets the room.
+#[test]
+fn two_vmas_grow_towards_each_other() {
+    let race = Race::new("W27", "mremap expands a VMA, and a stack grows towards it")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.mmap(3..5);
+            p.touch(1);
+            p.touch(3);
+        })
+        .cpu("mremap expands", |w| _ = w.process(0).expand(1..2, 3))
+        .cpu("the stack grows", |w| w.process(0).expand_downwards(3, 2))
+        .finally(|w| assert_eq!(w.process(0).load(2), Ok(0), "one of them has it"));
+    answers(&race, &[(Era::V2_6_22, &[]), (Era::V5_19, &[])]);
+}
+
 /// One CPU alone, and what the kernel tells it.
 fn alone(
     title: &str,

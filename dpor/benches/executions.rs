@@ -3,11 +3,15 @@
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dpor::{Budget, Explorer, Strategy};
+use dpor::memory::Word;
+use dpor::{Access, Budget, Explorer, JoinHandle, Memory, ObjectId, Strategy};
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, UrwRandomScheduler};
 use shuttle::sync::Mutex;
 use shuttle::{Config, Runner};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -81,5 +85,93 @@ fn executions(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, executions);
+/// What three tasks that store, load and exchange take, a cell of shared memory at a time.
+trait Shared: Clone + 'static {
+    fn new() -> Self;
+    fn store(&self, value: u64);
+    fn load(&self) -> u64;
+    fn swap(&self, value: u64) -> u64;
+}
+
+/// One that announces its steps itself.
+#[derive(Clone)]
+struct Stepped(ObjectId, Rc<Cell<u64>>);
+
+impl Shared for Stepped {
+    fn new() -> Self {
+        Self(dpor::object(), Rc::default())
+    }
+
+    fn store(&self, value: u64) {
+        dpor::step(self.0, Access::Write);
+        self.1.set(value);
+    }
+
+    fn load(&self) -> u64 {
+        dpor::step(self.0, Access::Read);
+        dpor::observed(self.1.get());
+        self.1.get()
+    }
+
+    fn swap(&self, value: u64) -> u64 {
+        dpor::step(self.0, Access::Rmw);
+        dpor::observed(self.1.get());
+        self.1.replace(value)
+    }
+}
+
+/// One that a memory model may make something else of.
+impl Shared for Word {
+    fn new() -> Self {
+        Word::new(0)
+    }
+
+    fn store(&self, value: u64) {
+        Word::store(self, value, Relaxed);
+    }
+
+    fn load(&self) -> u64 {
+        Word::load(self, Relaxed)
+    }
+
+    fn swap(&self, value: u64) -> u64 {
+        Word::swap(self, value, Relaxed)
+    }
+}
+
+fn accesses<S: Shared>() {
+    let cells: [S; 3] = std::array::from_fn(|_| S::new());
+    let tasks: Vec<_> = (0..3)
+        .map(|task| {
+            let cells = cells.clone();
+            dpor::spawn("task", move || {
+                cells[task].store(1);
+                let seen = cells[(task + 1) % 3].load();
+                cells[0].swap(seen);
+                cells[(task + 2) % 3].load();
+            })
+        })
+        .collect();
+    tasks.into_iter().for_each(JoinHandle::join);
+}
+
+/// That a word could be weaker costs nothing where it is not, and what it costs where it is.
+fn words(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("words");
+    let mut all = |name: &str, memory: Memory, program: fn()| {
+        let explore = move || Explorer::new(Strategy::Dpor).memory(memory).run(program);
+        let report = explore();
+        assert!(report.exhausted, "{report}");
+        group.throughput(Throughput::Elements(report.executions));
+        group.bench_function(name, |bencher| bencher.iter(explore));
+    };
+    all("steps", Memory::Sc, accesses::<Stepped>);
+    all("words", Memory::Sc, accesses::<Word>);
+    all("words: tso", Memory::Tso, accesses::<Word>);
+    all("words: pso", Memory::Pso, accesses::<Word>);
+    all("words: weak", Memory::Weak, accesses::<Word>);
+    group.finish();
+}
+
+criterion_group!(benches, executions, words);
 criterion_main!(benches);

@@ -97,6 +97,8 @@ struct Writes {
     events: Vec<u32>,
     /// The write that happened last, wherever it is in the order.
     last: u32,
+    /// No task sees an older one than this any more.
+    floor: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -153,7 +155,13 @@ impl Graph {
 
     pub(crate) fn add_word(&mut self, object: ObjectId, initial: u64) {
         self.is(object, self.words.len() as u32);
-        self.words.push(Writes { initial, order: vec![NONE], events: Vec::new(), last: NONE });
+        self.words.push(Writes {
+            initial,
+            order: vec![NONE],
+            events: Vec::new(),
+            last: NONE,
+            floor: NONE,
+        });
     }
 
     /// The steps on this object order nothing by themselves.
@@ -163,15 +171,24 @@ impl Graph {
         }
     }
 
-    /// The task's last step, on an object of that kind, was an access to its newest state: between
-    /// fences it is coherent, as words are.
-    pub(crate) fn touch(&mut self, task: usize, object: ObjectId, writes: bool) {
+    /// The task's last step, its number `step`, on an object of that kind or a word, was an access
+    /// to its newest state, which it may have changed: between fences it is coherent, as words are.
+    pub(crate) fn touch(&mut self, task: usize, object: ObjectId, writes: Option<u64>, step: u32) {
         if self.word(object) == UNORDERED {
             self.add_word(object, 0);
         }
         let newest = Place(self.words[self.word(object) as usize].order.len() - 1);
-        let kind = if writes { Kind::Update } else { Kind::Read };
-        self.access(task, object, newest, Access::new(kind, Ordering::Relaxed), 0, 0);
+        let kind = if writes.is_some() { Kind::Update } else { Kind::Read };
+        let access = Access::new(kind, Ordering::Relaxed);
+        self.access(task, object, newest, access, writes.unwrap_or(0), step);
+    }
+
+    /// All tasks have seen what is newest in the word.
+    pub(crate) fn seen_by_all(&mut self, object: ObjectId) {
+        if self.is_word(object) && self.word(object) != UNORDERED {
+            let word = self.word(object) as usize;
+            self.words[word].floor = *self.words[word].order.last().expect("it has a value");
+        }
     }
 
     fn released(&mut self, object: ObjectId) -> &mut [Clock; 2] {
@@ -306,9 +323,10 @@ impl Graph {
             join(&mut clock, read);
         }
         let clock = &clock;
-        let events =
-            self.words[word as usize].events.iter().filter(|&&event| self.before(event, clock));
-        events.map(|&event| self.place(event)).max().unwrap_or(0)
+        let Writes { events, floor, .. } = &self.words[word as usize];
+        let events = events.iter().filter(|&&event| self.before(event, clock));
+        let known = events.map(|&event| self.place(event)).max().unwrap_or(0);
+        known.max(self.position(word, *floor))
     }
 
     pub(crate) fn value(&self, object: ObjectId, place: Place) -> u64 {

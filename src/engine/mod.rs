@@ -175,6 +175,27 @@ impl<S: Hash> Monitor<S> {
         })
     }
 
+    /// One whose state can be [glanced](Self::glance) at.
+    pub fn seen(object: u32, state: S, of: fn(&S) -> u64) -> Self
+    where
+        S: Send,
+    {
+        if exec::with(Exec::engine) == Engine::Shuttle {
+            return Self(Raw::Shuttle(shuttle::Monitor::seen(object, state, of)));
+        }
+        Self::new(state)
+    }
+
+    /// What `of` says of the state, in one step that is a load of a word and takes part in nothing:
+    /// where loads may be stale, perhaps what it said before.
+    #[track_caller]
+    pub fn glance(&self, step: Step, order: Ordering, of: fn(&S) -> u64) -> u64 {
+        if let Raw::Shuttle(monitor) = &self.0 {
+            return monitor.glance(step, order, of);
+        }
+        self.enter(step, |state| of(state))
+    }
+
     /// Applies `act`, in one step that never waits.
     #[track_caller]
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
@@ -274,6 +295,13 @@ pub fn fence(order: Ordering) {
         Engine::Native => native::fence(order),
         Engine::Shuttle => shuttle::fence(order),
         Engine::Loom => loom::fence(order),
+    }
+}
+
+/// The last step has interrupted all CPUs, and they have seen what is newest in the object.
+pub(crate) fn shot_down(object: u32) {
+    if exec::with(Exec::engine) == Engine::Shuttle && exec::is_on_cpu() {
+        dpor::memory::seen_by_all(dpor::ObjectId(object));
     }
 }
 

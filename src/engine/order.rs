@@ -11,14 +11,15 @@
 //! | `fence(SeqCst)` | waits for all stores | RC11's fence | `smp_mb` |
 //! | locks, taken | x86: a locked instruction, behind all stores; PSO: loads and atomics come before what follows | acquires | LOCK is an ACQUIRE (memory-barriers.txt), a failed try nothing |
 //! | locks, given back | a store like any other, behind all before it | releases | UNLOCK is a RELEASE, and with a LOCK behind it no full barrier |
-//! | is it locked? | memory | the newest state, and orders nothing | `atomic_read`. *Too strong under weak: a stale answer is not tried* |
+//! | is it locked? | memory | any state not seen overwritten, and orders nothing; of a semaphore the newest | `atomic_read`. *Too strong for semaphores* |
 //! | `Rcu::read_lock` | orders nothing | sees what was before the grace periods that began before it | the law of RCU in LKMM: a section that a grace period does not wait for sees what was before that |
 //! | `Rcu::read_unlock` | comes behind all stores | what it follows is seen behind the grace periods that wait for it | the same, the other half |
 //! | `synchronize` | full barriers at both ends | the same, and between them the two halves above | `gp` is a `strong-fence` in LKMM |
 //! | freeing a slab's object | waits for all stores. *Too strong: `kmem_cache_free` promises nothing* | a release to who allocates it next, and to read sections that begin later | a grace period behind it is told from the free alone here (FINDING-10), so the free is where it begins |
 //! | allocating it | nothing | acquires | it has come through the slab's lock, or was this CPU's |
 //! | `Published` | a store, behind all before it; a load | release, acquire | `rcu_assign_pointer`; `rcu_dereference` orders what depends on it, and dependencies order nothing in C11 |
-//! | entries, by the kernel: read | memory | the newest, with what was before it was written | *too strong: a plain load in the kernel, under the lock in all but two places* |
+//! | entries, by the kernel: read | memory | any value not seen overwritten, and not from before a shootdown, with what was before it was written | `READ_ONCE`; what is reached through the entry depends on it, as for `Published`. *Too strong after a shootdown, which interrupts those CPUs alone that run the address space* |
+//! | entries, by who has interrupts off (`gup_get_pte`) | memory | the newest. *Too strong: what clauses know of a device is told as it happens, and not as somebody sees it* | a shootdown waits for it |
 //! | entries, by the kernel: changed | waits for all stores, then at once. *Too strong where nothing was there before* | full barriers around it. *The same* | `ptep_get_and_clear` and `test_and_set_bit` return a value; `set_pte` is a store that follows `smp_wmb` (`__SetPageUptodate`) |
 //! | the same and `_relaxed` | x86: behind all stores; PSO: behind those to the same entry | nothing | asks who needs the barriers |
 //! | entries, by hardware | begins as a load; ends behind the stores that went through it | acquires; releases | the walk comes before the access by an address dependency, and a shootdown waits for the access |

@@ -242,7 +242,7 @@ impl World {
     /// Takes no lock. Kernel: `gup_pte_range`, 5.9 to 5.19.
     fn gup_pte_range(&self, mm: &Mm, addr: Addr, write: bool) -> Option<Pin<'_>> {
         // gup_pte_range.1: The entry is read without a lock; to store, it must be writable.
-        let Pte::Present { page, write: writable, dirty } = mm.pte(addr).read() else {
+        let Pte::Present { page, write: writable, dirty } = Self::gup_get_pte(mm, addr) else {
             return None;
         };
         if write && !writable {
@@ -258,7 +258,7 @@ impl World {
         // gup_pte_range.3: The entry is read again: whoever has unmapped the page meanwhile, or
         // write-protected it, has changed it, and then the references are dropped. A page to read
         // that others may have, too, is not given away. [S0.1, PIN-1]
-        if mm.pte(addr).read() != (Pte::Present { page, write: writable, dirty })
+        if Self::gup_get_pte(mm, addr) != (Pte::Present { page, write: writable, dirty })
             || (!writable && self.must_unshare(page))
         {
             sync::mark(Mark::GUP_FAST_LOOKS_AGAIN);
@@ -266,6 +266,13 @@ impl World {
             return None;
         }
         Some(pin)
+    }
+
+    /// An entry, with interrupts off, so that a shootdown waits. Kernel: the same name in 5.9,
+    /// `ptep_get_lockless` since 5.10. It is the newest: an older one would be one from before the
+    /// page moved, and what clauses know of the device would have moved without it.
+    fn gup_get_pte(mm: &Mm, addr: Addr) -> Pte {
+        mm.pte(addr).read_newest()
     }
 
     /// Lets go of a page that nobody was told of. Kernel: `gup_put_folio`; until 5.17

@@ -157,7 +157,8 @@ impl World {
 }
 
 impl PageRef {
-    /// The frame that it is in.
+    /// The frame that it is in: a number to tell frames apart by. Which frame a page is given
+    /// depends on who asks, and not on what is free first.
     pub fn frame(self) -> u32 {
         self.frame
     }

@@ -119,6 +119,10 @@ impl Scalar for Pte {
         self.to_string()
     }
 
+    fn leads_somewhere(self) -> bool {
+        self.is_present()
+    }
+
     fn timeless(self) -> u64 {
         match self {
             Pte::Present { page, .. } | Pte::Migration { page, .. } => {

@@ -166,7 +166,7 @@ impl World {
         sync::learns_only(|| {
             let (expected, given_up) =
                 mm.shadow(addr).memory.with(|memory| (memory.value, memory.given_up));
-            if found != expected && found == given_up && mm.pte(addr).read() != entry {
+            if found != expected && found == given_up && mm.pte(addr).read_newest() != entry {
                 sync::mark(Mark::LOAD_FINDS_WHAT_WAS_GIVEN_UP);
                 return;
             }

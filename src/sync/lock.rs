@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::atomic::Ordering;
 
 use dpor::Digest;
 use parking_lot::Mutex;
@@ -25,7 +26,12 @@ struct RawLock {
 
 impl RawLock {
     fn new(name: Name, kind: LockKind, holds: impl FnOnce() -> Digest) -> Self {
-        Self { id: told::made(name, holds), name, kind, owner: Monitor::new(None) }
+        let id = told::made(name, holds);
+        Self { id, name, kind, owner: Monitor::seen(id, None, Self::has_owner) }
+    }
+
+    fn has_owner(owner: &Option<usize>) -> u64 {
+        owner.is_some().into()
     }
 
     fn step(&self, access: Access) -> Step {
@@ -76,10 +82,16 @@ impl RawLock {
 
     #[track_caller]
     fn is_locked(&self) -> bool {
-        let locked = self.owner.enter(self.step(Access::Read), |owner| owner.is_some());
-        told::observed(u64::from(locked));
+        let step = self.step(Access::Read);
+        let seen = self.owner.glance(step, Ordering::Relaxed, Self::has_owner);
+        told::observed(seen);
+        let locked = seen != 0;
         event(StepKind::Load, Some(self.name), || {
-            format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" })
+            let said = |locked| if locked { "locked" } else { "unlocked" };
+            let stale = self.owner.peek(Option::is_some) != locked;
+            let instead =
+                if stale { format!(", and in memory {}", said(!locked)) } else { String::new() };
+            format!("{} is {}{instead}", self.name, said(locked))
         });
         locked
     }

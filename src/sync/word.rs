@@ -25,6 +25,11 @@ pub trait Scalar: Copy + PartialEq + Hash + 'static {
     fn unpack(word: u64) -> Self;
     /// The value in words, for witnesses.
     fn show(self) -> String;
+    /// Does hardware go through it, if it is an entry's? Then who changes that interrupts whoever
+    /// might.
+    fn leads_somewhere(self) -> bool {
+        false
+    }
     /// The word, without what only the checker knows of earlier lives of what it names.
     fn timeless(self) -> u64 {
         self.pack()
@@ -65,6 +70,11 @@ impl Scalar for bool {
     fn show(self) -> String {
         self.to_string()
     }
+}
+
+/// What a load has not seen.
+fn in_memory(newest: impl Scalar) -> String {
+    format!(", and in memory {}", newest.show())
 }
 
 /// One atomic word. Plain accesses are the kernel's `READ_ONCE` and `WRITE_ONCE`: relaxed; anything
@@ -111,9 +121,7 @@ impl<T: Scalar> Word<T> {
 
     /// Where a load has seen something else than what is in memory.
     fn instead_of(&self, value: T) -> String {
-        self.raw.instead_of(value.pack()).map_or_else(String::new, |newest| {
-            format!(", and in memory {}", T::unpack(newest).show())
-        })
+        self.raw.instead_of(value.pack()).map(T::unpack).map_or_else(String::new, in_memory)
     }
 
     /// Writes with the given ordering.
@@ -384,11 +392,12 @@ pub struct MmuWord<T> {
 impl<T: Scalar + Send> MmuWord<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {
-        Self {
-            id: told::made(name, || digest_of(&(value, Use::Nothing))),
-            name,
-            raw: engine::Monitor::new((value, Use::Nothing)),
-        }
+        let id = told::made(name, || digest_of(&(value, Use::Nothing)));
+        Self { id, name, raw: engine::Monitor::seen(id, (value, Use::Nothing), Self::seen) }
+    }
+
+    fn seen((value, _): &(T, Use)) -> u64 {
+        value.pack()
     }
 
     fn step(&self, access: Access) -> Step {
@@ -398,8 +407,24 @@ impl<T: Scalar + Send> MmuWord<T> {
     /// Reads it, as the kernel does.
     #[track_caller]
     pub fn read(&self) -> T {
-        let value =
-            self.raw.enter(self.step(Access::Read).ordered(Order::LOAD), |(value, _)| *value);
+        let step = self.step(Access::Read).ordered(Order::LOAD);
+        let seen = self.raw.glance(step, Ordering::Acquire, Self::seen);
+        told::observed(seen);
+        let value = T::unpack(seen);
+        event(StepKind::Load, Some(self.name), || {
+            let newest = Some(self.raw.peek(|(newest, _)| *newest)).filter(|&other| other != value);
+            let instead = newest.map_or_else(String::new, in_memory);
+            format!("{} is {}{instead}", self.name, value.show())
+        });
+        value
+    }
+
+    /// Reads what is newest in it: where a clause, which knows of everything as it happens, could
+    /// make nothing of what was there before.
+    #[track_caller]
+    pub fn read_newest(&self) -> T {
+        let step = self.step(Access::Read).ordered(Order::LOAD);
+        let value = self.raw.enter(step, |(value, _)| *value);
         told::observed(value.pack());
         event(StepKind::Load, Some(self.name), || format!("{} is {}", self.name, value.show()));
         value
@@ -450,6 +475,9 @@ impl<T: Scalar + Send> MmuWord<T> {
             |(_, used)| !in_use(*used),
             |(value, _)| std::mem::replace(value, new),
         );
+        if in_use(Use::Load) && before.leads_somewhere() {
+            engine::shot_down(self.id);
+        }
         told::observed(before.pack());
         event(StepKind::Store, Some(self.name), || format!("{} := {}", self.name, new.show()));
         before
@@ -460,6 +488,7 @@ impl<T: Scalar + Send> MmuWord<T> {
     pub fn flush(&self) {
         let step = self.step(Access::Wait).ordered(Order::SHOOTDOWN);
         self.raw.enter_when(step, |(_, used)| *used == Use::Nothing, |_| ());
+        engine::shot_down(self.id);
         event(StepKind::Load, Some(self.name), || format!("{} is flushed", self.name));
     }
 

@@ -171,11 +171,11 @@ const DEAR: [(&str, u64); 21] = [
     ("S0.9/fast", 30_000),
     ("S0.9/unmap", 30_000),
     ("S0.10", EXECUTIONS),
-    ("S0.10/bystander", 30_000),
+    ("S0.10/bystander", EXECUTIONS),
     ("S0.10/gives-up", 10_000),
     ("S0.10/progress", 30_000),
     ("S0.10/reading", 10_000),
-    ("S0.10/round", 30_000),
+    ("S0.10/round", EXECUTIONS),
     ("S0.10/users", 10_000),
 ];
 

@@ -125,6 +125,45 @@ fn what_is_written_under_a_lock_is_seen_under_it() {
     }
 }
 
+/// Whoever looks at an entry, or asks whether a lock is held, without an acquisition before, may see
+/// what was there before. When all CPUs have been interrupted for the entry, nobody does.
+#[test]
+fn a_look_may_be_stale() {
+    type Before = fn(&MmuWord<u64>, &SpinLock<()>);
+    type Look = fn(&MmuWord<u64>, &SpinLock<()>) -> bool;
+    let stale = |before: Before, look: Look, acquires| {
+        let build = || (two(), MmuWord::new(name("pte"), 0), SpinLock::new(name("lock"), ()));
+        let litmus = Litmus::new(build)
+            .cpu(move |((x, _), entry, lock)| {
+                before(entry, lock);
+                fence(SeqCst);
+                x.write(1);
+            })
+            .cpu(move |((x, _), entry, lock)| {
+                let seen = x.load(acquires);
+                (seen, look(entry, lock))
+            });
+        under("(), (1, true)", &litmus)
+    };
+    let set: Before = |entry, _| _ = entry.write(1);
+    let is_none: Look = |entry, _| entry.read() == 0;
+    assert_eq!(stale(set, is_none, Relaxed), [Weak]);
+    assert_eq!(stale(set, is_none, Acquire), []);
+    assert_eq!(stale(set, |entry, _| entry.read_newest() == 0, Relaxed), []);
+    let flushed: Before = |entry, _| {
+        entry.write_unflushed(1);
+        entry.flush();
+    };
+    assert_eq!(stale(flushed, is_none, Relaxed), []);
+    let passed: Before = |_, lock| {
+        lock.lock();
+        lock.unlock();
+    };
+    let is_locked: Look = |_, lock| lock.is_locked();
+    assert_eq!(stale(passed, is_locked, Relaxed), [Weak]);
+    assert_eq!(stale(passed, is_locked, Acquire), []);
+}
+
 /// A slot that is published by a relaxed store shows what it was before.
 #[test]
 fn a_message_needs_a_release_and_an_acquisition() {

@@ -129,12 +129,27 @@ pub fn reads(instrs: &[Instr]) -> usize {
 }
 
 /// Run the instructions, and say what each of those that read has read.
-pub fn run(instrs: &[Instr], words: &[Word], mut hears: impl FnMut(usize, u64)) {
+pub fn run(instrs: &[Instr], words: &[Word], hears: impl FnMut(usize, u64)) {
+    run_with(instrs, words, None, hears);
+}
+
+/// Exchanges the value of a word, relaxed.
+type Exchange = fn(&Word, u64) -> u64;
+
+fn run_with(
+    instrs: &[Instr],
+    words: &[Word],
+    exchange: Option<Exchange>,
+    mut hears: impl FnMut(usize, u64),
+) {
     let mut read = 0;
     for &instr in instrs {
         let seen = match instr {
             Instr::Load(word, order) => words[word].load(order),
-            Instr::Swap(word, value, order) => words[word].swap(value, order),
+            Instr::Swap(word, value, order) => match exchange {
+                Some(exchange) => exchange(&words[word], value),
+                None => words[word].swap(value, order),
+            },
             Instr::Cas(word, expected, value, order) => {
                 let (Ok(seen) | Err(seen)) =
                     words[word].compare_exchange(expected, value, order, Ordering::Relaxed);
@@ -159,6 +174,14 @@ pub fn explorable(
     program: &Program,
     hears: impl Fn(Outcome) + Send + Sync + 'static,
 ) -> impl Fn() + Send + Sync + 'static {
+    explorable_with(program, None, hears)
+}
+
+fn explorable_with(
+    program: &Program,
+    exchange: Option<Exchange>,
+    hears: impl Fn(Outcome) + Send + Sync + 'static,
+) -> impl Fn() + Send + Sync + 'static {
     let program = program.clone();
     move || {
         let words: Vec<Word> = (0..program.words).map(|_| Word::new(0)).collect();
@@ -169,7 +192,9 @@ pub fn explorable(
                 let (instrs, words, read) =
                     (program.tasks[task].clone(), words.clone(), Rc::clone(&read));
                 dpor::spawn(format!("P{task}"), move || {
-                    run(&instrs, &words, |_, seen| read.borrow_mut()[task].push(seen));
+                    run_with(&instrs, &words, exchange, |_, seen| {
+                        read.borrow_mut()[task].push(seen)
+                    });
                 })
             })
             .collect();
@@ -186,16 +211,42 @@ pub fn explorable(
 
 /// All outcomes under an explorer.
 pub fn explore(explorer: Explorer, program: &Program) -> (BTreeSet<Outcome>, Report) {
+    explore_with(explorer, program, None)
+}
+
+fn explore_with(
+    explorer: Explorer,
+    program: &Program,
+    exchange: Option<Exchange>,
+) -> (BTreeSet<Outcome>, Report) {
     let outcomes: Arc<Mutex<BTreeSet<Outcome>>> = Arc::default();
     let seen = Arc::clone(&outcomes);
-    let report =
-        explorer.run(explorable(program, move |outcome| _ = seen.lock().unwrap().insert(outcome)));
+    let hears = move |outcome| _ = seen.lock().unwrap().insert(outcome);
+    let report = explorer.run(explorable_with(program, exchange, hears));
     let outcomes = std::mem::take(&mut *outcomes.lock().unwrap());
     (outcomes, report)
 }
 
 pub fn exhaust(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, Report) {
-    let (outcomes, report) = explore(Explorer::new(Strategy::Dpor).memory(memory), program);
+    exhausted(program, memory, None)
+}
+
+/// The same, and exchanges are made like that.
+pub fn exhaust_with(
+    program: &Program,
+    memory: Memory,
+    exchange: Exchange,
+) -> (BTreeSet<Outcome>, Report) {
+    exhausted(program, memory, Some(exchange))
+}
+
+fn exhausted(
+    program: &Program,
+    memory: Memory,
+    exchange: Option<Exchange>,
+) -> (BTreeSet<Outcome>, Report) {
+    let explorer = Explorer::new(Strategy::Dpor).memory(memory);
+    let (outcomes, report) = explore_with(explorer, program, exchange);
     assert!(report.exhausted && report.failing == 0, "{memory:?}: {report}, {program:?}");
     (outcomes, report)
 }

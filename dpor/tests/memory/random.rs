@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use dpor::Memory;
+use std::sync::atomic::Ordering;
 
-use crate::program::{Outcome, Program, exhaust, seeds};
+use dpor::{Access, Memory, memory};
+
+use crate::program::{Instr, Outcome, Program, exhaust, exhaust_with, seeds};
 use crate::{axioms, buffers};
 
 /// All outcomes, and how many executions there are that differ, as those say that share nothing
@@ -79,6 +81,33 @@ fn partial_store_order() {
 #[test]
 fn weak_memory() {
     compare(Memory::Weak, seeds(600), 7);
+}
+
+/// A step that says that it has changed a word is a relaxed exchange, and loads of the word may miss
+/// it as they may miss one.
+#[test]
+fn steps_that_change_words() {
+    let (mut programs, mut changed, mut outcomes) = (0, 0, 0);
+    for seed in seeds(300) {
+        let mut program = Program::random(seed, 6);
+        for instr in program.tasks.iter_mut().flatten() {
+            if let Instr::Store(word, value, _) | Instr::Swap(word, value, _) = *instr {
+                *instr = Instr::Swap(word, value, Ordering::Relaxed);
+                changed += 1;
+            }
+        }
+        let (found, _) = exhaust_with(&program, Memory::Weak, |word, value| {
+            memory::unordered(word.object(), Access::Rmw);
+            let before = word.peek();
+            memory::accessed(word.object(), Some(value));
+            before
+        });
+        let (wanted, _) = axioms::outcomes(&program);
+        assert_eq!(found, wanted, "seed {seed}: {program:?}");
+        programs += 1;
+        outcomes += wanted.len();
+    }
+    eprintln!("{programs} programs with {changed} such steps, {outcomes} outcomes");
 }
 
 /// Who acquires a task's later store to the word that it has released acquires the release:

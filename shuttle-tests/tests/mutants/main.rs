@@ -22,7 +22,7 @@
 //! (`every_ordering`, and `orderings.txt`).
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
-//! `LOCKWALK_MUTANTS=new` those of which nothing is written down, or that no case comes by,
+//! `LOCKWALK_MUTANTS=new` those of which nothing is written down,
 //! `LOCKWALK_MUTANTS=killed` those that something kills, or misses, according to what is written
 //! down: that takes half an hour.
 //! `LOCKWALK_WITHIN=32` tries each case with so many executions at most: a mutant that nothing has
@@ -68,7 +68,6 @@ enum Fate {
     Open,
 }
 
-const UNREACHED: &str = "not reached: no case comes by it";
 const NO_ANNOUNCEMENT: &str = "no announcement: what is called there announces nothing";
 
 /// What killed a mutant.
@@ -99,13 +98,14 @@ impl Kill {
         self.what.starts_with("redundant: ")
     }
 
-    /// No case is announced anything there, and no test notices.
-    fn unasked(what: &str) -> Self {
-        Self { race: "-".into(), protocol: "-".into(), what: what.into(), executions: 0 }
+    /// What has the name of an announcement is none.
+    fn none_there() -> Self {
+        let (race, protocol) = ("-".into(), "-".into());
+        Self { race, protocol, what: NO_ANNOUNCEMENT.into(), executions: 0 }
     }
 
-    fn is_unasked(&self) -> bool {
-        self.what == UNREACHED || self.what == NO_ANNOUNCEMENT
+    fn is_none_there(&self) -> bool {
+        self.what == NO_ANNOUNCEMENT
     }
 
     fn case(&self) -> (String, String) {
@@ -264,9 +264,8 @@ fn every_announcement_is_missed() {
             notice(&copy, &tests, n, mutants[n].kind, &cases, before)
         } else {
             let comes = cases.iter().any(|case| case.nothing.contains(&n));
-            let why = if comes { NO_ANNOUNCEMENT } else { UNREACHED };
             let noticed = tests.iter().find_map(|test| failed(test, n, &[]));
-            Some(noticed.unwrap_or_else(|| Kill::unasked(why)))
+            noticed.or_else(|| comes.then(Kill::none_there))
         };
         println!(
             "{n:4} {} (line {}): {}",
@@ -488,7 +487,7 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
             survivors.contains(id)
                 || kills.contains_key(id)
                 || announcements.argued.contains(id)
-                || announcements.found.get(id).is_some_and(|kill| !kill.is_unasked())
+                || announcements.found.contains_key(id)
         };
         return (0..mutants.len()).filter(|&n| !old(&mutants[n].id())).collect();
     }
@@ -499,7 +498,7 @@ fn chosen(mutants: &[Mutant]) -> Vec<usize> {
                 || announcements
                     .found
                     .get(id)
-                    .is_some_and(|kill| !kill.is_redundant() && !kill.is_unasked())
+                    .is_some_and(|kill| !kill.is_redundant() && !kill.is_none_there())
         };
         return (0..mutants.len()).filter(|&n| killed(&mutants[n].id())).collect();
     }

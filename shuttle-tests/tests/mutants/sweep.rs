@@ -141,9 +141,10 @@ impl Copy {
         Self { root, verdicts }
     }
 
-    /// The tests of what announces: those of the library, and `tests/vocabulary`.
+    /// The tests of what announces: those of the library, `tests/vocabulary`, and of worlds that no
+    /// case of the catalogue has, `tests/worlds`.
     pub fn tests(&self) -> Vec<PathBuf> {
-        self.built(&["-p", "lockwalk", "--lib", "--test", "vocabulary"], 2)
+        self.built(&["-p", "lockwalk", "--lib", "--test", "vocabulary", "--test", "worlds"], 3)
     }
 
     /// What else knows how the protocol behaves: the kernels' traces, worlds of others, and what

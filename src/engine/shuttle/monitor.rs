@@ -16,7 +16,13 @@ use crate::exec::{self, progress, told};
 pub enum Monitor<S> {
     Here(Mutex<S>),
     /// Something is given back later, when its CPU has gone on.
-    Away(Arc<Mutex<S>>),
+    Away(Arc<Mutex<S>>, Option<Seen<S>>),
+}
+
+/// What loads may see of a state, where they may be stale: all that it has been.
+pub struct Seen<S> {
+    word: memory::Word,
+    of: fn(&S) -> u64,
 }
 
 impl<S: Hash> Monitor<S> {
@@ -24,14 +30,41 @@ impl<S: Hash> Monitor<S> {
         if is_consistent() {
             Self::Here(Mutex::new(state))
         } else {
-            Self::Away(Arc::new(Mutex::new(state)))
+            Self::Away(Arc::new(Mutex::new(state)), None)
         }
+    }
+
+    pub fn seen(object: u32, state: S, of: fn(&S) -> u64) -> Self {
+        if memory::model() != Memory::Weak {
+            return Self::new(state);
+        }
+        let word = memory::Word::of(ObjectId(object), of(&state));
+        Self::Away(Arc::new(Mutex::new(state)), Some(Seen { word, of }))
     }
 
     fn state(&self) -> &Mutex<S> {
         match self {
             Self::Here(state) => state,
-            Self::Away(state) => state,
+            Self::Away(state, _) => state,
+        }
+    }
+
+    /// The step that was taken has left the state as it is.
+    fn left(&self, step: Step) {
+        let Self::Away(state, seen) = self else { return };
+        let value = seen.as_ref().map_or(0, |seen| (seen.of)(&state.lock()));
+        if exec::is_on_cpu() {
+            taken(step, value);
+        } else if let Some(seen) = seen {
+            seen.word.set(value);
+        }
+    }
+
+    #[track_caller]
+    pub fn glance(&self, step: Step, order: Ordering, of: fn(&S) -> u64) -> u64 {
+        match self {
+            Self::Away(_, Some(seen)) if exec::is_on_cpu() => taking(|| seen.word.load(order)),
+            _ => self.enter(step, |state| of(state)),
         }
     }
 
@@ -39,12 +72,11 @@ impl<S: Hash> Monitor<S> {
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
         match self {
             Self::Here(_) => announce(step),
-            Self::Away(_) => {
-                take(step, None);
-                taken(step);
-            }
+            Self::Away(..) => take(step, None),
         }
-        told::changing(step.object, &mut *self.state().lock(), act)
+        let result = told::changing(step.object, &mut *self.state().lock(), act);
+        self.left(step);
+        result
     }
 
     #[track_caller]
@@ -63,12 +95,11 @@ impl<S: Hash> Monitor<S> {
                     progress::step();
                 }
             }
-            Self::Away(state) => {
-                take(step, Some(&|| ready(&state.lock())));
-                taken(step);
-            }
+            Self::Away(state, _) => take(step, Some(&|| ready(&state.lock()))),
         }
-        told::changing(step.object, &mut *self.state().lock(), act)
+        let result = told::changing(step.object, &mut *self.state().lock(), act);
+        self.left(step);
+        result
     }
 
     #[track_caller]
@@ -81,7 +112,7 @@ impl<S: Hash> Monitor<S> {
     where
         S: 'static,
     {
-        if let Self::Away(state) = self
+        if let Self::Away(state, _) = self
             && exec::is_on_cpu()
             && memory::model() != Memory::Weak
         {
@@ -105,14 +136,12 @@ impl<S: Hash> Monitor<S> {
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
         match self {
             Self::Here(_) => announce(step),
-            Self::Away(_) => take(step, None),
+            Self::Away(..) => take(step, None),
         }
         let success = told::changing(step.object, &mut *self.state().lock(), act);
         tried(success);
-        if matches!(self, Self::Away(_)) {
-            // One that fails is a look.
-            taken(if success { step } else { Step::new(step.object, Access::Read) });
-        }
+        // One that fails is a look.
+        self.left(if success { step } else { Step::new(step.object, Access::Read) });
         success
     }
 
@@ -147,20 +176,18 @@ fn take(Step { object, access, order }: Step, ready: Option<&dyn Fn() -> bool>) 
     });
 }
 
-/// What the step that was taken orders.
-fn taken(Step { object, access, order }: Step) {
-    if exec::is_on_cpu() {
-        let alone = matches!(
-            access,
-            Access::Acquire | Access::TryAcquire | Access::Release | Access::Write | Access::Rmw
-        );
-        memory::accessed(ObjectId(object), alone);
-        order.from.iter().for_each(|&side| memory::acquired(ObjectId(object), side));
-        if order.waits == Waits::Barrier {
-            fence(Ordering::SeqCst);
-        }
-        if let Some(side) = order.to {
-            memory::released(ObjectId(object), side);
-        }
+/// What the step that was taken orders, which has left such a state behind.
+fn taken(Step { object, access, order }: Step, value: u64) {
+    let alone = matches!(
+        access,
+        Access::Acquire | Access::TryAcquire | Access::Release | Access::Write | Access::Rmw
+    );
+    memory::accessed(ObjectId(object), alone.then_some(value));
+    order.from.iter().for_each(|&side| memory::acquired(ObjectId(object), side));
+    if order.waits == Waits::Barrier {
+        fence(Ordering::SeqCst);
+    }
+    if let Some(side) = order.to {
+        memory::released(ObjectId(object), side);
     }
 }

@@ -145,7 +145,9 @@ pub use crate::model::Memory;
 use crate::model::{Pending, Store};
 use crate::rc11::{self, Kind};
 use crate::task::TaskState;
-pub use steps::{Side, accessed, acquired, locked, release, released, unordered, unordered_when};
+pub use steps::{
+    Side, accessed, acquired, locked, release, released, seen_by_all, unordered, unordered_when,
+};
 
 /// Which of its earlier stores something has to wait for.
 #[derive(Copy, Clone, PartialEq, Eq)]

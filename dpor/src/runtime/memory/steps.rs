@@ -71,15 +71,25 @@ pub fn acquired(object: ObjectId, side: Side) {
 }
 
 /// The task's last step, which was [`unordered`], was an access to memory, and has seen what is
-/// newest there; or it has changed that. It orders nothing by itself, but together with fences, as
-/// an access to a word does.
-pub fn accessed(object: ObjectId, writes: bool) {
+/// newest there; or it has changed that, to a value that loads of a [word](super::Word::of) of the
+/// same object may see. It orders nothing by itself, but together with fences, as an access to a
+/// word does.
+pub fn accessed(object: ObjectId, writes: Option<u64>) {
     if is_weak() {
         with_engine(|engine| {
             let core = &mut engine.core;
             core.settle_worst_case(&mut *engine.strategy);
-            core.graph.touch(core.current, object, writes);
+            let step = core.last_tick();
+            core.graph.touch(core.current, object, writes, step);
         });
+    }
+}
+
+/// The task's last step has made all others see what is newest in the object, by an interrupt, say:
+/// no load of a word of it sees anything older from now on.
+pub fn seen_by_all(object: ObjectId) {
+    if is_weak() {
+        with_engine(|engine| engine.core.graph.seen_by_all(object));
     }
 }
 
