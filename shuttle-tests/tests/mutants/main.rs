@@ -19,7 +19,7 @@
 //! [`announced`].
 //!
 //! A third weakens every ordering of `src/mm` under each memory model: see [`orderings`]
-//! (`every_ordering`, and `orderings.txt`).
+//! (`every_ordering`, and `orderings.txt`); `LOCKWALK_MEMORY=weak` does so under that one alone.
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
 //! `LOCKWALK_MUTANTS=new` those of which nothing is written down,
@@ -392,7 +392,11 @@ fn every_ordering_is_needed() {
     let ids: BTreeSet<_> = mutants.iter().flat_map(of_models).collect();
     table.found.retain(|id, _| ids.contains(id));
     let mut known: Option<Vec<orderings::Case>> = None;
+    let only = std::env::var("LOCKWALK_MEMORY").ok();
     for memory in ["weak", "pso", "tso"] {
+        if only.as_ref().is_some_and(|only| only != memory) {
+            continue;
+        }
         let asked: Vec<_> = chosen
             .iter()
             .copied()
