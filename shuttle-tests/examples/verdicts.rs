@@ -97,10 +97,13 @@ impl Case {
 
     /// `Err` when a race cannot be run at all.
     fn run(&self, executions: u64) -> Result<Outcome, String> {
+        self.run_with(&Options::default().executions(executions))
+    }
+
+    fn run_with(&self, options: &Options) -> Result<Outcome, String> {
         // Whoever waits for it knows that it is not stuck.
         eprintln!("{} under {}", self.race.id(), self.protocol);
-        let options = Options::default().executions(executions);
-        caught(|| self.race.check_with(&self.protocol, &Method::Exhaustive, &options))
+        caught(|| self.race.check_with(&self.protocol, &Method::Exhaustive, options))
     }
 
     fn print(&self, what: &str, executions: u64) {
@@ -326,7 +329,8 @@ fn weakened(memory: Memory, cases: Vec<Case>) {
             violated(outcome).iter().any(|clause| !known.contains(clause))
         };
         let limit = FACTOR * case.executions + FIRST[1];
-        match case.run(limit) {
+        // An execution may have become long, and where memory is weak a long one is dear.
+        match case.run_with(&Options::default().executions(limit).time(PATIENCE)) {
             Ok(outcome) if is_new(&outcome) => {
                 let (what, executions) = case.first(limit, is_new);
                 return case.print(&what, executions);

@@ -271,6 +271,7 @@ impl World {
     /// An entry, with interrupts off, so that a shootdown waits. Kernel: the same name in 5.9,
     /// `ptep_get_lockless` since 5.10. It is the newest: an older one would be one from before the
     /// page moved, and what clauses know of the device would have moved without it.
+    #[track_caller]
     fn gup_get_pte(mm: &Mm, addr: Addr) -> Pte {
         mm.pte(addr).read_newest()
     }

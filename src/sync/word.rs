@@ -475,6 +475,7 @@ impl<T: Scalar + Send> MmuWord<T> {
             |(_, used)| !in_use(*used),
             |(value, _)| std::mem::replace(value, new),
         );
+        // Who waits for loads waits for the shootdown, and there is one if anything was there.
         if in_use(Use::Load) && before.leads_somewhere() {
             engine::shot_down(self.id);
         }
