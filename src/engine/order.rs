@@ -39,6 +39,8 @@ pub(crate) struct Order {
     pub from: &'static [Side],
     /// It releases on this one.
     pub to: Option<Side>,
+    /// It interrupts all CPUs, and they see what is newest in what it is about.
+    pub interrupts: bool,
 }
 
 /// Which of its CPU's stores a step waits for.
@@ -56,7 +58,7 @@ pub(crate) enum Waits {
 
 impl Order {
     const fn new(waits: Waits, from: &'static [Side], to: Option<Side>) -> Self {
-        Self { waits, from, to }
+        Self { waits, from, to, interrupts: false }
     }
 
     /// Nothing.
@@ -82,5 +84,8 @@ impl Order {
     /// It ends.
     pub const GRACE_PERIOD_OVER: Self = Self::new(Waits::Barrier, &[Side::Shared], None);
     /// Every CPU has answered an interrupt.
-    pub const SHOOTDOWN: Self = Self::new(Waits::Barrier, &[Side::Exclusive, Side::Shared], None);
+    pub const SHOOTDOWN: Self = Self {
+        interrupts: true,
+        ..Self::new(Waits::Barrier, &[Side::Exclusive, Side::Shared], None)
+    };
 }

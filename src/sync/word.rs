@@ -489,7 +489,6 @@ impl<T: Scalar + Send> MmuWord<T> {
     pub fn flush(&self) {
         let step = self.step(Access::Wait).ordered(Order::SHOOTDOWN);
         self.raw.enter_when(step, |(_, used)| *used == Use::Nothing, |_| ());
-        engine::shot_down(self.id);
         event(StepKind::Load, Some(self.name), || format!("{} is flushed", self.name));
     }
 

@@ -155,6 +155,15 @@ fn a_look_may_be_stale() {
         entry.flush();
     };
     assert_eq!(stale(flushed, is_none, Relaxed), []);
+    // Until then somebody may, whatever he has seen that was written after the entry.
+    let between = Litmus::new(|| (two(), MmuWord::new(name("pte"), 0u64)))
+        .cpu(|((x, _), entry)| {
+            entry.write_unflushed(1);
+            x.write(1);
+            entry.flush();
+        })
+        .cpu(move |((x, _), entry)| (x.read(), entry.read() == 0));
+    assert_eq!(under("(), (1, true)", &between), [Weak]);
     let passed: Before = |_, lock| {
         lock.lock();
         lock.unlock();

@@ -82,7 +82,7 @@ impl<S: Hash> Monitor<S> {
     #[track_caller]
     pub fn enter_when<R>(
         &self,
-        step: Step,
+        mut step: Step,
         ready: impl Fn(&S) -> bool,
         act: impl FnOnce(&mut S) -> R,
     ) -> R {
@@ -95,10 +95,19 @@ impl<S: Hash> Monitor<S> {
                     progress::step();
                 }
             }
-            Self::Away(state, _) => take(step, Some(&|| ready(&state.lock()))),
+            Self::Away(state, seen) => {
+                // A shootdown changes what others may see: looks come before or after it.
+                if seen.is_some() && step.order.interrupts {
+                    step.access = Access::Write;
+                }
+                take(step, Some(&|| ready(&state.lock())));
+            }
         }
         let result = told::changing(step.object, &mut *self.state().lock(), act);
         self.left(step);
+        if step.order.interrupts && exec::is_on_cpu() {
+            memory::seen_by_all(ObjectId(step.object));
+        }
         result
     }
 

@@ -86,7 +86,8 @@ pub fn accessed(object: ObjectId, writes: Option<u64>) {
 }
 
 /// The task's last step has made all others see what is newest in the object, by an interrupt, say:
-/// no load of a word of it sees anything older from now on.
+/// no load of a word of it sees anything older from now on. Loads have to depend on that step, as on
+/// a write, or those that come before it are not all explored.
 pub fn seen_by_all(object: ObjectId) {
     if is_weak() {
         with_engine(|engine| engine.core.graph.seen_by_all(object));
