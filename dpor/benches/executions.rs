@@ -155,7 +155,7 @@ fn accesses<S: Shared>() {
     tasks.into_iter().for_each(JoinHandle::join);
 }
 
-/// That a word could be weaker costs nothing where it is not, and what it costs where it is.
+/// What it costs that a word could be weaker, where it is not and where it is.
 fn words(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("words");
     let mut all = |name: &str, memory: Memory, program: fn()| {

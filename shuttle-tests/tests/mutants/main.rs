@@ -392,8 +392,9 @@ fn every_ordering_is_needed() {
     let ids: BTreeSet<_> = mutants.iter().flat_map(of_models).collect();
     table.found.retain(|id, _| ids.contains(id));
     let mut known: Option<Vec<orderings::Case>> = None;
-    let only = std::env::var("LOCKWALK_MEMORY").ok();
-    for memory in ["weak", "pso", "tso"] {
+    let (only, models) = (std::env::var("LOCKWALK_MEMORY").ok(), ["weak", "pso", "tso"]);
+    assert!(only.as_ref().is_none_or(|only| models.contains(&&**only)), "{only:?} is none of them");
+    for memory in models {
         if only.as_ref().is_some_and(|only| only != memory) {
             continue;
         }
