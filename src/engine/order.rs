@@ -11,7 +11,7 @@
 //! | `fence(SeqCst)` | waits for all stores | RC11's fence | `smp_mb` |
 //! | locks, taken | x86: a locked instruction, behind all stores; PSO: loads and atomics come before what follows | acquires | LOCK is an ACQUIRE (memory-barriers.txt), a failed try nothing |
 //! | locks, given back | a store like any other, behind all before it | releases | UNLOCK is a RELEASE, and with a LOCK behind it no full barrier |
-//! | is it locked? | memory | any state not seen overwritten, and orders nothing; of a semaphore the newest | `atomic_read`. *Too strong for semaphores* |
+//! | is it locked? | memory | any state not seen overwritten, and orders nothing; of a semaphore, if it is made to be [looked at](crate::sync::RwSem::looked_at) | `atomic_read` |
 //! | `Rcu::read_lock` | orders nothing | sees what was before the grace periods that began before it | the law of RCU in LKMM: a section that a grace period does not wait for sees what was before that |
 //! | `Rcu::read_unlock` | comes behind all stores | what it follows is seen behind the grace periods that wait for it | the same, the other half |
 //! | `synchronize` | full barriers at both ends | the same, and between them the two halves above | `gp` is a `strong-fence` in LKMM |

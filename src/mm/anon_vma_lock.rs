@@ -18,7 +18,7 @@ impl ListLock {
         match kind {
             AnonVmaLockKind::Spin => Self::Exclusive(SpinLock::new(name, ())),
             AnonVmaLockKind::Mutex => Self::Exclusive(SpinLock::mutex(name, ())),
-            AnonVmaLockKind::Rwsem => Self::Shared(RwSem::new(name)),
+            AnonVmaLockKind::Rwsem => Self::Shared(RwSem::looked_at(name)),
         }
     }
 

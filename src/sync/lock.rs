@@ -87,11 +87,7 @@ impl RawLock {
         told::observed(seen);
         let locked = seen != 0;
         event(StepKind::Load, Some(self.name), || {
-            let said = |locked| if locked { "locked" } else { "unlocked" };
-            let stale = self.owner.peek(Option::is_some) != locked;
-            let instead =
-                if stale { format!(", and in memory {}", said(!locked)) } else { String::new() };
-            format!("{} is {}{instead}", self.name, said(locked))
+            looked(self.name, locked, self.owner.peek(Option::is_some))
         });
         locked
     }
@@ -316,6 +312,14 @@ impl PageLock {
         let held = exec::cpu() == exec::BOOT || self.0.held_by_me();
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.0.name));
     }
+}
+
+/// Who looks has seen that it is `locked`, and `newest` is what it is.
+pub(super) fn looked(name: Name, locked: bool, newest: bool) -> String {
+    let said = |locked| if locked { "locked" } else { "unlocked" };
+    let instead =
+        if locked == newest { String::new() } else { format!(", and in memory {}", said(newest)) };
+    format!("{name} is {}{instead}", said(locked))
 }
 
 /// A failed try is another kind of step.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::Ordering;
 
 use dpor::Digest;
 
-use super::lock::try_kind;
+use super::lock::{looked, try_kind};
 use crate::engine::{Access, Monitor, Order, Step};
 use crate::exec;
 use crate::exec::lockdep::{self, LockKind, Mode};
@@ -48,6 +49,15 @@ impl State {
     fn leave_queue(&mut self, cpu: usize) {
         self.queue.retain(|&(c, _)| c != cpu);
     }
+
+    fn is_locked(&self) -> bool {
+        self.writer.is_some() || !self.readers.is_empty()
+    }
+
+    /// What a look sees of it.
+    fn seen(&self) -> u64 {
+        u64::from(self.is_locked())
+    }
 }
 
 /// A fair reader/writer semaphore. Kernel: `struct rw_semaphore`, as `mm->mmap_sem`.
@@ -58,12 +68,26 @@ pub struct RwSem {
     id: u32,
     name: Name,
     state: Monitor<State>,
+    looked_at: bool,
 }
 
 impl RwSem {
     /// A free semaphore.
     pub fn new(name: Name) -> Self {
-        Self { id: told::made(name, Digest::default), name, state: Monitor::new(State::default()) }
+        let id = told::made(name, Digest::default);
+        Self { id, name, state: Monitor::new(State::default()), looked_at: false }
+    }
+
+    /// The same, and who does not have it may [ask](Self::is_locked) whether somebody does: where
+    /// looks may be stale, it makes a difference then which of two readers comes first.
+    pub fn looked_at(name: Name) -> Self {
+        let id = told::made(name, Digest::default);
+        Self {
+            id,
+            name,
+            state: Monitor::seen(id, State::default(), State::seen),
+            looked_at: true,
+        }
     }
 
     fn step(&self, access: Access) -> Step {
@@ -226,15 +250,16 @@ impl RwSem {
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.name));
     }
 
-    /// Does anybody hold it? A step of the protocol (`rwsem_is_locked`).
+    /// Does anybody hold it? A step of the protocol (`rwsem_is_locked`), of one that is
+    /// [looked at](Self::looked_at).
     #[track_caller]
     pub fn is_locked(&self) -> bool {
-        let locked = self.state.enter(self.step(Access::Read), |state| {
-            state.writer.is_some() || !state.readers.is_empty()
-        });
-        told::observed(u64::from(locked));
+        debug_assert!(self.looked_at, "{} is not made to be looked at", self.name);
+        let seen = self.state.glance(self.step(Access::Read), Ordering::Relaxed, State::seen);
+        told::observed(seen);
+        let locked = seen != 0;
         event(StepKind::Load, Some(self.name), || {
-            format!("{} is {}", self.name, if locked { "locked" } else { "unlocked" })
+            looked(self.name, locked, self.state.peek(State::is_locked))
         });
         locked
     }

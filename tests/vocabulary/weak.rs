@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use lockwalk::Memory::{Pso, Sc, Tso, Weak};
-use lockwalk::sync::{MmuWord, Published, Rcu, SpinLock, Word, fence};
+use lockwalk::sync::{MmuWord, Published, Rcu, RwSem, SpinLock, Word, fence};
 use lockwalk::{Litmus, Memory, Method};
 
 use super::memory::reuse;
@@ -171,6 +171,38 @@ fn a_look_may_be_stale() {
     let is_locked: Look = |_, lock| lock.is_locked();
     assert_eq!(stale(passed, is_locked, Relaxed), [Weak]);
     assert_eq!(stale(passed, is_locked, Acquire), []);
+    // A semaphore likewise, whichever side it was held on, and by however many.
+    type Hold = fn(&RwSem);
+    let stale = |hold: Hold, acquires| {
+        let litmus = Litmus::new(|| (two(), RwSem::looked_at(name("sem"))))
+            .cpu(move |((x, _), sem)| {
+                hold(sem);
+                fence(SeqCst);
+                x.write(1);
+            })
+            .cpu(move |((_, y), sem)| {
+                hold(sem);
+                fence(SeqCst);
+                y.write(1);
+            })
+            .cpu(move |((x, y), sem)| {
+                let seen = (x.load(acquires), y.load(acquires));
+                (seen, sem.is_locked())
+            });
+        under("(), (), ((1, 1), true)", &litmus)
+    };
+    let reads: Hold = |sem| {
+        sem.down_read();
+        sem.up_read();
+    };
+    let writes: Hold = |sem| {
+        sem.down_write();
+        sem.up_write();
+    };
+    for hold in [reads, writes] {
+        assert_eq!(stale(hold, Relaxed), [Weak]);
+        assert_eq!(stale(hold, Acquire), []);
+    }
 }
 
 /// A slot that is published by a relaxed store shows what it was before.

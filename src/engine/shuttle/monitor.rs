@@ -49,6 +49,20 @@ impl<S: Hash> Monitor<S> {
         }
     }
 
+    /// The step, as the scheduler has to know it: what others may look at has been one thing after
+    /// another, so that what changes it is in an order, and shared locks are no exception. Nor is a
+    /// shootdown, which changes what others may see: looks come before or after it.
+    fn announced(&self, step: Step) -> Step {
+        let Self::Away(_, Some(_)) = self else { return step };
+        let access = match step.access {
+            Access::TryAcquireShared => Access::TryAcquire,
+            Access::AcquireShared | Access::ReleaseShared => Access::Write,
+            _ if step.order.interrupts => Access::Write,
+            access => access,
+        };
+        Step { access, ..step }
+    }
+
     /// The step that was taken has left the state as it is.
     fn left(&self, step: Step) {
         let Self::Away(state, seen) = self else { return };
@@ -70,6 +84,7 @@ impl<S: Hash> Monitor<S> {
 
     #[track_caller]
     pub fn enter<R>(&self, step: Step, act: impl FnOnce(&mut S) -> R) -> R {
+        let step = self.announced(step);
         match self {
             Self::Here(_) => announce(step),
             Self::Away(..) => take(step, None),
@@ -82,10 +97,11 @@ impl<S: Hash> Monitor<S> {
     #[track_caller]
     pub fn enter_when<R>(
         &self,
-        mut step: Step,
+        step: Step,
         ready: impl Fn(&S) -> bool,
         act: impl FnOnce(&mut S) -> R,
     ) -> R {
+        let step = self.announced(step);
         match self {
             Self::Here(state) => {
                 if exec::is_on_cpu() {
@@ -95,13 +111,7 @@ impl<S: Hash> Monitor<S> {
                     progress::step();
                 }
             }
-            Self::Away(state, seen) => {
-                // A shootdown changes what others may see: looks come before or after it.
-                if seen.is_some() && step.order.interrupts {
-                    step.access = Access::Write;
-                }
-                take(step, Some(&|| ready(&state.lock())));
-            }
+            Self::Away(state, _) => take(step, Some(&|| ready(&state.lock()))),
         }
         let result = told::changing(step.object, &mut *self.state().lock(), act);
         self.left(step);
@@ -143,6 +153,7 @@ impl<S: Hash> Monitor<S> {
 
     #[track_caller]
     pub fn attempt(&self, step: Step, act: impl FnOnce(&mut S) -> bool) -> bool {
+        let step = self.announced(step);
         match self {
             Self::Here(_) => announce(step),
             Self::Away(..) => take(step, None),
