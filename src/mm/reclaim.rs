@@ -1,5 +1,7 @@
 //! Page reclaim: an anonymous page goes to swap.
 
+use std::sync::atomic::Ordering::Acquire;
+
 use super::{Addr, Mm, PageRef, PteLocation, Ttu, World};
 use crate::call;
 use crate::spec::{RemoveMapping, ShrinkDiscarded, SwapPinned, UnmapCheck, UnmapFlush, WriteFlush};
@@ -253,6 +255,20 @@ impl World {
         self.remove_mapping(page)
     }
 
+    /// Does nobody refer to the page but its cache and reclaim? Then nobody can any more, if the
+    /// count is frozen. The dirty bit is not looked at before, which the barrier is for (2.6.22
+    /// read; 2.6.12 has none, and whoever makes a page in a cache dirty has the tree lock there).
+    pub(super) fn is_unused(&self, page: PageRef) -> bool {
+        match self.rules().remove_mapping {
+            RemoveMapping::Freeze => self.page_freeze_refs(page, 2),
+            RemoveMapping::Count => {
+                let count = self.page(page).count.read();
+                sync::fence(Acquire); // smp_rmb
+                count == 2
+            }
+        }
+    }
+
     /// Takes an unmapped, clean page out of the swap cache and unlocks it, if nobody else refers to
     /// it. Called with the page locked. Kernel: `__remove_mapping`; until 2.6.26 `remove_mapping`.
     /// Takes the tree lock.
@@ -265,8 +281,7 @@ impl World {
         // the same step: no look-up can take a reference any more. [COUNT-4, S3.13]
         let freeze = self.rules().remove_mapping == RemoveMapping::Freeze;
         // Count and dirty bit in this order: whoever drops a reference has set the bit before.
-        let unused = if freeze { self.page_freeze_refs(page, 2) } else { frame.count.read() == 2 };
-        if !unused {
+        if !self.is_unused(page) {
             self.swap_cache.tree_lock.unlock();
             return Shrunk::Kept;
         }

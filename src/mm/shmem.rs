@@ -430,7 +430,7 @@ impl World {
             if frame.count.read() != 2 {
                 return Shrunk::Kept; // is_page_cache_freeable
             }
-            frame.dirty.write(false); // clear_page_dirty_for_io
+            frame.dirty.test_and_clear(); // clear_page_dirty_for_io
             if self.shmem_writepage(page) {
                 return Shrunk::Written;
             }
@@ -482,7 +482,7 @@ impl World {
         let frame = self.page(page);
         file.tree_lock.lock();
         let freeze = self.rules().remove_mapping == RemoveMapping::Freeze;
-        let unused = if freeze { self.page_freeze_refs(page, 2) } else { frame.count.read() == 2 };
+        let unused = self.is_unused(page);
         let dirty = unused && frame.dirty.read();
         if dirty && freeze {
             self.page_unfreeze_refs(page, 2);

@@ -364,7 +364,7 @@ impl World {
     /// its callers lock it again.
     pub(super) fn swap_writepage(&self, page: PageRef) -> bool {
         let frame = self.page(page);
-        frame.dirty.write(false);
+        frame.dirty.test_and_clear();
         let entry = self.page_swap_entry(page);
         if !self.swap_is_slow() {
             self.swap.data[entry.0 as usize].write(self.content(frame));

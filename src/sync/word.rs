@@ -290,6 +290,12 @@ impl Word<bool> {
     pub fn test_and_clear(&self) -> bool {
         self.xchg(false)
     }
+
+    /// The same, and orders nothing.
+    #[track_caller]
+    pub fn test_and_clear_relaxed(&self) -> bool {
+        self.xchg_relaxed(false)
+    }
 }
 
 /// A pointer to an immutable value, replaced as a whole. Kernel: `rcu_assign_pointer`,

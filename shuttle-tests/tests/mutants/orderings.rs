@@ -28,9 +28,10 @@ use super::{Kill, each};
 const MOST: u64 = 512;
 
 /// Atomics and what else is ordered without naming it; each with the number of its arguments.
-const IMPLIED: [(&str, usize); 8] = [
+const IMPLIED: [(&str, usize); 9] = [
     ("inc_not_zero", 0),
     ("test_and_set", 0),
+    ("test_and_clear", 0),
     ("cmpxchg", 2),
     ("update", 1),
     ("update_if", 1),
