@@ -61,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) raced: bool,
     /// States are told apart: what each task learns is kept, and rounds are not watched.
     pub(crate) by_states: bool,
+    /// Steps have all of their outcomes, also those that another order of steps comes to.
+    pub(crate) every_outcome: bool,
     /// A circle is gone round in although that leads nowhere: nobody is held back.
     pub(crate) insists: bool,
     /// How the program names what its tasks share.
@@ -123,6 +125,7 @@ impl Core {
             accessed: Vec::new(),
             raced: false,
             by_states: false,
+            every_outcome: false,
             insists: false,
             naming: None,
             fresh: 0,
@@ -658,7 +661,7 @@ impl Core {
     /// over by then.
     fn went_by_old(&self, task: usize) -> bool {
         let Round { held_back, cycle, .. } = self.tasks[task].round;
-        let old = |frame: &Frame| frame.task as usize == task && frame.choice > 0;
+        let old = |frame: &Frame| frame.task as usize == task && frame.back > 0;
         held_back && self.trace.frames()[cycle.0..cycle.1].iter().any(old)
     }
 
@@ -696,10 +699,9 @@ impl Core {
 
     pub(crate) fn schedule(&self) -> Schedule {
         let events = self.trace.events();
-        let choices =
-            events.iter().enumerate().filter(|(_, frame)| frame.choice > 0 && frame.choices > 1);
-        let choices = choices.map(|(step, frame)| (step as u32, frame.choice)).collect();
-        Schedule::new(events.iter().map(|frame| frame.task).collect()).with_choices(choices)
+        let backs = events.iter().enumerate().filter(|(_, frame)| frame.back > 0);
+        let backs = backs.map(|(step, frame)| (step as u32, frame.back)).collect();
+        Schedule::new(events.iter().map(|frame| frame.task).collect()).with_backs(backs)
     }
 
     /// The current task changes plain data.

@@ -68,6 +68,7 @@ pub struct Explorer {
     max_steps: usize,
     max_states: usize,
     memory: Memory,
+    every_outcome: bool,
     always_give: bool,
     checked: Option<Arc<Checked>>,
 }
@@ -91,6 +92,7 @@ impl Explorer {
             max_steps: MAX_STEPS,
             max_states: usize::MAX,
             memory: Memory::Sc,
+            every_outcome: false,
             always_give: false,
             checked: None,
         }
@@ -225,6 +227,14 @@ impl Explorer {
     #[doc(hidden)]
     pub fn without_rule(mut self, rule: DependenceRule) -> Self {
         self.rules.dropped |= 1 << rule as u32;
+        self
+    }
+
+    /// Go through all outcomes of each step, also those that another order of steps comes to, so
+    /// that none lacks with as few preemptions as it can be had.
+    #[doc(hidden)]
+    pub fn every_outcome(mut self) -> Self {
+        self.every_outcome = true;
         self
     }
 
@@ -399,11 +409,6 @@ impl Explorer {
                 "a search by states is under Memory::Sc only, not Memory::{memory:?}: stores on \
                  their way have no name"
             )),
-            Strategy::FewestPreemptions { .. } if memory == Memory::Weak => Some(
-                "the fewest preemptions are not looked for under Memory::Weak: that search does \
-                 not go through the outcomes of a step"
-                    .to_owned(),
-            ),
             _ => {
                 let saved = self.resumed.as_ref().filter(|saved| saved.memory != memory)?;
                 Some(format!(
@@ -466,6 +471,12 @@ impl Explorer {
         core.max_steps = self.max_steps;
         core.max_states = self.max_states;
         core.memory = self.memory;
+        // What one strategy has come to, another replays.
+        let every = matches!(
+            self.strategy,
+            Strategy::FewestPreemptions { .. } | Strategy::Replay(_)
+        );
+        core.every_outcome = self.every_outcome || every;
         let mut strategy = explore(&self.strategy, share, worker);
         if let Some(checked) = &self.checked {
             core.log = Some(Log::default());

@@ -342,6 +342,11 @@ impl Graph {
         }
     }
 
+    /// How many writes are newer than the one at the place.
+    pub(crate) fn back(&self, object: ObjectId, place: Place) -> u32 {
+        (self.words[self.word(object) as usize].order.len() - 1 - place.0) as u32
+    }
+
     /// The value that the word ends with.
     pub(crate) fn newest(&self, object: ObjectId) -> u64 {
         let word = self.word(object);

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Which task ran at each announced step. Prints as run lengths, `0*5.1*3.0*2`; an empty schedule
-/// is `-`. A step that may have several outcomes ([`memory`](crate::memory)) and has not the first
-/// of them says which: `0*5.1:2.0*2`, counted from 0.
+/// is `-`. A step that does not see the newest value of a word, or whose value does not become
+/// the newest ([`memory`](crate::memory)), says how many are newer: `0*5.1:2.0*2`.
 ///
 /// ```
 /// let schedule: dpor::Schedule = "0*2.1.0*3".parse().unwrap();
@@ -22,14 +22,14 @@ impl Schedule {
         Schedule(tasks, Vec::new())
     }
 
-    /// The same with outcomes: for each step that has not its first, in order, the step and the
-    /// outcome.
-    pub(crate) fn with_choices(self, choices: Vec<(u32, u32)>) -> Self {
-        Schedule(self.0, choices)
+    /// The same with what steps see, or write: for each that has anything newer, in order, the step
+    /// and how much that is.
+    pub(crate) fn with_backs(self, backs: Vec<(u32, u32)>) -> Self {
+        Schedule(self.0, backs)
     }
 
-    /// Which of its outcomes a step has, from 0.
-    pub fn choice(&self, step: usize) -> u32 {
+    /// How many values are newer than the one that a step sees, or writes.
+    pub fn back(&self, step: usize) -> u32 {
         let found = self.1.binary_search_by_key(&step, |&(step, _)| step as usize);
         found.map_or(0, |index| self.1[index].1)
     }
@@ -66,16 +66,16 @@ impl fmt::Display for Schedule {
                 f.write_str(".")?;
             }
             write!(f, "{task}")?;
-            let choice = self.choice(at);
-            let run = if choice > 0 {
+            let back = self.back(at);
+            let run = if back > 0 {
                 1
             } else {
                 (at..self.0.len())
-                    .take_while(|&step| self.0[step] == task && self.choice(step) == 0)
+                    .take_while(|&step| self.0[step] == task && self.back(step) == 0)
                     .count()
             };
-            if choice > 0 {
-                write!(f, ":{choice}")?;
+            if back > 0 {
+                write!(f, ":{back}")?;
             } else if run > 1 {
                 write!(f, "*{run}")?;
             }
@@ -98,7 +98,7 @@ impl fmt::Display for ParseScheduleError {
         write!(
             f,
             "not a schedule: {} in {:?}, its run {}; expected runs like `0*5.1*3.0*2`, and `1:2` \
-             for a step with an outcome",
+             for a step that sees an old value",
             self.why, self.run, self.position
         )
     }
@@ -114,22 +114,22 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let (mut tasks, mut choices) = (Vec::new(), Vec::new());
+        let (mut tasks, mut backs) = (Vec::new(), Vec::new());
         if text.is_empty() || text == "-" {
-            return Ok(Schedule(tasks, choices));
+            return Ok(Schedule(tasks, backs));
         }
         for (index, run) in text.split('.').enumerate() {
             let error = |why| ParseScheduleError { run: run.to_owned(), position: index + 1, why };
-            if let Some((task, choice)) = run.split_once(':') {
-                if choice.contains('*') {
-                    return Err(error("a count after an outcome, which is one step's"));
+            if let Some((task, back)) = run.split_once(':') {
+                if back.contains('*') {
+                    return Err(error("a count after `:`, which is one step's"));
                 }
-                let choice = choice
+                let back = back
                     .parse()
                     .ok()
-                    .filter(|&choice: &u32| choice > 0)
-                    .ok_or_else(|| error("no outcome after `:`"))?;
-                choices.push((tasks.len() as u32, choice));
+                    .filter(|&back: &u32| back > 0)
+                    .ok_or_else(|| error("no number of newer values after `:`"))?;
+                backs.push((tasks.len() as u32, back));
                 tasks.push(task.parse().map_err(|_| error("no task number"))?);
                 continue;
             }
@@ -144,7 +144,7 @@ impl FromStr for Schedule {
             }
             tasks.resize(tasks.len() + count, task);
         }
-        Ok(Schedule(tasks, choices))
+        Ok(Schedule(tasks, backs))
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
             );
             assert!(
                 error.starts_with("not a schedule")
-                    && error.contains("`1:2` for a step with an outcome"),
+                    && error.contains("`1:2` for a step that sees an old value"),
                 "{error}"
             );
         }

@@ -28,6 +28,8 @@ pub(crate) struct Frame {
     /// such steps can take away is the oldest (see `Graph::places`).
     pub(crate) choice: u32,
     pub(crate) choices: u32,
+    /// How many values of the word are newer than the one that the event has seen, or written.
+    pub(crate) back: u32,
     /// It is a try that has succeeded with an outcome before this one.
     pub(crate) succeeded: bool,
     /// The event's own component of its clock.
@@ -117,6 +119,7 @@ impl Frame {
             owner: NONE,
             choice: 0,
             choices: 1,
+            back: 0,
             succeeded: false,
             tick: 0,
             prev: NONE,
@@ -368,6 +371,7 @@ impl Trace {
         frame.op = op;
         frame.at = at;
         frame.choices = 1;
+        frame.back = 0;
         frame.failed = false;
         frame.class = op.access.class(false);
         frame.tick = 0;

@@ -24,9 +24,10 @@ pub(crate) trait Explore: Send {
         false
     }
 
-    /// Which of so many outcomes the last event has, if there are several; `None` if the strategy
-    /// does not go through them, or has none that fits.
-    fn pick(&mut self, _core: &mut Core, _of: u32) -> Option<u32> {
+    /// Which of these outcomes the last event has, if there are several: for each is said how many
+    /// values are newer than the one that the event sees, or writes. `None` if the strategy does not
+    /// go through them, or has none that fits.
+    fn pick(&mut self, _core: &mut Core, _outcomes: &[u32]) -> Option<u32> {
         None
     }
 

@@ -66,17 +66,20 @@ impl Core {
         enabled.contains(owner) || self.memory != Memory::Sc && enabled.iter().any(store)
     }
 
-    /// Which of `of` outcomes the last event has, which is the current task's: in the end each of
-    /// them, unless the strategy only samples. `None` if that ends the execution.
-    pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, of: u32) -> Option<u32> {
+    /// Which of these outcomes the last event has, which is the current task's: in the end each of
+    /// them, unless the strategy only samples. `None` if that ends the execution. That something is
+    /// newer than what it sees, or writes, counts as a preemption.
+    pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, outcomes: &[u32]) -> Option<u32> {
         let event = self.trace.depth - 1;
         debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
-        let of = if self.tasks[self.current].round.newest { 1 } else { of };
+        let newest = self.tasks[self.current].round.newest;
+        let outcomes = if newest { &outcomes[..1] } else { outcomes };
+        let of = outcomes.len() as u32;
         let known = self.trace.depth <= self.trace.repeated;
         let picked = match of {
             1 => Some(0),
             _ if known => Some(self.trace.frame(event).choice),
-            _ => strategy.pick(self, of),
+            _ => strategy.pick(self, outcomes),
         };
         let Some(picked) = picked else {
             if self.misfit.is_none() {
@@ -95,14 +98,21 @@ impl Core {
             ));
             return None;
         }
+        let back = outcomes[picked as usize];
         let frame = self.trace.frame_mut(event);
-        (frame.choice, frame.choices) = (picked, of);
+        (frame.choice, frame.choices, frame.back) = (picked, of, back);
+        if !known {
+            frame.preemptions += u32::from(back > 0);
+        }
         Some(picked)
     }
 
-    /// What is known to happen before the next step of a task.
-    pub(crate) fn knows(&self, task: usize) -> &[u32] {
-        self.trace.task_clock(task)
+    /// What is taken to happen before the next step of a task.
+    pub(crate) fn knows(&self, task: usize) -> Vec<u32> {
+        if self.every_outcome {
+            return vec![u32::MAX; self.count];
+        }
+        self.trace.task_clock(task).to_vec()
     }
 
     /// The number of the last event among its task's.

@@ -210,13 +210,13 @@ pub(crate) fn announce_alone(op: Op, condition: Option<Condition>) -> bool {
     !over()
 }
 
-/// Which of so many outcomes the step has that the current task has just taken: each of them in
-/// some execution.
-pub(crate) fn pick(of: usize) -> usize {
+/// Which of these outcomes the step has that the current task has just taken: each of them in some
+/// execution.
+pub(crate) fn pick(outcomes: &[u32]) -> usize {
     if over() {
         return 0;
     }
-    let picked = with_engine(|engine| engine.core.pick(&mut *engine.strategy, of as u32));
+    let picked = with_engine(|engine| engine.core.pick(&mut *engine.strategy, outcomes));
     picked.unwrap_or_else(|| abort()) as usize
 }
 

@@ -281,16 +281,15 @@ impl Explore for Commuting {
         self.inner.choose(core)
     }
 
-    fn pick(&mut self, core: &mut Core, of: u32) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
         if !self.replaying {
-            return self.inner.pick(core, of);
+            return self.inner.pick(core, outcomes);
         }
         let original = self.original.as_ref()?;
         let event = *original.plan.order.get(core.trace.depth - 1)?;
         // Another outcome than the original one is a difference.
-        Some(original.recorded.schedule.choice(event as usize))
-            .filter(|&choice| choice < of)
-            .or(Some(0))
+        let back = original.recorded.schedule.back(event as usize);
+        Some(outcomes.iter().position(|&other| other == back).unwrap_or(0) as u32)
     }
 
     fn delays(&self, core: &Core, task: usize) -> bool {

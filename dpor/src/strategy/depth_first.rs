@@ -227,7 +227,7 @@ impl Explore for DepthFirst {
         }
     }
 
-    fn pick(&mut self, core: &mut Core, _of: u32) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, _outcomes: &[u32]) -> Option<u32> {
         Some(core.trace.frame(core.trace.depth - 1).choice)
     }
 

@@ -6,15 +6,22 @@
 //! at the lowest cost at which it was reached. A preemption in front of an operation on an object
 //! that only the preempted task ever touches is put off: right after the operation it is worth as
 //! much. Should another task touch the object after all, what was put off is taken up again.
+//!
+//! Under [`Memory::Weak`] a step that does not see what is newest, or writes before it, costs as much
+//! as a preemption. All outcomes of a step are gone through, also those that some other order of
+//! dependent steps comes to: that order may take more preemptions.
+//!
+//! [`Memory::Weak`]: crate::Memory::Weak
 
 use std::collections::HashMap;
 
 use crate::access::{Class, Op};
 use crate::execution::{Core, Explore};
+use crate::model::Memory;
 use crate::report::{End, Failure, Report, Unfinished};
 use crate::state::Keys;
 use crate::task::{Task, TaskState};
-use crate::trace::{NONE, Trace};
+use crate::trace::{Frame, NONE, Trace};
 
 /// Preemptions, then switches.
 type Cost = (u32, u32);
@@ -22,7 +29,14 @@ type Cost = (u32, u32);
 /// A step of a schedule, with the one before it: schedules that begin alike share their beginnings.
 struct Node {
     parent: u32,
+    step: Step,
+}
+
+/// The task, and how many values are newer than the one that its step sees, or writes.
+#[derive(Copy, Clone, PartialEq, Eq)]
+struct Step {
     task: u32,
+    back: u32,
 }
 
 /// A sequence of steps to go on from.
@@ -43,6 +57,12 @@ struct Sharing {
     put_off: Vec<Item>,
 }
 
+impl Step {
+    fn of(event: &Frame) -> Self {
+        Step { task: event.task, back: event.back }
+    }
+}
+
 type Visited = HashMap<u128, Cost, Keys>;
 
 fn mix(a: u128, b: u128) -> u128 {
@@ -61,14 +81,14 @@ pub(crate) struct Fewest {
     visited: Visited,
     objects: HashMap<(u64, u32), Sharing>,
     /// The sequence this execution starts with.
-    path: Vec<u32>,
+    path: Vec<Step>,
     /// The nodes of the sequence that is being executed.
     trail: Vec<u32>,
     /// For each event its hash, and that of all events up to it.
     hashes: Vec<(u128, u128)>,
     best: Option<Failure>,
     /// Shorter variants of the best schedule that are still to be tried.
-    shorter: Option<Vec<Vec<u32>>>,
+    shorter: Option<Vec<Vec<Step>>>,
     polishing: bool,
 }
 
@@ -107,7 +127,12 @@ impl Fewest {
     }
 
     fn node(&mut self, parent: u32, task: usize) -> u32 {
-        self.nodes.push(Node { parent, task: task as u32 });
+        self.outcome(parent, task, 0)
+    }
+
+    /// The same, and so many values are newer.
+    fn outcome(&mut self, parent: u32, task: usize, back: u32) -> u32 {
+        self.nodes.push(Node { parent, step: Step { task: task as u32, back } });
         self.nodes.len() as u32 - 1
     }
 
@@ -130,7 +155,7 @@ impl Fewest {
         let common = events
             .iter()
             .zip(&self.path)
-            .take_while(|(event, task)| event.task == **task && event.tick != 0)
+            .take_while(|(event, step)| **step == Step::of(event) && event.tick != 0)
             .count();
         self.hashes.truncate(common);
         let common = common.min(self.hashes.len());
@@ -142,15 +167,16 @@ impl Fewest {
         &self,
         core: &Core,
         end: usize,
-        task: usize,
+        Step { task, back }: Step,
         op: Op,
         class: Class,
         last: u32,
     ) -> u128 {
+        let task = task as usize;
         let trace = &core.trace;
         let (creator, nth) = core.creators[op.object.0 as usize];
         let who = u128::from(core.tasks()[task].origin) << 64 | u128::from(creator);
-        let what = mix(who, u128::from(nth) << 8 | op.access as u128);
+        let what = mix(who, u128::from(back) << 64 | u128::from(nth) << 8 | op.access as u128);
         let mine = trace.frames()[..end].iter().rposition(|frame| frame.task as usize == task);
         let mut hash = mix(what, mine.map_or(1, |event| self.hashes[event].0));
         let mut before = 0u128;
@@ -171,11 +197,22 @@ impl Fewest {
         hash
     }
 
+    fn hash_last_event(&mut self, core: &Core, back: u32) {
+        let event = core.trace.depth - 1;
+        let Frame { task, op, class, prev, .. } = *core.trace.frame(event);
+        let hash = self.hash_event(core, event, Step { task, back }, op, class, prev);
+        self.hashes.truncate(event);
+        let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
+        self.hashes.push((hash, sum));
+    }
+
     /// Names the state at hand, or that after a step of `next`, and the task that runs.
     fn key(&self, core: &Core, sum: u128, running: usize, next: Option<usize>) -> u128 {
         let origin = |task: &Task| u128::from(task.origin);
-        let held_back = core.tasks().iter().filter(|task| task.round.held_back);
-        let held_back = held_back.fold(0u128, |all, task| all.wrapping_add(mix(1, origin(task))));
+        let rounds = core.tasks().iter().fold(0u128, |all, task| {
+            let round = u128::from(task.round.held_back) | u128::from(task.round.newest) << 1;
+            if round == 0 { all } else { all.wrapping_add(mix(round << 1, origin(task))) }
+        });
         let depth = core.trace.depth;
         let overtaken = |store: &usize| {
             next != Some(*store)
@@ -185,21 +222,23 @@ impl Fewest {
         let stores = core
             .stores_under_way()
             .filter(overtaken)
-            .fold(held_back, |all, store| all.wrapping_add(mix(2, origin(&core.tasks()[store]))));
+            .fold(rounds, |all, store| all.wrapping_add(mix(1, origin(&core.tasks()[store]))));
         mix(mix(sum, origin(&core.tasks()[running])), stores)
     }
 
-    /// The class that running `task` next leads to, unless it is a try.
+    /// The class that running `task` next leads to, unless its step may have several outcomes.
     fn key_after(&self, core: &Core, task: usize) -> Option<u128> {
         let op = core.tasks()[task].op;
-        if op.access.is_try() || core.tasks().iter().any(|task| task.round.held_back) {
+        let outcomes =
+            op.access.is_try() || core.memory == Memory::Weak && core.graph.is_word(op.object);
+        if outcomes || core.tasks().iter().any(|task| task.round.held_back) {
             return None;
         }
         let depth = core.trace.depth;
         let hash = self.hash_event(
             core,
             depth,
-            task,
+            Step { task: task as u32, back: 0 },
             op,
             op.access.class(false),
             core.trace.last_on(op.object),
@@ -319,10 +358,11 @@ impl Fewest {
     /// preemption was put off past it.
     fn shorten(&mut self) {
         let Some(best) = &self.best else { return };
-        let tasks = best.schedule.tasks();
+        let step = |(at, &task)| Step { task, back: best.schedule.back(at) };
+        let steps: Vec<_> = best.schedule.tasks().iter().enumerate().map(step).collect();
         let variants =
-            (0..tasks.len()).filter(|&at| tasks.get(at + 1) != Some(&tasks[at])).map(|at| {
-                let mut shorter = tasks.to_vec();
+            (0..steps.len()).filter(|&at| steps.get(at + 1) != Some(&steps[at])).map(|at| {
+                let mut shorter = steps.clone();
                 shorter.remove(at);
                 shorter
             });
@@ -331,9 +371,9 @@ impl Fewest {
 }
 
 /// Whether everything up to the end of the sequence is as the sequence says.
-fn along(path: &[u32], trace: &Trace) -> Option<usize> {
+fn along(path: &[Step], trace: &Trace) -> Option<usize> {
     path.get(trace.depth)
-        .map(|&task| task as usize)
+        .map(|step| step.task as usize)
         .filter(|&task| trace.frame(trace.depth).enabled.contains(task))
 }
 
@@ -345,7 +385,7 @@ impl Explore for Fewest {
                 self.trail.clear();
                 let mut node = item.node;
                 while node != NONE {
-                    self.path.push(self.nodes[node as usize].task);
+                    self.path.push(self.nodes[node as usize].step);
                     self.trail.push(node);
                     node = self.nodes[node as usize].parent;
                 }
@@ -374,7 +414,7 @@ impl Explore for Fewest {
             if task.is_none() && !self.polishing {
                 core.differs(format!(
                     "task {} could run here before, and now cannot",
-                    self.path[depth]
+                    self.path[depth].task
                 ));
             }
             return task;
@@ -386,14 +426,31 @@ impl Explore for Fewest {
         Some(task)
     }
 
-    fn executed(&mut self, core: &mut Core) {
+    fn pick(&mut self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
         let event = core.trace.depth - 1;
+        let back = self.path.get(event).map_or(0, |step| step.back);
+        let chosen = outcomes.iter().position(|&other| other == back);
+        if self.polishing {
+            return Some(chosen.unwrap_or(0) as u32);
+        }
+        // The others are for later, if they are not known yet.
         let frame = core.trace.frame(event);
-        let (task, op, class, prev) = (frame.task as usize, frame.op, frame.class, frame.prev);
-        let hash = self.hash_event(core, event, task, op, class, prev);
-        self.hashes.truncate(event);
-        let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
-        self.hashes.push((hash, sum));
+        let (task, cost) = (frame.task as usize, (frame.preemptions + 1, frame.switches));
+        if back == 0 && event + 1 >= self.path.len() && !self.worse_than_best(cost) {
+            let parent = event.checked_sub(1).map_or(NONE, |before| self.trail[before]);
+            for &back in &outcomes[1..] {
+                let node = self.outcome(parent, task, back);
+                self.push(Item { node, cost, key: None });
+            }
+        }
+        if back > 0 && !core.trace.unsettled() {
+            self.hash_last_event(core, back);
+        }
+        chosen.map(|chosen| chosen as u32)
+    }
+
+    fn executed(&mut self, core: &mut Core) {
+        self.hash_last_event(core, core.trace.frame(core.trace.depth - 1).back);
     }
 
     fn end(&mut self, core: &mut Core, end: End) {

@@ -57,8 +57,8 @@ impl Explore for Random {
         enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
     }
 
-    fn pick(&mut self, _core: &mut Core, of: u32) -> Option<u32> {
-        Some(self.rng.below(of.into()) as u32)
+    fn pick(&mut self, _core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+        Some(self.rng.below(outcomes.len() as u64) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
@@ -137,8 +137,8 @@ impl Explore for Pct {
         best(&self.priorities)
     }
 
-    fn pick(&mut self, _core: &mut Core, of: u32) -> Option<u32> {
-        Some(self.rng.below(of.into()) as u32)
+    fn pick(&mut self, _core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+        Some(self.rng.below(outcomes.len() as u64) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
@@ -205,8 +205,8 @@ impl Explore for Urw {
         }
     }
 
-    fn pick(&mut self, _core: &mut Core, of: u32) -> Option<u32> {
-        Some(self.rng.below(of.into()) as u32)
+    fn pick(&mut self, _core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+        Some(self.rng.below(outcomes.len() as u64) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {

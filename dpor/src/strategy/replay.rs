@@ -16,23 +16,22 @@ impl Replay {
         Replay { schedule, done: false }
     }
 
-    /// The outcome that the schedule says the last event has, if it is one of so many.
-    fn outcome(&self, core: &mut Core, of: u32) -> Option<u32> {
+    /// The outcome that the schedule says the last event has, if it is one of these.
+    fn outcome(&self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
         let step = core.trace.depth - 1;
-        let choice = self.schedule.choice(step);
-        if choice >= of {
-            core.misfit.get_or_insert((
-                step,
-                format!("outcome {choice} is asked for, and the highest is {}", of - 1),
-            ));
+        let back = self.schedule.back(step);
+        let found = outcomes.iter().position(|&other| other == back);
+        if found.is_none() {
+            let why = format!("a value with {back} newer ones is asked for, and is not to be had");
+            core.misfit.get_or_insert((step, why));
         }
-        (choice < of).then_some(choice)
+        found.map(|found| found as u32)
     }
 
     /// The same for an event that has happened: who has one outcome need not pick.
     fn outcome_of_last_event(&self, core: &mut Core) -> Option<u32> {
-        let of = core.trace.events().last().map(|event| event.choices);
-        of.map_or(Some(0), |of| self.outcome(core, of))
+        let back = core.trace.events().last().map(|event| event.back);
+        back.map_or(Some(0), |back| self.outcome(core, &[back]))
     }
 }
 
@@ -70,8 +69,8 @@ impl Explore for Replay {
         None
     }
 
-    fn pick(&mut self, core: &mut Core, of: u32) -> Option<u32> {
-        self.outcome(core, of)
+    fn pick(&mut self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+        self.outcome(core, outcomes)
     }
 
     fn end(&mut self, core: &mut Core, _end: End) {

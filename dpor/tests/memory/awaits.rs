@@ -183,3 +183,35 @@ fn loops_that_wait() {
          executions"
     );
 }
+
+/// A store that happened last need not be the newest: who has seen it, and not what is newer, goes
+/// round once more before anybody says that he waits for ever.
+#[test]
+fn what_happened_last_is_not_the_newest() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let report = Explorer::new(Strategy::Dpor).memory(Memory::Weak).run(|| {
+        let [x, y] = [Word::new(0), Word::new(0)];
+        let (words, others) = ([x.clone(), y.clone()], [x.clone(), y]);
+        let first = dpor::spawn("x odd, then y", move || {
+            words[0].store(1, Relaxed);
+            words[1].store(1, Relaxed);
+        });
+        let second = dpor::spawn("x even, and odd at last", move || {
+            others[1].load(Relaxed);
+            others[0].store(2, Relaxed);
+            if others[0].load(Relaxed) == 2 {
+                others[0].store(3, Relaxed);
+            }
+        });
+        let third = dpor::spawn("waits until it is odd", move || {
+            loop {
+                dpor::round(0, || x.peek());
+                if x.load(Relaxed) % 2 == 1 || dpor::aborting() {
+                    break;
+                }
+            }
+        });
+        [first, second, third].into_iter().for_each(JoinHandle::join);
+    });
+    assert!(report.exhausted && report.failing == 0, "{report} {:?}", report.failures);
+}

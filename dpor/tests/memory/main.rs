@@ -7,6 +7,7 @@ mod buffers;
 mod divided;
 #[path = "../common/fair.rs"]
 mod fair;
+mod fewest;
 mod litmus;
 mod livelock;
 mod program;

@@ -125,12 +125,12 @@
 //! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only: a store under way is
 //! no part of what it knows of the state. Under [`Memory::Weak`] only those loops are told to go
 //! round in vain in which a task just waits; of others, an execution with too many steps ends the
-//! exploration. [`Strategy::FewestPreemptions`](crate::Strategy::FewestPreemptions) does not go
-//! through outcomes, so it is not begun under [`Memory::Weak`] either. All of these say so
-//! ([`Unfinished::Unavailable`](crate::Unfinished::Unavailable)). Under the others a store that
-//! goes to memory is no switch, and one that is overtaken counts as a preemption. Under all of them
-//! a store is seen some day; a loop that waits for that says when it goes
-//! [round](crate::round), or its executions have no end.
+//! exploration.
+//!
+//! Where preemptions are counted, a store that goes to memory is no switch, and one that is overtaken
+//! counts as a preemption; so does, under [`Memory::Weak`], a load that does not see the newest
+//! value, and a store that does not become the newest. Under all models a store is seen some day; a
+//! loop that waits for that says when it goes [round](crate::round), or its executions have no end.
 //!
 //! [`data_access`](crate::data_access) finds two accesses that nothing orders in the sense of the
 //! model. Under [`Memory::Tso`] and [`Memory::Pso`] it takes plain data to be in memory at once.
@@ -345,11 +345,18 @@ impl Word {
     pub fn load(&self, order: Ordering) -> u64 {
         assert!(!matches!(order, Ordering::Release | Ordering::AcqRel), "a load does not release");
         let object = self.0.object;
-        let value = if is_weak() {
-            self.weak(Access::Read, &|_| rc11::Access::new(Kind::Read, order), &|_| None)
-        } else {
-            announce_alone(Op { object, access: Access::Read }, None);
-            self.forwarded().unwrap_or(self.0.get())
+        let value = match model() {
+            Memory::Sc => {
+                announce_alone(Op { object, access: Access::Read }, None);
+                self.0.get()
+            }
+            Memory::Tso | Memory::Pso => {
+                announce_alone(Op { object, access: Access::Read }, None);
+                self.forwarded().unwrap_or(self.0.get())
+            }
+            Memory::Weak => {
+                self.weak(Access::Read, &|_| rc11::Access::new(Kind::Read, order), &|_| None)
+            }
         };
         observed(value);
         value
@@ -384,18 +391,15 @@ impl Word {
     #[track_caller]
     pub fn store_then(&self, value: u64, order: Ordering, then: impl FnOnce() + 'static) {
         assert!(!matches!(order, Ordering::Acquire | Ordering::AcqRel), "a store does not acquire");
-        if over() {
-            return;
-        }
         let object = self.0.object;
         match model() {
-            Memory::Weak => {
-                self.weak(Access::Write, &|_| rc11::Access::new(Kind::Write, order), &|_| {
-                    Some(value)
-                });
-                then();
+            Memory::Sc => self.store_at_once(value, then),
+            _ if over() => {}
+            Memory::Tso | Memory::Pso if order == Ordering::SeqCst => {
+                full_barrier();
+                self.store_at_once(value, then);
             }
-            Memory::Tso | Memory::Pso if order != Ordering::SeqCst => {
+            Memory::Tso | Memory::Pso => {
                 let word = Arc::clone(&self.0);
                 let after = if releases(order) { After::All } else { After::Barrier };
                 store_later(object, Access::Write, value, after, move || {
@@ -403,24 +407,32 @@ impl Word {
                     then();
                 });
             }
-            Memory::Sc | Memory::Tso | Memory::Pso => {
-                full_barrier();
-                if announce_alone(Op { object, access: Access::Write }, None) {
-                    self.0.set(value);
-                    then();
-                }
+            Memory::Weak => {
+                self.weak(Access::Write, &|_| rc11::Access::new(Kind::Write, order), &|_| {
+                    Some(value)
+                });
+                then();
             }
+        }
+    }
+
+    #[track_caller]
+    fn store_at_once(&self, value: u64, then: impl FnOnce()) {
+        if announce_alone(Op { object: self.0.object, access: Access::Write }, None) {
+            self.0.set(value);
+            then();
         }
     }
 
     /// Replace the value by `change` of it in one step; returns the one before.
     #[track_caller]
     pub fn update(&self, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
-        self.change(order, &change)
+        self.change(order, change)
     }
 
     #[track_caller]
-    fn change(&self, order: Ordering, change: &dyn Fn(u64) -> u64) -> u64 {
+    #[inline]
+    fn change(&self, order: Ordering, change: impl Fn(u64) -> u64) -> u64 {
         let before = if is_weak() {
             self.weak(Access::Rmw, &|_| rc11::Access::new(Kind::Update, order), &|value| {
                 Some(change(value))
@@ -455,13 +467,13 @@ impl Word {
     /// Replace the value; returns the one before.
     #[track_caller]
     pub fn swap(&self, value: u64, order: Ordering) -> u64 {
-        self.change(order, &|_| value)
+        self.change(order, |_| value)
     }
 
     /// Add, wrapping; returns the value before.
     #[track_caller]
     pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-        self.change(order, &|before| before.wrapping_add(value))
+        self.change(order, |before| before.wrapping_add(value))
     }
 
     /// Add, wrapping, and do not look at what was there: additions commute.
@@ -470,7 +482,7 @@ impl Word {
         if is_weak() {
             // Of two additions, others may see the one and not the other: which of them comes first
             // is worth exploring.
-            self.change(order, &|before| before.wrapping_add(value));
+            self.change(order, |before| before.wrapping_add(value));
             return;
         }
         self.wait_for_stores(order);
@@ -592,15 +604,18 @@ impl Word {
         // What is known before the step, whatever it accesses.
         let knows = with_engine(|engine| {
             engine.core.settle_worst_case(&mut *engine.strategy);
-            engine.core.knows(me()).to_vec()
+            engine.core.knows(me())
         });
         if !announce_alone(Op { object, access }, None) {
             return self.peek();
         }
-        let places = with_engine(|engine| {
-            engine.core.graph.places(engine.core.current, object, &knows, outcome)
+        let (places, backs) = with_engine(|engine| {
+            let graph = &mut engine.core.graph;
+            let places = graph.places(engine.core.current, object, &knows, outcome);
+            let backs: Vec<u32> = places.iter().map(|&place| graph.back(object, place)).collect();
+            (places, backs)
         });
-        let place = places[pick(places.len())];
+        let place = places[pick(&backs)];
         let before = with_engine(|engine| {
             let core = &mut engine.core;
             let before = core.graph.value(object, place);
