@@ -9,6 +9,9 @@
 //! shuttle's DFS need the fewest executions. loom also explores less than there is: its bounds
 //! bound, and try-locks (of which there are none here) it gets wrong.
 //!
+//! The programs of [`Relaxed`] have relaxed accesses, which dpor explores under each of its memory
+//! models, and loom under its own, a part of C11.
+//!
 //! ```
 //! use std::time::Duration;
 //!
@@ -26,6 +29,7 @@ mod on_dpor;
 mod on_loom;
 mod on_shuttle;
 mod program;
+mod relaxed;
 mod table;
 
 pub use cell::{Cell, Limit, Outcome, SEEDS};
@@ -33,4 +37,5 @@ pub use cost::{Memory, Overhead, memory, overhead, peak_of_this_process};
 pub use engines::{engine_names, exhaust, exhaust_with, find};
 pub use host::host;
 pub use program::{Size, Variant};
+pub use relaxed::{Relaxed, exhaust_relaxed};
 pub use table::{Columns, Format, Measured, Options, Progress, run, table};

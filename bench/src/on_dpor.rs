@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use dpor::memory::Word;
 use dpor::{
-    Access, Budget, Digest, Explorer, FailureKind, ObjectId, Strategy, object, step, step_when,
+    Access, Budget, Digest, Explorer, FailureKind, Memory, ObjectId, Strategy, object, step,
+    step_when,
 };
 
 use crate::cell::{Limit, Run};
 use crate::program::{Data, Primitives, Size, Variant, execute};
+use crate::relaxed::{Relaxed, Swaps};
 
 /// dpor's steps. Tasks are coroutines of one thread, so the std types inside are never contended.
 pub(crate) struct Announced;
@@ -96,8 +99,60 @@ impl Primitives for Announced {
     }
 }
 
+/// The same locks, and words that memory models are about.
+struct Words;
+
+impl Primitives for Words {
+    type Lock<T: Data> = Lock<T>;
+    type Word = Word;
+
+    fn lock<T: Data>(value: T) -> Lock<T> {
+        Announced::lock(value)
+    }
+
+    fn locked<T: Data, R>(lock: &Lock<T>, f: impl FnOnce(&mut T) -> R) -> R {
+        Announced::locked(lock, f)
+    }
+
+    fn word(value: i64) -> Word {
+        Word::new(value as u64)
+    }
+
+    fn read(word: &Word) -> i64 {
+        word.load(Ordering::Relaxed) as i64
+    }
+
+    fn write(word: &Word, value: i64) {
+        word.store(value as u64, Ordering::Relaxed);
+    }
+
+    fn spawn(f: impl FnOnce() + Send + 'static) {
+        Announced::spawn(f);
+    }
+}
+
+impl Swaps for Words {
+    fn swap(word: &Word, value: i64) -> i64 {
+        word.swap(value as u64, Ordering::Relaxed) as i64
+    }
+}
+
 /// Explore under `strategy` until the end, the first failure, or the limit.
 pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: &Limit) -> Run {
+    explore(strategy, Memory::Sc, limit, move |found| execute::<Announced>(variant, size, found))
+}
+
+/// Explore under a memory model, likewise.
+pub(crate) fn run_relaxed(memory: Memory, program: Relaxed, limit: &Limit) -> Run {
+    explore(Strategy::Dpor, memory, limit, move |found| program.execute::<Words>(found))
+}
+
+fn explore(
+    strategy: Strategy,
+    memory: Memory,
+    limit: &Limit,
+    program: impl Fn(&Arc<AtomicBool>) + Send + Sync + 'static,
+) -> Run {
     let found = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&found);
     // The search for the fewest preemptions is over when it has proved that there are no fewer,
@@ -105,13 +160,14 @@ pub(crate) fn run(strategy: Strategy, variant: Variant, size: Size, limit: &Limi
     let proves = matches!(strategy, Strategy::FewestPreemptions { .. });
     let started = Instant::now();
     let explorer = Explorer::new(strategy)
+        .memory(memory)
         .budget(Budget { executions: None, time: Some(limit.time) })
         .stop_at_first(true);
     let explorer = match &limit.stop {
         Some(stop) => explorer.stop_flag(Arc::clone(stop)),
         None => explorer,
     };
-    let report = explorer.run(move || execute::<Announced>(variant, size, &told));
+    let report = explorer.run(move || program(&told));
     let found = found.load(Ordering::Relaxed);
     let broken = report.failure().and_then(|failure| match &failure.kind {
         FailureKind::Panic { .. } if found => None,

@@ -9,6 +9,7 @@ use loom::sync::atomic::AtomicI64;
 
 use crate::cell::{Limit, Run, quietly};
 use crate::program::{Data, Primitives, Size, Variant, execute};
+use crate::relaxed::{Relaxed, Swaps};
 
 /// loom's mutexes, and its atomics as read-modify-writes: these are sequentially consistent, and
 /// loom does not branch over stale values for them (27 executions instead of 54 on the smallest
@@ -44,13 +45,65 @@ impl Primitives for Loom {
     }
 }
 
+/// loom's mutexes, and its atomics with relaxed accesses: it branches over stale values.
+struct RelaxedLoom;
+
+impl Primitives for RelaxedLoom {
+    type Lock<T: Data> = Mutex<T>;
+    type Word = AtomicI64;
+
+    fn lock<T: Data>(value: T) -> Mutex<T> {
+        Loom::lock(value)
+    }
+
+    fn locked<T: Data, R>(lock: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
+        Loom::locked(lock, f)
+    }
+
+    fn word(value: i64) -> AtomicI64 {
+        Loom::word(value)
+    }
+
+    fn read(word: &AtomicI64) -> i64 {
+        word.load(Ordering::Relaxed)
+    }
+
+    fn write(word: &AtomicI64, value: i64) {
+        word.store(value, Ordering::Relaxed);
+    }
+
+    fn spawn(f: impl FnOnce() + Send + 'static) {
+        Loom::spawn(f);
+    }
+}
+
+impl Swaps for RelaxedLoom {
+    fn swap(word: &AtomicI64, value: i64) -> i64 {
+        word.swap(value, Ordering::Relaxed)
+    }
+}
+
 /// Far more than any execution of the family takes.
 const MAX_BRANCHES: usize = 20_000;
 
 /// Explore, with at most `bound` preemptions in an execution, until the end, the first failure, or
 /// the limit.
 pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: &Limit) -> Run {
-    if size.t >= loom::MAX_THREADS {
+    explore(bound, size.t, limit, move |found| execute::<Loom>(variant, size, found))
+}
+
+/// Explore the program with relaxed accesses, likewise, without a bound.
+pub(crate) fn run_relaxed(program: Relaxed, limit: &Limit) -> Run {
+    explore(None, program.spawned(), limit, move |found| program.execute::<RelaxedLoom>(found))
+}
+
+fn explore(
+    bound: Option<usize>,
+    spawned: usize,
+    limit: &Limit,
+    program: impl Fn(&Arc<AtomicBool>) + Send + Sync + 'static,
+) -> Run {
+    if spawned >= loom::MAX_THREADS {
         return Run::broken(format!("loom has at most {} threads", loom::MAX_THREADS));
     }
     let mut builder = loom::model::Builder::new();
@@ -75,7 +128,7 @@ pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: &Li
             // loom has no other way to be stopped.
             assert!(!stopping.stopped(), "stopped");
             counted.fetch_add(1, Ordering::Relaxed);
-            execute::<Loom>(variant, size, &told);
+            program(&told);
         });
     });
     // loom does not say whether the limit cut its search. Its clock started after this one: if this

@@ -1,6 +1,6 @@
 //! Tables of cells, and the whole benchmark.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::cell::{Cell, Limit, Outcome, SEEDS};
 use crate::cost::{Memory, Overhead, memory, overhead};
 use crate::engines::{exhaust, find};
 use crate::program::{Size, Variant};
+use crate::relaxed::{Relaxed, exhaust_relaxed};
 
 /// How tables are written.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Options {
     pub overhead: bool,
     /// Whether to measure the memory of a long exploration, too.
     pub memory: bool,
+    /// Whether to compare memory models, too.
+    pub weak: bool,
 }
 
 /// All tables, ten seconds a cell.
@@ -49,6 +52,7 @@ impl Default for Options {
             format: Format::Plain,
             overhead: false,
             memory: false,
+            weak: false,
         }
     }
 }
@@ -60,12 +64,14 @@ pub struct Measured {
     pub memory: Option<Memory>,
     /// The cost of an execution, if that was asked for.
     pub overhead: Vec<Overhead>,
-    /// A table for each family: its columns, with a cell for each engine.
-    pub tables: Vec<(Variant, Columns)>,
+    /// The table of memory models, if that was asked for.
+    pub weak: Columns<Relaxed>,
+    /// A table for each family.
+    pub tables: Vec<(Variant, Columns<Size>)>,
 }
 
-/// The columns of a table.
-pub type Columns = Vec<(Size, Vec<Cell>)>;
+/// The columns of a table: a program, or how much of one, and a cell for each engine.
+pub type Columns<T> = Vec<(T, Vec<Cell>)>;
 
 /// How far a benchmark is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -93,8 +99,11 @@ pub fn run(
 ) -> io::Result<Measured> {
     let mut measured = Measured::default();
     let Options { families, sizes, limit, format, .. } = options;
-    let total =
-        usize::from(options.memory) + usize::from(options.overhead) + families.len() * sizes.len();
+    let relaxed = if options.weak { &Relaxed::ALL[..] } else { &[] };
+    let total = usize::from(options.memory)
+        + usize::from(options.overhead)
+        + relaxed.len()
+        + families.len() * sizes.len();
     let mut done = 0;
     let mut next = |now: &str| {
         progress(Progress { now, done, total });
@@ -114,27 +123,27 @@ pub fn run(
         write!(out, "{}", overhead_text(&measured.overhead))?;
     }
     let mut blank = if options.memory || options.overhead { "\n" } else { "" };
+    let mut finished = |title: String, table: String| {
+        write!(out, "{blank}{title}\n\n{table}")?;
+        blank = "\n";
+        out.flush()
+    };
+    measured.weak =
+        columns(relaxed, "relaxed", &mut next, |&program| exhaust_relaxed(program, limit.clone()));
+    if !measured.weak.is_empty() {
+        finished(title("weak", WEAK, *format), table(&measured.weak, *format))?;
+    }
     for &family in families {
-        let mut columns = Vec::new();
-        for &size in sizes {
-            if !next(&format!("{family} {size}")) {
-                break;
-            }
-            let Size { n, t, k } = size;
+        let columns = columns(sizes, family.name(), &mut next, |&Size { n, t, k }| {
             let limit = limit.clone();
-            columns.push((
-                size,
-                if family == Variant::Buggy {
-                    find(n, t, k, limit)
-                } else {
-                    exhaust(family, n, t, k, limit)
-                },
-            ));
-        }
+            if family == Variant::Buggy {
+                find(n, t, k, limit)
+            } else {
+                exhaust(family, n, t, k, limit)
+            }
+        });
         if !columns.is_empty() {
-            write!(out, "{blank}{}\n\n{}", title(family, *format), table(&columns, *format))?;
-            out.flush()?;
-            blank = "\n";
+            finished(title(family.name(), &what(family), *format), table(&columns, *format))?;
             measured.tables.push((family, columns));
         }
     }
@@ -142,8 +151,24 @@ pub fn run(
     out.flush().map(|()| measured)
 }
 
-fn title(family: Variant, format: Format) -> String {
-    let what = match family {
+/// The columns of a table, as many as `next` lets begin.
+fn columns<T: Copy + Display>(
+    of: &[T],
+    what: &str,
+    next: &mut dyn FnMut(&str) -> bool,
+    measure: impl Fn(&T) -> Vec<Cell>,
+) -> Columns<T> {
+    let begun = of.iter().take_while(|program| next(&format!("{what} {program}")));
+    begun.map(|program| (*program, measure(program))).collect()
+}
+
+/// What the table of memory models is.
+const WEAK: &str = "relaxed accesses under memory models: executions and time to exhaust, the \
+                    median of those within 50 ms";
+
+/// What the table of a family is.
+fn what(family: Variant) -> String {
+    match family {
         Variant::FixedPlain => "the lock, plain data: executions and time to exhaust".to_owned(),
         Variant::FixedAtomic => {
             "the lock, visible atomics inside: executions and time to exhaust".to_owned()
@@ -152,17 +177,20 @@ fn title(family: Variant, format: Format) -> String {
         Variant::Buggy => format!(
             "no lock: executions and time to find the bug; samplers: median of {SEEDS} seeds"
         ),
-    };
-    match format {
-        Format::Plain => format!("{family}: {what}"),
-        Format::Markdown => format!("**{family}**: {what}"),
     }
 }
 
-/// A table with a row for each engine and a column for each size.
-pub fn table(columns: &[(Size, Vec<Cell>)], format: Format) -> String {
+fn title(name: &str, what: &str, format: Format) -> String {
+    match format {
+        Format::Plain => format!("{name}: {what}"),
+        Format::Markdown => format!("**{name}**: {what}"),
+    }
+}
+
+/// A table with a row for each engine and a column for each program.
+pub fn table<T: Display>(columns: &[(T, Vec<Cell>)], format: Format) -> String {
     let mut rows = vec![vec!["engine".to_owned()]];
-    rows[0].extend(columns.iter().map(|(size, _)| size.to_string()));
+    rows[0].extend(columns.iter().map(|(program, _)| program.to_string()));
     let engines = columns.first().map_or(&[][..], |(_, cells)| cells);
     for (index, Cell { engine, .. }) in engines.iter().enumerate() {
         let mut row = vec![(*engine).to_owned()];

@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use lockwalk_bench::{
-    Cell, Format, Limit, Options, Outcome, Size, Variant, exhaust, find, overhead, run,
+    Cell, Format, Limit, Options, Outcome, Relaxed, Size, Variant, exhaust, exhaust_relaxed, find,
+    overhead, run,
 };
 
 /// A cell that takes longer is not part of what is tested.
@@ -49,6 +50,30 @@ fn the_racy_space_is_what_other_optimal_explorers_count() {
     }
 }
 
+/// The shapes' counts are those of dpor/tests/memory/litmus.rs, where there are such.
+#[test]
+fn each_memory_model_has_its_executions() {
+    const COUNTS: [(&str, [u64; 4]); 9] = [
+        ("SB", [3, 4, 4, 5]),
+        ("MP", [3, 3, 4, 4]),
+        ("2+2W", [3, 3, 4, 5]),
+        ("IRIW", [15, 15, 15, 17]),
+        ("SB+swap", [3, 3, 3, 5]),
+        ("3.SB", [7, 8, 8, 10]),
+        ("5.SB", [31, 32, 32, 36]),
+        ("racy N2 T2 K1", [16, 16, 16, 16]),
+        ("racy N2 T3 K1", [144, 144, 144, 144]),
+    ];
+    for (program, (name, executions)) in Relaxed::ALL.into_iter().zip(COUNTS) {
+        let cells = exhaust_relaxed(program, Duration::from_secs(60));
+        assert!(cells.iter().all(Cell::finished), "{program}: {cells:?}");
+        let counted = ["SC", "TSO", "PSO", "RC11"]
+            .map(|model| engine(&cells, &format!("dpor, {model}")).executions);
+        assert_eq!((program.to_string().as_str(), counted), (name, executions));
+        assert!(cells.iter().any(|cell| cell.engine == "loom"));
+    }
+}
+
 /// Where tasks commute in what they leave, states are fewer than classes of interleavings.
 #[test]
 fn states_can_be_fewer_than_classes() {
@@ -85,6 +110,9 @@ fn a_cell_over_its_limit_says_so() {
         assert_eq!(cell.outcome, Outcome::OverLimit(limit), "{cell:?}");
         assert!(cell.executions > 0 && !cell.finished());
     }
+    for cell in exhaust_relaxed(Relaxed::ALL[0], Duration::ZERO) {
+        assert!(!cell.finished(), "{cell:?}");
+    }
     for cell in find(2, 1, 1, Duration::ZERO) {
         assert!(!cell.finished(), "{cell:?}");
     }
@@ -102,7 +130,7 @@ fn a_cell_that_was_stopped_is_no_result() {
     )) {
         assert_eq!(cell.outcome, Outcome::Stopped, "{cell:?}");
     }
-    let options = Options { limit, overhead: true, memory: true, ..Options::default() };
+    let options = Options { limit, overhead: true, memory: true, weak: true, ..Options::default() };
     let mut out = Vec::new();
     run(&options, &mut out, &mut |_| ()).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), "", "nothing is written of what was not measured");

@@ -627,6 +627,11 @@ pub struct BenchArgs {
     #[arg(long)]
     pub memory: bool,
 
+    /// Compare memory models, and loom's, on litmus shapes and the racy family with relaxed
+    /// accesses; no other tables, unless they are asked for too
+    #[arg(long)]
+    pub weak: bool,
+
     /// How to print the measurements
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: BenchFormat,

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 
 use lockwalk_bench::{
-    Cell, Format, Limit, Measured, Memory, Options, Outcome, Overhead, Progress, Size, Variant,
-    host,
+    Cell, Format, Limit, Measured, Memory, Options, Outcome, Overhead, Progress, Relaxed, Size,
+    Variant, host,
 };
 use serde::Serialize;
 
@@ -16,16 +16,17 @@ use super::{Refusal, Status};
 
 /// Runs the benchmark; each table is printed when it is complete, JSON when all of it is.
 pub fn run(args: &BenchArgs) -> Result<Status, Refusal> {
-    if args.family.is_empty() && !args.size.is_empty() && (args.overhead || args.memory) {
+    let other = args.overhead || args.memory || args.weak;
+    if args.family.is_empty() && !args.size.is_empty() && other {
         return Err(Refusal(
-            "--size is for tables: with --overhead or --memory, --family asks for one".into(),
+            "--size is for tables: with --overhead, --memory or --weak, --family asks for one"
+                .into(),
         ));
     }
     let stop = stop_on_ctrl_c();
     let bar = Bar::new();
     let all = Options::default();
-    let tables =
-        !args.family.is_empty() || !args.size.is_empty() || !(args.overhead || args.memory);
+    let tables = !args.family.is_empty() || !args.size.is_empty() || !other;
     let or_all = |asked: &[_], all| if asked.is_empty() { all } else { asked.to_vec() };
     let options = Options {
         families: if tables { or_all(&args.family, all.families) } else { Vec::new() },
@@ -34,6 +35,7 @@ pub fn run(args: &BenchArgs) -> Result<Status, Refusal> {
         format: if args.format == BenchFormat::Markdown { Format::Markdown } else { Format::Plain },
         overhead: args.overhead,
         memory: args.memory,
+        weak: args.weak,
     };
     let as_json = args.format == BenchFormat::Json;
     let host = host();
@@ -84,6 +86,7 @@ struct Listing {
     host: String,
     memory: Option<MemoryEntry>,
     overhead: Vec<OverheadEntry>,
+    weak: Vec<WeakEntry>,
     tables: Vec<TableEntry>,
 }
 
@@ -111,6 +114,12 @@ struct OverheadEntry {
     least_ratio: f64,
     most_ratio: f64,
     rounds: usize,
+}
+
+#[derive(Serialize)]
+struct WeakEntry {
+    program: String,
+    cells: Vec<CellEntry>,
 }
 
 #[derive(Serialize)]
@@ -149,11 +158,16 @@ impl Listing {
             size: size.into(),
             cells: cells.iter().map(CellEntry::from).collect(),
         };
+        let weak = |(program, cells): &(Relaxed, Vec<Cell>)| WeakEntry {
+            program: program.to_string(),
+            cells: cells.iter().map(CellEntry::from).collect(),
+        };
         let tables = measured.tables.iter();
         Self {
             host,
             memory: measured.memory.as_ref().map(MemoryEntry::from),
             overhead: measured.overhead.iter().map(OverheadEntry::from).collect(),
+            weak: measured.weak.iter().map(weak).collect(),
             tables: tables
                 .map(|(family, columns)| TableEntry {
                     family: family.name(),

@@ -120,6 +120,11 @@ The programs: a walker locks a page and the list of N vmas and looks at their bo
   racy            bounds are atomics without the lock, nothing is asserted: the whole racy space
   bug             the same, and the walk asserts what it sees: time to find the failure
 
+--weak has litmus shapes, of which SB, 3.SB and 5.SB are rings of tasks that each store to a word \
+                     and load the next one's; and racy; all accesses are relaxed. dpor's RC11 is \
+                     what `check --memory weak` explores; loom explores a part of C11 of its own. \
+                     A search is repeated for 50 ms, and its time is the median.
+
 All of it takes minutes; a table is printed when it is complete.
 
 A figure stands alone only if the engine finished: exhausted the program, or what its bound \

@@ -286,7 +286,8 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         ),
         (
             "bench --overhead --size 1,1,1",
-            "error: --size is for tables: with --overhead or --memory, --family asks for one",
+            "error: --size is for tables: with --overhead, --memory or --weak, --family asks for \
+             one",
         ),
         ("check --depth 3", "error: --depth is for --engine pct, not for dpor"),
         (
@@ -617,6 +618,9 @@ fn the_benchmark_measures_what_is_asked_for() {
         (Some("dpor"), Some("done"), None),
         "{json:#}"
     );
+    let weak = good("bench --weak --time 1s");
+    assert!(weak.contains("weak: ") && weak.contains("dpor, RC11"), "{weak}");
+    assert!(!weak.contains("racy: "), "{weak}");
     let memory = good("bench --memory --time 200ms");
     assert!(memory.contains("memory, locked N2 T3 K4: ") && !memory.contains("dpor"), "{memory}");
     for (args, says) in [

@@ -145,6 +145,7 @@ fn json_is_what_its_schema_says() {
         "selfcheck =S3.1 --executions 5",
         "conform --trace conformance/golden/6.18.txt --protocol 5.10",
         "bench --memory --time 100ms",
+        "bench --weak --time 50ms",
         "bench --family bug --family locked --size 1,1,1 --size 1,5,1 --time 50ms",
     ] {
         let schema = schema(args.split(' ').next().expect("a command"));
