@@ -1,5 +1,6 @@
 /* The family of bench/src/program.rs for checkers of C: a walker reads the bounds of N vmas, T adjusters move them K times each.
- * LOCKED: with the lock, around plain data; LOCKED_ATOMICS: around visible atomics; RACY: without it; BUG: that, and asserted. */
+ * LOCKED: with the lock, around plain data; LOCKED_ATOMICS: around visible atomics; RACY: without it; BUG: that, and asserted.
+ * RELAXED: accesses to atomics are relaxed. */
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -8,6 +9,14 @@
 typedef long bound;
 #else
 typedef atomic_long bound;
+#endif
+
+#ifdef RELAXED
+#define load(bound) atomic_load_explicit(&(bound), memory_order_relaxed)
+#define store(bound, value) atomic_store_explicit(&(bound), value, memory_order_relaxed)
+#else
+#define load(bound) (bound)
+#define store(bound, value) ((bound) = (value))
 #endif
 
 #if defined(LOCKED) || defined(LOCKED_ATOMICS)
@@ -25,8 +34,8 @@ static void *adjust(void *vma)
 
 	for (long round = 0; round < K; round++) {
 		locking(pthread_mutex_lock(&anon));
-		start[at] = round + 1;
-		end[at] = round + 3;
+		store(start[at], round + 1);
+		store(end[at], round + 3);
 		locking(pthread_mutex_unlock(&anon));
 	}
 	return 0;
@@ -46,7 +55,7 @@ int main(void)
 	pthread_mutex_lock(&page);
 	pthread_mutex_lock(&anon);
 	for (int vma = 0; vma < N; vma++) {
-		long from = start[vma], to = end[vma];
+		long from = load(start[vma]), to = load(end[vma]);
 
 		if (from + 1 < to)
 			present++;
