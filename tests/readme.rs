@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lockwalk_bench::{Size, Variant, engine_names, exhaust_with};
+use lockwalk_bench::{Cell, Relaxed, Size, Variant, engine_names, exhaust_relaxed, exhaust_with};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
@@ -110,40 +110,48 @@ fn commands_that_are_named_exist() {
     }
 }
 
-/// The executions in the table of the benchmark are those of this build; its times are of the day
-/// that it names.
-#[test]
-fn the_benchmark_counts_what_the_table_says() {
-    let readme = readme();
+/// The executions of a cell are those that are shown in a table with this column.
+fn is_shown(readme: &str, column: &str, cell: &Cell) {
     let rows: Vec<Vec<&str>> = readme
         .lines()
         .filter(|line| line.starts_with("| "))
         .map(|line| line.split('|').map(str::trim).collect())
         .collect();
-    let table =
-        rows.iter().position(|row| row.contains(&"N1 T1 K1")).expect("the benchmark's table");
+    let table = rows.iter().position(|row| row.contains(&column)).expect("the benchmark's table");
     let (head, rows) = (&rows[table], &rows[table + 1..]);
+    let engine = cell.engine;
+    let row =
+        rows.iter().find(|row| row[1] == engine).unwrap_or_else(|| panic!("{engine} is missing"));
+    let shown = row[head.iter().position(|title| *title == column).expect("a column")];
+    let executions = shown.split(", ").next().unwrap_or_default();
+    let digits: String = executions
+        .split(" (")
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    assert!(
+        !cell.finished() || digits == cell.executions.to_string(),
+        "{engine} {column}: {shown} is shown, {cell:?}"
+    );
+}
+
+/// The executions in the tables of the benchmark are those of this build; its times are of the day
+/// that it names.
+#[test]
+fn the_benchmark_counts_what_the_tables_say() {
+    let (readme, limit) = (readme(), Duration::from_millis(500));
     for engine in engine_names() {
-        let row = rows
-            .iter()
-            .find(|row| row[1] == engine)
-            .unwrap_or_else(|| panic!("{engine} is missing"));
-        for (n, size) in [("N1 T1 K1", Size::new(1, 1, 1)), ("N2 T2 K1", Size::new(2, 2, 1))] {
-            let cell = exhaust_with(engine, Variant::NoAssert, size, Duration::from_millis(500))
-                .expect("it is an engine");
-            let shown = row[head.iter().position(|title| *title == n).expect("a column")];
-            let executions = shown.split(", ").next().unwrap_or_default();
-            let digits: String = executions
-                .split(" (")
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .filter(char::is_ascii_digit)
-                .collect();
-            assert!(
-                !cell.finished() || digits == cell.executions.to_string(),
-                "{engine} {n}: {shown} is shown, {cell:?}"
-            );
+        for size in [Size::new(1, 1, 1), Size::new(2, 2, 1)] {
+            let cell =
+                exhaust_with(engine, Variant::NoAssert, size, limit).expect("it is an engine");
+            is_shown(&readme, &size.to_string(), &cell);
+        }
+    }
+    for program in Relaxed::ALL {
+        for cell in exhaust_relaxed(program, limit) {
+            is_shown(&readme, &program.to_string(), &cell);
         }
     }
 }
