@@ -141,6 +141,7 @@ fn a_witness_shows_which_stores_are_on_their_way() {
         ]
     );
     let stale = witness(&publication(Relaxed), Weak);
+    assert!(stale.found.minimal && stale.preemptions == 1);
     assert!(texts(&stale).contains(&"CPU1 page is 0, and in memory 1".to_owned()), "{stale:?}");
 }
 
@@ -262,6 +263,7 @@ fn an_entry_is_stale_after_its_lock_is_seen_free() {
     let outcome = race.memory(Weak).check_with(&protocol, &Method::Exhaustive, &options);
     assert_eq!(outcome.verdict().clause(), Some("HINT-4"));
     let witness = outcome.witness.expect("it was asked for");
+    assert!(witness.found.minimal);
     let looks: Vec<_> =
         witness.steps.iter().filter(|step| step.text.contains("in memory")).collect();
     assert!(

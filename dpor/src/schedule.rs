@@ -158,7 +158,7 @@ mod tests {
             let schedule = Schedule::new(tasks);
             assert_eq!(schedule.to_string().parse::<Schedule>().unwrap(), schedule);
         }
-        let schedule = Schedule::new(vec![0, 0, 1, 1, 1, 1, 12]).with_choices(vec![(1, 3), (4, 1)]);
+        let schedule = Schedule::new(vec![0, 0, 1, 1, 1, 1, 12]).with_backs(vec![(1, 3), (4, 1)]);
         assert_eq!(schedule.to_string(), "0.0:3.1*2.1:1.1.12");
         assert_eq!(schedule.to_string().parse::<Schedule>().unwrap(), schedule);
     }

@@ -52,15 +52,16 @@ impl<S: Hash> Monitor<S> {
     /// The step, as the scheduler has to know it: what others may look at has been one thing after
     /// another, so that what changes it is in an order, and shared locks are no exception. Nor is a
     /// shootdown, which changes what others may see: looks come before or after it.
-    fn announced(&self, step: Step) -> Step {
-        let Self::Away(_, Some(_)) = self else { return step };
-        let access = match step.access {
-            Access::TryAcquireShared => Access::TryAcquire,
-            Access::AcquireShared | Access::ReleaseShared => Access::Write,
-            _ if step.order.interrupts => Access::Write,
-            access => access,
-        };
-        Step { access, ..step }
+    fn announced(&self, mut step: Step) -> Step {
+        if let Self::Away(_, Some(_)) = self {
+            step.access = match step.access {
+                Access::TryAcquireShared => Access::TryAcquire,
+                Access::AcquireShared | Access::ReleaseShared => Access::Write,
+                _ if step.order.interrupts => Access::Write,
+                access => access,
+            };
+        }
+        step
     }
 
     /// The step that was taken has left the state as it is.
