@@ -143,7 +143,8 @@ pub struct Failure {
     pub schedule: Schedule,
     /// Switches away from a task that could have gone on. And stores that were on their way to
     /// memory, and could have gone there, when their task, or a later store of its, went on
-    /// instead.
+    /// instead; and steps that have not seen, or not written, what is newest
+    /// ([`Schedule::back`]).
     pub preemptions: u32,
     /// All switches.
     pub switches: u32,

@@ -32,7 +32,8 @@ pub struct Execution<'a> {
     pub failure: Option<&'a Failure>,
     /// Its announced steps.
     pub steps: usize,
-    /// Switches away from a task that could have gone on.
+    /// Switches away from a task that could have gone on, and what counts as one
+    /// ([`Failure::preemptions`]).
     pub preemptions: u32,
     /// All switches.
     pub switches: u32,

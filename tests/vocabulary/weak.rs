@@ -173,23 +173,22 @@ fn a_look_may_be_stale() {
     assert_eq!(stale(passed, is_locked, Acquire), []);
     // A semaphore likewise, whichever side it was held on, and by however many.
     type Hold = fn(&RwSem);
-    let stale = |hold: Hold, acquires| {
-        let litmus = Litmus::new(|| (two(), RwSem::looked_at(name("sem"))))
-            .cpu(move |((x, _), sem)| {
-                hold(sem);
-                fence(SeqCst);
-                x.write(1);
-            })
-            .cpu(move |((_, y), sem)| {
-                hold(sem);
-                fence(SeqCst);
-                y.write(1);
-            })
-            .cpu(move |((x, y), sem)| {
-                let seen = (x.load(acquires), y.load(acquires));
-                (seen, sem.is_locked())
-            });
-        under("(), (), ((1, 1), true)", &litmus)
+    let stale = |holders: usize, hold: Hold, acquires| {
+        let build = || (two(), RwSem::looked_at(name("sem")));
+        let holds = move |word: &Word<u64>, sem: &RwSem| {
+            hold(sem);
+            fence(SeqCst);
+            word.write(1);
+        };
+        let mut litmus = Litmus::new(build).cpu(move |((x, _), sem)| holds(x, sem));
+        if holders == 2 {
+            litmus = litmus.cpu(move |((_, y), sem)| holds(y, sem));
+        }
+        let litmus = litmus.cpu(move |((x, y), sem)| {
+            let seen = x.load(acquires) + y.load(acquires);
+            (seen, sem.is_locked())
+        });
+        under(&format!("{}({holders}, true)", "(), ".repeat(holders)), &litmus)
     };
     let reads: Hold = |sem| {
         sem.down_read();
@@ -199,9 +198,9 @@ fn a_look_may_be_stale() {
         sem.down_write();
         sem.up_write();
     };
-    for hold in [reads, writes] {
-        assert_eq!(stale(hold, Relaxed), [Weak]);
-        assert_eq!(stale(hold, Acquire), []);
+    for (holders, hold) in [(1, reads), (1, writes), (2, reads), (2, writes)] {
+        assert_eq!(stale(holders, hold, Relaxed), [Weak]);
+        assert_eq!(stale(holders, hold, Acquire), []);
     }
 }
 
