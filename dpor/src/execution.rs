@@ -4,7 +4,7 @@ mod explore;
 mod memory;
 mod names;
 
-pub(crate) use explore::Explore;
+pub(crate) use explore::{Explore, Outcomes};
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -661,7 +661,7 @@ impl Core {
     /// over by then.
     fn went_by_old(&self, task: usize) -> bool {
         let Round { held_back, cycle, .. } = self.tasks[task].round;
-        let old = |frame: &Frame| frame.task as usize == task && frame.back > 0;
+        let old = |frame: &Frame| frame.task as usize == task && frame.old;
         held_back && self.trace.frames()[cycle.0..cycle.1].iter().any(old)
     }
 
@@ -699,9 +699,9 @@ impl Core {
 
     pub(crate) fn schedule(&self) -> Schedule {
         let events = self.trace.events();
-        let backs = events.iter().enumerate().filter(|(_, frame)| frame.back > 0);
-        let backs = backs.map(|(step, frame)| (step as u32, frame.back)).collect();
-        Schedule::new(events.iter().map(|frame| frame.task).collect()).with_backs(backs)
+        let outcomes = events.iter().enumerate().filter(|(_, frame)| frame.outcome > 0);
+        let outcomes = outcomes.map(|(step, frame)| (step as u32, frame.outcome)).collect();
+        Schedule::new(events.iter().map(|frame| frame.task).collect()).with_outcomes(outcomes)
     }
 
     /// The current task changes plain data.

@@ -472,10 +472,8 @@ impl Explorer {
         core.max_states = self.max_states;
         core.memory = self.memory;
         // What one strategy has come to, another replays.
-        let every = matches!(
-            self.strategy,
-            Strategy::FewestPreemptions { .. } | Strategy::Replay(_)
-        );
+        let every =
+            matches!(self.strategy, Strategy::FewestPreemptions { .. } | Strategy::Replay(_));
         core.every_outcome = self.every_outcome || every;
         let mut strategy = explore(&self.strategy, share, worker);
         if let Some(checked) = &self.checked {

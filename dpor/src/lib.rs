@@ -86,7 +86,8 @@
 //! says where they are announced ([`Explorer::max_steps`]). A task that computes without end and
 //! without a step cannot be unwound; a watchdog notices after a second, and says where it is
 //! ([`Explorer::on_stall`]). Shuttle's own primitives are not announced: they do not work as
-//! choices here. The number of tasks, objects and steps is not limited.
+//! choices here; what else may be one thing or another is a [`choose`]. The number of tasks, objects
+//! and steps is not limited.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -134,7 +135,7 @@ pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waitin
 pub use round::Fairness;
 pub use runtime::memory;
 pub use runtime::{
-    JoinHandle, aborting, by_states, changed, data, data_access, data_named, learned,
+    JoinHandle, aborting, by_states, changed, choose, data, data_access, data_named, learned,
     learned_since, me, name_state, note, object, object_named, observed, retry, round, rounds_end,
     spawn, step, step_when, tells, tried,
 };

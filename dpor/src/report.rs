@@ -144,7 +144,7 @@ pub struct Failure {
     /// Switches away from a task that could have gone on. And stores that were on their way to
     /// memory, and could have gone there, when their task, or a later store of its, went on
     /// instead; and steps that have not seen, or not written, what is newest
-    /// ([`Schedule::back`]).
+    /// ([`memory`](crate::memory)).
     pub preemptions: u32,
     /// All switches.
     pub switches: u32,

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Which task ran at each announced step. Prints as run lengths, `0*5.1*3.0*2`; an empty schedule
-/// is `-`. A step that does not see the newest value of a word, or whose value does not become
-/// the newest ([`memory`](crate::memory)), says how many are newer: `0*5.1:2.0*2`.
+/// is `-`. A step that may have several [outcomes](Schedule::outcome), and has not the first of
+/// them, says which: `0*5.1:2.0*2`, counted from 0.
 ///
 /// ```
 /// let schedule: dpor::Schedule = "0*2.1.0*3".parse().unwrap();
@@ -22,14 +22,15 @@ impl Schedule {
         Schedule(tasks, Vec::new())
     }
 
-    /// The same with what steps see, or write: for each that has anything newer, in order, the step
-    /// and how much that is.
-    pub(crate) fn with_backs(self, backs: Vec<(u32, u32)>) -> Self {
-        Schedule(self.0, backs)
+    /// The same with outcomes: for each step that has not its first, in order, the step and the
+    /// outcome.
+    pub(crate) fn with_outcomes(self, outcomes: Vec<(u32, u32)>) -> Self {
+        Schedule(self.0, outcomes)
     }
 
-    /// How many values are newer than the one that a step sees, or writes.
-    pub fn back(&self, step: usize) -> u32 {
+    /// Which of its outcomes a step has: how many values are newer than the one that it sees, or
+    /// writes ([`memory`](crate::memory)), or what it [chose](crate::choose).
+    pub fn outcome(&self, step: usize) -> u32 {
         let found = self.1.binary_search_by_key(&step, |&(step, _)| step as usize);
         found.map_or(0, |index| self.1[index].1)
     }
@@ -66,16 +67,16 @@ impl fmt::Display for Schedule {
                 f.write_str(".")?;
             }
             write!(f, "{task}")?;
-            let back = self.back(at);
-            let run = if back > 0 {
+            let outcome = self.outcome(at);
+            let run = if outcome > 0 {
                 1
             } else {
                 (at..self.0.len())
-                    .take_while(|&step| self.0[step] == task && self.back(step) == 0)
+                    .take_while(|&step| self.0[step] == task && self.outcome(step) == 0)
                     .count()
             };
-            if back > 0 {
-                write!(f, ":{back}")?;
+            if outcome > 0 {
+                write!(f, ":{outcome}")?;
             } else if run > 1 {
                 write!(f, "*{run}")?;
             }
@@ -98,7 +99,7 @@ impl fmt::Display for ParseScheduleError {
         write!(
             f,
             "not a schedule: {} in {:?}, its run {}; expected runs like `0*5.1*3.0*2`, and `1:2` \
-             for a step that sees an old value",
+             for a step with an outcome",
             self.why, self.run, self.position
         )
     }
@@ -114,22 +115,22 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let (mut tasks, mut backs) = (Vec::new(), Vec::new());
+        let (mut tasks, mut outcomes) = (Vec::new(), Vec::new());
         if text.is_empty() || text == "-" {
-            return Ok(Schedule(tasks, backs));
+            return Ok(Schedule(tasks, outcomes));
         }
         for (index, run) in text.split('.').enumerate() {
             let error = |why| ParseScheduleError { run: run.to_owned(), position: index + 1, why };
-            if let Some((task, back)) = run.split_once(':') {
-                if back.contains('*') {
-                    return Err(error("a count after `:`, which is one step's"));
+            if let Some((task, outcome)) = run.split_once(':') {
+                if outcome.contains('*') {
+                    return Err(error("a count after an outcome, which is one step's"));
                 }
-                let back = back
+                let outcome = outcome
                     .parse()
                     .ok()
-                    .filter(|&back: &u32| back > 0)
-                    .ok_or_else(|| error("no number of newer values after `:`"))?;
-                backs.push((tasks.len() as u32, back));
+                    .filter(|&outcome: &u32| outcome > 0)
+                    .ok_or_else(|| error("no outcome after `:`"))?;
+                outcomes.push((tasks.len() as u32, outcome));
                 tasks.push(task.parse().map_err(|_| error("no task number"))?);
                 continue;
             }
@@ -144,7 +145,7 @@ impl FromStr for Schedule {
             }
             tasks.resize(tasks.len() + count, task);
         }
-        Ok(Schedule(tasks, backs))
+        Ok(Schedule(tasks, outcomes))
     }
 }
 
@@ -158,7 +159,8 @@ mod tests {
             let schedule = Schedule::new(tasks);
             assert_eq!(schedule.to_string().parse::<Schedule>().unwrap(), schedule);
         }
-        let schedule = Schedule::new(vec![0, 0, 1, 1, 1, 1, 12]).with_backs(vec![(1, 3), (4, 1)]);
+        let schedule =
+            Schedule::new(vec![0, 0, 1, 1, 1, 1, 12]).with_outcomes(vec![(1, 3), (4, 1)]);
         assert_eq!(schedule.to_string(), "0.0:3.1*2.1:1.1.12");
         assert_eq!(schedule.to_string().parse::<Schedule>().unwrap(), schedule);
     }
@@ -186,7 +188,7 @@ mod tests {
             );
             assert!(
                 error.starts_with("not a schedule")
-                    && error.contains("`1:2` for a step that sees an old value"),
+                    && error.contains("`1:2` for a step with an outcome"),
                 "{error}"
             );
         }

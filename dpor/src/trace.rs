@@ -28,8 +28,13 @@ pub(crate) struct Frame {
     /// such steps can take away is the oldest (see `Graph::places`).
     pub(crate) choice: u32,
     pub(crate) choices: u32,
-    /// How many values of the word are newer than the one that the event has seen, or written.
-    pub(crate) back: u32,
+    /// The same by a number that does not depend on how many there are: how many values of the word
+    /// are newer than the one that the event has seen, or written; or what was [chosen].
+    ///
+    /// [chosen]: crate::choose
+    pub(crate) outcome: u32,
+    /// It has seen, or written, an old value.
+    pub(crate) old: bool,
     /// It is a try that has succeeded with an outcome before this one.
     pub(crate) succeeded: bool,
     /// The event's own component of its clock.
@@ -119,7 +124,8 @@ impl Frame {
             owner: NONE,
             choice: 0,
             choices: 1,
-            back: 0,
+            outcome: 0,
+            old: false,
             succeeded: false,
             tick: 0,
             prev: NONE,
@@ -371,7 +377,7 @@ impl Trace {
         frame.op = op;
         frame.at = at;
         frame.choices = 1;
-        frame.back = 0;
+        (frame.outcome, frame.old) = (0, false);
         frame.failed = false;
         frame.class = op.access.class(false);
         frame.tick = 0;

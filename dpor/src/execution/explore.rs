@@ -4,6 +4,22 @@ use super::Core;
 use crate::report::{End, Failure, Report};
 use crate::saved::SavedStack;
 
+/// The outcomes that a step may have, the first of which is 0.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Outcomes<'a> {
+    /// What [`Frame::outcome`](crate::trace::Frame::outcome) says of them.
+    pub(crate) numbers: &'a [u32],
+    /// All but 0 are of old values, which counts as a preemption.
+    pub(crate) old: bool,
+}
+
+impl Outcomes<'_> {
+    /// Which of them has this number.
+    pub(crate) fn position(self, number: u32) -> Option<u32> {
+        self.numbers.iter().position(|&other| other == number).map(|found| found as u32)
+    }
+}
+
 /// A strategy at work.
 pub(crate) trait Explore: Send {
     /// Whether the last execution is to be run again in another way first; it is prepared then.
@@ -24,10 +40,9 @@ pub(crate) trait Explore: Send {
         false
     }
 
-    /// Which of these outcomes the last event has, if there are several: for each is said how many
-    /// values are newer than the one that the event sees, or writes. `None` if the strategy does not
-    /// go through them, or has none that fits.
-    fn pick(&mut self, _core: &mut Core, _outcomes: &[u32]) -> Option<u32> {
+    /// Which of these outcomes the last event has, if there are several. `None` if the strategy does
+    /// not go through them, or has none that fits.
+    fn pick(&mut self, _core: &mut Core, _outcomes: Outcomes<'_>) -> Option<u32> {
         None
     }
 

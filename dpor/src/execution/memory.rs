@@ -1,6 +1,6 @@
 //! What a memory model needs to know of an execution, and decides in it.
 
-use super::{Core, Explore};
+use super::{Core, Explore, Outcomes};
 use crate::data::{DataId, DataRace};
 use crate::log::Did;
 use crate::model::Memory;
@@ -67,14 +67,18 @@ impl Core {
     }
 
     /// Which of these outcomes the last event has, which is the current task's: in the end each of
-    /// them, unless the strategy only samples. `None` if that ends the execution. That something is
-    /// newer than what it sees, or writes, counts as a preemption.
-    pub(crate) fn pick(&mut self, strategy: &mut dyn Explore, outcomes: &[u32]) -> Option<u32> {
+    /// them, unless the strategy only samples. `None` if that ends the execution.
+    pub(crate) fn pick(
+        &mut self,
+        strategy: &mut dyn Explore,
+        mut outcomes: Outcomes<'_>,
+    ) -> Option<u32> {
         let event = self.trace.depth - 1;
         debug_assert_eq!(self.trace.frame(event).task as usize, self.current);
-        let newest = self.tasks[self.current].round.newest;
-        let outcomes = if newest { &outcomes[..1] } else { outcomes };
-        let of = outcomes.len() as u32;
+        if outcomes.old && self.tasks[self.current].round.newest {
+            outcomes.numbers = &outcomes.numbers[..1];
+        }
+        let of = outcomes.numbers.len() as u32;
         let known = self.trace.depth <= self.trace.repeated;
         let picked = match of {
             1 => Some(0),
@@ -84,7 +88,7 @@ impl Core {
         let Some(picked) = picked else {
             if self.misfit.is_none() {
                 let why = "this strategy does not go through the outcomes of a step: Memory::Weak \
-                           needs that";
+                           and choose need that";
                 self.give_up_for(Unfinished::Unavailable(why.to_owned()));
             }
             self.aborting = true;
@@ -98,11 +102,12 @@ impl Core {
             ));
             return None;
         }
-        let back = outcomes[picked as usize];
+        let outcome = outcomes.numbers[picked as usize];
         let frame = self.trace.frame_mut(event);
-        (frame.choice, frame.choices, frame.back) = (picked, of, back);
+        (frame.choice, frame.choices, frame.outcome) = (picked, of, outcome);
+        frame.old = outcomes.old && outcome > 0;
         if !known {
-            frame.preemptions += u32::from(back > 0);
+            frame.preemptions += u32::from(frame.old);
         }
         Some(picked)
     }

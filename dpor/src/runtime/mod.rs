@@ -17,7 +17,7 @@ use coroutines::Coroutines;
 
 use crate::access::{Access, ObjectId, Op};
 use crate::data::{DataId, DataRace};
-use crate::execution::{Core, Explore, Next};
+use crate::execution::{Core, Explore, Next, Outcomes};
 use crate::hook::with_quiet;
 use crate::log::Did;
 use crate::model::Memory;
@@ -212,12 +212,43 @@ pub(crate) fn announce_alone(op: Op, condition: Option<Condition>) -> bool {
 
 /// Which of these outcomes the step has that the current task has just taken: each of them in some
 /// execution.
-pub(crate) fn pick(outcomes: &[u32]) -> usize {
+pub(crate) fn pick(outcomes: Outcomes<'_>) -> u32 {
     if over() {
         return 0;
     }
     let picked = with_engine(|engine| engine.core.pick(&mut *engine.strategy, outcomes));
-    picked.unwrap_or_else(|| abort()) as usize
+    picked.unwrap_or_else(|| abort())
+}
+
+/// A step of the current task whose outcome is one of the numbers from 0, of which there are `of`:
+/// each of them in some execution. That is how a program that is not deterministic says so: a device
+/// that fails or does not, a value that comes from outside. The step depends on no other. A search
+/// by [`Strategy::States`](crate::Strategy::States) has no choices.
+///
+/// ```
+/// use dpor::{Explorer, Strategy};
+///
+/// let report = Explorer::new(Strategy::Dpor).run(|| {
+///     let coins = [0, 1].map(|_| dpor::spawn("coin", || _ = dpor::choose(2)));
+///     coins.into_iter().for_each(dpor::JoinHandle::join);
+///     assert!(dpor::choose(3) < 2, "two");
+/// });
+/// assert_eq!((report.complete, report.failing), (12, 4), "{report}");
+/// assert!(report.failures[0].schedule.to_string().ends_with("0:2"));
+/// ```
+///
+/// # Panics
+/// If there is nothing to choose from.
+#[track_caller]
+pub fn choose(of: u32) -> u32 {
+    assert!(of > 0, "there is nothing to choose from");
+    if over() || !announce_alone(Op { object: object(), access: Access::Write }, None) {
+        return 0;
+    }
+    let numbers: Vec<u32> = (0..of).collect();
+    let chosen = pick(Outcomes { numbers: &numbers, old: false });
+    observed(chosen.into());
+    chosen
 }
 
 /// State how the last step, a [`TryAcquire`](Access::TryAcquire) or
@@ -478,12 +509,12 @@ pub(crate) fn new_execution() -> bool {
 /// Who of the coroutines goes on, when this one runs; nobody if there are none.
 pub(crate) fn next_task(current: Option<usize>) -> Option<usize> {
     with_engine(|Engine { core, strategy, coroutines, .. }| {
-        choose(core, &mut **strategy, coroutines.live.iter().copied(), current)
+        next_of(core, &mut **strategy, coroutines.live.iter().copied(), current)
     })
 }
 
 /// Who of these tasks goes on, when this one runs; nobody if there are none.
-fn choose(
+fn next_of(
     core: &mut Core,
     strategy: &mut dyn Explore,
     tasks: impl Iterator<Item = usize> + Clone,
@@ -528,7 +559,7 @@ impl Scheduler for Driver {
     ) -> Option<TaskId> {
         let tasks = runnable.iter().map(|task| usize::from(task.id()));
         let current = current.map(usize::from);
-        with_engine(|Engine { core, strategy, .. }| choose(core, &mut **strategy, tasks, current))
+        with_engine(|Engine { core, strategy, .. }| next_of(core, &mut **strategy, tasks, current))
             .map(TaskId::from)
     }
 

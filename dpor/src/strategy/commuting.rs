@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::random::Rng;
 use crate::commute::{Blame, Checked, Disagreement};
-use crate::execution::{Core, Explore};
+use crate::execution::{Core, Explore, Outcomes};
 use crate::livelock::Retries;
 use crate::log::{Difference, Ending, Recorded};
 use crate::report::{End, Failure, Report};
@@ -281,15 +281,15 @@ impl Explore for Commuting {
         self.inner.choose(core)
     }
 
-    fn pick(&mut self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
         if !self.replaying {
             return self.inner.pick(core, outcomes);
         }
         let original = self.original.as_ref()?;
         let event = *original.plan.order.get(core.trace.depth - 1)?;
         // Another outcome than the original one is a difference.
-        let back = original.recorded.schedule.back(event as usize);
-        Some(outcomes.iter().position(|&other| other == back).unwrap_or(0) as u32)
+        let outcome = original.recorded.schedule.outcome(event as usize);
+        Some(outcomes.position(outcome).unwrap_or(0))
     }
 
     fn delays(&self, core: &Core, task: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use super::races::Races;
 use crate::dependence::DependenceRule;
-use crate::execution::{Core, Explore};
+use crate::execution::{Core, Explore, Outcomes};
 use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
 use crate::saved::{SavedStack, SavedState};
@@ -227,7 +227,7 @@ impl Explore for DepthFirst {
         }
     }
 
-    fn pick(&mut self, core: &mut Core, _outcomes: &[u32]) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, _outcomes: Outcomes<'_>) -> Option<u32> {
         Some(core.trace.frame(core.trace.depth - 1).choice)
     }
 

@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 
 use crate::access::{Class, Op};
-use crate::execution::{Core, Explore};
+use crate::execution::{Core, Explore, Outcomes};
 use crate::model::Memory;
 use crate::report::{End, Failure, Report, Unfinished};
 use crate::state::Keys;
@@ -32,11 +32,11 @@ struct Node {
     step: Step,
 }
 
-/// The task, and how many values are newer than the one that its step sees, or writes.
+/// The task, and the outcome that its step has.
 #[derive(Copy, Clone, PartialEq, Eq)]
 struct Step {
     task: u32,
-    back: u32,
+    outcome: u32,
 }
 
 /// A sequence of steps to go on from.
@@ -59,7 +59,7 @@ struct Sharing {
 
 impl Step {
     fn of(event: &Frame) -> Self {
-        Step { task: event.task, back: event.back }
+        Step { task: event.task, outcome: event.outcome }
     }
 }
 
@@ -130,9 +130,9 @@ impl Fewest {
         self.outcome(parent, task, 0)
     }
 
-    /// The same, and so many values are newer.
-    fn outcome(&mut self, parent: u32, task: usize, back: u32) -> u32 {
-        self.nodes.push(Node { parent, step: Step { task: task as u32, back } });
+    /// The same, and the step has this outcome.
+    fn outcome(&mut self, parent: u32, task: usize, outcome: u32) -> u32 {
+        self.nodes.push(Node { parent, step: Step { task: task as u32, outcome } });
         self.nodes.len() as u32 - 1
     }
 
@@ -167,7 +167,7 @@ impl Fewest {
         &self,
         core: &Core,
         end: usize,
-        Step { task, back }: Step,
+        Step { task, outcome }: Step,
         op: Op,
         class: Class,
         last: u32,
@@ -176,7 +176,7 @@ impl Fewest {
         let trace = &core.trace;
         let (creator, nth) = core.creators[op.object.0 as usize];
         let who = u128::from(core.tasks()[task].origin) << 64 | u128::from(creator);
-        let what = mix(who, u128::from(back) << 64 | u128::from(nth) << 8 | op.access as u128);
+        let what = mix(who, u128::from(outcome) << 64 | u128::from(nth) << 8 | op.access as u128);
         let mine = trace.frames()[..end].iter().rposition(|frame| frame.task as usize == task);
         let mut hash = mix(what, mine.map_or(1, |event| self.hashes[event].0));
         let mut before = 0u128;
@@ -197,10 +197,10 @@ impl Fewest {
         hash
     }
 
-    fn hash_last_event(&mut self, core: &Core, back: u32) {
+    fn hash_last_event(&mut self, core: &Core, outcome: u32) {
         let event = core.trace.depth - 1;
         let Frame { task, op, class, prev, .. } = *core.trace.frame(event);
-        let hash = self.hash_event(core, event, Step { task, back }, op, class, prev);
+        let hash = self.hash_event(core, event, Step { task, outcome }, op, class, prev);
         self.hashes.truncate(event);
         let sum = self.hashes.last().map_or(0, |last| last.1).wrapping_add(hash);
         self.hashes.push((hash, sum));
@@ -238,7 +238,7 @@ impl Fewest {
         let hash = self.hash_event(
             core,
             depth,
-            Step { task: task as u32, back: 0 },
+            Step { task: task as u32, outcome: 0 },
             op,
             op.access.class(false),
             core.trace.last_on(op.object),
@@ -358,7 +358,7 @@ impl Fewest {
     /// preemption was put off past it.
     fn shorten(&mut self) {
         let Some(best) = &self.best else { return };
-        let step = |(at, &task)| Step { task, back: best.schedule.back(at) };
+        let step = |(at, &task)| Step { task, outcome: best.schedule.outcome(at) };
         let steps: Vec<_> = best.schedule.tasks().iter().enumerate().map(step).collect();
         let variants =
             (0..steps.len()).filter(|&at| steps.get(at + 1) != Some(&steps[at])).map(|at| {
@@ -426,31 +426,31 @@ impl Explore for Fewest {
         Some(task)
     }
 
-    fn pick(&mut self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
         let event = core.trace.depth - 1;
-        let back = self.path.get(event).map_or(0, |step| step.back);
-        let chosen = outcomes.iter().position(|&other| other == back);
+        let outcome = self.path.get(event).map_or(0, |step| step.outcome);
+        let chosen = outcomes.position(outcome);
         if self.polishing {
-            return Some(chosen.unwrap_or(0) as u32);
+            return chosen.or(Some(0));
         }
         // The others are for later, if they are not known yet.
-        let frame = core.trace.frame(event);
-        let (task, cost) = (frame.task as usize, (frame.preemptions + 1, frame.switches));
-        if back == 0 && event + 1 >= self.path.len() && !self.worse_than_best(cost) {
+        let Frame { task, preemptions, switches, .. } = *core.trace.frame(event);
+        let cost = (preemptions + u32::from(outcomes.old), switches);
+        if outcome == 0 && event + 1 >= self.path.len() && !self.worse_than_best(cost) {
             let parent = event.checked_sub(1).map_or(NONE, |before| self.trail[before]);
-            for &back in &outcomes[1..] {
-                let node = self.outcome(parent, task, back);
+            for &other in &outcomes.numbers[1..] {
+                let node = self.outcome(parent, task as usize, other);
                 self.push(Item { node, cost, key: None });
             }
         }
-        if back > 0 && !core.trace.unsettled() {
-            self.hash_last_event(core, back);
+        if outcome > 0 && !core.trace.unsettled() {
+            self.hash_last_event(core, outcome);
         }
-        chosen.map(|chosen| chosen as u32)
+        chosen
     }
 
     fn executed(&mut self, core: &mut Core) {
-        self.hash_last_event(core, core.trace.frame(core.trace.depth - 1).back);
+        self.hash_last_event(core, core.trace.frame(core.trace.depth - 1).outcome);
     }
 
     fn end(&mut self, core: &mut Core, end: End) {

@@ -1,7 +1,7 @@
 //! Samplers: random, PCT and a uniform random walk.
 
 use super::sampled;
-use crate::execution::{Core, Explore};
+use crate::execution::{Core, Explore, Outcomes};
 use crate::report::{End, Report};
 
 /// SplitMix64: small, and good enough to choose tasks.
@@ -57,8 +57,8 @@ impl Explore for Random {
         enabled.iter().nth(self.rng.below(enabled.len() as u64) as usize)
     }
 
-    fn pick(&mut self, _core: &mut Core, outcomes: &[u32]) -> Option<u32> {
-        Some(self.rng.below(outcomes.len() as u64) as u32)
+    fn pick(&mut self, _core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
+        Some(self.rng.below(outcomes.numbers.len() as u64) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
@@ -137,8 +137,8 @@ impl Explore for Pct {
         best(&self.priorities)
     }
 
-    fn pick(&mut self, _core: &mut Core, outcomes: &[u32]) -> Option<u32> {
-        Some(self.rng.below(outcomes.len() as u64) as u32)
+    fn pick(&mut self, _core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
+        Some(self.rng.below(outcomes.numbers.len() as u64) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {
@@ -205,8 +205,8 @@ impl Explore for Urw {
         }
     }
 
-    fn pick(&mut self, _core: &mut Core, outcomes: &[u32]) -> Option<u32> {
-        Some(self.rng.below(outcomes.len() as u64) as u32)
+    fn pick(&mut self, _core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
+        Some(self.rng.below(outcomes.numbers.len() as u64) as u32)
     }
 
     fn conclude(&mut self, _core: &mut Core, finished: bool, report: &mut Report) {

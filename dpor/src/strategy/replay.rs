@@ -1,7 +1,7 @@
 //! One execution again.
 
 use super::sampled;
-use crate::execution::{Core, Explore};
+use crate::execution::{Core, Explore, Outcomes};
 use crate::report::{End, Report};
 use crate::schedule::Schedule;
 use crate::task::TaskState;
@@ -17,21 +17,22 @@ impl Replay {
     }
 
     /// The outcome that the schedule says the last event has, if it is one of these.
-    fn outcome(&self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+    fn outcome(&self, core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
         let step = core.trace.depth - 1;
-        let back = self.schedule.back(step);
-        let found = outcomes.iter().position(|&other| other == back);
+        let wanted = self.schedule.outcome(step);
+        let found = outcomes.position(wanted);
         if found.is_none() {
-            let why = format!("a value with {back} newer ones is asked for, and is not to be had");
+            let why = format!("outcome {wanted} is asked for, and the step does not have it");
             core.misfit.get_or_insert((step, why));
         }
-        found.map(|found| found as u32)
+        found
     }
 
     /// The same for an event that has happened: who has one outcome need not pick.
     fn outcome_of_last_event(&self, core: &mut Core) -> Option<u32> {
-        let back = core.trace.events().last().map(|event| event.back);
-        back.map_or(Some(0), |back| self.outcome(core, &[back]))
+        let outcome = core.trace.events().last().map(|event| event.outcome);
+        let only = |outcome| self.outcome(core, Outcomes { numbers: &[outcome], old: false });
+        outcome.map_or(Some(0), only)
     }
 }
 
@@ -69,7 +70,7 @@ impl Explore for Replay {
         None
     }
 
-    fn pick(&mut self, core: &mut Core, outcomes: &[u32]) -> Option<u32> {
+    fn pick(&mut self, core: &mut Core, outcomes: Outcomes<'_>) -> Option<u32> {
         self.outcome(core, outcomes)
     }
 

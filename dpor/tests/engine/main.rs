@@ -6,6 +6,7 @@
 mod common;
 mod structured;
 
+mod choices;
 mod commute;
 mod differential;
 mod failures;

@@ -47,9 +47,8 @@ fn searched(program: &Program, memory: Memory, wanted: &Outcome) -> Result<Cost,
     let shown = Explorer::new(Strategy::Replay(schedule))
         .memory(memory)
         .run(explorable(program, move |outcome| assert_ne!(outcome, unwanted)));
-    let cost = |failure: &dpor::Failure| {
-        (failure.preemptions, failure.switches, failure.schedule.len())
-    };
+    let cost =
+        |failure: &dpor::Failure| (failure.preemptions, failure.switches, failure.schedule.len());
     match shown.failures.first().map(cost) {
         again if again == Some(cost(best)) => Ok(cost(best)),
         again => Err(format!("{} is replayed as {again:?}", best.schedule)),

@@ -460,7 +460,7 @@ fn outcomes_that_do_not_fit() {
         other => panic!("{schedule} under {memory:?}: {other:?}"),
     };
     let none =
-        |back: u32| format!("a value with {back} newer ones is asked for, and is not to be had");
+        |outcome: u32| format!("outcome {outcome} is asked for, and the step does not have it");
     // An outcome of a load, of its last step or before it, of a store, and of a step that comes
     // after.
     assert_eq!(misfit("1*2.2.2:2", Memory::Weak), (3, none(2)));

@@ -146,6 +146,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
 use crate::access::{Access, ObjectId, Op};
+use crate::execution::Outcomes;
 pub use crate::model::Memory;
 use crate::model::{Pending, Store};
 use crate::rc11::{self, Kind};
@@ -615,7 +616,7 @@ impl Word {
             let backs: Vec<u32> = places.iter().map(|&place| graph.back(object, place)).collect();
             (places, backs)
         });
-        let place = places[pick(&backs)];
+        let place = places[pick(Outcomes { numbers: &backs, old: true }) as usize];
         let before = with_engine(|engine| {
             let core = &mut engine.core;
             let before = core.graph.value(object, place);
