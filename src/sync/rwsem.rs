@@ -82,12 +82,7 @@ impl RwSem {
     /// looks may be stale, it makes a difference then which of two readers comes first.
     pub fn looked_at(name: Name) -> Self {
         let id = told::made(name, Digest::default);
-        Self {
-            id,
-            name,
-            state: Monitor::seen(id, State::default(), State::seen),
-            looked_at: true,
-        }
+        Self { id, name, state: Monitor::seen(id, State::default(), State::seen), looked_at: true }
     }
 
     fn step(&self, access: Access) -> Step {

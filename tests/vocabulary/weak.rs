@@ -269,6 +269,41 @@ fn a_sequence_count_needs_both_its_read_barriers() {
     assert_eq!(torn(Acquire, || ()), [Weak]);
 }
 
+/// FINDING-81: who finds that nobody else has a reference has not seen yet what they did before they
+/// dropped it, unless a barrier comes between the two looks; that of an atomic will do.
+#[test]
+fn the_last_reference_is_seen_before_what_came_before_it() {
+    let dropped = |look: fn(&Word<bool>, &Word<i64>) -> bool| {
+        let litmus = Litmus::new(|| {
+            let words = (Word::new(name("dirty"), false), Word::new(name("mapcount"), 1i64));
+            (Word::new(name("count"), 3i64), words)
+        })
+        .cpu(|(count, (dirty, mapcount))| {
+            dirty.write(true);
+            mapcount.add(-1);
+            count.add_return(-1);
+        })
+        .cpu(move |(count, (dirty, mapcount))| count.read() == 2 && look(dirty, mapcount));
+        under("(), true", &litmus)
+    };
+    assert_eq!(dropped(|dirty, _| !dirty.read()), [Weak]);
+    let barrier = |dirty: &Word<bool>, _: &Word<i64>| {
+        fence(Acquire);
+        !dirty.read()
+    };
+    assert_eq!(dropped(barrier), []);
+    let relaxed = |dirty: &Word<bool>, mapcount: &Word<i64>| {
+        dirty.test_and_clear_relaxed();
+        mapcount.read() != 0
+    };
+    assert_eq!(dropped(relaxed), [Weak]);
+    let full = |dirty: &Word<bool>, mapcount: &Word<i64>| {
+        dirty.test_and_clear();
+        mapcount.read() != 0
+    };
+    assert_eq!(dropped(full), []);
+}
+
 #[test]
 fn an_atomic_whose_condition_fails_orders_nothing() {
     let cpu = |mine: &Word<u64>, other: &Word<u64>, third: &Word<u64>| {
