@@ -551,6 +551,21 @@ fn two_vmas_grow_towards_each_other() {
     answers(&race, &[(Era::V2_6_22, &[]), (Era::V5_19, &[])]);
 }
 
+/// The host discards what `get_user_pages` has had mapped, and reclaim is at it as well: who looks
+/// again after that is not where he was when he faulted, and goes round no more than once for each.
+#[test]
+fn a_look_after_a_discard_is_no_round_in_vain() {
+    for id in ["S2.8", "S2.14"] {
+        let race = lockwalk::races::all().into_iter().find(|race| race.id() == id);
+        let race = race.expect("the catalogue has it");
+        let race = race.cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)));
+        let options = Options::default().executions(5_000);
+        let outcome = race.check_with(&Era::DOCUMENT_2, &Method::Exhaustive, &options);
+        let livelock = outcome.violations.iter().find(|found| found.name == "LIVELOCK");
+        assert!(livelock.is_none() && outcome.executions > 1_000, "{id}: {outcome:?}");
+    }
+}
+
 /// One CPU alone, and what the kernel tells it.
 fn alone(
     title: &str,

@@ -189,8 +189,6 @@ const SAID: &[(&str, &str, &[&str], &str)] = &[
     ("S0.6/contended", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
     ("S1.6/starve", "reclaim", &["DEADLOCK", "LIVELOCK"], GIVEN_UP),
     ("S2.3/reuse", "reclaim", &["HINT-3"], NO_DIRTY_ENTRY),
-    ("S2.8", "", &["LIVELOCK"], TWO_ROUNDS),
-    ("S2.14", "", &["LIVELOCK"], TWO_ROUNDS),
     ("S3.11", "reclaim", &["LIVELOCK"], COUNTS_ALL),
     ("S3.11/keep", "reclaim", &["LIVELOCK"], COUNTS_ALL),
     ("S4.6/tables", "fork", &["DATA-1"], "S4.6: a length of -1 is no error"),
@@ -203,8 +201,6 @@ const GIVEN_UP: &str = "race and model: its own loop waits for a move, and offli
                         that reclaim has off the LRU list for one that is gone";
 const NO_DIRTY_ENTRY: &str = "model: the fault makes the entry dirty before it has stored, and on \
                               s390, where document 2 is, entries have no such bit";
-const TWO_ROUNDS: &str = "model: follow_page comes to two places with the same state, of which one \
-                          is about to fault, and that is taken for a round without progress";
 const COUNTS_ALL: &str = "model: it counts swap entries too, which no walk restores";
 
 /// `protocol` with other choices.

@@ -328,7 +328,8 @@ impl World {
                             if locked {
                                 mm.page_table_lock.unlock();
                             }
-                            again.round(self, &broken);
+                            // it looks again, which is not where a fault comes next
+                            again.round(self, &("looks", broken));
                             continue;
                         }
                         self.needs(page);
