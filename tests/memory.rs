@@ -204,7 +204,7 @@ fn a_livelock_may_need_weak_memory() {
         assert!(complete, "{memory:?}: {:?}", outcome.coverage);
         if verdict.is_some() {
             let texts = texts(&outcome.witness.expect("a witness"));
-            let weak = ["CPU0 page := 1, in its store buffer", "CPU1 page is 0, and in memory 1"];
+            let weak = ["CPU0 page := 1, in its store buffer", "CPU0 slot is 0, and in memory 1"];
             let shown = |what: &&str| texts.iter().any(|text| text == what);
             assert!(weak.iter().any(shown), "{memory:?}: {texts:#?}");
         }

@@ -1,10 +1,11 @@
 //! Which engines there are, and what to ask of them.
 
-use dpor::Strategy;
+use dpor::{Memory, Strategy};
 
 use crate::cell::{Cell, Goal, Limit, Outcome};
 use crate::on_shuttle::Kind;
 use crate::program::{Size, Variant};
+use crate::relaxed::Relaxed;
 use crate::{on_dpor, on_loom, on_shuttle};
 
 /// An engine, as it was set.
@@ -106,4 +107,27 @@ fn ask(
         }
     };
     Cell::new(name, goal, limit, run)
+}
+
+/// dpor under each of its models; and loom, whose part of C11 is its own.
+const WITH_MODELS: [(&str, Option<Memory>); 5] = [
+    ("dpor, SC", Some(Memory::Sc)),
+    ("dpor, TSO", Some(Memory::Tso)),
+    ("dpor, PSO", Some(Memory::Pso)),
+    ("dpor, RC11", Some(Memory::Weak)),
+    ("loom", None),
+];
+
+/// Let dpor exhaust the program under each memory model, and loom, each within `limit`.
+///
+/// The time of what is over in a moment is the median of several searches.
+pub fn exhaust_relaxed(program: Relaxed, limit: impl Into<Limit>) -> Vec<Cell> {
+    let limit = limit.into();
+    let ask = |&(name, memory)| {
+        Cell::repeated(name, &limit, || match memory {
+            Some(memory) => on_dpor::run_relaxed(memory, program, &limit),
+            None => on_loom::run_relaxed(program, &limit),
+        })
+    };
+    WITH_MODELS.iter().map(ask).collect()
 }

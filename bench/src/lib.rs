@@ -34,8 +34,8 @@ mod table;
 
 pub use cell::{Cell, Limit, Outcome, SEEDS};
 pub use cost::{Memory, Overhead, memory, overhead, peak_of_this_process};
-pub use engines::{engine_names, exhaust, exhaust_with, find};
+pub use engines::{engine_names, exhaust, exhaust_relaxed, exhaust_with, find};
 pub use host::host;
 pub use program::{Size, Variant};
-pub use relaxed::{Relaxed, exhaust_relaxed};
+pub use relaxed::Relaxed;
 pub use table::{Columns, Format, Measured, Options, Progress, run, table};

@@ -4,11 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use dpor::Memory;
-
-use crate::cell::{Cell, Limit};
 use crate::program::{Primitives, Size, Variant, execute};
-use crate::{on_dpor, on_loom};
 
 /// An access of a litmus shape: to which word, and the value that is written.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -109,27 +105,4 @@ fn shape<P: Swaps>(tasks: &'static [&'static [Do]]) {
         }
         act(&words, last);
     }
-}
-
-/// dpor under each of its models; and loom, whose part of C11 is its own.
-const ENGINES: [(&str, Option<Memory>); 5] = [
-    ("dpor, SC", Some(Memory::Sc)),
-    ("dpor, TSO", Some(Memory::Tso)),
-    ("dpor, PSO", Some(Memory::Pso)),
-    ("dpor, RC11", Some(Memory::Weak)),
-    ("loom", None),
-];
-
-/// Let dpor exhaust the program under each memory model, and loom, each within `limit`.
-///
-/// The time of what is over in a moment is the median of several searches.
-pub fn exhaust_relaxed(program: Relaxed, limit: impl Into<Limit>) -> Vec<Cell> {
-    let limit = limit.into();
-    let ask = |&(name, memory)| {
-        Cell::repeated(name, &limit, || match memory {
-            Some(memory) => on_dpor::run_relaxed(memory, program, &limit),
-            None => on_loom::run_relaxed(program, &limit),
-        })
-    };
-    ENGINES.iter().map(ask).collect()
 }

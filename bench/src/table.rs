@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::cell::{Cell, Limit, Outcome, SEEDS};
 use crate::cost::{Memory, Overhead, memory, overhead};
-use crate::engines::{exhaust, find};
+use crate::engines::{exhaust, exhaust_relaxed, find};
 use crate::program::{Size, Variant};
-use crate::relaxed::{Relaxed, exhaust_relaxed};
+use crate::relaxed::Relaxed;
 
 /// How tables are written.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
