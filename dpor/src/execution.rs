@@ -229,6 +229,7 @@ impl Core {
                     learned: Learned::default(),
                     held: Vec::new(),
                     failed: false,
+                    choices: None,
                     owner: NONE,
                 });
             }
@@ -238,6 +239,7 @@ impl Core {
             task.at = None;
             task.announced = 0;
             task.failed = false;
+            task.choices = None;
             task.owner = NONE;
             (task.origin, task.children) = (self.count as u64, 0);
             task.round.restart();

@@ -46,6 +46,8 @@ pub(crate) struct Task {
     pub(crate) held: Vec<(ObjectId, bool)>,
     /// It panicked, or was unwound by a livelock.
     pub(crate) failed: bool,
+    /// What its choices are announced on, once it has made one.
+    pub(crate) choices: Option<ObjectId>,
     /// The task whose store this is, on its way to memory; [`NONE`] if it is none.
     pub(crate) owner: u32,
 }

@@ -4,7 +4,7 @@ use super::Core;
 use crate::report::{End, Failure, Report};
 use crate::saved::SavedStack;
 
-/// The outcomes that a step may have, the first of which is 0.
+/// The outcomes that a step may have, in order.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Outcomes<'a> {
     /// What [`Frame::outcome`](crate::trace::Frame::outcome) says of them.

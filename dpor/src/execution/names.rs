@@ -88,6 +88,15 @@ impl Core {
         object
     }
 
+    /// What the current task's choices are announced on: nobody else has anything to do with it.
+    pub(crate) fn choices(&mut self) -> ObjectId {
+        self.tasks[self.current].choices.unwrap_or_else(|| {
+            let object = self.object();
+            self.tasks[self.current].choices = Some(object);
+            object
+        })
+    }
+
     pub(crate) fn object_named(&mut self, name: u64) -> ObjectId {
         let object = ObjectId(self.objects);
         self.objects += 1;

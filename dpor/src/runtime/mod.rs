@@ -222,8 +222,9 @@ pub(crate) fn pick(outcomes: Outcomes<'_>) -> u32 {
 
 /// A step of the current task whose outcome is one of the numbers from 0, of which there are `of`:
 /// each of them in some execution. That is how a program that is not deterministic says so: a device
-/// that fails or does not, a value that comes from outside. The step depends on no other. A search
-/// by [`Strategy::States`](crate::Strategy::States) has no choices.
+/// that fails or does not, a value that comes from outside. The step depends on no other task's. Who
+/// asks in every round of a loop may be told the same for ever: that is a livelock. A search by
+/// [`Strategy::States`](crate::Strategy::States) has no choices.
 ///
 /// ```
 /// use dpor::{Explorer, Strategy};
@@ -242,7 +243,11 @@ pub(crate) fn pick(outcomes: Outcomes<'_>) -> u32 {
 #[track_caller]
 pub fn choose(of: u32) -> u32 {
     assert!(of > 0, "there is nothing to choose from");
-    if over() || !announce_alone(Op { object: object(), access: Access::Write }, None) {
+    if over() {
+        return 0;
+    }
+    let object = with_engine(|engine| engine.core.choices());
+    if !announce_alone(Op { object, access: Access::Write }, None) {
         return 0;
     }
     let numbers: Vec<u32> = (0..of).collect();

@@ -92,6 +92,32 @@ fn the_fewest_preemptions() {
     );
 }
 
+/// Who asks in every round may be told the same for ever; if he is told so each time but the last, he
+/// goes on.
+#[test]
+fn a_loop_that_chooses() {
+    let program = || {
+        let (tells, told) = (Word::new(0), Rc::new(RefCell::new(false)));
+        let (asks, theirs) = (Rc::clone(&told), tells.clone());
+        let asking = dpor::spawn("asks", move || {
+            loop {
+                dpor::round(0, || u64::from(*asks.borrow()));
+                if dpor::choose(2) == 1 || dpor::aborting() {
+                    break;
+                }
+            }
+            theirs.write(1);
+        });
+        asking.join();
+        *told.borrow_mut() = tells.read() == 1;
+    };
+    let report = Explorer::new(Strategy::Dpor).run(program);
+    let livelocks =
+        |failure: &dpor::Failure| matches!(failure.kind, dpor::FailureKind::Livelock { .. });
+    assert!(report.exhausted && report.failures.iter().all(livelocks), "{report}");
+    assert!(report.failing > 0 && report.complete > report.failing, "{report}");
+}
+
 /// A search by states has none, and says so.
 #[test]
 fn not_by_states() {

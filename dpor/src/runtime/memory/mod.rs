@@ -347,16 +347,16 @@ impl Word {
         assert!(!matches!(order, Ordering::Release | Ordering::AcqRel), "a load does not release");
         let object = self.0.object;
         let value = match model() {
-            Memory::Sc => {
-                announce_alone(Op { object, access: Access::Read }, None);
-                self.0.get()
+            Memory::Weak if !is_over() => {
+                self.weak(Access::Read, &|_| rc11::Access::new(Kind::Read, order), &|_| None)
             }
             Memory::Tso | Memory::Pso => {
                 announce_alone(Op { object, access: Access::Read }, None);
                 self.forwarded().unwrap_or(self.0.get())
             }
-            Memory::Weak => {
-                self.weak(Access::Read, &|_| rc11::Access::new(Kind::Read, order), &|_| None)
+            Memory::Sc | Memory::Weak => {
+                announce_alone(Op { object, access: Access::Read }, None);
+                self.0.get()
             }
         };
         observed(value);
