@@ -318,6 +318,7 @@ fn what_the_memory_models_make_of_the_catalogue() {
             "S2.12/torn-readahead",
             "S2.12/torn-fork",
             "S2.13",
+            "S2/swapoff-torn",
             "S2/writeback-swapoff",
             "S3.10/boundary",
         ];

@@ -116,9 +116,9 @@
 //! lot, since its axiom is decided by looking at all pairs of steps.
 //!
 //! In time, three tasks that each store, load, exchange and load (`cargo bench -p dpor -- words`):
-//! 287 executions take 0.58 ms if the program announces its steps itself, and 0.65 ms with words
+//! 287 executions take 0.58 ms if the program announces its steps itself, and 0.62 ms with words
 //! under `Sc`; under `Tso` 480 take 1.6 ms, under `Pso` 888 take 2.9 ms, under `Weak` 2,299 take
-//! 9.5 ms.
+//! 10 ms.
 //!
 //! # Limits
 //!
