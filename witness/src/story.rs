@@ -382,12 +382,17 @@ pub(crate) fn switches(before: &Step, after: &Step) -> bool {
 pub(crate) fn found(witness: &Witness) -> String {
     let (found, all, forced) =
         (&witness.found, u64::from(witness.switches), u64::from(witness.preemptions));
-    let buffered = matches!(found.memory_model.as_str(), "TSO" | "PSO");
-    let switches = match forced {
-        _ if buffered && forced > 0 => {
-            format!("{}; preemptions and overtaken stores: {forced}", plural(all, "switch"))
+    // What counts as a preemption beside them.
+    let beside = match found.memory_model.as_str() {
+        "TSO" | "PSO" => Some("overtaken stores"),
+        "RC11" => Some("old values"),
+        _ => None,
+    };
+    let switches = match (forced, beside) {
+        (1.., Some(beside)) => {
+            format!("{}; preemptions and {beside}: {forced}", plural(all, "switch"))
         }
-        0 => format!("{}, none preemptive", plural(all, "switch")),
+        (0, _) => format!("{}, none preemptive", plural(all, "switch")),
         _ if forced == all => plural(forced, "preemptive switch"),
         _ => format!("{} of {all}", plural(forced, "preemptive switch")),
     };
@@ -422,6 +427,24 @@ mod tests {
             ending: Ending::Violation,
             ..Witness::new("", "", "", Found::new("", "", 1))
         }
+    }
+
+    /// An old value counts as a preemption, so that there may be more of these than switches.
+    #[test]
+    fn what_counts_as_a_preemption_is_said() {
+        let said = |model: &str| {
+            let found = Found::new("dpor", model, 7);
+            super::found(&Witness { switches: 2, preemptions: 3, found, ..witness(Vec::new()) })
+        };
+        let found_by = |what: &str| format!("found by dpor, {what}");
+        assert_eq!(
+            said("RC11"),
+            found_by("RC11, execution 7 · 2 switches; preemptions and old values: 3")
+        );
+        assert_eq!(
+            said("PSO"),
+            found_by("PSO, execution 7 · 2 switches; preemptions and overtaken stores: 3")
+        );
     }
 
     #[test]
