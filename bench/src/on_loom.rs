@@ -11,12 +11,12 @@ use crate::cell::{Limit, Run, quietly};
 use crate::program::{Data, Primitives, Size, Variant, execute};
 use crate::relaxed::{Relaxed, Swaps};
 
-/// loom's mutexes, and its atomics as read-modify-writes: these are sequentially consistent, and
+/// loom's mutexes, and its atomics: as read-modify-writes, which are sequentially consistent, since
 /// loom does not branch over stale values for them (27 executions instead of 54 on the smallest
-/// racy program).
-struct Loom;
+/// racy program); or with `RELAXED` accesses, where it does.
+struct Loom<const RELAXED: bool>;
 
-impl Primitives for Loom {
+impl<const RELAXED: bool> Primitives for Loom<RELAXED> {
     type Lock<T: Data> = Mutex<T>;
     type Word = AtomicI64;
 
@@ -33,10 +33,16 @@ impl Primitives for Loom {
     }
 
     fn read(word: &AtomicI64) -> i64 {
+        if RELAXED {
+            return word.load(Ordering::Relaxed);
+        }
         word.fetch_add(0, Ordering::SeqCst)
     }
 
     fn write(word: &AtomicI64, value: i64) {
+        if RELAXED {
+            return word.store(value, Ordering::Relaxed);
+        }
         word.swap(value, Ordering::SeqCst);
     }
 
@@ -45,39 +51,7 @@ impl Primitives for Loom {
     }
 }
 
-/// loom's mutexes, and its atomics with relaxed accesses: it branches over stale values.
-struct RelaxedLoom;
-
-impl Primitives for RelaxedLoom {
-    type Lock<T: Data> = Mutex<T>;
-    type Word = AtomicI64;
-
-    fn lock<T: Data>(value: T) -> Mutex<T> {
-        Loom::lock(value)
-    }
-
-    fn locked<T: Data, R>(lock: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
-        Loom::locked(lock, f)
-    }
-
-    fn word(value: i64) -> AtomicI64 {
-        Loom::word(value)
-    }
-
-    fn read(word: &AtomicI64) -> i64 {
-        word.load(Ordering::Relaxed)
-    }
-
-    fn write(word: &AtomicI64, value: i64) {
-        word.store(value, Ordering::Relaxed);
-    }
-
-    fn spawn(f: impl FnOnce() + Send + 'static) {
-        Loom::spawn(f);
-    }
-}
-
-impl Swaps for RelaxedLoom {
+impl Swaps for Loom<true> {
     fn swap(word: &AtomicI64, value: i64) -> i64 {
         word.swap(value, Ordering::Relaxed)
     }
@@ -89,12 +63,12 @@ const MAX_BRANCHES: usize = 20_000;
 /// Explore, with at most `bound` preemptions in an execution, until the end, the first failure, or
 /// the limit.
 pub(crate) fn run(bound: Option<usize>, variant: Variant, size: Size, limit: &Limit) -> Run {
-    explore(bound, size.t, limit, move |found| execute::<Loom>(variant, size, found))
+    explore(bound, size.t, limit, move |found| execute::<Loom<false>>(variant, size, found))
 }
 
 /// Explore the program with relaxed accesses, likewise, without a bound.
 pub(crate) fn run_relaxed(program: Relaxed, limit: &Limit) -> Run {
-    explore(None, program.spawned(), limit, move |found| program.execute::<RelaxedLoom>(found))
+    explore(None, program.spawned(), limit, move |found| program.execute::<Loom<true>>(found))
 }
 
 fn explore(
