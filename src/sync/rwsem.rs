@@ -11,6 +11,7 @@ use crate::engine::{Access, Monitor, Order, Step};
 use crate::exec;
 use crate::exec::lockdep::{self, LockKind, Mode};
 use crate::exec::name::Name;
+use crate::exec::panics::misuse;
 use crate::exec::told;
 use crate::exec::trace::{self, event};
 use crate::spec::Clause;
@@ -245,11 +246,13 @@ impl RwSem {
         exec::clause(Clause::GUARD_1, held, || format!("{} must be held here", self.name));
     }
 
-    /// Does anybody hold it? A step of the protocol (`rwsem_is_locked`), of one that is
-    /// [looked at](Self::looked_at).
+    /// Does anybody hold it? A step of the protocol (`rwsem_is_locked`). To ask one that was not made
+    /// to be [looked at](Self::looked_at) is a mistake, since it would always show the newest.
     #[track_caller]
     pub fn is_locked(&self) -> bool {
-        debug_assert!(self.looked_at, "{} is not made to be looked at", self.name);
+        if !self.looked_at {
+            misuse(format!("{} is asked whether it is held, and is not looked_at", self.name));
+        }
         let seen = self.state.glance(self.step(Access::Read), Ordering::Relaxed, State::seen);
         told::observed(seen);
         let locked = seen != 0;

@@ -1,6 +1,8 @@
 //! The fair reader/writer semaphore.
 
-use lockwalk::sync::{PageLock, RwSem, Word};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lockwalk::sync::{Name, PageLock, RwSem, Word};
 use lockwalk::{Clause, Litmus, Method};
 
 use super::{NATIVE, SEARCHES, ends, name, search};
@@ -156,4 +158,17 @@ fn a_queued_writer_holds_off_later_readers() {
     assert!(
         with_writer.explore(&NATIVE).violated().iter().all(|&clause| clause == Clause::DEADLOCK)
     );
+}
+
+/// Who asks a semaphore that was not made for it would always be told the newest.
+#[test]
+fn only_one_that_is_looked_at_is_asked() {
+    let asked = |build: fn(Name) -> RwSem| {
+        let litmus = Litmus::new(move || build(name("sem"))).cpu(RwSem::is_locked);
+        catch_unwind(AssertUnwindSafe(|| search(&litmus, &Method::Exhaustive).endings().len()))
+    };
+    assert_eq!(asked(RwSem::looked_at).ok(), Some(1));
+    let refused = asked(RwSem::new).expect_err("it is a mistake");
+    let said = refused.downcast_ref::<String>().expect("it says what");
+    assert!(said.contains("sem is asked whether it is held, and is not looked_at"), "{said}");
 }
