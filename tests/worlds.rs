@@ -551,8 +551,8 @@ fn two_vmas_grow_towards_each_other() {
     answers(&race, &[(Era::V2_6_22, &[]), (Era::V5_19, &[])]);
 }
 
-/// The host discards what `get_user_pages` has had mapped, and reclaim is at it as well: who looks
-/// again after that is not where he was when he faulted, and goes round no more than once for each.
+/// The host discards what `get_user_pages` has had mapped, and reclaim is at it as well: that it
+/// looks again after a discard, and faults then, is progress.
 #[test]
 fn a_look_after_a_discard_is_no_round_in_vain() {
     for id in ["S2.8", "S2.14"] {

@@ -19,7 +19,8 @@
 //! [`announced`].
 //!
 //! A third weakens every ordering of `src/mm` under each memory model: see [`orderings`]
-//! (`every_ordering`, and `orderings.txt`); `LOCKWALK_MEMORY=weak` does so under that one alone.
+//! (`every_ordering`, and `orderings.txt`); `LOCKWALK_MEMORY=weak` does so under that one alone, and
+//! `LOCKWALK_MOST=8192` on cases of up to so many executions.
 //!
 //! `LOCKWALK_MUTANTS=rmap.rs,vma.rs` sweeps only those whose id contains one of these,
 //! `LOCKWALK_MUTANTS=new` those of which nothing is written down,

@@ -24,7 +24,8 @@ use super::sites::{Edit, Kind, Mutant, apply, number, on_one_line};
 use super::sweep::{Copy, End, files, run};
 use super::{Kill, each};
 
-/// Cases with more executions under a model, or that take more than a moment, are not tried.
+/// Cases with more executions under a model, or that take more than a moment, are not tried, unless
+/// `LOCKWALK_MOST` says otherwise.
 const MOST: u64 = 512;
 
 /// Atomics and what else is ordered without naming it; each with the number of its arguments.
@@ -164,7 +165,7 @@ pub fn baseline(copy: &Copy, memory: &str, cases: Option<Vec<String>>) -> Vec<Ca
         let listed = run(&mut copy.verdicts(&["--cases"]), "");
         listed.stdout.lines().map(str::to_owned).collect()
     });
-    let most = MOST.to_string();
+    let most = std::env::var("LOCKWALK_MOST").unwrap_or_else(|_| MOST.to_string());
     each(&cases, |case| {
         let mut command = copy.verdicts(&["--memory", memory, &most]);
         let run = run(command.env("LOCKWALK_LISTEN", "1"), case);
