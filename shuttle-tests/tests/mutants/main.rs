@@ -118,6 +118,10 @@ impl Kill {
     }
 }
 
+/// Of so many mutants nothing is written down: what kills them is not known, nor why they survive.
+/// To be lowered by whoever sweeps them (`LOCKWALK_MUTANTS=new`), and never raised.
+const UNSAID: usize = 280;
+
 /// The sweep is run by hand; that what is written down for it still fits the code is looked at
 /// every time.
 #[test]
@@ -127,6 +131,15 @@ fn what_is_written_down_fits_the_code() {
     let gone: Vec<_> =
         survivors.iter().chain(kills.keys()).filter(|id| !ids.contains(*id)).collect();
     assert!(gone.is_empty(), "survivors.txt or kills.txt lists what is not there:\n{gone:#?}");
+    let unsaid: Vec<_> =
+        ids.iter().filter(|id| !survivors.contains(*id) && !kills.contains_key(*id)).collect();
+    assert!(
+        unsaid.len() <= UNSAID,
+        "{} of {} mutants are neither in survivors.txt nor in kills.txt, and {UNSAID} were:\n\
+         {unsaid:#?}",
+        unsaid.len(),
+        ids.len()
+    );
     let both: Vec<_> = survivors.iter().filter(|id| kills.contains_key(*id)).collect();
     assert!(both.is_empty(), "survivors.txt lists what kills.txt says to be killed:\n{both:#?}");
     let cases: BTreeSet<_> = common::cases()
