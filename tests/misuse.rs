@@ -118,6 +118,9 @@ fn what_can_never_do_anything_is_an_error() {
     senseless("3..3 is an empty range", |w| w.process(0).munmap(3..3));
     senseless("nothing ends at 0", |w| w.process(0).move_boundary(0, 2));
     senseless("from 2 to 2 is no move", |w| w.process(0).move_end(2, 2));
+    senseless("expand(1..4, 4) does not grow", |w| _ = w.process(0).expand(1..4, 4));
+    let overlap = "mremap(1..3, 2): the two overlap (-EINVAL)";
+    senseless(overlap, |w| _ = w.process(0).mremap(1..3, 2));
     senseless("expand_downwards(1, 2) goes upwards", |w| w.process(0).expand_downwards(1, 2));
     let upwards = "setup_arg_pages(2..3, 3) does not go down";
     senseless(upwards, |w| _ = w.process(0).setup_arg_pages(2..3, 3));
@@ -338,6 +341,49 @@ fn what_shared_memory_is_not_asked_for_is_an_error() {
             "{said}"
         );
         assert!(said.contains("tests/misuse.rs:"), "{said} names no line of the race");
+    }
+}
+
+/// The file has the addresses that it was first mapped at, and its pages are not migrated.
+#[test]
+fn what_the_file_of_a_world_cannot_be_is_an_error() {
+    let build = |w: &Setup<'_>| {
+        w.new_process().mmap_shared(1..3);
+        w.process(0).touch(1);
+    };
+    let says = |race: &Race, says: &str| {
+        let panicked = panic::catch_unwind(AssertUnwindSafe(|| race.check(&Era::V2_6_22)));
+        let payload = panicked.expect_err(says);
+        let said = payload.downcast_ref::<String>().expect("a text");
+        assert!(said.contains(says), "{said}");
+    };
+    let larger = Race::new("mine", "a file of another size").cpu("load", |w| {
+        let _ = w.process(0).load(1);
+    });
+    let larger = larger.world(move |w| {
+        build(w);
+        w.new_process().mmap_shared(1..4);
+    });
+    says(&larger, "the file has the addresses 1..3, and no others");
+    let moved = Race::new("mine", "a file's page is moved")
+        .world(build)
+        .cpu("migrate", |w| w.migrate(w.process(0).page_at(1)));
+    says(&moved, "pages are not migrated where memory is shared");
+}
+
+/// What no kernel combined is not applicable, which is no verdict.
+#[test]
+fn what_a_protocol_does_not_have_is_not_applicable() {
+    let shared = Race::new("mine", "shared memory").world(|w| w.new_process().mmap_shared(1..2));
+    let shared = shared.cpu("load", |w| _ = w.process(0).load(1));
+    let moves = race().cpu("move_pages", |w| w.process(0).move_pages(2));
+    for (race, protocol, why) in [
+        (&shared, Era::V5_19, "shared memory is here as 2.6.8 to 2.6.29 have it"),
+        (&moves, Era::RMAP_10, "move_pages needs anon_vmas, and this protocol has rmap=anonmm"),
+    ] {
+        let outcome = race.check(&protocol);
+        let said = outcome.coverage.inapplicable().unwrap_or_default();
+        assert!(said.contains(why), "{protocol}: {:?}", outcome.coverage);
     }
 }
 

@@ -689,3 +689,580 @@ fn a_child_inherits_the_dirty_bit() {
         assert!(outcome.as_documented(), "{protocol}: {:?}", outcome.violations);
     }
 }
+
+fn protocol(text: &str) -> Protocol {
+    text.parse().expect("there is such a protocol")
+}
+
+/// The stack of an exec is made where nothing is mapped yet. It moves as a whole, once, to where
+/// there is room.
+#[test]
+fn the_stack_of_an_exec_moves_as_a_whole_and_once() {
+    let eras = [Era::V2_6_29, Era::V2_6_34, Era::V2_6_36, Era::V5_19].map(|era| (era, &[][..]));
+    let stack = alone(
+        "exec is asked to move a part of its stack, then to where something is, then twice",
+        |w| {
+            let p = w.new_process();
+            p.bprm_mm_init(5..7);
+            p.touch(5);
+            p.touch(6);
+            p.mmap(1..2);
+        },
+        |w| {
+            let p = w.process(0);
+            assert_eq!(p.setup_arg_pages(6..7, 5), Err(Errno::Efault), "it begins at 5");
+            assert_eq!(p.setup_arg_pages(5..6, 4), Err(Errno::Efault), "it ends at 7");
+            assert_eq!(p.setup_arg_pages(5..7, 1), Err(Errno::Efault), "something is in the way");
+            assert_eq!((p.load(5), p.load(6)), (Ok(105), Ok(106)), "it is where it was");
+            p.setup_arg_pages(5..7, 3).expect("there is room");
+            assert_eq!((p.load(3), p.load(4), p.load(5)), (Ok(105), Ok(106), Err(Errno::Efault)));
+            assert_eq!(p.setup_arg_pages(3..5, 2), Err(Errno::Efault), "it has moved already");
+        },
+    );
+    answers(&stack, &eras);
+    let late = alone(
+        "exec begins in a process that has something mapped",
+        |w| w.new_process().mmap(1..2),
+        |w| {
+            w.process(0).bprm_mm_init(5..7);
+            assert_eq!(w.process(0).load(5), Err(Errno::Efault), "there is no stack");
+        },
+    );
+    answers(&late, &eras);
+    let poor = alone(
+        "exec begins, and there is no memory",
+        |w| {
+            w.new_process();
+            w.limit_memory();
+        },
+        |w| {
+            w.exhaust_memory();
+            w.process(0).bprm_mm_init(5..7);
+            w.release_memory();
+            assert_eq!(w.process(0).load(5), Err(Errno::Efault), "there is no stack");
+        },
+    );
+    answers(&poor, &eras);
+    let second = alone(
+        "there is no memory for the second VMA that exec has while its stack moves",
+        |w| {
+            let p = w.new_process();
+            p.bprm_mm_init(5..6);
+            p.touch(5);
+            w.limit_memory();
+        },
+        |w| {
+            let p = w.process(0);
+            w.exhaust_memory();
+            assert_eq!(p.setup_arg_pages(5..6, 2), Err(Errno::Enomem), "there is no memory");
+            w.release_memory();
+            assert_eq!((p.load(5), p.load(2)), (Ok(105), Err(Errno::Efault)), "nothing has begun");
+        },
+    );
+    answers(&second, &[(protocol("2.6.34+temporary_stack=two-vmas"), &[])]);
+}
+
+/// Of two threads that would map something in an empty address space, one comes first.
+#[test]
+fn an_exec_and_a_mapping() {
+    let race = Race::new("W28", "exec makes its stack where another thread maps something")
+        .world(|w| _ = w.new_process())
+        .cpu("exec", |w| w.process(0).bprm_mm_init(5..7))
+        .cpu("mmap", |w| w.process(0).mmap(6..8))
+        .finally(|w| assert_eq!(w.process(0).load(6), Ok(0), "one of them is there"));
+    answers(&race, &[(Era::V2_6_36, &[]), (Era::V5_19, &[])]);
+}
+
+/// Whoever finds no memory left says so, and leaves everything as it was.
+#[test]
+fn without_memory_nothing_begins() {
+    let nothing = alone(
+        "a process maps, lets a stack grow, faults and forks, and there is no memory",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.mmap(10..12);
+            p.swap_out(1);
+            w.limit_memory();
+        },
+        |w| {
+            let p = w.process(0);
+            w.exhaust_memory();
+            p.mmap(4..6);
+            p.expand_downwards(10, 8);
+            assert_eq!(p.load(1), Err(Errno::Enomem), "there is no page for it");
+            assert!(p.try_fork().is_err(), "there is no VMA for the child");
+            w.release_memory();
+            assert_eq!(p.load(4), Err(Errno::Efault), "nothing is mapped there");
+            assert_eq!(p.load(8), Err(Errno::Efault), "it has not grown");
+            assert_eq!(p.load(1), Ok(101), "it is there still");
+        },
+    );
+    answers(
+        &nothing,
+        &[(Era::V2_6_11, &[]), (Era::V2_6_29, &[]), (Era::V2_6_36, &[]), (Era::V5_19, &[])],
+    );
+}
+
+/// A fork that cannot copy what a device holds fails as a whole, whatever it could have copied
+/// behind that.
+#[test]
+fn a_fork_that_cannot_copy_a_page_makes_no_child() {
+    let race = Race::new("W29", "memory runs out while fork copies a page that a device holds")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.touch(2);
+            let _held = p.pin_for_writing(1).expect("it is mapped");
+            w.limit_memory();
+        })
+        .cpu("others", |w| w.exhaust_memory())
+        .cpu("fork", |w| {
+            let child = w.process(0).try_fork();
+            w.release_memory();
+            if let Ok(child) = child {
+                assert_eq!((child.load(1), child.load(2)), (Ok(101), Ok(102)), "it has both");
+            }
+            w.pin(0).put();
+        })
+        .sometimes("there is no child", |e| e.saw(Mark::FORK_FAILS));
+    answers(&race, &[(Era::V5_9, &[]), (Era::V5_19, &[])]);
+}
+
+/// Where something is moved beside a VMA that permits less, the two stay apart.
+#[test]
+fn mremap_joins_no_vmas_that_differ_in_permission() {
+    let apart = alone(
+        "the second half of a VMA follows the first one, which is read-only by now",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..3);
+            p.touch(1);
+            p.touch(2);
+        },
+        |w| {
+            let p = w.process(0);
+            p.mremap(1..2, 5).expect("it is mapped");
+            p.mprotect(5..6, false);
+            p.mremap(2..3, 6).expect("it is mapped");
+            assert_eq!(p.store(5, 7), Err(Errno::Efault), "it is read-only");
+            assert_eq!(p.store(6, 8), Ok(()), "it is not");
+            assert_eq!((p.load(5), p.load(6)), (Ok(101), Ok(8)));
+        },
+    );
+    answers(
+        &apart,
+        &[(Era::RMAP_10, &[]), (Era::V2_6_11, &[]), (Era::V2_6_34, &[]), (Era::V5_19, &[])],
+    );
+}
+
+/// What is mapped, and what is on swap, can be seen when all is over.
+#[test]
+fn what_can_be_seen_at_the_end() {
+    let race = Race::new("W30", "one page of three is mapped, and one is on swap")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..4);
+            p.touch(1);
+            p.touch(2);
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(2)))
+        .finally(|w| {
+            let p = w.process(0);
+            assert_eq!([1, 2, 3].map(|addr| p.is_mapped(addr)), [true, false, false]);
+            assert_eq!([1, 2, 3].map(|addr| p.is_on_swap(addr)), [false, true, false]);
+        });
+    answers(&race, &[(Era::V2_6_11, &[]), (Era::V5_19, &[])]);
+}
+
+/// A slot that another process's entry holds keeps its page, which nobody has written yet.
+#[test]
+fn an_unmap_leaves_the_page_that_another_entry_needs() {
+    let kept = alone(
+        "a child unmaps what it and its parent have on swap, and the page is not written yet",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.fork();
+            let _ = p.vmsplice(1).expect("it is mapped");
+            w.shrink_page(p.page_at(1));
+        },
+        |w| {
+            let page = w.process(0).page_at(1);
+            w.process(1).munmap(1..2);
+            assert_eq!(w.process(0).load(1), Ok(101), "what was there");
+            assert_eq!(w.read_pipe(page), 101, "what was there");
+        },
+    )
+    .never("the page leaves the swap cache", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES));
+    answers(&kept, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[]), (Era::V5_9, &[])]);
+}
+
+/// A fault that reads a page holds it locked until it is read: swapoff, which finds it, waits.
+#[test]
+fn swapoff_maps_no_page_that_is_not_read_yet() {
+    let race = Race::new("W31", "swapoff finds a page that another CPU is reading")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+        })
+        .cpu("swapin_readahead (a fault elsewhere)", |w| w.process(0).read_around(1))
+        .cpu("swapoff", |w| w.swapoff())
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(101), "what was there"))
+        .holds(Era::V5_19);
+    let outcome = race.check(&Era::V5_19);
+
+    assert!(outcome.as_documented(), "{:?}", outcome.objections());
+}
+
+/// Until swapoff took `mmap_sem`, the page-table lock kept the VMAs as they were while it went along
+/// them.
+#[test]
+fn a_split_and_a_swapoff() {
+    let race = Race::new("W32", "a VMA is split while swapoff goes along the VMAs")
+        .world(half_swapped)
+        .cpu("split", |w| w.process(0).split_vma(2))
+        .cpu("swapoff", |w| w.swapoff());
+    answers(&race, &[(Era::RMAP_10, &[]), (Era::V2_6_22, &[])]);
+}
+
+/// The page-table lock keeps the entry, and with it the page, until that is off the LRU list.
+#[test]
+fn what_is_moved_is_not_given_up_meanwhile() {
+    let race = Race::new("W33", "a process gives up a page that another thread of it moves")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        })
+        .cpu("move_pages", |w| w.process(0).move_pages(1))
+        .cpu("MADV_DONTNEED", |w| w.process(0).dontneed(1));
+    answers(&race, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[]), (Era::V5_19, &[])]);
+}
+
+/// Where pages are found by anonmm no VMA has an anon_vma, and what keeps others apart does not keep
+/// these.
+#[test]
+fn a_boundary_moves_where_there_are_no_anon_vmas() {
+    let race = Race::new("W34", "a boundary between two VMAs that both have pages")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.mmap(2..4);
+            p.touch(1);
+            p.touch(3);
+        })
+        .cpu("mprotect", |w| w.process(0).move_boundary(2, 3))
+        .finally(|w| assert_eq!((w.process(0).load(1), w.process(0).load(3)), (Ok(101), Ok(103))))
+        .holds(Era::RMAP_10);
+    let outcome = race.check(&Era::RMAP_10);
+    assert!(outcome.as_documented(), "{:?}", outcome.objections());
+}
+
+/// A page that a device reads becomes writable for the first time: it stays stable, for the device
+/// relies on it, and so does one that is dirty, for what it holds is nowhere else.
+#[test]
+fn the_first_entry_that_permits_stores_asks_whether_the_page_may_go() {
+    let read = alone(
+        "a process stores into a page that a device reads",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        },
+        |w| {
+            w.process(0).store(1, 7).expect("it is mapped");
+            assert_eq!(w.pin(0).read(), 7, "what was stored");
+            w.pin(0).put();
+        },
+    );
+    let dirty = Race::new("W35", "a device is given a page of the swap cache that is dirty")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            let stores = p.pin_for_writing(1).expect("it is mapped");
+            w.shrink_page(p.page_at(1));
+            p.load(1).expect("it is mapped");
+            stores.put();
+        })
+        .cpu("get_user_pages", |w| {
+            w.process(0).pin_for_writing(1).expect("it is mapped").put();
+        })
+        .cpu("host", |w| w.host_comes_by(w.process(0).page_at(1)))
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(101), "what was there"));
+    for race in [&read, &dirty] {
+        answers(
+            race,
+            &[
+                (protocol("document-2+writable=page-writable"), &[]),
+                (protocol("document-2+writable=stable"), &[]),
+            ],
+        );
+    }
+}
+
+/// Who makes a page volatile has read by then whether an entry permits stores: whoever sets the
+/// first such entry waits for him.
+#[test]
+fn who_makes_a_page_volatile_is_waited_for_by_who_makes_it_writable() {
+    let race = Race::new("W36", "a device lets go of a page that becomes writable")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("the device is done", |w| w.pin(0).put())
+        .cpu("store, then the host", |w| {
+            let page = w.process(0).page_at(1);
+            w.process(0).store(1, 8).expect("it is mapped");
+            w.host_comes_by(page);
+        })
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "what was stored"));
+    answers(&race, &[(protocol("document-2+writable=page-writable"), &[])]);
+}
+
+/// Who clears `PG_writable` gives up where another CPU changes the page's state, and does not end
+/// that CPU's time alone with it.
+#[test]
+fn who_makes_a_page_volatile_is_not_overtaken_by_a_reset() {
+    let race = Race::new("W37", "a device lets go of a page that is unmapped and stored to again")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.store(1, 7).expect("it is mapped");
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("the device is done", |w| w.pin(0).put())
+        .cpu("kswapd, store, then the host", |w| {
+            let page = w.process(0).page_at(1);
+            w.shrink_page(page);
+            w.process(0).store(1, 8).expect("it is mapped");
+            w.host_comes_by(page);
+        })
+        .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "what was stored"));
+    answers(&race, &[(protocol("document-2+writable=page-writable"), &[])]);
+}
+
+/// Where the state-change bit is not used, nobody is kept waiting for it.
+#[test]
+fn a_page_becomes_writable_again_and_again() {
+    let again = alone(
+        "a page is stored to, goes to swap and comes back, twice",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+        },
+        |w| {
+            let p = w.process(0);
+            for value in [7, 8] {
+                p.store(1, value).expect("it is mapped");
+                w.shrink_page(p.page_now(1).expect("it is there"));
+                assert_eq!(p.load(1), Ok(value), "what was stored");
+            }
+        },
+    );
+    for state_change in ["", "+state_change=nothing"] {
+        let protocol = protocol(&format!("document-2+writable=page-writable{state_change}"));
+        answers(&again, &[(protocol, &[])]);
+    }
+}
+
+/// A page that is in no cache is not made volatile, whoever refers to it.
+#[test]
+fn a_page_that_is_in_no_cache_stays_stable() {
+    let stays = alone(
+        "a process stores into a page that is in no cache, and that a device reads",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.fork().exit();
+            let _reads = p.pin_for_reading(1).expect("it is mapped");
+        },
+        |w| {
+            w.process(0).store(1, 7).expect("it is mapped");
+            assert_eq!(w.pin(0).read(), 7, "what was stored");
+            w.pin(0).put();
+        },
+    );
+    answers(
+        &stays,
+        &[
+            (Era::DOCUMENT_2, &[]),
+            (protocol("document-2+check_bits=cache-first"), &[]),
+            (Era::DOCUMENT_2_2009, &[]),
+        ],
+    );
+}
+
+/// What was stored through an entry of shared memory, that entry alone says; and another process has
+/// its own, which may permit stores still.
+#[test]
+fn an_unmap_of_shared_memory_says_what_was_stored() {
+    let dirty = alone(
+        "a process stores into a page of a file in memory that it has loaded from, and unmaps it",
+        |w| {
+            for _ in 0..2 {
+                w.new_process().mmap_shared(1..2);
+            }
+            w.process(0).load(1).expect("it is mapped");
+        },
+        |w| {
+            let page = w.process(0).page_at(1);
+            w.process(0).store(1, 8).expect("it is mapped");
+            w.process(0).munmap(1..2);
+            w.shrink_page(page);
+            assert_eq!(w.process(1).load(1), Ok(8), "what was stored");
+        },
+    );
+    answers(&dirty, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[])]);
+    let other = alone(
+        "one of two processes unmaps a page of a file in memory, and the other stores into it",
+        |w| {
+            for _ in 0..2 {
+                w.new_process().mmap_shared(1..2);
+            }
+            w.process(0).load(1).expect("it is mapped");
+            w.process(1).load(1).expect("it is mapped");
+        },
+        |w| {
+            let page = w.process(0).page_at(1);
+            w.process(0).munmap(1..2);
+            w.process(1).store(1, 8).expect("it is mapped");
+            w.host_comes_by(page);
+            assert_eq!(w.process(1).load(1), Ok(8), "what was stored");
+        },
+    );
+    answers(&other, &[(protocol("document-2+writable=page-writable"), &[])]);
+}
+
+/// swapoff asks the file for the page that is in the slot, and not for another.
+#[test]
+fn swapoff_brings_every_page_of_a_file_back_to_its_place() {
+    let pages = alone(
+        "two pages of a file in memory are on swap, and so is one that is private",
+        |w| {
+            let p = w.new_process();
+            p.mmap_shared(1..3);
+            p.mmap(4..5);
+            for addr in [2, 1, 4] {
+                p.touch(addr);
+                p.swap_out(addr);
+            }
+        },
+        |w| {
+            w.swapoff();
+            let p = w.process(0);
+            assert_eq!([1, 2, 4].map(|addr| p.load(addr)), [101, 102, 104].map(Ok));
+        },
+    );
+    answers(&pages, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[])]);
+}
+
+/// Reclaim finds what a child has of a file, too; and what a file has that is not in memory it
+/// leaves alone.
+#[test]
+fn reclaim_and_files() {
+    let fork = Race::new("W38", "a process forks while reclaim takes a page of a file in memory")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap_shared(1..2);
+            p.touch(1);
+        })
+        .cpu("fork, then a load (the child's)", |w| {
+            assert_eq!(w.process(0).fork().load(1), Ok(101), "what was stored");
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)));
+    answers(&fork, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[])]);
+    let file = alone(
+        "reclaim comes by a page of a file that nobody maps",
+        |w| _ = w.new_file_page(),
+        |w| w.shrink_page(w.file_page()),
+    );
+    answers(&file, &[(Era::V2_6_22, &[]), (Era::V5_19, &[])]);
+}
+
+/// Two processes store into shared memory, and a third one loads: it finds what one of them has
+/// stored, and from then on what was stored last.
+#[test]
+fn stores_to_shared_memory_that_meet() {
+    let race = Race::new("W39", "two processes store into a page of a file in memory at once")
+        .world(|w| {
+            for _ in 0..2 {
+                let p = w.new_process();
+                p.mmap_shared(1..2);
+                p.touch(1);
+            }
+        })
+        .cpu("store", |w| w.process(0).store(1, 7).expect("it is mapped"))
+        .cpu("store, then a load", |w| {
+            w.process(1).store(1, 8).expect("it is mapped");
+            let found = w.process(1).load(1);
+            assert!([Ok(7), Ok(8)].contains(&found), "it finds {found:?}");
+        });
+    answers(&race, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[])]);
+}
+
+/// Where a process may store, whoever stores by force gets an entry that says so, as a thread of it
+/// would.
+#[test]
+fn what_is_stored_by_force_is_dirty() {
+    let forced = alone(
+        "a debugger stores into a page that came back from swap, and says nothing",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+        },
+        |w| {
+            let p = w.process(0);
+            let debugger = p.pin_for_writing_by_force(1).expect("it is mapped");
+            debugger.dma_write(7);
+            debugger.put_clean();
+            w.shrink_page(p.page_at(1));
+            assert_eq!(p.load(1), Ok(7), "what was stored");
+        },
+    );
+    answers(&forced, &[(Era::V2_6_22, &[]), (Era::V5_9, &[]), (Era::V5_19, &[]), (Era::V6_1, &[])]);
+}
+
+/// swapoff lets go of the page in every round, also where it leaves entries behind.
+#[test]
+fn a_round_of_swapoff_that_leaves_entries_keeps_no_page() {
+    let kept = alone(
+        "swapoff does not find an entry of a child, for it looks for the child's own anon_vma",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.fork();
+            p.swap_out(1);
+        },
+        |w| {
+            w.swapoff_begins();
+            w.unuse_next();
+            assert_eq!(w.process(1).load(1), Ok(101), "what was there");
+        },
+    )
+    .sometimes("entries are left", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES));
+    answers(&kept, &[(protocol("2.6.34+unuse_address=own+try_to_unuse=keep"), &[])]);
+}
