@@ -840,7 +840,6 @@ fn mremap_joins_no_vmas_that_differ_in_permission() {
             let p = w.new_process();
             p.mmap(1..3);
             p.touch(1);
-            p.touch(2);
         },
         |w| {
             let p = w.process(0);
@@ -877,30 +876,6 @@ fn what_can_be_seen_at_the_end() {
     answers(&race, &[(Era::V2_6_11, &[]), (Era::V5_19, &[])]);
 }
 
-/// A slot that another process's entry holds keeps its page, which nobody has written yet.
-#[test]
-fn an_unmap_leaves_the_page_that_another_entry_needs() {
-    let kept = alone(
-        "a child unmaps what it and its parent have on swap, and the page is not written yet",
-        |w| {
-            let p = w.new_process();
-            p.mmap(1..2);
-            p.touch(1);
-            p.fork();
-            let _ = p.vmsplice(1).expect("it is mapped");
-            w.shrink_page(p.page_at(1));
-        },
-        |w| {
-            let page = w.process(0).page_at(1);
-            w.process(1).munmap(1..2);
-            assert_eq!(w.process(0).load(1), Ok(101), "what was there");
-            assert_eq!(w.read_pipe(page), 101, "what was there");
-        },
-    )
-    .never("the page leaves the swap cache", |e| e.saw(Mark::FREE_SWAP_AND_CACHE_FREES));
-    answers(&kept, &[(Era::V2_6_22, &[]), (Era::V2_6_29, &[]), (Era::V5_9, &[])]);
-}
-
 /// A fault that reads a page holds it locked until it is read: swapoff, which finds it, waits.
 #[test]
 fn swapoff_maps_no_page_that_is_not_read_yet() {
@@ -912,8 +887,10 @@ fn swapoff_maps_no_page_that_is_not_read_yet() {
             p.swap_out(1);
         })
         .cpu("swapin_readahead (a fault elsewhere)", |w| w.process(0).read_around(1))
-        .cpu("swapoff", |w| w.swapoff())
-        .finally(|w| assert_eq!(w.process(0).load(1), Ok(101), "what was there"))
+        .cpu("swapoff, then a load", |w| {
+            w.swapoff();
+            assert_eq!(w.process(0).load(1), Ok(101), "what was there");
+        })
         .holds(Era::V5_19);
     let outcome = race.check(&Era::V5_19);
 
@@ -1033,30 +1010,6 @@ fn who_makes_a_page_volatile_is_waited_for_by_who_makes_it_writable() {
     answers(&race, &[(protocol("document-2+writable=page-writable"), &[])]);
 }
 
-/// Who clears `PG_writable` gives up where another CPU changes the page's state, and does not end
-/// that CPU's time alone with it.
-#[test]
-fn who_makes_a_page_volatile_is_not_overtaken_by_a_reset() {
-    let race = Race::new("W37", "a device lets go of a page that is unmapped and stored to again")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..2);
-            p.touch(1);
-            p.swap_out(1);
-            p.store(1, 7).expect("it is mapped");
-            let _reads = p.pin_for_reading(1).expect("it is mapped");
-        })
-        .cpu("the device is done", |w| w.pin(0).put())
-        .cpu("kswapd, store, then the host", |w| {
-            let page = w.process(0).page_at(1);
-            w.shrink_page(page);
-            w.process(0).store(1, 8).expect("it is mapped");
-            w.host_comes_by(page);
-        })
-        .finally(|w| assert_eq!(w.process(0).load(1), Ok(8), "what was stored"));
-    answers(&race, &[(protocol("document-2+writable=page-writable"), &[])]);
-}
-
 /// Where the state-change bit is not used, nobody is kept waiting for it.
 #[test]
 fn a_page_becomes_writable_again_and_again() {
@@ -1078,9 +1031,27 @@ fn a_page_becomes_writable_again_and_again() {
             }
         },
     );
+    let read_only = alone(
+        "a page that nobody has permitted stores to goes to swap",
+        |w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+        },
+        |w| w.shrink_page(w.process(0).page_at(1)),
+    );
+    let (again, read_only) = (
+        again.sometimes("PG_writable is cleared", |e| e.saw(Mark::WRITABLE_RESET)),
+        read_only.never("PG_writable is cleared", |e| e.saw(Mark::WRITABLE_RESET)),
+    );
     for state_change in ["", "+state_change=nothing"] {
         let protocol = protocol(&format!("document-2+writable=page-writable{state_change}"));
-        answers(&again, &[(protocol, &[])]);
+        answers(&again, &[(protocol.clone(), &[])]);
+        answers(&read_only, &[(protocol.clone(), &[])]);
+        let outcome = again.clone().holds(protocol.clone()).check(&protocol);
+        assert!(outcome.as_documented(), "{:?}", outcome.objections());
     }
 }
 
@@ -1093,7 +1064,8 @@ fn a_page_that_is_in_no_cache_stays_stable() {
             let p = w.new_process();
             p.mmap(1..2);
             p.touch(1);
-            p.fork().exit();
+            p.mprotect(1..2, false);
+            p.mprotect(1..2, true);
             let _reads = p.pin_for_reading(1).expect("it is mapped");
         },
         |w| {
@@ -1255,14 +1227,43 @@ fn a_round_of_swapoff_that_leaves_entries_keeps_no_page() {
             p.mmap(1..2);
             p.touch(1);
             p.fork();
-            p.swap_out(1);
+            let _ = p.vmsplice(1).expect("it is mapped");
+            w.shrink_page(p.page_at(1));
         },
         |w| {
+            let page = w.process(0).page_at(1);
             w.swapoff_begins();
             w.unuse_next();
             assert_eq!(w.process(1).load(1), Ok(101), "what was there");
+            assert_eq!(w.read_pipe(page), 101, "what was there");
         },
     )
     .sometimes("entries are left", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES));
-    answers(&kept, &[(protocol("2.6.34+unuse_address=own+try_to_unuse=keep"), &[])]);
+    let protocol = protocol("2.6.34+unuse_address=own+try_to_unuse=keep");
+    let outcome = kept.holds(protocol.clone()).check(&protocol);
+    assert!(outcome.as_documented(), "{:?}", outcome.objections());
+}
+
+/// As long as one process may store into shared memory, it counts as such, whoever else unmaps it.
+#[test]
+fn shared_memory_that_another_process_may_store_into() {
+    let race = Race::new("W40", "one process unmaps shared memory, and another one stores into it")
+        .world(|w| {
+            for _ in 0..2 {
+                w.new_process().mmap_shared(1..2);
+            }
+            w.process(0).load(1).expect("it is mapped");
+        })
+        .cpu("load (another thread's)", |w| _ = w.process(1).load_once(1))
+        .cpu("load, munmap (the other's), store, then the host", |w| {
+            let page = w.process(0).page_at(1);
+            w.process(1).load(1).expect("it is mapped");
+            w.process(0).munmap(1..2);
+            w.process(1).store(1, 8).expect("it is mapped");
+            w.host_comes_by(page);
+        })
+        .finally(|w| assert_eq!(w.process(1).load(1), Ok(8), "what was stored"));
+    let protocol = protocol("document-2+writable=page-writable+file_fault=locked");
+    let outcome = race.holds(protocol.clone()).check(&protocol);
+    assert!(outcome.as_documented(), "{:?}", outcome.objections());
 }
