@@ -1267,3 +1267,26 @@ fn shared_memory_that_another_process_may_store_into() {
     let outcome = race.holds(protocol.clone()).check(&protocol);
     assert!(outcome.as_documented(), "{:?}", outcome.objections());
 }
+
+/// What is discarded is unmapped by the way in which it is found, whatever else there is.
+#[test]
+fn a_private_page_is_discarded_beside_shared_memory() {
+    let private = alone(
+        "a process that has shared memory, too, loads from a page that the host has discarded",
+        |w| {
+            let p = w.new_process();
+            p.mmap_shared(1..2);
+            p.touch(1);
+            p.mmap(4..5);
+            p.touch(4);
+            p.swap_out(4);
+            p.load(4).expect("it is mapped");
+            w.host_discards(p.page_at(4));
+        },
+        |w| {
+            let p = w.process(0);
+            assert_eq!((p.load(4), p.load(1)), (Ok(104), Ok(101)), "what was there");
+        },
+    );
+    answers(&private, &[(Era::DOCUMENT_2, &[]), (Era::DOCUMENT_2_2009, &[])]);
+}

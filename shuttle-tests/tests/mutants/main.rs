@@ -120,7 +120,7 @@ impl Kill {
 
 /// Of so many mutants nothing is written down: what kills them is not known, nor why they survive.
 /// To be lowered by whoever sweeps them (`LOCKWALK_MUTANTS=new`), and never raised.
-const UNSAID: usize = 280;
+const UNSAID: usize = 0;
 
 /// The sweep is run by hand; that what is written down for it still fits the code is looked at
 /// every time.
