@@ -14,7 +14,8 @@ use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataCells;
 use crate::dependence::{DependenceRule, DependenceRules};
 use crate::hook::with_quiet;
-use crate::livelock::{Ending, Judged, Retries};
+use crate::left_out::{LeftOut, Used};
+use crate::livelock::{Closed, Ending, Judged, Retries, went_by_old};
 use crate::log::{Did, Log};
 use crate::model::{Memory, Pending};
 use crate::rc11::Graph;
@@ -55,6 +56,8 @@ pub(crate) struct Core {
     /// need say it now.
     pub(crate) shared: Sum,
     pub(crate) telling: bool,
+    /// What was used under [`Memory::Weak`].
+    uses: Vec<Used>,
     /// Accesses to data since somebody asked for them.
     accessed: Vec<(usize, Creator, bool)>,
     /// Two of them have raced in this execution.
@@ -63,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) by_states: bool,
     /// Steps have all of their outcomes, also those that another order of steps comes to.
     pub(crate) every_outcome: bool,
+    /// Rounds under [`Memory::Weak`] that led back.
+    pub(crate) left_out: LeftOut,
     /// A circle is gone round in although that leads nowhere: nobody is held back.
     pub(crate) insists: bool,
     /// How the program names what its tasks share.
@@ -122,10 +127,12 @@ impl Core {
             numbers: HashMap::default(),
             shared: Sum::default(),
             telling: true,
+            uses: Vec::new(),
             accessed: Vec::new(),
             raced: false,
             by_states: false,
             every_outcome: false,
+            left_out: LeftOut::default(),
             insists: false,
             naming: None,
             fresh: 0,
@@ -183,6 +190,7 @@ impl Core {
         self.numbers.clear();
         self.shared = Sum::default();
         self.telling = self.trace.repeated == 0;
+        self.uses.clear();
         self.accessed.clear();
         self.raced = false;
         self.data.clear();
@@ -653,18 +661,12 @@ impl Core {
             return;
         }
         for task in 0..self.count {
-            if self.trace.frame(depth).ready.contains(task) && self.went_by_old(task) {
+            let round = &self.tasks[task].round;
+            if self.trace.frame(depth).ready.contains(task) && went_by_old(&self.trace, task, round)
+            {
                 self.trace.frame_mut(depth).enabled.insert(task);
             }
         }
-    }
-
-    /// Whether a task is held back because of a round in which it has read what others had written
-    /// over by then.
-    fn went_by_old(&self, task: usize) -> bool {
-        let Round { held_back, cycle, .. } = self.tasks[task].round;
-        let old = |frame: &Frame| frame.task as usize == task && frame.old;
-        held_back && self.trace.frames()[cycle.0..cycle.1].iter().any(old)
     }
 
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
@@ -735,6 +737,10 @@ impl Core {
             self.tasks[self.current].learned.round(local.unwrap_or(fingerprint));
             return true;
         }
+        if self.memory == Memory::Weak {
+            let steps = self.trace.task_clock(self.current)[self.current];
+            self.graph.round(self.current, steps);
+        }
         let own = local.unwrap_or(fingerprint);
         let paused = self.pulse.pause();
         let mut ready = std::mem::take(&mut self.ready);
@@ -746,18 +752,23 @@ impl Core {
         }
         let says = self.data.any();
         let weak = self.memory == Memory::Weak;
-        let ending = Ending { task: self.current, fingerprint, own, says, weak, ready: &ready };
+        let (task, uses) = (self.current, self.uses.len());
+        let ending = Ending { task, fingerprint, own, says, weak, uses, ready: &ready };
         let judged = Judged { trace: &self.trace, rules: self.rules, fairness: self.fairness };
         let tasks = &mut self.tasks[..self.count];
-        let livelock = self.retries.retry(judged, tasks, &self.pending, ending);
+        let closed = self.retries.retry(judged, tasks, &self.pending, ending);
         if self.insists {
             tasks.iter_mut().for_each(|task| task.round.held_back = false);
         }
         self.ready = ready;
         self.pulse.resume(paused);
-        if let Some(cycle) = livelock {
-            let waiting = self.waiting();
-            self.fail(FailureKind::Livelock { cycle, waiting });
+        match closed {
+            Closed::Livelock(cycle) => {
+                let waiting = self.waiting();
+                self.fail(FailureKind::Livelock { cycle, waiting });
+            }
+            Closed::InVain { since, circle } if weak => self.leave_out(since, circle),
+            Closed::InVain { .. } | Closed::Nothing => {}
         }
         !self.aborting
     }

@@ -369,6 +369,13 @@ impl Explorer {
         if workers > 1 {
             report.keep_first_failures();
         }
+        report.left_out.add(&saved.left_out);
+        if report.left_out.shows() {
+            report.minimal = false;
+            if std::mem::take(&mut report.exhausted) {
+                report.why_unfinished = Some(Unfinished::Rounds);
+            }
+        }
         if divisible {
             let resumable = stacks.iter().all(Option::is_some);
             report.frontier += pool.left().iter().map(SavedStack::open).sum::<u64>();

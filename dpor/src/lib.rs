@@ -104,6 +104,7 @@ mod dependence;
 mod execution;
 mod explorer;
 mod hook;
+mod left_out;
 mod livelock;
 mod log;
 mod model;

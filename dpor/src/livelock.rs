@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::access::{Access, Class};
 use crate::dependence::DependenceRules;
 use crate::model::Pending;
-use crate::round::{Fairness, mix};
+use crate::round::{Fairness, Round, mix};
 use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, NONE, Trace};
@@ -21,6 +21,8 @@ struct Entry {
     own: u64,
     /// What the round that ends here changed under its locks.
     changed: Changed,
+    /// What tasks had used.
+    uses: usize,
     /// How many tasks there are, stores among them that are or were on their way to memory.
     tasks: usize,
     /// Where this entry's task fingerprints start.
@@ -57,8 +59,22 @@ pub(crate) struct Ending<'a> {
     pub(crate) says: bool,
     /// Whether what a task may still read is part of the state, and not told.
     pub(crate) weak: bool,
+    /// How much tasks have used.
+    pub(crate) uses: usize,
     /// Who could run.
     pub(crate) ready: &'a TaskSet,
+}
+
+/// What the end of a round comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Closed {
+    /// Nothing so far.
+    Nothing,
+    /// These events repeat for ever.
+    Livelock(Range<usize>),
+    /// All is as it was when so much had been used, or might as well be: who took part does not go
+    /// on, and that may be others than this task.
+    InVain { since: usize, circle: bool },
 }
 
 /// The retries of the execution.
@@ -88,15 +104,15 @@ impl Retries {
         self.entries.get(self.used).map(|entry| entry.fingerprint)
     }
 
-    /// A round ends; `pending` are the stores under way. Some if that closes a livelock.
+    /// A round ends; `pending` are the stores under way.
     pub(crate) fn retry(
         &mut self,
         judged: Judged<'_>,
         tasks: &mut [Task],
         pending: &[Pending],
         ending: Ending<'_>,
-    ) -> Option<Range<usize>> {
-        let Ending { task: current, fingerprint, own, says, weak, ready } = ending;
+    ) -> Closed {
+        let Ending { task: current, fingerprint, own, says, weak, uses, ready } = ending;
         let depth = judged.trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
@@ -113,6 +129,7 @@ impl Retries {
                 fingerprint,
                 own: with_stores(own, tasks, pending, current),
                 changed,
+                uses,
                 tasks: tasks.len(),
                 locals: self.locals.len(),
             });
@@ -124,8 +141,19 @@ impl Retries {
         }
         let index = self.used;
         self.used += 1;
-        let same = |&earlier: &usize| !weak && self.same_state(earlier, index);
-        if let Some(earlier) = (0..index).rev().find(same) {
+        let last = self.entries[..index].iter().rfind(|entry| entry.task == current);
+        let no_trace = || {
+            let to = &self.entries[index];
+            last.is_some_and(|last| left_no_trace(judged, last, to, Between::InThisOrder))
+        };
+        let alone = |last: &Entry| last.depth..depth;
+        // What a round that only looked has read, another that looks may read as well, or what is
+        // newer: whatever it saw, it can be taken out of the execution.
+        if let Some(last) = last.filter(|_| weak && no_trace()) {
+            tasks[current].round.hold_back(&alone(last), true);
+            return Closed::InVain { since: last.uses, circle: false };
+        }
+        if let Some(earlier) = (0..index).rev().find(|&earlier| self.same_state(earlier, index)) {
             let cycle = self.entries[earlier].depth..depth;
             self.moved.clear();
             for event in &judged.trace.frames()[cycle.clone()] {
@@ -137,26 +165,31 @@ impl Retries {
             for store in self.entries[earlier].tasks..tasks.len() {
                 self.moved.insert(store);
             }
-            if !(0..tasks.len()).any(|task| starved(judged, tasks, &cycle, task, &self.moved)) {
-                return Some(cycle);
+            // Who has not seen what is newest sees it some day.
+            let newest = !judged.trace.frames()[cycle.clone()].iter().any(|event| event.behind);
+            if newest
+                && !(0..tasks.len()).any(|task| starved(judged, tasks, &cycle, task, &self.moved))
+            {
+                return Closed::Livelock(cycle);
             }
             for task in self.moved.iter() {
                 tasks[task].round.hold_back(&cycle, false);
             }
-        } else if let Some(last) = self.entries[..index].iter().rfind(|entry| entry.task == current)
-        {
-            let cycle = last.depth..depth;
+            let circle = self.moved.iter().any(|task| task != current);
+            return Closed::InVain { since: self.entries[earlier].uses, circle };
+        }
+        if let Some(last) = last {
+            let cycle = alone(last);
             // If going round may be a livelock already, let it happen once more, so that it shows.
-            let unfair = weak
-                || ready.iter().any(|task| {
-                    !tasks[task].round.held_back
-                        && undisturbed(judged, &cycle, Some(current), &tasks[task])
-                });
-            if unfair && left_no_trace(judged, last, &self.entries[index], Between::InThisOrder) {
+            let unfair = ready.iter().any(|task| {
+                !tasks[task].round.held_back
+                    && undisturbed(judged, &cycle, Some(current), &tasks[task])
+            });
+            if unfair && no_trace() {
                 tasks[current].round.hold_back(&cycle, true);
             }
         }
-        None
+        Closed::Nothing
     }
 
     /// Whether some task went round in vain in this execution, or in one that is equivalent.
@@ -255,6 +288,14 @@ impl Retries {
         let (start, end) = held.max_by_key(|cycle| cycle.1).unwrap_or_default();
         start..end
     }
+}
+
+/// Whether a task is held back because of a round in which somebody has read what others had written
+/// over by then: it may go on, and see what is newest.
+pub(crate) fn went_by_old(trace: &Trace, task: usize, round: &Round) -> bool {
+    let Round { held_back, cycle, alone, .. } = *round;
+    let old = |frame: &Frame| frame.old && (!alone || frame.task as usize == task);
+    held_back && trace.frames()[cycle.0..cycle.1].iter().any(old)
 }
 
 /// The task's state is told by this, and by its stores that are under way.
@@ -356,9 +397,12 @@ fn starved(
     task: usize,
     moved: &TaskSet,
 ) -> bool {
-    let state = tasks[task].state;
+    let Task { state, ref round, .. } = tasks[task];
     if moved.contains(task) || state == TaskState::Finished {
         return false;
+    }
+    if round.held_back && went_by_old(judged.trace, task, round) {
+        return true;
     }
     if state == TaskState::New || state == TaskState::Local {
         return true;

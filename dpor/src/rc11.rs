@@ -111,6 +111,10 @@ struct Task {
     fenced: Clock,
     /// Its last release of each word.
     released: Vec<(u32, Clock)>,
+    /// Where its rounds began: how many steps it had taken, and its own clock then.
+    rounds: Vec<(u32, u32)>,
+    /// What it has acquired, and not released since.
+    acquired: Vec<ObjectId>,
 }
 
 /// Where an access is in the order of the word's writes: which it reads, or before which it writes.
@@ -205,6 +209,7 @@ impl Graph {
         let clock = self.tasks[task].clock.clone();
         join(&mut self.released(object)[side], &clock);
         self.advance(task);
+        self.tasks[task].acquired.retain(|&other| other != object);
     }
 
     /// What was done before the releases of the object so far, on this side of it, happens before
@@ -213,6 +218,9 @@ impl Graph {
         let released = std::mem::take(&mut self.released(object)[side]);
         join(&mut self.task(task).clock, &released);
         self.released(object)[side] = released;
+        if !self.tasks[task].acquired.contains(&object) {
+            self.tasks[task].acquired.push(object);
+        }
     }
 
     /// Is it one whose steps are ordered by what they say, and not by what they depend on?
@@ -347,6 +355,28 @@ impl Graph {
         (self.words[self.word(object) as usize].order.len() - 1 - place.0) as u32
     }
 
+    /// What the task has acquired, and not released since.
+    pub(crate) fn acquired(&self, task: usize) -> &[ObjectId] {
+        self.tasks.get(task).map_or(&[], |task| &task.acquired)
+    }
+
+    /// A round of the task's ends after so many of its steps, and one begins.
+    pub(crate) fn round(&mut self, task: usize, steps: u32) {
+        let clock = tick(&self.task(task).clock, task as u32);
+        self.tasks[task].rounds.push((steps, clock));
+    }
+
+    /// Whether one who comes after so many of the steps of `task` does so although nothing that
+    /// `task` has done since one of its rounds began happens before it.
+    pub(crate) fn is_within_round(&self, who: usize, task: usize, steps: u32) -> bool {
+        let (Some(who), Some(task_is)) = (self.tasks.get(who), self.tasks.get(task)) else {
+            return false;
+        };
+        let known = tick(&who.clock, task as u32);
+        let first = task_is.rounds.partition_point(|&(_, clock)| clock < known);
+        task_is.rounds.get(first).is_some_and(|&(before, _)| before < steps)
+    }
+
     /// The value that the word ends with.
     pub(crate) fn newest(&self, object: ObjectId) -> u64 {
         let word = self.word(object);
@@ -476,7 +506,7 @@ impl Graph {
         step: u32,
     ) -> u32 {
         let event = self.events.len() as u32;
-        let Task { mut clock, read, fenced, released } = self.task(task).clone();
+        let Task { mut clock, read, fenced, released, .. } = self.task(task).clone();
         if clock.len() <= task {
             clock.resize(task + 1, 0);
         }

@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::access::Op;
+use crate::left_out::LeftOut;
 use crate::saved::Saved;
 use crate::schedule::Schedule;
 
@@ -225,6 +226,11 @@ pub enum Unfinished {
         /// What it does most often at its end.
         repeats: Option<Box<Repeated>>,
     },
+    /// All was explored but this, under [`Memory::Weak`](crate::Memory::Weak): a retry loop went
+    /// round, changed something, and led back to where it began. What others see of such a round was
+    /// explored; what they see of several was not, and somebody might be able to tell the
+    /// difference (see [`algorithm`](crate::algorithm)).
+    Rounds,
     /// As many states were met as may be remembered, and all have to be: the program's executions
     /// need not end.
     States(usize),
@@ -259,6 +265,10 @@ impl fmt::Display for Unfinished {
                 write!(f, "an execution has more than {steps} steps")?;
                 repeats.as_ref().map_or(Ok(()), |repeats| write!(f, "; {repeats}"))
             }
+            Unfinished::Rounds => f.write_str(
+                "a loop that changes something went round in vain once, and what is seen of several \
+                 such rounds was left out",
+            ),
             Unfinished::States(most) => {
                 write!(f, "more than {most} states would have to be remembered")
             }
@@ -312,6 +322,8 @@ pub struct Report {
     pub max_tasks: usize,
     /// How long it took.
     pub elapsed: Duration,
+    /// See [`Unfinished::Rounds`].
+    pub(crate) left_out: LeftOut,
     /// Under [`Strategy::Dpor`](crate::Strategy::Dpor) and [`Strategy::Dfs`](crate::Strategy::Dfs):
     /// what it takes to go on, and to put shards together. Counts and failures include those of the
     /// exploration that was resumed.
@@ -327,6 +339,7 @@ impl Report {
         self.failing += other.failing;
         self.failures.extend(other.failures);
         self.exhausted &= other.exhausted;
+        self.left_out.add(&other.left_out);
         // That another worker made it stop is no reason.
         if self.why_unfinished.is_none() || self.why_unfinished == Some(Unfinished::Stopped) {
             self.why_unfinished = other.why_unfinished.or(self.why_unfinished.take());
@@ -393,6 +406,7 @@ impl Saved {
             blocked: report.blocked,
             failing: report.failing,
             failures: failures.collect(),
+            left_out: report.left_out.clone(),
             ..Saved::default()
         });
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
 
+use crate::left_out::LeftOut;
 use crate::model::Memory;
 use crate::schedule::Schedule;
 use crate::taskset::TaskSet;
@@ -101,6 +102,8 @@ pub struct Saved {
     pub failures: Vec<(String, Schedule)>,
     /// The failures that were counted: see `Core::failure_key`.
     pub(crate) counted: BTreeSet<u64>,
+    /// See [`Unfinished::Rounds`](crate::Unfinished::Rounds).
+    pub(crate) left_out: LeftOut,
     pub(crate) memory: Memory,
     pub(crate) shard: Option<(u32, u32)>,
     pub(crate) depth: usize,
@@ -188,6 +191,7 @@ impl Saved {
         self.complete += other.complete;
         self.blocked += other.blocked;
         self.failing += other.failing;
+        self.left_out.add(&other.left_out);
         for failure in &other.failures {
             if !self.failures.iter().any(|(class, _)| *class == failure.0) {
                 self.failures.push(failure.clone());
@@ -265,6 +269,9 @@ impl Saved {
         }
         for key in &self.counted {
             writeln!(f, "counted {key:x}")?;
+        }
+        for line in self.left_out.lines() {
+            writeln!(f, "{line}")?;
         }
         writeln!(f, "left {}", self.stacks.len())?;
         for stack in &self.stacks {
@@ -394,7 +401,7 @@ impl Saved {
                     sleep_failed,
                 });
             }
-            _ => return None,
+            _ => self.left_out.read(key, rest)?,
         }
         Some(())
     }

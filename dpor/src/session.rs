@@ -271,6 +271,7 @@ impl Session {
         });
         if let Some(mut found) = shared.found() {
             found.count_execution(counted, failure.as_ref());
+            found.left_out.add(&core.left_out);
         }
         if let Some((step, why)) = core.misfit.take() {
             report.why_unfinished = Some(Unfinished::Misfit { step, why });
@@ -336,6 +337,7 @@ impl Session {
         let mut report = std::mem::take(&mut self.report);
         strategy.conclude(core, self.finished, &mut report);
         report.elapsed = self.started.elapsed();
+        report.left_out = std::mem::take(&mut core.left_out);
         let mut saved = strategy.save(core);
         if core.given_up {
             // The execution was left in the middle: what it would have led to is not known, so

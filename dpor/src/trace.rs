@@ -35,6 +35,8 @@ pub(crate) struct Frame {
     pub(crate) outcome: u32,
     /// It has seen, or written, an old value.
     pub(crate) old: bool,
+    /// And what is newest is another, or was to be.
+    pub(crate) behind: bool,
     /// It is a try that has succeeded with an outcome before this one.
     pub(crate) succeeded: bool,
     /// The event's own component of its clock.
@@ -126,6 +128,7 @@ impl Frame {
             choices: 1,
             outcome: 0,
             old: false,
+            behind: false,
             succeeded: false,
             tick: 0,
             prev: NONE,
@@ -377,7 +380,7 @@ impl Trace {
         frame.op = op;
         frame.at = at;
         frame.choices = 1;
-        (frame.outcome, frame.old) = (0, false);
+        (frame.outcome, frame.old, frame.behind) = (0, false, false);
         frame.failed = false;
         frame.class = op.access.class(false);
         frame.tick = 0;

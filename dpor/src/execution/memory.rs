@@ -1,7 +1,9 @@
 //! What a memory model needs to know of an execution, and decides in it.
 
 use super::{Core, Explore, Outcomes};
+use crate::access::Creator;
 use crate::data::{DataId, DataRace};
+use crate::left_out::{Locks, Use, Used};
 use crate::log::Did;
 use crate::model::Memory;
 use crate::report::Unfinished;
@@ -112,6 +114,48 @@ impl Core {
         Some(picked)
     }
 
+    /// Whether the last event is one that has seen another value than the newest, or not written the
+    /// newest.
+    pub(crate) fn is_behind(&mut self, behind: bool) {
+        let last = self.trace.depth - 1;
+        self.trace.frame_mut(last).behind = behind;
+    }
+
+    /// The current task does not go round once more: what it has done since so much was used, or
+    /// what several tasks have done in a circle, can be taken out, unless somebody could tell.
+    pub(crate) fn leave_out(&mut self, since: usize, circle: bool) {
+        let own = self.uses[since..].iter().filter(|used| used.task == self.current as u32);
+        self.left_out.round(self.tasks[self.current].origin, own, circle);
+    }
+
+    /// The current task has used what has this name.
+    pub(crate) fn uses(&mut self, name: Creator, how: Use) {
+        let (task, locks) = (self.current as u32, self.ordering_locks());
+        self.uses.push(Used { task, name, how, locks });
+    }
+
+    /// The current task accesses what has this name. To whom comes after something that another did
+    /// in a round, and not after all of that round, it matters that a round before has used it in
+    /// one of these ways.
+    pub(crate) fn looks(&mut self, name: Creator, matters: &[Use]) {
+        let steps = self.trace.task_clock(self.current);
+        let within = |task: &usize| {
+            *task != self.current && self.graph.is_within_round(self.current, *task, steps[*task])
+        };
+        for task in (0..self.count).filter(within).collect::<Vec<_>>() {
+            let (origin, locks) = (self.tasks[task].origin, self.ordering_locks());
+            self.left_out.look(name, origin, matters, &locks);
+        }
+    }
+
+    /// What the current task has acquired, and who acquires it later comes after what it has done.
+    fn ordering_locks(&self) -> Locks {
+        let acquired = self.graph.acquired(self.current);
+        let held = self.tasks[self.current].held.iter();
+        let ordering = held.filter(|(object, _)| acquired.contains(object));
+        ordering.map(|&(object, alone)| (self.creators[object.0 as usize], alone)).collect()
+    }
+
     /// What is taken to happen before the next step of a task.
     pub(crate) fn knows(&self, task: usize) -> Vec<u32> {
         if self.every_outcome {
@@ -128,6 +172,14 @@ impl Core {
     /// Check an access to plain data.
     pub(crate) fn data_access(&mut self, cell: DataId, write: bool) -> Result<(), DataRace> {
         if self.memory == Memory::Weak {
+            let name = self.data.name(cell);
+            let (how, matters): (_, &[Use]) = if write {
+                (Use::Writes, &[Use::Reads, Use::Writes])
+            } else {
+                (Use::Reads, &[Use::Writes])
+            };
+            self.looks(name, matters);
+            self.uses(name, how);
             let clock = self.graph.clock(self.current);
             return self.data.access(clock, clock[self.current], self.current, cell, write);
         }

@@ -8,6 +8,7 @@ use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataId;
 use crate::hook::with_quiet;
 use crate::log::{Did, Ending, Recorded};
+use crate::model::Memory;
 use crate::report::{FailureKind, panic_failure};
 use crate::round::mix;
 use crate::state::{Digest, Sum};
@@ -119,7 +120,7 @@ impl Core {
 
     /// The event has happened: its task may have taken something, or given it back.
     pub(crate) fn hold(&mut self, event: usize) {
-        if !self.by_states {
+        if !self.by_states && self.memory != Memory::Weak {
             return;
         }
         let Frame { task, op: Op { object, access }, failed, .. } = *self.trace.frame(event);

@@ -12,6 +12,7 @@ mod litmus;
 mod livelock;
 mod program;
 mod random;
+mod rounds;
 #[path = "../common/shrink.rs"]
 mod shrink;
 mod strategies;

@@ -147,6 +147,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
 use crate::access::{Access, ObjectId, Op};
 use crate::execution::Outcomes;
+use crate::left_out::Use;
 pub use crate::model::Memory;
 use crate::model::{Pending, Store};
 use crate::rc11::{self, Kind};
@@ -604,8 +605,15 @@ impl Word {
         let object = self.0.object;
         // What is known before the step, whatever it accesses.
         let knows = with_engine(|engine| {
-            engine.core.settle_worst_case(&mut *engine.strategy);
-            engine.core.knows(me())
+            let core = &mut engine.core;
+            core.settle_worst_case(&mut *engine.strategy);
+            let matters: &[Use] = match access {
+                // Nothing comes in between updates.
+                Access::Write | Access::Rmw => &[Use::Stores],
+                _ => &[Use::Updates, Use::Stores],
+            };
+            core.looks(core.creators[object.0 as usize], matters);
+            core.knows(me())
         });
         if !announce_alone(Op { object, access }, None) {
             return self.peek();
@@ -622,6 +630,9 @@ impl Word {
             let before = core.graph.value(object, place);
             let tick = core.last_tick();
             let outcome = outcome(before);
+            let behind = core.graph.back(object, place) > 0
+                && (writes(before).is_some() || before != core.graph.newest(object));
+            core.is_behind(behind);
             if outcome.full {
                 core.graph.fence(core.current, Ordering::SeqCst);
             }
@@ -635,6 +646,10 @@ impl Word {
             );
             if outcome.full {
                 core.graph.fence(core.current, Ordering::SeqCst);
+            }
+            if outcome.kind != Kind::Read {
+                let how = if outcome.kind == Kind::Write { Use::Stores } else { Use::Updates };
+                core.uses(core.creators[object.0 as usize], how);
             }
             before
         });

@@ -3,6 +3,7 @@
 
 use super::{After, before, buffers, is_weak, store_later, with_pending};
 use crate::access::{Access, ObjectId, Op};
+use crate::left_out::Use;
 use crate::runtime::{announce_alone, join, me, over, with_engine};
 use crate::task::Condition;
 
@@ -81,6 +82,9 @@ pub fn accessed(object: ObjectId, writes: Option<u64>) {
             core.settle_worst_case(&mut *engine.strategy);
             let step = core.last_tick();
             core.graph.touch(core.current, object, writes, step);
+            if writes.is_some() {
+                core.uses(core.creators[object.0 as usize], Use::Updates);
+            }
         });
     }
 }
