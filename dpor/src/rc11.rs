@@ -84,6 +84,9 @@ struct Event {
     clock: Clock,
     /// What happens before an acquisition that reads from it.
     message: Clock,
+    /// What a write comes after by program order and by reading alone, and itself, where somebody
+    /// asks.
+    seen: Clock,
     /// The step that it was: its task's clock then, in the order that the exploration knows of.
     step: u32,
 }
@@ -99,6 +102,8 @@ struct Writes {
     last: u32,
     /// No task sees an older one than this any more.
     floor: u32,
+    /// Of which word this is a part.
+    whole: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -115,6 +120,8 @@ struct Task {
     rounds: Vec<(u32, u32)>,
     /// What it has acquired, and not released since.
     acquired: Vec<ObjectId>,
+    /// What its next event comes after by program order and by reading alone.
+    seen: Clock,
 }
 
 /// Where an access is in the order of the word's writes: which it reads, or before which it writes.
@@ -127,10 +134,13 @@ pub(crate) struct Graph {
     words: Vec<Writes>,
     /// The word that an object is.
     of_object: Vec<u32>,
+    /// Of which word the objects are parts, and which parts such words have.
+    wholes: Vec<u32>,
+    parts: Vec<Vec<u32>>,
     tasks: Vec<Task>,
     /// Those that are sequentially consistent.
     sequential: Vec<u32>,
-    /// To which of these each of them leads by RC11's `psc`.
+    /// To which of these each of them leads by RC11's `psc`, but for the last fences.
     leads: Vec<Vec<u32>>,
     /// What happened before the steps of each class, for objects that are no words.
     steps: Vec<[Clock; 4]>,
@@ -145,6 +155,8 @@ impl Graph {
         self.events.clear();
         self.words.clear();
         self.of_object.clear();
+        self.wholes.clear();
+        self.parts.clear();
         self.tasks.clear();
         self.sequential.clear();
         self.leads.clear();
@@ -161,14 +173,40 @@ impl Graph {
     }
 
     pub(crate) fn add_word(&mut self, object: ObjectId, initial: u64) {
-        self.is(object, self.words.len() as u32);
+        let word = self.words.len() as u32;
+        self.is(object, word);
+        let whole = self.wholes.get(object.0 as usize).copied().unwrap_or(NONE);
+        if whole != NONE {
+            self.parts[whole as usize].push(word);
+        }
         self.words.push(Writes {
             initial,
             order: vec![NONE],
             events: Vec::new(),
             last: NONE,
             floor: NONE,
+            whole,
         });
+    }
+
+    /// These objects are parts of one word, which updates change.
+    pub(crate) fn are_parts(&mut self, objects: &[ObjectId]) {
+        let whole = self.parts.len() as u32;
+        let is_there =
+            |object: &&ObjectId| self.is_word(**object) && self.word(**object) != UNORDERED;
+        let words = objects.iter().filter(is_there).map(|&object| self.word(object)).collect();
+        for &ObjectId(object) in objects {
+            let object = object as usize;
+            if self.wholes.len() <= object {
+                self.wholes.resize(object + 1, NONE);
+            }
+            self.wholes[object] = whole;
+        }
+        for &word in &words {
+            let word: u32 = word;
+            self.words[word as usize].whole = whole;
+        }
+        self.parts.push(words);
     }
 
     /// The steps on this object order nothing by themselves.
@@ -254,8 +292,8 @@ impl Graph {
     #[cold]
     pub(crate) fn fork(&mut self, parent: usize, child: usize) {
         self.advance(parent);
-        let clock = self.task(parent).clock.clone();
-        *self.task(child) = Task { clock, ..Task::default() };
+        let Task { clock, seen, .. } = self.task(parent).clone();
+        *self.task(child) = Task { clock, seen, ..Task::default() };
     }
 
     #[cold]
@@ -329,6 +367,9 @@ impl Graph {
     /// does: it can see none that is older.
     fn oldest(&self, task: usize, word: u32, fenced: bool) -> usize {
         let Some(Task { clock, read, .. }) = self.tasks.get(task) else { return 0 };
+        if self.words[word as usize].order.len() == 1 {
+            return 0;
+        }
         let mut clock = clock.clone();
         if fenced {
             join(&mut clock, read);
@@ -337,7 +378,31 @@ impl Graph {
         let Writes { events, floor, .. } = &self.words[word as usize];
         let events = events.iter().filter(|&&event| self.before(event, clock));
         let known = events.map(|&event| self.place(event)).max().unwrap_or(0);
-        known.max(self.position(word, *floor))
+        known.max(self.position(word, *floor)).max(self.known_by_parts(word, clock))
+    }
+
+    /// The newest write of the word that somebody knows of who has seen something of another part
+    /// of the same word that was written after it.
+    fn known_by_parts(&self, word: u32, clock: &[u32]) -> usize {
+        let Writes { whole, ref order, .. } = self.words[word as usize];
+        if whole == NONE || order.len() == 1 {
+            return 0;
+        }
+        let written = |&&part: &&u32| part != word && self.words[part as usize].order.len() > 1;
+        let others = self.parts[whole as usize].iter().filter(written);
+        let mut seen = Clock::new();
+        for part in others {
+            let events = self.words[*part as usize].events.iter();
+            for &event in events.filter(|&&event| self.before(event, clock)) {
+                let Event { access, from, .. } = self.events[event as usize];
+                let write = if access.writes() { event } else { from };
+                if write != NONE {
+                    join(&mut seen, &self.events[write as usize].seen);
+                }
+            }
+        }
+        let known = |&write: &u32| write != NONE && self.before(write, &seen);
+        order.iter().rposition(known).unwrap_or(0)
     }
 
     pub(crate) fn value(&self, object: ObjectId, place: Place) -> u64 {
@@ -356,6 +421,11 @@ impl Graph {
     /// How many writes are newer than the one at the place.
     pub(crate) fn back(&self, object: ObjectId, place: Place) -> u32 {
         (self.words[self.word(object) as usize].order.len() - 1 - place.0) as u32
+    }
+
+    /// Has the task begun a round?
+    pub(crate) fn goes_round(&self, task: usize) -> bool {
+        self.tasks.get(task).is_some_and(|task| !task.rounds.is_empty())
     }
 
     /// What the task has acquired, and not released since.
@@ -457,6 +527,7 @@ impl Graph {
             return true;
         }
         if access.order != Ordering::SeqCst {
+            self.find_leads();
             return self.leads_nowhere_back(task, word, place, access);
         }
         self.push(task, word, place, access, 0, 0);
@@ -503,6 +574,20 @@ impl Graph {
             }
         }
         true
+    }
+
+    /// Make up for the fences since somebody has last asked what leads where: what is the newest
+    /// leads nowhere, so that nothing was missed.
+    fn find_leads(&mut self) {
+        for number in self.leads.len() as u32..self.sequential.len() as u32 {
+            let Event { task, ref clock, .. } =
+                self.events[self.sequential[number as usize] as usize];
+            let sources = self.lead_to_fence(task as usize, clock);
+            self.leads.push(Vec::new());
+            for source in sources.into_iter().filter(|&source| source != number) {
+                self.leads[source as usize].push(number);
+            }
+        }
     }
 
     /// By their numbers among the sequentially consistent events, the fences that happen before
@@ -606,21 +691,23 @@ impl Graph {
         step: u32,
     ) -> u32 {
         let event = self.events.len() as u32;
-        let Task { mut clock, read, fenced, released, .. } = self.task(task).clone();
+        let from = if access.reads() { self.words[word as usize].order[place] } else { NONE };
+        let _ = self.task(task);
+        let Task { clock, read, fenced, released, seen, .. } = &self.tasks[task];
+        let mut clock = clock.clone();
         if clock.len() <= task {
             clock.resize(task + 1, 0);
         }
         clock[task] += 1;
-        let from = if access.reads() { self.words[word as usize].order[place] } else { NONE };
         if from != NONE && access.acquires() {
             join(&mut clock, &self.events[from as usize].message);
         }
         if access.kind == Kind::Fence && access.acquires() {
-            join(&mut clock, &read);
+            join(&mut clock, read);
         }
-        let mut message = Clock::new();
+        let (mut message, mut after) = (Clock::new(), Clock::new());
         if access.writes() {
-            message = fenced;
+            message.clone_from(fenced);
             if let Some((_, clock)) = released.iter().find(|(other, _)| *other == word) {
                 join(&mut message, clock);
             }
@@ -629,6 +716,13 @@ impl Graph {
             }
             if from != NONE {
                 join(&mut message, &self.events[from as usize].message);
+            }
+            if !self.parts.is_empty() {
+                after.clone_from(&clock);
+                join(&mut after, seen);
+                if from != NONE {
+                    join(&mut after, &self.events[from as usize].seen);
+                }
             }
         }
         let number = clock[task];
@@ -641,6 +735,7 @@ impl Graph {
             value,
             clock,
             message,
+            seen: after,
             step,
         });
         if word != NONE {
@@ -668,7 +763,12 @@ impl Graph {
     ) {
         let word = self.word(object);
         let old = place.0 + 1 < self.words[word as usize].order.len();
-        let newer = if old { self.newer(word, place.0) } else { Vec::new() };
+        let newer = if old {
+            self.find_leads();
+            self.newer(word, place.0)
+        } else {
+            Vec::new()
+        };
         let event = self.push(task, word, place.0, access, value, step);
         if access.writes() {
             self.words[word as usize].last = event;
@@ -696,21 +796,15 @@ impl Graph {
             released.push((word, clock.clone()));
         }
         self.tasks[task].clock = clock;
+        if from != NONE && !self.parts.is_empty() {
+            join(&mut self.tasks[task].seen, &self.events[from as usize].seen);
+        }
     }
 
     pub(crate) fn fence(&mut self, task: usize, order: Ordering) {
         let access = Access::new(Kind::Fence, order);
         let event = self.push(task, NONE, 0, access, 0, 0);
         let clock = self.events[event as usize].clock.clone();
-        if order == Ordering::SeqCst {
-            let number = self.leads.len() as u32;
-            for source in self.lead_to_fence(task, &clock) {
-                if source != number {
-                    self.leads[source as usize].push(number);
-                }
-            }
-            self.leads.push(Vec::new());
-        }
         if access.releases() {
             self.tasks[task].fenced.clone_from(&clock);
         }
@@ -886,6 +980,7 @@ mod tests {
                 if full {
                     graph.fence(task, Ordering::SeqCst);
                 }
+                graph.find_leads();
                 let mut leads = graph.leads.clone();
                 leads.iter_mut().for_each(|leads| leads.sort_unstable());
                 assert_eq!(leads, graph.psc(), "in {graph:#?}");

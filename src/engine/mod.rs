@@ -305,6 +305,14 @@ pub(crate) fn shot_down(object: u32) {
     }
 }
 
+/// These objects are bits of one word.
+pub(crate) fn parts(objects: &[u32]) {
+    if exec::with(Exec::engine) == Engine::Shuttle {
+        let objects: Vec<_> = objects.iter().copied().map(dpor::ObjectId).collect();
+        dpor::memory::parts(&objects);
+    }
+}
+
 /// A step that changes nothing the protocol can see. Only the exhaustive scheduler needs to know.
 #[track_caller]
 pub(crate) fn ghost(step: Step) {

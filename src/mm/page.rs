@@ -6,7 +6,9 @@ use std::fmt;
 use super::host::Host;
 use super::{Addr, AnonmmRef, Pte, PteLocation, SwapEntry, World};
 use crate::spec::{Clause, MapLock, StaleEntry, TruncateLock, UnlockOffset};
-use crate::sync::{self, Ghost, MmuWord, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word};
+use crate::sync::{
+    self, Ghost, MmuWord, Name, PageLock, Scalar, SlabRef, SpinLock, State, Word, one_word,
+};
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's
 /// `struct page *` is the frame alone; the generation is what the checker knows beside it.
@@ -231,7 +233,7 @@ pub struct Page {
 impl Page {
     fn new(frame: u32) -> Self {
         let name = |pattern| Name::new(pattern, frame, 0);
-        Self {
+        let page = Self {
             frame,
             life: Ghost::new(name("P%a%l in its frame"), Life { generation: 0, freed: true }),
             migration_entries: Ghost::new(name("migration entries of P%a%l"), BTreeMap::new()),
@@ -259,7 +261,23 @@ impl Page {
             discarded: Word::new(name("P%a%l.discarded"), false),
             writable: Word::new(name("P%a%l.writable"), false),
             needed: Ghost::new(name("P%a%l is needed"), 0),
-        }
+        };
+        // Kernel: `page->flags`.
+        one_word(&[
+            &page.lock,
+            &page.map_lock,
+            &page.lru,
+            &page.active,
+            &page.anon_exclusive,
+            &page.swap_cache,
+            &page.dirty,
+            &page.uptodate,
+            &page.writeback,
+            &page.state_change,
+            &page.discarded,
+            &page.writable,
+        ]);
+        page
     }
 
     /// Is there a page in the frame? For audits and pictures only.

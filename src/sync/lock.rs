@@ -14,6 +14,7 @@ use crate::exec::name::Name;
 use crate::exec::told::{self, Changing};
 use crate::exec::trace::event;
 use crate::spec::Clause;
+use crate::sync::word::Part;
 use witness::StepKind;
 
 /// What both have in common: an owner or none.
@@ -107,6 +108,12 @@ pub struct SpinLock<T> {
     raw: RawLock,
     cell: told::Cell,
     data: Mutex<T>,
+}
+
+impl Part for SpinLock<()> {
+    fn object(&self) -> u32 {
+        self.raw.id
+    }
 }
 
 impl<T: Debug + Hash> SpinLock<T> {
@@ -232,6 +239,12 @@ impl<T: Debug> SpinLock<T> {
 /// Sleeping, so never taken under a spin lock or inside an RCU read section ([ATOMIC-1]). Not
 /// owned: whoever completes the IO unlocks.
 pub struct PageLock(RawLock);
+
+impl Part for PageLock {
+    fn object(&self) -> u32 {
+        self.0.id
+    }
+}
 
 impl PageLock {
     /// An unlocked page lock.

@@ -67,7 +67,7 @@ pub use plain::{Fixed, PerCpu, Plain};
 pub use rcu::Rcu;
 pub use rwsem::RwSem;
 pub use slab::{Slab, SlabRef};
-pub use word::{Ghost, MmuWord, Published, Scalar, Word};
+pub use word::{Ghost, MmuWord, Part, Published, Scalar, Word, one_word};
 
 /// The engine that `Race::check` uses: the exhaustive one, or loom when the whole build is for loom
 /// (`RUSTFLAGS="--cfg loom"`).

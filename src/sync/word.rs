@@ -86,6 +86,31 @@ pub struct Word<T> {
     value: PhantomData<fn(T) -> T>,
 }
 
+/// A bit of a word, or a few.
+pub trait Part {
+    /// Its object.
+    fn object(&self) -> u32;
+}
+
+impl<T> Part for Word<T> {
+    fn object(&self) -> u32 {
+        self.id
+    }
+}
+
+impl<T> Part for MmuWord<T> {
+    fn object(&self) -> u32 {
+        self.id
+    }
+}
+
+/// These are parts of one word, as a page's flags are: who has seen one of them change sees no other
+/// as it was before an earlier change (RC11; coherence is one word's).
+pub fn one_word(parts: &[&dyn Part]) {
+    let objects: Vec<_> = parts.iter().map(|part| part.object()).collect();
+    engine::parts(&objects);
+}
+
 impl<T: Scalar> Word<T> {
     /// A word that holds `value`.
     pub fn new(name: Name, value: T) -> Self {

@@ -130,8 +130,10 @@ impl Core {
 
     /// The current task has used what has this name.
     pub(crate) fn uses(&mut self, name: Creator, how: Use) {
-        let (task, locks) = (self.current as u32, self.ordering_locks());
-        self.uses.push(Used { task, name, how, locks });
+        if self.graph.goes_round(self.current) {
+            let (task, locks) = (self.current as u32, self.ordering_locks());
+            self.uses.push(Used { task, name, how, locks });
+        }
     }
 
     /// The current task accesses what has this name. To whom comes after something that another did

@@ -153,7 +153,8 @@ use crate::model::{Pending, Store};
 use crate::rc11::{self, Kind};
 use crate::task::TaskState;
 pub use steps::{
-    Side, accessed, acquired, locked, release, released, seen_by_all, unordered, unordered_when,
+    Side, accessed, acquired, locked, parts, release, released, seen_by_all, unordered,
+    unordered_when,
 };
 
 /// Which of its earlier stores something has to wait for.

@@ -98,6 +98,17 @@ pub fn seen_by_all(object: ObjectId) {
     }
 }
 
+/// These objects, and the words of them, are parts of one word that is changed by atomic operations
+/// only: bits, say, which are set and cleared. Under [`Weak`](super::Memory::Weak) who has seen one
+/// of them as it was changed sees no other as it was before an earlier change, if that comes before
+/// by program order and by reading. Two changes that neither of these puts in order are taken to be
+/// of two words, which allows more than there is.
+pub fn parts(objects: &[ObjectId]) {
+    if is_weak() {
+        with_engine(|engine| engine.core.graph.are_parts(objects));
+    }
+}
+
 /// The task has released the object by its last step, which was [`unordered`]: who
 /// [acquires](acquired) it sees all that the task has seen so far. Under the other models there is
 /// nothing to do.
