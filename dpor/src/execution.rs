@@ -68,6 +68,8 @@ pub(crate) struct Core {
     pub(crate) every_outcome: bool,
     /// Rounds under [`Memory::Weak`] that led back.
     pub(crate) left_out: LeftOut,
+    /// Under [`Memory::Weak`], a loop that changes something is gone round although it leads back.
+    pub(crate) every_round: bool,
     /// A circle is gone round in although that leads nowhere: nobody is held back.
     pub(crate) insists: bool,
     /// How the program names what its tasks share.
@@ -133,6 +135,7 @@ impl Core {
             by_states: false,
             every_outcome: false,
             left_out: LeftOut::default(),
+            every_round: false,
             insists: false,
             naming: None,
             fresh: 0,
@@ -752,8 +755,9 @@ impl Core {
         }
         let says = self.data.any();
         let weak = self.memory == Memory::Weak;
-        let (task, uses) = (self.current, self.uses.len());
-        let ending = Ending { task, fingerprint, own, says, weak, uses, ready: &ready };
+        let (task, uses, every_round) = (self.current, self.uses.len(), self.every_round);
+        let ending =
+            Ending { task, fingerprint, own, says, weak, every_round, uses, ready: &ready };
         let judged = Judged { trace: &self.trace, rules: self.rules, fairness: self.fairness };
         let tasks = &mut self.tasks[..self.count];
         let closed = self.retries.retry(judged, tasks, &self.pending, ending);
@@ -767,7 +771,7 @@ impl Core {
                 let waiting = self.waiting();
                 self.fail(FailureKind::Livelock { cycle, waiting });
             }
-            Closed::InVain { since, circle } if weak => self.leave_out(since, circle),
+            Closed::InVain { made, since, circle } if weak => self.leave_out(made, since, circle),
             Closed::InVain { .. } | Closed::Nothing => {}
         }
         !self.aborting

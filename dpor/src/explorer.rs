@@ -69,6 +69,7 @@ pub struct Explorer {
     max_states: usize,
     memory: Memory,
     every_outcome: bool,
+    every_round: bool,
     always_give: bool,
     checked: Option<Arc<Checked>>,
 }
@@ -93,6 +94,7 @@ impl Explorer {
             max_states: usize::MAX,
             memory: Memory::Sc,
             every_outcome: false,
+            every_round: false,
             always_give: false,
             checked: None,
         }
@@ -235,6 +237,15 @@ impl Explorer {
     #[doc(hidden)]
     pub fn every_outcome(mut self) -> Self {
         self.every_outcome = true;
+        self
+    }
+
+    /// Under [`Memory::Weak`], whether a retry loop that changes something goes round again although
+    /// that has led back to where it began. Then nothing of what others see of several rounds is
+    /// left out ([`Unfinished::Rounds`]), and a loop that does not end by itself makes an execution
+    /// that is [too long](Unfinished::TooLong), unless it is a livelock.
+    pub fn every_round(mut self, every: bool) -> Self {
+        self.every_round = every;
         self
     }
 
@@ -482,6 +493,7 @@ impl Explorer {
         let every =
             matches!(self.strategy, Strategy::FewestPreemptions { .. } | Strategy::Replay(_));
         core.every_outcome = self.every_outcome || every;
+        core.every_round = self.every_round;
         let mut strategy = explore(&self.strategy, share, worker);
         if let Some(checked) = &self.checked {
             core.log = Some(Log::default());

@@ -47,10 +47,14 @@ pub(crate) struct LeftOut {
     circle: bool,
 }
 
-/// What a task of that origin uses. What it has made itself it makes again in every round.
+/// What a task of that origin uses.
 fn key((maker, number): Creator, origin: u64, how: Use) -> u64 {
-    let number = if maker == origin { u32::MAX } else { number };
     mix(mix(mix(origin, maker), number.into()), how as u64)
+}
+
+/// What a task makes in a round it makes again in every one: that has no number of its own.
+fn made_in_a_round(origin: u64) -> Creator {
+    (origin, u32::MAX)
 }
 
 fn add(uses: &mut Uses, key: u64, locks: &Locks) {
@@ -69,16 +73,20 @@ fn ordered(one: &Locks, other: &Locks) -> bool {
 }
 
 impl LeftOut {
-    /// A round, or a circle of several tasks, is not gone round once more.
+    /// A round, or a circle of several tasks, is not gone round once more. Before it, the task had
+    /// made so many objects.
     pub(crate) fn round<'a>(
         &mut self,
         origin: u64,
+        made: u32,
         uses: impl Iterator<Item = &'a Used>,
         circle: bool,
     ) {
         self.circle |= circle;
-        for Used { name, how, locks, .. } in uses {
-            add(&mut self.rounds, key(*name, origin, *how), locks);
+        for &Used { name, how, ref locks, .. } in uses {
+            let in_round = name.0 == origin && name.1 >= made;
+            let name = if in_round { made_in_a_round(origin) } else { name };
+            add(&mut self.rounds, key(name, origin, how), locks);
         }
     }
 
@@ -87,6 +95,9 @@ impl LeftOut {
     pub(crate) fn look(&mut self, name: Creator, origin: u64, matters: &[Use], locks: &Locks) {
         for &how in matters {
             add(&mut self.looks, key(name, origin, how), locks);
+            if name.0 == origin {
+                add(&mut self.looks, key(made_in_a_round(origin), origin, how), locks);
+            }
         }
     }
 

@@ -21,7 +21,8 @@ struct Entry {
     own: u64,
     /// What the round that ends here changed under its locks.
     changed: Changed,
-    /// What tasks had used.
+    /// How many objects the task had made, and how much tasks had used.
+    made: u32,
     uses: usize,
     /// How many tasks there are, stores among them that are or were on their way to memory.
     tasks: usize,
@@ -59,6 +60,8 @@ pub(crate) struct Ending<'a> {
     pub(crate) says: bool,
     /// Whether what a task may still read is part of the state, and not told.
     pub(crate) weak: bool,
+    /// Whether rounds that lead back are gone round again, where that is so.
+    pub(crate) every_round: bool,
     /// How much tasks have used.
     pub(crate) uses: usize,
     /// Who could run.
@@ -72,9 +75,9 @@ pub(crate) enum Closed {
     Nothing,
     /// These events repeat for ever.
     Livelock(Range<usize>),
-    /// All is as it was when so much had been used, or might as well be: who took part does not go
-    /// on, and that may be others than this task.
-    InVain { since: usize, circle: bool },
+    /// All is as it was when this task had made so many objects, and so much had been used, or might
+    /// as well be: who took part does not go on, and that may be others than this task.
+    InVain { made: u32, since: usize, circle: bool },
 }
 
 /// The retries of the execution.
@@ -112,7 +115,8 @@ impl Retries {
         pending: &[Pending],
         ending: Ending<'_>,
     ) -> Closed {
-        let Ending { task: current, fingerprint, own, says, weak, uses, ready } = ending;
+        let Ending { task: current, fingerprint, own, says, weak, every_round, uses, ready } =
+            ending;
         let depth = judged.trace.depth;
         let known = self.known();
         let round = &mut tasks[current].round;
@@ -129,6 +133,7 @@ impl Retries {
                 fingerprint,
                 own: with_stores(own, tasks, pending, current),
                 changed,
+                made: tasks[current].round.objects,
                 uses,
                 tasks: tasks.len(),
                 locals: self.locals.len(),
@@ -151,7 +156,7 @@ impl Retries {
         // newer: whatever it saw, it can be taken out of the execution.
         if let Some(last) = last.filter(|_| weak && no_trace()) {
             tasks[current].round.hold_back(&alone(last), true);
-            return Closed::InVain { since: last.uses, circle: false };
+            return Closed::InVain { made: last.made, since: last.uses, circle: false };
         }
         if let Some(earlier) = (0..index).rev().find(|&earlier| self.same_state(earlier, index)) {
             let cycle = self.entries[earlier].depth..depth;
@@ -172,11 +177,15 @@ impl Retries {
             {
                 return Closed::Livelock(cycle);
             }
+            if weak && every_round {
+                return Closed::Nothing;
+            }
             for task in self.moved.iter() {
                 tasks[task].round.hold_back(&cycle, false);
             }
             let circle = self.moved.iter().any(|task| task != current);
-            return Closed::InVain { since: self.entries[earlier].uses, circle };
+            let Entry { made, uses: since, .. } = self.entries[earlier];
+            return Closed::InVain { made, since, circle };
         }
         if let Some(last) = last {
             let cycle = alone(last);

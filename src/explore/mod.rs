@@ -377,6 +377,8 @@ struct Explored {
     saved: Option<Saved>,
     /// An execution had more steps than are allowed, which ended it all.
     too_long: bool,
+    /// All was explored but what is seen of several rounds of a loop that led back.
+    left_rounds: bool,
 }
 
 /// One exploration under way.
@@ -528,10 +530,31 @@ impl<'o> Exploration<'o> {
         self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
+    /// Runs under shuttle. Where a loop that led back was left, and that might show, it may end by
+    /// itself if it goes round again and again: then that says all.
+    fn explore(
+        &self,
+        start: &dyn Fn(Explorer) -> Explorer,
+        strategy: Strategy,
+        sampled: Option<String>,
+    ) -> Explored {
+        let found = self.explored(start, strategy.clone(), sampled.clone());
+        if !found.left_rounds {
+            return found;
+        }
+        let tally = std::mem::replace(&mut *self.tally(), Tally::new(&self.question.race));
+        let all = self.explored(&|explorer| start(explorer).every_round(true), strategy, sampled);
+        if all.coverage.unfinished().is_none() {
+            return all;
+        }
+        *self.tally() = tally;
+        found
+    }
+
     /// Runs under shuttle, on several threads as long as nothing is violated. A violation ends its
     /// execution early, so how many there are depends on how the exploration is divided: where one
     /// turns up, it is begun again on one thread. `start` says where it begins.
-    fn explore(
+    fn explored(
         &self,
         start: &dyn Fn(Explorer) -> Explorer,
         strategy: Strategy,
@@ -637,7 +660,8 @@ impl<'o> Exploration<'o> {
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sample = shown.or_else(|| report.failure().map(|failure| failure.schedule.clone()));
         let too_long = matches!(report.why_unfinished, Some(Unfinished::TooLong { .. }));
-        Explored { coverage, sample, saved: report.saved, too_long }
+        let left_rounds = report.why_unfinished == Some(Unfinished::Rounds);
+        Explored { coverage, sample, saved: report.saved, too_long, left_rounds }
     }
 
     /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a

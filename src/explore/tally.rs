@@ -157,7 +157,7 @@ impl Tally {
         };
         let line = line.map_or_else(String::new, |at| format!(", and is at {}", sync::line(at)));
         let loops = if race.memory_model() == Memory::Weak {
-            "under RC11 a loop is known to go round in vain only if it changes nothing"
+            "under RC11 a loop is known to go round in vain only if it leads back to where it began"
         } else {
             "what waits for others in a loop is World::repeat_until"
         };

@@ -123,9 +123,9 @@ impl Core {
 
     /// The current task does not go round once more: what it has done since so much was used, or
     /// what several tasks have done in a circle, can be taken out, unless somebody could tell.
-    pub(crate) fn leave_out(&mut self, since: usize, circle: bool) {
+    pub(crate) fn leave_out(&mut self, made: u32, since: usize, circle: bool) {
         let own = self.uses[since..].iter().filter(|used| used.task == self.current as u32);
-        self.left_out.round(self.tasks[self.current].origin, own, circle);
+        self.left_out.round(self.tasks[self.current].origin, made, own, circle);
     }
 
     /// The current task has used what has this name.

@@ -358,11 +358,14 @@ struct Facts {
     livelock: bool,
 }
 
+/// Of each state, whose step leads to which.
+type Edges = Vec<Vec<(usize, usize)>>;
+
 /// All states that `next` leads to, with the steps between them; none if they are too many.
 fn graph(
     first: Vec<State>,
     next: impl Fn(&State) -> Vec<(usize, State)>,
-) -> Option<(Vec<State>, Vec<Vec<(usize, usize)>>)> {
+) -> Option<(Vec<State>, Edges)> {
     let (mut states, mut index) = (Vec::new(), HashMap::new());
     let mut number = |state: State, states: &mut Vec<State>| {
         *index.entry(state).or_insert_with_key(|state| {

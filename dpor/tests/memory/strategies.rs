@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::{Arc, Mutex};
 
-use dpor::memory::{Word, fence};
+use dpor::memory::{self, Word, fence};
 use dpor::{
     Access, Budget, Commute, Explorer, FailureKind, JoinHandle, Memory, Report, Schedule, Strategy,
     Unfinished,
@@ -261,6 +261,48 @@ fn plain_data() {
 
 /// A lock that is made of steps, and tasks that are spawned and joined, order what is done with
 /// words.
+/// Two bits of one word, and a third task between them: who has seen the second one set sees the
+/// first as it was set before, by program order or by reading.
+#[test]
+fn parts_of_one_word() {
+    for (parts, between) in [(false, false), (true, false), (false, true), (true, true)] {
+        let stale = Arc::new(Mutex::new(false));
+        let sink = Arc::clone(&stale);
+        let report = Explorer::new(Strategy::Dpor).memory(Memory::Weak).run(move || {
+            let [first, second, flag] = [0; 3].map(Word::new);
+            if parts {
+                memory::parts(&[first.object(), second.object()]);
+            }
+            let seen = Rc::new(Cell::new(false));
+            let sets = {
+                let (first, second, flag) = (first.clone(), second.clone(), flag.clone());
+                dpor::spawn("sets", move || {
+                    first.update(Relaxed, |_| 1);
+                    (if between { flag } else { second }).update(Relaxed, |_| 1);
+                })
+            };
+            let passes = {
+                let (second, flag) = (second.clone(), flag.clone());
+                dpor::spawn("passes on", move || {
+                    if between && flag.load(Relaxed) == 1 {
+                        second.update(Relaxed, |_| 1);
+                    }
+                })
+            };
+            let looks = {
+                let seen = Rc::clone(&seen);
+                dpor::spawn("looks", move || {
+                    seen.set(second.load(Relaxed) == 1 && first.load(Relaxed) == 0);
+                })
+            };
+            [sets, passes, looks].into_iter().for_each(JoinHandle::join);
+            *sink.lock().unwrap() |= seen.get();
+        });
+        assert!(report.exhausted && report.failing == 0, "{report}");
+        assert_eq!(*stale.lock().unwrap(), !parts, "{between}");
+    }
+}
+
 #[test]
 fn locks_and_tasks() {
     let program = || {
