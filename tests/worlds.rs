@@ -36,6 +36,12 @@ fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
             forward.executions, reversed.executions,
             "{name}, the CPUs in the opposite order"
         );
+        // What is to be reached sometimes, or never, is judged where something is claimed; what is
+        // refused here does nothing on purpose.
+        let claimed = check(&race.clone().holds(protocol.clone()), Method::Exhaustive);
+        let mut objections = claimed.objections();
+        objections.retain(|objection| !objection.ends_with("never did anything"));
+        assert!(objections.is_empty(), "{name} under {protocol}: {objections:?}");
     }
     let samples = [
         Method::Random { seed: 7, iterations: 300 },
@@ -1049,9 +1055,7 @@ fn a_page_becomes_writable_again_and_again() {
     for state_change in ["", "+state_change=nothing"] {
         let protocol = protocol(&format!("document-2+writable=page-writable{state_change}"));
         answers(&again, &[(protocol.clone(), &[])]);
-        answers(&read_only, &[(protocol.clone(), &[])]);
-        let outcome = again.clone().holds(protocol.clone()).check(&protocol);
-        assert!(outcome.as_documented(), "{:?}", outcome.objections());
+        answers(&read_only, &[(protocol, &[])]);
     }
 }
 
