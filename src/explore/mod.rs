@@ -308,9 +308,6 @@ impl Race {
         let (coverage, sample) = match (method, method.strategy()) {
             (_, Some(strategy)) => {
                 let explored = exploration.explore(&|explorer| explorer, strategy, method.sample());
-                if let Some(outcome) = exploration.goes_on(&explored) {
-                    return outcome;
-                }
                 (explored.coverage, explored.sample)
             }
             (_, None) if self.memory_model() != Memory::Sc => {
@@ -375,8 +372,6 @@ struct Explored {
     sample: Option<Schedule>,
     /// What it takes to go on.
     saved: Option<Saved>,
-    /// An execution had more steps than are allowed, which ended it all.
-    too_long: bool,
     /// All was explored but what is seen of several rounds of a loop that led back.
     left_rounds: bool,
 }
@@ -477,38 +472,6 @@ impl<'o> Exploration<'o> {
                 by_states,
             )
         })
-    }
-
-    /// An execution went on and on: under RC11 loops that change something are not known to go round
-    /// in vain. What is violated where memory is sequentially consistent is violated under every
-    /// memory model, since each allows those executions too.
-    fn goes_on(&self, explored: &Explored) -> Option<Outcome> {
-        if !explored.too_long
-            || self.question.race.memory_model() == Memory::Sc
-            || self.tally().any_violated().is_some()
-        {
-            return None;
-        }
-        let race = self.question.race.clone().memory(Memory::Sc);
-        let executions = self.tally().executions;
-        let options = Options {
-            executions: self.options.executions.map(|most| most.saturating_sub(executions)),
-            time: self.options.time.map(|time| time.saturating_sub(self.started.elapsed())),
-            ..self.options.clone()
-        };
-        let mut found = race.check_with(&self.question.protocol, &Method::Exhaustive, &options);
-        if found.violations.is_empty() {
-            return None;
-        }
-        // All that it says of what holds, it says of that memory alone.
-        if found.coverage != Coverage::Settled {
-            found.coverage = explored.coverage.clone();
-        }
-        let own = self.outcome(found.coverage.clone());
-        (found.engine, found.memory_model) = (own.engine, own.memory_model);
-        (found.executions, found.states) = (executions + found.executions, own.states);
-        found.seconds = own.seconds;
-        Some(found)
     }
 
     fn program(&self) -> run::Program {
@@ -659,9 +622,8 @@ impl<'o> Exploration<'o> {
         };
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sample = shown.or_else(|| report.failure().map(|failure| failure.schedule.clone()));
-        let too_long = matches!(report.why_unfinished, Some(Unfinished::TooLong { .. }));
         let left_rounds = report.why_unfinished == Some(Unfinished::Rounds);
-        Explored { coverage, sample, saved: report.saved, too_long, left_rounds }
+        Explored { coverage, sample, saved: report.saved, left_rounds }
     }
 
     /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a

@@ -6,8 +6,6 @@ use std::panic::Location;
 use serde::{Deserialize, Serialize};
 use witness::{Count, Coverage, Outcome};
 
-use dpor::Memory;
-
 use super::run::Ended;
 use crate::race::{Race, Seen};
 use crate::spec::Clause;
@@ -156,12 +154,10 @@ impl Tally {
             return String::new();
         };
         let line = line.map_or_else(String::new, |at| format!(", and is at {}", sync::line(at)));
-        let loops = if race.memory_model() == Memory::Weak {
-            "under RC11 a loop is known to go round in vain only if it leads back to where it began"
-        } else {
-            "what waits for others in a loop is World::repeat_until"
-        };
-        format!("; CPU '{name}' has taken {steps} steps{line} ({loops})")
+        format!(
+            "; CPU '{name}' has taken {steps} steps{line} (what waits for others in a loop is \
+             World::repeat_until)"
+        )
     }
 
     /// Times that each operation did something.
