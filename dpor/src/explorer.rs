@@ -241,9 +241,10 @@ impl Explorer {
     }
 
     /// Under [`Memory::Weak`], whether a retry loop that changes something goes round again although
-    /// that has led back to where it began. Then nothing of what others see of several rounds is
-    /// left out ([`Unfinished::Rounds`]), and a loop that does not end by itself makes an execution
-    /// that is [too long](Unfinished::TooLong), unless it is a livelock.
+    /// that has led back to where it began. Then nothing of what others see of several of its rounds
+    /// is left out ([`Unfinished::Rounds`] may still be said of loops that only wait), and a loop that
+    /// does not end by itself makes an execution that is [too long](Unfinished::TooLong), unless it
+    /// is a livelock.
     pub fn every_round(mut self, every: bool) -> Self {
         self.every_round = every;
         self

@@ -227,9 +227,9 @@ pub enum Unfinished {
         repeats: Option<Box<Repeated>>,
     },
     /// All was explored but this, under [`Memory::Weak`](crate::Memory::Weak): a retry loop went
-    /// round, changed something, and led back to where it began. What others see of such a round was
-    /// explored; what they see of several was not, and somebody might be able to tell the
-    /// difference (see [`algorithm`](crate::algorithm)).
+    /// round and led back to where it began. What others see of such a round was explored; what they
+    /// see of several was not, and somebody might be able to tell the difference (see
+    /// [`algorithm`](crate::algorithm)).
     Rounds,
     /// As many states were met as may be remembered, and all have to be: the program's executions
     /// need not end.
@@ -266,8 +266,7 @@ impl fmt::Display for Unfinished {
                 repeats.as_ref().map_or(Ok(()), |repeats| write!(f, "; {repeats}"))
             }
             Unfinished::Rounds => f.write_str(
-                "a loop that changes something went round in vain once, and what is seen of several \
-                 such rounds was left out",
+                "a loop went round in vain once, and what is seen of several such rounds was left out",
             ),
             Unfinished::States(most) => {
                 write!(f, "more than {most} states would have to be remembered")

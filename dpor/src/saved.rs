@@ -134,6 +134,11 @@ impl Saved {
         self.stacks.is_empty()
     }
 
+    /// Whether it has left out what [`Unfinished::Rounds`](crate::Unfinished::Rounds) says.
+    pub fn leaves_rounds_out(&self) -> bool {
+        self.left_out.shows()
+    }
+
     /// The memory model under which it is explored.
     pub fn memory(&self) -> Memory {
         self.memory

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 
 use dpor::memory::{self, Side, Word, fence};
 use dpor::{
-    Access, Budget, Explorer, FailureKind, Fairness, JoinHandle, Memory, ObjectId, Strategy,
-    Unfinished,
+    Access, Budget, Explorer, FailureKind, Fairness, JoinHandle, Memory, ObjectId, Report, Saved,
+    Strategy, Unfinished,
 };
 
 use crate::fair::has_livelock;
@@ -533,14 +533,19 @@ impl World {
 }
 
 /// What the engine sees, and what it says of that.
-fn explore(program: &Program, fairness: Fairness, says: bool) -> (Facts, dpor::Report) {
+fn explore(program: &Program, fairness: Fairness, says: bool) -> (Facts, Report) {
+    let budget = Budget { executions: Some(20_000), time: None };
+    explore_with(explorer().fairness(fairness).budget(budget), program, says)
+}
+
+fn explorer() -> Explorer {
+    Explorer::new(Strategy::Dpor).memory(Memory::Weak).max_steps(300)
+}
+
+fn explore_with(explorer: Explorer, program: &Program, says: bool) -> (Facts, Report) {
     let facts = Arc::new(Mutex::new(Facts::default()));
     let (sink, ends, program) = (Arc::clone(&facts), Arc::clone(&facts), program.clone());
-    let report = Explorer::new(Strategy::Dpor)
-        .memory(Memory::Weak)
-        .fairness(fairness)
-        .max_steps(300)
-        .budget(Budget { executions: Some(20_000), time: None })
+    let report = explorer
         .on_execution(move |execution| {
             let mut facts = sink.lock().unwrap();
             let world = WORLD.with(|world| world.borrow().clone()).unwrap();
@@ -592,6 +597,8 @@ struct Counts {
     /// And something is missing.
     missing: u64,
     too_long: u64,
+    /// Histories were longer than the enumeration goes.
+    cut: u64,
     executions: u64,
 }
 
@@ -605,8 +612,9 @@ fn check(program: &Program, fairness: Fairness, counts: &mut Counts) -> Result<(
         counts.executions += report.executions;
         let open = report.why_unfinished == Some(Unfinished::Rounds);
         let whole = report.exhausted || open;
-        let invented = !cut
-            && (!seen.endings.is_subset(&all.endings) || !seen.deadlocks.is_subset(&all.deadlocks));
+        let invented =
+            !seen.endings.is_subset(&all.endings) || !seen.deadlocks.is_subset(&all.deadlocks);
+        counts.cut += u64::from(cut);
         let missing = whole
             && (!all.endings.is_subset(&seen.endings)
                 || !all.deadlocks.is_subset(&seen.deadlocks)
@@ -642,13 +650,11 @@ fn compare(fairness: Fairness) {
     assert!(agree > 0 && livelocks > 0 && open < agree / 4, "{counts:?}");
 }
 
-/// What only who sees old values of several rounds can tell is not explored, and the engine says so.
 /// The first task goes round while the second has the lock, which is twice if it is taken in the
 /// middle, and once more; after that, the third sees 1 four times.
-#[test]
-fn what_is_seen_of_several_rounds() {
+fn sees_several_rounds() -> Program {
     let sees_one_again = [EndIf(0, 0, false), EndIf(0, 1, false)].repeat(4);
-    let program = vec![
+    vec![
         vec![
             Store(0, 1, false),
             Store(0, 0, false),
@@ -658,12 +664,50 @@ fn what_is_seen_of_several_rounds() {
         ],
         vec![Lock(0), Unlock(0)],
         [&[EndIf(1, 0, false)], &sees_one_again[..7], &[Load(1, false)]].concat(),
-    ];
+    ]
+}
+
+/// What only who sees old values of several rounds can tell is not explored, and the engine says so.
+#[test]
+fn what_is_seen_of_several_rounds() {
+    let program = sees_several_rounds();
     let (all, _) = enumerate(&program, Fairness::Weak, 10).expect("it is small");
     let (seen, report) = explore(&program, Fairness::Weak, true);
     assert_eq!(report.why_unfinished, Some(Unfinished::Rounds), "{report}");
     let missing: Vec<_> = all.endings.difference(&seen.endings).collect();
     assert_eq!(missing, ["([0, 1], [0, 0, 2])"]);
+}
+
+/// So it says of a search that is divided, and of one that is gone on with.
+#[test]
+fn what_is_left_out_is_not_forgotten() {
+    let program = sees_several_rounds();
+    let is_said = |report: &Report| report.why_unfinished == Some(Unfinished::Rounds);
+    let divided = explore_with(explorer().jobs(3), &program, true).1;
+    assert!(is_said(&divided) && divided.saved.unwrap().leaves_rounds_out());
+    let shard = |number| {
+        let report = explore_with(explorer().shard(number, 2), &program, true).1;
+        report.saved.expect("it is done").to_string().parse::<Saved>().expect("it was written")
+    };
+    let shards = [shard(0), shard(1)];
+    assert!(shards.iter().all(Saved::is_done));
+    assert!(Saved::merge(&shards).expect("they are all").leaves_rounds_out());
+    let mut saved: Option<Saved> = None;
+    loop {
+        let most = saved.as_ref().map_or(0, |saved| saved.executions) + 20;
+        let budget = Budget { executions: Some(most), time: None };
+        let explorer = saved.take().into_iter().fold(explorer().budget(budget), Explorer::resume);
+        let report = explore_with(explorer, &program, true).1;
+        let left: Saved = report.saved.as_ref().unwrap().to_string().parse().unwrap();
+        if left.is_done() {
+            assert!(is_said(&report), "{report}");
+            break;
+        }
+        saved = Some(left);
+    }
+    // Where they are all gone round, the loop has no end.
+    let every = explore_with(explorer().every_round(true), &program, true).1;
+    assert!(matches!(every.why_unfinished, Some(Unfinished::TooLong { .. })), "{every}");
 }
 
 /// The second has not seen the newest yet when the first goes round: it does some day, and then the
