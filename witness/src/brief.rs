@@ -120,6 +120,7 @@ impl<'w> Weighing<'w> {
         match step.kind {
             _ if Some(row) == story::violating(self.witness) => 9,
             StepKind::Blocked | StepKind::Violation | StepKind::TryLockFailed => 8,
+            StepKind::Load if sees_old(step) => 8,
             StepKind::Lock | StepKind::LockShared | StepKind::TryLock if self.in_the_cycle(row) => {
                 8
             }
@@ -254,6 +255,12 @@ impl<'w> Weighing<'w> {
     }
 }
 
+/// Is it a load of what is not in memory any more? It says so: without it, a witness under a weak
+/// memory model makes no sense.
+fn sees_old(step: &crate::Step) -> bool {
+    step.text.contains(", and in memory ")
+}
+
 /// Does another CPU ever look at what the step stores to?
 fn is_read_elsewhere(steps: &[crate::Step], step: &crate::Step) -> bool {
     steps.iter().any(|s| s.kind == StepKind::Load && s.object == step.object && s.cpu != step.cpu)
@@ -325,6 +332,16 @@ mod tests {
         assert_eq!(all_of(steps.clone(), 4), [0, 2, 23, 24]);
         // The violation does without, if there is no room.
         assert_eq!(all_of(steps, 2), [23, 24]);
+    }
+
+    #[test]
+    fn a_load_of_an_old_value_stays() {
+        use StepKind::{Load, Store, Violation};
+        let stale = Step { text: "y0 is 1, and in memory 0".into(), ..step(1, Load, "y0") };
+        let mut steps: Vec<_> = (0..20).map(|n| step(0, Store, &format!("y{n}"))).collect();
+        steps.extend([step(1, Load, "y1"), stale, step(1, Load, "y2")]);
+        steps.push(step(1, Violation, "DATA-1"));
+        assert_eq!(all_of(steps, 2), [21, 23]);
     }
 
     /// Nobody looks at the first change, CPU1 at the second.
