@@ -284,7 +284,7 @@ impl Race {
 
     /// The same race under this memory model: what a CPU sees of the stores of others, and when. Of
     /// all engines, those that run under shuttle have a choice;
-    /// [`Method::States`](crate::Method::States) has none but sequential consistency. What each
+    /// [`Method::States`](crate::Method::States) has all but RC11. What each
     /// word of the vocabulary orders under which model, [`order`](crate::sync::order) says.
     ///
     /// ```

@@ -7,8 +7,11 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Case;
-use lockwalk::{Method, Options, Outcome};
+use lockwalk::{Memory, Method, Options, Outcome};
 use witness::{Count, Coverage};
+
+/// The memory models under which states have names.
+const NAMED: [Memory; 3] = [Memory::Sc, Memory::Tso, Memory::Pso];
 
 fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
@@ -116,8 +119,9 @@ fn difference(dpor: &Outcome, by_states: &Outcome) -> Option<String> {
 }
 
 /// The executions of both, and those that disagree.
-fn compare(cases: &[Case], most: u64) -> (u64, u64, Vec<String>) {
+fn compare(cases: &[Case], memory: Memory, most: u64) -> (u64, u64, Vec<String>) {
     let run = |(race, protocol, _): &Case, method: Method, most: u64| {
+        let race = race.clone().memory(memory);
         race.check_with(protocol, &method, &Options::default().executions(most))
     };
     let results = common::each(cases, |case| {
@@ -153,9 +157,11 @@ fn cheap_cases() {
         }
         Err(_) => sample(),
     };
-    let (plain, states, differ) = compare(&cases, 40);
-    eprintln!("{plain} executions of source-DPOR, {states} by states");
-    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    for memory in NAMED {
+        let (plain, states, differ) = compare(&cases, memory, 40);
+        eprintln!("{memory:?}: {plain} executions of source-DPOR, {states} by states");
+        assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    }
 }
 
 /// CPU seconds of this process.
@@ -200,10 +206,10 @@ fn what_both_cost() {
 #[test]
 #[ignore = "takes minutes"]
 fn the_whole_catalogue() {
-    let (plain, states, differ) = compare(
-        &common::cases().into_iter().filter(|case| !is_open(case)).collect::<Vec<_>>(),
-        1_000_000,
-    );
-    eprintln!("{plain} executions of source-DPOR, {states} by states");
-    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    let cases: Vec<_> = common::cases().into_iter().filter(|case| !is_open(case)).collect();
+    for memory in NAMED {
+        let (plain, states, differ) = compare(&cases, memory, 1_000_000);
+        eprintln!("{memory:?}: {plain} executions of source-DPOR, {states} by states");
+        assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    }
 }

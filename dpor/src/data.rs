@@ -50,7 +50,8 @@ struct Epoch {
 
 impl Epoch {
     /// Who knows of it, and through what others will; `None` if everybody does.
-    fn known(&self, trace: &Trace, creators: &[Creator], tasks: &[Task]) -> Option<Digest> {
+    fn known(&self, knowers: Knowers<'_>) -> Option<Digest> {
+        let Knowers { trace, creators, tasks, names } = knowers;
         let after = |clock: &[u32]| clock[self.task as usize] >= self.tick;
         // Its own task is always after it, in what it does next.
         let knows = |task: usize| task == self.task as usize || after(trace.task_clock(task));
@@ -59,9 +60,16 @@ impl Epoch {
             return None;
         }
         let mut known = Digest::default();
-        known.put(tasks[self.task as usize].origin);
         // One that has ended may still be joined.
-        (0..tasks.len()).for_each(|task| known.put(knows(task).into()));
+        let mut by = Sum::default();
+        for task in (0..tasks.len()).filter(|&task| knows(task)) {
+            let Some((thread, which)) = names[task] else { continue };
+            let mut name = Digest::default();
+            name.put(thread.into());
+            name.put(u64::from(which) << 1 | u64::from(task == self.task as usize));
+            by.add(name);
+        }
+        known.put_digest(by.0);
         let mut through = Sum::default();
         for (object, &creator) in creators.iter().enumerate() {
             let mut event = trace.last_on(ObjectId(object as u32));
@@ -84,6 +92,16 @@ impl Epoch {
         known.put_digest(through.0);
         Some(known)
     }
+}
+
+/// Who may come to know of an access.
+#[derive(Copy, Clone)]
+pub(crate) struct Knowers<'a> {
+    pub(crate) trace: &'a Trace,
+    pub(crate) creators: &'a [Creator],
+    pub(crate) tasks: &'a [Task],
+    /// What each task is called, whatever the interleaving, if what it knows will matter.
+    pub(crate) names: &'a [Option<(u32, u32)>],
 }
 
 #[derive(Debug, Default)]
@@ -158,13 +176,7 @@ impl DataCells {
     /// alone: whom every access so far is ordered before, and through which object others will be
     /// ordered after it. Cells and objects come in the order in which they were made, which depends
     /// on the interleaving: so what they say is added up.
-    pub(crate) fn feed(
-        &self,
-        trace: &Trace,
-        creators: &[Creator],
-        tasks: &[Task],
-        key: &mut Digest,
-    ) {
+    pub(crate) fn feed(&self, knowers: Knowers<'_>, key: &mut Digest) {
         let mut known: HashMap<(u32, u32), Option<Digest>, Keys> = HashMap::default();
         let mut sum = Sum::default();
         for cell in &self.cells[..self.used] {
@@ -176,7 +188,7 @@ impl DataCells {
             for (epoch, write) in epochs {
                 let known = known
                     .entry((epoch.task, epoch.tick))
-                    .or_insert_with(|| epoch.known(trace, creators, tasks));
+                    .or_insert_with(|| epoch.known(knowers));
                 if let Some(known) = known {
                     let mut said = Digest::of(cell.name);
                     said.put(write.into());

@@ -3,8 +3,10 @@
 mod explore;
 mod memory;
 mod names;
+mod threads;
 
 pub(crate) use explore::{Explore, Outcomes};
+use threads::Threads;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -30,6 +32,9 @@ use crate::watchdog::Pulse;
 
 /// An execution this long may be one that never ends.
 const STEPS_BETWEEN_CHECKS: usize = 4096;
+
+/// Tells the origins of a task's stores from those of the tasks that it spawns.
+const STORES: u64 = 0x73_746f_7265;
 
 /// How many of the last steps of an execution that is too long are looked at.
 const LAST_STEPS: usize = 1000;
@@ -74,6 +79,9 @@ pub(crate) struct Core {
     pub(crate) insists: bool,
     /// How the program names what its tasks share.
     pub(crate) naming: Option<Naming>,
+    /// Who takes steps, where that is told whatever the interleaving.
+    threads: Threads,
+    pub(crate) numbers_threads: bool,
     /// The last number that was given to what is unlike anything else.
     fresh: u64,
     /// Which steps depend on each other, and what follows from that.
@@ -138,6 +146,8 @@ impl Core {
             every_round: false,
             insists: false,
             naming: None,
+            threads: Threads::default(),
+            numbers_threads: false,
             fresh: 0,
             rules: DependenceRules::default(),
             fairness: Fairness::default(),
@@ -191,6 +201,7 @@ impl Core {
         self.objects = 0;
         self.creators.clear();
         self.numbers.clear();
+        self.threads.clear();
         self.shared = Sum::default();
         self.telling = self.trace.repeated == 0;
         self.uses.clear();
@@ -212,6 +223,7 @@ impl Core {
             log.clear();
         }
         self.add_task(0, "main");
+        self.name_thread(0, None);
     }
 
     pub(crate) fn tasks(&self) -> &[Task] {
@@ -232,6 +244,7 @@ impl Core {
                     name: String::new(),
                     origin: 0,
                     children: 0,
+                    stores: 0,
                     op: Op { object: ObjectId(0), access: Access::Read },
                     condition: None,
                     at: None,
@@ -252,7 +265,7 @@ impl Core {
             task.failed = false;
             task.choices = None;
             task.owner = NONE;
-            (task.origin, task.children) = (self.count as u64, 0);
+            (task.origin, task.children, task.stores) = (self.count as u64, 0, 0);
             task.round.restart();
             task.learned.restart();
             task.held.clear();
@@ -264,12 +277,21 @@ impl Core {
         self.pulse.named(id, name);
     }
 
-    pub(crate) fn spawned(&mut self, strategy: &mut dyn Explore, id: usize, name: &str) {
+    /// The current task has spawned a task, which may be a store of its to an object.
+    pub(crate) fn spawned(
+        &mut self,
+        strategy: &mut dyn Explore,
+        id: usize,
+        name: &str,
+        store: Option<ObjectId>,
+    ) {
         self.settle_worst_case(strategy);
         self.add_task(id, name);
         let parent = &mut self.tasks[self.current];
-        parent.children += 1;
-        let origin = mix(parent.origin, parent.children);
+        let nth = if store.is_some() { &mut parent.stores } else { &mut parent.children };
+        *nth += 1;
+        let kind = if store.is_some() { mix(parent.origin, STORES) } else { parent.origin };
+        let origin = mix(kind, *nth);
         let [parent, child] =
             self.tasks.get_disjoint_mut([self.current, id]).expect("a task does not spawn itself");
         child.learned.inherit(&parent.learned);
@@ -279,6 +301,10 @@ impl Core {
         if self.memory == Memory::Weak {
             self.graph.fork(self.current, id);
         }
+        if store.is_some() {
+            self.is_store(id);
+        }
+        self.name_thread(id, store);
     }
 
     /// `task` goes on after the end of `other`.

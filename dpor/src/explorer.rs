@@ -424,10 +424,11 @@ impl Explorer {
                         .to_owned(),
                 )
             }
-            Strategy::States if memory != Memory::Sc => Some(format!(
-                "a search by states is under Memory::Sc only, not Memory::{memory:?}: stores on \
-                 their way have no name"
-            )),
+            Strategy::States if memory == Memory::Weak => Some(
+                "a search by states is not under Memory::Weak: what a task may still see of old \
+                 values has no name"
+                    .to_owned(),
+            ),
             _ => {
                 let saved = self.resumed.as_ref().filter(|saved| saved.memory != memory)?;
                 Some(format!(

@@ -33,6 +33,8 @@ pub(crate) struct Task {
     pub(crate) origin: u64,
     /// Tasks it has spawned.
     pub(crate) children: u64,
+    /// And stores that went their way.
+    pub(crate) stores: u64,
     /// The announced operation, while pending.
     pub(crate) op: Op,
     pub(crate) condition: Option<Condition>,

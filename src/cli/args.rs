@@ -752,15 +752,15 @@ impl CheckArgs {
             Method::Loom if !kept && self.memory.is_none() => Loom,
             _ => Dpor,
         });
-        let consistent = memory(self.memory) == Memory::Sc;
-        if kept && !consistent {
+        let model = memory(self.memory);
+        if kept && model != Memory::Sc {
             return Err(Refusal(
                 "--memory: what is kept in a file is sequentially consistent".into(),
             ));
         }
-        let has_none = self.memory.is_some() && !(engine == States && consistent);
-        let misplaced: [(&str, bool, &[EngineName]); 9] = [
-            ("--memory", has_none, &[Dpor, Dfs, Random, Pct]),
+        let misplaced: [(&str, bool, &[EngineName]); 10] = [
+            ("--memory", self.memory.is_some(), &[Dpor, States, Dfs, Random, Pct]),
+            ("--memory weak", model == Memory::Weak, &[Dpor, Dfs, Random, Pct]),
             ("--iterations", self.iterations.is_some(), &[Random, Pct, Native]),
             ("--seed", self.seed.is_some(), &[Random, Pct]),
             ("--depth", self.depth.is_some(), &[Pct]),

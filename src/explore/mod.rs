@@ -45,7 +45,7 @@ pub enum Method {
     /// model of the race ([`Race::memory`]).
     Exhaustive,
     /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
-    /// from twice. Sequentially consistent, on one thread.
+    /// from twice. On one thread; not under RC11.
     States,
     /// Every interleaving, equivalent ones too: plain depth-first search, to check
     /// [`Exhaustive`](Self::Exhaustive) against. Finishes for the smallest worlds only.

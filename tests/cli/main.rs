@@ -300,15 +300,15 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         ),
         (
             "check --memory tso --engine loom",
-            "error: --memory is for --engine dpor and dfs and random and pct, not for loom",
+            "error: --memory is for --engine dpor and states and dfs and random and pct, not for loom",
         ),
         (
             "check --memory sc --engine native",
-            "error: --memory is for --engine dpor and dfs and random and pct, not for native",
+            "error: --memory is for --engine dpor and states and dfs and random and pct, not for native",
         ),
         (
             "check --memory weak --states",
-            "error: --memory is for --engine dpor and dfs and random and pct, not for states",
+            "error: --memory weak is for --engine dpor and dfs and random and pct, not for states",
         ),
         (
             "check --memory pso --save s.json",

@@ -13,7 +13,7 @@ use crate::trace::{Frame, NONE};
 impl Core {
     /// The task that was just spawned is a store of the current one: if that is held back, the
     /// store would be part of the round that is not begun.
-    pub(crate) fn is_store(&mut self, id: usize) {
+    pub(super) fn is_store(&mut self, id: usize) {
         self.tasks[id].owner = self.current as u32;
         let Round { held_back, cycle, alone, .. } = self.tasks[self.current].round;
         if held_back {

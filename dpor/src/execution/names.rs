@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Core;
 use crate::access::{Access, Creator, ObjectId, Op};
-use crate::data::DataId;
+use crate::data::{DataId, Knowers};
 use crate::hook::with_quiet;
 use crate::log::{Did, Ending, Recorded};
-use crate::model::Memory;
+use crate::model::{Memory, Pending, Store};
 use crate::report::{FailureKind, panic_failure};
 use crate::round::mix;
 use crate::state::{Digest, Sum};
 use crate::task::{Task, TaskState};
-use crate::trace::Frame;
+use crate::trace::{Frame, NONE};
 
 impl Core {
     /// The execution that is ending.
@@ -123,8 +123,10 @@ impl Core {
         if !self.by_states && self.memory != Memory::Weak {
             return;
         }
-        let Frame { task, op: Op { object, access }, failed, .. } = *self.trace.frame(event);
-        let held = &mut self.tasks[task as usize].held;
+        let frame = self.trace.frame(event);
+        let (Op { object, access }, failed) = (frame.op, frame.failed);
+        // What a store gives back is its owner's.
+        let held = &mut self.tasks[frame.whose()].held;
         if access == Access::Acquire || access == Access::TryAcquire && !failed {
             // Whoever gets it for itself a second time has not got it any more: another has given
             // it back.
@@ -203,41 +205,77 @@ impl Core {
             return None;
         }
         key.put_digest(self.shared.0);
-        let (mut check, mut fresh) = (Digest::default(), self.fresh);
-        for task in &self.tasks[..self.count] {
-            key.put(task.origin);
-            let state = match task.state {
-                TaskState::New => 1,
-                TaskState::Local => 2,
-                TaskState::Pending => 3,
-                TaskState::Joining(other) => mix(4, self.tasks[other].origin),
-                // What it knew is gone.
-                TaskState::Finished => {
-                    key.put(5 + u64::from(task.failed));
-                    continue;
-                }
-            };
-            key.put(state);
-            key.put(task.children << 32 | u64::from(task.round.objects));
-            key.put(task.round.cells.into());
-            task.learned.feed(&mut key, &mut fresh);
-            // Others may have given it back.
-            let mut held = Sum::default();
-            task.held
-                .iter()
-                .for_each(|&(object, _)| held.add(Digest::of(self.creators[object.0 as usize])));
-            key.put_digest(held.0);
+        let (mut tasks, mut check, mut fresh) = (Sum::default(), Sum::default(), self.fresh);
+        let ready = &self.trace.frame(self.trace.depth).ready;
+        for (index, task) in self.tasks[..self.count].iter().enumerate() {
             if task.state == TaskState::Pending {
-                let (creator, nth) = self.creator(task.op.object);
-                [creator, nth.into(), task.op.access as u64]
-                    .into_iter()
-                    .for_each(|part| check.put(part));
+                let mut next = Digest::of(self.creator(task.op.object));
+                next.put(task.op.access as u64);
+                next.put((self.thread(index) as u64) << 1 | u64::from(ready.contains(index)));
+                check.add(next);
+            }
+            // Where a store under way is depends on whose it is.
+            if task.owner == NONE {
+                let mut told = Digest::default();
+                told.put(task.origin);
+                self.tell(index, &mut told, &mut fresh);
+                tasks.add(told);
             }
         }
         self.fresh = fresh;
-        let ready = &self.trace.frame(self.trace.depth).ready;
-        ready.iter().for_each(|task| check.put(task as u64));
-        Some((key.key(), check.key() as u64))
+        key.put_digest(tasks.0);
+        Some((key.key(), check.0.key() as u64))
+    }
+
+    /// What tells the states of a task apart, and of its stores.
+    fn tell(&self, index: usize, key: &mut Digest, fresh: &mut u64) {
+        let task = &self.tasks[index];
+        self.tell_stores(index, key, fresh);
+        let state = match task.state {
+            TaskState::New => 1,
+            TaskState::Local => 2,
+            TaskState::Pending => 3,
+            // For whom it waits, what it knows and which stores are under way tell.
+            TaskState::Joining(_) => 4,
+            // What it knew is gone.
+            TaskState::Finished => return key.put(5 + u64::from(task.failed)),
+        };
+        key.put(state);
+        key.put(task.children << 32 | u64::from(task.round.objects));
+        key.put(task.round.cells.into());
+        task.learned.feed(key, fresh);
+        // Others may have given it back.
+        let mut held = Sum::default();
+        task.held
+            .iter()
+            .for_each(|&(object, _)| held.add(Digest::of(self.creators[object.0 as usize])));
+        key.put_digest(held.0);
+    }
+
+    fn is_under_way(&self, store: &Store) -> bool {
+        self.tasks[store.task].state != TaskState::Finished
+    }
+
+    /// The stores of a task that are under way, and what others have to wait for. What they do when
+    /// they arrive was known to the task when they went their way.
+    fn tell_stores(&self, task: usize, key: &mut Digest, fresh: &mut u64) {
+        let Some(Pending { stores, barrier }) = self.pending.get(task) else { return };
+        // Who has made a store since its last full barrier may look before it changes something.
+        if stores.is_empty() {
+            return;
+        }
+        let under_way = |first: usize| {
+            stores[..first].iter().filter(|store| self.is_under_way(store)).count() as u64
+        };
+        key.put(under_way(stores.len()) + 1);
+        key.put(under_way(*barrier));
+        for store in stores.iter().filter(|store| self.is_under_way(store)) {
+            let mut told = Digest::of(self.creator(store.object));
+            told.put(store.value);
+            told.put(under_way(store.behind));
+            self.tasks[store.task].learned.feed(&mut told, fresh);
+            key.put_digest(told);
+        }
     }
 
     /// The name of the state if it also depends on how accesses to data so far are ordered.
@@ -245,7 +283,13 @@ impl Core {
         let mut digest = Digest::default();
         digest.put(key as u64);
         digest.put((key >> 64) as u64);
-        self.data.feed(&self.trace, &self.creators, &self.tasks[..self.count], &mut digest);
+        let known = Knowers {
+            trace: &self.trace,
+            creators: &self.creators,
+            tasks: &self.tasks[..self.count],
+            names: &self.knowers(),
+        };
+        self.data.feed(known, &mut digest);
         digest.key()
     }
 }

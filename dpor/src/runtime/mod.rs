@@ -440,18 +440,18 @@ pub fn spawn<F: FnOnce() + 'static>(name: impl Into<String>, f: F) -> JoinHandle
 fn spawn_behind_stores(name: &str, body: Body) -> JoinHandle {
     let stores = memory::stores_of(me());
     if stores.is_empty() {
-        return JoinHandle { task: spawn_alone(name, body) };
+        return JoinHandle { task: spawn_alone(name, body, None) };
     }
     let behind = move || {
         stores.into_iter().for_each(join);
         body();
     };
-    JoinHandle { task: spawn_alone(name, Box::new(behind)) }
+    JoinHandle { task: spawn_alone(name, Box::new(behind), None) }
 }
 
-/// The same for what does not begin with all of the task's stores in memory.
+/// The same for what does not begin with all of the task's stores in memory, or is one of them.
 #[track_caller]
-pub(crate) fn spawn_alone(name: &str, f: Body) -> usize {
+pub(crate) fn spawn_alone(name: &str, f: Body, store: Option<ObjectId>) -> usize {
     if over() {
         return 0;
     }
@@ -473,7 +473,7 @@ pub(crate) fn spawn_alone(name: &str, f: Body) -> usize {
             Location::caller(),
         ))
     };
-    with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, name));
+    with_engine(|engine| engine.core.spawned(&mut *engine.strategy, task, name, store));
     task
 }
 

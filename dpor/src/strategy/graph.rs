@@ -6,15 +6,18 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use crate::execution::Core;
 use crate::round::Fairness;
 use crate::state::Keys;
-use crate::task::TaskState;
+use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
+use crate::trace::NONE;
 
+/// All that it says of tasks it says of their threads.
 #[derive(Debug, Default)]
 struct Node {
     /// Who can run.
     ready: TaskSet,
-    /// Who has not ended.
+    /// Who has not ended, stores under way among them, and who of these is none.
     unended: TaskSet,
+    tasks: TaskSet,
     steps: Vec<(usize, usize)>,
 }
 
@@ -39,19 +42,22 @@ impl Graph {
     pub(crate) fn reach(&mut self, key: u128, core: &Core) {
         let number = self.number(key);
         let node = &mut self.nodes[number];
-        node.ready.copy_from(&core.trace.frame(core.trace.depth).ready);
-        let tasks = core.tasks().iter().enumerate();
-        node.unended = tasks
-            .filter(|(_, task)| task.state != TaskState::Finished)
-            .map(|(index, _)| index)
-            .collect();
+        let ready = core.trace.frame(core.trace.depth).ready.iter();
+        node.ready = ready.map(|task| core.thread(task)).collect();
+        let unended = |task: &Task| task.state != TaskState::Finished;
+        let those = |which: &dyn Fn(&Task) -> bool| {
+            let tasks = core.tasks().iter().enumerate();
+            tasks.filter(|(_, task)| which(task)).map(|(index, _)| core.thread(index)).collect()
+        };
+        node.unended = those(&unended);
+        node.tasks = those(&|task| unended(task) && task.owner == NONE);
     }
 
-    /// The task's step leads from one to the other.
-    pub(crate) fn step(&mut self, from: u128, task: usize, to: u128) {
+    /// The thread's step leads from one to the other.
+    pub(crate) fn step(&mut self, from: u128, thread: usize, to: u128) {
         let (from, to) = (self.number(from), self.number(to));
-        if !self.nodes[from].steps.contains(&(task, to)) {
-            self.nodes[from].steps.push((task, to));
+        if !self.nodes[from].steps.contains(&(thread, to)) {
+            self.nodes[from].steps.push((thread, to));
         }
     }
 
@@ -62,8 +68,8 @@ impl Graph {
         let mut found = BTreeMap::new();
         for component in self.components(&all) {
             if let Some(circle) = self.fair(component, fairness) {
-                let unended = self.nodes[circle[0]].unended.iter().collect::<Vec<_>>();
-                found.entry(unended).or_insert(circle);
+                let tasks = self.nodes[circle[0]].tasks.iter().collect::<Vec<_>>();
+                found.entry(tasks).or_insert(circle);
             }
         }
         found.values().map(|circle| self.show(circle)).collect()

@@ -31,6 +31,9 @@ struct Late<'a> {
     later: bool,
 }
 
+/// A task that is not there yet, and no store under way either.
+const NOBODY: usize = NONE as usize - 1;
+
 /// Scratch space of race detection.
 #[derive(Default)]
 pub(crate) struct Races {
@@ -45,21 +48,18 @@ pub(crate) struct Races {
 
 /// What is known to happen before something that follows the state at hand.
 fn known_before(core: &mut Core, summaries: &Summaries, later: Later, before: &mut Vec<u32>) {
-    let task = later.task as usize;
+    let who = core.who(later.thread as usize);
     before.clear();
-    match core.tasks().get(task) {
-        Some(_) => before.extend_from_slice(core.trace.task_clock(task)),
+    match who.knows {
+        Some(task) => before.extend_from_slice(core.trace.task_clock(task)),
         None => before.resize(core.trace.task_clock(0).len(), 0),
     }
     // What it will hold and does not hold now it has to take first: after all who have had it for
     // themselves, and, to have it for itself, after all.
     for &(lock, alone) in summaries.locks(later) {
         let Some(lock) = core.object_of(lock) else { continue };
-        if core
-            .tasks()
-            .get(task)
-            .is_some_and(|task| task.held.iter().any(|&(held, _)| held == lock))
-        {
+        let holds = |task: usize| core.tasks()[task].held.iter().any(|&(held, _)| held == lock);
+        if who.task.is_some_and(holds) {
             continue;
         }
         let mut event = core.trace.last_on(lock);
@@ -115,15 +115,15 @@ impl Races {
             let Some(object) = core.object_of(later.object).filter(|_| !later.data) else {
                 continue;
             };
-            let task = later.task as usize;
             let mut before = std::mem::take(&mut self.before);
             known_before(core, summaries, later, &mut before);
-            let there = core.tasks().get(task);
+            let who = core.who(later.thread as usize);
+            let there = who.task.map(|task| &core.tasks()[task]);
             // One that waits for another's end, say, has not announced its next step yet.
             let pending = there.filter(|task| later.first && task.state == TaskState::Pending);
             let late = Late {
-                task,
-                owner: NONE,
+                task: who.task.unwrap_or(NOBODY),
+                owner: who.owner,
                 op: Op { object, access: later.access },
                 class: later.class,
                 blocks: later.blocks,
@@ -153,10 +153,11 @@ impl Races {
             summary.iter().filter_map(|number| summaries.later(number)).filter(|later| later.data);
         data.into_iter().any(|later| {
             known_before(core, summaries, later, &mut self.before);
+            let task = core.who(later.thread as usize).task.unwrap_or(NOBODY);
             core.data.might_race(
                 later.object,
                 later.access == Access::Write,
-                later.task as usize,
+                task,
                 &self.before,
             )
         })
@@ -355,7 +356,7 @@ impl Races {
         }
         let known = !late.later || !rules.has(DependenceRule::UnknownBefore);
         let leads = known
-            && self.first[late.task] == 0
+            && self.first.get(late.task).is_some_and(|&first| first == 0)
             && !self.seen.iter().any(|&other| self.clock[other] >= self.first[other]);
         if leads {
             self.initials.insert(late.task);

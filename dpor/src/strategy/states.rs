@@ -18,7 +18,7 @@ use crate::taskset::TaskSet;
 /// What is remembered of a state.
 #[derive(Debug)]
 struct Known {
-    /// What slept when it was gone on from.
+    /// What slept when it was gone on from: threads, as all that is remembered.
     sleep: TaskSet,
     /// What can follow it, once all of that has been gone through.
     summary: Arc<Bits>,
@@ -26,7 +26,7 @@ struct Known {
     open: bool,
     /// What has to be the same whenever it is reached.
     check: u64,
-    /// A task that was run from it, and what that led to.
+    /// Who was run from it, and what that led to.
     next: Option<(usize, Next)>,
 }
 
@@ -41,6 +41,8 @@ enum Next {
 #[derive(Debug)]
 struct Visit {
     key: u128,
+    /// The thread that has led to it.
+    by: Option<usize>,
     /// What the program has said of what its tasks share.
     shared: Sum,
     /// What can follow, as far as it has been gone through.
@@ -68,7 +70,7 @@ pub(crate) struct States {
     cycle: bool,
     /// All steps of all states, since executions need not end.
     graph: Option<Graph>,
-    /// Executions that show a livelock each, to be run at the end, and the one that runs.
+    /// Executions, as threads, that show a livelock each, to be run at the end, and the one that runs.
     livelocks: Option<Vec<Vec<usize>>>,
     shows: Option<Vec<usize>>,
 }
@@ -108,17 +110,17 @@ impl States {
             if let Some(task) = open(&core.trace, state) {
                 return Some((state, task));
             }
-            self.complete(core, state);
+            self.complete(core);
         }
         None
     }
 
     /// All that follows the last state of the path has been gone through.
-    fn complete(&mut self, core: &Core, state: usize) {
-        let Some(Visit { key, mut after, known, .. }) = self.path.pop() else { return };
-        if let Some(before) = self.path.last_mut() {
+    fn complete(&mut self, core: &Core) {
+        let Some(Visit { key, by, mut after, known, .. }) = self.path.pop() else { return };
+        if let (Some(before), Some(by)) = (self.path.last_mut(), by) {
             let mut all = after.clone();
-            self.summaries.before(&mut all, core.trace.frame(state - 1).task);
+            self.summaries.before(&mut all, by);
             before.after.union_with(&all);
         }
         if known {
@@ -146,13 +148,15 @@ impl States {
             inherit_sleep(core);
         }
         let key = if whole { key } else { self.with_data(core, key) };
-        let frame = core.trace.frame_mut(depth);
-        let mut visit = Visit { key, shared: core.shared, after: Bits::default(), known: true };
+        let by = depth.checked_sub(1).map(|last| core.thread(core.trace.frame(last).task as usize));
+        let mut visit = Visit { key, by, shared: core.shared, after: Bits::default(), known: true };
+        let sleep: TaskSet =
+            core.trace.frame(depth).sleep.iter().map(|task| core.thread(task)).collect();
         let Some(known) = self.known.get_mut(&key) else {
             let summary = self.summaries.share(Bits::default());
             self.known.insert(
                 key,
-                Known { sleep: frame.sleep.clone(), summary, open: true, check, next: None },
+                Known { sleep, summary, open: true, check, next: None },
             );
             self.states += 1;
             self.path.push(Visit { known: false, ..visit });
@@ -173,8 +177,8 @@ impl States {
             self.path.push(visit);
             return false;
         }
-        let woken: TaskSet =
-            known.sleep.iter().filter(|&task| !frame.sleep.contains(task)).collect();
+        let woken: Vec<usize> =
+            known.sleep.iter().filter(|&thread| !sleep.contains(thread)).collect();
         visit.after = (*known.summary).clone();
         let summary = Arc::clone(&known.summary);
         if woken.is_empty() || !core.rules.has(DependenceRule::WokenStates) {
@@ -182,8 +186,14 @@ impl States {
         } else {
             // What began with those that slept then was left out.
             known.open = true;
-            known.sleep = known.sleep.iter().filter(|&task| frame.sleep.contains(task)).collect();
-            frame.sleep.copy_from(&known.sleep);
+            known.sleep = known.sleep.iter().filter(|&thread| sleep.contains(thread)).collect();
+            let slept = &known.sleep;
+            let woken: TaskSet =
+                woken.into_iter().filter_map(|thread| core.who(thread).task).collect();
+            let asleep: TaskSet = core.trace.frame(depth).sleep.iter().collect();
+            let asleep = asleep.iter().filter(|&task| slept.contains(core.thread(task))).collect();
+            let frame = core.trace.frame_mut(depth);
+            frame.sleep = asleep;
             frame.backtrack.copy_from(&woken);
             frame.closed = true;
             self.path.push(Visit { known: false, ..visit });
@@ -218,7 +228,8 @@ impl States {
         }
         for (task, cell, write) in core.accesses() {
             let held = self.summaries.held(core.held(task));
-            let number = self.summaries.number(Later::data(task, cell, write, held));
+            let thread = core.thread(task);
+            let number = self.summaries.number(Later::data(thread, cell, write, held));
             if let Some(last) = self.path.last_mut() {
                 last.after.insert(number);
             }
@@ -228,14 +239,14 @@ impl States {
     /// The last step of the path has led to this.
     fn lead_to(&mut self, core: &Core, next: Next) {
         let Some(Visit { key, .. }) = self.path.last() else { return };
-        let task = core.trace.frame(self.path.len() - 1).task as usize;
+        let thread = core.thread(core.trace.frame(self.path.len() - 1).task as usize);
         if let Some(graph) = &mut self.graph
             && let Next::State(to) = next
         {
-            graph.step(*key, task, to);
+            graph.step(*key, thread, to);
         }
         if let Some(known) = self.known.get_mut(key) {
-            known.next.get_or_insert((task, next));
+            known.next.get_or_insert((thread, next));
         }
     }
 
@@ -256,10 +267,10 @@ impl States {
         }
         let key = if self.graph.is_some() { key } else { self.with_data(core, key) };
         // It may go round in a circle.
-        let (task, next) =
+        let (thread, next) =
             self.known.get(&key)?.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
         self.follows = Some(next);
-        Some(task)
+        core.who(thread).task
     }
 
     /// What waits when an execution ends has to be known to those who come to the states on the way
@@ -280,7 +291,7 @@ impl States {
             let class = task.op.access.class(false);
             let held = self.summaries.held(core.held(index));
             let later = Later::new(
-                index,
+                core.thread(index),
                 task.op,
                 core.creator(task.op.object),
                 class,
@@ -290,8 +301,8 @@ impl States {
             waiting.insert(self.summaries.number(later));
         }
         if self.path.len() <= depth && depth > 0 {
-            let task = core.trace.frame(depth - 1).task;
-            self.summaries.before(&mut waiting, task);
+            let by = core.thread(core.trace.frame(depth - 1).task as usize);
+            self.summaries.before(&mut waiting, by);
         }
         if let Some(last) = self.path.last_mut() {
             last.after.union_with(&waiting);
@@ -322,7 +333,7 @@ impl States {
 
 impl Explore for States {
     fn begin(&mut self, core: &mut Core) -> bool {
-        core.by_states = true;
+        (core.by_states, core.numbers_threads) = (true, true);
         (self.follows, self.checking) = (None, false);
         if self.cycle {
             self.begin_graph(core);
@@ -343,10 +354,8 @@ impl Explore for States {
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
         let depth = core.trace.depth;
         if let Some(shows) = &self.shows {
-            return shows
-                .get(depth)
-                .copied()
-                .filter(|&task| core.trace.frame(depth).ready.contains(task));
+            let task = core.who(*shows.get(depth)?).task;
+            return task.filter(|&task| core.trace.frame(depth).ready.contains(task));
         }
         if let Some(task) = self.branch.take() {
             (core.shared, core.telling) = (self.path[depth].shared, true);
@@ -384,9 +393,9 @@ impl Explore for States {
             if self.hits > CHECKED && !self.hits.is_multiple_of(EVERY) {
                 return None;
             }
-            let (task, next) = self.known[&self.path[depth].key].next?;
+            let (thread, next) = self.known[&self.path[depth].key].next?;
             (self.follows, self.checking) = (Some(next), true);
-            return Some(task);
+            return core.who(thread).task;
         }
         let frame = core.trace.frame_mut(depth);
         if frame.closed {
@@ -415,8 +424,8 @@ impl Explore for States {
         let (task, op, class) = (frame.task as usize, frame.op, frame.class);
         // Not what it takes by this step.
         let held = self.summaries.held(core.held(task));
-        let later =
-            Later::new(task, op, core.creator(op.object), class, core.tasks()[task].blocks(), held);
+        let (thread, blocks) = (core.thread(task), core.tasks()[task].blocks());
+        let later = Later::new(thread, op, core.creator(op.object), class, blocks, held);
         let number = self.summaries.number(later);
         self.path[depth].after.insert(number);
         self.races.of_last_event(core);

@@ -1,4 +1,4 @@
-//! What can follow a state: which task accesses what, and how, some time after it.
+//! What can follow a state: which thread accesses what, and how, some time after it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::state::Keys;
 /// Something that happens, or would like to, some time after a state.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Later {
-    pub(crate) task: u32,
+    pub(crate) thread: u32,
     /// The object's name, which is the same in every execution.
     pub(crate) object: Creator,
     /// It is plain data, and no object.
@@ -26,7 +26,7 @@ pub(crate) struct Later {
 
 impl Later {
     pub(crate) fn new(
-        task: usize,
+        thread: usize,
         op: Op,
         object: Creator,
         class: Class,
@@ -34,7 +34,7 @@ impl Later {
         held: u32,
     ) -> Self {
         Later {
-            task: task as u32,
+            thread: thread as u32,
             object,
             data: false,
             access: op.access,
@@ -46,10 +46,10 @@ impl Later {
     }
 
     /// An access to plain data.
-    pub(crate) fn data(task: usize, object: Creator, write: bool, held: u32) -> Self {
+    pub(crate) fn data(thread: usize, object: Creator, write: bool, held: u32) -> Self {
         let access = if write { Access::Write } else { Access::Read };
         Later {
-            task: task as u32,
+            thread: thread as u32,
             object,
             data: true,
             access,
@@ -118,7 +118,7 @@ pub(crate) struct Summaries {
     /// Sets of locks that a task holds, numbered.
     helds: Vec<Vec<(Creator, bool)>>,
     held_numbers: HashMap<Vec<(Creator, bool)>, u32>,
-    /// For each task those that are its next step.
+    /// For each thread those that are its next step.
     firsts: Vec<Vec<u32>>,
     /// Most states have a summary that another has too.
     shared: HashSet<Arc<Bits>>,
@@ -166,22 +166,22 @@ impl Summaries {
         let number = self.laters.len() as u32 + RACED;
         self.numbers.insert(later, number);
         if later.first {
-            let task = later.task as usize;
-            if self.firsts.len() <= task {
-                self.firsts.resize_with(task + 1, Vec::new);
+            let thread = later.thread as usize;
+            if self.firsts.len() <= thread {
+                self.firsts.resize_with(thread + 1, Vec::new);
             }
-            self.firsts[task].push(number);
+            self.firsts[thread].push(number);
         }
         number
     }
 
-    /// The same, seen from the state that `task` has left: what it did next is not its next step
+    /// The same, seen from the state that `thread` has left: what it did next is not its next step
     /// any more.
-    pub(crate) fn before(&mut self, bits: &mut Bits, task: u32) {
-        for at in 0..self.firsts.get(task as usize).map_or(0, Vec::len) {
-            let number = self.firsts[task as usize][at];
+    pub(crate) fn before(&mut self, bits: &mut Bits, thread: usize) {
+        for at in 0..self.firsts.get(thread).map_or(0, Vec::len) {
+            let number = self.firsts[thread][at];
             if bits.remove(number) {
-                let later = self.later(number).expect("it is the next step of a task");
+                let later = self.later(number).expect("it is the next step of a thread");
                 bits.insert(self.number(Later { first: false, ..later }));
             }
         }

@@ -47,10 +47,12 @@ enum Instr {
     Follow(usize),
     /// A barrier of stores, if the value is there.
     FenceIf(usize, u64),
+    /// Replace the value, in one step, if it is another; else that was a load.
+    Change(usize, u64),
 }
 
 use Instr::{
-    Carry, EndIf, Fence, FenceIf, Follow, Lock, RestartUnless, Spin, Store, Swap, TryOrRestart,
+    Carry, Change, EndIf, Fence, FenceIf, Follow, Lock, RestartUnless, Spin, Store, Swap, TryOrRestart,
     TrySpin, Unlock,
 };
 
@@ -74,7 +76,8 @@ fn random(rng: &mut Rng) -> Program {
                     1 => TryOrRestart(cell),
                     2 => TrySpin(cell),
                     3 | 4 => Unlock(cell),
-                    5..=9 => Store(cell, value, other == 0),
+                    5..=8 => Store(cell, value, other == 0),
+                    9 => Change(cell, value),
                     10 => Swap(cell, value),
                     11 => Fence(other == 0),
                     12 => Spin(cell, value),
@@ -182,7 +185,17 @@ impl State {
         let instr = *program[task].get(self.places[task].at)?;
         let mut next = self.clone();
         let place = &mut next.places[task];
-        let full = matches!(instr, Lock(_) | TryOrRestart(_) | TrySpin(_) | Swap(..) | Fence(_));
+        if let Change(cell, value) = instr
+            && self.seen(task, cell) == value
+        {
+            place.at += 1;
+            next.settle(program, task);
+            return Some(next);
+        }
+        let full = matches!(
+            instr,
+            Lock(_) | TryOrRestart(_) | TrySpin(_) | Swap(..) | Change(..) | Fence(_)
+        );
         if full && !self.buffers[task].is_empty() {
             return None;
         }
@@ -195,7 +208,7 @@ impl State {
                 place.at += 1;
                 next.cells[WORDS + lock] = 1;
             }
-            Swap(cell, value) => {
+            Swap(cell, value) | Change(cell, value) => {
                 place.at += 1;
                 next.cells[cell] = value;
             }
@@ -397,6 +410,9 @@ impl World {
                     self.words[word].store(value, if release { Release } else { Relaxed });
                 }
                 Swap(word, value) => _ = self.words[word].swap(value, SeqCst),
+                Change(word, value) => {
+                    _ = self.words[word].update_if(|now| (now != value).then_some(value));
+                }
                 Fence(full) => fence(if full { SeqCst } else { Release }),
                 Spin(word, value) => {
                     self.round(at, held);
@@ -439,6 +455,9 @@ fn ready(program: &Program, says: bool) -> impl Fn() + Send + Sync + 'static {
         if says {
             dpor::data();
         }
+        // Words say themselves what they hold.
+        let locks = world.locks.clone();
+        dpor::name_state(move |state| locks.iter().for_each(|lock| lock.1.get().hash(state)));
         WORLD.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&world)));
         let tasks = (0..program.len()).map(|task| {
             let (world, instrs) = (Rc::clone(&world), program[task].clone());
@@ -502,6 +521,15 @@ fn check(
             return Ok(None);
         }
         found = Some((report.executions, seen.livelock));
+    }
+    let states = Explorer::new(Strategy::States).memory(memory).fairness(fairness);
+    let (report, seen) = observe(program, true, states.max_steps(2_000));
+    let cut = matches!(report.why_unfinished, Some(dpor::Unfinished::Executions));
+    if !cut && !report.exhausted || seen != all && !cut {
+        return Err(format!("by states: {report}: saw {seen:#?}, all states show {all:#?}"));
+    }
+    if cut {
+        return Ok(None);
     }
     Ok(found)
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::Hash;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -187,6 +188,9 @@ fn explorable_with(
         let words: Vec<Word> = (0..program.words).map(|_| Word::new(0)).collect();
         let read: Rc<RefCell<Vec<Vec<u64>>>> =
             Rc::new(RefCell::new(vec![Vec::new(); program.tasks.len()]));
+        let named = Rc::clone(&read);
+        // Words say themselves what they hold.
+        dpor::name_state(move |state| named.borrow().hash(state));
         let tasks: Vec<JoinHandle> = (0..program.tasks.len())
             .map(|task| {
                 let (instrs, words, read) =
@@ -229,6 +233,14 @@ fn explore_with(
 
 pub fn exhaust(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, Report) {
     exhausted(program, memory, None)
+}
+
+/// The same, each state once.
+pub fn exhaust_by_states(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, Report) {
+    let explorer = Explorer::new(Strategy::States).memory(memory);
+    let (outcomes, report) = explore(explorer, program);
+    assert!(report.exhausted && report.failing == 0, "{memory:?}: {report}, {program:?}");
+    (outcomes, report)
 }
 
 /// The same, and exchanges are made like that.

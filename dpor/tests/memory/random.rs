@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 
 use dpor::{Access, Memory, memory};
 
-use crate::program::{Instr, Outcome, Program, exhaust, exhaust_with, seeds};
+use crate::program::{
+    Instr, Outcome, Program, exhaust, exhaust_by_states, exhaust_with, seeds,
+};
 use crate::{axioms, buffers};
 
 /// All outcomes, and how many executions there are that differ, as those say that share nothing
@@ -19,6 +21,12 @@ pub fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize)
     }
 }
 
+/// Not under RC11.
+fn differs_by_states(program: &Program, memory: Memory) -> bool {
+    memory != Memory::Weak
+        && exhaust_by_states(program, memory).0 != expected(program, memory).0
+}
+
 fn differs(program: &Program, memory: Memory) -> bool {
     exhaust(program, memory).0 != expected(program, memory).0
 }
@@ -26,6 +34,7 @@ fn differs(program: &Program, memory: Memory) -> bool {
 /// Compares the outcomes of so many programs, and says how many executions it took for how many
 /// that are different.
 fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
+    let (mut states, mut by_states) = (0, 0);
     let (mut explored, mut cut, mut different, mut outcomes) = (0, 0, 0, 0);
     let started = std::time::Instant::now();
     let (mut ours, mut worst) = (std::time::Duration::ZERO, (0.0, 0));
@@ -44,6 +53,21 @@ fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
                 "{memory:?}, seed {seed}: {small:?}\nmissed {missed:?}, impossible {impossible:?}"
             );
         }
+        if memory != Memory::Weak {
+            let (found, report) = exhaust_by_states(&program, memory);
+            if found != wanted {
+                let small = program.shrink(|program| differs_by_states(program, memory));
+                let (found, wanted) =
+                    (exhaust_by_states(&small, memory).0, expected(&small, memory).0);
+                let missed: Vec<_> = wanted.difference(&found).collect();
+                let impossible: Vec<_> = found.difference(&wanted).collect();
+                panic!(
+                    "{memory:?} by states, seed {seed}: {small:?}\nmissed {missed:?}, impossible \
+                     {impossible:?}"
+                );
+            }
+            (states, by_states) = (states + report.states, by_states + report.executions);
+        }
         explored += report.complete;
         cut += report.blocked;
         different += executions as u64;
@@ -55,7 +79,8 @@ fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
     }
     eprintln!(
         "{memory:?}: {} programs, {outcomes} outcomes, {explored} executions ({cut} cut) for \
-         {different} that differ (worst {:.2}, seed {}); {ours:?} of {:?}",
+         {different} that differ (worst {:.2}, seed {}); {states} states in {by_states}; {ours:?} \
+         of {:?}",
         seeds.end - seeds.start,
         worst.0,
         worst.1,

@@ -197,8 +197,8 @@ fn store(word: &memory::Word, value: u64, order: Ordering, then: impl FnOnce() +
 pub enum Published<T> {
     /// With how often it was replaced: an address may come back with another value.
     Consistent(Mutex<(u64, Arc<T>)>),
-    /// All that it has pointed to, and which of them it points to.
-    Modelled(Mutex<Vec<Arc<T>>>, memory::Word),
+    /// All that it has pointed to, each with a number, and the number of what it points to.
+    Modelled(Mutex<Vec<(u64, Arc<T>)>>, memory::Word),
 }
 
 impl<T: Hash> Published<T> {
@@ -207,7 +207,9 @@ impl<T: Hash> Published<T> {
         if is_consistent() {
             Self::Consistent(Mutex::new((0, value)))
         } else {
-            Self::Modelled(Mutex::new(vec![value]), memory::Word::of(ObjectId(object), 0))
+            let number = number(0, &value);
+            let values = Mutex::new(vec![(number, value)]);
+            Self::Modelled(values, memory::Word::of(ObjectId(object), number))
         }
     }
 
@@ -216,8 +218,7 @@ impl<T: Hash> Published<T> {
         let current = match self {
             Self::Consistent(current) => current,
             Self::Modelled(values, which) if exec::is_on_cpu() => {
-                let which = taking(|| which.load(Ordering::Acquire));
-                return values.lock()[which as usize].clone();
+                return numbered(values, taking(|| which.load(Ordering::Acquire)));
             }
             Self::Modelled(..) => return self.peek(),
         };
@@ -239,8 +240,10 @@ impl<T: Hash> Published<T> {
         let current = match self {
             Self::Consistent(current) => current,
             Self::Modelled(values, which) => {
-                let number = values.lock().len() as u64;
-                values.lock().push(Arc::new(value));
+                let mut values = values.lock();
+                let number = number(values.len(), &value);
+                values.push((number, Arc::new(value)));
+                drop(values);
                 return store(which, number, order, then);
             }
         };
@@ -256,7 +259,19 @@ impl<T: Hash> Published<T> {
     pub fn peek(&self) -> Arc<T> {
         match self {
             Self::Consistent(current) => current.lock().1.clone(),
-            Self::Modelled(values, which) => values.lock()[which.peek() as usize].clone(),
+            Self::Modelled(values, which) => numbered(values, which.peek()),
         }
     }
+}
+
+/// The number of the `nth` value: where states are told apart, what it is has to be said, and not
+/// the how manyth.
+fn number(nth: usize, value: &impl Hash) -> u64 {
+    if dpor::by_states() { digest_of(value).key() as u64 } else { nth as u64 }
+}
+
+fn numbered<T>(values: &Mutex<Vec<(u64, Arc<T>)>>, number: u64) -> Arc<T> {
+    let values = values.lock();
+    let (_, value) = values.iter().rfind(|value| value.0 == number).expect("it was stored");
+    Arc::clone(value)
 }

@@ -123,8 +123,10 @@
 //!
 //! # Limits
 //!
-//! [`Strategy::States`](crate::Strategy::States) is under [`Memory::Sc`] only: a store under way is
-//! no part of what it knows of the state. Under [`Memory::Weak`] a retry loop that changes something,
+//! [`Strategy::States`](crate::Strategy::States) is not under [`Memory::Weak`], where what a task may
+//! still see of old values has no name. Words say by themselves what they hold, so
+//! [`name_state`](crate::name_state) has to name only what else there is. Under [`Memory::Weak`] a
+//! retry loop that changes something,
 //! and leads back, goes round once; whether that leaves anything out is found out, and said
 //! ([`Unfinished::Rounds`](crate::Unfinished::Rounds), [`algorithm`](crate::algorithm)).
 //!
@@ -145,13 +147,16 @@ mod steps;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{announce_alone, join, me, object, observed, over, pick, spawn_alone, with_engine};
+use super::{
+    announce_alone, changed, join, me, object, observed, over, pick, spawn_alone, tells, with_engine,
+};
 use crate::access::{Access, ObjectId, Op};
 use crate::execution::Outcomes;
 use crate::left_out::Use;
 pub use crate::model::Memory;
 use crate::model::{Pending, Store};
 use crate::rc11::{self, Kind};
+use crate::state::Digest;
 use crate::task::TaskState;
 pub use steps::{
     Side, accessed, acquired, locked, parts, release, released, seen_by_all, unordered,
@@ -245,8 +250,7 @@ fn store_later(
             store();
         }
     };
-    let task = spawn_alone("store", Box::new(taken));
-    with_engine(|engine| engine.core.is_store(task));
+    let task = spawn_alone("store", Box::new(taken), Some(object));
     let all = after == After::All || model() == Memory::Tso;
     with_pending(me(), |pending| {
         let behind = if all { pending.stores.len() } else { pending.barrier };
@@ -282,6 +286,13 @@ pub fn fence(order: Ordering) {
     }
 }
 
+/// What a word holds, where states are told apart.
+fn digest(value: u64) -> Digest {
+    let mut digest = Digest::default();
+    digest.put(value);
+    digest
+}
+
 #[derive(Debug)]
 struct Inner {
     object: ObjectId,
@@ -294,7 +305,10 @@ impl Inner {
     }
 
     fn set(&self, value: u64) {
-        self.value.store(value, Ordering::Relaxed);
+        let before = self.value.swap(value, Ordering::Relaxed);
+        if before != value && tells() {
+            changed(self.object, digest(before), digest(value));
+        }
     }
 }
 
@@ -312,6 +326,8 @@ impl Word {
     pub fn of(object: ObjectId, value: u64) -> Self {
         if is_weak() {
             with_engine(|engine| engine.core.graph.add_word(object, value));
+        } else if tells() {
+            changed(object, Digest::default(), digest(value));
         }
         Word(Arc::new(Inner { object, value: AtomicU64::new(value) }))
     }
