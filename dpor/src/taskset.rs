@@ -25,6 +25,14 @@ impl TaskSet {
         self.high[word] |= 1 << (task % 64);
     }
 
+    pub(crate) fn remove(&mut self, task: usize) {
+        if task < 64 {
+            self.low &= !(1 << task);
+        } else if let Some(word) = self.high.get_mut(task / 64 - 1) {
+            *word &= !(1 << (task % 64));
+        }
+    }
+
     pub(crate) fn contains(&self, task: usize) -> bool {
         if task < 64 {
             self.low & (1 << task) != 0
@@ -106,5 +114,8 @@ mod tests {
         assert!(set.intersects(&other));
         assert_eq!(set.first_not_in(&[3, 63, 64].into_iter().collect()), Some(200));
         assert!(!set.intersects(&[5].into_iter().collect()) && !set.is_empty());
+        let mut fewer = set.clone();
+        [3, 200, 500].into_iter().for_each(|task| fewer.remove(task));
+        assert_eq!(fewer.iter().collect::<Vec<_>>(), [63, 64]);
     }
 }

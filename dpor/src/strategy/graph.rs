@@ -5,20 +5,39 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::execution::Core;
 use crate::round::Fairness;
-use crate::state::Keys;
+use crate::state::{Keys, Sum};
 use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::NONE;
 
+/// What a step leads to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    State(usize),
+    End,
+}
+
 /// All that it says of tasks it says of their threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Node {
+    /// What has to be the same whenever it is reached.
+    check: u64,
+    /// What the program has said of what its tasks share.
+    shared: Sum,
+    /// The state before it on the shortest way to it that is known, who leads from there to it, and
+    /// how many steps that way has.
+    came: Option<(usize, usize)>,
+    depth: usize,
     /// Who can run.
     ready: TaskSet,
+    /// And was not run yet.
+    left: TaskSet,
     /// Who has not ended, stores under way among them, and who of these is none.
     unended: TaskSet,
     tasks: TaskSet,
     steps: Vec<(usize, usize)>,
+    /// Whose step was seen to end an execution.
+    ends: Option<usize>,
 }
 
 /// The first state is the one in which the program begins.
@@ -26,39 +45,145 @@ struct Node {
 pub(crate) struct Graph {
     numbers: HashMap<u128, usize, Keys>,
     nodes: Vec<Node>,
+    /// States from which something may be left to run, by how far they are from the first.
+    open: BTreeMap<usize, Vec<usize>>,
+    /// There were so many states when the ways to them were found.
+    measured: usize,
 }
 
 impl Graph {
-    fn number(&mut self, key: u128) -> usize {
-        let next = self.nodes.len();
-        let number = *self.numbers.entry(key).or_insert(next);
-        if number == next {
-            self.nodes.push(Node::default());
-        }
-        number
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// The state at hand has this key.
-    pub(crate) fn reach(&mut self, key: u128, core: &Core) {
-        let number = self.number(key);
-        let node = &mut self.nodes[number];
+    /// Steps that were not taken.
+    pub(crate) fn left(&self) -> u64 {
+        self.nodes.iter().map(|node| node.left.len() as u64).sum()
+    }
+
+    pub(crate) fn find(&self, key: u128) -> Option<usize> {
+        self.numbers.get(&key).copied()
+    }
+
+    pub(crate) fn check(&self, state: usize) -> u64 {
+        self.nodes[state].check
+    }
+
+    pub(crate) fn shared(&self, state: usize) -> Sum {
+        self.nodes[state].shared
+    }
+
+    pub(crate) fn has_left(&self, state: usize) -> bool {
+        !self.nodes[state].left.is_empty()
+    }
+
+    /// The state at hand, which is new.
+    pub(crate) fn add(&mut self, key: u128, check: u64, core: &Core) -> usize {
         let ready = core.trace.frame(core.trace.depth).ready.iter();
-        node.ready = ready.map(|task| core.thread(task)).collect();
+        let ready: TaskSet = ready.map(|task| core.thread(task)).collect();
         let unended = |task: &Task| task.state != TaskState::Finished;
         let those = |which: &dyn Fn(&Task) -> bool| {
             let tasks = core.tasks().iter().enumerate();
             tasks.filter(|(_, task)| which(task)).map(|(index, _)| core.thread(index)).collect()
         };
-        node.unended = those(&unended);
-        node.tasks = those(&|task| unended(task) && task.owner == NONE);
+        let state = self.nodes.len();
+        self.numbers.insert(key, state);
+        self.open.entry(core.trace.depth).or_default().push(state);
+        self.nodes.push(Node {
+            check,
+            shared: core.shared,
+            came: None,
+            depth: core.trace.depth,
+            left: ready.clone(),
+            ready,
+            unended: those(&unended),
+            tasks: those(&|task| unended(task) && task.owner == NONE),
+            steps: Vec::new(),
+            ends: None,
+        });
+        state
+    }
+
+    /// A state from which something is left to run: of those, the nearest to the first.
+    pub(crate) fn next(&mut self) -> Option<usize> {
+        if self.nodes.len() > 2 * self.measured {
+            self.measure();
+        }
+        while let Some(mut nearest) = self.open.first_entry() {
+            while let Some(&state) = nearest.get().last() {
+                if !self.nodes[state].left.is_empty() {
+                    return Some(state);
+                }
+                nearest.get_mut().pop();
+            }
+            nearest.remove();
+        }
+        None
+    }
+
+    /// Find the shortest ways anew.
+    fn measure(&mut self) {
+        self.measured = self.nodes.len();
+        self.open.clear();
+        let mut met = vec![false; self.nodes.len()];
+        met[0] = true;
+        let mut next = VecDeque::from([0]);
+        while let Some(state) = next.pop_front() {
+            let depth = self.nodes[state].depth;
+            if !self.nodes[state].left.is_empty() {
+                self.open.entry(depth).or_default().push(state);
+            }
+            for at in 0..self.nodes[state].steps.len() {
+                let (thread, to) = self.nodes[state].steps[at];
+                if !std::mem::replace(&mut met[to], true) {
+                    (self.nodes[to].came, self.nodes[to].depth) = (Some((state, thread)), depth + 1);
+                    next.push_back(to);
+                }
+            }
+        }
+    }
+
+    /// Who has to run to come to the state.
+    pub(crate) fn way_to(&self, mut state: usize) -> Vec<usize> {
+        let mut way = Vec::with_capacity(self.nodes[state].depth + 1);
+        while let Some((before, thread)) = self.nodes[state].came {
+            way.push(thread);
+            state = before;
+        }
+        way.reverse();
+        way
+    }
+
+    /// One of those that are left to run from the state, this one if it is among them, is run.
+    pub(crate) fn take(&mut self, state: usize, wanted: Option<usize>) -> usize {
+        let left = &mut self.nodes[state].left;
+        let wanted = wanted.filter(|&thread| left.contains(thread));
+        let thread = wanted.or_else(|| left.iter().next()).expect("something is left");
+        left.remove(thread);
+        thread
     }
 
     /// The thread's step leads from one to the other.
-    pub(crate) fn step(&mut self, from: u128, thread: usize, to: u128) {
-        let (from, to) = (self.number(from), self.number(to));
-        if !self.nodes[from].steps.contains(&(thread, to)) {
-            self.nodes[from].steps.push((thread, to));
+    pub(crate) fn step(&mut self, from: usize, thread: usize, to: Next) {
+        let Next::State(to) = to else {
+            self.nodes[from].ends.get_or_insert(thread);
+            return;
+        };
+        let depth = self.nodes[from].depth + 1;
+        if to != 0 && (self.nodes[to].came.is_none() || self.nodes[to].depth > depth) {
+            (self.nodes[to].came, self.nodes[to].depth) = (Some((from, thread)), depth);
+            if !self.nodes[to].left.is_empty() {
+                self.open.entry(depth).or_default().push(to);
+            }
         }
+        self.nodes[from].steps.push((thread, to));
+    }
+
+    /// A step that was taken from the state.
+    pub(crate) fn known_step(&self, state: usize) -> Option<(usize, Next)> {
+        let Node { steps, ends, .. } = &self.nodes[state];
+        let step = steps.first().map(|&(thread, to)| (thread, Next::State(to)));
+        step.or(ends.map(|thread| (thread, Next::End)))
     }
 
     /// Schedules that lead into a circle that is fair, and round in it often enough for everyone

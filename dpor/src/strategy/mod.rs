@@ -9,6 +9,7 @@ mod random;
 mod replay;
 mod states;
 pub(crate) mod summary;
+mod whole;
 
 use crate::execution::Explore;
 use crate::pool::Worker;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::depth_first::{inherit_sleep, open};
-use super::graph::Graph;
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
+use super::whole::Whole;
 use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore};
 use crate::report::{End, Report, Unfinished};
@@ -69,10 +69,7 @@ pub(crate) struct States {
     /// A state was met again on the path: executions need not end.
     cycle: bool,
     /// All steps of all states, since executions need not end.
-    graph: Option<Graph>,
-    /// Executions, as threads, that show a livelock each, to be run at the end, and the one that runs.
-    livelocks: Option<Vec<Vec<usize>>>,
-    shows: Option<Vec<usize>>,
+    whole: Option<Whole>,
 }
 
 /// So many known states at the beginning are gone on from for a check, and every so many-th after
@@ -80,7 +77,12 @@ pub(crate) struct States {
 const CHECKED: u64 = 64;
 const EVERY: u64 = 32;
 /// For so many steps.
-const FOLLOWED: usize = 100;
+pub(super) const FOLLOWED: usize = 100;
+
+/// Is a known state gone on from for a check, when states were met again so often?
+pub(super) fn checks(hits: u64) -> bool {
+    hits <= CHECKED || hits.is_multiple_of(EVERY)
+}
 
 impl States {
     pub(crate) fn new() -> Self {
@@ -96,9 +98,7 @@ impl States {
             follows: None,
             checking: false,
             cycle: false,
-            graph: None,
-            livelocks: None,
-            shows: None,
+            whole: None,
         }
     }
 
@@ -127,7 +127,7 @@ impl States {
             return;
         }
         let remembered = self.known.get_mut(&key).expect("the path's states are known");
-        if self.graph.is_none() && self.states > core.max_states as u64 {
+        if self.states > core.max_states as u64 {
             self.known.remove(&key);
             return;
         }
@@ -141,13 +141,8 @@ impl States {
         let depth = core.trace.depth;
         debug_assert_eq!(depth, self.path.len());
         self.lead_to(core, Next::State(key));
-        let whole = self.graph.is_some();
-        if let Some(graph) = &mut self.graph {
-            graph.reach(key, core);
-        } else {
-            inherit_sleep(core);
-        }
-        let key = if whole { key } else { self.with_data(core, key) };
+        inherit_sleep(core);
+        let key = self.with_data(core, key);
         let by = depth.checked_sub(1).map(|last| core.thread(core.trace.frame(last).task as usize));
         let mut visit = Visit { key, by, shared: core.shared, after: Bits::default(), known: true };
         let sleep: TaskSet =
@@ -171,7 +166,7 @@ impl States {
             );
             return false;
         }
-        if known.open && !whole {
+        if known.open {
             // What follows it is not known yet.
             self.cycle |= core.rules.has(DependenceRule::Cycles);
             self.path.push(visit);
@@ -198,7 +193,7 @@ impl States {
             frame.closed = true;
             self.path.push(Visit { known: false, ..visit });
         }
-        if !whole && core.rules.has(DependenceRule::Summaries) {
+        if core.rules.has(DependenceRule::Summaries) {
             self.races.of_summary(core, &self.summaries, &summary);
         }
         !self.path[depth].known
@@ -240,11 +235,6 @@ impl States {
     fn lead_to(&mut self, core: &Core, next: Next) {
         let Some(Visit { key, .. }) = self.path.last() else { return };
         let thread = core.thread(core.trace.frame(self.path.len() - 1).task as usize);
-        if let Some(graph) = &mut self.graph
-            && let Next::State(to) = next
-        {
-            graph.step(*key, thread, to);
-        }
         if let Some(known) = self.known.get_mut(key) {
             known.next.get_or_insert((thread, next));
         }
@@ -265,7 +255,7 @@ impl States {
             );
             return None;
         }
-        let key = if self.graph.is_some() { key } else { self.with_data(core, key) };
+        let key = self.with_data(core, key);
         // It may go round in a circle.
         let (thread, next) =
             self.known.get(&key)?.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
@@ -308,55 +298,36 @@ impl States {
             last.after.union_with(&waiting);
         }
     }
-
-    /// Executions need not end: begin again, and keep every step of every state.
-    fn begin_graph(&mut self, core: &mut Core) {
-        (self.graph, self.cycle, self.states) = (Some(Graph::default()), false, 0);
-        self.path.clear();
-        self.known.clear();
-        core.trace.start_afresh();
-        core.rewind(0);
-    }
-
-    /// The search is over: what livelocks there are is shown by one execution each. False if there
-    /// is none left.
-    fn show_livelock(&mut self, core: &mut Core) -> bool {
-        let Some(graph) = &self.graph else { return false };
-        let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.fairness));
-        self.shows = livelocks.pop();
-        (core.by_states, core.insists) = (false, true);
-        core.trace.start_afresh();
-        core.rewind(0);
-        self.shows.is_some()
-    }
 }
 
 impl Explore for States {
     fn begin(&mut self, core: &mut Core) -> bool {
         (core.by_states, core.numbers_threads) = (true, true);
         (self.follows, self.checking) = (None, false);
-        if self.cycle {
-            self.begin_graph(core);
-            return true;
+        if std::mem::take(&mut self.cycle) {
+            // Executions need not end: begin again.
+            self.whole = Some(Whole::default());
+            self.path.clear();
+            self.known.clear();
+        }
+        if let Some(whole) = &mut self.whole {
+            return whole.begin(core);
         }
         if !std::mem::replace(&mut self.started, true) {
             core.rewind(0);
             return true;
         }
-        if let Some((state, task)) = self.next_branch(core) {
-            self.branch = Some(task);
-            core.rewind(state);
-            return true;
-        }
-        self.show_livelock(core)
+        let Some((state, task)) = self.next_branch(core) else { return false };
+        self.branch = Some(task);
+        core.rewind(state);
+        true
     }
 
     fn choose(&mut self, core: &mut Core) -> Option<usize> {
-        let depth = core.trace.depth;
-        if let Some(shows) = &self.shows {
-            let task = core.who(*shows.get(depth)?).task;
-            return task.filter(|&task| core.trace.frame(depth).ready.contains(task));
+        if let Some(whole) = &mut self.whole {
+            return whole.choose(core);
         }
+        let depth = core.trace.depth;
         if let Some(task) = self.branch.take() {
             (core.shared, core.telling) = (self.path[depth].shared, true);
             core.accesses();
@@ -370,18 +341,8 @@ impl Explore for States {
             }
             return None;
         };
-        // A round forgets what it has touched, so what races need not come next to each other in a
-        // circle.
-        let key = if self.graph.is_some() { core.state_with_data(key) } else { key };
         if self.checking {
             return self.follow(core, key, check);
-        }
-        if self.graph.is_some()
-            && self.states >= core.max_states as u64
-            && !self.known.contains_key(&key)
-        {
-            core.give_up_for(Unfinished::States(core.max_states));
-            return None;
         }
         self.keep_accesses(core);
         let goes_on = self.reach(core, key, check);
@@ -390,7 +351,7 @@ impl Explore for States {
         }
         if !goes_on {
             self.hits += 1;
-            if self.hits > CHECKED && !self.hits.is_multiple_of(EVERY) {
+            if !checks(self.hits) {
                 return None;
             }
             let (thread, next) = self.known[&self.path[depth].key].next?;
@@ -400,9 +361,6 @@ impl Explore for States {
         let frame = core.trace.frame_mut(depth);
         if frame.closed {
             return open(&core.trace, depth);
-        }
-        if self.graph.is_some() {
-            frame.run_all_enabled();
         }
         let before =
             self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
@@ -417,7 +375,7 @@ impl Explore for States {
 
     fn executed(&mut self, core: &mut Core) {
         let depth = core.trace.depth - 1;
-        if self.graph.is_some() || self.checking {
+        if self.whole.is_some() || self.checking {
             return;
         }
         let frame = core.trace.frame(depth);
@@ -432,15 +390,8 @@ impl Explore for States {
     }
 
     fn end(&mut self, core: &mut Core, end: End) {
-        if self.shows.take().is_some() {
-            if core.failure.is_none() && !core.given_up {
-                core.failure_at_end(
-                    "a cycle of states that is fair to everybody is found, and no livelock when \
-                     it is gone through"
-                        .into(),
-                );
-            }
-            return;
+        if let Some(whole) = &mut self.whole {
+            return whole.end(core, end);
         }
         if core.given_up || self.cycle {
             return;
@@ -465,29 +416,25 @@ impl Explore for States {
         if known {
             return;
         }
-        if self.graph.is_none() {
-            if end != End::Complete && core.rules.has(DependenceRule::WaitingFollows) {
-                self.remember_waiting(core, end);
-            }
-            self.races.at_end(core, end);
+        if end != End::Complete && core.rules.has(DependenceRule::WaitingFollows) {
+            self.remember_waiting(core, end);
         }
+        self.races.at_end(core, end);
     }
 
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {
-        report.states = self.states;
-        report.frontier = self
-            .path
-            .iter()
-            .enumerate()
-            .map(|(state, _)| {
-                let frame = core.trace.frame(state);
-                frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count() as u64
-            })
-            .sum();
+        let left = |state: usize| {
+            let frame = core.trace.frame(state);
+            frame.backtrack.iter().filter(|&task| !frame.sleep.contains(task)).count() as u64
+        };
+        (report.states, report.frontier) = match &self.whole {
+            Some(whole) => (whole.states(), whole.left()),
+            None => (self.states, (0..self.path.len()).map(left).sum()),
+        };
         let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
         // It may have been stopped just where nothing is left.
-        let whole = self.started && self.graph.is_none() && !self.cycle;
-        report.exhausted = !lost && (finished || whole && self.next_branch(core).is_none());
+        let reduced = self.started && self.whole.is_none() && !self.cycle;
+        report.exhausted = !lost && (finished || reduced && self.next_branch(core).is_none());
         if report.exhausted {
             report.why_unfinished = None;
         }

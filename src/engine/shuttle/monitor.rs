@@ -138,7 +138,9 @@ impl<S: Hash> Monitor<S> {
         {
             let seen = look(&state.lock());
             let (state, cpu) = (state.clone(), exec::cpu());
-            let later = move || arrives(cpu, || act(&mut state.lock()));
+            let later = move || {
+                arrives(cpu, || told::changing(step.object, &mut *state.lock(), act));
+            };
             exec::switching(|| {
                 memory::release(ObjectId(step.object), step.access, side(step), later)
             });
