@@ -1,0 +1,176 @@
+//! Every step of every state of a program whose executions need not end, and then one execution for
+//! each livelock that is among them.
+//!
+//! Each execution goes the shortest way that is known to a state from which something is left to
+//! run, and on from there as long as it comes to states that are new, or have something left as
+//! well.
+
+use crate::execution::Core;
+use crate::report::{End, Unfinished};
+use crate::strategy::graph::{Graph, Next};
+use crate::strategy::states::{FOLLOWED, checks};
+
+#[derive(Default)]
+pub(crate) struct Whole {
+    graph: Graph,
+    /// Who has to run to come to what is left, and that.
+    way: Vec<usize>,
+    /// The state in which that is left; then the one that the execution has come to.
+    at: Option<usize>,
+    /// States that were met again.
+    hits: u64,
+    /// The execution goes on from a known state as one did before, to see whether everything is as
+    /// it was: what comes next then, and for how many steps more.
+    follows: Option<(Next, usize)>,
+    /// Executions, as threads, that show a livelock each, to be run at the end, and the one that
+    /// runs.
+    livelocks: Option<Vec<Vec<usize>>>,
+    shows: Option<Vec<usize>>,
+}
+
+impl Whole {
+    pub(crate) fn states(&self) -> u64 {
+        self.graph.len() as u64
+    }
+
+    /// Steps that were not taken.
+    pub(crate) fn left(&self) -> u64 {
+        self.graph.left()
+    }
+
+    pub(crate) fn begin(&mut self, core: &mut Core) -> bool {
+        self.follows = None;
+        core.trace.start_afresh();
+        core.rewind(0);
+        if self.graph.len() == 0 {
+            (self.way, self.at) = (Vec::new(), None);
+            return true;
+        }
+        if let Some(state) = self.graph.next() {
+            self.way = self.graph.way_to(state);
+            self.way.push(self.graph.take(state, None));
+            self.at = Some(state);
+            return true;
+        }
+        let graph = &self.graph;
+        let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.fairness));
+        self.shows = livelocks.pop();
+        (core.by_states, core.insists) = (false, true);
+        self.shows.is_some()
+    }
+
+    pub(crate) fn choose(&mut self, core: &mut Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        if let Some(shows) = &self.shows {
+            let task = core.who(*shows.get(depth)?).task;
+            return task.filter(|&task| core.trace.frame(depth).ready.contains(task));
+        }
+        if let Some(&thread) = self.way.get(depth) {
+            // What the program shares is known at the end of the way.
+            core.telling = depth + 1 == self.way.len();
+            if core.telling
+                && let Some(state) = self.at
+            {
+                core.shared = self.graph.shared(state);
+            }
+            let task = core.who(thread).task;
+            let ready = task.filter(|&task| core.trace.frame(depth).ready.contains(task));
+            if ready.is_none() {
+                core.differs("a step that was left to be taken cannot be taken".into());
+            }
+            return ready;
+        }
+        let Some((key, check)) = core.state() else {
+            if core.failure.is_none() {
+                core.give_up_for(Unfinished::Unavailable(
+                    "the program does not name its state".into(),
+                ));
+            }
+            return None;
+        };
+        // A round forgets what it has touched, so what races need not come next to each other in a
+        // circle.
+        let key = core.state_with_data(key);
+        let state = self.graph.find(key);
+        if let Some((next, left)) = self.follows {
+            if state.is_none_or(|state| next != Next::State(state))
+                || state.is_some_and(|state| self.graph.check(state) != check)
+            {
+                core.differs(
+                    "a state that was reached before is reached again, and the same step leads to \
+                     another state"
+                        .into(),
+                );
+                return None;
+            }
+            return self.follow(core, state?, left.checked_sub(1)?);
+        }
+        if state.is_none() && self.graph.len() >= core.max_states {
+            core.give_up_for(Unfinished::States(core.max_states));
+            return None;
+        }
+        let state = state.unwrap_or_else(|| self.graph.add(key, check, core));
+        if let Some(before) = self.at.replace(state) {
+            let thread = core.thread(core.trace.frame(depth - 1).task as usize);
+            self.graph.step(before, thread, Next::State(state));
+        }
+        if self.graph.check(state) != check {
+            core.differs(
+                "a state that was reached before is reached again, and other tasks can run, or \
+                 are about to do something else"
+                    .into(),
+            );
+            return None;
+        }
+        if self.graph.has_left(state) {
+            // Going on with the running task needs no context switch.
+            let running = depth.checked_sub(1).map(|last| core.trace.frame(last).task as usize);
+            let running = running.map(|task| core.thread(task));
+            return core.who(self.graph.take(state, running)).task;
+        }
+        self.hits += 1;
+        if !checks(self.hits) {
+            return None;
+        }
+        self.follow(core, state, FOLLOWED)
+    }
+
+    /// Go on from a known state as an execution did before.
+    fn follow(&mut self, core: &mut Core, state: usize, left: usize) -> Option<usize> {
+        let (thread, next) = self.graph.known_step(state).filter(|_| left > 0)?;
+        self.follows = Some((next, left));
+        core.who(thread).task
+    }
+
+    pub(crate) fn end(&mut self, core: &mut Core, end: End) {
+        if self.shows.take().is_some() {
+            if core.failure.is_none() && !core.given_up {
+                core.failure_at_end(
+                    "a cycle of states that is fair to everybody is found, and no livelock when \
+                     it is gone through"
+                        .into(),
+                );
+            }
+            return;
+        }
+        if core.given_up || end == End::Cut {
+            return;
+        }
+        if let Some((next, _)) = self.follows {
+            if next != Next::End {
+                core.failure_at_end(
+                    "a state that was reached before is reached again, and the same step ends the \
+                     execution"
+                        .into(),
+                );
+            }
+            return;
+        }
+        if core.trace.depth < self.way.len() {
+            core.failure_at_end("an execution ends where one did not before".into());
+        } else if let (Some(before), Some(last)) = (self.at, core.trace.depth.checked_sub(1)) {
+            let thread = core.thread(core.trace.frame(last).task as usize);
+            self.graph.step(before, thread, Next::End);
+        }
+    }
+}
