@@ -1197,17 +1197,26 @@ fn stores_to_shared_memory_that_meet() {
 }
 
 /// Where a process may store, whoever stores by force gets an entry that says so, as a thread of it
-/// would.
+/// would; elsewhere the page says so (`FOLL_TOUCH`).
 #[test]
 fn what_is_stored_by_force_is_dirty() {
+    for may_store in [true, false] {
+        stored_by_force(may_store);
+    }
+}
+
+fn stored_by_force(may_store: bool) {
     let forced = alone(
         "a debugger stores into a page that came back from swap, and says nothing",
-        |w| {
+        move |w| {
             let p = w.new_process();
             p.mmap(1..2);
             p.touch(1);
             p.swap_out(1);
             p.load(1).expect("it is mapped");
+            if !may_store {
+                p.mprotect(1..2, false);
+            }
         },
         |w| {
             let p = w.process(0);
