@@ -186,9 +186,8 @@ impl DataCells {
                 .map(|epoch| (epoch, true))
                 .chain(cell.reads.iter().map(|epoch| (epoch, false)));
             for (epoch, write) in epochs {
-                let known = known
-                    .entry((epoch.task, epoch.tick))
-                    .or_insert_with(|| epoch.known(knowers));
+                let known =
+                    known.entry((epoch.task, epoch.tick)).or_insert_with(|| epoch.known(knowers));
                 if let Some(known) = known {
                     let mut said = Digest::of(cell.name);
                     said.put(write.into());

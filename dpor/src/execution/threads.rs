@@ -78,7 +78,8 @@ impl Core {
     /// Who that is in this execution.
     pub(crate) fn who(&mut self, thread: usize) -> Who {
         let (origin, object) = self.threads.names[thread];
-        let there = |number: u32| Some(self.threads.tasks[number as usize]).filter(|&is| is != NONE);
+        let there =
+            |number: u32| Some(self.threads.tasks[number as usize]).filter(|&is| is != NONE);
         let Some(object) = object else {
             let task = there(thread as u32).map(|task| task as usize);
             return Who { task, knows: task, owner: NONE };
@@ -87,7 +88,8 @@ impl Core {
             return Who { task: None, knows: None, owner: NONE };
         };
         let first = self.object_of(object).and_then(|object| {
-            let stores = self.pending.get(owner as usize).map_or(&[][..], |pending| &pending.stores);
+            let stores =
+                self.pending.get(owner as usize).map_or(&[][..], |pending| &pending.stores);
             let under_way = |task: usize| self.tasks[task].state != TaskState::Finished;
             stores.iter().find(|store| store.object == object && under_way(store.task))
         });

@@ -136,7 +136,8 @@ impl Graph {
             for at in 0..self.nodes[state].steps.len() {
                 let (thread, to) = self.nodes[state].steps[at];
                 if !std::mem::replace(&mut met[to], true) {
-                    (self.nodes[to].came, self.nodes[to].depth) = (Some((state, thread)), depth + 1);
+                    (self.nodes[to].came, self.nodes[to].depth) =
+                        (Some((state, thread)), depth + 1);
                     next.push_back(to);
                 }
             }

@@ -154,12 +154,7 @@ impl Races {
         data.into_iter().any(|later| {
             known_before(core, summaries, later, &mut self.before);
             let task = core.who(later.thread as usize).task.unwrap_or(NOBODY);
-            core.data.might_race(
-                later.object,
-                later.access == Access::Write,
-                task,
-                &self.before,
-            )
+            core.data.might_race(later.object, later.access == Access::Write, task, &self.before)
         })
     }
 

@@ -149,10 +149,7 @@ impl States {
             core.trace.frame(depth).sleep.iter().map(|task| core.thread(task)).collect();
         let Some(known) = self.known.get_mut(&key) else {
             let summary = self.summaries.share(Bits::default());
-            self.known.insert(
-                key,
-                Known { sleep, summary, open: true, check, next: None },
-            );
+            self.known.insert(key, Known { sleep, summary, open: true, check, next: None });
             self.states += 1;
             self.path.push(Visit { known: false, ..visit });
             return true;

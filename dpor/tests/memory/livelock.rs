@@ -52,8 +52,8 @@ enum Instr {
 }
 
 use Instr::{
-    Carry, Change, EndIf, Fence, FenceIf, Follow, Lock, RestartUnless, Spin, Store, Swap, TryOrRestart,
-    TrySpin, Unlock,
+    Carry, Change, EndIf, Fence, FenceIf, Follow, Lock, RestartUnless, Spin, Store, Swap,
+    TryOrRestart, TrySpin, Unlock,
 };
 
 const LOCKS: usize = 2;

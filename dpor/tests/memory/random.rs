@@ -6,9 +6,7 @@ use std::sync::atomic::Ordering;
 
 use dpor::{Access, Memory, memory};
 
-use crate::program::{
-    Instr, Outcome, Program, exhaust, exhaust_by_states, exhaust_with, seeds,
-};
+use crate::program::{Instr, Outcome, Program, exhaust, exhaust_by_states, exhaust_with, seeds};
 use crate::{axioms, buffers};
 
 /// All outcomes, and how many executions there are that differ, as those say that share nothing
@@ -23,8 +21,7 @@ pub fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize)
 
 /// Not under RC11.
 fn differs_by_states(program: &Program, memory: Memory) -> bool {
-    memory != Memory::Weak
-        && exhaust_by_states(program, memory).0 != expected(program, memory).0
+    memory != Memory::Weak && exhaust_by_states(program, memory).0 != expected(program, memory).0
 }
 
 fn differs(program: &Program, memory: Memory) -> bool {

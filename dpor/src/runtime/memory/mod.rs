@@ -148,7 +148,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    announce_alone, changed, join, me, object, observed, over, pick, spawn_alone, tells, with_engine,
+    announce_alone, changed, join, me, object, observed, over, pick, spawn_alone, tells,
+    with_engine,
 };
 use crate::access::{Access, ObjectId, Op};
 use crate::execution::Outcomes;
