@@ -437,7 +437,9 @@ impl Core {
         let current = runnable.clone().find(|&task| task == self.current);
         for task in current.into_iter().chain(runnable) {
             if task >= self.count {
+                let before = self.count;
                 self.add_task(task, "(not spawned by dpor)");
+                (before..self.count).for_each(|task| self.name_thread(task, None));
             }
             match self.tasks[task].state {
                 TaskState::New if self.delayed(strategy, task) => continue,

@@ -8,6 +8,8 @@ use std::sync::{Arc, Once, mpsc};
 use std::thread;
 
 use crate::sync::Violation;
+use witness::Witness;
+
 use crate::{Documented, Method, Options, Outcome, Protocol, Race};
 
 use super::Refusal;
@@ -65,7 +67,11 @@ impl Runner {
             let (race, protocol) = &cases[n];
             race.check_with(protocol, method, options)
         };
-        let unfinished = |outcome: &Outcome| outcome.coverage.unfinished().is_some();
+        // So is one whose witness is not known to be the shortest, if that is wanted.
+        let longer = |witness: &Witness| !self.options.as_found && !witness.found.minimal;
+        let unfinished = |outcome: &Outcome| {
+            outcome.coverage.unfinished().is_some() || outcome.witness.as_ref().is_some_and(longer)
+        };
         let outcomes = self.run(cases, divisible, check, unfinished, seen)?;
         something_is_left(&outcomes)?;
         Ok(outcomes)

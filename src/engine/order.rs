@@ -10,7 +10,7 @@
 //! | the same, and the condition fails | a load | a relaxed load, perhaps a stale one | a conditional one that fails orders nothing (atomic_t.txt) |
 //! | `fence(SeqCst)` | waits for all stores | RC11's fence | `smp_mb` |
 //! | locks, taken | x86: a locked instruction, behind all stores; PSO: loads and atomics come before what follows | acquires | LOCK is an ACQUIRE (memory-barriers.txt), a failed try nothing |
-//! | locks, given back | a store like any other, behind all before it | releases | UNLOCK is a RELEASE, and with a LOCK behind it no full barrier |
+//! | locks, given back | a store like any other, behind all before it | releases | UNLOCK is a RELEASE, and with a LOCK behind it no full barrier. *Weaker than LKMM: there an UNLOCK and a LOCK after it, of the same CPU or of the same lock, keep what is before the one and after the other in order for everybody, but for a store and a load after it; here and under PSO they do so for who takes a lock of theirs* |
 //! | is it locked? | memory | any state not seen overwritten, and orders nothing; of a semaphore, if it is made to be [looked at](crate::sync::RwSem::looked_at) | `atomic_read` |
 //! | `Rcu::read_lock` | orders nothing | sees what was before the grace periods that began before it | the law of RCU in LKMM: a section that a grace period does not wait for sees what was before that |
 //! | `Rcu::read_unlock` | comes behind all stores | what it follows is seen behind the grace periods that wait for it | the same, the other half |

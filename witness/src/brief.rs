@@ -257,7 +257,7 @@ impl<'w> Weighing<'w> {
 
 /// Is it a load of what is not in memory any more? It says so: without it, a witness under a weak
 /// memory model makes no sense.
-fn sees_old(step: &crate::Step) -> bool {
+pub(crate) fn sees_old(step: &crate::Step) -> bool {
     step.text.contains(", and in memory ")
 }
 

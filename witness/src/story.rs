@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::{Ending, Fact, Step, StepKind, Wait, Witness};
+use crate::brief::sees_old;
+use crate::{Ending, Fact, Found, Step, StepKind, Wait, Witness};
 
 /// The span of steps over which a CPU holds a lock or is in an RCU read section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -378,16 +379,22 @@ pub(crate) fn switches(before: &Step, after: &Step) -> bool {
     before.cpu != after.cpu && after.kind != StepKind::Blocked
 }
 
+const OLD_VALUES: &str = "old values";
+
+/// What counts as a preemption beside them.
+pub(crate) fn beside(found: &Found) -> Option<&'static str> {
+    match found.memory_model.as_str() {
+        "TSO" | "PSO" => Some("overtaken stores"),
+        "RC11" => Some(OLD_VALUES),
+        _ => None,
+    }
+}
+
 /// Who found it, and what that is worth.
 pub(crate) fn found(witness: &Witness) -> String {
     let (found, all, forced) =
         (&witness.found, u64::from(witness.switches), u64::from(witness.preemptions));
-    // What counts as a preemption beside them.
-    let beside = match found.memory_model.as_str() {
-        "TSO" | "PSO" => Some("overtaken stores"),
-        "RC11" => Some("old values"),
-        _ => None,
-    };
+    let beside = beside(found);
     let switches = match (forced, beside) {
         (1.., Some(beside)) => {
             format!("{}; preemptions and {beside}: {forced}", plural(all, "switch"))
@@ -398,7 +405,17 @@ pub(crate) fn found(witness: &Witness) -> String {
     };
     let fewer = if found.minimal && forced > 0 { ", and no fewer will do" } else { "" };
     let (engine, model) = (&found.engine, &found.memory_model);
-    format!("found by {engine}, {model}, execution {} · {switches}{fewer}", found.executions)
+    // With store buffers, a load that does not see what is in memory sees its CPU's own store.
+    let forbids = match beside {
+        Some(OLD_VALUES) if witness.steps.iter().any(sees_old) => {
+            " · smp_mb() after a store and before the load that does not see it forbids that"
+        }
+        _ => "",
+    };
+    format!(
+        "found by {engine}, {model}, execution {} · {switches}{fewer}{forbids}",
+        found.executions
+    )
 }
 
 /// `1 switch`, `2 switches`, `3 executions`.
@@ -413,8 +430,8 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render;
     use crate::shown::{Detail, Shown};
-    use crate::{Found, render};
 
     fn step(cpu: usize, kind: StepKind, object: &str) -> Step {
         Step { object: object.to_owned(), ..Step::new(cpu, kind, "") }

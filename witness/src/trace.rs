@@ -27,7 +27,7 @@ pub struct Witness {
     /// Who found it, and what that finding is worth.
     pub found: Found,
     /// Switches away from a CPU that could have run on; under TSO and PSO also the stores that
-    /// their own CPU overtakes.
+    /// their own CPU overtakes, and under RC11 the steps that do not see, or write, what is newest.
     pub preemptions: u32,
     /// All switches, those from a blocked or finished CPU included.
     pub switches: u32,
@@ -99,7 +99,8 @@ pub struct Found {
     pub memory_model: String,
     /// Executions run until it was found.
     pub executions: u64,
-    /// Established that no execution with fewer preemptive switches violates the clause.
+    /// Established that no execution with fewer [`preemptions`](Witness::preemptions) violates the
+    /// clause, and none with as many and fewer switches.
     pub minimal: bool,
 }
 

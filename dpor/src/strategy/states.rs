@@ -180,8 +180,8 @@ impl States {
             known.open = true;
             known.sleep = known.sleep.iter().filter(|&thread| sleep.contains(thread)).collect();
             let slept = &known.sleep;
-            let woken: TaskSet =
-                woken.into_iter().filter_map(|thread| core.who(thread).task).collect();
+            let here = |thread: usize| core.who(thread).task.expect("who slept waits here too");
+            let woken: TaskSet = woken.into_iter().map(here).collect();
             let asleep: TaskSet = core.trace.frame(depth).sleep.iter().collect();
             let asleep = asleep.iter().filter(|&task| slept.contains(core.thread(task))).collect();
             let frame = core.trace.frame_mut(depth);

@@ -3,7 +3,7 @@
 use super::cells::{Cell, GAP, shares, side_by_side, wrap};
 use super::paint::{Page, Paint};
 use super::{MIN_WIDTH, Style, clean, lockdep};
-use crate::story::plural;
+use crate::story::{beside, plural};
 use crate::{Count, Coverage, Ending, Expected, Judgement, Outcome, Verdict, Witness};
 
 /// Columns the table is indented by.
@@ -143,12 +143,15 @@ fn detail(outcome: &Outcome) -> String {
 
 /// What is to be said of the shortest interleaving in a few words.
 fn shortest(witness: &Witness) -> String {
+    let beside = beside(&witness.found).filter(|_| witness.preemptions > 0);
+    let beside = beside.map(|beside| format!(" or {beside}")).unwrap_or_default();
+    let preemptions = plural(witness.preemptions.into(), "preemption");
     match &witness.ending {
         Ending::Violation | Ending::Audit | Ending::Complete if witness.found.minimal => {
-            plural(witness.preemptions.into(), "preemption")
+            format!("{preemptions}{beside}")
         }
         Ending::Violation | Ending::Audit | Ending::Complete => {
-            format!("{}, or fewer", plural(witness.preemptions.into(), "preemption"))
+            format!("{preemptions}{beside}, or fewer")
         }
         Ending::Deadlock { cycle } => lockdep::chain(cycle),
         Ending::Livelock { first, last } => {

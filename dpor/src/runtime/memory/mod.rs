@@ -62,8 +62,10 @@
 //! the word are part of them, as they are not since C++20. It is neither ARMv8 nor the kernel's own
 //! model, and neither above nor below them. They allow load buffering where no dependency or
 //! barrier is in the way; dependencies order nothing here, and do there; ARMv8 lets all others see
-//! a store at the same time; and the kernel's model does not promise what a release sequence
-//! through a task's own later store does. So a "never" is one of RC11.
+//! a store at the same time; the kernel's model keeps what is before an unlock and after a later lock
+//! of the same CPU, or of the same lock, in order for everybody (but for a store and a load after
+//! it), which neither RC11 nor PSO does; and it does not promise what a release sequence through a
+//! task's own later store does. So a "never" is one of RC11.
 //!
 //! # How it is done
 //!
