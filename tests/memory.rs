@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use lockwalk::Memory::{Pso, Tso, Weak};
 use lockwalk::mm::World;
 use lockwalk::sync::{Name, Word, fence};
-use lockwalk::witness::{Expected, Judgement, Verdict, Witness};
+use lockwalk::witness::{Expected, Judgement, Verdict, Witness, render};
 use lockwalk::{Clause, Era, Memory, Method, Options, Outcome, Protocol, Race, races};
 
 /// What two CPUs of a race share, and what each has seen. An execution has one thread.
@@ -111,6 +111,11 @@ fn texts(witness: &Witness) -> Vec<String> {
     witness.steps.iter().map(step).collect()
 }
 
+/// Is it said in a drawing that is wide enough?
+fn says(witness: &Witness, what: &str) -> bool {
+    render::text(witness, 1_000, render::Style::default()).contains(what)
+}
+
 /// A store that something comes before is two steps; another one is one. No schedule with fewer
 /// preemptions will do, and a store that its own CPU overtakes counts as one.
 #[test]
@@ -127,8 +132,16 @@ fn a_witness_shows_which_stores_are_on_their_way() {
             "CPU1 ASSERT-1: the page is not ready",
         ]
     );
+    assert!(says(
+        &overtaken,
+        "smp_wmb() on CPU0 between \"page := 1\" and \"slot := 1\" forbids that"
+    ));
     let buffered = witness(&dekker(|| ()), Tso);
     assert!(buffered.found.minimal);
+    assert!(says(
+        &buffered,
+        "smp_mb() on CPU1 between \"slot := 1\" and \"page is 0\" forbids that"
+    ));
     assert_eq!(
         texts(&buffered),
         [

@@ -132,9 +132,7 @@ impl Trace {
             step.now.extend(now);
             return;
         }
-        let stored = self.steps.iter().rposition(|s| s.cpu == cpu && s.text == buffered(what));
-        let overtaken = stored.and_then(|stored| overtaken(&self.steps[stored + 1..], cpu));
-        let text = format!("{what}{ARRIVES}{}", overtaken.unwrap_or_default());
+        let text = format!("{what} reaches memory");
         self.push(taken, cpu, StepKind::Store, name.to_string(), text, at);
         if let Some(step) = self.steps.last_mut() {
             step.now.splice(0..0, now);
@@ -250,21 +248,6 @@ fn tell(watch: fn(&Taken<'_>), kind: StepKind, object: Option<Name>, text: &str)
             rcu,
         });
     }
-}
-
-const ARRIVES: &str = " reaches memory";
-
-/// What a CPU has done since it stored something that arrives only now, and the barrier in between
-/// that forbids it; nothing if it has but gone on storing.
-fn overtaken(since: &[Step], cpu: usize) -> Option<String> {
-    let (by, barrier) = since.iter().filter(|step| step.cpu == cpu).find_map(|step| {
-        match (step.kind, step.text.split_once(ARRIVES)) {
-            (StepKind::Load, _) => Some((&*step.text, "smp_mb")),
-            (StepKind::Store, Some((what, _))) => Some((what, "smp_wmb")),
-            _ => None,
-        }
-    })?;
-    Some(format!(" after \"{by}\", which {barrier}() between the two forbids"))
 }
 
 /// A store that has not reached memory yet.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::story::{self, racing};
+use crate::story::{self, racing, sees_old};
 use crate::{Ending, StepKind, Witness};
 
 /// What keeps books of who has a reference to something, or maps it.
@@ -253,12 +253,6 @@ impl<'w> Weighing<'w> {
             self.witness.steps[hold.steps.clone()].iter().any(|step| step.cpu != cpu)
         })
     }
-}
-
-/// Is it a load of what is not in memory any more? It says so: without it, a witness under a weak
-/// memory model makes no sense.
-pub(crate) fn sees_old(step: &crate::Step) -> bool {
-    step.text.contains(", and in memory ")
 }
 
 /// Does another CPU ever look at what the step stores to?

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::brief::sees_old;
 use crate::{Ending, Fact, Found, Step, StepKind, Wait, Witness};
 
 /// The span of steps over which a CPU holds a lock or is in an RCU read section.
@@ -379,6 +378,12 @@ pub(crate) fn switches(before: &Step, after: &Step) -> bool {
     before.cpu != after.cpu && after.kind != StepKind::Blocked
 }
 
+/// Is it a load of what is not in memory any more? It says so: without it, a witness under a weak
+/// memory model makes no sense.
+pub(crate) fn sees_old(step: &Step) -> bool {
+    step.text.contains(", and in memory ")
+}
+
 const OLD_VALUES: &str = "old values";
 
 /// What counts as a preemption beside them.
@@ -388,6 +393,33 @@ pub(crate) fn beside(found: &Found) -> Option<&'static str> {
         "RC11" => Some(OLD_VALUES),
         _ => None,
     }
+}
+
+/// The first store that its CPU overtakes, and the barrier that forbids it. A store that goes its
+/// way is one step, and arriving another.
+fn overtaken(steps: &[Step]) -> Option<String> {
+    let under_way =
+        |step: &Step| step.text.strip_suffix(", in its store buffer").map(str::to_owned);
+    steps.iter().enumerate().find_map(|(at, stored)| {
+        let (cpu, what) = (stored.cpu, under_way(stored)?);
+        let arrives = |what: &str| format!("{what} reaches memory");
+        let later = steps[at + 1..].iter().filter(|step| step.cpu == cpu);
+        let before = later.take_while(|step| step.text != arrives(&what));
+        let (by, barrier) = before.enumerate().find_map(|(nth, step)| match step.kind {
+            StepKind::Load => Some((step.text.clone(), "smp_mb")),
+            StepKind::Store if under_way(step).is_none() => {
+                // One that was stored before it may arrive before it.
+                let own = steps[at + 1..].iter().filter(|step| step.cpu == cpu).take(nth);
+                let made =
+                    |own: &Step| under_way(own).is_some_and(|own| step.text == arrives(&own));
+                let late = step.text.strip_suffix(" reaches memory");
+                let after = late.is_none() || own.into_iter().any(made);
+                after.then(|| (late.unwrap_or(&step.text).to_owned(), "smp_wmb"))
+            }
+            _ => None,
+        })?;
+        Some(format!("{barrier}() on CPU{cpu} between \"{what}\" and \"{by}\" forbids that"))
+    })
 }
 
 /// Who found it, and what that is worth.
@@ -408,9 +440,10 @@ pub(crate) fn found(witness: &Witness) -> String {
     // With store buffers, a load that does not see what is in memory sees its CPU's own store.
     let forbids = match beside {
         Some(OLD_VALUES) if witness.steps.iter().any(sees_old) => {
-            " · smp_mb() after a store and before the load that does not see it forbids that"
+            " · smp_mb() after a store and before the load that does not see it forbids that".into()
         }
-        _ => "",
+        Some(_) => overtaken(&witness.steps).map(|said| format!(" · {said}")).unwrap_or_default(),
+        _ => String::new(),
     };
     format!(
         "found by {engine}, {model}, execution {} · {switches}{fewer}{forbids}",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::depth_first::{inherit_sleep, open};
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
-use super::whole::Whole;
+use super::whole::{FOLLOWED, Whole, checks};
 use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore};
 use crate::report::{End, Report, Unfinished};
@@ -70,18 +70,6 @@ pub(crate) struct States {
     cycle: bool,
     /// All steps of all states, since executions need not end.
     whole: Option<Whole>,
-}
-
-/// So many known states at the beginning are gone on from for a check, and every so many-th after
-/// that.
-const CHECKED: u64 = 64;
-const EVERY: u64 = 32;
-/// For so many steps.
-pub(super) const FOLLOWED: usize = 100;
-
-/// Is a known state gone on from for a check, when states were met again so often?
-pub(super) fn checks(hits: u64) -> bool {
-    hits <= CHECKED || hits.is_multiple_of(EVERY)
 }
 
 impl States {

@@ -8,7 +8,18 @@
 use crate::execution::Core;
 use crate::report::{End, Unfinished};
 use crate::strategy::graph::{Graph, Next};
-use crate::strategy::states::{FOLLOWED, checks};
+
+/// So many known states at the beginning are gone on from for a check, and every so many-th after
+/// that.
+const CHECKED: u64 = 64;
+const EVERY: u64 = 32;
+/// For so many steps.
+pub(super) const FOLLOWED: usize = 100;
+
+/// Is a known state gone on from for a check, when states were met again so often?
+pub(super) fn checks(hits: u64) -> bool {
+    hits <= CHECKED || hits.is_multiple_of(EVERY)
+}
 
 #[derive(Default)]
 pub(crate) struct Whole {
