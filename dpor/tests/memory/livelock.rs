@@ -525,7 +525,7 @@ fn check(
     let states = Explorer::new(Strategy::States).memory(memory).fairness(fairness);
     let (report, seen) = observe(program, true, states.max_steps(2_000));
     let cut = matches!(report.why_unfinished, Some(dpor::Unfinished::Executions));
-    if !cut && !report.exhausted || seen != all && !cut {
+    if !cut && (!report.exhausted || seen != all) {
         return Err(format!("by states: {report}: saw {seen:#?}, all states show {all:#?}"));
     }
     if cut {
