@@ -512,25 +512,27 @@ fn outcomes_that_do_not_fit() {
 }
 
 /// What happens when a store arrives was known to its task when it went its way, and tells states
-/// apart, though the task has ended and stores the same in either case.
+/// apart, though the task has ended and stores the same in either case. The other's store is to the
+/// same word, so that both orders of the two are run, and a step follows, so that a state does.
 #[test]
 fn what_a_store_brings_along_is_part_of_the_state() {
     for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
         let brought = Arc::new(Mutex::new(BTreeSet::new()));
         let hears = Arc::clone(&brought);
         let report = Explorer::new(Strategy::States).memory(memory).run(move || {
-            let (x, y, log) = (Word::new(0), Word::new(0), Rc::new(Cell::new(2)));
+            let (word, log) = (Word::new(0), Rc::new(Cell::new(2)));
             let named = Rc::clone(&log);
             dpor::name_state(move |state| state.put(named.get()));
-            let (loaded, stored) = (y.clone(), Rc::clone(&log));
+            let (own, others, stored) = (word.clone(), word.clone(), Rc::clone(&log));
             let tasks = [
                 dpor::spawn("load, then store", move || {
-                    let seen = loaded.load(Relaxed);
-                    x.store_then(1, Relaxed, move || stored.set(seen));
+                    let seen = own.load(Relaxed);
+                    own.store_then(2, Relaxed, move || stored.set(seen));
                 }),
-                dpor::spawn("store", move || y.store(1, Relaxed)),
+                dpor::spawn("store", move || others.store(1, Relaxed)),
             ];
             tasks.into_iter().for_each(JoinHandle::join);
+            word.load(Relaxed);
             if !dpor::aborting() {
                 hears.lock().unwrap().insert(log.get());
             }
