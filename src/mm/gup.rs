@@ -311,16 +311,16 @@ impl World {
                     }
                 }
                 // follow_page.4: If the entry permits what is asked for, references are taken, and
-                // the lock is let go of: whoever unmaps the page later sees them. What is stored by
-                // force leaves no mark in the entry, so the page becomes dirty now (FOLL_TOUCH).
-                // [S0.1, S0.7]
+                // the lock is let go of: whoever unmaps the page later sees them. [S0.1, S0.7]
                 Pte::Present { page, write: writable, dirty }
                     if writable
                         || !write
                         || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
                 {
                     self.page(page).count.add(self.gup_references());
-                    if force && !dirty {
+                    // What is stored by force leaves no mark in a clean entry (FOLL_TOUCH). Until
+                    // 5.19 it is dirty by then, or the page is looked for as to be read.
+                    if force && !dirty && self.rules().gup_force == GupForce::Exclusive {
                         self.page(page).dirty.write(true);
                     }
                     if self.pins_stable() {
