@@ -134,13 +134,13 @@ fn a_witness_shows_which_stores_are_on_their_way() {
     );
     assert!(says(
         &overtaken,
-        "smp_wmb() on CPU0 between \"page := 1\" and \"slot := 1\" forbids that"
+        "smp_wmb() on CPU0 between \"page := 1\" and \"slot := 1\" would forbid this"
     ));
     let buffered = witness(&dekker(|| ()), Tso);
     assert!(buffered.found.minimal);
     assert!(says(
         &buffered,
-        "smp_mb() on CPU1 between \"slot := 1\" and \"page is 0\" forbids that"
+        "smp_mb() on CPU1 between \"slot := 1\" and \"page is 0\" would forbid this"
     ));
     assert_eq!(
         texts(&buffered),

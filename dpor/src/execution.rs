@@ -81,7 +81,6 @@ pub(crate) struct Core {
     pub(crate) naming: Option<Naming>,
     /// Who takes steps, where that is told whatever the interleaving.
     threads: Threads,
-    pub(crate) numbers_threads: bool,
     /// The last number that was given to what is unlike anything else.
     fresh: u64,
     /// Which steps depend on each other, and what follows from that.
@@ -147,7 +146,6 @@ impl Core {
             insists: false,
             naming: None,
             threads: Threads::default(),
-            numbers_threads: false,
             fresh: 0,
             rules: DependenceRules::default(),
             fairness: Fairness::default(),

@@ -395,32 +395,34 @@ pub(crate) fn beside(found: &Found) -> Option<&'static str> {
     }
 }
 
-/// The first store that its CPU overtakes, and the barrier that forbids it. A store that goes its
-/// way is one step, and arriving another.
+/// The first store that its CPU overtakes, and the barrier that would have kept it from that. A
+/// store that goes its way is one step, and arriving another.
 fn overtaken(steps: &[Step]) -> Option<String> {
     let under_way =
         |step: &Step| step.text.strip_suffix(", in its store buffer").map(str::to_owned);
+    let arrives = |step: &Step| step.text.strip_suffix(" reaches memory").map(str::to_owned);
     steps.iter().enumerate().find_map(|(at, stored)| {
-        let (cpu, what) = (stored.cpu, under_way(stored)?);
-        let arrives = |what: &str| format!("{what} reaches memory");
-        let later = steps[at + 1..].iter().filter(|step| step.cpu == cpu);
-        let before = later.take_while(|step| step.text != arrives(&what));
-        let (by, barrier) = before.enumerate().find_map(|(nth, step)| match step.kind {
-            StepKind::Load => Some((step.text.clone(), "smp_mb")),
-            StepKind::Store if under_way(step).is_none() => {
-                // One that was stored before it may arrive before it.
-                let own = steps[at + 1..].iter().filter(|step| step.cpu == cpu).take(nth);
-                let made =
-                    |own: &Step| under_way(own).is_some_and(|own| step.text == arrives(&own));
-                let late = step.text.strip_suffix(" reaches memory");
-                let after = late.is_none() || own.into_iter().any(made);
-                after.then(|| (late.unwrap_or(&step.text).to_owned(), "smp_wmb"))
-            }
-            _ => None,
-        })?;
-        Some(format!("{barrier}() on CPU{cpu} between \"{what}\" and \"{by}\" forbids that"))
+        let what = under_way(stored)?;
+        let own = || steps[at + 1..].iter().filter(|step| step.cpu == stored.cpu);
+        let before = own().take_while(|step| arrives(step).as_ref() != Some(&what));
+        let (by, barrier) =
+            before.into_iter().find_map(|step| match (step.kind, arrives(step)) {
+                (StepKind::Load, _) => Some((step.text.clone(), "smp_mb")),
+                // One that went its way before may arrive before.
+                (StepKind::Store, Some(late)) => own()
+                    .any(|step| under_way(step).as_ref() == Some(&late))
+                    .then_some((late, "smp_wmb")),
+                (StepKind::Store, None) if under_way(step).is_none() => {
+                    Some((step.text.clone(), "smp_wmb"))
+                }
+                _ => None,
+            })?;
+        let cpu = stored.cpu;
+        Some(format!("{barrier}() on CPU{cpu} between \"{what}\" and \"{by}\"{FORBIDS}"))
     })
 }
+
+const FORBIDS: &str = " would forbid this interleaving";
 
 /// Who found it, and what that is worth.
 pub(crate) fn found(witness: &Witness) -> String {
@@ -440,7 +442,7 @@ pub(crate) fn found(witness: &Witness) -> String {
     // With store buffers, a load that does not see what is in memory sees its CPU's own store.
     let forbids = match beside {
         Some(OLD_VALUES) if witness.steps.iter().any(sees_old) => {
-            " · smp_mb() after a store and before the load that does not see it forbids that".into()
+            format!(" · smp_mb() after a store and before the load that does not see it{FORBIDS}")
         }
         Some(_) => overtaken(&witness.steps).map(|said| format!(" · {said}")).unwrap_or_default(),
         _ => String::new(),
@@ -495,6 +497,28 @@ mod tests {
             said("PSO"),
             found_by("PSO, execution 7 · 2 switches; preemptions and overtaken stores: 3")
         );
+    }
+
+    /// Only what was stored before may arrive before a store without overtaking it.
+    #[test]
+    fn the_barrier_that_lacks_is_said() {
+        let said = |steps: &[(usize, StepKind, &str)]| {
+            let steps = steps.iter().map(|&(cpu, kind, text)| Step::new(cpu, kind, text));
+            overtaken(&steps.collect::<Vec<_>>())
+        };
+        let (x, y) = ("x := 1, in its store buffer", "y := 1, in its store buffer");
+        let (load, store) = (StepKind::Load, StepKind::Store);
+        let arrival = |what| (0, store, what);
+        let in_order = [(0, store, x), (0, store, y), arrival("x := 1 reaches memory")];
+        assert_eq!(said(&in_order), None);
+        let forbids = |barrier: &str, by: &str| {
+            Some(format!("{barrier}() on CPU0 between \"x := 1\" and \"{by}\"{FORBIDS}"))
+        };
+        let passed = [(0, store, x), (0, store, y), arrival("y := 1 reaches memory")];
+        assert_eq!(said(&passed), forbids("smp_wmb", "y := 1"));
+        let others =
+            [(0, store, x), (1, load, "z is 0"), (1, store, "y := 1"), (0, load, "y is 0")];
+        assert_eq!(said(&others), forbids("smp_mb", "y is 0"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::data::{DataId, Knowers};
 use crate::hook::with_quiet;
 use crate::log::{Did, Ending, Recorded};
 use crate::model::{Memory, Pending, Store};
-use crate::report::{FailureKind, panic_failure};
+use crate::report::{FailureKind, Unfinished, panic_failure};
 use crate::round::mix;
 use crate::state::{Digest, Sum};
 use crate::task::{Task, TaskState};
@@ -193,10 +193,14 @@ impl Core {
     }
 
     /// The name of the state at hand, and what has to be the same whenever it is reached: who is
-    /// about to do what, and who can. `None` if the program does not name its state, or a panic has
-    /// ended the execution.
+    /// about to do what, and who can. `None`, and that ends the execution, if the program does not
+    /// name its state, or panics.
     pub(crate) fn state(&mut self) -> Option<(u128, u64)> {
-        let naming = self.naming.take()?;
+        let Some(naming) = self.naming.take() else {
+            let why = "the program does not name its state".to_owned();
+            self.give_up_for(Unfinished::Unavailable(why));
+            return None;
+        };
         let mut key = Digest::default();
         let named = catch_unwind(AssertUnwindSafe(|| with_quiet(true, || naming(&mut key))));
         self.naming = Some(naming);

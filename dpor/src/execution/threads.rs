@@ -54,7 +54,7 @@ impl Threads {
 impl Core {
     /// A task is new: the next one.
     pub(super) fn name_thread(&mut self, task: usize, store: Option<ObjectId>) {
-        if !self.numbers_threads {
+        if !self.by_states && !self.insists {
             return;
         }
         debug_assert_eq!(task, self.threads.of.len());

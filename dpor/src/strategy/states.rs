@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::depth_first::{inherit_sleep, open};
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
-use super::whole::{FOLLOWED, Whole, checks};
+use super::whole::{FOLLOWED, Other, Whole, checks};
 use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore};
 use crate::report::{End, Report, Unfinished};
@@ -144,11 +144,7 @@ impl States {
         };
         if known.check != check {
             self.path.push(visit);
-            core.differs(
-                "a state that was reached before is reached again, and other tasks can run, or \
-                 are about to do something else"
-                    .into(),
-            );
+            core.differs(Other::Tasks.says());
             return false;
         }
         if known.open {
@@ -233,11 +229,7 @@ impl States {
             .get(&key)
             .is_some_and(|known| known.check == check && expected == Next::State(key))
         {
-            core.differs(
-                "a state that was reached before is reached again, and the same step leads to \
-                 another state"
-                    .into(),
-            );
+            core.differs(Other::Next.says());
             return None;
         }
         let key = self.with_data(core, key);
@@ -287,7 +279,7 @@ impl States {
 
 impl Explore for States {
     fn begin(&mut self, core: &mut Core) -> bool {
-        (core.by_states, core.numbers_threads) = (true, true);
+        core.by_states = true;
         (self.follows, self.checking) = (None, false);
         if std::mem::take(&mut self.cycle) {
             // Executions need not end: begin again.
@@ -318,14 +310,7 @@ impl Explore for States {
             core.accesses();
             return Some(task);
         }
-        let Some((key, check)) = core.state() else {
-            if core.failure.is_none() {
-                core.give_up_for(Unfinished::Unavailable(
-                    "the program does not name its state".into(),
-                ));
-            }
-            return None;
-        };
+        let (key, check) = core.state()?;
         if self.checking {
             return self.follow(core, key, check);
         }
@@ -384,11 +369,7 @@ impl Explore for States {
         if self.checking {
             // It may also have been cut where nothing more is remembered.
             if end != End::Cut && self.follows.is_some_and(|next| next != Next::End) {
-                core.failure_at_end(
-                    "a state that was reached before is reached again, and the same step ends the \
-                     execution"
-                        .into(),
-                );
+                core.failure_at_end(Other::End.says());
             }
             return;
         }

@@ -21,6 +21,25 @@ pub(super) fn checks(hits: u64) -> bool {
     hits <= CHECKED || hits.is_multiple_of(EVERY)
 }
 
+/// What is not as it was when a known state is reached again.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Other {
+    Tasks,
+    Next,
+    End,
+}
+
+impl Other {
+    pub(super) fn says(self) -> String {
+        let what = match self {
+            Other::Tasks => "other tasks can run, or are about to do something else",
+            Other::Next => "the same step leads to another state",
+            Other::End => "the same step ends the execution",
+        };
+        format!("a state that was reached before is reached again, and {what}")
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Whole {
     graph: Graph,
@@ -91,14 +110,7 @@ impl Whole {
             }
             return ready;
         }
-        let Some((key, check)) = core.state() else {
-            if core.failure.is_none() {
-                core.give_up_for(Unfinished::Unavailable(
-                    "the program does not name its state".into(),
-                ));
-            }
-            return None;
-        };
+        let (key, check) = core.state()?;
         // A round forgets what it has touched, so what races need not come next to each other in a
         // circle.
         let key = core.state_with_data(key);
@@ -107,11 +119,7 @@ impl Whole {
             if state.is_none_or(|state| next != Next::State(state))
                 || state.is_some_and(|state| self.graph.check(state) != check)
             {
-                core.differs(
-                    "a state that was reached before is reached again, and the same step leads to \
-                     another state"
-                        .into(),
-                );
+                core.differs(Other::Next.says());
                 return None;
             }
             return self.follow(core, state?, left.checked_sub(1)?);
@@ -126,11 +134,7 @@ impl Whole {
             self.graph.step(before, thread, Next::State(state));
         }
         if self.graph.check(state) != check {
-            core.differs(
-                "a state that was reached before is reached again, and other tasks can run, or \
-                 are about to do something else"
-                    .into(),
-            );
+            core.differs(Other::Tasks.says());
             return None;
         }
         if self.graph.has_left(state) {
@@ -169,11 +173,7 @@ impl Whole {
         }
         if let Some((next, _)) = self.follows {
             if next != Next::End {
-                core.failure_at_end(
-                    "a state that was reached before is reached again, and the same step ends the \
-                     execution"
-                        .into(),
-                );
+                core.failure_at_end(Other::End.says());
             }
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use std::sync::atomic::Ordering;
 
-use dpor::{Access, Memory, memory};
+use dpor::{Access, Memory, Report, memory};
 
 use crate::program::{Instr, Outcome, Program, exhaust, exhaust_by_states, exhaust_with, seeds};
 use crate::{axioms, buffers};
@@ -19,13 +19,27 @@ pub fn expected(program: &Program, memory: Memory) -> (BTreeSet<Outcome>, usize)
     }
 }
 
-/// Not under RC11.
-fn differs_by_states(program: &Program, memory: Memory) -> bool {
-    memory != Memory::Weak && exhaust_by_states(program, memory).0 != expected(program, memory).0
-}
+type Exhaust = fn(&Program, Memory) -> (BTreeSet<Outcome>, Report);
 
-fn differs(program: &Program, memory: Memory) -> bool {
-    exhaust(program, memory).0 != expected(program, memory).0
+/// The exploration has all outcomes that there are, and no others.
+fn agrees(
+    program: Program,
+    (memory, seed): (Memory, u64),
+    wanted: &BTreeSet<Outcome>,
+    (how, exhaust): (&str, Exhaust),
+) -> Report {
+    let (found, report) = exhaust(&program, memory);
+    if found != *wanted {
+        let differs = |program: &Program| exhaust(program, memory).0 != expected(program, memory).0;
+        let small = program.shrink(differs);
+        let (found, wanted) = (exhaust(&small, memory).0, expected(&small, memory).0);
+        let missed: Vec<_> = wanted.difference(&found).collect();
+        let impossible: Vec<_> = found.difference(&wanted).collect();
+        panic!(
+            "{memory:?} {how}, seed {seed}: {small:?}\nmissed {missed:?}, impossible {impossible:?}"
+        );
+    }
+    report
 }
 
 /// Compares the outcomes of so many programs, and says how many executions it took for how many
@@ -37,32 +51,13 @@ fn compare(memory: Memory, seeds: std::ops::Range<u64>, most: usize) {
     let (mut ours, mut worst) = (std::time::Duration::ZERO, (0.0, 0));
     for seed in seeds.clone() {
         let program = Program::random(seed, most);
-        let before = std::time::Instant::now();
-        let (found, report) = exhaust(&program, memory);
-        ours += before.elapsed();
         let (wanted, executions) = expected(&program, memory);
-        if found != wanted {
-            let small = program.shrink(|program| differs(program, memory));
-            let (found, wanted) = (exhaust(&small, memory).0, expected(&small, memory).0);
-            let missed: Vec<_> = wanted.difference(&found).collect();
-            let impossible: Vec<_> = found.difference(&wanted).collect();
-            panic!(
-                "{memory:?}, seed {seed}: {small:?}\nmissed {missed:?}, impossible {impossible:?}"
-            );
-        }
+        let before = std::time::Instant::now();
+        let report = agrees(program.clone(), (memory, seed), &wanted, ("reduced", exhaust));
+        ours += before.elapsed();
         if memory != Memory::Weak {
-            let (found, report) = exhaust_by_states(&program, memory);
-            if found != wanted {
-                let small = program.shrink(|program| differs_by_states(program, memory));
-                let (found, wanted) =
-                    (exhaust_by_states(&small, memory).0, expected(&small, memory).0);
-                let missed: Vec<_> = wanted.difference(&found).collect();
-                let impossible: Vec<_> = found.difference(&wanted).collect();
-                panic!(
-                    "{memory:?} by states, seed {seed}: {small:?}\nmissed {missed:?}, impossible \
-                     {impossible:?}"
-                );
-            }
+            let by_state = ("by states", exhaust_by_states as Exhaust);
+            let report = agrees(program, (memory, seed), &wanted, by_state);
             (states, by_states) = (states + report.states, by_states + report.executions);
         }
         explored += report.complete;
