@@ -38,6 +38,17 @@ fn a_large_case_is_divided_and_counted_the_same() {
     assert_eq!(outcomes(&format!("{large} --jobs 2")), alone);
 }
 
+/// The first try of a case that is to be exhausted has a limit, which must not be that of the search
+/// for the shortest witness.
+#[test]
+fn any_number_of_threads_finds_the_shortest_witness() {
+    let twin = "check =S3/family --protocol 2.6.11 --engine dpor --format json";
+    let alone = outcomes_and(&format!("{twin} --jobs 1"), 1);
+    let witness = alone[0].witness.as_ref().expect("it violates something");
+    assert!(witness.found.minimal && witness.preemptions == 2);
+    assert_eq!(outcomes_and(&format!("{twin} --jobs 2"), 1), alone);
+}
+
 #[test]
 fn shards_are_merged_into_what_the_whole_says() {
     let directory = directory("shards");
