@@ -39,6 +39,12 @@ impl Core {
         task.learned.value(value);
     }
 
+    /// The current task's stores have arrived, and it goes on without a step: it may make others
+    /// like them, and would seem to be where it was.
+    pub(crate) fn passes_full_barrier(&mut self) {
+        self.tasks[self.current].learned.full_barrier();
+    }
+
     /// What the current task has learned so far.
     pub(crate) fn learned(&mut self) -> Digest {
         let fresh = &mut self.fresh;
@@ -239,7 +245,8 @@ impl Core {
             TaskState::New => 1,
             TaskState::Local => 2,
             TaskState::Pending => 3,
-            // For whom it waits, what it knows and which stores are under way tell.
+            // For whom it waits is told by what it knows, by which stores are under way, and by who
+            // has ended.
             TaskState::Joining(_) => 4,
             // What it knew is gone.
             TaskState::Finished => return key.put(5 + u64::from(task.failed)),

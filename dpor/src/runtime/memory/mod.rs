@@ -218,6 +218,7 @@ pub(crate) fn full_barrier() {
     if buffers() {
         join_stores_of(me());
         with_pending(me(), |pending| *pending = Pending::default());
+        with_engine(|engine| engine.core.passes_full_barrier());
     }
 }
 
