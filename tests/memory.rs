@@ -156,6 +156,10 @@ fn a_witness_shows_which_stores_are_on_their_way() {
     let stale = witness(&publication(Relaxed), Weak);
     assert!(stale.found.minimal && stale.preemptions == 1);
     assert!(texts(&stale).contains(&"CPU1 page is 0, and in memory 1".to_owned()), "{stale:?}");
+    assert!(says(
+        &stale,
+        "smp_mb() on CPU0 behind \"page := 1\" and on CPU1 before \"page is 0\" would forbid this"
+    ));
 }
 
 fn called(id: &str) -> Race {

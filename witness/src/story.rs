@@ -372,17 +372,37 @@ pub(crate) fn demand(witness: &Witness) -> String {
     format!("{} demands: {}", witness.spec, witness.clause_text)
 }
 
-/// Does a CPU lose its turn between two steps that are shown one after the other? Who only waits
-/// takes none.
-pub(crate) fn switches(before: &Step, after: &Step) -> bool {
-    before.cpu != after.cpu && after.kind != StepKind::Blocked
+/// Where among these rows one CPU loses its turn and another gets it: the last row of the one, and
+/// the first of the other. Who only waits takes none, and for a store to arrive its CPU need not run.
+pub(crate) fn switches(witness: &Witness, rows: &[usize]) -> Vec<(usize, usize)> {
+    let (mut switches, mut running) = (Vec::new(), None);
+    for (at, row) in rows.iter().enumerate() {
+        let step = &witness.steps[*row];
+        let (last, cpu) = running.unwrap_or((at, step.cpu));
+        if cpu == step.cpu {
+            running = Some((at, cpu));
+        } else if arrives(step).is_none() {
+            if step.kind != StepKind::Blocked {
+                switches.push((last, at));
+            }
+            running = Some((at, step.cpu));
+        }
+    }
+    switches
+}
+
+/// The store that gets from its CPU's buffer into memory, if that is what this step is.
+fn arrives(step: &Step) -> Option<&str> {
+    step.text.strip_suffix(" reaches memory")
 }
 
 /// Is it a load of what is not in memory any more? It says so: without it, a witness under a weak
 /// memory model makes no sense.
 pub(crate) fn sees_old(step: &Step) -> bool {
-    step.text.contains(", and in memory ")
+    step.text.contains(OLD)
 }
+
+const OLD: &str = ", and in memory ";
 
 const OLD_VALUES: &str = "old values";
 
@@ -400,18 +420,17 @@ pub(crate) fn beside(found: &Found) -> Option<&'static str> {
 fn overtaken(steps: &[Step]) -> Option<String> {
     let under_way =
         |step: &Step| step.text.strip_suffix(", in its store buffer").map(str::to_owned);
-    let arrives = |step: &Step| step.text.strip_suffix(" reaches memory").map(str::to_owned);
     steps.iter().enumerate().find_map(|(at, stored)| {
         let what = under_way(stored)?;
         let own = || steps[at + 1..].iter().filter(|step| step.cpu == stored.cpu);
-        let before = own().take_while(|step| arrives(step).as_ref() != Some(&what));
+        let before = own().take_while(|step| arrives(step) != Some(&what));
         let (by, barrier) =
             before.into_iter().find_map(|step| match (step.kind, arrives(step)) {
                 (StepKind::Load, _) => Some((step.text.clone(), "smp_mb")),
                 // One that went its way before may arrive before.
                 (StepKind::Store, Some(late)) => own()
-                    .any(|step| under_way(step).as_ref() == Some(&late))
-                    .then_some((late, "smp_wmb")),
+                    .any(|step| under_way(step).as_deref() == Some(late))
+                    .then(|| (late.to_owned(), "smp_wmb")),
                 (StepKind::Store, None) if under_way(step).is_none() => {
                     Some((step.text.clone(), "smp_wmb"))
                 }
@@ -420,6 +439,22 @@ fn overtaken(steps: &[Step]) -> Option<String> {
         let cpu = stored.cpu;
         Some(format!("{barrier}() on CPU{cpu} between \"{what}\" and \"{by}\"{FORBIDS}"))
     })
+}
+
+/// The first load that does not see what is in memory, the store that it does not see, and the
+/// barriers that would have shown it.
+fn unseen(steps: &[Step]) -> Option<String> {
+    let (at, load) = steps.iter().enumerate().find(|(_, step)| sees_old(step))?;
+    let (loaded, newest) = load.text.split_once(OLD)?;
+    let newest = |step: &Step| step.text.split_once(" := ").is_none_or(|(_, is)| is == newest);
+    let another = |step: &&Step| {
+        step.kind == StepKind::Store && step.object == load.object && step.cpu != load.cpu
+    };
+    let stored = steps[..at].iter().rfind(|step| another(step) && newest(step))?;
+    Some(format!(
+        "smp_mb() on CPU{} behind \"{}\" and on CPU{} before \"{loaded}\"{FORBIDS}",
+        stored.cpu, stored.text, load.cpu
+    ))
 }
 
 const FORBIDS: &str = " would forbid this interleaving";
@@ -441,12 +476,11 @@ pub(crate) fn found(witness: &Witness) -> String {
     let (engine, model) = (&found.engine, &found.memory_model);
     // With store buffers, a load that does not see what is in memory sees its CPU's own store.
     let forbids = match beside {
-        Some(OLD_VALUES) if witness.steps.iter().any(sees_old) => {
-            format!(" · smp_mb() after a store and before the load that does not see it{FORBIDS}")
-        }
-        Some(_) => overtaken(&witness.steps).map(|said| format!(" · {said}")).unwrap_or_default(),
-        _ => String::new(),
+        Some(OLD_VALUES) => unseen(&witness.steps),
+        Some(_) => overtaken(&witness.steps),
+        None => None,
     };
+    let forbids = forbids.map(|said| format!(" · {said}")).unwrap_or_default();
     format!(
         "found by {engine}, {model}, execution {} · {switches}{fewer}{forbids}",
         found.executions
@@ -519,6 +553,41 @@ mod tests {
         let others =
             [(0, store, x), (1, load, "z is 0"), (1, store, "y := 1"), (0, load, "y is 0")];
         assert_eq!(said(&others), forbids("smp_mb", "y is 0"));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_of_the_newest_store() {
+        let said = |steps: &[(usize, StepKind, &str)]| {
+            let steps = steps.iter().map(|&(cpu, kind, text)| Step {
+                object: "x".to_owned(),
+                ..Step::new(cpu, kind, text)
+            });
+            unseen(&steps.collect::<Vec<_>>())
+        };
+        let (load, store) = (StepKind::Load, StepKind::Store);
+        let stale = (1, load, "x is 0, and in memory 2");
+        let newest = (0, store, "x := 2");
+        assert_eq!(said(&[newest, (1, load, "x is 2")]), None);
+        let forbids = Some(format!(
+            "smp_mb() on CPU0 behind \"x := 2\" and on CPU1 before \"x is 0\"{FORBIDS}"
+        ));
+        assert_eq!(said(&[newest, stale]), forbids);
+        // Another one that came later, and has a place before it.
+        assert_eq!(said(&[newest, (2, store, "x := 1"), stale]), forbids);
+    }
+
+    #[test]
+    fn for_a_store_to_arrive_its_cpu_need_not_run() {
+        let step = |cpu, text: &str| Step::new(cpu, StepKind::Store, text);
+        let arrival = step(0, "x := 1 reaches memory");
+        let steps = [step(0, "x := 1, in its store buffer"), step(1, "y := 1")];
+        let at = |more: &[Step]| {
+            let steps = [steps.as_slice(), more].concat();
+            let rows: Vec<_> = (0..steps.len()).collect();
+            switches(&witness(steps), &rows)
+        };
+        assert_eq!(at(&[arrival.clone(), step(1, "z := 1")]), [(0, 1)]);
+        assert_eq!(at(&[arrival, step(0, "z := 1")]), [(0, 1), (1, 3)]);
     }
 
     #[test]

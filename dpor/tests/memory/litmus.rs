@@ -17,7 +17,7 @@ use crate::program::{Instr, Outcome, Program, exhaust};
 /// An access of a shape: which word, and the value that is written; the gaps between two of one
 /// task take a fence.
 #[derive(Copy, Clone)]
-enum Do {
+pub enum Do {
     R(usize),
     W(usize, u64),
     /// A swap.
@@ -29,9 +29,9 @@ const X: usize = 0;
 const Y: usize = 1;
 const Z: usize = 2;
 
-type Shape = (&'static str, &'static [&'static [Do]]);
+pub type Shape = (&'static str, &'static [&'static [Do]]);
 
-const SHAPES: &[Shape] = &[
+pub const SHAPES: &[Shape] = &[
     ("SB", &[&[W(X, 1), R(Y)], &[W(Y, 1), R(X)]]),
     ("MP", &[&[W(X, 1), W(Y, 1)], &[R(Y), R(X)]]),
     ("LB", &[&[R(X), W(Y, 1)], &[R(Y), W(X, 1)]]),
@@ -58,7 +58,7 @@ const SHAPES: &[Shape] = &[
 ];
 
 /// A program with one fence or none in each gap.
-fn placed(
+pub fn placed(
     shape: &[&[Do]],
     (writes, reads): (Ordering, Ordering),
     fences: &[Option<Ordering>],
@@ -140,11 +140,11 @@ pub fn suite() -> Vec<(String, Program)> {
     suite
 }
 
-fn name_of(word: usize) -> &'static str {
-    ["x", "y", "z"][word]
+pub fn name_of(word: usize) -> &'static str {
+    ["x", "y", "z", "w"][word]
 }
 
-fn c_order(order: Ordering) -> &'static str {
+pub fn c_order(order: Ordering) -> &'static str {
     match order {
         Relaxed => "memory_order_relaxed",
         Acquire => "memory_order_acquire",
@@ -200,63 +200,6 @@ fn in_c(name: &str, program: &Program) -> String {
         order.join(" "),
         initial.join(" "),
         order.join("; ")
-    )
-}
-
-/// The shapes as they stand, and with a full barrier in each gap.
-fn plain() -> impl Iterator<Item = (String, Program)> {
-    SHAPES.iter().flat_map(|(name, shape)| {
-        let gaps = shape.iter().map(|task| task.len() - 1).sum();
-        [("", None), ("+sc", Some(SeqCst))].map(|(with, fence)| {
-            (format!("{name}{with}"), placed(shape, (Relaxed, Relaxed), &vec![fence; gaps]))
-        })
-    })
-}
-
-/// The program in C, with threads: for GenMC and Nidhugg. At its end the words are read: Nidhugg
-/// does not tell apart what nobody reads. And what is read is used: of an exchange that nobody looks
-/// at, clang makes a store.
-fn with_threads(program: &Program) -> String {
-    let words: Vec<_> = (0..program.words).map(name_of).collect();
-    let mut text = format!(
-        "#include <pthread.h>\n#include <stdatomic.h>\n\nstatic atomic_int {};\n",
-        words.join(", ")
-    );
-    let (mut started, mut joined) = (String::new(), String::new());
-    for (task, instrs) in program.tasks.iter().enumerate() {
-        writeln!(text, "\nstatic void *p{task}(void *unused)\n{{\n\tlong read = 0;\n").unwrap();
-        for &instr in instrs {
-            let line = match instr {
-                Instr::Load(word, order) => {
-                    format!("read += atomic_load_explicit(&{}, {})", name_of(word), c_order(order))
-                }
-                Instr::Store(word, value, order) => {
-                    let word = name_of(word);
-                    format!("atomic_store_explicit(&{word}, {value}, {})", c_order(order))
-                }
-                Instr::Swap(word, value, order) => {
-                    let word = name_of(word);
-                    format!(
-                        "read += atomic_exchange_explicit(&{word}, {value}, {})",
-                        c_order(order)
-                    )
-                }
-                Instr::Fence(order) => format!("atomic_thread_fence({})", c_order(order)),
-                Instr::Cas(..) => unreachable!("in no shape"),
-            };
-            writeln!(text, "\t{line};").unwrap();
-        }
-        writeln!(text, "\treturn (void *)read;\n}}").unwrap();
-        writeln!(started, "\tpthread_create(&threads[{task}], 0, p{task}, 0);").unwrap();
-        writeln!(joined, "\tpthread_join(threads[{task}], 0);").unwrap();
-    }
-    for word in words {
-        writeln!(joined, "\tatomic_load_explicit(&{word}, memory_order_relaxed);").unwrap();
-    }
-    let tasks = program.tasks.len();
-    format!(
-        "{text}\nint main(void)\n{{\n\tpthread_t threads[{tasks}];\n\n{started}{joined}\treturn \
-         0;\n}}\n"
     )
 }
 
@@ -429,40 +372,6 @@ fn write_litmus_tests() {
             .map(|(name, program)| (name.clone(), in_x86(&name, &program)))
             .collect(),
     );
-}
-
-/// Write the shapes for GenMC and Nidhugg into the directory that the environment names: see
-/// `peers.sh`.
-#[test]
-#[ignore = "for peers.sh"]
-fn write_programs_with_threads() {
-    let directory =
-        std::path::PathBuf::from(std::env::var_os("LITMUS").expect("LITMUS names a directory"));
-    for (name, program) in plain() {
-        std::fs::write(directory.join(name + ".c"), with_threads(&program)).unwrap();
-    }
-}
-
-/// GenMC and Nidhugg have one execution for each way in which what is read from where, or the order
-/// of the stores to a word, differs; those are as many as there are here.
-#[test]
-fn as_many_as_peers_count() {
-    let golden: BTreeMap<_, _> = include_str!("golden/peers.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split_once(' ').expect("a shape and its counts"))
-        .collect();
-    assert_eq!(golden.len(), plain().count(), "run peers.sh");
-    for (name, program) in plain() {
-        let mut different = [Memory::Weak, Memory::Tso, Memory::Pso]
-            .map(|memory| crate::random::expected(&program, memory).1);
-        // Nidhugg misses two under TSO that it finds under sequential consistency: the exchange comes
-        // before both stores, and y is read before the second.
-        if name.starts_with("MP+swap") {
-            different[1] -= 2;
-        }
-        assert_eq!(different.map(|count| count.to_string()).join(" "), golden[&*name], "{name}");
-    }
 }
 
 /// What exploring takes: executions under each model (sequential consistency, TSO, PSO, weak); and

@@ -1,5 +1,5 @@
 //! The memory models against what shares nothing with the engine: a machine with store buffers, the
-//! axioms of RC11 as relations, and what herd7 says of the same programs.
+//! axioms of RC11 as relations, and what herd7, GenMC and Nidhugg say of the same programs.
 
 mod awaits;
 mod axioms;
@@ -10,6 +10,7 @@ mod fair;
 mod fewest;
 mod litmus;
 mod livelock;
+mod peers;
 mod program;
 mod random;
 mod rounds;

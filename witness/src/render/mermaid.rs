@@ -80,8 +80,10 @@ impl Diagram<'_> {
         for (i, lock) in self.locks.clone().iter().enumerate() {
             self.line(&format!("participant l{i} as {}", name(lock)));
         }
-        let said: Vec<_> =
-            [headline, story::demand(w)].into_iter().chain(self.shown.start()).collect();
+        let said: Vec<_> = [headline, story::demand(w), story::found(w)]
+            .into_iter()
+            .chain(self.shown.start())
+            .collect();
         self.over_all(&said);
     }
 
@@ -92,19 +94,22 @@ impl Diagram<'_> {
         let mut inside = shown.iter().filter(|i| repeating.contains(i));
         let first = inside.next();
         let last = inside.next_back().or(first);
+        let switches = story::switches(w, &shown);
         for (n, i) in shown.iter().enumerate() {
             let lane = story::lane(w, w.steps[*i].cpu);
             let before = n.checked_sub(1).map(|n| story::lane(w, w.steps[shown[n]].cpu));
             let before = before.filter(|before| *before != lane);
             let bad = story::violating(w) == Some(*i);
-            if before.is_some() || first == Some(i) || bad {
+            let switched = switches.iter().any(|&(_, to)| to == n);
+            if before.is_some() || switched || first == Some(i) || bad {
                 self.note(before.unwrap_or(lane));
             }
             if first == Some(i) {
                 self.line(&format!("loop {}", story::FOR_EVER));
             }
-            if let Some(before) = before.filter(|_| w.steps[*i].kind != StepKind::Blocked) {
-                self.line(&format!("c{before}-->>c{lane}: switch"));
+            if let Some((from, _)) = switches.iter().find(|(_, to)| *to == n) {
+                let from = story::lane(w, w.steps[shown[*from]].cpu);
+                self.line(&format!("c{from}-->>c{lane}: switch"));
             }
             if bad {
                 self.line(BAD);

@@ -259,14 +259,15 @@ impl<'a> Table<'a> {
                 page.write(&format!("{}{line}", " ".repeat(self.prefix())), Paint::Plain);
             }
         }
+        let switches = story::switches(self.witness, &self.shown.rows);
         let mut before: Option<usize> = None;
-        for i in self.shown.rows.iter().copied() {
+        for (at, i) in self.shown.rows.iter().copied().enumerate() {
             let inside = repeats(i) && before.is_some_and(repeats);
             if let Some(before) = before {
                 if repeats(before) && !inside {
                     self.repeat_for_ever(page);
                 }
-                if story::switches(&self.witness.steps[before], &self.witness.steps[i]) {
+                if switches.iter().any(|&(_, to)| to == at) {
                     self.rule("switch", inside, page);
                 }
             }

@@ -14,9 +14,15 @@ const MOVES = [
   ["End", "▶|", "To the end (End)", (stepper) => stepper.go(stepper.rows.length)],
 ];
 
-// Does a CPU lose its turn between two steps that are shown one after the other? Who only waits takes none.
-function switches(before, after) {
-  return before.c !== after.c && after.k !== "blocked";
+// The rows at which a CPU gets its turn from another one. Who only waits takes none, and for a store to arrive its CPU need not run.
+function switches(steps, rows) {
+  let running = null;
+  return rows.map((row) => {
+    const step = steps[row];
+    const before = running ?? step.c;
+    if (step.c === before || !step.t.endsWith(" reaches memory")) running = step.c;
+    return running !== before && step.k !== "blocked";
+  });
 }
 
 // What is found when nobody takes a step any more is a step of nobody's.
@@ -139,6 +145,7 @@ class Stepper {
     const { cpus, steps, story, repeat } = this.witness;
     this.rows = this.full ? steps.map((_, n) => n) : story;
     this.memories = memories(this.witness, this.rows);
+    this.switches = switches(steps, this.rows);
     this.slider.max = this.rows.length;
     const tracks = cpus.map((_, lane) => 1 + Math.max(-1, ...this.witness.holds.filter((hold) => hold[0] === lane).map((hold) => hold[4])));
     this.heads = cpus.map(() => el("div", { class: "held" }));
@@ -148,7 +155,7 @@ class Stepper {
     this.lines = this.rows.map((n, at) => {
       const step = steps[n];
       const bad = n === this.witness.bad;
-      const turns = at > 0 && switches(steps[this.rows[at - 1]], step);
+      const turns = this.switches[at];
       const round = repeat && n >= repeat[0] && n <= repeat[1];
       const number = el("a", { href: `#${this.key}=${n + 1}` }, step.c === null ? "end" : String(n + 1));
       const line = el("tr", { class: [bad && "bad", turns && "turn", round && "round"].filter(Boolean).join(" ") }, el("td", { class: "n" }, number));
@@ -224,9 +231,8 @@ class Stepper {
   }
 
   jump(by) {
-    const { steps } = this.witness;
     let at = this.at + by;
-    while (at > 0 && at < this.rows.length && !switches(steps[this.rows[at - 1]], steps[this.rows[at]])) at += by;
+    while (at > 0 && at < this.rows.length && !this.switches[at]) at += by;
     this.go(at);
   }
 

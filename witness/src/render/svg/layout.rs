@@ -133,10 +133,12 @@ fn columns(witness: &Witness, shown: &[usize], heads: &[String]) -> Vec<usize> {
 fn rows(witness: &Witness, shown: &[usize], top: usize, columns: &[usize]) -> (Vec<Row>, usize) {
     let mut rows: Vec<Row> = Vec::new();
     let mut y = top;
-    for i in shown.iter().copied() {
+    let switches = story::switches(witness, shown);
+    for (at, i) in shown.iter().copied().enumerate() {
         let step = &witness.steps[i];
         let lane = story::lane(witness, step.cpu);
-        if rows.last().is_some_and(|row| witness.steps[row.step].cpu != step.cpu) {
+        let elsewhere = rows.last().is_some_and(|row| witness.steps[row.step].cpu != step.cpu);
+        if elsewhere || switches.iter().any(|&(_, to)| to == at) {
             y += SWITCH;
         }
         let space = indent(step.depth);

@@ -40,8 +40,8 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
     let layout = Layout::new(witness, shown, picture.y);
     let locks = story::locks(layout.bars.iter().map(|bar| &bar.hold));
     picture.lanes(&layout);
-    for pair in layout.rows.windows(2).filter(|pair| switches(witness, pair)) {
-        picture.switch(&layout, pair);
+    for (from, to) in story::switches(witness, &shown.rows) {
+        picture.switch(&layout, &layout.rows[from], &layout.rows[to]);
     }
     for row in &layout.rows {
         picture.row(witness, &layout, row, shown.gaps.contains(&row.step));
@@ -54,10 +54,6 @@ pub fn svg(witness: &Witness, detail: Detail) -> String {
     picture.audited(witness, &layout);
     picture.foot(witness, shown, &layout, &locks);
     picture.finish(&layout, &title, &headline)
-}
-
-fn switches(witness: &Witness, pair: &[Row]) -> bool {
-    story::switches(&witness.steps[pair[0].step], &witness.steps[pair[1].step])
 }
 
 /// SVG under construction.
@@ -129,11 +125,11 @@ impl Picture {
         }
     }
 
-    fn switch(&mut self, layout: &Layout, pair: &[Row]) {
+    fn switch(&mut self, layout: &Layout, from: &Row, to: &Row) {
         let middle = |row: &Row| layout.lanes[&row.lane].x + layout.lanes[&row.lane].width / 2;
-        let (from, to) = (middle(&pair[0]), middle(&pair[1]));
-        let (top, bottom) = (pair[0].y + pair[0].height, pair[1].y);
-        let across = top + SWITCH / 2;
+        let (top, bottom) = (from.y + from.height, to.y);
+        let (from, to) = (middle(from), middle(to));
+        let across = bottom - SWITCH / 2;
         self.push(&format!(
             "<path class=\"switch\" d=\"M{from} {top}V{across}H{to}V{}\"/>",
             bottom - 5
