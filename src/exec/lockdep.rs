@@ -121,7 +121,7 @@ pub(super) struct Tables {
     pub(super) operations: Vec<(Operation, bool)>,
     pub(super) violations: Vec<Violation>,
     /// What ended it, on which CPU, and where that is asked.
-    pub(super) fatal: Option<(Violation, usize, &'static Location<'static>)>,
+    pub(super) fatal: Option<(Violation, usize, String)>,
     /// Marks, operations and violations, added up.
     came_to: u128,
 }
@@ -226,7 +226,7 @@ pub(crate) fn about_to_lock(lock: u32, name: Name, kind: LockKind, mode: Mode, c
                 .collect();
             exec.violated(
                 Violation { cycle, ..Violation::new(Clause::DEADLOCK, hops.join(", ")) },
-                at,
+                super::trace::line(at),
             );
         }
     });

@@ -306,8 +306,8 @@ impl Exec {
 
     /// The CPU that found it, and where.
     #[cfg(feature = "cli")]
-    pub fn fatal_at(&self) -> Option<(usize, &'static Location<'static>)> {
-        self.tables.lock().fatal.as_ref().map(|&(_, cpu, at)| (cpu, at))
+    pub fn fatal_at(&self) -> Option<(usize, String)> {
+        self.tables.lock().fatal.as_ref().map(|(_, cpu, at)| (*cpu, at.clone()))
     }
 
     /// Adds the lock-order edges of this execution to `all`.
@@ -347,14 +347,14 @@ impl Exec {
 
     /// Records the violation; ends the execution when it is the one looked for, or when going on
     /// would mean nothing.
-    pub(crate) fn violated(&self, mut violation: Violation, at: &'static Location<'static>) {
+    pub(crate) fn violated(&self, mut violation: Violation, at: String) {
         violation.counts =
             self.focus != Some(violation.clause) || not_asserting(CONDITION, || (self.shows)(self));
         violation.afterwards = self.started() && !self.running();
         let ends =
             self.focus.is_none_or(|focus| focus == violation.clause) || violation.clause.is_fatal();
         if let Some(trace) = &self.trace {
-            trace.lock().violation(self.announced(), cpu(), &violation, at);
+            trace.lock().violation(self.announced(), cpu(), &violation, &at);
         }
         told::note(self, || [(violation.clause.id().to_owned(), violation.what.clone())]);
         let mut tables = self.tables.lock();
@@ -489,7 +489,18 @@ pub(crate) fn assert_unseen(name: Name) {
 #[track_caller]
 pub fn clause(clause: Clause, holds: bool, what: impl FnOnce() -> String) {
     if !evaluated(clause, holds) {
-        violated(Violation::new(clause, what()), Location::caller());
+        let at = trace::line(Location::caller());
+        with(|exec| exec.violated(Violation::new(clause, what()), at));
+    }
+}
+
+/// Evaluates [ASSERT-1](Clause::ASSERT_1): has an assertion `failed`? Then what it said, and where.
+pub(super) fn asserted(failed: Option<(String, Option<String>)>) {
+    if !evaluated(Clause::ASSERT_1, failed.is_none())
+        && let Some((what, at)) = failed
+    {
+        let violation = Violation::new(Clause::ASSERT_1, what);
+        with(|exec| exec.violated(violation, at.unwrap_or_default()));
     }
 }
 
@@ -500,10 +511,6 @@ fn evaluated(clause: Clause, holds: bool) -> bool {
     }
     with(|exec| exec.clauses[clause as usize].fetch_add(1, Relaxed));
     holds
-}
-
-fn violated(violation: Violation, at: &'static Location<'static>) {
-    with(|exec| exec.violated(violation, at));
 }
 
 /// A moment of this execution, later than all before.

@@ -10,8 +10,7 @@ use std::sync::Once;
 use super::Engine;
 use super::trace::line;
 use super::violation::Violation;
-use crate::exec::{self, Exec, clause};
-use crate::spec::Clause;
+use crate::exec::{self, Exec, asserted};
 
 /// Something went wrong that is no finding: a panic while the world was built or audited, or in a
 /// condition; or a race that asks for what makes no sense. Nothing is known then.
@@ -106,13 +105,13 @@ pub(crate) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 }
 
 /// Runs what a race is written of, and what stands in that `place` of it: an assertion that fails
-/// there violates [ASSERT-1](Clause::ASSERT_1).
+/// there violates [ASSERT-1](crate::Clause::ASSERT_1).
 pub(crate) fn asserting(place: impl FnOnce() -> String, body: impl FnOnce()) {
     let failed = caught(body).map_err(|payload| match payload.is::<Misuse>() {
         true => end_with(Mishap::new(place(), &*payload)),
-        false => Mishap::new(String::new(), &*payload).said,
+        false => Mishap::new(String::new(), &*payload),
     });
-    clause(Clause::ASSERT_1, failed.is_ok(), || failed.err().unwrap_or_default());
+    asserted(failed.err().map(|mishap| (mishap.said, mishap.at)));
 }
 
 /// Runs what must not panic: if it does, that is kept in the execution, and ends it.

@@ -98,13 +98,13 @@ impl Trace {
         kind: StepKind,
         object: String,
         text: String,
-        at: &Location<'_>,
+        at: String,
     ) {
         if cpu == exec::BOOT {
             return;
         }
         let mut step = Step::new(cpu, kind, text);
-        (step.depth, step.object, step.at) = (self.depth[cpu], object, line(at));
+        (step.depth, step.object, step.at) = (self.depth[cpu], object, at);
         if kind == StepKind::Call {
             self.calls[cpu].push(step);
             return;
@@ -133,7 +133,7 @@ impl Trace {
             return;
         }
         let text = format!("{what} reaches memory");
-        self.push(taken, cpu, StepKind::Store, name.to_string(), text, at);
+        self.push(taken, cpu, StepKind::Store, name.to_string(), text, line(at));
         if let Some(step) = self.steps.last_mut() {
             step.now.splice(0..0, now);
         }
@@ -146,7 +146,7 @@ impl Trace {
         taken: usize,
         cpu: usize,
         violation: &Violation,
-        at: &Location<'_>,
+        at: &str,
     ) {
         let mut waits: Vec<_> = violation.cycle.iter().enumerate().collect();
         // What is put in before other rows moves those: the latest first.
@@ -165,7 +165,7 @@ impl Trace {
                 StepKind::Blocked,
                 wait.wants.to_string(),
                 format!("{} waits for {whose}", wait.call()),
-                wait.at,
+                line(wait.at),
             );
             if let Some((place, then)) = joined {
                 let rows = self.steps.len() - end;
@@ -183,7 +183,7 @@ impl Trace {
             StepKind::Violation,
             String::new(),
             format!("{}: {}", violation.clause, violation.what),
-            at,
+            at.to_owned(),
         );
     }
 }
@@ -308,7 +308,7 @@ fn add(kind: StepKind, object: Option<Name>, text: String, at: &'static Location
             && exec.running()
         {
             let object = object.map_or_else(String::new, |name| name.to_string());
-            trace.lock().push(exec.announced(), exec::cpu(), kind, object, text, at);
+            trace.lock().push(exec.announced(), exec::cpu(), kind, object, text, line(at));
         }
     });
 }

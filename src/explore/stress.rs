@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -350,7 +349,7 @@ pub(crate) struct Under {
 /// What one world has left behind.
 #[derive(Default)]
 struct Left {
-    violation: Option<(Violation, (usize, &'static Location<'static>))>,
+    violation: Option<(Violation, (usize, String))>,
     steps: Vec<Step>,
     clauses: BTreeMap<Clause, u64>,
     faults: u64,
@@ -446,7 +445,7 @@ impl Stress {
         let last = || shared.as_deref().map(last).unwrap_or_default();
         match (world.violation, ran) {
             (Some((Violation { clause, what, .. }, (cpu, at))), _) => {
-                let at = Some((sync::line(at), Some(cpu).filter(|&cpu| cpu != BOOT)));
+                let at = Some((at, Some(cpu).filter(|&cpu| cpu != BOOT)));
                 let steps = world.steps;
                 all.finding = Some(Finding { clause, what, at, seed, last: last(), steps })
             }

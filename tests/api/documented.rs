@@ -87,6 +87,22 @@ fn a_failed_assertion_beside_a_documented_violation_is_an_objection() {
     }
 }
 
+/// Where it is violated is where it is asserted.
+#[test]
+fn an_assertion_has_its_own_line() {
+    let line = line!() + 2;
+    let race = migration().violates(Era::V2_6_36, Clause::ASSERT_1).cpu("assert", |w| {
+        assert!(!w.page(w.process(0).page_at(4)).lock.is_locked(), "somebody has locked the page")
+    });
+    let options = Options::default().witness(true);
+    for method in [Method::Exhaustive, Method::Random { seed: 1, iterations: 1_000 }] {
+        let outcome = race.check_with(&Era::V2_6_36, &method, &options);
+        let witness = outcome.witness.expect("a witness");
+        let violation = witness.steps.last().expect("a step");
+        assert_eq!(violation.at, format!("{}:{line}", file!()), "{}", method.name());
+    }
+}
+
 #[test]
 fn a_protocol_has_one_case() {
     let race = || migration().violates(Era::V2_6_34, Clause::MIG_1);
