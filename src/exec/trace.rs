@@ -141,13 +141,7 @@ impl Trace {
 
     /// Of a deadlock, what each CPU of the circle waits for: where it joined a queue, else at the
     /// end. There the one that closes the circle comes first, since it is the one that runs.
-    pub(crate) fn violation(
-        &mut self,
-        taken: usize,
-        cpu: usize,
-        violation: &Violation,
-        at: &str,
-    ) {
+    pub(crate) fn violation(&mut self, taken: usize, cpu: usize, violation: &Violation, at: &str) {
         let mut waits: Vec<_> = violation.cycle.iter().enumerate().collect();
         // What is put in before other rows moves those: the latest first.
         waits.sort_by_key(|(_, wait)| Reverse(self.joined[wait.cpu].unwrap_or((usize::MAX, 0))));

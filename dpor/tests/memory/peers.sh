@@ -16,7 +16,7 @@ check() {
     local model=$1 program=$2
     shift 2
     if [ "$model" = rc11 ]; then
-        "$peers/genmc/genmc" --rc11 --disable-estimation -- "$@" "$program" >"$work/said" 2>&1 || true
+        "$peers/genmc/genmc" --rc11 --disable-estimation --disable-mm-detector -- "$@" "$program" >"$work/said" 2>&1 || true
     else
         clang -O1 -S -emit-llvm "$@" -o "$work/program.ll" "$program"
         "$peers/nidhugg/src/nidhugg" --"$model" "$work/program.ll" >"$work/said" 2>&1 || true
@@ -32,11 +32,11 @@ clean() { grep -q 'No errors were detected' "$work/said" || { echo "$1" >&2; cat
             check "$model" "$program"
             clean "$name under $model"
             line="$name $model $(awk '/^Number of complete executions explored|^Trace count/ { print $NF }' "$work/said")"
-            known=0
+            known=
             while read -r outcome; do
                 # Without leading zeros, which C takes for octal.
                 number=$((10#$outcome))
-                known+="||(number)==$number"
+                known+="${known:+||}outcome==$number"
                 check "$model" "$program" "-DOUTCOME=$number"
                 if grep -q 'Safety violation\|Assertion violation' "$work/said"; then
                     line+=" $outcome"
@@ -45,7 +45,8 @@ clean() { grep -q 'No errors were detected' "$work/said" || { echo "$1" >&2; cat
                     echo "$name: not found under $model: $outcome" >&2
                 fi
             done <"${program%.c}.$model"
-            check "$model" "$program" "-DKNOWN(number)=($known)"
+            echo "$known" >"$work/known"
+            check "$model" "$program" -DKNOWN
             clean "$name under $model has outcomes that dpor has not"
             echo "$line"
         done
