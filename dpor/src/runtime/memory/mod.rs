@@ -118,6 +118,14 @@
 //! used a lot, since their axiom is decided by looking at all pairs of steps. What fences add to it is
 //! kept up to date, and costs little.
 //!
+//! Execution graphs, which GenMC explores (TruSt: Kokologiannakis, Marmanis, Gladstein and Vafeiadis,
+//! POPL 2022), would have nothing too much under `Weak`. What they could save was measured before it
+//! was decided against them: of 46 litmus programs and five of the family of `lockwalk bench`, GenMC
+//! needs 695 executions under RC11, and this 706 (`tests/memory/peers.rs`); of the random programs a
+//! fiftieth is too much. And a graph knows loads, stores and fences, where steps here are anything that
+//! the program says of them: locks that wait, grace periods, conditions, changes of a checker's own
+//! state.
+//!
 //! In time, three tasks that each store, load, exchange and load (`cargo bench -p dpor -- words`):
 //! 287 executions take 0.58 ms if the program announces its steps itself, and 0.62 ms with words
 //! under `Sc`, which is 1.5 % more instructions (callgrind); under `Tso` 480 take 1.6 ms, under `Pso` 888 take 2.9 ms, under `Weak` 2,299 take
