@@ -303,8 +303,8 @@ pub struct CheckArgs {
     #[arg(long, conflicts_with = "engine")]
     pub states: bool,
 
-    /// What a CPU sees of others' stores, and when: dpor, dfs, random and pct have a choice
-    /// [default: sc]
+    /// What a CPU sees of others' stores, and when: dpor, dfs, random and pct have a choice, states
+    /// all but `weak` [default: sc]
     #[arg(long, value_name = "MODEL")]
     pub memory: Option<MemoryName>,
 
@@ -677,7 +677,7 @@ pub enum Color {
 pub enum EngineName {
     /// Every interleaving, one of each class of equivalent ones
     Dpor,
-    /// Every state once, and not once for each way that leads there; sequentially consistent
+    /// Every state once, and not once for each way that leads there
     States,
     /// Every interleaving, equivalent ones too: a check of dpor, for small races only
     Dfs,
