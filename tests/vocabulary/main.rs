@@ -2,6 +2,7 @@
 //! every engine that can tell.
 
 mod claims;
+mod lkmm;
 mod locks;
 mod memory;
 mod rcu;
