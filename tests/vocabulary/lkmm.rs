@@ -9,7 +9,7 @@
 //! | | who has it | why |
 //! | --- | --- | --- |
 //! | l | LKMM | Nothing is read before it is written here: program order and what is read from where make no circle. *A "never" may be false of a kernel for Arm or POWER* |
-//! | g | LKMM | Nor does a read section come before what its CPU has read: a grace period that has begun, or ended, before something that was seen before the section's beginning, or in it, is known to be over, or not to wait. In LKMM a section's relaxed accesses change places: it takes as many grace periods in a circle as sections. *A "never" may be false* |
+//! | g | LKMM | A read section begins before all that is in it, and ends behind it, for everybody: if its CPU has read before its end what was written behind a grace period, it has not ended before that one, so it sees what was before it. In LKMM relaxed accesses change places in a section, too, and it takes as many grace periods in a circle as sections. *A "never" may be false* |
 //! | f | LKMM | `smp_wmb` and `smp_rmb` are C11's release and acquire fences: if the other side has its own, the one orders loads before it as well, and the other stores behind it. *A "never" may be false* |
 //! | u | here | An unlock and a lock behind it, of the same CPU or the same lock, order nothing for who takes neither. *A violation may be false* |
 //! | p | here | A barrier, an acquisition, a release orders what another CPU has seen only by way of a pair: what it has read without an acquisition it does not pass on, but between two full barriers. In LKMM what is read once came before whatever the reader keeps behind it. *A violation may be false* |
