@@ -47,11 +47,25 @@ fn digits(outcome: &Outcome) -> String {
     outcome.iter().inspect(|value| assert!(**value < 10)).map(u64::to_string).collect()
 }
 
-/// The program in C, with threads. What is read, and what the words hold when all have ended, is
-/// written down as one number, whose digits they are: with `-DOUTCOME=number` an assertion fails
-/// where it comes to that, and with `-DKNOWN` where it comes to anything that the file `known` does not
-/// have. Nidhugg does
-/// not tell apart what nobody reads, and clang makes a store of an exchange that nobody looks at.
+/// The end of a program in C: behind what it comes to, as a number whose digits are all values.
+const ASKED: &str = "\
+#ifdef OUTCOME
+	assert(outcome != OUTCOME);
+#endif
+#ifdef KNOWN
+	int known =
+#include \"known\"
+	;
+	assert(known);
+#endif
+	return outcome < 0;
+}
+";
+
+/// The program in C, with threads. With `-DOUTCOME=number` an assertion fails where it comes to that,
+/// and with `-DKNOWN` where it comes to what the expression in the file `known` does not name.
+/// Nidhugg does not tell apart what nobody reads, and clang makes a store of an exchange that nobody
+/// looks at: so everything is read, and looked at.
 fn in_c(program: &Program) -> String {
     let words: Vec<_> = (0..program.words).map(name_of).collect();
     let mut text = format!(
@@ -103,8 +117,7 @@ fn in_c(program: &Program) -> String {
     let tasks = program.tasks.len();
     format!(
         "{text}int main(void)\n{{\n\tpthread_t threads[{tasks}];\n\tlong outcome = \
-         0;\n\n{started}{joined}{number}#ifdef OUTCOME\n\tassert(outcome != \
-         OUTCOME);\n#endif\n#ifdef KNOWN\n\tint known =\n#include \"known\"\n\t;\n\tassert(known);\n#endif\n\treturn outcome < 0;\n}}\n"
+         0;\n\n{started}{joined}{number}{ASKED}"
     )
 }
 
