@@ -23,6 +23,7 @@ use crate::log::{Did, Log};
 use crate::model::{Memory, Pending};
 use crate::rc11::Graph;
 use crate::report::{End, FailureKind, Unfinished, Waiting};
+use crate::resident::resident;
 use crate::round::{Fairness, Round, mix};
 use crate::schedule::Schedule;
 use crate::state::{Keys, Learned, Naming, Sum};
@@ -77,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) fairness: Fairness,
     /// The most states to remember.
     pub(crate) max_states: usize,
+    /// The most memory to have when one more is remembered.
+    pub(crate) max_memory: Option<u64>,
     pub(crate) trace: Trace,
     pub(crate) data: DataCells,
     /// What a task sees of others' stores, and when.
@@ -113,6 +116,9 @@ pub(crate) struct Core {
     ready: TaskSet,
 }
 
+/// After so many states more, somebody looks how much memory they take.
+const LOOKS_AFTER: usize = 64;
+
 impl Core {
     pub(crate) fn new(pulse: Arc<Pulse>) -> Self {
         Core {
@@ -138,6 +144,7 @@ impl Core {
             rules: DependenceRules::default(),
             fairness: Fairness::default(),
             max_states: usize::MAX,
+            max_memory: None,
             trace: Trace::default(),
             data: DataCells::default(),
             memory: Memory::Sc,
@@ -419,6 +426,16 @@ impl Core {
             strategy.end(self, end);
         }
         end
+    }
+
+    /// So many states are remembered. If there is no memory for more, those are all.
+    pub(crate) fn limit_states(&mut self, states: usize) {
+        let most = self.max_memory.filter(|_| states.is_multiple_of(LOOKS_AFTER));
+        if let (Some(most), Some(has)) = (most, most.and_then(|_| resident()))
+            && has > most
+        {
+            self.max_states = self.max_states.min(states);
+        }
     }
 
     /// The strategy cannot go on.

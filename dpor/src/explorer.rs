@@ -67,6 +67,7 @@ pub struct Explorer {
     patience: Patience,
     max_steps: usize,
     max_states: usize,
+    max_memory: Option<u64>,
     memory: Memory,
     every_outcome: bool,
     every_round: bool,
@@ -92,6 +93,7 @@ impl Explorer {
             patience: Patience::default(),
             max_steps: MAX_STEPS,
             max_states: usize::MAX,
+            max_memory: None,
             memory: Memory::Sc,
             every_outcome: false,
             every_round: false,
@@ -189,6 +191,15 @@ impl Explorer {
     /// be explored like that ([`Unfinished::States`]).
     pub fn max_states(mut self, most: usize) -> Self {
         self.max_states = most;
+        self
+    }
+
+    /// The most memory in bytes that the process may have when [`Strategy::States`] remembers one
+    /// more state, any amount if this is not called: from then on, as many are remembered as there
+    /// are ([`max_states`](Self::max_states)). Only Linux tells what a process has; elsewhere this
+    /// limits nothing.
+    pub fn max_memory(mut self, most: u64) -> Self {
+        self.max_memory = Some(most);
         self
     }
 
@@ -490,6 +501,7 @@ impl Explorer {
         core.fairness = self.fairness;
         core.max_steps = self.max_steps;
         core.max_states = self.max_states;
+        core.max_memory = self.max_memory;
         core.memory = self.memory;
         // What one strategy has come to, another replays.
         let every =

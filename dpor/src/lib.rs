@@ -111,6 +111,7 @@ mod model;
 mod pool;
 mod rc11;
 mod report;
+mod resident;
 mod round;
 mod runtime;
 mod saved;

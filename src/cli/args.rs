@@ -330,6 +330,11 @@ pub struct CheckArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
 
+    /// states: remember no more states than fit when the process has so much memory, 500M or 2G;
+    /// from others it goes on again whenever it meets them
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory_limit: Option<u64>,
+
     /// How many threads explore; the verdicts and counts are the same for any number [default: one
     /// per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
@@ -758,13 +763,14 @@ impl CheckArgs {
                 "--memory: what is kept in a file is sequentially consistent".into(),
             ));
         }
-        let misplaced: [(&str, bool, &[EngineName]); 10] = [
+        let misplaced: [(&str, bool, &[EngineName]); 11] = [
             ("--memory", self.memory.is_some(), &[Dpor, States, Dfs, Random, Pct]),
             ("--memory weak", model == Memory::Weak, &[Dpor, Dfs, Random, Pct]),
             ("--iterations", self.iterations.is_some(), &[Random, Pct, Native]),
             ("--seed", self.seed.is_some(), &[Random, Pct]),
             ("--depth", self.depth.is_some(), &[Pct]),
             ("--executions", self.executions.is_some(), &[Dpor, States, Dfs, Loom]),
+            ("--memory-limit", self.memory_limit.is_some(), &[States]),
             ("--jobs", self.jobs.is_some(), &[Dpor, States, Dfs, Random, Pct, Loom]),
             ("--shard", self.shard.is_some(), &[Dpor]),
             ("--save", self.save.is_some(), &[Dpor]),
@@ -797,6 +803,20 @@ impl CheckArgs {
 }
 
 /// `10s`, `500ms`, `2m`, `1h`; seconds without a unit.
+/// So many bytes.
+fn size(text: &str) -> Result<u64, String> {
+    const EXPECTED: &str = "expected a number and M or G";
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = match unit.trim().trim_end_matches('B') {
+        "M" => 1_u64 << 20,
+        "G" => 1 << 30,
+        _ => return Err(EXPECTED.into()),
+    };
+    let number: u64 = number.parse().map_err(|_| EXPECTED)?;
+    number.checked_mul(unit).filter(|&size| size > 0).ok_or("that is no size of memory".into())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -57,7 +57,13 @@ pub fn cases(args: &CheckArgs) -> Result<Vec<Case>, Refusal> {
 pub fn options(args: &CheckArgs, witness: bool) -> Options {
     // The shortest interleaving is sought exhaustively: of what another engine found it would say
     // nothing.
-    Options { executions: args.executions, time: args.time, witness, ..Options::default() }
+    Options {
+        executions: args.executions,
+        time: args.time,
+        memory: args.memory_limit,
+        witness,
+        ..Options::default()
+    }
 }
 
 /// How many threads there are to be.

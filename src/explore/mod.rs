@@ -170,6 +170,9 @@ pub struct Options {
     pub executions: Option<u64>,
     /// The most time; under loom with all its bounds together.
     pub time: Option<Duration>,
+    /// The most memory in bytes that the process may have when [`Method::States`] remembers one more
+    /// state; more than that are gone on from whenever they are met. Only Linux tells.
+    pub memory: Option<u64>,
     /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but
     /// for what a limit of time cuts short. So a violation is sought on one, and so is whatever has
     /// a limit of executions.
@@ -203,6 +206,13 @@ impl Options {
     #[must_use]
     pub fn time(mut self, most: Duration) -> Self {
         self.time = Some(most);
+        self
+    }
+
+    /// Sets the most memory for states, in bytes.
+    #[must_use]
+    pub fn memory(mut self, most: u64) -> Self {
+        self.memory = Some(most);
         self
     }
 
@@ -556,6 +566,9 @@ impl<'o> Exploration<'o> {
         let mut explorer = Explorer::new(strategy).fairness(FAIRNESS).budget(budget).memory(memory);
         if memory != Memory::Sc {
             explorer = explorer.max_steps(longest(memory));
+        }
+        if let Some(most) = self.options.memory {
+            explorer = explorer.max_memory(most);
         }
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());

@@ -139,6 +139,7 @@ impl States {
             let summary = self.summaries.share(Bits::default());
             self.known.insert(key, Known { sleep, summary, open: true, check, next: None });
             self.states += 1;
+            core.limit_states(self.states as usize);
             self.path.push(Visit { known: false, ..visit });
             return true;
         };

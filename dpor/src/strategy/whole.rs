@@ -128,7 +128,10 @@ impl Whole {
             core.give_up_for(Unfinished::States(core.max_states));
             return None;
         }
-        let state = state.unwrap_or_else(|| self.graph.add(key, check, core));
+        let state = state.unwrap_or_else(|| {
+            core.limit_states(self.graph.len() + 1);
+            self.graph.add(key, check, core)
+        });
         if let Some(before) = self.at.replace(state) {
             let thread = core.thread(core.trace.frame(depth - 1).task as usize);
             self.graph.step(before, thread, Next::State(state));

@@ -158,6 +158,43 @@ fn few_states_to_remember() {
     }
 }
 
+/// So are those for which there is no memory: a process has more than a byte. Which task took a step
+/// last makes states of this program differ, and it has more than are remembered before anybody
+/// looks.
+#[test]
+fn little_memory() {
+    let program = || {
+        let object = dpor::object();
+        let taken: std::rc::Rc<std::cell::RefCell<([u64; 3], usize)>> = Default::default();
+        let named = std::rc::Rc::clone(&taken);
+        dpor::name_state(move |digest| {
+            let (counts, last) = *named.borrow();
+            counts.into_iter().chain([last as u64]).for_each(|value| digest.put(value));
+        });
+        let task = |me: usize| {
+            let taken = std::rc::Rc::clone(&taken);
+            dpor::spawn(me.to_string(), move || {
+                for _ in 0..3 {
+                    dpor::step(object, Access::Write);
+                    let mut taken = taken.borrow_mut();
+                    (taken.0[me], taken.1) = (taken.0[me] + 1, me);
+                }
+                assert!(taken.borrow().0 != [3, 3, 3] || taken.borrow().1 != 2, "it is the last");
+            })
+        };
+        for task in (0..3).map(task).collect::<Vec<_>>() {
+            task.join();
+        }
+    };
+    let states = || Explorer::new(Strategy::States);
+    let (all, plenty) = (states().run(program), states().max_memory(u64::MAX).run(program));
+    let few = states().max_memory(1).run(program);
+    assert!(all.exhausted && plenty.exhausted && few.exhausted, "{all}, {plenty}, {few}");
+    assert!(all.failing > 0 && few.failing >= all.failing, "{all}, {few}");
+    assert_eq!(plenty.states, all.states);
+    assert!(few.states > all.states || !cfg!(target_os = "linux"), "{all}, {few}");
+}
+
 #[test]
 fn what_is_not_done_is_refused() {
     let unavailable = |report: Report| match report.why_unfinished {
