@@ -123,6 +123,7 @@ fn what_is_no_number() {
         "check S3.1 --engine dpor --jobs=?",
         "check S3.1 --engine dpor --save s.json --shard=?",
         "check S3.1 --time=?",
+        "check S3.1 --states --memory-limit=?",
         "matrix --executions=?",
         "matrix --jobs=?",
         "bench --size=?",

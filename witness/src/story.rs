@@ -22,14 +22,14 @@ pub(crate) struct Hold {
 /// CPU's; the last one before the CPU decides something or loses its turn.
 pub(crate) fn story(witness: &Witness, full: bool) -> Vec<usize> {
     let steps = &witness.steps;
-    let races = racing(steps, 0..steps.len());
-    let raced = racing(steps, (0..steps.len()).rev());
+    let whole = || 0..steps.len();
+    let races = [racing(steps, whole()), racing(steps, whole().rev())];
+    let locked = [racing_locks(steps, whole()), racing_locks(steps, whole().rev())];
     let matters = |i: &usize| {
         let step = &steps[*i];
         full || step.kind != StepKind::Load
             || !step.now.is_empty()
-            || races[*i]
-            || raced[*i]
+            || races.iter().chain(&locked).any(|races| races[*i])
             || Some(*i) == violating(witness)
             || steps.get(i + 1).is_none_or(|next| next.cpu != step.cpu || decides(next.kind))
     };
@@ -134,6 +134,21 @@ fn matters_beyond(
 /// For every step, whether the last store to its object, in the order of `indices`, was another
 /// CPU's.
 pub(crate) fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
+    changed(steps, indices, |kind| kind == StepKind::Store)
+}
+
+/// The same where a lock is looked at: whoever takes it or drops it has stored.
+fn racing_locks(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
+    use StepKind::{Lock, LockShared, TryLock, Unlock};
+    changed(steps, indices, |kind| matches!(kind, Lock | LockShared | TryLock | Unlock))
+}
+
+/// For every step, whether the last one that `changes` its object was another CPU's.
+fn changed(
+    steps: &[Step],
+    indices: impl Iterator<Item = usize>,
+    changes: fn(StepKind) -> bool,
+) -> Vec<bool> {
     let mut stored = HashMap::new();
     let mut races = vec![false; steps.len()];
     for i in indices {
@@ -142,7 +157,7 @@ pub(crate) fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Ve
             continue;
         }
         races[i] = stored.get(&step.object).is_some_and(|cpu| *cpu != step.cpu);
-        if step.kind == StepKind::Store {
+        if changes(step.kind) {
             stored.insert(&step.object, step.cpu);
         }
     }

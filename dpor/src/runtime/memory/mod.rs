@@ -128,7 +128,7 @@
 //!
 //! In time, three tasks that each store, load, exchange and load (`cargo bench -p dpor -- words`):
 //! 287 executions take 0.58 ms if the program announces its steps itself, and 0.62 ms with words
-//! under `Sc`, which is 1.5 % more instructions (callgrind); under `Tso` 480 take 1.6 ms, under `Pso` 888 take 2.9 ms, under `Weak` 2,299 take
+//! under `Sc`, which is 2 % more instructions (callgrind); under `Tso` 480 take 1.6 ms, under `Pso` 888 take 2.9 ms, under `Weak` 2,299 take
 //! 10 ms.
 //!
 //! # Limits
