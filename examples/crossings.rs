@@ -1,5 +1,5 @@
 //! mremap, fork, exit, migration, reclaim and swapoff against each other, two and three at once, in
-//! the smallest worlds in which they meet, under every era from before 2.6.7 to 5.19:
+//! the smallest worlds in which they meet, under every era from before 2.6.7 on:
 //! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue
 //! decides may be found here; SPEC.md §6 says what was.
 //!
@@ -7,133 +7,15 @@
 //! and the race or finding that they are known by, or `…` where so many did not exhaust it. Ends
 //! with 1 if a clause is violated that nothing here is known by.
 
+mod parts;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lockwalk::mm::{Setup, World};
 use lockwalk::spec::{PteLook, SwapHasCache, UnuseAddress, UnuseSem};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Method, Options, Protocol, Race};
-
-/// What a CPU does to one page; `A` is the parent, `B` the child.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Op {
-    Mremap(usize),
-    Fork(usize),
-    Exit(usize),
-    Migrate,
-    /// The same by a system call about a process, whose `mmap_sem` it holds.
-    MovePages(usize),
-    Reclaim,
-    Swapoff,
-    Load(usize),
-    Mmap(usize),
-}
-
-impl Op {
-    const ALL: [Op; 11] = [
-        Op::Mremap(0),
-        Op::Mremap(1),
-        Op::Fork(0),
-        Op::Fork(1),
-        Op::Exit(0),
-        Op::Exit(1),
-        Op::Migrate,
-        Op::MovePages(0),
-        Op::MovePages(1),
-        Op::Reclaim,
-        Op::Swapoff,
-    ];
-
-    fn name(self) -> String {
-        let of = |process: usize| ["A", "B"][process];
-        match self {
-            Op::Mremap(n) => format!("mremap {}", of(n)),
-            Op::Fork(n) => format!("fork {}", of(n)),
-            Op::Exit(n) => format!("exit {}", of(n)),
-            Op::Migrate => "migrate".into(),
-            Op::MovePages(n) => format!("move_pages {}", of(n)),
-            Op::Reclaim => "reclaim".into(),
-            Op::Swapoff => "swapoff".into(),
-            Op::Load(n) => format!("load {}", of(n)),
-            Op::Mmap(n) => format!("mmap {}", of(n)),
-        }
-    }
-
-    fn process(self) -> Option<usize> {
-        match self {
-            Op::Mremap(n)
-            | Op::Fork(n)
-            | Op::Exit(n)
-            | Op::MovePages(n)
-            | Op::Load(n)
-            | Op::Mmap(n) => Some(n),
-            Op::Migrate | Op::Reclaim | Op::Swapoff => None,
-        }
-    }
-
-    /// A process that exits has no other thread; there is one device; and who moves pages moves
-    /// them by one of the two ways.
-    fn meets(self, other: Op) -> bool {
-        let exits = matches!(self, Op::Exit(_)) || matches!(other, Op::Exit(_));
-        let same = self.process().is_some() && self.process() == other.process();
-        let moves = |op: Op| matches!(op, Op::Migrate | Op::MovePages(_));
-        !(exits && same
-            || self == Op::Swapoff && other == Op::Swapoff
-            || moves(self) && moves(other) && self != other)
-    }
-
-    fn run(self, w: &World) {
-        match self {
-            Op::Mremap(n) => w.process(n).mremap(1..2, 3).unwrap_or(()),
-            Op::Fork(n) => _ = w.process(n).fork(),
-            Op::Exit(n) => w.process(n).exit(),
-            Op::Migrate => w.migrate(w.process(0).page_at(1)),
-            Op::MovePages(n) => w.process(n).move_pages(1),
-            Op::Reclaim => w.shrink_page(w.process(0).page_at(1)),
-            Op::Swapoff => w.swapoff(),
-            Op::Load(n) => _ = w.process(n).load(1), // which may be moved away
-            Op::Mmap(n) => w.process(n).mmap(5..6),
-        }
-    }
-}
-
-type Prepare = fn(&Setup<'_>);
-
-/// Parent and child share a page; it may be on swap for both, and in the swap cache; or only for
-/// the child.
-const WORLDS: [(&str, Prepare); 3] = [("shared", shared), ("swapped", swapped), ("half", half)];
-
-fn shared(w: &Setup<'_>) {
-    let p = w.new_process();
-    p.mmap(1..2);
-    p.touch(1);
-    p.fork();
-}
-
-fn swapped(w: &Setup<'_>) {
-    shared(w);
-    w.process(0).swap_out(1);
-    w.process(0).read_ahead(1);
-}
-
-fn half(w: &Setup<'_>) {
-    shared(w);
-    w.process(0).swap_out(1);
-    w.process(0).load(1).expect("it is mapped");
-}
-
-fn eras() -> Vec<Protocol> {
-    let all = Era::all();
-    let to = all.iter().position(|era| *era == Era::V5_19).expect("it is one");
-    all[..=to]
-        .iter()
-        .filter(|era| {
-            !era.to_string().starts_with("document-0") && !era.to_string().starts_with("document-1")
-        })
-        .cloned()
-        .collect()
-}
+use parts::{Op, WORLDS, eras, moves};
 
 /// Those that are crossed: every two of the six; and the child's mremap with every two of the
 /// others, swapoff with a fault and a writer.
@@ -173,18 +55,7 @@ fn crossings() -> Vec<Vec<Op>> {
 }
 
 fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
-    // Pages move since 2.6.16, and without a system call that holds mmap_sem since 2.6.29: document
-    // 2 is on 2.6.22.
-    let never =
-        [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13].contains(era);
-    let by_system_calls = [Era::V2_6_22, Era::DOCUMENT_2].contains(era);
-    let moves = |op: &Op| match op {
-        Op::Migrate => !never && !by_system_calls,
-        // It moves only what is mapped there.
-        Op::MovePages(n) => by_system_calls && (world == "shared" || (world == "half" && *n == 0)),
-        _ => true,
-    };
-    ops.iter().all(moves)
+    ops.iter().all(|&op| moves(op, world, era))
         && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
 }
 

@@ -5,17 +5,21 @@
 //! cargo test --release -p lockwalk-shuttle-tests --test crowded -- --ignored --nocapture
 //! ```
 //!
-//! `LOCKWALK_CROWDED` is the most executions of each, `LOCKWALK_ONLY` words that all have to
-//! stand in "race · protocol · who". What is violated must be known: gone with other choices of
+//! `LOCKWALK_CROWDED` is the most executions of each; what they do not exhaust is tried by states,
+//! with at most `LOCKWALK_STATES` executions. `LOCKWALK_ONLY` are words that all have to stand in
+//! "race · protocol · who". What is violated must be known: gone with other choices of
 //! rules ([CAUSES]), or [SAID] of that race; of the rest a witness is printed. A race's own
 //! assertions, ASSERT-1 and RACE-1, are about the CPUs that it has, and do not count.
 
+#[path = "../../examples/parts/causes.rs"]
+mod causes;
 mod common;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use causes::{CAUSES, mended};
 use lockwalk::mm::{Addr, World};
 use lockwalk::witness::Coverage;
 use lockwalk::witness::render::{self, Style};
@@ -119,68 +123,6 @@ fn added(race: &Race, protocol: &Protocol) -> Vec<Who> {
     all.chain(mapped.map(Who::Forks)).collect()
 }
 
-/// What is known already, by a race of the catalogue or a finding of SPEC.md: clauses, and choices
-/// with which they are violated no more.
-const CAUSES: &[(&str, &[&str], &str)] = &[
-    ("S0.4/both", &["COW-1", "COW-2"], "cow_rmap=after-entry"),
-    ("S0.5", &["COW-1", "COW-2"], "swap_free_order=after-rmap"),
-    ("S0.4/both, S0.5", &["COW-1", "COW-2"], "cow_rmap=after-entry+swap_free_order=after-rmap"),
-    ("S0.5/reclaim", &["NULL-1"], "swap_free_order=after-rmap"),
-    ("S0.5/reclaim", &["NULL-1"], "swapin_mapcount=before-decision"),
-    ("S0.9", &["PIN-1", "DATA-1"], "gup=pin+gup_fast=no+fork_pinned=copy"),
-    ("S0.11", &["PIN-1", "DATA-1"], "wp_lock=lock"),
-    ("S0.9, S0.11", &["PIN-1", "DATA-1"], "gup=pin+gup_fast=no+fork_pinned=copy+wp_lock=lock"),
-    (
-        "S0.4/both, S0.5, S0.9",
-        &["COW-2", "DATA-1", "PIN-1"],
-        "cow_rmap=after-entry+swap_free_order=after-rmap+gup=pin+gup_fast=no+fork_pinned=copy",
-    ),
-    (
-        "S0.9/unmap, S0.11",
-        &["DATA-1", "PIN-1"],
-        "gup=pin+gup_fast=no+fork_pinned=copy+unmap_check=count+wp_lock=lock+cow_rmap=after-entry",
-    ),
-    (
-        "S0.5, S0.9/unmap, S0.11",
-        &["DATA-1", "PIN-1"],
-        "gup=pin+gup_fast=no+fork_pinned=copy+unmap_check=count+wp_lock=lock\
-         +cow_rmap=after-entry+swap_free_order=after-rmap",
-    ),
-    ("S1.1", &["NULL-1"], "unmapped_page=skip"),
-    ("S1.1/first-touch", &["NULL-1"], "new_rmap=first"),
-    ("S1.2", &["LIFE-1"], "anon_vma_life=rcu-mapped"),
-    ("S1.2", &["LIFE-1"], "anon_vma_life=rcu-mapped+lock_recheck=mapped"),
-    ("S1.2/fresh", &["GUARD-1"], "fresh_anon_vma=locked"),
-    ("S1.7", &["COUNT-3", "LIFE-3", "LRU-1", "NULL-1"], "isolation=get-unless-zero"),
-    ("S1.1, S1.7", &["NULL-1"], "isolation=get-unless-zero+unmapped_page=skip"),
-    ("S1.1, S1.7", &["NULL-1"], "isolation=get-unless-zero+unmapped_page=skip+new_rmap=first"),
-    ("S2/exit", &["HINT-4"], "pte_look=locked"),
-    ("S2/migrate", &["HINT-1", "HINT-3", "HINT-4"], "migrate_stable=yes"),
-    ("S2/swapoff", &["HINT-1", "HINT-2"], "slot_stable=everywhere"),
-    ("S2/swapoff-fork", &["COW-1", "SWAP-1", "SWAP-2"], "discarded_bit=after-removal"),
-    ("S2.9", &["COUNT-3"], "shrink_discarded=release"),
-    ("S2.9/spurious", &["LRU-1"], "putback_discarded=list"),
-    ("S2.9/spurious", &["LRU-1"], "discarded_bit=after-removal"),
-    ("S2.12/torn", &["HINT-1", "HINT-3"], "count_order=count-first"),
-    ("S2.12/torn, S2/migrate", &["HINT-1"], "count_order=count-first+migrate_stable=yes"),
-    ("S2.12/torn-fork", &["HINT-1"], "count_order=map-first"),
-    ("S3.1", &["COUNT-3", "MIG-1", "MIG-2", "RMAP-1"], "vma_adjust_lock=vma-or-next"),
-    ("S3.1", &["COUNT-2", "DATA-1", "LIFE-3"], "vma_adjust_lock=vma-or-next"),
-    ("S3.7/put-under-rcu", &["ATOMIC-1"], "unmapped_put=after-rcu"),
-    ("S3.7/root-first", &["LIFE-1"], "anon_vma_put=child-first"),
-    ("S3.15", &["MIG-1"], "fork_link=append"),
-    ("S4.5", &["DEADLOCK", "LIVELOCK", "ORDER-1"], "unuse_sem=trylock"),
-    ("FINDING-43", &["LIVELOCK"], "swap_has_cache=bit"),
-    ("S4.5, FINDING-43", &["LIVELOCK"], "unuse_sem=trylock+swap_has_cache=bit"),
-    ("S4/peek", &["COUNT-3", "LIFE-3", "MIG-1", "MIG-2"], "pte_look=lockless-unmap"),
-    (
-        "S4/peek, S4/moves-back",
-        &["COUNT-3", "LIFE-3", "MIG-1", "MIG-2"],
-        "pte_look=lockless-unmap+mremap_lock=rmap-lock",
-    ),
-    ("S4/unuse-exit", &["LIFE-1"], "unuse_address=any"),
-];
-
 /// What no choice of rules mends: race, who (as it begins), clauses, and by what it is known.
 const SAID: &[(&str, &str, &[&str], &str)] = &[
     ("S0.2/suspended", "reclaim", &["LIVELOCK"], NOT_THERE),
@@ -203,24 +145,14 @@ const NO_DIRTY_ENTRY: &str = "model: the fault makes the entry dirty before it h
                               s390, where document 2 is, entries have no such bit";
 const COUNTS_ALL: &str = "model: it counts swap entries too, which no walk restores";
 
-/// `protocol` with other choices.
-fn mended(protocol: &Protocol, choices: &str) -> Protocol {
-    let rules: Vec<_> = choices.split('+').filter_map(|choice| choice.split('=').next()).collect();
-    let text = protocol.to_string();
-    let kept = text
-        .split('+')
-        .filter(|part| !rules.iter().any(|rule| part.split('=').next() == Some(rule)));
-    let all: Vec<_> = kept.chain(choices.split('+')).collect();
-    all.join("+").parse().expect("a protocol")
-}
-
-/// By what it is known that this race violates this clause. The causes are tried.
+/// By what it is known that this race violates this clause. The causes are tried, by the method
+/// that found it: another need not come to it within its bound.
 fn known(
     race: &Race,
     protocol: &Protocol,
     who: Who,
     clause: &str,
-    executions: u64,
+    (method, executions): (&Method, u64),
 ) -> Option<String> {
     let said = SAID.iter().find(|(id, name, clauses, _)| {
         *id == race.id() && who.name().starts_with(name) && clauses.contains(&clause)
@@ -233,7 +165,7 @@ fn known(
         |(by, _, choices)| {
             let mended = mended(protocol, choices);
             let heals = || {
-                let outcome = race.check_with(&mended, &Method::Exhaustive, &options);
+                let outcome = race.check_with(&mended, method, &options);
                 // What the race documents to be violated would have ended it early.
                 outcome.executions > 0
                     && outcome.coverage != Coverage::Settled
@@ -252,8 +184,10 @@ fn violated(outcome: &Outcome) -> impl Iterator<Item = &str> {
 }
 
 /// Whether all of it was explored.
+#[derive(PartialEq, Eq)]
 enum End {
-    Exhausted,
+    ByExecutions,
+    ByStates,
     Cut,
     MakesNoSense,
 }
@@ -269,13 +203,20 @@ struct Tried {
     unknown: Vec<String>,
 }
 
+/// The most executions: of each class of equivalent interleavings one, and by states.
+#[derive(Clone, Copy)]
+struct Most {
+    executions: u64,
+    states: u64,
+}
+
 /// `as_found`: a witness need not be the one with the fewest preemptions.
 fn explore(
     race: Race,
     protocol: &Protocol,
     who: Who,
     title: &str,
-    executions: u64,
+    most: Most,
     as_found: bool,
 ) -> Tried {
     let mut tried = Tried {
@@ -288,73 +229,98 @@ fn explore(
     };
     let by_system_call = moves(protocol) == Some(true);
     let race = race.cpu(who.name(), move |w| who.run(w, by_system_call));
-    let options = Options::default().executions(executions).witness(true).as_found(as_found);
-    let outcome = match sensible(|| race.check_with(protocol, &Method::Exhaustive, &options)) {
-        Ok(outcome) => outcome,
-        Err(why) => {
-            println!("{title} · makes no sense: {why}");
-            return tried;
-        }
-    };
-    tried.executions = outcome.executions;
-    tried.end = match &outcome.coverage {
-        Coverage::Exhaustive => End::Exhausted,
-        Coverage::Inapplicable { why } => {
-            println!("{title} · makes no sense: {why}");
-            End::MakesNoSense
-        }
-        cut => {
-            let of = outcome.executions;
-            println!("{title} · cut: {of} executions in {:.1} s, {cut:?}", outcome.seconds);
-            End::Cut
-        }
-    };
-    let clauses: Vec<_> = violated(&outcome).collect();
-    tried.own = clauses.is_empty() && outcome.violations.iter().any(|v| v.count > 0);
-    for clause in clauses {
-        let known = known(&race, protocol, who, clause, executions);
-        println!("{title} · {clause} · {}", known.as_deref().unwrap_or("NEW"));
-        if let Some(witness) = outcome.witness.as_ref().filter(|it| it.clause == clause) {
-            println!("  {} ({})", witness.what, witness.schedule);
-            if known.is_none() {
-                println!("{}", render::text(witness, 120, Style::default()));
+    let mut seen: Vec<String> = vec![];
+    let methods = [
+        (Method::Exhaustive, most.executions, End::ByExecutions),
+        (Method::States, most.states, End::ByStates),
+    ];
+    for (method, executions, end) in methods {
+        let options = Options::default().executions(executions).witness(true).as_found(as_found);
+        let outcome = match sensible(|| race.check_with(protocol, &method, &options)) {
+            Ok(outcome) => outcome,
+            Err(why) => {
+                println!("{title} · makes no sense: {why}");
+                return tried;
+            }
+        };
+        tried.executions += outcome.executions;
+        tried.end = match &outcome.coverage {
+            Coverage::Exhaustive => end,
+            Coverage::Inapplicable { why } => {
+                println!("{title} · makes no sense: {why}");
+                End::MakesNoSense
+            }
+            cut => {
+                let (by, of) = (method.name(), outcome.executions);
+                println!(
+                    "{title} · {by} is cut: {of} executions in {:.1} s, {cut:?}",
+                    outcome.seconds
+                );
+                End::Cut
+            }
+        };
+        let clauses: Vec<_> =
+            violated(&outcome).filter(|it| !seen.iter().any(|by| by == it)).collect();
+        tried.own |= outcome.violations.iter().any(|v| v.count > 0);
+        for clause in clauses {
+            seen.push(clause.to_owned());
+            let known = known(&race, protocol, who, clause, (&method, executions));
+            let (by, what) = (method.name(), known.as_deref().unwrap_or("NEW"));
+            println!("{title} · {clause} · {by} · {what}");
+            if let Some(witness) = outcome.witness.as_ref().filter(|it| it.clause == clause) {
+                println!("  {} ({})", witness.what, witness.schedule);
+                if known.is_none() {
+                    println!("{}", render::text(witness, 120, Style::default()));
+                }
+            }
+            match known {
+                Some(why) => tried.known.push(why),
+                None => tried.unknown.push(format!("{title} · {clause}")),
             }
         }
-        match known {
-            Some(why) => tried.known.push(why),
-            None => tried.unknown.push(format!("{title} · {clause}")),
+        if tried.end != End::Cut {
+            break;
         }
     }
+    tried.own &= seen.is_empty();
     tried
 }
 
 #[test]
-#[ignore = "takes a quarter of an hour"]
+#[ignore = "takes most of an hour"]
 fn who_else_is_there_breaks_nothing() {
-    let executions = std::env::var("LOCKWALK_CROWDED")
-        .map_or(5_000, |most| most.parse().expect("LOCKWALK_CROWDED is a number of executions"));
+    let number = |name, default| {
+        std::env::var(name).map_or(default, |most| most.parse().expect("a number of executions"))
+    };
+    let most = Most {
+        executions: number("LOCKWALK_CROWDED", 5_000),
+        states: number("LOCKWALK_STATES", 1_000),
+    };
     let only = std::env::var("LOCKWALK_ONLY").unwrap_or_default();
+    let shortest = std::env::var_os("LOCKWALK_SHORTEST").is_some();
     let mut cases = common::cases();
     cases.retain(|(.., documented)| *documented == Documented::Holds);
     let tried = common::each(&cases, |(race, protocol, _)| {
         let all = added(race, protocol).into_iter().filter_map(|who| {
             let title = format!("{} · {protocol} · {}", race.id(), who.name());
             let wanted = only.split_whitespace().all(|word| title.contains(word));
-            wanted
-                .then(|| explore(race.clone(), protocol, who, &title, executions, only.is_empty()))
+            wanted.then(|| explore(race.clone(), protocol, who, &title, most, !shortest))
         });
         all.collect::<Vec<_>>()
     });
     let tried: Vec<_> = tried.into_iter().flatten().collect();
     let count = |is: fn(&Tried) -> bool| tried.iter().filter(|it| is(it)).count();
     println!(
-        "{} cases, {} with one more: {} exhausted, {} cut by {executions} executions, {} make no \
-         sense; {} violate what the race says itself, and nothing else; {} executions",
+        "{} cases, {} with one more: {} exhausted by executions, {} by states, {} cut by {} \
+         executions and {} by states, {} make no sense; {} violate what the race says itself, and nothing else; {} executions",
         cases.len(),
         tried.len(),
-        count(|it| matches!(it.end, End::Exhausted)),
-        count(|it| matches!(it.end, End::Cut)),
-        count(|it| matches!(it.end, End::MakesNoSense)),
+        count(|it| it.end == End::ByExecutions),
+        count(|it| it.end == End::ByStates),
+        count(|it| it.end == End::Cut),
+        most.executions,
+        most.states,
+        count(|it| it.end == End::MakesNoSense),
         count(|it| it.own),
         tried.iter().map(|it| it.executions).sum::<u64>(),
     );
