@@ -18,8 +18,8 @@ use crate::schedule::Schedule;
 pub struct Commute {
     /// Seed of the random orders.
     pub seed: u64,
-    /// In how many other orders each execution is replayed, at least: the first few are replayed
-    /// more often, since there may not be many.
+    /// In how many other orders each execution is replayed, at least, if it has any: the first few
+    /// are replayed more often, since there may not be many.
     pub per_execution: u32,
 }
 

@@ -75,6 +75,9 @@ struct Search {
     difference: (Difference, Recorded),
 }
 
+/// Where so many orders that were drawn are the original one, there is perhaps no other.
+const IN_VAIN: u32 = 64;
+
 /// The execution that is replayed.
 struct Original {
     recorded: Recorded,
@@ -202,12 +205,14 @@ impl Commuting {
             self.original = Some(original);
             return true;
         }
-        while original.left > 0 {
-            original.left -= 1;
+        let mut in_vain = 0;
+        while original.left > 0 && in_vain < IN_VAIN {
             let plan = self.draw(&core.trace, &original.recorded);
             if plan.is_original() {
+                in_vain += 1;
                 continue;
             }
+            original.left -= 1;
             self.checked.replays(
                 &original.recorded,
                 !std::mem::replace(&mut original.reordered, true),
