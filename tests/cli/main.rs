@@ -310,7 +310,10 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
             "check --memory weak --states",
             "error: --memory weak is for --engine dpor and dfs and random and pct, not for states",
         ),
-        ("check --memory-limit 2G", "error: --memory-limit is for --engine states, not for dpor"),
+        (
+            "check --engine dpor --memory-limit 2G",
+            "error: --memory-limit is for --engine states, not for dpor",
+        ),
         (
             "check --memory pso --save s.json",
             "error: --memory: what is kept in a file is sequentially consistent",
