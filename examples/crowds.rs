@@ -71,9 +71,7 @@ impl Budget {
         let options = options.time(self.time).witness(witness).as_found(true);
         race.check_with(era, method, &options)
     }
-}
 
-impl Budget {
     /// The same `times` as often, if it was a sample, however long that takes.
     fn again(&self, method: &Method, outcome: &Outcome, times: u64) -> (Self, Method) {
         match *method {

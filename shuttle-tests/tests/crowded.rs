@@ -287,7 +287,7 @@ fn explore(
 }
 
 #[test]
-#[ignore = "takes most of an hour"]
+#[ignore = "takes the better part of an hour, at least"]
 fn who_else_is_there_breaks_nothing() {
     let number = |name, default| {
         std::env::var(name).map_or(default, |most| most.parse().expect("a number of executions"))
