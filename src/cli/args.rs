@@ -808,7 +808,7 @@ fn size(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "expected a number and M or G";
     let (number, unit) =
         text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let unit = match unit.trim().trim_end_matches('B') {
+    let unit = match unit.trim() {
         "M" => 1_u64 << 20,
         "G" => 1 << 30,
         _ => return Err(EXPECTED.into()),

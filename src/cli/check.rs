@@ -60,7 +60,7 @@ pub fn options(args: &CheckArgs, witness: bool) -> Options {
     Options {
         executions: args.executions,
         time: args.time,
-        memory: args.memory_limit,
+        memory_limit: args.memory_limit,
         witness,
         ..Options::default()
     }

@@ -172,7 +172,7 @@ pub struct Options {
     pub time: Option<Duration>,
     /// The most memory in bytes that the process may have when [`Method::States`] remembers one more
     /// state; more than that are gone on from whenever they are met. Only Linux tells.
-    pub memory: Option<u64>,
+    pub memory_limit: Option<u64>,
     /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but
     /// for what a limit of time cuts short. So a violation is sought on one, and so is whatever has
     /// a limit of executions.
@@ -211,8 +211,8 @@ impl Options {
 
     /// Sets the most memory for states, in bytes.
     #[must_use]
-    pub fn memory(mut self, most: u64) -> Self {
-        self.memory = Some(most);
+    pub fn memory_limit(mut self, most: u64) -> Self {
+        self.memory_limit = Some(most);
         self
     }
 
@@ -567,7 +567,7 @@ impl<'o> Exploration<'o> {
         if memory != Memory::Sc {
             explorer = explorer.max_steps(longest(memory));
         }
-        if let Some(most) = self.options.memory {
+        if let Some(most) = self.options.memory_limit {
             explorer = explorer.max_memory(most);
         }
         if let Some(stop) = &self.options.stop {

@@ -22,14 +22,14 @@ pub(crate) struct Hold {
 /// CPU's; the last one before the CPU decides something or loses its turn.
 pub(crate) fn story(witness: &Witness, full: bool) -> Vec<usize> {
     let steps = &witness.steps;
-    let whole = || 0..steps.len();
-    let races = [racing(steps, whole()), racing(steps, whole().rev())];
-    let locked = [racing_locks(steps, whole()), racing_locks(steps, whole().rev())];
+    let races = changed(steps, 0..steps.len(), changes_object);
+    let raced = changed(steps, (0..steps.len()).rev(), changes_object);
     let matters = |i: &usize| {
         let step = &steps[*i];
         full || step.kind != StepKind::Load
             || !step.now.is_empty()
-            || races.iter().chain(&locked).any(|races| races[*i])
+            || races[*i]
+            || raced[*i]
             || Some(*i) == violating(witness)
             || steps.get(i + 1).is_none_or(|next| next.cpu != step.cpu || decides(next.kind))
     };
@@ -137,10 +137,10 @@ pub(crate) fn racing(steps: &[Step], indices: impl Iterator<Item = usize>) -> Ve
     changed(steps, indices, |kind| kind == StepKind::Store)
 }
 
-/// The same where a lock is looked at: whoever takes it or drops it has stored.
-fn racing_locks(steps: &[Step], indices: impl Iterator<Item = usize>) -> Vec<bool> {
-    use StepKind::{Lock, LockShared, TryLock, Unlock};
-    changed(steps, indices, |kind| matches!(kind, Lock | LockShared | TryLock | Unlock))
+/// Does it change its object? To who looks at a lock, whoever takes it or drops it has stored.
+fn changes_object(kind: StepKind) -> bool {
+    use StepKind::{Lock, LockShared, Store, TryLock, Unlock};
+    matches!(kind, Store | Lock | LockShared | TryLock | Unlock)
 }
 
 /// For every step, whether the last one that `changes` its object was another CPU's.
@@ -459,17 +459,18 @@ fn overtaken(steps: &[Step]) -> Option<String> {
 /// The first load that does not see what is in memory, the store that it does not see, and the
 /// barriers that would have shown it.
 fn unseen(steps: &[Step]) -> Option<String> {
-    let (at, load) = steps.iter().enumerate().find(|(_, step)| sees_old(step))?;
-    let (loaded, newest) = load.text.split_once(OLD)?;
-    let newest = |step: &Step| step.text.split_once(" := ").is_none_or(|(_, is)| is == newest);
-    let another = |step: &&Step| {
-        step.kind == StepKind::Store && step.object == load.object && step.cpu != load.cpu
-    };
-    let stored = steps[..at].iter().rfind(|step| another(step) && newest(step))?;
-    Some(format!(
-        "smp_mb() on CPU{} behind \"{}\" and on CPU{} before \"{loaded}\"{FORBIDS}",
-        stored.cpu, stored.text, load.cpu
-    ))
+    steps.iter().enumerate().find_map(|(at, load)| {
+        let (loaded, newest) = load.text.split_once(OLD)?;
+        let newest = |step: &Step| step.text.split_once(" := ").is_none_or(|(_, is)| is == newest);
+        let another = |step: &Step| {
+            changes_object(step.kind) && step.object == load.object && step.cpu != load.cpu
+        };
+        let stored = steps[..at].iter().rfind(|step| another(step) && newest(step))?;
+        Some(format!(
+            "smp_mb() on CPU{} behind \"{}\" and on CPU{} before \"{loaded}\"{FORBIDS}",
+            stored.cpu, stored.text, load.cpu
+        ))
+    })
 }
 
 const FORBIDS: &str = " would forbid this interleaving";
@@ -589,6 +590,9 @@ mod tests {
         assert_eq!(said(&[newest, stale]), forbids);
         // Another one that came later, and has a place before it.
         assert_eq!(said(&[newest, (2, store, "x := 1"), stale]), forbids);
+        let (lock, look) =
+            ((0, StepKind::Lock, "lock(x)"), (1, load, "x is unlocked, and in memory locked"));
+        assert!(said(&[lock, look]).is_some_and(|said| said.contains("behind \"lock(x)\"")));
     }
 
     #[test]
