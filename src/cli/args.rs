@@ -330,8 +330,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
 
-    /// states: remember no more states than fit when the process has so much memory, 500M or 2G;
-    /// from others it goes on again whenever it meets them
+    /// states, on Linux: remember no more states than there are when the process has so much
+    /// memory, 500M or 2G; from others it goes on again whenever it meets them
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_limit: Option<u64>,
 
@@ -802,8 +802,7 @@ impl CheckArgs {
     }
 }
 
-/// `10s`, `500ms`, `2m`, `1h`; seconds without a unit.
-/// So many bytes.
+/// `500M`, `2G`: so many bytes.
 fn size(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "expected a number and M or G";
     let (number, unit) =
@@ -817,6 +816,7 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|&size| size > 0).ok_or("that is no size of memory".into())
 }
 
+/// `10s`, `500ms`, `2m`, `1h`; seconds without a unit.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
