@@ -696,6 +696,45 @@ fn a_child_inherits_the_dirty_bit() {
     }
 }
 
+/// FINDING-86: reclaim has a reference to what an exit takes the last entry of, and nobody reads the
+/// slot any more.
+#[test]
+fn what_nobody_reads_back_may_be_dropped() {
+    let race = Race::new("world", "a process exits that has stored into a page of the swap cache")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+            p.store(1, 7).expect("it is mapped");
+        })
+        .cpu("exit", |w| w.process(0).exit())
+        .cpu("reclaim", |w| w.shrink_page(w.process(0).page_at(1)));
+    let without = protocol("2.6.11+zap_dirty=nothing");
+    answers(&race, &[(Era::V2_6_7, &[]), (Era::V2_6_11, &[]), (without, &[])]);
+    answers(&race, &[(Era::V2_6_22, &[]), (Era::V5_10, &[]), (Era::V5_19, &[]), (Era::V6_18, &[])]);
+}
+
+/// FINDING-85: a fork waits for who stores through what reclaim has cleared, and what was stored is
+/// the child's, too.
+#[test]
+fn a_fork_beside_a_store_that_reclaim_does_not_wait_for() {
+    let race = Race::new("world", "a fork copies a swap entry while somebody stores")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.swap_out(1);
+            p.store(1, 5).expect("it is mapped");
+        })
+        .cpu("store", |w| _ = w.process(0).store(1, 7))
+        .cpu("fork", |w| _ = w.process(0).fork())
+        .cpu("reclaim", |w| w.shrink_page(w.process(0).page_at(1)));
+    // Kernels in which reclaim does not wait take more steps: under 5.10, 920,884 executions.
+    answers(&race, &[(protocol("2.6.7+unmap_flush=batched"), &[])]);
+}
+
 fn protocol(text: &str) -> Protocol {
     text.parse().expect("there is such a protocol")
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, VmaRef, World};
 use crate::call;
-use crate::spec::{GatherPut, UnmapFlush, ZapDrain, ZapFlush, ZapMigration};
+use crate::spec::{GatherPut, UnmapFlush, ZapDirty, ZapDrain, ZapFlush, ZapMigration};
 use crate::sync::{self, Mark};
 
 /// What an unmap has taken away and not yet let go of. Kernel: `struct mmu_gather`.
@@ -161,18 +161,24 @@ impl World {
         match pte {
             // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its
             // reference goes to the gather, so that a load through a TLB that is not flushed yet
-            // still finds the page. [COUNT-3, COUNT-1]
+            // still finds the page. Some kernels mark the page dirty before, if it was stored to
+            // through the entry. [COUNT-3, COUNT-1]
             Pte::Present { page, .. } if self.shmem_at(addr).is_some() => {
                 self.zap_shared(mm, addr, page);
                 gather.pages.push(page);
             }
             Pte::Present { page, .. } => {
                 let at_once = self.rules().zap_flush == ZapFlush::AtOnce;
-                if at_once {
-                    self.set_pte(mm, addr, Pte::None);
+                let cleared = if at_once {
+                    self.set_pte(mm, addr, Pte::None)
                 } else {
-                    self.set_pte_unflushed(mm, addr, Pte::None);
                     gather.unflushed.push(addr);
+                    self.set_pte_unflushed(mm, addr, Pte::None)
+                };
+                if self.rules().zap_dirty == ZapDirty::Page
+                    && matches!(cleared, Pte::Present { dirty: true, .. })
+                {
+                    self.page(page).dirty.write(true);
                 }
                 self.shadow_unmap(mm, addr);
                 self.page_remove_rmap(page);

@@ -28,8 +28,12 @@ impl World {
             mm.mmap_sem.down_write();
         }
         // dup_mmap.3: VMA by VMA (steps 4 to 7).
-        let copied =
-            oldmm.mmap.read().iter().try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt)));
+        let mut unflushed = Vec::new();
+        let copied = oldmm
+            .mmap
+            .read()
+            .iter()
+            .try_for_each(|&mpnt| self.dup_vma(mm, oldmm, self.vma(mpnt), &mut unflushed));
         // dup_mmap.8: The child's is let go of; the parent's TLBs are flushed, so that no thread
         // of it stores by an entry that permitted it before; then the parent's is let go of.
         // [S0.9]
@@ -37,6 +41,7 @@ impl World {
             mm.mmap_sem.up_write();
         }
         self.flush_tlb_after_fork(oldmm);
+        unflushed.into_iter().for_each(|addr| self.shadow_fork(oldmm, mm, addr));
         oldmm.mmap_sem.up_write();
         if let Err(error) = copied {
             sync::mark(Mark::FORK_FAILS);
@@ -47,11 +52,15 @@ impl World {
         Ok(child)
     }
 
-    /// Until here, somebody may have read an entry of the parent before it was write-protected: who
-    /// reads it with interrupts off (rule [`GupFast`]). A load does not care. Called with
-    /// `mmap_sem` held for writing. Kernel: `flush_tlb_mm` at the end of `dup_mmap`.
+    /// Until here, somebody may go through an entry of the parent as it was: who has read it with
+    /// interrupts off before it was write-protected (rule [`GupFast`]), or who stores through one
+    /// that reclaim has cleared and not flushed (rule
+    /// [`UnmapFlush`](crate::spec::UnmapFlush)), of which the child has the
+    /// swap entry by now. A load does not care. Called with `mmap_sem` held for writing. Kernel:
+    /// `flush_tlb_mm` at the end of `dup_mmap`, which all have (2.6.11, 5.10.13 read); with other
+    /// rules there is nothing left to wait for.
     fn flush_tlb_after_fork(&self, oldmm: &Mm) {
-        if self.rules().gup_fast != GupFast::InterruptsOff {
+        if self.rules().gup_fast != GupFast::InterruptsOff && !self.should_defer_flush() {
             return;
         }
         for &vma in oldmm.mmap.read().iter() {
@@ -63,8 +72,15 @@ impl World {
 
     /// The loop body of `dup_mmap`. Called with the parent's `mmap_sem` held for writing. The VMA
     /// is linked under the child's, or its page-table lock (rule [`ForkChildSem`]), which the
-    /// kernel keeps until it has copied the entries too.
-    fn dup_vma(&self, mm: &Mm, oldmm: &Mm, mpnt: &Vma) -> Result<(), Errno> {
+    /// kernel keeps until it has copied the entries too. Stores may still go through what is left
+    /// in `unflushed`.
+    fn dup_vma(
+        &self,
+        mm: &Mm,
+        oldmm: &Mm,
+        mpnt: &Vma,
+        unflushed: &mut Vec<Addr>,
+    ) -> Result<(), Errno> {
         // dup_mmap.4: The child's VMA is a copy of the parent's, and in no list yet.
         if !self.memory_is_left() {
             return Err(Errno::Enomem);
@@ -87,12 +103,17 @@ impl World {
             mm.page_table_lock.unlock();
         }
         // dup_mmap.7: The entries are copied (copy_page_range).
-        self.copy_page_range(mm, oldmm, tmp, mpnt)
+        self.copy_page_range((mm, tmp), (oldmm, mpnt), unflushed)
     }
 
     /// Kernel: `copy_page_range`. Called with the parent's `mmap_sem` held for writing. Takes both
     /// page-table locks, the child's first.
-    fn copy_page_range(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, vma: &Vma) -> Result<(), Errno> {
+    fn copy_page_range(
+        &self,
+        (dst, dst_vma): (&Mm, &Vma),
+        (src, vma): (&Mm, &Vma),
+        unflushed: &mut Vec<Addr>,
+    ) -> Result<(), Errno> {
         // copy_page_range.1: In a VMA that has no anon_vma nothing was ever touched, and there is
         // nothing to copy.
         if !self.has_anonmm() && vma.anon_vma.read().is_none() {
@@ -121,7 +142,7 @@ impl World {
                 dst.page_table_lock.lock();
                 src.page_table_lock.lock();
             }
-            copied = self.copy_one_pte(dst, src, dst_vma, addr);
+            copied = self.copy_one_pte((dst, dst_vma), src, addr, unflushed);
             if copied.is_err() {
                 break;
             }
@@ -138,7 +159,13 @@ impl World {
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks
     /// held.
-    fn copy_one_pte(&self, dst: &Mm, src: &Mm, dst_vma: &Vma, addr: Addr) -> Result<(), Errno> {
+    fn copy_one_pte(
+        &self,
+        (dst, dst_vma): (&Mm, &Vma),
+        src: &Mm,
+        addr: Addr,
+        unflushed: &mut Vec<Addr>,
+    ) -> Result<(), Errno> {
         // copy_one_pte.1: The parent's entry is read; of nothing nothing is copied.
         let pte = src.pte(addr).read();
         let copy = match pte {
@@ -173,7 +200,11 @@ impl World {
         if copy != pte {
             self.write_protect(src, addr, copy);
         }
-        self.shadow_fork(src, dst, addr);
+        if matches!(copy, Pte::Swap { .. }) && self.should_defer_flush() {
+            unflushed.push(addr);
+        } else {
+            self.shadow_fork(src, dst, addr);
+        }
         // copy_one_pte.5: A page that is shared is exclusive no more, gets a reference and a
         // mapping, and the child's entry is set, dirty if the parent's is. [COUNT-1, SWAP-4]
         if let Pte::Present { page, .. } = copy {

@@ -442,12 +442,22 @@ impl World {
         stored
     }
 
-    /// A page is about to be dropped because what it holds is on the device: is it? ([SWAP-4])
+    /// A page is about to be dropped because what it holds is on the device: is it, or has nobody
+    /// an entry that reads it back? ([SWAP-4])
     pub(super) fn assert_clean(&self, page: PageRef, entry: SwapEntry) {
         let (kept, content) = (self.swap_read(entry), self.frame(page).content.read());
-        sync::clause(Clause::SWAP_4, content == kept, || {
+        let holds = content == kept || !self.is_read_back(entry);
+        sync::clause(Clause::SWAP_4, holds, || {
             format!("{page} holds {content} and is dropped, but {entry} holds {kept}")
         });
+    }
+
+    /// As far as clauses know, will anybody read the slot? Whose entry it is in does; of a file it
+    /// is not known which slots are its, so that each may be. An entry that `mremap` has in its
+    /// hand is in none.
+    fn is_read_back(&self, entry: SwapEntry) -> bool {
+        self.shmem().is_some()
+            || self.swap.entries[entry.0 as usize].with(|entries| !entries.is_empty())
     }
 
     /// What the page belongs to: the only way to ask. A step. Without a lock it is what the page

@@ -128,7 +128,7 @@ clauses! {
              it.";
         SWAP_4 "SWAP-4" Always false
             "A page that reclaim drops without writing it out has the same contents as its swap \
-             slot."
+             slot, if an entry holds that."
             "The page is read back from the slot some day: what was stored last is lost, and \
              nobody is told.";
         SWAP_5 "SWAP-5" Always false

@@ -244,7 +244,7 @@ eras! {
     /// `lookup_swap_cache` (`find_get_page`), `try_to_unmap_one` (`unmap_check`, `pte_look`),
     /// `page_add_anon_rmap` (`page_map_lock`, `rmap_again`), `__anon_vma_link` (`fork_link`),
     /// `do_anonymous_page` (`new_rmap`), `zap_pte_range` and `unmap_region` (`zap_flush`,
-    /// `gather_put`), `expand_stack` (`expand_lock`), `vma_adjust` (`vma_adjust_lock`,
+    /// `zap_dirty`, `gather_put`), `expand_stack` (`expand_lock`), `vma_adjust` (`vma_adjust_lock`,
     /// `vm_end_lock`), `unuse_process` and `try_to_unuse` (`unuse_sem`, `try_to_unuse`), `unuse_pmd`
     /// (`unuse_activate`). Its `page_lock_anon_vma` is written as the arm `until-locked` of
     /// `lookup_rcu` says, whose text says why that is the same there. Nothing is migrated yet: what
@@ -541,6 +541,7 @@ const DOCUMENT_0: Rules = Rules {
 const V2_6_13: Rules = Rules {
     fork_link: ForkLink::Prepend,
     pte_look: PteLook::Locked,
+    zap_dirty: ZapDirty::Page,
     move_ptes: MovePtes::Page,
     fork_child_sem: ForkChildSem::Nothing,
     unuse_table_lock: UnuseTableLock::Whole,
@@ -585,6 +586,7 @@ const V2_6_22: Rules = Rules {
     swap_cache_move: SwapCacheMove::Replace,
     zap_migration: ZapMigration::Discard,
     zap_flush: ZapFlush::Behind,
+    zap_dirty: ZapDirty::Nothing,
     unmap_flush: UnmapFlush::AtOnce,
     write_flush: WriteFlush::Before,
     zap_drain: ZapDrain::Yes,

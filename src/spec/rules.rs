@@ -463,6 +463,17 @@ rules! {
         /// With each of them, before its mapping goes: no kernel does.
         AtOnce = "at-once",
     }
+    /// What `zap_pte_range` does with the dirty bit of an entry that it clears (clause SWAP-4). No
+    /// race can tell: reclaim that finds such a page clean drops it, and else writes it, and either
+    /// way nobody reads it any more.
+    zap_dirty: ZapDirty {
+        /// Marks the page dirty (until 2.6.14: read in 2.6.9 and 2.6.11, and in the patch of 25
+        /// September 2005 that ends it).
+        Page = "page",
+        /// Nothing: whoever else maps the page has an entry that is dirty, too (since 2.6.15: read in
+        /// 2.6.18).
+        Nothing = "nothing",
+    }
     /// When reclaim waits until no access goes through the entries that it has cleared (claims
     /// S0.1, S0.4).
     unmap_flush: UnmapFlush {

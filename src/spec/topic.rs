@@ -134,7 +134,14 @@ const TOPICS: &[Topic] = &[
     Topic {
         title: "The LRU list, and flushing the TLB",
         asked: |_| true,
-        rules: &["activate_page", "zap_drain", "zap_flush", "unmap_flush", "write_flush"],
+        rules: &[
+            "activate_page",
+            "zap_drain",
+            "zap_flush",
+            "zap_dirty",
+            "unmap_flush",
+            "write_flush",
+        ],
     },
     Topic {
         title: "Copy-on-write: whose is the page?",
