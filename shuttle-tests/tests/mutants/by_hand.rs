@@ -341,9 +341,9 @@ pub const MISTAKES: &[Mistake] = &[
         &[
             (
                 "self.anon_vma_fork(tmp, mpnt);",
-                "self.copy_page_range(mm, oldmm, tmp, mpnt)?;\n        self.anon_vma_fork(tmp, mpnt);",
+                "self.copy_page_range((mm, tmp), (oldmm, mpnt), unflushed)?;\n        self.anon_vma_fork(tmp, mpnt);",
             ),
-            ("self.copy_page_range(mm, oldmm, tmp, mpnt)", "Ok(())"),
+            ("self.copy_page_range((mm, tmp), (oldmm, mpnt), unflushed)", "Ok(())"),
         ],
     ),
     ("fork does not count the mapping", "fork.rs", &[("self.page_dup_rmap(page);", "")]),
