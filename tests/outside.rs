@@ -49,7 +49,9 @@ fn development_profile(manifest: &str) -> String {
             && (!part.starts_with("profile.dev.package.")
                 || part.starts_with("profile.dev.package.\"*\""))
     };
-    manifest.split("\n[").filter(others).map(|part| format!("\n[{part}")).collect()
+    let parts: String =
+        manifest.split("\n[").filter(others).map(|part| format!("\n[{part}")).collect();
+    parts.replacen("opt-level = 2", "opt-level = 0", 1)
 }
 
 #[test]

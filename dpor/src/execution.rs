@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) fairness: Fairness,
     /// The most states to remember.
     pub(crate) max_states: usize,
+    /// More than that end the exploration.
+    pub(crate) few_states: bool,
     /// The most memory to have when one more is remembered.
     pub(crate) max_memory: Option<u64>,
     pub(crate) trace: Trace,
@@ -144,6 +146,7 @@ impl Core {
             rules: DependenceRules::default(),
             fairness: Fairness::default(),
             max_states: usize::MAX,
+            few_states: false,
             max_memory: None,
             trace: Trace::default(),
             data: DataCells::default(),

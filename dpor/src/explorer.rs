@@ -67,6 +67,7 @@ pub struct Explorer {
     patience: Patience,
     max_steps: usize,
     max_states: usize,
+    few_states: bool,
     max_memory: Option<u64>,
     memory: Memory,
     every_outcome: bool,
@@ -93,6 +94,7 @@ impl Explorer {
             patience: Patience::default(),
             max_steps: MAX_STEPS,
             max_states: usize::MAX,
+            few_states: false,
             max_memory: None,
             memory: Memory::Sc,
             every_outcome: false,
@@ -191,6 +193,14 @@ impl Explorer {
     /// be explored like that ([`Unfinished::States`]).
     pub fn max_states(mut self, most: usize) -> Self {
         self.max_states = most;
+        self
+    }
+
+    /// The most states that [`Strategy::States`] may meet at all. One more ends the exploration, and
+    /// so does a program whose executions need not end, since every step of each of its states would
+    /// have to be run ([`Unfinished::States`]): for who goes on with another strategy then.
+    pub fn few_states(mut self, most: usize) -> Self {
+        (self.max_states, self.few_states) = (most, true);
         self
     }
 
@@ -501,6 +511,7 @@ impl Explorer {
         core.fairness = self.fairness;
         core.max_steps = self.max_steps;
         core.max_states = self.max_states;
+        core.few_states = self.few_states;
         core.max_memory = self.max_memory;
         core.memory = self.memory;
         // What one strategy has come to, another replays.

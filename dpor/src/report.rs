@@ -231,8 +231,9 @@ pub enum Unfinished {
     /// see of several was not, and somebody might be able to tell the difference (see
     /// [`algorithm`](crate::algorithm)).
     Rounds,
-    /// As many states were met as may be remembered, and all have to be: the program's executions
-    /// need not end.
+    /// As many states were met as may be remembered, and all have to be, since the program's
+    /// executions need not end; or as many as there may be at all
+    /// ([`Explorer::few_states`](crate::Explorer::few_states)).
     States(usize),
     /// The strategy cannot explore the program, or not in the way that was asked for.
     Unavailable(String),

@@ -791,6 +791,7 @@ impl CheckArgs {
         }
         let (seed, iterations) = (self.seed.unwrap_or(1), self.iterations.unwrap_or(10_000));
         Ok(match engine {
+            Dpor if asked.is_none() && !kept => Method::Auto,
             Dpor => Method::Exhaustive,
             States => Method::States,
             Dfs => Method::Enumerate,

@@ -22,7 +22,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         return parts::check(args, terminal);
     }
     let cases = cases(args)?;
-    let options = options(args, method == Method::Exhaustive);
+    let options = options(args, matches!(method, Method::Auto | Method::Exhaustive));
     let report = Report { terminal, format: args.format, saved: None };
     report.head(&cases, &coverage(&method, args::memory(args.memory), &options))?;
     let started = Instant::now();
@@ -193,7 +193,9 @@ pub fn covers(method: &Method, memory: Memory, options: &Options, each: &str) ->
     let sample = |of: String| limits.iter().fold(of, |of, limit| of + ", " + limit);
     let model = memory_model(memory);
     match method {
-        Method::Exhaustive => format!("{model}, every interleaving, {}", limit("no bound")),
+        Method::Auto | Method::Exhaustive => {
+            format!("{model}, every interleaving, {}", limit("no bound"))
+        }
         Method::States => format!("{model}, every state, {}", limit("no bound")),
         Method::Enumerate => {
             format!("{model}, every interleaving and its equivalents, {}", limit("no bound"))

@@ -23,12 +23,12 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Refusa
         None => in_order(&race),
     };
     let options = Options::default().witness(true);
-    let runner = Runner::new(&Method::Exhaustive, options, all_cores());
+    let runner = Runner::new(&Method::Auto, options, all_cores());
     let sink = sink(&args.drawing)?;
     let mut outcomes = Vec::new();
     for protocol in &protocols {
         let checked =
-            runner.check(&[(race.clone(), protocol.clone())], &Method::Exhaustive, |_| Ok(()))?;
+            runner.check(&[(race.clone(), protocol.clone())], &Method::Auto, |_| Ok(()))?;
         if runner.stopped() {
             let so_far: u64 = checked.iter().map(|outcome| outcome.executions).sum();
             complain(&format!(
@@ -62,7 +62,7 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
         .parse()
         .map_err(|error: crate::ParseScheduleError| Refusal(error.to_string()))?;
     let format = args.drawing.format()?;
-    let runner = Runner::new(&Method::Exhaustive, Options::default(), 1);
+    let runner = Runner::new(&Method::Auto, Options::default(), 1);
     let sink = sink(&args.drawing)?;
     let case = [(race, protocol)];
     let [(race, protocol)] = &case;

@@ -37,7 +37,7 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
             format!("{} in {}", args.rule, args.base)
         };
         let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
-        let covered = coverage(&Method::Exhaustive, memory(args.memory), &options);
+        let covered = coverage(&Method::Auto, memory(args.memory), &options);
         // At once: all of it may take minutes.
         print(&format!(
             "lockwalk matrix · {races}, {columns} · {covered}\n\n{over}: the clauses that \
@@ -48,12 +48,9 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
         columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()))
     };
     let cases: Vec<_> = races.iter().flat_map(cell).collect();
-    let runner = Runner::new(
-        &Method::Exhaustive,
-        options,
-        args.jobs.map_or_else(all_cores, |jobs| jobs as usize),
-    );
-    let outcomes = runner.check(&cases, &Method::Exhaustive, |_| Ok(()))?;
+    let runner =
+        Runner::new(&Method::Auto, options, args.jobs.map_or_else(all_cores, |jobs| jobs as usize));
+    let outcomes = runner.check(&cases, &Method::Auto, |_| Ok(()))?;
     runner.finish();
     // Those whose turn did not come are as they were before they began.
     let of = |(race, protocol): &Case| {

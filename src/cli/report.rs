@@ -32,8 +32,8 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
     let (cases, races) = (cases(&args.chosen())?, select::races(&args.races)?);
     let jobs = args.jobs.map_or_else(all_cores, |jobs| jobs as usize);
     let options = Options { executions: args.executions, witness: true, ..Options::default() };
-    let made = coverage(&Method::Exhaustive, crate::Memory::Sc, &options);
-    let runner = Runner::new(&Method::Exhaustive, options, jobs);
+    let made = coverage(&Method::Auto, crate::Memory::Sc, &options);
+    let runner = Runner::new(&Method::Auto, options, jobs);
     let folder = Folder::open(&args.output, &names(&races, &cases)?)?;
     let (n, mut told) = (cases.len(), 0);
     let every = (n / 10).max(5);
@@ -44,7 +44,7 @@ pub fn run(args: &ReportArgs) -> Result<Status, Refusal> {
         }
         Ok(())
     };
-    let outcomes = runner.check(&cases, &Method::Exhaustive, tell)?;
+    let outcomes = runner.check(&cases, &Method::Auto, tell)?;
     if runner.stopped() {
         complain("stopped: nothing is written");
         return Ok(Status::Undecided);
@@ -198,7 +198,7 @@ fn design(
     let check = |n: usize, options: &Options| {
         let (race, protocol) = &cases[n];
         let options = options.clone().executions(most).witness(false);
-        race.check_with(protocol, &Method::Exhaustive, &options)
+        race.check_with(protocol, &Method::Auto, &options)
     };
     let outcomes = runner.run(&cases, false, check, |_| false, |_| Ok(()))?;
     let rows: Vec<_> = races

@@ -62,7 +62,7 @@ impl Runner {
         method: &Method,
         seen: impl FnMut(&Outcome) -> Result<(), Refusal>,
     ) -> Result<Vec<Outcome>, Refusal> {
-        let divisible = matches!(method, Method::Exhaustive | Method::Enumerate);
+        let divisible = matches!(method, Method::Auto | Method::Exhaustive | Method::Enumerate);
         let check = |n: usize, options: &Options| {
             let (race, protocol) = &cases[n];
             race.check_with(protocol, method, options)

@@ -37,10 +37,20 @@ pub use witnessing::ReplayError;
 /// livelock.
 pub(super) const FAIRNESS: Fairness = Fairness::Strong;
 
+/// So many executions of [`Method::Exhaustive`] are less than what it takes to try another method.
+const FEW_EXECUTIONS: u64 = 5_000;
+
+/// So many states cost about as much, some hundred megabytes among it.
+const FEW_STATES: usize = 200_000;
+
 /// How to explore.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
+    /// [`Exhaustive`](Self::Exhaustive), and where 5,000 executions do not get through,
+    /// [`States`](Self::States), if 200,000 of them do: of many executions that lead through few
+    /// states. Where neither does, `Exhaustive` to its end. The outcome says which it was.
+    Auto,
     /// Every interleaving, one of each class of equivalent ones: source-DPOR, under the memory
     /// model of the race ([`Race::memory`]).
     Exhaustive,
@@ -82,7 +92,7 @@ impl Default for Method {
     fn default() -> Self {
         match sync::DEFAULT_ENGINE {
             Engine::Loom => Method::Loom,
-            Engine::Shuttle | Engine::Native => Method::Exhaustive,
+            Engine::Shuttle | Engine::Native => Method::Auto,
         }
     }
 }
@@ -91,7 +101,7 @@ impl Method {
     /// The engine's name, for reports.
     pub fn name(&self) -> &'static str {
         match self {
-            Method::Exhaustive => "dpor",
+            Method::Auto | Method::Exhaustive => "dpor",
             Method::States => "states",
             Method::Enumerate => "dfs",
             Method::Random { .. } => "random",
@@ -112,7 +122,7 @@ impl Method {
     /// What the explorer must be told, if shuttle runs it.
     fn strategy(&self) -> Option<Strategy> {
         Some(match *self {
-            Method::Exhaustive => Strategy::Dpor,
+            Method::Auto | Method::Exhaustive => Strategy::Dpor,
             Method::States => Strategy::States,
             Method::Enumerate => Strategy::Dfs,
             Method::Random { seed, iterations } => Strategy::Random { seed, iterations },
@@ -315,29 +325,35 @@ impl Race {
 
     fn explored(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
         let exploration = Exploration::new(self, protocol, method, options);
-        let (coverage, sample) = match (method, method.strategy()) {
-            (_, Some(strategy)) => {
-                let explored = exploration.explore(&|explorer| explorer, strategy, method.sample());
-                (explored.coverage, explored.sample)
-            }
-            (_, None) if self.memory_model() != Memory::Sc => {
-                let why =
-                    format!("{} has a memory model of its own, and takes no other", method.name());
-                (Coverage::Unfinished { why }, None)
-            }
-            (Method::Native { iterations }, None) => (exploration.native(*iterations), None),
-            (_, None) => (exploration.loom(), None),
-        };
-        let mut outcome = exploration.outcome(coverage);
-        {
-            let tally = exploration.tally();
-            tally::conclude(&mut outcome, &tally.beside(), &tally.lock_order());
+        if *method == Method::Auto {
+            return self.decided(exploration);
         }
-        if let (true, Some(clause)) = (options.witness, exploration.sought()) {
-            outcome.witness = exploration.witness(clause, sample, &outcome);
+        exploration.run().outcome()
+    }
+
+    /// [`Method::Auto`].
+    fn decided(&self, all: Exploration<'_>) -> Outcome {
+        let limit = all.options.executions;
+        let few = limit.is_none_or(|most| most > FEW_EXECUTIONS);
+        if !few || self.memory_model() == Memory::Weak {
+            return all.run().outcome();
         }
-        outcome.seconds = exploration.started.elapsed().as_secs_f64();
-        outcome
+        let options = Options { executions: Some(FEW_EXECUTIONS), ..all.options.clone() };
+        let first = Exploration { options: &options, ..all.again(&Method::Exhaustive) }.run();
+        if first.explored.why != Some(Unfinished::Executions) {
+            return first.outcome();
+        }
+        let states = all.again(&Method::States);
+        let states = Exploration { few_states: Some(FEW_STATES), ..states }.run();
+        match (&states.explored.coverage, &states.explored.why) {
+            (Coverage::Unfinished { .. }, Some(Unfinished::Time | Unfinished::Stopped)) => {
+                // Executions say more of how far it came.
+                let coverage = states.explored.coverage;
+                Ran { explored: Explored { coverage, ..first.explored }, ..first }.outcome()
+            }
+            (Coverage::Unfinished { .. }, _) => all.again(&Method::Exhaustive).run().outcome(),
+            _ => states.outcome(),
+        }
     }
 
     /// Runs one schedule again, and shows what happens in it.
@@ -382,8 +398,15 @@ struct Explored {
     sample: Option<Schedule>,
     /// What it takes to go on.
     saved: Option<Saved>,
-    /// All was explored but what is seen of several rounds of a loop that led back.
-    left_rounds: bool,
+    /// Why it did not go to its end.
+    why: Option<Unfinished>,
+}
+
+impl Explored {
+    /// Of an engine that says nothing else.
+    fn covers(coverage: Coverage) -> Self {
+        Self { coverage, sample: None, saved: None, why: None }
+    }
 }
 
 /// One exploration under way.
@@ -392,7 +415,32 @@ struct Exploration<'o> {
     method: &'o Method,
     tally: Arc<Mutex<Tally>>,
     options: &'o Options,
+    /// More states than that are not worth it.
+    few_states: Option<usize>,
     started: Instant,
+}
+
+/// One that is over, but for the witness.
+struct Ran<'o> {
+    exploration: Exploration<'o>,
+    explored: Explored,
+}
+
+impl Ran<'_> {
+    /// What came out, with a witness if there is to be one.
+    fn outcome(self) -> Outcome {
+        let Ran { exploration, explored: Explored { coverage, sample, .. } } = self;
+        let mut outcome = exploration.outcome(coverage);
+        {
+            let tally = exploration.tally();
+            tally::conclude(&mut outcome, &tally.beside(), &tally.lock_order());
+        }
+        if let (true, Some(clause)) = (exploration.options.witness, exploration.sought()) {
+            outcome.witness = exploration.witness(clause, sample, &outcome);
+        }
+        outcome.seconds = exploration.started.elapsed().as_secs_f64();
+        outcome
+    }
 }
 
 impl<'o> Exploration<'o> {
@@ -406,7 +454,31 @@ impl<'o> Exploration<'o> {
             tracing: false,
         };
         let tally = Arc::new(Mutex::new(Tally::new(race)));
-        Self { question: Arc::new(question), method, tally, options, started: Instant::now() }
+        let (question, started) = (Arc::new(question), Instant::now());
+        Self { question, method, tally, options, few_states: None, started }
+    }
+
+    /// The same question for another method, which knows nothing yet. The time that has passed
+    /// counts.
+    fn again(&self, method: &'o Method) -> Self {
+        let tally = Arc::new(Mutex::new(Tally::new(&self.question.race)));
+        Self { question: self.question.clone(), method, tally, ..*self }
+    }
+
+    fn run(self) -> Ran<'o> {
+        let explored = match (self.method, self.method.strategy()) {
+            (_, Some(strategy)) => {
+                self.explore(&|explorer| explorer, strategy, self.method.sample())
+            }
+            (_, None) if self.question.race.memory_model() != Memory::Sc => {
+                let name = self.method.name();
+                let why = format!("{name} has a memory model of its own, and takes no other");
+                Explored::covers(Coverage::Unfinished { why })
+            }
+            (Method::Native { iterations }, None) => Explored::covers(self.native(*iterations)),
+            (_, None) => Explored::covers(self.loom()),
+        };
+        Ran { exploration: self, explored }
     }
 
     /// What has come out so far.
@@ -512,7 +584,7 @@ impl<'o> Exploration<'o> {
         sampled: Option<String>,
     ) -> Explored {
         let found = self.explored(start, strategy.clone(), sampled.clone());
-        if !found.left_rounds {
+        if found.why != Some(Unfinished::Rounds) {
             return found;
         }
         let tally = std::mem::replace(&mut *self.tally(), Tally::new(&self.question.race));
@@ -569,6 +641,9 @@ impl<'o> Exploration<'o> {
         }
         if let Some(most) = self.options.memory_limit {
             explorer = explorer.max_memory(most);
+        }
+        if let Some(most) = self.few_states {
+            explorer = explorer.few_states(most);
         }
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());
@@ -635,8 +710,7 @@ impl<'o> Exploration<'o> {
         };
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sample = shown.or_else(|| report.failure().map(|failure| failure.schedule.clone()));
-        let left_rounds = report.why_unfinished == Some(Unfinished::Rounds);
-        Explored { coverage, sample, saved: report.saved, left_rounds }
+        Explored { coverage, sample, saved: report.saved, why: report.why_unfinished }
     }
 
     /// Runs under loom: without a bound for a while, then with ever smaller bounds. Each may take a

@@ -140,6 +140,9 @@ impl States {
             self.known.insert(key, Known { sleep, summary, open: true, check, next: None });
             self.states += 1;
             core.limit_states(self.states as usize);
+            if core.few_states && self.states > core.max_states as u64 {
+                core.give_up_for(Unfinished::States(core.max_states));
+            }
             self.path.push(Visit { known: false, ..visit });
             return true;
         };
@@ -317,7 +320,10 @@ impl Explore for States {
         }
         self.keep_accesses(core);
         let goes_on = self.reach(core, key, check);
-        if core.failure.is_some() || self.cycle {
+        if self.cycle && core.few_states {
+            core.give_up_for(Unfinished::States(core.max_states));
+        }
+        if core.failure.is_some() || self.cycle || core.given_up {
             return None;
         }
         if !goes_on {
