@@ -260,6 +260,52 @@ fn the_order_of_the_cpus_changes_nothing() {
     assert_eq!(odd.collect::<Vec<_>>(), [""; 0]);
 }
 
+/// What states decide by default, executions have decided before.
+#[test]
+fn states_say_the_same_of_dear_cases() {
+    decided_by_states(8);
+}
+
+/// All of it, once.
+#[test]
+#[ignore = "takes minutes"]
+fn states_say_the_same_of_every_dear_case() {
+    decided_by_states(1);
+}
+
+/// Of every so many dear cases.
+fn decided_by_states(every: usize) {
+    let dear: Vec<_> = common::cases()
+        .into_iter()
+        .filter_map(|(race, protocol, _)| {
+            let written = written(&race, &protocol)?;
+            (written.executions > LARGE).then_some((race, protocol, written))
+        })
+        .step_by(every)
+        .collect();
+    // What states do not decide is not asked any further.
+    let options = Options::default().executions(LARGE + 1);
+    let outcomes = common::each(&dear, |(race, protocol, _)| {
+        race.check_with(protocol, &Method::Auto, &options)
+    });
+    let decided = dear.iter().zip(&outcomes).filter(|(_, outcome)| outcome.states.is_some());
+    let odd = decided.clone().filter_map(|((race, protocol, written), outcome)| {
+        let endings = |line: &str| {
+            let (_, endings) = line.split_once(" executions: ").expect("it is dear");
+            let reached = endings.trim_end().split(", ").filter(|ending| !ending.starts_with("0 "));
+            let names = reached.map(|ending| ending.split_once(' ').map_or(ending, |it| it.1));
+            names.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let same = outcome.engine == "states"
+            && outcome.objections().is_empty()
+            && outcome.verdict().to_string() == written.verdict
+            && endings(&line(outcome)) == endings(written.line);
+        (!same).then(|| format!("{} under {protocol}: {}", race.id(), line(outcome)))
+    });
+    assert_eq!(odd.collect::<Vec<_>>(), [""; 0]);
+    assert!(decided.count() * 2 > dear.len(), "most are decided by states");
+}
+
 /// One line of `verdicts.snap`. How many executions a search for a violation needs is nobody's
 /// business; how many there are, is.
 fn line(outcome: &Outcome) -> String {

@@ -158,6 +158,27 @@ fn few_states_to_remember() {
     }
 }
 
+/// Or there may be only so many of them at all.
+#[test]
+fn few_states_to_meet() {
+    for seed in 1..60 {
+        let program = Program::random(seed, Flavour::All);
+        let (whole, all) = explore(&program, Explorer::new(Strategy::States), None);
+        let most = usize::try_from(whole.states).expect("a number of states");
+        let few = |most| explore(&program, Explorer::new(Strategy::States).few_states(most), None);
+        let (enough, seen) = few(most);
+        if enough.why_unfinished == Some(Unfinished::States(most)) {
+            continue; // its executions need not end
+        }
+        assert!(enough.exhausted && enough.states == whole.states, "seed {seed}: {enough}");
+        assert_eq!((seen.failures, seen.endings), (all.failures, all.endings), "seed {seed}");
+        let Some(fewer) = most.checked_sub(1) else { continue };
+        let (short, _) = few(fewer);
+        assert_eq!(short.why_unfinished, Some(Unfinished::States(fewer)), "{short}");
+        assert!(!short.exhausted, "{short}");
+    }
+}
+
 /// So are those for which there is no memory: a process has more than a byte. Which task took a step
 /// last makes states of this program differ, and it has more than are remembered before anybody
 /// looks.
@@ -331,6 +352,9 @@ fn a_circle_with_too_many_states_is_unfinished() {
     };
     let whole = Explorer::new(Strategy::States).run(program);
     assert!(whole.exhausted && whole.failing == 0, "{whole}");
+    // Where any circle ends it, no number of states is enough.
+    let circle = Explorer::new(Strategy::States).few_states(100_000).run(program);
+    assert_eq!(circle.why_unfinished, Some(Unfinished::States(100_000)), "{circle}");
     let short = Explorer::new(Strategy::States).max_states(2).run(program);
     assert!(
         !short.exhausted
