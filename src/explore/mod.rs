@@ -340,6 +340,9 @@ impl Race {
         }
         let options = Options { executions: Some(FEW_EXECUTIONS), ..all.options.clone() };
         let first = Exploration { options: &options, ..all.again(&Method::Exhaustive) }.run();
+        // The search for a witness has the limits that were asked for.
+        let exploration = Exploration { options: all.options, ..first.exploration };
+        let first = Ran { exploration, ..first };
         if first.explored.why != Some(Unfinished::Executions) {
             return first.outcome();
         }

@@ -273,6 +273,17 @@ fn states_say_the_same_of_every_dear_case() {
     decided_by_states(1);
 }
 
+/// Though few executions are tried first, the search for the shortest witness takes as many as it
+/// needs: more than those, here.
+#[test]
+fn the_witness_is_the_shortest_by_default() {
+    let (race, protocol) = ("S4/moves-back", "2.6.38+pte_look=lockless-unmap");
+    let it = |(of, under, _): &Case| of.id() == race && under.to_string() == protocol;
+    let case = common::cases().into_iter().find(it).expect("it is in the catalogue");
+    let witness = case.0.check(&case.1).witness.expect("it is violated");
+    replays(&case, &witness);
+}
+
 /// Of every so many dear cases.
 fn decided_by_states(every: usize) {
     let dear: Vec<_> = common::cases()
@@ -303,7 +314,7 @@ fn decided_by_states(every: usize) {
         (!same).then(|| format!("{} under {protocol}: {}", race.id(), line(outcome)))
     });
     assert_eq!(odd.collect::<Vec<_>>(), [""; 0]);
-    assert!(decided.count() * 2 > dear.len(), "most are decided by states");
+    assert!(decided.count() * 4 > dear.len(), "states decide few of {}", dear.len());
 }
 
 /// One line of `verdicts.snap`. How many executions a search for a violation needs is nobody's
