@@ -176,7 +176,8 @@ pub type OnStall = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The most executions; under loom with all its bounds together.
+    /// The most executions, of each method that [`Method::Auto`] tries; under loom with all its
+    /// bounds together.
     pub executions: Option<u64>,
     /// The most time; under loom with all its bounds together.
     pub time: Option<Duration>,
@@ -348,13 +349,20 @@ impl Race {
         }
         let states = all.again(&Method::States);
         let states = Exploration { few_states: Some(FEW_STATES), ..states }.run();
-        match (&states.explored.coverage, &states.explored.why) {
-            (Coverage::Unfinished { .. }, Some(Unfinished::Time | Unfinished::Stopped)) => {
-                // Executions say more of how far it came.
+        match states.explored.why {
+            // It is not worth it, or cannot be done.
+            Some(
+                Unfinished::States(_)
+                | Unfinished::Executions
+                | Unfinished::TooLong { .. }
+                | Unfinished::Unavailable(_),
+            ) => all.again(&Method::Exhaustive).run().outcome(),
+            // Executions say more of how far it came.
+            Some(Unfinished::Time | Unfinished::Stopped) => {
                 let coverage = states.explored.coverage;
                 Ran { explored: Explored { coverage, ..first.explored }, ..first }.outcome()
             }
-            (Coverage::Unfinished { .. }, _) => all.again(&Method::Exhaustive).run().outcome(),
+            // It is decided, or a state is not what it was before.
             _ => states.outcome(),
         }
     }
