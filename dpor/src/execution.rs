@@ -79,7 +79,7 @@ pub(crate) struct Core {
     /// The most states to remember.
     pub(crate) max_states: usize,
     /// More than that end the exploration.
-    pub(crate) few_states: bool,
+    pub(crate) few_states: Option<usize>,
     /// The most memory to have when one more is remembered.
     pub(crate) max_memory: Option<u64>,
     pub(crate) trace: Trace,
@@ -146,7 +146,7 @@ impl Core {
             rules: DependenceRules::default(),
             fairness: Fairness::default(),
             max_states: usize::MAX,
-            few_states: false,
+            few_states: None,
             max_memory: None,
             trace: Trace::default(),
             data: DataCells::default(),

@@ -67,7 +67,7 @@ pub struct Explorer {
     patience: Patience,
     max_steps: usize,
     max_states: usize,
-    few_states: bool,
+    few_states: Option<usize>,
     max_memory: Option<u64>,
     memory: Memory,
     every_outcome: bool,
@@ -94,7 +94,7 @@ impl Explorer {
             patience: Patience::default(),
             max_steps: MAX_STEPS,
             max_states: usize::MAX,
-            few_states: false,
+            few_states: None,
             max_memory: None,
             memory: Memory::Sc,
             every_outcome: false,
@@ -200,7 +200,7 @@ impl Explorer {
     /// so does a program whose executions need not end, since every step of each of its states would
     /// have to be run ([`Unfinished::States`]): for who goes on with another strategy then.
     pub fn few_states(mut self, most: usize) -> Self {
-        (self.max_states, self.few_states) = (most, true);
+        self.few_states = Some(most);
         self
     }
 

@@ -295,8 +295,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
-    /// How to choose the interleavings [default: dpor, and states where that takes more than 5000
-    /// executions and 200000 states are enough; or loom in a build with --cfg loom]
+    /// How to choose the interleavings [default: dpor, and states where many executions lead through
+    /// few; or loom in a build with --cfg loom]
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineName>,
 

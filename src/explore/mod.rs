@@ -2,6 +2,7 @@
 
 mod litmus;
 mod machine;
+mod options;
 mod part;
 pub(crate) mod program;
 mod run;
@@ -12,7 +13,7 @@ pub(crate) mod stress;
 mod tally;
 mod witnessing;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ use crate::spec::{Clause, Protocol};
 use crate::sync::{self, Engine, LoomStop};
 pub use litmus::{Litmus, LitmusOutcome};
 pub use machine::{Halt, Machine};
+pub(crate) use options::memory_model;
+use options::{FEW_EXECUTIONS, FEW_STATES, longest};
+pub use options::{Method, OnStall, Options};
 pub use part::{Part, PartError, Shard};
 use run::Question;
 use stall::{Patience, Watch};
@@ -36,246 +40,6 @@ pub use witnessing::ReplayError;
 /// is free again and again gets it some day. A schedule in which he never does is not counted as a
 /// livelock.
 pub(super) const FAIRNESS: Fairness = Fairness::Strong;
-
-/// So many executions of [`Method::Exhaustive`] are less than what it takes to try another method.
-const FEW_EXECUTIONS: u64 = 5_000;
-
-/// So many states cost about as much, some hundred megabytes among it.
-const FEW_STATES: usize = 200_000;
-
-/// How to explore.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Method {
-    /// [`Exhaustive`](Self::Exhaustive), and where 5,000 executions do not get through,
-    /// [`States`](Self::States), if 200,000 of them do: of many executions that lead through few
-    /// states. Where neither does, `Exhaustive` to its end. The outcome says which it was.
-    Auto,
-    /// Every interleaving, one of each class of equivalent ones: source-DPOR, under the memory
-    /// model of the race ([`Race::memory`]).
-    Exhaustive,
-    /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
-    /// from twice. On one thread; not under RC11.
-    States,
-    /// Every interleaving, equivalent ones too: plain depth-first search, to check
-    /// [`Exhaustive`](Self::Exhaustive) against. Finishes for the smallest worlds only.
-    Enumerate,
-    /// A random walk under shuttle.
-    Random {
-        /// Of the random choices.
-        seed: u64,
-        /// Executions.
-        iterations: u64,
-    },
-    /// Probabilistic concurrency testing under shuttle: random priorities, changed `depth - 1`
-    /// times.
-    Pct {
-        /// Of the random choices.
-        seed: u64,
-        /// The number of ordering constraints that bugs may need.
-        depth: u32,
-        /// Executions.
-        iterations: u64,
-    },
-    /// loom: (most of) the C11 memory model. Without a bound as long as that finishes in time,
-    /// otherwise with ever smaller ones. Never every interleaving: see FINDING-9 in SPEC.md.
-    Loom,
-    /// Real threads, as a smoke test.
-    Native {
-        /// Executions.
-        iterations: u64,
-    },
-}
-
-/// Exhaustive; loom when the whole build is for loom.
-impl Default for Method {
-    fn default() -> Self {
-        match sync::DEFAULT_ENGINE {
-            Engine::Loom => Method::Loom,
-            Engine::Shuttle | Engine::Native => Method::Auto,
-        }
-    }
-}
-
-impl Method {
-    /// The engine's name, for reports.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Method::Auto | Method::Exhaustive => "dpor",
-            Method::States => "states",
-            Method::Enumerate => "dfs",
-            Method::Random { .. } => "random",
-            Method::Pct { .. } => "pct",
-            Method::Loom => "loom",
-            Method::Native { .. } => "native",
-        }
-    }
-
-    fn memory_model(&self, memory: Memory) -> &'static str {
-        match self {
-            Method::Loom => "C11 without load buffering",
-            Method::Native { .. } => "this machine's",
-            _ => memory_model(memory),
-        }
-    }
-
-    /// What the explorer must be told, if shuttle runs it.
-    fn strategy(&self) -> Option<Strategy> {
-        Some(match *self {
-            Method::Auto | Method::Exhaustive => Strategy::Dpor,
-            Method::States => Strategy::States,
-            Method::Enumerate => Strategy::Dfs,
-            Method::Random { seed, iterations } => Strategy::Random { seed, iterations },
-            Method::Pct { seed, depth, iterations } => Strategy::Pct { seed, depth, iterations },
-            Method::Loom | Method::Native { .. } => return None,
-        })
-    }
-
-    /// How a sample was drawn, if it is one.
-    fn sample(&self) -> Option<String> {
-        match self {
-            Method::Random { seed, .. } => Some(format!("random, seed {seed}")),
-            Method::Pct { seed, depth, .. } => Some(format!("PCT depth {depth}, seed {seed}")),
-            _ => None,
-        }
-    }
-
-    fn engine(&self) -> Engine {
-        match self {
-            Method::Loom => Engine::Loom,
-            Method::Native { .. } => Engine::Native,
-            _ => Engine::Shuttle,
-        }
-    }
-}
-
-/// A memory model in words.
-pub(crate) fn memory_model(memory: Memory) -> &'static str {
-    match memory {
-        Memory::Sc => "sequentially consistent",
-        Memory::Tso => "TSO",
-        Memory::Pso => "PSO",
-        Memory::Weak => "RC11",
-    }
-}
-
-/// The most steps of an execution where memory is not sequentially consistent: whatever has an end
-/// has it long before. Under RC11 each of them costs more than the one before.
-fn longest(memory: Memory) -> usize {
-    if memory == Memory::Weak { 1_000 } else { 5_000 }
-}
-
-/// Hears, in words, of a CPU that computes and computes without a step.
-pub type OnStall = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// Limits and listeners of one exploration. A method with the name of each field sets it:
-///
-/// ```
-/// let options = lockwalk::Options::default().executions(500).witness(true).jobs(2);
-/// ```
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub struct Options {
-    /// The most executions, of each method that [`Method::Auto`] tries; under loom with all its
-    /// bounds together.
-    pub executions: Option<u64>,
-    /// The most time; under loom with all its bounds together.
-    pub time: Option<Duration>,
-    /// The most memory in bytes that the process may have when [`Method::States`] remembers one more
-    /// state; more than that are gone on from whenever they are met. Only Linux tells.
-    pub memory_limit: Option<u64>,
-    /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but
-    /// for what a limit of time cuts short. So a violation is sought on one, and so is whatever has
-    /// a limit of executions.
-    pub jobs: usize,
-    /// Also look for the witness with the fewest preemptive switches, if there is a violation.
-    pub witness: bool,
-    /// Let the witness be the interleaving in which the violation was found; look for no shorter
-    /// one.
-    pub as_found: bool,
-    /// Set from elsewhere to stop: by Ctrl-C.
-    pub stop: Option<Arc<AtomicBool>>,
-    /// Hears of a CPU that computes and computes without a step, in words: nobody can stop it. If
-    /// nobody hears of it, that is said on stderr, and the process exits with status 2.
-    pub on_stall: Option<OnStall>,
-    /// How long a CPU may compute without a step: a second of its own time; where loom or real
-    /// threads run on a system that does not tell that time, ten by the clock.
-    pub patience: Option<Duration>,
-    /// Hears now and then how many executions have run.
-    pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
-}
-
-impl Options {
-    /// Sets the most executions.
-    #[must_use]
-    pub fn executions(mut self, most: u64) -> Self {
-        self.executions = Some(most);
-        self
-    }
-
-    /// Sets the most time.
-    #[must_use]
-    pub fn time(mut self, most: Duration) -> Self {
-        self.time = Some(most);
-        self
-    }
-
-    /// Sets the most memory for states, in bytes.
-    #[must_use]
-    pub fn memory_limit(mut self, most: u64) -> Self {
-        self.memory_limit = Some(most);
-        self
-    }
-
-    /// Sets how many OS threads explore.
-    #[must_use]
-    pub fn jobs(mut self, jobs: usize) -> Self {
-        self.jobs = jobs;
-        self
-    }
-
-    /// Sets whether the witness with the fewest preemptive switches is looked for.
-    #[must_use]
-    pub fn witness(mut self, wanted: bool) -> Self {
-        self.witness = wanted;
-        self
-    }
-
-    /// Sets whether the witness may be the interleaving in which the violation was found.
-    #[must_use]
-    pub fn as_found(mut self, may_be: bool) -> Self {
-        self.as_found = may_be;
-        self
-    }
-
-    /// Sets what stops the exploration from elsewhere.
-    #[must_use]
-    pub fn stop(mut self, stop: Arc<AtomicBool>) -> Self {
-        self.stop = Some(stop);
-        self
-    }
-
-    /// Sets who hears of a CPU that computes and computes without a step.
-    #[must_use]
-    pub fn on_stall(mut self, hears: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.on_stall = Some(Arc::new(hears));
-        self
-    }
-
-    /// Sets how long a CPU may compute without a step.
-    #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
-        self
-    }
-
-    /// Sets who hears now and then how many executions have run.
-    #[must_use]
-    pub fn progress(mut self, hears: impl Fn(u64) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(hears));
-        self
-    }
-}
 
 impl Race {
     /// Explores every interleaving under `protocol`, and finds the shortest witness if one violates
@@ -326,45 +90,11 @@ impl Race {
 
     fn explored(&self, protocol: &Protocol, method: &Method, options: &Options) -> Outcome {
         let exploration = Exploration::new(self, protocol, method, options);
-        if *method == Method::Auto {
-            return self.decided(exploration);
+        match method {
+            Method::Auto => exploration.decide(),
+            _ => exploration.run(),
         }
-        exploration.run().outcome()
-    }
-
-    /// [`Method::Auto`].
-    fn decided(&self, all: Exploration<'_>) -> Outcome {
-        let limit = all.options.executions;
-        let few = limit.is_none_or(|most| most > FEW_EXECUTIONS);
-        if !few || self.memory_model() == Memory::Weak {
-            return all.run().outcome();
-        }
-        let options = Options { executions: Some(FEW_EXECUTIONS), ..all.options.clone() };
-        let first = Exploration { options: &options, ..all.again(&Method::Exhaustive) }.run();
-        // The search for a witness has the limits that were asked for.
-        let exploration = Exploration { options: all.options, ..first.exploration };
-        let first = Ran { exploration, ..first };
-        if first.explored.why != Some(Unfinished::Executions) {
-            return first.outcome();
-        }
-        let states = all.again(&Method::States);
-        let states = Exploration { few_states: Some(FEW_STATES), ..states }.run();
-        match states.explored.why {
-            // It is not worth it, or cannot be done.
-            Some(
-                Unfinished::States(_)
-                | Unfinished::Executions
-                | Unfinished::TooLong { .. }
-                | Unfinished::Unavailable(_),
-            ) => all.again(&Method::Exhaustive).run().outcome(),
-            // Executions say more of how far it came.
-            Some(Unfinished::Time | Unfinished::Stopped) => {
-                let coverage = states.explored.coverage;
-                Ran { explored: Explored { coverage, ..first.explored }, ..first }.outcome()
-            }
-            // It is decided, or a state is not what it was before.
-            _ => states.outcome(),
-        }
+        .outcome()
     }
 
     /// Runs one schedule again, and shows what happens in it.
@@ -426,8 +156,8 @@ struct Exploration<'o> {
     method: &'o Method,
     tally: Arc<Mutex<Tally>>,
     options: &'o Options,
-    /// More states than that are not worth it.
-    few_states: Option<usize>,
+    /// It is given up where it takes much. The search for a witness is not.
+    brief: bool,
     started: Instant,
 }
 
@@ -466,7 +196,7 @@ impl<'o> Exploration<'o> {
         };
         let tally = Arc::new(Mutex::new(Tally::new(race)));
         let (question, started) = (Arc::new(question), Instant::now());
-        Self { question, method, tally, options, few_states: None, started }
+        Self { question, method, tally, options, brief: false, started }
     }
 
     /// The same question for another method, which knows nothing yet. The time that has passed
@@ -474,6 +204,39 @@ impl<'o> Exploration<'o> {
     fn again(&self, method: &'o Method) -> Self {
         let tally = Arc::new(Mutex::new(Tally::new(&self.question.race)));
         Self { question: self.question.clone(), method, tally, ..*self }
+    }
+
+    fn briefly(&self, method: &'o Method) -> Self {
+        Self { brief: true, ..self.again(method) }
+    }
+
+    /// [`Method::Auto`].
+    fn decide(self) -> Ran<'o> {
+        let limit = self.options.executions.unwrap_or(u64::MAX);
+        if limit <= FEW_EXECUTIONS || self.question.race.memory_model() == Memory::Weak {
+            return self.again(&Method::Exhaustive).run();
+        }
+        let first = self.briefly(&Method::Exhaustive).run();
+        if first.explored.why != Some(Unfinished::Executions) {
+            return first;
+        }
+        let states = self.briefly(&Method::States).run();
+        match states.explored.why {
+            // It is not worth it, or cannot be done.
+            Some(
+                Unfinished::States(_)
+                | Unfinished::Executions
+                | Unfinished::TooLong { .. }
+                | Unfinished::Unavailable(_),
+            ) => self.again(&Method::Exhaustive).run(),
+            // Executions say more of how far it came.
+            Some(Unfinished::Time | Unfinished::Stopped) => {
+                let coverage = states.explored.coverage;
+                Ran { explored: Explored { coverage, ..first.explored }, ..first }
+            }
+            // It is decided, or a state is not what it was before.
+            _ => states,
+        }
     }
 
     fn run(self) -> Ran<'o> {
@@ -618,13 +381,20 @@ impl<'o> Exploration<'o> {
     ) -> Explored {
         // What is documented to be violated ends the exploration; a limit of executions means the
         // same for any number of threads; and samples are not divided.
-        let alone =
-            self.question.focus.is_some() || self.options.executions.is_some() || sampled.is_some();
+        let alone = self.brief
+            || self.question.focus.is_some()
+            || self.options.executions.is_some()
+            || sampled.is_some();
         let explorer = || {
-            start(self.explorer(
-                strategy.clone(),
-                self.options.time.map(|time| time.saturating_sub(self.started.elapsed())),
-            ))
+            let time = self.options.time.map(|time| time.saturating_sub(self.started.elapsed()));
+            let explorer = start(self.explorer(strategy.clone(), time));
+            match self.method {
+                Method::States if self.brief => explorer.few_states(FEW_STATES),
+                _ if self.brief => {
+                    explorer.budget(Budget { executions: Some(FEW_EXECUTIONS), time })
+                }
+                _ => explorer,
+            }
         };
         if alone || self.options.jobs < 2 {
             return self.shuttle(explorer(), sampled);
@@ -652,9 +422,6 @@ impl<'o> Exploration<'o> {
         }
         if let Some(most) = self.options.memory_limit {
             explorer = explorer.max_memory(most);
-        }
-        if let Some(most) = self.few_states {
-            explorer = explorer.few_states(most);
         }
         if let Some(stop) = &self.options.stop {
             explorer = explorer.stop_flag(stop.clone());

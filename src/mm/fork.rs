@@ -54,11 +54,10 @@ impl World {
 
     /// Until here, somebody may go through an entry of the parent as it was: who has read it with
     /// interrupts off before it was write-protected (rule [`GupFast`]), or who stores through one
-    /// that reclaim has cleared and not flushed (rule
-    /// [`UnmapFlush`](crate::spec::UnmapFlush)), of which the child has the
-    /// swap entry by now. A load does not care. Called with `mmap_sem` held for writing. Kernel:
-    /// `flush_tlb_mm` at the end of `dup_mmap`, which all have (2.6.11, 5.10.13 read); with other
-    /// rules there is nothing left to wait for.
+    /// that reclaim has cleared and not flushed (rule [`UnmapFlush`](crate::spec::UnmapFlush)), of
+    /// which the child has the swap entry by now. A load does not care. Called with `mmap_sem` held
+    /// for writing. Kernel: `flush_tlb_mm` at the end of `dup_mmap`, whatever else (2.6.11, 5.10.13
+    /// and 5.19.6 read); with other rules there is nothing left to wait for.
     fn flush_tlb_after_fork(&self, oldmm: &Mm) {
         if self.rules().gup_fast != GupFast::InterruptsOff && !self.should_defer_flush() {
             return;
@@ -72,8 +71,8 @@ impl World {
 
     /// The loop body of `dup_mmap`. Called with the parent's `mmap_sem` held for writing. The VMA
     /// is linked under the child's, or its page-table lock (rule [`ForkChildSem`]), which the
-    /// kernel keeps until it has copied the entries too. Stores may still go through what is left
-    /// in `unflushed`.
+    /// kernel keeps until it has copied the entries too. Stores may still go through the parent's
+    /// entries that are left in `unflushed`.
     fn dup_vma(
         &self,
         mm: &Mm,
@@ -158,7 +157,8 @@ impl World {
     }
 
     /// Kernel: `copy_one_pte`. Write-protects on both sides. Called with both page-table locks
-    /// held.
+    /// held. Where a store may still go through the parent's entry, what the child has is not known
+    /// yet: those are left in `unflushed`.
     fn copy_one_pte(
         &self,
         (dst, dst_vma): (&Mm, &Vma),

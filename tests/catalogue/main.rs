@@ -1,6 +1,6 @@
 //! What is known of the catalogue. It is explored once, but for what is dear, and every test in
-//! here reads that. In `.ci/run` not even once: there `lockwalk check --engine dpor --format json` has explored
-//! it before, and has said what came out into the file `LOCKWALK_SAID`.
+//! here reads that. In `.ci/run` not even once: there `lockwalk check --engine dpor --format json`
+//! has explored it before, and has said what came out into the file `LOCKWALK_SAID`.
 
 mod claims;
 #[path = "../../shuttle-tests/tests/common/mod.rs"]
@@ -75,8 +75,8 @@ fn explored(cases: Vec<Case>) -> Vec<(Case, Outcome)> {
     cases.into_iter().zip(outcomes).collect()
 }
 
-/// What `lockwalk check --engine dpor --format json` has said of these cases. It has explored all, each of them
-/// in every interleaving.
+/// What `lockwalk check --engine dpor --format json` has said of these cases. It has explored all,
+/// each of them in every interleaving.
 fn said(file: &Path, cases: Vec<Case>) -> Vec<(Case, Outcome)> {
     let json = fs::read_to_string(file).expect("LOCKWALK_SAID names a file");
     let mut all: serde_json::Value = serde_json::from_str(&json).expect("what lockwalk prints");

@@ -140,8 +140,8 @@ impl States {
             self.known.insert(key, Known { sleep, summary, open: true, check, next: None });
             self.states += 1;
             core.limit_states(self.states as usize);
-            if core.few_states && self.states > core.max_states as u64 {
-                core.give_up_for(Unfinished::States(core.max_states));
+            if let Some(most) = core.few_states.filter(|&most| self.states > most as u64) {
+                core.give_up_for(Unfinished::States(most));
             }
             self.path.push(Visit { known: false, ..visit });
             return true;
@@ -320,8 +320,8 @@ impl Explore for States {
         }
         self.keep_accesses(core);
         let goes_on = self.reach(core, key, check);
-        if self.cycle && core.few_states {
-            core.give_up_for(Unfinished::States(core.max_states));
+        if let Some(most) = core.few_states.filter(|_| self.cycle) {
+            core.give_up_for(Unfinished::States(most));
         }
         if core.failure.is_some() || self.cycle || core.given_up {
             return None;

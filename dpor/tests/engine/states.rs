@@ -161,6 +161,7 @@ fn few_states_to_remember() {
 /// Or there may be only so many of them at all.
 #[test]
 fn few_states_to_meet() {
+    let mut decided = 0;
     for seed in 1..60 {
         let program = Program::random(seed, Flavour::All);
         let (whole, all) = explore(&program, Explorer::new(Strategy::States), None);
@@ -176,7 +177,9 @@ fn few_states_to_meet() {
         let (short, _) = few(fewer);
         assert_eq!(short.why_unfinished, Some(Unfinished::States(fewer)), "{short}");
         assert!(!short.exhausted, "{short}");
+        decided += 1;
     }
+    assert!(decided > 30, "only {decided} have executions that end");
 }
 
 /// So are those for which there is no memory: a process has more than a byte. Which task took a step
