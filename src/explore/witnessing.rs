@@ -8,9 +8,9 @@ use dpor::{
 };
 use witness::{Ending, Found, Held, Outcome, Wait, Witness};
 
-use super::FAIRNESS;
 use super::program::{program, quoted};
 use super::run::{self, Ended, Question, engine_violation};
+use super::{FAIRNESS, Method};
 use crate::race::{Documented, Race};
 use crate::spec::{Clause, Protocol};
 use crate::sync::{self, Engine, Exec, Trace, Violation};
@@ -106,6 +106,11 @@ pub(super) fn find(
     let best = report.failures.iter().find(|failure| shows(failure, clause));
     let schedule = best.map(|failure| failure.schedule.clone()).or(sample)?;
     let mut recorded = sampled(question, clause, &schedule, outcome)?;
+    // This interleaving is the search's for the shortest, whoever has found that there is one.
+    let shortest = Method::Exhaustive.name();
+    if best.is_some() && outcome.engine != shortest {
+        recorded.found.engine = format!("{} and {shortest}", outcome.engine);
+    }
     recorded.found.minimal = best.is_some() && report.minimal;
     Some(recorded)
 }

@@ -93,7 +93,7 @@ pub struct Fact {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Found {
-    /// The engine: `dpor`, `loom`, `shuttle random`.
+    /// The engine: `dpor`, `loom`, `shuttle random`; two where another one has found the shortest.
     pub engine: String,
     /// The memory model the engine explores: `sequentially consistent`.
     pub memory_model: String,
