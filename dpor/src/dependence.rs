@@ -56,6 +56,8 @@ pub enum DependenceRule {
     WokenStates,
     /// A state that is reached again on the path makes all steps of all states be run.
     Cycles,
+    /// Where states are told apart, a round of which others know did not lead nowhere.
+    NoticedRounds,
 }
 
 impl DependenceRules {

@@ -3,6 +3,7 @@
 mod explore;
 mod memory;
 mod names;
+mod rounds;
 mod threads;
 mod turn;
 
@@ -18,7 +19,7 @@ use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::DataCells;
 use crate::dependence::DependenceRules;
 use crate::left_out::{LeftOut, Used};
-use crate::livelock::{Closed, Ending, Judged, Retries};
+use crate::livelock::{Judged, Retries};
 use crate::log::{Did, Log};
 use crate::model::{Memory, Pending};
 use crate::rc11::Graph;
@@ -56,8 +57,12 @@ pub(crate) struct Core {
     accessed: Vec<(usize, Creator, bool)>,
     /// Two of them have raced in this execution.
     pub(crate) raced: bool,
-    /// States are told apart: what each task learns is kept, and rounds are not watched.
+    /// States are told apart: what each task learns is kept.
     pub(crate) by_states: bool,
+    /// Then, too, who has gone round in vain is held back.
+    pub(crate) holds_back: bool,
+    /// And somebody might go round for ever.
+    pub(crate) circle: bool,
     /// Steps have all of their outcomes, also those that another order of steps comes to.
     pub(crate) every_outcome: bool,
     /// Rounds under [`Memory::Weak`] that led back.
@@ -136,6 +141,8 @@ impl Core {
             accessed: Vec::new(),
             raced: false,
             by_states: false,
+            holds_back: false,
+            circle: false,
             every_outcome: false,
             left_out: LeftOut::default(),
             every_round: false,
@@ -203,6 +210,7 @@ impl Core {
         self.uses.clear();
         self.accessed.clear();
         self.raced = false;
+        self.circle = false;
         self.data.clear();
         self.pending.clear();
         if self.memory == Memory::Weak {
@@ -409,6 +417,7 @@ impl Core {
         self.trace.settle(failed, self.rules);
         let (retries, judged, tasks) = self.rounds();
         retries.wake(judged, tasks);
+        self.watch_attempts();
         if self.memory == Memory::Weak {
             self.order_last_event();
         }
@@ -495,71 +504,5 @@ impl Core {
         let outcomes = events.iter().enumerate().filter(|(_, frame)| frame.outcome > 0);
         let outcomes = outcomes.map(|(step, frame)| (step as u32, frame.outcome)).collect();
         Schedule::new(events.iter().map(|frame| frame.task).collect()).with_outcomes(outcomes)
-    }
-
-    /// The current task changes plain data.
-    pub(crate) fn changes_data(&mut self) {
-        self.tasks[self.current].round.changes_data();
-    }
-
-    /// What the next `retry` said in the last execution, if it is repeated.
-    pub(crate) fn known_fingerprint(&self) -> Option<u64> {
-        self.retries.known()
-    }
-
-    /// A task's round ends: see `livelock`. False if that ends the execution.
-    pub(crate) fn retry(
-        &mut self,
-        strategy: &mut dyn Explore,
-        fingerprint: u64,
-        local: Option<u64>,
-    ) -> bool {
-        self.did(self.current, || Did::Round { local, fingerprint });
-        if self.aborting {
-            return true;
-        }
-        self.settle_worst_case(strategy);
-        if self.following {
-            return true;
-        }
-        if self.by_states {
-            self.tasks[self.current].learned.round(local.unwrap_or(fingerprint));
-            return true;
-        }
-        if self.memory == Memory::Weak {
-            let steps = self.trace.task_clock(self.current)[self.current];
-            self.graph.round(self.current, steps);
-        }
-        let own = local.unwrap_or(fingerprint);
-        let paused = self.pulse.pause();
-        let mut ready = std::mem::take(&mut self.ready);
-        ready.clear();
-        for task in 0..self.count {
-            if self.tasks[task].state == TaskState::Pending && self.is_ready(task) == Some(true) {
-                ready.insert(task);
-            }
-        }
-        let says = self.data.any();
-        let weak = self.memory == Memory::Weak;
-        let (task, uses, every_round) = (self.current, self.uses.len(), self.every_round);
-        let ending =
-            Ending { task, fingerprint, own, says, weak, every_round, uses, ready: &ready };
-        let judged = Judged { trace: &self.trace, rules: self.rules, fairness: self.fairness };
-        let tasks = &mut self.tasks[..self.count];
-        let closed = self.retries.retry(judged, tasks, &self.pending, ending);
-        if self.insists {
-            tasks.iter_mut().for_each(|task| task.round.held_back = false);
-        }
-        self.ready = ready;
-        self.pulse.resume(paused);
-        match closed {
-            Closed::Livelock(cycle) => {
-                let waiting = self.waiting();
-                self.fail(FailureKind::Livelock { cycle, waiting });
-            }
-            Closed::InVain { made, since, circle } if weak => self.leave_out(made, since, circle),
-            Closed::InVain { .. } | Closed::Nothing => {}
-        }
-        !self.aborting
     }
 }

@@ -65,7 +65,7 @@
 //!
 //! # What only some programs need
 //!
-//! * Loops that try again: [`round`], [`retry`] and [`rounds_end`], without which a livelock is an
+//! * Loops that try again: [`round`], [`round_carrying`], [`retry`] and [`rounds_end`], without which a livelock is an
 //!   execution that is too long.
 //! * [`Strategy::States`]: [`observed`], [`learned`], [`learned_since`], [`name_state`],
 //!   [`changed`], [`tells`] and [`by_states`].
@@ -98,6 +98,7 @@ mod readme {}
 pub mod algorithm {}
 
 mod access;
+mod attempt;
 mod commute;
 mod data;
 mod dependence;
@@ -138,8 +139,8 @@ pub use round::Fairness;
 pub use runtime::memory;
 pub use runtime::{
     JoinHandle, aborting, by_states, changed, choose, data, data_access, data_named, learned,
-    learned_since, me, name_state, note, object, object_named, observed, retry, round, rounds_end,
-    spawn, step, step_when, tells, tried,
+    learned_since, me, name_state, note, object, object_named, observed, retry, round,
+    round_carrying, rounds_end, spawn, step, step_when, tells, tried,
 };
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};

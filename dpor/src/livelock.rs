@@ -245,6 +245,16 @@ impl Retries {
         }
     }
 
+    /// Might the round of somebody who is held back be a livelock? So it is if nobody else can run, or
+    /// all who can need never do so.
+    pub(crate) fn fair_to_all(judged: Judged<'_>, tasks: &[Task], ready: &TaskSet) -> bool {
+        tasks.iter().enumerate().filter(|(_, task)| task.round.held_back).any(|(held, task)| {
+            let (cycle, whose) = (task.round.cycle.0..task.round.cycle.1, task.whose(held));
+            let mut others = ready.iter().filter(|&task| !tasks[task].round.held_back);
+            !others.any(|other| undisturbed(judged, &cycle, Some(whose), &tasks[other]))
+        })
+    }
+
     /// Let those go on whose round may come out differently after the last event.
     pub(crate) fn wake(&self, judged: Judged<'_>, tasks: &mut [Task]) {
         let event = &judged.trace.frames()[judged.trace.depth - 1];
@@ -308,7 +318,7 @@ pub(crate) fn went_by_old(trace: &Trace, task: usize, round: &Round) -> bool {
 }
 
 /// The task's state is told by this, and by its stores that are under way.
-fn with_stores(told: u64, tasks: &[Task], pending: &[Pending], task: usize) -> u64 {
+pub(crate) fn with_stores(told: u64, tasks: &[Task], pending: &[Pending], task: usize) -> u64 {
     let arrived = |store: usize| tasks[store].state == TaskState::Finished;
     let under_way = pending.get(task).and_then(|pending| pending.fingerprint(arrived));
     under_way.map_or(told, |stores| mix(told, stores))
@@ -342,6 +352,25 @@ enum Between {
     InEveryOrder,
 }
 
+/// Whether the task only looked in these events, and took locks that it gave back, under which it
+/// left everything `unchanged`.
+pub(crate) fn gave_all_back(events: &[Frame], task: usize, unchanged: bool) -> bool {
+    let own = || events.iter().filter(|event| event.whose() == task);
+    own().all(|event| {
+        event.class == Class::Reader || {
+            let of_object = own().filter(|other| other.op.object == event.op.object);
+            let balance = of_object.map(|other| match other.op.access {
+                Access::Acquire | Access::AcquireShared => 1,
+                Access::TryAcquire | Access::TryAcquireShared => i32::from(!other.failed),
+                Access::Release | Access::ReleaseShared => -1,
+                Access::Read | Access::Wait => 0,
+                Access::Write | Access::Rmw | Access::Update => i32::MAX / 2,
+            });
+            unchanged && balance.fold(0, i32::saturating_add) == 0
+        }
+    })
+}
+
 /// Whether what the task did in the round that began at `from` and ended at `to` might as well not
 /// have happened: it only looked, and took locks that it gave back, and nothing that others did
 /// after it could tell.
@@ -355,20 +384,6 @@ fn left_no_trace(judged: Judged<'_>, from: &Entry, to: &Entry, between: Between)
     let unsaid = to.changed == Changed::Unsaid;
     let unchanged =
         if unsaid { from.fingerprint == to.fingerprint } else { to.changed == Changed::Nothing };
-    let nothing_left = events.iter().filter(own).all(|event| {
-        event.class == Class::Reader || {
-            let of_object =
-                events.iter().filter(own).filter(|other| other.op.object == event.op.object);
-            let balance = of_object.map(|other| match other.op.access {
-                Access::Acquire | Access::AcquireShared => 1,
-                Access::TryAcquire | Access::TryAcquireShared => i32::from(!other.failed),
-                Access::Release | Access::ReleaseShared => -1,
-                Access::Read | Access::Wait => 0,
-                Access::Write | Access::Rmw | Access::Update => i32::MAX / 2,
-            });
-            unchanged && balance.fold(0, i32::saturating_add) == 0
-        }
-    });
     let before_own = |index: usize| {
         let mut later = events.iter().enumerate().skip(index).rev().filter(|(_, event)| own(event));
         later.any(|(own, _)| {
@@ -389,7 +404,7 @@ fn left_no_trace(judged: Judged<'_>, from: &Entry, to: &Entry, between: Between)
                     .any(|other| other.class != Class::Reader && dependent(other))
     };
     from.own == to.own
-        && nothing_left
+        && gave_all_back(events, task, unchanged)
         && events
             .iter()
             .enumerate()

@@ -7,6 +7,7 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::access::{Access, Creator};
+use crate::attempt::Attempt;
 
 /// A hash of 128 bits, to name states with: what is written to it makes the name. The same on every
 /// machine and in every execution, but not from one version of this crate to the next.
@@ -155,9 +156,19 @@ pub(crate) struct Learned {
     digest: Digest,
     /// Its last step has read something that was not said yet.
     open: bool,
-    /// Where the retry loops began that it is in: what it carried round then, and what it had
-    /// learned.
-    loops: Vec<(u64, Digest)>,
+    /// The retry loops that it is in.
+    loops: Vec<Loop>,
+}
+
+/// A retry loop that a task is in.
+#[derive(Clone, Debug)]
+struct Loop {
+    /// What tells it from others.
+    which: u64,
+    /// What the task had learned when it began.
+    digest: Digest,
+    /// The round that the task is in.
+    attempt: Attempt,
 }
 
 impl Learned {
@@ -189,22 +200,32 @@ impl Learned {
         self.digest.put(value);
     }
 
-    /// A round begins, in which the task carries `own` along. What it has learned since it last
-    /// began one with that is forgotten.
-    pub(crate) fn round(&mut self, own: u64) {
+    /// A round of a loop begins. What the task has learned since the loop began is forgotten, but for
+    /// what it carries along. Returns the round that this ends, if there is one.
+    pub(crate) fn round(&mut self, which: u64, attempt: Attempt) -> Option<Attempt> {
         self.open = false;
-        match self.loops.iter().rposition(|&(other, _)| other == own) {
-            Some(at) => {
-                self.loops.truncate(at + 1);
-                self.digest = self.loops[at].1;
-            }
-            None => self.loops.push((own, self.digest)),
-        }
+        let (carried, _) = attempt.own;
+        let ended = if let Some(at) = self.loops.iter().rposition(|other| other.which == which) {
+            self.loops.truncate(at + 1);
+            self.digest = self.loops[at].digest;
+            Some(std::mem::replace(&mut self.loops[at].attempt, attempt))
+        } else {
+            self.loops.push(Loop { which, digest: self.digest, attempt });
+            None
+        };
+        self.digest.put((carried >> 64) as u64);
+        self.digest.put(carried as u64);
+        ended
     }
 
-    /// The loop that carries `own` along is over: there is no coming back to where it began.
-    pub(crate) fn leave(&mut self, own: u64) {
-        if let Some(at) = self.loops.iter().rposition(|&(other, _)| other == own) {
+    /// The rounds that the task is in, one of each loop.
+    pub(crate) fn attempts(&mut self) -> impl Iterator<Item = &mut Attempt> {
+        self.loops.iter_mut().map(|of| &mut of.attempt)
+    }
+
+    /// The loop is over: there is no coming back to where it began.
+    pub(crate) fn leave(&mut self, which: u64) {
+        if let Some(at) = self.loops.iter().rposition(|other| other.which == which) {
             self.loops.truncate(at);
         }
     }
@@ -235,7 +256,8 @@ impl Learned {
         self.digest.put(value as u64);
     }
 
-    pub(crate) fn feed(&self, key: &mut Digest, fresh: &mut u64) {
+    /// Tell it apart from others, and if rounds in vain are known, what could become of those.
+    pub(crate) fn feed(&self, key: &mut Digest, fresh: &mut u64, attempts: bool) {
         key.put(self.digest.0);
         key.put(self.digest.1);
         if self.open {
@@ -244,10 +266,12 @@ impl Learned {
         }
         // Where it can come back to is part of what it knows.
         key.put(self.loops.len() as u64);
-        for (own, digest) in &self.loops {
-            key.put(*own);
-            key.put(digest.0);
-            key.put(digest.1);
+        for Loop { which, digest, attempt } in &self.loops {
+            key.put(*which);
+            key.put_digest(*digest);
+            if attempts {
+                attempt.feed(key);
+            }
         }
     }
 }

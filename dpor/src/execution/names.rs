@@ -254,7 +254,8 @@ impl Core {
         key.put(state);
         key.put(task.children << 32 | u64::from(task.round.objects));
         key.put(task.round.cells.into());
-        task.learned.feed(key, fresh);
+        task.learned.feed(key, fresh, self.holds_back);
+        key.put(task.round.held_back.into());
         // Others may have given it back.
         let mut held = Sum::default();
         task.held
@@ -284,7 +285,9 @@ impl Core {
             let mut told = Digest::of(self.creator(store.object));
             told.put(store.value);
             told.put(under_way(store.behind));
-            self.tasks[store.task].learned.feed(&mut told, fresh);
+            let Task { learned, round, .. } = &self.tasks[store.task];
+            learned.feed(&mut told, fresh, self.holds_back);
+            told.put(round.held_back.into());
             key.put_digest(told);
         }
     }

@@ -103,8 +103,10 @@ impl Core {
             self.differs(format!("task {task} could do {op} here before, and now cannot"));
             return None;
         }
-        let (_, judged, tasks) = self.rounds();
-        Retries::reconsider(judged, tasks, &judged.trace.frame(depth).ready);
+        if !self.by_states {
+            let (_, judged, tasks) = self.rounds();
+            Retries::reconsider(judged, tasks, &judged.trace.frame(depth).ready);
+        }
         self.trace.repeat_event();
         if self.memory == Memory::Weak {
             self.order_last_event();
@@ -118,6 +120,7 @@ impl Core {
         self.hold(depth);
         let (retries, judged, tasks) = self.rounds();
         retries.wake(judged, tasks);
+        self.watch_attempts();
         Some(task)
     }
 
@@ -129,8 +132,14 @@ impl Core {
             self.find_ready()?;
         }
         let depth = self.trace.depth;
+        let by_states = self.by_states;
         let (_, judged, tasks) = self.rounds();
-        Retries::reconsider(judged, tasks, &judged.trace.frame(depth).ready);
+        let ready = &judged.trace.frame(depth).ready;
+        if by_states {
+            self.circle |= Retries::fair_to_all(judged, tasks, ready);
+        } else {
+            Retries::reconsider(judged, tasks, ready);
+        }
         if new {
             self.find_enabled();
             self.let_look_again();
@@ -259,11 +268,12 @@ impl Core {
         self.stuck = true;
         let waiting = self.waiting();
         let depth = self.trace.depth;
+        let by_states = self.by_states;
         let (_, judged, tasks) = self.rounds();
         let ready = &judged.trace.frame(depth).ready;
         let kind = if ready.is_empty() {
             FailureKind::Deadlock { waiting }
-        } else if Retries::unfair_to_blocked(judged, tasks, ready) {
+        } else if by_states || Retries::unfair_to_blocked(judged, tasks, ready) {
             self.trace.close_state();
             self.cut = true;
             return;

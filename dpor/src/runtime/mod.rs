@@ -283,7 +283,7 @@ pub fn tried(success: bool) {
 ///
 /// [`round`] says more and makes for far fewer executions.
 pub fn retry(fingerprint: impl FnOnce() -> u64) {
-    end_round(None, fingerprint);
+    end_round(None, 0, fingerprint);
 }
 
 /// A retry loop begins a round: to be called at the top of the loop, before the first round too.
@@ -293,10 +293,21 @@ pub fn retry(fingerprint: impl FnOnce() -> u64) {
 /// marked. So a round that left nothing behind (it looked, and took locks and gave them back, and
 /// nobody noticed) is known to be worth nothing although others have done something else meanwhile.
 pub fn round(local: u64, shared: impl FnOnce() -> u64) {
-    end_round(Some(local), || shared().rotate_left(17) ^ local.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    round_carrying(local, 0, shared);
 }
 
-fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
+/// The same in a loop that `which` tells from others, and whose task carries `carried` round: a hash
+/// of all that differs from one round to the next. Under
+/// [`Strategy::States`](crate::Strategy::States) a round begins with what the task knew when the loop
+/// began, and with that.
+pub fn round_carrying(which: u64, carried: u128, shared: impl FnOnce() -> u64) {
+    let local = which ^ carried as u64;
+    end_round(Some(which), carried, || {
+        shared().rotate_left(17) ^ local.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+}
+
+fn end_round(local: Option<u64>, carried: u128, fingerprint: impl FnOnce() -> u64) {
     if over() {
         return;
     }
@@ -307,12 +318,13 @@ fn end_round(local: Option<u64>, fingerprint: impl FnOnce() -> u64) {
             |engine| if engine.core.by_states { local } else { engine.core.known_fingerprint() },
         );
     let fingerprint = known.unwrap_or_else(fingerprint);
-    if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local)) {
+    if !with_engine(|engine| engine.core.retry(&mut *engine.strategy, fingerprint, local, carried))
+    {
         abort();
     }
 }
 
-/// The retry loop whose [`round`]s carry `local` along is over, and no round of it will begin. Said
+/// The retry loop that `local` tells from others is over, and no round of it will begin. Said
 /// or not: but the state of a task that can come back to where a loop began is another one.
 pub fn rounds_end(local: u64) {
     if !panicking() && !aborting() {

@@ -153,7 +153,7 @@ impl States {
         }
         if known.open {
             // What follows it is not known yet.
-            self.cycle |= core.rules.has(DependenceRule::Cycles);
+            core.circle = true;
             self.path.push(visit);
             return false;
         }
@@ -213,6 +213,14 @@ impl States {
             if let Some(last) = self.path.last_mut() {
                 last.after.insert(number);
             }
+        }
+    }
+
+    /// Executions need not end if somebody goes round in a circle.
+    fn look_for_circle(&mut self, core: &mut Core) {
+        self.cycle |= core.circle && core.rules.has(DependenceRule::Cycles);
+        if let Some(most) = core.few_states.filter(|_| self.cycle) {
+            core.give_up_for(Unfinished::States(most));
         }
     }
 
@@ -283,7 +291,7 @@ impl States {
 
 impl Explore for States {
     fn begin(&mut self, core: &mut Core) -> bool {
-        core.by_states = true;
+        (core.by_states, core.holds_back) = (true, true);
         (self.follows, self.checking) = (None, false);
         if std::mem::take(&mut self.cycle) {
             // Executions need not end: begin again.
@@ -320,9 +328,7 @@ impl Explore for States {
         }
         self.keep_accesses(core);
         let goes_on = self.reach(core, key, check);
-        if let Some(most) = core.few_states.filter(|_| self.cycle) {
-            core.give_up_for(Unfinished::States(most));
-        }
+        self.look_for_circle(core);
         if core.failure.is_some() || self.cycle || core.given_up {
             return None;
         }
@@ -370,6 +376,7 @@ impl Explore for States {
         if let Some(whole) = &mut self.whole {
             return whole.end(core, end);
         }
+        self.look_for_circle(core);
         if core.given_up || self.cycle {
             return;
         }

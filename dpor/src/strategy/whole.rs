@@ -70,6 +70,7 @@ impl Whole {
 
     pub(crate) fn begin(&mut self, core: &mut Core) -> bool {
         self.follows = None;
+        core.holds_back = false;
         core.trace.start_afresh();
         core.rewind(0);
         if self.graph.len() == 0 {

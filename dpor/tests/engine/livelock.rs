@@ -584,14 +584,16 @@ fn random_retry_loops_by_states() {
     }
 }
 
-/// Without the rule for circles, what can follow a state is not all known when it is reached again.
+/// Without the rule for circles, what can follow a state is not all known when it is reached again;
+/// and a round of which another task knows did not lead nowhere.
 #[test]
-fn circles_need_their_rule() {
-    let killed = (1..4000).find(|seed| {
-        check_states(&random(&mut Rng(seed * 7919)), Fairness::Weak, Some(DependenceRule::Cycles))
-            .is_err()
-    });
-    assert!(killed.is_some());
+fn circles_and_rounds_need_their_rules() {
+    for rule in [DependenceRule::Cycles, DependenceRule::NoticedRounds] {
+        let killed = (1..40_000).find(|seed| {
+            check_states(&random(&mut Rng(seed * 7919)), Fairness::Weak, Some(rule)).is_err()
+        });
+        assert!(killed.is_some(), "{rule:?} is not missed");
+    }
 }
 
 fn fault(program: &[Vec<Instr>], fairness: Fairness) -> Option<String> {
@@ -690,4 +692,79 @@ fn compare(fairness: Fairness) {
         "{compared} programs agree, {livelocks} of them with a livelock, {executions} executions; \
          {skipped} too long"
     );
+}
+
+/// What the second task has seen in some execution of a program of two.
+fn seen(
+    strategy: Strategy,
+    first: impl Fn(&[Word; 2]) + Send + Sync + Copy + 'static,
+    second: impl Fn(&[Word; 2]) -> i64 + Send + Sync + Copy + 'static,
+) -> BTreeSet<i64> {
+    let all = Arc::new(Mutex::new(BTreeSet::new()));
+    let sink = Arc::clone(&all);
+    let report = Explorer::new(strategy).run(move || {
+        let words = Rc::new([Word::new(0), Word::new(0)]);
+        let _ = dpor::data(); // the program says who changes its data: nobody
+        let (named, ended) = (Rc::clone(&words), Rc::new(std::cell::Cell::new(0)));
+        let told = Rc::clone(&ended);
+        dpor::name_state(move |digest| {
+            (named.each_ref().map(Word::peek), told.get()).hash(digest);
+        });
+        let of_first = Rc::clone(&words);
+        let first = dpor::spawn("first", move || first(&of_first));
+        let sink = Arc::clone(&sink);
+        let second = dpor::spawn("second", move || {
+            let value = second(&words);
+            ended.set(value);
+            sink.lock().unwrap().insert(value);
+        });
+        [first, second].into_iter().for_each(dpor::JoinHandle::join);
+    });
+    assert!(report.exhausted && report.failing == 0, "{report:?}");
+    std::mem::take(&mut *all.lock().unwrap())
+}
+
+/// A round in which a task has only looked leads on if it carries something else along.
+#[test]
+fn what_is_carried_round_tells_rounds_apart() {
+    for strategy in [Strategy::Dpor, Strategy::States] {
+        let first = |[asked, other]: &[Word; 2]| {
+            for tries in 0..4 {
+                dpor::round_carrying(0, tries, || hash((asked.peek(), other.peek())));
+                asked.read();
+                if tries == 2 {
+                    other.write(1);
+                }
+            }
+        };
+        let second = |[asked, other]: &[Word; 2]| {
+            let value = other.read();
+            asked.write(1);
+            value
+        };
+        assert_eq!(seen(strategy, first, second), [0, 1].into());
+    }
+}
+
+/// So it does if it leaves something behind that nobody has looked at yet.
+#[test]
+fn a_round_that_changes_something_leads_on() {
+    for strategy in [Strategy::Dpor, Strategy::States] {
+        let first = |[flag, counter]: &[Word; 2]| {
+            loop {
+                dpor::round(0, || hash((flag.peek(), counter.peek())));
+                let next = (counter.peek() + 1) % 3;
+                counter.write(next);
+                if flag.read() != 0 {
+                    break;
+                }
+            }
+        };
+        let second = |[flag, counter]: &[Word; 2]| {
+            let value = counter.read();
+            flag.write(1);
+            value
+        };
+        assert_eq!(seen(strategy, first, second), [0, 1, 2].into());
+    }
 }

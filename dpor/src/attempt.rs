@@ -1,0 +1,56 @@
+//! What a task does in a round of a retry loop, where states are told apart: whether the round led
+//! nowhere.
+
+use crate::access::{Class, ObjectId};
+use crate::state::Digest;
+
+/// A round of a loop, so far.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Attempt {
+    /// Events before it.
+    pub(crate) start: usize,
+    /// What the task carries along, and which of its stores were under way.
+    pub(crate) own: (u128, u64),
+    /// What it did.
+    did: Vec<(ObjectId, Class)>,
+    /// Another's step came after one of it, and depends on that.
+    noticed: bool,
+    /// It has changed plain data.
+    changed: bool,
+}
+
+impl Attempt {
+    pub(crate) fn new(start: usize, carried: u128, stores: u64) -> Self {
+        Attempt { start, own: (carried, stores), ..Attempt::default() }
+    }
+
+    /// The task takes a step on the object.
+    pub(crate) fn takes(&mut self, object: ObjectId, class: Class) {
+        if !self.did.contains(&(object, class)) {
+            self.did.push((object, class));
+        }
+    }
+
+    /// Another takes a step on the object, on which steps of these classes depend.
+    pub(crate) fn meets(&mut self, object: ObjectId, depends: impl Fn(Class) -> bool) {
+        self.noticed |= self.did.iter().any(|&(own, class)| own == object && depends(class));
+    }
+
+    pub(crate) fn changes_data(&mut self) {
+        self.changed = true;
+    }
+
+    /// Is this all that can be told of the round when the next one begins with `own`? Then what it
+    /// did leads back to where it began, and nobody knows, if it gave back what it took.
+    pub(crate) fn is_in_vain(&self, own: (u128, u64)) -> bool {
+        !self.noticed && !self.changed && self.own == own
+    }
+
+    /// Two that differ in this may end differently. As long as nobody knows of it, what it did follows
+    /// from the rest of the state: in that the task would do the same again.
+    pub(crate) fn feed(&self, key: &mut Digest) {
+        key.put(u64::from(self.noticed) | u64::from(self.changed) << 1);
+        let (carried, stores) = self.own;
+        [(carried >> 64) as u64, carried as u64, stores].into_iter().for_each(|part| key.put(part));
+    }
+}
