@@ -322,12 +322,12 @@ pub(crate) fn ghost(step: Step) {
     }
 }
 
-/// A round of the retry loop `which` begins. `state` tells the world's state apart from all others,
+/// A round of the retry loop `which` begins, in which its CPU carries `carried` along. `state` tells the world's state apart from all others,
 /// so that a cycle without progress shows.
-pub(crate) fn round(which: u64, state: impl FnOnce() -> u64) {
+pub(crate) fn round(which: u64, carried: u128, state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
         Engine::Native => native::round(which),
-        Engine::Shuttle => shuttle::round(which, state),
+        Engine::Shuttle => shuttle::round(which, carried, state),
         Engine::Loom => loom::round(),
     }
 }

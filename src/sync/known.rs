@@ -40,7 +40,7 @@ fn replay<T: Send + Sync + 'static>(
 fn adders(access: Access) -> Report {
     let adder = move |cpu, word: &Word, [object, _]: [u32; 2]| {
         for _ in 0..3 {
-            round(cpu, || word.peek());
+            round(cpu, 0, || word.peek());
             word.add(Step::new(object, access), 1);
             word.add(Step::new(object, access), 1u64.wrapping_neg());
         }
@@ -70,7 +70,7 @@ fn what_an_addition_returns_is_known_to_its_cpu() {
 fn what_was_replaced_is_known_to_its_cpu() {
     let body = |cpu, word: &MmuWord<u64>, [_, other]: [u32; 2]| {
         for _ in 0..3 {
-            round(cpu, || exec::unseen(|| word.peek()));
+            round(cpu, 0, || exec::unseen(|| word.peek()));
             if cpu == 0 {
                 for value in [2, 3, 1] {
                     word.write(value);
@@ -91,7 +91,7 @@ fn what_was_replaced_is_known_to_its_cpu() {
 fn a_value_is_not_known_by_its_address() {
     let body = |cpu, published: &Published<[u64; 20]>, [object, other]: [u32; 2]| {
         for _ in 0..3 {
-            round(cpu, || published.peek()[0]);
+            round(cpu, 0, || published.peek()[0]);
             if cpu == 0 {
                 for value in [2, 3, 1] {
                     published.store(

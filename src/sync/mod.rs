@@ -143,9 +143,8 @@ impl RetryLoop {
                 _ => "this goes round for ever: it takes no step, so it waits for nobody",
             });
         }
-        let state = || state().wrapping_add(state::digest_of(carried).key() as u64);
-        crate::engine::round(self.which, || unseen(state));
-        told::learned_of(carried);
+        let carried = state::digest_of(carried).key();
+        crate::engine::round(self.which, carried, || unseen(state));
     }
 }
 

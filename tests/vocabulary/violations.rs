@@ -233,6 +233,26 @@ fn waiting_in_a_loop_is_no_livelock() {
     assert_eq!(search(&litmus, &Method::Exhaustive).endings(), ["(), ()"]);
 }
 
+/// A round that has only looked leads on if the CPU carries something else into the next one.
+#[test]
+fn what_is_carried_round_tells_rounds_apart() {
+    let litmus = Litmus::new(pair)
+        .cpu(|p| {
+            let retries = RetryLoop::new();
+            for tries in 0..4 {
+                retries.round_carrying(&tries, || state(p));
+                p.rounds.read();
+            }
+        })
+        .cpu(|p| {
+            for lock in [0, 1, 0, 1] {
+                p.locks[lock].lock();
+                p.locks[lock].unlock();
+            }
+        });
+    assert_eq!(search(&litmus, &Method::Exhaustive).endings(), ["(), ()"]);
+}
+
 /// Two orders are a circle, though readers never wait for each other here: a writer that comes
 /// between would close it.
 #[test]

@@ -72,9 +72,9 @@ pub fn fence(order: Ordering) {
     }
 }
 
-pub fn round(which: u64, state: impl FnOnce() -> u64) {
+pub fn round(which: u64, carried: u128, state: impl FnOnce() -> u64) {
     if exec::is_on_cpu() {
-        exec::switching(|| dpor::round(which, state));
+        exec::switching(|| dpor::round_carrying(which, carried, state));
     }
 }
 
