@@ -2,7 +2,6 @@
 //! nowhere.
 
 use crate::access::{Class, ObjectId};
-use crate::state::Digest;
 
 /// A round of a loop, so far.
 #[derive(Clone, Default, Debug)]
@@ -48,9 +47,9 @@ impl Attempt {
 
     /// Two that differ in this may end differently. As long as nobody knows of it, what it did follows
     /// from the rest of the state: in that the task would do the same again.
-    pub(crate) fn feed(&self, key: &mut Digest) {
-        key.put(u64::from(self.noticed) | u64::from(self.changed) << 1);
+    pub(crate) fn tells(&self) -> [u64; 4] {
         let (carried, stores) = self.own;
-        [(carried >> 64) as u64, carried as u64, stores].into_iter().for_each(|part| key.put(part));
+        let flags = u64::from(self.noticed) | u64::from(self.changed) << 1;
+        [flags, (carried >> 64) as u64, carried as u64, stores]
     }
 }

@@ -270,7 +270,7 @@ impl Learned {
             key.put(*which);
             key.put_digest(*digest);
             if attempts {
-                attempt.feed(key);
+                attempt.tells().into_iter().for_each(|part| key.put(part));
             }
         }
     }
