@@ -39,8 +39,8 @@ impl Attempt {
         self.changed = true;
     }
 
-    /// Is this all that can be told of the round when the next one begins with `own`? Then what it
-    /// did leads back to where it began, and nobody knows, if it gave back what it took.
+    /// Does the next round, which begins with `own`, begin where this one did, and nobody knows of
+    /// this one? Whether the task gave back what it took is not known here.
     pub(crate) fn is_in_vain(&self, own: (u128, u64)) -> bool {
         !self.noticed && !self.changed && self.own == own
     }
