@@ -22,6 +22,7 @@ use crate::hook::with_quiet;
 use crate::log::Did;
 use crate::model::Memory;
 use crate::report::panic_failure;
+use crate::round::mix;
 use crate::session::Session;
 use crate::state::Digest;
 use crate::task::Condition;
@@ -301,7 +302,7 @@ pub fn round(local: u64, shared: impl FnOnce() -> u64) {
 /// [`Strategy::States`](crate::Strategy::States) a round begins with what the task knew when the loop
 /// began, and with that.
 pub fn round_carrying(which: u64, carried: u128, shared: impl FnOnce() -> u64) {
-    let local = which ^ carried as u64;
+    let local = mix(which, carried as u64);
     end_round(Some(which), carried, || {
         shared().rotate_left(17) ^ local.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     });
