@@ -333,11 +333,11 @@ fn changes_tell_states_apart() {
     assert_eq!(states(true), states(false));
 }
 
-/// A circle needs all of its states.
-#[test]
-fn a_circle_with_too_many_states_is_unfinished() {
-    let program = || {
+/// Tries until it gets the lock, and `says` what it does with its data, which is nothing.
+fn tries(says: bool) -> impl Fn() + Send + Sync + Copy + 'static {
+    move || {
         let lock = Lock::new();
+        let _ = says.then(dpor::data);
         let (theirs, named) = (lock.clone(), lock.clone());
         dpor::name_state(move |digest| digest.put(named.peek().into()));
         let task = dpor::spawn("holder", move || {
@@ -352,7 +352,20 @@ fn a_circle_with_too_many_states_is_unfinished() {
         }
         lock.unlock();
         task.join();
-    };
+    }
+}
+
+/// Rounds that only look make no circle, if nobody changes data in them.
+#[test]
+fn rounds_in_vain_are_no_circle() {
+    let report = Explorer::new(Strategy::States).few_states(100).run(tries(true));
+    assert!(report.exhausted && report.failing == 0 && report.complete > 1, "{report}");
+}
+
+/// A circle needs all of its states.
+#[test]
+fn a_circle_with_too_many_states_is_unfinished() {
+    let program = tries(false);
     let whole = Explorer::new(Strategy::States).run(program);
     assert!(whole.exhausted && whole.failing == 0, "{whole}");
     // Where any circle ends it, no number of states is enough.
