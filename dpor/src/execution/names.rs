@@ -285,9 +285,8 @@ impl Core {
             let mut told = Digest::of(self.creator(store.object));
             told.put(store.value);
             told.put(under_way(store.behind));
-            let Task { learned, round, .. } = &self.tasks[store.task];
-            learned.feed(&mut told, fresh, self.holds_back);
-            told.put(round.held_back.into());
+            // Whether it is held back is told by whether its task is.
+            self.tasks[store.task].learned.feed(&mut told, fresh, self.holds_back);
             key.put_digest(told);
         }
     }
