@@ -165,20 +165,47 @@ fn compare(cases: &[Case], memory: Memory, most: u64, limits: &Options) -> Compa
     compared
 }
 
-/// Every eighth case or so, if it is small; those of `STATES_OF` where that says which.
-#[test]
-fn cheap_cases() {
-    let cases: Vec<_> = match std::env::var("STATES_OF") {
+/// Every eighth case or so; those of `STATES_OF` where that says which.
+fn chosen() -> Vec<Case> {
+    match std::env::var("STATES_OF") {
         Ok(some) => {
             common::cases().into_iter().filter(|(race, ..)| race.id().starts_with(&some)).collect()
         }
         Err(_) => sample(),
-    };
+    }
+}
+
+#[test]
+fn cheap_cases() {
+    let cases = chosen();
     for memory in NAMED {
         let Compared { open, .. } =
             compare(&cases, memory, 40, &Options::default().executions(20_000));
         assert!(open.is_empty(), "{} are open:\n{}", open.len(), open.join("\n"));
     }
+}
+
+/// Three threads that share what they know come to what one comes to, and differ in counts only.
+#[test]
+fn on_several_threads() {
+    let results = common::each(&chosen(), |(race, protocol, _)| {
+        let by_states = |options: Options| race.check_with(protocol, &Method::States, &options);
+        let alone = by_states(Options::default().executions(2_000));
+        // What shows a documented violation is sought on one.
+        (alone.coverage == Coverage::Exhaustive)
+            .then(|| (alone, by_states(Options::default().jobs(3))))
+    });
+    let compared: Vec<_> = results.into_iter().flatten().collect();
+    let differ: Vec<_> = compared
+        .iter()
+        .filter_map(|(alone, three)| match three.coverage {
+            Coverage::Exhaustive => difference(alone, three),
+            _ => Some(format!("{} under {}: {:?}", three.race, three.protocol, three.coverage)),
+        })
+        .collect();
+    eprintln!("{} compared", compared.len());
+    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    assert!(compared.len() > 30 || std::env::var_os("STATES_OF").is_some());
 }
 
 /// CPU seconds of this process.

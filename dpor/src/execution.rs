@@ -8,7 +8,7 @@ mod threads;
 mod turn;
 
 pub(crate) use explore::{Explore, Outcomes};
-use threads::Threads;
+pub(crate) use threads::{Name, Threads};
 pub(crate) use turn::Next;
 
 use std::collections::HashMap;
@@ -74,9 +74,9 @@ pub(crate) struct Core {
     /// How the program names what its tasks share.
     pub(crate) naming: Option<Naming>,
     /// Who takes steps, where that is told whatever the interleaving.
-    threads: Threads,
+    pub(crate) threads: Threads,
     /// The last number that was given to what is unlike anything else.
-    fresh: u64,
+    pub(crate) fresh: u64,
     /// Which steps depend on each other, and what follows from that.
     pub(crate) rules: DependenceRules,
     /// Which cycles are livelocks.

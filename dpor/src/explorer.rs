@@ -23,7 +23,7 @@ use crate::runtime::coroutines::{self, Coroutines};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
 use crate::session::{Budget, Execution, Options, Progress, Session, Shared};
-use crate::strategy::{Commuting, Strategy, explore};
+use crate::strategy::{Commuting, Strategy, Table, Turns, explore};
 use crate::units::Share;
 use crate::watchdog::{self, Patience, Pulse, Stall};
 
@@ -73,6 +73,7 @@ pub struct Explorer {
     every_outcome: bool,
     every_round: bool,
     always_give: bool,
+    turns: Option<u64>,
     checked: Option<Arc<Checked>>,
 }
 
@@ -100,6 +101,7 @@ impl Explorer {
             every_outcome: false,
             every_round: false,
             always_give: false,
+            turns: None,
             checked: None,
         }
     }
@@ -113,8 +115,11 @@ impl Explorer {
     /// Use this many threads: one that has nothing left to do takes a part of another's search.
     /// When the search was exhaustive, the number of [complete](Report::complete) executions and of
     /// [failing](Report::failing) ones is the same for any number of threads, that of cut ones is
-    /// not; see [`algorithm`](crate::algorithm) for the exceptions. Only [`Strategy::Dpor`] and
-    /// [`Strategy::Dfs`] are divided.
+    /// not; see [`algorithm`](crate::algorithm) for the exceptions. [`Strategy::Dpor`] and
+    /// [`Strategy::Dfs`] are divided. Under [`Strategy::States`] all threads explore the whole, in
+    /// different orders, and none goes on from a state that another is done with: what is found is the
+    /// same for any number of them, how many states and executions there are is not. Other strategies
+    /// have one thread.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self
@@ -278,6 +283,14 @@ impl Explorer {
         self
     }
 
+    /// Let the workers of a search by states take turns, one execution each, in an order that the seed
+    /// makes up.
+    #[doc(hidden)]
+    pub fn in_turns(mut self, seed: u64) -> Self {
+        self.turns = Some(seed);
+        self
+    }
+
     /// Explore the program, and replay each execution that was not cut in other orders of its steps
     /// that respect its happens-before order, which are therefore taken to be equivalent. In each
     /// of them every task has to announce the same steps, its tries have to go the same way, what
@@ -379,7 +392,8 @@ impl Explorer {
             },
         };
         let share = Share { depth: saved.depth, shard: saved.shard, counting: false };
-        let workers = if divisible { self.jobs } else { 1 };
+        let together = divisible || self.strategy == Strategy::States;
+        let workers = if together { self.jobs } else { 1 };
         let left = std::mem::take(&mut saved.stacks);
         let halt = self.checked.as_ref().map_or_else(Arc::default, |checked| checked.halt());
         let on_snapshot = self.options.on_snapshot.take().filter(|_| divisible);
@@ -469,7 +483,8 @@ impl Explorer {
             let probe = Explorer { options: Options::default(), checked: None, ..self.clone() };
             let counting = Share { depth, shard: None, counting: true };
             let pool = Pool::new(Saved::whole().stacks, 1, false, None);
-            let (_, counted) = probe.work_on(Arc::clone(program), counting, Worker::enter(pool));
+            let (_, counted) =
+                probe.work_on(Arc::clone(program), counting, Worker::enter(pool), &Arc::default());
             if counted.is_some_and(|stack| stack.unit >= u64::from(shards) * UNITS_PER_SHARD) {
                 return depth;
             }
@@ -485,7 +500,9 @@ impl Explorer {
         pool: &Arc<Pool>,
         workers: usize,
     ) -> Vec<(Report, Option<SavedStack>)> {
-        let one = || self.work_on(Arc::clone(program), share, Worker::enter(Arc::clone(pool)));
+        let table = Arc::new(Table::new(self.turns.map(|seed| Turns::new(seed, workers))));
+        let one =
+            || self.work_on(Arc::clone(program), share, Worker::enter(Arc::clone(pool)), &table);
         thread::scope(|scope| {
             let threads: Vec<_> = (1..workers).map(|_| scope.spawn(one)).collect();
             let mut results = vec![one()];
@@ -503,6 +520,7 @@ impl Explorer {
         program: Program,
         share: Share,
         worker: Worker,
+        table: &Arc<Table>,
     ) -> (Report, Option<SavedStack>) {
         let pulse = Arc::new(Pulse::new(self.patience.clone()));
         let _watch = watchdog::watch(&pulse);
@@ -519,7 +537,7 @@ impl Explorer {
             matches!(self.strategy, Strategy::FewestPreemptions { .. } | Strategy::Replay(_));
         core.every_outcome = self.every_outcome || every;
         core.every_round = self.every_round;
-        let mut strategy = explore(&self.strategy, share, worker);
+        let mut strategy = explore(&self.strategy, share, worker, table);
         if let Some(checked) = &self.checked {
             core.log = Some(Log::default());
             strategy = Box::new(Commuting::new(strategy, Arc::clone(checked)));

@@ -109,6 +109,7 @@ mod left_out;
 mod livelock;
 mod log;
 mod model;
+mod numbers;
 mod pool;
 mod rc11;
 mod report;

@@ -301,7 +301,8 @@ pub struct Report {
     pub failing: u64,
     /// Under [`Strategy::States`](crate::Strategy::States): different states in which something
     /// could run, as far as they were met. The other counts say how much work that was: an
-    /// execution is complete if it was not cut at a state that was gone on from before.
+    /// execution is complete if it was not cut at a state that was gone on from before. On several
+    /// threads, how many there are depends on who comes to what first.
     pub states: u64,
     /// The first failure of each class, in the order they were found.
     pub failures: Vec<Failure>,
@@ -345,6 +346,7 @@ impl Report {
             self.why_unfinished = other.why_unfinished.or(self.why_unfinished.take());
         }
         self.frontier += other.frontier;
+        self.states = self.states.max(other.states);
         self.max_depth = self.max_depth.max(other.max_depth);
         self.max_tasks = self.max_tasks.max(other.max_tasks);
         self.elapsed = self.elapsed.max(other.elapsed);

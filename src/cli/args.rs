@@ -336,8 +336,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_limit: Option<u64>,
 
-    /// How many threads explore; the verdicts and counts are the same for any number [default: one
-    /// per core]
+    /// How many threads explore; the verdicts are the same for any number, and so are the counts but
+    /// for those by states [default: one per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
 

@@ -19,7 +19,8 @@ use super::progress::{CasesLine, stop_on_ctrl_c};
 /// A race, and a protocol to run it under.
 pub type Case = (Race, Protocol);
 
-/// Runs cases. What comes out does not depend on the number of threads, and neither does the order.
+/// Runs cases. What comes out does not depend on the number of threads, but for how many states and
+/// executions there are by states; and neither does the order.
 ///
 /// A case has one thread for itself. Those that are to be exhausted and turn out to be large are
 /// put off, and share all threads in the end.
@@ -62,7 +63,10 @@ impl Runner {
         method: &Method,
         seen: impl FnMut(&Outcome) -> Result<(), Refusal>,
     ) -> Result<Vec<Outcome>, Refusal> {
-        let divisible = matches!(method, Method::Auto | Method::Exhaustive | Method::Enumerate);
+        let divisible = matches!(
+            method,
+            Method::Auto | Method::Exhaustive | Method::States | Method::Enumerate
+        );
         let check = |n: usize, options: &Options| {
             let (race, protocol) = &cases[n];
             race.check_with(protocol, method, options)

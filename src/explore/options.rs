@@ -26,7 +26,7 @@ pub enum Method {
     /// model of the race ([`Race::memory`](crate::Race::memory)).
     Exhaustive,
     /// Every state, as far as races ask for it, once: states are told apart, and none is gone on
-    /// from twice. On one thread; not under RC11.
+    /// from twice. Not under RC11.
     States,
     /// Every interleaving, equivalent ones too: plain depth-first search, to check
     /// [`Exhaustive`](Self::Exhaustive) against. Finishes for the smallest worlds only.
@@ -156,7 +156,8 @@ pub struct Options {
     /// state; more than that are gone on from whenever they are met. Only Linux tells.
     pub memory_limit: Option<u64>,
     /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but
-    /// for what a limit of time cuts short. So a violation is sought on one, and so is whatever has
+    /// for what a limit of time cuts short, and for how many states and executions
+    /// [`Method::States`] meets where nothing is violated. So a violation is sought on one, and so is whatever has
     /// a limit of executions.
     pub jobs: usize,
     /// Also look for the witness with the fewest preemptive switches, if there is a violation.

@@ -2,21 +2,22 @@
 //! several tasks spawn others, or have stores under way.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Core;
 use crate::access::{Creator, ObjectId};
+use crate::numbers::{Everybodys, Numbers};
 use crate::state::Keys;
 use crate::task::TaskState;
 use crate::trace::NONE;
 
 /// A task by its origin, or all stores of that task to one object, which go to memory one after the
 /// other.
-type Name = (u64, Option<Creator>);
+pub(crate) type Name = (u64, Option<Creator>);
 
 #[derive(Default)]
 pub(crate) struct Threads {
-    numbers: HashMap<Name, u32, Keys>,
-    names: Vec<Name>,
+    names: Numbers<Name>,
     /// The number of each task of this execution.
     of: Vec<u32>,
     /// The task of this execution that has each number, if it is no store; else [`NONE`].
@@ -35,19 +36,27 @@ pub(crate) struct Who {
 }
 
 impl Threads {
+    /// The numbers are given together with others.
+    pub(crate) fn new(all: &Arc<Everybodys<Name>>) -> Self {
+        Threads { names: Numbers::new(all), ..Threads::default() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.of.clear();
         self.tasks.fill(NONE);
     }
 
     fn number(&mut self, name: Name) -> u32 {
-        let next = self.names.len() as u32;
-        let number = *self.numbers.entry(name).or_insert(next);
-        if number == next {
-            self.names.push(name);
-            self.tasks.push(NONE);
+        let number = self.names.of(&name);
+        if self.tasks.len() < self.names.len() {
+            self.tasks.resize(self.names.len(), NONE);
         }
         number
+    }
+
+    /// The task of this execution that has this number.
+    fn task(&self, number: u32) -> Option<usize> {
+        self.tasks.get(number as usize).filter(|&&task| task != NONE).map(|&task| task as usize)
     }
 }
 
@@ -77,24 +86,25 @@ impl Core {
 
     /// Who that is in this execution.
     pub(crate) fn who(&mut self, thread: usize) -> Who {
-        let (origin, object) = self.threads.names[thread];
-        let there =
-            |number: u32| Some(self.threads.tasks[number as usize]).filter(|&is| is != NONE);
+        if thread >= self.threads.names.len() {
+            self.threads.names.learn();
+        }
+        let (origin, object) = *self.threads.names.get(thread as u32);
         let Some(object) = object else {
-            let task = there(thread as u32).map(|task| task as usize);
+            let task = self.threads.task(thread as u32);
             return Who { task, knows: task, owner: NONE };
         };
-        let Some(owner) = self.threads.numbers.get(&(origin, None)).copied().and_then(there) else {
+        let owner = self.threads.names.find(&(origin, None));
+        let Some(owner) = owner.and_then(|number| self.threads.task(number)) else {
             return Who { task: None, knows: None, owner: NONE };
         };
         let first = self.object_of(object).and_then(|object| {
-            let stores =
-                self.pending.get(owner as usize).map_or(&[][..], |pending| &pending.stores);
+            let stores = self.pending.get(owner).map_or(&[][..], |pending| &pending.stores);
             let under_way = |task: usize| self.tasks[task].state != TaskState::Finished;
             stores.iter().find(|store| store.object == object && under_way(store.task))
         });
         let task = first.map(|store| store.task);
-        Who { task, knows: task.or(Some(owner as usize)), owner }
+        Who { task, knows: task.or(Some(owner)), owner: owner as u32 }
     }
 
     /// By task, a name for what it knows that does not depend on the interleaving; `None` if nobody

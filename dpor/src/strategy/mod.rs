@@ -4,12 +4,16 @@ mod commuting;
 mod depth_first;
 mod fewest;
 mod graph;
+mod known;
 mod races;
 mod random;
 mod replay;
 mod states;
 pub(crate) mod summary;
+mod turns;
 mod whole;
+
+use std::sync::Arc;
 
 use crate::execution::Explore;
 use crate::pool::Worker;
@@ -18,6 +22,8 @@ use crate::schedule::Schedule;
 use crate::units::Share;
 
 pub(crate) use commuting::Commuting;
+pub(crate) use known::Table;
+pub(crate) use turns::Turns;
 
 /// How to explore.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,13 +75,18 @@ pub enum Strategy {
 }
 
 /// The strategy's working part.
-pub(crate) fn explore(strategy: &Strategy, share: Share, worker: Worker) -> Box<dyn Explore> {
+pub(crate) fn explore(
+    strategy: &Strategy,
+    share: Share,
+    worker: Worker,
+    table: &Arc<Table>,
+) -> Box<dyn Explore> {
     match strategy.clone() {
         Strategy::Dpor | Strategy::Dfs => {
             let plain = *strategy == Strategy::Dfs;
             Box::new(depth_first::DepthFirst::new(!plain, share, worker))
         }
-        Strategy::States => Box::new(states::States::new()),
+        Strategy::States => Box::new(states::States::new(Arc::clone(table))),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => {
             Box::new(random::Pct::new(seed, depth, iterations))

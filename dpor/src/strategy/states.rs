@@ -4,52 +4,50 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::depth_first::{inherit_sleep, open};
+use super::depth_first::inherit_sleep;
+use super::known::{Known, Next, Table};
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
 use super::whole::{FOLLOWED, Other, Whole, checks};
 use crate::dependence::DependenceRule;
-use crate::execution::{Core, Explore};
+use crate::execution::{Core, Explore, Threads};
 use crate::report::{End, Report, Unfinished};
 use crate::state::{Keys, Sum};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
 
-/// What is remembered of a state.
-#[derive(Debug)]
-struct Known {
-    /// What slept when it was gone on from: threads, as all that is remembered.
-    sleep: TaskSet,
-    /// What can follow it, once all of that has been gone through.
-    summary: Arc<Bits>,
-    /// It is on the path.
-    open: bool,
-    /// What has to be the same whenever it is reached.
-    check: u64,
-    /// Who was run from it, and what that led to.
-    next: Option<(usize, Next)>,
-}
-
-/// What a step leads to.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum Next {
-    State(u128),
-    End,
-}
-
 /// A state of the path.
 #[derive(Debug)]
 struct Visit {
     key: u128,
+    /// What has to be the same whenever it is reached.
+    check: u64,
     /// The thread that has led to it.
     by: Option<usize>,
     /// What the program has said of what its tasks share.
     shared: Sum,
+    /// Who sleeps in it: threads.
+    sleep: TaskSet,
     /// What can follow, as far as it has been gone through.
     after: Bits,
-    /// It was gone on from before, and nothing is run from it.
-    known: bool,
+    /// Who was run from it first, and what that led to.
+    next: Option<(u32, Next)>,
+    how: How,
 }
+
+/// How much is run from a state of the path.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum How {
+    /// It is new.
+    New,
+    /// It was gone on from before, and what slept then is awake.
+    Woken,
+    /// It was gone on from before, and nothing is run from it.
+    Known,
+}
+
+/// Numbers that were never there before are each worker's own: it has so many bits of them.
+const WORKERS_FRESH: u32 = 40;
 
 pub(crate) struct States {
     races: Races,
@@ -57,35 +55,39 @@ pub(crate) struct States {
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
     path: Vec<Visit>,
-    known: HashMap<u128, Known, Keys>,
+    /// Where on the path those are that are gone on from.
+    open: HashMap<u128, usize, Keys>,
+    /// What all workers know, and which of them this is.
+    table: Arc<Table>,
+    worker: u64,
     summaries: Summaries,
-    /// States that were gone on from, once each, though they may be forgotten.
-    states: u64,
+    /// There is no room for more states.
+    forgets: bool,
     hits: u64,
     /// The execution goes on from a known state as one did before, to see whether everything is as
     /// it was: what comes next then.
     follows: Option<Next>,
     checking: bool,
-    /// A state was met again on the path: executions need not end.
-    cycle: bool,
     /// All steps of all states, since executions need not end.
     whole: Option<Whole>,
 }
 
 impl States {
-    pub(crate) fn new() -> Self {
+    /// One of the workers that share what they know.
+    pub(crate) fn new(table: Arc<Table>) -> Self {
         States {
             races: Races::default(),
             started: false,
             branch: None,
             path: Vec::new(),
-            known: HashMap::default(),
-            summaries: Summaries::default(),
-            states: 0,
+            open: HashMap::default(),
+            worker: table.enter(),
+            summaries: Summaries::new(&table.seen),
+            table,
+            forgets: false,
             hits: 0,
             follows: None,
             checking: false,
-            cycle: false,
             whole: None,
         }
     }
@@ -95,7 +97,8 @@ impl States {
     fn next_branch(&mut self, core: &mut Core) -> Option<(usize, usize)> {
         while let Some(state) = self.path.len().checked_sub(1) {
             core.trace.frame_mut(state).done_with_event();
-            if let Some(task) = open(&core.trace, state) {
+            let frame = core.trace.frame(state);
+            if let Some(task) = self.one_of(&frame.backtrack, &frame.sleep) {
                 return Some((state, task));
             }
             self.complete(core);
@@ -105,99 +108,111 @@ impl States {
 
     /// All that follows the last state of the path has been gone through.
     fn complete(&mut self, core: &Core) {
-        let Some(Visit { key, by, mut after, known, .. }) = self.path.pop() else { return };
+        let Some(Visit { key, check, by, sleep, after, next, how, .. }) = self.path.pop() else {
+            return;
+        };
         if let (Some(before), Some(by)) = (self.path.last_mut(), by) {
-            let mut all = after.clone();
-            self.summaries.before(&mut all, by);
-            before.after.union_with(&all);
+            self.summaries.before(&mut before.after, &after, by);
         }
-        if known {
+        if how == How::Known {
             return;
         }
-        let remembered = self.known.get_mut(&key).expect("the path's states are known");
-        if self.states > core.max_states as u64 {
-            self.known.remove(&key);
+        self.open.remove(&key);
+        self.forgets |= self.table.states() > core.max_states as u64;
+        if self.forgets && how == How::New {
             return;
         }
-        remembered.open = false;
-        after.union_with(&remembered.summary);
-        remembered.summary = self.summaries.share(after);
+        let summary = self.summaries.share(after);
+        let new = self.table.add(key, Known { sleep, summary, check, next });
+        if !new && how == How::New {
+            self.table.came_second();
+        }
     }
 
     /// A state is reached by a step of the execution. True if there is something to run from it.
     fn reach(&mut self, core: &mut Core, key: u128, check: u64) -> bool {
         let depth = core.trace.depth;
         debug_assert_eq!(depth, self.path.len());
-        self.lead_to(core, Next::State(key));
+        self.lead_to(core, Next::state(key));
         inherit_sleep(core);
-        let key = self.with_data(core, key);
+        let (key, known) = self.find(core, key);
         let by = depth.checked_sub(1).map(|last| core.thread(core.trace.frame(last).task as usize));
-        let mut visit = Visit { key, by, shared: core.shared, after: Bits::default(), known: true };
         let sleep: TaskSet =
             core.trace.frame(depth).sleep.iter().map(|task| core.thread(task)).collect();
-        let Some(known) = self.known.get_mut(&key) else {
-            let summary = self.summaries.share(Bits::default());
-            self.known.insert(key, Known { sleep, summary, open: true, check, next: None });
-            self.states += 1;
-            core.limit_states(self.states as usize);
-            if let Some(most) = core.few_states.filter(|&most| self.states > most as u64) {
-                core.give_up_for(Unfinished::States(most));
-            }
-            self.path.push(Visit { known: false, ..visit });
-            return true;
+        let mut visit = Visit {
+            key,
+            check,
+            by,
+            shared: core.shared,
+            sleep,
+            after: Bits::default(),
+            next: None,
+            how: How::Known,
         };
-        if known.check != check {
+        let on_path = self.open.get(&key).copied();
+        let before = on_path.map(|at| self.path[at].check).or(known.as_ref().map(|of| of.check));
+        if before.is_some_and(|before| before != check) {
             self.path.push(visit);
             core.differs(Other::Tasks.says());
             return false;
         }
-        if known.open {
+        if on_path.is_some() {
             // What follows it is not known yet.
             core.circle = true;
             self.path.push(visit);
             return false;
         }
+        let Some(known) = known else {
+            let states = self.table.goes_on();
+            core.limit_states(states as usize);
+            if let Some(most) = core.few_states.filter(|&most| states > most as u64) {
+                core.give_up_for(Unfinished::States(most));
+            }
+            self.open.insert(key, depth);
+            self.path.push(Visit { how: How::New, ..visit });
+            return true;
+        };
         let woken: Vec<usize> =
-            known.sleep.iter().filter(|&thread| !sleep.contains(thread)).collect();
-        visit.after = (*known.summary).clone();
-        let summary = Arc::clone(&known.summary);
+            known.sleep.iter().filter(|&thread| !visit.sleep.contains(thread)).collect();
+        (visit.after, visit.next) = ((*known.summary).clone(), known.next);
         if woken.is_empty() || !core.rules.has(DependenceRule::WokenStates) {
             self.path.push(visit);
         } else {
             // What began with those that slept then was left out.
-            known.open = true;
-            known.sleep = known.sleep.iter().filter(|&thread| sleep.contains(thread)).collect();
-            let slept = &known.sleep;
+            visit.how = How::Woken;
+            visit.sleep =
+                known.sleep.iter().filter(|&thread| visit.sleep.contains(thread)).collect();
             let here = |thread: usize| core.who(thread).task.expect("who slept waits here too");
             let woken: TaskSet = woken.into_iter().map(here).collect();
             let asleep: TaskSet = core.trace.frame(depth).sleep.iter().collect();
-            let asleep = asleep.iter().filter(|&task| slept.contains(core.thread(task))).collect();
+            let slept = |task: &usize| visit.sleep.contains(core.thread(*task));
+            let asleep = asleep.iter().filter(slept).collect();
             let frame = core.trace.frame_mut(depth);
             frame.sleep = asleep;
             frame.backtrack.copy_from(&woken);
             frame.closed = true;
-            self.path.push(Visit { known: false, ..visit });
+            self.open.insert(key, depth);
+            self.path.push(visit);
         }
         if core.rules.has(DependenceRule::Summaries) {
-            self.races.of_summary(core, &self.summaries, &summary);
+            self.races.of_summary(core, &self.summaries, &known.summary);
         }
-        !self.path[depth].known
+        self.path[depth].how != How::Known
     }
 
-    /// The key of the state at hand, to which how accesses to data are ordered belongs if that
-    /// might matter. Where every step of every state is run, two that race come next to each other.
-    fn with_data(&mut self, core: &mut Core, key: u128) -> u128 {
-        let summary = self
-            .known
-            .get(&key)
-            .filter(|known| !known.open)
-            .map(|known| Arc::clone(&known.summary));
-        match summary {
-            Some(summary) if self.races.data_may_race(core, &self.summaries, &summary) => {
-                core.state_with_data(key)
-            }
-            _ => key,
+    /// The key of the state at hand, and what is known of it. How accesses to data are ordered belongs
+    /// to the key if that might matter. Where every step of every state is run, two that race come next
+    /// to each other.
+    fn find(&mut self, core: &mut Core, key: u128) -> (u128, Option<Known>) {
+        let Some(known) = self.table.find(key) else { return (key, None) };
+        self.summaries.learn();
+        if self.open.contains_key(&key)
+            || !self.races.data_may_race(core, &self.summaries, &known.summary)
+        {
+            return (key, Some(known));
         }
+        let key = core.state_with_data(key);
+        (key, self.table.find(key))
     }
 
     /// What the tasks have done with data since the last state, which its event has led to.
@@ -207,7 +222,7 @@ impl States {
             self.path.iter_mut().for_each(|visit| Summaries::raced(&mut visit.after));
         }
         for (task, cell, write) in core.accesses() {
-            let held = self.summaries.held(core.held(task));
+            let held = self.summaries.held(&core.held(task));
             let thread = core.thread(task);
             let number = self.summaries.number(Later::data(thread, cell, write, held));
             if let Some(last) = self.path.last_mut() {
@@ -218,38 +233,43 @@ impl States {
 
     /// Executions need not end if somebody goes round in a circle.
     fn look_for_circle(&mut self, core: &mut Core) {
-        self.cycle |= core.circle && core.rules.has(DependenceRule::Cycles);
-        if let Some(most) = core.few_states.filter(|_| self.cycle) {
+        if core.circle && core.rules.has(DependenceRule::Cycles) {
+            self.table.goes_round();
+        }
+        if let Some(most) = core.few_states.filter(|_| self.table.circle()) {
             core.give_up_for(Unfinished::States(most));
         }
     }
 
     /// The last step of the path has led to this.
     fn lead_to(&mut self, core: &Core, next: Next) {
-        let Some(Visit { key, .. }) = self.path.last() else { return };
-        let thread = core.thread(core.trace.frame(self.path.len() - 1).task as usize);
-        if let Some(known) = self.known.get_mut(key) {
-            known.next.get_or_insert((thread, next));
-        }
+        let Some(before) = self.path.len().checked_sub(1) else { return };
+        let thread = core.thread(core.trace.frame(before).task as usize) as u32;
+        self.path[before].next.get_or_insert((thread, next));
     }
 
     /// Go on from a known state as an execution did before, and compare.
     fn follow(&mut self, core: &mut Core, key: u128, check: u64) -> Option<usize> {
         let expected = self.follows.take()?;
-        if !self
-            .known
-            .get(&key)
-            .is_some_and(|known| known.check == check && expected == Next::State(key))
-        {
+        let known = self.table.find(key);
+        if known.is_none_or(|known| known.check != check) || expected != Next::state(key) {
             core.differs(Other::Next.says());
             return None;
         }
-        let key = self.with_data(core, key);
+        let (_, known) = self.find(core, key);
         // It may go round in a circle.
-        let (thread, next) =
-            self.known.get(&key)?.next.filter(|_| core.trace.depth < self.path.len() + FOLLOWED)?;
+        let may = core.trace.depth < self.path.len() + FOLLOWED;
+        let (thread, next) = known?.next.filter(|_| may)?;
         self.follows = Some(next);
-        core.who(thread).task
+        core.who(thread as usize).task
+    }
+
+    /// One of those that are to run from a state. Workers begin with different ones, so that they meet
+    /// seldom.
+    fn one_of(&self, among: &TaskSet, asleep: &TaskSet) -> Option<usize> {
+        let candidates = || among.iter().filter(|&task| !asleep.contains(task));
+        let count = candidates().count() as u64;
+        candidates().nth(self.worker.checked_rem(count)? as usize)
     }
 
     /// What waits when an execution ends has to be known to those who come to the states on the way
@@ -268,7 +288,7 @@ impl States {
                 continue;
             }
             let class = task.op.access.class(false);
-            let held = self.summaries.held(core.held(index));
+            let held = self.summaries.held(&core.held(index));
             let later = Later::new(
                 core.thread(index),
                 task.op,
@@ -281,7 +301,8 @@ impl States {
         }
         if self.path.len() <= depth && depth > 0 {
             let by = core.thread(core.trace.frame(depth - 1).task as usize);
-            self.summaries.before(&mut waiting, by);
+            let seen = std::mem::take(&mut waiting);
+            self.summaries.before(&mut waiting, &seen, by);
         }
         if let Some(last) = self.path.last_mut() {
             last.after.union_with(&waiting);
@@ -289,24 +310,44 @@ impl States {
     }
 }
 
+impl Drop for States {
+    fn drop(&mut self) {
+        self.table.leave(self.worker);
+    }
+}
+
 impl Explore for States {
     fn begin(&mut self, core: &mut Core) -> bool {
+        if self.started {
+            self.table.next_turn(self.worker);
+        }
         (core.by_states, core.holds_back) = (true, true);
         (self.follows, self.checking) = (None, false);
-        if std::mem::take(&mut self.cycle) {
-            // Executions need not end: begin again.
-            self.whole = Some(Whole::default());
+        if self.whole.is_none() && self.table.circle() {
+            // Executions need not end: begin again, one for all.
             self.path.clear();
-            self.known.clear();
+            if !self.table.takes_whole() {
+                return false;
+            }
+            self.whole = Some(Whole::default());
         }
         if let Some(whole) = &mut self.whole {
             return whole.begin(core);
         }
+        if self.table.is_done() {
+            self.path.clear();
+            return false;
+        }
         if !std::mem::replace(&mut self.started, true) {
+            core.threads = Threads::new(&self.table.threads);
+            core.fresh = self.worker << WORKERS_FRESH;
             core.rewind(0);
             return true;
         }
-        let Some((state, task)) = self.next_branch(core) else { return false };
+        let Some((state, task)) = self.next_branch(core) else {
+            self.table.finish();
+            return false;
+        };
         self.branch = Some(task);
         core.rewind(state);
         true
@@ -329,7 +370,7 @@ impl Explore for States {
         self.keep_accesses(core);
         let goes_on = self.reach(core, key, check);
         self.look_for_circle(core);
-        if core.failure.is_some() || self.cycle || core.given_up {
+        if core.failure.is_some() || self.table.circle() || core.given_up {
             return None;
         }
         if !goes_on {
@@ -337,22 +378,22 @@ impl Explore for States {
             if !checks(self.hits) {
                 return None;
             }
-            let (thread, next) = self.known[&self.path[depth].key].next?;
+            let (thread, next) = self.path[depth].next?;
             (self.follows, self.checking) = (Some(next), true);
-            return core.who(thread).task;
+            return core.who(thread as usize).task;
         }
-        let frame = core.trace.frame_mut(depth);
+        let frame = core.trace.frame(depth);
         if frame.closed {
-            return open(&core.trace, depth);
+            return self.one_of(&frame.backtrack, &frame.sleep);
         }
         let before =
             self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
-        let frame = core.trace.frame_mut(depth);
+        let frame = core.trace.frame(depth);
         // Going on with the running task needs no context switch.
         let choice = before
             .filter(|&task| frame.enabled.contains(task) && !frame.sleep.contains(task))
-            .or_else(|| frame.enabled.first_not_in(&frame.sleep))?;
-        frame.backtrack.insert(choice);
+            .or_else(|| self.one_of(&frame.enabled, &frame.sleep))?;
+        core.trace.frame_mut(depth).backtrack.insert(choice);
         Some(choice)
     }
 
@@ -364,7 +405,7 @@ impl Explore for States {
         let frame = core.trace.frame(depth);
         let (task, op, class) = (frame.task as usize, frame.op, frame.class);
         // Not what it takes by this step.
-        let held = self.summaries.held(core.held(task));
+        let held = self.summaries.held(&core.held(task));
         let (thread, blocks) = (core.thread(task), core.tasks()[task].blocks());
         let later = Later::new(thread, op, core.creator(op.object), class, blocks, held);
         let number = self.summaries.number(later);
@@ -377,7 +418,7 @@ impl Explore for States {
             return whole.end(core, end);
         }
         self.look_for_circle(core);
-        if core.given_up || self.cycle {
+        if core.given_up || self.table.circle() {
             return;
         }
         if self.checking {
@@ -392,7 +433,7 @@ impl Explore for States {
             self.keep_accesses(core);
             self.lead_to(core, Next::End);
         }
-        let known = self.path.get(depth).is_some_and(|visit| visit.known);
+        let known = self.path.get(depth).is_some_and(|visit| visit.how == How::Known);
         if known {
             return;
         }
@@ -409,12 +450,15 @@ impl Explore for States {
         };
         (report.states, report.frontier) = match &self.whole {
             Some(whole) => (whole.states(), whole.left()),
-            None => (self.states, (0..self.path.len()).map(left).sum()),
+            // Another has begun again.
+            None if finished && self.table.circle() => (0, 0),
+            None => (self.table.states(), (0..self.path.len()).map(left).sum()),
         };
         let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
         // It may have been stopped just where nothing is left.
-        let reduced = self.started && self.whole.is_none() && !self.cycle;
-        report.exhausted = !lost && (finished || reduced && self.next_branch(core).is_none());
+        let reduced = self.started && self.whole.is_none() && !self.table.circle();
+        let all = finished || reduced && (self.table.is_done() || self.next_branch(core).is_none());
+        report.exhausted = !lost && all;
         if report.exhausted {
             report.why_unfinished = None;
         }

@@ -1,13 +1,15 @@
 //! What can follow a state: which thread accesses what, and how, some time after it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::access::{Access, Class, Creator, Op};
+use crate::numbers::{Everybodys, Numbers};
 use crate::state::Keys;
 
 /// Something that happens, or would like to, some time after a state.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Later {
     pub(crate) thread: u32,
     /// The object's name, which is the same in every execution.
@@ -61,9 +63,27 @@ impl Later {
     }
 }
 
+impl Hash for Later {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Later { thread, object: (creator, nth), data, access, class, blocks, first, held } =
+            *self;
+        let flags = u64::from(data) | u64::from(blocks) << 1 | u64::from(first) << 2;
+        state.write_u64(creator);
+        state.write_u64(u64::from(nth) << 32 | u64::from(thread));
+        state
+            .write_u64(u64::from(held) << 32 | (access as u64) << 16 | (class as u64) << 8 | flags);
+    }
+}
+
 /// A set of small numbers.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Bits(Vec<u64>);
+
+impl Hash for Bits {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|&word| state.write_u64(word));
+    }
+}
 
 impl Bits {
     pub(crate) fn insert(&mut self, bit: u32) {
@@ -77,16 +97,6 @@ impl Bits {
     /// Does it tell of a race on data?
     pub(crate) fn has_raced(&self) -> bool {
         self.0.first().is_some_and(|word| word & 1 << RACED != 0)
-    }
-
-    /// Whether it was there.
-    fn remove(&mut self, bit: u32) -> bool {
-        let mask = 1 << (bit % 64);
-        self.0.get_mut(bit as usize / 64).is_some_and(|word| {
-            let there = *word & mask != 0;
-            *word &= !mask;
-            there
-        })
     }
 
     pub(crate) fn union_with(&mut self, other: &Bits) {
@@ -110,18 +120,27 @@ impl Bits {
     }
 }
 
-/// All that was ever seen to follow some state, numbered, and the sets of it that are in use.
+/// The locks that a task holds, by names, and whether for itself.
+pub(crate) type Held = Vec<(Creator, bool)>;
+
+/// All that was ever seen to follow some state, and the sets of locks that were held then.
 #[derive(Debug, Default)]
+pub(crate) struct Seen {
+    laters: Arc<Everybodys<Later>>,
+    helds: Arc<Everybodys<Held>>,
+}
+
+/// What a worker knows of that, and the sets of it that are in use.
+#[derive(Debug)]
 pub(crate) struct Summaries {
-    laters: Vec<Later>,
-    numbers: HashMap<Later, u32, Keys>,
-    /// Sets of locks that a task holds, numbered.
-    helds: Vec<Vec<(Creator, bool)>>,
-    held_numbers: HashMap<Vec<(Creator, bool)>, u32>,
+    laters: Numbers<Later>,
+    helds: Numbers<Held>,
     /// For each thread those that are its next step.
-    firsts: Vec<Vec<u32>>,
+    firsts: Vec<Bits>,
+    /// The number of the same some time later, for each of them.
+    some_time: Vec<u32>,
     /// Most states have a summary that another has too.
-    shared: HashSet<Arc<Bits>>,
+    shared: HashSet<Arc<Bits>, Keys>,
 }
 
 /// The number of a failure because of which other tasks that could have gone on before it did not.
@@ -129,25 +148,34 @@ const OVERTAKEN: u32 = 0;
 /// That of a race on data with something on the path.
 pub(crate) const RACED: u32 = 1;
 
+/// What has the number 0 besides.
+const BEFORE: u32 = RACED + 1;
+
 impl Summaries {
+    pub(crate) fn new(seen: &Seen) -> Self {
+        Summaries {
+            laters: Numbers::new(&seen.laters),
+            helds: Numbers::new(&seen.helds),
+            firsts: Vec::new(),
+            some_time: Vec::new(),
+            shared: HashSet::default(),
+        }
+    }
+
     /// What has this number; `None` if that is a failure which may ask for anything in every state
     /// before it.
     pub(crate) fn later(&self, number: u32) -> Option<Later> {
-        Some(self.laters[number.checked_sub(2)? as usize])
+        Some(*self.laters.get(number.checked_sub(BEFORE)?))
     }
 
     /// The number of a set of locks.
-    pub(crate) fn held(&mut self, held: Vec<(Creator, bool)>) -> u32 {
-        let next = self.helds.len() as u32;
-        *self.held_numbers.entry(held).or_insert_with_key(|held| {
-            self.helds.push(held.clone());
-            next
-        })
+    pub(crate) fn held(&mut self, held: &Held) -> u32 {
+        self.helds.of(held)
     }
 
     /// The locks that are held when this happens.
     pub(crate) fn locks(&self, later: Later) -> &[(Creator, bool)] {
-        &self.helds[later.held as usize]
+        self.helds.get(later.held)
     }
 
     pub(crate) fn overtaken(bits: &mut Bits) {
@@ -159,32 +187,52 @@ impl Summaries {
     }
 
     pub(crate) fn number(&mut self, later: Later) -> u32 {
-        if let Some(&number) = self.numbers.get(&later) {
-            return number;
+        if let Some(number) = self.laters.find(&later) {
+            return number + BEFORE;
         }
-        self.laters.push(later);
-        let number = self.laters.len() as u32 + RACED;
-        self.numbers.insert(later, number);
-        if later.first {
-            let thread = later.thread as usize;
-            if self.firsts.len() <= thread {
-                self.firsts.resize_with(thread + 1, Vec::new);
-            }
-            self.firsts[thread].push(number);
-        }
-        number
+        let number = self.laters.of(&later);
+        self.learn();
+        number + BEFORE
     }
 
-    /// The same, seen from the state that `thread` has left: what it did next is not its next step
-    /// any more.
-    pub(crate) fn before(&mut self, bits: &mut Bits, thread: usize) {
-        for at in 0..self.firsts.get(thread).map_or(0, Vec::len) {
-            let number = self.firsts[thread][at];
-            if bits.remove(number) {
-                let later = self.later(number).expect("it is the next step of a thread");
-                bits.insert(self.number(Later { first: false, ..later }));
+    /// What other workers have seen, too.
+    pub(crate) fn learn(&mut self) {
+        self.helds.learn();
+        self.laters.learn();
+        while self.some_time.len() < self.laters.len() {
+            let number = self.some_time.len() as u32;
+            let later = *self.laters.get(number);
+            self.some_time.push(number);
+            if later.first {
+                let thread = later.thread as usize;
+                if self.firsts.len() <= thread {
+                    self.firsts.resize_with(thread + 1, Bits::default);
+                }
+                self.firsts[thread].insert(number + BEFORE);
+                self.some_time[number as usize] = self.laters.of(&Later { first: false, ..later });
             }
         }
+    }
+
+    /// Add what follows a state, seen from the one that `thread` has left: what it did next is not its
+    /// next step any more.
+    pub(crate) fn before(&self, before: &mut Bits, after: &Bits, thread: usize) {
+        let Some(firsts) = self.firsts.get(thread) else { return before.union_with(after) };
+        if before.0.len() < after.0.len() {
+            before.0.resize(after.0.len(), 0);
+        }
+        let mut moved = Bits::default();
+        for (word, &bits) in after.0.iter().enumerate() {
+            let first = bits & firsts.0.get(word).copied().unwrap_or_default();
+            before.0[word] |= bits & !first;
+            if first != 0 {
+                moved.0.resize(word, 0);
+                moved.0.push(first);
+            }
+        }
+        moved.iter().for_each(|number| {
+            before.insert(self.some_time[(number - BEFORE) as usize] + BEFORE);
+        });
     }
 
     /// The set, in one copy.
@@ -195,6 +243,7 @@ impl Summaries {
         if let Some(shared) = self.shared.get(&bits) {
             return Arc::clone(shared);
         }
+        bits.0.shrink_to_fit();
         let shared = Arc::new(bits);
         self.shared.insert(Arc::clone(&shared));
         shared

@@ -180,8 +180,29 @@ pub fn fault_by_states(
     if seen.endings != plain.endings {
         return Err(format!("endings {:#?}, plainly {:#?}", seen.endings, plain.endings));
     }
+    if dropped.is_none() {
+        divided_by_states(program, report.states + report.executions, &seen)?;
+    }
     let (dpor, _) = explore(program, Explorer::new(Strategy::Dpor), None);
     Ok(Some((dpor.executions, report.states, report.executions)))
+}
+
+/// Do two workers, or three, come to what one does, which is this? They take turns.
+fn divided_by_states(program: &Program, turns: u64, alone: &Seen) -> Result<(), String> {
+    let jobs = 2 + turns as usize % 2;
+    let explorer = Explorer::new(Strategy::States).jobs(jobs).in_turns(turns);
+    let (report, seen) = explore(program, explorer, Some(100_000));
+    let what = format!("{jobs} workers, turns by {turns}");
+    if !report.exhausted {
+        return Err(format!("{what}: not exhausted: {report} {:?}", report.failures));
+    }
+    if (&seen.failures, &seen.endings) != (&alone.failures, &alone.endings) {
+        return Err(format!(
+            "{what}: {:?} {:#?}, alone {:?} {:#?}",
+            seen.failures, seen.endings, alone.failures, alone.endings
+        ));
+    }
+    Ok(())
 }
 
 /// What is wrong with the reduced exploration of this program: `Ok(None)` if plain enumeration is

@@ -534,15 +534,25 @@ fn check_states(
     if let Some(rule) = rule {
         explorer = explorer.without_rule(rule);
     }
-    let (report, seen) = observe(program, true, explorer);
-    if matches!(report.why_unfinished, Some(dpor::Unfinished::Executions)) {
-        return Ok(None);
+    let mut found = None;
+    for jobs in [1, 2 + program.len() % 2] {
+        let divided = explorer
+            .clone()
+            .jobs(jobs)
+            .in_turns(program.iter().map(Vec::len).sum::<usize>() as u64);
+        let (report, seen) = observe(program, true, divided);
+        if matches!(report.why_unfinished, Some(dpor::Unfinished::Executions)) {
+            return Ok(None);
+        }
+        if !report.exhausted {
+            return Err(format!("{jobs} jobs: not exhausted: {report} {:?}", report.failures));
+        }
+        if seen != all {
+            return Err(format!("{jobs} jobs: saw {seen:#?}, all states show {all:#?}"));
+        }
+        found = found.or(Some((report.executions, report.states, seen.livelock)));
     }
-    if !report.exhausted {
-        return Err(format!("not exhausted: {report} {:?}", report.failures));
-    }
-    let found = Ok(Some((report.executions, report.states, seen.livelock)));
-    if seen == all { found } else { Err(format!("saw {seen:#?}, all states show {all:#?}")) }
+    Ok(found)
 }
 
 /// Every state of random retry loops is known to the enumeration, and livelocks are the fair

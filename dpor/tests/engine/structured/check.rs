@@ -421,14 +421,23 @@ pub fn fault_by_states(
     if let Some(rule) = rule {
         explorer = explorer.without_rule(rule);
     }
-    let (report, seen) = explore(program, explorer);
-    if !report.exhausted {
-        return Err(format!("not exhausted: {report} {:?}", report.failures));
-    }
-    if oracle.races() {
-        oracle.agrees_reduced("by states", &report, &seen)?;
-    } else {
-        same("endings by states", &seen.ends, &oracle.ends)?;
+    let run = |what: &str, explorer: Explorer| {
+        let (report, seen) = explore(program, explorer);
+        if !report.exhausted {
+            return Err(format!("{what} not exhausted: {report} {:?}", report.failures));
+        }
+        if oracle.races() {
+            oracle.agrees_reduced(what, &report, &seen)?;
+        } else {
+            same(what, &seen.ends, &oracle.ends)?;
+        }
+        Ok(report)
+    };
+    let report = run("by states", explorer.clone())?;
+    if rule.is_none() {
+        let turns = report.states + report.executions;
+        let divided = explorer.jobs(2 + turns as usize % 2).in_turns(turns);
+        run(&format!("by states, divided, turns by {turns}"), divided)?;
     }
     let (dpor, _) = explore(program, bounded(Strategy::Dpor, MOST));
     Ok(Some((dpor.executions, report.states, report.executions, !oracle.ends.failures.is_empty())))
