@@ -63,6 +63,8 @@ pub(crate) struct Core {
     pub(crate) holds_back: bool,
     /// And somebody might go round for ever.
     pub(crate) circle: bool,
+    /// A round has begun since the strategy was asked last.
+    pub(crate) round_begins: bool,
     /// Steps have all of their outcomes, also those that another order of steps comes to.
     pub(crate) every_outcome: bool,
     /// Rounds under [`Memory::Weak`] that led back.
@@ -143,6 +145,7 @@ impl Core {
             by_states: false,
             holds_back: false,
             circle: false,
+            round_begins: false,
             every_outcome: false,
             left_out: LeftOut::default(),
             every_round: false,
@@ -211,6 +214,7 @@ impl Core {
         self.accessed.clear();
         self.raced = false;
         self.circle = false;
+        self.round_begins = false;
         self.data.clear();
         self.pending.clear();
         if self.memory == Memory::Weak {

@@ -84,6 +84,7 @@ impl Core {
     /// A round begins where states are told apart. If the one before led nowhere, the task does not
     /// go on before something happens on which that depends.
     fn attempt(&mut self, which: u64, carried: u128) {
+        self.round_begins = true;
         let (current, depth) = (self.current, self.trace.depth);
         let stores = with_stores(0, self.tasks(), &self.pending, current);
         let attempt = Attempt::new(depth, carried, stores);

@@ -22,11 +22,51 @@ pub(crate) struct Known {
     pub(crate) summary: Arc<Bits>,
     /// What has to be the same whenever it is reached.
     pub(crate) check: u64,
-    /// Who was run from it, and what that led to.
-    pub(crate) next: Option<(u32, Next)>,
+    /// How the first execution went on from it, as far as that can be told in brief.
+    pub(crate) next: Option<(Route, Next)>,
 }
 
-/// What a step leads to.
+/// Whose steps lead from a state to the next one that is told apart: so many of one thread, then so
+/// many of another.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Route(u64);
+
+impl Route {
+    /// Bits of a run: the thread, from 1, and how many steps.
+    const THREAD: u32 = 5;
+    const RUN: u32 = 10;
+    const MOST: u64 = (1 << Route::THREAD) - 1;
+
+    /// If it can be told.
+    pub(crate) fn of(threads: impl Iterator<Item = usize>) -> Option<Self> {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for thread in threads.map(|thread| thread as u64 + 1) {
+            match runs.last_mut() {
+                Some((same, steps)) if *same == thread && *steps < Route::MOST => *steps += 1,
+                _ => runs.push((thread, 1)),
+            }
+        }
+        let fits = runs.len() <= (u64::BITS / Route::RUN) as usize
+            && runs.iter().all(|&(thread, _)| thread <= Route::MOST);
+        let add = |all, &(thread, steps)| all << Route::RUN | steps << Route::THREAD | thread;
+        fits.then(|| Route(runs.iter().rev().fold(0, add)))
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Its first step, and the rest.
+    pub(crate) fn split(self) -> Option<(usize, Self)> {
+        let thread = (self.0 & Route::MOST).checked_sub(1)?;
+        let one_step = 1 << Route::THREAD;
+        let left = self.0 - one_step;
+        let over = left >> Route::THREAD & Route::MOST == 0;
+        Some((thread as usize, Route(if over { left >> Route::RUN } else { left })))
+    }
+}
+
+/// What steps lead to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     /// A state with such a key: half of it is enough to see whether it is the same again.
@@ -139,5 +179,27 @@ impl Table {
     /// Whether it is for this worker to run everything.
     pub(crate) fn takes_whole(&self) -> bool {
         !self.whole.swap(true, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Route;
+
+    #[test]
+    fn routes() {
+        let long = [vec![0; 40], vec![3, 3, 30, 0]].concat();
+        for threads in [&[][..], &[0], &[7], &[1, 1, 1], &[2, 0, 2, 0, 2, 0], &long] {
+            let mut route = Route::of(threads.iter().copied()).expect("it can be told");
+            let mut told = Vec::new();
+            while let Some((thread, rest)) = route.split() {
+                told.push(thread);
+                route = rest;
+            }
+            assert!(route.is_over());
+            assert_eq!(told, threads);
+        }
+        assert_eq!(Route::of([0, 1, 0, 1, 0, 1, 0].into_iter()), None);
+        assert_eq!(Route::of([31].into_iter()), None);
     }
 }

@@ -1,14 +1,15 @@
-//! Depth-first exploration that goes on from each state once. See `algorithm.md` for why
-//! that is enough.
+//! Depth-first exploration that goes on once from each state that it tells apart from others. See
+//! `algorithm.md` for why that is enough.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::depth_first::inherit_sleep;
-use super::known::{Known, Next, Table};
+use super::known::{Known, Next, Route, Table};
 use super::races::Races;
 use super::summary::{Bits, Later, Summaries};
 use super::whole::{FOLLOWED, Other, Whole, checks};
+use crate::access::{Access, Class};
 use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore, Threads};
 use crate::report::{End, Report, Unfinished};
@@ -30,14 +31,19 @@ struct Visit {
     sleep: TaskSet,
     /// What can follow, as far as it has been gone through.
     after: Bits,
-    /// Who was run from it first, and what that led to.
-    next: Option<(u32, Next)>,
+    /// How the first execution went on from it, unless something is read on the way that is not said:
+    /// that makes each state unlike all others.
+    next: Option<(Route, Next)>,
+    /// What is unlike anything else so far.
+    fresh: u64,
     how: How,
 }
 
 /// How much is run from a state of the path.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 enum How {
+    /// It is not told apart from others.
+    Passed,
     /// It is new.
     New,
     /// It was gone on from before, and what slept then is awake.
@@ -65,8 +71,8 @@ pub(crate) struct States {
     forgets: bool,
     hits: u64,
     /// The execution goes on from a known state as one did before, to see whether everything is as
-    /// it was: what comes next then.
-    follows: Option<Next>,
+    /// it was: whose steps come next then, and to what they lead.
+    follows: Option<(Route, Next)>,
     checking: bool,
     /// All steps of all states, since executions need not end.
     whole: Option<Whole>,
@@ -114,7 +120,7 @@ impl States {
         if let (Some(before), Some(by)) = (self.path.last_mut(), by) {
             self.summaries.before(&mut before.after, &after, by);
         }
-        if how == How::Known {
+        if matches!(how, How::Known | How::Passed) {
             return;
         }
         self.open.remove(&key);
@@ -129,26 +135,44 @@ impl States {
         }
     }
 
-    /// A state is reached by a step of the execution. True if there is something to run from it.
+    /// Is the state at hand told apart from others? Executions come to the same state where one of them
+    /// makes up for something: where it gives a lock back, or changes something while it holds none.
+    /// And each circle goes through the beginning of a round.
+    fn tells_apart(core: &Core, round_begins: bool) -> bool {
+        let Some(last) = core.trace.depth.checked_sub(1) else { return true };
+        let frame = core.trace.frame(last);
+        let gives_back = matches!(frame.op.access, Access::Release | Access::ReleaseShared);
+        let holds = !core.tasks()[frame.whose()].held.is_empty();
+        round_begins || gives_back || frame.class != Class::Reader && !holds
+    }
+
+    /// A state is reached by a step of the execution.
+    fn visit(&self, core: &mut Core) -> Visit {
+        inherit_sleep(core);
+        let depth = core.trace.depth;
+        let by = depth.checked_sub(1).map(|last| core.thread(core.trace.frame(last).task as usize));
+        Visit {
+            key: 0,
+            check: 0,
+            by,
+            shared: core.shared,
+            sleep: TaskSet::default(),
+            after: Bits::default(),
+            next: None,
+            fresh: core.fresh,
+            how: How::Passed,
+        }
+    }
+
+    /// It is told apart from others. True if there is something to run from it.
     fn reach(&mut self, core: &mut Core, key: u128, check: u64) -> bool {
         let depth = core.trace.depth;
         debug_assert_eq!(depth, self.path.len());
         self.lead_to(core, Next::state(key));
-        inherit_sleep(core);
+        let visit = self.visit(core);
         let (key, known) = self.find(core, key);
-        let by = depth.checked_sub(1).map(|last| core.thread(core.trace.frame(last).task as usize));
-        let sleep: TaskSet =
-            core.trace.frame(depth).sleep.iter().map(|task| core.thread(task)).collect();
-        let mut visit = Visit {
-            key,
-            check,
-            by,
-            shared: core.shared,
-            sleep,
-            after: Bits::default(),
-            next: None,
-            how: How::Known,
-        };
+        let sleep = core.trace.frame(depth).sleep.iter().map(|task| core.thread(task)).collect();
+        let mut visit = Visit { key, check, sleep, how: How::Known, ..visit };
         let on_path = self.open.get(&key).copied();
         let before = on_path.map(|at| self.path[at].check).or(known.as_ref().map(|of| of.check));
         if before.is_some_and(|before| before != check) {
@@ -241,27 +265,43 @@ impl States {
         }
     }
 
-    /// The last step of the path has led to this.
+    /// The last steps of the path have led to this.
     fn lead_to(&mut self, core: &Core, next: Next) {
-        let Some(before) = self.path.len().checked_sub(1) else { return };
-        let thread = core.thread(core.trace.frame(before).task as usize) as u32;
-        self.path[before].next.get_or_insert((thread, next));
+        let Some(from) = self.path.iter().rposition(|visit| visit.how != How::Passed) else {
+            return;
+        };
+        if self.path[from].next.is_none() && self.path[from].fresh == core.fresh {
+            let events = &core.trace.frames()[from..self.path.len()];
+            let threads = events.iter().map(|event| core.thread(event.task as usize));
+            self.path[from].next = Route::of(threads).map(|route| (route, next));
+        }
     }
 
     /// Go on from a known state as an execution did before, and compare.
-    fn follow(&mut self, core: &mut Core, key: u128, check: u64) -> Option<usize> {
-        let expected = self.follows.take()?;
-        let known = self.table.find(key);
-        if known.is_none_or(|known| known.check != check) || expected != Next::state(key) {
-            core.differs(Other::Next.says());
-            return None;
+    fn follow(&mut self, core: &mut Core, tells_apart: bool) -> Option<usize> {
+        let (mut route, mut expected) = self.follows?;
+        if route.is_over() {
+            let (key, check) = core.state()?;
+            let known = self.table.find(key).filter(|known| known.check == check && tells_apart);
+            if known.is_none() || expected != Next::state(key) {
+                core.differs(Other::Next.says());
+                return None;
+            }
+            let (_, known) = self.find(core, key);
+            // It may go round in a circle.
+            let may = core.trace.depth < self.path.len() + FOLLOWED;
+            self.follows = known?.next.filter(|_| may);
+            (route, expected) = self.follows?;
         }
-        let (_, known) = self.find(core, key);
-        // It may go round in a circle.
-        let may = core.trace.depth < self.path.len() + FOLLOWED;
-        let (thread, next) = known?.next.filter(|_| may)?;
-        self.follows = Some(next);
-        core.who(thread as usize).task
+        let (thread, rest) = route.split()?;
+        self.follows = Some((rest, expected));
+        let task = core.who(thread).task;
+        let enabled = &core.trace.frame(core.trace.depth).enabled;
+        let task = task.filter(|&task| enabled.contains(task));
+        if task.is_none() {
+            core.differs(Other::Next.says());
+        }
+        task
     }
 
     /// One of those that are to run from a state. Workers begin with different ones, so that they meet
@@ -270,6 +310,20 @@ impl States {
         let candidates = || among.iter().filter(|&task| !asleep.contains(task));
         let count = candidates().count() as u64;
         candidates().nth(self.worker.checked_rem(count)? as usize)
+    }
+
+    /// Run one of those that can, from a state from which nothing was run yet.
+    fn go_on(&self, core: &mut Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        let before =
+            self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
+        let frame = core.trace.frame(depth);
+        // Going on with the running task needs no context switch.
+        let choice = before
+            .filter(|&task| frame.enabled.contains(task) && !frame.sleep.contains(task))
+            .or_else(|| self.one_of(&frame.enabled, &frame.sleep))?;
+        core.trace.frame_mut(depth).backtrack.insert(choice);
+        Some(choice)
     }
 
     /// What waits when an execution ends has to be known to those who come to the states on the way
@@ -358,16 +412,23 @@ impl Explore for States {
             return whole.choose(core);
         }
         let depth = core.trace.depth;
+        let round_begins = std::mem::take(&mut core.round_begins);
         if let Some(task) = self.branch.take() {
             (core.shared, core.telling) = (self.path[depth].shared, true);
             core.accesses();
             return Some(task);
         }
-        let (key, check) = core.state()?;
+        let tells_apart = States::tells_apart(core, round_begins);
         if self.checking {
-            return self.follow(core, key, check);
+            return self.follow(core, tells_apart);
         }
         self.keep_accesses(core);
+        if !tells_apart {
+            let visit = self.visit(core);
+            self.path.push(visit);
+            return self.go_on(core);
+        }
+        let (key, check) = core.state()?;
         let goes_on = self.reach(core, key, check);
         self.look_for_circle(core);
         if core.failure.is_some() || self.table.circle() || core.given_up {
@@ -378,23 +439,15 @@ impl Explore for States {
             if !checks(self.hits) {
                 return None;
             }
-            let (thread, next) = self.path[depth].next?;
+            let next = self.path[depth].next?;
             (self.follows, self.checking) = (Some(next), true);
-            return core.who(thread as usize).task;
+            return self.follow(core, true);
         }
         let frame = core.trace.frame(depth);
         if frame.closed {
             return self.one_of(&frame.backtrack, &frame.sleep);
         }
-        let before =
-            self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
-        let frame = core.trace.frame(depth);
-        // Going on with the running task needs no context switch.
-        let choice = before
-            .filter(|&task| frame.enabled.contains(task) && !frame.sleep.contains(task))
-            .or_else(|| self.one_of(&frame.enabled, &frame.sleep))?;
-        core.trace.frame_mut(depth).backtrack.insert(choice);
-        Some(choice)
+        self.go_on(core)
     }
 
     fn executed(&mut self, core: &mut Core) {
@@ -423,7 +476,9 @@ impl Explore for States {
         }
         if self.checking {
             // It may also have been cut where nothing more is remembered.
-            if end != End::Cut && self.follows.is_some_and(|next| next != Next::End) {
+            if end != End::Cut
+                && self.follows.is_some_and(|(rest, next)| !rest.is_over() || next != Next::End)
+            {
                 core.failure_at_end(Other::End.says());
             }
             return;

@@ -112,10 +112,10 @@ fn missed(rule: DependenceRule, from: u64) -> bool {
 #[test]
 fn every_rule_of_the_matching_is_needed() {
     for (rule, from) in [
-        (DependenceRule::Summaries, 1),
-        (DependenceRule::WaitingFollows, 1),
-        (DependenceRule::UnknownBefore, 726),
-        (DependenceRule::WokenStates, 415),
+        (DependenceRule::Summaries, 24),
+        (DependenceRule::WaitingFollows, 40),
+        (DependenceRule::UnknownBefore, 883),
+        (DependenceRule::WokenStates, 1710),
     ] {
         assert!(missed(rule, from), "{rule:?} is not missed");
     }
@@ -235,6 +235,113 @@ fn what_is_not_done_is_refused() {
         .commute(Commute::default(), unnamed)
         .expect("nothing was compared");
     eprintln!("{}", unavailable(commuted.report));
+}
+
+/// Classes are many and states few, whether what changes is protected by a lock or not.
+#[test]
+fn many_classes_of_few_states() {
+    for locked in [true, false] {
+        let program = move || {
+            let (lock, object) = (Lock::new(), dpor::object());
+            let count = std::rc::Rc::new(std::cell::Cell::new(0));
+            let named = (lock.clone(), std::rc::Rc::clone(&count));
+            dpor::name_state(move |digest| {
+                digest.put(named.0.peek().into());
+                digest.put(named.1.get());
+            });
+            let task = |name: &str| {
+                let (lock, count) = (lock.clone(), std::rc::Rc::clone(&count));
+                dpor::spawn(name, move || {
+                    for _ in 0..4 {
+                        if locked {
+                            lock.lock();
+                            count.set(count.get() + 1);
+                            lock.unlock();
+                        } else {
+                            dpor::step(object, Access::Rmw);
+                            count.set(count.get() + 1);
+                            dpor::observed(0);
+                        }
+                    }
+                })
+            };
+            for task in ["one", "another", "a third"].map(task) {
+                task.join();
+            }
+        };
+        let dpor = Explorer::new(Strategy::Dpor).run(program);
+        assert!(dpor.exhausted && dpor.complete == 34_650, "{dpor}");
+        let by_states = Explorer::new(Strategy::States).run(program);
+        assert!(by_states.exhausted && by_states.executions < 400, "{by_states}");
+        assert!(by_states.states < 200, "{} states", by_states.states);
+    }
+}
+
+/// What a task has read and does not say is unlike anything else, on whichever thread that was.
+#[test]
+fn what_is_not_said_is_unlike_all_else() {
+    for (sum, turns) in (0..5).flat_map(|sum| (0..60).map(move |turns| (sum, turns))) {
+        let program = move || {
+            let (object, other) = (dpor::object(), dpor::object());
+            let shared = std::rc::Rc::new(std::cell::Cell::new(0));
+            let named = std::rc::Rc::clone(&shared);
+            dpor::name_state(move |digest| digest.put(named.get()));
+            let read = std::rc::Rc::clone(&shared);
+            let reader = dpor::spawn("reader", move || {
+                let mut seen = 0;
+                for _ in 0..2 {
+                    dpor::step(object, Access::Read);
+                    seen += read.get();
+                    dpor::step(other, Access::Write);
+                }
+                assert_ne!(seen, sum);
+            });
+            let writer = dpor::spawn("writer", move || {
+                for value in 1..3 {
+                    dpor::step(object, Access::Write);
+                    shared.set(value);
+                }
+            });
+            [reader, writer].into_iter().for_each(dpor::JoinHandle::join);
+        };
+        let report = Explorer::new(Strategy::States).jobs(2).in_turns(turns).run(program);
+        assert!(report.exhausted && report.failing > 0, "{sum}, turns by {turns}: {report}");
+    }
+}
+
+/// It does not look as if the program were not deterministic where a state is gone on from again.
+#[test]
+fn what_follows_may_not_be_said() {
+    let report = Explorer::new(Strategy::States).run(|| {
+        let (sum, done) = (dpor::object(), dpor::object());
+        let shared = std::rc::Rc::new(std::cell::Cell::new((0, 0)));
+        let named = std::rc::Rc::clone(&shared);
+        dpor::name_state(move |digest| {
+            digest.put(named.get().0);
+            digest.put(named.get().1);
+        });
+        let adder = |value: u64| {
+            let shared = std::rc::Rc::clone(&shared);
+            dpor::spawn(value.to_string(), move || {
+                dpor::step(sum, Access::Rmw);
+                shared.set((shared.get().0 + value, shared.get().1));
+                dpor::observed(0);
+                dpor::step(done, Access::Update);
+                shared.set((shared.get().0, shared.get().1 + 1));
+            })
+        };
+        let tasks = [1, 2, 3].map(adder);
+        let read = std::rc::Rc::clone(&shared);
+        let reader = dpor::spawn("reader", move || {
+            dpor::step_when(done, Access::Wait, &|| read.get().1 == 3);
+            dpor::step(sum, Access::Read);
+            let seen = read.get().0;
+            dpor::step(sum, Access::Write);
+            assert_eq!(seen, 6);
+        });
+        tasks.into_iter().chain([reader]).for_each(dpor::JoinHandle::join);
+    });
+    assert!(report.exhausted && report.failing == 0 && report.blocked > 0, "{report}");
 }
 
 /// Who makes its data first depends on the interleaving, and does not tell states apart.
