@@ -12,14 +12,14 @@ use crate::sync::{self, Engine};
 pub(super) const FEW_EXECUTIONS: u64 = 5_000;
 
 /// So many states cost about as much, some hundred megabytes among it.
-pub(super) const FEW_STATES: usize = 200_000;
+pub(super) const FEW_STATES: usize = 50_000;
 
 /// How to explore.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
     /// [`Exhaustive`](Self::Exhaustive), and where 5,000 executions do not get through,
-    /// [`States`](Self::States), if 200,000 of them do: of many executions that lead through few
+    /// [`States`](Self::States), if 50,000 of them do: of many executions that lead through few
     /// states. Where neither does, `Exhaustive` to its end. The outcome says which it was.
     Auto,
     /// Every interleaving, one of each class of equivalent ones: source-DPOR, under the memory

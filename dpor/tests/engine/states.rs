@@ -145,14 +145,14 @@ fn few_states_to_remember() {
     for seed in 1..60 {
         let program = Program::random(seed, Flavour::All);
         let (dpor, all) = explore(&program, Explorer::new(Strategy::Dpor), None);
-        for most in [0, 3, 10] {
-            let (report, seen) =
-                explore(&program, Explorer::new(Strategy::States).max_states(most), None);
+        for (most, jobs) in [(0, 1), (3, 1), (10, 1), (3, 2), (10, 3)] {
+            let explorer = Explorer::new(Strategy::States).max_states(most);
+            let (report, seen) = explore(&program, explorer.jobs(jobs).in_turns(seed), None);
             assert!(report.exhausted && dpor.exhausted, "{report}");
             assert_eq!(
                 (seen.failures, seen.endings),
                 (all.failures.clone(), all.endings.clone()),
-                "seed {seed}, {most} states: {program:?}"
+                "seed {seed}, {most} states, {jobs} jobs: {program:?}"
             );
         }
     }
