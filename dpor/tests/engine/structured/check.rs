@@ -434,8 +434,8 @@ pub fn fault_by_states(
         Ok(report)
     };
     let report = run("by states", explorer.clone())?;
-    if rule.is_none() {
-        let turns = report.states + report.executions;
+    let turns = report.states + report.executions;
+    if rule.is_none() && turns.is_multiple_of(3) {
         let divided = explorer.jobs(2 + turns as usize % 2).in_turns(turns);
         run(&format!("by states, divided, turns by {turns}"), divided)?;
     }
