@@ -197,7 +197,6 @@ impl Summaries {
 
     /// What other workers have seen, too.
     pub(crate) fn learn(&mut self) {
-        self.helds.learn();
         self.laters.learn();
         while self.some_time.len() < self.laters.len() {
             let number = self.some_time.len() as u32;
@@ -212,6 +211,9 @@ impl Summaries {
                 self.some_time[number as usize] = self.laters.of(&Later { first: false, ..later });
             }
         }
+        // Others have numbered these before what was seen with them, so all that is needed is there
+        // now.
+        self.helds.learn();
     }
 
     /// Add what follows a state, seen from the one that `thread` has left: what it did next is not its
@@ -247,5 +249,42 @@ impl Summaries {
         let shared = Arc::new(bits);
         self.shared.insert(Arc::clone(&shared));
         shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::{Later, Seen, Summaries};
+
+    /// What a worker learns of is whole, also while another sees more.
+    #[test]
+    fn what_is_learned_is_whole() {
+        const LATERS: u32 = 20_000;
+        let (seen, over) = (Seen::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut sees = Summaries::new(&seen);
+                for nth in 0..LATERS {
+                    let held = sees.held(&vec![((0, nth), true)]);
+                    sees.number(Later { first: true, ..Later::data(0, (1, nth), false, held) });
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+            let (mut learns, mut known) = (Summaries::new(&seen), 0);
+            while known < 2 * LATERS {
+                let last = over.load(Ordering::Relaxed);
+                learns.learn();
+                for number in known..learns.laters.len() as u32 {
+                    let later = *learns.laters.get(number);
+                    assert_eq!(learns.locks(later), [((0, later.object.1), true)]);
+                }
+                known = learns.laters.len() as u32;
+                assert_eq!(learns.some_time.len() as u32, known);
+                assert!(!last || known == 2 * LATERS, "{known} were learned in the end");
+            }
+        });
     }
 }
