@@ -117,9 +117,9 @@ impl Explorer {
     /// [failing](Report::failing) ones is the same for any number of threads, that of cut ones is
     /// not; see [`algorithm`](crate::algorithm) for the exceptions. [`Strategy::Dpor`] and
     /// [`Strategy::Dfs`] are divided. Under [`Strategy::States`] all threads explore the whole, in
-    /// different orders, and none goes on from a state that another is done with: what is found is the
-    /// same for any number of them, how many states and executions there are is not. Other strategies
-    /// have one thread.
+    /// different orders, and none goes on from a state that another is done with: what is found is
+    /// the same for any number of them, how many states and executions there are is not. Other
+    /// strategies have one thread.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
         self
@@ -201,9 +201,9 @@ impl Explorer {
         self
     }
 
-    /// The most states that [`Strategy::States`] may meet at all. One more ends the exploration, and
-    /// so does a program whose executions need not end, since every step of each of its states would
-    /// have to be run ([`Unfinished::States`]): for who goes on with another strategy then.
+    /// The most states that [`Strategy::States`] may meet at all. One more ends the exploration,
+    /// and so does a program whose executions need not end, since every step of each of its states
+    /// would have to be run ([`Unfinished::States`]): for who goes on with another strategy then.
     pub fn few_states(mut self, most: usize) -> Self {
         self.few_states = Some(most);
         self
@@ -266,11 +266,11 @@ impl Explorer {
         self
     }
 
-    /// Under [`Memory::Weak`], whether a retry loop that changes something goes round again although
-    /// that has led back to where it began. Then nothing of what others see of several of its rounds
-    /// is left out ([`Unfinished::Rounds`] may still be said of loops that only wait), and a loop that
-    /// does not end by itself makes an execution that is [too long](Unfinished::TooLong), unless it
-    /// is a livelock.
+    /// Under [`Memory::Weak`], whether a retry loop that changes something goes round again
+    /// although that has led back to where it began. Then nothing of what others see of several of
+    /// its rounds is left out ([`Unfinished::Rounds`] may still be said of loops that only wait),
+    /// and a loop that does not end by itself makes an execution that is [too
+    /// long](Unfinished::TooLong), unless it is a livelock.
     pub fn every_round(mut self, every: bool) -> Self {
         self.every_round = every;
         self
@@ -283,8 +283,8 @@ impl Explorer {
         self
     }
 
-    /// Let the workers of a search by states take turns, one execution each, in an order that the seed
-    /// makes up.
+    /// Let the workers of a search by states take turns, one execution each, in an order that the
+    /// seed makes up.
     #[doc(hidden)]
     pub fn in_turns(mut self, seed: u64) -> Self {
         self.turns = Some(seed);

@@ -10,21 +10,21 @@ use crate::state::Keys;
 
 /// All that has a number.
 #[derive(Debug)]
-pub(crate) struct Everybodys<T> {
+pub(crate) struct SharedNumbers<T> {
     all: Mutex<(Vec<T>, HashMap<T, u32, Keys>)>,
     count: AtomicUsize,
 }
 
-impl<T> Default for Everybodys<T> {
+impl<T> Default for SharedNumbers<T> {
     fn default() -> Self {
-        Everybodys { all: Mutex::default(), count: AtomicUsize::new(0) }
+        SharedNumbers { all: Mutex::default(), count: AtomicUsize::new(0) }
     }
 }
 
 /// As far as a worker knows it.
 #[derive(Debug)]
 pub(crate) struct Numbers<T> {
-    all: Arc<Everybodys<T>>,
+    all: Arc<SharedNumbers<T>>,
     here: Vec<T>,
     numbers: HashMap<T, u32, Keys>,
 }
@@ -36,7 +36,7 @@ impl<T> Default for Numbers<T> {
 }
 
 impl<T: Clone + Eq + Hash> Numbers<T> {
-    pub(crate) fn new(all: &Arc<Everybodys<T>>) -> Self {
+    pub(crate) fn new(all: &Arc<SharedNumbers<T>>) -> Self {
         Numbers { all: Arc::clone(all), ..Numbers::default() }
     }
 

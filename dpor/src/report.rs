@@ -300,9 +300,9 @@ pub struct Report {
     /// if a task panics, what it says or what happens before that differs.
     pub failing: u64,
     /// Under [`Strategy::States`](crate::Strategy::States): different states in which something
-    /// could run, as far as they were met and told apart. The other counts say how much work that was: an
-    /// execution is complete if it was not cut at a state that was gone on from before. On several
-    /// threads, how many there are depends on who comes to what first.
+    /// could run, as far as they were met and told apart. The other counts say how much work that
+    /// was: an execution is complete if it was not cut at a state that was gone on from before. On
+    /// several threads, how many there are depends on who comes to what first.
     pub states: u64,
     /// The first failure of each class, in the order they were found.
     pub failures: Vec<Failure>,

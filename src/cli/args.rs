@@ -295,8 +295,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<String>,
 
-    /// How to choose the interleavings [default: dpor, and states where many executions lead through
-    /// few; or loom in a build with --cfg loom]
+    /// How to choose the interleavings [default: dpor, and states where many executions lead
+    /// through few; or loom in a build with --cfg loom]
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineName>,
 
@@ -336,8 +336,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_limit: Option<u64>,
 
-    /// How many threads explore; the verdicts are the same for any number, and so are the counts but
-    /// for those by states [default: one per core]
+    /// How many threads explore; the verdicts are the same for any number, and so are the counts
+    /// but for those by states [default: one per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
 

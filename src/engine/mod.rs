@@ -322,8 +322,8 @@ pub(crate) fn ghost(step: Step) {
     }
 }
 
-/// A round of the retry loop `which` begins, in which its CPU carries `carried` along. `state` tells
-/// the world's state apart from all others, so that a cycle without progress shows.
+/// A round of the retry loop `which` begins, in which its CPU carries `carried` along. `state`
+/// tells the world's state apart from all others, so that a cycle without progress shows.
 pub(crate) fn round(which: u64, carried: u128, state: impl FnOnce() -> u64) {
     match exec::with(Exec::engine) {
         Engine::Native => native::round(which),

@@ -11,7 +11,7 @@ use crate::sync::{self, Engine};
 /// So many executions of [`Method::Exhaustive`] are less than what it takes to try another method.
 pub(super) const FEW_EXECUTIONS: u64 = 5_000;
 
-/// So many states cost about as much, some hundred megabytes among it.
+/// So many states cost about as much, and some ten megabytes.
 pub(super) const FEW_STATES: usize = 50_000;
 
 /// How to explore.
@@ -152,13 +152,13 @@ pub struct Options {
     pub executions: Option<u64>,
     /// The most time; under loom with all its bounds together.
     pub time: Option<Duration>,
-    /// The most memory in bytes that the process may have when [`Method::States`] remembers one more
-    /// state; more than that are gone on from whenever they are met. Only Linux tells.
+    /// The most memory in bytes that the process may have when [`Method::States`] remembers one
+    /// more state; more than that are gone on from whenever they are met. Only Linux tells.
     pub memory_limit: Option<u64>,
     /// OS threads to explore on; 0 and 1 mean one. What comes out is the same for any number, but
     /// for what a limit of time cuts short, and for how many states and executions
-    /// [`Method::States`] meets where nothing is violated. So a violation is sought on one, and so is whatever has
-    /// a limit of executions.
+    /// [`Method::States`] meets where nothing is violated. So a violation is sought on one, and so
+    /// is whatever has a limit of executions.
     pub jobs: usize,
     /// Also look for the witness with the fewest preemptive switches, if there is a violation.
     pub witness: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Core;
 use crate::access::{Creator, ObjectId};
-use crate::numbers::{Everybodys, Numbers};
+use crate::numbers::{Numbers, SharedNumbers};
 use crate::state::Keys;
 use crate::task::TaskState;
 use crate::trace::NONE;
@@ -37,7 +37,7 @@ pub(crate) struct Who {
 
 impl Threads {
     /// The numbers are given together with others.
-    pub(crate) fn new(all: &Arc<Everybodys<Name>>) -> Self {
+    pub(crate) fn new(all: &Arc<SharedNumbers<Name>>) -> Self {
         Threads { names: Numbers::new(all), ..Threads::default() }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::summary::{Bits, Seen};
 use super::turns::Turns;
 use crate::execution::Name;
-use crate::numbers::Everybodys;
+use crate::numbers::SharedNumbers;
 use crate::state::Keys;
 use crate::taskset::TaskSet;
 
@@ -83,6 +83,7 @@ impl Next {
 /// So many locks, so that workers seldom wait for each other.
 const PARTS: usize = 32;
 
+/// The states that are done with, and how far the search is.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     parts: [Part; PARTS],
@@ -97,8 +98,9 @@ pub(crate) struct Table {
     /// A worker runs all steps of all states because of that.
     whole: AtomicBool,
     turns: Option<Turns>,
+    /// Numbers that the workers give together: to what they have seen to follow, and to threads.
     pub(crate) seen: Seen,
-    pub(crate) threads: Arc<Everybodys<Name>>,
+    pub(crate) threads: Arc<SharedNumbers<Name>>,
 }
 
 /// On cache lines of its own.

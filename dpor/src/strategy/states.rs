@@ -31,8 +31,8 @@ struct Visit {
     sleep: TaskSet,
     /// What can follow, as far as it has been gone through.
     after: Bits,
-    /// How the first execution went on from it, unless something is read on the way that is not said:
-    /// that makes each state unlike all others.
+    /// How the first execution went on from it, unless something is read on the way that is not
+    /// said: that makes each state unlike all others.
     next: Option<(Route, Next)>,
     /// What is unlike anything else so far.
     fresh: u64,
@@ -135,9 +135,9 @@ impl States {
         }
     }
 
-    /// Is the state at hand told apart from others? Executions come to the same state where one of them
-    /// makes up for something: where it gives a lock back, or changes something while it holds none.
-    /// And each circle goes through the beginning of a round.
+    /// Is the state at hand told apart from others? Executions come to the same state where one of
+    /// them makes up for something: where it gives a lock back, or changes something while it holds
+    /// none. And each circle goes through the beginning of a round.
     fn tells_apart(core: &Core, round_begins: bool) -> bool {
         let Some(last) = core.trace.depth.checked_sub(1) else { return true };
         let frame = core.trace.frame(last);
@@ -224,9 +224,9 @@ impl States {
         self.path[depth].how != How::Known
     }
 
-    /// The key of the state at hand, and what is known of it. How accesses to data are ordered belongs
-    /// to the key if that might matter. Where every step of every state is run, two that race come next
-    /// to each other.
+    /// The key of the state at hand, and what is known of it. How accesses to data are ordered
+    /// belongs to the key if that might matter. Where every step of every state is run, two that
+    /// race come next to each other.
     fn find(&mut self, core: &mut Core, key: u128) -> (u128, Option<Known>) {
         let Some(known) = self.table.find(key) else { return (key, None) };
         self.summaries.learn();
@@ -270,7 +270,9 @@ impl States {
         let Some(from) = self.path.iter().rposition(|visit| visit.how != How::Passed) else {
             return;
         };
-        if self.path[from].next.is_none() && self.path[from].fresh == core.fresh {
+        let before = &self.path[from];
+        // One that was known may go on to what there is no room for.
+        if before.how == How::New && before.next.is_none() && before.fresh == core.fresh {
             let events = &core.trace.frames()[from..self.path.len()];
             let threads = events.iter().map(|event| core.thread(event.task as usize));
             self.path[from].next = Route::of(threads).map(|route| (route, next));
@@ -304,8 +306,8 @@ impl States {
         task
     }
 
-    /// One of those that are to run from a state. Workers begin with different ones, so that they meet
-    /// seldom.
+    /// One of those that are to run from a state. Workers begin with different ones, so that they
+    /// meet seldom.
     fn one_of(&self, among: &TaskSet, asleep: &TaskSet) -> Option<usize> {
         let candidates = || among.iter().filter(|&task| !asleep.contains(task));
         let count = candidates().count() as u64;

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::access::{Access, Class, Creator, Op};
-use crate::numbers::{Everybodys, Numbers};
+use crate::numbers::{Numbers, SharedNumbers};
 use crate::state::Keys;
 
 /// Something that happens, or would like to, some time after a state.
@@ -126,8 +126,8 @@ pub(crate) type Held = Vec<(Creator, bool)>;
 /// All that was ever seen to follow some state, and the sets of locks that were held then.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    laters: Arc<Everybodys<Later>>,
-    helds: Arc<Everybodys<Held>>,
+    laters: Arc<SharedNumbers<Later>>,
+    helds: Arc<SharedNumbers<Held>>,
 }
 
 /// What a worker knows of that, and the sets of it that are in use.
@@ -216,8 +216,8 @@ impl Summaries {
         self.helds.learn();
     }
 
-    /// Add what follows a state, seen from the one that `thread` has left: what it did next is not its
-    /// next step any more.
+    /// Add what follows a state, seen from the one that `thread` has left: what it did next is not
+    /// its next step any more.
     pub(crate) fn before(&self, before: &mut Bits, after: &Bits, thread: usize) {
         let Some(firsts) = self.firsts.get(thread) else { return before.union_with(after) };
         if before.0.len() < after.0.len() {

@@ -1,5 +1,5 @@
-//! Workers that run one at a time, in an order that a seed makes up: what they do to each other can be
-//! repeated.
+//! Workers that run one at a time, in an order that a seed makes up: what they do to each other can
+//! be repeated.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
