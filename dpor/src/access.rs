@@ -57,6 +57,11 @@ pub(crate) enum Class {
     Exclusive,
 }
 
+impl Class {
+    pub(crate) const ALL: [Class; 4] =
+        [Class::Reader, Class::Shared, Class::Update, Class::Exclusive];
+}
+
 impl Access {
     /// Whether this is one of the two whose outcome has to be said.
     pub(crate) fn is_try(self) -> bool {
@@ -118,3 +123,7 @@ impl fmt::Display for Op {
 
 /// Who created an object, and as which of its objects.
 pub(crate) type Creator = (u64, u32);
+
+/// A task by its origin, or all stores of that task to one object, which go to memory one after the
+/// other.
+pub(crate) type ThreadName = (u64, Option<Creator>);

@@ -8,7 +8,7 @@ mod threads;
 mod turn;
 
 pub(crate) use explore::{Explore, Outcomes};
-pub(crate) use threads::{Name, Threads};
+pub(crate) use threads::Threads;
 pub(crate) use turn::Next;
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@ use crate::commute::{Checked, Commutation, Commute, Disagreement};
 use crate::dependence::{DependenceRule, DependenceRules};
 use crate::execution::Core;
 use crate::hook;
+use crate::known::{Table, Turns};
 use crate::log::Log;
 use crate::model::Memory;
 use crate::pool::{Pool, Snapshots, Worker};
@@ -23,7 +24,7 @@ use crate::runtime::coroutines::{self, Coroutines};
 use crate::runtime::{self, Driver, Engine};
 use crate::saved::{Saved, SavedStack};
 use crate::session::{Budget, Execution, Options, Progress, Session, Shared};
-use crate::strategy::{Commuting, Strategy, Table, Turns, explore};
+use crate::strategy::{Commuting, Strategy, explore};
 use crate::units::Share;
 use crate::watchdog::{self, Patience, Pulse, Stall};
 
@@ -162,8 +163,8 @@ impl Explorer {
     /// Call this now and then, at most `every` so often, with the exploration as it stands:
     /// [`resume`](Explorer::resume) goes on from there as if the rest of this one had not been. All
     /// threads stop for it between two executions, so what other callbacks have counted is of the
-    /// same moment. Under [`Strategy::Dpor`] and [`Strategy::Dfs`] only; once the search is being
-    /// ended, it is [`Report::saved`] that has the rest.
+    /// same moment. Under [`Strategy::Dpor`], [`Strategy::Dfs`] and [`Strategy::States`] only; once
+    /// the search is being ended, it is [`Report::saved`] that has the rest.
     pub fn on_snapshot(
         mut self,
         every: Duration,
@@ -358,7 +359,8 @@ impl Explorer {
         self
     }
 
-    /// Go on with an exploration of the same program that was stopped.
+    /// Go on with an exploration of the same program that was stopped. On one thread it comes to the
+    /// same counts as one that was not.
     pub fn resume(mut self, saved: Saved) -> Self {
         self.resumed = Some(saved);
         self
@@ -381,7 +383,8 @@ impl Explorer {
                 ..Report::default()
             };
         }
-        let divisible = matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
+        let by_states = self.strategy == Strategy::States;
+        let divisible = by_states || matches!(self.strategy, Strategy::Dpor | Strategy::Dfs);
         let mut saved = match self.resumed.take() {
             Some(saved) => saved,
             None => Saved {
@@ -392,21 +395,31 @@ impl Explorer {
             },
         };
         let share = Share { depth: saved.depth, shard: saved.shard, counting: false };
-        let together = divisible || self.strategy == Strategy::States;
-        let workers = if together { self.jobs } else { 1 };
+        let workers = if divisible { self.jobs } else { 1 };
+        let turns = self.turns.map(|seed| Turns::new(seed, workers));
+        let known = saved.states.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        let table = Arc::new(Table::new(known, turns));
+        if saved.is_done() {
+            table.finish();
+        }
         let left = std::mem::take(&mut saved.stacks);
         let halt = self.checked.as_ref().map_or_else(Arc::default, |checked| checked.halt());
-        let on_snapshot = self.options.on_snapshot.take().filter(|_| divisible);
+        // Whoever waits for a turn does not come to stop.
+        let may = divisible && self.turns.is_none();
+        let on_snapshot = self.options.on_snapshot.take().filter(|_| may);
         let shared = Arc::new(Shared::new(halt, &saved, on_snapshot.is_some()));
         self.options.shared = Arc::clone(&shared);
         let snapshots = on_snapshot.map(|(every, hears)| {
+            let table = Arc::clone(&table);
             Snapshots::new(every, move |stacks| {
                 let found = shared.found().map(|found| found.clone()).unwrap_or_default();
-                hears(&Saved { stacks, counted: shared.counted(), ..found });
+                let states = by_states.then(|| Arc::new(table.snapshot()));
+                let stacks = if by_states { Saved::whole().stacks } else { stacks };
+                hears(&Saved { stacks, states, counted: shared.counted(), ..found });
             })
         });
         let pool = Pool::new(left, workers, self.always_give, snapshots);
-        let mut results = self.work(&program, share, &pool, workers).into_iter();
+        let mut results = self.work(&program, share, &pool, &table, workers).into_iter();
         let (mut report, stack) = results.next().expect("there is a worker");
         let mut stacks = vec![stack];
         for (other, stack) in results {
@@ -416,6 +429,10 @@ impl Explorer {
         if workers > 1 {
             report.keep_first_failures();
         }
+        if by_states && table.is_done() && report.is_deterministic() {
+            // What one of them has gone through is all, wherever others were stopped.
+            (report.exhausted, report.why_unfinished) = (true, None);
+        }
         report.left_out.add(&saved.left_out);
         if report.left_out.shows() {
             report.minimal = false;
@@ -424,23 +441,25 @@ impl Explorer {
             }
         }
         if divisible {
-            let resumable = stacks.iter().all(Option::is_some);
-            report.frontier += pool.left().iter().map(SavedStack::open).sum::<u64>();
             saved.count(&report);
             saved.counted = self.options.shared.counted();
-            saved.stacks = stacks
-                .into_iter()
-                .flatten()
-                .filter(|stack| !stack.done)
-                .chain(pool.left())
-                .collect();
+            let resumable = if by_states {
+                saved.keep_states(table.take(), report.exhausted);
+                report.may_go_on()
+            } else {
+                report.frontier += pool.left().iter().map(SavedStack::open).sum::<u64>();
+                // One that was left in the middle of an execution cannot go on.
+                let resumable = stacks.iter().all(Option::is_some);
+                let left = stacks.into_iter().flatten().filter(|stack| !stack.done);
+                saved.stacks = left.chain(pool.left()).collect();
+                resumable
+            };
             (report.executions, report.complete) = (saved.executions, saved.complete);
             (report.blocked, report.failing) = (saved.blocked, saved.failing);
             if report.exhausted && saved.shard.is_some() {
                 report.exhausted = false;
                 report.why_unfinished = Some(Unfinished::Shard);
             }
-            // One that was left in the middle of an execution cannot go on.
             report.saved = resumable.then_some(saved);
         }
         report
@@ -450,27 +469,31 @@ impl Explorer {
     fn unavailable(&self) -> Option<String> {
         let memory = self.memory;
         match self.strategy {
-            Strategy::States
-                if self.shard.is_some() || self.resumed.is_some() || self.checked.is_some() =>
-            {
-                Some(
-                    "a search by states is not divided among machines, not resumed, and not \
-                     replayed in other orders"
-                        .to_owned(),
-                )
-            }
+            Strategy::States if self.shard.is_some() || self.checked.is_some() => Some(
+                "a search by states is not divided among machines, and not replayed in other \
+                 orders"
+                    .to_owned(),
+            ),
             Strategy::States if memory == Memory::Weak => Some(
                 "a search by states is not under Memory::Weak: what a task may still see of old \
                  values has no name"
                     .to_owned(),
             ),
             _ => {
-                let saved = self.resumed.as_ref().filter(|saved| saved.memory != memory)?;
-                Some(format!(
-                    "the exploration was saved under Memory::{:?}, and does not go on under \
-                     Memory::{memory:?}",
-                    saved.memory
-                ))
+                let saved = self.resumed.as_ref()?;
+                if saved.memory != memory {
+                    return Some(format!(
+                        "the exploration was saved under Memory::{:?}, and does not go on under \
+                         Memory::{memory:?}",
+                        saved.memory
+                    ));
+                }
+                let (was, is) = (saved.by_states(), self.strategy == Strategy::States);
+                let by = |states| if states { "by states" } else { "without states" };
+                let (was_by, is_by) = (by(was), by(is));
+                (was != is).then(|| {
+                    format!("the exploration was saved {was_by}, and does not go on {is_by}")
+                })
             }
         }
     }
@@ -498,11 +521,11 @@ impl Explorer {
         program: &Program,
         share: Share,
         pool: &Arc<Pool>,
+        table: &Arc<Table>,
         workers: usize,
     ) -> Vec<(Report, Option<SavedStack>)> {
-        let table = Arc::new(Table::new(self.turns.map(|seed| Turns::new(seed, workers))));
         let one =
-            || self.work_on(Arc::clone(program), share, Worker::enter(Arc::clone(pool)), &table);
+            || self.work_on(Arc::clone(program), share, Worker::enter(Arc::clone(pool)), table);
         thread::scope(|scope| {
             let threads: Vec<_> = (1..workers).map(|_| scope.spawn(one)).collect();
             let mut results = vec![one()];

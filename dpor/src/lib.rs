@@ -105,6 +105,7 @@ mod dependence;
 mod execution;
 mod explorer;
 mod hook;
+mod known;
 mod left_out;
 mod livelock;
 mod log;

@@ -21,6 +21,20 @@ impl<T> Default for SharedNumbers<T> {
     }
 }
 
+impl<T: Clone + Eq + Hash> SharedNumbers<T> {
+    /// All that has a number, in order.
+    pub(crate) fn new(all: Vec<T>) -> Self {
+        let count = AtomicUsize::new(all.len());
+        let numbers = all.iter().cloned().zip(0..).collect();
+        SharedNumbers { all: Mutex::new((all, numbers)), count }
+    }
+
+    /// The same.
+    pub(crate) fn all(&self) -> Vec<T> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}
+
 /// As far as a worker knows it.
 #[derive(Debug)]
 pub(crate) struct Numbers<T> {

@@ -325,8 +325,9 @@ pub struct Report {
     pub elapsed: Duration,
     /// See [`Unfinished::Rounds`].
     pub(crate) left_out: LeftOut,
-    /// Under [`Strategy::Dpor`](crate::Strategy::Dpor) and [`Strategy::Dfs`](crate::Strategy::Dfs):
-    /// what it takes to go on, and to put shards together. Counts and failures include those of the
+    /// Under [`Strategy::Dpor`](crate::Strategy::Dpor), [`Strategy::Dfs`](crate::Strategy::Dfs) and
+    /// [`Strategy::States`](crate::Strategy::States): what it takes to go on, and to put shards
+    /// together. Counts and failures include those of the
     /// exploration that was resumed.
     pub saved: Option<Saved>,
 }
@@ -350,6 +351,19 @@ impl Report {
         self.max_depth = self.max_depth.max(other.max_depth);
         self.max_tasks = self.max_tasks.max(other.max_tasks);
         self.elapsed = self.elapsed.max(other.elapsed);
+    }
+
+    /// As far as anybody has seen.
+    pub(crate) fn is_deterministic(&self) -> bool {
+        let not = |failure: &Failure| matches!(failure.kind, FailureKind::Nondeterminism { .. });
+        !self.failures.iter().any(not)
+    }
+
+    /// By states: would a search that goes on with what is known come further?
+    pub(crate) fn may_go_on(&self) -> bool {
+        use Unfinished::{Executions, Found, States, Stopped, Time};
+        let may = |why: &_| matches!(why, Executions | Time | Stopped | Found | States(_));
+        self.why_unfinished.as_ref().is_none_or(may)
     }
 
     /// Keep one failure of each class: the first in the order of schedules, which does not depend

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use crate::known::SavedStates;
 use crate::left_out::LeftOut;
 use crate::model::Memory;
 use crate::schedule::Schedule;
@@ -86,8 +88,9 @@ impl SavedStack {
 /// worth: [`Display`](fmt::Display) writes it, [`FromStr`] reads it.
 ///
 /// It belongs to the program, the strategy and the memory model it was made from; resuming it for
-/// another program is noticed as nondeterminism, as far as the paths that were left show it, and
-/// under another memory model it is refused.
+/// another program is noticed as nondeterminism, as far as what is kept shows it, and under another
+/// memory model it is refused, and so it is by states if the search was not, or the other way
+/// round.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Saved {
     /// All executions so far.
@@ -109,6 +112,8 @@ pub struct Saved {
     pub(crate) depth: usize,
     /// What is left: the whole search is one that has no state.
     pub(crate) stacks: Vec<SavedStack>,
+    /// By states the whole is left, but for what follows those that are known.
+    pub(crate) states: Option<Arc<SavedStates>>,
 }
 
 /// Why saved searches cannot be read or put together.
@@ -137,6 +142,11 @@ impl Saved {
     /// Whether it has left out what [`Unfinished::Rounds`](crate::Unfinished::Rounds) says.
     pub fn leaves_rounds_out(&self) -> bool {
         self.left_out.shows()
+    }
+
+    /// Whether it is one by [states](crate::Strategy::States).
+    pub fn by_states(&self) -> bool {
+        self.states.is_some()
     }
 
     /// The memory model under which it is explored.
@@ -190,6 +200,15 @@ impl Saved {
         Ok(merged)
     }
 
+    /// The search by states has come to this, and may be over.
+    pub(crate) fn keep_states(&mut self, states: SavedStates, done: bool) {
+        self.stacks = if done { Vec::new() } else { Saved::whole().stacks };
+        // Nothing that is known is asked for any more.
+        let SavedStates { states: count, .. } = states;
+        let over = || SavedStates { states: count, ..SavedStates::default() };
+        self.states = Some(Arc::new(if done { over() } else { states }));
+    }
+
     /// Add what another part of the search found.
     pub(crate) fn add(&mut self, other: &Saved) {
         self.executions += other.executions;
@@ -205,28 +224,9 @@ impl Saved {
     }
 }
 
-fn set(tasks: &TaskSet) -> String {
-    let mut text = String::new();
-    for task in tasks.iter() {
-        let comma = if text.is_empty() { "" } else { "," };
-        write!(text, "{comma}{task}").expect("writing to a string");
-    }
-    if text.is_empty() { "-".to_owned() } else { text }
-}
-
-/// More tasks than any program has; keeps a made-up set from taking the machine's memory.
-const MOST_TASKS: usize = 1 << 20;
-
-fn parse_set(text: &str) -> Option<TaskSet> {
-    if text == "-" {
-        return Some(TaskSet::default());
-    }
-    text.split(',').map(|task| task.parse().ok().filter(|&task| task < MOST_TASKS)).collect()
-}
-
 /// The first line, before the version of the format.
 const HEADER: &str = "dpor exploration ";
-const VERSION: &str = "4";
+const VERSION: &str = "5";
 
 /// FNV-1a of lines: a line that differs in one byte, or is missing, makes another sum.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -278,11 +278,12 @@ impl Saved {
         for line in self.left_out.lines() {
             writeln!(f, "{line}")?;
         }
+        self.states.iter().try_for_each(|states| states.write(f))?;
         writeln!(f, "left {}", self.stacks.len())?;
         for stack in &self.stacks {
             writeln!(f, "stack {}", stack.unit)?;
             for state in &stack.states {
-                let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(set);
+                let sets = [&state.backtrack, &state.sleep, &state.sleep_failed].map(TaskSet::text);
                 let choice =
                     if state.choice > 0 { format!(":{}", state.choice) } else { String::new() };
                 let succeeded = if state.succeeded { "+" } else { "" };
@@ -351,8 +352,9 @@ impl FromStr for Saved {
                 return refuse("damaged: it has a line that makes no sense");
             }
         }
+        let whole = saved.states.as_mut().is_none_or(|states| Arc::make_mut(states).is_whole());
         // Parts that are missing would pass for work that is done.
-        if left == Some(saved.stacks.len()) {
+        if whole && left == Some(saved.stacks.len()) {
             Ok(saved)
         } else {
             refuse("damaged: not everything that is left is in it")
@@ -395,8 +397,9 @@ impl Saved {
                     next.strip_suffix('+').map_or((next, false), |next| (next, true));
                 let (next, choice) = next.split_once(':').unwrap_or((next, "0"));
                 let (next, choice) = (next.parse().ok()?, choice.parse().ok()?);
-                let (backtrack, sleep) = (parse_set(words.next()?)?, parse_set(words.next()?)?);
-                let sleep_failed = parse_set(words.next()?)?;
+                let (backtrack, sleep) =
+                    (TaskSet::read(words.next()?)?, TaskSet::read(words.next()?)?);
+                let sleep_failed = TaskSet::read(words.next()?)?;
                 self.stacks.last_mut()?.states.push(SavedState {
                     next,
                     choice,
@@ -406,7 +409,8 @@ impl Saved {
                     sleep_failed,
                 });
             }
-            _ => self.left_out.read(key, rest)?,
+            "round" | "look" | "circle" => self.left_out.read(key, rest)?,
+            _ => Arc::make_mut(self.states.get_or_insert_default()).read(key, rest)?,
         }
         Some(())
     }

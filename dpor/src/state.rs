@@ -87,7 +87,7 @@ impl Hasher for Digest {
 }
 
 /// Of many things, whatever their order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sum(pub(crate) Digest);
 
 impl Default for Sum {
@@ -103,6 +103,15 @@ impl Sum {
 
     fn take(&mut self, Digest(low, high): Digest) {
         self.0 = Digest(self.0.0.wrapping_sub(low), self.0.1.wrapping_sub(high));
+    }
+
+    /// On paper.
+    pub(crate) fn words(self) -> [u64; 2] {
+        [self.0.0, self.0.1]
+    }
+
+    pub(crate) fn of_words([low, high]: [u64; 2]) -> Self {
+        Sum(Digest(low, high))
     }
 
     /// What has this name was `before`, and is `after`.

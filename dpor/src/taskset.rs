@@ -7,6 +7,9 @@ pub(crate) struct TaskSet {
     high: Vec<u64>,
 }
 
+/// More tasks than any program has; keeps a made-up set from taking the machine's memory.
+const MOST_TASKS: usize = 1 << 20;
+
 impl TaskSet {
     pub(crate) fn clear(&mut self) {
         self.low = 0;
@@ -83,6 +86,20 @@ impl TaskSet {
                 })
             },
         )
+    }
+
+    /// On paper: its members, or `-`.
+    pub(crate) fn text(&self) -> String {
+        let members: Vec<_> = self.iter().map(|task| task.to_string()).collect();
+        if members.is_empty() { "-".to_owned() } else { members.join(",") }
+    }
+
+    /// The set that [`text`](Self::text) made a text of.
+    pub(crate) fn read(text: &str) -> Option<TaskSet> {
+        if text == "-" {
+            return Some(TaskSet::default());
+        }
+        text.split(',').map(|task| task.parse().ok().filter(|&task| task < MOST_TASKS)).collect()
     }
 
     /// The smallest member that is not in `except`.

@@ -5,19 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Core;
-use crate::access::{Creator, ObjectId};
+use crate::access::{ObjectId, ThreadName};
 use crate::numbers::{Numbers, SharedNumbers};
 use crate::state::Keys;
 use crate::task::TaskState;
 use crate::trace::NONE;
 
-/// A task by its origin, or all stores of that task to one object, which go to memory one after the
-/// other.
-pub(crate) type Name = (u64, Option<Creator>);
-
 #[derive(Default)]
 pub(crate) struct Threads {
-    names: Numbers<Name>,
+    names: Numbers<ThreadName>,
     /// The number of each task of this execution.
     of: Vec<u32>,
     /// The task of this execution that has each number, if it is no store; else [`NONE`].
@@ -37,7 +33,7 @@ pub(crate) struct Who {
 
 impl Threads {
     /// The numbers are given together with others.
-    pub(crate) fn new(all: &Arc<SharedNumbers<Name>>) -> Self {
+    pub(crate) fn new(all: &Arc<SharedNumbers<ThreadName>>) -> Self {
         Threads { names: Numbers::new(all), ..Threads::default() }
     }
 
@@ -46,7 +42,7 @@ impl Threads {
         self.tasks.fill(NONE);
     }
 
-    fn number(&mut self, name: Name) -> u32 {
+    fn number(&mut self, name: ThreadName) -> u32 {
         let number = self.names.of(&name);
         if self.tasks.len() < self.names.len() {
             self.tasks.resize(self.names.len(), NONE);

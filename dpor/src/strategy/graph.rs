@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::execution::Core;
+use crate::known::Node;
 use crate::round::Fairness;
 use crate::state::{Keys, Sum};
 use crate::task::{Task, TaskState};
@@ -15,29 +16,6 @@ use crate::trace::NONE;
 pub(crate) enum Next {
     State(usize),
     End,
-}
-
-/// All that it says of tasks it says of their threads.
-#[derive(Debug)]
-struct Node {
-    /// What has to be the same whenever it is reached.
-    check: u64,
-    /// What the program has said of what its tasks share.
-    shared: Sum,
-    /// The state before it on the shortest way to it that is known, who leads from there to it, and
-    /// how many steps that way has.
-    came: Option<(usize, usize)>,
-    depth: usize,
-    /// Who can run.
-    ready: TaskSet,
-    /// And was not run yet.
-    left: TaskSet,
-    /// Who has not ended, stores under way among them, and who of these is none.
-    unended: TaskSet,
-    tasks: TaskSet,
-    steps: Vec<(usize, usize)>,
-    /// Whose step was seen to end an execution.
-    ends: Option<usize>,
 }
 
 /// The first state is the one in which the program begins.
@@ -52,6 +30,19 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    /// What was found before.
+    pub(crate) fn new(nodes: Vec<Node>) -> Self {
+        let numbers = nodes.iter().enumerate().map(|(state, node)| (node.key, state)).collect();
+        Graph { numbers, nodes, ..Graph::default() }
+    }
+
+    /// All of it, where this step was perhaps not taken.
+    pub(crate) fn nodes(&self, taken: Option<(usize, usize)>) -> Vec<Node> {
+        let mut nodes = self.nodes.clone();
+        taken.iter().for_each(|&(state, thread)| nodes[state].left.insert(thread));
+        nodes
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -90,6 +81,7 @@ impl Graph {
         self.numbers.insert(key, state);
         self.open.entry(core.trace.depth).or_default().push(state);
         self.nodes.push(Node {
+            key,
             check,
             shared: core.shared,
             came: None,

@@ -4,26 +4,22 @@ mod commuting;
 mod depth_first;
 mod fewest;
 mod graph;
-mod known;
 mod races;
 mod random;
 mod replay;
 mod states;
-pub(crate) mod summary;
-mod turns;
 mod whole;
 
 use std::sync::Arc;
 
 use crate::execution::Explore;
+use crate::known::Table;
 use crate::pool::Worker;
 use crate::report::{Report, Unfinished};
 use crate::schedule::Schedule;
 use crate::units::Share;
 
 pub(crate) use commuting::Commuting;
-pub(crate) use known::Table;
-pub(crate) use turns::Turns;
 
 /// How to explore.
 #[derive(Clone, PartialEq, Debug)]
@@ -86,7 +82,7 @@ pub(crate) fn explore(
             let plain = *strategy == Strategy::Dfs;
             Box::new(depth_first::DepthFirst::new(!plain, share, worker))
         }
-        Strategy::States => Box::new(states::States::new(Arc::clone(table))),
+        Strategy::States => Box::new(states::States::new(Arc::clone(table), worker)),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => {
             Box::new(random::Pct::new(seed, depth, iterations))

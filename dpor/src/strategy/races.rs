@@ -4,8 +4,8 @@
 use crate::access::{Access, Class, Op};
 use crate::dependence::{DependenceRule, DependenceRules};
 use crate::execution::Core;
+use crate::known::summary::{Bits, Later, RACED, Summaries};
 use crate::report::End;
-use crate::strategy::summary::{Bits, Later, RACED, Summaries};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
 use crate::trace::{NONE, Trace};

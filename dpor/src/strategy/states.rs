@@ -5,17 +5,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::depth_first::inherit_sleep;
-use super::known::{Known, Next, Route, Table};
 use super::races::Races;
-use super::summary::{Bits, Later, Summaries};
 use super::whole::{FOLLOWED, Other, Whole, checks};
 use crate::access::{Access, Class};
 use crate::dependence::DependenceRule;
 use crate::execution::{Core, Explore, Threads};
+use crate::known::summary::{Bits, Later, Summaries};
+use crate::known::{How, Known, Next, OnPath, Path, Route, Table};
+use crate::pool::Worker;
 use crate::report::{End, Report, Unfinished};
+use crate::saved::SavedStack;
 use crate::state::{Keys, Sum};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
+use crate::trace::Frame;
 
 /// A state of the path.
 #[derive(Debug)]
@@ -39,22 +42,6 @@ struct Visit {
     how: How,
 }
 
-/// How much is run from a state of the path.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum How {
-    /// It is not told apart from others.
-    Passed,
-    /// It is new.
-    New,
-    /// It was gone on from before, and what slept then is awake.
-    Woken,
-    /// It was gone on from before, and nothing is run from it.
-    Known,
-}
-
-/// Numbers that were never there before are each worker's own: it has so many bits of them.
-const WORKERS_FRESH: u32 = 40;
-
 pub(crate) struct States {
     races: Races,
     started: bool,
@@ -66,10 +53,13 @@ pub(crate) struct States {
     /// What all workers know, and which of them this is.
     table: Arc<Table>,
     worker: u64,
+    pool: Worker,
     summaries: Summaries,
     /// There is no room for more states.
     forgets: bool,
     hits: u64,
+    /// The path on which to go on where a search was stopped.
+    resumed: Vec<OnPath>,
     /// The execution goes on from a known state as one did before, to see whether everything is as
     /// it was: whose steps come next then, and to what they lead.
     follows: Option<(Route, Next)>,
@@ -80,21 +70,43 @@ pub(crate) struct States {
 
 impl States {
     /// One of the workers that share what they know.
-    pub(crate) fn new(table: Arc<Table>) -> Self {
+    pub(crate) fn new(table: Arc<Table>, pool: Worker) -> Self {
+        let worker = table.enter();
+        let Path { hits, states } = table.take_path(worker);
         States {
             races: Races::default(),
             started: false,
             branch: None,
             path: Vec::new(),
             open: HashMap::default(),
-            worker: table.enter(),
+            worker,
             summaries: Summaries::new(&table.seen),
             table,
+            pool,
             forgets: false,
-            hits: 0,
+            hits,
+            resumed: states,
             follows: None,
             checking: false,
             whole: None,
+        }
+    }
+
+    /// Nothing more is run from the states of the path.
+    fn abandon(&mut self) {
+        let new = self.path.drain(..).filter(|visit| visit.how == How::New);
+        self.table.not_done_with(new.count() as u64);
+    }
+
+    /// Whoever wants to know how far the search is may look now.
+    fn pause(&mut self, core: &mut Core) {
+        if self.pool.pauses() {
+            if let Some(whole) = &self.whole {
+                *self.table.round() = whole.round();
+            } else if let Some((state, task)) = self.next_branch(core) {
+                self.table.leave_path(self.worker, self.path_to(core, state, task));
+            }
+            self.pool.pause(SavedStack::default());
         }
     }
 
@@ -110,6 +122,50 @@ impl States {
             self.complete(core);
         }
         None
+    }
+
+    /// The path to a state from which a task is left to run.
+    fn path_to(&self, core: &Core, state: usize, task: usize) -> Path {
+        let on_path = |(depth, (visit, frame)): (usize, (&Visit, &Frame))| OnPath {
+            how: visit.how,
+            check: visit.check,
+            task: if depth == state { task } else { frame.task as usize },
+            backtrack: frame.backtrack.clone(),
+            sleep: frame.sleep.clone(),
+            sleep_failed: frame.sleep_failed.clone(),
+            after: visit.after.clone(),
+            next: visit.next,
+        };
+        let states = self.path.iter().zip(core.trace.frames()).enumerate();
+        Path { hits: self.hits, states: states.map(on_path).collect() }
+    }
+
+    /// Go on as the search did before it was stopped, unless another has been done with the state
+    /// at hand since.
+    fn retrace(&mut self, core: &mut Core) -> Option<usize> {
+        let depth = core.trace.depth;
+        let OnPath { how, check, task, backtrack, sleep, sleep_failed, after, next } =
+            self.resumed.get(depth)?.clone();
+        let visit = &mut self.path[depth];
+        if visit.how != how {
+            self.resumed.clear();
+            return None;
+        }
+        if visit.check != check {
+            core.differs(Other::Tasks.says());
+            return None;
+        }
+        visit.after.union_with(&after);
+        visit.next = next;
+        let frame = core.trace.frame_mut(depth);
+        (frame.backtrack, frame.sleep, frame.sleep_failed) = (backtrack, sleep, sleep_failed);
+        if !frame.enabled.contains(task) {
+            core.differs(format!(
+                "task {task} could run here when the exploration was saved, and now cannot"
+            ));
+            return None;
+        }
+        Some(task)
     }
 
     /// All that follows the last state of the path has been gone through.
@@ -131,7 +187,7 @@ impl States {
         let summary = self.summaries.share(after);
         let new = self.table.add(key, Known { sleep, summary, check, next });
         if !new && how == How::New {
-            self.table.came_second();
+            self.table.not_done_with(1);
         }
     }
 
@@ -368,38 +424,47 @@ impl States {
 
 impl Drop for States {
     fn drop(&mut self) {
+        self.abandon();
+        if let Some(whole) = &self.whole {
+            *self.table.round() = whole.round();
+        }
         self.table.leave(self.worker);
     }
 }
 
 impl Explore for States {
     fn begin(&mut self, core: &mut Core) -> bool {
-        if self.started {
+        let first = !std::mem::replace(&mut self.started, true);
+        if first {
+            core.threads = Threads::new(&self.table.threads);
+            core.fresh = self.table.fresh(self.worker);
+        } else {
             self.table.next_turn(self.worker);
+            self.pause(core);
         }
         (core.by_states, core.holds_back) = (true, true);
         (self.follows, self.checking) = (None, false);
         if self.whole.is_none() && self.table.circle() {
             // Executions need not end: begin again, one for all.
-            self.path.clear();
+            self.abandon();
             if !self.table.takes_whole() {
                 return false;
             }
-            self.whole = Some(Whole::default());
+            self.whole = Some(Whole::new(std::mem::take(&mut *self.table.round())));
         }
         if let Some(whole) = &mut self.whole {
             return whole.begin(core);
         }
         if self.table.is_done() {
-            self.path.clear();
+            self.abandon();
             return false;
         }
-        if !std::mem::replace(&mut self.started, true) {
-            core.threads = Threads::new(&self.table.threads);
-            core.fresh = self.worker << WORKERS_FRESH;
+        if first {
+            // Perhaps along a path of before.
             core.rewind(0);
             return true;
         }
+        self.resumed.clear();
         let Some((state, task)) = self.next_branch(core) else {
             self.table.finish();
             return false;
@@ -425,18 +490,21 @@ impl Explore for States {
             return self.follow(core, tells_apart);
         }
         self.keep_accesses(core);
-        if !tells_apart {
+        let goes_on = if tells_apart {
+            let (key, check) = core.state()?;
+            let goes_on = self.reach(core, key, check);
+            self.look_for_circle(core);
+            goes_on
+        } else {
             let visit = self.visit(core);
             self.path.push(visit);
-            return self.go_on(core);
-        }
-        let (key, check) = core.state()?;
-        let goes_on = self.reach(core, key, check);
-        self.look_for_circle(core);
+            true
+        };
         if core.failure.is_some() || self.table.circle() || core.given_up {
             return None;
         }
         if !goes_on {
+            self.resumed.clear();
             self.hits += 1;
             if !checks(self.hits) {
                 return None;
@@ -444,6 +512,10 @@ impl Explore for States {
             let next = self.path[depth].next?;
             (self.follows, self.checking) = (Some(next), true);
             return self.follow(core, true);
+        }
+        let retraced = self.retrace(core);
+        if retraced.is_some() || core.failure.is_some() {
+            return retraced;
         }
         let frame = core.trace.frame(depth);
         if frame.closed {
@@ -514,8 +586,20 @@ impl Explore for States {
         let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);
         // It may have been stopped just where nothing is left.
         let reduced = self.started && self.whole.is_none() && !self.table.circle();
-        let all = finished || reduced && (self.table.is_done() || self.next_branch(core).is_none());
+        let looks = reduced && !finished && !self.table.is_done() && !core.given_up;
+        let left = if looks { self.next_branch(core) } else { None };
+        if let Some((state, task)) = left {
+            self.table.leave_path(self.worker, self.path_to(core, state, task));
+        } else if !finished && !self.resumed.is_empty() {
+            // It did not come that far.
+            let states = std::mem::take(&mut self.resumed);
+            self.table.leave_path(self.worker, Path { hits: self.hits, states });
+        }
+        let all = finished || reduced && left.is_none();
         report.exhausted = !lost && all;
+        if report.exhausted && reduced {
+            self.table.finish();
+        }
         if report.exhausted {
             report.why_unfinished = None;
         }

@@ -6,6 +6,7 @@
 //! well.
 
 use crate::execution::Core;
+use crate::known::Round;
 use crate::report::{End, Unfinished};
 use crate::strategy::graph::{Graph, Next};
 
@@ -47,18 +48,31 @@ pub(crate) struct Whole {
     way: Vec<usize>,
     /// The state in which that is left; then the one that the execution has come to.
     at: Option<usize>,
+    /// What runs of what was left, from which state, until it is known what it leads to.
+    taken: Option<(usize, usize)>,
     /// States that were met again.
     hits: u64,
     /// The execution goes on from a known state as one did before, to see whether everything is as
     /// it was: what comes next then, and for how many steps more.
     follows: Option<(Next, usize)>,
-    /// Executions, as threads, that show a livelock each, to be run at the end, and the one that
-    /// runs.
+    /// Executions, as threads, that show a livelock each, to be run at the end, how many have run,
+    /// and the one that runs.
     livelocks: Option<Vec<Vec<usize>>>,
+    shown: usize,
     shows: Option<Vec<usize>>,
 }
 
 impl Whole {
+    /// With what was found before.
+    pub(crate) fn new(Round { nodes, shown }: Round) -> Self {
+        Whole { graph: Graph::new(nodes), shown, ..Whole::default() }
+    }
+
+    /// All that was found.
+    pub(crate) fn round(&self) -> Round {
+        Round { nodes: self.graph.nodes(self.taken), shown: self.shown }
+    }
+
     pub(crate) fn states(&self) -> u64 {
         self.graph.len() as u64
     }
@@ -79,13 +93,14 @@ impl Whole {
         }
         if let Some(state) = self.graph.next() {
             self.way = self.graph.way_to(state);
-            self.way.push(self.graph.take(state, None));
+            let thread = self.take(state, None);
+            self.way.push(thread);
             self.at = Some(state);
             return true;
         }
         let graph = &self.graph;
         let livelocks = self.livelocks.get_or_insert_with(|| graph.livelocks(core.fairness));
-        self.shows = livelocks.pop();
+        self.shows = livelocks.get(self.shown).cloned();
         (core.by_states, core.insists) = (false, true);
         self.shows.is_some()
     }
@@ -135,7 +150,7 @@ impl Whole {
         });
         if let Some(before) = self.at.replace(state) {
             let thread = core.thread(core.trace.frame(depth - 1).task as usize);
-            self.graph.step(before, thread, Next::State(state));
+            self.leads_to(before, thread, Next::State(state));
         }
         if self.graph.check(state) != check {
             core.differs(Other::Tasks.says());
@@ -145,13 +160,25 @@ impl Whole {
             // Going on with the running task needs no context switch.
             let running = depth.checked_sub(1).map(|last| core.trace.frame(last).task as usize);
             let running = running.map(|task| core.thread(task));
-            return core.who(self.graph.take(state, running)).task;
+            return core.who(self.take(state, running)).task;
         }
         self.hits += 1;
         if !checks(self.hits) {
             return None;
         }
         self.follow(core, state, FOLLOWED)
+    }
+
+    /// Something that is left to run from the state, this if it is, runs now.
+    fn take(&mut self, state: usize, wanted: Option<usize>) -> usize {
+        let thread = self.graph.take(state, wanted);
+        self.taken = Some((state, thread));
+        thread
+    }
+
+    fn leads_to(&mut self, state: usize, thread: usize, to: Next) {
+        self.taken = None;
+        self.graph.step(state, thread, to);
     }
 
     /// Go on from a known state as an execution did before.
@@ -163,6 +190,7 @@ impl Whole {
 
     pub(crate) fn end(&mut self, core: &mut Core, end: End) {
         if self.shows.take().is_some() {
+            self.shown += usize::from(!core.given_up);
             if core.failure.is_none() && !core.given_up {
                 core.failure_at_end(
                     "a cycle of states that is fair to everybody is found, and no livelock when \
@@ -185,7 +213,7 @@ impl Whole {
             core.failure_at_end("an execution ends where one did not before".into());
         } else if let (Some(before), Some(last)) = (self.at, core.trace.depth.checked_sub(1)) {
             let thread = core.thread(core.trace.frame(last).task as usize);
-            self.graph.step(before, thread, Next::End);
+            self.leads_to(before, thread, Next::End);
         }
     }
 }

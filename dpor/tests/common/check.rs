@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dpor::{Access, Budget, DependenceRule, End, Explorer, FailureKind, Op, Report, Strategy};
+use dpor::{
+    Access, Budget, DependenceRule, End, Explorer, FailureKind, Op, Report, Saved, Strategy,
+};
 
 use super::program::{LEFT_OUT, Program, WORLD, World};
 
@@ -181,8 +183,11 @@ pub fn fault_by_states(
         return Err(format!("endings {:#?}, plainly {:#?}", seen.endings, plain.endings));
     }
     let turns = report.states + report.executions;
-    if dropped.is_none() && turns.is_multiple_of(3) {
-        divided_by_states(program, turns, &seen)?;
+    match turns % 3 {
+        _ if dropped.is_some() => {}
+        0 => divided_by_states(program, turns, &seen)?,
+        1 => in_slices_by_states(program, turns, &report, &seen)?,
+        _ => {}
     }
     let (dpor, _) = explore(program, Explorer::new(Strategy::Dpor), None);
     Ok(Some((dpor.executions, report.states, report.executions)))
@@ -201,6 +206,68 @@ fn divided_by_states(program: &Program, turns: u64, alone: &Seen) -> Result<(), 
         return Err(format!(
             "{what}: {:?} {:#?}, alone {:?} {:#?}",
             seen.failures, seen.endings, alone.failures, alone.endings
+        ));
+    }
+    Ok(())
+}
+
+/// Goes on with a search, from what it has put on paper, until nothing is left, and returns its last
+/// report. Of all executions together there are to be at most so many.
+pub fn in_slices(
+    explorer: Explorer,
+    most: u64,
+    mut slice: impl FnMut(Explorer) -> Report,
+) -> Result<Report, String> {
+    let mut next = explorer.clone();
+    loop {
+        let report = slice(next);
+        let Some(saved) = report.saved.clone() else {
+            return Err(format!("cannot go on: {report} {:?}", report.failures));
+        };
+        let text = saved.to_string();
+        let read: Saved = text.parse().map_err(|error| format!("{error}\n{text}"))?;
+        if read != saved {
+            return Err(format!("what is read is not what was written: {text}"));
+        }
+        if report.executions > most {
+            return Err(format!("more than {most} executions in slices: {report}"));
+        }
+        if report.exhausted {
+            return Ok(report);
+        }
+        next = explorer.clone().resume(read);
+    }
+}
+
+/// Does a search that is stopped and gone on with, again and again, come to what one does that is
+/// not, which is this?
+fn in_slices_by_states(
+    program: &Program,
+    turns: u64,
+    whole: &Report,
+    alone: &Seen,
+) -> Result<(), String> {
+    let slice = 1 + turns % 7;
+    let what = format!("in slices of {slice}");
+    let mut all = Seen::default();
+    let explorer = Explorer::new(Strategy::States);
+    let report = in_slices(explorer, whole.executions, |explorer| {
+        let (report, seen) = explore(program, explorer, Some(slice));
+        all.failures.extend(seen.failures);
+        all.endings.extend(seen.endings);
+        report
+    })?;
+    let counts = |report: &Report| (report.states, report.complete, report.executions);
+    if counts(&report) != counts(whole) {
+        return Err(format!(
+            "{what}: {report}, {} states; at once {whole}, {} states",
+            report.states, whole.states
+        ));
+    }
+    if (&all.failures, &all.endings) != (&alone.failures, &alone.endings) {
+        return Err(format!(
+            "{what}: {:?} {:#?}, at once {:?} {:#?}",
+            all.failures, all.endings, alone.failures, alone.endings
         ));
     }
     Ok(())

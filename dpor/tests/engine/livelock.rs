@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use crate::common::check::in_slices;
 use crate::common::fair::has_livelock;
 use crate::common::program::{Rng, env};
 use crate::common::shrink::smallest;
@@ -268,6 +269,14 @@ struct Facts {
     livelock: bool,
 }
 
+impl Facts {
+    fn add(&mut self, other: Facts) {
+        self.endings.extend(other.endings);
+        self.deadlocks.extend(other.deadlocks);
+        self.livelock |= other.livelock;
+    }
+}
+
 /// Enumerate all states.
 fn enumerate(program: &[Vec<Instr>], fairness: Fairness) -> Facts {
     let place = Place { at: 0, held: [false; LOCKS], restarting: false };
@@ -448,9 +457,19 @@ fn ready(program: &[Vec<Instr>], says: bool) -> impl Fn() + Send + Sync + 'stati
 }
 
 fn observe(program: &[Vec<Instr>], says: bool, explorer: Explorer) -> (Report, Facts) {
+    observe_for(program, says, explorer, 3_000)
+}
+
+/// So many executions of it.
+fn observe_for(
+    program: &[Vec<Instr>],
+    says: bool,
+    explorer: Explorer,
+    most: u64,
+) -> (Report, Facts) {
     let facts = Arc::new(Mutex::new(Facts::default()));
     let sink = Arc::clone(&facts);
-    let explorer = explorer.budget(Budget { executions: Some(3_000), time: None }).on_execution(
+    let explorer = explorer.budget(Budget { executions: Some(most), time: None }).on_execution(
         move |execution| {
             let mut facts = sink.lock().unwrap();
             let world = WORLD.with(|world| world.borrow().clone()).unwrap();
@@ -551,6 +570,21 @@ fn check_states(
             return Err(format!("{jobs} jobs: saw {seen:#?}, all states show {all:#?}"));
         }
         found = found.or(Some((report.executions, report.states, seen.livelock)));
+    }
+    let Some((executions, states, _)) = found.filter(|_| rule.is_none()) else { return Ok(found) };
+    let (slice, mut seen) = (1 + states % 13, Facts::default());
+    // Ways to what is left are found anew, and livelocks shown again.
+    let most = 2 * executions + 100;
+    let report = in_slices(explorer, most, |explorer| {
+        let (report, more) = observe_for(program, true, explorer, slice);
+        seen.add(more);
+        report
+    })?;
+    if (report.states, &seen) != (states, &all) {
+        return Err(format!(
+            "in slices of {slice}: {} states, of {states}; saw {seen:#?}, all states show {all:#?}",
+            report.states
+        ));
     }
     Ok(found)
 }

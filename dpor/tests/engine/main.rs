@@ -11,6 +11,7 @@ mod commute;
 mod differential;
 mod failures;
 mod fewest;
+mod kept;
 mod leads_on;
 mod livelock;
 mod mutations;

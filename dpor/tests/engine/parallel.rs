@@ -188,12 +188,16 @@ fn stopped() -> Saved {
 
 #[test]
 fn damaged_saves_are_refused() {
-    let saved = stopped();
+    damaged_is_refused(&stopped());
+}
+
+/// Whatever is changed in its text, and whatever is missing.
+pub fn damaged_is_refused(saved: &Saved) {
     let text = saved.to_string();
-    assert_eq!(text.parse::<Saved>().as_ref(), Ok(&saved));
+    assert_eq!(text.parse::<Saved>().as_ref(), Ok(saved));
     assert_eq!(
         text.replace('\n', "\r\n").parse::<Saved>().as_ref(),
-        Ok(&saved),
+        Ok(saved),
         "line ends do not matter"
     );
     let refused = |text: &str, what: &str| {
@@ -230,10 +234,10 @@ fn damaged_saves_are_refused() {
     }
     assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
     assert!(
-        refused(&text.replace("exploration 4", "exploration 3"), "another version")
-            .contains("format 3, and only format 4")
+        refused(&text.replace("exploration 5", "exploration 4"), "another version")
+            .contains("format 4, and only format 5")
     );
-    for nothing in ["", "{}", "dpor exploration 4", "dpor exploration three\n"] {
+    for nothing in ["", "{}", "dpor exploration 5", "dpor exploration three\n"] {
         refused(nothing, nothing);
     }
 }
@@ -250,17 +254,20 @@ fn made_up_saves_are_refused() {
         "left 0\nshard 3 3",
         "left 0\nshard 0 0",
     ] {
-        let text = format!("dpor exploration 4\n{lines}\n");
-        let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-        let error =
-            format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(lines).to_string();
-        assert!(
-            error.contains("makes no sense") || error.contains("not everything"),
-            "{lines}: {error}"
-        );
+        made_up_is_refused(&format!("dpor exploration 5\n{lines}\n"));
     }
+}
+
+/// All but the checksum.
+pub fn made_up_is_refused(text: &str) {
+    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    let error = format!("{text}end {sum:016x}\n").parse::<Saved>().expect_err(text).to_string();
+    assert!(
+        error.contains("makes no sense") || error.contains("not everything"),
+        "{text}: {error}"
+    );
 }
 
 /// Whatever the moment, a snapshot has what was found until then, and what is left.

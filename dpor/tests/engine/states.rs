@@ -441,7 +441,7 @@ fn changes_tell_states_apart() {
 }
 
 /// Tries until it gets the lock, and `says` what it does with its data, which is nothing.
-fn tries(says: bool) -> impl Fn() + Send + Sync + Copy + 'static {
+pub fn tries(says: bool) -> impl Fn() + Send + Sync + Copy + 'static {
     move || {
         let lock = Lock::new();
         let _ = says.then(dpor::data);

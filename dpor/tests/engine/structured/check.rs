@@ -11,6 +11,7 @@ use super::order::History;
 use super::program::Program;
 use super::run::{WORLD, World, run};
 use super::search::{Classes, Cost, DEADLOCK, Ends, by_classes, by_states, follow};
+use crate::common::check::in_slices;
 
 /// How far the oracle goes before a program is passed over.
 #[derive(Copy, Clone, Debug)]
@@ -59,6 +60,16 @@ struct Seen {
 }
 
 impl Seen {
+    fn add(&mut self, other: Seen) {
+        let Ends { complete, deadlocked, failures } = other.ends;
+        self.ends.complete.extend(complete);
+        self.ends.deadlocked.extend(deadlocked);
+        self.ends.failures.extend(failures);
+        self.classes.complete.extend(other.classes.complete);
+        self.classes.deadlocked.extend(other.classes.deadlocked);
+        self.complete += other.complete;
+    }
+
     fn note(&mut self, execution: &dpor::Execution<'_>, world: &World) {
         let failure = execution.failure.map(|failure| &failure.kind);
         if let Some(FailureKind::Panic { message, .. }) = failure {
@@ -294,12 +305,7 @@ fn divided(program: &Program, oracle: &Oracle, number: u64) -> Result<(), String
             let mut saved: Vec<Saved> = Vec::new();
             for shard in 0..shards {
                 let (report, seen) = explore(program, dpor().shard(shard, shards));
-                all.ends.complete.extend(seen.ends.complete);
-                all.ends.deadlocked.extend(seen.ends.deadlocked);
-                all.ends.failures.extend(seen.ends.failures);
-                all.classes.complete.extend(seen.classes.complete);
-                all.classes.deadlocked.extend(seen.classes.deadlocked);
-                all.complete += seen.complete;
+                all.add(seen);
                 saved.push(
                     report
                         .saved
@@ -317,30 +323,14 @@ fn divided(program: &Program, oracle: &Oracle, number: u64) -> Result<(), String
             oracle.agrees_reduced(&format!("{shards} shards"), &report, &all)
         }
         _ => {
-            let (mut saved, mut all) = (None::<Saved>, Seen::default());
             let slice = 1 + number / 3 % 7;
-            loop {
-                let mut explorer = dpor().budget(Budget { executions: Some(slice), time: None });
-                if let Some(saved) = saved.take() {
-                    explorer = explorer
-                        .resume(saved.to_string().parse().map_err(|error| format!("{error}"))?);
-                }
+            let mut all = Seen::default();
+            let report = in_slices(bounded(Strategy::Dpor, slice), MOST, |explorer| {
                 let (report, seen) = explore(program, explorer);
-                all.ends.complete.extend(seen.ends.complete);
-                all.ends.deadlocked.extend(seen.ends.deadlocked);
-                all.ends.failures.extend(seen.ends.failures);
-                all.classes.complete.extend(seen.classes.complete);
-                all.classes.deadlocked.extend(seen.classes.deadlocked);
-                all.complete += seen.complete;
-                if report.exhausted {
-                    return oracle.agrees_reduced(&format!("slices of {slice}"), &report, &all);
-                }
-                saved = Some(
-                    report
-                        .saved
-                        .ok_or_else(|| "a stopped exploration cannot be saved".to_owned())?,
-                );
-            }
+                all.add(seen);
+                report
+            });
+            oracle.agrees_reduced(&format!("slices of {slice}"), &report?, &all)
         }
     }
 }
@@ -421,8 +411,7 @@ pub fn fault_by_states(
     if let Some(rule) = rule {
         explorer = explorer.without_rule(rule);
     }
-    let run = |what: &str, explorer: Explorer| {
-        let (report, seen) = explore(program, explorer);
+    let judge = |what: &str, (report, seen): (Report, Seen)| {
         if !report.exhausted {
             return Err(format!("{what} not exhausted: {report} {:?}", report.failures));
         }
@@ -433,11 +422,29 @@ pub fn fault_by_states(
         }
         Ok(report)
     };
-    let report = run("by states", explorer.clone())?;
+    let report = judge("by states", explore(program, explorer.clone()))?;
     let turns = report.states + report.executions;
-    if rule.is_none() && turns.is_multiple_of(3) {
-        let divided = explorer.jobs(2 + turns as usize % 2).in_turns(turns);
-        run(&format!("by states, divided, turns by {turns}"), divided)?;
+    match turns % 3 {
+        _ if rule.is_some() => {}
+        0 => {
+            let divided = explorer.jobs(2 + turns as usize % 2).in_turns(turns);
+            let what = format!("by states, divided, turns by {turns}");
+            judge(&what, explore(program, divided))?;
+        }
+        1 => {
+            let (slice, jobs) = (1 + turns % 11, 1 + turns as usize / 3 % 3);
+            let explorer = bounded(Strategy::States, slice).jobs(jobs).in_turns(turns);
+            // Several come to the same states.
+            let most = if jobs == 1 { report.executions } else { MOST };
+            let mut all = Seen::default();
+            let report = in_slices(explorer, most, |explorer| {
+                let (report, seen) = explore(program, explorer);
+                all.add(seen);
+                report
+            });
+            judge(&format!("by states, {jobs} jobs, in slices of {slice}"), (report?, all))?;
+        }
+        _ => {}
     }
     let (dpor, _) = explore(program, bounded(Strategy::Dpor, MOST));
     Ok(Some((dpor.executions, report.states, report.executions, !oracle.ends.failures.is_empty())))

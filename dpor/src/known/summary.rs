@@ -86,6 +86,14 @@ impl Hash for Bits {
 }
 
 impl Bits {
+    pub(super) fn of(words: Vec<u64>) -> Self {
+        Bits(words)
+    }
+
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+
     pub(crate) fn insert(&mut self, bit: u32) {
         let word = bit as usize / 64;
         if self.0.len() <= word {
@@ -130,6 +138,18 @@ pub(crate) struct Seen {
     helds: Arc<SharedNumbers<Held>>,
 }
 
+impl Seen {
+    pub(crate) fn new(laters: Vec<Later>, helds: Vec<Held>) -> Self {
+        let (laters, helds) = (SharedNumbers::new(laters), SharedNumbers::new(helds));
+        Seen { laters: Arc::new(laters), helds: Arc::new(helds) }
+    }
+
+    /// All of it, by numbers.
+    pub(crate) fn all(&self) -> (Vec<Later>, Vec<Held>) {
+        (self.laters.all(), self.helds.all())
+    }
+}
+
 /// What a worker knows of that, and the sets of it that are in use.
 #[derive(Debug)]
 pub(crate) struct Summaries {
@@ -148,8 +168,8 @@ const OVERTAKEN: u32 = 0;
 /// That of a race on data with something on the path.
 pub(crate) const RACED: u32 = 1;
 
-/// What has the number 0 besides.
-const BEFORE: u32 = RACED + 1;
+/// What has a number besides.
+pub(super) const BEFORE: u32 = RACED + 1;
 
 impl Summaries {
     pub(crate) fn new(seen: &Seen) -> Self {
