@@ -774,8 +774,8 @@ impl CheckArgs {
             ("--memory-limit", self.memory_limit.is_some(), &[States]),
             ("--jobs", self.jobs.is_some(), &[Dpor, States, Dfs, Random, Pct, Loom]),
             ("--shard", self.shard.is_some(), &[Dpor]),
-            ("--save", self.save.is_some(), &[Dpor]),
-            ("--resume", self.resume.is_some(), &[Dpor]),
+            ("--save", self.save.is_some(), &[Dpor, States]),
+            ("--resume", self.resume.is_some(), &[Dpor, States]),
         ];
         let name = |engine: &EngineName| {
             engine.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())

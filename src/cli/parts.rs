@@ -39,8 +39,9 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         return no_file();
     }
     let limits = options(args, false);
+    let method = args.method()?;
     // Before anything is written: whoever interrupts it then leaves nothing half-written.
-    let runner = Runner::new(&Method::Exhaustive, limits.clone(), jobs(args, &Method::Exhaustive));
+    let runner = Runner::new(&method, limits.clone(), jobs(args, &method));
     let mut keeper = Keeper::take(file)?;
     let can_go_on = keeper.is_a_file();
     // What somebody has opened for us is not ours to replace, and to add to it would damage it.
@@ -51,19 +52,23 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         Some(file) => resumed(file, args)?,
         None => cases(args)?
             .iter()
-            .map(|(race, protocol)| Part::new(race, protocol, args.shard))
+            .map(|(race, protocol)| match method {
+                Method::States => Part::by_states(race, protocol),
+                _ => Part::new(race, protocol, args.shard),
+            })
             .collect(),
     };
     if !args.force && !args.resume.as_deref().is_some_and(|resumed| keeper.is(resumed)) {
         keeper.may_replace()?;
     }
     let shard = parts.first().and_then(Part::shard);
+    let runner = runner.goes_by(&parts.first().map_or(method, Part::method));
     let cases = cases_of(&parts)?;
     keeper.keep_for_now(&parts)?;
     let report = Report { terminal, format: args.format, saved: Some(file) };
     report.head(
         &cases,
-        &head(&limits, shard, if args.resume.is_some() { "more each" } else { "each" }),
+        &head(&parts, &limits, if args.resume.is_some() { "more each" } else { "each" }),
     )?;
     let started = Instant::now();
     let kept = Kept { parts: Mutex::new(parts.clone()), keeper: Mutex::new((keeper, Pace::new())) };
@@ -141,6 +146,11 @@ impl Pace {
         }
         over
     }
+
+    /// It took so long: that is to be a small part of all time.
+    fn took(&mut self, time: Duration) {
+        *self = Self { since: Instant::now(), wait: self.wait.max(time * 20) };
+    }
 }
 
 impl Kept {
@@ -200,7 +210,9 @@ impl Kept {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if keeper.1.is_over() {
             let parts = self.parts().clone();
+            let started = Instant::now();
             let _ = keeper.0.keep_for_now(&parts);
+            keeper.1.took(started.elapsed());
         }
     }
 
@@ -233,7 +245,7 @@ pub fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     let merged = merged.map_err(|error| Refusal(error.to_string()))?;
     let report = Report { terminal, format: args.format, saved: None };
     let started = Instant::now();
-    report.head(&cases, &head(&Options::default(), None, "each"))?;
+    report.head(&cases, &head(&merged, &Options::default(), "each"))?;
     let runner = Runner::new(&Method::Exhaustive, Options::default(), all_cores());
     let outcomes = witnessed(&runner, &cases, &merged, &CheckArgs::default())?;
     runner.finish();
@@ -275,6 +287,15 @@ fn witnessed(
 /// What the file keeps, if that is what is asked for.
 fn resumed(file: &Path, args: &CheckArgs) -> Result<Vec<Part>, Refusal> {
     let parts = read(file)?;
+    let states = args.method()? == Method::States;
+    let other = |part: &Part| (part.method() == Method::States) != states;
+    if (args.states || args.engine.is_some()) && parts.iter().any(other) {
+        return Err(Refusal(format!(
+            "{} keeps an exploration {}, which goes on without --states and --engine",
+            shown(file),
+            if states { "that is not by states" } else { "by states" }
+        )));
+    }
     if args.races.is_empty() && args.protocol.is_none() {
         return Ok(parts);
     }
@@ -341,9 +362,13 @@ fn cases_of(parts: &[Part]) -> Result<Vec<Case>, Refusal> {
     parts.iter().map(case).collect()
 }
 
-fn head(limits: &Options, shard: Option<Shard>, each: &str) -> String {
-    let whole = covers(&Method::Exhaustive, crate::Memory::Sc, limits, each);
-    shard.map_or(whole.clone(), |shard| format!("{whole}, shard {shard}"))
+fn head(parts: &[Part], limits: &Options, each: &str) -> String {
+    let method = parts.first().map_or(Method::Exhaustive, Part::method);
+    let whole = covers(&method, crate::Memory::Sc, limits, each);
+    match parts.first().and_then(Part::shard) {
+        Some(shard) => format!("{whole}, shard {shard}"),
+        None => whole,
+    }
 }
 
 /// A shard alone is no verdict: how much of it is there.

@@ -55,6 +55,11 @@ impl Runner {
         Self { engine: method.name(), options, jobs: jobs.max(1), stop, line }
     }
 
+    /// They go by another method, as has turned out.
+    pub fn goes_by(self, method: &Method) -> Self {
+        Self { engine: method.name(), ..self }
+    }
+
     /// Checks all cases, as far as Ctrl-C lets it. `seen` hears of each in their order, as soon as
     /// its turn has come.
     pub fn check(

@@ -16,14 +16,16 @@ use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 use crate::sync;
 
-/// An exhaustive exploration that need not be over, or one shard of it: what it has found, and what
-/// is left. Another process or another machine can go on with it: [`write`](Part::write) makes a
+/// An exploration, exhaustive or by states, that need not be over, or one shard of an exhaustive one:
+/// what it has found, and what is left. Another process or another machine can go on with it: [`write`](Part::write) makes a
 /// text of it, [`read`](Part::read) reads that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Which lockwalk began it: another one might explore something else.
     build: String,
     shard: Option<Shard>,
+    /// It goes by states.
+    states: bool,
     stand: Stand,
     /// The executions that it took, redundant ones too.
     spent: u64,
@@ -38,18 +40,35 @@ pub struct Part {
 }
 
 /// How far it is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Stand {
     NotBegun,
     /// What the scheduler has to know to go on.
-    At(String),
+    At(#[serde(with = "on_paper")] Box<dpor::Saved>),
     /// The documented violation was found: nothing else is sought.
     Found,
     /// Nothing is left.
     Done,
     /// The race makes no sense under the protocol: nothing is sought.
     Inapplicable,
+}
+
+/// What the scheduler has to know, as a text.
+mod on_paper {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(saved: &dpor::Saved, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(saved)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<dpor::Saved>, D::Error> {
+        let saved = String::deserialize(from)?.parse();
+        saved.map(Box::new).map_err(|error| {
+            D::Error::custom(format!("where the scheduler stands cannot be read: {error}"))
+        })
+    }
 }
 
 /// One of several shards of an exploration: `2/3` is the second of three.
@@ -115,11 +134,21 @@ impl fmt::Display for PartError {
 
 impl std::error::Error for PartError {}
 
-/// What a text keeps.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    lockwalk: String,
+/// What is read of a text.
+#[derive(Deserialize)]
+struct Kept {
     parts: Vec<Part>,
+}
+
+/// All that is read of it as long as it may be another build's.
+#[derive(Deserialize)]
+struct Builds {
+    parts: Vec<Build>,
+}
+
+#[derive(Deserialize)]
+struct Build {
+    build: String,
 }
 
 /// Its last line, of what is above it.
@@ -139,10 +168,10 @@ impl Checksum {
 const BEGINNING: &str = "{\"lockwalk\":\"exploration ";
 
 /// The format's number.
-const FORMAT: &str = "3";
+const FORMAT: &str = "4";
 
-/// No exploration's text is larger.
-const LARGEST: u64 = 256 << 20;
+/// What comes between that and the parts has fewer bytes, and so has what comes after them.
+const FRAME: u64 = 64;
 
 impl Part {
     /// This lockwalk: its version, and what it was built from.
@@ -150,13 +179,23 @@ impl Part {
 
     /// The exploration of `race` under `protocol`, or a shard of it, before it begins.
     pub fn new(race: &Race, protocol: &Protocol, shard: Option<Shard>) -> Self {
+        Self::of(race, protocol, shard, &Method::Exhaustive)
+    }
+
+    /// The exploration of `race` under `protocol` by states, before it begins.
+    pub fn by_states(race: &Race, protocol: &Protocol) -> Self {
+        Self::of(race, protocol, None, &Method::States)
+    }
+
+    fn of(race: &Race, protocol: &Protocol, shard: Option<Shard>, method: &Method) -> Self {
         let options = Options::default();
-        let exploration = Exploration::new(race, protocol, &Method::Exhaustive, &options);
+        let exploration = Exploration::new(race, protocol, method, &options);
         let found = exploration.outcome(Coverage::Unfinished { why: "it has not begun".into() });
         let (beside, lock_order) = (Beside::default(), LockOrder::new());
         Self {
             build: build_of(race),
             shard,
+            states: *method == Method::States,
             stand: Stand::NotBegun,
             spent: 0,
             found,
@@ -168,8 +207,9 @@ impl Part {
 
     /// The parts as a text: a line of JSON, and a line with its checksum.
     pub fn write(parts: &[Part]) -> String {
-        let saved = Saved { lockwalk: format!("exploration {FORMAT}"), parts: parts.to_vec() };
-        let text = serde_json::to_string(&saved).expect("plain data") + "\n";
+        let parts = serde_json::to_string(parts).expect("plain data");
+        let bytes = parts.len();
+        let text = format!("{BEGINNING}{FORMAT}\",\"bytes\":{bytes},\"parts\":{parts}}}\n");
         let checksum = Checksum::line(&text);
         text + &checksum
     }
@@ -187,49 +227,46 @@ impl Part {
         let unreadable = |error: io::Error| PartError(error.to_string());
         let not_one = "it is not an exploration that `lockwalk check --save` wrote, or its \
                        beginning is damaged";
-        let (mut bytes, mut from) = (Vec::new(), from.take(LARGEST + 1));
+        let mut bytes = Vec::new();
         // What something else goes on with may have no end.
-        from.by_ref().take(BEGINNING.len() as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        let beginning = BEGINNING.len() as u64 + FRAME;
+        from.take(beginning).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.is_empty() {
             return refuse("it is empty");
         }
-        if bytes != BEGINNING.as_bytes() {
+        let beginning = String::from_utf8_lossy(&bytes);
+        let Some((format, rest)) =
+            beginning.strip_prefix(BEGINNING).and_then(|rest| rest.split_once('"'))
+        else {
             return refuse(not_one);
+        };
+        if format != FORMAT {
+            return refuse(&format!(
+                "it is of format {}, and this lockwalk reads format {FORMAT}, or its beginning is \
+                 damaged",
+                format.escape_default()
+            ));
         }
-        from.read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > LARGEST {
+        let size = rest.strip_prefix(",\"bytes\":").and_then(|rest| rest.split_once(','));
+        let Some(size) = size.and_then(|(size, _)| size.parse::<u64>().ok()) else {
             return refuse(not_one);
-        }
+        };
+        from.take(size.saturating_add(FRAME)).read_to_end(&mut bytes).map_err(unreadable)?;
         let Ok(text) = String::from_utf8(bytes) else {
             return refuse("it is damaged: not all of it is text");
         };
-        let format = text[BEGINNING.len()..].split('"').next().unwrap_or_default();
-        let of_format = format!(
-            "it is of format {}, and this lockwalk reads format {FORMAT}",
-            format.escape_default()
-        );
         let Some(end_of_first) = text.find('\n').filter(|&at| at + 1 < text.len()) else {
-            // The first format had no checksum.
-            return refuse(if format == "1" {
-                &of_format
-            } else {
-                "it is damaged: its end is missing"
-            });
+            return refuse("it is damaged: its end is missing");
         };
         let (text, checksum) = text.split_at(end_of_first + 1);
         if checksum != Checksum::line(text) {
             return refuse("it is damaged: its checksum does not fit");
         }
-        if format != FORMAT {
-            return refuse(&of_format);
-        }
         let damaged = |error: serde_json::Error| PartError(format!("it is damaged: {error}"));
-        let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
         // Another build's parts may not even look like ours.
-        let builds = value.get("parts").and_then(serde_json::Value::as_array).into_iter().flatten();
-        builds.filter_map(|part| part.get("build")?.as_str()).try_for_each(is_this_build)?;
-        let Saved { parts, .. } = serde_json::from_value(value).map_err(damaged)?;
-        parts.iter().try_for_each(Part::is_readable)?;
+        let Builds { parts } = serde_json::from_str(text).map_err(damaged)?;
+        parts.iter().try_for_each(|Build { build }| is_this_build(build))?;
+        let Kept { parts } = serde_json::from_str(text).map_err(damaged)?;
         if parts.is_empty() { refuse("it is damaged: nothing is in it") } else { Ok(parts) }
     }
 
@@ -246,6 +283,11 @@ impl Part {
     /// Which shard it is, if it is one.
     pub fn shard(&self) -> Option<Shard> {
         self.shard
+    }
+
+    /// How it goes on: [`Method::Exhaustive`], or [`Method::States`].
+    pub fn method(&self) -> Method {
+        if self.states { Method::States } else { Method::Exhaustive }
     }
 
     /// Is there nothing more to do about it? Then it is exhausted, or shows what is documented to
@@ -295,21 +337,12 @@ impl Part {
             )));
         }
         is_build(&self.build, &build_of(race))?;
-        self.is_readable()
-    }
-
-    fn is_readable(&self) -> Result<(), PartError> {
-        is_this_build(&self.build)?;
-        self.saved().map(|_| ())
+        is_this_build(&self.build)
     }
 
     /// What the scheduler has to know to go on; nothing if it starts from the beginning.
-    fn saved(&self) -> Result<Option<dpor::Saved>, PartError> {
-        let Stand::At(saved) = &self.stand else { return Ok(None) };
-        let saved = saved.parse().map_err(|error| {
-            PartError(format!("where the scheduler stands cannot be read: {error}"))
-        })?;
-        Ok(Some(saved))
+    fn saved(&self) -> Option<&dpor::Saved> {
+        if let Stand::At(saved) = &self.stand { Some(saved) } else { None }
     }
 
     /// Puts the shards of one exploration together.
@@ -330,7 +363,7 @@ impl Part {
         let mut of = None;
         let mut there = Vec::new();
         for part in parts {
-            part.is_readable()?;
+            is_this_build(&part.build)?;
             let what = name(part);
             let exploration = |part: &Part| {
                 let protocol = part.protocol().parse::<Protocol>().ok();
@@ -467,16 +500,18 @@ impl Race {
                 return Ok(part.inapplicable(why));
             }
         }
-        let begun = part.saved()?;
-        let start = |explorer: Explorer| match (&begun, part.shard) {
+        let begun = part.saved();
+        let start = |explorer: Explorer| match (begun, part.shard) {
             (Some(saved), _) => explorer.resume(saved.clone()),
             (None, Some(Shard { number, of })) => explorer.shard(number - 1, of),
             (None, None) => explorer,
         };
         let jobs = if part.found.violations.is_empty() { options.jobs } else { 1 };
         let options = options.clone().jobs(jobs);
-        let exploration = Exploration::new(self, &protocol, &Method::Exhaustive, &options);
-        let explored = sync::applied(|| exploration.explore(&start, Strategy::Dpor, None));
+        let method = part.method();
+        let strategy = if part.states { Strategy::States } else { Strategy::Dpor };
+        let exploration = Exploration::new(self, &protocol, &method, &options);
+        let explored = sync::applied(|| exploration.explore(&start, strategy, None));
         let Explored { coverage, sample, saved, .. } = match explored {
             Ok(explored) => explored,
             Err(why) => return Ok(part.inapplicable(why)),
@@ -491,7 +526,7 @@ impl Race {
         let stand = match (exploration.shown(), saved.is_done()) {
             (_, true) => Stand::Done,
             (true, false) => Stand::Found,
-            (false, false) => Stand::At(saved.to_string()),
+            (false, false) => Stand::At(Box::new(saved)),
         };
         let coverage = match (&stand, part.shard) {
             (Stand::Done, Some(shard)) => {
@@ -527,7 +562,7 @@ impl Race {
         let verdict = outcome.verdict();
         let Some(Ok(clause)) = verdict.clause().map(str::parse::<Clause>) else { return Ok(None) };
         let sample = part.sample.as_ref().and_then(|schedule| schedule.parse().ok());
-        Ok(Exploration::new(self, &protocol, &Method::Exhaustive, options)
+        Ok(Exploration::new(self, &protocol, &part.method(), options)
             .witness(clause, sample, &outcome))
     }
 

@@ -72,6 +72,34 @@ fn a_stopped_exploration_is_not_a_verdict_and_can_be_continued() {
     assert_same(&part.outcome(), &whole(&race, &protocol, &Options::default()));
 }
 
+/// The same by states: where executions end, and where they go round.
+#[test]
+fn a_stopped_exploration_by_states_can_be_continued() {
+    let livelock = "2.6.38+recount=walk-again".parse().expect("a protocol");
+    for (id, protocol, slice) in [("S3.7", Era::V2_6_36, 100), ("S3.11/zap", livelock, 60)] {
+        let (race, slice) = (race(id), Options::default().executions(slice));
+        let mut part = Part::by_states(&race, &protocol);
+        let mut parts = 0;
+        while !part.is_settled() {
+            assert!(!part.outcome().as_documented(), "{id}: it is no verdict yet");
+            part = race.check_part(through_text(&part), &slice).expect("the next part");
+            parts += 1;
+            assert!(parts < 100, "{id}: it must come to an end");
+        }
+        assert!(parts > 2, "{id}: it was really stopped");
+        let whole = race.check_with(&protocol, &Method::States, &Options::default());
+        if id == "S3.7" {
+            assert_same(&part.outcome(), &whole);
+        } else {
+            // Ways to what is left are found anew, so that there may be other executions.
+            let outcome = part.outcome();
+            assert_eq!(outcome.verdict(), whole.verdict());
+            assert_eq!(outcome.states, whole.states);
+            assert!(outcome.as_documented(), "{:?}", outcome.objections());
+        }
+    }
+}
+
 #[test]
 fn threads_do_not_change_what_is_counted() {
     for id in ["S3.7", "S3.1", "S1.2/reuse"] {

@@ -100,11 +100,31 @@ fn shards_are_merged_into_what_the_whole_says() {
 
 #[test]
 fn a_stopped_exploration_goes_on_from_its_file() {
-    let directory = directory("saved");
+    goes_on_from_its_file("dpor");
+}
+
+#[test]
+fn a_stopped_exploration_by_states_goes_on_from_its_file() {
+    goes_on_from_its_file("states");
+}
+
+fn goes_on_from_its_file(engine: &str) {
+    let directory = directory(&format!("saved-{engine}"));
     let file = directory.join("s.json").display().to_string();
     let (table, said) = run(
-        &format!("check =S3.7 --protocol 3.7 --engine dpor --executions 600 --save {file}"),
+        &format!("check =S3.7 --protocol 3.7 --engine {engine} --executions 300 --save {file}"),
         UNDECIDED,
+    );
+    let (every, other, kept) = match engine {
+        "dpor" => ("interleaving", "states", "that is not by states"),
+        _ => ("state", "dpor", "by states"),
+    };
+    assert!(table.contains(&format!("every {every}, ")), "{table}");
+    assert_eq!(
+        refused(&format!("check --resume {file} --engine {other}")),
+        format!(
+            "error: {file} keeps an exploration {kept}, which goes on without --states and --engine"
+        )
     );
     assert!(table.contains("? undecided"), "{table}");
     assert_eq!(
@@ -113,14 +133,18 @@ fn a_stopped_exploration_goes_on_from_its_file() {
     );
     let first = fs::read_to_string(&file).expect("it is kept");
     let (elsewhere, _) =
-        run(&format!("check --resume {file} --executions 600 --save {file}.2"), UNDECIDED);
+        run(&format!("check --resume {file} --executions 300 --save {file}.2"), UNDECIDED);
+    assert!(elsewhere.contains(&format!("every {every}, ")), "{elsewhere}");
     assert!(
         elsewhere.contains("? undecided")
             && fs::read_to_string(&file).expect("still there") == first,
         "{elsewhere}"
     );
-    let resumed = outcomes(&format!("check =S3.7 --protocol 3.7 --resume {file}.2 --format json"));
-    assert_eq!(resumed, outcomes("check =S3.7 --protocol 3.7 --engine dpor --format json"));
+    // On one thread states are counted as if it had not been stopped.
+    let resume = format!("check =S3.7 --protocol 3.7 --resume {file}.2 --jobs 1 --format json");
+    let resumed = outcomes(&resume);
+    let at_once = format!("check =S3.7 --protocol 3.7 --engine {engine} --jobs 1 --format json");
+    assert_eq!(resumed, outcomes(&at_once));
     assert_eq!(
         outcomes(&format!("check --resume {file}.2 --format json")),
         resumed,
@@ -218,8 +242,8 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         ("empty.json", String::new()),
         ("half.json", kept[..kept.len() / 2].into()),
         ("foreign.json", "{\"name\": \"lockwalk\"}".into()),
-        ("newer.json", sealed(&body.replace("exploration 3", "exploration 4"))),
-        ("first.json", body.replace("exploration 3", "exploration 1") + "\n"),
+        ("newer.json", sealed(&body.replace("exploration 4", "exploration 5"))),
+        ("first.json", body.replace("exploration 4", "exploration 1") + "\n"),
         ("older.json", sealed(&body.replace(build, "0.0.9-0a0b0c0d"))),
         ("changed.json", kept.replace("\"executions\":6", "\"executions\":7")),
         (
@@ -227,7 +251,7 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
             sealed(&body.replace("\"done\"", "{\"at\":\"dpor exploration 1\\nend\\n\"}")),
         ),
         ("renamed.json", sealed(&body.replace("\"S3.1\"", "\"S9.9\""))),
-        ("none.json", sealed("{\"lockwalk\":\"exploration 3\",\"parts\":[]}")),
+        ("none.json", sealed("{\"lockwalk\":\"exploration 4\",\"bytes\":2,\"parts\":[]}")),
     ] {
         fs::write(directory.join(name), text).expect("writable");
     }
@@ -243,11 +267,11 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         ),
         (
             format!("check --resume {}", path("newer.json")),
-            "it is of format 4, and this lockwalk reads format 3",
+            "it is of format 5, and this lockwalk reads format 4",
         ),
         (
             format!("check --resume {}", path("first.json")),
-            "it is of format 1, and this lockwalk reads format 3",
+            "it is of format 1, and this lockwalk reads format 4",
         ),
         (
             format!("check --resume {}", path("older.json")),
@@ -313,7 +337,7 @@ fn files_that_cannot_be_gone_on_with_are_refused() {
         (format!("check S3.1 --save {}", directory.display()), "is a directory"),
         (
             "check S3.1 --engine loom --save x".into(),
-            "error: --save is for --engine dpor, not for loom",
+            "error: --save is for --engine dpor and states, not for loom",
         ),
         (
             "check S3.1 --shard 1/3".into(),

@@ -251,7 +251,7 @@ impl Table {
         let (laters, helds) = self.seen.all();
         // What is known of states is of no use where executions need not end.
         let circle = self.circle();
-        let known = |part: &Part| (!circle).then(|| of(&mut part.states())).unwrap_or_default();
+        let known = |part: &Part| if circle { States::default() } else { of(&mut part.states()) };
         SavedStates {
             states: self.states() - open,
             workers: self.workers.load(Ordering::Relaxed),
