@@ -332,7 +332,8 @@ pub struct CheckArgs {
     pub time: Option<Duration>,
 
     /// states, on Linux: remember no more states than there are when the process has so much
-    /// memory, 500M or 2G; from others it goes on again whenever it meets them
+    /// memory, 500M or 2G; from others it goes on again whenever it meets them. With --save they
+    /// are there twice
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_limit: Option<u64>,
 
@@ -346,13 +347,13 @@ pub struct CheckArgs {
     #[arg(long, value_name = "I/N", requires = "save", conflicts_with = "resume")]
     pub shard: Option<Shard>,
 
-    /// dpor: keep what was explored in FILE, now and every half minute, to go on from there
-    /// whatever ends it, or to merge shards
+    /// dpor and states: keep what was explored in FILE, now and every half minute, to go on from
+    /// there whatever ends it, or to merge shards
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
 
-    /// dpor: go on with what FILE keeps, and keep it there, unless --save names another; `-` is
-    /// standard input, and needs --save
+    /// dpor and states: go on with what FILE keeps, and keep it there, unless --save names another;
+    /// `-` is standard input, and needs --save
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 

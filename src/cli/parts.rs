@@ -72,7 +72,11 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
     )?;
     let started = Instant::now();
     let kept = Kept { parts: Mutex::new(parts.clone()), keeper: Mutex::new((keeper, Pace::new())) };
-    let explore = |n: usize, options: &Options| kept.explore(&cases[n].0, n, &parts[n], options);
+    // A part knows itself how long it took so far.
+    let explore = |n: usize, options: &Options| {
+        let options = Options { time: limits.time, ..options.clone() };
+        kept.explore(&cases[n].0, n, &parts[n], &options)
+    };
     let undecided = |settled: &Result<bool, PartError>| settled == &Ok(false);
     let ran = runner.run(&cases, true, explore, undecided, |_| Ok(()));
     // Also if one of them went wrong.

@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::sync::Violation;
 use witness::Witness;
@@ -115,25 +116,28 @@ impl Runner {
             let wary = may_be_large && is_to_be_exhausted(&cases[n]);
             let executions = if wary { Some(large_from) } else { self.options.executions };
             let options = Options { jobs: 1, executions, ..self.options.clone() };
+            let started = Instant::now();
             let result = self.one(&cases[n], options, |options| explore(n, options))?;
+            let left = self.options.time.map(|time| time.saturating_sub(started.elapsed()));
             let large = wary && !self.stopped() && unfinished(&result);
-            Ok((!large).then_some(result))
+            Ok(if large && left != Some(Duration::ZERO) { Err(left) } else { Ok(result) })
         };
         let mut large = Vec::new();
         self.on_threads(cases.len(), first_try, |n, result| match result {
-            Some(result) => keep(n, result),
-            None => {
-                large.push(n);
+            Ok(result) => keep(n, result),
+            Err(left) => {
+                large.push((n, left));
                 Ok(())
             }
         })?;
         large.sort_unstable();
         let jobs = self.jobs / large.len().max(1);
         let second_try = |n: usize| {
-            let options = self.options.clone().jobs(jobs.max(1));
-            self.one(&cases[large[n]], options, |options| explore(large[n], options))
+            let (case, time) = large[n];
+            let options = Options { time, ..self.options.clone().jobs(jobs.max(1)) };
+            self.one(&cases[case], options, |options| explore(case, options))
         };
-        self.on_threads(large.len(), second_try, |n, result| keep(large[n], result))?;
+        self.on_threads(large.len(), second_try, |n, result| keep(large[n].0, result))?;
         Ok(results.into_iter().flatten().collect())
     }
 
@@ -279,6 +283,10 @@ fn in_words(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::thread;
+    use std::time::Duration;
+
     use crate::mm::Setup;
     use crate::{Era, Method, Options, Race};
 
@@ -299,6 +307,34 @@ mod tests {
             refused.0.starts_with("odd under 2.6.36, in its world: no memory (src/cli/runner.rs:"),
             "{}",
             refused.0
+        );
+    }
+
+    /// A case that is tried again on several threads has the time that the first try has left.
+    #[test]
+    fn the_time_is_that_of_both_tries() {
+        let touched = |w: &Setup<'_>| w.new_process().mmap(1..2);
+        let case = (Race::new("slow", "nothing").world(touched), Era::V2_6_36);
+        let tries = |time: Duration| {
+            let options = Options::default().time(time);
+            let runner = Runner::new(&Method::Exhaustive, options, 2);
+            let given = Mutex::new(Vec::new());
+            let explore = |_, options: &Options| {
+                given.lock().expect("nobody panics").push(options.time);
+                thread::sleep(Duration::from_millis(20));
+            };
+            let cases = std::slice::from_ref(&case);
+            let ran = runner.run(cases, true, explore, |()| true, |()| Ok(()));
+            assert_eq!(ran.map(|results| results.len()).ok(), Some(1));
+            given.into_inner().expect("nobody panics")
+        };
+        assert_eq!(tries(Duration::from_millis(10)), [Some(Duration::from_millis(10))]);
+        let hour = Duration::from_secs(3600);
+        let given = tries(hour);
+        let left = *given.get(1).expect("it is tried again");
+        assert!(
+            given[0] == Some(hour) && left < Some(hour - Duration::from_millis(19)),
+            "{left:?}"
         );
     }
 

@@ -4,7 +4,7 @@
 //! `DPOR_SEED` chooses other programs, `DPOR_PROGRAMS` how many of each kind.
 
 use crate::common::Lock;
-use crate::common::check::{explore, fault_by_states};
+use crate::common::check::{explore, fault_by_states, in_slices};
 use crate::common::program::{BLIND, Flavour, LEFT_OUT, Program, env};
 use crate::structured::check::{Limits, fault_by_states as structured_fault};
 use crate::structured::generate::{THEMES, Theme, program};
@@ -277,7 +277,8 @@ fn many_classes_of_few_states() {
     }
 }
 
-/// What a task has read and does not say is unlike anything else, on whichever thread that was.
+/// What a task has read and does not say is unlike anything else, on whichever thread that was, and
+/// before and after a search was stopped.
 #[test]
 fn what_is_not_said_is_unlike_all_else() {
     for (sum, turns) in (0..5).flat_map(|sum| (0..60).map(move |turns| (sum, turns))) {
@@ -306,6 +307,10 @@ fn what_is_not_said_is_unlike_all_else() {
         };
         let report = Explorer::new(Strategy::States).jobs(2).in_turns(turns).run(program);
         assert!(report.exhausted && report.failing > 0, "{sum}, turns by {turns}: {report}");
+        let budget = dpor::Budget { executions: Some(1 + turns % 3), time: None };
+        let explorer = Explorer::new(Strategy::States).in_turns(turns).budget(budget);
+        let report = in_slices(explorer, 1_000, |slice| slice.run(program)).unwrap();
+        assert!(report.failing > 0, "{sum}, in slices of {:?}: {report}", budget.executions);
     }
 }
 
