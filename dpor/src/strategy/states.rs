@@ -47,6 +47,8 @@ pub(crate) struct States {
     started: bool,
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
+    /// That state, and what to run.
+    branched: Option<(usize, usize)>,
     path: Vec<Visit>,
     /// Where on the path those are that are gone on from.
     open: HashMap<u128, usize, Keys>,
@@ -77,6 +79,7 @@ impl States {
             races: Races::default(),
             started: false,
             branch: None,
+            branched: None,
             path: Vec::new(),
             open: HashMap::default(),
             worker,
@@ -92,9 +95,9 @@ impl States {
         }
     }
 
-    /// Nothing more is run from the states of the path.
-    fn abandon(&mut self) {
-        let new = self.path.drain(..).filter(|visit| visit.how == How::New);
+    /// Nothing more is run from these states of the path and those after them.
+    fn abandon(&mut self, from: usize) {
+        let new = self.path.drain(from..).filter(|visit| visit.how == How::New);
         self.table.not_done_with(new.count() as u64);
     }
 
@@ -424,7 +427,7 @@ impl States {
 
 impl Drop for States {
     fn drop(&mut self) {
-        self.abandon();
+        self.abandon(0);
         if let Some(whole) = &self.whole {
             *self.table.round() = whole.round();
         }
@@ -446,7 +449,7 @@ impl Explore for States {
         (self.follows, self.checking) = (None, false);
         if self.whole.is_none() && self.table.circle() {
             // Executions need not end: begin again, one for all.
-            self.abandon();
+            self.abandon(0);
             if !self.table.takes_whole() {
                 return false;
             }
@@ -456,7 +459,7 @@ impl Explore for States {
             return whole.begin(core);
         }
         if self.table.is_done() {
-            self.abandon();
+            self.abandon(0);
             return false;
         }
         if first {
@@ -469,7 +472,7 @@ impl Explore for States {
             self.table.finish();
             return false;
         };
-        self.branch = Some(task);
+        (self.branch, self.branched) = (Some(task), Some((state, task)));
         core.rewind(state);
         true
     }
@@ -588,7 +591,12 @@ impl Explore for States {
         let reduced = self.started && self.whole.is_none() && !self.table.circle();
         let looks = reduced && !finished && !self.table.is_done() && !core.given_up;
         let left = if looks { self.next_branch(core) } else { None };
-        if let Some((state, task)) = left {
+        // What is left in the middle is to be run again.
+        let given_up = self.branched.filter(|_| reduced && core.given_up);
+        if let Some((state, _)) = given_up {
+            self.abandon(state + 1);
+        }
+        if let Some((state, task)) = left.or(given_up) {
             self.table.leave_path(self.worker, self.path_to(core, state, task));
         } else if !finished && !self.resumed.is_empty() {
             // It did not come that far.

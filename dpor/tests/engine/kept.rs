@@ -2,14 +2,19 @@
 //! what is not theirs is refused. That nothing is lost show the random programs of `states.rs`, a
 //! third of which is searched in slices.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::Lock;
 use crate::common::check::{explore, in_slices};
 use crate::common::program::{Flavour, Program};
 use crate::parallel::{damaged_is_refused, made_up_is_refused};
 use crate::states::tries;
-use dpor::{Budget, Explorer, Memory, Report, Saved, Strategy, Unfinished};
+use dpor::{Access, Budget, Explorer, Memory, Report, Saved, Strategy, Unfinished};
 
 fn states() -> Explorer {
     Explorer::new(Strategy::States)
@@ -187,4 +192,103 @@ fn slices_of_other_threads() {
         });
         assert!(endings.is_empty(), "{few} states: {report:?} lacks {endings:?}");
     }
+}
+
+/// Two tasks put their names on a list twice each; another waits in a loop that leads back, or there
+/// is none. Then come more steps than there are between two looks at the stop flag. The list is what
+/// it comes to.
+fn lists(goes_round: bool, begins: impl Fn() + Send + Sync + 'static) -> impl Fn() + Send + Sync {
+    move || {
+        begins();
+        let (lock, list) = (Lock::new(), Rc::new(RefCell::new(Vec::new())));
+        let named = (lock.clone(), Rc::clone(&list));
+        dpor::name_state(move |digest| {
+            digest.put(named.0.peek().into());
+            named.1.borrow().iter().for_each(|&name| digest.put(name));
+            digest.put(u64::MAX);
+        });
+        let mut tasks: Vec<_> = (0..2)
+            .map(|name| {
+                let (lock, list) = (lock.clone(), Rc::clone(&list));
+                dpor::spawn("task", move || {
+                    for _ in 0..2 {
+                        lock.lock();
+                        list.borrow_mut().push(name);
+                        lock.unlock();
+                    }
+                })
+            })
+            .collect();
+        if goes_round {
+            let lock = lock.clone();
+            tasks.push(dpor::spawn("tries", move || {
+                loop {
+                    dpor::round(0, || 0);
+                    if lock.try_lock() {
+                        break;
+                    }
+                }
+                lock.unlock();
+            }));
+        }
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+        let own = dpor::object();
+        (0..4_200).for_each(|_| dpor::step(own, Access::Write));
+        LISTS.with_borrow_mut(|lists| _ = lists.insert(format!("{:?}", list.borrow())));
+    }
+}
+
+thread_local! {
+    static LISTS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// An execution that was left in the middle is gone through again, and so is one that was not
+/// begun.
+#[test]
+fn what_is_left_in_the_middle_is_not_done() {
+    for goes_round in [false, true] {
+        let whole = states().run(lists(goes_round, || ()));
+        let all = LISTS.take();
+        assert!(whole.exhausted && all.len() == 6, "{whole}: {all:?}");
+        for seed in 0..3 {
+            let mut saved: Option<Saved> = None;
+            let mut left = 0;
+            for after in (0..).map(|nth| (nth + seed) % 4) {
+                let stop = Arc::new(AtomicBool::new(after == 0));
+                let (flag, begun) = (Arc::clone(&stop), AtomicU64::new(0));
+                let begins = move || {
+                    if begun.fetch_add(1, Ordering::Relaxed) + 1 == after {
+                        flag.store(true, Ordering::Relaxed);
+                    }
+                };
+                let mut explorer = states().stop_flag(stop);
+                if let Some(saved) = saved.take() {
+                    explorer = explorer.resume(saved);
+                }
+                let report = explorer.run(lists(goes_round, begins));
+                if report.exhausted {
+                    break;
+                }
+                left += 1;
+                assert!(left < 2_000, "{report}");
+                saved = Some(report.saved.expect("it can go on"));
+            }
+            let lists = LISTS.take();
+            assert!(left > 3 && lists == all, "left {left} times: {lists:?}");
+        }
+    }
+}
+
+/// Nothing is lost of a search that is gone on with and stopped before it begins.
+#[test]
+fn who_does_not_begin_leaves_the_path() {
+    let (program, _) = program(60);
+    let saved = explore(&program, states(), Some(20)).0.saved.expect("it can go on");
+    let stop = Arc::new(AtomicBool::new(true));
+    let (report, _) = explore(&program, states().resume(saved.clone()).stop_flag(stop), None);
+    let paths = |saved: &Saved| {
+        let text = saved.to_string();
+        ["path", "on"].map(|what| lines(&text, what).map(str::to_owned).collect::<Vec<_>>())
+    };
+    assert_eq!(paths(&report.saved.expect("it can go on")), paths(&saved));
 }
