@@ -428,6 +428,7 @@ pub fn cpu_ends() {
         Some(name) => format!("CPU{} ends with {name} held", cpu()),
         None => format!("CPU{} ends inside an RCU read section", cpu()),
     });
+    super::told::cpu_ends();
 }
 
 /// A number for the retry loop that `cpu()` enters: none of its loops has had it.

@@ -6,6 +6,7 @@
 mod clock;
 pub(crate) mod lockdep;
 pub(crate) mod mark;
+pub(crate) mod met;
 pub(crate) mod name;
 pub(crate) mod operation;
 pub(crate) mod panics;
@@ -87,6 +88,10 @@ pub struct Exec {
     /// for names, and only while there is a trace.
     lives: Mutex<Vec<u32>>,
     first_lives: Mutex<Vec<u32>>,
+    /// States are told apart.
+    by_states: bool,
+    /// By CPU.
+    met: Mutex<std::collections::BTreeMap<usize, met::Met>>,
 }
 
 impl Exec {
@@ -120,6 +125,8 @@ impl Exec {
             engines: Mutex::default(),
             lives: Mutex::default(),
             first_lives: Mutex::default(),
+            by_states: engine == Engine::Shuttle && dpor::by_states(),
+            met: Mutex::default(),
         })
     }
 
@@ -208,6 +215,11 @@ impl Exec {
             },
             Engine::Native | Engine::Loom => self.next_object.fetch_add(1, Relaxed),
         }
+    }
+
+    /// Does the search tell states apart?
+    pub(crate) fn by_states(&self) -> bool {
+        self.by_states
     }
 
     /// See [`new_life`](name::new_life).
@@ -473,6 +485,11 @@ pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
     }
     let _restore = Restore(UNSEEN.replace(true));
     look()
+}
+
+/// Does such a look go on?
+pub(crate) fn is_unseen() -> bool {
+    UNSEEN.get()
 }
 
 /// A look at `name` without a step must be the audit's or a picture's: what a CPU does with it

@@ -10,7 +10,9 @@ use parking_lot::MutexGuard;
 
 use super::name::Name;
 use super::state::digest_of;
-use super::{BOOT, Engine, Exec, cpu, is_made_by_whoever_comes_first, is_on_cpu, with};
+use super::{
+    BOOT, Engine, Exec, cpu, is_made_by_whoever_comes_first, is_on_cpu, met, unseen, with,
+};
 
 /// What this execution has come to must be the same in every interleaving that is held to be
 /// equivalent: see [`Race::selfcheck`](crate::Race::selfcheck).
@@ -60,7 +62,7 @@ pub(crate) fn made(name: Name, holds: impl FnOnce() -> Digest) -> u32 {
     // What whoever comes first makes is the same, whoever that is, and might as well have been
     // there before.
     if !is_made_by_whoever_comes_first() && tells() {
-        changed(object, Digest::default(), holds());
+        changed(object, Digest::default(), unseen(holds));
         // By the numbers in it others find the object.
         changed(object, Digest::default(), digest_of(&("name", name)));
     }
@@ -79,19 +81,24 @@ pub(crate) fn changed(object: u32, before: Digest, after: Digest) {
     }
 }
 
+/// What there is: whoever changes it need not know all of it.
+pub(crate) fn there(value: &impl Hash) -> Digest {
+    unseen(|| digest_of(value))
+}
+
 /// Lets `act` change what an object holds.
 pub(crate) fn changing<T: Hash, R>(object: u32, value: &mut T, act: impl FnOnce(&mut T) -> R) -> R {
-    let before = tells().then(|| digest_of(value));
+    let before = tells().then(|| there(value));
     let result = act(value);
     if let Some(before) = before {
-        changed(object, before, digest_of(value));
+        changed(object, before, there(value));
     }
     result
 }
 
 /// What is inside an object, which may be a lock and have an owner besides.
 pub(crate) fn inside(value: &impl Hash) -> Digest {
-    digest_of(&("inside", value))
+    there(&("inside", value))
 }
 
 /// What is inside an object, while it is being changed.
@@ -140,15 +147,33 @@ pub(crate) fn learns_only<R: Hash>(body: impl FnOnce() -> R) -> R {
 }
 
 /// What the CPU has learned so far, for [`learned_only`]; nothing where nobody asks.
-pub(crate) fn learned_before() -> Option<Digest> {
-    by_states().then(dpor::learned)
+pub(crate) fn learned_before() -> Option<Before> {
+    by_states().then(|| (dpor::learned(), met::so_far()))
 }
 
 /// What it has learned since then comes to no more than `value`: as [`learns_only`] has it, where a
 /// call must know its caller, as no closure does.
-pub(crate) fn learned_only(before: Option<Digest>, value: &impl Hash) {
-    if let Some(before) = before.filter(|_| !std::thread::panicking()) {
-        dpor::learned_since(before, digest_of(value).key());
+pub(crate) fn learned_only(before: Option<Before>, value: &impl Hash) {
+    if let Some((learned, met)) = before.filter(|_| !std::thread::panicking()) {
+        met::only(met);
+        dpor::learned_since(learned, digest_of(value).key());
+    }
+}
+
+/// What a CPU has learned until some moment, and met.
+pub(crate) type Before = (Digest, met::Met);
+
+/// A round of the retry loop `which` begins. What it carries along is to be said after this.
+pub(crate) fn begin_round(which: u64) {
+    if by_states() {
+        met::round(which);
+    }
+}
+
+/// The CPU that runs has come to its end.
+pub(crate) fn cpu_ends() {
+    if by_states() {
+        met::forget();
     }
 }
 
@@ -171,6 +196,7 @@ pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut Digest) + 'static) 
             exec.enter(BOOT, || {
                 see(digest);
                 exec.came_to_so_far(digest);
+                exec.feed_met(digest);
             });
         });
     }
@@ -179,6 +205,7 @@ pub(crate) fn name_state(exec: &Arc<Exec>, see: impl Fn(&mut Digest) + 'static) 
 /// The retry loop `which` is over.
 pub(crate) fn leave_loop(which: u64) {
     if !std::thread::panicking() && by_states() {
+        met::leave(which);
         dpor::rounds_end(which);
     }
 }

@@ -93,7 +93,7 @@ impl World {
         let retries = RetryLoop::new();
         let mut done = false;
         loop {
-            retries.round(|| self.fingerprint());
+            retries.round_carrying(&done, || self.fingerprint());
             let migrated = self.migrate_once(page);
             done |= migrated != Ok(false);
             if migrated.is_ok() {
@@ -397,7 +397,7 @@ impl World {
         let retries = RetryLoop::new();
         loop {
             if self.rules().recount == Recount::WalkAgain {
-                retries.round(|| self.fingerprint());
+                retries.round_carrying(&restored, || self.fingerprint());
             }
             self.rmap_walk(new, |vma, addr| {
                 restored += i64::from(self.remove_migration_pte(new, vma, addr, old));

@@ -328,7 +328,7 @@ impl World {
         let retries = RetryLoop::new();
         let mut offset: Addr = 0;
         while offset < len {
-            retries.round(|| self.fingerprint());
+            retries.round_carrying(&offset, || self.fingerprint());
             let mut moved = if allocates && !self.memory_is_left() {
                 Err(Errno::Enomem)
             } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::host::Host;
 use super::{Addr, AnonmmRef, Pte, PteLocation, SwapEntry, World};
@@ -12,10 +13,26 @@ use crate::sync::{
 
 /// A page: a frame, and which of the pages that live in the frame one after the other. The kernel's
 /// `struct page *` is the frame alone; the generation is what the checker knows beside it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PageRef {
     pub(super) frame: u32,
     generation: u32,
+}
+
+/// Whatever a CPU gets to know, and whatever there is, is hashed, packed or shown; so that is where
+/// it is noticed that somebody may know of the page.
+impl PageRef {
+    fn met(self) -> Self {
+        sync::met(self.frame, self.generation);
+        self
+    }
+}
+
+impl Hash for PageRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { frame, generation } = self.met();
+        (frame, generation).hash(state);
+    }
 }
 
 impl fmt::Debug for PageRef {
@@ -34,6 +51,7 @@ impl PageRef {
 
 impl fmt::Display for PageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        sync::is_there(self.frame, self.generation);
         write!(f, "P{}", self.frame)?;
         sync::primes_from_here(f, self.frame, self.generation)
     }
@@ -42,10 +60,11 @@ impl fmt::Display for PageRef {
 /// 28 bits of frame, 28 of generation: it shares a word with a page-table entry's bits.
 impl Scalar for PageRef {
     fn pack(self) -> u64 {
-        u64::from(self.frame) << 28 | u64::from(self.generation)
+        let Self { frame, generation } = self.met();
+        u64::from(frame) << 28 | u64::from(generation)
     }
     fn unpack(word: u64) -> Self {
-        Self { frame: (word >> 28) as u32, generation: (word & 0xfff_ffff) as u32 }
+        Self { frame: (word >> 28) as u32, generation: (word & 0xfff_ffff) as u32 }.met()
     }
     fn show(self) -> String {
         self.to_string()
@@ -286,7 +305,7 @@ impl Page {
     }
 
     fn named(&self, life: Life) -> PageRef {
-        PageRef { frame: self.frame, generation: life.generation }
+        PageRef { frame: self.frame, generation: life.generation }.met()
     }
 
     /// The page that is in the frame now: for audits and pictures only.
@@ -485,8 +504,9 @@ impl World {
         let recycled = self.pcp.mine(Vec::pop);
         let page =
             recycled.map_or_else(|| self.pages.push_with(Page::new), |frame| &self.pages[frame]);
+        let generation = self.next_generation(page);
         let life = page.life.change(|life| {
-            *life = Life { generation: life.generation + 1, freed: false };
+            *life = Life { generation, freed: false };
             *life
         });
         sync::new_life(page.frame, life.generation);
@@ -495,6 +515,15 @@ impl World {
         let page = page.named(life);
         crate::note!("alloc_page() = {page}");
         Some(page)
+    }
+
+    /// What tells the page that is to be in the frame from all others that were there. Where states
+    /// are told apart: from those that somebody may still know of.
+    fn next_generation(&self, frame: &Page) -> u32 {
+        match sync::unseen(|| frame.life.peek(|life| life.generation)) {
+            0 => 1,
+            last => sync::unknown_number(frame.frame, last, || self.see(&mut State::default())),
+        }
     }
 
     /// The file's page is cut off, and freed when nobody refers to it any more. Kernel:

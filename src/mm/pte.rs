@@ -106,11 +106,11 @@ impl Scalar for Pte {
     }
 
     fn unpack(word: u64) -> Self {
-        let (page, write, other) = (PageRef::unpack(word >> 4), word & 4 != 0, word & 8 != 0);
+        let (write, other) = (word & 4 != 0, word & 8 != 0);
         match word & 3 {
             0 => Pte::None,
-            1 => Pte::Present { page, write, dirty: other },
-            2 => Pte::Migration { page, write, exclusive: other },
+            1 => Pte::Present { page: PageRef::unpack(word >> 4), write, dirty: other },
+            2 => Pte::Migration { page: PageRef::unpack(word >> 4), write, exclusive: other },
             _ => Pte::Swap { entry: SwapEntry((word >> 4) as u32), exclusive: write },
         }
     }

@@ -99,6 +99,7 @@ impl Shadow {
             self.order.see(state);
             self.pins.iter().for_each(|pin| {
                 pin.at.see(state);
+                state.value(Name::new("page of pin#%a", pin.number, 0), pin.page.to_string());
                 pin.state.see(state);
             });
             return;

@@ -211,7 +211,7 @@ impl World {
         call!("read_swap_cache_async({entry})");
         let (retries, mut taken) = (RetryLoop::new(), false);
         loop {
-            retries.round(|| self.fingerprint());
+            retries.round_carrying(&taken, || self.fingerprint());
             // read_swap_cache_async.1: Who goes round again waits until the page that somebody else
             // is reading is in the swap cache, or out of it.
             if taken {

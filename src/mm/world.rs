@@ -309,7 +309,7 @@ impl World {
     }
 
     /// Every object, once: what executions are compared by, and retry loops.
-    fn see(&self, state: &mut State) {
+    pub(super) fn see(&self, state: &mut State) {
         self.pages.iter().for_each(|page| page.see(state));
         self.mms.iter().for_each(|mm| mm.see(state));
         self.vmas.iter().for_each(|vma| vma.see(state));

@@ -38,6 +38,7 @@ pub use crate::engine::{fence, order};
 pub use crate::exec::lockdep::WaitFor;
 pub(crate) use crate::exec::lockdep::{LockEdge, cpu_ends};
 pub use crate::exec::mark::{Mark, mark};
+pub(crate) use crate::exec::met::{is_there, met, unknown_number};
 pub use crate::exec::name::Name;
 pub(crate) use crate::exec::name::{new_life, primes_from_here};
 pub(crate) use crate::exec::operation::{Operation, operation};
@@ -143,6 +144,7 @@ impl RetryLoop {
                 _ => "this goes round for ever: it takes no step, so it waits for nobody",
             });
         }
+        told::begin_round(self.which);
         let carried = state::digest_of(carried).key();
         crate::engine::round(self.which, carried, || unseen(state));
     }
