@@ -290,6 +290,12 @@ mod linux {
             let (task, at) = (self.pulse.task.load(Ordering::Relaxed), self.pulse.at());
             let name = lock(&self.pulse.names).get(task).cloned().unwrap_or_default();
             let stack = stack_of(self.thread);
+            // Who does not answer may be in the kernel, for want of memory say, or may not be let
+            // run: it is asked again.
+            if stack.is_none() && computed < self.pulse.patience.after.saturating_mul(ASKED) {
+                return None;
+            }
+            let stack = stack.unwrap_or_default();
             // It may have gone on meanwhile.
             self.told = count() == now;
             self.told.then(|| {
@@ -300,6 +306,9 @@ mod linux {
             })
         }
     }
+
+    /// For so many times the patience a thread is asked where it is.
+    const ASKED: u32 = 10;
 
     const DEEPEST: usize = 128;
     static FRAMES: [(AtomicUsize, AtomicUsize); DEEPEST] =
@@ -324,8 +333,8 @@ mod linux {
         DONE.store(true, Ordering::Release);
     }
 
-    /// Where another thread is. Nothing, if it does not answer.
-    fn stack_of(thread: libc::pthread_t) -> Vec<Call> {
+    /// Where another thread is; `None` if it does not answer.
+    fn stack_of(thread: libc::pthread_t) -> Option<Vec<Call>> {
         DONE.store(false, Ordering::Relaxed);
         // SAFETY: the handler is as the flags say, and keeps to what a handler may do. The signal
         // is one that is ignored by default, and what was done about it before is done again
@@ -338,7 +347,7 @@ mod linux {
             if libc::sigaction(libc::SIGURG, &action, &mut before) != 0
                 || libc::pthread_kill(thread, libc::SIGURG) != 0
             {
-                return Vec::new();
+                return Some(Vec::new());
             }
             before
         };
@@ -346,13 +355,13 @@ mod linux {
         while !DONE.load(Ordering::Acquire) {
             // Later it might still answer, so the handler stays.
             if asked.elapsed() > Duration::from_millis(500) {
-                return Vec::new();
+                return None;
             }
             thread::sleep(Duration::from_millis(1));
         }
         // SAFETY: as above.
         unsafe { libc::sigaction(libc::SIGURG, &before, ptr::null_mut()) };
-        calls(DEPTH.load(Ordering::Relaxed))
+        Some(calls(DEPTH.load(Ordering::Relaxed)))
     }
 
     fn calls(depth: usize) -> Vec<Call> {
