@@ -359,8 +359,8 @@ impl Explorer {
         self
     }
 
-    /// Go on with an exploration of the same program that was stopped. On one thread it comes to the
-    /// same counts as one that was not.
+    /// Go on with an exploration of the same program that was stopped. On one thread it comes to
+    /// the same counts as one that was not.
     pub fn resume(mut self, saved: Saved) -> Self {
         self.resumed = Some(saved);
         self

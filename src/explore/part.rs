@@ -16,9 +16,9 @@ use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 use crate::sync;
 
-/// An exploration, exhaustive or by states, that need not be over, or one shard of an exhaustive one:
-/// what it has found, and what is left. Another process or another machine can go on with it: [`write`](Part::write) makes a
-/// text of it, [`read`](Part::read) reads that.
+/// An exploration, exhaustive or by states, that need not be over, or one shard of an exhaustive
+/// one: what it has found, and what is left. Another process or another machine can go on with it:
+/// [`write`](Part::write) makes a text of it, [`read`](Part::read) reads that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Which lockwalk began it: another one might explore something else.
