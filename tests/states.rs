@@ -54,7 +54,7 @@ fn what_is_open_is_not_decided() {
 }
 
 /// A page is not taken for another that was in its frame before, as long as a CPU may know of that
-/// one: this case is violated where CPUs are not asked.
+/// one: these cases are violated where CPUs are not asked.
 #[test]
 fn pages_that_somebody_knows_of_keep_their_numbers() {
     let protocol = "2.6.22+lock_recheck=mapped+anon_vma_life=dummy-vma+isolation=get-unless-zero";

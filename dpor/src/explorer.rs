@@ -429,7 +429,8 @@ impl Explorer {
         if workers > 1 {
             report.keep_first_failures();
         }
-        if by_states && table.is_done() && report.is_deterministic() {
+        let found = report.why_unfinished == Some(Unfinished::Found);
+        if by_states && table.is_done() && !found && report.is_deterministic() {
             // What one of them has gone through is all, wherever others were stopped.
             (report.exhausted, report.why_unfinished) = (true, None);
         }

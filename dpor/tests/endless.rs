@@ -171,6 +171,27 @@ fn a_condition_that_spins_is_found() {
     );
 }
 
+/// Who does not answer when asked where it is may be in the kernel. It is asked again, and in the
+/// end it stalls, wherever that is.
+#[test]
+fn who_does_not_answer_is_asked_again() {
+    let stall = stall(1, |released| {
+        // SAFETY: sets of signals may be zero, and are filled in.
+        let (mut asks, mut before): (libc::sigset_t, libc::sigset_t) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        // SAFETY: as above.
+        unsafe {
+            libc::sigemptyset(&mut asks);
+            libc::sigaddset(&mut asks, libc::SIGURG);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &asks, &mut before);
+        }
+        spins(released);
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    });
+    assert!(stall.stack.is_empty() && stall.computed >= Duration::from_millis(500), "{stall}");
+}
+
 /// Computes for so long, on this thread; what others compute meanwhile does not count.
 fn compute(how_long: Duration) {
     let computed = || {

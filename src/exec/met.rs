@@ -1,6 +1,11 @@
 //! What CPUs may still know of what lives in a place no more. Where states are told apart, an object
 //! may have the number of one that nobody can know of any more: a loop that takes a new page in each
 //! of its rounds comes back to the states that it has been in.
+//!
+//! Numbers are only compared with each other, so two states in which they are others, and the same
+//! ones are equal, go on alike. Whoever knows a number has read it, which [`met`] hears of, or finds
+//! it in what is shared, which is looked at as a whole. What was met before a loop, or in the round
+//! that goes on, stays known, whether it is used again or not.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -18,7 +18,7 @@ pub(crate) mod violation;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub struct Exec {
     /// States are told apart.
     by_states: bool,
     /// By CPU.
-    met: Mutex<std::collections::BTreeMap<usize, met::Met>>,
+    met: Mutex<BTreeMap<usize, met::Met>>,
 }
 
 impl Exec {

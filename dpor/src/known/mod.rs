@@ -163,7 +163,7 @@ pub(crate) struct Node {
 /// All states of such a program, as far as they were met: first the one in which it begins. So many
 /// of the livelocks among them were shown.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Round {
+pub(crate) struct SavedGraph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) shown: usize,
 }
@@ -193,7 +193,7 @@ pub(crate) struct Table {
     /// A worker runs all steps of all states because of that.
     whole: AtomicBool,
     /// What the one that does so has come to.
-    round: Mutex<Round>,
+    graph: Mutex<SavedGraph>,
     /// Where workers stand that have stopped, by their numbers.
     paths: Mutex<BTreeMap<u64, Path>>,
     turns: Option<Turns>,
@@ -217,13 +217,13 @@ impl Table {
 
     /// What is known at the beginning, for workers that run as they can, or take turns.
     pub(crate) fn new(before: SavedStates, turns: Option<Turns>) -> Self {
-        let SavedStates { states, workers, circle, known, round, .. } = before;
+        let SavedStates { states, workers, circle, known, graph, .. } = before;
         Table {
             states: AtomicU64::new(states),
             workers: AtomicU64::new(workers),
             before: workers,
             circle: AtomicBool::new(circle),
-            round: Mutex::new(round),
+            graph: Mutex::new(graph),
             paths: Mutex::new((0..).zip(before.paths).collect()),
             turns,
             seen: Seen::new(before.laters, before.helds),
@@ -260,7 +260,7 @@ impl Table {
             laters,
             helds,
             known: self.parts.each_ref().map(known),
-            round: self.round().clone(),
+            graph: self.graph().clone(),
             paths: self.paths().values().cloned().collect(),
             ..SavedStates::default()
         }
@@ -281,8 +281,8 @@ impl Table {
     }
 
     /// What was found where executions need not end.
-    pub(crate) fn round(&self) -> MutexGuard<'_, Round> {
-        self.round.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn graph(&self) -> MutexGuard<'_, SavedGraph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of a worker, from 0. Each is entered and left.

@@ -6,7 +6,7 @@ use std::str::{FromStr, Split};
 use std::sync::Arc;
 
 use super::summary::{BEFORE, Bits, Held, Later};
-use super::{How, Known, Next, Node, OnPath, PARTS, Path, Round, Route, States, part_of};
+use super::{How, Known, Next, Node, OnPath, PARTS, Path, Route, SavedGraph, States, part_of};
 use crate::access::{Access, Class, Creator, ThreadName};
 use crate::state::{Keys, Sum};
 use crate::taskset::TaskSet;
@@ -23,7 +23,7 @@ pub(crate) struct SavedStates {
     pub(crate) laters: Vec<Later>,
     pub(crate) helds: Vec<Held>,
     pub(crate) known: [States; PARTS],
-    pub(crate) round: Round,
+    pub(crate) graph: SavedGraph,
     pub(crate) paths: Vec<Path>,
     /// Summaries, while it is read.
     pub(crate) summaries: Vec<Arc<Bits>>,
@@ -66,9 +66,9 @@ impl SavedStates {
             }
         }
         if self.circle {
-            writeln!(f, "goes-round {}", self.round.shown)?;
+            writeln!(f, "goes-round {}", self.graph.shown)?;
         }
-        for node in &self.round.nodes {
+        for node in &self.graph.nodes {
             let Node { key, check, shared, came, depth, ends, steps, .. } = node;
             let [low, high] = shared.words();
             write!(f, "node {key:x} {check:x} {low:x} {high:x} {}", or_none(came.map(step)))?;
@@ -102,8 +102,8 @@ impl SavedStates {
             }
             "later" => self.laters.push(self.read_later(words)?),
             "after" => {
-                let mut bits = words.filter(|word| !word.is_empty());
-                let bits = bits.by_ref().map(|word| u64::from_str_radix(word, 16).ok());
+                let bits = words.filter(|word| !word.is_empty());
+                let bits = bits.map(|word| u64::from_str_radix(word, 16).ok());
                 let bits = Bits::of(bits.collect::<Option<_>>()?);
                 let most = self.laters.len() as u32 + BEFORE;
                 bits.iter().all(|bit| bit < most).then_some(())?;
@@ -132,10 +132,10 @@ impl SavedStates {
                 };
                 self.paths.last_mut()?.states.push(state);
             }
-            "goes-round" => (self.circle, self.round.shown) = (true, number(words)?),
+            "goes-round" => (self.circle, self.graph.shown) = (true, number(words)?),
             "node" => {
                 let node = self.read_node(words)?;
-                self.round.nodes.push(node);
+                self.graph.nodes.push(node);
             }
             _ => return None,
         }
@@ -196,8 +196,8 @@ impl SavedStates {
     /// All is read. Whether states that lead to others lead to such as are there.
     pub(crate) fn is_whole(&mut self) -> bool {
         self.summaries = Vec::new();
-        let depth = |state: usize| self.round.nodes.get(state).map(|node| node.depth);
-        self.round.nodes.iter().enumerate().all(|(state, node)| {
+        let depth = |state: usize| self.graph.nodes.get(state).map(|node| node.depth);
+        self.graph.nodes.iter().enumerate().all(|(state, node)| {
             let threads = node.steps.iter().map(|step| step.0).chain(node.ends);
             let came = match node.came {
                 None => state == 0,

@@ -105,7 +105,7 @@ impl States {
     fn pause(&mut self, core: &mut Core) {
         if self.pool.pauses() {
             if let Some(whole) = &self.whole {
-                *self.table.round() = whole.round();
+                *self.table.graph() = whole.saved();
             } else if let Some((state, task)) = self.next_branch(core) {
                 self.table.leave_path(self.worker, self.path_to(core, state, task));
             }
@@ -429,7 +429,7 @@ impl Drop for States {
     fn drop(&mut self) {
         self.abandon(0);
         if let Some(whole) = &self.whole {
-            *self.table.round() = whole.round();
+            *self.table.graph() = whole.saved();
         }
         self.table.leave(self.worker);
     }
@@ -453,7 +453,7 @@ impl Explore for States {
             if !self.table.takes_whole() {
                 return false;
             }
-            self.whole = Some(Whole::new(std::mem::take(&mut *self.table.round())));
+            self.whole = Some(Whole::new(std::mem::take(&mut *self.table.graph())));
         }
         if let Some(whole) = &mut self.whole {
             return whole.begin(core);

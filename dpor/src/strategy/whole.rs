@@ -6,7 +6,7 @@
 //! well.
 
 use crate::execution::Core;
-use crate::known::Round;
+use crate::known::SavedGraph;
 use crate::report::{End, Unfinished};
 use crate::strategy::graph::{Graph, Next};
 
@@ -64,13 +64,13 @@ pub(crate) struct Whole {
 
 impl Whole {
     /// With what was found before.
-    pub(crate) fn new(Round { nodes, shown }: Round) -> Self {
+    pub(crate) fn new(SavedGraph { nodes, shown }: SavedGraph) -> Self {
         Whole { graph: Graph::new(nodes), shown, ..Whole::default() }
     }
 
     /// All that was found.
-    pub(crate) fn round(&self) -> Round {
-        Round { nodes: self.graph.nodes(self.taken), shown: self.shown }
+    pub(crate) fn saved(&self) -> SavedGraph {
+        SavedGraph { nodes: self.graph.nodes(self.taken), shown: self.shown }
     }
 
     pub(crate) fn states(&self) -> u64 {

@@ -573,7 +573,7 @@ fn check_states(
     }
     let Some((executions, states, _)) = found.filter(|_| rule.is_none()) else { return Ok(found) };
     let (slice, mut seen) = (1 + states % 13, Facts::default());
-    // Ways to what is left are found anew, and livelocks shown again.
+    // Ways to what is left are found anew.
     let most = 2 * executions + 100;
     let report = in_slices(explorer, most, |explorer| {
         let (report, more) = observe_for(program, true, explorer, slice);
