@@ -9,6 +9,9 @@ use crate::state::{Digest, Keys, Sum};
 use crate::task::{Task, TaskState};
 use crate::trace::{NONE, Trace};
 
+/// An access to data: by which task, to what, and whether that was written.
+pub(crate) type Accessed = (usize, Creator, bool);
+
 /// A plain shared cell of the current execution; ids are handed out in creation order.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DataId(pub u32);
@@ -50,7 +53,7 @@ struct Epoch {
 
 impl Epoch {
     /// Who knows of it, and through what others will; `None` if everybody does.
-    fn known(&self, knowers: Knowers<'_>) -> Option<Digest> {
+    fn known(self, knowers: Knowers<'_>) -> Option<Digest> {
         let Knowers { trace, creators, tasks, names } = knowers;
         let after = |clock: &[u32]| clock[self.task as usize] >= self.tick;
         // Its own task is always after it, in what it does next.
@@ -102,6 +105,14 @@ pub(crate) struct Knowers<'a> {
     pub(crate) tasks: &'a [Task],
     /// What each task is called, whatever the interleaving, if what it knows will matter.
     pub(crate) names: &'a [Option<(u32, u32)>],
+}
+
+impl Knowers<'_> {
+    /// Who knows of an access that the task has made before its event `tick`, and through what
+    /// others will; `None` if everybody does.
+    pub(crate) fn of(self, task: usize, tick: u32) -> Option<Digest> {
+        Epoch { task: task as u32, tick }.known(self)
+    }
 }
 
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::access::{Access, Creator, ObjectId, Op};
-use crate::data::DataCells;
+use crate::data::{Accessed, DataCells};
 use crate::dependence::DependenceRules;
 use crate::left_out::{LeftOut, Used};
 use crate::livelock::{Judged, Retries};
@@ -53,8 +53,9 @@ pub(crate) struct Core {
     pub(crate) telling: bool,
     /// What was used under [`Memory::Weak`].
     uses: Vec<Used>,
-    /// Accesses to data since somebody asked for them.
-    accessed: Vec<(usize, Creator, bool)>,
+    /// Accesses to data since somebody asked for them, and before which event of their task each
+    /// was made last.
+    accessed: Vec<(Accessed, u32)>,
     /// Two of them have raced in this execution.
     pub(crate) raced: bool,
     /// States are told apart: what each task learns is kept.

@@ -470,11 +470,9 @@ impl Explorer {
     fn unavailable(&self) -> Option<String> {
         let memory = self.memory;
         match self.strategy {
-            Strategy::States if self.shard.is_some() || self.checked.is_some() => Some(
-                "a search by states is not divided among machines, and not replayed in other \
-                 orders"
-                    .to_owned(),
-            ),
+            Strategy::States if self.checked.is_some() => {
+                Some("a search by states is not replayed in other orders".to_owned())
+            }
             Strategy::States if memory == Memory::Weak => Some(
                 "a search by states is not under Memory::Weak: what a task may still see of old \
                  values has no name"
@@ -503,8 +501,14 @@ impl Explorer {
     /// shard has to find the same.
     fn depth_of_units(&self, program: &Program) -> usize {
         let Some((_, shards)) = self.shard else { return 0 };
+        // By states they are the same.
+        let strategy = match self.strategy {
+            Strategy::States => Strategy::Dpor,
+            _ => self.strategy.clone(),
+        };
         for depth in 1..=DEEPEST_UNITS {
-            let probe = Explorer { options: Options::default(), checked: None, ..self.clone() };
+            let (options, strategy) = (Options::default(), strategy.clone());
+            let probe = Explorer { options, strategy, checked: None, ..self.clone() };
             let counting = Share { depth, shard: None, counting: true };
             let pool = Pool::new(Saved::whole().stacks, 1, false, None);
             let (_, counted) =

@@ -183,6 +183,12 @@ impl Saved {
                      Memory::{ours:?}"
                 )));
             }
+            if seen.contains(&true) && saved.by_states() != merged.by_states() {
+                return Err(SavedError(format!(
+                    "shard {shard}/{shards} goes by states, and another does not, or the other \
+                     way round"
+                )));
+            }
             if !saved.is_done() {
                 return Err(SavedError(format!("shard {shard}/{shards} is not done")));
             }
@@ -191,6 +197,9 @@ impl Saved {
             }
             (merged.depth, merged.memory) = (saved.depth, saved.memory);
             merged.add(saved);
+            if let Some(states) = &saved.states {
+                Arc::make_mut(merged.states.get_or_insert_default()).states += states.states;
+            }
             // A failure that was counted in several shards is one.
             let twice = saved.counted.intersection(&merged.counted).count() as u64;
             (merged.complete, merged.failing, merged.blocked) =
@@ -226,7 +235,7 @@ impl Saved {
 
 /// The first line, before the version of the format.
 const HEADER: &str = "dpor exploration ";
-const VERSION: &str = "5";
+const VERSION: &str = "6";
 
 /// FNV-1a of lines: a line that differs in one byte, or is missing, makes another sum.
 #[derive(Copy, Clone, PartialEq, Eq)]

@@ -185,12 +185,16 @@ impl Core {
             let clock = self.graph.clock(self.current);
             return self.data.access(clock, clock[self.current], self.current, cell, write);
         }
-        let access = (self.current, self.data.name(cell), write);
-        if self.by_states && !self.accessed.contains(&access) {
-            self.accessed.push(access);
-        }
         let clock = self.trace.task_clock(self.current);
-        let checked = self.data.access(clock, clock[self.current] + 1, self.current, cell, write);
+        let tick = clock[self.current] + 1;
+        if self.by_states {
+            let access = (self.current, self.data.name(cell), write);
+            match self.accessed.iter_mut().find(|(other, _)| *other == access) {
+                Some((_, before)) => *before = tick,
+                None => self.accessed.push((access, tick)),
+            }
+        }
+        let checked = self.data.access(clock, tick, self.current, cell, write);
         self.raced |= checked.is_err();
         checked
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Core;
 use crate::access::{Access, Creator, ObjectId, Op};
-use crate::data::{DataId, Knowers};
+use crate::data::{Accessed, DataId, Knowers};
 use crate::hook::with_quiet;
 use crate::log::{Did, Ending, Recorded};
 use crate::model::{Memory, Pending, Store};
@@ -79,9 +79,9 @@ impl Core {
         self.data.make(name)
     }
 
-    /// Accesses to data since this was asked last: by whom, to what, and whether it was written.
-    pub(crate) fn accesses(&mut self) -> Vec<(usize, Creator, bool)> {
-        std::mem::take(&mut self.accessed)
+    /// Accesses to data since this was asked last.
+    pub(crate) fn accesses(&mut self) -> impl Iterator<Item = Accessed> + use<> {
+        std::mem::take(&mut self.accessed).into_iter().map(|(access, _)| access)
     }
 
     pub(crate) fn object(&mut self) -> ObjectId {
@@ -293,16 +293,43 @@ impl Core {
 
     /// The name of the state if it also depends on how accesses to data so far are ordered.
     pub(crate) fn state_with_data(&self, key: u128) -> u128 {
-        let mut digest = Digest::default();
-        digest.put(key as u64);
-        digest.put((key >> 64) as u64);
-        let known = Knowers {
-            trace: &self.trace,
-            creators: &self.creators,
-            tasks: &self.tasks[..self.count],
-            names: &self.knowers(),
-        };
-        self.data.feed(known, &mut digest);
+        let mut digest = digest_of(key);
+        self.data.feed(self.who_knows(&self.knowers()), &mut digest);
         digest.key()
     }
+
+    /// The name of the state if it also depends on what each task has done with data since its last
+    /// step. Nobody can know of that, unless the task has ended and was joined.
+    pub(crate) fn state_with_last_data(&mut self, key: u128) -> u128 {
+        let (tasks, trace) = (&self.tasks, &self.trace);
+        self.accessed.retain(|&((task, ..), tick)| trace.task_clock(task)[task] < tick);
+        let ended = |task: usize| tasks[task].state == TaskState::Finished;
+        let mut knowers = None;
+        let mut sum = Sum::default();
+        for &((task, cell, write), tick) in &self.accessed {
+            let mut said = Digest::of(cell);
+            said.put((self.thread(task) as u64) << 1 | u64::from(write));
+            if ended(task) {
+                let names = knowers.get_or_insert_with(|| self.knowers());
+                let Some(known) = self.who_knows(names).of(task, tick) else { continue };
+                said.put_digest(known);
+            }
+            sum.add(said);
+        }
+        let mut digest = digest_of(key);
+        digest.put_digest(sum.0);
+        digest.key()
+    }
+
+    fn who_knows<'a>(&'a self, names: &'a [Option<(u32, u32)>]) -> Knowers<'a> {
+        let (trace, creators) = (&self.trace, &self.creators);
+        Knowers { trace, creators, tasks: &self.tasks[..self.count], names }
+    }
+}
+
+fn digest_of(key: u128) -> Digest {
+    let mut digest = Digest::default();
+    digest.put(key as u64);
+    digest.put((key >> 64) as u64);
+    digest
 }

@@ -114,6 +114,8 @@ pub(crate) enum How {
 pub(crate) struct Path {
     /// How often it came to a state from which nothing was run.
     pub(crate) hits: u64,
+    /// The next of the [units](crate::units) that it comes to.
+    pub(crate) unit: u64,
     pub(crate) states: Vec<OnPath>,
 }
 

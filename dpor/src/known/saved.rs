@@ -57,8 +57,8 @@ impl SavedStates {
             let number = summaries.write(summary, f)?;
             writeln!(f, "known {key:x} {check:x} {number} {}{}", sleep.text(), way(*next))?;
         }
-        for Path { hits, states } in &self.paths {
-            writeln!(f, "path {hits}")?;
+        for Path { hits, unit, states } in &self.paths {
+            writeln!(f, "path {hits} {unit}")?;
             for OnPath { how, check, task, backtrack, sleep, sleep_failed, after, next } in states {
                 let number = summaries.write(after, f)?;
                 let sets = [backtrack, sleep, sleep_failed].map(TaskSet::text).join(" ");
@@ -116,7 +116,10 @@ impl SavedStates {
                 let known = Known { sleep, summary, check, next: self.read_way(words)? };
                 self.known[part_of(key)].insert(key, known);
             }
-            "path" => self.paths.push(Path { hits: number(words)?, ..Path::default() }),
+            "path" => {
+                let (hits, unit) = (number(words)?, number(words)?);
+                self.paths.push(Path { hits, unit, ..Path::default() });
+            }
             "on" => {
                 let how = words.next()?;
                 let all = [How::Passed, How::New, How::Woken];

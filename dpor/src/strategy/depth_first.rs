@@ -9,7 +9,7 @@ use crate::saved::{SavedStack, SavedState};
 use crate::task::Task;
 use crate::taskset::TaskSet;
 use crate::trace::{Frame, Trace};
-use crate::units::Share;
+use crate::units::{Share, Units};
 
 pub(crate) struct DepthFirst {
     reduce: bool,
@@ -19,12 +19,7 @@ pub(crate) struct DepthFirst {
     /// What to run from the state in which this execution leaves the last one.
     branch: Option<usize>,
     races: Races,
-    /// Which share of the search is ours.
-    share: Share,
-    /// The number of the next unit.
-    unit: u64,
-    /// Whether this execution is in one of our units, or it is not known yet.
-    entered: Option<bool>,
+    units: Units,
     /// The states to go through before going on where an earlier exploration stopped.
     resumed: Vec<SavedState>,
 }
@@ -37,9 +32,7 @@ impl DepthFirst {
             started: false,
             branch: None,
             races: Races::default(),
-            share,
-            unit: 0,
-            entered: None,
+            units: Units::new(share),
             resumed: Vec::new(),
         }
     }
@@ -48,10 +41,9 @@ impl DepthFirst {
     fn take(&mut self, core: &mut Core) -> bool {
         let Some(stack) = self.worker.take() else { return false };
         core.rewind(0);
-        self.unit = stack.unit;
+        self.units.next = stack.unit;
         self.resumed = stack.states;
-        // It goes on inside the unit in which it was left.
-        self.entered = (self.resumed.len() > self.share.depth).then_some(true);
+        self.units.resume(self.resumed.len());
         true
     }
 
@@ -66,7 +58,7 @@ impl DepthFirst {
                 return;
             }
             // What is above the units is for who counts them.
-            if depth < self.share.depth {
+            if self.units.are_below(depth) {
                 continue;
             }
             frame.run_all_enabled();
@@ -82,18 +74,6 @@ impl DepthFirst {
             core.trace.frame_mut(depth).sleep.union_with(&rest);
             return;
         }
-    }
-
-    /// Whether the execution is in our share. Units are numbered as they are met, which is always in
-    /// the same order.
-    fn enter(&mut self) -> bool {
-        if let Some(entered) = self.entered {
-            return entered;
-        }
-        let ours = self.share.owns(self.unit);
-        self.unit += 1;
-        self.entered = Some(ours);
-        ours
     }
 
     /// The deepest state from which something is left to run, that, and the outcome it shall have.
@@ -165,9 +145,7 @@ impl Explore for DepthFirst {
                 }
                 core.trace.frame_mut(state).choose(choice);
                 self.branch = Some(task);
-                if state < self.share.depth {
-                    self.entered = None;
-                }
+                self.units.branch(state);
                 core.rewind(state);
                 return true;
             }
@@ -192,7 +170,7 @@ impl Explore for DepthFirst {
             ));
             return None;
         }
-        if depth == self.share.depth && !self.enter() {
+        if !self.units.reach(depth) {
             return None;
         }
         if self.reduce {
@@ -206,7 +184,7 @@ impl Explore for DepthFirst {
             .or_else(|| state.enabled.first_not_in(&state.sleep))?;
         // Every part sees the same states above the units if nothing that is found inside a unit
         // matters for them.
-        if self.reduce && depth >= self.share.depth {
+        if self.reduce && !self.units.are_below(depth) {
             state.backtrack.insert(choice);
         } else {
             state.run_all_enabled();
@@ -221,7 +199,7 @@ impl Explore for DepthFirst {
     }
 
     fn end(&mut self, core: &mut Core, end: End) {
-        let ours = self.enter();
+        let ours = self.units.enter();
         if self.reduce && ours {
             self.races.at_end(core, end);
         }
@@ -232,7 +210,7 @@ impl Explore for DepthFirst {
     }
 
     fn counts(&self) -> bool {
-        self.entered != Some(false)
+        self.units.may_be_ours()
     }
 
     fn counts_classes(&self) -> bool {
@@ -241,7 +219,7 @@ impl Explore for DepthFirst {
 
     fn save(&mut self, core: &mut Core) -> Option<SavedStack> {
         let Some((last, next, choice)) = DepthFirst::next_branch(core) else {
-            return Some(SavedStack { done: true, unit: self.unit, states: Vec::new() });
+            return Some(SavedStack { done: true, unit: self.units.next, states: Vec::new() });
         };
         let frames = core.trace.frames()[..=last].iter().enumerate();
         let next = |state: usize, frame: &Frame| {
@@ -249,7 +227,7 @@ impl Explore for DepthFirst {
         };
         let states =
             frames.map(|(state, frame)| SavedState::new(frame, next(state, frame))).collect();
-        Some(SavedStack { done: false, unit: self.unit, states })
+        Some(SavedStack { done: false, unit: self.units.next, states })
     }
 
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {

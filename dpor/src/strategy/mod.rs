@@ -82,7 +82,7 @@ pub(crate) fn explore(
             let plain = *strategy == Strategy::Dfs;
             Box::new(depth_first::DepthFirst::new(!plain, share, worker))
         }
-        Strategy::States => Box::new(states::States::new(Arc::clone(table), worker)),
+        Strategy::States => Box::new(states::States::new(Arc::clone(table), share, worker)),
         Strategy::Random { seed, iterations } => Box::new(random::Random::new(seed, iterations)),
         Strategy::Pct { seed, depth, iterations } => {
             Box::new(random::Pct::new(seed, depth, iterations))

@@ -19,6 +19,7 @@ use crate::state::{Keys, Sum};
 use crate::task::TaskState;
 use crate::taskset::TaskSet;
 use crate::trace::Frame;
+use crate::units::{Share, Units};
 
 /// A state of the path.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub(crate) struct States {
     table: Arc<Table>,
     worker: u64,
     pool: Worker,
+    /// Above the units no state is told apart: what follows it is gone through in several shards.
+    units: Units,
     summaries: Summaries,
     /// There is no room for more states.
     forgets: bool,
@@ -72,9 +75,12 @@ pub(crate) struct States {
 
 impl States {
     /// One of the workers that share what they know.
-    pub(crate) fn new(table: Arc<Table>, pool: Worker) -> Self {
+    pub(crate) fn new(table: Arc<Table>, share: Share, pool: Worker) -> Self {
         let worker = table.enter();
-        let Path { hits, states } = table.take_path(worker);
+        let Path { hits, unit, states } = table.take_path(worker);
+        let mut units = Units::new(share);
+        units.next = unit;
+        units.resume(states.len());
         States {
             races: Races::default(),
             started: false,
@@ -86,6 +92,7 @@ impl States {
             summaries: Summaries::new(&table.seen),
             table,
             pool,
+            units,
             forgets: false,
             hits,
             resumed: states,
@@ -119,7 +126,12 @@ impl States {
         while let Some(state) = self.path.len().checked_sub(1) {
             core.trace.frame_mut(state).done_with_event();
             let frame = core.trace.frame(state);
-            if let Some(task) = self.one_of(&frame.backtrack, &frame.sleep) {
+            let next = if self.units.are_below(state) {
+                frame.backtrack.first_not_in(&frame.sleep)
+            } else {
+                self.one_of(&frame.backtrack, &frame.sleep)
+            };
+            if let Some(task) = next {
                 return Some((state, task));
             }
             self.complete(core);
@@ -140,7 +152,7 @@ impl States {
             next: visit.next,
         };
         let states = self.path.iter().zip(core.trace.frames()).enumerate();
-        Path { hits: self.hits, states: states.map(on_path).collect() }
+        Path { hits: self.hits, unit: self.units.next, states: states.map(on_path).collect() }
     }
 
     /// Go on as the search did before it was stopped, unless another has been done with the state
@@ -376,6 +388,12 @@ impl States {
     /// Run one of those that can, from a state from which nothing was run yet.
     fn go_on(&self, core: &mut Core) -> Option<usize> {
         let depth = core.trace.depth;
+        if self.units.are_below(depth) {
+            // All of them, and each worker in the same order.
+            let frame = core.trace.frame_mut(depth);
+            frame.run_all_enabled();
+            return frame.enabled.first_not_in(&frame.sleep);
+        }
         let before =
             self.path.len().checked_sub(2).map(|before| core.trace.frame(before).task as usize);
         let frame = core.trace.frame(depth);
@@ -473,6 +491,7 @@ impl Explore for States {
             return false;
         };
         (self.branch, self.branched) = (Some(task), Some((state, task)));
+        self.units.branch(state);
         core.rewind(state);
         true
     }
@@ -485,12 +504,15 @@ impl Explore for States {
         let round_begins = std::mem::take(&mut core.round_begins);
         if let Some(task) = self.branch.take() {
             (core.shared, core.telling) = (self.path[depth].shared, true);
-            core.accesses();
+            drop(core.accesses());
             return Some(task);
         }
-        let tells_apart = States::tells_apart(core, round_begins);
+        let tells_apart = States::tells_apart(core, round_begins) && !self.units.are_below(depth);
         if self.checking {
             return self.follow(core, tells_apart);
+        }
+        if !self.units.reach(depth) {
+            return None;
         }
         self.keep_accesses(core);
         let goes_on = if tells_apart {
@@ -548,7 +570,7 @@ impl Explore for States {
             return whole.end(core, end);
         }
         self.look_for_circle(core);
-        if core.given_up || self.table.circle() {
+        if core.given_up || self.table.circle() || !self.units.enter() {
             return;
         }
         if self.checking {
@@ -573,6 +595,10 @@ impl Explore for States {
             self.remember_waiting(core, end);
         }
         self.races.at_end(core, end);
+    }
+
+    fn counts(&self) -> bool {
+        self.whole.is_some() || self.units.may_be_ours()
     }
 
     fn conclude(&mut self, core: &mut Core, finished: bool, report: &mut Report) {
@@ -601,7 +627,8 @@ impl Explore for States {
         } else if !finished && !self.resumed.is_empty() {
             // It did not come that far.
             let states = std::mem::take(&mut self.resumed);
-            self.table.leave_path(self.worker, Path { hits: self.hits, states });
+            self.table
+                .leave_path(self.worker, Path { hits: self.hits, unit: self.units.next, states });
         }
         let all = finished || reduced && left.is_none();
         report.exhausted = !lost && all;

@@ -127,9 +127,10 @@ impl Whole {
             return ready;
         }
         let (key, check) = core.state()?;
-        // A round forgets what it has touched, so what races need not come next to each other in a
-        // circle.
-        let key = core.state_with_data(key);
+        // A round forgets what was touched in it. Where two accesses race, there is a state in which
+        // each task has made its own, or will with its next step; nobody can know of them then.
+        let key =
+            if core.raced { core.state_with_data(key) } else { core.state_with_last_data(key) };
         let state = self.graph.find(key);
         if let Some((next, left)) = self.follows {
             if state.is_none_or(|state| next != Next::State(state))

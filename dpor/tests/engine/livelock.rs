@@ -575,7 +575,7 @@ fn check_states(
     let (slice, mut seen) = (1 + states % 13, Facts::default());
     // Ways to what is left are found anew.
     let most = 2 * executions + 100;
-    let report = in_slices(explorer, most, |explorer| {
+    let report = in_slices(explorer.clone(), most, |explorer| {
         let (report, more) = observe_for(program, true, explorer, slice);
         seen.add(more);
         report
@@ -585,6 +585,17 @@ fn check_states(
             "in slices of {slice}: {} states, of {states}; saw {seen:#?}, all states show {all:#?}",
             report.states
         ));
+    }
+    let mut seen = Facts::default();
+    for shard in 0..2 {
+        let (report, more) = observe(program, true, explorer.clone().shard(shard, 2));
+        if report.why_unfinished != Some(dpor::Unfinished::Shard) {
+            return Err(format!("shard {shard} of 2: {report} {:?}", report.failures));
+        }
+        seen.add(more);
+    }
+    if seen != all {
+        return Err(format!("2 shards: saw {seen:#?}, all states show {all:#?}"));
     }
     Ok(found)
 }

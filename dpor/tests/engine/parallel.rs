@@ -234,10 +234,10 @@ pub fn damaged_is_refused(saved: &Saved) {
     }
     assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
     assert!(
-        refused(&text.replace("exploration 5", "exploration 4"), "another version")
-            .contains("format 4, and only format 5")
+        refused(&text.replace("exploration 6", "exploration 5"), "another version")
+            .contains("format 5, and only format 6")
     );
-    for nothing in ["", "{}", "dpor exploration 5", "dpor exploration three\n"] {
+    for nothing in ["", "{}", "dpor exploration 6", "dpor exploration three\n"] {
         refused(nothing, nothing);
     }
 }
@@ -254,7 +254,7 @@ fn made_up_saves_are_refused() {
         "left 0\nshard 3 3",
         "left 0\nshard 0 0",
     ] {
-        made_up_is_refused(&format!("dpor exploration 5\n{lines}\n"));
+        made_up_is_refused(&format!("dpor exploration 6\n{lines}\n"));
     }
 }
 

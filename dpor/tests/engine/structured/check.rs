@@ -412,7 +412,7 @@ pub fn fault_by_states(
         explorer = explorer.without_rule(rule);
     }
     let judge = |what: &str, (report, seen): (Report, Seen)| {
-        if !report.exhausted {
+        if !report.saved.as_ref().is_some_and(Saved::is_done) {
             return Err(format!("{what} not exhausted: {report} {:?}", report.failures));
         }
         if oracle.races() {
@@ -424,7 +424,7 @@ pub fn fault_by_states(
     };
     let report = judge("by states", explore(program, explorer.clone()))?;
     let turns = report.states + report.executions;
-    match turns % 3 {
+    match turns % 4 {
         _ if rule.is_some() => {}
         0 => {
             let divided = explorer.jobs(2 + turns as usize % 2).in_turns(turns);
@@ -432,7 +432,7 @@ pub fn fault_by_states(
             judge(&what, explore(program, divided))?;
         }
         1 => {
-            let (slice, jobs) = (1 + turns % 11, 1 + turns as usize / 3 % 3);
+            let (slice, jobs) = (1 + turns % 11, 1 + turns as usize / 4 % 3);
             let explorer = bounded(Strategy::States, slice).jobs(jobs).in_turns(turns);
             // Several come to the same states.
             let most = if jobs == 1 { report.executions } else { MOST };
@@ -443,6 +443,18 @@ pub fn fault_by_states(
                 report
             });
             judge(&format!("by states, {jobs} jobs, in slices of {slice}"), (report?, all))?;
+        }
+        2 => {
+            let shards = 2 + (turns / 4 % 2) as u32;
+            let (mut all, mut last) = (Seen::default(), None);
+            for shard in 0..shards {
+                let explorer = explorer.clone().shard(shard, shards).jobs(1 + shard as usize % 2);
+                let (report, seen) = explore(program, explorer.in_turns(turns));
+                all.add(seen);
+                last = Some(report).filter(|report| !report.exhausted);
+            }
+            let last = last.ok_or("a shard passes for everything")?;
+            judge(&format!("by states, {shards} shards"), (last, all))?;
         }
         _ => {}
     }
