@@ -193,12 +193,11 @@ fn a_process_does_not_exit_while_another_cpu_uses_it() {
 /// What another CPU does shows in a step.
 #[test]
 fn a_retry_loop_that_takes_no_step_is_an_error() {
-    let line = line!() + 3;
+    let line = line!() + 2;
     let counts = |w: &World| {
-        let mut rounds = 0;
-        w.repeat_until(|| {
-            rounds += 1;
-            rounds == 9
+        w.repeat_carrying(&mut 0, |rounds| {
+            *rounds += 1;
+            *rounds == 9
         });
     };
     refused(

@@ -52,7 +52,7 @@ fn development_profile(manifest: &str) -> String {
     let parts: String =
         manifest.split("\n[").filter(others).map(|part| format!("\n[{part}")).collect();
     assert!(parts.contains("opt-level = 2"), "what is built of others has its own: {parts}");
-    parts.replace("opt-level = 2", "opt-level = 0")
+    parts.replace("opt-level = 2", "opt-level = 0").replace("\"line-tables-only\"", "false")
 }
 
 #[test]

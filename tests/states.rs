@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Case;
-use lockwalk::{Memory, Method, Options, Outcome};
+use lockwalk::{Era, Memory, Method, Options, Outcome};
 use witness::{Count, Coverage};
 
 /// The memory models under which states have names.
@@ -17,40 +17,21 @@ fn there(counts: &[Count]) -> BTreeSet<String> {
     counts.iter().filter(|count| count.count > 0).map(|count| count.name.clone()).collect()
 }
 
-/// Cases that the search by states does not decide, and says so: a CPU goes round for ever, and no
-/// two rounds look alike to it, since a device is given a page in each, until an execution has too
-/// many steps (SPEC.md §7).
-const OPEN: [(&str, &str); 5] = [
-    ("S0.2", "2.6.11"),
-    ("S0.2/suspended", "2.6.11"),
-    ("S0.2/writes", "2.6.11"),
-    ("S0.8/writes", "2.6.13+unmap_check=residual"),
-    ("S0.8/writes", "document-0"),
-];
-
-fn is_open((race, protocol, _): &Case) -> bool {
-    OPEN.contains(&(race.id(), &*protocol.to_string()))
-}
-
 fn is_decided(outcome: &Outcome) -> bool {
     matches!(outcome.coverage, Coverage::Exhaustive | Coverage::Settled)
 }
 
-/// What is decided some day has to leave the list.
+/// A loop in which a device is given a page, and another lets go of it, comes back to where it was:
+/// what is known of a device that has let go is forgotten.
 #[test]
-fn what_is_open_is_not_decided() {
-    let cases: Vec<_> = common::cases().into_iter().filter(is_open).collect();
-    assert_eq!(cases.len(), OPEN.len(), "a case of the list is not in the catalogue");
-    let options = Options::default().executions(100);
-    let outcomes = common::each(&cases, |(race, protocol, _)| {
-        race.check_with(protocol, &Method::States, &options)
-    });
-    let decided: Vec<_> = outcomes
-        .iter()
-        .filter(|outcome| is_decided(outcome))
-        .map(|o| format!("{} under {}", o.race, o.protocol))
-        .collect();
-    assert!(decided.is_empty(), "{decided:?}");
+fn loops_that_give_devices_pages_are_decided() {
+    for (id, protocol) in [("S0.2/suspended", Era::V2_6_11), ("S0.2/writes", Era::V2_6_13)] {
+        let race = lockwalk::races::all().into_iter().find(|race| race.id() == id);
+        let race = race.expect("it is in the catalogue");
+        let outcome = race.check_with(&protocol, &Method::States, &Options::default());
+        assert!(is_decided(&outcome), "{id}: {:?}", outcome.coverage);
+        assert!(outcome.as_documented(), "{id}: {:?}", outcome.objections());
+    }
 }
 
 /// A page is not taken for another that was in its frame before, as long as a CPU may know of that
@@ -75,7 +56,6 @@ fn sample() -> Vec<Case> {
     };
     common::cases()
         .into_iter()
-        .filter(|case| !is_open(case))
         .filter(|(race, protocol, _)| sum(&format!("{}{protocol}", race.id())).is_multiple_of(8))
         .collect()
 }
@@ -247,13 +227,16 @@ fn what_both_cost() {
     }
 }
 
-/// All of them: minutes.
+/// All of them: minutes. Where memory is sequentially consistent all are decided, the largest in 20
+/// seconds.
 #[test]
 #[ignore = "takes minutes"]
 fn the_whole_catalogue() {
-    let limits = Options::default().time(std::time::Duration::from_secs(10));
     for memory in NAMED {
+        let seconds = if memory == Memory::Sc { 300 } else { 10 };
+        let limits = Options::default().time(std::time::Duration::from_secs(seconds));
         let Compared { open, .. } = compare(&common::cases(), memory, 1_000_000, &limits);
         eprintln!("{}", open.join("\n"));
+        assert!(open.is_empty() || memory != Memory::Sc);
     }
 }

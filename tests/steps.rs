@@ -6,6 +6,8 @@
 //! the end of the function. A name is that of a kernel function, which some function of that file
 //! has, and a number; other functions of the file may have steps of it.
 
+#[path = "../shuttle-tests/tests/common/each.rs"]
+mod each;
 #[path = "catalogue/generated.rs"]
 #[allow(dead_code, reason = "all that is wrong is told at once")]
 mod generated;

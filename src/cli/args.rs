@@ -342,8 +342,8 @@ pub struct CheckArgs {
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: Option<u64>,
 
-    /// dpor: explore only the I-th of N shards of each race, here or on another machine;
-    /// `lockwalk merge` puts them together
+    /// dpor and states: explore only the I-th of N shards of each race, here or on another machine;
+    /// `lockwalk merge` puts them together. By states, each goes through all that it comes to
     #[arg(long, value_name = "I/N", requires = "save", conflicts_with = "resume")]
     pub shard: Option<Shard>,
 
@@ -571,14 +571,17 @@ pub struct MatrixArgs {
     #[arg(long, value_name = "MODEL")]
     pub memory: Option<MemoryName>,
 
-    /// Give up a cell after so many executions
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..),
-        default_value = "100000"
-    )]
-    pub executions: u64,
+    /// Decide each cell by states, however many there are
+    #[arg(long)]
+    pub states: bool,
+
+    /// Give up a cell after so many executions [default: 100000; by states none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub executions: Option<u64>,
+
+    /// Give up a cell after this time, 10s, 500ms or 2m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
 
     /// How many threads explore [default: one per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
@@ -774,7 +777,7 @@ impl CheckArgs {
             ("--executions", self.executions.is_some(), &[Dpor, States, Dfs, Loom]),
             ("--memory-limit", self.memory_limit.is_some(), &[States]),
             ("--jobs", self.jobs.is_some(), &[Dpor, States, Dfs, Random, Pct, Loom]),
-            ("--shard", self.shard.is_some(), &[Dpor]),
+            ("--shard", self.shard.is_some(), &[Dpor, States]),
             ("--save", self.save.is_some(), &[Dpor, States]),
             ("--resume", self.resume.is_some(), &[Dpor, States]),
         ];

@@ -11,6 +11,9 @@ use super::output::{complain, json, print};
 use super::runner::{Case, Runner};
 use super::{Refusal, Status, select};
 
+/// So many executions a cell has, if nothing else is asked for.
+const EXECUTIONS: u64 = 100_000;
+
 /// Computes it, and prints it when all cells are known.
 pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
     let family = if args.races.is_empty() { vec!["S0".to_owned()] } else { args.races.clone() };
@@ -29,7 +32,9 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
             ))
         })?
     };
-    let options = Options::default().executions(args.executions);
+    let method = if args.states { Method::States } else { Method::Auto };
+    let executions = args.executions.or((!args.states).then_some(EXECUTIONS));
+    let options = Options { executions, time: args.time, ..Options::default() };
     if args.format == MatrixFormat::Table {
         let over = if args.eras {
             "protocols".to_owned()
@@ -37,7 +42,7 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
             format!("{} in {}", args.rule, args.base)
         };
         let (races, columns) = (counted(races.len(), "race"), counted(columns.len(), "column"));
-        let covered = coverage(&Method::Auto, memory(args.memory), &options);
+        let covered = coverage(&method, memory(args.memory), &options);
         // At once: all of it may take minutes.
         print(&format!(
             "lockwalk matrix · {races}, {columns} · {covered}\n\n{over}: the clauses that \
@@ -48,9 +53,9 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
         columns.iter().map(move |(_, protocol)| (matrix::undocumented(race), protocol.clone()))
     };
     let cases: Vec<_> = races.iter().flat_map(cell).collect();
-    let runner =
-        Runner::new(&Method::Auto, options, args.jobs.map_or_else(all_cores, |jobs| jobs as usize));
-    let outcomes = runner.check(&cases, &Method::Auto, |_| Ok(()))?;
+    let jobs = args.jobs.map_or_else(all_cores, |jobs| jobs as usize);
+    let runner = Runner::new(&method, options, jobs);
+    let outcomes = runner.check(&cases, &method, |_| Ok(()))?;
     runner.finish();
     // Those whose turn did not come are as they were before they began.
     let of = |(race, protocol): &Case| {

@@ -53,7 +53,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Refusal> {
         None => cases(args)?
             .iter()
             .map(|(race, protocol)| match method {
-                Method::States => Part::by_states(race, protocol),
+                Method::States => Part::by_states(race, protocol, args.shard),
                 _ => Part::new(race, protocol, args.shard),
             })
             .collect(),

@@ -96,11 +96,21 @@ pub(super) fn forget() {
 }
 
 /// A number for what is to live in the place, after `last`: where states are told apart, the first,
-/// from 1, under which nobody can know of anything that lives or has lived there. `see` looks at all
-/// that is shared.
+/// from 1, of which nobody can know. `see` looks at all that is shared.
 pub(crate) fn unknown_number(place: u32, last: u32, see: impl FnOnce()) -> u32 {
-    if !with(Exec::by_states) {
-        return last + 1;
+    unknown(place, 1.., see).unwrap_or(last + 1)
+}
+
+/// Where states are told apart: the first of these numbers under which nobody can know of anything
+/// that lives or has lived in the place. `see` looks at all that is shared.
+pub(crate) fn unknown(
+    place: u32,
+    numbers: impl IntoIterator<Item = u32>,
+    see: impl FnOnce(),
+) -> Option<u32> {
+    let mut numbers = numbers.into_iter().peekable();
+    if !numbers_come_again() || numbers.peek().is_none() {
+        return None;
     }
     let before = ALL.replace(Some(BTreeSet::new()));
     super::unseen(see);
@@ -109,7 +119,12 @@ pub(crate) fn unknown_number(place: u32, last: u32, see: impl FnOnce()) -> u32 {
         let met = exec.met.lock();
         known.extend(met.values().flat_map(|met| &met.0).flat_map(|part| &part.1));
     });
-    (1..).find(|&number| !known.contains(&(place, number))).expect("not all are known")
+    numbers.find(|&number| !known.contains(&(place, number)))
+}
+
+/// Are states told apart, so that numbers of which nobody knows any more come again?
+pub(crate) fn numbers_come_again() -> bool {
+    with(Exec::by_states)
 }
 
 impl Exec {

@@ -487,6 +487,11 @@ pub(crate) fn unseen<R>(look: impl FnOnce() -> R) -> R {
     look()
 }
 
+/// Is the world being built, and no CPU runs yet?
+pub(crate) fn is_setup() -> bool {
+    !with(Exec::started)
+}
+
 /// Does such a look go on?
 pub(crate) fn is_unseen() -> bool {
     UNSEEN.get()

@@ -19,9 +19,15 @@ pub(crate) struct State {
     values: BTreeMap<String, String>,
     seen: BTreeSet<u32>,
     hash: Option<u64>,
+    only_looks: bool,
 }
 
 impl State {
+    /// One that keeps nothing: whoever is looked at notices that it is there.
+    pub fn only_to_look() -> Self {
+        Self { only_looks: true, ..Self::default() }
+    }
+
     /// One of which only a number is wanted ([`fingerprint`](Self::fingerprint)).
     pub fn to_know_again() -> Self {
         Self { hash: Some(0), ..Self::default() }
@@ -38,6 +44,7 @@ impl State {
     pub(crate) fn object(&mut self, id: u32, name: Name, value: impl FnOnce() -> String) {
         match &mut self.hash {
             Some(hash) => text(mix(hash, id.into()), &value()),
+            None if self.only_looks => drop(value()),
             None => {
                 self.seen.insert(id);
                 self.values.insert(name.to_string(), value());
@@ -63,6 +70,7 @@ impl State {
     pub fn value(&mut self, name: Name, value: String) {
         match &mut self.hash {
             Some(hash) => text(hash, &value),
+            None if self.only_looks => {}
             None => _ = self.values.insert(name.to_string(), value),
         }
     }

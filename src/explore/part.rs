@@ -16,8 +16,8 @@ use crate::race::Race;
 use crate::spec::{Clause, Protocol};
 use crate::sync;
 
-/// An exploration, exhaustive or by states, that need not be over, or one shard of an exhaustive
-/// one: what it has found, and what is left. Another process or another machine can go on with it:
+/// An exploration, exhaustive or by states, that need not be over, or one shard of one: what it has
+/// found, and what is left. Another process or another machine can go on with it:
 /// [`write`](Part::write) makes a text of it, [`read`](Part::read) reads that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
@@ -182,9 +182,10 @@ impl Part {
         Self::of(race, protocol, shard, &Method::Exhaustive)
     }
 
-    /// The exploration of `race` under `protocol` by states, before it begins.
-    pub fn by_states(race: &Race, protocol: &Protocol) -> Self {
-        Self::of(race, protocol, None, &Method::States)
+    /// The exploration of `race` under `protocol` by states, or a shard of it, before it begins.
+    /// What several shards come to is gone through in each of them.
+    pub fn by_states(race: &Race, protocol: &Protocol, shard: Option<Shard>) -> Self {
+        Self::of(race, protocol, shard, &Method::States)
     }
 
     fn of(race: &Race, protocol: &Protocol, shard: Option<Shard>, method: &Method) -> Self {
@@ -378,6 +379,11 @@ impl Part {
                     first.build, part.build
                 ));
             }
+            if part.states != first.states {
+                return refuse(format!(
+                    "{what}: one part goes by states, and another by executions"
+                ));
+            }
             let Some(shard) = part.shard else { return refuse(format!("{what} is not a shard")) };
             if *of.get_or_insert(shard.of) != shard.of {
                 return refuse(format!(
@@ -402,6 +408,7 @@ impl Part {
             whole
         });
         whole.shard = None;
+        whole.found.states = parts.iter().map(|part| part.found.states).sum();
         // A shard without executions does not come to say that.
         if let Some(part) = parts.iter().find(|part| part.stand == Stand::Inapplicable) {
             return Ok(Part { shard: None, ..part.clone() });

@@ -1,9 +1,11 @@
 //! get_user_pages, and the device that uses what it got.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::Ordering::Acquire;
 
 use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
+use super::shadow::Given;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, Vma, World};
 use crate::call;
 use crate::spec::{Clause, ContentStable, Gup, GupFast, GupForce, ReadPin};
@@ -28,10 +30,14 @@ impl Foll {
 #[must_use]
 pub struct Pin<'w> {
     world: &'w World,
-    page: PageRef,
-    /// Which of the checker's records.
-    record: u32,
-    write: bool,
+    given: Given,
+}
+
+/// What a loop carries along: see [`World::repeat_carrying`].
+impl Hash for Pin<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.given.hash(state);
+    }
 }
 
 impl<'w> Process<'w> {
@@ -81,23 +87,25 @@ impl<'w> Process<'w> {
 impl Pin<'_> {
     /// The device stores into the page. From then on the process must find it there ([DATA-1]).
     pub fn dma_write(&self, value: u64) {
-        let at = self.world.shadow_begin_dma(self.record);
-        self.world.set_content(self.world.page(self.page), value);
-        self.world.host_sees_store(self.page);
-        self.world.shadow_dma(self.record, value);
+        let at = self.world.shadow_begin_dma(self.given);
+        self.world.set_content(self.world.page(self.page()), value);
+        self.world.host_sees_store(self.page());
+        self.world.shadow_dma(self.given, value);
         self.world.shadow_end_dma(at);
     }
 
     /// The device reads the page ([PIN-2]).
     pub fn read(&self) -> u64 {
-        let at = self.world.shadow_begin_dma(self.record);
-        let value = self.world.content(self.world.page(self.page));
-        let foreign = self.world.shadow_pin_read(self.record, value);
+        let at = self.world.shadow_begin_dma(self.given);
+        let value = self.world.content(self.world.page(self.page()));
+        let foreign = self.world.shadow_pin_read(self.given, value);
         self.world.shadow_end_dma(at);
         sync::clause(Clause::PIN_2, !foreign, || {
             format!(
                 "a device reads {value} from {}, which {} never stored at {}",
-                self.page, at.mm, at.addr
+                self.page(),
+                at.mm,
+                at.addr
             )
         });
         value
@@ -106,10 +114,11 @@ impl Pin<'_> {
     /// The device is done. Takes the page lock if the device stored. Kernel: `set_page_dirty_lock`,
     /// then `put_page`, or `unpin_user_page`.
     pub fn put(self) {
-        let Self { world, page, .. } = self;
+        let Self { world, given } = self;
         // from here on it stores no more, and what it holds is but a reference
-        world.shadow_unpin(self.record);
-        if self.write {
+        world.shadow_unpin(given);
+        let Given { page, write, .. } = given;
+        if write {
             world.page(page).lock.lock();
             world.page(page).dirty.write(true);
             world.unlock_page(page);
@@ -120,19 +129,19 @@ impl Pin<'_> {
     /// The device is done, and nobody says that it may have stored: what the entry says must be
     /// enough. Kernel: `unpin_user_page`, as io_uring calls it for a registered buffer.
     pub fn put_clean(self) {
-        let Self { world, page, .. } = self;
-        world.shadow_unpin(self.record);
-        world.release_pinned(page);
+        let Self { world, given } = self;
+        world.shadow_unpin(given);
+        world.release_pinned(given.page);
     }
 
     /// May the device store into it?
     pub fn writes(&self) -> bool {
-        self.write
+        self.given.write
     }
 
     /// Which page.
     pub fn page(&self) -> PageRef {
-        self.page
+        self.given.page
     }
 }
 
@@ -144,13 +153,13 @@ impl World {
     /// When there is none: the race is written wrong.
     #[track_caller]
     pub fn pin(&self, n: usize) -> Pin<'_> {
-        let Some((record, page, write)) = self.shadow_pinned(n) else {
+        let Some(given) = self.shadow_pinned(n) else {
             sync::misuse(format!(
                 "no device was given {}",
                 if n == 0 { "a page".into() } else { format!("{} pages", n + 1) }
             ));
         };
-        Pin { world: self, page, record, write }
+        Pin { world: self, given }
     }
 
     /// Kernel: `get_user_pages`; `pin_user_pages` since 5.6. Takes `mmap_sem` for reading.
@@ -210,7 +219,7 @@ impl World {
             self.gup_refuse(&pin);
             return None;
         }
-        self.shadow_pin_given(pin.record);
+        self.shadow_pin_given(pin.given);
         sync::mark(Mark::GUP_FAST_PINS);
         Some(pin)
     }
@@ -230,8 +239,8 @@ impl World {
                 let references = self.gup_references();
                 self.assert_not_frozen(page);
                 self.page(page).count.add(references);
-                let record = self.shadow_pin_fast(mm, addr, page, write);
-                Some(Pin { world: self, page, record, write })
+                let given = self.shadow_pin_fast(mm, addr, page, write);
+                Some(Pin { world: self, given })
             }
             _ => None,
         };
@@ -253,8 +262,8 @@ impl World {
         let (frame, references) = (self.frame(page), self.gup_references());
         frame.count.update_if(|count| (count != 0).then_some(count + references)).ok()?;
         let page = frame.resident(); // by now, the frame may have another page
-        let record = self.shadow_pin_fast(mm, addr, page, write);
-        let pin = Pin { world: self, page, record, write };
+        let given = self.shadow_pin_fast(mm, addr, page, write);
+        let pin = Pin { world: self, given };
         // gup_pte_range.3: The entry is read again: whoever has unmapped the page meanwhile, or
         // write-protected it, has changed it, and then the references are dropped. A page to read
         // that others may have, too, is not given away. [S0.1, PIN-1]
@@ -279,8 +288,8 @@ impl World {
     /// Lets go of a page that nobody was told of. Kernel: `gup_put_folio`; until 5.17
     /// `put_compound_head`.
     fn gup_refuse(&self, pin: &Pin<'_>) {
-        self.shadow_pin_refused(pin.record);
-        self.put_page_refs(pin.page, self.gup_references());
+        self.shadow_pin_refused(pin.given);
+        self.put_page_refs(pin.page(), self.gup_references());
     }
 
     /// Kernel: `follow_page(FOLL_GET)`, and a fault as often as it finds nothing. Called with
@@ -339,9 +348,9 @@ impl World {
                         }
                         self.needs(page);
                     }
-                    let record = self.shadow_pin(mm, addr, page, write);
+                    let given = self.shadow_pin(mm, addr, page, write);
                     mm.page_table_lock.unlock();
-                    return Ok(Pin { world: self, page, record, write });
+                    return Ok(Pin { world: self, given });
                 }
                 // follow_page.5: Otherwise the lock is let go of, and the entry is faulted in as by
                 // an access (handle_mm_fault); then it is looked at again. [S4.8]

@@ -522,7 +522,7 @@ impl World {
     fn next_generation(&self, frame: &Page) -> u32 {
         match sync::unseen(|| frame.life.peek(|life| life.generation)) {
             0 => 1,
-            last => sync::unknown_number(frame.frame, last, || self.see(&mut State::default())),
+            last => sync::unknown_number(frame.frame, last, || self.look_at_all()),
         }
     }
 

@@ -2,11 +2,16 @@
 //! checker's, never the protocol's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use super::{Addr, Mm, MmRef, PageRef, Pte, PteLocation, World};
 use crate::spec::Clause;
 use crate::sync::{self, Arena, Ghost, Mark, Name, Plain, State};
+
+/// Where records of pins live, beside the frames, in which pages do.
+const RECORDS: u32 = u32::MAX;
 
 /// What the checker knows of one address of a process.
 pub(super) struct ShadowCell {
@@ -22,8 +27,39 @@ struct Memory {
     value: u64,
     /// What was there when the process last gave the memory up.
     given_up: u64,
-    /// What devices were given of it, by number, since the process last gave it up.
-    pins: Vec<u32>,
+    /// What devices were given of it since the process last gave it up. Who lets go while CPUs run
+    /// is missing only once another device is given something.
+    pins: BTreeSet<Given>,
+}
+
+/// What a device is given: a page, and whether it may store into it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Given {
+    /// Which of the checker's records.
+    record: u32,
+    pub page: PageRef,
+    pub write: bool,
+}
+
+/// As with pages, that is where it is noticed that somebody may know of the record. Only where its
+/// number may come again does it count: else no two rounds in which something is given are alike.
+impl Hash for Given {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { record, page, write } = *self;
+        sync::met(RECORDS, record);
+        if sync::numbers_come_again() {
+            record.hash(state);
+        }
+        (page, write).hash(state);
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { record, page, write } = self;
+        sync::is_there(RECORDS, *record);
+        write!(f, "pin#{record}: {page}{}", if *write { " to store" } else { "" })
+    }
 }
 
 impl ShadowCell {
@@ -40,8 +76,8 @@ impl ShadowCell {
         self.memory.peek(|memory| !memory.pins.is_empty())
     }
 
-    fn has_pin(&self, record: u32) -> bool {
-        self.memory.peek(|memory| memory.pins.contains(&record))
+    fn has_pin(&self, given: Given) -> bool {
+        self.memory.peek(|memory| memory.pins.contains(&given))
     }
 
     pub fn see(&self, state: &mut State) {
@@ -59,8 +95,10 @@ impl ShadowCell {
 /// See the module.
 pub(super) struct Shadow {
     pins: Arena<PinRecord>,
-    /// The pins by age: what a race calls the first one.
-    order: Ghost<Vec<u32>>,
+    /// What devices were given while the world was built, in that order.
+    at_start: Ghost<Vec<Given>>,
+    /// What devices hold.
+    held: Ghost<BTreeSet<Given>>,
     /// At how many addresses each process has a value now.
     has: Ghost<BTreeMap<(u64, MmRef), u32>>,
 }
@@ -70,24 +108,38 @@ struct PinRecord {
     number: u32,
     /// Where the process has it: mremap moves it.
     at: Ghost<PteLocation>,
-    page: PageRef,
-    write: bool,
     state: Ghost<PinState>,
 }
 
 #[derive(Clone, Debug, Hash)]
 struct PinState {
-    /// The device has not let go.
-    held: bool,
+    device: Device,
     /// What was there since the device was given the page.
     values: BTreeSet<u64>,
+}
+
+impl PinState {
+    fn finds(&mut self, value: u64) {
+        if self.device != Device::HasLetGo {
+            self.values.insert(value);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+enum Device {
+    /// It may be given the page.
+    Waits,
+    Holds,
+    HasLetGo,
 }
 
 impl Shadow {
     pub(super) fn new() -> Self {
         Self {
             pins: Arena::new(),
-            order: Ghost::new(Name::new("pins", 0, 0), Vec::new()),
+            at_start: Ghost::new(Name::new("pins at start", 0, 0), Vec::new()),
+            held: Ghost::new(Name::new("pins", 0, 0), BTreeSet::new()),
             has: Ghost::new(Name::new("values", 0, 0), BTreeMap::new()),
         }
     }
@@ -96,20 +148,21 @@ impl Shadow {
     pub(super) fn see<'a>(&self, state: &mut State, cell: impl Fn(PteLocation) -> &'a ShadowCell) {
         self.has.see(state);
         if !state.forgets() {
-            self.order.see(state);
+            self.at_start.see(state);
+            self.held.see(state);
             self.pins.iter().for_each(|pin| {
                 pin.at.see(state);
-                state.value(Name::new("page of pin#%a", pin.number, 0), pin.page.to_string());
                 pin.state.see(state);
             });
             return;
         }
-        for pin in self.pins.iter().filter(|pin| pin.state.peek(|state| state.held)) {
+        // By age; how they are numbered matters to nobody.
+        for given in self.held.peek(BTreeSet::clone) {
+            let Given { record, page, write } = given;
+            let pin = &self.pins[record];
             let at = pin.at.peek(|&at| at);
-            let mapped = cell(at).has_pin(pin.number);
-            let what = pin
-                .state
-                .peek(|state| format!("{at} {} {} {mapped} {state:?}", pin.page, pin.write));
+            let mapped = cell(at).has_pin(given);
+            let what = pin.state.peek(|state| format!("{at} {page} {write} {mapped} {state:?}"));
             state.value(Name::new("a pin", 0, 0), what);
         }
     }
@@ -124,9 +177,9 @@ impl World {
     }
 
     /// What devices were given may have this in it from here on.
-    fn shadow_pins_find(&self, pins: &[u32], value: u64) {
-        for &pin in pins {
-            self.shadow.pins[pin].state.change(|pin| pin.values.insert(value));
+    fn shadow_pins_find(&self, pins: &BTreeSet<Given>, value: u64) {
+        for pin in pins {
+            self.shadow.pins[pin.record].state.change(|pin| pin.finds(value));
         }
     }
 
@@ -221,8 +274,8 @@ impl World {
         });
         self.shadow_pins_find(&there.pins, value);
         // Once a device knows of the new place, it may store there.
-        for &pin in &gone.pins {
-            self.shadow.pins[pin].at.change(|at| at.addr = to);
+        for pin in &gone.pins {
+            self.shadow.pins[pin.record].at.change(|at| at.addr = to);
         }
         if pinned {
             mm.pte(addr).end_access(None);
@@ -243,8 +296,8 @@ impl World {
     /// be the same one ([PIN-1]). Called with the page-table lock held.
     pub(super) fn shadow_remap(&self, mm: &Mm, addr: Addr, page: PageRef) {
         for pin in mm.shadow(addr).memory.with(|memory| memory.pins.clone()) {
-            let pin = &self.shadow.pins[pin];
-            let lost = pin.write && pin.page != page && pin.state.with(|state| state.held);
+            let holds = || self.shadow_is(pin, Device::Holds);
+            let lost = pin.write && pin.page != page && holds();
             sync::clause(Clause::PIN_1, !lost, || {
                 format!(
                     "{}:{addr} maps {page} now, and a device stores into {}, which was there",
@@ -255,33 +308,40 @@ impl World {
         }
     }
 
-    /// A device is given `page`, which is at `addr`. Called with the page-table lock held. Returns
-    /// the number of its record.
-    pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
-        let record = self.shadow_pin_record(mm, addr, page, write, true);
-        self.shadow.order.change(|order| order.push(record));
-        record
+    fn shadow_is(&self, given: Given, device: Device) -> bool {
+        self.shadow.pins[given.record].state.with(|state| state.device == device)
+    }
+
+    /// A device is given `page`, which is at `addr`. Called with the page-table lock held.
+    pub(super) fn shadow_pin(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> Given {
+        let given = self.shadow_pin_record(mm, addr, page, write, Device::Holds);
+        self.shadow_holds(given);
+        given
     }
 
     /// A device may be given `page`, which is at `addr`, without a lock: from here on what is
-    /// stored there may be in it. Returns the number of the record.
-    pub(super) fn shadow_pin_fast(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> u32 {
-        self.shadow_pin_record(mm, addr, page, write, false)
+    /// stored there may be in it.
+    pub(super) fn shadow_pin_fast(&self, mm: &Mm, addr: Addr, page: PageRef, write: bool) -> Given {
+        self.shadow_pin_record(mm, addr, page, write, Device::Waits)
     }
 
     /// It is given the page after all.
-    pub(super) fn shadow_pin_given(&self, record: u32) {
-        self.shadow.pins[record].state.change(|state| state.held = true);
-        self.shadow.order.change(|order| order.push(record));
+    pub(super) fn shadow_pin_given(&self, given: Given) {
+        self.shadow.pins[given.record].state.change(|state| state.device = Device::Holds);
+        self.shadow_holds(given);
     }
 
     /// It is not.
-    pub(super) fn shadow_pin_refused(&self, record: u32) {
-        let at = self.shadow.pins[record].at.get();
-        self.mm_struct(at.mm)
-            .shadow(at.addr)
-            .memory
-            .change(|memory| memory.pins.retain(|&pin| pin != record));
+    pub(super) fn shadow_pin_refused(&self, given: Given) {
+        let at = self.shadow.pins[given.record].at.get();
+        self.mm_struct(at.mm).shadow(at.addr).memory.change(|memory| memory.pins.remove(&given));
+    }
+
+    fn shadow_holds(&self, given: Given) {
+        self.shadow.held.count(|held| _ = held.insert(given));
+        if sync::is_setup() {
+            self.shadow.at_start.change(|pins| pins.push(given));
+        }
     }
 
     fn shadow_pin_record(
@@ -290,43 +350,61 @@ impl World {
         addr: Addr,
         page: PageRef,
         write: bool,
-        held: bool,
-    ) -> u32 {
+        device: Device,
+    ) -> Given {
         let at = PteLocation { mm: mm.id(), addr };
-        let record = self.shadow.pins.push_with(|number| {
-            let state = PinState { held, values: BTreeSet::new() };
+        let pin = self.shadow_next_record(at);
+        let given = Given { record: pin.number, page, write };
+        let memory = &mm.shadow(addr).memory;
+        let others = memory.change(|memory| {
+            pin.state.reset(PinState { device, values: BTreeSet::from([memory.value]) });
+            let others = memory.pins.clone();
+            memory.pins.insert(given);
+            others
+        });
+        for other in others {
+            if self.shadow_is(other, Device::HasLetGo) {
+                memory.change(|memory| memory.pins.remove(&other));
+            }
+        }
+        given
+    }
+
+    /// A record that nobody knows of: a new one, or one of this CPU's of which nobody knows any
+    /// more.
+    fn shadow_next_record(&self, at: PteLocation) -> &PinRecord {
+        let mine = self.shadow.pins.mine().map(|pin| pin.number);
+        if let Some(again) = sync::unknown(RECORDS, mine, || self.look_at_all()) {
+            let pin = &self.shadow.pins[again];
+            pin.at.reset(at);
+            return pin;
+        }
+        self.shadow.pins.push_with(|number| {
+            let state = PinState { device: Device::Waits, values: BTreeSet::new() };
             let name = |pattern| Name::new(pattern, number, 0);
             PinRecord {
                 number,
                 at: Ghost::new(name("where pin#%a is"), at),
-                page,
-                write,
                 state: Ghost::new(name("pin#%a"), state),
             }
-        });
-        mm.shadow(addr).memory.change(|memory| {
-            record.state.reset(PinState { held, values: BTreeSet::from([memory.value]) });
-            memory.pins.push(record.number);
-        });
-        record.number
+        })
     }
 
-    /// What a device was given by the `n`-th call: the number of its record, which page, and
-    /// whether to store into it.
-    pub(super) fn shadow_pinned(&self, n: usize) -> Option<(u32, PageRef, bool)> {
-        let pin = &self.shadow.pins[self.shadow.order.with(|order| order.get(n).copied())?];
-        Some((pin.number, pin.page, pin.write))
+    /// What a device was given by the `n`-th call while the world was built.
+    pub(super) fn shadow_pinned(&self, n: usize) -> Option<Given> {
+        self.shadow.at_start.with(|pins| pins.get(n).copied())
     }
 
     /// The device begins to use what it holds: the entry is in use where the process has the page,
     /// so that no access of user code sees half of it, and mremap does not move it meanwhile.
     /// Returns where that is.
-    pub(super) fn shadow_begin_dma(&self, record: u32) -> PteLocation {
+    pub(super) fn shadow_begin_dma(&self, given: Given) -> PteLocation {
+        let pin = &self.shadow.pins[given.record];
         loop {
-            let at = self.shadow.pins[record].at.get();
+            let at = pin.at.get();
             let pte = self.mm_struct(at.mm).pte(at.addr);
             let _ = pte.begin_access(); // not through the entry
-            if self.shadow.pins[record].at.get() == at {
+            if pin.at.get() == at {
                 return at;
             }
             pte.end_access(None);
@@ -340,34 +418,43 @@ impl World {
 
     /// The device stores: the process stores, if it has not given that memory up. Called while the
     /// entry is in use, which is another one's by then if it has.
-    pub(super) fn shadow_dma(&self, record: u32, value: u64) {
-        let pin = &self.shadow.pins[record];
-        let at = pin.at.get();
+    pub(super) fn shadow_dma(&self, given: Given, value: u64) {
+        let at = self.shadow.pins[given.record].at.get();
         let before = self.shadow_change(self.mm_struct(at.mm), at.addr, |memory| {
-            if memory.pins.contains(&record) {
+            if memory.pins.contains(&given) {
                 memory.value = value;
             }
         });
-        if before.pins.contains(&record) {
+        if before.pins.contains(&given) {
             self.shadow_pins_find(&before.pins, value);
             return;
         }
         // The page is the devices' alone: what one stores, the others that its process gave it
         // to may read.
-        let given = self.shadow.order.get().into_iter().map(|number| &self.shadow.pins[number]);
-        for other in given.filter(|other| other.page == pin.page && other.at.get().mm == at.mm) {
-            other.state.change(|state| state.values.insert(value));
+        for other in self.shadow.held.get().into_iter().filter(|other| other.page == given.page) {
+            let other = &self.shadow.pins[other.record];
+            if other.at.get().mm == at.mm {
+                other.state.change(|state| state.finds(value));
+            }
         }
     }
 
     /// The device reads `value`: has the process never had that there? Called while the entry is in
     /// use.
-    pub(super) fn shadow_pin_read(&self, record: u32, value: u64) -> bool {
-        self.shadow.pins[record].state.with(|state| !state.values.contains(&value))
+    pub(super) fn shadow_pin_read(&self, given: Given, value: u64) -> bool {
+        self.shadow.pins[given.record].state.with(|state| !state.values.contains(&value))
     }
 
     /// The device lets go.
-    pub(super) fn shadow_unpin(&self, record: u32) {
-        self.shadow.pins[record].state.change(|state| state.held = false);
+    pub(super) fn shadow_unpin(&self, given: Given) {
+        self.shadow.pins[given.record].state.change(|state| {
+            *state = PinState { device: Device::HasLetGo, values: BTreeSet::new() };
+        });
+        self.shadow.held.count(|held| _ = held.remove(&given));
+        if sync::is_setup() {
+            let at = self.shadow.pins[given.record].at.get();
+            let memory = &self.mm_struct(at.mm).shadow(at.addr).memory;
+            memory.change(|memory| memory.pins.remove(&given));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The machine: every object there is, and the rules by which the protocol plays.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
 use super::shadow::Shadow;
@@ -202,14 +203,21 @@ impl World {
     /// Does `round` again and again until it says that it is done. What others may do meanwhile is
     /// their business; if all of them go round for ever, that is a livelock
     /// ([LIVELOCK](crate::Clause::LIVELOCK)). Nothing may be carried over from one round to the
-    /// next but what the world holds.
+    /// next but what the world holds: see [`repeat_carrying`](Self::repeat_carrying).
     #[track_caller]
-    pub fn repeat_until(&self, mut round: impl FnMut() -> bool) {
+    pub fn repeat_until(&self, round: impl Fn() -> bool) {
+        self.repeat_carrying(&mut (), |()| round());
+    }
+
+    /// The same where each round leaves something to the next one. Rounds are told apart by all
+    /// that `carried` hashes.
+    #[track_caller]
+    pub fn repeat_carrying<T: Hash>(&self, carried: &mut T, round: impl Fn(&mut T) -> bool) {
         here();
         let retries = RetryLoop::new();
         loop {
-            retries.round(|| self.fingerprint());
-            if round() {
+            retries.round_carrying(carried, || self.fingerprint());
+            if round(carried) {
                 return;
             }
         }
@@ -306,6 +314,11 @@ impl World {
             .for_each(|pvecs| pvecs.feed(digest));
         self.pcp.feed(digest);
         self.tlb_ubc.feed(digest);
+    }
+
+    /// So that whatever is there is noticed.
+    pub(super) fn look_at_all(&self) {
+        self.see(&mut State::only_to_look());
     }
 
     /// Every object, once: what executions are compared by, and retry loops.

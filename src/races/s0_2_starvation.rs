@@ -11,8 +11,8 @@ fn overlapping(w: &World, write: bool) {
     let issue =
         || if write { p.pin_for_writing(1) } else { p.pin_for_reading(1) }.expect("it is mapped");
     let mut held = issue();
-    w.repeat_until(|| {
-        std::mem::replace(&mut held, issue()).put();
+    w.repeat_carrying(&mut held, |held| {
+        std::mem::replace(held, issue()).put();
         w.signalled()
     });
     held.put();
@@ -33,11 +33,11 @@ fn overlapping_writes(w: &World) {
 fn requests_until_suspended(w: &World) {
     let p = w.process(0);
     let mut held = w.pin(0);
-    w.repeat_until(|| {
+    w.repeat_carrying(&mut held, |held| {
         let over = p.suspended() || w.signalled();
         if !over {
             let next = p.pin_for_reading(1).expect("it is mapped");
-            std::mem::replace(&mut held, next).put();
+            std::mem::replace(held, next).put();
         }
         over
     });

@@ -41,6 +41,13 @@ impl<T> Arena<T> {
         push(&lanes[lane], |at| make(number(self.boot.len() + lane + at * lanes.len())))
     }
 
+    /// Those that this CPU has made.
+    pub fn mine(&self) -> impl Iterator<Item = &T> {
+        let lanes = self.lanes.get().map_or(&[][..], |lanes| lanes);
+        let lane = lanes.get(exec::cpu().min(lanes.len().saturating_sub(1)));
+        lane.into_iter().flat_map(Lane::iter).filter_map(OnceLock::get)
+    }
+
     /// The object of that number.
     pub fn get(&self, number: u32) -> Option<&T> {
         let (number, boot) = (number as usize, self.boot.len());

@@ -70,11 +70,10 @@ fn what_has_no_end_comes_back() {
         other => panic!("{other:?}"),
     };
     forever(machine().step(|w| w.repeat_until(|| false)));
-    let mut value = 0;
     let circle = machine().step(|w| {
-        w.repeat_until(|| {
-            value = 1 - value;
-            w.process(0).store(0, value).expect("it is mapped");
+        w.repeat_carrying(&mut 0, |value| {
+            *value = 1 - *value;
+            w.process(0).store(0, *value).expect("it is mapped");
             false
         });
     });

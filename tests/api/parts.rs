@@ -19,7 +19,15 @@ fn whole(race: &Race, protocol: &lockwalk::Protocol, options: &Options) -> Outco
 }
 
 fn shards(race: &Race, protocol: &lockwalk::Protocol, of: u32) -> Vec<Part> {
-    let shard = |number| Part::new(race, protocol, Shard::new(number, of));
+    shards_of(race, of, |shard| Part::new(race, protocol, shard))
+}
+
+fn shards_by_states(race: &Race, protocol: &lockwalk::Protocol, of: u32) -> Vec<Part> {
+    shards_of(race, of, |shard| Part::by_states(race, protocol, shard))
+}
+
+fn shards_of(race: &Race, of: u32, begin: impl Fn(Option<Shard>) -> Part) -> Vec<Part> {
+    let shard = |number| begin(Shard::new(number, of));
     let explored = |part| race.check_part(part, &Options::default()).expect("it is this race's");
     (1..=of).map(|number| through_text(&explored(shard(number)))).collect()
 }
@@ -53,6 +61,33 @@ fn shards_add_up_to_the_whole() {
     }
 }
 
+/// By states each of them goes through all that it comes to, whatever the others know: then no
+/// count is the whole's, and whether there is any is.
+#[test]
+fn shards_by_states_come_to_what_the_whole_does() {
+    let livelock = "2.6.38+recount=walk-again".parse().expect("a protocol");
+    let there = |counts: &[lockwalk::witness::Count]| -> Vec<_> {
+        counts.iter().map(|count| (count.name.clone(), count.count > 0)).collect()
+    };
+    for (id, protocol) in [("S3.7", Era::V2_6_36), ("S3.1", Era::V2_6_36), ("S3.11/zap", livelock)]
+    {
+        let race = race(id);
+        let whole = race.check_with(&protocol, &Method::States, &Options::default());
+        for of in [1, 2, 5] {
+            let shards = shards_by_states(&race, &protocol, of);
+            let merged = Part::merge(&shards).expect("all shards are there").outcome();
+            assert!(merged.as_documented(), "{id}, {of}: {:?}", merged.objections());
+            assert_eq!(merged.verdict(), whole.verdict(), "{id}, {of}");
+            assert!(merged.states >= whole.states, "{id}, {of}: {:?}", merged.states);
+            if merged.violating == 0 {
+                assert_eq!(there(&merged.clauses), there(&whole.clauses), "{id}, {of}");
+                assert_eq!(there(&merged.endings), there(&whole.endings), "{id}, {of}");
+                assert_eq!(there(&merged.operations), there(&whole.operations), "{id}, {of}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_stopped_exploration_is_not_a_verdict_and_can_be_continued() {
     let (race, protocol) = (race("S3.7"), Era::V2_6_36);
@@ -78,7 +113,7 @@ fn a_stopped_exploration_by_states_can_be_continued() {
     let livelock = "2.6.38+recount=walk-again".parse().expect("a protocol");
     for (id, protocol, slice) in [("S3.7", Era::V2_6_36, 100), ("S3.11/zap", livelock, 60)] {
         let (race, slice) = (race(id), Options::default().executions(slice));
-        let mut part = Part::by_states(&race, &protocol);
+        let mut part = Part::by_states(&race, &protocol, None);
         let mut parts = 0;
         while !part.is_settled() {
             assert!(!part.outcome().as_documented(), "{id}: it is no verdict yet");
@@ -198,6 +233,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     let begun = Part::new(&race("S3.1"), &Era::V2_6_36, Shard::new(2, 2));
     let unsharded = Part::new(&race("S3.1"), &Era::V2_6_36, None);
     let third = shards(&race("S3.1"), &Era::V2_6_36, 3).remove(1);
+    let by_states = shards_by_states(&race("S3.1"), &Era::V2_6_36, 2).remove(1);
     for (parts, says) in [
         (vec![], "there is nothing to put together"),
         (vec![a[0].clone()], "S3.1 under 2.6.36: shard 2/2 is missing"),
@@ -209,6 +245,10 @@ fn parts_that_do_not_belong_together_are_refused() {
         ),
         (vec![a[0].clone(), begun], "S3.1 under 2.6.36: shard 2/2 is not done"),
         (vec![unsharded], "S3.1 under 2.6.36 is not a shard"),
+        (
+            vec![a[0].clone(), by_states],
+            "S3.1 under 2.6.36: one part goes by states, and another by executions",
+        ),
         (
             vec![a[0].clone(), third],
             "S3.1 under 2.6.36: 2/3 is not of the 2 shards that others are of",

@@ -8,6 +8,7 @@ use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use lockwalk::spec::{Claim, Rules, Topic};
 use lockwalk::witness::render::{self, Detail, Style};
@@ -179,6 +180,9 @@ const DEAR: [(&str, u64); 21] = [
     ("S0.10/users", 10_000),
 ];
 
+/// What executions leave undecided is given up by states after this.
+const BY_STATES: Duration = Duration::from_secs(150);
+
 fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
     let races: Vec<_> =
         races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
@@ -203,14 +207,8 @@ fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
-                    let outcome = known(race, protocol).unwrap_or_else(|| {
-                        let options = Options::default().executions(limit(race));
-                        matrix::undocumented(race).check_with(
-                            protocol,
-                            &Method::Exhaustive,
-                            &options,
-                        )
-                    });
+                    let outcome = known(race, protocol)
+                        .unwrap_or_else(|| by_either(race, protocol, limit(race)));
                     outcomes
                         .lock()
                         .expect("no check panics")
@@ -246,6 +244,18 @@ fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
         cells.fold(format!("| {} |", race.id()), |row, cell| row + " " + &cell + " |")
     };
     races.iter().fold(head.clone(), |table, race| table + &row(race) + "\n")
+}
+
+/// By so many executions, or, where they are not all, by states.
+fn by_either(race: &Race, protocol: &Protocol, executions: u64) -> Outcome {
+    let race = matrix::undocumented(race);
+    let check = |method, options: Options| race.check_with(protocol, &method, &options);
+    let first = check(Method::Exhaustive, Options::default().executions(executions));
+    if first.coverage.unfinished().is_none() {
+        return first;
+    }
+    let states = check(Method::States, Options::default().time(BY_STATES));
+    if states.coverage.unfinished().is_none() { states } else { first }
 }
 
 /// What stands in the table's only cell.

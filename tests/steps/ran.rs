@@ -17,7 +17,7 @@ use super::lives::{self, Change, Lives};
 use super::marked::{Marked, Step};
 
 /// So many of each race.
-const EXECUTIONS: u64 = 12;
+const EXECUTIONS: u64 = 28;
 
 /// A line of `src/mm`.
 type Place = (String, u32);
