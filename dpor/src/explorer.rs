@@ -429,6 +429,10 @@ impl Explorer {
         if workers > 1 {
             report.keep_first_failures();
         }
+        // Whoever has found it may have had nothing left, and others were made to stop.
+        if self.options.shared.ends_found() && report.why_unfinished == Some(Unfinished::Stopped) {
+            report.why_unfinished = Some(Unfinished::Found);
+        }
         let found = report.why_unfinished == Some(Unfinished::Found);
         if by_states && table.is_done() && !found && report.is_deterministic() {
             // What one of them has gone through is all, wherever others were stopped.

@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     failing: AtomicU64,
     /// One of them has ended the search for all.
     halt: Arc<AtomicBool>,
+    /// Because it has found what is sought.
+    ends_found: AtomicBool,
     /// The failures that were counted.
     counted: Mutex<HashSet<u64>>,
     /// What they have found, if snapshots are taken.
@@ -116,6 +118,11 @@ impl Shared {
             found: snapshots.then(|| Mutex::new(before.clone())),
             ..Shared::default()
         }
+    }
+
+    /// Whether what is sought was found, by whomever.
+    pub(crate) fn ends_found(&self) -> bool {
+        self.ends_found.load(Ordering::Relaxed)
     }
 
     /// Whether the failure is new.
@@ -320,6 +327,7 @@ impl Session {
             return;
         } else if self.options.stop_at_first {
             report.why_unfinished = Some(Unfinished::Found);
+            shared.ends_found.store(true, Ordering::Relaxed);
         }
         if let Some(failure) = failure
             && self.classes.insert(failure.kind.class())

@@ -1,7 +1,9 @@
 //! Threads, shards and pauses do not change what is found.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use crate::common::check::explore;
 use crate::common::program::{Flavour, Program, env};
 use crate::common::{Variant, family};
-use dpor::{Budget, Explorer, Saved, Strategy, Unfinished};
+use dpor::{Access, Budget, Explorer, Saved, Strategy, Unfinished};
 
 /// The seeds of so many programs, unless the environment says otherwise.
 fn seeds(default: u64) -> Range<u64> {
@@ -125,6 +127,30 @@ fn shards_add_up() {
             .collect();
         assert_eq!(Saved::merge(&fixed).unwrap().complete, 144);
     }
+}
+
+/// Whoever finds what is sought may have nothing left, while another is in the middle of something:
+/// that it was found is what both say.
+#[test]
+fn what_was_found_is_not_forgotten() {
+    let report = Explorer::new(Strategy::Dpor).jobs(2).stop_at_first(true).run(|| {
+        let (first, others) = (dpor::object(), dpor::object());
+        let said = Rc::new(Cell::new(0));
+        let race = [1, 2].map(|number| {
+            let said = Rc::clone(&said);
+            dpor::spawn("race", move || {
+                dpor::step(first, Access::Write);
+                said.set(said.get() * 10 + number);
+            })
+        });
+        race.into_iter().for_each(dpor::JoinHandle::join);
+        assert_eq!(said.get(), 12, "what is given away, as a whole");
+        std::thread::sleep(Duration::from_millis(10));
+        let rest = [(); 3].map(|()| dpor::spawn("rest", move || dpor::step(others, Access::Write)));
+        rest.into_iter().for_each(dpor::JoinHandle::join);
+    });
+    assert!(!report.exhausted && report.failing == 1, "{report}");
+    assert_eq!(report.why_unfinished, Some(Unfinished::Found), "{report}");
 }
 
 #[test]
