@@ -52,11 +52,13 @@ A limit, Ctrl-C or a request to terminate ends an exploration with what is known
                      `undecided` where that is no verdict. Loom takes a quarter of its limit without a \
                      bound, and a quarter with each of the bounds 3, 2 and 1 preemptions. \
                      Shards are cut where the exploration branches first, so they are not of \
-                     equal size, and by states they overlap; a violation that is documented ends its search in each shard."
+                     equal size, and by states they overlap; a violation that is documented ends \
+                     its search in each shard."
 );
 
 pub(super) const MATRIX: &str = "\
-All of S0 under all arms takes minutes. What executions do not decide, --states may. Ctrl-C prints what is known by then.
+All of S0 under all arms takes minutes. What executions do not decide, --states may. Ctrl-C prints \
+                      what is known by then.
 
 A cell names the clauses that some execution violates before any other; `never` \
                       means that every interleaving was run, `?` that the cell was given up \

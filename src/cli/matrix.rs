@@ -2,7 +2,7 @@
 
 use crate::spec::Rules;
 use crate::witness::Judged;
-use crate::{Method, Options, Outcome, Part, matrix};
+use crate::{Memory, Method, Options, Outcome, Part, matrix};
 use serde::Serialize;
 
 use super::args::{MatrixArgs, MatrixFormat, memory};
@@ -33,6 +33,9 @@ pub fn run(args: &MatrixArgs) -> Result<Status, Refusal> {
         })?
     };
     let method = if args.states { Method::States } else { Method::Auto };
+    if args.states && memory(args.memory) == Memory::Weak {
+        return Err(Refusal("--states: states have no names under --memory weak".into()));
+    }
     let executions = args.executions.or((!args.states).then_some(EXECUTIONS));
     let options = Options { executions, time: args.time, ..Options::default() };
     if args.format == MatrixFormat::Table {

@@ -125,6 +125,7 @@ fn what_is_no_number() {
         "check S3.1 --time=?",
         "check S3.1 --states --memory-limit=?",
         "matrix --executions=?",
+        "matrix --time=?",
         "matrix --jobs=?",
         "bench --size=?",
         "bench --size=1,1,?",

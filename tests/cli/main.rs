@@ -327,6 +327,10 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
             "error: --memory: what is kept in a file is sequentially consistent",
         ),
         (
+            "matrix =S0.3 --states --memory weak",
+            "error: --states: states have no names under --memory weak",
+        ),
+        (
             "explain S3.1 --memory arm",
             "error: invalid value 'arm' for '--memory <MODEL>' [possible values: sc, tso, \
              pso, weak]",

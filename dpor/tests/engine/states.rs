@@ -372,27 +372,37 @@ fn data_goes_by_who_made_it() {
     assert!(report.exhausted && report.failing == 0, "{report}");
 }
 
+/// A value by which states are told apart.
+fn named_value() -> std::rc::Rc<std::cell::Cell<u64>> {
+    let value = std::rc::Rc::new(std::cell::Cell::new(0));
+    let named = std::rc::Rc::clone(&value);
+    dpor::name_state(move |digest| digest.put(named.get()));
+    value
+}
+
+/// Looks again and again until another has set the value, which is announced as `flag`.
+fn until_set(flag: dpor::ObjectId, value: &std::cell::Cell<u64>, in_each_round: impl Fn()) {
+    loop {
+        dpor::round(0, || value.get());
+        dpor::step(flag, Access::Read);
+        dpor::observed(value.get());
+        if value.get() != 0 {
+            break;
+        }
+        in_each_round();
+    }
+}
+
 /// A round forgets what it has touched: data that only races with a round before is found all the
 /// same, by whomever it comes first, and also where known states are not gone on from for a check.
 #[test]
 fn data_in_a_circle_races() {
     for (rounds_first, others) in [(true, 0), (false, 0), (false, 4)] {
         let program = move || {
-            let (flag, x) = (dpor::object(), dpor::data());
-            let value = std::rc::Rc::new(std::cell::Cell::new(0));
-            let named = std::rc::Rc::clone(&value);
-            dpor::name_state(move |digest| digest.put(named.get()));
+            let (flag, x, value) = (dpor::object(), dpor::data(), named_value());
             let read = std::rc::Rc::clone(&value);
             let rounds = move || {
-                loop {
-                    dpor::round(0, || read.get());
-                    dpor::step(flag, Access::Read);
-                    dpor::observed(read.get());
-                    if read.get() != 0 {
-                        break;
-                    }
-                    assert_eq!(dpor::data_access(x, true), Ok(()));
-                }
+                until_set(flag, &read, || assert_eq!(dpor::data_access(x, true), Ok(())));
             };
             let once = move || {
                 dpor::step(flag, Access::Write);
@@ -426,24 +436,14 @@ fn data_in_a_circle_races() {
 fn data_of_who_has_ended_races() {
     for joins in [true, false] {
         let program = move || {
-            let (flag, x) = (dpor::object(), dpor::data());
-            let value = std::rc::Rc::new(std::cell::Cell::new(0));
-            let named = std::rc::Rc::clone(&value);
-            dpor::name_state(move |digest| digest.put(named.get()));
+            let (flag, x, value) = (dpor::object(), dpor::data(), named_value());
             let read = std::rc::Rc::clone(&value);
             let ends = dpor::spawn("ends", move || {
                 dpor::step(dpor::object(), Access::Write);
                 assert_eq!(dpor::data_access(x, true), Ok(()));
             });
             let rounds = move || {
-                loop {
-                    dpor::round(0, || read.get());
-                    dpor::step(flag, Access::Read);
-                    dpor::observed(read.get());
-                    if read.get() != 0 {
-                        break;
-                    }
-                }
+                until_set(flag, &read, || ());
                 assert_eq!(dpor::data_access(x, false), Ok(()));
             };
             let sets = move || {

@@ -423,8 +423,8 @@ pub const MISTAKES: &[Mistake] = &[
                 "mm.page_table_lock.unlock();\n                    self.page(page).count.add(self.gup_references());",
             ),
             (
-                "mm.page_table_lock.unlock();\n                    return Ok(Pin { world: self, page, record, write });",
-                "return Ok(Pin { world: self, page, record, write });",
+                "mm.page_table_lock.unlock();\n                    return Ok(Pin { world: self, given });",
+                "return Ok(Pin { world: self, given });",
             ),
         ],
     ),
