@@ -171,23 +171,6 @@ fn an_exit_and_a_swapoff() {
 }
 
 #[test]
-fn which_pin_is_the_first() {
-    let race = Race::new("W5", "two devices are given pages")
-        .world(|w| {
-            let p = w.new_process();
-            p.mmap(1..3);
-            p.touch(1);
-            p.touch(2);
-        })
-        .cpu("pin", |w| w.process(0).pin_for_writing(1).expect("it is mapped").put())
-        .cpu("pin", |w| w.process(0).pin_for_writing(2).expect("it is mapped").put())
-        .finally(|w| {
-            assert_eq!(w.pin(0).page(), w.process(0).page_at(1), "the first one is the first")
-        });
-    answers(&race, &[(Era::V2_6_36, &["ASSERT-1"]), (Era::V5_19, &["ASSERT-1"])]);
-}
-
-#[test]
 fn pages_come_and_go() {
     let race = Race::new("W6", "two processes fault, unmap and fault again")
         .world(|w| {

@@ -146,8 +146,8 @@ impl Pin<'_> {
 }
 
 impl World {
-    /// The `n`-th page that a device was given: for races in which it was given the page before the
-    /// CPUs started.
+    /// The `n`-th page that a device was given while the world was built: for races in which it has
+    /// the page before the CPUs start.
     ///
     /// # Panics
     /// When there is none: the race is written wrong.

@@ -100,7 +100,7 @@ pub(super) struct Shadow {
     /// What devices hold.
     held: Ghost<BTreeSet<Given>>,
     /// At how many addresses each process has a value now.
-    has: Ghost<BTreeMap<(u64, MmRef), u32>>,
+    has: Ghost<BTreeMap<(u64, MmRef), i32>>,
 }
 
 /// What the checker knows of a page that a device was given.
@@ -198,16 +198,16 @@ impl World {
         if before.value == value {
             return before;
         }
+        // Who takes one away may come before who adds it, and then it is less than none.
         self.shadow.has.count(|has| {
-            let left = has.get_mut(&(before.value, mm.id())).map(|addresses| {
-                *addresses -= 1;
-                *addresses
-            });
-            if left == Some(0) {
-                has.remove(&(before.value, mm.id()));
-            }
-            if value != 0 {
-                *has.entry((value, mm.id())).or_default() += 1;
+            for (value, change) in [(before.value, -1), (value, 1)] {
+                if value != 0 {
+                    let addresses = has.entry((value, mm.id())).or_default();
+                    *addresses += change;
+                    if *addresses == 0 {
+                        has.remove(&(value, mm.id()));
+                    }
+                }
             }
         });
         before
@@ -224,8 +224,8 @@ impl World {
                 sync::mark(Mark::LOAD_FINDS_WHAT_WAS_GIVEN_UP);
                 return;
             }
-            let another = |has: &BTreeMap<(u64, MmRef), u32>| {
-                has.keys().any(|&(value, other)| value == found && other != mm.id())
+            let another = |has: &BTreeMap<(u64, MmRef), i32>| {
+                has.iter().any(|(at, &many)| many > 0 && at.0 == found && at.1 != mm.id())
             };
             let foreign = found != expected && self.shadow.has.with(another);
             let seen = || {
