@@ -53,8 +53,8 @@ pub(crate) struct Core {
     pub(crate) telling: bool,
     /// What was used under [`Memory::Weak`].
     uses: Vec<Used>,
-    /// Accesses to data since somebody asked for them, and before which event of their task each
-    /// was made last.
+    /// Accesses to data since their task's last step, or since somebody asked for them, and before
+    /// which event of its task each was made last.
     accessed: Vec<(Accessed, u32)>,
     /// Two of them have raced in this execution.
     pub(crate) raced: bool,
@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) left_out: LeftOut,
     /// Under [`Memory::Weak`], a loop that changes something is gone round although it leads back.
     pub(crate) every_round: bool,
+    /// No known state is gone on from for a check.
+    pub(crate) unchecked: bool,
     /// A circle is gone round in although that leads nowhere: nobody is held back.
     pub(crate) insists: bool,
     /// How the program names what its tasks share.
@@ -150,6 +152,7 @@ impl Core {
             every_outcome: false,
             left_out: LeftOut::default(),
             every_round: false,
+            unchecked: false,
             insists: false,
             naming: None,
             threads: Threads::default(),

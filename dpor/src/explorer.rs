@@ -74,6 +74,7 @@ pub struct Explorer {
     every_outcome: bool,
     every_round: bool,
     always_give: bool,
+    unchecked: bool,
     turns: Option<u64>,
     checked: Option<Arc<Checked>>,
 }
@@ -102,6 +103,7 @@ impl Explorer {
             every_outcome: false,
             every_round: false,
             always_give: false,
+            unchecked: false,
             turns: None,
             checked: None,
         }
@@ -359,6 +361,14 @@ impl Explorer {
         self
     }
 
+    /// By states: go on from no known state to see whether it leads where it did before, which may
+    /// find by chance what has no right to be missed. For tests of this crate.
+    #[doc(hidden)]
+    pub fn unchecked(mut self) -> Self {
+        self.unchecked = true;
+        self
+    }
+
     /// Go on with an exploration of the same program that was stopped. On one thread it comes to
     /// the same counts as one that was not.
     pub fn resume(mut self, saved: Saved) -> Self {
@@ -569,6 +579,7 @@ impl Explorer {
             matches!(self.strategy, Strategy::FewestPreemptions { .. } | Strategy::Replay(_));
         core.every_outcome = self.every_outcome || every;
         core.every_round = self.every_round;
+        core.unchecked = self.unchecked;
         let mut strategy = explore(&self.strategy, share, worker, table);
         if let Some(checked) = &self.checked {
             core.log = Some(Log::default());

@@ -190,7 +190,7 @@ impl Core {
         if self.by_states {
             let access = (self.current, self.data.name(cell), write);
             match self.accessed.iter_mut().find(|(other, _)| *other == access) {
-                Some((_, before)) => *before = tick,
+                Some((_, last)) => *last = tick,
                 None => self.accessed.push((access, tick)),
             }
         }

@@ -299,18 +299,19 @@ impl Core {
     }
 
     /// The name of the state if it also depends on what each task has done with data since its last
-    /// step. Nobody can know of that, unless the task has ended and was joined.
-    pub(crate) fn state_with_last_data(&mut self, key: u128) -> u128 {
-        let (tasks, trace) = (&self.tasks, &self.trace);
-        self.accessed.retain(|&((task, ..), tick)| trace.task_clock(task)[task] < tick);
-        let ended = |task: usize| tasks[task].state == TaskState::Finished;
-        let mut knowers = None;
+    /// step. Others know of that only if they were spawned after it, or have joined the task.
+    pub(crate) fn state_with_last_data(&self, key: u128) -> u128 {
+        let others_know = |task: usize, tick: u32| {
+            let mut others = (0..self.count).filter(|&other| other != task);
+            others.any(|other| self.trace.task_clock(other)[task] >= tick)
+        };
+        let mut names = None;
         let mut sum = Sum::default();
         for &((task, cell, write), tick) in &self.accessed {
             let mut said = Digest::of(cell);
             said.put((self.thread(task) as u64) << 1 | u64::from(write));
-            if ended(task) {
-                let names = knowers.get_or_insert_with(|| self.knowers());
+            if others_know(task, tick) {
+                let names = names.get_or_insert_with(|| self.knowers());
                 let Some(known) = self.who_knows(names).of(task, tick) else { continue };
                 said.put_digest(known);
             }

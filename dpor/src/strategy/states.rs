@@ -531,7 +531,7 @@ impl Explore for States {
         if !goes_on {
             self.resumed.clear();
             self.hits += 1;
-            if !checks(self.hits) {
+            if !checks(core, self.hits) {
                 return None;
             }
             let next = self.path[depth].next?;

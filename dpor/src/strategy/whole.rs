@@ -18,8 +18,8 @@ const EVERY: u64 = 32;
 pub(super) const FOLLOWED: usize = 100;
 
 /// Is a known state gone on from for a check, when states were met again so often?
-pub(super) fn checks(hits: u64) -> bool {
-    hits <= CHECKED || hits.is_multiple_of(EVERY)
+pub(super) fn checks(core: &Core, hits: u64) -> bool {
+    !core.unchecked && (hits <= CHECKED || hits.is_multiple_of(EVERY))
 }
 
 /// What is not as it was when a known state is reached again.
@@ -164,7 +164,7 @@ impl Whole {
             return core.who(self.take(state, running)).task;
         }
         self.hits += 1;
-        if !checks(self.hits) {
+        if !checks(core, self.hits) {
             return None;
         }
         self.follow(core, state, FOLLOWED)

@@ -14,7 +14,7 @@ use crate::common::shrink::smallest;
 use crate::common::{Lock, Word};
 use dpor::{Budget, DependenceRule, Explorer, FailureKind, Fairness, Report, Strategy};
 
-fn hash(state: impl Hash) -> u64 {
+pub(crate) fn hash(state: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);
     hasher.finish()

@@ -17,5 +17,6 @@ mod livelock;
 mod mutations;
 mod nidhugg;
 mod parallel;
+mod racing;
 mod states;
 mod structured_programs;
