@@ -56,6 +56,8 @@ pub enum DependenceRule {
     WokenStates,
     /// A state that is reached again on the path makes all steps of all states be run.
     Cycles,
+    /// A step that was enough is not if what it uses is used in another way later.
+    AloneNoMore,
     /// Where states are told apart, a round of which others know did not lead nowhere.
     NoticedRounds,
 }

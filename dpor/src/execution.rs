@@ -53,9 +53,8 @@ pub(crate) struct Core {
     pub(crate) telling: bool,
     /// What was used under [`Memory::Weak`].
     uses: Vec<Used>,
-    /// Accesses to data since their task's last step, or since somebody asked for them, and before
-    /// which event of its task each was made last.
-    accessed: Vec<(Accessed, u32)>,
+    /// Accesses to data since their task's last step, or since somebody asked for them.
+    accessed: Vec<LastAccess>,
     /// Two of them have raced in this execution.
     pub(crate) raced: bool,
     /// States are told apart: what each task learns is kept.
@@ -126,6 +125,16 @@ pub(crate) struct Core {
     pub(crate) following: bool,
     /// Scratch space of `retry`.
     ready: TaskSet,
+}
+
+/// An access to data.
+#[derive(Copy, Clone, Debug)]
+struct LastAccess {
+    what: Accessed,
+    /// Before which event of its task it was made last.
+    tick: u32,
+    /// Each time, nothing that others do was at the same time.
+    ordered: bool,
 }
 
 /// After so many states more, somebody looks how much memory they take.
@@ -317,6 +326,17 @@ impl Core {
             self.is_store(id);
         }
         self.name_thread(id, store);
+    }
+
+    /// All that others do comes before what the task does now, or is done by those that it may
+    /// spawn yet.
+    pub(crate) fn comes_after_all(&self, task: usize) -> bool {
+        let mut others = (0..self.count).filter(|&other| other != task);
+        others.all(|other| {
+            let last = self.trace.task_clock(other)[other];
+            self.tasks[other].state == TaskState::Finished
+                && self.trace.task_clock(task)[other] >= last
+        })
     }
 
     /// `task` goes on after the end of `other`.

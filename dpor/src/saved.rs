@@ -235,7 +235,7 @@ impl Saved {
 
 /// The first line, before the version of the format.
 const HEADER: &str = "dpor exploration ";
-const VERSION: &str = "6";
+const VERSION: &str = "7";
 
 /// FNV-1a of lines: a line that differs in one byte, or is missing, makes another sum.
 #[derive(Copy, Clone, PartialEq, Eq)]

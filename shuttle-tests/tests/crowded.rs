@@ -6,8 +6,9 @@
 //! ```
 //!
 //! `LOCKWALK_CROWDED` is the most executions of each; what they do not exhaust is tried by states,
-//! with at most `LOCKWALK_STATES` executions. `LOCKWALK_ONLY` are words that all have to stand in
-//! "race · protocol · who". What is violated must be known: gone with other choices of
+//! for at most `LOCKWALK_SECONDS`. `LOCKWALK_ONLY` are words that all have to stand in
+//! "race · protocol · who", and `LOCKWALK_PART`, as in 2/7, takes one of so many parts of the
+//! combinations. What is violated must be known: gone with other choices of
 //! rules ([CAUSES]), or [SAID] of that race; of the rest a witness is printed. A race's own
 //! assertions, ASSERT-1 and RACE-1, are about the CPUs that it has, and do not count.
 
@@ -16,8 +17,10 @@ mod causes;
 mod common;
 
 use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use causes::{CAUSES, mended};
 use lockwalk::mm::{Addr, World};
@@ -152,7 +155,7 @@ fn known(
     protocol: &Protocol,
     who: Who,
     clause: &str,
-    (method, executions): (&Method, u64),
+    (method, options): (&Method, &Options),
 ) -> Option<String> {
     let said = SAID.iter().find(|(id, name, clauses, _)| {
         *id == race.id() && who.name().starts_with(name) && clauses.contains(&clause)
@@ -160,12 +163,11 @@ fn known(
     if let Some((.., why)) = said {
         return Some((*why).to_owned());
     }
-    let options = Options::default().executions(executions);
     CAUSES.iter().filter(|(_, clauses, _)| clauses.contains(&clause)).find_map(
         |(by, _, choices)| {
             let mended = mended(protocol, choices);
             let heals = || {
-                let outcome = race.check_with(&mended, method, &options);
+                let outcome = race.check_with(&mended, method, options);
                 // What the race documents to be violated would have ended it early.
                 outcome.executions > 0
                     && outcome.coverage != Coverage::Settled
@@ -203,11 +205,11 @@ struct Tried {
     unknown: Vec<String>,
 }
 
-/// The most executions: of each class of equivalent interleavings one, and by states.
+/// The most executions, of each class of equivalent interleavings one, and the most time by states.
 #[derive(Clone, Copy)]
 struct Most {
     executions: u64,
-    states: u64,
+    by_states: Duration,
 }
 
 /// `as_found`: a witness need not be the one with the fewest preemptions.
@@ -230,13 +232,14 @@ fn explore(
     let by_system_call = moves(protocol) == Some(true);
     let race = race.cpu(who.name(), move |w| who.run(w, by_system_call));
     let mut seen: Vec<String> = vec![];
+    let options = Options::default();
     let methods = [
-        (Method::Exhaustive, most.executions, End::ByExecutions),
-        (Method::States, most.states, End::ByStates),
+        (Method::Exhaustive, options.clone().executions(most.executions), End::ByExecutions),
+        (Method::States, options.time(most.by_states), End::ByStates),
     ];
-    for (method, executions, end) in methods {
-        let options = Options::default().executions(executions).witness(true).as_found(as_found);
-        let outcome = match sensible(|| race.check_with(protocol, &method, &options)) {
+    for (method, options, end) in methods {
+        let shown = options.clone().witness(true).as_found(as_found);
+        let outcome = match sensible(|| race.check_with(protocol, &method, &shown)) {
             Ok(outcome) => outcome,
             Err(why) => {
                 println!("{title} · makes no sense: {why}");
@@ -252,8 +255,9 @@ fn explore(
             }
             cut => {
                 let (by, of) = (method.name(), outcome.executions);
+                let states = outcome.states.map_or(String::new(), |n| format!(", {n} states"));
                 println!(
-                    "{title} · {by} is cut: {of} executions in {:.1} s, {cut:?}",
+                    "{title} · {by} is cut: {of} executions{states} in {:.1} s, {cut:?}",
                     outcome.seconds
                 );
                 End::Cut
@@ -264,7 +268,7 @@ fn explore(
         tried.own |= outcome.violations.iter().any(|v| v.count > 0);
         for clause in clauses {
             seen.push(clause.to_owned());
-            let known = known(&race, protocol, who, clause, (&method, executions));
+            let known = known(&race, protocol, who, clause, (&method, &options));
             let (by, what) = (method.name(), known.as_deref().unwrap_or("NEW"));
             println!("{title} · {clause} · {by} · {what}");
             if let Some(witness) = outcome.witness.as_ref().filter(|it| it.clause == clause) {
@@ -290,11 +294,20 @@ fn explore(
 #[ignore = "takes the better part of an hour, at least"]
 fn who_else_is_there_breaks_nothing() {
     let number = |name, default| {
-        std::env::var(name).map_or(default, |most| most.parse().expect("a number of executions"))
+        std::env::var(name).map_or(default, |most| most.parse().expect("a number"))
     };
     let most = Most {
         executions: number("LOCKWALK_CROWDED", 5_000),
-        states: number("LOCKWALK_STATES", 1_000),
+        by_states: Duration::from_secs(number("LOCKWALK_SECONDS", 5)),
+    };
+    let part = std::env::var("LOCKWALK_PART").unwrap_or_else(|_| "1/1".to_owned());
+    let (part, parts) = part.split_once('/').expect("a part, as in 2/7");
+    let (part, parts): (u64, u64) =
+        (part.parse().expect("a number"), parts.parse().expect("a number"));
+    let part_of = |title: &str| {
+        let mut hasher = DefaultHasher::new();
+        title.hash(&mut hasher);
+        hasher.finish() % parts + 1
     };
     let only = std::env::var("LOCKWALK_ONLY").unwrap_or_default();
     let shortest = std::env::var_os("LOCKWALK_SHORTEST").is_some();
@@ -304,6 +317,7 @@ fn who_else_is_there_breaks_nothing() {
         let all = added(race, protocol).into_iter().filter_map(|who| {
             let title = format!("{} · {protocol} · {}", race.id(), who.name());
             let wanted = only.split_whitespace().all(|word| title.contains(word));
+            let wanted = wanted && part_of(&title) == part;
             wanted.then(|| explore(race.clone(), protocol, who, &title, most, !shortest))
         });
         all.collect::<Vec<_>>()
@@ -312,14 +326,14 @@ fn who_else_is_there_breaks_nothing() {
     let count = |is: fn(&Tried) -> bool| tried.iter().filter(|it| is(it)).count();
     println!(
         "{} cases, {} with one more: {} exhausted by executions, {} by states, {} cut by {} \
-         executions and {} by states, {} make no sense; {} violate what the race says itself, and nothing else; {} executions",
+         executions and {:?} by states, {} make no sense; {} violate what the race says itself, and nothing else; {} executions",
         cases.len(),
         tried.len(),
         count(|it| it.end == End::ByExecutions),
         count(|it| it.end == End::ByStates),
         count(|it| it.end == End::Cut),
         most.executions,
-        most.states,
+        most.by_states,
         count(|it| it.end == End::MakesNoSense),
         count(|it| it.own),
         tried.iter().map(|it| it.executions).sum::<u64>(),

@@ -1,6 +1,6 @@
 //! What a memory model needs to know of an execution, and decides in it.
 
-use super::{Core, Explore, Outcomes};
+use super::{Core, Explore, LastAccess, Outcomes};
 use crate::access::Creator;
 use crate::data::{DataId, DataRace};
 use crate::left_out::{Locks, Use, Used};
@@ -188,10 +188,11 @@ impl Core {
         let clock = self.trace.task_clock(self.current);
         let tick = clock[self.current] + 1;
         if self.by_states {
-            let access = (self.current, self.data.name(cell), write);
-            match self.accessed.iter_mut().find(|(other, _)| *other == access) {
-                Some((_, last)) => *last = tick,
-                None => self.accessed.push((access, tick)),
+            let what = (self.current, self.data.name(cell), write);
+            let ordered = self.comes_after_all(self.current);
+            match self.accessed.iter_mut().find(|last| last.what == what) {
+                Some(last) => (last.tick, last.ordered) = (tick, last.ordered && ordered),
+                None => self.accessed.push(LastAccess { what, tick, ordered }),
             }
         }
         let checked = self.data.access(clock, tick, self.current, cell, write);

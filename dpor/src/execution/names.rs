@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Core;
+use super::{Core, LastAccess};
 use crate::access::{Access, Creator, ObjectId, Op};
 use crate::data::{Accessed, DataId, Knowers};
 use crate::hook::with_quiet;
@@ -81,7 +81,7 @@ impl Core {
 
     /// Accesses to data since this was asked last.
     pub(crate) fn accesses(&mut self) -> impl Iterator<Item = Accessed> + use<> {
-        std::mem::take(&mut self.accessed).into_iter().map(|(access, _)| access)
+        std::mem::take(&mut self.accessed).into_iter().map(|last| last.what)
     }
 
     pub(crate) fn object(&mut self) -> ObjectId {
@@ -307,7 +307,7 @@ impl Core {
         };
         let mut names = None;
         let mut sum = Sum::default();
-        for &((task, cell, write), tick) in &self.accessed {
+        for &LastAccess { what: (task, cell, write), tick, .. } in &self.accessed {
             let mut said = Digest::of(cell);
             said.put((self.thread(task) as u64) << 1 | u64::from(write));
             if others_know(task, tick) {
@@ -320,6 +320,11 @@ impl Core {
         let mut digest = digest_of(key);
         digest.put_digest(sum.0);
         digest.key()
+    }
+
+    /// What tasks have done with data since their last steps, while others might do something.
+    pub(crate) fn last_accesses(&self) -> impl Iterator<Item = Accessed> {
+        self.accessed.iter().filter(|last| !last.ordered).map(|last| last.what)
     }
 
     fn who_knows<'a>(&'a self, names: &'a [Option<(u32, u32)>]) -> Knowers<'a> {

@@ -187,7 +187,7 @@ impl Core {
 
     fn run_event(&mut self, task: usize) {
         let depth = self.trace.depth;
-        self.accessed.retain(|((by, ..), _)| *by != task);
+        self.accessed.retain(|last| last.what.0 != task);
         let (mut preemptions, mut switches) = (0, 0);
         if depth > 0 {
             let before = self.trace.frame(depth - 1);

@@ -1,6 +1,7 @@
 //! What the workers of a search by states share: the states that are done with, and what follows
 //! each of them.
 
+mod discipline;
 mod saved;
 pub(crate) mod summary;
 mod turns;
@@ -9,12 +10,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::access::ThreadName;
+use crate::access::{Class, Creator, ThreadName};
 use crate::numbers::SharedNumbers;
 use crate::state::{Keys, Sum};
 use crate::taskset::TaskSet;
 use summary::{Bits, Seen};
 
+pub(crate) use discipline::{Discipline, Step};
 pub(crate) use saved::SavedStates;
 pub(crate) use turns::Turns;
 
@@ -146,10 +148,10 @@ pub(crate) struct Node {
     pub(crate) check: u64,
     /// What the program has said of what its tasks share.
     pub(crate) shared: Sum,
-    /// The state before it on the shortest way to it that is known, who leads from there to it, and
-    /// how many steps that way has.
-    pub(crate) came: Option<(usize, usize)>,
-    pub(crate) depth: usize,
+    /// The state before it on the shortest way to it that is known, by which passage that leads to
+    /// it, and how many steps that way has.
+    pub(crate) came: Option<(u32, u32)>,
+    pub(crate) depth: u32,
     /// Who can run.
     pub(crate) ready: TaskSet,
     /// And was not run yet.
@@ -157,9 +159,19 @@ pub(crate) struct Node {
     /// Who has not ended, stores under way among them, and who of these is none.
     pub(crate) unended: TaskSet,
     pub(crate) tasks: TaskSet,
-    pub(crate) steps: Vec<(usize, usize)>,
-    /// Whose step was seen to end an execution.
-    pub(crate) ends: Option<usize>,
+    /// Passages, and to which states they lead; [`NONE`] if to an end.
+    pub(crate) steps: Vec<(u32, u32)>,
+}
+
+/// A step from a state, and steps that are enough after it, up to the next state that is told apart.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Passage {
+    /// Whose steps they are.
+    pub(crate) route: Vec<u32>,
+    /// And what they do.
+    pub(crate) does: Vec<(Creator, Class)>,
+    /// The numbers of those steps that are enough while others could go on.
+    pub(crate) alone: Vec<u32>,
 }
 
 /// All states of such a program, as far as they were met: first the one in which it begins. So many
@@ -167,7 +179,11 @@ pub(crate) struct Node {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SavedGraph {
     pub(crate) nodes: Vec<Node>,
+    pub(crate) passages: Vec<Passage>,
     pub(crate) shown: usize,
+    /// How everything was used, and all steps that were enough because of that.
+    pub(crate) discipline: Discipline,
+    pub(crate) alone: Vec<Step>,
 }
 
 type States = HashMap<u128, Known, Keys>;

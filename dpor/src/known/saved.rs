@@ -5,11 +5,16 @@ use std::fmt::{self, Write};
 use std::str::{FromStr, Split};
 use std::sync::Arc;
 
+use super::discipline::Used;
 use super::summary::{BEFORE, Bits, Held, Later};
-use super::{How, Known, Next, Node, OnPath, PARTS, Path, Route, SavedGraph, States, part_of};
+use super::{
+    Discipline, How, Known, Next, Node, OnPath, PARTS, Passage, Path, Route, SavedGraph, States,
+    Step, part_of,
+};
 use crate::access::{Access, Class, Creator, ThreadName};
 use crate::state::{Keys, Sum};
 use crate::taskset::TaskSet;
+use crate::trace::NONE;
 
 /// What the workers of a search by states have come to. A search that begins with it goes through
 /// nothing again that one of them was done with.
@@ -68,13 +73,40 @@ impl SavedStates {
         if self.circle {
             writeln!(f, "goes-round {}", self.graph.shown)?;
         }
+        let Discipline { objects, cells, loose, failed } = &self.graph.discipline;
+        for (what, all) in [("object", objects), ("cell", cells)] {
+            for (&name, Used { by, accesses, guards }) in all {
+                let by = or_none(by.map(|thread| thread.to_string()));
+                write!(f, "{what} {} {by} {accesses:x}", creator(name))?;
+                guards.iter().try_for_each(|&lock| write!(f, " {}", creator(lock)))?;
+                writeln!(f)?;
+            }
+        }
+        loose.iter().try_for_each(|&lock| writeln!(f, "loose {}", creator(lock)))?;
+        let alone = self.graph.alone.iter().map(|step| ("alone", step));
+        for (what, step) in alone.chain(failed.iter().map(|step| ("failed", step))) {
+            let Step { thread, object, access, cells } = step;
+            write!(f, "{what} {thread} {} {access:?}", creator(*object))?;
+            cells.iter().try_for_each(|&cell| write!(f, " {}", creator(cell)))?;
+            writeln!(f)?;
+        }
+        for Passage { route, does, alone } in &self.graph.passages {
+            write!(f, "passage {} {}", listed(route), listed(alone))?;
+            for &(object, class) in does {
+                write!(f, " {} {class:?}", creator(object))?;
+            }
+            writeln!(f)?;
+        }
         for node in &self.graph.nodes {
-            let Node { key, check, shared, came, depth, ends, steps, .. } = node;
+            let Node { key, check, shared, came, depth, steps, .. } = node;
             let [low, high] = shared.words();
             write!(f, "node {key:x} {check:x} {low:x} {high:x} {}", or_none(came.map(step)))?;
             let sets = [&node.ready, &node.left, &node.unended, &node.tasks].map(TaskSet::text);
-            write!(f, " {depth} {} {}", sets.join(" "), or_none(ends.map(|who| who.to_string())))?;
-            steps.iter().try_for_each(|&taken| write!(f, " {}", step(taken)))?;
+            write!(f, " {depth} {}", sets.join(" "))?;
+            for &(passage, to) in steps {
+                let to = or_none((to != NONE).then(|| to.to_string()));
+                write!(f, " {passage}:{to}")?;
+            }
             writeln!(f)?;
         }
         Ok(())
@@ -136,6 +168,42 @@ impl SavedStates {
                 self.paths.last_mut()?.states.push(state);
             }
             "goes-round" => (self.circle, self.graph.shown) = (true, number(words)?),
+            "object" | "cell" => {
+                let name = read_creator(words.next()?)?;
+                let by = read_or_none(words, |word| word.parse().ok())?;
+                by.is_none_or(|thread| self.is_thread(thread)).then_some(())?;
+                let accesses = u16::from_str_radix(words.next()?, 16).ok()?;
+                let guards = words.map(read_creator).collect::<Option<_>>()?;
+                let Discipline { objects, cells, .. } = &mut self.graph.discipline;
+                let all = if what == "object" { objects } else { cells };
+                all.insert(name, Used { by, accesses, guards });
+            }
+            "loose" => {
+                self.graph.discipline.loose.insert(read_creator(words.next()?)?);
+            }
+            "alone" | "failed" => {
+                let (thread, object) = (number(words)?, read_creator(words.next()?)?);
+                self.is_thread(thread).then_some(())?;
+                let access = read_access(words.next()?)?;
+                let cells = words.map(read_creator).collect::<Option<_>>()?;
+                let step = Step { thread, object, access, cells };
+                match what {
+                    "alone" => self.graph.alone.push(step),
+                    _ => self.graph.discipline.fails(step),
+                }
+            }
+            "passage" => {
+                let (route, alone) = (read_list(words)?, read_list(words)?);
+                let does = route
+                    .iter()
+                    .map(|_| Some((read_creator(words.next()?)?, read_class(words.next()?)?)));
+                let does = does.collect::<Option<_>>()?;
+                let there = route.iter().all(|&thread| self.is_thread(thread as usize))
+                    && !route.is_empty()
+                    && alone.iter().all(|&step| (step as usize) < self.graph.alone.len());
+                there.then_some(())?;
+                self.graph.passages.push(Passage { route, does, alone });
+            }
             "node" => {
                 let node = self.read_node(words)?;
                 self.graph.nodes.push(node);
@@ -148,8 +216,8 @@ impl SavedStates {
     fn read_later(&self, words: &mut Split<'_, char>) -> Option<Later> {
         let (thread, object) = (number(words)?, read_creator(words.next()?)?);
         let (access, class) = (words.next()?, words.next()?);
-        let access = Access::ALL.into_iter().find(|other| format!("{other:?}") == access)?;
-        let class = Class::ALL.into_iter().find(|other| format!("{other:?}") == class)?;
+        let access = read_access(access)?;
+        let class = read_class(class)?;
         let flags: Vec<_> = words.next()?.chars().map(|flag| flag == '+').collect();
         let [data, blocks, first] = flags.try_into().ok()?;
         let held: u32 = number(words)?;
@@ -181,8 +249,7 @@ impl SavedStates {
             left: self.read_set(words)?,
             unended: self.read_set(words)?,
             tasks: self.read_set(words)?,
-            ends: read_or_none(words, |who| who.parse().ok())?,
-            steps: words.map(read_step).collect::<Option<_>>()?,
+            steps: words.map(read_passage).collect::<Option<_>>()?,
         })
     }
 
@@ -199,17 +266,19 @@ impl SavedStates {
     /// All is read. Whether states that lead to others lead to such as are there.
     pub(crate) fn is_whole(&mut self) -> bool {
         self.summaries = Vec::new();
-        let depth = |state: usize| self.graph.nodes.get(state).map(|node| node.depth);
+        let depth = |state: u32| self.graph.nodes.get(state as usize).map(|node| node.depth);
+        let is_passage = |number: u32| (number as usize) < self.graph.passages.len();
         self.graph.nodes.iter().enumerate().all(|(state, node)| {
-            let threads = node.steps.iter().map(|step| step.0).chain(node.ends);
             let came = match node.came {
                 None => state == 0,
-                Some((from, thread)) => {
-                    self.is_thread(thread) && depth(from).is_some_and(|depth| depth < node.depth)
+                Some((from, passage)) => {
+                    is_passage(passage) && depth(from).is_some_and(|depth| depth < node.depth)
                 }
             };
-            came && threads.into_iter().all(|thread| self.is_thread(thread))
-                && node.steps.iter().all(|step| depth(step.1).is_some())
+            let leads = |&(passage, to): &(u32, u32)| {
+                is_passage(passage) && (to == NONE || depth(to).is_some())
+            };
+            came && node.steps.iter().all(leads)
         })
     }
 }
@@ -248,12 +317,37 @@ fn read_creator(word: &str) -> Option<Creator> {
     Some((u64::from_str_radix(maker, 16).ok()?, nth.parse().ok()?))
 }
 
-/// A state and a thread, or the other way round.
-fn step((one, other): (usize, usize)) -> String {
+fn read_access(word: &str) -> Option<Access> {
+    Access::ALL.into_iter().find(|other| format!("{other:?}") == word)
+}
+
+fn listed(numbers: &[u32]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+    if numbers.is_empty() { "-".to_owned() } else { numbers.join(",") }
+}
+
+fn read_list(words: &mut Split<'_, char>) -> Option<Vec<u32>> {
+    let read = |word: &str| word.split(',').map(|number| number.parse().ok()).collect();
+    Some(read_or_none(words, read)?.unwrap_or_default())
+}
+
+fn read_class(word: &str) -> Option<Class> {
+    Class::ALL.into_iter().find(|other| format!("{other:?}") == word)
+}
+
+/// A passage, and the state that it leads to, if it does not end.
+fn read_passage(word: &str) -> Option<(u32, u32)> {
+    let (passage, to) = word.split_once(':')?;
+    let to = if to == "-" { NONE } else { to.parse().ok().filter(|&to| to != NONE)? };
+    Some((passage.parse().ok()?, to))
+}
+
+/// A state, and a passage from it.
+fn step((one, other): (u32, u32)) -> String {
     format!("{one}:{other}")
 }
 
-fn read_step(word: &str) -> Option<(usize, usize)> {
+fn read_step(word: &str) -> Option<(u32, u32)> {
     let (one, other) = word.split_once(':')?;
     Some((one.parse().ok()?, other.parse().ok()?))
 }

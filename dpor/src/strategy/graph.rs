@@ -1,17 +1,20 @@
 //! All states and steps of a program that goes round in circles, and which of the circles are
 //! livelocks.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 
+use crate::access::{Class, Creator};
 use crate::execution::Core;
-use crate::known::Node;
+use crate::known::{Node, Passage, SavedGraph, Step};
 use crate::round::Fairness;
 use crate::state::{Keys, Sum};
 use crate::task::{Task, TaskState};
 use crate::taskset::TaskSet;
 use crate::trace::NONE;
 
-/// What a step leads to.
+/// What a passage leads to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     State(usize),
@@ -21,26 +24,58 @@ pub(crate) enum Next {
 /// The first state is the one in which the program begins.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
-    numbers: HashMap<u128, usize, Keys>,
+    numbers: HashMap<u128, u32, Keys>,
     nodes: Vec<Node>,
+    /// From which states passages lead to each.
+    from: Vec<Vec<(u32, u32)>>,
+    passages: Vec<Passage>,
+    passage_numbers: HashMap<Passage, u32, Keys>,
+    /// Steps that were enough in some state, and their numbers.
+    alone: Vec<Step>,
+    alone_numbers: HashMap<Step, u32, Keys>,
+    /// Whether these passages depend on each other, as far as it was asked.
+    dependent: HashMap<(u32, u32), bool, Keys>,
     /// States from which something may be left to run, by how far they are from the first.
-    open: BTreeMap<usize, Vec<usize>>,
+    open: BTreeMap<u32, Vec<usize>>,
     /// There were so many states when the ways to them were found.
     measured: usize,
 }
 
+/// The number of what is perhaps new.
+fn number<T: Hash + Eq + Clone>(of: &mut HashMap<T, u32, Keys>, all: &mut Vec<T>, what: T) -> u32 {
+    *of.entry(what).or_insert_with_key(|what| {
+        all.push(what.clone());
+        all.len() as u32 - 1
+    })
+}
+
 impl Graph {
     /// What was found before.
-    pub(crate) fn new(nodes: Vec<Node>) -> Self {
-        let numbers = nodes.iter().enumerate().map(|(state, node)| (node.key, state)).collect();
-        Graph { numbers, nodes, ..Graph::default() }
+    pub(crate) fn new(nodes: Vec<Node>, passages: Vec<Passage>, alone: Vec<Step>) -> Self {
+        let mut from = vec![Vec::new(); nodes.len()];
+        for (state, node) in (0..).zip(&nodes) {
+            for &(passage, to) in node.steps.iter().filter(|(_, to)| *to != NONE) {
+                from[to as usize].push((state, passage));
+            }
+        }
+        Graph {
+            from,
+            numbers: nodes.iter().map(|node| node.key).zip(0..).collect(),
+            passage_numbers: passages.iter().cloned().zip(0..).collect(),
+            alone_numbers: alone.iter().cloned().zip(0..).collect(),
+            nodes,
+            passages,
+            alone,
+            ..Graph::default()
+        }
     }
 
     /// All of it, where this step was perhaps not taken.
-    pub(crate) fn nodes(&self, taken: Option<(usize, usize)>) -> Vec<Node> {
+    pub(crate) fn saved(&self, taken: Option<(usize, usize)>) -> SavedGraph {
         let mut nodes = self.nodes.clone();
         taken.iter().for_each(|&(state, thread)| nodes[state].left.insert(thread));
-        nodes
+        let (passages, alone) = (self.passages.clone(), self.alone.clone());
+        SavedGraph { nodes, passages, alone, ..SavedGraph::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -53,7 +88,7 @@ impl Graph {
     }
 
     pub(crate) fn find(&self, key: u128) -> Option<usize> {
-        self.numbers.get(&key).copied()
+        self.numbers.get(&key).map(|&state| state as usize)
     }
 
     pub(crate) fn check(&self, state: usize) -> u64 {
@@ -77,23 +112,53 @@ impl Graph {
             let tasks = core.tasks().iter().enumerate();
             tasks.filter(|(_, task)| which(task)).map(|(index, _)| core.thread(index)).collect()
         };
+        self.from.push(Vec::new());
         let state = self.nodes.len();
-        self.numbers.insert(key, state);
-        self.open.entry(core.trace.depth).or_default().push(state);
+        let depth = core.trace.depth as u32;
+        self.numbers.insert(key, state as u32);
+        self.open.entry(depth).or_default().push(state);
         self.nodes.push(Node {
             key,
             check,
             shared: core.shared,
             came: None,
-            depth: core.trace.depth,
+            depth,
             left: ready.clone(),
             ready,
             unended: those(&unended),
             tasks: those(&|task| unended(task) && task.owner == NONE),
             steps: Vec::new(),
-            ends: None,
         });
         state
+    }
+
+    /// The number of a step that is enough.
+    pub(crate) fn alone(&mut self, step: Step) -> u32 {
+        number(&mut self.alone_numbers, &mut self.alone, step)
+    }
+
+    pub(crate) fn step(&self, number: u32) -> &Step {
+        &self.alone[number as usize]
+    }
+
+    /// All that was left is run. What led past states in which a step was enough that is not
+    /// `still`, is run again.
+    pub(crate) fn reconsider(&mut self, still: impl Fn(&Step) -> bool) {
+        let still: Vec<bool> = self.alone.iter().map(still).collect();
+        let fine = |passage: &Passage| passage.alone.iter().all(|&step| still[step as usize]);
+        let fine: Vec<bool> = self.passages.iter().map(fine).collect();
+        for (state, node) in self.nodes.iter_mut().enumerate() {
+            let Node { left, steps, .. } = node;
+            steps.retain(|&(passage, _)| {
+                if !fine[passage as usize] {
+                    left.insert(self.passages[passage as usize].route[0] as usize);
+                }
+                fine[passage as usize]
+            });
+            if !left.is_empty() {
+                self.open.entry(node.depth).or_default().push(state);
+            }
+        }
     }
 
     /// A state from which something is left to run: of those, the nearest to the first.
@@ -116,35 +181,49 @@ impl Graph {
     /// Find the shortest ways anew.
     fn measure(&mut self) {
         self.measured = self.nodes.len();
-        self.open.clear();
-        let mut met = vec![false; self.nodes.len()];
-        met[0] = true;
-        let mut next = VecDeque::from([0]);
-        while let Some(state) = next.pop_front() {
-            let depth = self.nodes[state].depth;
-            if !self.nodes[state].left.is_empty() {
-                self.open.entry(depth).or_default().push(state);
+        let mut shortest = vec![u32::MAX; self.nodes.len()];
+        shortest[0] = 0;
+        let mut next = BinaryHeap::from([Reverse((0, 0))]);
+        while let Some(Reverse((depth, state))) = next.pop() {
+            if shortest[state] < depth {
+                continue;
             }
+            self.nodes[state].depth = depth;
             for at in 0..self.nodes[state].steps.len() {
-                let (thread, to) = self.nodes[state].steps[at];
-                if !std::mem::replace(&mut met[to], true) {
-                    (self.nodes[to].came, self.nodes[to].depth) =
-                        (Some((state, thread)), depth + 1);
-                    next.push_back(to);
+                let (passage, to) = self.nodes[state].steps[at];
+                let depth = depth + self.passages[passage as usize].route.len() as u32;
+                if to != NONE && depth < shortest[to as usize] {
+                    shortest[to as usize] = depth;
+                    self.nodes[to as usize].came = Some((state as u32, passage));
+                    next.push(Reverse((depth, to as usize)));
                 }
+            }
+        }
+        self.open.clear();
+        for (state, node) in self.nodes.iter().enumerate() {
+            if !node.left.is_empty() {
+                self.open.entry(node.depth).or_default().push(state);
             }
         }
     }
 
     /// Who has to run to come to the state.
     pub(crate) fn way_to(&self, mut state: usize) -> Vec<usize> {
-        let mut way = Vec::with_capacity(self.nodes[state].depth + 1);
-        while let Some((before, thread)) = self.nodes[state].came {
-            way.push(thread);
-            state = before;
+        let mut way = Vec::with_capacity(self.nodes[state].depth as usize + 1);
+        while let Some((before, passage)) = self.nodes[state].came {
+            way.extend(self.route(passage).rev());
+            state = before as usize;
         }
         way.reverse();
         way
+    }
+
+    /// Whose steps a passage is.
+    pub(crate) fn route(
+        &self,
+        passage: u32,
+    ) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator {
+        self.passages[passage as usize].route.iter().map(|&thread| thread as usize)
     }
 
     /// One of those that are left to run from the state, this one if it is among them, is run.
@@ -156,27 +235,106 @@ impl Graph {
         thread
     }
 
-    /// The thread's step leads from one to the other.
-    pub(crate) fn step(&mut self, from: usize, thread: usize, to: Next) {
+    /// The passage leads from one to the other. So do others, then: where two that do not depend on
+    /// each other lead from a state, and to where it comes to take one and then the other is known,
+    /// the other way round comes to the same, if steps commute at all.
+    pub(crate) fn leads(&mut self, from: usize, passage: Passage, to: Next, commutes: bool) {
+        let passage = number(&mut self.passage_numbers, &mut self.passages, passage);
         let Next::State(to) = to else {
-            self.nodes[from].ends.get_or_insert(thread);
+            self.nodes[from].steps.push((passage, NONE));
             return;
         };
-        let depth = self.nodes[from].depth + 1;
-        if to != 0 && (self.nodes[to].came.is_none() || self.nodes[to].depth > depth) {
-            (self.nodes[to].came, self.nodes[to].depth) = (Some((from, thread)), depth);
-            if !self.nodes[to].left.is_empty() {
-                self.open.entry(depth).or_default().push(to);
+        let mut all = vec![(from as u32, passage, to as u32)];
+        while let Some((from, passage, to)) = all.pop() {
+            self.add_step(from, passage, to);
+            if !commutes {
+                break;
+            }
+            for at in 0..self.nodes[from as usize].steps.len() {
+                let (other, beside) = self.nodes[from as usize].steps[at];
+                if beside == NONE || !self.commute(passage, other) {
+                    continue;
+                }
+                let there = self.target(beside, passage);
+                all.extend(there.and_then(|there| self.found(to, other, there)));
+                let there = self.target(to, other);
+                all.extend(there.and_then(|there| self.found(beside, passage, there)));
+            }
+            for at in 0..self.from[from as usize].len() {
+                let (before, other) = self.from[from as usize][at];
+                if !self.commute(passage, other) {
+                    continue;
+                }
+                let beside = self.target(before, passage);
+                all.extend(beside.and_then(|beside| self.found(beside, other, to)));
             }
         }
-        self.nodes[from].steps.push((thread, to));
     }
 
-    /// A step that was taken from the state.
-    pub(crate) fn known_step(&self, state: usize) -> Option<(usize, Next)> {
-        let Node { steps, ends, .. } = &self.nodes[state];
-        let step = steps.first().map(|&(thread, to)| (thread, Next::State(to)));
-        step.or(ends.map(|thread| (thread, Next::End)))
+    /// This leads there as well, if it was left to be run.
+    fn found(&mut self, from: u32, passage: u32, to: u32) -> Option<(u32, u32, u32)> {
+        let thread = self.passages[passage as usize].route[0] as usize;
+        let left = &mut self.nodes[from as usize].left;
+        let new = left.contains(thread);
+        left.remove(thread);
+        new.then_some((from, passage, to))
+    }
+
+    /// To which state the passage leads from this one, as far as it is known.
+    fn target(&self, state: u32, passage: u32) -> Option<u32> {
+        let mut steps = self.nodes[state as usize].steps.iter();
+        steps.find(|step| step.0 == passage).map(|step| step.1).filter(|&to| to != NONE)
+    }
+
+    fn add_step(&mut self, from: u32, passage: u32, to: u32) {
+        let length = self.passages[passage as usize].route.len() as u32;
+        let depth = self.nodes[from as usize].depth + length;
+        let node = &mut self.nodes[to as usize];
+        if to != 0 && (node.came.is_none() || node.depth > depth) {
+            (node.came, node.depth) = (Some((from, passage)), depth);
+            if !node.left.is_empty() {
+                self.open.entry(depth).or_default().push(to as usize);
+            }
+        }
+        self.from[to as usize].push((from, passage));
+        self.nodes[from as usize].steps.push((passage, to));
+    }
+
+    /// Whether both can be taken in any order, whatever the other threads are about to do.
+    fn commute(&mut self, one: u32, other: u32) -> bool {
+        let [first, second] = [one, other].map(|number| &self.passages[number as usize]);
+        !*self.dependent.entry((one.min(other), one.max(other))).or_insert_with(|| {
+            // Where nobody else could go on, others can after the other passage.
+            let enough = |passage: &Passage| passage.alone.len() + 1 == passage.route.len();
+            let does = |(object, class): &(Creator, Class)| {
+                let same = second.does.iter().filter(|(other, _)| other == object);
+                same.into_iter().any(|&(_, theirs)| theirs != *class || theirs == Class::Exclusive)
+            };
+            !enough(first)
+                || !enough(second)
+                || first.route.iter().any(|thread| second.route.contains(thread))
+                || first.does.iter().any(does)
+        })
+    }
+
+    /// A passage that was taken from the state: one to another state, if there is one.
+    pub(crate) fn known_step(&self, state: usize) -> Option<(u32, Next)> {
+        let steps = &self.nodes[state].steps;
+        let step = steps.iter().find(|(_, to)| *to != NONE).or(steps.first());
+        step.map(|&(passage, to)| {
+            (passage, if to == NONE { Next::End } else { Next::State(to as usize) })
+        })
+    }
+
+    /// The passages from a state to others of these.
+    fn inside(
+        &self,
+        state: usize,
+        inside: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = (&Passage, usize)> {
+        let steps = self.nodes[state].steps.iter();
+        let steps = steps.filter(move |&&(_, to)| to != NONE && inside(to as usize));
+        steps.map(|&(passage, to)| (&self.passages[passage as usize], to as usize))
     }
 
     /// Schedules that lead into a circle that is fair, and round in it often enough for everyone
@@ -195,12 +353,14 @@ impl Graph {
 
     /// Tasks that move within these states, which are strongly connected.
     fn movers(&self, states: &[usize]) -> TaskSet {
-        let inside: HashSet<usize> = states.iter().copied().collect();
-        let steps = states.iter().flat_map(|&state| &self.nodes[state].steps);
-        steps.filter(|(_, to)| inside.contains(to)).map(|&(task, _)| task).collect()
+        let these: HashSet<usize> = states.iter().copied().collect();
+        let inside = |state: usize| these.contains(&state);
+        let passages = states.iter().flat_map(|&state| self.inside(state, inside));
+        passages.flat_map(|(passage, _)| &passage.route).map(|&thread| thread as usize).collect()
     }
 
-    /// The states of a fair circle among these, which are strongly connected.
+    /// The states of a fair circle among these, which are strongly connected. Who does not move can
+    /// run between two of them only if he can in one of both.
     fn fair(&self, states: Vec<usize>, fairness: Fairness) -> Option<Vec<usize>> {
         let movers = self.movers(&states);
         let first = &self.nodes[states[0]];
@@ -230,24 +390,26 @@ impl Graph {
     /// Into the circle, and three times round in it: everyone who moves in it does, and who cannot
     /// run now and then cannot.
     fn show(&self, states: &[usize]) -> Vec<usize> {
-        let inside: HashSet<usize> = states.iter().copied().collect();
-        let (mut schedule, start) = self.way(0, |state| inside.contains(&state), None);
+        let these: HashSet<usize> = states.iter().copied().collect();
+        let inside = |state: usize| these.contains(&state);
+        let nearest = states.iter().min_by_key(|&&state| self.nodes[state].depth);
+        let start = *nearest.expect("a circle has states");
+        let mut schedule = self.way_to(start);
         let (mut round, mut at) = (Vec::new(), start);
         let go = |round: &mut Vec<usize>, at: usize, wanted: &dyn Fn(usize) -> bool| {
-            let (way, end) = self.way(at, wanted, Some(&inside));
+            let (way, end) = self.way(at, wanted, inside);
             round.extend(way);
             end
         };
         for task in self.movers(states).iter() {
             let own = |state: usize| {
-                self.nodes[state]
-                    .steps
-                    .iter()
-                    .find(|(other, to)| *other == task && inside.contains(to))
+                let mut passages = self.inside(state, inside);
+                passages.find(|(passage, _)| passage.route.contains(&(task as u32)))
             };
             at = go(&mut round, at, &|state| own(state).is_some());
-            round.push(task);
-            at = own(at).expect("it was looked for").1;
+            let (passage, to) = own(at).expect("it was looked for");
+            round.extend(passage.route.iter().map(|&thread| thread as usize));
+            at = to;
         }
         for task in self.nodes[start].unended.iter() {
             if states.iter().any(|&state| !self.nodes[state].ready.contains(task)) {
@@ -261,36 +423,34 @@ impl Graph {
         schedule
     }
 
-    /// Who has to run to come from one state to the first that is wanted, by the shortest way, if
-    /// it may lead inside only; and that one.
+    /// Who has to run to come from one state to the first that is wanted, through such states
+    /// alone; and that one.
     fn way(
         &self,
         from: usize,
         wanted: impl Fn(usize) -> bool,
-        inside: Option<&HashSet<usize>>,
+        inside: impl Fn(usize) -> bool,
     ) -> (Vec<usize>, usize) {
-        let mut came: HashMap<usize, Option<(usize, usize)>> = HashMap::from([(from, None)]);
+        let mut came: HashMap<usize, Option<(usize, &Passage)>> = HashMap::from([(from, None)]);
         let mut next = VecDeque::from([from]);
         while let Some(state) = next.pop_front() {
             if wanted(state) {
                 let (mut way, mut at) = (Vec::new(), state);
-                while let Some((before, task)) = came[&at] {
-                    way.push(task);
+                while let Some((before, passage)) = came[&at] {
+                    way.extend(passage.route.iter().rev().map(|&thread| thread as usize));
                     at = before;
                 }
                 way.reverse();
                 return (way, state);
             }
-            for &(task, to) in &self.nodes[state].steps {
-                if inside.is_none_or(|inside| inside.contains(&to)) && !came.contains_key(&to) {
-                    came.insert(to, Some((state, task)));
+            for (passage, to) in self.inside(state, &inside) {
+                if !came.contains_key(&to) {
+                    came.insert(to, Some((state, passage)));
                     next.push_back(to);
                 }
             }
         }
-        unreachable!(
-            "every state was reached from the first, and those of a circle are strongly connected"
-        )
+        unreachable!("the states of a circle are strongly connected")
     }
 
     /// The strongly connected sets among these, as far as there is a circle in them (Tarjan).
@@ -313,7 +473,7 @@ impl Graph {
                 }
                 if let Some(&(_, to)) = self.nodes[states[at]].steps.get(*edge) {
                     *edge += 1;
-                    if let Some(&to) = inside.get(&to) {
+                    if let Some(&to) = inside.get(&(to as usize)) {
                         if index[to] == usize::MAX {
                             path.push((to, 0));
                         } else if on[to] {
@@ -333,8 +493,8 @@ impl Graph {
                     members.iter().for_each(|&member| on[member] = false);
                     let component: Vec<usize> =
                         members.iter().map(|&member| states[member]).collect();
-                    if component.len() > 1
-                        || self.nodes[component[0]].steps.iter().any(|step| step.1 == component[0])
+                    let first = component[0];
+                    if component.len() > 1 || self.inside(first, |to| to == first).next().is_some()
                     {
                         found.push(component);
                     }

@@ -1,5 +1,6 @@
 //! Strategies: which of the enabled tasks runs next, and what the next execution is.
 
+mod alone;
 mod commuting;
 mod depth_first;
 mod fewest;

@@ -3,19 +3,25 @@
 //!
 //! Each execution goes the shortest way that is known to a state from which something is left to
 //! run, and on from there as long as it comes to states that are new, or have something left as
-//! well.
+//! well. A state from which one step is enough is not told apart from others: that step is taken.
 
+use crate::access::{Access, Op};
+use crate::dependence::DependenceRule;
 use crate::execution::Core;
-use crate::known::SavedGraph;
+use crate::known::{Discipline, Passage, SavedGraph};
+use crate::model::Memory;
 use crate::report::{End, Unfinished};
+use crate::round::Fairness;
 use crate::strategy::graph::{Graph, Next};
 
 /// So many known states at the beginning are gone on from for a check, and every so many-th after
 /// that.
 const CHECKED: u64 = 64;
 const EVERY: u64 = 32;
-/// For so many steps.
+/// For so many steps, or passages.
 pub(super) const FOLLOWED: usize = 100;
+/// Steps of a passage, at most.
+const LONGEST: usize = 1000;
 
 /// Is a known state gone on from for a check, when states were met again so often?
 pub(super) fn checks(core: &Core, hits: u64) -> bool {
@@ -44,17 +50,20 @@ impl Other {
 #[derive(Default)]
 pub(crate) struct Whole {
     graph: Graph,
+    discipline: Discipline,
     /// Who has to run to come to what is left, and that.
     way: Vec<usize>,
     /// The state in which that is left; then the one that the execution has come to.
     at: Option<usize>,
-    /// What runs of what was left, from which state, until it is known what it leads to.
+    /// What runs of what was left, from which state, until it is known what it leads to; and all
+    /// steps since then.
     taken: Option<(usize, usize)>,
+    passage: Passage,
     /// States that were met again.
     hits: u64,
     /// The execution goes on from a known state as one did before, to see whether everything is as
-    /// it was: what comes next then, and for how many steps more.
-    follows: Option<(Next, usize)>,
+    /// it was.
+    follows: Option<Follows>,
     /// Executions, as threads, that show a livelock each, to be run at the end, how many have run,
     /// and the one that runs.
     livelocks: Option<Vec<Vec<usize>>>,
@@ -62,15 +71,28 @@ pub(crate) struct Whole {
     shows: Option<Vec<usize>>,
 }
 
+/// What is to come.
+struct Follows {
+    /// Who runs, the next one last.
+    route: Vec<usize>,
+    /// To what that leads.
+    to: Next,
+    /// And so many passages more.
+    left: usize,
+}
+
 impl Whole {
     /// With what was found before.
-    pub(crate) fn new(SavedGraph { nodes, shown }: SavedGraph) -> Self {
-        Whole { graph: Graph::new(nodes), shown, ..Whole::default() }
+    pub(crate) fn new(before: SavedGraph) -> Self {
+        let SavedGraph { nodes, passages, shown, discipline, alone } = before;
+        let graph = Graph::new(nodes, passages, alone);
+        Whole { graph, shown, discipline, ..Whole::default() }
     }
 
     /// All that was found.
     pub(crate) fn saved(&self) -> SavedGraph {
-        SavedGraph { nodes: self.graph.nodes(self.taken), shown: self.shown }
+        let (shown, discipline) = (self.shown, self.discipline.clone());
+        SavedGraph { shown, discipline, ..self.graph.saved(self.taken) }
     }
 
     pub(crate) fn states(&self) -> u64 {
@@ -91,7 +113,13 @@ impl Whole {
             (self.way, self.at) = (Vec::new(), None);
             return true;
         }
-        if let Some(state) = self.graph.next() {
+        let next = self.graph.next().or_else(|| {
+            if core.rules.has(DependenceRule::AloneNoMore) {
+                self.graph.reconsider(|step| self.discipline.is_alone(step));
+            }
+            self.graph.next()
+        });
+        if let Some(state) = next {
             self.way = self.graph.way_to(state);
             let thread = self.take(state, None);
             self.way.push(thread);
@@ -107,6 +135,7 @@ impl Whole {
 
     pub(crate) fn choose(&mut self, core: &mut Core) -> Option<usize> {
         let depth = core.trace.depth;
+        let round_begins = std::mem::take(&mut core.round_begins);
         if let Some(shows) = &self.shows {
             let task = core.who(*shows.get(depth)?).task;
             return task.filter(|&task| core.trace.frame(depth).ready.contains(task));
@@ -126,20 +155,35 @@ impl Whole {
             }
             return ready;
         }
+        let running = depth.checked_sub(1).map(|last| core.trace.frame(last).task as usize);
+        if self.follows.as_ref().is_some_and(|follows| !follows.route.is_empty()) {
+            return self.follow(core);
+        }
+        if self.follows.is_none() {
+            self.discipline.see(core);
+            // Nobody goes round in a circle without a state that is told apart.
+            if self.at.is_some() && !round_begins && self.passage.route.len() < LONGEST {
+                let passes = self.pass(core, running);
+                if passes.is_some() {
+                    return passes;
+                }
+            }
+        }
         let (key, check) = core.state()?;
         // A round forgets what was touched in it. Where two accesses race, there is a state in which
         // each task has made its own, or will with its next step; nobody can know of them then.
         let key =
             if core.raced { core.state_with_data(key) } else { core.state_with_last_data(key) };
         let state = self.graph.find(key);
-        if let Some((next, left)) = self.follows {
-            if state.is_none_or(|state| next != Next::State(state))
+        if let Some(Follows { to, left, .. }) = self.follows {
+            if state.is_none_or(|state| to != Next::State(state))
                 || state.is_some_and(|state| self.graph.check(state) != check)
             {
                 core.differs(Other::Next.says());
                 return None;
             }
-            return self.follow(core, state?, left.checked_sub(1)?);
+            self.goes_on_as_before(state?, left.checked_sub(1)?);
+            return self.follow(core);
         }
         if state.is_none() && self.graph.len() >= core.max_states {
             core.give_up_for(Unfinished::States(core.max_states));
@@ -150,8 +194,7 @@ impl Whole {
             self.graph.add(key, check, core)
         });
         if let Some(before) = self.at.replace(state) {
-            let thread = core.thread(core.trace.frame(depth - 1).task as usize);
-            self.leads_to(before, thread, Next::State(state));
+            self.leads_to(core, before, Next::State(state));
         }
         if self.graph.check(state) != check {
             core.differs(Other::Tasks.says());
@@ -159,7 +202,6 @@ impl Whole {
         }
         if self.graph.has_left(state) {
             // Going on with the running task needs no context switch.
-            let running = depth.checked_sub(1).map(|last| core.trace.frame(last).task as usize);
             let running = running.map(|task| core.thread(task));
             return core.who(self.take(state, running)).task;
         }
@@ -167,26 +209,65 @@ impl Whole {
         if !checks(core, self.hits) {
             return None;
         }
-        self.follow(core, state, FOLLOWED)
+        self.goes_on_as_before(state, FOLLOWED);
+        self.follow(core)
     }
 
-    /// Something that is left to run from the state, this if it is, runs now.
+    /// Something that is left to run from the state, this one if it is, runs now.
     fn take(&mut self, state: usize, wanted: Option<usize>) -> usize {
         let thread = self.graph.take(state, wanted);
         self.taken = Some((state, thread));
+        self.passage = Passage { route: vec![thread as u32], ..Passage::default() };
         thread
     }
 
-    fn leads_to(&mut self, state: usize, thread: usize, to: Next) {
-        self.taken = None;
-        self.graph.step(state, thread, to);
+    /// A step that is enough from the state at hand, if there is one: it is not told apart then.
+    fn pass(&mut self, core: &Core, running: Option<usize>) -> Option<usize> {
+        let ready = &core.trace.frame(core.trace.depth).ready;
+        let only = ready.iter().next().filter(|_| ready.len() == 1);
+        let (task, alone) = match only {
+            Some(task) => (task, None),
+            None => self.discipline.enough(core, running).map(|(task, step)| (task, Some(step)))?,
+        };
+        // Who waits for a lock that the first step takes and this one gives back cannot go on
+        // between the two, and that may be the only time.
+        let Op { object, access } = core.tasks()[task].op;
+        let first = core.trace.depth - self.passage.route.len();
+        let hides = access == Access::Release && core.trace.frame(first).op.object == object;
+        if hides && core.fairness == Fairness::Weak {
+            return None;
+        }
+        self.passage.alone.extend(alone.map(|step| self.graph.alone(step)));
+        self.passage.route.push(core.thread(task) as u32);
+        Some(task)
     }
 
-    /// Go on from a known state as an execution did before.
-    fn follow(&mut self, core: &mut Core, state: usize, left: usize) -> Option<usize> {
-        let (thread, next) = self.graph.known_step(state).filter(|_| left > 0)?;
-        self.follows = Some((next, left));
-        core.who(thread).task
+    fn leads_to(&mut self, core: &Core, state: usize, to: Next) {
+        self.taken = None;
+        let mut passage = std::mem::take(&mut self.passage);
+        let first = core.trace.depth - passage.route.len();
+        let steps = &core.trace.frames()[first..core.trace.depth];
+        let does = steps.iter().map(|step| (core.creator(step.op.object), step.class));
+        passage.does = does.collect();
+        // Where stores arrive later, a step may depend on those of its task.
+        self.graph.leads(state, passage, to, core.memory == Memory::Sc);
+    }
+
+    /// An execution has gone on from this state before, and the next does so as well.
+    fn goes_on_as_before(&mut self, state: usize, left: usize) {
+        self.follows = self.graph.known_step(state).filter(|_| left > 0).map(|(passage, to)| {
+            Follows { route: self.graph.route(passage).rev().collect(), to, left }
+        });
+    }
+
+    fn follow(&mut self, core: &mut Core) -> Option<usize> {
+        let thread = self.follows.as_mut()?.route.pop()?;
+        let task = core.who(thread).task;
+        let ready = task.filter(|&task| core.trace.frame(core.trace.depth).ready.contains(task));
+        if ready.is_none() {
+            core.differs(Other::Next.says());
+        }
+        ready
     }
 
     pub(crate) fn end(&mut self, core: &mut Core, end: End) {
@@ -204,17 +285,24 @@ impl Whole {
         if core.given_up || end == End::Cut {
             return;
         }
-        if let Some((next, _)) = self.follows {
-            if next != Next::End {
+        if let Some(Follows { route, to, .. }) = &self.follows {
+            if *to != Next::End || !route.is_empty() {
                 core.failure_at_end(Other::End.says());
             }
             return;
         }
         if core.trace.depth < self.way.len() {
             core.failure_at_end("an execution ends where one did not before".into());
-        } else if let (Some(before), Some(last)) = (self.at, core.trace.depth.checked_sub(1)) {
-            let thread = core.thread(core.trace.frame(last).task as usize);
-            self.leads_to(before, thread, Next::End);
+        } else if let Some(before) = self.at.filter(|_| self.taken.is_some()) {
+            // Some may still wait to do something.
+            self.discipline.see(core);
+            let Passage { route, alone, .. } = &self.passage;
+            if let Some(&last) = alone.last().filter(|_| end == End::Failed && !core.stuck()) {
+                debug_assert!(!route.is_empty());
+                // Others might fail first.
+                self.discipline.fails(self.graph.step(last).clone());
+            }
+            self.leads_to(core, before, Next::End);
         }
     }
 }

@@ -49,11 +49,37 @@ fn stopped() -> Saved {
     saved
 }
 
+/// Two tasks try until they get the same two locks.
+fn try_both() {
+    let locks = [Lock::new(), Lock::new()];
+    let named = locks.clone();
+    dpor::name_state(move |digest| named.iter().for_each(|lock| digest.put(lock.peek().into())));
+    let tries = move || {
+        let own = dpor::object();
+        for lock in &locks {
+            loop {
+                dpor::round(0, || 0);
+                if lock.try_lock() {
+                    break;
+                }
+            }
+            dpor::rounds_end(0);
+            lock.unlock();
+            dpor::step(own, Access::Write);
+        }
+    };
+    let task = dpor::spawn("other", tries.clone());
+    tries();
+    task.join();
+}
+
 /// And where executions need not end.
 fn stopped_going_round() -> Saved {
-    let saved = states().budget(at_most(4)).run(tries(false)).saved.expect("it can go on");
+    let saved = states().budget(at_most(10)).run(try_both).saved.expect("it can go on");
     let text = saved.to_string();
-    assert!(lines(&text, "node").count() > 3 && lines(&text, "goes-round").count() == 1, "{text}");
+    let count = |what| lines(&text, what).count();
+    let goes_round = count("node") > 3 && count("goes-round") == 1;
+    assert!(goes_round && count("alone") > 0 && count("passage") > 3, "{text}");
     saved
 }
 
@@ -88,10 +114,18 @@ fn made_up_states_are_refused() {
             ("on", "on Known 0 0 - - - 0"),
             ("on", "on New 0 0 - - - 4000000000"),
             ("states", "states 1 18446744073709551615"),
-            ("node", "node 1 1 0 0 7000:0 9 - - - - -"),
-            ("node", "node 1 1 0 0 0:0 0 - - - - -"),
-            ("node", "node 1 1 0 0 - 0 - - - - - 0:7000"),
-            ("node", "node 1 1 0 0 0:40 9 - - - - -"),
+            ("node", "node 1 1 0 0 7000:0 9 - - - -"),
+            ("node", "node 1 1 0 0 0:0 0 - - - -"),
+            ("node", "node 1 1 0 0 - 0 - - - - 0:7000"),
+            ("node", "node 1 1 0 0 0:7000 9 - - - -"),
+            ("node", "node 1 1 0 0 - 0 - - - - 7000:0"),
+            ("node", "node 1 1 0 0 - 0 40 - - -"),
+            ("passage", "passage - -"),
+            ("passage", "passage 40 - 0:0 Reader"),
+            ("passage", "passage 0 40 0:0 Reader"),
+            ("passage", "passage 0 - 0:0"),
+            ("alone", "alone 40 0:0 Read"),
+            ("object", "object 0:0 40 1"),
         ] {
             if let Some(last) = lines(text, what).last() {
                 let (before, after) = text.rsplit_once(last).expect("it is there");

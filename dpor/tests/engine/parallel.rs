@@ -260,10 +260,10 @@ pub fn damaged_is_refused(saved: &Saved) {
     }
     assert!(refused(&format!("{text}more\n"), "a line more").contains("damaged"));
     assert!(
-        refused(&text.replace("exploration 6", "exploration 5"), "another version")
-            .contains("format 5, and only format 6")
+        refused(&text.replace("exploration 7", "exploration 6"), "another version")
+            .contains("format 6, and only format 7")
     );
-    for nothing in ["", "{}", "dpor exploration 6", "dpor exploration three\n"] {
+    for nothing in ["", "{}", "dpor exploration 7", "dpor exploration three\n"] {
         refused(nothing, nothing);
     }
 }
@@ -280,7 +280,7 @@ fn made_up_saves_are_refused() {
         "left 0\nshard 3 3",
         "left 0\nshard 0 0",
     ] {
-        made_up_is_refused(&format!("dpor exploration 6\n{lines}\n"));
+        made_up_is_refused(&format!("dpor exploration 7\n{lines}\n"));
     }
 }
 
