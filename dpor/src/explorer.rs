@@ -75,6 +75,7 @@ pub struct Explorer {
     every_round: bool,
     always_give: bool,
     unchecked: bool,
+    in_circles: bool,
     turns: Option<u64>,
     checked: Option<Arc<Checked>>,
 }
@@ -104,6 +105,7 @@ impl Explorer {
             every_round: false,
             always_give: false,
             unchecked: false,
+            in_circles: false,
             turns: None,
             checked: None,
         }
@@ -369,6 +371,13 @@ impl Explorer {
         self
     }
 
+    /// By states: as if executions need not end. For tests of this crate.
+    #[doc(hidden)]
+    pub fn in_circles(mut self) -> Self {
+        self.in_circles = true;
+        self
+    }
+
     /// Go on with an exploration of the same program that was stopped. On one thread it comes to
     /// the same counts as one that was not.
     pub fn resume(mut self, saved: Saved) -> Self {
@@ -409,6 +418,9 @@ impl Explorer {
         let turns = self.turns.map(|seed| Turns::new(seed, workers));
         let known = saved.states.take().map(Arc::unwrap_or_clone).unwrap_or_default();
         let table = Arc::new(Table::new(known, turns));
+        if self.in_circles {
+            table.goes_round();
+        }
         if saved.is_done() {
             table.finish();
         }

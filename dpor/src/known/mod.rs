@@ -172,6 +172,8 @@ pub(crate) struct Passage {
     pub(crate) does: Vec<(Creator, Class)>,
     /// The numbers of those steps that are enough while others could go on.
     pub(crate) alone: Vec<u32>,
+    /// It ends with a race on data, which depends on how its state was reached.
+    pub(crate) raced: bool,
 }
 
 /// All states of such a program, as far as they were met: first the one in which it begins. So many

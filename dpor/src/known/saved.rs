@@ -90,8 +90,9 @@ impl SavedStates {
             cells.iter().try_for_each(|&cell| write!(f, " {}", creator(cell)))?;
             writeln!(f)?;
         }
-        for Passage { route, does, alone } in &self.graph.passages {
-            write!(f, "passage {} {}", listed(route), listed(alone))?;
+        for Passage { route, does, alone, raced } in &self.graph.passages {
+            let what = if *raced { "race" } else { "passage" };
+            write!(f, "{what} {} {}", listed(route), listed(alone))?;
             for &(object, class) in does {
                 write!(f, " {} {class:?}", creator(object))?;
             }
@@ -192,7 +193,7 @@ impl SavedStates {
                     _ => self.graph.discipline.fails(step),
                 }
             }
-            "passage" => {
+            "passage" | "race" => {
                 let (route, alone) = (read_list(words)?, read_list(words)?);
                 let does = route
                     .iter()
@@ -202,7 +203,7 @@ impl SavedStates {
                     && !route.is_empty()
                     && alone.iter().all(|&step| (step as usize) < self.graph.alone.len());
                 there.then_some(())?;
-                self.graph.passages.push(Passage { route, does, alone });
+                self.graph.passages.push(Passage { route, does, alone, raced: what == "race" });
             }
             "node" => {
                 let node = self.read_node(words)?;

@@ -317,10 +317,13 @@ impl Graph {
         })
     }
 
-    /// A passage that was taken from the state: one to another state, if there is one.
+    /// A passage that was taken from the state, and leads to the same each time: to another state, if
+    /// one does.
     pub(crate) fn known_step(&self, state: usize) -> Option<(u32, Next)> {
-        let steps = &self.nodes[state].steps;
-        let step = steps.iter().find(|(_, to)| *to != NONE).or(steps.first());
+        let steps = self.nodes[state].steps.iter();
+        let mut steps = steps.filter(|step| !self.passages[step.0 as usize].raced);
+        let first = steps.clone().next();
+        let step = steps.find(|(_, to)| *to != NONE).or(first);
         step.map(|&(passage, to)| {
             (passage, if to == NONE { Next::End } else { Next::State(to as usize) })
         })

@@ -51,6 +51,7 @@ impl Other {
 pub(crate) struct Whole {
     graph: Graph,
     discipline: Discipline,
+    began: bool,
     /// Who has to run to come to what is left, and that.
     way: Vec<usize>,
     /// The state in which that is left; then the one that the execution has come to.
@@ -110,8 +111,9 @@ impl Whole {
         core.trace.start_afresh();
         core.rewind(0);
         if self.graph.len() == 0 {
+            // It may have no steps at all.
             (self.way, self.at) = (Vec::new(), None);
-            return true;
+            return !std::mem::replace(&mut self.began, true);
         }
         let next = self.graph.next().or_else(|| {
             if core.rules.has(DependenceRule::AloneNoMore) {
@@ -249,6 +251,7 @@ impl Whole {
         let steps = &core.trace.frames()[first..core.trace.depth];
         let does = steps.iter().map(|step| (core.creator(step.op.object), step.class));
         passage.does = does.collect();
+        passage.raced = core.raced;
         // Where stores arrive later, a step may depend on those of its task.
         self.graph.leads(state, passage, to, core.memory == Memory::Sc);
     }

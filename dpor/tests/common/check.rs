@@ -183,6 +183,17 @@ pub fn fault_by_states(
     if seen.endings != plain.endings {
         return Err(format!("endings {:#?}, plainly {:#?}", seen.endings, plain.endings));
     }
+    let mut circles = Explorer::new(Strategy::States).in_circles();
+    if let Some(rule) = dropped {
+        circles = circles.without_rule(rule);
+    }
+    let (as_circle, all) = explore(program, circles, Some(100_000));
+    if !as_circle.exhausted || (&all.failures, &all.endings) != (&seen.failures, &seen.endings) {
+        return Err(format!(
+            "as if in circles: {as_circle} {:?}, {:?} {:#?}, else {:?} {:#?}",
+            as_circle.failures, all.failures, all.endings, seen.failures, seen.endings
+        ));
+    }
     let turns = report.states + report.executions;
     match turns % 4 {
         _ if dropped.is_some() => {}

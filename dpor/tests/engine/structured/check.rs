@@ -423,6 +423,7 @@ pub fn fault_by_states(
         Ok(report)
     };
     let report = judge("by states", explore(program, explorer.clone()))?;
+    judge("by states, as if in circles", explore(program, explorer.clone().in_circles()))?;
     let turns = report.states + report.executions;
     match turns % 4 {
         _ if rule.is_some() => {}
