@@ -54,7 +54,7 @@ pub enum DependenceRule {
     UnknownBefore,
     /// What slept in a state is run if it is reached again and the task is awake.
     WokenStates,
-    /// A state that is reached again on the path makes all steps of all states be run.
+    /// A state that is reached again on the path makes the search begin again, for programs that go round.
     Cycles,
     /// A step that was enough is not if what it uses is used in another way later.
     AloneNoMore,

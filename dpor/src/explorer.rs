@@ -207,8 +207,8 @@ impl Explorer {
     }
 
     /// The most states that [`Strategy::States`] may meet at all. One more ends the exploration,
-    /// and so does a program whose executions need not end, since every step of each of its states
-    /// would have to be run ([`Unfinished::States`]): for who goes on with another strategy then.
+    /// and so does a program whose executions need not end, since its states have to be gone through
+    /// in another way ([`Unfinished::States`]): for who goes on with another strategy then.
     pub fn few_states(mut self, most: usize) -> Self {
         self.few_states = Some(most);
         self

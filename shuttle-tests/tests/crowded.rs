@@ -293,9 +293,8 @@ fn explore(
 #[test]
 #[ignore = "takes the better part of an hour, at least"]
 fn who_else_is_there_breaks_nothing() {
-    let number = |name, default| {
-        std::env::var(name).map_or(default, |most| most.parse().expect("a number"))
-    };
+    let number =
+        |name, default| std::env::var(name).map_or(default, |most| most.parse().expect("a number"));
     let most = Most {
         executions: number("LOCKWALK_CROWDED", 5_000),
         by_states: Duration::from_secs(number("LOCKWALK_SECONDS", 5)),

@@ -13,7 +13,7 @@ use std::hash::Hash;
 
 use dpor::Digest;
 
-use super::{BOOT, Exec, cpu, is_unseen, with};
+use super::{BOOT, Exec, cpu, is_unseen, told, with};
 
 /// What lived in a place: that, and its number.
 type Lived = (u32, u32);
@@ -119,7 +119,10 @@ pub(crate) fn unknown(
         let met = exec.met.lock();
         known.extend(met.values().flat_map(|met| &met.0).flat_map(|part| &part.1));
     });
-    numbers.find(|&number| !known.contains(&(place, number)))
+    let unknown = numbers.find(|&number| !known.contains(&(place, number)));
+    // The CPU knows it before its next step tells others.
+    told::learned(|| unknown.map_or(0, u64::from));
+    unknown
 }
 
 /// Are states told apart, so that numbers of which nobody knows any more come again?

@@ -210,7 +210,7 @@ pub(crate) struct Table {
     done: AtomicBool,
     /// A state was met again on a path: executions need not end.
     circle: AtomicBool,
-    /// A worker runs all steps of all states because of that.
+    /// A worker goes through all circles because of that.
     whole: AtomicBool,
     /// What the one that does so has come to.
     graph: Mutex<SavedGraph>,

@@ -447,10 +447,10 @@ impl Graph {
                 return (way, state);
             }
             for (passage, to) in self.inside(state, &inside) {
-                if !came.contains_key(&to) {
-                    came.insert(to, Some((state, passage)));
+                came.entry(to).or_insert_with(|| {
                     next.push_back(to);
-                }
+                    Some((state, passage))
+                });
             }
         }
         unreachable!("the states of a circle are strongly connected")

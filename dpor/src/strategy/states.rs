@@ -296,8 +296,7 @@ impl States {
     }
 
     /// The key of the state at hand, and what is known of it. How accesses to data are ordered
-    /// belongs to the key if that might matter. Where every step of every state is run, two that
-    /// race come next to each other.
+    /// belongs to the key if that might matter. In circles two that race come next to each other.
     fn find(&mut self, core: &mut Core, key: u128) -> (u128, Option<Known>) {
         let Some(known) = self.table.find(key) else { return (key, None) };
         self.summaries.learn();

@@ -143,19 +143,7 @@ impl Whole {
             return task.filter(|&task| core.trace.frame(depth).ready.contains(task));
         }
         if let Some(&thread) = self.way.get(depth) {
-            // What the program shares is known at the end of the way.
-            core.telling = depth + 1 == self.way.len();
-            if core.telling
-                && let Some(state) = self.at
-            {
-                core.shared = self.graph.shared(state);
-            }
-            let task = core.who(thread).task;
-            let ready = task.filter(|&task| core.trace.frame(depth).ready.contains(task));
-            if ready.is_none() {
-                core.differs("a step that was left to be taken cannot be taken".into());
-            }
-            return ready;
+            return self.on_the_way(core, thread);
         }
         let running = depth.checked_sub(1).map(|last| core.trace.frame(last).task as usize);
         if self.follows.as_ref().is_some_and(|follows| !follows.route.is_empty()) {
@@ -213,6 +201,24 @@ impl Whole {
         }
         self.goes_on_as_before(state, FOLLOWED);
         self.follow(core)
+    }
+
+    /// The next step to what is left, or that.
+    fn on_the_way(&self, core: &mut Core, thread: usize) -> Option<usize> {
+        let depth = core.trace.depth;
+        // What the program shares is known at the end of the way.
+        core.telling = depth + 1 == self.way.len();
+        if core.telling
+            && let Some(state) = self.at
+        {
+            core.shared = self.graph.shared(state);
+        }
+        let task = core.who(thread).task;
+        let ready = task.filter(|&task| core.trace.frame(depth).ready.contains(task));
+        if ready.is_none() {
+            core.differs("a step that was left to be taken cannot be taken".into());
+        }
+        ready
     }
 
     /// Something that is left to run from the state, this one if it is, runs now.

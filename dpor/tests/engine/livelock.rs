@@ -1,5 +1,6 @@
 //! Livelocks: hand-made ones, and random retry loops against an enumeration of all states.
 
+use std::cell::Cell;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -12,7 +13,7 @@ use crate::common::fair::has_livelock;
 use crate::common::program::{Rng, env};
 use crate::common::shrink::smallest;
 use crate::common::{Lock, Word};
-use dpor::{Budget, DependenceRule, Explorer, FailureKind, Fairness, Report, Strategy};
+use dpor::{Access, Budget, DependenceRule, Explorer, FailureKind, Fairness, Report, Strategy};
 
 pub(crate) fn hash(state: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -112,6 +113,45 @@ fn waiting_for_what_never_comes_is_a_livelock() {
         });
         assert!(is_livelock(&report), "{report:?}");
     }
+}
+
+/// Two tasks share a lock, again and again, and who wants it for himself never finds it free, if
+/// each takes it before the other has given it back.
+#[test]
+fn readers_starve_a_writer() {
+    let program = || {
+        // How many read, whether somebody writes, and whether that was done.
+        let lock = dpor::object();
+        let state = Rc::new(Cell::new((0u64, false, false)));
+        let named = Rc::clone(&state);
+        dpor::name_state(move |digest| named.get().hash(digest));
+        let read = |_| {
+            let state = Rc::clone(&state);
+            dpor::spawn("reader", move || {
+                let mut done = false;
+                while !done {
+                    dpor::round(0, || hash(state.get()));
+                    dpor::step_when(lock, Access::AcquireShared, &|| !state.get().1);
+                    let readers = state.get().0;
+                    done = state.get().2;
+                    state.set((readers + 1, false, done));
+                    dpor::observed(done.into());
+                    dpor::step(lock, Access::ReleaseShared);
+                    let (readers, writes, done) = state.get();
+                    state.set((readers - 1, writes, done));
+                }
+            })
+        };
+        let tasks = [0, 1].map(read);
+        dpor::step_when(lock, Access::Acquire, &|| state.get() == (0, false, false));
+        state.set((0, true, true));
+        dpor::step(lock, Access::Release);
+        state.set((0, false, true));
+        tasks.into_iter().for_each(dpor::JoinHandle::join);
+    };
+    let explorer = Explorer::new(Strategy::States).fairness(Fairness::Strong);
+    let report = explorer.budget(Budget { executions: Some(1_000), time: None }).run(program);
+    assert!(report.exhausted && is_livelock(&report), "{report:?}");
 }
 
 /// An instruction of a generated task.

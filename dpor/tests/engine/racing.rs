@@ -9,11 +9,11 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dpor::{Budget, Explorer, FailureKind, Strategy, Unfinished};
+use dpor::{Access, Budget, Explorer, FailureKind, Strategy, Unfinished};
 
-use crate::common::Word;
 use crate::common::program::{Rng, env};
 use crate::common::shrink::smallest;
+use crate::common::{Lock, Word};
 use crate::livelock::hash;
 
 /// An instruction of a generated task.
@@ -26,6 +26,12 @@ enum Instr {
     RestartUnless(usize, i64),
     /// If it is there, go no further.
     EndIf(usize, i64),
+    /// A step that concerns nobody else.
+    Own,
+    /// If it is not held.
+    Lock(usize),
+    /// If it is.
+    Unlock(usize),
     /// An access to data, and whether it is a write. It takes no step.
     Touch(usize, bool),
 }
@@ -36,11 +42,14 @@ fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
     let tasks = 2 + rng.below(2) as usize;
     let instr = |rng: &mut Rng| {
         let (which, value) = (rng.below(2) as usize, rng.below(2) as i64);
-        match rng.below(8) {
+        match rng.below(12) {
             0 | 1 => Instr::Write(which, value),
             2 => Instr::Spin(which, value),
             3 => Instr::RestartUnless(which, value),
             4 => Instr::EndIf(which, value),
+            5 | 6 => Instr::Own,
+            7 => Instr::Lock(which),
+            8 => Instr::Unlock(which),
             // Most accesses race with all others.
             _ => Instr::Touch(rng.below(4) as usize, value == 0),
         }
@@ -53,6 +62,8 @@ fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
 struct State {
     at: Vec<usize>,
     words: [i64; WORDS],
+    /// Who has each lock.
+    locks: [Option<usize>; 2],
     /// What each task has accessed since its last step.
     touched: Vec<BTreeSet<(usize, bool)>>,
 }
@@ -60,7 +71,19 @@ struct State {
 impl State {
     /// The task does what takes no step. What races then is added up.
     fn settle(&mut self, program: &[Vec<Instr>], task: usize, races: &mut BTreeSet<usize>) -> bool {
-        while let Some(&Instr::Touch(cell, write)) = program[task].get(self.at[task]) {
+        while let Some(&instr) = program[task].get(self.at[task]) {
+            let (cell, write) = match instr {
+                Instr::Touch(cell, write) => (cell, write),
+                Instr::Lock(lock) if self.locks[lock] == Some(task) => {
+                    self.at[task] += 1;
+                    continue;
+                }
+                Instr::Unlock(lock) if self.locks[lock] != Some(task) => {
+                    self.at[task] += 1;
+                    continue;
+                }
+                _ => break,
+            };
             let others = self.touched.iter().enumerate().filter(|(other, _)| *other != task);
             let races_with = |&(other, theirs): &(usize, bool)| other == cell && (write || theirs);
             if others.flat_map(|(_, touched)| touched).any(races_with) {
@@ -93,7 +116,16 @@ impl State {
                 }
             }
             Instr::EndIf(word, value) if is(word, value) => program[task].len(),
-            Instr::EndIf(..) => *at + 1,
+            Instr::Lock(lock) if self.locks[lock].is_some() => return None,
+            Instr::Lock(lock) => {
+                next.locks[lock] = Some(task);
+                *at + 1
+            }
+            Instr::Unlock(lock) => {
+                next.locks[lock] = None;
+                *at + 1
+            }
+            Instr::EndIf(..) | Instr::Own => *at + 1,
             Instr::Touch(..) => unreachable!("it takes no step"),
         };
         Some(next)
@@ -104,8 +136,8 @@ impl State {
 fn enumerate(program: &[Vec<Instr>]) -> BTreeSet<usize> {
     let count = program.len();
     let mut races = BTreeSet::new();
-    let mut first =
-        State { at: vec![0; count], words: [0; WORDS], touched: vec![BTreeSet::new(); count] };
+    let touched = vec![BTreeSet::new(); count];
+    let mut first = State { at: vec![0; count], words: [0; WORDS], locks: [None; 2], touched };
     let begins = (0..count).all(|task| first.settle(program, task, &mut races));
     let mut left = Vec::from_iter(begins.then_some(first));
     let mut states = BTreeSet::from_iter(left.iter().cloned());
@@ -122,38 +154,48 @@ fn enumerate(program: &[Vec<Instr>]) -> BTreeSet<usize> {
 
 struct World {
     words: [Word; WORDS],
+    locks: [Lock; 2],
     cells: [dpor::DataId; 4],
     places: RefCell<Vec<usize>>,
 }
 
 impl World {
-    fn round(&self, at: usize) {
-        dpor::round(at as u64, || hash((self.values(), &*self.places.borrow())));
+    fn round(&self, at: usize, held: [bool; 2]) {
+        dpor::round(hash((at, held)), || hash((self.values(), &*self.places.borrow())));
     }
 
-    fn values(&self) -> [i64; WORDS] {
-        self.words.each_ref().map(Word::peek)
+    fn values(&self) -> ([i64; WORDS], [bool; 2]) {
+        (self.words.each_ref().map(Word::peek), self.locks.each_ref().map(Lock::peek))
     }
 
     fn run(&self, task: usize, program: &[Instr]) {
-        let mut at = 0;
+        let (mut at, mut held) = (0, [false; 2]);
+        let own = dpor::object();
         while let Some(&instr) = program.get(at) {
             self.places.borrow_mut()[task] = at;
             if at == 0 {
-                self.round(at);
+                self.round(at, held);
             }
             at += 1;
             match instr {
                 Instr::Write(word, value) => self.words[word].write(value),
                 Instr::Spin(word, value) => loop {
-                    self.round(at);
+                    self.round(at, held);
                     if self.words[word].read() == value {
                         break;
                     }
                 },
                 Instr::RestartUnless(word, value) if self.words[word].read() != value => at = 0,
                 Instr::EndIf(word, value) if self.words[word].read() == value => break,
-                Instr::RestartUnless(..) | Instr::EndIf(..) => {}
+                Instr::Own => dpor::step(own, Access::Write),
+                Instr::Lock(lock) if !std::mem::replace(&mut held[lock], true) => {
+                    self.locks[lock].lock();
+                }
+                Instr::Unlock(lock) if std::mem::replace(&mut held[lock], false) => {
+                    self.locks[lock].unlock();
+                }
+                Instr::RestartUnless(..) | Instr::EndIf(..) | Instr::Lock(_) | Instr::Unlock(_) => {
+                }
                 Instr::Touch(cell, write) => {
                     let races = dpor::data_access(self.cells[cell], write).is_err();
                     assert!(!races, "{cell}");
@@ -169,6 +211,7 @@ fn ready(program: &[Vec<Instr>]) -> impl Fn() + Send + Sync + 'static {
     move || {
         let world = Rc::new(World {
             words: std::array::from_fn(|_| Word::new(0)),
+            locks: std::array::from_fn(|_| Lock::new()),
             cells: std::array::from_fn(|_| dpor::data()),
             places: vec![0; program.len()].into(),
         });
@@ -236,4 +279,12 @@ fn random_races_in_circles() {
     }
     eprintln!("{compared} agree, {races} with a race; {skipped} too long");
     assert!(races > compared / 10 && races < compared / 10 * 9);
+}
+
+/// A step that concerns nobody else is not enough where an access before it may race.
+#[test]
+fn what_was_touched_before_a_step() {
+    let touches = vec![Instr::Own, Instr::Touch(0, true), Instr::Write(0, 1)];
+    let goes_round = vec![Instr::Spin(0, 0), Instr::Touch(0, false), Instr::RestartUnless(1, 1)];
+    assert_eq!(check(&[touches, vec![], goes_round]), Ok(Some(true)));
 }

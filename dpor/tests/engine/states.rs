@@ -116,6 +116,7 @@ fn every_rule_of_the_matching_is_needed() {
         (DependenceRule::WaitingFollows, 40),
         (DependenceRule::UnknownBefore, 883),
         (DependenceRule::WokenStates, 1710),
+        (DependenceRule::AloneNoMore, 1),
     ] {
         assert!(missed(rule, from), "{rule:?} is not missed");
     }
@@ -409,7 +410,7 @@ impl Flags {
         }
     }
 
-    /// Somebody goes round in a circle first, so that every step of every state is run. Where he
+    /// Somebody goes round in a circle first, so that the search goes round in circles. Where he
     /// changed nothing, his rounds would be in vain.
     fn circle(&self) {
         let ([waits, sets], own) = ([self.clone(), self.clone()], dpor::data());
