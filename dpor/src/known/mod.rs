@@ -188,6 +188,14 @@ pub(crate) struct SavedGraph {
     pub(crate) alone: Vec<Step>,
 }
 
+impl SavedGraph {
+    /// States, and steps that were not taken.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let left = self.nodes.iter().map(|node| node.left.len() as u64);
+        (self.nodes.len() as u64, left.sum())
+    }
+}
+
 type States = HashMap<u128, Known, Keys>;
 
 /// So many locks, so that workers seldom wait for each other.

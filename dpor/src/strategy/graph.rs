@@ -147,6 +147,7 @@ impl Graph {
         let still: Vec<bool> = self.alone.iter().map(still).collect();
         let fine = |passage: &Passage| passage.alone.iter().all(|&step| still[step as usize]);
         let fine: Vec<bool> = self.passages.iter().map(fine).collect();
+        self.from.iter_mut().for_each(|from| from.retain(|step| fine[step.1 as usize]));
         for (state, node) in self.nodes.iter_mut().enumerate() {
             let Node { left, steps, .. } = node;
             steps.retain(|&(passage, _)| {
@@ -178,23 +179,22 @@ impl Graph {
         None
     }
 
-    /// Find the shortest ways anew.
+    /// Find shorter ways. Those that are known stay ways, though a passage of theirs was forgotten.
     fn measure(&mut self) {
         self.measured = self.nodes.len();
-        let mut shortest = vec![u32::MAX; self.nodes.len()];
-        shortest[0] = 0;
-        let mut next = BinaryHeap::from([Reverse((0, 0))]);
+        let known = self.nodes.iter().enumerate();
+        let mut next: BinaryHeap<_> =
+            known.map(|(state, node)| Reverse((node.depth, state))).collect();
         while let Some(Reverse((depth, state))) = next.pop() {
-            if shortest[state] < depth {
+            if self.nodes[state].depth < depth {
                 continue;
             }
-            self.nodes[state].depth = depth;
             for at in 0..self.nodes[state].steps.len() {
                 let (passage, to) = self.nodes[state].steps[at];
                 let depth = depth + self.passages[passage as usize].route.len() as u32;
-                if to != NONE && depth < shortest[to as usize] {
-                    shortest[to as usize] = depth;
-                    self.nodes[to as usize].came = Some((state as u32, passage));
+                if to != NONE && depth < self.nodes[to as usize].depth {
+                    let node = &mut self.nodes[to as usize];
+                    (node.came, node.depth) = (Some((state as u32, passage)), depth);
                     next.push(Reverse((depth, to as usize)));
                 }
             }

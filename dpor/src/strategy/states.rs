@@ -607,8 +607,8 @@ impl Explore for States {
         };
         (report.states, report.frontier) = match &self.whole {
             Some(whole) => (whole.states(), whole.left()),
-            // Another has begun again.
-            None if finished && self.table.circle() => (0, 0),
+            // Another has begun again, or nobody yet.
+            None if self.table.circle() => self.table.graph().size(),
             None => (self.table.states(), (0..self.path.len()).map(left).sum()),
         };
         let lost = core.given_up || report.why_unfinished == Some(Unfinished::Nondeterminism);

@@ -83,6 +83,15 @@ fn stopped_going_round() -> Saved {
     saved
 }
 
+/// What was found before counts, where nobody has gone on with it yet.
+#[test]
+fn who_has_not_begun_knows_how_many_there_are() {
+    let saved = stopped_going_round();
+    let nodes = lines(&saved.to_string(), "node").count() as u64;
+    let report = states().budget(at_most(0)).resume(saved).run(try_both);
+    assert!(!report.exhausted && report.states == nodes, "{nodes}: {report} {}", report.states);
+}
+
 #[test]
 fn damaged_states_are_refused() {
     damaged_is_refused(&stopped());
