@@ -39,8 +39,8 @@ pub(crate) struct Step {
 /// How everything is used.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Discipline {
-    pub(crate) objects: HashMap<Creator, Used, Keys>,
-    pub(crate) cells: HashMap<Creator, Used, Keys>,
+    pub(crate) objects: Uses,
+    pub(crate) cells: Uses,
     /// Locks that somebody gives back who does not hold them, or that several hold at once: to hold
     /// one means nothing.
     pub(crate) loose: HashSet<Creator, Keys>,
@@ -49,33 +49,6 @@ pub(crate) struct Discipline {
 }
 
 impl Discipline {
-    /// The thread does this with the object, while it holds these locks, each for itself or not.
-    pub(crate) fn uses(
-        &mut self,
-        object: Creator,
-        by: usize,
-        access: Access,
-        held: &[(Creator, bool)],
-    ) {
-        use_of(&mut self.objects, object, by, access, held);
-    }
-
-    /// The step ended an execution by failing.
-    pub(crate) fn fails(&mut self, step: Step) {
-        self.failed.insert(step);
-    }
-
-    /// Or that with data.
-    pub(crate) fn touches(
-        &mut self,
-        cell: Creator,
-        by: usize,
-        access: Access,
-        held: &[(Creator, bool)],
-    ) {
-        use_of(&mut self.cells, cell, by, access, held);
-    }
-
     /// Whether nothing that anybody else may do before the step depends on it, and no access to data
     /// races with one of its thread's since the step before.
     pub(crate) fn is_alone(&self, step: &Step) -> bool {
@@ -87,11 +60,11 @@ impl Discipline {
         let own = |used: &Used| used.by == Some(thread) || guarded(used);
         let reads = [Access::Read, Access::Wait];
         let harmless =
-            |cell| self.cells.get(cell).is_some_and(|used| own(used) || used.only(&reads));
+            |cell| self.cells.0.get(cell).is_some_and(|used| own(used) || used.only(&reads));
         if !cells.iter().all(harmless) {
             return false;
         }
-        let Some(used) = self.objects.get(&object) else { return false };
+        let Some(used) = self.objects.0.get(&object) else { return false };
         // Who waits for a lock cannot have it before its holder gives it back; who tries, or looks,
         // can tell when that is.
         let locks =
@@ -104,21 +77,28 @@ impl Discipline {
     }
 }
 
-fn use_of(
-    all: &mut HashMap<Creator, Used, Keys>,
-    what: Creator,
-    thread: usize,
-    access: Access,
-    held: &[(Creator, bool)],
-) {
-    let reads = access.class(false) == Class::Reader;
-    let guards = held.iter().filter(|&&(_, alone)| alone || reads).map(|&(lock, _)| lock);
-    let used = all.entry(what).or_insert_with(|| Used {
-        by: Some(thread),
-        accesses: 0,
-        guards: guards.clone().collect(),
-    });
-    used.by = used.by.filter(|&by| by == thread);
-    used.accesses |= bit(access);
-    used.guards.retain(|lock| guards.clone().any(|guard| guard == *lock));
+/// By what has been used.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Uses(pub(crate) HashMap<Creator, Used, Keys>);
+
+impl Uses {
+    /// The thread does this, while it holds these locks, each for itself or not.
+    pub(crate) fn add(
+        &mut self,
+        what: Creator,
+        thread: usize,
+        access: Access,
+        held: &[(Creator, bool)],
+    ) {
+        let reads = access.class(false) == Class::Reader;
+        let guards = held.iter().filter(|&&(_, alone)| alone || reads).map(|&(lock, _)| lock);
+        let used = self.0.entry(what).or_insert_with(|| Used {
+            by: Some(thread),
+            accesses: 0,
+            guards: guards.clone().collect(),
+        });
+        used.by = used.by.filter(|&by| by == thread);
+        used.accesses |= bit(access);
+        used.guards.retain(|lock| guards.clone().any(|guard| guard == *lock));
+    }
 }

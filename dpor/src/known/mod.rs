@@ -167,11 +167,11 @@ pub(crate) struct Node {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Passage {
     /// Whose steps they are.
-    pub(crate) route: Vec<u32>,
+    pub(crate) route: Vec<usize>,
     /// And what they do.
     pub(crate) does: Vec<(Creator, Class)>,
     /// The numbers of those steps that are enough while others could go on.
-    pub(crate) alone: Vec<u32>,
+    pub(crate) alone: Vec<usize>,
     /// It ends with a race on data, which depends on how its state was reached.
     pub(crate) raced: bool,
 }

@@ -75,7 +75,7 @@ impl SavedStates {
         }
         let Discipline { objects, cells, loose, failed } = &self.graph.discipline;
         for (what, all) in [("object", objects), ("cell", cells)] {
-            for (&name, Used { by, accesses, guards }) in all {
+            for (&name, Used { by, accesses, guards }) in &all.0 {
                 let by = or_none(by.map(|thread| thread.to_string()));
                 write!(f, "{what} {} {by} {accesses:x}", creator(name))?;
                 guards.iter().try_for_each(|&lock| write!(f, " {}", creator(lock)))?;
@@ -177,7 +177,7 @@ impl SavedStates {
                 let guards = words.map(read_creator).collect::<Option<_>>()?;
                 let Discipline { objects, cells, .. } = &mut self.graph.discipline;
                 let all = if what == "object" { objects } else { cells };
-                all.insert(name, Used { by, accesses, guards });
+                all.0.insert(name, Used { by, accesses, guards });
             }
             "loose" => {
                 self.graph.discipline.loose.insert(read_creator(words.next()?)?);
@@ -190,7 +190,7 @@ impl SavedStates {
                 let step = Step { thread, object, access, cells };
                 match what {
                     "alone" => self.graph.alone.push(step),
-                    _ => self.graph.discipline.fails(step),
+                    _ => _ = self.graph.discipline.failed.insert(step),
                 }
             }
             "passage" | "race" => {
@@ -199,9 +199,9 @@ impl SavedStates {
                     .iter()
                     .map(|_| Some((read_creator(words.next()?)?, read_class(words.next()?)?)));
                 let does = does.collect::<Option<_>>()?;
-                let there = route.iter().all(|&thread| self.is_thread(thread as usize))
+                let there = route.iter().all(|&thread| self.is_thread(thread))
                     && !route.is_empty()
-                    && alone.iter().all(|&step| (step as usize) < self.graph.alone.len());
+                    && alone.iter().all(|&step| step < self.graph.alone.len());
                 there.then_some(())?;
                 self.graph.passages.push(Passage { route, does, alone, raced: what == "race" });
             }
@@ -322,12 +322,12 @@ fn read_access(word: &str) -> Option<Access> {
     Access::ALL.into_iter().find(|other| format!("{other:?}") == word)
 }
 
-fn listed(numbers: &[u32]) -> String {
-    let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+fn listed(numbers: &[usize]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(usize::to_string).collect();
     if numbers.is_empty() { "-".to_owned() } else { numbers.join(",") }
 }
 
-fn read_list(words: &mut Split<'_, char>) -> Option<Vec<u32>> {
+fn read_list(words: &mut Split<'_, char>) -> Option<Vec<usize>> {
     let read = |word: &str| word.split(',').map(|number| number.parse().ok()).collect();
     Some(read_or_none(words, read)?.unwrap_or_default())
 }

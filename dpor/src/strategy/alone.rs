@@ -32,11 +32,11 @@ impl Discipline {
                     self.loose.insert(core.creator(lock));
                 }
             }
-            self.uses(object, core.thread(index), access, &held);
+            self.objects.add(object, core.thread(index), access, &held);
         }
         for (task, cell, write) in core.last_accesses() {
             let access = if write { Access::Write } else { Access::Read };
-            self.touches(cell, core.thread(task), access, &core.held(task));
+            self.cells.add(cell, core.thread(task), access, &core.held(task));
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
 use crate::access::{Class, Creator};
+use crate::dependence::DependenceRules;
 use crate::execution::Core;
 use crate::known::{Node, Passage, SavedGraph, Step};
 use crate::round::Fairness;
@@ -133,26 +134,26 @@ impl Graph {
     }
 
     /// The number of a step that is enough.
-    pub(crate) fn alone(&mut self, step: Step) -> u32 {
-        number(&mut self.alone_numbers, &mut self.alone, step)
+    pub(crate) fn alone(&mut self, step: Step) -> usize {
+        number(&mut self.alone_numbers, &mut self.alone, step) as usize
     }
 
-    pub(crate) fn step(&self, number: u32) -> &Step {
-        &self.alone[number as usize]
+    pub(crate) fn step(&self, number: usize) -> &Step {
+        &self.alone[number]
     }
 
     /// All that was left is run. What led past states in which a step was enough that is not
     /// `still`, is run again.
     pub(crate) fn reconsider(&mut self, still: impl Fn(&Step) -> bool) {
         let still: Vec<bool> = self.alone.iter().map(still).collect();
-        let fine = |passage: &Passage| passage.alone.iter().all(|&step| still[step as usize]);
+        let fine = |passage: &Passage| passage.alone.iter().all(|&step| still[step]);
         let fine: Vec<bool> = self.passages.iter().map(fine).collect();
         self.from.iter_mut().for_each(|from| from.retain(|step| fine[step.1 as usize]));
         for (state, node) in self.nodes.iter_mut().enumerate() {
             let Node { left, steps, .. } = node;
             steps.retain(|&(passage, _)| {
                 if !fine[passage as usize] {
-                    left.insert(self.passages[passage as usize].route[0] as usize);
+                    left.insert(self.passages[passage as usize].route[0]);
                 }
                 fine[passage as usize]
             });
@@ -211,7 +212,7 @@ impl Graph {
     pub(crate) fn way_to(&self, mut state: usize) -> Vec<usize> {
         let mut way = Vec::with_capacity(self.nodes[state].depth as usize + 1);
         while let Some((before, passage)) = self.nodes[state].came {
-            way.extend(self.route(passage).rev());
+            way.extend(self.route(passage).iter().rev());
             state = before as usize;
         }
         way.reverse();
@@ -219,11 +220,8 @@ impl Graph {
     }
 
     /// Whose steps a passage is.
-    pub(crate) fn route(
-        &self,
-        passage: u32,
-    ) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator {
-        self.passages[passage as usize].route.iter().map(|&thread| thread as usize)
+    pub(crate) fn route(&self, passage: u32) -> &[usize] {
+        &self.passages[passage as usize].route
     }
 
     /// One of those that are left to run from the state, this one if it is among them, is run.
@@ -273,7 +271,7 @@ impl Graph {
 
     /// This leads there as well, if it was left to be run.
     fn found(&mut self, from: u32, passage: u32, to: u32) -> Option<(u32, u32, u32)> {
-        let thread = self.passages[passage as usize].route[0] as usize;
+        let thread = self.route(passage)[0];
         let left = &mut self.nodes[from as usize].left;
         let new = left.contains(thread);
         left.remove(thread);
@@ -287,7 +285,7 @@ impl Graph {
     }
 
     fn add_step(&mut self, from: u32, passage: u32, to: u32) {
-        let length = self.passages[passage as usize].route.len() as u32;
+        let length = self.route(passage).len() as u32;
         let depth = self.nodes[from as usize].depth + length;
         let node = &mut self.nodes[to as usize];
         if to != 0 && (node.came.is_none() || node.depth > depth) {
@@ -306,14 +304,15 @@ impl Graph {
         !*self.dependent.entry((one.min(other), one.max(other))).or_insert_with(|| {
             // Where nobody else could go on, others can after the other passage.
             let enough = |passage: &Passage| passage.alone.len() + 1 == passage.route.len();
-            let does = |(object, class): &(Creator, Class)| {
-                let same = second.does.iter().filter(|(other, _)| other == object);
-                same.into_iter().any(|&(_, theirs)| theirs != *class || theirs == Class::Exclusive)
+            let rules = DependenceRules::default();
+            let depends = |&(object, class): &(Creator, Class)| {
+                let mut theirs = second.does.iter().filter(|(other, _)| *other == object);
+                theirs.any(|&(_, theirs)| rules.dependent(class, theirs))
             };
             !enough(first)
                 || !enough(second)
                 || first.route.iter().any(|thread| second.route.contains(thread))
-                || first.does.iter().any(does)
+                || first.does.iter().any(depends)
         })
     }
 
@@ -359,7 +358,7 @@ impl Graph {
         let these: HashSet<usize> = states.iter().copied().collect();
         let inside = |state: usize| these.contains(&state);
         let passages = states.iter().flat_map(|&state| self.inside(state, inside));
-        passages.flat_map(|(passage, _)| &passage.route).map(|&thread| thread as usize).collect()
+        passages.flat_map(|(passage, _)| &passage.route).copied().collect()
     }
 
     /// The states of a fair circle among these, which are strongly connected. Who does not move can
@@ -407,11 +406,11 @@ impl Graph {
         for task in self.movers(states).iter() {
             let own = |state: usize| {
                 let mut passages = self.inside(state, inside);
-                passages.find(|(passage, _)| passage.route.contains(&(task as u32)))
+                passages.find(|(passage, _)| passage.route.contains(&task))
             };
             at = go(&mut round, at, &|state| own(state).is_some());
             let (passage, to) = own(at).expect("it was looked for");
-            round.extend(passage.route.iter().map(|&thread| thread as usize));
+            round.extend(&passage.route);
             at = to;
         }
         for task in self.nodes[start].unended.iter() {
@@ -440,7 +439,7 @@ impl Graph {
             if wanted(state) {
                 let (mut way, mut at) = (Vec::new(), state);
                 while let Some((before, passage)) = came[&at] {
-                    way.extend(passage.route.iter().rev().map(|&thread| thread as usize));
+                    way.extend(passage.route.iter().rev());
                     at = before;
                 }
                 way.reverse();

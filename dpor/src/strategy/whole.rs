@@ -5,7 +5,6 @@
 //! run, and on from there as long as it comes to states that are new, or have something left as
 //! well. A state from which one step is enough is not told apart from others: that step is taken.
 
-use crate::access::{Access, Op};
 use crate::dependence::DependenceRule;
 use crate::execution::Core;
 use crate::known::{Discipline, Passage, SavedGraph};
@@ -225,7 +224,7 @@ impl Whole {
     fn take(&mut self, state: usize, wanted: Option<usize>) -> usize {
         let thread = self.graph.take(state, wanted);
         self.taken = Some((state, thread));
-        self.passage = Passage { route: vec![thread as u32], ..Passage::default() };
+        self.passage = Passage { route: vec![thread], ..Passage::default() };
         thread
     }
 
@@ -237,16 +236,14 @@ impl Whole {
             Some(task) => (task, None),
             None => self.discipline.enough(core, running).map(|(task, step)| (task, Some(step)))?,
         };
-        // Who waits for a lock that the first step takes and this one gives back cannot go on
-        // between the two, and that may be the only time.
-        let Op { object, access } = core.tasks()[task].op;
-        let first = core.trace.depth - self.passage.route.len();
-        let hides = access == Access::Release && core.trace.frame(first).op.object == object;
-        if hides && core.fairness == Fairness::Weak {
+        // Who could run when the passage began, and cannot now, may be able to again when it ends:
+        // under weak fairness he need not run if he could not for a moment.
+        let began = &core.trace.frame(core.trace.depth - self.passage.route.len()).ready;
+        if core.fairness == Fairness::Weak && began.iter().any(|task| !ready.contains(task)) {
             return None;
         }
         self.passage.alone.extend(alone.map(|step| self.graph.alone(step)));
-        self.passage.route.push(core.thread(task) as u32);
+        self.passage.route.push(core.thread(task));
         Some(task)
     }
 
@@ -265,7 +262,7 @@ impl Whole {
     /// An execution has gone on from this state before, and the next does so as well.
     fn goes_on_as_before(&mut self, state: usize, left: usize) {
         self.follows = self.graph.known_step(state).filter(|_| left > 0).map(|(passage, to)| {
-            Follows { route: self.graph.route(passage).rev().collect(), to, left }
+            Follows { route: self.graph.route(passage).iter().rev().copied().collect(), to, left }
         });
     }
 
@@ -305,11 +302,10 @@ impl Whole {
         } else if let Some(before) = self.at.filter(|_| self.taken.is_some()) {
             // Some may still wait to do something.
             self.discipline.see(core);
-            let Passage { route, alone, .. } = &self.passage;
-            if let Some(&last) = alone.last().filter(|_| end == End::Failed && !core.stuck()) {
-                debug_assert!(!route.is_empty());
+            let failed = end == End::Failed && !core.stuck();
+            if let Some(&last) = self.passage.alone.last().filter(|_| failed) {
                 // Others might fail first.
-                self.discipline.fails(self.graph.step(last).clone());
+                self.discipline.failed.insert(self.graph.step(last).clone());
             }
             self.leads_to(core, before, Next::End);
         }

@@ -168,6 +168,8 @@ enum Instr {
     Write(usize, i64),
     /// Read until the value is there.
     Spin(usize, i64),
+    /// Block until it is.
+    Wait(usize, i64),
     /// With the lock held, change what it protects, which is announced nowhere.
     Add(usize),
     /// With the lock held, and something else in what it protects, give back all locks and start
@@ -189,7 +191,7 @@ fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
                 .map(|_| {
                     let (lock, word, value) =
                         (rng.below(2) as usize, rng.below(2) as usize, rng.below(2) as i64);
-                    match rng.below(13) {
+                    match rng.below(14) {
                         0 | 1 => Instr::Lock(lock),
                         2 | 3 => Instr::TryOrRestart(lock),
                         4 => Instr::TrySpin(lock),
@@ -197,6 +199,7 @@ fn random(rng: &mut Rng) -> Vec<Vec<Instr>> {
                         6 => Instr::Unlock(lock),
                         7 => Instr::Write(word, value),
                         8 => Instr::Spin(word, value),
+                        13 => Instr::Wait(word, value),
                         9 | 10 => Instr::Add(lock),
                         _ => Instr::RestartUnless(lock, rng.below(VALUES as u64) as i64),
                     }
@@ -293,6 +296,8 @@ impl State {
                     next.words[word] = value;
                     next.places[task].at += 1;
                 }
+                Instr::Wait(word, value) if self.words[word] != value => return None,
+                Instr::Wait(..) => place.at += 1,
                 Instr::Spin(word, value) => place.at += usize::from(self.words[word] == value),
                 Instr::Add(_) | Instr::RestartUnless(..) => unreachable!("they take no step"),
             }
@@ -441,6 +446,7 @@ impl World {
                     held[lock] = false;
                 }
                 Instr::Write(word, value) => self.words[word].write(value),
+                Instr::Wait(word, value) => self.words[word].wait_for(value),
                 Instr::Spin(word, value) => {
                     self.round(at, held);
                     while self.words[word].read() != value {
@@ -676,6 +682,19 @@ fn random_retry_loops_by_states() {
             "{fairness:?}: {compared} agree, {livelocks} with a livelock, {states} states in \
              {executions} executions; {skipped} too long"
         );
+    }
+}
+
+/// Who waits can go on before and after two steps of another, and not between them: if that goes on
+/// for ever, weak fairness asks for no more.
+#[test]
+fn who_cannot_go_on_for_a_moment() {
+    use Instr::{Lock, TryOrRestart, Unlock, Wait, Write};
+    let program =
+        vec![vec![Write(0, 0), Write(0, 1), TryOrRestart(1)], vec![Lock(1), Wait(0, 1), Unlock(1)]];
+    for (fairness, starves) in [(Fairness::Weak, true), (Fairness::Strong, false)] {
+        let found = check_states(&program, fairness, None);
+        assert!(matches!(found, Ok(Some((.., livelock))) if livelock == starves), "{found:?}");
     }
 }
 
