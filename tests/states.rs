@@ -49,6 +49,17 @@ fn pages_that_somebody_knows_of_keep_their_numbers() {
     }
 }
 
+/// A CPU knows the number of the page that it has chosen before its next step tells others: who does
+/// not say so has states that are told apart by nothing, and the search notices.
+#[test]
+fn what_was_chosen_is_known() {
+    let race = lockwalk::races::all().into_iter().find(|race| race.id() == "S0.10/gives-up");
+    let race = race.expect("it is in the catalogue");
+    let outcome = race.check_with(&Era::V2_6_13, &Method::States, &Options::default());
+    assert!(outcome.coverage == Coverage::Exhaustive, "{:?}", outcome.coverage);
+    assert_eq!(there(&outcome.violations), BTreeSet::from(["LIVELOCK".to_owned()]));
+}
+
 /// Cases that stay the same when others come or go: about every eighth.
 fn sample() -> Vec<Case> {
     let sum = |text: &str| {
