@@ -235,8 +235,8 @@ impl Graph {
 
     /// The passage leads from one to the other. So do others, then: where two that do not depend on
     /// each other lead from a state, and to where it comes to take one and then the other is known,
-    /// the other way round comes to the same, if steps commute at all.
-    pub(crate) fn leads(&mut self, from: usize, passage: Passage, to: Next, commutes: bool) {
+    /// the other way round comes to the same. That is asked of passages of at most so many steps.
+    pub(crate) fn leads(&mut self, from: usize, passage: Passage, to: Next, longest: usize) {
         let passage = number(&mut self.passage_numbers, &mut self.passages, passage);
         let Next::State(to) = to else {
             self.nodes[from].steps.push((passage, NONE));
@@ -245,12 +245,9 @@ impl Graph {
         let mut all = vec![(from as u32, passage, to as u32)];
         while let Some((from, passage, to)) = all.pop() {
             self.add_step(from, passage, to);
-            if !commutes {
-                break;
-            }
             for at in 0..self.nodes[from as usize].steps.len() {
                 let (other, beside) = self.nodes[from as usize].steps[at];
-                if beside == NONE || !self.commute(passage, other) {
+                if beside == NONE || !self.commute(passage, other, longest) {
                     continue;
                 }
                 let there = self.target(beside, passage);
@@ -260,7 +257,7 @@ impl Graph {
             }
             for at in 0..self.from[from as usize].len() {
                 let (before, other) = self.from[from as usize][at];
-                if !self.commute(passage, other) {
+                if !self.commute(passage, other, longest) {
                     continue;
                 }
                 let beside = self.target(before, passage);
@@ -299,11 +296,13 @@ impl Graph {
     }
 
     /// Whether both can be taken in any order, whatever the other threads are about to do.
-    fn commute(&mut self, one: u32, other: u32) -> bool {
+    fn commute(&mut self, one: u32, other: u32, longest: usize) -> bool {
         let [first, second] = [one, other].map(|number| &self.passages[number as usize]);
         !*self.dependent.entry((one.min(other), one.max(other))).or_insert_with(|| {
             // Where nobody else could go on, others can after the other passage.
-            let enough = |passage: &Passage| passage.alone.len() + 1 == passage.route.len();
+            let enough = |Passage { route, alone, .. }: &Passage| {
+                alone.len() + 1 == route.len() && route.len() <= longest
+            };
             let rules = DependenceRules::default();
             let depends = |&(object, class): &(Creator, Class)| {
                 let mut theirs = second.does.iter().filter(|(other, _)| *other == object);

@@ -255,8 +255,14 @@ impl Whole {
         let does = steps.iter().map(|step| (core.creator(step.op.object), step.class));
         passage.does = does.collect();
         passage.raced = core.raced;
-        // Where stores arrive later, a step may depend on those of its task.
-        self.graph.leads(state, passage, to, core.memory == Memory::Sc);
+        let longest = match (core.memory, core.fairness) {
+            // Between two steps another may be kept waiting who was not where the passage was run.
+            (Memory::Sc, Fairness::Weak) => 1,
+            (Memory::Sc, Fairness::Strong) => LONGEST,
+            // A step may depend on stores of its task that arrive later.
+            _ => 0,
+        };
+        self.graph.leads(state, passage, to, longest);
     }
 
     /// An execution has gone on from this state before, and the next does so as well.

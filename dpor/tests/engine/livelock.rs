@@ -689,12 +689,17 @@ fn random_retry_loops_by_states() {
 /// for ever, weak fairness asks for no more.
 #[test]
 fn who_cannot_go_on_for_a_moment() {
-    use Instr::{Lock, TryOrRestart, Unlock, Wait, Write};
-    let program =
+    use Instr::{Lock, RestartUnless, TryOrRestart, Unlock, Wait, Write};
+    let waits =
         vec![vec![Write(0, 0), Write(0, 1), TryOrRestart(1)], vec![Lock(1), Wait(0, 1), Unlock(1)]];
-    for (fairness, starves) in [(Fairness::Weak, true), (Fairness::Strong, false)] {
-        let found = check_states(&program, fairness, None);
-        assert!(matches!(found, Ok(Some((.., livelock))) if livelock == starves), "{found:?}");
+    // He comes to wait by a step that commutes with both.
+    let comes = vec![vec![Lock(1), Lock(0)], vec![Lock(0), RestartUnless(0, 1)]];
+    for program in [waits, comes] {
+        for (fairness, starves) in [(Fairness::Weak, true), (Fairness::Strong, false)] {
+            let found = check_states(&program, fairness, None);
+            let livelock = found.as_ref().map(|found| found.is_some_and(|(.., it)| it));
+            assert_eq!(livelock, Ok(starves), "{program:?}: {found:?}");
+        }
     }
 }
 
