@@ -125,7 +125,7 @@ impl Retries {
             (true, false) => Changed::Nothing,
             (true, true) => Changed::Something,
         };
-        round.begin(fingerprint);
+        round.begin(mix(fingerprint, own));
         if known.is_none() {
             self.entries.push(Entry {
                 task: current,

@@ -25,6 +25,9 @@ pub enum Fairness {
 pub(crate) struct Round {
     /// Fingerprint of the task's local state.
     local: u64,
+    /// The loops that the task is in, and what its local state was when it entered each: that stays
+    /// known in all of its rounds.
+    loops: Vec<(u64, u64)>,
     /// The last operation, this event, read a value that has not been observed.
     unobserved: Option<usize>,
     /// Whether the try being repeated failed before.
@@ -55,7 +58,9 @@ pub(crate) fn mix(hash: u64, value: u64) -> u64 {
 
 impl Round {
     pub(crate) fn restart(&mut self) {
-        *self = Round::default();
+        let mut loops = std::mem::take(&mut self.loops);
+        loops.clear();
+        *self = Round { loops, ..Round::default() };
     }
 
     /// The task executes `op` as event `depth`. Returns its fingerprint from now on.
@@ -96,6 +101,16 @@ impl Round {
 
     pub(crate) fn take_expected(&mut self) -> Option<bool> {
         self.expected.take()
+    }
+
+    /// A round of the loop `which` begins. Returns what the task knew when it entered that.
+    pub(crate) fn enter(&mut self, which: u64) -> u64 {
+        if let Some(at) = self.loops.iter().rposition(|&(other, _)| other == which) {
+            self.loops.truncate(at + 1);
+        } else {
+            self.loops.push((which, self.fingerprint()));
+        }
+        self.loops[self.loops.len() - 1].1
     }
 
     /// A round ends, and the next one begins with what the program says of it.

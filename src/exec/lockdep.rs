@@ -53,6 +53,7 @@ struct CpuState {
     rcu_since: u64,
     /// The moment in which it freed something last.
     freed: u64,
+    /// The number of the retry loop that it entered last.
     loops: u64,
 }
 
@@ -431,7 +432,8 @@ pub fn cpu_ends() {
     super::told::cpu_ends();
 }
 
-/// A number for the retry loop that `cpu()` enters: none of its loops has had it.
+/// A number for the retry loop that `cpu()` enters: no loop has it that it has been in since the round
+/// began that it is in. Whoever goes round in a loop goes round in loops of the same numbers there.
 pub(crate) fn enter_loop() -> u64 {
     let me = cpu();
     if me == BOOT {
@@ -442,6 +444,14 @@ pub(crate) fn enter_loop() -> u64 {
         *loops += 1;
         *loops
     })
+}
+
+/// `cpu()` begins a round of its retry loop `which`.
+pub(crate) fn begin_round(which: u64) {
+    let me = cpu();
+    if me != BOOT {
+        with(|exec| exec.tables.lock().cpus[me].loops = which);
+    }
 }
 
 pub(crate) fn rcu_enter() {

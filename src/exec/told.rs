@@ -11,7 +11,7 @@ use parking_lot::MutexGuard;
 use super::name::Name;
 use super::state::digest_of;
 use super::{
-    BOOT, Engine, Exec, cpu, is_made_by_whoever_comes_first, is_on_cpu, met, unseen, with,
+    BOOT, Engine, Exec, cpu, is_made_by_whoever_comes_first, is_on_cpu, lockdep, met, unseen, with,
 };
 
 /// What this execution has come to must be the same in every interleaving that is held to be
@@ -163,10 +163,23 @@ pub(crate) fn learned_only(before: Option<Before>, value: &impl Hash) {
 /// What a CPU has learned until some moment, and met.
 pub(crate) type Before = (Digest, met::Met);
 
+/// A retry loop is entered: what tells it from others that its CPU is in.
+pub(crate) fn enter_loop() -> u64 {
+    if by_states() {
+        // One that is entered again in the same state is the same loop.
+        known(0x6c6f_6f70);
+        dpor::learned().key() as u64
+    } else {
+        lockdep::enter_loop()
+    }
+}
+
 /// A round of the retry loop `which` begins. What it carries along is to be said after this.
 pub(crate) fn begin_round(which: u64) {
     if by_states() {
         met::round(which);
+    } else if with(Exec::engine) == Engine::Shuttle {
+        lockdep::begin_round(which);
     }
 }
 
@@ -180,11 +193,6 @@ pub(crate) fn cpu_ends() {
 /// Does the search tell states apart, and does a CPU run?
 pub(crate) fn by_states() -> bool {
     cpu() != BOOT && with(Exec::engine) == Engine::Shuttle && dpor::by_states()
-}
-
-/// What the CPU that runs has learned so far, as a number.
-pub(crate) fn has_learned() -> u64 {
-    dpor::learned().key() as u64
 }
 
 /// States of this execution are told apart by what is in its objects, by what else `see` sees, and

@@ -111,11 +111,7 @@ impl RetryLoop {
     /// A CPU enters such a loop.
     #[expect(clippy::new_without_default, reason = "a loop exists only inside an execution")]
     pub fn new() -> Self {
-        // Where states are told apart, a loop that is entered again in the same state is the same
-        // loop.
-        told::learned(|| 0x6c6f_6f70);
-        let which = if told::by_states() { told::has_learned() } else { lockdep::enter_loop() };
-        Self { which, last: Cell::new(None), rounds: Cell::new(0) }
+        Self { which: told::enter_loop(), last: Cell::new(None), rounds: Cell::new(0) }
     }
 
     /// A round begins: to be said at the top of the loop. Nothing may be carried over from the

@@ -215,6 +215,52 @@ fn livelock() {
     assert_eq!(search(&ordered, &Method::Exhaustive).endings(), ["(), ()"]);
 }
 
+/// Each waits in a loop of its own, in each of its rounds, for what the other does in each of his:
+/// whenever somebody's round begins, the other is in the inner loop.
+#[test]
+fn livelock_with_a_loop_in_each_round() {
+    let wait_and_store = |p: &Pair, awaited: u64| {
+        let retries = RetryLoop::new();
+        loop {
+            retries.round(|| state(p));
+            let inner = RetryLoop::new();
+            loop {
+                inner.round(|| state(p));
+                if p.rounds.read() == awaited {
+                    break;
+                }
+            }
+            drop(inner);
+            p.rounds.write(1 - awaited);
+        }
+    };
+    let litmus =
+        Litmus::new(pair).cpu(move |p| wait_and_store(p, 0)).cpu(move |p| wait_and_store(p, 1));
+    assert_eq!(litmus.explore(&Method::Exhaustive).violated(), [Clause::LIVELOCK]);
+}
+
+/// The second round begins its loop in the state in which the first began one, and ends: what a CPU
+/// has read before it came into a loop tells them apart.
+#[test]
+fn one_loop_or_another_in_each_round() {
+    let litmus = Litmus::new(pair)
+        .cpu(|p| {
+            let retries = RetryLoop::new();
+            loop {
+                retries.round(|| state(p));
+                let is_over = p.rounds.read() > 0;
+                p.rounds.read();
+                RetryLoop::new().round(|| state(p));
+                p.rounds.read();
+                if is_over {
+                    break;
+                }
+            }
+        })
+        .cpu(|p| p.rounds.write(1));
+    assert_eq!(search(&litmus, &Method::Exhaustive).endings(), ["(), ()"]);
+}
+
 /// To wait in a loop for what somebody else is about to do is no livelock: no fair schedule goes
 /// round for ever.
 #[test]

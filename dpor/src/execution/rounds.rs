@@ -48,7 +48,8 @@ impl Core {
             let steps = self.trace.task_clock(self.current)[self.current];
             self.graph.round(self.current, steps);
         }
-        let own = mix(local.unwrap_or(fingerprint), carried as u64);
+        let entered = local.map(|which| self.tasks[self.current].round.enter(which));
+        let own = mix(mix(local.unwrap_or(fingerprint), carried as u64), entered.unwrap_or(0));
         let paused = self.pulse.pause();
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();

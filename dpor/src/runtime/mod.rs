@@ -298,7 +298,9 @@ pub fn round(local: u64, shared: impl FnOnce() -> u64) {
 }
 
 /// The same in a loop that `which` tells from others, and whose task carries `carried` round: a hash
-/// of all that differs from one round to the next. Under
+/// of all that differs from one round to the next. A loop in a round of another should have the same
+/// name in each of those rounds: else no circle in the middle of which somebody is in it is seen.
+/// Under
 /// [`Strategy::States`](crate::Strategy::States) a round begins with what the task knew when the loop
 /// began, and with that.
 pub fn round_carrying(which: u64, carried: u128, shared: impl FnOnce() -> u64) {
