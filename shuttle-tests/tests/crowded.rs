@@ -303,13 +303,13 @@ fn who_else_is_there_breaks_nothing() {
     let (part, parts) = part.split_once('/').expect("a part, as in 2/7");
     let (part, parts): (u64, u64) =
         (part.parse().expect("a number"), parts.parse().expect("a number"));
-    let all = only.is_empty() && parts == 1;
     let part_of = |title: &str| {
         let mut hasher = DefaultHasher::new();
         title.hash(&mut hasher);
         hasher.finish() % parts + 1
     };
     let only = std::env::var("LOCKWALK_ONLY").unwrap_or_default();
+    let all = only.is_empty() && parts == 1;
     let shortest = std::env::var_os("LOCKWALK_SHORTEST").is_some();
     let mut cases = common::cases();
     cases.retain(|(.., documented)| *documented == Documented::Holds);
