@@ -1,7 +1,7 @@
 //! What a task does in a round of a retry loop, where states are told apart: whether the round led
 //! nowhere.
 
-use crate::access::{Class, ObjectId};
+use crate::access::{Access, Class, ObjectId};
 
 /// A round of a loop, so far.
 #[derive(Clone, Default, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Attempt {
     did: Vec<(ObjectId, Class)>,
     /// Another's step came after one of it, and depends on that.
     noticed: bool,
-    /// It has changed plain data.
+    /// It has changed plain data, or something else that it cannot give back.
     changed: bool,
 }
 
@@ -24,7 +24,9 @@ impl Attempt {
     }
 
     /// The task takes a step on the object.
-    pub(crate) fn takes(&mut self, object: ObjectId, class: Class) {
+    pub(crate) fn takes(&mut self, object: ObjectId, access: Access, class: Class) {
+        let changes = matches!(access, Access::Write | Access::Rmw | Access::Update);
+        self.changed |= changes && class != Class::Reader;
         if !self.did.contains(&(object, class)) {
             self.did.push((object, class));
         }
@@ -45,11 +47,12 @@ impl Attempt {
         !self.noticed && !self.changed && self.own == own
     }
 
-    /// Two that differ in this may end differently. As long as nobody knows of it, what it did follows
-    /// from the rest of the state: in that the task would do the same again.
+    /// Two that differ in this may end differently. As long as nobody knows of it, and it has changed
+    /// nothing, what it did follows from the rest of the state: in that the task would do the same
+    /// again.
     pub(crate) fn tells(&self) -> [u64; 4] {
         let (carried, stores) = self.own;
-        let flags = u64::from(self.noticed) | u64::from(self.changed) << 1;
-        [flags, (carried >> 64) as u64, carried as u64, stores]
+        let leads_on = u64::from(self.noticed || self.changed);
+        [leads_on, (carried >> 64) as u64, carried as u64, stores]
     }
 }

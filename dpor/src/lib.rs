@@ -67,7 +67,7 @@
 //!
 //! * Loops that try again: [`round`], [`round_carrying`], [`retry`] and [`rounds_end`], without which a livelock is an
 //!   execution that is too long.
-//! * [`Strategy::States`]: [`observed`], [`learned`], [`learned_since`], [`name_state`],
+//! * [`Strategy::States`]: [`observed`], [`learned`], [`has_learned_since`], [`learned_since`], [`name_state`],
 //!   [`changed`], [`tells`] and [`by_states`].
 //! * [`Explorer::commute`], which looks for what a program shares and does not announce: [`note`],
 //!   and [`observed`] again.
@@ -140,9 +140,9 @@ pub use report::{End, Failure, FailureKind, Repeated, Report, Unfinished, Waitin
 pub use round::Fairness;
 pub use runtime::memory;
 pub use runtime::{
-    JoinHandle, aborting, by_states, changed, choose, data, data_access, data_named, learned,
-    learned_since, me, name_state, note, object, object_named, observed, retry, round,
-    round_carrying, rounds_end, spawn, step, step_when, tells, tried,
+    JoinHandle, aborting, by_states, changed, choose, data, data_access, data_named,
+    has_learned_since, learned, learned_since, me, name_state, note, object, object_named,
+    observed, retry, round, round_carrying, rounds_end, spawn, step, step_when, tells, tried,
 };
 pub use saved::{Saved, SavedError};
 pub use schedule::{ParseScheduleError, Schedule};

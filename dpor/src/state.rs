@@ -180,6 +180,12 @@ struct Loop {
     attempt: Attempt,
 }
 
+/// Nothing was learned since this mark.
+fn within(mut mark: Digest) -> Digest {
+    mark.put(0x500);
+    mark
+}
+
 impl Learned {
     pub(crate) fn restart(&mut self) {
         (self.digest, self.open) = (Digest::default(), false);
@@ -248,21 +254,31 @@ impl Learned {
     }
 
     /// What it has learned so far; what its last step has read and did not say is part of it from
-    /// now on.
+    /// now on. What it learns then is within something that comes to one value: else that would look
+    /// like the first such thing within it.
     pub(crate) fn mark(&mut self, fresh: &mut u64) -> Digest {
         if std::mem::take(&mut self.open) {
             *fresh += 1;
             self.digest.put(1 << 63 | *fresh);
         }
-        self.digest
+        let mark = self.digest;
+        self.digest = within(mark);
+        mark
+    }
+
+    pub(crate) fn has_since(&self, mark: Digest) -> bool {
+        self.open || self.digest != within(mark)
     }
 
     /// What was learned since `mark` comes to no more than `value`.
     pub(crate) fn since(&mut self, mark: Digest, value: u128) {
-        self.digest = mark;
-        self.digest.put(0x200);
-        self.digest.put((value >> 64) as u64);
-        self.digest.put(value as u64);
+        let learned = self.has_since(mark);
+        (self.digest, self.open) = (mark, false);
+        if learned {
+            self.digest.put(0x200);
+            self.digest.put((value >> 64) as u64);
+            self.digest.put(value as u64);
+        }
     }
 
     /// Tell it apart from others, and if rounds in vain are known, what could become of those.

@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 
 use dpor::Digest;
 
@@ -20,15 +20,59 @@ type Lived = (u32, u32);
 
 /// What a CPU has met, by the retry loops that it is in: of the rounds that are over nothing is
 /// left, as the scheduler has it of what is learned in them.
-#[derive(Clone, Default, Hash)]
-pub(crate) struct Met(Vec<(u64, BTreeSet<Lived>)>);
+#[derive(Default, Hash)]
+pub(crate) struct Met(Vec<(u64, Part)>);
+
+/// What was met in one of them.
+#[derive(Default)]
+struct Part {
+    all: BTreeSet<Lived>,
+    /// The same, in the order in which it was met.
+    in_order: Vec<Lived>,
+}
+
+impl Part {
+    fn add(&mut self, lived: Lived) {
+        if self.all.insert(lived) {
+            self.in_order.push(lived);
+        }
+    }
+}
+
+impl Hash for Part {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.all.hash(state);
+    }
+}
+
+/// How much a CPU had met.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SoFar {
+    parts: usize,
+    in_last: usize,
+}
 
 impl Met {
-    fn last(&mut self) -> &mut BTreeSet<Lived> {
+    fn last(&mut self) -> &mut Part {
         if self.0.is_empty() {
-            self.0.push((0, BTreeSet::new()));
+            self.0.push((0, Part::default()));
         }
         &mut self.0.last_mut().expect("there is one").1
+    }
+
+    fn so_far(&self) -> SoFar {
+        let in_last = self.0.last().map_or(0, |part| part.1.in_order.len());
+        SoFar { parts: self.0.len(), in_last }
+    }
+
+    /// What was met since then is forgotten. The loops of that time go on.
+    fn only(&mut self, SoFar { parts, in_last }: SoFar) {
+        self.0.truncate(parts);
+        if let Some((_, Part { all, in_order })) = self.0.last_mut() {
+            for lived in in_order.drain(in_last.min(in_order.len())..) {
+                all.remove(&lived);
+            }
+        }
     }
 
     fn round(&mut self, which: u64) {
@@ -36,13 +80,14 @@ impl Met {
         if let Some(at) = self.0.iter().skip(1).position(|part| part.0 == which) {
             self.0.truncate(at + 1);
         }
-        self.0.push((which, BTreeSet::new()));
+        self.0.push((which, Part::default()));
     }
 
     fn leave(&mut self, which: u64) {
         if let Some(at) = self.0.iter().skip(1).position(|part| part.0 == which) {
             let left = self.0.split_off(at + 1);
-            self.last().extend(left.into_iter().flat_map(|part| part.1));
+            let last = self.last();
+            left.into_iter().flat_map(|part| part.1.in_order).for_each(|lived| last.add(lived));
         }
     }
 }
@@ -64,7 +109,7 @@ pub(crate) fn met(place: u32, number: u32) {
         with(|exec| {
             // While the world is built, that is whoever builds it.
             if exec.by_states() && (cpu() != BOOT || !exec.started()) {
-                exec.meets(|met| _ = met.last().insert((place, number)));
+                exec.meets(|met| met.last().add((place, number)));
             }
         });
     }
@@ -81,13 +126,13 @@ pub(super) fn leave(which: u64) {
 }
 
 /// What the CPU has met so far.
-pub(super) fn so_far() -> Met {
-    with(|exec| exec.met.lock().get(&cpu()).cloned().unwrap_or_default())
+pub(super) fn so_far() -> SoFar {
+    with(|exec| exec.met.lock().get(&cpu()).map_or_else(SoFar::default, Met::so_far))
 }
 
 /// It has met no more than this.
-pub(super) fn only(before: Met) {
-    with(|exec| _ = exec.met.lock().insert(cpu(), before));
+pub(super) fn only(before: SoFar) {
+    with(|exec| exec.meets(|met| met.only(before)));
 }
 
 /// The CPU has ended.
@@ -117,7 +162,7 @@ pub(crate) fn unknown(
     let mut known = ALL.replace(before).unwrap_or_default();
     with(|exec| {
         let met = exec.met.lock();
-        known.extend(met.values().flat_map(|met| &met.0).flat_map(|part| &part.1));
+        known.extend(met.values().flat_map(|met| &met.0).flat_map(|part| &part.1.all));
     });
     let unknown = numbers.find(|&number| !known.contains(&(place, number)));
     // The CPU knows it before its next step tells others.
@@ -148,24 +193,34 @@ mod tests {
 
     #[test]
     fn rounds_that_are_over_are_forgotten() {
-        let all = |met: &Met| met.0.iter().flat_map(|part| &part.1).map(|lived| lived.1).collect();
+        let all =
+            |met: &Met| met.0.iter().flat_map(|part| &part.1.all).map(|lived| lived.1).collect();
         let all = |met: &Met| -> Vec<u32> { all(met) };
         let mut met = Met::default();
-        met.last().insert((0, 1));
+        met.last().add((0, 1));
         met.round(7);
-        met.last().insert((0, 2));
+        met.last().add((0, 2));
         met.round(8);
-        met.last().insert((0, 3));
+        met.last().add((0, 3));
         met.round(8);
-        met.last().insert((0, 4));
+        met.last().add((0, 4));
         assert_eq!(all(&met), [1, 2, 4]);
         met.leave(8);
         assert_eq!(all(&met), [1, 2, 4]);
         met.round(7);
         assert_eq!(all(&met), [1]);
-        met.last().insert((0, 5));
+        met.last().add((0, 5));
         met.leave(9);
         met.leave(7);
+        assert_eq!(all(&met), [1, 5]);
+        let before = met.so_far();
+        met.last().add((0, 5));
+        met.last().add((0, 6));
+        met.round(7);
+        met.last().add((0, 7));
+        met.only(before);
+        assert_eq!(all(&met), [1, 5]);
+        met.round(7);
         assert_eq!(all(&met), [1, 5]);
     }
 }

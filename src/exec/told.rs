@@ -154,20 +154,21 @@ pub(crate) fn learned_before() -> Option<Before> {
 /// What it has learned since then comes to no more than `value`: as [`learns_only`] has it, where a
 /// call must know its caller, as no closure does.
 pub(crate) fn learned_only(before: Option<Before>, value: &impl Hash) {
-    if let Some((learned, met)) = before.filter(|_| !std::thread::panicking()) {
+    let Some((mark, met)) = before.filter(|_| !std::thread::panicking()) else { return };
+    let comes_to = dpor::has_learned_since(mark).then(|| {
         met::only(met);
-        dpor::learned_since(learned, digest_of(value).key());
-    }
+        digest_of(value).key()
+    });
+    dpor::learned_since(mark, comes_to.unwrap_or_default());
 }
 
-/// What a CPU has learned until some moment, and met.
-pub(crate) type Before = (Digest, met::Met);
+/// What a CPU has learned until some moment, and how much it has met.
+pub(crate) type Before = (Digest, met::SoFar);
 
 /// A retry loop is entered: what tells it from others that its CPU is in.
 pub(crate) fn enter_loop() -> u64 {
     if by_states() {
         // One that is entered again in the same state is the same loop.
-        known(0x6c6f_6f70);
         dpor::learned().key() as u64
     } else {
         lockdep::enter_loop()
@@ -192,7 +193,8 @@ pub(crate) fn cpu_ends() {
 
 /// Does the search tell states apart, and does a CPU run?
 pub(crate) fn by_states() -> bool {
-    cpu() != BOOT && with(Exec::engine) == Engine::Shuttle && dpor::by_states()
+    // Nearly always that is all there is to ask.
+    with(Exec::by_states) && cpu() != BOOT && dpor::by_states()
 }
 
 /// States of this execution are told apart by what is in its objects, by what else `see` sees, and

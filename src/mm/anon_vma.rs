@@ -52,6 +52,7 @@ impl AnonVma {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Follows a pointer to an anon_vma ([LIFE-1]).
     pub fn anon_vma(&self, anon_vma: SlabRef) -> &AnonVma {

@@ -99,6 +99,7 @@ impl Anonmm {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Is a page found by an address and a bundle of address spaces? (rule [`Rmap`])
     pub(super) fn has_anonmm(&self) -> bool {

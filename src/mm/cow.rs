@@ -9,6 +9,7 @@ use crate::spec::{
 use crate::sync::{self, Mark};
 use crate::{call, note};
 
+#[sync::forgets]
 impl World {
     /// A store met a write-protected entry. Kernel: `do_wp_page`.
     ///

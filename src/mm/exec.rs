@@ -8,6 +8,7 @@ use crate::call;
 use crate::spec::TemporaryStack;
 use crate::sync::{self, Mark};
 
+#[sync::forgets]
 impl World {
     /// Until 2.6.22 exec mapped the pages of the arguments where they are to be, and moved nothing.
     #[track_caller]

@@ -16,6 +16,7 @@ pub(super) struct MmuGather {
     unflushed: Vec<Addr>,
 }
 
+#[sync::forgets]
 impl World {
     /// Its process lets go of an address space. Kernel: `exit_mm`.
     pub fn exit(&self, mm: MmRef) {

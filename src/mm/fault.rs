@@ -45,13 +45,14 @@ pub(super) enum VmFault {
     Oom,
 }
 
+#[sync::forgets]
 impl World {
     /// A user load: through the page table, faulting as often as it must ([DATA-1]). `Efault` is
     /// the signal, `Enomem` the end of the process when memory has run out.
     pub(super) fn load(&self, mm: MmRef, addr: Addr) -> Result<u64, Errno> {
         let mut again = FaultAgain::default();
         loop {
-            match sync::learns_only(|| self.hardware_access(mm, addr, None)) {
+            match self.hardware_access(mm, addr, None) {
                 Ok(value) => return Ok(value),
                 Err(fault) => {
                     again.round(self, &fault);
@@ -83,7 +84,7 @@ impl World {
     pub(super) fn store(&self, mm: MmRef, addr: Addr, value: u64) -> Result<(), Errno> {
         let mut again = FaultAgain::default();
         loop {
-            match sync::learns_only(|| self.hardware_access(mm, addr, Some(value))) {
+            match self.hardware_access(mm, addr, Some(value)) {
                 Ok(_) => return Ok(()),
                 Err(fault) => {
                     again.round(self, &fault);
@@ -95,20 +96,20 @@ impl World {
 
     /// A user load whose thread is killed before it is repeated: `None` if it has faulted.
     pub(super) fn load_once(&self, mm: MmRef, addr: Addr) -> Result<Option<u64>, Errno> {
-        match sync::learns_only(|| self.hardware_access(mm, addr, None)) {
+        match self.hardware_access(mm, addr, None) {
             Ok(value) => Ok(Some(value)),
             Err(fault) => self.handle(fault, mm, addr, false).map(|()| None),
         }
     }
 
     fn handle(&self, fault: Fault, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {
-        sync::learns_only(|| match fault {
+        match fault {
             Fault::Discard(page) => {
                 self.do_discard_fault(page);
                 Ok(())
             }
             Fault::Page => self.do_page_fault(mm, addr, write),
-        })
+        }
     }
 
     /// What the CPU does with an access: reads the entry, and goes through it if it permits. Nobody

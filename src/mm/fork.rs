@@ -5,6 +5,7 @@ use crate::call;
 use crate::spec::{ForkChildSem, ForkDiscarded, ForkMigration, ForkPinned, GupFast, Reuse};
 use crate::sync::{self, Mark};
 
+#[sync::forgets]
 impl World {
     /// Copies an address space; an error if memory runs out meanwhile, and then what was copied
     /// goes again. Kernel: `copy_mm` and `dup_mmap`. Takes the parent's `mmap_sem` for writing, so

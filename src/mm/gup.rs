@@ -40,6 +40,7 @@ impl Hash for Pin<'_> {
     }
 }
 
+#[sync::forgets]
 impl<'w> Process<'w> {
     /// Gives a device the page at `addr`, to store into. Takes `mmap_sem` for reading. Kernel:
     /// `get_user_pages(write)`, as a read from a file opened with `O_DIRECT` calls it.
@@ -145,6 +146,7 @@ impl Pin<'_> {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// The `n`-th page that a device was given while the world was built: for races in which it has
     /// the page before the CPUs start.

@@ -70,6 +70,7 @@ impl Scalar for Host {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Does the guest tell its host which pages it can do without? Else nothing here is a step
     /// (rule [`Hinting`]).

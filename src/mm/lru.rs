@@ -8,6 +8,7 @@ use super::{PageRef, World};
 use crate::spec::{ActivatePage, Clause, Isolation, PutbackDiscarded};
 use crate::sync::{self, Mark};
 
+#[sync::forgets]
 impl World {
     /// Takes the page off the LRU list, with a reference; false if it is not there. Kernel:
     /// `isolate_lru_page`, which only migration calls (rule [`Isolation`], claim S1.7; read in

@@ -4,8 +4,9 @@ use super::exit::MmuGather;
 use super::fault::{FaultAgain, VmFault};
 use super::{Addr, Errno, MmRef, PageRef, Process, Pte, World};
 use crate::call;
-use crate::sync::Name;
+use crate::sync::{self, Name};
 
+#[sync::forgets]
 impl Process<'_> {
     /// Gives up what is at `addr`; it reads as zeroes then. Nothing, if nothing is mapped there.
     /// Kernel: `madvise(MADV_DONTNEED)`.
@@ -37,6 +38,7 @@ impl Process<'_> {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Kernel: `madvise_dontneed_single_vma`. Takes `mmap_sem` for reading.
     fn madvise_dontneed(&self, mm: MmRef, addr: Addr) -> bool {

@@ -11,6 +11,7 @@ use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
 
 /// What `unmap_and_move` holds on to while the page is unmapped, and must let go of.
+#[derive(Hash)]
 enum Kept {
     /// Nothing.
     Nothing,
@@ -25,7 +26,7 @@ enum Kept {
 }
 
 /// What may be done with the page.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Plan {
     /// Unmap it, move it, map the copy.
     UnmapAndRemap,
@@ -48,6 +49,7 @@ impl Plan {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Pages move since 2.6.18, and are found by anon_vma then: with anonmm there is nothing that
     /// `what` could mean, and no kernel to ask.

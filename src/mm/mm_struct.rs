@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::shadow::ShadowCell;
 use super::{Addr, AnonmmRef, Pte, PteLocation, TASK_SIZE, VmaRef, World};
 use crate::sync::{
-    Fixed, Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word,
+    self, Fixed, Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word,
     made_by_whoever_comes_first,
 };
 
@@ -143,6 +143,7 @@ impl Mm {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// A new, empty address space. Kernel: `allocate_mm` and `mm_init`.
     pub(super) fn mm_alloc(&self) -> MmRef {

@@ -6,8 +6,9 @@ use super::page::linear_page_index;
 use super::{Addr, Errno, Mm, MmRef, Vma, World};
 use crate::call;
 use crate::spec::ExpandLock;
-use crate::sync::SlabRef;
+use crate::sync::{self, SlabRef};
 
+#[sync::forgets]
 impl World {
     /// Maps anonymous memory, unless something is mapped there. Kernel: `do_mmap_pgoff`,
     /// `MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE`. Takes `mmap_sem` for writing. Here and

@@ -7,6 +7,7 @@ use crate::call;
 use crate::spec::MprotectWrite;
 use crate::sync::{self, Mark};
 
+#[sync::forgets]
 impl World {
     /// See [`Process::mprotect`](super::Process::mprotect). Kernel: `sys_mprotect`;
     /// `do_mprotect_pkey` since 4.9 (read in 2.6.11, 2.6.18, 5.9, 5.19 and 6.18.35, as what

@@ -12,6 +12,7 @@ use crate::{call, note};
 /// So many entries a page table has, here: what is moved at once lies in one table at either end.
 const PTRS_PER_PTE: Addr = 4;
 
+#[sync::forgets]
 impl World {
     /// See [`Process::mremap`](super::Process::mremap). Kernel: `sys_mremap`, with
     /// `MREMAP_MAYMOVE | MREMAP_FIXED` and the length that it has. Takes `mmap_sem` for writing.

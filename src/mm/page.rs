@@ -249,6 +249,7 @@ pub struct Page {
     pub(super) needed: Ghost<i64>,
 }
 
+#[sync::forgets]
 impl Page {
     fn new(frame: u32) -> Self {
         let name = |pattern| Name::new(pattern, frame, 0);
@@ -405,6 +406,7 @@ impl Page {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Follows a page pointer ([LIFE-3]): the frame must still hold that page.
     pub fn page(&self, page: PageRef) -> &Page {

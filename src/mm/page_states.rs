@@ -10,6 +10,7 @@ use crate::spec::{
 };
 use crate::sync::{self, Mark};
 
+#[sync::forgets]
 impl World {
     /// The page is needed from here on; false if the host has discarded it. Whoever makes it
     /// volatile meanwhile is waited for (rule [`StateChange`], claim S2.7). Kernel:

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, TASK_SIZE, World};
-use crate::sync::{Name, here, misuse};
+use crate::sync::{self, Name, here, misuse};
 
 /// A process. Every method is a system call, or an access of its user code.
 #[derive(Clone, Copy)]
@@ -12,6 +12,7 @@ pub struct Process<'w> {
     pub(super) mm: MmRef,
 }
 
+#[sync::forgets]
 impl<'w> Process<'w> {
     /// The world that it lives in.
     pub fn world(&self) -> &'w World {

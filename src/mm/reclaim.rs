@@ -8,7 +8,7 @@ use crate::spec::{RemoveMapping, ShrinkDiscarded, SwapPinned, UnmapCheck, UnmapF
 use crate::sync::{self, Mark, Name};
 
 /// What became of a page that reclaim has locked.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Shrunk {
     /// It stays, and is locked still.
     Kept,
@@ -21,6 +21,7 @@ pub(super) enum Shrunk {
     Gone,
 }
 
+#[sync::forgets]
 impl World {
     /// Takes every mapping of a page away, so that its memory can be removed; true if nothing maps
     /// it any more. What the memory hot-removal of document 0 does first: unlike reclaim it waits

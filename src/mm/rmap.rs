@@ -22,7 +22,7 @@ pub enum Ttu {
 }
 
 /// A reverse map that is locked: who may map a page does not change meanwhile.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 enum LockedRmap {
     /// An anon_vma, with its list of VMAs.
     AnonVma(SlabRef),
@@ -30,6 +30,7 @@ enum LockedRmap {
     Anonmm(AnonmmRef),
 }
 
+#[sync::forgets]
 impl World {
     /// Finds and locks the reverse map of a mapped page; `None` if nothing maps it. Called with
     /// `page` locked, or at least referenced.

@@ -66,6 +66,7 @@ impl Shmem {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// The file, if the world has one. No step: it is made while the world is built.
     pub(super) fn shmem(&self) -> Option<&Shmem> {

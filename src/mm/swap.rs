@@ -10,6 +10,7 @@ use crate::spec::{
 };
 use crate::sync::{self, Mark};
 
+#[sync::forgets]
 impl World {
     /// Brings a page back from swap. Called with `mmap_sem` held for reading; `orig` is the entry
     /// that faulted. Kernel: `do_swap_page`. Takes the page lock, then the page-table lock.

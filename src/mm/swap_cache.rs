@@ -43,6 +43,7 @@ impl SwapCache {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// The page in the swap cache, for audits and pictures only.
     pub(super) fn peek_swap_cache(&self, entry: SwapEntry) -> Option<PageRef> {

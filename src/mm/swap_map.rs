@@ -44,7 +44,7 @@ pub(super) const ON_ITS_WAY: u64 = 1;
 pub(super) const CACHED: u64 = 2;
 
 /// What became of the swap cache's claim on a slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Prepared {
     /// It has it.
     Claimed,
@@ -121,6 +121,7 @@ impl Swap {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// Takes a free slot, for the swap cache. Kernel: `get_swap_page`. Takes `swap_lock`.
     pub(super) fn get_swap_page(&self) -> Option<SwapEntry> {

@@ -14,6 +14,7 @@ use crate::{call, note};
 /// Addresses are page numbers here, but for one (claim S4.10).
 const PAGE_SIZE: u64 = 4096;
 
+#[sync::forgets]
 impl World {
     /// Takes the swap device out of use: no new slots, then everything that is on it is mapped
     /// again. Kernel: `sys_swapoff` and `try_to_unuse`. If memory runs out, the device stays in

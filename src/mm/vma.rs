@@ -78,6 +78,7 @@ impl fmt::Display for Vma {
     }
 }
 
+#[sync::forgets]
 impl Vma {
     /// Which one it is.
     pub fn id(&self) -> VmaRef {
@@ -209,6 +210,7 @@ impl Vma {
     }
 }
 
+#[sync::forgets]
 impl World {
     /// A VMA of `mm` that is in no list yet. Kernel: `kmem_cache_alloc(vm_area_cachep)`.
     pub(super) fn vma_alloc(&self, mm: MmRef, start: Addr, end: Addr, pgoff: u64) -> &Vma {

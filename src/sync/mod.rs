@@ -63,6 +63,7 @@ pub(crate) use crate::exec::{made_by_whoever_comes_first, unseen};
 pub use arena::Arena;
 pub(crate) use dpor::Digest;
 pub use lock::{PageLock, SpinLock};
+pub(crate) use lockwalk_forgets::forgets;
 pub(crate) use plain::Lifetime;
 pub use plain::{Fixed, PerCpu, Plain};
 pub use rcu::Rcu;

@@ -35,7 +35,7 @@ type Access = (String, bool);
 #[derive(Default)]
 struct Watcher {
     /// Of an address.
-    places: HashMap<usize, Vec<(Place, bool)>>,
+    places: HashMap<usize, Vec<Symbol>>,
     /// Of each CPU: how far its execution was, the addresses above it, and what it held.
     before: HashMap<usize, (usize, Stack, Held)>,
     /// The stacks of what the CPU did before and of what it does now, with what it held between the
@@ -486,29 +486,51 @@ impl Watcher {
         frames
     }
 
-    /// The lines of `src/mm`, from the outside in, each with whether it is in a closure.
+    /// The lines of `src/mm`, from the outside in, each with whether it is in a closure. The body of a
+    /// function that `#[forgets]` has made a closure is the function.
     fn resolve(&mut self, stack: &[usize]) -> Vec<(Place, bool)> {
-        let mut lines = Vec::new();
+        let (mut lines, mut is_body) = (Vec::<(Place, bool, String)>::new(), false);
         for &ip in stack {
-            let places = self.places.entry(ip).or_insert_with(|| {
-                let mut places = Vec::new();
+            let symbols = self.places.entry(ip).or_insert_with(|| {
+                let mut symbols = Vec::new();
                 backtrace::resolve(ip as *mut _, |symbol| {
                     let file = symbol
                         .filename()
                         .and_then(Path::to_str)
                         .and_then(|file| file.find("src/mm/").map(|at| file[at..].to_owned()));
+                    let name = symbol.name().map(|name| name.to_string()).unwrap_or_default();
+                    let name = name.split("::h").next().unwrap_or_default().to_owned();
                     if let (Some(file), Some(line)) = (file, symbol.lineno()) {
-                        let name = symbol.name().map(|name| name.to_string()).unwrap_or_default();
-                        let closure =
-                            name.split("::h").next().is_some_and(|name| name.ends_with('}'));
-                        places.push(((file, line), closure));
+                        symbols.push(Symbol::At((file, line), name));
+                    } else if name.contains("learns_only") {
+                        symbols.push(Symbol::LearnsOnly);
                     }
                 });
-                places.reverse();
-                places
+                symbols.reverse();
+                symbols
             });
-            lines.extend(places.iter().cloned());
+            for symbol in symbols.iter() {
+                let Symbol::At(place, name) = symbol else {
+                    is_body = true;
+                    continue;
+                };
+                let body = std::mem::take(&mut is_body);
+                // Who calls it last may not be on the stack.
+                let outside = name.rsplit_once("::").map_or("", |(outside, _)| outside);
+                if body && lines.last().is_some_and(|(.., last)| last == outside) {
+                    lines.pop();
+                }
+                lines.push((place.clone(), !body && name.ends_with('}'), name.clone()));
+            }
         }
-        lines
+        lines.into_iter().map(|(place, closure, _)| (place, closure)).collect()
     }
+}
+
+/// What is on a stack.
+enum Symbol {
+    /// A line of `src/mm`, and whose.
+    At(Place, String),
+    /// The next one is what a function does that is on the stack as well, and calls that.
+    LearnsOnly,
 }

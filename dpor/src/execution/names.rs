@@ -56,6 +56,11 @@ impl Core {
         self.tasks[self.current].learned.leave(own);
     }
 
+    /// Whether the current task has learned anything since then.
+    pub(crate) fn has_learned_since(&self, mark: Digest) -> bool {
+        self.tasks[self.current].learned.has_since(mark)
+    }
+
     /// What the current task has learned since then comes to no more than `value`.
     pub(crate) fn learned_since(&mut self, mark: Digest, value: u128) {
         self.tasks[self.current].learned.since(mark, value);

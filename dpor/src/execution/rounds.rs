@@ -112,7 +112,7 @@ impl Core {
         for (index, task) in self.tasks[..self.count].iter_mut().enumerate() {
             for attempt in task.learned.attempts() {
                 if index == whose {
-                    attempt.takes(object, class);
+                    attempt.takes(object, frame.op.access, class);
                 } else if noticed {
                     attempt.meets(object, |own| self.rules.dependent(own, class));
                 }

@@ -385,11 +385,17 @@ pub fn learned() -> Digest {
 
 /// What the current task has learned since `mark` comes to no more than `value`, say because a
 /// function returns it and nothing else: two states that differ only in what the task knew
-/// meanwhile are the same then.
+/// meanwhile are the same then. Marks are nested, as calls are. If it has learned nothing since then,
+/// `value` does not count.
 pub fn learned_since(mark: Digest, value: u128) {
     if !over() {
         with_engine(|engine| engine.core.learned_since(mark, value));
     }
+}
+
+/// Whether the current task has learned anything since `mark`, or has taken a step.
+pub fn has_learned_since(mark: Digest) -> bool {
+    !over() && with_engine(|engine| engine.core.has_learned_since(mark))
 }
 
 /// Note values that must be the same in every interleaving that is taken to be equivalent, for

@@ -6,6 +6,7 @@
 mod common;
 mod structured;
 
+mod calls;
 mod choices;
 mod commute;
 mod differential;

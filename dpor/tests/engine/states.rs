@@ -375,10 +375,10 @@ fn data_goes_by_who_made_it() {
 
 /// What a task waits for, in rounds: whether it was set is all by which states are told apart.
 #[derive(Clone)]
-struct Flags(std::rc::Rc<[(dpor::ObjectId, std::cell::Cell<bool>); 2]>);
+pub struct Flags(std::rc::Rc<[(dpor::ObjectId, std::cell::Cell<bool>); 2]>);
 
 impl Flags {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let flags = Flags([(); 2].map(|()| (dpor::object(), Default::default())).into());
         let named = flags.clone();
         dpor::name_state(move |digest| {
@@ -387,20 +387,20 @@ impl Flags {
         flags
     }
 
-    fn set(&self, which: usize) {
+    pub fn set(&self, which: usize) {
         let (object, set) = &self.0[which];
         dpor::step(*object, Access::Write);
         set.set(true);
     }
 
-    fn is_set(&self, which: usize) -> bool {
+    pub fn is_set(&self, which: usize) -> bool {
         let (object, set) = &self.0[which];
         dpor::step(*object, Access::Read);
         dpor::observed(set.get().into());
         set.get()
     }
 
-    fn wait_for(&self, which: usize, in_each_round: impl Fn()) {
+    pub fn wait_for(&self, which: usize, in_each_round: impl Fn()) {
         loop {
             dpor::round(which as u64, || 0);
             if self.is_set(which) {
@@ -412,7 +412,7 @@ impl Flags {
 
     /// Somebody goes round in a circle first, so that the search goes round in circles. Where he
     /// changed nothing, his rounds would be in vain.
-    fn circle(&self) {
+    pub fn circle(&self) {
         let ([waits, sets], own) = ([self.clone(), self.clone()], dpor::data());
         let changes = move || assert_eq!(dpor::data_access(own, true), Ok(()));
         let waits = dpor::spawn("waits", move || waits.wait_for(1, changes));

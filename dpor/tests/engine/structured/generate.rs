@@ -82,7 +82,8 @@ pub fn program(seed: u64, theme: Theme) -> Program {
     for child in 1..tasks {
         generator.start(child, &mut bodies);
     }
-    Program { nodes, permits, rounds, tasks: bodies }
+    let calls = seed.is_multiple_of(2);
+    Program { nodes, permits, rounds, calls, tasks: bodies }
 }
 
 impl Generator {

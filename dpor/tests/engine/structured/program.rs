@@ -155,6 +155,8 @@ pub struct Program {
     /// Loops say when they begin a round, which must not change anything: no round is like any
     /// other.
     pub rounds: bool,
+    /// Inner blocks are calls: what is learned in one comes to what its task has got, afterwards.
+    pub calls: bool,
     /// What each task does; the first is the main task, each other is started by at most one task.
     pub tasks: Vec<Vec<Stmt>>,
 }
@@ -256,6 +258,9 @@ impl Program {
         }
         if self.rounds {
             smaller.push(Program { rounds: false, ..self.clone() });
+        }
+        if self.calls {
+            smaller.push(Program { calls: false, ..self.clone() });
         }
         smaller
     }

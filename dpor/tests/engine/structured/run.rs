@@ -207,6 +207,20 @@ impl Me {
         }
     }
 
+    /// A block in another.
+    fn inner(&mut self, block: &[Stmt]) {
+        if !self.world.program.calls {
+            return self.block(block);
+        }
+        let mark = dpor::learned();
+        self.block(block);
+        let Me { regs, locks, reads, writes, pins, handles, spawned, made, .. } = self;
+        let mut got = dpor::Digest::default();
+        (&*regs, &*locks, &*reads, &*writes, &*pins, &*spawned, &*made).hash(&mut got);
+        handles.iter().for_each(|(task, _)| task.hash(&mut got));
+        dpor::learned_since(mark, got.key());
+    }
+
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Act(place, act) => {
@@ -225,7 +239,7 @@ impl Me {
             Stmt::Set(reg, expr) => self.set(*reg, expr.value(&self.regs)),
             Stmt::If(cond, yes, no) => {
                 let holds = cond.holds(&self.regs);
-                self.block(if holds { yes } else { no });
+                self.inner(if holds { yes } else { no });
             }
             Stmt::Loop(times, body, until) => {
                 for _ in 0..*times {
@@ -237,7 +251,7 @@ impl Me {
                             })
                         });
                     }
-                    self.block(body);
+                    self.inner(body);
                     if until.holds(&self.regs) {
                         break;
                     }
