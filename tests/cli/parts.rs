@@ -111,14 +111,14 @@ fn a_stopped_exploration_by_states_goes_on_from_its_file() {
 fn goes_on_from_its_file(engine: &str) {
     let directory = directory(&format!("saved-{engine}"));
     let file = directory.join("s.json").display().to_string();
+    let (most, every, other, kept) = match engine {
+        "dpor" => (300, "interleaving", "states", "that is not by states"),
+        _ => (100, "state", "dpor", "by states"),
+    };
     let (table, said) = run(
-        &format!("check =S3.7 --protocol 3.7 --engine {engine} --executions 300 --save {file}"),
+        &format!("check =S3.7 --protocol 3.7 --engine {engine} --executions {most} --save {file}"),
         UNDECIDED,
     );
-    let (every, other, kept) = match engine {
-        "dpor" => ("interleaving", "states", "that is not by states"),
-        _ => ("state", "dpor", "by states"),
-    };
     assert!(table.contains(&format!("every {every}, ")), "{table}");
     assert_eq!(
         refused(&format!("check --resume {file} --engine {other}")),
@@ -133,7 +133,7 @@ fn goes_on_from_its_file(engine: &str) {
     );
     let first = fs::read_to_string(&file).expect("it is kept");
     let (elsewhere, _) =
-        run(&format!("check --resume {file} --executions 300 --save {file}.2"), UNDECIDED);
+        run(&format!("check --resume {file} --executions {most} --save {file}.2"), UNDECIDED);
     assert!(elsewhere.contains(&format!("every {every}, ")), "{elsewhere}");
     assert!(
         elsewhere.contains("? undecided")
