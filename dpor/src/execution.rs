@@ -201,6 +201,11 @@ impl Core {
         self.retries.restart(repeated);
     }
 
+    /// The task that ran when the execution failed.
+    pub(crate) fn failed(&self) -> usize {
+        self.failed
+    }
+
     /// Whether the failure is that nothing could go on.
     pub(crate) fn stuck(&self) -> bool {
         self.stuck

@@ -141,7 +141,7 @@ fn the_matrix_is_what_the_code_says_in_all_its_rows() {
 /// As `lockwalk matrix --format markdown` prints it, and the same with `--eras`. In the rows of the
 /// races `taken`, only the cells that the catalogue decides are computed: the others are taken from
 /// where they are written.
-fn matrices(taken: &[(&str, u64)]) -> String {
+fn matrices(taken: &[&str]) -> String {
     let reuse = matrix::arms("reuse", &Era::V2_6_29).expect("there is such a rule");
     format!(
         "The rule `reuse` in 2.6.29, by arm (`lockwalk matrix`):\n\n{}\nThe named protocols \
@@ -151,39 +151,38 @@ fn matrices(taken: &[(&str, u64)]) -> String {
     )
 }
 
-/// Executions of a case until it is given up.
-const EXECUTIONS: u64 = 100_000;
+/// Executions of a case, until states are tried.
+const EXECUTIONS: u64 = 5_000;
 
-/// What takes more than two seconds a row until nothing is left, and its own limit: executions may
-/// be long, too.
-const DEAR: [(&str, u64); 21] = [
-    ("S0.1", EXECUTIONS),
-    ("S0.1/migrated", EXECUTIONS),
-    ("S0.1/read", 30_000),
-    ("S0.2", 30_000),
-    ("S0.2/suspended", 30_000),
-    ("S0.2/writes", 30_000),
-    ("S0.3/own-store", EXECUTIONS),
-    ("S0.4/batched", 30_000),
-    ("S0.7", EXECUTIONS),
-    ("S0.8/shared", 30_000),
-    ("S0.8/writes", 30_000),
-    ("S0.9", 30_000),
-    ("S0.9/fast", 30_000),
-    ("S0.9/unmap", 30_000),
-    ("S0.10", EXECUTIONS),
-    ("S0.10/bystander", EXECUTIONS),
-    ("S0.10/gives-up", 10_000),
-    ("S0.10/progress", 30_000),
-    ("S0.10/reading", 10_000),
-    ("S0.10/round", EXECUTIONS),
-    ("S0.10/users", 10_000),
-];
-
-/// What executions leave undecided is given up by states after this.
+/// What is left undecided is given up after this.
 const BY_STATES: Duration = Duration::from_secs(150);
 
-fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
+/// What takes more than two seconds a row.
+const DEAR: [&str; 21] = [
+    "S0.1",
+    "S0.1/migrated",
+    "S0.1/read",
+    "S0.2",
+    "S0.2/suspended",
+    "S0.2/writes",
+    "S0.3/own-store",
+    "S0.4/batched",
+    "S0.7",
+    "S0.8/shared",
+    "S0.8/writes",
+    "S0.9",
+    "S0.9/fast",
+    "S0.9/unmap",
+    "S0.10",
+    "S0.10/bystander",
+    "S0.10/gives-up",
+    "S0.10/progress",
+    "S0.10/reading",
+    "S0.10/round",
+    "S0.10/users",
+];
+
+fn family(columns: &[matrix::Column], taken: &[&str]) -> String {
     let races: Vec<_> =
         races::all().into_iter().filter(|race| race.id().starts_with("S0.")).collect();
     let (head, text) = (matrix::markdown(columns, &[]), spec());
@@ -193,22 +192,19 @@ fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
     let row_of =
         |race: &Race| written.iter().find(|line| line.starts_with(&format!("| {} |", race.id())));
     // A new row is computed when it is to be written.
-    let computed = races.iter().filter(|race| {
-        taken.iter().all(|(id, _)| *id != race.id()) || (row_of(race).is_none() && blessing())
-    });
+    let computed = races
+        .iter()
+        .filter(|race| !taken.contains(&race.id()) || (row_of(race).is_none() && blessing()));
     let cells: Vec<_> = computed
         .flat_map(|race| columns.iter().map(move |(_, protocol)| (race, protocol)))
         .collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let limit = |race: &Race| {
-        DEAR.iter().find(|(id, _)| *id == race.id()).map_or(EXECUTIONS, |&(_, limit)| limit)
-    };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some((race, protocol)) = cells.get(next.fetch_add(1, Relaxed)).copied() {
-                    let outcome = known(race, protocol)
-                        .unwrap_or_else(|| by_either(race, protocol, limit(race)));
+                    let outcome =
+                        known(race, protocol).unwrap_or_else(|| by_either(race, protocol));
                     outcomes
                         .lock()
                         .expect("no check panics")
@@ -246,11 +242,11 @@ fn family(columns: &[matrix::Column], taken: &[(&str, u64)]) -> String {
     races.iter().fold(head.clone(), |table, race| table + &row(race) + "\n")
 }
 
-/// By so many executions, or, where they are not all, by states.
-fn by_either(race: &Race, protocol: &Protocol, executions: u64) -> Outcome {
+/// By executions, or, where they are not all, by states.
+fn by_either(race: &Race, protocol: &Protocol) -> Outcome {
     let race = matrix::undocumented(race);
     let check = |method, options: Options| race.check_with(protocol, &method, &options);
-    let first = check(Method::Exhaustive, Options::default().executions(executions));
+    let first = check(Method::Exhaustive, Options::default().executions(EXECUTIONS));
     if first.coverage.unfinished().is_none() {
         return first;
     }

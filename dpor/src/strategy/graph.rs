@@ -219,6 +219,14 @@ impl Graph {
         way
     }
 
+    /// The steps that were enough on the way to the state.
+    pub(crate) fn alone_before(&self, state: usize) -> impl Iterator<Item = usize> {
+        let came = |&state: &usize| self.nodes[state].came.map(|(before, _)| before as usize);
+        let states = std::iter::successors(Some(state), came);
+        let passages = states.filter_map(|state| self.nodes[state].came);
+        passages.flat_map(|(_, passage)| self.passages[passage as usize].alone.iter().copied())
+    }
+
     /// Whose steps a passage is.
     pub(crate) fn route(&self, passage: u32) -> &[usize] {
         &self.passages[passage as usize].route

@@ -12,6 +12,7 @@ use crate::model::Memory;
 use crate::report::{End, Unfinished};
 use crate::round::Fairness;
 use crate::strategy::graph::{Graph, Next};
+use crate::task::TaskState;
 
 /// So many known states at the beginning are gone on from for a check, and every so many-th after
 /// that.
@@ -282,6 +283,26 @@ impl Whole {
         ready
     }
 
+    /// The execution fails, and the last of the steps that were enough is so no more: others may come
+    /// before it. Who fails without a step of his own, since somebody has ended or started him, might
+    /// come to that later if any step was put off that came before, and others go on meanwhile.
+    fn others_might_fail_first(&mut self, core: &Core, before: usize) {
+        let fails = core.failed();
+        let steps = core.trace.depth.checked_sub(1);
+        let own = steps.is_none_or(|last| core.trace.frame(last).whose() == fails);
+        let mut goes_on = core.tasks().iter().enumerate();
+        let alone = &self.passage.alone;
+        let why: Vec<usize> =
+            if !own && goes_on.any(|(task, is)| task != fails && is.state == TaskState::Pending) {
+                self.graph.alone_before(before).chain(alone.iter().copied()).collect()
+            } else {
+                alone.last().copied().into_iter().collect()
+            };
+        for step in why {
+            self.discipline.failed.insert(self.graph.step(step).clone());
+        }
+    }
+
     pub(crate) fn end(&mut self, core: &mut Core, end: End) {
         if self.shows.take().is_some() {
             self.shown += usize::from(!core.given_up);
@@ -308,10 +329,8 @@ impl Whole {
         } else if let Some(before) = self.at.filter(|_| self.taken.is_some()) {
             // Some may still wait to do something.
             self.discipline.see(core);
-            let failed = end == End::Failed && !core.stuck();
-            if let Some(&last) = self.passage.alone.last().filter(|_| failed) {
-                // Others might fail first.
-                self.discipline.failed.insert(self.graph.step(last).clone());
+            if end == End::Failed && !core.stuck() {
+                self.others_might_fail_first(core, before);
             }
             self.leads_to(core, before, Next::End);
         }

@@ -442,3 +442,34 @@ fn an_execution_that_never_ends_is_given_up() {
         assert!(!report.exhausted && report.why_unfinished == Some(Unfinished::Time), "{report:?}");
     }
 }
+
+/// One who is started when somebody has ended, and joined by whoever is not there yet, fails at once;
+/// another may fail before that, if the one who joins is late. His last step has nothing to do with
+/// either.
+#[test]
+fn who_is_started_at_an_end_may_fail_later() {
+    for strategy in [Strategy::Dpor, Strategy::States] {
+        let report = Explorer::new(strategy).in_circles().run(|| {
+            let (word, own) = (dpor::object(), dpor::object());
+            dpor::name_state(|_| ());
+            let first = dpor::spawn("first", move || {
+                for _ in 0..2 {
+                    dpor::step(word, Access::Rmw);
+                    dpor::observed(0);
+                }
+                _ = dpor::spawn("reads", move || {
+                    dpor::step(word, Access::Read);
+                    dpor::observed(0);
+                    panic!("who reads fails");
+                });
+            });
+            dpor::step(own, Access::Rmw);
+            dpor::observed(0);
+            first.join();
+            _ = dpor::spawn("fails", || panic!("who is started fails"));
+        });
+        let failures: BTreeSet<_> =
+            report.failures.iter().map(|failure| failure.kind.to_string()).collect();
+        assert_eq!(failures.len(), 2, "{failures:?}");
+    }
+}
