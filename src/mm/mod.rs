@@ -4,6 +4,9 @@
 //! Lock order, outermost first (SPEC.md §3): `mmap_sem` > page lock > `anon_vma->lock` >
 //! `page_table_lock` > `lru_lock`. Under anonmm: `mmap_sem` > page lock > `page_table_lock` > the
 //! page's map lock > the lock of the bundle's head.
+//!
+//! `#[sync::forgets]` before an `impl` is for the search by states, and changes nothing of what the
+//! functions do: what a CPU has seen in one of them matters afterwards only by what that returns.
 
 mod anon_vma;
 mod anon_vma_lock;

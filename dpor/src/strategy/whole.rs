@@ -287,18 +287,18 @@ impl Whole {
     /// before it. Who fails without a step of his own, since somebody has ended or started him, might
     /// come to that later if any step was put off that came before, and others go on meanwhile.
     fn others_might_fail_first(&mut self, core: &Core, before: usize) {
-        let fails = core.failed();
-        let steps = core.trace.depth.checked_sub(1);
-        let own = steps.is_none_or(|last| core.trace.frame(last).whose() == fails);
-        let mut goes_on = core.tasks().iter().enumerate();
-        let alone = &self.passage.alone;
-        let why: Vec<usize> =
-            if !own && goes_on.any(|(task, is)| task != fails && is.state == TaskState::Pending) {
-                self.graph.alone_before(before).chain(alone.iter().copied()).collect()
-            } else {
-                alone.last().copied().into_iter().collect()
-            };
-        for step in why {
+        let (fails, alone) = (core.failed(), &self.passage.alone);
+        let last = core.trace.frames()[..core.trace.depth].last();
+        let by_own_step = last.is_none_or(|last| last.whose() == fails);
+        let waits = |state| matches!(state, TaskState::Finished | TaskState::Joining(_));
+        let mut others = core.tasks().iter().enumerate().filter(|&(task, _)| task != fails);
+        let all = !by_own_step && others.any(|(_, task)| !waits(task.state));
+        let steps: Vec<usize> = if all {
+            self.graph.alone_before(before).chain(alone.iter().copied()).collect()
+        } else {
+            alone.last().copied().into_iter().collect()
+        };
+        for step in steps {
             self.discipline.failed.insert(self.graph.step(step).clone());
         }
     }
