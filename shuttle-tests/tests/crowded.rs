@@ -129,10 +129,13 @@ fn added(race: &Race, protocol: &Protocol) -> Vec<Who> {
 /// What no choice of rules mends: race, who (as it begins), clauses, and by what it is known.
 const SAID: &[(&str, &str, &[&str], &str)] = &[
     ("S0.2/suspended", "reclaim", &["LIVELOCK"], NOT_THERE),
+    ("S0.2/writes", "reclaim", &["LIVELOCK"], NOT_THERE),
     ("S0.8/shared", "reclaim", &["LIVELOCK"], NOT_THERE),
     ("S0.3/activated", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
     ("S0.6/contended", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
     ("S1.6/starve", "reclaim", &["DEADLOCK", "LIVELOCK"], GIVEN_UP),
+    ("S0.9/fast", "migrate", &["PIN-1"], "S0.9/migrated: fork copies a migration entry"),
+    ("S2/swapoff", "fork", &["HINT-1"], NO_ORDER),
     ("S2.3/reuse", "reclaim", &["HINT-3"], NO_DIRTY_ENTRY),
     ("S3.11", "reclaim", &["LIVELOCK"], COUNTS_ALL),
     ("S3.11/keep", "reclaim", &["LIVELOCK"], COUNTS_ALL),
@@ -142,6 +145,8 @@ const SAID: &[(&str, &str, &[&str], &str)] = &[
 
 const NOT_THERE: &str = "race: its own loop waits for a page that reclaim has freed";
 const NO_REFERENCE: &str = "race: its own CPU has no reference to the page that it uses";
+const NO_ORDER: &str = "S2.12/torn, S2.12/torn-fork: unmaps and forks come between the looks in \
+                        either order";
 const GIVEN_UP: &str = "race and model: its own loop waits for a move, and offline_page takes a page \
                         that reclaim has off the LRU list for one that is gone";
 const NO_DIRTY_ENTRY: &str = "model: the fault makes the entry dirty before it has stored, and on \
@@ -275,6 +280,18 @@ fn explore(
                 println!("  {} ({})", witness.what, witness.schedule);
                 if known.is_none() {
                     println!("{}", render::text(witness, 120, Style::default()));
+                }
+            } else if known.is_none() {
+                // Another comes first.
+                let others = tried.known.iter().filter_map(|why| why.split_once(": not with "));
+                let found =
+                    others.map(|(_, choices)| mended(protocol, choices)).find_map(|other| {
+                        let outcome = race.check_with(&other, &method, &shown);
+                        outcome.witness.filter(|it| it.clause == clause).map(|it| (other, it))
+                    });
+                if let Some((other, witness)) = found {
+                    println!("under {other}:");
+                    println!("{}", render::text(&witness, 120, Style::default()));
                 }
             }
             match known {

@@ -101,6 +101,28 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .never("fork copies the pinned page", copies)
         .sometimes("fork shares it", |e| !copies(e)),
+        // Not in the mails: who takes the page away for a moment need not get anywhere with it.
+        Race::new(
+            "S0.9/migrated",
+            "a device holds the page, and while migration tries in vain to move it, the parent \
+             forks, then stores, and gets the copy",
+        )
+        .world(|w| {
+            one_page(w);
+            let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
+        })
+        .cpu("direct I/O completes", |w| w.pin(0).put_clean())
+        .cpu("fork, then store", |w| {
+            w.process(0).fork();
+            w.process(0).store(1, 8).expect("it is mapped");
+        })
+        .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
+        .still_violates(Era::V5_10, Clause::PIN_1)
+        .holds(Era::V5_19)
+        .holds(Era::V6_1)
+        .holds(Era::V6_18)
+        .sometimes("fork copies the pinned page", copies)
+        .sometimes("migration fails", |e| e.saw(Mark::MIGRATE_FAILED)),
         // With what takes no lock it is too large for the catalogue: shuttle-tests/tests/deep.rs
         // has it.
         Race::new(

@@ -371,6 +371,37 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V2_6_13, Clause::DATA_1)
     .violates(Era::V2_6_29, Clause::DATA_1)
     .holds(Era::V2_6_36);
+    // Each time that swapoff wants an mmap_sem it lets go of the page, and somebody may unmap again
+    // what it has brought back: reclaim, too, if it has isolated the page before swapoff makes it
+    // active.
+    let slot_by_swapoff = Race::new(
+        "S3.13/swapoff",
+        "swapoff takes the page out of the swap cache while a fault waits for it, and another \
+         process maps it",
+    )
+    .world(|w| {
+        worlds::family(w);
+        let child = w.process(1);
+        // It has been on swap before, so that swapoff comes to it last.
+        child.mmap(2..3);
+        child.touch(2);
+        child.swap_out(2);
+        child.munmap(2..3);
+        w.process(0).swap_out(1);
+        w.process(0).read_ahead(1);
+        w.contend_mmap_sem();
+    })
+    .cpu("swapoff (one round)", |w| {
+        w.swapoff_begins();
+        w.unuse_next();
+    })
+    .cpu("memory hot-removal", |w| unmap(w.process(0)))
+    .cpu("store (the parent's)", |w| w.process(0).store(1, 8).expect("it is mapped"))
+    .violates(Era::V2_6_13, Clause::COW_2)
+    .violates(Era::V2_6_34, Clause::COW_2)
+    // 2.6.36 and later kernels hold, after some 240,000 states: shuttle-tests/tests/deep.rs
+    .sometimes("swapoff leaves entries behind", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES))
+    .sometimes("the fault maps a page", mapped);
     // What the mail quotes of a page in the swap cache, sentence by sentence.
     let migrate = |w: &World| w.migrate(w.process(0).page_at(1));
     let load = |w: &World| {
@@ -508,6 +539,7 @@ pub(super) fn races() -> Vec<Race> {
         slot_again,
         back_again,
         slot_by_exit,
+        slot_by_swapoff,
         family,
         dirty,
         stale,
