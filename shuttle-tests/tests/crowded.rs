@@ -129,10 +129,14 @@ fn added(race: &Race, protocol: &Protocol) -> Vec<Who> {
 /// What no choice of rules mends: race, who (as it begins), clauses, and by what it is known.
 const SAID: &[(&str, &str, &[&str], &str)] = &[
     ("S0.2/suspended", "reclaim", &["LIVELOCK"], NOT_THERE),
+    ("S0.2", "reclaim", &["LIVELOCK"], NOT_THERE),
     ("S0.2/writes", "reclaim", &["LIVELOCK"], NOT_THERE),
+    ("S0.8/writes", "reclaim", &["LIVELOCK"], NOT_THERE),
     ("S0.8/shared", "reclaim", &["LIVELOCK"], NOT_THERE),
     ("S0.3/activated", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
+    ("S0.3/reader", "reclaim", &["PIN-2"], "FINDING-20: from swap, 5.9 still decides by the sum"),
     ("S0.6/contended", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
+    ("S0.11", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
     ("S1.6/starve", "reclaim", &["DEADLOCK", "LIVELOCK"], GIVEN_UP),
     ("S0.9/fast", "migrate", &["PIN-1"], "S0.9/migrated: fork copies a migration entry"),
     ("S2/swapoff", "fork", &["HINT-1"], NO_ORDER),

@@ -26,15 +26,6 @@ impl World {
         self.isolate(page, Isolation::GetUnlessZero)
     }
 
-    /// The same from the inactive list: false if the page is active by now.
-    pub(super) fn isolate_inactive_page(&self, page: PageRef) -> bool {
-        self.lru_lock.lock();
-        let isolated =
-            !self.frame(page).active.read() && self.isolate_locked(page, Isolation::GetUnlessZero);
-        self.lru_lock.unlock();
-        isolated
-    }
-
     fn isolate(&self, page: PageRef, how: Isolation) -> bool {
         self.lru_lock.lock();
         let isolated = self.isolate_locked(page, how);
@@ -129,9 +120,8 @@ impl World {
             self.putback_lru_page(page);
         }
         for page in self.activate_page_pvec(std::mem::take).unwrap_or_default() {
-            let isolated = self.rules().activate_page == ActivatePage::PagevecIsolated;
-            self.activate_page_now(page, isolated);
-            if isolated {
+            self.activate_page_now(page);
+            if self.rules().activate_page == ActivatePage::PagevecIsolated {
                 self.putback_lru_page(page);
             } else {
                 self.put_page(page);
@@ -194,7 +184,7 @@ impl World {
         let waits =
             self.builders_cpu.get().is_some() && self.rules().activate_page != ActivatePage::AtOnce;
         if !waits {
-            self.activate_page_now(page, false);
+            self.activate_page_now(page);
         } else if self.rules().activate_page == ActivatePage::PagevecIsolated {
             if self.isolate_for_reclaim(page) {
                 self.activate_page_pvec(|pages| pages.push(page));
@@ -206,15 +196,9 @@ impl World {
         }
     }
 
-    /// Does nothing to a page that is not on the LRU list, unless the caller has `isolated` it:
-    /// whoever else has puts it back where it was. Kernel: `activate_page` until 2.6.39 (2.6.11,
-    /// 2.6.24 read); later what drains the pagevec.
-    fn activate_page_now(&self, page: PageRef, isolated: bool) {
+    fn activate_page_now(&self, page: PageRef) {
         self.lru_lock.lock();
-        let frame = self.page(page);
-        if (isolated || frame.lru.read()) && !frame.active.read() {
-            self.set_active(frame, true);
-        }
+        self.set_active(self.page(page), true);
         self.lru_lock.unlock();
     }
 

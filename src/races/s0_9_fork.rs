@@ -111,10 +111,10 @@ pub(super) fn races() -> Vec<Race> {
             one_page(w);
             let _held = w.process(0).pin_for_writing(1).expect("it is mapped");
         })
-        .cpu("direct I/O completes", |w| w.pin(0).put_clean())
-        .cpu("fork, then store", |w| {
+        .cpu("fork, then store; the device is done", |w| {
             w.process(0).fork();
             w.process(0).store(1, 8).expect("it is mapped");
+            w.pin(0).put_clean();
         })
         .cpu("migrate_pages", |w| w.migrate(w.process(0).page_at(1)))
         .still_violates(Era::V5_10, Clause::PIN_1)
