@@ -72,8 +72,13 @@ static int seen_by_device(int file) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
+    int seconds = argc == 3 ? atoi(argv[1]) : 0, migrates = seconds > 0 && !strcmp(argv[2], "1");
+    if (seconds <= 0 || (!migrates && strcmp(argv[2], "0"))) {
         fprintf(stderr, "usage: pinned-fork SECONDS 0|1\n");
+        return 2;
+    }
+    if (migrates && access("/sys/devices/system/node/node1", F_OK)) {
+        fprintf(stderr, "pinned-fork: there is one memory node, and nothing can be moved\n");
         return 2;
     }
     ring = syscall(SYS_io_uring_setup, 4, &p);
@@ -84,10 +89,10 @@ int main(int argc, char **argv) {
     int file = memfd_create("device", 0);
     if (file < 0) fail("memfd_create");
     pthread_t thread;
-    if (atoi(argv[2]) && pthread_create(&thread, NULL, migrate, NULL)) fail("pthread_create");
+    if (migrates && pthread_create(&thread, NULL, migrate, NULL)) fail("pthread_create");
 
     long forks = 0, lost = 0;
-    for (time_t end = time(NULL) + atoi(argv[1]); time(NULL) < end;) {
+    for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
         page = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (page == MAP_FAILED) fail("mmap");
         *(volatile int *)page = 0;

@@ -14,7 +14,7 @@ use lockwalk::witness::Coverage;
 use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
 
 /// Race, and the protocol under which it holds as far as anybody got.
-const CASES: [(&str, &str); 18] = [
+const CASES: [(&str, &str); 17] = [
     ("S0.9/fast", "5.19"),
     ("S0.9/unmap", "5.19"),
     ("S0.10/round", "2.6.13"),
@@ -23,7 +23,6 @@ const CASES: [(&str, &str); 18] = [
     ("S0.10/reading", "6.18"),
     ("S3.13/back", "2.6.36"),
     ("S3.13/bypass", "5.19+swap_bypass=no"),
-    ("S3.13/swapoff", "2.6.13+swapin_recheck=entry-and-cache"),
     ("S3.13/swapoff", "2.6.36"),
     ("S3/family-pages", "2.6.33"),
     ("S3/family-pages", "2.6.38"),
