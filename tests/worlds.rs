@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use lockwalk::mm::{Errno, Setup, World};
+use lockwalk::mm::{Errno, PageRef, Setup, World};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Mark, Method, Options, Outcome, Protocol, Race};
 
@@ -1324,4 +1324,60 @@ fn a_private_page_is_discarded_beside_shared_memory() {
         },
     );
     answers(&private, &[(Era::DOCUMENT_2, &[]), (Era::DOCUMENT_2_2009, &[])]);
+}
+
+/// Reclaim passes by once where a page is used again, which makes it active; but not where it was
+/// off the list then.
+#[test]
+fn what_is_used_again_is_passed_by_once() {
+    let race = |title, uses: fn(&World, PageRef), times: usize| {
+        Race::new("W41", title)
+            .world(|w| {
+                let p = w.new_process();
+                p.mmap(1..2);
+                p.touch(1);
+                w.batch_lru_add(0); // what came before is on the list
+            })
+            .cpu("uses a page, and reclaims it", move |w| {
+                let page = w.process(0).page_at(1);
+                uses(w, page);
+                for _ in 0..times {
+                    assert_eq!(w.process(0).page_mapped(1), Some(page), "reclaim passes by");
+                    w.shrink_page(page);
+                }
+                assert_eq!(w.process(0).page_mapped(1), None, "reclaim takes it");
+            })
+    };
+    let listed = race("it is on the list", World::mark_page_accessed, 2);
+    let isolated = race(
+        "it is off the list",
+        |w, page| {
+            assert!(w.isolate_lru_page(page), "it is there");
+            w.mark_page_accessed(page);
+            w.putback_lru_page(page);
+        },
+        1,
+    );
+    let at_once_and_later = [(Era::V2_6_11, &[][..]), (Era::V5_9, &[]), (Era::V6_12, &[])];
+    answers(&listed, &at_once_and_later);
+    answers(&isolated, &at_once_and_later);
+}
+
+#[test]
+fn what_has_become_active_is_left() {
+    let race = Race::new("W42", "a page becomes active while reclaim looks for it")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            let _reads = p.pin_for_reading(1).expect("it is mapped"); // it is there to the end
+        })
+        .cpu("uses it", |w| {
+            let pin = w.pin(0);
+            w.mark_page_accessed(w.process(0).page_at(1));
+            pin.put();
+        })
+        .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
+        .sometimes("it is active by now", |e| e.saw(Mark::SHRINK_PAGE_ACTIVE));
+    answers(&race, &[(Era::V2_6_11, &[]), (Era::V6_12, &[])]);
 }

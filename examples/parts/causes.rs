@@ -64,6 +64,7 @@ pub const CAUSES: &[(&str, &[&str], &str)] = &[
     ("S4.5", &["DEADLOCK", "LIVELOCK", "ORDER-1"], "unuse_sem=trylock"),
     ("FINDING-43", &["LIVELOCK"], "swap_has_cache=bit"),
     ("S4.5, FINDING-43", &["LIVELOCK"], "unuse_sem=trylock+swap_has_cache=bit"),
+    ("S4/exec", &["COUNT-3", "LIFE-3", "MIG-1", "MIG-2", "RMAP-1"], "temporary_stack=marked"),
     ("S4/peek", &["COUNT-3", "LIFE-3", "MIG-1", "MIG-2"], "pte_look=lockless-unmap"),
     (
         "S4/peek, S4/moves-back",

@@ -140,22 +140,30 @@ const SAID: &[(&str, &str, &[&str], &str)] = &[
     ("S1.6/starve", "reclaim", &["DEADLOCK", "LIVELOCK"], GIVEN_UP),
     ("S0.9/fast", "migrate", &["PIN-1"], "S0.9/migrated: fork copies a migration entry"),
     ("S2/swapoff", "fork", &["HINT-1"], NO_ORDER),
+    ("S2/writeback-reclaim", "migrate", &["DEADLOCK"], ANSWERS_ONCE),
+    ("S2/writeback-swapoff", "fork", &["HINT-1"], NO_ORDER),
+    ("S2.3", "fork", &["HINT-1"], NO_ORDER),
     ("S2.3/reuse", "reclaim", &["HINT-3"], NO_DIRTY_ENTRY),
-    ("S3.11", "reclaim", &["LIVELOCK"], COUNTS_ALL),
-    ("S3.11/keep", "reclaim", &["LIVELOCK"], COUNTS_ALL),
+    ("S2.13", "fork", &["HINT-1"], NO_ORDER),
+    ("S3.10/boundary", "fork", &["COUNT-2", "COUNT-3", "LIFE-3"], FORK_COPIES),
+    ("S4/exec-waits", "fork", &["LIVELOCK"], WAITS),
+    ("S4/pinned", "fork", &["RMAP-1"], ONE_MOVES),
     ("S4.6/tables", "fork", &["DATA-1"], "S4.6: a length of -1 is no error"),
-    ("S4.6/tables", "fork", &["RMAP-1"], "S4.1: the page is shared, and moves in one process"),
+    ("S4.6/tables", "fork", &["RMAP-1"], ONE_MOVES),
 ];
 
 const NOT_THERE: &str = "race: its own loop waits for a page that reclaim has freed";
 const NO_REFERENCE: &str = "race: its own CPU has no reference to the page that it uses";
 const NO_ORDER: &str = "S2.12/torn, S2.12/torn-fork: unmaps and forks come between the looks in \
                         either order";
+const ANSWERS_ONCE: &str = "race: its device looks once, perhaps before anything is written out";
+const FORK_COPIES: &str = "S3.10: fork copies a stale entry, and its references are there once";
+const ONE_MOVES: &str = "S4.1: the page is shared, and moves in one process";
+const WAITS: &str = "S1.6/starve: a fault waits with a reference, and the move fails each time";
 const GIVEN_UP: &str = "race and model: its own loop waits for a move, and offline_page takes a page \
                         that reclaim has off the LRU list for one that is gone";
 const NO_DIRTY_ENTRY: &str = "model: the fault makes the entry dirty before it has stored, and on \
                               s390, where document 2 is, entries have no such bit";
-const COUNTS_ALL: &str = "model: it counts swap entries too, which no walk restores";
 
 /// By what it is known that this race violates this clause. The causes are tried, by the method
 /// that found it: another need not come to it within its bound.

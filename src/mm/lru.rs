@@ -26,6 +26,20 @@ impl World {
         self.isolate(page, Isolation::GetUnlessZero)
     }
 
+    /// The same from the inactive list: false if the page is active by now.
+    pub(super) fn isolate_inactive_page(&self, page: PageRef) -> bool {
+        self.lru_lock.lock();
+        let active = self.frame(page).active.read();
+        let isolated = if active {
+            sync::mark(Mark::SHRINK_PAGE_ACTIVE);
+            false
+        } else {
+            self.isolate_locked(page, Isolation::GetUnlessZero)
+        };
+        self.lru_lock.unlock();
+        isolated
+    }
+
     fn isolate(&self, page: PageRef, how: Isolation) -> bool {
         self.lru_lock.lock();
         let isolated = self.isolate_locked(page, how);
@@ -120,8 +134,9 @@ impl World {
             self.putback_lru_page(page);
         }
         for page in self.activate_page_pvec(std::mem::take).unwrap_or_default() {
-            self.activate_page_now(page);
-            if self.rules().activate_page == ActivatePage::PagevecIsolated {
+            let isolated = self.rules().activate_page == ActivatePage::PagevecIsolated;
+            self.activate_page_now(page, isolated);
+            if isolated {
                 self.putback_lru_page(page);
             } else {
                 self.put_page(page);
@@ -184,7 +199,7 @@ impl World {
         let waits =
             self.builders_cpu.get().is_some() && self.rules().activate_page != ActivatePage::AtOnce;
         if !waits {
-            self.activate_page_now(page);
+            self.activate_page_now(page, false);
         } else if self.rules().activate_page == ActivatePage::PagevecIsolated {
             if self.isolate_for_reclaim(page) {
                 self.activate_page_pvec(|pages| pages.push(page));
@@ -196,9 +211,15 @@ impl World {
         }
     }
 
-    fn activate_page_now(&self, page: PageRef) {
+    /// Does nothing to a page that is not on the LRU list, unless the caller has `isolated` it:
+    /// whoever else has puts it back where it was. Kernel: `activate_page` until 2.6.39 (2.6.11,
+    /// 2.6.24 read); later what drains the pagevec.
+    fn activate_page_now(&self, page: PageRef, isolated: bool) {
         self.lru_lock.lock();
-        self.set_active(self.page(page), true);
+        let frame = self.page(page);
+        if isolated || frame.lru.read() {
+            self.set_active(frame, true);
+        }
         self.lru_lock.unlock();
     }
 

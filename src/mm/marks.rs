@@ -159,6 +159,8 @@ marks! {
     REMOVE_MIGRATION_PTE_WRONG_INDEX,
     /// `remove_migration_ptes` has found fewer entries than there must be, and walks again.
     REMOVE_MIGRATION_PTES_AGAIN,
+    /// `shrink_page_list` does not take the page: somebody has made it active just now.
+    SHRINK_PAGE_ACTIVE,
     /// `shrink_page_list` finds the page locked.
     SHRINK_PAGE_LOCKED,
     /// `shrink_page_list` leaves a page out of the swap cache because a device holds it.

@@ -315,11 +315,11 @@ impl World {
 
     /// Does memory that is locked keep the page where it is, and does the walk end there? Kernel:
     /// the look at `VM_LOCKED` in `try_to_unmap_one`.
-    pub(super) fn mlock_keeps(&self, mm: &Mm, ttu: Ttu) -> Option<Result<bool, Errno>> {
+    pub(super) fn mlock_keeps(&self, mm: &Mm, ttu: Ttu) -> Option<Result<(), Errno>> {
         let kept = match (ttu, self.rules().discard_mlocked) {
             _ if !mm.mlocked.get() => None,
             (Ttu::Migration, _) | (Ttu::Discard, DiscardMlocked::UnlessDiscarded) => None,
-            (Ttu::Discard, DiscardMlocked::Leave) => Some(Ok(false)),
+            (Ttu::Discard, DiscardMlocked::Leave) => Some(Ok(())),
             (Ttu::Unmap, _) | (Ttu::Discard, DiscardMlocked::Fail) => Some(Err(Errno::Ebusy)),
         };
         if kept.is_some() {

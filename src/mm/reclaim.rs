@@ -98,7 +98,7 @@ impl World {
         self.asked(Name::new("age_page()", 0, 0), done);
     }
 
-    /// False if the page is not on the LRU list.
+    /// False if the page is not on the inactive list.
     pub(super) fn shrink(&self, page: PageRef) -> bool {
         call!("shrink_page_list({page})");
         // shrink_page_list.1: The pagevec is drained, and the page taken to the inactive list.
@@ -108,7 +108,7 @@ impl World {
         }
         // shrink_page_list.2: The page is taken off the LRU list, with a reference; one that has
         // none left is being freed, and is not taken. Steps 3 to 9 are done with it. [S1.7, LRU-1]
-        let isolated = self.isolate_for_reclaim(page);
+        let isolated = self.isolate_inactive_page(page);
         if isolated {
             self.shrink_isolated(page);
         }

@@ -219,7 +219,7 @@ impl World {
     ///
     /// A page in the swap cache leaves swap entries behind, whatever the reason is (rule
     /// [`SwapCacheEntry`]); another one migration entries. What the walk misses stays mapped, and
-    /// the caller sees that in the mapcount. Returns how many entries it took away.
+    /// the caller sees that in the mapcount. Returns how many migration entries it has made.
     pub fn try_to_unmap(&self, page: PageRef, ttu: Ttu) -> i64 {
         call!("try_to_unmap({page})");
         self.page(page).lock.assert_held();
@@ -231,7 +231,8 @@ impl World {
             format!("{page}.mapping is NULL, and try_to_unmap follows it")
         });
         if mapping == Mapping::File && self.shmem().is_some() {
-            return self.try_to_unmap_shared(page, ttu);
+            self.try_to_unmap_shared(page, ttu);
+            return 0;
         }
         // try_to_unmap.2: Its anon_vma is found and locked (page_lock_anon_vma).
         let Some(rmap) = self.rmap_lock(page) else { return 0 };
@@ -239,10 +240,10 @@ impl World {
         // entry is taken away if it maps the page (try_to_unmap_one); the walk ends when an entry
         // must stay (try_to_unmap_one.5), or when nothing maps the page any more. [RMAP-1, S3.1,
         // S0.1]
-        let (mut at, mut taken) = (0, 0);
+        let (mut at, mut made) = (0, 0);
         while let Some(place) = self.rmap_at(rmap, page, at, ttu == Ttu::Migration) {
             match place.map_or(Ok(false), |(mm, addr)| self.try_to_unmap_one(page, mm, addr, ttu)) {
-                Ok(unmapped) => taken += i64::from(unmapped),
+                Ok(migrated) => made += i64::from(migrated),
                 Err(_) => break,
             }
             if !self.page(page).mapped() {
@@ -256,7 +257,7 @@ impl World {
         if self.has_anonmm() && !self.page(page).mapped() {
             self.clear_page_anon(page);
         }
-        taken
+        made
     }
 
     /// Comes by every place where the page may be mapped, and does not end when nothing maps it any
@@ -285,7 +286,7 @@ impl World {
     }
 
     /// Kernel: `try_to_unmap_one`. Called with the reverse map locked. Takes the page-table lock,
-    /// and under it `swap_lock`. True if it unmapped the page there; an error ends the walk
+    /// and under it `swap_lock`. True if it left a migration entry there; an error ends the walk
     /// (`SWAP_FAIL`: read in 2.6.8 to 3.0; in 5.9 and 5.19 it returns false). No race can tell that
     /// it ends: who holds the page holds it against every entry.
     pub(super) fn try_to_unmap_one(
@@ -306,7 +307,7 @@ impl World {
         let swapped = frame.swap_cache.read();
         if let Some(kept) = self.mlock_keeps(mm, ttu) {
             mm.page_table_lock.unlock();
-            return kept;
+            return kept.map(|()| false);
         }
         if self.is_held_against_unmap(page, swapped) || (!swapped && ttu != Ttu::Migration) {
             mm.page_table_lock.unlock();
@@ -371,7 +372,7 @@ impl World {
         }
         self.put_page(page);
         mm.page_table_lock.unlock();
-        Ok(true)
+        Ok(migrated)
     }
 
     /// Does somebody hold the page who would lose it? Asked before the entry is cleared (rule

@@ -363,17 +363,11 @@ impl World {
     }
 
     /// Takes every mapping of the file's page away, that reclaim may. Called with the page locked.
-    /// Returns how many.
-    pub(super) fn try_to_unmap_shared(&self, page: PageRef, ttu: Ttu) -> i64 {
-        let taken = std::cell::Cell::new(0);
+    pub(super) fn try_to_unmap_shared(&self, page: PageRef, ttu: Ttu) {
         self.walk_file(page, |mm, addr| match self.unmap_file_one(page, mm, addr, ttu) {
-            Ok(unmapped) => {
-                taken.set(taken.get() + i64::from(unmapped));
-                self.page(page).mapped()
-            }
+            Ok(()) => self.page(page).mapped(),
             Err(_) => false,
         });
-        taken.get()
     }
 
     /// Takes every mapping of a discarded page away. Called with the page locked. Kernel: the same
@@ -391,9 +385,9 @@ impl World {
     /// Unmaps the file's page in one place: nothing is left there, since who faults asks the file.
     /// Called with `i_mmap_lock` held. Takes the page-table lock. Kernel: `try_to_unmap_one`, for a
     /// page that is not anonymous.
-    fn unmap_file_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<bool, Errno> {
+    fn unmap_file_one(&self, page: PageRef, mm: &Mm, addr: Addr, ttu: Ttu) -> Result<(), Errno> {
         if self.page_check_address(page, mm, addr).is_none() {
-            return Ok(false);
+            return Ok(());
         }
         if let Some(kept) = self.mlock_keeps(mm, ttu) {
             mm.page_table_lock.unlock();
@@ -405,7 +399,7 @@ impl World {
         self.page_remove_rmap(page);
         self.put_page(page);
         mm.page_table_lock.unlock();
-        Ok(true)
+        Ok(())
     }
 
     /// Takes an entry of the file's page away: what was stored through it, the page says from here

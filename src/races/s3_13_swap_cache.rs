@@ -399,6 +399,7 @@ pub(super) fn races() -> Vec<Race> {
     .cpu("store (the parent's)", |w| w.process(0).store(1, 8).expect("it is mapped"))
     .violates(Era::V2_6_13, Clause::COW_2)
     .violates(Era::V2_6_34, Clause::COW_2)
+    .violates(Era::V2_6_36.with(SwapinRecheck::Entry), Clause::COW_2)
     // 2.6.36 and later kernels hold: 138,226 states, and too many executions for the catalogue.
     .sometimes("swapoff leaves entries behind", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES))
     .sometimes("the fault maps a page", mapped);
