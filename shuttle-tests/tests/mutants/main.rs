@@ -167,6 +167,9 @@ fn what_is_written_down_fits_the_code() {
         .filter(|id| !announced.contains(*id))
         .collect();
     assert!(gone.is_empty(), "announcements.txt lists what is not there:\n{gone:#?}");
+    let both: Vec<_> =
+        announcements.argued.iter().filter(|id| announcements.found.contains_key(*id)).collect();
+    assert!(both.is_empty(), "announcements.txt argues for what is found:\n{both:#?}");
     let silent: Vec<_> = announced
         .iter()
         .filter(|id| !announcements.argued.contains(*id) && !announcements.found.contains_key(*id))
