@@ -8,9 +8,10 @@
 //! `LOCKWALK_CROWDED` is the most executions of each; what they do not exhaust is tried by states,
 //! for at most `LOCKWALK_SECONDS`. `LOCKWALK_ONLY` are words that all have to stand in
 //! "race · protocol · who", and `LOCKWALK_PART`, as in 2/7, takes one of so many parts of the
-//! combinations. What is violated must be known: gone with other choices of
-//! rules ([CAUSES]), or [SAID] of that race; of the rest a witness is printed. A race's own
-//! assertions, ASSERT-1 and RACE-1, are about the CPUs that it has, and do not count.
+//! combinations. What is violated must be known: gone with other choices of rules ([CAUSES]; within
+//! the same bound, which is no proof if it cuts that, too), or [SAID] of that race; of the rest a
+//! witness is printed. A race's own assertions, ASSERT-1 and RACE-1, are about the CPUs that it has,
+//! and do not count.
 
 #[path = "../../examples/parts/causes.rs"]
 mod causes;
@@ -138,14 +139,18 @@ const SAID: &[(&str, &str, &[&str], &str)] = &[
     ("S0.6/contended", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
     ("S0.11", "", &["COUNT-3", "LIFE-3"], NO_REFERENCE),
     ("S1.6/starve", "reclaim", &["DEADLOCK", "LIVELOCK"], GIVEN_UP),
-    ("S0.9/fast", "migrate", &["PIN-1"], "S0.9/migrated: fork copies a migration entry"),
+    ("S0.9", "migrate", &["DATA-1", "PIN-1"], FORK_MEETS_IT),
+    ("S0.9/fast", "migrate", &["PIN-1"], FORK_MEETS_IT),
     ("S2/swapoff", "fork", &["HINT-1"], NO_ORDER),
     ("S2/writeback-reclaim", "migrate", &["DEADLOCK"], ANSWERS_ONCE),
     ("S2/writeback-swapoff", "fork", &["HINT-1"], NO_ORDER),
     ("S2.3", "fork", &["HINT-1"], NO_ORDER),
     ("S2.3/reuse", "reclaim", &["HINT-3"], NO_DIRTY_ENTRY),
+    ("S2.7", "fork", &["HINT-1"], NO_ORDER),
+    ("S2.10/fault", "reclaim", &["LIFE-3"], "S2/shmem-unlocked: unlock_page has no reference"),
     ("S2.13", "fork", &["HINT-1"], NO_ORDER),
     ("S3.10/boundary", "fork", &["COUNT-2", "COUNT-3", "LIFE-3"], FORK_COPIES),
+    ("S3.11", "fork", &["LIVELOCK"], "S3.11/zap: an entry that is zapped is never restored"),
     ("S4/exec-waits", "fork", &["LIVELOCK"], WAITS),
     ("S4/pinned", "fork", &["RMAP-1"], ONE_MOVES),
     ("S4.6/tables", "fork", &["DATA-1"], "S4.6: a length of -1 is no error"),
@@ -156,6 +161,7 @@ const NOT_THERE: &str = "race: its own loop waits for a page that reclaim has fr
 const NO_REFERENCE: &str = "race: its own CPU has no reference to the page that it uses";
 const NO_ORDER: &str = "S2.12/torn, S2.12/torn-fork: unmaps and forks come between the looks in \
                         either order";
+const FORK_MEETS_IT: &str = "S0.9/migrated: fork copies a migration entry";
 const ANSWERS_ONCE: &str = "race: its device looks once, perhaps before anything is written out";
 const FORK_COPIES: &str = "S3.10: fork copies a stale entry, and its references are there once";
 const ONE_MOVES: &str = "S4.1: the page is shared, and moves in one process";
@@ -186,12 +192,14 @@ fn known(
             let heals = || {
                 let outcome = race.check_with(&mended, method, options);
                 // What the race documents to be violated would have ended it early.
-                outcome.executions > 0
+                let heals = outcome.executions > 0
                     && outcome.coverage != Coverage::Settled
-                    && !violated(&outcome).any(|other| other == clause)
+                    && !violated(&outcome).any(|other| other == clause);
+                heals.then_some(outcome.coverage == Coverage::Exhaustive)
             };
-            (mended != *protocol && sensible(heals) == Ok(true))
-                .then(|| format!("{by}: not with {choices}"))
+            let heals = (mended != *protocol).then(|| sensible(heals).ok().flatten()).flatten()?;
+            let cut = if heals { "" } else { ", as far as that goes" };
+            Some(format!("{by}: not with {choices}{cut}"))
         },
     )
 }
@@ -294,10 +302,18 @@ fn explore(
                     println!("{}", render::text(witness, 120, Style::default()));
                 }
             } else if known.is_none() {
-                // Another comes first.
+                // Another comes first, or several.
                 let others = tried.known.iter().filter_map(|why| why.split_once(": not with "));
-                let found =
-                    others.map(|(_, choices)| mended(protocol, choices)).find_map(|other| {
+                let choices: Vec<_> =
+                    others.map(|(_, how)| how.split(", ").next().unwrap_or(how)).collect();
+                let without_any = choices
+                    .iter()
+                    .fold(protocol.clone(), |protocol, choices| mended(&protocol, choices));
+                let found = choices
+                    .iter()
+                    .map(|choices| mended(protocol, choices))
+                    .chain([without_any])
+                    .find_map(|other| {
                         let outcome = race.check_with(&other, &method, &shown);
                         outcome.witness.filter(|it| it.clause == clause).map(|it| (other, it))
                     });

@@ -131,6 +131,21 @@ pub(super) fn races() -> Vec<Race> {
     .sometimes("it goes to the swap cache", |e| e.saw(Mark::SHMEM_TO_SWAP_CACHE))
     .sometimes("it comes back from there", |e| e.saw(Mark::SHMEM_FROM_SWAP_CACHE))
     .sometimes("the fault has waited for what is gone", |e| e.saw(Mark::FIND_LOCK_PAGE_TOO_LATE));
+    // FINDING-90
+    let unlocked = Race::new(
+        "S2/shmem-unlocked",
+        "a fault has unlocked a page, whose unlock_page goes on to make it volatile, and reclaim \
+         frees it meanwhile",
+    )
+    .world(hole)
+    .cpu("load (the other's)", |w| {
+        assert_eq!(w.process(0).load(1), Ok(0), "nothing was stored");
+    })
+    .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
+    .violates(Era::DOCUMENT_2_2009.with(DiscardedBit::AfterRemoval), Clause::LIFE_3)
+    .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+    .holds(Era::V2_6_29)
+    .sometimes("it is freed", |e| e.saw(Mark::SHRINK_FREED));
     // FINDING-53
     let left_off = reclaimed(
         "S2.9/shmem",
@@ -206,7 +221,7 @@ pub(super) fn races() -> Vec<Race> {
     .sometimes("swapoff is quicker", |e| e.saw(Mark::SHMEM_IN_PAGE_CACHE))
     .sometimes("the fault is quicker", |e| !e.saw(Mark::SHMEM_IN_PAGE_CACHE))
     .sometimes("swapoff is over", |e| e.saw(Mark::SWAPOFF_OVER));
-    let mut races = vec![fault, left_off, looked_up, dirtied, faults, exits, swapoff];
+    let mut races = vec![fault, unlocked, left_off, looked_up, dirtied, faults, exits, swapoff];
     races.extend(without_a_host());
     races
 }

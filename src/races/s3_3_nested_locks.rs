@@ -55,5 +55,20 @@ pub(super) fn races() -> Vec<Race> {
             .holds(nested())
             .holds(nested().with(RmapWalkLock::TrylockRestart))
             .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
+        // FINDING-89
+        Race::new(
+            "S3.3/exit",
+            "an exit has freed the child's anon_vma, and its VMA is still on the parent's list, \
+             where a walker asks for that lock",
+        )
+        .world(family)
+        .cpu("migrate_pages (the parent's page)", |w| w.migrate(w.process(0).page_at(4)))
+        .cpu("exit (the child's)", |w| w.process(1).exit())
+        .violates(nested(), Clause::LIFE_1)
+        .violates(nested().with(RmapWalkLock::TrylockRestart), Clause::LIFE_1)
+        .holds(Era::V2_6_34.with(VmaAdjustLock::Vma))
+        .holds(Era::V2_6_36)
+        .holds(Era::V3_7)
+        .sometimes("the page is moved", |e| e.saw(Mark::MIGRATE_MOVED)),
     ]
 }
