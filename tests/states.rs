@@ -7,7 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Case;
-use lockwalk::{Era, Memory, Method, Options, Outcome};
+use lockwalk::spec::MigrationWait;
+use lockwalk::{Era, Memory, Method, Options, Outcome, Race};
 use witness::{Count, Coverage};
 
 /// The memory models under which states have names.
@@ -46,6 +47,28 @@ fn pages_that_somebody_knows_of_keep_their_numbers() {
         let outcome = race.check_with(&protocol, &Method::States, &Options::default());
         assert!(outcome.coverage == Coverage::Exhaustive, "{id}: {:?}", outcome.coverage);
         assert!(outcome.violations.is_empty(), "{id}: {:?}", outcome.violations);
+    }
+}
+
+/// Who copies a page holds a reference to it, which makes each move of it fail, also where who waits
+/// for the move holds none (claim S1.6, since 5.17). Too large for the catalogue, which executions
+/// have to exhaust.
+#[test]
+fn a_copy_keeps_a_page_from_being_moved() {
+    let race = Race::new("copied", "a store to a shared page, and memory hot-remove")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+            p.fork();
+        })
+        .cpu("store", |w| w.process(1).store(1, 8).expect("it is mapped"))
+        .cpu("offline_pages", |w| w.offline_page(w.process(0).page_at(1)));
+    let no_reference = Era::V2_6_38.with(MigrationWait::NoReference);
+    for protocol in [Era::V2_6_33, Era::V2_6_38, no_reference, Era::V5_19] {
+        let outcome = race.check_with(&protocol, &Method::States, &Options::default());
+        let violated = there(&outcome.violations);
+        assert_eq!(violated, BTreeSet::from(["LIVELOCK".to_owned()]), "{protocol}");
     }
 }
 

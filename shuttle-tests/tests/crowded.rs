@@ -171,37 +171,37 @@ const GIVEN_UP: &str = "race and model: its own loop waits for a move, and offli
 const NO_DIRTY_ENTRY: &str = "model: the fault makes the entry dirty before it has stored, and on \
                               s390, where document 2 is, entries have no such bit";
 
-/// By what it is known that this race violates this clause. The causes are tried, by the method
-/// that found it: another need not come to it within its bound.
+/// By what it is known that this race violates this clause, and the choices with which it does not.
+/// The causes are tried, by the method that found it: another need not come to it within its bound.
 fn known(
     race: &Race,
     protocol: &Protocol,
     who: Who,
     clause: &str,
     (method, options): (&Method, &Options),
-) -> Option<String> {
+) -> Option<(String, Option<&'static str>)> {
     let said = SAID.iter().find(|(id, name, clauses, _)| {
         *id == race.id() && who.name().starts_with(name) && clauses.contains(&clause)
     });
     if let Some((.., why)) = said {
-        return Some((*why).to_owned());
+        return Some(((*why).to_owned(), None));
     }
-    CAUSES.iter().filter(|(_, clauses, _)| clauses.contains(&clause)).find_map(
-        |(by, _, choices)| {
-            let mended = mended(protocol, choices);
-            let heals = || {
-                let outcome = race.check_with(&mended, method, options);
-                // What the race documents to be violated would have ended it early.
-                let heals = outcome.executions > 0
-                    && outcome.coverage != Coverage::Settled
-                    && !violated(&outcome).any(|other| other == clause);
-                heals.then_some(outcome.coverage == Coverage::Exhaustive)
-            };
-            let heals = (mended != *protocol).then(|| sensible(heals).ok().flatten()).flatten()?;
-            let cut = if heals { "" } else { ", as far as that goes" };
-            Some(format!("{by}: not with {choices}{cut}"))
-        },
-    )
+    let causes = CAUSES.iter().filter(|(_, clauses, _)| clauses.contains(&clause));
+    causes.copied().find_map(|(by, _, choices)| {
+        let mended = mended(protocol, choices);
+        if mended == *protocol {
+            return None;
+        }
+        let outcome = sensible(|| race.check_with(&mended, method, options)).ok()?;
+        // What the race documents to be violated would have ended it early.
+        let ended_early = outcome.executions == 0 || outcome.coverage == Coverage::Settled;
+        if ended_early || violated(&outcome).any(|other| other == clause) {
+            return None;
+        }
+        let exhausted = outcome.coverage == Coverage::Exhaustive;
+        let bound = if exhausted { "" } else { ", as far as that goes" };
+        Some((format!("{by}: not with {choices}{bound}"), Some(choices)))
+    })
 }
 
 /// The clauses that count.
@@ -257,6 +257,8 @@ fn explore(
     let by_system_call = moves(protocol) == Some(true);
     let race = race.cpu(who.name(), move |w| who.run(w, by_system_call));
     let mut seen: Vec<String> = vec![];
+    // With which choices something is violated no more.
+    let mut causes: Vec<&str> = vec![];
     let options = Options::default();
     let methods = [
         (Method::Exhaustive, options.clone().executions(most.executions), End::ByExecutions),
@@ -294,7 +296,8 @@ fn explore(
         for clause in clauses {
             seen.push(clause.to_owned());
             let known = known(&race, protocol, who, clause, (&method, &options));
-            let (by, what) = (method.name(), known.as_deref().unwrap_or("NEW"));
+            let by = method.name();
+            let what = known.as_ref().map_or("NEW", |(why, _)| why);
             println!("{title} · {clause} · {by} · {what}");
             if let Some(witness) = outcome.witness.as_ref().filter(|it| it.clause == clause) {
                 println!("  {} ({})", witness.what, witness.schedule);
@@ -303,27 +306,23 @@ fn explore(
                 }
             } else if known.is_none() {
                 // Another comes first, or several.
-                let others = tried.known.iter().filter_map(|why| why.split_once(": not with "));
-                let choices: Vec<_> =
-                    others.map(|(_, how)| how.split(", ").next().unwrap_or(how)).collect();
-                let without_any = choices
-                    .iter()
-                    .fold(protocol.clone(), |protocol, choices| mended(&protocol, choices));
-                let found = choices
-                    .iter()
-                    .map(|choices| mended(protocol, choices))
-                    .chain([without_any])
-                    .find_map(|other| {
-                        let outcome = race.check_with(&other, &method, &shown);
-                        outcome.witness.filter(|it| it.clause == clause).map(|it| (other, it))
-                    });
+                let each = causes.iter().map(|choices| mended(protocol, choices));
+                let none =
+                    causes.iter().fold(protocol.clone(), |other, choices| mended(&other, choices));
+                let found = each.chain([none]).find_map(|other| {
+                    let outcome = race.check_with(&other, &method, &shown);
+                    outcome.witness.filter(|it| it.clause == clause).map(|it| (other, it))
+                });
                 if let Some((other, witness)) = found {
                     println!("under {other}:");
                     println!("{}", render::text(&witness, 120, Style::default()));
                 }
             }
             match known {
-                Some(why) => tried.known.push(why),
+                Some((why, choices)) => {
+                    tried.known.push(why);
+                    causes.extend(choices);
+                }
                 None => tried.unknown.push(format!("{title} · {clause}")),
             }
         }

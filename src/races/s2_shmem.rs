@@ -142,8 +142,9 @@ pub(super) fn races() -> Vec<Race> {
         assert_eq!(w.process(0).load(1), Ok(0), "nothing was stored");
     })
     .cpu("kswapd", |w| w.shrink_page(w.process(1).page_at(1)))
+    .violates(Era::DOCUMENT_2_2009, Clause::LIFE_3)
     .violates(Era::DOCUMENT_2_2009.with(DiscardedBit::AfterRemoval), Clause::LIFE_3)
-    .holds(Era::DOCUMENT_2.with(DiscardedBit::AfterRemoval))
+    .holds(Era::DOCUMENT_2)
     .holds(Era::V2_6_29)
     .sometimes("it is freed", |e| e.saw(Mark::SHRINK_FREED));
     // FINDING-53

@@ -372,8 +372,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V2_6_29, Clause::DATA_1)
     .holds(Era::V2_6_36);
     // Each time that swapoff wants an mmap_sem it lets go of the page, and somebody may unmap again
-    // what it has brought back: reclaim, too, if it has isolated the page before swapoff makes it
-    // active.
+    // what it has brought back: reclaim, too, if it has isolated the page by then.
     let slot_by_swapoff = Race::new(
         "S3.13/swapoff",
         "swapoff takes the page out of the swap cache while a fault waits for it, and another \
@@ -400,7 +399,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V2_6_13, Clause::COW_2)
     .violates(Era::V2_6_34, Clause::COW_2)
     .violates(Era::V2_6_36.with(SwapinRecheck::Entry), Clause::COW_2)
-    // 2.6.36 and later kernels hold: 138,226 states, and too many executions for the catalogue.
+    // 2.6.36 and later kernels hold: 180,925 states, and too many executions for the catalogue.
     .sometimes("swapoff leaves entries behind", |e| e.saw(Mark::SWAPOFF_LEAVES_ENTRIES))
     .sometimes("the fault maps a page", mapped);
     // What the mail quotes of a page in the swap cache, sentence by sentence.
