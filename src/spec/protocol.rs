@@ -65,12 +65,6 @@ impl Protocol {
     pub(super) fn is_document(&self) -> bool {
         self.base.starts_with("document")
     }
-
-    /// The choices that this makes otherwise than `other`, in the order of the rules.
-    fn changes(&self, other: &Self) -> Vec<(&'static str, &'static str)> {
-        let both = self.rules.choices().into_iter().zip(other.rules.choices());
-        both.filter(|(ours, theirs)| ours != theirs).map(|(ours, _)| ours).collect()
-    }
 }
 
 /// `2.6.34`, or `2.6.34+vma_adjust_lock=vma`: the kernel that makes the same choices, or the most
@@ -78,11 +72,12 @@ impl Protocol {
 /// oldest.
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let near = Era::ALL.into_iter().map(|named| (self.changes(&named), named.base));
-        let (changes, name) = near
-            .min_by_key(|(changes, name)| (changes.len(), *name != self.base))
+        let near = Era::ALL
+            .iter()
+            .min_by_key(|named| (self.rules.distance(&named.rules), named.base != self.base))
             .expect("there are kernels");
-        f.write_str(name)?;
+        f.write_str(near.base)?;
+        let changes = self.rules.changes(&near.rules);
         changes.iter().try_for_each(|(rule, arm)| write!(f, "+{rule}={arm}"))
     }
 }

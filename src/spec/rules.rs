@@ -63,6 +63,20 @@ macro_rules! rules {
                 vec![$((stringify!($field), self.$field.name())),+]
             }
 
+            /// In how many this differs from `other`.
+            pub(super) fn distance(&self, other: &Self) -> usize {
+                [$(self.$field != other.$field),+].into_iter().filter(|&differ| differ).count()
+            }
+
+            /// The choices that differ from `other`'s, in the order of the rules.
+            pub(super) fn changes(&self, other: &Self) -> Vec<(&'static str, &'static str)> {
+                let changes = [$(
+                    (self.$field != other.$field)
+                        .then(|| (stringify!($field), self.$field.name()))
+                ),+];
+                changes.into_iter().flatten().collect()
+            }
+
             /// The choices as the source spells them: the rule, its type, and the arm.
             pub fn spelled(&self) -> Vec<(&'static str, &'static str, &'static str)> {
                 vec![$((
