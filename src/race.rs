@@ -362,6 +362,11 @@ impl Race {
         self.cases.iter().find(|(p, _)| p == protocol).map(|&(_, documented)| documented)
     }
 
+    /// Does it say what holds under some protocols, and this is none of them?
+    pub(crate) fn says_nothing_of(&self, protocol: &Protocol) -> bool {
+        !self.cases.is_empty() && self.documented(protocol).is_none()
+    }
+
     /// The protocol as the race calls it. A kernel keeps its own name, even where another one makes
     /// the same choices.
     pub(crate) fn called(&self, protocol: &Protocol) -> Protocol {

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use causes::{CAUSES, mended};
 use lockwalk::mm::{Addr, World};
+use lockwalk::spec::Migration;
 use lockwalk::witness::Coverage;
 use lockwalk::witness::render::{self, Style};
 use lockwalk::{Documented, Era, Method, Options, Outcome, Protocol, Race};
@@ -112,10 +113,9 @@ fn places(race: &Race, protocol: &Protocol) -> (Vec<Place>, Option<Addr>) {
 fn moves(protocol: &Protocol) -> Option<bool> {
     let name = protocol.to_string();
     let based_on = |era: &Protocol| name.split('+').next() == Some(&era.to_string());
-    let never =
-        [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::V2_6_13, Era::DOCUMENT_0];
     let by_system_call = [Era::V2_6_22, Era::DOCUMENT_2];
-    (!never.iter().any(based_on)).then(|| by_system_call.iter().any(based_on))
+    let moves = protocol.rules.migration == Migration::Yes;
+    moves.then(|| by_system_call.iter().any(based_on))
 }
 
 /// Who can be added to a case.

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use lockwalk::witness::Coverage;
-use lockwalk::{Method, Options, Outcome, Protocol, Race, races};
+use lockwalk::{Era, Method, Options, Outcome, Protocol, Race, races};
 
 /// Race, and the protocol under which it holds as far as anybody got.
 const CASES: [(&str, &str); 17] = [
@@ -113,5 +113,43 @@ fn what_is_violated_shows_in_samples() {
             "{id} under {protocol}: {:?}",
             outcome.violations
         );
+    }
+}
+
+/// S3.13/swapoff shows what memory hot-removal does, as document 0 has it. Reclaim does for that
+/// (FINDING-87).
+#[test]
+#[ignore = "takes minutes"]
+fn reclaim_unmaps_again_what_swapoff_brings_back() {
+    let race = Race::new("reclaim", "S3.13/swapoff with reclaim in the place of hot-removal")
+        .world(|w| {
+            let parent = w.new_process();
+            parent.mmap(1..2);
+            parent.touch(1);
+            let child = parent.fork();
+            child.mmap(2..3);
+            child.touch(2);
+            child.swap_out(2);
+            child.munmap(2..3);
+            parent.swap_out(1);
+            parent.read_ahead(1);
+            w.contend_mmap_sem();
+        })
+        .cpu("swapoff (one round)", |w| {
+            w.swapoff_begins();
+            w.unuse_next();
+        })
+        .cpu("kswapd", |w| {
+            w.process(0).page_now(1).into_iter().for_each(|page| w.shrink_page(page));
+        })
+        .cpu("store (the parent's)", |w| w.process(0).store(1, 8).expect("it is mapped"));
+    for (protocol, expected) in
+        [(Era::V2_6_13, Some("COW-2")), (Era::V2_6_29, Some("COW-2")), (Era::V2_6_36, None)]
+    {
+        let outcome = race.check_with(&protocol, &Method::States, &Options::default());
+        println!("{protocol} · {} · {:?} states", outcome.verdict(), outcome.states);
+        assert_eq!(outcome.coverage, Coverage::Exhaustive, "{protocol}");
+        let violated: Vec<_> = outcome.violations.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(violated, Vec::from_iter(expected), "{protocol}");
     }
 }

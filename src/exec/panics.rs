@@ -96,6 +96,18 @@ pub(crate) fn inapplicable(said: &str) -> ! {
     panic::resume_unwind(Box::new(Misuse { said, at, inapplicable: true }))
 }
 
+/// Builds a world under a protocol of which its race says nothing: if that asks for what makes no
+/// sense, nobody has written anything wrong.
+pub(crate) fn if_applicable<R>(build: impl FnOnce() -> R) -> R {
+    panic::catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|mut payload| {
+        if let Some(misuse) = payload.downcast_mut::<Misuse>().filter(|it| !it.inapplicable) {
+            misuse.said = format!("its world cannot be built: {}", misuse.said);
+            misuse.inapplicable = true;
+        }
+        panic::resume_unwind(payload)
+    })
+}
+
 /// What a panic says.
 pub(crate) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     payload

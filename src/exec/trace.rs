@@ -354,6 +354,12 @@ pub fn remark(text: impl FnOnce() -> String) {
     event(StepKind::Note, None, text);
 }
 
+/// Here a try for a lock fails because somebody is assumed to hold it.
+#[track_caller]
+pub(crate) fn fails(text: impl FnOnce() -> String) {
+    event(StepKind::TryLockFailed, None, text);
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

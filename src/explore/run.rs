@@ -39,7 +39,12 @@ impl Question {
         let machine = || {
             let world = World::new(self.protocol.rules);
             world.reverse_cpus(self.race.reversed_cpus());
-            Setup::build(&world, |setup| build(setup));
+            let building = || Setup::build(&world, |setup| build(setup));
+            if self.race.says_nothing_of(&self.protocol) {
+                sync::if_applicable(building);
+            } else {
+                building();
+            }
             let named = world.clone();
             sync::name_state(&named_exec, move |digest| named.feed(digest));
             if self.tracing {

@@ -2,7 +2,9 @@
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
-use crate::spec::{ForkChildSem, ForkDiscarded, ForkMigration, ForkPinned, GupFast, Reuse};
+use crate::spec::{
+    ForkChildSem, ForkDiscarded, ForkMigration, ForkMmlist, ForkPinned, GupFast, Reuse,
+};
 use crate::sync::{self, Mark};
 
 #[sync::forgets]
@@ -183,10 +185,13 @@ impl World {
             Pte::Present { page, dirty, .. } => Pte::Present { page, write: false, dirty },
             // copy_one_pte.3: A migration entry is copied as one that permits no stores; a swap
             // entry, with one more claim on its slot (swap_duplicate), and the child goes on the
-            // list that swapoff goes along. Neither copy says that the page is one process's.
-            // [S3.15, S0.4, SWAP-1]
+            // list that swapoff goes along, beside its parent; for a migration entry, too, under
+            // some kernels. Neither copy says that the page is one process's. [S3.15, S0.4, SWAP-1]
             Pte::Migration { page, .. } => {
                 sync::mark(Mark::FORK_COPIES_MIGRATION_ENTRY);
+                if self.rules().fork_mmlist == ForkMmlist::AnyEntry {
+                    self.mmlist_add(dst, Some(src));
+                }
                 Pte::Migration { page, write: false, exclusive: false }
             }
             Pte::Swap { entry, .. } => {

@@ -182,6 +182,8 @@ marks! {
     SWAPOFF_FAILS,
     /// swapoff is through with a page, and the slot still has entries.
     SWAPOFF_LEAVES_ENTRIES,
+    /// A parent and its child are on a list of address spaces that swapoff does not go along.
+    MMLIST_STRAYS,
     /// swapoff unlocks the page to wait for `mmap_sem`.
     SWAPOFF_LETS_GO,
     /// `page_make_volatile` tells the host that it may discard the page.

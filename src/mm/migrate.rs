@@ -4,8 +4,8 @@ use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Ttu, Vma, World};
 use crate::spec::{
-    AnonVmaLife, Clause, MigrateStable, MigrationWait, MoveMapping, NewpageLru, PteLook, RcuScope,
-    Recount, StaleEntry, StillMapped, SwapCacheMove, SwapCacheRemap, UnmappedPage,
+    AnonVmaLife, Clause, MigrateStable, Migration, MigrationWait, MoveMapping, NewpageLru, PteLook,
+    RcuScope, Recount, StaleEntry, StillMapped, SwapCacheMove, SwapCacheRemap, UnmappedPage,
 };
 use crate::sync::{self, Mark, Name, RetryLoop, SlabRef};
 use crate::{call, note};
@@ -51,8 +51,8 @@ impl Plan {
 
 #[sync::forgets]
 impl World {
-    /// Pages move since 2.6.18, and are found by anon_vma then: with anonmm there is nothing that
-    /// `what` could mean, and no kernel to ask.
+    /// Pages are found by anon_vma where `what` is done: with anonmm there is nothing that it could
+    /// mean, and no kernel to ask.
     #[track_caller]
     pub(super) fn refuse_under_anonmm(&self, what: &str) {
         if self.has_anonmm() {
@@ -62,12 +62,23 @@ impl World {
         }
     }
 
+    /// The same, and pages move since 2.6.16.
+    #[track_caller]
+    pub(super) fn refuse_unless_pages_move(&self, what: &str) {
+        self.refuse_under_anonmm(what);
+        if self.rules().migration == Migration::No {
+            sync::inapplicable(&format!(
+                "{what} moves pages, and under this protocol nothing does (migration=no)"
+            ));
+        }
+    }
+
     /// Moves what `page` holds to a new page. Kernel: `migrate_pages` for one page, as memory
     /// hot-remove and compaction call it: holding no `mmap_sem` (claim S1.0).
     #[track_caller]
     pub fn migrate(&self, page: PageRef) {
         sync::here();
-        self.refuse_under_anonmm("migrate_pages");
+        self.refuse_unless_pages_move("migrate_pages");
         let done = self.migrate_once(page) != Ok(false);
         self.asked(Name::new("migrate()", 0, 0), done);
     }
@@ -77,7 +88,7 @@ impl World {
     #[track_caller]
     pub fn migrate_newest(&self) {
         sync::here();
-        self.refuse_under_anonmm("migrate_pages");
+        self.refuse_unless_pages_move("migrate_pages");
         let newest = self.isolate_newest();
         if let Some(page) = newest {
             let _ = self.migrate_isolated(page);
@@ -91,7 +102,7 @@ impl World {
     #[track_caller]
     pub fn offline_page(&self, page: PageRef) {
         sync::here();
-        self.refuse_under_anonmm("offline_pages");
+        self.refuse_unless_pages_move("offline_pages");
         let retries = RetryLoop::new();
         let mut done = false;
         loop {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::shadow::ShadowCell;
 use super::{Addr, AnonmmRef, Pte, PteLocation, TASK_SIZE, VmaRef, World};
 use crate::sync::{
-    self, Fixed, Lifetime, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word,
+    self, Fixed, Lifetime, Mark, MmuWord, Name, Plain, Published, RwSem, SpinLock, State, Word,
     made_by_whoever_comes_first,
 };
 
@@ -166,16 +166,25 @@ impl World {
         // Without its lock: no entry is left on whose account it could go there.
         if mm.on_mmlist.read() {
             self.mmlist_lock.lock();
-            mm.on_mmlist.write(false);
-            self.mmlist_lock.data().retain(|&other| other != mm.id);
+            self.mmlist_del(mm).for_each(|mm| mm.on_mmlist.write(false));
             self.mmlist_lock.unlock();
         }
     }
 
+    /// Kernel: `list_del(&mm->mmlist)`. Called with `mmlist_lock` held. Returns who is on no list
+    /// now: whoever is left alone on one that `init_mm` is not on is among them.
+    fn mmlist_del<'a>(&'a self, mm: &'a Mm) -> impl Iterator<Item = &'a Mm> {
+        let mut lists = self.mmlist_lock.data();
+        lists.iter_mut().for_each(|list| list.retain(|&other| other != mm.id));
+        let alone = lists.iter().skip(1).position(|list| list.len() == 1).map(|at| at + 1);
+        let alone = alone.and_then(|at| lists.remove(at).pop());
+        [mm].into_iter().chain(alone.map(|alone| self.mm_struct(alone)))
+    }
+
     /// Something of `mm` is on swap from here on, so swapoff must look at it: puts it on the list
-    /// behind `after`, or first. Called with the page-table lock held. Kernel: in
-    /// `try_to_unmap_one` and `copy_one_pte` (2.6.11, 2.6.24). Takes `mmlist_lock` if it is not
-    /// there yet.
+    /// of `after`, behind that, or first on that of `init_mm`. Called with the page-table lock held.
+    /// Kernel: in `try_to_unmap_one` and `copy_one_pte` (2.6.11, 2.6.24). Takes `mmlist_lock` if it
+    /// is on no list yet.
     pub(super) fn mmlist_add(&self, mm: &Mm, after: Option<&Mm>) {
         // Without its lock: on the list it stays as long as it has entries, and the caller keeps
         // this one there.
@@ -184,12 +193,30 @@ impl World {
         }
         self.mmlist_lock.lock();
         if !mm.on_mmlist.read() {
-            mm.on_mmlist.write(true);
-            let mut list = self.mmlist_lock.data();
-            let at = after
-                .and_then(|after| list.iter().position(|&other| other == after.id))
-                .map_or(0, |at| at + 1);
-            list.insert(at, mm.id);
+            let place = |lists: &[Vec<MmRef>], after: &Mm| {
+                let on = |list: &Vec<MmRef>| list.iter().position(|&other| other == after.id);
+                lists.iter().enumerate().find_map(|(list, mms)| Some((list, on(mms)? + 1)))
+            };
+            let mut lists = self.mmlist_lock.data();
+            let behind = after.map(|after| (after, place(&lists, after)));
+            let joins = match behind {
+                None => {
+                    lists[0].insert(0, mm.id);
+                    [Some(mm), None]
+                }
+                Some((_, Some((list, at)))) => {
+                    lists[list].insert(at, mm.id);
+                    [Some(mm), None]
+                }
+                // Both are on a list now, which nobody begins to go along.
+                Some((after, None)) => {
+                    sync::mark(Mark::MMLIST_STRAYS);
+                    lists.push(vec![after.id, mm.id]);
+                    [Some(mm), Some(after)]
+                }
+            };
+            drop(lists);
+            joins.into_iter().flatten().for_each(|mm| mm.on_mmlist.write(true));
         }
         self.mmlist_lock.unlock();
     }
@@ -198,7 +225,8 @@ impl World {
     /// Kernel: the step through `mmlist` in `try_to_unuse`. Takes `mmlist_lock`.
     pub(super) fn next_mm(&self, after: Option<&Mm>) -> Option<&Mm> {
         self.mmlist_lock.lock();
-        let list = self.mmlist_lock.with(Clone::clone);
+        let lists = self.mmlist_lock.with(Clone::clone);
+        let list = &lists[0];
         // Whoever is looked at is on the list: it has a user.
         let at = after
             .and_then(|after| list.iter().position(|&other| other == after.id))

@@ -3,12 +3,12 @@
 
 use super::page::Mapping;
 use super::{Addr, Errno, Mm, PageRef, Pte, Ttu, World};
-use crate::call;
 use crate::spec::{
     CheckBits, Clause, CountOrder, DiscardMlocked, DiscardUnder, DiscardedBit, ResetWritable,
     StateChange, SwapinLookup, VolatileShmem, VolatileWriteback, Writable,
 };
 use crate::sync::{self, Mark};
+use crate::{call, note};
 
 #[sync::forgets]
 impl World {
@@ -48,6 +48,7 @@ impl World {
         let frame = self.page(page);
         let exclusive = self.rules().state_change != StateChange::Nothing;
         if exclusive && frame.state_change.write(true) {
+            note!("it was set already");
             return false;
         }
         // page_make_volatile.2: Only a page of the swap cache or of the page cache that is clean,
@@ -139,6 +140,7 @@ impl World {
         }
         let exclusive = self.rules().state_change != StateChange::Nothing;
         while exclusive && frame.state_change.write(true) {
+            note!("it was set already");
             frame.state_change.read_when(|changing| !changing);
         }
         let first = !frame.writable.test_and_set();
@@ -170,6 +172,7 @@ impl World {
         }
         let exclusive = self.rules().state_change != StateChange::Nothing;
         if exclusive && frame.state_change.write(true) {
+            note!("it was set already");
             return;
         }
         frame.writable.write(false);

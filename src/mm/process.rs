@@ -261,7 +261,7 @@ impl<'w> Process<'w> {
     #[track_caller]
     pub fn move_pages(&self, addr: Addr) {
         here();
-        self.world.refuse_under_anonmm("move_pages");
+        self.world.refuse_unless_pages_move("move_pages");
         self.page_at(addr);
         let done = self.world.move_pages(self.mm, addr);
         self.asked("move_pages(%a)", addr, 0, done);

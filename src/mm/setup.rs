@@ -176,6 +176,7 @@ impl SetupProcess<'_> {
     pub fn cross_link(&self, addr: Addr, other: Self, at: Addr) {
         self.check(addr);
         self.check(at);
+        self.world.refuse_under_anonmm("cross_link");
         if !self.world.cross_link((self.mm, addr), (other.mm, at)) {
             misuse(format!(
                 "{}:{addr} or {}:{at} is in no VMA, or nothing was touched there",

@@ -8,7 +8,7 @@ use super::{PageRef, World};
 use crate::spec::{
     Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, WriteUnderWay, ZapSwap,
 };
-use crate::sync::{self, Ghost, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
+use crate::sync::{self, Ghost, Lifetime, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
 
 /// A slot on the swap device. Kernel: `swp_entry_t`.
@@ -73,6 +73,9 @@ pub struct Swap {
     /// swapoff is at work: the slots that are in use are more than all there are. Kernel:
     /// `nr_swap_pages` is negative, where there is one device.
     pub(super) going_off: Word<bool>,
+    /// Until when its files and its map are there. Kernel: `swap_file` and `swap_map`, which
+    /// `sys_swapoff` gives up last.
+    pub(super) life: Lifetime,
     /// The checker's: which entries hold each slot ([COW-2]).
     pub(super) entries: Vec<Entries>,
 }
@@ -92,6 +95,7 @@ impl Swap {
             users: Rcu::sleepable(Name::new("swap users", 0, 0)),
             killed: Word::new(Name::new("swap users killed", 0, 0), false),
             going_off: Word::new(Name::new("swapoff at work", 0, 0), false),
+            life: Lifetime::new(),
             entries: (0..slots)
                 .map(|at| Ghost::new(Name::new("entries of swap(%a)", at, 0), BTreeMap::new()))
                 .collect(),
@@ -448,6 +452,9 @@ impl World {
 
     /// Reads a slot. IO that is over at once. Called with the page locked. Kernel: `swap_readpage`.
     pub(super) fn swap_read(&self, entry: SwapEntry) -> u64 {
+        sync::clause(Clause::SWAP_6, self.swap.life.used(), || {
+            format!("{entry} is read, and swapoff is over")
+        });
         self.swap.data[entry.0 as usize].read()
     }
 

@@ -55,6 +55,9 @@ impl World {
         });
         // swapoff.4: The device is out of use.
         self.swap_flags(false, false);
+        sync::clause(Clause::SWAP_6, self.swap.life.end(), || {
+            "swapoff is over, and nothing keeps a CPU from reading from the device still".to_owned()
+        });
         sync::mark(Mark::SWAPOFF_OVER);
         Ok(())
     }
@@ -78,6 +81,7 @@ impl World {
     /// Takes the swap device into use again, empty as swapoff has left it. Kernel: `sys_swapon`.
     pub fn swapon(&self) {
         self.revive_swap_users();
+        self.swap.life.begins();
         self.swap_flags(true, true);
     }
 

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::spec::Rules;
 use crate::sync::{
-    Arena, Digest, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word, here,
-    inapplicable, misuse, operation, unseen,
+    self, Arena, Digest, Fixed, Ghost, Name, PerCpu, Rcu, RetryLoop, Slab, SpinLock, State, Word,
+    here, inapplicable, misuse, operation, unseen,
 };
 
 /// One machine, in one execution. What the kernel keeps in globals is here; the kernel's functions
@@ -35,8 +35,9 @@ pub struct World {
     /// Pages on their way to swap or from it.
     pub swap_cache: SwapCache,
     /// Protects the list inside it: the address spaces that may have something on swap. Kernel:
-    /// `mmlist_lock`, and `init_mm.mmlist`.
-    pub mmlist_lock: SpinLock<Vec<MmRef>>,
+    /// `mmlist_lock`, and the lists of address spaces: `init_mm.mmlist` first, which swapoff goes
+    /// along, and those that it is not on.
+    pub mmlist_lock: SpinLock<Vec<Vec<MmRef>>>,
     /// The processes, in the order in which they came to be: what a race calls the first one.
     pub(super) processes: Ghost<Vec<MmRef>>,
     signalled: Word<bool>,
@@ -96,7 +97,7 @@ impl World {
             lru_lock: SpinLock::new(Name::new("lru_lock", 0, 0), Vec::new()),
             swap: Swap::new(slots),
             swap_cache: SwapCache::new(slots),
-            mmlist_lock: SpinLock::new(Name::new("mmlist_lock", 0, 0), Vec::new()),
+            mmlist_lock: SpinLock::new(Name::new("mmlist_lock", 0, 0), vec![Vec::new()]),
             processes: Ghost::new(Name::new("processes", 0, 0), Vec::new()),
             signalled: Word::new(Name::new("signal", 0, 0), false),
             pcp: PerCpu::new(),
@@ -189,8 +190,13 @@ impl World {
         !self.memory_limited.get() || !self.memory_exhausted.read()
     }
 
+    /// Does who tries for an `mmap_sem` find a writer there?
     pub(super) fn mmap_sem_contended(&self) -> bool {
-        self.mmap_sem_contended.get()
+        let contended = self.mmap_sem_contended.get();
+        if contended {
+            sync::fails(|| "down_read_trylock fails: a writer is assumed (ASSUME-7)".to_owned());
+        }
+        contended
     }
 
     /// Kernel: `vm_swap_full`. It is full while swapoff is at work, too, which has taken the
@@ -306,6 +312,7 @@ impl World {
     /// objects that CPUs share.
     pub(crate) fn feed(&self, digest: &mut Digest) {
         self.mms.iter().for_each(|mm| mm.process.feed(digest));
+        self.swap.life.feed(digest);
         digest.put(u64::MAX);
         self.anon_vmas.feed(digest);
         digest.put(u64::MAX);
@@ -424,7 +431,8 @@ impl Setup<'_> {
     }
 
     /// Whoever tries for an `mmap_sem` finds a writer there, every time; who waits for it gets it.
-    /// The worst that writers that come and go can do, without the CPUs it would take to show them.
+    /// The worst that writers that come and go can do, without the CPUs it would take to show them
+    /// (ASSUME-7).
     pub fn contend_mmap_sem(&self) {
         self.mmap_sem_contended.set(true);
     }

@@ -3,8 +3,8 @@
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{PageRef, Setup, World};
 use crate::spec::{
-    ActivatePage, Clause, Era, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate, UnuseRecheck,
-    UnusedSlot,
+    ActivatePage, Clause, Era, SwapBypass, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate,
+    UnuseRecheck, UnusedSlot,
 };
 use crate::{Mark, Race, Seen};
 
@@ -155,6 +155,26 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V7_3)
     .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
     .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    // FINDING-92
+    let beside = Race::new(
+        "S0.10/beside",
+        "swapoff is over, and a fault reads from the device beside the swap cache",
+    )
+    .world(|w| {
+        one_page(w);
+        w.process(0).swap_out(1);
+        w.swap_to_memory();
+    })
+    .cpu("swapoff", |w| w.swapoff())
+    .cpu("load", |w| _ = w.process(0).load(1))
+    .violates(Era::V5_9, Clause::SWAP_6)
+    .violates(Era::V5_10, Clause::SWAP_6)
+    .holds(Era::V5_9.with(SwapBypass::No))
+    .holds(Era::V5_19)
+    .holds(Era::V6_1)
+    .holds(Era::V7_3)
+    .sometimes("the slot is read", |e| e.saw(Mark::SWAP_READ))
+    .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     let activated = Race::new(
         "S0.10/activated",
         "swapoff makes a page active that it maps, and the store that follows gets a copy",
@@ -260,5 +280,8 @@ pub(super) fn races() -> Vec<Race> {
             .holds(Era::V5_9)
             .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
             .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
-    vec![once, fault, activated, gives_up, zapped, users, frame, reading, alone, bystander, forever]
+    vec![
+        once, fault, activated, gives_up, zapped, users, beside, frame, reading, alone, bystander,
+        forever,
+    ]
 }

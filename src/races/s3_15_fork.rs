@@ -1,7 +1,9 @@
 //! S3.15 and S3.16: fork copies a migration entry, and a stack grows, while a walk is under way.
 
 use crate::mm::Setup;
-use crate::spec::{AnonVmaLink, Clause, Era, ExpandLock, ForkLink, ForkMigration, SharedMapping};
+use crate::spec::{
+    AnonVmaLink, Clause, Era, ExpandLock, ForkLink, ForkMigration, ForkMmlist, SharedMapping,
+};
 use crate::{Mark, Race, Seen};
 
 fn one_page(w: &Setup<'_>) {
@@ -104,6 +106,31 @@ pub(super) fn races() -> Vec<Race> {
         .holds(Era::V5_19)
         .sometimes("fork copies the migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY))
         .sometimes("the migration fails", |e| e.saw(Mark::MIGRATE_FAILED)),
+        // FINDING-91
+        Race::new(
+            "S3.15/mmlist",
+            "fork copies a migration entry, and swapoff never finds what parent and child have on \
+             swap later",
+        )
+        .world(one_page)
+        .cpu("migrate_pages", |w| {
+            w.migrate(w.process(0).page_at(4));
+            w.signal();
+        })
+        .cpu("fork; later reclaim, then swapoff", |w| {
+            w.process(0).fork();
+            w.repeat_until(|| w.signalled());
+            w.process(0).page_mapped(4).into_iter().for_each(|page| w.shrink_page(page));
+            w.swapoff();
+        })
+        .violates(Era::V2_6_29, Clause::LIVELOCK)
+        .violates(Era::V2_6_38, Clause::LIVELOCK)
+        .violates(Era::V3_7, Clause::LIVELOCK)
+        .holds(Era::V3_7.with(ForkMmlist::SwapEntry))
+        .holds(Era::V5_9)
+        .holds(Era::V5_19)
+        .sometimes("fork copies the migration entry", |e| e.saw(Mark::FORK_COPIES_MIGRATION_ENTRY))
+        .sometimes("it goes to swap", |e| e.saw(Mark::SHRINK_FREED)),
         Race::new(
             "S3.16",
             "expand_downwards moves vm_start and vm_pgoff under mmap_sem held for reading",

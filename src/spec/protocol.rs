@@ -534,6 +534,8 @@ const DOCUMENT_0: Rules = Rules {
 /// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be
 /// migrated, and what that asked for.
 const V2_6_13: Rules = Rules {
+    migration: Migration::No,
+    fork_mmlist: ForkMmlist::SwapEntry,
     fork_link: ForkLink::Prepend,
     pte_look: PteLook::Locked,
     zap_dirty: ZapDirty::Page,
@@ -563,6 +565,7 @@ const V2_6_22: Rules = Rules {
     rmap_order: RmapOrder::EntryFirst,
     rmap_again: RmapAgain::Anew,
     lock_recheck: LockRecheck::Nothing,
+    migration: Migration::Yes,
     anon_vma_life: AnonVmaLife::Nothing,
     fresh_anon_vma: FreshAnonVma::Unlocked,
     isolation: Isolation::Get,
@@ -597,6 +600,7 @@ const V2_6_22: Rules = Rules {
     move_ptes: MovePtes::Extent,
     fork_child_sem: ForkChildSem::Write,
     fork_migration: ForkMigration::Copy,
+    fork_mmlist: ForkMmlist::AnyEntry,
     stale_entry: StaleEntry::Bug,
     recount: Recount::No,
     expand_lock: ExpandLock::AnonVma,
@@ -738,6 +742,7 @@ const V3_7: Rules = Rules {
     ..V2_6_38
 };
 const V5_9: Rules = Rules {
+    fork_mmlist: ForkMmlist::SwapEntry,
     anon_vma_lock_kind: AnonVmaLockKind::Rwsem,
     anon_vma_put: AnonVmaPut::ChildFirst,
     unmapped_put: UnmappedPut::AfterRcu,

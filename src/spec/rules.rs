@@ -290,6 +290,15 @@ rules! {
         /// That the page is still mapped, so that the anon_vma is still its own (2.6.36).
         Mapped = "mapped",
     }
+    /// Are pages moved at all? No race can tell: where they are not, nothing that moves one can be
+    /// asked for.
+    migration: Migration {
+        /// No (until 2.6.15: 2.6.11 has no mm/migrate.c).
+        No = "no",
+        /// Yes: for system calls (2.6.16), for memory hot-remove (2.6.24) and for compaction
+        /// (2.6.35).
+        Yes = "yes",
+    }
     /// What keeps an anon_vma from vanishing while its page is unmapped for migration (claims S1.2,
     /// S1.3).
     anon_vma_life: AnonVmaLife {
@@ -665,6 +674,16 @@ rules! {
         Copy = "copy",
         /// Waits until the migration is over.
         Wait = "wait",
+    }
+    /// Which entries put a child on the list that swapoff goes along, beside its parent, when fork
+    /// copies them: one that is not on that list itself need not be (FINDING-91).
+    fork_mmlist: ForkMmlist {
+        /// A swap entry: the parent is on the list, too (since 3.19: read in 5.9, 5.10 and 5.19; in
+        /// 2.6.11 there were no others).
+        SwapEntry = "swap-entry",
+        /// A migration entry as well (2.6.18 to 3.18: read in 2.6.24 and 2.6.29, and in the patch of
+        /// 30 November 2014).
+        AnyEntry = "any-entry",
     }
     /// What a fault does with a migration entry whose page is not locked (claim S3.10).
     stale_entry: StaleEntry {

@@ -1,7 +1,7 @@
 //! The rules by what they are about, and whose choice each arm is.
 
 use super::protocol::{Era, Protocol};
-use super::rules::{Hinting, Rmap};
+use super::rules::{Hinting, Migration, Rmap};
 
 /// Rules that are about the same thing.
 pub struct Topic {
@@ -52,10 +52,6 @@ impl Topic {
     }
 }
 
-/// Nothing is migrated in these.
-const BEFORE_MIGRATION: [Protocol; 6] =
-    [Era::RMAP_10, Era::DOCUMENT_4, Era::V2_6_7, Era::V2_6_11, Era::DOCUMENT_0, Era::V2_6_13];
-
 const TOPICS: &[Topic] = &[
     Topic {
         title: "The reverse map and the locks of its lists",
@@ -95,7 +91,14 @@ const TOPICS: &[Topic] = &[
     Topic {
         title: "Walks, and VMAs that change",
         asked: |_| true,
-        rules: &["vma_adjust_lock", "vm_end_lock", "rmap_walk_lock", "expand_lock", "pte_look"],
+        rules: &[
+            "migration",
+            "vma_adjust_lock",
+            "vm_end_lock",
+            "rmap_walk_lock",
+            "expand_lock",
+            "pte_look",
+        ],
     },
     Topic {
         title: "mremap and exec",
@@ -111,7 +114,7 @@ const TOPICS: &[Topic] = &[
     },
     Topic {
         title: "Migration",
-        asked: |protocol| !BEFORE_MIGRATION.contains(protocol),
+        asked: |protocol| protocol.rules.migration == Migration::Yes,
         rules: &[
             "anon_vma_life",
             "rcu_scope",
@@ -190,6 +193,7 @@ const TOPICS: &[Topic] = &[
             "unuse_table_lock",
             "fork_child_sem",
             "unuse_address",
+            "fork_mmlist",
             "unuse_activate",
             "unuse_recheck",
             "unused_slot",

@@ -43,8 +43,8 @@ pub use crate::exec::name::Name;
 pub(crate) use crate::exec::name::{new_life, primes_from_here};
 pub(crate) use crate::exec::operation::{Operation, operation};
 pub(crate) use crate::exec::panics::{
-    Endless, Mishap, applied, asserting, inapplicable, looking, misuse, not_asserting,
-    silence_results,
+    Endless, Mishap, applied, asserting, if_applicable, inapplicable, looking, misuse,
+    not_asserting, silence_results,
 };
 pub(crate) use crate::exec::progress::{Progress, computes, count_pgfault, here};
 pub(crate) use crate::exec::state::State;
@@ -52,6 +52,7 @@ use crate::exec::told;
 pub use crate::exec::told::Changing;
 pub(crate) use crate::exec::told::{learns_only, name_state, note};
 #[doc(hidden)]
+pub(crate) use crate::exec::trace::fails;
 pub use crate::exec::trace::{Call, enter, remark};
 pub use crate::exec::trace::{Taken, watch};
 pub(crate) use crate::exec::trace::{Trace, line, observe};

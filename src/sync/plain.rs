@@ -142,6 +142,12 @@ impl Lifetime {
         !self.races(true)
     }
 
+    /// It begins anew. Nobody may be using it still.
+    pub fn begins(&self) {
+        self.ended.store(false, Relaxed);
+        let _ = self.races(true);
+    }
+
     /// What tells states apart.
     pub(crate) fn feed(&self, digest: &mut Digest) {
         self.ended.load(Relaxed).hash(digest);

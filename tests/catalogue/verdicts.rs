@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use lockwalk::witness::render::{self, Detail, Style};
 use lockwalk::witness::{Ending, Step, StepKind};
-use lockwalk::{Documented, Method, Options, Outcome, Schedule, Witness};
+use lockwalk::{Documented, Era, Method, Options, Outcome, Schedule, Witness, races};
 
 use super::common::{self, Case};
 use super::{EXPLORED, LIMIT, explored, generated, written};
@@ -18,6 +18,29 @@ const WIDTH: usize = 100;
 
 /// Executions that take some tenths of a second.
 const LARGE: u64 = 5_000;
+
+/// Whoever asks about everything under one kernel gets an answer to each: a verdict, or why there is
+/// none.
+#[test]
+fn every_race_can_be_asked_under_every_kernel() {
+    let few = Options::default().executions(5).witness(false);
+    for race in races::all() {
+        for protocol in Era::all() {
+            race.check_with(&protocol, &Method::Exhaustive, &few);
+        }
+    }
+}
+
+/// What moves no pages has no verdict about what does.
+#[test]
+fn kernels_that_move_no_pages_are_not_asked_about_that() {
+    let race = races::all().into_iter().find(|race| race.id() == "S3.1").expect("it is there");
+    for protocol in [Era::V2_6_7, Era::V2_6_11, Era::V2_6_13, Era::DOCUMENT_0] {
+        let outcome = race.check(&protocol);
+        let why = outcome.coverage.inapplicable();
+        assert!(why.is_some_and(|why| why.contains("(migration=no)")), "{protocol}: {why:?}");
+    }
+}
 
 #[test]
 fn every_verdict_is_the_documented_one() {
