@@ -326,11 +326,13 @@ fn memory_runs_out() {
         race("W8/split", |w| w.process(0).munmap(2..3)),
         race("W8/migrate", |w| w.migrate(w.process(0).page_at(2))),
     ];
+    // 2.6.11 moves no pages.
+    let [others @ .., _] = &races;
+    for race in others {
+        answers(race, &[(Era::V2_6_11, &[])]);
+    }
     for race in &races {
-        answers(
-            race,
-            &[(Era::V2_6_11, &[]), (Era::V2_6_36, &[]), (Era::V5_9, &[]), (Era::V5_19, &[])],
-        );
+        answers(race, &[(Era::V2_6_36, &[]), (Era::V5_9, &[]), (Era::V5_19, &[])]);
     }
     let fails = |at: usize, mark: &'static Mark| {
         let race = races[at].clone().sometimes("it fails", move |e| e.saw(mark)).holds(Era::V5_19);

@@ -1,6 +1,7 @@
 //! An exploration in parts finds what the whole finds: stopped and continued through a file, split
 //! into shards, or divided among threads.
 
+use lockwalk::spec::Migration;
 use lockwalk::witness::Verdict;
 use lockwalk::{Era, Memory, Method, Options, Outcome, Part, Race, Shard, races};
 
@@ -152,7 +153,7 @@ fn threads_do_not_change_what_is_counted() {
 /// they are divided: so they are not.
 #[test]
 fn threads_do_not_change_how_many_violations_are_counted() {
-    for (id, protocol) in [("S0.11", Era::V5_9), ("S1.1", Era::DOCUMENT_0)] {
+    for (id, protocol) in [("S0.11", Era::V5_9), ("S1.1", Era::DOCUMENT_0.with(Migration::Yes))] {
         let race = race(id);
         let alone = whole(&race, &protocol, &Options::default().witness(true));
         assert!(

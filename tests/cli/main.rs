@@ -670,7 +670,7 @@ fn ctrl_c_ends_a_benchmark() {
 #[test]
 fn what_makes_no_sense_is_refused_by_every_command() {
     let migration = "error: S3.1 under rmap-10: not applicable: ";
-    let hinting = "error: S2.11 under 3.7, in its world: ";
+    let hinting = "error: S2.11 under 3.7: not applicable: its world cannot be built: ";
     for (command, says) in [
         ("explain =S3.1 --protocol rmap-10", migration),
         ("replay =S3.1 --protocol rmap-10 --schedule 1*3", migration),

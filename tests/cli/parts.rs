@@ -42,7 +42,7 @@ fn a_large_case_is_divided_and_counted_the_same() {
 /// for the shortest witness.
 #[test]
 fn any_number_of_threads_finds_the_shortest_witness() {
-    let twin = "check =S3/family --protocol 2.6.11 --engine dpor --format json";
+    let twin = "check =S3/family --protocol 2.6.11+migration=yes --engine dpor --format json";
     let alone = outcomes_and(&format!("{twin} --jobs 1"), 1);
     let witness = alone[0].witness.as_ref().expect("it violates something");
     assert!(witness.found.minimal && witness.preemptions == 2);
