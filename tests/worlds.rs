@@ -1383,3 +1383,26 @@ fn what_has_become_active_is_left() {
         .sometimes("it is active by now", |e| e.saw(Mark::SHRINK_PAGE_ACTIVE));
     answers(&race, &[(Era::V2_6_11, &[]), (Era::V6_12, &[])]);
 }
+
+/// FINDING-91 is over when the child exits: its parent is on no list then, and comes onto swapoff's.
+#[test]
+fn who_is_left_alone_on_a_list_is_on_none() {
+    let race = Race::new("W43", "fork copies a migration entry, and the child exits")
+        .world(|w| {
+            let p = w.new_process();
+            p.mmap(1..2);
+            p.touch(1);
+        })
+        .cpu("migrate", |w| {
+            w.migrate(w.process(0).page_at(1));
+            w.signal();
+        })
+        .cpu("fork, exit; later reclaim, then swapoff", |w| {
+            w.process(0).fork().exit();
+            w.repeat_until(|| w.signalled());
+            w.process(0).page_mapped(1).into_iter().for_each(|page| w.shrink_page(page));
+            w.swapoff();
+        })
+        .sometimes("both were on a list of their own", |e| e.saw(Mark::MMLIST_STRAYS));
+    answers(&race, &[(Era::V2_6_29, &[])]);
+}

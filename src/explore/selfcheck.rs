@@ -57,7 +57,9 @@ impl Race {
         protocol: &Protocol,
         options: &Options,
     ) -> Result<Result<Commutation, Box<Disagreement>>, String> {
-        let race = self.clone().without_cases();
+        // Under a protocol of which it says nothing it has none, and a world of its own need not be.
+        let race = self.clone();
+        let race = if race.says_nothing_of(protocol) { race } else { race.without_cases() };
         let method = Method::Random { seed: 1, iterations: options.executions.unwrap_or(100) };
         let options = Options { executions: None, ..options.clone() };
         let exploration = Exploration::new(&race, protocol, &method, &options);
