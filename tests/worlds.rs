@@ -1406,3 +1406,86 @@ fn who_is_left_alone_on_a_list_is_on_none() {
         .sometimes("both were on a list of their own", |e| e.saw(Mark::MMLIST_STRAYS));
     answers(&race, &[(Era::V2_6_29, &[])]);
 }
+
+/// What MADV_FREE does to what is where, when nobody else is there; and what it leaves alone.
+#[test]
+fn what_is_needed_no_more_is_discarded() {
+    let one = |w: &Setup<'_>| {
+        let p = w.new_process();
+        p.mmap(1..2);
+        p.touch(1);
+    };
+    let reclaimed = |w: &World| {
+        let page = w.process(0).page_mapped(1).expect("it is mapped");
+        w.shrink_page(page);
+    };
+    let discarded = |race: Race| {
+        let race = race.sometimes("it is discarded", |e| e.saw(Mark::LAZYFREE_DISCARDS));
+        answers(&race, &[(Era::V5_9, &[]), (Era::V5_19, &[]), (Era::V7_3, &[])]);
+    };
+    discarded(alone("the page is active", one, move |w| {
+        w.mark_page_accessed(w.process(0).page_at(1));
+        w.process(0).lazyfree(1);
+        reclaimed(w);
+        assert_eq!(w.process(0).load(1), Ok(0), "it is new");
+    }));
+    discarded(alone(
+        "the page has been moved, and is dirty",
+        move |w| {
+            one(w);
+            w.process(0).move_pages(1);
+        },
+        move |w| {
+            w.process(0).lazyfree(1);
+            reclaimed(w);
+            assert_eq!(w.process(0).load(1), Ok(0), "it is new");
+        },
+    ));
+    discarded(alone("the page is moved afterwards", one, move |w| {
+        w.process(0).lazyfree(1);
+        w.migrate(w.process(0).page_at(1));
+        reclaimed(w);
+        assert_eq!(w.process(0).load(1), Ok(0), "it is new");
+    }));
+    let everywhere = |race: &Race| {
+        answers(race, &[(Era::V5_9, &[]), (Era::V5_19, &[]), (Era::V7_3, &[])]);
+    };
+    let swapped = alone(
+        "it is on swap",
+        move |w| {
+            one(w);
+            w.process(0).swap_out(1);
+        },
+        |w| {
+            w.process(0).lazyfree(1);
+            assert_eq!(w.process(0).load(1), Ok(0), "it is new");
+        },
+    );
+    everywhere(&swapped);
+    let elsewhere = alone(
+        "somebody else needs it",
+        move |w| {
+            one(w);
+            let p = w.process(0);
+            p.fork();
+            p.swap_out(1);
+            p.load(1).expect("it is mapped");
+        },
+        move |w| {
+            w.process(0).lazyfree(1);
+            reclaimed(w);
+            assert_eq!(w.process(1).load(1), Ok(101), "it needs it");
+        },
+    );
+    everywhere(&elsewhere.sometimes("it is left", |e| e.saw(Mark::MADVISE_FREE_LEAVES)));
+    let stored = alone("it is stored to, and goes to swap", one, move |w| {
+        let p = w.process(0);
+        p.lazyfree(1);
+        p.store(1, 8).expect("it is mapped");
+        reclaimed(w); // puts it back
+        reclaimed(w); // takes it
+        assert_eq!(p.page_mapped(1), None, "it is on swap");
+        assert_eq!(p.load(1), Ok(8), "what was stored");
+    });
+    everywhere(&stored.sometimes("it is put back", |e| e.saw(Mark::LAZYFREE_PUTS_BACK)));
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::explore::memory_model;
 use crate::spec::Claim;
-use crate::witness::{Judged, Verdict, render};
+use crate::witness::{Expected, Judged, Verdict, render};
 use crate::{Memory, Method, Options, Outcome, Race};
 use serde::Serialize;
 
@@ -120,18 +120,41 @@ impl Report<'_> {
     /// When all verdicts are known.
     pub fn all(&self, outcomes: &[Outcome], time: Duration) -> Result<(), Refusal> {
         match self.format {
-            CheckFormat::Table => self.print(&render::table(
-                outcomes,
-                time.as_secs_f64(),
-                self.terminal.width,
-                self.terminal.style(),
-            )),
+            CheckFormat::Table => {
+                let (width, style) = (self.terminal.width, self.terminal.style());
+                self.print(&render::table(outcomes, time.as_secs_f64(), width, style))?;
+                self.print(&render::paragraphs(&of_other_protocols(outcomes), width, style))
+            }
             CheckFormat::Json => self.print(&json(&Verdicts {
                 outcomes: outcomes.iter().map(Outcome::judged).collect(),
             })),
             CheckFormat::Lines => Ok(()),
         }
     }
+}
+
+/// Of what nothing documents under the protocol that was asked for: under which ones it is what the
+/// race is about.
+fn of_other_protocols(outcomes: &[Outcome]) -> String {
+    let known = |outcome: &Outcome| {
+        let violated = Some(outcome.verdict().clause()?.to_owned());
+        let race = select::catalogue().iter().find(|race| race.id() == outcome.race)?;
+        let cases = race.cases().iter().filter(|(_, documented)| {
+            documented.clause().map(|clause| clause.id().to_owned()) == violated
+        });
+        let protocols: Vec<_> = cases.map(|(protocol, _)| protocol.to_string()).collect();
+        let (race, protocol) = (&outcome.race, &outcome.protocol);
+        let violated = violated.filter(|_| !protocols.is_empty())?;
+        Some(format!(
+            "  {race} is documented to violate {violated} under {}; nothing is documented of {protocol}\n",
+            protocols.join(", ")
+        ))
+    };
+    outcomes
+        .iter()
+        .filter(|outcome| outcome.documented == Expected::Unstated)
+        .filter_map(known)
+        .collect()
 }
 
 /// `3 of 7 verdicts known`.

@@ -73,6 +73,13 @@ pub fn replay(args: &ReplayArgs, terminal: &Terminal) -> Result<Status, Refusal>
         Some(witness) => witness.map_err(|error| Refusal(error.to_string()))?,
         None => return Ok(Status::Undecided), // Ctrl-C
     };
+    let steps = witness.schedule.parse::<Schedule>().map_or(0, |whole| whole.len());
+    if steps > schedule.len() {
+        complain(&format!(
+            "the schedule ends after {} of {steps} steps: the others are taken without preemptions",
+            schedule.len()
+        ));
+    }
     show(&witness, format, &args.drawing, terminal, &sink)?;
     Ok(Status::AsDocumented)
 }

@@ -153,7 +153,8 @@ impl Listing {
             return Ok(self);
         }
         let all: Vec<String> = self.names().into_iter().map(str::to_owned).collect();
-        for wanted in names {
+        let names: Vec<&str> = names.iter().flat_map(|name| self.parts(name)).collect();
+        for &wanted in &names {
             if !all.iter().any(|name| select::names(wanted, name)) {
                 let nearest = select::nearest(wanted, all.iter().map(String::as_str));
                 return Err(Refusal(format!(
@@ -171,6 +172,17 @@ impl Listing {
         self.clauses.retain(|clause| wanted("clauses", clause.id));
         self.marks.retain(|mark| wanted("marks", mark.name));
         Ok(self)
+    }
+
+    /// What is asked about with `3.7+fork_link=append`: the protocol, and the rule that is changed.
+    fn parts<'n>(&self, name: &'n str) -> Vec<&'n str> {
+        let rule = |part: &'n str| {
+            let (rule, arm) = part.split_once('=')?;
+            let rule = self.rules.iter().find(|known| known.name.eq_ignore_ascii_case(rule))?;
+            let has = rule.arms.iter().any(|known| known.name.eq_ignore_ascii_case(arm));
+            has.then_some(&part[..rule.name.len()])
+        };
+        name.split('+').map(|part| rule(part).unwrap_or(part)).collect()
     }
 
     fn names(&self) -> Vec<&str> {

@@ -153,20 +153,11 @@ fn in_one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let mut line = first.join(" ");
-    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
-        && let Some(meant) = command_for(name)
-    {
-        return format!("no command is called '{name}'; did you mean {meant}?");
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) {
+        return no_command(name);
     }
-    if matches!(
-        error.kind(),
-        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
-    ) {
-        let suggested = [
-            ContextKind::SuggestedValue,
-            ContextKind::SuggestedArg,
-            ContextKind::SuggestedSubcommand,
-        ];
+    if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidValue) {
+        let suggested = [ContextKind::SuggestedValue, ContextKind::SuggestedArg];
         let suggested = suggested.iter().find_map(|&kind| match error.get(kind)? {
             ContextValue::String(one) => Some(one.clone()),
             ContextValue::Strings(all) => all.first().cloned(),
@@ -181,6 +172,18 @@ fn in_one_line(error: &clap::Error) -> String {
         }
     }
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+/// No command is called that, and what may have been meant.
+fn no_command(name: &str) -> String {
+    let meant = match command_for(name) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => {
+            let all = Args::called();
+            select::nearest(name, all.get_subcommands().map(clap::Command::get_name))
+        }
+    };
+    format!("no command is called '{name}'{meant}")
 }
 
 /// Where the option belongs that somebody gives to another command, or to none.

@@ -1,7 +1,9 @@
 //! `lockwalk report`: a static site of verdicts and interleavings.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::spec::Claim;
@@ -222,6 +224,13 @@ fn design(
     }])
 }
 
+/// Can it be what a report has left, of which only the name is known? Nothing outside the directory
+/// can.
+fn is_a_page_or_picture(name: &str) -> bool {
+    let ending = [".html", ".svg"].into_iter().any(|ending| name.ends_with(ending));
+    ending && Path::new(name).file_name() == Some(OsStr::new(name))
+}
+
 fn exists(folder: &Path) -> bool {
     folder.as_os_str().is_empty() || fs::symlink_metadata(folder).is_ok()
 }
@@ -276,22 +285,33 @@ impl Folder {
         Sink::open(&self.path.join(LIST)).map(drop)
     }
 
-    /// Writes the list first, so that whatever is there is known to be a report's. Returns how many
-    /// pages there are.
+    /// Writes the list first, so that whatever is there is known to be a report's; what an earlier
+    /// report has left and this one has not goes. Returns how many pages there are.
     fn write(&self, site: &Site) -> Result<usize, Refusal> {
         make(&self.path)?;
         let files = site.files();
-        let names: BTreeSet<&str> = files
-            .iter()
-            .map(|file| file.name.as_str())
-            .chain(self.ours.iter().map(String::as_str))
-            .chain([LIST])
-            .collect();
-        Sink::open(&self.path.join(LIST))?
-            .write(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+        let new: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let old: BTreeSet<&str> = self.ours.iter().map(String::as_str).collect();
+        self.list(new.union(&old))?;
         for file in &files {
             Sink::open(&self.path.join(&file.name))?.write(&file.text)?;
         }
+        for name in old.difference(&new).filter(|name| is_a_page_or_picture(name)) {
+            match fs::remove_file(self.path.join(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    let file = shown(&self.path.join(name));
+                    return Err(Refusal(format!("cannot remove {file}: {error}")));
+                }
+                _ => {}
+            }
+        }
+        self.list(new.iter())?;
         Ok(files.iter().filter(|file| file.name.ends_with(".html")).count())
+    }
+
+    fn list<'n>(&self, names: impl Iterator<Item = &'n &'n str>) -> Result<(), Refusal> {
+        let names: BTreeSet<&str> = names.copied().chain([LIST]).collect();
+        Sink::open(&self.path.join(LIST))?
+            .write(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
     }
 }

@@ -96,8 +96,24 @@ fn unknown_race(name: &str, all: &[Race]) -> Refusal {
             ));
         }
     }
-    let nearest = did_you_mean(name.trim_start_matches('='), all.iter().map(Race::id));
+    let wanted = name.trim_start_matches('=');
+    let nearest = match variants(wanted, all) {
+        ids if ids.is_empty() => did_you_mean(wanted, all.iter().map(Race::id)),
+        ids => question(ids),
+    };
     Refusal(format!("no race is called '{name}'{nearest}"))
+}
+
+/// The races of the claim that `wanted` begins with: those whose variant is called nearly so, or the
+/// first ones.
+fn variants<'a>(wanted: &str, all: &'a [Race]) -> Vec<&'a str> {
+    let Some((claim, variant)) = wanted.split_once('/') else { return Vec::new() };
+    let ids = || all.iter().map(Race::id).filter(|id| names(claim, id));
+    let meant = near(variant, ids().filter_map(|id| Some(id.split_once('/')?.1)));
+    if meant.is_empty() {
+        return ids().take(SUGGESTIONS).collect();
+    }
+    ids().filter(|id| id.split_once('/').is_some_and(|(_, of)| meant.contains(&of))).collect()
 }
 
 /// At most this many names are suggested.

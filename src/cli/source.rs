@@ -20,7 +20,19 @@ pub fn run(args: &SourceArgs) -> Result<Status, Refusal> {
     let mut texts = Vec::new();
     for name in &args.functions {
         let found = sources.find(name);
+        // Does the documentation of ours name the kernel's?
+        let is_kernels = |ours: &str, name: &str| {
+            let said = format!("Kernel: `{name}`");
+            sources.whole(ours).iter().any(|reading| reading.text.contains(&said))
+        };
         if found.is_empty() {
+            let ours: BTreeSet<_> = sources.names().filter(|ours| is_kernels(ours, name)).collect();
+            if !ours.is_empty() {
+                let meant = select::question(ours);
+                return Err(Refusal(format!(
+                    "src/mm calls the kernel's '{name}' otherwise{meant}"
+                )));
+            }
             let of_steps = sources.names_of_steps();
             let known = sources.names().chain(of_steps.iter().map(String::as_str));
             let nearest = select::nearest(name, known.collect::<BTreeSet<_>>().into_iter());

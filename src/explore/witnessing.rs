@@ -25,7 +25,7 @@ pub enum ReplayError {
     Misfit {
         /// Of what.
         case: String,
-        /// The step at which it does not.
+        /// After how many of its steps.
         step: usize,
         /// Why.
         why: String,
@@ -40,11 +40,15 @@ pub enum ReplayError {
         /// The steps of the race.
         end: usize,
     },
-    /// The schedule fits, and nothing is violated in it.
+    /// The schedule fits, and nothing is violated in it, nor in what follows without preemptions.
     #[non_exhaustive]
     NothingViolated {
         /// Of what.
         case: String,
+        /// The steps of the schedule.
+        steps: usize,
+        /// The steps of the race.
+        end: usize,
     },
     /// The race makes no sense under the protocol.
     #[non_exhaustive]
@@ -60,13 +64,20 @@ impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Misfit { case, step, why } => {
-                write!(f, "the schedule does not fit {case} at step {step}: {why}")
+                write!(f, "the schedule does not fit {case} after {step} of its steps: {why}")
             }
             Self::TooLong { case, steps, end } => {
                 write!(f, "the schedule has {steps} steps, and {case} is over after {end} of them")
             }
-            Self::NothingViolated { case } => {
-                write!(f, "nothing is violated in {case} on this schedule")
+            Self::NothingViolated { case, steps, end } => {
+                write!(f, "nothing is violated in {case} on this schedule")?;
+                if steps < end {
+                    write!(
+                        f,
+                        ", which ends after {steps} of {end} steps; no preemption comes after"
+                    )?;
+                }
+                Ok(())
             }
             Self::Inapplicable { case, why } => write!(f, "{case}: not applicable: {why}"),
         }
@@ -159,8 +170,13 @@ fn record(
     let Some(violation) = recording.violation.clone() else {
         return Err(ReplayError::NothingViolated {
             case: format!("{} under {protocol}", race.id()),
+            steps: schedule.len(),
+            end: report.max_depth,
         });
     };
+    // A schedule that ends early is gone on with.
+    let whole = report.failure().map(|failure| &failure.schedule);
+    let schedule = whole.filter(|whole| whole.len() > schedule.len()).unwrap_or(schedule);
     Ok(assemble(race, protocol, schedule, recording, violation, &report))
 }
 

@@ -158,7 +158,7 @@ impl World {
     /// A present entry's mapping counts no more before the flush (rule [`ZapFlush`]). A swap
     /// entry's slot is given up while the entry is still there: swapoff sees that, since it reads
     /// entries without the lock (2.6.8, 2.6.11, 3.0, 5.10, 5.19, 6.12, 6.18, 7.3 read).
-    fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
+    pub(super) fn zap_pte(&self, mm: &Mm, addr: Addr, pte: Pte, gather: &mut MmuGather) {
         match pte {
             // zap_pte_range.4: A present one is cleared, and its mapping counts no more; its
             // reference goes to the gather, so that a load through a TLB that is not flushed yet

@@ -330,8 +330,10 @@ impl World {
                 {
                     self.page(page).count.add(self.gup_references());
                     // What is stored by force leaves no mark in a clean entry (FOLL_TOUCH). Until
-                    // 5.19 it is dirty by then, or the page is looked for as to be read.
-                    if force && !dirty && self.rules().gup_force == GupForce::Exclusive {
+                    // 5.19 it is dirty by then, or the page is looked for as to be read. The same
+                    // says that a page is needed again.
+                    let forced = force && self.rules().gup_force == GupForce::Exclusive;
+                    if write && !dirty && (forced || self.is_lazyfree(page)) {
                         self.page(page).dirty.write(true);
                     }
                     if self.pins_stable() {

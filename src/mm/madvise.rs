@@ -2,9 +2,10 @@
 
 use super::exit::MmuGather;
 use super::fault::{FaultAgain, VmFault};
-use super::{Addr, Errno, MmRef, PageRef, Process, Pte, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, World};
 use crate::call;
-use crate::sync::{self, Name};
+use crate::spec::MadvFree;
+use crate::sync::{self, Mark, Name};
 
 #[sync::forgets]
 impl Process<'_> {
@@ -26,6 +27,21 @@ impl Process<'_> {
         self.check(addr);
         let done = self.world.madvise_pageout(self.mm, addr);
         self.world.asked(Name::new("pageout(%a)", addr as u32, 0), done);
+    }
+
+    /// Says that what is at `addr` is needed no more, unless something is stored there: until then
+    /// reclaim may discard it, and then it reads as zeroes. What is on swap is given up at once.
+    /// Kernel: `madvise(MADV_FREE)`, since 4.5 (rule [`MadvFree`]).
+    #[track_caller]
+    pub fn lazyfree(&self, addr: Addr) {
+        self.check_alive();
+        self.check(addr);
+        self.check_private(addr..addr + 1, "madvise(MADV_FREE)");
+        if self.world.rules().madv_free == MadvFree::No {
+            sync::inapplicable("under this protocol there is no MADV_FREE (madv_free=no)");
+        }
+        let done = self.world.madvise_free(self.mm, addr);
+        self.world.asked(Name::new("lazyfree(%a)", addr as u32, 0), done);
     }
 
     /// Puts the page at `addr` into a pipe, which holds it by a reference like any other, to be
@@ -79,6 +95,82 @@ impl World {
         }
         mm.mmap_sem.up_read();
         isolated.is_some()
+    }
+
+    /// Kernel: `madvise_free_single_vma` (5.9, 5.10.262, 6.12 read). Takes `mmap_sem` for reading.
+    fn madvise_free(&self, mm: MmRef, addr: Addr) -> bool {
+        call!("madvise_free({mm}:{addr})");
+        let mm = self.mm_struct(mm);
+        mm.mmap_sem.down_read();
+        let mapped = self.find_vma(mm, addr).is_some();
+        if mapped {
+            self.lru_add_drain();
+            self.madvise_free_pte_range(mm, addr);
+        }
+        mm.mmap_sem.up_read();
+        mapped
+    }
+
+    /// Kernel: the same name, for one entry. Called with `mmap_sem` held. Takes the page-table lock,
+    /// and tries for the page lock.
+    fn madvise_free_pte_range(&self, mm: &Mm, addr: Addr) {
+        mm.page_table_lock.lock();
+        self.flush_tlb_batched_pending(mm, addr..addr + 1);
+        match mm.pte(addr).read() {
+            Pte::Present { page, .. } if self.madvise_cleans(page) => {
+                // None meanwhile, so that no store is taken for an earlier one.
+                let cleared = self.set_pte(mm, addr, Pte::None);
+                self.shadow_lazyfree(mm, addr);
+                if let Pte::Present { write, .. } = cleared {
+                    self.set_pte(mm, addr, Pte::Present { page, write, dirty: false });
+                }
+                self.mark_page_lazyfree(page);
+            }
+            pte @ Pte::Swap { .. } => self.zap_pte(mm, addr, pte, &mut MmuGather::default()),
+            _ => {}
+        }
+        mm.page_table_lock.unlock();
+    }
+
+    /// Neither swap nor `PG_dirty` keeps what is in the page any more; false if somebody else has
+    /// the page, too. Called with the page-table lock held. Kernel: the middle of
+    /// `madvise_free_pte_range`.
+    fn madvise_cleans(&self, page: PageRef) -> bool {
+        let frame = self.page(page);
+        if !frame.swap_cache.read() && !frame.dirty.read() {
+            return true;
+        }
+        if !frame.lock.trylock() {
+            sync::mark(Mark::MADVISE_FREE_LEAVES);
+            return false;
+        }
+        let cleans =
+            frame.mapcount.read() == 1 && (!frame.swap_cache.read() || self.try_to_free_swap(page));
+        if cleans {
+            frame.dirty.write(false);
+        } else {
+            sync::mark(Mark::MADVISE_FREE_LEAVES);
+        }
+        self.unlock_page(page);
+        cleans
+    }
+
+    /// Has reclaim discard the page without writing it, unless somebody stores into it before. Here
+    /// there is no pagevec for that. Takes `lru_lock`. Kernel: the same name, and
+    /// `lru_lazyfree_fn`.
+    fn mark_page_lazyfree(&self, page: PageRef) {
+        let frame = self.page(page);
+        self.lru_lock.lock();
+        if frame.lru.read() && !frame.swap_cache.read() {
+            frame.active.write(false);
+            frame.swap_backed.write(false);
+        }
+        self.lru_lock.unlock();
+    }
+
+    /// Does its process need it no more, as far as is known? Nobody looks where nobody can say so.
+    pub(super) fn is_lazyfree(&self, page: PageRef) -> bool {
+        self.rules().madv_free != MadvFree::No && !self.page(page).swap_backed.read()
     }
 
     /// A reference on the page at `addr`, which is faulted in for reading if it must. Kernel:

@@ -52,6 +52,16 @@ marks! {
     ANON_VMA_PREPARE_LOST,
     /// A fault finds that another one reads the slot beside the swap cache, and waits.
     SWAP_BYPASS_WAITS,
+    /// `swap_slot_free_notify` has the device give up what it holds of a page in the swap cache.
+    SWAP_SLOT_FREE_NOTIFY,
+    /// `madvise_free` leaves a page alone that somebody else maps, has locked, or has on swap.
+    MADVISE_FREE_LEAVES,
+    /// Reclaim takes the last entry of a page away that its process needs no more.
+    LAZYFREE_DISCARDS,
+    /// Reclaim finds that a page is needed after all, and puts its entry back.
+    LAZYFREE_PUTS_BACK,
+    /// Reclaim has taken the entry of such a page away, and cannot free it.
+    LAZYFREE_KEEPS,
     /// A load finds what was there before another thread gave the memory up.
     LOAD_FINDS_WHAT_WAS_GIVEN_UP,
     /// `zap_pte_range` waits for who goes through entries that reclaim has cleared.

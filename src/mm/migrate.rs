@@ -330,6 +330,9 @@ impl World {
         if old.dirty.read() {
             new.dirty.write(true);
         }
+        if self.is_lazyfree(page) {
+            new.swap_backed.write(false);
+        }
         old.swap_cache.write(false);
         old.private.write(0);
         old.mapping.write(Mapping::None);

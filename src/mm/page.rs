@@ -226,6 +226,9 @@ pub struct Page {
     /// `PG_dirty`: what it holds is nowhere else. Set by whoever finds that it is so, cleared under
     /// the page lock by who writes it to its slot.
     pub(super) dirty: Word<bool>,
+    /// `PG_swapbacked`: reclaim has to write it to swap. Not so once its process has said that it
+    /// needs it no more, until reclaim finds that it does (rule [`MadvFree`](crate::spec::MadvFree)).
+    pub(super) swap_backed: Word<bool>,
     /// `PG_uptodate`: it holds what it should.
     pub(super) uptodate: Word<bool>,
     /// `PG_writeback`, and the slot that the device writes it to, plus one; nothing else says which
@@ -273,6 +276,7 @@ impl Page {
             private: Word::new(name("P%a%l.private"), 0),
             moved_to: Word::new(name("P%a%l.moved_to"), None),
             dirty: Word::new(name("P%a%l.dirty"), false),
+            swap_backed: Word::new(name("P%a%l.swapbacked"), true),
             uptodate: Word::new(name("P%a%l.uptodate"), false),
             writeback: MmuWord::new(name("P%a%l.writeback"), 0),
             content: Word::new(name("P%a%l.content"), 0),
@@ -291,6 +295,7 @@ impl Page {
             &page.anon_exclusive,
             &page.swap_cache,
             &page.dirty,
+            &page.swap_backed,
             &page.uptodate,
             &page.writeback,
             &page.state_change,
@@ -342,6 +347,7 @@ impl Page {
         self.private.reset(0);
         self.moved_to.reset(None);
         self.dirty.reset(false);
+        self.swap_backed.reset(true);
         self.uptodate.reset(false);
         self.host.reset(Host::NEW);
         self.discarded.reset(false);
@@ -395,6 +401,7 @@ impl Page {
         self.private.see(state);
         self.moved_to.see(state);
         self.dirty.see(state);
+        self.swap_backed.see(state);
         self.uptodate.see(state);
         self.writeback.see(state);
         self.content.see(state);

@@ -206,6 +206,9 @@ impl World {
             return self.shrink_file_page(page);
         }
         if self.page_rmapping(page).is_anon() && !frame.swap_cache.read() {
+            if self.is_lazyfree(page) {
+                return self.shrink_lazyfree_page(page);
+            }
             if self.rules().swap_pinned == SwapPinned::Keep && frame.maybe_dma_pinned() {
                 sync::mark(Mark::SHRINK_PAGE_PINNED);
                 return Shrunk::Kept;
@@ -254,6 +257,29 @@ impl World {
         }
         // shrink_page_list.8: If it is clean it is taken out of the swap cache (remove_mapping).
         self.remove_mapping(page)
+    }
+
+    /// Reclaim takes a page that its process needs no more. Called with the page locked, and the
+    /// caller's reference. Kernel: a part of `shrink_page_list`.
+    pub(super) fn shrink_lazyfree_page(&self, page: PageRef) -> Shrunk {
+        let frame = self.page(page);
+        if frame.mapped() {
+            self.try_to_unmap(page, Ttu::Unmap);
+        }
+        if frame.mapped() || frame.dirty.read() {
+            return Shrunk::Kept;
+        }
+        // As for a page that leaves the swap cache: the count first, then the dirty bit.
+        if !self.page_freeze_refs(page, 1) {
+            sync::mark(Mark::LAZYFREE_KEEPS);
+            return Shrunk::Kept;
+        }
+        if frame.dirty.read() {
+            self.page_unfreeze_refs(page, 1);
+            return Shrunk::Kept;
+        }
+        self.clear_page_locked(page);
+        Shrunk::Unreferenced
     }
 
     /// Does nobody refer to the page but its cache and reclaim? Then nobody can any more, if the

@@ -1,10 +1,12 @@
 //! The reverse map: from a page to every page-table entry that maps it.
 
+use std::sync::atomic::Ordering::{Acquire, SeqCst};
+
 use super::page::Mapping;
 use super::vma::DUMMY_VMA;
 use super::{Addr, AnonmmRef, Errno, Mm, PageRef, Pte, Vma, World};
 use crate::spec::{
-    AnonmmWalkLock, Clause, LockRecheck, LookupRcu, PteLook, Reuse, RmapAgain, RmapOrder,
+    AnonmmWalkLock, Clause, LockRecheck, LookupRcu, MadvFree, PteLook, Reuse, RmapAgain, RmapOrder,
     RmapWalkLock, SharedMapping, SwapCacheEntry, UnmapCheck, VolatileTry,
 };
 use crate::sync::{self, Mark, RetryLoop, SlabRef};
@@ -309,7 +311,9 @@ impl World {
             mm.page_table_lock.unlock();
             return kept.map(|()| false);
         }
-        if self.is_held_against_unmap(page, swapped) || (!swapped && ttu != Ttu::Migration) {
+        let lazyfree = ttu == Ttu::Unmap && !swapped && self.is_lazyfree(page);
+        let has_place = swapped || lazyfree || ttu == Ttu::Migration;
+        if self.is_held_against_unmap(page, swapped) || !has_place {
             mm.page_table_lock.unlock();
             return Err(Errno::Ebusy);
         }
@@ -326,6 +330,9 @@ impl World {
         }
         if let Pte::Present { dirty: true, .. } = cleared {
             frame.dirty.write(true);
+        }
+        if lazyfree {
+            return self.unmap_lazyfree(page, mm, addr, || _ = set(cleared));
         }
         // try_to_unmap_one.4: What is left there names the slot, on which it has one claim more
         // (swap_duplicate), or, if the page is to be moved, the page itself. [S3.13, SWAP-1]
@@ -373,6 +380,41 @@ impl World {
         self.put_page(page);
         mm.page_table_lock.unlock();
         Ok(migrated)
+    }
+
+    /// Takes an entry away that has been cleared, and leaves nothing there, unless the page is needed
+    /// after all: then `put_back` is called, and it is to go to swap like any other. Called with the
+    /// page locked, and the page-table lock, which it lets go of. Kernel: a part of
+    /// `try_to_unmap_one`.
+    pub(super) fn unmap_lazyfree(
+        &self,
+        page: PageRef,
+        mm: &Mm,
+        addr: Addr,
+        put_back: impl FnOnce(),
+    ) -> Result<bool, Errno> {
+        let frame = self.page(page);
+        let referenced = self.rules().madv_free == MadvFree::References && {
+            // Who takes a reference without a lock looks at the entry afterwards.
+            sync::fence(SeqCst);
+            let count = frame.count.read();
+            let references = count - frame.mapcount.read() - 1; // but reclaim's
+            sync::fence(Acquire); // who drops one has set the dirty bit before
+            references != 0
+        };
+        if referenced || frame.dirty.read() {
+            sync::mark(Mark::LAZYFREE_PUTS_BACK);
+            put_back();
+            frame.swap_backed.write(true);
+            mm.page_table_lock.unlock();
+            return Err(Errno::Ebusy);
+        }
+        sync::mark(Mark::LAZYFREE_DISCARDS);
+        self.shadow_discard(mm, addr);
+        self.page_remove_rmap(page);
+        self.put_page(page);
+        mm.page_table_lock.unlock();
+        Ok(false)
     }
 
     /// Does somebody hold the page who would lose it? Asked before the entry is cleared (rule

@@ -27,6 +27,8 @@ struct Memory {
     value: u64,
     /// What was there when the process last gave the memory up.
     given_up: u64,
+    /// The process needs it no more, and nothing has been stored there since: it may be discarded.
+    lazyfree: bool,
     /// What devices were given of it since the process last gave it up. Who lets go while CPUs run
     /// is missing only once another device is given something.
     pins: BTreeSet<Given>,
@@ -84,7 +86,8 @@ impl ShadowCell {
         if state.forgets() {
             // The entry is seen already; pins are numbered, and old ones matter to nobody: those
             // that are held are seen for themselves.
-            state.number(Name::new("memory", 0, 0), self.memory.peek(|memory| memory.value));
+            let what = |memory: &Memory| memory.value << 1 | u64::from(memory.lazyfree);
+            state.number(Name::new("memory", 0, 0), self.memory.peek(what));
         } else {
             self.entry.see(state);
             self.memory.see(state);
@@ -185,7 +188,9 @@ impl World {
 
     /// Returns what was known before.
     fn shadow_set(&self, mm: &Mm, addr: Addr, value: u64) -> Memory {
-        self.shadow_change(mm, addr, |memory| memory.value = value)
+        self.shadow_change(mm, addr, |memory| {
+            (memory.value, memory.lazyfree) = (value, false);
+        })
     }
 
     /// All that changes at once changes in one step. Returns what was known before.
@@ -241,8 +246,11 @@ impl World {
     /// The child begins with what the parent has now. Called when no store can go through the
     /// parent's entry.
     pub(super) fn shadow_fork(&self, parent: &Mm, child: &Mm, addr: Addr) {
-        let value = parent.shadow(addr).memory.with(|memory| memory.value);
-        self.shadow_set(child, addr, value);
+        let (value, lazyfree) =
+            parent.shadow(addr).memory.with(|memory| (memory.value, memory.lazyfree));
+        self.shadow_change(child, addr, |memory| {
+            (memory.value, memory.lazyfree) = (value, lazyfree);
+        });
     }
 
     /// The process has given the memory at `addr` up; what is there next begins with zeroes, and is
@@ -254,14 +262,32 @@ impl World {
         });
     }
 
+    /// The process says that it needs what is at `addr` no more, until it stores there again. Called
+    /// with the page-table lock held, when no access can go through the entry.
+    pub(super) fn shadow_lazyfree(&self, mm: &Mm, addr: Addr) {
+        self.shadow_change(mm, addr, |memory| memory.lazyfree = true);
+    }
+
+    /// Reclaim has taken what is at `addr` away, which is right only if the process needs it no
+    /// more: else it must be there still ([DATA-1]). Called with the page-table lock held, when no
+    /// access can go through the entry.
+    pub(super) fn shadow_discard(&self, mm: &Mm, addr: Addr) {
+        if mm.shadow(addr).memory.with(|memory| memory.lazyfree) {
+            self.shadow_change(mm, addr, |memory| {
+                (memory.given_up, memory.value, memory.lazyfree) = (memory.value, 0, false);
+            });
+        }
+    }
+
     /// What the process has at `addr` is at `to` from here on, and so is what devices were given of
     /// it. Called with the page-table lock held, when no access can go through the entry.
     pub(super) fn shadow_move(&self, mm: &Mm, addr: Addr, to: Addr) {
-        let Memory { mut value, pins, .. } = mm.shadow(addr).memory.get();
+        let Memory { mut value, mut lazyfree, pins, .. } = mm.shadow(addr).memory.get();
         let pinned = !pins.is_empty();
         if pinned {
             let _ = mm.pte(addr).begin_access(); // a device that stores right now is done first
-            value = mm.shadow(addr).memory.with(|memory| memory.value);
+            (value, lazyfree) =
+                mm.shadow(addr).memory.with(|memory| (memory.value, memory.lazyfree));
         }
         let gone = self.shadow_change(mm, addr, |memory| {
             *memory = Memory { given_up: memory.value, ..Memory::default() };
@@ -269,7 +295,7 @@ impl World {
         // Who is about to be given a page there without a lock, is given it with what is in it by
         // then.
         let there = self.shadow_change(mm, to, |memory| {
-            memory.value = value;
+            (memory.value, memory.lazyfree) = (value, lazyfree);
             memory.pins.extend(&gone.pins);
         });
         self.shadow_pins_find(&there.pins, value);
@@ -422,7 +448,7 @@ impl World {
         let at = self.shadow.pins[given.record].at.get();
         let before = self.shadow_change(self.mm_struct(at.mm), at.addr, |memory| {
             if memory.pins.contains(&given) {
-                memory.value = value;
+                (memory.value, memory.lazyfree) = (value, false);
             }
         });
         if before.pins.contains(&given) {

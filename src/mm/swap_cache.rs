@@ -252,6 +252,7 @@ impl World {
                 sync::mark(Mark::SWAP_READ);
                 self.set_content(self.page(page), self.swap_read(entry));
                 self.page(page).uptodate.write(true);
+                self.swap_slot_free_notify(page, entry);
                 self.needs(page); // a new page is stable
                 self.unlock_page(page);
                 return Ok(Some(page));

@@ -6,7 +6,8 @@ use std::fmt;
 use super::page::Entries;
 use super::{PageRef, World};
 use crate::spec::{
-    Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapoffWait, WriteUnderWay, ZapSwap,
+    Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapinNotify, SwapoffWait,
+    WriteUnderWay, ZapSwap,
 };
 use crate::sync::{self, Ghost, Lifetime, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
@@ -456,6 +457,20 @@ impl World {
             format!("{entry} is read, and swapoff is over")
         });
         self.swap.data[entry.0 as usize].read()
+    }
+
+    /// What has been read into the swap cache need not be kept on the device, too: the page is dirty
+    /// instead. Called with the page locked. Kernel: the same name, in `end_swap_bio_read` and
+    /// `swap_readpage` (rule [`SwapinNotify`]); the count is read without `swap_lock` there.
+    pub(super) fn swap_slot_free_notify(&self, page: PageRef, entry: SwapEntry) {
+        if self.rules().swapin_notify == SwapinNotify::FreesSlot
+            && self.swap_is_compressed()
+            && self.page_swapcount(entry) == 1
+        {
+            sync::mark(Mark::SWAP_SLOT_FREE_NOTIFY);
+            self.page(page).dirty.write(true);
+            self.swap.data[entry.0 as usize].write(0); // zram reads zeroes where it has nothing
+        }
     }
 
     /// What is in a slot: for audits and pictures only.

@@ -59,6 +59,8 @@ pub struct World {
     swap_full: Fixed<bool>,
     /// Is the swap device read at once?
     swap_synchronous: Fixed<bool>,
+    /// Does it give up what a slot holds as soon as it may?
+    swap_compressed: Fixed<bool>,
     /// Does the swap device take its time to write?
     swap_slow: Fixed<bool>,
     /// May allocations fail?
@@ -108,6 +110,7 @@ impl World {
             reversed_cpus: Fixed::new(0),
             swap_full: Fixed::new(false),
             swap_synchronous: Fixed::new(false),
+            swap_compressed: Fixed::new(false),
             swap_slow: Fixed::new(false),
             memory_limited: Fixed::new(false),
             memory_exhausted: Word::new(Name::new("memory exhausted", 0, 0), false),
@@ -155,6 +158,11 @@ impl World {
     /// Kernel: `SWP_SYNCHRONOUS_IO`.
     pub(super) fn swap_is_synchronous(&self) -> bool {
         self.swap_synchronous.get()
+    }
+
+    /// Kernel: the device has `swap_slot_free_notify`.
+    pub(super) fn swap_is_compressed(&self) -> bool {
+        self.swap_compressed.get()
     }
 
     pub(super) fn swap_is_slow(&self) -> bool {
@@ -411,10 +419,17 @@ impl Setup<'_> {
         self.swap_full.set(true);
     }
 
-    /// The swap device is memory, as zram: what is read is there at once (rule
+    /// The swap device is memory, as brd: what is read is there at once (rule
     /// [`SwapBypass`](crate::spec::SwapBypass)).
     pub fn swap_to_memory(&self) {
         self.swap_synchronous.set(true);
+    }
+
+    /// The same, and the device is told of pages that need no slot, so that memory does not hold
+    /// them twice, as zram (rule [`SwapinNotify`](crate::spec::SwapinNotify)).
+    pub fn swap_to_zram(&self) {
+        self.swap_to_memory();
+        self.swap_compressed.set(true);
     }
 
     /// From here on a page that is written to swap is on its way until a CPU ends that

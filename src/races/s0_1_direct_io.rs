@@ -4,8 +4,8 @@
 use super::worlds::{cached, one_page};
 use crate::mm::{Setup, World};
 use crate::spec::{
-    Clause, Era, GupFast, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush, WpLock,
-    WriteFlush,
+    Clause, Era, GupFast, MadvFree, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush,
+    WpLock, WriteFlush,
 };
 use crate::{Mark, Race, Seen};
 
@@ -23,6 +23,26 @@ fn device(w: &World) {
     let pin = w.pin(0);
     pin.dma_write(7);
     pin.put();
+}
+
+fn kswapd_if_there(w: &World) {
+    if let Some(page) = w.process(0).page_now(1) {
+        w.shrink_page(page);
+    }
+}
+
+/// One page, of which the process says that it needs it no more.
+fn needed_no_more(w: &Setup<'_>) {
+    one_page(w);
+    w.process(0).lazyfree(1);
+}
+
+fn discarded(e: &Seen<'_>) -> bool {
+    e.saw(Mark::LAZYFREE_DISCARDS) && e.saw(Mark::SHRINK_FREED)
+}
+
+fn needed_again(e: &Seen<'_>) -> bool {
+    e.saw(Mark::LAZYFREE_PUTS_BACK)
 }
 
 fn store(w: &World) {
@@ -250,7 +270,119 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V7_3)
     .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED))
     .sometimes("it comes back from swap", back_from_swap);
+    // Not in the document: 6c8e2a256915, of 2022. The process does not need what is in its buffer,
+    // and says so, before a device stores there.
+    let lazyfree = Race::new(
+        "S0.1/lazyfree",
+        "a device stores into a page after MADV_FREE, and reclaim discards it, since no CPU has \
+         stored there",
+    )
+    .world(needed_no_more)
+    .cpu("kswapd", kswapd)
+    .cpu("direct I/O (a read), then load", |w| {
+        let p = w.process(0);
+        p.direct_io(1, 7).expect("it is mapped");
+        p.load(1).expect("it is mapped");
+    })
+    .violates(Era::V5_9, Clause::DATA_1)
+    .violates(Era::V6_12.with(MadvFree::Dirty), Clause::DATA_1)
+    .holds(Era::V5_9.with(MadvFree::References))
+    .holds(Era::V5_9.with(GupFast::No)) // who takes the page-table lock marks the page dirty
+    .holds(Era::V5_10)
+    .holds(Era::V5_19)
+    .holds(Era::V6_1)
+    .holds(Era::V6_12)
+    .holds(Era::V7_3)
+    .sometimes("the page is discarded before the device is given one", discarded)
+    .sometimes("reclaim finds that it is needed again", needed_again);
+    let lazyfree_store = Race::new(
+        "S0.1/lazyfree-store",
+        "the process stores into a page after MADV_FREE, while reclaim discards it",
+    )
+    .world(needed_no_more)
+    .cpu("kswapd", kswapd)
+    .cpu("store, then load", |w| {
+        store(w);
+        w.process(0).load(1).expect("it is mapped");
+    })
+    .holds(Era::V5_9)
+    .holds(Era::V5_10)
+    .holds(Era::V5_19)
+    .holds(Era::V7_3)
+    .sometimes("the page is discarded", discarded)
+    .sometimes("reclaim finds that it is needed again", needed_again);
+    let lazyfree_cached = Race::new(
+        "S0.1/lazyfree-cached",
+        "MADV_FREE takes a page out of the swap cache that reclaim unmaps, and the process stores \
+         there again",
+    )
+    .world(|w| {
+        cached(w);
+        w.process(0).load(1).expect("it is mapped");
+    })
+    .cpu("kswapd", kswapd_if_there)
+    .cpu("madvise(MADV_FREE), store, load", |w| {
+        let p = w.process(0);
+        p.lazyfree(1);
+        store(w);
+        p.load(1).expect("it is mapped");
+    })
+    .holds(Era::V5_9)
+    .holds(Era::V5_10)
+    .holds(Era::V5_19)
+    .holds(Era::V7_3)
+    .sometimes("reclaim has the page, and MADV_FREE leaves it", |e| {
+        e.saw(Mark::MADVISE_FREE_LEAVES)
+    })
+    .sometimes("the page is discarded", discarded)
+    .sometimes("reclaim finds that it is needed again", needed_again);
+    let lazyfree_family = Race::new(
+        "S0.1/lazyfree-family",
+        "a page after MADV_FREE is shared with a child, which stores there, and reclaim takes one \
+         entry after the other",
+    )
+    .world(|w| {
+        needed_no_more(w);
+        w.process(0).fork();
+    })
+    .cpu("kswapd", kswapd_if_there)
+    .cpu("store (the child's)", |w| w.process(1).store(1, 8).expect("it is mapped"))
+    .finally(|w| {
+        for process in [0, 1] {
+            w.process(process).load(1).expect("it is mapped");
+        }
+    })
+    .holds(Era::V5_9)
+    .holds(Era::V5_10)
+    .holds(Era::V5_19)
+    .holds(Era::V7_3)
+    .sometimes("the page is discarded", discarded);
+    // The same of a buffer that a device holds for long, as io_uring's registered ones: who lets go
+    // of it does not say that it was stored to.
+    let lazyfree_held = Race::new(
+        "S0.1/lazyfree-held",
+        "a device stores after MADV_FREE into a page that it was given before, and nobody marks the \
+         page dirty",
+    )
+    .world(given_away)
+    .cpu("kswapd", kswapd_if_there)
+    .cpu("madvise(MADV_FREE), the device stores and lets go, load", |w| {
+        let (p, pin) = (w.process(0), w.pin(0));
+        p.lazyfree(1);
+        pin.dma_write(7);
+        pin.put_clean();
+        p.load(1).expect("it is mapped");
+    })
+    .violates(Era::V5_9, Clause::DATA_1)
+    .violates(Era::V5_19, Clause::DATA_1)
+    .violates(Era::V6_12, Clause::DATA_1)
+    .violates(Era::V7_3, Clause::DATA_1);
     vec![
+        lazyfree,
+        lazyfree_held,
+        lazyfree_store,
+        lazyfree_cached,
+        lazyfree_family,
         lost,
         read_first,
         migrated,

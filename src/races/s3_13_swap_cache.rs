@@ -5,7 +5,8 @@ use super::worlds::{self, family_cached};
 use crate::mm::{Errno, Process, Setup, World};
 use crate::spec::{
     AnonVmaLife, Clause, Era, FindGetPage, MoveMapping, Protocol, StillMapped, SwapBypass,
-    SwapCacheEntry, SwapCacheMove, SwapCacheRemap, SwapinRecheck, UnmapCheck, UnmappedPage,
+    SwapCacheEntry, SwapCacheMove, SwapCacheRemap, SwapinNotify, SwapinRecheck, UnmapCheck,
+    UnmappedPage,
 };
 use crate::{Mark, Race, Seen};
 
@@ -487,6 +488,28 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V6_18)
     .sometimes("one waits for the other's claim", |e| e.saw(Mark::SWAP_BYPASS_WAITS))
     .sometimes("the page is swapped out again", |e| e.saw(Mark::SHRINK_FREED));
+    // Not in the mails: e914d8f00391, of 2022.
+    let zram = Race::new(
+        "S3.13/zram",
+        "a fault reads a slot beside the swap cache, and somebody else has read it into the swap \
+         cache: the device has given up what it held",
+    )
+    .world(|w| {
+        w.swap_to_zram();
+        one_swapped(w);
+    })
+    .cpu("load", load)
+    .cpu("swapin_readahead (a fault elsewhere)", |w| w.process(0).read_around(1))
+    .violates(Era::V5_9, Clause::DATA_1)
+    .holds(Era::V5_9.with(SwapinNotify::No))
+    .holds(Era::V5_9.with(SwapBypass::No))
+    .holds(Era::V5_10)
+    .holds(Era::V5_19)
+    .holds(Era::V6_1)
+    .holds(Era::V6_18)
+    .sometimes("the fault finds the page in the swap cache", |e| {
+        e.saw(Mark::DO_SWAP_PAGE_MAPS) && !e.saw(Mark::SWAP_BYPASS_WAITS)
+    });
     // Not in the mails: the entry is all that is asked, and it is as it was.
     let no_memory = Race::new(
         "S3.13/no-memory",
@@ -525,6 +548,7 @@ pub(super) fn races() -> Vec<Race> {
         taken_by_reading,
         bypass_own,
         bypass,
+        zram,
         no_memory,
         both,
         remap,

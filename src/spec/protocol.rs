@@ -404,7 +404,8 @@ eras! {
     /// fork write-protects entries, no page is given away without a lock, or the parent would lose
     /// what is pinned in between (claim S0.9). 5.10 itself does neither.
     ///
-    /// Read in 5.10.262: `shrink_page_list` (`swap_pinned`), `free_swap_cache` (`free_swap`),
+    /// Read in 5.10.262: `shrink_page_list` (`swap_pinned`, `madv_free`), `try_to_unmap_one`
+    /// (`madv_free`), mm/page_io.c (`swapin_notify`), `free_swap_cache` (`free_swap`),
     /// `wp_page_copy` (`cow_rmap`, `copied_swap`), `do_wp_page` (`reuse`, `wp_lock`),
     /// `do_swap_page` (`swap_free_order`, `swapin_free`, `swapin_recheck`, `swap_write`),
     /// `copy_present_page` (`fork_pinned`), `__migration_entry_wait` (`migration_wait`),
@@ -621,6 +622,8 @@ const V2_6_22: Rules = Rules {
     swapin_recheck: SwapinRecheck::Entry,
     swap_has_cache: SwapHasCache::Counted,
     swap_bypass: SwapBypass::No,
+    swapin_notify: SwapinNotify::No,
+    madv_free: MadvFree::No,
     gup: Gup::Get,
     gup_fast: GupFast::No,
     swap_pinned: SwapPinned::Add,
@@ -759,12 +762,19 @@ const V5_9: Rules = Rules {
     try_to_unuse: TryToUnuse::ByMm,
     expand_lock: ExpandLock::PageTable,
     swap_bypass: SwapBypass::Unclaimed,
+    swapin_notify: SwapinNotify::FreesSlot,
+    madv_free: MadvFree::Dirty,
     mremap_flush: MremapFlush::UnderLock,
     unuse_address: UnuseAddress::Everywhere,
     ..V3_7
 };
-const V5_10: Rules =
-    Rules { gup_fast: GupFast::WriteProtectSeq, swap_pinned: SwapPinned::Keep, ..V5_9 };
+const V5_10: Rules = Rules {
+    gup_fast: GupFast::WriteProtectSeq,
+    swap_pinned: SwapPinned::Keep,
+    swapin_notify: SwapinNotify::No,
+    madv_free: MadvFree::References,
+    ..V5_9
+};
 const V5_19: Rules = Rules {
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,

@@ -974,6 +974,26 @@ rules! {
         /// and 6.18.35 read).
         Claimed = "claimed",
     }
+    /// What becomes of a slot whose page has been read into the swap cache, if the device keeps what
+    /// is written to it in memory, as zram (claim S3.13).
+    swapin_notify: SwapinNotify {
+        /// It stays as it is (until 3.10 and since 5.18, e914d8f00391: 3.8, 5.10.262, 5.19, 6.1, 6.12
+        /// and 6.18 read).
+        No = "no",
+        /// The device is told that it need not keep it, if one entry holds it, and the page is dirty
+        /// (`swap_slot_free_notify`: 5.9 read).
+        FreesSlot = "frees-slot",
+    }
+    /// When reclaim discards a page that its process has said it needs no more (claim S0.1).
+    madv_free: MadvFree {
+        /// Never: nobody can say so (until 4.4).
+        No = "no",
+        /// Unless somebody has stored into it since: then the entry or the page is dirty (5.9 read).
+        Dirty = "dirty",
+        /// Unless somebody has, or has a reference: a device may store (5.18, 6c8e2a256915: 5.10.262,
+        /// 5.19, 6.1 and 6.12 read; 6.18 lets a page that is only referenced go the next time).
+        References = "references",
+    }
     /// What fork does with a page that is pinned (claim S0.9).
     fork_pinned: ForkPinned {
         /// Shares it like any other.

@@ -172,6 +172,7 @@ const TOPICS: &[Topic] = &[
             "swapin_own",
             "swapin_clash",
             "swap_bypass",
+            "swapin_notify",
             "free_swap",
             "zap_swap",
             "swap_has_cache",
@@ -181,7 +182,15 @@ const TOPICS: &[Topic] = &[
     Topic {
         title: "Devices: get_user_pages",
         asked: |_| true,
-        rules: &["gup", "gup_force", "gup_fast", "swap_pinned", "fork_pinned", "read_pin"],
+        rules: &[
+            "gup",
+            "gup_force",
+            "gup_fast",
+            "swap_pinned",
+            "fork_pinned",
+            "read_pin",
+            "madv_free",
+        ],
     },
     Topic {
         title: "swapoff",

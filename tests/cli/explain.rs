@@ -21,14 +21,27 @@ fn schedules_that_do_not_fit_are_refused() {
         ("0..1", "not a schedule"),
         ("x", "not a schedule"),
         ("0*99999999999", "not a schedule"),
-        ("0*99999", "does not fit S3.1 under 2.6.34 at step"),
-        ("1*3.9", "does not fit S3.1 under 2.6.34 at step"),
+        ("0*99999", "does not fit S3.1 under 2.6.34 after"),
+        ("1*3.9", "does not fit S3.1 under 2.6.34 after"),
+        (
+            "1*5",
+            "nothing is violated in S3.1 under 2.6.34 on this schedule, which ends after 5 of ",
+        ),
         (&format!("{schedule}.{last}"), &surplus(1)),
         (&format!("{schedule}.{last}*999"), &surplus(999)),
     ] {
         let line = refused(&format!("replay S3.1 --protocol 2.6.34 --schedule {schedule}"));
         assert!(line.contains(says), "{schedule}: {line}");
     }
+}
+
+/// What is shown of a schedule that ends early is said not to be its, and can be replayed.
+#[test]
+fn a_schedule_that_ends_early_is_gone_on_with() {
+    let command = "replay S3.1 --protocol 2.6.34 --schedule 1*81.2*17.1*5 --format json";
+    let (printed, said) = run(command, 0);
+    assert!(said.starts_with("the schedule ends after 103 of 119 steps: "), "{said}");
+    assert_eq!(witness_in(&printed).expect("a witness").schedule, "1*81.2*17.1*21");
 }
 
 #[test]

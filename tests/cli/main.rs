@@ -195,6 +195,16 @@ fn the_exit_status_tells_what_came_out() {
             && table.contains("1 violation documented nowhere (S3.1)"),
         "{table}"
     );
+    // What the race is about is known, under other protocols.
+    let (table, _) = run("check =S3.15/mmlist --engine dpor --protocol 2.6.36", 1);
+    let said = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.ends_with(
+            " S3.15/mmlist is documented to violate LIVELOCK under 2.6.29, 2.6.38, 3.7; nothing is \
+             documented of 2.6.36"
+        ),
+        "{table}"
+    );
 }
 
 /// An engine that cannot tell leaves it open; it does not say that nothing is documented, or that
@@ -256,7 +266,12 @@ fn a_memory_model_is_said_and_kept() {
 #[test]
 fn nonsense_is_refused_in_one_line_with_a_suggestion() {
     for (args, line) in [
-        ("chek", "error: unrecognized subcommand 'chek'; did you mean 'check'?"),
+        ("chek", "error: no command is called 'chek'; did you mean 'check'?"),
+        ("help chekc", "error: no command is called 'chekc'; did you mean 'check'?"),
+        (
+            "check S3.15/xxxxxxx",
+            "error: no race is called 'S3.15/xxxxxxx'; did you mean 'S3.15', 'S3.15/older' or 'S3.15/oldest'?",
+        ),
         (
             "check S3.1/boundry",
             "error: no race is called 'S3.1/boundry'; did you mean 'S3.1/boundary'?",

@@ -65,6 +65,10 @@ fn a_function_is_found_by_its_steps() {
         refused("source dup_mmp"),
         "error: src/mm has no function and no step 'dup_mmp'; did you mean 'dup_mmap'?"
     );
+    assert_eq!(
+        refused("source migrate_pages"),
+        "error: src/mm calls the kernel's 'migrate_pages' otherwise; did you mean 'migrate'?"
+    );
     assert!(refused("source do_swap_page.99").contains("no step 'do_swap_page.99'"));
     assert!(refused("source do_swap_page.x").contains("no step 'do_swap_page.x'"));
 }

@@ -402,8 +402,8 @@ pub const MISTAKES: &[Mistake] = &[
         "the page is there for all before it was read",
         "swap_cache.rs",
         &[(
-            "self.set_content(self.page(page), self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);",
-            "self.page(page).uptodate.write(true);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);\n                self.set_content(self.page(page), self.swap_read(entry));",
+            "self.set_content(self.page(page), self.swap_read(entry));\n                self.page(page).uptodate.write(true);\n                self.swap_slot_free_notify(page, entry);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);",
+            "self.page(page).uptodate.write(true);\n                self.swap_slot_free_notify(page, entry);\n                self.needs(page); // a new page is stable\n                self.unlock_page(page);\n                self.set_content(self.page(page), self.swap_read(entry));",
         )],
     ),
     (
