@@ -1478,6 +1478,19 @@ fn what_is_needed_no_more_is_discarded() {
         },
     );
     everywhere(&elsewhere.sometimes("it is left", |e| e.saw(Mark::MADVISE_FREE_LEAVES)));
+    let shared = alone(
+        "a child has it, too",
+        move |w| {
+            one(w);
+            w.process(0).fork();
+        },
+        move |w| {
+            w.process(0).lazyfree(1);
+            reclaimed(w);
+            assert_eq!(w.process(1).load(1), Ok(101), "it needs it");
+        },
+    );
+    everywhere(&shared.sometimes("it is left", |e| e.saw(Mark::MADVISE_FREE_LEAVES)));
     let stored = alone("it is stored to, and goes to swap", one, move |w| {
         let p = w.process(0);
         p.lazyfree(1);

@@ -270,7 +270,7 @@ fn nonsense_is_refused_in_one_line_with_a_suggestion() {
         ("help chekc", "error: no command is called 'chekc'; did you mean 'check'?"),
         (
             "check S3.15/xxxxxxx",
-            "error: no race is called 'S3.15/xxxxxxx'; did you mean 'S3.15', 'S3.15/older' or 'S3.15/oldest'?",
+            "error: no race is called 'S3.15/xxxxxxx'; did you mean 'S3.15', 'S3.15/oldest' or 'S3.15/grandchild'?",
         ),
         (
             "check S3.1/boundry",
