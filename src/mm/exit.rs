@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, VmaRef, World};
 use crate::call;
-use crate::spec::{GatherPut, UnmapFlush, ZapDirty, ZapDrain, ZapFlush, ZapMigration};
+use crate::spec::{
+    GatherNested, GatherPut, UnmapFlush, ZapDirty, ZapDrain, ZapFlush, ZapMigration,
+};
 use crate::sync::{self, Mark};
 
 /// What an unmap has taken away and not yet let go of. Kernel: `struct mmu_gather`.
@@ -111,6 +113,33 @@ impl World {
     pub(super) fn tlb_finish_mmu(&self, mm: &Mm, gather: MmuGather) {
         gather.unflushed.into_iter().for_each(|addr| self.flush_tlb_page(mm, addr));
         gather.pages.into_iter().for_each(|page| self.free_page_and_swap_cache(page));
+    }
+
+    /// Somebody clears entries beside others who may do so, and will flush (rule [`GatherNested`]).
+    /// Not for who has `mmap_sem` for writing, or is the last: he is alone. Kernel: the same name,
+    /// in `tlb_gather_mmu`, since 4.13 (5.9 read).
+    pub(super) fn inc_tlb_flush_pending(&self, mm: &Mm) {
+        if self.rules().gather_nested == GatherNested::Flushed {
+            mm.tlb_flush_pending.add(1);
+        }
+    }
+
+    /// Is somebody else clearing entries, too? Then what he has not flushed yet is to be flushed
+    /// here as well. Kernel: the same name, in `tlb_finish_mmu`.
+    pub(super) fn mm_tlb_flush_nested(&self, mm: &Mm) -> bool {
+        let nested =
+            self.rules().gather_nested == GatherNested::Flushed && mm.tlb_flush_pending.read() > 1;
+        if nested {
+            sync::mark(Mark::GATHER_FLUSHES_FOR_OTHER);
+        }
+        nested
+    }
+
+    /// Kernel: the same name, in `tlb_finish_mmu`.
+    pub(super) fn dec_tlb_flush_pending(&self, mm: &Mm) {
+        if self.rules().gather_nested == GatherNested::Flushed {
+            mm.tlb_flush_pending.add(-1);
+        }
     }
 
     /// Takes every entry of a range away; the references that the entries had are in `gather` then.

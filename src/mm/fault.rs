@@ -3,9 +3,9 @@
 use std::hash::Hash;
 
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
-use crate::call;
 use crate::spec::{NewRmap, StaleEntry};
 use crate::sync::{self, Mark, RetryLoop};
+use crate::{call, note};
 
 /// An access that faults once is no retry loop; one that faults again is, and must say so.
 #[derive(Default)]
@@ -100,6 +100,25 @@ impl World {
             Ok(value) => Ok(Some(value)),
             Err(fault) => self.handle(fault, mm, addr, false).map(|()| None),
         }
+    }
+
+    /// Loads from `other`, and if `value` is there, from `addr`, through the entry that was there
+    /// before: a TLB keeps it as long as nobody flushes it. Who stores `value` there has been told
+    /// that what was at `addr` is given up, so that nobody may find it any more ([DATA-1]). False
+    /// if something else is there, or nothing at `addr`.
+    pub(super) fn load_behind(&self, mm: MmRef, addr: Addr, other: Addr, value: u64) -> bool {
+        let pte = self.mm_struct(mm).pte(addr);
+        let entry = pte.begin_load();
+        note!("the TLB keeps what is at {mm}:{addr}");
+        let told = entry.is_present() && self.load(mm, other) == Ok(value);
+        if let Some(page) = entry.page().filter(|_| told)
+            && let Some(found) = self.hardware_load(page)
+        {
+            sync::mark(Mark::LOAD_BEHIND);
+            self.shadow_check(self.mm_struct(mm), addr, pte.read_newest(), found);
+        }
+        pte.end_access(None);
+        told
     }
 
     fn handle(&self, fault: Fault, mm: MmRef, addr: Addr, write: bool) -> Result<(), Errno> {

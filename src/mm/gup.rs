@@ -329,11 +329,9 @@ impl World {
                         || (force && self.can_follow_write_pte(vma, page, dirty, broken)) =>
                 {
                     self.page(page).count.add(self.gup_references());
-                    // What is stored by force leaves no mark in a clean entry (FOLL_TOUCH). Until
-                    // 5.19 it is dirty by then, or the page is looked for as to be read. The same
-                    // says that a page is needed again.
-                    let forced = force && self.rules().gup_force == GupForce::Exclusive;
-                    if write && !dirty && (forced || self.is_lazyfree(page)) {
+                    // What a device stores leaves no mark in a clean entry (FOLL_TOUCH; 2.6.11,
+                    // 2.6.29, 5.9, 6.18 read).
+                    if write && !dirty {
                         self.page(page).dirty.write(true);
                     }
                     if self.pins_stable() {

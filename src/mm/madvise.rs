@@ -65,8 +65,13 @@ impl World {
         if mapped {
             self.drains_for_zap();
             let mut gather = MmuGather::default();
+            self.inc_tlb_flush_pending(mm);
             self.zap_pte_range(mm, addr..addr + 1, &mut gather);
+            if self.mm_tlb_flush_nested(mm) {
+                self.flush_tlb_page(mm, addr);
+            }
             self.tlb_finish_mmu(mm, gather);
+            self.dec_tlb_flush_pending(mm);
         }
         mm.mmap_sem.up_read();
         mapped

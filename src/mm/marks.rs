@@ -52,6 +52,8 @@ marks! {
     ANON_VMA_PREPARE_LOST,
     /// A fault finds that another one reads the slot beside the swap cache, and waits.
     SWAP_BYPASS_WAITS,
+    /// A fault looks at the device before it reads ahead.
+    READAHEAD_LOOKS,
     /// `swap_slot_free_notify` has the device give up what it holds of a page in the swap cache.
     SWAP_SLOT_FREE_NOTIFY,
     /// `madvise_free` leaves a page alone that somebody else maps, has locked, or has on swap.
@@ -64,6 +66,10 @@ marks! {
     LAZYFREE_KEEPS,
     /// A load finds what was there before another thread gave the memory up.
     LOAD_FINDS_WHAT_WAS_GIVEN_UP,
+    /// A load finds that something has been told, and what was given up before by way of its TLB.
+    LOAD_BEHIND,
+    /// Who gives memory up flushes for somebody else who does so.
+    GATHER_FLUSHES_FOR_OTHER,
     /// `zap_pte_range` waits for who goes through entries that reclaim has cleared.
     ZAP_FLUSHES_FOR_RECLAIM,
     /// A page fault finds no VMA.
@@ -181,7 +187,9 @@ marks! {
     SHRINK_KEPT,
     /// A page is on its way to the swap device.
     WRITE_BEGINS,
-    /// The swap device has written the page.
+    /// The swap device could not write the page.
+    WRITE_FAILS,
+    /// The swap device has written the page, or could not.
     WRITE_ENDS,
     /// Somebody would take the page out of the swap cache, and does not, or waits, since the device
     /// is writing it.

@@ -51,6 +51,9 @@ pub struct Mm {
     /// (rule [`UnmapFlush`](crate::spec::UnmapFlush)). Kernel: the same name, since 4.13. Under the
     /// page-table lock.
     pub(super) tlb_flush_batched: Word<bool>,
+    /// So many are clearing entries of it with `mmap_sem` held for reading, and have not flushed
+    /// yet (rule [`GatherNested`](crate::spec::GatherNested)). Kernel: the same name, since 4.13.
+    pub(super) tlb_flush_pending: Word<i64>,
     /// Its process may not run: memory hot-removal has suspended it (rule
     /// [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
     pub(super) suspended: Word<bool>,
@@ -87,6 +90,7 @@ impl Mm {
             write_protect_seq: Word::new(name("mm%a.write_protect_seq"), 0),
             has_pinned: Word::new(name("mm%a.has_pinned"), false),
             tlb_flush_batched: Word::new(name("mm%a.tlb_flush_batched"), false),
+            tlb_flush_pending: Word::new(name("mm%a.tlb_flush_pending"), 0),
             suspended: Word::new(name("mm%a.suspended"), false),
             mlocked: Fixed::new(false),
             anonmm: Plain::new(name("mm%a.anonmm"), None),
@@ -133,6 +137,7 @@ impl Mm {
         self.write_protect_seq.see(state);
         self.has_pinned.see(state);
         self.tlb_flush_batched.see(state);
+        self.tlb_flush_pending.see(state);
         self.suspended.see(state);
         self.anonmm.see(state);
         self.mmap.see(state);

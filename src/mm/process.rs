@@ -51,6 +51,17 @@ impl<'w> Process<'w> {
         }
     }
 
+    /// Loads from `other`, and if `value` is there, from `addr`, through the translation that its
+    /// CPU has had since before. To be asked where `value` is stored only by who has given up what
+    /// was at `addr`; `other` is mapped. False if something else is there.
+    #[track_caller]
+    pub fn load_behind(&self, addr: Addr, other: Addr, value: u64) -> bool {
+        self.check_alive();
+        self.check(addr);
+        self.check(other);
+        self.world.load_behind(self.mm, addr, other, value)
+    }
+
     /// Stores `value` at `addr`; `Efault` is the signal it would get.
     #[track_caller]
     pub fn store(&self, addr: Addr, value: u64) -> Result<(), Errno> {

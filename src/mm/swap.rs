@@ -5,8 +5,8 @@ use super::swap_map::Prepared;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, SwapEntry, Vma, World};
 use crate::call;
 use crate::spec::{
-    Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinClash, SwapinFree, SwapinLookup,
-    SwapinMapcount, SwapinOwn, SwapinRecheck,
+    Clause, ReadaheadLook, Reuse, SwapBypass, SwapFreeOrder, SwapWrite, SwapinClash, SwapinFree,
+    SwapinLookup, SwapinMapcount, SwapinOwn, SwapinRecheck,
 };
 use crate::sync::{self, Mark};
 
@@ -121,10 +121,7 @@ impl World {
         // do_swap_page.9: Unless the page was read beside the swap cache: is it still this slot's
         // page there? Reclaim and migration change that under the page lock only, so from here on
         // the answer stays; if it is no, the CPU repeats the access. [S3.13]
-        if !beside
-            && self.rules().swapin_recheck == SwapinRecheck::EntryAndCache
-            && !self.is_cached_as(page, entry)
-        {
+        if !beside && !self.is_what_was_found(page, entry) {
             sync::mark(Mark::DO_SWAP_PAGE_LEFT_CACHE);
             self.unlock_page(page);
             self.page_cache_release(page);
@@ -299,6 +296,16 @@ impl World {
             }
     }
 
+    /// Is it still what the look-up has found, as far as `do_swap_page` asks? (rule
+    /// [`SwapinRecheck`]) Called with the page locked.
+    fn is_what_was_found(&self, page: PageRef, entry: SwapEntry) -> bool {
+        match self.rules().swapin_recheck {
+            SwapinRecheck::Entry => true,
+            SwapinRecheck::EntryAndFlag => self.page(page).swap_cache.read(),
+            SwapinRecheck::EntryAndCache => self.is_cached_as(page, entry),
+        }
+    }
+
     /// Is it still the slot's page in the swap cache? Called with the page locked.
     pub(super) fn is_cached_as(&self, page: PageRef, entry: SwapEntry) -> bool {
         self.page(page).swap_cache.read() && self.page_swap_entry(page) == entry
@@ -306,8 +313,16 @@ impl World {
 
     /// [`read_swap_cache_async`](Self::read_swap_cache_async) for a fault. Nothing is read ahead
     /// here, so that what drains the pagevec behind that comes before the page (2.6.11, 2.6.33, 5.9
-    /// read). Kernel: the same name.
+    /// read); but it is looked which slots there are ([SWAP-6]; `valid_swaphandles`, 2.6.11,
+    /// 2.6.22, 2.6.29 and 2.6.38 read, `swap_cluster_readahead`, 5.9, 5.10.13 and 5.19 read).
+    /// Kernel: the same name.
     fn swapin_readahead(&self, entry: SwapEntry) -> Result<Option<PageRef>, Errno> {
+        if self.swap_is_read_ahead() && self.rules().readahead_look == ReadaheadLook::Device {
+            sync::mark(Mark::READAHEAD_LOOKS);
+            sync::clause(Clause::SWAP_6, self.swap.life.used(), || {
+                format!("a fault looks beside {entry} on the device, and swapoff is over")
+            });
+        }
         self.lru_add_drain();
         self.read_swap_cache_async(entry)
     }

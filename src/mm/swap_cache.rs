@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::swap_map::{CACHED, ON_ITS_WAY, Prepared};
 use super::{Errno, PageRef, SwapEntry, World};
-use crate::spec::{DiscardedBit, FindGetPage, SwapinLookup, UnusedSlot};
+use crate::spec::{AddToSwap, DiscardedBit, FindGetPage, SwapinLookup, UnusedSlot};
 use crate::sync::{self, Mark, Name, RetryLoop, SpinLock, State, Word};
 use crate::{call, note};
 
@@ -84,10 +84,10 @@ impl World {
         call!("add_to_swap({page})");
         let Some(entry) = self.get_swap_page() else { return false };
         let added = self.add_to_swap_cache(page, entry);
-        if added {
-            self.page(page).dirty.write(true); // nothing is on the device yet
-        } else {
+        if !added {
             self.swapcache_free(entry);
+        } else if self.rules().add_to_swap == AddToSwap::Dirty {
+            self.page(page).dirty.write(true); // nothing is on the device yet
         }
         added
     }

@@ -7,7 +7,7 @@ use super::page::Entries;
 use super::{PageRef, World};
 use crate::spec::{
     Clause, FreeSwap, FreeSwapLookup, SlotStable, SwapHasCache, SwapinNotify, SwapoffWait,
-    WriteUnderWay, ZapSwap,
+    WriteError, WriteUnderWay, ZapSwap,
 };
 use crate::sync::{self, Ghost, Lifetime, Mark, MmuWord, Name, Rcu, SpinLock, State, Word};
 use crate::{call, note};
@@ -388,14 +388,23 @@ impl World {
     #[track_caller]
     pub fn end_swap_write(&self, page: PageRef) {
         sync::here();
-        let done = self.end_swap_bio_write(page);
+        let done = self.end_swap_bio_write(page, true);
         self.asked(Name::new("end_swap_write()", 0, 0), done);
+    }
+
+    /// The same, but the device could not write the page (rule
+    /// [`WriteError`](crate::spec::WriteError)).
+    #[track_caller]
+    pub fn fail_swap_write(&self, page: PageRef) {
+        sync::here();
+        let done = self.end_swap_bio_write(page, false);
+        self.asked(Name::new("fail_swap_write()", 0, 0), done);
     }
 
     /// What the slot's bio knows is the page's frame and the slot ([SWAP-7]). The page has no
     /// reference for this: that of the swap cache keeps it, which nobody takes away meanwhile (rule
     /// [`WriteUnderWay`](crate::spec::WriteUnderWay)). Kernel: the same name.
-    fn end_swap_bio_write(&self, page: PageRef) -> bool {
+    fn end_swap_bio_write(&self, page: PageRef, uptodate: bool) -> bool {
         let frame = self.frame(page);
         let Some(entry) = frame.writeback.read().checked_sub(1).map(|slot| SwapEntry(slot as u32))
         else {
@@ -406,7 +415,14 @@ impl World {
         sync::clause(Clause::SWAP_7, cached == Some(entry), || {
             format!("{page} is written to {entry}, which is not its slot any more")
         });
-        self.swap.data[entry.0 as usize].write(self.content(frame));
+        if uptodate {
+            self.swap.data[entry.0 as usize].write(self.content(frame));
+        } else {
+            sync::mark(Mark::WRITE_FAILS);
+            if self.rules().write_error == WriteError::Redirty {
+                self.frame(page).dirty.write(true);
+            }
+        }
         self.end_page_writeback(page);
         true
     }

@@ -61,6 +61,8 @@ pub struct World {
     swap_synchronous: Fixed<bool>,
     /// Does it give up what a slot holds as soon as it may?
     swap_compressed: Fixed<bool>,
+    /// Does a fault read the slots beside its own, too?
+    swap_read_ahead: Fixed<bool>,
     /// Does the swap device take its time to write?
     swap_slow: Fixed<bool>,
     /// May allocations fail?
@@ -111,6 +113,7 @@ impl World {
             swap_full: Fixed::new(false),
             swap_synchronous: Fixed::new(false),
             swap_compressed: Fixed::new(false),
+            swap_read_ahead: Fixed::new(false),
             swap_slow: Fixed::new(false),
             memory_limited: Fixed::new(false),
             memory_exhausted: Word::new(Name::new("memory exhausted", 0, 0), false),
@@ -163,6 +166,11 @@ impl World {
     /// Kernel: the device has `swap_slot_free_notify`.
     pub(super) fn swap_is_compressed(&self) -> bool {
         self.swap_compressed.get()
+    }
+
+    /// Kernel: `page_cluster` is not 0.
+    pub(super) fn swap_is_read_ahead(&self) -> bool {
+        self.swap_read_ahead.get()
     }
 
     pub(super) fn swap_is_slow(&self) -> bool {
@@ -430,6 +438,13 @@ impl Setup<'_> {
     pub fn swap_to_zram(&self) {
         self.swap_to_memory();
         self.swap_compressed.set(true);
+    }
+
+    /// A fault reads the slots beside its own, too, if they are in use, as where
+    /// `/proc/sys/vm/page-cluster` is not 0. Here none is: what matters is where it looks to find
+    /// that out (rule [`ReadaheadLook`](crate::spec::ReadaheadLook)).
+    pub fn swap_reads_ahead(&self) {
+        self.swap_read_ahead.set(true);
     }
 
     /// From here on a page that is written to swap is on its way until a CPU ends that

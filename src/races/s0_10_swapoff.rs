@@ -3,8 +3,8 @@
 use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::{PageRef, Setup, World};
 use crate::spec::{
-    ActivatePage, Clause, Era, SwapBypass, SwapoffWait, TryToUnuse, UnmapCheck, UnuseActivate,
-    UnuseRecheck, UnusedSlot,
+    ActivatePage, Clause, Era, ReadaheadLook, SwapBypass, SwapoffWait, TryToUnuse, UnmapCheck,
+    UnuseActivate, UnuseRecheck, UnusedSlot,
 };
 use crate::{Mark, Race, Seen};
 
@@ -155,6 +155,32 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V7_3)
     .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
     .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
+    // FINDING-97
+    let reads_ahead = Race::new(
+        "S0.10/readahead",
+        "swapoff is over, and a fault looks at the device to read ahead",
+    )
+    .world(|w| {
+        one_page(w);
+        w.process(0).swap_out(1);
+        w.swap_reads_ahead();
+    })
+    .cpu("swapoff", |w| w.swapoff())
+    .cpu("load", |w| _ = w.process(0).load(1))
+    // Before 2.6.33 swapoff may never end (FINDING-43), readahead or not.
+    .violates(Era::V2_6_33, Clause::SWAP_6)
+    .violates(Era::V2_6_38, Clause::SWAP_6)
+    .violates(Era::V5_9, Clause::SWAP_6)
+    .violates(Era::V5_10, Clause::SWAP_6)
+    .holds(Era::V2_6_38.with(ReadaheadLook::Nothing))
+    .holds(Era::V3_7)
+    .holds(Era::V5_9.with(SwapoffWait::Users))
+    .holds(Era::V5_19)
+    .holds(Era::V6_18)
+    .holds(Era::V7_3)
+    .showing("the fault looks at the device", |e| e.saw(Mark::READAHEAD_LOOKS))
+    .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
+    .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     // FINDING-92
     let beside = Race::new(
         "S0.10/beside",
@@ -281,7 +307,18 @@ pub(super) fn races() -> Vec<Race> {
             .sometimes("the fault maps the page", |e| e.saw(Mark::DO_SWAP_PAGE_MAPS))
             .sometimes("swapoff ends", |e| e.saw(Mark::SWAPOFF_OVER));
     vec![
-        once, fault, activated, gives_up, zapped, users, beside, frame, reading, alone, bystander,
+        once,
+        fault,
+        activated,
+        gives_up,
+        zapped,
+        users,
+        reads_ahead,
+        beside,
+        frame,
+        reading,
+        alone,
+        bystander,
         forever,
     ]
 }

@@ -1,10 +1,11 @@
 //! S0.12 and S0.13: where the swap cache's lock is needed to count references, and where the page
 //! lock is enough.
 
-use super::worlds::{cached, family, family_cached};
+use super::worlds::{cached, family, family_cached, one_page};
 use crate::mm::World;
 use crate::spec::{
-    Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder, ZapSwap,
+    Clause, CowRmap, Era, ExclusiveLock, FreeSwap, Protocol, Reuse, SwapFreeOrder, WriteError,
+    ZapSwap,
 };
 use crate::{Mark, Race, Seen};
 
@@ -81,6 +82,38 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V2_6_29)
     .sometimes("the slot is kept for the other process", |e| e.saw(Mark::DO_SWAP_PAGE_KEEPS_SLOT))
     .sometimes("the page is taken for exclusive", exclusive);
+    // FINDING-99
+    let write_fails = Race::new(
+        "S0.13/write-fails",
+        "the device could not write the page: it must not leave the swap cache as if it had",
+    )
+    .world(|w| {
+        one_page(w);
+        w.swap_slowly();
+    })
+    .cpu("kswapd, three times", |w| {
+        let page = w.process(0).page_at(1);
+        for _ in 0..3 {
+            w.shrink_page(page);
+        }
+    })
+    .cpu("swap device: it fails once", |w| {
+        let page = w.process(0).page_at(1);
+        w.fail_swap_write(page);
+        w.end_swap_write(page);
+    })
+    .violates(Era::V2_6_7, Clause::SWAP_4)
+    .violates(Era::V2_6_11, Clause::SWAP_4)
+    .violates(Era::V2_6_13, Clause::SWAP_4)
+    .holds(Era::V2_6_11.with(WriteError::Redirty))
+    .holds(Era::V2_6_22)
+    .holds(Era::V2_6_29)
+    .holds(Era::V3_7)
+    .holds(Era::V7_3)
+    .showing("the write has failed", |e| e.saw(Mark::WRITE_FAILS))
+    .sometimes("the page is written again, and freed", |e| {
+        e.saw(Mark::WRITE_FAILS) && e.saw(Mark::SHRINK_FREED)
+    });
     let zap = Race::new(
         "S0.13/zap",
         "one process unmaps what both have on swap: whose entry is the last, takes the page out \
@@ -119,5 +152,5 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V3_7)
     .holds(Era::V5_9)
     .sometimes("kswapd keeps the page", |e| e.saw(Mark::SHRINK_KEPT));
-    vec![redundant, necessary, unwritten, zap, recount]
+    vec![redundant, necessary, unwritten, write_fails, zap, recount]
 }

@@ -4,8 +4,8 @@
 use super::worlds::{cached, one_page};
 use crate::mm::{Setup, World};
 use crate::spec::{
-    Clause, Era, GupFast, MadvFree, MprotectWrite, Reuse, SwapinOwn, UnmapCheck, UnmapFlush,
-    WpLock, WriteFlush,
+    AddToSwap, Clause, Era, GupFast, MadvFree, MprotectWrite, Reuse, SwapinOwn, UnmapCheck,
+    UnmapFlush, WpLock, WriteFlush,
 };
 use crate::{Mark, Race, Seen};
 
@@ -155,6 +155,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V7_3, Clause::SWAP_4)
     .holds(Era::V5_19)
     .holds(Era::V6_12.with(SwapinOwn::ReadOnly))
+    .holds(Era::V6_12.with(GupFast::No)) // the slow way marks the page
     .holds(Era::V5_19.with(UnmapCheck::UnpinnedBefore)) // the device had the page before
     .sometimes("reclaim keeps the page, which is held", |e| e.saw(Mark::TRY_TO_UNMAP_PAGE_HELD));
     // Not in the mails: what mprotect does to entries, and what the next store makes of it.
@@ -336,6 +337,25 @@ pub(super) fn races() -> Vec<Race> {
     })
     .sometimes("the page is discarded", discarded)
     .sometimes("reclaim finds that it is needed again", needed_again);
+    // FINDING-100
+    let lazyfree_isolated = Race::new(
+        "S0.1/lazyfree-isolated",
+        "MADV_FREE comes by a page that reclaim has isolated: it is clean, and not marked",
+    )
+    .world(super::worlds::one_page)
+    .cpu("kswapd", kswapd_if_there)
+    .cpu("madvise(MADV_FREE), load", |w| {
+        let p = w.process(0);
+        p.lazyfree(1);
+        p.load(1).expect("it is mapped");
+    })
+    .violates(Era::V5_9.with(AddToSwap::Clean), Clause::SWAP_4)
+    .holds(Era::V5_9)
+    .holds(Era::V5_10)
+    .holds(Era::V5_19)
+    .holds(Era::V7_3)
+    .sometimes("the page is discarded", discarded)
+    .sometimes("reclaim frees the page", |e| e.saw(Mark::SHRINK_FREED));
     let lazyfree_family = Race::new(
         "S0.1/lazyfree-family",
         "a page after MADV_FREE is shared with a child, which stores there, and reclaim takes one \
@@ -382,6 +402,7 @@ pub(super) fn races() -> Vec<Race> {
         lazyfree_held,
         lazyfree_store,
         lazyfree_cached,
+        lazyfree_isolated,
         lazyfree_family,
         lost,
         read_first,

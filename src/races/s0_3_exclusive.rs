@@ -3,8 +3,8 @@
 use super::worlds::{cached, family, family_cached, half_mapped, one_page, strangers_slot};
 use crate::mm::{Setup, World};
 use crate::spec::{
-    ActivatePage, Clause, CowRmap, Era, Protocol, ReadPin, Reuse, SwapHasCache, SwapWrite,
-    SwapinMapcount, UnmapFlush, ZapDrain, ZapFlush,
+    ActivatePage, Clause, CowRmap, Era, GatherNested, Protocol, ReadPin, Reuse, SwapHasCache,
+    SwapWrite, SwapinMapcount, UnmapFlush, ZapDrain, ZapFlush,
 };
 use crate::{Mark, Race, Seen};
 
@@ -252,6 +252,35 @@ pub(super) fn races() -> Vec<Race> {
     .holds(Era::V3_7.with(ZapFlush::AtOnce))
     .holds(Era::V3_7.with(ZapFlush::AtOnce).with(UnmapFlush::Batched))
     .showing("the child stores in place", exclusive);
+    // FINDING-98
+    let dontneed = Race::new(
+        "S0.4/dontneed",
+        "two threads give the same page up at once, and the second is told before the first has \
+         flushed: a third finds in its TLB what both have given up",
+    )
+    .world(|w| {
+        let p = w.new_process();
+        p.mmap(1..3);
+        p.touch(1);
+        p.touch(2);
+    })
+    .cpu("dontneed", |w| w.process(0).dontneed(1))
+    .cpu("dontneed, then store elsewhere", |w| {
+        w.process(0).dontneed(1);
+        w.process(0).store(2, 7).expect("it is mapped");
+    })
+    .cpu("load elsewhere, then load by its TLB", |w| {
+        w.process(0).load_behind(1, 2, 7);
+    })
+    .violates(Era::V2_6_22, Clause::DATA_1)
+    .violates(Era::V2_6_29, Clause::DATA_1)
+    .violates(Era::V3_7, Clause::DATA_1)
+    .holds(Era::V3_7.with(GatherNested::Flushed))
+    .holds(Era::V5_9)
+    .holds(Era::V5_19)
+    .holds(Era::V7_3)
+    .showing("the third thread knows", |e| e.saw(Mark::LOAD_BEHIND))
+    .sometimes("one flushes for the other", |e| e.saw(Mark::GATHER_FLUSHES_FOR_OTHER));
     let bit = sums(Race::new(
         "S0.4/bit",
         "a page of one process is unmapped while it forks: it is no longer the parent's alone",
@@ -459,6 +488,7 @@ pub(super) fn races() -> Vec<Race> {
         unmapped,
         unmapped_swapped,
         batched,
+        dontneed,
         bit,
         shared,
         remark,

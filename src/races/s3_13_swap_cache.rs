@@ -358,7 +358,9 @@ pub(super) fn races() -> Vec<Race> {
         unmap(w.process(1));
     })
     // 2.6.36 holds, after 268,375 executions: shuttle-tests/tests/deep.rs
-    .violates(Era::V2_6_29, Clause::COW_1);
+    .violates(Era::V2_6_29, Clause::COW_1)
+    // FINDING-96
+    .violates(Era::V2_6_36.with(SwapinRecheck::EntryAndFlag), Clause::COW_1);
     let slot_by_exit = again(
         "S3.13/exit",
         "an exit takes the page out of the swap cache while a fault waits for it, and another \

@@ -535,6 +535,7 @@ const DOCUMENT_0: Rules = Rules {
 /// Nothing that documents 0 and 1 discuss changed between 2.6.13 and 2.6.22 but that pages can be
 /// migrated, and what that asked for.
 const V2_6_13: Rules = Rules {
+    write_error: WriteError::Forget,
     migration: Migration::No,
     fork_mmlist: ForkMmlist::SwapEntry,
     fork_link: ForkLink::Prepend,
@@ -623,6 +624,10 @@ const V2_6_22: Rules = Rules {
     swap_has_cache: SwapHasCache::Counted,
     swap_bypass: SwapBypass::No,
     swapin_notify: SwapinNotify::No,
+    add_to_swap: AddToSwap::Dirty,
+    write_error: WriteError::Redirty,
+    readahead_look: ReadaheadLook::Nothing,
+    gather_nested: GatherNested::Alone,
     madv_free: MadvFree::No,
     gup: Gup::Get,
     gup_fast: GupFast::No,
@@ -692,6 +697,7 @@ const V2_6_29: Rules = Rules {
     gup_fast: GupFast::InterruptsOff,
     temporary_stack: TemporaryStack::Unmarked,
     file_fault: FileFault::Locked,
+    readahead_look: ReadaheadLook::Device,
     ..V2_6_22
 };
 const DOCUMENT_2_2009: Rules = Rules {
@@ -739,6 +745,7 @@ const V3_7: Rules = Rules {
     anon_vma_put: AnonVmaPut::RootFirst,
     activate_page: ActivatePage::Pagevec,
     chain_lock: ChainLock::Root,
+    readahead_look: ReadaheadLook::Nothing,
     vma_adjust_lock: VmaAdjustLock::VmaOrNext,
     vm_end_lock: VmEndLock::Always,
     anon_vma_life: AnonVmaLife::IncNotZero,
@@ -763,6 +770,8 @@ const V5_9: Rules = Rules {
     expand_lock: ExpandLock::PageTable,
     swap_bypass: SwapBypass::Unclaimed,
     swapin_notify: SwapinNotify::FreesSlot,
+    readahead_look: ReadaheadLook::Device,
+    gather_nested: GatherNested::Flushed,
     madv_free: MadvFree::Dirty,
     mremap_flush: MremapFlush::UnderLock,
     unuse_address: UnuseAddress::Everywhere,
@@ -787,6 +796,7 @@ const V5_19: Rules = Rules {
     rmap_order: RmapOrder::RmapFirst,
     newpage_lru: NewpageLru::BeforeRemap,
     swapoff_wait: SwapoffWait::Users,
+    readahead_look: ReadaheadLook::Nothing,
     ..V5_10
 };
 const V6_1: Rules = Rules {

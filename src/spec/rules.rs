@@ -511,6 +511,14 @@ rules! {
         /// (`flush_tlb_batched_pending`, 4.13: read in 5.9, 5.19, 6.12).
         Batched = "batched",
     }
+    /// Who has cleared entries with `mmap_sem` held for reading: does he flush those as well that
+    /// somebody else is clearing?
+    gather_nested: GatherNested {
+        /// No, and what is cleared already he takes for flushed (until 4.12).
+        Alone = "alone",
+        /// Yes (4.13).
+        Flushed = "flushed",
+    }
     /// Does reclaim wait for who stores through the entries that it has cleared before it writes
     /// out what was stored through them? (claim S0.1)
     write_flush: WriteFlush {
@@ -882,8 +890,31 @@ rules! {
     swapin_recheck: SwapinRecheck {
         /// The page-table entry only (until 2.6.35).
         Entry = "entry",
+        /// That the page is in the swap cache, too, in whichever slot (2.6.36-rc4).
+        EntryAndFlag = "entry-and-flag",
         /// That the page is still the slot's page in the swap cache, too (2.6.36).
         EntryAndCache = "entry-and-cache",
+    }
+    /// Is a page dirty that reclaim has put into the swap cache?
+    add_to_swap: AddToSwap {
+        /// Yes: nothing of it is on the device yet.
+        Dirty = "dirty",
+        /// Only if it was before (4.12 and 4.13).
+        Clean = "clean",
+    }
+    /// What becomes of a page that the device could not write.
+    write_error: WriteError {
+        /// It is taken for written (until 2.6.18).
+        Forget = "forget",
+        /// It is dirty again (2.6.19).
+        Redirty = "redirty",
+    }
+    /// What a fault looks at before it reads the slots beside its own, too, if it does.
+    readahead_look: ReadaheadLook {
+        /// Nothing that swapoff takes away (until 2.6.22; 3.4; 5.14).
+        Nothing = "nothing",
+        /// The device: its map (2.6.29 to 3.3), its file (5.9, 5.10).
+        Device = "device",
     }
     /// What swapoff looks at again once it has locked the page that it maps (claim S0.10).
     unuse_recheck: UnuseRecheck {

@@ -144,6 +144,7 @@ const TOPICS: &[Topic] = &[
             "zap_dirty",
             "unmap_flush",
             "write_flush",
+            "gather_nested",
         ],
     },
     Topic {
@@ -173,6 +174,8 @@ const TOPICS: &[Topic] = &[
             "swapin_clash",
             "swap_bypass",
             "swapin_notify",
+            "add_to_swap",
+            "write_error",
             "free_swap",
             "zap_swap",
             "swap_has_cache",
@@ -207,6 +210,7 @@ const TOPICS: &[Topic] = &[
             "unuse_recheck",
             "unused_slot",
             "swapoff_wait",
+            "readahead_look",
         ],
     },
     Topic {
