@@ -64,7 +64,7 @@ fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
         }
     }
     let enumerated =
-        race.check_with(protocol, &Method::Enumerate, &Options::default().executions(3_000));
+        race.check_with(protocol, &Method::Enumerate, &Options::default().executions(1_000));
     assert!(
         clauses(&enumerated).is_subset(&clauses(&forward)),
         "{name}: enumeration sees {:?}",
@@ -73,7 +73,7 @@ fn ask(race: &Race, protocol: &Protocol) -> BTreeSet<String> {
     if is_exhausted(&enumerated) {
         assert_eq!(clauses(&enumerated), clauses(&forward), "{name}");
     }
-    let options = Options::default().executions(40);
+    let options = Options::default().executions(20);
     for race in [race.clone(), race.clone().reversed()] {
         race.selfcheck(protocol, &options)
             .unwrap_or_else(|disagreement| panic!("{name}: {disagreement}"));

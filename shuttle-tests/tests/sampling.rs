@@ -12,7 +12,7 @@ use lockwalk::{Documented, Method, Options, Outcome, Schedule};
 const ITERATIONS: u64 = 300;
 
 /// Where nothing is.
-const FEWER: u64 = 100;
+const FEWER: u64 = 40;
 
 #[test]
 fn a_sample_contradicts_nothing_and_runs_again() {

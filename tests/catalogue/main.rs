@@ -25,7 +25,7 @@ const LIMIT: u64 = 1_000_000;
 /// Cases with more executions take most of the time. They are left to `cargo run`, which decides
 /// all: `.ci/run` compares its numbers with what is written down. By hand: `cargo test --release
 /// --test catalogue -- --ignored`.
-const DEAR: u64 = 3_000;
+const DEAR: u64 = 1_000;
 
 /// What `golden/verdicts.snap` says of a case that is dear.
 struct Written {

@@ -10,7 +10,7 @@ use lockwalk::{Clause, Documented, Era, Litmus, Method, Options, Race};
 use super::common;
 
 /// Of each case.
-const ITERATIONS: u64 = 10;
+const ITERATIONS: u64 = 6;
 
 /// Where something is violated, real threads show that the code runs, and once does.
 const ONCE: u64 = 1;

@@ -158,7 +158,7 @@ const EXECUTIONS: u64 = 5_000;
 const BY_STATES: Duration = Duration::from_secs(150);
 
 /// What takes more than two seconds a row.
-const DEAR: [&str; 21] = [
+const DEAR: [&str; 23] = [
     "S0.1",
     "S0.1/migrated",
     "S0.1/read",
@@ -174,9 +174,11 @@ const DEAR: [&str; 21] = [
     "S0.9/fast",
     "S0.9/unmap",
     "S0.10",
+    "S0.10/beside",
     "S0.10/bystander",
     "S0.10/gives-up",
     "S0.10/progress",
+    "S0.10/readahead",
     "S0.10/reading",
     "S0.10/round",
     "S0.10/users",

@@ -199,7 +199,7 @@ fn uncolored(text: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn text_fits(witness in witness(), width in 0_usize..160, style in style()) {

@@ -653,7 +653,7 @@ fn random_retry_loops_by_states() {
     for fairness in [Fairness::Weak, Fairness::Strong] {
         let (mut livelocks, mut executions, mut states, mut compared, mut skipped) =
             (0, 0, 0, 0, 0);
-        let wanted = env("DPOR_PROGRAMS", 400);
+        let wanted = env("DPOR_PROGRAMS", 200);
         for seed in env("DPOR_SEED", 1).. {
             if compared == wanted {
                 break;
@@ -723,7 +723,7 @@ fn fault(program: &[Vec<Instr>], fairness: Fairness) -> Option<String> {
 #[test]
 fn random_retry_loops_commute() {
     let (mut reordered, mut failing) = (0, 0);
-    for seed in env("DPOR_SEED", 1)..env("DPOR_SEED", 1) + env("DPOR_PROGRAMS", 400) {
+    for seed in env("DPOR_SEED", 1)..env("DPOR_SEED", 1) + env("DPOR_PROGRAMS", 200) {
         let program = random(&mut Rng(seed * 7919));
         for strategy in [
             Strategy::Dpor,
@@ -788,7 +788,7 @@ fn random_retry_loops_with_fair_locks() {
 
 fn compare(fairness: Fairness) {
     let (mut livelocks, mut executions, mut compared, mut skipped) = (0, 0, 0, 0);
-    let wanted = env("DPOR_PROGRAMS", 1000);
+    let wanted = env("DPOR_PROGRAMS", 500);
     for seed in env("DPOR_SEED", 1).. {
         if compared == wanted {
             break;

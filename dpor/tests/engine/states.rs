@@ -15,7 +15,7 @@ const LIMITS: Limits = Limits { states: 20_000, classes: 6_000, plain: 600 };
 fn compare(flavour: Flavour) {
     let (mut compared, mut dpor, mut states, mut executions) = (0, 0, 0, 0);
     for seed in env("DPOR_SEED", 1).. {
-        if compared == env("DPOR_PROGRAMS", 200) {
+        if compared == env("DPOR_PROGRAMS", 100) {
             break;
         }
         let program = Program::random(seed, flavour);
@@ -45,7 +45,7 @@ fn compare(flavour: Flavour) {
 fn compare_structured(theme: Theme) {
     let (mut compared, mut dpor, mut states, mut executions, mut failing) = (0, 0, 0, 0, 0);
     for seed in env("DPOR_SEED", 1).. {
-        if compared == env("DPOR_PROGRAMS", 200) {
+        if compared == env("DPOR_PROGRAMS", 100) {
             break;
         }
         let program = program(seed, theme);

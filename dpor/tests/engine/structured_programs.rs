@@ -15,7 +15,7 @@ fn env(name: &str, default: u64) -> u64 {
 }
 
 fn compare(theme: Theme) {
-    let wanted = env("DPOR_PROGRAMS", 400);
+    let wanted = env("DPOR_PROGRAMS", 200);
     let (mut all, mut skipped) = (Compared::default(), 0);
     for seed in env("DPOR_SEED", 1).. {
         if all.programs == wanted {

@@ -79,7 +79,7 @@ fn explore_to_end(explorer: Explorer, program: &Program) -> (BTreeSet<Outcome>, 
 
 #[test]
 fn random_programs() {
-    let seeds = seeds(15);
+    let seeds = seeds(8);
     for memory in Memory::ALL {
         let all = seeds.clone().map(|seed| compare(&Program::random(seed, 7), memory));
         let (outcomes, executions) =

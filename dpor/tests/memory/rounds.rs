@@ -635,7 +635,7 @@ fn check(program: &Program, fairness: Fairness, counts: &mut Counts) -> Result<(
 
 fn compare(fairness: Fairness) {
     let mut counts = Counts::default();
-    for seed in seeds(400) {
+    for seed in seeds(200) {
         let program = random(&mut Rng(seed * 7919));
         if check(&program, fairness, &mut counts).is_err() {
             let fails =
