@@ -5,8 +5,8 @@ use super::page::Mapping;
 use super::{Addr, Errno, MmRef, PageRef, Vma, VmaRef, World};
 use crate::note;
 use crate::spec::{
-    AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, ChainLock, Clause, ForkLink,
-    FreshAnonVma, UnmappedPut,
+    AnonVmaLife, AnonVmaLock, AnonVmaLockKind, AnonVmaPut, AnonVmaReuse, ChainLock, Clause,
+    ForkLink, FreshAnonVma, UnmappedPut,
 };
 use crate::sync::{self, Mark, Name, Plain, SlabRef, State, Word};
 
@@ -25,6 +25,14 @@ pub struct AnonVma {
     /// What keeps it: one for its list, one for each child of a root, one for each migration.
     /// Kernel: `anon_vma->refcount`; until 2.6.38 `external_refcount`, without the list's.
     pub(super) refcount: Word<i64>,
+    /// The one of the VMA that this one's first VMA was forked from; a root's is itself. Under the
+    /// root's lock, like the two counts, which are there since 4.0 (rule [`AnonVmaReuse`]).
+    parent: Plain<Option<SlabRef>>,
+    /// How many have this one for a parent; a root counts itself.
+    num_children: Plain<i64>,
+    /// How many VMAs have this one for their `anon_vma`: their new pages are found through it.
+    /// Kernel: the same two since 6.0; their sum, `degree`, before.
+    num_active_vmas: Plain<i64>,
     /// Odd while `vma_adjust` moves a VMA whose anon_vma this is (rule
     /// [`RmapWalkLock::SeqCount`](crate::spec::RmapWalkLock), claim S3.5).
     pub(super) seq: Word<u64>,
@@ -38,6 +46,9 @@ impl AnonVma {
             list: Plain::new(Name::new("anon_vma#%a.head", slot, 0), Vec::new()),
             root: Word::new(Name::new("anon_vma#%a.root", slot, 0), None),
             refcount: Word::new(Name::new("anon_vma#%a.refcount", slot, 0), 0),
+            parent: Plain::new(Name::new("anon_vma#%a.parent", slot, 0), None),
+            num_children: Plain::new(Name::new("anon_vma#%a.num_children", slot, 0), 0),
+            num_active_vmas: Plain::new(Name::new("anon_vma#%a.num_active_vmas", slot, 0), 0),
             seq: Word::new(Name::new("anon_vma#%a.seq", slot, 0), 0),
         }
     }
@@ -48,6 +59,9 @@ impl AnonVma {
         self.list.see(state);
         self.root.see(state);
         self.refcount.see(state);
+        self.parent.see(state);
+        self.num_children.see(state);
+        self.num_active_vmas.see(state);
         self.seq.see(state);
     }
 }
@@ -209,6 +223,11 @@ impl World {
             vma.anon_vma.write(Some(new));
             vma.anon_vma_chain.write().insert(0, new);
             self.anon_vmas.object(new).list.write().push(vma.id());
+            if self.reuses() {
+                let root = self.anon_vma(new);
+                *root.parent.write() = Some(new);
+                (*root.num_children.write(), *root.num_active_vmas.write()) = (1, 1);
+            }
         }
         // anon_vma_prepare.4: Both locks are let go of; who came too late frees his anon_vma.
         mm.page_table_lock.unlock();
@@ -275,14 +294,58 @@ impl World {
         false
     }
 
-    /// Links `dst` to every anon_vma that `src` is linked to, oldest first. Called with `mmap_sem`
-    /// held for writing. Kernel: `anon_vma_clone`.
+    /// Are anon_vmas used again (rule [`AnonVmaReuse`])?
+    fn reuses(&self) -> bool {
+        self.rules().anon_vma_reuse != AnonVmaReuse::No
+    }
+
+    /// May a child's VMA have this one, which is its parent's VMA's `own` or an ancestor's, for its
+    /// own? Called with the root's lock held. Kernel: the condition in `anon_vma_clone`, since 4.0.
+    fn may_be_reused(&self, anon_vma: SlabRef, own: SlabRef) -> bool {
+        let AnonVma { num_children, num_active_vmas, .. } = self.anon_vma(anon_vma);
+        match self.rules().anon_vma_reuse {
+            AnonVmaReuse::No => false,
+            AnonVmaReuse::Degree => {
+                !anon_vma.same_object(own) && num_children.read() + num_active_vmas.read() < 2
+            }
+            AnonVmaReuse::NoVmas => num_children.read() < 2 && num_active_vmas.read() == 0,
+        }
+    }
+
+    /// Links `dst` to every anon_vma that `src` is linked to, oldest first; it gets the same
+    /// `anon_vma`, too. Called with `mmap_sem` held for writing. Kernel: `anon_vma_clone`, of a VMA
+    /// that has its anon_vma already.
     pub(super) fn anon_vma_clone(&self, dst: &Vma, src: &Vma) {
+        let own = src.anon_vma.read();
+        self.anon_vma_clone_for(dst, src, |anon_vma| own == Some(anon_vma));
+    }
+
+    /// The same for a child's VMA, which is not given an `anon_vma`. Returns the one that it may use
+    /// again, if there is one; `own` is the parent's VMA's.
+    fn anon_vma_clone_for_child(&self, dst: &Vma, src: &Vma, own: SlabRef) -> Option<SlabRef> {
+        let mut reused = None;
+        self.anon_vma_clone_for(dst, src, |anon_vma| {
+            let reuses = reused.is_none() && self.may_be_reused(anon_vma, own);
+            if reuses {
+                sync::mark(Mark::ANON_VMA_REUSED);
+                reused = Some(anon_vma);
+            }
+            reuses
+        });
+        reused
+    }
+
+    /// The same, where `has` says of each whether it becomes the `anon_vma` of `dst`.
+    fn anon_vma_clone_for(&self, dst: &Vma, src: &Vma, mut has: impl FnMut(SlabRef) -> bool) {
         let chain = src.anon_vma_chain.read().into_iter().rev();
         match self.rules().chain_lock {
             ChainLock::Each => chain.for_each(|anon_vma| self.anon_vma_chain_link(dst, anon_vma)),
-            ChainLock::Root => self
-                .under_root_lock(chain, |anon_vma| self.anon_vma_chain_link_locked(dst, anon_vma)),
+            ChainLock::Root => self.under_root_lock(chain, |anon_vma| {
+                self.anon_vma_chain_link_locked(dst, anon_vma);
+                if self.reuses() && has(anon_vma) {
+                    *self.anon_vma(anon_vma).num_active_vmas.write() += 1;
+                }
+            }),
         }
     }
 
@@ -295,12 +358,15 @@ impl World {
         // anon_vma_fork.2: The child's VMA is linked to every anon_vma of the parent's, the oldest
         // first, at the end of its list, under the root's lock (anon_vma_clone): a walk comes to
         // the parent first. [S3.15]
-        self.anon_vma_clone(vma, pvma);
-        if !self.chained() {
-            vma.anon_vma.write(Some(parent));
+        let reused = self.anon_vma_clone_for_child(vma, pvma, parent);
+        // anon_vma_fork.3: If a process in between has none of its VMAs left, the child's VMA gets
+        // that one's anon_vma, lest those of the dead become ever more.
+        let others = if self.chained() { reused } else { Some(parent) };
+        if others.is_some() {
+            vma.anon_vma.write(others);
             return;
         }
-        // anon_vma_fork.3: It gets an anon_vma of its own, whose root is the parent's, and which
+        // anon_vma_fork.4: It gets an anon_vma of its own, whose root is the parent's, and which
         // keeps the root by a reference. [S3.7]
         let own = self.anon_vma_alloc();
         if self.rooted() {
@@ -308,10 +374,18 @@ impl World {
             self.anon_vma(own).root.write(Some(root));
             self.anon_vma(root).refcount.add(1);
         }
-        // anon_vma_fork.4: New pages of the child are found through that one only; it is linked
+        // anon_vma_fork.5: New pages of the child are found through that one only; it is linked
         // under the root's lock, too.
         vma.anon_vma.write(Some(own));
-        self.anon_vma_chain_link(vma, own);
+        self.anon_vma_lock(own);
+        self.anon_vma_chain_link_locked(vma, own);
+        if self.reuses() {
+            let new = self.anon_vma(own);
+            *new.parent.write() = Some(parent);
+            (*new.num_children.write(), *new.num_active_vmas.write()) = (0, 1);
+            *self.anon_vma(parent).num_children.write() += 1;
+        }
+        self.anon_vma_unlock(own);
     }
 
     /// Takes `vma` off every list; an anon_vma whose list becomes empty is freed. Called when
@@ -332,10 +406,18 @@ impl World {
                 }
             }),
             ChainLock::Root => {
-                let mut empty = Vec::new();
+                let (mut empty, own) = (Vec::new(), vma.anon_vma.read());
                 self.under_root_lock(chain, |anon_vma| {
+                    if self.reuses() && own == Some(anon_vma) {
+                        *self.anon_vma(anon_vma).num_active_vmas.write() -= 1;
+                    }
                     if self.unlink_locked(vma, anon_vma) {
                         empty.push(anon_vma);
+                        if self.reuses()
+                            && let Some(parent) = self.anon_vma(anon_vma).parent.read()
+                        {
+                            *self.anon_vma(parent).num_children.write() -= 1;
+                        }
                     }
                 });
                 empty.into_iter().for_each(|anon_vma| self.put_anon_vma(anon_vma));

@@ -50,6 +50,8 @@ marks! {
     ANONMM_HEAD_FREED_BY_PAGE,
     /// `anon_vma_prepare` comes second: another thread has given the VMA its anon_vma.
     ANON_VMA_PREPARE_LOST,
+    /// fork gives the child's VMA the anon_vma of an ancestor.
+    ANON_VMA_REUSED,
     /// A fault finds that another one reads the slot beside the swap cache, and waits.
     SWAP_BYPASS_WAITS,
     /// A fault looks at the device before it reads ahead.

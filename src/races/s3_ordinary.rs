@@ -108,6 +108,7 @@ pub(super) fn races() -> Vec<Race> {
     races
         .into_iter()
         .chain([
+            reused(),
             protected_look(),
             protected_unshare(),
             protected_store(
@@ -123,6 +124,39 @@ pub(super) fn races() -> Vec<Race> {
             ),
         ])
         .collect()
+}
+
+/// Of three generations the middle one is dead.
+fn reused() -> Race {
+    Race::new(
+        "S3/fork-reuses",
+        "a fork uses the anon_vma of the dead parent's again, and what the child stores is \
+         reclaimed",
+    )
+    .world(|w| {
+        let first = w.new_process();
+        first.mmap(1..2);
+        first.touch(1);
+        let second = first.fork();
+        second.fork();
+        second.exit();
+    })
+    .cpu("fork, store (the child's)", |w| {
+        let child = w.process(2).fork();
+        child.store(1, 7).expect("it is mapped");
+        w.shrink_page(child.page_mapped(1).expect("it has just been stored to"));
+    })
+    .cpu("exit", |w| w.process(0).exit())
+    .finally(|w| {
+        assert_eq!(w.process(3).load(1), Ok(7), "what the child has stored");
+        assert_eq!(w.process(2).load(1), Ok(101), "what was there");
+    })
+    .holds(Era::V5_9)
+    .holds(Era::V5_19)
+    .holds(Era::V6_1)
+    .holds(Era::V6_18)
+    .sometimes("an anon_vma is used again", |e| e.saw(Mark::ANON_VMA_REUSED))
+    .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED))
 }
 
 fn read_only(e: &Seen<'_>) -> bool {

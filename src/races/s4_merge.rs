@@ -3,7 +3,7 @@
 use super::s4_mremap::{locked_look, migrated};
 use super::worlds::one_page;
 use crate::mm::{Setup, World};
-use crate::spec::{Clause, Era, MremapLock, MremapMerge};
+use crate::spec::{AnonVmaReuse, Clause, Era, MremapLock, MremapMerge};
 use crate::{Mark, Protocol, Race, Seen};
 
 fn grows(e: &Seen<'_>) -> bool {
@@ -46,6 +46,27 @@ fn middle_away(w: &Setup<'_>) {
     p.mmap(0..3);
     (0..3).for_each(|addr| p.touch(addr));
     p.mremap(1..2, 5).expect("it is mapped");
+}
+
+/// Six processes, of which three are left. The last one's two VMAs have the anon_vma of the second
+/// one's child, which has no VMA left by then; each of them is on a list besides that the other one
+/// is not on: the page at 2 is found by that of the upper one.
+fn reused(w: &Setup<'_>) {
+    let first = w.new_process();
+    first.mmap(1..4);
+    first.touch(2);
+    let second = first.fork();
+    let third = second.fork();
+    second.exit();
+    let fourth = third.fork(); // with the second one's
+    third.split_vma(2);
+    fourth.split_vma(2);
+    let fifth = fourth.fork(); // with two of its own, while the third has two VMAs
+    third.exit();
+    fifth.store(2, 7).expect("it is mapped");
+    let sixth = fifth.fork(); // with the third one's, once or twice
+    fifth.exit();
+    sixth.mremap(2..3, 6).expect("it is mapped");
 }
 
 /// Both neighbours become one with what moves between them (cases 1 and 6 of `vma_merge`).
@@ -230,6 +251,19 @@ pub(super) fn races() -> Vec<Race> {
     })
     .cpu("kswapd", |w| w.shrink_page(w.process(0).page_at(1)))
     .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
+    // FINDING-102: CVE-2022-42703.
+    let doubly = Race::new(
+        "S4/merge-reused",
+        "fork gives two VMAs of a process the same dead process's anon_vma, and one grows over what \
+         only the other one's lists find",
+    )
+    .world(reused)
+    .cpu("mremap (back)", |w| w.process(5).mremap(6..7, 2).expect("it is mapped"))
+    .cpu("kswapd", |w| w.shrink_page(w.process(5).page_at(6)))
+    .violates(Era::V5_9, Clause::LIFE_1)
+    .violates(Era::V5_19, Clause::LIFE_1)
+    .violates(Era::V6_1.with(AnonVmaReuse::Degree), Clause::LIFE_1)
+    .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
     let mut all = both();
     all.extend([
         over(above, &[Era::V3_7, Era::V5_19, Era::V6_18]),
@@ -251,6 +285,17 @@ pub(super) fn races() -> Vec<Race> {
         // under anonmm an offset says nothing: whatever ends there, grows
         over(misfits, &eras[2..]),
         over(expands, &eras),
+        over(
+            doubly,
+            &[
+                Era::V3_7,
+                Era::V5_9.with(AnonVmaReuse::No),
+                Era::V5_10,
+                Era::V5_19.with(AnonVmaReuse::NoVmas),
+                Era::V6_1,
+                Era::V6_18,
+            ],
+        ),
     ]);
     all
 }

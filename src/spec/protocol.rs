@@ -397,12 +397,15 @@ eras! {
     /// `wp_page_copy`, `reuse_swap_page`, `do_swap_page`, `internal_get_user_pages_fast`,
     /// `gup_pte_range`, `copy_present_page`, `try_to_unmap_one`, `try_to_unuse`, `unuse_pte`,
     /// `migrate_page_move_mapping`, `__unmap_and_move`, `map_pte`, `expand_downwards`. Fork takes
-    /// the reference and counts the mapping before it write-protects, here after.
+    /// the reference and counts the mapping before it write-protects, here after. `anon_vma_clone`
+    /// (`anon_vma_reuse`).
     V5_9 = "5.9";
 
     /// 5.10, as its stable releases have it: reclaim leaves alone what a device holds, and while
     /// fork write-protects entries, no page is given away without a lock, or the parent would lose
-    /// what is pinned in between (claim S0.9). 5.10 itself does neither.
+    /// what is pinned in between (claim S0.9). 5.10 itself does neither. An anon_vma that a VMA has
+    /// is not given to another process's any more: 2555283eb40d went to the stable releases in
+    /// September 2022, which was read in a mail about 4.9, and not in 5.10.
     ///
     /// Read in 5.10.262: `shrink_page_list` (`swap_pinned`, `madv_free`), `try_to_unmap_one`
     /// (`madv_free`), mm/page_io.c (`swapin_notify`), `free_swap_cache` (`free_swap`),
@@ -423,7 +426,7 @@ eras! {
     /// `try_to_migrate_one`, `do_swap_page` and `should_try_to_free_swap`, `free_swap_cache`,
     /// `gup_must_unshare`, `migration_entry_wait_on_locked`, `unuse_pte`, `remove_migration_pte`,
     /// `move_to_new_folio`, `shrink_page_list`, `lockless_pages_from_mm`, `copy_present_page`,
-    /// `folio_migrate_mapping`.
+    /// `folio_migrate_mapping`; in 5.19.6 `anon_vma_clone` (`anon_vma_reuse`, which 6.0 mends).
     V5_19 = "5.19";
 
     /// 6.1, as its stable releases have it: a stack grows under `mmap_sem` held for writing, so
@@ -593,6 +596,7 @@ const V2_6_22: Rules = Rules {
     gather_put: GatherPut::AfterUnlink,
     pte_look: PteLook::Lockless,
     fork_link: ForkLink::Append,
+    anon_vma_reuse: AnonVmaReuse::No,
     mremap_merge: MremapMerge::EitherNull,
     mremap_lock: MremapLock::Nothing,
     mremap_flush: MremapFlush::AtOnce,
@@ -753,6 +757,7 @@ const V3_7: Rules = Rules {
 };
 const V5_9: Rules = Rules {
     fork_mmlist: ForkMmlist::SwapEntry,
+    anon_vma_reuse: AnonVmaReuse::Degree,
     anon_vma_lock_kind: AnonVmaLockKind::Rwsem,
     anon_vma_put: AnonVmaPut::ChildFirst,
     unmapped_put: UnmappedPut::AfterRcu,
@@ -778,6 +783,7 @@ const V5_9: Rules = Rules {
     ..V3_7
 };
 const V5_10: Rules = Rules {
+    anon_vma_reuse: AnonVmaReuse::NoVmas,
     gup_fast: GupFast::WriteProtectSeq,
     swap_pinned: SwapPinned::Keep,
     swapin_notify: SwapinNotify::No,
@@ -785,6 +791,7 @@ const V5_10: Rules = Rules {
     ..V5_9
 };
 const V5_19: Rules = Rules {
+    anon_vma_reuse: AnonVmaReuse::Degree,
     reuse: Reuse::AnonExclusive,
     unmap_check: UnmapCheck::Unpinned,
     swap_free_order: SwapFreeOrder::FirstLocked,
@@ -800,6 +807,7 @@ const V5_19: Rules = Rules {
     ..V5_10
 };
 const V6_1: Rules = Rules {
+    anon_vma_reuse: AnonVmaReuse::NoVmas,
     expand_lock: ExpandLock::MmapSem,
     gup_force: GupForce::Exclusive,
     swap_bypass: SwapBypass::Claimed,

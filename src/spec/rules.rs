@@ -573,6 +573,18 @@ rules! {
         /// At the head (read in 2.6.9, 2.6.11, 2.6.12, and 2.6.15).
         Prepend = "prepend",
     }
+    /// When fork gives the child's VMA the anon_vma of an ancestor, instead of a new one: without
+    /// that, a process that forks, exits, and whose child does the same, leaves ever longer lists
+    /// behind.
+    anon_vma_reuse: AnonVmaReuse {
+        /// Never (until 3.19).
+        No = "no",
+        /// If children and VMAs together are fewer than two, which is to mean that there is no VMA:
+        /// but one that was used again has no child (4.12, 5.9, 5.19.6 read).
+        Degree = "degree",
+        /// If it has no VMA, and at most one child (6.0, 2555283eb40d: 6.18.2 read).
+        NoVmas = "no-vmas",
+    }
     /// When a VMA at the place that mremap moves to may grow over it, and no VMA of its own is made
     /// there: one of the two may have no anon_vma yet, since nothing was touched in it.
     mremap_merge: MremapMerge {

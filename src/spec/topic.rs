@@ -64,6 +64,7 @@ const TOPICS: &[Topic] = &[
             "chain_lock",
             "fresh_anon_vma",
             "fork_link",
+            "anon_vma_reuse",
             "shared_mapping",
             "page_map_lock",
             "rmap_order",

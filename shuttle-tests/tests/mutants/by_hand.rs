@@ -173,12 +173,12 @@ pub const MISTAKES: &[Mistake] = &[
     (
         "the child is not linked to its ancestors",
         "anon_vma.rs",
-        &[("self.anon_vma_clone(vma, pvma);", "")],
+        &[("self.anon_vma_clone_for_child(vma, pvma, parent)", "None")],
     ),
     (
         "the child is not linked to its own anon_vma",
         "anon_vma.rs",
-        &[("self.anon_vma_chain_link(vma, own);", "")],
+        &[("self.anon_vma_chain_link_locked(vma, own);", "")],
     ),
     (
         "a VMA leaves the list while the lock is let go of",
