@@ -11,7 +11,7 @@ use lockwalk::witness::{Coverage, Expected, Verdict};
 use lockwalk::{Method, Options, Outcome};
 
 /// A quarter of them with no bound, and then with each of three.
-const EXECUTIONS: u64 = 100;
+const EXECUTIONS: u64 = 200;
 /// By hand: `cargo test --release -p lockwalk-loom-tests --test catalogue -- --ignored
 /// --nocapture`.
 const MORE: u64 = 4_000;

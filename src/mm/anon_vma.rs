@@ -27,12 +27,12 @@ pub struct AnonVma {
     pub(super) refcount: Word<i64>,
     /// The one of the VMA that this one's first VMA was forked from; a root's is itself. Under the
     /// root's lock, like the two counts, which are there since 4.0 (rule [`AnonVmaReuse`]).
-    parent: Plain<Option<SlabRef>>,
+    pub(super) parent: Plain<Option<SlabRef>>,
     /// How many have this one for a parent; a root counts itself.
-    num_children: Plain<i64>,
+    pub(super) num_children: Plain<i64>,
     /// How many VMAs have this one for their `anon_vma`: their new pages are found through it.
     /// Kernel: the same two since 6.0; their sum, `degree`, before.
-    num_active_vmas: Plain<i64>,
+    pub(super) num_active_vmas: Plain<i64>,
     /// Odd while `vma_adjust` moves a VMA whose anon_vma this is (rule
     /// [`RmapWalkLock::SeqCount`](crate::spec::RmapWalkLock), claim S3.5).
     pub(super) seq: Word<u64>,
@@ -295,7 +295,7 @@ impl World {
     }
 
     /// Are anon_vmas used again (rule [`AnonVmaReuse`])?
-    fn reuses(&self) -> bool {
+    pub(super) fn reuses(&self) -> bool {
         self.rules().anon_vma_reuse != AnonVmaReuse::No
     }
 
@@ -316,7 +316,8 @@ impl World {
     /// `anon_vma`, too. Called with `mmap_sem` held for writing. Kernel: `anon_vma_clone`, of a VMA
     /// that has its anon_vma already.
     pub(super) fn anon_vma_clone(&self, dst: &Vma, src: &Vma) {
-        let own = src.anon_vma.read();
+        // A kernel that has no counts does not look.
+        let own = if self.reuses() { src.anon_vma.read() } else { None };
         self.anon_vma_clone_for(dst, src, |anon_vma| own == Some(anon_vma));
     }
 
@@ -406,9 +407,10 @@ impl World {
                 }
             }),
             ChainLock::Root => {
-                let (mut empty, own) = (Vec::new(), vma.anon_vma.read());
+                let mut empty = Vec::new();
+                let own = if self.reuses() { vma.anon_vma.read() } else { None };
                 self.under_root_lock(chain, |anon_vma| {
-                    if self.reuses() && own == Some(anon_vma) {
+                    if own == Some(anon_vma) {
                         *self.anon_vma(anon_vma).num_active_vmas.write() -= 1;
                     }
                     if self.unlink_locked(vma, anon_vma) {

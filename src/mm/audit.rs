@@ -25,6 +25,9 @@ impl World {
         }
         for (anon_vma, object) in self.anon_vmas.live() {
             self.audit_list(anon_vma, object);
+            if self.reuses() {
+                self.audit_counts(anon_vma, object);
+            }
             let unused = object.list.peek(Vec::is_empty) && object.refcount.peek() <= 1;
             sync::clause(Clause::LEAK_1, !unused, || {
                 format!("anon_vma#{} has no VMA and is not freed", anon_vma.slot())
@@ -160,6 +163,28 @@ impl World {
                 "{} is on the list of anon_vma#{}, and should not be",
                 stray.map_or_else(String::new, |vma| vma.to_string()),
                 anon_vma.slot()
+            )
+        });
+    }
+
+    /// [RMAP-3]: whom an anon_vma counts. Kernel: what `unlink_anon_vmas` warns of when it frees one.
+    fn audit_counts(&self, anon_vma: SlabRef, object: &AnonVma) {
+        let named = |known: Option<SlabRef>| known == Some(anon_vma);
+        let children =
+            self.anon_vmas.live().filter(|(_, child)| child.parent.peek(|&it| named(it)));
+        let own = |vma: &&VmaRef| named(self.vma(**vma).anon_vma.peek());
+        let vmas = object.list.peek(|list| list.iter().filter(own).count());
+        let are = (children.count() as i64, vmas as i64);
+        let counted =
+            (object.num_children.peek(|&count| count), object.num_active_vmas.peek(|&count| count));
+        sync::clause(Clause::RMAP_3, counted == are, || {
+            format!(
+                "anon_vma#{} counts {} children and {} VMAs, and has {} and {}",
+                anon_vma.slot(),
+                counted.0,
+                counted.1,
+                are.0,
+                are.1
             )
         });
     }

@@ -263,6 +263,7 @@ pub(super) fn races() -> Vec<Race> {
     .violates(Era::V5_9, Clause::LIFE_1)
     .violates(Era::V5_19, Clause::LIFE_1)
     .violates(Era::V6_1.with(AnonVmaReuse::Degree), Clause::LIFE_1)
+    .sometimes("a VMA grows", grows)
     .sometimes("the page goes to swap", |e| e.saw(Mark::SHRINK_FREED));
     let mut all = both();
     all.extend([

@@ -175,9 +175,10 @@ clauses! {
              looks at another's entry, or at none, and passes by the one that it had to find.";
         RMAP_3 "RMAP-3" Quiescence false
             "A VMA is once on the list of each anon_vma that it is linked to, and on no other; if \
-             it is linked to any, its own is one of them; an anonmm is in its bundle once."
+             it is linked to any, its own is one of them; where an anon_vma counts those that have \
+             it for their own, and its children, it has so many; an anonmm is in its bundle once."
             "What is mapped in a VMA that is on no list is not found; a VMA that is freed and on \
-             a list is followed.";
+             a list is followed; an anon_vma that counts too few is used by others, too.";
         VMA_1 "VMA-1" Quiescence false
             "The VMAs of an address space are sorted, none is empty, and no two overlap."
             "`find_vma` takes the first that ends behind an address: of two that overlap, which \
