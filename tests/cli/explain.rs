@@ -38,10 +38,10 @@ fn schedules_that_do_not_fit_are_refused() {
 /// What is shown of a schedule that ends early is said not to be its, and can be replayed.
 #[test]
 fn a_schedule_that_ends_early_is_gone_on_with() {
-    let command = "replay S3.1 --protocol 2.6.34 --schedule 1*81.2*18.1*5 --format json";
+    let command = "replay S3.1 --protocol 2.6.34 --schedule 1*81.2*17.1*5 --format json";
     let (printed, said) = run(command, 0);
-    assert!(said.starts_with("the schedule ends after 104 of 120 steps: "), "{said}");
-    assert_eq!(witness_in(&printed).expect("a witness").schedule, "1*81.2*18.1*21");
+    assert!(said.starts_with("the schedule ends after 103 of 119 steps: "), "{said}");
+    assert_eq!(witness_in(&printed).expect("a witness").schedule, "1*81.2*17.1*21");
 }
 
 #[test]
