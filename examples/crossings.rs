@@ -1,18 +1,21 @@
-//! mremap, fork, exit, migration, reclaim and swapoff against each other, two and three at once, in
-//! the smallest worlds in which they meet, under every era from before 2.6.7 on:
+//! mremap, fork, exit, migration, reclaim and swapoff against each other and against a device that
+//! reads, two and three at once, in the smallest worlds in which they meet, under every era from
+//! before 2.6.7 on:
 //! `cargo run --release --example crossings [EXECUTIONS] [WORD...]`. What no race of the catalogue
 //! decides may be found here; SPEC.md §6 says what was.
 //!
 //! A cell is the number of executions that exhaust the pair, the clauses that executions violate
-//! and the race or finding that they are known by, or `…` where so many did not exhaust it. Ends
-//! with 1 if a clause is violated that nothing here is known by.
+//! and the race or finding that they are known by, or `…` where so many did not exhaust it. Where a
+//! device reads it is the number of states, of which as many are tried as take thirty seconds. Ends with
+//! 1 if a clause is violated that nothing here is known by.
 
 mod parts;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use lockwalk::spec::{PteLook, SwapHasCache, UnuseAddress, UnuseSem};
+use lockwalk::spec::{CowRmap, PteLook, ReadPin, SwapHasCache, UnuseAddress, UnuseSem};
 use lockwalk::witness::Coverage;
 use lockwalk::{Era, Method, Options, Protocol, Race};
 use parts::{Op, WORLDS, eras, moves};
@@ -51,11 +54,31 @@ fn crossings() -> Vec<Vec<Op>> {
         vec![Op::Swapoff, Op::Load(0), Op::Mmap(0)],
         vec![Op::Swapoff, Op::Load(1), Op::Mremap(1)],
     ]);
+    all.extend([0, 1].into_iter().flat_map(devices));
     all
 }
 
+/// A device that reads what process `n` stores, with one and two others.
+fn devices(n: usize) -> Vec<Vec<Op>> {
+    let reads = Op::Reads(n);
+    let more = [Op::ForkStore(n), Op::Load(n), Op::Load(1 - n), Op::Store(1 - n)];
+    let others: Vec<_> = Op::ALL.into_iter().chain(more).filter(|&op| reads.meets(op)).collect();
+    let mut all: Vec<_> = others.iter().map(|&other| vec![reads, other]).collect();
+    for (at, &second) in others.iter().enumerate() {
+        let thirds = others[at..].iter().filter(|&&third| second.meets(third));
+        all.extend(thirds.map(|&third| vec![reads, second, third]));
+    }
+    all
+}
+
+fn reads(ops: &[Op]) -> bool {
+    ops.iter().any(|op| matches!(op, Op::Reads(_)))
+}
+
+/// With two others a device is asked about only where it is meant to find what was stored.
 fn applies(ops: &[Op], world: &str, era: &Protocol) -> bool {
     ops.iter().all(|&op| moves(op, world, era))
+        && (!reads(ops) || ops.len() == 2 || era.rules.read_pin == ReadPin::Unshare)
         && (world != "shared" || !ops.contains(&Op::Swapoff) || ops.contains(&Op::Reclaim))
 }
 
@@ -78,6 +101,8 @@ fn known(ops: &[Op], world: &str, era: &Protocol, clause: &str) -> Option<&'stat
         {
             Some("S4/peek")
         }
+        "PIN-2" | "PIN-3" if era.rules.read_pin != ReadPin::Unshare => Some("S0.3/own-store"),
+        "COW-2" if reads(ops) && era.rules.cow_rmap != CowRmap::AfterEntry => Some("S0.4/both"),
         "LIFE-1" if exits == 2 && *era == Era::V3_7 => Some("FINDING-34"),
         "LIFE-1" if swapoff && era.rules.unuse_address == UnuseAddress::Root => {
             Some("S4/unuse-exit")
@@ -127,8 +152,12 @@ fn main() {
                     Some(next.fetch_add(1, Ordering::Relaxed))
                         .and_then(|n| Some((n, cases.get(n)?)))
                 {
-                    let options = Options::default().executions(executions);
-                    let outcome = race.check_with(era, &Method::Exhaustive, &options);
+                    let (method, options) = if reads(ops) {
+                        (Method::States, Options::default().time(Duration::from_secs(30)))
+                    } else {
+                        (Method::Exhaustive, Options::default().executions(executions))
+                    };
+                    let outcome = race.check_with(era, &method, &options);
                     let violated = outcome.violations.iter().filter(|v| v.count > 0).map(|v| {
                         let known = known(ops, world, era, &v.name);
                         news.fetch_or(known.is_none(), Ordering::Relaxed);
@@ -137,7 +166,7 @@ fn main() {
                     let violated: Vec<_> = violated.collect();
                     let all = outcome.coverage == Coverage::Exhaustive;
                     let cell = match (violated.is_empty(), all) {
-                        (true, true) => outcome.executions.to_string(),
+                        (true, true) => outcome.states.unwrap_or(outcome.executions).to_string(),
                         (true, false) => "…".into(),
                         (false, true) => violated.join("+"),
                         (false, false) => violated.join("+") + " …",

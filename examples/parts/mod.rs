@@ -23,6 +23,8 @@ pub enum Op {
     Swapoff,
     Load(usize),
     Store(usize),
+    /// A device is given the page to read, its process stores there, and then the device reads.
+    Reads(usize),
     Mmap(usize),
 }
 
@@ -55,6 +57,7 @@ impl Op {
             Op::Swapoff => "swapoff".into(),
             Op::Load(n) => format!("load {}", of(n)),
             Op::Store(n) => format!("store {}", of(n)),
+            Op::Reads(n) => format!("a device reads what {} stores", of(n)),
             Op::Mmap(n) => format!("mmap {}", of(n)),
         }
     }
@@ -68,6 +71,7 @@ impl Op {
             | Op::MovePages(n)
             | Op::Load(n)
             | Op::Store(n)
+            | Op::Reads(n)
             | Op::Mmap(n) => Some(n),
             Op::Migrate | Op::Reclaim | Op::Swapoff => None,
         }
@@ -100,6 +104,12 @@ impl Op {
             Op::Swapoff => w.swapoff(),
             Op::Load(n) => _ = w.process(n).load(1), // which may be moved away
             Op::Store(n) => _ = w.process(n).store(1, 77 + n as u64),
+            Op::Reads(n) => {
+                let Ok(pin) = w.process(n).pin_for_reading(1) else { return };
+                _ = w.process(n).store(1, 50);
+                pin.read();
+                pin.put();
+            }
             Op::Mmap(n) => w.process(n).mmap(5..6),
         }
     }

@@ -8,7 +8,7 @@ use super::page::GUP_PIN_COUNTING_BIAS;
 use super::shadow::Given;
 use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, Vma, World};
 use crate::call;
-use crate::spec::{Clause, ContentStable, Gup, GupFast, GupForce, ReadPin};
+use crate::spec::{ContentStable, Gup, GupFast, GupForce, ReadPin};
 use crate::sync::{self, Mark};
 
 /// What the page is wanted for. Kernel: `write` and `force`, `FOLL_WRITE` and `FOLL_FORCE` since
@@ -95,20 +95,12 @@ impl Pin<'_> {
         self.world.shadow_end_dma(at);
     }
 
-    /// The device reads the page ([PIN-2]).
+    /// The device reads the page: what its process has there ([PIN-2], [PIN-3]).
     pub fn read(&self) -> u64 {
         let at = self.world.shadow_begin_dma(self.given);
         let value = self.world.content(self.world.page(self.page()));
-        let foreign = self.world.shadow_pin_read(self.given, value);
+        self.world.shadow_pin_read(self.given, at, value);
         self.world.shadow_end_dma(at);
-        sync::clause(Clause::PIN_2, !foreign, || {
-            format!(
-                "a device reads {value} from {}, which {} never stored at {}",
-                self.page(),
-                at.mm,
-                at.addr
-            )
-        });
         value
     }
 
@@ -268,7 +260,7 @@ impl World {
         let pin = Pin { world: self, given };
         // gup_pte_range.3: The entry is read again: whoever has unmapped the page meanwhile, or
         // write-protected it, has changed it, and then the references are dropped. A page to read
-        // that others may have, too, is not given away. [S0.1, PIN-1]
+        // that others may have, too, is not given away. [S0.1, PIN-1, PIN-3]
         if Self::gup_get_pte(mm, addr) != (Pte::Present { page, write: writable, dirty })
             || (!writable && self.must_unshare(page))
         {
@@ -311,7 +303,7 @@ impl World {
             mm.page_table_lock.lock();
             match mm.pte(addr).read() {
                 // follow_page.3: A page to read that others may have, too, is not given away: the
-                // process gets one for itself first (do_wp_page). [PIN-2]
+                // process gets one for itself first (do_wp_page). [PIN-2, PIN-3]
                 pte @ Pte::Present { page, write: false, .. }
                     if !write && self.must_unshare(page) =>
                 {

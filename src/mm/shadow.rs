@@ -119,12 +119,19 @@ struct PinState {
     device: Device,
     /// What was there since the device was given the page.
     values: BTreeSet<u64>,
+    /// What is there now, or was when the process gave that memory up.
+    value: u64,
 }
 
 impl PinState {
+    fn new(device: Device, value: u64) -> Self {
+        Self { device, values: BTreeSet::from([value]), value }
+    }
+
     fn finds(&mut self, value: u64) {
         if self.device != Device::HasLetGo {
             self.values.insert(value);
+            self.value = value;
         }
     }
 }
@@ -383,7 +390,7 @@ impl World {
         let given = Given { record: pin.number, page, write };
         let memory = &mm.shadow(addr).memory;
         let others = memory.change(|memory| {
-            pin.state.reset(PinState { device, values: BTreeSet::from([memory.value]) });
+            pin.state.reset(PinState::new(device, memory.value));
             let others = memory.pins.clone();
             memory.pins.insert(given);
             others
@@ -406,7 +413,7 @@ impl World {
             return pin;
         }
         self.shadow.pins.push_with(|number| {
-            let state = PinState { device: Device::Waits, values: BTreeSet::new() };
+            let state = PinState::new(Device::Waits, 0);
             let name = |pattern| Name::new(pattern, number, 0);
             PinRecord {
                 number,
@@ -465,16 +472,24 @@ impl World {
         }
     }
 
-    /// The device reads `value`: has the process never had that there? Called while the entry is in
-    /// use.
-    pub(super) fn shadow_pin_read(&self, given: Given, value: u64) -> bool {
-        self.shadow.pins[given.record].state.with(|state| !state.values.contains(&value))
+    /// The device reads what it was given, and finds `found`: something that its process has had
+    /// there ([PIN-2]), and has there now ([PIN-3]). Called while the entry at `at` is in use.
+    pub(super) fn shadow_pin_read(&self, given: Given, at: PteLocation, found: u64) {
+        let state = &self.shadow.pins[given.record].state;
+        let (known, value) = state.with(|state| (state.values.contains(&found), state.value));
+        let (page, PteLocation { mm, addr }) = (given.page, at);
+        sync::clause(Clause::PIN_2, known, || {
+            format!("a device reads {found} from {page}, which {mm} never stored at {addr}")
+        });
+        sync::clause(Clause::PIN_3, found == value || !known, || {
+            format!("a device reads {found} from {page}, and {mm} has {value} at {addr}")
+        });
     }
 
     /// The device lets go.
     pub(super) fn shadow_unpin(&self, given: Given) {
         self.shadow.pins[given.record].state.change(|state| {
-            *state = PinState { device: Device::HasLetGo, values: BTreeSet::new() };
+            *state = PinState::new(Device::HasLetGo, 0);
         });
         self.shadow.held.count(|held| _ = held.remove(&given));
         if sync::is_setup() {

@@ -4,8 +4,8 @@
 use super::worlds::{cached, one_page};
 use crate::mm::{Setup, World};
 use crate::spec::{
-    AddToSwap, Clause, Era, GupFast, MadvFree, MprotectWrite, Reuse, SwapinOwn, UnmapCheck,
-    UnmapFlush, WpLock, WriteFlush,
+    AddToSwap, Clause, Era, GupFast, MadvFree, MprotectWrite, Reuse, SwapHasCache, SwapinOwn,
+    UnmapCheck, UnmapFlush, WpLock, WriteFlush,
 };
 use crate::{Mark, Race, Seen};
 
@@ -139,6 +139,30 @@ pub(super) fn races() -> Vec<Race> {
     .holds_without(Era::V5_9, Clause::COUNT_4)
     .holds_without(Era::V5_19, Clause::COUNT_4)
     .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED));
+    let reads = Race::new(
+        "S0.1/reads",
+        "a device is given a page to read beside reclaim, and its process's next store gets a \
+         copy: the device reads what was there before",
+    )
+    .world(one_page)
+    .cpu("kswapd", kswapd)
+    .cpu("pin, store, read", |w| {
+        let p = w.process(0);
+        let pin = p.pin_for_reading(1).expect("it is mapped");
+        p.store(1, 8).expect("it is mapped");
+        pin.read();
+        pin.put();
+    })
+    .violates(Era::V2_6_11, Clause::PIN_3)
+    .violates(Era::V2_6_29, Clause::PIN_3)
+    .violates(Era::V2_6_33.with(SwapHasCache::Counted), Clause::PIN_3)
+    .violates(Era::V5_9, Clause::PIN_3)
+    .violates(Era::V5_10, Clause::PIN_3)
+    .holds(Era::V2_6_33)
+    .holds(Era::V3_7)
+    .holds(Era::V5_19)
+    .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+    .sometimes("the page comes back from swap", back_from_swap);
     let clean = with_unmarked_store(Race::new(
         "S0.1/clean",
         "a page that came back from swap for a load is given to a device, and what it stores is \
@@ -408,6 +432,7 @@ pub(super) fn races() -> Vec<Race> {
         read_first,
         migrated,
         fast,
+        reads,
         clean,
         protected,
         clean_protected,

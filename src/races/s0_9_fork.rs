@@ -62,6 +62,31 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the device is given the page without a lock", given_without_lock)
         .sometimes("it is refused, because of the fork", |e| e.saw(Mark::GUP_FAST_MEETS_FORK)),
         Race::new(
+            "S0.9/reads",
+            "the parent forks while a device reads its page, then stores, and gets the copy: the \
+             device reads what was there before",
+        )
+        .world(|w| {
+            one_page(w);
+            let _held = w.process(0).pin_for_reading(1).expect("it is mapped");
+        })
+        .cpu("store; the device reads", |w| {
+            w.process(0).store(1, 8).expect("it is mapped");
+            w.pin(0).read();
+            w.pin(0).put();
+        })
+        .cpu("fork (another thread of the parent's)", |w| {
+            w.process(0).fork();
+        })
+        .violates(Era::V2_6_13, Clause::PIN_3)
+        .violates(Era::V2_6_29, Clause::PIN_3)
+        .violates(Era::V5_9.with(ForkPinned::Share), Clause::PIN_3)
+        .holds(Era::V5_9)
+        .holds(Era::V5_10)
+        .holds(Era::V5_19)
+        .showing("the store gets a copy", |e| e.saw(Mark::DO_WP_PAGE_COPIES))
+        .sometimes("fork copies the pinned page", copies),
+        Race::new(
             "S0.9/others",
             "a device holds the page for the child alone, and fork copies nothing for the parent, \
              which gave none away",

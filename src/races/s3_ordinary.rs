@@ -126,11 +126,11 @@ pub(super) fn races() -> Vec<Race> {
         .collect()
 }
 
-/// Of three generations the middle one is dead.
+/// Of four generations the two in the middle are dead, and the elder's anon_vma is used again.
 fn reused() -> Race {
     Race::new(
         "S3/fork-reuses",
-        "a fork uses the anon_vma of the dead parent's again, and what the child stores is \
+        "a fork uses the anon_vma of a dead ancestor's again, and what the child stores is \
          reclaimed",
     )
     .world(|w| {
@@ -138,18 +138,20 @@ fn reused() -> Race {
         first.mmap(1..2);
         first.touch(1);
         let second = first.fork();
-        second.fork();
+        let third = second.fork();
+        third.fork();
         second.exit();
+        third.exit();
     })
     .cpu("fork, store (the child's)", |w| {
-        let child = w.process(2).fork();
+        let child = w.process(3).fork();
         child.store(1, 7).expect("it is mapped");
         w.shrink_page(child.page_mapped(1).expect("it has just been stored to"));
     })
     .cpu("exit", |w| w.process(0).exit())
     .finally(|w| {
-        assert_eq!(w.process(3).load(1), Ok(7), "what the child has stored");
-        assert_eq!(w.process(2).load(1), Ok(101), "what was there");
+        assert_eq!(w.process(4).load(1), Ok(7), "what the child has stored");
+        assert_eq!(w.process(3).load(1), Ok(101), "what was there");
     })
     .holds(Era::V5_9)
     .holds(Era::V5_19)

@@ -236,6 +236,11 @@ clauses! {
              away had there at that moment, or has stored since."
             "The device sends or writes what another process has stored there since: its data \
              leave the machine in somebody else's name.";
+        PIN_3 "PIN-3" Always false
+            "What a device reads from a page is what the process which gave the page away stored \
+             there last, before it gave that memory up."
+            "The process has got another page, and what it stores is never sent: the device goes \
+             on with what was there before.";
     }
     family "A host that discards"
         "Document 2 only. The host takes away what a volatile page holds, at any time and without \
