@@ -3,7 +3,7 @@
 use super::{Addr, Errno, Mm, MmRef, PageRef, Pte, Vma, World};
 use crate::call;
 use crate::spec::{
-    ForkChildSem, ForkDiscarded, ForkMigration, ForkMmlist, ForkPinned, GupFast, Reuse,
+    ForkChildSem, ForkDiscarded, ForkFailed, ForkMigration, ForkMmlist, ForkPinned, GupFast, Reuse,
 };
 use crate::sync::{self, Mark};
 
@@ -40,6 +40,9 @@ impl World {
         // dup_mmap.8: The child's is let go of; the parent's TLBs are flushed, so that no thread
         // of it stores by an entry that permitted it before; then the parent's is let go of.
         // [S0.9]
+        if copied.is_err() {
+            self.dup_mmap_fails(mm);
+        }
         if locked {
             mm.mmap_sem.up_write();
         }
@@ -53,6 +56,16 @@ impl World {
         }
         self.add_process(child);
         Ok(child)
+    }
+
+    /// What of the child its exit will take away, or does at once (rule [`ForkFailed`]). Called with
+    /// both `mmap_sem` held for writing. Kernel: the end of `dup_mmap`.
+    fn dup_mmap_fails(&self, mm: &Mm) {
+        match self.rules().fork_failed {
+            ForkFailed::Copied => {}
+            ForkFailed::Marked | ForkFailed::Unstable => mm.half_made.write(true),
+            ForkFailed::Nothing => self.exit_mmap(mm),
+        }
     }
 
     /// Until here, somebody may go through an entry of the parent as it was: who has read it with

@@ -54,6 +54,10 @@ pub struct Mm {
     /// So many are clearing entries of it with `mmap_sem` held for reading, and have not flushed
     /// yet (rule [`GatherNested`](crate::spec::GatherNested)). Kernel: the same name, since 4.13.
     pub(super) tlb_flush_pending: Word<i64>,
+    /// A fork has failed to make it, and what comes behind its VMAs is no VMA (rule
+    /// [`ForkFailed`](crate::spec::ForkFailed)). Kernel: `XA_ZERO_ENTRY`, since 6.8, and
+    /// `MMF_UNSTABLE`. Under `mmap_sem`.
+    pub(super) half_made: Word<bool>,
     /// Its process may not run: memory hot-removal has suspended it (rule
     /// [`UnmapCheck`](crate::spec::UnmapCheck)). No kernel has it.
     pub(super) suspended: Word<bool>,
@@ -91,6 +95,7 @@ impl Mm {
             has_pinned: Word::new(name("mm%a.has_pinned"), false),
             tlb_flush_batched: Word::new(name("mm%a.tlb_flush_batched"), false),
             tlb_flush_pending: Word::new(name("mm%a.tlb_flush_pending"), 0),
+            half_made: Word::new(name("mm%a.half_made"), false),
             suspended: Word::new(name("mm%a.suspended"), false),
             mlocked: Fixed::new(false),
             anonmm: Plain::new(name("mm%a.anonmm"), None),
@@ -136,6 +141,7 @@ impl Mm {
         self.on_mmlist.see(state);
         self.write_protect_seq.see(state);
         self.has_pinned.see(state);
+        self.half_made.see(state);
         self.tlb_flush_batched.see(state);
         self.tlb_flush_pending.see(state);
         self.suspended.see(state);

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::page::Mapping;
 use super::{Addr, Errno, Mm, PageRef, Pte, SwapEntry, Vma, VmaRef, World};
 use crate::spec::{
-    Clause, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy, UnuseFound,
-    UnuseRecheck, UnuseSem, UnuseTableLock, UnuseVmas, UnusedSlot,
+    Clause, ForkFailed, SwapinClash, TryToUnuse, UnuseActivate, UnuseAddress, UnuseCopy,
+    UnuseFound, UnuseRecheck, UnuseSem, UnuseTableLock, UnuseVmas, UnusedSlot,
 };
 use crate::sync::{self, Mark, RetryLoop};
 use crate::{call, note};
@@ -209,6 +209,10 @@ impl World {
         call!("unuse_mm({})", mm.id());
         // unuse_mm.1: mmap_sem is taken for reading: the VMAs stay.
         mm.mmap_sem.down_read();
+        if self.rules().fork_failed == ForkFailed::Unstable && mm.half_made.read() {
+            mm.mmap_sem.up_read();
+            return Ok(());
+        }
         let vmas = mm.mmap.read();
         let result = vmas.iter().map(|&vma| self.vma(vma)).try_for_each(|vma| {
             // unuse_mm.2: A VMA without an anon_vma has nothing on swap.
@@ -253,10 +257,22 @@ impl World {
             }
             Ok(())
         });
+        if result.is_ok() {
+            self.assert_no_vma_is_missing(mm);
+        }
         // unuse_mm.9: mmap_sem is let go of.
         self.assert_vmas_unchanged(mm, &vmas);
         mm.mmap_sem.up_read();
         result
+    }
+
+    /// Whoever goes along the VMAs to the end follows what is there if fork could not make one
+    /// ([NULL-1]). Called with `mmap_sem` held.
+    fn assert_no_vma_is_missing(&self, mm: &Mm) {
+        let marked = [ForkFailed::Marked, ForkFailed::Unstable].contains(&self.rules().fork_failed);
+        sync::clause(Clause::NULL_1, !(marked && mm.half_made.read()), || {
+            format!("unuse_mm follows what a failed fork left in the list of {}", mm.id())
+        });
     }
 
     /// Whoever goes along the VMAs holds what keeps others from the list ([GUARD-1]).

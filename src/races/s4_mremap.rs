@@ -207,6 +207,32 @@ pub(super) fn races() -> Vec<Race> {
                 .holds(Era::V3_7)
                 .sometimes("swapoff waits for it", |e| e.saw(Mark::SWAPOFF_LETS_GO)),
             Race::new(
+                "S4/half-undone",
+                "fork fails for want of memory, and swapoff meets what there is of the child",
+            )
+            .world(|w| {
+                let p = w.new_process();
+                for addr in [1, 3] {
+                    p.mmap(addr..addr + 1);
+                    p.touch(addr);
+                }
+                p.swap_out(1);
+                p.read_ahead(1);
+                w.limit_memory();
+            })
+            .cpu("fork", |w| _ = w.process(0).try_fork())
+            .cpu("swapoff, one round", |w| {
+                w.swapoff_begins();
+                w.unuse_next();
+            })
+            .cpu("memory runs out", |w| w.exhaust_memory())
+            .violates(Era::V6_12, Clause::NULL_1)
+            .holds(Era::V5_19)
+            .holds(Era::V6_1)
+            .holds(Era::V6_18)
+            .holds(Era::V7_3)
+            .sometimes("fork fails", |e| e.saw(Mark::FORK_FAILS)),
+            Race::new(
                 "S4/late-flush",
                 "mremap has let go of the page-table lock, and not yet flushed, when reclaim \
                  frees the page at the new place",

@@ -184,7 +184,7 @@ clauses! {
             "`find_vma` takes the first that ends behind an address: of two that overlap, which \
              one a fault gets is chance, and so is what it may do there.";
         NULL_1 "NULL-1" Always true
-            "No NULL pointer is followed."
+            "No NULL pointer is followed, nor anything else that stands where a pointer may and is none."
             "The kernel dies there, an oops, with the locks held that it held.";
     }
     family "Lives"

@@ -446,9 +446,10 @@ eras! {
 
     /// 6.12: what comes back from swap for a load is mapped writable and clean, if it belongs to
     /// the process alone, and so is what mprotect makes writable (6.2): its first store faults no
-    /// more. That lets a device store into what no entry says is dirty (claim S0.1).
+    /// more. That lets a device store into what no entry says is dirty (claim S0.1). A fork that
+    /// fails leaves an entry in the child's list that is no VMA (6.8, FINDING-104).
     ///
-    /// Read in 6.12.118: `do_swap_page` (`swapin_own`), `can_change_pte_writable`
+    /// Read in 6.12: `dup_mmap`, `exit_mmap`, `unuse_mm` (`fork_failed`); in 6.12.118: `do_swap_page` (`swapin_own`), `can_change_pte_writable`
     /// (`mprotect_write`; in 6.12.117), `free_swap_cache` and `folio_free_swap` (`free_swap`),
     /// `should_try_to_free_swap` (`swapin_free`), where `folio_maybe_dma_pinned` is asked
     /// (`swap_pinned`), `wp_page_copy` (`copied_swap`), `folio_try_dup_anon_rmap_pte`
@@ -462,9 +463,9 @@ eras! {
     /// 6.18: who looks a page up in the swap cache does not look again; he compares when he has it
     /// locked, and so swapoff has to (claim S0.10). An unmap drains no pagevec (claim S0.3), and a
     /// VMA that grows at the place to which mremap moves is linked to the old one's anon_vmas
-    /// (6.18.8, FINDING-44).
+    /// (6.18.8, FINDING-44). swapoff passes by what a fork that has failed leaves.
     ///
-    /// Read in 6.18.35, each choice of 6.12: `do_swap_page`, `should_try_to_free_swap`,
+    /// Read in 6.18.2: `dup_mmap`, `unuse_mm` (`fork_failed`); in 6.18.35, each choice of 6.12: `do_swap_page`, `should_try_to_free_swap`,
     /// `folio_matches_swap_entry`, `do_wp_page`, `wp_can_reuse_anon_folio`, `wp_page_copy`,
     /// `folio_free_swap`, `free_swap_cache`, `shrink_folio_list`, `__folio_try_dup_anon_rmap`,
     /// `copy_present_page`, `try_to_unmap_one`, `gup_must_unshare`, `gup_fast_pte_range`,
@@ -480,7 +481,7 @@ eras! {
     /// process alone, and the slot is given back once the page is mapped. Every page comes back
     /// through the swap cache, and who looks it up there looks again.
     ///
-    /// Read in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`,
+    /// Read in 7.1.5: `dup_mmap`, `unuse_mm` (`fork_failed`); in 7.3.4: `do_swap_page` and `should_try_to_free_swap` (`swap_free_order`,
     /// `swapin_free`, `swapin_recheck`), `wp_can_reuse_anon_folio` (`reuse`, `wp_lock`),
     /// `folio_free_swap` (`free_swap`), `shrink_folio_list` (`swap_pinned`),
     /// `folio_try_dup_anon_rmap_pte` (`fork_pinned`), `folio_try_share_anon_rmap_pte`
@@ -541,6 +542,7 @@ const V2_6_13: Rules = Rules {
     write_error: WriteError::Forget,
     migration: Migration::No,
     fork_mmlist: ForkMmlist::SwapEntry,
+    fork_failed: ForkFailed::Copied,
     fork_link: ForkLink::Prepend,
     pte_look: PteLook::Locked,
     zap_dirty: ZapDirty::Page,
@@ -607,6 +609,7 @@ const V2_6_22: Rules = Rules {
     fork_child_sem: ForkChildSem::Write,
     fork_migration: ForkMigration::Copy,
     fork_mmlist: ForkMmlist::AnyEntry,
+    fork_failed: ForkFailed::Copied,
     stale_entry: StaleEntry::Bug,
     recount: Recount::No,
     expand_lock: ExpandLock::AnonVma,
@@ -817,6 +820,7 @@ const V6_12: Rules = Rules {
     activate_page: ActivatePage::PagevecIsolated,
     swapin_own: SwapinOwn::Writable,
     mprotect_write: MprotectWrite::Exclusive,
+    fork_failed: ForkFailed::Marked,
     ..V6_1
 };
 const V6_18: Rules = Rules {
@@ -826,6 +830,7 @@ const V6_18: Rules = Rules {
     unuse_recheck: UnuseRecheck::EntryAndPage,
     unused_slot: UnusedSlot::Skip,
     mremap_merge: MremapMerge::CopiedFrom,
+    fork_failed: ForkFailed::Unstable,
     ..V6_12
 };
 const V7_3: Rules = Rules {
@@ -836,5 +841,6 @@ const V7_3: Rules = Rules {
     swap_free_order: SwapFreeOrder::AfterRmap,
     swapin_free: SwapinFree::Exclusive,
     swap_bypass: SwapBypass::No,
+    fork_failed: ForkFailed::Nothing,
     ..V6_12
 };

@@ -207,6 +207,7 @@ const TOPICS: &[Topic] = &[
             "fork_child_sem",
             "unuse_address",
             "fork_mmlist",
+            "fork_failed",
             "unuse_activate",
             "unuse_recheck",
             "unused_slot",
