@@ -156,7 +156,8 @@ impl Listing {
         let names: Vec<&str> = names.iter().flat_map(|name| self.parts(name)).collect();
         for &wanted in &names {
             if !all.iter().any(|name| select::names(wanted, name)) {
-                let nearest = select::nearest(wanted, all.iter().map(String::as_str));
+                let nearest = select::elsewhere(wanted)
+                    .unwrap_or_else(|| select::nearest(wanted, all.iter().map(String::as_str)));
                 return Err(Refusal(format!(
                     "no claim, race, protocol, rule, clause or mark is called '{wanted}'{nearest}"
                 )));

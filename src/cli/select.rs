@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::explore::program::program;
-use crate::spec::ProtocolError;
+use crate::spec::{Claim, ProtocolError};
 use crate::{Protocol, Race};
 
 use super::Refusal;
@@ -98,7 +98,9 @@ fn unknown_race(name: &str, all: &[Race]) -> Refusal {
     }
     let wanted = name.trim_start_matches('=');
     let nearest = match variants(wanted, all) {
-        ids if ids.is_empty() => did_you_mean(wanted, all.iter().map(Race::id)),
+        ids if ids.is_empty() => {
+            elsewhere(wanted).unwrap_or_else(|| did_you_mean(wanted, all.iter().map(Race::id)))
+        }
         ids => question(ids),
     };
     Refusal(format!("no race is called '{name}'{nearest}"))
@@ -114,6 +116,18 @@ fn variants<'a>(wanted: &str, all: &'a [Race]) -> Vec<&'a str> {
         return ids().take(SUGGESTIONS).collect();
     }
     ids().filter(|id| id.split_once('/').is_some_and(|(_, of)| meant.contains(&of))).collect()
+}
+
+/// Where to look for what SPEC.md names so, and no list.
+pub fn elsewhere(wanted: &str) -> Option<String> {
+    let wanted = wanted.to_lowercase();
+    if wanted.starts_with("finding-") {
+        return Some("; findings are in SPEC.md".to_owned());
+    }
+    let number = wanted.strip_prefix("document-")?;
+    let claims = format!("S{number}");
+    let known = Claim::ALL.iter().any(|claim| names(&claims, claim.id));
+    known.then(|| format!("; did you mean '{claims}', its claims and races?"))
 }
 
 /// At most this many names are suggested.

@@ -184,7 +184,8 @@ clauses! {
             "`find_vma` takes the first that ends behind an address: of two that overlap, which \
              one a fault gets is chance, and so is what it may do there.";
         NULL_1 "NULL-1" Always true
-            "No NULL pointer is followed, nor anything else that stands where a pointer may and is none."
+            "No NULL pointer is followed, nor anything else that stands where a pointer may and is \
+             none."
             "The kernel dies there, an oops, with the locks held that it held.";
     }
     family "Lives"
@@ -237,8 +238,8 @@ clauses! {
             "The device sends or writes what another process has stored there since: its data \
              leave the machine in somebody else's name.";
         PIN_3 "PIN-3" Always false
-            "What a device reads from a page is what the process which gave the page away stored \
-             there last, before it gave that memory up."
+            "What a device reads from a page is what the process which gave the page away has \
+             there, or had when it gave that memory up."
             "The process has got another page, and what it stores is never sent: the device goes \
              on with what was there before.";
     }

@@ -69,4 +69,6 @@ fn the_list_can_be_of_some_names_only() {
         "error: no claim, race, protocol, rule, clause or mark is called 'MIG1'; did you mean \
          'MIG-1'?"
     );
+    assert!(refused("list FINDING-9").ends_with("'FINDING-9'; findings are in SPEC.md"));
+    assert!(refused("check document-3").ends_with("did you mean 'S3', its claims and races?"));
 }
