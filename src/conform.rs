@@ -293,7 +293,7 @@ fn plain(w: &World, op: &Op) -> Outcome {
         Op::Store { p, k, v } => return done(w.process(p).store(k, v)),
         Op::Poke { p, k, v } => return done(poke(w, p, k, v)),
         Op::Load { p, k } | Op::Peek { p, k } => return value(w.process(p).load(k)),
-        Op::VmRead { q, k, .. } => return value(pin_and_read(w, q, k)),
+        Op::VmRead { q, k, .. } => return value(w.process(q).process_vm_readv(k)),
         Op::VmWrite { q, k, v, .. } => return done(w.process(q).direct_io(k, v)),
         Op::Mmap { p, k } => w.process(p).mmap(k..k + 1),
         Op::Munmap { p, k } => w.process(p).munmap(k..k + 1),
@@ -323,14 +323,6 @@ fn plain(w: &World, op: &Op) -> Outcome {
         }
     }
     Outcome::Done
-}
-
-/// A pin for reading that is gone when what it finds is known.
-fn pin_and_read(w: &World, q: usize, k: u64) -> Result<u64, Errno> {
-    let pin = w.process(q).pin_for_reading(k)?;
-    let found = pin.read();
-    pin.put();
-    Ok(found)
 }
 
 /// A store by force: whether the process may store there is not asked.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Acquire;
 use super::fault::{FaultAgain, VmFault};
 use super::page::GUP_PIN_COUNTING_BIAS;
 use super::shadow::Given;
-use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, Vma, World};
+use super::{Addr, Errno, Mm, MmRef, PageRef, Process, Pte, PteLocation, Vma, World};
 use crate::call;
 use crate::spec::{ContentStable, Gup, GupFast, GupForce, ReadPin};
 use crate::sync::{self, Mark};
@@ -74,6 +74,18 @@ impl<'w> Process<'w> {
         self.world.get_user_pages(self.mm, addr, Foll::READ)
     }
 
+    /// Reads what is at `addr` through the page, as another process may: what it finds was there at
+    /// some time of the call ([PIN-2]). Takes `mmap_sem` for reading. Kernel: `process_vm_readv`.
+    #[track_caller]
+    pub fn process_vm_readv(&self, addr: Addr) -> Result<u64, Errno> {
+        let pin = self.pin_for_reading(addr)?;
+        let (value, at) = pin.content();
+        self.world.shadow_pin_read_once(pin.given, at, value);
+        self.world.shadow_end_dma(at);
+        pin.put();
+        Ok(value)
+    }
+
     /// Reads a disk block straight into the memory at `addr`: the device stores `value` there some
     /// time after the page was looked up.
     #[track_caller]
@@ -97,11 +109,16 @@ impl Pin<'_> {
 
     /// The device reads the page: what its process has there ([PIN-2], [PIN-3]).
     pub fn read(&self) -> u64 {
-        let at = self.world.shadow_begin_dma(self.given);
-        let value = self.world.content(self.world.page(self.page()));
+        let (value, at) = self.content();
         self.world.shadow_pin_read(self.given, at, value);
         self.world.shadow_end_dma(at);
         value
+    }
+
+    /// What is in the page, and where its process has it: the entry there is in use from here on.
+    fn content(&self) -> (u64, PteLocation) {
+        let at = self.world.shadow_begin_dma(self.given);
+        (self.world.content(self.world.page(self.page())), at)
     }
 
     /// The device is done. Takes the page lock if the device stored. Kernel: `set_page_dirty_lock`,

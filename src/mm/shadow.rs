@@ -475,15 +475,28 @@ impl World {
     /// The device reads what it was given, and finds `found`: something that its process has had
     /// there ([PIN-2]), and has there now ([PIN-3]). Called while the entry at `at` is in use.
     pub(super) fn shadow_pin_read(&self, given: Given, at: PteLocation, found: u64) {
+        let value = self.shadow_pin_read_once(given, at, found);
+        sync::clause(Clause::PIN_3, value.is_none_or(|value| value == found), || {
+            let (PteLocation { mm, addr }, value) = (at, value.unwrap_or_default());
+            format!("a device reads {found} from {}, and {mm} has {value} at {addr}", given.page)
+        });
+    }
+
+    /// The same of who may find what was there before ([PIN-2]). Returns what is there now, unless
+    /// `found` never was.
+    pub(super) fn shadow_pin_read_once(
+        &self,
+        given: Given,
+        at: PteLocation,
+        found: u64,
+    ) -> Option<u64> {
         let state = &self.shadow.pins[given.record].state;
-        let (known, value) = state.with(|state| (state.values.contains(&found), state.value));
-        let (page, PteLocation { mm, addr }) = (given.page, at);
-        sync::clause(Clause::PIN_2, known, || {
-            format!("a device reads {found} from {page}, which {mm} never stored at {addr}")
+        let value = state.with(|state| state.values.contains(&found).then_some(state.value));
+        sync::clause(Clause::PIN_2, value.is_some(), || {
+            let PteLocation { mm, addr } = at;
+            format!("a device reads {found} from {}, which {mm} never stored at {addr}", given.page)
         });
-        sync::clause(Clause::PIN_3, found == value || !known, || {
-            format!("a device reads {found} from {page}, and {mm} has {value} at {addr}")
-        });
+        value
     }
 
     /// The device lets go.
