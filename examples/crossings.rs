@@ -6,8 +6,8 @@
 //!
 //! A cell is the number of executions that exhaust the pair, the clauses that executions violate
 //! and the race or finding that they are known by, or `…` where so many did not exhaust it. Where a
-//! device reads it is the number of states, of which as many are tried as take thirty seconds. Ends with
-//! 1 if a clause is violated that nothing here is known by.
+//! device reads it is the number of states, of which as many are tried as take thirty seconds. Ends
+//! with 1 if a clause is violated that nothing here is known by.
 
 mod parts;
 

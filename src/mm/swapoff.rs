@@ -209,6 +209,7 @@ impl World {
         call!("unuse_mm({})", mm.id());
         // unuse_mm.1: mmap_sem is taken for reading: the VMAs stay.
         mm.mmap_sem.down_read();
+        // check_stable_address_space
         if self.rules().fork_failed == ForkFailed::Unstable && mm.half_made.read() {
             mm.mmap_sem.up_read();
             return Ok(());

@@ -140,7 +140,7 @@ pub(super) fn races() -> Vec<Race> {
     .holds_without(Era::V5_19, Clause::COUNT_4)
     .sometimes("the page is freed", |e| e.saw(Mark::SHRINK_FREED));
     let reads = Race::new(
-        "S0.1/reads",
+        "S0.1/read-pin",
         "a device is given a page to read beside reclaim, and its process's next store gets a \
          copy: the device reads what was there before",
     )

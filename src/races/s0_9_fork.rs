@@ -62,7 +62,7 @@ pub(super) fn races() -> Vec<Race> {
         .sometimes("the device is given the page without a lock", given_without_lock)
         .sometimes("it is refused, because of the fork", |e| e.saw(Mark::GUP_FAST_MEETS_FORK)),
         Race::new(
-            "S0.9/reads",
+            "S0.9/read-pin",
             "the parent forks while a device reads its page, then stores, and gets the copy: the \
              device reads what was there before",
         )

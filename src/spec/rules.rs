@@ -698,10 +698,10 @@ rules! {
     /// What a fork that fails leaves of the child, for its exit to take away, when it lets go of the
     /// child's `mmap_sem` (FINDING-104).
     fork_failed: ForkFailed {
-        /// The VMAs that it has copied (until 6.7: read in 2.6.11, 5.9 and 5.19).
+        /// The VMAs that it has copied (until 6.7: read in 2.6.11, 5.9, 5.19 and 6.1).
         Copied = "copied",
         /// Those, and behind them an entry that is no VMA: the list is copied as a whole first, and
-        /// the entry says how far that came (`XA_ZERO_ENTRY`, since 6.8: read in 6.12).
+        /// the entry says how far that came (`XA_ZERO_ENTRY`, since 6.8: read in 6.8 and 6.12).
         Marked = "marked",
         /// The same, and a bit of the child says so, which swapoff looks at (`MMF_UNSTABLE`,
         /// `check_stable_address_space` in `unuse_mm`: read in 6.18.2).
